@@ -1,0 +1,186 @@
+// The bf16-round-trip diff with every statistic but the packed mask, against the read bandwidth of the same two buffers.
+//
+// BM_Read/T sums both buffers as 64-bit words on T threads: the physical limit of this run. BM_Diff/CHANGED/T compares them
+// with CHANGED tenths of a per cent of the entries moved by a step of the size that an RL step has. Rows of 1536 entries, 64 M
+// entries, so that no cache holds the data. Both report bytes per second of real time.
+#include <benchmark/benchmark.h>
+#include <immintrin.h>
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "threegate/threegate.h"
+
+namespace {
+
+constexpr int64_t kRows = 43691;
+constexpr int64_t kColumns = 1536;
+constexpr int64_t kElements = kRows * kColumns;
+constexpr int64_t kBytes = 2 * 2 * kElements;
+
+struct Free {
+  void operator()(void* memory) const { tg_memory_free(memory); }
+};
+using Memory = std::unique_ptr<void, Free>;
+
+Memory allocate(int64_t bytes) {
+  void* memory = nullptr;
+  if (tg_memory_allocate(bytes, &memory) != TG_OK) {
+    std::fprintf(stderr, "out of memory\n");
+    std::exit(1);
+  }
+  return Memory(memory);
+}
+
+uint16_t to_bf16(float value) {
+  uint32_t bits = 0;
+  __builtin_memcpy(&bits, &value, sizeof(bits));
+  return static_cast<uint16_t>((bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16);
+}
+
+float to_float(uint16_t code) {
+  const uint32_t bits = static_cast<uint32_t>(code) << 16;
+  float value = 0;
+  __builtin_memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+
+// Gaussian weights of standard deviation 0.02; every changed entry takes a step of one to two of its own spacings, or of 1e-4
+// where that is larger, so that small weights cross binades and signs as they do in a real step.
+struct Pair {
+  explicit Pair(int64_t per_mille) : base(allocate(2 * kElements)), tuned(allocate(2 * kElements)) {
+    auto* a = static_cast<uint16_t*>(base.get());
+    auto* b = static_cast<uint16_t*>(tuned.get());
+    std::mt19937_64 random(7);
+    std::vector<float> normals(1 << 20);
+    std::normal_distribution<float> normal(0.0F, 0.02F);
+    for (float& value : normals) {
+      value = normal(random);
+    }
+    for (int64_t i = 0; i < kElements; ++i) {
+      a[i] = to_bf16(normals[random() % normals.size()]);
+      const uint64_t draw = random();
+      const bool changes = static_cast<int64_t>(draw % 1000) < per_mille;
+      const float value = to_float(a[i]);
+      const float step = std::max(std::abs(value) * 0.012F, 1e-4F);
+      b[i] = changes ? to_bf16((draw >> 32 & 1) != 0 ? value + step : value - step) : a[i];
+    }
+  }
+  Memory base;
+  Memory tuned;
+};
+
+const Pair& pair(int64_t per_mille) {
+  static int64_t current = -1;
+  static std::unique_ptr<Pair> held;
+  if (current != per_mille) {
+    held.reset();
+    held = std::make_unique<Pair>(per_mille);
+    current = per_mille;
+  }
+  return *held;
+}
+
+uint64_t sum_words(const uint8_t* data, int64_t bytes) {
+  __m256i sums[8] = {};
+  for (int64_t i = 0; i + 256 <= bytes; i += 256) {
+    for (int k = 0; k < 8; ++k) {
+      sums[k] = _mm256_add_epi64(sums[k], _mm256_loadu_si256(reinterpret_cast<const __m256i*>(data + i + 32 * k)));
+    }
+  }
+  uint64_t total = 0;
+  for (const __m256i& sum : sums) {
+    total += static_cast<uint64_t>(_mm256_extract_epi64(sum, 0)) + static_cast<uint64_t>(_mm256_extract_epi64(sum, 2));
+  }
+  return total;
+}
+
+// Both buffers side by side, as the diff reads them.
+uint64_t sum_both(const uint8_t* a, const uint8_t* b, int64_t bytes) {
+  constexpr int64_t kChunk = 3072;
+  uint64_t total = 0;
+  for (int64_t i = 0; i < bytes; i += kChunk) {
+    const int64_t count = std::min(kChunk, bytes - i);
+    total += sum_words(a + i, count) + sum_words(b + i, count);
+  }
+  return total;
+}
+
+void BM_Read(benchmark::State& state) {
+  const auto threads = state.range(0);
+  const Pair& data = pair(10);
+  const auto* a = static_cast<const uint8_t*>(data.base.get());
+  const auto* b = static_cast<const uint8_t*>(data.tuned.get());
+  const int64_t share = kBytes / 2 / threads / 256 * 256;
+  for (auto _ : state) {
+    std::vector<std::thread> workers;
+    for (int64_t t = 1; t < threads; ++t) {
+      workers.emplace_back([=] { benchmark::DoNotOptimize(sum_both(a + t * share, b + t * share, share)); });
+    }
+    benchmark::DoNotOptimize(sum_both(a, b, share));
+    for (std::thread& worker : workers) {
+      worker.join();
+    }
+  }
+  state.SetBytesProcessed(state.iterations() * kBytes);
+}
+
+void BM_Diff(benchmark::State& state) {
+  const Pair& data = pair(state.range(0));
+  const tg_context_options options{sizeof(tg_context_options), static_cast<int32_t>(state.range(1)), TG_CPU, 0, 0};
+  tg_context* context = nullptr;
+  char error[256];
+  if (tg_context_create(&options, &context, error, sizeof(error)) != TG_OK) {
+    state.SkipWithError(error);
+    return;
+  }
+  const auto operand = [](const Memory& memory) {
+    tg_operand result{};
+    result.size = sizeof(tg_operand);
+    result.values = {memory.get(), kRows, kColumns, kColumns, TG_BF16, 0};
+    return result;
+  };
+  const tg_operand base = operand(data.base);
+  const tg_operand tuned = operand(data.tuned);
+  std::vector<int64_t> rows(kRows);
+  std::vector<int64_t> columns(kColumns);
+  std::vector<int64_t> map(64 * 64);
+  const tg_diff_options diff_options{sizeof(tg_diff_options)};
+  const tg_diff_profiles profiles{sizeof(tg_diff_profiles), rows.data(), columns.data(), nullptr, 0, map.data(), 64, 64};
+  tg_workspace_size size{sizeof(tg_workspace_size), 0, 0};
+  tg_diff_workspace(context, &base, &tuned, &diff_options, &profiles, &size);
+  const Memory host = allocate(size.host_bytes);
+  const tg_workspace workspace{sizeof(tg_workspace), host.get(), size.host_bytes, nullptr, 0};
+  tg_diff_result result{};
+  result.size = sizeof(result);
+  for (auto _ : state) {
+    if (tg_diff(context, &base, &tuned, &diff_options, nullptr, &workspace, &profiles, &result) != TG_OK) {
+      tg_error_message(context, error, sizeof(error));
+      state.SkipWithError(error);
+      break;
+    }
+  }
+  state.SetBytesProcessed(state.iterations() * kBytes);
+  state.counters["changed"] = static_cast<double>(result.changed) / static_cast<double>(result.total);
+  tg_context_destroy(context);
+}
+
+// What a call costs when there is nothing to do.
+void BM_Call(benchmark::State& state) {
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(tg_abi_version());
+  }
+}
+
+}  // namespace
+
+BENCHMARK(BM_Read)->Arg(1)->Arg(2)->UseRealTime();
+BENCHMARK(BM_Diff)->Args({0, 1})->Args({10, 1})->Args({10, 2})->Args({200, 1})->Args({200, 2})->UseRealTime();
+BENCHMARK(BM_Call);
+
+BENCHMARK_MAIN();

@@ -1,0 +1,27 @@
+# OpenBLAS from its JavaCPP jar: headers and library for this build, the same files that the Java side ships.
+# THREEGATE_OPENBLAS_DIRECTORY names a directory with libopenblas.so.0 and include/; unset, the jar is unpacked by Maven.
+set(THREEGATE_OPENBLAS_VERSION "0.3.31-1.5.13")
+set(THREEGATE_OPENBLAS_DIRECTORY "" CACHE PATH "Directory with libopenblas.so.0 and include/; empty: unpack the jar")
+
+if(NOT THREEGATE_OPENBLAS_DIRECTORY)
+  set(unpacked "${CMAKE_CURRENT_LIST_DIR}/../native/build/openblas-${THREEGATE_OPENBLAS_VERSION}")
+  cmake_path(NORMAL_PATH unpacked)
+  if(NOT EXISTS "${unpacked}/org/bytedeco/openblas/linux-x86_64/libopenblas.so.0")
+    message(STATUS "Unpacking OpenBLAS ${THREEGATE_OPENBLAS_VERSION} with Maven")
+    execute_process(
+      COMMAND ${CMAKE_CURRENT_LIST_DIR}/../mvnw -q -B -N -f ${CMAKE_CURRENT_LIST_DIR}/../pom.xml
+        dependency:unpack@openblas -Dopenblas.directory=${unpacked}
+      RESULT_VARIABLE failed)
+    if(failed)
+      message(FATAL_ERROR "Maven could not unpack OpenBLAS; set THREEGATE_OPENBLAS_DIRECTORY to a directory with libopenblas.so.0 and include/")
+    endif()
+  endif()
+  set(THREEGATE_OPENBLAS_DIRECTORY "${unpacked}/org/bytedeco/openblas/linux-x86_64" CACHE PATH "" FORCE)
+endif()
+
+add_library(threegate_openblas SHARED IMPORTED)
+set_target_properties(threegate_openblas PROPERTIES
+  IMPORTED_LOCATION "${THREEGATE_OPENBLAS_DIRECTORY}/libopenblas.so.0"
+  INTERFACE_INCLUDE_DIRECTORIES "${THREEGATE_OPENBLAS_DIRECTORY}/include")
+# The libraries that ship with it, for linking; at run time they lie beside it.
+set(THREEGATE_OPENBLAS_FILES libopenblas.so.0 libgfortran.so.5 libquadmath.so.0)

@@ -1,0 +1,270 @@
+/*
+ * Threegate: the one public header of the native library. C11; also valid C++17.
+ *
+ * Conventions
+ *  - Only int32_t, int64_t, double, pointers and structs behind pointers cross this boundary.
+ *  - Every function that can fail returns a tg_status. The text of the last failure of a context is copied out by
+ *    tg_error_message; it names the argument, its value and what is allowed. Arguments are checked before any work.
+ *  - Structs begin with `size`, which the caller sets to sizeof(struct); a struct of another size is refused.
+ *  - Outputs are allocated by the caller. Data pointers may have any alignment; struct pointers are 8-byte aligned.
+ *  - A context takes one call at a time (a second, concurrent one gets TG_BUSY). Different contexts are independent.
+ *  - The library never prints, never exits and lets no exception out.
+ *
+ * Sources: "P" is arXiv 2511.08567, "The Path Not Taken: RLVR Provably Learns Off the Principals".
+ */
+#ifndef THREEGATE_THREEGATE_H
+#define THREEGATE_THREEGATE_H
+
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define TG_API __attribute__((visibility("default")))
+#else
+#define TG_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Raised whenever a struct, a constant or a signature below changes. */
+#define TG_ABI_VERSION 1
+
+/* ---------------------------------------------------------------- status ------------------------------------------ */
+
+typedef int32_t tg_status; /* one of the constants below; they are never renumbered */
+#define TG_OK 0
+#define TG_INVALID_ARGUMENT 1
+#define TG_UNSUPPORTED 2
+#define TG_OUT_OF_MEMORY 3
+#define TG_DEVICE 4
+#define TG_IO 5
+#define TG_BUSY 6
+#define TG_CANCELLED 7
+#define TG_NOT_CONVERGED 8
+#define TG_INTERNAL 9
+
+/* ---------------------------------------------------------------- dtypes and views -------------------------------- */
+
+typedef int32_t tg_dtype; /* one of the constants below; they are never renumbered */
+#define TG_F64 1
+#define TG_F32 2
+#define TG_F16 3
+#define TG_BF16 4
+#define TG_F8_E4M3 5 /* OCP E4M3 "FN": no infinity, 0x7f and 0xff are NaN, largest finite value 448 */
+#define TG_F8_E5M2 6 /* OCP E5M2: infinities and NaN as in IEEE 754 */
+
+/* A read-only, row-major matrix. */
+typedef struct tg_matrix {
+  const void* data;
+  int64_t rows;
+  int64_t columns;
+  int64_t row_stride; /* distance between rows, in elements, at least `columns` */
+  tg_dtype dtype;
+  int32_t reserved; /* 0 */
+} tg_matrix;
+
+/* A term scale * left * right: left is rows x rank, right is rank x columns, both F32, F16, BF16 or F64. */
+typedef struct tg_low_rank {
+  tg_matrix left;
+  tg_matrix right;
+  double scale;
+} tg_low_rank;
+
+/*
+ * What a kernel reads as one matrix: stored values, optionally times one float32 scale per block (quantised
+ * checkpoints), optionally plus low-rank terms (adapters). Scaled values are float32 products; values with low-rank
+ * terms are formed in float64, tile by tile, and never stored.
+ */
+typedef struct tg_operand {
+  int64_t size;
+  tg_matrix values;
+  tg_matrix block_scale; /* data NULL: none; else F32, ceil(rows/block_rows) x ceil(columns/block_columns) */
+  int64_t block_rows;
+  int64_t block_columns;
+  const tg_low_rank* low_rank; /* array of low_rank_count terms, or NULL */
+  int64_t low_rank_count;
+} tg_operand;
+
+/* ---------------------------------------------------------------- control and workspace --------------------------- */
+
+/* Caller-owned; the caller may write `cancel` and read `done` at any time from any thread (both are accessed atomically). */
+typedef struct tg_control {
+  int64_t size;
+  int32_t cancel; /* set to non-zero to stop: the call returns TG_CANCELLED soon after */
+  int32_t reserved;
+  int64_t done;  /* units of work finished by this call (for tg_diff: entries) */
+  int64_t total; /* units of work of this call */
+} tg_control;
+
+typedef struct tg_workspace_size {
+  int64_t size;
+  int64_t host_bytes;
+  int64_t device_bytes;
+} tg_workspace_size;
+
+typedef struct tg_workspace {
+  int64_t size;
+  void* host; /* 64-byte aligned, at least host_bytes of the query */
+  int64_t host_bytes;
+  void* device;
+  int64_t device_bytes;
+} tg_workspace;
+
+/* ---------------------------------------------------------------- context ----------------------------------------- */
+
+typedef struct tg_context tg_context;
+
+#define TG_CPU 0
+#define TG_CUDA 1
+
+typedef struct tg_context_options {
+  int64_t size;
+  int32_t threads; /* threads of CPU kernels, the caller's included; 0: one per hardware thread this process may use */
+  int32_t device;  /* TG_CPU or TG_CUDA */
+  int32_t device_index;
+  int32_t reserved;
+} tg_context_options;
+
+#define TG_SIMD_SCALAR 0
+#define TG_SIMD_AVX2 1   /* AVX2, FMA, F16C, BMI2 */
+#define TG_SIMD_AVX512 2 /* AVX-512 F, BW, DQ, VL, VBMI2 (Ice Lake, Zen 4 and later) */
+
+typedef struct tg_capabilities {
+  int64_t size;
+  int32_t hardware_threads; /* hardware threads this process may use */
+  int32_t simd;             /* TG_SIMD_*: what the kernels of a new context use */
+  int32_t cuda_devices;     /* usable CUDA devices */
+  int32_t reserved;
+  int64_t memory_bytes;   /* physical memory */
+  char version[32];       /* of this library */
+  char cpu[96];           /* model name */
+  char simd_reason[256];  /* why no higher level is used; empty when the highest is */
+  char cuda_reason[256];  /* why no CUDA device is used; empty when one is */
+  char blas[160];         /* name and version of the BLAS library */
+} tg_capabilities;
+
+/* TG_ABI_VERSION of the library; compare with the header's before anything else. */
+TG_API int32_t tg_abi_version(void);
+
+/* What runs on this machine and why the rest does not. Needs no context. */
+TG_API tg_status tg_capabilities_query(tg_capabilities* capabilities);
+
+/*
+ * Creates a context, which owns its worker threads. `error` (may be NULL) receives the reason of a failure, at most
+ * `error_capacity` bytes with the final zero. The environment variable THREEGATE_SIMD (scalar, avx2, avx512) forces the
+ * instruction set of the CPU kernels; a level that the machine lacks is TG_UNSUPPORTED, never replaced silently.
+ */
+TG_API tg_status tg_context_create(const tg_context_options* options, tg_context** context, char* error,
+                                   int64_t error_capacity);
+
+/* Frees a context. NULL is allowed. TG_BUSY while a call is running on it. */
+TG_API tg_status tg_context_destroy(tg_context* context);
+
+/* Copies the text of the context's last failure, truncated to capacity - 1 bytes and always terminated. */
+TG_API tg_status tg_error_message(tg_context* context, char* buffer, int64_t capacity);
+
+/* Number of CPU threads of the context. */
+TG_API tg_status tg_context_threads(tg_context* context, int32_t* threads);
+
+/* ---------------------------------------------------------------- memory ------------------------------------------ */
+
+/* Allocates `bytes` (>= 0) bytes, 64-byte aligned, not initialised. */
+TG_API tg_status tg_memory_allocate(int64_t bytes, void** memory);
+
+/* Frees what tg_memory_allocate returned. NULL is allowed. */
+TG_API tg_status tg_memory_free(void* memory);
+
+/* Objects of this library that are alive: memory blocks, contexts and mapped files; and the bytes of the blocks. */
+TG_API tg_status tg_live_objects(int64_t* objects, int64_t* bytes);
+
+/* ---------------------------------------------------------------- mapped files ------------------------------------ */
+
+typedef struct tg_mapped_file tg_mapped_file;
+
+/*
+ * Maps a file for reading, lazily. `data` is NULL for an empty file. A part of the file that disappears while it is
+ * mapped (another process truncates it) is read as zeros and remembered: the kernel that touched it, and
+ * tg_mapped_file_check, return TG_IO. `path` is in the file system's own encoding.
+ */
+TG_API tg_status tg_mapped_file_open(tg_context* context, const char* path, tg_mapped_file** file, const void** data,
+                                     int64_t* bytes);
+
+/* TG_IO when the file has changed (size, modification time) or lost mapped bytes since it was opened. */
+TG_API tg_status tg_mapped_file_check(tg_context* context, tg_mapped_file* file);
+
+/* Tells the operating system that [offset, offset + bytes) will be read soon (needed 1) or no more (needed 0). */
+TG_API tg_status tg_mapped_file_advise(tg_context* context, tg_mapped_file* file, int64_t offset, int64_t bytes,
+                                       int32_t needed);
+
+/* Unmaps and closes. NULL is allowed. */
+TG_API tg_status tg_mapped_file_close(tg_mapped_file* file);
+
+/* ---------------------------------------------------------------- bf16-round-trip diff ---------------------------- */
+
+#define TG_ULP_BINS 15
+
+typedef struct tg_diff_options {
+  int64_t size;
+} tg_diff_options;
+
+/*
+ * Optional vectors; NULL: not wanted. All are overwritten, not added to. Element (i, j) counts as changed by the rule of
+ * tg_diff_result.changed.
+ */
+typedef struct tg_diff_profiles {
+  int64_t size;
+  int64_t* row_changed;    /* rows entries */
+  int64_t* column_changed; /* columns entries */
+  /* One bit per entry: bit (j mod 64) of word i * ceil(columns / 64) + j / 64 is set when entry (i, j) changed. */
+  uint64_t* mask;
+  int64_t mask_words; /* capacity of mask, at least rows * ceil(columns / 64) */
+  /* Number of changed entries in each cell of a map_rows x map_columns grid; entry (i, j) belongs to cell
+     (i * map_rows / rows, j * map_columns / columns), rounded down. */
+  int64_t* map;
+  int64_t map_rows;    /* 1 .. rows */
+  int64_t map_columns; /* 1 .. columns */
+} tg_diff_profiles;
+
+/*
+ * a = an entry of base, b = the same entry of tuned, as stored (or as formed by the operand); A, B = a and b rounded to
+ * bf16 (to nearest, ties to even, overflow to infinity; a NaN of another dtype to 0x7fc0). Sums, in float64, run over the entries where a and b are both
+ * finite; their relative error is at most entries * 2^-53 and in practice below 1e-14.
+ */
+typedef struct tg_diff_result {
+  int64_t size;
+  int64_t total;
+  int64_t changed;        /* A and B differ; +0 equals -0, NaN equals NaN (P Def. 2.1, 2.2 with eta < 2^-8) */
+  int64_t changed_bits;   /* A and B differ as bit patterns */
+  int64_t changed_stored; /* a and b differ; +0 equals -0, NaN equals NaN */
+  int64_t hidden;         /* changed_stored and not changed: what bf16 hides */
+  int64_t non_finite;     /* a or b is infinite or NaN */
+  int64_t sign_flips;     /* a * b < 0, both finite */
+  /* |b - a|, rounded to float64, in units of the bf16 spacing at a: 0, (0,1/4], (1/4,1/2], (1/2,1], (1,2], (2,4], ...,
+     (512,1024], above 1024; finite entries only. The spacing is 2^(e-7), e the exponent of a, at least 2^-133. */
+  int64_t ulp_histogram[TG_ULP_BINS];
+  double base_squares;  /* sum of a^2 */
+  double delta_squares; /* sum of (b - a)^2 */
+  double delta_dot_base; /* sum of (b - a) * a */
+  double max_abs_delta; /* max |b - a|; 0 when there is no finite entry */
+} tg_diff_result;
+
+/* Bytes that tg_diff needs beside its inputs and outputs. */
+TG_API tg_status tg_diff_workspace(tg_context* context, const tg_operand* base, const tg_operand* tuned,
+                                   const tg_diff_options* options, const tg_diff_profiles* profiles,
+                                   tg_workspace_size* workspace_size);
+
+/*
+ * Compares two matrices of the same shape, of any of the dtypes above, in one pass. Counts are identical on every
+ * device, at every SIMD level and for any number of threads; sums are identical for any number of threads and agree
+ * within 1e-12 relative between SIMD levels and devices. Empty matrices are allowed.
+ */
+TG_API tg_status tg_diff(tg_context* context, const tg_operand* base, const tg_operand* tuned,
+                         const tg_diff_options* options, tg_control* control, const tg_workspace* workspace,
+                         const tg_diff_profiles* profiles, tg_diff_result* result);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* THREEGATE_THREEGATE_H */

@@ -1,0 +1,110 @@
+#include "backend.h"
+
+#include <dlfcn.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "api/context.h"
+#include "api/error.h"
+#include "cpu/support/simd_level.h"
+
+extern "C" char* openblas_get_config();
+
+namespace threegate {
+namespace {
+
+constexpr const char* kCudaLibrary = "libthreegate_cuda.so.1";
+constexpr const char* kCudaProbe = "tg_cuda_device_count";
+
+std::string own_directory() {
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<const void*>(&tg_abi_version), &info) == 0 || info.dli_fname == nullptr) {
+    return ".";
+  }
+  const std::string path(info.dli_fname);
+  const auto slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash);
+}
+
+CudaBackend load_cuda() {
+  CudaBackend backend;
+  const std::string path = own_directory() + "/" + kCudaLibrary;
+  if (access(path.c_str(), F_OK) != 0) {
+    backend.reason = "this build has no " + std::string(kCudaLibrary) + " beside libthreegate";
+    return backend;
+  }
+  // Never unloaded: its static destructors must not run before the driver's.
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  if (library == nullptr) {
+    backend.reason = dlerror();
+    return backend;
+  }
+  using Probe = tg_status (*)(int32_t*, char*, int64_t);
+  const auto probe = reinterpret_cast<Probe>(dlsym(library, kCudaProbe));
+  if (probe == nullptr) {
+    backend.reason = path + " lacks " + kCudaProbe + ": it belongs to another version";
+    return backend;
+  }
+  char reason[256] = {};
+  if (probe(&backend.devices, reason, sizeof(reason)) != TG_OK || backend.devices == 0) {
+    backend.reason = reason;
+  }
+  return backend;
+}
+
+std::string processor_name() {
+  std::ifstream info("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(info, line)) {
+    const auto colon = line.find(": ");
+    if (line.rfind("model name", 0) == 0 && colon != std::string::npos) {
+      return line.substr(colon + 2);
+    }
+  }
+  return "unknown processor";
+}
+
+}  // namespace
+
+const CudaBackend& cuda_backend() {
+  static const CudaBackend backend = load_cuda();
+  return backend;
+}
+
+int32_t hardware_threads() noexcept {
+  cpu_set_t usable;
+  CPU_ZERO(&usable);
+  if (sched_getaffinity(0, sizeof(usable), &usable) == 0) {
+    return CPU_COUNT(&usable);
+  }
+  const int64_t online = sysconf(_SC_NPROCESSORS_ONLN);
+  return online > 0 ? static_cast<int32_t>(online) : 1;
+}
+
+}  // namespace threegate
+
+extern "C" tg_status tg_capabilities_query(tg_capabilities* capabilities) {
+  std::string message;
+  try {
+    threegate::require_struct(capabilities, "capabilities");
+    const threegate::CudaBackend& cuda = threegate::cuda_backend();
+    capabilities->hardware_threads = threegate::hardware_threads();
+    capabilities->simd = static_cast<int32_t>(threegate::chosen_simd_level());
+    capabilities->cuda_devices = cuda.devices;
+    capabilities->reserved = 0;
+    capabilities->memory_bytes = sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGE_SIZE);
+    const auto copy = [](const std::string& text, auto& field) {
+      threegate::copy_text(text, field, static_cast<int64_t>(sizeof(field)));
+    };
+    copy(THREEGATE_VERSION, capabilities->version);
+    copy(threegate::processor_name(), capabilities->cpu);
+    copy(threegate::simd_level_reason(), capabilities->simd_reason);
+    copy(cuda.reason, capabilities->cuda_reason);
+    copy(openblas_get_config(), capabilities->blas);
+  } catch (...) {
+    return threegate::describe_current_exception(message);
+  }
+  return TG_OK;
+}

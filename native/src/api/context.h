@@ -1,0 +1,81 @@
+#ifndef THREEGATE_API_CONTEXT_H
+#define THREEGATE_API_CONTEXT_H
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "api/error.h"
+#include "cpu/support/simd_level.h"
+#include "cpu/support/thread_pool.h"
+#include "threegate/threegate.h"
+
+struct tg_context {
+  explicit tg_context(const tg_context_options& options);
+
+  threegate::SimdLevel simd;
+  threegate::ThreadPool pool;
+  std::atomic<bool> busy{false};
+  std::mutex error_mutex;
+  std::string error;
+};
+
+namespace threegate {
+
+// Objects and bytes alive, for tg_live_objects.
+struct LiveObjects {
+  std::atomic<int64_t> objects{0};
+  std::atomic<int64_t> bytes{0};
+};
+LiveObjects& live_objects() noexcept;
+
+// Holds a context for one call.
+class ContextLease {
+ public:
+  explicit ContextLease(tg_context& context) : context_(context) {
+    if (context_.busy.exchange(true, std::memory_order_acquire)) {
+      throw Error(TG_BUSY, "the context is in use by another call; use one context a thread");
+    }
+  }
+  ~ContextLease() { context_.busy.store(false, std::memory_order_release); }
+  ContextLease(const ContextLease&) = delete;
+  ContextLease& operator=(const ContextLease&) = delete;
+
+ private:
+  tg_context& context_;
+};
+
+// Runs `body` on the context; keeps the text of a failure in it and returns its status.
+template <typename Body>
+tg_status guarded_call(tg_context* context, Body body) noexcept {
+  if (context == nullptr) {
+    return TG_INVALID_ARGUMENT;
+  }
+  std::string message;
+  tg_status status = TG_OK;
+  try {
+    const ContextLease lease(*context);
+    body();
+  } catch (...) {
+    status = describe_current_exception(message);
+  }
+  if (status != TG_OK) {
+    const std::lock_guard<std::mutex> lock(context->error_mutex);
+    context->error.swap(message);
+  }
+  return status;
+}
+
+// Throws INVALID_ARGUMENT unless the struct is there and has the size that this library was built with.
+template <typename Struct>
+void require_struct(const Struct* argument, const char* name) {
+  require(argument != nullptr, name, "NULL", "it must point to a struct");
+  require(argument->size == static_cast<int64_t>(sizeof(Struct)), name,
+          "a struct of size " + std::to_string(argument->size),
+          ("this library knows " + std::to_string(sizeof(Struct))).c_str());
+}
+
+}  // namespace threegate
+
+#endif  // THREEGATE_API_CONTEXT_H

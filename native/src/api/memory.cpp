@@ -1,0 +1,58 @@
+#include <cstdlib>
+
+#include "api/context.h"
+
+namespace {
+
+constexpr size_t kAlignment = 64;
+
+// In front of each block, so that the counts need no table.
+struct Header {
+  int64_t bytes;
+};
+
+}  // namespace
+
+extern "C" {
+
+tg_status tg_memory_allocate(int64_t bytes, void** memory) {
+  if (memory == nullptr || bytes < 0) {
+    return TG_INVALID_ARGUMENT;
+  }
+  int64_t padded = 0;
+  if (__builtin_add_overflow(bytes, static_cast<int64_t>(2 * kAlignment - 1), &padded)) {
+    return TG_OUT_OF_MEMORY;
+  }
+  auto* block = static_cast<unsigned char*>(
+      std::aligned_alloc(kAlignment, static_cast<size_t>(padded) / kAlignment * kAlignment));
+  if (block == nullptr) {
+    return TG_OUT_OF_MEMORY;
+  }
+  reinterpret_cast<Header*>(block)->bytes = bytes;
+  *memory = block + kAlignment;
+  ++threegate::live_objects().objects;
+  threegate::live_objects().bytes += bytes;
+  return TG_OK;
+}
+
+tg_status tg_memory_free(void* memory) {
+  if (memory == nullptr) {
+    return TG_OK;
+  }
+  unsigned char* block = static_cast<unsigned char*>(memory) - kAlignment;
+  --threegate::live_objects().objects;
+  threegate::live_objects().bytes -= reinterpret_cast<Header*>(block)->bytes;
+  std::free(block);
+  return TG_OK;
+}
+
+tg_status tg_live_objects(int64_t* objects, int64_t* bytes) {
+  if (objects == nullptr || bytes == nullptr) {
+    return TG_INVALID_ARGUMENT;
+  }
+  *objects = threegate::live_objects().objects.load();
+  *bytes = threegate::live_objects().bytes.load();
+  return TG_OK;
+}
+
+}  // extern "C"

@@ -1,0 +1,297 @@
+#include "diff.h"
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "block.h"
+#include "operand.h"
+
+namespace threegate::diff {
+namespace {
+
+constexpr int64_t kMaxBlocksPerSum = 256;
+
+__extension__ typedef __int128 Integer128;  // for products of two 64-bit sizes
+
+// How a matrix is cut into blocks: a function of its shape and of the map's rows alone, so that sums do not depend on the
+// number of threads. A block lies within one row of the map.
+class Grid {
+ public:
+  Grid(int64_t rows, int64_t columns, int64_t map_rows)
+      : rows_(rows),
+        columns_(columns),
+        bands_(map_rows),
+        block_columns_(std::min(columns, kBlockColumns)),
+        block_rows_(columns == 0 ? 1 : std::clamp<int64_t>(kBlockElements / block_columns_, 1, kBlockRows)) {
+    if (rows == 0 || columns == 0) {
+      return;
+    }
+    column_blocks_ = (columns + block_columns_ - 1) / block_columns_;
+    // Bands differ in height by at most one row.
+    const int64_t tallest = (rows + bands_ - 1) / bands_;
+    blocks_per_band_ = (tallest + block_rows_ - 1) / block_rows_;
+  }
+
+  [[nodiscard]] int64_t blocks() const { return bands_ * blocks_per_band_ * column_blocks_; }
+  [[nodiscard]] int64_t column_blocks() const { return column_blocks_; }
+
+  // The band of block `index`.
+  [[nodiscard]] int64_t band(int64_t index) const { return index / column_blocks_ / blocks_per_band_; }
+
+  // False for a block without rows, as the last one of a band may be.
+  bool place(int64_t index, BlockInput& input) const {
+    const int64_t row_block = index / column_blocks_;
+    const int64_t band_index = row_block / blocks_per_band_;
+    const int64_t first = first_row(band_index) + row_block % blocks_per_band_ * block_rows_;
+    input.row = first;
+    input.rows = std::min(block_rows_, first_row(band_index + 1) - first);
+    input.column = index % column_blocks_ * block_columns_;
+    input.columns = std::min(block_columns_, columns_ - input.column);
+    return input.rows > 0;
+  }
+
+ private:
+  // The first row of a band: the smallest i with i * bands / rows (rounded down) equal to it.
+  [[nodiscard]] int64_t first_row(int64_t band) const {
+    return static_cast<int64_t>((static_cast<Integer128>(band) * rows_ + bands_ - 1) / bands_);
+  }
+
+  int64_t rows_;
+  int64_t columns_;
+  int64_t bands_;
+  int64_t block_columns_;
+  int64_t block_rows_;
+  int64_t column_blocks_ = 0;
+  int64_t blocks_per_band_ = 0;
+};
+
+struct Sums {
+  double base_squares;
+  double delta_squares;
+  double delta_dot_base;
+  double max_abs_delta;
+};
+
+int64_t map_rows(const tg_diff_profiles* profiles) {
+  return profiles != nullptr && profiles->map != nullptr ? profiles->map_rows : 1;
+}
+
+Grid make_grid(const tg_operand& base, const tg_diff_profiles* profiles) {
+  return {base.values.rows, base.values.columns, map_rows(profiles)};
+}
+
+int64_t columns_per_thread(const tg_operand& base, const tg_diff_profiles* profiles) {
+  return profiles != nullptr && profiles->column_changed != nullptr ? base.values.columns : 0;
+}
+
+BlockFunction choose(SimdLevel level, const tg_operand& base, const tg_operand& tuned) {
+  const bool bf16 = base.values.dtype == TG_BF16 && tuned.values.dtype == TG_BF16 && is_plain(base) && is_plain(tuned);
+  switch (level) {
+    case SimdLevel::kAvx512:
+      return bf16 ? block_bf16_avx512 : block_wide_avx512;
+    case SimdLevel::kAvx2:
+      return bf16 ? block_bf16_avx2 : block_wide_avx2;
+    case SimdLevel::kScalar:
+      break;
+  }
+  return block_scalar;
+}
+
+// Recursive halves: the rounding error grows with the logarithm of the number of blocks.
+double pairwise_sum(const Sums* sums, int64_t count, double Sums::* field) {
+  if (count <= kMaxBlocksPerSum) {
+    double sum = 0;
+    for (int64_t i = 0; i < count; ++i) {
+      sum += sums[i].*field;
+    }
+    return sum;
+  }
+  const int64_t half = count / 2;
+  return pairwise_sum(sums, half, field) + pairwise_sum(sums + half, count - half, field);
+}
+
+void add_relaxed(int64_t& target, int64_t amount) { __atomic_fetch_add(&target, amount, __ATOMIC_RELAXED); }
+
+// `part` is a BlockResult or a tg_diff_result: their counts have the same names.
+template <typename Part>
+void add_counts(const Part& part, tg_diff_result& result) {
+  result.changed += part.changed;
+  result.changed_bits += part.changed_bits;
+  result.changed_stored += part.changed_stored;
+  result.hidden += part.hidden;
+  result.non_finite += part.non_finite;
+  result.sign_flips += part.sign_flips;
+  for (int bin = 1; bin < TG_ULP_BINS; ++bin) {
+    result.ulp_histogram[bin] += part.ulp_histogram[bin];
+  }
+}
+
+class Run {
+ public:
+  Run(SimdLevel level, const Request& request, int threads)
+      : request_(request),
+        grid_(make_grid(*request.base, request.profiles)),
+        block_(choose(level, *request.base, *request.tuned)),
+        threads_(static_cast<int>(std::min<int64_t>(threads, std::max<int64_t>(grid_.blocks(), 1)))),
+        columns_(columns_per_thread(*request.base, request.profiles)),
+        sums_(static_cast<Sums*>(request.workspace)),
+        column_counts_(reinterpret_cast<int64_t*>(sums_ + grid_.blocks())) {}
+
+  [[nodiscard]] int threads() const { return threads_; }
+
+  void prepare() {
+    std::fill_n(sums_, grid_.blocks(), Sums{});
+    std::fill_n(column_counts_, columns_ * threads_, int64_t{0});
+    const tg_diff_profiles* profiles = request_.profiles;
+    if (profiles == nullptr) {
+      return;
+    }
+    if (profiles->row_changed != nullptr) {
+      std::fill_n(profiles->row_changed, request_.base->values.rows, int64_t{0});
+    }
+    if (profiles->map != nullptr) {
+      std::fill_n(profiles->map, profiles->map_rows * profiles->map_columns, int64_t{0});
+    }
+  }
+
+  void work(int thread, tg_diff_result& counts) {
+    const auto block = std::make_unique<BlockResult>();
+    BlockInput input{};
+    input.base = request_.base;
+    input.tuned = request_.tuned;
+    if (request_.profiles != nullptr) {
+      input.mask = request_.profiles->mask;
+      input.mask_stride = (request_.base->values.columns + 63) / 64;
+    }
+    for (;;) {
+      const int64_t index = next_.fetch_add(1, std::memory_order_relaxed);
+      if (index >= grid_.blocks() || cancelled()) {
+        return;
+      }
+      if (!grid_.place(index, input)) {
+        continue;
+      }
+      if (!block_(input, *block)) {
+        block_scalar(input, *block);
+      }
+      add_counts(*block, counts);
+      sums_[index] = {block->base_squares, block->delta_squares, block->delta_dot_base, block->max_abs_delta};
+      add_profiles(thread, index, input, *block);
+      if (request_.control != nullptr) {
+        add_relaxed(request_.control->done, input.rows * input.columns);
+      }
+    }
+  }
+
+  void finish(tg_diff_result& result) const {
+    const int64_t blocks = grid_.blocks();
+    result.base_squares = pairwise_sum(sums_, blocks, &Sums::base_squares);
+    result.delta_squares = pairwise_sum(sums_, blocks, &Sums::delta_squares);
+    result.delta_dot_base = pairwise_sum(sums_, blocks, &Sums::delta_dot_base);
+    for (int64_t i = 0; i < blocks; ++i) {
+      result.max_abs_delta = std::max(result.max_abs_delta, sums_[i].max_abs_delta);
+    }
+    int64_t beyond_first = 0;
+    for (int bin = 1; bin < TG_ULP_BINS; ++bin) {
+      beyond_first += result.ulp_histogram[bin];
+    }
+    result.ulp_histogram[0] = result.total - result.non_finite - beyond_first;
+    for (int64_t j = 0; j < columns_; ++j) {
+      int64_t sum = 0;
+      for (int thread = 0; thread < threads_; ++thread) {
+        sum += column_counts_[thread * columns_ + j];
+      }
+      request_.profiles->column_changed[j] = sum;
+    }
+  }
+
+  [[nodiscard]] bool cancelled() const {
+    return request_.control != nullptr && __atomic_load_n(&request_.control->cancel, __ATOMIC_RELAXED) != 0;
+  }
+
+ private:
+  void add_profiles(int thread, int64_t index, const BlockInput& input, const BlockResult& block) {
+    const tg_diff_profiles* profiles = request_.profiles;
+    if (profiles == nullptr) {
+      return;
+    }
+    if (profiles->row_changed != nullptr) {
+      for (int64_t i = 0; i < input.rows; ++i) {
+        add_relaxed(profiles->row_changed[input.row + i], block.row_changed[i]);
+      }
+    }
+    if (block.changed == 0) {
+      return;
+    }
+    if (columns_ > 0) {
+      int64_t* counts = column_counts_ + thread * columns_ + input.column;
+      for (int64_t j = 0; j < input.columns; ++j) {
+        counts[j] += block.column_changed[j];
+      }
+    }
+    if (profiles->map != nullptr) {
+      add_map(grid_.band(index), input, block);
+    }
+  }
+
+  void add_map(int64_t band, const BlockInput& input, const BlockResult& block) const {
+    const tg_diff_profiles* profiles = request_.profiles;
+    const int64_t all = request_.base->values.columns;
+    int64_t* cells = profiles->map + band * profiles->map_columns;
+    for (int64_t j = 0; j < input.columns;) {
+      const auto cell = static_cast<int64_t>(static_cast<Integer128>(input.column + j) * profiles->map_columns / all);
+      const auto next = static_cast<int64_t>(
+          (static_cast<Integer128>(cell + 1) * all + profiles->map_columns - 1) / profiles->map_columns);
+      const int64_t end = std::min(input.columns, next - input.column);
+      int64_t sum = 0;
+      for (; j < end; ++j) {
+        sum += block.column_changed[j];
+      }
+      add_relaxed(cells[cell], sum);
+    }
+  }
+
+  const Request& request_;
+  Grid grid_;
+  BlockFunction block_;
+  int threads_;
+  int64_t columns_;
+  Sums* sums_;
+  int64_t* column_counts_;
+  std::atomic<int64_t> next_{0};
+};
+
+}  // namespace
+
+int64_t workspace_bytes(const tg_operand& base, const tg_diff_profiles* profiles, int threads) {
+  const int64_t blocks = make_grid(base, profiles).blocks();
+  return blocks * static_cast<int64_t>(sizeof(Sums)) +
+         columns_per_thread(base, profiles) * threads * static_cast<int64_t>(sizeof(int64_t)) + 64;
+}
+
+bool run(ThreadPool& pool, SimdLevel level, const Request& request, tg_diff_result& result) {
+  const int64_t size = result.size;
+  result = tg_diff_result{};
+  result.size = size;
+  result.total = request.base->values.rows * request.base->values.columns;
+  if (request.control != nullptr) {
+    __atomic_store_n(&request.control->done, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&request.control->total, result.total, __ATOMIC_RELAXED);
+  }
+  Run job(level, request, pool.threads());
+  job.prepare();
+  std::vector<tg_diff_result> counts(static_cast<size_t>(job.threads()));
+  pool.run(job.threads(), [&](int thread) { job.work(thread, counts[static_cast<size_t>(thread)]); });
+  if (job.cancelled()) {
+    return false;
+  }
+  for (const tg_diff_result& part : counts) {
+    add_counts(part, result);
+  }
+  job.finish(result);
+  return true;
+}
+
+}  // namespace threegate::diff

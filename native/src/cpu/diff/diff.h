@@ -1,0 +1,28 @@
+// The bf16-round-trip diff over whole matrices. Arguments have been checked by the caller.
+#ifndef THREEGATE_CPU_DIFF_DIFF_H
+#define THREEGATE_CPU_DIFF_DIFF_H
+
+#include <cstdint>
+
+#include "cpu/support/simd_level.h"
+#include "cpu/support/thread_pool.h"
+#include "threegate/threegate.h"
+
+namespace threegate::diff {
+
+struct Request {
+  const tg_operand* base;
+  const tg_operand* tuned;
+  const tg_diff_profiles* profiles;  // may be nullptr
+  tg_control* control;               // may be nullptr
+  void* workspace;
+};
+
+int64_t workspace_bytes(const tg_operand& base, const tg_diff_profiles* profiles, int threads);
+
+// Returns false when it was cancelled.
+bool run(ThreadPool& pool, SimdLevel level, const Request& request, tg_diff_result& result);
+
+}  // namespace threegate::diff
+
+#endif  // THREEGATE_CPU_DIFF_DIFF_H

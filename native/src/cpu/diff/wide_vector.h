@@ -1,0 +1,158 @@
+// Eight-lane arithmetic shared by the SIMD implementations. GCC's vector extensions: each translation unit that includes
+// this is compiled for one instruction set, and everything here has internal linkage, so that no linker can merge the
+// variants. Every lane sums in element order, so the numbers do not depend on the instruction set.
+#ifndef THREEGATE_CPU_DIFF_WIDE_VECTOR_H
+#define THREEGATE_CPU_DIFF_WIDE_VECTOR_H
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+#include "block.h"
+
+namespace threegate::diff {
+namespace {
+
+typedef double Double8 __attribute__((vector_size(64)));
+typedef uint64_t Word8 __attribute__((vector_size(64)));
+typedef int64_t Integer8 __attribute__((vector_size(64)));
+typedef int32_t Narrow8 __attribute__((vector_size(32)));
+typedef float Float8 __attribute__((vector_size(32)));
+typedef float Float16 __attribute__((vector_size(64)));
+typedef uint32_t Word16 __attribute__((vector_size(64)));
+typedef int32_t Integer16 __attribute__((vector_size(64)));
+typedef uint16_t Short16 __attribute__((vector_size(32)));
+
+template <typename V>
+[[gnu::always_inline]] inline V load_vector(const void* address) {
+  V v;
+  std::memcpy(&v, address, sizeof(V));
+  return v;
+}
+
+template <typename V>
+[[gnu::always_inline]] inline void store_vector(void* address, const V& v) {
+  std::memcpy(address, &v, sizeof(V));
+}
+
+[[gnu::always_inline]] inline double sum_lanes(const Double8& v) {
+  return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+}
+
+#if defined(__AVX512F__)
+[[gnu::always_inline]] inline Word8 max_words(const Word8& a, const Word8& b) {
+  return reinterpret_cast<Word8>(_mm512_max_epu64(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+}
+// Of signed values that fit in 32 bits.
+[[gnu::always_inline]] inline Word8 clamp_small(const Word8& v, int64_t low, int64_t high) {
+  return reinterpret_cast<Word8>(_mm512_min_epi64(
+      _mm512_max_epi64(reinterpret_cast<__m512i>(v), _mm512_set1_epi64(low)), _mm512_set1_epi64(high)));
+}
+#else
+[[gnu::always_inline]] inline Word8 max_words(const Word8& a, const Word8& b) { return a > b ? a : b; }
+// Of signed values that fit in 32 bits: the high halves, 0 or -1, become 0.
+[[gnu::always_inline]] inline Word8 clamp_small(const Word8& v, int64_t low, int64_t high) {
+  Word8 result = v;
+  for (size_t half = 0; half < 2; ++half) {
+    uint8_t* part = reinterpret_cast<uint8_t*>(&result) + half * sizeof(__m256i);
+    store_vector(part, _mm256_min_epi32(_mm256_max_epi32(load_vector<__m256i>(part), _mm256_set1_epi64x(low)),
+                                        _mm256_set1_epi64x(high)));
+  }
+  return result;
+}
+#endif
+
+// Counts the bins of tg_diff_result.ulp_histogram in 4-bit fields of 64-bit lanes: one addition for eight entries.
+class UlpHistogram {
+ public:
+  static constexpr int kAdditions = 15;  // before a field could overflow
+
+  // Eight one-hot fields: bin b adds 1 << 4 b. At least every kAdditions calls, spill() must follow.
+  [[gnu::always_inline]] void add(const Word8& one_hot) { fields_ += one_hot; }
+
+  // Into fields of eight bits, of which seventeen additions fit; `bins` (16 of them) take the rest from there.
+  [[gnu::always_inline]] void spill(int64_t* bins) {
+    even_ += fields_ & 0x0f0f0f0f0f0f0f0fULL;
+    odd_ += (fields_ >> 4) & 0x0f0f0f0f0f0f0f0fULL;
+    fields_ = Word8{};
+    if (++spills_ == 17) {
+      flush(bins);
+    }
+  }
+
+  [[gnu::always_inline]] void flush(int64_t* bins) {
+    count(even_, odd_, bins);
+    even_ = Word8{};
+    odd_ = Word8{};
+    spills_ = 0;
+  }
+
+ private:
+  // Not a member function proper: the sums beside this object are to stay in registers.
+  [[gnu::noinline]] static void count(Word8 even, Word8 odd, int64_t* bins) {
+    for (int lane = 0; lane < 8; ++lane) {
+      for (int bin = 0; bin < 16; bin += 2) {
+        bins[bin] += static_cast<int64_t>((even[lane] >> (4 * bin)) & 0xffU);
+        bins[bin + 1] += static_cast<int64_t>((odd[lane] >> (4 * bin)) & 0xffU);
+      }
+    }
+  }
+
+  Word8 fields_{};
+  Word8 even_{};
+  Word8 odd_{};
+  int spills_ = 0;
+};
+
+// |delta| of eight pairs as bits: as integers they are ordered as the numbers are.
+[[gnu::always_inline]] inline Word8 magnitude_bits(const Double8& v) {
+  return load_vector<Word8>(&v) & 0x7fffffffffffffffULL;
+}
+
+// Exponent of the smallest power of two that is not below a number given as bits; 0 for zero.
+[[gnu::always_inline]] inline Word8 ceiling_exponent(const Word8& magnitude) {
+  return (magnitude + 0xfffffffffffffULL) >> 52;
+}
+
+constexpr int64_t kSmallestNormalExponent = 1023 - 126;  // of bf16, biased as in a double
+
+// Sums over the differences of pairs.
+class DeltaSums {
+ public:
+  // Returns the bits of |b - a|.
+  [[gnu::always_inline]] Word8 add(const Double8& a, const Double8& b) {
+    const Double8 delta = b - a;
+    squares_ += delta * delta;
+    dot_ += delta * a;
+    const Word8 magnitude = magnitude_bits(delta);
+    max_ = max_words(max_, magnitude);
+    return magnitude;
+  }
+
+  void finish(BlockResult& result) const {
+    result.delta_squares = sum_lanes(squares_);
+    result.delta_dot_base = sum_lanes(dot_);
+    uint64_t max = 0;
+    for (int lane = 0; lane < 8; ++lane) {
+      max = max_[lane] > max ? max_[lane] : max;
+    }
+    std::memcpy(&result.max_abs_delta, &max, sizeof(max));
+  }
+
+ private:
+  Double8 squares_{};
+  Double8 dot_{};
+  Word8 max_{};
+};
+
+inline void copy_bins(const int64_t* bins, BlockResult& result) {
+  for (int bin = 1; bin < TG_ULP_BINS; ++bin) {
+    result.ulp_histogram[bin] = bins[bin];
+  }
+}
+
+}  // namespace
+}  // namespace threegate::diff
+
+#endif  // THREEGATE_CPU_DIFF_WIDE_VECTOR_H

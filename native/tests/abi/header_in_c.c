@@ -1,0 +1,39 @@
+/* The header as C11, and the layout that both Java bindings rely on. */
+#include <stddef.h>
+
+#include "threegate/threegate.h"
+
+#define OFFSET(type, field, expected) _Static_assert(offsetof(type, field) == (expected), #type "." #field)
+#define SIZE(type, expected) _Static_assert(sizeof(type) == (expected), #type)
+
+SIZE(tg_matrix, 40);
+OFFSET(tg_matrix, rows, 8);
+OFFSET(tg_matrix, row_stride, 24);
+OFFSET(tg_matrix, dtype, 32);
+SIZE(tg_low_rank, 88);
+OFFSET(tg_low_rank, scale, 80);
+SIZE(tg_operand, 120);
+OFFSET(tg_operand, block_scale, 48);
+OFFSET(tg_operand, block_rows, 88);
+OFFSET(tg_operand, low_rank, 104);
+SIZE(tg_control, 32);
+OFFSET(tg_control, cancel, 8);
+OFFSET(tg_control, done, 16);
+SIZE(tg_workspace_size, 24);
+SIZE(tg_workspace, 40);
+SIZE(tg_context_options, 24);
+SIZE(tg_capabilities, 832);
+OFFSET(tg_capabilities, version, 32);
+OFFSET(tg_capabilities, cpu, 64);
+OFFSET(tg_capabilities, simd_reason, 160);
+OFFSET(tg_capabilities, cuda_reason, 416);
+OFFSET(tg_capabilities, blas, 672);
+SIZE(tg_diff_options, 8);
+SIZE(tg_diff_profiles, 64);
+OFFSET(tg_diff_profiles, map, 40);
+SIZE(tg_diff_result, 216);
+OFFSET(tg_diff_result, ulp_histogram, 64);
+OFFSET(tg_diff_result, base_squares, 184);
+
+int32_t abi_version_in_c(void);
+int32_t abi_version_in_c(void) { return tg_abi_version(); }

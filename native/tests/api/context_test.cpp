@@ -1,0 +1,96 @@
+#include <thread>
+
+#include "support.h"
+
+extern "C" int32_t abi_version_in_c(void);
+
+namespace {
+
+TEST(Context, AbiVersionIsTheHeaders) { EXPECT_EQ(TG_ABI_VERSION, abi_version_in_c()); }
+
+TEST(Context, RefusesBadOptionsWithAReason) {
+  tg_context* context = nullptr;
+  char error[256] = "";
+  const tg_context_options wrong_size{7, 1, TG_CPU, 0, 0};
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_context_create(&wrong_size, &context, error, sizeof(error)));
+  EXPECT_STREQ("options is a struct of size 7; this library knows 24", error);
+  const tg_context_options threads{sizeof(tg_context_options), -1, TG_CPU, 0, 0};
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_context_create(&threads, &context, error, sizeof(error)));
+  EXPECT_STREQ("options.threads is -1; allowed are 0 (all) to 1024", error);
+  const tg_context_options device{sizeof(tg_context_options), 1, 9, 0, 0};
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_context_create(&device, &context, error, sizeof(error)));
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_context_create(nullptr, &context, nullptr, 0));
+  EXPECT_EQ(nullptr, context);
+}
+
+TEST(Context, SaysWhyCudaIsNotThere) {
+  tg_capabilities capabilities{};
+  capabilities.size = sizeof(capabilities);
+  ASSERT_EQ(TG_OK, tg_capabilities_query(&capabilities));
+  if (capabilities.cuda_devices > 0) {
+    EXPECT_STREQ("", capabilities.cuda_reason);
+    return;
+  }
+  EXPECT_STRNE("", capabilities.cuda_reason);
+  const tg_context_options options{sizeof(tg_context_options), 1, TG_CUDA, 0, 0};
+  tg_context* context = nullptr;
+  char error[400] = "";
+  EXPECT_EQ(TG_UNSUPPORTED, tg_context_create(&options, &context, error, sizeof(error)));
+  EXPECT_EQ(std::string("CUDA is not available: ") + capabilities.cuda_reason, error);
+}
+
+TEST(Context, ForcedSimdLevelIsObeyedOrRefused) {
+  tg_capabilities capabilities{};
+  capabilities.size = sizeof(capabilities);
+  setenv("THREEGATE_SIMD", "scalar", 1);
+  EXPECT_EQ(TG_OK, tg_capabilities_query(&capabilities));
+  EXPECT_EQ(TG_SIMD_SCALAR, capabilities.simd);
+  EXPECT_NE(std::string::npos, std::string(capabilities.simd_reason).find("THREEGATE_SIMD"));
+  setenv("THREEGATE_SIMD", "mmx", 1);
+  const tg_context_options options{sizeof(tg_context_options), 1, TG_CPU, 0, 0};
+  tg_context* context = nullptr;
+  char error[256] = "";
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_context_create(&options, &context, error, sizeof(error)));
+  EXPECT_STREQ("THREEGATE_SIMD is \"mmx\"; allowed are scalar, avx2, avx512", error);
+  unsetenv("THREEGATE_SIMD");
+}
+
+TEST(Context, ThreadsAreWhatWasAskedFor) {
+  const auto context = support::make_context(3);
+  int32_t threads = 0;
+  EXPECT_EQ(TG_OK, tg_context_threads(context.get(), &threads));
+  EXPECT_EQ(3, threads);
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_context_threads(context.get(), nullptr));
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_context_threads(nullptr, &threads));
+}
+
+TEST(Context, EverythingCreatedIsCountedAndGone) {
+  int64_t objects = 0;
+  int64_t bytes = 0;
+  ASSERT_EQ(TG_OK, tg_live_objects(&objects, &bytes));
+  {
+    const auto context = support::make_context(2);
+    const auto memory = support::allocate(1000);
+    EXPECT_EQ(0U, reinterpret_cast<uintptr_t>(memory.get()) % 64);
+    int64_t more = 0;
+    int64_t more_bytes = 0;
+    ASSERT_EQ(TG_OK, tg_live_objects(&more, &more_bytes));
+    EXPECT_EQ(objects + 2, more);
+    EXPECT_EQ(bytes + 1000, more_bytes);
+  }
+  int64_t after = 0;
+  int64_t bytes_after = 0;
+  ASSERT_EQ(TG_OK, tg_live_objects(&after, &bytes_after));
+  EXPECT_EQ(objects, after);
+  EXPECT_EQ(bytes, bytes_after);
+}
+
+TEST(Memory, RefusesWhatCannotBe) {
+  void* memory = nullptr;
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_memory_allocate(-1, &memory));
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_memory_allocate(1, nullptr));
+  EXPECT_EQ(TG_OUT_OF_MEMORY, tg_memory_allocate(INT64_MAX, &memory));
+  EXPECT_EQ(TG_OK, tg_memory_free(nullptr));
+}
+
+}  // namespace

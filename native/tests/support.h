@@ -1,0 +1,73 @@
+// What the native tests share: contexts, random codes, replayable seeds.
+#ifndef THREEGATE_TESTS_SUPPORT_H
+#define THREEGATE_TESTS_SUPPORT_H
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "threegate/threegate.h"
+
+namespace support {
+
+// THREEGATE_TEST_SEED, or a fixed seed; printed with every failure through SCOPED_TRACE.
+inline uint64_t seed() {
+  const char* given = std::getenv("THREEGATE_TEST_SEED");
+  return given == nullptr ? 20251 : std::strtoull(given, nullptr, 10);
+}
+
+struct DestroyContext {
+  void operator()(tg_context* context) const { EXPECT_EQ(TG_OK, tg_context_destroy(context)); }
+};
+using Context = std::unique_ptr<tg_context, DestroyContext>;
+
+inline Context make_context(int threads = 1, const char* simd = nullptr) {
+  if (simd != nullptr) {
+    setenv("THREEGATE_SIMD", simd, 1);
+  }
+  const tg_context_options options{sizeof(tg_context_options), threads, TG_CPU, 0, 0};
+  tg_context* context = nullptr;
+  char error[256] = "";
+  const tg_status status = tg_context_create(&options, &context, error, sizeof(error));
+  if (simd != nullptr) {
+    unsetenv("THREEGATE_SIMD");
+  }
+  EXPECT_EQ(TG_OK, status) << error;
+  return Context(context);
+}
+
+inline std::string error_of(tg_context* context) {
+  char text[512] = "";
+  EXPECT_EQ(TG_OK, tg_error_message(context, text, sizeof(text)));
+  return text;
+}
+
+// The SIMD levels of this machine; the kernels are tested at each.
+inline std::vector<std::string> simd_levels() {
+  tg_capabilities capabilities{};
+  capabilities.size = sizeof(capabilities);
+  EXPECT_EQ(TG_OK, tg_capabilities_query(&capabilities));
+  std::vector<std::string> levels{"scalar", "avx2", "avx512"};
+  levels.resize(static_cast<size_t>(capabilities.simd) + 1);
+  return levels;
+}
+
+struct FreeMemory {
+  void operator()(void* memory) const { EXPECT_EQ(TG_OK, tg_memory_free(memory)); }
+};
+using Memory = std::unique_ptr<void, FreeMemory>;
+
+inline Memory allocate(int64_t bytes) {
+  void* memory = nullptr;
+  EXPECT_EQ(TG_OK, tg_memory_allocate(bytes, &memory));
+  return Memory(memory);
+}
+
+}  // namespace support
+
+#endif  // THREEGATE_TESTS_SUPPORT_H
