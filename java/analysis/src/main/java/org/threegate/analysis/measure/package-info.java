@@ -1,0 +1,2 @@
+/** Tensors to numbers, through the kernels. */
+package org.threegate.analysis.measure;

@@ -1,0 +1,220 @@
+package org.threegate.binding.ffm;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+import java.nio.ByteBuffer;
+import java.util.Map;
+import org.threegate.spi.KernelBinding;
+
+/**
+ * Passes each call on. Addresses are longs, as in the JNI binding. The handles are constants of this class, which is what lets the
+ * JVM compile a call through them to a plain call; they are bound when the first instance is made, and a JVM makes one.
+ */
+final class FfmBinding implements KernelBinding {
+  private static DynamicLibrary library;
+
+  /** Every C function and its signature; a test compares this table with the JNI declarations. */
+  static final Map<String, FunctionDescriptor> FUNCTIONS =
+      Map.ofEntries(
+          Map.entry("tg_abi_version", FunctionDescriptor.of(JAVA_INT)),
+          Map.entry("tg_capabilities_query", FunctionDescriptor.of(JAVA_INT, JAVA_LONG)),
+          Map.entry("tg_context_create", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry("tg_context_destroy", FunctionDescriptor.of(JAVA_INT, JAVA_LONG)),
+          Map.entry("tg_context_threads", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG)),
+          Map.entry("tg_error_message", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry("tg_memory_allocate", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG)),
+          Map.entry("tg_memory_free", FunctionDescriptor.of(JAVA_INT, JAVA_LONG)),
+          Map.entry("tg_live_objects", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG)),
+          Map.entry("tg_mapped_file_open", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry("tg_mapped_file_check", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG)),
+          Map.entry("tg_mapped_file_advise", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT)),
+          Map.entry("tg_mapped_file_close", FunctionDescriptor.of(JAVA_INT, JAVA_LONG)),
+          Map.entry("tg_diff_workspace", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry("tg_diff", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)));
+
+  /** Bound when first used, after the library is there. */
+  private static final class Handles {
+    static final MethodHandle ABI_VERSION = bind("tg_abi_version");
+    static final MethodHandle CAPABILITIES_QUERY = bind("tg_capabilities_query");
+    static final MethodHandle CONTEXT_CREATE = bind("tg_context_create");
+    static final MethodHandle CONTEXT_DESTROY = bind("tg_context_destroy");
+    static final MethodHandle CONTEXT_THREADS = bind("tg_context_threads");
+    static final MethodHandle ERROR_MESSAGE = bind("tg_error_message");
+    static final MethodHandle MEMORY_ALLOCATE = bind("tg_memory_allocate");
+    static final MethodHandle MEMORY_FREE = bind("tg_memory_free");
+    static final MethodHandle LIVE_OBJECTS = bind("tg_live_objects");
+    static final MethodHandle MAPPED_FILE_OPEN = bind("tg_mapped_file_open");
+    static final MethodHandle MAPPED_FILE_CHECK = bind("tg_mapped_file_check");
+    static final MethodHandle MAPPED_FILE_ADVISE = bind("tg_mapped_file_advise");
+    static final MethodHandle MAPPED_FILE_CLOSE = bind("tg_mapped_file_close");
+    static final MethodHandle DIFF_WORKSPACE = bind("tg_diff_workspace");
+    static final MethodHandle DIFF = bind("tg_diff");
+
+    private static MethodHandle bind(String name) {
+      return library.function(name, FUNCTIONS.get(name));
+    }
+  }
+
+  FfmBinding(DynamicLibrary opened) {
+    synchronized (FfmBinding.class) {
+      if (library == null) {
+        library = opened;
+      }
+    }
+  }
+
+  @Override
+  public String name() {
+    return "ffm";
+  }
+
+  @Override
+  public int abiVersion() {
+    try {
+      return (int) Handles.ABI_VERSION.invokeExact();
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int capabilitiesQuery(long capabilities) {
+    try {
+      return (int) Handles.CAPABILITIES_QUERY.invokeExact(capabilities);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int contextCreate(long options, long context, long error, long errorCapacity) {
+    try {
+      return (int) Handles.CONTEXT_CREATE.invokeExact(options, context, error, errorCapacity);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int contextDestroy(long context) {
+    try {
+      return (int) Handles.CONTEXT_DESTROY.invokeExact(context);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int contextThreads(long context, long threads) {
+    try {
+      return (int) Handles.CONTEXT_THREADS.invokeExact(context, threads);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int errorMessage(long context, long buffer, long capacity) {
+    try {
+      return (int) Handles.ERROR_MESSAGE.invokeExact(context, buffer, capacity);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int memoryAllocate(long bytes, long memory) {
+    try {
+      return (int) Handles.MEMORY_ALLOCATE.invokeExact(bytes, memory);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int memoryFree(long memory) {
+    try {
+      return (int) Handles.MEMORY_FREE.invokeExact(memory);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int liveObjects(long objects, long bytes) {
+    try {
+      return (int) Handles.LIVE_OBJECTS.invokeExact(objects, bytes);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int mappedFileOpen(long context, long path, long file, long data, long bytes) {
+    try {
+      return (int) Handles.MAPPED_FILE_OPEN.invokeExact(context, path, file, data, bytes);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int mappedFileCheck(long context, long file) {
+    try {
+      return (int) Handles.MAPPED_FILE_CHECK.invokeExact(context, file);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int mappedFileAdvise(long context, long file, long offset, long bytes, int needed) {
+    try {
+      return (int) Handles.MAPPED_FILE_ADVISE.invokeExact(context, file, offset, bytes, needed);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int mappedFileClose(long file) {
+    try {
+      return (int) Handles.MAPPED_FILE_CLOSE.invokeExact(file);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int diffWorkspace(long context, long base, long tuned, long options, long profiles, long workspaceSize) {
+    try {
+      return (int) Handles.DIFF_WORKSPACE.invokeExact(context, base, tuned, options, profiles, workspaceSize);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int diff(long context, long base, long tuned, long options, long control, long workspace, long profiles, long result) {
+    try {
+      return (int) Handles.DIFF.invokeExact(context, base, tuned, options, control, workspace, profiles, result);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public long addressOf(ByteBuffer direct) {
+    return MemorySegment.ofBuffer(direct.duplicate().clear()).address();
+  }
+
+  @Override
+  public ByteBuffer viewOf(long address, long bytes) {
+    return MemorySegment.ofAddress(address).reinterpret(bytes).asByteBuffer();
+  }
+}

@@ -1,0 +1,44 @@
+package org.threegate.binding.ffm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.loading.Bindings;
+import org.threegate.testing.BindingContract;
+import org.threegate.testing.Header;
+
+@DisabledIfSystemProperty(named = "threegate.binding", matches = "jni")
+class FfmBindingTest extends BindingContract {
+  @Override
+  protected String expectedBinding() {
+    return "ffm";
+  }
+
+  /** The JNI declarations are held to the header in the same way, so the two tables agree. */
+  @Test
+  void everyFunctionOfTheHeaderIsDeclared() throws IOException {
+    assertThat(
+            FfmBinding.FUNCTIONS.entrySet().stream()
+                .collect(Collectors.toMap(e -> e.getKey(), e -> e.getValue().argumentLayouts().size(), (a, b) -> a, TreeMap::new)))
+        .isEqualTo(new TreeMap<>(Header.read().functions()));
+  }
+
+  @Test
+  void aMemorySegmentIsWrappedWithoutACopy() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment segment = arena.allocate(16);
+      try (NativeBuffer buffer = NativeBuffer.wrap(Bindings.get(), segment.address(), segment.byteSize(), segment)) {
+        buffer.putInt(4, 12);
+        assertThat(segment.get(ValueLayout.JAVA_INT, 4)).isEqualTo(12);
+      }
+    }
+  }
+}

@@ -1,0 +1,84 @@
+package org.threegate.binding.jni;
+
+import org.bytedeco.javacpp.annotation.Cast;
+import org.bytedeco.javacpp.annotation.Name;
+import org.bytedeco.javacpp.annotation.NoException;
+import org.bytedeco.javacpp.annotation.Platform;
+
+/** The C functions. JavaCPP generates the shim; the C++ compiler checks each declaration against the header. */
+@Platform(
+    include = {"threegate/threegate.h", "buffers.h"},
+    link = "threegate")
+@NoException
+final class Functions {
+  private Functions() {}
+
+  @Name("tg_abi_version")
+  static native int abiVersion();
+
+  @Name("tg_capabilities_query")
+  static native int capabilitiesQuery(@Cast("tg_capabilities*") long capabilities);
+
+  @Name("tg_context_create")
+  static native int contextCreate(
+      @Cast("const tg_context_options*") long options,
+      @Cast("tg_context**") long context,
+      @Cast("char*") long error,
+      long errorCapacity);
+
+  @Name("tg_context_destroy")
+  static native int contextDestroy(@Cast("tg_context*") long context);
+
+  @Name("tg_context_threads")
+  static native int contextThreads(@Cast("tg_context*") long context, @Cast("int32_t*") long threads);
+
+  @Name("tg_error_message")
+  static native int errorMessage(@Cast("tg_context*") long context, @Cast("char*") long buffer, long capacity);
+
+  @Name("tg_memory_allocate")
+  static native int memoryAllocate(long bytes, @Cast("void**") long memory);
+
+  @Name("tg_memory_free")
+  static native int memoryFree(@Cast("void*") long memory);
+
+  @Name("tg_live_objects")
+  static native int liveObjects(@Cast("int64_t*") long objects, @Cast("int64_t*") long bytes);
+
+  @Name("tg_mapped_file_open")
+  static native int mappedFileOpen(
+      @Cast("tg_context*") long context,
+      @Cast("const char*") long path,
+      @Cast("tg_mapped_file**") long file,
+      @Cast("const void**") long data,
+      @Cast("int64_t*") long bytes);
+
+  @Name("tg_mapped_file_check")
+  static native int mappedFileCheck(@Cast("tg_context*") long context, @Cast("tg_mapped_file*") long file);
+
+  @Name("tg_mapped_file_advise")
+  static native int mappedFileAdvise(
+      @Cast("tg_context*") long context, @Cast("tg_mapped_file*") long file, long offset, long bytes, int needed);
+
+  @Name("tg_mapped_file_close")
+  static native int mappedFileClose(@Cast("tg_mapped_file*") long file);
+
+  @Name("tg_diff_workspace")
+  static native int diffWorkspace(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_operand*") long base,
+      @Cast("const tg_operand*") long tuned,
+      @Cast("const tg_diff_options*") long options,
+      @Cast("const tg_diff_profiles*") long profiles,
+      @Cast("tg_workspace_size*") long workspaceSize);
+
+  @Name("tg_diff")
+  static native int diff(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_operand*") long base,
+      @Cast("const tg_operand*") long tuned,
+      @Cast("const tg_diff_options*") long options,
+      @Cast("tg_control*") long control,
+      @Cast("const tg_workspace*") long workspace,
+      @Cast("const tg_diff_profiles*") long profiles,
+      @Cast("tg_diff_result*") long result);
+}

@@ -1,0 +1,98 @@
+package org.threegate.binding.jni;
+
+import java.nio.ByteBuffer;
+import org.threegate.spi.KernelBinding;
+
+/** Passes each call on. */
+final class JniBinding implements KernelBinding {
+  @Override
+  public String name() {
+    return "jni";
+  }
+
+  @Override
+  public int abiVersion() {
+    return Functions.abiVersion();
+  }
+
+  @Override
+  public int capabilitiesQuery(long capabilities) {
+    return Functions.capabilitiesQuery(capabilities);
+  }
+
+  @Override
+  public int contextCreate(long options, long context, long error, long errorCapacity) {
+    return Functions.contextCreate(options, context, error, errorCapacity);
+  }
+
+  @Override
+  public int contextDestroy(long context) {
+    return Functions.contextDestroy(context);
+  }
+
+  @Override
+  public int contextThreads(long context, long threads) {
+    return Functions.contextThreads(context, threads);
+  }
+
+  @Override
+  public int errorMessage(long context, long buffer, long capacity) {
+    return Functions.errorMessage(context, buffer, capacity);
+  }
+
+  @Override
+  public int memoryAllocate(long bytes, long memory) {
+    return Functions.memoryAllocate(bytes, memory);
+  }
+
+  @Override
+  public int memoryFree(long memory) {
+    return Functions.memoryFree(memory);
+  }
+
+  @Override
+  public int liveObjects(long objects, long bytes) {
+    return Functions.liveObjects(objects, bytes);
+  }
+
+  @Override
+  public int mappedFileOpen(long context, long path, long file, long data, long bytes) {
+    return Functions.mappedFileOpen(context, path, file, data, bytes);
+  }
+
+  @Override
+  public int mappedFileCheck(long context, long file) {
+    return Functions.mappedFileCheck(context, file);
+  }
+
+  @Override
+  public int mappedFileAdvise(long context, long file, long offset, long bytes, int needed) {
+    return Functions.mappedFileAdvise(context, file, offset, bytes, needed);
+  }
+
+  @Override
+  public int mappedFileClose(long file) {
+    return Functions.mappedFileClose(file);
+  }
+
+  @Override
+  public int diffWorkspace(long context, long base, long tuned, long options, long profiles, long workspaceSize) {
+    return Functions.diffWorkspace(context, base, tuned, options, profiles, workspaceSize);
+  }
+
+  @Override
+  public int diff(
+      long context, long base, long tuned, long options, long control, long workspace, long profiles, long result) {
+    return Functions.diff(context, base, tuned, options, control, workspace, profiles, result);
+  }
+
+  @Override
+  public long addressOf(ByteBuffer direct) {
+    return Buffers.addressOf(direct);
+  }
+
+  @Override
+  public ByteBuffer viewOf(long address, long bytes) {
+    return Buffers.viewOf(address, bytes);
+  }
+}

@@ -1,0 +1,56 @@
+package org.threegate.binding.jni;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.threegate.spi.BindingProvider;
+import org.threegate.spi.KernelBinding;
+
+/** The binding for every JDK from 17 on. */
+public final class JniProvider implements BindingProvider {
+  private static final String SHIM = "libjnithreegate.so";
+
+  @Override
+  public String name() {
+    return "jni";
+  }
+
+  @Override
+  public int preference() {
+    return 1;
+  }
+
+  @Override
+  public String shimResource() {
+    return "/org/threegate/binding/jni/" + SHIM;
+  }
+
+  @Override
+  public KernelBinding load(Path directory) {
+    Path shim = directory.resolve(SHIM);
+    try {
+      System.load(shim.toString());
+    } catch (UnsatisfiedLinkError e) {
+      if (!String.valueOf(e.getMessage()).contains("already loaded in another classloader")) {
+        throw e;
+      }
+      loadCopy(shim);
+    }
+    return new JniBinding();
+  }
+
+  /** A JVM lets one class loader load a file once; the other ones get a copy of the small shim, which finds the same library. */
+  private static void loadCopy(Path shim) {
+    try {
+      Path copy = Files.createTempFile(shim.getParent(), "loader-", ".so");
+      try {
+        Files.copy(shim, copy, java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+        System.load(copy.toString());
+      } finally {
+        Files.delete(copy);
+      }
+    } catch (IOException e) {
+      throw new UnsatisfiedLinkError("cannot copy " + shim + " for a second class loader: " + e);
+    }
+  }
+}

@@ -1,0 +1,247 @@
+package org.threegate.checkpoint;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.dtype.Dtype;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Matrix;
+import org.threegate.kernel.Operand;
+
+/**
+ * A LoRA adapter (PEFT's {@code adapter_model.safetensors} with {@code adapter_config.json}). The update of a weight is formed from
+ * the factors, ΔW = s·BA with s = α/r, or α/√r for rsLoRA, with rank and alpha patterns and fan_in_fan_out; never by subtracting two
+ * merged matrices, which drowns a small step in rounding. PiSSA, OLoRA and CorDA move the base weights when they start, so their
+ * update is s·(BA − B₀A₀) and needs the initial adapter.
+ */
+public final class Adapter implements AutoCloseable {
+  private static final Pattern FACTOR = Pattern.compile("^(?:base_model\\.model\\.)?(.*)\\.lora_([AB])(?:\\.[^.]+)?\\.weight$");
+  private static final Pattern MOVES_BASE = Pattern.compile("(?i)(pissa|olora|corda).*");
+
+  private final Checkpoint weights;
+  private final Map<String, List<Operand.LowRank>> updates = new LinkedHashMap<>();
+  private final Map<String, Tensor> replaced = new LinkedHashMap<>();
+  private final List<NativeBuffer> transposed = new ArrayList<>();
+  private final Context context;
+  private final Settings settings;
+  private Optional<Adapter> before = Optional.empty();
+
+  private record Settings(
+      Path path,
+      double rank,
+      double alpha,
+      boolean rankStabilised,
+      boolean transposed,
+      JsonNode rankPattern,
+      JsonNode alphaPattern,
+      String initialisation) {
+    double scale(String module, long rank) {
+      double alpha = pattern(alphaPattern, module).orElse(this.alpha);
+      return rankStabilised ? alpha / Math.sqrt(rank) : alpha / rank;
+    }
+
+    long rank(String module) {
+      return Math.round(pattern(rankPattern, module).orElse(rank));
+    }
+
+    /** A key of a pattern matches a module that ends with it, as PEFT has it. */
+    private static Optional<Double> pattern(JsonNode patterns, String module) {
+      for (Map.Entry<String, JsonNode> field : patterns.properties()) {
+        try {
+          if (Pattern.compile("(?:.*\\.)?" + field.getKey()).matcher(module).matches()) {
+            return Optional.of(field.getValue().asDouble());
+          }
+        } catch (PatternSyntaxException e) {
+          throw new InvalidInputException(
+              Checkpoint.ADAPTER_CONFIG + ": \"" + field.getKey() + "\" is no pattern: " + e.getDescription(), e);
+        }
+      }
+      return Optional.empty();
+    }
+  }
+
+  private Adapter(Context context, Checkpoint weights, Settings settings) {
+    this.context = context;
+    this.weights = weights;
+    this.settings = settings;
+  }
+
+  /**
+   * Opens an adapter.
+   *
+   * @param initial the adapter as it was before training, for PiSSA, OLoRA and CorDA
+   */
+  public static Adapter open(Context context, Path path, Optional<Path> initial) {
+    Adapter adapter = openOne(context, path);
+    try {
+      boolean movesBase = MOVES_BASE.matcher(adapter.settings.initialisation()).matches();
+      if (movesBase && initial.isEmpty()) {
+        throw new InvalidInputException(
+            path + ": initialised by " + adapter.settings.initialisation()
+                + ", so its update is s(BA - B0A0); name the adapter as it was before training with --initial-adapter");
+      }
+      initial.ifPresent(before -> adapter.subtract(context, before));
+      return adapter;
+    } catch (RuntimeException e) {
+      adapter.close();
+      throw e;
+    }
+  }
+
+  private static Adapter openOne(Context context, Path path) {
+    Path directory = Files.isDirectory(path) ? path : path.toAbsolutePath().getParent();
+    Path config = directory.resolve(Checkpoint.ADAPTER_CONFIG);
+    JsonNode node = Json.readObject(config);
+    if (!node.path("peft_type").asText("LORA").equals("LORA")) {
+      throw new InvalidInputException(config + ": peft_type " + node.path("peft_type").asText() + "; only LORA can be read, merge it first");
+    }
+    if (node.path("use_dora").asBoolean(false)) {
+      throw new InvalidInputException(config + ": a DoRA adapter, whose update is not a product of factors; merge it first");
+    }
+    double rank = node.path("r").asDouble(0);
+    double alpha = node.path("lora_alpha").asDouble(Double.NaN);
+    if (!(rank >= 1) || Double.isNaN(alpha)) {
+      throw new InvalidInputException(config + ": no positive \"r\" or no \"lora_alpha\"");
+    }
+    Path file = Files.isDirectory(path) ? path.resolve(Checkpoint.ADAPTER_WEIGHTS) : path;
+    Settings settings =
+        new Settings(
+            path,
+            rank,
+            alpha,
+            node.path("use_rslora").asBoolean(false),
+            node.path("fan_in_fan_out").asBoolean(false),
+            node.path("rank_pattern"),
+            node.path("alpha_pattern"),
+            node.path("init_lora_weights").asText(""));
+    Adapter adapter = new Adapter(context, Checkpoint.open(context, file), settings);
+    try {
+      adapter.readFactors();
+      return adapter;
+    } catch (RuntimeException e) {
+      adapter.close();
+      throw e;
+    }
+  }
+
+  private void readFactors() {
+    Map<String, Tensor> left = new LinkedHashMap<>();
+    Map<String, Tensor> right = new LinkedHashMap<>();
+    for (Tensor tensor : weights.tensors().values()) {
+      Matcher matcher = FACTOR.matcher(tensor.name());
+      if (matcher.matches()) {
+        (matcher.group(2).equals("A") ? right : left).put(matcher.group(1), tensor);
+      } else if (tensor.name().contains("lora_")) {
+        throw invalid(tensor, "is a kind of factor that cannot be read (only lora_A and lora_B can); merge the adapter first");
+      } else {
+        // Modules that were trained whole (modules_to_save).
+        replaced.put(
+            tensor.name().replaceFirst("^base_model\\.model\\.", "").replace(".modules_to_save.default", ""), tensor);
+      }
+    }
+    for (Map.Entry<String, Tensor> entry : left.entrySet()) {
+      Tensor a = right.remove(entry.getKey());
+      if (a == null) {
+        throw invalid(entry.getValue(), "has no lora_A beside it");
+      }
+      updates.put(entry.getKey() + ".weight", List.of(product(entry.getKey(), entry.getValue(), a, 1)));
+    }
+    if (!right.isEmpty()) {
+      throw invalid(right.values().iterator().next(), "has no lora_B beside it");
+    }
+    if (updates.isEmpty()) {
+      throw new InvalidInputException(settings.path() + ": no lora_A and lora_B in this adapter");
+    }
+  }
+
+  private Operand.LowRank product(String module, Tensor b, Tensor a, double sign) {
+    for (Tensor tensor : List.of(a, b)) {
+      if (tensor.shape().size() != 2 || tensor.type().dtype().isEmpty()) {
+        throw invalid(tensor, "is not a matrix of floating-point numbers");
+      }
+    }
+    long rank = a.shape().get(0);
+    if (!b.shape().get(1).equals(rank) || settings.rank(module) != rank) {
+      throw invalid(b, "is " + b.shape() + " beside a lora_A of " + a.shape() + ", but the rank is " + settings.rank(module));
+    }
+    double scale = sign * settings.scale(module, rank);
+    return settings.transposed()
+        ? new Operand.LowRank(transpose(a.matrix()), transpose(b.matrix()), scale)
+        : new Operand.LowRank(b.matrix(), a.matrix(), scale);
+  }
+
+  /** Factors are small; a transposed copy costs nothing. */
+  private Matrix transpose(Matrix matrix) {
+    NativeBuffer copy = context.allocate(matrix.rows() * matrix.columns() * matrix.dtype().bytes());
+    transposed.add(copy);
+    int bytes = matrix.dtype().bytes();
+    for (long i = 0; i < matrix.rows(); i++) {
+      ByteBuffer row =
+          matrix
+              .buffer()
+              .slice(matrix.offset() + i * matrix.rowStride() * bytes, Math.toIntExact(matrix.columns() * bytes))
+              .order(ByteOrder.LITTLE_ENDIAN);
+      for (long j = 0; j < matrix.columns(); j++) {
+        for (int b = 0; b < bytes; b++) {
+          copy.putByte((j * matrix.rows() + i) * bytes + b, row.get((int) (j * bytes + b)));
+        }
+      }
+    }
+    return Matrix.of(copy, matrix.dtype(), matrix.columns(), matrix.rows());
+  }
+
+  private void subtract(Context context, Path path) {
+    Adapter opened = openOne(context, path);
+    before = Optional.of(opened);
+    for (Map.Entry<String, List<Operand.LowRank>> entry : updates.entrySet()) {
+      List<Operand.LowRank> initial = opened.updates.get(entry.getKey());
+      if (initial == null) {
+        throw new InvalidInputException(path + ": has no factors for " + entry.getKey() + ", which the tuned adapter has");
+      }
+      Operand.LowRank term = initial.get(0);
+      entry.setValue(
+          List.of(entry.getValue().get(0), new Operand.LowRank(term.left(), term.right(), -term.scale())));
+    }
+  }
+
+  private InvalidInputException invalid(Tensor tensor, String what) {
+    return new InvalidInputException(settings.path() + ": tensor \"" + tensor.name() + "\" " + what);
+  }
+
+  /** The terms of ΔW by the name of the weight in the base model. */
+  public Map<String, List<Operand.LowRank>> updates() {
+    return updates;
+  }
+
+  /** Tensors that replace those of the base whole, by the name in the base model. */
+  public Map<String, Tensor> replaced() {
+    return replaced;
+  }
+
+  public Checkpoint weights() {
+    return weights;
+  }
+
+  /** Rank, as the configuration has it. */
+  public long rank() {
+    return Math.round(settings.rank());
+  }
+
+  @Override
+  public void close() {
+    transposed.forEach(NativeBuffer::close);
+    weights.close();
+    before.ifPresent(Adapter::close);
+  }
+}

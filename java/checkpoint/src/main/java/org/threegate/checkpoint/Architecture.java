@@ -1,0 +1,133 @@
+package org.threegate.checkpoint;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * Reads the names of tensors: Llama, Qwen2 and 3, Mistral, Gemma, Phi-3 (fused qkv and gate-up), GPT-2 (Conv1D, stored transposed) and
+ * Qwen3-MoE (experts one by one or fused in one 3-D tensor).
+ */
+public final class Architecture {
+  private static final Pattern LAYER = Pattern.compile("(?:^|\\.)(?:layers|h|blocks)\\.(\\d+)\\.");
+  private static final Pattern CONV1D = Pattern.compile("(?:^|\\.)h\\.\\d+\\.(?:attn\\.c_attn|attn\\.c_proj|mlp\\.c_fc|mlp\\.c_proj)\\.weight$");
+  private static final Map<String, TensorKind> MODULES =
+      Map.ofEntries(
+          Map.entry("q_proj", TensorKind.Q_PROJ),
+          Map.entry("k_proj", TensorKind.K_PROJ),
+          Map.entry("v_proj", TensorKind.V_PROJ),
+          Map.entry("o_proj", TensorKind.O_PROJ),
+          Map.entry("out_proj", TensorKind.O_PROJ),
+          Map.entry("attn.c_proj", TensorKind.O_PROJ),
+          Map.entry("qkv_proj", TensorKind.QKV),
+          Map.entry("c_attn", TensorKind.QKV),
+          Map.entry("gate_proj", TensorKind.GATE_PROJ),
+          Map.entry("up_proj", TensorKind.UP_PROJ),
+          Map.entry("c_fc", TensorKind.UP_PROJ),
+          Map.entry("fc1", TensorKind.UP_PROJ),
+          Map.entry("down_proj", TensorKind.DOWN_PROJ),
+          Map.entry("mlp.c_proj", TensorKind.DOWN_PROJ),
+          Map.entry("fc2", TensorKind.DOWN_PROJ),
+          Map.entry("gate_up_proj", TensorKind.GATE_UP),
+          Map.entry("mlp.gate", TensorKind.ROUTER),
+          Map.entry("block_sparse_moe.gate", TensorKind.ROUTER),
+          Map.entry("router", TensorKind.ROUTER),
+          Map.entry("shared_expert_gate", TensorKind.ROUTER),
+          Map.entry("embed_tokens", TensorKind.EMBED),
+          Map.entry("wte", TensorKind.EMBED),
+          Map.entry("wpe", TensorKind.EMBED),
+          Map.entry("lm_head", TensorKind.LM_HEAD));
+
+  private final ModelConfig config;
+
+  public Architecture(ModelConfig config) {
+    this.config = config;
+  }
+
+  /**
+   * One head's range of rows or columns.
+   *
+   * @param part {@code q}, {@code k}, {@code v} or {@code o}
+   * @param index of the head within its part
+   * @param onRows whether the range counts rows (else columns) of the matrix as rows = outputs
+   */
+  public record Head(String part, int index, boolean onRows, long begin, long end) {}
+
+  /** The layer in a name. */
+  public OptionalInt layer(String name) {
+    Matcher matcher = LAYER.matcher(name);
+    if (!matcher.find()) {
+      return OptionalInt.empty();
+    }
+    try {
+      return OptionalInt.of(Integer.parseInt(matcher.group(1)));
+    } catch (NumberFormatException e) {
+      return OptionalInt.empty();
+    }
+  }
+
+  /** The part that a tensor of this name and number of dimensions plays. */
+  public TensorKind kind(String name, int dimensions) {
+    if (name.endsWith(".bias") || name.endsWith("_bias")) {
+      return TensorKind.BIAS;
+    }
+    String module = name.endsWith(".weight") ? name.substring(0, name.length() - ".weight".length()) : name;
+    if (module.contains(".experts.")) {
+      return TensorKind.EXPERT;
+    }
+    String[] segments = module.split("\\.");
+    String last = segments.length == 0 ? module : segments[segments.length - 1];
+    String lastTwo = segments.length < 2 ? last : segments[segments.length - 2] + "." + last;
+    TensorKind kind = MODULES.getOrDefault(lastTwo, MODULES.get(last));
+    if (kind != null) {
+      return kind;
+    }
+    if (last.contains("norm") || last.matches("ln_(1|2|f)")) {
+      return TensorKind.NORM;
+    }
+    return last.contains("conv") && dimensions > 2 ? TensorKind.CONV : TensorKind.OTHER;
+  }
+
+  /** Whether a matrix is stored with its inputs as rows, as GPT-2's Conv1D is. */
+  public boolean isTransposed(String name, int dimensions) {
+    return dimensions == 2
+        && (config.modelType().isEmpty() || config.modelType().equals("gpt2"))
+        && CONV1D.matcher(name).find();
+  }
+
+  /** The heads of a matrix of {@code rows} outputs and {@code columns} inputs; empty where the configuration does not fit it. */
+  public List<Head> heads(TensorKind kind, long rows, long columns) {
+    if (config.attentionHeads().isEmpty() || config.keyValueHeads().isEmpty() || config.headDimension().isEmpty()) {
+      return List.of();
+    }
+    int queries = config.attentionHeads().getAsInt();
+    int keyValues = config.keyValueHeads().getAsInt();
+    long dimension = config.headDimension().getAsInt();
+    List<Head> heads = new ArrayList<>();
+    switch (kind) {
+      case Q_PROJ -> add(heads, "q", queries, true, 0, dimension);
+      case K_PROJ -> add(heads, "k", keyValues, true, 0, dimension);
+      case V_PROJ -> add(heads, "v", keyValues, true, 0, dimension);
+      case O_PROJ -> add(heads, "o", queries, false, 0, dimension);
+      case QKV -> {
+        add(heads, "q", queries, true, 0, dimension);
+        add(heads, "k", keyValues, true, queries * dimension, dimension);
+        add(heads, "v", keyValues, true, (queries + keyValues) * dimension, dimension);
+      }
+      default -> {
+        return List.of();
+      }
+    }
+    long covered = heads.get(heads.size() - 1).end();
+    return covered == (heads.get(0).onRows() ? rows : columns) ? heads : List.of();
+  }
+
+  private static void add(List<Head> heads, String part, int count, boolean onRows, long begin, long dimension) {
+    for (int i = 0; i < count; i++) {
+      heads.add(new Head(part, i, onRows, begin + i * dimension, begin + (i + 1) * dimension));
+    }
+  }
+}

@@ -1,0 +1,35 @@
+package org.threegate.checkpoint;
+
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+
+/** Files that are there whole or not at all: written under a temporary name, synced, renamed. */
+public final class AtomicFiles {
+  private AtomicFiles() {}
+
+  /** Writes the contents of a file. */
+  @FunctionalInterface
+  public interface Contents {
+    void writeTo(FileChannel out) throws IOException;
+  }
+
+  /** Writes {@code path}, replacing what is there; leaves nothing behind when it fails. */
+  public static void write(Path path, Contents contents) throws IOException {
+    Path temporary = path.resolveSibling("." + path.getFileName() + "." + ProcessHandle.current().pid() + ".partial");
+    try {
+      try (FileChannel out =
+          FileChannel.open(
+              temporary, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.WRITE)) {
+        contents.writeTo(out);
+        out.force(true);
+      }
+      Files.move(temporary, path, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    } finally {
+      Files.deleteIfExists(temporary);
+    }
+  }
+}

@@ -1,0 +1,199 @@
+package org.threegate.checkpoint;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import org.threegate.kernel.Context;
+
+/**
+ * The tensors of one model: a {@code .safetensors} file, a sharded {@code *.index.json}, or a directory with either. Files are mapped,
+ * not read.
+ */
+public final class Checkpoint implements AutoCloseable {
+  static final String ADAPTER_CONFIG = "adapter_config.json";
+  static final String ADAPTER_WEIGHTS = "adapter_model.safetensors";
+
+  private final Path path;
+  private final List<SafetensorsFile> files;
+  private final Map<String, Tensor> tensors;
+  private final Optional<ModelConfig> config;
+
+  private Checkpoint(
+      Path path, List<SafetensorsFile> files, Map<String, Tensor> tensors, Optional<ModelConfig> config) {
+    this.path = path;
+    this.files = files;
+    this.tensors = tensors;
+    this.config = config;
+  }
+
+  /**
+   * Opens what {@code path} names.
+   *
+   * @throws InvalidInputException when there is no such checkpoint or a file of it is invalid
+   */
+  public static Checkpoint open(Context context, Path path) {
+    if (!Files.exists(path)) {
+      throw new InvalidInputException(path + ": no such file or directory");
+    }
+    Path weights = Files.isDirectory(path) ? weightsOf(path) : path;
+    refusePickles(weights);
+    Path directory = Files.isDirectory(path) ? path : Optional.ofNullable(path.toAbsolutePath().getParent()).orElse(path);
+    List<SafetensorsFile> files = new ArrayList<>();
+    try {
+      Map<String, Tensor> tensors = new LinkedHashMap<>();
+      if (weights.toString().endsWith(".json")) {
+        openShards(context, weights, files, tensors);
+      } else {
+        SafetensorsFile file = SafetensorsFile.open(context, weights);
+        files.add(file);
+        file.tensors().forEach(tensor -> tensors.put(tensor.name(), tensor));
+      }
+      return new Checkpoint(path, List.copyOf(files), tensors, ModelConfig.read(directory));
+    } catch (RuntimeException e) {
+      files.forEach(SafetensorsFile::close);
+      throw e;
+    }
+  }
+
+  /** Whether a path names a directory with a LoRA adapter, or its weights. */
+  public static boolean isAdapter(Path path) {
+    Path directory = Files.isDirectory(path) ? path : path.toAbsolutePath().getParent();
+    return directory != null
+        && Files.isRegularFile(directory.resolve(ADAPTER_CONFIG))
+        && (Files.isDirectory(path)
+            ? !Files.exists(path.resolve("model.safetensors")) && !Files.exists(path.resolve("model.safetensors.index.json"))
+            : path.getFileName().toString().startsWith("adapter_model"));
+  }
+
+  private static Path weightsOf(Path directory) {
+    for (String name : List.of("model.safetensors.index.json", "model.safetensors")) {
+      if (Files.isRegularFile(directory.resolve(name))) {
+        return directory.resolve(name);
+      }
+    }
+    List<Path> indexes = matching(directory, ".safetensors.index.json");
+    List<Path> single = matching(directory, ".safetensors");
+    if (indexes.size() == 1) {
+      return indexes.get(0);
+    }
+    if (single.size() == 1 && indexes.isEmpty()) {
+      return single.get(0);
+    }
+    if (single.size() > 1) {
+      throw new InvalidInputException(
+          directory + ": " + single.size() + " .safetensors files and no index; name the file or the index.json");
+    }
+    for (String suffix : List.of(".bin", ".pt", ".pth", ".ckpt")) {
+      matching(directory, suffix).stream().findFirst().ifPresent(Checkpoint::refusePickles);
+    }
+    throw new InvalidInputException(directory + ": no .safetensors file and no .safetensors.index.json in this directory");
+  }
+
+  private static List<Path> matching(Path directory, String suffix) {
+    try (Stream<Path> entries = Files.list(directory)) {
+      return entries.filter(entry -> entry.getFileName().toString().endsWith(suffix)).sorted().toList();
+    } catch (IOException e) {
+      throw new InvalidInputException(directory + ": cannot be listed: " + e.getMessage(), e);
+    }
+  }
+
+  /** A pickle runs code when it is read; it is refused by its name, before a byte is read. */
+  private static void refusePickles(Path path) {
+    if (path.toString().matches(".*\\.(bin|pt|pth|ckpt|pkl)(\\.index\\.json)?")) {
+      throw new InvalidInputException(
+          path
+              + ": a PyTorch pickle, which can run code and is never opened; convert it first, for example with"
+              + " transformers: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(OUT, safe_serialization=True)");
+    }
+  }
+
+  private static void openShards(
+      Context context, Path index, List<SafetensorsFile> files, Map<String, Tensor> tensors) {
+    JsonNode map = Json.readObject(index).path("weight_map");
+    if (!map.isObject() || map.isEmpty()) {
+      throw new InvalidInputException(index + ": no \"weight_map\" with tensors in it; this is no safetensors index");
+    }
+    Path directory = Optional.ofNullable(index.toAbsolutePath().getParent()).orElseThrow();
+    Map<String, Map<String, Tensor>> shards = new TreeMap<>();
+    map.properties()
+        .forEach(
+            entry -> {
+              String shard = entry.getValue().asText();
+              if (!entry.getValue().isTextual() || shard.contains("/") || shard.contains("\\") || shard.startsWith(".")) {
+                throw new InvalidInputException(
+                    index + ": tensor \"" + entry.getKey() + "\" is said to be in \"" + shard + "\", which is no file name");
+              }
+              shards.put(shard, Map.of());
+            });
+    for (String shard : List.copyOf(shards.keySet())) {
+      if (!Files.exists(directory.resolve(shard))) {
+        throw new InvalidInputException(directory.resolve(shard) + ": no such file, though " + index.getFileName() + " names it");
+      }
+      SafetensorsFile file = SafetensorsFile.open(context, directory.resolve(shard));
+      files.add(file);
+      Map<String, Tensor> own = new LinkedHashMap<>();
+      file.tensors().forEach(tensor -> own.put(tensor.name(), tensor));
+      shards.put(shard, own);
+    }
+    // In the order of the files, so that they are read from front to back.
+    shards.forEach(
+        (shard, own) ->
+            own.forEach(
+                (name, tensor) -> {
+                  if (shard.equals(map.path(name).asText())) {
+                    tensors.put(name, tensor);
+                  }
+                }));
+    map.fieldNames()
+        .forEachRemaining(
+            name -> {
+              if (!tensors.containsKey(name)) {
+                throw new InvalidInputException(
+                    index + ": tensor \"" + name + "\" is not in " + map.path(name).asText() + ", where it should be");
+              }
+            });
+  }
+
+  /** What was opened, as the user named it. */
+  public Path path() {
+    return path;
+  }
+
+  /** By name, in the order of the files. */
+  public Map<String, Tensor> tensors() {
+    return tensors;
+  }
+
+  public List<SafetensorsFile> files() {
+    return files;
+  }
+
+  /** Of the {@code config.json} beside the weights, if there is one. */
+  public Optional<ModelConfig> config() {
+    return config;
+  }
+
+  public long parameters() {
+    return tensors.values().stream().mapToLong(Tensor::elements).sum();
+  }
+
+  /**
+   * @throws InvalidInputException when a file has changed since it was opened
+   */
+  public void check() {
+    files.forEach(SafetensorsFile::check);
+  }
+
+  @Override
+  public void close() {
+    files.forEach(SafetensorsFile::close);
+  }
+}

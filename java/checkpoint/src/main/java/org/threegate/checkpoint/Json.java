@@ -1,0 +1,66 @@
+package org.threegate.checkpoint;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+
+/** Strict JSON: UTF-8, no duplicate keys, one value. */
+final class Json {
+  private static final int LONGEST_STRING = 1 << 20;
+  private static final int DEEPEST = 100;
+  private static final long LARGEST_FILE = 100_000_000;
+
+  static final JsonFactory FACTORY =
+      JsonFactory.builder()
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .streamReadConstraints(
+              StreamReadConstraints.builder()
+                  .maxNestingDepth(DEEPEST)
+                  .maxStringLength(LONGEST_STRING)
+                  .maxNameLength(LONGEST_STRING)
+                  .build())
+          .build();
+  private static final ObjectMapper MAPPER =
+      new ObjectMapper(FACTORY).enable(com.fasterxml.jackson.databind.DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
+
+  private Json() {}
+
+  /** The text of UTF-8 bytes, or an error that says what is not. */
+  static String decode(ByteBuffer bytes, String where) {
+    try {
+      return StandardCharsets.UTF_8.newDecoder().decode(bytes).toString();
+    } catch (CharacterCodingException e) {
+      throw new InvalidInputException(where + ": not valid UTF-8; the file is damaged, fetch it again", e);
+    }
+  }
+
+  /** An object from a file. */
+  static JsonNode readObject(Path path) {
+    try {
+      if (Files.size(path) > LARGEST_FILE) {
+        throw new InvalidInputException(path + ": larger than 100 MB, which no such file is");
+      }
+      JsonNode node = MAPPER.readTree(decode(ByteBuffer.wrap(Files.readAllBytes(path)), path.toString()));
+      if (node == null || !node.isObject()) {
+        throw new InvalidInputException(path + ": not a JSON object");
+      }
+      return node;
+    } catch (JsonProcessingException e) {
+      throw new InvalidInputException(path + ": not valid JSON: " + e.getOriginalMessage(), e);
+    } catch (NoSuchFileException e) {
+      throw new InvalidInputException(path + ": no such file", e);
+    } catch (IOException e) {
+      throw new InvalidInputException(path + ": cannot be read: " + e.getMessage(), e);
+    }
+  }
+}

@@ -1,0 +1,82 @@
+package org.threegate.checkpoint;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.KernelException;
+import org.threegate.kernel.MappedFile;
+
+/** An open safetensors file: its header, checked, and its data, mapped. */
+public final class SafetensorsFile implements AutoCloseable {
+  private final MappedFile file;
+  private final SafetensorsHeader header;
+
+  private SafetensorsFile(MappedFile file, SafetensorsHeader header) {
+    this.file = file;
+    this.header = header;
+  }
+
+  /**
+   * @throws InvalidInputException when it cannot be read or breaks a rule of the format
+   */
+  public static SafetensorsFile open(Context context, Path path) {
+    if (!Files.exists(path)) {
+      throw new InvalidInputException(path + ": no such file");
+    }
+    MappedFile file;
+    try {
+      file = MappedFile.open(context, path);
+    } catch (KernelException e) {
+      throw new InvalidInputException(e.getMessage(), e);
+    }
+    try {
+      String name = path.toString();
+      int prefix = (int) Math.min(SafetensorsHeader.LENGTH_BYTES, file.bytes());
+      long length = SafetensorsHeader.length(name, file.buffer().slice(0, prefix), file.bytes());
+      return new SafetensorsFile(
+          file,
+          SafetensorsHeader.parse(
+              name, file.buffer().slice(SafetensorsHeader.LENGTH_BYTES, Math.toIntExact(length)), file.bytes()));
+    } catch (RuntimeException e) {
+      file.close();
+      throw e;
+    }
+  }
+
+  public Path path() {
+    return file.path();
+  }
+
+  public long bytes() {
+    return file.bytes();
+  }
+
+  public Map<String, String> metadata() {
+    return header.metadata();
+  }
+
+  /** Its tensors, in file order. */
+  public List<Tensor> tensors() {
+    return header.entries().stream()
+        .map(entry -> new Tensor(entry.name(), entry.type(), entry.shape(), file, header.dataOffset() + entry.begin()))
+        .toList();
+  }
+
+  /**
+   * @throws InvalidInputException when the file has changed since it was opened
+   */
+  public void check() {
+    try {
+      file.check();
+    } catch (KernelException e) {
+      throw new InvalidInputException(e.getMessage() + "; wait until nobody writes it and try again", e);
+    }
+  }
+
+  @Override
+  public void close() {
+    file.close();
+  }
+}

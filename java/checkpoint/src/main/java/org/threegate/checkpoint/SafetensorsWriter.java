@@ -1,0 +1,134 @@
+package org.threegate.checkpoint;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** Writes safetensors files: atomically, the header padded to 8 bytes with spaces. */
+public final class SafetensorsWriter {
+  private static final int ALIGNMENT = 8;
+  private static final int CHUNK = 1 << 16;
+
+  private final Map<String, String> metadata = new LinkedHashMap<>();
+  private final Map<String, Pending> tensors = new LinkedHashMap<>();
+
+  private record Pending(TensorType type, List<Long> shape, long bytes, Data data) {}
+
+  /** Writes a tensor's bytes, little-endian. */
+  @FunctionalInterface
+  public interface Data {
+    void writeTo(FileChannel out) throws IOException;
+  }
+
+  /** Adds an entry to the metadata. */
+  public SafetensorsWriter metadata(String key, String value) {
+    metadata.put(key, value);
+    return this;
+  }
+
+  /** Adds a tensor; {@code data} must write exactly its bytes. */
+  public SafetensorsWriter tensor(String name, TensorType type, List<Long> shape, Data data) {
+    long bytes = shape.stream().reduce(1L, Math::multiplyExact) * type.bits() / 8;
+    if (tensors.putIfAbsent(name, new Pending(type, List.copyOf(shape), bytes, data)) != null) {
+      throw new IllegalArgumentException("a second tensor named " + name);
+    }
+    return this;
+  }
+
+  /** Adds a tensor from memory. */
+  public SafetensorsWriter tensor(String name, TensorType type, List<Long> shape, byte[] data) {
+    return tensor(name, type, shape, out -> writeFully(out, ByteBuffer.wrap(data)));
+  }
+
+  /** Adds a float64 vector. */
+  public SafetensorsWriter vector(String name, double[] values) {
+    return tensor(
+        name,
+        TensorType.F64,
+        List.of((long) values.length),
+        out -> {
+          ByteBuffer buffer = ByteBuffer.allocate(CHUNK).order(ByteOrder.LITTLE_ENDIAN);
+          for (double value : values) {
+            if (!buffer.hasRemaining()) {
+              writeFully(out, buffer.flip());
+              buffer.clear();
+            }
+            buffer.putDouble(value);
+          }
+          writeFully(out, buffer.flip());
+        });
+  }
+
+  /** Writes the file. */
+  public void write(Path path) throws IOException {
+    byte[] header = header();
+    AtomicFiles.write(
+        path,
+        out -> {
+          writeFully(
+              out,
+              ByteBuffer.allocate(SafetensorsHeader.LENGTH_BYTES)
+                  .order(ByteOrder.LITTLE_ENDIAN)
+                  .putLong(header.length)
+                  .flip());
+          writeFully(out, ByteBuffer.wrap(header));
+          for (Map.Entry<String, Pending> tensor : tensors.entrySet()) {
+            long begin = out.position();
+            tensor.getValue().data().writeTo(out);
+            if (out.position() - begin != tensor.getValue().bytes()) {
+              throw new IllegalStateException(
+                  tensor.getKey() + " wrote " + (out.position() - begin) + " bytes of " + tensor.getValue().bytes());
+            }
+          }
+        });
+  }
+
+  private byte[] header() throws IOException {
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    try (JsonGenerator json = Json.FACTORY.createGenerator(out)) {
+      json.writeStartObject();
+      if (!metadata.isEmpty()) {
+        json.writeObjectFieldStart("__metadata__");
+        for (Map.Entry<String, String> entry : metadata.entrySet()) {
+          json.writeStringField(entry.getKey(), entry.getValue());
+        }
+        json.writeEndObject();
+      }
+      long begin = 0;
+      for (Map.Entry<String, Pending> entry : tensors.entrySet()) {
+        Pending tensor = entry.getValue();
+        json.writeObjectFieldStart(entry.getKey());
+        json.writeStringField("dtype", tensor.type().name());
+        json.writeArrayFieldStart("shape");
+        for (long dimension : tensor.shape()) {
+          json.writeNumber(dimension);
+        }
+        json.writeEndArray();
+        json.writeArrayFieldStart("data_offsets");
+        json.writeNumber(begin);
+        begin += tensor.bytes();
+        json.writeNumber(begin);
+        json.writeEndArray();
+        json.writeEndObject();
+      }
+      json.writeEndObject();
+    }
+    while ((SafetensorsHeader.LENGTH_BYTES + out.size()) % ALIGNMENT != 0) {
+      out.write(' ');
+    }
+    return out.toByteArray();
+  }
+
+  private static void writeFully(FileChannel out, ByteBuffer buffer) throws IOException {
+    while (buffer.hasRemaining()) {
+      out.write(buffer);
+    }
+  }
+}

@@ -1,0 +1,324 @@
+package org.threegate.cli;
+
+import java.io.FileOutputStream;
+import java.io.FileDescriptor;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
+import org.threegate.analysis.measure.Comparison;
+import org.threegate.analysis.measure.Journal;
+import org.threegate.analysis.measure.Pairing;
+import org.threegate.checkpoint.Adapter;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.SafetensorsFile;
+import org.threegate.kernel.Capabilities;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.report.ComparisonReport;
+import org.threegate.report.ReportDirectory;
+import org.threegate.report.TerminalReport;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code threegate compare}. */
+@Command(
+    name = "compare",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Says what changed between a base checkpoint and a tuned one, and writes report.json, report.html, tensors.parquet and"
+          + " arrays.safetensors.",
+      "",
+      "BASE and TUNED are a .safetensors file, a sharded *.index.json or a model directory; TUNED may also be a LoRA adapter."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  threegate compare Qwen2.5-1.5B/ my-run/checkpoint-320/ --out report",
+      "  threegate compare base/ tuned/ --include 'self_attn' --exclude 'bias$'",
+      "  threegate compare base/ lora-adapter/ --json | jq .summary",
+      "  threegate compare base/ tuned/ --out report --resume",
+      "",
+      "Exit codes: 0 done, 2 invalid input, 130 interrupted (--resume goes on), 1 a defect of threegate."
+    })
+final class CompareCommand implements Callable<Integer> {
+  enum DeviceChoice {
+    CPU,
+    CUDA,
+    AUTO
+  }
+
+  @Spec private CommandSpec spec;
+
+  @Parameters(index = "0", paramLabel = "BASE", description = "the checkpoint before fine-tuning")
+  private Path base;
+
+  @Parameters(index = "1", paramLabel = "TUNED", description = "the checkpoint after it, or a LoRA adapter")
+  private Path tuned;
+
+  @Option(names = "--out", paramLabel = "DIR", defaultValue = "threegate-report", description = "where the report goes (default: ${DEFAULT-VALUE})")
+  private Path out;
+
+  @Option(names = "--include", paramLabel = "REGEX", description = "only tensors whose name it finds")
+  private Optional<String> include;
+
+  @Option(names = "--exclude", paramLabel = "REGEX", description = "no tensor whose name it finds")
+  private Optional<String> exclude;
+
+  @Option(names = "--strict", description = "refuse checkpoints whose tensors do not all match")
+  private boolean strict;
+
+  @Option(names = "--initial-adapter", paramLabel = "DIR", description = "the adapter before training (PiSSA, OLoRA, CorDA)")
+  private Optional<Path> initialAdapter;
+
+  @Option(names = "--threads", paramLabel = "N", defaultValue = "0", description = "threads; 0 (default): all")
+  private int threads;
+
+  @Option(names = "--device", paramLabel = "cpu|cuda|auto", defaultValue = "auto", description = "where kernels run (default: ${DEFAULT-VALUE})")
+  private DeviceChoice device;
+
+  @Option(names = "--json", description = "print report.json instead of the summary")
+  private boolean json;
+
+  @Option(names = "--seed", paramLabel = "N", defaultValue = "0", description = "seed of everything random (default: ${DEFAULT-VALUE})")
+  private long seed;
+
+  @Option(names = "--no-digest", description = "leave out the SHA-256 of the checkpoints")
+  private boolean noDigest;
+
+  @Option(names = "--resume", description = "go on with an interrupted comparison into the same DIR")
+  private boolean resume;
+
+  private final CountDownLatch finished = new CountDownLatch(1);
+
+  CompareCommand() {}
+
+  /** For {@code demo}. */
+  CompareCommand(CommandSpec spec, Path base, Path tuned, Path out) {
+    this.spec = spec;
+    this.base = base;
+    this.tuned = tuned;
+    this.out = out;
+    this.include = Optional.empty();
+    this.exclude = Optional.empty();
+    this.initialAdapter = Optional.empty();
+    this.device = DeviceChoice.AUTO;
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    try {
+      compare();
+      return 0;
+    } catch (FileSystemException e) {
+      throw new InvalidInputException(e.getFile() + ": cannot be written: " + reason(e) + "; free or name another place with --out", e);
+    } catch (IOException e) {
+      throw new InvalidInputException(out + ": cannot be written: " + e.getMessage() + "; free or name another place with --out", e);
+    }
+  }
+
+  private static String reason(FileSystemException e) {
+    return e.getReason() == null ? e.getClass().getSimpleName() : e.getReason();
+  }
+
+  private void compare() throws IOException {
+    long start = System.nanoTime();
+    Predicate<String> selected = selection();
+    prepareOutput();
+    try (Context context = openContext();
+        Control control = Control.open(context)) {
+      Thread hook = new Thread(() -> interrupt(control), "threegate-interrupt");
+      Runtime.getRuntime().addShutdownHook(hook);
+      try (Checkpoint baseCheckpoint = Checkpoint.open(context, base)) {
+        if (Checkpoint.isAdapter(tuned)) {
+          try (Adapter adapter = Adapter.open(context, tuned, initialAdapter)) {
+            Pairing pairing = Pairing.of(baseCheckpoint, adapter, selected);
+            finish(run(context, control, baseCheckpoint, adapter.weights(), pairing, start));
+          }
+        } else {
+          try (Checkpoint tunedCheckpoint = Checkpoint.open(context, tuned)) {
+            Pairing pairing = Pairing.of(baseCheckpoint, tunedCheckpoint, selected);
+            finish(run(context, control, baseCheckpoint, tunedCheckpoint, pairing, start));
+          }
+        }
+      } finally {
+        finished.countDown();
+        removeHook(hook);
+      }
+    }
+  }
+
+  /** Ctrl-C: asks the kernel to stop and waits until the journal is closed. */
+  private void interrupt(Control control) {
+    if (finished.getCount() == 0) {
+      return;
+    }
+    control.cancel();
+    try {
+      if (finished.await(30, TimeUnit.SECONDS)) {
+        spec.commandLine().getErr().println("\nthreegate: interrupted; the same command with --resume goes on");
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private static void removeHook(Thread hook) {
+    try {
+      Runtime.getRuntime().removeShutdownHook(hook);
+    } catch (IllegalStateException e) {
+      // The JVM is going down: the hook is what is running.
+      return;
+    }
+  }
+
+  private Context openContext() {
+    return Context.open(device == DeviceChoice.CUDA ? Context.Device.CUDA : Context.Device.CPU, threads);
+  }
+
+  private Predicate<String> selection() {
+    Predicate<String> included = finder("--include", include).orElse(name -> true);
+    Predicate<String> excluded = finder("--exclude", exclude).orElse(name -> false);
+    return name -> included.test(name) && !excluded.test(name);
+  }
+
+  private static Optional<Predicate<String>> finder(String option, Optional<String> regex) {
+    try {
+      return regex.map(text -> Pattern.compile(text).asPredicate());
+    } catch (PatternSyntaxException e) {
+      throw new InvalidInputException(option + ": \"" + regex.orElse("") + "\" is no regular expression: " + e.getDescription(), e);
+    }
+  }
+
+  private void prepareOutput() throws IOException {
+    Path target = out.toAbsolutePath().normalize();
+    if (target.getParent() == null) {
+      throw new InvalidInputException(out + ": is the root of a file system; name a directory in it with --out");
+    }
+    if (Files.exists(target) && !Files.isDirectory(target)) {
+      throw new InvalidInputException(out + ": is a file; name a directory with --out");
+    }
+    if (Files.exists(target) && !Files.isWritable(target)) {
+      throw new InvalidInputException(out + ": cannot be written to; name another directory with --out");
+    }
+    Files.createDirectories(target.getParent());
+  }
+
+  private ComparisonReport run(
+      Context context, Control control, Checkpoint baseCheckpoint, Checkpoint tunedCheckpoint, Pairing pairing, long start)
+      throws IOException {
+    requireSomething(pairing);
+    Journal journal = Journal.open(ReportDirectory.journal(out), fingerprint(baseCheckpoint, tunedCheckpoint), resume);
+    Comparison.Outcome outcome;
+    try (ProgressBar progress = new ProgressBar(control)) {
+      outcome = new Comparison(context, control, baseCheckpoint, tunedCheckpoint, !noDigest).run(pairing, journal, progress);
+    } catch (Comparison.CancelledException e) {
+      journal.close();
+      throw e;
+    } catch (RuntimeException | IOException e) {
+      journal.delete();
+      throw e;
+    }
+    journal.delete();
+    Capabilities machine = Capabilities.query();
+    return new ComparisonReport(
+        Version.current(),
+        command(),
+        new ComparisonReport.Backend("cpu", context.bindingName(), context.threads(), machine.simd(), machine.blas()),
+        source(baseCheckpoint, base, outcome.baseDigest()),
+        source(tunedCheckpoint, tuned, outcome.tunedDigest()),
+        seed,
+        new ComparisonReport.Seconds(outcome.digestSeconds(), outcome.diffSeconds(), (System.nanoTime() - start) * 1e-9),
+        Memory.peakRssBytes(),
+        new ComparisonReport.Unmatched(
+            pairing.onlyInBase(),
+            pairing.onlyInTuned(),
+            pairing.shapeMismatch(),
+            pairing.notCompared(),
+            pairing.untouched()),
+        outcome.tensors());
+  }
+
+  private void requireSomething(Pairing pairing) {
+    if (strict) {
+      List<String> problems = new ArrayList<>(pairing.onlyInBase());
+      problems.addAll(pairing.onlyInTuned());
+      problems.addAll(pairing.shapeMismatch());
+      if (!problems.isEmpty()) {
+        throw new InvalidInputException(
+            tuned + ": " + problems.size() + " tensors do not match " + base + ", the first is " + problems.get(0)
+                + "; leave out --strict to compare the rest");
+      }
+    }
+    if (pairing.pairs().isEmpty()) {
+      boolean filtered = include.isPresent() || exclude.isPresent();
+      throw new InvalidInputException(
+          base + " and " + tuned + ": no tensor to compare"
+              + (filtered
+                  ? "; --include and --exclude leave none"
+                  : "; they share no name with the same shape and a floating-point dtype"));
+    }
+  }
+
+  private static ComparisonReport.Source source(Checkpoint checkpoint, Path path, Optional<String> digest) {
+    return new ComparisonReport.Source(path.toString(), digest, checkpoint.tensors().size(), checkpoint.parameters());
+  }
+
+  private List<String> command() {
+    List<String> command = new ArrayList<>(List.of("compare", base.toString(), tuned.toString(), "--out", out.toString()));
+    include.ifPresent(regex -> command.addAll(List.of("--include", regex)));
+    exclude.ifPresent(regex -> command.addAll(List.of("--exclude", regex)));
+    initialAdapter.ifPresent(path -> command.addAll(List.of("--initial-adapter", path.toString())));
+    if (strict) {
+      command.add("--strict");
+    }
+    if (noDigest) {
+      command.add("--no-digest");
+    }
+    command.addAll(
+        List.of("--threads", Integer.toString(threads), "--device", device.name().toLowerCase(java.util.Locale.ROOT), "--seed", Long.toString(seed)));
+    return List.copyOf(command);
+  }
+
+  /** What must be the same for a comparison to go on: the program, the files, and what is selected of them. */
+  private String fingerprint(Checkpoint baseCheckpoint, Checkpoint tunedCheckpoint) throws IOException {
+    StringBuilder text = new StringBuilder("threegate " + Version.current());
+    for (Checkpoint checkpoint : List.of(baseCheckpoint, tunedCheckpoint)) {
+      for (SafetensorsFile file : checkpoint.files()) {
+        Path path = file.path().toAbsolutePath().normalize();
+        text.append(" | ").append(path).append(' ').append(file.bytes()).append(' ').append(Files.getLastModifiedTime(path));
+      }
+    }
+    text.append(" | ").append(include.orElse("")).append(" | ").append(exclude.orElse(""));
+    text.append(" | ").append(initialAdapter.map(Path::toString).orElse("")).append(" | ").append(noDigest);
+    return text.toString().replaceAll("\\R", " ");
+  }
+
+  private void finish(ComparisonReport report) throws IOException {
+    ReportDirectory.write(report, out);
+    if (json) {
+      try (OutputStream stdout = new FileOutputStream(FileDescriptor.out)) {
+        ReportDirectory.writeJson(report, stdout);
+      }
+      return;
+    }
+    spec.commandLine().getOut().print(TerminalReport.render(report));
+    spec.commandLine().getOut().printf("%nreport: %s%n", out.resolve(ReportDirectory.HTML));
+    spec.commandLine().getOut().flush();
+  }
+}

@@ -1,0 +1,55 @@
+package org.threegate.cli;
+
+import java.io.PrintWriter;
+import java.util.concurrent.Callable;
+import org.threegate.kernel.Capabilities;
+import org.threegate.kernel.Context;
+import org.threegate.loading.Bindings;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Spec;
+
+/** {@code threegate doctor}. */
+@Command(
+    name = "doctor",
+    mixinStandardHelpOptions = true,
+    description = "Says what runs on this machine, and why not a better thing.",
+    footer = {"", "Examples:", "  threegate doctor", "  THREEGATE_SIMD=avx2 threegate doctor"})
+final class DoctorCommand implements Callable<Integer> {
+  private static final double GIB = 1L << 30;
+
+  @Spec private CommandSpec spec;
+
+  @Override
+  public Integer call() {
+    PrintWriter out = spec.commandLine().getOut();
+    out.printf("JDK       %s (%s)%n", System.getProperty("java.runtime.version"), System.getProperty("java.home"));
+    try {
+      Capabilities machine = Capabilities.query();
+      out.printf("threegate %s%n", machine.version());
+      out.printf("binding   %s%n", Bindings.get().name());
+      Bindings.reasons().forEach(reason -> out.printf("          %s%n", reason));
+      out.printf("device    %s%n", machine.cudaDevices() > 0 ? "cuda" : "cpu");
+      reason(out, machine.cudaReason());
+      out.printf("CPU       %s, %d threads%n", machine.cpu(), machine.hardwareThreads());
+      out.printf("SIMD      %s%n", machine.simd());
+      reason(out, machine.simdReason());
+      out.printf("BLAS      %s%n", machine.blas());
+      out.printf(
+          "memory    %.1f GiB, heap up to %.1f GiB%n", machine.memoryBytes() / GIB, Runtime.getRuntime().maxMemory() / GIB);
+      try (Context context = Context.open()) {
+        out.printf("check     a context with %d threads opens and closes%n", context.threads());
+      }
+      return 0;
+    } catch (UnsatisfiedLinkError e) {
+      spec.commandLine().getErr().println("threegate: " + e.getMessage());
+      return Main.INVALID_INPUT;
+    }
+  }
+
+  private static void reason(PrintWriter out, String reason) {
+    if (!reason.isEmpty()) {
+      out.printf("          %s%n", reason);
+    }
+  }
+}

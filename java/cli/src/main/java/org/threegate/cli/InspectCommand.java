@@ -1,0 +1,80 @@
+package org.threegate.cli;
+
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.Callable;
+import org.threegate.checkpoint.Architecture;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.ModelConfig;
+import org.threegate.checkpoint.SafetensorsFile;
+import org.threegate.checkpoint.Tensor;
+import org.threegate.kernel.Context;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code threegate inspect}. */
+@Command(
+    name = "inspect",
+    mixinStandardHelpOptions = true,
+    description = "Lists what is in a checkpoint, every rule of the format checked.",
+    footer = {"", "Examples:", "  threegate inspect model.safetensors", "  threegate inspect Qwen2.5-1.5B/"})
+final class InspectCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+
+  @Parameters(paramLabel = "FILE", description = "a .safetensors file, a sharded *.index.json, a model directory or an adapter")
+  private Path file;
+
+  @Override
+  public Integer call() {
+    PrintWriter out = spec.commandLine().getOut();
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Checkpoint checkpoint = Checkpoint.open(context, file)) {
+      ModelConfig config = checkpoint.config().orElse(ModelConfig.UNKNOWN);
+      Architecture architecture = new Architecture(config);
+      Map<String, Long> byType = new TreeMap<>();
+      for (Tensor tensor : checkpoint.tensors().values()) {
+        byType.merge(tensor.type().name(), tensor.elements(), Long::sum);
+        out.printf(
+            "%-10s %-10s %-22s %s%n",
+            tensor.type(),
+            architecture.kind(tensor.name(), tensor.shape().size()).label(),
+            tensor.shape(),
+            printable(tensor.name()));
+      }
+      for (SafetensorsFile part : checkpoint.files()) {
+        out.printf("%s: %,d bytes, valid%n", part.path(), part.bytes());
+        part.metadata().forEach((key, value) -> out.printf("  %s: %s%n", printable(key), printable(value)));
+      }
+      checkpoint
+          .config()
+          .ifPresent(
+              found ->
+                  out.printf(
+                      "config: %s, %s layers, %s heads, %s key-value heads, head dimension %s%s%n",
+                      found.modelType().isEmpty() ? "unnamed" : printable(found.modelType()),
+                      text(found.layers()),
+                      text(found.attentionHeads()),
+                      text(found.keyValueHeads()),
+                      text(found.headDimension()),
+                      found.tiedEmbeddings() ? ", tied embeddings" : ""));
+      out.printf("%,d parameters in %,d tensors %s%n", checkpoint.parameters(), checkpoint.tensors().size(), byType);
+    }
+    return 0;
+  }
+
+  private static String text(java.util.OptionalInt value) {
+    return value.isPresent() ? Integer.toString(value.getAsInt()) : "?";
+  }
+
+  /** What comes from a file must not control the terminal. */
+  private static String printable(String text) {
+    return text.codePoints()
+        .map(c -> Character.isISOControl(c) ? '\uFFFD' : c)
+        .collect(StringBuilder::new, StringBuilder::appendCodePoint, StringBuilder::append)
+        .toString();
+  }
+}

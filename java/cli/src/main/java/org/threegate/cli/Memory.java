@@ -1,0 +1,23 @@
+package org.threegate.cli;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** Memory of this process, from {@code /proc/self/status}. */
+final class Memory {
+  private Memory() {}
+
+  /** Largest resident set so far, mapped files included; 0 where it is not known. */
+  static long peakRssBytes() {
+    try {
+      return Files.readAllLines(Path.of("/proc/self/status")).stream()
+          .filter(line -> line.startsWith("VmHWM:"))
+          .mapToLong(line -> Long.parseLong(line.replaceAll("[^0-9]", "")) * 1024)
+          .findFirst()
+          .orElse(0);
+    } catch (IOException e) {
+      return 0;
+    }
+  }
+}

@@ -1,0 +1,17 @@
+package org.threegate.cli;
+
+import org.threegate.kernel.Capabilities;
+import picocli.CommandLine.IVersionProvider;
+
+/** {@code --version}. */
+final class Version implements IVersionProvider {
+  @Override
+  public String[] getVersion() {
+    return new String[] {"threegate " + current()};
+  }
+
+  /** The native library's, which a test holds to the project's. */
+  static String current() {
+    return Capabilities.query().version();
+  }
+}

@@ -1,0 +1,2 @@
+/** Native memory with an owner. */
+package org.threegate.buffer;

@@ -1,0 +1,2 @@
+/** Floating-point formats. */
+package org.threegate.dtype;

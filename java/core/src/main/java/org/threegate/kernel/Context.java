@@ -1,0 +1,184 @@
+package org.threegate.kernel;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.LongToIntFunction;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.loading.Bindings;
+import org.threegate.spi.KernelBinding;
+
+/**
+ * Owns the worker threads of the native library and the scratch memory of the calls through it. Takes one call at a time: a second,
+ * concurrent one gets {@link Status#BUSY}. Contexts are independent of each other.
+ *
+ * <pre>{@code
+ * try (Context context = Context.open()) {
+ *   System.out.println(context.threads() + " threads through " + context.bindingName());
+ * }
+ * }</pre>
+ */
+public final class Context implements AutoCloseable {
+  /** Where kernels run. */
+  public enum Device {
+    CPU(0),
+    CUDA(1);
+
+    private final int code;
+
+    Device(int code) {
+      this.code = code;
+    }
+  }
+
+  static final int SCRATCH_BYTES = 16384;
+  private static final int ERROR_BYTES = 1024;
+  private static final int OPEN_SCRATCH = 256;
+
+  private final KernelBinding binding;
+  private final long handle;
+  private final NativeBuffer scratch;
+  private final NativeBuffer error;
+  private final ReentrantLock lock = new ReentrantLock();
+  private boolean closed;
+
+  private Context(KernelBinding binding, long handle) {
+    this.binding = binding;
+    this.handle = handle;
+    this.scratch = NativeBuffer.allocate(binding, SCRATCH_BYTES);
+    this.error = NativeBuffer.allocate(binding, ERROR_BYTES);
+  }
+
+  /** A CPU context with one thread per hardware thread. */
+  public static Context open() {
+    return open(Device.CPU, 0);
+  }
+
+  /**
+   * @param threads threads of CPU kernels; 0: one per hardware thread that this process may use
+   * @throws KernelException UNSUPPORTED, with the reason, when the device is not there
+   */
+  public static Context open(Device device, int threads) {
+    KernelBinding binding = Bindings.get();
+    int total = OPEN_SCRATCH + ERROR_BYTES;
+    ByteBuffer block = ByteBuffer.allocateDirect(total).order(ByteOrder.LITTLE_ENDIAN);
+    long address = binding.addressOf(block);
+    int out = Struct.CONTEXT_OPTIONS;
+    block.putLong(Struct.CONTEXT_OPTIONS_SIZE, Struct.CONTEXT_OPTIONS);
+    block.putInt(Struct.CONTEXT_OPTIONS_THREADS, threads);
+    block.putInt(Struct.CONTEXT_OPTIONS_DEVICE, device.code);
+    int status = binding.contextCreate(address, address + out, address + OPEN_SCRATCH, ERROR_BYTES);
+    if (status != 0) {
+      throw new KernelException(Status.of(status), Capabilities.text(block, OPEN_SCRATCH));
+    }
+    return new Context(binding, block.getLong(out));
+  }
+
+  /** {@code "jni"} or {@code "ffm"}. */
+  public String bindingName() {
+    return binding.name();
+  }
+
+  /** Threads of CPU kernels, the caller's included. */
+  public int threads() {
+    try (Call call = begin()) {
+      call.run(scratch -> binding.contextThreads(handle, scratch));
+      return call.scratch().getInt(0);
+    }
+  }
+
+  /** Allocates native memory. */
+  public NativeBuffer allocate(long bytes) {
+    return NativeBuffer.allocate(binding, bytes);
+  }
+
+  /** Wraps a direct buffer without a copy. */
+  public NativeBuffer wrap(ByteBuffer direct) {
+    return NativeBuffer.wrap(binding, direct);
+  }
+
+  /** Objects of the native library that are alive in this process: memory blocks, contexts and mapped files. */
+  public static long liveObjects() {
+    KernelBinding binding = Bindings.get();
+    ByteBuffer out = ByteBuffer.allocateDirect(16).order(ByteOrder.LITTLE_ENDIAN);
+    long address = binding.addressOf(out);
+    binding.liveObjects(address, address + 8);
+    return out.getLong(0);
+  }
+
+  @Override
+  public void close() {
+    if (!lock.tryLock()) {
+      throw new IllegalStateException("the context is in use by a running call");
+    }
+    try {
+      if (!closed) {
+        closed = true;
+        binding.contextDestroy(handle);
+        scratch.close();
+        error.close();
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  KernelBinding binding() {
+    return binding;
+  }
+
+  long handle() {
+    return handle;
+  }
+
+  /** Reserves the context and its scratch block for one operation. */
+  Call begin() {
+    return new Call();
+  }
+
+  final class Call implements AutoCloseable {
+    private final NativeBuffer.Lease lease;
+
+    private Call() {
+      if (!lock.tryLock()) {
+        throw new KernelException(Status.BUSY, "the context is in use by another call; use one context a thread");
+      }
+      if (lock.getHoldCount() > 1 || closed) {
+        lock.unlock();
+        throw new IllegalStateException(closed ? "the context is closed" : "a call within a call");
+      }
+      lease = scratch.lease();
+    }
+
+    NativeBuffer scratch() {
+      return scratch;
+    }
+
+    long address() {
+      return lease.address();
+    }
+
+    /** Runs a native call on the scratch block's address and throws what its status says. */
+    void run(LongToIntFunction function) {
+      int status = function.applyAsInt(lease.address());
+      if (status != 0) {
+        throw new KernelException(Status.of(status), message(status));
+      }
+    }
+
+    private String message(int status) {
+      try (NativeBuffer.Lease text = error.lease()) {
+        if (binding.errorMessage(handle, text.address(), ERROR_BYTES) != 0) {
+          return Status.of(status).toString();
+        }
+      }
+      return Capabilities.text(error.slice(0, ERROR_BYTES), 0);
+    }
+
+    @Override
+    public void close() {
+      lease.close();
+      lock.unlock();
+    }
+  }
+}

@@ -1,0 +1,99 @@
+package org.threegate.kernel;
+
+import java.nio.charset.Charset;
+import java.nio.file.Path;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.spi.KernelBinding;
+
+/**
+ * A file mapped for reading, lazily, of any size. A file that is truncated while it is mapped does not crash the JVM: what is lost
+ * reads as zeros, and {@link #check} and the kernels that touched it throw {@link Status#IO}.
+ */
+public final class MappedFile implements AutoCloseable {
+  private static final int OUT_FILE = 0;
+  private static final int OUT_DATA = 8;
+  private static final int OUT_BYTES = 16;
+
+  private final Context context;
+  private final Path path;
+  private final long handle;
+  private final NativeBuffer buffer;
+
+  private MappedFile(Context context, Path path, long handle, NativeBuffer buffer) {
+    this.context = context;
+    this.path = path;
+    this.handle = handle;
+    this.buffer = buffer;
+  }
+
+  /**
+   * @throws KernelException IO, naming the file, when it cannot be opened or mapped
+   */
+  public static MappedFile open(Context context, Path path) {
+    KernelBinding binding = context.binding();
+    byte[] name = path.toString().getBytes(Charset.forName(System.getProperty("sun.jnu.encoding", "UTF-8")));
+    try (Context.Call call = context.begin();
+        NativeBuffer zeroTerminated = context.allocate(name.length + 1L)) {
+      zeroTerminated.slice(0, name.length).put(name);
+      zeroTerminated.putByte(name.length, (byte) 0);
+      try (NativeBuffer.Lease text = zeroTerminated.lease()) {
+        call.run(
+            out ->
+                binding.mappedFileOpen(
+                    context.handle(), text.address(), out + OUT_FILE, out + OUT_DATA, out + OUT_BYTES));
+      }
+      NativeBuffer scratch = call.scratch();
+      long handle = scratch.getLong(OUT_FILE);
+      NativeBuffer data =
+          NativeBuffer.wrap(binding, scratch.getLong(OUT_DATA), scratch.getLong(OUT_BYTES), path);
+      return new MappedFile(context, path, handle, data);
+    }
+  }
+
+  public Path path() {
+    return path;
+  }
+
+  public long bytes() {
+    return buffer.bytes();
+  }
+
+  /** The contents. Closed with this file. */
+  public NativeBuffer buffer() {
+    return buffer;
+  }
+
+  /** Tells the operating system that a range will be read soon. */
+  public void willNeed(long offset, long bytes) {
+    advise(offset, bytes, 1);
+  }
+
+  /** Tells the operating system that a range will not be read again: its pages leave this process. */
+  public void isDone(long offset, long bytes) {
+    advise(offset, bytes, 0);
+  }
+
+  private void advise(long offset, long bytes, int needed) {
+    try (Context.Call call = context.begin()) {
+      call.run(unused -> context.binding().mappedFileAdvise(context.handle(), handle, offset, bytes, needed));
+    }
+  }
+
+  /**
+   * @throws KernelException IO when the file has changed since it was opened
+   */
+  public void check() {
+    try (Context.Call call = context.begin()) {
+      call.run(unused -> context.binding().mappedFileCheck(context.handle(), handle));
+    }
+  }
+
+  @Override
+  public void close() {
+    boolean first = !buffer.isClosed();
+    buffer.close();
+    if (first) {
+      context.binding().mappedFileClose(handle);
+    }
+  }
+}

@@ -1,0 +1,47 @@
+package org.threegate.kernel;
+
+import java.util.Objects;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.dtype.Dtype;
+
+/**
+ * A row-major matrix in native memory: {@code tg_matrix}.
+ *
+ * @param buffer where it lies
+ * @param offset of its first element, in bytes; any alignment
+ * @param rowStride distance between rows, in elements, at least {@code columns}
+ */
+public record Matrix(NativeBuffer buffer, long offset, Dtype dtype, long rows, long columns, long rowStride) {
+  /** Checks that all elements lie in the buffer. */
+  public Matrix {
+    Objects.requireNonNull(dtype);
+    if (rows < 0 || columns < 0 || rowStride < columns) {
+      throw new IllegalArgumentException("no matrix of " + rows + " x " + columns + " with row stride " + rowStride);
+    }
+    long elements =
+        rows == 0 || columns == 0
+            ? 0
+            : Math.addExact(Math.multiplyExact(rows - 1, rowStride), columns);
+    Objects.checkFromIndexSize(offset, Math.multiplyExact(elements, dtype.bytes()), buffer.bytes());
+  }
+
+  /** A matrix without gaps between its rows. */
+  public static Matrix of(NativeBuffer buffer, long offset, Dtype dtype, long rows, long columns) {
+    return new Matrix(buffer, offset, dtype, rows, columns, columns);
+  }
+
+  /** A matrix that fills a buffer from its beginning. */
+  public static Matrix of(NativeBuffer buffer, Dtype dtype, long rows, long columns) {
+    return of(buffer, 0, dtype, rows, columns);
+  }
+
+  void write(NativeBuffer struct, long at, long bufferAddress) {
+    struct
+        .putLong(at + Struct.MATRIX_DATA, bufferAddress + offset)
+        .putLong(at + Struct.MATRIX_ROWS, rows)
+        .putLong(at + Struct.MATRIX_COLUMNS, columns)
+        .putLong(at + Struct.MATRIX_ROW_STRIDE, rowStride)
+        .putInt(at + Struct.MATRIX_DTYPE, dtype.code())
+        .putInt(at + Struct.MATRIX_RESERVED, 0);
+  }
+}

@@ -1,0 +1,88 @@
+package org.threegate.kernel;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.threegate.buffer.NativeBuffer;
+
+/**
+ * What a kernel reads as one matrix: {@code tg_operand}. Stored values, optionally times one float32 scale per block (quantised
+ * checkpoints), optionally plus low-rank terms (adapters), which are formed in float64, tile by tile, and never stored.
+ */
+public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRank> lowRank) {
+  /** One float32 scale for each block of {@code blockRows x blockColumns} values; blocks at the edges may be ragged. */
+  public record BlockScale(Matrix scales, long blockRows, long blockColumns) {}
+
+  /** {@code scale * left * right}: left is rows x rank, right is rank x columns. */
+  public record LowRank(Matrix left, Matrix right, double scale) {}
+
+  public Operand {
+    lowRank = List.copyOf(lowRank);
+  }
+
+  /** Stored values alone. */
+  public static Operand of(Matrix values) {
+    return new Operand(values, Optional.empty(), List.of());
+  }
+
+  /** Values of a block-scaled checkpoint. */
+  public static Operand scaled(Matrix values, BlockScale blockScale) {
+    return new Operand(values, Optional.of(blockScale), List.of());
+  }
+
+  /** Values plus low-rank terms. */
+  public static Operand adapted(Matrix values, List<LowRank> lowRank) {
+    return new Operand(values, Optional.empty(), lowRank);
+  }
+
+  public long rows() {
+    return values.rows();
+  }
+
+  public long columns() {
+    return values.columns();
+  }
+
+  long structBytes() {
+    return Struct.OPERAND + (long) lowRank.size() * Struct.LOW_RANK;
+  }
+
+  /** Writes the struct at {@code at}, its terms behind it, and takes leases on all buffers. */
+  void write(NativeBuffer struct, long address, long at, List<NativeBuffer.Lease> leases) {
+    long terms = at + Struct.OPERAND;
+    struct.putLong(at + Struct.OPERAND_SIZE, Struct.OPERAND);
+    writeMatrix(values, struct, at + Struct.OPERAND_VALUES, leases);
+    for (int i = 0; i < Struct.MATRIX; i += 8) {
+      struct.putLong(at + Struct.OPERAND_BLOCK_SCALE + i, 0);
+    }
+    blockScale.ifPresent(scale -> writeMatrix(scale.scales(), struct, at + Struct.OPERAND_BLOCK_SCALE, leases));
+    struct
+        .putLong(at + Struct.OPERAND_BLOCK_ROWS, blockScale.map(BlockScale::blockRows).orElse(0L))
+        .putLong(at + Struct.OPERAND_BLOCK_COLUMNS, blockScale.map(BlockScale::blockColumns).orElse(0L))
+        .putLong(at + Struct.OPERAND_LOW_RANK, lowRank.isEmpty() ? 0 : address + terms)
+        .putLong(at + Struct.OPERAND_LOW_RANK_COUNT, lowRank.size());
+    long term = terms;
+    for (LowRank product : lowRank) {
+      writeMatrix(product.left(), struct, term + Struct.LOW_RANK_LEFT, leases);
+      writeMatrix(product.right(), struct, term + Struct.LOW_RANK_RIGHT, leases);
+      struct.putDouble(term + Struct.LOW_RANK_SCALE, product.scale());
+      term += Struct.LOW_RANK;
+    }
+  }
+
+  private static void writeMatrix(Matrix matrix, NativeBuffer struct, long at, List<NativeBuffer.Lease> leases) {
+    NativeBuffer.Lease lease = matrix.buffer().lease();
+    leases.add(lease);
+    matrix.write(struct, at, lease.address());
+  }
+
+  /** Leases of one call. */
+  static final class Leases extends ArrayList<NativeBuffer.Lease> implements AutoCloseable {
+    private static final long serialVersionUID = 1L;
+
+    @Override
+    public void close() {
+      forEach(NativeBuffer.Lease::close);
+    }
+  }
+}

@@ -1,0 +1,95 @@
+package org.threegate.kernel;
+
+/**
+ * Sizes and field offsets of the structs of {@code threegate.h}, as C lays them out. A test computes them from the header and
+ * compares.
+ */
+final class Struct {
+  static final int MATRIX = 40;
+  static final int MATRIX_DATA = 0;
+  static final int MATRIX_ROWS = 8;
+  static final int MATRIX_COLUMNS = 16;
+  static final int MATRIX_ROW_STRIDE = 24;
+  static final int MATRIX_DTYPE = 32;
+  static final int MATRIX_RESERVED = 36;
+
+  static final int LOW_RANK = 88;
+  static final int LOW_RANK_LEFT = 0;
+  static final int LOW_RANK_RIGHT = 40;
+  static final int LOW_RANK_SCALE = 80;
+
+  static final int OPERAND = 120;
+  static final int OPERAND_SIZE = 0;
+  static final int OPERAND_VALUES = 8;
+  static final int OPERAND_BLOCK_SCALE = 48;
+  static final int OPERAND_BLOCK_ROWS = 88;
+  static final int OPERAND_BLOCK_COLUMNS = 96;
+  static final int OPERAND_LOW_RANK = 104;
+  static final int OPERAND_LOW_RANK_COUNT = 112;
+
+  static final int CONTROL = 32;
+  static final int CONTROL_SIZE = 0;
+  static final int CONTROL_CANCEL = 8;
+  static final int CONTROL_DONE = 16;
+  static final int CONTROL_TOTAL = 24;
+
+  static final int WORKSPACE_SIZE = 24;
+  static final int WORKSPACE_SIZE_SIZE = 0;
+  static final int WORKSPACE_SIZE_HOST_BYTES = 8;
+  static final int WORKSPACE_SIZE_DEVICE_BYTES = 16;
+
+  static final int WORKSPACE = 40;
+  static final int WORKSPACE_SIZE_FIELD = 0;
+  static final int WORKSPACE_HOST = 8;
+  static final int WORKSPACE_HOST_BYTES = 16;
+  static final int WORKSPACE_DEVICE = 24;
+  static final int WORKSPACE_DEVICE_BYTES = 32;
+
+  static final int CONTEXT_OPTIONS = 24;
+  static final int CONTEXT_OPTIONS_SIZE = 0;
+  static final int CONTEXT_OPTIONS_THREADS = 8;
+  static final int CONTEXT_OPTIONS_DEVICE = 12;
+  static final int CONTEXT_OPTIONS_DEVICE_INDEX = 16;
+
+  static final int CAPABILITIES = 832;
+  static final int CAPABILITIES_SIZE = 0;
+  static final int CAPABILITIES_HARDWARE_THREADS = 8;
+  static final int CAPABILITIES_SIMD = 12;
+  static final int CAPABILITIES_CUDA_DEVICES = 16;
+  static final int CAPABILITIES_MEMORY_BYTES = 24;
+  static final int CAPABILITIES_VERSION = 32;
+  static final int CAPABILITIES_CPU = 64;
+  static final int CAPABILITIES_SIMD_REASON = 160;
+  static final int CAPABILITIES_CUDA_REASON = 416;
+  static final int CAPABILITIES_BLAS = 672;
+
+  static final int DIFF_OPTIONS = 8;
+  static final int DIFF_OPTIONS_SIZE = 0;
+
+  static final int DIFF_PROFILES = 64;
+  static final int DIFF_PROFILES_SIZE = 0;
+  static final int DIFF_PROFILES_ROW_CHANGED = 8;
+  static final int DIFF_PROFILES_COLUMN_CHANGED = 16;
+  static final int DIFF_PROFILES_MASK = 24;
+  static final int DIFF_PROFILES_MASK_WORDS = 32;
+  static final int DIFF_PROFILES_MAP = 40;
+  static final int DIFF_PROFILES_MAP_ROWS = 48;
+  static final int DIFF_PROFILES_MAP_COLUMNS = 56;
+
+  static final int DIFF_RESULT = 216;
+  static final int DIFF_RESULT_SIZE = 0;
+  static final int DIFF_RESULT_TOTAL = 8;
+  static final int DIFF_RESULT_CHANGED = 16;
+  static final int DIFF_RESULT_CHANGED_BITS = 24;
+  static final int DIFF_RESULT_CHANGED_STORED = 32;
+  static final int DIFF_RESULT_HIDDEN = 40;
+  static final int DIFF_RESULT_NON_FINITE = 48;
+  static final int DIFF_RESULT_SIGN_FLIPS = 56;
+  static final int DIFF_RESULT_ULP_HISTOGRAM = 64;
+  static final int DIFF_RESULT_BASE_SQUARES = 184;
+  static final int DIFF_RESULT_DELTA_SQUARES = 192;
+  static final int DIFF_RESULT_DELTA_DOT_BASE = 200;
+  static final int DIFF_RESULT_MAX_ABS_DELTA = 208;
+
+  private Struct() {}
+}

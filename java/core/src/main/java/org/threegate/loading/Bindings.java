@@ -1,0 +1,91 @@
+package org.threegate.loading;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.ServiceConfigurationError;
+import java.util.ServiceLoader;
+import org.threegate.spi.BindingProvider;
+import org.threegate.spi.KernelBinding;
+
+/**
+ * Chooses and loads the binding, once a JVM: FFM where the JDK has it (22 and later), else JNI. {@code -Dthreegate.binding=jni|ffm}
+ * forces one, and a forced choice never falls back. A failure is remembered with every reason.
+ */
+public final class Bindings {
+  private static final String CHOICE_PROPERTY = "threegate.binding";
+
+  /** {@code TG_ABI_VERSION} of the header that this was written for. */
+  public static final int ABI_VERSION = 1;
+
+  private Bindings() {}
+
+  private record Outcome(KernelBinding binding, List<String> reasons) {}
+
+  private static final class Holder {
+    static final Outcome OUTCOME = choose(System.getProperty(CHOICE_PROPERTY, ""));
+  }
+
+  /**
+   * The binding of this JVM.
+   *
+   * @throws UnsatisfiedLinkError when there is none, with every reason
+   */
+  public static KernelBinding get() {
+    KernelBinding binding = Holder.OUTCOME.binding();
+    if (binding == null) {
+      throw new UnsatisfiedLinkError(
+          "no binding to the native library: " + String.join("; ", Holder.OUTCOME.reasons()));
+    }
+    return binding;
+  }
+
+  /** Why better bindings than the one in use are not used; empty when the best one is. */
+  public static List<String> reasons() {
+    return Holder.OUTCOME.reasons();
+  }
+
+  private static Outcome choose(String forced) {
+    List<BindingProvider> providers = new ArrayList<>();
+    List<String> reasons = new ArrayList<>();
+    var iterator = ServiceLoader.load(BindingProvider.class, Bindings.class.getClassLoader()).iterator();
+    while (true) {
+      try {
+        if (!iterator.hasNext()) {
+          break;
+        }
+        providers.add(iterator.next());
+      } catch (ServiceConfigurationError | UnsupportedClassVersionError e) {
+        reasons.add(e.getMessage());
+      }
+    }
+    if (Runtime.version().feature() < 22) {
+      reasons.add("ffm: needs JDK 22, this is JDK " + Runtime.version().feature());
+    } else if (providers.stream().noneMatch(provider -> provider.name().equals("ffm"))) {
+      reasons.add("ffm: its jar is not on the class path");
+    }
+    providers.removeIf(provider -> !forced.isEmpty() && !provider.name().equals(forced));
+    providers.sort(Comparator.comparingInt(BindingProvider::preference).reversed());
+    if (!forced.isEmpty()) {
+      reasons.add("-D" + CHOICE_PROPERTY + "=" + forced + " forces the choice");
+    }
+    for (BindingProvider provider : providers) {
+      try {
+        return new Outcome(load(provider), List.copyOf(reasons));
+      } catch (LinkageError | IllegalCallerException e) {
+        reasons.add(provider.name() + ": " + e.getMessage() + NativeFiles.hint(String.valueOf(e.getMessage())));
+      }
+    }
+    return new Outcome(null, List.copyOf(reasons));
+  }
+
+  private static KernelBinding load(BindingProvider provider) {
+    KernelBinding binding = provider.load(NativeFiles.directory(provider.getClass(), provider.shimResource()));
+    int version = binding.abiVersion();
+    if (version != ABI_VERSION) {
+      throw new UnsatisfiedLinkError(
+          NativeFiles.LIBRARY + " has ABI version " + version + ", this jar needs " + ABI_VERSION);
+    }
+    return binding;
+  }
+}

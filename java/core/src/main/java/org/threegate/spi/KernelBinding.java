@@ -1,0 +1,51 @@
+package org.threegate.spi;
+
+import java.nio.ByteBuffer;
+
+/**
+ * The C functions of {@code threegate.h}, one method each, addresses as longs. Nothing is checked here: validation, lifetime and
+ * conveniences are above, once for all bindings. A method returns what its C function returns.
+ *
+ * <p>Two methods have no C function: {@link #addressOf} and {@link #viewOf} lead from a direct buffer to its address and back.
+ */
+public interface KernelBinding {
+  /** {@code "jni"} or {@code "ffm"}. */
+  String name();
+
+  int abiVersion();
+
+  int capabilitiesQuery(long capabilities);
+
+  int contextCreate(long options, long context, long error, long errorCapacity);
+
+  int contextDestroy(long context);
+
+  int contextThreads(long context, long threads);
+
+  int errorMessage(long context, long buffer, long capacity);
+
+  int memoryAllocate(long bytes, long memory);
+
+  int memoryFree(long memory);
+
+  int liveObjects(long objects, long bytes);
+
+  int mappedFileOpen(long context, long path, long file, long data, long bytes);
+
+  int mappedFileCheck(long context, long file);
+
+  int mappedFileAdvise(long context, long file, long offset, long bytes, int needed);
+
+  int mappedFileClose(long file);
+
+  int diffWorkspace(long context, long base, long tuned, long options, long profiles, long workspaceSize);
+
+  int diff(
+      long context, long base, long tuned, long options, long control, long workspace, long profiles, long result);
+
+  /** Address of the first byte (index 0) of a direct buffer. */
+  long addressOf(ByteBuffer direct);
+
+  /** Native memory as a direct buffer; the caller keeps it alive. {@code bytes} is at most {@link Integer#MAX_VALUE}. */
+  ByteBuffer viewOf(long address, long bytes);
+}

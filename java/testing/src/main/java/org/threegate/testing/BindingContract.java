@@ -1,0 +1,310 @@
+package org.threegate.testing;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.net.URL;
+import java.net.URLClassLoader;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.dtype.Dtype;
+import org.threegate.kernel.Bf16Diff;
+import org.threegate.kernel.Capabilities;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.kernel.KernelException;
+import org.threegate.kernel.MappedFile;
+import org.threegate.kernel.Matrix;
+import org.threegate.kernel.Operand;
+import org.threegate.kernel.Status;
+import org.threegate.loading.Bindings;
+
+/** What every binding must do. Each binding's module extends this; the JVM is started with {@code -Dthreegate.binding} forced. */
+public abstract class BindingContract {
+  @TempDir Path directory;
+  private long objects;
+
+  @BeforeEach
+  void countObjects() {
+    objects = Context.liveObjects();
+  }
+
+  @AfterEach
+  void nothingNativeLeaks() {
+    assertThat(Context.liveObjects()).isEqualTo(objects);
+  }
+
+  /** {@code "jni"} or {@code "ffm"}. */
+  protected abstract String expectedBinding();
+
+  @Test
+  void theForcedBindingIsTheOneInUse() {
+    assertThat(Bindings.get().name()).isEqualTo(expectedBinding());
+  }
+
+  @Test
+  void versionsAgree() throws IOException {
+    assertThat(Bindings.get().abiVersion()).isEqualTo(Header.read().constant("TG_ABI_VERSION"));
+    assertThat(Bindings.ABI_VERSION).isEqualTo(Header.read().constant("TG_ABI_VERSION"));
+    String pom = Files.readString(Path.of(System.getProperty("threegate.root"), "pom.xml"));
+    assertThat(pom).contains("<version>" + Capabilities.query().version() + "</version>");
+  }
+
+  @Test
+  void capabilitiesSayWhatRunsAndWhyNotMore() {
+    Capabilities capabilities = Capabilities.query();
+    assertThat(capabilities.hardwareThreads()).isPositive();
+    assertThat(capabilities.memoryBytes()).isGreaterThan(1L << 20);
+    assertThat(capabilities.blas()).startsWith("OpenBLAS");
+    assertThat(capabilities.cudaReason().isEmpty()).isEqualTo(capabilities.cudaDevices() > 0);
+    assertThat(capabilities.simdReason().isEmpty()).isEqualTo(capabilities.simd().equals("avx512"));
+  }
+
+  @Test
+  void aContextTellsItsThreadsAndClosesTwice() {
+    Context context = Context.open(Context.Device.CPU, 3);
+    assertThat(context.threads()).isEqualTo(3);
+    context.close();
+    context.close();
+    assertThatThrownBy(context::threads).isInstanceOf(IllegalStateException.class).hasMessageContaining("closed");
+  }
+
+  @Test
+  void wrongOptionsAreRefusedWithTheArgumentNamed() {
+    assertThatThrownBy(() -> Context.open(Context.Device.CPU, -5))
+        .isInstanceOfSatisfying(KernelException.class, e -> assertThat(e.status()).isEqualTo(Status.INVALID_ARGUMENT))
+        .hasMessage("options.threads is -5; allowed are 0 (all) to 1024");
+  }
+
+  @Test
+  void buffersAreCheckedOwnedAndAligned() {
+    try (Context context = Context.open()) {
+      NativeBuffer buffer = context.allocate(24);
+      buffer.putLong(16, 0x1122334455667788L).putFloat(3, 1.5f).putDouble(8, -2.5).putShort(0, (short) 7).putInt(20, 9);
+      assertThat(buffer.getByte(16)).isEqualTo((byte) 0x88);
+      assertThat(buffer.getFloat(3)).isEqualTo(1.5f);
+      assertThat(buffer.getDouble(8)).isEqualTo(-2.5);
+      assertThat(buffer.getShort(0)).isEqualTo((short) 7);
+      assertThat(buffer.getInt(20)).isEqualTo(9);
+      assertThatThrownBy(() -> buffer.getLong(17)).isInstanceOf(IndexOutOfBoundsException.class);
+      assertThatThrownBy(() -> buffer.getByte(-1)).isInstanceOf(IndexOutOfBoundsException.class);
+      assertThatThrownBy(() -> context.allocate(-1)).isInstanceOf(IllegalArgumentException.class);
+      try (NativeBuffer.Lease lease = buffer.lease()) {
+        assertThat(lease.address() % 64).isZero();
+        assertThatThrownBy(buffer::close).isInstanceOf(IllegalStateException.class).hasMessageContaining("in use");
+      }
+      buffer.close();
+      assertThatThrownBy(() -> buffer.getByte(0)).hasMessageContaining("closed");
+      assertThatThrownBy(buffer::lease).hasMessageContaining("closed");
+    }
+  }
+
+  @Test
+  void buffersReachBeyondTwoGibibytes() {
+    long bytes = (1L << 31) + 4096;
+    try (Context context = Context.open();
+        NativeBuffer buffer = context.allocate(bytes)) {
+      buffer.putLong(bytes - 8, 42).putLong((1L << 30) - 3, 43);
+      assertThat(buffer.getLong(bytes - 8)).isEqualTo(42);
+      assertThat(buffer.getLong((1L << 30) - 3)).isEqualTo(43);
+    }
+  }
+
+  @Test
+  void memoryIsWrappedWithoutACopy() {
+    ByteBuffer direct = ByteBuffer.allocateDirect(16).order(ByteOrder.LITTLE_ENDIAN);
+    try (Context context = Context.open();
+        NativeBuffer wrapped = context.wrap(direct.position(4))) {
+      wrapped.putInt(0, 77);
+      assertThat(direct.getInt(0)).isEqualTo(77);
+      assertThat(wrapped.bytes()).isEqualTo(16);
+      assertThatThrownBy(() -> context.wrap(ByteBuffer.allocate(4))).isInstanceOf(IllegalArgumentException.class);
+    }
+  }
+
+  @Test
+  void aDroppedBufferIsFreedAndCounted() throws InterruptedException {
+    long before = NativeBuffer.leaks();
+    NativeBuffer.allocate(Bindings.get(), 64);
+    for (int i = 0; i < 100 && NativeBuffer.leaks() == before; i++) {
+      System.gc();
+      Thread.sleep(20);
+    }
+    assertThat(NativeBuffer.leaks()).isEqualTo(before + 1);
+  }
+
+  @Test
+  void theDiffCountsWhatJavaCounts() {
+    Random random = Seeds.random("theDiffCountsWhatJavaCounts");
+    int rows = 37;
+    int columns = 101;
+    try (Context context = Context.open(Context.Device.CPU, 2);
+        NativeBuffer base = context.allocate(2L * rows * columns + 1);
+        NativeBuffer tuned = context.allocate(4L * rows * columns)) {
+      long changed = 0;
+      long stored = 0;
+      long[] rowChanged = new long[rows];
+      double squares = 0;
+      for (int i = 0; i < rows * columns; i++) {
+        float weight = Float.intBitsToFloat(Float.floatToRawIntBits((float) random.nextGaussian()) & 0xffff0000);
+        float step = random.nextInt(3) == 0 ? 0 : weight * (random.nextBoolean() ? 1e-3f : 2e-2f);
+        base.putShort(2L * i + 1, (short) (Float.floatToRawIntBits(weight) >>> 16));
+        tuned.putFloat(4L * i, weight + step);
+        double delta = (double) (weight + step) - weight;
+        int bits = Float.floatToRawIntBits(weight + step);
+        int rounded = (bits + 0x7fff + (bits >>> 16 & 1)) >>> 16;
+        boolean moved = rounded != Float.floatToRawIntBits(weight) >>> 16;
+        changed += moved ? 1 : 0;
+        stored += delta != 0 ? 1 : 0;
+        rowChanged[i / columns] += moved ? 1 : 0;
+        squares += delta * delta;
+      }
+      Matrix w0 = Matrix.of(base, 1, Dtype.BF16, rows, columns);
+      Matrix w1 = Matrix.of(tuned, Dtype.F32, rows, columns);
+      try (Control control = Control.open(context)) {
+        Bf16Diff.Result result =
+            Bf16Diff.compare(
+                context, Operand.of(w0), Operand.of(w1), new Bf16Diff.Profiles(true, true, true, 5, 7), control);
+        assertThat(result.total()).isEqualTo((long) rows * columns);
+        assertThat(result.changed()).isEqualTo(changed);
+        assertThat(result.changedStored()).isEqualTo(stored);
+        assertThat(result.hidden()).isEqualTo(stored - changed);
+        assertThat(result.rowChanged().orElseThrow()).isEqualTo(rowChanged);
+        assertThat(Arrays.stream(result.columnChanged().orElseThrow()).sum()).isEqualTo(changed);
+        assertThat(Arrays.stream(result.map().orElseThrow()).sum()).isEqualTo(changed);
+        assertThat(Arrays.stream(result.mask().orElseThrow()).map(Long::bitCount).sum()).isEqualTo(changed);
+        assertThat(Arrays.stream(result.ulpHistogram()).sum()).isEqualTo(result.total());
+        assertThat(result.deltaSquares()).isCloseTo(squares, org.assertj.core.data.Percentage.withPercentage(1e-9));
+        assertThat(control.done()).isEqualTo(result.total());
+        control.cancel();
+        assertThatThrownBy(
+                () -> Bf16Diff.compare(context, Operand.of(w0), Operand.of(w1), Bf16Diff.Profiles.NONE, control))
+            .isInstanceOfSatisfying(KernelException.class, e -> assertThat(e.status()).isEqualTo(Status.CANCELLED));
+      }
+    }
+  }
+
+  @Test
+  void operandsWithLowRankTermsAndScalesCross() {
+    try (Context context = Context.open();
+        NativeBuffer memory = context.allocate(64)) {
+      memory.putFloat(0, 1).putFloat(4, 2).putFloat(8, 3).putFloat(12, 10).putByte(16, (byte) 0x38).putByte(17, (byte) 0xb8);
+      memory.putFloat(20, 1).putFloat(24, 2);
+      Matrix values = Matrix.of(memory, 0, Dtype.F32, 1, 2);
+      Matrix left = Matrix.of(memory, 8, Dtype.F32, 1, 1);
+      Matrix right = Matrix.of(memory, 20, Dtype.F32, 1, 2);
+      Operand tuned = Operand.adapted(values, List.of(new Operand.LowRank(left, right, 0.5)));
+      assertThat(Bf16Diff.compare(context, Operand.of(values), tuned).deltaSquares()).isEqualTo(1.5 * 1.5 + 3 * 3);
+      Matrix f8 = Matrix.of(memory, 16, Dtype.F8_E4M3, 1, 2);
+      Operand scaled = Operand.scaled(f8, new Operand.BlockScale(Matrix.of(memory, 12, Dtype.F32, 1, 1), 128, 128));
+      assertThat(Bf16Diff.compare(context, scaled, Operand.of(values)).baseSquares()).isEqualTo(200);
+    }
+  }
+
+  @Test
+  void matricesMustLieInTheirBuffer() {
+    try (Context context = Context.open();
+        NativeBuffer memory = context.allocate(64)) {
+      assertThatThrownBy(() -> Matrix.of(memory, 1, Dtype.F32, 4, 4)).isInstanceOf(IndexOutOfBoundsException.class);
+      assertThatThrownBy(() -> Matrix.of(memory, 0, Dtype.F32, Long.MAX_VALUE, 4)).isInstanceOf(ArithmeticException.class);
+      Matrix small = Matrix.of(memory, 0, Dtype.F32, 2, 2);
+      Matrix other = Matrix.of(memory, 0, Dtype.F32, 2, 3);
+      assertThatThrownBy(() -> Bf16Diff.compare(context, Operand.of(small), Operand.of(other)))
+          .hasMessage("tuned is 2 x 3; base is 2 x 2");
+    }
+  }
+
+  @Test
+  void aContextTakesOneCallAtATime() throws InterruptedException {
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        NativeBuffer memory = context.allocate(1L << 28);
+        Control control = Control.open(context)) {
+      Operand operand = Operand.of(Matrix.of(memory, Dtype.F8_E4M3, 1 << 14, 1 << 14));
+      CompletableFuture<Void> other =
+          CompletableFuture.runAsync(
+              () -> Bf16Diff.compare(context, operand, operand, Bf16Diff.Profiles.NONE, control));
+      while (control.done() == 0 && !other.isDone()) {
+        Thread.onSpinWait();
+      }
+      assertThatThrownBy(context::threads)
+          .isInstanceOfSatisfying(KernelException.class, e -> assertThat(e.status()).isEqualTo(Status.BUSY));
+      assertThatThrownBy(memory::close).hasMessageContaining("in use");
+      control.cancel();
+      assertThatThrownBy(other::join).hasRootCauseInstanceOf(KernelException.class);
+    }
+  }
+
+  @Test
+  void aMappedFileIsReadAndItsTruncationIsAnError() throws IOException {
+    Path path = directory.resolve("ü.bin");
+    Files.write(path, new byte[1 << 20]);
+    try (Context context = Context.open()) {
+      try (MappedFile file = MappedFile.open(context, path)) {
+        file.willNeed(0, file.bytes());
+        assertThat(file.buffer().getByte(file.bytes() - 1)).isZero();
+        file.check();
+        try (RandomAccessFile writer = new RandomAccessFile(path.toFile(), "rw")) {
+          writer.setLength(4096);
+        }
+        Operand operand = Operand.of(Matrix.of(file.buffer(), Dtype.BF16, 512, 1024));
+        assertThatThrownBy(() -> Bf16Diff.compare(context, operand, operand))
+            .isInstanceOfSatisfying(KernelException.class, e -> assertThat(e.status()).isEqualTo(Status.IO));
+        assertThatThrownBy(file::check).hasMessageContaining("ü.bin: changed while it was read");
+        file.isDone(0, file.bytes());
+      }
+      assertThatThrownBy(() -> MappedFile.open(context, directory.resolve("none")))
+          .hasMessageEndingWith("none: cannot open: No such file or directory");
+    }
+  }
+
+  /** A second class loader of one JVM loads the library too. */
+  @Test
+  void twoClassLoadersCanBothCall() throws Exception {
+    List<URL> urls =
+        Arrays.stream(System.getProperty("java.class.path").split(java.io.File.pathSeparator))
+            .map(
+                entry -> {
+                  try {
+                    return Path.of(entry).toUri().toURL();
+                  } catch (java.net.MalformedURLException e) {
+                    throw new IllegalArgumentException(e);
+                  }
+                })
+            .toList();
+    try (URLClassLoader loader =
+        new URLClassLoader(urls.toArray(new URL[0]), ClassLoader.getPlatformClassLoader())) {
+      Object other = loader.loadClass(Context.class.getName()).getMethod("liveObjects").invoke(null);
+      assertThat(other).isEqualTo(Context.liveObjects());
+    }
+  }
+
+  /** The example of the class documentation of {@link Bf16Diff}. */
+  @Test
+  void theDocumentedExampleRuns() {
+    try (Context context = Context.open();
+        NativeBuffer base = context.allocate(2 * 3 * 4);
+        NativeBuffer tuned = context.allocate(2 * 3 * 4)) {
+      for (int i = 0; i < 12; i++) {
+        base.putShort(2 * i, (short) 0x3f80);
+        tuned.putShort(2 * i, (short) (i == 5 ? 0x3f81 : 0x3f80));
+      }
+      Matrix w0 = Matrix.of(base, Dtype.BF16, 3, 4);
+      Matrix w1 = Matrix.of(tuned, Dtype.BF16, 3, 4);
+      Bf16Diff.Result result = Bf16Diff.compare(context, Operand.of(w0), Operand.of(w1));
+      assertThat(result.changed() + " of " + result.total() + " changed").isEqualTo("1 of 12 changed");
+    }
+  }
+}
