@@ -136,12 +136,12 @@ typedef struct tg_capabilities {
   int32_t simd;             /* TG_SIMD_*: what the kernels of a new context use */
   int32_t cuda_devices;     /* usable CUDA devices */
   int32_t reserved;
-  int64_t memory_bytes;   /* physical memory */
-  char version[32];       /* of this library */
-  char cpu[96];           /* model name */
-  char simd_reason[256];  /* why no higher level is used; empty when the highest is */
-  char cuda_reason[256];  /* why no CUDA device is used; empty when one is */
-  char blas[160];         /* name and version of the BLAS library */
+  int64_t memory_bytes;  /* physical memory */
+  char version[32];      /* of this library */
+  char cpu[96];          /* model name */
+  char simd_reason[256]; /* why no higher level is used; empty when the highest is */
+  char cuda_reason[256]; /* why no CUDA device is used; empty when one is */
+  char blas[160];        /* name and version of the BLAS library */
 } tg_capabilities;
 
 /* TG_ABI_VERSION of the library; compare with the header's before anything else. */
@@ -155,8 +155,7 @@ TG_API tg_status tg_capabilities_query(tg_capabilities* capabilities);
  * `error_capacity` bytes with the final zero. The environment variable THREEGATE_SIMD (scalar, avx2, avx512) forces the
  * instruction set of the CPU kernels; a level that the machine lacks is TG_UNSUPPORTED, never replaced silently.
  */
-TG_API tg_status tg_context_create(const tg_context_options* options, tg_context** context, char* error,
-                                   int64_t error_capacity);
+TG_API tg_status tg_context_create(const tg_context_options* options, tg_context** context, char* error, int64_t error_capacity);
 
 /* Frees a context. NULL is allowed. TG_BUSY while a call is running on it. */
 TG_API tg_status tg_context_destroy(tg_context* context);
@@ -194,8 +193,7 @@ TG_API tg_status tg_mapped_file_open(tg_context* context, const char* path, tg_m
 TG_API tg_status tg_mapped_file_check(tg_context* context, tg_mapped_file* file);
 
 /* Tells the operating system that [offset, offset + bytes) will be read soon (needed 1) or no more (needed 0). */
-TG_API tg_status tg_mapped_file_advise(tg_context* context, tg_mapped_file* file, int64_t offset, int64_t bytes,
-                                       int32_t needed);
+TG_API tg_status tg_mapped_file_advise(tg_context* context, tg_mapped_file* file, int64_t offset, int64_t bytes, int32_t needed);
 
 /* Unmaps and closes. NULL is allowed. */
 TG_API tg_status tg_mapped_file_close(tg_mapped_file* file);
@@ -228,8 +226,8 @@ typedef struct tg_diff_profiles {
 
 /*
  * a = an entry of base, b = the same entry of tuned, as stored (or as formed by the operand); A, B = a and b rounded to
- * bf16 (to nearest, ties to even, overflow to infinity; a NaN of another dtype to 0x7fc0). Sums, in float64, run over the entries where a and b are both
- * finite; their relative error is at most entries * 2^-53 and in practice below 1e-14.
+ * bf16 (to nearest, ties to even, overflow to infinity; a NaN of another dtype to 0x7fc0). Sums, in float64, run over the entries
+ * where a and b are both finite; their relative error is at most entries * 2^-53 and in practice below 1e-14.
  */
 typedef struct tg_diff_result {
   int64_t size;
@@ -243,10 +241,10 @@ typedef struct tg_diff_result {
   /* |b - a|, rounded to float64, in units of the bf16 spacing at a: 0, (0,1/4], (1/4,1/2], (1/2,1], (1,2], (2,4], ...,
      (512,1024], above 1024; finite entries only. The spacing is 2^(e-7), e the exponent of a, at least 2^-133. */
   int64_t ulp_histogram[TG_ULP_BINS];
-  double base_squares;  /* sum of a^2 */
-  double delta_squares; /* sum of (b - a)^2 */
+  double base_squares;   /* sum of a^2 */
+  double delta_squares;  /* sum of (b - a)^2 */
   double delta_dot_base; /* sum of (b - a) * a */
-  double max_abs_delta; /* max |b - a|; 0 when there is no finite entry */
+  double max_abs_delta;  /* max |b - a|; 0 when there is no finite entry */
 } tg_diff_result;
 
 /* Bytes that tg_diff needs beside its inputs and outputs. */
@@ -259,9 +257,9 @@ TG_API tg_status tg_diff_workspace(tg_context* context, const tg_operand* base, 
  * device, at every SIMD level and for any number of threads; sums are identical for any number of threads and agree
  * within 1e-12 relative between SIMD levels and devices. Empty matrices are allowed.
  */
-TG_API tg_status tg_diff(tg_context* context, const tg_operand* base, const tg_operand* tuned,
-                         const tg_diff_options* options, tg_control* control, const tg_workspace* workspace,
-                         const tg_diff_profiles* profiles, tg_diff_result* result);
+TG_API tg_status tg_diff(tg_context* context, const tg_operand* base, const tg_operand* tuned, const tg_diff_options* options,
+                         tg_control* control, const tg_workspace* workspace, const tg_diff_profiles* profiles,
+                         tg_diff_result* result);
 
 #ifdef __cplusplus
 }

@@ -43,8 +43,7 @@ extern "C" {
 
 int32_t tg_abi_version(void) { return TG_ABI_VERSION; }
 
-tg_status tg_context_create(const tg_context_options* options, tg_context** context, char* error,
-                            int64_t error_capacity) {
+tg_status tg_context_create(const tg_context_options* options, tg_context** context, char* error, int64_t error_capacity) {
   std::string message;
   tg_status status = TG_OK;
   try {

@@ -71,8 +71,7 @@ tg_status guarded_call(tg_context* context, Body body) noexcept {
 template <typename Struct>
 void require_struct(const Struct* argument, const char* name) {
   require(argument != nullptr, name, "NULL", "it must point to a struct");
-  require(argument->size == static_cast<int64_t>(sizeof(Struct)), name,
-          "a struct of size " + std::to_string(argument->size),
+  require(argument->size == static_cast<int64_t>(sizeof(Struct)), name, "a struct of size " + std::to_string(argument->size),
           ("this library knows " + std::to_string(sizeof(Struct))).c_str());
 }
 

@@ -21,8 +21,8 @@ int64_t span_bytes(const tg_matrix& matrix) {
 }
 
 void require_matrix(const tg_matrix& matrix, const std::string& name) {
-  require(matrix.dtype >= TG_F64 && matrix.dtype <= TG_F8_E5M2, (name + ".dtype").c_str(),
-          std::to_string(matrix.dtype), "allowed are TG_F64 (1) to TG_F8_E5M2 (6)");
+  require(matrix.dtype >= TG_F64 && matrix.dtype <= TG_F8_E5M2, (name + ".dtype").c_str(), std::to_string(matrix.dtype),
+          "allowed are TG_F64 (1) to TG_F8_E5M2 (6)");
   require(matrix.rows >= 0, (name + ".rows").c_str(), std::to_string(matrix.rows), "it must not be negative");
   require(matrix.columns >= 0, (name + ".columns").c_str(), std::to_string(matrix.columns), "it must not be negative");
   require(matrix.row_stride >= matrix.columns, (name + ".row_stride").c_str(), std::to_string(matrix.row_stride),
@@ -61,12 +61,12 @@ void require_operand(const tg_operand* operand, const std::string& name) {
     const std::string field = name + ".low_rank[" + std::to_string(term) + "]";
     require_matrix(product.left, field + ".left");
     require_matrix(product.right, field + ".right");
-    require(product.left.rows == values.rows && product.right.columns == values.columns &&
-                product.left.columns == product.right.rows,
-            field.c_str(),
-            std::to_string(product.left.rows) + " x " + std::to_string(product.left.columns) + " times " +
-                std::to_string(product.right.rows) + " x " + std::to_string(product.right.columns),
-            "the product must have the shape of values");
+    require(
+        product.left.rows == values.rows && product.right.columns == values.columns && product.left.columns == product.right.rows,
+        field.c_str(),
+        std::to_string(product.left.rows) + " x " + std::to_string(product.left.columns) + " times " +
+            std::to_string(product.right.rows) + " x " + std::to_string(product.right.columns),
+        "the product must have the shape of values");
   }
 }
 
@@ -81,8 +81,8 @@ void require_profiles(const tg_diff_profiles* profiles, const tg_matrix& values)
             ("needed are " + std::to_string(words)).c_str());
   }
   if (profiles->map != nullptr && values.rows > 0 && values.columns > 0) {
-    require(profiles->map_rows >= 1 && profiles->map_rows <= values.rows, "profiles.map_rows",
-            std::to_string(profiles->map_rows), "allowed are 1 to the matrix' rows");
+    require(profiles->map_rows >= 1 && profiles->map_rows <= values.rows, "profiles.map_rows", std::to_string(profiles->map_rows),
+            "allowed are 1 to the matrix' rows");
     require(profiles->map_columns >= 1 && profiles->map_columns <= values.columns, "profiles.map_columns",
             std::to_string(profiles->map_columns), "allowed are 1 to the matrix' columns");
   }
@@ -116,9 +116,8 @@ void require_intact_operand(const tg_operand& operand) {
 
 extern "C" {
 
-tg_status tg_diff_workspace(tg_context* context, const tg_operand* base, const tg_operand* tuned,
-                            const tg_diff_options* options, const tg_diff_profiles* profiles,
-                            tg_workspace_size* workspace_size) {
+tg_status tg_diff_workspace(tg_context* context, const tg_operand* base, const tg_operand* tuned, const tg_diff_options* options,
+                            const tg_diff_profiles* profiles, tg_workspace_size* workspace_size) {
   return threegate::guarded_call(context, [&] {
     threegate::require_diff_inputs(base, tuned, options, profiles);
     threegate::require_struct(workspace_size, "workspace_size");
@@ -128,8 +127,7 @@ tg_status tg_diff_workspace(tg_context* context, const tg_operand* base, const t
 }
 
 tg_status tg_diff(tg_context* context, const tg_operand* base, const tg_operand* tuned, const tg_diff_options* options,
-                  tg_control* control, const tg_workspace* workspace, const tg_diff_profiles* profiles,
-                  tg_diff_result* result) {
+                  tg_control* control, const tg_workspace* workspace, const tg_diff_profiles* profiles, tg_diff_result* result) {
   return threegate::guarded_call(context, [&] {
     threegate::require_diff_inputs(base, tuned, options, profiles);
     if (control != nullptr) {

@@ -41,10 +41,8 @@ void copy_text(const std::string& text, char* buffer, int64_t capacity) noexcept
   buffer[bytes] = '\0';
 }
 
-void require(bool condition, const char* name, const std::string& value, const char* allowed) {
-  if (!condition) {
-    throw Error(TG_INVALID_ARGUMENT, std::string(name) + " is " + value + "; " + allowed);
-  }
+void throw_invalid_argument(const char* name, const std::string& value, const char* allowed) {
+  throw Error(TG_INVALID_ARGUMENT, std::string(name) + " is " + value + "; " + allowed);
 }
 
 int64_t checked_product(int64_t a, int64_t b, const char* what) {

@@ -28,8 +28,14 @@ tg_status describe_current_exception(std::string& message) noexcept;
 // Copies a string into a caller's buffer, truncated and terminated.
 void copy_text(const std::string& text, char* buffer, int64_t capacity) noexcept;
 
-// Throws INVALID_ARGUMENT "<name> is <value>; <allowed>" unless the condition holds.
-void require(bool condition, const char* name, const std::string& value, const char* allowed);
+[[noreturn]] void throw_invalid_argument(const char* name, const std::string& value, const char* allowed);
+
+// Throws INVALID_ARGUMENT "<name> is <value>; <allowed>" unless the condition holds. Here, so that static analysis sees it.
+inline void require(bool condition, const char* name, const std::string& value, const char* allowed) {
+  if (!condition) {
+    throw_invalid_argument(name, value, allowed);
+  }
+}
 
 // `a * b`, both >= 0, or INVALID_ARGUMENT naming what overflowed.
 int64_t checked_product(int64_t a, int64_t b, const char* what);

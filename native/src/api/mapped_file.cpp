@@ -197,8 +197,7 @@ void require_intact(const void* data, int64_t bytes) {
 
 extern "C" {
 
-tg_status tg_mapped_file_open(tg_context* context, const char* path, tg_mapped_file** file, const void** data,
-                              int64_t* bytes) {
+tg_status tg_mapped_file_open(tg_context* context, const char* path, tg_mapped_file** file, const void** data, int64_t* bytes) {
   return threegate::guarded_call(context, [&] {
     threegate::require(path != nullptr, "path", "NULL", "it must be a file name");
     threegate::require(file != nullptr && data != nullptr && bytes != nullptr, "an output", "NULL",
@@ -217,8 +216,7 @@ tg_status tg_mapped_file_check(tg_context* context, tg_mapped_file* file) {
   });
 }
 
-tg_status tg_mapped_file_advise(tg_context* context, tg_mapped_file* file, int64_t offset, int64_t bytes,
-                                int32_t needed) {
+tg_status tg_mapped_file_advise(tg_context* context, tg_mapped_file* file, int64_t offset, int64_t bytes, int32_t needed) {
   return threegate::guarded_call(context, [&] {
     threegate::require(file != nullptr, "file", "NULL", "it must be an open mapped file");
     const int64_t size = file->opened.st_size;

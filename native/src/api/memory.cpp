@@ -23,8 +23,10 @@ tg_status tg_memory_allocate(int64_t bytes, void** memory) {
   if (__builtin_add_overflow(bytes, static_cast<int64_t>(2 * kAlignment - 1), &padded)) {
     return TG_OUT_OF_MEMORY;
   }
-  auto* block = static_cast<unsigned char*>(
-      std::aligned_alloc(kAlignment, static_cast<size_t>(padded) / kAlignment * kAlignment));
+  // NOLINTBEGIN(cppcoreguidelines-owning-memory): ownership goes to the caller of a C function
+  auto* block =
+      static_cast<unsigned char*>(std::aligned_alloc(kAlignment, static_cast<size_t>(padded) / kAlignment * kAlignment));
+  // NOLINTEND(cppcoreguidelines-owning-memory)
   if (block == nullptr) {
     return TG_OUT_OF_MEMORY;
   }
@@ -42,7 +44,7 @@ tg_status tg_memory_free(void* memory) {
   unsigned char* block = static_cast<unsigned char*>(memory) - kAlignment;
   --threegate::live_objects().objects;
   threegate::live_objects().bytes -= reinterpret_cast<Header*>(block)->bytes;
-  std::free(block);
+  std::free(block);  // NOLINT(cppcoreguidelines-owning-memory,cppcoreguidelines-no-malloc): and comes back
   return TG_OK;
 }
 

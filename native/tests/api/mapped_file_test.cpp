@@ -10,9 +10,7 @@ namespace {
 
 class MappedFile : public testing::Test {
  protected:
-  void SetUp() override {
-    path_ = std::filesystem::temp_directory_path() / ("threegate-" + std::to_string(getpid()) + ".bin");
-  }
+  void SetUp() override { path_ = std::filesystem::temp_directory_path() / ("threegate-" + std::to_string(getpid()) + ".bin"); }
   void TearDown() override { std::filesystem::remove(path_); }
 
   void write(int64_t bytes) const {

@@ -16,7 +16,10 @@ const std::vector<tg_dtype> kDtypes{TG_F64, TG_F32, TG_F16, TG_BF16, TG_F8_E4M3,
 // A matrix of codes at an odd address, with a stride.
 struct Codes {
   Codes(tg_dtype type, int64_t m, int64_t n, int64_t padding)
-      : dtype(type), rows(m), columns(n), stride(n + padding),
+      : dtype(type),
+        rows(m),
+        columns(n),
+        stride(n + padding),
         bytes(static_cast<size_t>(m * stride * reference::bytes_of(type)) + 1) {}
 
   [[nodiscard]] unsigned char* at(int64_t i, int64_t j) {
@@ -83,8 +86,7 @@ void fill(Codes& base, Codes& tuned, Kind kind, std::mt19937_64& random) {
         const uint64_t bits = random();
         const uint64_t other = random() % 4 == 0 ? bits ^ (uint64_t{1} << (random() % 16)) : random();
         std::memcpy(base.at(i, j), &bits, static_cast<size_t>(reference::bytes_of(base.dtype)));
-        std::memcpy(tuned.at(i, j), random() % 3 == 0 ? &bits : &other,
-                    static_cast<size_t>(reference::bytes_of(tuned.dtype)));
+        std::memcpy(tuned.at(i, j), random() % 3 == 0 ? &bits : &other, static_cast<size_t>(reference::bytes_of(tuned.dtype)));
         continue;
       }
       const double weight = random() % 50 == 0 ? 0.0 : normal(random);
@@ -120,9 +122,9 @@ Outcome run(tg_context* context, const tg_operand& base, const tg_operand& tuned
   outcome.columns.assign(static_cast<size_t>(n) + 1, kSentinel);
   outcome.mask.assign(static_cast<size_t>(words) + 1, static_cast<uint64_t>(kSentinel));
   outcome.map.assign(static_cast<size_t>(request.map_rows * request.map_columns) + 1, kSentinel);
-  const tg_diff_profiles profiles{sizeof(tg_diff_profiles), outcome.rows.data(), outcome.columns.data(),
-                                  outcome.mask.data(),      words,               outcome.map.data(),
-                                  request.map_rows,         request.map_columns};
+  const tg_diff_profiles profiles{
+      sizeof(tg_diff_profiles), outcome.rows.data(), outcome.columns.data(), outcome.mask.data(), words,
+      outcome.map.data(),       request.map_rows,    request.map_columns};
   const tg_diff_options options{sizeof(tg_diff_options)};
   tg_workspace_size size{sizeof(tg_workspace_size), 0, 0};
   outcome.status = tg_diff_workspace(context, &base, &tuned, &options, &profiles, &size);
@@ -130,8 +132,7 @@ Outcome run(tg_context* context, const tg_operand& base, const tg_operand& tuned
   const auto host = support::allocate(size.host_bytes);
   const tg_workspace workspace{sizeof(tg_workspace), host.get(), size.host_bytes, nullptr, 0};
   outcome.result.size = sizeof(tg_diff_result);
-  outcome.status =
-      tg_diff(context, &base, &tuned, &options, request.control, &workspace, &profiles, &outcome.result);
+  outcome.status = tg_diff(context, &base, &tuned, &options, request.control, &workspace, &profiles, &outcome.result);
   EXPECT_EQ(kSentinel, outcome.rows.back());
   EXPECT_EQ(kSentinel, outcome.columns.back());
   EXPECT_EQ(static_cast<uint64_t>(kSentinel), outcome.mask.back());
@@ -153,8 +154,7 @@ void expect_sum(long double expected, double actual, long double magnitude, cons
   EXPECT_LE(std::abs(expected - static_cast<long double>(actual)), 1e-12L * magnitude + 1e-300L) << name;
 }
 
-void expect_equal(const reference::Diff& expected, const Outcome& actual, int64_t rows, int64_t columns,
-                  const Request& request) {
+void expect_equal(const reference::Diff& expected, const Outcome& actual, int64_t rows, int64_t columns, const Request& request) {
   const tg_diff_result& result = actual.result;
   EXPECT_EQ(TG_OK, actual.status);
   EXPECT_EQ(expected.total, result.total);
@@ -164,15 +164,14 @@ void expect_equal(const reference::Diff& expected, const Outcome& actual, int64_
   EXPECT_EQ(expected.hidden, result.hidden);
   EXPECT_EQ(expected.non_finite, result.non_finite);
   EXPECT_EQ(expected.sign_flips, result.sign_flips);
-  EXPECT_EQ(expected.ulp_histogram,
-            std::vector<int64_t>(std::begin(result.ulp_histogram), std::end(result.ulp_histogram)));
+  EXPECT_EQ(expected.ulp_histogram, std::vector<int64_t>(std::begin(result.ulp_histogram), std::end(result.ulp_histogram)));
   EXPECT_EQ(expected.row_changed, actual.rows);
   EXPECT_EQ(expected.column_changed, actual.columns);
   EXPECT_EQ(expected.max_abs_delta, result.max_abs_delta);
   expect_sum(expected.base_squares, result.base_squares, expected.base_squares, "base_squares");
   expect_sum(expected.delta_squares, result.delta_squares, expected.delta_squares, "delta_squares");
-  expect_sum(expected.delta_dot_base, result.delta_dot_base,
-             std::sqrt(expected.delta_squares) * std::sqrt(expected.base_squares), "delta_dot_base");
+  expect_sum(expected.delta_dot_base, result.delta_dot_base, std::sqrt(expected.delta_squares) * std::sqrt(expected.base_squares),
+             "delta_dot_base");
   std::vector<int64_t> map(static_cast<size_t>(request.map_rows * request.map_columns));
   const int64_t words = (columns + 63) / 64;
   for (int64_t i = 0; i < rows; ++i) {
@@ -212,8 +211,7 @@ TEST_P(DiffAtLevel, AgreesWithTheReferenceForEveryPairOfDtypes) {
           Request request;
           request.map_rows = std::min<int64_t>(m, 7);
           request.map_columns = std::min<int64_t>(n, 5);
-          const auto expected =
-              reference::diff(m, n, base.values(), tuned.values(), base.bf16_codes(), tuned.bf16_codes());
+          const auto expected = reference::diff(m, n, base.values(), tuned.values(), base.bf16_codes(), tuned.bf16_codes());
           expect_equal(expected, run(own.get(), base.operand(), tuned.operand(), request), m, n, request);
           if (HasFailure()) {
             return;
@@ -321,8 +319,8 @@ TEST_P(DiffAtLevel, BlockScalesMultiplyInFloat32AlsoAtRaggedEdges) {
     operand.block_columns = 64;
     return operand;
   };
-  const auto expected = reference::diff(kRows, kColumns, scaled_base.values(), scaled_tuned.values(),
-                                        scaled_base.bf16_codes(), scaled_tuned.bf16_codes());
+  const auto expected = reference::diff(kRows, kColumns, scaled_base.values(), scaled_tuned.values(), scaled_base.bf16_codes(),
+                                        scaled_tuned.bf16_codes());
   expect_equal(expected, run(own.get(), with_scale(base), with_scale(tuned)), kRows, kColumns, {});
 }
 
@@ -339,8 +337,9 @@ TEST_P(DiffAtLevel, LowRankTermsAreAddedInFloat64) {
   std::vector<float> right(kRank * kColumns);
   std::generate(left.begin(), left.end(), [&] { return normal(random_); });
   std::generate(right.begin(), right.end(), [&] { return normal(random_); });
-  const tg_low_rank terms[] = {{{left.data(), kRows, kRank, kRank, TG_F32, 0}, {right.data(), kRank, kColumns, kColumns, TG_F32, 0}, 2.0},
-                               {{left.data(), kRows, 1, kRank, TG_F32, 0}, {right.data(), 1, kColumns, kColumns, TG_F32, 0}, -0.5}};
+  const tg_low_rank terms[] = {
+      {{left.data(), kRows, kRank, kRank, TG_F32, 0}, {right.data(), kRank, kColumns, kColumns, TG_F32, 0}, 2.0},
+      {{left.data(), kRows, 1, kRank, TG_F32, 0}, {right.data(), 1, kColumns, kColumns, TG_F32, 0}, -0.5}};
   tg_operand tuned = base.operand();
   tuned.low_rank = terms;
   tuned.low_rank_count = 2;
@@ -382,8 +381,7 @@ TEST_P(DiffAtLevel, EmptyMatricesGiveZeros) {
 class ZeroPages {
  public:
   explicit ZeroPages(size_t bytes)
-      : bytes_(bytes),
-        data_(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {}
+      : bytes_(bytes), data_(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {}
   ~ZeroPages() { munmap(data_, bytes_); }
   ZeroPages(const ZeroPages&) = delete;
   ZeroPages& operator=(const ZeroPages&) = delete;

@@ -8,8 +8,8 @@
 
 namespace threegate::diff {
 
-constexpr int64_t kBlockColumns = 8192;     // a multiple of 64: blocks share no word of the mask
-constexpr int64_t kBlockRows = 4096;        // below 65536: 16-bit column counters cannot overflow
+constexpr int64_t kBlockColumns = 8192;      // a multiple of 64: blocks share no word of the mask
+constexpr int64_t kBlockRows = 4096;         // below 65536: 16-bit column counters cannot overflow
 constexpr int64_t kBlockElements = 1 << 18;  // about 1 MiB of bf16 input a block
 
 // A rectangle of the two matrices; `columns` <= kBlockColumns, `rows` <= kBlockRows.
@@ -20,7 +20,7 @@ struct BlockInput {
   int64_t rows;
   int64_t column;
   int64_t columns;
-  uint64_t* mask;      // first word of the matrix' mask, or nullptr
+  uint64_t* mask;       // first word of the matrix' mask, or nullptr
   int64_t mask_stride;  // words a row
 };
 

@@ -20,16 +20,16 @@ struct CompressTable {
 
 constexpr CompressTable make_compress_table() {
   CompressTable table{};
-  for (int set = 0; set < 256; ++set) {
-    int out = 0;
-    for (int lane = 0; lane < 8; ++lane) {
+  for (size_t set = 0; set < 256; ++set) {
+    size_t out = 0;
+    for (size_t lane = 0; lane < 8; ++lane) {
       if ((set >> lane & 1) != 0) {
         table.shuffle[set][2 * out] = static_cast<uint8_t>(2 * lane);
         table.shuffle[set][2 * out + 1] = static_cast<uint8_t>(2 * lane + 1);
         ++out;
       }
     }
-    for (int byte = 2 * out; byte < 16; ++byte) {
+    for (size_t byte = 2 * out; byte < 16; ++byte) {
       table.shuffle[set][byte] = 0x80;
     }
   }
@@ -87,9 +87,8 @@ class ChangedQueue {
     if (opposite != 0) {
       const __m128i magnitude = _mm_set1_epi16(0x7fff);
       const __m128i zero = _mm_setzero_si128();
-      const auto either_zero = static_cast<uint32_t>(
-          _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi16(_mm_and_si128(a, magnitude), zero),
-                                         _mm_cmpeq_epi16(_mm_and_si128(b, magnitude), zero))));
+      const auto either_zero = static_cast<uint32_t>(_mm_movemask_epi8(
+          _mm_or_si128(_mm_cmpeq_epi16(_mm_and_si128(a, magnitude), zero), _mm_cmpeq_epi16(_mm_and_si128(b, magnitude), zero))));
       sign_flips_ += __builtin_popcount(opposite & ~either_zero) / 2;
     }
   }
@@ -181,8 +180,7 @@ bool block_bf16_avx2(const BlockInput& input, BlockResult& result) {
       return step(j, _mm256_load_si256(reinterpret_cast<const __m256i*>(a)),
                   _mm256_load_si256(reinterpret_cast<const __m256i*>(b)));
     };
-    uint64_t* words =
-        input.mask == nullptr ? nullptr : input.mask + row * input.mask_stride + input.column / 64;
+    uint64_t* words = input.mask == nullptr ? nullptr : input.mask + row * input.mask_stride + input.column / 64;
     for (int64_t j = 0; j < input.columns; j += 64) {
       const int64_t end = std::min(j + 64, input.columns);
       for (int64_t line = 0; line < 128; line += 64) {

@@ -82,8 +82,7 @@ class ChangedQueue {
   }
 
   // Returns how many pairs differ in sign.
-  [[gnu::always_inline]] static int add(__m512i a, __m512i b, DeltaSums& sums, UlpHistogram& histogram,
-                                        const OneHot& one_hot) {
+  [[gnu::always_inline]] static int add(__m512i a, __m512i b, DeltaSums& sums, UlpHistogram& histogram, const OneHot& one_hot) {
     const __m512i magnitude = _mm512_set1_epi16(0x7fff);
     const __mmask32 opposite = _mm512_movepi16_mask(_mm512_xor_si512(a, b));
     // What ceiling_exponent is compared with: the exponent of the base, less the bins below it.
@@ -165,7 +164,7 @@ bool block_bf16_avx512(const BlockInput& input, BlockResult& result) {
     const uint8_t* base = element_address(input.base->values, row, input.column);
     const uint8_t* tuned = element_address(input.tuned->values, row, input.column);
     int64_t changed_count = 0;
-    const auto step = [&](int64_t j, __m512i a, __m512i b, uint64_t& bits_of_both, int shift) __attribute__((always_inline)) {
+    const auto step = [&](int64_t j, __m512i a, __m512i b, uint64_t & bits_of_both, int shift) __attribute__((always_inline)) {
       const __mmask32 bits = _mm512_cmpneq_epi16_mask(a, b);
       const __mmask32 changed = _mm512_mask_test_epi16_mask(bits, _mm512_or_si512(a, b), magnitude);
       squares.add(a);
@@ -176,8 +175,7 @@ bool block_bf16_avx512(const BlockInput& input, BlockResult& result) {
       waiting = queue.push(waiting, changed, a, b);
       return static_cast<uint64_t>(changed) << shift;
     };
-    uint64_t* words =
-        input.mask == nullptr ? nullptr : input.mask + row * input.mask_stride + input.column / 64;
+    uint64_t* words = input.mask == nullptr ? nullptr : input.mask + row * input.mask_stride + input.column / 64;
     for (int64_t j = 0; j < input.columns; j += 64) {
       const int64_t left = input.columns - j;
       for (int64_t line = 0; line < 128; line += 64) {

@@ -54,9 +54,7 @@ struct Stage {
   }
 };
 
-[[gnu::always_inline]] inline Word16 bf16_codes(const Word16& bits) {
-  return (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16;
-}
+[[gnu::always_inline]] inline Word16 bf16_codes(const Word16& bits) { return (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16; }
 
 inline int64_t sum_lanes(const Integer16& v) {
   int64_t sum = 0;
@@ -111,8 +109,7 @@ bool block_wide(const BlockInput& input, BlockResult& result) {
         Integer16 stored;
         if constexpr (kDouble) {
           store_vector(&stored, __builtin_convertvector(a_low != b_low, Narrow8));
-          store_vector(reinterpret_cast<uint8_t*>(&stored) + sizeof(Narrow8),
-                       __builtin_convertvector(a_high != b_high, Narrow8));
+          store_vector(reinterpret_cast<uint8_t*>(&stored) + sizeof(Narrow8), __builtin_convertvector(a_high != b_high, Narrow8));
         } else {
           stored = load_vector<Float16>(base.narrow + j) != load_vector<Float16>(tuned.narrow + j);
         }
@@ -161,8 +158,7 @@ bool block_wide(const BlockInput& input, BlockResult& result) {
 }
 
 inline bool block_wide_any(const BlockInput& input, BlockResult& result) {
-  return is_double(*input.base) || is_double(*input.tuned) ? block_wide<true>(input, result)
-                                                           : block_wide<false>(input, result);
+  return is_double(*input.base) || is_double(*input.tuned) ? block_wide<true>(input, result) : block_wide<false>(input, result);
 }
 
 }  // namespace

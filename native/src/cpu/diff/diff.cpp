@@ -100,7 +100,7 @@ BlockFunction choose(SimdLevel level, const tg_operand& base, const tg_operand& 
 }
 
 // Recursive halves: the rounding error grows with the logarithm of the number of blocks.
-double pairwise_sum(const Sums* sums, int64_t count, double Sums::* field) {
+double pairwise_sum(const Sums* sums, int64_t count, double Sums::*field) {
   if (count <= kMaxBlocksPerSum) {
     double sum = 0;
     for (int64_t i = 0; i < count; ++i) {
@@ -242,8 +242,8 @@ class Run {
     int64_t* cells = profiles->map + band * profiles->map_columns;
     for (int64_t j = 0; j < input.columns;) {
       const auto cell = static_cast<int64_t>(static_cast<Integer128>(input.column + j) * profiles->map_columns / all);
-      const auto next = static_cast<int64_t>(
-          (static_cast<Integer128>(cell + 1) * all + profiles->map_columns - 1) / profiles->map_columns);
+      const auto next =
+          static_cast<int64_t>((static_cast<Integer128>(cell + 1) * all + profiles->map_columns - 1) / profiles->map_columns);
       const int64_t end = std::min(input.columns, next - input.column);
       int64_t sum = 0;
       for (; j < end; ++j) {

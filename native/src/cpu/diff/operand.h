@@ -40,13 +40,9 @@ T load(const uint8_t* address) {
 }
 
 // Whether the entries are formed in float64; else float32 holds them exactly.
-inline bool is_double(const tg_operand& operand) {
-  return operand.values.dtype == TG_F64 || operand.low_rank_count > 0;
-}
+inline bool is_double(const tg_operand& operand) { return operand.values.dtype == TG_F64 || operand.low_rank_count > 0; }
 
-inline bool is_plain(const tg_operand& operand) {
-  return operand.block_scale.data == nullptr && operand.low_rank_count == 0;
-}
+inline bool is_plain(const tg_operand& operand) { return operand.block_scale.data == nullptr && operand.low_rank_count == 0; }
 
 // Widens `count` entries to float; `convert16` turns a run of F16 codes into floats.
 template <typename ConvertF16>
@@ -110,8 +106,7 @@ inline double load_double(const tg_matrix& matrix, int64_t row, int64_t column) 
 
 // The run as float32: exact unless is_double().
 template <typename ConvertF16>
-void stage_float(const tg_operand& operand, int64_t row, int64_t column, int64_t count, float* out,
-                 ConvertF16 convert16) {
+void stage_float(const tg_operand& operand, int64_t row, int64_t column, int64_t count, float* out, ConvertF16 convert16) {
   widen(operand.values, row, column, count, out, convert16);
   if (operand.block_scale.data != nullptr) {
     apply_block_scale(operand, row, column, count, out);
@@ -120,8 +115,7 @@ void stage_float(const tg_operand& operand, int64_t row, int64_t column, int64_t
 
 // The run as float64: values * scale + sum of scale * left * right, terms in the order given.
 template <typename ConvertF16>
-void stage_double(const tg_operand& operand, int64_t row, int64_t column, int64_t count, double* out,
-                  ConvertF16 convert16) {
+void stage_double(const tg_operand& operand, int64_t row, int64_t column, int64_t count, double* out, ConvertF16 convert16) {
   if (operand.values.dtype == TG_F64) {
     std::memcpy(out, element_address(operand.values, row, column), static_cast<size_t>(count) * sizeof(double));
   } else {

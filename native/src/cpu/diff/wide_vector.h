@@ -46,8 +46,8 @@ template <typename V>
 }
 // Of signed values that fit in 32 bits.
 [[gnu::always_inline]] inline Word8 clamp_small(const Word8& v, int64_t low, int64_t high) {
-  return reinterpret_cast<Word8>(_mm512_min_epi64(
-      _mm512_max_epi64(reinterpret_cast<__m512i>(v), _mm512_set1_epi64(low)), _mm512_set1_epi64(high)));
+  return reinterpret_cast<Word8>(
+      _mm512_min_epi64(_mm512_max_epi64(reinterpret_cast<__m512i>(v), _mm512_set1_epi64(low)), _mm512_set1_epi64(high)));
 }
 #else
 [[gnu::always_inline]] inline Word8 max_words(const Word8& a, const Word8& b) { return a > b ? a : b; }
@@ -56,8 +56,8 @@ template <typename V>
   Word8 result = v;
   for (size_t half = 0; half < 2; ++half) {
     uint8_t* part = reinterpret_cast<uint8_t*>(&result) + half * sizeof(__m256i);
-    store_vector(part, _mm256_min_epi32(_mm256_max_epi32(load_vector<__m256i>(part), _mm256_set1_epi64x(low)),
-                                        _mm256_set1_epi64x(high)));
+    store_vector(
+        part, _mm256_min_epi32(_mm256_max_epi32(load_vector<__m256i>(part), _mm256_set1_epi64x(low)), _mm256_set1_epi64x(high)));
   }
   return result;
 }
@@ -106,14 +106,10 @@ class UlpHistogram {
 };
 
 // |delta| of eight pairs as bits: as integers they are ordered as the numbers are.
-[[gnu::always_inline]] inline Word8 magnitude_bits(const Double8& v) {
-  return load_vector<Word8>(&v) & 0x7fffffffffffffffULL;
-}
+[[gnu::always_inline]] inline Word8 magnitude_bits(const Double8& v) { return load_vector<Word8>(&v) & 0x7fffffffffffffffULL; }
 
 // Exponent of the smallest power of two that is not below a number given as bits; 0 for zero.
-[[gnu::always_inline]] inline Word8 ceiling_exponent(const Word8& magnitude) {
-  return (magnitude + 0xfffffffffffffULL) >> 52;
-}
+[[gnu::always_inline]] inline Word8 ceiling_exponent(const Word8& magnitude) { return (magnitude + 0xfffffffffffffULL) >> 52; }
 
 constexpr int64_t kSmallestNormalExponent = 1023 - 126;  // of bf16, biased as in a double
 

@@ -7,12 +7,13 @@
 
 extern "C" {
 
-JNIEXPORT __attribute__((used)) inline jlong JNICALL Java_org_threegate_binding_jni_Buffers_addressOf(JNIEnv* env, jclass, jobject direct) {
+JNIEXPORT __attribute__((used)) inline jlong JNICALL Java_org_threegate_binding_jni_Buffers_addressOf(JNIEnv* env, jclass,
+                                                                                                      jobject direct) {
   return static_cast<jlong>(reinterpret_cast<intptr_t>(env->GetDirectBufferAddress(direct)));
 }
 
-JNIEXPORT __attribute__((used)) inline jobject JNICALL Java_org_threegate_binding_jni_Buffers_viewOf(JNIEnv* env, jclass, jlong address,
-                                                                        jlong bytes) {
+JNIEXPORT __attribute__((used)) inline jobject JNICALL Java_org_threegate_binding_jni_Buffers_viewOf(JNIEnv* env, jclass,
+                                                                                                     jlong address, jlong bytes) {
   return env->NewDirectByteBuffer(reinterpret_cast<void*>(static_cast<intptr_t>(address)), bytes);
 }
 }

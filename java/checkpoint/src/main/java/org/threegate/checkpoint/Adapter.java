@@ -14,19 +14,20 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 import org.threegate.buffer.NativeBuffer;
-import org.threegate.dtype.Dtype;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
 
 /**
- * A LoRA adapter (PEFT's {@code adapter_model.safetensors} with {@code adapter_config.json}). The update of a weight is formed from
- * the factors, ΔW = s·BA with s = α/r, or α/√r for rsLoRA, with rank and alpha patterns and fan_in_fan_out; never by subtracting two
- * merged matrices, which drowns a small step in rounding. PiSSA, OLoRA and CorDA move the base weights when they start, so their
- * update is s·(BA − B₀A₀) and needs the initial adapter.
+ * A LoRA adapter (PEFT's {@code adapter_model.safetensors} with {@code adapter_config.json}). The
+ * update of a weight is formed from the factors, ΔW = s·BA with s = α/r, or α/√r for rsLoRA, with
+ * rank and alpha patterns and fan_in_fan_out; never by subtracting two merged matrices, which
+ * drowns a small step in rounding. PiSSA, OLoRA and CorDA move the base weights when they start, so
+ * their update is s·(BA − B₀A₀) and needs the initial adapter.
  */
 public final class Adapter implements AutoCloseable {
-  private static final Pattern FACTOR = Pattern.compile("^(?:base_model\\.model\\.)?(.*)\\.lora_([AB])(?:\\.[^.]+)?\\.weight$");
+  private static final Pattern FACTOR =
+      Pattern.compile("^(?:base_model\\.model\\.)?(.*)\\.lora_([AB])(?:\\.[^.]+)?\\.weight$");
   private static final Pattern MOVES_BASE = Pattern.compile("(?i)(pissa|olora|corda).*");
 
   private final Checkpoint weights;
@@ -64,7 +65,12 @@ public final class Adapter implements AutoCloseable {
           }
         } catch (PatternSyntaxException e) {
           throw new InvalidInputException(
-              Checkpoint.ADAPTER_CONFIG + ": \"" + field.getKey() + "\" is no pattern: " + e.getDescription(), e);
+              Checkpoint.ADAPTER_CONFIG
+                  + ": \""
+                  + field.getKey()
+                  + "\" is no pattern: "
+                  + e.getDescription(),
+              e);
         }
       }
       return Optional.empty();
@@ -88,7 +94,9 @@ public final class Adapter implements AutoCloseable {
       boolean movesBase = MOVES_BASE.matcher(adapter.settings.initialisation()).matches();
       if (movesBase && initial.isEmpty()) {
         throw new InvalidInputException(
-            path + ": initialised by " + adapter.settings.initialisation()
+            path
+                + ": initialised by "
+                + adapter.settings.initialisation()
                 + ", so its update is s(BA - B0A0); name the adapter as it was before training with --initial-adapter");
       }
       initial.ifPresent(before -> adapter.subtract(context, before));
@@ -104,10 +112,15 @@ public final class Adapter implements AutoCloseable {
     Path config = directory.resolve(Checkpoint.ADAPTER_CONFIG);
     JsonNode node = Json.readObject(config);
     if (!node.path("peft_type").asText("LORA").equals("LORA")) {
-      throw new InvalidInputException(config + ": peft_type " + node.path("peft_type").asText() + "; only LORA can be read, merge it first");
+      throw new InvalidInputException(
+          config
+              + ": peft_type "
+              + node.path("peft_type").asText()
+              + "; only LORA can be read, merge it first");
     }
     if (node.path("use_dora").asBoolean(false)) {
-      throw new InvalidInputException(config + ": a DoRA adapter, whose update is not a product of factors; merge it first");
+      throw new InvalidInputException(
+          config + ": a DoRA adapter, whose update is not a product of factors; merge it first");
     }
     double rank = node.path("r").asDouble(0);
     double alpha = node.path("lora_alpha").asDouble(Double.NaN);
@@ -143,11 +156,17 @@ public final class Adapter implements AutoCloseable {
       if (matcher.matches()) {
         (matcher.group(2).equals("A") ? right : left).put(matcher.group(1), tensor);
       } else if (tensor.name().contains("lora_")) {
-        throw invalid(tensor, "is a kind of factor that cannot be read (only lora_A and lora_B can); merge the adapter first");
+        throw invalid(
+            tensor,
+            "is a kind of factor that cannot be read (only lora_A and lora_B can); merge the adapter first");
       } else {
         // Modules that were trained whole (modules_to_save).
         replaced.put(
-            tensor.name().replaceFirst("^base_model\\.model\\.", "").replace(".modules_to_save.default", ""), tensor);
+            tensor
+                .name()
+                .replaceFirst("^base_model\\.model\\.", "")
+                .replace(".modules_to_save.default", ""),
+            tensor);
       }
     }
     for (Map.Entry<String, Tensor> entry : left.entrySet()) {
@@ -155,7 +174,8 @@ public final class Adapter implements AutoCloseable {
       if (a == null) {
         throw invalid(entry.getValue(), "has no lora_A beside it");
       }
-      updates.put(entry.getKey() + ".weight", List.of(product(entry.getKey(), entry.getValue(), a, 1)));
+      updates.put(
+          entry.getKey() + ".weight", List.of(product(entry.getKey(), entry.getValue(), a, 1)));
     }
     if (!right.isEmpty()) {
       throw invalid(right.values().iterator().next(), "has no lora_B beside it");
@@ -173,7 +193,14 @@ public final class Adapter implements AutoCloseable {
     }
     long rank = a.shape().get(0);
     if (!b.shape().get(1).equals(rank) || settings.rank(module) != rank) {
-      throw invalid(b, "is " + b.shape() + " beside a lora_A of " + a.shape() + ", but the rank is " + settings.rank(module));
+      throw invalid(
+          b,
+          "is "
+              + b.shape()
+              + " beside a lora_A of "
+              + a.shape()
+              + ", but the rank is "
+              + settings.rank(module));
     }
     double scale = sign * settings.scale(module, rank);
     return settings.transposed()
@@ -190,7 +217,9 @@ public final class Adapter implements AutoCloseable {
       ByteBuffer row =
           matrix
               .buffer()
-              .slice(matrix.offset() + i * matrix.rowStride() * bytes, Math.toIntExact(matrix.columns() * bytes))
+              .slice(
+                  matrix.offset() + i * matrix.rowStride() * bytes,
+                  Math.toIntExact(matrix.columns() * bytes))
               .order(ByteOrder.LITTLE_ENDIAN);
       for (long j = 0; j < matrix.columns(); j++) {
         for (int b = 0; b < bytes; b++) {
@@ -207,16 +236,20 @@ public final class Adapter implements AutoCloseable {
     for (Map.Entry<String, List<Operand.LowRank>> entry : updates.entrySet()) {
       List<Operand.LowRank> initial = opened.updates.get(entry.getKey());
       if (initial == null) {
-        throw new InvalidInputException(path + ": has no factors for " + entry.getKey() + ", which the tuned adapter has");
+        throw new InvalidInputException(
+            path + ": has no factors for " + entry.getKey() + ", which the tuned adapter has");
       }
       Operand.LowRank term = initial.get(0);
       entry.setValue(
-          List.of(entry.getValue().get(0), new Operand.LowRank(term.left(), term.right(), -term.scale())));
+          List.of(
+              entry.getValue().get(0),
+              new Operand.LowRank(term.left(), term.right(), -term.scale())));
     }
   }
 
   private InvalidInputException invalid(Tensor tensor, String what) {
-    return new InvalidInputException(settings.path() + ": tensor \"" + tensor.name() + "\" " + what);
+    return new InvalidInputException(
+        settings.path() + ": tensor \"" + tensor.name() + "\" " + what);
   }
 
   /** The terms of ΔW by the name of the weight in the base model. */

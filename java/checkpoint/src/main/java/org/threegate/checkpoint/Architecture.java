@@ -8,12 +8,14 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Reads the names of tensors: Llama, Qwen2 and 3, Mistral, Gemma, Phi-3 (fused qkv and gate-up), GPT-2 (Conv1D, stored transposed) and
- * Qwen3-MoE (experts one by one or fused in one 3-D tensor).
+ * Reads the names of tensors: Llama, Qwen2 and 3, Mistral, Gemma, Phi-3 (fused qkv and gate-up),
+ * GPT-2 (Conv1D, stored transposed) and Qwen3-MoE (experts one by one or fused in one 3-D tensor).
  */
 public final class Architecture {
   private static final Pattern LAYER = Pattern.compile("(?:^|\\.)(?:layers|h|blocks)\\.(\\d+)\\.");
-  private static final Pattern CONV1D = Pattern.compile("(?:^|\\.)h\\.\\d+\\.(?:attn\\.c_attn|attn\\.c_proj|mlp\\.c_fc|mlp\\.c_proj)\\.weight$");
+  private static final Pattern CONV1D =
+      Pattern.compile(
+          "(?:^|\\.)h\\.\\d+\\.(?:attn\\.c_attn|attn\\.c_proj|mlp\\.c_fc|mlp\\.c_proj)\\.weight$");
   private static final Map<String, TensorKind> MODULES =
       Map.ofEntries(
           Map.entry("q_proj", TensorKind.Q_PROJ),
@@ -74,7 +76,8 @@ public final class Architecture {
     if (name.endsWith(".bias") || name.endsWith("_bias")) {
       return TensorKind.BIAS;
     }
-    String module = name.endsWith(".weight") ? name.substring(0, name.length() - ".weight".length()) : name;
+    String module =
+        name.endsWith(".weight") ? name.substring(0, name.length() - ".weight".length()) : name;
     if (module.contains(".experts.")) {
       return TensorKind.EXPERT;
     }
@@ -98,9 +101,14 @@ public final class Architecture {
         && CONV1D.matcher(name).find();
   }
 
-  /** The heads of a matrix of {@code rows} outputs and {@code columns} inputs; empty where the configuration does not fit it. */
+  /**
+   * The heads of a matrix of {@code rows} outputs and {@code columns} inputs; empty where the
+   * configuration does not fit it.
+   */
   public List<Head> heads(TensorKind kind, long rows, long columns) {
-    if (config.attentionHeads().isEmpty() || config.keyValueHeads().isEmpty() || config.headDimension().isEmpty()) {
+    if (config.attentionHeads().isEmpty()
+        || config.keyValueHeads().isEmpty()
+        || config.headDimension().isEmpty()) {
       return List.of();
     }
     int queries = config.attentionHeads().getAsInt();
@@ -125,7 +133,8 @@ public final class Architecture {
     return covered == (heads.get(0).onRows() ? rows : columns) ? heads : List.of();
   }
 
-  private static void add(List<Head> heads, String part, int count, boolean onRows, long begin, long dimension) {
+  private static void add(
+      List<Head> heads, String part, int count, boolean onRows, long begin, long dimension) {
     for (int i = 0; i < count; i++) {
       heads.add(new Head(part, i, onRows, begin + i * dimension, begin + (i + 1) * dimension));
     }

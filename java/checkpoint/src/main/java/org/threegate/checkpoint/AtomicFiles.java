@@ -19,15 +19,21 @@ public final class AtomicFiles {
 
   /** Writes {@code path}, replacing what is there; leaves nothing behind when it fails. */
   public static void write(Path path, Contents contents) throws IOException {
-    Path temporary = path.resolveSibling("." + path.getFileName() + "." + ProcessHandle.current().pid() + ".partial");
+    Path temporary =
+        path.resolveSibling(
+            "." + path.getFileName() + "." + ProcessHandle.current().pid() + ".partial");
     try {
       try (FileChannel out =
           FileChannel.open(
-              temporary, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.WRITE)) {
+              temporary,
+              StandardOpenOption.CREATE,
+              StandardOpenOption.TRUNCATE_EXISTING,
+              StandardOpenOption.WRITE)) {
         contents.writeTo(out);
         out.force(true);
       }
-      Files.move(temporary, path, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+      Files.move(
+          temporary, path, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     } finally {
       Files.deleteIfExists(temporary);
     }

@@ -14,8 +14,8 @@ import java.util.stream.Stream;
 import org.threegate.kernel.Context;
 
 /**
- * The tensors of one model: a {@code .safetensors} file, a sharded {@code *.index.json}, or a directory with either. Files are mapped,
- * not read.
+ * The tensors of one model: a {@code .safetensors} file, a sharded {@code *.index.json}, or a
+ * directory with either. Files are mapped, not read.
  */
 public final class Checkpoint implements AutoCloseable {
   static final String ADAPTER_CONFIG = "adapter_config.json";
@@ -27,7 +27,10 @@ public final class Checkpoint implements AutoCloseable {
   private final Optional<ModelConfig> config;
 
   private Checkpoint(
-      Path path, List<SafetensorsFile> files, Map<String, Tensor> tensors, Optional<ModelConfig> config) {
+      Path path,
+      List<SafetensorsFile> files,
+      Map<String, Tensor> tensors,
+      Optional<ModelConfig> config) {
     this.path = path;
     this.files = files;
     this.tensors = tensors;
@@ -45,7 +48,10 @@ public final class Checkpoint implements AutoCloseable {
     }
     Path weights = Files.isDirectory(path) ? weightsOf(path) : path;
     refusePickles(weights);
-    Path directory = Files.isDirectory(path) ? path : Optional.ofNullable(path.toAbsolutePath().getParent()).orElse(path);
+    Path directory =
+        Files.isDirectory(path)
+            ? path
+            : Optional.ofNullable(path.toAbsolutePath().getParent()).orElse(path);
     List<SafetensorsFile> files = new ArrayList<>();
     try {
       Map<String, Tensor> tensors = new LinkedHashMap<>();
@@ -69,7 +75,8 @@ public final class Checkpoint implements AutoCloseable {
     return directory != null
         && Files.isRegularFile(directory.resolve(ADAPTER_CONFIG))
         && (Files.isDirectory(path)
-            ? !Files.exists(path.resolve("model.safetensors")) && !Files.exists(path.resolve("model.safetensors.index.json"))
+            ? !Files.exists(path.resolve("model.safetensors"))
+                && !Files.exists(path.resolve("model.safetensors.index.json"))
             : path.getFileName().toString().startsWith("adapter_model"));
   }
 
@@ -89,17 +96,24 @@ public final class Checkpoint implements AutoCloseable {
     }
     if (single.size() > 1) {
       throw new InvalidInputException(
-          directory + ": " + single.size() + " .safetensors files and no index; name the file or the index.json");
+          directory
+              + ": "
+              + single.size()
+              + " .safetensors files and no index; name the file or the index.json");
     }
     for (String suffix : List.of(".bin", ".pt", ".pth", ".ckpt")) {
       matching(directory, suffix).stream().findFirst().ifPresent(Checkpoint::refusePickles);
     }
-    throw new InvalidInputException(directory + ": no .safetensors file and no .safetensors.index.json in this directory");
+    throw new InvalidInputException(
+        directory + ": no .safetensors file and no .safetensors.index.json in this directory");
   }
 
   private static List<Path> matching(Path directory, String suffix) {
     try (Stream<Path> entries = Files.list(directory)) {
-      return entries.filter(entry -> entry.getFileName().toString().endsWith(suffix)).sorted().toList();
+      return entries
+          .filter(entry -> entry.getFileName().toString().endsWith(suffix))
+          .sorted()
+          .toList();
     } catch (IOException e) {
       throw new InvalidInputException(directory + ": cannot be listed: " + e.getMessage(), e);
     }
@@ -119,7 +133,8 @@ public final class Checkpoint implements AutoCloseable {
       Context context, Path index, List<SafetensorsFile> files, Map<String, Tensor> tensors) {
     JsonNode map = Json.readObject(index).path("weight_map");
     if (!map.isObject() || map.isEmpty()) {
-      throw new InvalidInputException(index + ": no \"weight_map\" with tensors in it; this is no safetensors index");
+      throw new InvalidInputException(
+          index + ": no \"weight_map\" with tensors in it; this is no safetensors index");
     }
     Path directory = Optional.ofNullable(index.toAbsolutePath().getParent()).orElseThrow();
     Map<String, Map<String, Tensor>> shards = new TreeMap<>();
@@ -127,15 +142,27 @@ public final class Checkpoint implements AutoCloseable {
         .forEach(
             entry -> {
               String shard = entry.getValue().asText();
-              if (!entry.getValue().isTextual() || shard.contains("/") || shard.contains("\\") || shard.startsWith(".")) {
+              if (!entry.getValue().isTextual()
+                  || shard.contains("/")
+                  || shard.contains("\\")
+                  || shard.startsWith(".")) {
                 throw new InvalidInputException(
-                    index + ": tensor \"" + entry.getKey() + "\" is said to be in \"" + shard + "\", which is no file name");
+                    index
+                        + ": tensor \""
+                        + entry.getKey()
+                        + "\" is said to be in \""
+                        + shard
+                        + "\", which is no file name");
               }
               shards.put(shard, Map.of());
             });
     for (String shard : List.copyOf(shards.keySet())) {
       if (!Files.exists(directory.resolve(shard))) {
-        throw new InvalidInputException(directory.resolve(shard) + ": no such file, though " + index.getFileName() + " names it");
+        throw new InvalidInputException(
+            directory.resolve(shard)
+                + ": no such file, though "
+                + index.getFileName()
+                + " names it");
       }
       SafetensorsFile file = SafetensorsFile.open(context, directory.resolve(shard));
       files.add(file);
@@ -157,7 +184,12 @@ public final class Checkpoint implements AutoCloseable {
             name -> {
               if (!tensors.containsKey(name)) {
                 throw new InvalidInputException(
-                    index + ": tensor \"" + name + "\" is not in " + map.path(name).asText() + ", where it should be");
+                    index
+                        + ": tensor \""
+                        + name
+                        + "\" is not in "
+                        + map.path(name).asText()
+                        + ", where it should be");
               }
             });
   }

@@ -10,15 +10,19 @@ import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 
 /**
- * SHA-256 of tensors, and of a checkpoint: over the names in order, each with dtype, shape and the digest of its bytes, so that tensors
- * can be read in any order and by several threads, and the same tensors in other files have the same digest.
+ * SHA-256 of tensors, and of a checkpoint: over the names in order, each with dtype, shape and the
+ * digest of its bytes, so that tensors can be read in any order and by several threads, and the
+ * same tensors in other files have the same digest.
  */
 public final class Digests {
   private static final int CHUNK = 1 << 20;
 
   private Digests() {}
 
-  /** Digest of a tensor's bytes in hexadecimal; stops early, with a useless result, when {@code cancelled}. */
+  /**
+   * Digest of a tensor's bytes in hexadecimal; stops early, with a useless result, when {@code
+   * cancelled}.
+   */
   public static String of(Tensor tensor, BooleanSupplier cancelled) {
     MessageDigest digest = sha256();
     long end = tensor.offset() + tensor.bytes();
@@ -35,7 +39,14 @@ public final class Digests {
         .forEach(
             (name, tensor) -> {
               byte[] line =
-                  (name + "\0" + tensor.type() + "\0" + tensor.shape() + "\0" + digests.get(name) + "\n")
+                  (name
+                          + "\0"
+                          + tensor.type()
+                          + "\0"
+                          + tensor.shape()
+                          + "\0"
+                          + digests.get(name)
+                          + "\n")
                       .getBytes(StandardCharsets.UTF_8);
               digest.update(ByteBuffer.wrap(line));
             });

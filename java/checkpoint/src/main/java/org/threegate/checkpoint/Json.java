@@ -31,7 +31,8 @@ final class Json {
                   .build())
           .build();
   private static final ObjectMapper MAPPER =
-      new ObjectMapper(FACTORY).enable(com.fasterxml.jackson.databind.DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
+      new ObjectMapper(FACTORY)
+          .enable(com.fasterxml.jackson.databind.DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
 
   private Json() {}
 
@@ -40,7 +41,8 @@ final class Json {
     try {
       return StandardCharsets.UTF_8.newDecoder().decode(bytes).toString();
     } catch (CharacterCodingException e) {
-      throw new InvalidInputException(where + ": not valid UTF-8; the file is damaged, fetch it again", e);
+      throw new InvalidInputException(
+          where + ": not valid UTF-8; the file is damaged, fetch it again", e);
     }
   }
 
@@ -50,7 +52,8 @@ final class Json {
       if (Files.size(path) > LARGEST_FILE) {
         throw new InvalidInputException(path + ": larger than 100 MB, which no such file is");
       }
-      JsonNode node = MAPPER.readTree(decode(ByteBuffer.wrap(Files.readAllBytes(path)), path.toString()));
+      JsonNode node =
+          MAPPER.readTree(decode(ByteBuffer.wrap(Files.readAllBytes(path)), path.toString()));
       if (node == null || !node.isObject()) {
         throw new InvalidInputException(path + ": not a JSON object");
       }

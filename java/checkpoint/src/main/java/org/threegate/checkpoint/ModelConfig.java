@@ -7,7 +7,8 @@ import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
- * What a Hugging Face {@code config.json} says about the shapes of a model. Anything may be missing; what is missing is not guessed.
+ * What a Hugging Face {@code config.json} says about the shapes of a model. Anything may be
+ * missing; what is missing is not guessed.
  *
  * @param attentionHeads query heads
  * @param keyValueHeads key and value heads; the query heads where the file does not say
@@ -60,7 +61,8 @@ public record ModelConfig(
         heads,
         keyValueHeads.isPresent() ? keyValueHeads : heads,
         headDimension,
-        root.path("tie_word_embeddings").asBoolean(text.path("tie_word_embeddings").asBoolean(false)),
+        root.path("tie_word_embeddings")
+            .asBoolean(text.path("tie_word_embeddings").asBoolean(false)),
         Math.max(1, block.path(0).asInt(DEFAULT_BLOCK)),
         Math.max(1, block.path(1).asInt(DEFAULT_BLOCK)));
   }

@@ -38,7 +38,9 @@ public final class SafetensorsFile implements AutoCloseable {
       return new SafetensorsFile(
           file,
           SafetensorsHeader.parse(
-              name, file.buffer().slice(SafetensorsHeader.LENGTH_BYTES, Math.toIntExact(length)), file.bytes()));
+              name,
+              file.buffer().slice(SafetensorsHeader.LENGTH_BYTES, Math.toIntExact(length)),
+              file.bytes()));
     } catch (RuntimeException e) {
       file.close();
       throw e;
@@ -60,7 +62,14 @@ public final class SafetensorsFile implements AutoCloseable {
   /** Its tensors, in file order. */
   public List<Tensor> tensors() {
     return header.entries().stream()
-        .map(entry -> new Tensor(entry.name(), entry.type(), entry.shape(), file, header.dataOffset() + entry.begin()))
+        .map(
+            entry ->
+                new Tensor(
+                    entry.name(),
+                    entry.type(),
+                    entry.shape(),
+                    file,
+                    header.dataOffset() + entry.begin()))
         .toList();
   }
 
@@ -71,7 +80,8 @@ public final class SafetensorsFile implements AutoCloseable {
     try {
       file.check();
     } catch (KernelException e) {
-      throw new InvalidInputException(e.getMessage() + "; wait until nobody writes it and try again", e);
+      throw new InvalidInputException(
+          e.getMessage() + "; wait until nobody writes it and try again", e);
     }
   }
 

@@ -13,14 +13,16 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The header of a safetensors file, with every rule of the format enforced: length at most 100 MB and inside the file, UTF-8 JSON
- * without duplicate keys, known dtypes, sizes that do not overflow and match the offsets, tensors that cover the data without gap or
- * overlap, and no byte behind them.
+ * The header of a safetensors file, with every rule of the format enforced: length at most 100 MB
+ * and inside the file, UTF-8 JSON without duplicate keys, known dtypes, sizes that do not overflow
+ * and match the offsets, tensors that cover the data without gap or overlap, and no byte behind
+ * them.
  *
  * @param entries in file order
  * @param dataOffset where the data begin, in bytes from the start of the file
  */
-public record SafetensorsHeader(List<Entry> entries, Map<String, String> metadata, long dataOffset) {
+public record SafetensorsHeader(
+    List<Entry> entries, Map<String, String> metadata, long dataOffset) {
   /** Bytes of the length in front of the header. */
   public static final int LENGTH_BYTES = 8;
 
@@ -44,18 +46,29 @@ public record SafetensorsHeader(List<Entry> entries, Map<String, String> metadat
   static long length(String file, ByteBuffer prefix, long fileBytes) {
     if (fileBytes < LENGTH_BYTES) {
       throw new InvalidInputException(
-          file + ": " + (fileBytes == 0 ? "empty" : "only " + fileBytes + " bytes") + ", not a safetensors file; "
+          file
+              + ": "
+              + (fileBytes == 0 ? "empty" : "only " + fileBytes + " bytes")
+              + ", not a safetensors file; "
               + FETCH_AGAIN);
     }
     long length = prefix.order(ByteOrder.LITTLE_ENDIAN).getLong(0);
     if (length < 0 || length > LONGEST_HEADER) {
       throw new InvalidInputException(
-          file + ": says that its header has " + Long.toUnsignedString(length)
+          file
+              + ": says that its header has "
+              + Long.toUnsignedString(length)
               + " bytes, the format allows 100000000; this is no safetensors file, or a damaged one");
     }
     if (length > fileBytes - LENGTH_BYTES) {
       throw new InvalidInputException(
-          file + ": the header of " + length + " bytes ends beyond the file of " + fileBytes + "; " + FETCH_AGAIN);
+          file
+              + ": the header of "
+              + length
+              + " bytes ends beyond the file of "
+              + fileBytes
+              + "; "
+              + FETCH_AGAIN);
     }
     return length;
   }
@@ -72,7 +85,8 @@ public record SafetensorsHeader(List<Entry> entries, Map<String, String> metadat
     long dataOffset = LENGTH_BYTES + (long) header.remaining();
     String json = Json.decode(header, file + ": header");
     if (!json.startsWith("{")) {
-      throw new InvalidInputException(file + ": the header does not begin with '{'; " + FETCH_AGAIN);
+      throw new InvalidInputException(
+          file + ": the header does not begin with '{'; " + FETCH_AGAIN);
     }
     List<Entry> entries = new ArrayList<>();
     Map<String, String> metadata = new LinkedHashMap<>();
@@ -94,7 +108,8 @@ public record SafetensorsHeader(List<Entry> entries, Map<String, String> metadat
       }
     } catch (JsonProcessingException e) {
       throw new InvalidInputException(
-          file + ": the header is not valid JSON: " + e.getOriginalMessage() + "; " + FETCH_AGAIN, e);
+          file + ": the header is not valid JSON: " + e.getOriginalMessage() + "; " + FETCH_AGAIN,
+          e);
     } catch (IOException e) {
       throw new InvalidInputException(file + ": " + e.getMessage(), e);
     }
@@ -103,7 +118,8 @@ public record SafetensorsHeader(List<Entry> entries, Map<String, String> metadat
     return new SafetensorsHeader(List.copyOf(entries), Map.copyOf(metadata), dataOffset);
   }
 
-  private static void parseMetadata(String file, JsonParser parser, Map<String, String> metadata) throws IOException {
+  private static void parseMetadata(String file, JsonParser parser, Map<String, String> metadata)
+      throws IOException {
     while (parser.nextToken() != JsonToken.END_OBJECT) {
       String key = parser.currentName();
       if (parser.nextToken() != JsonToken.VALUE_STRING) {
@@ -125,11 +141,18 @@ public record SafetensorsHeader(List<Entry> entries, Map<String, String> metadat
           String given = value == JsonToken.VALUE_STRING ? parser.getText() : "no string";
           type =
               TensorType.byName(given)
-                  .orElseThrow(() -> invalid(file, name, "has dtype \"" + given + "\", which the format does not know"));
+                  .orElseThrow(
+                      () ->
+                          invalid(
+                              file,
+                              name,
+                              "has dtype \"" + given + "\", which the format does not know"));
         }
         case "shape" -> shape = parseLongs(file, name, field, parser);
         case "data_offsets" -> offsets = parseLongs(file, name, field, parser);
-        default -> throw invalid(file, name, "has a field \"" + field + "\", which the format does not know");
+        default ->
+            throw invalid(
+                file, name, "has a field \"" + field + "\", which the format does not know");
       }
     }
     if (type == null || shape == null || offsets == null) {
@@ -143,7 +166,8 @@ public record SafetensorsHeader(List<Entry> entries, Map<String, String> metadat
     return entry;
   }
 
-  private static List<Long> parseLongs(String file, String name, String field, JsonParser parser) throws IOException {
+  private static List<Long> parseLongs(String file, String name, String field, JsonParser parser)
+      throws IOException {
     if (parser.currentToken() != JsonToken.START_ARRAY) {
       throw invalid(file, name, "has a " + field + " that is not an array");
     }
@@ -178,7 +202,12 @@ public record SafetensorsHeader(List<Entry> entries, Map<String, String> metadat
       throw invalid(
           file,
           entry.name(),
-          "needs " + (bits + 7) / 8 + " bytes for " + entry.type() + entry.shape() + " and has "
+          "needs "
+              + (bits + 7) / 8
+              + " bytes for "
+              + entry.type()
+              + entry.shape()
+              + " and has "
               + (entry.end() - entry.begin()));
     }
   }
@@ -198,14 +227,18 @@ public record SafetensorsHeader(List<Entry> entries, Map<String, String> metadat
     }
     if (covered != dataBytes) {
       throw new InvalidInputException(
-          file + ": " + (covered > dataBytes
+          file
+              + ": "
+              + (covered > dataBytes
                   ? "truncated: its tensors need " + covered + " bytes of data, it has " + dataBytes
                   : (dataBytes - covered) + " bytes behind its last tensor")
-              + "; " + FETCH_AGAIN);
+              + "; "
+              + FETCH_AGAIN);
     }
   }
 
   private static InvalidInputException invalid(String file, String tensor, String what) {
-    return new InvalidInputException(file + ": tensor \"" + tensor + "\" " + what + "; " + FETCH_AGAIN);
+    return new InvalidInputException(
+        file + ": tensor \"" + tensor + "\" " + what + "; " + FETCH_AGAIN);
   }
 }

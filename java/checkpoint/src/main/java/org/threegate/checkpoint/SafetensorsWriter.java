@@ -84,7 +84,11 @@ public final class SafetensorsWriter {
             tensor.getValue().data().writeTo(out);
             if (out.position() - begin != tensor.getValue().bytes()) {
               throw new IllegalStateException(
-                  tensor.getKey() + " wrote " + (out.position() - begin) + " bytes of " + tensor.getValue().bytes());
+                  tensor.getKey()
+                      + " wrote "
+                      + (out.position() - begin)
+                      + " bytes of "
+                      + tensor.getValue().bytes());
             }
           }
         });

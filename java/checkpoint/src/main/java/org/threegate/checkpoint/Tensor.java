@@ -22,14 +22,19 @@ public record Tensor(String name, TensorType type, List<Long> shape, MappedFile 
     return elements() * type.bits() / 8;
   }
 
-  /** Rows and columns of the tensor as one matrix: a vector is one row, trailing dimensions are joined. */
+  /**
+   * Rows and columns of the tensor as one matrix: a vector is one row, trailing dimensions are
+   * joined.
+   */
   public long rows() {
     return shape.size() < 2 ? 1 : shape.get(0);
   }
 
   /** See {@link #rows()}. */
   public long columns() {
-    return rows() == 0 ? shape.stream().skip(1).reduce(1L, Math::multiplyExact) : elements() / rows();
+    return rows() == 0
+        ? shape.stream().skip(1).reduce(1L, Math::multiplyExact)
+        : elements() / rows();
   }
 
   /**
@@ -46,6 +51,10 @@ public record Tensor(String name, TensorType type, List<Long> shape, MappedFile 
     long rows = shape.get(1);
     long columns = shape.get(2);
     return Matrix.of(
-        file.buffer(), offset + index * rows * columns * type.bits() / 8, type.dtype().orElseThrow(), rows, columns);
+        file.buffer(),
+        offset + index * rows * columns * type.bits() / 8,
+        type.dtype().orElseThrow(),
+        rows,
+        columns);
   }
 }

@@ -1,11 +1,11 @@
 package org.threegate.cli;
 
-import java.io.FileOutputStream;
-import java.io.FileDescriptor;
 import java.io.IOException;
-import java.io.OutputStream;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -68,13 +68,23 @@ final class CompareCommand implements Callable<Integer> {
   @Parameters(index = "0", paramLabel = "BASE", description = "the checkpoint before fine-tuning")
   private Path base;
 
-  @Parameters(index = "1", paramLabel = "TUNED", description = "the checkpoint after it, or a LoRA adapter")
+  @Parameters(
+      index = "1",
+      paramLabel = "TUNED",
+      description = "the checkpoint after it, or a LoRA adapter")
   private Path tuned;
 
-  @Option(names = "--out", paramLabel = "DIR", defaultValue = "threegate-report", description = "where the report goes (default: ${DEFAULT-VALUE})")
+  @Option(
+      names = "--out",
+      paramLabel = "DIR",
+      defaultValue = "threegate-report",
+      description = "where the report goes (default: ${DEFAULT-VALUE})")
   private Path out;
 
-  @Option(names = "--include", paramLabel = "REGEX", description = "only tensors whose name it finds")
+  @Option(
+      names = "--include",
+      paramLabel = "REGEX",
+      description = "only tensors whose name it finds")
   private Optional<String> include;
 
   @Option(names = "--exclude", paramLabel = "REGEX", description = "no tensor whose name it finds")
@@ -83,25 +93,42 @@ final class CompareCommand implements Callable<Integer> {
   @Option(names = "--strict", description = "refuse checkpoints whose tensors do not all match")
   private boolean strict;
 
-  @Option(names = "--initial-adapter", paramLabel = "DIR", description = "the adapter before training (PiSSA, OLoRA, CorDA)")
+  @Option(
+      names = "--initial-adapter",
+      paramLabel = "DIR",
+      description = "the adapter before training (PiSSA, OLoRA, CorDA)")
   private Optional<Path> initialAdapter;
 
-  @Option(names = "--threads", paramLabel = "N", defaultValue = "0", description = "threads; 0 (default): all")
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "threads; 0 (default): all")
   private int threads;
 
-  @Option(names = "--device", paramLabel = "cpu|cuda|auto", defaultValue = "auto", description = "where kernels run (default: ${DEFAULT-VALUE})")
+  @Option(
+      names = "--device",
+      paramLabel = "cpu|cuda|auto",
+      defaultValue = "auto",
+      description = "where kernels run (default: ${DEFAULT-VALUE})")
   private DeviceChoice device;
 
   @Option(names = "--json", description = "print report.json instead of the summary")
   private boolean json;
 
-  @Option(names = "--seed", paramLabel = "N", defaultValue = "0", description = "seed of everything random (default: ${DEFAULT-VALUE})")
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "seed of everything random (default: ${DEFAULT-VALUE})")
   private long seed;
 
   @Option(names = "--no-digest", description = "leave out the SHA-256 of the checkpoints")
   private boolean noDigest;
 
-  @Option(names = "--resume", description = "go on with an interrupted comparison into the same DIR")
+  @Option(
+      names = "--resume",
+      description = "go on with an interrupted comparison into the same DIR")
   private boolean resume;
 
   private final CountDownLatch finished = new CountDownLatch(1);
@@ -126,14 +153,33 @@ final class CompareCommand implements Callable<Integer> {
       compare();
       return 0;
     } catch (FileSystemException e) {
-      throw new InvalidInputException(e.getFile() + ": cannot be written: " + reason(e) + "; free or name another place with --out", e);
+      throw new InvalidInputException(
+          e.getFile()
+              + ": cannot be written: "
+              + reason(e)
+              + "; free or name another place with --out",
+          e);
     } catch (IOException e) {
-      throw new InvalidInputException(out + ": cannot be written: " + e.getMessage() + "; free or name another place with --out", e);
+      throw new InvalidInputException(
+          out
+              + ": cannot be written: "
+              + e.getMessage()
+              + "; free or name another place with --out",
+          e);
     }
   }
 
   private static String reason(FileSystemException e) {
-    return e.getReason() == null ? e.getClass().getSimpleName() : e.getReason();
+    if (e instanceof FileAlreadyExistsException) {
+      return "it is not a directory";
+    }
+    if (e instanceof AccessDeniedException) {
+      return "permission denied";
+    }
+    if (e instanceof NoSuchFileException) {
+      return "no such directory";
+    }
+    return Optional.ofNullable(e.getReason()).orElse("the file system refuses it");
   }
 
   private void compare() throws IOException {
@@ -171,7 +217,9 @@ final class CompareCommand implements Callable<Integer> {
     control.cancel();
     try {
       if (finished.await(30, TimeUnit.SECONDS)) {
-        spec.commandLine().getErr().println("\nthreegate: interrupted; the same command with --resume goes on");
+        spec.commandLine()
+            .getErr()
+            .println("\nthreegate: interrupted; the same command with --resume goes on");
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -188,7 +236,8 @@ final class CompareCommand implements Callable<Integer> {
   }
 
   private Context openContext() {
-    return Context.open(device == DeviceChoice.CUDA ? Context.Device.CUDA : Context.Device.CPU, threads);
+    return Context.open(
+        device == DeviceChoice.CUDA ? Context.Device.CUDA : Context.Device.CPU, threads);
   }
 
   private Predicate<String> selection() {
@@ -201,32 +250,45 @@ final class CompareCommand implements Callable<Integer> {
     try {
       return regex.map(text -> Pattern.compile(text).asPredicate());
     } catch (PatternSyntaxException e) {
-      throw new InvalidInputException(option + ": \"" + regex.orElse("") + "\" is no regular expression: " + e.getDescription(), e);
+      throw new InvalidInputException(
+          option + ": \"" + regex.orElse("") + "\" is no regular expression: " + e.getDescription(),
+          e);
     }
   }
 
   private void prepareOutput() throws IOException {
     Path target = out.toAbsolutePath().normalize();
     if (target.getParent() == null) {
-      throw new InvalidInputException(out + ": is the root of a file system; name a directory in it with --out");
+      throw new InvalidInputException(
+          out + ": is the root of a file system; name a directory in it with --out");
     }
     if (Files.exists(target) && !Files.isDirectory(target)) {
       throw new InvalidInputException(out + ": is a file; name a directory with --out");
     }
     if (Files.exists(target) && !Files.isWritable(target)) {
-      throw new InvalidInputException(out + ": cannot be written to; name another directory with --out");
+      throw new InvalidInputException(
+          out + ": cannot be written to; name another directory with --out");
     }
     Files.createDirectories(target.getParent());
   }
 
   private ComparisonReport run(
-      Context context, Control control, Checkpoint baseCheckpoint, Checkpoint tunedCheckpoint, Pairing pairing, long start)
+      Context context,
+      Control control,
+      Checkpoint baseCheckpoint,
+      Checkpoint tunedCheckpoint,
+      Pairing pairing,
+      long start)
       throws IOException {
     requireSomething(pairing);
-    Journal journal = Journal.open(ReportDirectory.journal(out), fingerprint(baseCheckpoint, tunedCheckpoint), resume);
+    Journal journal =
+        Journal.open(
+            ReportDirectory.journal(out), fingerprint(baseCheckpoint, tunedCheckpoint), resume);
     Comparison.Outcome outcome;
     try (ProgressBar progress = new ProgressBar(control)) {
-      outcome = new Comparison(context, control, baseCheckpoint, tunedCheckpoint, !noDigest).run(pairing, journal, progress);
+      outcome =
+          new Comparison(context, control, baseCheckpoint, tunedCheckpoint, !noDigest)
+              .run(pairing, journal, progress);
     } catch (Comparison.CancelledException e) {
       journal.close();
       throw e;
@@ -239,11 +301,13 @@ final class CompareCommand implements Callable<Integer> {
     return new ComparisonReport(
         Version.current(),
         command(),
-        new ComparisonReport.Backend("cpu", context.bindingName(), context.threads(), machine.simd(), machine.blas()),
+        new ComparisonReport.Backend(
+            "cpu", context.bindingName(), context.threads(), machine.simd(), machine.blas()),
         source(baseCheckpoint, base, outcome.baseDigest()),
         source(tunedCheckpoint, tuned, outcome.tunedDigest()),
         seed,
-        new ComparisonReport.Seconds(outcome.digestSeconds(), outcome.diffSeconds(), (System.nanoTime() - start) * 1e-9),
+        new ComparisonReport.Seconds(
+            outcome.digestSeconds(), outcome.diffSeconds(), (System.nanoTime() - start) * 1e-9),
         Memory.peakRssBytes(),
         new ComparisonReport.Unmatched(
             pairing.onlyInBase(),
@@ -261,26 +325,39 @@ final class CompareCommand implements Callable<Integer> {
       problems.addAll(pairing.shapeMismatch());
       if (!problems.isEmpty()) {
         throw new InvalidInputException(
-            tuned + ": " + problems.size() + " tensors do not match " + base + ", the first is " + problems.get(0)
+            tuned
+                + ": "
+                + problems.size()
+                + " tensors do not match "
+                + base
+                + ", the first is "
+                + problems.get(0)
                 + "; leave out --strict to compare the rest");
       }
     }
     if (pairing.pairs().isEmpty()) {
       boolean filtered = include.isPresent() || exclude.isPresent();
       throw new InvalidInputException(
-          base + " and " + tuned + ": no tensor to compare"
+          base
+              + " and "
+              + tuned
+              + ": no tensor to compare"
               + (filtered
                   ? "; --include and --exclude leave none"
                   : "; they share no name with the same shape and a floating-point dtype"));
     }
   }
 
-  private static ComparisonReport.Source source(Checkpoint checkpoint, Path path, Optional<String> digest) {
-    return new ComparisonReport.Source(path.toString(), digest, checkpoint.tensors().size(), checkpoint.parameters());
+  private static ComparisonReport.Source source(
+      Checkpoint checkpoint, Path path, Optional<String> digest) {
+    return new ComparisonReport.Source(
+        path.toString(), digest, checkpoint.tensors().size(), checkpoint.parameters());
   }
 
   private List<String> command() {
-    List<String> command = new ArrayList<>(List.of("compare", base.toString(), tuned.toString(), "--out", out.toString()));
+    List<String> command =
+        new ArrayList<>(
+            List.of("compare", base.toString(), tuned.toString(), "--out", out.toString()));
     include.ifPresent(regex -> command.addAll(List.of("--include", regex)));
     exclude.ifPresent(regex -> command.addAll(List.of("--exclude", regex)));
     initialAdapter.ifPresent(path -> command.addAll(List.of("--initial-adapter", path.toString())));
@@ -291,30 +368,47 @@ final class CompareCommand implements Callable<Integer> {
       command.add("--no-digest");
     }
     command.addAll(
-        List.of("--threads", Integer.toString(threads), "--device", device.name().toLowerCase(java.util.Locale.ROOT), "--seed", Long.toString(seed)));
+        List.of(
+            "--threads",
+            Integer.toString(threads),
+            "--device",
+            device.name().toLowerCase(java.util.Locale.ROOT),
+            "--seed",
+            Long.toString(seed)));
     return List.copyOf(command);
   }
 
-  /** What must be the same for a comparison to go on: the program, the files, and what is selected of them. */
-  private String fingerprint(Checkpoint baseCheckpoint, Checkpoint tunedCheckpoint) throws IOException {
+  /**
+   * What must be the same for a comparison to go on: the program, the files, and what is selected
+   * of them.
+   */
+  private String fingerprint(Checkpoint baseCheckpoint, Checkpoint tunedCheckpoint)
+      throws IOException {
     StringBuilder text = new StringBuilder("threegate " + Version.current());
     for (Checkpoint checkpoint : List.of(baseCheckpoint, tunedCheckpoint)) {
       for (SafetensorsFile file : checkpoint.files()) {
         Path path = file.path().toAbsolutePath().normalize();
-        text.append(" | ").append(path).append(' ').append(file.bytes()).append(' ').append(Files.getLastModifiedTime(path));
+        text.append(" | ")
+            .append(path)
+            .append(' ')
+            .append(file.bytes())
+            .append(' ')
+            .append(Files.getLastModifiedTime(path));
       }
     }
     text.append(" | ").append(include.orElse("")).append(" | ").append(exclude.orElse(""));
-    text.append(" | ").append(initialAdapter.map(Path::toString).orElse("")).append(" | ").append(noDigest);
+    text.append(" | ")
+        .append(initialAdapter.map(Path::toString).orElse(""))
+        .append(" | ")
+        .append(noDigest);
     return text.toString().replaceAll("\\R", " ");
   }
 
   private void finish(ComparisonReport report) throws IOException {
     ReportDirectory.write(report, out);
     if (json) {
-      try (OutputStream stdout = new FileOutputStream(FileDescriptor.out)) {
-        ReportDirectory.writeJson(report, stdout);
-      }
+      ReportDirectory.writeJson(report, System.out);
+      System.out.flush();
       return;
     }
     spec.commandLine().getOut().print(TerminalReport.render(report));

@@ -15,14 +15,19 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "demo",
     mixinStandardHelpOptions = true,
-    description = "Compares the embedded sample: the attention of a small model before and after reinforcement learning.",
+    description =
+        "Compares the embedded sample: the attention of a small model before and after reinforcement learning.",
     footer = {"", "Examples:", "  threegate demo", "  threegate demo --out /tmp/demo"})
 final class DemoCommand implements Callable<Integer> {
   private static final List<String> FILES = List.of("config.json", "model.safetensors");
 
   @Spec private CommandSpec spec;
 
-  @Option(names = "--out", paramLabel = "DIR", defaultValue = "threegate-demo", description = "where the report goes (default: ${DEFAULT-VALUE})")
+  @Option(
+      names = "--out",
+      paramLabel = "DIR",
+      defaultValue = "threegate-demo",
+      description = "where the report goes (default: ${DEFAULT-VALUE})")
   private Path out;
 
   @Override
@@ -32,12 +37,14 @@ final class DemoCommand implements Callable<Integer> {
       for (String side : List.of("base", "tuned")) {
         Files.createDirectory(directory.resolve(side));
         for (String file : FILES) {
-          try (InputStream in = DemoCommand.class.getResourceAsStream("sample/" + side + "/" + file)) {
+          try (InputStream in =
+              DemoCommand.class.getResourceAsStream("sample/" + side + "/" + file)) {
             Files.copy(in, directory.resolve(side).resolve(file));
           }
         }
       }
-      return new CompareCommand(spec, directory.resolve("base"), directory.resolve("tuned"), out).call();
+      return new CompareCommand(spec, directory.resolve("base"), directory.resolve("tuned"), out)
+          .call();
     } finally {
       for (String side : List.of("base", "tuned")) {
         for (String file : FILES) {

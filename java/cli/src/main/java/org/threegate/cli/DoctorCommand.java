@@ -23,7 +23,9 @@ final class DoctorCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     PrintWriter out = spec.commandLine().getOut();
-    out.printf("JDK       %s (%s)%n", System.getProperty("java.runtime.version"), System.getProperty("java.home"));
+    out.printf(
+        "JDK       %s (%s)%n",
+        System.getProperty("java.runtime.version"), System.getProperty("java.home"));
     try {
       Capabilities machine = Capabilities.query();
       out.printf("threegate %s%n", machine.version());
@@ -36,7 +38,8 @@ final class DoctorCommand implements Callable<Integer> {
       reason(out, machine.simdReason());
       out.printf("BLAS      %s%n", machine.blas());
       out.printf(
-          "memory    %.1f GiB, heap up to %.1f GiB%n", machine.memoryBytes() / GIB, Runtime.getRuntime().maxMemory() / GIB);
+          "memory    %.1f GiB, heap up to %.1f GiB%n",
+          machine.memoryBytes() / GIB, Runtime.getRuntime().maxMemory() / GIB);
       try (Context context = Context.open()) {
         out.printf("check     a context with %d threads opens and closes%n", context.threads());
       }

@@ -21,11 +21,18 @@ import picocli.CommandLine.Spec;
     name = "inspect",
     mixinStandardHelpOptions = true,
     description = "Lists what is in a checkpoint, every rule of the format checked.",
-    footer = {"", "Examples:", "  threegate inspect model.safetensors", "  threegate inspect Qwen2.5-1.5B/"})
+    footer = {
+      "",
+      "Examples:",
+      "  threegate inspect model.safetensors",
+      "  threegate inspect Qwen2.5-1.5B/"
+    })
 final class InspectCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
-  @Parameters(paramLabel = "FILE", description = "a .safetensors file, a sharded *.index.json, a model directory or an adapter")
+  @Parameters(
+      paramLabel = "FILE",
+      description = "a .safetensors file, a sharded *.index.json, a model directory or an adapter")
   private Path file;
 
   @Override
@@ -47,7 +54,8 @@ final class InspectCommand implements Callable<Integer> {
       }
       for (SafetensorsFile part : checkpoint.files()) {
         out.printf("%s: %,d bytes, valid%n", part.path(), part.bytes());
-        part.metadata().forEach((key, value) -> out.printf("  %s: %s%n", printable(key), printable(value)));
+        part.metadata()
+            .forEach((key, value) -> out.printf("  %s: %s%n", printable(key), printable(value)));
       }
       checkpoint
           .config()
@@ -61,7 +69,9 @@ final class InspectCommand implements Callable<Integer> {
                       text(found.keyValueHeads()),
                       text(found.headDimension()),
                       found.tiedEmbeddings() ? ", tied embeddings" : ""));
-      out.printf("%,d parameters in %,d tensors %s%n", checkpoint.parameters(), checkpoint.tensors().size(), byType);
+      out.printf(
+          "%,d parameters in %,d tensors %s%n",
+          checkpoint.parameters(), checkpoint.tensors().size(), byType);
     }
     return 0;
   }

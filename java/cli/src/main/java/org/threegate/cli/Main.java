@@ -13,7 +13,8 @@ import picocli.CommandLine.Command;
     name = "threegate",
     mixinStandardHelpOptions = true,
     versionProvider = Version.class,
-    description = "Measures what fine-tuning changes in a language model, each number beside its null model and its error.",
+    description =
+        "Measures what fine-tuning changes in a language model, each number beside its null model and its error.",
     subcommands = {
       CompareCommand.class,
       InspectCommand.class,
@@ -39,10 +40,15 @@ public final class Main {
     System.exit(run(arguments));
   }
 
-  /** Runs a command line; returns its exit code: 0, 1 for a defect of ours, 2 for invalid input, 130 when interrupted. */
+  /**
+   * Runs a command line; returns its exit code: 0, 1 for a defect of ours, 2 for invalid input, 130
+   * when interrupted.
+   */
   static int run(String... arguments) {
-    PrintWriter out = new PrintWriter(new java.io.OutputStreamWriter(System.out, StandardCharsets.UTF_8), true);
-    PrintWriter err = new PrintWriter(new java.io.OutputStreamWriter(System.err, StandardCharsets.UTF_8), true);
+    PrintWriter out =
+        new PrintWriter(new java.io.OutputStreamWriter(System.out, StandardCharsets.UTF_8), true);
+    PrintWriter err =
+        new PrintWriter(new java.io.OutputStreamWriter(System.err, StandardCharsets.UTF_8), true);
     CommandLine command =
         new CommandLine(new Main())
             .setOut(out)
@@ -67,7 +73,8 @@ public final class Main {
     if (code == INTERRUPTED) {
       return code;
     }
-    err.println("threegate: " + oneLine(code == INTERNAL ? "internal error: " + e : e.getMessage()));
+    err.println(
+        "threegate: " + oneLine(code == INTERNAL ? "internal error: " + e : e.getMessage()));
     if (code == INTERNAL && Boolean.getBoolean("threegate.stacktrace")) {
       e.printStackTrace(err);
     }
@@ -78,7 +85,9 @@ public final class Main {
     if (e instanceof Comparison.CancelledException) {
       return INTERRUPTED;
     }
-    return e instanceof InvalidInputException || e instanceof KernelException ? INVALID_INPUT : INTERNAL;
+    return e instanceof InvalidInputException || e instanceof KernelException
+        ? INVALID_INPUT
+        : INTERNAL;
   }
 
   private static String oneLine(String message) {

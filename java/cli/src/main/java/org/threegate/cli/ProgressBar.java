@@ -7,7 +7,10 @@ import java.util.Locale;
 import org.threegate.analysis.measure.Progress;
 import org.threegate.kernel.Control;
 
-/** A line on standard error that is drawn again ten times a second; nothing when standard error is not a terminal. */
+/**
+ * A line on standard error that is drawn again ten times a second; nothing when standard error is
+ * not a terminal.
+ */
 final class ProgressBar implements Progress, AutoCloseable {
   private static final int WIDTH = 24;
   private static final long PERIOD_MILLIS = 100;
@@ -35,7 +38,9 @@ final class ProgressBar implements Progress, AutoCloseable {
   private static boolean isTerminal() {
     try {
       String target = Path.of("/proc/self/fd/2").toRealPath().toString();
-      return target.startsWith("/dev/pts/") || target.startsWith("/dev/tty") || target.equals("/dev/console");
+      return target.startsWith("/dev/pts/")
+          || target.startsWith("/dev/tty")
+          || target.equals("/dev/console");
     } catch (IOException e) {
       return false;
     }

@@ -10,12 +10,13 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.threegate.spi.KernelBinding;
 
 /**
- * A range of native memory, of any size: allocated (64-byte aligned, freed by {@link #close}), or a caller's memory wrapped without a
- * copy and kept reachable. Accessors are little-endian and checked; offsets are in bytes.
+ * A range of native memory, of any size: allocated (64-byte aligned, freed by {@link #close}), or a
+ * caller's memory wrapped without a copy and kept reachable. Accessors are little-endian and
+ * checked; offsets are in bytes.
  *
- * <p>A native call holds a {@link Lease} on the buffers it touches: closing a leased buffer throws, so memory is never freed under a
- * running kernel. A second close does nothing. A buffer that is dropped without being closed is freed by a cleaner and counted as a
- * leak, see {@link #leaks()}.
+ * <p>A native call holds a {@link Lease} on the buffers it touches: closing a leased buffer throws,
+ * so memory is never freed under a running kernel. A second close does nothing. A buffer that is
+ * dropped without being closed is freed by a cleaner and counted as a leak, see {@link #leaks()}.
  *
  * <pre>{@code
  * try (NativeBuffer buffer = NativeBuffer.allocate(binding, 1024)) {
@@ -71,7 +72,8 @@ public final class NativeBuffer implements AutoCloseable {
     boolean close() {
       int n = leases.compareAndExchange(0, CLOSED);
       if (n > 0) {
-        throw new IllegalStateException("the buffer is in use by " + n + " running call" + (n == 1 ? "" : "s"));
+        throw new IllegalStateException(
+            "the buffer is in use by " + n + " running call" + (n == 1 ? "" : "s"));
       }
       return n == 0;
     }
@@ -135,7 +137,8 @@ public final class NativeBuffer implements AutoCloseable {
       throw new IllegalArgumentException("a heap buffer has no address; use a direct one");
     }
     ByteBuffer whole = direct.duplicate().clear();
-    return new NativeBuffer(new Memory(binding, binding.addressOf(whole), whole.capacity(), false, direct));
+    return new NativeBuffer(
+        new Memory(binding, binding.addressOf(whole), whole.capacity(), false, direct));
   }
 
   /**
@@ -143,14 +146,19 @@ public final class NativeBuffer implements AutoCloseable {
    *
    * @param keptAlive what owns the memory; kept reachable as long as this buffer is
    */
-  public static NativeBuffer wrap(KernelBinding binding, long address, long bytes, Object keptAlive) {
+  public static NativeBuffer wrap(
+      KernelBinding binding, long address, long bytes, Object keptAlive) {
     if (bytes < 0 || (address == 0 && bytes > 0)) {
       throw new IllegalArgumentException("no memory of " + bytes + " bytes at address " + address);
     }
-    return new NativeBuffer(new Memory(binding, address, bytes, false, Objects.requireNonNull(keptAlive)));
+    return new NativeBuffer(
+        new Memory(binding, address, bytes, false, Objects.requireNonNull(keptAlive)));
   }
 
-  /** How many buffers of this JVM were dropped without being closed. {@code -Dthreegate.trace.leaks=true} prints where from. */
+  /**
+   * How many buffers of this JVM were dropped without being closed. {@code
+   * -Dthreegate.trace.leaks=true} prints where from.
+   */
   public static long leaks() {
     return LEAKS.get();
   }

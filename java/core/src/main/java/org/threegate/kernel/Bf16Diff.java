@@ -5,9 +5,9 @@ import org.threegate.buffer.NativeBuffer;
 import org.threegate.spi.KernelBinding;
 
 /**
- * The bf16-round-trip diff of two matrices of the same shape, of any dtypes, in one pass ({@code tg_diff}; definitions: arXiv
- * 2511.08567, Definitions 2.1 and 2.2, and {@code threegate.h}). Counts are the same on every device, at every SIMD level and for any
- * number of threads.
+ * The bf16-round-trip diff of two matrices of the same shape, of any dtypes, in one pass ({@code
+ * tg_diff}; definitions: arXiv 2511.08567, Definitions 2.1 and 2.2, and {@code threegate.h}).
+ * Counts are the same on every device, at every SIMD level and for any number of threads.
  *
  * <pre>{@code
  * try (Context context = Context.open();
@@ -41,10 +41,11 @@ public final class Bf16Diff {
   }
 
   /**
-   * Counts and sums; sums run over the entries that are finite on both sides. See {@code tg_diff_result} for each definition.
+   * Counts and sums; sums run over the entries that are finite on both sides. See {@code
+   * tg_diff_result} for each definition.
    *
-   * @param ulpHistogram |Δw| in units of the bf16 spacing at the base's entry: 0, (0,1/4], (1/4,1/2], (1/2,1], (1,2], (2,4], …,
-   *     (512,1024], above
+   * @param ulpHistogram |Δw| in units of the bf16 spacing at the base's entry: 0, (0,1/4],
+   *     (1/4,1/2], (1/2,1], (1,2], (2,4], …, (512,1024], above
    * @param rowChanged changed entries by row, when asked for
    * @param columnChanged changed entries by column, when asked for
    * @param mask bit j mod 64 of word i · ceil(columns/64) + j/64 is entry (i, j), when asked for
@@ -76,10 +77,11 @@ public final class Bf16Diff {
   }
 
   /**
-   * @throws KernelException CANCELLED through the control; IO when a mapped file was truncated meanwhile; INVALID_ARGUMENT when the
-   *     shapes differ
+   * @throws KernelException CANCELLED through the control; IO when a mapped file was truncated
+   *     meanwhile; INVALID_ARGUMENT when the shapes differ
    */
-  public static Result compare(Context context, Operand base, Operand tuned, Profiles profiles, Control control) {
+  public static Result compare(
+      Context context, Operand base, Operand tuned, Profiles profiles, Control control) {
     long rows = profiles.rows() ? base.rows() : 0;
     long columns = profiles.columns() ? base.columns() : 0;
     long words = profiles.mask() ? Math.multiplyExact(base.rows(), (base.columns() + 63) / 64) : 0;
@@ -113,12 +115,17 @@ public final class Bf16Diff {
           .putLong(optionsAt + Struct.DIFF_OPTIONS_SIZE, Struct.DIFF_OPTIONS)
           .putLong(profilesAt + Struct.DIFF_PROFILES_SIZE, Struct.DIFF_PROFILES)
           .putLong(profilesAt + Struct.DIFF_PROFILES_ROW_CHANGED, rows > 0 ? vector : 0)
-          .putLong(profilesAt + Struct.DIFF_PROFILES_COLUMN_CHANGED, columns > 0 ? vector + 8 * rows : 0)
-          .putLong(profilesAt + Struct.DIFF_PROFILES_MASK, words > 0 ? vector + 8 * (rows + columns) : 0)
+          .putLong(
+              profilesAt + Struct.DIFF_PROFILES_COLUMN_CHANGED, columns > 0 ? vector + 8 * rows : 0)
+          .putLong(
+              profilesAt + Struct.DIFF_PROFILES_MASK, words > 0 ? vector + 8 * (rows + columns) : 0)
           .putLong(profilesAt + Struct.DIFF_PROFILES_MASK_WORDS, words)
-          .putLong(profilesAt + Struct.DIFF_PROFILES_MAP, hasMap ? vector + 8 * (rows + columns + words) : 0)
+          .putLong(
+              profilesAt + Struct.DIFF_PROFILES_MAP,
+              hasMap ? vector + 8 * (rows + columns + words) : 0)
           .putLong(profilesAt + Struct.DIFF_PROFILES_MAP_ROWS, hasMap ? profiles.mapRows() : 0)
-          .putLong(profilesAt + Struct.DIFF_PROFILES_MAP_COLUMNS, hasMap ? profiles.mapColumns() : 0)
+          .putLong(
+              profilesAt + Struct.DIFF_PROFILES_MAP_COLUMNS, hasMap ? profiles.mapColumns() : 0)
           .putLong(resultAt + Struct.DIFF_RESULT_SIZE, Struct.DIFF_RESULT)
           .putLong(sizeAt + Struct.WORKSPACE_SIZE_SIZE, Struct.WORKSPACE_SIZE);
       call.run(
@@ -153,22 +160,22 @@ public final class Bf16Diff {
                     address + resultAt));
       }
       return new Result(
-              structs.getLong(resultAt + Struct.DIFF_RESULT_TOTAL),
-              structs.getLong(resultAt + Struct.DIFF_RESULT_CHANGED),
-              structs.getLong(resultAt + Struct.DIFF_RESULT_CHANGED_BITS),
-              structs.getLong(resultAt + Struct.DIFF_RESULT_CHANGED_STORED),
-              structs.getLong(resultAt + Struct.DIFF_RESULT_HIDDEN),
-              structs.getLong(resultAt + Struct.DIFF_RESULT_NON_FINITE),
-              structs.getLong(resultAt + Struct.DIFF_RESULT_SIGN_FLIPS),
-              longs(structs, resultAt + Struct.DIFF_RESULT_ULP_HISTOGRAM, ULP_BINS),
-              structs.getDouble(resultAt + Struct.DIFF_RESULT_BASE_SQUARES),
-              structs.getDouble(resultAt + Struct.DIFF_RESULT_DELTA_SQUARES),
-              structs.getDouble(resultAt + Struct.DIFF_RESULT_DELTA_DOT_BASE),
-              structs.getDouble(resultAt + Struct.DIFF_RESULT_MAX_ABS_DELTA),
-              optional(profiles.rows(), vectors, 0, rows),
-              optional(profiles.columns(), vectors, 8 * rows, columns),
-              optional(profiles.mask(), vectors, 8 * (rows + columns), words),
-              optional(hasMap, vectors, 8 * (rows + columns + words), cells));
+          structs.getLong(resultAt + Struct.DIFF_RESULT_TOTAL),
+          structs.getLong(resultAt + Struct.DIFF_RESULT_CHANGED),
+          structs.getLong(resultAt + Struct.DIFF_RESULT_CHANGED_BITS),
+          structs.getLong(resultAt + Struct.DIFF_RESULT_CHANGED_STORED),
+          structs.getLong(resultAt + Struct.DIFF_RESULT_HIDDEN),
+          structs.getLong(resultAt + Struct.DIFF_RESULT_NON_FINITE),
+          structs.getLong(resultAt + Struct.DIFF_RESULT_SIGN_FLIPS),
+          longs(structs, resultAt + Struct.DIFF_RESULT_ULP_HISTOGRAM, ULP_BINS),
+          structs.getDouble(resultAt + Struct.DIFF_RESULT_BASE_SQUARES),
+          structs.getDouble(resultAt + Struct.DIFF_RESULT_DELTA_SQUARES),
+          structs.getDouble(resultAt + Struct.DIFF_RESULT_DELTA_DOT_BASE),
+          structs.getDouble(resultAt + Struct.DIFF_RESULT_MAX_ABS_DELTA),
+          optional(profiles.rows(), vectors, 0, rows),
+          optional(profiles.columns(), vectors, 8 * rows, columns),
+          optional(profiles.mask(), vectors, 8 * (rows + columns), words),
+          optional(hasMap, vectors, 8 * (rows + columns + words), cells));
     }
   }
 
@@ -178,7 +185,8 @@ public final class Bf16Diff {
     return lease.address();
   }
 
-  private static Optional<long[]> optional(boolean wanted, NativeBuffer from, long offset, long count) {
+  private static Optional<long[]> optional(
+      boolean wanted, NativeBuffer from, long offset, long count) {
     return wanted ? Optional.of(longs(from, offset, count)) : Optional.empty();
   }
 

@@ -32,12 +32,14 @@ public record Capabilities(
   /** Asks the native library. */
   public static Capabilities query() {
     KernelBinding binding = Bindings.get();
-    ByteBuffer struct = ByteBuffer.allocateDirect(Struct.CAPABILITIES).order(ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer struct =
+        ByteBuffer.allocateDirect(Struct.CAPABILITIES).order(ByteOrder.LITTLE_ENDIAN);
     struct.putLong(Struct.CAPABILITIES_SIZE, Struct.CAPABILITIES);
     int status = binding.capabilitiesQuery(binding.addressOf(struct));
     if (status != 0) {
       throw new KernelException(
-          Status.of(status), "cannot query the machine; is THREEGATE_SIMD scalar, avx2 or avx512, and no more than it has?");
+          Status.of(status),
+          "cannot query the machine; is THREEGATE_SIMD scalar, avx2 or avx512, and no more than it has?");
     }
     return new Capabilities(
         text(struct, Struct.CAPABILITIES_VERSION),

@@ -9,8 +9,9 @@ import org.threegate.loading.Bindings;
 import org.threegate.spi.KernelBinding;
 
 /**
- * Owns the worker threads of the native library and the scratch memory of the calls through it. Takes one call at a time: a second,
- * concurrent one gets {@link Status#BUSY}. Contexts are independent of each other.
+ * Owns the worker threads of the native library and the scratch memory of the calls through it.
+ * Takes one call at a time: a second, concurrent one gets {@link Status#BUSY}. Contexts are
+ * independent of each other.
  *
  * <pre>{@code
  * try (Context context = Context.open()) {
@@ -97,7 +98,10 @@ public final class Context implements AutoCloseable {
     return NativeBuffer.wrap(binding, direct);
   }
 
-  /** Objects of the native library that are alive in this process: memory blocks, contexts and mapped files. */
+  /**
+   * Objects of the native library that are alive in this process: memory blocks, contexts and
+   * mapped files.
+   */
   public static long liveObjects() {
     KernelBinding binding = Bindings.get();
     ByteBuffer out = ByteBuffer.allocateDirect(16).order(ByteOrder.LITTLE_ENDIAN);
@@ -141,7 +145,8 @@ public final class Context implements AutoCloseable {
 
     private Call() {
       if (!lock.tryLock()) {
-        throw new KernelException(Status.BUSY, "the context is in use by another call; use one context a thread");
+        throw new KernelException(
+            Status.BUSY, "the context is in use by another call; use one context a thread");
       }
       if (lock.getHoldCount() > 1 || closed) {
         lock.unlock();

@@ -19,7 +19,10 @@ public final class Control implements AutoCloseable {
     return new Control(context.allocate(Struct.CONTROL));
   }
 
-  /** Asks the running call, and every later one with this control, to stop with {@link Status#CANCELLED}. */
+  /**
+   * Asks the running call, and every later one with this control, to stop with {@link
+   * Status#CANCELLED}.
+   */
   public void cancel() {
     struct.putInt(Struct.CONTROL_CANCEL, 1);
   }

@@ -6,8 +6,9 @@ import org.threegate.buffer.NativeBuffer;
 import org.threegate.spi.KernelBinding;
 
 /**
- * A file mapped for reading, lazily, of any size. A file that is truncated while it is mapped does not crash the JVM: what is lost
- * reads as zeros, and {@link #check} and the kernels that touched it throw {@link Status#IO}.
+ * A file mapped for reading, lazily, of any size. A file that is truncated while it is mapped does
+ * not crash the JVM: what is lost reads as zeros, and {@link #check} and the kernels that touched
+ * it throw {@link Status#IO}.
  */
 public final class MappedFile implements AutoCloseable {
   private static final int OUT_FILE = 0;
@@ -31,7 +32,8 @@ public final class MappedFile implements AutoCloseable {
    */
   public static MappedFile open(Context context, Path path) {
     KernelBinding binding = context.binding();
-    byte[] name = path.toString().getBytes(Charset.forName(System.getProperty("sun.jnu.encoding", "UTF-8")));
+    byte[] name =
+        path.toString().getBytes(Charset.forName(System.getProperty("sun.jnu.encoding", "UTF-8")));
     try (Context.Call call = context.begin();
         NativeBuffer zeroTerminated = context.allocate(name.length + 1L)) {
       zeroTerminated.slice(0, name.length).put(name);
@@ -40,7 +42,11 @@ public final class MappedFile implements AutoCloseable {
         call.run(
             out ->
                 binding.mappedFileOpen(
-                    context.handle(), text.address(), out + OUT_FILE, out + OUT_DATA, out + OUT_BYTES));
+                    context.handle(),
+                    text.address(),
+                    out + OUT_FILE,
+                    out + OUT_DATA,
+                    out + OUT_BYTES));
       }
       NativeBuffer scratch = call.scratch();
       long handle = scratch.getLong(OUT_FILE);
@@ -68,14 +74,18 @@ public final class MappedFile implements AutoCloseable {
     advise(offset, bytes, 1);
   }
 
-  /** Tells the operating system that a range will not be read again: its pages leave this process. */
+  /**
+   * Tells the operating system that a range will not be read again: its pages leave this process.
+   */
   public void isDone(long offset, long bytes) {
     advise(offset, bytes, 0);
   }
 
   private void advise(long offset, long bytes, int needed) {
     try (Context.Call call = context.begin()) {
-      call.run(unused -> context.binding().mappedFileAdvise(context.handle(), handle, offset, bytes, needed));
+      call.run(
+          unused ->
+              context.binding().mappedFileAdvise(context.handle(), handle, offset, bytes, needed));
     }
   }
 

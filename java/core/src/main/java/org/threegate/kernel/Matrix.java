@@ -11,12 +11,14 @@ import org.threegate.dtype.Dtype;
  * @param offset of its first element, in bytes; any alignment
  * @param rowStride distance between rows, in elements, at least {@code columns}
  */
-public record Matrix(NativeBuffer buffer, long offset, Dtype dtype, long rows, long columns, long rowStride) {
+public record Matrix(
+    NativeBuffer buffer, long offset, Dtype dtype, long rows, long columns, long rowStride) {
   /** Checks that all elements lie in the buffer. */
   public Matrix {
     Objects.requireNonNull(dtype);
     if (rows < 0 || columns < 0 || rowStride < columns) {
-      throw new IllegalArgumentException("no matrix of " + rows + " x " + columns + " with row stride " + rowStride);
+      throw new IllegalArgumentException(
+          "no matrix of " + rows + " x " + columns + " with row stride " + rowStride);
     }
     long elements =
         rows == 0 || columns == 0

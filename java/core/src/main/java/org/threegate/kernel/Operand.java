@@ -6,11 +6,15 @@ import java.util.Optional;
 import org.threegate.buffer.NativeBuffer;
 
 /**
- * What a kernel reads as one matrix: {@code tg_operand}. Stored values, optionally times one float32 scale per block (quantised
- * checkpoints), optionally plus low-rank terms (adapters), which are formed in float64, tile by tile, and never stored.
+ * What a kernel reads as one matrix: {@code tg_operand}. Stored values, optionally times one
+ * float32 scale per block (quantised checkpoints), optionally plus low-rank terms (adapters), which
+ * are formed in float64, tile by tile, and never stored.
  */
 public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRank> lowRank) {
-  /** One float32 scale for each block of {@code blockRows x blockColumns} values; blocks at the edges may be ragged. */
+  /**
+   * One float32 scale for each block of {@code blockRows x blockColumns} values; blocks at the
+   * edges may be ragged.
+   */
   public record BlockScale(Matrix scales, long blockRows, long blockColumns) {}
 
   /** {@code scale * left * right}: left is rows x rank, right is rank x columns. */
@@ -55,10 +59,12 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
     for (int i = 0; i < Struct.MATRIX; i += 8) {
       struct.putLong(at + Struct.OPERAND_BLOCK_SCALE + i, 0);
     }
-    blockScale.ifPresent(scale -> writeMatrix(scale.scales(), struct, at + Struct.OPERAND_BLOCK_SCALE, leases));
+    blockScale.ifPresent(
+        scale -> writeMatrix(scale.scales(), struct, at + Struct.OPERAND_BLOCK_SCALE, leases));
     struct
         .putLong(at + Struct.OPERAND_BLOCK_ROWS, blockScale.map(BlockScale::blockRows).orElse(0L))
-        .putLong(at + Struct.OPERAND_BLOCK_COLUMNS, blockScale.map(BlockScale::blockColumns).orElse(0L))
+        .putLong(
+            at + Struct.OPERAND_BLOCK_COLUMNS, blockScale.map(BlockScale::blockColumns).orElse(0L))
         .putLong(at + Struct.OPERAND_LOW_RANK, lowRank.isEmpty() ? 0 : address + terms)
         .putLong(at + Struct.OPERAND_LOW_RANK_COUNT, lowRank.size());
     long term = terms;
@@ -70,7 +76,8 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
     }
   }
 
-  private static void writeMatrix(Matrix matrix, NativeBuffer struct, long at, List<NativeBuffer.Lease> leases) {
+  private static void writeMatrix(
+      Matrix matrix, NativeBuffer struct, long at, List<NativeBuffer.Lease> leases) {
     NativeBuffer.Lease lease = matrix.buffer().lease();
     leases.add(lease);
     matrix.write(struct, at, lease.address());

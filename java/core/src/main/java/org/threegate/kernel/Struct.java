@@ -1,8 +1,8 @@
 package org.threegate.kernel;
 
 /**
- * Sizes and field offsets of the structs of {@code threegate.h}, as C lays them out. A test computes them from the header and
- * compares.
+ * Sizes and field offsets of the structs of {@code threegate.h}, as C lays them out. A test
+ * computes them from the header and compares.
  */
 final class Struct {
   static final int MATRIX = 40;

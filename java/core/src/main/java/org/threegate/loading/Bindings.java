@@ -9,8 +9,9 @@ import org.threegate.spi.BindingProvider;
 import org.threegate.spi.KernelBinding;
 
 /**
- * Chooses and loads the binding, once a JVM: FFM where the JDK has it (22 and later), else JNI. {@code -Dthreegate.binding=jni|ffm}
- * forces one, and a forced choice never falls back. A failure is remembered with every reason.
+ * Chooses and loads the binding, once a JVM: FFM where the JDK has it (22 and later), else JNI.
+ * {@code -Dthreegate.binding=jni|ffm} forces one, and a forced choice never falls back. A failure
+ * is remembered with every reason.
  */
 public final class Bindings {
   private static final String CHOICE_PROPERTY = "threegate.binding";
@@ -48,7 +49,8 @@ public final class Bindings {
   private static Outcome choose(String forced) {
     List<BindingProvider> providers = new ArrayList<>();
     List<String> reasons = new ArrayList<>();
-    var iterator = ServiceLoader.load(BindingProvider.class, Bindings.class.getClassLoader()).iterator();
+    var iterator =
+        ServiceLoader.load(BindingProvider.class, Bindings.class.getClassLoader()).iterator();
     while (true) {
       try {
         if (!iterator.hasNext()) {
@@ -73,14 +75,19 @@ public final class Bindings {
       try {
         return new Outcome(load(provider), List.copyOf(reasons));
       } catch (LinkageError | IllegalCallerException e) {
-        reasons.add(provider.name() + ": " + e.getMessage() + NativeFiles.hint(String.valueOf(e.getMessage())));
+        reasons.add(
+            provider.name()
+                + ": "
+                + e.getMessage()
+                + NativeFiles.hint(String.valueOf(e.getMessage())));
       }
     }
     return new Outcome(null, List.copyOf(reasons));
   }
 
   private static KernelBinding load(BindingProvider provider) {
-    KernelBinding binding = provider.load(NativeFiles.directory(provider.getClass(), provider.shimResource()));
+    KernelBinding binding =
+        provider.load(NativeFiles.directory(provider.getClass(), provider.shimResource()));
     int version = binding.abiVersion();
     if (version != ABI_VERSION) {
       throw new UnsatisfiedLinkError(

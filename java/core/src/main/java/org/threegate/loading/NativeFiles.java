@@ -22,8 +22,9 @@ import java.util.Map;
  *
  * <ol>
  *   <li>{@code -Dthreegate.library.path=DIR}: DIR is used as it is;
- *   <li>the resources of the natives jar, unpacked once into {@code $XDG_CACHE_HOME/threegate/HASH} (or {@code
- *       ~/.cache/threegate/HASH}), HASH over the contents. Not the temporary directory, which is often mounted noexec.
+ *   <li>the resources of the natives jar, unpacked once into {@code $XDG_CACHE_HOME/threegate/HASH}
+ *       (or {@code ~/.cache/threegate/HASH}), HASH over the contents. Not the temporary directory,
+ *       which is often mounted noexec.
  * </ol>
  *
  * Nothing is ever downloaded.
@@ -44,7 +45,8 @@ final class NativeFiles {
     if (!override.isEmpty()) {
       Path directory = Path.of(override);
       if (!Files.isRegularFile(directory.resolve(LIBRARY))) {
-        throw new UnsatisfiedLinkError("-D" + PATH_PROPERTY + "=" + override + ": no " + LIBRARY + " there");
+        throw new UnsatisfiedLinkError(
+            "-D" + PATH_PROPERTY + "=" + override + ": no " + LIBRARY + " there");
       }
       return directory;
     }
@@ -57,14 +59,18 @@ final class NativeFiles {
       return unpack(resources);
     } catch (IOException e) {
       throw new UnsatisfiedLinkError(
-          "cannot unpack the native library: " + e + "; set XDG_CACHE_HOME to a writable directory");
+          "cannot unpack the native library: "
+              + e
+              + "; set XDG_CACHE_HOME to a writable directory");
     }
   }
 
   private static Path unpack(Map<String, Class<?>> resources) throws IOException {
     MessageDigest digest = sha256();
     for (Map.Entry<String, Class<?>> resource : resources.entrySet()) {
-      digest.update(read(resource.getValue(), resource.getKey() + ".sha256").getBytes(StandardCharsets.US_ASCII));
+      digest.update(
+          read(resource.getValue(), resource.getKey() + ".sha256")
+              .getBytes(StandardCharsets.US_ASCII));
     }
     String hash = HexFormat.of().formatHex(digest.digest(), 0, 12);
     Path directory = cacheRoot().resolve(hash);
@@ -87,7 +93,8 @@ final class NativeFiles {
     return directory;
   }
 
-  private static void unpackOne(Class<?> owner, String resource, Path directory) throws IOException {
+  private static void unpackOne(Class<?> owner, String resource, Path directory)
+      throws IOException {
     String name = resource.substring(resource.lastIndexOf('/') + 1);
     Path temporary = directory.resolve(name + ".partial");
     try (InputStream in = open(owner, resource)) {
@@ -101,14 +108,18 @@ final class NativeFiles {
 
   private static Path cacheRoot() {
     String cache = System.getenv("XDG_CACHE_HOME");
-    Path root = cache == null || cache.isEmpty() ? Path.of(System.getProperty("user.home"), ".cache") : Path.of(cache);
+    Path root =
+        cache == null || cache.isEmpty()
+            ? Path.of(System.getProperty("user.home"), ".cache")
+            : Path.of(cache);
     return root.resolve("threegate");
   }
 
   private static InputStream open(Class<?> owner, String resource) throws IOException {
     InputStream in = owner.getResourceAsStream(resource);
     if (in == null) {
-      throw new IOException(resource + " is not on the class path (is the natives jar for " + PLATFORM + " there?)");
+      throw new IOException(
+          resource + " is not on the class path (is the natives jar for " + PLATFORM + " there?)");
     }
     return in;
   }

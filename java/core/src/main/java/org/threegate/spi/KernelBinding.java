@@ -3,10 +3,12 @@ package org.threegate.spi;
 import java.nio.ByteBuffer;
 
 /**
- * The C functions of {@code threegate.h}, one method each, addresses as longs. Nothing is checked here: validation, lifetime and
- * conveniences are above, once for all bindings. A method returns what its C function returns.
+ * The C functions of {@code threegate.h}, one method each, addresses as longs. Nothing is checked
+ * here: validation, lifetime and conveniences are above, once for all bindings. A method returns
+ * what its C function returns.
  *
- * <p>Two methods have no C function: {@link #addressOf} and {@link #viewOf} lead from a direct buffer to its address and back.
+ * <p>Two methods have no C function: {@link #addressOf} and {@link #viewOf} lead from a direct
+ * buffer to its address and back.
  */
 public interface KernelBinding {
   /** {@code "jni"} or {@code "ffm"}. */
@@ -38,14 +40,25 @@ public interface KernelBinding {
 
   int mappedFileClose(long file);
 
-  int diffWorkspace(long context, long base, long tuned, long options, long profiles, long workspaceSize);
+  int diffWorkspace(
+      long context, long base, long tuned, long options, long profiles, long workspaceSize);
 
   int diff(
-      long context, long base, long tuned, long options, long control, long workspace, long profiles, long result);
+      long context,
+      long base,
+      long tuned,
+      long options,
+      long control,
+      long workspace,
+      long profiles,
+      long result);
 
   /** Address of the first byte (index 0) of a direct buffer. */
   long addressOf(ByteBuffer direct);
 
-  /** Native memory as a direct buffer; the caller keeps it alive. {@code bytes} is at most {@link Integer#MAX_VALUE}. */
+  /**
+   * Native memory as a direct buffer; the caller keeps it alive. {@code bytes} is at most {@link
+   * Integer#MAX_VALUE}.
+   */
   ByteBuffer viewOf(long address, long bytes);
 }

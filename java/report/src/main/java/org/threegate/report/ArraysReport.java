@@ -14,16 +14,24 @@ final class ArraysReport {
     SafetensorsWriter writer = new SafetensorsWriter().metadata("threegate", report.version());
     for (TensorDiff tensor : report.tensors()) {
       String prefix = tensor.name() + "/";
-      tensor.rowChanged().ifPresent(rows -> writer.vector(prefix + "rowRatio", ratios(rows, tensor.shape().get(1))));
+      tensor
+          .rowChanged()
+          .ifPresent(
+              rows -> writer.vector(prefix + "rowRatio", ratios(rows, tensor.shape().get(1))));
       tensor
           .columnChanged()
-          .ifPresent(columns -> writer.vector(prefix + "columnRatio", ratios(columns, tensor.shape().get(0))));
-      writer.vector(prefix + "ulpHistogram", Arrays.stream(tensor.ulpHistogram()).asDoubleStream().toArray());
+          .ifPresent(
+              columns ->
+                  writer.vector(prefix + "columnRatio", ratios(columns, tensor.shape().get(0))));
+      writer.vector(
+          prefix + "ulpHistogram", Arrays.stream(tensor.ulpHistogram()).asDoubleStream().toArray());
     }
     writer.write(path);
   }
 
   private static double[] ratios(long[] counts, long length) {
-    return Arrays.stream(counts).mapToDouble(count -> length == 0 ? 0 : count / (double) length).toArray();
+    return Arrays.stream(counts)
+        .mapToDouble(count -> length == 0 ? 0 : count / (double) length)
+        .toArray();
   }
 }

@@ -55,7 +55,8 @@ public record ComparisonReport(
   /** Counts and sums by layer, tensors without a layer under "-" at the end. */
   public Map<String, Totals> byLayer() {
     List<TensorDiff> sorted = new ArrayList<>(tensors);
-    sorted.sort(java.util.Comparator.comparingInt(tensor -> tensor.layer().orElse(Integer.MAX_VALUE)));
+    sorted.sort(
+        java.util.Comparator.comparingInt(tensor -> tensor.layer().orElse(Integer.MAX_VALUE)));
     return group(
         sorted,
         tensor -> tensor.layer().isPresent() ? Integer.toString(tensor.layer().getAsInt()) : "-");
@@ -65,7 +66,8 @@ public record ComparisonReport(
     return group(tensors, key);
   }
 
-  private static Map<String, Totals> group(List<TensorDiff> tensors, Function<TensorDiff, String> key) {
+  private static Map<String, Totals> group(
+      List<TensorDiff> tensors, Function<TensorDiff, String> key) {
     Map<String, Totals> groups = new LinkedHashMap<>();
     tensors.forEach(tensor -> groups.merge(key.apply(tensor), tensor.totals(), Totals::plus));
     return groups;

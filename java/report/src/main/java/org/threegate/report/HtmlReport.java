@@ -18,7 +18,9 @@ import org.threegate.analysis.measure.TensorDiff;
 import org.threegate.analysis.statistics.RatioProfile;
 import org.threegate.analysis.statistics.Totals;
 
-/** {@code report.html}: one file with its data and its plotting library, readable without a network. */
+/**
+ * {@code report.html}: one file with its data and its plotting library, readable without a network.
+ */
 final class HtmlReport {
   private static final String ECHARTS = "/META-INF/resources/webjars/echarts/5.5.0/echarts.min.js";
   private static final int PROFILE_BINS = 256;
@@ -74,7 +76,12 @@ final class HtmlReport {
       json.writeStringField("tunedDigest", report.tuned().sha256().orElse(""));
       json.writeStringField(
           "backend",
-          report.backend().device() + ", " + report.backend().simd() + ", " + report.backend().threads() + " threads, "
+          report.backend().device()
+              + ", "
+              + report.backend().simd()
+              + ", "
+              + report.backend().threads()
+              + " threads, "
               + report.backend().binding());
       json.writeNumberField("seconds", report.seconds().total());
       unmatched(json, report.unmatched());
@@ -89,7 +96,8 @@ final class HtmlReport {
     return out.toString();
   }
 
-  private static void unmatched(JsonGenerator json, ComparisonReport.Unmatched unmatched) throws IOException {
+  private static void unmatched(JsonGenerator json, ComparisonReport.Unmatched unmatched)
+      throws IOException {
     json.writeObjectFieldStart("unmatched");
     list(json, "only in base", unmatched.onlyInBase());
     list(json, "only in tuned", unmatched.onlyInTuned());
@@ -99,7 +107,8 @@ final class HtmlReport {
     json.writeEndObject();
   }
 
-  private static void list(JsonGenerator json, String name, List<String> values) throws IOException {
+  private static void list(JsonGenerator json, String name, List<String> values)
+      throws IOException {
     json.writeArrayFieldStart(name);
     for (String value : values) {
       json.writeString(value);
@@ -143,7 +152,12 @@ final class HtmlReport {
     totals(json, "diff", tensor.totals());
     json.writeFieldName("ulp");
     json.writeArray(tensor.ulpHistogram(), 0, tensor.ulpHistogram().length);
-    profile(json, "rows", tensor.rowChanged(), tensor.rowProfile(), tensor.shape().size() > 1 ? tensor.shape().get(1) : 1);
+    profile(
+        json,
+        "rows",
+        tensor.rowChanged(),
+        tensor.rowProfile(),
+        tensor.shape().size() > 1 ? tensor.shape().get(1) : 1);
     profile(json, "columns", tensor.columnChanged(), tensor.columnProfile(), tensor.shape().get(0));
     json.writeArrayFieldStart("heads");
     for (HeadCount head : tensor.heads()) {
@@ -161,7 +175,11 @@ final class HtmlReport {
 
   /** At most PROFILE_BINS means of neighbouring ratios. */
   private static void profile(
-      JsonGenerator json, String name, Optional<long[]> counts, Optional<RatioProfile> profile, long length)
+      JsonGenerator json,
+      String name,
+      Optional<long[]> counts,
+      Optional<RatioProfile> profile,
+      long length)
       throws IOException {
     if (counts.isEmpty() || profile.isEmpty()) {
       return;

@@ -25,30 +25,40 @@ import org.threegate.analysis.measure.TensorDiff;
 import org.threegate.analysis.statistics.RatioProfile;
 import org.threegate.analysis.statistics.Totals;
 
-/** {@code tensors.parquet}: a row a tensor, the scalars of {@code report.json} flattened; what is null there is null here. */
+/**
+ * {@code tensors.parquet}: a row a tensor, the scalars of {@code report.json} flattened; what is
+ * null there is null here.
+ */
 final class ParquetReport {
   private static final List<Column> COLUMNS = columns();
 
   private ParquetReport() {}
 
   /** A column: its type and how to write a tensor's value, if it has one. */
-  private record Column(String name, PrimitiveTypeName type, Function<TensorDiff, Optional<Object>> value) {
+  private record Column(
+      String name, PrimitiveTypeName type, Function<TensorDiff, Optional<Object>> value) {
     static Column text(String name, Function<TensorDiff, String> value) {
       return new Column(name, PrimitiveTypeName.BINARY, tensor -> Optional.of(value.apply(tensor)));
     }
 
     static Column count(String name, ToLongFunction<Totals> value) {
-      return new Column(name, PrimitiveTypeName.INT64, tensor -> Optional.of(value.applyAsLong(tensor.totals())));
+      return new Column(
+          name, PrimitiveTypeName.INT64, tensor -> Optional.of(value.applyAsLong(tensor.totals())));
     }
 
     static Column real(String name, ToDoubleFunction<Totals> value) {
-      return new Column(name, PrimitiveTypeName.DOUBLE, tensor -> finite(value.applyAsDouble(tensor.totals())));
+      return new Column(
+          name, PrimitiveTypeName.DOUBLE, tensor -> finite(value.applyAsDouble(tensor.totals())));
     }
 
     static Column ratio(
-        String name, Function<TensorDiff, Optional<RatioProfile>> profile, ToDoubleFunction<RatioProfile> value) {
+        String name,
+        Function<TensorDiff, Optional<RatioProfile>> profile,
+        ToDoubleFunction<RatioProfile> value) {
       return new Column(
-          name, PrimitiveTypeName.DOUBLE, tensor -> profile.apply(tensor).flatMap(p -> finite(value.applyAsDouble(p))));
+          name,
+          PrimitiveTypeName.DOUBLE,
+          tensor -> profile.apply(tensor).flatMap(p -> finite(value.applyAsDouble(p))));
     }
 
     private static Optional<Object> finite(double value) {
@@ -69,7 +79,10 @@ final class ParquetReport {
         new Column(
             "layer",
             PrimitiveTypeName.INT64,
-            tensor -> tensor.layer().isPresent() ? Optional.of((long) tensor.layer().getAsInt()) : Optional.empty()));
+            tensor ->
+                tensor.layer().isPresent()
+                    ? Optional.of((long) tensor.layer().getAsInt())
+                    : Optional.empty()));
     columns.add(Column.text("kind", TensorDiff::kind));
     columns.add(Column.text("dtypeBase", TensorDiff::dtypeBase));
     columns.add(Column.text("dtypeTuned", TensorDiff::dtypeTuned));

@@ -12,8 +12,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Writes {@code report.json}, {@code tensors.parquet}, {@code arrays.safetensors} and {@code report.html}: first all of them under a
- * temporary name beside the target, then renamed; a failure leaves the target as it was.
+ * Writes {@code report.json}, {@code tensors.parquet}, {@code arrays.safetensors} and {@code
+ * report.html}: first all of them under a temporary name beside the target, then renamed; a failure
+ * leaves the target as it was.
  */
 public final class ReportDirectory {
   public static final String JSON = "report.json";
@@ -37,7 +38,9 @@ public final class ReportDirectory {
   /** Writes all files. */
   public static void write(ComparisonReport report, Path directory) throws IOException {
     Path target = directory.toAbsolutePath().normalize();
-    Path temporary = target.resolveSibling(".partial-" + target.getFileName() + "-" + ProcessHandle.current().pid());
+    Path temporary =
+        target.resolveSibling(
+            ".partial-" + target.getFileName() + "-" + ProcessHandle.current().pid());
     Files.createDirectory(temporary);
     try {
       try (OutputStream json = Files.newOutputStream(temporary.resolve(JSON))) {

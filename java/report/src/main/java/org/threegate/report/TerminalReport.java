@@ -49,14 +49,25 @@ public final class TerminalReport {
     names(out, "shapes differ", report.unmatched().shapeMismatch());
     names(out, "not floating point", report.unmatched().notCompared());
     if (!report.unmatched().untouchedByAdapter().isEmpty()) {
-      line(out, "%d tensors untouched by the adapter", report.unmatched().untouchedByAdapter().size());
+      line(
+          out,
+          "%d tensors untouched by the adapter",
+          report.unmatched().untouchedByAdapter().size());
     }
     return out.toString();
   }
 
   private static void table(StringBuilder out, String title, Map<String, Totals> groups) {
     line(out, "");
-    line(out, "%-10s %14s %9s %9s %11s %9s", title, "entries", "sparsity", "hidden", "|dW|/|W0|", "cos±null");
+    line(
+        out,
+        "%-10s %14s %9s %9s %11s %9s",
+        title,
+        "entries",
+        "sparsity",
+        "hidden",
+        "|dW|/|W0|",
+        "cos±null");
     groups.forEach(
         (name, totals) ->
             line(
@@ -79,13 +90,18 @@ public final class TerminalReport {
   private static void widestRows(StringBuilder out, List<TensorDiff> tensors) {
     List<TensorDiff> sorted = new ArrayList<>(tensors);
     sorted.removeIf(
-        tensor -> tensor.rowProfile().isEmpty() || tensor.shape().get(1) < SMALLEST_PROFILE || tensor.totals().changed() == 0);
+        tensor ->
+            tensor.rowProfile().isEmpty()
+                || tensor.shape().get(1) < SMALLEST_PROFILE
+                || tensor.totals().changed() == 0);
     sorted.sort(Comparator.comparingDouble(TerminalReport::rowExcess).reversed());
     if (sorted.isEmpty()) {
       return;
     }
     line(out, "");
-    line(out, "widest rows: ratio of changed entries, tensor's mean ± sd of independent changes (binomial null)");
+    line(
+        out,
+        "widest rows: ratio of changed entries, tensor's mean ± sd of independent changes (binomial null)");
     sorted.stream()
         .limit(WIDEST)
         .forEach(
@@ -151,7 +167,8 @@ public final class TerminalReport {
 
   private static void names(StringBuilder out, String title, List<String> names) {
     if (!names.isEmpty()) {
-      String more = names.size() > MOST_NAMES ? " and " + (names.size() - MOST_NAMES) + " more" : "";
+      String more =
+          names.size() > MOST_NAMES ? " and " + (names.size() - MOST_NAMES) + " more" : "";
       line(out, "");
       line(
           out,

@@ -32,7 +32,10 @@ import org.threegate.kernel.Operand;
 import org.threegate.kernel.Status;
 import org.threegate.loading.Bindings;
 
-/** What every binding must do. Each binding's module extends this; the JVM is started with {@code -Dthreegate.binding} forced. */
+/**
+ * What every binding must do. Each binding's module extends this; the JVM is started with {@code
+ * -Dthreegate.binding} forced.
+ */
 public abstract class BindingContract {
   @TempDir Path directory;
   private long objects;
@@ -79,13 +82,16 @@ public abstract class BindingContract {
     assertThat(context.threads()).isEqualTo(3);
     context.close();
     context.close();
-    assertThatThrownBy(context::threads).isInstanceOf(IllegalStateException.class).hasMessageContaining("closed");
+    assertThatThrownBy(context::threads)
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("closed");
   }
 
   @Test
   void wrongOptionsAreRefusedWithTheArgumentNamed() {
     assertThatThrownBy(() -> Context.open(Context.Device.CPU, -5))
-        .isInstanceOfSatisfying(KernelException.class, e -> assertThat(e.status()).isEqualTo(Status.INVALID_ARGUMENT))
+        .isInstanceOfSatisfying(
+            KernelException.class, e -> assertThat(e.status()).isEqualTo(Status.INVALID_ARGUMENT))
         .hasMessage("options.threads is -5; allowed are 0 (all) to 1024");
   }
 
@@ -93,7 +99,12 @@ public abstract class BindingContract {
   void buffersAreCheckedOwnedAndAligned() {
     try (Context context = Context.open()) {
       NativeBuffer buffer = context.allocate(24);
-      buffer.putLong(16, 0x1122334455667788L).putFloat(3, 1.5f).putDouble(8, -2.5).putShort(0, (short) 7).putInt(20, 9);
+      buffer
+          .putLong(16, 0x1122334455667788L)
+          .putFloat(3, 1.5f)
+          .putDouble(8, -2.5)
+          .putShort(0, (short) 7)
+          .putInt(20, 9);
       assertThat(buffer.getByte(16)).isEqualTo((byte) 0x88);
       assertThat(buffer.getFloat(3)).isEqualTo(1.5f);
       assertThat(buffer.getDouble(8)).isEqualTo(-2.5);
@@ -104,7 +115,9 @@ public abstract class BindingContract {
       assertThatThrownBy(() -> context.allocate(-1)).isInstanceOf(IllegalArgumentException.class);
       try (NativeBuffer.Lease lease = buffer.lease()) {
         assertThat(lease.address() % 64).isZero();
-        assertThatThrownBy(buffer::close).isInstanceOf(IllegalStateException.class).hasMessageContaining("in use");
+        assertThatThrownBy(buffer::close)
+            .isInstanceOf(IllegalStateException.class)
+            .hasMessageContaining("in use");
       }
       buffer.close();
       assertThatThrownBy(() -> buffer.getByte(0)).hasMessageContaining("closed");
@@ -131,7 +144,8 @@ public abstract class BindingContract {
       wrapped.putInt(0, 77);
       assertThat(direct.getInt(0)).isEqualTo(77);
       assertThat(wrapped.bytes()).isEqualTo(16);
-      assertThatThrownBy(() -> context.wrap(ByteBuffer.allocate(4))).isInstanceOf(IllegalArgumentException.class);
+      assertThatThrownBy(() -> context.wrap(ByteBuffer.allocate(4)))
+          .isInstanceOf(IllegalArgumentException.class);
     }
   }
 
@@ -159,7 +173,9 @@ public abstract class BindingContract {
       long[] rowChanged = new long[rows];
       double squares = 0;
       for (int i = 0; i < rows * columns; i++) {
-        float weight = Float.intBitsToFloat(Float.floatToRawIntBits((float) random.nextGaussian()) & 0xffff0000);
+        float weight =
+            Float.intBitsToFloat(
+                Float.floatToRawIntBits((float) random.nextGaussian()) & 0xffff0000);
         float step = random.nextInt(3) == 0 ? 0 : weight * (random.nextBoolean() ? 1e-3f : 2e-2f);
         base.putShort(2L * i + 1, (short) (Float.floatToRawIntBits(weight) >>> 16));
         tuned.putFloat(4L * i, weight + step);
@@ -177,7 +193,11 @@ public abstract class BindingContract {
       try (Control control = Control.open(context)) {
         Bf16Diff.Result result =
             Bf16Diff.compare(
-                context, Operand.of(w0), Operand.of(w1), new Bf16Diff.Profiles(true, true, true, 5, 7), control);
+                context,
+                Operand.of(w0),
+                Operand.of(w1),
+                new Bf16Diff.Profiles(true, true, true, 5, 7),
+                control);
         assertThat(result.total()).isEqualTo((long) rows * columns);
         assertThat(result.changed()).isEqualTo(changed);
         assertThat(result.changedStored()).isEqualTo(stored);
@@ -185,14 +205,19 @@ public abstract class BindingContract {
         assertThat(result.rowChanged().orElseThrow()).isEqualTo(rowChanged);
         assertThat(Arrays.stream(result.columnChanged().orElseThrow()).sum()).isEqualTo(changed);
         assertThat(Arrays.stream(result.map().orElseThrow()).sum()).isEqualTo(changed);
-        assertThat(Arrays.stream(result.mask().orElseThrow()).map(Long::bitCount).sum()).isEqualTo(changed);
+        assertThat(Arrays.stream(result.mask().orElseThrow()).map(Long::bitCount).sum())
+            .isEqualTo(changed);
         assertThat(Arrays.stream(result.ulpHistogram()).sum()).isEqualTo(result.total());
-        assertThat(result.deltaSquares()).isCloseTo(squares, org.assertj.core.data.Percentage.withPercentage(1e-9));
+        assertThat(result.deltaSquares())
+            .isCloseTo(squares, org.assertj.core.data.Percentage.withPercentage(1e-9));
         assertThat(control.done()).isEqualTo(result.total());
         control.cancel();
         assertThatThrownBy(
-                () -> Bf16Diff.compare(context, Operand.of(w0), Operand.of(w1), Bf16Diff.Profiles.NONE, control))
-            .isInstanceOfSatisfying(KernelException.class, e -> assertThat(e.status()).isEqualTo(Status.CANCELLED));
+                () ->
+                    Bf16Diff.compare(
+                        context, Operand.of(w0), Operand.of(w1), Bf16Diff.Profiles.NONE, control))
+            .isInstanceOfSatisfying(
+                KernelException.class, e -> assertThat(e.status()).isEqualTo(Status.CANCELLED));
       }
     }
   }
@@ -201,16 +226,26 @@ public abstract class BindingContract {
   void operandsWithLowRankTermsAndScalesCross() {
     try (Context context = Context.open();
         NativeBuffer memory = context.allocate(64)) {
-      memory.putFloat(0, 1).putFloat(4, 2).putFloat(8, 3).putFloat(12, 10).putByte(16, (byte) 0x38).putByte(17, (byte) 0xb8);
+      memory
+          .putFloat(0, 1)
+          .putFloat(4, 2)
+          .putFloat(8, 3)
+          .putFloat(12, 10)
+          .putByte(16, (byte) 0x38)
+          .putByte(17, (byte) 0xb8);
       memory.putFloat(20, 1).putFloat(24, 2);
       Matrix values = Matrix.of(memory, 0, Dtype.F32, 1, 2);
       Matrix left = Matrix.of(memory, 8, Dtype.F32, 1, 1);
       Matrix right = Matrix.of(memory, 20, Dtype.F32, 1, 2);
       Operand tuned = Operand.adapted(values, List.of(new Operand.LowRank(left, right, 0.5)));
-      assertThat(Bf16Diff.compare(context, Operand.of(values), tuned).deltaSquares()).isEqualTo(1.5 * 1.5 + 3 * 3);
+      assertThat(Bf16Diff.compare(context, Operand.of(values), tuned).deltaSquares())
+          .isEqualTo(1.5 * 1.5 + 3 * 3);
       Matrix f8 = Matrix.of(memory, 16, Dtype.F8_E4M3, 1, 2);
-      Operand scaled = Operand.scaled(f8, new Operand.BlockScale(Matrix.of(memory, 12, Dtype.F32, 1, 1), 128, 128));
-      assertThat(Bf16Diff.compare(context, scaled, Operand.of(values)).baseSquares()).isEqualTo(200);
+      Operand scaled =
+          Operand.scaled(
+              f8, new Operand.BlockScale(Matrix.of(memory, 12, Dtype.F32, 1, 1), 128, 128));
+      assertThat(Bf16Diff.compare(context, scaled, Operand.of(values)).baseSquares())
+          .isEqualTo(200);
     }
   }
 
@@ -218,8 +253,10 @@ public abstract class BindingContract {
   void matricesMustLieInTheirBuffer() {
     try (Context context = Context.open();
         NativeBuffer memory = context.allocate(64)) {
-      assertThatThrownBy(() -> Matrix.of(memory, 1, Dtype.F32, 4, 4)).isInstanceOf(IndexOutOfBoundsException.class);
-      assertThatThrownBy(() -> Matrix.of(memory, 0, Dtype.F32, Long.MAX_VALUE, 4)).isInstanceOf(ArithmeticException.class);
+      assertThatThrownBy(() -> Matrix.of(memory, 1, Dtype.F32, 4, 4))
+          .isInstanceOf(IndexOutOfBoundsException.class);
+      assertThatThrownBy(() -> Matrix.of(memory, 0, Dtype.F32, Long.MAX_VALUE, 4))
+          .isInstanceOf(ArithmeticException.class);
       Matrix small = Matrix.of(memory, 0, Dtype.F32, 2, 2);
       Matrix other = Matrix.of(memory, 0, Dtype.F32, 2, 3);
       assertThatThrownBy(() -> Bf16Diff.compare(context, Operand.of(small), Operand.of(other)))
@@ -240,7 +277,8 @@ public abstract class BindingContract {
         Thread.onSpinWait();
       }
       assertThatThrownBy(context::threads)
-          .isInstanceOfSatisfying(KernelException.class, e -> assertThat(e.status()).isEqualTo(Status.BUSY));
+          .isInstanceOfSatisfying(
+              KernelException.class, e -> assertThat(e.status()).isEqualTo(Status.BUSY));
       assertThatThrownBy(memory::close).hasMessageContaining("in use");
       control.cancel();
       assertThatThrownBy(other::join).hasRootCauseInstanceOf(KernelException.class);
@@ -261,7 +299,8 @@ public abstract class BindingContract {
         }
         Operand operand = Operand.of(Matrix.of(file.buffer(), Dtype.BF16, 512, 1024));
         assertThatThrownBy(() -> Bf16Diff.compare(context, operand, operand))
-            .isInstanceOfSatisfying(KernelException.class, e -> assertThat(e.status()).isEqualTo(Status.IO));
+            .isInstanceOfSatisfying(
+                KernelException.class, e -> assertThat(e.status()).isEqualTo(Status.IO));
         assertThatThrownBy(file::check).hasMessageContaining("ü.bin: changed while it was read");
         file.isDone(0, file.bytes());
       }
@@ -286,7 +325,8 @@ public abstract class BindingContract {
             .toList();
     try (URLClassLoader loader =
         new URLClassLoader(urls.toArray(new URL[0]), ClassLoader.getPlatformClassLoader())) {
-      Object other = loader.loadClass(Context.class.getName()).getMethod("liveObjects").invoke(null);
+      Object other =
+          loader.loadClass(Context.class.getName()).getMethod("liveObjects").invoke(null);
       assertThat(other).isEqualTo(Context.liveObjects());
     }
   }
@@ -304,7 +344,8 @@ public abstract class BindingContract {
       Matrix w0 = Matrix.of(base, Dtype.BF16, 3, 4);
       Matrix w1 = Matrix.of(tuned, Dtype.BF16, 3, 4);
       Bf16Diff.Result result = Bf16Diff.compare(context, Operand.of(w0), Operand.of(w1));
-      assertThat(result.changed() + " of " + result.total() + " changed").isEqualTo("1 of 12 changed");
+      assertThat(result.changed() + " of " + result.total() + " changed")
+          .isEqualTo("1 of 12 changed");
     }
   }
 }

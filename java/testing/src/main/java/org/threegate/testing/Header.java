@@ -8,10 +8,15 @@ import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Reads {@code threegate.h}: the functions with the number of their parameters, and the structs with C's layout of their fields. */
+/**
+ * Reads {@code threegate.h}: the functions with the number of their parameters, and the structs
+ * with C's layout of their fields.
+ */
 public final class Header {
-  private static final Pattern FUNCTION = Pattern.compile("TG_API\\s+\\w+\\s+(tg_\\w+)\\(([^)]*)\\);");
-  private static final Pattern STRUCT = Pattern.compile("typedef struct (tg_\\w+) \\{(.*?)\\} \\1;", Pattern.DOTALL);
+  private static final Pattern FUNCTION =
+      Pattern.compile("TG_API\\s+\\w+\\s+(tg_\\w+)\\(([^)]*)\\);");
+  private static final Pattern STRUCT =
+      Pattern.compile("typedef struct (tg_\\w+) \\{(.*?)\\} \\1;", Pattern.DOTALL);
   private static final Pattern CONSTANT = Pattern.compile("#define (TG_\\w+) (\\d+)");
 
   private final String text;
@@ -22,7 +27,8 @@ public final class Header {
 
   /** The header of this checkout. */
   public static Header read() throws IOException {
-    Path path = Path.of(System.getProperty("threegate.root"), "native/include/threegate/threegate.h");
+    Path path =
+        Path.of(System.getProperty("threegate.root"), "native/include/threegate/threegate.h");
     return new Header(Files.readString(path).replaceAll("(?s)/\\*.*?\\*/", ""));
   }
 
@@ -47,7 +53,9 @@ public final class Header {
     throw new IllegalArgumentException("no constant " + name);
   }
 
-  /** Offset of each field by {@code struct.field}, and the size of each struct by {@code struct}. */
+  /**
+   * Offset of each field by {@code struct.field}, and the size of each struct by {@code struct}.
+   */
   public Map<String, Integer> layouts() {
     Map<String, Integer> layouts = new LinkedHashMap<>();
     Matcher struct = STRUCT.matcher(text);

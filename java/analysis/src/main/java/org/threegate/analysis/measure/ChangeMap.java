@@ -1,7 +1,8 @@
 package org.threegate.analysis.measure;
 
 /**
- * Changed entries on a coarse grid: cell (r, c) holds the entries (i, j) with ⌊i·rows/m⌋ = r and ⌊j·columns/n⌋ = c.
+ * Changed entries on a coarse grid: cell (r, c) holds the entries (i, j) with ⌊i·rows/m⌋ = r and
+ * ⌊j·columns/n⌋ = c.
  *
  * @param changed row-major
  */

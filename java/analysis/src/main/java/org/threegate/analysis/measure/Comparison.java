@@ -26,8 +26,9 @@ import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Status;
 
 /**
- * Runs the diff over all pairs, tensor by tensor in file order, so that each byte is read once: while the kernel compares a tensor, its
- * digests are computed beside it, and the next tensor is read ahead.
+ * Runs the diff over all pairs, tensor by tensor in file order, so that each byte is read once:
+ * while the kernel compares a tensor, its digests are computed beside it, and the next tensor is
+ * read ahead.
  */
 public final class Comparison {
   /** Rows or columns up to which profiles are kept. */
@@ -65,7 +66,8 @@ public final class Comparison {
    * @param tuned the tuned checkpoint, or the adapter's own weights: what the digest is of
    * @param digest whether to compute digests
    */
-  public Comparison(Context context, Control control, Checkpoint base, Checkpoint tuned, boolean digest) {
+  public Comparison(
+      Context context, Control control, Checkpoint base, Checkpoint tuned, boolean digest) {
     this.context = context;
     this.control = control;
     this.base = base;
@@ -92,13 +94,19 @@ public final class Comparison {
         Journal.Finished finished = done.get(pair.name());
         if (finished == null) {
           if (i + 1 < pairs.size()) {
-            pairs.get(i + 1).sources().forEach(tensor -> tensor.file().willNeed(tensor.offset(), tensor.bytes()));
+            pairs
+                .get(i + 1)
+                .sources()
+                .forEach(tensor -> tensor.file().willNeed(tensor.offset(), tensor.bytes()));
           }
           long start = System.nanoTime();
           Map<String, Future<String>> pending = startDigests(pair.sources(), digests, digesters);
           TensorDiff diff = compare(pair);
           diffSeconds += diff.seconds();
           finished = new Journal.Finished(diff, await(pending));
+          if (control.isCancelled()) {
+            throw new CancelledException(); // the digests may have stopped halfway
+          }
           digestSeconds += (System.nanoTime() - start) * 1e-9 - diff.seconds();
           journal.add(finished);
           pair.sources().forEach(tensor -> tensor.file().isDone(tensor.offset(), tensor.bytes()));
@@ -158,7 +166,8 @@ public final class Comparison {
     if (digest) {
       for (Tensor tensor : tensors) {
         if (!known.containsKey(key(tensor))) {
-          pending.put(key(tensor), digesters.submit(() -> Digests.of(tensor, control::isCancelled)));
+          pending.put(
+              key(tensor), digesters.submit(() -> Digests.of(tensor, control::isCancelled)));
         }
       }
     }
@@ -187,12 +196,16 @@ public final class Comparison {
     if (!digest) {
       return Optional.empty();
     }
-    digests.putAll(await(startDigests(List.copyOf(checkpoint.tensors().values()), digests, digesters)));
+    digests.putAll(
+        await(startDigests(List.copyOf(checkpoint.tensors().values()), digests, digesters)));
     if (control.isCancelled()) {
       throw new CancelledException();
     }
     Map<String, String> own = new HashMap<>();
-    checkpoint.tensors().values().forEach(tensor -> own.put(tensor.name(), digests.get(key(tensor))));
+    checkpoint
+        .tensors()
+        .values()
+        .forEach(tensor -> own.put(tensor.name(), digests.get(key(tensor))));
     return Optional.of(Digests.combine(checkpoint.tensors(), own));
   }
 
@@ -204,7 +217,11 @@ public final class Comparison {
     int mapColumns = matrix ? (int) Math.min(columns, MAP_SIZE) : 0;
     Bf16Diff.Profiles profiles =
         new Bf16Diff.Profiles(
-            matrix && rows <= LONGEST_PROFILE, matrix && columns <= LONGEST_PROFILE, false, mapRows, mapColumns);
+            matrix && rows <= LONGEST_PROFILE,
+            matrix && columns <= LONGEST_PROFILE,
+            false,
+            mapRows,
+            mapColumns);
     long start = System.nanoTime();
     Bf16Diff.Result result;
     try {
@@ -272,7 +289,10 @@ public final class Comparison {
 
   /** A head is a range of rows or of columns, so its count is the sum of theirs. */
   private static List<HeadCount> heads(
-      List<Architecture.Head> heads, Optional<long[]> byRow, Optional<long[]> byColumn, List<Long> shape) {
+      List<Architecture.Head> heads,
+      Optional<long[]> byRow,
+      Optional<long[]> byColumn,
+      List<Long> shape) {
     List<HeadCount> counts = new ArrayList<>();
     for (Architecture.Head head : heads) {
       Optional<long[]> profile = head.onRows() ? byRow : byColumn;

@@ -15,8 +15,8 @@ import java.util.Map;
 import org.threegate.checkpoint.InvalidInputException;
 
 /**
- * What an interrupted comparison has finished: a line of JSON a tensor, behind a first line that says of what. A line that was cut off
- * by the interruption is dropped.
+ * What an interrupted comparison has finished: a line of JSON a tensor, behind a first line that
+ * says of what. A line that was cut off by the interruption is dropped.
  */
 public final class Journal implements AutoCloseable {
   private static final ObjectMapper MAPPER = new ObjectMapper().registerModule(new Jdk8Module());
@@ -28,7 +28,8 @@ public final class Journal implements AutoCloseable {
   /**
    * A tensor that is done.
    *
-   * @param digests SHA-256 of the tensors that were read for it, by {@code base:NAME} and {@code tuned:NAME}
+   * @param digests SHA-256 of the tensors that were read for it, by {@code base:NAME} and {@code
+   *     tuned:NAME}
    */
   public record Finished(TensorDiff diff, Map<String, String> digests) {}
 
@@ -50,7 +51,8 @@ public final class Journal implements AutoCloseable {
       List<String> lines = Files.readString(path).lines().toList();
       if (lines.isEmpty() || !lines.get(0).equals(fingerprint)) {
         throw new InvalidInputException(
-            path + ": the interrupted comparison was of other files or with other options; leave out --resume to begin anew");
+            path
+                + ": the interrupted comparison was of other files or with other options; leave out --resume to begin anew");
       }
       for (String line : lines.subList(1, lines.size())) {
         try {
@@ -60,7 +62,13 @@ public final class Journal implements AutoCloseable {
         }
       }
     }
-    BufferedWriter out = Files.newBufferedWriter(path, StandardCharsets.UTF_8, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.WRITE);
+    BufferedWriter out =
+        Files.newBufferedWriter(
+            path,
+            StandardCharsets.UTF_8,
+            StandardOpenOption.CREATE,
+            StandardOpenOption.TRUNCATE_EXISTING,
+            StandardOpenOption.WRITE);
     Journal journal = new Journal(path, out, List.copyOf(finished));
     out.write(fingerprint);
     out.newLine();
@@ -88,7 +96,13 @@ public final class Journal implements AutoCloseable {
 
   /** Removes the journal: its comparison is complete, or failed for good. */
   public void delete() throws IOException {
-    close();
+    try {
+      close();
+    } catch (IOException e) {
+      // A full disk: what could not be written is not needed any more.
+      Files.deleteIfExists(path);
+      return;
+    }
     Files.deleteIfExists(path);
   }
 

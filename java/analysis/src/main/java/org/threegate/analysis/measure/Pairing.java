@@ -71,7 +71,8 @@ public record Pairing(
     Builder withCheckpoint(Checkpoint tuned) {
       Map<String, Tensor> left = tensors(base);
       Map<String, Tensor> right = tensors(tuned);
-      boolean tied = config.tiedEmbeddings() || tuned.config().map(ModelConfig::tiedEmbeddings).orElse(false);
+      boolean tied =
+          config.tiedEmbeddings() || tuned.config().map(ModelConfig::tiedEmbeddings).orElse(false);
       Set<String> names = new LinkedHashSet<>(left.keySet());
       names.addAll(right.keySet());
       for (String name : names) {
@@ -81,7 +82,8 @@ public record Pairing(
         Tensor a = left.get(name);
         Tensor b = right.get(name);
         if (tied && name.equals(HEAD) && (a == null || b == null)) {
-          continue; // a tied head that one side stores and the other does not: it is the embedding, compared as that
+          continue; // a tied head that one side stores and the other does not: it is the embedding,
+          // compared as that
         }
         if (a == null) {
           onlyInTuned.add(name);
@@ -129,7 +131,14 @@ public record Pairing(
           || term.left().rows() != tensor.rows()
           || term.right().columns() != tensor.columns()) {
         shapeMismatch.add(
-            tensor.name() + " " + tensor.shape() + " [" + term.left().rows() + ", " + term.right().columns() + "]");
+            tensor.name()
+                + " "
+                + tensor.shape()
+                + " ["
+                + term.left().rows()
+                + ", "
+                + term.right().columns()
+                + "]");
         return;
       }
       String factors = "F64 (" + term.left().dtype() + " factors)";
@@ -139,11 +148,18 @@ public record Pairing(
               .filter(factor -> factor.name().contains(stem(tensor.name()) + ".lora_"))
               .toList());
       addMatrix(
-          tensor.name(), tensor, factors, Operand.of(tensor.matrix()), Operand.adapted(tensor.matrix(), update), sources);
+          tensor.name(),
+          tensor,
+          factors,
+          Operand.of(tensor.matrix()),
+          Operand.adapted(tensor.matrix(), update),
+          sources);
     }
 
     private static String stem(String name) {
-      return name.endsWith(".weight") ? name.substring(0, name.length() - ".weight".length()) : name;
+      return name.endsWith(".weight")
+          ? name.substring(0, name.length() - ".weight".length())
+          : name;
     }
 
     private void add(
@@ -154,7 +170,13 @@ public record Pairing(
         List<Tensor> sources = new ArrayList<>(List.of(a, b));
         scaleA.ifPresent(sources::add);
         scaleB.ifPresent(sources::add);
-        addMatrix(name, a, b.type().name(), operand(a, scaleA, config), operand(b, scaleB, config), sources);
+        addMatrix(
+            name,
+            a,
+            b.type().name(),
+            operand(a, scaleA, config),
+            operand(b, scaleB, config),
+            sources);
         return;
       }
       for (long e = 0; e < a.shape().get(0); e++) {
@@ -175,7 +197,12 @@ public record Pairing(
     }
 
     private void addMatrix(
-        String name, Tensor a, String dtypeTuned, Operand left, Operand right, List<Tensor> sources) {
+        String name,
+        Tensor a,
+        String dtypeTuned,
+        Operand left,
+        Operand right,
+        List<Tensor> sources) {
       int dimensions = a.shape().size();
       TensorKind kind = architecture.kind(name, dimensions);
       boolean transposed = architecture.isTransposed(name, dimensions);
@@ -204,21 +231,42 @@ public record Pairing(
           .removeIf(
               name ->
                   name.endsWith(SCALE_SUFFIX)
-                      && checkpoint.tensors().containsKey(name.substring(0, name.length() - SCALE_SUFFIX.length())));
+                      && checkpoint
+                          .tensors()
+                          .containsKey(name.substring(0, name.length() - SCALE_SUFFIX.length())));
       return tensors;
     }
 
-    private static Optional<Tensor> scale(Checkpoint checkpoint, Tensor tensor, ModelConfig config) {
-      Optional<Tensor> found = Optional.ofNullable(checkpoint.tensors().get(tensor.name() + SCALE_SUFFIX));
+    private static Optional<Tensor> scale(
+        Checkpoint checkpoint, Tensor tensor, ModelConfig config) {
+      Optional<Tensor> found =
+          Optional.ofNullable(checkpoint.tensors().get(tensor.name() + SCALE_SUFFIX));
       found.ifPresent(
           scale -> {
             long rows = ceiling(tensor.rows(), config.blockRows());
             long columns = ceiling(tensor.columns(), config.blockColumns());
-            if (scale.type() != TensorType.F32 || scale.shape().size() != 2 || scale.rows() != rows || scale.columns() != columns) {
+            if (scale.type() != TensorType.F32
+                || scale.shape().size() != 2
+                || scale.rows() != rows
+                || scale.columns() != columns) {
               throw new InvalidInputException(
-                  checkpoint.path() + ": tensor \"" + scale.name() + "\" is " + scale.type() + scale.shape() + "; blocks of "
-                      + config.blockRows() + " x " + config.blockColumns() + " of " + tensor.shape() + " need F32[" + rows + ", "
-                      + columns + "]");
+                  checkpoint.path()
+                      + ": tensor \""
+                      + scale.name()
+                      + "\" is "
+                      + scale.type()
+                      + scale.shape()
+                      + "; blocks of "
+                      + config.blockRows()
+                      + " x "
+                      + config.blockColumns()
+                      + " of "
+                      + tensor.shape()
+                      + " need F32["
+                      + rows
+                      + ", "
+                      + columns
+                      + "]");
             }
           });
       return found;
@@ -231,7 +279,12 @@ public record Pairing(
     private static Operand operand(Tensor tensor, Optional<Tensor> scale, ModelConfig config) {
       Matrix values = tensor.matrix();
       return scale
-          .map(s -> Operand.scaled(values, new Operand.BlockScale(s.matrix(), config.blockRows(), config.blockColumns())))
+          .map(
+              s ->
+                  Operand.scaled(
+                      values,
+                      new Operand.BlockScale(
+                          s.matrix(), config.blockRows(), config.blockColumns())))
           .orElseGet(() -> Operand.of(values));
     }
 

@@ -3,18 +3,21 @@ package org.threegate.analysis.statistics;
 import java.util.Arrays;
 
 /**
- * Changed entries by row (or column), as ratios ρ_i = c_i / n, beside what independent changes of the same density would give
- * (binomial counts; arXiv 2511.08567, section 2.2, defines the ratios; the null is ours).
+ * Changed entries by row (or column), as ratios ρ_i = c_i / n, beside what independent changes of
+ * the same density would give (binomial counts; arXiv 2511.08567, section 2.2, defines the ratios;
+ * the null is ours).
  *
  * @param mean of the ratios: the density p
  * @param sd standard deviation of the ratios
  * @param max largest ratio
  * @param maxIndex where it is
  * @param nullSd sqrt(p(1-p)/n): the standard deviation under the null
- * @param dispersionZ how far the spread exceeds the null's: (χ² - df) / sqrt(2 df), χ² = Σ (c_i - np)² / (np(1-p)), df = number of
- *     ratios - 1; about standard normal under the null, 0 where the density is 0 or 1
+ * @param dispersionZ how far the spread exceeds the null's: (χ² - df) / sqrt(2 df), χ² = Σ (c_i -
+ *     np)² / (np(1-p)), df = number of ratios - 1; about standard normal under the null, 0 where
+ *     the density is 0 or 1
  */
-public record RatioProfile(double mean, double sd, double max, long maxIndex, double nullSd, double dispersionZ) {
+public record RatioProfile(
+    double mean, double sd, double max, long maxIndex, double nullSd, double dispersionZ) {
   /**
    * @param counts changed entries of each row
    * @param length entries of a row
@@ -36,8 +39,16 @@ public record RatioProfile(double mean, double sd, double max, long maxIndex, do
     }
     double nullVariance = p * (1 - p) / length;
     int freedom = rows - 1;
-    double z = nullVariance > 0 && freedom > 0 ? (squares / nullVariance - freedom) / Math.sqrt(2.0 * freedom) : 0;
+    double z =
+        nullVariance > 0 && freedom > 0
+            ? (squares / nullVariance - freedom) / Math.sqrt(2.0 * freedom)
+            : 0;
     return new RatioProfile(
-        p, Math.sqrt(squares / rows), counts[maxIndex] / (double) length, maxIndex, Math.sqrt(nullVariance), z);
+        p,
+        Math.sqrt(squares / rows),
+        counts[maxIndex] / (double) length,
+        maxIndex,
+        Math.sqrt(nullVariance),
+        z);
   }
 }

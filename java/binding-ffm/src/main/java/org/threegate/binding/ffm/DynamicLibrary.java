@@ -11,8 +11,9 @@ import java.lang.invoke.MethodHandle;
 import java.nio.file.Path;
 
 /**
- * A shared library by dlopen and dlsym, because {@link java.lang.foreign.SymbolLookup#libraryLookup} does not tell which dependency is
- * missing. Never closed.
+ * A shared library by dlopen and dlsym, because {@link
+ * java.lang.foreign.SymbolLookup#libraryLookup} does not tell which dependency is missing. Never
+ * closed.
  */
 final class DynamicLibrary {
   private static final int RTLD_NOW = 2;

@@ -4,7 +4,6 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.nio.ByteBuffer;
@@ -12,8 +11,9 @@ import java.util.Map;
 import org.threegate.spi.KernelBinding;
 
 /**
- * Passes each call on. Addresses are longs, as in the JNI binding. The handles are constants of this class, which is what lets the
- * JVM compile a call through them to a plain call; they are bound when the first instance is made, and a JVM makes one.
+ * Passes each call on. Addresses are longs, as in the JNI binding. The handles are constants of
+ * this class, which is what lets the JVM compile a call through them to a plain call; they are
+ * bound when the first instance is made, and a JVM makes one.
  */
 final class FfmBinding implements KernelBinding {
   private static DynamicLibrary library;
@@ -23,19 +23,35 @@ final class FfmBinding implements KernelBinding {
       Map.ofEntries(
           Map.entry("tg_abi_version", FunctionDescriptor.of(JAVA_INT)),
           Map.entry("tg_capabilities_query", FunctionDescriptor.of(JAVA_INT, JAVA_LONG)),
-          Map.entry("tg_context_create", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_context_create",
+              FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
           Map.entry("tg_context_destroy", FunctionDescriptor.of(JAVA_INT, JAVA_LONG)),
           Map.entry("tg_context_threads", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG)),
-          Map.entry("tg_error_message", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_error_message", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
           Map.entry("tg_memory_allocate", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG)),
           Map.entry("tg_memory_free", FunctionDescriptor.of(JAVA_INT, JAVA_LONG)),
           Map.entry("tg_live_objects", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG)),
-          Map.entry("tg_mapped_file_open", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_mapped_file_open",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
           Map.entry("tg_mapped_file_check", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG)),
-          Map.entry("tg_mapped_file_advise", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT)),
+          Map.entry(
+              "tg_mapped_file_advise",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT)),
           Map.entry("tg_mapped_file_close", FunctionDescriptor.of(JAVA_INT, JAVA_LONG)),
-          Map.entry("tg_diff_workspace", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
-          Map.entry("tg_diff", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)));
+          Map.entry(
+              "tg_diff_workspace",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_diff",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
+                  JAVA_LONG, JAVA_LONG)));
 
   /** Bound when first used, after the library is there. */
   private static final class Handles {
@@ -191,18 +207,31 @@ final class FfmBinding implements KernelBinding {
   }
 
   @Override
-  public int diffWorkspace(long context, long base, long tuned, long options, long profiles, long workspaceSize) {
+  public int diffWorkspace(
+      long context, long base, long tuned, long options, long profiles, long workspaceSize) {
     try {
-      return (int) Handles.DIFF_WORKSPACE.invokeExact(context, base, tuned, options, profiles, workspaceSize);
+      return (int)
+          Handles.DIFF_WORKSPACE.invokeExact(
+              context, base, tuned, options, profiles, workspaceSize);
     } catch (Throwable e) {
       throw DynamicLibrary.rethrow(e);
     }
   }
 
   @Override
-  public int diff(long context, long base, long tuned, long options, long control, long workspace, long profiles, long result) {
+  public int diff(
+      long context,
+      long base,
+      long tuned,
+      long options,
+      long control,
+      long workspace,
+      long profiles,
+      long result) {
     try {
-      return (int) Handles.DIFF.invokeExact(context, base, tuned, options, control, workspace, profiles, result);
+      return (int)
+          Handles.DIFF.invokeExact(
+              context, base, tuned, options, control, workspace, profiles, result);
     } catch (Throwable e) {
       throw DynamicLibrary.rethrow(e);
     }

@@ -27,7 +27,12 @@ class FfmBindingTest extends BindingContract {
   void everyFunctionOfTheHeaderIsDeclared() throws IOException {
     assertThat(
             FfmBinding.FUNCTIONS.entrySet().stream()
-                .collect(Collectors.toMap(e -> e.getKey(), e -> e.getValue().argumentLayouts().size(), (a, b) -> a, TreeMap::new)))
+                .collect(
+                    Collectors.toMap(
+                        e -> e.getKey(),
+                        e -> e.getValue().argumentLayouts().size(),
+                        (a, b) -> a,
+                        TreeMap::new)))
         .isEqualTo(new TreeMap<>(Header.read().functions()));
   }
 
@@ -35,7 +40,8 @@ class FfmBindingTest extends BindingContract {
   void aMemorySegmentIsWrappedWithoutACopy() {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment segment = arena.allocate(16);
-      try (NativeBuffer buffer = NativeBuffer.wrap(Bindings.get(), segment.address(), segment.byteSize(), segment)) {
+      try (NativeBuffer buffer =
+          NativeBuffer.wrap(Bindings.get(), segment.address(), segment.byteSize(), segment)) {
         buffer.putInt(4, 12);
         assertThat(segment.get(ValueLayout.JAVA_INT, 4)).isEqualTo(12);
       }

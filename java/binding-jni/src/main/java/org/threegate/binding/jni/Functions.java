@@ -5,7 +5,10 @@ import org.bytedeco.javacpp.annotation.Name;
 import org.bytedeco.javacpp.annotation.NoException;
 import org.bytedeco.javacpp.annotation.Platform;
 
-/** The C functions. JavaCPP generates the shim; the C++ compiler checks each declaration against the header. */
+/**
+ * The C functions. JavaCPP generates the shim; the C++ compiler checks each declaration against the
+ * header.
+ */
 @Platform(
     include = {"threegate/threegate.h", "buffers.h"},
     link = "threegate")
@@ -30,10 +33,12 @@ final class Functions {
   static native int contextDestroy(@Cast("tg_context*") long context);
 
   @Name("tg_context_threads")
-  static native int contextThreads(@Cast("tg_context*") long context, @Cast("int32_t*") long threads);
+  static native int contextThreads(
+      @Cast("tg_context*") long context, @Cast("int32_t*") long threads);
 
   @Name("tg_error_message")
-  static native int errorMessage(@Cast("tg_context*") long context, @Cast("char*") long buffer, long capacity);
+  static native int errorMessage(
+      @Cast("tg_context*") long context, @Cast("char*") long buffer, long capacity);
 
   @Name("tg_memory_allocate")
   static native int memoryAllocate(long bytes, @Cast("void**") long memory);
@@ -53,11 +58,16 @@ final class Functions {
       @Cast("int64_t*") long bytes);
 
   @Name("tg_mapped_file_check")
-  static native int mappedFileCheck(@Cast("tg_context*") long context, @Cast("tg_mapped_file*") long file);
+  static native int mappedFileCheck(
+      @Cast("tg_context*") long context, @Cast("tg_mapped_file*") long file);
 
   @Name("tg_mapped_file_advise")
   static native int mappedFileAdvise(
-      @Cast("tg_context*") long context, @Cast("tg_mapped_file*") long file, long offset, long bytes, int needed);
+      @Cast("tg_context*") long context,
+      @Cast("tg_mapped_file*") long file,
+      long offset,
+      long bytes,
+      int needed);
 
   @Name("tg_mapped_file_close")
   static native int mappedFileClose(@Cast("tg_mapped_file*") long file);

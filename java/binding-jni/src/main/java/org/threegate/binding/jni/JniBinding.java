@@ -76,13 +76,21 @@ final class JniBinding implements KernelBinding {
   }
 
   @Override
-  public int diffWorkspace(long context, long base, long tuned, long options, long profiles, long workspaceSize) {
+  public int diffWorkspace(
+      long context, long base, long tuned, long options, long profiles, long workspaceSize) {
     return Functions.diffWorkspace(context, base, tuned, options, profiles, workspaceSize);
   }
 
   @Override
   public int diff(
-      long context, long base, long tuned, long options, long control, long workspace, long profiles, long result) {
+      long context,
+      long base,
+      long tuned,
+      long options,
+      long control,
+      long workspace,
+      long profiles,
+      long result) {
     return Functions.diff(context, base, tuned, options, control, workspace, profiles, result);
   }
 

@@ -39,7 +39,10 @@ public final class JniProvider implements BindingProvider {
     return new JniBinding();
   }
 
-  /** A JVM lets one class loader load a file once; the other ones get a copy of the small shim, which finds the same library. */
+  /**
+   * A JVM lets one class loader load a file once; the other ones get a copy of the small shim,
+   * which finds the same library.
+   */
   private static void loadCopy(Path shim) {
     try {
       Path copy = Files.createTempFile(shim.getParent(), "loader-", ".so");

@@ -12,12 +12,12 @@ import java.util.TreeMap;
 import java.util.stream.Collectors;
 import org.bytedeco.javacpp.annotation.Name;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
+import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
 import org.threegate.kernel.Context;
 import org.threegate.testing.BindingContract;
 import org.threegate.testing.Header;
 
-@EnabledIfSystemProperty(named = "threegate.binding", matches = "jni|^$")
+@DisabledIfSystemProperty(named = "threegate.binding", matches = "ffm")
 class JniBindingTest extends BindingContract {
   @Override
   protected String expectedBinding() {
@@ -31,11 +31,15 @@ class JniBindingTest extends BindingContract {
             .filter(method -> Modifier.isNative(method.getModifiers()))
             .collect(
                 Collectors.toMap(
-                    method -> method.getAnnotation(Name.class).value()[0], Method::getParameterCount));
+                    method -> method.getAnnotation(Name.class).value()[0],
+                    Method::getParameterCount));
     assertThat(new TreeMap<>(declared)).isEqualTo(new TreeMap<>(Header.read().functions()));
   }
 
-  /** Each constant of Struct that names a field or a struct of the header has the header's offset or size. */
+  /**
+   * Each constant of Struct that names a field or a struct of the header has the header's offset or
+   * size.
+   */
   @Test
   void structLayoutsAreTheHeaders() throws Exception {
     Map<String, Integer> layouts = new TreeMap<>();
@@ -43,10 +47,18 @@ class JniBindingTest extends BindingContract {
         .layouts()
         .forEach(
             (name, offset) ->
-                layouts.put(name.substring("tg_".length()).replace('.', '_').toUpperCase(java.util.Locale.ROOT), offset));
-    layouts.put("WORKSPACE_SIZE_FIELD", 0); // tg_workspace.size, whose constant would collide with struct tg_workspace_size
+                layouts.put(
+                    name.substring("tg_".length())
+                        .replace('.', '_')
+                        .toUpperCase(java.util.Locale.ROOT),
+                    offset));
+    layouts.put(
+        "WORKSPACE_SIZE_FIELD",
+        0); // tg_workspace.size, whose constant would collide with struct tg_workspace_size
     int compared = 0;
-    for (Field field : Class.forName("org.threegate.kernel.Struct", true, Context.class.getClassLoader()).getDeclaredFields()) {
+    for (Field field :
+        Class.forName("org.threegate.kernel.Struct", true, Context.class.getClassLoader())
+            .getDeclaredFields()) {
       field.setAccessible(true);
       assertThat(layouts).as(field.getName()).containsKey(field.getName());
       if (!field.getName().equals("WORKSPACE_SIZE")) {

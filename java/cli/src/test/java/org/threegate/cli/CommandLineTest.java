@@ -1,0 +1,374 @@
+package org.threegate.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.io.RandomAccessFile;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+import org.threegate.checkpoint.SafetensorsWriter;
+import org.threegate.checkpoint.TensorType;
+import org.threegate.testing.NativeLeaks;
+
+/** The commands as a user types them: output, exit codes, and one line for each bad input. */
+@ExtendWith(NativeLeaks.class)
+class CommandLineTest {
+  private static final String NAME = "model.layers.0.self_attn.q_proj.weight";
+
+  @TempDir Path directory;
+  private Path good;
+  private Path out;
+
+  private record Run(int code, String out, String err) {}
+
+  private Run run(Object... arguments) {
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    ByteArrayOutputStream err = new ByteArrayOutputStream();
+    PrintStream oldOut = System.out;
+    PrintStream oldErr = System.err;
+    System.setOut(new PrintStream(out, true, StandardCharsets.UTF_8));
+    System.setErr(new PrintStream(err, true, StandardCharsets.UTF_8));
+    try {
+      int code = Main.run(Stream.of(arguments).map(String::valueOf).toArray(String[]::new));
+      return new Run(
+          code, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
+    } finally {
+      System.setOut(oldOut);
+      System.setErr(oldErr);
+    }
+  }
+
+  private Run compare(Path base, Path tuned, Object... more) {
+    List<Object> arguments = new ArrayList<>(List.of("compare", base, tuned, "--out", out));
+    arguments.addAll(List.of(more));
+    return run(arguments.toArray());
+  }
+
+  /** One line that names what is wrong, exit code 2, and nothing left behind. */
+  private void refused(Run run, String... parts) throws IOException {
+    assertThat(run.err()).startsWith("threegate: ").contains(parts);
+    assertThat(run.err().lines()).hasSize(1);
+    assertThat(run.err()).doesNotContain("Exception").doesNotContain("\tat ");
+    assertThat(run.code()).isEqualTo(2);
+    assertThat(run.out()).isEmpty();
+    assertThat(Files.exists(out)).isFalse();
+    nothingPartial();
+  }
+
+  private void nothingPartial() throws IOException {
+    try (Stream<Path> files = Files.walk(directory)) {
+      assertThat(files.map(file -> file.getFileName().toString()))
+          .noneMatch(name -> name.contains("partial") || name.endsWith(".journal"));
+    }
+  }
+
+  private static byte[] codes(int count, int first) {
+    ByteBuffer buffer = ByteBuffer.allocate(2 * count).order(ByteOrder.LITTLE_ENDIAN);
+    for (int i = 0; i < count; i++) {
+      buffer.putShort((short) (0x3f80 + (i == 0 ? first : 0)));
+    }
+    return buffer.array();
+  }
+
+  private Path write(String file, SafetensorsWriter writer) throws IOException {
+    Path path = directory.resolve(file);
+    Files.createDirectories(path.getParent());
+    writer.write(path);
+    return path;
+  }
+
+  private static SafetensorsWriter model(int first) {
+    return new SafetensorsWriter().tensor(NAME, TensorType.BF16, List.of(4L, 8L), codes(32, first));
+  }
+
+  private Path bytes(String file, byte[] content) throws IOException {
+    return Files.write(directory.resolve(file), content);
+  }
+
+  private static byte[] withLength(long length, String json) {
+    byte[] text = json.getBytes(StandardCharsets.UTF_8);
+    return ByteBuffer.allocate(8 + text.length)
+        .order(ByteOrder.LITTLE_ENDIAN)
+        .putLong(length)
+        .put(text)
+        .array();
+  }
+
+  @BeforeEach
+  void prepare() throws IOException {
+    good = write("good.safetensors", model(0));
+    out = directory.resolve("out");
+  }
+
+  @Test
+  void aComparisonWritesItsReport() throws IOException {
+    Path tuned = write("tuned.safetensors", model(1));
+    Run run = compare(good, tuned, "--threads", 2, "--seed", 7);
+    assertThat(run.err()).isEmpty();
+    assertThat(run.code()).isZero();
+    assertThat(run.out())
+        .contains("1 of 32 entries in 1 tensors changed in bf16")
+        .contains("report: " + out.resolve("report.html"));
+    JsonNode report = new ObjectMapper().readTree(out.resolve("report.json").toFile());
+    assertThat(report.path("schema").asInt()).isEqualTo(1);
+    assertThat(report.path("seed").asInt()).isEqualTo(7);
+    assertThat(report.path("summary").path("changed").asInt()).isEqualTo(1);
+    assertThat(report.path("base").path("sha256").asText())
+        .hasSize(64)
+        .isNotEqualTo(report.path("tuned").path("sha256").asText());
+    JsonNode tensor = report.path("tensors").path(0);
+    assertThat(tensor.path("name").asText()).isEqualTo(NAME);
+    assertThat(tensor.path("kind").asText()).isEqualTo("q_proj");
+    assertThat(tensor.path("layer").asInt()).isZero();
+    assertThat(tensor.path("diff").path("ulpHistogram")).hasSize(15);
+    assertThat(tensor.path("diff").path("ulpHistogram").path(3).asInt()).isEqualTo(1);
+    assertThat(tensor.path("diff").path("rowRatio").path("max").asDouble()).isEqualTo(1.0 / 8);
+    assertThat(tensor.path("spectrum").isNull()).isTrue();
+    assertThat(Files.readString(out.resolve("report.html")))
+        .contains("echarts")
+        .doesNotContain("/*DATA*/");
+    assertThat(Files.readAllBytes(out.resolve("tensors.parquet")))
+        .startsWith("PAR1".getBytes(StandardCharsets.US_ASCII));
+    assertThat(run("inspect", out.resolve("arrays.safetensors")).out())
+        .contains(NAME + "/rowRatio");
+    nothingPartial();
+  }
+
+  @Test
+  void aSecondReportReplacesTheFirst() throws IOException {
+    assertThat(compare(good, good).code()).isZero();
+    Files.writeString(out.resolve("mine.txt"), "kept");
+    assertThat(compare(good, write("tuned.safetensors", model(1))).code()).isZero();
+    assertThat(Files.readString(out.resolve("report.json"))).contains("\"changed\" : 1");
+    assertThat(out.resolve("mine.txt")).exists();
+  }
+
+  @Test
+  void jsonGoesToStandardOutputAlone() throws IOException {
+    Run run = compare(good, good, "--json", "--no-digest");
+    JsonNode report = new ObjectMapper().readTree(run.out());
+    assertThat(report.path("base").path("sha256").isNull()).isTrue();
+    assertThat(report.path("tensors").path(0).path("diff").path("cosine").isNull())
+        .as("0/0 is null, never NaN")
+        .isTrue();
+    assertThat(run.out()).doesNotContain("NaN");
+  }
+
+  @Test
+  void shardsAndDirectoriesAreOpened() throws IOException {
+    Path shards = directory.resolve("shards");
+    write("shards/a.safetensors", model(0));
+    write(
+        "shards/b.safetensors",
+        new SafetensorsWriter()
+            .tensor("lm_head.weight", TensorType.BF16, List.of(4L, 8L), codes(32, 0)));
+    Path index = shards.resolve("model.safetensors.index.json");
+    Files.writeString(
+        index,
+        "{\"weight_map\":{\""
+            + NAME
+            + "\":\"a.safetensors\",\"lm_head.weight\":\"b.safetensors\"}}");
+    assertThat(compare(shards, index).out()).contains("in 2 tensors");
+    Run partly = compare(shards, good, "--include", "q_proj");
+    assertThat(partly.out()).contains("in 1 tensors");
+    out = directory.resolve("strict");
+    refused(compare(shards, good, "--strict"), "1 tensors do not match", "lm_head.weight");
+    refused(compare(shards, good, "--include", "lm_head"), "no tensor to compare", "--include");
+    Files.delete(shards.resolve("b.safetensors"));
+    refused(compare(shards, good), "b.safetensors: no such file", "names it");
+    Files.writeString(index, "{\"weight_map\":{\"x\":\"a.safetensors\"}}");
+    refused(compare(shards, good), "tensor \"x\" is not in a.safetensors");
+    Files.writeString(index, "{\"weight_map\":{\"x\":\"../good.safetensors\"}}");
+    refused(compare(shards, good), "is no file name");
+    Files.writeString(index, "{\"weight_map\":7}");
+    refused(compare(shards, good), "no \"weight_map\"");
+    Files.writeString(index, "{\"weight_map\":");
+    refused(compare(shards, good), "not valid JSON");
+  }
+
+  @Test
+  void filesThatAreNoCheckpointsAreRefused() throws IOException {
+    refused(compare(directory.resolve("none"), good), "none: no such file or directory");
+    Path empty = Files.createDirectory(directory.resolve("empty"));
+    refused(compare(empty, good), "no .safetensors file");
+    refused(compare(bytes("zero.safetensors", new byte[0]), good), "zero.safetensors: empty");
+    refused(
+        compare(good, bytes("short.safetensors", new byte[5])), "short.safetensors: only 5 bytes");
+    refused(
+        compare(bytes("long.safetensors", withLength(100_000_001, "{}")), good),
+        "the format allows 100000000");
+    refused(
+        compare(bytes("beyond.safetensors", withLength(100, "{}")), good),
+        "ends beyond the file of 10");
+    refused(compare(bytes("json.safetensors", withLength(2, "{]")), good), "not valid JSON");
+    refused(compare(bytes("trailing.safetensors", withLength(2, "{}abc")), good), "3 bytes behind");
+    byte[] whole = Files.readAllBytes(good);
+    refused(
+        compare(bytes("cut.safetensors", java.util.Arrays.copyOf(whole, whole.length - 1)), good),
+        "truncated");
+    refused(compare(bytes("pytorch_model.bin", new byte[9]), good), "pickle", "convert it first");
+    bytes("empty/pytorch_model.bin", new byte[9]);
+    refused(compare(empty, good), "pytorch_model.bin: a PyTorch pickle");
+    refused(compare(good, bytes("x.pt", new byte[9])), "x.pt: a PyTorch pickle");
+  }
+
+  @Test
+  void tensorsThatDoNotMatchAreListed() throws IOException {
+    Path other =
+        write(
+            "other.safetensors",
+            model(0)
+                .tensor("a.weight", TensorType.F32, List.of(2L), new byte[8])
+                .tensor("b.weight", TensorType.I64, List.of(1L), new byte[8]));
+    Path third =
+        write(
+            "third.safetensors",
+            model(0)
+                .tensor("a.weight", TensorType.F32, List.of(3L), new byte[12])
+                .tensor("b.weight", TensorType.I64, List.of(1L), new byte[8])
+                .tensor("c.weight", TensorType.F32, List.of(1L), new byte[4]));
+    Run run = compare(other, third);
+    assertThat(run.code()).isZero();
+    assertThat(run.out())
+        .contains("shapes differ: a.weight [2] [3]")
+        .contains("only in tuned: c.weight")
+        .contains("not floating point: b.weight");
+    out = directory.resolve("strict");
+    refused(compare(other, third, "--strict"), "2 tensors do not match");
+    Path strange =
+        write(
+            "strange.safetensors",
+            new SafetensorsWriter().tensor("z", TensorType.F32, List.of(1L), new byte[4]));
+    refused(compare(good, strange), "no tensor to compare", "share no name");
+  }
+
+  @Test
+  void wrongOptionsAreRefused() throws IOException {
+    refused(compare(good, good, "--include", "("), "--include: \"(\" is no regular expression");
+    refused(compare(good, good, "--exclude", "["), "--exclude");
+    refused(compare(good, good, "--exclude", "."), "no tensor to compare");
+    refused(compare(good, good, "--threads", "-1"), "options.threads is -1");
+    refused(compare(good, good, "--threads", "many"), "many");
+    refused(compare(good, good, "--device", "tpu"), "tpu");
+    refused(compare(good, good, "--device", "cuda"), "CUDA is not available");
+    refused(run("compare", good), "see threegate help");
+    refused(run("conpare"), "see threegate help");
+    assertThat(run().code()).isEqualTo(2);
+  }
+
+  @Test
+  void placesThatCannotBeWrittenAreRefused() throws IOException {
+    Path target = out;
+    out = bytes("file", new byte[1]);
+    Run run = compare(good, good);
+    assertThat(run.code()).isEqualTo(2);
+    assertThat(run.err()).contains("is a file; name a directory").hasLineCount(1);
+    out = out.resolve("below");
+    refused(compare(good, good), "cannot be written");
+    out = Path.of("/proc/threegate/report");
+    refused(compare(good, good), "cannot be written");
+    out = Path.of("/");
+    assertThat(compare(good, good).err()).contains("root of a file system");
+    out = target;
+  }
+
+  @Test
+  void namesFromFilesDoNotReachTheTerminalRaw() throws IOException {
+    String hostile = "a\u001b[2J</script><b>.weight";
+    Path file =
+        write(
+            "hostile.safetensors",
+            new SafetensorsWriter()
+                .tensor(hostile, TensorType.BF16, List.of(4L, 8L), codes(32, 0)));
+    Run run = compare(file, file);
+    assertThat(run.code()).isZero();
+    assertThat(run.out()).doesNotContain("\u001b");
+    assertThat(run("inspect", file).out()).doesNotContain("\u001b");
+    String html = Files.readString(out.resolve("report.html"));
+    assertThat(html)
+        .doesNotContain("</script><b>")
+        .doesNotContain("src=\"http")
+        .doesNotContain("href=\"http");
+  }
+
+  @Test
+  void aFileThatChangesMeanwhileIsRefused() throws Exception {
+    Path growing =
+        write(
+            "growing.safetensors",
+            new SafetensorsWriter()
+                .tensor("w.weight", TensorType.F64, List.of(1024L, 4096L), new byte[1 << 25]));
+    Thread writer =
+        new Thread(
+            () -> {
+              try (RandomAccessFile file = new RandomAccessFile(growing.toFile(), "rw")) {
+                while (!Thread.interrupted()) {
+                  file.seek(file.length() - 1);
+                  file.write(1);
+                }
+              } catch (IOException e) {
+                throw new IllegalStateException(e);
+              }
+            });
+    writer.start();
+    try {
+      refused(compare(growing, growing), "growing.safetensors", "changed while it was read");
+    } finally {
+      writer.interrupt();
+      writer.join();
+    }
+  }
+
+  @Test
+  void inspectListsAndRefuses() throws IOException {
+    Files.writeString(
+        directory.resolve("config.json"),
+        "{\"model_type\":\"llama\",\"num_attention_heads\":2,\"hidden_size\":8}");
+    Run run = run("inspect", good);
+    assertThat(run.code()).isZero();
+    assertThat(run.out())
+        .contains("q_proj")
+        .contains("[4, 8]")
+        .contains("valid")
+        .contains("llama")
+        .contains("32 parameters in 1 tensors");
+    refused(run("inspect", directory.resolve("none")), "no such file");
+  }
+
+  @Test
+  void doctorVersionAndHelpAnswer() {
+    assertThat(run("doctor").out())
+        .contains("binding")
+        .contains("SIMD")
+        .contains("BLAS      OpenBLAS")
+        .contains("cpu");
+    assertThat(run("--version").out()).matches("threegate \\d+\\.\\d+\\.\\d+\\R");
+    assertThat(run("help").out()).contains("compare").contains("Examples:");
+    assertThat(run("compare", "--help").out())
+        .contains("--resume")
+        .contains("Examples:")
+        .contains("Exit codes");
+  }
+
+  @Test
+  void theDemoRuns() throws IOException {
+    Run run = run("demo", "--out", out);
+    assertThat(run.code()).isZero();
+    assertThat(run.out()).contains("hidden by bf16").contains("widest heads");
+    assertThat(out.resolve("report.html")).exists();
+  }
+}

@@ -1,0 +1,104 @@
+package org.threegate.cli;
+
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+
+import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.junit.AnalyzeClasses;
+import com.tngtech.archunit.junit.ArchTest;
+import com.tngtech.archunit.lang.ArchRule;
+
+/** Imports run downwards only. */
+@AnalyzeClasses(packages = "org.threegate", importOptions = ImportOption.DoNotIncludeTests.class)
+class LayeringTest {
+  @ArchTest
+  static final ArchRule LAYERS =
+      layeredArchitecture()
+          .consideringOnlyDependenciesInAnyPackage("org.threegate..")
+          .optionalLayer("testing")
+          .definedBy("org.threegate.testing..")
+          .layer("cli")
+          .definedBy("org.threegate.cli..")
+          .layer("report")
+          .definedBy("org.threegate.report..")
+          .layer("measure")
+          .definedBy("org.threegate.analysis.measure..")
+          .layer("statistics")
+          .definedBy("org.threegate.analysis.statistics..")
+          .layer("checkpoint")
+          .definedBy("org.threegate.checkpoint..")
+          .layer("binding")
+          .definedBy("org.threegate.binding..")
+          .layer("kernel")
+          .definedBy("org.threegate.kernel..")
+          .layer("buffer")
+          .definedBy("org.threegate.buffer..")
+          .layer("loading")
+          .definedBy("org.threegate.loading..")
+          .layer("dtype")
+          .definedBy("org.threegate.dtype..")
+          .layer("spi")
+          .definedBy("org.threegate.spi..")
+          .whereLayer("cli")
+          .mayNotBeAccessedByAnyLayer()
+          .whereLayer("binding")
+          .mayNotBeAccessedByAnyLayer()
+          .whereLayer("report")
+          .mayOnlyBeAccessedByLayers("cli")
+          .whereLayer("measure")
+          .mayOnlyBeAccessedByLayers("cli", "report")
+          .whereLayer("statistics")
+          .mayOnlyBeAccessedByLayers("cli", "report", "measure")
+          .whereLayer("checkpoint")
+          .mayOnlyBeAccessedByLayers("cli", "report", "measure")
+          .whereLayer("kernel")
+          .mayOnlyBeAccessedByLayers("cli", "measure", "checkpoint", "testing");
+
+  @ArchTest
+  static final ArchRule STATISTICS_SEE_NUMBERS_NOT_KERNELS =
+      noClasses()
+          .that()
+          .resideInAPackage("org.threegate.analysis.statistics..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAnyPackage(
+              "org.threegate.kernel..",
+              "org.threegate.buffer..",
+              "org.threegate.spi..",
+              "org.threegate.checkpoint..");
+
+  @ArchTest
+  static final ArchRule CORE_KNOWS_NOTHING_ABOVE =
+      noClasses()
+          .that()
+          .resideInAnyPackage(
+              "org.threegate.kernel..",
+              "org.threegate.buffer..",
+              "org.threegate.loading..",
+              "org.threegate.dtype..",
+              "org.threegate.spi..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAnyPackage(
+              "org.threegate.checkpoint..",
+              "org.threegate.analysis..",
+              "org.threegate.report..",
+              "org.threegate.cli..",
+              "org.threegate.binding..");
+
+  @ArchTest
+  static final ArchRule NO_CYCLES =
+      slices().matching("org.threegate.(**)").should().beFreeOfCycles();
+
+  @ArchTest
+  static final ArchRule LIBRARIES_DO_NOT_PRINT =
+      noClasses()
+          .that()
+          .resideOutsideOfPackages(
+              "org.threegate.cli..", "org.threegate.testing..", "org.threegate.buffer..")
+          .should()
+          .accessField(System.class, "out")
+          .orShould()
+          .accessField(System.class, "err");
+}
