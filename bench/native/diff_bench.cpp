@@ -130,24 +130,25 @@ void BM_Read(benchmark::State& state) {
   state.SetBytesProcessed(state.iterations() * kBytes);
 }
 
-void BM_Diff(benchmark::State& state) {
-  const Pair& data = pair(state.range(0));
-  const tg_context_options options{sizeof(tg_context_options), static_cast<int32_t>(state.range(1)), TG_CPU, 0, 0};
+// Times the diff with all vectors but the mask.
+void run_diff(benchmark::State& state, const uint16_t* base_codes, const uint16_t* tuned_codes, int64_t row_count,
+              int64_t threads) {
+  const tg_context_options options{sizeof(tg_context_options), static_cast<int32_t>(threads), TG_CPU, 0, 0};
   tg_context* context = nullptr;
   char error[256];
   if (tg_context_create(&options, &context, error, sizeof(error)) != TG_OK) {
     state.SkipWithError(error);
     return;
   }
-  const auto operand = [](const Memory& memory) {
+  const auto operand = [row_count](const uint16_t* codes) {
     tg_operand result{};
     result.size = sizeof(tg_operand);
-    result.values = {memory.get(), kRows, kColumns, kColumns, TG_BF16, 0};
+    result.values = {codes, row_count, kColumns, kColumns, TG_BF16, 0};
     return result;
   };
-  const tg_operand base = operand(data.base);
-  const tg_operand tuned = operand(data.tuned);
-  std::vector<int64_t> rows(kRows);
+  const tg_operand base = operand(base_codes);
+  const tg_operand tuned = operand(tuned_codes);
+  std::vector<int64_t> rows(static_cast<size_t>(row_count));
   std::vector<int64_t> columns(kColumns);
   std::vector<int64_t> map(64 * 64);
   const tg_diff_options diff_options{sizeof(tg_diff_options)};
@@ -165,9 +166,44 @@ void BM_Diff(benchmark::State& state) {
       break;
     }
   }
-  state.SetBytesProcessed(state.iterations() * kBytes);
+  state.SetBytesProcessed(state.iterations() * 4 * row_count * kColumns);
   state.counters["changed"] = static_cast<double>(result.changed) / static_cast<double>(result.total);
   tg_context_destroy(context);
+}
+
+void BM_Diff(benchmark::State& state) {
+  const Pair& data = pair(state.range(0));
+  run_diff(state, static_cast<const uint16_t*>(data.base.get()), static_cast<const uint16_t*>(data.tuned.get()), kRows,
+           state.range(1));
+}
+
+// The data of two .safetensors files (THREEGATE_BENCH_BASE and _TUNED), as rows of kColumns: what the peers read.
+std::vector<uint16_t> file_codes(const char* variable) {
+  const char* path = std::getenv(variable);
+  FILE* file = path == nullptr ? nullptr : std::fopen(path, "rb");
+  if (file == nullptr) {
+    return {};
+  }
+  uint64_t header = 0;
+  std::vector<uint16_t> codes;
+  if (std::fread(&header, sizeof(header), 1, file) == 1 && std::fseek(file, 0, SEEK_END) == 0) {
+    const auto bytes = static_cast<size_t>(std::ftell(file)) - 8 - header;
+    codes.resize(bytes / 2 / kColumns * kColumns);
+    std::fseek(file, static_cast<long>(8 + header), SEEK_SET);
+    codes.resize(std::fread(codes.data(), 2, codes.size(), file) / kColumns * kColumns);
+  }
+  std::fclose(file);
+  return codes;
+}
+
+void BM_DiffFiles(benchmark::State& state) {
+  const std::vector<uint16_t> base = file_codes("THREEGATE_BENCH_BASE");
+  const std::vector<uint16_t> tuned = file_codes("THREEGATE_BENCH_TUNED");
+  if (base.empty() || base.size() != tuned.size()) {
+    state.SkipWithError("THREEGATE_BENCH_BASE and THREEGATE_BENCH_TUNED name no pair of files");
+    return;
+  }
+  run_diff(state, base.data(), tuned.data(), static_cast<int64_t>(base.size()) / kColumns, 1);
 }
 
 // What a call costs when there is nothing to do.
@@ -181,6 +217,7 @@ void BM_Call(benchmark::State& state) {
 
 BENCHMARK(BM_Read)->Arg(1)->Arg(2)->UseRealTime();
 BENCHMARK(BM_Diff)->Args({0, 1})->Args({10, 1})->Args({10, 2})->Args({200, 1})->Args({200, 2})->UseRealTime();
+BENCHMARK(BM_DiffFiles)->UseRealTime();
 BENCHMARK(BM_Call);
 
 BENCHMARK_MAIN();
