@@ -24,8 +24,8 @@ import org.threegate.loading.Bindings;
 import org.threegate.spi.KernelBinding;
 
 /**
- * The cost of a call through the binding that {@code -Dthreegate.binding} names, and the diff through the whole Java API. Run both
- * bindings with {@code ci/bench}.
+ * The cost of a call through the binding that {@code -Dthreegate.binding} names, and the diff
+ * through the whole Java API. Run both bindings with {@code ci/bench}.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
