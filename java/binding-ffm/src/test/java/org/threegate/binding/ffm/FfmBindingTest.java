@@ -6,8 +6,8 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Map;
 import java.util.TreeMap;
-import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
 import org.threegate.buffer.NativeBuffer;
@@ -25,15 +25,10 @@ class FfmBindingTest extends BindingContract {
   /** The JNI declarations are held to the header in the same way, so the two tables agree. */
   @Test
   void everyFunctionOfTheHeaderIsDeclared() throws IOException {
-    assertThat(
-            FfmBinding.FUNCTIONS.entrySet().stream()
-                .collect(
-                    Collectors.toMap(
-                        e -> e.getKey(),
-                        e -> e.getValue().argumentLayouts().size(),
-                        (a, b) -> a,
-                        TreeMap::new)))
-        .isEqualTo(new TreeMap<>(Header.read().functions()));
+    Map<String, Integer> declared = new TreeMap<>();
+    FfmBinding.FUNCTIONS.forEach(
+        (name, descriptor) -> declared.put(name, descriptor.argumentLayouts().size()));
+    assertThat(declared).isEqualTo(new TreeMap<>(Header.read().functions()));
   }
 
   @Test
