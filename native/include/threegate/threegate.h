@@ -261,6 +261,19 @@ TG_API tg_status tg_diff(tg_context* context, const tg_operand* base, const tg_o
                          tg_control* control, const tg_workspace* workspace, const tg_diff_profiles* profiles,
                          tg_diff_result* result);
 
+/* ---------------------------------------------------------------- digests ----------------------------------------- */
+
+typedef struct tg_span {
+  const void* data;
+  int64_t bytes;
+} tg_span;
+
+/*
+ * SHA-256 (FIPS 180-4) of `count` byte ranges; digest i goes to digests + 32 * i. Two ranges of similar length beside each other
+ * (spans 0 and 1, 2 and 3, ...) take little longer than one. control->done counts bytes.
+ */
+TG_API tg_status tg_sha256(tg_context* context, const tg_span* spans, int64_t count, tg_control* control, uint8_t* digests);
+
 #ifdef __cplusplus
 }
 #endif

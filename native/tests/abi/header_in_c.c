@@ -34,6 +34,8 @@ OFFSET(tg_diff_profiles, map, 40);
 SIZE(tg_diff_result, 216);
 OFFSET(tg_diff_result, ulp_histogram, 64);
 OFFSET(tg_diff_result, base_squares, 184);
+SIZE(tg_span, 16);
+OFFSET(tg_span, bytes, 8);
 
 int32_t abi_version_in_c(void);
 int32_t abi_version_in_c(void) { return tg_abi_version(); }

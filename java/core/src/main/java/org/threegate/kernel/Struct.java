@@ -91,5 +91,9 @@ final class Struct {
   static final int DIFF_RESULT_DELTA_DOT_BASE = 200;
   static final int DIFF_RESULT_MAX_ABS_DELTA = 208;
 
+  static final int SPAN = 16;
+  static final int SPAN_DATA = 0;
+  static final int SPAN_BYTES = 8;
+
   private Struct() {}
 }

@@ -53,6 +53,8 @@ public interface KernelBinding {
       long profiles,
       long result);
 
+  int sha256(long context, long spans, long count, long control, long digests);
+
   /** Address of the first byte (index 0) of a direct buffer. */
   long addressOf(ByteBuffer direct);
 

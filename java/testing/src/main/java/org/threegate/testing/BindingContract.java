@@ -11,6 +11,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
@@ -29,6 +30,7 @@ import org.threegate.kernel.KernelException;
 import org.threegate.kernel.MappedFile;
 import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
+import org.threegate.kernel.Sha256;
 import org.threegate.kernel.Status;
 import org.threegate.loading.Bindings;
 
@@ -282,6 +284,33 @@ public abstract class BindingContract {
       assertThatThrownBy(memory::close).hasMessageContaining("in use");
       control.cancel();
       assertThatThrownBy(other::join).hasRootCauseInstanceOf(KernelException.class);
+    }
+  }
+
+  @Test
+  void digestsAreThoseOfTheJdk() throws Exception {
+    Random random = Seeds.random("digestsAreThoseOfTheJdk");
+    byte[] bytes = new byte[100_000];
+    random.nextBytes(bytes);
+    try (Context context = Context.open(Context.Device.CPU, 2);
+        NativeBuffer buffer = context.allocate(bytes.length);
+        Control control = Control.open(context)) {
+      buffer.slice(0, bytes.length).put(bytes);
+      List<Sha256.Range> ranges =
+          List.of(
+              new Sha256.Range(buffer, 0, bytes.length),
+              new Sha256.Range(buffer, 3, 777),
+              new Sha256.Range(buffer, bytes.length, 0));
+      List<byte[]> digests = Sha256.of(context, ranges, control);
+      for (int i = 0; i < ranges.size(); i++) {
+        MessageDigest digest = MessageDigest.getInstance("SHA-256");
+        digest.update(bytes, (int) ranges.get(i).offset(), (int) ranges.get(i).bytes());
+        assertThat(digests.get(i)).isEqualTo(digest.digest());
+      }
+      assertThatThrownBy(() -> new Sha256.Range(buffer, 1, bytes.length))
+          .isInstanceOf(IndexOutOfBoundsException.class);
+      control.cancel();
+      assertThatThrownBy(() -> Sha256.of(context, ranges, control)).hasMessage("cancelled");
     }
   }
 

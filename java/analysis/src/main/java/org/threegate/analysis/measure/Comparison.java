@@ -1,17 +1,21 @@
 package org.threegate.analysis.measure;
 
 import java.io.IOException;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.LongStream;
 import org.threegate.analysis.statistics.Totals;
 import org.threegate.checkpoint.Architecture;
@@ -36,6 +40,9 @@ public final class Comparison {
 
   /** Rows and columns of the map of changes. */
   public static final int MAP_SIZE = 48;
+
+  /** Tensors whose digests may lag behind: the diff of the next one reads on meanwhile. */
+  private static final int MOST_STARTED = 4;
 
   private final Context context;
   private final Control control;
@@ -75,61 +82,85 @@ public final class Comparison {
     this.digest = digest;
   }
 
+  /** A tensor whose diff is done and whose digests are on their way. */
+  private record Started(TensorPair pair, TensorDiff diff, Future<Map<String, String>> digests) {}
+
   /** Compares; finished tensors go to the journal. */
   public Outcome run(Pairing pairing, Journal journal, Progress progress) throws IOException {
     Map<String, Journal.Finished> done = new HashMap<>();
     journal.finished().forEach(finished -> done.put(finished.diff().name(), finished));
     Map<String, String> digests = new HashMap<>();
     List<TensorDiff> tensors = new ArrayList<>();
+    Deque<Started> started = new ArrayDeque<>();
     long total = pairing.pairs().stream().mapToLong(TensorPair::bytes).sum();
     long read = 0;
     double digestSeconds = 0;
-    double diffSeconds = 0;
-    ExecutorService digesters = Executors.newFixedThreadPool(2, Comparison::daemon);
-    try {
-      List<TensorPair> pairs = pairing.pairs();
-      for (int i = 0; i < pairs.size(); i++) {
-        TensorPair pair = pairs.get(i);
-        progress.at(pair.name(), read, total);
-        Journal.Finished finished = done.get(pair.name());
-        if (finished == null) {
-          if (i + 1 < pairs.size()) {
-            pairs
-                .get(i + 1)
-                .sources()
-                .forEach(tensor -> tensor.file().willNeed(tensor.offset(), tensor.bytes()));
+    ExecutorService digester = Executors.newSingleThreadExecutor(Comparison::daemon);
+    // One thread for digests: two ranges in step keep it as busy as two threads would be.
+    try (Context digestContext = Context.open(Context.Device.CPU, 1)) {
+      try {
+        List<TensorPair> pairs = pairing.pairs();
+        for (int i = 0; i < pairs.size(); i++) {
+          TensorPair pair = pairs.get(i);
+          progress.at(pair.name(), read, total);
+          Journal.Finished finished = done.get(pair.name());
+          if (finished == null) {
+            if (i + 1 < pairs.size()) {
+              pairs
+                  .get(i + 1)
+                  .sources()
+                  .forEach(tensor -> tensor.file().willNeed(tensor.offset(), tensor.bytes()));
+            }
+            Future<Map<String, String>> pending =
+                startDigests(pair.sources(), digests, digestContext, digester);
+            TensorDiff diff = compare(pair);
+            tensors.add(diff);
+            started.add(new Started(pair, diff, pending));
+          } else {
+            tensors.add(finished.diff());
+            digests.putAll(finished.digests());
           }
-          long start = System.nanoTime();
-          Map<String, Future<String>> pending = startDigests(pair.sources(), digests, digesters);
-          TensorDiff diff = compare(pair);
-          diffSeconds += diff.seconds();
-          finished = new Journal.Finished(diff, await(pending));
+          long before = System.nanoTime();
+          finish(started, MOST_STARTED, journal, digests);
+          digestSeconds += (System.nanoTime() - before) * 1e-9;
+          read += pair.bytes();
           if (control.isCancelled()) {
-            throw new CancelledException(); // the digests may have stopped halfway
+            throw new CancelledException();
           }
-          digestSeconds += (System.nanoTime() - start) * 1e-9 - diff.seconds();
-          journal.add(finished);
-          pair.sources().forEach(tensor -> tensor.file().isDone(tensor.offset(), tensor.bytes()));
         }
-        tensors.add(finished.diff());
-        digests.putAll(finished.digests());
-        read += pair.bytes();
-        if (control.isCancelled()) {
-          throw new CancelledException();
-        }
+        progress.at("", total, total);
+        long before = System.nanoTime();
+        finish(started, 0, journal, digests);
+        Optional<String> baseDigest = checkpointDigest(base, digests, digestContext, digester);
+        Optional<String> tunedDigest = checkpointDigest(tuned, digests, digestContext, digester);
+        digestSeconds += (System.nanoTime() - before) * 1e-9;
+        base.check();
+        tuned.check();
+        double diffSeconds = tensors.stream().mapToDouble(TensorDiff::seconds).sum();
+        return new Outcome(tensors, baseDigest, tunedDigest, digestSeconds, diffSeconds);
+      } finally {
+        control.cancel(); // digests that are still running have lost their purpose
+        digester.shutdown();
+        awaitTermination(digester);
       }
-      progress.at("", total, total);
-      long start = System.nanoTime();
-      Optional<String> baseDigest = checkpointDigest(base, digests, digesters);
-      Optional<String> tunedDigest = checkpointDigest(tuned, digests, digesters);
-      digestSeconds += (System.nanoTime() - start) * 1e-9;
-      base.check();
-      tuned.check();
-      return new Outcome(tensors, baseDigest, tunedDigest, digestSeconds, diffSeconds);
-    } finally {
-      control.cancel(); // digests that are still running have lost their purpose
-      digesters.shutdown();
-      awaitTermination(digesters);
+    }
+  }
+
+  /**
+   * Journals tensors whose digests are there, in order; waits for them while more than {@code most}
+   * are started.
+   */
+  private void finish(
+      Deque<Started> started, int most, Journal journal, Map<String, String> digests)
+      throws IOException {
+    while (!started.isEmpty() && (started.size() > most || started.peek().digests().isDone())) {
+      Started next = started.remove();
+      Map<String, String> own = await(next.digests());
+      digests.putAll(own);
+      journal.add(new Journal.Finished(next.diff(), own));
+      next.pair()
+          .sources()
+          .forEach(tensor -> tensor.file().isDone(tensor.offset(), tensor.bytes()));
     }
   }
 
@@ -140,11 +171,11 @@ public final class Comparison {
   }
 
   /** The files must not be unmapped under a digest. */
-  private static void awaitTermination(ExecutorService digesters) {
+  private static void awaitTermination(ExecutorService digester) {
     boolean interrupted = false;
     while (true) {
       try {
-        if (digesters.awaitTermination(1, java.util.concurrent.TimeUnit.HOURS)) {
+        if (digester.awaitTermination(1, TimeUnit.HOURS)) {
           break;
         }
       } catch (InterruptedException e) {
@@ -160,47 +191,67 @@ public final class Comparison {
     return (base.tensors().get(tensor.name()) == tensor ? "base:" : "tuned:") + tensor.name();
   }
 
-  private Map<String, Future<String>> startDigests(
-      List<Tensor> tensors, Map<String, String> known, ExecutorService digesters) {
-    Map<String, Future<String>> pending = new LinkedHashMap<>();
-    if (digest) {
-      for (Tensor tensor : tensors) {
-        if (!known.containsKey(key(tensor))) {
-          pending.put(
-              key(tensor), digesters.submit(() -> Digests.of(tensor, control::isCancelled)));
-        }
-      }
+  private Future<Map<String, String>> startDigests(
+      List<Tensor> tensors,
+      Map<String, String> known,
+      Context digestContext,
+      ExecutorService digester) {
+    List<Tensor> unknown =
+        tensors.stream().filter(tensor -> digest && !known.containsKey(key(tensor))).toList();
+    if (unknown.isEmpty()) {
+      return CompletableFuture.completedFuture(Map.of());
     }
-    return pending;
+    return digester.submit(
+        () -> {
+          List<String> values = Digests.of(digestContext, unknown, control);
+          Map<String, String> digests = new LinkedHashMap<>();
+          for (int i = 0; i < values.size(); i++) {
+            digests.put(key(unknown.get(i)), values.get(i));
+          }
+          return digests;
+        });
   }
 
-  private static Map<String, String> await(Map<String, Future<String>> pending) {
-    Map<String, String> digests = new LinkedHashMap<>();
-    pending.forEach(
-        (name, future) -> {
-          try {
-            digests.put(name, future.get());
-          } catch (ExecutionException e) {
-            throw new IllegalStateException(e.getCause());
-          } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new CancelledException();
-          }
-        });
-    return digests;
+  private Map<String, String> await(Future<Map<String, String>> pending) {
+    try {
+      return pending.get();
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof KernelException failure) {
+        throw translate("digest", failure);
+      }
+      throw new IllegalStateException(e.getCause());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new CancelledException();
+    }
+  }
+
+  /** What a failed kernel means for the comparison. */
+  private RuntimeException translate(String what, KernelException e) {
+    if (e.status() == Status.CANCELLED) {
+      return new CancelledException();
+    }
+    if (e.status() == Status.IO) {
+      base.check();
+      tuned.check();
+      return new InvalidInputException(what + ": " + e.getMessage(), e);
+    }
+    return e;
   }
 
   /** Digests what no pair has read, and combines. */
   private Optional<String> checkpointDigest(
-      Checkpoint checkpoint, Map<String, String> digests, ExecutorService digesters) {
+      Checkpoint checkpoint,
+      Map<String, String> digests,
+      Context digestContext,
+      ExecutorService digester) {
     if (!digest) {
       return Optional.empty();
     }
     digests.putAll(
-        await(startDigests(List.copyOf(checkpoint.tensors().values()), digests, digesters)));
-    if (control.isCancelled()) {
-      throw new CancelledException();
-    }
+        await(
+            startDigests(
+                List.copyOf(checkpoint.tensors().values()), digests, digestContext, digester)));
     Map<String, String> own = new HashMap<>();
     checkpoint
         .tensors()
@@ -227,15 +278,7 @@ public final class Comparison {
     try {
       result = Bf16Diff.compare(context, pair.base(), pair.tuned(), profiles, control);
     } catch (KernelException e) {
-      if (e.status() == Status.CANCELLED) {
-        throw new CancelledException();
-      }
-      if (e.status() == Status.IO) {
-        base.check();
-        tuned.check();
-        throw new InvalidInputException(pair.name() + ": " + e.getMessage(), e);
-      }
-      throw e;
+      throw translate(pair.name(), e);
     }
     double seconds = (System.nanoTime() - start) * 1e-9;
     Optional<ChangeMap> map = result.map().map(cells -> new ChangeMap(mapRows, mapColumns, cells));

@@ -333,7 +333,7 @@ class ComparisonTest {
   @Test
   void aComparisonGoesOnWhereItWasInterrupted() throws IOException {
     SafetensorsWriter writer = new SafetensorsWriter();
-    for (int t = 0; t < 5; t++) {
+    for (int t = 0; t < 12; t++) {
       tensor(writer, "model.layers." + t + ".mlp.up_proj.weight", List.of(8L, 8L), i -> i);
     }
     Path base = model("base", writer, "");
@@ -351,7 +351,7 @@ class ComparisonTest {
                         pairing,
                         journal,
                         (what, done, total) -> {
-                          if (what.contains("layers.3")) {
+                          if (what.contains("layers.9")) {
                             control.cancel();
                           }
                         }))
@@ -362,7 +362,8 @@ class ComparisonTest {
           .hasMessageContaining("other files or with other options");
       try (Control control = Control.open(context);
           Journal journal = Journal.open(journalPath, "f", true)) {
-        assertThat(journal.finished()).hasSize(3);
+        // Nine diffs were done; the digests of the last four may not have been.
+        assertThat(journal.finished()).hasSizeBetween(5, 9);
         Comparison.Outcome resumed =
             new Comparison(context, control, left, right, true)
                 .run(pairing, journal, Progress.NONE);

@@ -31,6 +31,10 @@ final class FfmBinding implements KernelBinding {
           Map.entry(
               "tg_error_message", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
           Map.entry("tg_memory_allocate", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_sha256",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
           Map.entry("tg_memory_free", FunctionDescriptor.of(JAVA_INT, JAVA_LONG)),
           Map.entry("tg_live_objects", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG)),
           Map.entry(
@@ -70,6 +74,7 @@ final class FfmBinding implements KernelBinding {
     static final MethodHandle MAPPED_FILE_CLOSE = bind("tg_mapped_file_close");
     static final MethodHandle DIFF_WORKSPACE = bind("tg_diff_workspace");
     static final MethodHandle DIFF = bind("tg_diff");
+    static final MethodHandle SHA256 = bind("tg_sha256");
 
     private static MethodHandle bind(String name) {
       return library.function(name, FUNCTIONS.get(name));
@@ -232,6 +237,15 @@ final class FfmBinding implements KernelBinding {
       return (int)
           Handles.DIFF.invokeExact(
               context, base, tuned, options, control, workspace, profiles, result);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int sha256(long context, long spans, long count, long control, long digests) {
+    try {
+      return (int) Handles.SHA256.invokeExact(context, spans, count, control, digests);
     } catch (Throwable e) {
       throw DynamicLibrary.rethrow(e);
     }

@@ -91,4 +91,12 @@ final class Functions {
       @Cast("const tg_workspace*") long workspace,
       @Cast("const tg_diff_profiles*") long profiles,
       @Cast("tg_diff_result*") long result);
+
+  @Name("tg_sha256")
+  static native int sha256(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_span*") long spans,
+      long count,
+      @Cast("tg_control*") long control,
+      @Cast("uint8_t*") long digests);
 }

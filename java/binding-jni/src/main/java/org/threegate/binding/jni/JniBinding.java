@@ -95,6 +95,11 @@ final class JniBinding implements KernelBinding {
   }
 
   @Override
+  public int sha256(long context, long spans, long count, long control, long digests) {
+    return Functions.sha256(context, spans, count, control, digests);
+  }
+
+  @Override
   public long addressOf(ByteBuffer direct) {
     return Buffers.addressOf(direct);
   }

@@ -1,0 +1,73 @@
+package org.threegate.kernel;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import org.threegate.buffer.NativeBuffer;
+
+/**
+ * SHA-256 of ranges of native memory ({@code tg_sha256}): two ranges beside each other take little
+ * longer than one.
+ *
+ * <pre>{@code
+ * List<byte[]> digests = Sha256.of(context, List.of(new Sha256.Range(buffer, 0, buffer.bytes())), control);
+ * }</pre>
+ */
+public final class Sha256 {
+  private static final int DIGEST_BYTES = 32;
+
+  private Sha256() {}
+
+  /** Bytes of a buffer. */
+  public record Range(NativeBuffer buffer, long offset, long bytes) {
+    public Range {
+      Objects.checkFromIndexSize(offset, bytes, buffer.bytes());
+    }
+  }
+
+  /**
+   * Digests of 32 bytes, one a range.
+   *
+   * @throws KernelException CANCELLED through the control; IO when a mapped file was truncated
+   *     meanwhile
+   */
+  public static List<byte[]> of(Context context, List<Range> ranges, Control control) {
+    int count = ranges.size();
+    try (Context.Call call = context.begin();
+        NativeBuffer structs = context.allocate((long) count * (Struct.SPAN + DIGEST_BYTES));
+        Operand.Leases leases = new Operand.Leases()) {
+      NativeBuffer.Lease own = structs.lease();
+      leases.add(own);
+      for (int i = 0; i < count; i++) {
+        Range range = ranges.get(i);
+        NativeBuffer.Lease lease = range.buffer().lease();
+        leases.add(lease);
+        structs
+            .putLong(
+                (long) i * Struct.SPAN + Struct.SPAN_DATA,
+                range.bytes() == 0 ? 0 : lease.address() + range.offset())
+            .putLong((long) i * Struct.SPAN + Struct.SPAN_BYTES, range.bytes());
+      }
+      NativeBuffer.Lease controlLease = control.lease();
+      leases.add(controlLease);
+      long digests = (long) count * Struct.SPAN;
+      call.run(
+          unused ->
+              context
+                  .binding()
+                  .sha256(
+                      context.handle(),
+                      own.address(),
+                      count,
+                      controlLease.address(),
+                      own.address() + digests));
+      List<byte[]> result = new ArrayList<>();
+      for (int i = 0; i < count; i++) {
+        byte[] digest = new byte[DIGEST_BYTES];
+        structs.slice(digests + (long) i * DIGEST_BYTES, DIGEST_BYTES).get(digest);
+        result.add(digest);
+      }
+      return result;
+    }
+  }
+}

@@ -1,0 +1,56 @@
+#include "cpu/digest/sha256.h"
+
+#include <atomic>
+
+#include "api/context.h"
+#include "api/mapped_file.h"
+
+namespace threegate {
+namespace {
+
+void require_spans(const tg_span* spans, int64_t count, const uint8_t* digests) {
+  require(count >= 0, "count", std::to_string(count), "it must not be negative");
+  require((spans != nullptr && digests != nullptr) || count == 0, "spans or digests", "NULL", "count of each are needed");
+  for (int64_t i = 0; i < count; ++i) {
+    const std::string name = "spans[" + std::to_string(i) + "]";
+    require(spans[i].bytes >= 0, (name + ".bytes").c_str(), std::to_string(spans[i].bytes), "it must not be negative");
+    require(spans[i].data != nullptr || spans[i].bytes == 0, (name + ".data").c_str(), "NULL", "bytes need data");
+  }
+}
+
+// Threads take two ranges at a time. Returns false when it was cancelled.
+bool digest_all(ThreadPool& pool, const tg_span* spans, int64_t count, tg_control* control, uint8_t* digests) {
+  const digest::CompressFunction compress = digest::choose_compress();
+  const int64_t pairs = (count + 1) / 2;
+  std::atomic<int64_t> next{0};
+  std::atomic<bool> complete{true};
+  pool.run(static_cast<int>(std::min<int64_t>(pairs, pool.threads())), [&](int) {
+    for (int64_t pair = next++; pair < pairs; pair = next++) {
+      const int64_t first = 2 * pair;
+      if (!digest::sha256(compress, spans + first, std::min<int64_t>(2, count - first), control,
+                          digests + first * digest::kDigestBytes)) {
+        complete = false;
+        return;
+      }
+    }
+  });
+  return complete;
+}
+
+}  // namespace
+}  // namespace threegate
+
+extern "C" tg_status tg_sha256(tg_context* context, const tg_span* spans, int64_t count, tg_control* control, uint8_t* digests) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_spans(spans, count, digests);
+    if (control != nullptr) {
+      threegate::require_struct(control, "control");
+    }
+    if (!threegate::digest_all(context->pool, spans, count, control, digests)) {
+      throw threegate::Error(TG_CANCELLED, "cancelled");
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      threegate::require_intact(spans[i].data, spans[i].bytes);
+    }
+  });
+}

@@ -1,0 +1,153 @@
+#include "sha256.h"
+
+#include <cpuid.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+
+#include "cpu/digest/sha256_constants.h"
+
+namespace threegate::digest {
+namespace {
+
+constexpr int64_t kChunkBlocks = 1 << 14;  // 1 MiB between two looks at the control
+
+uint32_t rotate(uint32_t x, int n) { return (x >> n) | (x << (32 - n)); }
+
+uint32_t load_big_endian(const uint8_t* bytes) {
+  uint32_t word = 0;
+  std::memcpy(&word, bytes, sizeof(word));
+  return __builtin_bswap32(word);
+}
+
+void compress_one(uint32_t* state, const uint8_t* data, int64_t blocks) {
+  for (int64_t block = 0; block < blocks; ++block, data += kBlockBytes) {
+    uint32_t w[64];
+    for (int i = 0; i < 16; ++i) {
+      w[i] = load_big_endian(data + static_cast<std::ptrdiff_t>(4) * i);
+    }
+    for (int i = 16; i < 64; ++i) {
+      const uint32_t s0 = rotate(w[i - 15], 7) ^ rotate(w[i - 15], 18) ^ (w[i - 15] >> 3);
+      const uint32_t s1 = rotate(w[i - 2], 17) ^ rotate(w[i - 2], 19) ^ (w[i - 2] >> 10);
+      w[i] = w[i - 16] + s0 + w[i - 7] + s1;
+    }
+    uint32_t v[8];
+    std::copy_n(state, 8, v);
+    for (int i = 0; i < 64; ++i) {
+      const uint32_t s1 = rotate(v[4], 6) ^ rotate(v[4], 11) ^ rotate(v[4], 25);
+      const uint32_t choice = (v[4] & v[5]) ^ (~v[4] & v[6]);
+      const uint32_t t1 = v[7] + s1 + choice + kRoundConstants[i] + w[i];
+      const uint32_t s0 = rotate(v[0], 2) ^ rotate(v[0], 13) ^ rotate(v[0], 22);
+      const uint32_t majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
+      std::copy_backward(v, v + 7, v + 8);
+      v[4] += t1;
+      v[0] = t1 + s0 + majority;
+    }
+    for (int i = 0; i < 8; ++i) {
+      state[i] += v[i];
+    }
+  }
+}
+
+// One range on its way.
+class Stream {
+ public:
+  explicit Stream(const tg_span& span)
+      : data_(static_cast<const uint8_t*>(span.data)), blocks_(span.bytes / kBlockBytes), bytes_(span.bytes) {
+    std::copy_n(kInitialState, 8, state_);
+  }
+
+  [[nodiscard]] int64_t blocks_left() const { return blocks_ - at_; }
+  uint32_t* state() { return state_; }
+  [[nodiscard]] const uint8_t* next() const { return data_ + at_ * kBlockBytes; }
+  void advance(int64_t blocks) { at_ += blocks; }
+
+  // The last, padded blocks.
+  void finish(CompressFunction compress, uint8_t* digest) {
+    uint8_t tail[2 * kBlockBytes] = {};
+    const int64_t rest = bytes_ % kBlockBytes;
+    if (rest > 0) {
+      std::memcpy(tail, next(), static_cast<size_t>(rest));
+    }
+    tail[rest] = 0x80;
+    const int64_t tail_blocks = rest + 9 <= kBlockBytes ? 1 : 2;
+    const uint64_t bits = __builtin_bswap64(static_cast<uint64_t>(bytes_) * 8);
+    std::memcpy(tail + tail_blocks * kBlockBytes - sizeof(bits), &bits, sizeof(bits));
+    compress(state_, tail, nullptr, nullptr, tail_blocks);
+    for (int i = 0; i < 8; ++i) {
+      const uint32_t word = __builtin_bswap32(state_[i]);
+      std::memcpy(digest + static_cast<std::ptrdiff_t>(4) * i, &word, sizeof(word));
+    }
+  }
+
+ private:
+  const uint8_t* data_;
+  int64_t blocks_;
+  int64_t bytes_;
+  int64_t at_ = 0;
+  uint32_t state_[8];
+};
+
+bool cancelled(const tg_control* control) {
+  return control != nullptr && __atomic_load_n(&control->cancel, __ATOMIC_RELAXED) != 0;
+}
+
+void report(tg_control* control, int64_t bytes) {
+  if (control != nullptr) {
+    __atomic_fetch_add(&control->done, bytes, __ATOMIC_RELAXED);
+  }
+}
+
+}  // namespace
+
+void compress_scalar(uint32_t* state_a, const uint8_t* a, uint32_t* state_b, const uint8_t* b, int64_t blocks) {
+  compress_one(state_a, a, blocks);
+  if (b != nullptr) {
+    compress_one(state_b, b, blocks);
+  }
+}
+
+CompressFunction choose_compress() noexcept {
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  constexpr unsigned kShaBit = 1U << 29;
+  const bool has = __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (ebx & kShaBit) != 0;
+  return has ? compress_sha_extensions : compress_scalar;
+}
+
+bool sha256(CompressFunction compress, const tg_span* spans, int64_t count, tg_control* control, uint8_t* digests) {
+  Stream first(spans[0]);
+  Stream second(spans[count - 1]);
+  if (count == 2) {
+    while (first.blocks_left() > 0 && second.blocks_left() > 0) {
+      if (cancelled(control)) {
+        return false;
+      }
+      const int64_t blocks = std::min({first.blocks_left(), second.blocks_left(), kChunkBlocks});
+      compress(first.state(), first.next(), second.state(), second.next(), blocks);
+      first.advance(blocks);
+      second.advance(blocks);
+      report(control, 2 * blocks * kBlockBytes);
+    }
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    Stream& stream = i == 0 ? first : second;
+    while (stream.blocks_left() > 0) {
+      if (cancelled(control)) {
+        return false;
+      }
+      const int64_t blocks = std::min(stream.blocks_left(), kChunkBlocks);
+      compress(stream.state(), stream.next(), nullptr, nullptr, blocks);
+      stream.advance(blocks);
+      report(control, blocks * kBlockBytes);
+    }
+    stream.finish(compress, digests + i * kDigestBytes);
+    report(control, spans[i].bytes % kBlockBytes);
+  }
+  return true;
+}
+
+}  // namespace threegate::digest

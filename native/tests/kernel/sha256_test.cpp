@@ -1,0 +1,72 @@
+#include <cstring>
+#include <numeric>
+
+#include "support.h"
+
+namespace {
+
+std::string hex(const uint8_t* digest) {
+  std::string text;
+  char two[3];
+  for (int i = 0; i < 32; ++i) {
+    std::snprintf(two, sizeof(two), "%02x", digest[i]);
+    text += two;
+  }
+  return text;
+}
+
+std::vector<std::string> digests(const std::vector<std::string>& inputs, int threads = 1) {
+  const auto context = support::make_context(threads);
+  std::vector<tg_span> spans;
+  for (const std::string& input : inputs) {
+    spans.push_back({input.data(), static_cast<int64_t>(input.size())});
+  }
+  std::vector<uint8_t> out(32 * inputs.size() + 1, 0xa5);
+  EXPECT_EQ(TG_OK, tg_sha256(context.get(), spans.data(), static_cast<int64_t>(spans.size()), nullptr, out.data()));
+  EXPECT_EQ(0xa5, out.back());
+  std::vector<std::string> result;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    result.push_back(hex(out.data() + 32 * i));
+  }
+  return result;
+}
+
+// The examples of FIPS 180-2, appendix B, and the empty message.
+TEST(Sha256, KnownAnswers) {
+  const std::vector<std::string> inputs{"", "abc", "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+                                        std::string(1000000, 'a')};
+  const std::vector<std::string> expected{"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+                                          "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+                                          "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1",
+                                          "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"};
+  EXPECT_EQ(expected, digests(inputs));
+  EXPECT_EQ(expected, digests(inputs, 3));
+}
+
+// Lengths around every boundary of a block, each beside another length: the pair must not matter.
+TEST(Sha256, APairGivesWhatEachGivesAlone) {
+  std::string text(300, '\0');
+  std::iota(text.begin(), text.end(), '\1');
+  for (size_t n = 0; n < 200; n += 7) {
+    const std::string a = text.substr(0, n);
+    const std::string b = text.substr(1, 263 - n);
+    EXPECT_EQ((std::vector<std::string>{digests({a})[0], digests({b})[0]}), digests({a, b}));
+  }
+}
+
+TEST(Sha256, RefusesAndCancels) {
+  const auto context = support::make_context();
+  uint8_t digest[32];
+  const tg_span bad{nullptr, 5};
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_sha256(context.get(), &bad, 1, nullptr, digest));
+  EXPECT_EQ("spans[0].data is NULL; bytes need data", support::error_of(context.get()));
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_sha256(context.get(), nullptr, 1, nullptr, digest));
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_sha256(context.get(), nullptr, -1, nullptr, digest));
+  EXPECT_EQ(TG_OK, tg_sha256(context.get(), nullptr, 0, nullptr, nullptr));
+  tg_control control{sizeof(tg_control), 1, 0, 0, 0};
+  const std::string text(1000, 'x');
+  const tg_span span{text.data(), 1000};
+  EXPECT_EQ(TG_CANCELLED, tg_sha256(context.get(), &span, 1, &control, digest));
+}
+
+}  // namespace
