@@ -12,17 +12,8 @@ namespace {
 constexpr int64_t kQueue = 2048;
 // How far ahead of the entries in work the next ones are fetched: enough to keep the memory busy while a queue is drained.
 constexpr int64_t kPrefetchBytes = 8192;
-constexpr int64_t kPairVectors = 3;  // vectors of 32 pairs before the histogram must be spilled
-
-// One-hot fields by bin; bin 0 stands for the padding.
-struct OneHot {
-  __m512i low = _mm512_set_epi64(1LL << 28, 1LL << 24, 1LL << 20, 1LL << 16, 1LL << 12, 1LL << 8, 1LL << 4, 0);
-  __m512i high = _mm512_set_epi64(0, 1LL << 56, 1LL << 52, 1LL << 48, 1LL << 44, 1LL << 40, 1LL << 36, 1LL << 32);
-
-  [[nodiscard]] [[gnu::always_inline]] Word8 of(const Word8& bin) const {
-    return reinterpret_cast<Word8>(_mm512_permutex2var_epi64(low, reinterpret_cast<__m512i>(bin), high));
-  }
-};
+constexpr int64_t kFetchedBytes = 192;  // bytes of each matrix fetched for every 32 pairs of a queue
+constexpr int64_t kPairVectors = 3;     // vectors of 32 pairs before the histogram must be spilled
 
 // The pairs that differ, in element order. How many are waiting is the caller's local variable: a member would go through
 // memory, and one vector would wait for the other.
@@ -43,46 +34,54 @@ class ChangedQueue {
     return size + count;
   }
 
-  // Empties the queue when it has no room for two more pushes.
-  [[gnu::always_inline]] int64_t drain_when_full(int64_t size) {
+  // Empties the queue when it has no room for two more pushes. Meanwhile what comes next, at `base` and `tuned`, is fetched: the
+  // memory must not be idle while the queue is worked off.
+  [[gnu::always_inline]] int64_t drain_when_full(int64_t size, const uint8_t* base, const uint8_t* tuned) {
     if (__builtin_expect(size <= kQueue - 64, 1)) {
       return size;
     }
-    drain(size);
+    drain(size, base, tuned);
     return 0;
   }
 
   void finish(int64_t size, BlockResult& result) {
-    drain(size);
+    drain(size, nullptr, nullptr);
     result.sign_flips = sign_flips_;
     copy_bins(bins_, result);
+    sums_.add(more_);
     sums_.finish(result);
   }
 
  private:
-  [[gnu::noinline]] void drain(int64_t size) {
+  [[gnu::noinline]] void drain(int64_t size, const uint8_t* base, const uint8_t* tuned) {
     // The margin up to whole vectors becomes pairs of zeros, which add nothing.
     for (int64_t i = 0; i < kPairVectors; ++i) {
       _mm512_storeu_si512(base_ + size + 32 * i, _mm512_setzero_si512());
       _mm512_storeu_si512(tuned_ + size + 32 * i, _mm512_setzero_si512());
     }
+    // Two sets of sums, so that an addition need not wait for the one before it.
     DeltaSums sums = sums_;
+    DeltaSums more = more_;
     UlpHistogram histogram;
-    const OneHot one_hot;
     int64_t flips = 0;
     for (int64_t i = 0; i < size; i += 32 * kPairVectors) {
       for (int64_t j = i; j < i + 32 * kPairVectors; j += 32) {
-        flips += add(_mm512_loadu_si512(base_ + j), _mm512_loadu_si512(tuned_ + j), sums, histogram, one_hot);
+        for (int64_t line = 0; line < kFetchedBytes; line += 64) {
+          _mm_prefetch(base + j / 32 * kFetchedBytes + line, _MM_HINT_T1);
+          _mm_prefetch(tuned + j / 32 * kFetchedBytes + line, _MM_HINT_T1);
+        }
+        flips += add(_mm512_loadu_si512(base_ + j), _mm512_loadu_si512(tuned_ + j), sums, more, histogram);
       }
       histogram.spill(bins_);
     }
     histogram.flush(bins_);
     sums_ = sums;
+    more_ = more;
     sign_flips_ += flips;
   }
 
   // Returns how many pairs differ in sign.
-  [[gnu::always_inline]] static int add(__m512i a, __m512i b, DeltaSums& sums, UlpHistogram& histogram, const OneHot& one_hot) {
+  [[gnu::always_inline]] static int add(__m512i a, __m512i b, DeltaSums& sums, DeltaSums& more, UlpHistogram& histogram) {
     const __m512i magnitude = _mm512_set1_epi16(0x7fff);
     const __mmask32 opposite = _mm512_movepi16_mask(_mm512_xor_si512(a, b));
     // What ceiling_exponent is compared with: the exponent of the base, less the bins below it.
@@ -91,8 +90,13 @@ class ChangedQueue {
     const auto quarter = [&](__m512 a_float, __m512 b_float, __m128i offsets, bool upper) __attribute__((always_inline)) {
       const Double8 a_wide = upper ? high(a_float) : low(a_float);
       const Double8 b_wide = upper ? high(b_float) : low(b_float);
-      const Word8 bin = ceiling_exponent(sums.add(a_wide, b_wide)) - reinterpret_cast<Word8>(_mm512_cvtepu16_epi64(offsets));
-      histogram.add(one_hot.of(clamp_small(bin, 0, TG_ULP_BINS - 1)));
+      const Word8 bin =
+          ceiling_exponent((upper ? more : sums).add(a_wide, b_wide)) - reinterpret_cast<Word8>(_mm512_cvtepu16_epi64(offsets));
+      // A real pair is at least in bin 2. Padding is far below 0: shifted by that, a one is gone.
+      const __m512i highest = _mm512_set1_epi64(TG_ULP_BINS - 1);
+      const auto clamped = reinterpret_cast<Word8>(_mm512_min_epi64(reinterpret_cast<__m512i>(bin), highest));
+      const auto shift = reinterpret_cast<__m512i>(clamped << 2);
+      histogram.add(reinterpret_cast<Word8>(_mm512_sllv_epi64(_mm512_set1_epi64(1), shift)));
     };
     const __m512 a_low = widen(_mm512_castsi512_si256(a));
     const __m512 b_low = widen(_mm512_castsi512_si256(b));
@@ -119,6 +123,7 @@ class ChangedQueue {
   }
 
   DeltaSums sums_;
+  DeltaSums more_;
   int64_t bins_[16] = {};
   int64_t sign_flips_ = 0;
   alignas(64) uint16_t base_[kQueue + 32 * kPairVectors];
@@ -182,7 +187,7 @@ bool block_bf16_avx512(const BlockInput& input, BlockResult& result) {
         _mm_prefetch(base + 2 * j + kPrefetchBytes + line, _MM_HINT_T0);
         _mm_prefetch(tuned + 2 * j + kPrefetchBytes + line, _MM_HINT_T0);
       }
-      waiting = queue.drain_when_full(waiting);
+      waiting = queue.drain_when_full(waiting, base + 2 * j + kPrefetchBytes, tuned + 2 * j + kPrefetchBytes);
       uint64_t word = 0;
       uint64_t bits = 0;
       if (left >= 64) {

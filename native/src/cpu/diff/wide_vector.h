@@ -126,6 +126,12 @@ class DeltaSums {
     return magnitude;
   }
 
+  void add(const DeltaSums& other) {
+    squares_ += other.squares_;
+    dot_ += other.dot_;
+    max_ = max_words(max_, other.max_);
+  }
+
   void finish(BlockResult& result) const {
     result.delta_squares = sum_lanes(squares_);
     result.delta_dot_base = sum_lanes(dot_);
