@@ -8,22 +8,10 @@ public final class InvalidInputException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
   public InvalidInputException(String message) {
-    super(oneLine(message));
+    super(PrintableText.of(message));
   }
 
   public InvalidInputException(String message, Throwable cause) {
-    super(oneLine(message), cause);
-  }
-
-  /**
-   * Names of tensors and files come from outside: control characters in them must not reach a
-   * terminal.
-   */
-  private static String oneLine(String message) {
-    StringBuilder line = new StringBuilder(message.length());
-    message
-        .codePoints()
-        .forEach(c -> line.appendCodePoint(Character.isISOControl(c) ? '\uFFFD' : c));
-    return line.toString();
+    super(PrintableText.of(message), cause);
   }
 }

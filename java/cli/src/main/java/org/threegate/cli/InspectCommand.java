@@ -8,6 +8,7 @@ import java.util.concurrent.Callable;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.ModelConfig;
+import org.threegate.checkpoint.PrintableText;
 import org.threegate.checkpoint.SafetensorsFile;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.kernel.Context;
@@ -50,12 +51,14 @@ final class InspectCommand implements Callable<Integer> {
             tensor.type(),
             architecture.kind(tensor.name(), tensor.shape().size()).label(),
             tensor.shape(),
-            printable(tensor.name()));
+            PrintableText.of(tensor.name()));
       }
       for (SafetensorsFile part : checkpoint.files()) {
         out.printf("%s: %,d bytes, valid%n", part.path(), part.bytes());
         part.metadata()
-            .forEach((key, value) -> out.printf("  %s: %s%n", printable(key), printable(value)));
+            .forEach(
+                (key, value) ->
+                    out.printf("  %s: %s%n", PrintableText.of(key), PrintableText.of(value)));
       }
       checkpoint
           .config()
@@ -63,7 +66,7 @@ final class InspectCommand implements Callable<Integer> {
               found ->
                   out.printf(
                       "config: %s, %s layers, %s heads, %s key-value heads, head dimension %s%s%n",
-                      found.modelType().isEmpty() ? "unnamed" : printable(found.modelType()),
+                      found.modelType().isEmpty() ? "unnamed" : PrintableText.of(found.modelType()),
                       text(found.layers()),
                       text(found.attentionHeads()),
                       text(found.keyValueHeads()),
@@ -78,13 +81,5 @@ final class InspectCommand implements Callable<Integer> {
 
   private static String text(java.util.OptionalInt value) {
     return value.isPresent() ? Integer.toString(value.getAsInt()) : "?";
-  }
-
-  /** What comes from a file must not control the terminal. */
-  private static String printable(String text) {
-    return text.codePoints()
-        .map(c -> Character.isISOControl(c) ? '\uFFFD' : c)
-        .collect(StringBuilder::new, StringBuilder::appendCodePoint, StringBuilder::append)
-        .toString();
   }
 }

@@ -8,6 +8,7 @@ import java.util.Map;
 import org.threegate.analysis.measure.HeadCount;
 import org.threegate.analysis.measure.TensorDiff;
 import org.threegate.analysis.statistics.Totals;
+import org.threegate.checkpoint.PrintableText;
 
 /** The summary that a terminal shows. */
 public final class TerminalReport {
@@ -180,14 +181,6 @@ public final class TerminalReport {
   }
 
   private static void line(StringBuilder out, String format, Object... arguments) {
-    out.append(printable(String.format(Locale.ROOT, format, arguments))).append('\n');
-  }
-
-  /** Names of tensors come from outside: no control sequence of theirs may reach the terminal. */
-  private static String printable(String text) {
-    return text.codePoints()
-        .map(c -> Character.isISOControl(c) ? '\uFFFD' : c)
-        .collect(StringBuilder::new, StringBuilder::appendCodePoint, StringBuilder::append)
-        .toString();
+    out.append(PrintableText.of(String.format(Locale.ROOT, format, arguments))).append('\n');
   }
 }
