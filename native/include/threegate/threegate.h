@@ -227,7 +227,7 @@ typedef struct tg_diff_profiles {
 /*
  * a = an entry of base, b = the same entry of tuned, as stored (or as formed by the operand); A, B = a and b rounded to
  * bf16 (to nearest, ties to even, overflow to infinity; a NaN of another dtype to 0x7fc0). Sums, in float64, run over the entries
- * where a and b are both finite; their relative error is at most entries * 2^-53 and in practice below 1e-14.
+ * where a and b are both finite; their relative error is at most entries * 2^-53.
  */
 typedef struct tg_diff_result {
   int64_t size;

@@ -1,6 +1,7 @@
 // Eight-lane arithmetic shared by the SIMD implementations. GCC's vector extensions: each translation unit that includes
 // this is compiled for one instruction set, and everything here has internal linkage, so that no linker can merge the
-// variants. Every lane sums in element order, so the numbers do not depend on the instruction set.
+// variants. Counts do not depend on the
+// instruction set; sums may, in the last bits, where one fuses a multiplication and another does not.
 #ifndef THREEGATE_CPU_DIFF_WIDE_VECTOR_H
 #define THREEGATE_CPU_DIFF_WIDE_VECTOR_H
 

@@ -103,7 +103,7 @@ final class CompareCommand implements Callable<Integer> {
       names = "--threads",
       paramLabel = "N",
       defaultValue = "0",
-      description = "threads; 0 (default): all")
+      description = "threads of the kernels, beside one for digests; 0 (default): all")
   private int threads;
 
   @Option(
