@@ -269,8 +269,8 @@ typedef struct tg_span {
 } tg_span;
 
 /*
- * SHA-256 (FIPS 180-4) of `count` byte ranges; digest i goes to digests + 32 * i. Two ranges of similar length beside each other
- * (spans 0 and 1, 2 and 3, ...) take little longer than one. control->done counts bytes.
+ * SHA-256 (FIPS 180-4) of `count` byte ranges; digest i goes to digests + 32 * i. Each thread keeps up to four ranges in step,
+ * which is almost twice as fast as one after the other. control->done counts bytes.
  */
 TG_API tg_status tg_sha256(tg_context* context, const tg_span* spans, int64_t count, tg_control* control, uint8_t* digests);
 

@@ -18,20 +18,18 @@ void require_spans(const tg_span* spans, int64_t count, const uint8_t* digests) 
   }
 }
 
-// Threads take two ranges at a time. Returns false when it was cancelled.
+// Returns false when it was cancelled.
 bool digest_all(ThreadPool& pool, const tg_span* spans, int64_t count, tg_control* control, uint8_t* digests) {
   const digest::CompressFunction compress = digest::choose_compress();
-  const int64_t pairs = (count + 1) / 2;
+  const int threads = static_cast<int>(std::min<int64_t>(count, pool.threads()));
+  // No more streams a thread than leave each thread its share.
+  const int64_t share = threads == 0 ? 0 : (count + threads - 1) / threads;
+  const size_t streams = std::min(static_cast<size_t>(share), digest::kMostStreams);
   std::atomic<int64_t> next{0};
   std::atomic<bool> complete{true};
-  pool.run(static_cast<int>(std::min<int64_t>(pairs, pool.threads())), [&](int) {
-    for (int64_t pair = next++; pair < pairs; pair = next++) {
-      const int64_t first = 2 * pair;
-      if (!digest::sha256(compress, spans + first, std::min<int64_t>(2, count - first), control,
-                          digests + first * digest::kDigestBytes)) {
-        complete = false;
-        return;
-      }
+  pool.run(threads, [&](int) {
+    if (!digest::sha256(compress, spans, count, next, streams, control, digests)) {
+      complete = false;
     }
   });
   return complete;

@@ -3,8 +3,10 @@
 #include <cpuid.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include "cpu/digest/sha256_constants.h"
 
@@ -53,8 +55,9 @@ void compress_one(uint32_t* state, const uint8_t* data, int64_t blocks) {
 // One range on its way.
 class Stream {
  public:
-  explicit Stream(const tg_span& span)
-      : data_(static_cast<const uint8_t*>(span.data)), blocks_(span.bytes / kBlockBytes), bytes_(span.bytes) {
+  Stream() = default;
+  Stream(const tg_span& span, uint8_t* digest)
+      : data_(static_cast<const uint8_t*>(span.data)), blocks_(span.bytes / kBlockBytes), bytes_(span.bytes), digest_(digest) {
     std::copy_n(kInitialState, 8, state_);
   }
 
@@ -63,8 +66,8 @@ class Stream {
   [[nodiscard]] const uint8_t* next() const { return data_ + at_ * kBlockBytes; }
   void advance(int64_t blocks) { at_ += blocks; }
 
-  // The last, padded blocks.
-  void finish(CompressFunction compress, uint8_t* digest) {
+  // The last, padded blocks. Returns how many bytes of the range they hold.
+  int64_t finish(CompressFunction compress) {
     uint8_t tail[2 * kBlockBytes] = {};
     const int64_t rest = bytes_ % kBlockBytes;
     if (rest > 0) {
@@ -74,19 +77,23 @@ class Stream {
     const int64_t tail_blocks = rest + 9 <= kBlockBytes ? 1 : 2;
     const uint64_t bits = __builtin_bswap64(static_cast<uint64_t>(bytes_) * 8);
     std::memcpy(tail + tail_blocks * kBlockBytes - sizeof(bits), &bits, sizeof(bits));
-    compress(state_, tail, nullptr, nullptr, tail_blocks);
+    uint32_t* const state = state_;
+    const uint8_t* const data = tail;
+    compress(&state, &data, 1, tail_blocks);
     for (int i = 0; i < 8; ++i) {
       const uint32_t word = __builtin_bswap32(state_[i]);
-      std::memcpy(digest + static_cast<std::ptrdiff_t>(4) * i, &word, sizeof(word));
+      std::memcpy(digest_ + static_cast<std::ptrdiff_t>(4) * i, &word, sizeof(word));
     }
+    return rest;
   }
 
  private:
-  const uint8_t* data_;
-  int64_t blocks_;
-  int64_t bytes_;
+  const uint8_t* data_ = nullptr;
+  int64_t blocks_ = 0;
+  int64_t bytes_ = 0;
+  uint8_t* digest_ = nullptr;
   int64_t at_ = 0;
-  uint32_t state_[8];
+  uint32_t state_[8] = {};
 };
 
 bool cancelled(const tg_control* control) {
@@ -101,10 +108,9 @@ void report(tg_control* control, int64_t bytes) {
 
 }  // namespace
 
-void compress_scalar(uint32_t* state_a, const uint8_t* a, uint32_t* state_b, const uint8_t* b, int64_t blocks) {
-  compress_one(state_a, a, blocks);
-  if (b != nullptr) {
-    compress_one(state_b, b, blocks);
+void compress_scalar(uint32_t* const* states, const uint8_t* const* data, size_t streams, int64_t blocks) {
+  for (size_t i = 0; i < streams; ++i) {
+    compress_one(states[i], data[i], blocks);
   }
 }
 
@@ -118,36 +124,44 @@ CompressFunction choose_compress() noexcept {
   return has ? compress_sha_extensions : compress_scalar;
 }
 
-bool sha256(CompressFunction compress, const tg_span* spans, int64_t count, tg_control* control, uint8_t* digests) {
-  Stream first(spans[0]);
-  Stream second(spans[count - 1]);
-  if (count == 2) {
-    while (first.blocks_left() > 0 && second.blocks_left() > 0) {
-      if (cancelled(control)) {
-        return false;
+bool sha256(CompressFunction compress, const tg_span* spans, int64_t count, std::atomic<int64_t>& next, size_t most_streams,
+            tg_control* control, uint8_t* digests) {
+  std::array<Stream, kMostStreams> streams;
+  size_t active = 0;
+  while (true) {
+    while (active < most_streams) {
+      const int64_t index = next++;
+      if (index >= count) {
+        break;
       }
-      const int64_t blocks = std::min({first.blocks_left(), second.blocks_left(), kChunkBlocks});
-      compress(first.state(), first.next(), second.state(), second.next(), blocks);
-      first.advance(blocks);
-      second.advance(blocks);
-      report(control, 2 * blocks * kBlockBytes);
+      streams[active++] = Stream(spans[index], digests + index * kDigestBytes);
+    }
+    if (active == 0) {
+      return true;
+    }
+    if (cancelled(control)) {
+      return false;
+    }
+    std::array<uint32_t*, kMostStreams> states{};
+    std::array<const uint8_t*, kMostStreams> data{};
+    int64_t blocks = kChunkBlocks;
+    for (size_t i = 0; i < active; ++i) {
+      states[i] = streams[i].state();
+      data[i] = streams[i].next();
+      blocks = std::min(blocks, streams[i].blocks_left());
+    }
+    if (blocks > 0) {
+      compress(states.data(), data.data(), active, blocks);
+      report(control, static_cast<int64_t>(active) * blocks * kBlockBytes);
+    }
+    for (size_t i = active; i-- > 0;) {
+      streams[i].advance(blocks);
+      if (streams[i].blocks_left() == 0) {
+        report(control, streams[i].finish(compress));
+        std::swap(streams[i], streams[--active]);
+      }
     }
   }
-  for (int64_t i = 0; i < count; ++i) {
-    Stream& stream = i == 0 ? first : second;
-    while (stream.blocks_left() > 0) {
-      if (cancelled(control)) {
-        return false;
-      }
-      const int64_t blocks = std::min(stream.blocks_left(), kChunkBlocks);
-      compress(stream.state(), stream.next(), nullptr, nullptr, blocks);
-      stream.advance(blocks);
-      report(control, blocks * kBlockBytes);
-    }
-    stream.finish(compress, digests + i * kDigestBytes);
-    report(control, spans[i].bytes % kBlockBytes);
-  }
-  return true;
 }
 
 }  // namespace threegate::digest

@@ -1,4 +1,4 @@
-// The processor's SHA extensions, one or two streams in step.
+// The processor's SHA extensions, up to four streams in step.
 #include <immintrin.h>
 
 #include <cstddef>
@@ -48,6 +48,7 @@ template <size_t kStreams>
 #pragma GCC unroll 16
     for (size_t group = 0; group < 16; ++group) {
       const __m128i constants = _mm_load_si128(reinterpret_cast<const __m128i*>(kRoundConstants) + group);
+#pragma GCC unroll 4
       for (size_t s = 0; s < kStreams; ++s) {
         __m128i& now = w[s][group % 4];
         if (group >= 4) {
@@ -72,14 +73,17 @@ template <size_t kStreams>
 
 }  // namespace
 
-void compress_sha_extensions(uint32_t* state_a, const uint8_t* a, uint32_t* state_b, const uint8_t* b, int64_t blocks) {
-  if (b == nullptr) {
-    compress_streams<1>(&state_a, &a, blocks);
-    return;
+void compress_sha_extensions(uint32_t* const* states, const uint8_t* const* data, size_t streams, int64_t blocks) {
+  switch (streams) {
+    case 4:
+      return compress_streams<4>(states, data, blocks);
+    case 3:
+      return compress_streams<3>(states, data, blocks);
+    case 2:
+      return compress_streams<2>(states, data, blocks);
+    default:
+      return compress_streams<1>(states, data, blocks);
   }
-  uint32_t* const states[] = {state_a, state_b};
-  const uint8_t* const data[] = {a, b};
-  compress_streams<2>(states, data, blocks);
 }
 
 }  // namespace threegate::digest

@@ -20,9 +20,7 @@ import org.threegate.kernel.Sha256;
 public final class Digests {
   private Digests() {}
 
-  /**
-   * Digests of tensors' bytes in hexadecimal; tensors of one shape beside each other are fastest.
-   */
+  /** Digests of tensors' bytes in hexadecimal; several together are fastest. */
   public static List<String> of(Context context, List<Tensor> tensors, Control control) {
     List<Sha256.Range> ranges =
         tensors.stream()

@@ -69,19 +69,23 @@ public final class MappedFile implements AutoCloseable {
     return buffer;
   }
 
-  /** Tells the operating system that a range will be read soon. */
-  public void willNeed(long offset, long bytes) {
-    advise(offset, bytes, 1);
+  /**
+   * Tells the operating system that a range will be read soon. May wait for the disk.
+   *
+   * @param context for this call: another thread's, to read ahead beside a kernel
+   */
+  public void willNeed(Context context, long offset, long bytes) {
+    advise(context, offset, bytes, 1);
   }
 
   /**
    * Tells the operating system that a range will not be read again: its pages leave this process.
    */
-  public void isDone(long offset, long bytes) {
-    advise(offset, bytes, 0);
+  public void isDone(Context context, long offset, long bytes) {
+    advise(context, offset, bytes, 0);
   }
 
-  private void advise(long offset, long bytes, int needed) {
+  private void advise(Context context, long offset, long bytes, int needed) {
     try (Context.Call call = context.begin()) {
       call.run(
           unused ->

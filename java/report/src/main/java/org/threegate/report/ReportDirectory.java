@@ -2,6 +2,7 @@ package org.threegate.report;
 
 import java.io.IOException;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -10,6 +11,8 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 
 /**
  * Writes {@code report.json}, {@code tensors.parquet}, {@code arrays.safetensors} and {@code
@@ -43,12 +46,15 @@ public final class ReportDirectory {
             ".partial-" + target.getFileName() + "-" + ProcessHandle.current().pid());
     Files.createDirectory(temporary);
     try {
-      try (OutputStream json = Files.newOutputStream(temporary.resolve(JSON))) {
-        JsonReport.write(report, json);
-      }
-      ParquetReport.write(report, temporary.resolve(PARQUET));
-      ArraysReport.write(report, temporary.resolve(ARRAYS));
-      Files.writeString(temporary.resolve(HTML), HtmlReport.render(report));
+      inParallel(
+          () -> {
+            try (OutputStream json = Files.newOutputStream(temporary.resolve(JSON))) {
+              JsonReport.write(report, json);
+            }
+            ParquetReport.write(report, temporary.resolve(PARQUET));
+          },
+          () -> ArraysReport.write(report, temporary.resolve(ARRAYS)),
+          () -> Files.writeString(temporary.resolve(HTML), HtmlReport.render(report)));
       for (Path file : list(temporary)) {
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
           channel.force(true);
@@ -72,6 +78,35 @@ public final class ReportDirectory {
         }
         Files.delete(temporary);
       }
+    }
+  }
+
+  @FunctionalInterface
+  private interface Writing {
+    void run() throws IOException;
+  }
+
+  /** Runs all to their end; throws the first failure. */
+  private static void inParallel(Writing... writings) throws IOException {
+    List<CompletableFuture<Void>> running = new ArrayList<>();
+    for (Writing writing : writings) {
+      running.add(
+          CompletableFuture.runAsync(
+              () -> {
+                try {
+                  writing.run();
+                } catch (IOException e) {
+                  throw new UncheckedIOException(e);
+                }
+              }));
+    }
+    try {
+      CompletableFuture.allOf(running.toArray(CompletableFuture[]::new)).join();
+    } catch (CompletionException e) {
+      if (e.getCause() instanceof UncheckedIOException failure) {
+        throw failure.getCause();
+      }
+      throw e;
     }
   }
 

@@ -320,7 +320,7 @@ public abstract class BindingContract {
     Files.write(path, new byte[1 << 20]);
     try (Context context = Context.open()) {
       try (MappedFile file = MappedFile.open(context, path)) {
-        file.willNeed(0, file.bytes());
+        file.willNeed(context, 0, file.bytes());
         assertThat(file.buffer().getByte(file.bytes() - 1)).isZero();
         file.check();
         try (RandomAccessFile writer = new RandomAccessFile(path.toFile(), "rw")) {
@@ -331,7 +331,7 @@ public abstract class BindingContract {
             .isInstanceOfSatisfying(
                 KernelException.class, e -> assertThat(e.status()).isEqualTo(Status.IO));
         assertThatThrownBy(file::check).hasMessageContaining("ü.bin: changed while it was read");
-        file.isDone(0, file.bytes());
+        file.isDone(context, 0, file.bytes());
       }
       assertThatThrownBy(() -> MappedFile.open(context, directory.resolve("none")))
           .hasMessageEndingWith("none: cannot open: No such file or directory");

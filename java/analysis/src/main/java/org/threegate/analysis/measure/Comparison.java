@@ -6,16 +6,12 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Deque;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.LongStream;
 import org.threegate.analysis.statistics.Totals;
 import org.threegate.checkpoint.Architecture;
@@ -30,9 +26,9 @@ import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Status;
 
 /**
- * Runs the diff over all pairs, tensor by tensor in file order, so that each byte is read once:
- * while the kernel compares a tensor, its digests are computed beside it, and the next tensor is
- * read ahead.
+ * Runs the diff over all pairs, tensor by tensor in file order, so that each byte is read from the
+ * disk once: while the kernel compares a tensor, its digests are computed beside it, and the next
+ * ones are read ahead.
  */
 public final class Comparison {
   /** Rows or columns up to which profiles are kept. */
@@ -41,8 +37,11 @@ public final class Comparison {
   /** Rows and columns of the map of changes. */
   public static final int MAP_SIZE = 48;
 
-  /** Tensors whose digests may lag behind: the diff of the next one reads on meanwhile. */
-  private static final int MOST_STARTED = 4;
+  /**
+   * Threads that compute digests: with the processor's instructions for it one moves about 3 GB/s,
+   * and few disks give more than four times that.
+   */
+  private static final int MOST_DIGEST_THREADS = 4;
 
   private final Context context;
   private final Control control;
@@ -88,71 +87,70 @@ public final class Comparison {
   /** Compares; finished tensors go to the journal. */
   public Outcome run(Pairing pairing, Journal journal, Progress progress) throws IOException {
     Map<String, Journal.Finished> done = new HashMap<>();
-    journal.finished().forEach(finished -> done.put(finished.diff().name(), finished));
     Map<String, String> digests = new HashMap<>();
-    List<TensorDiff> tensors = new ArrayList<>();
-    Deque<Started> started = new ArrayDeque<>();
-    long total = pairing.pairs().stream().mapToLong(TensorPair::bytes).sum();
-    long read = 0;
-    double digestSeconds = 0;
-    ExecutorService digester = Executors.newSingleThreadExecutor(Comparison::daemon);
-    // One thread for digests: two ranges in step keep it as busy as two threads would be.
-    try (Context digestContext = Context.open(Context.Device.CPU, 1)) {
-      try {
-        List<TensorPair> pairs = pairing.pairs();
-        for (int i = 0; i < pairs.size(); i++) {
-          TensorPair pair = pairs.get(i);
-          progress.at(pair.name(), read, total);
-          Journal.Finished finished = done.get(pair.name());
-          if (finished == null) {
-            if (i + 1 < pairs.size()) {
-              pairs
-                  .get(i + 1)
-                  .sources()
-                  .forEach(tensor -> tensor.file().willNeed(tensor.offset(), tensor.bytes()));
-            }
-            Future<Map<String, String>> pending =
-                startDigests(pair.sources(), digests, digestContext, digester);
-            TensorDiff diff = compare(pair);
-            tensors.add(diff);
-            started.add(new Started(pair, diff, pending));
-          } else {
-            tensors.add(finished.diff());
-            digests.putAll(finished.digests());
-          }
-          long before = System.nanoTime();
-          finish(started, MOST_STARTED, journal, digests);
-          digestSeconds += (System.nanoTime() - before) * 1e-9;
-          read += pair.bytes();
-          if (control.isCancelled()) {
-            throw new CancelledException();
-          }
-        }
-        progress.at("", total, total);
-        long before = System.nanoTime();
-        finish(started, 0, journal, digests);
-        Optional<String> baseDigest = checkpointDigest(base, digests, digestContext, digester);
-        Optional<String> tunedDigest = checkpointDigest(tuned, digests, digestContext, digester);
-        digestSeconds += (System.nanoTime() - before) * 1e-9;
-        base.check();
-        tuned.check();
-        double diffSeconds = tensors.stream().mapToDouble(TensorDiff::seconds).sum();
-        return new Outcome(tensors, baseDigest, tunedDigest, digestSeconds, diffSeconds);
-      } finally {
-        control.cancel(); // digests that are still running have lost their purpose
-        digester.shutdown();
-        awaitTermination(digester);
-      }
+    for (Journal.Finished finished : journal.finished()) {
+      done.put(finished.diff().name(), finished);
+      digests.putAll(finished.digests());
     }
+    List<TensorPair> left =
+        pairing.pairs().stream().filter(pair -> !done.containsKey(pair.name())).toList();
+    int digestThreads = Math.min(context.threads(), MOST_DIGEST_THREADS);
+    long total = bytes(pairing.pairs());
+    long read = total - bytes(left);
+    List<TensorDiff> fresh = new ArrayList<>();
+    Deque<Started> started = new ArrayDeque<>();
+    double digestSeconds = 0;
+    try (TensorDigests digester =
+            new TensorDigests(digestThreads, control, this::key, digests.keySet());
+        ReadAhead ahead = new ReadAhead(left)) {
+      for (int i = 0; i < left.size(); i++) {
+        TensorPair pair = left.get(i);
+        ahead.reach(i);
+        progress.at(pair.name(), read, total);
+        Future<Map<String, String>> pending = startDigests(digester, pair.sources());
+        TensorDiff diff = compare(pair);
+        fresh.add(diff);
+        started.add(new Started(pair, diff, pending));
+        // Twice the threads: each has its next tensor waiting while the diff of another one reads
+        // on.
+        digestSeconds += finish(started, 2 * digestThreads, journal, digests);
+        read += pair.bytes();
+        if (control.isCancelled()) {
+          throw new CancelledException();
+        }
+      }
+      progress.at("", total, total);
+      digestSeconds += finish(started, 0, journal, digests);
+      long before = System.nanoTime();
+      Optional<String> baseDigest = checkpointDigest(base, digests, digester);
+      Optional<String> tunedDigest = checkpointDigest(tuned, digests, digester);
+      digestSeconds += (System.nanoTime() - before) * 1e-9;
+      base.check();
+      tuned.check();
+      Iterator<TensorDiff> next = fresh.iterator();
+      List<TensorDiff> tensors =
+          pairing.pairs().stream()
+              .map(
+                  pair ->
+                      done.containsKey(pair.name()) ? done.get(pair.name()).diff() : next.next())
+              .toList();
+      double diffSeconds = tensors.stream().mapToDouble(TensorDiff::seconds).sum();
+      return new Outcome(tensors, baseDigest, tunedDigest, digestSeconds, diffSeconds);
+    }
+  }
+
+  private static long bytes(List<TensorPair> pairs) {
+    return pairs.stream().mapToLong(TensorPair::bytes).sum();
   }
 
   /**
    * Journals tensors whose digests are there, in order; waits for them while more than {@code most}
-   * are started.
+   * are started. Returns the seconds that it took.
    */
-  private void finish(
+  private double finish(
       Deque<Started> started, int most, Journal journal, Map<String, String> digests)
       throws IOException {
+    long before = System.nanoTime();
     while (!started.isEmpty() && (started.size() > most || started.peek().digests().isDone())) {
       Started next = started.remove();
       Map<String, String> own = await(next.digests());
@@ -160,56 +158,17 @@ public final class Comparison {
       journal.add(new Journal.Finished(next.diff(), own));
       next.pair()
           .sources()
-          .forEach(tensor -> tensor.file().isDone(tensor.offset(), tensor.bytes()));
+          .forEach(tensor -> tensor.file().isDone(context, tensor.offset(), tensor.bytes()));
     }
-  }
-
-  private static Thread daemon(Runnable work) {
-    Thread thread = new Thread(work, "threegate-digest");
-    thread.setDaemon(true);
-    return thread;
-  }
-
-  /** The files must not be unmapped under a digest. */
-  private static void awaitTermination(ExecutorService digester) {
-    boolean interrupted = false;
-    while (true) {
-      try {
-        if (digester.awaitTermination(1, TimeUnit.HOURS)) {
-          break;
-        }
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
+    return (System.nanoTime() - before) * 1e-9;
   }
 
   private String key(Tensor tensor) {
     return (base.tensors().get(tensor.name()) == tensor ? "base:" : "tuned:") + tensor.name();
   }
 
-  private Future<Map<String, String>> startDigests(
-      List<Tensor> tensors,
-      Map<String, String> known,
-      Context digestContext,
-      ExecutorService digester) {
-    List<Tensor> unknown =
-        tensors.stream().filter(tensor -> digest && !known.containsKey(key(tensor))).toList();
-    if (unknown.isEmpty()) {
-      return CompletableFuture.completedFuture(Map.of());
-    }
-    return digester.submit(
-        () -> {
-          List<String> values = Digests.of(digestContext, unknown, control);
-          Map<String, String> digests = new LinkedHashMap<>();
-          for (int i = 0; i < values.size(); i++) {
-            digests.put(key(unknown.get(i)), values.get(i));
-          }
-          return digests;
-        });
+  private Future<Map<String, String>> startDigests(TensorDigests digester, List<Tensor> tensors) {
+    return digester.start(digest ? tensors : List.of());
   }
 
   private Map<String, String> await(Future<Map<String, String>> pending) {
@@ -241,17 +200,15 @@ public final class Comparison {
 
   /** Digests what no pair has read, and combines. */
   private Optional<String> checkpointDigest(
-      Checkpoint checkpoint,
-      Map<String, String> digests,
-      Context digestContext,
-      ExecutorService digester) {
+      Checkpoint checkpoint, Map<String, String> digests, TensorDigests digester) {
     if (!digest) {
       return Optional.empty();
     }
-    digests.putAll(
-        await(
-            startDigests(
-                List.copyOf(checkpoint.tensors().values()), digests, digestContext, digester)));
+    List<Future<Map<String, String>>> rest =
+        checkpoint.tensors().values().stream()
+            .map(tensor -> startDigests(digester, List.of(tensor)))
+            .toList();
+    rest.forEach(pending -> digests.putAll(await(pending)));
     Map<String, String> own = new HashMap<>();
     checkpoint
         .tensors()
