@@ -62,7 +62,7 @@ class ChangedQueue {
     // Two sets of sums, so that an addition need not wait for the one before it.
     DeltaSums sums = sums_;
     DeltaSums more = more_;
-    UlpHistogram histogram;
+    UlpHistogram<> histogram;
     int64_t flips = 0;
     for (int64_t i = 0; i < size; i += 32 * kPairVectors) {
       for (int64_t j = i; j < i + 32 * kPairVectors; j += 32) {
@@ -81,7 +81,7 @@ class ChangedQueue {
   }
 
   // Returns how many pairs differ in sign.
-  [[gnu::always_inline]] static int add(__m512i a, __m512i b, DeltaSums& sums, DeltaSums& more, UlpHistogram& histogram) {
+  [[gnu::always_inline]] static int add(__m512i a, __m512i b, DeltaSums& sums, DeltaSums& more, UlpHistogram<>& histogram) {
     const __m512i magnitude = _mm512_set1_epi16(0x7fff);
     const __mmask32 opposite = _mm512_movepi16_mask(_mm512_xor_si512(a, b));
     // What ceiling_exponent is compared with: the exponent of the base, less the bins below it.
@@ -184,8 +184,8 @@ bool block_bf16_avx512(const BlockInput& input, BlockResult& result) {
     for (int64_t j = 0; j < input.columns; j += 64) {
       const int64_t left = input.columns - j;
       for (int64_t line = 0; line < 128; line += 64) {
-        _mm_prefetch(base + 2 * j + kPrefetchBytes + line, _MM_HINT_T0);
-        _mm_prefetch(tuned + 2 * j + kPrefetchBytes + line, _MM_HINT_T0);
+        _mm_prefetch(base + 2 * j + kPrefetchBytes + line, _MM_HINT_NTA);
+        _mm_prefetch(tuned + 2 * j + kPrefetchBytes + line, _MM_HINT_NTA);
       }
       waiting = queue.drain_when_full(waiting, base + 2 * j + kPrefetchBytes, tuned + 2 * j + kPrefetchBytes);
       uint64_t word = 0;

@@ -79,7 +79,7 @@ bool block_wide(const BlockInput& input, BlockResult& result) {
   Stage base;
   Stage tuned;
   DeltaSums sums;
-  UlpHistogram histogram;
+  UlpHistogram<> histogram;
   int64_t bins[16] = {};
   Double8 base_squares_low{};
   Double8 base_squares_high{};

@@ -32,6 +32,7 @@ class Grid {
     // Bands differ in height by at most one row.
     const int64_t tallest = (rows + bands_ - 1) / bands_;
     blocks_per_band_ = (tallest + block_rows_ - 1) / block_rows_;
+    block_rows_ = (tallest + blocks_per_band_ - 1) / blocks_per_band_;
   }
 
   [[nodiscard]] int64_t blocks() const { return bands_ * blocks_per_band_ * column_blocks_; }
@@ -217,7 +218,9 @@ class Run {
     if (profiles == nullptr) {
       return;
     }
-    if (profiles->row_changed != nullptr) {
+    if (profiles->row_changed != nullptr && input.columns == request_.base->values.columns) {
+      std::copy_n(block.row_changed, input.rows, profiles->row_changed + input.row);
+    } else if (profiles->row_changed != nullptr) {
       for (int64_t i = 0; i < input.rows; ++i) {
         add_relaxed(profiles->row_changed[input.row + i], block.row_changed[i]);
       }

@@ -16,6 +16,7 @@ namespace threegate::diff {
 namespace {
 
 typedef double Double8 __attribute__((vector_size(64)));
+typedef uint64_t Word4 __attribute__((vector_size(32)));
 typedef uint64_t Word8 __attribute__((vector_size(64)));
 typedef int64_t Integer8 __attribute__((vector_size(64)));
 typedef int32_t Narrow8 __attribute__((vector_size(32)));
@@ -64,19 +65,20 @@ template <typename V>
 }
 #endif
 
-// Counts the bins of tg_diff_result.ulp_histogram in 4-bit fields of 64-bit lanes: one addition for eight entries.
+// Counts the bins of tg_diff_result.ulp_histogram in 4-bit fields of 64-bit lanes: one addition for a vector of entries.
+template <typename Words = Word8>
 class UlpHistogram {
  public:
   static constexpr int kAdditions = 15;  // before a field could overflow
 
-  // Eight one-hot fields: bin b adds 1 << 4 b. At least every kAdditions calls, spill() must follow.
-  [[gnu::always_inline]] void add(const Word8& one_hot) { fields_ += one_hot; }
+  // One-hot fields: bin b adds 1 << 4 b. At least every kAdditions calls, spill() must follow.
+  [[gnu::always_inline]] void add(const Words& one_hot) { fields_ += one_hot; }
 
   // Into fields of eight bits, of which seventeen additions fit; `bins` (16 of them) take the rest from there.
   [[gnu::always_inline]] void spill(int64_t* bins) {
     even_ += fields_ & 0x0f0f0f0f0f0f0f0fULL;
     odd_ += (fields_ >> 4) & 0x0f0f0f0f0f0f0f0fULL;
-    fields_ = Word8{};
+    fields_ = Words{};
     if (++spills_ == 17) {
       flush(bins);
     }
@@ -84,15 +86,15 @@ class UlpHistogram {
 
   [[gnu::always_inline]] void flush(int64_t* bins) {
     count(even_, odd_, bins);
-    even_ = Word8{};
-    odd_ = Word8{};
+    even_ = Words{};
+    odd_ = Words{};
     spills_ = 0;
   }
 
  private:
   // Not a member function proper: the sums beside this object are to stay in registers.
-  [[gnu::noinline]] static void count(Word8 even, Word8 odd, int64_t* bins) {
-    for (int lane = 0; lane < 8; ++lane) {
+  [[gnu::noinline]] static void count(Words even, Words odd, int64_t* bins) {
+    for (size_t lane = 0; lane < sizeof(Words) / sizeof(uint64_t); ++lane) {
       for (int bin = 0; bin < 16; bin += 2) {
         bins[bin] += static_cast<int64_t>((even[lane] >> (4 * bin)) & 0xffU);
         bins[bin + 1] += static_cast<int64_t>((odd[lane] >> (4 * bin)) & 0xffU);
@@ -100,9 +102,9 @@ class UlpHistogram {
     }
   }
 
-  Word8 fields_{};
-  Word8 even_{};
-  Word8 odd_{};
+  Words fields_{};
+  Words even_{};
+  Words odd_{};
   int spills_ = 0;
 };
 
