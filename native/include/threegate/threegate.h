@@ -27,8 +27,8 @@
 extern "C" {
 #endif
 
-/* Raised whenever a struct, a constant or a signature below changes. */
-#define TG_ABI_VERSION 1
+/* Raised whenever anything below changes, additions included: caller and library must have the same. */
+#define TG_ABI_VERSION 2
 
 /* ---------------------------------------------------------------- status ------------------------------------------ */
 
@@ -194,6 +194,12 @@ TG_API tg_status tg_mapped_file_check(tg_context* context, tg_mapped_file* file)
 
 /* Tells the operating system that [offset, offset + bytes) will be read soon (needed 1) or no more (needed 0). */
 TG_API tg_status tg_mapped_file_advise(tg_context* context, tg_mapped_file* file, int64_t offset, int64_t bytes, int32_t needed);
+
+/*
+ * Copies [offset, offset + bytes) of the file to `destination` with read calls, not through the mapping: for what must not change
+ * under its reader, such as a header. TG_IO when the file has become shorter or the device fails.
+ */
+TG_API tg_status tg_mapped_file_read(tg_context* context, tg_mapped_file* file, int64_t offset, int64_t bytes, void* destination);
 
 /* Unmaps and closes. NULL is allowed. */
 TG_API tg_status tg_mapped_file_close(tg_mapped_file* file);

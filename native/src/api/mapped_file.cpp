@@ -161,6 +161,30 @@ struct tg_mapped_file {
   tg_mapped_file(const tg_mapped_file&) = delete;
   tg_mapped_file& operator=(const tg_mapped_file&) = delete;
 
+  void require_range(int64_t offset, int64_t bytes) const {
+    threegate::require(offset >= 0 && offset <= opened.st_size, "offset", std::to_string(offset), "it must lie in the file");
+    threegate::require(bytes >= 0 && bytes <= opened.st_size - offset, "bytes", std::to_string(bytes),
+                       "offset + bytes must lie in the file");
+  }
+
+  void read(int64_t offset, int64_t bytes, char* destination) const {
+    while (bytes > 0) {
+      const ssize_t count = pread(descriptor.get(), destination, static_cast<size_t>(bytes), offset);
+      if (count < 0 && errno == EINTR) {
+        continue;
+      }
+      if (count < 0) {
+        threegate::throw_errno(path, "cannot read");
+      }
+      if (count == 0) {
+        threegate::throw_io(path, "changed while it was read (it ends at byte " + std::to_string(offset) + " now)");
+      }
+      offset += count;
+      bytes -= count;
+      destination += count;
+    }
+  }
+
   void check() const {
     struct stat now {};
     if (fstat(descriptor.get(), &now) != 0) {
@@ -219,10 +243,8 @@ tg_status tg_mapped_file_check(tg_context* context, tg_mapped_file* file) {
 tg_status tg_mapped_file_advise(tg_context* context, tg_mapped_file* file, int64_t offset, int64_t bytes, int32_t needed) {
   return threegate::guarded_call(context, [&] {
     threegate::require(file != nullptr, "file", "NULL", "it must be an open mapped file");
+    file->require_range(offset, bytes);
     const int64_t size = file->opened.st_size;
-    threegate::require(offset >= 0 && offset <= size, "offset", std::to_string(offset), "it must lie in the file");
-    threegate::require(bytes >= 0 && bytes <= size - offset, "bytes", std::to_string(bytes),
-                       "offset + bytes must lie in the file");
     if (bytes == 0) {
       return;
     }
@@ -235,6 +257,15 @@ tg_status tg_mapped_file_advise(tg_context* context, tg_mapped_file* file, int64
       madvise(static_cast<char*>(file->data) + begin, static_cast<size_t>(end - begin),
               needed != 0 ? MADV_WILLNEED : MADV_DONTNEED);
     }
+  });
+}
+
+tg_status tg_mapped_file_read(tg_context* context, tg_mapped_file* file, int64_t offset, int64_t bytes, void* destination) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require(file != nullptr, "file", "NULL", "it must be an open mapped file");
+    file->require_range(offset, bytes);
+    threegate::require(destination != nullptr || bytes == 0, "destination", "NULL", "bytes need a place");
+    file->read(offset, bytes, static_cast<char*>(destination));
   });
 }
 

@@ -40,6 +40,25 @@ TEST_F(MappedFile, ReadsWhatIsThere) {
   EXPECT_EQ(TG_OK, tg_mapped_file_close(file_));
 }
 
+TEST_F(MappedFile, CopiesARange) {
+  write(10000);
+  ASSERT_EQ(TG_OK, tg_mapped_file_open(context_.get(), path_.c_str(), &file_, &data_, &bytes_));
+  std::vector<uint8_t> copy(5002, 0);
+  ASSERT_EQ(TG_OK, tg_mapped_file_read(context_.get(), file_, 4999, 5001, copy.data()));
+  for (size_t i = 0; i < 5001; ++i) {
+    ASSERT_EQ(static_cast<uint8_t>((i + 4999) % 251 + 1), copy[i]) << i;
+  }
+  EXPECT_EQ(0, copy[5001]);
+  EXPECT_EQ(TG_OK, tg_mapped_file_read(context_.get(), file_, 10000, 0, nullptr));
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_mapped_file_read(context_.get(), file_, 5000, 5001, copy.data()));
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_mapped_file_read(context_.get(), file_, -1, 1, copy.data()));
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_mapped_file_read(context_.get(), file_, 0, 1, nullptr));
+  ASSERT_EQ(0, truncate(path_.c_str(), 6000));
+  EXPECT_EQ(TG_IO, tg_mapped_file_read(context_.get(), file_, 4999, 5001, copy.data()));
+  EXPECT_EQ(path_.string() + ": changed while it was read (it ends at byte 6000 now)", support::error_of(context_.get()));
+  EXPECT_EQ(TG_OK, tg_mapped_file_close(file_));
+}
+
 TEST_F(MappedFile, AnEmptyFileHasNoData) {
   write(0);
   ASSERT_EQ(TG_OK, tg_mapped_file_open(context_.get(), path_.c_str(), &file_, &data_, &bytes_));

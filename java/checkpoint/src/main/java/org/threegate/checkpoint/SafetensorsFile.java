@@ -4,6 +4,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import org.threegate.buffer.NativeBuffer;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.MappedFile;
@@ -32,18 +33,29 @@ public final class SafetensorsFile implements AutoCloseable {
       throw new InvalidInputException(e.getMessage(), e);
     }
     try {
-      String name = path.toString();
-      int prefix = (int) Math.min(SafetensorsHeader.LENGTH_BYTES, file.bytes());
-      long length = SafetensorsHeader.length(name, file.buffer().slice(0, prefix), file.bytes());
-      return new SafetensorsFile(
-          file,
-          SafetensorsHeader.parse(
-              name,
-              file.buffer().slice(SafetensorsHeader.LENGTH_BYTES, Math.toIntExact(length)),
-              file.bytes()));
+      return new SafetensorsFile(file, readHeader(context, file));
+    } catch (KernelException e) {
+      file.close();
+      throw new InvalidInputException(e.getMessage(), e);
     } catch (RuntimeException e) {
       file.close();
       throw e;
+    }
+  }
+
+  /** From a copy: what was checked must not change before it is used. */
+  private static SafetensorsHeader readHeader(Context context, MappedFile file) {
+    String name = file.path().toString();
+    int prefixBytes = (int) Math.min(SafetensorsHeader.LENGTH_BYTES, file.bytes());
+    try (NativeBuffer prefix = context.allocate(prefixBytes)) {
+      file.read(0, prefix);
+      int length =
+          Math.toIntExact(
+              SafetensorsHeader.length(name, prefix.slice(0, prefixBytes), file.bytes()));
+      try (NativeBuffer header = context.allocate(length)) {
+        file.read(SafetensorsHeader.LENGTH_BYTES, header);
+        return SafetensorsHeader.parse(name, header.slice(0, length), file.bytes());
+      }
     }
   }
 

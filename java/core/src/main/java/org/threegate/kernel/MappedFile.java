@@ -85,6 +85,25 @@ public final class MappedFile implements AutoCloseable {
     advise(context, offset, bytes, 0);
   }
 
+  /**
+   * Copies a range by reading the file, not through the mapping: what was read does not change when
+   * somebody writes to the file.
+   *
+   * @param destination takes {@code destination.bytes()} bytes from {@code offset} on
+   * @throws KernelException IO, naming the file, when it has become shorter or the device fails
+   */
+  public void read(long offset, NativeBuffer destination) {
+    try (Context.Call call = context.begin();
+        NativeBuffer.Lease lease = destination.lease()) {
+      call.run(
+          unused ->
+              context
+                  .binding()
+                  .mappedFileRead(
+                      context.handle(), handle, offset, destination.bytes(), lease.address()));
+    }
+  }
+
   private void advise(Context context, long offset, long bytes, int needed) {
     try (Context.Call call = context.begin()) {
       call.run(

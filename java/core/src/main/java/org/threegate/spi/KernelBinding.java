@@ -38,6 +38,8 @@ public interface KernelBinding {
 
   int mappedFileAdvise(long context, long file, long offset, long bytes, int needed);
 
+  int mappedFileRead(long context, long file, long offset, long bytes, long destination);
+
   int mappedFileClose(long file);
 
   int diffWorkspace(

@@ -2,6 +2,7 @@ package org.threegate.testing;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -14,9 +15,11 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -41,6 +44,17 @@ import org.threegate.loading.Bindings;
 public abstract class BindingContract {
   @TempDir Path directory;
   private long objects;
+
+  /** The suite runs once a SIMD level; a level that this machine lacks is left out by name. */
+  @BeforeAll
+  static void theForcedLevelIsThere() {
+    try {
+      Context.open().close();
+    } catch (KernelException e) {
+      assumeThat(e.status()).as(e.getMessage()).isNotEqualTo(Status.UNSUPPORTED);
+      throw e;
+    }
+  }
 
   @BeforeEach
   void countObjects() {
@@ -75,6 +89,8 @@ public abstract class BindingContract {
     assertThat(capabilities.memoryBytes()).isGreaterThan(1L << 20);
     assertThat(capabilities.blas()).startsWith("OpenBLAS");
     assertThat(capabilities.cudaReason().isEmpty()).isEqualTo(capabilities.cudaDevices() > 0);
+    Optional.ofNullable(System.getenv("THREEGATE_SIMD"))
+        .ifPresent(forced -> assertThat(capabilities.simd()).isEqualTo(forced));
     assertThat(capabilities.simdReason().isEmpty()).isEqualTo(capabilities.simd().equals("avx512"));
   }
 
@@ -169,7 +185,8 @@ public abstract class BindingContract {
     int columns = 101;
     try (Context context = Context.open(Context.Device.CPU, 2);
         NativeBuffer base = context.allocate(2L * rows * columns + 1);
-        NativeBuffer tuned = context.allocate(4L * rows * columns)) {
+        NativeBuffer tuned = context.allocate(4L * rows * columns);
+        NativeBuffer rounded = context.allocate(2L * rows * columns)) {
       long changed = 0;
       long stored = 0;
       long[] rowChanged = new long[rows];
@@ -183,8 +200,9 @@ public abstract class BindingContract {
         tuned.putFloat(4L * i, weight + step);
         double delta = (double) (weight + step) - weight;
         int bits = Float.floatToRawIntBits(weight + step);
-        int rounded = (bits + 0x7fff + (bits >>> 16 & 1)) >>> 16;
-        boolean moved = rounded != Float.floatToRawIntBits(weight) >>> 16;
+        int code = (bits + 0x7fff + (bits >>> 16 & 1)) >>> 16;
+        rounded.putShort(2L * i, (short) code);
+        boolean moved = code != Float.floatToRawIntBits(weight) >>> 16;
         changed += moved ? 1 : 0;
         stored += delta != 0 ? 1 : 0;
         rowChanged[i / columns] += moved ? 1 : 0;
@@ -213,6 +231,19 @@ public abstract class BindingContract {
         assertThat(result.deltaSquares())
             .isCloseTo(squares, org.assertj.core.data.Percentage.withPercentage(1e-9));
         assertThat(control.done()).isEqualTo(result.total());
+        Bf16Diff.Result ofRounded =
+            Bf16Diff.compare(
+                context,
+                Operand.of(w0),
+                Operand.of(Matrix.of(rounded, Dtype.BF16, rows, columns)),
+                new Bf16Diff.Profiles(true, true, true, 5, 7),
+                control);
+        assertThat(ofRounded.changed()).isEqualTo(changed);
+        assertThat(ofRounded.changedStored()).isEqualTo(changed);
+        assertThat(ofRounded.rowChanged().orElseThrow()).isEqualTo(rowChanged);
+        assertThat(ofRounded.columnChanged().orElseThrow())
+            .isEqualTo(result.columnChanged().orElseThrow());
+        assertThat(ofRounded.mask().orElseThrow()).isEqualTo(result.mask().orElseThrow());
         control.cancel();
         assertThatThrownBy(
                 () ->
@@ -323,6 +354,13 @@ public abstract class BindingContract {
         file.willNeed(context, 0, file.bytes());
         assertThat(file.buffer().getByte(file.bytes() - 1)).isZero();
         file.check();
+        try (NativeBuffer copy = context.allocate(5000)) {
+          copy.putByte(4999, (byte) 1);
+          file.read(file.bytes() - 5000, copy);
+          assertThat(copy.getByte(4999)).isZero();
+          assertThatThrownBy(() -> file.read(file.bytes() - 4999, copy))
+              .hasMessage("bytes is 5000; offset + bytes must lie in the file");
+        }
         try (RandomAccessFile writer = new RandomAccessFile(path.toFile(), "rw")) {
           writer.setLength(4096);
         }

@@ -46,6 +46,10 @@ final class FfmBinding implements KernelBinding {
               "tg_mapped_file_advise",
               FunctionDescriptor.of(
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT)),
+          Map.entry(
+              "tg_mapped_file_read",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
           Map.entry("tg_mapped_file_close", FunctionDescriptor.of(JAVA_INT, JAVA_LONG)),
           Map.entry(
               "tg_diff_workspace",
@@ -71,6 +75,7 @@ final class FfmBinding implements KernelBinding {
     static final MethodHandle MAPPED_FILE_OPEN = bind("tg_mapped_file_open");
     static final MethodHandle MAPPED_FILE_CHECK = bind("tg_mapped_file_check");
     static final MethodHandle MAPPED_FILE_ADVISE = bind("tg_mapped_file_advise");
+    static final MethodHandle MAPPED_FILE_READ = bind("tg_mapped_file_read");
     static final MethodHandle MAPPED_FILE_CLOSE = bind("tg_mapped_file_close");
     static final MethodHandle DIFF_WORKSPACE = bind("tg_diff_workspace");
     static final MethodHandle DIFF = bind("tg_diff");
@@ -197,6 +202,15 @@ final class FfmBinding implements KernelBinding {
   public int mappedFileAdvise(long context, long file, long offset, long bytes, int needed) {
     try {
       return (int) Handles.MAPPED_FILE_ADVISE.invokeExact(context, file, offset, bytes, needed);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int mappedFileRead(long context, long file, long offset, long bytes, long destination) {
+    try {
+      return (int) Handles.MAPPED_FILE_READ.invokeExact(context, file, offset, bytes, destination);
     } catch (Throwable e) {
       throw DynamicLibrary.rethrow(e);
     }

@@ -69,6 +69,14 @@ final class Functions {
       long bytes,
       int needed);
 
+  @Name("tg_mapped_file_read")
+  static native int mappedFileRead(
+      @Cast("tg_context*") long context,
+      @Cast("tg_mapped_file*") long file,
+      long offset,
+      long bytes,
+      @Cast("void*") long destination);
+
   @Name("tg_mapped_file_close")
   static native int mappedFileClose(@Cast("tg_mapped_file*") long file);
 

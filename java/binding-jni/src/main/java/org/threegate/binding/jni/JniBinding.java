@@ -71,6 +71,11 @@ final class JniBinding implements KernelBinding {
   }
 
   @Override
+  public int mappedFileRead(long context, long file, long offset, long bytes, long destination) {
+    return Functions.mappedFileRead(context, file, offset, bytes, destination);
+  }
+
+  @Override
   public int mappedFileClose(long file) {
     return Functions.mappedFileClose(file);
   }
