@@ -19,8 +19,8 @@ void require_spans(const tg_span* spans, int64_t count, const uint8_t* digests) 
 }
 
 // Returns false when it was cancelled.
-bool digest_all(ThreadPool& pool, const tg_span* spans, int64_t count, tg_control* control, uint8_t* digests) {
-  const digest::CompressFunction compress = digest::choose_compress();
+bool digest_all(ThreadPool& pool, SimdLevel level, const tg_span* spans, int64_t count, tg_control* control, uint8_t* digests) {
+  const digest::CompressFunction compress = digest::choose_compress(level);
   const int threads = static_cast<int>(std::min<int64_t>(count, pool.threads()));
   // No more streams a thread than leave each thread its share.
   const int64_t share = threads == 0 ? 0 : (count + threads - 1) / threads;
@@ -44,7 +44,7 @@ extern "C" tg_status tg_sha256(tg_context* context, const tg_span* spans, int64_
     if (control != nullptr) {
       threegate::require_struct(control, "control");
     }
-    if (!threegate::digest_all(context->pool, spans, count, control, digests)) {
+    if (!threegate::digest_all(context->pool, context->simd, spans, count, control, digests)) {
       throw threegate::Error(TG_CANCELLED, "cancelled");
     }
     for (int64_t i = 0; i < count; ++i) {

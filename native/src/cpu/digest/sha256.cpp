@@ -114,14 +114,14 @@ void compress_scalar(uint32_t* const* states, const uint8_t* const* data, size_t
   }
 }
 
-CompressFunction choose_compress() noexcept {
+CompressFunction choose_compress(SimdLevel level) noexcept {
   unsigned eax = 0;
   unsigned ebx = 0;
   unsigned ecx = 0;
   unsigned edx = 0;
   constexpr unsigned kShaBit = 1U << 29;
   const bool has = __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (ebx & kShaBit) != 0;
-  return has ? compress_sha_extensions : compress_scalar;
+  return has && level > SimdLevel::kScalar ? compress_sha_extensions : compress_scalar;
 }
 
 bool sha256(CompressFunction compress, const tg_span* spans, int64_t count, std::atomic<int64_t>& next, size_t most_streams,

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cpu/support/simd_level.h"
 #include "threegate/threegate.h"
 
 namespace threegate::digest {
@@ -23,8 +24,8 @@ using CompressFunction = void (*)(uint32_t* const* states, const uint8_t* const*
 void compress_scalar(uint32_t* const* states, const uint8_t* const* data, size_t streams, int64_t blocks);
 void compress_sha_extensions(uint32_t* const* states, const uint8_t* const* data, size_t streams, int64_t blocks);
 
-// The fastest that this machine runs.
-CompressFunction choose_compress() noexcept;
+// The fastest that this machine runs; at the scalar level the one that any machine runs.
+CompressFunction choose_compress(SimdLevel level) noexcept;
 
 // One thread's share: takes ranges from `next` on, up to `count`, at most `most_streams` at a time, and writes their digests, 32
 // bytes each, in the order of the ranges. Returns false when it was cancelled.
