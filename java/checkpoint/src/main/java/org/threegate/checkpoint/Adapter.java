@@ -24,6 +24,12 @@ import org.threegate.kernel.Operand;
  * rank and alpha patterns and fan_in_fan_out; never by subtracting two merged matrices, which
  * drowns a small step in rounding. PiSSA, OLoRA and CorDA move the base weights when they start, so
  * their update is s·(BA − B₀A₀) and needs the initial adapter.
+ *
+ * <pre>{@code
+ * try (Adapter adapter = Adapter.open(context, tuned, Optional.empty())) {
+ *   adapter.updates().forEach((weight, terms) -> System.out.println(weight + ": " + terms.size()));
+ * }
+ * }</pre>
  */
 public final class Adapter implements AutoCloseable {
   private static final Pattern FACTOR =

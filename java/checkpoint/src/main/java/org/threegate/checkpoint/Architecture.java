@@ -10,6 +10,12 @@ import java.util.regex.Pattern;
 /**
  * Reads the names of tensors: Llama, Qwen2 and 3, Mistral, Gemma, Phi-3 (fused qkv and gate-up),
  * GPT-2 (Conv1D, stored transposed) and Qwen3-MoE (experts one by one or fused in one 3-D tensor).
+ *
+ * <pre>{@code
+ * Architecture architecture = new Architecture(ModelConfig.read(directory).orElseThrow());
+ * String name = "model.layers.3.self_attn.q_proj.weight";
+ * System.out.println(architecture.kind(name, 2).label() + " of layer " + architecture.layer(name));
+ * }</pre>
  */
 public final class Architecture {
   private static final Pattern LAYER = Pattern.compile("(?:^|\\.)(?:layers|h|blocks)\\.(\\d+)\\.");

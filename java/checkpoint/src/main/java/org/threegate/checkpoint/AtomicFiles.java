@@ -7,7 +7,14 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 
-/** Files that are there whole or not at all: written under a temporary name, synced, renamed. */
+/**
+ * Files that are there whole or not at all: written under a temporary name, synced, renamed.
+ *
+ * <pre>{@code
+ * AtomicFiles.write(
+ *     Path.of("notes.txt"), out -> out.write(java.nio.ByteBuffer.wrap("done".getBytes())));
+ * }</pre>
+ */
 public final class AtomicFiles {
   private AtomicFiles() {}
 

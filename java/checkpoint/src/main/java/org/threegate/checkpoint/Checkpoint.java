@@ -16,6 +16,13 @@ import org.threegate.kernel.Context;
 /**
  * The tensors of one model: a {@code .safetensors} file, a sharded {@code *.index.json}, or a
  * directory with either. Files are mapped, not read.
+ *
+ * <pre>{@code
+ * try (Checkpoint checkpoint = Checkpoint.open(context, Path.of("Qwen2.5-1.5B"))) {
+ *   Matrix embedding = checkpoint.tensors().get("model.embed_tokens.weight").matrix();
+ *   System.out.println(embedding.rows() + " x " + embedding.columns());
+ * }
+ * }</pre>
  */
 public final class Checkpoint implements AutoCloseable {
   static final String ADAPTER_CONFIG = "adapter_config.json";

@@ -16,6 +16,18 @@ import org.threegate.kernel.Sha256;
  * SHA-256 of tensors, and of a checkpoint: over the names in order, each with dtype, shape and the
  * digest of its bytes, so that tensors can be read in any order and by several threads, and the
  * same tensors in other files have the same digest.
+ *
+ * <pre>{@code
+ * try (Checkpoint checkpoint = Checkpoint.open(context, base)) {
+ *   List<Tensor> tensors = List.copyOf(checkpoint.tensors().values());
+ *   List<String> values = Digests.of(context, tensors, control);
+ *   Map<String, String> byName = new HashMap<>();
+ *   for (int i = 0; i < values.size(); i++) {
+ *     byName.put(tensors.get(i).name(), values.get(i));
+ *   }
+ *   System.out.println(Digests.combine(checkpoint.tensors(), byName));
+ * }
+ * }</pre>
  */
 public final class Digests {
   private Digests() {}

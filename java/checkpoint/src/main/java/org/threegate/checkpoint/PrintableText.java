@@ -2,6 +2,10 @@ package org.threegate.checkpoint;
 
 /**
  * Names of tensors and files come from outside: no control sequence of theirs may reach a terminal.
+ *
+ * <pre>{@code
+ * System.err.println(PrintableText.of("a name from a file"));
+ * }</pre>
  */
 public final class PrintableText {
   private PrintableText() {}

@@ -9,7 +9,15 @@ import org.threegate.kernel.Context;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.MappedFile;
 
-/** An open safetensors file: its header, checked, and its data, mapped. */
+/**
+ * An open safetensors file: its header, checked, and its data, mapped.
+ *
+ * <pre>{@code
+ * try (SafetensorsFile file = SafetensorsFile.open(context, Path.of("model.safetensors"))) {
+ *   file.tensors().forEach(tensor -> System.out.println(tensor.name() + " " + tensor.shape()));
+ * }
+ * }</pre>
+ */
 public final class SafetensorsFile implements AutoCloseable {
   private final MappedFile file;
   private final SafetensorsHeader header;

@@ -11,7 +11,16 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Writes safetensors files: atomically, the header padded to 8 bytes with spaces. */
+/**
+ * Writes safetensors files: atomically, the header padded to 8 bytes with spaces.
+ *
+ * <pre>{@code
+ * new SafetensorsWriter()
+ *     .metadata("format", "pt")
+ *     .vector("singularValues", new double[] {3, 2, 1})
+ *     .write(Path.of("spectrum.safetensors"));
+ * }</pre>
+ */
 public final class SafetensorsWriter {
   private static final int ALIGNMENT = 8;
   private static final int CHUNK = 1 << 16;

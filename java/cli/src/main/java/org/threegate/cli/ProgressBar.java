@@ -17,7 +17,7 @@ final class ProgressBar implements Progress, AutoCloseable {
   private static final double GIGA = 1e9;
   private static final String CLEAR = "\r\u001b[K";
 
-  private record State(String what, long done, long total) {}
+  record State(String what, long done, long total) {}
 
   private final Control control;
   private final PrintStream out = System.err;
@@ -53,7 +53,8 @@ final class ProgressBar implements Progress, AutoCloseable {
 
   private void paint() {
     while (open) {
-      out.print(CLEAR + line(state, (System.nanoTime() - start) * 1e-9));
+      out.print(
+          CLEAR + (control.isCancelled() ? "" : line(state, (System.nanoTime() - start) * 1e-9)));
       out.flush();
       try {
         Thread.sleep(PERIOD_MILLIS);
@@ -63,8 +64,8 @@ final class ProgressBar implements Progress, AutoCloseable {
     }
   }
 
-  private String line(State now, double seconds) {
-    if (now.total() == 0 || control.isCancelled()) {
+  static String line(State now, double seconds) {
+    if (now.total() == 0) {
       return "";
     }
     double fraction = Math.min(1, now.done() / (double) now.total());

@@ -19,7 +19,7 @@ import org.threegate.spi.KernelBinding;
  * dropped without being closed is freed by a cleaner and counted as a leak, see {@link #leaks()}.
  *
  * <pre>{@code
- * try (NativeBuffer buffer = NativeBuffer.allocate(binding, 1024)) {
+ * try (NativeBuffer buffer = context.allocate(1024)) {
  *   buffer.putDouble(0, 1.5);
  * }
  * }</pre>

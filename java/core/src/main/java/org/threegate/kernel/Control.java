@@ -2,7 +2,17 @@ package org.threegate.kernel;
 
 import org.threegate.buffer.NativeBuffer;
 
-/** Progress and cancellation of a running call, from any thread: {@code tg_control}. */
+/**
+ * Progress and cancellation of a running call, from any thread: {@code tg_control}.
+ *
+ * <pre>{@code
+ * try (Control control = Control.open(context)) {
+ *   Runtime.getRuntime().addShutdownHook(new Thread(control::cancel));
+ *   Sha256.of(context, List.of(new Sha256.Range(buffer, 0, buffer.bytes())), control);
+ *   System.out.println(control.done() + " of " + control.total());
+ * }
+ * }</pre>
+ */
 public final class Control implements AutoCloseable {
   private final NativeBuffer struct;
 

@@ -9,6 +9,13 @@ import org.threegate.spi.KernelBinding;
  * A file mapped for reading, lazily, of any size. A file that is truncated while it is mapped does
  * not crash the JVM: what is lost reads as zeros, and {@link #check} and the kernels that touched
  * it throw {@link Status#IO}.
+ *
+ * <pre>{@code
+ * try (MappedFile file = MappedFile.open(context, Path.of("model.safetensors"))) {
+ *   System.out.println(file.buffer().getLong(0) + " bytes of header");
+ *   file.check();
+ * }
+ * }</pre>
  */
 public final class MappedFile implements AutoCloseable {
   private static final int OUT_FILE = 0;

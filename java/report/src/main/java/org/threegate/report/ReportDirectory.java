@@ -18,6 +18,10 @@ import java.util.concurrent.CompletionException;
  * Writes {@code report.json}, {@code tensors.parquet}, {@code arrays.safetensors} and {@code
  * report.html}: first all of them under a temporary name beside the target, then renamed; a failure
  * leaves the target as it was.
+ *
+ * <pre>{@code
+ * ReportDirectory.write(report, Path.of("threegate-report"));
+ * }</pre>
  */
 public final class ReportDirectory {
   public static final String JSON = "report.json";

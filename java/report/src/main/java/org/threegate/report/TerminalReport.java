@@ -10,7 +10,13 @@ import org.threegate.analysis.measure.TensorDiff;
 import org.threegate.analysis.statistics.Totals;
 import org.threegate.checkpoint.PrintableText;
 
-/** The summary that a terminal shows. */
+/**
+ * The summary that a terminal shows.
+ *
+ * <pre>{@code
+ * System.out.print(TerminalReport.render(report));
+ * }</pre>
+ */
 public final class TerminalReport {
   private static final int WIDEST = 5;
   private static final int MOST_NAMES = 5;

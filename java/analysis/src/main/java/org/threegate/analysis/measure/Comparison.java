@@ -29,6 +29,18 @@ import org.threegate.kernel.Status;
  * Runs the diff over all pairs, tensor by tensor in file order, so that each byte is read from the
  * disk once: while the kernel compares a tensor, its digests are computed beside it, and the next
  * ones are read ahead.
+ *
+ * <pre>{@code
+ * try (Checkpoint before = Checkpoint.open(context, base);
+ *     Checkpoint after = Checkpoint.open(context, tuned);
+ *     Journal journal = Journal.open(Path.of("journal"), "base against tuned", false)) {
+ *   Pairing pairing = Pairing.of(before, after, name -> name.contains("self_attn"));
+ *   Comparison comparison = new Comparison(context, control, before, after, false);
+ *   for (TensorDiff tensor : comparison.run(pairing, journal, (name, done, total) -> {}).tensors()) {
+ *     System.out.println(tensor.name() + " " + tensor.totals().sparsity());
+ *   }
+ * }
+ * }</pre>
  */
 public final class Comparison {
   /** Rows or columns up to which profiles are kept. */

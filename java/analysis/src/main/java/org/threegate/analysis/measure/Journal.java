@@ -17,6 +17,12 @@ import org.threegate.checkpoint.InvalidInputException;
 /**
  * What an interrupted comparison has finished: a line of JSON a tensor, behind a first line that
  * says of what. A line that was cut off by the interruption is dropped.
+ *
+ * <pre>{@code
+ * try (Journal journal = Journal.open(Path.of("journal"), "what is compared", true)) {
+ *   System.out.println(journal.finished().size() + " tensors were finished before");
+ * }
+ * }</pre>
  */
 public final class Journal implements AutoCloseable {
   private static final ObjectMapper MAPPER = new ObjectMapper().registerModule(new Jdk8Module());
