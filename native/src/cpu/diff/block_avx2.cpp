@@ -277,7 +277,7 @@ bool block_bf16_avx2(const BlockInput& input, BlockResult& result) {
       } else {
         waiting = queue.drain_when_full(waiting, 64);
         for (int k = 0; k < 4; ++k) {
-          auto* columns = reinterpret_cast<__m256i*>(result.column_changed + j + 16 * k);
+          auto* columns = reinterpret_cast<__m256i*>(result.column_changed + j + int64_t{16} * k);
           const __m256i same = _mm256_or_si256(group.equal(k), group.both_zero(k));
           const __m256i one_or_zero = _mm256_add_epi16(same, _mm256_set1_epi16(1));
           _mm256_storeu_si256(columns, _mm256_add_epi16(_mm256_loadu_si256(columns), one_or_zero));
