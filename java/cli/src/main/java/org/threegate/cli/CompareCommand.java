@@ -103,7 +103,8 @@ final class CompareCommand implements Callable<Integer> {
       names = "--threads",
       paramLabel = "N",
       defaultValue = "0",
-      description = "threads of the kernels, beside one for digests; 0 (default): all")
+      description =
+          "threads of the kernels, beside as many (at most 4) for digests; 0 (default): all")
   private int threads;
 
   @Option(

@@ -10,7 +10,8 @@ import org.threegate.kernel.Context;
 /**
  * Has the operating system read ahead of the comparison, from all files at once, so that the disk
  * is never idle and has several requests to choose from. Bounded, so that what was read is still in
- * memory when it is needed.
+ * memory when it is needed. Only advice: when it fails the comparison reads by itself, and says
+ * what is wrong with a file.
  */
 final class ReadAhead implements AutoCloseable {
   /** Bytes that may be requested before the comparison gets to them. */

@@ -17,7 +17,6 @@ import org.threegate.checkpoint.Digests;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
-import org.threegate.kernel.KernelException;
 
 /**
  * Computes digests of tensors on threads of their own, each tensor once. A digest takes several
@@ -76,7 +75,7 @@ final class TensorDigests implements AutoCloseable {
           one.tensors().forEach(tensor -> digests.put(key.apply(tensor), values.next()));
           one.digests().complete(digests);
         }
-      } catch (KernelException e) {
+      } catch (RuntimeException e) {
         taken.forEach(one -> one.digests().completeExceptionally(e));
       } finally {
         idle.add(context);
