@@ -28,7 +28,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything below changes, additions included: caller and library must have the same. */
-#define TG_ABI_VERSION 2
+#define TG_ABI_VERSION 3
 
 /* ---------------------------------------------------------------- status ------------------------------------------ */
 
@@ -266,6 +266,50 @@ TG_API tg_status tg_diff_workspace(tg_context* context, const tg_operand* base, 
 TG_API tg_status tg_diff(tg_context* context, const tg_operand* base, const tg_operand* tuned, const tg_diff_options* options,
                          tg_control* control, const tg_workspace* workspace, const tg_diff_profiles* profiles,
                          tg_diff_result* result);
+
+/* ---------------------------------------------------------------- singular values --------------------------------- */
+
+#define TG_SVD_GRAM_SINGLE 1 /* Gram matrix of the short side in float32 */
+#define TG_SVD_GRAM_DOUBLE 2 /* the same in float64 */
+#define TG_SVD_TRIANGLE 3    /* triangle of a QR decomposition, float64 */
+
+typedef struct tg_svd_options {
+  int64_t size;
+  int64_t rank;     /* k, the leading triplets wanted: 1 .. min(rows, columns) */
+  double tolerance; /* what residual, orthogonality and spectrum_error may be at most */
+  int32_t vectors;  /* 1: values and vectors; 0: values alone, from the spectrum */
+  int32_t reserved; /* 0 */
+} tg_svd_options;
+
+/* The arrays are the caller's. All values are in float64 and of the matrix as it is, whatever was used to find them. */
+typedef struct tg_svd_result {
+  int64_t size;
+  double* values;   /* rank singular values, descending */
+  double* left;     /* rank x rows: row i is u_i. NULL without vectors */
+  double* right;    /* rank x columns: row i is v_i. NULL without vectors */
+  double* spectrum; /* all min(rows, columns) singular values, descending; NULL: not wanted */
+  /* The certificate: max over i of |A v_i - sigma_i u_i| and |A^T u_i - sigma_i v_i|, over sigma_1. There are singular values of
+     A within residual * sigma_1 of these. */
+  double residual;
+  double orthogonality;  /* largest entry of |U U^T - 1| of the side that was computed last; the other is orthonormal by
+                            construction */
+  double spectrum_error; /* bound of the error of the spectrum, over sigma_1 */
+  int32_t method;        /* TG_SVD_*: what reached the tolerance */
+  tg_status status;      /* of this matrix: TG_OK; TG_NOT_CONVERGED, with what was reached; TG_INVALID_ARGUMENT: not finite */
+} tg_svd_result;
+
+/* Bytes that tg_svd needs beside its inputs and outputs. */
+TG_API tg_status tg_svd_workspace(tg_context* context, const tg_operand* matrices, int64_t count, const tg_svd_options* options,
+                                  const tg_svd_result* results, tg_workspace_size* workspace_size);
+
+/*
+ * Leading singular triplets of `count` matrices of any shapes and dtypes. Every matrix is solved by one thread, several matrices
+ * side by side: results do not depend on the number of threads. Entries are widened a panel at a time, never stored as a whole.
+ * Returns TG_OK when every matrix reached its tolerance; otherwise the status of the first that did not, and all results are
+ * filled nevertheless. control->done counts matrices. A short side above 16384 is TG_UNSUPPORTED.
+ */
+TG_API tg_status tg_svd(tg_context* context, const tg_operand* matrices, int64_t count, const tg_svd_options* options,
+                        tg_control* control, const tg_workspace* workspace, tg_svd_result* results);
 
 /* ---------------------------------------------------------------- digests ----------------------------------------- */
 

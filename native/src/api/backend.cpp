@@ -8,9 +8,9 @@
 
 #include "api/context.h"
 #include "api/error.h"
+#include "cpu/support/blas.h"
+#include "cpu/support/library_directory.h"
 #include "cpu/support/simd_level.h"
-
-extern "C" char* openblas_get_config();
 
 namespace threegate {
 namespace {
@@ -18,19 +18,9 @@ namespace {
 constexpr const char* kCudaLibrary = "libthreegate_cuda.so.1";
 constexpr const char* kCudaProbe = "tg_cuda_device_count";
 
-std::string own_directory() {
-  Dl_info info{};
-  if (dladdr(reinterpret_cast<const void*>(&tg_abi_version), &info) == 0 || info.dli_fname == nullptr) {
-    return ".";
-  }
-  const std::string path(info.dli_fname);
-  const auto slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash);
-}
-
 CudaBackend load_cuda() {
   CudaBackend backend;
-  const std::string path = own_directory() + "/" + kCudaLibrary;
+  const std::string path = library_directory() + "/" + kCudaLibrary;
   if (access(path.c_str(), F_OK) != 0) {
     backend.reason = "this build has no " + std::string(kCudaLibrary) + " beside libthreegate";
     return backend;
@@ -102,7 +92,7 @@ extern "C" tg_status tg_capabilities_query(tg_capabilities* capabilities) {
     copy(threegate::processor_name(), capabilities->cpu);
     copy(threegate::simd_level_reason(), capabilities->simd_reason);
     copy(cuda.reason, capabilities->cuda_reason);
-    copy(openblas_get_config(), capabilities->blas);
+    copy(threegate::blas().description, capabilities->blas);
   } catch (...) {
     return threegate::describe_current_exception(message);
   }

@@ -4,7 +4,7 @@
 #include <iterator>
 
 #include "block.h"
-#include "operand.h"
+#include "cpu/support/operand.h"
 
 namespace threegate::diff {
 namespace {

@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "operand.h"
+#include "cpu/support/operand.h"
 #include "wide_vector.h"
 
 namespace threegate::diff {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "block.h"
-#include "operand.h"
+#include "cpu/support/operand.h"
 
 namespace threegate::diff {
 namespace {

@@ -48,12 +48,22 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
   }
 
   long structBytes() {
-    return Struct.OPERAND + (long) lowRank.size() * Struct.LOW_RANK;
+    return Struct.OPERAND + termBytes();
+  }
+
+  /** Bytes of the low-rank terms. */
+  long termBytes() {
+    return (long) lowRank.size() * Struct.LOW_RANK;
   }
 
   /** Writes the struct at {@code at}, its terms behind it, and takes leases on all buffers. */
   void write(NativeBuffer struct, long address, long at, List<NativeBuffer.Lease> leases) {
-    long terms = at + Struct.OPERAND;
+    write(struct, address, at, at + Struct.OPERAND, leases);
+  }
+
+  /** The same with the terms at {@code terms}: structs of an array stand close together. */
+  void write(
+      NativeBuffer struct, long address, long at, long terms, List<NativeBuffer.Lease> leases) {
     struct.putLong(at + Struct.OPERAND_SIZE, Struct.OPERAND);
     writeMatrix(values, struct, at + Struct.OPERAND_VALUES, leases);
     for (int i = 0; i < Struct.MATRIX; i += 8) {

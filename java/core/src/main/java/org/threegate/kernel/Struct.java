@@ -91,6 +91,25 @@ final class Struct {
   static final int DIFF_RESULT_DELTA_DOT_BASE = 200;
   static final int DIFF_RESULT_MAX_ABS_DELTA = 208;
 
+  static final int SVD_OPTIONS = 32;
+  static final int SVD_OPTIONS_SIZE = 0;
+  static final int SVD_OPTIONS_RANK = 8;
+  static final int SVD_OPTIONS_TOLERANCE = 16;
+  static final int SVD_OPTIONS_VECTORS = 24;
+  static final int SVD_OPTIONS_RESERVED = 28;
+
+  static final int SVD_RESULT = 72;
+  static final int SVD_RESULT_SIZE = 0;
+  static final int SVD_RESULT_VALUES = 8;
+  static final int SVD_RESULT_LEFT = 16;
+  static final int SVD_RESULT_RIGHT = 24;
+  static final int SVD_RESULT_SPECTRUM = 32;
+  static final int SVD_RESULT_RESIDUAL = 40;
+  static final int SVD_RESULT_ORTHOGONALITY = 48;
+  static final int SVD_RESULT_SPECTRUM_ERROR = 56;
+  static final int SVD_RESULT_METHOD = 64;
+  static final int SVD_RESULT_STATUS = 68;
+
   static final int SPAN = 16;
   static final int SPAN_DATA = 0;
   static final int SPAN_BYTES = 8;

@@ -42,6 +42,18 @@ public interface KernelBinding {
 
   int mappedFileClose(long file);
 
+  int svdWorkspace(
+      long context, long matrices, long count, long options, long results, long workspaceSize);
+
+  int svd(
+      long context,
+      long matrices,
+      long count,
+      long options,
+      long control,
+      long workspace,
+      long results);
+
   int diffWorkspace(
       long context, long base, long tuned, long options, long profiles, long workspaceSize);
 

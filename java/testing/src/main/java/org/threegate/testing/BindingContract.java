@@ -2,6 +2,7 @@ package org.threegate.testing;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
 import java.io.IOException;
@@ -35,6 +36,7 @@ import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
 import org.threegate.kernel.Sha256;
 import org.threegate.kernel.Status;
+import org.threegate.kernel.TruncatedSvd;
 import org.threegate.loading.Bindings;
 
 /**
@@ -279,6 +281,64 @@ public abstract class BindingContract {
               f8, new Operand.BlockScale(Matrix.of(memory, 12, Dtype.F32, 1, 1), 128, 128));
       assertThat(Bf16Diff.compare(context, scaled, Operand.of(values)).baseSquares())
           .isEqualTo(200);
+    }
+  }
+
+  @Test
+  void singularTripletsAreThoseOfTheMatrix() {
+    Random random = Seeds.random("singularTripletsAreThoseOfTheMatrix");
+    int rows = 70;
+    int columns = 90;
+    int rank = 5;
+    try (Context context = Context.open(Context.Device.CPU, 2);
+        NativeBuffer buffer = context.allocate(8L * rows * columns);
+        Control control = Control.open(context)) {
+      double squares = 0;
+      for (int i = 0; i < rows * columns; i++) {
+        double entry = random.nextGaussian();
+        buffer.putDouble(8L * i, entry);
+        squares += entry * entry;
+      }
+      Operand matrix = Operand.of(Matrix.of(buffer, Dtype.F64, rows, columns));
+      List<TruncatedSvd.Request> requests =
+          List.of(
+              TruncatedSvd.Request.of(matrix, rank, 1e-12),
+              TruncatedSvd.Request.spectrum(matrix, 1e-10),
+              TruncatedSvd.Request.of(matrix, 1, 1e-17));
+      List<TruncatedSvd.Result> results = TruncatedSvd.of(context, requests, control);
+      try (TruncatedSvd.Result triplets = results.get(0);
+          TruncatedSvd.Result spectrum = results.get(1);
+          TruncatedSvd.Result tooMuch = results.get(2)) {
+        assertThat(triplets.status()).isEqualTo(Status.OK);
+        assertThat(triplets.residual()).isLessThanOrEqualTo(1e-12);
+        Matrix left = triplets.left().orElseThrow();
+        Matrix right = triplets.right().orElseThrow();
+        for (int k = 0; k < rank; k++) {
+          for (int i = 0; i < rows; i++) {
+            double product = 0;
+            for (int j = 0; j < columns; j++) {
+              product +=
+                  buffer.getDouble(8L * (i * columns + j))
+                      * right.buffer().getDouble(right.offset() + 8L * (k * columns + j));
+            }
+            double u = left.buffer().getDouble(left.offset() + 8L * (k * rows + i));
+            assertThat(product).isCloseTo(triplets.values()[k] * u, within(1e-10));
+          }
+        }
+        double[] all = spectrum.spectrum().orElseThrow();
+        assertThat(all).hasSize(rows);
+        assertThat(spectrum.left()).isEmpty();
+        assertThat(Arrays.stream(all).map(sigma -> sigma * sigma).sum())
+            .isCloseTo(squares, within(1e-8 * squares));
+        assertThat(triplets.values()[4]).isCloseTo(all[4], within(1e-9));
+        assertThat(tooMuch.status()).isEqualTo(Status.NOT_CONVERGED);
+        assertThat(tooMuch.residual()).isLessThan(1e-13);
+      }
+      buffer.putDouble(8, Double.NaN);
+      assertThatThrownBy(() -> TruncatedSvd.of(context, requests, control))
+          .isInstanceOfSatisfying(
+              KernelException.class, e -> assertThat(e.status()).isEqualTo(Status.INVALID_ARGUMENT))
+          .hasMessage("matrices[0] has an entry that is not finite");
     }
   }
 

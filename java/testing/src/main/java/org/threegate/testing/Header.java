@@ -89,7 +89,7 @@ public final class Header {
   private static int alignment(String type) {
     return switch (type) {
       case "char" -> 1;
-      case "int32_t", "tg_dtype" -> 4;
+      case "int32_t", "tg_dtype", "tg_status" -> 4;
       default -> 8;
     };
   }
@@ -97,7 +97,7 @@ public final class Header {
   private static int size(String type, Map<String, Integer> layouts) {
     return switch (type) {
       case "char" -> 1;
-      case "int32_t", "tg_dtype" -> 4;
+      case "int32_t", "tg_dtype", "tg_status" -> 4;
       case "int64_t", "double", "*" -> 8;
       default -> layouts.get(type);
     };

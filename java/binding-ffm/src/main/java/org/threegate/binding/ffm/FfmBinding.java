@@ -52,6 +52,15 @@ final class FfmBinding implements KernelBinding {
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
           Map.entry("tg_mapped_file_close", FunctionDescriptor.of(JAVA_INT, JAVA_LONG)),
           Map.entry(
+              "tg_svd_workspace",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_svd",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
+                  JAVA_LONG)),
+          Map.entry(
               "tg_diff_workspace",
               FunctionDescriptor.of(
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
@@ -77,6 +86,8 @@ final class FfmBinding implements KernelBinding {
     static final MethodHandle MAPPED_FILE_ADVISE = bind("tg_mapped_file_advise");
     static final MethodHandle MAPPED_FILE_READ = bind("tg_mapped_file_read");
     static final MethodHandle MAPPED_FILE_CLOSE = bind("tg_mapped_file_close");
+    static final MethodHandle SVD_WORKSPACE = bind("tg_svd_workspace");
+    static final MethodHandle SVD = bind("tg_svd");
     static final MethodHandle DIFF_WORKSPACE = bind("tg_diff_workspace");
     static final MethodHandle DIFF = bind("tg_diff");
     static final MethodHandle SHA256 = bind("tg_sha256");
@@ -220,6 +231,35 @@ final class FfmBinding implements KernelBinding {
   public int mappedFileClose(long file) {
     try {
       return (int) Handles.MAPPED_FILE_CLOSE.invokeExact(file);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int svdWorkspace(
+      long context, long matrices, long count, long options, long results, long workspaceSize) {
+    try {
+      return (int)
+          Handles.SVD_WORKSPACE.invokeExact(
+              context, matrices, count, options, results, workspaceSize);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int svd(
+      long context,
+      long matrices,
+      long count,
+      long options,
+      long control,
+      long workspace,
+      long results) {
+    try {
+      return (int)
+          Handles.SVD.invokeExact(context, matrices, count, options, control, workspace, results);
     } catch (Throwable e) {
       throw DynamicLibrary.rethrow(e);
     }

@@ -80,6 +80,25 @@ final class Functions {
   @Name("tg_mapped_file_close")
   static native int mappedFileClose(@Cast("tg_mapped_file*") long file);
 
+  @Name("tg_svd_workspace")
+  static native int svdWorkspace(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_operand*") long matrices,
+      long count,
+      @Cast("const tg_svd_options*") long options,
+      @Cast("const tg_svd_result*") long results,
+      @Cast("tg_workspace_size*") long workspaceSize);
+
+  @Name("tg_svd")
+  static native int svd(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_operand*") long matrices,
+      long count,
+      @Cast("const tg_svd_options*") long options,
+      @Cast("tg_control*") long control,
+      @Cast("const tg_workspace*") long workspace,
+      @Cast("tg_svd_result*") long results);
+
   @Name("tg_diff_workspace")
   static native int diffWorkspace(
       @Cast("tg_context*") long context,

@@ -81,6 +81,24 @@ final class JniBinding implements KernelBinding {
   }
 
   @Override
+  public int svdWorkspace(
+      long context, long matrices, long count, long options, long results, long workspaceSize) {
+    return Functions.svdWorkspace(context, matrices, count, options, results, workspaceSize);
+  }
+
+  @Override
+  public int svd(
+      long context,
+      long matrices,
+      long count,
+      long options,
+      long control,
+      long workspace,
+      long results) {
+    return Functions.svd(context, matrices, count, options, control, workspace, results);
+  }
+
+  @Override
   public int diffWorkspace(
       long context, long base, long tuned, long options, long profiles, long workspaceSize) {
     return Functions.diffWorkspace(context, base, tuned, options, profiles, workspaceSize);

@@ -1,6 +1,6 @@
 // Reading the entries of an operand as float or double, a run of one row at a time. Internal linkage, as in dtype.h.
-#ifndef THREEGATE_CPU_DIFF_OPERAND_H
-#define THREEGATE_CPU_DIFF_OPERAND_H
+#ifndef THREEGATE_CPU_SUPPORT_OPERAND_H
+#define THREEGATE_CPU_SUPPORT_OPERAND_H
 
 #include <algorithm>
 #include <cstdint>
@@ -9,7 +9,7 @@
 #include "common/dtype.h"
 #include "threegate/threegate.h"
 
-namespace threegate::diff {
+namespace threegate {
 namespace {
 
 constexpr int64_t kRun = 512;  // entries staged at a time; a multiple of 64
@@ -146,6 +146,6 @@ void stage_double(const tg_operand& operand, int64_t row, int64_t column, int64_
 }
 
 }  // namespace
-}  // namespace threegate::diff
+}  // namespace threegate
 
-#endif  // THREEGATE_CPU_DIFF_OPERAND_H
+#endif  // THREEGATE_CPU_SUPPORT_OPERAND_H

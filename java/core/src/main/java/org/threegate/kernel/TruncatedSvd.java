@@ -1,0 +1,259 @@
+package org.threegate.kernel;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.dtype.Dtype;
+import org.threegate.spi.KernelBinding;
+
+/**
+ * The leading singular triplets of matrices of any shapes and dtypes, each to a residual that the
+ * caller asks for and the result certifies ({@code tg_svd}). Results do not depend on the number of
+ * threads, nor on what else is in the batch.
+ *
+ * <pre>{@code
+ * Matrix weight = Matrix.of(buffer, Dtype.BF16, 1536, 8960);
+ * TruncatedSvd.Request request = TruncatedSvd.Request.of(Operand.of(weight), 32, 1e-6);
+ * try (TruncatedSvd.Result svd = TruncatedSvd.of(context, request)) {
+ *   System.out.println(svd.values()[0] + ", certified to " + svd.residual());
+ * }
+ * }</pre>
+ */
+public final class TruncatedSvd {
+  private TruncatedSvd() {}
+
+  /**
+   * What is asked for.
+   *
+   * @param rank leading triplets wanted: 1 to the shorter side
+   * @param tolerance what residual, orthogonality and spectrumError of the result may be at most
+   * @param vectors whether singular vectors are wanted; without them {@code spectrum} must be
+   * @param spectrum whether all singular values are wanted
+   */
+  public record Request(
+      Operand matrix, long rank, double tolerance, boolean vectors, boolean spectrum) {
+    /** Values and vectors. */
+    public static Request of(Operand matrix, long rank, double tolerance) {
+      return new Request(matrix, rank, tolerance, true, false);
+    }
+
+    /** All singular values, no vectors. */
+    public static Request spectrum(Operand matrix, double tolerance) {
+      return new Request(matrix, Math.min(matrix.rows(), matrix.columns()), tolerance, false, true);
+    }
+
+    private long shorter() {
+      return Math.min(matrix.rows(), matrix.columns());
+    }
+
+    private long arrayBytes() {
+      return 8
+          * (rank
+              + (vectors ? Math.multiplyExact(rank, matrix.rows() + matrix.columns()) : 0)
+              + (spectrum ? shorter() : 0));
+    }
+  }
+
+  /** What reached the tolerance. */
+  public enum Method {
+    GRAM_SINGLE,
+    GRAM_DOUBLE,
+    TRIANGLE
+  }
+
+  /**
+   * Triplets of one matrix. Owns the memory of its vectors.
+   *
+   * @param values descending
+   * @param left float64, rank x rows: row i is u_i
+   * @param right float64, rank x columns: row i is v_i
+   * @param spectrum all singular values, descending
+   * @param residual the certificate: max over i of |A v_i − σ_i u_i| and |Aᵀ u_i − σ_i v_i|, over
+   *     σ_1
+   * @param orthogonality largest entry of |U Uᵀ − 1|
+   * @param spectrumError bound of the spectrum's error, over σ_1
+   * @param status OK, or NOT_CONVERGED with what was reached
+   */
+  public record Result(
+      double[] values,
+      Optional<Matrix> left,
+      Optional<Matrix> right,
+      Optional<double[]> spectrum,
+      double residual,
+      double orthogonality,
+      double spectrumError,
+      Method method,
+      Status status)
+      implements AutoCloseable {
+    @Override
+    public void close() {
+      left.ifPresent(matrix -> matrix.buffer().close());
+    }
+  }
+
+  /**
+   * One matrix.
+   *
+   * @throws KernelException INVALID_ARGUMENT when it has an entry that is not finite
+   */
+  public static Result of(Context context, Request request) {
+    try (Control control = Control.open(context)) {
+      return of(context, List.of(request), control).get(0);
+    }
+  }
+
+  /**
+   * Several matrices, side by side on the threads of the context.
+   *
+   * @throws KernelException CANCELLED through the control; INVALID_ARGUMENT when a matrix has an
+   *     entry that is not finite; IO when a mapped file was truncated meanwhile
+   */
+  public static List<Result> of(Context context, List<Request> requests, Control control) {
+    List<NativeBuffer> arrays = new ArrayList<>();
+    try {
+      for (Request request : requests) {
+        arrays.add(context.allocate(request.arrayBytes()));
+      }
+      List<Result> results = solve(context, requests, arrays, control);
+      for (int i = 0; i < arrays.size(); i++) {
+        if (!requests.get(i).vectors()) {
+          arrays.get(i).close();
+        }
+      }
+      return results;
+    } catch (RuntimeException e) {
+      arrays.forEach(NativeBuffer::close);
+      throw e;
+    }
+  }
+
+  private static List<Result> solve(
+      Context context, List<Request> requests, List<NativeBuffer> arrays, Control control) {
+    int count = requests.size();
+    long optionsAt = (long) count * Struct.OPERAND;
+    long resultsAt = optionsAt + (long) count * Struct.SVD_OPTIONS;
+    long sizeAt = resultsAt + (long) count * Struct.SVD_RESULT;
+    long workspaceAt = sizeAt + Struct.WORKSPACE_SIZE;
+    long termsAt = workspaceAt + Struct.WORKSPACE;
+    long bytes =
+        termsAt + requests.stream().mapToLong(request -> request.matrix().termBytes()).sum();
+    KernelBinding binding = context.binding();
+    try (Context.Call call = context.begin();
+        NativeBuffer structs = context.allocate(bytes);
+        Operand.Leases leases = new Operand.Leases()) {
+      NativeBuffer.Lease own = structs.lease();
+      leases.add(own);
+      long address = own.address();
+      for (int i = 0; i < count; i++) {
+        Request request = requests.get(i);
+        request.matrix().write(structs, address, (long) i * Struct.OPERAND, termsAt, leases);
+        termsAt += request.matrix().termBytes();
+        writeOptions(structs, optionsAt + (long) i * Struct.SVD_OPTIONS, request);
+        NativeBuffer.Lease array = arrays.get(i).lease();
+        leases.add(array);
+        writeResult(structs, resultsAt + (long) i * Struct.SVD_RESULT, request, array.address());
+      }
+      structs.putLong(sizeAt + Struct.WORKSPACE_SIZE_SIZE, Struct.WORKSPACE_SIZE);
+      call.run(
+          unused ->
+              binding.svdWorkspace(
+                  context.handle(),
+                  address,
+                  count,
+                  address + optionsAt,
+                  address + resultsAt,
+                  address + sizeAt));
+      long workspaceBytes = structs.getLong(sizeAt + Struct.WORKSPACE_SIZE_HOST_BYTES);
+      try (NativeBuffer workspace = context.allocate(workspaceBytes);
+          NativeBuffer.Lease workspaceLease = workspace.lease();
+          NativeBuffer.Lease controlLease = control.lease()) {
+        structs
+            .putLong(workspaceAt + Struct.WORKSPACE_SIZE_FIELD, Struct.WORKSPACE)
+            .putLong(workspaceAt + Struct.WORKSPACE_HOST, workspaceLease.address())
+            .putLong(workspaceAt + Struct.WORKSPACE_HOST_BYTES, workspaceBytes)
+            .putLong(workspaceAt + Struct.WORKSPACE_DEVICE, 0)
+            .putLong(workspaceAt + Struct.WORKSPACE_DEVICE_BYTES, 0);
+        call.run(
+            unused ->
+                binding.svd(
+                    context.handle(),
+                    address,
+                    count,
+                    address + optionsAt,
+                    controlLease.address(),
+                    address + workspaceAt,
+                    address + resultsAt));
+      } catch (KernelException e) {
+        if (e.status() != Status.NOT_CONVERGED) {
+          throw e;
+        }
+        // Each result says what was reached.
+      }
+      List<Result> results = new ArrayList<>();
+      for (int i = 0; i < count; i++) {
+        results.add(
+            readResult(
+                structs, resultsAt + (long) i * Struct.SVD_RESULT, requests.get(i), arrays.get(i)));
+      }
+      return results;
+    }
+  }
+
+  private static void writeOptions(NativeBuffer structs, long at, Request request) {
+    structs
+        .putLong(at + Struct.SVD_OPTIONS_SIZE, Struct.SVD_OPTIONS)
+        .putLong(at + Struct.SVD_OPTIONS_RANK, request.rank())
+        .putDouble(at + Struct.SVD_OPTIONS_TOLERANCE, request.tolerance())
+        .putInt(at + Struct.SVD_OPTIONS_VECTORS, request.vectors() ? 1 : 0)
+        .putInt(at + Struct.SVD_OPTIONS_RESERVED, 0);
+  }
+
+  /** Values, left vectors, right vectors, spectrum: in this order in one array. */
+  private static void writeResult(NativeBuffer structs, long at, Request request, long address) {
+    long left = address + 8 * request.rank();
+    long right = left + 8 * request.rank() * request.matrix().rows();
+    long behind =
+        request.vectors() ? right + 8 * request.rank() * request.matrix().columns() : left;
+    structs
+        .putLong(at + Struct.SVD_RESULT_SIZE, Struct.SVD_RESULT)
+        .putLong(at + Struct.SVD_RESULT_VALUES, address)
+        .putLong(at + Struct.SVD_RESULT_LEFT, request.vectors() ? left : 0)
+        .putLong(at + Struct.SVD_RESULT_RIGHT, request.vectors() ? right : 0)
+        .putLong(at + Struct.SVD_RESULT_SPECTRUM, request.spectrum() ? behind : 0);
+  }
+
+  private static Result readResult(
+      NativeBuffer structs, long at, Request request, NativeBuffer array) {
+    long rank = request.rank();
+    long rows = request.matrix().rows();
+    long columns = request.matrix().columns();
+    long left = 8 * rank;
+    long right = left + 8 * rank * rows;
+    long behind = request.vectors() ? right + 8 * rank * columns : left;
+    return new Result(
+        doubles(array, 0, rank),
+        request.vectors()
+            ? Optional.of(Matrix.of(array, left, Dtype.F64, rank, rows))
+            : Optional.empty(),
+        request.vectors()
+            ? Optional.of(Matrix.of(array, right, Dtype.F64, rank, columns))
+            : Optional.empty(),
+        request.spectrum()
+            ? Optional.of(doubles(array, behind, request.shorter()))
+            : Optional.empty(),
+        structs.getDouble(at + Struct.SVD_RESULT_RESIDUAL),
+        structs.getDouble(at + Struct.SVD_RESULT_ORTHOGONALITY),
+        structs.getDouble(at + Struct.SVD_RESULT_SPECTRUM_ERROR),
+        Method.values()[structs.getInt(at + Struct.SVD_RESULT_METHOD) - 1],
+        Status.of(structs.getInt(at + Struct.SVD_RESULT_STATUS)));
+  }
+
+  private static double[] doubles(NativeBuffer from, long offset, long count) {
+    double[] result = new double[Math.toIntExact(count)];
+    for (int i = 0; i < result.length; i++) {
+      result[i] = from.getDouble(offset + 8L * i);
+    }
+    return result;
+  }
+}

@@ -1,0 +1,23 @@
+// Checks of the arguments that several functions share.
+#ifndef THREEGATE_API_OPERAND_H
+#define THREEGATE_API_OPERAND_H
+
+#include <cstdint>
+#include <string>
+
+#include "threegate/threegate.h"
+
+namespace threegate {
+
+int64_t ceiling_quotient(int64_t a, int64_t b);
+
+// Throw INVALID_ARGUMENT, naming the field, its value and what is allowed.
+void require_operand(const tg_operand* operand, const std::string& name);
+void require_workspace(const tg_workspace* workspace, int64_t needed);
+
+// Throws IO when a mapped file that the operand reads was truncated.
+void require_intact_operand(const tg_operand& operand);
+
+}  // namespace threegate
+
+#endif  // THREEGATE_API_OPERAND_H

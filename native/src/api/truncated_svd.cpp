@@ -1,0 +1,150 @@
+#include "cpu/svd/truncated_svd.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+
+#include "api/context.h"
+#include "api/operand.h"
+
+namespace threegate {
+namespace {
+
+constexpr int64_t kLongestSide = INT32_MAX;  // LAPACK counts in 32 bits
+constexpr int64_t kLongestShortSide = 16384;
+
+struct Batch {
+  const tg_operand* matrices;
+  int64_t count;
+  const tg_svd_options* options;
+  tg_svd_result* results;
+};
+
+void require_request(const Batch& batch, int64_t i) {
+  const std::string index = "[" + std::to_string(i) + "]";
+  const tg_operand& matrix = batch.matrices[i];
+  const tg_svd_options& options = batch.options[i];
+  const tg_svd_result& result = batch.results[i];
+  require_operand(&matrix, "matrices" + index);
+  require_struct(&options, ("options" + index).c_str());
+  require_struct(&result, ("results" + index).c_str());
+  const int64_t rows = matrix.values.rows;
+  const int64_t columns = matrix.values.columns;
+  const std::string shape = std::to_string(rows) + " x " + std::to_string(columns);
+  require(std::min(rows, columns) >= 1, ("matrices" + index).c_str(), shape, "a matrix without entries has no singular values");
+  if (std::max(rows, columns) > kLongestSide || std::min(rows, columns) > kLongestShortSide) {
+    throw Error(TG_UNSUPPORTED, "matrices" + index + " is " + shape + "; the sides may be at most " +
+                                    std::to_string(kLongestSide) + " and " + std::to_string(kLongestShortSide));
+  }
+  require(options.rank >= 1 && options.rank <= std::min(rows, columns), ("options" + index + ".rank").c_str(),
+          std::to_string(options.rank), ("allowed are 1 to " + std::to_string(std::min(rows, columns))).c_str());
+  require(options.tolerance > 0 && options.tolerance < 1, ("options" + index + ".tolerance").c_str(),
+          std::to_string(options.tolerance), "it must be above 0 and below 1");
+  require(options.vectors == 0 || options.vectors == 1, ("options" + index + ".vectors").c_str(), std::to_string(options.vectors),
+          "allowed are 0 and 1");
+  require(result.values != nullptr, ("results" + index + ".values").c_str(), "NULL", "rank values are needed");
+  require(options.vectors == 0 || (result.left != nullptr && result.right != nullptr),
+          ("results" + index + ".left or right").c_str(), "NULL", "vectors need a place");
+  require(options.vectors == 1 || result.spectrum != nullptr, ("results" + index + ".spectrum").c_str(), "NULL",
+          "values without vectors come from the whole spectrum");
+}
+
+void require_batch(const Batch& batch) {
+  require(batch.count >= 0, "count", std::to_string(batch.count), "it must not be negative");
+  require(batch.count == 0 || (batch.matrices != nullptr && batch.options != nullptr && batch.results != nullptr),
+          "matrices, options or results", "NULL", "count of each are needed");
+  for (int64_t i = 0; i < batch.count; ++i) {
+    require_request(batch, i);
+  }
+}
+
+int threads_for(const ThreadPool& pool, const Batch& batch) {
+  return static_cast<int>(std::min<int64_t>(pool.threads(), batch.count));
+}
+
+// Of one thread: the matrices are handed out one by one.
+int64_t bytes_each(const Batch& batch) {
+  int64_t bytes = 64;
+  for (int64_t i = 0; i < batch.count; ++i) {
+    bytes = std::max(bytes, svd::workspace_bytes(batch.matrices[i], batch.options[i], batch.results[i]));
+  }
+  return bytes;
+}
+
+bool cancelled(const tg_control* control) {
+  return control != nullptr && __atomic_load_n(&control->cancel, __ATOMIC_RELAXED) != 0;
+}
+
+// Returns false when it was cancelled.
+bool solve_all(ThreadPool& pool, const Batch& batch, tg_control* control, void* workspace) {
+  if (control != nullptr) {
+    __atomic_store_n(&control->done, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&control->total, batch.count, __ATOMIC_RELAXED);
+  }
+  const int64_t each = bytes_each(batch);
+  std::atomic<int64_t> next{0};
+  pool.run(threads_for(pool, batch), [&](int thread) {
+    void* own = static_cast<uint8_t*>(workspace) + thread * each;
+    for (int64_t i = next++; i < batch.count && !cancelled(control); i = next++) {
+      svd::truncated_svd(batch.matrices[i], batch.options[i], own, batch.results[i]);
+      if (control != nullptr) {
+        __atomic_fetch_add(&control->done, 1, __ATOMIC_RELAXED);
+      }
+    }
+  });
+  return !cancelled(control);
+}
+
+void require_success(const Batch& batch) {
+  for (int64_t i = 0; i < batch.count; ++i) {
+    const std::string name = "matrices[" + std::to_string(i) + "]";
+    const tg_svd_result& result = batch.results[i];
+    if (result.status == TG_INVALID_ARGUMENT) {
+      throw Error(TG_INVALID_ARGUMENT, name + " has an entry that is not finite");
+    }
+    if (result.status != TG_OK) {
+      char text[160];
+      std::snprintf(text, sizeof(text), ": residual %.1e, orthogonality %.1e, asked for %.1e", result.residual,
+                    result.orthogonality, batch.options[i].tolerance);
+      throw Error(result.status, name + text);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace threegate
+
+extern "C" {
+
+tg_status tg_svd_workspace(tg_context* context, const tg_operand* matrices, int64_t count, const tg_svd_options* options,
+                           const tg_svd_result* results, tg_workspace_size* workspace_size) {
+  return threegate::guarded_call(context, [&] {
+    const threegate::Batch batch{matrices, count, options, const_cast<tg_svd_result*>(results)};
+    threegate::require_batch(batch);
+    threegate::require_struct(workspace_size, "workspace_size");
+    workspace_size->host_bytes = std::max(threegate::threads_for(context->pool, batch), 1) * threegate::bytes_each(batch);
+    workspace_size->device_bytes = 0;
+  });
+}
+
+tg_status tg_svd(tg_context* context, const tg_operand* matrices, int64_t count, const tg_svd_options* options,
+                 tg_control* control, const tg_workspace* workspace, tg_svd_result* results) {
+  return threegate::guarded_call(context, [&] {
+    const threegate::Batch batch{matrices, count, options, results};
+    threegate::require_batch(batch);
+    if (control != nullptr) {
+      threegate::require_struct(control, "control");
+    }
+    threegate::require_workspace(workspace,
+                                 std::max(threegate::threads_for(context->pool, batch), 1) * threegate::bytes_each(batch));
+    if (!threegate::solve_all(context->pool, batch, control, workspace->host)) {
+      throw threegate::Error(TG_CANCELLED, "cancelled");
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      threegate::require_intact_operand(matrices[i]);
+    }
+    threegate::require_success(batch);
+  });
+}
+
+}  // extern "C"

@@ -1,0 +1,69 @@
+// OpenBLAS, in an instance of our own: loaded when it is first needed, with one thread a call, because the workers of a context
+// are the only threads that kernels use. Another OpenBLAS in the process, and its number of threads, are left alone.
+#ifndef THREEGATE_CPU_SUPPORT_BLAS_H
+#define THREEGATE_CPU_SUPPORT_BLAS_H
+
+#include <cblas.h>
+#include <lapacke.h>
+
+#include <cstdint>
+#include <string>
+
+namespace threegate {
+
+// The functions of one precision. Matrices are row-major for cblas, column-major for LAPACK.
+template <typename T>
+struct BlasFunctions;
+
+template <>
+struct BlasFunctions<float> {
+  decltype(&cblas_sgemm) gemm;
+  decltype(&cblas_ssyrk) syrk;
+  decltype(&LAPACKE_ssytrd_work) sytrd;
+  decltype(&LAPACKE_ssterf_work) sterf;
+  decltype(&LAPACKE_sstebz_work) stebz;
+  decltype(&LAPACKE_sstein_work) stein;
+  decltype(&LAPACKE_sstemr_work) stemr;
+  decltype(&LAPACKE_sormtr_work) ormtr;
+};
+
+template <>
+struct BlasFunctions<double> {
+  decltype(&cblas_dgemm) gemm;
+  decltype(&cblas_dsyrk) syrk;
+  decltype(&LAPACKE_dsytrd_work) sytrd;
+  decltype(&LAPACKE_dsterf_work) sterf;
+  decltype(&LAPACKE_dstebz_work) stebz;
+  decltype(&LAPACKE_dstein_work) stein;
+  decltype(&LAPACKE_dstemr_work) stemr;
+  decltype(&LAPACKE_dormtr_work) ormtr;
+  decltype(&LAPACKE_dsyevd_work) syevd;
+  decltype(&LAPACKE_dgesdd_work) gesdd;
+  decltype(&LAPACKE_dgeqrf_work) geqrf;
+  decltype(&LAPACKE_dorgqr_work) orgqr;
+};
+
+struct Blas {
+  std::string description;  // name, version, kernels
+  BlasFunctions<float> single;
+  BlasFunctions<double> wide;
+
+  template <typename T>
+  [[nodiscard]] const BlasFunctions<T>& functions() const;
+};
+
+// Loads it; throws INTERNAL, with the reason, when it cannot be loaded.
+const Blas& blas();
+
+template <>
+inline const BlasFunctions<float>& Blas::functions<float>() const {
+  return single;
+}
+template <>
+inline const BlasFunctions<double>& Blas::functions<double>() const {
+  return wide;
+}
+
+}  // namespace threegate
+
+#endif  // THREEGATE_CPU_SUPPORT_BLAS_H

@@ -1,0 +1,111 @@
+#include "panel.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "cpu/support/operand.h"
+
+namespace threegate::svd {
+namespace {
+
+void convert_f16(const uint8_t* in, int64_t count, float* out) {
+  for (int64_t i = 0; i < count; ++i) {
+    out[i] = f16_to_float(load<uint16_t>(in + 2 * i));
+  }
+}
+
+void stage(const tg_operand& operand, int64_t row, int64_t column, int64_t count, double* out) {
+  stage_double(operand, row, column, count, out, convert_f16);
+}
+
+void stage(const tg_operand& operand, int64_t row, int64_t column, int64_t count, float* out) {
+  if (is_double(operand)) {
+    double wide[kRun];
+    stage(operand, row, column, count, wide);
+    std::copy_n(wide, count, out);
+    return;
+  }
+  stage_float(operand, row, column, count, out, convert_f16);
+}
+
+void multiply(double* values, int64_t count, double factor) {
+  for (int64_t i = 0; i < count; ++i) {
+    values[i] *= factor;
+  }
+}
+
+void multiply(float* values, int64_t count, double factor) {
+  if (std::abs(std::ilogb(factor)) <= 126) {
+    const auto narrow = static_cast<float>(factor);
+    for (int64_t i = 0; i < count; ++i) {
+      values[i] *= narrow;
+    }
+    return;
+  }
+  // The factor that lifts subnormal float32 entries is itself beyond float32.
+  for (int64_t i = 0; i < count; ++i) {
+    values[i] = static_cast<float>(values[i] * factor);
+  }
+}
+
+template <typename T>
+void read(const View& view, int64_t begin, int64_t count, T* panel) {
+  const int64_t first_row = view.tall ? begin : 0;
+  const int64_t rows = view.tall ? count : view.short_side;
+  const int64_t first_column = view.tall ? 0 : begin;
+  const int64_t columns = view.tall ? view.short_side : count;
+  const bool in_double = sizeof(T) == sizeof(float) && is_double(*view.operand);
+  for (int64_t i = 0; i < rows; ++i) {
+    T* out = panel + i * columns;
+    for (int64_t j = 0; j < columns; j += kRun) {
+      const int64_t run = std::min(kRun, columns - j);
+      if (in_double) {
+        // Scaled before it is narrowed: float64 entries may be beyond float32.
+        double wide[kRun];
+        stage(*view.operand, first_row + i, first_column + j, run, wide);
+        for (int64_t k = 0; k < run; ++k) {
+          out[j + k] = static_cast<T>(wide[k] * view.scale);
+        }
+      } else {
+        stage(*view.operand, first_row + i, first_column + j, run, out + j);
+        multiply(out + j, run, view.scale);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+Range entry_range(const tg_operand& operand) {
+  Range range{true, 0};
+  double run[kRun];
+  for (int64_t i = 0; i < operand.values.rows; ++i) {
+    for (int64_t j = 0; j < operand.values.columns; j += kRun) {
+      const int64_t count = std::min(kRun, operand.values.columns - j);
+      stage(operand, i, j, count, run);
+      double largest = range.largest;
+      double nothing = 0;  // x * 0 is NaN for what is not finite
+      for (int64_t k = 0; k < count; ++k) {
+        largest = std::max(largest, std::abs(run[k]));
+        nothing += run[k] * 0;
+      }
+      range.largest = largest;
+      if (!(nothing == 0)) {
+        return {false, largest};
+      }
+    }
+  }
+  return range;
+}
+
+View make_view(const tg_operand& operand, double scale) {
+  const int64_t rows = operand.values.rows;
+  const int64_t columns = operand.values.columns;
+  const bool tall = rows > columns;
+  return {&operand, tall, std::min(rows, columns), std::max(rows, columns), scale};
+}
+
+void read_panel(const View& view, int64_t begin, int64_t count, float* panel) { read(view, begin, count, panel); }
+void read_panel(const View& view, int64_t begin, int64_t count, double* panel) { read(view, begin, count, panel); }
+
+}  // namespace threegate::svd

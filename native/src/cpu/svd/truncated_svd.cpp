@@ -1,0 +1,668 @@
+#include "truncated_svd.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "cpu/support/arena.h"
+#include "cpu/support/blas.h"
+#include "panel.h"
+
+namespace threegate::svd {
+namespace {
+
+// At least this tolerance is tried in float32 first: rounding leaves its residuals about ten times below.
+constexpr double kSingleTolerance = 1e-5;
+// Short sides up to which the triangle is as fast as the Gram matrix.
+constexpr int64_t kSmall = 64;
+constexpr double kRounding = std::numeric_limits<double>::epsilon();
+constexpr lapack_int kBlock = 64;  // LAPACK's block size: workspace of the blocked routines
+
+enum class Layout { kGramSingle, kGramDouble, kTriangle };
+
+lapack_int narrow(int64_t size) { return static_cast<lapack_int>(size); }
+
+// Vectors of both sides and what is known of them. Row i is vector i; `x` belongs to the short side, `y` to the long one.
+template <typename T>
+struct Vectors {
+  T* x;        // rank x short_side
+  T* y;        // rank x long_side
+  T* z;        // rank x short_side: A^T y
+  T* overlap;  // rank x rank
+  T* panel;    // kPanel x short_side
+  double* sigma;
+};
+
+template <typename T>
+Vectors<T> take_vectors(Arena& arena, const View& view, int64_t rank) {
+  Vectors<T> vectors{};
+  vectors.x = arena.take<T>(rank * view.short_side);
+  vectors.y = arena.take<T>(rank * view.long_side);
+  vectors.z = arena.take<T>(rank * view.short_side);
+  vectors.overlap = arena.take<T>(rank * rank);
+  vectors.panel = arena.take<T>(kPanel * view.short_side);
+  vectors.sigma = arena.take<double>(rank);
+  return vectors;
+}
+
+template <typename T, typename Body>
+void for_panels(const View& view, T* panel, Body body) {
+  for (int64_t begin = 0; begin < view.long_side; begin += kPanel) {
+    const int64_t count = std::min(kPanel, view.long_side - begin);
+    read_panel(view, begin, count, panel);
+    body(begin, count);
+  }
+}
+
+// y = A x, for all vectors, or A^T x where the short side is the rows.
+template <typename T>
+void to_long_side(const View& view, int64_t rank, const Vectors<T>& vectors, int64_t begin, int64_t count) {
+  blas().functions<T>().gemm(CblasRowMajor, CblasNoTrans, view.tall ? CblasTrans : CblasNoTrans, narrow(rank), narrow(count),
+                             narrow(view.short_side), T{1}, vectors.x, narrow(view.short_side), vectors.panel,
+                             narrow(view.tall ? view.short_side : count), T{0}, vectors.y + begin, narrow(view.long_side));
+}
+
+// z += the panel's part of the product with y.
+template <typename T>
+void to_short_side(const View& view, int64_t rank, const Vectors<T>& vectors, int64_t begin, int64_t count) {
+  blas().functions<T>().gemm(CblasRowMajor, CblasNoTrans, view.tall ? CblasNoTrans : CblasTrans, narrow(rank),
+                             narrow(view.short_side), narrow(count), T{1}, vectors.y + begin, narrow(view.long_side),
+                             vectors.panel, narrow(view.tall ? view.short_side : count), T{1}, vectors.z,
+                             narrow(view.short_side));
+}
+
+template <typename T>
+double norm(const T* values, int64_t count) {
+  double lanes[8] = {};
+  for (int64_t i = 0; i < count; ++i) {
+    lanes[i % 8] += static_cast<double>(values[i]) * static_cast<double>(values[i]);
+  }
+  return std::sqrt(((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7])));
+}
+
+template <typename T>
+void divide(T* values, int64_t count, double divisor) {
+  for (int64_t i = 0; i < count; ++i) {
+    values[i] = static_cast<T>(values[i] / divisor);
+  }
+}
+
+// Largest deviation of the long side's vectors from orthonormality.
+template <typename T>
+double deviation(const View& view, int64_t rank, const Vectors<T>& vectors) {
+  blas().functions<T>().syrk(CblasRowMajor, CblasLower, CblasNoTrans, narrow(rank), narrow(view.long_side), T{1}, vectors.y,
+                             narrow(view.long_side), T{0}, vectors.overlap, narrow(rank));
+  double largest = 0;
+  for (int64_t i = 0; i < rank; ++i) {
+    for (int64_t j = 0; j <= i; ++j) {
+      largest = std::max(largest, std::abs(static_cast<double>(vectors.overlap[i * rank + j]) - (i == j ? 1 : 0)));
+    }
+  }
+  return largest;
+}
+
+// max_i |A^T y_i - sigma_i x_i| / sigma_1; `z` holds the products.
+template <typename T>
+double residual(const View& view, int64_t rank, const Vectors<T>& vectors) {
+  double largest = 0;
+  for (int64_t i = 0; i < rank; ++i) {
+    const T* x = vectors.x + i * view.short_side;
+    T* z = vectors.z + i * view.short_side;
+    for (int64_t j = 0; j < view.short_side; ++j) {
+      z[j] = static_cast<T>(z[j] - vectors.sigma[i] * x[j]);
+    }
+    largest = std::max(largest, norm(z, view.short_side));
+  }
+  return vectors.sigma[0] > 0 ? largest / vectors.sigma[0] : 0;
+}
+
+struct Certificate {
+  double residual;
+  double orthogonality;
+  [[nodiscard]] bool within(double tolerance) const { return residual <= tolerance && orthogonality <= tolerance; }
+};
+
+// Swaps vectors so that the singular values descend: rounding may have exchanged neighbours.
+template <typename T>
+void sort(const View& view, int64_t rank, const Vectors<T>& vectors) {
+  for (int64_t i = 1; i < rank; ++i) {
+    for (int64_t j = i; j > 0 && vectors.sigma[j] > vectors.sigma[j - 1]; --j) {
+      std::swap(vectors.sigma[j], vectors.sigma[j - 1]);
+      std::swap_ranges(vectors.x + j * view.short_side, vectors.x + (j + 1) * view.short_side,
+                       vectors.x + (j - 1) * view.short_side);
+      std::swap_ranges(vectors.y + j * view.long_side, vectors.y + (j + 1) * view.long_side,
+                       vectors.y + (j - 1) * view.long_side);
+      std::swap_ranges(vectors.z + j * view.short_side, vectors.z + (j + 1) * view.short_side,
+                       vectors.z + (j - 1) * view.short_side);
+    }
+  }
+}
+
+// From vectors of the short side: those of the other, the singular values, and how good they are; one pass over the matrix.
+template <typename T>
+Certificate complete(const View& view, int64_t rank, const Vectors<T>& vectors) {
+  std::fill_n(vectors.z, rank * view.short_side, T{0});
+  for_panels(view, vectors.panel, [&](int64_t begin, int64_t count) {
+    to_long_side(view, rank, vectors, begin, count);
+    to_short_side(view, rank, vectors, begin, count);
+  });
+  for (int64_t i = 0; i < rank; ++i) {
+    vectors.sigma[i] = norm(vectors.y + i * view.long_side, view.long_side);
+    if (vectors.sigma[i] > 0) {
+      divide(vectors.y + i * view.long_side, view.long_side, vectors.sigma[i]);
+      divide(vectors.z + i * view.short_side, view.short_side, vectors.sigma[i]);
+    }
+  }
+  sort(view, rank, vectors);
+  const double orthogonality = deviation(view, rank, vectors);
+  return {residual(view, rank, vectors), orthogonality};
+}
+
+// Rayleigh-Ritz on the matrix itself: among the combinations of the vectors found, those whose images are orthogonal. Rounding in
+// the Gram matrix is of sigma_1 squared, in the k x k products of the images it is of sigma_i sigma_j.
+template <typename T>
+class Ritz {
+ public:
+  Ritz(Arena& arena, int64_t rank)
+      : rank_(rank),
+        matrix_(arena.take<double>(rank * rank)),
+        values_(arena.take<double>(rank)),
+        mixing_(arena.take<T>(rank * rank)),
+        part_(arena.take<T>(rank * kPanel)),
+        work_(arena.take<double>(work_size())),
+        integers_(arena.take<lapack_int>(integer_size())) {}
+
+  // After complete(), whose overlaps of the long side are used.
+  Certificate run(const View& view, const Vectors<T>& vectors) {
+    const double first = vectors.sigma[0];
+    for (int64_t i = 0; i < rank_; ++i) {
+      for (int64_t j = 0; j <= i; ++j) {
+        const double scale = vectors.sigma[i] / first * (vectors.sigma[j] / first);
+        matrix_[i * rank_ + j] = static_cast<double>(vectors.overlap[i * rank_ + j]) * scale;
+      }
+    }
+    if (blas().wide.syevd(LAPACK_COL_MAJOR, 'V', 'U', narrow(rank_), matrix_, narrow(rank_), values_, work_, narrow(work_size()),
+                          integers_, narrow(integer_size())) != 0 ||
+        values_[0] <= 0) {
+      return {1, 1};
+    }
+    // Row i of `matrix_`: the combination with the i-th smallest value. Images are scaled to length one.
+    mix(vectors.x, view.short_side, [](int64_t, int64_t) { return 1.0; });
+    const auto of_images = [&](int64_t i, int64_t j) { return vectors.sigma[j] / (first * std::sqrt(values_[rank_ - 1 - i])); };
+    mix(vectors.y, view.long_side, of_images);
+    for (int64_t i = 0; i < rank_; ++i) {
+      vectors.sigma[i] = first * std::sqrt(values_[rank_ - 1 - i]);
+    }
+    std::fill_n(vectors.z, rank_ * view.short_side, T{0});
+    for_panels(view, vectors.panel, [&](int64_t begin, int64_t count) { to_short_side(view, rank_, vectors, begin, count); });
+    const double orthogonality = deviation(view, rank_, vectors);
+    return {residual(view, rank_, vectors), orthogonality};
+  }
+
+ private:
+  // Row i becomes the sum over j of combination (i, j) * scale(i, j) * row j, the largest value first.
+  template <typename Scale>
+  void mix(T* rows, int64_t length, Scale scale) {
+    for (int64_t i = 0; i < rank_; ++i) {
+      for (int64_t j = 0; j < rank_; ++j) {
+        mixing_[i * rank_ + j] = static_cast<T>(matrix_[(rank_ - 1 - i) * rank_ + j] * scale(i, j));
+      }
+    }
+    for (int64_t begin = 0; begin < length; begin += kPanel) {
+      const int64_t count = std::min(kPanel, length - begin);
+      for (int64_t i = 0; i < rank_; ++i) {
+        std::copy_n(rows + i * length + begin, count, part_ + i * count);
+      }
+      blas().functions<T>().gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, narrow(rank_), narrow(count), narrow(rank_), T{1},
+                                 mixing_, narrow(rank_), part_, narrow(count), T{0}, rows + begin, narrow(length));
+    }
+  }
+  [[nodiscard]] int64_t work_size() const { return 1 + 6 * rank_ + 2 * rank_ * rank_; }
+  [[nodiscard]] int64_t integer_size() const { return 3 + 5 * rank_; }
+
+  int64_t rank_;
+  double* matrix_;
+  double* values_;
+  T* mixing_;
+  T* part_;
+  double* work_;
+  lapack_int* integers_;
+};
+
+// The symmetric eigenproblem of the short side's Gram matrix.
+template <typename T>
+class Gram {
+ public:
+  Gram(Arena& arena, const View& view, int64_t rank)
+      : order_(view.short_side),
+        rank_(rank),
+        matrix_(arena.take<T>(order_ * order_)),
+        diagonal_(arena.take<T>(order_)),
+        off_diagonal_(arena.take<T>(order_)),
+        copy_(arena.take<T>(2 * order_)),
+        reflectors_(arena.take<T>(order_)),
+        values_(arena.take<T>(order_)),
+        support_(arena.take<lapack_int>(2 * order_)),
+        work_(arena.take<T>(work_size())),
+        integers_(arena.take<lapack_int>(10 * order_)) {}
+
+  void form(const View& view, T* panel) {
+    std::fill_n(matrix_, order_ * order_, T{0});
+    for_panels(view, panel, [&](int64_t, int64_t count) {
+      blas().functions<T>().syrk(CblasRowMajor, CblasLower, view.tall ? CblasTrans : CblasNoTrans, narrow(order_), narrow(count),
+                                 T{1}, panel, narrow(view.tall ? order_ : count), T{1}, matrix_, narrow(order_));
+    });
+  }
+
+  // Row-major lower is column-major upper.
+  bool tridiagonalise() {
+    return blas().functions<T>().sytrd(LAPACK_COL_MAJOR, 'U', narrow(order_), matrix_, narrow(order_), diagonal_, off_diagonal_,
+                                       reflectors_, work_, narrow(work_size())) == 0;
+  }
+
+  // Singular values, all of them, descending; false when LAPACK gave up.
+  bool all_values(double* sigma) {
+    std::copy_n(diagonal_, order_, values_);
+    std::copy_n(off_diagonal_, order_ - 1, copy_);
+    if (blas().functions<T>().sterf(narrow(order_), values_, copy_) != 0) {
+      return false;
+    }
+    for (int64_t i = 0; i < order_; ++i) {
+      sigma[i] = std::sqrt(std::max<double>(values_[order_ - 1 - i], 0));
+    }
+    return true;
+  }
+
+  // The leading eigenvectors as rows of `x`, the first one first.
+  bool leading_vectors(T* x) {
+    std::copy_n(diagonal_, order_, copy_);
+    std::copy_n(off_diagonal_, order_ - 1, copy_ + order_);
+    if (!(rank_ <= order_ / 2 ? by_inverse_iteration(x) : by_representations(x)) ||
+        blas().functions<T>().ormtr(LAPACK_COL_MAJOR, 'L', 'U', 'N', narrow(order_), narrow(rank_), matrix_, narrow(order_),
+                                    reflectors_, x, narrow(order_), work_, narrow(work_size())) != 0) {
+      return false;
+    }
+    // Ascending within each block of a tridiagonal matrix that falls apart; descending is wanted over all.
+    for (int64_t i = 0; i < rank_; ++i) {
+      const int64_t largest = std::max_element(values_ + i, values_ + rank_) - values_;
+      if (largest != i) {
+        std::swap(values_[i], values_[largest]);
+        std::swap_ranges(x + i * order_, x + (i + 1) * order_, x + largest * order_);
+      }
+    }
+    return true;
+  }
+
+ private:
+  // Bisection and inverse iteration: about ten times more accurate than the other way, at a cost that grows with rank squared.
+  bool by_inverse_iteration(T* x) {
+    const auto& functions = blas().functions<T>();
+    lapack_int* blocks = support_;
+    lapack_int* splits = support_ + order_;
+    lapack_int* failed = integers_ + 4 * order_;
+    lapack_int found = 0;
+    lapack_int block_count = 0;
+    return functions.stebz('I', 'B', narrow(order_), T{0}, T{0}, narrow(order_ - rank_ + 1), narrow(order_), T{0}, copy_,
+                           copy_ + order_, &found, &block_count, values_, blocks, splits, work_, integers_) == 0 &&
+           found == rank_ &&
+           functions.stein(LAPACK_COL_MAJOR, narrow(order_), copy_, copy_ + order_, found, values_, blocks, splits, x,
+                           narrow(order_), work_, integers_, failed) == 0;
+  }
+
+  // Multiple relatively robust representations.
+  bool by_representations(T* x) {
+    lapack_int found = 0;
+    lapack_logical accurate = 1;
+    return blas().functions<T>().stemr(LAPACK_COL_MAJOR, 'V', 'I', narrow(order_), copy_, copy_ + order_, T{0}, T{0},
+                                       narrow(order_ - rank_ + 1), narrow(order_), &found, values_, x, narrow(order_),
+                                       narrow(rank_), support_, &accurate, work_, narrow(work_size()), integers_,
+                                       narrow(10 * order_)) == 0 &&
+           found == rank_;
+  }
+
+  [[nodiscard]] int64_t work_size() const { return kBlock * (order_ + rank_) + 18 * order_; }
+
+  int64_t order_;
+  int64_t rank_;
+  T* matrix_;
+  T* diagonal_;
+  T* off_diagonal_;
+  T* copy_;
+  T* reflectors_;
+  T* values_;
+  lapack_int* support_;
+  T* work_;
+  lapack_int* integers_;
+};
+
+// The triangle R of A = QR (of A^T where the short side is the rows), and its SVD.
+class Triangle {
+ public:
+  Triangle(Arena& arena, const View& view, bool vectors)
+      : order_(view.short_side),
+        vectors_(vectors),
+        stack_(arena.take<double>((order_ + kPanel) * order_)),
+        triangle_(arena.take<double>(order_ * order_)),
+        reflectors_(arena.take<double>(order_)),
+        left_(arena.take<double>(vectors ? order_ * order_ : 1)),
+        right_(arena.take<double>(vectors ? order_ * order_ : 1)),
+        work_(arena.take<double>(work_size())),
+        integers_(arena.take<lapack_int>(8 * order_)) {}
+
+  bool form(const View& view, double* panel) {
+    const int64_t height = order_ + kPanel;
+    std::fill_n(triangle_, order_ * order_, 0.0);
+    bool fine = true;
+    for_panels(view, panel, [&](int64_t, int64_t count) {
+      // Column-major: the triangle above, the panel below.
+      for (int64_t j = 0; j < order_; ++j) {
+        std::copy_n(triangle_ + j * order_, order_, stack_ + j * height);
+        for (int64_t i = 0; i < count; ++i) {
+          stack_[j * height + order_ + i] = view.tall ? panel[i * order_ + j] : panel[j * count + i];
+        }
+      }
+      fine = fine && blas().wide.geqrf(LAPACK_COL_MAJOR, narrow(order_ + count), narrow(order_), stack_, narrow(height),
+                                       reflectors_, work_, narrow(work_size())) == 0;
+      for (int64_t j = 0; j < order_; ++j) {
+        std::copy_n(stack_ + j * height, j + 1, triangle_ + j * order_);
+      }
+    });
+    return fine;
+  }
+
+  // All singular values, descending; with vectors, row i of right() for each i follows column-major storage.
+  bool decompose(double* sigma) {
+    return blas().wide.gesdd(LAPACK_COL_MAJOR, vectors_ ? 'S' : 'N', narrow(order_), narrow(order_), triangle_, narrow(order_),
+                             sigma, left_, narrow(order_), right_, narrow(order_), work_, narrow(work_size()), integers_) == 0;
+  }
+
+  // Right singular vectors as rows.
+  void leading_vectors(int64_t rank, double* x) const {
+    for (int64_t i = 0; i < rank; ++i) {
+      for (int64_t j = 0; j < order_; ++j) {
+        x[i * order_ + j] = right_[j * order_ + i];
+      }
+    }
+  }
+
+ private:
+  [[nodiscard]] int64_t work_size() const { return 4 * order_ * order_ + (kBlock + 8) * order_ + 64; }
+
+  int64_t order_;
+  bool vectors_;
+  double* stack_;
+  double* triangle_;
+  double* reflectors_;
+  double* left_;
+  double* right_;
+  double* work_;
+  lapack_int* integers_;
+};
+
+// Makes the long side's vectors orthonormal where they are images of vectors with tiny singular values: Householder QR, in
+// descending order, moves y_i by the rounding of the first divided by sigma_i, and the residual by that rounding alone.
+class Orthonormaliser {
+ public:
+  Orthonormaliser(Arena& arena, int64_t rank)
+      : reflectors_(arena.take<double>(rank)),
+        signs_(arena.take<double>(rank)),
+        size_(kBlock * rank),
+        work_(arena.take<double>(size_)) {}
+
+  Certificate run(const View& view, int64_t rank, const Vectors<double>& vectors) {
+    // Back to y_i = A x_i: columns of a long_side x rank matrix.
+    for (int64_t i = 0; i < rank; ++i) {
+      for (int64_t j = 0; j < view.long_side; ++j) {
+        vectors.y[i * view.long_side + j] *= vectors.sigma[i];
+      }
+    }
+    const lapack_int rows = narrow(view.long_side);
+    double beyond_diagonal = 0;
+    bool fine = blas().wide.geqrf(LAPACK_COL_MAJOR, rows, narrow(rank), vectors.y, rows, reflectors_, work_, narrow(size_)) == 0;
+    for (int64_t i = 0; i < rank; ++i) {
+      const double* column = vectors.y + i * view.long_side;
+      beyond_diagonal = std::max(beyond_diagonal, norm(column, i));
+      signs_[i] = column[i] < 0 ? -1 : 1;
+      vectors.sigma[i] = std::abs(column[i]);
+    }
+    fine = fine && blas().wide.orgqr(LAPACK_COL_MAJOR, rows, narrow(rank), narrow(rank), vectors.y, rows, reflectors_, work_,
+                                     narrow(size_)) == 0;
+    for (int64_t i = 0; i < rank; ++i) {
+      for (int64_t j = 0; j < view.long_side; ++j) {
+        vectors.y[i * view.long_side + j] *= signs_[i];
+      }
+    }
+    std::fill_n(vectors.z, rank * view.short_side, 0.0);
+    for_panels(view, vectors.panel, [&](int64_t begin, int64_t count) { to_short_side(view, rank, vectors, begin, count); });
+    sort(view, rank, vectors);
+    const double orthogonality = deviation(view, rank, vectors);
+    Certificate certificate{residual(view, rank, vectors), orthogonality};
+    if (vectors.sigma[0] > 0) {
+      certificate.residual = std::max(certificate.residual, beyond_diagonal / vectors.sigma[0]);
+    }
+    if (!fine) {
+      certificate.residual = 1;
+    }
+    return certificate;
+  }
+
+ private:
+  double* reflectors_;
+  double* signs_;
+  int64_t size_;
+  double* work_;
+};
+
+// Everything that one attempt needs of the workspace.
+template <Layout kLayout>
+struct Attempt;
+
+template <typename T>
+struct GramAttempt {
+  GramAttempt(Arena& arena, const View& view, int64_t rank, bool wants_vectors)
+      : panel(arena.take<T>(kPanel * view.short_side)),
+        gram(arena, view, rank),
+        vectors(wants_vectors ? take_vectors<T>(arena, view, rank) : Vectors<T>{}),
+        ritz(arena, wants_vectors ? rank : 1) {}
+  T* panel;
+  Gram<T> gram;
+  Vectors<T> vectors;
+  Ritz<T> ritz;
+};
+template <>
+struct Attempt<Layout::kGramSingle> : GramAttempt<float> {
+  using GramAttempt::GramAttempt;
+};
+template <>
+struct Attempt<Layout::kGramDouble> : GramAttempt<double> {
+  using GramAttempt::GramAttempt;
+};
+template <>
+struct Attempt<Layout::kTriangle> {
+  Attempt(Arena& arena, const View& view, int64_t rank, bool wants_vectors)
+      : panel(arena.take<double>(kPanel * view.short_side)),
+        sigma(arena.take<double>(view.short_side)),
+        triangle(arena, view, wants_vectors),
+        vectors(wants_vectors ? take_vectors<double>(arena, view, rank) : Vectors<double>{}),
+        orthonormaliser(arena, rank) {}
+  double* panel;
+  double* sigma;
+  Triangle triangle;
+  Vectors<double> vectors;
+  Orthonormaliser orthonormaliser;
+};
+
+template <typename T>
+void copy_out(const View& view, const tg_svd_options& options, const Vectors<T>& vectors, const Certificate& certificate,
+              tg_svd_result& result) {
+  double* x = view.tall ? result.right : result.left;
+  double* y = view.tall ? result.left : result.right;
+  std::copy_n(vectors.x, options.rank * view.short_side, x);
+  std::copy_n(vectors.y, options.rank * view.long_side, y);
+  for (int64_t i = 0; i < options.rank; ++i) {
+    result.values[i] = vectors.sigma[i] / view.scale;
+  }
+  result.residual = certificate.residual;
+  result.orthogonality = certificate.orthogonality;
+  result.status = certificate.within(options.tolerance) ? TG_OK : TG_NOT_CONVERGED;
+}
+
+// Largest error of the singular values of a Gram matrix, over the first one: rounding is of the first squared.
+double spectrum_error(const double* sigma, int64_t count) {
+  const double rounding = kRounding * static_cast<double>(count);
+  if (sigma[0] == 0) {
+    return 0;
+  }
+  const double smallest = sigma[count - 1] / sigma[0];
+  return smallest * smallest > rounding ? rounding / smallest : std::sqrt(rounding);
+}
+
+void scale_spectrum(const View& view, const tg_svd_options& options, tg_svd_result& result) {
+  for (int64_t i = 0; i < view.short_side; ++i) {
+    result.spectrum[i] /= view.scale;
+  }
+  if (options.vectors == 0) {
+    std::copy_n(result.spectrum, options.rank, result.values);
+  }
+}
+
+// False when a better layout should be tried.
+template <typename T, Layout kLayout>
+bool solve_gram(const View& view, const tg_svd_options& options, void* workspace, tg_svd_result& result) {
+  Arena arena(workspace);
+  Attempt<kLayout> attempt(arena, view, options.rank, options.vectors != 0);
+  attempt.gram.form(view, attempt.panel);
+  if (!attempt.gram.tridiagonalise()) {
+    return false;
+  }
+  if (result.spectrum != nullptr) {
+    if (!attempt.gram.all_values(result.spectrum)) {
+      return false;
+    }
+    result.spectrum_error = spectrum_error(result.spectrum, view.short_side);
+    if (result.spectrum_error > options.tolerance) {
+      return false;
+    }
+    scale_spectrum(view, options, result);
+  }
+  if (options.vectors != 0) {
+    if (!attempt.gram.leading_vectors(attempt.vectors.x)) {
+      return false;
+    }
+    Certificate certificate = complete(view, options.rank, attempt.vectors);
+    if (!certificate.within(options.tolerance)) {
+      certificate = attempt.ritz.run(view, attempt.vectors);
+    }
+    if (!certificate.within(options.tolerance)) {
+      return false;
+    }
+    copy_out(view, options, attempt.vectors, certificate, result);
+  }
+  result.method = kLayout == Layout::kGramSingle ? TG_SVD_GRAM_SINGLE : TG_SVD_GRAM_DOUBLE;
+  return true;
+}
+
+void solve_triangle(const View& view, const tg_svd_options& options, void* workspace, tg_svd_result& result) {
+  Arena arena(workspace);
+  Attempt<Layout::kTriangle> attempt(arena, view, options.rank, options.vectors != 0);
+  result.method = TG_SVD_TRIANGLE;
+  result.status = TG_NOT_CONVERGED;
+  result.residual = 1;
+  if (!attempt.triangle.form(view, attempt.panel) || !attempt.triangle.decompose(attempt.sigma)) {
+    return;
+  }
+  if (result.spectrum != nullptr) {
+    std::copy_n(attempt.sigma, view.short_side, result.spectrum);
+    result.spectrum_error = kRounding * static_cast<double>(view.short_side);
+    scale_spectrum(view, options, result);
+  }
+  result.residual = 0;
+  result.status = result.spectrum_error <= options.tolerance ? TG_OK : TG_NOT_CONVERGED;
+  if (options.vectors != 0) {
+    attempt.triangle.leading_vectors(options.rank, attempt.vectors.x);
+    Certificate certificate = complete(view, options.rank, attempt.vectors);
+    if (!certificate.within(options.tolerance)) {
+      certificate = attempt.orthonormaliser.run(view, options.rank, attempt.vectors);
+    }
+    copy_out(view, options, attempt.vectors, certificate, result);
+  }
+}
+
+// A matrix of zeros: any orthonormal vectors will do.
+void solve_zero(const View& view, const tg_svd_options& options, tg_svd_result& result) {
+  std::fill_n(result.values, options.rank, 0.0);
+  if (result.spectrum != nullptr) {
+    std::fill_n(result.spectrum, view.short_side, 0.0);
+  }
+  if (options.vectors != 0) {
+    const int64_t rows = view.operand->values.rows;
+    const int64_t columns = view.operand->values.columns;
+    std::fill_n(result.left, options.rank * rows, 0.0);
+    std::fill_n(result.right, options.rank * columns, 0.0);
+    for (int64_t i = 0; i < options.rank; ++i) {
+      result.left[i * rows + i] = 1;
+      result.right[i * columns + i] = 1;
+    }
+  }
+  result.method = TG_SVD_TRIANGLE;
+}
+
+bool tries_gram(const View& view) { return view.short_side > kSmall; }
+
+bool tries_single(const View& view, const tg_svd_options& options, const tg_svd_result& result) {
+  return tries_gram(view) && options.vectors != 0 && result.spectrum == nullptr && options.tolerance >= kSingleTolerance;
+}
+
+template <Layout kLayout>
+int64_t bytes_of(const View& view, const tg_svd_options& options) {
+  Arena arena(nullptr);
+  const Attempt<kLayout> attempt(arena, view, options.rank, options.vectors != 0);
+  return arena.used();
+}
+
+}  // namespace
+
+int64_t workspace_bytes(const tg_operand& matrix, const tg_svd_options& options, const tg_svd_result& result) {
+  const View view = make_view(matrix, 1);
+  if (view.short_side == 0) {
+    return 0;
+  }
+  int64_t bytes = bytes_of<Layout::kTriangle>(view, options);
+  if (tries_gram(view)) {
+    bytes = std::max(bytes, bytes_of<Layout::kGramDouble>(view, options));
+  }
+  if (tries_single(view, options, result)) {
+    bytes = std::max(bytes, bytes_of<Layout::kGramSingle>(view, options));
+  }
+  return bytes;
+}
+
+void truncated_svd(const tg_operand& matrix, const tg_svd_options& options, void* workspace, tg_svd_result& result) {
+  result.residual = 0;
+  result.orthogonality = 0;
+  result.spectrum_error = 0;
+  result.status = TG_OK;
+  const Range range = entry_range(matrix);
+  if (!range.finite) {
+    result.method = TG_SVD_TRIANGLE;
+    result.status = TG_INVALID_ARGUMENT;
+    return;
+  }
+  // A power of two near one over the largest entry: squares neither overflow nor vanish.
+  const View view =
+      make_view(matrix, range.largest == 0 ? 1 : std::ldexp(1.0, std::clamp(-std::ilogb(range.largest), -1022, 1022)));
+  if (range.largest == 0) {
+    solve_zero(view, options, result);
+    return;
+  }
+  if (tries_single(view, options, result) && solve_gram<float, Layout::kGramSingle>(view, options, workspace, result)) {
+    return;
+  }
+  if (tries_gram(view) && solve_gram<double, Layout::kGramDouble>(view, options, workspace, result)) {
+    return;
+  }
+  solve_triangle(view, options, workspace, result);
+}
+
+}  // namespace threegate::svd

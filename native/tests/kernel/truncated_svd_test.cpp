@@ -1,0 +1,442 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <random>
+
+#include "reference/svd_reference.h"
+#include "support.h"
+
+namespace {
+
+struct Problem {
+  std::string name;
+  int64_t rows;
+  int64_t columns;
+  std::vector<double> entries;
+};
+
+// What came back, and the matrix as the kernel saw it.
+struct Solution {
+  tg_status status = TG_OK;
+  tg_svd_result result{};
+  std::vector<double> values;
+  std::vector<double> left;
+  std::vector<double> right;
+  std::vector<double> spectrum;
+  std::string error;
+};
+
+struct Request {
+  int64_t rank;
+  double tolerance;
+  bool vectors = true;
+  bool spectrum = false;
+  int threads = 1;
+};
+
+tg_operand operand(const void* data, int64_t rows, int64_t columns, tg_dtype dtype) {
+  tg_operand result{};
+  result.size = sizeof(result);
+  result.values = {data, rows, columns, columns, dtype, 0};
+  return result;
+}
+
+std::vector<Solution> solve(const std::vector<tg_operand>& matrices, const Request& request) {
+  const auto context = support::make_context(request.threads);
+  const auto count = static_cast<int64_t>(matrices.size());
+  std::vector<Solution> solutions(matrices.size());
+  std::vector<tg_svd_options> options;
+  std::vector<tg_svd_result> results;
+  for (size_t i = 0; i < matrices.size(); ++i) {
+    const tg_matrix& values = matrices[i].values;
+    const int64_t shorter = std::min(values.rows, values.columns);
+    const int64_t rank = std::min(request.rank, shorter);
+    Solution& solution = solutions[i];
+    solution.values.assign(static_cast<size_t>(rank) + 1, -7);
+    solution.left.assign(static_cast<size_t>(rank * values.rows) + 1, -7);
+    solution.right.assign(static_cast<size_t>(rank * values.columns) + 1, -7);
+    solution.spectrum.assign(static_cast<size_t>(shorter) + 1, -7);
+    options.push_back({sizeof(tg_svd_options), rank, request.tolerance, request.vectors ? 1 : 0, 0});
+    results.push_back({sizeof(tg_svd_result), solution.values.data(), request.vectors ? solution.left.data() : nullptr,
+                       request.vectors ? solution.right.data() : nullptr, request.spectrum ? solution.spectrum.data() : nullptr,
+                       0, 0, 0, 0, 0});
+  }
+  tg_workspace_size size{sizeof(tg_workspace_size), 0, 0};
+  EXPECT_EQ(TG_OK, tg_svd_workspace(context.get(), matrices.data(), count, options.data(), results.data(), &size))
+      << support::error_of(context.get());
+  // A guard behind the workspace: what is asked for must be enough.
+  const auto host = support::allocate(size.host_bytes + 64);
+  std::memset(static_cast<uint8_t*>(host.get()) + size.host_bytes, 0x5a, 64);
+  const tg_workspace workspace{sizeof(tg_workspace), host.get(), size.host_bytes, nullptr, 0};
+  const tg_status status = tg_svd(context.get(), matrices.data(), count, options.data(), nullptr, &workspace, results.data());
+  for (int i = 0; i < 64; ++i) {
+    EXPECT_EQ(0x5a, static_cast<uint8_t*>(host.get())[size.host_bytes + i]);
+  }
+  for (size_t i = 0; i < matrices.size(); ++i) {
+    Solution& solution = solutions[i];
+    solution.status = status;
+    solution.result = results[i];
+    solution.error = support::error_of(context.get());
+    for (auto* vector : {&solution.values, &solution.left, &solution.right, &solution.spectrum}) {
+      EXPECT_EQ(-7, vector->back()) << "written beyond the end";
+      vector->pop_back();
+    }
+  }
+  return solutions;
+}
+
+Solution solve(const Problem& problem, const Request& request) {
+  return solve({operand(problem.entries.data(), problem.rows, problem.columns, TG_F64)}, request)[0];
+}
+
+// max_i |A v_i - sigma_i u_i|, |A^T u_i - sigma_i v_i| over sigma_1, in long double: independent of the kernel's own.
+double residual(const Problem& problem, const Solution& solution, int64_t rank) {
+  long double worst = 0;
+  for (int64_t k = 0; k < rank; ++k) {
+    const double* u = solution.left.data() + k * problem.rows;
+    const double* v = solution.right.data() + k * problem.columns;
+    const double sigma = solution.values[static_cast<size_t>(k)];
+    std::vector<long double> back(static_cast<size_t>(problem.columns));
+    long double forward = 0;
+    for (int64_t i = 0; i < problem.rows; ++i) {
+      long double sum = 0;
+      for (int64_t j = 0; j < problem.columns; ++j) {
+        const double a = problem.entries[static_cast<size_t>(i * problem.columns + j)];
+        sum += static_cast<long double>(a) * v[j];
+        back[static_cast<size_t>(j)] += static_cast<long double>(a) * u[i];
+      }
+      forward += (sum - sigma * u[i]) * (sum - sigma * u[i]);
+    }
+    long double other = 0;
+    for (int64_t j = 0; j < problem.columns; ++j) {
+      const long double difference = back[static_cast<size_t>(j)] - sigma * v[j];
+      other += difference * difference;
+    }
+    worst = std::max({worst, std::sqrt(forward), std::sqrt(other)});
+  }
+  return solution.values[0] > 0 ? static_cast<double>(worst / solution.values[0]) : 0;
+}
+
+double deviation(const std::vector<double>& vectors, int64_t rank) {
+  const int64_t length = static_cast<int64_t>(vectors.size()) / rank;
+  double worst = 0;
+  for (int64_t a = 0; a < rank; ++a) {
+    for (int64_t b = 0; b <= a; ++b) {
+      long double sum = 0;
+      for (int64_t i = 0; i < length; ++i) {
+        sum +=
+            static_cast<long double>(vectors[static_cast<size_t>(a * length + i)]) * vectors[static_cast<size_t>(b * length + i)];
+      }
+      worst = std::max(worst, std::abs(static_cast<double>(sum) - (a == b ? 1 : 0)));
+    }
+  }
+  return worst;
+}
+
+Problem random_problem(const std::string& name, int64_t rows, int64_t columns, uint64_t salt) {
+  std::mt19937_64 random(support::seed() + salt);
+  std::normal_distribution<double> normal;
+  Problem problem{name, rows, columns, std::vector<double>(static_cast<size_t>(rows * columns))};
+  for (double& entry : problem.entries) {
+    entry = 0.02 * normal(random);
+  }
+  return problem;
+}
+
+// Random orthonormal vectors on both sides of the given singular values, by Gram-Schmidt, twice.
+std::vector<std::vector<double>> orthonormal(int64_t count, int64_t length, std::mt19937_64& random) {
+  std::normal_distribution<double> normal;
+  std::vector<std::vector<double>> vectors;
+  while (static_cast<int64_t>(vectors.size()) < count) {
+    std::vector<double> vector(static_cast<size_t>(length));
+    for (double& entry : vector) {
+      entry = normal(random);
+    }
+    for (int pass = 0; pass < 2; ++pass) {
+      for (const auto& other : vectors) {
+        double sum = 0;
+        for (size_t i = 0; i < vector.size(); ++i) {
+          sum += vector[i] * other[i];
+        }
+        for (size_t i = 0; i < vector.size(); ++i) {
+          vector[i] -= sum * other[i];
+        }
+      }
+      double norm = 0;
+      for (const double entry : vector) {
+        norm += entry * entry;
+      }
+      for (double& entry : vector) {
+        entry /= std::sqrt(norm);
+      }
+    }
+    vectors.push_back(vector);
+  }
+  return vectors;
+}
+
+Problem with_spectrum(const std::string& name, int64_t rows, int64_t columns, const std::vector<double>& sigma, uint64_t salt) {
+  std::mt19937_64 random(support::seed() + salt);
+  const auto count = static_cast<int64_t>(sigma.size());
+  const auto left = orthonormal(count, rows, random);
+  const auto right = orthonormal(count, columns, random);
+  Problem problem{name, rows, columns, std::vector<double>(static_cast<size_t>(rows * columns))};
+  for (size_t k = 0; k < sigma.size(); ++k) {
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < columns; ++j) {
+        problem.entries[static_cast<size_t>(i * columns + j)] +=
+            sigma[k] * left[k][static_cast<size_t>(i)] * right[k][static_cast<size_t>(j)];
+      }
+    }
+  }
+  return problem;
+}
+
+std::vector<double> sequence(int64_t count, const std::function<double(int64_t)>& value) {
+  std::vector<double> result;
+  for (int64_t i = 0; i < count; ++i) {
+    result.push_back(value(i));
+  }
+  return result;
+}
+
+std::vector<Problem> problems() {
+  std::vector<Problem> list;
+  list.push_back(random_problem("random square", 96, 96, 1));
+  list.push_back(random_problem("random tall", 300, 80, 2));
+  list.push_back(random_problem("random wide", 70, 611, 3));
+  list.push_back(random_problem("one row", 1, 37, 4));
+  list.push_back(random_problem("one column", 530, 1, 5));
+  list.push_back(random_problem("one entry", 1, 1, 6));
+  list.push_back(
+      with_spectrum("graded", 120, 90, sequence(90, [](int64_t i) { return std::pow(0.5, static_cast<double>(i)); }), 7));
+  list.push_back(with_spectrum("graded to 1e-14", 90, 150,
+                               sequence(90, [](int64_t i) { return std::pow(10, -14.0 * static_cast<double>(i) / 89); }), 8));
+  list.push_back(
+      with_spectrum("clustered", 110, 100, sequence(100, [](int64_t i) { return i < 10   ? 3.0
+                                                                                : i < 40 ? 1.0
+                                                                                         : 0.5; }), 9));
+  list.push_back(with_spectrum("rank 5", 100, 130, {5, 4, 3, 2, 1}, 10));
+  list.push_back(with_spectrum(
+      "bulk and outliers", 160, 128,
+      sequence(128, [](int64_t i) { return i < 6 ? 20.0 - static_cast<double>(i) : 1.0 - static_cast<double>(i) / 200; }), 11));
+  list.push_back({"zero", 70, 80, std::vector<double>(70 * 80, 0.0)});
+  Problem identity{"identity", 75, 75, std::vector<double>(75 * 75, 0.0)};
+  for (size_t i = 0; i < 75; ++i) {
+    identity.entries[i * 76] = 1;
+  }
+  list.push_back(identity);
+  Problem tiny = random_problem("tiny", 80, 70, 12);
+  Problem huge = random_problem("huge", 70, 80, 13);
+  Problem subnormal = random_problem("subnormal", 66, 66, 14);
+  for (double& entry : tiny.entries) {
+    entry *= 1e-200;
+  }
+  for (double& entry : huge.entries) {
+    entry *= 1e250;
+  }
+  for (double& entry : subnormal.entries) {
+    entry *= 1e-306;
+  }
+  list.push_back(tiny);
+  list.push_back(huge);
+  list.push_back(subnormal);
+  return list;
+}
+
+TEST(TruncatedSvd, AgreesWithTheReference) {
+  for (const Problem& problem : problems()) {
+    const reference::Svd expected = reference::singular_values(problem.entries, problem.rows, problem.columns);
+    const int64_t shorter = std::min(problem.rows, problem.columns);
+    for (const int64_t rank : {int64_t{1}, int64_t{7}, shorter / 2, shorter}) {
+      if (rank < 1 || rank > shorter) {
+        continue;
+      }
+      for (const double tolerance : {1e-4, 1e-6, 1e-10, 1e-13}) {
+        SCOPED_TRACE(problem.name + ", rank " + std::to_string(rank) + ", tolerance " + std::to_string(std::log10(tolerance)));
+        const Solution solution = solve(problem, {rank, tolerance});
+        ASSERT_EQ(TG_OK, solution.status) << solution.error;
+        const double sigma = expected.sigma[0];
+        for (size_t i = 0; i < static_cast<size_t>(rank); ++i) {
+          ASSERT_NEAR(expected.sigma[i], solution.values[i], (tolerance + 1e-14) * sigma) << i;
+        }
+        EXPECT_TRUE(std::is_sorted(solution.values.rbegin(), solution.values.rend()));
+        // What it says of itself is true, up to the rounding of its own products.
+        EXPECT_LE(residual(problem, solution, rank), tolerance + 1e-13);
+        EXPECT_LE(deviation(solution.left, rank), tolerance + 1e-6 * tolerance + 1e-13);
+        EXPECT_LE(deviation(solution.right, rank), tolerance + 1e-6 * tolerance + 1e-13);
+      }
+    }
+  }
+}
+
+TEST(TruncatedSvd, TheWholeSpectrum) {
+  for (const Problem& problem : problems()) {
+    const reference::Svd expected = reference::singular_values(problem.entries, problem.rows, problem.columns);
+    for (const bool vectors : {false, true}) {
+      for (const double tolerance : {1e-6, 1e-11}) {
+        SCOPED_TRACE(problem.name + (vectors ? ", vectors" : ", values alone"));
+        const Solution solution = solve(problem, {1, tolerance, vectors, true});
+        ASSERT_EQ(TG_OK, solution.status) << solution.error;
+        EXPECT_LE(solution.result.spectrum_error, tolerance);
+        for (size_t i = 0; i < expected.sigma.size(); ++i) {
+          ASSERT_NEAR(expected.sigma[i], solution.spectrum[i], (solution.result.spectrum_error + 1e-14) * expected.sigma[0]) << i;
+        }
+        EXPECT_NEAR(solution.spectrum[0], solution.values[0], tolerance * solution.values[0]);
+      }
+    }
+  }
+}
+
+// The subspace, not only the values: the angle to the reference's is bounded by residual over gap.
+TEST(TruncatedSvd, FindsTheRightSubspace) {
+  const Problem problem = with_spectrum(
+      "spikes", 150, 110, sequence(110, [](int64_t i) { return i < 8 ? 4.0 - 0.25 * static_cast<double>(i) : 1.0; }), 20);
+  const reference::Svd expected = reference::singular_values(problem.entries, problem.rows, problem.columns);
+  for (const double tolerance : {1e-4, 1e-10}) {
+    const Solution solution = solve(problem, {8, tolerance});
+    ASSERT_EQ(TG_OK, solution.status);
+    for (size_t i = 0; i < 8; ++i) {
+      double cosine = 0;
+      for (size_t j = 0; j < 110; ++j) {
+        cosine += expected.right[i][j] * solution.right[i * 110 + j];
+      }
+      double squares = 0;
+      for (size_t j = 0; j < 110; ++j) {
+        squares += std::pow(solution.right[i * 110 + j] - cosine * expected.right[i][j], 2);
+      }
+      const double sine = std::sqrt(squares);
+      // Davis and Kahan: residual over gap; the residual is relative to sigma_1 = 4, the gap is 0.25.
+      EXPECT_LE(sine, 4 * tolerance / 0.25 + 1e-13) << i;
+    }
+  }
+}
+
+TEST(TruncatedSvd, TellsWhatItCannotReach) {
+  const Problem problem = random_problem("random", 90, 100, 30);
+  const Solution solution = solve(problem, {10, 1e-17});
+  EXPECT_EQ(TG_NOT_CONVERGED, solution.status);
+  EXPECT_EQ(TG_NOT_CONVERGED, solution.result.status);
+  EXPECT_NE(std::string::npos, solution.error.find("matrices[0]: residual ")) << solution.error;
+  EXPECT_LT(solution.result.residual, 1e-13);
+  EXPECT_GT(solution.values[0], 0);
+}
+
+TEST(TruncatedSvd, EveryDtypeIsReadAsItIs) {
+  std::mt19937_64 random(support::seed());
+  for (const tg_dtype dtype : {TG_F32, TG_F16, TG_BF16, TG_F8_E4M3, TG_F8_E5M2}) {
+    constexpr int64_t kRows = 70;
+    constexpr int64_t kColumns = 100;
+    Problem problem{"", kRows, kColumns, {}};
+    std::vector<uint8_t> bytes;
+    for (int64_t i = 0; i < kRows * kColumns; ++i) {
+      if (dtype == TG_F32) {
+        const float value = static_cast<float>(static_cast<int64_t>(random() % 2001) - 1000) / 512;
+        const auto* raw = reinterpret_cast<const uint8_t*>(&value);
+        bytes.insert(bytes.end(), raw, raw + 4);
+        problem.entries.push_back(value);
+      } else {
+        // Codes of -1, 0, 1 and 2.
+        const size_t which = random() % 4;
+        const double value[] = {-1, 0, 1, 2};
+        const uint16_t codes[][4] = {
+            {0xbc00, 0, 0x3c00, 0x4000}, {0xbf80, 0, 0x3f80, 0x4000}, {0xb8, 0, 0x38, 0x40}, {0xbc, 0, 0x3c, 0x40}};
+        const uint16_t code = codes[dtype - TG_F16][which];
+        bytes.push_back(static_cast<uint8_t>(code & 0xff));
+        if (dtype == TG_F16 || dtype == TG_BF16) {
+          bytes.push_back(static_cast<uint8_t>(code >> 8));
+        }
+        problem.entries.push_back(value[which]);
+      }
+    }
+    for (const double tolerance : {1e-4, 1e-11}) {
+      const Solution wide = solve(problem, {20, 1e-12});
+      const Solution solution = solve({operand(bytes.data(), kRows, kColumns, dtype)}, {20, tolerance})[0];
+      ASSERT_EQ(TG_OK, solution.status) << dtype;
+      for (size_t i = 0; i < 20; ++i) {
+        EXPECT_NEAR(wide.values[i], solution.values[i], tolerance * wide.values[0]) << dtype;
+      }
+      EXPECT_LE(residual(problem, solution, 20), tolerance);
+    }
+  }
+}
+
+TEST(TruncatedSvd, ABatchGivesWhatEachGivesAloneForAnyNumberOfThreads) {
+  std::vector<Problem> list = problems();
+  std::vector<tg_operand> matrices;
+  matrices.reserve(list.size());
+  for (const Problem& problem : list) {
+    matrices.push_back(operand(problem.entries.data(), problem.rows, problem.columns, TG_F64));
+  }
+  for (const double tolerance : {1e-4, 1e-9}) {
+    const auto one = solve(matrices, {9, tolerance, true, tolerance < 1e-5});
+    const auto three = solve(matrices, {9, tolerance, true, tolerance < 1e-5, 3});
+    for (size_t i = 0; i < list.size(); ++i) {
+      const Solution alone = solve(list[i], {9, tolerance, true, tolerance < 1e-5});
+      EXPECT_EQ(alone.values, one[i].values) << list[i].name;
+      EXPECT_EQ(alone.left, one[i].left) << list[i].name;
+      EXPECT_EQ(one[i].values, three[i].values) << list[i].name;
+      EXPECT_EQ(one[i].left, three[i].left) << list[i].name;
+      EXPECT_EQ(one[i].right, three[i].right) << list[i].name;
+      EXPECT_EQ(one[i].spectrum, three[i].spectrum) << list[i].name;
+    }
+  }
+}
+
+TEST(TruncatedSvd, RefusesWhatIsNotFinite) {
+  for (const double bad : {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
+    Problem problem = random_problem("", 80, 90, 40);
+    problem.entries[80 * 90 - 1] = bad;
+    const Solution solution = solve(problem, {3, 1e-6});
+    EXPECT_EQ(TG_INVALID_ARGUMENT, solution.status);
+    EXPECT_EQ("matrices[0] has an entry that is not finite", solution.error);
+  }
+}
+
+TEST(TruncatedSvd, ChecksItsArguments) {
+  const auto context = support::make_context();
+  const Problem problem = random_problem("", 5, 4, 50);
+  std::vector<double> out(100);
+  const auto status = [&](int64_t rank, double tolerance, int32_t vectors, double* values, double* left, double* spectrum,
+                          int64_t rows = 5) {
+    const tg_operand matrix = operand(problem.entries.data(), rows, 4, TG_F64);
+    const tg_svd_options options{sizeof(options), rank, tolerance, vectors, 0};
+    const tg_svd_result result{sizeof(result), values, left, out.data(), spectrum, 0, 0, 0, 0, 0};
+    tg_workspace_size size{sizeof(size), 0, 0};
+    tg_svd_workspace(context.get(), &matrix, 1, &options, &result, &size);
+    return support::error_of(context.get());
+  };
+  double* place = out.data();
+  EXPECT_EQ("options[0].rank is 5; allowed are 1 to 4", status(5, 1e-6, 1, place, place, nullptr));
+  EXPECT_EQ("options[0].rank is 0; allowed are 1 to 4", status(0, 1e-6, 1, place, place, nullptr));
+  EXPECT_EQ("options[0].tolerance is 0.000000; it must be above 0 and below 1", status(4, 0, 1, place, place, nullptr));
+  EXPECT_EQ("options[0].vectors is 2; allowed are 0 and 1", status(4, 0.1, 2, place, place, nullptr));
+  EXPECT_EQ("results[0].values is NULL; rank values are needed", status(4, 0.1, 1, nullptr, place, nullptr));
+  EXPECT_EQ("results[0].left or right is NULL; vectors need a place", status(4, 0.1, 1, place, nullptr, nullptr));
+  EXPECT_EQ("results[0].spectrum is NULL; values without vectors come from the whole spectrum",
+            status(4, 0.1, 0, place, nullptr, nullptr));
+  EXPECT_EQ("matrices[0] is 0 x 4; a matrix without entries has no singular values", status(4, 0.1, 1, place, place, nullptr, 0));
+}
+
+TEST(TruncatedSvd, Cancels) {
+  const auto context = support::make_context();
+  const Problem problem = random_problem("", 5, 4, 60);
+  std::vector<double> out(100);
+  const tg_operand matrix = operand(problem.entries.data(), 5, 4, TG_F64);
+  const tg_svd_options options{sizeof(options), 2, 1e-6, 1, 0};
+  tg_svd_result result{sizeof(result), out.data(), out.data() + 10, out.data() + 50, nullptr, 0, 0, 0, 0, 0};
+  tg_workspace_size size{sizeof(size), 0, 0};
+  ASSERT_EQ(TG_OK, tg_svd_workspace(context.get(), &matrix, 1, &options, &result, &size));
+  const auto host = support::allocate(size.host_bytes);
+  const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
+  tg_control control{sizeof(control), 1, 0, 0, 0};
+  EXPECT_EQ(TG_CANCELLED, tg_svd(context.get(), &matrix, 1, &options, &control, &workspace, &result));
+  control.cancel = 0;
+  EXPECT_EQ(TG_OK, tg_svd(context.get(), &matrix, 1, &options, &control, &workspace, &result));
+  EXPECT_EQ(1, control.done);
+  EXPECT_EQ(1, control.total);
+}
+
+}  // namespace
