@@ -616,7 +616,7 @@ bool tries_single(const View& view, const tg_svd_options& options, const tg_svd_
 
 template <Layout kLayout>
 int64_t bytes_of(const View& view, const tg_svd_options& options) {
-  Arena arena(nullptr);
+  Arena arena;
   const Attempt<kLayout> attempt(arena, view, options.rank, options.vectors != 0);
   return arena.used();
 }
