@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -66,6 +67,40 @@ inline Memory allocate(int64_t bytes) {
   void* memory = nullptr;
   EXPECT_EQ(TG_OK, tg_memory_allocate(bytes, &memory));
   return Memory(memory);
+}
+
+using Rows = std::vector<std::vector<double>>;
+
+// Random orthonormal rows, by Gram-Schmidt, twice.
+inline Rows orthonormal(int64_t count, int64_t length, std::mt19937_64& random) {
+  std::normal_distribution<double> normal;
+  Rows rows;
+  while (static_cast<int64_t>(rows.size()) < count) {
+    std::vector<double> row(static_cast<size_t>(length));
+    for (double& entry : row) {
+      entry = normal(random);
+    }
+    for (int pass = 0; pass < 2; ++pass) {
+      for (const auto& other : rows) {
+        double sum = 0;
+        for (size_t i = 0; i < row.size(); ++i) {
+          sum += row[i] * other[i];
+        }
+        for (size_t i = 0; i < row.size(); ++i) {
+          row[i] -= sum * other[i];
+        }
+      }
+    }
+    double norm = 0;
+    for (const double entry : row) {
+      norm += entry * entry;
+    }
+    for (double& entry : row) {
+      entry /= std::sqrt(norm);
+    }
+    rows.push_back(row);
+  }
+  return rows;
 }
 
 }  // namespace support

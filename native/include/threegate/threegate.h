@@ -28,7 +28,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything below changes, additions included: caller and library must have the same. */
-#define TG_ABI_VERSION 3
+#define TG_ABI_VERSION 4
 
 /* ---------------------------------------------------------------- status ------------------------------------------ */
 
@@ -299,17 +299,50 @@ typedef struct tg_svd_result {
 } tg_svd_result;
 
 /* Bytes that tg_svd needs beside its inputs and outputs. */
-TG_API tg_status tg_svd_workspace(tg_context* context, const tg_operand* matrices, int64_t count, const tg_svd_options* options,
-                                  const tg_svd_result* results, tg_workspace_size* workspace_size);
+TG_API tg_status tg_svd_workspace(tg_context* context, const tg_operand* matrices, const tg_operand* subtracted, int64_t count,
+                                  const tg_svd_options* options, const tg_svd_result* results, tg_workspace_size* workspace_size);
 
 /*
- * Leading singular triplets of `count` matrices of any shapes and dtypes. Every matrix is solved by one thread, several matrices
+ * Leading singular triplets of `count` matrices of any shapes and dtypes, or of their differences matrices[i] - subtracted[i]
+ * (`subtracted` NULL: nothing is), which are formed as they are read. Every matrix is solved by one thread, several matrices
  * side by side: results do not depend on the number of threads. Entries are widened a panel at a time, never stored as a whole.
  * Returns TG_OK when every matrix reached its tolerance; otherwise the status of the first that did not, and all results are
  * filled nevertheless. control->done counts matrices. A short side above 16384 is TG_UNSUPPORTED.
  */
-TG_API tg_status tg_svd(tg_context* context, const tg_operand* matrices, int64_t count, const tg_svd_options* options,
-                        tg_control* control, const tg_workspace* workspace, tg_svd_result* results);
+TG_API tg_status tg_svd(tg_context* context, const tg_operand* matrices, const tg_operand* subtracted, int64_t count,
+                        const tg_svd_options* options, tg_control* control, const tg_workspace* workspace,
+                        tg_svd_result* results);
+
+/*
+ * Principal angles between the row spaces of two k x n matrices with orthonormal rows (F64 or F32, k <= n), in radians,
+ * ascending; angles has room for k. cos of the i-th is the i-th singular value of first * second^T (P 4.1); angles below 45
+ * degrees come from the sine form, singular values of second * (1 - first^T first) (Bjorck and Golub, "Numerical methods for
+ * computing angles between linear subspaces", 1973), so that they are right to about 1e-15 plus the inputs' departure from
+ * orthonormality.
+ */
+TG_API tg_status tg_principal_angles_workspace(tg_context* context, const tg_matrix* first, const tg_matrix* second,
+                                               tg_workspace_size* workspace_size);
+TG_API tg_status tg_principal_angles(tg_context* context, const tg_matrix* first, const tg_matrix* second,
+                                     const tg_workspace* workspace, double* angles);
+
+/* Squared Frobenius norms of D = matrix - subtracted and of its parts in given subspaces (P 4.2). */
+typedef struct tg_projected_energy_result {
+  int64_t size;
+  double total; /* |D|^2 */
+  double left;  /* |U D|^2, U with orthonormal rows: the part in the span of U's rows */
+  double right; /* |D V^T|^2 */
+  double both;  /* |U D V^T|^2 */
+} tg_projected_energy_result;
+
+/*
+ * `left` is k x rows, `right` k x columns, F64 or F32 with orthonormal rows; `subtracted` may be NULL. Sums in float64, formed
+ * panel by panel: the difference is never stored.
+ */
+TG_API tg_status tg_projected_energy_workspace(tg_context* context, const tg_operand* matrix, const tg_operand* subtracted,
+                                               const tg_matrix* left, const tg_matrix* right, tg_workspace_size* workspace_size);
+TG_API tg_status tg_projected_energy(tg_context* context, const tg_operand* matrix, const tg_operand* subtracted,
+                                     const tg_matrix* left, const tg_matrix* right, const tg_workspace* workspace,
+                                     tg_projected_energy_result* result);
 
 /* ---------------------------------------------------------------- digests ----------------------------------------- */
 

@@ -20,6 +20,8 @@ int64_t span_bytes(const tg_matrix& matrix) {
   return checked_product(before + matrix.columns, element_bytes(matrix.dtype), "the matrix' bytes");
 }
 
+}  // namespace
+
 void require_matrix(const tg_matrix& matrix, const std::string& name) {
   require(matrix.dtype >= TG_F64 && matrix.dtype <= TG_F8_E5M2, (name + ".dtype").c_str(), std::to_string(matrix.dtype),
           "allowed are TG_F64 (1) to TG_F8_E5M2 (6)");
@@ -31,8 +33,6 @@ void require_matrix(const tg_matrix& matrix, const std::string& name) {
   require(matrix.data != nullptr || span_bytes(matrix) == 0, (name + ".data").c_str(), "NULL",
           "a matrix with entries needs data");
 }
-
-}  // namespace
 
 int64_t ceiling_quotient(int64_t a, int64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
 

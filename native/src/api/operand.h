@@ -12,6 +12,7 @@ namespace threegate {
 int64_t ceiling_quotient(int64_t a, int64_t b);
 
 // Throw INVALID_ARGUMENT, naming the field, its value and what is allowed.
+void require_matrix(const tg_matrix& matrix, const std::string& name);
 void require_operand(const tg_operand* operand, const std::string& name);
 void require_workspace(const tg_workspace* workspace, int64_t needed);
 

@@ -15,6 +15,7 @@ constexpr int64_t kLongestShortSide = 16384;
 
 struct Batch {
   const tg_operand* matrices;
+  const tg_operand* subtracted;  // nullptr: nothing
   int64_t count;
   const tg_svd_options* options;
   tg_svd_result* results;
@@ -26,6 +27,13 @@ void require_request(const Batch& batch, int64_t i) {
   const tg_svd_options& options = batch.options[i];
   const tg_svd_result& result = batch.results[i];
   require_operand(&matrix, "matrices" + index);
+  if (batch.subtracted != nullptr) {
+    const tg_operand& other = batch.subtracted[i];
+    require_operand(&other, "subtracted" + index);
+    require(other.values.rows == matrix.values.rows && other.values.columns == matrix.values.columns,
+            ("subtracted" + index).c_str(), std::to_string(other.values.rows) + " x " + std::to_string(other.values.columns),
+            "it must have the shape of the matrix");
+  }
   require_struct(&options, ("options" + index).c_str());
   require_struct(&result, ("results" + index).c_str());
   const int64_t rows = matrix.values.rows;
@@ -86,7 +94,8 @@ bool solve_all(ThreadPool& pool, const Batch& batch, tg_control* control, void* 
   pool.run(threads_for(pool, batch), [&](int thread) {
     void* own = static_cast<uint8_t*>(workspace) + thread * each;
     for (int64_t i = next++; i < batch.count && !cancelled(control); i = next++) {
-      svd::truncated_svd(batch.matrices[i], batch.options[i], own, batch.results[i]);
+      svd::truncated_svd(batch.matrices[i], batch.subtracted == nullptr ? nullptr : batch.subtracted + i, batch.options[i], own,
+                         batch.results[i]);
       if (control != nullptr) {
         __atomic_fetch_add(&control->done, 1, __ATOMIC_RELAXED);
       }
@@ -116,10 +125,10 @@ void require_success(const Batch& batch) {
 
 extern "C" {
 
-tg_status tg_svd_workspace(tg_context* context, const tg_operand* matrices, int64_t count, const tg_svd_options* options,
-                           const tg_svd_result* results, tg_workspace_size* workspace_size) {
+tg_status tg_svd_workspace(tg_context* context, const tg_operand* matrices, const tg_operand* subtracted, int64_t count,
+                           const tg_svd_options* options, const tg_svd_result* results, tg_workspace_size* workspace_size) {
   return threegate::guarded_call(context, [&] {
-    const threegate::Batch batch{matrices, count, options, const_cast<tg_svd_result*>(results)};
+    const threegate::Batch batch{matrices, subtracted, count, options, const_cast<tg_svd_result*>(results)};
     threegate::require_batch(batch);
     threegate::require_struct(workspace_size, "workspace_size");
     workspace_size->host_bytes = std::max(threegate::threads_for(context->pool, batch), 1) * threegate::bytes_each(batch);
@@ -127,10 +136,10 @@ tg_status tg_svd_workspace(tg_context* context, const tg_operand* matrices, int6
   });
 }
 
-tg_status tg_svd(tg_context* context, const tg_operand* matrices, int64_t count, const tg_svd_options* options,
-                 tg_control* control, const tg_workspace* workspace, tg_svd_result* results) {
+tg_status tg_svd(tg_context* context, const tg_operand* matrices, const tg_operand* subtracted, int64_t count,
+                 const tg_svd_options* options, tg_control* control, const tg_workspace* workspace, tg_svd_result* results) {
   return threegate::guarded_call(context, [&] {
-    const threegate::Batch batch{matrices, count, options, results};
+    const threegate::Batch batch{matrices, subtracted, count, options, results};
     threegate::require_batch(batch);
     if (control != nullptr) {
       threegate::require_struct(control, "control");
@@ -142,6 +151,9 @@ tg_status tg_svd(tg_context* context, const tg_operand* matrices, int64_t count,
     }
     for (int64_t i = 0; i < count; ++i) {
       threegate::require_intact_operand(matrices[i]);
+      if (subtracted != nullptr) {
+        threegate::require_intact_operand(subtracted[i]);
+      }
     }
     threegate::require_success(batch);
   });

@@ -43,7 +43,8 @@ tg_operand operand(const void* data, int64_t rows, int64_t columns, tg_dtype dty
   return result;
 }
 
-std::vector<Solution> solve(const std::vector<tg_operand>& matrices, const Request& request) {
+std::vector<Solution> solve(const std::vector<tg_operand>& matrices, const Request& request,
+                            const std::vector<tg_operand>& subtracted = {}) {
   const auto context = support::make_context(request.threads);
   const auto count = static_cast<int64_t>(matrices.size());
   std::vector<Solution> solutions(matrices.size());
@@ -64,13 +65,15 @@ std::vector<Solution> solve(const std::vector<tg_operand>& matrices, const Reque
                        0, 0, 0, 0, 0});
   }
   tg_workspace_size size{sizeof(tg_workspace_size), 0, 0};
-  EXPECT_EQ(TG_OK, tg_svd_workspace(context.get(), matrices.data(), count, options.data(), results.data(), &size))
+  EXPECT_EQ(TG_OK, tg_svd_workspace(context.get(), matrices.data(), subtracted.empty() ? nullptr : subtracted.data(), count,
+                                    options.data(), results.data(), &size))
       << support::error_of(context.get());
   // A guard behind the workspace: what is asked for must be enough.
   const auto host = support::allocate(size.host_bytes + 64);
   std::memset(static_cast<uint8_t*>(host.get()) + size.host_bytes, 0x5a, 64);
   const tg_workspace workspace{sizeof(tg_workspace), host.get(), size.host_bytes, nullptr, 0};
-  const tg_status status = tg_svd(context.get(), matrices.data(), count, options.data(), nullptr, &workspace, results.data());
+  const tg_status status = tg_svd(context.get(), matrices.data(), subtracted.empty() ? nullptr : subtracted.data(), count,
+                                  options.data(), nullptr, &workspace, results.data());
   for (int i = 0; i < 64; ++i) {
     EXPECT_EQ(0x5a, static_cast<uint8_t*>(host.get())[size.host_bytes + i]);
   }
@@ -145,43 +148,11 @@ Problem random_problem(const std::string& name, int64_t rows, int64_t columns, u
   return problem;
 }
 
-// Random orthonormal vectors on both sides of the given singular values, by Gram-Schmidt, twice.
-std::vector<std::vector<double>> orthonormal(int64_t count, int64_t length, std::mt19937_64& random) {
-  std::normal_distribution<double> normal;
-  std::vector<std::vector<double>> vectors;
-  while (static_cast<int64_t>(vectors.size()) < count) {
-    std::vector<double> vector(static_cast<size_t>(length));
-    for (double& entry : vector) {
-      entry = normal(random);
-    }
-    for (int pass = 0; pass < 2; ++pass) {
-      for (const auto& other : vectors) {
-        double sum = 0;
-        for (size_t i = 0; i < vector.size(); ++i) {
-          sum += vector[i] * other[i];
-        }
-        for (size_t i = 0; i < vector.size(); ++i) {
-          vector[i] -= sum * other[i];
-        }
-      }
-      double norm = 0;
-      for (const double entry : vector) {
-        norm += entry * entry;
-      }
-      for (double& entry : vector) {
-        entry /= std::sqrt(norm);
-      }
-    }
-    vectors.push_back(vector);
-  }
-  return vectors;
-}
-
 Problem with_spectrum(const std::string& name, int64_t rows, int64_t columns, const std::vector<double>& sigma, uint64_t salt) {
   std::mt19937_64 random(support::seed() + salt);
   const auto count = static_cast<int64_t>(sigma.size());
-  const auto left = orthonormal(count, rows, random);
-  const auto right = orthonormal(count, columns, random);
+  const auto left = support::orthonormal(count, rows, random);
+  const auto right = support::orthonormal(count, columns, random);
   Problem problem{name, rows, columns, std::vector<double>(static_cast<size_t>(rows * columns))};
   for (size_t k = 0; k < sigma.size(); ++k) {
     for (int64_t i = 0; i < rows; ++i) {
@@ -385,6 +356,30 @@ TEST(TruncatedSvd, ABatchGivesWhatEachGivesAloneForAnyNumberOfThreads) {
   }
 }
 
+TEST(TruncatedSvd, OfADifference) {
+  for (const tg_dtype dtype : {TG_F64, TG_F32}) {
+    const Problem base = random_problem("", 90, 130, 70);
+    Problem tuned = base;
+    Problem step = random_problem("", 90, 130, 71);
+    std::vector<float> narrow_base;
+    std::vector<float> narrow_tuned;
+    for (size_t i = 0; i < step.entries.size(); ++i) {
+      tuned.entries[i] += 1e-3 * step.entries[i];
+      narrow_base.push_back(static_cast<float>(base.entries[i]));
+      narrow_tuned.push_back(static_cast<float>(tuned.entries[i]));
+      step.entries[i] = dtype == TG_F64 ? tuned.entries[i] - base.entries[i]
+                                        : static_cast<double>(narrow_tuned[i]) - static_cast<double>(narrow_base[i]);
+    }
+    const void* from = dtype == TG_F64 ? static_cast<const void*>(base.entries.data()) : narrow_base.data();
+    const void* to = dtype == TG_F64 ? static_cast<const void*>(tuned.entries.data()) : narrow_tuned.data();
+    for (const double tolerance : {1e-4, 1e-11}) {
+      const Solution solution = solve({operand(to, 90, 130, dtype)}, {6, tolerance}, {operand(from, 90, 130, dtype)})[0];
+      ASSERT_EQ(TG_OK, solution.status) << solution.error;
+      EXPECT_LE(residual(step, solution, 6), tolerance);
+    }
+  }
+}
+
 TEST(TruncatedSvd, RefusesWhatIsNotFinite) {
   for (const double bad : {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
     Problem problem = random_problem("", 80, 90, 40);
@@ -405,7 +400,7 @@ TEST(TruncatedSvd, ChecksItsArguments) {
     const tg_svd_options options{sizeof(options), rank, tolerance, vectors, 0};
     const tg_svd_result result{sizeof(result), values, left, out.data(), spectrum, 0, 0, 0, 0, 0};
     tg_workspace_size size{sizeof(size), 0, 0};
-    tg_svd_workspace(context.get(), &matrix, 1, &options, &result, &size);
+    tg_svd_workspace(context.get(), &matrix, nullptr, 1, &options, &result, &size);
     return support::error_of(context.get());
   };
   double* place = out.data();
@@ -428,13 +423,13 @@ TEST(TruncatedSvd, Cancels) {
   const tg_svd_options options{sizeof(options), 2, 1e-6, 1, 0};
   tg_svd_result result{sizeof(result), out.data(), out.data() + 10, out.data() + 50, nullptr, 0, 0, 0, 0, 0};
   tg_workspace_size size{sizeof(size), 0, 0};
-  ASSERT_EQ(TG_OK, tg_svd_workspace(context.get(), &matrix, 1, &options, &result, &size));
+  ASSERT_EQ(TG_OK, tg_svd_workspace(context.get(), &matrix, nullptr, 1, &options, &result, &size));
   const auto host = support::allocate(size.host_bytes);
   const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
   tg_control control{sizeof(control), 1, 0, 0, 0};
-  EXPECT_EQ(TG_CANCELLED, tg_svd(context.get(), &matrix, 1, &options, &control, &workspace, &result));
+  EXPECT_EQ(TG_CANCELLED, tg_svd(context.get(), &matrix, nullptr, 1, &options, &control, &workspace, &result));
   control.cancel = 0;
-  EXPECT_EQ(TG_OK, tg_svd(context.get(), &matrix, 1, &options, &control, &workspace, &result));
+  EXPECT_EQ(TG_OK, tg_svd(context.get(), &matrix, nullptr, 1, &options, &control, &workspace, &result));
   EXPECT_EQ(1, control.done);
   EXPECT_EQ(1, control.total);
 }

@@ -19,13 +19,24 @@ void stage(const tg_operand& operand, int64_t row, int64_t column, int64_t count
 }
 
 void stage(const tg_operand& operand, int64_t row, int64_t column, int64_t count, float* out) {
-  if (is_double(operand)) {
-    double wide[kRun];
-    stage(operand, row, column, count, wide);
-    std::copy_n(wide, count, out);
-    return;
-  }
   stage_float(operand, row, column, count, out, convert_f16);
+}
+
+// A run of the view's entries, not scaled; in float only when float holds the entries of both operands.
+template <typename T>
+void stage_entries(const View& view, int64_t row, int64_t column, int64_t count, T* out) {
+  stage(*view.operand, row, column, count, out);
+  if (view.subtracted != nullptr) {
+    T other[kRun];
+    stage(*view.subtracted, row, column, count, other);
+    for (int64_t i = 0; i < count; ++i) {
+      out[i] -= other[i];
+    }
+  }
+}
+
+bool needs_double(const View& view) {
+  return is_double(*view.operand) || (view.subtracted != nullptr && is_double(*view.subtracted));
 }
 
 void multiply(double* values, int64_t count, double factor) {
@@ -54,7 +65,7 @@ void read(const View& view, int64_t begin, int64_t count, T* panel) {
   const int64_t rows = view.tall ? count : view.short_side;
   const int64_t first_column = view.tall ? 0 : begin;
   const int64_t columns = view.tall ? view.short_side : count;
-  const bool in_double = sizeof(T) == sizeof(float) && is_double(*view.operand);
+  const bool in_double = sizeof(T) == sizeof(float) && needs_double(view);
   for (int64_t i = 0; i < rows; ++i) {
     T* out = panel + i * columns;
     for (int64_t j = 0; j < columns; j += kRun) {
@@ -62,12 +73,12 @@ void read(const View& view, int64_t begin, int64_t count, T* panel) {
       if (in_double) {
         // Scaled before it is narrowed: float64 entries may be beyond float32.
         double wide[kRun];
-        stage(*view.operand, first_row + i, first_column + j, run, wide);
+        stage_entries(view, first_row + i, first_column + j, run, wide);
         for (int64_t k = 0; k < run; ++k) {
           out[j + k] = static_cast<T>(wide[k] * view.scale);
         }
       } else {
-        stage(*view.operand, first_row + i, first_column + j, run, out + j);
+        stage_entries(view, first_row + i, first_column + j, run, out + j);
         multiply(out + j, run, view.scale);
       }
     }
@@ -76,13 +87,13 @@ void read(const View& view, int64_t begin, int64_t count, T* panel) {
 
 }  // namespace
 
-Range entry_range(const tg_operand& operand) {
+Range entry_range(const View& view) {
   Range range{true, 0};
   double run[kRun];
-  for (int64_t i = 0; i < operand.values.rows; ++i) {
-    for (int64_t j = 0; j < operand.values.columns; j += kRun) {
-      const int64_t count = std::min(kRun, operand.values.columns - j);
-      stage(operand, i, j, count, run);
+  for (int64_t i = 0; i < view.operand->values.rows; ++i) {
+    for (int64_t j = 0; j < view.operand->values.columns; j += kRun) {
+      const int64_t count = std::min(kRun, view.operand->values.columns - j);
+      stage_entries(view, i, j, count, run);
       double largest = range.largest;
       double nothing = 0;  // x * 0 is NaN for what is not finite
       for (int64_t k = 0; k < count; ++k) {
@@ -98,11 +109,11 @@ Range entry_range(const tg_operand& operand) {
   return range;
 }
 
-View make_view(const tg_operand& operand, double scale) {
+View make_view(const tg_operand& operand, const tg_operand* subtracted, double scale) {
   const int64_t rows = operand.values.rows;
   const int64_t columns = operand.values.columns;
   const bool tall = rows > columns;
-  return {&operand, tall, std::min(rows, columns), std::max(rows, columns), scale};
+  return {&operand, subtracted, tall, std::min(rows, columns), std::max(rows, columns), scale};
 }
 
 void read_panel(const View& view, int64_t begin, int64_t count, float* panel) { read(view, begin, count, panel); }

@@ -8,9 +8,11 @@
 
 namespace threegate::svd {
 
-// The matrix seen by its short and long side; entries are multiplied by `scale`, a power of two.
+// A matrix, or the difference of two (`subtracted` nullptr: one), seen by its short and long side; entries are multiplied by
+// `scale`, a power of two.
 struct View {
   const tg_operand* operand;
+  const tg_operand* subtracted;
   bool tall;  // more rows than columns: the long side is the rows
   int64_t short_side;
   int64_t long_side;
@@ -22,9 +24,9 @@ struct Range {
   bool finite;
   double largest;  // max |entry|
 };
-Range entry_range(const tg_operand& operand);
+Range entry_range(const View& view);
 
-View make_view(const tg_operand& operand, double scale);
+View make_view(const tg_operand& operand, const tg_operand* subtracted, double scale);
 
 constexpr int64_t kPanel = 256;  // of the long side: a panel of a model's matrix fits the second-level cache
 

@@ -624,7 +624,7 @@ int64_t bytes_of(const View& view, const tg_svd_options& options) {
 }  // namespace
 
 int64_t workspace_bytes(const tg_operand& matrix, const tg_svd_options& options, const tg_svd_result& result) {
-  const View view = make_view(matrix, 1);
+  const View view = make_view(matrix, nullptr, 1);
   if (view.short_side == 0) {
     return 0;
   }
@@ -638,20 +638,21 @@ int64_t workspace_bytes(const tg_operand& matrix, const tg_svd_options& options,
   return bytes;
 }
 
-void truncated_svd(const tg_operand& matrix, const tg_svd_options& options, void* workspace, tg_svd_result& result) {
+void truncated_svd(const tg_operand& matrix, const tg_operand* subtracted, const tg_svd_options& options, void* workspace,
+                   tg_svd_result& result) {
   result.residual = 0;
   result.orthogonality = 0;
   result.spectrum_error = 0;
   result.status = TG_OK;
-  const Range range = entry_range(matrix);
+  const Range range = entry_range(make_view(matrix, subtracted, 1));
   if (!range.finite) {
     result.method = TG_SVD_TRIANGLE;
     result.status = TG_INVALID_ARGUMENT;
     return;
   }
   // A power of two near one over the largest entry: squares neither overflow nor vanish.
-  const View view =
-      make_view(matrix, range.largest == 0 ? 1 : std::ldexp(1.0, std::clamp(-std::ilogb(range.largest), -1022, 1022)));
+  const View view = make_view(matrix, subtracted,
+                              range.largest == 0 ? 1 : std::ldexp(1.0, std::clamp(-std::ilogb(range.largest), -1022, 1022)));
   if (range.largest == 0) {
     solve_zero(view, options, result);
     return;

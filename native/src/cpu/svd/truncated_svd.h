@@ -17,8 +17,10 @@ namespace threegate::svd {
 // Bytes of workspace for one matrix.
 int64_t workspace_bytes(const tg_operand& matrix, const tg_svd_options& options, const tg_svd_result& result);
 
-// Fills the result, its status included. `matrix` has entries and `options.rank` is at most its short side.
-void truncated_svd(const tg_operand& matrix, const tg_svd_options& options, void* workspace, tg_svd_result& result);
+// Fills the result, its status included, for the matrix less what is subtracted (nullptr: nothing). `matrix` has entries and
+// `options.rank` is at most its short side.
+void truncated_svd(const tg_operand& matrix, const tg_operand* subtracted, const tg_svd_options& options, void* workspace,
+                   tg_svd_result& result);
 
 }  // namespace threegate::svd
 

@@ -96,19 +96,17 @@ public final class Bf16Diff {
                     + Struct.DIFF_OPTIONS
                     + Struct.DIFF_PROFILES
                     + Struct.DIFF_RESULT
-                    + Struct.WORKSPACE_SIZE
-                    + Struct.WORKSPACE);
+                    + Workspace.STRUCT_BYTES);
         NativeBuffer vectors = context.allocate(8 * (rows + columns + words + cells));
         Operand.Leases leases = new Operand.Leases()) {
-      long address = take(structs, leases);
-      long vector = take(vectors, leases);
+      long address = leases.take(structs);
+      long vector = leases.take(vectors);
       long baseAt = 0;
       long tunedAt = baseAt + base.structBytes();
       long optionsAt = tunedAt + tuned.structBytes();
       long profilesAt = optionsAt + Struct.DIFF_OPTIONS;
       long resultAt = profilesAt + Struct.DIFF_PROFILES;
-      long sizeAt = resultAt + Struct.DIFF_RESULT;
-      long workspaceAt = sizeAt + Struct.WORKSPACE_SIZE;
+      long workspaceAt = resultAt + Struct.DIFF_RESULT;
       base.write(structs, address, baseAt, leases);
       tuned.write(structs, address, tunedAt, leases);
       structs
@@ -126,36 +124,29 @@ public final class Bf16Diff {
           .putLong(profilesAt + Struct.DIFF_PROFILES_MAP_ROWS, hasMap ? profiles.mapRows() : 0)
           .putLong(
               profilesAt + Struct.DIFF_PROFILES_MAP_COLUMNS, hasMap ? profiles.mapColumns() : 0)
-          .putLong(resultAt + Struct.DIFF_RESULT_SIZE, Struct.DIFF_RESULT)
-          .putLong(sizeAt + Struct.WORKSPACE_SIZE_SIZE, Struct.WORKSPACE_SIZE);
-      call.run(
-          unused ->
-              binding.diffWorkspace(
-                  context.handle(),
-                  address + baseAt,
-                  address + tunedAt,
-                  address + optionsAt,
-                  address + profilesAt,
-                  address + sizeAt));
-      long workspaceBytes = structs.getLong(sizeAt + Struct.WORKSPACE_SIZE_HOST_BYTES);
-      try (NativeBuffer workspace = context.allocate(workspaceBytes);
-          NativeBuffer.Lease workspaceLease = workspace.lease();
-          NativeBuffer.Lease controlLease = control.lease()) {
-        structs
-            .putLong(workspaceAt + Struct.WORKSPACE_SIZE_FIELD, Struct.WORKSPACE)
-            .putLong(workspaceAt + Struct.WORKSPACE_HOST, workspaceLease.address())
-            .putLong(workspaceAt + Struct.WORKSPACE_HOST_BYTES, workspaceBytes)
-            .putLong(workspaceAt + Struct.WORKSPACE_DEVICE, 0)
-            .putLong(workspaceAt + Struct.WORKSPACE_DEVICE_BYTES, 0);
-        call.run(
-            unused ->
+          .putLong(resultAt + Struct.DIFF_RESULT_SIZE, Struct.DIFF_RESULT);
+      try (NativeBuffer.Lease controlLease = control.lease()) {
+        Workspace.use(
+            context,
+            call,
+            structs,
+            workspaceAt,
+            size ->
+                binding.diffWorkspace(
+                    context.handle(),
+                    address + baseAt,
+                    address + tunedAt,
+                    address + optionsAt,
+                    address + profilesAt,
+                    size),
+            workspace ->
                 binding.diff(
                     context.handle(),
                     address + baseAt,
                     address + tunedAt,
                     address + optionsAt,
                     controlLease.address(),
-                    address + workspaceAt,
+                    workspace,
                     address + profilesAt,
                     address + resultAt));
       }
@@ -177,12 +168,6 @@ public final class Bf16Diff {
           optional(profiles.mask(), vectors, 8 * (rows + columns), words),
           optional(hasMap, vectors, 8 * (rows + columns + words), cells));
     }
-  }
-
-  private static long take(NativeBuffer buffer, Operand.Leases leases) {
-    NativeBuffer.Lease lease = buffer.lease();
-    leases.add(lease);
-    return lease.address();
   }
 
   private static Optional<long[]> optional(

@@ -97,6 +97,13 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
   static final class Leases extends ArrayList<NativeBuffer.Lease> implements AutoCloseable {
     private static final long serialVersionUID = 1L;
 
+    /** Takes a lease and returns the address. */
+    long take(NativeBuffer buffer) {
+      NativeBuffer.Lease lease = buffer.lease();
+      add(lease);
+      return lease.address();
+    }
+
     @Override
     public void close() {
       forEach(NativeBuffer.Lease::close);

@@ -110,6 +110,13 @@ final class Struct {
   static final int SVD_RESULT_METHOD = 64;
   static final int SVD_RESULT_STATUS = 68;
 
+  static final int PROJECTED_ENERGY_RESULT = 40;
+  static final int PROJECTED_ENERGY_RESULT_SIZE = 0;
+  static final int PROJECTED_ENERGY_RESULT_TOTAL = 8;
+  static final int PROJECTED_ENERGY_RESULT_LEFT = 16;
+  static final int PROJECTED_ENERGY_RESULT_RIGHT = 24;
+  static final int PROJECTED_ENERGY_RESULT_BOTH = 32;
+
   static final int SPAN = 16;
   static final int SPAN_DATA = 0;
   static final int SPAN_BYTES = 8;

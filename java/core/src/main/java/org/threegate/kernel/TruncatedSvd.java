@@ -26,21 +26,39 @@ public final class TruncatedSvd {
   /**
    * What is asked for.
    *
+   * @param subtracted another matrix of the same shape: the difference is decomposed, formed as it
+   *     is read
    * @param rank leading triplets wanted: 1 to the shorter side
    * @param tolerance what residual, orthogonality and spectrumError of the result may be at most
    * @param vectors whether singular vectors are wanted; without them {@code spectrum} must be
    * @param spectrum whether all singular values are wanted
    */
   public record Request(
-      Operand matrix, long rank, double tolerance, boolean vectors, boolean spectrum) {
+      Operand matrix,
+      Optional<Operand> subtracted,
+      long rank,
+      double tolerance,
+      boolean vectors,
+      boolean spectrum) {
     /** Values and vectors. */
     public static Request of(Operand matrix, long rank, double tolerance) {
-      return new Request(matrix, rank, tolerance, true, false);
+      return new Request(matrix, Optional.empty(), rank, tolerance, true, false);
     }
 
     /** All singular values, no vectors. */
     public static Request spectrum(Operand matrix, double tolerance) {
-      return new Request(matrix, Math.min(matrix.rows(), matrix.columns()), tolerance, false, true);
+      return new Request(
+          matrix,
+          Optional.empty(),
+          Math.min(matrix.rows(), matrix.columns()),
+          tolerance,
+          false,
+          true);
+    }
+
+    /** The same of the difference of this request's matrix and {@code other}. */
+    public Request minus(Operand other) {
+      return new Request(matrix, Optional.of(other), rank, tolerance, vectors, spectrum);
     }
 
     private long shorter() {
@@ -131,58 +149,60 @@ public final class TruncatedSvd {
   private static List<Result> solve(
       Context context, List<Request> requests, List<NativeBuffer> arrays, Control control) {
     int count = requests.size();
-    long optionsAt = (long) count * Struct.OPERAND;
+    boolean differences = requests.stream().anyMatch(request -> request.subtracted().isPresent());
+    if (differences && requests.stream().anyMatch(request -> request.subtracted().isEmpty())) {
+      throw new IllegalArgumentException("differences and single matrices in one batch");
+    }
+    long subtractedAt = (long) count * Struct.OPERAND;
+    long optionsAt = subtractedAt + (differences ? (long) count * Struct.OPERAND : 0);
     long resultsAt = optionsAt + (long) count * Struct.SVD_OPTIONS;
-    long sizeAt = resultsAt + (long) count * Struct.SVD_RESULT;
-    long workspaceAt = sizeAt + Struct.WORKSPACE_SIZE;
-    long termsAt = workspaceAt + Struct.WORKSPACE;
-    long bytes =
-        termsAt + requests.stream().mapToLong(request -> request.matrix().termBytes()).sum();
+    long workspaceAt = resultsAt + (long) count * Struct.SVD_RESULT;
+    long termsAt = workspaceAt + Workspace.STRUCT_BYTES;
+    long bytes = termsAt + requests.stream().mapToLong(TruncatedSvd::termBytes).sum();
     KernelBinding binding = context.binding();
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(bytes);
-        Operand.Leases leases = new Operand.Leases()) {
-      NativeBuffer.Lease own = structs.lease();
-      leases.add(own);
-      long address = own.address();
+        Operand.Leases leases = new Operand.Leases();
+        NativeBuffer.Lease controlLease = control.lease()) {
+      long address = leases.take(structs);
       for (int i = 0; i < count; i++) {
         Request request = requests.get(i);
         request.matrix().write(structs, address, (long) i * Struct.OPERAND, termsAt, leases);
         termsAt += request.matrix().termBytes();
+        if (differences) {
+          Operand other = request.subtracted().orElseThrow();
+          other.write(structs, address, subtractedAt + (long) i * Struct.OPERAND, termsAt, leases);
+          termsAt += other.termBytes();
+        }
         writeOptions(structs, optionsAt + (long) i * Struct.SVD_OPTIONS, request);
-        NativeBuffer.Lease array = arrays.get(i).lease();
-        leases.add(array);
-        writeResult(structs, resultsAt + (long) i * Struct.SVD_RESULT, request, array.address());
+        writeResult(
+            structs, resultsAt + (long) i * Struct.SVD_RESULT, request, leases.take(arrays.get(i)));
       }
-      structs.putLong(sizeAt + Struct.WORKSPACE_SIZE_SIZE, Struct.WORKSPACE_SIZE);
-      call.run(
-          unused ->
-              binding.svdWorkspace(
-                  context.handle(),
-                  address,
-                  count,
-                  address + optionsAt,
-                  address + resultsAt,
-                  address + sizeAt));
-      long workspaceBytes = structs.getLong(sizeAt + Struct.WORKSPACE_SIZE_HOST_BYTES);
-      try (NativeBuffer workspace = context.allocate(workspaceBytes);
-          NativeBuffer.Lease workspaceLease = workspace.lease();
-          NativeBuffer.Lease controlLease = control.lease()) {
-        structs
-            .putLong(workspaceAt + Struct.WORKSPACE_SIZE_FIELD, Struct.WORKSPACE)
-            .putLong(workspaceAt + Struct.WORKSPACE_HOST, workspaceLease.address())
-            .putLong(workspaceAt + Struct.WORKSPACE_HOST_BYTES, workspaceBytes)
-            .putLong(workspaceAt + Struct.WORKSPACE_DEVICE, 0)
-            .putLong(workspaceAt + Struct.WORKSPACE_DEVICE_BYTES, 0);
-        call.run(
-            unused ->
+      long subtracted = differences ? address + subtractedAt : 0;
+      try {
+        Workspace.use(
+            context,
+            call,
+            structs,
+            workspaceAt,
+            size ->
+                binding.svdWorkspace(
+                    context.handle(),
+                    address,
+                    subtracted,
+                    count,
+                    address + optionsAt,
+                    address + resultsAt,
+                    size),
+            workspace ->
                 binding.svd(
                     context.handle(),
                     address,
+                    subtracted,
                     count,
                     address + optionsAt,
                     controlLease.address(),
-                    address + workspaceAt,
+                    workspace,
                     address + resultsAt));
       } catch (KernelException e) {
         if (e.status() != Status.NOT_CONVERGED) {
@@ -198,6 +218,10 @@ public final class TruncatedSvd {
       }
       return results;
     }
+  }
+
+  private static long termBytes(Request request) {
+    return request.matrix().termBytes() + request.subtracted().map(Operand::termBytes).orElse(0L);
   }
 
   private static void writeOptions(NativeBuffer structs, long at, Request request) {

@@ -43,16 +43,39 @@ public interface KernelBinding {
   int mappedFileClose(long file);
 
   int svdWorkspace(
-      long context, long matrices, long count, long options, long results, long workspaceSize);
+      long context,
+      long matrices,
+      long subtracted,
+      long count,
+      long options,
+      long results,
+      long workspaceSize);
 
   int svd(
       long context,
       long matrices,
+      long subtracted,
       long count,
       long options,
       long control,
       long workspace,
       long results);
+
+  int principalAnglesWorkspace(long context, long first, long second, long workspaceSize);
+
+  int principalAngles(long context, long first, long second, long workspace, long angles);
+
+  int projectedEnergyWorkspace(
+      long context, long matrix, long subtracted, long left, long right, long workspaceSize);
+
+  int projectedEnergy(
+      long context,
+      long matrix,
+      long subtracted,
+      long left,
+      long right,
+      long workspace,
+      long result);
 
   int diffWorkspace(
       long context, long base, long tuned, long options, long profiles, long workspaceSize);

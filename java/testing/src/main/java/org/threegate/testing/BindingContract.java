@@ -34,6 +34,8 @@ import org.threegate.kernel.KernelException;
 import org.threegate.kernel.MappedFile;
 import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
+import org.threegate.kernel.PrincipalAngles;
+import org.threegate.kernel.ProjectedEnergy;
 import org.threegate.kernel.Sha256;
 import org.threegate.kernel.Status;
 import org.threegate.kernel.TruncatedSvd;
@@ -339,6 +341,40 @@ public abstract class BindingContract {
           .isInstanceOfSatisfying(
               KernelException.class, e -> assertThat(e.status()).isEqualTo(Status.INVALID_ARGUMENT))
           .hasMessage("matrices[0] has an entry that is not finite");
+    }
+  }
+
+  /** A rotation of the first two of three coordinates, by an angle that a cosine cannot show. */
+  @Test
+  void smallAnglesAndEnergiesCross() {
+    double angle = 3e-9;
+    try (Context context = Context.open();
+        NativeBuffer memory = context.allocate(8 * 15)) {
+      memory.putDouble(0, 1).putDouble(8, 0).putDouble(16, 0);
+      memory.putDouble(24, Math.cos(angle)).putDouble(32, Math.sin(angle)).putDouble(40, 0);
+      Matrix first = Matrix.of(memory, 0, Dtype.F64, 1, 3);
+      Matrix second = Matrix.of(memory, 24, Dtype.F64, 1, 3);
+      double[] angles = PrincipalAngles.of(context, first, second);
+      assertThat(angles).hasSize(1);
+      assertThat(angles[0]).isCloseTo(angle, within(1e-15));
+      // 2 x 3 matrices: W0 = 0, W1 = (3 4 0; 0 0 12).
+      for (int i = 0; i < 6; i++) {
+        memory.putDouble(48 + 8 * i, i == 0 ? 3 : i == 1 ? 4 : i == 5 ? 12 : 0);
+      }
+      memory.putDouble(96, 1).putDouble(104, 0);
+      Operand tuned = Operand.of(Matrix.of(memory, 48, Dtype.F64, 2, 3));
+      Matrix left = Matrix.of(memory, 96, Dtype.F64, 1, 2);
+      ProjectedEnergy.Result energy =
+          ProjectedEnergy.of(context, tuned, Optional.empty(), left, first);
+      assertThat(energy).isEqualTo(new ProjectedEnergy.Result(169, 25, 9, 9));
+      assertThat(ProjectedEnergy.of(context, tuned, Optional.of(tuned), left, first).total())
+          .isZero();
+      try (TruncatedSvd.Result none =
+          TruncatedSvd.of(context, TruncatedSvd.Request.of(tuned, 1, 1e-9).minus(tuned))) {
+        assertThat(none.values()[0]).isZero();
+      }
+      assertThatThrownBy(() -> PrincipalAngles.of(context, first, left))
+          .hasMessage("second is 1 x 2; it must have the shape of first");
     }
   }
 

@@ -54,9 +54,26 @@ final class FfmBinding implements KernelBinding {
           Map.entry(
               "tg_svd_workspace",
               FunctionDescriptor.of(
-                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
+                  JAVA_LONG)),
           Map.entry(
               "tg_svd",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
+                  JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_principal_angles_workspace",
+              FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_principal_angles",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_projected_energy_workspace",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_projected_energy",
               FunctionDescriptor.of(
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
                   JAVA_LONG)),
@@ -88,6 +105,10 @@ final class FfmBinding implements KernelBinding {
     static final MethodHandle MAPPED_FILE_CLOSE = bind("tg_mapped_file_close");
     static final MethodHandle SVD_WORKSPACE = bind("tg_svd_workspace");
     static final MethodHandle SVD = bind("tg_svd");
+    static final MethodHandle PRINCIPAL_ANGLES_WORKSPACE = bind("tg_principal_angles_workspace");
+    static final MethodHandle PRINCIPAL_ANGLES = bind("tg_principal_angles");
+    static final MethodHandle PROJECTED_ENERGY_WORKSPACE = bind("tg_projected_energy_workspace");
+    static final MethodHandle PROJECTED_ENERGY = bind("tg_projected_energy");
     static final MethodHandle DIFF_WORKSPACE = bind("tg_diff_workspace");
     static final MethodHandle DIFF = bind("tg_diff");
     static final MethodHandle SHA256 = bind("tg_sha256");
@@ -238,11 +259,17 @@ final class FfmBinding implements KernelBinding {
 
   @Override
   public int svdWorkspace(
-      long context, long matrices, long count, long options, long results, long workspaceSize) {
+      long context,
+      long matrices,
+      long subtracted,
+      long count,
+      long options,
+      long results,
+      long workspaceSize) {
     try {
       return (int)
           Handles.SVD_WORKSPACE.invokeExact(
-              context, matrices, count, options, results, workspaceSize);
+              context, matrices, subtracted, count, options, results, workspaceSize);
     } catch (Throwable e) {
       throw DynamicLibrary.rethrow(e);
     }
@@ -252,6 +279,7 @@ final class FfmBinding implements KernelBinding {
   public int svd(
       long context,
       long matrices,
+      long subtracted,
       long count,
       long options,
       long control,
@@ -259,7 +287,57 @@ final class FfmBinding implements KernelBinding {
       long results) {
     try {
       return (int)
-          Handles.SVD.invokeExact(context, matrices, count, options, control, workspace, results);
+          Handles.SVD.invokeExact(
+              context, matrices, subtracted, count, options, control, workspace, results);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int principalAnglesWorkspace(long context, long first, long second, long workspaceSize) {
+    try {
+      return (int)
+          Handles.PRINCIPAL_ANGLES_WORKSPACE.invokeExact(context, first, second, workspaceSize);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int principalAngles(long context, long first, long second, long workspace, long angles) {
+    try {
+      return (int) Handles.PRINCIPAL_ANGLES.invokeExact(context, first, second, workspace, angles);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int projectedEnergyWorkspace(
+      long context, long matrix, long subtracted, long left, long right, long workspaceSize) {
+    try {
+      return (int)
+          Handles.PROJECTED_ENERGY_WORKSPACE.invokeExact(
+              context, matrix, subtracted, left, right, workspaceSize);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int projectedEnergy(
+      long context,
+      long matrix,
+      long subtracted,
+      long left,
+      long right,
+      long workspace,
+      long result) {
+    try {
+      return (int)
+          Handles.PROJECTED_ENERGY.invokeExact(
+              context, matrix, subtracted, left, right, workspace, result);
     } catch (Throwable e) {
       throw DynamicLibrary.rethrow(e);
     }

@@ -84,6 +84,7 @@ final class Functions {
   static native int svdWorkspace(
       @Cast("tg_context*") long context,
       @Cast("const tg_operand*") long matrices,
+      @Cast("const tg_operand*") long subtracted,
       long count,
       @Cast("const tg_svd_options*") long options,
       @Cast("const tg_svd_result*") long results,
@@ -93,11 +94,46 @@ final class Functions {
   static native int svd(
       @Cast("tg_context*") long context,
       @Cast("const tg_operand*") long matrices,
+      @Cast("const tg_operand*") long subtracted,
       long count,
       @Cast("const tg_svd_options*") long options,
       @Cast("tg_control*") long control,
       @Cast("const tg_workspace*") long workspace,
       @Cast("tg_svd_result*") long results);
+
+  @Name("tg_principal_angles_workspace")
+  static native int principalAnglesWorkspace(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_matrix*") long first,
+      @Cast("const tg_matrix*") long second,
+      @Cast("tg_workspace_size*") long workspaceSize);
+
+  @Name("tg_principal_angles")
+  static native int principalAngles(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_matrix*") long first,
+      @Cast("const tg_matrix*") long second,
+      @Cast("const tg_workspace*") long workspace,
+      @Cast("double*") long angles);
+
+  @Name("tg_projected_energy_workspace")
+  static native int projectedEnergyWorkspace(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_operand*") long matrix,
+      @Cast("const tg_operand*") long subtracted,
+      @Cast("const tg_matrix*") long left,
+      @Cast("const tg_matrix*") long right,
+      @Cast("tg_workspace_size*") long workspaceSize);
+
+  @Name("tg_projected_energy")
+  static native int projectedEnergy(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_operand*") long matrix,
+      @Cast("const tg_operand*") long subtracted,
+      @Cast("const tg_matrix*") long left,
+      @Cast("const tg_matrix*") long right,
+      @Cast("const tg_workspace*") long workspace,
+      @Cast("tg_projected_energy_result*") long result);
 
   @Name("tg_diff_workspace")
   static native int diffWorkspace(

@@ -82,20 +82,58 @@ final class JniBinding implements KernelBinding {
 
   @Override
   public int svdWorkspace(
-      long context, long matrices, long count, long options, long results, long workspaceSize) {
-    return Functions.svdWorkspace(context, matrices, count, options, results, workspaceSize);
+      long context,
+      long matrices,
+      long subtracted,
+      long count,
+      long options,
+      long results,
+      long workspaceSize) {
+    return Functions.svdWorkspace(
+        context, matrices, subtracted, count, options, results, workspaceSize);
   }
 
   @Override
   public int svd(
       long context,
       long matrices,
+      long subtracted,
       long count,
       long options,
       long control,
       long workspace,
       long results) {
-    return Functions.svd(context, matrices, count, options, control, workspace, results);
+    return Functions.svd(
+        context, matrices, subtracted, count, options, control, workspace, results);
+  }
+
+  @Override
+  public int principalAnglesWorkspace(long context, long first, long second, long workspaceSize) {
+    return Functions.principalAnglesWorkspace(context, first, second, workspaceSize);
+  }
+
+  @Override
+  public int principalAngles(long context, long first, long second, long workspace, long angles) {
+    return Functions.principalAngles(context, first, second, workspace, angles);
+  }
+
+  @Override
+  public int projectedEnergyWorkspace(
+      long context, long matrix, long subtracted, long left, long right, long workspaceSize) {
+    return Functions.projectedEnergyWorkspace(
+        context, matrix, subtracted, left, right, workspaceSize);
+  }
+
+  @Override
+  public int projectedEnergy(
+      long context,
+      long matrix,
+      long subtracted,
+      long left,
+      long right,
+      long workspace,
+      long result) {
+    return Functions.projectedEnergy(context, matrix, subtracted, left, right, workspace, result);
   }
 
   @Override

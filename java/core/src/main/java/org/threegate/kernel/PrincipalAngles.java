@@ -1,0 +1,58 @@
+package org.threegate.kernel;
+
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.spi.KernelBinding;
+
+/**
+ * Principal angles between subspaces, right for small ones too ({@code tg_principal_angles}; arXiv
+ * 2511.08567, section 4.1).
+ *
+ * <pre>{@code
+ * TruncatedSvd.Request before = TruncatedSvd.Request.of(Operand.of(Matrix.of(buffer, Dtype.F32, 64, 64)), 8, 1e-12);
+ * TruncatedSvd.Request after = TruncatedSvd.Request.of(Operand.of(Matrix.of(buffer, 16384, Dtype.F32, 64, 64)), 8, 1e-12);
+ * try (TruncatedSvd.Result base = TruncatedSvd.of(context, before);
+ *     TruncatedSvd.Result tuned = TruncatedSvd.of(context, after)) {
+ *   double[] angles = PrincipalAngles.of(context, base.left().orElseThrow(), tuned.left().orElseThrow());
+ *   System.out.println("largest: " + angles[angles.length - 1] + " rad");
+ * }
+ * }</pre>
+ */
+public final class PrincipalAngles {
+  private PrincipalAngles() {}
+
+  /**
+   * Angles in radians, ascending.
+   *
+   * @param first k x n, float64 or float32, with orthonormal rows
+   * @param second of the same shape
+   */
+  public static double[] of(Context context, Matrix first, Matrix second) {
+    int rank = Math.toIntExact(first.rows());
+    KernelBinding binding = context.binding();
+    try (Context.Call call = context.begin();
+        NativeBuffer structs = context.allocate(2 * Struct.MATRIX + Workspace.STRUCT_BYTES);
+        NativeBuffer angles = context.allocate(8L * rank);
+        Operand.Leases leases = new Operand.Leases()) {
+      long address = leases.take(structs);
+      long anglesAddress = leases.take(angles);
+      first.write(structs, 0, leases.take(first.buffer()));
+      second.write(structs, Struct.MATRIX, leases.take(second.buffer()));
+      Workspace.use(
+          context,
+          call,
+          structs,
+          2 * Struct.MATRIX,
+          size ->
+              binding.principalAnglesWorkspace(
+                  context.handle(), address, address + Struct.MATRIX, size),
+          workspace ->
+              binding.principalAngles(
+                  context.handle(), address, address + Struct.MATRIX, workspace, anglesAddress));
+      double[] result = new double[rank];
+      for (int i = 0; i < rank; i++) {
+        result[i] = angles.getDouble(8L * i);
+      }
+      return result;
+    }
+  }
+}

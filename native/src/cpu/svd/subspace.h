@@ -1,0 +1,21 @@
+// Angles between subspaces, and how much of a matrix lies in them.
+#ifndef THREEGATE_CPU_SVD_SUBSPACE_H
+#define THREEGATE_CPU_SVD_SUBSPACE_H
+
+#include <cstdint>
+
+#include "threegate/threegate.h"
+
+namespace threegate::svd {
+
+int64_t angles_workspace_bytes(int64_t rank, int64_t length);
+// False when LAPACK gave up.
+bool principal_angles(const tg_matrix& first, const tg_matrix& second, void* workspace, double* angles);
+
+int64_t energy_workspace_bytes(const tg_operand& matrix, const tg_matrix& left, const tg_matrix& right);
+void projected_energy(const tg_operand& matrix, const tg_operand* subtracted, const tg_matrix& left, const tg_matrix& right,
+                      void* workspace, tg_projected_energy_result& result);
+
+}  // namespace threegate::svd
+
+#endif  // THREEGATE_CPU_SVD_SUBSPACE_H
