@@ -104,6 +104,11 @@ public final class TruncatedSvd {
       Method method,
       Status status)
       implements AutoCloseable {
+    /** Whether what was asked for was reached. */
+    public boolean isConverged() {
+      return status == Status.OK;
+    }
+
     @Override
     public void close() {
       left.ifPresent(matrix -> matrix.buffer().close());

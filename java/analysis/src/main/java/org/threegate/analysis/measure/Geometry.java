@@ -1,0 +1,131 @@
+package org.threegate.analysis.measure;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import org.threegate.analysis.statistics.Spectra;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.kernel.Matrix;
+import org.threegate.kernel.Operand;
+import org.threegate.kernel.PrincipalAngles;
+import org.threegate.kernel.ProjectedEnergy;
+import org.threegate.kernel.TruncatedSvd;
+
+/**
+ * Where an update lies in the geometry of a matrix (arXiv 2511.08567, section 4): what happened to
+ * the singular values, how far the leading subspaces turned, how much of the update lies in them.
+ * None of it means anything without its null models, which compute the same of other updates.
+ *
+ * @param rank k, the leading directions
+ * @param base σ(W0), all of them
+ * @param tuned σ(W+)
+ * @param update σ(ΔW)
+ * @param anglesLeft principal angles between the leading left subspaces, radians, ascending
+ * @param anglesRight the same on the right
+ * @param energy of ΔW in the leading subspaces of W0
+ * @param residualBase certificate of the triplets of W0, see {@link TruncatedSvd.Result}
+ * @param residualTuned of those of W+
+ * @param converged whether all decompositions reached the tolerance
+ */
+public record Geometry(
+    int rank,
+    double[] base,
+    double[] tuned,
+    double[] update,
+    double[] anglesLeft,
+    double[] anglesRight,
+    ProjectedEnergy.Result energy,
+    double residualBase,
+    double residualTuned,
+    boolean converged) {
+
+  /**
+   * Measures one pair of matrices.
+   *
+   * @param rank 1 to the shorter side
+   * @param tolerance of the decompositions: angles are right to about tolerance · σ_1 / gap
+   */
+  public static Geometry of(
+      Context context, Operand base, Operand tuned, int rank, double tolerance, Control control) {
+    List<TruncatedSvd.Result> results =
+        TruncatedSvd.of(
+            context,
+            List.of(
+                new TruncatedSvd.Request(base, Optional.empty(), rank, tolerance, true, true),
+                new TruncatedSvd.Request(tuned, Optional.empty(), rank, tolerance, true, true)),
+            control);
+    TruncatedSvd.Request difference = TruncatedSvd.Request.spectrum(tuned, tolerance).minus(base);
+    try (TruncatedSvd.Result before = results.get(0);
+        TruncatedSvd.Result after = results.get(1);
+        TruncatedSvd.Result update =
+            TruncatedSvd.of(context, List.of(difference), control).get(0)) {
+      Matrix left = before.left().orElseThrow();
+      Matrix right = before.right().orElseThrow();
+      return new Geometry(
+          rank,
+          before.spectrum().orElseThrow(),
+          after.spectrum().orElseThrow(),
+          update.spectrum().orElseThrow(),
+          PrincipalAngles.of(context, left, after.left().orElseThrow()),
+          PrincipalAngles.of(context, right, after.right().orElseThrow()),
+          ProjectedEnergy.of(context, tuned, Optional.of(base), left, right),
+          before.residual(),
+          after.residual(),
+          before.isConverged() && after.isConverged() && update.isConverged());
+    }
+  }
+
+  /** Spectral drift NSS. */
+  public double drift() {
+    return Spectra.drift(base, tuned);
+  }
+
+  /** r_spec = ‖σ(W+) − σ(W0)‖₂ / ‖ΔW‖_F; NaN without an update. */
+  public double spectralResidual() {
+    return Spectra.distance(base, tuned) / Spectra.norm(update);
+  }
+
+  /** γ_k = σ_k(W0) − σ_{k+1}(W0). */
+  public double gap() {
+    return Spectra.gap(base, base, rank);
+  }
+
+  /** δ = σ_k(W0) − σ_{k+1}(W+), the denominator of Wedin's theorem. */
+  public double wedinGap() {
+    return Spectra.gap(base, tuned, rank);
+  }
+
+  /** ‖ΔW‖₂. */
+  public double updateNorm() {
+    return update[0];
+  }
+
+  /** Whether the turn of the leading subspace is decided by the gap, not by the training. */
+  public boolean isGapLimited() {
+    return gap() < 2 * updateNorm();
+  }
+
+  public double kyFanBase() {
+    return Spectra.kyFan(base, rank);
+  }
+
+  public double kyFanTuned() {
+    return Spectra.kyFan(tuned, rank);
+  }
+
+  /**
+   * Share of the update's energy in the leading directions of both sides; NaN without an update.
+   */
+  public double principalEnergy() {
+    return energy.both() / energy.total();
+  }
+
+  public static double mean(double[] angles) {
+    return Arrays.stream(angles).average().orElse(0);
+  }
+
+  public static double max(double[] angles) {
+    return Arrays.stream(angles).max().orElse(0);
+  }
+}

@@ -1,0 +1,188 @@
+package org.threegate.analysis.measure;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.util.Arrays;
+import java.util.Random;
+import org.assertj.core.data.Offset;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.threegate.analysis.statistics.Spectra;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.dtype.Dtype;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.kernel.Matrix;
+import org.threegate.kernel.Operand;
+import org.threegate.testing.NativeLeaks;
+import org.threegate.testing.Seeds;
+import org.threegate.testing.SharedData;
+
+@ExtendWith(NativeLeaks.class)
+class GeometryTest {
+  private static final double TOLERANCE = 1e-10;
+
+  private static Offset<Double> relative(double value, double tolerance) {
+    return within(tolerance * Math.abs(value) + 1e-300);
+  }
+
+  /**
+   * Float64 LAPACK values. The matrices' gaps are about 1e-3 of σ_1, so that vectors with residuals
+   * of rounding, 1e-15, give angles and energies to 1e-9 of themselves and better.
+   */
+  @ParameterizedTest
+  @ValueSource(strings = {"rlvr-add-seed1", "rlvr-add-seed1-float32", "sft-scratchpad-lr1e-4"})
+  void realCheckpointsAgreeWithTheReference(String run) throws IOException {
+    JsonNode reference =
+        new ObjectMapper().readTree(SharedData.require("reference.json").toFile()).path(run);
+    assumeTrue(reference.isObject(), "no reference for " + run);
+    int compared = 0;
+    try (Context context = Context.open();
+        Control control = Control.open(context);
+        Checkpoint base = Checkpoint.open(context, SharedData.require("base"));
+        Checkpoint tuned = Checkpoint.open(context, SharedData.require(run))) {
+      for (var entry : reference.properties()) {
+        JsonNode expected = entry.getValue().path("spectrum");
+        if (!expected.isObject()) {
+          continue;
+        }
+        Operand before = Operand.of(base.tensors().get(entry.getKey()).matrix());
+        Operand after = Operand.of(tuned.tensors().get(entry.getKey()).matrix());
+        int rank = entry.getValue().path("k").asInt();
+        Geometry actual = Geometry.of(context, before, after, rank, TOLERANCE, control);
+        assertThat(actual.converged()).as(entry.getKey()).isTrue();
+        agree(expected, "nss", actual.drift(), 1e-8);
+        agree(expected, "gap", actual.gap(), 1e-9);
+        agree(expected, "deltaSpectralNorm", actual.updateNorm(), 1e-9);
+        agree(expected, "kyFanBase", actual.kyFanBase(), 1e-11);
+        agree(expected, "kyFanTuned", actual.kyFanTuned(), 1e-11);
+        agree(expected, "stableRank", Spectra.stableRank(actual.update()), 1e-9);
+        agree(expected, "effectiveRank", Spectra.effectiveRank(actual.update()), 1e-8);
+        agree(expected, "principalEnergy", actual.principalEnergy(), 1e-8);
+        agree(expected, "angleUMax", Geometry.max(actual.anglesLeft()), 1e-7);
+        agree(expected, "angleUMean", Geometry.mean(actual.anglesLeft()), 1e-7);
+        agree(expected, "angleVMax", Geometry.max(actual.anglesRight()), 1e-7);
+        agree(expected, "angleVMean", Geometry.mean(actual.anglesRight()), 1e-7);
+        for (int i = 0; i < rank; i++) {
+          double sigma = expected.path("sigmaTuned").get(i).asDouble();
+          assertThat(actual.tuned()[i]).isCloseTo(sigma, relative(sigma, 1e-11));
+        }
+        compared++;
+      }
+    }
+    assertThat(compared).isGreaterThan(20);
+  }
+
+  private static void agree(JsonNode expected, String name, double actual, double tolerance) {
+    double value = expected.path(name).asDouble(Double.NaN);
+    assertThat(actual).as(name).isCloseTo(value, relative(value, tolerance));
+  }
+
+  private static void fill(NativeBuffer buffer, double[] values) {
+    for (int i = 0; i < values.length; i++) {
+      buffer.putDouble(8L * i, values[i]);
+    }
+  }
+
+  /** The bounds that hold on every matrix: Weyl, Mirsky, Ky Fan, Wedin. */
+  @Test
+  void boundsHoldOnEveryMatrix() {
+    Random random = Seeds.random("boundsHoldOnEveryMatrix");
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Control control = Control.open(context)) {
+      for (int round = 0; round < 300; round++) {
+        int rows = 2 + random.nextInt(20);
+        int columns = 2 + random.nextInt(20);
+        int shorter = Math.min(rows, columns);
+        int rank = 1 + random.nextInt(shorter);
+        double size = Math.pow(10, -random.nextInt(8));
+        double[] base = random.doubles((long) rows * columns, -1, 1).toArray();
+        double[] tuned =
+            Arrays.stream(base).map(value -> value + size * random.nextGaussian()).toArray();
+        try (NativeBuffer before = context.allocate(8L * base.length);
+            NativeBuffer after = context.allocate(8L * base.length)) {
+          fill(before, base);
+          fill(after, tuned);
+          Geometry geometry =
+              Geometry.of(
+                  context,
+                  Operand.of(Matrix.of(before, Dtype.F64, rows, columns)),
+                  Operand.of(Matrix.of(after, Dtype.F64, rows, columns)),
+                  rank,
+                  1e-12,
+                  control);
+          double rounding = 1e-13 * geometry.base()[0];
+          double norm = geometry.updateNorm();
+          for (int i = 0; i < shorter; i++) {
+            assertThat(Math.abs(geometry.tuned()[i] - geometry.base()[i]))
+                .isLessThanOrEqualTo(norm + rounding);
+          }
+          assertThat(Spectra.distance(geometry.base(), geometry.tuned()))
+              .isLessThanOrEqualTo(Spectra.norm(geometry.update()) + rounding);
+          assertThat(Math.abs(geometry.kyFanTuned() - geometry.kyFanBase()))
+              .isLessThanOrEqualTo(rank * norm + rank * rounding);
+          if (geometry.wedinGap() > 0 && rank < shorter) {
+            double bound = (norm + rounding) / geometry.wedinGap();
+            assertThat(Math.sin(Geometry.max(geometry.anglesLeft()))).isLessThan(bound + 1e-12);
+            assertThat(Math.sin(Geometry.max(geometry.anglesRight()))).isLessThan(bound + 1e-12);
+          }
+          assertThat(geometry.energy().both())
+              .isLessThanOrEqualTo(
+                  Math.min(geometry.energy().left(), geometry.energy().right()) * (1 + 1e-12));
+          assertThat(geometry.energy().total())
+              .isCloseTo(
+                  Math.pow(Spectra.norm(geometry.update()), 2),
+                  relative(geometry.energy().total(), 1e-9));
+        }
+      }
+    }
+  }
+
+  /** A rotation of two singular directions by a known small angle comes back as that angle. */
+  @Test
+  void aRotationByAKnownAngleIsFound() {
+    double angle = 1e-8;
+    int size = 6;
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Control control = Control.open(context);
+        NativeBuffer before = context.allocate(8L * size * size);
+        NativeBuffer after = context.allocate(8L * size * size)) {
+      // diag(6, 5, 4, ...); rows 2 and 3 (σ = 5 and 4) turned into each other.
+      double[] base = new double[size * size];
+      double[] tuned = new double[size * size];
+      for (int i = 0; i < size; i++) {
+        base[i * size + i] = size - i;
+        tuned[i * size + i] = size - i;
+      }
+      tuned[size + 1] = 5 * Math.cos(angle);
+      tuned[size + 2] = -4 * Math.sin(angle);
+      tuned[2 * size + 1] = 5 * Math.sin(angle);
+      tuned[2 * size + 2] = 4 * Math.cos(angle);
+      fill(before, base);
+      fill(after, tuned);
+      Geometry geometry =
+          Geometry.of(
+              context,
+              Operand.of(Matrix.of(before, Dtype.F64, size, size)),
+              Operand.of(Matrix.of(after, Dtype.F64, size, size)),
+              2,
+              1e-13,
+              control);
+      assertThat(Geometry.max(geometry.anglesLeft()))
+          .isCloseTo(angle, within(1e-10 * 0.01 + 1e-14));
+      assertThat(Geometry.max(geometry.anglesRight())).isLessThan(1e-14);
+      assertThat(geometry.gap()).isCloseTo(1, within(1e-13));
+      assertThat(geometry.isGapLimited()).isFalse();
+      assertThat(geometry.drift()).isLessThan(1e-15);
+      assertThat(geometry.converged()).isTrue();
+    }
+  }
+}
