@@ -28,7 +28,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything below changes, additions included: caller and library must have the same. */
-#define TG_ABI_VERSION 4
+#define TG_ABI_VERSION 5
 
 /* ---------------------------------------------------------------- status ------------------------------------------ */
 
@@ -343,6 +343,53 @@ TG_API tg_status tg_projected_energy_workspace(tg_context* context, const tg_ope
 TG_API tg_status tg_projected_energy(tg_context* context, const tg_operand* matrix, const tg_operand* subtracted,
                                      const tg_matrix* left, const tg_matrix* right, const tg_workspace* workspace,
                                      tg_projected_energy_result* result);
+
+/* ---------------------------------------------------------------- masks ------------------------------------------- */
+
+/*
+ * Scores to select by: |entries| of `matrix`, or, where that is NULL, |sum over i of values[i] * left[i, row] * right[i,
+ * column]|, the reconstruction from `rank` singular triplets as tg_svd returns them (P 4.2), which is never stored.
+ */
+typedef struct tg_mask_scores {
+  int64_t size;
+  const tg_operand* matrix;
+  const double* values; /* rank */
+  const double* left;   /* rank x rows */
+  const double* right;  /* rank x columns */
+  int64_t rank;
+  int64_t rows;
+  int64_t columns;
+} tg_mask_scores;
+
+typedef struct tg_mask_options {
+  int64_t size;
+  int64_t count;    /* entries to select: 0 .. rows * columns */
+  int32_t smallest; /* 0: the largest scores; 1: the smallest */
+  int32_t reserved; /* 0 */
+} tg_mask_options;
+
+/* Bytes that tg_mask_select needs beside its inputs and outputs: it does not grow with rows * columns. */
+TG_API tg_status tg_mask_select_workspace(tg_context* context, const tg_mask_scores* scores, const tg_mask_options* options,
+                                          tg_workspace_size* workspace_size);
+
+/*
+ * Selects exactly options->count entries; of equal scores those with the lower row-major index. Bits are laid out as in
+ * tg_diff_profiles.mask; bits beyond the columns are 0. Scores are computed in float64, the same for any number of threads. An
+ * entry that is not finite is TG_INVALID_ARGUMENT. control->done counts entries looked at.
+ */
+TG_API tg_status tg_mask_select(tg_context* context, const tg_mask_scores* scores, const tg_mask_options* options,
+                                tg_control* control, const tg_workspace* workspace, uint64_t* mask, int64_t mask_words);
+
+#define TG_MAGNITUDE_CODES 32768
+
+/*
+ * Counts entries by bf16 magnitude code (the 15 bits without the sign, of the value rounded to bf16): all of them, those in
+ * `first`, those in `second`, those in both. Masks as in tg_diff_profiles.mask; each counter array has TG_MAGNITUDE_CODES
+ * entries.
+ */
+TG_API tg_status tg_magnitude_histogram(tg_context* context, const tg_operand* matrix, const uint64_t* first,
+                                        const uint64_t* second, int64_t* all, int64_t* in_first, int64_t* in_second,
+                                        int64_t* in_both);
 
 /* ---------------------------------------------------------------- digests ----------------------------------------- */
 

@@ -117,6 +117,22 @@ final class Struct {
   static final int PROJECTED_ENERGY_RESULT_RIGHT = 24;
   static final int PROJECTED_ENERGY_RESULT_BOTH = 32;
 
+  static final int MASK_SCORES = 64;
+  static final int MASK_SCORES_SIZE = 0;
+  static final int MASK_SCORES_MATRIX = 8;
+  static final int MASK_SCORES_VALUES = 16;
+  static final int MASK_SCORES_LEFT = 24;
+  static final int MASK_SCORES_RIGHT = 32;
+  static final int MASK_SCORES_RANK = 40;
+  static final int MASK_SCORES_ROWS = 48;
+  static final int MASK_SCORES_COLUMNS = 56;
+
+  static final int MASK_OPTIONS = 24;
+  static final int MASK_OPTIONS_SIZE = 0;
+  static final int MASK_OPTIONS_COUNT = 8;
+  static final int MASK_OPTIONS_SMALLEST = 16;
+  static final int MASK_OPTIONS_RESERVED = 20;
+
   static final int SPAN = 16;
   static final int SPAN_DATA = 0;
   static final int SPAN_BYTES = 8;

@@ -77,6 +77,27 @@ public interface KernelBinding {
       long workspace,
       long result);
 
+  int maskSelectWorkspace(long context, long scores, long options, long workspaceSize);
+
+  int maskSelect(
+      long context,
+      long scores,
+      long options,
+      long control,
+      long workspace,
+      long mask,
+      long maskWords);
+
+  int magnitudeHistogram(
+      long context,
+      long matrix,
+      long first,
+      long second,
+      long all,
+      long inFirst,
+      long inSecond,
+      long inBoth);
+
   int diffWorkspace(
       long context, long base, long tuned, long options, long profiles, long workspaceSize);
 

@@ -31,7 +31,10 @@ import org.threegate.kernel.Capabilities;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.KernelException;
+import org.threegate.kernel.MagnitudeHistogram;
 import org.threegate.kernel.MappedFile;
+import org.threegate.kernel.Mask;
+import org.threegate.kernel.MaskSelection;
 import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
 import org.threegate.kernel.PrincipalAngles;
@@ -375,6 +378,44 @@ public abstract class BindingContract {
       }
       assertThatThrownBy(() -> PrincipalAngles.of(context, first, left))
           .hasMessage("second is 1 x 2; it must have the shape of first");
+    }
+  }
+
+  @Test
+  void masksCross() {
+    int rows = 3;
+    int columns = 70;
+    try (Context context = Context.open(Context.Device.CPU, 2);
+        NativeBuffer memory = context.allocate(8L * rows * columns);
+        Control control = Control.open(context)) {
+      for (int i = 0; i < rows * columns; i++) {
+        memory.putDouble(8L * i, (i % 2 == 0 ? 1 : -1) * (double) (i + 1));
+      }
+      Operand matrix = Operand.of(Matrix.of(memory, Dtype.F64, rows, columns));
+      Mask low = MaskSelection.smallest(context, matrix, 75, control);
+      Mask high = MaskSelection.largest(context, matrix, 136, control);
+      assertThat(low.count()).isEqualTo(75);
+      assertThat(low.contains(0, 69)).isTrue();
+      assertThat(low.contains(1, 4)).isTrue();
+      assertThat(low.contains(1, 5)).isFalse();
+      assertThat(low.countCommon(high)).isEqualTo(1);
+      assertThat(low.or(high).complement().count()).isZero();
+      assertThat(low.andNot(high).count()).isEqualTo(74);
+      assertThat(low.and(high).contains(1, 4)).isTrue();
+      try (TruncatedSvd.Result svd =
+          TruncatedSvd.of(context, TruncatedSvd.Request.of(matrix, rows, 1e-13))) {
+        // All triplets: the reconstruction is the matrix itself, up to rounding.
+        Mask principal = MaskSelection.principal(context, svd, 136, control);
+        assertThat(principal.words()).isEqualTo(high.words());
+      }
+      MagnitudeHistogram.Result counts = MagnitudeHistogram.of(context, matrix, low, high);
+      assertThat(Arrays.stream(counts.all()).sum()).isEqualTo(rows * columns);
+      assertThat(Arrays.stream(counts.first()).sum()).isEqualTo(75);
+      assertThat(Arrays.stream(counts.second()).sum()).isEqualTo(136);
+      assertThat(Arrays.stream(counts.both()).sum()).isEqualTo(1);
+      assertThat(counts.all()[0x3f80]).isEqualTo(1);
+      assertThatThrownBy(() -> MaskSelection.largest(context, matrix, 211, control))
+          .hasMessage("options.count is 211; allowed are 0 to 210");
     }
   }
 

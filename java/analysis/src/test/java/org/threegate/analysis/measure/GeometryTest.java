@@ -18,10 +18,14 @@ import org.threegate.analysis.statistics.Spectra;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.dtype.Dtype;
+import org.threegate.kernel.Bf16Diff;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
+import org.threegate.kernel.Mask;
+import org.threegate.kernel.MaskSelection;
 import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
+import org.threegate.kernel.TruncatedSvd;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.Seeds;
 import org.threegate.testing.SharedData;
@@ -79,6 +83,62 @@ class GeometryTest {
       }
     }
     assertThat(compared).isGreaterThan(20);
+  }
+
+  /**
+   * Selections are exact, so that overlaps agree to the last entry unless two scores of the
+   * reconstruction are equal up to rounding.
+   */
+  @ParameterizedTest
+  @ValueSource(strings = {"rlvr-add-seed1", "sft-scratchpad-lr1e-4"})
+  void masksOfRealCheckpointsAgreeWithTheReference(String run) throws IOException {
+    JsonNode reference =
+        new ObjectMapper().readTree(SharedData.require("reference.json").toFile()).path(run);
+    assumeTrue(reference.isObject(), "no reference for " + run);
+    try (Context context = Context.open();
+        Control control = Control.open(context);
+        Checkpoint base = Checkpoint.open(context, SharedData.require("base"));
+        Checkpoint tuned = Checkpoint.open(context, SharedData.require(run))) {
+      for (var entry : reference.properties()) {
+        JsonNode expected = entry.getValue().path("masks");
+        if (!expected.isObject()) {
+          continue;
+        }
+        Operand before = Operand.of(base.tensors().get(entry.getKey()).matrix());
+        Operand after = Operand.of(tuned.tensors().get(entry.getKey()).matrix());
+        Bf16Diff.Result diff =
+            Bf16Diff.compare(
+                context, before, after, new Bf16Diff.Profiles(false, false, true, 0, 0), control);
+        Mask update = new Mask(before.rows(), before.columns(), diff.mask().orElseThrow());
+        long count = (before.rows() * before.columns() + 1) / 2;
+        TruncatedSvd.Request request =
+            TruncatedSvd.Request.of(before, entry.getValue().path("k").asInt(), TOLERANCE);
+        try (TruncatedSvd.Result svd = TruncatedSvd.of(context, request)) {
+          Mask principal = MaskSelection.principal(context, svd, count, control);
+          Mask low = MaskSelection.smallest(context, before, count, control);
+          assertThat(principal.count()).isEqualTo(count);
+          assertThat(low.count()).isEqualTo(count);
+          agree(expected, "princ", Overlap.of(context, before, update, principal));
+          agree(expected, "low", Overlap.of(context, before, update, low));
+          agree(
+              expected, "princNotLow", Overlap.of(context, before, update, principal.andNot(low)));
+        }
+      }
+    }
+  }
+
+  private static void agree(JsonNode expected, String name, Overlap actual) {
+    double tolerance = 1e-12;
+    assertThat(actual.overlap())
+        .as(name)
+        .isCloseTo(expected.path(name).asDouble(), within(tolerance));
+    assertThat(actual.density())
+        .isCloseTo(expected.path(name + "Density").asDouble(), within(tolerance));
+    JsonNode matched = expected.path(name + "Matched");
+    assertThat(actual.magnitudeBaseline())
+        .as(name)
+        .isCloseTo(matched.get(0).asDouble(), within(tolerance));
+    assertThat(actual.magnitudeZ()).as(name).isCloseTo(matched.get(1).asDouble(), within(1e-9));
   }
 
   private static void agree(JsonNode expected, String name, double actual, double tolerance) {

@@ -78,6 +78,19 @@ final class FfmBinding implements KernelBinding {
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
                   JAVA_LONG)),
           Map.entry(
+              "tg_mask_select_workspace",
+              FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_mask_select",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
+                  JAVA_LONG)),
+          Map.entry(
+              "tg_magnitude_histogram",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
+                  JAVA_LONG, JAVA_LONG)),
+          Map.entry(
               "tg_diff_workspace",
               FunctionDescriptor.of(
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
@@ -109,6 +122,9 @@ final class FfmBinding implements KernelBinding {
     static final MethodHandle PRINCIPAL_ANGLES = bind("tg_principal_angles");
     static final MethodHandle PROJECTED_ENERGY_WORKSPACE = bind("tg_projected_energy_workspace");
     static final MethodHandle PROJECTED_ENERGY = bind("tg_projected_energy");
+    static final MethodHandle MASK_SELECT_WORKSPACE = bind("tg_mask_select_workspace");
+    static final MethodHandle MASK_SELECT = bind("tg_mask_select");
+    static final MethodHandle MAGNITUDE_HISTOGRAM = bind("tg_magnitude_histogram");
     static final MethodHandle DIFF_WORKSPACE = bind("tg_diff_workspace");
     static final MethodHandle DIFF = bind("tg_diff");
     static final MethodHandle SHA256 = bind("tg_sha256");
@@ -338,6 +354,53 @@ final class FfmBinding implements KernelBinding {
       return (int)
           Handles.PROJECTED_ENERGY.invokeExact(
               context, matrix, subtracted, left, right, workspace, result);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int maskSelectWorkspace(long context, long scores, long options, long workspaceSize) {
+    try {
+      return (int)
+          Handles.MASK_SELECT_WORKSPACE.invokeExact(context, scores, options, workspaceSize);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int maskSelect(
+      long context,
+      long scores,
+      long options,
+      long control,
+      long workspace,
+      long mask,
+      long maskWords) {
+    try {
+      return (int)
+          Handles.MASK_SELECT.invokeExact(
+              context, scores, options, control, workspace, mask, maskWords);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int magnitudeHistogram(
+      long context,
+      long matrix,
+      long first,
+      long second,
+      long all,
+      long inFirst,
+      long inSecond,
+      long inBoth) {
+    try {
+      return (int)
+          Handles.MAGNITUDE_HISTOGRAM.invokeExact(
+              context, matrix, first, second, all, inFirst, inSecond, inBoth);
     } catch (Throwable e) {
       throw DynamicLibrary.rethrow(e);
     }

@@ -135,6 +135,34 @@ final class Functions {
       @Cast("const tg_workspace*") long workspace,
       @Cast("tg_projected_energy_result*") long result);
 
+  @Name("tg_mask_select_workspace")
+  static native int maskSelectWorkspace(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_mask_scores*") long scores,
+      @Cast("const tg_mask_options*") long options,
+      @Cast("tg_workspace_size*") long workspaceSize);
+
+  @Name("tg_mask_select")
+  static native int maskSelect(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_mask_scores*") long scores,
+      @Cast("const tg_mask_options*") long options,
+      @Cast("tg_control*") long control,
+      @Cast("const tg_workspace*") long workspace,
+      @Cast("uint64_t*") long mask,
+      long maskWords);
+
+  @Name("tg_magnitude_histogram")
+  static native int magnitudeHistogram(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_operand*") long matrix,
+      @Cast("const uint64_t*") long first,
+      @Cast("const uint64_t*") long second,
+      @Cast("int64_t*") long all,
+      @Cast("int64_t*") long inFirst,
+      @Cast("int64_t*") long inSecond,
+      @Cast("int64_t*") long inBoth);
+
   @Name("tg_diff_workspace")
   static native int diffWorkspace(
       @Cast("tg_context*") long context,

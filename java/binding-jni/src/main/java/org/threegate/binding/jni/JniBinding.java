@@ -137,6 +137,37 @@ final class JniBinding implements KernelBinding {
   }
 
   @Override
+  public int maskSelectWorkspace(long context, long scores, long options, long workspaceSize) {
+    return Functions.maskSelectWorkspace(context, scores, options, workspaceSize);
+  }
+
+  @Override
+  public int maskSelect(
+      long context,
+      long scores,
+      long options,
+      long control,
+      long workspace,
+      long mask,
+      long maskWords) {
+    return Functions.maskSelect(context, scores, options, control, workspace, mask, maskWords);
+  }
+
+  @Override
+  public int magnitudeHistogram(
+      long context,
+      long matrix,
+      long first,
+      long second,
+      long all,
+      long inFirst,
+      long inSecond,
+      long inBoth) {
+    return Functions.magnitudeHistogram(
+        context, matrix, first, second, all, inFirst, inSecond, inBoth);
+  }
+
+  @Override
   public int diffWorkspace(
       long context, long base, long tuned, long options, long profiles, long workspaceSize) {
     return Functions.diffWorkspace(context, base, tuned, options, profiles, workspaceSize);

@@ -1,0 +1,83 @@
+package org.threegate.kernel;
+
+import org.threegate.buffer.NativeBuffer;
+
+/**
+ * Entries of a matrix by bf16 magnitude, and how many of each are in two masks: what two sets would
+ * have in common if only magnitude decided ({@code tg_magnitude_histogram}).
+ *
+ * <pre>{@code
+ * Operand weight = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64));
+ * Mask low = MaskSelection.smallest(context, weight, 1024, control);
+ * Mask high = MaskSelection.largest(context, weight, 1024, control);
+ * MagnitudeHistogram.Result counts = MagnitudeHistogram.of(context, weight, low, high);
+ * System.out.println(counts.all()[0] + " zeros, " + counts.first()[0] + " of them in the first");
+ * }</pre>
+ */
+public final class MagnitudeHistogram {
+  /** Magnitude codes: bf16 without the sign. */
+  public static final int CODES = 32768;
+
+  private MagnitudeHistogram() {}
+
+  /** Counts by code: all entries, those in the first mask, in the second, in both. */
+  public record Result(long[] all, long[] first, long[] second, long[] both) {}
+
+  /**
+   * @throws IllegalArgumentException when the masks have another shape
+   */
+  public static Result of(Context context, Operand matrix, Mask first, Mask second) {
+    for (Mask mask : new Mask[] {first, second}) {
+      if (mask.rows() != matrix.rows() || mask.columns() != matrix.columns()) {
+        throw new IllegalArgumentException(
+            "a mask of "
+                + mask.rows()
+                + " x "
+                + mask.columns()
+                + " entries; the matrix has "
+                + matrix.rows()
+                + " x "
+                + matrix.columns());
+      }
+    }
+    long bytes = 8L * CODES;
+    try (Context.Call call = context.begin();
+        NativeBuffer structs = context.allocate(matrix.structBytes());
+        NativeBuffer firstWords = first.copyTo(context);
+        NativeBuffer secondWords = second.copyTo(context);
+        NativeBuffer counts = context.allocate(4 * bytes);
+        Operand.Leases leases = new Operand.Leases()) {
+      long address = leases.take(structs);
+      matrix.write(structs, address, 0, leases);
+      long firstAddress = leases.take(firstWords);
+      long secondAddress = leases.take(secondWords);
+      long out = leases.take(counts);
+      call.run(
+          unused ->
+              context
+                  .binding()
+                  .magnitudeHistogram(
+                      context.handle(),
+                      address,
+                      firstAddress,
+                      secondAddress,
+                      out,
+                      out + bytes,
+                      out + 2 * bytes,
+                      out + 3 * bytes));
+      return new Result(
+          longs(counts, 0),
+          longs(counts, bytes),
+          longs(counts, 2 * bytes),
+          longs(counts, 3 * bytes));
+    }
+  }
+
+  private static long[] longs(NativeBuffer from, long offset) {
+    long[] result = new long[CODES];
+    for (int i = 0; i < CODES; i++) {
+      result[i] = from.getLong(offset + 8L * i);
+    }
+    return result;
+  }
+}

@@ -1,0 +1,108 @@
+package org.threegate.kernel;
+
+import java.util.function.LongBinaryOperator;
+import org.threegate.buffer.NativeBuffer;
+
+/**
+ * A set of entries of a matrix, one bit each: bit j mod 64 of word i · ceil(columns/64) + j/64 is
+ * entry (i, j), as in {@link Bf16Diff.Result#mask}. Bits beyond the columns are 0.
+ */
+public record Mask(long rows, long columns, long[] words) {
+  /**
+   * @throws IllegalArgumentException when the number of words is not that of the shape
+   */
+  public Mask {
+    if (words.length != Math.multiplyExact(rows, wordsPerRow(columns))) {
+      throw new IllegalArgumentException(
+          words.length + " words for " + rows + " x " + columns + " entries");
+    }
+  }
+
+  private static long wordsPerRow(long columns) {
+    return (columns + 63) / 64;
+  }
+
+  /** Words that a mask of this shape has. */
+  static int wordCount(long rows, long columns) {
+    return Math.toIntExact(Math.multiplyExact(rows, wordsPerRow(columns)));
+  }
+
+  /** Number of entries in the set. */
+  public long count() {
+    long count = 0;
+    for (long word : words) {
+      count += Long.bitCount(word);
+    }
+    return count;
+  }
+
+  public boolean contains(long row, long column) {
+    return (words[Math.toIntExact(row * wordsPerRow(columns) + column / 64)] >>> column & 1) != 0;
+  }
+
+  public Mask and(Mask other) {
+    return combine(other, (a, b) -> a & b);
+  }
+
+  public Mask or(Mask other) {
+    return combine(other, (a, b) -> a | b);
+  }
+
+  /** Entries of this set that are not in the other. */
+  public Mask andNot(Mask other) {
+    return combine(other, (a, b) -> a & ~b);
+  }
+
+  /** Entries that are not in the set. */
+  public Mask complement() {
+    long[] result = words.clone();
+    long perRow = wordsPerRow(columns);
+    long last = columns % 64 == 0 ? -1L : (1L << columns % 64) - 1;
+    for (int i = 0; i < result.length; i++) {
+      result[i] = ~result[i] & (i % perRow == perRow - 1 ? last : -1L);
+    }
+    return new Mask(rows, columns, result);
+  }
+
+  /** Number of entries in both sets. */
+  public long countCommon(Mask other) {
+    requireShape(other);
+    long count = 0;
+    for (int i = 0; i < words.length; i++) {
+      count += Long.bitCount(words[i] & other.words[i]);
+    }
+    return count;
+  }
+
+  private Mask combine(Mask other, LongBinaryOperator operator) {
+    requireShape(other);
+    long[] result = new long[words.length];
+    for (int i = 0; i < result.length; i++) {
+      result[i] = operator.applyAsLong(words[i], other.words[i]);
+    }
+    return new Mask(rows, columns, result);
+  }
+
+  private void requireShape(Mask other) {
+    if (other.rows != rows || other.columns != columns) {
+      throw new IllegalArgumentException(
+          other.rows + " x " + other.columns + " entries; this mask has " + rows + " x " + columns);
+    }
+  }
+
+  NativeBuffer copyTo(Context context) {
+    NativeBuffer buffer = context.allocate(8L * words.length);
+    for (int i = 0; i < words.length; i++) {
+      buffer.putLong(8L * i, words[i]);
+    }
+    return buffer;
+  }
+
+  static Mask copyOf(NativeBuffer buffer, long rows, long columns) {
+    long[] words = new long[wordCount(rows, columns)];
+    for (int i = 0; i < words.length; i++) {
+      words[i] = buffer.getLong(8L * i);
+    }
+    return new Mask(rows, columns, words);
+  }
+}

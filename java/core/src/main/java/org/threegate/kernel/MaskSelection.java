@@ -1,0 +1,117 @@
+package org.threegate.kernel;
+
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.spi.KernelBinding;
+
+/**
+ * Exact selection of the entries with the largest or smallest scores, of equal ones those with the
+ * lower index ({@code tg_mask_select}; arXiv 2511.08567, section 4.2).
+ *
+ * <pre>{@code
+ * Operand weight = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64));
+ * try (TruncatedSvd.Result svd = TruncatedSvd.of(context, TruncatedSvd.Request.of(weight, 6, 1e-9))) {
+ *   Mask principal = MaskSelection.principal(context, svd, 2048, control);
+ *   Mask low = MaskSelection.smallest(context, weight, 2048, control);
+ *   System.out.println(principal.countCommon(low) + " entries are principal and small");
+ * }
+ * }</pre>
+ */
+public final class MaskSelection {
+  private MaskSelection() {}
+
+  /**
+   * The {@code count} entries with the largest magnitudes in the reconstruction from singular
+   * triplets, which is never stored.
+   */
+  public static Mask principal(
+      Context context, TruncatedSvd.Result triplets, long count, Control control) {
+    Matrix left = triplets.left().orElseThrow();
+    Matrix right = triplets.right().orElseThrow();
+    try (NativeBuffer structs = context.allocate(structBytes(0));
+        NativeBuffer values = context.allocate(8L * triplets.values().length);
+        Operand.Leases leases = new Operand.Leases()) {
+      for (int i = 0; i < triplets.values().length; i++) {
+        values.putDouble(8L * i, triplets.values()[i]);
+      }
+      structs
+          .putLong(Struct.MASK_SCORES_MATRIX, 0)
+          .putLong(Struct.MASK_SCORES_VALUES, leases.take(values))
+          .putLong(Struct.MASK_SCORES_LEFT, leases.take(left.buffer()) + left.offset())
+          .putLong(Struct.MASK_SCORES_RIGHT, leases.take(right.buffer()) + right.offset())
+          .putLong(Struct.MASK_SCORES_RANK, triplets.values().length)
+          .putLong(Struct.MASK_SCORES_ROWS, left.columns())
+          .putLong(Struct.MASK_SCORES_COLUMNS, right.columns());
+      return select(context, structs, left.columns(), right.columns(), count, false, control);
+    }
+  }
+
+  /** The {@code count} entries with the largest magnitudes. */
+  public static Mask largest(Context context, Operand matrix, long count, Control control) {
+    return ofMatrix(context, matrix, count, false, control);
+  }
+
+  /** The {@code count} entries with the smallest magnitudes. */
+  public static Mask smallest(Context context, Operand matrix, long count, Control control) {
+    return ofMatrix(context, matrix, count, true, control);
+  }
+
+  private static long structBytes(long operandBytes) {
+    return Struct.MASK_SCORES + Struct.MASK_OPTIONS + Workspace.STRUCT_BYTES + operandBytes;
+  }
+
+  private static Mask ofMatrix(
+      Context context, Operand matrix, long count, boolean smallest, Control control) {
+    try (NativeBuffer structs = context.allocate(structBytes(matrix.structBytes()));
+        Operand.Leases leases = new Operand.Leases()) {
+      long address = leases.take(structs);
+      matrix.write(structs, address, structBytes(0), leases);
+      for (int field = Struct.MASK_SCORES_VALUES; field < Struct.MASK_SCORES; field += 8) {
+        structs.putLong(field, 0);
+      }
+      structs.putLong(Struct.MASK_SCORES_MATRIX, address + structBytes(0));
+      return select(context, structs, matrix.rows(), matrix.columns(), count, smallest, control);
+    }
+  }
+
+  private static Mask select(
+      Context context,
+      NativeBuffer structs,
+      long rows,
+      long columns,
+      long count,
+      boolean smallest,
+      Control control) {
+    int words = Mask.wordCount(rows, columns);
+    long optionsAt = Struct.MASK_SCORES;
+    structs
+        .putLong(Struct.MASK_SCORES_SIZE, Struct.MASK_SCORES)
+        .putLong(optionsAt + Struct.MASK_OPTIONS_SIZE, Struct.MASK_OPTIONS)
+        .putLong(optionsAt + Struct.MASK_OPTIONS_COUNT, count)
+        .putInt(optionsAt + Struct.MASK_OPTIONS_SMALLEST, smallest ? 1 : 0)
+        .putInt(optionsAt + Struct.MASK_OPTIONS_RESERVED, 0);
+    KernelBinding binding = context.binding();
+    try (Context.Call call = context.begin();
+        NativeBuffer bits = context.allocate(8L * words);
+        Operand.Leases leases = new Operand.Leases();
+        NativeBuffer.Lease controlLease = control.lease()) {
+      long address = leases.take(structs);
+      long bitsAddress = leases.take(bits);
+      Workspace.use(
+          context,
+          call,
+          structs,
+          optionsAt + Struct.MASK_OPTIONS,
+          size -> binding.maskSelectWorkspace(context.handle(), address, address + optionsAt, size),
+          workspace ->
+              binding.maskSelect(
+                  context.handle(),
+                  address,
+                  address + optionsAt,
+                  controlLease.address(),
+                  workspace,
+                  bitsAddress,
+                  words));
+      return Mask.copyOf(bits, rows, columns);
+    }
+  }
+}

@@ -1,0 +1,88 @@
+#include "cpu/mask/mask.h"
+
+#include "api/context.h"
+#include "api/operand.h"
+
+namespace threegate {
+namespace {
+
+void require_scores(const tg_mask_scores* scores, const tg_mask_options* options) {
+  require_struct(scores, "scores");
+  require_struct(options, "options");
+  if (scores->matrix != nullptr) {
+    require_operand(scores->matrix, "scores.matrix");
+  } else {
+    require(scores->rows >= 1 && scores->rows <= INT32_MAX && scores->columns >= 1 && scores->columns <= INT32_MAX, "scores",
+            std::to_string(scores->rows) + " x " + std::to_string(scores->columns), "both sides must be 1 to 2^31 - 1");
+    require(scores->rank >= 1 && scores->rank <= INT32_MAX / 64, "scores.rank", std::to_string(scores->rank),
+            "it must be positive");
+    require(scores->values != nullptr && scores->left != nullptr && scores->right != nullptr, "scores.values, left or right",
+            "NULL", "scores are of a matrix or of triplets");
+  }
+  const int64_t entries = checked_product(mask::rows_of(*scores), mask::columns_of(*scores), "rows * columns");
+  require(options->count >= 0 && options->count <= entries, "options.count", std::to_string(options->count),
+          ("allowed are 0 to " + std::to_string(entries)).c_str());
+  require(options->smallest == 0 || options->smallest == 1, "options.smallest", std::to_string(options->smallest),
+          "allowed are 0 and 1");
+}
+
+void require_mask(const tg_mask_scores& scores, const uint64_t* mask, int64_t mask_words) {
+  const int64_t words =
+      checked_product(mask::rows_of(scores), ceiling_quotient(mask::columns_of(scores), 64), "the mask's words");
+  require(mask_words >= words, "mask_words", std::to_string(mask_words), ("needed are " + std::to_string(words)).c_str());
+  require(mask != nullptr || words == 0, "mask", "NULL", "the bits need a place");
+}
+
+}  // namespace
+}  // namespace threegate
+
+extern "C" {
+
+tg_status tg_mask_select_workspace(tg_context* context, const tg_mask_scores* scores, const tg_mask_options* options,
+                                   tg_workspace_size* workspace_size) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_scores(scores, options);
+    threegate::require_struct(workspace_size, "workspace_size");
+    workspace_size->host_bytes = threegate::mask::workspace_bytes(*scores, context->pool.threads());
+    workspace_size->device_bytes = 0;
+  });
+}
+
+tg_status tg_mask_select(tg_context* context, const tg_mask_scores* scores, const tg_mask_options* options, tg_control* control,
+                         const tg_workspace* workspace, uint64_t* mask, int64_t mask_words) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_scores(scores, options);
+    threegate::require_mask(*scores, mask, mask_words);
+    if (control != nullptr) {
+      threegate::require_struct(control, "control");
+      __atomic_store_n(&control->done, 0, __ATOMIC_RELAXED);
+    }
+    threegate::require_workspace(workspace, threegate::mask::workspace_bytes(*scores, context->pool.threads()));
+    switch (threegate::mask::select(context->pool, *scores, *options, control, workspace->host, mask)) {
+      case threegate::mask::Outcome::kCancelled:
+        throw threegate::Error(TG_CANCELLED, "cancelled");
+      case threegate::mask::Outcome::kNotFinite:
+        throw threegate::Error(TG_INVALID_ARGUMENT, "scores has an entry that is not finite");
+      case threegate::mask::Outcome::kDone:
+        break;
+    }
+    if (scores->matrix != nullptr) {
+      threegate::require_intact_operand(*scores->matrix);
+    }
+  });
+}
+
+tg_status tg_magnitude_histogram(tg_context* context, const tg_operand* matrix, const uint64_t* first, const uint64_t* second,
+                                 int64_t* all, int64_t* in_first, int64_t* in_second, int64_t* in_both) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_operand(matrix, "matrix");
+    const bool empty = matrix->values.rows == 0 || matrix->values.columns == 0;
+    threegate::require(empty || (first != nullptr && second != nullptr), "first or second", "NULL", "both masks are needed");
+    threegate::require(all != nullptr && in_first != nullptr && in_second != nullptr && in_both != nullptr, "an output", "NULL",
+                       "all four counters are needed");
+    threegate::mask::magnitude_histogram(*matrix, first, second, {all, in_first, in_second, in_both});
+    threegate::require_intact_operand(*matrix);
+  });
+}
+
+}  // extern "C"

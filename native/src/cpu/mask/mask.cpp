@@ -1,0 +1,317 @@
+#include "mask.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <vector>
+
+#include "cpu/support/arena.h"
+#include "cpu/support/blas.h"
+#include "cpu/support/operand.h"
+
+namespace threegate::mask {
+namespace {
+
+constexpr int64_t kTileRows = 64;
+constexpr int64_t kTileColumns = 2048;  // a tile of float64 scores is 1 MiB: the second-level cache
+constexpr int kDigitBits = 16;
+constexpr int64_t kDigits = int64_t{1} << kDigitBits;
+constexpr uint64_t kInfinity = 0x7ff0000000000000ULL;
+
+void convert_f16(const uint8_t* in, int64_t count, float* out) {
+  for (int64_t i = 0; i < count; ++i) {
+    out[i] = f16_to_float(load<uint16_t>(in + 2 * i));
+  }
+}
+
+// One rectangle of scores as bits of their absolute values: ordered as the scores are.
+struct Tile {
+  int64_t row;
+  int64_t rows;
+  int64_t column;
+  int64_t columns;
+};
+
+// Memory of one thread.
+struct Scratch {
+  Scratch(Arena& arena, int64_t rank)
+      : keys(arena.take<uint64_t>(kTileRows * kTileColumns)),
+        factor(arena.take<double>(rank * kTileRows)),
+        digits(arena.take<int64_t>(kDigits)) {}
+  uint64_t* keys;
+  double* factor;   // rank x rows of the tile: values times left vectors
+  int64_t* digits;  // counts of the digit in question
+};
+
+int64_t rank_of(const tg_mask_scores& scores) { return scores.matrix != nullptr ? 0 : scores.rank; }
+
+void scores_of_matrix(const tg_operand& matrix, const Tile& tile, double* out) {
+  for (int64_t i = 0; i < tile.rows; ++i) {
+    for (int64_t j = 0; j < tile.columns; j += kRun) {
+      stage_double(matrix, tile.row + i, tile.column + j, std::min(kRun, tile.columns - j), out + i * tile.columns + j,
+                   convert_f16);
+    }
+  }
+}
+
+void scores_of_triplets(const tg_mask_scores& scores, const Tile& tile, double* factor, double* out) {
+  for (int64_t k = 0; k < scores.rank; ++k) {
+    for (int64_t i = 0; i < tile.rows; ++i) {
+      factor[k * tile.rows + i] = scores.values[k] * scores.left[k * scores.rows + tile.row + i];
+    }
+  }
+  const auto narrow = [](int64_t size) { return static_cast<lapack_int>(size); };
+  blas().wide.gemm(CblasRowMajor, CblasTrans, CblasNoTrans, narrow(tile.rows), narrow(tile.columns), narrow(scores.rank), 1.0,
+                   factor, narrow(tile.rows), scores.right + tile.column, narrow(scores.columns), 0.0, out, narrow(tile.columns));
+}
+
+void fill_keys(const tg_mask_scores& scores, const Tile& tile, const Scratch& scratch) {
+  auto* values = reinterpret_cast<double*>(scratch.keys);
+  if (scores.matrix != nullptr) {
+    scores_of_matrix(*scores.matrix, tile, values);
+  } else {
+    scores_of_triplets(scores, tile, scratch.factor, values);
+  }
+  for (int64_t i = 0; i < tile.rows * tile.columns; ++i) {
+    scratch.keys[i] = bit_cast<uint64_t>(values[i]) & 0x7fffffffffffffffULL;
+  }
+}
+
+// Tiles in row-major order.
+class Tiles {
+ public:
+  Tiles(int64_t rows, int64_t columns) : rows_(rows), columns_(columns), across_((columns + kTileColumns - 1) / kTileColumns) {}
+  [[nodiscard]] int64_t count() const { return (rows_ + kTileRows - 1) / kTileRows * across_; }
+  [[nodiscard]] Tile at(int64_t index) const {
+    const int64_t row = index / across_ * kTileRows;
+    const int64_t column = index % across_ * kTileColumns;
+    return {row, std::min(kTileRows, rows_ - row), column, std::min(kTileColumns, columns_ - column)};
+  }
+
+ private:
+  int64_t rows_;
+  int64_t columns_;
+  int64_t across_;
+};
+
+class Selection {
+ public:
+  Selection(ThreadPool& pool, const tg_mask_scores& scores, const tg_mask_options& options, tg_control* control, void* workspace,
+            uint64_t* mask)
+      : pool_(pool),
+        scores_(scores),
+        options_(options),
+        control_(control),
+        mask_(mask),
+        rows_(rows_of(scores)),
+        columns_(columns_of(scores)),
+        tiles_(rows_, columns_) {
+    Arena arena(workspace);
+    for (int thread = 0; thread < pool.threads(); ++thread) {
+      scratch_.emplace_back(arena, rank_of(scores));
+    }
+  }
+
+  Outcome run() {
+    std::fill_n(mask_, rows_ * words(), uint64_t{0});
+    if (options_.count == 0) {
+      return finite_pass();
+    }
+    // The key of the last entry that is selected, digit by digit; `left` is how many of the entries that share the digits
+    // found so far belong to the selection.
+    uint64_t prefix = 0;
+    int64_t left = options_.count;
+    for (int shift = 64 - kDigitBits; shift >= 0; shift -= kDigitBits) {
+      const Outcome outcome = count_digits(prefix, shift);
+      if (outcome != Outcome::kDone) {
+        return outcome;
+      }
+      int64_t sharing = 0;
+      prefix |= static_cast<uint64_t>(take_digit(left, sharing)) << shift;
+      if (sharing == left || shift == 0) {
+        return mark(prefix, shift, left);
+      }
+    }
+    return Outcome::kDone;
+  }
+
+ private:
+  [[nodiscard]] int64_t words() const { return (columns_ + 63) / 64; }
+
+  bool cancelled() const { return control_ != nullptr && __atomic_load_n(&control_->cancel, __ATOMIC_RELAXED) != 0; }
+
+  // Runs body(thread, tile) on all tiles, several at once; their keys are in the thread's scratch.
+  template <typename Body>
+  Outcome for_tiles(Body body) {
+    std::atomic<int64_t> next{0};
+    std::atomic<bool> finite{true};
+    pool_.run(pool_.threads(), [&](int thread) {
+      const Scratch& scratch = scratch_[static_cast<size_t>(thread)];
+      for (int64_t index = next++; index < tiles_.count() && !cancelled() && finite; index = next++) {
+        const Tile tile = tiles_.at(index);
+        fill_keys(scores_, tile, scratch);
+        if (!body(thread, tile)) {
+          finite = false;
+        }
+        if (control_ != nullptr) {
+          __atomic_fetch_add(&control_->done, tile.rows * tile.columns, __ATOMIC_RELAXED);
+        }
+      }
+    });
+    if (cancelled()) {
+      return Outcome::kCancelled;
+    }
+    return finite ? Outcome::kDone : Outcome::kNotFinite;
+  }
+
+  Outcome finite_pass() {
+    return for_tiles([&](int thread, const Tile& tile) {
+      const uint64_t* keys = scratch_[static_cast<size_t>(thread)].keys;
+      return std::all_of(keys, keys + tile.rows * tile.columns, [](uint64_t key) { return key < kInfinity; });
+    });
+  }
+
+  // Into the first thread's counters.
+  Outcome count_digits(uint64_t prefix, int shift) {
+    for (Scratch& scratch : scratch_) {
+      std::fill_n(scratch.digits, kDigits, int64_t{0});
+    }
+    // A shift by 64 is undefined: the first digit has no prefix.
+    const bool first = shift == 64 - kDigitBits;
+    const int above = first ? 0 : shift + kDigitBits;
+    const Outcome outcome = for_tiles([&](int thread, const Tile& tile) {
+      const Scratch& scratch = scratch_[static_cast<size_t>(thread)];
+      bool finite = true;
+      for (int64_t i = 0; i < tile.rows * tile.columns; ++i) {
+        const uint64_t key = scratch.keys[i];
+        finite = finite && key < kInfinity;
+        if (first || key >> above == prefix >> above) {
+          ++scratch.digits[(key >> shift) & (kDigits - 1)];
+        }
+      }
+      return finite;
+    });
+    for (size_t thread = 1; thread < scratch_.size(); ++thread) {
+      for (int64_t digit = 0; digit < kDigits; ++digit) {
+        scratch_[0].digits[digit] += scratch_[thread].digits[digit];
+      }
+    }
+    return outcome;
+  }
+
+  // The digit of the last selected entry; takes those beyond it from `left` and says how many share it.
+  int64_t take_digit(int64_t& left, int64_t& sharing) const {
+    const int64_t* digits = scratch_[0].digits;
+    int64_t digit = options_.smallest != 0 ? 0 : kDigits - 1;
+    const int64_t step = options_.smallest != 0 ? 1 : -1;
+    while (digits[digit] < left) {
+      left -= digits[digit];
+      digit += step;
+    }
+    sharing = digits[digit];
+    return digit;
+  }
+
+  // Sets the bits of all keys beyond `prefix` (in its digits down to `shift`), and of the first `left` that share it.
+  Outcome mark(uint64_t prefix, int shift, int64_t left) {
+    std::vector<int64_t> sharing;  // how many in each row of each tile, then the number before it
+    const int64_t across = tiles_.count() == 0 ? 0 : (columns_ + kTileColumns - 1) / kTileColumns;
+    sharing.assign(static_cast<size_t>(rows_ * across), 0);
+    const uint64_t last = prefix >> shift;
+    const auto beyond = [&](uint64_t digits) { return options_.smallest != 0 ? digits < last : digits > last; };
+    Outcome outcome = for_tiles([&](int thread, const Tile& tile) {
+      const uint64_t* keys = scratch_[static_cast<size_t>(thread)].keys;
+      for (int64_t i = 0; i < tile.rows; ++i) {
+        int64_t same = 0;
+        for (int64_t j = 0; j < tile.columns; ++j) {
+          const uint64_t digits = keys[i * tile.columns + j] >> shift;
+          same += digits == last ? 1 : 0;
+          if (beyond(digits)) {
+            set(tile.row + i, tile.column + j);
+          }
+        }
+        sharing[static_cast<size_t>((tile.row + i) * across + tile.column / kTileColumns)] = same;
+      }
+      return true;
+    });
+    int64_t before = 0;
+    for (int64_t& count : sharing) {
+      const int64_t own = count;
+      count = before;
+      before += own;
+    }
+    if (outcome != Outcome::kDone) {
+      return outcome;
+    }
+    return for_tiles([&](int thread, const Tile& tile) {
+      const uint64_t* keys = scratch_[static_cast<size_t>(thread)].keys;
+      for (int64_t i = 0; i < tile.rows; ++i) {
+        int64_t index = sharing[static_cast<size_t>((tile.row + i) * across + tile.column / kTileColumns)];
+        for (int64_t j = 0; j < tile.columns && index < left; ++j) {
+          if (keys[i * tile.columns + j] >> shift == last) {
+            set(tile.row + i, tile.column + j);
+            ++index;
+          }
+        }
+      }
+      return true;
+    });
+  }
+
+  // A tile's columns are a multiple of 64: no word belongs to two tiles.
+  void set(int64_t row, int64_t column) { mask_[row * words() + column / 64] |= uint64_t{1} << (column % 64); }
+
+  ThreadPool& pool_;
+  const tg_mask_scores& scores_;
+  const tg_mask_options& options_;
+  tg_control* control_;
+  uint64_t* mask_;
+  int64_t rows_;
+  int64_t columns_;
+  Tiles tiles_;
+  std::vector<Scratch> scratch_;
+};
+
+}  // namespace
+
+int64_t rows_of(const tg_mask_scores& scores) { return scores.matrix != nullptr ? scores.matrix->values.rows : scores.rows; }
+int64_t columns_of(const tg_mask_scores& scores) {
+  return scores.matrix != nullptr ? scores.matrix->values.columns : scores.columns;
+}
+
+int64_t workspace_bytes(const tg_mask_scores& scores, int threads) {
+  Arena arena;
+  const Scratch scratch(arena, rank_of(scores));
+  return threads * arena.used();
+}
+
+Outcome select(ThreadPool& pool, const tg_mask_scores& scores, const tg_mask_options& options, tg_control* control,
+               void* workspace, uint64_t* mask) {
+  return Selection(pool, scores, options, control, workspace, mask).run();
+}
+
+void magnitude_histogram(const tg_operand& matrix, const uint64_t* first, const uint64_t* second, const Histogram& histogram) {
+  for (int64_t* counts : {histogram.all, histogram.first, histogram.second, histogram.both}) {
+    std::fill_n(counts, TG_MAGNITUDE_CODES, int64_t{0});
+  }
+  const int64_t words = (matrix.values.columns + 63) / 64;
+  double run[kRun];
+  for (int64_t i = 0; i < matrix.values.rows; ++i) {
+    for (int64_t j = 0; j < matrix.values.columns; j += kRun) {
+      const int64_t count = std::min(kRun, matrix.values.columns - j);
+      stage_double(matrix, i, j, count, run, convert_f16);
+      for (int64_t k = 0; k < count; ++k) {
+        const int64_t column = j + k;
+        const uint32_t code = double_to_bf16(run[k]) & kBf16Magnitude;
+        const auto a = static_cast<int64_t>(first[i * words + column / 64] >> (column % 64) & 1U);
+        const auto b = static_cast<int64_t>(second[i * words + column / 64] >> (column % 64) & 1U);
+        ++histogram.all[code];
+        histogram.first[code] += a;
+        histogram.second[code] += b;
+        histogram.both[code] += a & b;
+      }
+    }
+  }
+}
+
+}  // namespace threegate::mask

@@ -1,0 +1,180 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <numeric>
+#include <random>
+
+#include "support.h"
+
+namespace {
+
+struct Selected {
+  tg_status status;
+  std::vector<uint64_t> words;
+  std::string error;
+};
+
+Selected select(const tg_mask_scores& scores, int64_t count, bool smallest, int threads = 1, tg_control* control = nullptr) {
+  const auto context = support::make_context(threads);
+  const int64_t rows = scores.matrix != nullptr ? scores.matrix->values.rows : scores.rows;
+  const int64_t columns = scores.matrix != nullptr ? scores.matrix->values.columns : scores.columns;
+  const tg_mask_options options{sizeof(options), count, smallest ? 1 : 0, 0};
+  tg_workspace_size size{sizeof(size), 0, 0};
+  EXPECT_EQ(TG_OK, tg_mask_select_workspace(context.get(), &scores, &options, &size)) << support::error_of(context.get());
+  const auto host = support::allocate(size.host_bytes + 8);
+  static_cast<uint8_t*>(host.get())[size.host_bytes] = 0x5a;
+  const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
+  const int64_t words = rows * ((columns + 63) / 64);
+  Selected result{TG_OK, std::vector<uint64_t>(static_cast<size_t>(words) + 1, 0x123456789abcdefULL), ""};
+  result.status = tg_mask_select(context.get(), &scores, &options, control, &workspace, result.words.data(), words);
+  result.error = support::error_of(context.get());
+  EXPECT_EQ(0x5a, static_cast<uint8_t*>(host.get())[size.host_bytes]);
+  EXPECT_EQ(0x123456789abcdefULL, result.words.back());
+  result.words.pop_back();
+  return result;
+}
+
+// Sorts everything, the plain way.
+std::vector<uint64_t> expected(const std::vector<double>& scores, int64_t columns, int64_t count, bool smallest) {
+  std::vector<size_t> order(scores.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return smallest ? std::abs(scores[a]) < std::abs(scores[b]) : std::abs(scores[a]) > std::abs(scores[b]);
+  });
+  const auto across = static_cast<size_t>((columns + 63) / 64);
+  std::vector<uint64_t> words(scores.size() / static_cast<size_t>(columns) * across, 0);
+  for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
+    const size_t row = order[i] / static_cast<size_t>(columns);
+    const size_t column = order[i] % static_cast<size_t>(columns);
+    words[row * across + column / 64] |= uint64_t{1} << (column % 64);
+  }
+  return words;
+}
+
+tg_operand operand(const std::vector<double>& entries, int64_t columns) {
+  tg_operand result{};
+  result.size = sizeof(result);
+  result.values = {entries.data(), static_cast<int64_t>(entries.size()) / columns, columns, columns, TG_F64, 0};
+  return result;
+}
+
+TEST(MaskSelect, SelectsWhatSortingSelects) {
+  std::mt19937_64 random(support::seed());
+  std::normal_distribution<double> normal;
+  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{1, 1}, {1, 200}, {70, 1}, {130, 65}, {3, 5000}, {200, 64}}) {
+    for (int kind = 0; kind < 4; ++kind) {
+      std::vector<double> entries(static_cast<size_t>(rows * columns));
+      for (double& entry : entries) {
+        entry = normal(random);
+        if (kind == 1) {
+          entry = std::round(entry * 2);  // many equal ones, zeros of both signs
+        } else if (kind == 2) {
+          entry = 1;
+        } else if (kind == 3) {
+          entry = std::ldexp(entry, static_cast<int>(random() % 2000) - 1000);
+        }
+      }
+      const tg_operand matrix = operand(entries, columns);
+      const tg_mask_scores scores{sizeof(scores), &matrix, nullptr, nullptr, nullptr, 0, 0, 0};
+      const int64_t all = rows * columns;
+      for (const int64_t count : {int64_t{0}, int64_t{1}, all / 3, all / 2, all - 1, all}) {
+        for (const bool smallest : {false, true}) {
+          const Selected found = select(scores, std::max<int64_t>(count, 0), smallest);
+          ASSERT_EQ(TG_OK, found.status) << found.error;
+          EXPECT_EQ(expected(entries, columns, std::max<int64_t>(count, 0), smallest), found.words)
+              << rows << " x " << columns << " kind " << kind << " count " << count;
+        }
+      }
+    }
+  }
+}
+
+TEST(MaskSelect, OfTripletsIsThatOfTheReconstruction) {
+  std::mt19937_64 random(support::seed());
+  constexpr int64_t kRows = 90;
+  constexpr int64_t kColumns = 2100;
+  constexpr int64_t kRank = 3;
+  std::vector<double> values{3, 2, 1};
+  std::vector<double> left;
+  std::vector<double> right;
+  // Small integers: every order of summation gives the same score, and there are many ties.
+  for (int64_t i = 0; i < kRank * kRows; ++i) {
+    left.push_back(static_cast<double>(random() % 7) - 3);
+  }
+  for (int64_t i = 0; i < kRank * kColumns; ++i) {
+    right.push_back(static_cast<double>(random() % 9) - 4);
+  }
+  std::vector<double> entries;
+  for (int64_t i = 0; i < kRows; ++i) {
+    for (int64_t j = 0; j < kColumns; ++j) {
+      double sum = 0;
+      for (int64_t k = 0; k < kRank; ++k) {
+        sum += values[static_cast<size_t>(k)] * left[static_cast<size_t>(k * kRows + i)] *
+               right[static_cast<size_t>(k * kColumns + j)];
+      }
+      entries.push_back(sum);
+    }
+  }
+  const tg_mask_scores scores{sizeof(scores), nullptr, values.data(), left.data(), right.data(), kRank, kRows, kColumns};
+  for (const int64_t count : {int64_t{1}, kRows * kColumns / 10, kRows * kColumns / 2}) {
+    for (const bool smallest : {false, true}) {
+      const std::vector<uint64_t> wanted = expected(entries, kColumns, count, smallest);
+      EXPECT_EQ(wanted, select(scores, count, smallest).words);
+      EXPECT_EQ(wanted, select(scores, count, smallest, 3).words);
+    }
+  }
+}
+
+TEST(MaskSelect, RefusesAndCancels) {
+  std::vector<double> entries(200, 1);
+  entries[150] = std::numeric_limits<double>::quiet_NaN();
+  const tg_operand matrix = operand(entries, 10);
+  const tg_mask_scores scores{sizeof(scores), &matrix, nullptr, nullptr, nullptr, 0, 0, 0};
+  for (const int64_t count : {0, 100}) {
+    const Selected found = select(scores, count, false);
+    EXPECT_EQ(TG_INVALID_ARGUMENT, found.status);
+    EXPECT_EQ("scores has an entry that is not finite", found.error);
+  }
+  entries[150] = 1;
+  tg_control control{sizeof(control), 1, 0, 0, 0};
+  EXPECT_EQ(TG_CANCELLED, select(scores, 100, false, 1, &control).status);
+  const auto context = support::make_context();
+  const tg_mask_options options{sizeof(options), 201, 0, 0};
+  tg_workspace_size size{sizeof(size), 0, 0};
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_mask_select_workspace(context.get(), &scores, &options, &size));
+  EXPECT_EQ("options.count is 201; allowed are 0 to 200", support::error_of(context.get()));
+  const tg_mask_scores none{sizeof(none), nullptr, nullptr, nullptr, nullptr, 2, 3, 4};
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_mask_select_workspace(context.get(), &none, &options, &size));
+  EXPECT_EQ("scores.values, left or right is NULL; scores are of a matrix or of triplets", support::error_of(context.get()));
+}
+
+TEST(MagnitudeHistogram, CountsByCode) {
+  // 1, -1 and 1.5 in bf16; 1 + 2^-10 rounds to 1; the columns cross a word.
+  constexpr int64_t kColumns = 70;
+  std::vector<double> entries(2 * kColumns, 1);
+  entries[3] = -1;
+  entries[4] = 1.5;
+  entries[69] = 1 + std::ldexp(1, -10);
+  entries[139] = -0.0;
+  std::vector<uint64_t> first{0x18, 0x20, 0, 0x20};
+  std::vector<uint64_t> second{0x10, 0x20, 0, 0};
+  const tg_operand matrix = operand(entries, kColumns);
+  const auto context = support::make_context();
+  std::vector<std::vector<int64_t>> counts(4, std::vector<int64_t>(TG_MAGNITUDE_CODES, -1));
+  ASSERT_EQ(TG_OK, tg_magnitude_histogram(context.get(), &matrix, first.data(), second.data(), counts[0].data(), counts[1].data(),
+                                          counts[2].data(), counts[3].data()));
+  EXPECT_EQ(138, counts[0][0x3f80]);
+  EXPECT_EQ(1, counts[0][0x3fc0]);
+  EXPECT_EQ(1, counts[0][0]);
+  EXPECT_EQ(2, counts[1][0x3f80]);
+  EXPECT_EQ(1, counts[1][0x3fc0]);
+  EXPECT_EQ(1, counts[1][0]);
+  EXPECT_EQ(1, counts[2][0x3f80]);
+  EXPECT_EQ(1, counts[3][0x3f80]);
+  EXPECT_EQ(1, counts[3][0x3fc0]);
+  EXPECT_EQ(0, counts[3][0]);
+  EXPECT_EQ(140, std::accumulate(counts[0].begin(), counts[0].end(), int64_t{0}));
+}
+
+}  // namespace
