@@ -127,6 +127,66 @@ class GeometryTest {
     }
   }
 
+  private static short bf16(double value) {
+    int bits = Float.floatToRawIntBits((float) value);
+    return (short) (bits + 0x7fff + (bits >>> 16 & 1) >>> 16);
+  }
+
+  /**
+   * Noise on a random matrix, stored in bf16, reproduces the published figures: the update avoids
+   * principal entries and prefers small ones. Beside magnitude nothing of that is left: z is
+   * standard normal over seeds, within five standard errors.
+   */
+  @Test
+  void noiseIsExplainedByMagnitude() {
+    Random random = Seeds.random("noiseIsExplainedByMagnitude");
+    int size = 128;
+    int seeds = 40;
+    double[] principalZ = new double[seeds];
+    double[] lowZ = new double[seeds];
+    double overlaps = 0;
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Control control = Control.open(context);
+        NativeBuffer before = context.allocate(2L * size * size);
+        NativeBuffer after = context.allocate(2L * size * size)) {
+      for (int seed = 0; seed < seeds; seed++) {
+        for (int i = 0; i < size * size; i++) {
+          short weight = bf16(0.05 * random.nextGaussian());
+          before.putShort(2L * i, weight);
+          after.putShort(
+              2L * i, bf16(Float.intBitsToFloat(weight << 16) + 1e-4 * random.nextGaussian()));
+        }
+        Operand base = Operand.of(Matrix.of(before, Dtype.BF16, size, size));
+        Operand tuned = Operand.of(Matrix.of(after, Dtype.BF16, size, size));
+        Bf16Diff.Result diff =
+            Bf16Diff.compare(
+                context, base, tuned, new Bf16Diff.Profiles(false, false, true, 0, 0), control);
+        Mask update = new Mask(size, size, diff.mask().orElseThrow());
+        long half = (long) size * size / 2;
+        try (TruncatedSvd.Result svd =
+            TruncatedSvd.of(context, TruncatedSvd.Request.of(base, 13, TOLERANCE))) {
+          Overlap principal =
+              Overlap.of(
+                  context, base, update, MaskSelection.principal(context, svd, half, control));
+          Overlap low =
+              Overlap.of(
+                  context, base, update, MaskSelection.smallest(context, base, half, control));
+          overlaps += principal.overlap() / seeds;
+          assertThat(low.overlap()).isGreaterThan(0.75);
+          principalZ[seed] = principal.magnitudeZ();
+          lowZ[seed] = low.magnitudeZ();
+        }
+      }
+    }
+    assertThat(overlaps).as("what looks like avoidance").isBetween(0.42, 0.46);
+    for (double[] z : new double[][] {principalZ, lowZ}) {
+      double mean = Arrays.stream(z).average().orElseThrow();
+      double squares = Arrays.stream(z).map(value -> value * value).average().orElseThrow();
+      assertThat(mean).isCloseTo(0, within(5 / Math.sqrt(seeds)));
+      assertThat(squares).isBetween(0.0, 1 + 5 * Math.sqrt(2.0 / seeds));
+    }
+  }
+
   private static void agree(JsonNode expected, String name, Overlap actual) {
     double tolerance = 1e-12;
     assertThat(actual.overlap())
