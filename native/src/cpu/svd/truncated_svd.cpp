@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 #include <utility>
 
 #include "cpu/support/arena.h"
@@ -19,7 +20,11 @@ constexpr int64_t kSmall = 64;
 constexpr double kRounding = std::numeric_limits<double>::epsilon();
 constexpr lapack_int kBlock = 64;  // LAPACK's block size: workspace of the blocked routines
 
-enum class Layout { kGramSingle, kGramDouble, kTriangle };
+// From here to kSingleTolerance the Gram matrix is in float32 and what follows from its vectors in float64: its rounding, about
+// 1e-7, is all that the residual keeps.
+constexpr double kMixedTolerance = 7e-7;
+
+enum class Layout { kGramSingle, kGramMixed, kGramDouble, kTriangle };
 
 lapack_int narrow(int64_t size) { return static_cast<lapack_int>(size); }
 
@@ -454,33 +459,71 @@ class Orthonormaliser {
   double* work_;
 };
 
-// Everything that one attempt needs of the workspace.
-template <Layout kLayout>
-struct Attempt;
+// Rows that are orthonormal up to a small E = X X^T - 1 become so up to E squared: X - E X / 2.
+void orthonormalise(int64_t rank, int64_t length, double* x, double* overlap, double* copy) {
+  const auto& functions = blas().wide;
+  functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, narrow(rank), narrow(rank), narrow(length), 1.0, x, narrow(length), x,
+                 narrow(length), 0.0, overlap, narrow(rank));
+  for (int64_t i = 0; i < rank; ++i) {
+    overlap[i * rank + i] -= 1;
+  }
+  std::copy_n(x, rank * length, copy);
+  functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, narrow(rank), narrow(length), narrow(rank), -0.5, overlap,
+                 narrow(rank), copy, narrow(length), 1.0, x, narrow(length));
+}
 
-template <typename T>
+// Everything that one attempt needs of the workspace.
+// `G` is the precision of the Gram matrix, `T` that of the vectors.
+template <typename G, typename T>
 struct GramAttempt {
   GramAttempt(Arena& arena, const View& view, int64_t rank, bool wants_vectors)
-      : panel(arena.take<T>(kPanel * view.short_side)),
+      : panel(arena.take<G>(kPanel * view.short_side)),
         gram(arena, view, rank),
+        found(arena.take<G>(std::is_same_v<G, T> || !wants_vectors ? 0 : rank * view.short_side)),
         vectors(wants_vectors ? take_vectors<T>(arena, view, rank) : Vectors<T>{}),
         ritz(arena, wants_vectors ? rank : 1) {}
-  T* panel;
-  Gram<T> gram;
+
+  // The leading vectors of the short side.
+  bool find_vectors(const View& view, int64_t rank) {
+    if constexpr (std::is_same_v<G, T>) {
+      return gram.leading_vectors(vectors.x);
+    } else {
+      if (!gram.leading_vectors(found)) {
+        return false;
+      }
+      std::copy_n(found, rank * view.short_side, vectors.x);
+      orthonormalise(rank, view.short_side, vectors.x, vectors.overlap, vectors.z);
+      return true;
+    }
+  }
+
+  G* panel;
+  Gram<G> gram;
+  G* found;
   Vectors<T> vectors;
   Ritz<T> ritz;
 };
+template <Layout kLayout>
+struct Precision;
 template <>
-struct Attempt<Layout::kGramSingle> : GramAttempt<float> {
-  using GramAttempt::GramAttempt;
+struct Precision<Layout::kGramSingle> {
+  using Attempted = GramAttempt<float, float>;
 };
 template <>
-struct Attempt<Layout::kGramDouble> : GramAttempt<double> {
-  using GramAttempt::GramAttempt;
+struct Precision<Layout::kGramMixed> {
+  using Attempted = GramAttempt<float, double>;
 };
 template <>
-struct Attempt<Layout::kTriangle> {
-  Attempt(Arena& arena, const View& view, int64_t rank, bool wants_vectors)
+struct Precision<Layout::kGramDouble> {
+  using Attempted = GramAttempt<double, double>;
+};
+struct TriangleAttempt;
+template <>
+struct Precision<Layout::kTriangle> {
+  using Attempted = TriangleAttempt;
+};
+struct TriangleAttempt {
+  TriangleAttempt(Arena& arena, const View& view, int64_t rank, bool wants_vectors)
       : panel(arena.take<double>(kPanel * view.short_side)),
         sigma(arena.take<double>(view.short_side)),
         triangle(arena, view, wants_vectors),
@@ -528,10 +571,10 @@ void scale_spectrum(const View& view, const tg_svd_options& options, tg_svd_resu
 }
 
 // False when a better layout should be tried.
-template <typename T, Layout kLayout>
+template <Layout kLayout>
 bool solve_gram(const View& view, const tg_svd_options& options, void* workspace, tg_svd_result& result) {
   Arena arena(workspace);
-  Attempt<kLayout> attempt(arena, view, options.rank, options.vectors != 0);
+  typename Precision<kLayout>::Attempted attempt(arena, view, options.rank, options.vectors != 0);
   attempt.gram.form(view, attempt.panel);
   if (!attempt.gram.tridiagonalise()) {
     return false;
@@ -547,7 +590,7 @@ bool solve_gram(const View& view, const tg_svd_options& options, void* workspace
     scale_spectrum(view, options, result);
   }
   if (options.vectors != 0) {
-    if (!attempt.gram.leading_vectors(attempt.vectors.x)) {
+    if (!attempt.find_vectors(view, options.rank)) {
       return false;
     }
     Certificate certificate = complete(view, options.rank, attempt.vectors);
@@ -559,13 +602,13 @@ bool solve_gram(const View& view, const tg_svd_options& options, void* workspace
     }
     copy_out(view, options, attempt.vectors, certificate, result);
   }
-  result.method = kLayout == Layout::kGramSingle ? TG_SVD_GRAM_SINGLE : TG_SVD_GRAM_DOUBLE;
+  result.method = kLayout == Layout::kGramDouble ? TG_SVD_GRAM_DOUBLE : TG_SVD_GRAM_SINGLE;
   return true;
 }
 
 void solve_triangle(const View& view, const tg_svd_options& options, void* workspace, tg_svd_result& result) {
   Arena arena(workspace);
-  Attempt<Layout::kTriangle> attempt(arena, view, options.rank, options.vectors != 0);
+  TriangleAttempt attempt(arena, view, options.rank, options.vectors != 0);
   result.method = TG_SVD_TRIANGLE;
   result.status = TG_NOT_CONVERGED;
   result.residual = 1;
@@ -610,14 +653,23 @@ void solve_zero(const View& view, const tg_svd_options& options, tg_svd_result& 
 
 bool tries_gram(const View& view) { return view.short_side > kSmall; }
 
+bool wants_vectors_alone(const View& view, const tg_svd_options& options, const tg_svd_result& result) {
+  return tries_gram(view) && options.vectors != 0 && result.spectrum == nullptr;
+}
+
 bool tries_single(const View& view, const tg_svd_options& options, const tg_svd_result& result) {
-  return tries_gram(view) && options.vectors != 0 && result.spectrum == nullptr && options.tolerance >= kSingleTolerance;
+  return wants_vectors_alone(view, options, result) && options.tolerance >= kSingleTolerance;
+}
+
+bool tries_mixed(const View& view, const tg_svd_options& options, const tg_svd_result& result) {
+  return wants_vectors_alone(view, options, result) && options.tolerance >= kMixedTolerance &&
+         options.tolerance < kSingleTolerance;
 }
 
 template <Layout kLayout>
 int64_t bytes_of(const View& view, const tg_svd_options& options) {
   Arena arena;
-  const Attempt<kLayout> attempt(arena, view, options.rank, options.vectors != 0);
+  const typename Precision<kLayout>::Attempted attempt(arena, view, options.rank, options.vectors != 0);
   return arena.used();
 }
 
@@ -634,6 +686,9 @@ int64_t workspace_bytes(const tg_operand& matrix, const tg_svd_options& options,
   }
   if (tries_single(view, options, result)) {
     bytes = std::max(bytes, bytes_of<Layout::kGramSingle>(view, options));
+  }
+  if (tries_mixed(view, options, result)) {
+    bytes = std::max(bytes, bytes_of<Layout::kGramMixed>(view, options));
   }
   return bytes;
 }
@@ -657,10 +712,13 @@ void truncated_svd(const tg_operand& matrix, const tg_operand* subtracted, const
     solve_zero(view, options, result);
     return;
   }
-  if (tries_single(view, options, result) && solve_gram<float, Layout::kGramSingle>(view, options, workspace, result)) {
+  if (tries_single(view, options, result) && solve_gram<Layout::kGramSingle>(view, options, workspace, result)) {
     return;
   }
-  if (tries_gram(view) && solve_gram<double, Layout::kGramDouble>(view, options, workspace, result)) {
+  if (tries_mixed(view, options, result) && solve_gram<Layout::kGramMixed>(view, options, workspace, result)) {
+    return;
+  }
+  if (tries_gram(view) && solve_gram<Layout::kGramDouble>(view, options, workspace, result)) {
     return;
   }
   solve_triangle(view, options, workspace, result);
