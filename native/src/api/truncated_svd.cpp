@@ -84,7 +84,7 @@ bool cancelled(const tg_control* control) {
 }
 
 // Returns false when it was cancelled.
-bool solve_all(ThreadPool& pool, const Batch& batch, tg_control* control, void* workspace) {
+bool solve_all(ThreadPool& pool, SimdLevel level, const Batch& batch, tg_control* control, void* workspace) {
   if (control != nullptr) {
     __atomic_store_n(&control->done, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&control->total, batch.count, __ATOMIC_RELAXED);
@@ -94,8 +94,8 @@ bool solve_all(ThreadPool& pool, const Batch& batch, tg_control* control, void* 
   pool.run(threads_for(pool, batch), [&](int thread) {
     void* own = static_cast<uint8_t*>(workspace) + thread * each;
     for (int64_t i = next++; i < batch.count && !cancelled(control); i = next++) {
-      svd::truncated_svd(batch.matrices[i], batch.subtracted == nullptr ? nullptr : batch.subtracted + i, batch.options[i], own,
-                         batch.results[i]);
+      svd::truncated_svd(level, batch.matrices[i], batch.subtracted == nullptr ? nullptr : batch.subtracted + i, batch.options[i],
+                         own, batch.results[i]);
       if (control != nullptr) {
         __atomic_fetch_add(&control->done, 1, __ATOMIC_RELAXED);
       }
@@ -146,7 +146,7 @@ tg_status tg_svd(tg_context* context, const tg_operand* matrices, const tg_opera
     }
     threegate::require_workspace(workspace,
                                  std::max(threegate::threads_for(context->pool, batch), 1) * threegate::bytes_each(batch));
-    if (!threegate::solve_all(context->pool, batch, control, workspace->host)) {
+    if (!threegate::solve_all(context->pool, context->simd, batch, control, workspace->host)) {
       throw threegate::Error(TG_CANCELLED, "cancelled");
     }
     for (int64_t i = 0; i < count; ++i) {

@@ -34,6 +34,7 @@ struct Request {
   bool vectors = true;
   bool spectrum = false;
   int threads = 1;
+  const char* simd = nullptr;
 };
 
 tg_operand operand(const void* data, int64_t rows, int64_t columns, tg_dtype dtype) {
@@ -45,7 +46,7 @@ tg_operand operand(const void* data, int64_t rows, int64_t columns, tg_dtype dty
 
 std::vector<Solution> solve(const std::vector<tg_operand>& matrices, const Request& request,
                             const std::vector<tg_operand>& subtracted = {}) {
-  const auto context = support::make_context(request.threads);
+  const auto context = support::make_context(request.threads, request.simd);
   const auto count = static_cast<int64_t>(matrices.size());
   std::vector<Solution> solutions(matrices.size());
   std::vector<tg_svd_options> options;
@@ -330,6 +331,39 @@ TEST(TruncatedSvd, EveryDtypeIsReadAsItIs) {
         EXPECT_NEAR(wide.values[i], solution.values[i], tolerance * wide.values[0]) << dtype;
       }
       EXPECT_LE(residual(problem, solution, 20), tolerance);
+    }
+  }
+}
+
+// The products of bf16 codes have a kernel of their own: both orientations, ragged blocks and panels, every level.
+TEST(TruncatedSvd, OfBf16AtEveryLevel) {
+  std::mt19937_64 random(support::seed());
+  std::normal_distribution<float> normal;
+  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{67, 2500}, {2500, 67}, {130, 131}, {131, 130}}) {
+    Problem problem{"", rows, columns, {}};
+    std::vector<uint16_t> codes;
+    for (int64_t i = 0; i < rows * columns; ++i) {
+      const float value = 0.02F * normal(random);
+      uint32_t bits = 0;
+      std::memcpy(&bits, &value, sizeof(bits));
+      codes.push_back(static_cast<uint16_t>(bits >> 16));
+      bits &= 0xffff0000U;
+      float kept = 0;
+      std::memcpy(&kept, &bits, sizeof(kept));
+      problem.entries.push_back(kept);
+    }
+    const Solution wide = solve(problem, {12, 1e-12});
+    for (const std::string& level : support::simd_levels()) {
+      for (const double tolerance : {1e-4, 1e-6}) {
+        const Solution solution =
+            solve({operand(codes.data(), rows, columns, TG_BF16)}, {12, tolerance, true, false, 1, level.c_str()})[0];
+        ASSERT_EQ(TG_OK, solution.status) << solution.error;
+        EXPECT_EQ(TG_SVD_GRAM_SINGLE, solution.result.method);
+        EXPECT_LE(residual(problem, solution, 12), tolerance);
+        for (size_t i = 0; i < 12; ++i) {
+          EXPECT_NEAR(wide.values[i], solution.values[i], tolerance * wide.values[0]);
+        }
+      }
     }
   }
 }

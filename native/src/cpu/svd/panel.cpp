@@ -79,15 +79,32 @@ void read(const View& view, int64_t begin, int64_t count, T* panel) {
         }
       } else {
         stage_entries(view, first_row + i, first_column + j, run, out + j);
-        multiply(out + j, run, view.scale);
+        if (view.scale != 1) {
+          multiply(out + j, run, view.scale);
+        }
       }
     }
   }
 }
 
+// Magnitude codes are ordered as the magnitudes are.
+Range bf16_range(const tg_matrix& matrix) {
+  uint16_t largest = 0;
+  for (int64_t i = 0; i < matrix.rows; ++i) {
+    const uint8_t* row = element_address(matrix, i, 0);
+    for (int64_t j = 0; j < matrix.columns; ++j) {
+      largest = std::max<uint16_t>(largest, load<uint16_t>(row + 2 * j) & kBf16Magnitude);
+    }
+  }
+  return {largest < kBf16Infinity, bf16_to_float(largest)};
+}
+
 }  // namespace
 
 Range entry_range(const View& view) {
+  if (view.subtracted == nullptr && view.operand->values.dtype == TG_BF16 && is_plain(*view.operand)) {
+    return bf16_range(view.operand->values);
+  }
   Range range{true, 0};
   double run[kRun];
   for (int64_t i = 0; i < view.operand->values.rows; ++i) {

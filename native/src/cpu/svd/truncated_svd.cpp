@@ -8,6 +8,7 @@
 
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
+#include "gram_bf16.h"
 #include "panel.h"
 
 namespace threegate::svd {
@@ -250,10 +251,20 @@ class Gram {
         values_(arena.take<T>(order_)),
         support_(arena.take<lapack_int>(2 * order_)),
         work_(arena.take<T>(work_size())),
-        integers_(arena.take<lapack_int>(10 * order_)) {}
+        integers_(arena.take<lapack_int>(10 * order_)),
+        packed_(arena.take<uint16_t>(std::is_same_v<T, float> ? packed_entries(order_) : 0)) {}
 
-  void form(const View& view, T* panel) {
+  void form(const View& view, SimdLevel level, T* panel) {
     std::fill_n(matrix_, order_ * order_, T{0});
+    if constexpr (std::is_same_v<T, float>) {
+      if (level == SimdLevel::kAvx512 && has_bf16_dot() && is_plain_bf16(view)) {
+        for (int64_t begin = 0; begin < view.long_side; begin += kDotPanel) {
+          pack(view, begin, std::min(kDotPanel, view.long_side - begin), packed_);
+          add_products_avx512(packed_, order_, matrix_);
+        }
+        return;
+      }
+    }
     for_panels(view, panel, [&](int64_t, int64_t count) {
       blas().functions<T>().syrk(CblasRowMajor, CblasLower, view.tall ? CblasTrans : CblasNoTrans, narrow(order_), narrow(count),
                                  T{1}, panel, narrow(view.tall ? order_ : count), T{1}, matrix_, narrow(order_));
@@ -339,6 +350,7 @@ class Gram {
   lapack_int* support_;
   T* work_;
   lapack_int* integers_;
+  uint16_t* packed_;
 };
 
 // The triangle R of A = QR (of A^T where the short side is the rows), and its SVD.
@@ -572,10 +584,10 @@ void scale_spectrum(const View& view, const tg_svd_options& options, tg_svd_resu
 
 // False when a better layout should be tried.
 template <Layout kLayout>
-bool solve_gram(const View& view, const tg_svd_options& options, void* workspace, tg_svd_result& result) {
+bool solve_gram(const View& view, SimdLevel level, const tg_svd_options& options, void* workspace, tg_svd_result& result) {
   Arena arena(workspace);
   typename Precision<kLayout>::Attempted attempt(arena, view, options.rank, options.vectors != 0);
-  attempt.gram.form(view, attempt.panel);
+  attempt.gram.form(view, level, attempt.panel);
   if (!attempt.gram.tridiagonalise()) {
     return false;
   }
@@ -651,6 +663,13 @@ void solve_zero(const View& view, const tg_svd_options& options, tg_svd_result& 
   result.method = TG_SVD_TRIANGLE;
 }
 
+// A power of two near one over the largest entry: squares neither overflow nor vanish. One where they do neither anyway.
+double scale_for(double largest) {
+  constexpr int kSafe = 40;
+  const int exponent = largest == 0 ? 0 : std::ilogb(largest);
+  return std::abs(exponent) <= kSafe ? 1 : std::ldexp(1.0, std::clamp(-exponent, -1022, 1022));
+}
+
 bool tries_gram(const View& view) { return view.short_side > kSmall; }
 
 bool wants_vectors_alone(const View& view, const tg_svd_options& options, const tg_svd_result& result) {
@@ -693,8 +712,8 @@ int64_t workspace_bytes(const tg_operand& matrix, const tg_svd_options& options,
   return bytes;
 }
 
-void truncated_svd(const tg_operand& matrix, const tg_operand* subtracted, const tg_svd_options& options, void* workspace,
-                   tg_svd_result& result) {
+void truncated_svd(SimdLevel level, const tg_operand& matrix, const tg_operand* subtracted, const tg_svd_options& options,
+                   void* workspace, tg_svd_result& result) {
   result.residual = 0;
   result.orthogonality = 0;
   result.spectrum_error = 0;
@@ -705,20 +724,18 @@ void truncated_svd(const tg_operand& matrix, const tg_operand* subtracted, const
     result.status = TG_INVALID_ARGUMENT;
     return;
   }
-  // A power of two near one over the largest entry: squares neither overflow nor vanish.
-  const View view = make_view(matrix, subtracted,
-                              range.largest == 0 ? 1 : std::ldexp(1.0, std::clamp(-std::ilogb(range.largest), -1022, 1022)));
+  const View view = make_view(matrix, subtracted, scale_for(range.largest));
   if (range.largest == 0) {
     solve_zero(view, options, result);
     return;
   }
-  if (tries_single(view, options, result) && solve_gram<Layout::kGramSingle>(view, options, workspace, result)) {
+  if (tries_single(view, options, result) && solve_gram<Layout::kGramSingle>(view, level, options, workspace, result)) {
     return;
   }
-  if (tries_mixed(view, options, result) && solve_gram<Layout::kGramMixed>(view, options, workspace, result)) {
+  if (tries_mixed(view, options, result) && solve_gram<Layout::kGramMixed>(view, level, options, workspace, result)) {
     return;
   }
-  if (tries_gram(view) && solve_gram<Layout::kGramDouble>(view, options, workspace, result)) {
+  if (tries_gram(view) && solve_gram<Layout::kGramDouble>(view, level, options, workspace, result)) {
     return;
   }
   solve_triangle(view, options, workspace, result);

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 
+#include "cpu/support/simd_level.h"
 #include "threegate/threegate.h"
 
 namespace threegate::svd {
@@ -19,8 +20,8 @@ int64_t workspace_bytes(const tg_operand& matrix, const tg_svd_options& options,
 
 // Fills the result, its status included, for the matrix less what is subtracted (nullptr: nothing). `matrix` has entries and
 // `options.rank` is at most its short side.
-void truncated_svd(const tg_operand& matrix, const tg_operand* subtracted, const tg_svd_options& options, void* workspace,
-                   tg_svd_result& result);
+void truncated_svd(SimdLevel level, const tg_operand& matrix, const tg_operand* subtracted, const tg_svd_options& options,
+                   void* workspace, tg_svd_result& result);
 
 }  // namespace threegate::svd
 

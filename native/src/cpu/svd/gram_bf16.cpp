@@ -1,0 +1,50 @@
+#include "gram_bf16.h"
+
+#include <cpuid.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "cpu/support/operand.h"
+
+namespace threegate::svd {
+
+bool has_bf16_dot() noexcept {
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  constexpr unsigned kBf16Bit = 1U << 5;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & kBf16Bit) != 0;
+}
+
+bool is_plain_bf16(const View& view) noexcept {
+  return view.subtracted == nullptr && view.scale == 1 && view.operand->values.dtype == TG_BF16 && is_plain(*view.operand);
+}
+
+int64_t packed_entries(int64_t rows) { return (rows + 3) / 4 * 4 * kDotPanel; }
+
+void pack(const View& view, int64_t begin, int64_t count, uint16_t* packed) {
+  const tg_matrix& values = view.operand->values;
+  std::fill_n(packed, packed_entries(view.short_side), uint16_t{0});
+  if (!view.tall) {
+    for (int64_t i = 0; i < view.short_side; ++i) {
+      std::memcpy(packed + i * kDotPanel, element_address(values, i, begin), static_cast<size_t>(count) * sizeof(uint16_t));
+    }
+    return;
+  }
+  // A transposition, by squares that stay in the first-level cache.
+  constexpr int64_t kSquare = 32;
+  for (int64_t i = 0; i < count; i += kSquare) {
+    for (int64_t j = 0; j < view.short_side; j += kSquare) {
+      for (int64_t k = i; k < std::min(i + kSquare, count); ++k) {
+        const uint8_t* row = element_address(values, begin + k, 0);
+        for (int64_t l = j; l < std::min(j + kSquare, view.short_side); ++l) {
+          packed[l * kDotPanel + k] = load<uint16_t>(row + 2 * l);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace threegate::svd

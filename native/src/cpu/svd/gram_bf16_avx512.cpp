@@ -1,0 +1,73 @@
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstddef>
+
+#include "gram_bf16.h"
+
+namespace threegate::svd {
+namespace {
+
+constexpr int64_t kBlock = 4;       // rows of a block: 4 x 4 sums in registers
+constexpr int64_t kGroupRows = 60;  // rows that stay in the second-level cache while all others pass
+
+[[gnu::always_inline]] inline __m512bh load_codes(const uint16_t* codes) {
+  return reinterpret_cast<__m512bh>(_mm512_loadu_si512(codes));
+}
+
+// The sums over the lanes of four vectors.
+[[gnu::always_inline]] inline __m128 sum_lanes(__m512 a, __m512 b, __m512 c, __m512 d) {
+  const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+  const __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+  const __m512d low = _mm512_unpacklo_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd));
+  const __m512d high = _mm512_unpackhi_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd));
+  const __m512 quarters = _mm512_add_ps(_mm512_castpd_ps(low), _mm512_castpd_ps(high));
+  const __m256 halves = _mm256_add_ps(_mm512_castps512_ps256(quarters), _mm512_extractf32x8_ps(quarters, 1));
+  return _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1));
+}
+
+// Products of rows i .. i + 3 with rows j .. j + 3.
+void add_block(const uint16_t* packed, int64_t rows, int64_t i, int64_t j, float* gram) {
+  __m512 sums[kBlock][kBlock];
+  for (auto& row : sums) {
+    for (__m512& sum : row) {
+      sum = _mm512_setzero_ps();
+    }
+  }
+  const uint16_t* left = packed + i * kDotPanel;
+  const uint16_t* right = packed + j * kDotPanel;
+  for (int64_t k = 0; k < kDotPanel; k += 32) {
+    __m512bh b[kBlock];
+    for (int64_t c = 0; c < kBlock; ++c) {
+      b[c] = load_codes(right + c * kDotPanel + k);
+    }
+    for (int64_t r = 0; r < kBlock; ++r) {
+      const __m512bh a = load_codes(left + r * kDotPanel + k);
+      for (int64_t c = 0; c < kBlock; ++c) {
+        sums[r][c] = _mm512_dpbf16_ps(sums[r][c], a, b[c]);
+      }
+    }
+  }
+  for (int64_t r = 0; r < std::min(kBlock, rows - i); ++r) {
+    alignas(16) float totals[kBlock];
+    _mm_store_ps(totals, sum_lanes(sums[r][0], sums[r][1], sums[r][2], sums[r][3]));
+    for (int64_t c = 0; c < std::min(kBlock, i + r + 1 - j); ++c) {
+      gram[(i + r) * rows + j + c] += totals[c];
+    }
+  }
+}
+
+}  // namespace
+
+void add_products_avx512(const uint16_t* packed, int64_t rows, float* gram) {
+  for (int64_t group = 0; group < rows; group += kGroupRows) {
+    const int64_t end = std::min(group + kGroupRows, rows);
+    for (int64_t j = 0; j < end; j += kBlock) {
+      for (int64_t i = std::max(group, j); i < end; i += kBlock) {
+        add_block(packed, rows, i, j, gram);
+      }
+    }
+  }
+}
+
+}  // namespace threegate::svd
