@@ -2,6 +2,7 @@
 
 #include "api/context.h"
 #include "api/operand.h"
+#include "cpu/support/control.h"
 
 namespace threegate {
 namespace {
@@ -55,8 +56,8 @@ tg_status tg_mask_select(tg_context* context, const tg_mask_scores* scores, cons
     threegate::require_mask(*scores, mask, mask_words);
     if (control != nullptr) {
       threegate::require_struct(control, "control");
-      __atomic_store_n(&control->done, 0, __ATOMIC_RELAXED);
     }
+    threegate::begin_work(control, threegate::mask::rows_of(*scores) * threegate::mask::columns_of(*scores));
     threegate::require_workspace(workspace, threegate::mask::workspace_bytes(*scores, context->pool.threads()));
     switch (threegate::mask::select(context->pool, *scores, *options, control, workspace->host, mask)) {
       case threegate::mask::Outcome::kCancelled:

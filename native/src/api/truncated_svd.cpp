@@ -6,6 +6,7 @@
 
 #include "api/context.h"
 #include "api/operand.h"
+#include "cpu/support/control.h"
 
 namespace threegate {
 namespace {
@@ -79,29 +80,20 @@ int64_t bytes_each(const Batch& batch) {
   return bytes;
 }
 
-bool cancelled(const tg_control* control) {
-  return control != nullptr && __atomic_load_n(&control->cancel, __ATOMIC_RELAXED) != 0;
-}
-
 // Returns false when it was cancelled.
 bool solve_all(ThreadPool& pool, SimdLevel level, const Batch& batch, tg_control* control, void* workspace) {
-  if (control != nullptr) {
-    __atomic_store_n(&control->done, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&control->total, batch.count, __ATOMIC_RELAXED);
-  }
+  begin_work(control, batch.count);
   const int64_t each = bytes_each(batch);
   std::atomic<int64_t> next{0};
   pool.run(threads_for(pool, batch), [&](int thread) {
     void* own = static_cast<uint8_t*>(workspace) + thread * each;
-    for (int64_t i = next++; i < batch.count && !cancelled(control); i = next++) {
+    for (int64_t i = next++; i < batch.count && !is_cancelled(control); i = next++) {
       svd::truncated_svd(level, batch.matrices[i], batch.subtracted == nullptr ? nullptr : batch.subtracted + i, batch.options[i],
                          own, batch.results[i]);
-      if (control != nullptr) {
-        __atomic_fetch_add(&control->done, 1, __ATOMIC_RELAXED);
-      }
+      add_done(control, 1);
     }
   });
-  return !cancelled(control);
+  return !is_cancelled(control);
 }
 
 void require_success(const Batch& batch) {

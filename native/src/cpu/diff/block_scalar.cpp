@@ -9,12 +9,6 @@
 namespace threegate::diff {
 namespace {
 
-void convert_f16(const uint8_t* in, int64_t count, float* out) {
-  for (int64_t i = 0; i < count; ++i) {
-    out[i] = f16_to_float(load<uint16_t>(in + 2 * i));
-  }
-}
-
 struct Verdict {
   bool changed;
   bool changed_bits;
@@ -34,14 +28,14 @@ class RowReader {
 
   void read(int64_t row, int64_t column, int64_t count) {
     if (is_double_) {
-      stage_double(operand_, row, column, count, values_, convert_f16);
+      stage_double(operand_, row, column, count, values_, convert_f16_plain);
       for (int64_t i = 0; i < count; ++i) {
         codes_[i] = double_to_bf16(values_[i]);
       }
       return;
     }
     float narrow[kRun];
-    stage_float(operand_, row, column, count, narrow, convert_f16);
+    stage_float(operand_, row, column, count, narrow, convert_f16_plain);
     for (int64_t i = 0; i < count; ++i) {
       values_[i] = narrow[i];
       codes_[i] = float_to_bf16(narrow[i]);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "block.h"
+#include "cpu/support/control.h"
 #include "cpu/support/operand.h"
 
 namespace threegate::diff {
@@ -180,9 +181,7 @@ class Run {
       add_counts(*block, counts);
       sums_[index] = {block->base_squares, block->delta_squares, block->delta_dot_base, block->max_abs_delta};
       add_profiles(thread, index, input, *block);
-      if (request_.control != nullptr) {
-        add_relaxed(request_.control->done, input.rows * input.columns);
-      }
+      add_done(request_.control, input.rows * input.columns);
     }
   }
 
@@ -208,9 +207,7 @@ class Run {
     }
   }
 
-  [[nodiscard]] bool cancelled() const {
-    return request_.control != nullptr && __atomic_load_n(&request_.control->cancel, __ATOMIC_RELAXED) != 0;
-  }
+  [[nodiscard]] bool cancelled() const { return is_cancelled(request_.control); }
 
  private:
   void add_profiles(int thread, int64_t index, const BlockInput& input, const BlockResult& block) {
@@ -279,10 +276,7 @@ bool run(ThreadPool& pool, SimdLevel level, const Request& request, tg_diff_resu
   result = tg_diff_result{};
   result.size = size;
   result.total = request.base->values.rows * request.base->values.columns;
-  if (request.control != nullptr) {
-    __atomic_store_n(&request.control->done, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&request.control->total, result.total, __ATOMIC_RELAXED);
-  }
+  begin_work(request.control, result.total);
   Run job(level, request, pool.threads());
   job.prepare();
   std::vector<tg_diff_result> counts(static_cast<size_t>(job.threads()));

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "cpu/digest/sha256_constants.h"
+#include "cpu/support/control.h"
 
 namespace threegate::digest {
 namespace {
@@ -96,16 +97,6 @@ class Stream {
   uint32_t state_[8] = {};
 };
 
-bool cancelled(const tg_control* control) {
-  return control != nullptr && __atomic_load_n(&control->cancel, __ATOMIC_RELAXED) != 0;
-}
-
-void report(tg_control* control, int64_t bytes) {
-  if (control != nullptr) {
-    __atomic_fetch_add(&control->done, bytes, __ATOMIC_RELAXED);
-  }
-}
-
 }  // namespace
 
 void compress_scalar(uint32_t* const* states, const uint8_t* const* data, size_t streams, int64_t blocks) {
@@ -139,7 +130,7 @@ bool sha256(CompressFunction compress, const tg_span* spans, int64_t count, std:
     if (active == 0) {
       return true;
     }
-    if (cancelled(control)) {
+    if (is_cancelled(control)) {
       return false;
     }
     std::array<uint32_t*, kMostStreams> states{};
@@ -152,12 +143,12 @@ bool sha256(CompressFunction compress, const tg_span* spans, int64_t count, std:
     }
     if (blocks > 0) {
       compress(states.data(), data.data(), active, blocks);
-      report(control, static_cast<int64_t>(active) * blocks * kBlockBytes);
+      add_done(control, static_cast<int64_t>(active) * blocks * kBlockBytes);
     }
     for (size_t i = active; i-- > 0;) {
       streams[i].advance(blocks);
       if (streams[i].blocks_left() == 0) {
-        report(control, streams[i].finish(compress));
+        add_done(control, streams[i].finish(compress));
         std::swap(streams[i], streams[--active]);
       }
     }

@@ -7,6 +7,7 @@
 
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
+#include "cpu/support/control.h"
 #include "cpu/support/operand.h"
 
 namespace threegate::mask {
@@ -17,12 +18,6 @@ constexpr int64_t kTileColumns = 2048;  // a tile of float64 scores is 1 MiB: th
 constexpr int kDigitBits = 16;
 constexpr int64_t kDigits = int64_t{1} << kDigitBits;
 constexpr uint64_t kInfinity = 0x7ff0000000000000ULL;
-
-void convert_f16(const uint8_t* in, int64_t count, float* out) {
-  for (int64_t i = 0; i < count; ++i) {
-    out[i] = f16_to_float(load<uint16_t>(in + 2 * i));
-  }
-}
 
 // One rectangle of scores as bits of their absolute values: ordered as the scores are.
 struct Tile {
@@ -49,7 +44,7 @@ void scores_of_matrix(const tg_operand& matrix, const Tile& tile, double* out) {
   for (int64_t i = 0; i < tile.rows; ++i) {
     for (int64_t j = 0; j < tile.columns; j += kRun) {
       stage_double(matrix, tile.row + i, tile.column + j, std::min(kRun, tile.columns - j), out + i * tile.columns + j,
-                   convert_f16);
+                   convert_f16_plain);
     }
   }
 }
@@ -60,9 +55,9 @@ void scores_of_triplets(const tg_mask_scores& scores, const Tile& tile, double* 
       factor[k * tile.rows + i] = scores.values[k] * scores.left[k * scores.rows + tile.row + i];
     }
   }
-  const auto narrow = [](int64_t size) { return static_cast<lapack_int>(size); };
-  blas().wide.gemm(CblasRowMajor, CblasTrans, CblasNoTrans, narrow(tile.rows), narrow(tile.columns), narrow(scores.rank), 1.0,
-                   factor, narrow(tile.rows), scores.right + tile.column, narrow(scores.columns), 0.0, out, narrow(tile.columns));
+  blas().wide.gemm(CblasRowMajor, CblasTrans, CblasNoTrans, blas_size(tile.rows), blas_size(tile.columns), blas_size(scores.rank),
+                   1.0, factor, blas_size(tile.rows), scores.right + tile.column, blas_size(scores.columns), 0.0, out,
+                   blas_size(tile.columns));
 }
 
 void fill_keys(const tg_mask_scores& scores, const Tile& tile, const Scratch& scratch) {
@@ -138,7 +133,7 @@ class Selection {
  private:
   [[nodiscard]] int64_t words() const { return (columns_ + 63) / 64; }
 
-  bool cancelled() const { return control_ != nullptr && __atomic_load_n(&control_->cancel, __ATOMIC_RELAXED) != 0; }
+  [[nodiscard]] bool cancelled() const { return is_cancelled(control_); }
 
   // Runs body(thread, tile) on all tiles, several at once; their keys are in the thread's scratch.
   template <typename Body>
@@ -153,9 +148,7 @@ class Selection {
         if (!body(thread, tile)) {
           finite = false;
         }
-        if (control_ != nullptr) {
-          __atomic_fetch_add(&control_->done, tile.rows * tile.columns, __ATOMIC_RELAXED);
-        }
+        add_done(control_, tile.rows * tile.columns);
       }
     });
     if (cancelled()) {
@@ -299,7 +292,7 @@ void magnitude_histogram(const tg_operand& matrix, const uint64_t* first, const 
   for (int64_t i = 0; i < matrix.values.rows; ++i) {
     for (int64_t j = 0; j < matrix.values.columns; j += kRun) {
       const int64_t count = std::min(kRun, matrix.values.columns - j);
-      stage_double(matrix, i, j, count, run, convert_f16);
+      stage_double(matrix, i, j, count, run, convert_f16_plain);
       for (int64_t k = 0; k < count; ++k) {
         const int64_t column = j + k;
         const uint32_t code = double_to_bf16(run[k]) & kBf16Magnitude;

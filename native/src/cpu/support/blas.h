@@ -11,6 +11,9 @@
 
 namespace threegate {
 
+// Sizes of BLAS and LAPACK have 32 bits; whoever calls them has checked that they are enough.
+inline lapack_int blas_size(int64_t size) { return static_cast<lapack_int>(size); }
+
 // The functions of one precision. Matrices are row-major for cblas, column-major for LAPACK.
 template <typename T>
 struct BlasFunctions;

@@ -73,6 +73,13 @@ void widen(const tg_matrix& matrix, int64_t row, int64_t column, int64_t count, 
   }
 }
 
+// The conversion that needs no instruction set.
+inline void convert_f16_plain(const uint8_t* in, int64_t count, float* out) {
+  for (int64_t i = 0; i < count; ++i) {
+    out[i] = f16_to_float(load<uint16_t>(in + 2 * i));
+  }
+}
+
 // Multiplies a run by the scales of its blocks, in float32, as the frameworks that read such checkpoints do.
 inline void apply_block_scale(const tg_operand& operand, int64_t row, int64_t column, int64_t count, float* out) {
   const int64_t scale_row = row / operand.block_rows;

@@ -8,18 +8,12 @@
 namespace threegate::svd {
 namespace {
 
-void convert_f16(const uint8_t* in, int64_t count, float* out) {
-  for (int64_t i = 0; i < count; ++i) {
-    out[i] = f16_to_float(load<uint16_t>(in + 2 * i));
-  }
-}
-
 void stage(const tg_operand& operand, int64_t row, int64_t column, int64_t count, double* out) {
-  stage_double(operand, row, column, count, out, convert_f16);
+  stage_double(operand, row, column, count, out, convert_f16_plain);
 }
 
 void stage(const tg_operand& operand, int64_t row, int64_t column, int64_t count, float* out) {
-  stage_float(operand, row, column, count, out, convert_f16);
+  stage_float(operand, row, column, count, out, convert_f16_plain);
 }
 
 // A run of the view's entries, not scaled; in float only when float holds the entries of both operands.

@@ -11,8 +11,6 @@
 namespace threegate::svd {
 namespace {
 
-lapack_int narrow(int64_t size) { return static_cast<lapack_int>(size); }
-
 void read_rows(const tg_matrix& matrix, double* out) {
   for (int64_t i = 0; i < matrix.rows; ++i) {
     for (int64_t j = 0; j < matrix.columns; ++j) {
@@ -43,8 +41,8 @@ struct Angles {
 
   // Singular values alone, descending; `matrix` is lost.
   bool singular_values(double* matrix, int64_t rows, int64_t columns, double* values) const {
-    return blas().wide.gesdd(LAPACK_COL_MAJOR, 'N', narrow(rows), narrow(columns), matrix, narrow(rows), values, nullptr, 1,
-                             nullptr, 1, work, narrow(work_size), integers) == 0;
+    return blas().wide.gesdd(LAPACK_COL_MAJOR, 'N', blas_size(rows), blas_size(columns), matrix, blas_size(rows), values, nullptr,
+                             1, nullptr, 1, work, blas_size(work_size), integers) == 0;
   }
 
   int64_t work_size;
@@ -95,15 +93,15 @@ bool principal_angles(const tg_matrix& first, const tg_matrix& second, void* wor
   read_rows(first, own.first);
   read_rows(second, own.second);
   const auto& functions = blas().wide;
-  functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, narrow(rank), narrow(rank), narrow(length), 1.0, own.second,
-                 narrow(length), own.first, narrow(length), 0.0, own.products, narrow(rank));
+  functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas_size(rank), blas_size(rank), blas_size(length), 1.0, own.second,
+                 blas_size(length), own.first, blas_size(length), 0.0, own.products, blas_size(rank));
   std::copy_n(own.products, rank * rank, own.copy);
   if (!own.singular_values(own.copy, rank, rank, own.cosines)) {
     return false;
   }
   // What of the second lies outside the first. Row-major rank x length is column-major length x rank.
-  functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, narrow(rank), narrow(length), narrow(rank), -1.0, own.products,
-                 narrow(rank), own.first, narrow(length), 1.0, own.second, narrow(length));
+  functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(rank), blas_size(length), blas_size(rank), -1.0,
+                 own.products, blas_size(rank), own.first, blas_size(length), 1.0, own.second, blas_size(length));
   if (!own.singular_values(own.second, length, rank, own.sines)) {
     return false;
   }
@@ -136,18 +134,18 @@ void projected_energy(const tg_operand& matrix, const tg_operand* subtracted, co
     const int64_t count = std::min(kPanel, view.long_side - begin);
     read_panel(view, begin, count, own.panel);
     total += sum_of_squares(own.panel, count * view.short_side);
-    const lapack_int stride = narrow(view.tall ? view.short_side : count);
-    functions.gemm(CblasRowMajor, CblasNoTrans, view.tall ? CblasTrans : CblasNoTrans, narrow(own.short_rank), narrow(count),
-                   narrow(view.short_side), 1.0, own.of_short, narrow(view.short_side), own.panel, stride, 0.0, own.part,
-                   narrow(count));
+    const lapack_int stride = blas_size(view.tall ? view.short_side : count);
+    functions.gemm(CblasRowMajor, CblasNoTrans, view.tall ? CblasTrans : CblasNoTrans, blas_size(own.short_rank),
+                   blas_size(count), blas_size(view.short_side), 1.0, own.of_short, blas_size(view.short_side), own.panel, stride,
+                   0.0, own.part, blas_size(count));
     short_energy += sum_of_squares(own.part, own.short_rank * count);
-    functions.gemm(CblasRowMajor, CblasNoTrans, view.tall ? CblasNoTrans : CblasTrans, narrow(own.long_rank),
-                   narrow(view.short_side), narrow(count), 1.0, own.of_long + begin, narrow(view.long_side), own.panel, stride,
-                   1.0, own.image, narrow(view.short_side));
+    functions.gemm(CblasRowMajor, CblasNoTrans, view.tall ? CblasNoTrans : CblasTrans, blas_size(own.long_rank),
+                   blas_size(view.short_side), blas_size(count), 1.0, own.of_long + begin, blas_size(view.long_side), own.panel,
+                   stride, 1.0, own.image, blas_size(view.short_side));
   }
-  functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, narrow(own.long_rank), narrow(own.short_rank), narrow(view.short_side),
-                 1.0, own.image, narrow(view.short_side), own.of_short, narrow(view.short_side), 0.0, own.both,
-                 narrow(own.short_rank));
+  functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas_size(own.long_rank), blas_size(own.short_rank),
+                 blas_size(view.short_side), 1.0, own.image, blas_size(view.short_side), own.of_short, blas_size(view.short_side),
+                 0.0, own.both, blas_size(own.short_rank));
   const double long_energy = sum_of_squares(own.image, own.long_rank * view.short_side);
   result.total = total;
   result.left = view.tall ? long_energy : short_energy;

@@ -27,8 +27,6 @@ constexpr double kMixedTolerance = 7e-7;
 
 enum class Layout { kGramSingle, kGramMixed, kGramDouble, kTriangle };
 
-lapack_int narrow(int64_t size) { return static_cast<lapack_int>(size); }
-
 // Vectors of both sides and what is known of them. Row i is vector i; `x` belongs to the short side, `y` to the long one.
 template <typename T>
 struct Vectors {
@@ -64,18 +62,19 @@ void for_panels(const View& view, T* panel, Body body) {
 // y = A x, for all vectors, or A^T x where the short side is the rows.
 template <typename T>
 void to_long_side(const View& view, int64_t rank, const Vectors<T>& vectors, int64_t begin, int64_t count) {
-  blas().functions<T>().gemm(CblasRowMajor, CblasNoTrans, view.tall ? CblasTrans : CblasNoTrans, narrow(rank), narrow(count),
-                             narrow(view.short_side), T{1}, vectors.x, narrow(view.short_side), vectors.panel,
-                             narrow(view.tall ? view.short_side : count), T{0}, vectors.y + begin, narrow(view.long_side));
+  blas().functions<T>().gemm(CblasRowMajor, CblasNoTrans, view.tall ? CblasTrans : CblasNoTrans, blas_size(rank),
+                             blas_size(count), blas_size(view.short_side), T{1}, vectors.x, blas_size(view.short_side),
+                             vectors.panel, blas_size(view.tall ? view.short_side : count), T{0}, vectors.y + begin,
+                             blas_size(view.long_side));
 }
 
 // z += the panel's part of the product with y.
 template <typename T>
 void to_short_side(const View& view, int64_t rank, const Vectors<T>& vectors, int64_t begin, int64_t count) {
-  blas().functions<T>().gemm(CblasRowMajor, CblasNoTrans, view.tall ? CblasNoTrans : CblasTrans, narrow(rank),
-                             narrow(view.short_side), narrow(count), T{1}, vectors.y + begin, narrow(view.long_side),
-                             vectors.panel, narrow(view.tall ? view.short_side : count), T{1}, vectors.z,
-                             narrow(view.short_side));
+  blas().functions<T>().gemm(CblasRowMajor, CblasNoTrans, view.tall ? CblasNoTrans : CblasTrans, blas_size(rank),
+                             blas_size(view.short_side), blas_size(count), T{1}, vectors.y + begin, blas_size(view.long_side),
+                             vectors.panel, blas_size(view.tall ? view.short_side : count), T{1}, vectors.z,
+                             blas_size(view.short_side));
 }
 
 template <typename T>
@@ -97,8 +96,8 @@ void divide(T* values, int64_t count, double divisor) {
 // Largest deviation of the long side's vectors from orthonormality.
 template <typename T>
 double deviation(const View& view, int64_t rank, const Vectors<T>& vectors) {
-  blas().functions<T>().syrk(CblasRowMajor, CblasLower, CblasNoTrans, narrow(rank), narrow(view.long_side), T{1}, vectors.y,
-                             narrow(view.long_side), T{0}, vectors.overlap, narrow(rank));
+  blas().functions<T>().syrk(CblasRowMajor, CblasLower, CblasNoTrans, blas_size(rank), blas_size(view.long_side), T{1}, vectors.y,
+                             blas_size(view.long_side), T{0}, vectors.overlap, blas_size(rank));
   double largest = 0;
   for (int64_t i = 0; i < rank; ++i) {
     for (int64_t j = 0; j <= i; ++j) {
@@ -188,8 +187,8 @@ class Ritz {
         matrix_[i * rank_ + j] = static_cast<double>(vectors.overlap[i * rank_ + j]) * scale;
       }
     }
-    if (blas().wide.syevd(LAPACK_COL_MAJOR, 'V', 'U', narrow(rank_), matrix_, narrow(rank_), values_, work_, narrow(work_size()),
-                          integers_, narrow(integer_size())) != 0 ||
+    if (blas().wide.syevd(LAPACK_COL_MAJOR, 'V', 'U', blas_size(rank_), matrix_, blas_size(rank_), values_, work_,
+                          blas_size(work_size()), integers_, blas_size(integer_size())) != 0 ||
         values_[0] <= 0) {
       return {1, 1};
     }
@@ -220,8 +219,8 @@ class Ritz {
       for (int64_t i = 0; i < rank_; ++i) {
         std::copy_n(rows + i * length + begin, count, part_ + i * count);
       }
-      blas().functions<T>().gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, narrow(rank_), narrow(count), narrow(rank_), T{1},
-                                 mixing_, narrow(rank_), part_, narrow(count), T{0}, rows + begin, narrow(length));
+      blas().functions<T>().gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(rank_), blas_size(count), blas_size(rank_),
+                                 T{1}, mixing_, blas_size(rank_), part_, blas_size(count), T{0}, rows + begin, blas_size(length));
     }
   }
   [[nodiscard]] int64_t work_size() const { return 1 + 6 * rank_ + 2 * rank_ * rank_; }
@@ -266,22 +265,23 @@ class Gram {
       }
     }
     for_panels(view, panel, [&](int64_t, int64_t count) {
-      blas().functions<T>().syrk(CblasRowMajor, CblasLower, view.tall ? CblasTrans : CblasNoTrans, narrow(order_), narrow(count),
-                                 T{1}, panel, narrow(view.tall ? order_ : count), T{1}, matrix_, narrow(order_));
+      blas().functions<T>().syrk(CblasRowMajor, CblasLower, view.tall ? CblasTrans : CblasNoTrans, blas_size(order_),
+                                 blas_size(count), T{1}, panel, blas_size(view.tall ? order_ : count), T{1}, matrix_,
+                                 blas_size(order_));
     });
   }
 
   // Row-major lower is column-major upper.
   bool tridiagonalise() {
-    return blas().functions<T>().sytrd(LAPACK_COL_MAJOR, 'U', narrow(order_), matrix_, narrow(order_), diagonal_, off_diagonal_,
-                                       reflectors_, work_, narrow(work_size())) == 0;
+    return blas().functions<T>().sytrd(LAPACK_COL_MAJOR, 'U', blas_size(order_), matrix_, blas_size(order_), diagonal_,
+                                       off_diagonal_, reflectors_, work_, blas_size(work_size())) == 0;
   }
 
   // Singular values, all of them, descending; false when LAPACK gave up.
   bool all_values(double* sigma) {
     std::copy_n(diagonal_, order_, values_);
     std::copy_n(off_diagonal_, order_ - 1, copy_);
-    if (blas().functions<T>().sterf(narrow(order_), values_, copy_) != 0) {
+    if (blas().functions<T>().sterf(blas_size(order_), values_, copy_) != 0) {
       return false;
     }
     for (int64_t i = 0; i < order_; ++i) {
@@ -295,8 +295,8 @@ class Gram {
     std::copy_n(diagonal_, order_, copy_);
     std::copy_n(off_diagonal_, order_ - 1, copy_ + order_);
     if (!(rank_ <= order_ / 2 ? by_inverse_iteration(x) : by_representations(x)) ||
-        blas().functions<T>().ormtr(LAPACK_COL_MAJOR, 'L', 'U', 'N', narrow(order_), narrow(rank_), matrix_, narrow(order_),
-                                    reflectors_, x, narrow(order_), work_, narrow(work_size())) != 0) {
+        blas().functions<T>().ormtr(LAPACK_COL_MAJOR, 'L', 'U', 'N', blas_size(order_), blas_size(rank_), matrix_,
+                                    blas_size(order_), reflectors_, x, blas_size(order_), work_, blas_size(work_size())) != 0) {
       return false;
     }
     // Ascending within each block of a tridiagonal matrix that falls apart; descending is wanted over all.
@@ -319,21 +319,21 @@ class Gram {
     lapack_int* failed = integers_ + 4 * order_;
     lapack_int found = 0;
     lapack_int block_count = 0;
-    return functions.stebz('I', 'B', narrow(order_), T{0}, T{0}, narrow(order_ - rank_ + 1), narrow(order_), T{0}, copy_,
+    return functions.stebz('I', 'B', blas_size(order_), T{0}, T{0}, blas_size(order_ - rank_ + 1), blas_size(order_), T{0}, copy_,
                            copy_ + order_, &found, &block_count, values_, blocks, splits, work_, integers_) == 0 &&
            found == rank_ &&
-           functions.stein(LAPACK_COL_MAJOR, narrow(order_), copy_, copy_ + order_, found, values_, blocks, splits, x,
-                           narrow(order_), work_, integers_, failed) == 0;
+           functions.stein(LAPACK_COL_MAJOR, blas_size(order_), copy_, copy_ + order_, found, values_, blocks, splits, x,
+                           blas_size(order_), work_, integers_, failed) == 0;
   }
 
   // Multiple relatively robust representations.
   bool by_representations(T* x) {
     lapack_int found = 0;
     lapack_logical accurate = 1;
-    return blas().functions<T>().stemr(LAPACK_COL_MAJOR, 'V', 'I', narrow(order_), copy_, copy_ + order_, T{0}, T{0},
-                                       narrow(order_ - rank_ + 1), narrow(order_), &found, values_, x, narrow(order_),
-                                       narrow(rank_), support_, &accurate, work_, narrow(work_size()), integers_,
-                                       narrow(10 * order_)) == 0 &&
+    return blas().functions<T>().stemr(LAPACK_COL_MAJOR, 'V', 'I', blas_size(order_), copy_, copy_ + order_, T{0}, T{0},
+                                       blas_size(order_ - rank_ + 1), blas_size(order_), &found, values_, x, blas_size(order_),
+                                       blas_size(rank_), support_, &accurate, work_, blas_size(work_size()), integers_,
+                                       blas_size(10 * order_)) == 0 &&
            found == rank_;
   }
 
@@ -379,8 +379,8 @@ class Triangle {
           stack_[j * height + order_ + i] = view.tall ? panel[i * order_ + j] : panel[j * count + i];
         }
       }
-      fine = fine && blas().wide.geqrf(LAPACK_COL_MAJOR, narrow(order_ + count), narrow(order_), stack_, narrow(height),
-                                       reflectors_, work_, narrow(work_size())) == 0;
+      fine = fine && blas().wide.geqrf(LAPACK_COL_MAJOR, blas_size(order_ + count), blas_size(order_), stack_, blas_size(height),
+                                       reflectors_, work_, blas_size(work_size())) == 0;
       for (int64_t j = 0; j < order_; ++j) {
         std::copy_n(stack_ + j * height, j + 1, triangle_ + j * order_);
       }
@@ -390,8 +390,9 @@ class Triangle {
 
   // All singular values, descending; with vectors, row i of right() for each i follows column-major storage.
   bool decompose(double* sigma) {
-    return blas().wide.gesdd(LAPACK_COL_MAJOR, vectors_ ? 'S' : 'N', narrow(order_), narrow(order_), triangle_, narrow(order_),
-                             sigma, left_, narrow(order_), right_, narrow(order_), work_, narrow(work_size()), integers_) == 0;
+    return blas().wide.gesdd(LAPACK_COL_MAJOR, vectors_ ? 'S' : 'N', blas_size(order_), blas_size(order_), triangle_,
+                             blas_size(order_), sigma, left_, blas_size(order_), right_, blas_size(order_), work_,
+                             blas_size(work_size()), integers_) == 0;
   }
 
   // Right singular vectors as rows.
@@ -434,17 +435,18 @@ class Orthonormaliser {
         vectors.y[i * view.long_side + j] *= vectors.sigma[i];
       }
     }
-    const lapack_int rows = narrow(view.long_side);
+    const lapack_int rows = blas_size(view.long_side);
     double beyond_diagonal = 0;
-    bool fine = blas().wide.geqrf(LAPACK_COL_MAJOR, rows, narrow(rank), vectors.y, rows, reflectors_, work_, narrow(size_)) == 0;
+    bool fine =
+        blas().wide.geqrf(LAPACK_COL_MAJOR, rows, blas_size(rank), vectors.y, rows, reflectors_, work_, blas_size(size_)) == 0;
     for (int64_t i = 0; i < rank; ++i) {
       const double* column = vectors.y + i * view.long_side;
       beyond_diagonal = std::max(beyond_diagonal, norm(column, i));
       signs_[i] = column[i] < 0 ? -1 : 1;
       vectors.sigma[i] = std::abs(column[i]);
     }
-    fine = fine && blas().wide.orgqr(LAPACK_COL_MAJOR, rows, narrow(rank), narrow(rank), vectors.y, rows, reflectors_, work_,
-                                     narrow(size_)) == 0;
+    fine = fine && blas().wide.orgqr(LAPACK_COL_MAJOR, rows, blas_size(rank), blas_size(rank), vectors.y, rows, reflectors_,
+                                     work_, blas_size(size_)) == 0;
     for (int64_t i = 0; i < rank; ++i) {
       for (int64_t j = 0; j < view.long_side; ++j) {
         vectors.y[i * view.long_side + j] *= signs_[i];
@@ -474,14 +476,14 @@ class Orthonormaliser {
 // Rows that are orthonormal up to a small E = X X^T - 1 become so up to E squared: X - E X / 2.
 void orthonormalise(int64_t rank, int64_t length, double* x, double* overlap, double* copy) {
   const auto& functions = blas().wide;
-  functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, narrow(rank), narrow(rank), narrow(length), 1.0, x, narrow(length), x,
-                 narrow(length), 0.0, overlap, narrow(rank));
+  functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas_size(rank), blas_size(rank), blas_size(length), 1.0, x,
+                 blas_size(length), x, blas_size(length), 0.0, overlap, blas_size(rank));
   for (int64_t i = 0; i < rank; ++i) {
     overlap[i * rank + i] -= 1;
   }
   std::copy_n(x, rank * length, copy);
-  functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, narrow(rank), narrow(length), narrow(rank), -0.5, overlap,
-                 narrow(rank), copy, narrow(length), 1.0, x, narrow(length));
+  functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(rank), blas_size(length), blas_size(rank), -0.5, overlap,
+                 blas_size(rank), copy, blas_size(length), 1.0, x, blas_size(length));
 }
 
 // Everything that one attempt needs of the workspace.
