@@ -291,11 +291,12 @@ typedef struct tg_svd_result {
   /* The certificate: max over i of |A v_i - sigma_i u_i| and |A^T u_i - sigma_i v_i|, over sigma_1. There are singular values of
      A within residual * sigma_1 of these. */
   double residual;
-  double orthogonality;  /* largest entry of |U U^T - 1| of the side that was computed last; the other is orthonormal by
-                            construction */
-  double spectrum_error; /* bound of the error of the spectrum, over sigma_1 */
-  int32_t method;        /* TG_SVD_*: what reached the tolerance */
-  tg_status status;      /* of this matrix: TG_OK; TG_NOT_CONVERGED, with what was reached; TG_INVALID_ARGUMENT: not finite */
+  double orthogonality; /* largest entry of |U U^T - 1| and |V V^T - 1|; residual and orthogonality are 0 without vectors */
+  /* Estimate of the spectrum's largest error, over sigma_1: the rounding of as many terms as the short side has, over the
+     smallest value where a Gram matrix was used. The proven bounds are larger by up to the long side. */
+  double spectrum_error;
+  int32_t method;   /* TG_SVD_*: what reached the tolerance */
+  tg_status status; /* of this matrix: TG_OK; TG_NOT_CONVERGED, with what was reached; TG_INVALID_ARGUMENT: not finite */
 } tg_svd_result;
 
 /* Bytes that tg_svd needs beside its inputs and outputs. */

@@ -93,18 +93,25 @@ void divide(T* values, int64_t count, double divisor) {
   }
 }
 
-// Largest deviation of the long side's vectors from orthonormality.
+// Largest deviation of rows from orthonormality; `overlap` takes their products.
 template <typename T>
-double deviation(const View& view, int64_t rank, const Vectors<T>& vectors) {
-  blas().functions<T>().syrk(CblasRowMajor, CblasLower, CblasNoTrans, blas_size(rank), blas_size(view.long_side), T{1}, vectors.y,
-                             blas_size(view.long_side), T{0}, vectors.overlap, blas_size(rank));
+double deviation(int64_t rank, int64_t length, const T* rows, T* overlap) {
+  blas().functions<T>().syrk(CblasRowMajor, CblasLower, CblasNoTrans, blas_size(rank), blas_size(length), T{1}, rows,
+                             blas_size(length), T{0}, overlap, blas_size(rank));
   double largest = 0;
   for (int64_t i = 0; i < rank; ++i) {
     for (int64_t j = 0; j <= i; ++j) {
-      largest = std::max(largest, std::abs(static_cast<double>(vectors.overlap[i * rank + j]) - (i == j ? 1 : 0)));
+      largest = std::max(largest, std::abs(static_cast<double>(overlap[i * rank + j]) - (i == j ? 1 : 0)));
     }
   }
   return largest;
+}
+
+// Of both sides; the products of the long side stay in `overlap`.
+template <typename T>
+double deviation(const View& view, int64_t rank, const Vectors<T>& vectors) {
+  const double of_short = deviation(rank, view.short_side, vectors.x, vectors.overlap);
+  return std::max(of_short, deviation(rank, view.long_side, vectors.y, vectors.overlap));
 }
 
 // max_i |A^T y_i - sigma_i x_i| / sigma_1; `z` holds the products.
@@ -388,7 +395,7 @@ class Triangle {
     return fine;
   }
 
-  // All singular values, descending; with vectors, row i of right() for each i follows column-major storage.
+  // All singular values, descending.
   bool decompose(double* sigma) {
     return blas().wide.gesdd(LAPACK_COL_MAJOR, vectors_ ? 'S' : 'N', blas_size(order_), blas_size(order_), triangle_,
                              blas_size(order_), sigma, left_, blas_size(order_), right_, blas_size(order_), work_,

@@ -89,8 +89,8 @@ public final class TruncatedSvd {
    * @param spectrum all singular values, descending
    * @param residual the certificate: max over i of |A v_i − σ_i u_i| and |Aᵀ u_i − σ_i v_i|, over
    *     σ_1
-   * @param orthogonality largest entry of |U Uᵀ − 1|
-   * @param spectrumError bound of the spectrum's error, over σ_1
+   * @param orthogonality largest entry of |U Uᵀ − 1| and |V Vᵀ − 1|
+   * @param spectrumError estimate of the spectrum's largest error, over σ_1
    * @param status OK, or NOT_CONVERGED with what was reached
    */
   public record Result(
