@@ -28,7 +28,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything below changes, additions included: caller and library must have the same. */
-#define TG_ABI_VERSION 5
+#define TG_ABI_VERSION 6
 
 /* ---------------------------------------------------------------- status ------------------------------------------ */
 
@@ -391,6 +391,50 @@ TG_API tg_status tg_mask_select(tg_context* context, const tg_mask_scores* score
 TG_API tg_status tg_magnitude_histogram(tg_context* context, const tg_operand* matrix, const uint64_t* first,
                                         const uint64_t* second, int64_t* all, int64_t* in_first, int64_t* in_second,
                                         int64_t* in_both);
+
+/* ---------------------------------------------------------------- null updates ------------------------------------ */
+
+#define TG_PERTURB_GAUSSIAN 1 /* independent normal entries of one deviation */
+#define TG_PERTURB_PERMUTED 2 /* the entries of tuned - base at random positions */
+
+typedef struct tg_perturb_options {
+  int64_t size;
+  int32_t kind;     /* TG_PERTURB_* */
+  tg_dtype dtype;   /* of the result: TG_F32, or TG_BF16 with rounding to nearest even (Gaussian only) */
+  int64_t seed;     /* any; random numbers are Philox4x32-10 of (seed, draw, position) */
+  int64_t draw;     /* 0 .. 2^32 - 1: draws of one seed are independent */
+  double deviation; /* standard deviation of an entry (Gaussian only) */
+} tg_perturb_options;
+
+/*
+ * Writes base + a random update: what the measures of a true update are held against. `tuned` is read for TG_PERTURB_PERMUTED
+ * alone and may be NULL otherwise. `perturbed` has room for rows * columns entries of options->dtype, row-major. Normal numbers
+ * are good to about 1e-7. The same seed and draw give the same bits at every instruction set.
+ */
+TG_API tg_status tg_perturb(tg_context* context, const tg_operand* base, const tg_operand* tuned,
+                            const tg_perturb_options* options, tg_control* control, void* perturbed);
+
+typedef struct tg_rotation_options {
+  int64_t size;
+  int64_t count;     /* r, the short side */
+  int64_t long_side; /* m >= r */
+  int64_t seed;      /* as in tg_perturb_options */
+  int64_t draw;
+  const double* base_values;   /* r singular values of the base, descending */
+  const double* update_values; /* r singular values of the update */
+} tg_rotation_options;
+
+/*
+ * An update with the same singular values in random directions: W0 + P S Q^T with Haar-distributed P (m x r) and Q (r x r). In
+ * the singular bases of W0 that is [diag(base_values); 0] + P S Q^T, and of the m - r rows below only the triangle of their QR
+ * factorisation matters to singular values, to right singular vectors and to angles with the first r left directions. So what
+ * is written is the core, (r + min(r, m - r)) x r, row-major: its singular values are those of W0 + P S Q^T, and its singular
+ * vectors are those in the coordinates of W0's, the unit vectors. Columns are the short side.
+ */
+TG_API tg_status tg_rotate_update_workspace(tg_context* context, const tg_rotation_options* options,
+                                            tg_workspace_size* workspace_size);
+TG_API tg_status tg_rotate_update(tg_context* context, const tg_rotation_options* options, const tg_workspace* workspace,
+                                  float* core);
 
 /* ---------------------------------------------------------------- digests ----------------------------------------- */
 

@@ -25,12 +25,18 @@ public final class MaskSelection {
    */
   public static Mask principal(
       Context context, TruncatedSvd.Result triplets, long count, Control control) {
+    return principal(context, triplets, triplets.values().length, count, control);
+  }
+
+  /** The same from the leading {@code rank} of them alone. */
+  public static Mask principal(
+      Context context, TruncatedSvd.Result triplets, int rank, long count, Control control) {
     Matrix left = triplets.left().orElseThrow();
     Matrix right = triplets.right().orElseThrow();
     try (NativeBuffer structs = context.allocate(structBytes(0));
-        NativeBuffer values = context.allocate(8L * triplets.values().length);
+        NativeBuffer values = context.allocate(8L * rank);
         Operand.Leases leases = new Operand.Leases()) {
-      for (int i = 0; i < triplets.values().length; i++) {
+      for (int i = 0; i < rank; i++) {
         values.putDouble(8L * i, triplets.values()[i]);
       }
       structs
@@ -38,7 +44,7 @@ public final class MaskSelection {
           .putLong(Struct.MASK_SCORES_VALUES, leases.take(values))
           .putLong(Struct.MASK_SCORES_LEFT, leases.take(left.buffer()) + left.offset())
           .putLong(Struct.MASK_SCORES_RIGHT, leases.take(right.buffer()) + right.offset())
-          .putLong(Struct.MASK_SCORES_RANK, triplets.values().length)
+          .putLong(Struct.MASK_SCORES_RANK, rank)
           .putLong(Struct.MASK_SCORES_ROWS, left.columns())
           .putLong(Struct.MASK_SCORES_COLUMNS, right.columns());
       return select(context, structs, left.columns(), right.columns(), count, false, control);

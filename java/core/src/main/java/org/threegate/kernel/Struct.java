@@ -133,6 +133,23 @@ final class Struct {
   static final int MASK_OPTIONS_SMALLEST = 16;
   static final int MASK_OPTIONS_RESERVED = 20;
 
+  static final int PERTURB_OPTIONS = 40;
+  static final int PERTURB_OPTIONS_SIZE = 0;
+  static final int PERTURB_OPTIONS_KIND = 8;
+  static final int PERTURB_OPTIONS_DTYPE = 12;
+  static final int PERTURB_OPTIONS_SEED = 16;
+  static final int PERTURB_OPTIONS_DRAW = 24;
+  static final int PERTURB_OPTIONS_DEVIATION = 32;
+
+  static final int ROTATION_OPTIONS = 56;
+  static final int ROTATION_OPTIONS_SIZE = 0;
+  static final int ROTATION_OPTIONS_COUNT = 8;
+  static final int ROTATION_OPTIONS_LONG_SIDE = 16;
+  static final int ROTATION_OPTIONS_SEED = 24;
+  static final int ROTATION_OPTIONS_DRAW = 32;
+  static final int ROTATION_OPTIONS_BASE_VALUES = 40;
+  static final int ROTATION_OPTIONS_UPDATE_VALUES = 48;
+
   static final int SPAN = 16;
   static final int SPAN_DATA = 0;
   static final int SPAN_BYTES = 8;

@@ -98,6 +98,12 @@ public interface KernelBinding {
       long inSecond,
       long inBoth);
 
+  int perturb(long context, long base, long tuned, long options, long control, long perturbed);
+
+  int rotateUpdateWorkspace(long context, long options, long workspaceSize);
+
+  int rotateUpdate(long context, long options, long workspace, long core);
+
   int diffWorkspace(
       long context, long base, long tuned, long options, long profiles, long workspaceSize);
 

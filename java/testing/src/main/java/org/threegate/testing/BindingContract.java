@@ -36,6 +36,7 @@ import org.threegate.kernel.MappedFile;
 import org.threegate.kernel.Mask;
 import org.threegate.kernel.MaskSelection;
 import org.threegate.kernel.Matrix;
+import org.threegate.kernel.NullUpdate;
 import org.threegate.kernel.Operand;
 import org.threegate.kernel.PrincipalAngles;
 import org.threegate.kernel.ProjectedEnergy;
@@ -416,6 +417,60 @@ public abstract class BindingContract {
       assertThat(counts.all()[0x3f80]).isEqualTo(1);
       assertThatThrownBy(() -> MaskSelection.largest(context, matrix, 211, control))
           .hasMessage("options.count is 211; allowed are 0 to 210");
+    }
+  }
+
+  @Test
+  void nullUpdatesAreWhatTheySay() {
+    int rows = 20;
+    int columns = 300;
+    try (Context context = Context.open(Context.Device.CPU, 2);
+        Control control = Control.open(context);
+        NativeBuffer before = context.allocate(4L * rows * columns);
+        NativeBuffer after = context.allocate(4L * rows * columns)) {
+      for (int i = 0; i < rows * columns; i++) {
+        before.putFloat(4L * i, 1);
+        after.putFloat(4L * i, 1 + i);
+      }
+      Operand base = Operand.of(Matrix.of(before, Dtype.F32, rows, columns));
+      Operand tuned = Operand.of(Matrix.of(after, Dtype.F32, rows, columns));
+      Matrix noisy = NullUpdate.gaussian(context, base, 0.5, Dtype.F32, 3, 1, control);
+      try (NativeBuffer noise = noisy.buffer()) {
+        double squares = 0;
+        for (int i = 0; i < rows * columns; i++) {
+          squares += Math.pow(noise.getFloat(4L * i) - 1, 2) / (rows * columns);
+        }
+        assertThat(squares).isBetween(0.23, 0.27);
+        // The same bits in every binding, at every level: Philox4x32-10 with the key (3, 0).
+        assertThat(noise.getFloat(0)).isEqualTo(1.51510739f);
+      }
+      Matrix permuted = NullUpdate.permuted(context, base, tuned, 3, 1, control);
+      try (NativeBuffer moved = permuted.buffer()) {
+        double[] entries = new double[rows * columns];
+        int stayed = 0;
+        for (int i = 0; i < entries.length; i++) {
+          entries[i] = moved.getFloat(4L * i) - 1;
+          stayed += entries[i] == i ? 1 : 0;
+        }
+        assertThat(stayed).isLessThan(10);
+        Arrays.sort(entries);
+        for (int i = 0; i < entries.length; i++) {
+          assertThat(entries[i]).isEqualTo(i);
+        }
+      }
+      Matrix core = NullUpdate.rotated(context, new double[3], new double[] {3, 2, 1}, 50, 3, 1);
+      try {
+        assertThat(core.rows()).isEqualTo(6);
+        double[] sigma =
+            TruncatedSvd.of(context, TruncatedSvd.Request.spectrum(Operand.of(core), 1e-9))
+                .values();
+        assertThat(sigma).containsExactly(new double[] {3, 2, 1}, within(1e-6));
+      } finally {
+        core.buffer().close();
+      }
+      control.cancel();
+      assertThatThrownBy(() -> NullUpdate.permuted(context, base, tuned, 3, 1, control))
+          .hasMessage("cancelled");
     }
   }
 

@@ -1,6 +1,8 @@
 package org.threegate.analysis.measure;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import org.threegate.analysis.statistics.Spectra;
@@ -48,32 +50,76 @@ public record Geometry(
    */
   public static Geometry of(
       Context context, Operand base, Operand tuned, int rank, double tolerance, Control control) {
-    List<TruncatedSvd.Result> results =
-        TruncatedSvd.of(
-            context,
-            List.of(
-                new TruncatedSvd.Request(base, Optional.empty(), rank, tolerance, true, true),
-                new TruncatedSvd.Request(tuned, Optional.empty(), rank, tolerance, true, true)),
-            control);
+    try (TruncatedSvd.Result before = decompose(context, base, rank, tolerance, control)) {
+      return of(context, base, before, tuned, List.of(rank), tolerance, control).get(0);
+    }
+  }
+
+  /** Leading triplets and the whole spectrum. */
+  static TruncatedSvd.Result decompose(
+      Context context, Operand matrix, int rank, double tolerance, Control control) {
+    TruncatedSvd.Request request =
+        new TruncatedSvd.Request(matrix, Optional.empty(), rank, tolerance, true, true);
+    return TruncatedSvd.of(context, List.of(request), control).get(0);
+  }
+
+  /**
+   * Measures at several ranks.
+   *
+   * @param before triplets of the base, at least as many as the largest rank, and its spectrum
+   */
+  static List<Geometry> of(
+      Context context,
+      Operand base,
+      TruncatedSvd.Result before,
+      Operand tuned,
+      List<Integer> ranks,
+      double tolerance,
+      Control control) {
+    int largest = Collections.max(ranks);
     TruncatedSvd.Request difference = TruncatedSvd.Request.spectrum(tuned, tolerance).minus(base);
-    try (TruncatedSvd.Result before = results.get(0);
-        TruncatedSvd.Result after = results.get(1);
+    try (TruncatedSvd.Result after = decompose(context, tuned, largest, tolerance, control);
         TruncatedSvd.Result update =
             TruncatedSvd.of(context, List.of(difference), control).get(0)) {
-      Matrix left = before.left().orElseThrow();
-      Matrix right = before.right().orElseThrow();
-      return new Geometry(
-          rank,
-          before.spectrum().orElseThrow(),
-          after.spectrum().orElseThrow(),
-          update.spectrum().orElseThrow(),
-          PrincipalAngles.of(context, left, after.left().orElseThrow()),
-          PrincipalAngles.of(context, right, after.right().orElseThrow()),
-          ProjectedEnergy.of(context, tuned, Optional.of(base), left, right),
-          before.residual(),
-          after.residual(),
-          before.isConverged() && after.isConverged() && update.isConverged());
+      List<Geometry> all = new ArrayList<>();
+      for (int rank : ranks) {
+        Matrix left = leading(before.left().orElseThrow(), rank);
+        Matrix right = leading(before.right().orElseThrow(), rank);
+        all.add(
+            new Geometry(
+                rank,
+                before.spectrum().orElseThrow(),
+                after.spectrum().orElseThrow(),
+                update.spectrum().orElseThrow(),
+                PrincipalAngles.of(context, left, leading(after.left().orElseThrow(), rank)),
+                PrincipalAngles.of(context, right, leading(after.right().orElseThrow(), rank)),
+                ProjectedEnergy.of(context, tuned, Optional.of(base), left, right),
+                before.residual(),
+                after.residual(),
+                before.isConverged() && after.isConverged() && update.isConverged()));
+      }
+      return List.copyOf(all);
     }
+  }
+
+  /** The first rows. */
+  static Matrix leading(Matrix vectors, int rank) {
+    return Matrix.of(vectors.buffer(), vectors.offset(), vectors.dtype(), rank, vectors.columns());
+  }
+
+  /** The same of the transposed matrices. */
+  Geometry transposed() {
+    return new Geometry(
+        rank,
+        base,
+        tuned,
+        update,
+        anglesRight,
+        anglesLeft,
+        new ProjectedEnergy.Result(energy.total(), energy.right(), energy.left(), energy.both()),
+        residualBase,
+        residualTuned,
+        converged);
   }
 
   /** Spectral drift NSS. */

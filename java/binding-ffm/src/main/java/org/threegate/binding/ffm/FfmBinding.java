@@ -91,6 +91,16 @@ final class FfmBinding implements KernelBinding {
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
                   JAVA_LONG, JAVA_LONG)),
           Map.entry(
+              "tg_perturb",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_rotate_update_workspace",
+              FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_rotate_update",
+              FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
               "tg_diff_workspace",
               FunctionDescriptor.of(
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
@@ -125,6 +135,9 @@ final class FfmBinding implements KernelBinding {
     static final MethodHandle MASK_SELECT_WORKSPACE = bind("tg_mask_select_workspace");
     static final MethodHandle MASK_SELECT = bind("tg_mask_select");
     static final MethodHandle MAGNITUDE_HISTOGRAM = bind("tg_magnitude_histogram");
+    static final MethodHandle PERTURB = bind("tg_perturb");
+    static final MethodHandle ROTATE_UPDATE_WORKSPACE = bind("tg_rotate_update_workspace");
+    static final MethodHandle ROTATE_UPDATE = bind("tg_rotate_update");
     static final MethodHandle DIFF_WORKSPACE = bind("tg_diff_workspace");
     static final MethodHandle DIFF = bind("tg_diff");
     static final MethodHandle SHA256 = bind("tg_sha256");
@@ -401,6 +414,34 @@ final class FfmBinding implements KernelBinding {
       return (int)
           Handles.MAGNITUDE_HISTOGRAM.invokeExact(
               context, matrix, first, second, all, inFirst, inSecond, inBoth);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int perturb(
+      long context, long base, long tuned, long options, long control, long perturbed) {
+    try {
+      return (int) Handles.PERTURB.invokeExact(context, base, tuned, options, control, perturbed);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int rotateUpdateWorkspace(long context, long options, long workspaceSize) {
+    try {
+      return (int) Handles.ROTATE_UPDATE_WORKSPACE.invokeExact(context, options, workspaceSize);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int rotateUpdate(long context, long options, long workspace, long core) {
+    try {
+      return (int) Handles.ROTATE_UPDATE.invokeExact(context, options, workspace, core);
     } catch (Throwable e) {
       throw DynamicLibrary.rethrow(e);
     }

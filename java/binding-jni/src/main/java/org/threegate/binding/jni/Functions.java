@@ -163,6 +163,28 @@ final class Functions {
       @Cast("int64_t*") long inSecond,
       @Cast("int64_t*") long inBoth);
 
+  @Name("tg_perturb")
+  static native int perturb(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_operand*") long base,
+      @Cast("const tg_operand*") long tuned,
+      @Cast("const tg_perturb_options*") long options,
+      @Cast("tg_control*") long control,
+      @Cast("void*") long perturbed);
+
+  @Name("tg_rotate_update_workspace")
+  static native int rotateUpdateWorkspace(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_rotation_options*") long options,
+      @Cast("tg_workspace_size*") long workspaceSize);
+
+  @Name("tg_rotate_update")
+  static native int rotateUpdate(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_rotation_options*") long options,
+      @Cast("const tg_workspace*") long workspace,
+      @Cast("float*") long core);
+
   @Name("tg_diff_workspace")
   static native int diffWorkspace(
       @Cast("tg_context*") long context,

@@ -168,6 +168,22 @@ final class JniBinding implements KernelBinding {
   }
 
   @Override
+  public int perturb(
+      long context, long base, long tuned, long options, long control, long perturbed) {
+    return Functions.perturb(context, base, tuned, options, control, perturbed);
+  }
+
+  @Override
+  public int rotateUpdateWorkspace(long context, long options, long workspaceSize) {
+    return Functions.rotateUpdateWorkspace(context, options, workspaceSize);
+  }
+
+  @Override
+  public int rotateUpdate(long context, long options, long workspace, long core) {
+    return Functions.rotateUpdate(context, options, workspace, core);
+  }
+
+  @Override
   public int diffWorkspace(
       long context, long base, long tuned, long options, long profiles, long workspaceSize) {
     return Functions.diffWorkspace(context, base, tuned, options, profiles, workspaceSize);

@@ -1,0 +1,78 @@
+package org.threegate.analysis.measure;
+
+import java.util.List;
+import java.util.stream.Stream;
+
+/**
+ * What is measured of the geometry of an update, and against what.
+ *
+ * @param ranks numbers k of leading directions; larger ones than a matrix has are cut
+ * @param rankFractions the same as shares of the shorter side
+ * @param alphas shares of entries in the masks
+ * @param nulls null models to draw from
+ * @param draws of each null model, at least 2; 0: by size, 20 of small matrices and 4 of large
+ *     ones, whose measures vary less and cost more
+ * @param tolerance of the decompositions, see {@link org.threegate.kernel.TruncatedSvd.Request}
+ * @param seed of the draws
+ */
+public record GeometryOptions(
+    List<Integer> ranks,
+    List<Double> rankFractions,
+    List<Double> alphas,
+    List<NullModel> nulls,
+    int draws,
+    double tolerance,
+    long seed) {
+  private static final long FEWEST_DRAWS = 4;
+  private static final long MOST_DRAWS = 20;
+
+  /** A tenth of the directions, half of the entries, all null models. */
+  public static final GeometryOptions DEFAULT =
+      new GeometryOptions(
+          List.of(), List.of(0.1), List.of(0.5), List.of(NullModel.values()), 0, 1e-6, 0);
+
+  /** Checks ranges. */
+  public GeometryOptions {
+    ranks = List.copyOf(ranks);
+    rankFractions = List.copyOf(rankFractions);
+    alphas = List.copyOf(alphas);
+    nulls = List.copyOf(nulls);
+    require(ranks.stream().allMatch(rank -> rank >= 1), "a rank is at least 1");
+    require(
+        rankFractions.stream().allMatch(share -> share > 0 && share <= 1),
+        "a rank fraction is above 0 and at most 1");
+    require(!ranks.isEmpty() || !rankFractions.isEmpty(), "a rank is needed");
+    require(
+        !alphas.isEmpty() && alphas.stream().allMatch(alpha -> alpha > 0 && alpha < 1),
+        "alpha lies between 0 and 1");
+    require(draws == 0 || draws >= 2, "a standard deviation needs at least 2 draws");
+    require(tolerance > 0 && tolerance < 1, "the tolerance lies between 0 and 1");
+  }
+
+  private static void require(boolean holds, String text) {
+    if (!holds) {
+      throw new IllegalArgumentException(text);
+    }
+  }
+
+  /** The ranks for a matrix whose shorter side this is, in order, each once. */
+  List<Integer> ranksOf(long shorter) {
+    return Stream.concat(
+            ranks.stream().map(rank -> Math.min((long) rank, shorter)),
+            rankFractions.stream()
+                .map(share -> Math.max(1L, (long) Math.floor(share * shorter + 0.5))))
+        .map(Math::toIntExact)
+        .distinct()
+        .toList();
+  }
+
+  /** Draws for a matrix whose shorter side this is. */
+  int drawsOf(long shorter) {
+    return draws > 0 ? draws : (int) Math.max(FEWEST_DRAWS, Math.min(MOST_DRAWS, 2560 / shorter));
+  }
+
+  /** round(alpha · entries), half up. */
+  static long countOf(double alpha, long entries) {
+    return (long) Math.floor(alpha * entries + 0.5);
+  }
+}

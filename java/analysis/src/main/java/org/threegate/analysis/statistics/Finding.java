@@ -1,0 +1,199 @@
+package org.threegate.analysis.statistics;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+
+/**
+ * A claim with its verdict. A matrix speaks for or against it when its measure lies at least three
+ * standard deviations from the strictest applicable null (for drawn nulls: when it is as unlikely
+ * as that) and is significant among all matrices and all claims at a false discovery rate of 5 %.
+ * The claim is supported (contradicted) when more than half of the matrices speak for (against) it.
+ * It is explained by the nulls when more than half would speak for it without them and at most a
+ * tenth does with them. Else it is undetermined. The rule is ours, after arXiv 2511.08567.
+ *
+ * @param text one line for people
+ */
+public record Finding(String id, Verdict verdict, String text, Evidence evidence) {
+  /** Two-sided probability of three standard deviations. */
+  private static final double THREE_SIGMA = 0.0026997960632601866;
+
+  private static final double FALSE_DISCOVERY_RATE = 0.05;
+  private static final double LEAST_Z = 3;
+
+  /**
+   * What the verdict rests on.
+   *
+   * @param matrices that could say something
+   * @param supporting of these
+   * @param contrary of these
+   * @param naivelySupporting that would speak for the claim without the null models
+   * @param observed weighted mean of the measure
+   * @param nullMean the same of the strictest null of each matrix
+   * @param naiveMean the same of the naive value; empty where there is none
+   * @param medianZ over matrices
+   * @param explainedShare share of the deviation from the naive value that the nulls have too;
+   *     empty where there is none
+   * @param strictest how often which null was the strictest
+   * @param byKind counts by kind of matrix
+   * @param excluded what was left out and why; empty text where nothing was
+   */
+  public record Evidence(
+      int matrices,
+      int supporting,
+      int contrary,
+      int naivelySupporting,
+      double observed,
+      double nullMean,
+      Optional<Double> naiveMean,
+      double medianZ,
+      Optional<Double> explainedShare,
+      Map<String, Integer> strictest,
+      Map<String, Votes> byKind,
+      String excluded) {}
+
+  /** Matrices of one kind. */
+  public record Votes(int matrices, int supporting, int contrary) {
+    Votes plus(boolean supports, boolean contradicts) {
+      return new Votes(
+          matrices + 1, supporting + (supports ? 1 : 0), contrary + (contradicts ? 1 : 0));
+    }
+  }
+
+  /** Judges claims together. */
+  public static List<Finding> of(List<Claim> claims) {
+    double[] pValues =
+        claims.stream()
+            .flatMap(claim -> claim.tests().stream())
+            .mapToDouble(test -> test.strictest().pValue())
+            .toArray();
+    double threshold =
+        Math.min(THREE_SIGMA, BenjaminiHochberg.threshold(pValues, FALSE_DISCOVERY_RATE));
+    List<Finding> findings = new ArrayList<>();
+    for (Claim claim : claims) {
+      findings.add(judge(claim, threshold));
+    }
+    return List.copyOf(findings);
+  }
+
+  private static boolean isSignificant(double z, double pValue, double threshold) {
+    return Math.abs(z) >= LEAST_Z && pValue <= threshold;
+  }
+
+  private static Finding judge(Claim claim, double threshold) {
+    int supporting = 0;
+    int contrary = 0;
+    int naively = 0;
+    double weight = 0;
+    double observed = 0;
+    double expected = 0;
+    double naive = 0;
+    boolean hasNaive = !claim.tests().isEmpty();
+    List<Double> scores = new ArrayList<>();
+    Map<String, Integer> strictest = new TreeMap<>();
+    Map<String, Votes> kinds = new TreeMap<>();
+    for (Claim.Test test : claim.tests()) {
+      Claim.Score score = test.strictest();
+      boolean significant = isSignificant(score.z(), score.pValue(), threshold);
+      boolean supports = significant && score.z() * claim.sign() > 0;
+      boolean contradicts = significant && !supports;
+      supporting += supports ? 1 : 0;
+      contrary += contradicts ? 1 : 0;
+      naively += test.naive().map(value -> speaks(value, test, claim)).orElse(true) ? 1 : 0;
+      scores.add(score.z());
+      strictest.merge(score.estimate().model(), 1, Integer::sum);
+      kinds.put(
+          test.kind(),
+          kinds.getOrDefault(test.kind(), new Votes(0, 0, 0)).plus(supports, contradicts));
+      weight += test.weight();
+      observed += test.weight() * test.observed();
+      expected += test.weight() * score.estimate().mean();
+      hasNaive &= test.naive().isPresent();
+      naive += test.weight() * test.naive().map(NullEstimate::mean).orElse(0.0);
+    }
+    int matrices = claim.tests().size();
+    Optional<Double> naiveMean = hasNaive ? Optional.of(naive / weight) : Optional.empty();
+    double deviation = observed - naive;
+    Optional<Double> explained =
+        hasNaive && deviation != 0 ? Optional.of((expected - naive) / deviation) : Optional.empty();
+    Evidence evidence =
+        new Evidence(
+            matrices,
+            supporting,
+            contrary,
+            naively,
+            observed / weight,
+            expected / weight,
+            naiveMean,
+            median(scores),
+            explained,
+            Map.copyOf(strictest),
+            kinds,
+            claim.excluded());
+    Verdict verdict = verdict(matrices, supporting, contrary, naively);
+    return new Finding(claim.id(), verdict, text(claim, verdict, evidence), evidence);
+  }
+
+  private static boolean speaks(NullEstimate naive, Claim.Test test, Claim claim) {
+    double z = naive.z(test.observed());
+    return z * claim.sign() >= LEAST_Z;
+  }
+
+  private static Verdict verdict(int matrices, int supporting, int contrary, int naively) {
+    if (2 * supporting > matrices) {
+      return Verdict.SUPPORTED;
+    }
+    if (2 * contrary > matrices) {
+      return Verdict.CONTRADICTED;
+    }
+    if (2 * naively > matrices && 10 * (supporting + contrary) <= matrices) {
+      return Verdict.EXPLAINED_BY_NULL;
+    }
+    return Verdict.UNDETERMINED;
+  }
+
+  private static double median(List<Double> values) {
+    List<Double> sorted = values.stream().sorted().toList();
+    int count = sorted.size();
+    return count == 0 ? Double.NaN : (sorted.get((count - 1) / 2) + sorted.get(count / 2)) / 2;
+  }
+
+  private static String text(Claim claim, Verdict verdict, Evidence evidence) {
+    if (evidence.matrices() == 0) {
+      String why = claim.excluded().isEmpty() ? "no matrix to test" : claim.excluded();
+      return claim.statement() + ": " + why + ".";
+    }
+    StringBuilder text = new StringBuilder(claim.statement());
+    text.append(
+        String.format(
+            Locale.ROOT,
+            ": %s is %.4g, null models give %.4g",
+            claim.measure(),
+            evidence.observed(),
+            evidence.nullMean()));
+    evidence
+        .naiveMean()
+        .ifPresent(value -> text.append(String.format(Locale.ROOT, ", chance %.4g", value)));
+    text.append(
+        String.format(
+            Locale.ROOT,
+            "; beyond the strictest null, %d of %d matrices speak for it and %d against",
+            evidence.supporting(),
+            evidence.matrices(),
+            evidence.contrary()));
+    if (verdict == Verdict.EXPLAINED_BY_NULL && evidence.explainedShare().isPresent()) {
+      text.append(
+          String.format(
+              Locale.ROOT,
+              "; %.0f %% of the deviation from chance is explained",
+              100 * evidence.explainedShare().get()));
+    }
+    if (!claim.excluded().isEmpty()) {
+      text.append("; ").append(claim.excluded());
+    }
+    return text.append('.').toString();
+  }
+}

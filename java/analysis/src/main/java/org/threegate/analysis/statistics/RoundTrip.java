@@ -1,0 +1,129 @@
+package org.threegate.analysis.statistics;
+
+import org.apache.commons.numbers.gamma.Erf;
+import org.apache.commons.numbers.gamma.Erfc;
+
+/**
+ * What rounding to bf16 makes of a Gaussian update of a bf16 matrix, in closed form (arXiv
+ * 2511.08567, corollary 3.6, says when a weight moves; the expectations are ours). Only the bf16
+ * magnitude codes of the matrix matter: how many entries have which spacing.
+ *
+ * <pre>{@code
+ * long[] codes = new long[32768];
+ * codes[0x3c80] = 1000; // entries of 2^-6
+ * double deviation = RoundTrip.deviation(codes, 1e-6);
+ * System.out.println("unchanged: " + RoundTrip.unchanged(codes, deviation).mean());
+ * }</pre>
+ */
+public final class RoundTrip {
+  private static final int MANTISSA_BITS = 7;
+  private static final int BIAS = 127;
+  private static final int INFINITY_CODE = 0x7f80;
+  private static final double ROOT_TWO = Math.sqrt(2);
+
+  /** From here on Σ k² P(k) of rounded normal numbers is s² + 1/12 to 1e-8. */
+  private static final double SMOOTH = 1;
+
+  private RoundTrip() {}
+
+  /**
+   * The standard deviation of the Gaussian update whose squares have the given expected sum after
+   * the round trip.
+   *
+   * @param codes entries by bf16 magnitude code
+   * @param squares ‖ΔW‖_F² that is to be matched
+   */
+  public static double deviation(long[] codes, double squares) {
+    long entries = 0;
+    for (int code = 0; code < INFINITY_CODE; code++) {
+      entries += codes[code];
+    }
+    if (squares == 0 || entries == 0) {
+      return 0;
+    }
+    // Rounding can make the sum larger or smaller, but a Gaussian that moves entries by less than
+    // squares/entries moves none, and one of a thousand times that moves them all.
+    double high = Math.sqrt(squares / entries);
+    while (expectedSquares(codes, high) < squares) {
+      high *= 2;
+    }
+    double low = high / 2;
+    while (expectedSquares(codes, low) > squares) {
+      low /= 2;
+    }
+    for (int i = 0; i < 60 && low < high * (1 - 1e-12); i++) {
+      double middle = (low + high) / 2;
+      if (expectedSquares(codes, middle) < squares) {
+        low = middle;
+      } else {
+        high = middle;
+      }
+    }
+    return (low + high) / 2;
+  }
+
+  /** Expected sum of the squares of a Gaussian update after the round trip. */
+  static double expectedSquares(long[] codes, double deviation) {
+    double sum = 0;
+    for (int exponent = 0; exponent < INFINITY_CODE >> MANTISSA_BITS; exponent++) {
+      long powers = codes[exponent << MANTISSA_BITS];
+      long others = 0;
+      for (int code = (exponent << MANTISSA_BITS) + 1;
+          code < (exponent + 1) << MANTISSA_BITS;
+          code++) {
+        others += codes[code];
+      }
+      if (powers + others > 0) {
+        double spacing = spacing(exponent);
+        double plain = squares(deviation, spacing);
+        sum += others * plain;
+        // Below a power of two the spacing is half of that above.
+        sum += powers * (exponent > 1 ? (plain + squares(deviation, spacing / 2)) / 2 : plain);
+      }
+    }
+    return sum;
+  }
+
+  /** The share of entries that a Gaussian update leaves as they are, with its sd. */
+  public static NullEstimate unchanged(long[] codes, double deviation) {
+    double mean = 0;
+    double variance = 0;
+    double entries = 0;
+    for (int code = 0; code < INFINITY_CODE; code++) {
+      if (codes[code] > 0) {
+        double spacing = spacing(code >> MANTISSA_BITS);
+        double stays = stays(deviation, spacing);
+        if ((code & ((1 << MANTISSA_BITS) - 1)) == 0 && code >> MANTISSA_BITS > 1) {
+          stays = (stays + stays(deviation, spacing / 2)) / 2;
+        }
+        entries += codes[code];
+        mean += codes[code] * stays;
+        variance += codes[code] * stays * (1 - stays);
+      }
+    }
+    return NullEstimate.analytic("norm-matched", mean / entries, Math.sqrt(variance) / entries);
+  }
+
+  private static double spacing(int exponent) {
+    return Math.scalb(1.0, Math.max(exponent, 1) - BIAS - MANTISSA_BITS);
+  }
+
+  private static double stays(double deviation, double spacing) {
+    return deviation == 0 ? 1 : Erf.value(spacing / (2 * deviation) / ROOT_TWO);
+  }
+
+  /** E[round(x)²] of a normal x, rounded to multiples of the spacing. */
+  private static double squares(double deviation, double spacing) {
+    double scaled = deviation / spacing;
+    if (scaled >= SMOOTH) {
+      return deviation * deviation + spacing * spacing / 12;
+    }
+    double sum = 0;
+    double term = 1;
+    for (int k = 1; term > 0 && scaled > 0; k++) {
+      term = (2 * k - 1) * Erfc.value((k - 0.5) / (scaled * ROOT_TWO));
+      sum += term;
+    }
+    return sum * spacing * spacing;
+  }
+}

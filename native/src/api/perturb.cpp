@@ -1,0 +1,92 @@
+#include "cpu/random/perturb.h"
+
+#include <cmath>
+
+#include "api/context.h"
+#include "api/operand.h"
+#include "cpu/random/rotate.h"
+
+namespace threegate {
+namespace {
+
+void require_random(int64_t draw) {
+  require(draw >= 0 && draw <= UINT32_MAX, "options.draw", std::to_string(draw), "allowed are 0 to 2^32 - 1");
+}
+
+void require_perturbation(const tg_operand* base, const tg_operand* tuned, const tg_perturb_options* options,
+                          const void* perturbed) {
+  require_operand(base, "base");
+  require_struct(options, "options");
+  require(options->kind == TG_PERTURB_GAUSSIAN || options->kind == TG_PERTURB_PERMUTED, "options.kind",
+          std::to_string(options->kind), "allowed are TG_PERTURB_GAUSSIAN (1) and TG_PERTURB_PERMUTED (2)");
+  require_random(options->draw);
+  const bool permuted = options->kind == TG_PERTURB_PERMUTED;
+  require(options->dtype == TG_F32 || (options->dtype == TG_BF16 && !permuted), "options.dtype", std::to_string(options->dtype),
+          "allowed is TG_F32 (2), for Gaussian updates TG_BF16 (4) too");
+  require(permuted || (std::isfinite(options->deviation) && options->deviation >= 0), "options.deviation",
+          std::to_string(options->deviation), "it must be finite and not negative");
+  if (permuted) {
+    require_operand(tuned, "tuned");
+    require(tuned->values.rows == base->values.rows && tuned->values.columns == base->values.columns, "tuned",
+            std::to_string(tuned->values.rows) + " x " + std::to_string(tuned->values.columns), "it must have the shape of base");
+  }
+  const int64_t entries = checked_product(base->values.rows, base->values.columns, "rows * columns");
+  require(perturbed != nullptr || entries == 0, "perturbed", "NULL", "the entries need a place");
+}
+
+void require_rotation(const tg_rotation_options* options) {
+  require_struct(options, "options");
+  require_random(options->draw);
+  require(options->count >= 1 && options->count <= INT32_MAX / 2 && options->count <= options->long_side, "options.count",
+          std::to_string(options->count), "it must be 1 to long_side");
+  require(options->base_values != nullptr && options->update_values != nullptr, "options.base_values or update_values", "NULL",
+          "count singular values of each are needed");
+}
+
+}  // namespace
+}  // namespace threegate
+
+extern "C" {
+
+tg_status tg_perturb(tg_context* context, const tg_operand* base, const tg_operand* tuned, const tg_perturb_options* options,
+                     tg_control* control, void* perturbed) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_perturbation(base, tuned, options, perturbed);
+    if (control != nullptr) {
+      threegate::require_struct(control, "control");
+    }
+    const auto outcome =
+        options->kind == TG_PERTURB_GAUSSIAN
+            ? threegate::random::perturb_gaussian(context->simd, *base, *options, control, perturbed)
+            : threegate::random::perturb_permuted(*base, *tuned, *options, control, static_cast<float*>(perturbed));
+    if (outcome == threegate::random::Outcome::kCancelled) {
+      throw threegate::Error(TG_CANCELLED, "cancelled");
+    }
+    threegate::require_intact_operand(*base);
+    if (options->kind == TG_PERTURB_PERMUTED) {
+      threegate::require_intact_operand(*tuned);
+    }
+  });
+}
+
+tg_status tg_rotate_update_workspace(tg_context* context, const tg_rotation_options* options, tg_workspace_size* workspace_size) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_rotation(options);
+    threegate::require_struct(workspace_size, "workspace_size");
+    workspace_size->host_bytes = threegate::random::rotation_workspace_bytes(*options);
+    workspace_size->device_bytes = 0;
+  });
+}
+
+tg_status tg_rotate_update(tg_context* context, const tg_rotation_options* options, const tg_workspace* workspace, float* core) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_rotation(options);
+    threegate::require(core != nullptr, "core", "NULL", "the entries need a place");
+    threegate::require_workspace(workspace, threegate::random::rotation_workspace_bytes(*options));
+    if (!threegate::random::rotate_update(context->simd, *options, workspace->host, core)) {
+      throw threegate::Error(TG_NOT_CONVERGED, "a random matrix was singular; another draw will not be");
+    }
+  });
+}
+
+}  // extern "C"

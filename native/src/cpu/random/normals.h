@@ -1,0 +1,20 @@
+// Standard normal numbers in bulk, at each instruction set; all give the same bits.
+#ifndef THREEGATE_CPU_RANDOM_NORMALS_H
+#define THREEGATE_CPU_RANDOM_NORMALS_H
+
+#include <cstdint>
+
+#include "cpu/support/simd_level.h"
+#include "philox.h"
+
+namespace threegate::random {
+
+// Numbers kBlock * block .. kBlock * (block + blocks) - 1 of the stream.
+void normals(SimdLevel level, const Stream& stream, int64_t block, int64_t blocks, float* out);
+
+void normals_avx2(const Stream& stream, int64_t block, int64_t blocks, float* out);
+void normals_avx512(const Stream& stream, int64_t block, int64_t blocks, float* out);
+
+}  // namespace threegate::random
+
+#endif  // THREEGATE_CPU_RANDOM_NORMALS_H

@@ -1,0 +1,145 @@
+#include "perturb.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "cpu/support/control.h"
+#include "cpu/support/operand.h"
+#include "normals.h"
+
+namespace threegate::random {
+namespace {
+
+constexpr int64_t kBucket = int64_t{1} << 17;  // entries of a bucket, in the mean: half a MiB stays in the second-level cache
+
+void stage(const tg_operand& operand, int64_t row, int64_t column, int64_t count, double* out) {
+  stage_double(operand, row, column, count, out, convert_f16_plain);
+}
+
+Stream stream_of(const tg_perturb_options& options, Purpose purpose) {
+  return {static_cast<uint64_t>(options.seed), static_cast<uint32_t>(options.draw), purpose};
+}
+
+// The random words of a stream one after the other.
+class Words {
+ public:
+  Words(const Stream& stream, int64_t first_block) : stream_(stream), block_(first_block) {}
+
+  // Uniform in 0 .. bound - 1, up to bound / 2^32.
+  uint32_t below(uint32_t bound) { return static_cast<uint32_t>((uint64_t{next()} * bound) >> 32); }
+
+ private:
+  uint32_t next() {
+    if (used_ == kBlock) {
+      random_block(stream_, block_++, words_);
+      used_ = 0;
+    }
+    const int64_t word = used_++;
+    return words_[word / kLanes][word % kLanes];
+  }
+
+  Stream stream_;
+  int64_t block_;
+  int64_t used_ = kBlock;
+  uint32_t words_[4][kLanes] = {};
+};
+
+// Calls body(first index, count) for runs of entries within rows; false when cancelled.
+template <typename Body>
+bool for_runs(const tg_operand& operand, const tg_control* control, Body body) {
+  const int64_t columns = operand.values.columns;
+  for (int64_t row = 0; row < operand.values.rows; ++row) {
+    if (is_cancelled(control)) {
+      return false;
+    }
+    for (int64_t column = 0; column < columns; column += kRun) {
+      body(row, column, std::min(kRun, columns - column));
+    }
+  }
+  return true;
+}
+
+// Fisher and Yates.
+void shuffle(const Stream& stream, int64_t bucket, float* values, int64_t count) {
+  // Buckets are far smaller than 2^32, and their streams do not meet.
+  Words words(stream, bucket << 32);
+  for (int64_t i = count - 1; i > 0; --i) {
+    std::swap(values[i], values[words.below(static_cast<uint32_t>(i + 1))]);
+  }
+}
+
+}  // namespace
+
+Outcome perturb_gaussian(SimdLevel level, const tg_operand& base, const tg_perturb_options& options, const tg_control* control,
+                         void* perturbed) {
+  const int64_t columns = base.values.columns;
+  const int64_t row_blocks = (columns + kBlock - 1) / kBlock;
+  const Stream stream = stream_of(options, Purpose::kGaussian);
+  double entries[kRun];
+  float noise[kRun];
+  const bool done = for_runs(base, control, [&](int64_t row, int64_t column, int64_t count) {
+    normals(level, stream, row * row_blocks + column / kBlock, (count + kBlock - 1) / kBlock, noise);
+    stage(base, row, column, count, entries);
+    const int64_t at = row * columns + column;
+    if (options.dtype == TG_BF16) {
+      auto* out = static_cast<uint8_t*>(perturbed) + 2 * at;
+      for (int64_t i = 0; i < count; ++i) {
+        const uint16_t code = double_to_bf16(entries[i] + options.deviation * static_cast<double>(noise[i]));
+        std::memcpy(out + 2 * i, &code, sizeof(code));
+      }
+    } else {
+      auto* out = static_cast<uint8_t*>(perturbed) + 4 * at;
+      for (int64_t i = 0; i < count; ++i) {
+        const auto value = static_cast<float>(entries[i] + options.deviation * static_cast<double>(noise[i]));
+        std::memcpy(out + 4 * i, &value, sizeof(value));
+      }
+    }
+  });
+  return done ? Outcome::kDone : Outcome::kCancelled;
+}
+
+// In two passes that stay in the caches (Rao and Sandelius, 1961): each entry goes to a random bucket, then each bucket is
+// shuffled. Every permutation is equally likely.
+Outcome perturb_permuted(const tg_operand& base, const tg_operand& tuned, const tg_perturb_options& options,
+                         const tg_control* control, float* perturbed) {
+  const int64_t entries = base.values.rows * base.values.columns;
+  const int64_t buckets = (entries + kBucket - 1) / kBucket;
+  const Stream choice = stream_of(options, Purpose::kBucket);
+  std::vector<int64_t> ends(static_cast<size_t>(buckets) + 1, 0);
+  Words counted(choice, 0);
+  for (int64_t i = 0; i < entries; ++i) {
+    ++ends[counted.below(static_cast<uint32_t>(buckets)) + 1];
+  }
+  for (int64_t i = 0; i < buckets; ++i) {
+    ends[static_cast<size_t>(i) + 1] += ends[static_cast<size_t>(i)];
+  }
+  std::vector<int64_t> next(ends.begin(), ends.end() - 1);
+  Words words(choice, 0);
+  double before[kRun];
+  double after[kRun];
+  bool done = for_runs(base, control, [&](int64_t row, int64_t column, int64_t count) {
+    stage(base, row, column, count, before);
+    stage(tuned, row, column, count, after);
+    for (int64_t i = 0; i < count; ++i) {
+      perturbed[next[words.below(static_cast<uint32_t>(buckets))]++] = static_cast<float>(after[i] - before[i]);
+    }
+  });
+  const Stream order = stream_of(options, Purpose::kShuffle);
+  for (int64_t i = 0; i < buckets && done; ++i) {
+    const int64_t begin = ends[static_cast<size_t>(i)];
+    shuffle(order, i, perturbed + begin, ends[static_cast<size_t>(i) + 1] - begin);
+    done = !is_cancelled(control);
+  }
+  done = done && for_runs(base, control, [&](int64_t row, int64_t column, int64_t count) {
+           stage(base, row, column, count, before);
+           float* out = perturbed + row * base.values.columns + column;
+           for (int64_t i = 0; i < count; ++i) {
+             out[i] = static_cast<float>(before[i] + static_cast<double>(out[i]));
+           }
+         });
+  return done ? Outcome::kDone : Outcome::kCancelled;
+}
+
+}  // namespace threegate::random
