@@ -16,7 +16,9 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
+import org.threegate.analysis.measure.Claims;
 import org.threegate.analysis.measure.Comparison;
+import org.threegate.analysis.measure.GeometryOptions;
 import org.threegate.analysis.measure.Journal;
 import org.threegate.analysis.measure.Pairing;
 import org.threegate.checkpoint.Adapter;
@@ -30,6 +32,7 @@ import org.threegate.report.ComparisonReport;
 import org.threegate.report.ReportDirectory;
 import org.threegate.report.TerminalReport;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -51,7 +54,9 @@ import picocli.CommandLine.Spec;
       "Examples:",
       "  threegate compare Qwen2.5-1.5B/ my-run/checkpoint-320/ --out report",
       "  threegate compare base/ tuned/ --include 'self_attn' --exclude 'bias$'",
-      "  threegate compare base/ lora-adapter/ --json | jq .summary",
+      "  threegate compare base/ tuned/ --rank 16,64 --alpha 0.25,0.5 --draws 10",
+      "  threegate compare base/ tuned/ --no-spectrum",
+      "  threegate compare base/ lora-adapter/ --json | jq .summary.findings",
       "  threegate compare base/ tuned/ --out report --resume",
       "",
       "Exit codes: 0 done, 2 invalid input, 130 interrupted (--resume goes on), 1 a defect of threegate."
@@ -132,6 +137,13 @@ final class CompareCommand implements Callable<Integer> {
       description = "go on with an interrupted comparison into the same DIR")
   private boolean resume;
 
+  @Option(
+      names = "--no-spectrum",
+      description = "counts alone: no singular values, angles, masks and findings")
+  private boolean noSpectrum;
+
+  @Mixin private GeometryMixin geometry;
+
   private final CountDownLatch finished = new CountDownLatch(1);
 
   CompareCommand() {}
@@ -146,6 +158,7 @@ final class CompareCommand implements Callable<Integer> {
     this.exclude = Optional.empty();
     this.initialAdapter = Optional.empty();
     this.device = DeviceChoice.AUTO;
+    this.geometry = new GeometryMixin();
   }
 
   @Override
@@ -186,6 +199,7 @@ final class CompareCommand implements Callable<Integer> {
   private void compare() throws IOException {
     long start = System.nanoTime();
     Predicate<String> selected = selection();
+    geometryOptions();
     prepareOutput();
     try (Context context = openContext();
         Control control = Control.open(context)) {
@@ -286,9 +300,10 @@ final class CompareCommand implements Callable<Integer> {
         Journal.open(
             ReportDirectory.journal(out), fingerprint(baseCheckpoint, tunedCheckpoint), resume);
     Comparison.Outcome outcome;
-    try (ProgressBar progress = new ProgressBar(control)) {
+    try (ProgressBar progress = new ProgressBar(control, noSpectrum)) {
       outcome =
-          new Comparison(context, control, baseCheckpoint, tunedCheckpoint, !noDigest)
+          new Comparison(
+                  context, control, baseCheckpoint, tunedCheckpoint, !noDigest, geometryOptions())
               .run(pairing, journal, progress);
     } catch (Comparison.CancelledException e) {
       journal.close();
@@ -316,7 +331,13 @@ final class CompareCommand implements Callable<Integer> {
             pairing.shapeMismatch(),
             pairing.notCompared(),
             pairing.untouched()),
-        outcome.tensors());
+        outcome.tensors(),
+        outcome.geometry(),
+        Claims.judge(outcome.tensors(), outcome.geometry()));
+  }
+
+  private Optional<GeometryOptions> geometryOptions() {
+    return noSpectrum ? Optional.empty() : Optional.of(geometry.options(seed));
   }
 
   private void requireSomething(Pairing pairing) {
@@ -368,6 +389,7 @@ final class CompareCommand implements Callable<Integer> {
     if (noDigest) {
       command.add("--no-digest");
     }
+    command.addAll(noSpectrum ? List.of("--no-spectrum") : geometry.command());
     command.addAll(
         List.of(
             "--threads",
@@ -401,7 +423,9 @@ final class CompareCommand implements Callable<Integer> {
     text.append(" | ")
         .append(initialAdapter.map(Path::toString).orElse(""))
         .append(" | ")
-        .append(noDigest);
+        .append(noDigest)
+        .append(" | ")
+        .append(geometryOptions());
     return text.toString().replaceAll("\\R", " ");
   }
 

@@ -20,6 +20,7 @@ final class ProgressBar implements Progress, AutoCloseable {
   record State(String what, long done, long total) {}
 
   private final Control control;
+  private final boolean bytes;
   private final PrintStream out = System.err;
   private final long start = System.nanoTime();
   private final boolean visible = isTerminal();
@@ -27,8 +28,12 @@ final class ProgressBar implements Progress, AutoCloseable {
   private volatile State state = new State("", 0, 0);
   private volatile boolean open = true;
 
-  ProgressBar(Control control) {
+  /**
+   * @param bytes whether the work is counted in bytes
+   */
+  ProgressBar(Control control, boolean bytes) {
     this.control = control;
+    this.bytes = bytes;
     if (visible) {
       painter.setDaemon(true);
       painter.start();
@@ -54,7 +59,10 @@ final class ProgressBar implements Progress, AutoCloseable {
   private void paint() {
     while (open) {
       out.print(
-          CLEAR + (control.isCancelled() ? "" : line(state, (System.nanoTime() - start) * 1e-9)));
+          CLEAR
+              + (control.isCancelled()
+                  ? ""
+                  : line(state, (System.nanoTime() - start) * 1e-9, bytes)));
       out.flush();
       try {
         Thread.sleep(PERIOD_MILLIS);
@@ -64,7 +72,7 @@ final class ProgressBar implements Progress, AutoCloseable {
     }
   }
 
-  static String line(State now, double seconds) {
+  static String line(State now, double seconds, boolean bytes) {
     if (now.total() == 0) {
       return "";
     }
@@ -74,13 +82,18 @@ final class ProgressBar implements Progress, AutoCloseable {
     int filled = (int) Math.round(WIDTH * fraction);
     return String.format(
         Locale.ROOT,
-        "[%s%s] %3.0f %%  %.1f of %.1f GB  %.1f GB/s  ETA %s  %.40s",
+        "[%s%s] %3.0f %%  %sETA %s  %.40s",
         "#".repeat(filled),
         " ".repeat(WIDTH - filled),
         100 * fraction,
-        now.done() / GIGA,
-        now.total() / GIGA,
-        rate / GIGA,
+        bytes
+            ? String.format(
+                Locale.ROOT,
+                "%.1f of %.1f GB  %.1f GB/s  ",
+                now.done() / GIGA,
+                now.total() / GIGA,
+                rate / GIGA)
+            : "",
         eta,
         now.what());
   }

@@ -115,6 +115,53 @@ class CommandLineTest {
   }
 
   @Test
+  void whatIsMeasuredCanBeChosen() throws IOException {
+    Path tuned = write("tuned.safetensors", model(1));
+    Run outcome =
+        compare(
+            good,
+            tuned,
+            "--rank",
+            "1,3",
+            "--rank-fraction",
+            "1",
+            "--alpha",
+            "0.25,0.5",
+            "--nulls",
+            "permuted-update",
+            "--draws",
+            "3",
+            "--tolerance",
+            "1e-9");
+    assertThat(outcome.code()).as(outcome.err()).isZero();
+    JsonNode report = new ObjectMapper().readTree(out.resolve("report.json").toFile());
+    JsonNode tensor = report.path("tensors").path(0);
+    assertThat(tensor.path("spectrumByRank")).hasSize(3);
+    assertThat(tensor.path("masksByAlphaAndRank")).hasSize(6);
+    assertThat(tensor.path("spectrum").path("nssNull").isNull()).isTrue();
+    JsonNode drawn = tensor.path("spectrum").path("nulls").path("permuted-update");
+    assertThat(drawn.path("draws").asInt()).isEqualTo(3);
+    assertThat(tensor.path("spectrum").path("residualBase").asDouble()).isLessThan(1e-9);
+    assertThat(report.path("command").toString())
+        .contains("\"--rank\",\"1,3\"", "\"--nulls\",\"permuted-update\"");
+    assertThat(compare(good, tuned, "--no-spectrum").code()).isZero();
+    report = new ObjectMapper().readTree(out.resolve("report.json").toFile());
+    assertThat(report.path("tensors").path(0).path("spectrum").isNull()).isTrue();
+    assertThat(report.path("summary").path("findings")).isEmpty();
+  }
+
+  @Test
+  void whatCannotBeMeasuredIsRefused() throws IOException {
+    Path tuned = write("tuned.safetensors", model(1));
+    refused(compare(good, tuned, "--nulls", "guess"), "\"guess\" is no null model", "norm-matched");
+    refused(compare(good, tuned, "--rank", "0"), "a rank is at least 1");
+    refused(compare(good, tuned, "--rank-fraction", "1.5"), "above 0 and at most 1");
+    refused(compare(good, tuned, "--alpha", "1"), "alpha lies between 0 and 1");
+    refused(compare(good, tuned, "--draws", "1"), "at least 2 draws");
+    refused(compare(good, tuned, "--tolerance", "0"), "the tolerance lies between 0 and 1");
+  }
+
+  @Test
   void aComparisonWritesItsReport() throws IOException {
     Path tuned = write("tuned.safetensors", model(1));
     Run run = compare(good, tuned, "--threads", 2, "--seed", 7);
@@ -137,7 +184,10 @@ class CommandLineTest {
     assertThat(tensor.path("diff").path("ulpHistogram")).hasSize(15);
     assertThat(tensor.path("diff").path("ulpHistogram").path(3).asInt()).isEqualTo(1);
     assertThat(tensor.path("diff").path("rowRatio").path("max").asDouble()).isEqualTo(1.0 / 8);
-    assertThat(tensor.path("spectrum").isNull()).isTrue();
+    assertThat(tensor.path("spectrum").path("rank").asInt()).isEqualTo(1);
+    assertThat(tensor.path("spectrum").path("nssNull").path("mean").asDouble()).isPositive();
+    assertThat(tensor.path("masks").path("principal").path("density").asDouble()).isEqualTo(0.5);
+    assertThat(report.path("summary").path("findings")).hasSize(7);
     assertThat(Files.readString(out.resolve("report.html")))
         .contains("echarts")
         .doesNotContain("/*DATA*/");

@@ -74,6 +74,25 @@ public record Mask(long rows, long columns, long[] words) {
     return count;
   }
 
+  /**
+   * Entries of the set in each cell of a map, row-major: entry (i, j) lies in cell (i · mapRows /
+   * rows, j · mapColumns / columns), as in {@link Bf16Diff.Result#map}.
+   */
+  public long[] map(int mapRows, int mapColumns) {
+    long[] cells = new long[mapRows * mapColumns];
+    long perRow = wordsPerRow(columns);
+    for (int i = 0; i < words.length; i++) {
+      long row = i / perRow;
+      int cell = (int) (row * mapRows / rows) * mapColumns;
+      long first = i % perRow * 64;
+      for (long rest = words[i]; rest != 0; rest &= rest - 1) {
+        long column = first + Long.numberOfTrailingZeros(rest);
+        cells[cell + (int) (column * mapColumns / columns)]++;
+      }
+    }
+    return cells;
+  }
+
   private Mask combine(Mask other, LongBinaryOperator operator) {
     requireShape(other);
     long[] result = new long[words.length];

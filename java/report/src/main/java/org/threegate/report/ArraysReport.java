@@ -3,7 +3,11 @@ package org.threegate.report;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import org.threegate.analysis.measure.Geometry;
+import org.threegate.analysis.measure.NullDraws;
+import org.threegate.analysis.measure.SpectrumMeasure;
 import org.threegate.analysis.measure.TensorDiff;
+import org.threegate.analysis.measure.TensorGeometry;
 import org.threegate.checkpoint.SafetensorsWriter;
 
 /** {@code arrays.safetensors}: the long vectors, float64, keyed {@code TENSOR/VECTOR}. */
@@ -25,8 +29,33 @@ final class ArraysReport {
                   writer.vector(prefix + "columnRatio", ratios(columns, tensor.shape().get(0))));
       writer.vector(
           prefix + "ulpHistogram", Arrays.stream(tensor.ulpHistogram()).asDoubleStream().toArray());
+      report.geometryOf(tensor).ifPresent(geometry -> geometry(writer, prefix, geometry));
     }
     writer.write(path);
+  }
+
+  /** Vectors of ranks after the first have {@code @RANK} behind their name. */
+  private static void geometry(SafetensorsWriter writer, String prefix, TensorGeometry geometry) {
+    for (int i = 0; i < geometry.spectra().size(); i++) {
+      SpectrumMeasure measure = geometry.spectra().get(i);
+      Geometry update = measure.geometry();
+      String suffix = i == 0 ? "" : "@" + update.rank();
+      if (i == 0) {
+        writer.vector(prefix + "sigmaBase", update.base());
+        writer.vector(prefix + "sigmaTuned", update.tuned());
+        writer.vector(prefix + "sigmaDelta", update.update());
+      }
+      writer.vector(prefix + "angleU" + suffix, update.anglesLeft());
+      writer.vector(prefix + "angleV" + suffix, update.anglesRight());
+      for (NullDraws draws : measure.nulls()) {
+        String name = prefix + draws.model() + "/";
+        writer.vector(name + "angleUMean" + suffix, draws.bandLeft()[0]);
+        writer.vector(name + "angleUSd" + suffix, draws.bandLeft()[1]);
+        writer.vector(name + "angleVMean" + suffix, draws.bandRight()[0]);
+        writer.vector(name + "angleVSd" + suffix, draws.bandRight()[1]);
+        writer.vector(name + "nss" + suffix, draws.drift());
+      }
+    }
   }
 
   private static double[] ratios(long[] counts, long length) {

@@ -6,13 +6,20 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.stream.DoubleStream;
+import org.threegate.analysis.measure.Geometry;
+import org.threegate.analysis.measure.SpectrumMeasure;
 import org.threegate.analysis.measure.TensorDiff;
+import org.threegate.analysis.measure.TensorGeometry;
+import org.threegate.analysis.statistics.Finding;
 import org.threegate.analysis.statistics.Totals;
 
 /**
  * A comparison, ready to be rendered.
  *
  * @param command the options after defaults, enough to repeat the run
+ * @param geometry of the update of each matrix, by name of the tensor; empty when not wanted
+ * @param findings judged on it
  */
 public record ComparisonReport(
     String version,
@@ -24,7 +31,9 @@ public record ComparisonReport(
     Seconds seconds,
     long peakRssBytes,
     Unmatched unmatched,
-    List<TensorDiff> tensors) {
+    List<TensorDiff> tensors,
+    Map<String, TensorGeometry> geometry,
+    List<Finding> findings) {
   /** What ran. */
   public record Backend(String device, String binding, int threads, String simd, String blas) {}
 
@@ -33,6 +42,18 @@ public record ComparisonReport(
 
   /** Wall-clock seconds. */
   public record Seconds(double read, double diff, double total) {}
+
+  /** Median and largest of a measure over matrices. */
+  public record Extent(double median, double max) {
+    static Optional<Extent> of(DoubleStream values) {
+      double[] sorted = values.filter(Double::isFinite).sorted().toArray();
+      int count = sorted.length;
+      return count == 0
+          ? Optional.empty()
+          : Optional.of(
+              new Extent((sorted[(count - 1) / 2] + sorted[count / 2]) / 2, sorted[count - 1]));
+    }
+  }
 
   /** What could not be compared. */
   public record Unmatched(
@@ -45,6 +66,42 @@ public record ComparisonReport(
   /** Counts and sums over all tensors. */
   public Totals totals() {
     return tensors.stream().map(TensorDiff::totals).reduce(Totals.ZERO, Totals::plus);
+  }
+
+  /** What was measured of a tensor's geometry. */
+  Optional<TensorGeometry> geometryOf(TensorDiff tensor) {
+    return Optional.ofNullable(geometry.get(tensor.name()));
+  }
+
+  /** The first measure of each matrix that has one. */
+  List<SpectrumMeasure> spectra() {
+    return geometry.values().stream()
+        .filter(measured -> !measured.spectra().isEmpty())
+        .map(measured -> measured.spectra().get(0))
+        .toList();
+  }
+
+  /** Spectral drift over matrices. */
+  public Optional<Extent> drift() {
+    return Extent.of(spectra().stream().mapToDouble(measure -> measure.geometry().drift()));
+  }
+
+  /** The largest principal angle over matrices that are not gap-limited, in degrees. */
+  public Optional<Extent> largestAngle() {
+    return Extent.of(
+        spectra().stream()
+            .filter(measure -> !measure.geometry().isGapLimited())
+            .mapToDouble(
+                measure ->
+                    Math.toDegrees(
+                        Math.max(
+                            Geometry.max(measure.geometry().anglesLeft()),
+                            Geometry.max(measure.geometry().anglesRight())))));
+  }
+
+  /** Matrices whose angles say nothing about the update. */
+  public long gapLimited() {
+    return spectra().stream().filter(measure -> measure.geometry().isGapLimited()).count();
   }
 
   /** Counts and sums by kind, in order of first appearance. */

@@ -8,13 +8,20 @@ import com.fasterxml.jackson.core.io.SerializedString;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.StringWriter;
+import java.math.BigDecimal;
+import java.math.MathContext;
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
 import java.util.List;
 import java.util.Optional;
 import org.threegate.analysis.measure.ChangeMap;
+import org.threegate.analysis.measure.Geometry;
 import org.threegate.analysis.measure.HeadCount;
+import org.threegate.analysis.measure.MaskMeasure;
+import org.threegate.analysis.measure.NullDraws;
+import org.threegate.analysis.measure.SpectrumMeasure;
 import org.threegate.analysis.measure.TensorDiff;
+import org.threegate.analysis.measure.TensorGeometry;
 import org.threegate.analysis.statistics.RatioProfile;
 import org.threegate.analysis.statistics.Totals;
 
@@ -24,6 +31,8 @@ import org.threegate.analysis.statistics.Totals;
 final class HtmlReport {
   private static final String ECHARTS = "/META-INF/resources/webjars/echarts/5.5.0/echarts.min.js";
   private static final int PROFILE_BINS = 256;
+  private static final int CURVE_POINTS = 160;
+  private static final MathContext FIVE_DIGITS = new MathContext(5);
   private static final double MAP_SCALE = 255;
 
   private HtmlReport() {}
@@ -85,10 +94,11 @@ final class HtmlReport {
               + report.backend().binding());
       json.writeNumberField("seconds", report.seconds().total());
       unmatched(json, report.unmatched());
+      new GeometryJson(json).findings(report.findings());
       totals(json, "totals", report.totals());
       json.writeArrayFieldStart("tensors");
       for (TensorDiff tensor : report.tensors()) {
-        tensor(json, tensor);
+        tensor(json, tensor, report.geometryOf(tensor));
       }
       json.writeEndArray();
       json.writeEndObject();
@@ -124,23 +134,16 @@ final class HtmlReport {
     json.writeNumberField("hidden", totals.hidden());
     json.writeNumberField("nonFinite", totals.nonFinite());
     json.writeNumberField("signFlips", totals.signFlips());
-    finite(json, "sparsity", totals.sparsity());
-    finite(json, "relative", totals.relativeFrobenius());
-    finite(json, "cosine", totals.cosine());
-    finite(json, "cosineSd", totals.cosineNullSd());
-    finite(json, "maxAbs", totals.maxAbs());
+    GeometryJson.number(json, "sparsity", totals.sparsity());
+    GeometryJson.number(json, "relative", totals.relativeFrobenius());
+    GeometryJson.number(json, "cosine", totals.cosine());
+    GeometryJson.number(json, "cosineSd", totals.cosineNullSd());
+    GeometryJson.number(json, "maxAbs", totals.maxAbs());
     json.writeEndObject();
   }
 
-  private static void finite(JsonGenerator json, String name, double value) throws IOException {
-    if (Double.isFinite(value)) {
-      json.writeNumberField(name, value);
-    } else {
-      json.writeNullField(name);
-    }
-  }
-
-  private static void tensor(JsonGenerator json, TensorDiff tensor) throws IOException {
+  private static void tensor(
+      JsonGenerator json, TensorDiff tensor, Optional<TensorGeometry> geometry) throws IOException {
     json.writeStartObject();
     json.writeStringField("name", tensor.name());
     json.writeNumberField("layer", tensor.layer().orElse(-1));
@@ -168,9 +171,61 @@ final class HtmlReport {
     }
     json.writeEndArray();
     if (tensor.map().isPresent() && tensor.shape().size() == 2) {
-      map(json, tensor.map().get(), tensor.shape());
+      map(json, "map", tensor.map().get(), tensor.shape());
     }
+    new GeometryJson(json).fields(geometry);
+    curves(json, geometry, tensor.shape());
     json.writeEndObject();
+  }
+
+  /** What is drawn of the first measures: curves of at most CURVE_POINTS points, and the mask. */
+  private static void curves(
+      JsonGenerator json, Optional<TensorGeometry> geometry, List<Long> shape) throws IOException {
+    Optional<SpectrumMeasure> spectrum =
+        geometry.flatMap(measured -> measured.spectra().stream().findFirst());
+    if (spectrum.isPresent()) {
+      Geometry update = spectrum.get().geometry();
+      json.writeObjectFieldStart("curves");
+      curve(json, "base", update.base());
+      curve(json, "tuned", update.tuned());
+      curve(json, "delta", update.update());
+      curve(json, "angleU", update.anglesLeft());
+      curve(json, "angleV", update.anglesRight());
+      json.writeObjectFieldStart("nulls");
+      for (NullDraws draws : spectrum.get().nulls()) {
+        json.writeObjectFieldStart(draws.model());
+        curve(json, "angleU", draws.bandLeft()[0]);
+        curve(json, "angleUSd", draws.bandLeft()[1]);
+        curve(json, "angleV", draws.bandRight()[0]);
+        curve(json, "angleVSd", draws.bandRight()[1]);
+        json.writeEndObject();
+      }
+      json.writeEndObject();
+      json.writeEndObject();
+    }
+    Optional<MaskMeasure> masks =
+        geometry.flatMap(measured -> measured.masks().stream().findFirst());
+    if (masks.isPresent()) {
+      map(json, "principalMap", masks.get().map(), shape);
+    }
+  }
+
+  /** Pairs of index (from 1) and value, with five digits. */
+  private static void curve(JsonGenerator json, String name, double[] values) throws IOException {
+    int points = Math.min(CURVE_POINTS, values.length);
+    json.writeArrayFieldStart(name);
+    for (int i = 0; i < points; i++) {
+      int at = points == 1 ? 0 : (int) ((long) i * (values.length - 1) / (points - 1));
+      json.writeStartArray();
+      json.writeNumber(at + 1);
+      if (Double.isFinite(values[at])) {
+        json.writeNumber(new BigDecimal(values[at]).round(FIVE_DIGITS).doubleValue());
+      } else {
+        json.writeNull();
+      }
+      json.writeEndArray();
+    }
+    json.writeEndArray();
   }
 
   /** At most PROFILE_BINS means of neighbouring ratios. */
@@ -188,12 +243,12 @@ final class HtmlReport {
     int bins = Math.min(PROFILE_BINS, values.length);
     json.writeObjectFieldStart(name);
     json.writeNumberField("count", values.length);
-    finite(json, "mean", profile.get().mean());
-    finite(json, "sd", profile.get().sd());
-    finite(json, "max", profile.get().max());
+    GeometryJson.number(json, "mean", profile.get().mean());
+    GeometryJson.number(json, "sd", profile.get().sd());
+    GeometryJson.number(json, "max", profile.get().max());
     json.writeNumberField("maxIndex", profile.get().maxIndex());
-    finite(json, "nullSd", profile.get().nullSd());
-    finite(json, "z", profile.get().dispersionZ());
+    GeometryJson.number(json, "nullSd", profile.get().nullSd());
+    GeometryJson.number(json, "z", profile.get().dispersionZ());
     json.writeArrayFieldStart("ratios");
     for (int bin = 0; bin < bins; bin++) {
       int begin = (int) ((long) bin * values.length / bins);
@@ -210,14 +265,15 @@ final class HtmlReport {
   }
 
   /** Ratios as bytes. */
-  private static void map(JsonGenerator json, ChangeMap map, List<Long> shape) throws IOException {
+  private static void map(JsonGenerator json, String name, ChangeMap map, List<Long> shape)
+      throws IOException {
     byte[] cells = new byte[map.changed().length];
     for (int i = 0; i < cells.length; i++) {
       long height = extent(i / map.columns(), map.rows(), shape.get(0));
       long width = extent(i % map.columns(), map.columns(), shape.get(1));
       cells[i] = (byte) Math.round(MAP_SCALE * map.changed()[i] / ((double) height * width));
     }
-    json.writeObjectFieldStart("map");
+    json.writeObjectFieldStart(name);
     json.writeNumberField("rows", map.rows());
     json.writeNumberField("columns", map.columns());
     json.writeStringField("cells", Base64.getEncoder().encodeToString(cells));

@@ -7,6 +7,7 @@ import java.util.Locale;
 import java.util.Map;
 import org.threegate.analysis.measure.HeadCount;
 import org.threegate.analysis.measure.TensorDiff;
+import org.threegate.analysis.statistics.Finding;
 import org.threegate.analysis.statistics.Totals;
 import org.threegate.checkpoint.PrintableText;
 
@@ -47,6 +48,7 @@ public final class TerminalReport {
     if (totals.nonFinite() > 0) {
       line(out, "%,d entries are not finite and enter no norm", totals.nonFinite());
     }
+    findings(out, report);
     table(out, "kind", report.byKind());
     table(out, "layer", report.byLayer());
     widestRows(out, report.tensors());
@@ -62,6 +64,38 @@ public final class TerminalReport {
           report.unmatched().untouchedByAdapter().size());
     }
     return out.toString();
+  }
+
+  private static void findings(StringBuilder out, ComparisonReport report) {
+    if (report.findings().isEmpty()) {
+      return;
+    }
+    report
+        .drift()
+        .ifPresent(
+            drift ->
+                line(
+                    out,
+                    "spectral drift NSS: median %.3e, largest %.3e over %d matrices",
+                    drift.median(),
+                    drift.max(),
+                    report.spectra().size()));
+    report
+        .largestAngle()
+        .ifPresent(
+            angle ->
+                line(
+                    out,
+                    "largest principal angle: median %.3g, largest %.3g degrees over %d matrices (%d others are gap-limited)",
+                    angle.median(),
+                    angle.max(),
+                    report.spectra().size() - report.gapLimited(),
+                    report.gapLimited()));
+    line(out, "");
+    line(out, "findings, each against its strictest null model (docs/metrics.md)");
+    for (Finding finding : report.findings()) {
+      line(out, "  [%s] %s", finding.verdict().label(), finding.text());
+    }
   }
 
   private static void table(StringBuilder out, String title, Map<String, Totals> groups) {

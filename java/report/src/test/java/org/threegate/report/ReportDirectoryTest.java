@@ -2,6 +2,7 @@ package org.threegate.report;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import blue.strategic.parquet.HydratorSupplier;
 import blue.strategic.parquet.ParquetReader;
@@ -18,8 +19,18 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.threegate.analysis.measure.ChangeMap;
+import org.threegate.analysis.measure.Energy;
+import org.threegate.analysis.measure.Geometry;
 import org.threegate.analysis.measure.HeadCount;
+import org.threegate.analysis.measure.MaskMeasure;
+import org.threegate.analysis.measure.NullDraws;
+import org.threegate.analysis.measure.Overlap;
+import org.threegate.analysis.measure.SpectrumMeasure;
 import org.threegate.analysis.measure.TensorDiff;
+import org.threegate.analysis.measure.TensorGeometry;
+import org.threegate.analysis.statistics.Claim;
+import org.threegate.analysis.statistics.Finding;
+import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.Totals;
 
 class ReportDirectoryTest {
@@ -68,7 +79,130 @@ class ReportDirectoryTest {
         new ComparisonReport.Seconds(1, 2, 3),
         5,
         new ComparisonReport.Unmatched(List.of("x"), List.of(), List.of(), List.of(), List.of()),
-        List.of(matrix, vector));
+        List.of(matrix, vector),
+        Map.of("model.layers.3.self_attn.q_proj.weight", geometry()),
+        List.of(finding()));
+  }
+
+  private static TensorGeometry geometry() {
+    Geometry measured =
+        new Geometry(
+            1,
+            new double[] {3, 1},
+            new double[] {3.5, 1},
+            new double[] {0.5, 0.25},
+            new double[] {1e-3},
+            new double[] {2e-3},
+            new Energy(4, 2, 1, 1),
+            1e-9,
+            2e-9,
+            true);
+    double[] draws = {0.1, 0.2};
+    double[][] band = {{1e-4}, {1e-5}};
+    NullDraws matched =
+        new NullDraws("norm-matched", draws, draws, draws, draws, draws, draws, draws, band, band);
+    Overlap overlap = new Overlap(3, 0.5, 2, 0.25, 0.4, 0.1, -1.5);
+    MaskMeasure masks =
+        new MaskMeasure(
+            0.5,
+            1,
+            overlap,
+            overlap,
+            overlap,
+            overlap,
+            overlap,
+            new ChangeMap(2, 3, new long[] {1, 0, 1, 0, 0, 0}));
+    SpectrumMeasure spectrum = new SpectrumMeasure(measured, List.of(matched), 2, 3);
+    return new TensorGeometry(
+        Optional.empty(),
+        List.of(spectrum, spectrum),
+        List.of(masks, masks),
+        Optional.of(NullEstimate.analytic("norm-matched", 0.5, 0.1)),
+        1,
+        2,
+        3);
+  }
+
+  private static Finding finding() {
+    return Finding.of(
+            List.of(
+                new Claim(
+                    "a-claim",
+                    "The claim </script>",
+                    "measure",
+                    1,
+                    List.of(
+                        new Claim.Test(
+                            "w",
+                            "q_proj",
+                            5,
+                            Optional.empty(),
+                            List.of(NullEstimate.analytic("n", 1, 0.5)),
+                            1)),
+                    "")))
+        .get(0);
+  }
+
+  @Test
+  void geometriesStandBesideTheirNulls() throws IOException {
+    Path out = directory.resolve("geometry");
+    ReportDirectory.write(report(), out);
+    JsonNode root = new ObjectMapper().readTree(out.resolve(ReportDirectory.JSON).toFile());
+    JsonNode tensor = root.path("tensors").path(0);
+    JsonNode spectrum = tensor.path("spectrum");
+    assertThat(names(spectrum))
+        .contains(
+            "rank",
+            "method",
+            "nss",
+            "nssNull",
+            "rSpec",
+            "rSpecNull",
+            "angleU",
+            "angleV",
+            "angleNull",
+            "gap",
+            "deltaSpectralNorm",
+            "gapLimited",
+            "kyFanBase",
+            "kyFanTuned",
+            "residualBase",
+            "residualTuned",
+            "principalEnergy",
+            "principalEnergyNull",
+            "leftEnergy",
+            "rightEnergy",
+            "stableRank",
+            "effectiveRank",
+            "sigmaBase",
+            "sigmaTuned");
+    assertThat(spectrum.path("nss").asDouble()).isEqualTo(0.5 / Math.sqrt(10));
+    assertThat(spectrum.path("nssNull").path("mean").asDouble()).isCloseTo(0.15, within(1e-15));
+    assertThat(spectrum.path("nulls").path("isotropic").path("principalEnergy").path("mean"))
+        .isEqualTo(new ObjectMapper().readTree("0.16666666666666666"));
+    assertThat(names(tensor.path("masks")))
+        .containsExactly(
+            "alpha", "rank", "principal", "principalComplement", "low", "principalNotLow", "safe");
+    assertThat(names(tensor.path("masks").path("safe")))
+        .contains(
+            "size", "density", "overlap", "densityBaseline", "magnitudeBaseline", "magnitudeZ");
+    assertThat(tensor.path("spectrumByRank")).hasSize(2);
+    assertThat(root.path("tensors").path(1).path("spectrum").isNull()).isTrue();
+    JsonNode finding = root.path("summary").path("findings").path(0);
+    assertThat(finding.path("verdict").asText()).isEqualTo("supported");
+    assertThat(root.path("summary").path("nss").path("max").asDouble())
+        .isEqualTo(0.5 / Math.sqrt(10));
+    // The gap is 2 and the update's norm 0.5: the angle is a finding.
+    assertThat(root.path("summary").path("angleMaxDegrees").path("max").asDouble())
+        .isCloseTo(Math.toDegrees(2e-3), within(1e-12));
+    assertThat(TerminalReport.render(report()))
+        .contains("[supported] The claim </script>: measure is 5.000, null models give 1.000")
+        .contains("spectral drift NSS: median 1.581e-01, largest 1.581e-01 over 1 matrices");
+    String page = Files.readString(out.resolve(ReportDirectory.HTML));
+    assertThat(page.contains("The claim </script>")).isFalse();
+    assertThat(page.contains("The claim \\u003c/script\\u003e")).isTrue();
+    assertThat(page.contains("\"principalMap\":{")).isTrue();
+    assertThat(page.contains("\"curves\":{")).isTrue();
   }
 
   @Test
@@ -92,7 +226,7 @@ class ReportDirectoryTest {
             "tensors");
     assertThat(names(root.path("backend"))).contains("device", "binding", "threads", "blas");
     assertThat(names(root.path("elapsedSeconds")))
-        .containsExactlyInAnyOrder("read", "diff", "spectrum", "masks", "total");
+        .containsExactlyInAnyOrder("read", "diff", "spectrum", "nulls", "masks", "total");
     assertThat(names(root.path("summary")))
         .contains(
             "total",

@@ -7,11 +7,14 @@ import java.util.Arrays;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.Iterator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.stream.LongStream;
 import org.threegate.analysis.statistics.Totals;
 import org.threegate.checkpoint.Architecture;
@@ -26,16 +29,17 @@ import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Status;
 
 /**
- * Runs the diff over all pairs, tensor by tensor in file order, so that each byte is read from the
- * disk once: while the kernel compares a tensor, its digests are computed beside it, and the next
- * ones are read ahead.
+ * Compares all pairs, tensor by tensor in file order, so that each byte is read from the disk once:
+ * while the kernel compares a tensor, its digests and the geometry of its update are computed
+ * beside it, and the next ones are read ahead.
  *
  * <pre>{@code
  * try (Checkpoint before = Checkpoint.open(context, base);
  *     Checkpoint after = Checkpoint.open(context, tuned);
  *     Journal journal = Journal.open(Path.of("journal"), "base against tuned", false)) {
  *   Pairing pairing = Pairing.of(before, after, name -> name.contains("self_attn"));
- *   Comparison comparison = new Comparison(context, control, before, after, false);
+ *   Comparison comparison = new Comparison(
+ *           context, control, before, after, false, Optional.of(GeometryOptions.DEFAULT));
  *   for (TensorDiff tensor : comparison.run(pairing, journal, (name, done, total) -> {}).tensors()) {
  *     System.out.println(tensor.name() + " " + tensor.totals().sparsity());
  *   }
@@ -55,11 +59,15 @@ public final class Comparison {
    */
   private static final int MOST_DIGEST_THREADS = 4;
 
+  /** How often a cancellation is looked for while waiting. */
+  private static final long CANCELLATION_MILLIS = 50;
+
   private final Context context;
   private final Control control;
   private final Checkpoint base;
   private final Checkpoint tuned;
   private final boolean digest;
+  private final Optional<GeometryOptions> geometry;
 
   /** Someone cancelled through the control. */
   public static final class CancelledException extends RuntimeException {
@@ -70,11 +78,14 @@ public final class Comparison {
    * What came out.
    *
    * @param baseDigest SHA-256 of the base checkpoint, see {@link Digests}; empty when not wanted
-   * @param digestSeconds spent waiting for digests beyond the kernel's time
+   * @param geometry by name of the tensor, in the order of the tensors; of those of two and more
+   *     dimensions, when wanted
+   * @param digestSeconds spent waiting for digests and geometries beyond the kernel's time
    * @param diffSeconds spent in the kernel
    */
   public record Outcome(
       List<TensorDiff> tensors,
+      Map<String, TensorGeometry> geometry,
       Optional<String> baseDigest,
       Optional<String> tunedDigest,
       double digestSeconds,
@@ -83,60 +94,131 @@ public final class Comparison {
   /**
    * @param tuned the tuned checkpoint, or the adapter's own weights: what the digest is of
    * @param digest whether to compute digests
+   * @param geometry what to measure of the geometry of each matrix; empty: nothing
    */
   public Comparison(
-      Context context, Control control, Checkpoint base, Checkpoint tuned, boolean digest) {
+      Context context,
+      Control control,
+      Checkpoint base,
+      Checkpoint tuned,
+      boolean digest,
+      Optional<GeometryOptions> geometry) {
     this.context = context;
     this.control = control;
     this.base = base;
     this.tuned = tuned;
     this.digest = digest;
+    this.geometry = geometry;
   }
 
-  /** A tensor whose diff is done and whose digests are on their way. */
-  private record Started(TensorPair pair, TensorDiff diff, Future<Map<String, String>> digests) {}
+  /** A tensor whose diff is done and whose digests and geometry are on their way. */
+  private record Started(
+      TensorPair pair,
+      TensorDiff diff,
+      Future<Map<String, String>> digests,
+      Future<Optional<TensorGeometry>> geometry) {
+    boolean isDone() {
+      return digests.isDone() && geometry.isDone();
+    }
+  }
+
+  /** What is finished, and how to say so. */
+  private final class Finishing {
+    private final Journal journal;
+    private final Progress progress;
+    private final GeometryWork work;
+    private final Map<String, String> digests;
+    private final Map<String, TensorGeometry> geometries;
+    private final long total;
+    private long done;
+    private double seconds;
+
+    Finishing(
+        Journal journal,
+        Progress progress,
+        GeometryWork work,
+        Map<String, String> digests,
+        Map<String, TensorGeometry> geometries,
+        long total,
+        long done) {
+      this.journal = journal;
+      this.progress = progress;
+      this.work = work;
+      this.digests = digests;
+      this.geometries = geometries;
+      this.total = total;
+      this.done = done;
+    }
+
+    /**
+     * Journals tensors that are done, in order; waits for them while more than {@code most} are
+     * started.
+     */
+    void run(Deque<Started> started, int most) throws IOException {
+      long before = System.nanoTime();
+      while (!started.isEmpty() && (started.size() > most || started.peek().isDone())) {
+        Started next = started.remove();
+        progress.at(next.pair().name(), done, total);
+        Map<String, String> own = await("digest", next.digests(), work);
+        Optional<TensorGeometry> measured = await(next.pair().name(), next.geometry(), work);
+        digests.putAll(own);
+        measured.ifPresent(geometry -> geometries.put(next.pair().name(), geometry));
+        journal.add(new Journal.Finished(next.diff(), measured, own));
+        next.pair()
+            .sources()
+            .forEach(tensor -> tensor.file().isDone(context, tensor.offset(), tensor.bytes()));
+        done += work.cost(next.pair());
+      }
+      seconds += (System.nanoTime() - before) * 1e-9;
+    }
+  }
 
   /** Compares; finished tensors go to the journal. */
   public Outcome run(Pairing pairing, Journal journal, Progress progress) throws IOException {
     Map<String, Journal.Finished> done = new HashMap<>();
     Map<String, String> digests = new HashMap<>();
+    Map<String, TensorGeometry> geometries = new HashMap<>();
     for (Journal.Finished finished : journal.finished()) {
       done.put(finished.diff().name(), finished);
       digests.putAll(finished.digests());
+      finished.geometry().ifPresent(own -> geometries.put(finished.diff().name(), own));
     }
     List<TensorPair> left =
         pairing.pairs().stream().filter(pair -> !done.containsKey(pair.name())).toList();
     int digestThreads = Math.min(context.threads(), MOST_DIGEST_THREADS);
-    long total = bytes(pairing.pairs());
-    long read = total - bytes(left);
+    // Twice the threads: each has its next tensor waiting while the diff of another one reads on.
+    int mostStarted = 2 * Math.max(digestThreads, geometry.isPresent() ? context.threads() : 0);
     List<TensorDiff> fresh = new ArrayList<>();
     Deque<Started> started = new ArrayDeque<>();
-    double digestSeconds = 0;
     try (TensorDigests digester =
             new TensorDigests(digestThreads, control, this::key, digests.keySet());
+        GeometryWork work = new GeometryWork(context, geometry);
         ReadAhead ahead = new ReadAhead(left)) {
+      long total = pairing.pairs().stream().mapToLong(work::cost).sum();
+      long begun = total - left.stream().mapToLong(work::cost).sum();
+      Finishing finishing =
+          new Finishing(journal, progress, work, digests, geometries, total, begun);
       for (int i = 0; i < left.size(); i++) {
         TensorPair pair = left.get(i);
         ahead.reach(i);
-        progress.at(pair.name(), read, total);
+        if (started.isEmpty()) {
+          progress.at(pair.name(), finishing.done, total);
+        }
         Future<Map<String, String>> pending = startDigests(digester, pair.sources());
         TensorDiff diff = compare(pair);
         fresh.add(diff);
-        started.add(new Started(pair, diff, pending));
-        // Twice the threads: each has its next tensor waiting while the diff of another one reads
-        // on.
-        digestSeconds += finish(started, 2 * digestThreads, journal, digests);
-        read += pair.bytes();
+        started.add(new Started(pair, diff, pending, work.start(pair)));
+        finishing.run(started, mostStarted);
         if (control.isCancelled()) {
           throw new CancelledException();
         }
       }
+      finishing.run(started, 0);
       progress.at("", total, total);
-      digestSeconds += finish(started, 0, journal, digests);
       long before = System.nanoTime();
-      Optional<String> baseDigest = checkpointDigest(base, digests, digester);
-      Optional<String> tunedDigest = checkpointDigest(tuned, digests, digester);
-      digestSeconds += (System.nanoTime() - before) * 1e-9;
+      Optional<String> baseDigest = checkpointDigest(base, digests, digester, work);
+      Optional<String> tunedDigest = checkpointDigest(tuned, digests, digester, work);
+      double digestSeconds = finishing.seconds + (System.nanoTime() - before) * 1e-9;
       base.check();
       tuned.check();
       Iterator<TensorDiff> next = fresh.iterator();
@@ -146,33 +228,15 @@ public final class Comparison {
                   pair ->
                       done.containsKey(pair.name()) ? done.get(pair.name()).diff() : next.next())
               .toList();
+      Map<String, TensorGeometry> inOrder = new LinkedHashMap<>();
+      for (TensorDiff tensor : tensors) {
+        if (geometries.containsKey(tensor.name())) {
+          inOrder.put(tensor.name(), geometries.get(tensor.name()));
+        }
+      }
       double diffSeconds = tensors.stream().mapToDouble(TensorDiff::seconds).sum();
-      return new Outcome(tensors, baseDigest, tunedDigest, digestSeconds, diffSeconds);
+      return new Outcome(tensors, inOrder, baseDigest, tunedDigest, digestSeconds, diffSeconds);
     }
-  }
-
-  private static long bytes(List<TensorPair> pairs) {
-    return pairs.stream().mapToLong(TensorPair::bytes).sum();
-  }
-
-  /**
-   * Journals tensors whose digests are there, in order; waits for them while more than {@code most}
-   * are started. Returns the seconds that it took.
-   */
-  private double finish(
-      Deque<Started> started, int most, Journal journal, Map<String, String> digests)
-      throws IOException {
-    long before = System.nanoTime();
-    while (!started.isEmpty() && (started.size() > most || started.peek().digests().isDone())) {
-      Started next = started.remove();
-      Map<String, String> own = await(next.digests());
-      digests.putAll(own);
-      journal.add(new Journal.Finished(next.diff(), own));
-      next.pair()
-          .sources()
-          .forEach(tensor -> tensor.file().isDone(context, tensor.offset(), tensor.bytes()));
-    }
-    return (System.nanoTime() - before) * 1e-9;
   }
 
   private String key(Tensor tensor) {
@@ -183,17 +247,24 @@ public final class Comparison {
     return digester.start(digest ? tensors : List.of());
   }
 
-  private Map<String, String> await(Future<Map<String, String>> pending) {
-    try {
-      return pending.get();
-    } catch (ExecutionException e) {
-      if (e.getCause() instanceof KernelException failure) {
-        throw translate("digest", failure);
+  /** Waits for a result; a cancellation of the comparison is passed on meanwhile. */
+  private <T> T await(String what, Future<T> pending, GeometryWork work) {
+    while (true) {
+      try {
+        return pending.get(CANCELLATION_MILLIS, TimeUnit.MILLISECONDS);
+      } catch (TimeoutException e) {
+        if (control.isCancelled()) {
+          work.cancel();
+        }
+      } catch (ExecutionException e) {
+        if (e.getCause() instanceof KernelException failure) {
+          throw translate(what, failure);
+        }
+        throw new IllegalStateException(e.getCause());
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new CancelledException();
       }
-      throw new IllegalStateException(e.getCause());
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new CancelledException();
     }
   }
 
@@ -212,7 +283,10 @@ public final class Comparison {
 
   /** Digests what no pair has read, and combines. */
   private Optional<String> checkpointDigest(
-      Checkpoint checkpoint, Map<String, String> digests, TensorDigests digester) {
+      Checkpoint checkpoint,
+      Map<String, String> digests,
+      TensorDigests digester,
+      GeometryWork work) {
     if (!digest) {
       return Optional.empty();
     }
@@ -220,7 +294,7 @@ public final class Comparison {
         checkpoint.tensors().values().stream()
             .map(tensor -> startDigests(digester, List.of(tensor)))
             .toList();
-    rest.forEach(pending -> digests.putAll(await(pending)));
+    rest.forEach(pending -> digests.putAll(await("digest", pending, work)));
     Map<String, String> own = new HashMap<>();
     checkpoint
         .tensors()
@@ -270,7 +344,7 @@ public final class Comparison {
         byRow,
         byColumn,
         heads(pair.heads(), byRow, byColumn, shape),
-        pair.transposed() ? map.map(Comparison::transpose) : map,
+        pair.transposed() ? map.map(ChangeMap::transposed) : map,
         seconds);
   }
 
@@ -287,16 +361,6 @@ public final class Comparison {
         result.deltaSquares(),
         result.deltaDotBase(),
         result.maxAbsDelta());
-  }
-
-  private static ChangeMap transpose(ChangeMap map) {
-    long[] cells = new long[map.changed().length];
-    for (int i = 0; i < map.rows(); i++) {
-      for (int j = 0; j < map.columns(); j++) {
-        cells[j * map.rows() + i] = map.changed()[i * map.columns() + j];
-      }
-    }
-    return new ChangeMap(map.columns(), map.rows(), cells);
   }
 
   /** A head is a range of rows or of columns, so its count is the sum of theirs. */

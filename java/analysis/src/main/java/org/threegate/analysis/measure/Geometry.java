@@ -37,7 +37,7 @@ public record Geometry(
     double[] update,
     double[] anglesLeft,
     double[] anglesRight,
-    ProjectedEnergy.Result energy,
+    Energy energy,
     double residualBase,
     double residualTuned,
     boolean converged) {
@@ -93,7 +93,7 @@ public record Geometry(
                 update.spectrum().orElseThrow(),
                 PrincipalAngles.of(context, left, leading(after.left().orElseThrow(), rank)),
                 PrincipalAngles.of(context, right, leading(after.right().orElseThrow(), rank)),
-                ProjectedEnergy.of(context, tuned, Optional.of(base), left, right),
+                Energy.of(ProjectedEnergy.of(context, tuned, Optional.of(base), left, right)),
                 before.residual(),
                 after.residual(),
                 before.isConverged() && after.isConverged() && update.isConverged()));
@@ -116,7 +116,7 @@ public record Geometry(
         update,
         anglesRight,
         anglesLeft,
-        new ProjectedEnergy.Result(energy.total(), energy.right(), energy.left(), energy.both()),
+        energy.transposed(),
         residualBase,
         residualTuned,
         converged);
@@ -164,7 +164,7 @@ public record Geometry(
    * Share of the update's energy in the leading directions of both sides; NaN without an update.
    */
   public double principalEnergy() {
-    return energy.both() / energy.total();
+    return energy.bothShare();
   }
 
   public static double mean(double[] angles) {

@@ -169,7 +169,7 @@ public final class GeometryMeasurement {
       double spectralResidual,
       List<double[]> anglesLeft,
       List<double[]> anglesRight,
-      List<ProjectedEnergy.Result> energy) {}
+      List<Energy> energy) {}
 
   private List<NullDraws> draw(
       NullModel model, TruncatedSvd.Result before, Geometry observed, double deviation) {
@@ -208,16 +208,9 @@ public final class GeometryMeasurement {
         drawn.stream().mapToDouble(Drawn::spectralResidual).toArray(),
         drawn.stream().mapToDouble(draw -> Geometry.max(draw.anglesLeft().get(index))).toArray(),
         drawn.stream().mapToDouble(draw -> Geometry.max(draw.anglesRight().get(index))).toArray(),
-        drawn.stream()
-            .mapToDouble(draw -> draw.energy().get(index).both() / draw.energy().get(index).total())
-            .toArray(),
-        drawn.stream()
-            .mapToDouble(draw -> draw.energy().get(index).left() / draw.energy().get(index).total())
-            .toArray(),
-        drawn.stream()
-            .mapToDouble(
-                draw -> draw.energy().get(index).right() / draw.energy().get(index).total())
-            .toArray(),
+        drawn.stream().mapToDouble(draw -> draw.energy().get(index).bothShare()).toArray(),
+        drawn.stream().mapToDouble(draw -> draw.energy().get(index).leftShare()).toArray(),
+        drawn.stream().mapToDouble(draw -> draw.energy().get(index).rightShare()).toArray(),
         band(drawn.stream().map(draw -> draw.anglesLeft().get(index)).toList()),
         band(drawn.stream().map(draw -> draw.anglesRight().get(index)).toList()));
   }
@@ -242,7 +235,7 @@ public final class GeometryMeasurement {
             context, Operand.of(matrix), Collections.max(ranks), options.tolerance(), control)) {
       List<double[]> left = new ArrayList<>();
       List<double[]> right = new ArrayList<>();
-      List<ProjectedEnergy.Result> energy = new ArrayList<>();
+      List<Energy> energy = new ArrayList<>();
       for (int rank : ranks) {
         Matrix left0 = Geometry.leading(before.left().orElseThrow(), rank);
         Matrix right0 = Geometry.leading(before.right().orElseThrow(), rank);
@@ -252,7 +245,8 @@ public final class GeometryMeasurement {
             PrincipalAngles.of(
                 context, right0, Geometry.leading(after.right().orElseThrow(), rank)));
         energy.add(
-            ProjectedEnergy.of(context, Operand.of(matrix), Optional.of(base), left0, right0));
+            Energy.of(
+                ProjectedEnergy.of(context, Operand.of(matrix), Optional.of(base), left0, right0)));
       }
       return drawn(
           before.spectrum().orElseThrow(),
@@ -272,7 +266,7 @@ public final class GeometryMeasurement {
       double squares,
       List<double[]> left,
       List<double[]> right,
-      List<ProjectedEnergy.Result> energy) {
+      List<Energy> energy) {
     return new Drawn(
         Spectra.drift(before, after),
         Spectra.distance(before, after) / Math.sqrt(squares),
@@ -294,7 +288,7 @@ public final class GeometryMeasurement {
         NativeBuffer units = context.allocate(8L * largest * core.rows())) {
       List<double[]> ofLong = new ArrayList<>();
       List<double[]> ofShort = new ArrayList<>();
-      List<ProjectedEnergy.Result> energy = new ArrayList<>();
+      List<Energy> energy = new ArrayList<>();
       for (int rank : ranks) {
         ofLong.add(
             PrincipalAngles.of(
@@ -329,8 +323,7 @@ public final class GeometryMeasurement {
   }
 
   /** Energies of the update in the core: without the base, which is its diagonal. */
-  private static ProjectedEnergy.Result coreEnergy(
-      Matrix core, double[] values, int rank, boolean tall) {
+  private static Energy coreEnergy(Matrix core, double[] values, int rank, boolean tall) {
     double total = 0;
     double ofLong = 0;
     double ofShort = 0;
@@ -349,8 +342,7 @@ public final class GeometryMeasurement {
       ofLong += i < rank ? row : 0;
       both += i < rank ? leading : 0;
     }
-    return new ProjectedEnergy.Result(
-        total, tall ? ofLong : ofShort, tall ? ofShort : ofLong, both);
+    return new Energy(total, tall ? ofLong : ofShort, tall ? ofShort : ofLong, both);
   }
 
   private List<MaskMeasure> masks(TruncatedSvd.Result before, Mask update) {
@@ -373,9 +365,16 @@ public final class GeometryMeasurement {
                 Overlap.of(context, base, update, complement),
                 ofLow,
                 Overlap.of(context, base, update, principal.andNot(low)),
-                Overlap.of(context, base, update, low.or(complement))));
+                Overlap.of(context, base, update, low.or(complement)),
+                map(principal)));
       }
     }
     return List.copyOf(all);
+  }
+
+  private static ChangeMap map(Mask mask) {
+    int rows = (int) Math.min(mask.rows(), Comparison.MAP_SIZE);
+    int columns = (int) Math.min(mask.columns(), Comparison.MAP_SIZE);
+    return new ChangeMap(rows, columns, mask.map(rows, columns));
   }
 }

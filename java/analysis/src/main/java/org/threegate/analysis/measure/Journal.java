@@ -1,7 +1,9 @@
 package org.threegate.analysis.measure;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.MapperFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
 import java.io.BufferedWriter;
 import java.io.IOException;
@@ -12,6 +14,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.threegate.checkpoint.InvalidInputException;
 
 /**
@@ -25,7 +28,12 @@ import org.threegate.checkpoint.InvalidInputException;
  * }</pre>
  */
 public final class Journal implements AutoCloseable {
-  private static final ObjectMapper MAPPER = new ObjectMapper().registerModule(new Jdk8Module());
+  // Only the components of records are data, not what they say of themselves.
+  private static final ObjectMapper MAPPER =
+      JsonMapper.builder()
+          .addModule(new Jdk8Module())
+          .disable(MapperFeature.AUTO_DETECT_IS_GETTERS)
+          .build();
 
   private final Path path;
   private final BufferedWriter out;
@@ -34,10 +42,12 @@ public final class Journal implements AutoCloseable {
   /**
    * A tensor that is done.
    *
+   * @param geometry of its update, where that was measured
    * @param digests SHA-256 of the tensors that were read for it, by {@code base:NAME} and {@code
    *     tuned:NAME}
    */
-  public record Finished(TensorDiff diff, Map<String, String> digests) {}
+  public record Finished(
+      TensorDiff diff, Optional<TensorGeometry> geometry, Map<String, String> digests) {}
 
   private Journal(Path path, BufferedWriter out, List<Finished> finished) {
     this.path = path;

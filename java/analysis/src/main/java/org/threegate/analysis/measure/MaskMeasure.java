@@ -10,6 +10,7 @@ package org.threegate.analysis.measure;
  * @param low M_low, the smallest entries of W0
  * @param principalNotLow M_princ without M_low
  * @param safe M_low and what is not principal
+ * @param map of M_princ
  */
 public record MaskMeasure(
     double alpha,
@@ -18,4 +19,10 @@ public record MaskMeasure(
     Overlap principalComplement,
     Overlap low,
     Overlap principalNotLow,
-    Overlap safe) {}
+    Overlap safe,
+    ChangeMap map) {
+  MaskMeasure transposed() {
+    return new MaskMeasure(
+        alpha, rank, principal, principalComplement, low, principalNotLow, safe, map.transposed());
+  }
+}

@@ -7,8 +7,8 @@ public interface Progress {
 
   /**
    * @param what the tensor in work
-   * @param done bytes read
-   * @param total bytes to read
+   * @param done work that is finished: bytes, or operations where geometries are measured
+   * @param total all of it
    */
   void at(String what, long done, long total);
 }

@@ -38,4 +38,9 @@ public record SpectrumMeasure(Geometry geometry, List<NullDraws> nulls, long row
     all.add(isotropicEnergy());
     return List.copyOf(all);
   }
+
+  SpectrumMeasure transposed() {
+    return new SpectrumMeasure(
+        geometry.transposed(), nulls.stream().map(NullDraws::transposed).toList(), columns, rows);
+  }
 }

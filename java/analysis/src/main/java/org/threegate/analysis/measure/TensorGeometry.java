@@ -27,4 +27,16 @@ public record TensorGeometry(
   static TensorGeometry omitted(String reason) {
     return new TensorGeometry(Optional.of(reason), List.of(), List.of(), Optional.empty(), 0, 0, 0);
   }
+
+  /** The same of the transposed matrices. */
+  TensorGeometry transposed() {
+    return new TensorGeometry(
+        omitted,
+        spectra.stream().map(SpectrumMeasure::transposed).toList(),
+        masks.stream().map(MaskMeasure::transposed).toList(),
+        unchangedNull,
+        spectrumSeconds,
+        nullSeconds,
+        maskSeconds);
+  }
 }

@@ -37,6 +37,11 @@ import org.threegate.testing.SharedData;
 
 @ExtendWith(NativeLeaks.class)
 class ComparisonTest {
+  private static final Optional<GeometryOptions> GEOMETRY =
+      Optional.of(
+          new GeometryOptions(
+              List.of(), List.of(0.1), List.of(0.5), List.of(NullModel.values()), 2, 1e-6, 0));
+
   @TempDir Path directory;
 
   private record Compared(
@@ -67,7 +72,8 @@ class ComparisonTest {
       throws IOException {
     try (Journal journal = Journal.open(directory.resolve("journal"), "test", false)) {
       Comparison.Outcome outcome =
-          new Comparison(context, control, left, right, true).run(pairing, journal, Progress.NONE);
+          new Comparison(context, control, left, right, true, GEOMETRY)
+              .run(pairing, journal, Progress.NONE);
       return new Compared(
           pairing,
           outcome.tensors().stream().collect(Collectors.toMap(TensorDiff::name, diff -> diff)),
@@ -332,19 +338,23 @@ class ComparisonTest {
 
   @Test
   void aComparisonGoesOnWhereItWasInterrupted() throws IOException {
-    SafetensorsWriter writer = new SafetensorsWriter();
+    SafetensorsWriter before = new SafetensorsWriter();
+    SafetensorsWriter after = new SafetensorsWriter();
     for (int t = 0; t < 12; t++) {
-      tensor(writer, "model.layers." + t + ".mlp.up_proj.weight", List.of(8L, 8L), i -> i);
+      String name = "model.layers." + t + ".mlp.up_proj.weight";
+      tensor(before, name, List.of(8L, 8L), i -> i * i % 7);
+      tensor(after, name, List.of(8L, 8L), i -> i * i % 7 + i % 3);
     }
-    Path base = model("base", writer, "");
+    Path base = model("base", before, "");
+    Path tuned = model("tuned", after, "");
     Path journalPath = directory.resolve("journal");
     try (Context context = Context.open(Context.Device.CPU, 1);
         Checkpoint left = Checkpoint.open(context, base);
-        Checkpoint right = Checkpoint.open(context, base)) {
+        Checkpoint right = Checkpoint.open(context, tuned)) {
       Pairing pairing = Pairing.of(left, right, name -> true);
       try (Control control = Control.open(context);
           Journal journal = Journal.open(journalPath, "f", false)) {
-        Comparison comparison = new Comparison(context, control, left, right, true);
+        Comparison comparison = new Comparison(context, control, left, right, true, GEOMETRY);
         assertThatThrownBy(
                 () ->
                     comparison.run(
@@ -362,20 +372,26 @@ class ComparisonTest {
           .hasMessageContaining("other files or with other options");
       try (Control control = Control.open(context);
           Journal journal = Journal.open(journalPath, "f", true)) {
-        // Nine diffs were done; the digests of the last four may not have been.
-        assertThat(journal.finished()).hasSizeBetween(5, 9);
+        // Nine were finished; what had begun of the others may have been.
+        assertThat(journal.finished()).hasSizeBetween(9, 11);
         Comparison.Outcome resumed =
-            new Comparison(context, control, left, right, true)
+            new Comparison(context, control, left, right, true, GEOMETRY)
                 .run(pairing, journal, Progress.NONE);
         try (Control fresh = Control.open(context);
             Journal empty = Journal.open(directory.resolve("other"), "f", false)) {
           Comparison.Outcome whole =
-              new Comparison(context, fresh, left, right, true).run(pairing, empty, Progress.NONE);
+              new Comparison(context, fresh, left, right, true, GEOMETRY)
+                  .run(pairing, empty, Progress.NONE);
           assertThat(resumed.baseDigest()).isEqualTo(whole.baseDigest()).isPresent();
           assertThat(resumed.tensors())
               .usingRecursiveComparison()
               .ignoringFields("seconds")
               .isEqualTo(whole.tensors());
+          assertThat(resumed.geometry())
+              .hasSize(12)
+              .usingRecursiveComparison()
+              .ignoringFieldsMatchingRegexes(".*[sS]econds")
+              .isEqualTo(whole.geometry());
         }
         journal.delete();
       }
