@@ -28,7 +28,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything below changes, additions included: caller and library must have the same. */
-#define TG_ABI_VERSION 6
+#define TG_ABI_VERSION 7
 
 /* ---------------------------------------------------------------- status ------------------------------------------ */
 
@@ -391,6 +391,14 @@ TG_API tg_status tg_mask_select(tg_context* context, const tg_mask_scores* score
 TG_API tg_status tg_magnitude_histogram(tg_context* context, const tg_operand* matrix, const uint64_t* first,
                                         const uint64_t* second, int64_t* all, int64_t* in_first, int64_t* in_second,
                                         int64_t* in_both);
+
+/*
+ * Sums table[c] over the entries of each row and of each column, c their bf16 magnitude codes as above: with the share of changed
+ * entries of each magnitude as the table, what magnitude alone lets one expect of row and column counts. `table` has
+ * TG_MAGNITUDE_CODES entries, `row_sums` rows, `column_sums` columns.
+ */
+TG_API tg_status tg_magnitude_profile(tg_context* context, const tg_operand* matrix, const double* table, double* row_sums,
+                                      double* column_sums);
 
 /* ---------------------------------------------------------------- null updates ------------------------------------ */
 

@@ -86,4 +86,15 @@ tg_status tg_magnitude_histogram(tg_context* context, const tg_operand* matrix, 
   });
 }
 
+tg_status tg_magnitude_profile(tg_context* context, const tg_operand* matrix, const double* table, double* row_sums,
+                               double* column_sums) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_operand(matrix, "matrix");
+    threegate::require(table != nullptr && row_sums != nullptr && column_sums != nullptr, "table, row_sums or column_sums",
+                       "NULL", "the table and both sums are needed");
+    threegate::mask::magnitude_profile(*matrix, table, row_sums, column_sums);
+    threegate::require_intact_operand(*matrix);
+  });
+}
+
 }  // extern "C"

@@ -29,6 +29,12 @@ constexpr uint32_t kBf16Infinity = 0x7f80U;
 
 TG_HOST_DEVICE inline float bf16_to_float(uint16_t code) { return bit_cast<float>(static_cast<uint32_t>(code) << 16); }
 
+// A NaN has the code of the quiet NaN that rounding makes of it.
+TG_HOST_DEVICE inline uint32_t bf16_magnitude_code(uint16_t code) {
+  const uint32_t magnitude = code & kBf16Magnitude;
+  return magnitude > kBf16Infinity ? 0x7fc0U : magnitude;
+}
+
 // Round to nearest, ties to even; overflow goes to infinity; every NaN becomes the quiet NaN 0x7fc0.
 TG_HOST_DEVICE inline uint16_t float_to_bf16(float value) {
   const auto bits = bit_cast<uint32_t>(value);

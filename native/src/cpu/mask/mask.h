@@ -26,6 +26,7 @@ struct Histogram {
   int64_t* second;
   int64_t* both;
 };
+void magnitude_profile(const tg_operand& matrix, const double* table, double* row_sums, double* column_sums);
 void magnitude_histogram(const tg_operand& matrix, const uint64_t* first, const uint64_t* second, const Histogram& histogram);
 
 }  // namespace threegate::mask

@@ -1,21 +1,13 @@
 package org.threegate.cli;
 
 import java.io.IOException;
-import java.nio.file.AccessDeniedException;
-import java.nio.file.FileAlreadyExistsException;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
-import java.util.regex.Pattern;
-import java.util.regex.PatternSyntaxException;
 import org.threegate.analysis.measure.Claims;
 import org.threegate.analysis.measure.Comparison;
 import org.threegate.analysis.measure.GeometryOptions;
@@ -86,14 +78,7 @@ final class CompareCommand implements Callable<Integer> {
       description = "where the report goes (default: ${DEFAULT-VALUE})")
   private Path out;
 
-  @Option(
-      names = "--include",
-      paramLabel = "REGEX",
-      description = "only tensors whose name it finds")
-  private Optional<String> include;
-
-  @Option(names = "--exclude", paramLabel = "REGEX", description = "no tensor whose name it finds")
-  private Optional<String> exclude;
+  @Mixin private Selection selection;
 
   @Option(names = "--strict", description = "refuse checkpoints whose tensors do not all match")
   private boolean strict;
@@ -144,8 +129,6 @@ final class CompareCommand implements Callable<Integer> {
 
   @Mixin private GeometryMixin geometry;
 
-  private final CountDownLatch finished = new CountDownLatch(1);
-
   CompareCommand() {}
 
   /** For {@code demo}. */
@@ -154,8 +137,7 @@ final class CompareCommand implements Callable<Integer> {
     this.base = base;
     this.tuned = tuned;
     this.out = out;
-    this.include = Optional.empty();
-    this.exclude = Optional.empty();
+    this.selection = new Selection();
     this.initialAdapter = Optional.empty();
     this.device = DeviceChoice.AUTO;
     this.geometry = new GeometryMixin();
@@ -163,128 +145,45 @@ final class CompareCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    try {
-      compare();
-      return 0;
-    } catch (FileSystemException e) {
-      throw new InvalidInputException(
-          e.getFile()
-              + ": cannot be written: "
-              + reason(e)
-              + "; free or name another place with --out",
-          e);
-    } catch (IOException e) {
-      throw new InvalidInputException(
-          out
-              + ": cannot be written: "
-              + e.getMessage()
-              + "; free or name another place with --out",
-          e);
-    }
-  }
-
-  private static String reason(FileSystemException e) {
-    if (e instanceof FileAlreadyExistsException) {
-      return "it is not a directory";
-    }
-    if (e instanceof AccessDeniedException) {
-      return "permission denied";
-    }
-    if (e instanceof NoSuchFileException) {
-      return "no such directory";
-    }
-    return Optional.ofNullable(e.getReason()).orElse("the file system refuses it");
+    OutputPath.writing(out, this::compare);
+    return 0;
   }
 
   private void compare() throws IOException {
     long start = System.nanoTime();
-    Predicate<String> selected = selection();
+    Predicate<String> selected = selection.predicate();
     geometryOptions();
-    prepareOutput();
+    OutputPath.prepareDirectory(out);
     try (Context context = openContext();
         Control control = Control.open(context)) {
-      Thread hook = new Thread(() -> interrupt(control), "threegate-interrupt");
-      Runtime.getRuntime().addShutdownHook(hook);
-      try (Checkpoint baseCheckpoint = Checkpoint.open(context, base)) {
-        if (Checkpoint.isAdapter(tuned)) {
-          try (Adapter adapter = Adapter.open(context, tuned, initialAdapter)) {
-            Pairing pairing = Pairing.of(baseCheckpoint, adapter, selected);
-            finish(run(context, control, baseCheckpoint, adapter.weights(), pairing, start));
-          }
-        } else {
-          try (Checkpoint tunedCheckpoint = Checkpoint.open(context, tuned)) {
-            Pairing pairing = Pairing.of(baseCheckpoint, tunedCheckpoint, selected);
-            finish(run(context, control, baseCheckpoint, tunedCheckpoint, pairing, start));
-          }
+      Interruption.guard(
+          control,
+          spec.commandLine().getErr(),
+          "the same command with --resume goes on",
+          () -> compare(context, control, selected, start));
+    }
+  }
+
+  private void compare(Context context, Control control, Predicate<String> selected, long start)
+      throws IOException {
+    try (Checkpoint baseCheckpoint = Checkpoint.open(context, base)) {
+      if (Checkpoint.isAdapter(tuned)) {
+        try (Adapter adapter = Adapter.open(context, tuned, initialAdapter)) {
+          Pairing pairing = Pairing.of(baseCheckpoint, adapter, selected);
+          finish(run(context, control, baseCheckpoint, adapter.weights(), pairing, start));
         }
-      } finally {
-        finished.countDown();
-        removeHook(hook);
+      } else {
+        try (Checkpoint tunedCheckpoint = Checkpoint.open(context, tuned)) {
+          Pairing pairing = Pairing.of(baseCheckpoint, tunedCheckpoint, selected);
+          finish(run(context, control, baseCheckpoint, tunedCheckpoint, pairing, start));
+        }
       }
-    }
-  }
-
-  /** Ctrl-C: asks the kernel to stop and waits until the journal is closed. */
-  private void interrupt(Control control) {
-    if (finished.getCount() == 0) {
-      return;
-    }
-    control.cancel();
-    try {
-      if (finished.await(30, TimeUnit.SECONDS)) {
-        spec.commandLine()
-            .getErr()
-            .println("\nthreegate: interrupted; the same command with --resume goes on");
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
-  }
-
-  private static void removeHook(Thread hook) {
-    try {
-      Runtime.getRuntime().removeShutdownHook(hook);
-    } catch (IllegalStateException e) {
-      // The JVM is going down: the hook is what is running.
-      return;
     }
   }
 
   private Context openContext() {
     return Context.open(
         device == DeviceChoice.CUDA ? Context.Device.CUDA : Context.Device.CPU, threads);
-  }
-
-  private Predicate<String> selection() {
-    Predicate<String> included = finder("--include", include).orElse(name -> true);
-    Predicate<String> excluded = finder("--exclude", exclude).orElse(name -> false);
-    return name -> included.test(name) && !excluded.test(name);
-  }
-
-  private static Optional<Predicate<String>> finder(String option, Optional<String> regex) {
-    try {
-      return regex.map(text -> Pattern.compile(text).asPredicate());
-    } catch (PatternSyntaxException e) {
-      throw new InvalidInputException(
-          option + ": \"" + regex.orElse("") + "\" is no regular expression: " + e.getDescription(),
-          e);
-    }
-  }
-
-  private void prepareOutput() throws IOException {
-    Path target = out.toAbsolutePath().normalize();
-    if (target.getParent() == null) {
-      throw new InvalidInputException(
-          out + ": is the root of a file system; name a directory in it with --out");
-    }
-    if (Files.exists(target) && !Files.isDirectory(target)) {
-      throw new InvalidInputException(out + ": is a file; name a directory with --out");
-    }
-    if (Files.exists(target) && !Files.isWritable(target)) {
-      throw new InvalidInputException(
-          out + ": cannot be written to; name another directory with --out");
-    }
-    Files.createDirectories(target.getParent());
   }
 
   private ComparisonReport run(
@@ -358,7 +257,7 @@ final class CompareCommand implements Callable<Integer> {
       }
     }
     if (pairing.pairs().isEmpty()) {
-      boolean filtered = include.isPresent() || exclude.isPresent();
+      boolean filtered = selection.isPresent();
       throw new InvalidInputException(
           base
               + " and "
@@ -380,8 +279,7 @@ final class CompareCommand implements Callable<Integer> {
     List<String> command =
         new ArrayList<>(
             List.of("compare", base.toString(), tuned.toString(), "--out", out.toString()));
-    include.ifPresent(regex -> command.addAll(List.of("--include", regex)));
-    exclude.ifPresent(regex -> command.addAll(List.of("--exclude", regex)));
+    command.addAll(selection.command());
     initialAdapter.ifPresent(path -> command.addAll(List.of("--initial-adapter", path.toString())));
     if (strict) {
       command.add("--strict");
@@ -419,7 +317,7 @@ final class CompareCommand implements Callable<Integer> {
             .append(Files.getLastModifiedTime(path));
       }
     }
-    text.append(" | ").append(include.orElse("")).append(" | ").append(exclude.orElse(""));
+    text.append(" | ").append(selection.command());
     text.append(" | ")
         .append(initialAdapter.map(Path::toString).orElse(""))
         .append(" | ")

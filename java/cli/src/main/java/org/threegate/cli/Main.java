@@ -17,6 +17,7 @@ import picocli.CommandLine.Command;
         "Measures what fine-tuning changes in a language model, each number beside its null model and its error.",
     subcommands = {
       CompareCommand.class,
+      ConsensusCommand.class,
       InspectCommand.class,
       DemoCommand.class,
       DoctorCommand.class,
@@ -26,6 +27,7 @@ import picocli.CommandLine.Command;
       "",
       "Examples:",
       "  threegate compare base/ tuned/ --out report",
+      "  threegate consensus base/ run-1/ run-2/ run-3/",
       "  threegate inspect model.safetensors",
       "  threegate doctor"
     })

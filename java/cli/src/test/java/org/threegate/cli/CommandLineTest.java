@@ -151,6 +151,36 @@ class CommandLineTest {
   }
 
   @Test
+  void runsAreComparedWithEachOther() throws IOException {
+    Path one = write("one.safetensors", model(1));
+    Path two = write("two.safetensors", model(2));
+    Run run = run("consensus", good, one, two, "--out", out, "--trajectory", "--steps", "5,10");
+    assertThat(run.err()).isEmpty();
+    assertThat(run.code()).isZero();
+    assertThat(run.out()).contains("The runs change the same weights", "weights against step");
+    JsonNode report = new ObjectMapper().readTree(out.resolve("consensus.json").toFile());
+    assertThat(report.path("runs")).hasSize(2);
+    assertThat(report.path("jaccard").path(0).path(0).isNull()).isTrue();
+    assertThat(report.path("jaccard").path(0).path(1).isNumber()).isTrue();
+    assertThat(report.path("trajectory").path("steps").path(1).path("step").asInt()).isEqualTo(10);
+    String page = Files.readString(out.resolve("consensus.html"));
+    assertThat(page.contains("/*DATA*/") || page.contains("/*SHARED*/")).isFalse();
+    nothingPartial();
+  }
+
+  @Test
+  void runsThatCannotBeComparedAreRefused() throws IOException {
+    Path one = write("one.safetensors", model(1));
+    refused(run("consensus", good, one, one, "--out", out, "--steps", "1,2"), "--trajectory");
+    refused(
+        run("consensus", good, one, one, "--out", out, "--trajectory", "--steps", "2,1"),
+        "must ascend");
+    refused(
+        run("consensus", good, one, one, "--out", out, "--include", "nothing"), "shares no matrix");
+    refused(run("consensus", good, one, directory.resolve("none"), "--out", out), "no such file");
+  }
+
+  @Test
   void whatCannotBeMeasuredIsRefused() throws IOException {
     Path tuned = write("tuned.safetensors", model(1));
     refused(compare(good, tuned, "--nulls", "guess"), "\"guess\" is no null model", "norm-matched");

@@ -73,6 +73,53 @@ public final class MagnitudeHistogram {
     }
   }
 
+  /**
+   * Sums over the rows and over the columns of a number that each entry has by its magnitude: what
+   * magnitude alone lets one expect of row and column counts ({@code tg_magnitude_profile}).
+   *
+   * @param rows sums, one a row
+   * @param columns sums, one a column
+   */
+  public record Profile(double[] rows, double[] columns) {}
+
+  /**
+   * @param table a number for each of the {@link #CODES} magnitude codes
+   */
+  public static Profile profile(Context context, Operand matrix, double[] table) {
+    if (table.length != CODES) {
+      throw new IllegalArgumentException(table.length + " numbers for " + CODES + " codes");
+    }
+    long rows = matrix.rows();
+    long columns = matrix.columns();
+    try (Context.Call call = context.begin();
+        NativeBuffer structs = context.allocate(matrix.structBytes());
+        NativeBuffer numbers = context.allocate(8 * (CODES + rows + columns));
+        Operand.Leases leases = new Operand.Leases()) {
+      for (int i = 0; i < CODES; i++) {
+        numbers.putDouble(8L * i, table[i]);
+      }
+      long address = leases.take(structs);
+      matrix.write(structs, address, 0, leases);
+      long at = leases.take(numbers);
+      call.run(
+          unused ->
+              context
+                  .binding()
+                  .magnitudeProfile(
+                      context.handle(), address, at, at + 8L * CODES, at + 8 * (CODES + rows)));
+      return new Profile(
+          doubles(numbers, 8L * CODES, rows), doubles(numbers, 8 * (CODES + rows), columns));
+    }
+  }
+
+  private static double[] doubles(NativeBuffer from, long offset, long count) {
+    double[] result = new double[Math.toIntExact(count)];
+    for (int i = 0; i < result.length; i++) {
+      result[i] = from.getDouble(offset + 8L * i);
+    }
+    return result;
+  }
+
   private static long[] longs(NativeBuffer from, long offset) {
     long[] result = new long[CODES];
     for (int i = 0; i < CODES; i++) {

@@ -1,5 +1,7 @@
 package org.threegate.kernel;
 
+import java.util.Arrays;
+import java.util.List;
 import java.util.function.LongBinaryOperator;
 import org.threegate.buffer.NativeBuffer;
 
@@ -72,6 +74,86 @@ public record Mask(long rows, long columns, long[] words) {
       count += Long.bitCount(words[i] & other.words[i]);
     }
     return count;
+  }
+
+  /** The part in rows and columns from {@code begin} to before {@code end}. */
+  public Mask slice(long rowBegin, long rowEnd, long columnBegin, long columnEnd) {
+    if (rowBegin < 0
+        || rowEnd > rows
+        || rowBegin > rowEnd
+        || columnBegin < 0
+        || columnEnd > columns
+        || columnBegin > columnEnd) {
+      throw new IndexOutOfBoundsException(
+          "rows " + rowBegin + " to " + rowEnd + ", columns " + columnBegin + " to " + columnEnd);
+    }
+    Mask part =
+        new Mask(
+            rowEnd - rowBegin,
+            columnEnd - columnBegin,
+            new long[wordCount(rowEnd - rowBegin, columnEnd - columnBegin)]);
+    long perRow = wordsPerRow(part.columns);
+    for (long row = rowBegin; row < rowEnd; row++) {
+      for (long column = columnBegin; column < columnEnd; column++) {
+        if (contains(row, column)) {
+          long at = column - columnBegin;
+          part.words[(int) ((row - rowBegin) * perRow + at / 64)] |= 1L << at;
+        }
+      }
+    }
+    return part;
+  }
+
+  /** Entries of the set by row. */
+  public long[] rowCounts() {
+    long[] counts = new long[Math.toIntExact(rows)];
+    long perRow = wordsPerRow(columns);
+    for (int i = 0; i < words.length; i++) {
+      counts[(int) (i / perRow)] += Long.bitCount(words[i]);
+    }
+    return counts;
+  }
+
+  /** Entries of the set by column. */
+  public long[] columnCounts() {
+    long[] counts = new long[Math.toIntExact(columns)];
+    long perRow = wordsPerRow(columns);
+    for (int i = 0; i < words.length; i++) {
+      int first = (int) (i % perRow * 64);
+      for (long rest = words[i]; rest != 0; rest &= rest - 1) {
+        counts[first + Long.numberOfTrailingZeros(rest)]++;
+      }
+    }
+    return counts;
+  }
+
+  /** How many entries are in exactly 0, 1, … of several sets of one shape. */
+  public static long[] memberships(List<Mask> masks) {
+    Mask any = masks.get(0);
+    masks.forEach(any::requireShape);
+    long[] counts = new long[masks.size() + 1];
+    int planes = 32 - Integer.numberOfLeadingZeros(masks.size());
+    long[] sums = new long[planes]; // bit i of a count is in plane i, an entry a lane
+    for (int word = 0; word < any.words.length; word++) {
+      Arrays.fill(sums, 0);
+      for (Mask mask : masks) {
+        long carry = mask.words[word];
+        for (int plane = 0; plane < planes; plane++) {
+          long sum = sums[plane] ^ carry;
+          carry &= sums[plane];
+          sums[plane] = sum;
+        }
+      }
+      for (int count = 1; count < counts.length; count++) {
+        long lanes = -1L;
+        for (int plane = 0; plane < planes; plane++) {
+          lanes &= (count >> plane & 1) == 1 ? sums[plane] : ~sums[plane];
+        }
+        counts[count] += Long.bitCount(lanes);
+      }
+    }
+    counts[0] = any.rows * any.columns - Arrays.stream(counts).sum();
+    return counts;
   }
 
   /**

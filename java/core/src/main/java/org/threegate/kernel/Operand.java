@@ -47,6 +47,26 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
     return values.columns();
   }
 
+  /**
+   * Rows and columns of stored values from {@code begin} to before {@code end}.
+   *
+   * @throws IllegalArgumentException for scaled or adapted values
+   */
+  public Operand slice(long rowBegin, long rowEnd, long columnBegin, long columnEnd) {
+    if (blockScale.isPresent() || !lowRank.isEmpty()) {
+      throw new IllegalArgumentException("only stored values can be sliced");
+    }
+    return of(
+        new Matrix(
+            values.buffer(),
+            values.offset()
+                + (rowBegin * values.rowStride() + columnBegin) * values.dtype().bytes(),
+            values.dtype(),
+            rowEnd - rowBegin,
+            columnEnd - columnBegin,
+            values.rowStride()));
+  }
+
   long structBytes() {
     return Struct.OPERAND + termBytes();
   }

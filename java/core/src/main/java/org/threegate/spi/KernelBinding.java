@@ -98,6 +98,8 @@ public interface KernelBinding {
       long inSecond,
       long inBoth);
 
+  int magnitudeProfile(long context, long matrix, long table, long rowSums, long columnSums);
+
   int perturb(long context, long base, long tuned, long options, long control, long perturbed);
 
   int rotateUpdateWorkspace(long context, long options, long workspaceSize);

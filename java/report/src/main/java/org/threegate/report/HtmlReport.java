@@ -1,20 +1,11 @@
 package org.threegate.report;
 
-import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
-import com.fasterxml.jackson.core.SerializableString;
-import com.fasterxml.jackson.core.io.CharacterEscapes;
-import com.fasterxml.jackson.core.io.SerializedString;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.StringWriter;
 import java.math.BigDecimal;
 import java.math.MathContext;
-import java.nio.charset.StandardCharsets;
-import java.util.Base64;
 import java.util.List;
 import java.util.Optional;
-import org.threegate.analysis.measure.ChangeMap;
 import org.threegate.analysis.measure.Geometry;
 import org.threegate.analysis.measure.HeadCount;
 import org.threegate.analysis.measure.MaskMeasure;
@@ -29,81 +20,43 @@ import org.threegate.analysis.statistics.Totals;
  * {@code report.html}: one file with its data and its plotting library, readable without a network.
  */
 final class HtmlReport {
-  private static final String ECHARTS = "/META-INF/resources/webjars/echarts/5.5.0/echarts.min.js";
   private static final int PROFILE_BINS = 256;
   private static final int CURVE_POINTS = 160;
   private static final MathContext FIVE_DIGITS = new MathContext(5);
-  private static final double MAP_SCALE = 255;
 
   private HtmlReport() {}
 
   static String render(ComparisonReport report) throws IOException {
-    // The data come last, so that nothing in them is taken for a place to fill.
-    return resource("/org/threegate/report/report.html")
-        .replace("/*ECHARTS*/", resource(ECHARTS).replace("</script", "<\\/script"))
-        .replace("/*DATA*/", data(report));
+    return HtmlPage.render("report.html", json -> data(json, report));
   }
 
-  private static String resource(String name) throws IOException {
-    try (InputStream in = HtmlReport.class.getResourceAsStream(name)) {
-      if (in == null) {
-        throw new IOException(name + " is not on the class path");
-      }
-      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+  private static void data(JsonGenerator json, ComparisonReport report) throws IOException {
+    json.writeStartObject();
+    json.writeStringField("version", report.version());
+    json.writeStringField("command", String.join(" ", report.command()));
+    json.writeStringField("base", report.base().path());
+    json.writeStringField("tuned", report.tuned().path());
+    json.writeStringField("baseDigest", report.base().sha256().orElse(""));
+    json.writeStringField("tunedDigest", report.tuned().sha256().orElse(""));
+    json.writeStringField(
+        "backend",
+        report.backend().device()
+            + ", "
+            + report.backend().simd()
+            + ", "
+            + report.backend().threads()
+            + " threads, "
+            + report.backend().binding());
+    json.writeNumberField("seconds", report.seconds().total());
+    unmatched(json, report.unmatched());
+    new GeometryJson(json).findings(report.findings());
+    totals(json, "totals", report.totals());
+    json.writeArrayFieldStart("tensors");
+    for (TensorDiff tensor : report.tensors()) {
+      tensor(json, tensor, report.geometryOf(tensor));
     }
-  }
-
-  /** Names come from outside: nothing in them may end the script element. */
-  private static final class ScriptEscapes extends CharacterEscapes {
-    private static final long serialVersionUID = 1L;
-
-    @Override
-    public int[] getEscapeCodesForAscii() {
-      int[] escapes = CharacterEscapes.standardAsciiEscapesForJSON();
-      for (char c : new char[] {'<', '>', '&', '\''}) {
-        escapes[c] = CharacterEscapes.ESCAPE_CUSTOM;
-      }
-      return escapes;
-    }
-
-    @Override
-    public SerializableString getEscapeSequence(int c) {
-      return new SerializedString(String.format("\\u%04x", c));
-    }
-  }
-
-  private static String data(ComparisonReport report) throws IOException {
-    StringWriter out = new StringWriter();
-    try (JsonGenerator json = new JsonFactory().createGenerator(out)) {
-      json.setCharacterEscapes(new ScriptEscapes());
-      json.writeStartObject();
-      json.writeStringField("version", report.version());
-      json.writeStringField("command", String.join(" ", report.command()));
-      json.writeStringField("base", report.base().path());
-      json.writeStringField("tuned", report.tuned().path());
-      json.writeStringField("baseDigest", report.base().sha256().orElse(""));
-      json.writeStringField("tunedDigest", report.tuned().sha256().orElse(""));
-      json.writeStringField(
-          "backend",
-          report.backend().device()
-              + ", "
-              + report.backend().simd()
-              + ", "
-              + report.backend().threads()
-              + " threads, "
-              + report.backend().binding());
-      json.writeNumberField("seconds", report.seconds().total());
-      unmatched(json, report.unmatched());
-      new GeometryJson(json).findings(report.findings());
-      totals(json, "totals", report.totals());
-      json.writeArrayFieldStart("tensors");
-      for (TensorDiff tensor : report.tensors()) {
-        tensor(json, tensor, report.geometryOf(tensor));
-      }
-      json.writeEndArray();
-      json.writeEndObject();
-    }
-    return out.toString();
+    json.writeEndArray();
+    json.writeEndObject();
   }
 
   private static void unmatched(JsonGenerator json, ComparisonReport.Unmatched unmatched)
@@ -171,7 +124,7 @@ final class HtmlReport {
     }
     json.writeEndArray();
     if (tensor.map().isPresent() && tensor.shape().size() == 2) {
-      map(json, "map", tensor.map().get(), tensor.shape());
+      HtmlPage.map(json, "map", tensor.map().get(), tensor.shape(), 1);
     }
     new GeometryJson(json).fields(geometry);
     curves(json, geometry, tensor.shape());
@@ -206,7 +159,7 @@ final class HtmlReport {
     Optional<MaskMeasure> masks =
         geometry.flatMap(measured -> measured.masks().stream().findFirst());
     if (masks.isPresent()) {
-      map(json, "principalMap", masks.get().map(), shape);
+      HtmlPage.map(json, "principalMap", masks.get().map(), shape, 1);
     }
   }
 
@@ -262,30 +215,5 @@ final class HtmlReport {
     }
     json.writeEndArray();
     json.writeEndObject();
-  }
-
-  /** Ratios as bytes. */
-  private static void map(JsonGenerator json, String name, ChangeMap map, List<Long> shape)
-      throws IOException {
-    byte[] cells = new byte[map.changed().length];
-    for (int i = 0; i < cells.length; i++) {
-      long height = extent(i / map.columns(), map.rows(), shape.get(0));
-      long width = extent(i % map.columns(), map.columns(), shape.get(1));
-      cells[i] = (byte) Math.round(MAP_SCALE * map.changed()[i] / ((double) height * width));
-    }
-    json.writeObjectFieldStart(name);
-    json.writeNumberField("rows", map.rows());
-    json.writeNumberField("columns", map.columns());
-    json.writeStringField("cells", Base64.getEncoder().encodeToString(cells));
-    json.writeEndObject();
-  }
-
-  /** How many of {@code count} indices fall in a cell. */
-  private static long extent(long cell, long cells, long count) {
-    return first(cell + 1, cells, count) - first(cell, cells, count);
-  }
-
-  private static long first(long cell, long cells, long count) {
-    return Math.addExact(Math.multiplyExact(cell, count), cells - 1) / cells;
   }
 }

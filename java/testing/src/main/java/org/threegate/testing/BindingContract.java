@@ -415,6 +415,15 @@ public abstract class BindingContract {
       assertThat(Arrays.stream(counts.second()).sum()).isEqualTo(136);
       assertThat(Arrays.stream(counts.both()).sum()).isEqualTo(1);
       assertThat(counts.all()[0x3f80]).isEqualTo(1);
+      double[] table = new double[MagnitudeHistogram.CODES];
+      for (int i = 0; i < table.length; i++) {
+        table[i] = counts.all()[i];
+      }
+      MagnitudeHistogram.Profile profile = MagnitudeHistogram.profile(context, matrix, table);
+      double squares = Arrays.stream(table).map(value -> value * value).sum();
+      assertThat(Arrays.stream(profile.rows()).sum()).isEqualTo(squares);
+      assertThat(Arrays.stream(profile.columns()).sum()).isEqualTo(squares);
+      assertThat(profile.rows()).hasSize(rows);
       assertThatThrownBy(() -> MaskSelection.largest(context, matrix, 211, control))
           .hasMessage("options.count is 211; allowed are 0 to 210");
     }

@@ -348,7 +348,7 @@ public final class Comparison {
         seconds);
   }
 
-  private static Totals totals(Bf16Diff.Result result) {
+  static Totals totals(Bf16Diff.Result result) {
     return new Totals(
         result.total(),
         result.changed(),

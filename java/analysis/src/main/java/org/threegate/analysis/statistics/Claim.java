@@ -43,7 +43,7 @@ public record Claim(
         above |= z > 0;
         below |= z < 0;
         Score score = new Score(estimate, z, estimate.pValue(observed));
-        if (closest.isEmpty() || score.pValue() > closest.get().pValue()) {
+        if (closest.isEmpty() || score.explainsMoreThan(closest.get())) {
           closest = Optional.of(score);
         }
       }
@@ -53,5 +53,10 @@ public record Claim(
   }
 
   /** How far an observation lies from a null. */
-  record Score(NullEstimate estimate, double z, double pValue) {}
+  record Score(NullEstimate estimate, double z, double pValue) {
+    /** By z where both are too unlikely for a float64. */
+    boolean explainsMoreThan(Score other) {
+      return pValue > other.pValue || (pValue == other.pValue && Math.abs(z) < Math.abs(other.z));
+    }
+  }
 }

@@ -12,12 +12,8 @@ import java.util.Arrays;
  * @param sd under this null
  */
 public record MagnitudeMatched(long observed, double expected, double sd) {
-  /** Entries that a bin holds at least: finer bins have no statistics, coarser ones a trend. */
-  private static final long LEAST = 64;
-
   /**
-   * Arrays run over magnitude codes in order; neighbouring codes are merged from the first on until
-   * a bin holds 64 entries, and the last bin takes the rest.
+   * Arrays run over magnitude codes in order, merged as {@link MagnitudeBins} says.
    *
    * @param all entries by code
    * @param first those in the first set
@@ -25,30 +21,18 @@ public record MagnitudeMatched(long observed, double expected, double sd) {
    * @param both those in both
    */
   public static MagnitudeMatched of(long[] all, long[] first, long[] second, long[] both) {
+    MagnitudeBins bins = MagnitudeBins.of(all);
+    long[] entries = bins.sums(all);
+    long[] inFirst = bins.sums(first);
+    long[] inSecond = bins.sums(second);
     double expected = 0;
     double variance = 0;
-    long left = Arrays.stream(all).sum();
-    long n = 0;
-    long c = 0;
-    long m = 0;
-    for (int code = 0; code < all.length; code++) {
-      n += all[code];
-      c += first[code];
-      m += second[code];
-      left -= all[code];
-      boolean full = n >= LEAST && left >= LEAST;
-      if (!full && code < all.length - 1) {
-        continue;
-      }
-      if (n > 0) {
-        expected += m * (c / (double) n);
-      }
-      if (n > 1) {
-        variance += (double) m * (n - m) / n * (c * (double) (n - c) / n) / (n - 1);
-      }
-      n = 0;
-      c = 0;
-      m = 0;
+    for (int bin = 0; bin < entries.length; bin++) {
+      long n = entries[bin];
+      long c = inFirst[bin];
+      long m = inSecond[bin];
+      expected += n > 0 ? m * (c / (double) n) : 0;
+      variance += n > 1 ? (double) m * (n - m) / n * (c * (double) (n - c) / n) / (n - 1) : 0;
     }
     return new MagnitudeMatched(Arrays.stream(both).sum(), expected, Math.sqrt(variance));
   }

@@ -91,6 +91,10 @@ final class FfmBinding implements KernelBinding {
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
                   JAVA_LONG, JAVA_LONG)),
           Map.entry(
+              "tg_magnitude_profile",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
               "tg_perturb",
               FunctionDescriptor.of(
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
@@ -135,6 +139,7 @@ final class FfmBinding implements KernelBinding {
     static final MethodHandle MASK_SELECT_WORKSPACE = bind("tg_mask_select_workspace");
     static final MethodHandle MASK_SELECT = bind("tg_mask_select");
     static final MethodHandle MAGNITUDE_HISTOGRAM = bind("tg_magnitude_histogram");
+    static final MethodHandle MAGNITUDE_PROFILE = bind("tg_magnitude_profile");
     static final MethodHandle PERTURB = bind("tg_perturb");
     static final MethodHandle ROTATE_UPDATE_WORKSPACE = bind("tg_rotate_update_workspace");
     static final MethodHandle ROTATE_UPDATE = bind("tg_rotate_update");
@@ -414,6 +419,17 @@ final class FfmBinding implements KernelBinding {
       return (int)
           Handles.MAGNITUDE_HISTOGRAM.invokeExact(
               context, matrix, first, second, all, inFirst, inSecond, inBoth);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int magnitudeProfile(
+      long context, long matrix, long table, long rowSums, long columnSums) {
+    try {
+      return (int)
+          Handles.MAGNITUDE_PROFILE.invokeExact(context, matrix, table, rowSums, columnSums);
     } catch (Throwable e) {
       throw DynamicLibrary.rethrow(e);
     }

@@ -163,6 +163,14 @@ final class Functions {
       @Cast("int64_t*") long inSecond,
       @Cast("int64_t*") long inBoth);
 
+  @Name("tg_magnitude_profile")
+  static native int magnitudeProfile(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_operand*") long matrix,
+      @Cast("const double*") long table,
+      @Cast("double*") long rowSums,
+      @Cast("double*") long columnSums);
+
   @Name("tg_perturb")
   static native int perturb(
       @Cast("tg_context*") long context,

@@ -168,6 +168,12 @@ final class JniBinding implements KernelBinding {
   }
 
   @Override
+  public int magnitudeProfile(
+      long context, long matrix, long table, long rowSums, long columnSums) {
+    return Functions.magnitudeProfile(context, matrix, table, rowSums, columnSums);
+  }
+
+  @Override
   public int perturb(
       long context, long base, long tuned, long options, long control, long perturbed) {
     return Functions.perturb(context, base, tuned, options, control, perturbed);

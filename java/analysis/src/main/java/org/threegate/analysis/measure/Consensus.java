@@ -1,0 +1,268 @@
+package org.threegate.analysis.measure;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Predicate;
+import org.threegate.analysis.statistics.Agreement;
+import org.threegate.analysis.statistics.Claim;
+import org.threegate.analysis.statistics.Correlation;
+import org.threegate.analysis.statistics.Finding;
+import org.threegate.analysis.statistics.MagnitudeBins;
+import org.threegate.analysis.statistics.MagnitudeMatched;
+import org.threegate.analysis.statistics.NullEstimate;
+import org.threegate.checkpoint.Architecture;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.kernel.Bf16Diff;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.kernel.MagnitudeHistogram;
+import org.threegate.kernel.Mask;
+import org.threegate.kernel.Operand;
+
+/**
+ * Whether runs from one base change the same weights (arXiv 2511.08567, section 2.2), beside what
+ * their densities and the magnitudes of the weights alone would give.
+ *
+ * <pre>{@code
+ * try (Checkpoint before = Checkpoint.open(context, base);
+ *     Checkpoint one = Checkpoint.open(context, Path.of("run-1"));
+ *     Checkpoint two = Checkpoint.open(context, Path.of("run-2"))) {
+ *   for (TensorConsensus tensor :
+ *       Consensus.of(context, before, List.of(one, two), name -> true, Progress.NONE, control)) {
+ *     System.out.println(tensor.name() + " " + tensor.agreement().jaccard());
+ *   }
+ * }
+ * }</pre>
+ */
+public final class Consensus {
+  private Consensus() {}
+
+  /** The pairs of every tensor that all runs share with the base, in the order of the runs. */
+  static Map<String, List<TensorPair>> pairs(
+      Checkpoint base, List<Checkpoint> runs, Predicate<String> selected) {
+    Map<String, List<TensorPair>> byName = new LinkedHashMap<>();
+    for (Checkpoint run : runs) {
+      for (TensorPair pair : Pairing.of(base, run, selected).pairs()) {
+        if (pair.dimensions() >= 2 && pair.base().rows() > 0 && pair.base().columns() > 0) {
+          byName.computeIfAbsent(pair.name(), name -> new ArrayList<>()).add(pair);
+        }
+      }
+    }
+    byName.values().removeIf(list -> list.size() < runs.size());
+    if (byName.isEmpty()) {
+      throw new InvalidInputException(
+          base.path() + ": shares no matrix of the same shape with all of the runs");
+    }
+    return byName;
+  }
+
+  /** Compares two runs or more. */
+  public static List<TensorConsensus> of(
+      Context context,
+      Checkpoint base,
+      List<Checkpoint> runs,
+      Predicate<String> selected,
+      Progress progress,
+      Control control) {
+    Map<String, List<TensorPair>> byName = pairs(base, runs, selected);
+    long total = byName.values().stream().flatMap(List::stream).mapToLong(TensorPair::bytes).sum();
+    long done = 0;
+    List<TensorConsensus> tensors = new ArrayList<>();
+    for (List<TensorPair> pairs : byName.values()) {
+      progress.at(pairs.get(0).name(), done, total);
+      tensors.add(measure(context, pairs, control));
+      done += pairs.stream().mapToLong(TensorPair::bytes).sum();
+    }
+    progress.at("", total, total);
+    base.check();
+    runs.forEach(Checkpoint::check);
+    return List.copyOf(tensors);
+  }
+
+  private static Mask mask(Context context, TensorPair pair, Control control) {
+    Bf16Diff.Profiles profiles = new Bf16Diff.Profiles(false, false, true, 0, 0);
+    Bf16Diff.Result diff = Bf16Diff.compare(context, pair.base(), pair.tuned(), profiles, control);
+    return new Mask(pair.base().rows(), pair.base().columns(), diff.mask().orElseThrow());
+  }
+
+  private static TensorConsensus measure(Context context, List<TensorPair> pairs, Control control) {
+    TensorPair first = pairs.get(0);
+    Operand base = first.base();
+    List<Mask> masks = pairs.stream().map(pair -> mask(context, pair, control)).toList();
+    List<Agreement> agreements = new ArrayList<>();
+    List<long[]> byCode = new ArrayList<>();
+    long[] all = new long[0];
+    for (int i = 0; i < masks.size(); i++) {
+      for (int j = i; j < masks.size(); j++) {
+        MagnitudeHistogram.Result counts =
+            MagnitudeHistogram.of(context, base, masks.get(i), masks.get(j));
+        all = counts.all();
+        if (i == j) {
+          byCode.add(counts.first());
+        } else {
+          agreements.add(agreement(counts, masks.get(i), masks.get(j)));
+        }
+      }
+    }
+    MagnitudeBins bins = MagnitudeBins.of(all);
+    Bands bands = bands(context, base, masks);
+    ChangeMap map = map(masks);
+    boolean transposed = first.transposed();
+    return new TensorConsensus(
+        first.name(),
+        first.layer(),
+        first.kind().label(),
+        transposed ? List.of(base.columns(), base.rows()) : List.of(base.rows(), base.columns()),
+        masks.stream().mapToLong(Mask::count).toArray(),
+        agreements,
+        Mask.memberships(masks),
+        bins.memberships(all, byCode),
+        transposed ? map.transposed() : map,
+        heads(context, first, masks),
+        transposed ? bands.columns() : bands.rows(),
+        transposed ? bands.rows() : bands.columns());
+  }
+
+  private static Agreement agreement(MagnitudeHistogram.Result counts, Mask one, Mask other) {
+    MagnitudeMatched matched =
+        MagnitudeMatched.of(counts.all(), counts.first(), counts.second(), counts.both());
+    return new Agreement(
+        one.rows() * one.columns(),
+        one.count(),
+        other.count(),
+        matched.observed(),
+        matched.expected(),
+        matched.sd() * matched.sd());
+  }
+
+  private static double[] doubles(long[] counts) {
+    return java.util.Arrays.stream(counts).asDoubleStream().toArray();
+  }
+
+  /** Of rows and of columns. */
+  record Bands(TensorConsensus.Bands rows, TensorConsensus.Bands columns) {}
+
+  /** How alike profiles are, with and without what magnitude lets one expect of them. */
+  static Bands bands(Context context, Operand base, List<Mask> masks) {
+    List<MagnitudeHistogram.Profile> expected = new ArrayList<>();
+    for (Mask mask : masks) {
+      MagnitudeHistogram.Result counts = MagnitudeHistogram.of(context, base, mask, mask);
+      double[] shares = MagnitudeBins.of(counts.all()).shares(counts.all(), counts.first());
+      expected.add(MagnitudeHistogram.profile(context, base, shares));
+    }
+    return new Bands(
+        bands(
+            masks.stream().map(mask -> doubles(mask.rowCounts())).toList(),
+            expected.stream().map(MagnitudeHistogram.Profile::rows).toList()),
+        bands(
+            masks.stream().map(mask -> doubles(mask.columnCounts())).toList(),
+            expected.stream().map(MagnitudeHistogram.Profile::columns).toList()));
+  }
+
+  private static TensorConsensus.Bands bands(List<double[]> counts, List<double[]> expected) {
+    int length = counts.get(0).length;
+    List<double[]> rest = new ArrayList<>();
+    double magnitude = 0;
+    for (int run = 0; run < counts.size(); run++) {
+      double[] difference = new double[length];
+      for (int i = 0; i < length; i++) {
+        difference[i] = counts.get(run)[i] - expected.get(run)[i];
+      }
+      rest.add(difference);
+      magnitude += Correlation.of(counts.get(run), expected.get(run)) / counts.size();
+    }
+    return new TensorConsensus.Bands(
+        meanCorrelation(counts), meanCorrelation(rest), magnitude, Correlation.nullSd(length));
+  }
+
+  private static double meanCorrelation(List<double[]> profiles) {
+    double sum = 0;
+    int pairs = 0;
+    for (int i = 0; i < profiles.size(); i++) {
+      for (int j = i + 1; j < profiles.size(); j++) {
+        sum += Correlation.of(profiles.get(i), profiles.get(j));
+        pairs++;
+      }
+    }
+    return sum / pairs;
+  }
+
+  private static ChangeMap map(List<Mask> masks) {
+    Mask first = masks.get(0);
+    int rows = (int) Math.min(first.rows(), Comparison.MAP_SIZE);
+    int columns = (int) Math.min(first.columns(), Comparison.MAP_SIZE);
+    long[] cells = new long[rows * columns];
+    for (Mask mask : masks) {
+      long[] own = mask.map(rows, columns);
+      for (int i = 0; i < cells.length; i++) {
+        cells[i] += own[i];
+      }
+    }
+    return new ChangeMap(rows, columns, cells);
+  }
+
+  private static List<TensorConsensus.Head> heads(
+      Context context, TensorPair pair, List<Mask> masks) {
+    if (pair.base().blockScale().isPresent()) {
+      return List.of();
+    }
+    List<TensorConsensus.Head> heads = new ArrayList<>();
+    for (Architecture.Head head : pair.heads()) {
+      boolean byRow = head.onRows() != pair.transposed();
+      long rowBegin = byRow ? head.begin() : 0;
+      long rowEnd = byRow ? head.end() : pair.base().rows();
+      long columnBegin = byRow ? 0 : head.begin();
+      long columnEnd = byRow ? pair.base().columns() : head.end();
+      Operand part = pair.base().slice(rowBegin, rowEnd, columnBegin, columnEnd);
+      List<Mask> parts =
+          masks.stream().map(mask -> mask.slice(rowBegin, rowEnd, columnBegin, columnEnd)).toList();
+      Agreement sum = Agreement.NONE;
+      for (int i = 0; i < parts.size(); i++) {
+        for (int j = i + 1; j < parts.size(); j++) {
+          MagnitudeHistogram.Result counts =
+              MagnitudeHistogram.of(context, part, parts.get(i), parts.get(j));
+          sum = sum.plus(agreement(counts, parts.get(i), parts.get(j)));
+        }
+      }
+      heads.add(new TensorConsensus.Head(head.part(), head.index(), sum));
+    }
+    return List.copyOf(heads);
+  }
+
+  /** Judges whether the runs agree beyond their densities and the weights' magnitudes. */
+  public static List<Finding> judge(List<TensorConsensus> tensors) {
+    List<Claim.Test> tests = new ArrayList<>();
+    for (TensorConsensus tensor : tensors) {
+      Agreement agreement = tensor.agreement();
+      if (agreement.first() > 0 && agreement.second() > 0) {
+        double independent = agreement.bernoulliJaccard();
+        NullEstimate density =
+            NullEstimate.analytic("independent", independent, agreement.magnitudeSd());
+        NullEstimate magnitude =
+            NullEstimate.analytic(
+                "magnitude-matched", agreement.magnitudeJaccard(), agreement.magnitudeSd());
+        tests.add(
+            new Claim.Test(
+                tensor.name(),
+                tensor.kind(),
+                agreement.jaccard(),
+                Optional.of(density),
+                List.of(density, magnitude),
+                agreement.first() + agreement.second()));
+      }
+    }
+    return Finding.of(
+        List.of(
+            new Claim(
+                "runs-agree",
+                "The runs change the same weights",
+                "Jaccard index of two runs",
+                1,
+                tests,
+                "")));
+  }
+}

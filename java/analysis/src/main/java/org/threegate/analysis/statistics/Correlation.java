@@ -1,0 +1,30 @@
+package org.threegate.analysis.statistics;
+
+import java.util.Arrays;
+
+/** Pearson's correlation of two profiles. */
+public final class Correlation {
+  private Correlation() {}
+
+  /** NaN where one of them is constant. */
+  public static double of(double[] first, double[] second) {
+    double meanFirst = Arrays.stream(first).average().orElse(0);
+    double meanSecond = Arrays.stream(second).average().orElse(0);
+    double product = 0;
+    double squaresFirst = 0;
+    double squaresSecond = 0;
+    for (int i = 0; i < first.length; i++) {
+      double a = first[i] - meanFirst;
+      double b = second[i] - meanSecond;
+      product += a * b;
+      squaresFirst += a * a;
+      squaresSecond += b * b;
+    }
+    return product / Math.sqrt(squaresFirst * squaresSecond);
+  }
+
+  /** Standard deviation for independent profiles of this length. */
+  public static double nullSd(int length) {
+    return 1 / Math.sqrt(Math.max(1, length - 1));
+  }
+}

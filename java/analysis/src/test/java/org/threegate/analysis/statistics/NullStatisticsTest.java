@@ -1,0 +1,160 @@
+package org.threegate.analysis.statistics;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.threegate.testing.Seeds;
+
+class NullStatisticsTest {
+  @Test
+  void pValuesAreUniformUnderTheNull() {
+    Random random = Seeds.random("pValuesAreUniformUnderTheNull");
+    int rounds = 20_000;
+    for (int draws : new int[] {2, 4, 20}) {
+      int below = 0;
+      for (int round = 0; round < rounds; round++) {
+        double[] drawn =
+            IntStream.range(0, draws).mapToDouble(i -> random.nextGaussian()).toArray();
+        below += NullEstimate.of("m", drawn).pValue(random.nextGaussian()) < 0.05 ? 1 : 0;
+      }
+      assertThat(below / (double) rounds).as("%s draws", draws).isCloseTo(0.05, within(0.008));
+    }
+    NullEstimate exact = NullEstimate.analytic("m", 1, 2);
+    assertThat(exact.pValue(1 + 2 * 1.959963984540054)).isCloseTo(0.05, within(1e-12));
+    assertThat(exact.z(-3)).isEqualTo(-2);
+    assertThat(NullEstimate.analytic("m", 1, 0).pValue(2)).isZero();
+    assertThat(NullEstimate.analytic("m", 1, 0).z(1)).isZero();
+    assertThat(NullEstimate.of("m", new double[] {1}).pValue(5)).isEqualTo(1);
+  }
+
+  /** The example of Benjamini and Hochberg's paper: four of fifteen. */
+  @Test
+  void falseDiscoveriesAreControlled() {
+    double[] pValues = {
+      0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262,
+      0.5719, 0.6528, 0.7590, 1.0
+    };
+    assertThat(BenjaminiHochberg.threshold(pValues, 0.05)).isEqualTo(0.0095);
+    assertThat(BenjaminiHochberg.threshold(new double[] {0.5, 0.9}, 0.05)).isNegative();
+    assertThat(BenjaminiHochberg.threshold(new double[0], 0.05)).isNegative();
+  }
+
+  private static short bf16(double value) {
+    int bits = Float.floatToRawIntBits((float) value);
+    return (short) (bits + 0x7fff + (bits >>> 16 & 1) >>> 16);
+  }
+
+  /** Against rounding itself, on magnitudes that include zeros, powers of two and subnormals. */
+  @Test
+  void theRoundTripIsWhatRoundingDoes() {
+    Random random = Seeds.random("theRoundTripIsWhatRoundingDoes");
+    int entries = 400_000;
+    for (double deviation : new double[] {1e-5, 1e-4, 1e-3, 0.1}) {
+      long[] codes = new long[32768];
+      double squares = 0;
+      int unchanged = 0;
+      for (int i = 0; i < entries; i++) {
+        short code =
+            i % 50 == 0 ? bf16(Math.scalb(1, -i % 12)) : bf16(0.02 * random.nextGaussian());
+        codes[code & 0x7fff]++;
+        double weight = Float.intBitsToFloat(code << 16);
+        double after = Float.intBitsToFloat(bf16(weight + deviation * random.nextGaussian()) << 16);
+        squares += (after - weight) * (after - weight);
+        unchanged += after == weight ? 1 : 0;
+      }
+      assertThat(RoundTrip.expectedSquares(codes, deviation))
+          .isCloseTo(squares, within(0.03 * squares));
+      NullEstimate share = RoundTrip.unchanged(codes, deviation);
+      assertThat(unchanged / (double) entries)
+          .isCloseTo(share.mean(), within(6 * share.sd() + 1e-3));
+      assertThat(RoundTrip.deviation(codes, squares))
+          .isCloseTo(deviation, within(0.03 * deviation));
+    }
+    assertThat(RoundTrip.deviation(new long[32768], 1)).isZero();
+  }
+
+  @Test
+  void membershipsOfIndependentSetsAreBinomial() {
+    long[] all = new long[100];
+    long[] half = new long[100];
+    long[] none = new long[100];
+    java.util.Arrays.fill(all, 128);
+    java.util.Arrays.fill(half, 64);
+    MagnitudeBins bins = MagnitudeBins.of(all);
+    assertThat(bins.ends()).hasSize(100);
+    assertThat(bins.memberships(all, List.of(half, half, none)))
+        .containsExactly(new double[] {3200, 6400, 3200, 0}, within(1e-9));
+    assertThat(bins.shares(all, half)[17]).isEqualTo(0.5);
+  }
+
+  @Test
+  void agreementIsHeldAgainstDensityAndMagnitude() {
+    Agreement runs = new Agreement(1000, 400, 500, 300, 250, 100);
+    assertThat(runs.jaccard()).isEqualTo(0.5);
+    assertThat(runs.bernoulliJaccard()).isCloseTo(0.2 / 0.7, within(1e-15));
+    assertThat(runs.magnitudeJaccard()).isCloseTo(250.0 / 650, within(1e-15));
+    assertThat(runs.z()).isEqualTo(5);
+    assertThat(runs.magnitudeSd()).isCloseTo(10 * 900 / (650.0 * 650), within(1e-15));
+    assertThat(runs.plus(Agreement.NONE)).isEqualTo(runs);
+  }
+
+  @Test
+  void aLineIsLinearAndAWalkIsNot() {
+    double[] steps = {0, 1, 2, 3};
+    double[][] line = new double[4][4];
+    double[][] walk = new double[4][4];
+    for (int i = 0; i < 4; i++) {
+      for (int j = 0; j < 4; j++) {
+        line[i][j] = (i - j) * (i - j);
+        walk[i][j] = Math.abs(i - j);
+      }
+    }
+    assertThat(Trajectories.linearity(steps, line)).isCloseTo(1, within(1e-14));
+    double linearity = Trajectories.linearity(steps, walk);
+    // Three orthogonal unit increments, the regressions done by hand: 1.7 of 2.5.
+    assertThat(linearity).isCloseTo(0.68, within(1e-14));
+    assertThat(Trajectories.walkLinearity(steps, walk)).isCloseTo(linearity, within(1e-14));
+    assertThat(Trajectories.randomLocking(1, 10).sd())
+        .isCloseTo(Math.sqrt(2 * 9 / (100.0 * 12)), within(1e-15));
+    assertThat(Trajectories.randomLocking(3, 3).mean()).isEqualTo(1);
+    assertThat(Trajectories.randomLocking(3, 3).sd()).isZero();
+  }
+
+  private static Claim claim(int sign, NullEstimate naive, NullEstimate matched, double... values) {
+    List<Claim.Test> tests =
+        java.util.Arrays.stream(values)
+            .mapToObj(
+                value ->
+                    new Claim.Test("w", "q", value, Optional.of(naive), List.of(naive, matched), 1))
+            .toList();
+    return new Claim("id", "A claim", "measure", sign, tests, "");
+  }
+
+  @Test
+  void verdictsFollowTheStrictestNull() {
+    NullEstimate naive = NullEstimate.analytic("density", 0, 1);
+    NullEstimate matched = NullEstimate.analytic("matched", 10, 1);
+    assertThat(verdict(claim(1, naive, matched, 10, 10.5, 9.5)))
+        .isEqualTo(Verdict.EXPLAINED_BY_NULL);
+    assertThat(verdict(claim(1, naive, matched, 20, 21, 9.5))).isEqualTo(Verdict.SUPPORTED);
+    assertThat(verdict(claim(-1, naive, matched, 20, 21, 9.5))).isEqualTo(Verdict.CONTRADICTED);
+    assertThat(verdict(claim(1, naive, matched, 20, 10, 10))).isEqualTo(Verdict.UNDETERMINED);
+    // Between its nulls: together they explain it, but nothing points to the claim naively.
+    assertThat(verdict(claim(-1, naive, matched, 5, 5))).isEqualTo(Verdict.UNDETERMINED);
+    assertThat(verdict(new Claim("id", "A claim", "m", 1, List.of(), "none there")))
+        .isEqualTo(Verdict.UNDETERMINED);
+    Finding finding = Finding.of(List.of(claim(1, naive, matched, 10, 10.5, 9.5))).get(0);
+    assertThat(finding.evidence().explainedShare().orElseThrow()).isCloseTo(1, within(1e-9));
+    assertThat(finding.evidence().naivelySupporting()).isEqualTo(3);
+    assertThat(finding.text()).contains("100 % of the deviation from chance is explained");
+  }
+
+  private static Verdict verdict(Claim claim) {
+    return Finding.of(List.of(claim)).get(0).verdict();
+  }
+}

@@ -1,0 +1,217 @@
+package org.threegate.cli;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.function.Predicate;
+import java.util.stream.Collectors;
+import java.util.stream.DoubleStream;
+import java.util.stream.IntStream;
+import org.threegate.analysis.measure.Comparison;
+import org.threegate.analysis.measure.Consensus;
+import org.threegate.analysis.measure.GeometryOptions;
+import org.threegate.analysis.measure.TensorConsensus;
+import org.threegate.analysis.measure.TensorTrajectory;
+import org.threegate.analysis.measure.Trajectory;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.kernel.KernelException;
+import org.threegate.kernel.Status;
+import org.threegate.report.ConsensusDirectory;
+import org.threegate.report.ConsensusReport;
+import org.threegate.report.ConsensusText;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code threegate consensus}. */
+@Command(
+    name = "consensus",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Says whether several runs from one base change the same weights, beside what their densities and the weights' magnitudes"
+          + " alone would give; with --trajectory, how one run grows. Writes consensus.json and consensus.html."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  threegate consensus base/ run-seed1/ run-seed2/ run-seed3/ --out consensus",
+      "  threegate consensus base/ step-100/ step-200/ step-300/ --trajectory --steps 100,200,300",
+      "  threegate consensus base/ run-1/ run-2/ --include self_attn --json | jq .findings"
+    })
+final class ConsensusCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+
+  @Parameters(
+      index = "0",
+      paramLabel = "BASE",
+      description = "the checkpoint that all runs began from")
+  private Path base;
+
+  @Parameters(
+      index = "1..*",
+      arity = "2..*",
+      paramLabel = "RUN",
+      description = "tuned checkpoints, two or more")
+  private List<Path> runs;
+
+  @Option(
+      names = "--out",
+      paramLabel = "DIR",
+      defaultValue = "threegate-consensus",
+      description = "where the report goes (default: ${DEFAULT-VALUE})")
+  private Path out;
+
+  @Mixin private Selection selection;
+
+  @Option(
+      names = "--trajectory",
+      description = "the runs are checkpoints of one run, in order: measure its way too")
+  private boolean trajectory;
+
+  @Option(
+      names = "--steps",
+      split = ",",
+      paramLabel = "N",
+      description = "training steps of the checkpoints (default: 1, 2, …)")
+  private List<Double> steps = new ArrayList<>();
+
+  @Mixin private GeometryMixin geometry;
+
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "threads of the kernels; 0 (default): all")
+  private int threads;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "seed of everything random (default: ${DEFAULT-VALUE})")
+  private long seed;
+
+  @Option(names = "--json", description = "print consensus.json instead of the summary")
+  private boolean json;
+
+  @Override
+  public Integer call() {
+    OutputPath.writing(out, this::measure);
+    return 0;
+  }
+
+  private void measure() throws IOException {
+    long start = System.nanoTime();
+    Predicate<String> selected = selection.predicate();
+    GeometryOptions options = geometry.options(seed);
+    double[] numbers = stepNumbers();
+    OutputPath.prepareDirectory(out);
+    try (Context context = Context.open(Context.Device.CPU, threads);
+        Control control = Control.open(context)) {
+      Interruption.guard(
+          control,
+          spec.commandLine().getErr(),
+          "nothing was written",
+          () -> write(measure(context, control, selected, options, numbers, start)));
+    } catch (KernelException e) {
+      if (e.status() == Status.CANCELLED) {
+        throw new Comparison.CancelledException();
+      }
+      throw e;
+    }
+  }
+
+  private ConsensusReport measure(
+      Context context,
+      Control control,
+      Predicate<String> selected,
+      GeometryOptions options,
+      double[] numbers,
+      long start) {
+    List<Checkpoint> opened = new ArrayList<>();
+    try (Checkpoint before = Checkpoint.open(context, base);
+        ProgressBar progress = new ProgressBar(control, true)) {
+      for (Path run : runs) {
+        opened.add(Checkpoint.open(context, run));
+      }
+      List<TensorConsensus> tensors =
+          Consensus.of(context, before, opened, selected, progress, control);
+      List<TensorTrajectory> ways =
+          trajectory
+              ? new Trajectory(numbers, options)
+                  .of(context, before, opened, selected, progress, control)
+              : List.of();
+      return new ConsensusReport(
+          Version.current(),
+          command(),
+          base.toString(),
+          runs.stream().map(Path::toString).toList(),
+          tensors,
+          Consensus.judge(tensors),
+          ways,
+          trajectory ? numbers : new double[0],
+          (System.nanoTime() - start) * 1e-9);
+    } finally {
+      opened.forEach(Checkpoint::close);
+    }
+  }
+
+  private double[] stepNumbers() {
+    if (!steps.isEmpty() && !trajectory) {
+      throw new InvalidInputException("--steps: belongs to --trajectory");
+    }
+    if (!steps.isEmpty() && steps.size() != runs.size()) {
+      throw new InvalidInputException(
+          "--steps: " + steps.size() + " steps of " + runs.size() + " checkpoints");
+    }
+    double[] numbers =
+        steps.isEmpty()
+            ? IntStream.rangeClosed(1, runs.size()).asDoubleStream().toArray()
+            : steps.stream().mapToDouble(Double::doubleValue).toArray();
+    for (int i = 0; i < numbers.length; i++) {
+      if (!(numbers[i] > (i == 0 ? 0 : numbers[i - 1]))) {
+        throw new InvalidInputException("--steps: they must ascend from above 0");
+      }
+    }
+    return numbers;
+  }
+
+  private List<String> command() {
+    List<String> command = new ArrayList<>(List.of("consensus", base.toString()));
+    runs.forEach(run -> command.add(run.toString()));
+    command.addAll(List.of("--out", out.toString()));
+    command.addAll(selection.command());
+    if (trajectory) {
+      command.add("--trajectory");
+      command.add("--steps");
+      command.add(
+          DoubleStream.of(stepNumbers())
+              .mapToObj(Double::toString)
+              .collect(Collectors.joining(",")));
+      command.addAll(geometry.command());
+    }
+    command.addAll(List.of("--threads", Integer.toString(threads), "--seed", Long.toString(seed)));
+    return List.copyOf(command);
+  }
+
+  private void write(ConsensusReport report) throws IOException {
+    ConsensusDirectory.write(report, out);
+    if (json) {
+      ConsensusDirectory.writeJson(report, System.out);
+      System.out.flush();
+      return;
+    }
+    spec.commandLine().getOut().print(ConsensusText.render(report));
+    spec.commandLine().getOut().printf("%nreport: %s%n", out.resolve(ConsensusDirectory.HTML));
+    spec.commandLine().getOut().flush();
+  }
+}

@@ -1,0 +1,59 @@
+package org.threegate.cli;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.threegate.kernel.Control;
+
+/** Ctrl-C cancels the running kernel and waits until what it did is put away. */
+final class Interruption {
+  private static final long LONGEST_SECONDS = 30;
+
+  private final CountDownLatch finished = new CountDownLatch(1);
+  private final Thread hook;
+
+  /**
+   * Runs with a handler of Ctrl-C.
+   *
+   * @param advice what to say after an interruption
+   */
+  static void guard(Control control, PrintWriter err, String advice, OutputPath.Writing body)
+      throws IOException {
+    Interruption interruption = new Interruption(control, err, advice);
+    try {
+      body.run();
+    } finally {
+      interruption.close();
+    }
+  }
+
+  private Interruption(Control control, PrintWriter err, String advice) {
+    hook = new Thread(() -> interrupt(control, err, advice), "threegate-interrupt");
+    Runtime.getRuntime().addShutdownHook(hook);
+  }
+
+  private void interrupt(Control control, PrintWriter err, String advice) {
+    if (finished.getCount() == 0) {
+      return;
+    }
+    control.cancel();
+    try {
+      if (finished.await(LONGEST_SECONDS, TimeUnit.SECONDS)) {
+        err.println("\nthreegate: interrupted; " + advice);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private void close() {
+    finished.countDown();
+    try {
+      Runtime.getRuntime().removeShutdownHook(hook);
+    } catch (IllegalStateException e) {
+      // The JVM is going down: the hook is what is running.
+      return;
+    }
+  }
+}

@@ -1,0 +1,50 @@
+package org.threegate.cli;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Predicate;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
+import org.threegate.checkpoint.InvalidInputException;
+import picocli.CommandLine.Option;
+
+/** Options that select tensors by name. */
+final class Selection {
+  @Option(
+      names = "--include",
+      paramLabel = "REGEX",
+      description = "only tensors whose name it finds")
+  private Optional<String> include = Optional.empty();
+
+  @Option(names = "--exclude", paramLabel = "REGEX", description = "no tensor whose name it finds")
+  private Optional<String> exclude = Optional.empty();
+
+  Predicate<String> predicate() {
+    Predicate<String> included = finder("--include", include).orElse(name -> true);
+    Predicate<String> excluded = finder("--exclude", exclude).orElse(name -> false);
+    return name -> included.test(name) && !excluded.test(name);
+  }
+
+  boolean isPresent() {
+    return include.isPresent() || exclude.isPresent();
+  }
+
+  /** The options after defaults. */
+  List<String> command() {
+    List<String> command = new ArrayList<>();
+    include.ifPresent(regex -> command.addAll(List.of("--include", regex)));
+    exclude.ifPresent(regex -> command.addAll(List.of("--exclude", regex)));
+    return command;
+  }
+
+  private static Optional<Predicate<String>> finder(String option, Optional<String> regex) {
+    try {
+      return regex.map(text -> Pattern.compile(text).asPredicate());
+    } catch (PatternSyntaxException e) {
+      throw new InvalidInputException(
+          option + ": \"" + regex.orElse("") + "\" is no regular expression: " + e.getDescription(),
+          e);
+    }
+  }
+}

@@ -1,0 +1,98 @@
+package org.threegate.report;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+import org.threegate.analysis.measure.TensorConsensus;
+import org.threegate.analysis.measure.TensorTrajectory;
+import org.threegate.analysis.statistics.Agreement;
+import org.threegate.analysis.statistics.Finding;
+
+/**
+ * Runs from one base against each other, ready to be rendered.
+ *
+ * @param command the options after defaults, enough to repeat the run
+ * @param base path
+ * @param runs paths
+ * @param trajectory of each matrix, when the runs are checkpoints of one run; else empty
+ * @param steps of these checkpoints; else empty
+ * @param seconds wall-clock
+ */
+public record ConsensusReport(
+    String version,
+    List<String> command,
+    String base,
+    List<String> runs,
+    List<TensorConsensus> tensors,
+    List<Finding> findings,
+    List<TensorTrajectory> trajectory,
+    double[] steps,
+    double seconds) {
+  /** Agreements of each pair of runs over all matrices, in the order of the pairs. */
+  public List<Agreement> pairs() {
+    List<Agreement> sums = new ArrayList<>();
+    for (TensorConsensus tensor : tensors) {
+      for (int i = 0; i < tensor.pairs().size(); i++) {
+        if (i == sums.size()) {
+          sums.add(Agreement.NONE);
+        }
+        sums.set(i, sums.get(i).plus(tensor.pairs().get(i)));
+      }
+    }
+    return sums;
+  }
+
+  /** Where the pair of two different runs stands in a list of pairs. */
+  int pairIndex(int run, int other) {
+    int low = Math.min(run, other);
+    int high = Math.max(run, other);
+    return low * runs.size() - low * (low + 1) / 2 + high - low - 1;
+  }
+
+  /** All pairs together, by kind of matrix. */
+  public Map<String, Agreement> byKind() {
+    return group(TensorConsensus::kind);
+  }
+
+  /** All pairs together, by layer. */
+  public Map<String, Agreement> byLayer() {
+    return group(
+        tensor -> tensor.layer().isPresent() ? Integer.toString(tensor.layer().getAsInt()) : "-");
+  }
+
+  private Map<String, Agreement> group(Function<TensorConsensus, String> key) {
+    Map<String, Agreement> groups = new LinkedHashMap<>();
+    tensors.forEach(tensor -> groups.merge(key.apply(tensor), tensor.agreement(), Agreement::plus));
+    return groups;
+  }
+
+  /** Share of entries that exactly 0, 1, … runs change, and the same under the null. */
+  public double[][] memberships() {
+    double[][] sums = new double[2][runs.size() + 1];
+    for (TensorConsensus tensor : tensors) {
+      for (int i = 0; i <= runs.size(); i++) {
+        sums[0][i] += tensor.memberships()[i];
+        sums[1][i] += tensor.membershipsNull()[i];
+      }
+    }
+    double total = Arrays.stream(sums[0]).sum();
+    for (double[] row : sums) {
+      for (int i = 0; i < row.length; i++) {
+        row[i] /= total;
+      }
+    }
+    return sums;
+  }
+
+  /** The trajectory over all matrices, one a step. */
+  public List<StepSummary> stepSummaries() {
+    List<StepSummary> summaries = new ArrayList<>();
+    for (int i = 0; i < steps.length; i++) {
+      summaries.add(StepSummary.of(steps[i], i, trajectory));
+    }
+    return summaries;
+  }
+}
