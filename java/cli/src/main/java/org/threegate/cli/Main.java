@@ -18,6 +18,8 @@ import picocli.CommandLine.Command;
     subcommands = {
       CompareCommand.class,
       ConsensusCommand.class,
+      MaskCommand.class,
+      InterveneCommand.class,
       InspectCommand.class,
       DemoCommand.class,
       DoctorCommand.class,
@@ -28,6 +30,7 @@ import picocli.CommandLine.Command;
       "Examples:",
       "  threegate compare base/ tuned/ --out report",
       "  threegate consensus base/ run-1/ run-2/ run-3/",
+      "  threegate mask base/ --kind safe --out safe.safetensors",
       "  threegate inspect model.safetensors",
       "  threegate doctor"
     })

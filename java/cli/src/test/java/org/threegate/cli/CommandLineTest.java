@@ -169,6 +169,29 @@ class CommandLineTest {
   }
 
   @Test
+  void masksAreWrittenAndInspected() throws IOException {
+    Path file = directory.resolve("mask.safetensors");
+    for (String kind : List.of("principal", "complement", "low", "safe", "random", "geora")) {
+      Run run = run("mask", good, "--kind", kind, "--rank", 1, "--alpha", "0.25", "--out", file);
+      assertThat(run.err()).isEmpty();
+      assertThat(run.code()).isZero();
+      Run inspected = run("mask", "--inspect", file);
+      assertThat(inspected.out()).contains(NAME, "kind: " + kind, "alpha: 0.25");
+      if (!kind.equals("safe") && !kind.equals("geora")) {
+        assertThat(inspected.out())
+            .contains(kind.equals("complement") ? "24 of             32" : "8 of             32");
+      }
+    }
+    Files.delete(file);
+    refused(run("mask", good, "--kind", "guess", "--out", file), "no kind of mask", "geora");
+    refused(run("mask", good, "--out", file), "--kind");
+    refused(run("mask", good, "--kind", "low"), "--out");
+    refused(run("mask", good, "--kind", "low", "--include", "none", "--out", file), "no matrix");
+    refused(run("mask", "--inspect", good), "is no mask file");
+    assertThat(file).doesNotExist();
+  }
+
+  @Test
   void runsThatCannotBeComparedAreRefused() throws IOException {
     Path one = write("one.safetensors", model(1));
     refused(run("consensus", good, one, one, "--out", out, "--steps", "1,2"), "--trajectory");

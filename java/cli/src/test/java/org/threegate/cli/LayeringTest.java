@@ -24,6 +24,8 @@ class LayeringTest {
           .definedBy("org.threegate.report..")
           .layer("measure")
           .definedBy("org.threegate.analysis.measure..")
+          .layer("intervention")
+          .definedBy("org.threegate.analysis.intervention..")
           .layer("statistics")
           .definedBy("org.threegate.analysis.statistics..")
           .layer("checkpoint")
@@ -48,12 +50,14 @@ class LayeringTest {
           .mayOnlyBeAccessedByLayers("cli")
           .whereLayer("measure")
           .mayOnlyBeAccessedByLayers("cli", "report")
+          .whereLayer("intervention")
+          .mayOnlyBeAccessedByLayers("cli")
           .whereLayer("statistics")
           .mayOnlyBeAccessedByLayers("cli", "report", "measure")
           .whereLayer("checkpoint")
-          .mayOnlyBeAccessedByLayers("cli", "report", "measure")
+          .mayOnlyBeAccessedByLayers("cli", "report", "measure", "intervention")
           .whereLayer("kernel")
-          .mayOnlyBeAccessedByLayers("cli", "measure", "checkpoint", "testing");
+          .mayOnlyBeAccessedByLayers("cli", "measure", "intervention", "checkpoint", "testing");
 
   @ArchTest
   static final ArchRule STATISTICS_SEE_NUMBERS_NOT_KERNELS =

@@ -61,7 +61,7 @@ public final class GeometryMeasurement {
     this.options = options;
     this.control = control;
     this.ranks = options.ranksOf(Math.min(base.rows(), base.columns()));
-    this.seed = mix(options.seed(), name);
+    this.seed = options.seedOf(name);
   }
 
   /**
@@ -91,18 +91,6 @@ public final class GeometryMeasurement {
       return TensorGeometry.omitted("it is unchanged");
     }
     return new GeometryMeasurement(context, name, base, tuned, options, control).measure(diff);
-  }
-
-  /** A seed of its own for each tensor: FNV-1a of the name, then the finaliser of SplitMix64. */
-  private static long mix(long seed, String name) {
-    long hash = 0xcbf29ce484222325L;
-    for (int i = 0; i < name.length(); i++) {
-      hash = (hash ^ name.charAt(i)) * 0x100000001b3L;
-    }
-    hash += seed * 0x9e3779b97f4a7c15L;
-    hash = (hash ^ hash >>> 30) * 0xbf58476d1ce4e5b9L;
-    hash = (hash ^ hash >>> 27) * 0x94d049bb133111ebL;
-    return hash ^ hash >>> 31;
   }
 
   private static double seconds(long from) {

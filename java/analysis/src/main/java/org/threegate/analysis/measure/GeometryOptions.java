@@ -71,6 +71,18 @@ public record GeometryOptions(
     return draws > 0 ? draws : (int) Math.max(FEWEST_DRAWS, Math.min(MOST_DRAWS, 2560 / shorter));
   }
 
+  /** A seed of its own for each tensor: FNV-1a of the name, then the finaliser of SplitMix64. */
+  long seedOf(String name) {
+    long hash = 0xcbf29ce484222325L;
+    for (int i = 0; i < name.length(); i++) {
+      hash = (hash ^ name.charAt(i)) * 0x100000001b3L;
+    }
+    hash += seed * 0x9e3779b97f4a7c15L;
+    hash = (hash ^ hash >>> 30) * 0xbf58476d1ce4e5b9L;
+    hash = (hash ^ hash >>> 27) * 0x94d049bb133111ebL;
+    return hash ^ hash >>> 31;
+  }
+
   /** round(alpha · entries), half up. */
   static long countOf(double alpha, long entries) {
     return (long) Math.floor(alpha * entries + 0.5);

@@ -1,0 +1,276 @@
+package org.threegate.analysis.intervention;
+
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.threegate.checkpoint.Architecture;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.Tensor;
+
+/**
+ * Changes the bases of attention heads so that the function of the model stays the same: what a
+ * finding about directions must not survive (arXiv 2511.08567, section 4.3). In a decoder with
+ * rotary positions queries and keys cannot be rotated, values can.
+ *
+ * <pre>{@code
+ * try (Checkpoint model = Checkpoint.open(context, base)) {
+ *   Intervention intervention = new Intervention(model, 7);
+ *   System.out.println(intervention.rotateValues(3).storedError());
+ *   intervention.write(Path.of("rotated"));
+ * }
+ * }</pre>
+ */
+public final class Intervention {
+  private static final int PROBES = 4;
+
+  private final Checkpoint model;
+  private final long seed;
+  private final Map<String, double[]> changed = new LinkedHashMap<>();
+
+  /**
+   * How far the layer's map from inputs to outputs by way of each head's values moved: the largest
+   * over heads of ‖(W_o W_v)′x − W_o W_v x‖ / ‖W_o W_v x‖ for random x.
+   *
+   * @param exactError before rounding to the stored type: of the algebra in float64
+   * @param storedError as it is stored
+   */
+  public record Check(int layer, double exactError, double storedError) {}
+
+  /**
+   * @param seed of rotations and permutations
+   */
+  public Intervention(Checkpoint model, long seed) {
+    this.model = model;
+    this.seed = seed;
+  }
+
+  private double[] values(Tensor tensor) {
+    return changed.computeIfAbsent(tensor.name(), name -> TensorValues.read(tensor));
+  }
+
+  private Random random(int layer, String purpose) {
+    return new Random(seed * 0x9e3779b97f4a7c15L + 31L * layer + purpose.hashCode());
+  }
+
+  /**
+   * Rotates the values of every key-value head of a layer by a random orthogonal matrix of its own,
+   * and the columns of the output matrix that belong to its query heads back.
+   */
+  public Check rotateValues(int layer) {
+    AttentionLayer attention = AttentionLayer.of(model, layer);
+    double[][][] before = probe(attention, false);
+    Random random = random(layer, "rotate");
+    int group = attention.queries() / attention.keyValues();
+    for (int head = 0; head < attention.keyValues(); head++) {
+      double[][] rotation = orthogonal(attention.dimension(), random);
+      for (AttentionLayer.Part part : attention.parts()) {
+        for (Architecture.Head range : part.heads()) {
+          if (range.part().equals("v") && range.index() == head) {
+            rotateRows(values(part.tensor()), part.columns(), (int) range.begin(), rotation);
+          }
+        }
+      }
+      for (int query = head * group; query < (head + 1) * group; query++) {
+        rotateColumns(
+            values(attention.output()),
+            (int) attention.output().columns(),
+            query * attention.dimension(),
+            rotation);
+      }
+    }
+    return check(attention, before, identity(attention.queries()));
+  }
+
+  /**
+   * Exchanges key-value heads of a layer at random, and the query heads of each group with them and
+   * among themselves.
+   */
+  public Check permuteHeads(int layer) {
+    AttentionLayer attention = AttentionLayer.of(model, layer);
+    double[][][] before = probe(attention, false);
+    Random random = random(layer, "permute");
+    int group = attention.queries() / attention.keyValues();
+    int[] keyValues = permutation(attention.keyValues(), random);
+    int[] queries = new int[attention.queries()];
+    for (int head = 0; head < attention.keyValues(); head++) {
+      int[] within = permutation(group, random);
+      for (int i = 0; i < group; i++) {
+        queries[head * group + i] = keyValues[head] * group + within[i];
+      }
+    }
+    for (AttentionLayer.Part part : attention.parts()) {
+      double[] old = values(part.tensor()).clone();
+      for (Architecture.Head range : part.heads()) {
+        int[] order = range.part().equals("q") ? queries : keyValues;
+        int length = attention.dimension() * part.columns();
+        int first = (int) (range.begin() - (long) range.index() * attention.dimension());
+        System.arraycopy(
+            old,
+            (first + order[range.index()] * attention.dimension()) * part.columns(),
+            values(part.tensor()),
+            (int) range.begin() * part.columns(),
+            length);
+      }
+    }
+    double[] old = values(attention.output()).clone();
+    int columns = (int) attention.output().columns();
+    for (int row = 0; row < attention.output().rows(); row++) {
+      for (int query = 0; query < attention.queries(); query++) {
+        System.arraycopy(
+            old,
+            row * columns + queries[query] * attention.dimension(),
+            values(attention.output()),
+            row * columns + query * attention.dimension(),
+            attention.dimension());
+      }
+    }
+    return check(attention, before, queries);
+  }
+
+  /** Writes the model to a new directory, what did not change byte by byte. */
+  public void write(java.nio.file.Path directory) throws java.io.IOException {
+    ModelCopy.write(model, changed, directory);
+  }
+
+  private static int[] identity(int count) {
+    return java.util.stream.IntStream.range(0, count).toArray();
+  }
+
+  private static int[] permutation(int count, Random random) {
+    int[] order = identity(count);
+    for (int i = count - 1; i > 0; i--) {
+      int j = random.nextInt(i + 1);
+      int other = order[i];
+      order[i] = order[j];
+      order[j] = other;
+    }
+    return order;
+  }
+
+  /** Haar-distributed: a Gaussian matrix made orthonormal, twice for the last digits. */
+  private static double[][] orthogonal(int size, Random random) {
+    double[][] rows = new double[size][size];
+    for (int i = 0; i < size; i++) {
+      double[] row = rows[i];
+      Arrays.setAll(row, j -> random.nextGaussian());
+      for (int pass = 0; pass < 2; pass++) {
+        for (int j = 0; j < i; j++) {
+          double product = dot(row, rows[j]);
+          for (int k = 0; k < size; k++) {
+            row[k] -= product * rows[j][k];
+          }
+        }
+      }
+      double norm = Math.sqrt(dot(row, row));
+      for (int k = 0; k < size; k++) {
+        row[k] /= norm;
+      }
+    }
+    return rows;
+  }
+
+  private static double dot(double[] one, double[] other) {
+    double sum = 0;
+    for (int i = 0; i < one.length; i++) {
+      sum += one[i] * other[i];
+    }
+    return sum;
+  }
+
+  private static void rotateRows(double[] matrix, int columns, int first, double[][] rotation) {
+    double[] old = new double[rotation.length];
+    for (int column = 0; column < columns; column++) {
+      for (int i = 0; i < old.length; i++) {
+        old[i] = matrix[(first + i) * columns + column];
+      }
+      for (int i = 0; i < old.length; i++) {
+        matrix[(first + i) * columns + column] = dot(rotation[i], old);
+      }
+    }
+  }
+
+  /** Row by row W Rᵀ: entry j is the product with row j of R. */
+  private static void rotateColumns(double[] matrix, int columns, int first, double[][] rotation) {
+    for (int row = 0; row < matrix.length / columns; row++) {
+      double[] old =
+          Arrays.copyOfRange(
+              matrix, row * columns + first, row * columns + first + rotation.length);
+      for (int j = 0; j < old.length; j++) {
+        matrix[row * columns + first + j] = dot(rotation[j], old);
+      }
+    }
+  }
+
+  /** W_o W_v x for random x, by query head and probe. */
+  private double[][][] probe(AttentionLayer attention, boolean rounded) {
+    AttentionLayer.Part values =
+        attention.parts().stream()
+            .filter(part -> part.columns() > 1)
+            .filter(part -> part.heads().stream().anyMatch(head -> head.part().equals("v")))
+            .findFirst()
+            .orElseThrow();
+    double[] valueMatrix = rounded(values.tensor(), rounded);
+    double[] output = rounded(attention.output(), rounded);
+    int outputColumns = (int) attention.output().columns();
+    int outputRows = (int) attention.output().rows();
+    List<Architecture.Head> heads =
+        values.heads().stream().filter(head -> head.part().equals("v")).toList();
+    int group = attention.queries() / attention.keyValues();
+    double[][][] result = new double[attention.queries()][PROBES][outputRows];
+    Random random = random(attention.index(), "probe");
+    for (int probe = 0; probe < PROBES; probe++) {
+      double[] x = random.doubles(values.columns(), -1, 1).toArray();
+      for (int query = 0; query < attention.queries(); query++) {
+        double[] middle = new double[attention.dimension()];
+        int first = (int) heads.get(query / group).begin();
+        for (int i = 0; i < middle.length; i++) {
+          for (int j = 0; j < x.length; j++) {
+            middle[i] += valueMatrix[(first + i) * values.columns() + j] * x[j];
+          }
+        }
+        for (int row = 0; row < outputRows; row++) {
+          double sum = 0;
+          for (int i = 0; i < middle.length; i++) {
+            sum += output[row * outputColumns + query * attention.dimension() + i] * middle[i];
+          }
+          result[query][probe][row] = sum;
+        }
+      }
+    }
+    return result;
+  }
+
+  private double[] rounded(Tensor tensor, boolean rounded) {
+    double[] exact = values(tensor);
+    return rounded
+        ? Arrays.stream(exact).map(value -> TensorValues.round(value, tensor.type())).toArray()
+        : exact;
+  }
+
+  /** {@code from[q]} is the query head that was what head q is now. */
+  private Check check(AttentionLayer attention, double[][][] before, int[] from) {
+    return new Check(
+        attention.index(),
+        distance(before, probe(attention, false), from),
+        distance(before, probe(attention, true), from));
+  }
+
+  private static double distance(double[][][] before, double[][][] after, int[] from) {
+    double largest = 0;
+    for (int query = 0; query < from.length; query++) {
+      for (int probe = 0; probe < PROBES; probe++) {
+        double[] old = before[from[query]][probe];
+        double squares = 0;
+        for (int i = 0; i < old.length; i++) {
+          double difference = after[query][probe][i] - old[i];
+          squares += difference * difference;
+        }
+        double norm = Math.sqrt(dot(old, old));
+        largest = Math.max(largest, norm == 0 ? 0 : Math.sqrt(squares) / norm);
+      }
+    }
+    return largest;
+  }
+}

@@ -1,0 +1,65 @@
+package org.threegate.analysis.intervention;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.Tensor;
+import org.threegate.checkpoint.TensorType;
+
+/** The values of a tensor in float64, and back in its type. */
+final class TensorValues {
+  private TensorValues() {}
+
+  static double[] read(Tensor tensor) {
+    double[] values = new double[Math.toIntExact(tensor.elements())];
+    NativeBuffer buffer = tensor.file().buffer();
+    for (int i = 0; i < values.length; i++) {
+      long at = tensor.offset() + (long) i * tensor.type().bits() / 8;
+      values[i] =
+          switch (tensor.type()) {
+            case BF16 -> Float.intBitsToFloat(buffer.getShort(at) << 16);
+            case F32 -> buffer.getFloat(at);
+            case F64 -> buffer.getDouble(at);
+            default ->
+                throw new InvalidInputException(
+                    tensor.file().path()
+                        + ": tensor \""
+                        + tensor.name()
+                        + "\" is "
+                        + tensor.type()
+                        + "; BF16, F32 and F64 can be changed");
+          };
+    }
+    return values;
+  }
+
+  /** Rounds to the type, to nearest even. */
+  static double round(double value, TensorType type) {
+    return switch (type) {
+      case BF16 -> Float.intBitsToFloat(bf16(value) << 16);
+      case F32 -> (float) value;
+      default -> value;
+    };
+  }
+
+  /** By way of a float32: a tie of that rounding errs once in 2^16. */
+  private static short bf16(double value) {
+    int bits = Float.floatToRawIntBits((float) value);
+    return (short) (bits + 0x7fff + (bits >>> 16 & 1) >>> 16);
+  }
+
+  static byte[] bytes(double[] values, TensorType type) {
+    ByteBuffer out =
+        ByteBuffer.allocate(Math.toIntExact((long) values.length * type.bits() / 8))
+            .order(ByteOrder.LITTLE_ENDIAN);
+    for (double value : values) {
+      switch (type) {
+        case BF16 -> out.putShort(bf16(value));
+        case F32 -> out.putFloat((float) value);
+        default -> out.putDouble(value);
+      }
+    }
+    return out.array();
+  }
+}

@@ -1,0 +1,176 @@
+package org.threegate.cli;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import org.threegate.analysis.measure.GeometryOptions;
+import org.threegate.analysis.measure.MaskFile;
+import org.threegate.analysis.measure.MaskKind;
+import org.threegate.analysis.measure.Pairing;
+import org.threegate.analysis.measure.TensorPair;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.PrintableText;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code threegate mask}. */
+@Command(
+    name = "mask",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Writes a mask of the entries that a trainer may change, one bit an entry, for every matrix of a checkpoint; or, with --inspect,"
+          + " says what is in such a file.",
+      "",
+      "Kinds: principal, complement, low, safe, random, geora (docs/metrics.md)."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  threegate mask base/ --kind safe --out safe.safetensors",
+      "  threegate mask base/ --kind principal --rank 64 --alpha 0.25 --include self_attn --out principal.safetensors",
+      "  threegate mask --inspect safe.safetensors"
+    })
+final class MaskCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+
+  @Parameters(
+      index = "0",
+      paramLabel = "BASE",
+      description = "the checkpoint; with --inspect a mask file")
+  private Path base;
+
+  @Option(names = "--kind", paramLabel = "KIND", description = "what the mask selects")
+  private Optional<String> kind = Optional.empty();
+
+  @Option(names = "--out", paramLabel = "FILE", description = "where the mask goes")
+  private Optional<Path> out = Optional.empty();
+
+  @Option(names = "--inspect", description = "say what is in a mask file")
+  private boolean inspect;
+
+  @Mixin private Selection selection;
+  @Mixin private GeometryMixin geometry;
+
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "threads of the kernels; 0 (default): all")
+  private int threads;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "seed of the random mask (default: ${DEFAULT-VALUE})")
+  private long seed;
+
+  @Override
+  public Integer call() {
+    if (inspect) {
+      inspect();
+      return 0;
+    }
+    Path file =
+        out.orElseThrow(() -> new InvalidInputException("--out: name the file of the mask"));
+    if (Files.isDirectory(file)) {
+      throw new InvalidInputException(file + ": is a directory; name a file with --out");
+    }
+    OutputPath.writing(file, () -> write(file));
+    return 0;
+  }
+
+  private MaskKind kind() {
+    try {
+      return MaskKind.of(
+          kind.orElseThrow(() -> new InvalidInputException("--kind: say what to select")));
+    } catch (IllegalArgumentException e) {
+      throw new InvalidInputException("--kind: " + e.getMessage(), e);
+    }
+  }
+
+  private void write(Path file) throws IOException {
+    MaskKind selected = kind();
+    GeometryOptions options = geometry.options(seed);
+    try (Context context = Context.open(Context.Device.CPU, threads);
+        Control control = Control.open(context)) {
+      Interruption.guard(
+          control,
+          spec.commandLine().getErr(),
+          "nothing was written",
+          () -> {
+            try (Checkpoint checkpoint = Checkpoint.open(context, base);
+                ProgressBar progress = new ProgressBar(control, true)) {
+              List<TensorPair> matrices =
+                  Pairing.of(checkpoint, checkpoint, selection.predicate()).pairs().stream()
+                      .filter(pair -> pair.dimensions() >= 2)
+                      .filter(pair -> pair.base().rows() > 0 && pair.base().columns() > 0)
+                      .toList();
+              if (matrices.isEmpty()) {
+                throw new InvalidInputException(base + ": no matrix to mask");
+              }
+              MaskFile.write(
+                  context, matrices, selected, options, provenance(), file, progress, control);
+              checkpoint.check();
+            }
+          });
+    }
+    spec.commandLine().getOut().printf("mask: %s%n", file);
+  }
+
+  private Map<String, String> provenance() {
+    Map<String, String> provenance = new LinkedHashMap<>();
+    provenance.put("threegate", Version.current());
+    provenance.put("base", base.toString());
+    provenance.put(
+        "command",
+        String.join(" ", selection.command()) + " " + String.join(" ", geometry.command()));
+    return provenance;
+  }
+
+  private void inspect() {
+    PrintWriter print = spec.commandLine().getOut();
+    try (Context context = Context.open(Context.Device.CPU, 1)) {
+      MaskFile file = MaskFile.read(context, base);
+      long selected = 0;
+      long total = 0;
+      for (MaskFile.Entry entry : file.entries()) {
+        long entries = entry.mask().rows() * entry.mask().columns();
+        long count = entry.mask().count();
+        print.printf(
+            "%,14d of %,14d  %.4f  %-16s %s%n",
+            count,
+            entries,
+            count / (double) entries,
+            entry.mask().rows() + " x " + entry.mask().columns(),
+            PrintableText.of(entry.name()));
+        selected += count;
+        total += entries;
+      }
+      print.printf(
+          "%,14d of %,14d  %.4f  in %d matrices%n",
+          selected, total, selected / (double) total, file.entries().size());
+      file.provenance().entrySet().stream()
+          .sorted(Map.Entry.comparingByKey())
+          .forEach(
+              entry ->
+                  print.printf(
+                      "  %s: %s%n",
+                      PrintableText.of(entry.getKey()), PrintableText.of(entry.getValue())));
+    }
+  }
+}
