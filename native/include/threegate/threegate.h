@@ -308,7 +308,8 @@ TG_API tg_status tg_svd_workspace(tg_context* context, const tg_operand* matrice
  * (`subtracted` NULL: nothing is), which are formed as they are read. Every matrix is solved by one thread, several matrices
  * side by side: results do not depend on the number of threads. Entries are widened a panel at a time, never stored as a whole.
  * Returns TG_OK when every matrix reached its tolerance; otherwise the status of the first that did not, and all results are
- * filled nevertheless. control->done counts matrices. A short side above 16384 is TG_UNSUPPORTED.
+ * filled nevertheless. control->done counts matrices; a cancellation stops in the middle of one. A short side above 16384 is
+ * TG_UNSUPPORTED.
  */
 TG_API tg_status tg_svd(tg_context* context, const tg_operand* matrices, const tg_operand* subtracted, int64_t count,
                         const tg_svd_options* options, tg_control* control, const tg_workspace* workspace,

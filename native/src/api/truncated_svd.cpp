@@ -89,7 +89,7 @@ bool solve_all(ThreadPool& pool, SimdLevel level, const Batch& batch, tg_control
     void* own = static_cast<uint8_t*>(workspace) + thread * each;
     for (int64_t i = next++; i < batch.count && !is_cancelled(control); i = next++) {
       svd::truncated_svd(level, batch.matrices[i], batch.subtracted == nullptr ? nullptr : batch.subtracted + i, batch.options[i],
-                         own, batch.results[i]);
+                         control, own, batch.results[i]);
       add_done(control, 1);
     }
   });

@@ -4,6 +4,7 @@
 #include <functional>
 #include <limits>
 #include <random>
+#include <thread>
 
 #include "reference/svd_reference.h"
 #include "support.h"
@@ -466,6 +467,37 @@ TEST(TruncatedSvd, Cancels) {
   EXPECT_EQ(TG_OK, tg_svd(context.get(), &matrix, nullptr, 1, &options, &control, &workspace, &result));
   EXPECT_EQ(1, control.done);
   EXPECT_EQ(1, control.total);
+}
+
+TEST(TruncatedSvd, CancelsInTheMiddleOfAMatrix) {
+  const auto context = support::make_context();
+  const int64_t rows = 60000;
+  const int64_t columns = 512;
+  std::vector<uint8_t> entries(static_cast<size_t>(rows * columns));
+  for (size_t i = 0; i < entries.size(); ++i) {
+    entries[i] = static_cast<uint8_t>(0x30 + i % 7);
+  }
+  tg_operand matrix{};
+  matrix.size = sizeof(matrix);
+  matrix.values = {entries.data(), rows, columns, columns, TG_F8_E4M3, 0};
+  const tg_svd_options options{sizeof(options), columns, 1e-6, 0, 0};
+  std::vector<double> values(static_cast<size_t>(columns));
+  std::vector<double> spectrum(static_cast<size_t>(columns));
+  tg_svd_result result{sizeof(result), values.data(), nullptr, nullptr, spectrum.data(), 0, 0, 0, 0, 0};
+  tg_workspace_size size{sizeof(size), 0, 0};
+  ASSERT_EQ(TG_OK, tg_svd_workspace(context.get(), &matrix, nullptr, 1, &options, &result, &size));
+  const auto host = support::allocate(size.host_bytes);
+  const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
+  tg_control control{sizeof(control), 0, 0, 0, 0};
+  std::thread canceller([&] {
+    while (__atomic_load_n(&control.total, __ATOMIC_RELAXED) == 0) {
+      std::this_thread::yield();
+    }
+    __atomic_store_n(&control.cancel, 1, __ATOMIC_RELAXED);
+  });
+  EXPECT_EQ(TG_CANCELLED, tg_svd(context.get(), &matrix, nullptr, 1, &options, &control, &workspace, &result));
+  canceller.join();
+  EXPECT_EQ(0, control.done);
 }
 
 }  // namespace

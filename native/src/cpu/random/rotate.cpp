@@ -31,13 +31,6 @@ class Normals {
   float numbers_[kBlock] = {};
 };
 
-void fill(SimdLevel level, const Stream& stream, int64_t count, double* out) {
-  Normals numbers(level, stream, 0);
-  for (int64_t i = 0; i < count; ++i) {
-    out[i] = numbers.next();
-  }
-}
-
 // The square root of a chi-square number (Marsaglia and Tsang, "A simple method for generating gamma variables", 2000).
 double chi(Normals& numbers, Normals& others, double freedom) {
   if (freedom < 2) {
@@ -60,31 +53,93 @@ double chi(Normals& numbers, Normals& others, double freedom) {
   }
 }
 
-// Makes the columns of a row-major rows x order matrix orthonormal by two rounds of Cholesky QR (Yamamoto et al., 2015); the
-// factor has a positive diagonal, so that a Gaussian matrix becomes a Haar-distributed one.
-bool orthonormalise(int64_t rows, int64_t order, double* matrix, double* gram) {
-  const auto& functions = blas().wide;
-  const lapack_int n = blas_size(order);
-  for (int round = 0; round < 2; ++round) {
-    functions.syrk(CblasRowMajor, CblasUpper, CblasTrans, n, blas_size(rows), 1.0, matrix, n, 0.0, gram, n);
-    if (functions.potrf(LAPACK_COL_MAJOR, 'L', n, gram, n) != 0) {
-      return false;
+// Random numbers of one update, as floats: the core is float32, and what comes of it is a null model.
+class Draw {
+ public:
+  Draw(SimdLevel level, const tg_rotation_options& options) : level_(level), options_(options) {}
+
+  [[nodiscard]] Normals numbers(Purpose purpose, int64_t first_block = 0) const {
+    return {level_, {static_cast<uint64_t>(options_.seed), static_cast<uint32_t>(options_.draw), purpose}, first_block};
+  }
+
+ private:
+  SimdLevel level_;
+  const tg_rotation_options& options_;
+};
+
+// Haar-distributed orthonormal columns, rows x order, column-major: products of reflections by independent Gaussian vectors of
+// decreasing length, each column with a random sign (Stewart, "The efficient generation of random orthogonal matrices", 1980).
+bool haar(Normals numbers, int64_t rows, int64_t order, float* matrix, float* reflectors, float* work, int64_t work_size) {
+  for (int64_t j = 0; j < order; ++j) {
+    float* column = matrix + j * rows;
+    double squares = 0;
+    for (int64_t i = j; i < rows; ++i) {
+      column[i] = static_cast<float>(numbers.next());
+      squares += static_cast<double>(column[i]) * static_cast<double>(column[i]);
     }
-    // Column-major lower is row-major upper: gram = R^T R with R in it.
-    functions.trsm(CblasRowMajor, CblasRight, CblasUpper, CblasNoTrans, CblasNonUnit, blas_size(rows), n, 1.0, gram, n, matrix,
-                   n);
+    // The reflection that takes the vector to -sign(first) * norm * e_j, as LAPACK stores it: first entry one, not stored.
+    const double first = static_cast<double>(column[j]);
+    const double leading = first + std::copysign(std::sqrt(squares), first);
+    const double rest = squares - first * first;
+    for (int64_t i = j + 1; i < rows; ++i) {
+      column[i] = static_cast<float>(static_cast<double>(column[i]) / leading);
+    }
+    reflectors[j] = leading == 0 ? 0.0F : static_cast<float>(2 * leading * leading / (leading * leading + rest));
+  }
+  if (blas().single.orgqr(LAPACK_COL_MAJOR, blas_size(rows), blas_size(order), blas_size(order), matrix, blas_size(rows),
+                          reflectors, work, blas_size(work_size)) != 0) {
+    return false;
+  }
+  for (int64_t j = 0; j < order; ++j) {
+    if (numbers.next() < 0) {
+      for (int64_t i = 0; i < rows; ++i) {
+        matrix[j * rows + i] = -matrix[j * rows + i];
+      }
+    }
   }
   return true;
 }
 
+// The same where the long side has more than twice as many rows: [Gaussian; Bartlett's triangle] C^-1, C^T C its Gram matrix. It
+// is well conditioned there. Column-major.
+bool tall_haar(const Draw& draw, const tg_rotation_options& options, float* matrix, float* gram) {
+  const int64_t r = options.count;
+  const int64_t rows = 2 * r;
+  Normals dense = draw.numbers(Purpose::kLeft);
+  Normals above = draw.numbers(Purpose::kBelow);
+  Normals diagonal = draw.numbers(Purpose::kGamma);
+  Normals accept = draw.numbers(Purpose::kGamma, int64_t{1} << 40);
+  for (int64_t j = 0; j < r; ++j) {
+    float* column = matrix + j * rows;
+    for (int64_t i = 0; i < r; ++i) {
+      column[i] = static_cast<float>(dense.next());
+      column[r + i] = i < j ? static_cast<float>(above.next()) : 0.0F;
+    }
+    column[r + j] = static_cast<float>(chi(diagonal, accept, static_cast<double>(options.long_side - r - j)));
+  }
+  const auto& functions = blas().single;
+  const lapack_int n = blas_size(r);
+  functions.syrk(CblasColMajor, CblasUpper, CblasTrans, n, blas_size(rows), 1.0F, matrix, blas_size(rows), 0.0F, gram, n);
+  if (functions.potrf(LAPACK_COL_MAJOR, 'U', n, gram, n) != 0) {
+    return false;
+  }
+  functions.trsm(CblasColMajor, CblasRight, CblasUpper, CblasNoTrans, CblasNonUnit, blas_size(rows), n, 1.0F, gram, n, matrix,
+                 blas_size(rows));
+  return true;
+}
+
+constexpr int64_t kBlockSize = 64;  // LAPACK's: workspace of the blocked routine
+
 struct Arrays {
   Arrays(Arena& arena, const tg_rotation_options& options)
-      : left(arena.take<double>(core_rows(options) * options.count)),
-        right(arena.take<double>(options.count * options.count)),
-        other(arena.take<double>(std::max(core_rows(options), options.count) * options.count)) {}
-  double* left;
-  double* right;
-  double* other;
+      : left(arena.take<float>(core_rows(options) * options.count)),
+        right(arena.take<float>(options.count * options.count)),
+        reflectors(arena.take<float>(options.count)),
+        work(arena.take<float>(kBlockSize * options.count)) {}
+  float* left;
+  float* right;
+  float* reflectors;
+  float* work;
 };
 
 }  // namespace
@@ -99,44 +154,33 @@ int64_t rotation_workspace_bytes(const tg_rotation_options& options) {
   return arena.used();
 }
 
-// P is long_side x count with orthonormal columns. Its first `count` rows are Gaussian before the columns are made orthonormal;
-// the others enter the result only through the triangle of their QR factorisation, which is Bartlett's: normal numbers above a
-// diagonal of chi numbers. So the long side is never stored.
+// P is long_side x count with orthonormal columns. Of the rows below the first `count` only the triangle of their QR
+// factorisation matters, which is Bartlett's: normal numbers above a diagonal of chi numbers. So the long side is never stored.
 bool rotate_update(SimdLevel level, const tg_rotation_options& options, void* workspace, float* core) {
   const int64_t r = options.count;
   const int64_t rows = core_rows(options);
-  const auto stream = [&](Purpose purpose) {
-    return Stream{static_cast<uint64_t>(options.seed), static_cast<uint32_t>(options.draw), purpose};
-  };
   Arena arena(workspace);
   const Arrays arrays(arena, options);
-  fill(level, stream(Purpose::kLeft), r * r, arrays.left);
-  Normals above(level, stream(Purpose::kBelow), 0);
-  Normals diagonal(level, stream(Purpose::kGamma), 0);
-  Normals accept(level, stream(Purpose::kGamma), int64_t{1} << 40);
-  for (int64_t i = 0; i < rows - r; ++i) {
-    double* row = arrays.left + (r + i) * r;
-    std::fill_n(row, i, 0.0);
-    row[i] = chi(diagonal, accept, static_cast<double>(options.long_side - r - i));
-    for (int64_t j = i + 1; j < r; ++j) {
-      row[j] = above.next();
-    }
-  }
-  fill(level, stream(Purpose::kRight), r * r, arrays.right);
-  if (!orthonormalise(rows, r, arrays.left, arrays.other) || !orthonormalise(r, r, arrays.right, arrays.other)) {
+  const Draw draw(level, options);
+  const bool tall = options.long_side > 2 * r;
+  // `right` takes the Gram matrix first.
+  if (!(tall ? tall_haar(draw, options, arrays.left, arrays.right)
+             : haar(draw.numbers(Purpose::kLeft), rows, r, arrays.left, arrays.reflectors, arrays.work, kBlockSize * r)) ||
+      !haar(draw.numbers(Purpose::kRight), r, r, arrays.right, arrays.reflectors, arrays.work, kBlockSize * r)) {
     return false;
   }
-  for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t j = 0; j < r; ++j) {
-      arrays.left[i * r + j] *= options.update_values[j];
+  for (int64_t j = 0; j < r; ++j) {
+    const auto value = static_cast<float>(options.update_values[j]);
+    for (int64_t i = 0; i < rows; ++i) {
+      arrays.left[j * rows + i] *= value;
     }
   }
-  blas().wide.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas_size(rows), blas_size(r), blas_size(r), 1.0, arrays.left,
-                   blas_size(r), arrays.right, blas_size(r), 0.0, arrays.other, blas_size(r));
-  for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t j = 0; j < r; ++j) {
-      core[i * r + j] = static_cast<float>(arrays.other[i * r + j] + (i == j ? options.base_values[i] : 0.0));
-    }
+  // Row-major core: its transpose is right * left^T.
+  blas().single.gemm(CblasColMajor, CblasNoTrans, CblasTrans, blas_size(r), blas_size(rows), blas_size(r), 1.0F, arrays.right,
+                     blas_size(r), arrays.left, blas_size(rows), 0.0F, core, blas_size(r));
+  for (int64_t i = 0; i < r; ++i) {
+    float& entry = core[i * r + i];
+    entry = static_cast<float>(static_cast<double>(entry) + options.base_values[i]);
   }
   return true;
 }

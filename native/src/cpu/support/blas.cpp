@@ -70,6 +70,9 @@ Blas load() {
   find(library, "LAPACKE_sstein_work", result.single.stein);
   find(library, "LAPACKE_sstemr_work", result.single.stemr);
   find(library, "LAPACKE_sormtr_work", result.single.ormtr);
+  find(library, "LAPACKE_sorgqr_work", result.single.orgqr);
+  find(library, "LAPACKE_spotrf_work", result.single.potrf);
+  find(library, "cblas_strsm", result.single.trsm);
   find(library, "cblas_dgemm", result.wide.gemm);
   find(library, "cblas_dsyrk", result.wide.syrk);
   find(library, "LAPACKE_dsytrd_work", result.wide.sytrd);
@@ -82,8 +85,6 @@ Blas load() {
   find(library, "LAPACKE_dgesdd_work", result.wide.gesdd);
   find(library, "LAPACKE_dgeqrf_work", result.wide.geqrf);
   find(library, "LAPACKE_dorgqr_work", result.wide.orgqr);
-  find(library, "LAPACKE_dpotrf_work", result.wide.potrf);
-  find(library, "cblas_dtrsm", result.wide.trsm);
   void (*set_threads)(int) = nullptr;
   char* (*config)() = nullptr;
   find(library, "openblas_set_num_threads", set_threads);

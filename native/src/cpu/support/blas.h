@@ -28,6 +28,9 @@ struct BlasFunctions<float> {
   decltype(&LAPACKE_sstein_work) stein;
   decltype(&LAPACKE_sstemr_work) stemr;
   decltype(&LAPACKE_sormtr_work) ormtr;
+  decltype(&LAPACKE_sorgqr_work) orgqr;
+  decltype(&LAPACKE_spotrf_work) potrf;
+  decltype(&cblas_strsm) trsm;
 };
 
 template <>
@@ -44,8 +47,6 @@ struct BlasFunctions<double> {
   decltype(&LAPACKE_dgesdd_work) gesdd;
   decltype(&LAPACKE_dgeqrf_work) geqrf;
   decltype(&LAPACKE_dorgqr_work) orgqr;
-  decltype(&LAPACKE_dpotrf_work) potrf;
-  decltype(&cblas_dtrsm) trsm;
 };
 
 struct Blas {

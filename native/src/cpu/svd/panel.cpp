@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "api/error.h"
+#include "cpu/support/control.h"
 #include "cpu/support/operand.h"
 
 namespace threegate::svd {
@@ -120,11 +122,17 @@ Range entry_range(const View& view) {
   return range;
 }
 
-View make_view(const tg_operand& operand, const tg_operand* subtracted, double scale) {
+void check_cancelled(const View& view) {
+  if (is_cancelled(view.control)) {
+    throw Error(TG_CANCELLED, "cancelled");
+  }
+}
+
+View make_view(const tg_operand& operand, const tg_operand* subtracted, double scale, const tg_control* control) {
   const int64_t rows = operand.values.rows;
   const int64_t columns = operand.values.columns;
   const bool tall = rows > columns;
-  return {&operand, subtracted, tall, std::min(rows, columns), std::max(rows, columns), scale};
+  return {&operand, subtracted, tall, std::min(rows, columns), std::max(rows, columns), scale, control};
 }
 
 void read_panel(const View& view, int64_t begin, int64_t count, float* panel) { read(view, begin, count, panel); }

@@ -17,6 +17,7 @@ struct View {
   int64_t short_side;
   int64_t long_side;
   double scale;
+  const tg_control* control;  // nullptr: cannot be cancelled
 };
 
 // What the entries say before any arithmetic.
@@ -26,7 +27,10 @@ struct Range {
 };
 Range entry_range(const View& view);
 
-View make_view(const tg_operand& operand, const tg_operand* subtracted, double scale);
+View make_view(const tg_operand& operand, const tg_operand* subtracted, double scale, const tg_control* control = nullptr);
+
+// Throws CANCELLED when the caller asks for it: a large matrix takes minutes.
+void check_cancelled(const View& view);
 
 constexpr int64_t kPanel = 256;  // of the long side: a panel of a model's matrix fits the second-level cache
 

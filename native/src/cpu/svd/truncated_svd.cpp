@@ -53,6 +53,7 @@ Vectors<T> take_vectors(Arena& arena, const View& view, int64_t rank) {
 template <typename T, typename Body>
 void for_panels(const View& view, T* panel, Body body) {
   for (int64_t begin = 0; begin < view.long_side; begin += kPanel) {
+    check_cancelled(view);
     const int64_t count = std::min(kPanel, view.long_side - begin);
     read_panel(view, begin, count, panel);
     body(begin, count);
@@ -265,6 +266,7 @@ class Gram {
     if constexpr (std::is_same_v<T, float>) {
       if (level == SimdLevel::kAvx512 && has_bf16_dot() && is_plain_bf16(view)) {
         for (int64_t begin = 0; begin < view.long_side; begin += kDotPanel) {
+          check_cancelled(view);
           pack(view, begin, std::min(kDotPanel, view.long_side - begin), packed_);
           add_products_avx512(packed_, order_, matrix_);
         }
@@ -722,7 +724,7 @@ int64_t workspace_bytes(const tg_operand& matrix, const tg_svd_options& options,
 }
 
 void truncated_svd(SimdLevel level, const tg_operand& matrix, const tg_operand* subtracted, const tg_svd_options& options,
-                   void* workspace, tg_svd_result& result) {
+                   const tg_control* control, void* workspace, tg_svd_result& result) {
   result.residual = 0;
   result.orthogonality = 0;
   result.spectrum_error = 0;
@@ -733,7 +735,7 @@ void truncated_svd(SimdLevel level, const tg_operand& matrix, const tg_operand* 
     result.status = TG_INVALID_ARGUMENT;
     return;
   }
-  const View view = make_view(matrix, subtracted, scale_for(range.largest));
+  const View view = make_view(matrix, subtracted, scale_for(range.largest), control);
   if (range.largest == 0) {
     solve_zero(view, options, result);
     return;

@@ -2,10 +2,13 @@ package org.threegate.checkpoint;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * Files that are there whole or not at all: written under a temporary name, synced, renamed.
@@ -43,6 +46,25 @@ public final class AtomicFiles {
           temporary, path, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     } finally {
       Files.deleteIfExists(temporary);
+    }
+  }
+
+  /** What a directory holds. */
+  public static List<Path> list(Path directory) throws IOException {
+    List<Path> files = new ArrayList<>();
+    try (DirectoryStream<Path> entries = Files.newDirectoryStream(directory)) {
+      entries.forEach(files::add);
+    }
+    return files;
+  }
+
+  /** Removes a directory of files, if it is there. */
+  public static void deleteDirectory(Path directory) throws IOException {
+    if (Files.exists(directory)) {
+      for (Path file : list(directory)) {
+        Files.delete(file);
+      }
+      Files.delete(directory);
     }
   }
 }

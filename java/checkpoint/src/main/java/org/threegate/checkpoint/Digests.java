@@ -4,6 +4,7 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -19,13 +20,7 @@ import org.threegate.kernel.Sha256;
  *
  * <pre>{@code
  * try (Checkpoint checkpoint = Checkpoint.open(context, base)) {
- *   List<Tensor> tensors = List.copyOf(checkpoint.tensors().values());
- *   List<String> values = Digests.of(context, tensors, control);
- *   Map<String, String> byName = new HashMap<>();
- *   for (int i = 0; i < values.size(); i++) {
- *     byName.put(tensors.get(i).name(), values.get(i));
- *   }
- *   System.out.println(Digests.combine(checkpoint.tensors(), byName));
+ *   System.out.println(Digests.of(context, checkpoint, control));
  * }
  * }</pre>
  */
@@ -40,6 +35,17 @@ public final class Digests {
                 tensor -> new Sha256.Range(tensor.file().buffer(), tensor.offset(), tensor.bytes()))
             .toList();
     return Sha256.of(context, ranges, control).stream().map(HexFormat.of()::formatHex).toList();
+  }
+
+  /** Digest of a whole checkpoint. */
+  public static String of(Context context, Checkpoint checkpoint, Control control) {
+    List<Tensor> tensors = List.copyOf(checkpoint.tensors().values());
+    List<String> values = of(context, tensors, control);
+    Map<String, String> byName = new HashMap<>();
+    for (int i = 0; i < values.size(); i++) {
+      byName.put(tensors.get(i).name(), values.get(i));
+    }
+    return combine(checkpoint.tensors(), byName);
   }
 
   /** Digest of a checkpoint from those of its tensors. */

@@ -15,6 +15,7 @@ import org.threegate.analysis.measure.MaskKind;
 import org.threegate.analysis.measure.Pairing;
 import org.threegate.analysis.measure.TensorPair;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.Digests;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.PrintableText;
 import org.threegate.kernel.Context;
@@ -124,7 +125,14 @@ final class MaskCommand implements Callable<Integer> {
                 throw new InvalidInputException(base + ": no matrix to mask");
               }
               MaskFile.write(
-                  context, matrices, selected, options, provenance(), file, progress, control);
+                  context,
+                  matrices,
+                  selected,
+                  options,
+                  provenance(Digests.of(context, checkpoint, control)),
+                  file,
+                  progress,
+                  control);
               checkpoint.check();
             }
           });
@@ -132,13 +140,12 @@ final class MaskCommand implements Callable<Integer> {
     spec.commandLine().getOut().printf("mask: %s%n", file);
   }
 
-  private Map<String, String> provenance() {
+  private Map<String, String> provenance(String digest) {
     Map<String, String> provenance = new LinkedHashMap<>();
     provenance.put("threegate", Version.current());
     provenance.put("base", base.toString());
-    provenance.put(
-        "command",
-        String.join(" ", selection.command()) + " " + String.join(" ", geometry.command()));
+    provenance.put("baseSha256", digest);
+    provenance.put("selection", String.join(" ", selection.command()));
     return provenance;
   }
 

@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -13,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import org.threegate.checkpoint.AtomicFiles;
 
 /**
  * Writes {@code report.json}, {@code tensors.parquet}, {@code arrays.safetensors} and {@code
@@ -59,7 +59,7 @@ public final class ReportDirectory {
           },
           () -> ArraysReport.write(report, temporary.resolve(ARRAYS)),
           () -> Files.writeString(temporary.resolve(HTML), HtmlReport.render(report)));
-      for (Path file : list(temporary)) {
+      for (Path file : AtomicFiles.list(temporary)) {
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
           channel.force(true);
         }
@@ -76,12 +76,7 @@ public final class ReportDirectory {
         Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
       }
     } finally {
-      if (Files.exists(temporary)) {
-        for (Path file : list(temporary)) {
-          Files.delete(file);
-        }
-        Files.delete(temporary);
-      }
+      AtomicFiles.deleteDirectory(temporary);
     }
   }
 
@@ -112,13 +107,5 @@ public final class ReportDirectory {
       }
       throw e;
     }
-  }
-
-  private static List<Path> list(Path directory) throws IOException {
-    List<Path> files = new ArrayList<>();
-    try (DirectoryStream<Path> entries = Files.newDirectoryStream(directory)) {
-      entries.forEach(files::add);
-    }
-    return files;
   }
 }

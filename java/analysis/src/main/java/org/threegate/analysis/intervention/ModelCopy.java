@@ -3,13 +3,11 @@ package org.threegate.analysis.intervention;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Map;
+import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.SafetensorsFile;
@@ -58,7 +56,7 @@ final class ModelCopy {
         }
         writer.write(temporary.resolve(file.path().getFileName().toString()));
       }
-      for (Path other : list(source)) {
+      for (Path other : AtomicFiles.list(source)) {
         Path copy = temporary.resolve(other.getFileName().toString());
         if (Files.isRegularFile(other)
             && other.toString().endsWith(".json")
@@ -69,12 +67,7 @@ final class ModelCopy {
       model.check();
       Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
     } finally {
-      if (Files.exists(temporary)) {
-        for (Path file : list(temporary)) {
-          Files.delete(file);
-        }
-        Files.delete(temporary);
-      }
+      AtomicFiles.deleteDirectory(temporary);
     }
   }
 
@@ -86,13 +79,5 @@ final class ModelCopy {
         out.write(part);
       }
     }
-  }
-
-  private static List<Path> list(Path directory) throws IOException {
-    List<Path> files = new ArrayList<>();
-    try (DirectoryStream<Path> entries = Files.newDirectoryStream(directory)) {
-      entries.forEach(files::add);
-    }
-    return files;
   }
 }

@@ -157,6 +157,9 @@ public final class Comparison {
     void run(Deque<Started> started, int most) throws IOException {
       long before = System.nanoTime();
       while (!started.isEmpty() && (started.size() > most || started.peek().isDone())) {
+        if (control.isCancelled()) {
+          throw new CancelledException();
+        }
         Started next = started.remove();
         progress.at(next.pair().name(), done, total);
         Map<String, String> own = await("digest", next.digests(), work);
@@ -186,8 +189,9 @@ public final class Comparison {
     List<TensorPair> left =
         pairing.pairs().stream().filter(pair -> !done.containsKey(pair.name())).toList();
     int digestThreads = Math.min(context.threads(), MOST_DIGEST_THREADS);
-    // Twice the threads: each has its next tensor waiting while the diff of another one reads on.
-    int mostStarted = 2 * Math.max(digestThreads, geometry.isPresent() ? context.threads() : 0);
+    // Digests: each thread has its next tensor waiting while the diff of another one reads on.
+    // Geometries: tensors differ in cost by a thousand, and are finished in order.
+    int mostStarted = 2 * digestThreads + (geometry.isPresent() ? 64 * context.threads() : 0);
     List<TensorDiff> fresh = new ArrayList<>();
     Deque<Started> started = new ArrayDeque<>();
     try (TensorDigests digester =

@@ -218,7 +218,7 @@ class GeometryTest {
     Random random = Seeds.random("boundsHoldOnEveryMatrix");
     try (Context context = Context.open(Context.Device.CPU, 1);
         Control control = Control.open(context)) {
-      for (int round = 0; round < 300; round++) {
+      for (int round = 0; round < 3000; round++) {
         int rows = 2 + random.nextInt(20);
         int columns = 2 + random.nextInt(20);
         int shorter = Math.min(rows, columns);

@@ -1,0 +1,93 @@
+// Selection of the principal mask, one thread: the largest half of |rank-k reconstruction| of matrices of the shapes of language
+// models, from triplets that are random but have the right sizes. Writes the factors for the peers to DIR/ROWSxCOLUMNS.f32
+// (values, left, right) and prints: rows, columns, rank, name, seconds (the best of three), bytes of workspace.
+//
+//   threegate_bench_mask DIR
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "threegate/threegate.h"
+
+namespace {
+
+struct Free {
+  void operator()(void* memory) const { tg_memory_free(memory); }
+};
+
+std::vector<double> normal(int64_t count, double deviation, std::mt19937_64& random) {
+  std::normal_distribution<double> distribution(0, deviation);
+  std::vector<double> numbers(static_cast<size_t>(count));
+  for (double& number : numbers) {
+    number = distribution(random);
+  }
+  return numbers;
+}
+
+void append(std::ofstream& out, const std::vector<double>& numbers) {
+  const std::vector<float> narrow(numbers.begin(), numbers.end());
+  out.write(reinterpret_cast<const char*>(narrow.data()), static_cast<std::streamsize>(4 * narrow.size()));
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count != 2) {
+    std::fprintf(stderr, "usage: threegate_bench_mask DIR\n");
+    return 2;
+  }
+  const tg_context_options options{sizeof(options), 1, TG_CPU, 0, 0};
+  tg_context* context = nullptr;
+  char error[256] = "";
+  if (tg_context_create(&options, &context, error, sizeof(error)) != TG_OK) {
+    std::fprintf(stderr, "%s\n", error);
+    return 1;
+  }
+  struct Shape {
+    int64_t rows;
+    int64_t columns;
+  };
+  for (const Shape& shape : {Shape{1536, 1536}, Shape{1536, 8960}, Shape{4096, 4096}}) {
+    std::mt19937_64 random(1);
+    const int64_t rank = std::min(shape.rows, shape.columns) / 10;
+    std::vector<double> values(static_cast<size_t>(rank));
+    for (size_t i = 0; i < values.size(); ++i) {
+      values[i] = 1.0 / static_cast<double>(i + 1);
+    }
+    const std::vector<double> left = normal(rank * shape.rows, 0.02, random);
+    const std::vector<double> right = normal(rank * shape.columns, 0.02, random);
+    std::ofstream out(std::string(arguments[1]) + "/" + std::to_string(shape.rows) + "x" + std::to_string(shape.columns) + ".f32",
+                      std::ios::binary);
+    append(out, values);
+    append(out, left);
+    append(out, right);
+    const tg_mask_scores scores{sizeof(scores), nullptr, values.data(), left.data(),
+                                right.data(),   rank,    shape.rows,    shape.columns};
+    const tg_mask_options selection{sizeof(selection), shape.rows * shape.columns / 2, 0, 0};
+    tg_workspace_size size{sizeof(size), 0, 0};
+    tg_mask_select_workspace(context, &scores, &selection, &size);
+    void* host = nullptr;
+    tg_memory_allocate(size.host_bytes, &host);
+    const std::unique_ptr<void, Free> owner(host);
+    const tg_workspace workspace{sizeof(workspace), host, size.host_bytes, nullptr, 0};
+    std::vector<uint64_t> mask(static_cast<size_t>(shape.rows * ((shape.columns + 63) / 64)));
+    double best = 1e9;
+    for (int run = 0; run < 3; ++run) {
+      const auto start = std::chrono::steady_clock::now();
+      if (tg_mask_select(context, &scores, &selection, nullptr, &workspace, mask.data(), static_cast<int64_t>(mask.size())) !=
+          TG_OK) {
+        return 1;
+      }
+      best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    }
+    std::printf("%ld\t%ld\t%ld\tthreegate\t%.4f\t%ld\n", static_cast<long>(shape.rows), static_cast<long>(shape.columns),
+                static_cast<long>(rank), best, static_cast<long>(size.host_bytes));
+  }
+  tg_context_destroy(context);
+  return 0;
+}
