@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.threegate.analysis.measure.Banding;
 import org.threegate.analysis.measure.Geometry;
 import org.threegate.analysis.measure.MaskMeasure;
 import org.threegate.analysis.measure.NullDraws;
@@ -67,6 +68,13 @@ final class GeometryJson {
         masks(mask);
       }
       json.writeEndArray();
+    }
+    Optional<Banding> banding = measured.flatMap(TensorGeometry::banding);
+    if (banding.isPresent()) {
+      json.writeObjectFieldStart("magnitudeMatchedDispersion");
+      number("rowZ", banding.get().rowZ());
+      number("columnZ", banding.get().columnZ());
+      json.writeEndObject();
     }
     Optional<String> omitted = measured.flatMap(TensorGeometry::omitted);
     if (omitted.isPresent()) {

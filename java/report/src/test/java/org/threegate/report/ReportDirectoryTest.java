@@ -18,6 +18,7 @@ import java.util.OptionalInt;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.threegate.analysis.measure.Banding;
 import org.threegate.analysis.measure.ChangeMap;
 import org.threegate.analysis.measure.Energy;
 import org.threegate.analysis.measure.Geometry;
@@ -117,6 +118,7 @@ class ReportDirectoryTest {
         Optional.empty(),
         List.of(spectrum, spectrum),
         List.of(masks, masks),
+        Optional.of(new Banding(1.5, 2.5)),
         Optional.of(NullEstimate.analytic("norm-matched", 0.5, 0.1)),
         1,
         2,
@@ -186,6 +188,7 @@ class ReportDirectoryTest {
     assertThat(names(tensor.path("masks").path("safe")))
         .contains(
             "size", "density", "overlap", "densityBaseline", "magnitudeBaseline", "magnitudeZ");
+    assertThat(tensor.path("magnitudeMatchedDispersion").path("rowZ").asDouble()).isEqualTo(1.5);
     assertThat(tensor.path("spectrumByRank")).hasSize(2);
     assertThat(root.path("tensors").path(1).path("spectrum").isNull()).isTrue();
     JsonNode finding = root.path("summary").path("findings").path(0);

@@ -130,6 +130,7 @@ public final class GeometryMeasurement {
           Optional.empty(),
           spectra,
           masks,
+          Optional.of(Banding.of(context, base, update)),
           unchanged,
           spectrumSeconds,
           nullSeconds,

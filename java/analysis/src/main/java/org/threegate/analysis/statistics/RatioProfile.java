@@ -38,11 +38,11 @@ public record RatioProfile(
       }
     }
     double nullVariance = p * (1 - p) / length;
-    int freedom = rows - 1;
-    double z =
-        nullVariance > 0 && freedom > 0
-            ? (squares / nullVariance - freedom) / Math.sqrt(2.0 * freedom)
-            : 0;
+    double[] expected = new double[rows];
+    double[] variances = new double[rows];
+    Arrays.fill(expected, p * length);
+    Arrays.fill(variances, p * (1 - p) * length);
+    double z = Dispersion.z(counts, expected, variances);
     return new RatioProfile(
         p,
         Math.sqrt(squares / rows),

@@ -17,10 +17,12 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.threegate.analysis.statistics.Agreement;
 import org.threegate.analysis.statistics.Finding;
+import org.threegate.analysis.statistics.RatioProfile;
 import org.threegate.analysis.statistics.Verdict;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
+import org.threegate.kernel.Bf16Diff;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.testing.NativeLeaks;
@@ -107,6 +109,36 @@ class ConsensusTest {
     }
     assertThat(java.util.Arrays.stream(tensor.memberships()).sum()).isEqualTo((long) entries);
     assertThat(Math.abs(tensor.rows().beyondMagnitude())).isLessThan(6 * tensor.rows().nullSd());
+  }
+
+  /** Rows of small weights change more easily: dispersed against density, not against magnitude. */
+  @Test
+  void bandsOfSmallWeightsAreExplainedByMagnitude() throws IOException {
+    Random random = Seeds.random("bandsOfSmallWeightsAreExplainedByMagnitude");
+    double[] all = weights(random, 0.05);
+    double[] weights = new double[all.length];
+    for (int i = 0; i < all.length; i++) {
+      weights[i] = i / SIZE % 2 == 0 ? all[i] : all[i] / 16;
+    }
+    double[] noise = gaussian(random, 1e-4);
+    Path base = model("base", i -> weights[i]);
+    Path tuned = model("tuned", i -> weights[i] + noise[i]);
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Control control = Control.open(context);
+        Checkpoint before = Checkpoint.open(context, base);
+        Checkpoint after = Checkpoint.open(context, tuned)) {
+      TensorPair pair = Pairing.of(before, after, name -> true).pairs().get(0);
+      TensorGeometry geometry =
+          GeometryMeasurement.of(
+              context, NAME, pair.base(), pair.tuned(), GeometryOptions.DEFAULT, control);
+      Bf16Diff.Result diff =
+          Bf16Diff.compare(
+              context, pair.base(), pair.tuned(), Bf16Diff.Profiles.ROWS_AND_COLUMNS, control);
+      RatioProfile rows = RatioProfile.of(diff.rowChanged().orElseThrow(), SIZE);
+      assertThat(rows.dispersionZ()).isGreaterThan(50);
+      assertThat(geometry.banding().orElseThrow().rowZ()).isBetween(-5.0, 5.0);
+      assertThat(geometry.banding().orElseThrow().columnZ()).isBetween(-5.0, 5.0);
+    }
   }
 
   /** Two runs that change the same rows: agreement and bands beyond magnitude. */
