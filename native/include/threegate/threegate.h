@@ -28,7 +28,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything below changes, additions included: caller and library must have the same. */
-#define TG_ABI_VERSION 7
+#define TG_ABI_VERSION 8
 
 /* ---------------------------------------------------------------- status ------------------------------------------ */
 
@@ -272,6 +272,7 @@ TG_API tg_status tg_diff(tg_context* context, const tg_operand* base, const tg_o
 #define TG_SVD_GRAM_SINGLE 1 /* Gram matrix of the short side in float32 */
 #define TG_SVD_GRAM_DOUBLE 2 /* the same in float64 */
 #define TG_SVD_TRIANGLE 3    /* triangle of a QR decomposition, float64 */
+#define TG_SVD_TRACKED 4     /* from the singular vectors of a matrix nearby */
 
 typedef struct tg_svd_options {
   int64_t size;
@@ -314,6 +315,29 @@ TG_API tg_status tg_svd_workspace(tg_context* context, const tg_operand* matrice
 TG_API tg_status tg_svd(tg_context* context, const tg_operand* matrices, const tg_operand* subtracted, int64_t count,
                         const tg_svd_options* options, tg_control* control, const tg_workspace* workspace,
                         tg_svd_result* results);
+
+/* Singular values and vectors of a matrix nearby, all of them: what tg_svd found of a base serves every later checkpoint. */
+typedef struct tg_svd_start {
+  int64_t size;
+  const double* values; /* min(rows, columns), descending */
+  tg_matrix
+      basis; /* F64 or F32, short side x short side: row i is the singular vector to values[i], of a square matrix the left one */
+} tg_svd_start;
+
+/*
+ * tg_svd with a start for each matrix: up to two steps of Rayleigh-Ritz on the leading vectors, a first-order correction of each,
+ * and eight random directions that turn to what entered from outside; then the same certificate. Where it is not reached (the
+ * step was too large, or a direction entered that the start does not lead to), and where rank is above an eighth of the short
+ * side, it does what tg_svd does; `method` says which. A certificate is of singular triplets; that they are the leading ones
+ * rests on the start and on the random directions: a direction that enters barely above the others can be missed. Options must
+ * ask for vectors and results for no spectrum.
+ */
+TG_API tg_status tg_svd_track_workspace(tg_context* context, const tg_operand* matrices, const tg_operand* subtracted,
+                                        int64_t count, const tg_svd_options* options, const tg_svd_start* starts,
+                                        const tg_svd_result* results, tg_workspace_size* workspace_size);
+TG_API tg_status tg_svd_track(tg_context* context, const tg_operand* matrices, const tg_operand* subtracted, int64_t count,
+                              const tg_svd_options* options, const tg_svd_start* starts, tg_control* control,
+                              const tg_workspace* workspace, tg_svd_result* results);
 
 /*
  * Principal angles between the row spaces of two k x n matrices with orthonormal rows (F64 or F32, k <= n), in radians,

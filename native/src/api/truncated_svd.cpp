@@ -19,8 +19,25 @@ struct Batch {
   const tg_operand* subtracted;  // nullptr: nothing
   int64_t count;
   const tg_svd_options* options;
+  const tg_svd_start* starts;  // nullptr: none
   tg_svd_result* results;
 };
+
+void require_start(const Batch& batch, int64_t i) {
+  const std::string name = "starts[" + std::to_string(i) + "]";
+  const tg_svd_start& start = batch.starts[i];
+  const int64_t short_side = std::min(batch.matrices[i].values.rows, batch.matrices[i].values.columns);
+  require_struct(&start, name.c_str());
+  require(start.values != nullptr, (name + ".values").c_str(), "NULL", "min(rows, columns) values are needed");
+  require_matrix(start.basis, name + ".basis");
+  require(start.basis.dtype == TG_F64 || start.basis.dtype == TG_F32, (name + ".basis.dtype").c_str(),
+          std::to_string(start.basis.dtype), "allowed are TG_F64 (1) and TG_F32 (2)");
+  require(start.basis.rows == short_side && start.basis.columns == short_side, (name + ".basis").c_str(),
+          std::to_string(start.basis.rows) + " x " + std::to_string(start.basis.columns),
+          ("it must be " + std::to_string(short_side) + " x " + std::to_string(short_side)).c_str());
+  require(batch.options[i].vectors == 1 && batch.results[i].spectrum == nullptr, ("options[" + std::to_string(i) + "]").c_str(),
+          "without vectors or with a spectrum", "tracking finds leading triplets");
+}
 
 void require_request(const Batch& batch, int64_t i) {
   const std::string index = "[" + std::to_string(i) + "]";
@@ -64,6 +81,9 @@ void require_batch(const Batch& batch) {
           "matrices, options or results", "NULL", "count of each are needed");
   for (int64_t i = 0; i < batch.count; ++i) {
     require_request(batch, i);
+    if (batch.starts != nullptr) {
+      require_start(batch, i);
+    }
   }
 }
 
@@ -75,7 +95,7 @@ int threads_for(const ThreadPool& pool, const Batch& batch) {
 int64_t bytes_each(const Batch& batch) {
   int64_t bytes = 64;
   for (int64_t i = 0; i < batch.count; ++i) {
-    bytes = std::max(bytes, svd::workspace_bytes(batch.matrices[i], batch.options[i], batch.results[i]));
+    bytes = std::max(bytes, svd::workspace_bytes(batch.matrices[i], batch.options[i], batch.starts != nullptr, batch.results[i]));
   }
   return bytes;
 }
@@ -89,7 +109,7 @@ bool solve_all(ThreadPool& pool, SimdLevel level, const Batch& batch, tg_control
     void* own = static_cast<uint8_t*>(workspace) + thread * each;
     for (int64_t i = next++; i < batch.count && !is_cancelled(control); i = next++) {
       svd::truncated_svd(level, batch.matrices[i], batch.subtracted == nullptr ? nullptr : batch.subtracted + i, batch.options[i],
-                         control, own, batch.results[i]);
+                         batch.starts == nullptr ? nullptr : batch.starts + i, control, own, batch.results[i]);
       add_done(control, 1);
     }
   });
@@ -112,6 +132,31 @@ void require_success(const Batch& batch) {
   }
 }
 
+void query(const tg_context* context, const Batch& batch, tg_workspace_size* workspace_size) {
+  require_batch(batch);
+  require_struct(workspace_size, "workspace_size");
+  workspace_size->host_bytes = std::max(threads_for(context->pool, batch), 1) * bytes_each(batch);
+  workspace_size->device_bytes = 0;
+}
+
+void solve(tg_context* context, const Batch& batch, tg_control* control, const tg_workspace* workspace) {
+  require_batch(batch);
+  if (control != nullptr) {
+    require_struct(control, "control");
+  }
+  require_workspace(workspace, std::max(threads_for(context->pool, batch), 1) * bytes_each(batch));
+  if (!solve_all(context->pool, context->simd, batch, control, workspace->host)) {
+    throw Error(TG_CANCELLED, "cancelled");
+  }
+  for (int64_t i = 0; i < batch.count; ++i) {
+    require_intact_operand(batch.matrices[i]);
+    if (batch.subtracted != nullptr) {
+      require_intact_operand(batch.subtracted[i]);
+    }
+  }
+  require_success(batch);
+}
+
 }  // namespace
 }  // namespace threegate
 
@@ -120,34 +165,34 @@ extern "C" {
 tg_status tg_svd_workspace(tg_context* context, const tg_operand* matrices, const tg_operand* subtracted, int64_t count,
                            const tg_svd_options* options, const tg_svd_result* results, tg_workspace_size* workspace_size) {
   return threegate::guarded_call(context, [&] {
-    const threegate::Batch batch{matrices, subtracted, count, options, const_cast<tg_svd_result*>(results)};
-    threegate::require_batch(batch);
-    threegate::require_struct(workspace_size, "workspace_size");
-    workspace_size->host_bytes = std::max(threegate::threads_for(context->pool, batch), 1) * threegate::bytes_each(batch);
-    workspace_size->device_bytes = 0;
+    threegate::query(context, {matrices, subtracted, count, options, nullptr, const_cast<tg_svd_result*>(results)},
+                     workspace_size);
   });
 }
 
 tg_status tg_svd(tg_context* context, const tg_operand* matrices, const tg_operand* subtracted, int64_t count,
                  const tg_svd_options* options, tg_control* control, const tg_workspace* workspace, tg_svd_result* results) {
   return threegate::guarded_call(context, [&] {
-    const threegate::Batch batch{matrices, subtracted, count, options, results};
-    threegate::require_batch(batch);
-    if (control != nullptr) {
-      threegate::require_struct(control, "control");
-    }
-    threegate::require_workspace(workspace,
-                                 std::max(threegate::threads_for(context->pool, batch), 1) * threegate::bytes_each(batch));
-    if (!threegate::solve_all(context->pool, context->simd, batch, control, workspace->host)) {
-      throw threegate::Error(TG_CANCELLED, "cancelled");
-    }
-    for (int64_t i = 0; i < count; ++i) {
-      threegate::require_intact_operand(matrices[i]);
-      if (subtracted != nullptr) {
-        threegate::require_intact_operand(subtracted[i]);
-      }
-    }
-    threegate::require_success(batch);
+    threegate::solve(context, {matrices, subtracted, count, options, nullptr, results}, control, workspace);
+  });
+}
+
+tg_status tg_svd_track_workspace(tg_context* context, const tg_operand* matrices, const tg_operand* subtracted, int64_t count,
+                                 const tg_svd_options* options, const tg_svd_start* starts, const tg_svd_result* results,
+                                 tg_workspace_size* workspace_size) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require(starts != nullptr || count == 0, "starts", "NULL", "count of them are needed");
+    threegate::query(context, {matrices, subtracted, count, options, starts, const_cast<tg_svd_result*>(results)},
+                     workspace_size);
+  });
+}
+
+tg_status tg_svd_track(tg_context* context, const tg_operand* matrices, const tg_operand* subtracted, int64_t count,
+                       const tg_svd_options* options, const tg_svd_start* starts, tg_control* control,
+                       const tg_workspace* workspace, tg_svd_result* results) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require(starts != nullptr || count == 0, "starts", "NULL", "count of them are needed");
+    threegate::solve(context, {matrices, subtracted, count, options, starts, results}, control, workspace);
   });
 }
 

@@ -500,4 +500,154 @@ TEST(TruncatedSvd, CancelsInTheMiddleOfAMatrix) {
   EXPECT_EQ(0, control.done);
 }
 
+struct Tracked {
+  tg_status status = TG_OK;
+  tg_svd_result result{};
+  std::vector<double> values;
+  std::vector<double> left;
+  std::vector<double> right;
+  std::string error;
+};
+
+// Tracks `entries` from the decomposition of `base` by the reference.
+Tracked track(const std::vector<double>& base, const std::vector<double>& entries, int64_t rows, int64_t columns, int64_t rank,
+              double tolerance, tg_dtype basis_type = TG_F64) {
+  const auto context = support::make_context();
+  const reference::Svd svd = reference::singular_values(base, rows, columns);
+  const int64_t order = std::min(rows, columns);
+  std::vector<double> basis;
+  for (const auto& vector : rows > columns ? svd.right : svd.left) {
+    basis.insert(basis.end(), vector.begin(), vector.end());
+  }
+  const std::vector<float> narrow(basis.begin(), basis.end());
+  const void* data = basis_type == TG_F64 ? static_cast<const void*>(basis.data()) : narrow.data();
+  const tg_svd_start start{sizeof(start), svd.sigma.data(), {data, order, order, order, basis_type, 0}};
+  const tg_operand matrix = operand(entries.data(), rows, columns, TG_F64);
+  const tg_svd_options options{sizeof(options), rank, tolerance, 1, 0};
+  Tracked tracked;
+  tracked.values.resize(static_cast<size_t>(rank));
+  tracked.left.resize(static_cast<size_t>(rank * rows));
+  tracked.right.resize(static_cast<size_t>(rank * columns));
+  tracked.result = {
+      sizeof(tg_svd_result), tracked.values.data(), tracked.left.data(), tracked.right.data(), nullptr, 0, 0, 0, 0, 0};
+  tg_workspace_size size{sizeof(size), 0, 0};
+  EXPECT_EQ(TG_OK, tg_svd_track_workspace(context.get(), &matrix, nullptr, 1, &options, &start, &tracked.result, &size))
+      << support::error_of(context.get());
+  const auto host = support::allocate(size.host_bytes + 8);
+  static_cast<uint8_t*>(host.get())[size.host_bytes] = 0x5a;
+  const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
+  tracked.status = tg_svd_track(context.get(), &matrix, nullptr, 1, &options, &start, nullptr, &workspace, &tracked.result);
+  tracked.error = support::error_of(context.get());
+  EXPECT_EQ(0x5a, static_cast<uint8_t*>(host.get())[size.host_bytes]);
+  return tracked;
+}
+
+void expect_leading(const Tracked& tracked, const std::vector<double>& entries, int64_t rows, int64_t columns, double tolerance) {
+  ASSERT_EQ(TG_OK, tracked.status) << tracked.error;
+  EXPECT_LE(tracked.result.residual, tolerance);
+  EXPECT_LE(tracked.result.orthogonality, tolerance);
+  const reference::Svd expected = reference::singular_values(entries, rows, columns);
+  for (size_t i = 0; i < tracked.values.size(); ++i) {
+    EXPECT_NEAR(expected.sigma[i], tracked.values[i], 2 * tolerance * expected.sigma[0]) << i;
+  }
+  // The certificate is true of what was returned.
+  for (size_t i = 0; i < tracked.values.size(); ++i) {
+    double squares = 0;
+    for (int64_t row = 0; row < rows; ++row) {
+      double product = 0;
+      for (int64_t column = 0; column < columns; ++column) {
+        product += entries[static_cast<size_t>(row * columns + column)] *
+                   tracked.right[i * static_cast<size_t>(columns) + static_cast<size_t>(column)];
+      }
+      product -= tracked.values[i] * tracked.left[i * static_cast<size_t>(rows) + static_cast<size_t>(row)];
+      squares += product * product;
+    }
+    EXPECT_LE(std::sqrt(squares), 1.01 * tolerance * expected.sigma[0]) << i;
+  }
+}
+
+std::vector<double> gaussian(int64_t count, double deviation, std::mt19937_64& random) {
+  std::normal_distribution<double> normal(0, deviation);
+  std::vector<double> entries(static_cast<size_t>(count));
+  for (double& entry : entries) {
+    entry = normal(random);
+  }
+  return entries;
+}
+
+TEST(TrackedSvd, FindsTheTripletsOfAMatrixNearby) {
+  std::mt19937_64 random(support::seed());
+  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{90, 90}, {90, 130}, {130, 90}}) {
+    for (const double step : {1e-5, 1e-3}) {
+      for (const double tolerance : {1e-4, 2e-6}) {
+        const std::vector<double> base = gaussian(rows * columns, 1, random);
+        std::vector<double> entries = gaussian(rows * columns, step, random);
+        for (size_t i = 0; i < entries.size(); ++i) {
+          entries[i] += base[i];
+        }
+        const Tracked tracked = track(base, entries, rows, columns, 7, tolerance, rows > 100 ? TG_F32 : TG_F64);
+        SCOPED_TRACE(std::to_string(rows) + " x " + std::to_string(columns) + ", step " + std::to_string(step));
+        expect_leading(tracked, entries, rows, columns, tolerance);
+        EXPECT_EQ(TG_SVD_TRACKED, tracked.result.method);
+      }
+    }
+  }
+}
+
+TEST(TrackedSvd, NoticesADirectionThatEntered) {
+  // A new direction above all others, orthogonal to the leading ones: the start does not lead to it.
+  std::mt19937_64 random(support::seed());
+  const int64_t size = 100;
+  const std::vector<double> base = gaussian(size * size, 1, random);
+  const reference::Svd svd = reference::singular_values(base, size, size);
+  for (const double strength : {1.0, 30.0}) {
+    std::vector<double> entries = base;
+    for (int64_t i = 0; i < size; ++i) {
+      for (int64_t j = 0; j < size; ++j) {
+        entries[static_cast<size_t>(i * size + j)] +=
+            strength * svd.sigma[0] * svd.left[60][static_cast<size_t>(i)] * svd.right[60][static_cast<size_t>(j)];
+      }
+    }
+    expect_leading(track(base, entries, size, size, 6, 1e-5), entries, size, size, 1e-5);
+  }
+}
+
+TEST(TrackedSvd, AnotherMatrixAltogetherIsDecomposedFromTheBeginning) {
+  std::mt19937_64 random(support::seed());
+  const std::vector<double> base = gaussian(90 * 100, 1, random);
+  const std::vector<double> entries = gaussian(90 * 100, 1, random);
+  const Tracked tracked = track(base, entries, 90, 100, 5, 1e-5);
+  expect_leading(tracked, entries, 90, 100, 1e-5);
+  EXPECT_NE(TG_SVD_TRACKED, tracked.result.method);
+  const Tracked many = track(base, base, 90, 100, 40, 1e-5);
+  expect_leading(many, base, 90, 100, 1e-5);
+  EXPECT_NE(TG_SVD_TRACKED, many.result.method);
+}
+
+TEST(TrackedSvd, RefusesAStartOfAnotherShape) {
+  const auto context = support::make_context();
+  const std::vector<double> entries(20, 1);
+  const tg_operand matrix = operand(entries.data(), 4, 5, TG_F64);
+  const tg_svd_options options{sizeof(options), 1, 1e-6, 1, 0};
+  std::vector<double> out(20);
+  tg_svd_result result{sizeof(result), out.data(), out.data() + 1, out.data() + 5, nullptr, 0, 0, 0, 0, 0};
+  tg_workspace_size size{sizeof(size), 0, 0};
+  tg_svd_start start{sizeof(start), entries.data(), {entries.data(), 4, 5, 5, TG_F64, 0}};
+  const auto refused = [&](const char* text) {
+    EXPECT_EQ(TG_INVALID_ARGUMENT, tg_svd_track_workspace(context.get(), &matrix, nullptr, 1, &options, &start, &result, &size));
+    EXPECT_NE(std::string::npos, support::error_of(context.get()).find(text)) << support::error_of(context.get());
+  };
+  refused("starts[0].basis is 4 x 5; it must be 4 x 4");
+  start.basis.columns = 4;
+  start.basis.dtype = TG_BF16;
+  refused("starts[0].basis.dtype");
+  start.basis.dtype = TG_F64;
+  start.values = nullptr;
+  refused("starts[0].values is NULL");
+  start.values = entries.data();
+  result.spectrum = out.data() + 12;
+  refused("tracking finds leading triplets");
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_svd_track_workspace(context.get(), &matrix, nullptr, 1, &options, nullptr, &result, &size));
+}
+
 }  // namespace

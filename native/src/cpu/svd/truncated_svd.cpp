@@ -6,8 +6,10 @@
 #include <type_traits>
 #include <utility>
 
+#include "cpu/random/normals.h"
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
+#include "cpu/support/operand.h"
 #include "gram_bf16.h"
 #include "panel.h"
 
@@ -152,14 +154,23 @@ void sort(const View& view, int64_t rank, const Vectors<T>& vectors) {
   }
 }
 
+// y = A x and z = A^T y for rows `from` .. `to` - 1, in one pass over the matrix.
+template <typename T>
+void multiply(const View& view, int64_t from, int64_t to, Vectors<T> vectors) {
+  vectors.x += from * view.short_side;
+  vectors.y += from * view.long_side;
+  vectors.z += from * view.short_side;
+  std::fill_n(vectors.z, (to - from) * view.short_side, T{0});
+  for_panels(view, vectors.panel, [&](int64_t begin, int64_t count) {
+    to_long_side(view, to - from, vectors, begin, count);
+    to_short_side(view, to - from, vectors, begin, count);
+  });
+}
+
 // From vectors of the short side: those of the other, the singular values, and how good they are; one pass over the matrix.
 template <typename T>
 Certificate complete(const View& view, int64_t rank, const Vectors<T>& vectors) {
-  std::fill_n(vectors.z, rank * view.short_side, T{0});
-  for_panels(view, vectors.panel, [&](int64_t begin, int64_t count) {
-    to_long_side(view, rank, vectors, begin, count);
-    to_short_side(view, rank, vectors, begin, count);
-  });
+  multiply(view, 0, rank, vectors);
   for (int64_t i = 0; i < rank; ++i) {
     vectors.sigma[i] = norm(vectors.y + i * view.long_side, view.long_side);
     if (vectors.sigma[i] > 0) {
@@ -674,6 +685,252 @@ void solve_zero(const View& view, const tg_svd_options& options, tg_svd_result& 
   result.method = TG_SVD_TRIANGLE;
 }
 
+// From the singular vectors of a matrix nearby: Rayleigh-Ritz on the span of its leading ones, of a correction of each, and of a
+// few random directions, after one multiplication with A^T A. The correction is the residual divided, in the basis of the other
+// matrix, by the differences of eigenvalues there: what first-order perturbation theory says, so that the error is squared
+// (Davidson, 1975; Olsen et al., 1990). Random directions find what entered from outside: multiplied twice they turn to it.
+class Tracking {
+ public:
+  Tracking(Arena& arena, const View& view, const tg_svd_options& options)
+      : rank_(options.rank),
+        order_(view.short_side),
+        rows_(std::min(2 * rank_ + kProbes, order_)),
+        wide_(options.tolerance < kSingleTolerance),
+        basis_(arena.take<float>(order_ * order_)),
+        all_(take_vectors<float>(arena, view, rows_)),
+        found_(take_vectors<float>(arena, view, rank_)),
+        products_(arena.take<float>(rows_ * order_)),
+        matrix_(arena.take<double>(rows_ * rows_)),
+        mixing_(arena.take<float>(rank_ * rows_)),
+        values_(arena.take<double>(rows_)),
+        work_(arena.take<double>(work_size())),
+        integers_(arena.take<lapack_int>(integer_size())),
+        finished_(wide_ ? take_vectors<double>(arena, view, rank_) : Vectors<double>{}),
+        ritz_(arena, wide_ ? rank_ : 1) {}
+
+  // False when it did not come to the tolerance.
+  bool run(const View& view, SimdLevel level, const tg_svd_options& options, const tg_svd_start& start, tg_svd_result& result) {
+    if (rows_ < 2 * rank_ + kProbes || kLeastShare * rank_ > order_) {
+      return false;
+    }
+    read(start);
+    const random::Stream stream{0, 0, random::Purpose::kProbe};
+    for (int64_t i = 0; i < kProbes; ++i) {
+      fill(level, stream, i, row(2 * rank_ + i));
+    }
+    multiply(view, 0, rank_, all_);
+    multiply(view, 2 * rank_, rows_, all_);
+    std::copy_n(all_.z + 2 * rank_ * order_, kProbes * order_, row(2 * rank_));
+    for (int step = 0; step < kSteps; ++step) {
+      // The probes take part in the first step alone: what they find is among the leading vectors then.
+      const int64_t rows = step == 0 ? rows_ : 2 * rank_;
+      correct(view, start);
+      if (!orthonormalise_rows(rank_, rows)) {
+        return false;
+      }
+      multiply(view, rank_, rows, all_);
+      if (!combine(view, rows)) {
+        return false;
+      }
+      if (largest_residual() <= options.tolerance) {
+        return finish(view, options, result);
+      }
+      restart(view);
+    }
+    return false;
+  }
+
+ private:
+  static constexpr int64_t kProbes = 8;
+  static constexpr int kSteps = 2;
+  // Above this share of the short side a decomposition from the beginning is as fast.
+  static constexpr int64_t kLeastShare = 8;
+
+  float* row(int64_t i) const { return all_.x + i * order_; }
+
+  void read(const tg_svd_start& start) const {
+    for (int64_t i = 0; i < order_; ++i) {
+      for (int64_t j = 0; j < order_; ++j) {
+        basis_[i * order_ + j] = static_cast<float>(load_double(start.basis, i, j));
+      }
+    }
+    std::copy_n(basis_, rank_ * order_, all_.x);
+  }
+
+  void fill(SimdLevel level, const random::Stream& stream, int64_t index, float* out) const {
+    float numbers[random::kBlock];
+    const int64_t blocks = (order_ + random::kBlock - 1) / random::kBlock;
+    for (int64_t block = 0; block < blocks; ++block) {
+      random::normals(level, stream, index * blocks + block, 1, numbers);
+      std::copy_n(numbers, std::min(random::kBlock, order_ - block * random::kBlock), out + block * random::kBlock);
+    }
+  }
+
+  // Rows from .. to - 1 become orthogonal to those before and orthonormal among themselves: twice Gram-Schmidt by blocks with
+  // Cholesky QR.
+  bool orthonormalise_rows(int64_t from, int64_t to) const {
+    const auto& functions = blas().single;
+    const int64_t count = to - from;
+    float* rows = row(from);
+    for (int64_t i = 0; i < count; ++i) {
+      const double length = norm(rows + i * order_, order_);
+      if (!(length > 0)) {
+        return false;
+      }
+      divide(rows + i * order_, order_, length);
+    }
+    for (int pass = 0; pass < 3; ++pass) {
+      functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas_size(count), blas_size(from), blas_size(order_), 1.0F, rows,
+                     blas_size(order_), all_.x, blas_size(order_), 0.0F, products_, blas_size(from));
+      functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(count), blas_size(order_), blas_size(from), -1.0F,
+                     products_, blas_size(from), all_.x, blas_size(order_), 1.0F, rows, blas_size(order_));
+      functions.syrk(CblasRowMajor, CblasLower, CblasNoTrans, blas_size(count), blas_size(order_), 1.0F, rows, blas_size(order_),
+                     0.0F, all_.overlap, blas_size(count));
+      // Row-major lower is column-major upper: overlap = U^T U. A first pass may be nearly singular.
+      for (int64_t i = 0; i < count && pass == 0; ++i) {
+        all_.overlap[i * count + i] *= 1 + 1e-5F;
+      }
+      if (functions.potrf(LAPACK_COL_MAJOR, 'U', blas_size(count), all_.overlap, blas_size(count)) != 0) {
+        return false;
+      }
+      functions.trsm(CblasRowMajor, CblasLeft, CblasLower, CblasNoTrans, CblasNonUnit, blas_size(count), blas_size(order_), 1.0F,
+                     all_.overlap, blas_size(count), rows, blas_size(order_));
+    }
+    return true;
+  }
+
+  // The corrections of the leading rows go behind them.
+  void correct(const View& view, const tg_svd_start& start) const {
+    const auto& functions = blas().single;
+    // Residuals: z - (z x^T) x.
+    functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas_size(rank_), blas_size(rank_), blas_size(order_), 1.0F, all_.z,
+                   blas_size(order_), all_.x, blas_size(order_), 0.0F, all_.overlap, blas_size(rank_));
+    float* residuals = found_.z;
+    std::copy_n(all_.z, rank_ * order_, residuals);
+    functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(rank_), blas_size(order_), blas_size(rank_), -1.0F,
+                   all_.overlap, blas_size(rank_), all_.x, blas_size(order_), 1.0F, residuals, blas_size(order_));
+    functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas_size(rank_), blas_size(order_), blas_size(order_), 1.0F,
+                   residuals, blas_size(order_), basis_, blas_size(order_), 0.0F, products_, blas_size(order_));
+    const auto square = [&](int64_t i) { return start.values[i] * view.scale * start.values[i] * view.scale; };
+    const double least = 1e-7 * square(0);
+    for (int64_t i = 0; i < rank_; ++i) {
+      for (int64_t j = 0; j < order_; ++j) {
+        float& entry = products_[i * order_ + j];
+        entry = j < rank_ ? 0.0F : static_cast<float>(static_cast<double>(entry) / std::max(square(i) - square(j), least));
+      }
+    }
+    functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(rank_), blas_size(order_), blas_size(order_), 1.0F,
+                   products_, blas_size(order_), basis_, blas_size(order_), 0.0F, row(rank_), blas_size(order_));
+  }
+
+  // The leading Ritz vectors of the first rows, and their images, from the products that are there.
+  bool combine(const View& view, int64_t rows) const {
+    blas().single.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas_size(rows), blas_size(rows), blas_size(order_), 1.0F, all_.x,
+                       blas_size(order_), all_.z, blas_size(order_), 0.0F, all_.overlap, blas_size(rows));
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < rows; ++j) {
+        matrix_[i * rows + j] =
+            (static_cast<double>(all_.overlap[i * rows + j]) + static_cast<double>(all_.overlap[j * rows + i])) / 2;
+      }
+    }
+    if (blas().wide.syevd(LAPACK_COL_MAJOR, 'V', 'U', blas_size(rows), matrix_, blas_size(rows), values_, work_,
+                          blas_size(work_size()), integers_, blas_size(integer_size())) != 0 ||
+        !(values_[rows - rank_] > 0)) {
+      return false;
+    }
+    for (int64_t i = 0; i < rank_; ++i) {
+      found_.sigma[i] = std::sqrt(values_[rows - 1 - i]);
+    }
+    mix(rows, all_.x, order_, 1, found_.x);
+    mix(rows, all_.y, view.long_side, -1, found_.y);
+    mix(rows, all_.z, order_, -1, found_.z);
+    return true;
+  }
+
+  // Combinations of rows; of images (power -1) divided by the singular values.
+  void mix(int64_t rows, const float* from, int64_t length, int power, float* out) const {
+    for (int64_t i = 0; i < rank_; ++i) {
+      for (int64_t j = 0; j < rows; ++j) {
+        mixing_[i * rows + j] = static_cast<float>(power < 0 ? matrix_[(rows - 1 - i) * rows + j] / found_.sigma[i]
+                                                             : matrix_[(rows - 1 - i) * rows + j]);
+      }
+    }
+    blas().single.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(rank_), blas_size(length), blas_size(rows), 1.0F,
+                       mixing_, blas_size(rows), from, blas_size(length), 0.0F, out, blas_size(length));
+  }
+
+  // What residual() would say, leaving the images as they are.
+  [[nodiscard]] double largest_residual() const {
+    double largest = 0;
+    for (int64_t i = 0; i < rank_; ++i) {
+      for (int64_t j = 0; j < order_; ++j) {
+        products_[j] = static_cast<float>(static_cast<double>(found_.z[i * order_ + j]) -
+                                          found_.sigma[i] * static_cast<double>(found_.x[i * order_ + j]));
+      }
+      largest = std::max(largest, norm(products_, order_));
+    }
+    return largest / found_.sigma[0];
+  }
+
+  // What was found is where the next step begins.
+  void restart(const View& view) const {
+    std::copy_n(found_.x, rank_ * order_, all_.x);
+    for (int64_t i = 0; i < rank_; ++i) {
+      for (int64_t j = 0; j < order_; ++j) {
+        all_.z[i * order_ + j] = static_cast<float>(static_cast<double>(found_.z[i * order_ + j]) * found_.sigma[i]);
+      }
+      for (int64_t j = 0; j < view.long_side; ++j) {
+        const int64_t at = i * view.long_side + j;
+        all_.y[at] = static_cast<float>(static_cast<double>(found_.y[at]) * found_.sigma[i]);
+      }
+    }
+  }
+
+  bool finish(const View& view, const tg_svd_options& options, tg_svd_result& result) {
+    if (!wide_) {
+      const double orthogonality = deviation(view, rank_, found_);
+      return certified(view, options, found_, {residual(view, rank_, found_), orthogonality}, result);
+    }
+    std::copy_n(found_.x, rank_ * order_, finished_.x);
+    orthonormalise(rank_, order_, finished_.x, finished_.overlap, finished_.z);
+    Certificate certificate = complete(view, rank_, finished_);
+    if (!certificate.within(options.tolerance)) {
+      certificate = ritz_.run(view, finished_);
+    }
+    return certified(view, options, finished_, certificate, result);
+  }
+
+  template <typename T>
+  static bool certified(const View& view, const tg_svd_options& options, const Vectors<T>& vectors,
+                        const Certificate& certificate, tg_svd_result& result) {
+    if (!certificate.within(options.tolerance)) {
+      return false;
+    }
+    copy_out(view, options, vectors, certificate, result);
+    result.method = TG_SVD_TRACKED;
+    return true;
+  }
+
+  [[nodiscard]] int64_t work_size() const { return 1 + 6 * rows_ + 2 * rows_ * rows_; }
+  [[nodiscard]] int64_t integer_size() const { return 3 + 5 * rows_; }
+
+  int64_t rank_;
+  int64_t order_;
+  int64_t rows_;
+  bool wide_;
+  float* basis_;
+  Vectors<float> all_;
+  Vectors<float> found_;
+  float* products_;
+  double* matrix_;
+  float* mixing_;
+  double* values_;
+  double* work_;
+  lapack_int* integers_;
+  Vectors<double> finished_;
+  Ritz<double> ritz_;
+};
+
 // A power of two near one over the largest entry: squares neither overflow nor vanish. One where they do neither anyway.
 double scale_for(double largest) {
   constexpr int kSafe = 40;
@@ -705,12 +962,17 @@ int64_t bytes_of(const View& view, const tg_svd_options& options) {
 
 }  // namespace
 
-int64_t workspace_bytes(const tg_operand& matrix, const tg_svd_options& options, const tg_svd_result& result) {
+int64_t workspace_bytes(const tg_operand& matrix, const tg_svd_options& options, bool tracked, const tg_svd_result& result) {
   const View view = make_view(matrix, nullptr, 1);
   if (view.short_side == 0) {
     return 0;
   }
   int64_t bytes = bytes_of<Layout::kTriangle>(view, options);
+  if (tracked) {
+    Arena arena;
+    const Tracking tracking(arena, view, options);
+    bytes = std::max(bytes, arena.used());
+  }
   if (tries_gram(view)) {
     bytes = std::max(bytes, bytes_of<Layout::kGramDouble>(view, options));
   }
@@ -724,7 +986,7 @@ int64_t workspace_bytes(const tg_operand& matrix, const tg_svd_options& options,
 }
 
 void truncated_svd(SimdLevel level, const tg_operand& matrix, const tg_operand* subtracted, const tg_svd_options& options,
-                   const tg_control* control, void* workspace, tg_svd_result& result) {
+                   const tg_svd_start* start, const tg_control* control, void* workspace, tg_svd_result& result) {
   result.residual = 0;
   result.orthogonality = 0;
   result.spectrum_error = 0;
@@ -739,6 +1001,13 @@ void truncated_svd(SimdLevel level, const tg_operand& matrix, const tg_operand* 
   if (range.largest == 0) {
     solve_zero(view, options, result);
     return;
+  }
+  if (start != nullptr) {
+    Arena arena(workspace);
+    Tracking tracking(arena, view, options);
+    if (tracking.run(view, level, options, *start, result)) {
+      return;
+    }
   }
   if (tries_single(view, options, result) && solve_gram<Layout::kGramSingle>(view, level, options, workspace, result)) {
     return;

@@ -16,12 +16,13 @@
 namespace threegate::svd {
 
 // Bytes of workspace for one matrix.
-int64_t workspace_bytes(const tg_operand& matrix, const tg_svd_options& options, const tg_svd_result& result);
+// `tracked`: there is a start.
+int64_t workspace_bytes(const tg_operand& matrix, const tg_svd_options& options, bool tracked, const tg_svd_result& result);
 
 // Fills the result, its status included, for the matrix less what is subtracted (nullptr: nothing). `matrix` has entries and
-// `options.rank` is at most its short side. Throws CANCELLED through the control.
+// `options.rank` is at most its short side; `start` may be nullptr. Throws CANCELLED through the control.
 void truncated_svd(SimdLevel level, const tg_operand& matrix, const tg_operand* subtracted, const tg_svd_options& options,
-                   const tg_control* control, void* workspace, tg_svd_result& result);
+                   const tg_svd_start* start, const tg_control* control, void* workspace, tg_svd_result& result);
 
 }  // namespace threegate::svd
 

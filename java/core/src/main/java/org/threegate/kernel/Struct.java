@@ -98,6 +98,11 @@ final class Struct {
   static final int SVD_OPTIONS_VECTORS = 24;
   static final int SVD_OPTIONS_RESERVED = 28;
 
+  static final int SVD_START = 56;
+  static final int SVD_START_SIZE = 0;
+  static final int SVD_START_VALUES = 8;
+  static final int SVD_START_BASIS = 16;
+
   static final int SVD_RESULT = 72;
   static final int SVD_RESULT_SIZE = 0;
   static final int SVD_RESULT_VALUES = 8;

@@ -77,7 +77,25 @@ public final class TruncatedSvd {
   public enum Method {
     GRAM_SINGLE,
     GRAM_DOUBLE,
-    TRIANGLE
+    TRIANGLE,
+    TRACKED
+  }
+
+  /**
+   * Where tracking begins: all singular values of a matrix nearby, and all singular vectors of its
+   * short side (of a square one the left ones).
+   *
+   * @param basis F64 or F32, row i is the vector to value i; the caller keeps its buffer open
+   */
+  public record Start(double[] values, Matrix basis) {
+    /**
+     * @param whole a decomposition at full rank
+     */
+    public static Start of(Result whole) {
+      Matrix left = whole.left().orElseThrow();
+      Matrix right = whole.right().orElseThrow();
+      return new Start(whole.values(), left.columns() > right.columns() ? right : left);
+    }
   }
 
   /**
@@ -127,18 +145,34 @@ public final class TruncatedSvd {
   }
 
   /**
+   * The leading triplets of a matrix near to one that is decomposed ({@code tg_svd_track}), several
+   * times as fast where few are wanted; from the beginning where the step was too large.
+   *
+   * @param request for vectors, without a spectrum
+   * @param start one whole decomposition serves every later checkpoint
+   */
+  public static Result track(Context context, Request request, Start start, Control control) {
+    return of(context, List.of(request), List.of(start), control).get(0);
+  }
+
+  /**
    * Several matrices, side by side on the threads of the context.
    *
    * @throws KernelException CANCELLED through the control; INVALID_ARGUMENT when a matrix has an
    *     entry that is not finite; IO when a mapped file was truncated meanwhile
    */
   public static List<Result> of(Context context, List<Request> requests, Control control) {
+    return of(context, requests, List.of(), control);
+  }
+
+  private static List<Result> of(
+      Context context, List<Request> requests, List<Start> starts, Control control) {
     List<NativeBuffer> arrays = new ArrayList<>();
     try {
       for (Request request : requests) {
         arrays.add(context.allocate(request.arrayBytes()));
       }
-      List<Result> results = solve(context, requests, arrays, control);
+      List<Result> results = solve(context, requests, starts, arrays, control);
       for (int i = 0; i < arrays.size(); i++) {
         if (!requests.get(i).vectors()) {
           arrays.get(i).close();
@@ -152,7 +186,11 @@ public final class TruncatedSvd {
   }
 
   private static List<Result> solve(
-      Context context, List<Request> requests, List<NativeBuffer> arrays, Control control) {
+      Context context,
+      List<Request> requests,
+      List<Start> starts,
+      List<NativeBuffer> arrays,
+      Control control) {
     int count = requests.size();
     boolean differences = requests.stream().anyMatch(request -> request.subtracted().isPresent());
     if (differences && requests.stream().anyMatch(request -> request.subtracted().isEmpty())) {
@@ -163,7 +201,10 @@ public final class TruncatedSvd {
     long resultsAt = optionsAt + (long) count * Struct.SVD_OPTIONS;
     long workspaceAt = resultsAt + (long) count * Struct.SVD_RESULT;
     long termsAt = workspaceAt + Workspace.STRUCT_BYTES;
-    long bytes = termsAt + requests.stream().mapToLong(TruncatedSvd::termBytes).sum();
+    long startsAt = termsAt + requests.stream().mapToLong(TruncatedSvd::termBytes).sum();
+    long startValuesAt = startsAt + (long) starts.size() * Struct.SVD_START;
+    long bytes =
+        startValuesAt + starts.stream().mapToLong(start -> 8L * start.values().length).sum();
     KernelBinding binding = context.binding();
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(bytes);
@@ -183,7 +224,22 @@ public final class TruncatedSvd {
         writeResult(
             structs, resultsAt + (long) i * Struct.SVD_RESULT, request, leases.take(arrays.get(i)));
       }
+      long valuesAt = startValuesAt;
+      for (int i = 0; i < starts.size(); i++) {
+        Start from = starts.get(i);
+        long at = startsAt + (long) i * Struct.SVD_START;
+        for (int j = 0; j < from.values().length; j++) {
+          structs.putDouble(valuesAt + 8L * j, from.values()[j]);
+        }
+        structs
+            .putLong(at + Struct.SVD_START_SIZE, Struct.SVD_START)
+            .putLong(at + Struct.SVD_START_VALUES, address + valuesAt);
+        from.basis()
+            .write(structs, at + Struct.SVD_START_BASIS, leases.take(from.basis().buffer()));
+        valuesAt += 8L * from.values().length;
+      }
       long subtracted = differences ? address + subtractedAt : 0;
+      long start = starts.isEmpty() ? 0 : address + startsAt;
       try {
         Workspace.use(
             context,
@@ -191,24 +247,45 @@ public final class TruncatedSvd {
             structs,
             workspaceAt,
             size ->
-                binding.svdWorkspace(
-                    context.handle(),
-                    address,
-                    subtracted,
-                    count,
-                    address + optionsAt,
-                    address + resultsAt,
-                    size),
+                start == 0
+                    ? binding.svdWorkspace(
+                        context.handle(),
+                        address,
+                        subtracted,
+                        count,
+                        address + optionsAt,
+                        address + resultsAt,
+                        size)
+                    : binding.svdTrackWorkspace(
+                        context.handle(),
+                        address,
+                        subtracted,
+                        count,
+                        address + optionsAt,
+                        start,
+                        address + resultsAt,
+                        size),
             workspace ->
-                binding.svd(
-                    context.handle(),
-                    address,
-                    subtracted,
-                    count,
-                    address + optionsAt,
-                    controlLease.address(),
-                    workspace,
-                    address + resultsAt));
+                start == 0
+                    ? binding.svd(
+                        context.handle(),
+                        address,
+                        subtracted,
+                        count,
+                        address + optionsAt,
+                        controlLease.address(),
+                        workspace,
+                        address + resultsAt)
+                    : binding.svdTrack(
+                        context.handle(),
+                        address,
+                        subtracted,
+                        count,
+                        address + optionsAt,
+                        start,
+                        controlLease.address(),
+                        workspace,
+                        address + resultsAt));
       } catch (KernelException e) {
         if (e.status() != Status.NOT_CONVERGED) {
           throw e;

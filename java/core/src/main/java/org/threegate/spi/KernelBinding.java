@@ -61,6 +61,27 @@ public interface KernelBinding {
       long workspace,
       long results);
 
+  int svdTrackWorkspace(
+      long context,
+      long matrices,
+      long subtracted,
+      long count,
+      long options,
+      long starts,
+      long results,
+      long workspaceSize);
+
+  int svdTrack(
+      long context,
+      long matrices,
+      long subtracted,
+      long count,
+      long options,
+      long starts,
+      long control,
+      long workspace,
+      long results);
+
   int principalAnglesWorkspace(long context, long first, long second, long workspaceSize);
 
   int principalAngles(long context, long first, long second, long workspace, long angles);

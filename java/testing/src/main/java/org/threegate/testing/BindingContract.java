@@ -430,6 +430,46 @@ public abstract class BindingContract {
   }
 
   @Test
+  void tripletsAreTracked() {
+    Random random = Seeds.random("tripletsAreTracked");
+    int rows = 120;
+    int columns = 80;
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Control control = Control.open(context);
+        NativeBuffer before = context.allocate(8L * rows * columns);
+        NativeBuffer after = context.allocate(8L * rows * columns)) {
+      for (int i = 0; i < rows * columns; i++) {
+        double entry = random.nextGaussian();
+        before.putDouble(8L * i, entry);
+        after.putDouble(8L * i, entry + 1e-4 * random.nextGaussian());
+      }
+      Operand base = Operand.of(Matrix.of(before, Dtype.F64, rows, columns));
+      Operand tuned = Operand.of(Matrix.of(after, Dtype.F64, rows, columns));
+      TruncatedSvd.Request wanted = TruncatedSvd.Request.of(tuned, 6, 1e-6);
+      try (TruncatedSvd.Result whole =
+              TruncatedSvd.of(context, TruncatedSvd.Request.of(base, columns, 1e-9));
+          TruncatedSvd.Result tracked =
+              TruncatedSvd.track(context, wanted, TruncatedSvd.Start.of(whole), control);
+          TruncatedSvd.Result cold = TruncatedSvd.of(context, wanted)) {
+        assertThat(tracked.method()).isEqualTo(TruncatedSvd.Method.TRACKED);
+        assertThat(tracked.isConverged()).isTrue();
+        assertThat(tracked.values()).containsExactly(cold.values(), within(1e-5));
+        double[] angles =
+            PrincipalAngles.of(context, tracked.right().orElseThrow(), cold.right().orElseThrow());
+        assertThat(angles[5]).isLessThan(1e-3);
+        assertThatThrownBy(
+                () ->
+                    TruncatedSvd.track(
+                        context,
+                        wanted,
+                        new TruncatedSvd.Start(whole.values(), whole.left().orElseThrow()),
+                        control))
+            .hasMessage("starts[0].basis is 80 x 120; it must be 80 x 80");
+      }
+    }
+  }
+
+  @Test
   void nullUpdatesAreWhatTheySay() {
     int rows = 20;
     int columns = 300;

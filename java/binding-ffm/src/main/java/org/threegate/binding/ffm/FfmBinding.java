@@ -62,6 +62,16 @@ final class FfmBinding implements KernelBinding {
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
                   JAVA_LONG, JAVA_LONG)),
           Map.entry(
+              "tg_svd_track_workspace",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
+                  JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_svd_track",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
+                  JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
               "tg_principal_angles_workspace",
               FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
           Map.entry(
@@ -132,6 +142,8 @@ final class FfmBinding implements KernelBinding {
     static final MethodHandle MAPPED_FILE_CLOSE = bind("tg_mapped_file_close");
     static final MethodHandle SVD_WORKSPACE = bind("tg_svd_workspace");
     static final MethodHandle SVD = bind("tg_svd");
+    static final MethodHandle SVD_TRACK_WORKSPACE = bind("tg_svd_track_workspace");
+    static final MethodHandle SVD_TRACK = bind("tg_svd_track");
     static final MethodHandle PRINCIPAL_ANGLES_WORKSPACE = bind("tg_principal_angles_workspace");
     static final MethodHandle PRINCIPAL_ANGLES = bind("tg_principal_angles");
     static final MethodHandle PROJECTED_ENERGY_WORKSPACE = bind("tg_projected_energy_workspace");
@@ -323,6 +335,45 @@ final class FfmBinding implements KernelBinding {
       return (int)
           Handles.SVD.invokeExact(
               context, matrices, subtracted, count, options, control, workspace, results);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int svdTrackWorkspace(
+      long context,
+      long matrices,
+      long subtracted,
+      long count,
+      long options,
+      long starts,
+      long results,
+      long workspaceSize) {
+    try {
+      return (int)
+          Handles.SVD_TRACK_WORKSPACE.invokeExact(
+              context, matrices, subtracted, count, options, starts, results, workspaceSize);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int svdTrack(
+      long context,
+      long matrices,
+      long subtracted,
+      long count,
+      long options,
+      long starts,
+      long control,
+      long workspace,
+      long results) {
+    try {
+      return (int)
+          Handles.SVD_TRACK.invokeExact(
+              context, matrices, subtracted, count, options, starts, control, workspace, results);
     } catch (Throwable e) {
       throw DynamicLibrary.rethrow(e);
     }

@@ -101,6 +101,29 @@ final class Functions {
       @Cast("const tg_workspace*") long workspace,
       @Cast("tg_svd_result*") long results);
 
+  @Name("tg_svd_track_workspace")
+  static native int svdTrackWorkspace(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_operand*") long matrices,
+      @Cast("const tg_operand*") long subtracted,
+      long count,
+      @Cast("const tg_svd_options*") long options,
+      @Cast("const tg_svd_start*") long starts,
+      @Cast("const tg_svd_result*") long results,
+      @Cast("tg_workspace_size*") long workspaceSize);
+
+  @Name("tg_svd_track")
+  static native int svdTrack(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_operand*") long matrices,
+      @Cast("const tg_operand*") long subtracted,
+      long count,
+      @Cast("const tg_svd_options*") long options,
+      @Cast("const tg_svd_start*") long starts,
+      @Cast("tg_control*") long control,
+      @Cast("const tg_workspace*") long workspace,
+      @Cast("tg_svd_result*") long results);
+
   @Name("tg_principal_angles_workspace")
   static native int principalAnglesWorkspace(
       @Cast("tg_context*") long context,

@@ -108,6 +108,35 @@ final class JniBinding implements KernelBinding {
   }
 
   @Override
+  public int svdTrackWorkspace(
+      long context,
+      long matrices,
+      long subtracted,
+      long count,
+      long options,
+      long starts,
+      long results,
+      long workspaceSize) {
+    return Functions.svdTrackWorkspace(
+        context, matrices, subtracted, count, options, starts, results, workspaceSize);
+  }
+
+  @Override
+  public int svdTrack(
+      long context,
+      long matrices,
+      long subtracted,
+      long count,
+      long options,
+      long starts,
+      long control,
+      long workspace,
+      long results) {
+    return Functions.svdTrack(
+        context, matrices, subtracted, count, options, starts, control, workspace, results);
+  }
+
+  @Override
   public int principalAnglesWorkspace(long context, long first, long second, long workspaceSize) {
     return Functions.principalAnglesWorkspace(context, first, second, workspaceSize);
   }
