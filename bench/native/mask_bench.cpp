@@ -3,22 +3,12 @@
 // (values, left, right) and prints: rows, columns, rank, name, seconds (the best of three), bytes of workspace.
 //
 //   threegate_bench_mask DIR
-#include <algorithm>
-#include <chrono>
-#include <cstdio>
 #include <fstream>
-#include <memory>
-#include <random>
 #include <string>
-#include <vector>
 
-#include "threegate/threegate.h"
+#include "support.h"
 
 namespace {
-
-struct Free {
-  void operator()(void* memory) const { tg_memory_free(memory); }
-};
 
 std::vector<double> normal(int64_t count, double deviation, std::mt19937_64& random) {
   std::normal_distribution<double> distribution(0, deviation);
@@ -41,18 +31,8 @@ int main(int count, char** arguments) {
     std::fprintf(stderr, "usage: threegate_bench_mask DIR\n");
     return 2;
   }
-  const tg_context_options options{sizeof(options), 1, TG_CPU, 0, 0};
-  tg_context* context = nullptr;
-  char error[256] = "";
-  if (tg_context_create(&options, &context, error, sizeof(error)) != TG_OK) {
-    std::fprintf(stderr, "%s\n", error);
-    return 1;
-  }
-  struct Shape {
-    int64_t rows;
-    int64_t columns;
-  };
-  for (const Shape& shape : {Shape{1536, 1536}, Shape{1536, 8960}, Shape{4096, 4096}}) {
+  const bench::Context context = bench::open_context();
+  for (const bench::Shape& shape : bench::kShapes) {
     std::mt19937_64 random(1);
     const int64_t rank = std::min(shape.rows, shape.columns) / 10;
     std::vector<double> values(static_cast<size_t>(rank));
@@ -70,24 +50,16 @@ int main(int count, char** arguments) {
                                 right.data(),   rank,    shape.rows,    shape.columns};
     const tg_mask_options selection{sizeof(selection), shape.rows * shape.columns / 2, 0, 0};
     tg_workspace_size size{sizeof(size), 0, 0};
-    tg_mask_select_workspace(context, &scores, &selection, &size);
-    void* host = nullptr;
-    tg_memory_allocate(size.host_bytes, &host);
-    const std::unique_ptr<void, Free> owner(host);
-    const tg_workspace workspace{sizeof(workspace), host, size.host_bytes, nullptr, 0};
+    bench::require(context.get(), tg_mask_select_workspace(context.get(), &scores, &selection, &size));
+    const bench::Memory host = bench::allocate(size.host_bytes);
+    const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
     std::vector<uint64_t> mask(static_cast<size_t>(shape.rows * ((shape.columns + 63) / 64)));
-    double best = 1e9;
-    for (int run = 0; run < 3; ++run) {
-      const auto start = std::chrono::steady_clock::now();
-      if (tg_mask_select(context, &scores, &selection, nullptr, &workspace, mask.data(), static_cast<int64_t>(mask.size())) !=
-          TG_OK) {
-        return 1;
-      }
-      best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-    }
+    const double best = bench::seconds(3, [&] {
+      bench::require(context.get(), tg_mask_select(context.get(), &scores, &selection, nullptr, &workspace, mask.data(),
+                                                   static_cast<int64_t>(mask.size())));
+    });
     std::printf("%ld\t%ld\t%ld\tthreegate\t%.4f\t%ld\n", static_cast<long>(shape.rows), static_cast<long>(shape.columns),
                 static_cast<long>(rank), best, static_cast<long>(size.host_bytes));
   }
-  tg_context_destroy(context);
   return 0;
 }
