@@ -64,7 +64,7 @@ final class MaskCommand implements Callable<Integer> {
   private boolean inspect;
 
   @Mixin private Selection selection;
-  @Mixin private GeometryMixin geometry;
+  @Mixin private RankMixin principal;
 
   @Option(
       names = "--threads",
@@ -106,7 +106,7 @@ final class MaskCommand implements Callable<Integer> {
 
   private void write(Path file) throws IOException {
     MaskKind selected = kind();
-    GeometryOptions options = geometry.options(seed);
+    GeometryOptions options = options();
     try (Context context = Context.open(Context.Device.CPU, threads);
         Control control = Control.open(context)) {
       Interruption.guard(
@@ -138,6 +138,27 @@ final class MaskCommand implements Callable<Integer> {
           });
     }
     spec.commandLine().getOut().printf("mask: %s%n", file);
+  }
+
+  private GeometryOptions options() {
+    if (principal.ranks().size() + principal.fractions().size() > 1
+        || principal.alphas().size() > 1) {
+      throw new InvalidInputException(
+          "--rank, --rank-fraction or --alpha: a mask has one rank and one alpha");
+    }
+    try {
+      return new GeometryOptions(
+          principal.ranks(),
+          principal.fractions(),
+          principal.alphas(),
+          List.of(),
+          0,
+          principal.tolerance(),
+          seed);
+    } catch (IllegalArgumentException e) {
+      throw new InvalidInputException(
+          "--rank, --rank-fraction, --alpha or --tolerance: " + e.getMessage(), e);
+    }
   }
 
   private Map<String, String> provenance(String digest) {

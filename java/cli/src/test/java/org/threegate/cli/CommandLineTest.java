@@ -187,6 +187,8 @@ class CommandLineTest {
     refused(run("mask", good, "--out", file), "--kind");
     refused(run("mask", good, "--kind", "low"), "--out");
     refused(run("mask", good, "--kind", "low", "--include", "none", "--out", file), "no matrix");
+    refused(run("mask", good, "--kind", "low", "--alpha", "0.1,0.2", "--out", file), "one alpha");
+    refused(run("mask", good, "--kind", "low", "--alpha", "2", "--out", file), "alpha lies");
     refused(run("mask", "--inspect", good), "is no mask file");
     assertThat(file).doesNotExist();
   }

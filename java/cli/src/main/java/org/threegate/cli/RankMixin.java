@@ -1,0 +1,74 @@
+package org.threegate.cli;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Collectors;
+import org.threegate.analysis.measure.GeometryOptions;
+import picocli.CommandLine.Option;
+
+/** Options of what is principal. */
+final class RankMixin {
+  @Option(
+      names = "--rank",
+      split = ",",
+      paramLabel = "K",
+      description = "leading directions; several, separated by commas, are measured in one pass")
+  private List<Integer> ranks = new ArrayList<>();
+
+  @Option(
+      names = "--rank-fraction",
+      split = ",",
+      paramLabel = "SHARE",
+      description = "the same as shares of the shorter side (default, without --rank: 0.1)")
+  private List<Double> rankFractions = new ArrayList<>();
+
+  @Option(
+      names = "--alpha",
+      split = ",",
+      paramLabel = "SHARE",
+      description = "shares of entries in the masks (default: 0.5)")
+  private List<Double> alphas = new ArrayList<>();
+
+  @Option(
+      names = "--tolerance",
+      paramLabel = "T",
+      defaultValue = "1e-6",
+      description =
+          "certified residual of the singular triplets, over the largest singular value (default: ${DEFAULT-VALUE})")
+  private double tolerance = GeometryOptions.DEFAULT.tolerance();
+
+  List<Integer> ranks() {
+    return ranks;
+  }
+
+  List<Double> fractions() {
+    return ranks.isEmpty() && rankFractions.isEmpty()
+        ? GeometryOptions.DEFAULT.rankFractions()
+        : rankFractions;
+  }
+
+  List<Double> alphas() {
+    return alphas.isEmpty() ? GeometryOptions.DEFAULT.alphas() : alphas;
+  }
+
+  double tolerance() {
+    return tolerance;
+  }
+
+  /** The options after defaults. */
+  List<String> command() {
+    List<String> command = new ArrayList<>();
+    add(command, "--rank", ranks);
+    add(command, "--rank-fraction", fractions());
+    add(command, "--alpha", alphas());
+    add(command, "--tolerance", List.of(tolerance));
+    return command;
+  }
+
+  static void add(List<String> command, String option, List<?> values) {
+    if (!values.isEmpty()) {
+      command.add(option);
+      command.add(values.stream().map(Object::toString).collect(Collectors.joining(",")));
+    }
+  }
+}
