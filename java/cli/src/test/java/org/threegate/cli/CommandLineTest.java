@@ -115,6 +115,17 @@ class CommandLineTest {
   }
 
   @Test
+  void whatIsNotMeasuredIsNamed() throws IOException {
+    Run run = compare(good, good);
+    assertThat(run.code()).isZero();
+    assertThat(run.out()).contains("without singular values: " + NAME + " (it is unchanged)");
+    JsonNode report = new ObjectMapper().readTree(out.resolve("report.json").toFile());
+    assertThat(report.path("tensors").path(0).path("spectrumOmitted").asText())
+        .isEqualTo("it is unchanged");
+    assertThat(report.path("summary").path("findings")).isEmpty();
+  }
+
+  @Test
   void whatIsMeasuredCanBeChosen() throws IOException {
     Path tuned = write("tuned.safetensors", model(1));
     Run outcome =

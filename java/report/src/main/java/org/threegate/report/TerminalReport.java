@@ -53,6 +53,7 @@ public final class TerminalReport {
     table(out, "layer", report.byLayer());
     widestRows(out, report.tensors());
     widestHeads(out, report.tensors());
+    names(out, "without singular values", omitted(report));
     names(out, "only in base", report.unmatched().onlyInBase());
     names(out, "only in tuned", report.unmatched().onlyInTuned());
     names(out, "shapes differ", report.unmatched().shapeMismatch());
@@ -64,6 +65,16 @@ public final class TerminalReport {
           report.unmatched().untouchedByAdapter().size());
     }
     return out.toString();
+  }
+
+  private static List<String> omitted(ComparisonReport report) {
+    List<String> names = new ArrayList<>();
+    report
+        .geometry()
+        .forEach(
+            (name, geometry) ->
+                geometry.omitted().ifPresent(why -> names.add(name + " (" + why + ")")));
+    return names;
   }
 
   private static void findings(StringBuilder out, ComparisonReport report) {
