@@ -394,7 +394,10 @@ typedef struct tg_mask_options {
   int32_t reserved; /* 0 */
 } tg_mask_options;
 
-/* Bytes that tg_mask_select needs beside its inputs and outputs: it does not grow with rows * columns. */
+/*
+ * Bytes that tg_mask_select needs beside its inputs and outputs: it does not grow with rows * columns. For triplets it also
+ * allocates float32 copies of their vectors and at most about 50 MB for entries near the last selected one.
+ */
 TG_API tg_status tg_mask_select_workspace(tg_context* context, const tg_mask_scores* scores, const tg_mask_options* options,
                                           tg_workspace_size* workspace_size);
 

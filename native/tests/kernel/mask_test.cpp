@@ -126,6 +126,73 @@ TEST(MaskSelect, OfTripletsIsThatOfTheReconstruction) {
   }
 }
 
+// Triplets large enough to be screened by a sample; `entry` gives left and right vectors.
+template <typename Left, typename Right>
+void expect_exact(int64_t rows, int64_t columns, int64_t rank, Left left_entry, Right right_entry) {
+  std::vector<double> values(static_cast<size_t>(rank));
+  std::vector<double> left(static_cast<size_t>(rank * rows));
+  std::vector<double> right(static_cast<size_t>(rank * columns));
+  for (int64_t k = 0; k < rank; ++k) {
+    values[static_cast<size_t>(k)] = static_cast<double>(rank - k);
+    for (int64_t i = 0; i < rows; ++i) {
+      left[static_cast<size_t>(k * rows + i)] = left_entry(k, i);
+    }
+    for (int64_t j = 0; j < columns; ++j) {
+      right[static_cast<size_t>(k * columns + j)] = right_entry(k, j);
+    }
+  }
+  std::vector<double> reconstruction(static_cast<size_t>(rows * columns), 0);
+  for (int64_t k = 0; k < rank; ++k) {
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < columns; ++j) {
+        reconstruction[static_cast<size_t>(i * columns + j)] += values[static_cast<size_t>(k)] *
+                                                                left[static_cast<size_t>(k * rows + i)] *
+                                                                right[static_cast<size_t>(k * columns + j)];
+      }
+    }
+  }
+  const tg_mask_scores scores{sizeof(scores), nullptr, values.data(), left.data(), right.data(), rank, rows, columns};
+  for (const int64_t count : {int64_t{1}, rows * columns / 100, rows * columns / 2, rows * columns - 7, rows * columns}) {
+    const Selected selected = select(scores, count, false, 2);
+    ASSERT_EQ(TG_OK, selected.status) << selected.error;
+    EXPECT_TRUE(expected(reconstruction, columns, count, false) == selected.words) << count;
+  }
+}
+
+TEST(MaskSelect, LargeReconstructionsAreSelectedExactly) {
+  std::mt19937_64 random(support::seed());
+  std::normal_distribution<double> normal;
+  expect_exact(
+      800, 1030, 3, [&](int64_t, int64_t) { return normal(random); }, [&](int64_t, int64_t) { return normal(random); });
+}
+
+TEST(MaskSelect, ASampleThatMisleadsIsNotBelieved) {
+  // The sample looks at every second column, where all scores are zero.
+  std::mt19937_64 random(support::seed());
+  std::normal_distribution<double> normal;
+  expect_exact(
+      800, 1024, 2, [&](int64_t, int64_t) { return normal(random); },
+      [&](int64_t, int64_t j) { return j % 2 == 0 ? 0.0 : normal(random); });
+}
+
+TEST(MaskSelect, EqualScoresAreTakenByTheirIndex) {
+  // All equal: whole numbers, so that no order of summation rounds.
+  expect_exact(
+      800, 800, 1, [](int64_t, int64_t i) { return i % 3 == 0 ? 2.0 : -2.0; }, [](int64_t, int64_t) { return 1.0; });
+  // Two heights, and more equal scores than are kept aside.
+  expect_exact(
+      2100, 2000, 1, [](int64_t, int64_t i) { return i % 2 == 0 ? 2.0 : 1.0; }, [](int64_t, int64_t) { return 1.0; });
+}
+
+TEST(MaskSelect, ScoresBeyondFloat32AreSelectedToo) {
+  std::mt19937_64 random(support::seed());
+  std::normal_distribution<double> normal;
+  for (const double scale : {1e-200, 1e60}) {
+    expect_exact(
+        40, 50, 2, [&](int64_t, int64_t) { return scale * normal(random); }, [&](int64_t, int64_t) { return normal(random); });
+  }
+}
+
 TEST(MaskSelect, RefusesAndCancels) {
   std::vector<double> entries(200, 1);
   entries[150] = std::numeric_limits<double>::quiet_NaN();

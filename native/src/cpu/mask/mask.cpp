@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "cpu/support/arena.h"
@@ -72,6 +73,47 @@ void fill_keys(const tg_mask_scores& scores, const Tile& tile, const Scratch& sc
   }
 }
 
+// Screening in float32: bins of float codes without the sign, 2^-11 wide relative to the score.
+constexpr int kFineShift = 12;
+constexpr int64_t kFineBins = int64_t{1} << (31 - kFineShift);
+constexpr uint32_t kNarrowInfinity = 0x7f800000U;
+constexpr int64_t kMostCandidates = int64_t{1} << 21;
+constexpr int64_t kSampled = 512;        // rows and columns of a sample
+constexpr double kSampleMargin = 0.015;  // share of entries on either side of its quantile
+constexpr int64_t kLeastSampled = int64_t{1} << 19;
+
+// Factors of the reconstruction in float32, and how far a float32 score may lie from the exact one: rounding of the factors and
+// of a sum of `rank` products, (rank + 8) units of rounding times the largest norms of both factors (Cauchy and Schwarz).
+struct Narrow {
+  Narrow(const tg_mask_scores& scores, int64_t rows, int64_t columns)
+      : left(static_cast<size_t>(scores.rank * rows)), right(static_cast<size_t>(scores.rank * columns)) {
+    std::vector<double> row_squares(static_cast<size_t>(rows), 0.0);
+    std::vector<double> column_squares(static_cast<size_t>(columns), 0.0);
+    for (int64_t k = 0; k < scores.rank; ++k) {
+      for (int64_t i = 0; i < rows; ++i) {
+        const double entry = scores.values[k] * scores.left[k * rows + i];
+        left[static_cast<size_t>(k * rows + i)] = static_cast<float>(entry);
+        row_squares[static_cast<size_t>(i)] += entry * entry;
+      }
+      for (int64_t j = 0; j < columns; ++j) {
+        const double entry = scores.right[k * columns + j];
+        right[static_cast<size_t>(k * columns + j)] = static_cast<float>(entry);
+        column_squares[static_cast<size_t>(j)] += entry * entry;
+      }
+    }
+    const double norms = std::sqrt(*std::max_element(row_squares.begin(), row_squares.end()) *
+                                   *std::max_element(column_squares.begin(), column_squares.end()));
+    constexpr double kUnit = std::numeric_limits<float>::epsilon() / 2;
+    error = static_cast<double>(scores.rank + 8) * kUnit * norms;
+  }
+  // Away from the ends of float32's range, where rounding is no longer relative. False for what is not finite.
+  [[nodiscard]] bool is_usable() const { return error > 1e-25 && error < 1e25; }
+
+  std::vector<float> left;   // rank x rows, values included
+  std::vector<float> right;  // rank x columns
+  double error = 0;
+};
+
 // Tiles in row-major order.
 class Tiles {
  public:
@@ -112,6 +154,13 @@ class Selection {
     if (options_.count == 0) {
       return finite_pass();
     }
+    if (scores_.matrix == nullptr && options_.smallest == 0 && screen()) {
+      return Outcome::kDone;
+    }
+    if (cancelled()) {
+      return Outcome::kCancelled;
+    }
+    std::fill_n(mask_, rows_ * words(), uint64_t{0});
     // The key of the last entry that is selected, digit by digit; `left` is how many of the entries that share the digits
     // found so far belong to the selection.
     uint64_t prefix = 0;
@@ -155,6 +204,232 @@ class Selection {
       return Outcome::kCancelled;
     }
     return finite ? Outcome::kDone : Outcome::kNotFinite;
+  }
+
+  // Runs body(thread, tile, float32 scores) on all tiles, until one returns false.
+  template <typename Body>
+  bool for_narrow_tiles(const Narrow& narrow, Body body) {
+    std::atomic<int64_t> next{0};
+    std::atomic<bool> fine{true};
+    pool_.run(pool_.threads(), [&](int thread) {
+      auto* values = reinterpret_cast<float*>(scratch_[static_cast<size_t>(thread)].keys);
+      for (int64_t index = next++; index < tiles_.count() && !cancelled() && fine; index = next++) {
+        const Tile tile = tiles_.at(index);
+        blas().single.gemm(CblasRowMajor, CblasTrans, CblasNoTrans, blas_size(tile.rows), blas_size(tile.columns),
+                           blas_size(scores_.rank), 1.0F, narrow.left.data() + tile.row, blas_size(rows_),
+                           narrow.right.data() + tile.column, blas_size(columns_), 0.0F, values, blas_size(tile.columns));
+        if (!body(static_cast<size_t>(thread), tile, values)) {
+          fine = false;
+        }
+      }
+    });
+    return fine && !cancelled();
+  }
+
+  // An interval of float32 scores that the last selected one is thought to lie in.
+  struct Band {
+    double low;
+    double high;
+  };
+
+  // An entry whose float32 score lies in the band.
+  struct Near {
+    float score;
+    int64_t index;
+  };
+
+  // Selects the largest scores of triplets, of which float32 decides all but those about as large as the last selected one: in
+  // one pass when a sample says well enough where that is, else in two. False when that does not do: many equal scores, or no
+  // float32 numbers.
+  bool screen() {
+    const Narrow narrow(scores_, rows_, columns_);
+    if (!narrow.is_usable()) {
+      return false;
+    }
+    Band band{};
+    if (rows_ * columns_ >= kLeastSampled &&
+        rows_ * columns_ <= kMostCandidates / 2 * static_cast<int64_t>(1 / (2 * kSampleMargin)) && sample(narrow, band) &&
+        decide(narrow, band)) {
+      return true;
+    }
+    std::fill_n(mask_, rows_ * words(), uint64_t{0});
+    return !cancelled() && count_bins(narrow, band) && decide(narrow, band);
+  }
+
+  // From some rows and columns, spread evenly.
+  bool sample(const Narrow& narrow, Band& band) const {
+    const int64_t rows = std::min(kSampled, rows_);
+    const int64_t columns = std::min(kSampled, columns_);
+    const auto rank = scores_.rank;
+    std::vector<float> left(static_cast<size_t>(rank * rows));
+    std::vector<float> right(static_cast<size_t>(rank * columns));
+    for (int64_t k = 0; k < rank; ++k) {
+      for (int64_t i = 0; i < rows; ++i) {
+        left[static_cast<size_t>(k * rows + i)] = narrow.left[static_cast<size_t>(k * rows_ + i * rows_ / rows)];
+      }
+      for (int64_t j = 0; j < columns; ++j) {
+        right[static_cast<size_t>(k * columns + j)] = narrow.right[static_cast<size_t>(k * columns_ + j * columns_ / columns)];
+      }
+    }
+    std::vector<float> values(static_cast<size_t>(rows * columns));
+    blas().single.gemm(CblasRowMajor, CblasTrans, CblasNoTrans, blas_size(rows), blas_size(columns), blas_size(rank), 1.0F,
+                       left.data(), blas_size(rows), right.data(), blas_size(columns), 0.0F, values.data(), blas_size(columns));
+    for (float& value : values) {
+      value = std::abs(value);
+      if (!(value < std::numeric_limits<float>::infinity())) {
+        return false;
+      }
+    }
+    const double share = static_cast<double>(options_.count) / (static_cast<double>(rows_) * static_cast<double>(columns_));
+    const auto quantile = [&](double above) {
+      const auto last = static_cast<double>(values.size() - 1);
+      const auto at = static_cast<std::ptrdiff_t>(std::clamp((1 - above) * last, 0.0, last));
+      std::nth_element(values.begin(), values.begin() + at, values.end());
+      return static_cast<double>(values[static_cast<size_t>(at)]);
+    };
+    band.high = share > kSampleMargin ? quantile(share - kSampleMargin) : std::numeric_limits<double>::infinity();
+    band.low = share < 1 - kSampleMargin ? quantile(share + kSampleMargin) : -1;
+    return true;
+  }
+
+  // From all scores, by their leading bits.
+  bool count_bins(const Narrow& narrow, Band& band) {
+    std::vector<std::vector<int64_t>> counts(scratch_.size(), std::vector<int64_t>(static_cast<size_t>(kFineBins), 0));
+    if (!for_narrow_tiles(narrow, [&](size_t thread, const Tile& tile, const float* values) {
+          int64_t* own = counts[thread].data();
+          uint32_t largest = 0;
+          for (int64_t i = 0; i < tile.rows * tile.columns; ++i) {
+            const uint32_t key = bit_cast<uint32_t>(values[i]) & 0x7fffffffU;
+            largest = std::max(largest, key);
+            ++own[key >> kFineShift];
+          }
+          return largest < kNarrowInfinity;
+        })) {
+      return false;
+    }
+    int64_t bin = kFineBins;
+    for (int64_t left = options_.count; left > 0;) {
+      --bin;
+      for (const auto& own : counts) {
+        left -= own[static_cast<size_t>(bin)];
+      }
+    }
+    const auto edge = [](int64_t at) { return static_cast<double>(bit_cast<float>(static_cast<uint32_t>(at << kFineShift))); };
+    band = {edge(bin) - 4 * narrow.error, edge(bin + 1) + 4 * narrow.error};
+    return true;
+  }
+
+  // Sets the bits of the largest scores if the last of them is well within the band. Where t is its float32 score, the exact one
+  // lies within the error of t, and so does each entry's from its own: beyond t by twice the error an entry is selected or not
+  // for certain.
+  bool decide(const Narrow& narrow, const Band& band) {
+    const auto low = static_cast<float>(band.low);
+    const auto high = static_cast<float>(band.high);
+    std::vector<std::vector<Near>> near(scratch_.size());
+    std::atomic<int64_t> found{0};
+    std::atomic<int64_t> sure{0};
+    if (!for_narrow_tiles(narrow, [&](size_t thread, const Tile& tile, const float* values) {
+          std::vector<Near>& own = near[thread];
+          const size_t before = own.size();
+          int64_t above = 0;
+          bool finite = true;
+          for (int64_t i = 0; i < tile.rows; ++i) {
+            uint64_t* row = mask_ + (tile.row + i) * words();
+            for (int64_t j = 0; j < tile.columns; j += 64) {
+              const int64_t count = std::min<int64_t>(64, tile.columns - j);
+              uint64_t bits = 0;
+              uint64_t between = 0;
+              for (int64_t l = 0; l < count; ++l) {
+                const float score = std::abs(values[i * tile.columns + j + l]);
+                finite = finite && score < std::numeric_limits<float>::infinity();
+                bits |= static_cast<uint64_t>(score > high) << l;
+                between |= static_cast<uint64_t>(score >= low && score <= high) << l;
+              }
+              row[(tile.column + j) / 64] = bits;
+              above += __builtin_popcountll(bits);
+              for (; between != 0; between &= between - 1) {
+                const int64_t column = j + __builtin_ctzll(between);
+                own.push_back({std::abs(values[i * tile.columns + column]), (tile.row + i) * columns_ + tile.column + column});
+              }
+            }
+          }
+          sure += above;
+          add_done(control_, tile.rows * tile.columns);
+          return (found += static_cast<int64_t>(own.size() - before)) <= kMostCandidates && finite;
+        })) {
+      return false;
+    }
+    std::vector<Near> all;
+    for (const auto& own : near) {
+      all.insert(all.end(), own.begin(), own.end());
+    }
+    const int64_t wanted = options_.count - sure;
+    if (wanted < 1 || wanted > static_cast<int64_t>(all.size())) {
+      return false;
+    }
+    const auto last = all.begin() + (wanted - 1);
+    std::nth_element(all.begin(), last, all.end(), [](const Near& a, const Near& b) { return a.score > b.score; });
+    const auto threshold = static_cast<double>(last->score);
+    if (threshold + 2 * narrow.error > band.high || threshold - 2 * narrow.error < band.low) {
+      return false;
+    }
+    std::vector<int64_t> candidates;
+    int64_t certain = 0;
+    for (const Near& entry : all) {
+      const double beyond = static_cast<double>(entry.score) - threshold;
+      if (beyond > 2 * narrow.error) {
+        set(entry.index / columns_, entry.index % columns_);
+        ++certain;
+      } else if (beyond >= -2 * narrow.error) {
+        candidates.push_back(entry.index);
+      }
+    }
+    return take_candidates(candidates, wanted - certain);
+  }
+
+  // Sets the bits of the `wanted` largest candidates, of equal ones those with the lower index.
+  bool take_candidates(std::vector<int64_t>& candidates, int64_t wanted) {
+    if (wanted < 0 || wanted > static_cast<int64_t>(candidates.size())) {
+      return false;
+    }
+    std::sort(candidates.begin(), candidates.end());
+    const auto rank = static_cast<size_t>(scores_.rank);
+    std::vector<double> across(static_cast<size_t>(columns_) * rank);  // right vectors, those of a column together
+    for (size_t k = 0; k < rank; ++k) {
+      for (int64_t j = 0; j < columns_; ++j) {
+        across[static_cast<size_t>(j) * rank + k] = scores_.right[static_cast<int64_t>(k) * columns_ + j];
+      }
+    }
+    struct Scored {
+      double score;
+      int64_t index;
+    };
+    std::vector<Scored> scored;
+    scored.reserve(candidates.size());
+    std::vector<double> factor(rank);
+    int64_t row = -1;
+    for (const int64_t index : candidates) {
+      if (index / columns_ != row) {
+        row = index / columns_;
+        for (size_t k = 0; k < rank; ++k) {
+          factor[k] = scores_.values[k] * scores_.left[static_cast<int64_t>(k) * rows_ + row];
+        }
+      }
+      const double* column = across.data() + static_cast<size_t>(index % columns_) * rank;
+      double lanes[4] = {};
+      for (size_t k = 0; k < rank; ++k) {
+        lanes[k % 4] += factor[k] * column[k];
+      }
+      scored.push_back({std::abs((lanes[0] + lanes[2]) + (lanes[1] + lanes[3])), index});
+    }
+    std::nth_element(scored.begin(), scored.begin() + wanted, scored.end(), [](const Scored& a, const Scored& b) {
+      return a.score > b.score || (a.score == b.score && a.index < b.index);
+    });
+    for (int64_t i = 0; i < wanted; ++i) {
+      const int64_t index = scored[static_cast<size_t>(i)].index;
+      set(index / columns_, index % columns_);
+    }
+    return true;
   }
 
   Outcome finite_pass() {

@@ -191,7 +191,7 @@ public final class Comparison {
     int digestThreads = Math.min(context.threads(), MOST_DIGEST_THREADS);
     // Digests: each thread has its next tensor waiting while the diff of another one reads on.
     // Geometries: tensors differ in cost by a thousand, and are finished in order.
-    int mostStarted = 2 * digestThreads + (geometry.isPresent() ? 64 * context.threads() : 0);
+    int mostStarted = 2 * digestThreads + (geometry.isPresent() ? 8 * context.threads() : 0);
     List<TensorDiff> fresh = new ArrayList<>();
     Deque<Started> started = new ArrayDeque<>();
     try (TensorDigests digester =
