@@ -1,5 +1,7 @@
 #include "mask.h"
 
+#include <emmintrin.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -113,6 +115,37 @@ struct Narrow {
   std::vector<float> right;  // rank x columns
   double error = 0;
 };
+
+// Where up to 64 scores lie, a bit each.
+struct Compared {
+  uint64_t above;
+  uint64_t between;
+  bool finite;
+};
+
+// Four at a time: every x86-64 processor can.
+Compared compare(const float* values, int64_t count, float low, float high) {
+  Compared result{0, 0, true};
+  int64_t l = 0;
+  const __m128 sign = _mm_set1_ps(-0.0F);
+  const __m128 infinity = _mm_set1_ps(std::numeric_limits<float>::infinity());
+  __m128 wrong = _mm_setzero_ps();
+  for (; l + 4 <= count; l += 4) {
+    const __m128 score = _mm_andnot_ps(sign, _mm_loadu_ps(values + l));
+    wrong = _mm_or_ps(wrong, _mm_cmpnlt_ps(score, infinity));
+    result.above |= static_cast<uint64_t>(_mm_movemask_ps(_mm_cmpgt_ps(score, _mm_set1_ps(high)))) << l;
+    result.between |= static_cast<uint64_t>(_mm_movemask_ps(_mm_cmpge_ps(score, _mm_set1_ps(low)))) << l;
+  }
+  result.finite = _mm_movemask_ps(wrong) == 0;
+  for (; l < count; ++l) {
+    const float score = std::abs(values[l]);
+    result.finite = result.finite && score < std::numeric_limits<float>::infinity();
+    result.above |= static_cast<uint64_t>(score > high) << l;
+    result.between |= static_cast<uint64_t>(score >= low) << l;
+  }
+  result.between &= ~result.above;
+  return result;
+}
 
 // Tiles in row-major order.
 class Tiles {
@@ -337,14 +370,10 @@ class Selection {
             uint64_t* row = mask_ + (tile.row + i) * words();
             for (int64_t j = 0; j < tile.columns; j += 64) {
               const int64_t count = std::min<int64_t>(64, tile.columns - j);
-              uint64_t bits = 0;
-              uint64_t between = 0;
-              for (int64_t l = 0; l < count; ++l) {
-                const float score = std::abs(values[i * tile.columns + j + l]);
-                finite = finite && score < std::numeric_limits<float>::infinity();
-                bits |= static_cast<uint64_t>(score > high) << l;
-                between |= static_cast<uint64_t>(score >= low && score <= high) << l;
-              }
+              const Compared compared = compare(values + i * tile.columns + j, count, low, high);
+              finite = finite && compared.finite;
+              const uint64_t bits = compared.above;
+              uint64_t between = compared.between;
               row[(tile.column + j) / 64] = bits;
               above += __builtin_popcountll(bits);
               for (; between != 0; between &= between - 1) {
