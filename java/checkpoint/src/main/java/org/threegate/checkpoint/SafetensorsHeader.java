@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -115,7 +116,10 @@ public record SafetensorsHeader(
     }
     entries.sort(Comparator.comparingLong(Entry::begin).thenComparingLong(Entry::end));
     checkCover(file, entries, fileBytes - dataOffset);
-    return new SafetensorsHeader(List.copyOf(entries), Map.copyOf(metadata), dataOffset);
+    return new SafetensorsHeader(
+        List.copyOf(entries),
+        Collections.unmodifiableMap(new LinkedHashMap<>(metadata)),
+        dataOffset);
   }
 
   private static void parseMetadata(String file, JsonParser parser, Map<String, String> metadata)

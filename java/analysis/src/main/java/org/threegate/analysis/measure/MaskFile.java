@@ -9,6 +9,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -49,7 +50,7 @@ public final class MaskFile {
   public record Entry(String name, Mask mask) {}
 
   private MaskFile(Map<String, String> provenance, List<Entry> entries) {
-    this.provenance = Map.copyOf(provenance);
+    this.provenance = Collections.unmodifiableMap(provenance);
     this.entries = List.copyOf(entries);
   }
 

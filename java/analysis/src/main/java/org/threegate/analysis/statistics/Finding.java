@@ -1,6 +1,7 @@
 package org.threegate.analysis.statistics;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -37,8 +38,8 @@ public record Finding(String id, Verdict verdict, String text, Evidence evidence
    * @param medianZ over matrices
    * @param explainedShare share of the deviation from the naive value that the nulls have too;
    *     empty where there is none
-   * @param strictest how often which null was the strictest
-   * @param byKind counts by kind of matrix
+   * @param strictest how often which null was the strictest, in order of their names
+   * @param byKind counts by kind of matrix, likewise
    * @param excluded what was left out and why; empty text where nothing was
    */
   public record Evidence(
@@ -130,8 +131,8 @@ public record Finding(String id, Verdict verdict, String text, Evidence evidence
             naiveMean,
             median(scores),
             explained,
-            Map.copyOf(strictest),
-            kinds,
+            Collections.unmodifiableMap(strictest),
+            Collections.unmodifiableMap(kinds),
             claim.excluded());
     Verdict verdict = verdict(matrices, supporting, contrary, naively);
     return new Finding(claim.id(), verdict, text(claim, verdict, evidence), evidence);

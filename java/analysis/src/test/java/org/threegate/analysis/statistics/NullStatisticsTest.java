@@ -150,6 +150,14 @@ class NullStatisticsTest {
         .isEqualTo(Verdict.UNDETERMINED);
     Finding finding = Finding.of(List.of(claim(1, naive, matched, 10, 10.5, 9.5))).get(0);
     assertThat(finding.evidence().explainedShare().orElseThrow()).isCloseTo(1, within(1e-9));
+    // A report must not change from one process to the next.
+    assertThat(
+            Finding.of(List.of(claim(1, matched, naive, 1, 9, 5)))
+                .get(0)
+                .evidence()
+                .strictest()
+                .keySet())
+        .containsExactly("density", "matched");
     assertThat(finding.evidence().naivelySupporting()).isEqualTo(3);
     assertThat(finding.text()).contains("100 % of the deviation from chance is explained");
   }
