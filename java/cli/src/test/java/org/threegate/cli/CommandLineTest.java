@@ -115,6 +115,16 @@ class CommandLineTest {
   }
 
   @Test
+  void withoutNullModelsNothingIsSaidOfAngles() throws IOException {
+    Run run = compare(good, write("tuned.safetensors", model(1)), "--nulls", "none");
+    assertThat(run.code()).isZero();
+    assertThat(run.out())
+        .contains(
+            "[undetermined] The update preserves the leading subspaces: no null model was drawn.")
+        .doesNotContain("gap and not the update");
+  }
+
+  @Test
   void whatIsNotMeasuredIsNamed() throws IOException {
     Run run = compare(good, good);
     assertThat(run.code()).isZero();
