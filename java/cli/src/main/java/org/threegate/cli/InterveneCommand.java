@@ -2,6 +2,7 @@ package org.threegate.cli;
 
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -70,6 +71,9 @@ final class InterveneCommand implements Callable<Integer> {
   public Integer call() {
     if (!rotate && !permute) {
       throw new InvalidInputException("--rotate-vo or --permute-heads: say what to do");
+    }
+    if (Files.exists(out)) {
+      throw new InvalidInputException(out + ": exists already; name a new directory with --out");
     }
     OutputPath.writing(out, this::intervene);
     return 0;

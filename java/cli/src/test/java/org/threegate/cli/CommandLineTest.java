@@ -215,6 +215,17 @@ class CommandLineTest {
   }
 
   @Test
+  void aModelIsNotWrittenOverAnother() throws IOException {
+    // Before any work: nothing is printed but the refusal.
+    refused(
+        run("intervene", good, "--rotate-vo", "--layers", "0", "--out", directory),
+        "exists already");
+    refused(run("intervene", good, "--layers", "0", "--out", out), "--rotate-vo");
+    refused(run("intervene", good, "--rotate-vo", "--layers", "x", "--out", out), "does not name");
+    refused(run("intervene", good, "--rotate-vo", "--layers", "0", "--out", out), "no config.json");
+  }
+
+  @Test
   void runsThatCannotBeComparedAreRefused() throws IOException {
     Path one = write("one.safetensors", model(1));
     refused(run("consensus", good, one, one, "--out", out, "--steps", "1,2"), "--trajectory");
