@@ -4,7 +4,7 @@
 
 #include "api/context.h"
 #include "api/operand.h"
-#include "cpu/random/rotate.h"
+#include "cpu/random/core.h"
 
 namespace threegate {
 namespace {
@@ -34,13 +34,30 @@ void require_perturbation(const tg_operand* base, const tg_operand* tuned, const
   require(perturbed != nullptr || entries == 0, "perturbed", "NULL", "the entries need a place");
 }
 
+void require_core(int64_t count, int64_t long_side) {
+  require(count >= 1 && count <= INT32_MAX / 2 && count <= long_side, "options.count", std::to_string(count),
+          "it must be 1 to long_side");
+}
+
 void require_rotation(const tg_rotation_options* options) {
   require_struct(options, "options");
   require_random(options->draw);
-  require(options->count >= 1 && options->count <= INT32_MAX / 2 && options->count <= options->long_side, "options.count",
-          std::to_string(options->count), "it must be 1 to long_side");
-  require(options->base_values != nullptr && options->update_values != nullptr, "options.base_values or update_values", "NULL",
-          "count singular values of each are needed");
+  require_core(options->count, options->long_side);
+  require(options->update_values != nullptr, "options.update_values", "NULL", "count singular values are needed");
+}
+
+void require_normal(const tg_normal_options* options) {
+  require_struct(options, "options");
+  require_random(options->draw);
+  require_core(options->count, options->long_side);
+  require(options->leading >= 0 && options->leading <= options->count, "options.leading", std::to_string(options->leading),
+          "it must be 0 to count");
+  require(options->values != nullptr && options->variances != nullptr, "options.values or variances", "NULL",
+          "count singular values and (leading + 2)^2 variances are needed");
+  for (int64_t i = 0; i < (options->leading + 2) * (options->leading + 2); ++i) {
+    require(std::isfinite(options->variances[i]), "options.variances", std::to_string(options->variances[i]),
+            "they must be finite");
+  }
 }
 
 }  // namespace
@@ -86,6 +103,14 @@ tg_status tg_rotate_update(tg_context* context, const tg_rotation_options* optio
     if (!threegate::random::rotate_update(context->simd, *options, workspace->host, core)) {
       throw threegate::Error(TG_NOT_CONVERGED, "a random matrix was singular; another draw will not be");
     }
+  });
+}
+
+tg_status tg_normal_update(tg_context* context, const tg_normal_options* options, float* core) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_normal(options);
+    threegate::require(core != nullptr, "core", "NULL", "the entries need a place");
+    threegate::random::normal_update(context->simd, *options, core);
   });
 }
 

@@ -1,7 +1,10 @@
 #include "cpu/svd/subspace.h"
 
+#include <cmath>
+
 #include "api/context.h"
 #include "api/operand.h"
+#include "cpu/svd/perturbation.h"
 
 namespace threegate {
 namespace {
@@ -36,6 +39,28 @@ void require_energy(const tg_operand* matrix, const tg_operand* subtracted, cons
   require_basis(right, "right");
   require(left->columns == rows, "left.columns", std::to_string(left->columns), "they must be the matrix' rows");
   require(right->columns == columns, "right.columns", std::to_string(right->columns), "they must be the matrix' columns");
+}
+
+void require_variances(const tg_operand* matrix, const tg_matrix* left, const tg_matrix* right) {
+  require_energy(matrix, nullptr, left, right);
+  require(matrix->values.dtype == TG_BF16 && matrix->block_scale.data == nullptr && matrix->low_rank_count == 0, "matrix",
+          "not plain", "it must be BF16 without scales and low-rank terms");
+  require(left->rows == right->rows, "right.rows", std::to_string(right->rows), "there must be as many as in left");
+}
+
+void require_perturbation(const tg_perturbation_options* options) {
+  require_struct(options, "options");
+  require(options->count >= 1 && options->count <= INT32_MAX / 2, "options.count", std::to_string(options->count),
+          "it must be 1 to 2^30 - 1");
+  require(options->core_rows >= options->count && options->core_rows <= 2 * options->count, "options.core_rows",
+          std::to_string(options->core_rows), "it must be count to 2 count");
+  require(options->base_values != nullptr && options->core != nullptr && options->ranks != nullptr, "options", "NULL",
+          "base_values, core and ranks are needed");
+  require(options->rank_count >= 1, "options.rank_count", std::to_string(options->rank_count), "it must be at least 1");
+  for (int64_t i = 0; i < options->rank_count; ++i) {
+    require(options->ranks[i] >= 1 && options->ranks[i] <= options->count, "options.ranks", std::to_string(options->ranks[i]),
+            "each must be 1 to count");
+  }
 }
 
 }  // namespace
@@ -85,6 +110,58 @@ tg_status tg_projected_energy(tg_context* context, const tg_operand* matrix, con
     threegate::require_intact_operand(*matrix);
     if (subtracted != nullptr) {
       threegate::require_intact_operand(*subtracted);
+    }
+  });
+}
+
+tg_status tg_projected_variances_workspace(tg_context* context, const tg_operand* matrix, const tg_matrix* left,
+                                           const tg_matrix* right, tg_workspace_size* workspace_size) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_variances(matrix, left, right);
+    threegate::require_struct(workspace_size, "workspace_size");
+    workspace_size->host_bytes = threegate::svd::variances_workspace_bytes(*matrix, left->rows);
+    workspace_size->device_bytes = 0;
+  });
+}
+
+tg_status tg_projected_variances(tg_context* context, const tg_operand* matrix, const double* table, const double* values,
+                                 const tg_matrix* left, const tg_matrix* right, const tg_workspace* workspace,
+                                 double* variances) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_variances(matrix, left, right);
+    threegate::require(table != nullptr && values != nullptr && variances != nullptr, "table, values or variances", "NULL",
+                       "all are needed");
+    for (int64_t code = 0; code < TG_MAGNITUDE_CODES; ++code) {
+      threegate::require(std::isfinite(table[code]) && table[code] >= 0, "table", std::to_string(table[code]),
+                         "variances must be finite and not negative");
+    }
+    threegate::require_workspace(workspace, threegate::svd::variances_workspace_bytes(*matrix, left->rows));
+    threegate::svd::projected_variances(*matrix, table, values, *left, *right, workspace->host, variances);
+    threegate::require_intact_operand(*matrix);
+  });
+}
+
+tg_status tg_svd_perturb_workspace(tg_context* context, const tg_perturbation_options* options,
+                                   tg_workspace_size* workspace_size) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_perturbation(options);
+    threegate::require_struct(workspace_size, "workspace_size");
+    workspace_size->host_bytes = threegate::svd::perturbation_workspace_bytes(*options);
+    workspace_size->device_bytes = 0;
+  });
+}
+
+tg_status tg_svd_perturb(tg_context* context, const tg_perturbation_options* options, const tg_workspace* workspace,
+                         tg_perturbation_result* result) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_perturbation(options);
+    threegate::require_struct(result, "result");
+    threegate::require(result->values != nullptr && result->long_angles != nullptr && result->short_angles != nullptr &&
+                           result->energies != nullptr,
+                       "result", "NULL", "values, angles and energies need a place");
+    threegate::require_workspace(workspace, threegate::svd::perturbation_workspace_bytes(*options));
+    if (!threegate::svd::perturb_spectrum(context->simd, *options, workspace->host, *result)) {
+      throw threegate::Error(TG_INVALID_ARGUMENT, "the base's singular values or the core are not finite");
     }
   });
 }

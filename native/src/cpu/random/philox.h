@@ -12,7 +12,7 @@
 namespace threegate::random {
 
 // What a stream is for: streams of different purposes are independent.
-enum class Purpose : uint32_t { kGaussian = 1, kBucket, kShuffle, kLeft, kRight, kBelow, kGamma, kProbe };
+enum class Purpose : uint32_t { kGaussian = 1, kBucket, kShuffle, kLeft, kRight, kBelow, kGamma, kProbe, kCore, kCoreGamma };
 
 struct Stream {
   uint64_t seed;

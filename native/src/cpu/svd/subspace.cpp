@@ -5,6 +5,7 @@
 
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
+#include "cpu/support/levels.h"
 #include "cpu/support/operand.h"
 #include "panel.h"
 
@@ -76,6 +77,62 @@ struct Energy {
   double* part;      // short_rank x a panel: the short side's basis times the matrix
   double* both;
 };
+
+struct Variances {
+  Variances(Arena& arena, const tg_operand& matrix, int64_t rank)
+      : classes(rank + 2),
+        table(arena.take<float>(TG_MAGNITUDE_CODES)),
+        left(arena.take<float>(classes * matrix.values.rows)),
+        right(arena.take<float>(classes * matrix.values.columns)),
+        row_squares(arena.take<double>(matrix.values.rows)),
+        column_squares(arena.take<double>(matrix.values.columns)),
+        panel(arena.take<float>(kPanel * matrix.values.columns)),
+        image(arena.take<float>(classes * matrix.values.columns)),
+        product(arena.take<float>(classes * classes)) {}
+
+  int64_t classes;
+  float* table;
+  float* left;   // squares of the basis, then mean and slope of those of what completes it
+  float* right;  // the same
+  double* row_squares;
+  double* column_squares;
+  float* panel;  // variances of the entries of some rows
+  float* image;  // left * variances
+  float* product;
+};
+
+void add_squares(const tg_matrix& matrix, double* of_rows, double* of_columns) {
+  std::fill_n(of_columns, matrix.columns, 0.0);
+  for (int64_t i = 0; i < matrix.rows; ++i) {
+    double sum = 0;
+    for (int64_t j = 0; j < matrix.columns; ++j) {
+      const double entry = load_double(matrix, i, j);
+      sum += entry * entry;
+      of_columns[j] += entry * entry;
+    }
+    of_rows[i] = sum;
+  }
+}
+
+// `squares` are those of the matrix' rows, or columns: sums of squared singular values times what is looked for.
+void read_squares(const tg_matrix& basis, const double* values, const Levels& levels, const double* squares, float* out) {
+  const int64_t length = basis.columns;
+  const auto others = static_cast<double>(length - basis.rows);
+  for (int64_t j = 0; j < length; ++j) {
+    double rest = 1;
+    double moment = squares[j];
+    for (int64_t i = 0; i < basis.rows; ++i) {
+      const double entry = load_double(basis, i, j);
+      out[i * length + j] = static_cast<float>(entry * entry);
+      rest -= entry * entry;
+      moment -= values[i] * values[i] * entry * entry;
+    }
+    const double mean = others > 0 ? std::max(rest, 0.0) / others : 0;
+    out[basis.rows * length + j] = static_cast<float>(mean);
+    const double slope = levels.scale() > 0 ? (moment / others - mean * levels.mean()) / levels.scale() : 0;
+    out[(basis.rows + 1) * length + j] = static_cast<float>(slope);
+  }
+}
 
 }  // namespace
 
@@ -151,6 +208,47 @@ void projected_energy(const tg_operand& matrix, const tg_operand* subtracted, co
   result.left = view.tall ? long_energy : short_energy;
   result.right = view.tall ? short_energy : long_energy;
   result.both = sum_of_squares(own.both, own.long_rank * own.short_rank);
+}
+
+int64_t variances_workspace_bytes(const tg_operand& matrix, int64_t rank) {
+  Arena arena;
+  const Variances variances(arena, matrix, rank);
+  return arena.used();
+}
+
+void projected_variances(const tg_operand& matrix, const double* table, const double* values, const tg_matrix& left,
+                         const tg_matrix& right, void* workspace, double* variances) {
+  const int64_t rows = matrix.values.rows;
+  const int64_t columns = matrix.values.columns;
+  Arena arena(workspace);
+  const Variances own(arena, matrix, left.rows);
+  const double largest = *std::max_element(table, table + TG_MAGNITUDE_CODES);
+  for (int64_t code = 0; code < TG_MAGNITUDE_CODES; ++code) {
+    own.table[code] = largest > 0 ? static_cast<float>(table[code] / largest) : 0;
+  }
+  add_squares(matrix.values, own.row_squares, own.column_squares);
+  const int64_t count = std::min(rows, columns);
+  read_squares(left, values, Levels(values, count, rows, left.rows), own.row_squares, own.left);
+  read_squares(right, values, Levels(values, count, columns, right.rows), own.column_squares, own.right);
+  std::fill_n(own.image, own.classes * columns, 0.0F);
+  const auto& functions = blas().single;
+  const lapack_int classes = blas_size(own.classes);
+  for (int64_t begin = 0; begin < rows; begin += kPanel) {
+    const int64_t some = std::min(kPanel, rows - begin);
+    for (int64_t i = 0; i < some; ++i) {
+      const uint8_t* codes = element_address(matrix.values, begin + i, 0);
+      for (int64_t j = 0; j < columns; ++j) {
+        own.panel[i * columns + j] = own.table[load<uint16_t>(codes + 2 * j) & kBf16Magnitude];
+      }
+    }
+    functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, classes, blas_size(columns), blas_size(some), 1.0F,
+                   own.left + begin, blas_size(rows), own.panel, blas_size(columns), 1.0F, own.image, blas_size(columns));
+  }
+  functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, classes, classes, blas_size(columns), 1.0F, own.image,
+                 blas_size(columns), own.right, blas_size(columns), 0.0F, own.product, classes);
+  for (int64_t i = 0; i < own.classes * own.classes; ++i) {
+    variances[i] = static_cast<double>(own.product[i]) * largest;
+  }
 }
 
 }  // namespace threegate::svd

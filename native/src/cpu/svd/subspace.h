@@ -16,6 +16,10 @@ int64_t energy_workspace_bytes(const tg_operand& matrix, const tg_matrix& left, 
 void projected_energy(const tg_operand& matrix, const tg_operand* subtracted, const tg_matrix& left, const tg_matrix& right,
                       void* workspace, tg_projected_energy_result& result);
 
+int64_t variances_workspace_bytes(const tg_operand& matrix, int64_t rank);
+void projected_variances(const tg_operand& matrix, const double* table, const double* values, const tg_matrix& left,
+                         const tg_matrix& right, void* workspace, double* variances);
+
 }  // namespace threegate::svd
 
 #endif  // THREEGATE_CPU_SVD_SUBSPACE_H

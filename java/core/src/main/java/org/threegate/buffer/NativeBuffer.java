@@ -250,6 +250,23 @@ public final class NativeBuffer implements AutoCloseable {
     return this;
   }
 
+  /** {@code count} doubles from here on. */
+  public double[] getDoubles(long offset, long count) {
+    double[] values = new double[Math.toIntExact(count)];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = getDouble(offset + 8L * i);
+    }
+    return values;
+  }
+
+  /** All of them, from here on. */
+  public NativeBuffer putDoubles(long offset, double[] values) {
+    for (int i = 0; i < values.length; i++) {
+      putDouble(offset + 8L * i, values[i]);
+    }
+    return this;
+  }
+
   private static int within(long offset) {
     return (int) (offset & (WINDOW - 1));
   }

@@ -108,16 +108,8 @@ public final class MagnitudeHistogram {
                   .magnitudeProfile(
                       context.handle(), address, at, at + 8L * CODES, at + 8 * (CODES + rows)));
       return new Profile(
-          doubles(numbers, 8L * CODES, rows), doubles(numbers, 8 * (CODES + rows), columns));
+          numbers.getDoubles(8L * CODES, rows), numbers.getDoubles(8 * (CODES + rows), columns));
     }
-  }
-
-  private static double[] doubles(NativeBuffer from, long offset, long count) {
-    double[] result = new double[Math.toIntExact(count)];
-    for (int i = 0; i < result.length; i++) {
-      result[i] = from.getDouble(offset + 8L * i);
-    }
-    return result;
   }
 
   private static long[] longs(NativeBuffer from, long offset) {

@@ -5,9 +5,10 @@ import org.threegate.buffer.NativeBuffer;
 import org.threegate.dtype.Dtype;
 
 /**
- * Random updates to hold a true one against ({@code tg_perturb}, {@code tg_rotate_update}): each
- * method writes what the tuned matrix would be. Draws of one seed are independent, and the same
- * seed and draw give the same matrix everywhere. The caller closes the buffer of the result.
+ * Random updates to hold a true one against ({@code tg_perturb}, {@code tg_rotate_update}, {@code
+ * tg_normal_update}): what the tuned matrix would be, or the update in the singular bases of W0.
+ * Draws of one seed are independent, and the same seed and draw give the same matrix everywhere.
+ * The caller closes the buffer of the result.
  *
  * <pre>{@code
  * Operand before = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64));
@@ -98,54 +99,95 @@ public final class NullUpdate {
   }
 
   /**
-   * The update's singular values in Haar-distributed directions, as the core of the sum in the
-   * singular bases of W0: its singular values are those of W0 + PSQᵀ, and W0's singular vectors are
-   * the unit vectors in its coordinates. float32, (r + min(r, longSide − r)) x r.
+   * The update's singular values in Haar-distributed directions: the core of PSQᵀ in the singular
+   * bases of W0, (r + min(r, longSide − r)) x r, float32. W0 is diagonal there; see {@link
+   * SpectrumPerturbation}.
    *
-   * @param baseValues the r singular values of W0
-   * @param updateValues those of the update
+   * @param values the r singular values of the update
+   * @param longSide at least r
    */
   public static Matrix rotated(
-      Context context,
-      double[] baseValues,
-      double[] updateValues,
-      long longSide,
-      long seed,
-      long draw) {
-    if (baseValues.length != updateValues.length) {
-      throw new IllegalArgumentException(
-          baseValues.length + " and " + updateValues.length + " singular values");
-    }
-    int count = baseValues.length;
-    long rows = count + Math.min(count, longSide - count);
+      Context context, double[] values, long longSide, long seed, long draw) {
+    int count = values.length;
     long valuesAt = Struct.ROTATION_OPTIONS;
-    long workspaceAt = valuesAt + 16L * count;
+    long workspaceAt = valuesAt + 8L * count;
+    return core(
+        context,
+        count,
+        longSide,
+        workspaceAt + Workspace.STRUCT_BYTES,
+        (call, structs, address, out) -> {
+          structs
+              .putDoubles(valuesAt, values)
+              .putLong(Struct.ROTATION_OPTIONS_SIZE, Struct.ROTATION_OPTIONS)
+              .putLong(Struct.ROTATION_OPTIONS_COUNT, count)
+              .putLong(Struct.ROTATION_OPTIONS_LONG_SIDE, longSide)
+              .putLong(Struct.ROTATION_OPTIONS_SEED, seed)
+              .putLong(Struct.ROTATION_OPTIONS_DRAW, draw)
+              .putLong(Struct.ROTATION_OPTIONS_UPDATE_VALUES, address + valuesAt);
+          Workspace.use(
+              context,
+              call,
+              structs,
+              workspaceAt,
+              size -> context.binding().rotateUpdateWorkspace(context.handle(), address, size),
+              workspace ->
+                  context.binding().rotateUpdate(context.handle(), address, workspace, out));
+        });
+  }
+
+  /**
+   * The core, as of {@link #rotated}, of an update whose entries in the singular bases of W0 are
+   * independent and normal, which the central limit theorem makes them of any update with many
+   * independent, or permuted, entries.
+   *
+   * @param values the r singular values of W0, descending
+   * @param longSide at least r
+   * @param variances (k + 2) x (k + 2), directions of the long side by those of the short one, as
+   *     of {@link ProjectedEnergy#variances}; {v, 0, 0, 0} is v everywhere
+   */
+  public static Matrix normal(
+      Context context, double[] values, long longSide, double[] variances, long seed, long draw) {
+    int classes = (int) Math.sqrt(variances.length);
+    if (classes < 2 || classes * classes != variances.length) {
+      throw new IllegalArgumentException(variances.length + " variances are no square of them");
+    }
+    long valuesAt = Struct.NORMAL_OPTIONS;
+    long variancesAt = valuesAt + 8L * values.length;
+    return core(
+        context,
+        values.length,
+        longSide,
+        variancesAt + 8L * variances.length,
+        (call, structs, address, out) -> {
+          structs
+              .putDoubles(valuesAt, values)
+              .putDoubles(variancesAt, variances)
+              .putLong(Struct.NORMAL_OPTIONS_SIZE, Struct.NORMAL_OPTIONS)
+              .putLong(Struct.NORMAL_OPTIONS_COUNT, values.length)
+              .putLong(Struct.NORMAL_OPTIONS_LONG_SIDE, longSide)
+              .putLong(Struct.NORMAL_OPTIONS_LEADING, classes - 2)
+              .putLong(Struct.NORMAL_OPTIONS_SEED, seed)
+              .putLong(Struct.NORMAL_OPTIONS_DRAW, draw)
+              .putLong(Struct.NORMAL_OPTIONS_VALUES, address + valuesAt)
+              .putLong(Struct.NORMAL_OPTIONS_VARIANCES, address + variancesAt);
+          call.run(unused -> context.binding().normalUpdate(context.handle(), address, out));
+        });
+  }
+
+  @FunctionalInterface
+  private interface Draw {
+    void into(Context.Call call, NativeBuffer structs, long address, long core);
+  }
+
+  private static Matrix core(
+      Context context, int count, long longSide, long structBytes, Draw draw) {
+    long rows = count + Math.min(count, longSide - count);
     NativeBuffer result = context.allocate(4L * Math.max(rows, 0) * count);
     try (Context.Call call = context.begin();
-        NativeBuffer structs = context.allocate(workspaceAt + Workspace.STRUCT_BYTES);
+        NativeBuffer structs = context.allocate(structBytes);
         Operand.Leases leases = new Operand.Leases()) {
-      long address = leases.take(structs);
-      for (int i = 0; i < count; i++) {
-        structs
-            .putDouble(valuesAt + 8L * i, baseValues[i])
-            .putDouble(valuesAt + 8L * (count + i), updateValues[i]);
-      }
-      structs
-          .putLong(Struct.ROTATION_OPTIONS_SIZE, Struct.ROTATION_OPTIONS)
-          .putLong(Struct.ROTATION_OPTIONS_COUNT, count)
-          .putLong(Struct.ROTATION_OPTIONS_LONG_SIDE, longSide)
-          .putLong(Struct.ROTATION_OPTIONS_SEED, seed)
-          .putLong(Struct.ROTATION_OPTIONS_DRAW, draw)
-          .putLong(Struct.ROTATION_OPTIONS_BASE_VALUES, address + valuesAt)
-          .putLong(Struct.ROTATION_OPTIONS_UPDATE_VALUES, address + valuesAt + 8L * count);
-      long out = leases.take(result);
-      Workspace.use(
-          context,
-          call,
-          structs,
-          workspaceAt,
-          size -> context.binding().rotateUpdateWorkspace(context.handle(), address, size),
-          workspace -> context.binding().rotateUpdate(context.handle(), address, workspace, out));
+      draw.into(call, structs, leases.take(structs), leases.take(result));
       return Matrix.of(result, Dtype.F32, rows, count);
     } catch (RuntimeException e) {
       result.close();

@@ -80,4 +80,65 @@ public final class ProjectedEnergy {
           structs.getDouble(resultAt + Struct.PROJECTED_ENERGY_RESULT_BOTH));
     }
   }
+
+  /**
+   * Variances, in the singular bases of a matrix, of an update with independent entries ({@code
+   * tg_projected_variances}): of its entry between direction i of the left and j of the right
+   * basis. Beyond the k leading directions come their mean and their slope, by which a direction
+   * departs from the mean in proportion to where its squared singular value stands.
+   *
+   * @param matrix plain BF16
+   * @param table variance of an entry by bf16 magnitude code of the matrix' entry, 32768 of them
+   * @param values all singular values of the matrix, descending
+   * @param left k x rows, float64 or float32: its leading singular vectors
+   * @param right k x columns, the same
+   * @return (k + 2) x (k + 2), row by row
+   */
+  public static double[] variances(
+      Context context, Operand matrix, double[] table, double[] values, Matrix left, Matrix right) {
+    if (values.length != Math.min(matrix.rows(), matrix.columns())) {
+      throw new IllegalArgumentException(
+          values.length + " singular values of " + matrix.rows() + " x " + matrix.columns());
+    }
+    if (table.length != MagnitudeHistogram.CODES) {
+      throw new IllegalArgumentException(
+          "a table of " + table.length + " codes; there are " + MagnitudeHistogram.CODES);
+    }
+    int count = Math.toIntExact((left.rows() + 2) * (right.rows() + 2));
+    long leftAt = matrix.structBytes();
+    long rightAt = leftAt + Struct.MATRIX;
+    long workspaceAt = rightAt + Struct.MATRIX;
+    long tableAt = workspaceAt + Workspace.STRUCT_BYTES;
+    long valuesAt = tableAt + 8L * table.length;
+    long variancesAt = valuesAt + 8L * values.length;
+    KernelBinding binding = context.binding();
+    try (Context.Call call = context.begin();
+        NativeBuffer structs = context.allocate(variancesAt + 8L * count);
+        Operand.Leases leases = new Operand.Leases()) {
+      long address = leases.take(structs);
+      matrix.write(structs, address, 0, leases);
+      left.write(structs, leftAt, leases.take(left.buffer()));
+      right.write(structs, rightAt, leases.take(right.buffer()));
+      structs.putDoubles(tableAt, table).putDoubles(valuesAt, values);
+      Workspace.use(
+          context,
+          call,
+          structs,
+          workspaceAt,
+          size ->
+              binding.projectedVariancesWorkspace(
+                  context.handle(), address, address + leftAt, address + rightAt, size),
+          workspace ->
+              binding.projectedVariances(
+                  context.handle(),
+                  address,
+                  address + tableAt,
+                  address + valuesAt,
+                  address + leftAt,
+                  address + rightAt,
+                  workspace,
+                  address + variancesAt));
+      return structs.getDoubles(variancesAt, count);
+    }
+  }
 }

@@ -122,6 +122,25 @@ final class Struct {
   static final int PROJECTED_ENERGY_RESULT_RIGHT = 24;
   static final int PROJECTED_ENERGY_RESULT_BOTH = 32;
 
+  static final int PERTURBATION_OPTIONS = 56;
+  static final int PERTURBATION_OPTIONS_SIZE = 0;
+  static final int PERTURBATION_OPTIONS_COUNT = 8;
+  static final int PERTURBATION_OPTIONS_CORE_ROWS = 16;
+  static final int PERTURBATION_OPTIONS_BASE_VALUES = 24;
+  static final int PERTURBATION_OPTIONS_CORE = 32;
+  static final int PERTURBATION_OPTIONS_RANKS = 40;
+  static final int PERTURBATION_OPTIONS_RANK_COUNT = 48;
+
+  static final int PERTURBATION_RESULT = 64;
+  static final int PERTURBATION_RESULT_SIZE = 0;
+  static final int PERTURBATION_RESULT_VALUES = 8;
+  static final int PERTURBATION_RESULT_LONG_ANGLES = 16;
+  static final int PERTURBATION_RESULT_SHORT_ANGLES = 24;
+  static final int PERTURBATION_RESULT_ENERGIES = 32;
+  static final int PERTURBATION_RESULT_TOTAL = 40;
+  static final int PERTURBATION_RESULT_MIXING = 48;
+  static final int PERTURBATION_RESULT_BOUNDARY_MIXING = 56;
+
   static final int MASK_SCORES = 64;
   static final int MASK_SCORES_SIZE = 0;
   static final int MASK_SCORES_MATRIX = 8;
@@ -146,14 +165,23 @@ final class Struct {
   static final int PERTURB_OPTIONS_DRAW = 24;
   static final int PERTURB_OPTIONS_DEVIATION = 32;
 
-  static final int ROTATION_OPTIONS = 56;
+  static final int ROTATION_OPTIONS = 48;
   static final int ROTATION_OPTIONS_SIZE = 0;
   static final int ROTATION_OPTIONS_COUNT = 8;
   static final int ROTATION_OPTIONS_LONG_SIDE = 16;
   static final int ROTATION_OPTIONS_SEED = 24;
   static final int ROTATION_OPTIONS_DRAW = 32;
-  static final int ROTATION_OPTIONS_BASE_VALUES = 40;
-  static final int ROTATION_OPTIONS_UPDATE_VALUES = 48;
+  static final int ROTATION_OPTIONS_UPDATE_VALUES = 40;
+
+  static final int NORMAL_OPTIONS = 64;
+  static final int NORMAL_OPTIONS_SIZE = 0;
+  static final int NORMAL_OPTIONS_COUNT = 8;
+  static final int NORMAL_OPTIONS_LONG_SIDE = 16;
+  static final int NORMAL_OPTIONS_LEADING = 24;
+  static final int NORMAL_OPTIONS_SEED = 32;
+  static final int NORMAL_OPTIONS_DRAW = 40;
+  static final int NORMAL_OPTIONS_VALUES = 48;
+  static final int NORMAL_OPTIONS_VARIANCES = 56;
 
   static final int SPAN = 16;
   static final int SPAN_DATA = 0;

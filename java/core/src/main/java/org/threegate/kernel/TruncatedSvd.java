@@ -338,7 +338,7 @@ public final class TruncatedSvd {
     long right = left + 8 * rank * rows;
     long behind = request.vectors() ? right + 8 * rank * columns : left;
     return new Result(
-        doubles(array, 0, rank),
+        array.getDoubles(0, rank),
         request.vectors()
             ? Optional.of(Matrix.of(array, left, Dtype.F64, rank, rows))
             : Optional.empty(),
@@ -346,20 +346,12 @@ public final class TruncatedSvd {
             ? Optional.of(Matrix.of(array, right, Dtype.F64, rank, columns))
             : Optional.empty(),
         request.spectrum()
-            ? Optional.of(doubles(array, behind, request.shorter()))
+            ? Optional.of(array.getDoubles(behind, request.shorter()))
             : Optional.empty(),
         structs.getDouble(at + Struct.SVD_RESULT_RESIDUAL),
         structs.getDouble(at + Struct.SVD_RESULT_ORTHOGONALITY),
         structs.getDouble(at + Struct.SVD_RESULT_SPECTRUM_ERROR),
         Method.values()[structs.getInt(at + Struct.SVD_RESULT_METHOD) - 1],
         Status.of(structs.getInt(at + Struct.SVD_RESULT_STATUS)));
-  }
-
-  private static double[] doubles(NativeBuffer from, long offset, long count) {
-    double[] result = new double[Math.toIntExact(count)];
-    for (int i = 0; i < result.length; i++) {
-      result[i] = from.getDouble(offset + 8L * i);
-    }
-    return result;
   }
 }

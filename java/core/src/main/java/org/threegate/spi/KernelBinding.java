@@ -98,6 +98,23 @@ public interface KernelBinding {
       long workspace,
       long result);
 
+  int projectedVariancesWorkspace(
+      long context, long matrix, long left, long right, long workspaceSize);
+
+  int projectedVariances(
+      long context,
+      long matrix,
+      long table,
+      long values,
+      long left,
+      long right,
+      long workspace,
+      long variances);
+
+  int svdPerturbWorkspace(long context, long options, long workspaceSize);
+
+  int svdPerturb(long context, long options, long workspace, long result);
+
   int maskSelectWorkspace(long context, long scores, long options, long workspaceSize);
 
   int maskSelect(
@@ -126,6 +143,8 @@ public interface KernelBinding {
   int rotateUpdateWorkspace(long context, long options, long workspaceSize);
 
   int rotateUpdate(long context, long options, long workspace, long core);
+
+  int normalUpdate(long context, long options, long core);
 
   int diffWorkspace(
       long context, long base, long tuned, long options, long profiles, long workspaceSize);

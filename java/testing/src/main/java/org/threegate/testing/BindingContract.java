@@ -41,6 +41,7 @@ import org.threegate.kernel.Operand;
 import org.threegate.kernel.PrincipalAngles;
 import org.threegate.kernel.ProjectedEnergy;
 import org.threegate.kernel.Sha256;
+import org.threegate.kernel.SpectrumPerturbation;
 import org.threegate.kernel.Status;
 import org.threegate.kernel.TruncatedSvd;
 import org.threegate.loading.Bindings;
@@ -507,7 +508,7 @@ public abstract class BindingContract {
           assertThat(entries[i]).isEqualTo(i);
         }
       }
-      Matrix core = NullUpdate.rotated(context, new double[3], new double[] {3, 2, 1}, 50, 3, 1);
+      Matrix core = NullUpdate.rotated(context, new double[] {3, 2, 1}, 50, 3, 1);
       try {
         assertThat(core.rows()).isEqualTo(6);
         double[] sigma =
@@ -520,6 +521,88 @@ public abstract class BindingContract {
       control.cancel();
       assertThatThrownBy(() -> NullUpdate.permuted(context, base, tuned, 3, 1, control))
           .hasMessage("cancelled");
+    }
+  }
+
+  /** Two levels that turn into each other by a quarter of a right angle, and a third alone. */
+  @Test
+  void perturbedSpectraCross() {
+    try (Context context = Context.open();
+        NativeBuffer memory = context.allocate(4 * 9)) {
+      float[] core = {0, 1, 0, 1, 0, 0, 0, 0, 0.5f};
+      for (int i = 0; i < core.length; i++) {
+        memory.putFloat(4 * i, core[i]);
+      }
+      Matrix update = Matrix.of(memory, Dtype.F32, 3, 3);
+      SpectrumPerturbation after =
+          SpectrumPerturbation.of(context, new double[] {4, 2, 1}, update, List.of(1, 2));
+      assertThat(after.values())
+          .containsExactly(new double[] {3 + Math.sqrt(2), 3 - Math.sqrt(2), 1.5}, within(1e-14));
+      assertThat(after.longAngles().get(0)[0]).isCloseTo(Math.PI / 8, within(1e-14));
+      assertThat(after.shortAngles().get(0)[0]).isCloseTo(Math.PI / 8, within(1e-14));
+      assertThat(after.longAngles().get(1)).containsExactly(0, 0);
+      assertThat(after.total()).isEqualTo(2.25);
+      assertThat(after.longEnergy()).containsExactly(1, 2);
+      assertThat(after.shortEnergy()).containsExactly(1, 2);
+      assertThat(after.bothEnergy()).containsExactly(0, 2);
+      assertThat(after.mixing()).isZero();
+      assertThat(after.boundaryMixing()).isZero();
+      assertThatThrownBy(() -> SpectrumPerturbation.of(context, new double[2], update, List.of(1)))
+          .hasMessage("2 singular values and a core of 3 columns");
+      memory.putFloat(4, Float.NaN);
+      assertThatThrownBy(() -> SpectrumPerturbation.of(context, new double[3], update, List.of(1)))
+          .hasMessage("the base's singular values or the core are not finite");
+    }
+  }
+
+  @Test
+  void normalUpdatesCross() {
+    int count = 40;
+    try (Context context = Context.open()) {
+      Matrix core =
+          NullUpdate.normal(context, new double[count], 1000, new double[] {4, 0, 0, 0}, 3, 1);
+      try (NativeBuffer entries = core.buffer()) {
+        assertThat(core.rows()).isEqualTo(2 * count);
+        double above = 0;
+        double below = 0;
+        for (int i = 0; i < 2 * count * count; i++) {
+          double square = Math.pow(entries.getFloat(4L * i), 2);
+          above += i < count * count ? square : 0;
+          below += i < count * count ? 0 : square;
+        }
+        assertThat(above).isCloseTo(4.0 * count * count, within(1000.0));
+        assertThat(below).isCloseTo(4.0 * count * (1000 - count), within(5000.0));
+        // The same bits in every binding, at every level.
+        assertThat(entries.getFloat(0)).isEqualTo(1.1120815f);
+      }
+      assertThatThrownBy(() -> NullUpdate.normal(context, new double[3], 3, new double[5], 3, 1))
+          .hasMessage("5 variances are no square of them");
+    }
+  }
+
+  @Test
+  void projectedVariancesCross() {
+    try (Context context = Context.open();
+        NativeBuffer memory = context.allocate(8 * 8)) {
+      // diag(2, 1) and a column of zeros; entries of magnitude 2 have variance 5, of 1 variance 3.
+      short[] codes = {0x4000, 0, 0, 0, (short) 0xbf80, 0};
+      for (int i = 0; i < codes.length; i++) {
+        memory.putShort(2 * i, codes[i]);
+      }
+      double[] table = new double[32768];
+      table[0x4000] = 5;
+      table[0x3f80] = 3;
+      memory.putDoubles(16, new double[] {1, 0, 1, 0, 0});
+      Operand matrix = Operand.of(Matrix.of(memory, Dtype.BF16, 2, 3));
+      Matrix left = Matrix.of(memory, 16, Dtype.F64, 1, 2);
+      Matrix right = Matrix.of(memory, 32, Dtype.F64, 1, 3);
+      double[] values = {2, 1};
+      // One other row, without a slope; two other columns, with the squared values 1 and 0.
+      assertThat(ProjectedEnergy.variances(context, matrix, table, values, left, right))
+          .containsExactly(new double[] {5, 0, 0, 0, 3 * 0.5, 3 * 0.5, 0, 0, 0}, within(1e-6));
+      assertThatThrownBy(
+              () -> ProjectedEnergy.variances(context, matrix, new double[3], values, left, right))
+          .hasMessage("a table of 3 codes; there are 32768");
     }
   }
 

@@ -264,6 +264,9 @@ public final class Comparison {
         if (e.getCause() instanceof KernelException failure) {
           throw translate(what, failure);
         }
+        if (e.getCause() instanceof CancelledException cancelled) {
+          throw cancelled;
+        }
         throw new IllegalStateException(e.getCause());
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();

@@ -1,14 +1,11 @@
 package org.threegate.analysis.measure;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.RoundTrip;
-import org.threegate.analysis.statistics.Spectra;
-import org.threegate.buffer.NativeBuffer;
 import org.threegate.dtype.Dtype;
 import org.threegate.kernel.Bf16Diff;
 import org.threegate.kernel.Context;
@@ -16,11 +13,7 @@ import org.threegate.kernel.Control;
 import org.threegate.kernel.MagnitudeHistogram;
 import org.threegate.kernel.Mask;
 import org.threegate.kernel.MaskSelection;
-import org.threegate.kernel.Matrix;
-import org.threegate.kernel.NullUpdate;
 import org.threegate.kernel.Operand;
-import org.threegate.kernel.PrincipalAngles;
-import org.threegate.kernel.ProjectedEnergy;
 import org.threegate.kernel.TruncatedSvd;
 
 /**
@@ -110,8 +103,20 @@ public final class GeometryMeasurement {
       start = System.nanoTime();
       List<List<NullDraws>> nulls = new ArrayList<>();
       ranks.forEach(rank -> nulls.add(new ArrayList<>()));
+      NullSampler sampler =
+          new NullSampler(
+              context,
+              base,
+              tuned,
+              before,
+              geometries.get(0),
+              deviation,
+              ranks,
+              seed,
+              options,
+              control);
       for (NullModel model : options.nulls()) {
-        List<NullDraws> draws = draw(model, before, geometries.get(0), deviation);
+        List<NullDraws> draws = sampler.draw(model);
         for (int i = 0; i < ranks.size(); i++) {
           nulls.get(i).add(draws.get(i));
         }
@@ -138,7 +143,7 @@ public final class GeometryMeasurement {
     }
   }
 
-  private static boolean isBf16(Operand operand) {
+  static boolean isBf16(Operand operand) {
     return operand.values().dtype() == Dtype.BF16
         && operand.blockScale().isEmpty()
         && operand.lowRank().isEmpty();
@@ -150,188 +155,6 @@ public final class GeometryMeasurement {
       return RoundTrip.deviation(codes, squares);
     }
     return Math.sqrt(squares / ((double) base.rows() * base.columns()));
-  }
-
-  /** The measures of one random update, by rank. */
-  private record Drawn(
-      double drift,
-      double spectralResidual,
-      List<double[]> anglesLeft,
-      List<double[]> anglesRight,
-      List<Energy> energy) {}
-
-  private List<NullDraws> draw(
-      NullModel model, TruncatedSvd.Result before, Geometry observed, double deviation) {
-    List<Drawn> drawn = new ArrayList<>();
-    int draws = options.drawsOf(Math.min(base.rows(), base.columns()));
-    for (int draw = 0; draw < draws; draw++) {
-      drawn.add(
-          switch (model) {
-            case NORM_MATCHED ->
-                perturbed(
-                    before,
-                    NullUpdate.gaussian(
-                        context,
-                        base,
-                        deviation,
-                        isBf16(tuned) ? Dtype.BF16 : Dtype.F32,
-                        seed,
-                        draw,
-                        control));
-            case PERMUTED_UPDATE ->
-                perturbed(before, NullUpdate.permuted(context, base, tuned, seed, draw, control));
-            case SPECTRUM_PRESERVING -> rotated(observed, draw);
-          });
-    }
-    List<NullDraws> byRank = new ArrayList<>();
-    for (int i = 0; i < ranks.size(); i++) {
-      byRank.add(collect(model, drawn, i));
-    }
-    return byRank;
-  }
-
-  private static NullDraws collect(NullModel model, List<Drawn> drawn, int index) {
-    return new NullDraws(
-        model.label(),
-        drawn.stream().mapToDouble(Drawn::drift).toArray(),
-        drawn.stream().mapToDouble(Drawn::spectralResidual).toArray(),
-        drawn.stream().mapToDouble(draw -> Geometry.max(draw.anglesLeft().get(index))).toArray(),
-        drawn.stream().mapToDouble(draw -> Geometry.max(draw.anglesRight().get(index))).toArray(),
-        drawn.stream().mapToDouble(draw -> draw.energy().get(index).bothShare()).toArray(),
-        drawn.stream().mapToDouble(draw -> draw.energy().get(index).leftShare()).toArray(),
-        drawn.stream().mapToDouble(draw -> draw.energy().get(index).rightShare()).toArray(),
-        band(drawn.stream().map(draw -> draw.anglesLeft().get(index)).toList()),
-        band(drawn.stream().map(draw -> draw.anglesRight().get(index)).toList()));
-  }
-
-  /** Mean and sd of each angle over draws. */
-  private static double[][] band(List<double[]> angles) {
-    int rank = angles.get(0).length;
-    double[][] band = new double[2][rank];
-    for (int i = 0; i < rank; i++) {
-      int at = i;
-      NullEstimate estimate =
-          NullEstimate.of("", angles.stream().mapToDouble(draw -> draw[at]).toArray());
-      band[0][i] = estimate.mean();
-      band[1][i] = estimate.sd();
-    }
-    return band;
-  }
-
-  private Drawn perturbed(TruncatedSvd.Result before, Matrix matrix) {
-    try (TruncatedSvd.Result after =
-        Geometry.decompose(
-            context, Operand.of(matrix), Collections.max(ranks), options.tolerance(), control)) {
-      List<double[]> left = new ArrayList<>();
-      List<double[]> right = new ArrayList<>();
-      List<Energy> energy = new ArrayList<>();
-      for (int rank : ranks) {
-        Matrix left0 = Geometry.leading(before.left().orElseThrow(), rank);
-        Matrix right0 = Geometry.leading(before.right().orElseThrow(), rank);
-        left.add(
-            PrincipalAngles.of(context, left0, Geometry.leading(after.left().orElseThrow(), rank)));
-        right.add(
-            PrincipalAngles.of(
-                context, right0, Geometry.leading(after.right().orElseThrow(), rank)));
-        energy.add(
-            Energy.of(
-                ProjectedEnergy.of(context, Operand.of(matrix), Optional.of(base), left0, right0)));
-      }
-      return drawn(
-          before.spectrum().orElseThrow(),
-          after.spectrum().orElseThrow(),
-          energy.get(0).total(),
-          left,
-          right,
-          energy);
-    } finally {
-      matrix.buffer().close();
-    }
-  }
-
-  private static Drawn drawn(
-      double[] before,
-      double[] after,
-      double squares,
-      List<double[]> left,
-      List<double[]> right,
-      List<Energy> energy) {
-    return new Drawn(
-        Spectra.drift(before, after),
-        Spectra.distance(before, after) / Math.sqrt(squares),
-        left,
-        right,
-        energy);
-  }
-
-  /** In the singular bases of the base, where they are unit vectors. */
-  private Drawn rotated(Geometry observed, int draw) {
-    // The core is float32, so its diagonal is too: the base is taken as that.
-    double[] values = Arrays.stream(observed.base()).map(value -> (float) value).toArray();
-    boolean tall = base.rows() >= base.columns();
-    long longSide = Math.max(base.rows(), base.columns());
-    int largest = Collections.max(ranks);
-    Matrix core = NullUpdate.rotated(context, values, observed.update(), longSide, seed, draw);
-    try (TruncatedSvd.Result after =
-            Geometry.decompose(context, Operand.of(core), largest, options.tolerance(), control);
-        NativeBuffer units = context.allocate(8L * largest * core.rows())) {
-      List<double[]> ofLong = new ArrayList<>();
-      List<double[]> ofShort = new ArrayList<>();
-      List<Energy> energy = new ArrayList<>();
-      for (int rank : ranks) {
-        ofLong.add(
-            PrincipalAngles.of(
-                context,
-                units(units, rank, core.rows()),
-                Geometry.leading(after.left().orElseThrow(), rank)));
-        ofShort.add(
-            PrincipalAngles.of(
-                context,
-                units(units, rank, core.columns()),
-                Geometry.leading(after.right().orElseThrow(), rank)));
-        energy.add(coreEnergy(core, values, rank, tall));
-      }
-      return drawn(
-          values,
-          after.spectrum().orElseThrow(),
-          energy.get(0).total(),
-          tall ? ofLong : ofShort,
-          tall ? ofShort : ofLong,
-          energy);
-    } finally {
-      core.buffer().close();
-    }
-  }
-
-  /** The first unit vectors as rows. */
-  private static Matrix units(NativeBuffer memory, int rank, long length) {
-    for (long i = 0; i < rank * length; i++) {
-      memory.putDouble(8 * i, i % (length + 1) == 0 && i / length < rank ? 1 : 0);
-    }
-    return Matrix.of(memory, 0, Dtype.F64, rank, length);
-  }
-
-  /** Energies of the update in the core: without the base, which is its diagonal. */
-  private static Energy coreEnergy(Matrix core, double[] values, int rank, boolean tall) {
-    double total = 0;
-    double ofLong = 0;
-    double ofShort = 0;
-    double both = 0;
-    for (int i = 0; i < core.rows(); i++) {
-      double row = 0;
-      double leading = 0;
-      for (int j = 0; j < core.columns(); j++) {
-        double entry = core.buffer().getFloat(4L * (i * core.columns() + j));
-        double update = i == j ? entry - values[i] : entry;
-        row += update * update;
-        leading += j < rank ? update * update : 0;
-      }
-      total += row;
-      ofShort += leading;
-      ofLong += i < rank ? row : 0;
-      both += i < rank ? leading : 0;
-    }
-    return new Energy(total, tall ? ofLong : ofShort, tall ? ofShort : ofLong, both);
   }
 
   private List<MaskMeasure> masks(TruncatedSvd.Result before, Mask update) {

@@ -10,8 +10,8 @@ import java.util.stream.Stream;
  * @param rankFractions the same as shares of the shorter side
  * @param alphas shares of entries in the masks
  * @param nulls null models to draw from
- * @param draws of each null model, at least 2; 0: by size, 20 of small matrices and 4 of large
- *     ones, whose measures vary less and cost more
+ * @param draws of each null model, at least 2; 0: 20, but where each takes a decomposition, by size
+ *     down to 4 of large matrices, whose measures vary less and cost more
  * @param tolerance of the decompositions, see {@link org.threegate.kernel.TruncatedSvd.Request}
  * @param seed of the draws
  */
@@ -23,8 +23,8 @@ public record GeometryOptions(
     int draws,
     double tolerance,
     long seed) {
-  private static final long FEWEST_DRAWS = 4;
-  private static final long MOST_DRAWS = 20;
+  private static final int FEWEST_DRAWS = 4;
+  private static final int MOST_DRAWS = 20;
 
   /** A tenth of the directions, half of the entries, all null models. */
   public static final GeometryOptions DEFAULT =
@@ -66,9 +66,18 @@ public record GeometryOptions(
         .toList();
   }
 
-  /** Draws for a matrix whose shorter side this is. */
-  int drawsOf(long shorter) {
-    return draws > 0 ? draws : (int) Math.max(FEWEST_DRAWS, Math.min(MOST_DRAWS, 2560 / shorter));
+  /**
+   * Draws for a matrix whose shorter side this is.
+   *
+   * @param decomposed whether each takes a decomposition
+   */
+  int drawsOf(long shorter, boolean decomposed) {
+    if (draws > 0) {
+      return draws;
+    }
+    return decomposed
+        ? (int) Math.max(FEWEST_DRAWS, Math.min(MOST_DRAWS, 2560 / shorter))
+        : MOST_DRAWS;
   }
 
   /** A seed of its own for each tensor: FNV-1a of the name, then the finaliser of SplitMix64. */

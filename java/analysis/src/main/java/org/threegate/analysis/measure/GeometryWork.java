@@ -58,9 +58,8 @@ final class GeometryWork implements AutoCloseable {
     if (options.isEmpty() || pair.dimensions() < 2 || shorter == 0) {
       return pair.bytes();
     }
-    double decompositions =
-        3 + options.get().nulls().size() * (double) options.get().drawsOf((long) shorter);
-    return pair.bytes() + (long) (decompositions * shorter * shorter * (longer + 4 * shorter));
+    // Three decompositions, and null models for as much again.
+    return pair.bytes() + (long) (6 * shorter * shorter * (longer + 4 * shorter));
   }
 
   void cancel() {

@@ -1,5 +1,6 @@
 package org.threegate.analysis.statistics;
 
+import java.util.Arrays;
 import org.apache.commons.numbers.gamma.Erf;
 import org.apache.commons.numbers.gamma.Erfc;
 
@@ -62,6 +63,23 @@ public final class RoundTrip {
     return (low + high) / 2;
   }
 
+  /** By magnitude code, the variance of an entry's update after the round trip. */
+  public static double[] variances(double deviation) {
+    double[] variances = new double[1 << 15];
+    for (int exponent = 0; exponent < INFINITY_CODE >> MANTISSA_BITS; exponent++) {
+      int first = exponent << MANTISSA_BITS;
+      Arrays.fill(
+          variances, first, first + (1 << MANTISSA_BITS), squares(deviation, spacing(exponent)));
+      variances[first] = ofPower(variances[first], deviation, exponent);
+    }
+    return variances;
+  }
+
+  /** Below a power of two the spacing is half of that above. */
+  private static double ofPower(double plain, double deviation, int exponent) {
+    return exponent > 1 ? (plain + squares(deviation, spacing(exponent) / 2)) / 2 : plain;
+  }
+
   /** Expected sum of the squares of a Gaussian update after the round trip. */
   static double expectedSquares(long[] codes, double deviation) {
     double sum = 0;
@@ -74,11 +92,8 @@ public final class RoundTrip {
         others += codes[code];
       }
       if (powers + others > 0) {
-        double spacing = spacing(exponent);
-        double plain = squares(deviation, spacing);
-        sum += others * plain;
-        // Below a power of two the spacing is half of that above.
-        sum += powers * (exponent > 1 ? (plain + squares(deviation, spacing / 2)) / 2 : plain);
+        double plain = squares(deviation, spacing(exponent));
+        sum += others * plain + powers * ofPower(plain, deviation, exponent);
       }
     }
     return sum;

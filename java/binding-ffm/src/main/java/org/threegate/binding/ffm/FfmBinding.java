@@ -88,6 +88,21 @@ final class FfmBinding implements KernelBinding {
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
                   JAVA_LONG)),
           Map.entry(
+              "tg_projected_variances_workspace",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_projected_variances",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
+                  JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_svd_perturb_workspace",
+              FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_svd_perturb",
+              FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
               "tg_mask_select_workspace",
               FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
           Map.entry(
@@ -114,6 +129,8 @@ final class FfmBinding implements KernelBinding {
           Map.entry(
               "tg_rotate_update",
               FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_normal_update", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
           Map.entry(
               "tg_diff_workspace",
               FunctionDescriptor.of(
@@ -148,6 +165,11 @@ final class FfmBinding implements KernelBinding {
     static final MethodHandle PRINCIPAL_ANGLES = bind("tg_principal_angles");
     static final MethodHandle PROJECTED_ENERGY_WORKSPACE = bind("tg_projected_energy_workspace");
     static final MethodHandle PROJECTED_ENERGY = bind("tg_projected_energy");
+    static final MethodHandle PROJECTED_VARIANCES_WORKSPACE =
+        bind("tg_projected_variances_workspace");
+    static final MethodHandle PROJECTED_VARIANCES = bind("tg_projected_variances");
+    static final MethodHandle SVD_PERTURB_WORKSPACE = bind("tg_svd_perturb_workspace");
+    static final MethodHandle SVD_PERTURB = bind("tg_svd_perturb");
     static final MethodHandle MASK_SELECT_WORKSPACE = bind("tg_mask_select_workspace");
     static final MethodHandle MASK_SELECT = bind("tg_mask_select");
     static final MethodHandle MAGNITUDE_HISTOGRAM = bind("tg_magnitude_histogram");
@@ -155,6 +177,7 @@ final class FfmBinding implements KernelBinding {
     static final MethodHandle PERTURB = bind("tg_perturb");
     static final MethodHandle ROTATE_UPDATE_WORKSPACE = bind("tg_rotate_update_workspace");
     static final MethodHandle ROTATE_UPDATE = bind("tg_rotate_update");
+    static final MethodHandle NORMAL_UPDATE = bind("tg_normal_update");
     static final MethodHandle DIFF_WORKSPACE = bind("tg_diff_workspace");
     static final MethodHandle DIFF = bind("tg_diff");
     static final MethodHandle SHA256 = bind("tg_sha256");
@@ -429,6 +452,55 @@ final class FfmBinding implements KernelBinding {
   }
 
   @Override
+  public int projectedVariancesWorkspace(
+      long context, long matrix, long left, long right, long workspaceSize) {
+    try {
+      return (int)
+          Handles.PROJECTED_VARIANCES_WORKSPACE.invokeExact(
+              context, matrix, left, right, workspaceSize);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int projectedVariances(
+      long context,
+      long matrix,
+      long table,
+      long values,
+      long left,
+      long right,
+      long workspace,
+      long variances) {
+    try {
+      return (int)
+          Handles.PROJECTED_VARIANCES.invokeExact(
+              context, matrix, table, values, left, right, workspace, variances);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int svdPerturbWorkspace(long context, long options, long workspaceSize) {
+    try {
+      return (int) Handles.SVD_PERTURB_WORKSPACE.invokeExact(context, options, workspaceSize);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int svdPerturb(long context, long options, long workspace, long result) {
+    try {
+      return (int) Handles.SVD_PERTURB.invokeExact(context, options, workspace, result);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
   public int maskSelectWorkspace(long context, long scores, long options, long workspaceSize) {
     try {
       return (int)
@@ -509,6 +581,15 @@ final class FfmBinding implements KernelBinding {
   public int rotateUpdate(long context, long options, long workspace, long core) {
     try {
       return (int) Handles.ROTATE_UPDATE.invokeExact(context, options, workspace, core);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int normalUpdate(long context, long options, long core) {
+    try {
+      return (int) Handles.NORMAL_UPDATE.invokeExact(context, options, core);
     } catch (Throwable e) {
       throw DynamicLibrary.rethrow(e);
     }

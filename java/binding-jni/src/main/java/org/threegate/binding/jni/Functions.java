@@ -158,6 +158,38 @@ final class Functions {
       @Cast("const tg_workspace*") long workspace,
       @Cast("tg_projected_energy_result*") long result);
 
+  @Name("tg_projected_variances_workspace")
+  static native int projectedVariancesWorkspace(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_operand*") long matrix,
+      @Cast("const tg_matrix*") long left,
+      @Cast("const tg_matrix*") long right,
+      @Cast("tg_workspace_size*") long workspaceSize);
+
+  @Name("tg_projected_variances")
+  static native int projectedVariances(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_operand*") long matrix,
+      @Cast("const double*") long table,
+      @Cast("const double*") long values,
+      @Cast("const tg_matrix*") long left,
+      @Cast("const tg_matrix*") long right,
+      @Cast("const tg_workspace*") long workspace,
+      @Cast("double*") long variances);
+
+  @Name("tg_svd_perturb_workspace")
+  static native int svdPerturbWorkspace(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_perturbation_options*") long options,
+      @Cast("tg_workspace_size*") long workspaceSize);
+
+  @Name("tg_svd_perturb")
+  static native int svdPerturb(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_perturbation_options*") long options,
+      @Cast("const tg_workspace*") long workspace,
+      @Cast("tg_perturbation_result*") long result);
+
   @Name("tg_mask_select_workspace")
   static native int maskSelectWorkspace(
       @Cast("tg_context*") long context,
@@ -214,6 +246,12 @@ final class Functions {
       @Cast("tg_context*") long context,
       @Cast("const tg_rotation_options*") long options,
       @Cast("const tg_workspace*") long workspace,
+      @Cast("float*") long core);
+
+  @Name("tg_normal_update")
+  static native int normalUpdate(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_normal_options*") long options,
       @Cast("float*") long core);
 
   @Name("tg_diff_workspace")

@@ -166,6 +166,36 @@ final class JniBinding implements KernelBinding {
   }
 
   @Override
+  public int projectedVariancesWorkspace(
+      long context, long matrix, long left, long right, long workspaceSize) {
+    return Functions.projectedVariancesWorkspace(context, matrix, left, right, workspaceSize);
+  }
+
+  @Override
+  public int projectedVariances(
+      long context,
+      long matrix,
+      long table,
+      long values,
+      long left,
+      long right,
+      long workspace,
+      long variances) {
+    return Functions.projectedVariances(
+        context, matrix, table, values, left, right, workspace, variances);
+  }
+
+  @Override
+  public int svdPerturbWorkspace(long context, long options, long workspaceSize) {
+    return Functions.svdPerturbWorkspace(context, options, workspaceSize);
+  }
+
+  @Override
+  public int svdPerturb(long context, long options, long workspace, long result) {
+    return Functions.svdPerturb(context, options, workspace, result);
+  }
+
+  @Override
   public int maskSelectWorkspace(long context, long scores, long options, long workspaceSize) {
     return Functions.maskSelectWorkspace(context, scores, options, workspaceSize);
   }
@@ -216,6 +246,11 @@ final class JniBinding implements KernelBinding {
   @Override
   public int rotateUpdate(long context, long options, long workspace, long core) {
     return Functions.rotateUpdate(context, options, workspace, core);
+  }
+
+  @Override
+  public int normalUpdate(long context, long options, long core) {
+    return Functions.normalUpdate(context, options, core);
   }
 
   @Override

@@ -1,5 +1,5 @@
-#ifndef THREEGATE_CPU_RANDOM_ROTATE_H
-#define THREEGATE_CPU_RANDOM_ROTATE_H
+#ifndef THREEGATE_CPU_RANDOM_CORE_H
+#define THREEGATE_CPU_RANDOM_CORE_H
 
 #include <cstdint>
 
@@ -8,13 +8,15 @@
 
 namespace threegate::random {
 
-// Rows of the core: see tg_rotate_update.
-int64_t core_rows(const tg_rotation_options& options);
+// Rows of the core of an update, see tg_rotate_update: count and those that its rows below leave of themselves.
+int64_t core_rows(int64_t count, int64_t long_side);
 int64_t rotation_workspace_bytes(const tg_rotation_options& options);
 
 // False when a factorisation failed.
 bool rotate_update(SimdLevel level, const tg_rotation_options& options, void* workspace, float* core);
 
+void normal_update(SimdLevel level, const tg_normal_options& options, float* core);
+
 }  // namespace threegate::random
 
-#endif  // THREEGATE_CPU_RANDOM_ROTATE_H
+#endif  // THREEGATE_CPU_RANDOM_CORE_H

@@ -1,10 +1,12 @@
-#include "rotate.h"
+#include "core.h"
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
+#include "cpu/support/levels.h"
 #include "normals.h"
 
 namespace threegate::random {
@@ -132,7 +134,7 @@ constexpr int64_t kBlockSize = 64;  // LAPACK's: workspace of the blocked routin
 
 struct Arrays {
   Arrays(Arena& arena, const tg_rotation_options& options)
-      : left(arena.take<float>(core_rows(options) * options.count)),
+      : left(arena.take<float>(core_rows(options.count, options.long_side) * options.count)),
         right(arena.take<float>(options.count * options.count)),
         reflectors(arena.take<float>(options.count)),
         work(arena.take<float>(kBlockSize * options.count)) {}
@@ -144,9 +146,7 @@ struct Arrays {
 
 }  // namespace
 
-int64_t core_rows(const tg_rotation_options& options) {
-  return options.count + std::min(options.count, options.long_side - options.count);
-}
+int64_t core_rows(int64_t count, int64_t long_side) { return count + std::min(count, long_side - count); }
 
 int64_t rotation_workspace_bytes(const tg_rotation_options& options) {
   Arena arena;
@@ -158,7 +158,7 @@ int64_t rotation_workspace_bytes(const tg_rotation_options& options) {
 // factorisation matters, which is Bartlett's: normal numbers above a diagonal of chi numbers. So the long side is never stored.
 bool rotate_update(SimdLevel level, const tg_rotation_options& options, void* workspace, float* core) {
   const int64_t r = options.count;
-  const int64_t rows = core_rows(options);
+  const int64_t rows = core_rows(r, options.long_side);
   Arena arena(workspace);
   const Arrays arrays(arena, options);
   const Draw draw(level, options);
@@ -178,11 +178,81 @@ bool rotate_update(SimdLevel level, const tg_rotation_options& options, void* wo
   // Row-major core: its transpose is right * left^T.
   blas().single.gemm(CblasColMajor, CblasNoTrans, CblasTrans, blas_size(r), blas_size(rows), blas_size(r), 1.0F, arrays.right,
                      blas_size(r), arrays.left, blas_size(rows), 0.0F, core, blas_size(r));
-  for (int64_t i = 0; i < r; ++i) {
-    float& entry = core[i * r + i];
-    entry = static_cast<float>(static_cast<double>(entry) + options.base_values[i]);
-  }
   return true;
+}
+
+namespace {
+
+// Standard deviations of the entries of a normal core, row by row.
+class Deviations {
+ public:
+  explicit Deviations(const tg_normal_options& options)
+      : options_(options),
+        classes_(options.leading + 2),
+        of_rows_(options.values, options.count, options.long_side, options.leading),
+        variances_(static_cast<size_t>(classes_)),
+        places_(static_cast<size_t>(options.count)),
+        row_(static_cast<size_t>(options.count)) {
+    const Levels of_columns(options.values, options.count, options.count, options.leading);
+    for (int64_t j = 0; j < options.count; ++j) {
+      places_[static_cast<size_t>(j)] = of_columns.place(j);
+    }
+  }
+
+  // Of row i: one of the leading directions, or the mean of the others and how far it departs from that.
+  const double* row(int64_t i) {
+    const bool leads = i < options_.leading;
+    const double place = leads ? 0 : of_rows_.place(i);
+    const double* of_class = options_.variances + std::min(i, options_.leading) * classes_;
+    const double* slopes = options_.variances + (options_.leading + 1) * classes_;
+    for (int64_t c = 0; c < classes_; ++c) {
+      variances_[static_cast<size_t>(c)] = of_class[c] + place * slopes[c];
+    }
+    const double mean = variances_[static_cast<size_t>(options_.leading)];
+    const double slope = variances_[static_cast<size_t>(options_.leading) + 1];
+    for (int64_t j = 0; j < options_.count; ++j) {
+      const auto at = static_cast<size_t>(j);
+      row_[at] = std::sqrt(std::max(j < options_.leading ? variances_[at] : mean + slope * places_[at], 0.0));
+    }
+    return row_.data();
+  }
+
+ private:
+  const tg_normal_options& options_;
+  int64_t classes_;
+  Levels of_rows_;
+  std::vector<double> variances_;
+  std::vector<double> places_;
+  std::vector<double> row_;
+};
+
+}  // namespace
+
+// Of more rows below than columns only Bartlett's triangle is drawn, as in tall_haar().
+void normal_update(SimdLevel level, const tg_normal_options& options, float* core) {
+  const int64_t n = options.count;
+  const int64_t below = options.long_side - n;
+  const int64_t blocks = (n + kBlock - 1) / kBlock;
+  const auto stream = [&](Purpose purpose) {
+    return Stream{static_cast<uint64_t>(options.seed), static_cast<uint32_t>(options.draw), purpose};
+  };
+  Normals gamma(level, stream(Purpose::kCoreGamma), 0);
+  Normals accept(level, stream(Purpose::kCoreGamma), int64_t{1} << 40);
+  Deviations deviations(options);
+  std::vector<float> numbers(static_cast<size_t>(blocks * kBlock));
+  for (int64_t i = 0; i < core_rows(n, options.long_side); ++i) {
+    const double* of_row = deviations.row(i);
+    normals(level, stream(Purpose::kCore), i * blocks, blocks, numbers.data());
+    float* row = core + i * n;
+    for (int64_t j = 0; j < n; ++j) {
+      row[j] = static_cast<float>(of_row[j] * static_cast<double>(numbers[static_cast<size_t>(j)]));
+    }
+    if (i >= n && below > n) {
+      const int64_t diagonal = i - n;
+      std::fill_n(row, diagonal, 0.0F);
+      row[diagonal] = static_cast<float>(of_row[diagonal] * chi(gamma, accept, static_cast<double>(below - diagonal)));
+    }
+  }
 }
 
 }  // namespace threegate::random

@@ -1,0 +1,345 @@
+package org.threegate.analysis.measure;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.IntFunction;
+import org.threegate.analysis.statistics.NullEstimate;
+import org.threegate.analysis.statistics.RoundTrip;
+import org.threegate.analysis.statistics.Spectra;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.dtype.Dtype;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.kernel.Matrix;
+import org.threegate.kernel.NullUpdate;
+import org.threegate.kernel.Operand;
+import org.threegate.kernel.PrincipalAngles;
+import org.threegate.kernel.ProjectedEnergy;
+import org.threegate.kernel.SpectrumPerturbation;
+import org.threegate.kernel.TruncatedSvd;
+
+/**
+ * Random updates of one matrix, measured as the true one was.
+ *
+ * <p>In the singular bases of W0 every entry of an update is a sum over all entries of it. Where
+ * these are independent, or permuted, the sum is normal by the central limit theorem, and only its
+ * variance remains to be known: so the update is drawn there, where W0 is diagonal and perturbation
+ * theory gives the measures. Small matrices, to which the limit does not apply, get updates entry
+ * by entry, and updates too large for perturbation theory are decomposed.
+ */
+final class NullSampler {
+  /** Short side from which entries in the singular bases are taken to be normal. */
+  static final long FEWEST_DIRECTIONS = 256;
+
+  /**
+   * Mixing up to which perturbation theory is used: it is right to about 0.2 % of a drift there,
+   * and the drifts of random updates of the largest matrices vary by 1 %.
+   */
+  private static final double MOST_MIXING = 0.1;
+
+  /** Means of permuted updates beyond what so many standard errors explain are not isotropic. */
+  private static final double LARGEST_MEAN = 5;
+
+  private final Context context;
+  private final Operand base;
+  private final Operand tuned;
+  private final TruncatedSvd.Result before;
+  private final Geometry observed;
+  private final double deviation;
+  private final List<Integer> ranks;
+  private final long seed;
+  private final GeometryOptions options;
+  private final Control control;
+
+  /**
+   * @param before leading triplets of the base, and its spectrum
+   * @param observed the true update's geometry
+   * @param deviation of the norm-matched Gaussian, before rounding
+   */
+  NullSampler(
+      Context context,
+      Operand base,
+      Operand tuned,
+      TruncatedSvd.Result before,
+      Geometry observed,
+      double deviation,
+      List<Integer> ranks,
+      long seed,
+      GeometryOptions options,
+      Control control) {
+    this.context = context;
+    this.base = base;
+    this.tuned = tuned;
+    this.before = before;
+    this.observed = observed;
+    this.deviation = deviation;
+    this.ranks = ranks;
+    this.seed = seed;
+    this.options = options;
+    this.control = control;
+  }
+
+  /** The measures of one random update, by rank. */
+  private record Drawn(
+      boolean decomposed,
+      double drift,
+      double spectralResidual,
+      List<double[]> anglesLeft,
+      List<double[]> anglesRight,
+      List<Energy> energy) {}
+
+  /** One a rank. */
+  List<NullDraws> draw(NullModel model) {
+    IntFunction<Drawn> next = drawing(model);
+    List<Drawn> drawn = new ArrayList<>();
+    boolean decomposed = false;
+    while (drawn.size() < options.drawsOf(shortSide(), decomposed)) {
+      if (control.isCancelled()) {
+        throw new Comparison.CancelledException();
+      }
+      Drawn draw = next.apply(drawn.size());
+      decomposed |= draw.decomposed();
+      drawn.add(draw);
+    }
+    List<NullDraws> byRank = new ArrayList<>();
+    for (int i = 0; i < ranks.size(); i++) {
+      byRank.add(collect(model, drawn, i));
+    }
+    return byRank;
+  }
+
+  private long shortSide() {
+    return Math.min(base.rows(), base.columns());
+  }
+
+  private boolean isTall() {
+    return base.rows() >= base.columns();
+  }
+
+  private IntFunction<Drawn> drawing(NullModel model) {
+    long longSide = Math.max(base.rows(), base.columns());
+    if (model == NullModel.SPECTRUM_PRESERVING) {
+      return draw -> inBases(NullUpdate.rotated(context, observed.update(), longSide, seed, draw));
+    }
+    Optional<double[]> variances =
+        shortSide() < FEWEST_DIRECTIONS
+            ? Optional.empty()
+            : model == NullModel.NORM_MATCHED ? normMatched() : permuted();
+    if (variances.isPresent()) {
+      // A stream of its own for each model.
+      return draw ->
+          inBases(
+              NullUpdate.normal(
+                  context,
+                  observed.base(),
+                  longSide,
+                  variances.get(),
+                  seed + model.ordinal(),
+                  draw));
+    }
+    return model == NullModel.NORM_MATCHED
+        ? draw ->
+            entryByEntry(
+                NullUpdate.gaussian(
+                    context,
+                    base,
+                    deviation,
+                    GeometryMeasurement.isBf16(tuned) ? Dtype.BF16 : Dtype.F32,
+                    seed,
+                    draw,
+                    control))
+        : draw -> entryByEntry(NullUpdate.permuted(context, base, tuned, seed, draw, control));
+  }
+
+  /** Variances in the singular bases, of the long side by the short one. */
+  private Optional<double[]> normMatched() {
+    if (tuned.values().dtype() != Dtype.BF16) {
+      return Optional.of(everywhere(deviation * deviation));
+    }
+    if (!GeometryMeasurement.isBf16(base) || !GeometryMeasurement.isBf16(tuned)) {
+      return Optional.empty();
+    }
+    double[] variances =
+        ProjectedEnergy.variances(
+            context,
+            base,
+            RoundTrip.variances(deviation),
+            observed.base(),
+            before.left().orElseThrow(),
+            before.right().orElseThrow());
+    int classes = Collections.max(ranks) + 2;
+    double[] transposed = new double[variances.length];
+    for (int i = 0; i < classes; i++) {
+      for (int j = 0; j < classes; j++) {
+        transposed[i * classes + j] = variances[j * classes + i];
+      }
+    }
+    return Optional.of(isTall() ? variances : transposed);
+  }
+
+  private static double[] everywhere(double variance) {
+    return new double[] {variance, 0, 0, 0};
+  }
+
+  /** The same in all directions, unless the entries have a mean: that lies in one of them. */
+  private Optional<double[]> permuted() {
+    double entries = (double) base.rows() * base.columns();
+    double norm = Spectra.norm(observed.update());
+    try (NativeBuffer memory = context.allocate(8 * (base.rows() + base.columns()))) {
+      for (long i = 0; i < base.rows() + base.columns(); i++) {
+        long length = i < base.rows() ? base.rows() : base.columns();
+        memory.putDouble(8 * i, 1 / Math.sqrt(length));
+      }
+      ProjectedEnergy.Result mean =
+          ProjectedEnergy.of(
+              context,
+              tuned,
+              Optional.of(base),
+              Matrix.of(memory, 0, Dtype.F64, 1, base.rows()),
+              Matrix.of(memory, 8 * base.rows(), Dtype.F64, 1, base.columns()));
+      double one = norm / Math.sqrt(entries);
+      return Math.sqrt(mean.both()) <= LARGEST_MEAN * one
+          ? Optional.of(everywhere(one * one))
+          : Optional.empty();
+    }
+  }
+
+  /** By a decomposition of W0 and the update. */
+  private Drawn entryByEntry(Matrix matrix) {
+    try (TruncatedSvd.Result after = decompose(matrix)) {
+      List<double[]> left = new ArrayList<>();
+      List<double[]> right = new ArrayList<>();
+      List<Energy> energy = new ArrayList<>();
+      for (int rank : ranks) {
+        Matrix left0 = Geometry.leading(before.left().orElseThrow(), rank);
+        Matrix right0 = Geometry.leading(before.right().orElseThrow(), rank);
+        left.add(angles(left0, after.left().orElseThrow()));
+        right.add(angles(right0, after.right().orElseThrow()));
+        energy.add(
+            Energy.of(
+                ProjectedEnergy.of(context, Operand.of(matrix), Optional.of(base), left0, right0)));
+      }
+      return drawn(true, after.spectrum().orElseThrow(), left, right, energy);
+    } finally {
+      matrix.buffer().close();
+    }
+  }
+
+  private TruncatedSvd.Result decompose(Matrix matrix) {
+    return Geometry.decompose(
+        context, Operand.of(matrix), Collections.max(ranks), options.tolerance(), control);
+  }
+
+  private double[] angles(Matrix leading, Matrix vectors) {
+    return PrincipalAngles.of(
+        context, leading, Geometry.leading(vectors, Math.toIntExact(leading.rows())));
+  }
+
+  private Drawn drawn(
+      boolean decomposed,
+      double[] after,
+      List<double[]> left,
+      List<double[]> right,
+      List<Energy> energy) {
+    double distance = Spectra.distance(observed.base(), after);
+    return new Drawn(
+        decomposed,
+        distance / Spectra.norm(observed.base()),
+        distance / Math.sqrt(energy.get(0).total()),
+        left,
+        right,
+        energy);
+  }
+
+  /** Of an update's core in the singular bases of W0, which are unit vectors there. */
+  private Drawn inBases(Matrix core) {
+    try {
+      SpectrumPerturbation after = SpectrumPerturbation.of(context, observed.base(), core, ranks);
+      List<Energy> energy = new ArrayList<>();
+      for (int i = 0; i < ranks.size(); i++) {
+        double ofLong = after.longEnergy()[i];
+        double ofShort = after.shortEnergy()[i];
+        energy.add(
+            new Energy(
+                after.total(),
+                isTall() ? ofLong : ofShort,
+                isTall() ? ofShort : ofLong,
+                after.bothEnergy()[i]));
+      }
+      if (after.mixing() > MOST_MIXING || after.boundaryMixing() > MOST_MIXING) {
+        return decomposed(core, energy);
+      }
+      return drawn(
+          false,
+          after.values(),
+          isTall() ? after.longAngles() : after.shortAngles(),
+          isTall() ? after.shortAngles() : after.longAngles(),
+          energy);
+    } finally {
+      core.buffer().close();
+    }
+  }
+
+  /** The core takes W0's singular values onto its diagonal. */
+  private Drawn decomposed(Matrix core, List<Energy> energy) {
+    double[] values = observed.base();
+    for (int i = 0; i < values.length; i++) {
+      long at = 4L * i * (values.length + 1);
+      core.buffer().putFloat(at, (float) (core.buffer().getFloat(at) + values[i]));
+    }
+    int largest = Collections.max(ranks);
+    try (TruncatedSvd.Result after = decompose(core);
+        NativeBuffer units = context.allocate(8L * largest * core.rows())) {
+      List<double[]> ofLong = new ArrayList<>();
+      List<double[]> ofShort = new ArrayList<>();
+      for (int rank : ranks) {
+        ofLong.add(angles(units(units, rank, core.rows()), after.left().orElseThrow()));
+        ofShort.add(angles(units(units, rank, core.columns()), after.right().orElseThrow()));
+      }
+      return drawn(
+          true,
+          after.spectrum().orElseThrow(),
+          isTall() ? ofLong : ofShort,
+          isTall() ? ofShort : ofLong,
+          energy);
+    }
+  }
+
+  /** The first unit vectors as rows. */
+  private static Matrix units(NativeBuffer memory, int rank, long length) {
+    for (long i = 0; i < rank * length; i++) {
+      memory.putDouble(8 * i, i % (length + 1) == 0 && i / length < rank ? 1 : 0);
+    }
+    return Matrix.of(memory, 0, Dtype.F64, rank, length);
+  }
+
+  private static NullDraws collect(NullModel model, List<Drawn> drawn, int index) {
+    return new NullDraws(
+        model.label(),
+        drawn.stream().mapToDouble(Drawn::drift).toArray(),
+        drawn.stream().mapToDouble(Drawn::spectralResidual).toArray(),
+        drawn.stream().mapToDouble(draw -> Geometry.max(draw.anglesLeft().get(index))).toArray(),
+        drawn.stream().mapToDouble(draw -> Geometry.max(draw.anglesRight().get(index))).toArray(),
+        drawn.stream().mapToDouble(draw -> draw.energy().get(index).bothShare()).toArray(),
+        drawn.stream().mapToDouble(draw -> draw.energy().get(index).leftShare()).toArray(),
+        drawn.stream().mapToDouble(draw -> draw.energy().get(index).rightShare()).toArray(),
+        band(drawn.stream().map(draw -> draw.anglesLeft().get(index)).toList()),
+        band(drawn.stream().map(draw -> draw.anglesRight().get(index)).toList()));
+  }
+
+  /** Mean and sd of each angle over draws. */
+  private static double[][] band(List<double[]> angles) {
+    int rank = angles.get(0).length;
+    double[][] band = new double[2][rank];
+    for (int i = 0; i < rank; i++) {
+      int at = i;
+      NullEstimate estimate =
+          NullEstimate.of("", angles.stream().mapToDouble(draw -> draw[at]).toArray());
+      band[0][i] = estimate.mean();
+      band[1][i] = estimate.sd();
+    }
+    return band;
+  }
+}

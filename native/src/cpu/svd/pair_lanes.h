@@ -1,0 +1,68 @@
+// The arithmetic of pairs.h. A pair of levels is the 2 x 2 matrix [a b; c d], a and d on the diagonal of the sum. Its singular
+// values and vectors are exact, so that levels which nearly coincide are no exception. Internal linkage, as in dtype.h; loops run
+// over lanes so that compilers turn them into vectors.
+#ifndef THREEGATE_CPU_SVD_PAIR_LANES_H
+#define THREEGATE_CPU_SVD_PAIR_LANES_H
+
+#include <cmath>
+
+#include "pairs.h"
+
+namespace threegate::svd {
+namespace {
+
+constexpr double kTiny = 1e-300;            // keeps zero by zero from being divided
+constexpr double kLargestTangent = 1e+100;  // its square is finite
+
+// sqrt(x^2 + y^2) - |x|, without cancellation.
+inline double excess(double x, double y) { return y * y / (std::sqrt(x * x + y * y) + std::abs(x) + kTiny); }
+
+// The singular values of [a b; c d] have the sum sqrt((a + d)^2 + (b - c)^2) and the difference sqrt((a - d)^2 + (b + c)^2).
+inline void add_tile(const PairTile& tile, PairSums& sums) {
+  for (int64_t i = 0; i < kPairTile; ++i) {
+    const double a = tile.of_rows[i];
+    for (int64_t j = 0; j < kPairTile; ++j) {
+      const double d = tile.of_columns[j];
+      const double b = tile.across[i][j];
+      const double c = tile.back[i][j];
+      const double sum = d + a;
+      const double gap = d - a;
+      const double apart = excess(gap, b + c) / 2;
+      const double together = excess(sum, b - c) / 2;
+      const double mixing = (b + c) * (b + c) / (gap * gap + (b + c) * (b + c) + kTiny);
+      sums.shift[j] += (sum < 0 ? -together : together) + (gap < 0 ? -apart : apart);
+      sums.mixing[j] += mixing;
+      sums.strongest[j] = sums.strongest[j] > mixing ? sums.strongest[j] : mixing;
+    }
+  }
+}
+
+// tan(atan2(y, x) / 2), not beyond kLargestTangent.
+inline double half_tangent(double y, double x) {
+  const double sum = std::sqrt(x * x + y * y) + std::abs(x);
+  const double small = y / (sum + kTiny);
+  const double large = sum / (std::abs(y) + sum / kLargestTangent + kTiny);
+  return x < 0 ? (y < 0 ? -large : large) : small;
+}
+
+// Left and right vectors turn by half the angles of [2(ac + bd), a^2 + b^2 - c^2 - d^2] and of the same with b and c exchanged.
+inline void tile_tangents(const PairTile& tile, PairTangents& tangents) {
+  for (int64_t i = 0; i < kPairTile; ++i) {
+    const double a = tile.of_rows[i];
+    for (int64_t j = 0; j < kPairTile; ++j) {
+      const double d = tile.of_columns[j];
+      const double b = tile.across[i][j];
+      const double c = tile.back[i][j];
+      // A product of sums, because squares of near values cancel.
+      const double squares = (a - d) * (a + d);
+      const double others = (b - c) * (b + c);
+      tangents.left[i][j] = half_tangent(2 * (a * c + b * d), squares + others);
+      tangents.right[i][j] = half_tangent(2 * (a * b + c * d), squares - others);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace threegate::svd
+
+#endif  // THREEGATE_CPU_SVD_PAIR_LANES_H
