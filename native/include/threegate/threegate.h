@@ -377,7 +377,7 @@ typedef struct tg_perturbation_result {
  * second from pairs of levels, each pair solved exactly as a 2 x 2 matrix so that levels which nearly coincide do not matter.
  * What is neglected are levels that mix with more than one other. `mixing` sums g^2 / (gap^2 + g^2) over the pairs of a level
  * but its strongest, g = F_ij + F_ji: on random matrices the distance of the spectra is right to a fifth of its square, 0.2 % at
- * 0.1. Beyond that decompose the sum. In float64.
+ * 0.1. Beyond that decompose the sum. The first order and the angles in float64, the second order of the values in float32.
  */
 TG_API tg_status tg_svd_perturb_workspace(tg_context* context, const tg_perturbation_options* options,
                                           tg_workspace_size* workspace_size);
@@ -387,10 +387,11 @@ TG_API tg_status tg_svd_perturb(tg_context* context, const tg_perturbation_optio
 /* Squared Frobenius norms of D = matrix - subtracted and of its parts in given subspaces (P 4.2). */
 typedef struct tg_projected_energy_result {
   int64_t size;
-  double total; /* |D|^2 */
-  double left;  /* |U D|^2, U with orthonormal rows: the part in the span of U's rows */
-  double right; /* |D V^T|^2 */
-  double both;  /* |U D V^T|^2 */
+  double total;  /* |D|^2 */
+  double left;   /* |U D|^2, U with orthonormal rows: the part in the span of U's rows */
+  double right;  /* |D V^T|^2 */
+  double both;   /* |U D V^T|^2 */
+  double fourth; /* the sum of the fourth powers of D's entries */
 } tg_projected_energy_result;
 
 /*
@@ -519,6 +520,21 @@ TG_API tg_status tg_rotate_update_workspace(tg_context* context, const tg_rotati
                                             tg_workspace_size* workspace_size);
 TG_API tg_status tg_rotate_update(tg_context* context, const tg_rotation_options* options, const tg_workspace* workspace,
                                   float* core);
+
+typedef struct tg_shuffle_options {
+  int64_t size;
+  int64_t count;     /* r, the short side */
+  int64_t core_rows; /* r .. 2 r */
+  int64_t seed;      /* as in tg_perturb_options */
+  int64_t draw;
+} tg_shuffle_options;
+
+/*
+ * Puts the first r rows of a core, and its columns, in random order. Haar measure is invariant under that: of a core that
+ * tg_rotate_update wrote it makes another draw of the same distribution, at the cost of a copy. Such draws are made of the same
+ * numbers in other places.
+ */
+TG_API tg_status tg_shuffle_update(tg_context* context, const tg_shuffle_options* options, const float* core, float* shuffled);
 
 typedef struct tg_normal_options {
   int64_t size;

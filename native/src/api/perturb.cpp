@@ -46,6 +46,16 @@ void require_rotation(const tg_rotation_options* options) {
   require(options->update_values != nullptr, "options.update_values", "NULL", "count singular values are needed");
 }
 
+void require_shuffle(const tg_shuffle_options* options, const float* core, const float* shuffled) {
+  require_struct(options, "options");
+  require_random(options->draw);
+  require_core(options->count, options->core_rows);
+  require(options->core_rows <= 2 * options->count, "options.core_rows", std::to_string(options->core_rows),
+          "it must be count to 2 count");
+  require(core != nullptr && shuffled != nullptr && core != shuffled, "core or shuffled", "NULL or the same",
+          "two places are needed");
+}
+
 void require_normal(const tg_normal_options* options) {
   require_struct(options, "options");
   require_random(options->draw);
@@ -103,6 +113,13 @@ tg_status tg_rotate_update(tg_context* context, const tg_rotation_options* optio
     if (!threegate::random::rotate_update(context->simd, *options, workspace->host, core)) {
       throw threegate::Error(TG_NOT_CONVERGED, "a random matrix was singular; another draw will not be");
     }
+  });
+}
+
+tg_status tg_shuffle_update(tg_context* context, const tg_shuffle_options* options, const float* core, float* shuffled) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_shuffle(options, core, shuffled);
+    threegate::random::shuffle_update(*options, core, shuffled);
   });
 }
 

@@ -219,12 +219,17 @@ TEST(ProjectedEnergy, IsThatOfTheDefinition) {
     const auto host = support::allocate(size.host_bytes + 8);
     static_cast<uint8_t*>(host.get())[size.host_bytes] = 0x5a;
     const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
-    tg_projected_energy_result result{sizeof(result), 0, 0, 0, 0};
+    tg_projected_energy_result result{sizeof(result), 0, 0, 0, 0, 0};
     ASSERT_EQ(TG_OK, tg_projected_energy(context.get(), &to, &from, &left_matrix, &right_matrix, &workspace, &result));
     EXPECT_EQ(0x5a, static_cast<uint8_t*>(host.get())[size.host_bytes]);
     const std::vector<double> left_image = product(left, step, columns);
     const double tolerance = 1e-12 * squares(step);
     EXPECT_NEAR(squares(step), result.total, tolerance);
+    double fourth = 0;
+    for (const double entry : step) {
+      fourth += std::pow(entry, 4);
+    }
+    EXPECT_NEAR(fourth, result.fourth, 1e-12 * fourth);
     EXPECT_NEAR(squares(left_image), result.left, tolerance);
     EXPECT_NEAR(squares(product(right, transpose(step, rows), rows)), result.right, tolerance);
     EXPECT_NEAR(

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
 #include "cpu/support/levels.h"
 #include "normals.h"
+#include "words.h"
 
 namespace threegate::random {
 namespace {
@@ -210,9 +212,11 @@ class Deviations {
     }
     const double mean = variances_[static_cast<size_t>(options_.leading)];
     const double slope = variances_[static_cast<size_t>(options_.leading) + 1];
-    for (int64_t j = 0; j < options_.count; ++j) {
-      const auto at = static_cast<size_t>(j);
-      row_[at] = std::sqrt(std::max(j < options_.leading ? variances_[at] : mean + slope * places_[at], 0.0));
+    for (int64_t j = 0; j < options_.leading; ++j) {
+      row_[static_cast<size_t>(j)] = std::sqrt(std::max(variances_[static_cast<size_t>(j)], 0.0));
+    }
+    for (auto at = static_cast<size_t>(options_.leading); at < row_.size(); ++at) {
+      row_[at] = std::sqrt(std::max(mean + slope * places_[at], 0.0));
     }
     return row_.data();
   }
@@ -242,15 +246,37 @@ void normal_update(SimdLevel level, const tg_normal_options& options, float* cor
   std::vector<float> numbers(static_cast<size_t>(blocks * kBlock));
   for (int64_t i = 0; i < core_rows(n, options.long_side); ++i) {
     const double* of_row = deviations.row(i);
-    normals(level, stream(Purpose::kCore), i * blocks, blocks, numbers.data());
+    const bool triangular = i >= n && below > n;
+    const int64_t skipped = triangular ? (i - n) / kBlock : 0;
+    normals(level, stream(Purpose::kCore), i * blocks + skipped, blocks - skipped, numbers.data() + skipped * kBlock);
     float* row = core + i * n;
     for (int64_t j = 0; j < n; ++j) {
       row[j] = static_cast<float>(of_row[j] * static_cast<double>(numbers[static_cast<size_t>(j)]));
     }
-    if (i >= n && below > n) {
+    if (triangular) {
       const int64_t diagonal = i - n;
       std::fill_n(row, diagonal, 0.0F);
       row[diagonal] = static_cast<float>(of_row[diagonal] * chi(gamma, accept, static_cast<double>(below - diagonal)));
+    }
+  }
+}
+
+// Rows among the first `count` and columns change places.
+void shuffle_update(const tg_shuffle_options& options, const float* core, float* shuffled) {
+  const auto order = [&](int64_t stream) {
+    std::vector<int64_t> places(static_cast<size_t>(options.count));
+    std::iota(places.begin(), places.end(), int64_t{0});
+    Words words({static_cast<uint64_t>(options.seed), static_cast<uint32_t>(options.draw), Purpose::kCoreOrder}, stream << 32);
+    shuffle(words, places.data(), options.count);
+    return places;
+  };
+  const std::vector<int64_t> rows = order(0);
+  const std::vector<int64_t> columns = order(1);
+  for (int64_t i = 0; i < options.core_rows; ++i) {
+    const float* from = core + (i < options.count ? rows[static_cast<size_t>(i)] : i) * options.count;
+    float* to = shuffled + i * options.count;
+    for (int64_t j = 0; j < options.count; ++j) {
+      to[j] = from[columns[static_cast<size_t>(j)]];
     }
   }
 }

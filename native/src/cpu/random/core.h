@@ -15,6 +15,8 @@ int64_t rotation_workspace_bytes(const tg_rotation_options& options);
 // False when a factorisation failed.
 bool rotate_update(SimdLevel level, const tg_rotation_options& options, void* workspace, float* core);
 
+void shuffle_update(const tg_shuffle_options& options, const float* core, float* shuffled);
+
 void normal_update(SimdLevel level, const tg_normal_options& options, float* core);
 
 }  // namespace threegate::random

@@ -8,6 +8,7 @@
 #include "cpu/support/control.h"
 #include "cpu/support/operand.h"
 #include "normals.h"
+#include "words.h"
 
 namespace threegate::random {
 namespace {
@@ -22,30 +23,6 @@ Stream stream_of(const tg_perturb_options& options, Purpose purpose) {
   return {static_cast<uint64_t>(options.seed), static_cast<uint32_t>(options.draw), purpose};
 }
 
-// The random words of a stream one after the other.
-class Words {
- public:
-  Words(const Stream& stream, int64_t first_block) : stream_(stream), block_(first_block) {}
-
-  // Uniform in 0 .. bound - 1, up to bound / 2^32.
-  uint32_t below(uint32_t bound) { return static_cast<uint32_t>((uint64_t{next()} * bound) >> 32); }
-
- private:
-  uint32_t next() {
-    if (used_ == kBlock) {
-      random_block(stream_, block_++, words_);
-      used_ = 0;
-    }
-    const int64_t word = used_++;
-    return words_[word / kLanes][word % kLanes];
-  }
-
-  Stream stream_;
-  int64_t block_;
-  int64_t used_ = kBlock;
-  uint32_t words_[4][kLanes] = {};
-};
-
 // Calls body(first index, count) for runs of entries within rows; false when cancelled.
 template <typename Body>
 bool for_runs(const tg_operand& operand, const tg_control* control, Body body) {
@@ -59,15 +36,6 @@ bool for_runs(const tg_operand& operand, const tg_control* control, Body body) {
     }
   }
   return true;
-}
-
-// Fisher and Yates.
-void shuffle(const Stream& stream, int64_t bucket, float* values, int64_t count) {
-  // Buckets are far smaller than 2^32, and their streams do not meet.
-  Words words(stream, bucket << 32);
-  for (int64_t i = count - 1; i > 0; --i) {
-    std::swap(values[i], values[words.below(static_cast<uint32_t>(i + 1))]);
-  }
 }
 
 }  // namespace
@@ -129,7 +97,9 @@ Outcome perturb_permuted(const tg_operand& base, const tg_operand& tuned, const 
   const Stream order = stream_of(options, Purpose::kShuffle);
   for (int64_t i = 0; i < buckets && done; ++i) {
     const int64_t begin = ends[static_cast<size_t>(i)];
-    shuffle(order, i, perturbed + begin, ends[static_cast<size_t>(i) + 1] - begin);
+    // Buckets are far smaller than 2^32, and their streams do not meet.
+    Words shuffled(order, i << 32);
+    shuffle(shuffled, perturbed + begin, ends[static_cast<size_t>(i) + 1] - begin);
     done = !is_cancelled(control);
   }
   done = done && for_runs(base, control, [&](int64_t row, int64_t column, int64_t count) {

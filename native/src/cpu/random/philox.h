@@ -12,7 +12,19 @@
 namespace threegate::random {
 
 // What a stream is for: streams of different purposes are independent.
-enum class Purpose : uint32_t { kGaussian = 1, kBucket, kShuffle, kLeft, kRight, kBelow, kGamma, kProbe, kCore, kCoreGamma };
+enum class Purpose : uint32_t {
+  kGaussian = 1,
+  kBucket,
+  kShuffle,
+  kLeft,
+  kRight,
+  kBelow,
+  kGamma,
+  kProbe,
+  kCore,
+  kCoreGamma,
+  kCoreOrder
+};
 
 struct Stream {
   uint64_t seed;

@@ -11,25 +11,26 @@
 namespace threegate::svd {
 namespace {
 
-constexpr double kTiny = 1e-300;            // keeps zero by zero from being divided
+constexpr float kTiny = 1e-37F;             // keeps zero by zero from being divided
 constexpr double kLargestTangent = 1e+100;  // its square is finite
 
 // sqrt(x^2 + y^2) - |x|, without cancellation.
-inline double excess(double x, double y) { return y * y / (std::sqrt(x * x + y * y) + std::abs(x) + kTiny); }
+inline float excess(float x, float y) { return y * y / (std::sqrt(x * x + y * y) + std::abs(x) + kTiny); }
 
 // The singular values of [a b; c d] have the sum sqrt((a + d)^2 + (b - c)^2) and the difference sqrt((a - d)^2 + (b + c)^2).
 inline void add_tile(const PairTile& tile, PairSums& sums) {
+  sums = {};
   for (int64_t i = 0; i < kPairTile; ++i) {
     const double a = tile.of_rows[i];
     for (int64_t j = 0; j < kPairTile; ++j) {
       const double d = tile.of_columns[j];
-      const double b = tile.across[i][j];
-      const double c = tile.back[i][j];
-      const double sum = d + a;
-      const double gap = d - a;
-      const double apart = excess(gap, b + c) / 2;
-      const double together = excess(sum, b - c) / 2;
-      const double mixing = (b + c) * (b + c) / (gap * gap + (b + c) * (b + c) + kTiny);
+      const float b = tile.across[i][j];
+      const float c = tile.back[i][j];
+      const auto sum = static_cast<float>(d + a);
+      const auto gap = static_cast<float>(d - a);
+      const float apart = excess(gap, b + c) / 2;
+      const float together = excess(sum, b - c) / 2;
+      const float mixing = (b + c) * (b + c) / (gap * gap + (b + c) * (b + c) + kTiny);
       sums.shift[j] += (sum < 0 ? -together : together) + (gap < 0 ? -apart : apart);
       sums.mixing[j] += mixing;
       sums.strongest[j] = sums.strongest[j] > mixing ? sums.strongest[j] : mixing;
@@ -40,8 +41,8 @@ inline void add_tile(const PairTile& tile, PairSums& sums) {
 // tan(atan2(y, x) / 2), not beyond kLargestTangent.
 inline double half_tangent(double y, double x) {
   const double sum = std::sqrt(x * x + y * y) + std::abs(x);
-  const double small = y / (sum + kTiny);
-  const double large = sum / (std::abs(y) + sum / kLargestTangent + kTiny);
+  const double small = y / (sum + static_cast<double>(kTiny));
+  const double large = sum / (std::abs(y) + sum / kLargestTangent + static_cast<double>(kTiny));
   return x < 0 ? (y < 0 ? -large : large) : small;
 }
 

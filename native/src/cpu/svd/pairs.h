@@ -12,7 +12,8 @@ namespace threegate::svd {
 constexpr int64_t kPairTile = 64;
 
 // Entries of an update between kPairTile levels i and as many levels j: `across[i][j]` is entry (i, j), `back[i][j]` entry (j,
-// i), zero where i and j are the same level. `of_rows` and `of_columns` are the diagonal of the sum, zero beyond the matrix.
+// zero where i and j are the same level. `of_rows` and `of_columns` are the diagonal of the sum, zero beyond the matrix. All in
+// units of about the largest level, so that squares stay within float.
 struct PairTile {
   double of_rows[kPairTile];
   double of_columns[kPairTile];
@@ -22,9 +23,9 @@ struct PairTile {
 
 // Of the columns' levels: how far the others push them, how much they mix with them, and with which one most.
 struct PairSums {
-  double shift[kPairTile];
-  double mixing[kPairTile];
-  double strongest[kPairTile];
+  float shift[kPairTile];
+  float mixing[kPairTile];
+  float strongest[kPairTile];
 };
 
 // Tangents of the angles by which levels i turn towards levels j: of left vectors and of right ones.
@@ -33,7 +34,7 @@ struct PairTangents {
   double right[kPairTile][kPairTile];
 };
 
-// Adds the tile's pairs to the sums.
+// The sums over the tile's pairs.
 void add_pairs(SimdLevel level, const PairTile& tile, PairSums& sums);
 void add_pairs_avx2(const PairTile& tile, PairSums& sums);
 void add_pairs_avx512(const PairTile& tile, PairSums& sums);

@@ -37,9 +37,12 @@ class Perturbation {
 
   bool run(SimdLevel level, tg_perturbation_result& result) {
     std::fill_n(diagonal_, padded_, 0.0);
+    double largest = 0;
     for (int64_t i = 0; i < count_; ++i) {
       diagonal_[i] = options_.base_values[i] + entry(i, i);
+      largest = std::max(largest, std::abs(diagonal_[i]));
     }
+    unit_ = largest > 0 && std::isfinite(largest) ? std::ldexp(1.0, std::clamp(std::ilogb(largest), -120, 120)) : 1;
     energies(result);
     double trace = result.total;
     for (int64_t i = 0; i < count_; ++i) {
@@ -71,8 +74,11 @@ class Perturbation {
 
   // The pairs of levels i .. and j .., those beyond the matrix zero.
   void fill_tile(int64_t first, int64_t second) const {
-    std::copy_n(diagonal_ + first, kPairTile, tile_->of_rows);
-    std::copy_n(diagonal_ + second, kPairTile, tile_->of_columns);
+    const auto scale = static_cast<float>(1 / unit_);
+    for (int64_t i = 0; i < kPairTile; ++i) {
+      tile_->of_rows[i] = diagonal_[first + i] / unit_;
+      tile_->of_columns[i] = diagonal_[second + i] / unit_;
+    }
     const int64_t rows = std::min(kPairTile, count_ - first);
     const int64_t columns = std::min(kPairTile, count_ - second);
     if (rows < kPairTile || columns < kPairTile) {
@@ -80,12 +86,15 @@ class Perturbation {
       std::fill_n(&tile_->back[0][0], kPairTile * kPairTile, 0.0F);
     }
     for (int64_t i = 0; i < rows; ++i) {
-      std::copy_n(options_.core + (first + i) * count_ + second, columns, tile_->across[i]);
+      const float* row = options_.core + (first + i) * count_ + second;
+      for (int64_t j = 0; j < columns; ++j) {
+        tile_->across[i][j] = row[j] * scale;
+      }
     }
     for (int64_t j = 0; j < columns; ++j) {
       const float* row = options_.core + (second + j) * count_ + first;
       for (int64_t i = 0; i < rows; ++i) {
-        tile_->back[i][j] = row[i];
+        tile_->back[i][j] = row[i] * scale;
       }
     }
     for (int64_t i = 0; i < kPairTile && first == second; ++i) {
@@ -98,15 +107,24 @@ class Perturbation {
   void values(SimdLevel level, tg_perturbation_result& result) const {
     double total = 0;
     for (int64_t second = 0; second < count_; second += kPairTile) {
-      PairSums sums{};
+      const int64_t columns = std::min(kPairTile, count_ - second);
+      std::copy_n(diagonal_ + second, columns, result.values + second);
+      double* strongest = right_;
+      std::fill_n(strongest, columns, 0.0);
+      std::fill_n(mixing_ + second, columns, 0.0);
       for (int64_t first = 0; first < count_; first += kPairTile) {
+        PairSums sums;
         fill_tile(first, second);
         add_pairs(level, *tile_, sums);
+        for (int64_t j = 0; j < columns; ++j) {
+          result.values[second + j] += static_cast<double>(sums.shift[j]) * unit_;
+          mixing_[second + j] += static_cast<double>(sums.mixing[j]);
+          strongest[j] = std::max(strongest[j], static_cast<double>(sums.strongest[j]));
+        }
       }
-      for (int64_t j = 0; j < std::min(kPairTile, count_ - second); ++j) {
-        result.values[second + j] = diagonal_[second + j] + sums.shift[j];
+      for (int64_t j = 0; j < columns; ++j) {
         // What mixes with a single other level is exact; more than that is not.
-        mixing_[second + j] = sums.mixing[j] - sums.strongest[j];
+        mixing_[second + j] = std::max(mixing_[second + j] - strongest[j], 0.0);
         total += mixing_[second + j];
       }
     }
@@ -133,24 +151,41 @@ class Perturbation {
     return rank < count_ ? sum / static_cast<double>(end - begin) : 0;
   }
 
-  // Shares of the update's energy in the leading directions.
+  [[nodiscard]] static double sum_of_squares(const float* values, int64_t count) {
+    constexpr int64_t kLanes = 16;
+    double lanes[kLanes] = {};
+    int64_t i = 0;
+    for (; i + kLanes <= count; i += kLanes) {
+      for (int64_t lane = 0; lane < kLanes; ++lane) {
+        const auto value = static_cast<double>(values[i + lane]);
+        lanes[lane] += value * value;
+      }
+    }
+    double sum = 0;
+    for (const double lane : lanes) {
+      sum += lane;
+    }
+    for (; i < count; ++i) {
+      sum += static_cast<double>(values[i]) * static_cast<double>(values[i]);
+    }
+    return sum;
+  }
+
+  // Of the update in the leading directions.
   void energies(tg_perturbation_result& result) const {
     std::fill_n(result.energies, 3 * options_.rank_count, 0.0);
     result.total = 0;
     for (int64_t i = 0; i < options_.core_rows; ++i) {
-      double within = 0;
-      std::copy_n(options_.core + i * count_, count_, right_);
-      for (int64_t j = 0; j < count_; ++j) {
-        within += right_[j] * right_[j];
-        right_[j] = within;
-      }
-      result.total += within;
+      const float* row = options_.core + i * count_;
+      const double whole = sum_of_squares(row, count_);
+      result.total += whole;
       for (int64_t index = 0; index < options_.rank_count; ++index) {
         const int64_t rank = options_.ranks[index];
+        const double leading = sum_of_squares(row, rank);
         double* energy = result.energies + 3 * index;
-        energy[0] += i < rank ? within : 0;
-        energy[1] += right_[rank - 1];
-        energy[2] += i < rank ? right_[rank - 1] : 0;
+        energy[0] += i < rank ? whole : 0;
+        energy[1] += leading;
+        energy[2] += i < rank ? leading : 0;
       }
     }
   }
@@ -202,6 +237,7 @@ class Perturbation {
   int64_t count_;
   int64_t below_;
   int64_t padded_;
+  double unit_ = 1;
   double* diagonal_;
   double* mixing_;
   PairTile* tile_;

@@ -20,12 +20,22 @@ void read_rows(const tg_matrix& matrix, double* out) {
   }
 }
 
-double sum_of_squares(const double* values, int64_t count) {
+// Of the values of `term` at each entry.
+template <typename Term>
+double sum_of(const double* values, int64_t count, Term term) {
   double lanes[4] = {};
   for (int64_t i = 0; i < count; ++i) {
-    lanes[i % 4] += values[i] * values[i];
+    lanes[i % 4] += term(values[i]);
   }
   return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
+}
+
+double sum_of_squares(const double* values, int64_t count) {
+  return sum_of(values, count, [](double value) { return value * value; });
+}
+
+double sum_of_fourths(const double* values, int64_t count) {
+  return sum_of(values, count, [](double value) { return value * value * (value * value); });
 }
 
 struct Angles {
@@ -186,11 +196,13 @@ void projected_energy(const tg_operand& matrix, const tg_operand* subtracted, co
   std::fill_n(own.image, own.long_rank * view.short_side, 0.0);
   const auto& functions = blas().wide;
   double total = 0;
+  double fourth = 0;
   double short_energy = 0;
   for (int64_t begin = 0; begin < view.long_side; begin += kPanel) {
     const int64_t count = std::min(kPanel, view.long_side - begin);
     read_panel(view, begin, count, own.panel);
     total += sum_of_squares(own.panel, count * view.short_side);
+    fourth += sum_of_fourths(own.panel, count * view.short_side);
     const lapack_int stride = blas_size(view.tall ? view.short_side : count);
     functions.gemm(CblasRowMajor, CblasNoTrans, view.tall ? CblasTrans : CblasNoTrans, blas_size(own.short_rank),
                    blas_size(count), blas_size(view.short_side), 1.0, own.of_short, blas_size(view.short_side), own.panel, stride,
@@ -205,6 +217,7 @@ void projected_energy(const tg_operand& matrix, const tg_operand* subtracted, co
                  0.0, own.both, blas_size(own.short_rank));
   const double long_energy = sum_of_squares(own.image, own.long_rank * view.short_side);
   result.total = total;
+  result.fourth = fourth;
   result.left = view.tall ? long_energy : short_energy;
   result.right = view.tall ? short_energy : long_energy;
   result.both = sum_of_squares(own.both, own.long_rank * own.short_rank);

@@ -137,6 +137,31 @@ public final class NullUpdate {
   }
 
   /**
+   * Another draw from one of {@link #rotated}: its first r rows and its columns in random order,
+   * under which Haar measure is invariant, at the cost of a copy.
+   */
+  public static Matrix shuffled(Context context, Matrix core, long seed, long draw) {
+    return core(
+        context,
+        Math.toIntExact(core.columns()),
+        core.rows(),
+        Struct.SHUFFLE_OPTIONS,
+        (call, structs, address, out) -> {
+          structs
+              .putLong(Struct.SHUFFLE_OPTIONS_SIZE, Struct.SHUFFLE_OPTIONS)
+              .putLong(Struct.SHUFFLE_OPTIONS_COUNT, core.columns())
+              .putLong(Struct.SHUFFLE_OPTIONS_CORE_ROWS, core.rows())
+              .putLong(Struct.SHUFFLE_OPTIONS_SEED, seed)
+              .putLong(Struct.SHUFFLE_OPTIONS_DRAW, draw);
+          try (NativeBuffer.Lease lease = core.buffer().lease()) {
+            long from = lease.address() + core.offset();
+            call.run(
+                unused -> context.binding().shuffleUpdate(context.handle(), address, from, out));
+          }
+        });
+  }
+
+  /**
    * The core, as of {@link #rotated}, of an update whose entries in the singular bases of W0 are
    * independent and normal, which the central limit theorem makes them of any update with many
    * independent, or permuted, entries.

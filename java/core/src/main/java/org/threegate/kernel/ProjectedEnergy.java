@@ -30,8 +30,9 @@ public final class ProjectedEnergy {
    * @param left of U D
    * @param right of D Vᵀ
    * @param both of U D Vᵀ
+   * @param fourth the sum of the fourth powers of D's entries, no norm of this kind
    */
-  public record Result(double total, double left, double right, double both) {}
+  public record Result(double total, double left, double right, double both, double fourth) {}
 
   /**
    * @param left U, k x rows, float64 or float32, with orthonormal rows
@@ -77,7 +78,8 @@ public final class ProjectedEnergy {
           structs.getDouble(resultAt + Struct.PROJECTED_ENERGY_RESULT_TOTAL),
           structs.getDouble(resultAt + Struct.PROJECTED_ENERGY_RESULT_LEFT),
           structs.getDouble(resultAt + Struct.PROJECTED_ENERGY_RESULT_RIGHT),
-          structs.getDouble(resultAt + Struct.PROJECTED_ENERGY_RESULT_BOTH));
+          structs.getDouble(resultAt + Struct.PROJECTED_ENERGY_RESULT_BOTH),
+          structs.getDouble(resultAt + Struct.PROJECTED_ENERGY_RESULT_FOURTH));
     }
   }
 

@@ -115,12 +115,13 @@ final class Struct {
   static final int SVD_RESULT_METHOD = 64;
   static final int SVD_RESULT_STATUS = 68;
 
-  static final int PROJECTED_ENERGY_RESULT = 40;
+  static final int PROJECTED_ENERGY_RESULT = 48;
   static final int PROJECTED_ENERGY_RESULT_SIZE = 0;
   static final int PROJECTED_ENERGY_RESULT_TOTAL = 8;
   static final int PROJECTED_ENERGY_RESULT_LEFT = 16;
   static final int PROJECTED_ENERGY_RESULT_RIGHT = 24;
   static final int PROJECTED_ENERGY_RESULT_BOTH = 32;
+  static final int PROJECTED_ENERGY_RESULT_FOURTH = 40;
 
   static final int PERTURBATION_OPTIONS = 56;
   static final int PERTURBATION_OPTIONS_SIZE = 0;
@@ -172,6 +173,13 @@ final class Struct {
   static final int ROTATION_OPTIONS_SEED = 24;
   static final int ROTATION_OPTIONS_DRAW = 32;
   static final int ROTATION_OPTIONS_UPDATE_VALUES = 40;
+
+  static final int SHUFFLE_OPTIONS = 40;
+  static final int SHUFFLE_OPTIONS_SIZE = 0;
+  static final int SHUFFLE_OPTIONS_COUNT = 8;
+  static final int SHUFFLE_OPTIONS_CORE_ROWS = 16;
+  static final int SHUFFLE_OPTIONS_SEED = 24;
+  static final int SHUFFLE_OPTIONS_DRAW = 32;
 
   static final int NORMAL_OPTIONS = 64;
   static final int NORMAL_OPTIONS_SIZE = 0;

@@ -144,6 +144,8 @@ public interface KernelBinding {
 
   int rotateUpdate(long context, long options, long workspace, long core);
 
+  int shuffleUpdate(long context, long options, long core, long shuffled);
+
   int normalUpdate(long context, long options, long core);
 
   int diffWorkspace(

@@ -9,9 +9,9 @@ import java.util.stream.Stream;
  * @param ranks numbers k of leading directions; larger ones than a matrix has are cut
  * @param rankFractions the same as shares of the shorter side
  * @param alphas shares of entries in the masks
- * @param nulls null models to draw from
- * @param draws of each null model, at least 2; 0: 20, but where each takes a decomposition, by size
- *     down to 4 of large matrices, whose measures vary less and cost more
+ * @param nulls null models to draw from * @param draws of each null model, at least 2; 0: by size,
+ *     20 of small matrices and 10 of large ones, whose measures vary less, but 4 where each takes a
+ *     decomposition
  * @param tolerance of the decompositions, see {@link org.threegate.kernel.TruncatedSvd.Request}
  * @param seed of the draws
  */
@@ -23,7 +23,8 @@ public record GeometryOptions(
     int draws,
     double tolerance,
     long seed) {
-  private static final int FEWEST_DRAWS = 4;
+  private static final int FEWEST_DECOMPOSED = 4;
+  private static final int FEWEST_PERTURBED = 10;
   private static final int MOST_DRAWS = 20;
 
   /** A tenth of the directions, half of the entries, all null models. */
@@ -75,9 +76,9 @@ public record GeometryOptions(
     if (draws > 0) {
       return draws;
     }
-    return decomposed
-        ? (int) Math.max(FEWEST_DRAWS, Math.min(MOST_DRAWS, 2560 / shorter))
-        : MOST_DRAWS;
+    int fewest = decomposed ? FEWEST_DECOMPOSED : FEWEST_PERTURBED;
+    long budget = decomposed ? 2560 : 10240;
+    return (int) Math.max(fewest, Math.min(MOST_DRAWS, budget / shorter));
   }
 
   /** A seed of its own for each tensor: FNV-1a of the name, then the finaliser of SplitMix64. */

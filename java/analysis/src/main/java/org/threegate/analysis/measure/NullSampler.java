@@ -1,9 +1,12 @@
 package org.threegate.analysis.measure;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.SplittableRandom;
+import java.util.function.BiFunction;
 import java.util.function.IntFunction;
 import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.RoundTrip;
@@ -12,6 +15,7 @@ import org.threegate.buffer.NativeBuffer;
 import org.threegate.dtype.Dtype;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
+import org.threegate.kernel.MagnitudeHistogram;
 import org.threegate.kernel.Matrix;
 import org.threegate.kernel.NullUpdate;
 import org.threegate.kernel.Operand;
@@ -41,6 +45,9 @@ final class NullSampler {
 
   /** Means of permuted updates beyond what so many standard errors explain are not isotropic. */
   private static final double LARGEST_MEAN = 5;
+
+  /** What a decomposition or an exact law leaves to be added. */
+  private static final BiFunction<Energy, Integer, Energy> NONE = (energy, index) -> energy;
 
   private final Context context;
   private final Operand base;
@@ -92,7 +99,16 @@ final class NullSampler {
 
   /** One a rank. */
   List<NullDraws> draw(NullModel model) {
-    IntFunction<Drawn> next = drawing(model);
+    List<Drawn> drawn =
+        model == NullModel.SPECTRUM_PRESERVING ? rotated() : draw(independent(model));
+    List<NullDraws> byRank = new ArrayList<>();
+    for (int i = 0; i < ranks.size(); i++) {
+      byRank.add(collect(model, drawn, i));
+    }
+    return byRank;
+  }
+
+  private List<Drawn> draw(IntFunction<Drawn> next) {
     List<Drawn> drawn = new ArrayList<>();
     boolean decomposed = false;
     while (drawn.size() < options.drawsOf(shortSide(), decomposed)) {
@@ -103,11 +119,26 @@ final class NullSampler {
       decomposed |= draw.decomposed();
       drawn.add(draw);
     }
-    List<NullDraws> byRank = new ArrayList<>();
-    for (int i = 0; i < ranks.size(); i++) {
-      byRank.add(collect(model, drawn, i));
+    return drawn;
+  }
+
+  /** Small matrices have few places to move entries to: each draw is a rotation of its own. */
+  private List<Drawn> rotated() {
+    IntFunction<Matrix> next =
+        draw -> NullUpdate.rotated(context, observed.update(), longSide(), seed, draw);
+    if (shortSide() < FEWEST_DIRECTIONS) {
+      return draw(draw -> inBases(next.apply(draw), NONE));
     }
-    return byRank;
+    Matrix first = next.apply(0);
+    try {
+      return draw(draw -> inBases(NullUpdate.shuffled(context, first, seed, draw), NONE));
+    } finally {
+      first.buffer().close();
+    }
+  }
+
+  private long longSide() {
+    return Math.max(base.rows(), base.columns());
   }
 
   private long shortSide() {
@@ -118,26 +149,30 @@ final class NullSampler {
     return base.rows() >= base.columns();
   }
 
-  private IntFunction<Drawn> drawing(NullModel model) {
-    long longSide = Math.max(base.rows(), base.columns());
-    if (model == NullModel.SPECTRUM_PRESERVING) {
-      return draw -> inBases(NullUpdate.rotated(context, observed.update(), longSide, seed, draw));
-    }
-    Optional<double[]> variances =
+  /**
+   * What the central limit theorem makes of independent entries.
+   *
+   * @param variances in the singular bases, of the long side by the short one
+   * @param noise what it leaves out of the energies; empty where it leaves out nothing
+   */
+  private record NormalLaw(double[] variances, Optional<EnergyNoise> noise) {}
+
+  private IntFunction<Drawn> independent(NullModel model) {
+    Optional<NormalLaw> law =
         shortSide() < FEWEST_DIRECTIONS
             ? Optional.empty()
             : model == NullModel.NORM_MATCHED ? normMatched() : permuted();
-    if (variances.isPresent()) {
+    if (law.isPresent()) {
       // A stream of its own for each model.
-      return draw ->
-          inBases(
-              NullUpdate.normal(
-                  context,
-                  observed.base(),
-                  longSide,
-                  variances.get(),
-                  seed + model.ordinal(),
-                  draw));
+      long own = seed + model.ordinal();
+      double[] variances = law.get().variances();
+      return draw -> {
+        SplittableRandom random = new SplittableRandom(own ^ (long) draw << 32);
+        return inBases(
+            NullUpdate.normal(context, observed.base(), longSide(), variances, own, draw),
+            (energy, index) ->
+                law.get().noise().map(noise -> noise.add(energy, index, random)).orElse(energy));
+      };
     }
     return model == NullModel.NORM_MATCHED
         ? draw ->
@@ -153,10 +188,9 @@ final class NullSampler {
         : draw -> entryByEntry(NullUpdate.permuted(context, base, tuned, seed, draw, control));
   }
 
-  /** Variances in the singular bases, of the long side by the short one. */
-  private Optional<double[]> normMatched() {
+  private Optional<NormalLaw> normMatched() {
     if (tuned.values().dtype() != Dtype.BF16) {
-      return Optional.of(everywhere(deviation * deviation));
+      return Optional.of(new NormalLaw(everywhere(deviation * deviation), Optional.empty()));
     }
     if (!GeometryMeasurement.isBf16(base) || !GeometryMeasurement.isBf16(tuned)) {
       return Optional.empty();
@@ -176,34 +210,53 @@ final class NullSampler {
         transposed[i * classes + j] = variances[j * classes + i];
       }
     }
-    return Optional.of(isTall() ? variances : transposed);
-  }
-
-  private static double[] everywhere(double variance) {
-    return new double[] {variance, 0, 0, 0};
+    MagnitudeHistogram.Profile cumulants =
+        MagnitudeHistogram.profile(context, base, RoundTrip.fourthCumulants(deviation));
+    return Optional.of(
+        new NormalLaw(
+            isTall() ? variances : transposed,
+            Optional.of(noise(cumulants.rows(), cumulants.columns()))));
   }
 
   /** The same in all directions, unless the entries have a mean: that lies in one of them. */
-  private Optional<double[]> permuted() {
+  private Optional<NormalLaw> permuted() {
     double entries = (double) base.rows() * base.columns();
-    double norm = Spectra.norm(observed.update());
+    ProjectedEnergy.Result moments = moments();
+    double variance = moments.total() / entries;
+    if (moments.both() > LARGEST_MEAN * LARGEST_MEAN * variance) {
+      return Optional.empty();
+    }
+    double cumulant = moments.fourth() / entries - 3 * variance * variance;
+    double[] ofRows = new double[Math.toIntExact(base.rows())];
+    double[] ofColumns = new double[Math.toIntExact(base.columns())];
+    Arrays.fill(ofRows, cumulant * base.columns());
+    Arrays.fill(ofColumns, cumulant * base.rows());
+    return Optional.of(new NormalLaw(everywhere(variance), Optional.of(noise(ofRows, ofColumns))));
+  }
+
+  private EnergyNoise noise(double[] ofRows, double[] ofColumns) {
+    return new EnergyNoise(
+        ofRows, ofColumns, before.left().orElseThrow(), before.right().orElseThrow(), ranks);
+  }
+
+  /** Of the true update's entries; of both: (their sum)² / their number. */
+  private ProjectedEnergy.Result moments() {
     try (NativeBuffer memory = context.allocate(8 * (base.rows() + base.columns()))) {
       for (long i = 0; i < base.rows() + base.columns(); i++) {
         long length = i < base.rows() ? base.rows() : base.columns();
         memory.putDouble(8 * i, 1 / Math.sqrt(length));
       }
-      ProjectedEnergy.Result mean =
-          ProjectedEnergy.of(
-              context,
-              tuned,
-              Optional.of(base),
-              Matrix.of(memory, 0, Dtype.F64, 1, base.rows()),
-              Matrix.of(memory, 8 * base.rows(), Dtype.F64, 1, base.columns()));
-      double one = norm / Math.sqrt(entries);
-      return Math.sqrt(mean.both()) <= LARGEST_MEAN * one
-          ? Optional.of(everywhere(one * one))
-          : Optional.empty();
+      return ProjectedEnergy.of(
+          context,
+          tuned,
+          Optional.of(base),
+          Matrix.of(memory, 0, Dtype.F64, 1, base.rows()),
+          Matrix.of(memory, 8 * base.rows(), Dtype.F64, 1, base.columns()));
     }
+  }
+
+  private static double[] everywhere(double variance) {
+    return new double[] {variance, 0, 0, 0};
   }
 
   /** By a decomposition of W0 and the update. */
@@ -254,19 +307,20 @@ final class NullSampler {
   }
 
   /** Of an update's core in the singular bases of W0, which are unit vectors there. */
-  private Drawn inBases(Matrix core) {
+  private Drawn inBases(Matrix core, BiFunction<Energy, Integer, Energy> noise) {
     try {
       SpectrumPerturbation after = SpectrumPerturbation.of(context, observed.base(), core, ranks);
       List<Energy> energy = new ArrayList<>();
       for (int i = 0; i < ranks.size(); i++) {
         double ofLong = after.longEnergy()[i];
         double ofShort = after.shortEnergy()[i];
-        energy.add(
+        Energy normal =
             new Energy(
                 after.total(),
                 isTall() ? ofLong : ofShort,
                 isTall() ? ofShort : ofLong,
-                after.bothEnergy()[i]));
+                after.bothEnergy()[i]);
+        energy.add(noise.apply(normal, i));
       }
       if (after.mixing() > MOST_MIXING || after.boundaryMixing() > MOST_MIXING) {
         return decomposed(core, energy);

@@ -1,6 +1,7 @@
 package org.threegate.analysis.statistics;
 
 import java.util.Arrays;
+import java.util.function.DoubleUnaryOperator;
 import org.apache.commons.numbers.gamma.Erf;
 import org.apache.commons.numbers.gamma.Erfc;
 
@@ -65,19 +66,33 @@ public final class RoundTrip {
 
   /** By magnitude code, the variance of an entry's update after the round trip. */
   public static double[] variances(double deviation) {
-    double[] variances = new double[1 << 15];
+    return byCode(spacing -> squares(deviation, spacing));
+  }
+
+  /** By magnitude code, its fourth cumulant E[x⁴] − 3 E[x²]², which a normal update has not. */
+  public static double[] fourthCumulants(double deviation) {
+    double[] squares = variances(deviation);
+    double[] cumulants = byCode(spacing -> fourths(deviation, spacing));
+    for (int code = 0; code < cumulants.length; code++) {
+      cumulants[code] -= 3 * squares[code] * squares[code];
+    }
+    return cumulants;
+  }
+
+  private static double[] byCode(DoubleUnaryOperator moment) {
+    double[] moments = new double[1 << 15];
     for (int exponent = 0; exponent < INFINITY_CODE >> MANTISSA_BITS; exponent++) {
       int first = exponent << MANTISSA_BITS;
-      Arrays.fill(
-          variances, first, first + (1 << MANTISSA_BITS), squares(deviation, spacing(exponent)));
-      variances[first] = ofPower(variances[first], deviation, exponent);
+      double plain = moment.applyAsDouble(spacing(exponent));
+      Arrays.fill(moments, first, first + (1 << MANTISSA_BITS), plain);
+      moments[first] = ofPower(plain, moment, exponent);
     }
-    return variances;
+    return moments;
   }
 
   /** Below a power of two the spacing is half of that above. */
-  private static double ofPower(double plain, double deviation, int exponent) {
-    return exponent > 1 ? (plain + squares(deviation, spacing(exponent) / 2)) / 2 : plain;
+  private static double ofPower(double plain, DoubleUnaryOperator moment, int exponent) {
+    return exponent > 1 ? (plain + moment.applyAsDouble(spacing(exponent) / 2)) / 2 : plain;
   }
 
   /** Expected sum of the squares of a Gaussian update after the round trip. */
@@ -93,7 +108,8 @@ public final class RoundTrip {
       }
       if (powers + others > 0) {
         double plain = squares(deviation, spacing(exponent));
-        sum += others * plain + powers * ofPower(plain, deviation, exponent);
+        sum +=
+            others * plain + powers * ofPower(plain, other -> squares(deviation, other), exponent);
       }
     }
     return sum;
@@ -140,5 +156,25 @@ public final class RoundTrip {
       sum += term;
     }
     return sum * spacing * spacing;
+  }
+
+  /** E[round(x)⁴]. */
+  private static double fourths(double deviation, double spacing) {
+    double scaled = deviation / spacing;
+    if (scaled >= SMOOTH) {
+      double square = deviation * deviation;
+      double uniform = spacing * spacing / 12;
+      return 3 * square * square
+          + 6 * square * uniform
+          + spacing * spacing * spacing * spacing / 80;
+    }
+    double sum = 0;
+    double term = 1;
+    for (int k = 1; term > 0 && scaled > 0; k++) {
+      double fourths = 4.0 * k * k * k - 6.0 * k * k + 4.0 * k - 1; // k⁴ − (k − 1)⁴
+      term = fourths * Erfc.value((k - 0.5) / (scaled * ROOT_TWO));
+      sum += term;
+    }
+    return sum * spacing * spacing * spacing * spacing;
   }
 }

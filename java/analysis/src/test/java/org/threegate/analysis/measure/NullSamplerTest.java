@@ -13,6 +13,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.RoundTrip;
+import org.threegate.analysis.statistics.Spectra;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.dtype.Dtype;
 import org.threegate.kernel.Bf16Diff;
@@ -23,6 +24,7 @@ import org.threegate.kernel.Mask;
 import org.threegate.kernel.Matrix;
 import org.threegate.kernel.NullUpdate;
 import org.threegate.kernel.Operand;
+import org.threegate.kernel.SpectrumPerturbation;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.Seeds;
 
@@ -73,13 +75,7 @@ class NullSamplerTest {
       Operand after = Operand.of(Matrix.of(memory, 2L * rows * columns, Dtype.BF16, rows, columns));
       GeometryOptions options =
           new GeometryOptions(
-              List.of(RANK),
-              List.of(),
-              List.of(0.5),
-              List.of(NullModel.NORM_MATCHED, NullModel.PERMUTED_UPDATE),
-              DRAWS,
-              1e-6,
-              1);
+              List.of(RANK), List.of(), List.of(0.5), List.of(NullModel.values()), DRAWS, 1e-6, 1);
       SpectrumMeasure measured =
           GeometryMeasurement.of(context, "w", before, after, options, control).spectra().get(0);
       Bf16Diff.Result diff =
@@ -103,7 +99,41 @@ class NullSamplerTest {
               before,
               control,
               draw -> NullUpdate.permuted(context, before, after, 2, draw, control)));
+      agreeWithRotations(
+          context,
+          measured.draws(NullModel.SPECTRUM_PRESERVING).orElseThrow(),
+          measured.geometry(),
+          rows,
+          columns);
     }
+  }
+
+  /** Draws from one rotation vary as independent rotations do. */
+  private static void agreeWithRotations(
+      Context context, NullDraws draws, Geometry observed, int rows, int columns) {
+    double[] drift = new double[DRAWS];
+    double[] both = new double[DRAWS];
+    double[] angle = new double[DRAWS];
+    double[] ofShort = new double[DRAWS];
+    for (int draw = 0; draw < DRAWS; draw++) {
+      Matrix core =
+          NullUpdate.rotated(context, observed.update(), Math.max(rows, columns), 3, draw);
+      try {
+        SpectrumPerturbation after =
+            SpectrumPerturbation.of(context, observed.base(), core, List.of(RANK));
+        drift[draw] = Spectra.drift(observed.base(), after.values());
+        both[draw] = after.bothEnergy()[0] / after.total();
+        ofShort[draw] = after.shortEnergy()[0] / after.total();
+        angle[draw] = Geometry.max(after.shortAngles().get(0));
+      } finally {
+        core.buffer().close();
+      }
+    }
+    boolean tall = rows >= columns;
+    agree("rotated drift", draws.drift(), drift);
+    agree("rotated both", draws.principalEnergy(), both);
+    agree("rotated short", tall ? draws.rightEnergy() : draws.leftEnergy(), ofShort);
+    agree("rotated angle", tall ? draws.largestAngleRight() : draws.largestAngleLeft(), angle);
   }
 
   private static List<Geometry> entryByEntry(
@@ -140,11 +170,16 @@ class NullSamplerTest {
 
   private static void agree(
       String what, double[] draws, List<Geometry> expected, ToDoubleFunction<Geometry> measure) {
+    agree(what, draws, expected.stream().mapToDouble(measure).toArray());
+  }
+
+  private static void agree(String what, double[] draws, double[] expected) {
     assertThat(draws).as(what).hasSize(DRAWS);
     NullEstimate actual = NullEstimate.of("", draws);
-    NullEstimate wanted = NullEstimate.of("", expected.stream().mapToDouble(measure).toArray());
+    NullEstimate wanted = NullEstimate.of("", expected);
     double error = Math.hypot(actual.sd(), wanted.sd()) / Math.sqrt(DRAWS);
     assertThat(actual.mean()).as(what).isCloseTo(wanted.mean(), within(4.5 * error));
-    assertThat(actual.sd()).as("sd of " + what).isBetween(wanted.sd() / 2.2, wanted.sd() * 2.2);
+    // An sd of a hundred normal draws is right to 7 %.
+    assertThat(actual.sd()).as("sd of " + what).isBetween(wanted.sd() / 1.6, wanted.sd() * 1.6);
   }
 }

@@ -130,6 +130,9 @@ final class FfmBinding implements KernelBinding {
               "tg_rotate_update",
               FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
           Map.entry(
+              "tg_shuffle_update",
+              FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
               "tg_normal_update", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
           Map.entry(
               "tg_diff_workspace",
@@ -177,6 +180,7 @@ final class FfmBinding implements KernelBinding {
     static final MethodHandle PERTURB = bind("tg_perturb");
     static final MethodHandle ROTATE_UPDATE_WORKSPACE = bind("tg_rotate_update_workspace");
     static final MethodHandle ROTATE_UPDATE = bind("tg_rotate_update");
+    static final MethodHandle SHUFFLE_UPDATE = bind("tg_shuffle_update");
     static final MethodHandle NORMAL_UPDATE = bind("tg_normal_update");
     static final MethodHandle DIFF_WORKSPACE = bind("tg_diff_workspace");
     static final MethodHandle DIFF = bind("tg_diff");
@@ -581,6 +585,15 @@ final class FfmBinding implements KernelBinding {
   public int rotateUpdate(long context, long options, long workspace, long core) {
     try {
       return (int) Handles.ROTATE_UPDATE.invokeExact(context, options, workspace, core);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int shuffleUpdate(long context, long options, long core, long shuffled) {
+    try {
+      return (int) Handles.SHUFFLE_UPDATE.invokeExact(context, options, core, shuffled);
     } catch (Throwable e) {
       throw DynamicLibrary.rethrow(e);
     }

@@ -248,6 +248,13 @@ final class Functions {
       @Cast("const tg_workspace*") long workspace,
       @Cast("float*") long core);
 
+  @Name("tg_shuffle_update")
+  static native int shuffleUpdate(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_shuffle_options*") long options,
+      @Cast("const float*") long core,
+      @Cast("float*") long shuffled);
+
   @Name("tg_normal_update")
   static native int normalUpdate(
       @Cast("tg_context*") long context,

@@ -249,6 +249,11 @@ final class JniBinding implements KernelBinding {
   }
 
   @Override
+  public int shuffleUpdate(long context, long options, long core, long shuffled) {
+    return Functions.shuffleUpdate(context, options, core, shuffled);
+  }
+
+  @Override
   public int normalUpdate(long context, long options, long core) {
     return Functions.normalUpdate(context, options, core);
   }
