@@ -11,6 +11,7 @@
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
 #include "cpu/support/control.h"
+#include "cpu/support/lanes.h"
 #include "cpu/support/operand.h"
 
 namespace threegate::mask {
@@ -18,6 +19,9 @@ namespace {
 
 constexpr int64_t kTileRows = 64;
 constexpr int64_t kTileColumns = 2048;  // a tile of float64 scores is 1 MiB: the second-level cache
+// In float32, where a square of as many bytes needs the least packing of factors.
+constexpr int64_t kNarrowTile = 512;
+static_assert(kNarrowTile * kNarrowTile * sizeof(float) <= kTileRows * kTileColumns * sizeof(double));
 constexpr int kDigitBits = 16;
 constexpr int64_t kDigits = int64_t{1} << kDigitBits;
 constexpr uint64_t kInfinity = 0x7ff0000000000000ULL;
@@ -147,21 +151,24 @@ Compared compare(const float* values, int64_t count, float low, float high) {
   return result;
 }
 
-// Tiles in row-major order.
+// Tiles in row-major order; their columns are a multiple of 64 so that no word of a mask belongs to two.
 class Tiles {
  public:
-  Tiles(int64_t rows, int64_t columns) : rows_(rows), columns_(columns), across_((columns + kTileColumns - 1) / kTileColumns) {}
-  [[nodiscard]] int64_t count() const { return (rows_ + kTileRows - 1) / kTileRows * across_; }
+  Tiles(int64_t rows, int64_t columns, int64_t tile_rows, int64_t tile_columns)
+      : rows_(rows), columns_(columns), tile_rows_(tile_rows), tile_columns_(tile_columns) {}
+  [[nodiscard]] int64_t across() const { return (columns_ + tile_columns_ - 1) / tile_columns_; }
+  [[nodiscard]] int64_t count() const { return (rows_ + tile_rows_ - 1) / tile_rows_ * across(); }
   [[nodiscard]] Tile at(int64_t index) const {
-    const int64_t row = index / across_ * kTileRows;
-    const int64_t column = index % across_ * kTileColumns;
-    return {row, std::min(kTileRows, rows_ - row), column, std::min(kTileColumns, columns_ - column)};
+    const int64_t row = index / across() * tile_rows_;
+    const int64_t column = index % across() * tile_columns_;
+    return {row, std::min(tile_rows_, rows_ - row), column, std::min(tile_columns_, columns_ - column)};
   }
 
  private:
   int64_t rows_;
   int64_t columns_;
-  int64_t across_;
+  int64_t tile_rows_;
+  int64_t tile_columns_;
 };
 
 class Selection {
@@ -175,7 +182,8 @@ class Selection {
         mask_(mask),
         rows_(rows_of(scores)),
         columns_(columns_of(scores)),
-        tiles_(rows_, columns_) {
+        tiles_(rows_, columns_, kTileRows, kTileColumns),
+        narrow_tiles_(rows_, columns_, kNarrowTile, kNarrowTile) {
     Arena arena(workspace);
     for (int thread = 0; thread < pool.threads(); ++thread) {
       scratch_.emplace_back(arena, rank_of(scores));
@@ -246,8 +254,8 @@ class Selection {
     std::atomic<bool> fine{true};
     pool_.run(pool_.threads(), [&](int thread) {
       auto* values = reinterpret_cast<float*>(scratch_[static_cast<size_t>(thread)].keys);
-      for (int64_t index = next++; index < tiles_.count() && !cancelled() && fine; index = next++) {
-        const Tile tile = tiles_.at(index);
+      for (int64_t index = next++; index < narrow_tiles_.count() && !cancelled() && fine; index = next++) {
+        const Tile tile = narrow_tiles_.at(index);
         blas().single.gemm(CblasRowMajor, CblasTrans, CblasNoTrans, blas_size(tile.rows), blas_size(tile.columns),
                            blas_size(scores_.rank), 1.0F, narrow.left.data() + tile.row, blas_size(rows_),
                            narrow.right.data() + tile.column, blas_size(columns_), 0.0F, values, blas_size(tile.columns));
@@ -445,11 +453,8 @@ class Selection {
         }
       }
       const double* column = across.data() + static_cast<size_t>(index % columns_) * rank;
-      double lanes[4] = {};
-      for (size_t k = 0; k < rank; ++k) {
-        lanes[k % 4] += factor[k] * column[k];
-      }
-      scored.push_back({std::abs((lanes[0] + lanes[2]) + (lanes[1] + lanes[3])), index});
+      const double score = sum_in_lanes(scores_.rank, [&](int64_t k) { return factor[static_cast<size_t>(k)] * column[k]; });
+      scored.push_back({std::abs(score), index});
     }
     std::nth_element(scored.begin(), scored.begin() + wanted, scored.end(), [](const Scored& a, const Scored& b) {
       return a.score > b.score || (a.score == b.score && a.index < b.index);
@@ -512,7 +517,7 @@ class Selection {
   // Sets the bits of all keys beyond `prefix` (in its digits down to `shift`), and of the first `left` that share it.
   Outcome mark(uint64_t prefix, int shift, int64_t left) {
     std::vector<int64_t> sharing;  // how many in each row of each tile, then the number before it
-    const int64_t across = tiles_.count() == 0 ? 0 : (columns_ + kTileColumns - 1) / kTileColumns;
+    const int64_t across = tiles_.count() == 0 ? 0 : tiles_.across();
     sharing.assign(static_cast<size_t>(rows_ * across), 0);
     const uint64_t last = prefix >> shift;
     const auto beyond = [&](uint64_t digits) { return options_.smallest != 0 ? digits < last : digits > last; };
@@ -555,7 +560,6 @@ class Selection {
     });
   }
 
-  // A tile's columns are a multiple of 64: no word belongs to two tiles.
   void set(int64_t row, int64_t column) { mask_[row * words() + column / 64] |= uint64_t{1} << (column % 64); }
 
   ThreadPool& pool_;
@@ -566,6 +570,7 @@ class Selection {
   int64_t rows_;
   int64_t columns_;
   Tiles tiles_;
+  Tiles narrow_tiles_;
   std::vector<Scratch> scratch_;
 };
 

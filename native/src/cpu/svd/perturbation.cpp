@@ -6,6 +6,7 @@
 
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
+#include "cpu/support/lanes.h"
 #include "pairs.h"
 
 namespace threegate::svd {
@@ -152,23 +153,7 @@ class Perturbation {
   }
 
   [[nodiscard]] static double sum_of_squares(const float* values, int64_t count) {
-    constexpr int64_t kLanes = 16;
-    double lanes[kLanes] = {};
-    int64_t i = 0;
-    for (; i + kLanes <= count; i += kLanes) {
-      for (int64_t lane = 0; lane < kLanes; ++lane) {
-        const auto value = static_cast<double>(values[i + lane]);
-        lanes[lane] += value * value;
-      }
-    }
-    double sum = 0;
-    for (const double lane : lanes) {
-      sum += lane;
-    }
-    for (; i < count; ++i) {
-      sum += static_cast<double>(values[i]) * static_cast<double>(values[i]);
-    }
-    return sum;
+    return sum_in_lanes(count, [&](int64_t i) { return static_cast<double>(values[i]) * static_cast<double>(values[i]); });
   }
 
   // Of the update in the leading directions.

@@ -5,6 +5,7 @@
 
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
+#include "cpu/support/lanes.h"
 #include "cpu/support/levels.h"
 #include "cpu/support/operand.h"
 #include "panel.h"
@@ -20,22 +21,12 @@ void read_rows(const tg_matrix& matrix, double* out) {
   }
 }
 
-// Of the values of `term` at each entry.
-template <typename Term>
-double sum_of(const double* values, int64_t count, Term term) {
-  double lanes[4] = {};
-  for (int64_t i = 0; i < count; ++i) {
-    lanes[i % 4] += term(values[i]);
-  }
-  return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
-}
-
 double sum_of_squares(const double* values, int64_t count) {
-  return sum_of(values, count, [](double value) { return value * value; });
+  return sum_in_lanes(count, [&](int64_t i) { return values[i] * values[i]; });
 }
 
 double sum_of_fourths(const double* values, int64_t count) {
-  return sum_of(values, count, [](double value) { return value * value * (value * value); });
+  return sum_in_lanes(count, [&](int64_t i) { return values[i] * values[i] * (values[i] * values[i]); });
 }
 
 struct Angles {

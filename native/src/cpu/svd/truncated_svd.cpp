@@ -9,6 +9,7 @@
 #include "cpu/random/normals.h"
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
+#include "cpu/support/lanes.h"
 #include "cpu/support/operand.h"
 #include "gram_bf16.h"
 #include "panel.h"
@@ -82,11 +83,8 @@ void to_short_side(const View& view, int64_t rank, const Vectors<T>& vectors, in
 
 template <typename T>
 double norm(const T* values, int64_t count) {
-  double lanes[8] = {};
-  for (int64_t i = 0; i < count; ++i) {
-    lanes[i % 8] += static_cast<double>(values[i]) * static_cast<double>(values[i]);
-  }
-  return std::sqrt(((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7])));
+  return std::sqrt(
+      sum_in_lanes(count, [&](int64_t i) { return static_cast<double>(values[i]) * static_cast<double>(values[i]); }));
 }
 
 template <typename T>
