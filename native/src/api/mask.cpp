@@ -59,7 +59,7 @@ tg_status tg_mask_select(tg_context* context, const tg_mask_scores* scores, cons
     }
     threegate::begin_work(control, threegate::mask::rows_of(*scores) * threegate::mask::columns_of(*scores));
     threegate::require_workspace(workspace, threegate::mask::workspace_bytes(*scores, context->pool.threads()));
-    switch (threegate::mask::select(context->pool, *scores, *options, control, workspace->host, mask)) {
+    switch (threegate::mask::select(context->pool, context->simd, *scores, *options, control, workspace->host, mask)) {
       case threegate::mask::Outcome::kCancelled:
         throw threegate::Error(TG_CANCELLED, "cancelled");
       case threegate::mask::Outcome::kNotFinite:

@@ -1,11 +1,11 @@
 #include "mask.h"
 
-#include <emmintrin.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "cpu/support/arena.h"
@@ -13,6 +13,7 @@
 #include "cpu/support/control.h"
 #include "cpu/support/lanes.h"
 #include "cpu/support/operand.h"
+#include "screen.h"
 
 namespace threegate::mask {
 namespace {
@@ -93,63 +94,41 @@ constexpr int64_t kLeastSampled = int64_t{1} << 19;
 struct Narrow {
   Narrow(const tg_mask_scores& scores, int64_t rows, int64_t columns)
       : left(static_cast<size_t>(scores.rank * rows)), right(static_cast<size_t>(scores.rank * columns)) {
-    std::vector<double> row_squares(static_cast<size_t>(rows), 0.0);
-    std::vector<double> column_squares(static_cast<size_t>(columns), 0.0);
-    for (int64_t k = 0; k < scores.rank; ++k) {
-      for (int64_t i = 0; i < rows; ++i) {
-        const double entry = scores.values[k] * scores.left[k * rows + i];
-        left[static_cast<size_t>(k * rows + i)] = static_cast<float>(entry);
-        row_squares[static_cast<size_t>(i)] += entry * entry;
-      }
-      for (int64_t j = 0; j < columns; ++j) {
-        const double entry = scores.right[k * columns + j];
-        right[static_cast<size_t>(k * columns + j)] = static_cast<float>(entry);
-        column_squares[static_cast<size_t>(j)] += entry * entry;
-      }
-    }
-    const double norms = std::sqrt(*std::max_element(row_squares.begin(), row_squares.end()) *
-                                   *std::max_element(column_squares.begin(), column_squares.end()));
+    const double norms = std::sqrt(take(scores, scores.left, scores.values, rows, left.data()) *
+                                   take(scores, scores.right, nullptr, columns, right.data()));
     constexpr double kUnit = std::numeric_limits<float>::epsilon() / 2;
-    error = static_cast<double>(scores.rank + 8) * kUnit * norms;
+    error = (static_cast<double>(scores.rank) + kOthers) * kUnit * norms;
   }
   // Away from the ends of float32's range, where rounding is no longer relative. False for what is not finite.
   [[nodiscard]] bool is_usable() const { return error > 1e-25 && error < 1e25; }
 
-  std::vector<float> left;   // rank x rows, values included
-  std::vector<float> right;  // rank x columns
+  static constexpr double kOthers = 8;  // roundings beside those of the sum
+
+  std::vector<float> left;   // rows x rank, values included
+  std::vector<float> right;  // columns x rank
   double error = 0;
-};
 
-// Where up to 64 scores lie, a bit each.
-struct Compared {
-  uint64_t above;
-  uint64_t between;
-  bool finite;
+ private:
+  // rank x length becomes length x rank; the largest squared norm of a row of that.
+  static double take(const tg_mask_scores& scores, const double* factors, const double* values, int64_t length, float* out) {
+    constexpr int64_t kTogether = 16;  // of as many cache lines that are written two are read
+    double largest = 0;
+    for (int64_t begin = 0; begin < length; begin += kTogether) {
+      const int64_t count = std::min(kTogether, length - begin);
+      double squares[kTogether] = {};
+      for (int64_t k = 0; k < scores.rank; ++k) {
+        const double value = values == nullptr ? 1 : values[k];
+        for (int64_t j = 0; j < count; ++j) {
+          const double entry = value * factors[k * length + begin + j];
+          out[(begin + j) * scores.rank + k] = static_cast<float>(entry);
+          squares[j] += entry * entry;
+        }
+      }
+      largest = std::max(largest, *std::max_element(squares, squares + count));
+    }
+    return largest;
+  }
 };
-
-// Four at a time: every x86-64 processor can.
-Compared compare(const float* values, int64_t count, float low, float high) {
-  Compared result{0, 0, true};
-  int64_t l = 0;
-  const __m128 sign = _mm_set1_ps(-0.0F);
-  const __m128 infinity = _mm_set1_ps(std::numeric_limits<float>::infinity());
-  __m128 wrong = _mm_setzero_ps();
-  for (; l + 4 <= count; l += 4) {
-    const __m128 score = _mm_andnot_ps(sign, _mm_loadu_ps(values + l));
-    wrong = _mm_or_ps(wrong, _mm_cmpnlt_ps(score, infinity));
-    result.above |= static_cast<uint64_t>(_mm_movemask_ps(_mm_cmpgt_ps(score, _mm_set1_ps(high)))) << l;
-    result.between |= static_cast<uint64_t>(_mm_movemask_ps(_mm_cmpge_ps(score, _mm_set1_ps(low)))) << l;
-  }
-  result.finite = _mm_movemask_ps(wrong) == 0;
-  for (; l < count; ++l) {
-    const float score = std::abs(values[l]);
-    result.finite = result.finite && score < std::numeric_limits<float>::infinity();
-    result.above |= static_cast<uint64_t>(score > high) << l;
-    result.between |= static_cast<uint64_t>(score >= low) << l;
-  }
-  result.between &= ~result.above;
-  return result;
-}
 
 // Tiles in row-major order; their columns are a multiple of 64 so that no word of a mask belongs to two.
 class Tiles {
@@ -173,9 +152,10 @@ class Tiles {
 
 class Selection {
  public:
-  Selection(ThreadPool& pool, const tg_mask_scores& scores, const tg_mask_options& options, tg_control* control, void* workspace,
-            uint64_t* mask)
+  Selection(ThreadPool& pool, SimdLevel level, const tg_mask_scores& scores, const tg_mask_options& options, tg_control* control,
+            void* workspace, uint64_t* mask)
       : pool_(pool),
+        level_(level),
         scores_(scores),
         options_(options),
         control_(control),
@@ -247,6 +227,13 @@ class Selection {
     return finite ? Outcome::kDone : Outcome::kNotFinite;
   }
 
+  // Scores of rows of both factors.
+  void multiply(int64_t rows, const float* left, int64_t columns, const float* right, float* scores) const {
+    const lapack_int rank = blas_size(scores_.rank);
+    blas().single.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas_size(rows), blas_size(columns), rank, 1.0F, left, rank,
+                       right, rank, 0.0F, scores, blas_size(columns));
+  }
+
   // Runs body(thread, tile, float32 scores) on all tiles, until one returns false.
   template <typename Body>
   bool for_narrow_tiles(const Narrow& narrow, Body body) {
@@ -256,9 +243,8 @@ class Selection {
       auto* values = reinterpret_cast<float*>(scratch_[static_cast<size_t>(thread)].keys);
       for (int64_t index = next++; index < narrow_tiles_.count() && !cancelled() && fine; index = next++) {
         const Tile tile = narrow_tiles_.at(index);
-        blas().single.gemm(CblasRowMajor, CblasTrans, CblasNoTrans, blas_size(tile.rows), blas_size(tile.columns),
-                           blas_size(scores_.rank), 1.0F, narrow.left.data() + tile.row, blas_size(rows_),
-                           narrow.right.data() + tile.column, blas_size(columns_), 0.0F, values, blas_size(tile.columns));
+        multiply(tile.rows, narrow.left.data() + tile.row * scores_.rank, tile.columns,
+                 narrow.right.data() + tile.column * scores_.rank, values);
         if (!body(static_cast<size_t>(thread), tile, values)) {
           fine = false;
         }
@@ -304,17 +290,14 @@ class Selection {
     const auto rank = scores_.rank;
     std::vector<float> left(static_cast<size_t>(rank * rows));
     std::vector<float> right(static_cast<size_t>(rank * columns));
-    for (int64_t k = 0; k < rank; ++k) {
-      for (int64_t i = 0; i < rows; ++i) {
-        left[static_cast<size_t>(k * rows + i)] = narrow.left[static_cast<size_t>(k * rows_ + i * rows_ / rows)];
-      }
-      for (int64_t j = 0; j < columns; ++j) {
-        right[static_cast<size_t>(k * columns + j)] = narrow.right[static_cast<size_t>(k * columns_ + j * columns_ / columns)];
-      }
+    for (int64_t i = 0; i < rows; ++i) {
+      std::copy_n(narrow.left.data() + i * rows_ / rows * rank, rank, left.data() + i * rank);
+    }
+    for (int64_t j = 0; j < columns; ++j) {
+      std::copy_n(narrow.right.data() + j * columns_ / columns * rank, rank, right.data() + j * rank);
     }
     std::vector<float> values(static_cast<size_t>(rows * columns));
-    blas().single.gemm(CblasRowMajor, CblasTrans, CblasNoTrans, blas_size(rows), blas_size(columns), blas_size(rank), 1.0F,
-                       left.data(), blas_size(rows), right.data(), blas_size(columns), 0.0F, values.data(), blas_size(columns));
+    multiply(rows, left.data(), columns, right.data(), values.data());
     for (float& value : values) {
       value = std::abs(value);
       if (!(value < std::numeric_limits<float>::infinity())) {
@@ -367,6 +350,10 @@ class Selection {
     const auto low = static_cast<float>(band.low);
     const auto high = static_cast<float>(band.high);
     std::vector<std::vector<Near>> near(scratch_.size());
+    for (auto& own : near) {
+      own.reserve(static_cast<size_t>(static_cast<double>(std::min(rows_ * columns_, kMostCandidates)) /
+                                      static_cast<double>(near.size())));
+    }
     std::atomic<int64_t> found{0};
     std::atomic<int64_t> sure{0};
     if (!for_narrow_tiles(narrow, [&](size_t thread, const Tile& tile, const float* values) {
@@ -378,7 +365,7 @@ class Selection {
             uint64_t* row = mask_ + (tile.row + i) * words();
             for (int64_t j = 0; j < tile.columns; j += 64) {
               const int64_t count = std::min<int64_t>(64, tile.columns - j);
-              const Compared compared = compare(values + i * tile.columns + j, count, low, high);
+              const Compared compared = compare(level_, values + i * tile.columns + j, count, low, high);
               finite = finite && compared.finite;
               const uint64_t bits = compared.above;
               uint64_t between = compared.between;
@@ -396,65 +383,81 @@ class Selection {
         })) {
       return false;
     }
-    std::vector<Near> all;
-    for (const auto& own : near) {
-      all.insert(all.end(), own.begin(), own.end());
+    std::vector<Near> all = std::move(near[0]);
+    for (size_t thread = 1; thread < near.size(); ++thread) {
+      all.insert(all.end(), near[thread].begin(), near[thread].end());
     }
-    const int64_t wanted = options_.count - sure;
+    int64_t wanted = options_.count - sure;
     if (wanted < 1 || wanted > static_cast<int64_t>(all.size())) {
       return false;
     }
-    const auto last = all.begin() + (wanted - 1);
-    std::nth_element(all.begin(), last, all.end(), [](const Near& a, const Near& b) { return a.score > b.score; });
-    const auto threshold = static_cast<double>(last->score);
+    const double threshold = score_of(wanted, all);
     if (threshold + 2 * narrow.error > band.high || threshold - 2 * narrow.error < band.low) {
       return false;
     }
-    std::vector<int64_t> candidates;
-    int64_t certain = 0;
-    for (const Near& entry : all) {
-      const double beyond = static_cast<double>(entry.score) - threshold;
-      if (beyond > 2 * narrow.error) {
-        set(entry.index / columns_, entry.index % columns_);
-        ++certain;
-      } else if (beyond >= -2 * narrow.error) {
-        candidates.push_back(entry.index);
-      }
-    }
-    return take_candidates(candidates, wanted - certain);
+    settle(all, wanted, threshold, narrow.error);
+    refine(narrow, all, wanted);
+    take(all, wanted);
+    return true;
   }
 
-  // Sets the bits of the `wanted` largest candidates, of equal ones those with the lower index.
-  bool take_candidates(std::vector<int64_t>& candidates, int64_t wanted) {
-    if (wanted < 0 || wanted > static_cast<int64_t>(candidates.size())) {
-      return false;
-    }
-    std::sort(candidates.begin(), candidates.end());
-    const auto rank = static_cast<size_t>(scores_.rank);
-    std::vector<double> across(static_cast<size_t>(columns_) * rank);  // right vectors, those of a column together
-    for (size_t k = 0; k < rank; ++k) {
-      for (int64_t j = 0; j < columns_; ++j) {
-        across[static_cast<size_t>(j) * rank + k] = scores_.right[static_cast<int64_t>(k) * columns_ + j];
+  // Sets the bits of entries that are among the `wanted` largest for certain, and keeps those of which that is not known.
+  // `threshold` is the smallest score that would be selected, and scores are right to `error`.
+  void settle(std::vector<Near>& entries, int64_t& wanted, double threshold, double error) {
+    size_t kept = 0;
+    for (const Near& entry : entries) {
+      const double beyond = static_cast<double>(entry.score) - threshold;
+      if (beyond > 2 * error) {
+        set(entry.index / columns_, entry.index % columns_);
+        --wanted;
+      } else if (beyond >= -2 * error) {
+        entries[kept++] = entry;
       }
     }
+    entries.resize(kept);
+  }
+
+  // The smallest of the `wanted` largest scores.
+  static double score_of(int64_t wanted, const std::vector<Near>& entries) {
+    std::vector<float> scores(entries.size());
+    std::transform(entries.begin(), entries.end(), scores.begin(), [](const Near& entry) { return entry.score; });
+    const auto last = scores.begin() + (wanted - 1);
+    std::nth_element(scores.begin(), last, scores.end(), std::greater<>());
+    return static_cast<double>(*last);
+  }
+
+  // Once more from the float32 factors, but summed in float64: what is left is the rounding of the two factors and of the score.
+  void refine(const Narrow& narrow, std::vector<Near>& entries, int64_t& wanted) {
+    if (wanted == 0 || wanted == static_cast<int64_t>(entries.size())) {
+      return;
+    }
+    const int64_t rank = scores_.rank;
+    const float* left = narrow.left.data();
+    const float* right = narrow.right.data();
+    for (Near& entry : entries) {
+      entry.score = static_cast<float>(
+          std::abs(dot(level_, left + entry.index / columns_ * rank, right + entry.index % columns_ * rank, rank)));
+    }
+    constexpr double kRoundings = 4;
+    const double share = kRoundings / (static_cast<double>(rank) + Narrow::kOthers);
+    settle(entries, wanted, score_of(wanted, entries), narrow.error * share);
+  }
+
+  // Sets the bits of the `wanted` largest entries, of equal ones those with the lower index, by their scores in float64.
+  void take(const std::vector<Near>& entries, int64_t wanted) {
+    const int64_t rank = scores_.rank;
     struct Scored {
       double score;
       int64_t index;
     };
     std::vector<Scored> scored;
-    scored.reserve(candidates.size());
-    std::vector<double> factor(rank);
-    int64_t row = -1;
-    for (const int64_t index : candidates) {
-      if (index / columns_ != row) {
-        row = index / columns_;
-        for (size_t k = 0; k < rank; ++k) {
-          factor[k] = scores_.values[k] * scores_.left[static_cast<int64_t>(k) * rows_ + row];
-        }
-      }
-      const double* column = across.data() + static_cast<size_t>(index % columns_) * rank;
-      const double score = sum_in_lanes(scores_.rank, [&](int64_t k) { return factor[static_cast<size_t>(k)] * column[k]; });
-      scored.push_back({std::abs(score), index});
+    scored.reserve(entries.size());
+    for (const Near& entry : entries) {
+      const double* left = scores_.left + entry.index / columns_;
+      const double* right = scores_.right + entry.index % columns_;
+      const double score =
+          sum_in_lanes(rank, [&](int64_t k) { return scores_.values[k] * left[k * rows_] * right[k * columns_]; });
+      scored.push_back({std::abs(score), entry.index});
     }
     std::nth_element(scored.begin(), scored.begin() + wanted, scored.end(), [](const Scored& a, const Scored& b) {
       return a.score > b.score || (a.score == b.score && a.index < b.index);
@@ -463,7 +466,6 @@ class Selection {
       const int64_t index = scored[static_cast<size_t>(i)].index;
       set(index / columns_, index % columns_);
     }
-    return true;
   }
 
   Outcome finite_pass() {
@@ -563,6 +565,7 @@ class Selection {
   void set(int64_t row, int64_t column) { mask_[row * words() + column / 64] |= uint64_t{1} << (column % 64); }
 
   ThreadPool& pool_;
+  SimdLevel level_;
   const tg_mask_scores& scores_;
   const tg_mask_options& options_;
   tg_control* control_;
@@ -587,9 +590,9 @@ int64_t workspace_bytes(const tg_mask_scores& scores, int threads) {
   return threads * arena.used();
 }
 
-Outcome select(ThreadPool& pool, const tg_mask_scores& scores, const tg_mask_options& options, tg_control* control,
-               void* workspace, uint64_t* mask) {
-  return Selection(pool, scores, options, control, workspace, mask).run();
+Outcome select(ThreadPool& pool, SimdLevel level, const tg_mask_scores& scores, const tg_mask_options& options,
+               tg_control* control, void* workspace, uint64_t* mask) {
+  return Selection(pool, level, scores, options, control, workspace, mask).run();
 }
 
 namespace {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "cpu/support/simd_level.h"
 #include "cpu/support/thread_pool.h"
 #include "threegate/threegate.h"
 
@@ -17,8 +18,8 @@ int64_t workspace_bytes(const tg_mask_scores& scores, int threads);
 
 enum class Outcome { kDone, kCancelled, kNotFinite };
 
-Outcome select(ThreadPool& pool, const tg_mask_scores& scores, const tg_mask_options& options, tg_control* control,
-               void* workspace, uint64_t* mask);
+Outcome select(ThreadPool& pool, SimdLevel level, const tg_mask_scores& scores, const tg_mask_options& options,
+               tg_control* control, void* workspace, uint64_t* mask);
 
 struct Histogram {
   int64_t* all;

@@ -1,0 +1,29 @@
+// What screening does to each score, at each instruction set; all give the same bits.
+#ifndef THREEGATE_CPU_MASK_SCREEN_H
+#define THREEGATE_CPU_MASK_SCREEN_H
+
+#include <cstdint>
+
+#include "cpu/support/simd_level.h"
+
+namespace threegate::mask {
+
+// Where up to 64 scores lie, a bit each: |score| > high; low <= |score| <= high.
+struct Compared {
+  uint64_t above;
+  uint64_t between;
+  bool finite;
+};
+
+Compared compare(SimdLevel level, const float* values, int64_t count, float low, float high);
+Compared compare_avx2(const float* values, int64_t count, float low, float high);
+Compared compare_avx512(const float* values, int64_t count, float low, float high);
+
+// The product of two vectors, in float64.
+double dot(SimdLevel level, const float* left, const float* right, int64_t count);
+double dot_avx2(const float* left, const float* right, int64_t count);
+double dot_avx512(const float* left, const float* right, int64_t count);
+
+}  // namespace threegate::mask
+
+#endif  // THREEGATE_CPU_MASK_SCREEN_H

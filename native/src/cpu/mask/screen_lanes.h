@@ -1,0 +1,63 @@
+// The arithmetic of screen.h, with the vectors of whatever instruction set it is compiled for. Internal linkage, as in dtype.h.
+#ifndef THREEGATE_CPU_MASK_SCREEN_LANES_H
+#define THREEGATE_CPU_MASK_SCREEN_LANES_H
+
+#include <immintrin.h>
+
+#include <cmath>
+#include <limits>
+
+#include "cpu/support/lanes.h"
+#include "screen.h"
+
+namespace threegate::mask {
+namespace {
+
+constexpr float kInfiniteScore = std::numeric_limits<float>::infinity();
+
+// Sixteen or four at a time; returns how many were compared.
+inline int64_t compare_vectors(const float* values, int64_t count, float low, float high, Compared& result) {
+  int64_t l = 0;
+#if defined(__AVX512F__)
+  uint32_t finite = 0xffffU;
+  for (; l + 16 <= count; l += 16) {
+    const __m512 score = _mm512_abs_ps(_mm512_loadu_ps(values + l));
+    finite &= _mm512_cmp_ps_mask(score, _mm512_set1_ps(kInfiniteScore), _CMP_LT_OQ);
+    result.above |= static_cast<uint64_t>(_mm512_cmp_ps_mask(score, _mm512_set1_ps(high), _CMP_GT_OQ)) << l;
+    result.between |= static_cast<uint64_t>(_mm512_cmp_ps_mask(score, _mm512_set1_ps(low), _CMP_GE_OQ)) << l;
+  }
+  result.finite = finite == 0xffffU;
+#else
+  const __m128 sign = _mm_set1_ps(-0.0F);
+  __m128 wrong = _mm_setzero_ps();
+  for (; l + 4 <= count; l += 4) {
+    const __m128 score = _mm_andnot_ps(sign, _mm_loadu_ps(values + l));
+    wrong = _mm_or_ps(wrong, _mm_cmpnlt_ps(score, _mm_set1_ps(kInfiniteScore)));
+    result.above |= static_cast<uint64_t>(_mm_movemask_ps(_mm_cmpgt_ps(score, _mm_set1_ps(high)))) << l;
+    result.between |= static_cast<uint64_t>(_mm_movemask_ps(_mm_cmpge_ps(score, _mm_set1_ps(low)))) << l;
+  }
+  result.finite = _mm_movemask_ps(wrong) == 0;
+#endif
+  return l;
+}
+
+inline Compared compare_lanes(const float* values, int64_t count, float low, float high) {
+  Compared result{0, 0, true};
+  for (int64_t l = compare_vectors(values, count, low, high, result); l < count; ++l) {
+    const float score = std::abs(values[l]);
+    result.finite = result.finite && score < kInfiniteScore;
+    result.above |= static_cast<uint64_t>(score > high) << l;
+    result.between |= static_cast<uint64_t>(score >= low) << l;
+  }
+  result.between &= ~result.above;
+  return result;
+}
+
+inline double dot_lanes(const float* left, const float* right, int64_t count) {
+  return sum_in_lanes(count, [&](int64_t i) { return static_cast<double>(left[i]) * static_cast<double>(right[i]); });
+}
+
+}  // namespace
+}  // namespace threegate::mask
+
+#endif  // THREEGATE_CPU_MASK_SCREEN_LANES_H
