@@ -269,10 +269,11 @@ TG_API tg_status tg_diff(tg_context* context, const tg_operand* base, const tg_o
 
 /* ---------------------------------------------------------------- singular values --------------------------------- */
 
-#define TG_SVD_GRAM_SINGLE 1 /* Gram matrix of the short side in float32 */
-#define TG_SVD_GRAM_DOUBLE 2 /* the same in float64 */
-#define TG_SVD_TRIANGLE 3    /* triangle of a QR decomposition, float64 */
-#define TG_SVD_TRACKED 4     /* from the singular vectors of a matrix nearby */
+#define TG_SVD_GRAM_SINGLE 1   /* Gram matrix of the short side in float32 */
+#define TG_SVD_GRAM_DOUBLE 2   /* the same in float64 */
+#define TG_SVD_TRIANGLE 3      /* triangle of a QR decomposition, float64 */
+#define TG_SVD_TRACKED 4       /* from the singular vectors of a matrix nearby */
+#define TG_SVD_BLOCK_LANCZOS 5 /* in a Krylov space of the Gram matrix, float32: few triplets of a large matrix */
 
 typedef struct tg_svd_options {
   int64_t size;

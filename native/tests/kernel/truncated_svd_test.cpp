@@ -369,6 +369,49 @@ TEST(TruncatedSvd, OfBf16AtEveryLevel) {
   }
 }
 
+// Few triplets of a matrix so large that they are looked for in a Krylov space.
+TEST(TruncatedSvd, OfALargeMatrix) {
+  std::mt19937_64 random(support::seed());
+  std::normal_distribution<float> normal;
+  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{2051, 2100}, {2100, 2051}}) {
+    Problem problem{"", rows, columns, {}};
+    std::vector<float> entries;
+    for (int64_t i = 0; i < rows * columns; ++i) {
+      entries.push_back(normal(random));
+      problem.entries.push_back(static_cast<double>(entries.back()));
+    }
+    const auto matrix = operand(entries.data(), rows, columns, TG_F32);
+    const Solution wide = solve({matrix}, {6, 1e-12})[0];
+    ASSERT_EQ(TG_OK, wide.status) << wide.error;
+    EXPECT_EQ(TG_SVD_GRAM_DOUBLE, wide.result.method);
+    for (const std::string& level : support::simd_levels()) {
+      for (const double tolerance : {1e-4, 1e-6}) {
+        const Solution solution = solve({matrix}, {6, tolerance, true, false, 1, level.c_str()})[0];
+        ASSERT_EQ(TG_OK, solution.status) << solution.error;
+        EXPECT_EQ(TG_SVD_BLOCK_LANCZOS, solution.result.method);
+        EXPECT_LE(residual(problem, solution, 6), tolerance);
+        for (size_t i = 0; i < 6; ++i) {
+          EXPECT_NEAR(wide.values[i], solution.values[i], tolerance * wide.values[0]) << i;
+        }
+      }
+    }
+  }
+}
+
+// The Krylov space of a multiple of the identity does not grow but by rounding.
+TEST(TruncatedSvd, OfALargeMultipleOfTheIdentity) {
+  const int64_t size = 2048;
+  std::vector<uint16_t> codes(static_cast<size_t>(size * size), 0);
+  for (size_t i = 0; i < static_cast<size_t>(size); ++i) {
+    codes[i * static_cast<size_t>(size) + i] = 0x4000;
+  }
+  const Solution solution = solve({operand(codes.data(), size, size, TG_BF16)}, {3, 1e-4})[0];
+  ASSERT_EQ(TG_OK, solution.status) << solution.error;
+  for (const double value : solution.values) {
+    EXPECT_NEAR(2, value, 2e-4);
+  }
+}
+
 TEST(TruncatedSvd, ABatchGivesWhatEachGivesAloneForAnyNumberOfThreads) {
   std::vector<Problem> list = problems();
   std::vector<tg_operand> matrices;

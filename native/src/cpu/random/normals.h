@@ -12,6 +12,9 @@ namespace threegate::random {
 // Numbers kBlock * block .. kBlock * (block + blocks) - 1 of the stream.
 void normals(SimdLevel level, const Stream& stream, int64_t block, int64_t blocks, float* out);
 
+// Row `index` of a matrix of such numbers, each row from blocks of its own.
+void normal_row(SimdLevel level, const Stream& stream, int64_t index, int64_t length, float* out);
+
 void normals_avx2(const Stream& stream, int64_t block, int64_t blocks, float* out);
 void normals_avx512(const Stream& stream, int64_t block, int64_t blocks, float* out);
 

@@ -21,6 +21,7 @@ enum class Purpose : uint32_t {
   kBelow,
   kGamma,
   kProbe,
+  kKrylov,
   kCore,
   kCoreGamma,
   kCoreOrder

@@ -6,13 +6,15 @@
 #include <type_traits>
 #include <utility>
 
+#include "block_lanczos.h"
 #include "cpu/random/normals.h"
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
-#include "cpu/support/lanes.h"
 #include "cpu/support/operand.h"
 #include "gram_bf16.h"
 #include "panel.h"
+#include "rows.h"
+#include "symmetric.h"
 
 namespace threegate::svd {
 namespace {
@@ -22,7 +24,6 @@ constexpr double kSingleTolerance = 1e-5;
 // Short sides up to which the triangle is as fast as the Gram matrix.
 constexpr int64_t kSmall = 64;
 constexpr double kRounding = std::numeric_limits<double>::epsilon();
-constexpr lapack_int kBlock = 64;  // LAPACK's block size: workspace of the blocked routines
 
 // From here to kSingleTolerance the Gram matrix is in float32 and what follows from its vectors in float64: its rounding, about
 // 1e-7, is all that the residual keeps.
@@ -79,19 +80,6 @@ void to_short_side(const View& view, int64_t rank, const Vectors<T>& vectors, in
                              blas_size(view.short_side), blas_size(count), T{1}, vectors.y + begin, blas_size(view.long_side),
                              vectors.panel, blas_size(view.tall ? view.short_side : count), T{1}, vectors.z,
                              blas_size(view.short_side));
-}
-
-template <typename T>
-double norm(const T* values, int64_t count) {
-  return std::sqrt(
-      sum_in_lanes(count, [&](int64_t i) { return static_cast<double>(values[i]) * static_cast<double>(values[i]); }));
-}
-
-template <typename T>
-void divide(T* values, int64_t count, double divisor) {
-  for (int64_t i = 0; i < count; ++i) {
-    values[i] = static_cast<T>(values[i] / divisor);
-  }
 }
 
 // Largest deviation of rows from orthonormality; `overlap` takes their products.
@@ -258,16 +246,8 @@ class Gram {
  public:
   Gram(Arena& arena, const View& view, int64_t rank)
       : order_(view.short_side),
-        rank_(rank),
         matrix_(arena.take<T>(order_ * order_)),
-        diagonal_(arena.take<T>(order_)),
-        off_diagonal_(arena.take<T>(order_)),
-        copy_(arena.take<T>(2 * order_)),
-        reflectors_(arena.take<T>(order_)),
-        values_(arena.take<T>(order_)),
-        support_(arena.take<lapack_int>(2 * order_)),
-        work_(arena.take<T>(work_size())),
-        integers_(arena.take<lapack_int>(10 * order_)),
+        symmetric_(arena, order_, rank),
         packed_(arena.take<uint16_t>(std::is_same_v<T, float> ? packed_entries(order_) : 0)) {}
 
   void form(const View& view, SimdLevel level, T* panel) {
@@ -289,85 +269,41 @@ class Gram {
     });
   }
 
-  // Row-major lower is column-major upper.
-  bool tridiagonalise() {
-    return blas().functions<T>().sytrd(LAPACK_COL_MAJOR, 'U', blas_size(order_), matrix_, blas_size(order_), diagonal_,
-                                       off_diagonal_, reflectors_, work_, blas_size(work_size())) == 0;
-  }
+  bool tridiagonalise() { return symmetric_.tridiagonalise(matrix_, order_); }
 
   // Singular values, all of them, descending; false when LAPACK gave up.
   bool all_values(double* sigma) {
-    std::copy_n(diagonal_, order_, values_);
-    std::copy_n(off_diagonal_, order_ - 1, copy_);
-    if (blas().functions<T>().sterf(blas_size(order_), values_, copy_) != 0) {
+    if (!symmetric_.all_values()) {
       return false;
     }
     for (int64_t i = 0; i < order_; ++i) {
-      sigma[i] = std::sqrt(std::max<double>(values_[order_ - 1 - i], 0));
+      sigma[i] = std::sqrt(std::max<double>(symmetric_.values()[order_ - 1 - i], 0));
     }
     return true;
   }
 
   // The leading eigenvectors as rows of `x`, the first one first.
-  bool leading_vectors(T* x) {
-    std::copy_n(diagonal_, order_, copy_);
-    std::copy_n(off_diagonal_, order_ - 1, copy_ + order_);
-    if (!(rank_ <= order_ / 2 ? by_inverse_iteration(x) : by_representations(x)) ||
-        blas().functions<T>().ormtr(LAPACK_COL_MAJOR, 'L', 'U', 'N', blas_size(order_), blas_size(rank_), matrix_,
-                                    blas_size(order_), reflectors_, x, blas_size(order_), work_, blas_size(work_size())) != 0) {
-      return false;
-    }
-    // Ascending within each block of a tridiagonal matrix that falls apart; descending is wanted over all.
-    for (int64_t i = 0; i < rank_; ++i) {
-      const int64_t largest = std::max_element(values_ + i, values_ + rank_) - values_;
-      if (largest != i) {
-        std::swap(values_[i], values_[largest]);
-        std::swap_ranges(x + i * order_, x + (i + 1) * order_, x + largest * order_);
+  bool leading_vectors(int64_t rank, T* x) { return symmetric_.leading_vectors(rank, x); }
+
+  // Both triangles.
+  const T* whole() {
+    constexpr int64_t kSquare = 32;
+    for (int64_t i = 0; i < order_; i += kSquare) {
+      for (int64_t j = 0; j <= i; j += kSquare) {
+        for (int64_t k = i; k < std::min(i + kSquare, order_); ++k) {
+          for (int64_t l = j; l < std::min(j + kSquare, k); ++l) {
+            matrix_[l * order_ + k] = matrix_[k * order_ + l];
+          }
+        }
       }
     }
-    return true;
+    return matrix_;
   }
 
  private:
-  // Bisection and inverse iteration: about ten times more accurate than the other way, at a cost that grows with rank squared.
-  bool by_inverse_iteration(T* x) {
-    const auto& functions = blas().functions<T>();
-    lapack_int* blocks = support_;
-    lapack_int* splits = support_ + order_;
-    lapack_int* failed = integers_ + 4 * order_;
-    lapack_int found = 0;
-    lapack_int block_count = 0;
-    return functions.stebz('I', 'B', blas_size(order_), T{0}, T{0}, blas_size(order_ - rank_ + 1), blas_size(order_), T{0}, copy_,
-                           copy_ + order_, &found, &block_count, values_, blocks, splits, work_, integers_) == 0 &&
-           found == rank_ &&
-           functions.stein(LAPACK_COL_MAJOR, blas_size(order_), copy_, copy_ + order_, found, values_, blocks, splits, x,
-                           blas_size(order_), work_, integers_, failed) == 0;
-  }
-
-  // Multiple relatively robust representations.
-  bool by_representations(T* x) {
-    lapack_int found = 0;
-    lapack_logical accurate = 1;
-    return blas().functions<T>().stemr(LAPACK_COL_MAJOR, 'V', 'I', blas_size(order_), copy_, copy_ + order_, T{0}, T{0},
-                                       blas_size(order_ - rank_ + 1), blas_size(order_), &found, values_, x, blas_size(order_),
-                                       blas_size(rank_), support_, &accurate, work_, blas_size(work_size()), integers_,
-                                       blas_size(10 * order_)) == 0 &&
-           found == rank_;
-  }
-
-  [[nodiscard]] int64_t work_size() const { return kBlock * (order_ + rank_) + 18 * order_; }
-
   int64_t order_;
-  int64_t rank_;
   T* matrix_;
-  T* diagonal_;
-  T* off_diagonal_;
-  T* copy_;
-  T* reflectors_;
-  T* values_;
-  lapack_int* support_;
-  T* work_;
-  lapack_int* integers_;
+  Symmetric<T> symmetric_;
   uint16_t* packed_;
 };
 
@@ -423,7 +359,7 @@ class Triangle {
   }
 
  private:
-  [[nodiscard]] int64_t work_size() const { return 4 * order_ * order_ + (kBlock + 8) * order_ + 64; }
+  [[nodiscard]] int64_t work_size() const { return 4 * order_ * order_ + (kLapackBlock + 8) * order_ + 64; }
 
   int64_t order_;
   bool vectors_;
@@ -443,7 +379,7 @@ class Orthonormaliser {
   Orthonormaliser(Arena& arena, int64_t rank)
       : reflectors_(arena.take<double>(rank)),
         signs_(arena.take<double>(rank)),
-        size_(kBlock * rank),
+        size_(kLapackBlock * rank),
         work_(arena.take<double>(size_)) {}
 
   Certificate run(const View& view, int64_t rank, const Vectors<double>& vectors) {
@@ -504,6 +440,21 @@ void orthonormalise(int64_t rank, int64_t length, double* x, double* overlap, do
                  blas_size(rank), copy, blas_size(length), 1.0, x, blas_size(length));
 }
 
+template <typename T>
+void copy_out(const View& view, const tg_svd_options& options, const Vectors<T>& vectors, const Certificate& certificate,
+              tg_svd_result& result) {
+  double* x = view.tall ? result.right : result.left;
+  double* y = view.tall ? result.left : result.right;
+  std::copy_n(vectors.x, options.rank * view.short_side, x);
+  std::copy_n(vectors.y, options.rank * view.long_side, y);
+  for (int64_t i = 0; i < options.rank; ++i) {
+    result.values[i] = vectors.sigma[i] / view.scale;
+  }
+  result.residual = certificate.residual;
+  result.orthogonality = certificate.orthogonality;
+  result.status = certificate.within(options.tolerance) ? TG_OK : TG_NOT_CONVERGED;
+}
+
 // Everything that one attempt needs of the workspace.
 // `G` is the precision of the Gram matrix, `T` that of the vectors.
 template <typename G, typename T>
@@ -511,26 +462,57 @@ struct GramAttempt {
   GramAttempt(Arena& arena, const View& view, int64_t rank, bool wants_vectors)
       : panel(arena.take<G>(kPanel * view.short_side)),
         gram(arena, view, rank),
+        lanczos(arena, std::is_same_v<G, float> && wants_vectors ? view.short_side : 0, rank),
         found(arena.take<G>(std::is_same_v<G, T> || !wants_vectors ? 0 : rank * view.short_side)),
         vectors(wants_vectors ? take_vectors<T>(arena, view, rank) : Vectors<T>{}),
         ritz(arena, wants_vectors ? rank : 1) {}
 
-  // The leading vectors of the short side.
+  // The leading vectors of the short side, in a Krylov space.
+  bool find_vectors_in_krylov_space(const View& view, SimdLevel level, const tg_svd_options& options) {
+    if constexpr (std::is_same_v<G, float>) {
+      return lanczos.suits() && lanczos.run(view, level, gram.whole(), options.tolerance, found_vectors()) &&
+             widen_vectors(view, options.rank);
+    }
+    return false;
+  }
+
+  // The same by tridiagonalisation.
   bool find_vectors(const View& view, int64_t rank) {
+    return gram.leading_vectors(rank, found_vectors()) && widen_vectors(view, rank);
+  }
+
+  G* found_vectors() {
     if constexpr (std::is_same_v<G, T>) {
-      return gram.leading_vectors(vectors.x);
+      return vectors.x;
     } else {
-      if (!gram.leading_vectors(found)) {
-        return false;
-      }
+      return found;
+    }
+  }
+
+  bool widen_vectors(const View& view, int64_t rank) {
+    if constexpr (!std::is_same_v<G, T>) {
       std::copy_n(found, rank * view.short_side, vectors.x);
       orthonormalise(rank, view.short_side, vectors.x, vectors.overlap, vectors.z);
-      return true;
     }
+    return true;
+  }
+
+  // What follows from the vectors of the short side, and whether it is good enough.
+  bool certify(const View& view, const tg_svd_options& options, tg_svd_result& result) {
+    Certificate certificate = complete(view, options.rank, vectors);
+    if (!certificate.within(options.tolerance)) {
+      certificate = ritz.run(view, vectors);
+    }
+    if (!certificate.within(options.tolerance)) {
+      return false;
+    }
+    copy_out(view, options, vectors, certificate, result);
+    return true;
   }
 
   G* panel;
   Gram<G> gram;
+  BlockLanczos lanczos;
   G* found;
   Vectors<T> vectors;
   Ritz<T> ritz;
@@ -568,21 +550,6 @@ struct TriangleAttempt {
   Orthonormaliser orthonormaliser;
 };
 
-template <typename T>
-void copy_out(const View& view, const tg_svd_options& options, const Vectors<T>& vectors, const Certificate& certificate,
-              tg_svd_result& result) {
-  double* x = view.tall ? result.right : result.left;
-  double* y = view.tall ? result.left : result.right;
-  std::copy_n(vectors.x, options.rank * view.short_side, x);
-  std::copy_n(vectors.y, options.rank * view.long_side, y);
-  for (int64_t i = 0; i < options.rank; ++i) {
-    result.values[i] = vectors.sigma[i] / view.scale;
-  }
-  result.residual = certificate.residual;
-  result.orthogonality = certificate.orthogonality;
-  result.status = certificate.within(options.tolerance) ? TG_OK : TG_NOT_CONVERGED;
-}
-
 // Largest error of the singular values of a Gram matrix, over the first one: rounding is of the first squared.
 double spectrum_error(const double* sigma, int64_t count) {
   const double rounding = kRounding * static_cast<double>(count);
@@ -608,6 +575,12 @@ bool solve_gram(const View& view, SimdLevel level, const tg_svd_options& options
   Arena arena(workspace);
   typename Precision<kLayout>::Attempted attempt(arena, view, options.rank, options.vectors != 0);
   attempt.gram.form(view, level, attempt.panel);
+  result.method = kLayout == Layout::kGramDouble ? TG_SVD_GRAM_DOUBLE : TG_SVD_GRAM_SINGLE;
+  if (result.spectrum == nullptr && attempt.find_vectors_in_krylov_space(view, level, options) &&
+      attempt.certify(view, options, result)) {
+    result.method = TG_SVD_BLOCK_LANCZOS;
+    return true;
+  }
   if (!attempt.gram.tridiagonalise()) {
     return false;
   }
@@ -621,21 +594,7 @@ bool solve_gram(const View& view, SimdLevel level, const tg_svd_options& options
     }
     scale_spectrum(view, options, result);
   }
-  if (options.vectors != 0) {
-    if (!attempt.find_vectors(view, options.rank)) {
-      return false;
-    }
-    Certificate certificate = complete(view, options.rank, attempt.vectors);
-    if (!certificate.within(options.tolerance)) {
-      certificate = attempt.ritz.run(view, attempt.vectors);
-    }
-    if (!certificate.within(options.tolerance)) {
-      return false;
-    }
-    copy_out(view, options, attempt.vectors, certificate, result);
-  }
-  result.method = kLayout == Layout::kGramDouble ? TG_SVD_GRAM_DOUBLE : TG_SVD_GRAM_SINGLE;
-  return true;
+  return options.vectors == 0 || (attempt.find_vectors(view, options.rank) && attempt.certify(view, options, result));
 }
 
 void solve_triangle(const View& view, const tg_svd_options& options, void* workspace, tg_svd_result& result) {
@@ -714,7 +673,7 @@ class Tracking {
     read(start);
     const random::Stream stream{0, 0, random::Purpose::kProbe};
     for (int64_t i = 0; i < kProbes; ++i) {
-      fill(level, stream, i, row(2 * rank_ + i));
+      random::normal_row(level, stream, i, order_, row(2 * rank_ + i));
     }
     multiply(view, 0, rank_, all_);
     multiply(view, 2 * rank_, rows_, all_);
@@ -723,7 +682,7 @@ class Tracking {
       // The probes take part in the first step alone: what they find is among the leading vectors then.
       const int64_t rows = step == 0 ? rows_ : 2 * rank_;
       correct(view, start);
-      if (!orthonormalise_rows(rank_, rows)) {
+      if (!orthonormalise_rows(all_.x, rank_, rows, order_, products_, all_.overlap)) {
         return false;
       }
       multiply(view, rank_, rows, all_);
@@ -753,48 +712,6 @@ class Tracking {
       }
     }
     std::copy_n(basis_, rank_ * order_, all_.x);
-  }
-
-  void fill(SimdLevel level, const random::Stream& stream, int64_t index, float* out) const {
-    float numbers[random::kBlock];
-    const int64_t blocks = (order_ + random::kBlock - 1) / random::kBlock;
-    for (int64_t block = 0; block < blocks; ++block) {
-      random::normals(level, stream, index * blocks + block, 1, numbers);
-      std::copy_n(numbers, std::min(random::kBlock, order_ - block * random::kBlock), out + block * random::kBlock);
-    }
-  }
-
-  // Rows from .. to - 1 become orthogonal to those before and orthonormal among themselves: twice Gram-Schmidt by blocks with
-  // Cholesky QR.
-  bool orthonormalise_rows(int64_t from, int64_t to) const {
-    const auto& functions = blas().single;
-    const int64_t count = to - from;
-    float* rows = row(from);
-    for (int64_t i = 0; i < count; ++i) {
-      const double length = norm(rows + i * order_, order_);
-      if (!(length > 0)) {
-        return false;
-      }
-      divide(rows + i * order_, order_, length);
-    }
-    for (int pass = 0; pass < 3; ++pass) {
-      functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas_size(count), blas_size(from), blas_size(order_), 1.0F, rows,
-                     blas_size(order_), all_.x, blas_size(order_), 0.0F, products_, blas_size(from));
-      functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(count), blas_size(order_), blas_size(from), -1.0F,
-                     products_, blas_size(from), all_.x, blas_size(order_), 1.0F, rows, blas_size(order_));
-      functions.syrk(CblasRowMajor, CblasLower, CblasNoTrans, blas_size(count), blas_size(order_), 1.0F, rows, blas_size(order_),
-                     0.0F, all_.overlap, blas_size(count));
-      // Row-major lower is column-major upper: overlap = U^T U. A first pass may be nearly singular.
-      for (int64_t i = 0; i < count && pass == 0; ++i) {
-        all_.overlap[i * count + i] *= 1 + 1e-5F;
-      }
-      if (functions.potrf(LAPACK_COL_MAJOR, 'U', blas_size(count), all_.overlap, blas_size(count)) != 0) {
-        return false;
-      }
-      functions.trsm(CblasRowMajor, CblasLeft, CblasLower, CblasNoTrans, CblasNonUnit, blas_size(count), blas_size(order_), 1.0F,
-                     all_.overlap, blas_size(count), rows, blas_size(order_));
-    }
-    return true;
   }
 
   // The corrections of the leading rows go behind them.

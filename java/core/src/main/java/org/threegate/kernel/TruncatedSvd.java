@@ -78,7 +78,8 @@ public final class TruncatedSvd {
     GRAM_SINGLE,
     GRAM_DOUBLE,
     TRIANGLE,
-    TRACKED
+    TRACKED,
+    BLOCK_LANCZOS
   }
 
   /**

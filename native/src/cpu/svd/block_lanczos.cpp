@@ -1,0 +1,131 @@
+#include "block_lanczos.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "cpu/random/normals.h"
+#include "cpu/support/blas.h"
+#include "rows.h"
+#include "thin_product.h"
+
+namespace threegate::svd {
+namespace {
+
+// The share of a matrix' dimension that the space may have, beyond which a tridiagonalisation is no slower.
+constexpr double kLargestShare = 0.5;
+// Orders from which it pays, and the share of them up to which vectors are few.
+constexpr int64_t kLarge = 2048;
+constexpr int64_t kFew = 16;
+
+int64_t block_for(int64_t rank) { return rank < 64 ? 16 : 32; }
+
+int64_t capacity_for(int64_t order, int64_t rank) {
+  const int64_t block = block_for(rank);
+  return order >= kLarge && kFew * rank <= order
+             ? static_cast<int64_t>(kLargestShare * static_cast<double>(order)) / block * block
+             : 0;
+}
+
+}  // namespace
+
+BlockLanczos::BlockLanczos(Arena& arena, int64_t order, int64_t rank)
+    : order_(order),
+      rank_(rank),
+      block_(block_for(rank)),
+      capacity_(capacity_for(order, rank)),
+      basis_(arena.take<float>(capacity_ > 0 ? (capacity_ + block_) * order : 0)),
+      products_(arena.take<float>(block_ * capacity_)),
+      overlap_(arena.take<float>(block_ * block_)),
+      thin_copy_(arena.take<float>(capacity_ > 0 ? thin_copy_size(block_, order) : 0)),
+      projected_(arena.take<float>(capacity_ * capacity_)),
+      copy_(arena.take<float>(capacity_ * capacity_)),
+      combinations_(arena.take<float>(rank * capacity_)),
+      symmetric_(arena, capacity_, capacity_ > 0 ? rank : 0) {}
+
+bool BlockLanczos::run(const View& view, SimdLevel level, const float* matrix, double tolerance, float* x) {
+  const random::Stream stream{0, 0, random::Purpose::kKrylov};
+  for (int64_t i = 0; i < block_; ++i) {
+    random::normal_row(level, stream, i, order_, row(i));
+  }
+  if (!orthonormalise_rows(basis_, 0, block_, order_, products_, overlap_)) {
+    return false;
+  }
+  // Solved rarely: that costs the cube of the size.
+  int64_t next = std::max(3 * rank_, 2 * rank_ + 12 * block_);
+  for (int64_t size = block_; size <= capacity_; size += block_) {
+    check_cancelled(view);
+    extend(level, matrix, size);
+    if (size >= next) {
+      bool converged = false;
+      if (!solve(size, converged, tolerance)) {
+        return false;
+      }
+      if (converged) {
+        blas().single.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(rank_), blas_size(order_), blas_size(size), 1.0F,
+                           combinations_, blas_size(size), basis_, blas_size(order_), 0.0F, x, blas_size(order_));
+        return true;
+      }
+      next = size + std::max(block_, size / 5);
+    }
+    if (size < capacity_ && !orthonormalise_rows(basis_, size, size + block_, order_, products_, overlap_)) {
+      return false;
+    }
+  }
+  return false;
+}
+
+// The image of the last block, less what lies in the space, goes behind it; its products with the last two blocks are the new
+// rows of the projected matrix.
+void BlockLanczos::extend(SimdLevel level, const float* matrix, int64_t size) {
+  const auto& functions = blas().single;
+  const lapack_int order = blas_size(order_);
+  const lapack_int block = blas_size(block_);
+  const int64_t first = std::max<int64_t>(0, size - 2 * block_);
+  const lapack_int near = blas_size(size - first);
+  float* image = row(size);
+  thin_product(level, block_, order_, row(size - block_), matrix, thin_copy_, image);
+  functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, block, near, order, 1.0F, image, order, row(first), order, 0.0F,
+                 products_, near);
+  functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, block, order, near, -1.0F, products_, near, row(first), order, 1.0F,
+                 image, order);
+  for (int64_t i = 0; i < block_; ++i) {
+    float* out = projected_ + (size - block_ + i) * capacity_;
+    std::fill_n(out, first, 0.0F);
+    std::copy_n(products_ + i * near, near, out + first);
+  }
+}
+
+// Leading eigenvectors of the projected matrix. What an eigenvector of it lacks is the image of its part in the last block.
+bool BlockLanczos::solve(int64_t size, bool& converged, double tolerance) {
+  for (int64_t i = 0; i < size; ++i) {
+    std::copy_n(projected_ + i * capacity_, size, copy_ + i * size);
+  }
+  if (!symmetric_.tridiagonalise(copy_, size) || !symmetric_.leading_vectors(rank_, combinations_)) {
+    return false;
+  }
+  const auto first = static_cast<double>(symmetric_.values()[0]);
+  const auto last = static_cast<double>(symmetric_.values()[rank_ - 1]);
+  if (!(last > 0)) {
+    return false;
+  }
+  const lapack_int block = blas_size(block_);
+  blas().single.syrk(CblasRowMajor, CblasLower, CblasNoTrans, block, blas_size(order_), 1.0F, row(size), blas_size(order_), 0.0F,
+                     overlap_, block);
+  double largest = 0;
+  for (int64_t i = 0; i < rank_; ++i) {
+    const float* part = combinations_ + i * size + size - block_;
+    double square = 0;
+    for (int64_t j = 0; j < block_; ++j) {
+      for (int64_t k = 0; k <= j; ++k) {
+        square += (j == k ? 1 : 2) * static_cast<double>(overlap_[j * block_ + k]) * static_cast<double>(part[j]) *
+                  static_cast<double>(part[k]);
+      }
+    }
+    largest = std::max(largest, square);
+  }
+  // The residual of a triplet is that of the eigenvector divided by its singular value. Half of the tolerance is for rounding.
+  converged = std::sqrt(largest) <= tolerance / 2 * std::sqrt(first * last);
+  return true;
+}
+
+}  // namespace threegate::svd

@@ -1,0 +1,49 @@
+// Leading eigenvectors of a symmetric matrix in a Krylov space of blocks (Golub and Underwood, 1977): where few are wanted of a
+// large matrix, far less work than its tridiagonalisation, and all of it in products of matrices. Float32; every block is made
+// orthogonal to all before it.
+#ifndef THREEGATE_CPU_SVD_BLOCK_LANCZOS_H
+#define THREEGATE_CPU_SVD_BLOCK_LANCZOS_H
+
+#include <cstdint>
+
+#include "cpu/support/arena.h"
+#include "cpu/support/simd_level.h"
+#include "panel.h"
+#include "symmetric.h"
+
+namespace threegate::svd {
+
+class BlockLanczos {
+ public:
+  // Of the `rank` leading eigenvectors of order x order matrices; takes nothing where it does not suit.
+  BlockLanczos(Arena& arena, int64_t order, int64_t rank);
+
+  // Whether it is faster than a tridiagonalisation.
+  [[nodiscard]] bool suits() const { return capacity_ > 0; }
+
+  // The eigenvectors as rows of `x`, the first one first; `matrix` has both triangles. `tolerance` is that of singular triplets
+  // whose squares the eigenvalues are. False when the space would have become too large.
+  bool run(const View& view, SimdLevel level, const float* matrix, double tolerance, float* x);
+
+ private:
+  [[nodiscard]] float* row(int64_t i) const { return basis_ + i * order_; }
+  void extend(SimdLevel level, const float* matrix, int64_t size);
+  bool solve(int64_t size, bool& converged, double tolerance);
+
+  int64_t order_;
+  int64_t rank_;
+  int64_t block_;
+  int64_t capacity_;  // vectors in the space, but for the last block's image
+  float* basis_;      // capacity + block x order
+  float* products_;   // block x capacity
+  float* overlap_;    // block x block
+  float* thin_copy_;
+  float* projected_;     // capacity x capacity: the matrix in the basis, its lower triangle
+  float* copy_;          // the same, for the solver
+  float* combinations_;  // rank x capacity
+  Symmetric<float> symmetric_;
+};
+
+}  // namespace threegate::svd
+
+#endif  // THREEGATE_CPU_SVD_BLOCK_LANCZOS_H

@@ -1,0 +1,42 @@
+#include "rows.h"
+
+#include "cpu/support/blas.h"
+
+namespace threegate::svd {
+
+bool orthonormalise_rows(float* rows, int64_t from, int64_t to, int64_t length, float* products, float* overlap) {
+  const auto& functions = blas().single;
+  const lapack_int before = blas_size(from);
+  const lapack_int count = blas_size(to - from);
+  const lapack_int width = blas_size(length);
+  float* own = rows + from * length;
+  for (int64_t i = 0; i < to - from; ++i) {
+    const double size = norm(own + i * length, length);
+    if (!(size > 0)) {
+      return false;
+    }
+    divide(own + i * length, length, size);
+  }
+  for (int pass = 0; pass < 3; ++pass) {
+    // Two projections leave rounding alone.
+    if (from > 0 && pass < 2) {
+      functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, count, before, width, 1.0F, own, width, rows, width, 0.0F, products,
+                     before);
+      functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, count, width, before, -1.0F, products, before, rows, width, 1.0F,
+                     own, width);
+    }
+    functions.syrk(CblasRowMajor, CblasLower, CblasNoTrans, count, width, 1.0F, own, width, 0.0F, overlap, count);
+    // Row-major lower is column-major upper: overlap = U^T U. A first pass may be nearly singular.
+    for (int64_t i = 0; i < to - from && pass == 0; ++i) {
+      overlap[i * (to - from) + i] *= 1 + 1e-5F;
+    }
+    if (functions.potrf(LAPACK_COL_MAJOR, 'U', count, overlap, count) != 0) {
+      return false;
+    }
+    functions.trsm(CblasRowMajor, CblasLeft, CblasLower, CblasNoTrans, CblasNonUnit, count, width, 1.0F, overlap, count, own,
+                   width);
+  }
+  return true;
+}
+
+}  // namespace threegate::svd

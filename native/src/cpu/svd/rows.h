@@ -1,0 +1,32 @@
+// Vectors as rows of a matrix.
+#ifndef THREEGATE_CPU_SVD_ROWS_H
+#define THREEGATE_CPU_SVD_ROWS_H
+
+#include <cmath>
+#include <cstdint>
+
+#include "cpu/support/lanes.h"
+
+namespace threegate::svd {
+
+template <typename T>
+double norm(const T* values, int64_t count) {
+  return std::sqrt(
+      sum_in_lanes(count, [&](int64_t i) { return static_cast<double>(values[i]) * static_cast<double>(values[i]); }));
+}
+
+template <typename T>
+void divide(T* values, int64_t count, double divisor) {
+  for (int64_t i = 0; i < count; ++i) {
+    values[i] = static_cast<T>(values[i] / divisor);
+  }
+}
+
+// Rows from .. to - 1 become orthogonal to those before and orthonormal among themselves: twice Gram-Schmidt by blocks, three
+// times Cholesky QR, the first shifted. `products` takes (to - from) x from numbers, `overlap` the square of to - from. False
+// when they do not span as many directions.
+bool orthonormalise_rows(float* rows, int64_t from, int64_t to, int64_t length, float* products, float* overlap);
+
+}  // namespace threegate::svd
+
+#endif  // THREEGATE_CPU_SVD_ROWS_H
