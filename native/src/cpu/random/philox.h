@@ -11,7 +11,7 @@
 
 namespace threegate::random {
 
-// What a stream is for: streams of different purposes are independent.
+// What a stream is for: streams of different purposes are independent. New ones go to the end: numbers are part of the streams.
 enum class Purpose : uint32_t {
   kGaussian = 1,
   kBucket,
@@ -21,10 +21,10 @@ enum class Purpose : uint32_t {
   kBelow,
   kGamma,
   kProbe,
-  kKrylov,
   kCore,
   kCoreGamma,
-  kCoreOrder
+  kCoreOrder,
+  kKrylov
 };
 
 struct Stream {
