@@ -673,15 +673,14 @@ class Tracking {
     read(start);
     const random::Stream stream{0, 0, random::Purpose::kProbe};
     for (int64_t i = 0; i < kProbes; ++i) {
-      random::normal_row(level, stream, i, order_, row(2 * rank_ + i));
+      random::normal_row(level, stream, i, order_, row(rank_ + i));
     }
-    multiply(view, 0, rank_, all_);
-    multiply(view, 2 * rank_, rows_, all_);
-    std::copy_n(all_.z + 2 * rank_ * order_, kProbes * order_, row(2 * rank_));
+    multiply(view, 0, rank_ + kProbes, all_);
+    std::copy_n(all_.z + rank_ * order_, kProbes * order_, row(rank_));
     for (int step = 0; step < kSteps; ++step) {
       // The probes take part in the first step alone: what they find is among the leading vectors then.
       const int64_t rows = step == 0 ? rows_ : 2 * rank_;
-      correct(view, start);
+      correct(view, start, row(rows - rank_));
       if (!orthonormalise_rows(all_.x, rank_, rows, order_, products_, all_.overlap)) {
         return false;
       }
@@ -706,16 +705,22 @@ class Tracking {
   float* row(int64_t i) const { return all_.x + i * order_; }
 
   void read(const tg_svd_start& start) const {
+    const tg_operand basis{sizeof(basis), start.basis, {}, 0, 0, nullptr, 0};
+    double wide[kRun];
     for (int64_t i = 0; i < order_; ++i) {
-      for (int64_t j = 0; j < order_; ++j) {
-        basis_[i * order_ + j] = static_cast<float>(load_double(start.basis, i, j));
+      for (int64_t j = 0; j < order_; j += kRun) {
+        const int64_t count = std::min(kRun, order_ - j);
+        stage_double(basis, i, j, count, wide, convert_f16_plain);
+        for (int64_t k = 0; k < count; ++k) {
+          basis_[i * order_ + j + k] = static_cast<float>(wide[k]);
+        }
       }
     }
     std::copy_n(basis_, rank_ * order_, all_.x);
   }
 
-  // The corrections of the leading rows go behind them.
-  void correct(const View& view, const tg_svd_start& start) const {
+  // The corrections of the leading rows.
+  void correct(const View& view, const tg_svd_start& start, float* corrections) const {
     const auto& functions = blas().single;
     // Residuals: z - (z x^T) x.
     functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas_size(rank_), blas_size(rank_), blas_size(order_), 1.0F, all_.z,
@@ -735,7 +740,7 @@ class Tracking {
       }
     }
     functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(rank_), blas_size(order_), blas_size(order_), 1.0F,
-                   products_, blas_size(order_), basis_, blas_size(order_), 0.0F, row(rank_), blas_size(order_));
+                   products_, blas_size(order_), basis_, blas_size(order_), 0.0F, corrections, blas_size(order_));
   }
 
   // The leading Ritz vectors of the first rows, and their images, from the products that are there.

@@ -123,7 +123,7 @@ class ClaimsTest {
    * of that is left beside the null models. -Dthreegate.test.noise=N takes N seeds of each shape.
    */
   @ParameterizedTest
-  @CsvSource({"128, 128, 200", "1024, 1024, 2", "4096, 1024, 1"})
+  @CsvSource({"128, 128, 200", "1024, 1024, 10", "4096, 1024, 5"})
   void noiseIsExplained(int rows, int columns, int fewest) {
     int seeds = Integer.getInteger("threegate.test.noise", fewest);
     int naive = 0;

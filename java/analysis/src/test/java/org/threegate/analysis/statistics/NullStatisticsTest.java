@@ -78,6 +78,35 @@ class NullStatisticsTest {
     assertThat(RoundTrip.deviation(new long[32768], 1)).isZero();
   }
 
+  /** Of one weight of each kind: a power of two, another, a subnormal. */
+  @Test
+  void momentsByCodeAreThoseOfRounding() {
+    Random random = Seeds.random("momentsByCodeAreThoseOfRounding");
+    int draws = 400_000;
+    for (int code : new int[] {0x3c80, 0x3c8f, 0x0003}) {
+      double weight = Float.intBitsToFloat(code << 16);
+      double spacing = Float.intBitsToFloat(code + 1 << 16) - weight;
+      for (double steps : new double[] {0.25, 0.6, 1.5, 10}) {
+        double squares = 0;
+        double fourths = 0;
+        for (int i = 0; i < draws; i++) {
+          double moved = weight + steps * spacing * random.nextGaussian();
+          double update = (Float.intBitsToFloat(bf16(moved) << 16) - weight) / spacing;
+          squares += update * update / draws;
+          fourths += update * update * update * update / draws;
+        }
+        double variance = RoundTrip.variances(steps * spacing)[code] / (spacing * spacing);
+        double cumulant = RoundTrip.fourthCumulants(steps * spacing)[code] / Math.pow(spacing, 4);
+        // With steps beyond a binade the spacing is another.
+        double allowed = steps > 5 ? 0.15 : 0.05;
+        assertThat(variance).as(code + ", " + steps).isCloseTo(squares, within(allowed * squares));
+        assertThat(cumulant + 3 * variance * variance)
+            .as("fourth moment of " + code + ", " + steps)
+            .isCloseTo(fourths, within(2 * allowed * fourths));
+      }
+    }
+  }
+
   @Test
   void membershipsOfIndependentSetsAreBinomial() {
     long[] all = new long[100];
