@@ -21,9 +21,8 @@ int64_t block_for(int64_t rank) { return rank < 64 ? 16 : 32; }
 
 int64_t capacity_for(int64_t order, int64_t rank) {
   const int64_t block = block_for(rank);
-  return order >= kLarge && kFew * rank <= order
-             ? static_cast<int64_t>(kLargestShare * static_cast<double>(order)) / block * block
-             : 0;
+  const bool few = order >= kLarge && kFew * rank <= order;
+  return few ? static_cast<int64_t>(kLargestShare * static_cast<double>(order)) / block * block : 0;
 }
 
 }  // namespace
@@ -47,7 +46,7 @@ bool BlockLanczos::run(const View& view, SimdLevel level, const float* matrix, d
   for (int64_t i = 0; i < block_; ++i) {
     random::normal_row(level, stream, i, order_, row(i));
   }
-  if (!orthonormalise_rows(basis_, 0, block_, order_, products_, overlap_)) {
+  if (!orthonormalise_rows(basis_, 0, block_, order_, 0, products_, overlap_)) {
     return false;
   }
   // Solved rarely: that costs the cube of the size.
@@ -67,7 +66,8 @@ bool BlockLanczos::run(const View& view, SimdLevel level, const float* matrix, d
       }
       next = size + std::max(block_, size / 5);
     }
-    if (size < capacity_ && !orthonormalise_rows(basis_, size, size + block_, order_, products_, overlap_)) {
+    // The last two blocks are subtracted already: one more projection makes two of those that matter.
+    if (size < capacity_ && !orthonormalise_rows(basis_, size, size + block_, order_, 1, products_, overlap_)) {
       return false;
     }
   }

@@ -4,7 +4,8 @@
 
 namespace threegate::svd {
 
-bool orthonormalise_rows(float* rows, int64_t from, int64_t to, int64_t length, float* products, float* overlap) {
+bool orthonormalise_rows(float* rows, int64_t from, int64_t to, int64_t length, int projections, float* products,
+                         float* overlap) {
   const auto& functions = blas().single;
   const lapack_int before = blas_size(from);
   const lapack_int count = blas_size(to - from);
@@ -18,8 +19,7 @@ bool orthonormalise_rows(float* rows, int64_t from, int64_t to, int64_t length, 
     divide(own + i * length, length, size);
   }
   for (int pass = 0; pass < 3; ++pass) {
-    // Two projections leave rounding alone.
-    if (from > 0 && pass < 2) {
+    if (from > 0 && pass < projections) {
       functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, count, before, width, 1.0F, own, width, rows, width, 0.0F, products,
                      before);
       functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, count, width, before, -1.0F, products, before, rows, width, 1.0F,

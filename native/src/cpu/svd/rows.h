@@ -22,10 +22,10 @@ void divide(T* values, int64_t count, double divisor) {
   }
 }
 
-// Rows from .. to - 1 become orthogonal to those before and orthonormal among themselves: twice Gram-Schmidt by blocks, three
-// times Cholesky QR, the first shifted. `products` takes (to - from) x from numbers, `overlap` the square of to - from. False
+// Rows from .. to - 1 become orthogonal to those before, by as many `projections`, and orthonormal among themselves, by Cholesky
+// QR three times, the first one shifted. `products` takes (to - from) x from numbers, `overlap` the square of to - from. False
 // when they do not span as many directions.
-bool orthonormalise_rows(float* rows, int64_t from, int64_t to, int64_t length, float* products, float* overlap);
+bool orthonormalise_rows(float* rows, int64_t from, int64_t to, int64_t length, int projections, float* products, float* overlap);
 
 }  // namespace threegate::svd
 

@@ -681,7 +681,7 @@ class Tracking {
       // The probes take part in the first step alone: what they find is among the leading vectors then.
       const int64_t rows = step == 0 ? rows_ : 2 * rank_;
       correct(view, start, row(rows - rank_));
-      if (!orthonormalise_rows(all_.x, rank_, rows, order_, products_, all_.overlap)) {
+      if (!orthonormalise_rows(all_.x, rank_, rows, order_, 2, products_, all_.overlap)) {
         return false;
       }
       multiply(view, rank_, rows, all_);
