@@ -26,7 +26,8 @@ final class GeometryMixin {
       names = "--draws",
       paramLabel = "N",
       defaultValue = "0",
-      description = "draws of each null model; 0 (default): 10 to 20, more for smaller matrices, but 4 of large"
+      description =
+          "draws of each null model; 0 (default): 10 to 20, more for smaller matrices, but 4 of large"
               + " ones where each takes a decomposition")
   private int draws;
 

@@ -11,10 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.stream.LongStream;
 import org.threegate.analysis.statistics.Totals;
 import org.threegate.checkpoint.Architecture;
@@ -58,9 +55,6 @@ public final class Comparison {
    * and few disks give more than four times that.
    */
   private static final int MOST_DIGEST_THREADS = 4;
-
-  /** How often a cancellation is looked for while waiting. */
-  private static final long CANCELLATION_MILLIS = 50;
 
   private final Context context;
   private final Control control;
@@ -253,25 +247,10 @@ public final class Comparison {
 
   /** Waits for a result; a cancellation of the comparison is passed on meanwhile. */
   private <T> T await(String what, Future<T> pending, GeometryWork work) {
-    while (true) {
-      try {
-        return pending.get(CANCELLATION_MILLIS, TimeUnit.MILLISECONDS);
-      } catch (TimeoutException e) {
-        if (control.isCancelled()) {
-          work.cancel();
-        }
-      } catch (ExecutionException e) {
-        if (e.getCause() instanceof KernelException failure) {
-          throw translate(what, failure);
-        }
-        if (e.getCause() instanceof CancelledException cancelled) {
-          throw cancelled;
-        }
-        throw new IllegalStateException(e.getCause());
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-        throw new CancelledException();
-      }
+    try {
+      return Workers.await(pending, control, work::cancel);
+    } catch (KernelException e) {
+      throw translate(what, e);
     }
   }
 

@@ -69,6 +69,22 @@ public final class GeometryMeasurement {
       Operand tuned,
       GeometryOptions options,
       Control control) {
+    return of(context, name, base, tuned, options, control, Optional.empty());
+  }
+
+  /**
+   * The same, where the base is decomposed already.
+   *
+   * @param known by {@link #decompose}; stays open
+   */
+  static TensorGeometry of(
+      Context context,
+      String name,
+      Operand base,
+      Operand tuned,
+      GeometryOptions options,
+      Control control,
+      Optional<TruncatedSvd.Result> known) {
     if (base.rows() == 0 || base.columns() == 0) {
       return TensorGeometry.omitted("it has no entries");
     }
@@ -83,20 +99,28 @@ public final class GeometryMeasurement {
     if (diff.deltaSquares() == 0) {
       return TensorGeometry.omitted("it is unchanged");
     }
-    return new GeometryMeasurement(context, name, base, tuned, options, control).measure(diff);
+    return new GeometryMeasurement(context, name, base, tuned, options, control)
+        .measure(diff, known);
+  }
+
+  /** What {@link #of} needs of the base alone: it serves all checkpoints. */
+  static TruncatedSvd.Result decompose(
+      Context context, Operand base, GeometryOptions options, Control control) {
+    int rank = Collections.max(options.ranksOf(Math.min(base.rows(), base.columns())));
+    return Geometry.decompose(context, base, rank, options.tolerance(), control);
   }
 
   private static double seconds(long from) {
     return (System.nanoTime() - from) * 1e-9;
   }
 
-  private TensorGeometry measure(Bf16Diff.Result diff) {
+  private TensorGeometry measure(Bf16Diff.Result diff, Optional<TruncatedSvd.Result> known) {
     Mask update = new Mask(base.rows(), base.columns(), diff.mask().orElseThrow());
     long[] codes = MagnitudeHistogram.of(context, base, update, update).all();
     double deviation = deviation(codes, diff.deltaSquares());
     long start = System.nanoTime();
-    try (TruncatedSvd.Result before =
-        Geometry.decompose(context, base, Collections.max(ranks), options.tolerance(), control)) {
+    TruncatedSvd.Result before = known.orElseGet(() -> decompose(context, base, options, control));
+    try {
       List<Geometry> geometries =
           Geometry.of(context, base, before, tuned, ranks, options.tolerance(), control);
       double spectrumSeconds = seconds(start);
@@ -140,6 +164,10 @@ public final class GeometryMeasurement {
           spectrumSeconds,
           nullSeconds,
           seconds(start));
+    } finally {
+      if (known.isEmpty()) {
+        before.close();
+      }
     }
   }
 

@@ -1,9 +1,13 @@
 package org.threegate.analysis.measure;
 
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Future;
 import java.util.function.Predicate;
 import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.Trajectories;
@@ -74,10 +78,18 @@ public final class Trajectory {
     long total = byName.values().stream().flatMap(List::stream).mapToLong(TensorPair::bytes).sum();
     long done = 0;
     List<TensorTrajectory> tensors = new ArrayList<>();
-    for (List<TensorPair> pairs : byName.values()) {
-      progress.at(pairs.get(0).name(), done, total);
-      tensors.add(measure(context, pairs, control));
-      done += pairs.stream().mapToLong(TensorPair::bytes).sum();
+    Deque<List<TensorPair>> left = new ArrayDeque<>(byName.values());
+    Deque<Future<TensorTrajectory>> started = new ArrayDeque<>();
+    try (Workers workers = new Workers(context, "threegate-trajectory")) {
+      for (List<TensorPair> next : byName.values()) {
+        while (!left.isEmpty() && started.size() < 2 * context.threads()) {
+          List<TensorPair> pairs = left.remove();
+          started.add(workers.submit((own, ownControl) -> measure(own, pairs, ownControl)));
+        }
+        progress.at(next.get(0).name(), done, total);
+        tensors.add(Workers.await(started.remove(), control, workers::cancel));
+        done += next.stream().mapToLong(TensorPair::bytes).sum();
+      }
     }
     progress.at("", total, total);
     base.check();
@@ -96,8 +108,6 @@ public final class Trajectory {
       diffs.add(diff);
       masks.add(new Mask(pair.base().rows(), pair.base().columns(), diff.mask().orElseThrow()));
     }
-    double[] positions = new double[pairs.size() + 1];
-    System.arraycopy(steps, 0, positions, 1, steps.length);
     double[][] squares = squares(context, pairs, diffs, control);
     double[] locking = new double[pairs.size()];
     Arrays.fill(locking, Double.NaN);
@@ -108,14 +118,36 @@ public final class Trajectory {
     if (decomposes) {
       locking = locking(context, pairs, control);
     }
+    Optional<TruncatedSvd.Result> known =
+        decomposes
+            ? Optional.of(GeometryMeasurement.decompose(context, first.base(), options, control))
+            : Optional.empty();
+    try {
+      return measure(context, pairs, diffs, masks, squares, locking, known, control);
+    } finally {
+      known.ifPresent(TruncatedSvd.Result::close);
+    }
+  }
+
+  private TensorTrajectory measure(
+      Context context,
+      List<TensorPair> pairs,
+      List<Bf16Diff.Result> diffs,
+      List<Mask> masks,
+      double[][] squares,
+      double[] locking,
+      Optional<TruncatedSvd.Result> known,
+      Control control) {
+    TensorPair first = pairs.get(0);
     List<TensorTrajectory.Step> measured = new ArrayList<>();
     for (int i = 0; i < pairs.size(); i++) {
       TensorPair pair = pairs.get(i);
       TensorGeometry geometry =
-          GeometryMeasurement.of(context, pair.name(), pair.base(), pair.tuned(), options, control);
+          GeometryMeasurement.of(
+              context, pair.name(), pair.base(), pair.tuned(), options, control, known);
       List<Mask> withLast = List.of(masks.get(i), masks.get(masks.size() - 1));
       List<NullEstimate> nulls = new ArrayList<>();
-      if (decomposes) {
+      if (known.isPresent()) {
         nulls.add(Trajectories.randomLocking(rank(first), inputs(first)));
         if (i + 1 < pairs.size()) {
           nulls.add(walkLocking(context, first, squares, i + 1, control));
@@ -131,6 +163,8 @@ public final class Trajectory {
               pair.transposed() ? bands.columns() : bands.rows(),
               pair.transposed() ? bands.rows() : bands.columns()));
     }
+    double[] positions = new double[pairs.size() + 1];
+    System.arraycopy(steps, 0, positions, 1, steps.length);
     return new TensorTrajectory(
         first.name(),
         first.layer(),

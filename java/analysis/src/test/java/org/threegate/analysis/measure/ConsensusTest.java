@@ -193,22 +193,27 @@ class ConsensusTest {
         List.of(
             model("b1", i -> weights[i] + direction[i]),
             model("b2", i -> weights[i] + direction[i] + other[i]));
-    TensorTrajectory way = trajectory(base, straight);
+    TensorTrajectory way = trajectory(base, straight, 1);
     assertThat(way.linearity()).isGreaterThan(0.999);
     assertThat(way.walkLinearity()).isLessThan(0.8);
     assertThat(way.steps().get(0).locking()).isGreaterThan(0.9);
     assertThat(way.steps().get(1).locking()).isCloseTo(1, within(1e-9));
-    TensorTrajectory walk = trajectory(base, bent);
+    TensorTrajectory walk = trajectory(base, bent, 1);
     assertThat(walk.linearity()).isCloseTo(walk.walkLinearity(), within(0.02));
     double locking = walk.steps().get(0).locking();
     assertThat(walk.steps().get(0).lockingNulls().get(1).z(locking)).isBetween(-6.0, 6.0);
     assertThat(locking).isGreaterThan(walk.steps().get(0).lockingNulls().get(0).mean() + 0.1);
+    TensorTrajectory.Step again = trajectory(base, bent, 2).steps().get(0);
+    assertThat(again.locking()).as("with two threads").isEqualTo(locking);
+    assertThat(again.lockingNulls()).isEqualTo(walk.steps().get(0).lockingNulls());
+    assertThat(again.geometry().spectra().get(0).geometry().tuned())
+        .isEqualTo(walk.steps().get(0).geometry().spectra().get(0).geometry().tuned());
     assertThatThrownBy(() -> new Trajectory(new double[] {2, 1}, GeometryOptions.DEFAULT))
         .hasMessageContaining("ascend");
   }
 
-  private static TensorTrajectory trajectory(Path base, List<Path> run) {
-    try (Context context = Context.open(Context.Device.CPU, 1);
+  private static TensorTrajectory trajectory(Path base, List<Path> run, int threads) {
+    try (Context context = Context.open(Context.Device.CPU, threads);
         Control control = Control.open(context);
         Checkpoint before = Checkpoint.open(context, base);
         Checkpoint one = Checkpoint.open(context, run.get(0));
