@@ -10,7 +10,9 @@ namespace threegate {
 namespace {
 
 void require_basis(const tg_matrix* basis, const std::string& name) {
-  require(basis != nullptr, name.c_str(), "NULL", "it must point to a matrix");
+  if (basis == nullptr) {
+    throw_invalid_argument(name.c_str(), "NULL", "it must point to a matrix");
+  }
   require_matrix(*basis, name);
   require(basis->dtype == TG_F64 || basis->dtype == TG_F32, (name + ".dtype").c_str(), std::to_string(basis->dtype),
           "allowed are TG_F64 (1) and TG_F32 (2)");
