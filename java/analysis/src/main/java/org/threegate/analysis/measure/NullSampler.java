@@ -43,6 +43,9 @@ final class NullSampler {
    */
   private static final double MOST_MIXING = 0.1;
 
+  /** Of singular values whose matrices, and updates of a millionth of them, are float32 numbers. */
+  private static final int LARGEST_EXPONENT = 100;
+
   /** Means of permuted updates beyond what so many standard errors explain are not isotropic. */
   private static final double LARGEST_MEAN = 5;
 
@@ -53,8 +56,15 @@ final class NullSampler {
   private final Operand base;
   private final Operand tuned;
   private final TruncatedSvd.Result before;
-  private final Geometry observed;
+  private final double[] baseValues;
+  private final double[] updateValues;
   private final double deviation;
+
+  /** About the largest singular value: updates in the singular bases are in units of it. */
+  private final double unit;
+
+  private final double[] scaledBase;
+
   private final List<Integer> ranks;
   private final long seed;
   private final GeometryOptions options;
@@ -80,12 +90,20 @@ final class NullSampler {
     this.base = base;
     this.tuned = tuned;
     this.before = before;
-    this.observed = observed;
+    this.baseValues = observed.base();
+    this.updateValues = observed.update();
+    double largest = Math.max(baseValues[0], updateValues[0]);
+    this.unit = Math.scalb(1.0, Math.getExponent(largest));
+    this.scaledBase = scaled(baseValues);
     this.deviation = deviation;
     this.ranks = ranks;
     this.seed = seed;
     this.options = options;
     this.control = control;
+  }
+
+  private double[] scaled(double[] values) {
+    return Arrays.stream(values).map(value -> value / unit).toArray();
   }
 
   /** The measures of one random update, by rank. */
@@ -125,8 +143,8 @@ final class NullSampler {
   /** Small matrices have few places to move entries to: each draw is a rotation of its own. */
   private List<Drawn> rotated() {
     IntFunction<Matrix> next =
-        draw -> NullUpdate.rotated(context, observed.update(), longSide(), seed, draw);
-    if (shortSide() < FEWEST_DIRECTIONS) {
+        draw -> NullUpdate.rotated(context, scaled(updateValues), longSide(), seed, draw);
+    if (isSmall()) {
       return draw(draw -> inBases(next.apply(draw), NONE));
     }
     Matrix first = next.apply(0);
@@ -145,6 +163,12 @@ final class NullSampler {
     return Math.min(base.rows(), base.columns());
   }
 
+  /** Whether updates are drawn entry by entry, in float32 that has to hold them. */
+  private boolean isSmall() {
+    int exponent = Math.getExponent(unit);
+    return shortSide() < FEWEST_DIRECTIONS && Math.abs(exponent) < LARGEST_EXPONENT;
+  }
+
   private boolean isTall() {
     return base.rows() >= base.columns();
   }
@@ -159,9 +183,7 @@ final class NullSampler {
 
   private IntFunction<Drawn> independent(NullModel model) {
     Optional<NormalLaw> law =
-        shortSide() < FEWEST_DIRECTIONS
-            ? Optional.empty()
-            : model == NullModel.NORM_MATCHED ? normMatched() : permuted();
+        isSmall() ? Optional.empty() : model == NullModel.NORM_MATCHED ? normMatched() : permuted();
     if (law.isPresent()) {
       // A stream of its own for each model.
       long own = seed + model.ordinal();
@@ -169,7 +191,7 @@ final class NullSampler {
       return draw -> {
         SplittableRandom random = new SplittableRandom(own ^ (long) draw << 32);
         return inBases(
-            NullUpdate.normal(context, observed.base(), longSide(), variances, own, draw),
+            NullUpdate.normal(context, scaledBase, longSide(), variances, own, draw),
             (energy, index) ->
                 law.get().noise().map(noise -> noise.add(energy, index, random)).orElse(energy));
       };
@@ -190,7 +212,7 @@ final class NullSampler {
 
   private Optional<NormalLaw> normMatched() {
     if (tuned.values().dtype() != Dtype.BF16) {
-      return Optional.of(new NormalLaw(everywhere(deviation * deviation), Optional.empty()));
+      return Optional.of(new NormalLaw(everywhere(square(deviation / unit)), Optional.empty()));
     }
     if (!GeometryMeasurement.isBf16(base) || !GeometryMeasurement.isBf16(tuned)) {
       return Optional.empty();
@@ -200,22 +222,21 @@ final class NullSampler {
             context,
             base,
             RoundTrip.variances(deviation),
-            observed.base(),
+            baseValues,
             before.left().orElseThrow(),
             before.right().orElseThrow());
     int classes = Collections.max(ranks) + 2;
-    double[] transposed = new double[variances.length];
+    double[] ofLongByShort = new double[variances.length];
     for (int i = 0; i < classes; i++) {
       for (int j = 0; j < classes; j++) {
-        transposed[i * classes + j] = variances[j * classes + i];
+        int at = isTall() ? i * classes + j : j * classes + i;
+        ofLongByShort[i * classes + j] = variances[at] / square(unit);
       }
     }
     MagnitudeHistogram.Profile cumulants =
         MagnitudeHistogram.profile(context, base, RoundTrip.fourthCumulants(deviation));
     return Optional.of(
-        new NormalLaw(
-            isTall() ? variances : transposed,
-            Optional.of(noise(cumulants.rows(), cumulants.columns()))));
+        new NormalLaw(ofLongByShort, Optional.of(noise(cumulants.rows(), cumulants.columns()))));
   }
 
   /** The same in all directions, unless the entries have a mean: that lies in one of them. */
@@ -231,12 +252,22 @@ final class NullSampler {
     double[] ofColumns = new double[Math.toIntExact(base.columns())];
     Arrays.fill(ofRows, cumulant * base.columns());
     Arrays.fill(ofColumns, cumulant * base.rows());
-    return Optional.of(new NormalLaw(everywhere(variance), Optional.of(noise(ofRows, ofColumns))));
+    return Optional.of(
+        new NormalLaw(everywhere(variance / square(unit)), Optional.of(noise(ofRows, ofColumns))));
   }
 
   private EnergyNoise noise(double[] ofRows, double[] ofColumns) {
+    double fourth = square(square(unit));
     return new EnergyNoise(
-        ofRows, ofColumns, before.left().orElseThrow(), before.right().orElseThrow(), ranks);
+        Arrays.stream(ofRows).map(cumulant -> cumulant / fourth).toArray(),
+        Arrays.stream(ofColumns).map(cumulant -> cumulant / fourth).toArray(),
+        before.left().orElseThrow(),
+        before.right().orElseThrow(),
+        ranks);
+  }
+
+  private static double square(double value) {
+    return value * value;
   }
 
   /** Of the true update's entries; of both: (their sum)² / their number. */
@@ -274,7 +305,7 @@ final class NullSampler {
             Energy.of(
                 ProjectedEnergy.of(context, Operand.of(matrix), Optional.of(base), left0, right0)));
       }
-      return drawn(true, after.spectrum().orElseThrow(), left, right, energy);
+      return drawn(true, baseValues, after.spectrum().orElseThrow(), left, right, energy);
     } finally {
       matrix.buffer().close();
     }
@@ -290,16 +321,17 @@ final class NullSampler {
         context, leading, Geometry.leading(vectors, Math.toIntExact(leading.rows())));
   }
 
-  private Drawn drawn(
+  private static Drawn drawn(
       boolean decomposed,
+      double[] base,
       double[] after,
       List<double[]> left,
       List<double[]> right,
       List<Energy> energy) {
-    double distance = Spectra.distance(observed.base(), after);
+    double distance = Spectra.distance(base, after);
     return new Drawn(
         decomposed,
-        distance / Spectra.norm(observed.base()),
+        distance / Spectra.norm(base),
         distance / Math.sqrt(energy.get(0).total()),
         left,
         right,
@@ -309,7 +341,7 @@ final class NullSampler {
   /** Of an update's core in the singular bases of W0, which are unit vectors there. */
   private Drawn inBases(Matrix core, BiFunction<Energy, Integer, Energy> noise) {
     try {
-      SpectrumPerturbation after = SpectrumPerturbation.of(context, observed.base(), core, ranks);
+      SpectrumPerturbation after = SpectrumPerturbation.of(context, scaledBase, core, ranks);
       List<Energy> energy = new ArrayList<>();
       for (int i = 0; i < ranks.size(); i++) {
         double ofLong = after.longEnergy()[i];
@@ -327,6 +359,7 @@ final class NullSampler {
       }
       return drawn(
           false,
+          scaledBase,
           after.values(),
           isTall() ? after.longAngles() : after.shortAngles(),
           isTall() ? after.shortAngles() : after.longAngles(),
@@ -338,7 +371,7 @@ final class NullSampler {
 
   /** The core takes W0's singular values onto its diagonal. */
   private Drawn decomposed(Matrix core, List<Energy> energy) {
-    double[] values = observed.base();
+    double[] values = scaledBase;
     for (int i = 0; i < values.length; i++) {
       long at = 4L * i * (values.length + 1);
       core.buffer().putFloat(at, (float) (core.buffer().getFloat(at) + values[i]));
@@ -354,6 +387,7 @@ final class NullSampler {
       }
       return drawn(
           true,
+          scaledBase,
           after.spectrum().orElseThrow(),
           isTall() ? ofLong : ofShort,
           isTall() ? ofShort : ofLong,

@@ -108,6 +108,52 @@ class NullSamplerTest {
     }
   }
 
+  /** Float64 matrices far beyond float32, in which updates are drawn. */
+  @ParameterizedTest
+  @CsvSource({"256, 260, 200", "260, 256, -200", "40, 50, 200", "50, 40, -200"})
+  void theScaleDoesNotMatter(int rows, int columns, int exponent) {
+    Random random = Seeds.random("the scale does not matter");
+    GeometryOptions options =
+        new GeometryOptions(
+            List.of(5), List.of(), List.of(0.5), List.of(NullModel.values()), 8, 1e-9, 1);
+    try (Context context = Context.open();
+        Control control = Control.open(context);
+        NativeBuffer memory = context.allocate(32L * rows * columns)) {
+      long entries = (long) rows * columns;
+      for (long i = 0; i < entries; i++) {
+        double weight = 0.02 * random.nextGaussian();
+        double tuned = weight + 1e-6 * random.nextGaussian();
+        memory.putDouble(8 * i, weight).putDouble(8 * (entries + i), tuned);
+        memory.putDouble(8 * (2 * entries + i), Math.scalb(weight, exponent));
+        memory.putDouble(8 * (3 * entries + i), Math.scalb(tuned, exponent));
+      }
+      List<SpectrumMeasure> measured = new ArrayList<>();
+      for (long pair = 0; pair < 2; pair++) {
+        Operand before =
+            Operand.of(Matrix.of(memory, 16 * pair * entries, Dtype.F64, rows, columns));
+        Operand after =
+            Operand.of(
+                Matrix.of(memory, 16 * pair * entries + 8 * entries, Dtype.F64, rows, columns));
+        measured.add(
+            GeometryMeasurement.of(context, "w", before, after, options, control).spectra().get(0));
+      }
+      for (NullModel model : NullModel.values()) {
+        NullDraws plain = measured.get(0).draws(model).orElseThrow();
+        NullDraws scaled = measured.get(1).draws(model).orElseThrow();
+        // Small matrices of ordinary scale get updates entry by entry.
+        double allowed = Math.min(rows, columns) < NullSampler.FEWEST_DIRECTIONS ? 0.8 : 1e-6;
+        for (int i = 0; i < 8; i++) {
+          assertThat(scaled.drift()[i])
+              .as(model.label())
+              .isCloseTo(plain.drift()[i], within(allowed * plain.drift()[i]));
+          assertThat(scaled.leftEnergy()[i])
+              .as(model.label())
+              .isCloseTo(plain.leftEnergy()[i], within(allowed * plain.leftEnergy()[i]));
+        }
+      }
+    }
+  }
+
   /** Draws from one rotation vary as independent rotations do. */
   private static void agreeWithRotations(
       Context context, NullDraws draws, Geometry observed, int rows, int columns) {
