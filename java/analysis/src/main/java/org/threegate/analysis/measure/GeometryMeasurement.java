@@ -33,6 +33,11 @@ public final class GeometryMeasurement {
   /** Longest short side that the kernels decompose. */
   static final long LONGEST_SHORT_SIDE = 16384;
 
+  /**
+   * Directions beyond the largest rank, with which the last ones mix most: null models want them.
+   */
+  private static final int BEYOND = 16;
+
   private final Context context;
   private final Operand base;
   private final Operand tuned;
@@ -106,8 +111,10 @@ public final class GeometryMeasurement {
   /** What {@link #of} needs of the base alone: it serves all checkpoints. */
   static TruncatedSvd.Result decompose(
       Context context, Operand base, GeometryOptions options, Control control) {
-    int rank = Collections.max(options.ranksOf(Math.min(base.rows(), base.columns())));
-    return Geometry.decompose(context, base, rank, options.tolerance(), control);
+    long shorter = Math.min(base.rows(), base.columns());
+    long rank = Collections.max(options.ranksOf(shorter)) + (long) BEYOND;
+    return Geometry.decompose(
+        context, base, Math.toIntExact(Math.min(rank, shorter)), options.tolerance(), control);
   }
 
   private static double seconds(long from) {

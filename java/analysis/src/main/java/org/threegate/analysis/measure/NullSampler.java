@@ -225,7 +225,7 @@ final class NullSampler {
             baseValues,
             before.left().orElseThrow(),
             before.right().orElseThrow());
-    int classes = Collections.max(ranks) + 2;
+    int classes = (int) Math.sqrt(variances.length);
     double[] ofLongByShort = new double[variances.length];
     for (int i = 0; i < classes; i++) {
       for (int j = 0; j < classes; j++) {
