@@ -201,13 +201,13 @@ void run_diff(benchmark::State& state, const uint16_t* base_codes, const uint16_
   const tg_diff_options diff_options{sizeof(tg_diff_options)};
   const tg_diff_profiles profiles{sizeof(tg_diff_profiles), rows.data(), columns.data(), nullptr, 0, map.data(), 64, 64};
   tg_workspace_size size{sizeof(tg_workspace_size), 0, 0};
-  tg_diff_workspace(context, &base, &tuned, &diff_options, &profiles, &size);
+  tg_diff_workspace(context, &base, &tuned, 1, &diff_options, &profiles, &size);
   const Memory host = allocate(size.host_bytes);
   const tg_workspace workspace{sizeof(tg_workspace), host.get(), size.host_bytes, nullptr, 0};
   tg_diff_result result{};
   result.size = sizeof(result);
   for (auto _ : state) {
-    if (tg_diff(context, &base, &tuned, &diff_options, nullptr, &workspace, &profiles, &result) != TG_OK) {
+    if (tg_diff(context, &base, &tuned, 1, &diff_options, nullptr, &workspace, &profiles, &result) != TG_OK) {
       tg_error_message(context, error, sizeof(error));
       state.SkipWithError(error);
       break;

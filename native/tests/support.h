@@ -27,11 +27,18 @@ struct DestroyContext {
 };
 using Context = std::unique_ptr<tg_context, DestroyContext>;
 
+// Whether contexts are of a CUDA device: THREEGATE_TEST_DEVICE=cuda, with THREEGATE_CUDA_LIBRARY an emulated one where there is
+// none.
+inline bool tests_device() {
+  const char* device = std::getenv("THREEGATE_TEST_DEVICE");
+  return device != nullptr && std::string(device) == "cuda";
+}
+
 inline Context make_context(int threads = 1, const char* simd = nullptr) {
   if (simd != nullptr) {
     setenv("THREEGATE_SIMD", simd, 1);
   }
-  const tg_context_options options{sizeof(tg_context_options), threads, TG_CPU, 0, 0};
+  const tg_context_options options{sizeof(tg_context_options), threads, tests_device() ? TG_CUDA : TG_CPU, 0, 0};
   tg_context* context = nullptr;
   char error[256] = "";
   const tg_status status = tg_context_create(&options, &context, error, sizeof(error));
@@ -54,7 +61,8 @@ inline std::vector<std::string> simd_levels() {
   capabilities.size = sizeof(capabilities);
   EXPECT_EQ(TG_OK, tg_capabilities_query(&capabilities));
   std::vector<std::string> levels{"scalar", "avx2", "avx512"};
-  levels.resize(static_cast<size_t>(capabilities.simd) + 1);
+  // A device has one.
+  levels.resize(tests_device() ? 1 : static_cast<size_t>(capabilities.simd) + 1);
   return levels;
 }
 

@@ -10,6 +10,16 @@
  *  - A context takes one call at a time (a second, concurrent one gets TG_BUSY). Different contexts are independent.
  *  - The library never prints, never exits and lets no exception out.
  *
+ * Devices
+ *  - In a context of a CUDA device the functions named below run there: tg_diff, tg_mask_select,
+ *    tg_magnitude_histogram, tg_magnitude_profile, and of tg_svd and tg_svd_track what suits (see there). All others run on the
+ * CPU.
+ *  - Operands of those functions may lie in host memory, from which they are streamed, or in device memory. Outputs are host
+ * memory.
+ *  - Device memory is the context's own: it is kept from call to call until the context is destroyed. `device_bytes` of a query
+ * says what a call takes, beside two buffers of at most 64 MiB; where there is less, it is done in parts as far as that goes.
+ *  - After a failure of a device (TG_DEVICE, other than for want of memory) every later call of the context says so.
+ *
  * Sources: "P" is arXiv 2511.08567, "The Path Not Taken: RLVR Provably Learns Off the Principals".
  */
 #ifndef THREEGATE_THREEGATE_H
@@ -28,7 +38,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything below changes, additions included: caller and library must have the same. */
-#define TG_ABI_VERSION 9
+#define TG_ABI_VERSION 10
 
 /* ---------------------------------------------------------------- status ------------------------------------------ */
 
@@ -107,8 +117,8 @@ typedef struct tg_workspace {
   int64_t size;
   void* host; /* 64-byte aligned, at least host_bytes of the query */
   int64_t host_bytes;
-  void* device;
-  int64_t device_bytes;
+  void* device;         /* not used: see Devices, above */
+  int64_t device_bytes; /* not used */
 } tg_workspace;
 
 /* ---------------------------------------------------------------- context ----------------------------------------- */
@@ -120,9 +130,9 @@ typedef struct tg_context tg_context;
 
 typedef struct tg_context_options {
   int64_t size;
-  int32_t threads; /* threads of CPU kernels, the caller's included; 0: one per hardware thread this process may use */
-  int32_t device;  /* TG_CPU or TG_CUDA */
-  int32_t device_index;
+  int32_t threads;      /* threads of CPU kernels, the caller's included; 0: one per hardware thread this process may use */
+  int32_t device;       /* TG_CPU or TG_CUDA */
+  int32_t device_index; /* which CUDA device: 0 .. cuda_devices - 1 */
   int32_t reserved;
 } tg_context_options;
 
@@ -142,6 +152,7 @@ typedef struct tg_capabilities {
   char simd_reason[256]; /* why no higher level is used; empty when the highest is */
   char cuda_reason[256]; /* why no CUDA device is used; empty when one is */
   char blas[160];        /* name and version of the BLAS library */
+  char cuda[160];        /* name, compute capability and memory of the first CUDA device; empty when there is none */
 } tg_capabilities;
 
 /* TG_ABI_VERSION of the library; compare with the header's before anything else. */
@@ -254,18 +265,19 @@ typedef struct tg_diff_result {
 } tg_diff_result;
 
 /* Bytes that tg_diff needs beside its inputs and outputs. */
-TG_API tg_status tg_diff_workspace(tg_context* context, const tg_operand* base, const tg_operand* tuned,
+TG_API tg_status tg_diff_workspace(tg_context* context, const tg_operand* bases, const tg_operand* tuned, int64_t count,
                                    const tg_diff_options* options, const tg_diff_profiles* profiles,
                                    tg_workspace_size* workspace_size);
 
 /*
- * Compares two matrices of the same shape, of any of the dtypes above, in one pass. Counts are identical on every
- * device, at every SIMD level and for any number of threads; sums are identical for any number of threads and agree
- * within 1e-12 relative between SIMD levels and devices. Empty matrices are allowed.
+ * Compares `count` pairs of matrices, each of one shape, of any of the dtypes above, in one pass; on a CUDA device in as few
+ * launches as memory allows, one where all operands are there. Counts are identical on every device, at every SIMD level and for
+ * any number of threads; sums are identical for any number of threads and agree within 1e-12 relative between SIMD levels and
+ * devices. Empty matrices are allowed. `profiles` NULL: none for any pair.
  */
-TG_API tg_status tg_diff(tg_context* context, const tg_operand* base, const tg_operand* tuned, const tg_diff_options* options,
-                         tg_control* control, const tg_workspace* workspace, const tg_diff_profiles* profiles,
-                         tg_diff_result* result);
+TG_API tg_status tg_diff(tg_context* context, const tg_operand* bases, const tg_operand* tuned, int64_t count,
+                         const tg_diff_options* options, tg_control* control, const tg_workspace* workspace,
+                         const tg_diff_profiles* profiles, tg_diff_result* results);
 
 /* ---------------------------------------------------------------- singular values --------------------------------- */
 
@@ -274,6 +286,7 @@ TG_API tg_status tg_diff(tg_context* context, const tg_operand* base, const tg_o
 #define TG_SVD_TRIANGLE 3      /* triangle of a QR decomposition, float64 */
 #define TG_SVD_TRACKED 4       /* from the singular vectors of a matrix nearby */
 #define TG_SVD_BLOCK_LANCZOS 5 /* in a Krylov space of the Gram matrix, float32: few triplets of a large matrix */
+#define TG_SVD_CHEBYSHEV 6     /* by subspace iteration with Chebyshev filters, float32, on a CUDA device */
 
 typedef struct tg_svd_options {
   int64_t size;
@@ -311,7 +324,9 @@ TG_API tg_status tg_svd_workspace(tg_context* context, const tg_operand* matrice
  * side by side: results do not depend on the number of threads. Entries are widened a panel at a time, never stored as a whole.
  * Returns TG_OK when every matrix reached its tolerance; otherwise the status of the first that did not, and all results are
  * filled nevertheless. control->done counts matrices; a cancellation stops in the middle of one. A short side above 16384 is
- * TG_UNSUPPORTED.
+ * TG_UNSUPPORTED. On a CUDA device, all at once, go the matrices of which vectors without a spectrum are wanted, to 1e-5 or more,
+ * and of which the vectors and half as many again (at least 16 more) are at most 512 and half of the short side; the CPU has the
+ * others, and those that did not come to their tolerance there.
  */
 TG_API tg_status tg_svd(tg_context* context, const tg_operand* matrices, const tg_operand* subtracted, int64_t count,
                         const tg_svd_options* options, tg_control* control, const tg_workspace* workspace,

@@ -4,10 +4,11 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
 
 #include "api/context.h"
-#include "api/error.h"
+#include "common/error.h"
 #include "cpu/support/blas.h"
 #include "cpu/support/library_directory.h"
 #include "cpu/support/simd_level.h"
@@ -16,13 +17,15 @@ namespace threegate {
 namespace {
 
 constexpr const char* kCudaLibrary = "libthreegate_cuda.so.1";
-constexpr const char* kCudaProbe = "tg_cuda_device_count";
+constexpr const char* kCudaLibraryVariable = "THREEGATE_CUDA_LIBRARY";
 
 CudaBackend load_cuda() {
   CudaBackend backend;
-  const std::string path = library_directory() + "/" + kCudaLibrary;
+  const char* given = std::getenv(kCudaLibraryVariable);
+  const std::string path = given != nullptr ? given : library_directory() + "/" + kCudaLibrary;
   if (access(path.c_str(), F_OK) != 0) {
-    backend.reason = "this build has no " + std::string(kCudaLibrary) + " beside libthreegate";
+    backend.reason = given != nullptr ? std::string(kCudaLibraryVariable) + " names " + path + ", which cannot be read"
+                                      : "this build has no " + std::string(kCudaLibrary) + " beside libthreegate";
     return backend;
   }
   // Never unloaded: its static destructors must not run before the driver's.
@@ -31,16 +34,19 @@ CudaBackend load_cuda() {
     backend.reason = dlerror();
     return backend;
   }
-  using Probe = tg_status (*)(int32_t*, char*, int64_t);
-  const auto probe = reinterpret_cast<Probe>(dlsym(library, kCudaProbe));
-  if (probe == nullptr) {
-    backend.reason = path + " lacks " + kCudaProbe + ": it belongs to another version";
+  const auto getter = reinterpret_cast<CudaFunctionsGetter>(dlsym(library, kCudaFunctionsSymbol));
+  const CudaFunctions* functions = getter == nullptr ? nullptr : getter();
+  if (functions == nullptr || functions->size != static_cast<int64_t>(sizeof(CudaFunctions)) ||
+      functions->abi_version != TG_ABI_VERSION) {
+    backend.reason = path + " belongs to another version";
     return backend;
   }
   char reason[256] = {};
-  if (probe(&backend.devices, reason, sizeof(reason)) != TG_OK || backend.devices == 0) {
-    backend.reason = reason;
-  }
+  char name[160] = {};
+  functions->count_devices(&backend.devices, {name, sizeof(name)}, {reason, sizeof(reason)});
+  backend.name = name;
+  backend.reason = backend.devices == 0 ? reason : "";
+  backend.functions = functions;
   return backend;
 }
 
@@ -93,6 +99,7 @@ extern "C" tg_status tg_capabilities_query(tg_capabilities* capabilities) {
     copy(threegate::simd_level_reason(), capabilities->simd_reason);
     copy(cuda.reason, capabilities->cuda_reason);
     copy(threegate::blas().description, capabilities->blas);
+    copy(cuda.name, capabilities->cuda);
   } catch (...) {
     return threegate::describe_current_exception(message);
   }

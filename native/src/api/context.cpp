@@ -27,15 +27,37 @@ void require_device(const tg_context_options& options) {
   require(options.device == TG_CPU || options.device == TG_CUDA, "options.device", std::to_string(options.device),
           "allowed are TG_CPU (0) and TG_CUDA (1)");
   if (options.device == TG_CUDA) {
-    throw Error(TG_UNSUPPORTED, "CUDA is not available: " + cuda_backend().reason);
+    const CudaBackend& backend = cuda_backend();
+    if (backend.devices == 0) {
+      throw Error(TG_UNSUPPORTED, "CUDA is not available: " + backend.reason);
+    }
+    require(options.device_index >= 0 && options.device_index < backend.devices, "options.device_index",
+            std::to_string(options.device_index), ("allowed are 0 to " + std::to_string(backend.devices - 1)).c_str());
   }
 }
 
+void run_on_pool(void* pool, int tasks, void (*body)(void* argument, int task), void* argument) {
+  static_cast<ThreadPool*>(pool)->run(tasks, [&](int task) { body(argument, task); });
+}
+
 }  // namespace
+
+CudaDevice::CudaDevice(const CudaFunctions& functions, int32_t index, ThreadPool& pool) : functions_(functions) {
+  char text[kErrorBytes] = {};
+  const Parallel parallel{&pool, run_on_pool, pool.threads()};
+  const tg_status status = functions.open(index, &parallel, &session_, {text, kErrorBytes});
+  if (status != TG_OK) {
+    throw Error(status, text);
+  }
+}
+
 }  // namespace threegate
 
 tg_context::tg_context(const tg_context_options& options)
     : simd(threegate::chosen_simd_level()), pool(threegate::thread_count(options)) {
+  if (options.device == TG_CUDA) {
+    cuda = std::make_unique<threegate::CudaDevice>(*threegate::cuda_backend().functions, options.device_index, pool);
+  }
   ++threegate::live_objects().objects;
 }
 

@@ -6,16 +6,49 @@
 #include <mutex>
 #include <string>
 
-#include "api/error.h"
+#include "api/backend.h"
+#include "common/error.h"
 #include "cpu/support/simd_level.h"
 #include "cpu/support/thread_pool.h"
 #include "threegate/threegate.h"
+
+namespace threegate {
+
+// A context's device.
+class CudaDevice {
+ public:
+  CudaDevice(const CudaFunctions& functions, int32_t index, ThreadPool& pool);
+  ~CudaDevice() { functions_.close(session_); }
+  CudaDevice(const CudaDevice&) = delete;
+  CudaDevice& operator=(const CudaDevice&) = delete;
+
+  // Calls a function of the table with this device and throws what it says.
+  template <typename... Expected, typename... Actual>
+  void call(tg_status (*CudaFunctions::*function)(CudaSession*, Expected...), Actual... arguments) const {
+    char text[kErrorBytes] = {};
+    const tg_status status = (functions_.*function)(session_, arguments..., CudaText{text, kErrorBytes});
+    if (status != TG_OK) {
+      throw Error(status, text);
+    }
+  }
+  [[nodiscard]] const CudaFunctions& functions() const { return functions_; }
+  [[nodiscard]] CudaSession* session() const { return session_; }
+
+ private:
+  static constexpr int64_t kErrorBytes = 512;
+
+  const CudaFunctions& functions_;
+  CudaSession* session_ = nullptr;
+};
+
+}  // namespace threegate
 
 struct tg_context {
   explicit tg_context(const tg_context_options& options);
 
   threegate::SimdLevel simd;
   threegate::ThreadPool pool;
+  std::unique_ptr<threegate::CudaDevice> cuda;  // nullptr: kernels run on the CPU
   std::atomic<bool> busy{false};
   std::mutex error_mutex;
   std::string error;

@@ -1,7 +1,11 @@
 #include "cpu/diff/diff.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "api/context.h"
 #include "api/operand.h"
+#include "common/control.h"
 
 namespace threegate {
 namespace {
@@ -24,15 +28,98 @@ void require_profiles(const tg_diff_profiles* profiles, const tg_matrix& values)
   }
 }
 
-void require_diff_inputs(const tg_operand* base, const tg_operand* tuned, const tg_diff_options* options,
-                         const tg_diff_profiles* profiles) {
-  require_operand(base, "base");
-  require_operand(tuned, "tuned");
-  require_struct(options, "options");
-  require(base->values.rows == tuned->values.rows && base->values.columns == tuned->values.columns, "tuned",
+// `index` tells one of several pairs from the others.
+void require_pair(const tg_operand* base, const tg_operand* tuned, const tg_diff_profiles* profiles, const std::string& index) {
+  require_operand(base, "base" + index);
+  require_operand(tuned, "tuned" + index);
+  require(base->values.rows == tuned->values.rows && base->values.columns == tuned->values.columns, ("tuned" + index).c_str(),
           std::to_string(tuned->values.rows) + " x " + std::to_string(tuned->values.columns),
           ("base is " + std::to_string(base->values.rows) + " x " + std::to_string(base->values.columns)).c_str());
   require_profiles(profiles, base->values);
+}
+
+struct Batch {
+  const tg_operand* bases;
+  const tg_operand* tuned;
+  int64_t count;
+  const tg_diff_options* options;
+  const tg_diff_profiles* profiles;  // nullptr: none
+};
+
+const tg_diff_profiles* profiles_of(const Batch& batch, int64_t i) {
+  return batch.profiles == nullptr ? nullptr : batch.profiles + i;
+}
+
+void require_batch(const Batch& batch) {
+  require(batch.count >= 0, "count", std::to_string(batch.count), "it must not be negative");
+  // One pair is named by require_pair.
+  require(batch.count <= 1 || (batch.bases != nullptr && batch.tuned != nullptr), "bases or tuned", "NULL",
+          "count of each are needed");
+  require_struct(batch.options, "options");
+  for (int64_t i = 0; i < batch.count; ++i) {
+    const std::string name = batch.count == 1 ? "" : "[" + std::to_string(i) + "]";
+    require_pair(batch.bases + i, batch.tuned + i, profiles_of(batch, i), name);
+  }
+}
+
+std::vector<CudaDiff> items_of(const Batch& batch, tg_diff_result* results) {
+  std::vector<CudaDiff> items;
+  for (int64_t i = 0; i < batch.count; ++i) {
+    items.push_back({batch.bases + i, batch.tuned + i, profiles_of(batch, i), results == nullptr ? nullptr : results + i});
+  }
+  return items;
+}
+
+// Of the host: pairs are compared one after the other.
+int64_t host_bytes(const tg_context& context, const Batch& batch) {
+  int64_t bytes = 64;
+  for (int64_t i = 0; i < batch.count && context.cuda == nullptr; ++i) {
+    bytes = std::max(bytes, diff::workspace_bytes(batch.bases[i], profiles_of(batch, i), context.pool.threads()));
+  }
+  return bytes;
+}
+
+void query(const tg_context& context, const Batch& batch, tg_workspace_size* workspace_size) {
+  require_batch(batch);
+  require_struct(workspace_size, "workspace_size");
+  workspace_size->host_bytes = host_bytes(context, batch);
+  workspace_size->device_bytes = 0;
+  if (context.cuda != nullptr) {
+    const std::vector<CudaDiff> items = items_of(batch, nullptr);
+    workspace_size->device_bytes = context.cuda->functions().diff_bytes(context.cuda->session(), items.data(), batch.count);
+  }
+}
+
+void run(tg_context& context, const Batch& batch, tg_control* control, const tg_workspace* workspace, tg_diff_result* results) {
+  require_batch(batch);
+  if (control != nullptr) {
+    require_struct(control, "control");
+  }
+  require(results != nullptr || batch.count == 0, "result", "NULL", "count of them are needed");
+  for (int64_t i = 0; i < batch.count; ++i) {
+    require_struct(results + i, "result");
+  }
+  require_workspace(workspace, host_bytes(context, batch));
+  if (context.cuda != nullptr) {
+    const std::vector<CudaDiff> items = items_of(batch, results);
+    context.cuda->call(&CudaFunctions::diff, items.data(), batch.count, control);
+  } else {
+    int64_t total = 0;
+    for (int64_t i = 0; i < batch.count; ++i) {
+      total += batch.bases[i].values.rows * batch.bases[i].values.columns;
+    }
+    begin_work(control, total);
+    for (int64_t i = 0; i < batch.count; ++i) {
+      const diff::Request request{batch.bases + i, batch.tuned + i, profiles_of(batch, i), control, workspace->host};
+      if (!diff::run(context.pool, context.simd, request, results[i])) {
+        throw Error(TG_CANCELLED, "cancelled");
+      }
+    }
+  }
+  for (int64_t i = 0; i < batch.count; ++i) {
+    require_intact_operand(batch.bases[i]);
+    require_intact_operand(batch.tuned[i]);
+  }
 }
 
 }  // namespace
@@ -40,31 +127,18 @@ void require_diff_inputs(const tg_operand* base, const tg_operand* tuned, const 
 
 extern "C" {
 
-tg_status tg_diff_workspace(tg_context* context, const tg_operand* base, const tg_operand* tuned, const tg_diff_options* options,
-                            const tg_diff_profiles* profiles, tg_workspace_size* workspace_size) {
+tg_status tg_diff_workspace(tg_context* context, const tg_operand* bases, const tg_operand* tuned, int64_t count,
+                            const tg_diff_options* options, const tg_diff_profiles* profiles, tg_workspace_size* workspace_size) {
   return threegate::guarded_call(context, [&] {
-    threegate::require_diff_inputs(base, tuned, options, profiles);
-    threegate::require_struct(workspace_size, "workspace_size");
-    workspace_size->host_bytes = threegate::diff::workspace_bytes(*base, profiles, context->pool.threads());
-    workspace_size->device_bytes = 0;
+    threegate::query(*context, {bases, tuned, count, options, profiles}, workspace_size);
   });
 }
 
-tg_status tg_diff(tg_context* context, const tg_operand* base, const tg_operand* tuned, const tg_diff_options* options,
-                  tg_control* control, const tg_workspace* workspace, const tg_diff_profiles* profiles, tg_diff_result* result) {
+tg_status tg_diff(tg_context* context, const tg_operand* bases, const tg_operand* tuned, int64_t count,
+                  const tg_diff_options* options, tg_control* control, const tg_workspace* workspace,
+                  const tg_diff_profiles* profiles, tg_diff_result* results) {
   return threegate::guarded_call(context, [&] {
-    threegate::require_diff_inputs(base, tuned, options, profiles);
-    if (control != nullptr) {
-      threegate::require_struct(control, "control");
-    }
-    threegate::require_struct(result, "result");
-    threegate::require_workspace(workspace, threegate::diff::workspace_bytes(*base, profiles, context->pool.threads()));
-    const threegate::diff::Request request{base, tuned, profiles, control, workspace->host};
-    if (!threegate::diff::run(context->pool, context->simd, request, *result)) {
-      throw threegate::Error(TG_CANCELLED, "cancelled");
-    }
-    threegate::require_intact_operand(*base);
-    threegate::require_intact_operand(*tuned);
+    threegate::run(*context, {bases, tuned, count, options, profiles}, control, workspace, results);
   });
 }
 

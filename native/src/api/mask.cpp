@@ -2,7 +2,7 @@
 
 #include "api/context.h"
 #include "api/operand.h"
-#include "cpu/support/control.h"
+#include "common/control.h"
 
 namespace threegate {
 namespace {
@@ -34,6 +34,29 @@ void require_mask(const tg_mask_scores& scores, const uint64_t* mask, int64_t ma
   require(mask != nullptr || words == 0, "mask", "NULL", "the bits need a place");
 }
 
+// Of the host.
+int64_t mask_workspace_bytes(const tg_context& context, const tg_mask_scores& scores) {
+  constexpr int64_t kNothing = 64;
+  return context.cuda != nullptr ? kNothing : mask::workspace_bytes(scores, context.pool.threads());
+}
+
+void select(tg_context& context, const tg_mask_scores& scores, const tg_mask_options& options, tg_control* control,
+            const tg_workspace* workspace, uint64_t* mask) {
+  if (context.cuda != nullptr) {
+    context.cuda->call(&CudaFunctions::mask_select, &scores, &options, control, mask);
+    return;
+  }
+  begin_work(control, mask::rows_of(scores) * mask::columns_of(scores));
+  switch (mask::select(context.pool, context.simd, scores, options, control, workspace->host, mask)) {
+    case mask::Outcome::kCancelled:
+      throw Error(TG_CANCELLED, "cancelled");
+    case mask::Outcome::kNotFinite:
+      throw Error(TG_INVALID_ARGUMENT, "scores has an entry that is not finite");
+    case mask::Outcome::kDone:
+      break;
+  }
+}
+
 }  // namespace
 }  // namespace threegate
 
@@ -44,8 +67,9 @@ tg_status tg_mask_select_workspace(tg_context* context, const tg_mask_scores* sc
   return threegate::guarded_call(context, [&] {
     threegate::require_scores(scores, options);
     threegate::require_struct(workspace_size, "workspace_size");
-    workspace_size->host_bytes = threegate::mask::workspace_bytes(*scores, context->pool.threads());
-    workspace_size->device_bytes = 0;
+    workspace_size->host_bytes = threegate::mask_workspace_bytes(*context, *scores);
+    workspace_size->device_bytes =
+        context->cuda != nullptr ? context->cuda->functions().mask_bytes(context->cuda->session(), scores) : 0;
   });
 }
 
@@ -57,16 +81,8 @@ tg_status tg_mask_select(tg_context* context, const tg_mask_scores* scores, cons
     if (control != nullptr) {
       threegate::require_struct(control, "control");
     }
-    threegate::begin_work(control, threegate::mask::rows_of(*scores) * threegate::mask::columns_of(*scores));
-    threegate::require_workspace(workspace, threegate::mask::workspace_bytes(*scores, context->pool.threads()));
-    switch (threegate::mask::select(context->pool, context->simd, *scores, *options, control, workspace->host, mask)) {
-      case threegate::mask::Outcome::kCancelled:
-        throw threegate::Error(TG_CANCELLED, "cancelled");
-      case threegate::mask::Outcome::kNotFinite:
-        throw threegate::Error(TG_INVALID_ARGUMENT, "scores has an entry that is not finite");
-      case threegate::mask::Outcome::kDone:
-        break;
-    }
+    threegate::require_workspace(workspace, threegate::mask_workspace_bytes(*context, *scores));
+    threegate::select(*context, *scores, *options, control, workspace, mask);
     if (scores->matrix != nullptr) {
       threegate::require_intact_operand(*scores->matrix);
     }
@@ -81,7 +97,12 @@ tg_status tg_magnitude_histogram(tg_context* context, const tg_operand* matrix, 
     threegate::require(empty || (first != nullptr && second != nullptr), "first or second", "NULL", "both masks are needed");
     threegate::require(all != nullptr && in_first != nullptr && in_second != nullptr && in_both != nullptr, "an output", "NULL",
                        "all four counters are needed");
-    threegate::mask::magnitude_histogram(*matrix, first, second, {all, in_first, in_second, in_both});
+    if (context->cuda != nullptr) {
+      int64_t* const counts[] = {all, in_first, in_second, in_both};
+      context->cuda->call(&threegate::CudaFunctions::magnitude_histogram, matrix, first, second, &counts[0]);
+    } else {
+      threegate::mask::magnitude_histogram(*matrix, first, second, {all, in_first, in_second, in_both});
+    }
     threegate::require_intact_operand(*matrix);
   });
 }
@@ -92,7 +113,11 @@ tg_status tg_magnitude_profile(tg_context* context, const tg_operand* matrix, co
     threegate::require_operand(matrix, "matrix");
     threegate::require(table != nullptr && row_sums != nullptr && column_sums != nullptr, "table, row_sums or column_sums",
                        "NULL", "the table and both sums are needed");
-    threegate::mask::magnitude_profile(*matrix, table, row_sums, column_sums);
+    if (context->cuda != nullptr) {
+      context->cuda->call(&threegate::CudaFunctions::magnitude_profile, matrix, table, row_sums, column_sums);
+    } else {
+      threegate::mask::magnitude_profile(*matrix, table, row_sums, column_sums);
+    }
     threegate::require_intact_operand(*matrix);
   });
 }

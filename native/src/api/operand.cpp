@@ -72,6 +72,24 @@ void require_operand(const tg_operand* operand, const std::string& name) {
   }
 }
 
+void require_on_host(const tg_context& context, const void* data, const std::string& name) {
+  if (context.cuda != nullptr && data != nullptr) {
+    require(context.cuda->functions().is_on_device(data) == 0, name.c_str(), "in device memory", "this function runs on the CPU");
+  }
+}
+
+void require_operand_on_host(const tg_context& context, const tg_operand* operand, const std::string& name) {
+  if (context.cuda == nullptr || operand == nullptr) {
+    return;
+  }
+  require_on_host(context, operand->values.data, name + ".values.data");
+  require_on_host(context, operand->block_scale.data, name + ".block_scale.data");
+  for (int64_t term = 0; term < operand->low_rank_count; ++term) {
+    require_on_host(context, operand->low_rank[term].left.data, name + ".low_rank.left.data");
+    require_on_host(context, operand->low_rank[term].right.data, name + ".low_rank.right.data");
+  }
+}
+
 void require_workspace(const tg_workspace* workspace, int64_t needed) {
   require_struct(workspace, "workspace");
   require(workspace->host != nullptr && workspace->host_bytes >= needed, "workspace.host_bytes",

@@ -14,6 +14,9 @@ int64_t ceiling_quotient(int64_t a, int64_t b);
 // Throw INVALID_ARGUMENT, naming the field, its value and what is allowed.
 void require_matrix(const tg_matrix& matrix, const std::string& name);
 void require_operand(const tg_operand* operand, const std::string& name);
+// Throw INVALID_ARGUMENT for what lies on a device: the function runs on the CPU.
+void require_on_host(const tg_context& context, const void* data, const std::string& name);
+void require_operand_on_host(const tg_context& context, const tg_operand* operand, const std::string& name);
 void require_workspace(const tg_workspace* workspace, int64_t needed);
 
 // Throws IO when a mapped file that the operand reads was truncated.

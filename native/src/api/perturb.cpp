@@ -79,6 +79,8 @@ tg_status tg_perturb(tg_context* context, const tg_operand* base, const tg_opera
                      tg_control* control, void* perturbed) {
   return threegate::guarded_call(context, [&] {
     threegate::require_perturbation(base, tuned, options, perturbed);
+    threegate::require_operand_on_host(*context, base, "base");
+    threegate::require_operand_on_host(*context, tuned, "tuned");
     if (control != nullptr) {
       threegate::require_struct(control, "control");
     }

@@ -74,6 +74,8 @@ tg_status tg_principal_angles_workspace(tg_context* context, const tg_matrix* fi
                                         tg_workspace_size* workspace_size) {
   return threegate::guarded_call(context, [&] {
     threegate::require_bases(first, second);
+    threegate::require_on_host(*context, first->data, "first.data");
+    threegate::require_on_host(*context, second->data, "second.data");
     threegate::require_struct(workspace_size, "workspace_size");
     workspace_size->host_bytes = threegate::svd::angles_workspace_bytes(first->rows, first->columns);
     workspace_size->device_bytes = 0;
@@ -84,6 +86,8 @@ tg_status tg_principal_angles(tg_context* context, const tg_matrix* first, const
                               double* angles) {
   return threegate::guarded_call(context, [&] {
     threegate::require_bases(first, second);
+    threegate::require_on_host(*context, first->data, "first.data");
+    threegate::require_on_host(*context, second->data, "second.data");
     threegate::require(angles != nullptr, "angles", "NULL", "a place for each angle is needed");
     threegate::require_workspace(workspace, threegate::svd::angles_workspace_bytes(first->rows, first->columns));
     if (!threegate::svd::principal_angles(*first, *second, workspace->host, angles)) {
@@ -96,6 +100,8 @@ tg_status tg_projected_energy_workspace(tg_context* context, const tg_operand* m
                                         const tg_matrix* left, const tg_matrix* right, tg_workspace_size* workspace_size) {
   return threegate::guarded_call(context, [&] {
     threegate::require_energy(matrix, subtracted, left, right);
+    threegate::require_operand_on_host(*context, matrix, "matrix");
+    threegate::require_operand_on_host(*context, subtracted, "subtracted");
     threegate::require_struct(workspace_size, "workspace_size");
     workspace_size->host_bytes = threegate::svd::energy_workspace_bytes(*matrix, *left, *right);
     workspace_size->device_bytes = 0;
@@ -106,6 +112,8 @@ tg_status tg_projected_energy(tg_context* context, const tg_operand* matrix, con
                               const tg_matrix* right, const tg_workspace* workspace, tg_projected_energy_result* result) {
   return threegate::guarded_call(context, [&] {
     threegate::require_energy(matrix, subtracted, left, right);
+    threegate::require_operand_on_host(*context, matrix, "matrix");
+    threegate::require_operand_on_host(*context, subtracted, "subtracted");
     threegate::require_struct(result, "result");
     threegate::require_workspace(workspace, threegate::svd::energy_workspace_bytes(*matrix, *left, *right));
     threegate::svd::projected_energy(*matrix, subtracted, *left, *right, workspace->host, *result);
@@ -120,6 +128,7 @@ tg_status tg_projected_variances_workspace(tg_context* context, const tg_operand
                                            const tg_matrix* right, tg_workspace_size* workspace_size) {
   return threegate::guarded_call(context, [&] {
     threegate::require_variances(matrix, left, right);
+    threegate::require_operand_on_host(*context, matrix, "matrix");
     threegate::require_struct(workspace_size, "workspace_size");
     workspace_size->host_bytes = threegate::svd::variances_workspace_bytes(*matrix, left->rows);
     workspace_size->device_bytes = 0;
@@ -131,6 +140,7 @@ tg_status tg_projected_variances(tg_context* context, const tg_operand* matrix, 
                                  double* variances) {
   return threegate::guarded_call(context, [&] {
     threegate::require_variances(matrix, left, right);
+    threegate::require_operand_on_host(*context, matrix, "matrix");
     threegate::require(table != nullptr && values != nullptr && variances != nullptr, "table, values or variances", "NULL",
                        "all are needed");
     for (int64_t code = 0; code < TG_MAGNITUDE_CODES; ++code) {

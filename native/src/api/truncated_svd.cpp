@@ -6,7 +6,7 @@
 
 #include "api/context.h"
 #include "api/operand.h"
-#include "cpu/support/control.h"
+#include "common/control.h"
 
 namespace threegate {
 namespace {
@@ -100,14 +100,26 @@ int64_t bytes_each(const Batch& batch) {
   return bytes;
 }
 
-// Returns false when it was cancelled.
+CudaSvdBatch for_device(const Batch& batch) {
+  return {batch.matrices, batch.subtracted, batch.options, batch.starts, batch.results, batch.count};
+}
+
+// What the device can do; a result whose status is OK is done.
+void solve_on_device(const CudaDevice& device, const Batch& batch, tg_control* control) {
+  const CudaSvdBatch devices = for_device(batch);
+  device.call(&CudaFunctions::svd, &devices, control);
+}
+
+// The matrices that are not done yet. Returns false when it was cancelled.
 bool solve_all(ThreadPool& pool, SimdLevel level, const Batch& batch, tg_control* control, void* workspace) {
-  begin_work(control, batch.count);
   const int64_t each = bytes_each(batch);
   std::atomic<int64_t> next{0};
   pool.run(threads_for(pool, batch), [&](int thread) {
     void* own = static_cast<uint8_t*>(workspace) + thread * each;
     for (int64_t i = next++; i < batch.count && !is_cancelled(control); i = next++) {
+      if (batch.results[i].status == TG_OK) {
+        continue;
+      }
       svd::truncated_svd(level, batch.matrices[i], batch.subtracted == nullptr ? nullptr : batch.subtracted + i, batch.options[i],
                          batch.starts == nullptr ? nullptr : batch.starts + i, control, own, batch.results[i]);
       add_done(control, 1);
@@ -136,7 +148,9 @@ void query(const tg_context* context, const Batch& batch, tg_workspace_size* wor
   require_batch(batch);
   require_struct(workspace_size, "workspace_size");
   workspace_size->host_bytes = std::max(threads_for(context->pool, batch), 1) * bytes_each(batch);
-  workspace_size->device_bytes = 0;
+  const CudaSvdBatch devices = for_device(batch);
+  workspace_size->device_bytes =
+      context->cuda != nullptr ? context->cuda->functions().svd_bytes(context->cuda->session(), &devices) : 0;
 }
 
 void solve(tg_context* context, const Batch& batch, tg_control* control, const tg_workspace* workspace) {
@@ -145,6 +159,20 @@ void solve(tg_context* context, const Batch& batch, tg_control* control, const t
     require_struct(control, "control");
   }
   require_workspace(workspace, std::max(threads_for(context->pool, batch), 1) * bytes_each(batch));
+  begin_work(control, batch.count);
+  for (int64_t i = 0; i < batch.count; ++i) {
+    batch.results[i].status = TG_NOT_CONVERGED;
+  }
+  if (context->cuda != nullptr) {
+    solve_on_device(*context->cuda, batch, control);
+    for (int64_t i = 0; i < batch.count; ++i) {
+      if (batch.results[i].status != TG_OK) {
+        const std::string index = "[" + std::to_string(i) + "]";
+        require_operand_on_host(*context, batch.matrices + i, "matrices" + index);
+        require_operand_on_host(*context, batch.subtracted == nullptr ? nullptr : batch.subtracted + i, "subtracted" + index);
+      }
+    }
+  }
   if (!solve_all(context->pool, context->simd, batch, control, workspace->host)) {
     throw Error(TG_CANCELLED, "cancelled");
   }

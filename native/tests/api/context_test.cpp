@@ -32,6 +32,9 @@ TEST(Context, SaysWhyCudaIsNotThere) {
     return;
   }
   EXPECT_STRNE("", capabilities.cuda_reason);
+  if (const char* expected = std::getenv("THREEGATE_TEST_CUDA_REASON")) {
+    EXPECT_STREQ(expected, capabilities.cuda_reason);
+  }
   const tg_context_options options{sizeof(tg_context_options), 1, TG_CUDA, 0, 0};
   tg_context* context = nullptr;
   char error[400] = "";

@@ -96,12 +96,12 @@ TEST_F(MappedFile, TruncationUnderAKernelIsAnErrorOnEveryThread) {
   operand.values = {data_, 1024, kBytes / 2 / 1024, kBytes / 2 / 1024, TG_BF16, 0};
   const tg_diff_options options{sizeof(tg_diff_options)};
   tg_workspace_size size{sizeof(tg_workspace_size), 0, 0};
-  ASSERT_EQ(TG_OK, tg_diff_workspace(context.get(), &operand, &operand, &options, nullptr, &size));
+  ASSERT_EQ(TG_OK, tg_diff_workspace(context.get(), &operand, &operand, 1, &options, nullptr, &size));
   const auto host = support::allocate(size.host_bytes);
   const tg_workspace workspace{sizeof(tg_workspace), host.get(), size.host_bytes, nullptr, 0};
   tg_diff_result result{};
   result.size = sizeof(result);
-  EXPECT_EQ(TG_IO, tg_diff(context.get(), &operand, &operand, &options, nullptr, &workspace, nullptr, &result));
+  EXPECT_EQ(TG_IO, tg_diff(context.get(), &operand, &operand, 1, &options, nullptr, &workspace, nullptr, &result));
   EXPECT_EQ("a mapped file was truncated while it was read", support::error_of(context.get()));
   EXPECT_EQ(TG_IO, tg_mapped_file_check(context.get(), file_));
   EXPECT_EQ(TG_OK, tg_mapped_file_close(file_));

@@ -127,12 +127,12 @@ Outcome run(tg_context* context, const tg_operand& base, const tg_operand& tuned
       outcome.map.data(),       request.map_rows,    request.map_columns};
   const tg_diff_options options{sizeof(tg_diff_options)};
   tg_workspace_size size{sizeof(tg_workspace_size), 0, 0};
-  outcome.status = tg_diff_workspace(context, &base, &tuned, &options, &profiles, &size);
+  outcome.status = tg_diff_workspace(context, &base, &tuned, 1, &options, &profiles, &size);
   EXPECT_EQ(TG_OK, outcome.status) << support::error_of(context);
   const auto host = support::allocate(size.host_bytes);
   const tg_workspace workspace{sizeof(tg_workspace), host.get(), size.host_bytes, nullptr, 0};
   outcome.result.size = sizeof(tg_diff_result);
-  outcome.status = tg_diff(context, &base, &tuned, &options, request.control, &workspace, &profiles, &outcome.result);
+  outcome.status = tg_diff(context, &base, &tuned, 1, &options, request.control, &workspace, &profiles, &outcome.result);
   EXPECT_EQ(kSentinel, outcome.rows.back());
   EXPECT_EQ(kSentinel, outcome.columns.back());
   EXPECT_EQ(static_cast<uint64_t>(kSentinel), outcome.mask.back());
@@ -406,12 +406,12 @@ TEST(Diff, BeyondTwoToThe31Elements) {
   b.values.data = tuned.codes();
   const tg_diff_options options{sizeof(tg_diff_options)};
   tg_workspace_size size{sizeof(tg_workspace_size), 0, 0};
-  ASSERT_EQ(TG_OK, tg_diff_workspace(own.get(), &a, &b, &options, nullptr, &size));
+  ASSERT_EQ(TG_OK, tg_diff_workspace(own.get(), &a, &b, 1, &options, nullptr, &size));
   const auto host = support::allocate(size.host_bytes);
   const tg_workspace workspace{sizeof(tg_workspace), host.get(), size.host_bytes, nullptr, 0};
   tg_diff_result result{};
   result.size = sizeof(result);
-  ASSERT_EQ(TG_OK, tg_diff(own.get(), &a, &b, &options, nullptr, &workspace, nullptr, &result));
+  ASSERT_EQ(TG_OK, tg_diff(own.get(), &a, &b, 1, &options, nullptr, &workspace, nullptr, &result));
   EXPECT_EQ(kElements, result.total);
   EXPECT_EQ(2, result.changed);
   EXPECT_EQ(2.0, result.delta_squares);
@@ -420,7 +420,7 @@ TEST(Diff, BeyondTwoToThe31Elements) {
   a.values.columns = b.values.columns = a.values.row_stride = b.values.row_stride = kElements / 7;
   std::vector<int64_t> rows(7);
   const tg_diff_profiles profiles{sizeof(tg_diff_profiles), rows.data(), nullptr, nullptr, 0, nullptr, 0, 0};
-  ASSERT_EQ(TG_OK, tg_diff(own.get(), &a, &b, &options, nullptr, &workspace, &profiles, &result));
+  ASSERT_EQ(TG_OK, tg_diff(own.get(), &a, &b, 1, &options, nullptr, &workspace, &profiles, &result));
   EXPECT_EQ(1, rows[3]);
 }
 
@@ -468,7 +468,7 @@ TEST(Diff, RefusesWrongArguments) {
   tg_workspace_size size{sizeof(tg_workspace_size), 0, 0};
   const auto expect_refused = [&](const tg_operand* a, const tg_operand* b, const tg_diff_profiles* profiles,
                                   const std::string& message) {
-    EXPECT_EQ(TG_INVALID_ARGUMENT, tg_diff_workspace(own.get(), a, b, &options, profiles, &size));
+    EXPECT_EQ(TG_INVALID_ARGUMENT, tg_diff_workspace(own.get(), a, b, 1, &options, profiles, &size));
     EXPECT_EQ(message, support::error_of(own.get()));
   };
   const tg_operand good = base.operand();
@@ -489,7 +489,7 @@ TEST(Diff, RefusesWrongArguments) {
   expect_refused(&bad, &good, nullptr, "base.values.data is NULL; a matrix with entries needs data");
   bad = good;
   bad.values.rows = INT64_MAX;
-  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_diff_workspace(own.get(), &bad, &good, &options, nullptr, &size));
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_diff_workspace(own.get(), &bad, &good, 1, &options, nullptr, &size));
   bad = good;
   bad.low_rank_count = 1;
   expect_refused(&good, &bad, nullptr, "tuned.low_rank is NULL; low_rank_count terms are needed");
@@ -508,7 +508,7 @@ TEST(Diff, RefusesWrongArguments) {
   tg_workspace small{sizeof(tg_workspace), &word, 8, nullptr, 0};
   tg_diff_result result{};
   result.size = sizeof(result);
-  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_diff(own.get(), &good, &good, &options, nullptr, &small, nullptr, &result));
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_diff(own.get(), &good, &good, 1, &options, nullptr, &small, nullptr, &result));
   EXPECT_EQ(0, result.total);
 }
 

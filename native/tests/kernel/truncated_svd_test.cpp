@@ -359,7 +359,9 @@ TEST(TruncatedSvd, OfBf16AtEveryLevel) {
         const Solution solution =
             solve({operand(codes.data(), rows, columns, TG_BF16)}, {12, tolerance, true, false, 1, level.c_str()})[0];
         ASSERT_EQ(TG_OK, solution.status) << solution.error;
-        EXPECT_EQ(TG_SVD_GRAM_SINGLE, solution.result.method);
+        // Rounded to float32's tolerance or not, and with room for its blocks or not, the device leaves a matrix to the CPU.
+        const bool on_device = support::tests_device() && tolerance > 1e-5 && std::min(rows, columns) >= 64;
+        EXPECT_EQ(on_device ? TG_SVD_CHEBYSHEV : TG_SVD_GRAM_SINGLE, solution.result.method);
         EXPECT_LE(residual(problem, solution, 12), tolerance);
         for (size_t i = 0; i < 12; ++i) {
           EXPECT_NEAR(wide.values[i], solution.values[i], tolerance * wide.values[0]);
@@ -373,6 +375,9 @@ TEST(TruncatedSvd, OfBf16AtEveryLevel) {
 TEST(TruncatedSvd, OfALargeMatrix) {
   std::mt19937_64 random(support::seed());
   std::normal_distribution<float> normal;
+  if (support::tests_device()) {
+    GTEST_SKIP() << "as large a matrix takes minutes on an emulated device; see OnDevice";
+  }
   for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{2051, 2100}, {2100, 2051}}) {
     Problem problem{"", rows, columns, {}};
     std::vector<float> entries;

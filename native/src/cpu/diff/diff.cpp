@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "block.h"
-#include "cpu/support/control.h"
+#include "common/control.h"
 #include "cpu/support/operand.h"
 
 namespace threegate::diff {
@@ -276,7 +276,6 @@ bool run(ThreadPool& pool, SimdLevel level, const Request& request, tg_diff_resu
   result = tg_diff_result{};
   result.size = size;
   result.total = request.base->values.rows * request.base->values.columns;
-  begin_work(request.control, result.total);
   Run job(level, request, pool.threads());
   job.prepare();
   std::vector<tg_diff_result> counts(static_cast<size_t>(job.threads()));

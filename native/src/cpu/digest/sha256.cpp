@@ -8,8 +8,8 @@
 #include <cstring>
 #include <utility>
 
+#include "common/control.h"
 #include "cpu/digest/sha256_constants.h"
-#include "cpu/support/control.h"
 
 namespace threegate::digest {
 namespace {

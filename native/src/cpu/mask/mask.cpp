@@ -8,10 +8,10 @@
 #include <utility>
 #include <vector>
 
+#include "common/control.h"
+#include "common/lanes.h"
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
-#include "cpu/support/control.h"
-#include "cpu/support/lanes.h"
 #include "cpu/support/operand.h"
 #include "screen.h"
 

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <limits>
 
-#include "cpu/support/lanes.h"
+#include "common/lanes.h"
 #include "screen.h"
 
 namespace threegate::mask {

@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
+#include "common/philox.h"
 #include "cpu/support/simd_level.h"
-#include "philox.h"
 
 namespace threegate::random {
 

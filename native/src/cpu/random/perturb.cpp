@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "cpu/support/control.h"
+#include "common/control.h"
 #include "cpu/support/operand.h"
 #include "normals.h"
 #include "words.h"

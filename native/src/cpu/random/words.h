@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "philox.h"
+#include "common/philox.h"
 
 namespace threegate::random {
 

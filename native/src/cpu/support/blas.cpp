@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "api/error.h"
+#include "common/error.h"
 #include "library_directory.h"
 
 namespace threegate {

@@ -2,7 +2,7 @@
 
 #include <cstdlib>
 
-#include "api/error.h"
+#include "common/error.h"
 
 namespace threegate {
 namespace {

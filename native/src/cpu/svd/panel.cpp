@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "api/error.h"
-#include "cpu/support/control.h"
+#include "common/control.h"
+#include "common/error.h"
 #include "cpu/support/operand.h"
 
 namespace threegate::svd {

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <functional>
 
+#include "common/lanes.h"
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
-#include "cpu/support/lanes.h"
 #include "pairs.h"
 
 namespace threegate::svd {

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "cpu/support/lanes.h"
+#include "common/lanes.h"
 
 namespace threegate::svd {
 

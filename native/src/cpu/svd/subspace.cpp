@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/lanes.h"
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
-#include "cpu/support/lanes.h"
 #include "cpu/support/levels.h"
 #include "cpu/support/operand.h"
 #include "panel.h"

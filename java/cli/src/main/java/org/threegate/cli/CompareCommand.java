@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.function.Predicate;
@@ -54,12 +55,6 @@ import picocli.CommandLine.Spec;
       "Exit codes: 0 done, 2 invalid input, 130 interrupted (--resume goes on), 1 a defect of threegate."
     })
 final class CompareCommand implements Callable<Integer> {
-  enum DeviceChoice {
-    CPU,
-    CUDA,
-    AUTO
-  }
-
   @Spec private CommandSpec spec;
 
   @Parameters(index = "0", paramLabel = "BASE", description = "the checkpoint before fine-tuning")
@@ -97,12 +92,7 @@ final class CompareCommand implements Callable<Integer> {
           "threads of the kernels, beside as many (at most 4) for digests; 0 (default): all")
   private int threads;
 
-  @Option(
-      names = "--device",
-      paramLabel = "cpu|cuda|auto",
-      defaultValue = "auto",
-      description = "where kernels run (default: ${DEFAULT-VALUE})")
-  private DeviceChoice device;
+  @Mixin private DeviceMixin device;
 
   @Option(names = "--json", description = "print report.json instead of the summary")
   private boolean json;
@@ -139,7 +129,7 @@ final class CompareCommand implements Callable<Integer> {
     this.out = out;
     this.selection = new Selection();
     this.initialAdapter = Optional.empty();
-    this.device = DeviceChoice.AUTO;
+    this.device = new DeviceMixin();
     this.geometry = new GeometryMixin();
   }
 
@@ -182,8 +172,7 @@ final class CompareCommand implements Callable<Integer> {
   }
 
   private Context openContext() {
-    return Context.open(
-        device == DeviceChoice.CUDA ? Context.Device.CUDA : Context.Device.CPU, threads);
+    return device.open(threads, spec.commandLine().getErr());
   }
 
   private ComparisonReport run(
@@ -217,7 +206,11 @@ final class CompareCommand implements Callable<Integer> {
         Version.current(),
         command(),
         new ComparisonReport.Backend(
-            "cpu", context.bindingName(), context.threads(), machine.simd(), machine.blas()),
+            context.device().name().toLowerCase(Locale.ROOT),
+            context.bindingName(),
+            context.threads(),
+            machine.simd(),
+            machine.blas()),
         source(baseCheckpoint, base, outcome.baseDigest()),
         source(tunedCheckpoint, tuned, outcome.tunedDigest()),
         seed,
@@ -293,7 +286,7 @@ final class CompareCommand implements Callable<Integer> {
             "--threads",
             Integer.toString(threads),
             "--device",
-            device.name().toLowerCase(java.util.Locale.ROOT),
+            device.choice(),
             "--seed",
             Long.toString(seed)));
     return List.copyOf(command);

@@ -32,6 +32,7 @@ final class DoctorCommand implements Callable<Integer> {
       out.printf("binding   %s%n", Bindings.get().name());
       Bindings.reasons().forEach(reason -> out.printf("          %s%n", reason));
       out.printf("device    %s%n", machine.cudaDevices() > 0 ? "cuda" : "cpu");
+      reason(out, machine.cuda());
       reason(out, machine.cudaReason());
       out.printf("CPU       %s, %d threads%n", machine.cpu(), machine.hardwareThreads());
       out.printf("SIMD      %s%n", machine.simd());
@@ -40,8 +41,11 @@ final class DoctorCommand implements Callable<Integer> {
       out.printf(
           "memory    %.1f GiB, heap up to %.1f GiB%n",
           machine.memoryBytes() / GIB, Runtime.getRuntime().maxMemory() / GIB);
-      try (Context context = Context.open()) {
-        out.printf("check     a context with %d threads opens and closes%n", context.threads());
+      Context.Device best = machine.cudaDevices() > 0 ? Context.Device.CUDA : Context.Device.CPU;
+      try (Context context = Context.open(best, 0)) {
+        out.printf(
+            "check     a context of the %s with %d threads opens and closes%n",
+            best == Context.Device.CUDA ? "device" : "CPU", context.threads());
       }
       return 0;
     } catch (UnsatisfiedLinkError e) {

@@ -65,6 +65,7 @@ final class MaskCommand implements Callable<Integer> {
 
   @Mixin private Selection selection;
   @Mixin private RankMixin principal;
+  @Mixin private DeviceMixin device;
 
   @Option(
       names = "--threads",
@@ -107,7 +108,7 @@ final class MaskCommand implements Callable<Integer> {
   private void write(Path file) throws IOException {
     MaskKind selected = kind();
     GeometryOptions options = options();
-    try (Context context = Context.open(Context.Device.CPU, threads);
+    try (Context context = device.open(threads, spec.commandLine().getErr());
         Control control = Control.open(context)) {
       Interruption.guard(
           control,

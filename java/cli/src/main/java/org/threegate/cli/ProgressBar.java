@@ -40,7 +40,8 @@ final class ProgressBar implements Progress, AutoCloseable {
     }
   }
 
-  private static boolean isTerminal() {
+  /** Whether somebody may be looking at standard error. */
+  static boolean isTerminal() {
     try {
       String target = Path.of("/proc/self/fd/2").toRealPath().toString();
       return target.startsWith("/dev/pts/")

@@ -1,5 +1,7 @@
 package org.threegate.kernel;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.spi.KernelBinding;
@@ -82,49 +84,77 @@ public final class Bf16Diff {
    */
   public static Result compare(
       Context context, Operand base, Operand tuned, Profiles profiles, Control control) {
-    long rows = profiles.rows() ? base.rows() : 0;
-    long columns = profiles.columns() ? base.columns() : 0;
-    long words = profiles.mask() ? Math.multiplyExact(base.rows(), (base.columns() + 63) / 64) : 0;
-    boolean hasMap = profiles.mapRows() > 0 && base.rows() > 0 && base.columns() > 0;
-    long cells = hasMap ? (long) profiles.mapRows() * profiles.mapColumns() : 0;
+    return compare(context, List.of(new Pair(base, tuned, profiles)), control).get(0);
+  }
+
+  /** Two matrices of one shape, and what to return of them. */
+  public record Pair(Operand base, Operand tuned, Profiles profiles) {
+    private long rowCount() {
+      return profiles.rows() ? base.rows() : 0;
+    }
+
+    private long columnCount() {
+      return profiles.columns() ? base.columns() : 0;
+    }
+
+    private long words() {
+      return profiles.mask() ? Math.multiplyExact(base.rows(), (base.columns() + 63) / 64) : 0;
+    }
+
+    private boolean hasMap() {
+      return profiles.mapRows() > 0 && base.rows() > 0 && base.columns() > 0;
+    }
+
+    private long cells() {
+      return hasMap() ? (long) profiles.mapRows() * profiles.mapColumns() : 0;
+    }
+
+    private long vectorBytes() {
+      return 8 * (rowCount() + columnCount() + words() + cells());
+    }
+  }
+
+  /**
+   * Many pairs in one call: on a CUDA device they share launches and copies.
+   *
+   * @return a result for each pair
+   * @throws KernelException as above
+   */
+  public static List<Result> compare(Context context, List<Pair> pairs, Control control) {
+    int count = pairs.size();
+    long termBytes = 0;
+    long vectorBytes = 0;
+    for (Pair pair : pairs) {
+      termBytes += pair.base().termBytes() + pair.tuned().termBytes();
+      vectorBytes += pair.vectorBytes();
+    }
+    long tunedAt = (long) count * Struct.OPERAND;
+    long profilesAt = tunedAt + (long) count * Struct.OPERAND;
+    long resultsAt = profilesAt + (long) count * Struct.DIFF_PROFILES;
+    long optionsAt = resultsAt + (long) count * Struct.DIFF_RESULT;
+    long workspaceAt = optionsAt + Struct.DIFF_OPTIONS;
+    long termsAt = workspaceAt + Workspace.STRUCT_BYTES;
     KernelBinding binding = context.binding();
     try (Context.Call call = context.begin();
-        NativeBuffer structs =
-            context.allocate(
-                base.structBytes()
-                    + tuned.structBytes()
-                    + Struct.DIFF_OPTIONS
-                    + Struct.DIFF_PROFILES
-                    + Struct.DIFF_RESULT
-                    + Workspace.STRUCT_BYTES);
-        NativeBuffer vectors = context.allocate(8 * (rows + columns + words + cells));
+        NativeBuffer structs = context.allocate(termsAt + termBytes);
+        NativeBuffer vectors = context.allocate(vectorBytes);
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       long vector = leases.take(vectors);
-      long baseAt = 0;
-      long tunedAt = baseAt + base.structBytes();
-      long optionsAt = tunedAt + tuned.structBytes();
-      long profilesAt = optionsAt + Struct.DIFF_OPTIONS;
-      long resultAt = profilesAt + Struct.DIFF_PROFILES;
-      long workspaceAt = resultAt + Struct.DIFF_RESULT;
-      base.write(structs, address, baseAt, leases);
-      tuned.write(structs, address, tunedAt, leases);
-      structs
-          .putLong(optionsAt + Struct.DIFF_OPTIONS_SIZE, Struct.DIFF_OPTIONS)
-          .putLong(profilesAt + Struct.DIFF_PROFILES_SIZE, Struct.DIFF_PROFILES)
-          .putLong(profilesAt + Struct.DIFF_PROFILES_ROW_CHANGED, rows > 0 ? vector : 0)
-          .putLong(
-              profilesAt + Struct.DIFF_PROFILES_COLUMN_CHANGED, columns > 0 ? vector + 8 * rows : 0)
-          .putLong(
-              profilesAt + Struct.DIFF_PROFILES_MASK, words > 0 ? vector + 8 * (rows + columns) : 0)
-          .putLong(profilesAt + Struct.DIFF_PROFILES_MASK_WORDS, words)
-          .putLong(
-              profilesAt + Struct.DIFF_PROFILES_MAP,
-              hasMap ? vector + 8 * (rows + columns + words) : 0)
-          .putLong(profilesAt + Struct.DIFF_PROFILES_MAP_ROWS, hasMap ? profiles.mapRows() : 0)
-          .putLong(
-              profilesAt + Struct.DIFF_PROFILES_MAP_COLUMNS, hasMap ? profiles.mapColumns() : 0)
-          .putLong(resultAt + Struct.DIFF_RESULT_SIZE, Struct.DIFF_RESULT);
+      structs.putLong(optionsAt + Struct.DIFF_OPTIONS_SIZE, Struct.DIFF_OPTIONS);
+      long terms = termsAt;
+      for (int i = 0; i < count; i++) {
+        Pair pair = pairs.get(i);
+        pair.base().write(structs, address, (long) i * Struct.OPERAND, terms, leases);
+        terms += pair.base().termBytes();
+        pair.tuned().write(structs, address, tunedAt + (long) i * Struct.OPERAND, terms, leases);
+        terms += pair.tuned().termBytes();
+        write(pair, structs, profilesAt + (long) i * Struct.DIFF_PROFILES, vector);
+        vector += pair.vectorBytes();
+        structs.putLong(
+            resultsAt + (long) i * Struct.DIFF_RESULT + Struct.DIFF_RESULT_SIZE,
+            Struct.DIFF_RESULT);
+      }
       try (NativeBuffer.Lease controlLease = control.lease()) {
         Workspace.use(
             context,
@@ -134,40 +164,77 @@ public final class Bf16Diff {
             size ->
                 binding.diffWorkspace(
                     context.handle(),
-                    address + baseAt,
+                    address,
                     address + tunedAt,
+                    count,
                     address + optionsAt,
                     address + profilesAt,
                     size),
             workspace ->
                 binding.diff(
                     context.handle(),
-                    address + baseAt,
+                    address,
                     address + tunedAt,
+                    count,
                     address + optionsAt,
                     controlLease.address(),
                     workspace,
                     address + profilesAt,
-                    address + resultAt));
+                    address + resultsAt));
       }
-      return new Result(
-          structs.getLong(resultAt + Struct.DIFF_RESULT_TOTAL),
-          structs.getLong(resultAt + Struct.DIFF_RESULT_CHANGED),
-          structs.getLong(resultAt + Struct.DIFF_RESULT_CHANGED_BITS),
-          structs.getLong(resultAt + Struct.DIFF_RESULT_CHANGED_STORED),
-          structs.getLong(resultAt + Struct.DIFF_RESULT_HIDDEN),
-          structs.getLong(resultAt + Struct.DIFF_RESULT_NON_FINITE),
-          structs.getLong(resultAt + Struct.DIFF_RESULT_SIGN_FLIPS),
-          longs(structs, resultAt + Struct.DIFF_RESULT_ULP_HISTOGRAM, ULP_BINS),
-          structs.getDouble(resultAt + Struct.DIFF_RESULT_BASE_SQUARES),
-          structs.getDouble(resultAt + Struct.DIFF_RESULT_DELTA_SQUARES),
-          structs.getDouble(resultAt + Struct.DIFF_RESULT_DELTA_DOT_BASE),
-          structs.getDouble(resultAt + Struct.DIFF_RESULT_MAX_ABS_DELTA),
-          optional(profiles.rows(), vectors, 0, rows),
-          optional(profiles.columns(), vectors, 8 * rows, columns),
-          optional(profiles.mask(), vectors, 8 * (rows + columns), words),
-          optional(hasMap, vectors, 8 * (rows + columns + words), cells));
+      List<Result> results = new ArrayList<>(count);
+      long read = 0;
+      for (int i = 0; i < count; i++) {
+        results.add(
+            result(
+                structs, resultsAt + (long) i * Struct.DIFF_RESULT, pairs.get(i), vectors, read));
+        read += pairs.get(i).vectorBytes();
+      }
+      return List.copyOf(results);
     }
+  }
+
+  /** The struct of one pair's profiles, whose vectors lie one behind the other. */
+  private static void write(Pair pair, NativeBuffer structs, long at, long vector) {
+    long columns = vector + 8 * pair.rowCount();
+    long mask = columns + 8 * pair.columnCount();
+    long map = mask + 8 * pair.words();
+    structs
+        .putLong(at + Struct.DIFF_PROFILES_SIZE, Struct.DIFF_PROFILES)
+        .putLong(at + Struct.DIFF_PROFILES_ROW_CHANGED, pair.rowCount() > 0 ? vector : 0)
+        .putLong(at + Struct.DIFF_PROFILES_COLUMN_CHANGED, pair.columnCount() > 0 ? columns : 0)
+        .putLong(at + Struct.DIFF_PROFILES_MASK, pair.words() > 0 ? mask : 0)
+        .putLong(at + Struct.DIFF_PROFILES_MASK_WORDS, pair.words())
+        .putLong(at + Struct.DIFF_PROFILES_MAP, pair.hasMap() ? map : 0)
+        .putLong(at + Struct.DIFF_PROFILES_MAP_ROWS, pair.hasMap() ? pair.profiles().mapRows() : 0)
+        .putLong(
+            at + Struct.DIFF_PROFILES_MAP_COLUMNS,
+            pair.hasMap() ? pair.profiles().mapColumns() : 0);
+  }
+
+  private static Result result(
+      NativeBuffer structs, long at, Pair pair, NativeBuffer vectors, long vector) {
+    Profiles profiles = pair.profiles();
+    long columns = vector + 8 * pair.rowCount();
+    long mask = columns + 8 * pair.columnCount();
+    long map = mask + 8 * pair.words();
+    return new Result(
+        structs.getLong(at + Struct.DIFF_RESULT_TOTAL),
+        structs.getLong(at + Struct.DIFF_RESULT_CHANGED),
+        structs.getLong(at + Struct.DIFF_RESULT_CHANGED_BITS),
+        structs.getLong(at + Struct.DIFF_RESULT_CHANGED_STORED),
+        structs.getLong(at + Struct.DIFF_RESULT_HIDDEN),
+        structs.getLong(at + Struct.DIFF_RESULT_NON_FINITE),
+        structs.getLong(at + Struct.DIFF_RESULT_SIGN_FLIPS),
+        longs(structs, at + Struct.DIFF_RESULT_ULP_HISTOGRAM, ULP_BINS),
+        structs.getDouble(at + Struct.DIFF_RESULT_BASE_SQUARES),
+        structs.getDouble(at + Struct.DIFF_RESULT_DELTA_SQUARES),
+        structs.getDouble(at + Struct.DIFF_RESULT_DELTA_DOT_BASE),
+        structs.getDouble(at + Struct.DIFF_RESULT_MAX_ABS_DELTA),
+        optional(profiles.rows(), vectors, vector, pair.rowCount()),
+        optional(profiles.columns(), vectors, columns, pair.columnCount()),
+        optional(profiles.mask(), vectors, mask, pair.words()),
+        optional(pair.hasMap(), vectors, map, pair.cells()));
   }
 
   private static Optional<long[]> optional(

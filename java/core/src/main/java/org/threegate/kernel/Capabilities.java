@@ -16,6 +16,8 @@ import org.threegate.spi.KernelBinding;
  * @param cudaDevices usable CUDA devices
  * @param cudaReason why there is none; empty when there is one
  * @param blas name and version of the BLAS library
+ * @param cuda name, compute capability and memory of the first CUDA device; empty when there is
+ *     none
  */
 public record Capabilities(
     String version,
@@ -26,7 +28,8 @@ public record Capabilities(
     String simdReason,
     int cudaDevices,
     String cudaReason,
-    String blas) {
+    String blas,
+    String cuda) {
   private static final String[] SIMD = {"scalar", "avx2", "avx512"};
 
   /** Asks the native library. */
@@ -50,7 +53,8 @@ public record Capabilities(
         text(struct, Struct.CAPABILITIES_SIMD_REASON),
         struct.getInt(Struct.CAPABILITIES_CUDA_DEVICES),
         text(struct, Struct.CAPABILITIES_CUDA_REASON),
-        text(struct, Struct.CAPABILITIES_BLAS));
+        text(struct, Struct.CAPABILITIES_BLAS),
+        text(struct, Struct.CAPABILITIES_CUDA));
   }
 
   /** A zero-terminated string at an offset. */

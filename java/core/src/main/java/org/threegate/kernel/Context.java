@@ -37,14 +37,16 @@ public final class Context implements AutoCloseable {
   private static final int OPEN_SCRATCH = 256;
 
   private final KernelBinding binding;
+  private final Device device;
   private final long handle;
   private final NativeBuffer scratch;
   private final NativeBuffer error;
   private final ReentrantLock lock = new ReentrantLock();
   private boolean closed;
 
-  private Context(KernelBinding binding, long handle) {
+  private Context(KernelBinding binding, Device device, long handle) {
     this.binding = binding;
+    this.device = device;
     this.handle = handle;
     this.scratch = NativeBuffer.allocate(binding, SCRATCH_BYTES);
     this.error = NativeBuffer.allocate(binding, ERROR_BYTES);
@@ -72,12 +74,17 @@ public final class Context implements AutoCloseable {
     if (status != 0) {
       throw new KernelException(Status.of(status), Capabilities.text(block, OPEN_SCRATCH));
     }
-    return new Context(binding, block.getLong(out));
+    return new Context(binding, device, block.getLong(out));
   }
 
   /** {@code "jni"} or {@code "ffm"}. */
   public String bindingName() {
     return binding.name();
+  }
+
+  /** Where kernels run that have a place to choose. */
+  public Device device() {
+    return device;
   }
 
   /** Threads of CPU kernels, the caller's included. */

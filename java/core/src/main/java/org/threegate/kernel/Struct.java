@@ -51,7 +51,7 @@ final class Struct {
   static final int CONTEXT_OPTIONS_DEVICE = 12;
   static final int CONTEXT_OPTIONS_DEVICE_INDEX = 16;
 
-  static final int CAPABILITIES = 832;
+  static final int CAPABILITIES = 992;
   static final int CAPABILITIES_SIZE = 0;
   static final int CAPABILITIES_HARDWARE_THREADS = 8;
   static final int CAPABILITIES_SIMD = 12;
@@ -62,6 +62,7 @@ final class Struct {
   static final int CAPABILITIES_SIMD_REASON = 160;
   static final int CAPABILITIES_CUDA_REASON = 416;
   static final int CAPABILITIES_BLAS = 672;
+  static final int CAPABILITIES_CUDA = 832;
 
   static final int DIFF_OPTIONS = 8;
   static final int DIFF_OPTIONS_SIZE = 0;

@@ -79,7 +79,8 @@ public final class TruncatedSvd {
     GRAM_DOUBLE,
     TRIANGLE,
     TRACKED,
-    BLOCK_LANCZOS
+    BLOCK_LANCZOS,
+    CHEBYSHEV
   }
 
   /**

@@ -34,6 +34,9 @@ final class NativeFiles {
   private static final String PATH_PROPERTY = "threegate.library.path";
   private static final String PLATFORM = "linux-x86_64";
   private static final String RESOURCES = "/org/threegate/natives/" + PLATFORM + "/";
+  // Of a jar of its own, which need not be there.
+  private static final String CUDA_RESOURCE =
+      "/org/threegate/natives/" + PLATFORM + "-cuda13/libthreegate_cuda.so.1";
   private static final List<String> LIBRARIES =
       List.of("libquadmath.so.0", "libgfortran.so.5", "libopenblas.so.0", LIBRARY);
 
@@ -52,6 +55,9 @@ final class NativeFiles {
     }
     Map<String, Class<?>> resources = new LinkedHashMap<>();
     LIBRARIES.forEach(name -> resources.put(RESOURCES + name, NativeFiles.class));
+    if (NativeFiles.class.getResource(CUDA_RESOURCE) != null) {
+      resources.put(CUDA_RESOURCE, NativeFiles.class);
+    }
     if (!shimResource.isEmpty()) {
       resources.put(shimResource, provider);
     }

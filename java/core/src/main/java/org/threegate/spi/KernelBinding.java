@@ -149,17 +149,24 @@ public interface KernelBinding {
   int normalUpdate(long context, long options, long core);
 
   int diffWorkspace(
-      long context, long base, long tuned, long options, long profiles, long workspaceSize);
+      long context,
+      long bases,
+      long tuned,
+      long count,
+      long options,
+      long profiles,
+      long workspaceSize);
 
   int diff(
       long context,
-      long base,
+      long bases,
       long tuned,
+      long count,
       long options,
       long control,
       long workspace,
       long profiles,
-      long result);
+      long results);
 
   int sha256(long context, long spans, long count, long control, long digests);
 

@@ -52,6 +52,10 @@ import org.threegate.loading.Bindings;
  * -Dthreegate.binding} forced.
  */
 public abstract class BindingContract {
+  /** {@code -Dthreegate.test.device=CUDA}: contexts are of a device, an emulated one perhaps. */
+  protected static final Context.Device DEVICE =
+      Context.Device.valueOf(System.getProperty("threegate.test.device", "CPU"));
+
   @TempDir Path directory;
   private long objects;
 
@@ -59,7 +63,7 @@ public abstract class BindingContract {
   @BeforeAll
   static void theForcedLevelIsThere() {
     try {
-      Context.open().close();
+      Context.open(DEVICE, 0).close();
     } catch (KernelException e) {
       assumeThat(e.status()).as(e.getMessage()).isNotEqualTo(Status.UNSUPPORTED);
       throw e;
@@ -106,7 +110,7 @@ public abstract class BindingContract {
 
   @Test
   void aContextTellsItsThreadsAndClosesTwice() {
-    Context context = Context.open(Context.Device.CPU, 3);
+    Context context = Context.open(DEVICE, 3);
     assertThat(context.threads()).isEqualTo(3);
     context.close();
     context.close();
@@ -117,7 +121,7 @@ public abstract class BindingContract {
 
   @Test
   void wrongOptionsAreRefusedWithTheArgumentNamed() {
-    assertThatThrownBy(() -> Context.open(Context.Device.CPU, -5))
+    assertThatThrownBy(() -> Context.open(DEVICE, -5))
         .isInstanceOfSatisfying(
             KernelException.class, e -> assertThat(e.status()).isEqualTo(Status.INVALID_ARGUMENT))
         .hasMessage("options.threads is -5; allowed are 0 (all) to 1024");
@@ -125,7 +129,7 @@ public abstract class BindingContract {
 
   @Test
   void buffersAreCheckedOwnedAndAligned() {
-    try (Context context = Context.open()) {
+    try (Context context = Context.open(DEVICE, 0)) {
       NativeBuffer buffer = context.allocate(24);
       buffer
           .putLong(16, 0x1122334455667788L)
@@ -156,7 +160,7 @@ public abstract class BindingContract {
   @Test
   void buffersReachBeyondTwoGibibytes() {
     long bytes = (1L << 31) + 4096;
-    try (Context context = Context.open();
+    try (Context context = Context.open(DEVICE, 0);
         NativeBuffer buffer = context.allocate(bytes)) {
       buffer.putLong(bytes - 8, 42).putLong((1L << 30) - 3, 43);
       assertThat(buffer.getLong(bytes - 8)).isEqualTo(42);
@@ -167,7 +171,7 @@ public abstract class BindingContract {
   @Test
   void memoryIsWrappedWithoutACopy() {
     ByteBuffer direct = ByteBuffer.allocateDirect(16).order(ByteOrder.LITTLE_ENDIAN);
-    try (Context context = Context.open();
+    try (Context context = Context.open(DEVICE, 0);
         NativeBuffer wrapped = context.wrap(direct.position(4))) {
       wrapped.putInt(0, 77);
       assertThat(direct.getInt(0)).isEqualTo(77);
@@ -193,7 +197,7 @@ public abstract class BindingContract {
     Random random = Seeds.random("theDiffCountsWhatJavaCounts");
     int rows = 37;
     int columns = 101;
-    try (Context context = Context.open(Context.Device.CPU, 2);
+    try (Context context = Context.open(DEVICE, 2);
         NativeBuffer base = context.allocate(2L * rows * columns + 1);
         NativeBuffer tuned = context.allocate(4L * rows * columns);
         NativeBuffer rounded = context.allocate(2L * rows * columns)) {
@@ -267,7 +271,7 @@ public abstract class BindingContract {
 
   @Test
   void operandsWithLowRankTermsAndScalesCross() {
-    try (Context context = Context.open();
+    try (Context context = Context.open(DEVICE, 0);
         NativeBuffer memory = context.allocate(64)) {
       memory
           .putFloat(0, 1)
@@ -298,7 +302,7 @@ public abstract class BindingContract {
     int rows = 70;
     int columns = 90;
     int rank = 5;
-    try (Context context = Context.open(Context.Device.CPU, 2);
+    try (Context context = Context.open(DEVICE, 2);
         NativeBuffer buffer = context.allocate(8L * rows * columns);
         Control control = Control.open(context)) {
       double squares = 0;
@@ -354,7 +358,7 @@ public abstract class BindingContract {
   @Test
   void smallAnglesAndEnergiesCross() {
     double angle = 3e-9;
-    try (Context context = Context.open();
+    try (Context context = Context.open(DEVICE, 0);
         NativeBuffer memory = context.allocate(8 * 15)) {
       memory.putDouble(0, 1).putDouble(8, 0).putDouble(16, 0);
       memory.putDouble(24, Math.cos(angle)).putDouble(32, Math.sin(angle)).putDouble(40, 0);
@@ -388,7 +392,7 @@ public abstract class BindingContract {
   void masksCross() {
     int rows = 3;
     int columns = 70;
-    try (Context context = Context.open(Context.Device.CPU, 2);
+    try (Context context = Context.open(DEVICE, 2);
         NativeBuffer memory = context.allocate(8L * rows * columns);
         Control control = Control.open(context)) {
       for (int i = 0; i < rows * columns; i++) {
@@ -436,7 +440,7 @@ public abstract class BindingContract {
     Random random = Seeds.random("tripletsAreTracked");
     int rows = 120;
     int columns = 80;
-    try (Context context = Context.open(Context.Device.CPU, 1);
+    try (Context context = Context.open(DEVICE, 1);
         Control control = Control.open(context);
         NativeBuffer before = context.allocate(8L * rows * columns);
         NativeBuffer after = context.allocate(8L * rows * columns)) {
@@ -475,7 +479,7 @@ public abstract class BindingContract {
   void nullUpdatesAreWhatTheySay() {
     int rows = 20;
     int columns = 300;
-    try (Context context = Context.open(Context.Device.CPU, 2);
+    try (Context context = Context.open(DEVICE, 2);
         Control control = Control.open(context);
         NativeBuffer before = context.allocate(4L * rows * columns);
         NativeBuffer after = context.allocate(4L * rows * columns)) {
@@ -536,7 +540,7 @@ public abstract class BindingContract {
   /** Two levels that turn into each other by a quarter of a right angle, and a third alone. */
   @Test
   void perturbedSpectraCross() {
-    try (Context context = Context.open();
+    try (Context context = Context.open(DEVICE, 0);
         NativeBuffer memory = context.allocate(4 * 9)) {
       float[] core = {0, 1, 0, 1, 0, 0, 0, 0, 0.5f};
       for (int i = 0; i < core.length; i++) {
@@ -567,7 +571,7 @@ public abstract class BindingContract {
   @Test
   void normalUpdatesCross() {
     int count = 40;
-    try (Context context = Context.open()) {
+    try (Context context = Context.open(DEVICE, 0)) {
       Matrix core =
           NullUpdate.normal(context, new double[count], 1000, new double[] {4, 0, 0, 0}, 3, 1);
       try (NativeBuffer entries = core.buffer()) {
@@ -591,7 +595,7 @@ public abstract class BindingContract {
 
   @Test
   void projectedVariancesCross() {
-    try (Context context = Context.open();
+    try (Context context = Context.open(DEVICE, 0);
         NativeBuffer memory = context.allocate(8 * 8)) {
       // diag(2, 1) and a column of zeros; entries of magnitude 2 have variance 5, of 1 variance 3.
       short[] codes = {0x4000, 0, 0, 0, (short) 0xbf80, 0};
@@ -617,7 +621,7 @@ public abstract class BindingContract {
 
   @Test
   void matricesMustLieInTheirBuffer() {
-    try (Context context = Context.open();
+    try (Context context = Context.open(DEVICE, 0);
         NativeBuffer memory = context.allocate(64)) {
       assertThatThrownBy(() -> Matrix.of(memory, 1, Dtype.F32, 4, 4))
           .isInstanceOf(IndexOutOfBoundsException.class);
@@ -632,7 +636,7 @@ public abstract class BindingContract {
 
   @Test
   void aContextTakesOneCallAtATime() throws InterruptedException {
-    try (Context context = Context.open(Context.Device.CPU, 1);
+    try (Context context = Context.open(DEVICE, 1);
         NativeBuffer memory = context.allocate(1L << 28);
         Control control = Control.open(context)) {
       Operand operand = Operand.of(Matrix.of(memory, Dtype.F8_E4M3, 1 << 14, 1 << 14));
@@ -656,7 +660,7 @@ public abstract class BindingContract {
     Random random = Seeds.random("digestsAreThoseOfTheJdk");
     byte[] bytes = new byte[100_000];
     random.nextBytes(bytes);
-    try (Context context = Context.open(Context.Device.CPU, 2);
+    try (Context context = Context.open(DEVICE, 2);
         NativeBuffer buffer = context.allocate(bytes.length);
         Control control = Control.open(context)) {
       buffer.slice(0, bytes.length).put(bytes);
@@ -682,7 +686,7 @@ public abstract class BindingContract {
   void aMappedFileIsReadAndItsTruncationIsAnError() throws IOException {
     Path path = directory.resolve("ü.bin");
     Files.write(path, new byte[1 << 20]);
-    try (Context context = Context.open()) {
+    try (Context context = Context.open(DEVICE, 0)) {
       try (MappedFile file = MappedFile.open(context, path)) {
         file.willNeed(context, 0, file.bytes());
         assertThat(file.buffer().getByte(file.bytes() - 1)).isZero();
@@ -734,7 +738,7 @@ public abstract class BindingContract {
   /** The example of the class documentation of {@link Bf16Diff}. */
   @Test
   void theDocumentedExampleRuns() {
-    try (Context context = Context.open();
+    try (Context context = Context.open(DEVICE, 0);
         NativeBuffer base = context.allocate(2 * 3 * 4);
         NativeBuffer tuned = context.allocate(2 * 3 * 4)) {
       for (int i = 0; i < 12; i++) {

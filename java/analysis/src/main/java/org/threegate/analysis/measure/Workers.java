@@ -35,7 +35,7 @@ final class Workers implements AutoCloseable {
     this.control = Control.open(context);
     this.contexts = new ArrayBlockingQueue<>(count);
     for (int i = 0; i < count; i++) {
-      contexts.add(Context.open(Context.Device.CPU, 1));
+      contexts.add(Context.open(context.device(), 1));
     }
     this.threads = new Background(name, count);
   }

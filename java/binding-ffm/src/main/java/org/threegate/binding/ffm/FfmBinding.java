@@ -137,12 +137,13 @@ final class FfmBinding implements KernelBinding {
           Map.entry(
               "tg_diff_workspace",
               FunctionDescriptor.of(
-                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
+                  JAVA_LONG)),
           Map.entry(
               "tg_diff",
               FunctionDescriptor.of(
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
-                  JAVA_LONG, JAVA_LONG)));
+                  JAVA_LONG, JAVA_LONG, JAVA_LONG)));
 
   /** Bound when first used, after the library is there. */
   private static final class Handles {
@@ -610,11 +611,17 @@ final class FfmBinding implements KernelBinding {
 
   @Override
   public int diffWorkspace(
-      long context, long base, long tuned, long options, long profiles, long workspaceSize) {
+      long context,
+      long bases,
+      long tuned,
+      long count,
+      long options,
+      long profiles,
+      long workspaceSize) {
     try {
       return (int)
           Handles.DIFF_WORKSPACE.invokeExact(
-              context, base, tuned, options, profiles, workspaceSize);
+              context, bases, tuned, count, options, profiles, workspaceSize);
     } catch (Throwable e) {
       throw DynamicLibrary.rethrow(e);
     }
@@ -623,17 +630,18 @@ final class FfmBinding implements KernelBinding {
   @Override
   public int diff(
       long context,
-      long base,
+      long bases,
       long tuned,
+      long count,
       long options,
       long control,
       long workspace,
       long profiles,
-      long result) {
+      long results) {
     try {
       return (int)
           Handles.DIFF.invokeExact(
-              context, base, tuned, options, control, workspace, profiles, result);
+              context, bases, tuned, count, options, control, workspace, profiles, results);
     } catch (Throwable e) {
       throw DynamicLibrary.rethrow(e);
     }

@@ -264,8 +264,9 @@ final class Functions {
   @Name("tg_diff_workspace")
   static native int diffWorkspace(
       @Cast("tg_context*") long context,
-      @Cast("const tg_operand*") long base,
+      @Cast("const tg_operand*") long bases,
       @Cast("const tg_operand*") long tuned,
+      long count,
       @Cast("const tg_diff_options*") long options,
       @Cast("const tg_diff_profiles*") long profiles,
       @Cast("tg_workspace_size*") long workspaceSize);
@@ -273,13 +274,14 @@ final class Functions {
   @Name("tg_diff")
   static native int diff(
       @Cast("tg_context*") long context,
-      @Cast("const tg_operand*") long base,
+      @Cast("const tg_operand*") long bases,
       @Cast("const tg_operand*") long tuned,
+      long count,
       @Cast("const tg_diff_options*") long options,
       @Cast("tg_control*") long control,
       @Cast("const tg_workspace*") long workspace,
       @Cast("const tg_diff_profiles*") long profiles,
-      @Cast("tg_diff_result*") long result);
+      @Cast("tg_diff_result*") long results);
 
   @Name("tg_sha256")
   static native int sha256(

@@ -260,21 +260,29 @@ final class JniBinding implements KernelBinding {
 
   @Override
   public int diffWorkspace(
-      long context, long base, long tuned, long options, long profiles, long workspaceSize) {
-    return Functions.diffWorkspace(context, base, tuned, options, profiles, workspaceSize);
+      long context,
+      long bases,
+      long tuned,
+      long count,
+      long options,
+      long profiles,
+      long workspaceSize) {
+    return Functions.diffWorkspace(context, bases, tuned, count, options, profiles, workspaceSize);
   }
 
   @Override
   public int diff(
       long context,
-      long base,
+      long bases,
       long tuned,
+      long count,
       long options,
       long control,
       long workspace,
       long profiles,
-      long result) {
-    return Functions.diff(context, base, tuned, options, control, workspace, profiles, result);
+      long results) {
+    return Functions.diff(
+        context, bases, tuned, count, options, control, workspace, profiles, results);
   }
 
   @Override

@@ -1,6 +1,6 @@
 // Sums whose order compilers can turn into vectors, the same at every optimisation.
-#ifndef THREEGATE_CPU_SUPPORT_LANES_H
-#define THREEGATE_CPU_SUPPORT_LANES_H
+#ifndef THREEGATE_COMMON_LANES_H
+#define THREEGATE_COMMON_LANES_H
 
 #include <cstdint>
 
@@ -30,4 +30,4 @@ double sum_in_lanes(int64_t count, Term term) {
 
 }  // namespace threegate
 
-#endif  // THREEGATE_CPU_SUPPORT_LANES_H
+#endif  // THREEGATE_COMMON_LANES_H

@@ -1,8 +1,8 @@
 // Counter-based random numbers: entry i of a stream depends on nothing but its seed, draw, purpose and i, so that results do not
 // depend on threads, on the order of the work or on the device. Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy
 // as 1, 2, 3", 2011). Internal linkage, as in dtype.h; loops run over lanes of an array so that compilers turn them into vectors.
-#ifndef THREEGATE_CPU_RANDOM_PHILOX_H
-#define THREEGATE_CPU_RANDOM_PHILOX_H
+#ifndef THREEGATE_COMMON_PHILOX_H
+#define THREEGATE_COMMON_PHILOX_H
 
 #include <cmath>
 #include <cstdint>
@@ -123,4 +123,4 @@ inline void normal_block(const Stream& stream, int64_t block, float* out) {
 }  // namespace
 }  // namespace threegate::random
 
-#endif  // THREEGATE_CPU_RANDOM_PHILOX_H
+#endif  // THREEGATE_COMMON_PHILOX_H

@@ -1,6 +1,6 @@
 // The one way from C++ failures to tg_status.
-#ifndef THREEGATE_API_ERROR_H
-#define THREEGATE_API_ERROR_H
+#ifndef THREEGATE_COMMON_ERROR_H
+#define THREEGATE_COMMON_ERROR_H
 
 #include <cstdint>
 #include <exception>
@@ -42,4 +42,4 @@ int64_t checked_product(int64_t a, int64_t b, const char* what);
 
 }  // namespace threegate
 
-#endif  // THREEGATE_API_ERROR_H
+#endif  // THREEGATE_COMMON_ERROR_H

@@ -1,6 +1,6 @@
 // The caller's tg_control, which may be NULL: other threads read and write it meanwhile.
-#ifndef THREEGATE_CPU_SUPPORT_CONTROL_H
-#define THREEGATE_CPU_SUPPORT_CONTROL_H
+#ifndef THREEGATE_COMMON_CONTROL_H
+#define THREEGATE_COMMON_CONTROL_H
 
 #include <cstdint>
 
@@ -27,4 +27,4 @@ inline bool is_cancelled(const tg_control* control) {
 
 }  // namespace threegate
 
-#endif  // THREEGATE_CPU_SUPPORT_CONTROL_H
+#endif  // THREEGATE_COMMON_CONTROL_H

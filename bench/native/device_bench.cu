@@ -1,0 +1,315 @@
+// What the CUDA device does on a model's worth of matrices, beside the ceilings of the device in the same run: one line a figure,
+// "name TAB value TAB unit". Matrices have a flat bulk and a few spikes, as weights have; they are made on the device and stay
+// there.
+//   threegate_bench_device [SHARE]      of a model of 6.7 billion weights; 1 by default
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "threegate/threegate.h"
+
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kBlocks = 4096;
+constexpr int kSpikes = 8;
+
+void check(cudaError_t error, const char* what) {
+  if (error != cudaSuccess) {
+    std::fprintf(stderr, "%s: %s\n", what, cudaGetErrorString(error));
+    std::exit(1);
+  }
+}
+
+void check(tg_status status, tg_context* context, const char* what) {
+  if (status != TG_OK) {
+    char text[512] = "";
+    tg_error_message(context, text, sizeof(text));
+    std::fprintf(stderr, "%s: %s\n", what, text);
+    std::exit(1);
+  }
+}
+
+struct FreeDevice {
+  void operator()(void* memory) const { cudaFree(memory); }
+};
+using Device = std::unique_ptr<void, FreeDevice>;
+
+Device device_memory(int64_t bytes) {
+  void* memory = nullptr;
+  check(cudaMalloc(&memory, static_cast<size_t>(bytes)), "device memory");
+  return Device(memory);
+}
+
+double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+// The median of some runs after one that does not count.
+template <typename Body>
+double median(int runs, Body body) {
+  body();
+  std::vector<double> times;
+  for (int i = 0; i < runs; ++i) {
+    const double begin = seconds();
+    body();
+    times.push_back(seconds() - begin);
+  }
+  std::nth_element(times.begin(), times.begin() + runs / 2, times.end());
+  return times[static_cast<size_t>(runs / 2)];
+}
+
+void print(const char* name, double value, const char* unit) { std::printf("%s\t%.6g\t%s\n", name, value, unit); }
+
+__device__ uint32_t mixed(uint64_t x) {
+  x ^= x >> 33;
+  x *= 0xff51afd7ed558ccdULL;
+  x ^= x >> 33;
+  x *= 0xc4ceb9fe1a85ec53ULL;
+  return static_cast<uint32_t>(x >> 32);
+}
+
+__device__ float normal(uint64_t at) {
+  const float u = (static_cast<float>(mixed(2 * at)) + 0.5F) * 0x1p-32F;
+  const float v = static_cast<float>(mixed(2 * at + 1)) * 0x1p-32F;
+  return sqrtf(-2 * logf(u)) * cospif(2 * v);
+}
+
+__device__ uint16_t rounded(float value) {
+  const uint32_t bits = __float_as_uint(value);
+  return static_cast<uint16_t>((bits + 0x7fffU + (bits >> 16 & 1U)) >> 16);
+}
+
+// 0.02 times normal numbers, and spikes of 1 to 8 times the edge of their spectrum in random directions of signs. `tuned` may be
+// null; `changed` of 2^32 of its entries are a step away.
+__global__ void fill_kernel(uint16_t* base, uint16_t* tuned, int64_t rows, int64_t columns, uint64_t seed, uint32_t changed) {
+  const float scale = 0.02F;
+  const float edge = scale * (sqrtf(static_cast<float>(rows)) + sqrtf(static_cast<float>(columns)));
+  const float entry = edge / sqrtf(static_cast<float>(rows)) / sqrtf(static_cast<float>(columns));
+  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < rows * columns; i += step) {
+    float value = scale * normal((seed << 40) + static_cast<uint64_t>(i));
+    for (int spike = 1; spike <= kSpikes; ++spike) {
+      const uint32_t u =
+          mixed(seed * 1000003 + static_cast<uint64_t>(spike) * 7919 + static_cast<uint64_t>(i / columns) * 104729);
+      const uint32_t v =
+          mixed(seed * 2000003 + static_cast<uint64_t>(spike) * 6271 + static_cast<uint64_t>(i % columns) * 15485863);
+      value += (((u ^ v) & 1U) != 0 ? -entry : entry) * static_cast<float>(spike);
+    }
+    base[i] = rounded(value);
+    if (tuned != nullptr) {
+      const uint32_t chance = mixed((seed << 41) + static_cast<uint64_t>(i) * 3);
+      tuned[i] = static_cast<uint16_t>(base[i] ^ (chance < changed ? 1U : 0U));
+    }
+  }
+}
+
+struct Shape {
+  int64_t rows;
+  int64_t columns;
+};
+
+std::vector<Shape> model(double share) {
+  constexpr int64_t kHidden = 4096;
+  constexpr int64_t kInner = 11008;
+  constexpr int64_t kVocabulary = 32000;
+  constexpr int kLayers = 32;
+  std::vector<Shape> shapes;
+  for (int layer = 0; layer < std::max(1, static_cast<int>(kLayers * share)); ++layer) {
+    for (int i = 0; i < 4; ++i) {
+      shapes.push_back({kHidden, kHidden});
+    }
+    shapes.push_back({kInner, kHidden});
+    shapes.push_back({kInner, kHidden});
+    shapes.push_back({kHidden, kInner});
+  }
+  if (share >= 1) {
+    shapes.push_back({kVocabulary, kHidden});
+    shapes.push_back({kVocabulary, kHidden});
+  }
+  return shapes;
+}
+
+tg_operand operand(const void* data, const Shape& shape) {
+  tg_operand result{};
+  result.size = sizeof(result);
+  result.values = {data, shape.rows, shape.columns, shape.columns, TG_BF16, 0};
+  return result;
+}
+
+class Workspace {
+ public:
+  explicit Workspace(const tg_workspace_size& size) {
+    void* memory = nullptr;
+    if (tg_memory_allocate(size.host_bytes, &memory) != TG_OK) {
+      std::fprintf(stderr, "no host memory\n");
+      std::exit(1);
+    }
+    own_ = {sizeof(own_), memory, size.host_bytes, nullptr, 0};
+  }
+  ~Workspace() { tg_memory_free(own_.host); }
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+  const tg_workspace* get() const { return &own_; }
+
+ private:
+  tg_workspace own_{};
+};
+
+// Bytes read and written a second.
+double copy_bandwidth() {
+  constexpr int64_t kBytes = int64_t{4} << 30;
+  const Device from = device_memory(kBytes);
+  const Device to = device_memory(kBytes);
+  check(cudaMemset(from.get(), 1, kBytes), "a copy");
+  const double time = median(15, [&] {
+    check(cudaMemcpy(to.get(), from.get(), kBytes, cudaMemcpyDeviceToDevice), "a copy");
+    check(cudaDeviceSynchronize(), "a copy");
+  });
+  return 2 * static_cast<double>(kBytes) / time;
+}
+
+void bench_diff(tg_context* context, double share, double bandwidth) {
+  const std::vector<Shape> shapes = model(share);
+  std::vector<Device> memory;
+  std::vector<tg_operand> bases;
+  std::vector<tg_operand> tuned;
+  double bytes = 0;
+  for (const double changed : {0.01, 0.1}) {
+    memory.clear();
+    bases.clear();
+    tuned.clear();
+    bytes = 0;
+    for (const Shape& shape : shapes) {
+      const int64_t own = 2 * shape.rows * shape.columns;
+      memory.push_back(device_memory(own));
+      memory.push_back(device_memory(own));
+      auto* base = static_cast<uint16_t*>(memory[memory.size() - 2].get());
+      auto* other = static_cast<uint16_t*>(memory.back().get());
+      fill_kernel<<<kBlocks, kThreads>>>(base, other, shape.rows, shape.columns, memory.size(),
+                                         static_cast<uint32_t>(changed * 0x1p32));
+      bases.push_back(operand(base, shape));
+      tuned.push_back(operand(other, shape));
+      bytes += 2 * static_cast<double>(own);
+    }
+    check(cudaDeviceSynchronize(), "matrices");
+    const auto count = static_cast<int64_t>(shapes.size());
+    std::vector<tg_diff_result> results(shapes.size());
+    for (auto& result : results) {
+      result.size = sizeof(result);
+    }
+    const tg_diff_options options{sizeof(options)};
+    tg_workspace_size size{sizeof(size), 0, 0};
+    check(tg_diff_workspace(context, bases.data(), tuned.data(), count, &options, nullptr, &size), context, "diff");
+    const Workspace workspace(size);
+    const double time = median(9, [&] {
+      check(tg_diff(context, bases.data(), tuned.data(), count, &options, nullptr, workspace.get(), nullptr, results.data()),
+            context, "diff");
+    });
+    const std::string name = "diff, " + std::to_string(static_cast<int>(std::lround(100 * changed))) + " % changed";
+    print((name + ", seconds").c_str(), time, "s");
+    print((name + ", share of copy bandwidth").c_str(), bytes / time / bandwidth, ">= 0.9");
+  }
+}
+
+void bench_svd(tg_context* context, double share, double bandwidth) {
+  std::vector<Shape> shapes = model(share);
+  shapes.erase(std::remove_if(shapes.begin(), shapes.end(), [](const Shape& shape) { return shape.rows > 16384; }), shapes.end());
+  constexpr int64_t kRank = 64;
+  std::vector<Device> memory;
+  std::vector<tg_operand> matrices;
+  std::vector<tg_svd_options> options;
+  std::vector<tg_svd_result> results;
+  std::vector<std::vector<double>> outputs;
+  double bytes = 0;
+  for (const Shape& shape : shapes) {
+    memory.push_back(device_memory(2 * shape.rows * shape.columns));
+    auto* data = static_cast<uint16_t*>(memory.back().get());
+    fill_kernel<<<kBlocks, kThreads>>>(data, nullptr, shape.rows, shape.columns, memory.size(), 0);
+    matrices.push_back(operand(data, shape));
+    options.push_back({sizeof(tg_svd_options), kRank, 1e-5, 1, 0});
+    outputs.emplace_back(static_cast<size_t>(kRank * (1 + shape.rows + shape.columns)));
+    double* out = outputs.back().data();
+    results.push_back({sizeof(tg_svd_result), out, out + kRank, out + kRank * (1 + shape.rows), nullptr, 0, 0, 0, 0, 0});
+    bytes += 2 * static_cast<double>(shape.rows * shape.columns);
+  }
+  check(cudaDeviceSynchronize(), "matrices");
+  const auto count = static_cast<int64_t>(shapes.size());
+  tg_workspace_size size{sizeof(size), 0, 0};
+  check(tg_svd_workspace(context, matrices.data(), nullptr, count, options.data(), results.data(), &size), context, "svd");
+  print("svd, device memory", static_cast<double>(size.device_bytes), "bytes");
+  const Workspace workspace(size);
+  const double time = median(3, [&] {
+    check(tg_svd(context, matrices.data(), nullptr, count, options.data(), nullptr, workspace.get(), results.data()), context,
+          "svd");
+  });
+  double worst = 0;
+  int64_t on_device = 0;
+  for (const tg_svd_result& result : results) {
+    worst = std::max(worst, result.residual);
+    on_device += result.method == TG_SVD_CHEBYSHEV ? 1 : 0;
+  }
+  print("svd, matrices", static_cast<double>(count), "");
+  print("svd, of them on the device", static_cast<double>(on_device), "");
+  print("svd, rank 64, seconds", time, "s");
+  print("svd, largest certified residual", worst, "<= 1e-5");
+  print("svd, one pass at copy bandwidth, seconds", bytes / bandwidth, "s");
+}
+
+void bench_mask(tg_context* context) {
+  constexpr int64_t kRank = 64;
+  for (const Shape& shape : {Shape{4096, 4096}, Shape{11008, 4096}}) {
+    std::vector<double> values;
+    std::vector<double> left(static_cast<size_t>(kRank * shape.rows));
+    std::vector<double> right(static_cast<size_t>(kRank * shape.columns));
+    for (int64_t i = 0; i < kRank; ++i) {
+      values.push_back(1.0 + 10.0 / static_cast<double>(i + 1));
+    }
+    uint64_t state = 1;
+    const auto fill = [&](std::vector<double>& factor) {
+      for (double& entry : factor) {
+        state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+        entry = (static_cast<double>(state >> 11) * 0x1p-53 - 0.5) / std::sqrt(static_cast<double>(factor.size() / kRank));
+      }
+    };
+    fill(left);
+    fill(right);
+    const tg_mask_scores scores{sizeof(scores), nullptr, values.data(), left.data(),
+                                right.data(),   kRank,   shape.rows,    shape.columns};
+    const tg_mask_options options{sizeof(options), shape.rows * shape.columns / 2, 0, 0};
+    tg_workspace_size size{sizeof(size), 0, 0};
+    check(tg_mask_select_workspace(context, &scores, &options, &size), context, "mask");
+    const Workspace workspace(size);
+    const int64_t words = shape.rows * ((shape.columns + 63) / 64);
+    std::vector<uint64_t> mask(static_cast<size_t>(words));
+    const double time = median(9, [&] {
+      check(tg_mask_select(context, &scores, &options, nullptr, workspace.get(), mask.data(), words), context, "mask");
+    });
+    print(("mask, " + std::to_string(shape.rows) + " x " + std::to_string(shape.columns) + ", rank 64, half, seconds").c_str(),
+          time, "s");
+  }
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const double share = count > 1 ? std::atof(arguments[1]) : 1;
+  const tg_context_options options{sizeof(options), 0, TG_CUDA, 0, 0};
+  tg_context* context = nullptr;
+  char error[512] = "";
+  if (tg_context_create(&options, &context, error, sizeof(error)) != TG_OK) {
+    std::fprintf(stderr, "%s\n", error);
+    return 77;
+  }
+  const double bandwidth = copy_bandwidth();
+  print("copy bandwidth", bandwidth, "bytes/s");
+  bench_diff(context, share, bandwidth);
+  bench_svd(context, share, bandwidth);
+  bench_mask(context);
+  return tg_context_destroy(context) == TG_OK ? 0 : 1;
+}

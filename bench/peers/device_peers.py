@@ -1,0 +1,87 @@
+"""What torch and cuSOLVER through torch do on the device with matrices like those of threegate_bench_device: a flat bulk and eight
+spikes. Prints, tab-separated: what, value, unit. SVD times are of all matrices of a 7B model, from one of each shape."""
+import sys
+import time
+
+import torch
+
+DEVICE = "cuda"
+RANK, TOLERANCE = 64, 1e-5
+# Of 32 layers: how many 4096 x 4096 and 11008 x 4096.
+COUNTS = {(4096, 4096): 128, (11008, 4096): 96}
+
+
+def timed(body, runs=3):
+    body()
+    times = []
+    for _ in range(runs):
+        torch.cuda.synchronize()
+        begin = time.perf_counter()
+        body()
+        torch.cuda.synchronize()
+        times.append(time.perf_counter() - begin)
+    return sorted(times)[runs // 2]
+
+
+def matrix(rows, columns):
+    a = 0.02 * torch.randn(rows, columns, device=DEVICE)
+    edge = 0.02 * (rows**0.5 + columns**0.5)
+    for spike in range(1, 9):
+        u = torch.sign(torch.randn(rows, device=DEVICE)) / rows**0.5
+        v = torch.sign(torch.randn(columns, device=DEVICE)) / columns**0.5
+        a += spike * edge * torch.outer(u, v)
+    return a.bfloat16().float()
+
+
+def residual(a, u, s, v):
+    """Of the certificate: the largest of both sides, over the largest singular value."""
+    left = (a @ v - u * s).norm(dim=0).max()
+    right = (a.T @ u - v * s).norm(dim=0).max()
+    return float(torch.maximum(left, right) / s[0])
+
+
+def lowrank(a, iterations):
+    u, s, v = torch.svd_lowrank(a, q=RANK + 32, niter=iterations)
+    return u[:, :RANK], s[:RANK], v[:, :RANK]
+
+
+def main():
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.manual_seed(0)
+    size = 8192
+    x = torch.randn(size, size, device=DEVICE, dtype=torch.bfloat16)
+    y = torch.randn(size, size, device=DEVICE, dtype=torch.bfloat16)
+    print(f"bf16 matrix rate\t{2 * size**3 / timed(lambda: x @ y, 10):.6g}\tflop/s", flush=True)
+    del x, y
+    totals = {}
+    for (rows, columns), count in COUNTS.items():
+        a = matrix(rows, columns)
+        for driver in ("gesvd", "gesvdj", "gesvda"):
+            try:
+                seconds = timed(lambda: torch.linalg.svd(a, full_matrices=False, driver=driver), 1)
+            except RuntimeError as error:
+                print(f"{driver} of {rows} x {columns}: {str(error).splitlines()[0]}", file=sys.stderr)
+                continue
+            totals.setdefault(f"cuSOLVER {driver}", []).append(count * seconds)
+        iterations = 8
+        while iterations <= 512 and residual(a, *lowrank(a, iterations)) > TOLERANCE:
+            iterations *= 2
+        if iterations <= 512:
+            totals.setdefault("torch.svd_lowrank", []).append(count * timed(lambda: lowrank(a, iterations)))
+        print(f"peer iterations of svd_lowrank, {rows} x {columns}\t{iterations}\t", flush=True)
+        u = torch.randn(rows, RANK, device=DEVICE)
+        v = torch.randn(columns, RANK, device=DEVICE)
+
+        def topk():
+            scores = (u @ v.T).abs().flatten()
+            mask = torch.zeros(scores.shape, dtype=torch.bool, device=DEVICE)
+            mask[torch.topk(scores, scores.numel() // 2, sorted=False).indices] = True
+            return mask.cpu()
+
+        print(f"peer mask, {rows} x {columns}\t{timed(topk):.6g}\ts", flush=True)
+    for name, parts in totals.items():
+        if len(parts) == len(COUNTS):
+            print(f"peer svd, {name}\t{sum(parts):.6g}\ts", flush=True)
+
+
+main()

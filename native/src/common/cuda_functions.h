@@ -1,0 +1,77 @@
+// What libthreegate and libthreegate_cuda know of each other: a table of functions, found by the one symbol that the latter
+// exports. Arguments have been checked by the caller. Each function returns a status and writes the reason of a failure to
+// `error`.
+#ifndef THREEGATE_COMMON_CUDA_FUNCTIONS_H
+#define THREEGATE_COMMON_CUDA_FUNCTIONS_H
+
+#include <cstdint>
+
+#include "threegate/threegate.h"
+
+namespace threegate {
+
+constexpr const char* kCudaFunctionsSymbol = "tg_cuda_functions";
+
+struct CudaSession;  // one device, as one context uses it
+
+// Runs body(argument, 0) .. body(argument, tasks - 1) on the context's threads.
+struct Parallel {
+  void* pool;
+  void (*run)(void* pool, int tasks, void (*body)(void* argument, int task), void* argument);
+  int threads;
+};
+
+// Room for a text.
+struct CudaText {
+  char* text;
+  int64_t capacity;
+};
+
+struct CudaDiff {
+  const tg_operand* base;
+  const tg_operand* tuned;
+  const tg_diff_profiles* profiles;  // may be nullptr
+  tg_diff_result* result;
+};
+
+struct CudaSvdBatch {
+  const tg_operand* matrices;
+  const tg_operand* subtracted;  // nullptr: nothing
+  const tg_svd_options* options;
+  const tg_svd_start* starts;  // nullptr: none
+  tg_svd_result* results;
+  int64_t count;
+};
+
+struct CudaFunctions {
+  int64_t size;
+  int32_t abi_version;
+  // And the name of the first one.
+  tg_status (*count_devices)(int32_t* devices, CudaText name, CudaText error);
+  tg_status (*open)(int32_t device, const Parallel* parallel, CudaSession** session, CudaText error);
+  void (*close)(CudaSession* session);
+  int32_t (*is_on_device)(const void* pointer);
+
+  int64_t (*diff_bytes)(CudaSession* session, const CudaDiff* items, int64_t count);
+  tg_status (*diff)(CudaSession* session, const CudaDiff* items, int64_t count, tg_control* control, CudaText error);
+
+  int64_t (*mask_bytes)(CudaSession* session, const tg_mask_scores* scores);
+  tg_status (*mask_select)(CudaSession* session, const tg_mask_scores* scores, const tg_mask_options* options,
+                           tg_control* control, uint64_t* mask, CudaText error);
+  tg_status (*magnitude_histogram)(CudaSession* session, const tg_operand* matrix, const uint64_t* first, const uint64_t* second,
+                                   int64_t* const* counts, CudaText error);
+  tg_status (*magnitude_profile)(CudaSession* session, const tg_operand* matrix, const double* table, double* row_sums,
+                                 double* column_sums, CudaText error);
+
+  // Whether svd() takes matrix i of a batch: the rest is the CPU's.
+  int32_t (*svd_suits)(const CudaSvdBatch* batch, int64_t i);
+  int64_t (*svd_bytes)(CudaSession* session, const CudaSvdBatch* batch);
+  // Solves those that suit; a result whose status is NOT_CONVERGED is left to the CPU.
+  tg_status (*svd)(CudaSession* session, const CudaSvdBatch* batch, tg_control* control, CudaText error);
+};
+
+using CudaFunctionsGetter = const CudaFunctions* (*)();
+
+}  // namespace threegate
+
+#endif  // THREEGATE_COMMON_CUDA_FUNCTIONS_H

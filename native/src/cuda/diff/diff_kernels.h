@@ -1,0 +1,74 @@
+// The bf16-round-trip diff on the device: a list of parts of matrices in one launch.
+#ifndef THREEGATE_CUDA_DIFF_DIFF_KERNELS_H
+#define THREEGATE_CUDA_DIFF_DIFF_KERNELS_H
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+#include "cuda/support/entries.h"
+
+namespace threegate::cuda {
+
+// A warp's work, and the unit of the fixed summation order.
+constexpr int64_t kUnitRows = 64;
+constexpr int64_t kUnitColumns = 256;
+
+constexpr int kDiffCounts = 6;  // changed, changed_bits, changed_stored, hidden, non_finite, sign_flips
+
+// What one unit adds up to. Counts of at most 64 * 256 entries, four in a word.
+struct UnitResult {
+  double base_squares;
+  double delta_squares;
+  double delta_dot_base;
+  double max_abs_delta;
+  uint64_t counts[2];
+  uint64_t bins[4];  // bins 1 to 14 of tg_diff_result.ulp_histogram at their places
+};
+
+struct MatrixResult {
+  double base_squares;
+  double delta_squares;
+  double delta_dot_base;
+  double max_abs_delta;
+  int64_t counts[kDiffCounts];
+  int64_t bins[TG_ULP_BINS];
+};
+
+enum class PairKind : int32_t { kBf16, kFloat, kAny };
+
+// Rows and columns of a pair of matrices, from a multiple of a unit on.
+struct DiffPart {
+  Entries base;
+  Entries tuned;
+  int64_t row;
+  int64_t rows;
+  int64_t column;
+  int64_t columns;
+  int64_t all_rows;
+  int64_t all_columns;
+  int64_t first_unit;     // of this part in the launch
+  UnitResult* units;      // of the matrix, row-major
+  uint64_t* row_changed;  // of the matrix; nullptr: not wanted, as below
+  uint64_t* column_changed;
+  uint64_t* map;
+  int64_t map_rows;
+  int64_t map_columns;
+  uint8_t* mask;        // of this part
+  int64_t mask_stride;  // bytes a row
+};
+
+cudaError_t launch_diff(PairKind kind, const DiffPart* parts, int64_t part_count, int64_t units, int multiprocessors,
+                        cudaStream_t stream);
+
+struct UnitRange {
+  const UnitResult* units;
+  int64_t count;
+};
+
+// Sums up the units of each matrix in a fixed order.
+cudaError_t launch_diff_sums(const UnitRange* ranges, int64_t matrices, MatrixResult* results, cudaStream_t stream);
+
+}  // namespace threegate::cuda
+
+#endif  // THREEGATE_CUDA_DIFF_DIFF_KERNELS_H

@@ -1,0 +1,149 @@
+// The one symbol that libthreegate_cuda exports.
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "common/cuda_functions.h"
+#include "cuda/diff/diff.h"
+#include "cuda/mask/mask.h"
+#include "cuda/support/session.h"
+#include "cuda/svd/truncated_svd.h"
+
+namespace threegate::cuda {
+namespace {
+
+std::string version(int number) { return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10); }
+
+constexpr int kOldestMajor = 8;  // compute capability of the oldest code in this library
+
+tg_status count_devices(int32_t* devices, CudaText name, CudaText error) noexcept {
+  std::string message;
+  tg_status status = TG_OK;
+  *devices = 0;
+  try {
+    int driver = 0;
+    int runtime = 0;
+    cudaDriverGetVersion(&driver);
+    cudaRuntimeGetVersion(&runtime);
+    int count = 0;
+    const cudaError_t found = cudaGetDeviceCount(&count);
+    if (found == cudaErrorInsufficientDriver || (driver > 0 && driver / 1000 < runtime / 1000)) {
+      throw Error(TG_UNSUPPORTED, driver == 0
+                                      ? "no NVIDIA driver is installed"
+                                      : "the NVIDIA driver knows CUDA up to " + version(driver) + ", and this library needs " +
+                                            version(runtime / 1000 * 1000) + " or later: update the driver");
+    }
+    if (found == cudaErrorNoDevice || (found == cudaSuccess && count == 0)) {
+      throw Error(TG_UNSUPPORTED, "the NVIDIA driver finds no device");
+    }
+    check(found, "counting devices");
+    // Those before the first one that is too old: a context's index is CUDA's own.
+    for (int i = 0; i < count; ++i) {
+      cudaDeviceProp properties{};
+      check(cudaGetDeviceProperties(&properties, i), "the device's properties");
+      if (properties.major < kOldestMajor) {
+        message = std::string(properties.name) + " has compute capability " + std::to_string(properties.major) + "." +
+                  std::to_string(properties.minor) + "; this library needs 8.0 or later";
+        break;
+      }
+      if (i == 0) {
+        constexpr double kGib = 1 << 30;
+        char text[160];
+        std::snprintf(text, sizeof(text), "%.80s, compute capability %d.%d, %.0f GiB", properties.name, properties.major,
+                      properties.minor, static_cast<double>(properties.totalGlobalMem) / kGib);
+        copy_text(text, name.text, name.capacity);
+      }
+      ++*devices;
+    }
+  } catch (...) {
+    status = describe_current_exception(message);
+  }
+  copy_text(message, error.text, error.capacity);
+  return status;
+}
+
+tg_status open(int32_t device, const Parallel* parallel, CudaSession** session, CudaText error) noexcept {
+  std::string message;
+  tg_status status = TG_OK;
+  try {
+    const DeviceScope scope(device);
+    *session = std::make_unique<CudaSession>(device, *parallel).release();
+  } catch (...) {
+    status = describe_current_exception(message);
+  }
+  copy_text(message, error.text, error.capacity);
+  return status;
+}
+
+void close(CudaSession* session) noexcept {
+  const std::unique_ptr<CudaSession> owned(session);
+  int previous = 0;
+  cudaGetDevice(&previous);
+  cudaSetDevice(owned->device);
+  for (auto& slot : owned->slots) {
+    cudaStreamSynchronize(slot.stream.get());
+  }
+  // Owners free their memory while the device is the current one.
+  owned->memory.release();
+  cudaSetDevice(previous);
+}
+
+int32_t on_device(const void* pointer) noexcept { return is_on_device(pointer) ? 1 : 0; }
+
+int64_t diff_workspace(CudaSession*, const CudaDiff* items, int64_t count) { return diff_bytes(items, count); }
+
+tg_status run_diff(CudaSession* session, const CudaDiff* items, int64_t count, tg_control* control, CudaText error) noexcept {
+  return guarded(session, error, [&] { diff(*session, items, count, control); });
+}
+
+int64_t mask_workspace(CudaSession*, const tg_mask_scores* scores) { return mask_bytes(*scores); }
+
+tg_status run_select(CudaSession* session, const tg_mask_scores* scores, const tg_mask_options* options, tg_control* control,
+                     uint64_t* mask, CudaText error) noexcept {
+  return guarded(session, error, [&] { select(*session, *scores, *options, control, mask); });
+}
+
+tg_status run_histogram(CudaSession* session, const tg_operand* matrix, const uint64_t* first, const uint64_t* second,
+                        int64_t* const* counts, CudaText error) noexcept {
+  return guarded(session, error, [&] { magnitude_histogram(*session, *matrix, first, second, counts); });
+}
+
+tg_status run_profile(CudaSession* session, const tg_operand* matrix, const double* table, double* row_sums, double* column_sums,
+                      CudaText error) noexcept {
+  return guarded(session, error, [&] { magnitude_profile(*session, *matrix, table, row_sums, column_sums); });
+}
+
+int32_t suits(const CudaSvdBatch* batch, int64_t i) { return svd_suits(*batch, i) ? 1 : 0; }
+
+int64_t svd_workspace(CudaSession*, const CudaSvdBatch* batch) { return svd_bytes(*batch); }
+
+tg_status run_svd(CudaSession* session, const CudaSvdBatch* batch, tg_control* control, CudaText error) noexcept {
+  return guarded(session, error, [&] { svd(*session, *batch, control); });
+}
+
+CudaFunctions make_functions() {
+  CudaFunctions functions{};
+  functions.size = sizeof(functions);
+  functions.abi_version = TG_ABI_VERSION;
+  functions.count_devices = count_devices;
+  functions.open = open;
+  functions.close = close;
+  functions.is_on_device = on_device;
+  functions.diff_bytes = diff_workspace;
+  functions.diff = run_diff;
+  functions.mask_bytes = mask_workspace;
+  functions.mask_select = run_select;
+  functions.magnitude_histogram = run_histogram;
+  functions.magnitude_profile = run_profile;
+  functions.svd_suits = suits;
+  functions.svd_bytes = svd_workspace;
+  functions.svd = run_svd;
+  return functions;
+}
+
+const CudaFunctions kFunctions = make_functions();
+
+}  // namespace
+}  // namespace threegate::cuda
+
+extern "C" TG_API const threegate::CudaFunctions* tg_cuda_functions() { return &threegate::cuda::kFunctions; }

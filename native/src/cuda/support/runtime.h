@@ -1,0 +1,136 @@
+// The CUDA runtime with owners and exceptions.
+#ifndef THREEGATE_CUDA_SUPPORT_RUNTIME_H
+#define THREEGATE_CUDA_SUPPORT_RUNTIME_H
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include "common/error.h"
+
+namespace threegate::cuda {
+
+// A failure of the runtime that was not for want of memory: the device's state is lost with it.
+class DeviceFailure : public Error {
+ public:
+  using Error::Error;
+};
+
+// Throws OUT_OF_MEMORY or a DeviceFailure, naming what was being done.
+void check(cudaError_t error, const char* what);
+
+struct FreeDevice {
+  void operator()(void* memory) const noexcept { cudaFree(memory); }
+};
+struct FreePinned {
+  void operator()(void* memory) const noexcept { cudaFreeHost(memory); }
+};
+struct DestroyStream {
+  void operator()(cudaStream_t stream) const noexcept { cudaStreamDestroy(stream); }
+};
+struct DestroyEvent {
+  void operator()(cudaEvent_t event) const noexcept { cudaEventDestroy(event); }
+};
+using StreamOwner = std::unique_ptr<std::remove_pointer_t<cudaStream_t>, DestroyStream>;
+using EventOwner = std::unique_ptr<std::remove_pointer_t<cudaEvent_t>, DestroyEvent>;
+
+StreamOwner make_stream();
+EventOwner make_event();
+
+// Memory that grows when asked for more and is kept: of the device, or of the host for fast copies.
+template <typename Free>
+class Memory {
+ public:
+  // Room for `bytes`; false when there is not so much. What was in it is lost when it grows.
+  bool try_reserve(int64_t bytes) {
+    if (bytes <= bytes_) {
+      return true;
+    }
+    memory_.reset();
+    bytes_ = 0;
+    void* memory = nullptr;
+    const cudaError_t error = std::is_same_v<Free, FreeDevice> ? cudaMalloc(&memory, static_cast<size_t>(bytes))
+                                                               : cudaMallocHost(&memory, static_cast<size_t>(bytes));
+    if (error == cudaErrorMemoryAllocation) {
+      cudaGetLastError();  // it is no longer the last one
+      return false;
+    }
+    check(error, "memory for a kernel");
+    memory_.reset(static_cast<uint8_t*>(memory));
+    bytes_ = bytes;
+    return true;
+  }
+  void reserve(int64_t bytes) {
+    if (!try_reserve(bytes)) {
+      throw Error(TG_OUT_OF_MEMORY, std::string(std::is_same_v<Free, FreeDevice> ? "the device" : "the host") + " has no " +
+                                        std::to_string(bytes) + " bytes" +
+                                        (std::is_same_v<Free, FreeDevice> ? "" : " of page-locked memory"));
+    }
+  }
+  [[nodiscard]] uint8_t* get() const { return memory_.get(); }
+  [[nodiscard]] int64_t bytes() const { return bytes_; }
+  void release() {
+    memory_.reset();
+    bytes_ = 0;
+  }
+
+ private:
+  std::unique_ptr<uint8_t, Free> memory_;
+  int64_t bytes_ = 0;
+};
+using DeviceMemory = Memory<FreeDevice>;
+using PinnedMemory = Memory<FreePinned>;
+
+// Cuts memory into aligned arrays; without memory it only counts.
+class Layout {
+ public:
+  explicit Layout(uint8_t* memory = nullptr) : memory_(memory) {}
+  template <typename T>
+  T* take(int64_t count) {
+    const int64_t at = used_;
+    used_ += (count * static_cast<int64_t>(sizeof(T)) + kAlignment - 1) / kAlignment * kAlignment;
+    return memory_ == nullptr ? nullptr : reinterpret_cast<T*>(memory_ + at);
+  }
+  [[nodiscard]] int64_t used() const { return used_; }
+  static constexpr int64_t kAlignment = 256;
+
+ private:
+  uint8_t* memory_;
+  int64_t used_ = 0;
+};
+
+struct Shape {
+  int64_t blocks;
+  int threads;
+  int64_t shared_bytes = 0;
+};
+
+#if defined(__CUDACC__) || defined(THREEGATE_HOST_EMULATION)
+template <typename... Expected, typename... Actual>
+cudaError_t launch(const Shape& shape, cudaStream_t stream, void (*kernel)(Expected...), Actual&&... arguments) {
+  constexpr int64_t kWithoutAsking = 48 << 10;
+  if (shape.blocks == 0) {
+    return cudaSuccess;
+  }
+  if (shape.shared_bytes > kWithoutAsking) {
+    const cudaError_t error =
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shape.shared_bytes));
+    if (error != cudaSuccess) {
+      return error;
+    }
+  }
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(static_cast<unsigned>(shape.blocks));
+  config.blockDim = dim3(static_cast<unsigned>(shape.threads));
+  config.dynamicSmemBytes = static_cast<size_t>(shape.shared_bytes);
+  config.stream = stream;
+  return cudaLaunchKernelEx(&config, kernel, std::forward<Actual>(arguments)...);
+}
+#endif
+
+}  // namespace threegate::cuda
+
+#endif  // THREEGATE_CUDA_SUPPORT_RUNTIME_H

@@ -1,0 +1,96 @@
+// One device as one context uses it: streams, memory that is kept from call to call, and whether it still works.
+#ifndef THREEGATE_CUDA_SUPPORT_SESSION_H
+#define THREEGATE_CUDA_SUPPORT_SESSION_H
+
+#include <array>
+#include <cstring>
+#include <functional>
+#include <string>
+
+#include "common/control.h"
+#include "common/cuda_functions.h"
+#include "runtime.h"
+
+namespace threegate {
+
+struct CudaSession {
+  CudaSession(int32_t index, const Parallel& threads);
+
+  // Half of a double buffer: what is copied through it, and when that has been done.
+  struct Slot {
+    cuda::StreamOwner stream = cuda::make_stream();
+    cuda::EventOwner finished = cuda::make_event();
+    cuda::PinnedMemory host;
+    cuda::DeviceMemory device;
+  };
+
+  [[nodiscard]] cudaStream_t stream() const { return slots[0].stream.get(); }
+
+  // body(i) for i = 0 .. tasks - 1, on the context's threads.
+  void run_parallel(int tasks, const std::function<void(int)>& body) const;
+
+  int32_t device;
+  int multiprocessors = 1;
+  Parallel parallel;
+  std::array<Slot, 2> slots;
+  cuda::DeviceMemory memory;   // of the call in progress
+  cuda::PinnedMemory results;  // what comes back
+  std::string failure;         // why nothing runs here any more; empty while it does
+};
+
+namespace cuda {
+
+// Makes a session's device the current one, and the one of before in the end.
+class DeviceScope {
+ public:
+  explicit DeviceScope(int32_t device);
+  ~DeviceScope();
+  DeviceScope(const DeviceScope&) = delete;
+  DeviceScope& operator=(const DeviceScope&) = delete;
+
+ private:
+  int previous_ = 0;
+};
+
+// Throws CANCELLED when the caller asked for it.
+inline void check_cancelled(const tg_control* control) {
+  if (is_cancelled(control)) {
+    throw Error(TG_CANCELLED, "cancelled");
+  }
+}
+
+bool is_on_device(const void* pointer);
+
+// Runs `body`; its exceptions become a status. A failure of the device is remembered: nothing runs on the session afterwards.
+template <typename Body>
+tg_status guarded(CudaSession* session, CudaText error, Body body) noexcept {
+  std::string message;
+  tg_status status = TG_OK;
+  try {
+    if (!session->failure.empty()) {
+      throw Error(TG_DEVICE, "this context's device failed earlier (" + session->failure + "); close it and open another");
+    }
+    const DeviceScope scope(session->device);
+    try {
+      body();
+    } catch (...) {
+      // Nothing may be under way in memory that a caller frees.
+      for (auto& slot : session->slots) {
+        cudaStreamSynchronize(slot.stream.get());
+      }
+      throw;
+    }
+  } catch (const DeviceFailure& failure) {
+    status = describe_current_exception(message);
+    session->failure = failure.what();
+  } catch (...) {
+    status = describe_current_exception(message);
+  }
+  copy_text(message, error.text, error.capacity);
+  return status;
+}
+
+}  // namespace cuda
+}  // namespace threegate
+
+#endif  // THREEGATE_CUDA_SUPPORT_SESSION_H

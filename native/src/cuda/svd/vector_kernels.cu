@@ -1,0 +1,454 @@
+// What is done with matrices before the first product, and with blocks of vectors between products.
+#include "cuda/support/runtime.h"
+#include "cuda/support/warp.h"
+#include "svd_kernels.h"
+
+namespace threegate::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kRangeBlocks = 512;
+
+int64_t quotient(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+__device__ inline uint16_t narrowed(float& rest) {
+  const uint16_t code = float_to_bf16(rest);
+  rest -= bf16_to_float(code);
+  return code;
+}
+
+__device__ inline double source_entry(const Source& source, int64_t row, int64_t column) {
+  const double value = entry(source.entries, row, column);
+  return source.has_subtracted != 0 ? value - entry(source.subtracted, row, column) : value;
+}
+
+__global__ void __launch_bounds__(kThreads) range_kernel(Source source, Range* range) {
+  uint64_t largest = 0;
+  uint32_t wrong = 0;
+  const int64_t count = source.rows * source.columns;
+  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < count; i += step) {
+    const double value = source_entry(source, i / source.columns, i % source.columns);
+    const uint64_t magnitude = bit_cast<uint64_t>(value) & 0x7fffffffffffffffULL;
+    wrong |= static_cast<uint32_t>(!isfinite(value));
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  atomicMax(reinterpret_cast<unsigned long long*>(&range->largest), static_cast<unsigned long long>(largest));
+  if (wrong != 0) {
+    atomicOr(&range->not_finite, 1U);
+  }
+}
+
+struct Planes {
+  uint16_t* plane[kPlanes];
+};
+
+__global__ void __launch_bounds__(kThreads)
+    split_matrix_kernel(Source source, Planes planes, int64_t stride, int64_t padded_rows) {
+  const int64_t count = padded_rows * stride;
+  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < count; i += step) {
+    const int64_t row = i / stride;
+    const int64_t column = i % stride;
+    const bool inside = row < source.rows && column < source.columns;
+    float rest = inside ? static_cast<float>(source_entry(source, row, column) * source.scale) : 0.0F;
+#pragma unroll
+    for (int plane = 0; plane < kPlanes; ++plane) {
+      if (plane < source.planes) {
+        planes.plane[plane][i] = narrowed(rest);
+      }
+    }
+  }
+}
+
+// Which entries of which task a thread has.
+struct Place {
+  const Task* task;
+  int64_t first;
+  int64_t step;
+};
+__device__ inline Place place(const Task* tasks, int blocks_each) {
+  const auto block = static_cast<int64_t>(blockIdx.x);
+  return {tasks + block / blocks_each, block % blocks_each * kThreads + threadIdx.x,
+          static_cast<int64_t>(blocks_each) * kThreads};
+}
+
+__global__ void __launch_bounds__(kThreads) filter_kernel(const Problem* problems, const Task* tasks, int blocks_each) {
+  const Place own = place(tasks, blocks_each);
+  const Task task = *own.task;
+  if (task.active == 0) {
+    return;
+  }
+  const Problem& problem = problems[task.problem];
+  const float* from = problem.x[task.x_from];
+  const float* before = problem.x[task.x_before];
+  float* to = problem.x[task.x_to];
+  const int64_t count = problem.vectors * problem.short_side;
+  const int64_t locked = task.locked * problem.short_side;
+  for (int64_t i = own.first; i < count; i += own.step) {
+    float value = from[i];
+    if (i >= locked) {
+      value = task.alpha * problem.z[i] + task.beta * value;
+      if (task.gamma != 0.0F) {
+        value += task.gamma * before[i];
+      }
+    }
+    to[i] = value;
+  }
+}
+
+__global__ void __launch_bounds__(kThreads)
+    split_vectors_kernel(Side side, const Problem* problems, const Task* tasks, int blocks_each) {
+  const Place own = place(tasks, blocks_each);
+  const Task task = *own.task;
+  if (task.active == 0) {
+    return;
+  }
+  const Problem& problem = problems[task.problem];
+  const float* vectors = side == Side::kShort ? problem.x[task.x_to] : problem.y[task.y_to];
+  uint16_t* planes = side == Side::kShort ? problem.x_planes : problem.y_planes;
+  const int64_t count = problem.vectors * (side == Side::kShort ? problem.short_side : problem.long_side);
+  for (int64_t i = own.first; i < count; i += own.step) {
+    float rest = vectors[i];
+#pragma unroll
+    for (int plane = 0; plane < kPlanes; ++plane) {
+      planes[plane * count + i] = narrowed(rest);
+    }
+  }
+}
+
+constexpr int kGramTile = 32;
+constexpr int kGramDepth = 32;
+constexpr int64_t kGramLength = 2048;  // of a partial sum
+constexpr int kGramEach = 2;           // a thread has 2 x 2 of a tile
+constexpr int kGramAcross = kGramTile / kGramEach;
+static_assert(kGramAcross * kGramAcross == kThreads);
+
+// A 32 x 32 tile of V V^T over one piece of the length.
+__global__ void __launch_bounds__(kThreads, 2)
+    gram_kernel(Side side, const Problem* problems, const Task* tasks, int tiles_across, int pieces) {
+  __shared__ float left[kGramTile][kGramDepth + 1];
+  __shared__ float right[kGramTile][kGramDepth + 1];
+  const int each = tiles_across * tiles_across * pieces;
+  const auto block = static_cast<int>(blockIdx.x);
+  const Task task = tasks[block / each];
+  const int row = block % each / pieces / tiles_across * kGramTile;
+  const int column = block % each / pieces % tiles_across * kGramTile;
+  const int64_t piece = block % pieces;
+  if (task.active == 0) {
+    return;
+  }
+  const Problem& problem = problems[task.problem];
+  const int64_t length = side == Side::kShort ? problem.short_side : problem.long_side;
+  if (row >= problem.vectors || column > row || piece * kGramLength >= length) {
+    return;
+  }
+  const float* vectors = side == Side::kShort ? problem.x[task.x_from] : problem.y[task.y_from];
+  const int64_t end = smaller(length, (piece + 1) * kGramLength);
+  const auto thread = static_cast<int>(threadIdx.x);
+  double sums[kGramEach][kGramEach] = {};
+  for (int64_t begin = piece * kGramLength; begin < end; begin += kGramDepth) {
+    __syncthreads();
+    for (int i = thread; i < kGramTile * kGramDepth; i += kThreads) {
+      left[i / kGramDepth][i % kGramDepth] = vectors[(row + i / kGramDepth) * length + begin + i % kGramDepth];
+      right[i / kGramDepth][i % kGramDepth] = vectors[(column + i / kGramDepth) * length + begin + i % kGramDepth];
+    }
+    __syncthreads();
+#pragma unroll 8
+    for (int k = 0; k < kGramDepth; ++k) {
+#pragma unroll
+      for (int i = 0; i < kGramEach; ++i) {
+#pragma unroll
+        for (int j = 0; j < kGramEach; ++j) {
+          sums[i][j] += static_cast<double>(left[thread / kGramAcross + kGramAcross * i][k]) *
+                        static_cast<double>(right[thread % kGramAcross + kGramAcross * j][k]);
+        }
+      }
+    }
+  }
+  double* out = problem.partial + piece * problem.vectors * problem.vectors;
+#pragma unroll
+  for (int i = 0; i < kGramEach; ++i) {
+#pragma unroll
+    for (int j = 0; j < kGramEach; ++j) {
+      out[(row + thread / kGramAcross + kGramAcross * i) * problem.vectors + column + thread % kGramAcross + kGramAcross * j] =
+          sums[i][j];
+    }
+  }
+}
+
+// Both triangles from the partial sums of the lower one.
+__global__ void __launch_bounds__(kThreads)
+    add_gram_kernel(Side side, const Problem* problems, const Task* tasks, int blocks_each) {
+  const Place own = place(tasks, blocks_each);
+  const Task task = *own.task;
+  if (task.active == 0) {
+    return;
+  }
+  const Problem& problem = problems[task.problem];
+  const int64_t length = side == Side::kShort ? problem.short_side : problem.long_side;
+  const int64_t pieces = (length + kGramLength - 1) / kGramLength;
+  const int64_t order = problem.vectors;
+  for (int64_t at = own.first; at < order * order; at += own.step) {
+    const int64_t i = larger(at / order, at % order);
+    const int64_t j = smaller(at / order, at % order);
+    double sum = 0;
+    for (int64_t piece = 0; piece < pieces; ++piece) {
+      sum += problem.partial[piece * order * order + i * order + j];
+    }
+    problem.gram[at] = sum;
+  }
+}
+
+constexpr int kMixVectors = 32;
+constexpr int kMixLength = 128;
+constexpr int kMixDepth = 16;
+constexpr int kMixRows = kMixVectors / 8;     // a thread has 4 vectors
+constexpr int kMixColumns = kMixLength / 32;  // and 4 entries of each
+
+// to[i] = sum over j of mixing[i][j] from[j], 32 vectors by 128 entries.
+__global__ void __launch_bounds__(kThreads, 2)
+    mix_kernel(Side side, const Problem* problems, const Task* tasks, int tiles_down, int tiles_across) {
+  __shared__ float coefficients[kMixVectors][kMixDepth + 1];
+  __shared__ float entries[kMixDepth][kMixLength];
+  const int each = tiles_down * tiles_across;
+  const auto block = static_cast<int>(blockIdx.x);
+  const Task task = tasks[block / each];
+  if (task.active == 0) {
+    return;
+  }
+  const Problem& problem = problems[task.problem];
+  const int64_t length = side == Side::kShort ? problem.short_side : problem.long_side;
+  const int row = block % each / tiles_across * kMixVectors;
+  const int64_t column = static_cast<int64_t>(block % each % tiles_across) * kMixLength;
+  if (row >= problem.vectors || column >= length) {
+    return;
+  }
+  const float* from = side == Side::kShort ? problem.x[task.x_from] : problem.y[task.y_from];
+  float* to = side == Side::kShort ? problem.x[task.x_to] : problem.y[task.y_to];
+  const auto thread = static_cast<int>(threadIdx.x);
+  const int own_row = thread / kWarp * kMixRows;
+  const int lane = thread % kWarp;
+  float sums[kMixRows][kMixColumns] = {};
+  for (int begin = 0; begin < problem.vectors; begin += kMixDepth) {
+    __syncthreads();
+    for (int i = thread; i < kMixVectors * kMixDepth; i += kThreads) {
+      coefficients[i / kMixDepth][i % kMixDepth] =
+          problem.mixing[(row + i / kMixDepth) * problem.vectors + begin + i % kMixDepth];
+    }
+    for (int i = thread; i < kMixDepth * kMixLength; i += kThreads) {
+      entries[i / kMixLength][i % kMixLength] = from[(begin + i / kMixLength) * length + column + i % kMixLength];
+    }
+    __syncthreads();
+#pragma unroll
+    for (int k = 0; k < kMixDepth; ++k) {
+#pragma unroll
+      for (int i = 0; i < kMixRows; ++i) {
+#pragma unroll
+        for (int j = 0; j < kMixColumns; ++j) {
+          sums[i][j] = fma(coefficients[own_row + i][k], entries[k][lane + kWarp * j], sums[i][j]);
+        }
+      }
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < kMixRows; ++i) {
+#pragma unroll
+    for (int j = 0; j < kMixColumns; ++j) {
+      to[(row + own_row + i) * length + column + lane + kWarp * j] = sums[i][j];
+    }
+  }
+}
+
+// A block has one vector behind the locked ones, which are orthonormal: its products with all of them, a warp each, then what is
+// left of it.
+__global__ void __launch_bounds__(kThreads) deflate_kernel(const Problem* problems, const Task* tasks, int vectors_each) {
+  double* coefficients = dynamic_shared<double>();
+  const Task task = tasks[blockIdx.x / static_cast<unsigned>(vectors_each)];
+  const auto vector = static_cast<int>(blockIdx.x % static_cast<unsigned>(vectors_each));
+  if (task.active == 0 || vector < task.locked) {
+    return;
+  }
+  const Problem& problem = problems[task.problem];
+  if (vector >= problem.vectors) {
+    return;
+  }
+  const int64_t length = problem.short_side;
+  const float* locked = problem.x[task.x_to];
+  float* own = problem.x[task.x_to] + vector * length;
+  const auto thread = static_cast<int>(threadIdx.x);
+  for (int i = thread / kWarp; i < task.locked; i += kThreads / kWarp) {
+    double sum = 0;
+    for (int64_t j = thread % kWarp; j < length; j += kWarp) {
+      sum += static_cast<double>(own[j]) * static_cast<double>(locked[i * length + j]);
+    }
+    sum = sum_over_warp(sum);
+    if (thread % kWarp == 0) {
+      coefficients[i] = sum;
+    }
+  }
+  __syncthreads();
+  for (int64_t j = thread; j < length; j += kThreads) {
+    auto value = static_cast<double>(own[j]);
+    for (int i = 0; i < task.locked; ++i) {
+      value -= coefficients[i] * static_cast<double>(locked[i * length + j]);
+    }
+    own[j] = static_cast<float>(value);
+  }
+}
+
+// A warp has one vector.
+__global__ void __launch_bounds__(kThreads) residual_kernel(const Problem* problems, const Task* tasks, int blocks_each) {
+  const Task task = tasks[blockIdx.x / static_cast<unsigned>(blocks_each)];
+  const int vector = static_cast<int>(blockIdx.x % static_cast<unsigned>(blocks_each) * (kThreads / kWarp) + threadIdx.x / kWarp);
+  if (task.active == 0) {
+    return;
+  }
+  const Problem& problem = problems[task.problem];
+  if (vector >= problem.vectors) {
+    return;
+  }
+  const int64_t length = problem.short_side;
+  const float* x = problem.x[task.x_from] + vector * length;
+  const float* z = problem.z + vector * length;
+  const double value = problem.values[vector];
+  double sum = 0;
+  for (int64_t j = threadIdx.x % kWarp; j < length; j += kWarp) {
+    const double difference = static_cast<double>(z[j]) - value * static_cast<double>(x[j]);
+    sum += difference * difference;
+  }
+  sum = sum_over_warp(sum);
+  if (threadIdx.x % kWarp == 0) {
+    problem.residual[vector] = value > 0 ? sqrt(sum / value) : 0;
+  }
+}
+
+__global__ void __launch_bounds__(kThreads)
+    deviation_kernel(const Problem* problems, const Task* tasks, int32_t rank, int32_t normalise) {
+  __shared__ double largest[kThreads];
+  const Task task = tasks[blockIdx.x];
+  if (task.active == 0) {
+    return;
+  }
+  const Problem& problem = problems[task.problem];
+  double own = 0;
+  for (int at = static_cast<int>(threadIdx.x); at < rank * rank; at += kThreads) {
+    const int i = at / rank;
+    const int j = at % rank;
+    const double scale = normalise != 0 ? sqrt(problem.values[i]) * sqrt(problem.values[j]) : 1;
+    const double product = scale > 0 ? problem.gram[i * problem.vectors + j] / scale : 0;
+    own = fmax(own, fabs(product - (i == j ? 1 : 0)));
+  }
+  largest[threadIdx.x] = own;
+  for (unsigned half = kThreads / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (threadIdx.x < half) {
+      largest[threadIdx.x] = fmax(largest[threadIdx.x], largest[threadIdx.x + half]);
+    }
+  }
+  if (threadIdx.x == 0) {
+    problem.residual[0] = largest[0];
+  }
+}
+
+__global__ void __launch_bounds__(kThreads)
+    widen_kernel(const float* vectors, int64_t stride, int64_t count, int64_t length, const double* values, double* out) {
+  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < count * length; i += step) {
+    const int64_t vector = i / length;
+    const double value = vectors[vector * stride + i % length];
+    out[i] = values == nullptr ? value : value / sqrt(values[vector]);
+  }
+}
+
+__global__ void __launch_bounds__(kThreads)
+    narrow_kernel(Entries entries, int64_t count, int64_t length, float* vectors, int64_t stride) {
+  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < count * stride; i += step) {
+    const int64_t j = i % stride;
+    vectors[i] = j < length ? static_cast<float>(entry(entries, i / stride, j)) : 0.0F;
+  }
+}
+
+// Blocks of a task whose entries are many, four a thread.
+int blocks_for(int64_t entries) { return static_cast<int>(quotient(entries, int64_t{4} * kThreads)); }
+
+int64_t blocks_in_all(int64_t entries) {
+  constexpr int64_t kMost = 4096;
+  const int64_t blocks = quotient(entries, int64_t{4} * kThreads);
+  return blocks < kMost ? blocks : kMost;
+}
+
+}  // namespace
+
+cudaError_t launch_range(const Source& source, Range* range, cudaStream_t stream) {
+  const int64_t blocks = quotient(source.rows * source.columns, kThreads);
+  return launch({blocks < kRangeBlocks ? blocks : kRangeBlocks, kThreads}, stream, range_kernel, source, range);
+}
+
+cudaError_t launch_split_matrix(const Source& source, uint16_t* const (&planes)[kPlanes], int64_t stride, int64_t padded_rows,
+                                cudaStream_t stream) {
+  return launch({blocks_in_all(stride * padded_rows), kThreads}, stream, split_matrix_kernel, source,
+                Planes{{planes[0], planes[1], planes[2]}}, stride, padded_rows);
+}
+
+cudaError_t launch_filter(const Problem* problems, const Task* tasks, int64_t count, int64_t most_entries, cudaStream_t stream) {
+  const int each = blocks_for(most_entries);
+  return launch({count * each, kThreads}, stream, filter_kernel, problems, tasks, each);
+}
+
+cudaError_t launch_deflate(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors, cudaStream_t stream) {
+  return launch({count * most_vectors, kThreads, most_vectors * static_cast<int64_t>(sizeof(double))}, stream, deflate_kernel,
+                problems, tasks, most_vectors);
+}
+
+cudaError_t launch_split_vectors(Side side, const Problem* problems, const Task* tasks, int64_t count, int64_t most_entries,
+                                 cudaStream_t stream) {
+  const int each = blocks_for(most_entries);
+  return launch({count * each, kThreads}, stream, split_vectors_kernel, side, problems, tasks, each);
+}
+
+int64_t partial_count(int64_t length) { return quotient(length, kGramLength); }
+
+cudaError_t launch_gram(Side side, const Problem* problems, const Task* tasks, int64_t count, int64_t most_length,
+                        int32_t most_vectors, cudaStream_t stream) {
+  const auto across = static_cast<int>(quotient(most_vectors, kGramTile));
+  const auto pieces = static_cast<int>(partial_count(most_length));
+  const cudaError_t error =
+      launch({count * across * across * pieces, kThreads}, stream, gram_kernel, side, problems, tasks, across, pieces);
+  if (error != cudaSuccess) {
+    return error;
+  }
+  const int each = blocks_for(int64_t{most_vectors} * most_vectors);
+  return launch({count * each, kThreads}, stream, add_gram_kernel, side, problems, tasks, each);
+}
+
+cudaError_t launch_mix(Side side, const Problem* problems, const Task* tasks, int64_t count, int64_t most_length,
+                       int32_t most_vectors, cudaStream_t stream) {
+  const auto down = static_cast<int>(quotient(most_vectors, kMixVectors));
+  const auto across = static_cast<int>(quotient(most_length, kMixLength));
+  return launch({count * down * across, kThreads}, stream, mix_kernel, side, problems, tasks, down, across);
+}
+
+cudaError_t launch_residual(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors,
+                            cudaStream_t stream) {
+  const auto each = static_cast<int>(quotient(most_vectors, kThreads / kWarp));
+  return launch({count * each, kThreads}, stream, residual_kernel, problems, tasks, each);
+}
+
+cudaError_t launch_deviation(const Problem* problems, const Task* tasks, int64_t count, int32_t rank, int32_t normalise,
+                             cudaStream_t stream) {
+  return launch({count, kThreads}, stream, deviation_kernel, problems, tasks, rank, normalise);
+}
+
+cudaError_t launch_widen(const float* vectors, int64_t stride, int64_t count, int64_t length, const double* values, double* out,
+                         cudaStream_t stream) {
+  return launch({blocks_in_all(count * length), kThreads}, stream, widen_kernel, vectors, stride, count, length, values, out);
+}
+
+cudaError_t launch_narrow(const Entries& entries, int64_t count, int64_t length, float* vectors, int64_t stride,
+                          cudaStream_t stream) {
+  return launch({blocks_in_all(count * stride), kThreads}, stream, narrow_kernel, entries, count, length, vectors, stride);
+}
+
+}  // namespace threegate::cuda

@@ -1,0 +1,428 @@
+// Runs a kernel's blocks one after the other and the threads of a block as fibers, which change at barriers and at what a warp
+// does together. THREEGATE_EMULATED_ORDER says which thread goes on first: "forward", "reverse" or a number, the seed of a random
+// order: a kernel that lacks a barrier gives other results in another order.
+#include <sys/mman.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "cuda_runtime.h"
+#include "executor.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+uint3 threadIdx;
+uint3 blockIdx;
+dim3 blockDim;
+dim3 gridDim;
+
+extern "C" void emulation_switch(void** save, void* load);
+// Saves what a function must preserve on the stack, and goes on where another one did so (System V x86-64).
+__asm__(R"(
+.text
+.type emulation_switch, @function
+emulation_switch:
+  pushq %rbp
+  pushq %rbx
+  pushq %r12
+  pushq %r13
+  pushq %r14
+  pushq %r15
+  movq %rsp, (%rdi)
+  movq %rsi, %rsp
+  popq %r15
+  popq %r14
+  popq %r13
+  popq %r12
+  popq %rbx
+  popq %rbp
+  ret
+.size emulation_switch, .-emulation_switch
+.section .note.GNU-stack,"",@progbits
+.text
+)");
+
+namespace emulation {
+namespace {
+
+constexpr size_t kStackBytes = size_t{256} << 10;
+constexpr int kWarp = 32;
+constexpr int kMaxThreads = 1024;
+constexpr int kPoison = 0xff;  // uninitialised shared memory is NaN
+
+struct Copy {
+  void* to;
+  std::vector<unsigned char> bytes;
+  int group;
+};
+
+struct Thread {
+  void* stack = nullptr;  // lowest address
+  void* pointer = nullptr;
+  void* fake_stack = nullptr;
+  bool finished = false;
+  int copy_group = 0;
+  std::vector<Copy> copies;
+};
+
+struct Warp {
+  const char* name = nullptr;
+  int arrived = 0;
+  void* arguments[kWarp] = {};
+};
+
+class Order {
+ public:
+  void restart(const char* text, uint64_t salt) {
+    reverse_ = false;
+    random_ = false;
+    if (text != nullptr && std::string(text) == "reverse") {
+      reverse_ = true;
+    } else if (text != nullptr && *text >= '0' && *text <= '9') {
+      random_ = true;
+      state_ = std::strtoull(text, nullptr, 10) * 0x9E3779B97F4A7C15U + salt + 1;
+    }
+  }
+  // Which of `count` things comes next.
+  size_t pick(size_t count) {
+    if (reverse_) {
+      return count - 1;
+    }
+    if (!random_) {
+      return 0;
+    }
+    state_ ^= state_ << 13;
+    state_ ^= state_ >> 7;
+    state_ ^= state_ << 17;
+    return static_cast<size_t>(state_ % count);
+  }
+
+ private:
+  bool reverse_ = false;
+  bool random_ = false;
+  uint64_t state_ = 1;
+};
+
+[[noreturn]] void fail(const char* what, const char* name = "") {
+  std::fprintf(stderr, "emulated CUDA: %s%s (block %u, thread %u)\n", what, name, blockIdx.x, threadIdx.x);
+  std::abort();
+}
+
+class Executor {
+ public:
+  ~Executor() {
+    for (const Thread& thread : threads_) {
+      if (thread.stack != nullptr) {
+        munmap(thread.stack, kStackBytes);
+      }
+    }
+  }
+
+  void run(const Launch& launch, const Task& body) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    count_ = static_cast<int>(launch.block.x * launch.block.y * launch.block.z);
+    body_ = &body;
+    gridDim = launch.grid;
+    blockDim = launch.block;
+    shared_.reset(launch.shared_bytes == 0 ? nullptr : new unsigned char[launch.shared_bytes + 128]);
+    prepare();
+    const uint64_t blocks = uint64_t{launch.grid.x} * launch.grid.y * launch.grid.z;
+    const char* order = std::getenv("THREEGATE_EMULATED_ORDER");
+    for (uint64_t i = 0; i < blocks; ++i) {
+      order_.restart(order, i);
+      run_block(is_backwards(order) ? blocks - 1 - i : i, launch);
+    }
+    shared_.reset();
+  }
+
+  [[nodiscard]] void* shared() const {
+    // Aligned as a device's is; what lies beyond the end of it belongs to nobody.
+    return shared_.get() == nullptr ? nullptr
+                                    : reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(shared_.get()) + 127) / 128 * 128);
+  }
+
+  void barrier() {
+    if (++waiting_ == running_) {
+      release_barrier();
+    } else {
+      at_barrier_.push_back(current_);
+      suspend();
+    }
+  }
+
+  void collective(const char* name, unsigned mask, void* argument, void (*complete)(void* const arguments[32])) {
+    if (mask != 0xffffffffU) {
+      fail("only whole warps are emulated: ", name);
+    }
+    Warp& warp = warps_[static_cast<size_t>(current_ / kWarp)];
+    if (warp.arrived > 0 && warp.name != name && std::string(warp.name) != name) {
+      fail("lanes of a warp diverge at ", name);
+    }
+    warp.name = name;
+    warp.arguments[current_ % kWarp] = argument;
+    if (++warp.arrived < kWarp) {
+      suspend();
+      return;
+    }
+    complete(warp.arguments);
+    warp.arrived = 0;
+    const int first = current_ / kWarp * kWarp;
+    for (int i = first; i < first + kWarp; ++i) {
+      if (i != current_) {
+        ready_.push_back(i);
+      }
+    }
+  }
+
+  [[nodiscard]] int current() const { return current_; }
+  Thread& thread() { return threads_[static_cast<size_t>(current_)]; }
+
+  [[noreturn]] void thread_main() {
+    finish_switch(nullptr);
+    (*body_)();
+    Thread& own = thread();
+    if (!own.copies.empty()) {
+      fail("a thread ended with copies under way");
+    }
+    own.finished = true;
+    --running_;
+    if (running_ > 0 && waiting_ == running_) {
+      release_barrier();
+    }
+    suspend(true);
+    fail("a finished thread went on");
+  }
+
+ private:
+  // Of the blocks: with every other seed.
+  static bool is_backwards(const char* text) {
+    return text != nullptr && (std::string(text) == "reverse" || (std::strtoull(text, nullptr, 10) & 1U) != 0);
+  }
+
+  void release_barrier() {
+    waiting_ = 0;
+    ready_.insert(ready_.end(), at_barrier_.begin(), at_barrier_.end());
+    at_barrier_.clear();
+  }
+
+  void prepare() {
+    if (count_ % kWarp != 0 || count_ > kMaxThreads) {
+      fail("blocks are whole warps, of at most 1024 threads");
+    }
+    while (threads_.size() < static_cast<size_t>(count_)) {
+      Thread thread;
+      thread.stack = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      if (thread.stack == MAP_FAILED) {
+        fail("no memory for stacks");
+      }
+      threads_.push_back(thread);
+    }
+  }
+
+  void run_block(uint64_t index, const Launch& launch) {
+    blockIdx = {static_cast<unsigned>(index % launch.grid.x), static_cast<unsigned>(index / launch.grid.x % launch.grid.y),
+                static_cast<unsigned>(index / launch.grid.x / launch.grid.y)};
+    if (shared_) {
+      std::memset(shared_.get(), kPoison, launch.shared_bytes + 128);
+#if defined(__SANITIZE_ADDRESS__)
+      auto* end = static_cast<unsigned char*>(shared()) + launch.shared_bytes;
+      __asan_unpoison_memory_region(shared_.get(), launch.shared_bytes + 128);
+      __asan_poison_memory_region(end, static_cast<size_t>(shared_.get() + launch.shared_bytes + 128 - end));
+#endif
+    }
+    running_ = count_;
+    waiting_ = 0;
+    warps_.assign(static_cast<size_t>(count_ / kWarp), Warp{});
+    ready_.clear();
+    for (int i = 0; i < count_; ++i) {
+      begin(i);
+      ready_.push_back(i);
+    }
+    current_ = -1;
+    suspend();
+#if defined(__SANITIZE_ADDRESS__)
+    if (shared_) {
+      __asan_unpoison_memory_region(shared_.get(), launch.shared_bytes + 128);
+    }
+#endif
+  }
+
+  static void enter();
+
+  void begin(int index) {
+    Thread& thread = threads_[static_cast<size_t>(index)];
+    thread.finished = false;
+    thread.copy_group = 0;
+    thread.fake_stack = nullptr;
+    auto* top = reinterpret_cast<void**>(static_cast<unsigned char*>(thread.stack) + kStackBytes);
+#if defined(__SANITIZE_ADDRESS__)
+    // The outermost frames of the thread before never returned.
+    constexpr size_t kOutermost = 8192;
+    __asan_unpoison_memory_region(reinterpret_cast<unsigned char*>(top) - kOutermost, kOutermost);
+#endif
+    *--top = nullptr;  // keeps the stack aligned as after a call
+    *--top = reinterpret_cast<void*>(&Executor::enter);
+    for (int i = 0; i < 6; ++i) {
+      *--top = nullptr;
+    }
+    thread.pointer = top;
+  }
+
+  void finish_switch([[maybe_unused]] void* fake_stack) {
+#if defined(__SANITIZE_ADDRESS__)
+    const void* bottom = nullptr;
+    size_t bytes = 0;
+    __sanitizer_finish_switch_fiber(fake_stack, &bottom, &bytes);
+    if (main_bottom_ == nullptr) {
+      main_bottom_ = bottom;
+      main_bytes_ = bytes;
+    }
+#endif
+  }
+
+  // Goes to the next thread that can run, or, when all have finished, back to run_block.
+  void suspend([[maybe_unused]] bool last = false) {
+    const int from = current_;
+    int to = -1;
+    if (!ready_.empty()) {
+      const size_t at = order_.pick(ready_.size());
+      to = ready_[at];
+      if (at == 0 && ready_.size() > 1) {
+        ready_.erase(ready_.begin());
+      } else {
+        ready_[at] = ready_.back();
+        ready_.pop_back();
+      }
+    } else if (running_ > 0) {
+      fail("threads wait for others that have ended or wait elsewhere");
+    }
+    void** save = from < 0 ? &main_pointer_ : &threads_[static_cast<size_t>(from)].pointer;
+    void* load = to < 0 ? main_pointer_ : threads_[static_cast<size_t>(to)].pointer;
+#if defined(__SANITIZE_ADDRESS__)
+    void** fake = from < 0 ? &main_fake_ : &threads_[static_cast<size_t>(from)].fake_stack;
+    if (from < 0) {
+      main_bottom_ = nullptr;
+    }
+    __sanitizer_start_switch_fiber(last ? nullptr : fake, to < 0 ? main_bottom_ : threads_[static_cast<size_t>(to)].stack,
+                                   to < 0 ? main_bytes_ : kStackBytes);
+#endif
+    current_ = to;
+    set_index();
+    emulation_switch(save, load);
+#if defined(__SANITIZE_ADDRESS__)
+    finish_switch(*fake);
+#endif
+  }
+
+  void set_index() const {
+    if (current_ >= 0) {
+      const auto i = static_cast<unsigned>(current_);
+      threadIdx = {i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y};
+    }
+  }
+
+  std::mutex mutex_;
+  std::vector<Thread> threads_;
+  std::vector<Warp> warps_;
+  std::vector<int> ready_;
+  std::vector<int> at_barrier_;
+  Order order_;
+  const Task* body_ = nullptr;
+  std::unique_ptr<unsigned char[]> shared_;
+  int count_ = 0;
+  int current_ = -1;
+  int running_ = 0;
+  int waiting_ = 0;
+  void* main_pointer_ = nullptr;
+  [[maybe_unused]] void* main_fake_ = nullptr;
+  [[maybe_unused]] const void* main_bottom_ = nullptr;
+  [[maybe_unused]] size_t main_bytes_ = 0;
+};
+
+Executor& executor() {
+  static Executor instance;
+  return instance;
+}
+
+void Executor::enter() { executor().thread_main(); }
+
+}  // namespace
+
+void execute(const Launch& launch, const Task& body) { executor().run(launch, body); }
+
+void* dynamic_shared_memory() { return executor().shared(); }
+void block_barrier() { executor().barrier(); }
+int lane() { return executor().current() % kWarp; }
+void warp_collective(const char* name, unsigned mask, void* argument, void (*complete)(void* const arguments[32])) {
+  executor().collective(name, mask, argument, complete);
+}
+
+// What is being copied is garbage until the copy is waited for.
+void copy_asynchronously(void* to, const void* from, size_t bytes) {
+  const auto* source = static_cast<const unsigned char*>(from);
+  Copy copy{to, std::vector<unsigned char>(source, source + bytes), executor().thread().copy_group};
+  std::memset(to, kPoison, bytes);
+  executor().thread().copies.push_back(std::move(copy));
+}
+void commit_copies() { ++executor().thread().copy_group; }
+void wait_for_copies(int groups_left) {
+  Thread& thread = executor().thread();
+  std::vector<Copy> left;
+  for (Copy& copy : thread.copies) {
+    if (copy.group < thread.copy_group - groups_left) {
+      std::memcpy(copy.to, copy.bytes.data(), copy.bytes.size());
+    } else {
+      left.push_back(std::move(copy));
+    }
+  }
+  thread.copies = std::move(left);
+}
+
+}  // namespace emulation
+
+namespace {
+struct Vote {
+  unsigned value;
+  unsigned result;
+};
+}  // namespace
+
+unsigned __ballot_sync(unsigned mask, int predicate) {
+  Vote own{predicate != 0 ? 1U : 0U, 0};
+  emulation::warp_collective("__ballot_sync", mask, &own, [](void* const all[32]) {
+    unsigned bits = 0;
+    for (unsigned i = 0; i < 32; ++i) {
+      bits |= static_cast<Vote*>(all[i])->value << i;
+    }
+    for (int i = 0; i < 32; ++i) {
+      static_cast<Vote*>(all[i])->result = bits;
+    }
+  });
+  return own.result;
+}
+
+unsigned __reduce_add_sync(unsigned mask, unsigned value) {
+  Vote own{value, 0};
+  emulation::warp_collective("__reduce_add_sync", mask, &own, [](void* const all[32]) {
+    unsigned sum = 0;
+    for (int i = 0; i < 32; ++i) {
+      sum += static_cast<Vote*>(all[i])->value;
+    }
+    for (int i = 0; i < 32; ++i) {
+      static_cast<Vote*>(all[i])->result = sum;
+    }
+  });
+  return own.result;
+}
+
+void __syncwarp(unsigned mask) {
+  int nothing = 0;
+  emulation::warp_collective("__syncwarp", mask, &nothing, [](void* const[32]) {});
+}

@@ -1,0 +1,256 @@
+// Takes the place of the CUDA toolkit's header where kernels are compiled for the CPU: the part of the language and of the
+// runtime that src/cuda uses, with the meaning that the CUDA C++ Programming Guide gives it. Kernels run one block at a time,
+// each thread a fiber; see executor.h for the order of threads and runtime.cpp for streams.
+#ifndef THREEGATE_HOST_EMULATION_CUDA_RUNTIME_H
+#define THREEGATE_HOST_EMULATION_CUDA_RUNTIME_H
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <tuple>
+
+#define THREEGATE_HOST_EMULATION 1
+#define __global__
+#define __device__
+#define __host__
+#define __constant__ static
+// Blocks run one after the other: what they share may be static. AddressSanitizer guards its ends.
+#define __shared__ static
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+#define __grid_constant__
+
+struct uint3 {
+  unsigned x, y, z;
+};
+struct dim3 {
+  unsigned x, y, z;
+  constexpr dim3(unsigned a = 1, unsigned b = 1, unsigned c = 1) : x(a), y(b), z(c) {}
+};
+struct alignas(8) uint2 {
+  unsigned x, y;
+};
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+struct alignas(16) double2 {
+  double x, y;
+};
+
+extern uint3 threadIdx;
+extern uint3 blockIdx;
+extern dim3 blockDim;
+extern dim3 gridDim;
+
+// ---------------------------------------------------------------- runtime
+
+enum cudaError_t {
+  cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorInsufficientDriver = 35,
+  cudaErrorNoDevice = 100,
+  cudaErrorInvalidDevice = 101,
+  cudaErrorNoKernelImageForDevice = 209,
+  cudaErrorNotReady = 600,
+  cudaErrorIllegalAddress = 700,
+  cudaErrorLaunchFailure = 719
+};
+enum cudaMemcpyKind {
+  cudaMemcpyHostToHost,
+  cudaMemcpyHostToDevice,
+  cudaMemcpyDeviceToHost,
+  cudaMemcpyDeviceToDevice,
+  cudaMemcpyDefault
+};
+enum cudaMemoryType { cudaMemoryTypeUnregistered, cudaMemoryTypeHost, cudaMemoryTypeDevice, cudaMemoryTypeManaged };
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
+enum cudaDeviceAttr { cudaDevAttrMaxSharedMemoryPerBlockOptin = 97 };
+constexpr unsigned cudaStreamNonBlocking = 1;
+constexpr unsigned cudaEventDisableTiming = 2;
+
+struct cudaDeviceProp {
+  char name[256];
+  size_t totalGlobalMem;
+  int major;
+  int minor;
+  int multiProcessorCount;
+};
+struct cudaPointerAttributes {
+  cudaMemoryType type;
+  int device;
+};
+
+namespace emulation {
+class Stream;
+struct Event;
+using Task = std::function<void()>;
+
+struct Launch {
+  dim3 grid;
+  dim3 block;
+  size_t shared_bytes;
+  Stream* stream;
+};
+cudaError_t launch(const Launch& launch, const Task& thread);
+
+void* dynamic_shared_memory();
+void block_barrier();
+// The last of 32 lanes to arrive runs `complete` on what all of them brought.
+void warp_collective(const char* name, unsigned mask, void* argument, void (*complete)(void* const arguments[32]));
+int lane();
+
+void copy_asynchronously(void* to, const void* from, size_t bytes);
+void commit_copies();
+void wait_for_copies(int groups_left);
+}  // namespace emulation
+
+using cudaStream_t = emulation::Stream*;
+using cudaEvent_t = emulation::Event*;
+
+struct cudaLaunchConfig_t {
+  dim3 gridDim;
+  dim3 blockDim;
+  size_t dynamicSmemBytes;
+  cudaStream_t stream;
+  void* attrs;
+  unsigned numAttrs;
+};
+
+cudaError_t cudaGetDeviceCount(int* count);
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device);
+cudaError_t cudaSetDevice(int device);
+cudaError_t cudaGetDevice(int* device);
+cudaError_t cudaDriverGetVersion(int* version);
+cudaError_t cudaRuntimeGetVersion(int* version);
+cudaError_t cudaMemGetInfo(size_t* available, size_t* total);
+cudaError_t cudaMalloc(void** memory, size_t bytes);
+cudaError_t cudaFree(void* memory);
+cudaError_t cudaMallocHost(void** memory, size_t bytes);
+cudaError_t cudaFreeHost(void* memory);
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* pointer);
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
+cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream);
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
+cudaError_t cudaStreamDestroy(cudaStream_t stream);
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
+cudaError_t cudaGetLastError();
+const char* cudaGetErrorString(cudaError_t error);
+const char* cudaGetErrorName(cudaError_t error);
+
+template <typename Function>
+cudaError_t cudaFuncSetAttribute(Function*, cudaFuncAttribute, int) {
+  return cudaSuccess;
+}
+template <typename Function>
+cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, Function*, int, size_t) {
+  *blocks = 2;
+  return cudaSuccess;
+}
+
+// Arguments are copied when the kernel is launched, as the runtime does.
+template <typename... Expected, typename... Actual>
+cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Expected...), Actual&&... arguments) {
+  const std::tuple<std::remove_const_t<Expected>...> copies(arguments...);
+  return emulation::launch({config->gridDim, config->blockDim, config->dynamicSmemBytes, config->stream},
+                           [kernel, copies] { std::apply(kernel, copies); });
+}
+
+// ---------------------------------------------------------------- language
+
+using std::fabs;
+using std::fma;
+using std::fmax;
+using std::isfinite;
+using std::isnan;
+
+inline void __syncthreads() { emulation::block_barrier(); }
+inline void __threadfence() {}
+
+namespace emulation {
+template <typename T>
+struct Exchange {
+  T value;
+  int source;
+  T result;
+};
+template <typename T>
+T exchange(const char* name, unsigned mask, T value, int source) {
+  Exchange<T> own{value, source, value};
+  warp_collective(name, mask, &own, [](void* const all[32]) {
+    for (int i = 0; i < 32; ++i) {
+      auto* mine = static_cast<Exchange<T>*>(all[i]);
+      mine->result = static_cast<Exchange<T>*>(all[mine->source])->value;
+    }
+  });
+  return own.result;
+}
+}  // namespace emulation
+
+template <typename T>
+T __shfl_sync(unsigned mask, T value, int source) {
+  return emulation::exchange("__shfl_sync", mask, value, source & 31);
+}
+template <typename T>
+T __shfl_xor_sync(unsigned mask, T value, int other) {
+  return emulation::exchange("__shfl_xor_sync", mask, value, emulation::lane() ^ other);
+}
+template <typename T>
+T __shfl_up_sync(unsigned mask, T value, unsigned distance) {
+  const int lane = emulation::lane();
+  return emulation::exchange("__shfl_up_sync", mask, value,
+                             lane < static_cast<int>(distance) ? lane : lane - static_cast<int>(distance));
+}
+unsigned __ballot_sync(unsigned mask, int predicate);
+unsigned __reduce_add_sync(unsigned mask, unsigned value);
+void __syncwarp(unsigned mask = 0xffffffffU);
+inline int __any_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) != 0; }
+inline int __all_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) == 0xffffffffU; }
+
+template <typename T, typename U>
+T atomicAdd(T* address, U value) {
+  const T old = *address;
+  *address = static_cast<T>(old + static_cast<T>(value));
+  return old;
+}
+template <typename T, typename U>
+T atomicOr(T* address, U value) {
+  const T old = *address;
+  *address = old | static_cast<T>(value);
+  return old;
+}
+template <typename T, typename U>
+T atomicMax(T* address, U value) {
+  const T old = *address;
+  *address = old < static_cast<T>(value) ? static_cast<T>(value) : old;
+  return old;
+}
+
+inline int __popc(unsigned value) { return __builtin_popcount(value); }
+inline int __popcll(unsigned long long value) { return __builtin_popcountll(value); }
+inline int __ffs(int value) { return __builtin_ffs(value); }
+inline unsigned __float_as_uint(float value) {
+  unsigned bits;
+  std::memcpy(&bits, &value, sizeof(bits));
+  return bits;
+}
+inline float __uint_as_float(unsigned bits) {
+  float value;
+  std::memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+inline double __dmul_rn(double a, double b) { return a * b; }
+inline double __dadd_rn(double a, double b) { return a + b; }
+
+#endif  // THREEGATE_HOST_EMULATION_CUDA_RUNTIME_H

@@ -1,0 +1,22 @@
+// The instructions of cuda/support/instructions.h.
+#ifndef THREEGATE_HOST_EMULATION_EMULATED_INSTRUCTIONS_H
+#define THREEGATE_HOST_EMULATION_EMULATED_INSTRUCTIONS_H
+
+#include <cuda_runtime.h>
+
+namespace threegate::cuda {
+
+void multiply_add_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
+void load_matrices(uint32_t (&out)[4], const void* row);
+void load_matrices_transposed(uint32_t (&out)[4], const void* row);
+
+inline void copy_16_asynchronously(void* to, const void* from) { emulation::copy_asynchronously(to, from, 16); }
+inline void commit_copies() { emulation::commit_copies(); }
+template <int kLeft>
+void wait_for_copies() {
+  emulation::wait_for_copies(kLeft);
+}
+
+}  // namespace threegate::cuda
+
+#endif  // THREEGATE_HOST_EMULATION_EMULATED_INSTRUCTIONS_H

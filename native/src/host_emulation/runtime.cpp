@@ -1,0 +1,327 @@
+// The CUDA runtime on the CPU: device memory is the host's, poisoned; what is asked of a stream happens as late as the host's
+// synchronisation allows, so that a buffer which is used again too early, or a result that is read too early, is wrong here too.
+//
+// For tests of failures:
+//   THREEGATE_EMULATED_DRIVER=none | old   no device; a driver that is too old
+//   THREEGATE_EMULATED_MEMORY=BYTES        of the device
+//   THREEGATE_EMULATED_FAULT=1             launches end in an illegal address
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "cuda_runtime.h"
+#include "executor.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
+namespace emulation {
+
+struct Event {
+  Stream* stream = nullptr;
+  uint64_t until = 0;  // tasks of the stream that come before it
+};
+
+class Stream {
+ public:
+  void add(Task task) { tasks_.push_back(std::move(task)); }
+  [[nodiscard]] uint64_t asked() const { return done_ + tasks_.size(); }
+  void run_until(uint64_t count) {
+    while (done_ < count && !tasks_.empty()) {
+      const Task task = std::move(tasks_.front());
+      tasks_.pop_front();
+      ++done_;
+      task();
+    }
+  }
+  void run_all() { run_until(asked()); }
+
+ private:
+  std::deque<Task> tasks_;
+  uint64_t done_ = 0;
+};
+
+namespace {
+
+constexpr int kCudaVersion = 13000;
+constexpr int kOldDriver = 11040;
+constexpr unsigned char kPoison = 0xff;
+constexpr size_t kDefaultMemory = size_t{8} << 30;
+constexpr size_t kAlignment = 256;
+
+std::string setting(const char* name) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? "" : text;
+}
+
+struct Device {
+  std::recursive_mutex mutex;
+  std::map<const unsigned char*, size_t> blocks;
+  size_t used = 0;
+  cudaError_t sticky = cudaSuccess;
+  cudaError_t last = cudaSuccess;
+};
+Device& device() {
+  static Device instance;
+  return instance;
+}
+
+size_t memory_bytes() {
+  const std::string text = setting("THREEGATE_EMULATED_MEMORY");
+  return text.empty() ? kDefaultMemory : std::strtoull(text.c_str(), nullptr, 10);
+}
+
+cudaError_t keep(cudaError_t error) {
+  if (error != cudaSuccess) {
+    device().last = error;
+  }
+  return error;
+}
+
+cudaError_t driver_state() {
+  const std::string text = setting("THREEGATE_EMULATED_DRIVER");
+  if (text == "none") {
+    return cudaErrorNoDevice;
+  }
+  return text == "old" ? cudaErrorInsufficientDriver : device().sticky;
+}
+
+}  // namespace
+
+cudaError_t launch(const Launch& launch, const Task& thread) {
+  const std::lock_guard<std::recursive_mutex> lock(device().mutex);
+  if (device().sticky != cudaSuccess) {
+    return device().sticky;
+  }
+  if (launch.grid.x == 0 || launch.grid.y == 0 || launch.grid.z == 0) {
+    return keep(cudaErrorInvalidValue);
+  }
+  if (!setting("THREEGATE_EMULATED_FAULT").empty()) {
+    launch.stream->add([] { device().sticky = cudaErrorIllegalAddress; });
+    return cudaSuccess;
+  }
+  launch.stream->add([launch, thread] {
+    if (device().sticky == cudaSuccess) {
+      execute(launch, thread);
+    }
+  });
+  return cudaSuccess;
+}
+
+}  // namespace emulation
+
+using emulation::device;
+using emulation::keep;
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  const cudaError_t error = emulation::driver_state();
+  *count = error == cudaSuccess ? 1 : 0;
+  return error;
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+  *properties = {};
+  std::snprintf(properties->name, sizeof(properties->name), "CUDA emulated on the CPU");
+  properties->totalGlobalMem = emulation::memory_bytes();
+  properties->major = 9;
+  properties->multiProcessorCount = 3;
+  return emulation::driver_state();
+}
+
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
+  *value = 227 << 10;
+  return cudaSuccess;
+}
+cudaError_t cudaSetDevice(int index) { return index == 0 ? emulation::driver_state() : cudaErrorInvalidDevice; }
+cudaError_t cudaGetDevice(int* index) {
+  *index = 0;
+  return cudaSuccess;
+}
+cudaError_t cudaDriverGetVersion(int* version) {
+  *version = emulation::setting("THREEGATE_EMULATED_DRIVER") == "old" ? emulation::kOldDriver : emulation::kCudaVersion;
+  return cudaSuccess;
+}
+cudaError_t cudaRuntimeGetVersion(int* version) {
+  *version = emulation::kCudaVersion;
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
+  const std::lock_guard<std::recursive_mutex> lock(device().mutex);
+  *total = emulation::memory_bytes();
+  *available = *total > device().used ? *total - device().used : 0;
+  return device().sticky;
+}
+
+// NOLINTBEGIN(cppcoreguidelines-owning-memory,cppcoreguidelines-no-malloc): these are the allocators
+cudaError_t cudaMalloc(void** memory, size_t bytes) {
+  const std::lock_guard<std::recursive_mutex> lock(device().mutex);
+  *memory = nullptr;
+  if (device().sticky != cudaSuccess) {
+    return device().sticky;
+  }
+  if (bytes > emulation::memory_bytes() || device().used > emulation::memory_bytes() - bytes) {
+    return keep(cudaErrorMemoryAllocation);
+  }
+  const size_t padded = (bytes + emulation::kAlignment - 1) / emulation::kAlignment * emulation::kAlignment;
+  auto* block = static_cast<unsigned char*>(std::aligned_alloc(emulation::kAlignment, padded + emulation::kAlignment));
+  if (block == nullptr) {
+    return keep(cudaErrorMemoryAllocation);
+  }
+  std::memset(block, emulation::kPoison, padded);
+#if defined(__SANITIZE_ADDRESS__)
+  __asan_poison_memory_region(block + bytes, padded + emulation::kAlignment - bytes);
+#endif
+  device().blocks[block] = bytes;
+  device().used += bytes;
+  *memory = block;
+  return cudaSuccess;
+}
+
+cudaError_t cudaFree(void* memory) {
+  const std::lock_guard<std::recursive_mutex> lock(device().mutex);
+  if (memory == nullptr) {
+    return cudaSuccess;
+  }
+  const auto block = device().blocks.find(static_cast<unsigned char*>(memory));
+  if (block == device().blocks.end()) {
+    return keep(cudaErrorInvalidValue);
+  }
+#if defined(__SANITIZE_ADDRESS__)
+  __asan_unpoison_memory_region(memory, block->second + 2 * emulation::kAlignment);
+#endif
+  device().used -= block->second;
+  device().blocks.erase(block);
+  std::free(memory);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMallocHost(void** memory, size_t bytes) {
+  *memory = std::aligned_alloc(emulation::kAlignment,
+                               (bytes + emulation::kAlignment - 1) / emulation::kAlignment * emulation::kAlignment);
+  return *memory == nullptr ? keep(cudaErrorMemoryAllocation) : cudaSuccess;
+}
+cudaError_t cudaFreeHost(void* memory) {
+  std::free(memory);
+  return cudaSuccess;
+}
+
+// NOLINTEND(cppcoreguidelines-owning-memory,cppcoreguidelines-no-malloc)
+
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* pointer) {
+  const std::lock_guard<std::recursive_mutex> lock(device().mutex);
+  const auto* address = static_cast<const unsigned char*>(pointer);
+  const auto next = device().blocks.upper_bound(address);
+  attributes->type = cudaMemoryTypeUnregistered;
+  attributes->device = 0;
+  if (next != device().blocks.begin()) {
+    const auto block = std::prev(next);
+    if (address < block->first + block->second) {
+      attributes->type = cudaMemoryTypeDevice;
+    }
+  }
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
+  const std::lock_guard<std::recursive_mutex> lock(device().mutex);
+  if (device().sticky == cudaSuccess && bytes > 0) {
+    stream->add([=] {
+      if (device().sticky == cudaSuccess) {
+        std::memmove(to, from, bytes);
+      }
+    });
+  }
+  return device().sticky;
+}
+
+cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream) {
+  const std::lock_guard<std::recursive_mutex> lock(device().mutex);
+  if (device().sticky == cudaSuccess) {
+    stream->add([=] { std::memset(memory, value, bytes); });
+  }
+  return device().sticky;
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  *stream = std::make_unique<emulation::Stream>().release();
+  return device().sticky;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  const std::lock_guard<std::recursive_mutex> lock(device().mutex);
+  const std::unique_ptr<emulation::Stream> owned(stream);
+  owned->run_all();
+  return device().sticky;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  const std::lock_guard<std::recursive_mutex> lock(device().mutex);
+  stream->run_all();
+  return keep(device().sticky);
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  const std::lock_guard<std::recursive_mutex> lock(device().mutex);
+  const emulation::Event waited = *event;
+  if (waited.stream != nullptr && waited.stream != stream) {
+    stream->add([waited] { waited.stream->run_until(waited.until); });
+  }
+  return device().sticky;
+}
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = std::make_unique<emulation::Event>().release();
+  return device().sticky;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  const std::unique_ptr<emulation::Event> owned(event);
+  return device().sticky;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  const std::lock_guard<std::recursive_mutex> lock(device().mutex);
+  *event = {stream, stream->asked()};
+  return device().sticky;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  const std::lock_guard<std::recursive_mutex> lock(device().mutex);
+  if (event->stream != nullptr) {
+    event->stream->run_until(event->until);
+  }
+  return keep(device().sticky);
+}
+
+cudaError_t cudaGetLastError() {
+  const cudaError_t error = device().last;
+  device().last = device().sticky;
+  return error;
+}
+const char* cudaGetErrorName(cudaError_t error) {
+  switch (error) {
+    case cudaErrorMemoryAllocation:
+      return "cudaErrorMemoryAllocation";
+    case cudaErrorInsufficientDriver:
+      return "cudaErrorInsufficientDriver";
+    case cudaErrorNoDevice:
+      return "cudaErrorNoDevice";
+    case cudaErrorIllegalAddress:
+      return "cudaErrorIllegalAddress";
+    default:
+      return error == cudaSuccess ? "cudaSuccess" : "an emulated CUDA error";
+  }
+}
+const char* cudaGetErrorString(cudaError_t error) {
+  switch (error) {
+    case cudaErrorMemoryAllocation:
+      return "out of memory";
+    case cudaErrorInsufficientDriver:
+      return "CUDA driver version is insufficient for CUDA runtime version";
+    case cudaErrorNoDevice:
+      return "no CUDA-capable device is detected";
+    case cudaErrorIllegalAddress:
+      return "an illegal memory access was encountered";
+    default:
+      return cudaGetErrorName(error);
+  }
+}

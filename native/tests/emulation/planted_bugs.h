@@ -1,0 +1,19 @@
+#ifndef THREEGATE_TESTS_EMULATION_PLANTED_BUGS_H
+#define THREEGATE_TESTS_EMULATION_PLANTED_BUGS_H
+
+#include <cuda_runtime.h>
+
+namespace planted {
+
+constexpr int kCount = 128;
+
+// out[i] = i + 1, the last 0, through shared memory; without the barrier that takes when all have written.
+cudaError_t rotate(bool has_barrier, int* out, cudaStream_t stream);
+
+// Writes `count` entries of device memory, or of `room` entries of shared memory.
+cudaError_t write(int* out, int count, cudaStream_t stream);
+cudaError_t write_shared(int* out, int room, int count, cudaStream_t stream);
+
+}  // namespace planted
+
+#endif  // THREEGATE_TESTS_EMULATION_PLANTED_BUGS_H

@@ -1,0 +1,294 @@
+// What a CUDA device does beyond what the other tests, which run on both, ask of it: the same as the CPU in any order of threads,
+// streaming, failures. With THREEGATE_TEST_DEVICE=cuda alone.
+#include <cmath>
+#include <cstring>
+#include <random>
+
+#include "support.h"
+
+namespace {
+
+class OnDevice : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!support::tests_device()) {
+      GTEST_SKIP() << "THREEGATE_TEST_DEVICE is not cuda";
+    }
+  }
+};
+
+support::Context cpu_context() {
+  const tg_context_options options{sizeof(options), 1, TG_CPU, 0, 0};
+  tg_context* context = nullptr;
+  EXPECT_EQ(TG_OK, tg_context_create(&options, &context, nullptr, 0));
+  return support::Context(context);
+}
+
+struct Setting {
+  Setting(const char* setting, const std::string& value) : name(setting) {
+    const char* before = std::getenv(setting);
+    kept = before == nullptr ? "" : before;
+    setenv(setting, value.c_str(), 1);
+  }
+  ~Setting() { kept.empty() ? unsetenv(name) : setenv(name, kept.c_str(), 1); }
+  Setting(const Setting&) = delete;
+  Setting& operator=(const Setting&) = delete;
+  const char* name;
+  std::string kept;
+};
+
+std::vector<uint16_t> codes(int64_t count, std::mt19937_64& random, double changed, std::vector<uint16_t>& tuned) {
+  std::normal_distribution<float> normal(0, 0.02F);
+  std::uniform_real_distribution<double> uniform;
+  std::vector<uint16_t> base;
+  for (int64_t i = 0; i < count; ++i) {
+    const float value = normal(random);
+    uint32_t bits = 0;
+    std::memcpy(&bits, &value, sizeof(bits));
+    base.push_back(static_cast<uint16_t>(bits >> 16));
+    tuned.push_back(static_cast<uint16_t>(base.back() ^ (uniform(random) < changed ? 1U << (random() % 3) : 0U)));
+  }
+  return base;
+}
+
+tg_operand operand(const void* data, int64_t rows, int64_t columns, tg_dtype dtype) {
+  tg_operand result{};
+  result.size = sizeof(result);
+  result.values = {data, rows, columns, columns, dtype, 0};
+  return result;
+}
+
+struct Compared {
+  tg_status status = TG_OK;
+  std::string error;
+  std::vector<tg_diff_result> results;
+  std::vector<int64_t> columns;
+  std::vector<uint64_t> mask;
+};
+
+// All pairs in one call, with the columns and the mask of the first.
+Compared compare(tg_context* context, const std::vector<tg_operand>& bases, const std::vector<tg_operand>& tuned,
+                 tg_control* control = nullptr) {
+  Compared compared;
+  const tg_matrix& first = bases[0].values;
+  compared.columns.resize(static_cast<size_t>(first.columns));
+  compared.mask.resize(static_cast<size_t>(first.rows * ((first.columns + 63) / 64)));
+  std::vector<tg_diff_profiles> profiles(bases.size());
+  for (auto& own : profiles) {
+    own.size = sizeof(own);
+  }
+  profiles[0].column_changed = compared.columns.data();
+  profiles[0].mask = compared.mask.data();
+  profiles[0].mask_words = static_cast<int64_t>(compared.mask.size());
+  compared.results.resize(bases.size());
+  for (auto& own : compared.results) {
+    own.size = sizeof(own);
+  }
+  const tg_diff_options options{sizeof(options)};
+  const auto count = static_cast<int64_t>(bases.size());
+  tg_workspace_size size{sizeof(size), 0, 0};
+  EXPECT_EQ(TG_OK, tg_diff_workspace(context, bases.data(), tuned.data(), count, &options, profiles.data(), &size))
+      << support::error_of(context);
+  const auto host = support::allocate(size.host_bytes);
+  const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
+  compared.status = tg_diff(context, bases.data(), tuned.data(), count, &options, control, &workspace, profiles.data(),
+                            compared.results.data());
+  compared.error = support::error_of(context);
+  return compared;
+}
+
+void expect_same_counts(const Compared& expected, const Compared& found) {
+  ASSERT_EQ(TG_OK, found.status) << found.error;
+  EXPECT_EQ(expected.columns, found.columns);
+  EXPECT_EQ(expected.mask, found.mask);
+  for (size_t i = 0; i < expected.results.size(); ++i) {
+    const tg_diff_result& a = expected.results[i];
+    const tg_diff_result& b = found.results[i];
+    EXPECT_EQ(a.changed, b.changed);
+    EXPECT_EQ(a.non_finite, b.non_finite);
+    for (int bin = 0; bin < TG_ULP_BINS; ++bin) {
+      EXPECT_EQ(a.ulp_histogram[bin], b.ulp_histogram[bin]);
+    }
+    EXPECT_NEAR(a.base_squares, b.base_squares, 1e-12 * a.base_squares);
+    EXPECT_NEAR(a.delta_squares, b.delta_squares, 1e-12 * a.delta_squares);
+  }
+}
+
+// Three matrices, of which the last is wider than what half of a small slot holds.
+struct Model {
+  explicit Model(std::mt19937_64& random) {
+    for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{300, 520}, {1, 70}, {3, 200000}}) {
+      std::vector<uint16_t> own;
+      base_codes.push_back(codes(rows * columns, random, 0.1, own));
+      tuned_codes.push_back(own);
+      bases.push_back(operand(base_codes.back().data(), rows, columns, TG_BF16));
+      tuned.push_back(operand(tuned_codes.back().data(), rows, columns, TG_BF16));
+    }
+  }
+  std::vector<std::vector<uint16_t>> base_codes;
+  std::vector<std::vector<uint16_t>> tuned_codes;
+  std::vector<tg_operand> bases;
+  std::vector<tg_operand> tuned;
+};
+
+TEST_F(OnDevice, ABatchOfPairsIsWhatTheCpuFinds) {
+  std::mt19937_64 random(support::seed());
+  const Model model(random);
+  const auto context = support::make_context(2);
+  tg_control control{sizeof(control), 0, 0, 0, 0};
+  expect_same_counts(compare(cpu_context().get(), model.bases, model.tuned),
+                     compare(context.get(), model.bases, model.tuned, &control));
+  EXPECT_EQ(300 * 520 + 70 + 600000, control.done);
+  EXPECT_EQ(control.total, control.done);
+}
+
+TEST_F(OnDevice, LittleMemoryMeansMoreParts) {
+  std::mt19937_64 random(support::seed());
+  const Model model(random);
+  const Compared expected = compare(cpu_context().get(), model.bases, model.tuned);
+  // Room for slots of one MiB, not for what all of it takes.
+  const Setting memory("THREEGATE_EMULATED_MEMORY", std::to_string(int64_t{3} << 20));
+  expect_same_counts(expected, compare(support::make_context().get(), model.bases, model.tuned));
+  const Setting less("THREEGATE_EMULATED_MEMORY", "100000");
+  const auto context = support::make_context();
+  const Compared refused = compare(context.get(), model.bases, model.tuned);
+  EXPECT_EQ(TG_OUT_OF_MEMORY, refused.status);
+  EXPECT_NE(std::string::npos, refused.error.find("the device has no ")) << refused.error;
+  // That is no failure of the device: with more memory the same context works.
+  const Setting more("THREEGATE_EMULATED_MEMORY", std::to_string(int64_t{1} << 30));
+  expect_same_counts(expected, compare(context.get(), model.bases, model.tuned));
+}
+
+TEST_F(OnDevice, CancelledBeforeItBegins) {
+  std::mt19937_64 random(support::seed());
+  const Model model(random);
+  const auto context = support::make_context();
+  tg_control control{sizeof(control), 1, 0, 0, 0};
+  EXPECT_EQ(TG_CANCELLED, compare(context.get(), model.bases, model.tuned, &control).status);
+  expect_same_counts(compare(cpu_context().get(), model.bases, model.tuned), compare(context.get(), model.bases, model.tuned));
+}
+
+struct Triplets {
+  tg_status status = TG_OK;
+  std::string error;
+  std::vector<double> values;
+  std::vector<double> left;
+  std::vector<double> right;
+  tg_svd_result result{};
+};
+
+Triplets decompose(tg_context* context, const tg_operand& matrix, const tg_operand* subtracted, int64_t rank, double tolerance) {
+  Triplets triplets;
+  triplets.values.resize(static_cast<size_t>(rank));
+  triplets.left.resize(static_cast<size_t>(rank * matrix.values.rows));
+  triplets.right.resize(static_cast<size_t>(rank * matrix.values.columns));
+  triplets.result = {
+      sizeof(tg_svd_result), triplets.values.data(), triplets.left.data(), triplets.right.data(), nullptr, 0, 0, 0, 0, 0};
+  const tg_svd_options options{sizeof(options), rank, tolerance, 1, 0};
+  tg_workspace_size size{sizeof(size), 0, 0};
+  EXPECT_EQ(TG_OK, tg_svd_workspace(context, &matrix, subtracted, 1, &options, &triplets.result, &size))
+      << support::error_of(context);
+  const auto host = support::allocate(size.host_bytes);
+  const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
+  triplets.status = tg_svd(context, &matrix, subtracted, 1, &options, nullptr, &workspace, &triplets.result);
+  triplets.error = support::error_of(context);
+  return triplets;
+}
+
+// Spikes far above a flat bulk, as weight matrices have: those are found at once and must not hide the others.
+std::vector<float> spiked(int64_t rows, int64_t columns, std::mt19937_64& random) {
+  std::normal_distribution<double> normal;
+  std::vector<double> entries(static_cast<size_t>(rows * columns));
+  for (double& entry : entries) {
+    entry = normal(random);
+  }
+  const auto bulk = std::sqrt(static_cast<double>(rows)) + std::sqrt(static_cast<double>(columns));
+  for (int spike = 0; spike < 4; ++spike) {
+    const support::Rows u = support::orthonormal(1, rows, random);
+    const support::Rows v = support::orthonormal(1, columns, random);
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < columns; ++j) {
+        entries[static_cast<size_t>(i * columns + j)] +=
+            bulk * std::pow(3.0, spike) * u[0][static_cast<size_t>(i)] * v[0][static_cast<size_t>(j)];
+      }
+    }
+  }
+  return {entries.begin(), entries.end()};
+}
+
+TEST_F(OnDevice, TripletsAreThoseOfTheCpu) {
+  std::mt19937_64 random(support::seed());
+  const auto context = support::make_context();
+  const auto cpu = cpu_context();
+  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{200, 300}, {257, 130}}) {
+    const std::vector<float> entries = spiked(rows, columns, random);
+    std::vector<uint16_t> rounded;
+    for (const float entry : entries) {
+      uint32_t bits = 0;
+      std::memcpy(&bits, &entry, sizeof(bits));
+      rounded.push_back(static_cast<uint16_t>(bits >> 16));
+    }
+    const tg_operand wide = operand(entries.data(), rows, columns, TG_F32);
+    const tg_operand narrow = operand(rounded.data(), rows, columns, TG_BF16);
+    constexpr int64_t kRank = 10;
+    constexpr double kTolerance = 1e-5;
+    struct Case {
+      const tg_operand* matrix;
+      const tg_operand* subtracted;
+    };
+    for (const Case& one : {Case{&narrow, nullptr}, Case{&wide, nullptr}, Case{&wide, &narrow}}) {
+      const Triplets expected = decompose(cpu.get(), *one.matrix, one.subtracted, kRank, 1e-11);
+      const Triplets found = decompose(context.get(), *one.matrix, one.subtracted, kRank, kTolerance);
+      ASSERT_EQ(TG_OK, found.status) << found.error;
+      EXPECT_EQ(TG_SVD_CHEBYSHEV, found.result.method);
+      EXPECT_LE(found.result.residual, kTolerance);
+      EXPECT_LE(found.result.orthogonality, kTolerance);
+      for (size_t i = 0; i < kRank; ++i) {
+        EXPECT_NEAR(expected.values[i], found.values[i], kTolerance * expected.values[0]) << i;
+      }
+    }
+  }
+}
+
+TEST_F(OnDevice, TheOrderOfThreadsDoesNotMatter) {
+  std::mt19937_64 random(support::seed());
+  const Model model(random);
+  const std::vector<float> entries = spiked(130, 140, random);
+  const tg_operand matrix = operand(entries.data(), 130, 140, TG_F32);
+  std::vector<Compared> compared;
+  std::vector<Triplets> triplets;
+  for (const char* order : {"forward", "reverse", "5"}) {
+    const Setting setting("THREEGATE_EMULATED_ORDER", order);
+    const auto context = support::make_context();
+    compared.push_back(compare(context.get(), model.bases, model.tuned));
+    triplets.push_back(decompose(context.get(), matrix, nullptr, 5, 1e-4));
+  }
+  for (size_t i = 1; i < compared.size(); ++i) {
+    expect_same_counts(compared[0], compared[i]);
+    for (size_t k = 0; k < compared[0].results.size(); ++k) {
+      EXPECT_EQ(compared[0].results[k].delta_dot_base, compared[i].results[k].delta_dot_base);
+    }
+    EXPECT_EQ(triplets[0].values, triplets[i].values);
+    EXPECT_EQ(triplets[0].left, triplets[i].left);
+    EXPECT_EQ(triplets[0].right, triplets[i].right);
+  }
+}
+
+// By itself: it leaves the process without a device, as a real failure does.
+TEST_F(OnDevice, AfterAFailureEveryCallSaysSo) {
+  std::mt19937_64 random(support::seed());
+  const Model model(random);
+  const auto context = support::make_context();
+  if (std::getenv("THREEGATE_EMULATED_ORDER") == nullptr) {
+    GTEST_SKIP() << "only an emulated device fails when asked to";
+  }
+  const Setting fault("THREEGATE_EMULATED_FAULT", "1");
+  const Compared failed = compare(context.get(), model.bases, model.tuned);
+  EXPECT_EQ(TG_DEVICE, failed.status);
+  EXPECT_NE(std::string::npos, failed.error.find("cudaErrorIllegalAddress")) << failed.error;
+  const Compared later = compare(context.get(), model.bases, model.tuned);
+  EXPECT_EQ(TG_DEVICE, later.status);
+  EXPECT_EQ("this context's device failed earlier (" + failed.error + "); close it and open another", later.error);
+}
+
+}  // namespace
