@@ -152,7 +152,9 @@ typedef struct tg_capabilities {
   char simd_reason[256]; /* why no higher level is used; empty when the highest is */
   char cuda_reason[256]; /* why no CUDA device is used; empty when one is */
   char blas[160];        /* name and version of the BLAS library */
-  char cuda[160];        /* name, compute capability and memory of the first CUDA device; empty when there is none */
+  /* Name, compute capability and memory of the first CUDA device, and whether cuSOLVER can be loaded; empty when there is none.
+   */
+  char cuda[160];
 } tg_capabilities;
 
 /* TG_ABI_VERSION of the library; compare with the header's before anything else. */
@@ -325,8 +327,9 @@ TG_API tg_status tg_svd_workspace(tg_context* context, const tg_operand* matrice
  * Returns TG_OK when every matrix reached its tolerance; otherwise the status of the first that did not, and all results are
  * filled nevertheless. control->done counts matrices; a cancellation stops in the middle of one. A short side above 16384 is
  * TG_UNSUPPORTED. On a CUDA device, all at once, go the matrices of which vectors without a spectrum are wanted, to 1e-5 or more,
- * and of which the vectors and half as many again (at least 16 more) are at most 512 and half of the short side; the CPU has the
- * others, and those that did not come to their tolerance there.
+ * and of which the vectors and half as many again (at least 16 more) are at most 512 and half of the short side. The others, and
+ * those that did not come to their tolerance so, are decomposed there one by one by cuSOLVER where it can be loaded
+ * (TG_SVD_GRAM_DOUBLE, with its workspace beside device_bytes; not with a start), and else on the CPU.
  */
 TG_API tg_status tg_svd(tg_context* context, const tg_operand* matrices, const tg_operand* subtracted, int64_t count,
                         const tg_svd_options* options, tg_control* control, const tg_workspace* workspace,

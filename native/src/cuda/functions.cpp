@@ -6,6 +6,7 @@
 #include "common/cuda_functions.h"
 #include "cuda/diff/diff.h"
 #include "cuda/mask/mask.h"
+#include "cuda/support/libraries.h"
 #include "cuda/support/session.h"
 #include "cuda/svd/truncated_svd.h"
 
@@ -43,14 +44,15 @@ tg_status count_devices(int32_t* devices, CudaText name, CudaText error) noexcep
       check(cudaGetDeviceProperties(&properties, i), "the device's properties");
       if (properties.major < kOldestMajor) {
         message = std::string(properties.name) + " has compute capability " + std::to_string(properties.major) + "." +
-                  std::to_string(properties.minor) + "; this library needs 8.0 or later";
+                  std::to_string(properties.minor) + ", and this library needs 8.0 or later";
         break;
       }
       if (i == 0) {
         constexpr double kGib = 1 << 30;
         char text[160];
-        std::snprintf(text, sizeof(text), "%.80s, compute capability %d.%d, %.0f GiB", properties.name, properties.major,
-                      properties.minor, static_cast<double>(properties.totalGlobalMem) / kGib);
+        std::snprintf(text, sizeof(text), "%.80s, compute capability %d.%d, %.0f GiB, %s cuSOLVER", properties.name,
+                      properties.major, properties.minor, static_cast<double>(properties.totalGlobalMem) / kGib,
+                      dense_functions().reason.empty() ? "with" : "without");
         copy_text(text, name.text, name.capacity);
       }
       ++*devices;

@@ -6,6 +6,9 @@ set(THREEGATE_CUDA_HOST_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/support/runtime.cpp
   ${CMAKE_CURRENT_LIST_DIR}/support/session.cpp
   ${CMAKE_CURRENT_LIST_DIR}/support/staging.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/support/libraries.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/svd/dense_svd.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/svd/source.cpp
   ${CMAKE_CURRENT_LIST_DIR}/svd/truncated_svd.cpp
   ${CMAKE_CURRENT_LIST_DIR}/../common/error.cpp)
 set(THREEGATE_CUDA_KERNEL_SOURCES

@@ -3,6 +3,7 @@
 //
 // For tests of failures:
 //   THREEGATE_EMULATED_DRIVER=none | old   no device; a driver that is too old
+//   THREEGATE_EMULATED_DEVICE=old          a device that the kernels were not compiled for
 //   THREEGATE_EMULATED_MEMORY=BYTES        of the device
 //   THREEGATE_EMULATED_FAULT=1             launches end in an illegal address
 #include <cstdio>
@@ -128,7 +129,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   *properties = {};
   std::snprintf(properties->name, sizeof(properties->name), "CUDA emulated on the CPU");
   properties->totalGlobalMem = emulation::memory_bytes();
-  properties->major = 9;
+  properties->major = emulation::setting("THREEGATE_EMULATED_DEVICE") == "old" ? 7 : 9;
   properties->multiProcessorCount = 3;
   return emulation::driver_state();
 }

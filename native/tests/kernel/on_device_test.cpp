@@ -250,6 +250,53 @@ TEST_F(OnDevice, TripletsAreThoseOfTheCpu) {
   }
 }
 
+// By NVIDIA's libraries, or what takes their place.
+TEST_F(OnDevice, WholeSpectraAreThoseOfTheCpu) {
+  std::mt19937_64 random(support::seed());
+  const auto context = support::make_context();
+  const auto cpu = cpu_context();
+  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{90, 140}, {140, 90}}) {
+    const std::vector<float> entries = spiked(rows, columns, random);
+    const tg_operand matrix = operand(entries.data(), rows, columns, TG_F32);
+    constexpr int64_t kRank = 50;
+    std::vector<std::vector<double>> spectra;
+    for (tg_context* own : {cpu.get(), context.get()}) {
+      std::vector<double> values(kRank);
+      std::vector<double> left(static_cast<size_t>(kRank * rows));
+      std::vector<double> right(static_cast<size_t>(kRank * columns));
+      std::vector<double> spectrum(90);
+      tg_svd_result result{sizeof(result), values.data(), left.data(), right.data(), spectrum.data(), 0, 0, 0, 0, 0};
+      const tg_svd_options options{sizeof(options), kRank, 1e-9, 1, 0};
+      tg_workspace_size size{sizeof(size), 0, 0};
+      ASSERT_EQ(TG_OK, tg_svd_workspace(own, &matrix, nullptr, 1, &options, &result, &size));
+      const auto host = support::allocate(size.host_bytes);
+      const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
+      ASSERT_EQ(TG_OK, tg_svd(own, &matrix, nullptr, 1, &options, nullptr, &workspace, &result)) << support::error_of(own);
+      EXPECT_LE(result.residual, 1e-9);
+      EXPECT_EQ(TG_SVD_GRAM_DOUBLE, result.method);
+      for (size_t i = 0; i < kRank; ++i) {
+        EXPECT_NEAR(values[i], spectrum[i], 1e-9 * spectrum[0]);
+        // The triplet is one: A v = sigma u.
+        double square = 0;
+        for (int64_t row = 0; row < rows; ++row) {
+          double sum = 0;
+          for (int64_t column = 0; column < columns; ++column) {
+            sum += static_cast<double>(entries[static_cast<size_t>(row * columns + column)]) *
+                   right[i * static_cast<size_t>(columns) + static_cast<size_t>(column)];
+          }
+          sum -= values[i] * left[i * static_cast<size_t>(rows) + static_cast<size_t>(row)];
+          square += sum * sum;
+        }
+        EXPECT_LE(std::sqrt(square), 2e-9 * spectrum[0]) << i;
+      }
+      spectra.push_back(spectrum);
+    }
+    for (size_t i = 0; i < spectra[0].size(); ++i) {
+      EXPECT_NEAR(spectra[0][i], spectra[1][i], 1e-9 * spectra[0][0]);
+    }
+  }
+}
+
 TEST_F(OnDevice, TheOrderOfThreadsDoesNotMatter) {
   std::mt19937_64 random(support::seed());
   const Model model(random);

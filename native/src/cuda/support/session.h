@@ -9,6 +9,7 @@
 
 #include "common/control.h"
 #include "common/cuda_functions.h"
+#include "libraries.h"
 #include "runtime.h"
 
 namespace threegate {
@@ -33,9 +34,10 @@ struct CudaSession {
   int multiprocessors = 1;
   Parallel parallel;
   std::array<Slot, 2> slots;
-  cuda::DeviceMemory memory;   // of the call in progress
-  cuda::PinnedMemory results;  // what comes back
-  std::string failure;         // why nothing runs here any more; empty while it does
+  cuda::DeviceMemory memory;                  // of the call in progress
+  cuda::PinnedMemory results;                 // what comes back
+  std::unique_ptr<cuda::DenseAlgebra> dense;  // once it was needed
+  std::string failure;                        // why nothing runs here any more; empty while it does
 };
 
 namespace cuda {

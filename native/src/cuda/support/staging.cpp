@@ -140,6 +140,36 @@ void copy_matrix(CudaSession& session, const tg_matrix& matrix, uint8_t* device,
   }
 }
 
+void copy_to_host(CudaSession& session, const void* device, int64_t bytes, void* host) {
+  if (bytes == 0) {
+    return;
+  }
+  constexpr int64_t kLeast = int64_t{1} << 16;
+  const int64_t room = reserve_slots(session, std::min(kSlotBytes, std::max(bytes, kLeast)), kLeast);
+  // Kernels run on the first slot's stream; the other one waits for them.
+  check(cudaStreamSynchronize(session.stream()), "a copy from the device");
+  const int64_t pieces = (bytes + room - 1) / room;
+  const auto piece = [&](int64_t i) { return std::min(room, bytes - i * room); };
+  const auto finish = [&](int64_t i) {
+    CudaSession::Slot& slot = session.slots[static_cast<size_t>(i % 2)];
+    check(cudaEventSynchronize(slot.finished.get()), "a copy from the device");
+    gather_rows(session, slot.host.get(), piece(i), 1, piece(i), static_cast<uint8_t*>(host) + i * room);
+  };
+  for (int64_t i = 0; i < pieces; ++i) {
+    CudaSession::Slot& slot = session.slots[static_cast<size_t>(i % 2)];
+    if (i >= 2) {
+      finish(i - 2);
+    }
+    check(cudaMemcpyAsync(slot.host.get(), static_cast<const uint8_t*>(device) + i * room, static_cast<size_t>(piece(i)),
+                          cudaMemcpyDeviceToHost, slot.stream.get()),
+          "a copy from the device");
+    check(cudaEventRecord(slot.finished.get(), slot.stream.get()), "a copy from the device");
+  }
+  for (int64_t i = std::max<int64_t>(pieces - 2, 0); i < pieces; ++i) {
+    finish(i);
+  }
+}
+
 int64_t staged_bytes(const tg_operand& operand) { return extras_bytes(operand) + padded(matrix_bytes(operand.values)); }
 
 Entries stage(CudaSession& session, const tg_operand& operand, uint8_t* memory, const tg_control* control) {

@@ -18,6 +18,9 @@ Entries stage_extras(CudaSession& session, const tg_operand& operand, uint8_t* m
 // Copies a matrix of the host to `device`, rows without gaps, through both slots. Blocks until it is there.
 void copy_matrix(CudaSession& session, const tg_matrix& matrix, uint8_t* device, const tg_control* control);
 
+// The other way: `bytes` of the device to the host, through both slots. Blocks until they are there.
+void copy_to_host(CudaSession& session, const void* device, int64_t bytes, void* host);
+
 int64_t matrix_bytes(const tg_matrix& matrix);
 
 // The whole operand on the device: copied into `memory` (staged_bytes() of it) unless it is there.

@@ -119,6 +119,13 @@ cudaError_t launch_deviation(const Problem* problems, const Task* tasks, int64_t
 cudaError_t launch_widen(const float* vectors, int64_t stride, int64_t count, int64_t length, const double* values, double* out,
                          cudaStream_t stream);
 
+// In float64, without padding and planes: all entries; vectors scaled to length one, and how long they were; distances
+// |z_i - norm_i x_i|.
+cudaError_t launch_widen_matrix(const Source& source, double* out, cudaStream_t stream);
+cudaError_t launch_normalise(double* vectors, int64_t length, int64_t count, double* norms, cudaStream_t stream);
+cudaError_t launch_distance(const double* z, const double* x, const double* norms, int64_t length, int64_t count,
+                            double* distances, cudaStream_t stream);
+
 // Rows of a start, or of random numbers (rank x length, without gaps), as x[0] of one problem.
 cudaError_t launch_narrow(const Entries& entries, int64_t count, int64_t length, float* vectors, int64_t stride,
                           cudaStream_t stream);

@@ -7,6 +7,8 @@
 
 #include "common/philox.h"
 #include "cuda/support/staging.h"
+#include "dense_svd.h"
+#include "source.h"
 #include "svd_kernels.h"
 
 namespace threegate::cuda {
@@ -40,10 +42,6 @@ int tile_vectors(int64_t vectors) { return vectors % 96 == 0 ? 96 : vectors % 64
 int planes_for(const tg_operand& matrix, const tg_operand* subtracted) {
   const bool exact = subtracted == nullptr && is_plain(matrix) && matrix.values.dtype != TG_F64 && matrix.values.dtype != TG_F32;
   return !exact ? kPlanes : matrix.values.dtype == TG_F16 ? 2 : 1;
-}
-
-const tg_operand* subtracted_of(const CudaSvdBatch& batch, int64_t i) {
-  return batch.subtracted == nullptr ? nullptr : batch.subtracted + i;
 }
 
 // The arrays of one problem; without memory they are only counted.
@@ -86,21 +84,11 @@ int64_t bytes_of(const CudaSvdBatch& batch, int64_t i) {
 
 // Entries as they come, before they are split; one matrix after the other.
 int64_t staging_bytes(const CudaSvdBatch& batch, int64_t i) {
-  const tg_operand* subtracted = subtracted_of(batch, i);
   const tg_matrix& values = batch.matrices[i].values;
   const int64_t basis =
       batch.starts == nullptr ? 0 : vectors_for(batch.options[i].rank) * short_side(values) * int64_t{sizeof(double)};
   const int64_t results = batch.options[i].rank * long_side(values) * int64_t{sizeof(double)};
-  return std::max({staged_bytes(batch.matrices[i]) + (subtracted == nullptr ? 0 : staged_bytes(*subtracted)) + Layout::kAlignment,
-                   padded(basis, Layout::kAlignment), padded(results, Layout::kAlignment)});
-}
-
-// A power of two near one over the largest entry: squares neither overflow nor vanish in float32. One where they do neither
-// anyway.
-double scale_for(double largest) {
-  constexpr int kSafe = 20;
-  const int exponent = std::ilogb(largest);
-  return std::abs(exponent) <= kSafe ? 1 : std::ldexp(1.0, std::clamp(-exponent, -1022, 1022));
+  return std::max({source_bytes(batch, i), padded(basis, Layout::kAlignment), padded(results, Layout::kAlignment)});
 }
 
 // What the host knows of one problem.
@@ -225,33 +213,14 @@ class Batch {
   // Splits a matrix into planes, and its first vectors.
   void bring(size_t i) {
     check_cancelled(control_);
-    const int64_t index = states_[i].index;
-    const tg_operand& matrix = batch_.matrices[index];
-    const tg_operand* subtracted = subtracted_of(batch_, index);
+    State& state = states_[i];
     Problem& problem = problems_[i];
     Source source{};
-    source.entries = stage(session_, matrix, staging_, control_);
-    if (subtracted != nullptr) {
-      source.subtracted = stage(session_, *subtracted, staging_ + padded(staged_bytes(matrix), Layout::kAlignment), control_);
-      source.has_subtracted = 1;
-    }
-    source.planes = problem.a_planes;
-    source.rows = matrix.values.rows;
-    source.columns = matrix.values.columns;
-    check(cudaMemsetAsync(ranges_ + i, 0, sizeof(Range), stream()), "a matrix' range");
-    check(launch_range(source, ranges_ + i, stream()), "a matrix' range");
-    Range range{};
-    fetch(ranges_ + i, &range, 1);
-    State& state = states_[i];
-    tg_svd_result& result = batch_.results[index];
-    const auto largest = bit_cast<double>(range.largest);
-    if (range.not_finite != 0 || largest == 0) {
-      // The caller has words for either.
+    if (!bring_source(session_, batch_, state.index, staging_, ranges_ + i, control_, source, state.scale)) {
       state.done = true;
-      result.status = TG_NOT_CONVERGED;
       return;
     }
-    state.scale = scale_for(largest);
+    source.planes = problem.a_planes;
     source.scale = state.scale;
     uint16_t* planes[kPlanes] = {};
     for (int plane = 0; plane < problem.a_planes; ++plane) {
@@ -537,7 +506,7 @@ class Batch {
     auto* out = reinterpret_cast<double*>(staging_);
     const auto copy = [&](const float* vectors, int64_t stride, int64_t length, const double* scales, double* to) {
       check(launch_widen(vectors, stride, options.rank, length, scales, out, stream()), "singular vectors");
-      fetch(out, to, options.rank * length);
+      copy_to_host(session_, out, options.rank * length * static_cast<int64_t>(sizeof(double)), to);
     };
     const bool tall = problem.tall != 0;
     copy(problem.x[states_[i].x], problem.short_side, short_side(values), nullptr, tall ? result.right : result.left);
@@ -619,6 +588,11 @@ void svd(CudaSession& session, const CudaSvdBatch& batch, tg_control* control) {
             std::vector<int64_t>(all.begin() + static_cast<int64_t>(begin), all.begin() + static_cast<int64_t>(end)), control)
           .run();
       begin = end;
+    }
+  }
+  for (int64_t i = 0; i < batch.count; ++i) {
+    if (batch.results[i].status != TG_OK && dense_svd_suits(batch, i)) {
+      dense_svd(session, batch, i, control);
     }
   }
 }

@@ -370,6 +370,61 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
+__global__ void __launch_bounds__(kThreads) widen_matrix_kernel(Source source, double* out) {
+  const int64_t count = source.rows * source.columns;
+  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < count; i += step) {
+    out[i] = source_entry(source, i / source.columns, i % source.columns) * source.scale;
+  }
+}
+
+// The sum of a block's numbers, in every thread.
+__device__ double sum_over_block(double value, double* shared) {
+  value = sum_over_warp(value);
+  __syncthreads();
+  if (threadIdx.x % kWarp == 0) {
+    shared[threadIdx.x / kWarp] = value;
+  }
+  __syncthreads();
+  double sum = 0;
+  for (int i = 0; i < kThreads / kWarp; ++i) {
+    sum += shared[i];
+  }
+  return sum;
+}
+
+// A block has one vector.
+__global__ void __launch_bounds__(kThreads) normalise_kernel(double* vectors, int64_t length, double* norms) {
+  __shared__ double shared[kThreads / kWarp];
+  double* own = vectors + blockIdx.x * length;
+  double square = 0;
+  for (int64_t i = threadIdx.x; i < length; i += kThreads) {
+    square += own[i] * own[i];
+  }
+  const double norm = sqrt(sum_over_block(square, shared));
+  if (threadIdx.x == 0) {
+    norms[blockIdx.x] = norm;
+  }
+  for (int64_t i = threadIdx.x; i < length && norm > 0; i += kThreads) {
+    own[i] /= norm;
+  }
+}
+
+__global__ void __launch_bounds__(kThreads)
+    distance_kernel(const double* z, const double* x, const double* norms, int64_t length, double* distances) {
+  __shared__ double shared[kThreads / kWarp];
+  const double norm = norms[blockIdx.x];
+  double square = 0;
+  for (int64_t i = threadIdx.x; i < length; i += kThreads) {
+    const double difference = z[blockIdx.x * length + i] - norm * x[blockIdx.x * length + i];
+    square += difference * difference;
+  }
+  const double distance = sqrt(sum_over_block(square, shared));
+  if (threadIdx.x == 0) {
+    distances[blockIdx.x] = distance;
+  }
+}
+
 // Blocks of a task whose entries are many, four a thread.
 int blocks_for(int64_t entries) { return static_cast<int>(quotient(entries, int64_t{4} * kThreads)); }
 
@@ -444,6 +499,19 @@ cudaError_t launch_deviation(const Problem* problems, const Task* tasks, int64_t
 cudaError_t launch_widen(const float* vectors, int64_t stride, int64_t count, int64_t length, const double* values, double* out,
                          cudaStream_t stream) {
   return launch({blocks_in_all(count * length), kThreads}, stream, widen_kernel, vectors, stride, count, length, values, out);
+}
+
+cudaError_t launch_widen_matrix(const Source& source, double* out, cudaStream_t stream) {
+  return launch({blocks_in_all(source.rows * source.columns), kThreads}, stream, widen_matrix_kernel, source, out);
+}
+
+cudaError_t launch_normalise(double* vectors, int64_t length, int64_t count, double* norms, cudaStream_t stream) {
+  return launch({count, kThreads}, stream, normalise_kernel, vectors, length, norms);
+}
+
+cudaError_t launch_distance(const double* z, const double* x, const double* norms, int64_t length, int64_t count,
+                            double* distances, cudaStream_t stream) {
+  return launch({count, kThreads}, stream, distance_kernel, z, x, norms, length, distances);
 }
 
 cudaError_t launch_narrow(const Entries& entries, int64_t count, int64_t length, float* vectors, int64_t stride,

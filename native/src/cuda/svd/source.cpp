@@ -1,0 +1,53 @@
+#include "source.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "cuda/support/staging.h"
+
+namespace threegate::cuda {
+namespace {
+
+int64_t padded(int64_t bytes) { return (bytes + Layout::kAlignment - 1) / Layout::kAlignment * Layout::kAlignment; }
+
+// One where squares neither overflow nor vanish in float32 anyway.
+double scale_for(double largest) {
+  constexpr int kSafe = 20;
+  const int exponent = std::ilogb(largest);
+  return std::abs(exponent) <= kSafe ? 1 : std::ldexp(1.0, std::clamp(-exponent, -1022, 1022));
+}
+
+}  // namespace
+
+int64_t source_bytes(const CudaSvdBatch& batch, int64_t i) {
+  const tg_operand* subtracted = subtracted_of(batch, i);
+  return padded(staged_bytes(batch.matrices[i])) + (subtracted == nullptr ? 0 : padded(staged_bytes(*subtracted)));
+}
+
+bool bring_source(CudaSession& session, const CudaSvdBatch& batch, int64_t i, uint8_t* staging, Range* range,
+                  const tg_control* control, Source& source, double& scale) {
+  const tg_operand& matrix = batch.matrices[i];
+  const tg_operand* subtracted = subtracted_of(batch, i);
+  source.entries = stage(session, matrix, staging, control);
+  if (subtracted != nullptr) {
+    source.subtracted = stage(session, *subtracted, staging + padded(staged_bytes(matrix)), control);
+    source.has_subtracted = 1;
+  }
+  source.rows = matrix.values.rows;
+  source.columns = matrix.values.columns;
+  check(cudaMemsetAsync(range, 0, sizeof(Range), session.stream()), "a matrix' range");
+  check(launch_range(source, range, session.stream()), "a matrix' range");
+  Range found{};
+  check(cudaMemcpyAsync(&found, range, sizeof(found), cudaMemcpyDeviceToHost, session.stream()), "a matrix' range");
+  check(cudaStreamSynchronize(session.stream()), "a matrix' range");
+  const auto largest = bit_cast<double>(found.largest);
+  if (found.not_finite != 0 || largest == 0) {
+    // The caller has words for either.
+    batch.results[i].status = TG_NOT_CONVERGED;
+    return false;
+  }
+  scale = scale_for(largest);
+  return true;
+}
+
+}  // namespace threegate::cuda

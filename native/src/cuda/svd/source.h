@@ -1,0 +1,24 @@
+// Brings one matrix of a batch to the device.
+#ifndef THREEGATE_CUDA_SVD_SOURCE_H
+#define THREEGATE_CUDA_SVD_SOURCE_H
+
+#include "cuda/support/session.h"
+#include "svd_kernels.h"
+
+namespace threegate::cuda {
+
+inline const tg_operand* subtracted_of(const CudaSvdBatch& batch, int64_t i) {
+  return batch.subtracted == nullptr ? nullptr : batch.subtracted + i;
+}
+
+// Of `staging`: entries as they come.
+int64_t source_bytes(const CudaSvdBatch& batch, int64_t i);
+
+// The matrix' entries, and a power of two by which their squares neither overflow nor vanish. False, with a status that leaves
+// the matrix to the caller, when they are not finite or all zero.
+bool bring_source(CudaSession& session, const CudaSvdBatch& batch, int64_t i, uint8_t* staging, Range* range,
+                  const tg_control* control, Source& source, double& scale);
+
+}  // namespace threegate::cuda
+
+#endif  // THREEGATE_CUDA_SVD_SOURCE_H
