@@ -24,6 +24,13 @@ support::Context cpu_context() {
   return support::Context(context);
 }
 
+bool is_emulated() {
+  tg_capabilities capabilities{};
+  capabilities.size = sizeof(capabilities);
+  EXPECT_EQ(TG_OK, tg_capabilities_query(&capabilities));
+  return std::string(capabilities.cuda).find("emulated") != std::string::npos;
+}
+
 struct Setting {
   Setting(const char* setting, const std::string& value) : name(setting) {
     const char* before = std::getenv(setting);
@@ -146,6 +153,9 @@ TEST_F(OnDevice, LittleMemoryMeansMoreParts) {
   std::mt19937_64 random(support::seed());
   const Model model(random);
   const Compared expected = compare(cpu_context().get(), model.bases, model.tuned);
+  if (!is_emulated()) {
+    GTEST_SKIP() << "only an emulated device has little memory when asked to";
+  }
   // Room for slots of one MiB, not for what all of it takes.
   const Setting memory("THREEGATE_EMULATED_MEMORY", std::to_string(int64_t{3} << 20));
   expect_same_counts(expected, compare(support::make_context().get(), model.bases, model.tuned));
@@ -250,6 +260,46 @@ TEST_F(OnDevice, TripletsAreThoseOfTheCpu) {
   }
 }
 
+// A batch in parts, for want of memory, gives what each matrix gives alone.
+TEST_F(OnDevice, ManyMatricesInParts) {
+  std::mt19937_64 random(support::seed());
+  std::vector<std::vector<float>> entries;
+  std::vector<tg_operand> matrices;
+  std::vector<Triplets> expected;
+  constexpr int64_t kRank = 5;
+  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{130, 140}, {140, 130}, {128, 300}}) {
+    entries.push_back(spiked(rows, columns, random));
+    matrices.push_back(operand(entries.back().data(), rows, columns, TG_F32));
+    expected.push_back(decompose(support::make_context().get(), matrices.back(), nullptr, kRank, 1e-4));
+  }
+  // What a batch leaves to the driver, and room for one or two of them.
+  constexpr int64_t kRoom = 1500000;
+  const Setting memory("THREEGATE_EMULATED_MEMORY", std::to_string((int64_t{256} << 20) + kRoom));
+  const auto context = support::make_context();
+  std::vector<std::vector<double>> out;
+  std::vector<tg_svd_options> options;
+  std::vector<tg_svd_result> results;
+  for (const tg_operand& matrix : matrices) {
+    out.emplace_back(static_cast<size_t>(kRank * (1 + matrix.values.rows + matrix.values.columns)));
+    double* own = out.back().data();
+    options.push_back({sizeof(tg_svd_options), kRank, 1e-4, 1, 0});
+    results.push_back({sizeof(tg_svd_result), own, own + kRank, own + kRank * (1 + matrix.values.rows), nullptr, 0, 0, 0, 0, 0});
+  }
+  tg_workspace_size size{sizeof(size), 0, 0};
+  ASSERT_EQ(TG_OK, tg_svd_workspace(context.get(), matrices.data(), nullptr, 3, options.data(), results.data(), &size));
+  EXPECT_GT(size.device_bytes, kRoom);
+  const auto host = support::allocate(size.host_bytes);
+  const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
+  tg_control control{sizeof(control), 0, 0, 0, 0};
+  ASSERT_EQ(TG_OK, tg_svd(context.get(), matrices.data(), nullptr, 3, options.data(), &control, &workspace, results.data()))
+      << support::error_of(context.get());
+  EXPECT_EQ(3, control.done);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(TG_SVD_CHEBYSHEV, results[i].method);
+    EXPECT_EQ(expected[i].values, std::vector<double>(results[i].values, results[i].values + kRank));
+  }
+}
+
 // By NVIDIA's libraries, or what takes their place.
 TEST_F(OnDevice, WholeSpectraAreThoseOfTheCpu) {
   std::mt19937_64 random(support::seed());
@@ -326,7 +376,7 @@ TEST_F(OnDevice, AfterAFailureEveryCallSaysSo) {
   std::mt19937_64 random(support::seed());
   const Model model(random);
   const auto context = support::make_context();
-  if (std::getenv("THREEGATE_EMULATED_ORDER") == nullptr) {
+  if (!is_emulated()) {
     GTEST_SKIP() << "only an emulated device fails when asked to";
   }
   const Setting fault("THREEGATE_EMULATED_FAULT", "1");

@@ -20,7 +20,8 @@ constexpr double kLeastTolerance = 1e-5;
 constexpr int64_t kLeastExtra = 16;
 constexpr int kMostCycles = 40;
 constexpr int kMostDegree = 24;
-constexpr int kFirstDegrees[] = {2, 4, 8};  // while Ritz values are far from singular values
+constexpr int64_t kMostTasks = kMostDegree + 4;  // of a problem between two decisions of the host
+constexpr int kFirstDegrees[] = {2, 4, 8};       // while Ritz values are far from singular values
 // A filter may amplify the first vector that is not locked this much more than the last: as much is lost of float32's digits.
 constexpr double kMostAmplified = 1e5;
 constexpr double kLockShare = 0.25;  // of the tolerance, from which on a vector is no longer touched
@@ -28,7 +29,9 @@ constexpr int64_t kProbes = 8;       // random directions of a tracked block
 // Filters that a start does not spare: without them random directions have not turned to what entered from outside. The first one
 // is weak, for what entered may be far above all others.
 constexpr int kProbingDegrees[] = {1, 4};
-constexpr double kNear = 0.1;       // residual of a start that leads to what is looked for
+constexpr double kNear = 0.1;  // residual of a start that leads to what is looked for
+constexpr int64_t kRowBlocks =
+    1 << 16;                        // of random numbers, whatever the length: a matrix' first vectors do not depend on its batch
 constexpr double kNothing = 1e-14;  // a share of the largest squared singular value that is rounding
 
 int64_t padded(int64_t count, int64_t to) { return (count + to - 1) / to * to; }
@@ -71,24 +74,30 @@ Problem lay_out(const CudaSvdBatch& batch, int64_t i, Layout& layout) {
   problem.gram = layout.take<double>(vectors * vectors);
   problem.mixing = layout.take<float>(vectors * vectors);
   problem.work = layout.take<double>(2 * vectors * vectors);
-  problem.values = layout.take<double>(vectors);
-  problem.residual = layout.take<double>(vectors);
   return problem;
 }
 
+// With its share of the lists.
 int64_t bytes_of(const CudaSvdBatch& batch, int64_t i) {
   Layout layout;
-  lay_out(batch, i, layout);
+  const Problem problem = lay_out(batch, i, layout);
+  const int64_t tiles = (problem.short_side + problem.long_side) / kPadding * (problem.vectors / tile_vectors(problem.vectors));
+  layout.take<Problem>(1);
+  layout.take<Task>(kMostTasks);
+  layout.take<Tile>(tiles);
+  layout.take<double>(2 * int64_t{problem.vectors});
   return layout.used();
 }
 
-// Entries as they come, before they are split; one matrix after the other.
+// What matrices use one after the other: entries as they come, before they are split, starts and results; and the first vectors.
 int64_t staging_bytes(const CudaSvdBatch& batch, int64_t i) {
   const tg_matrix& values = batch.matrices[i].values;
   const int64_t basis =
       batch.starts == nullptr ? 0 : vectors_for(batch.options[i].rank) * short_side(values) * int64_t{sizeof(double)};
   const int64_t results = batch.options[i].rank * long_side(values) * int64_t{sizeof(double)};
-  return std::max({source_bytes(batch, i), padded(basis, Layout::kAlignment), padded(results, Layout::kAlignment)});
+  const int64_t first = vectors_for(batch.options[i].rank) * short_side(values) * static_cast<int64_t>(sizeof(float));
+  return padded(first, Layout::kAlignment) +
+         std::max({source_bytes(batch, i), padded(basis, Layout::kAlignment), padded(results, Layout::kAlignment)});
 }
 
 // What the host knows of one problem.
@@ -165,10 +174,16 @@ class Batch {
       long_tiles += problem.long_side / kPadding * across;
       short_tiles += problem.short_side / kPadding * across;
     }
+    // Together, so that one copy brings all of them.
+    numbers_ = layout.take<double>(2 * count * problems_[0].vectors);
+    for (size_t i = 0; i < problems_.size() && numbers_ != nullptr; ++i) {
+      problems_[i].values = numbers_ + 2 * static_cast<int64_t>(i) * problems_[0].vectors;
+      problems_[i].residual = problems_[i].values + problems_[0].vectors;
+    }
     staging_ = layout.take<uint8_t>(staging);
     random_ = layout.take<float>(problems_[0].vectors * longest_short(indices));
     device_problems_ = layout.take<Problem>(count);
-    device_tasks_ = layout.take<Task>(count * (kMostDegree + 4));
+    device_tasks_ = layout.take<Task>(count * kMostTasks);
     device_to_long_ = layout.take<Tile>(long_tiles);
     device_to_short_ = layout.take<Tile>(short_tiles);
     ranges_ = layout.take<Range>(count);
@@ -240,7 +255,7 @@ class Batch {
     float block[random::kBlock];
     for (int64_t i = 0; i < vectors_; ++i) {
       for (int64_t j = 0; j < blocks; ++j) {
-        random::normal_block(source, i * blocks + j, block);
+        random::normal_block(source, i * kRowBlocks + j, block);
         std::copy_n(block, std::min(random::kBlock, length - j * random::kBlock),
                     numbers.begin() + i * length + j * random::kBlock);
       }
@@ -398,15 +413,16 @@ class Batch {
 
   // Which problems are done, which of their vectors are, and the degree of the next filter.
   void judge(int cycle) {
+    std::vector<double> numbers(2 * states_.size() * static_cast<size_t>(vectors_));
+    fetch(numbers_, numbers.data(), static_cast<int64_t>(numbers.size()));
     for (size_t i = 0; i < states_.size(); ++i) {
       State& state = states_[i];
       if (state.done) {
         continue;
       }
-      state.values.resize(static_cast<size_t>(vectors_));
-      state.residuals.resize(static_cast<size_t>(vectors_));
-      fetch(problems_[i].values, state.values.data(), vectors_);
-      fetch(problems_[i].residual, state.residuals.data(), vectors_);
+      const auto own = numbers.begin() + 2 * static_cast<int64_t>(i) * vectors_;
+      state.values.assign(own, own + vectors_);
+      state.residuals.assign(own + vectors_, own + vectors_ + vectors_);
       const tg_svd_options& options = batch_.options[state.index];
       const double first = std::sqrt(state.values[0]);
       const auto relative = [&](int64_t k) { return state.residuals[static_cast<size_t>(k)] / first; };
@@ -525,6 +541,7 @@ class Batch {
   std::vector<State> states_;
   std::vector<Tile> to_long_;
   std::vector<Tile> to_short_;
+  double* numbers_ = nullptr;  // squared singular values and residuals of each problem
   uint8_t* staging_ = nullptr;
   float* random_ = nullptr;
   Problem* device_problems_ = nullptr;
