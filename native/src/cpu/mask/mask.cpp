@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/candidates.h"
 #include "common/control.h"
-#include "common/lanes.h"
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
 #include "cpu/support/operand.h"
@@ -445,27 +445,12 @@ class Selection {
 
   // Sets the bits of the `wanted` largest entries, of equal ones those with the lower index, by their scores in float64.
   void take(const std::vector<Near>& entries, int64_t wanted) {
-    const int64_t rank = scores_.rank;
-    struct Scored {
-      double score;
-      int64_t index;
-    };
-    std::vector<Scored> scored;
-    scored.reserve(entries.size());
+    std::vector<Candidate> candidates;
+    candidates.reserve(entries.size());
     for (const Near& entry : entries) {
-      const double* left = scores_.left + entry.index / columns_;
-      const double* right = scores_.right + entry.index % columns_;
-      const double score =
-          sum_in_lanes(rank, [&](int64_t k) { return scores_.values[k] * left[k * rows_] * right[k * columns_]; });
-      scored.push_back({std::abs(score), entry.index});
+      candidates.push_back(score_exactly(scores_, entry.index / columns_, entry.index % columns_));
     }
-    std::nth_element(scored.begin(), scored.begin() + wanted, scored.end(), [](const Scored& a, const Scored& b) {
-      return a.score > b.score || (a.score == b.score && a.index < b.index);
-    });
-    for (int64_t i = 0; i < wanted; ++i) {
-      const int64_t index = scored[static_cast<size_t>(i)].index;
-      set(index / columns_, index % columns_);
-    }
+    take_largest(scores_, candidates, wanted, [&](int64_t row, int64_t column) { set(row, column); });
   }
 
   Outcome finite_pass() {

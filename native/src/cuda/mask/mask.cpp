@@ -5,7 +5,7 @@
 #include <limits>
 #include <vector>
 
-#include "common/lanes.h"
+#include "common/candidates.h"
 #include "cuda/support/staging.h"
 #include "mask_kernels.h"
 
@@ -247,26 +247,12 @@ class Selection {
 
   // The `wanted` largest candidates by their scores in float64, summed as on the CPU.
   void settle(const std::vector<uint64_t>& candidates, int64_t wanted) {
-    struct Scored {
-      double score;
-      int64_t index;
-    };
-    std::vector<Scored> scored;
+    std::vector<Candidate> open;
     for_bits(candidates, [&](int64_t row, int64_t column) {
-      const double* left = scores_.left + row;
-      const double* right = scores_.right + column;
-      const double score =
-          sum_in_lanes(scores_.rank, [&](int64_t k) { return scores_.values[k] * left[k * rows_] * right[k * columns_]; });
-      scored.push_back({std::abs(score), row * columns_ + column});
+      open.push_back(score_exactly(scores_, row, column));
       return true;
     });
-    std::nth_element(scored.begin(), scored.begin() + wanted, scored.end(), [](const Scored& a, const Scored& b) {
-      return a.score > b.score || (a.score == b.score && a.index < b.index);
-    });
-    for (int64_t i = 0; i < wanted; ++i) {
-      const int64_t index = scored[static_cast<size_t>(i)].index;
-      set(index / columns_, index % columns_);
-    }
+    take_largest(scores_, open, wanted, [&](int64_t row, int64_t column) { set(row, column); });
   }
 
   // Digit by digit of float64 keys; of equal ones those with the lower index.

@@ -53,6 +53,14 @@ __device__ void copy_gram(const Problem& problem, double* l, int stride) {
   __syncthreads();
 }
 
+// The Cholesky factor of a problem's Gram matrix.
+__device__ double* factorised(const Problem& problem, bool in_shared, int stride) {
+  double* l = in_shared ? dynamic_shared<double>() : problem.work;
+  copy_gram(problem, l, stride);
+  factorise(problem.vectors, l, stride);
+  return l;
+}
+
 __global__ void __launch_bounds__(kThreads, 1) cholesky_kernel(const Problem* problems, const Task* tasks, int32_t in_shared) {
   const Task task = tasks[blockIdx.x];
   if (task.active == 0) {
@@ -61,9 +69,7 @@ __global__ void __launch_bounds__(kThreads, 1) cholesky_kernel(const Problem* pr
   const Problem& problem = problems[task.problem];
   const int order = problem.vectors;
   const int stride = order + 1;
-  double* l = in_shared != 0 ? dynamic_shared<double>() : problem.work;
-  copy_gram(problem, l, stride);
-  factorise(order, l, stride);
+  double* l = factorised(problem, in_shared != 0, stride);
   // Column c of the inverse by forward substitution; a warp has a column.
   const auto lane = static_cast<int>(threadIdx.x % kWarp);
   for (int c = static_cast<int>(threadIdx.x / kWarp); c < order; c += kWarps) {
@@ -107,9 +113,7 @@ __global__ void __launch_bounds__(kThreads, 1) eigen_kernel(const Problem* probl
   const Problem& problem = problems[task.problem];
   const int order = problem.vectors;
   const int stride = order + 1;
-  double* l = in_shared != 0 ? dynamic_shared<double>() : problem.work;
-  copy_gram(problem, l, stride);
-  factorise(order, l, stride);
+  double* l = factorised(problem, in_shared != 0, stride);
   const auto thread = static_cast<int>(threadIdx.x);
   const auto lane = static_cast<int>(threadIdx.x % kWarp);
   for (int at = thread; at < order * order; at += kThreads) {

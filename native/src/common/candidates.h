@@ -1,0 +1,43 @@
+// The last step of a selection by scores, where float32 has left some entries open: the same on the CPU and beside a device.
+#ifndef THREEGATE_COMMON_CANDIDATES_H
+#define THREEGATE_COMMON_CANDIDATES_H
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "common/lanes.h"
+#include "threegate/threegate.h"
+
+namespace threegate {
+
+struct Candidate {
+  double score;
+  int64_t index;  // row-major
+};
+
+// |Entry| of the reconstruction from triplets, in float64.
+inline Candidate score_exactly(const tg_mask_scores& scores, int64_t row, int64_t column) {
+  const double* left = scores.left + row;
+  const double* right = scores.right + column;
+  const double score =
+      sum_in_lanes(scores.rank, [&](int64_t k) { return scores.values[k] * left[k * scores.rows] * right[k * scores.columns]; });
+  return {std::abs(score), row * scores.columns + column};
+}
+
+// Calls take(row, column) for the `wanted` largest, of equal ones those with the lower index.
+template <typename Take>
+void take_largest(const tg_mask_scores& scores, std::vector<Candidate>& candidates, int64_t wanted, Take take) {
+  std::nth_element(candidates.begin(), candidates.begin() + wanted, candidates.end(), [](const Candidate& a, const Candidate& b) {
+    return a.score > b.score || (a.score == b.score && a.index < b.index);
+  });
+  for (int64_t i = 0; i < wanted; ++i) {
+    const int64_t index = candidates[static_cast<size_t>(i)].index;
+    take(index / scores.columns, index % scores.columns);
+  }
+}
+
+}  // namespace threegate
+
+#endif  // THREEGATE_COMMON_CANDIDATES_H
