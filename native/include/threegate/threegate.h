@@ -14,8 +14,8 @@
  *  - In a context of a CUDA device the functions named below run there: tg_diff, tg_mask_select,
  *    tg_magnitude_histogram, tg_magnitude_profile, and of tg_svd and tg_svd_track what suits (see there). All others run on the
  * CPU.
- *  - Operands of those functions may lie in host memory, from which they are streamed, or in device memory. Outputs are host
- * memory.
+ *  - A tg_operand of those functions may lie in host memory, from which it is streamed, or in device memory. Everything else is
+ *    host memory.
  *  - Device memory is the context's own: it is kept from call to call until the context is destroyed. `device_bytes` of a query
  * says what a call takes, beside two buffers of at most 64 MiB; where there is less, it is done in parts as far as that goes.
  *  - After a failure of a device (TG_DEVICE, other than for want of memory) every later call of the context says so.
@@ -152,9 +152,7 @@ typedef struct tg_capabilities {
   char simd_reason[256]; /* why no higher level is used; empty when the highest is */
   char cuda_reason[256]; /* why no CUDA device is used; empty when one is */
   char blas[160];        /* name and version of the BLAS library */
-  /* Name, compute capability and memory of the first CUDA device, and whether cuSOLVER can be loaded; empty when there is none.
-   */
-  char cuda[160];
+  char cuda[160];        /* name, compute capability and memory of the first CUDA device; empty when there is none */
 } tg_capabilities;
 
 /* TG_ABI_VERSION of the library; compare with the header's before anything else. */

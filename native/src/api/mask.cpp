@@ -78,6 +78,8 @@ tg_status tg_mask_select(tg_context* context, const tg_mask_scores* scores, cons
   return threegate::guarded_call(context, [&] {
     threegate::require_scores(scores, options);
     threegate::require_mask(*scores, mask, mask_words);
+    threegate::require_on_host(*context, scores->left, "scores.left");
+    threegate::require_on_host(*context, scores->right, "scores.right");
     if (control != nullptr) {
       threegate::require_struct(control, "control");
     }
@@ -97,6 +99,8 @@ tg_status tg_magnitude_histogram(tg_context* context, const tg_operand* matrix, 
     threegate::require(empty || (first != nullptr && second != nullptr), "first or second", "NULL", "both masks are needed");
     threegate::require(all != nullptr && in_first != nullptr && in_second != nullptr && in_both != nullptr, "an output", "NULL",
                        "all four counters are needed");
+    threegate::require_on_host(*context, first, "first");
+    threegate::require_on_host(*context, second, "second");
     if (context->cuda != nullptr) {
       int64_t* const counts[] = {all, in_first, in_second, in_both};
       context->cuda->call(&threegate::CudaFunctions::magnitude_histogram, matrix, first, second, &counts[0]);

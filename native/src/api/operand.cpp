@@ -74,7 +74,7 @@ void require_operand(const tg_operand* operand, const std::string& name) {
 
 void require_on_host(const tg_context& context, const void* data, const std::string& name) {
   if (context.cuda != nullptr && data != nullptr) {
-    require(context.cuda->functions().is_on_device(data) == 0, name.c_str(), "in device memory", "this function runs on the CPU");
+    require(context.cuda->functions().is_on_device(data) == 0, name.c_str(), "in device memory", "it must be in host memory");
   }
 }
 

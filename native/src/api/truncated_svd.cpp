@@ -163,6 +163,9 @@ void solve(tg_context* context, const Batch& batch, tg_control* control, const t
   for (int64_t i = 0; i < batch.count; ++i) {
     batch.results[i].status = TG_NOT_CONVERGED;
   }
+  for (int64_t i = 0; i < batch.count && batch.starts != nullptr; ++i) {
+    require_on_host(*context, batch.starts[i].basis.data, "starts[" + std::to_string(i) + "].basis.data");
+  }
   if (context->cuda != nullptr) {
     solve_on_device(*context->cuda, batch, control);
     for (int64_t i = 0; i < batch.count; ++i) {

@@ -6,7 +6,6 @@
 #include "common/cuda_functions.h"
 #include "cuda/diff/diff.h"
 #include "cuda/mask/mask.h"
-#include "cuda/support/libraries.h"
 #include "cuda/support/session.h"
 #include "cuda/svd/truncated_svd.h"
 
@@ -50,9 +49,8 @@ tg_status count_devices(int32_t* devices, CudaText name, CudaText error) noexcep
       if (i == 0) {
         constexpr double kGib = 1 << 30;
         char text[160];
-        std::snprintf(text, sizeof(text), "%.80s, compute capability %d.%d, %.0f GiB, %s cuSOLVER", properties.name,
-                      properties.major, properties.minor, static_cast<double>(properties.totalGlobalMem) / kGib,
-                      dense_functions().reason.empty() ? "with" : "without");
+        std::snprintf(text, sizeof(text), "%.80s, compute capability %d.%d, %.0f GiB", properties.name, properties.major,
+                      properties.minor, static_cast<double>(properties.totalGlobalMem) / kGib);
         copy_text(text, name.text, name.capacity);
       }
       ++*devices;

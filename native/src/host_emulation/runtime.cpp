@@ -326,3 +326,11 @@ const char* cudaGetErrorString(cudaError_t error) {
       return cudaGetErrorName(error);
   }
 }
+
+// For tests, which are not linked with the emulation: they find these by name.
+extern "C" __attribute__((visibility("default"))) int tg_emulated_allocate(void** memory, size_t bytes) {
+  return static_cast<int>(cudaMalloc(memory, bytes));
+}
+extern "C" __attribute__((visibility("default"))) int tg_emulated_free(void* memory) {
+  return static_cast<int>(cudaFree(memory));
+}

@@ -1,5 +1,7 @@
 // What a CUDA device does beyond what the other tests, which run on both, ask of it: the same as the CPU in any order of threads,
 // streaming, failures. With THREEGATE_TEST_DEVICE=cuda alone.
+#include <dlfcn.h>
+
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -369,6 +371,43 @@ TEST_F(OnDevice, TheOrderOfThreadsDoesNotMatter) {
     EXPECT_EQ(triplets[0].left, triplets[i].left);
     EXPECT_EQ(triplets[0].right, triplets[i].right);
   }
+}
+
+// Memory of the device is read where that is said, and refused with a sentence elsewhere.
+TEST_F(OnDevice, RefusesDeviceMemoryWhereTheCpuReads) {
+  if (!is_emulated()) {
+    GTEST_SKIP() << "a pointer that is known to be a device's comes from the emulation";
+  }
+  const auto context = support::make_context();
+  void* library = dlopen(std::getenv("THREEGATE_CUDA_LIBRARY"), RTLD_NOW | RTLD_NOLOAD);
+  ASSERT_NE(nullptr, library);
+  const auto allocate = reinterpret_cast<int (*)(void**, size_t)>(dlsym(library, "tg_emulated_allocate"));
+  const auto release = reinterpret_cast<int (*)(void*)>(dlsym(library, "tg_emulated_free"));
+  ASSERT_NE(nullptr, allocate);
+  ASSERT_NE(nullptr, release);
+  constexpr int64_t kSide = 80;
+  void* memory = nullptr;
+  ASSERT_EQ(0, allocate(&memory, static_cast<size_t>(kSide * kSide) * sizeof(float)));
+  std::mt19937_64 random(support::seed());
+  const std::vector<float> entries = spiked(kSide, kSide, random);
+  std::memcpy(memory, entries.data(), entries.size() * sizeof(float));
+  const tg_operand there = operand(memory, kSide, kSide, TG_F32);
+  const tg_operand here = operand(entries.data(), kSide, kSide, TG_F32);
+  const Compared compared = compare(context.get(), {there}, {here});
+  EXPECT_EQ(TG_OK, compared.status) << compared.error;
+  EXPECT_EQ(0, compared.results[0].changed);
+  EXPECT_GT(compared.results[0].base_squares, 0);
+  const Triplets triplets = decompose(context.get(), there, nullptr, 3, 1e-4);
+  EXPECT_EQ(TG_OK, triplets.status) << triplets.error;
+  EXPECT_EQ(TG_SVD_CHEBYSHEV, triplets.result.method);
+  // Too tight a tolerance for the device: the CPU would have to read it.
+  const Triplets refused = decompose(context.get(), there, nullptr, 3, 1e-9);
+  EXPECT_EQ(TG_INVALID_ARGUMENT, refused.status);
+  EXPECT_EQ("matrices[0].values.data is in device memory; it must be in host memory", refused.error);
+  const tg_perturb_options options{sizeof(options), TG_PERTURB_GAUSSIAN, TG_F32, 0, 0, 1.0};
+  std::vector<float> out(entries.size());
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_perturb(context.get(), &there, nullptr, &options, nullptr, out.data()));
+  EXPECT_EQ(0, release(memory));
 }
 
 // By itself: it leaves the process without a device, as a real failure does.

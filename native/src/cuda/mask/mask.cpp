@@ -60,10 +60,9 @@ struct Arrays {
   int64_t bytes;
 };
 
-int64_t memory_for(CudaSession& session, const tg_mask_scores& scores) {
-  const int64_t bytes = Arrays(scores, nullptr).bytes;
-  session.memory.reserve(bytes);
-  return bytes;
+Arrays reserve(CudaSession& session, const tg_mask_scores& scores) {
+  session.memory.reserve(Arrays(scores, nullptr).bytes);
+  return {scores, session.memory.get()};
 }
 
 tg_matrix vectors(const double* data, int64_t rank, int64_t length) { return {data, rank, length, length, TG_F64, 0}; }
@@ -79,8 +78,7 @@ class Selection {
         mask_(mask),
         rows_(rows_of(scores)),
         columns_(columns_of(scores)),
-        reserved_(memory_for(session, scores)),
-        arrays_(scores, session.memory.get()) {}
+        arrays_(reserve(session, scores)) {}
 
   void run() {
     std::fill_n(mask_, arrays_.words, uint64_t{0});
@@ -288,7 +286,6 @@ class Selection {
   uint64_t* mask_;
   int64_t rows_;
   int64_t columns_;
-  int64_t reserved_;
   Arrays arrays_;
   Scores device_{};
 };

@@ -169,6 +169,7 @@ class Batch {
     for (const int64_t index : indices) {
       problems_.push_back(lay_out(batch_, index, layout));
       staging = std::max(staging, staging_bytes(batch_, index));
+      longest_ = std::max(longest_, short_side(batch_.matrices[index].values));
       const Problem& problem = problems_.back();
       const int64_t across = problem.vectors / tile_vectors(problem.vectors);
       long_tiles += problem.long_side / kPadding * across;
@@ -181,20 +182,12 @@ class Batch {
       problems_[i].residual = problems_[i].values + problems_[0].vectors;
     }
     staging_ = layout.take<uint8_t>(staging);
-    random_ = layout.take<float>(problems_[0].vectors * longest_short(indices));
+    random_ = layout.take<float>(problems_[0].vectors * longest_);
     device_problems_ = layout.take<Problem>(count);
     device_tasks_ = layout.take<Task>(count * kMostTasks);
     device_to_long_ = layout.take<Tile>(long_tiles);
     device_to_short_ = layout.take<Tile>(short_tiles);
     ranges_ = layout.take<Range>(count);
-  }
-
-  [[nodiscard]] int64_t longest_short(const std::vector<int64_t>& indices) const {
-    int64_t longest = 0;
-    for (const int64_t index : indices) {
-      longest = std::max(longest, short_side(batch_.matrices[index].values));
-    }
-    return longest;
   }
 
   template <typename T>
@@ -248,7 +241,7 @@ class Batch {
 
   // The first vectors: random ones, or those of the start and a few random ones.
   void begin() {
-    const int64_t length = random_length();
+    const int64_t length = longest_;
     std::vector<float> numbers(static_cast<size_t>(vectors_ * length));
     const random::Stream source{0, 0, random::Purpose::kKrylov};
     const int64_t blocks = padded(length, random::kBlock) / random::kBlock;
@@ -287,18 +280,8 @@ class Batch {
     check(cudaStreamSynchronize(stream()), "the first vectors");
   }
 
-  [[nodiscard]] int64_t random_length() const {
-    int64_t longest = 0;
-    for (const State& state : states_) {
-      longest = std::max(longest, short_side(batch_.matrices[state.index].values));
-    }
-    return longest;
-  }
-
-  // Tasks of the next launches, step after step.
-  struct Steps {
-    std::vector<Task> tasks;
-  };
+  // Tasks of the next launches: those of all problems, step after step.
+  using Steps = std::vector<Task>;
   void add_step(Steps& steps) const {
     for (size_t i = 0; i < states_.size(); ++i) {
       Task task{};
@@ -306,11 +289,11 @@ class Batch {
       task.active = states_[i].done ? 0 : 1;
       task.x_from = states_[i].x;
       task.locked = states_[i].locked;
-      steps.tasks.push_back(task);
+      steps.push_back(task);
     }
   }
-  Task* last(Steps& steps) const { return steps.tasks.data() + steps.tasks.size() - states_.size(); }
-  void upload(const Steps& steps) { put(steps.tasks, device_tasks_); }
+  Task* last(Steps& steps) const { return steps.data() + steps.size() - states_.size(); }
+  void upload(const Steps& steps) { put(steps, device_tasks_); }
   [[nodiscard]] const Task* step(size_t index) const { return device_tasks_ + index * states_.size(); }
 
   void to_long(const Task* tasks) {
@@ -551,6 +534,7 @@ class Batch {
   Range* ranges_ = nullptr;
   int64_t count_ = 0;
   int32_t vectors_ = 0;
+  int64_t longest_ = 0;  // short side, as it is
   int64_t most_short_ = 0;
   int64_t most_long_ = 0;
 };
