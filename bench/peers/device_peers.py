@@ -1,5 +1,6 @@
 """What torch and cuSOLVER through torch do on the device with matrices like those of threegate_bench_device: a flat bulk and eight
 spikes. Prints, tab-separated: what, value, unit. SVD times are of all matrices of a 7B model, from one of each shape."""
+import ctypes
 import sys
 import time
 
@@ -40,6 +41,54 @@ def residual(a, u, s, v):
     return float(torch.maximum(left, right) / s[0])
 
 
+class Gesvdr:
+    """cuSOLVER's randomised SVD, which torch has no name for: cusolverDnXgesvdr of CUDA 13, called by its C signature."""
+
+    FLOAT32 = 0
+    OVERSAMPLING = 32
+
+    def __init__(self):
+        self.library = ctypes.CDLL("libcusolver.so.12")
+        self.handle, self.parameters = ctypes.c_void_p(), ctypes.c_void_p()
+        self.check(self.library.cusolverDnCreate(ctypes.byref(self.handle)))
+        self.check(self.library.cusolverDnCreateParams(ctypes.byref(self.parameters)))
+
+    @staticmethod
+    def check(status):
+        if status != 0:
+            raise RuntimeError(f"cuSOLVER's status {status}")
+
+    def __call__(self, a, iterations):
+        rows, columns = a.shape
+        matrix = a.T.contiguous()  # column-major; it is overwritten
+        s = torch.empty(RANK, device=DEVICE)
+        u = torch.empty(RANK, rows, device=DEVICE)
+        v = torch.empty(RANK, columns, device=DEVICE)
+        info = torch.zeros(1, dtype=torch.int32, device=DEVICE)
+        kind, size, pointer = ctypes.c_int(self.FLOAT32), ctypes.c_int64, lambda t: ctypes.c_void_p(t.data_ptr())
+        arguments = [self.handle, self.parameters, ctypes.c_byte(ord("S")), ctypes.c_byte(ord("S")), size(rows), size(columns), size(RANK),
+                     size(self.OVERSAMPLING), size(iterations), kind, pointer(matrix), size(rows), kind, pointer(s), kind, pointer(u),
+                     size(rows), kind, pointer(v), size(columns), kind]
+        on_device, on_host = ctypes.c_size_t(), ctypes.c_size_t()
+        self.check(self.library.cusolverDnXgesvdr_bufferSize(*arguments, ctypes.byref(on_device), ctypes.byref(on_host)))
+        device = torch.empty(on_device.value + 1, dtype=torch.uint8, device=DEVICE)
+        host = ctypes.create_string_buffer(on_host.value + 1)
+        torch.cuda.current_stream().synchronize()
+        self.check(self.library.cusolverDnXgesvdr(*arguments, pointer(device), on_device, host, on_host, pointer(info)))
+        torch.cuda.synchronize()
+        return u.T, s, v.T
+
+
+def enough_iterations(method, a):
+    """The first power of two of them that reaches the tolerance; None beyond 512."""
+    iterations = 2
+    while iterations <= 512:
+        if residual(a, *method(a, iterations)) <= TOLERANCE:
+            return iterations
+        iterations *= 2
+    return None
+
+
 def lowrank(a, iterations):
     u, s, v = torch.svd_lowrank(a, q=RANK + 32, niter=iterations)
     return u[:, :RANK], s[:RANK], v[:, :RANK]
@@ -63,12 +112,17 @@ def main():
                 print(f"{driver} of {rows} x {columns}: {str(error).splitlines()[0]}", file=sys.stderr)
                 continue
             totals.setdefault(f"cuSOLVER {driver}", []).append(count * seconds)
-        iterations = 8
-        while iterations <= 512 and residual(a, *lowrank(a, iterations)) > TOLERANCE:
-            iterations *= 2
-        if iterations <= 512:
-            totals.setdefault("torch.svd_lowrank", []).append(count * timed(lambda: lowrank(a, iterations)))
-        print(f"peer iterations of svd_lowrank, {rows} x {columns}\t{iterations}\t", flush=True)
+        for name, make in (("torch.svd_lowrank", lambda: lowrank), ("cuSOLVER gesvdr", Gesvdr)):
+            try:
+                method = make()
+                iterations = enough_iterations(method, a)
+                if iterations is None:
+                    print(f"{name} of {rows} x {columns} does not reach {TOLERANCE} in 512 iterations", file=sys.stderr)
+                    continue
+                print(f"peer iterations of {name}, {rows} x {columns}\t{iterations}\t", flush=True)
+                totals.setdefault(name, []).append(count * timed(lambda: method(a, iterations)))
+            except (AttributeError, OSError, RuntimeError) as error:
+                print(f"{name} of {rows} x {columns}: {str(error).splitlines()[0]}", file=sys.stderr)
         u = torch.randn(rows, RANK, device=DEVICE)
         v = torch.randn(columns, RANK, device=DEVICE)
 
