@@ -34,6 +34,14 @@ inline bool tests_device() {
   return device != nullptr && std::string(device) == "cuda";
 }
 
+// Whether that device is the CPU's emulation.
+inline bool is_emulated() {
+  tg_capabilities capabilities{};
+  capabilities.size = sizeof(capabilities);
+  EXPECT_EQ(TG_OK, tg_capabilities_query(&capabilities));
+  return std::string(capabilities.cuda).find("emulated") != std::string::npos;
+}
+
 inline Context make_context(int threads = 1, const char* simd = nullptr) {
   if (simd != nullptr) {
     setenv("THREEGATE_SIMD", simd, 1);

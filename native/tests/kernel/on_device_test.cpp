@@ -26,13 +26,6 @@ support::Context cpu_context() {
   return support::Context(context);
 }
 
-bool is_emulated() {
-  tg_capabilities capabilities{};
-  capabilities.size = sizeof(capabilities);
-  EXPECT_EQ(TG_OK, tg_capabilities_query(&capabilities));
-  return std::string(capabilities.cuda).find("emulated") != std::string::npos;
-}
-
 struct Setting {
   Setting(const char* setting, const std::string& value) : name(setting) {
     const char* before = std::getenv(setting);
@@ -155,7 +148,7 @@ TEST_F(OnDevice, LittleMemoryMeansMoreParts) {
   std::mt19937_64 random(support::seed());
   const Model model(random);
   const Compared expected = compare(cpu_context().get(), model.bases, model.tuned);
-  if (!is_emulated()) {
+  if (!support::is_emulated()) {
     GTEST_SKIP() << "only an emulated device has little memory when asked to";
   }
   // Room for slots of one MiB, not for what all of it takes.
@@ -375,7 +368,7 @@ TEST_F(OnDevice, TheOrderOfThreadsDoesNotMatter) {
 
 // Memory of the device is read where that is said, and refused with a sentence elsewhere.
 TEST_F(OnDevice, RefusesDeviceMemoryWhereTheCpuReads) {
-  if (!is_emulated()) {
+  if (!support::is_emulated()) {
     GTEST_SKIP() << "a pointer that is known to be a device's comes from the emulation";
   }
   const auto context = support::make_context();
@@ -415,7 +408,7 @@ TEST_F(OnDevice, AfterAFailureEveryCallSaysSo) {
   std::mt19937_64 random(support::seed());
   const Model model(random);
   const auto context = support::make_context();
-  if (!is_emulated()) {
+  if (!support::is_emulated()) {
     GTEST_SKIP() << "only an emulated device fails when asked to";
   }
   const Setting fault("THREEGATE_EMULATED_FAULT", "1");

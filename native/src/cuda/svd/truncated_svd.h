@@ -14,7 +14,7 @@ bool svd_suits(const CudaSvdBatch& batch, int64_t i);
 // Device memory for all of a batch at once; it takes less, in parts, where there is less.
 int64_t svd_bytes(const CudaSvdBatch& batch);
 
-// Solves the matrices that suit. A status of NOT_CONVERGED, or NOT_CONVERGED in all others, leaves a matrix to the caller.
+// Solves the matrices that suit, and others by dense_svd() where it can. A status of NOT_CONVERGED leaves a matrix to the caller.
 void svd(CudaSession& session, const CudaSvdBatch& batch, tg_control* control);
 
 }  // namespace threegate::cuda
