@@ -295,6 +295,32 @@ void bench_mask(tg_context* context) {
   }
 }
 
+// Random masks of 4 Gbit each on the device: what they have in common, and the union, which is written there, too.
+void bench_sets(tg_context* context, double bandwidth) {
+  constexpr int64_t kSide = int64_t{1} << 16;
+  constexpr int64_t kWords = kSide * kSide / 64;
+  constexpr int64_t kMasks = 4;
+  const Device memory = device_memory((kMasks + 1) * kWords * 8);
+  auto* const words = static_cast<uint64_t*>(memory.get());
+  std::vector<const uint64_t*> masks;
+  for (int64_t i = 0; i < kMasks; ++i) {
+    masks.push_back(words + i * kWords);
+  }
+  fill_kernel<<<kBlocks, kThreads>>>(static_cast<uint16_t*>(memory.get()), nullptr, kMasks * kSide, kSide / 16, 1, 0);
+  check(cudaDeviceSynchronize(), "masks");
+  const tg_mask_sets sets{sizeof(sets), masks.data(), kMasks, kSide, kSide};
+  int64_t entries = 0;
+  const double united = median(9, [&] {
+    check(tg_mask_combine(context, &sets, TG_MASK_UNION, words + kMasks * kWords, kWords, &entries), context, "union");
+  });
+  std::vector<int64_t> common(kMasks * kMasks);
+  const double counted = median(9, [&] { check(tg_mask_overlaps(context, &sets, common.data(), nullptr), context, "overlaps"); });
+  print("union of 4 masks of 65536 x 65536, seconds", united, "s");
+  print("union of 4 masks, share of the copy bandwidth", (kMasks + 1) * kWords * 8 / bandwidth / united, "");
+  print("overlaps of 4 masks of 65536 x 65536, seconds", counted, "s");
+  print("overlaps of 4 masks, share of the copy bandwidth", kMasks * kWords * 8 / bandwidth / counted, "");
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -311,5 +337,6 @@ int main(int count, char** arguments) {
   bench_diff(context, share, bandwidth);
   bench_svd(context, share, bandwidth);
   bench_mask(context);
+  bench_sets(context, bandwidth);
   return tg_context_destroy(context) == TG_OK ? 0 : 1;
 }

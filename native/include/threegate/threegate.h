@@ -11,11 +11,11 @@
  *  - The library never prints, never exits and lets no exception out.
  *
  * Devices
- *  - In a context of a CUDA device the functions named below run there: tg_diff, tg_mask_select,
- *    tg_magnitude_histogram, tg_magnitude_profile, and of tg_svd and tg_svd_track what suits (see there). All others run on the
- * CPU.
- *  - A tg_operand of those functions may lie in host memory, from which it is streamed, or in device memory. Everything else is
- *    host memory.
+ *  - In a context of a CUDA device the functions named below run there: tg_diff, tg_mask_select, tg_mask_combine,
+ *    tg_mask_overlaps, tg_magnitude_histogram, tg_magnitude_profile, and of tg_svd and tg_svd_track what suits (see there). All
+ *    others run on the CPU.
+ *  - A tg_operand of those functions, and a mask that they read or write, may lie in host memory, from which it is streamed, or
+ *    in device memory. Everything else is host memory.
  *  - Device memory is the context's own: it is kept from call to call until the context is destroyed. `device_bytes` of a query
  * says what a call takes, beside two buffers of at most 64 MiB; where there is less, it is done in parts as far as that goes.
  *  - After a failure of a device (TG_DEVICE, other than for want of memory) every later call of the context says so.
@@ -38,7 +38,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything below changes, additions included: caller and library must have the same. */
-#define TG_ABI_VERSION 10
+#define TG_ABI_VERSION 11
 
 /* ---------------------------------------------------------------- status ------------------------------------------ */
 
@@ -475,6 +475,37 @@ TG_API tg_status tg_mask_select_workspace(tg_context* context, const tg_mask_sco
  */
 TG_API tg_status tg_mask_select(tg_context* context, const tg_mask_scores* scores, const tg_mask_options* options,
                                 tg_control* control, const tg_workspace* workspace, uint64_t* mask, int64_t mask_words);
+
+#define TG_MASK_MOST_SETS 255
+
+/* Masks of one shape, laid out as in tg_diff_profiles.mask; bits beyond the columns must be 0. */
+typedef struct tg_mask_sets {
+  int64_t size;
+  const uint64_t* const* masks; /* count of them, each of rows * ceil(columns / 64) words */
+  int64_t count;                /* 1 .. TG_MASK_MOST_SETS */
+  int64_t rows;
+  int64_t columns;
+} tg_mask_sets;
+
+#define TG_MASK_UNION 1
+#define TG_MASK_INTERSECTION 2
+#define TG_MASK_DIFFERENCE 3           /* entries of the first that no other has */
+#define TG_MASK_SYMMETRIC_DIFFERENCE 4 /* entries that an odd number of them has */
+#define TG_MASK_COMPLEMENT 5           /* entries that none has */
+
+/*
+ * Set algebra: combines masks into `result`, which may be one of them, or NULL where the number of entries alone is wanted.
+ * `operation` is one of TG_MASK_*; *entries becomes the number of entries of the result.
+ */
+TG_API tg_status tg_mask_combine(tg_context* context, const tg_mask_sets* sets, int32_t operation, uint64_t* result,
+                                 int64_t result_words, int64_t* entries);
+
+/*
+ * Overlaps: common[i * count + j] becomes the number of entries that masks i and j share (all that mask i has, for i = j),
+ * memberships[i] the number of those that are in exactly i of them. `common` has count * count elements, `memberships` count + 1,
+ * or is NULL.
+ */
+TG_API tg_status tg_mask_overlaps(tg_context* context, const tg_mask_sets* sets, int64_t* common, int64_t* memberships);
 
 #define TG_MAGNITUDE_CODES 32768
 

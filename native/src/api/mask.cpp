@@ -3,6 +3,8 @@
 #include "api/context.h"
 #include "api/operand.h"
 #include "common/control.h"
+#include "common/sets.h"
+#include "cpu/mask/sets.h"
 
 namespace threegate {
 namespace {
@@ -32,6 +34,31 @@ void require_mask(const tg_mask_scores& scores, const uint64_t* mask, int64_t ma
       checked_product(mask::rows_of(scores), ceiling_quotient(mask::columns_of(scores), 64), "the mask's words");
   require(mask_words >= words, "mask_words", std::to_string(mask_words), ("needed are " + std::to_string(words)).c_str());
   require(mask != nullptr || words == 0, "mask", "NULL", "the bits need a place");
+}
+
+void require_sets(const tg_mask_sets* sets) {
+  require_struct(sets, "sets");
+  require(sets->count >= 1 && sets->count <= TG_MASK_MOST_SETS, "sets.count", std::to_string(sets->count),
+          ("allowed are 1 to " + std::to_string(TG_MASK_MOST_SETS)).c_str());
+  require(sets->rows >= 0 && sets->columns >= 0, "sets.rows or columns",
+          std::to_string(sets->rows) + " x " + std::to_string(sets->columns), "neither may be negative");
+  checked_product(sets->rows, sets->columns, "rows * columns");
+  const int64_t words = checked_product(sets->rows, ceiling_quotient(sets->columns, 64), "a mask's words");
+  checked_product(words, 8, "a mask's bytes");
+  require(sets->masks != nullptr, "sets.masks", "NULL", "it must point to the masks");
+  for (int64_t i = 0; i < sets->count; ++i) {
+    require(sets->masks[i] != nullptr || words == 0, ("sets.masks[" + std::to_string(i) + "]").c_str(), "NULL",
+            "the bits are needed");
+  }
+}
+
+void require_result(const tg_mask_sets& sets, int32_t operation, const uint64_t* result, int64_t result_words,
+                    const int64_t* entries) {
+  require(operation >= TG_MASK_UNION && operation <= TG_MASK_COMPLEMENT, "operation", std::to_string(operation),
+          "allowed are 1 to 5, TG_MASK_*");
+  require(result == nullptr || result_words >= words_of(sets), "result_words", std::to_string(result_words),
+          ("needed are " + std::to_string(words_of(sets))).c_str());
+  require(entries != nullptr, "entries", "NULL", "the number of entries needs a place");
 }
 
 // Of the host.
@@ -91,6 +118,31 @@ tg_status tg_mask_select(tg_context* context, const tg_mask_scores* scores, cons
   });
 }
 
+tg_status tg_mask_combine(tg_context* context, const tg_mask_sets* sets, int32_t operation, uint64_t* result,
+                          int64_t result_words, int64_t* entries) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_sets(sets);
+    threegate::require_result(*sets, operation, result, result_words, entries);
+    if (context->cuda != nullptr) {
+      context->cuda->call(&threegate::CudaFunctions::mask_combine, sets, operation, result, entries);
+    } else {
+      *entries = threegate::mask::combine(context->pool, *sets, operation, result);
+    }
+  });
+}
+
+tg_status tg_mask_overlaps(tg_context* context, const tg_mask_sets* sets, int64_t* common, int64_t* memberships) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_sets(sets);
+    threegate::require(common != nullptr, "common", "NULL", "counts of pairs need a place");
+    if (context->cuda != nullptr) {
+      context->cuda->call(&threegate::CudaFunctions::mask_overlaps, sets, common, memberships);
+    } else {
+      threegate::mask::overlaps(context->pool, *sets, common, memberships);
+    }
+  });
+}
+
 tg_status tg_magnitude_histogram(tg_context* context, const tg_operand* matrix, const uint64_t* first, const uint64_t* second,
                                  int64_t* all, int64_t* in_first, int64_t* in_second, int64_t* in_both) {
   return threegate::guarded_call(context, [&] {
@@ -99,8 +151,6 @@ tg_status tg_magnitude_histogram(tg_context* context, const tg_operand* matrix, 
     threegate::require(empty || (first != nullptr && second != nullptr), "first or second", "NULL", "both masks are needed");
     threegate::require(all != nullptr && in_first != nullptr && in_second != nullptr && in_both != nullptr, "an output", "NULL",
                        "all four counters are needed");
-    threegate::require_on_host(*context, first, "first");
-    threegate::require_on_host(*context, second, "second");
     if (context->cuda != nullptr) {
       int64_t* const counts[] = {all, in_first, in_second, in_both};
       context->cuda->call(&threegate::CudaFunctions::magnitude_histogram, matrix, first, second, &counts[0]);

@@ -58,6 +58,10 @@ struct CudaFunctions {
   int64_t (*mask_bytes)(CudaSession* session, const tg_mask_scores* scores);
   tg_status (*mask_select)(CudaSession* session, const tg_mask_scores* scores, const tg_mask_options* options,
                            tg_control* control, uint64_t* mask, CudaText error);
+  tg_status (*mask_combine)(CudaSession* session, const tg_mask_sets* sets, int32_t operation, uint64_t* result, int64_t* entries,
+                            CudaText error);
+  tg_status (*mask_overlaps)(CudaSession* session, const tg_mask_sets* sets, int64_t* common, int64_t* memberships,
+                             CudaText error);
   tg_status (*magnitude_histogram)(CudaSession* session, const tg_operand* matrix, const uint64_t* first, const uint64_t* second,
                                    int64_t* const* counts, CudaText error);
   tg_status (*magnitude_profile)(CudaSession* session, const tg_operand* matrix, const double* table, double* row_sums,

@@ -6,6 +6,7 @@
 #include "common/cuda_functions.h"
 #include "cuda/diff/diff.h"
 #include "cuda/mask/mask.h"
+#include "cuda/mask/sets.h"
 #include "cuda/support/session.h"
 #include "cuda/svd/truncated_svd.h"
 
@@ -103,6 +104,16 @@ tg_status run_select(CudaSession* session, const tg_mask_scores* scores, const t
   return guarded(session, error, [&] { select(*session, *scores, *options, control, mask); });
 }
 
+tg_status run_combine(CudaSession* session, const tg_mask_sets* sets, int32_t operation, uint64_t* result, int64_t* entries,
+                      CudaText error) noexcept {
+  return guarded(session, error, [&] { *entries = combine(*session, *sets, operation, result); });
+}
+
+tg_status run_overlaps(CudaSession* session, const tg_mask_sets* sets, int64_t* common, int64_t* memberships,
+                       CudaText error) noexcept {
+  return guarded(session, error, [&] { overlaps(*session, *sets, common, memberships); });
+}
+
 tg_status run_histogram(CudaSession* session, const tg_operand* matrix, const uint64_t* first, const uint64_t* second,
                         int64_t* const* counts, CudaText error) noexcept {
   return guarded(session, error, [&] { magnitude_histogram(*session, *matrix, first, second, counts); });
@@ -133,6 +144,8 @@ CudaFunctions make_functions() {
   functions.diff = run_diff;
   functions.mask_bytes = mask_workspace;
   functions.mask_select = run_select;
+  functions.mask_combine = run_combine;
+  functions.mask_overlaps = run_overlaps;
   functions.magnitude_histogram = run_histogram;
   functions.magnitude_profile = run_profile;
   functions.svd_suits = suits;

@@ -35,6 +35,8 @@ OFFSET(tg_diff_profiles, map, 40);
 SIZE(tg_diff_result, 216);
 OFFSET(tg_diff_result, ulp_histogram, 64);
 OFFSET(tg_diff_result, base_squares, 184);
+SIZE(tg_mask_sets, 40);
+OFFSET(tg_mask_sets, columns, 32);
 SIZE(tg_span, 16);
 OFFSET(tg_span, bytes, 8);
 

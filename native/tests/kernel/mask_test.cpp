@@ -216,6 +216,152 @@ TEST(MaskSelect, RefusesAndCancels) {
   EXPECT_EQ("scores.values, left or right is NULL; scores are of a matrix or of triplets", support::error_of(context.get()));
 }
 
+struct Sets {
+  Sets(int64_t count, int64_t rows, int64_t columns, std::mt19937_64& random) {
+    const int64_t across = (columns + 63) / 64;
+    for (int64_t i = 0; i < count; ++i) {
+      std::vector<uint64_t> mask(static_cast<size_t>(rows * across), 0);
+      // From empty to full.
+      const uint64_t density = static_cast<uint64_t>(i) * 16 / static_cast<uint64_t>(count) + (i == count - 1 ? 1 : 0);
+      for (int64_t at = 0; at < rows * columns; ++at) {
+        if (random() % 16 < density) {
+          mask[static_cast<size_t>(at / columns * across + at % columns / 64)] |= uint64_t{1} << (at % columns % 64);
+        }
+      }
+      words.push_back(mask);
+    }
+    for (auto& mask : words) {
+      pointers.push_back(mask.data());
+    }
+    sets = {sizeof(sets), pointers.data(), count, rows, columns};
+  }
+  [[nodiscard]] bool has(size_t mask, int64_t at) const { return bit(words[mask], at); }
+  [[nodiscard]] bool bit(const std::vector<uint64_t>& of, int64_t at) const {
+    const int64_t across = (sets.columns + 63) / 64;
+    return (of[static_cast<size_t>(at / sets.columns * across + at % sets.columns / 64)] >> (at % sets.columns % 64) & 1U) != 0;
+  }
+  std::vector<std::vector<uint64_t>> words;
+  std::vector<const uint64_t*> pointers;
+  tg_mask_sets sets{};
+};
+
+bool expected_of(const Sets& sets, int32_t operation, int64_t at) {
+  size_t in = 0;
+  for (size_t i = 0; i < sets.words.size(); ++i) {
+    in += static_cast<size_t>(sets.has(i, at));
+  }
+  switch (operation) {
+    case TG_MASK_UNION:
+      return in > 0;
+    case TG_MASK_INTERSECTION:
+      return in == sets.words.size();
+    case TG_MASK_DIFFERENCE:
+      return in == 1 && sets.has(0, at);
+    case TG_MASK_SYMMETRIC_DIFFERENCE:
+      return in % 2 == 1;
+    default:
+      return in == 0;
+  }
+}
+
+TEST(MaskSets, CombineEntryByEntry) {
+  std::mt19937_64 random(support::seed());
+  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{1, 1}, {3, 70}, {5, 64}, {130, 200}, {0, 5}, {5, 0}}) {
+    for (const int64_t count : {int64_t{1}, int64_t{2}, int64_t{3}, int64_t{9}}) {
+      for (int32_t operation = TG_MASK_UNION; operation <= TG_MASK_COMPLEMENT; ++operation) {
+        Sets sets(count, rows, columns, random);
+        int64_t wanted = 0;
+        std::vector<bool> bits;
+        for (int64_t at = 0; at < rows * columns; ++at) {
+          bits.push_back(expected_of(sets, operation, at));
+          wanted += bits.back() ? 1 : 0;
+        }
+        const auto context = support::make_context(2);
+        int64_t entries = -1;
+        ASSERT_EQ(TG_OK, tg_mask_combine(context.get(), &sets.sets, operation, nullptr, 0, &entries))
+            << support::error_of(context.get());
+        EXPECT_EQ(wanted, entries);
+        // Into the last of them.
+        auto& result = sets.words.back();
+        ASSERT_EQ(TG_OK, tg_mask_combine(context.get(), &sets.sets, operation, result.data(), static_cast<int64_t>(result.size()),
+                                         &entries));
+        EXPECT_EQ(wanted, entries);
+        for (int64_t at = 0; at < rows * columns; ++at) {
+          ASSERT_EQ(bits[static_cast<size_t>(at)], sets.bit(result, at))
+              << operation << " of " << count << " masks of " << rows << " x " << columns << " at " << at;
+        }
+        int64_t set = 0;
+        for (const uint64_t word : result) {
+          set += __builtin_popcountll(word);
+        }
+        EXPECT_EQ(wanted, set) << "bits beyond the columns";
+      }
+    }
+  }
+}
+
+TEST(MaskSets, OverlapsAreCountedEntryByEntry) {
+  std::mt19937_64 random(support::seed());
+  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{1, 1}, {3, 70}, {40, 1000}, {0, 5}}) {
+    for (const int count : {1, 2, 3, 4, 5, 15, 16, TG_MASK_MOST_SETS}) {
+      const Sets sets(count, rows, columns, random);
+      std::vector<int64_t> common(static_cast<size_t>(count * count), 0);
+      std::vector<int64_t> memberships(static_cast<size_t>(count + 1), 0);
+      for (int64_t at = 0; at < rows * columns; ++at) {
+        std::vector<size_t> in;
+        for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
+          if (sets.has(i, at)) {
+            in.push_back(i);
+          }
+        }
+        ++memberships[in.size()];
+        for (const size_t i : in) {
+          for (const size_t j : in) {
+            ++common[i * static_cast<size_t>(count) + j];
+          }
+        }
+      }
+      for (const int threads : {1, 3}) {
+        const auto context = support::make_context(threads);
+        std::vector<int64_t> pairs(common.size(), -1);
+        std::vector<int64_t> exactly(memberships.size(), -1);
+        ASSERT_EQ(TG_OK, tg_mask_overlaps(context.get(), &sets.sets, pairs.data(), exactly.data()))
+            << support::error_of(context.get());
+        EXPECT_EQ(common, pairs) << count << " masks of " << rows << " x " << columns;
+        EXPECT_EQ(memberships, exactly) << count << " masks of " << rows << " x " << columns;
+        pairs.assign(common.size(), -1);
+        ASSERT_EQ(TG_OK, tg_mask_overlaps(context.get(), &sets.sets, pairs.data(), nullptr));
+        EXPECT_EQ(common, pairs);
+      }
+    }
+  }
+}
+
+TEST(MaskSets, RefuseWhatIsNoSet) {
+  std::mt19937_64 random(support::seed());
+  Sets sets(2, 3, 70, random);
+  const auto context = support::make_context();
+  int64_t entries = 0;
+  const auto refused = [&](const char* why, int32_t operation = TG_MASK_UNION, uint64_t* result = nullptr) {
+    EXPECT_EQ(TG_INVALID_ARGUMENT, tg_mask_combine(context.get(), &sets.sets, operation, result, 5, &entries));
+    EXPECT_EQ(why, support::error_of(context.get()));
+  };
+  refused("operation is 6; allowed are 1 to 5, TG_MASK_*", 6);
+  refused("result_words is 5; needed are 6", TG_MASK_UNION, sets.words[0].data());
+  sets.pointers[1] = nullptr;
+  refused("sets.masks[1] is NULL; the bits are needed");
+  sets.sets.count = TG_MASK_MOST_SETS + 1;
+  refused("sets.count is 256; allowed are 1 to 255");
+  sets.sets.count = 0;
+  refused("sets.count is 0; allowed are 1 to 255");
+  sets.sets.count = 1;
+  sets.sets.rows = -1;
+  refused("sets.rows or columns is -1 x 70; neither may be negative");
+  sets.sets.rows = 3;
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_mask_overlaps(context.get(), &sets.sets, nullptr, nullptr));
+  EXPECT_EQ("common is NULL; counts of pairs need a place", support::error_of(context.get()));
+}
+
 TEST(MagnitudeHistogram, CountsByCode) {
   // 1, -1 and 1.5 in bf16; 1 + 2^-10 rounds to 1; the columns cross a word.
   constexpr int64_t kColumns = 70;

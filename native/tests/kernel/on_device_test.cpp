@@ -366,21 +366,136 @@ TEST_F(OnDevice, TheOrderOfThreadsDoesNotMatter) {
   }
 }
 
+// Memory of an emulated device, which the host may look into.
+class EmulatedMemory {
+ public:
+  explicit EmulatedMemory(int64_t bytes) {
+    void* library = dlopen(std::getenv("THREEGATE_CUDA_LIBRARY"), RTLD_NOW | RTLD_NOLOAD);
+    EXPECT_NE(nullptr, library);
+    const auto allocate = reinterpret_cast<int (*)(void**, size_t)>(dlsym(library, "tg_emulated_allocate"));
+    release_ = reinterpret_cast<int (*)(void*)>(dlsym(library, "tg_emulated_free"));
+    EXPECT_EQ(0, allocate(&memory_, static_cast<size_t>(bytes)));
+  }
+  ~EmulatedMemory() { EXPECT_EQ(0, release_(memory_)); }
+  EmulatedMemory(const EmulatedMemory&) = delete;
+  EmulatedMemory& operator=(const EmulatedMemory&) = delete;
+  [[nodiscard]] void* get() const { return memory_; }
+
+ private:
+  int (*release_)(void*) = nullptr;
+  void* memory_ = nullptr;
+};
+
+// Masks that are made, combined and counted without leaving the device are those of the host.
+TEST_F(OnDevice, MasksMayStayThere) {
+  if (!support::is_emulated()) {
+    GTEST_SKIP() << "a pointer that is known to be a device's comes from the emulation";
+  }
+  constexpr int64_t kRows = 70;
+  constexpr int64_t kColumns = 300;
+  constexpr int64_t kWords = kRows * ((kColumns + 63) / 64);
+  std::mt19937_64 random(support::seed());
+  std::vector<uint16_t> tuned;
+  const std::vector<uint16_t> base = codes(kRows * kColumns, random, 0.3, tuned);
+  const tg_operand before = operand(base.data(), kRows, kColumns, TG_BF16);
+  const tg_operand after = operand(tuned.data(), kRows, kColumns, TG_BF16);
+  const auto context = support::make_context();
+  tg_context* const own = context.get();
+  const EmulatedMemory memory(3 * kWords * 8);
+  auto* const there = static_cast<uint64_t*>(memory.get());
+  std::vector<uint64_t> here(3 * kWords);
+  int64_t entries[2] = {};
+  int64_t common[2][4] = {};
+  std::vector<int64_t> counts[2];
+  for (const bool on_device : {true, false}) {
+    uint64_t* const masks = on_device ? there : here.data();
+    tg_diff_profiles profiles{};
+    profiles.size = sizeof(profiles);
+    profiles.mask = masks;
+    profiles.mask_words = kWords;
+    tg_diff_result result{};
+    result.size = sizeof(result);
+    const tg_diff_options diff_options{sizeof(diff_options)};
+    const auto host = support::allocate(1 << 20);
+    const tg_workspace workspace{sizeof(workspace), host.get(), 1 << 20, nullptr, 0};
+    ASSERT_EQ(TG_OK, tg_diff(own, &before, &after, 1, &diff_options, nullptr, &workspace, &profiles, &result))
+        << support::error_of(own);
+    const tg_mask_scores scores{sizeof(scores), &before, nullptr, nullptr, nullptr, 0, 0, 0};
+    const tg_mask_options options{sizeof(options), kRows * kColumns / 3, 1, 0};
+    ASSERT_EQ(TG_OK, tg_mask_select(own, &scores, &options, nullptr, &workspace, masks + kWords, kWords))
+        << support::error_of(own);
+    const uint64_t* const both[] = {masks, masks + kWords};
+    const tg_mask_sets sets{sizeof(sets), &both[0], 2, kRows, kColumns};
+    const size_t at = on_device ? 0 : 1;
+    ASSERT_EQ(TG_OK, tg_mask_combine(own, &sets, TG_MASK_DIFFERENCE, masks + 2 * kWords, kWords, &entries[at]))
+        << support::error_of(own);
+    ASSERT_EQ(TG_OK, tg_mask_overlaps(own, &sets, common[at], nullptr)) << support::error_of(own);
+    counts[at].resize(4 * TG_MAGNITUDE_CODES);
+    int64_t* const all = counts[at].data();
+    ASSERT_EQ(TG_OK, tg_magnitude_histogram(own, &before, masks, masks + kWords, all, all + TG_MAGNITUDE_CODES,
+                                            all + 2 * TG_MAGNITUDE_CODES, all + 3 * TG_MAGNITUDE_CODES))
+        << support::error_of(own);
+    EXPECT_EQ(result.changed, common[at][0]);
+    EXPECT_EQ(kRows * kColumns / 3, common[at][3]);
+    EXPECT_EQ(common[at][0] - common[at][1], entries[at]);
+  }
+  EXPECT_GT(entries[0], 0);
+  EXPECT_EQ(0, std::memcmp(there, here.data(), here.size() * 8));
+  EXPECT_EQ(counts[0], counts[1]);
+}
+
+// Where little memory is left, masks come in parts.
+TEST_F(OnDevice, MasksLargerThanTheDeviceAreCombined) {
+  if (!support::is_emulated()) {
+    GTEST_SKIP() << "only the emulation has less memory when asked to";
+  }
+  constexpr int64_t kColumns = 70;
+  constexpr int64_t kRows = 5000;
+  std::mt19937_64 random(support::seed());
+  std::vector<std::vector<uint64_t>> masks;
+  std::vector<const uint64_t*> pointers;
+  for (int i = 0; i < 3; ++i) {
+    std::vector<uint64_t> mask;
+    for (int64_t row = 0; row < kRows; ++row) {
+      mask.push_back(random());
+      mask.push_back(random() & 0x3fU);
+    }
+    masks.push_back(mask);
+  }
+  for (const auto& mask : masks) {
+    pointers.push_back(mask.data());
+  }
+  const tg_mask_sets sets{sizeof(sets), pointers.data(), 3, kRows, kColumns};
+  std::vector<uint64_t> results[2];
+  int64_t entries[2] = {};
+  std::vector<int64_t> common[2];
+  // All of it takes 320 KB, beside two slots of 128 KB.
+  for (const char* memory : {"450000", "10000000"}) {
+    const Setting setting("THREEGATE_EMULATED_MEMORY", memory);
+    const auto context = support::make_context();
+    const size_t at = std::string(memory) == "450000" ? 0 : 1;
+    results[at].resize(masks[0].size());
+    common[at].resize(9);
+    ASSERT_EQ(TG_OK, tg_mask_combine(context.get(), &sets, TG_MASK_COMPLEMENT, results[at].data(),
+                                     static_cast<int64_t>(results[at].size()), &entries[at]))
+        << support::error_of(context.get());
+    ASSERT_EQ(TG_OK, tg_mask_overlaps(context.get(), &sets, common[at].data(), nullptr)) << support::error_of(context.get());
+  }
+  EXPECT_GT(entries[0], 0);
+  EXPECT_EQ(entries[0], entries[1]);
+  EXPECT_EQ(results[0], results[1]);
+  EXPECT_EQ(common[0], common[1]);
+}
+
 // Memory of the device is read where that is said, and refused with a sentence elsewhere.
 TEST_F(OnDevice, RefusesDeviceMemoryWhereTheCpuReads) {
   if (!support::is_emulated()) {
     GTEST_SKIP() << "a pointer that is known to be a device's comes from the emulation";
   }
   const auto context = support::make_context();
-  void* library = dlopen(std::getenv("THREEGATE_CUDA_LIBRARY"), RTLD_NOW | RTLD_NOLOAD);
-  ASSERT_NE(nullptr, library);
-  const auto allocate = reinterpret_cast<int (*)(void**, size_t)>(dlsym(library, "tg_emulated_allocate"));
-  const auto release = reinterpret_cast<int (*)(void*)>(dlsym(library, "tg_emulated_free"));
-  ASSERT_NE(nullptr, allocate);
-  ASSERT_NE(nullptr, release);
   constexpr int64_t kSide = 80;
-  void* memory = nullptr;
-  ASSERT_EQ(0, allocate(&memory, static_cast<size_t>(kSide * kSide) * sizeof(float)));
+  const EmulatedMemory owner(kSide * kSide * 4);
+  void* const memory = owner.get();
   std::mt19937_64 random(support::seed());
   const std::vector<float> entries = spiked(kSide, kSide, random);
   std::memcpy(memory, entries.data(), entries.size() * sizeof(float));
@@ -400,7 +515,6 @@ TEST_F(OnDevice, RefusesDeviceMemoryWhereTheCpuReads) {
   const tg_perturb_options options{sizeof(options), TG_PERTURB_GAUSSIAN, TG_F32, 0, 0, 1.0};
   std::vector<float> out(entries.size());
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_perturb(context.get(), &there, nullptr, &options, nullptr, out.data()));
-  EXPECT_EQ(0, release(memory));
 }
 
 // By itself: it leaves the process without a device, as a real failure does.

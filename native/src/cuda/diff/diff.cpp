@@ -295,6 +295,27 @@ class Run {
     ++turn_;
   }
 
+  // Rows of a part's mask to the caller, whose memory may be the device's.
+  static void hand_over(uint64_t* to, int64_t to_stride, const uint8_t* from, int64_t from_stride, int64_t rows,
+                        cudaStream_t stream) {
+    const bool there = is_on_device(to);
+    const bool whole = to_stride == from_stride;
+    const int64_t bytes = whole ? rows * from_stride : from_stride;
+    auto* into = reinterpret_cast<uint8_t*>(to);
+    for (int64_t row = 0; row < (whole ? 1 : rows); ++row) {
+      if (there) {
+        check(cudaMemcpyAsync(into + row * to_stride, from + row * from_stride, static_cast<size_t>(bytes),
+                              cudaMemcpyHostToDevice, stream),
+              "a mask");
+      } else {
+        std::memcpy(into + row * to_stride, from + row * from_stride, static_cast<size_t>(bytes));
+      }
+    }
+    if (there) {
+      check(cudaStreamSynchronize(stream), "a mask");
+    }
+  }
+
   // Until slot `index` may be used again; its masks go to the caller.
   void wait(size_t index) {
     CudaSession::Slot& own = session_.slots[index];
@@ -306,9 +327,7 @@ class Run {
         const int64_t stride = quotient(part.all_columns, 64);
         uint64_t* to = load.pairs[i]->item->profiles->mask + part.row * stride + part.column / 64;
         const uint8_t* from = own.host.get() + (part.mask - own.device.get());
-        for (int64_t row = 0; row < part.rows; ++row) {
-          std::memcpy(to + row * stride, from + row * part.mask_stride, static_cast<size_t>(part.mask_stride));
-        }
+        hand_over(to, 8 * stride, from, part.mask_stride, part.rows, own.stream.get());
       }
       add_done(control_, part.rows * part.columns);
     }

@@ -298,7 +298,15 @@ void select(CudaSession& session, const tg_mask_scores& scores, const tg_mask_op
             uint64_t* mask) {
   begin_work(control, rows_of(scores) * columns_of(scores));
   check_cancelled(control);
-  Selection(session, scores, options, control, mask).run();
+  if (!is_on_device(mask)) {
+    Selection(session, scores, options, control, mask).run();
+    return;
+  }
+  // The host has the last word on entries near the last selected one.
+  const int64_t words = rows_of(scores) * ((columns_of(scores) + 63) / 64);
+  std::vector<uint64_t> selected(static_cast<size_t>(words));
+  Selection(session, scores, options, control, selected.data()).run();
+  copy_matrix(session, {selected.data(), 1, words, words, TG_F64, 0}, reinterpret_cast<uint8_t*>(mask), nullptr);
 }
 
 void magnitude_histogram(CudaSession& session, const tg_operand& matrix, const uint64_t* first, const uint64_t* second,
@@ -326,16 +334,19 @@ void magnitude_histogram(CudaSession& session, const tg_operand& matrix, const u
   session.memory.reserve(lay_out(nullptr, arrays, operand));
   lay_out(session.memory.get(), arrays, operand);
   const Entries entries = stage(session, matrix, operand, nullptr);
-  const auto bring = [&](const uint64_t* mask, uint64_t* to) {
+  const auto bring = [&](const uint64_t* mask, uint64_t* to) -> const uint64_t* {
+    if (is_on_device(mask)) {
+      return mask;
+    }
     copy_matrix(session, {mask, 1, words, words, TG_F64, 0}, reinterpret_cast<uint8_t*>(to), nullptr);
+    return to;
   };
-  bring(first, arrays[2]);
-  bring(second, arrays[3]);
+  first = bring(first, arrays[2]);
+  second = bring(second, arrays[3]);
   const cudaStream_t stream = session.stream();
   check(cudaMemsetAsync(arrays[0], 0, TG_MAGNITUDE_CODES * sizeof(uint64_t), stream), "counters");
   check(cudaMemsetAsync(arrays[1], 0, 4 * kCodes * sizeof(uint64_t), stream), "counters");
-  check(launch_magnitude_histogram(entries, rows, columns, arrays[2], arrays[3], arrays[0], arrays[1], session.multiprocessors,
-                                   stream),
+  check(launch_magnitude_histogram(entries, rows, columns, first, second, arrays[0], arrays[1], session.multiprocessors, stream),
         "the magnitude histogram");
   std::vector<uint64_t> found(4 * kCodes);
   check(cudaMemcpyAsync(counts[0], arrays[0], TG_MAGNITUDE_CODES * sizeof(uint64_t), cudaMemcpyDeviceToHost, stream), "counters");

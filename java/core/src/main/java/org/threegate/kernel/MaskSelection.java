@@ -12,7 +12,8 @@ import org.threegate.spi.KernelBinding;
  * try (TruncatedSvd.Result svd = TruncatedSvd.of(context, TruncatedSvd.Request.of(weight, 6, 1e-9))) {
  *   Mask principal = MaskSelection.principal(context, svd, 2048, control);
  *   Mask low = MaskSelection.smallest(context, weight, 2048, control);
- *   System.out.println(principal.countCommon(low) + " entries are principal and small");
+ *   System.out.println(MaskSets.overlaps(context, List.of(principal, low)).common(0, 1)
+ *       + " entries are principal and small");
  * }
  * }</pre>
  */
@@ -117,7 +118,7 @@ public final class MaskSelection {
                   workspace,
                   bitsAddress,
                   words));
-      return Mask.copyOf(bits, rows, columns);
+      return Mask.copyOf(bits, 0, rows, columns);
     }
   }
 }

@@ -159,6 +159,13 @@ final class Struct {
   static final int MASK_OPTIONS_SMALLEST = 16;
   static final int MASK_OPTIONS_RESERVED = 20;
 
+  static final int MASK_SETS = 40;
+  static final int MASK_SETS_SIZE = 0;
+  static final int MASK_SETS_MASKS = 8;
+  static final int MASK_SETS_COUNT = 16;
+  static final int MASK_SETS_ROWS = 24;
+  static final int MASK_SETS_COLUMNS = 32;
+
   static final int PERTURB_OPTIONS = 40;
   static final int PERTURB_OPTIONS_SIZE = 0;
   static final int PERTURB_OPTIONS_KIND = 8;

@@ -126,6 +126,11 @@ public interface KernelBinding {
       long mask,
       long maskWords);
 
+  int maskCombine(
+      long context, long sets, int operation, long result, long resultWords, long entries);
+
+  int maskOverlaps(long context, long sets, long common, long memberships);
+
   int magnitudeHistogram(
       long context,
       long matrix,

@@ -36,6 +36,7 @@ import org.threegate.kernel.MagnitudeHistogram;
 import org.threegate.kernel.MappedFile;
 import org.threegate.kernel.Mask;
 import org.threegate.kernel.MaskSelection;
+import org.threegate.kernel.MaskSets;
 import org.threegate.kernel.Matrix;
 import org.threegate.kernel.NullUpdate;
 import org.threegate.kernel.Operand;
@@ -388,6 +389,10 @@ public abstract class BindingContract {
     }
   }
 
+  private static Mask empty(Mask like) {
+    return new Mask(like.rows(), like.columns(), new long[like.words().length]);
+  }
+
   @Test
   void masksCross() {
     int rows = 3;
@@ -405,10 +410,30 @@ public abstract class BindingContract {
       assertThat(low.contains(0, 69)).isTrue();
       assertThat(low.contains(1, 4)).isTrue();
       assertThat(low.contains(1, 5)).isFalse();
-      assertThat(low.countCommon(high)).isEqualTo(1);
-      assertThat(low.or(high).complement().count()).isZero();
-      assertThat(low.andNot(high).count()).isEqualTo(74);
-      assertThat(low.and(high).contains(1, 4)).isTrue();
+      assertThat(MaskSets.combine(context, MaskSets.Operation.COMPLEMENT, low, high).count())
+          .isZero();
+      assertThat(MaskSets.combine(context, MaskSets.Operation.DIFFERENCE, low, high).count())
+          .isEqualTo(74);
+      assertThat(
+              MaskSets.combine(context, MaskSets.Operation.INTERSECTION, low, high).contains(1, 4))
+          .isTrue();
+      assertThat(
+              MaskSets.combine(context, MaskSets.Operation.SYMMETRIC_DIFFERENCE, low, high).count())
+          .isEqualTo(209);
+      assertThat(MaskSets.combine(context, MaskSets.Operation.UNION, low, high).words())
+          .isEqualTo(MaskSets.combine(context, MaskSets.Operation.COMPLEMENT, empty(low)).words());
+      MaskSets.Overlaps overlaps = MaskSets.overlaps(context, List.of(low, high, low));
+      assertThat(overlaps.pairs()).containsExactly(75, 1, 75, 1, 136, 1, 75, 1, 75);
+      assertThat(overlaps.memberships()).containsExactly(0, 135, 74, 1);
+      assertThatThrownBy(
+              () ->
+                  MaskSets.combine(
+                      context, MaskSets.Operation.UNION, low, new Mask(1, 1, new long[1])))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("1 x 1 entries; this mask has 3 x 70");
+      assertThatThrownBy(() -> MaskSets.overlaps(context, List.of()))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("no masks");
       try (TruncatedSvd.Result svd =
           TruncatedSvd.of(context, TruncatedSvd.Request.of(matrix, rows, 1e-13))) {
         // All triplets: the reconstruction is the matrix itself, up to rounding.

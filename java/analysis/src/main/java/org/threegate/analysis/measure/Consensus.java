@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Predicate;
+import java.util.stream.IntStream;
 import org.threegate.analysis.statistics.Agreement;
 import org.threegate.analysis.statistics.Claim;
 import org.threegate.analysis.statistics.Correlation;
@@ -21,6 +22,7 @@ import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.MagnitudeHistogram;
 import org.threegate.kernel.Mask;
+import org.threegate.kernel.MaskSets;
 import org.threegate.kernel.Operand;
 
 /**
@@ -109,6 +111,7 @@ public final class Consensus {
       }
     }
     MagnitudeBins bins = MagnitudeBins.of(all);
+    MaskSets.Overlaps overlaps = MaskSets.overlaps(context, masks);
     Bands bands = bands(context, base, masks);
     ChangeMap map = map(masks);
     boolean transposed = first.transposed();
@@ -117,9 +120,9 @@ public final class Consensus {
         first.layer(),
         first.kind().label(),
         transposed ? List.of(base.columns(), base.rows()) : List.of(base.rows(), base.columns()),
-        masks.stream().mapToLong(Mask::count).toArray(),
+        IntStream.range(0, masks.size()).mapToLong(i -> overlaps.common(i, i)).toArray(),
         agreements,
-        Mask.memberships(masks),
+        overlaps.memberships(),
         bins.memberships(all, byCode),
         transposed ? map.transposed() : map,
         heads(context, first, masks),

@@ -1,5 +1,8 @@
 package org.threegate.analysis.measure;
 
+import static org.threegate.kernel.MaskSets.Operation.COMPLEMENT;
+import static org.threegate.kernel.MaskSets.Operation.DIFFERENCE;
+
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -13,6 +16,7 @@ import org.threegate.kernel.Control;
 import org.threegate.kernel.MagnitudeHistogram;
 import org.threegate.kernel.Mask;
 import org.threegate.kernel.MaskSelection;
+import org.threegate.kernel.MaskSets;
 import org.threegate.kernel.Operand;
 import org.threegate.kernel.TruncatedSvd;
 
@@ -203,7 +207,8 @@ public final class GeometryMeasurement {
       Overlap ofLow = Overlap.of(context, base, update, low);
       for (int rank : ranks) {
         Mask principal = MaskSelection.principal(context, before, rank, count, control);
-        Mask complement = principal.complement();
+        Mask complement = MaskSets.combine(context, COMPLEMENT, principal);
+        Mask principalNotLow = MaskSets.combine(context, DIFFERENCE, principal, low);
         all.add(
             new MaskMeasure(
                 alpha,
@@ -211,8 +216,9 @@ public final class GeometryMeasurement {
                 Overlap.of(context, base, update, principal),
                 Overlap.of(context, base, update, complement),
                 ofLow,
-                Overlap.of(context, base, update, principal.andNot(low)),
-                Overlap.of(context, base, update, low.or(complement)),
+                Overlap.of(context, base, update, principalNotLow),
+                Overlap.of(
+                    context, base, update, MaskSets.combine(context, COMPLEMENT, principalNotLow)),
                 map(principal)));
       }
     }

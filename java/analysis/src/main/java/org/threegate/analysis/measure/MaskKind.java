@@ -8,6 +8,7 @@ import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.Mask;
 import org.threegate.kernel.MaskSelection;
+import org.threegate.kernel.MaskSets;
 import org.threegate.kernel.Operand;
 import org.threegate.kernel.TruncatedSvd;
 
@@ -89,17 +90,35 @@ public enum MaskKind {
     try (TruncatedSvd.Result svd = TruncatedSvd.of(context, List.of(triplets), control).get(0)) {
       return switch (this) {
         case PRINCIPAL -> MaskSelection.principal(context, svd, count, control);
-        case COMPLEMENT -> MaskSelection.principal(context, svd, count, control).complement();
-        case SAFE ->
-            MaskSelection.principal(context, svd, count, control)
-                .complement()
-                .or(MaskSelection.smallest(context, weight, count, control));
-        default ->
-            MaskSelection.principal(context, svd, entries - count, control)
-                .complement()
-                .or(MaskSelection.smallest(context, weight, count, control));
+        case COMPLEMENT ->
+            MaskSets.combine(
+                context,
+                MaskSets.Operation.COMPLEMENT,
+                MaskSelection.principal(context, svd, count, control));
+        case SAFE -> safe(context, weight, svd, count, count, control);
+        default -> safe(context, weight, svd, entries - count, count, control);
       };
     }
+  }
+
+  /** The complement of the principal entries and the small ones. */
+  private static Mask safe(
+      Context context,
+      Operand weight,
+      TruncatedSvd.Result svd,
+      long principal,
+      long small,
+      Control control) {
+    Mask without =
+        MaskSets.combine(
+            context,
+            MaskSets.Operation.COMPLEMENT,
+            MaskSelection.principal(context, svd, principal, control));
+    return MaskSets.combine(
+        context,
+        MaskSets.Operation.UNION,
+        without,
+        MaskSelection.smallest(context, weight, small, control));
   }
 
   /** Selection sampling (Knuth, The Art of Computer Programming, volume 2, algorithm 3.4.2 S). */

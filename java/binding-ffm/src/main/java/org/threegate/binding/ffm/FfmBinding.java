@@ -111,6 +111,13 @@ final class FfmBinding implements KernelBinding {
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
                   JAVA_LONG)),
           Map.entry(
+              "tg_mask_combine",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_mask_overlaps",
+              FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
               "tg_magnitude_histogram",
               FunctionDescriptor.of(
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
@@ -176,6 +183,8 @@ final class FfmBinding implements KernelBinding {
     static final MethodHandle SVD_PERTURB = bind("tg_svd_perturb");
     static final MethodHandle MASK_SELECT_WORKSPACE = bind("tg_mask_select_workspace");
     static final MethodHandle MASK_SELECT = bind("tg_mask_select");
+    static final MethodHandle MASK_COMBINE = bind("tg_mask_combine");
+    static final MethodHandle MASK_OVERLAPS = bind("tg_mask_overlaps");
     static final MethodHandle MAGNITUDE_HISTOGRAM = bind("tg_magnitude_histogram");
     static final MethodHandle MAGNITUDE_PROFILE = bind("tg_magnitude_profile");
     static final MethodHandle PERTURB = bind("tg_perturb");
@@ -528,6 +537,26 @@ final class FfmBinding implements KernelBinding {
       return (int)
           Handles.MASK_SELECT.invokeExact(
               context, scores, options, control, workspace, mask, maskWords);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int maskCombine(
+      long context, long sets, int operation, long result, long resultWords, long entries) {
+    try {
+      return (int)
+          Handles.MASK_COMBINE.invokeExact(context, sets, operation, result, resultWords, entries);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int maskOverlaps(long context, long sets, long common, long memberships) {
+    try {
+      return (int) Handles.MASK_OVERLAPS.invokeExact(context, sets, common, memberships);
     } catch (Throwable e) {
       throw DynamicLibrary.rethrow(e);
     }

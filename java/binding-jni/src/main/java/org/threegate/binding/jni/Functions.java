@@ -207,6 +207,22 @@ final class Functions {
       @Cast("uint64_t*") long mask,
       long maskWords);
 
+  @Name("tg_mask_combine")
+  static native int maskCombine(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_mask_sets*") long sets,
+      int operation,
+      @Cast("uint64_t*") long result,
+      long resultWords,
+      @Cast("int64_t*") long entries);
+
+  @Name("tg_mask_overlaps")
+  static native int maskOverlaps(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_mask_sets*") long sets,
+      @Cast("int64_t*") long common,
+      @Cast("int64_t*") long memberships);
+
   @Name("tg_magnitude_histogram")
   static native int magnitudeHistogram(
       @Cast("tg_context*") long context,

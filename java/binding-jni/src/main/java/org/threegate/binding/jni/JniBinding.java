@@ -213,6 +213,17 @@ final class JniBinding implements KernelBinding {
   }
 
   @Override
+  public int maskCombine(
+      long context, long sets, int operation, long result, long resultWords, long entries) {
+    return Functions.maskCombine(context, sets, operation, result, resultWords, entries);
+  }
+
+  @Override
+  public int maskOverlaps(long context, long sets, long common, long memberships) {
+    return Functions.maskOverlaps(context, sets, common, memberships);
+  }
+
+  @Override
   public int magnitudeHistogram(
       long context,
       long matrix,

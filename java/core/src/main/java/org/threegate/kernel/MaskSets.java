@@ -1,0 +1,151 @@
+package org.threegate.kernel;
+
+import java.util.List;
+import org.threegate.buffer.NativeBuffer;
+
+/**
+ * Set algebra and overlaps of masks of one shape ({@code tg_mask_combine}, {@code
+ * tg_mask_overlaps}).
+ *
+ * <pre>{@code
+ * Operand weight = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64));
+ * Mask low = MaskSelection.smallest(context, weight, 1024, control);
+ * Mask high = MaskSelection.largest(context, weight, 1024, control);
+ * Mask middle = MaskSets.combine(context, MaskSets.Operation.COMPLEMENT, low, high);
+ * MaskSets.Overlaps overlaps = MaskSets.overlaps(context, List.of(low, middle, high));
+ * System.out.println(overlaps.common(0, 2) + " entries are small and large");
+ * }</pre>
+ */
+public final class MaskSets {
+  private MaskSets() {}
+
+  /** What {@link #combine} makes of masks. */
+  public enum Operation {
+    /** Entries that any of them has. */
+    UNION(1),
+    /** Entries that all of them have. */
+    INTERSECTION(2),
+    /** Entries of the first that no other has. */
+    DIFFERENCE(3),
+    /** Entries that an odd number of them has. */
+    SYMMETRIC_DIFFERENCE(4),
+    /** Entries that none of them has. */
+    COMPLEMENT(5);
+
+    private final int code;
+
+    Operation(int code) {
+      this.code = code;
+    }
+  }
+
+  /**
+   * How masks overlap.
+   *
+   * @param masks how many there are
+   * @param pairs entries that masks i and j share at i · masks + j; all that mask i has for i = j
+   * @param memberships entries that are in exactly 0, 1, … masks
+   */
+  public record Overlaps(int masks, long[] pairs, long[] memberships) {
+    /** Entries that two masks share. */
+    public long common(int first, int second) {
+      return pairs[first * masks + second];
+    }
+  }
+
+  /**
+   * @throws IllegalArgumentException when there is no mask or they have different shapes
+   */
+  public static Mask combine(Context context, Operation operation, Mask... masks) {
+    Mask first = firstOf(List.of(masks));
+    long words = first.words().length;
+    try (Context.Call call = context.begin();
+        Sets sets = new Sets(context, List.of(masks), 1 + words)) {
+      call.run(
+          unused ->
+              context
+                  .binding()
+                  .maskCombine(
+                      context.handle(),
+                      sets.address,
+                      operation.code,
+                      sets.results() + 8,
+                      words,
+                      sets.results()));
+      return Mask.copyOf(sets.buffer, sets.resultsAt + 8, first.rows(), first.columns());
+    }
+  }
+
+  /**
+   * @throws IllegalArgumentException when there is no mask or they have different shapes
+   */
+  public static Overlaps overlaps(Context context, List<Mask> masks) {
+    int count = masks.size();
+    long pairs = (long) count * count;
+    try (Context.Call call = context.begin();
+        Sets sets = new Sets(context, masks, pairs + count + 1)) {
+      call.run(
+          unused ->
+              context
+                  .binding()
+                  .maskOverlaps(
+                      context.handle(), sets.address, sets.results(), sets.results() + 8 * pairs));
+      return new Overlaps(count, sets.longs(0, (int) pairs), sets.longs(pairs, count + 1));
+    }
+  }
+
+  private static Mask firstOf(List<Mask> masks) {
+    if (masks.isEmpty()) {
+      throw new IllegalArgumentException("no masks");
+    }
+    Mask first = masks.get(0);
+    masks.forEach(first::requireShape);
+    return first;
+  }
+
+  /** A tg_mask_sets, the addresses of the masks, room for results, the masks. */
+  private static final class Sets implements AutoCloseable {
+    final NativeBuffer buffer;
+    final long resultsAt;
+    final long address;
+    private final Operand.Leases leases = new Operand.Leases();
+
+    Sets(Context context, List<Mask> masks, long results) {
+      Mask first = firstOf(masks);
+      long maskBytes = 8L * first.words().length;
+      resultsAt = Struct.MASK_SETS + 8L * masks.size();
+      long masksAt = resultsAt + 8 * results;
+      buffer = context.allocate(masksAt + maskBytes * masks.size());
+      address = leases.take(buffer);
+      buffer
+          .putLong(Struct.MASK_SETS_SIZE, Struct.MASK_SETS)
+          .putLong(Struct.MASK_SETS_MASKS, address + Struct.MASK_SETS)
+          .putLong(Struct.MASK_SETS_COUNT, masks.size())
+          .putLong(Struct.MASK_SETS_ROWS, first.rows())
+          .putLong(Struct.MASK_SETS_COLUMNS, first.columns());
+      for (int i = 0; i < masks.size(); i++) {
+        long at = masksAt + maskBytes * i;
+        buffer.putLong(Struct.MASK_SETS + 8L * i, address + at);
+        masks.get(i).writeTo(buffer, at);
+      }
+    }
+
+    long results() {
+      return address + resultsAt;
+    }
+
+    long[] longs(long begin, int count) {
+      long[] result = new long[count];
+      for (int i = 0; i < count; i++) {
+        result[i] = buffer.getLong(resultsAt + 8 * (begin + i));
+      }
+      return result;
+    }
+
+    @Override
+    public void close() {
+      leases.close();
+      buffer.close();
+    }
+  }
+}
