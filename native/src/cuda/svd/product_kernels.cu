@@ -39,7 +39,7 @@ __device__ inline int wide_place(int row, int chunk) { return row * kTileRows + 
 // A's rows are the product's entries, or, transposed, the terms of its sums.
 template <bool kTransposed, int kVectors>
 __device__ void load_stage(const Problem& problem, const uint16_t* in, int64_t in_length, int64_t row, int64_t column,
-                           int64_t depth, int plane, Stage<kVectors>& stage) {
+                           int64_t depth, int plane, int terms, Stage<kVectors>& stage) {
   const auto thread = static_cast<int>(threadIdx.x);
   const uint16_t* a = problem.a[plane];
   for (int i = thread; i < kTileRows * kDepth / kChunk; i += kThreads) {
@@ -53,9 +53,9 @@ __device__ void load_stage(const Problem& problem, const uint16_t* in, int64_t i
       copy_16_asynchronously(stage.a + narrow_place(m, chunk), a + (row + m) * problem.stride + depth + chunk * kChunk);
     }
   }
-  // Of planes i and j those with i + j beyond the last are below float32's rounding.
+  // Of planes i and j those with i + j beyond the last are below the rounding of the terms that are left out.
   constexpr int kChunks = kVectors * kDepth / kChunk;
-  for (int i = thread; i < (kPlanes - plane) * kChunks; i += kThreads) {
+  for (int i = thread; i < (terms - plane) * kChunks; i += kThreads) {
     const int part = i / kChunks;
     const int n = i % kChunks / (kDepth / kChunk);
     const int chunk = i % (kDepth / kChunk);
@@ -116,20 +116,21 @@ __device__ void multiply_stage(const Stage<kVectors>& stage, int parts, Sums<kVe
   }
 }
 
-// out = op(A) in: `in` has three planes.
+// out = op(A) in, with `terms` planes of `in`.
 template <bool kTransposed, int kVectors>
 __device__ void multiply_tile(const Problem& problem, const uint16_t* in, int64_t in_length, float* out, int64_t out_length,
-                              const Tile& tile) {
+                              const Tile& tile, int terms) {
   constexpr int kAcrossEach = kVectors / kWarpsAcross / 8;
   auto* stages = dynamic_shared<Stage<kVectors>>();
   const int64_t row = static_cast<int64_t>(tile.row) * kTileRows;
   const int64_t column = static_cast<int64_t>(tile.column) * kVectors;
-  const int64_t steps = in_length / kDepth * problem.a_planes;
+  const int planes = problem.a_planes < terms ? problem.a_planes : terms;
+  const int64_t steps = in_length / kDepth * planes;
   Sums<kVectors> sums{};
   const auto load = [&](int64_t step) {
     if (step < steps) {
-      load_stage<kTransposed, kVectors>(problem, in, in_length, row, column, step / problem.a_planes * kDepth,
-                                        static_cast<int>(step % problem.a_planes), stages[step % kStages]);
+      load_stage<kTransposed, kVectors>(problem, in, in_length, row, column, step / planes * kDepth,
+                                        static_cast<int>(step % planes), terms, stages[step % kStages]);
     }
     commit_copies();
   };
@@ -141,7 +142,7 @@ __device__ void multiply_tile(const Problem& problem, const uint16_t* in, int64_
     // Everyone's copies are there, and everyone is done with the stage that is loaded next.
     __syncthreads();
     load(step + kStages - 1);
-    multiply_stage<kTransposed, kVectors>(stages[step % kStages], kPlanes - static_cast<int>(step % problem.a_planes), sums);
+    multiply_stage<kTransposed, kVectors>(stages[step % kStages], terms - static_cast<int>(step % planes), sums);
   }
   wait_for_copies<0>();
   const auto lane = static_cast<int>(threadIdx.x % kWarp);
@@ -161,7 +162,8 @@ __device__ void multiply_tile(const Problem& problem, const uint16_t* in, int64_
 }
 
 template <Side kTo, int kVectors>
-__global__ void __launch_bounds__(kThreads) product_kernel(const Problem* problems, const Task* tasks, const Tile* tiles) {
+__global__ void __launch_bounds__(kThreads, kVectors == 32 ? 2 : 1)
+    product_kernel(const Problem* problems, const Task* tasks, const Tile* tiles) {
   const Tile tile = tiles[blockIdx.x];
   const Task task = tasks[tile.task];
   if (task.active == 0) {
@@ -174,9 +176,9 @@ __global__ void __launch_bounds__(kThreads) product_kernel(const Problem* proble
   float* out = to_long ? problem.y[task.y_to] : problem.z;
   const int64_t out_length = to_long ? problem.long_side : problem.short_side;
   if ((problem.tall != 0) == to_long) {
-    multiply_tile<false, kVectors>(problem, in, in_length, out, out_length, tile);
+    multiply_tile<false, kVectors>(problem, in, in_length, out, out_length, tile, task.terms);
   } else {
-    multiply_tile<true, kVectors>(problem, in, in_length, out, out_length, tile);
+    multiply_tile<true, kVectors>(problem, in, in_length, out, out_length, tile, task.terms);
   }
 }
 

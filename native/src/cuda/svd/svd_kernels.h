@@ -70,6 +70,7 @@ struct Task {
   int32_t y_from;
   int32_t y_to;
   int32_t locked;  // leading vectors that are not touched
+  int32_t terms;   // bf16 terms of vectors and matrix that products use: all kPlanes for float32's precision
   float alpha;     // of the filter: x_to = alpha * z + beta * x_from + gamma * x_before
   float beta;
   float gamma;

@@ -31,8 +31,12 @@ constexpr int64_t kProbes = 8;       // random directions of a tracked block
 constexpr int kProbingDegrees[] = {1, 4};
 constexpr double kNear = 0.1;  // residual of a start that leads to what is looked for
 constexpr int64_t kRowBlocks =
-    1 << 16;                        // of random numbers, whatever the length: a matrix' first vectors do not depend on its batch
-constexpr double kNothing = 1e-14;  // a share of the largest squared singular value that is rounding
+    1 << 16;  // of random numbers, whatever the length: a matrix' first vectors do not depend on its batch
+// A filter takes bf16 terms as residuals ask for: what one leaves out, 2^-9 of a vector, limits residuals to about 1e-3, and what
+// two leave out to about 1e-6. Measurements always take three.
+constexpr double kOneTerm = 1e-2;
+constexpr double kStagnation = 0.5;  // of the residual before: less progress is not trusted to be the filter's
+constexpr double kNothing = 1e-14;   // a share of the largest squared singular value that is rounding
 
 int64_t padded(int64_t count, int64_t to) { return (count + to - 1) / to * to; }
 int64_t short_side(const tg_matrix& values) { return std::min(values.rows, values.columns); }
@@ -107,6 +111,7 @@ struct State {
   int32_t x = 0;  // which of the x is the current one
   int32_t locked = 0;
   int degree = 0;
+  int terms = 1;
   bool done = false;
   bool converged = false;
   bool near_start = false;
@@ -287,6 +292,7 @@ class Batch {
       Task task{};
       task.problem = static_cast<int32_t>(i);
       task.active = states_[i].done ? 0 : 1;
+      task.terms = kPlanes;
       task.x_from = states_[i].x;
       task.locked = states_[i].locked;
       steps.push_back(task);
@@ -336,6 +342,7 @@ class Batch {
         task.beta = static_cast<float>(-(j == 1 ? 1 : 2) * sigma);
         task.gamma = j == 1 ? 0.0F : static_cast<float>(-sigma * sigmas[i]);
         sigmas[i] = sigma;
+        task.terms = state.terms;
         task.x_before = (state.x + 2) % 3;
         task.x_to = (state.x + 1) % 3;
         state.x = task.x_to;
@@ -409,6 +416,7 @@ class Batch {
       const tg_svd_options& options = batch_.options[state.index];
       const double first = std::sqrt(state.values[0]);
       const auto relative = [&](int64_t k) { return state.residuals[static_cast<size_t>(k)] / first; };
+      const double before = state.residual;
       state.residual = 0;
       for (int64_t k = 0; k < options.rank; ++k) {
         state.residual = std::max(state.residual, relative(k));
@@ -427,6 +435,9 @@ class Batch {
         ++state.locked;
       }
       state.degree = degree_for(state, options, cycle);
+      const int least = state.residual > kOneTerm ? 1 : 2;
+      const bool stagnates = cycle > static_cast<int>(std::size(kFirstDegrees)) && state.residual > kStagnation * before;
+      state.terms = std::min(kPlanes, stagnates ? std::max(least, state.terms + 1) : least);
     }
   }
 

@@ -112,7 +112,9 @@ __global__ void __launch_bounds__(kThreads)
     float rest = vectors[i];
 #pragma unroll
     for (int plane = 0; plane < kPlanes; ++plane) {
-      planes[plane * count + i] = narrowed(rest);
+      if (plane < task.terms) {
+        planes[plane * count + i] = narrowed(rest);
+      }
     }
   }
 }
