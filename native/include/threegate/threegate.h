@@ -38,7 +38,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything below changes, additions included: caller and library must have the same. */
-#define TG_ABI_VERSION 11
+#define TG_ABI_VERSION 12
 
 /* ---------------------------------------------------------------- status ------------------------------------------ */
 
@@ -525,6 +525,53 @@ TG_API tg_status tg_magnitude_histogram(tg_context* context, const tg_operand* m
  */
 TG_API tg_status tg_magnitude_profile(tg_context* context, const tg_operand* matrix, const double* table, double* row_sums,
                                       double* column_sums);
+
+/* ---------------------------------------------------------------- curvature --------------------------------------- */
+
+/*
+ * What a linear layer y = W x saw, one row a token: its inputs, N x n, and gradients with respect to its outputs, N x m. Of
+ * log-likelihoods of labels that the model itself sampled they give its Fisher information, which is the generalised
+ * Gauss-Newton matrix; of the data's labels the empirical Fisher. Any dtype; float32 and BF16 are not rounded. N is the
+ * caller's: a longer sample is given in parts.
+ */
+typedef struct tg_layer_samples {
+  int64_t size;
+  tg_matrix input;
+  tg_matrix gradient;
+} tg_layer_samples;
+
+/* A direction V in the space of the layer's m x n weights: entries, of a difference too, or factors, which are never multiplied.
+ */
+typedef struct tg_direction {
+  int64_t size;
+  const tg_operand* matrix;     /* m x n; NULL: factors */
+  const tg_operand* subtracted; /* from matrix; NULL: nothing */
+  const uint64_t* mask;         /* entries outside it count as 0; NULL: all count; as in tg_diff_profiles.mask */
+  const tg_low_rank* low_rank;  /* the sum of these terms; with a matrix NULL */
+  int64_t low_rank_count;
+} tg_direction;
+
+/*
+ * slopes[d * N + t] = g_t' V_d x_t, the derivative of token t's objective along direction d, and squares[d] = |V_d|^2
+ * (Frobenius), unless `squares` is NULL: the mean of squared slopes is V' F V. Products over n in float32, entries of V rounded
+ * to it; sums over m in float64. The same for any number of threads. An entry that is not finite is TG_INVALID_ARGUMENT, with its
+ * row. control->done counts tokens of a direction.
+ */
+TG_API tg_status tg_layer_slopes_workspace(tg_context* context, const tg_layer_samples* samples, const tg_direction* directions,
+                                           int64_t count, tg_workspace_size* workspace_size);
+TG_API tg_status tg_layer_slopes(tg_context* context, const tg_layer_samples* samples, const tg_direction* directions,
+                                 int64_t count, tg_control* control, const tg_workspace* workspace, double* slopes,
+                                 double* squares);
+
+/*
+ * Adds sum over t of weights[t] * left_t right_t' to `products` (left.columns x right.columns); weights NULL: all 1. With
+ * gradients, slopes and inputs this is N F V; with inputs twice, or gradients twice, N times a factor of K-FAC (arXiv
+ * 1503.05671). Products of 512 tokens in float32, their sum in float64; the same for any number of threads. Errors as above.
+ */
+TG_API tg_status tg_token_products_workspace(tg_context* context, const tg_matrix* left, const tg_matrix* right,
+                                             tg_workspace_size* workspace_size);
+TG_API tg_status tg_token_products(tg_context* context, const tg_matrix* left, const double* weights, const tg_matrix* right,
+                                   tg_control* control, const tg_workspace* workspace, double* products);
 
 /* ---------------------------------------------------------------- null updates ------------------------------------ */
 

@@ -37,6 +37,10 @@ OFFSET(tg_diff_result, ulp_histogram, 64);
 OFFSET(tg_diff_result, base_squares, 184);
 SIZE(tg_mask_sets, 40);
 OFFSET(tg_mask_sets, columns, 32);
+SIZE(tg_layer_samples, 88);
+OFFSET(tg_layer_samples, gradient, 48);
+SIZE(tg_direction, 48);
+OFFSET(tg_direction, low_rank, 32);
 SIZE(tg_span, 16);
 OFFSET(tg_span, bytes, 8);
 

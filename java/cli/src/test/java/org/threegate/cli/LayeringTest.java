@@ -26,6 +26,8 @@ class LayeringTest {
           .definedBy("org.threegate.analysis.measure..")
           .layer("intervention")
           .definedBy("org.threegate.analysis.intervention..")
+          .layer("curvature")
+          .definedBy("org.threegate.analysis.curvature..")
           .layer("statistics")
           .definedBy("org.threegate.analysis.statistics..")
           .layer("checkpoint")
@@ -52,12 +54,15 @@ class LayeringTest {
           .mayOnlyBeAccessedByLayers("cli", "report")
           .whereLayer("intervention")
           .mayOnlyBeAccessedByLayers("cli")
-          .whereLayer("statistics")
+          .whereLayer("curvature")
           .mayOnlyBeAccessedByLayers("cli", "report", "measure")
+          .whereLayer("statistics")
+          .mayOnlyBeAccessedByLayers("cli", "report", "measure", "curvature")
           .whereLayer("checkpoint")
           .mayOnlyBeAccessedByLayers("cli", "report", "measure", "intervention")
           .whereLayer("kernel")
-          .mayOnlyBeAccessedByLayers("cli", "measure", "intervention", "checkpoint", "testing");
+          .mayOnlyBeAccessedByLayers(
+              "cli", "measure", "intervention", "curvature", "checkpoint", "testing");
 
   @ArchTest
   static final ArchRule STATISTICS_SEE_NUMBERS_NOT_KERNELS =

@@ -97,8 +97,14 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
             at + Struct.OPERAND_BLOCK_COLUMNS, blockScale.map(BlockScale::blockColumns).orElse(0L))
         .putLong(at + Struct.OPERAND_LOW_RANK, lowRank.isEmpty() ? 0 : address + terms)
         .putLong(at + Struct.OPERAND_LOW_RANK_COUNT, lowRank.size());
-    long term = terms;
-    for (LowRank product : lowRank) {
+    writeTerms(lowRank, struct, terms, leases);
+  }
+
+  /** Writes an array of {@code tg_low_rank}. */
+  static void writeTerms(
+      List<LowRank> terms, NativeBuffer struct, long at, List<NativeBuffer.Lease> leases) {
+    long term = at;
+    for (LowRank product : terms) {
       writeMatrix(product.left(), struct, term + Struct.LOW_RANK_LEFT, leases);
       writeMatrix(product.right(), struct, term + Struct.LOW_RANK_RIGHT, leases);
       struct.putDouble(term + Struct.LOW_RANK_SCALE, product.scale());
@@ -106,7 +112,7 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
     }
   }
 
-  private static void writeMatrix(
+  static void writeMatrix(
       Matrix matrix, NativeBuffer struct, long at, List<NativeBuffer.Lease> leases) {
     NativeBuffer.Lease lease = matrix.buffer().lease();
     leases.add(lease);

@@ -166,6 +166,19 @@ final class Struct {
   static final int MASK_SETS_ROWS = 24;
   static final int MASK_SETS_COLUMNS = 32;
 
+  static final int LAYER_SAMPLES = 88;
+  static final int LAYER_SAMPLES_SIZE = 0;
+  static final int LAYER_SAMPLES_INPUT = 8;
+  static final int LAYER_SAMPLES_GRADIENT = 48;
+
+  static final int DIRECTION = 48;
+  static final int DIRECTION_SIZE = 0;
+  static final int DIRECTION_MATRIX = 8;
+  static final int DIRECTION_SUBTRACTED = 16;
+  static final int DIRECTION_MASK = 24;
+  static final int DIRECTION_LOW_RANK = 32;
+  static final int DIRECTION_LOW_RANK_COUNT = 40;
+
   static final int PERTURB_OPTIONS = 40;
   static final int PERTURB_OPTIONS_SIZE = 0;
   static final int PERTURB_OPTIONS_KIND = 8;

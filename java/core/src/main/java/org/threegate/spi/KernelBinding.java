@@ -143,6 +143,30 @@ public interface KernelBinding {
 
   int magnitudeProfile(long context, long matrix, long table, long rowSums, long columnSums);
 
+  int layerSlopesWorkspace(
+      long context, long samples, long directions, long count, long workspaceSize);
+
+  int layerSlopes(
+      long context,
+      long samples,
+      long directions,
+      long count,
+      long control,
+      long workspace,
+      long slopes,
+      long squares);
+
+  int tokenProductsWorkspace(long context, long left, long right, long workspaceSize);
+
+  int tokenProducts(
+      long context,
+      long left,
+      long weights,
+      long right,
+      long control,
+      long workspace,
+      long products);
+
   int perturb(long context, long base, long tuned, long options, long control, long perturbed);
 
   int rotateUpdateWorkspace(long context, long options, long workspaceSize);

@@ -31,7 +31,9 @@ import org.threegate.kernel.Bf16Diff;
 import org.threegate.kernel.Capabilities;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
+import org.threegate.kernel.Direction;
 import org.threegate.kernel.KernelException;
+import org.threegate.kernel.LayerSamples;
 import org.threegate.kernel.MagnitudeHistogram;
 import org.threegate.kernel.MappedFile;
 import org.threegate.kernel.Mask;
@@ -387,6 +389,81 @@ public abstract class BindingContract {
       assertThatThrownBy(() -> PrincipalAngles.of(context, first, left))
           .hasMessage("second is 1 x 2; it must have the shape of first");
     }
+  }
+
+  @Test
+  void slopesAreDerivatives() {
+    int tokens = 5;
+    int inputs = 3;
+    int outputs = 2;
+    try (Context context = Context.open(DEVICE, 2);
+        NativeBuffer memory = context.allocate(4096);
+        Control control = Control.open(context)) {
+      // Small whole numbers: every sum is exact.
+      for (int i = 0; i < 512; i++) {
+        memory.putDouble(8L * i, i * 7 % 11 - 5);
+      }
+      Matrix x = Matrix.of(memory, 0, Dtype.F64, tokens, inputs);
+      Matrix g = Matrix.of(memory, 800, Dtype.F64, tokens, outputs);
+      Matrix before = Matrix.of(memory, 1600, Dtype.F64, outputs, inputs);
+      Matrix after = Matrix.of(memory, 1720, Dtype.F64, outputs, inputs);
+      Matrix left = Matrix.of(memory, 2400, Dtype.F64, outputs, 1);
+      Matrix right = Matrix.of(memory, 2504, Dtype.F64, 1, inputs);
+      LayerSamples samples = new LayerSamples(x, g);
+      Direction.Entries update = Direction.update(Operand.of(before), Operand.of(after));
+      Mask corner = new Mask(outputs, inputs, new long[] {1, 0});
+      LayerSamples.Slopes slopes =
+          samples.slopes(
+              context, List.of(update, update.within(corner), Direction.of(left, right)), control);
+      double[] products = new double[outputs * inputs];
+      samples.addProducts(context, slopes.slopes()[0], products, control);
+      double[] factor = new double[inputs * inputs];
+      samples.addInputProducts(context, factor, control);
+      double[] other = new double[outputs * outputs];
+      samples.addGradientProducts(context, other, control);
+      double[][] expected = new double[3][tokens];
+      double[] squares = new double[3];
+      for (int i = 0; i < outputs; i++) {
+        for (int j = 0; j < inputs; j++) {
+          double entry = at(memory, after, i, j) - at(memory, before, i, j);
+          double[] entries = {
+            entry, i + j == 0 ? entry : 0, at(memory, left, i, 0) * at(memory, right, 0, j)
+          };
+          for (int d = 0; d < 3; d++) {
+            squares[d] += entries[d] * entries[d];
+            for (int t = 0; t < tokens; t++) {
+              expected[d][t] += at(memory, g, t, i) * entries[d] * at(memory, x, t, j);
+            }
+          }
+        }
+      }
+      assertThat(slopes.slopes()).isDeepEqualTo(expected);
+      assertThat(slopes.squares()).containsExactly(squares);
+      for (int i = 0; i < outputs; i++) {
+        for (int j = 0; j < inputs; j++) {
+          double sum = 0;
+          for (int t = 0; t < tokens; t++) {
+            sum += expected[0][t] * at(memory, g, t, i) * at(memory, x, t, j);
+          }
+          assertThat(products[i * inputs + j]).isEqualTo(sum);
+        }
+      }
+      double firsts = 0;
+      for (int t = 0; t < tokens; t++) {
+        firsts += at(memory, x, t, 0) * at(memory, x, t, 1);
+      }
+      assertThat(factor[1]).isEqualTo(firsts).isEqualTo(factor[inputs]);
+      assertThat(other[1]).isEqualTo(other[2]);
+      memory.putDouble(800, Double.NaN);
+      assertThatThrownBy(() -> samples.slopes(context, List.of(update), control))
+          .isInstanceOf(KernelException.class)
+          .hasMessageContaining("samples.gradient has an entry that is not finite, in row 0");
+      assertThatThrownBy(() -> new LayerSamples(x, right)).hasMessage("1 gradients for 5 inputs");
+    }
+  }
+
+  private static double at(NativeBuffer memory, Matrix matrix, int row, int column) {
+    return memory.getDouble(matrix.offset() + 8L * (row * matrix.rowStride() + column));
   }
 
   private static Mask empty(Mask like) {

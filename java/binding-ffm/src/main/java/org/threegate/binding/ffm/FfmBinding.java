@@ -127,6 +127,23 @@ final class FfmBinding implements KernelBinding {
               FunctionDescriptor.of(
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
           Map.entry(
+              "tg_layer_slopes_workspace",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_layer_slopes",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
+                  JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_token_products_workspace",
+              FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_token_products",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
+                  JAVA_LONG)),
+          Map.entry(
               "tg_perturb",
               FunctionDescriptor.of(
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
@@ -187,6 +204,10 @@ final class FfmBinding implements KernelBinding {
     static final MethodHandle MASK_OVERLAPS = bind("tg_mask_overlaps");
     static final MethodHandle MAGNITUDE_HISTOGRAM = bind("tg_magnitude_histogram");
     static final MethodHandle MAGNITUDE_PROFILE = bind("tg_magnitude_profile");
+    static final MethodHandle LAYER_SLOPES_WORKSPACE = bind("tg_layer_slopes_workspace");
+    static final MethodHandle LAYER_SLOPES = bind("tg_layer_slopes");
+    static final MethodHandle TOKEN_PRODUCTS_WORKSPACE = bind("tg_token_products_workspace");
+    static final MethodHandle TOKEN_PRODUCTS = bind("tg_token_products");
     static final MethodHandle PERTURB = bind("tg_perturb");
     static final MethodHandle ROTATE_UPDATE_WORKSPACE = bind("tg_rotate_update_workspace");
     static final MethodHandle ROTATE_UPDATE = bind("tg_rotate_update");
@@ -587,6 +608,65 @@ final class FfmBinding implements KernelBinding {
     try {
       return (int)
           Handles.MAGNITUDE_PROFILE.invokeExact(context, matrix, table, rowSums, columnSums);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int layerSlopesWorkspace(
+      long context, long samples, long directions, long count, long workspaceSize) {
+    try {
+      return (int)
+          Handles.LAYER_SLOPES_WORKSPACE.invokeExact(
+              context, samples, directions, count, workspaceSize);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int layerSlopes(
+      long context,
+      long samples,
+      long directions,
+      long count,
+      long control,
+      long workspace,
+      long slopes,
+      long squares) {
+    try {
+      return (int)
+          Handles.LAYER_SLOPES.invokeExact(
+              context, samples, directions, count, control, workspace, slopes, squares);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int tokenProductsWorkspace(long context, long left, long right, long workspaceSize) {
+    try {
+      return (int)
+          Handles.TOKEN_PRODUCTS_WORKSPACE.invokeExact(context, left, right, workspaceSize);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int tokenProducts(
+      long context,
+      long left,
+      long weights,
+      long right,
+      long control,
+      long workspace,
+      long products) {
+    try {
+      return (int)
+          Handles.TOKEN_PRODUCTS.invokeExact(
+              context, left, weights, right, control, workspace, products);
     } catch (Throwable e) {
       throw DynamicLibrary.rethrow(e);
     }

@@ -242,6 +242,42 @@ final class Functions {
       @Cast("double*") long rowSums,
       @Cast("double*") long columnSums);
 
+  @Name("tg_layer_slopes_workspace")
+  static native int layerSlopesWorkspace(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_layer_samples*") long samples,
+      @Cast("const tg_direction*") long directions,
+      long count,
+      @Cast("tg_workspace_size*") long workspaceSize);
+
+  @Name("tg_layer_slopes")
+  static native int layerSlopes(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_layer_samples*") long samples,
+      @Cast("const tg_direction*") long directions,
+      long count,
+      @Cast("tg_control*") long control,
+      @Cast("const tg_workspace*") long workspace,
+      @Cast("double*") long slopes,
+      @Cast("double*") long squares);
+
+  @Name("tg_token_products_workspace")
+  static native int tokenProductsWorkspace(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_matrix*") long left,
+      @Cast("const tg_matrix*") long right,
+      @Cast("tg_workspace_size*") long workspaceSize);
+
+  @Name("tg_token_products")
+  static native int tokenProducts(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_matrix*") long left,
+      @Cast("const double*") long weights,
+      @Cast("const tg_matrix*") long right,
+      @Cast("tg_control*") long control,
+      @Cast("const tg_workspace*") long workspace,
+      @Cast("double*") long products);
+
   @Name("tg_perturb")
   static native int perturb(
       @Cast("tg_context*") long context,

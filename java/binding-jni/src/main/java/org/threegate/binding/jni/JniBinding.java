@@ -244,6 +244,43 @@ final class JniBinding implements KernelBinding {
   }
 
   @Override
+  public int layerSlopesWorkspace(
+      long context, long samples, long directions, long count, long workspaceSize) {
+    return Functions.layerSlopesWorkspace(context, samples, directions, count, workspaceSize);
+  }
+
+  @Override
+  public int layerSlopes(
+      long context,
+      long samples,
+      long directions,
+      long count,
+      long control,
+      long workspace,
+      long slopes,
+      long squares) {
+    return Functions.layerSlopes(
+        context, samples, directions, count, control, workspace, slopes, squares);
+  }
+
+  @Override
+  public int tokenProductsWorkspace(long context, long left, long right, long workspaceSize) {
+    return Functions.tokenProductsWorkspace(context, left, right, workspaceSize);
+  }
+
+  @Override
+  public int tokenProducts(
+      long context,
+      long left,
+      long weights,
+      long right,
+      long control,
+      long workspace,
+      long products) {
+    return Functions.tokenProducts(context, left, weights, right, control, workspace, products);
+  }
+
+  @Override
   public int perturb(
       long context, long base, long tuned, long options, long control, long perturbed) {
     return Functions.perturb(context, base, tuned, options, control, perturbed);

@@ -1,0 +1,42 @@
+package org.threegate.analysis.curvature;
+
+/**
+ * A matrix whose entries are known: for tests and small models.
+ *
+ * <pre>{@code
+ * CurvatureOperator matrix = new ExplicitOperator(new double[] {2, 1, 1, 3}, 2);
+ * double[] product = new double[2];
+ * matrix.apply(new double[] {1, 0}, product);
+ * }</pre>
+ *
+ * @param entries dimension · dimension numbers, row by row, symmetric
+ */
+public record ExplicitOperator(double[] entries, int dimension) implements CurvatureOperator {
+  /**
+   * @throws IllegalArgumentException when the entries do not fill the matrix or are not symmetric
+   */
+  public ExplicitOperator {
+    if (entries.length != Math.multiplyExact(dimension, dimension)) {
+      throw new IllegalArgumentException(
+          entries.length + " entries for " + dimension + " x " + dimension);
+    }
+    for (int i = 0; i < dimension; i++) {
+      for (int j = 0; j < i; j++) {
+        if (entries[i * dimension + j] != entries[j * dimension + i]) {
+          throw new IllegalArgumentException("entries (" + i + ", " + j + ") are not symmetric");
+        }
+      }
+    }
+  }
+
+  @Override
+  public void apply(double[] vector, double[] product) {
+    for (int i = 0; i < dimension; i++) {
+      double sum = 0;
+      for (int j = 0; j < dimension; j++) {
+        sum += entries[i * dimension + j] * vector[j];
+      }
+      product[i] = sum;
+    }
+  }
+}

@@ -1,0 +1,130 @@
+package org.threegate.analysis.curvature;
+
+import java.util.List;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.dtype.Dtype;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.kernel.Direction;
+import org.threegate.kernel.LayerSamples;
+import org.threegate.kernel.Matrix;
+import org.threegate.kernel.Operand;
+
+/**
+ * The block of the Fisher information that belongs to one linear layer's m x n weights, from what
+ * the layer saw: F V = (1/N) Gᵀ diag(s) X (THEORY, section 3). Weights are row by row in a vector.
+ *
+ * <pre>{@code
+ * LayerSamples part =
+ *     new LayerSamples(
+ *         Matrix.of(buffer, Dtype.F32, 100, 16), Matrix.of(buffer, 6400, Dtype.F32, 100, 8));
+ * LayerFisher fisher = LayerFisher.of(context, List.of(part), FisherKind.TRUE, control);
+ * Estimate trace = Traces.hutchinson(fisher, 10, 1, Watch.NONE);
+ * }</pre>
+ */
+public final class LayerFisher implements CurvatureOperator {
+  private final Context context;
+  private final List<LayerSamples> parts;
+  private final FisherKind kind;
+  private final Control control;
+  private final int dimension;
+  private final long tokens;
+
+  private LayerFisher(
+      Context context,
+      List<LayerSamples> parts,
+      FisherKind kind,
+      Control control,
+      int dimension,
+      long tokens) {
+    this.context = context;
+    this.parts = List.copyOf(parts);
+    this.kind = kind;
+    this.control = control;
+    this.dimension = dimension;
+    this.tokens = tokens;
+  }
+
+  /**
+   * @param parts of one sample, of any number of tokens each
+   * @throws IllegalArgumentException when there are none, or they are of layers of different shape,
+   *     or the layer has 2^31 weights or more
+   */
+  public static LayerFisher of(
+      Context context, List<LayerSamples> parts, FisherKind kind, Control control) {
+    LayerSamples first = firstOf(parts);
+    long weights = Math.multiplyExact(first.outputs(), first.inputs());
+    if (weights > Integer.MAX_VALUE) {
+      throw new IllegalArgumentException(
+          "a layer of "
+              + first.outputs()
+              + " x "
+              + first.inputs()
+              + " weights; an operator has fewer than 2^31");
+    }
+    long tokens = parts.stream().mapToLong(LayerSamples::tokens).sum();
+    return new LayerFisher(context, parts, kind, control, (int) weights, tokens);
+  }
+
+  static LayerSamples firstOf(List<LayerSamples> parts) {
+    if (parts.isEmpty()) {
+      throw new IllegalArgumentException("no samples");
+    }
+    LayerSamples first = parts.get(0);
+    for (LayerSamples part : parts) {
+      if (part.inputs() != first.inputs() || part.outputs() != first.outputs()) {
+        throw new IllegalArgumentException(
+            "samples of layers of "
+                + first.outputs()
+                + " x "
+                + first.inputs()
+                + " and of "
+                + part.outputs()
+                + " x "
+                + part.inputs()
+                + " weights");
+      }
+    }
+    return first;
+  }
+
+  /** Whose labels the gradients are of. */
+  public FisherKind kind() {
+    return kind;
+  }
+
+  @Override
+  public int dimension() {
+    return dimension;
+  }
+
+  @Override
+  public void apply(double[] vector, double[] product) {
+    System.arraycopy(applyAll(new double[][] {vector})[0], 0, product, 0, dimension);
+  }
+
+  @Override
+  public double[][] applyAll(double[][] vectors) {
+    double[][] products = new double[vectors.length][dimension];
+    long bytes = 8L * dimension;
+    try (NativeBuffer entries = context.allocate(bytes * vectors.length)) {
+      Direction[] directions = new Direction[vectors.length];
+      for (int i = 0; i < vectors.length; i++) {
+        entries.putDoubles(bytes * i, vectors[i]);
+        Matrix matrix =
+            Matrix.of(entries, bytes * i, Dtype.F64, parts.get(0).outputs(), parts.get(0).inputs());
+        directions[i] = Direction.of(Operand.of(matrix));
+      }
+      for (LayerSamples part : parts) {
+        double[][] slopes = part.slopes(context, List.of(directions), control).slopes();
+        for (int i = 0; i < vectors.length; i++) {
+          part.addProducts(context, slopes[i], products[i], control);
+        }
+      }
+    }
+    for (double[] product : products) {
+      Vectors.scale(product, 1.0 / tokens);
+    }
+    return products;
+  }
+}

@@ -1,0 +1,101 @@
+package org.threegate.analysis.curvature;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.DoubleUnaryOperator;
+
+/**
+ * The distribution of an operator's eigenvalues by stochastic Lanczos quadrature (Ubaru, Chen and
+ * Saad, SIAM J. Matrix Anal. Appl. 38(4), 2017): each probe gives a rule of its own, and how much
+ * they differ is the error.
+ *
+ * <pre>{@code
+ * CurvatureOperator matrix = new ExplicitOperator(new double[] {2, 1, 1, 3}, 2);
+ * SpectralDensity density = SpectralDensity.EMPTY.extend(matrix, 4, 2, 1, Watch.NONE);
+ * Estimate trace = density.sum(value -> value);
+ * SpectralDensity.Curve curve = density.curve(new double[] {1, 2, 3, 4}, 0.2);
+ * }</pre>
+ *
+ * @param dimension of the operator; 0 before the first probe
+ * @param rules one a probe
+ */
+public record SpectralDensity(int dimension, List<Rule> rules) {
+  /** Before any probe. */
+  public static final SpectralDensity EMPTY = new SpectralDensity(0, List.of());
+
+  /** Places and weights, which add up to 1. */
+  public record Rule(double[] nodes, double[] weights) {}
+
+  /**
+   * Share of eigenvalues a unit of value.
+   *
+   * @param mean at each place
+   * @param standardErrors of the means
+   */
+  public record Curve(double[] mean, double[] standardErrors) {}
+
+  public SpectralDensity {
+    rules = List.copyOf(rules);
+  }
+
+  /**
+   * Adds probes; those that are there already keep their numbers, so that a run in parts gives what
+   * a single one gives.
+   *
+   * @param probes how many more
+   * @param steps of Lanczos' method for each
+   */
+  public SpectralDensity extend(
+      CurvatureOperator operator, int probes, int steps, long seed, Watch watch) {
+    List<Rule> all = new ArrayList<>(rules);
+    for (int i = 0; i < probes; i++) {
+      watch.at(i, probes);
+      double[] start = Vectors.signs(operator.dimension(), seed, all.size());
+      Lanczos lanczos = Lanczos.start(operator, start);
+      lanczos.extend(steps, Watch.NONE);
+      Lanczos.Result found = lanczos.result(0);
+      all.add(new Rule(found.values(), found.weights()));
+    }
+    return new SpectralDensity(operator.dimension(), all);
+  }
+
+  /** The sum of a function over all eigenvalues. */
+  public Estimate sum(DoubleUnaryOperator function) {
+    double[] samples = new double[rules.size()];
+    for (int i = 0; i < samples.length; i++) {
+      samples[i] = dimension * integral(rules.get(i), function);
+    }
+    return Estimate.of(samples);
+  }
+
+  private static double integral(Rule rule, DoubleUnaryOperator function) {
+    double sum = 0;
+    for (int i = 0; i < rule.nodes().length; i++) {
+      sum += rule.weights()[i] * function.applyAsDouble(rule.nodes()[i]);
+    }
+    return sum;
+  }
+
+  /**
+   * The density, each eigenvalue a normal distribution.
+   *
+   * @param width its standard deviation
+   */
+  public Curve curve(double[] places, double width) {
+    double[] mean = new double[places.length];
+    double[] errors = new double[places.length];
+    for (int i = 0; i < places.length; i++) {
+      double place = places[i];
+      DoubleUnaryOperator bump =
+          value -> {
+            double distance = (value - place) / width;
+            return Math.exp(-distance * distance / 2) / (width * Math.sqrt(2 * Math.PI));
+          };
+      Estimate share =
+          Estimate.of(rules.stream().mapToDouble(rule -> integral(rule, bump)).toArray());
+      mean[i] = share.value();
+      errors[i] = share.standardError();
+    }
+    return new Curve(mean, errors);
+  }
+}

@@ -1,0 +1,71 @@
+package org.threegate.analysis.curvature;
+
+import java.util.List;
+import java.util.SplittableRandom;
+
+/** Arithmetic of vectors, in an order that does not depend on anything. */
+final class Vectors {
+  private Vectors() {}
+
+  static double dot(double[] a, double[] b) {
+    double[] lanes = new double[4];
+    int i = 0;
+    for (; i + 4 <= a.length; i += 4) {
+      for (int lane = 0; lane < 4; lane++) {
+        lanes[lane] += a[i + lane] * b[i + lane];
+      }
+    }
+    for (; i < a.length; i++) {
+      lanes[0] += a[i] * b[i];
+    }
+    return lanes[0] + lanes[1] + (lanes[2] + lanes[3]);
+  }
+
+  static double norm(double[] a) {
+    return Math.sqrt(dot(a, a));
+  }
+
+  /** a += factor · b. */
+  static void add(double[] a, double factor, double[] b) {
+    for (int i = 0; i < a.length; i++) {
+      a[i] += factor * b[i];
+    }
+  }
+
+  static void scale(double[] a, double factor) {
+    for (int i = 0; i < a.length; i++) {
+      a[i] *= factor;
+    }
+  }
+
+  /** Removes from a vector what it has of orthonormal ones, twice; what it had is returned. */
+  static double[] orthogonalise(double[] vector, List<double[]> basis) {
+    double[] parts = new double[basis.size()];
+    for (int pass = 0; pass < 2; pass++) {
+      for (int i = 0; i < parts.length; i++) {
+        double part = dot(basis.get(i), vector);
+        add(vector, -part, basis.get(i));
+        parts[i] += part;
+      }
+    }
+    return parts;
+  }
+
+  /** Numbers of one sample: the same whichever samples were taken before it. */
+  static SplittableRandom random(long seed, int sample) {
+    long start = new SplittableRandom(seed).nextLong();
+    return new SplittableRandom(new SplittableRandom(start + sample).nextLong());
+  }
+
+  /** Independent signs. */
+  static double[] signs(int dimension, long seed, int sample) {
+    SplittableRandom random = random(seed, sample);
+    double[] signs = new double[dimension];
+    long bits = 0;
+    for (int i = 0; i < dimension; i++) {
+      bits = i % 64 == 0 ? random.nextLong() : bits >>> 1;
+      signs[i] = (bits & 1) == 0 ? 1 : -1;
+    }
+    return signs;
+  }
+}

@@ -1,0 +1,102 @@
+package org.threegate.kernel;
+
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * A direction in the space of a layer's m x n weights ({@code tg_direction}).
+ *
+ * <pre>{@code
+ * Operand before = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64));
+ * Operand after = Operand.of(Matrix.of(buffer, 8192, Dtype.BF16, 64, 64));
+ * Mask low = MaskSelection.smallest(context, before, 2048, control);
+ * Direction update = Direction.update(before, after);
+ * Direction masked = Direction.update(before, after).within(low);
+ * }</pre>
+ */
+public sealed interface Direction {
+  long rows();
+
+  long columns();
+
+  /**
+   * Entries of a matrix, less those of another, within a mask.
+   *
+   * @param matrix m x n
+   * @param subtracted of the same shape
+   * @param mask entries outside it count as 0
+   */
+  record Entries(Operand matrix, Optional<Operand> subtracted, Optional<Mask> mask)
+      implements Direction {
+    public Entries {
+      subtracted.ifPresent(
+          other -> requireShape("what is subtracted", other.rows(), other.columns(), matrix));
+      mask.ifPresent(own -> requireShape("the mask", own.rows(), own.columns(), matrix));
+    }
+
+    private static void requireShape(String what, long rows, long columns, Operand matrix) {
+      if (rows != matrix.rows() || columns != matrix.columns()) {
+        throw new IllegalArgumentException(
+            what
+                + " has "
+                + rows
+                + " x "
+                + columns
+                + " entries; the matrix has "
+                + matrix.rows()
+                + " x "
+                + matrix.columns());
+      }
+    }
+
+    /** The part in a mask. */
+    public Entries within(Mask other) {
+      return new Entries(matrix, subtracted, Optional.of(other));
+    }
+
+    @Override
+    public long rows() {
+      return matrix.rows();
+    }
+
+    @Override
+    public long columns() {
+      return matrix.columns();
+    }
+  }
+
+  /** The sum of low-rank terms, which are never multiplied. */
+  record Factors(List<Operand.LowRank> terms) implements Direction {
+    public Factors {
+      if (terms.isEmpty()) {
+        throw new IllegalArgumentException("no terms");
+      }
+      terms = List.copyOf(terms);
+    }
+
+    @Override
+    public long rows() {
+      return terms.get(0).left().rows();
+    }
+
+    @Override
+    public long columns() {
+      return terms.get(0).right().columns();
+    }
+  }
+
+  /** All entries of a matrix. */
+  static Entries of(Operand matrix) {
+    return new Entries(matrix, Optional.empty(), Optional.empty());
+  }
+
+  /** What leads from one matrix to another. */
+  static Entries update(Operand before, Operand after) {
+    return new Entries(after, Optional.of(before), Optional.empty());
+  }
+
+  /** The product of two factors, m x r and r x n. */
+  static Factors of(Matrix left, Matrix right) {
+    return new Factors(List.of(new Operand.LowRank(left, right, 1)));
+  }
+}

@@ -1,0 +1,196 @@
+package org.threegate.kernel;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.spi.KernelBinding;
+
+/**
+ * What a linear layer y = W x saw, one row a token ({@code tg_layer_samples}): inputs, N x n, and
+ * gradients with respect to the outputs, N x m. Of log-likelihoods of labels that the model itself
+ * sampled they give its Fisher information, of the data's labels the empirical Fisher.
+ *
+ * <pre>{@code
+ * LayerSamples samples =
+ *     new LayerSamples(
+ *         Matrix.of(buffer, Dtype.BF16, 100, 64), Matrix.of(buffer, 12800, Dtype.BF16, 100, 32));
+ * Operand weight = Operand.of(Matrix.of(buffer, 19200, Dtype.BF16, 32, 64));
+ * LayerSamples.Slopes slopes = samples.slopes(context, List.of(Direction.of(weight)), control);
+ * double[] along = slopes.normalised(0);
+ * }</pre>
+ */
+public record LayerSamples(Matrix input, Matrix gradient) {
+  private static final double[] NO_WEIGHTS = {};
+
+  /**
+   * @throws IllegalArgumentException when there is not one gradient for each input
+   */
+  public LayerSamples {
+    if (input.rows() != gradient.rows()) {
+      throw new IllegalArgumentException(
+          gradient.rows() + " gradients for " + input.rows() + " inputs");
+    }
+  }
+
+  /** N. */
+  public int tokens() {
+    return Math.toIntExact(input.rows());
+  }
+
+  /** n. */
+  public long inputs() {
+    return input.columns();
+  }
+
+  /** m. */
+  public long outputs() {
+    return gradient.columns();
+  }
+
+  /**
+   * Derivatives of each token's objective along directions.
+   *
+   * @param slopes by direction and token
+   * @param squares squared Frobenius norms of the directions
+   */
+  public record Slopes(double[][] slopes, double[] squares) {
+    /** Along a direction of length one; zeros along one of length zero. */
+    public double[] normalised(int direction) {
+      double length = Math.sqrt(squares[direction]);
+      double[] result = slopes[direction].clone();
+      for (int i = 0; i < result.length && length > 0; i++) {
+        result[i] /= length;
+      }
+      return result;
+    }
+  }
+
+  /**
+   * The slope of every token along every direction: the mean of their squares is the quadratic form
+   * of the layer's Fisher information ({@code tg_layer_slopes}).
+   */
+  public Slopes slopes(Context context, List<? extends Direction> directions, Control control) {
+    int count = directions.size();
+    int tokens = tokens();
+    long directionsAt = Struct.LAYER_SAMPLES;
+    long workspaceAt = directionsAt + (long) count * Struct.DIRECTION;
+    long[] detailAt = new long[count];
+    long at = workspaceAt + Workspace.STRUCT_BYTES;
+    for (int i = 0; i < count; i++) {
+      detailAt[i] = at;
+      at += detailBytes(directions.get(i));
+    }
+    KernelBinding binding = context.binding();
+    List<NativeBuffer> masks = new ArrayList<>();
+    try (Context.Call call = context.begin();
+        NativeBuffer structs = context.allocate(at);
+        NativeBuffer out = context.allocate(8L * count * (tokens + 1));
+        NativeBuffer.Lease controlLease = control.lease();
+        Operand.Leases leases = new Operand.Leases()) {
+      long address = leases.take(structs);
+      structs.putLong(Struct.LAYER_SAMPLES_SIZE, Struct.LAYER_SAMPLES);
+      Operand.writeMatrix(input, structs, Struct.LAYER_SAMPLES_INPUT, leases);
+      Operand.writeMatrix(gradient, structs, Struct.LAYER_SAMPLES_GRADIENT, leases);
+      for (int i = 0; i < count; i++) {
+        long own = directionsAt + (long) i * Struct.DIRECTION;
+        write(context, directions.get(i), structs, own, detailAt[i], leases, masks);
+      }
+      long slopesAddress = leases.take(out);
+      Workspace.use(
+          context,
+          call,
+          structs,
+          workspaceAt,
+          size ->
+              binding.layerSlopesWorkspace(
+                  context.handle(), address, address + directionsAt, count, size),
+          workspace ->
+              binding.layerSlopes(
+                  context.handle(),
+                  address,
+                  address + directionsAt,
+                  count,
+                  controlLease.address(),
+                  workspace,
+                  slopesAddress,
+                  slopesAddress + 8L * count * tokens));
+      double[][] slopes = new double[count][];
+      for (int i = 0; i < count; i++) {
+        slopes[i] = out.getDoubles(8L * i * tokens, tokens);
+      }
+      return new Slopes(slopes, out.getDoubles(8L * count * tokens, count));
+    } finally {
+      masks.forEach(NativeBuffer::close);
+    }
+  }
+
+  private static long detailBytes(Direction direction) {
+    if (direction instanceof Direction.Entries entries) {
+      return entries.matrix().structBytes()
+          + entries.subtracted().map(Operand::structBytes).orElse(0L);
+    }
+    return (long) ((Direction.Factors) direction).terms().size() * Struct.LOW_RANK;
+  }
+
+  private static void write(
+      Context context,
+      Direction direction,
+      NativeBuffer structs,
+      long at,
+      long detailAt,
+      Operand.Leases leases,
+      List<NativeBuffer> masks) {
+    long address = leases.get(0).address();
+    structs.putLong(at + Struct.DIRECTION_SIZE, Struct.DIRECTION);
+    for (int field = Struct.DIRECTION_MATRIX; field < Struct.DIRECTION; field += 8) {
+      structs.putLong(at + field, 0);
+    }
+    if (direction instanceof Direction.Entries entries) {
+      entries.matrix().write(structs, address, detailAt, leases);
+      structs.putLong(at + Struct.DIRECTION_MATRIX, address + detailAt);
+      long subtractedAt = detailAt + entries.matrix().structBytes();
+      entries
+          .subtracted()
+          .ifPresent(
+              other -> {
+                other.write(structs, address, subtractedAt, leases);
+                structs.putLong(at + Struct.DIRECTION_SUBTRACTED, address + subtractedAt);
+              });
+      entries
+          .mask()
+          .ifPresent(
+              mask -> {
+                NativeBuffer words = mask.copyTo(context);
+                masks.add(words);
+                structs.putLong(at + Struct.DIRECTION_MASK, leases.take(words));
+              });
+      return;
+    }
+    List<Operand.LowRank> terms = ((Direction.Factors) direction).terms();
+    Operand.writeTerms(terms, structs, detailAt, leases);
+    structs
+        .putLong(at + Struct.DIRECTION_LOW_RANK, address + detailAt)
+        .putLong(at + Struct.DIRECTION_LOW_RANK_COUNT, terms.size());
+  }
+
+  /**
+   * Adds the sum over tokens of weight · gradient · inputᵀ to {@code products}, m x n: with slopes
+   * along V as the weights, N times the Fisher information times V ({@code tg_token_products}).
+   *
+   * @param weights one a token
+   * @param products m · n numbers, row by row
+   */
+  public void addProducts(Context context, double[] weights, double[] products, Control control) {
+    TokenProducts.add(context, gradient, weights, input, products, control);
+  }
+
+  /** Adds the sum over tokens of input · inputᵀ, n x n: N times a factor of K-FAC. */
+  public void addInputProducts(Context context, double[] products, Control control) {
+    TokenProducts.add(context, input, NO_WEIGHTS, input, products, control);
+  }
+
+  /** Adds the sum over tokens of gradient · gradientᵀ, m x m: N times the other factor of K-FAC. */
+  public void addGradientProducts(Context context, double[] products, Control control) {
+    TokenProducts.add(context, gradient, NO_WEIGHTS, gradient, products, control);
+  }
+}

@@ -1,0 +1,75 @@
+package org.threegate.kernel;
+
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.spi.KernelBinding;
+
+/**
+ * Sums over tokens of outer products, LᵀR of two matrices with a row a token ({@code
+ * tg_token_products}): products of 512 tokens in float32, their sum in float64.
+ *
+ * <pre>{@code
+ * Matrix left = Matrix.of(buffer, Dtype.F32, 100, 4);
+ * Matrix right = Matrix.of(buffer, 1600, Dtype.F32, 100, 3);
+ * double[] sums = new double[4 * 3];
+ * TokenProducts.add(context, left, new double[0], right, sums, control);
+ * }</pre>
+ */
+public final class TokenProducts {
+  private TokenProducts() {}
+
+  /**
+   * Adds to {@code sums}, left.columns x right.columns, row by row.
+   *
+   * @param weights one a token, or none
+   */
+  public static void add(
+      Context context,
+      Matrix left,
+      double[] weights,
+      Matrix right,
+      double[] sums,
+      Control control) {
+    long count = Math.multiplyExact(left.columns(), right.columns());
+    if (sums.length != count) {
+      throw new IllegalArgumentException(
+          sums.length + " sums for " + left.columns() + " x " + right.columns());
+    }
+    if (weights.length != 0 && weights.length != left.rows()) {
+      throw new IllegalArgumentException(
+          weights.length + " weights for " + left.rows() + " tokens");
+    }
+    long rightAt = Struct.MATRIX;
+    long workspaceAt = rightAt + Struct.MATRIX;
+    KernelBinding binding = context.binding();
+    try (Context.Call call = context.begin();
+        NativeBuffer structs = context.allocate(workspaceAt + Workspace.STRUCT_BYTES);
+        NativeBuffer numbers = context.allocate(8 * (count + weights.length));
+        NativeBuffer.Lease controlLease = control.lease();
+        Operand.Leases leases = new Operand.Leases()) {
+      long address = leases.take(structs);
+      Operand.writeMatrix(left, structs, 0, leases);
+      Operand.writeMatrix(right, structs, rightAt, leases);
+      long sumsAddress = leases.take(numbers);
+      numbers.putDoubles(0, sums);
+      numbers.putDoubles(8 * count, weights);
+      long weightsAddress = weights.length == 0 ? 0 : sumsAddress + 8 * count;
+      Workspace.use(
+          context,
+          call,
+          structs,
+          workspaceAt,
+          size ->
+              binding.tokenProductsWorkspace(context.handle(), address, address + rightAt, size),
+          workspace ->
+              binding.tokenProducts(
+                  context.handle(),
+                  address,
+                  weightsAddress,
+                  address + rightAt,
+                  controlLease.address(),
+                  workspace,
+                  sumsAddress));
+      System.arraycopy(numbers.getDoubles(0, count), 0, sums, 0, sums.length);
+    }
+  }
+}
