@@ -38,7 +38,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything below changes, additions included: caller and library must have the same. */
-#define TG_ABI_VERSION 12
+#define TG_ABI_VERSION 13
 
 /* ---------------------------------------------------------------- status ------------------------------------------ */
 
@@ -550,6 +550,9 @@ typedef struct tg_direction {
   const tg_low_rank* low_rank;  /* the sum of these terms; with a matrix NULL */
   int64_t low_rank_count;
 } tg_direction;
+
+/* Writes the entries of a direction that is one of entries: m x n, float64, row by row. */
+TG_API tg_status tg_direction_entries(tg_context* context, const tg_direction* direction, double* entries);
 
 /*
  * slopes[d * N + t] = g_t' V_d x_t, the derivative of token t's objective along direction d, and squares[d] = |V_d|^2

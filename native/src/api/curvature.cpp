@@ -113,6 +113,22 @@ void finish(curvature::Outcome outcome, const tg_matrix& first, const char* firs
 
 extern "C" {
 
+tg_status tg_direction_entries(tg_context* context, const tg_direction* direction, double* entries) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_struct(direction, "direction");
+    threegate::require(direction->matrix != nullptr, "direction.matrix", "NULL", "the entries of factors are not formed");
+    threegate::require_operand(direction->matrix, "direction.matrix");
+    threegate::require_direction(*context, *direction, "direction", direction->matrix->values.rows,
+                                 direction->matrix->values.columns);
+    threegate::require(entries != nullptr, "entries", "NULL", "they need a place");
+    threegate::curvature::direction_entries(context->pool, *direction, entries);
+    threegate::require_intact_operand(*direction->matrix);
+    if (direction->subtracted != nullptr) {
+      threegate::require_intact_operand(*direction->subtracted);
+    }
+  });
+}
+
 tg_status tg_layer_slopes_workspace(tg_context* context, const tg_layer_samples* samples, const tg_direction* directions,
                                     int64_t count, tg_workspace_size* workspace_size) {
   return threegate::guarded_call(context, [&] {

@@ -59,6 +59,25 @@ double dot(const float* a, const float* b, int64_t count) {
   return sum_in_lanes(count, [&](int64_t i) { return static_cast<double>(a[i]) * static_cast<double>(b[i]); });
 }
 
+// A run of at most kRun entries of a row.
+void stage_direction(const tg_direction& direction, int64_t row, int64_t column, int64_t count, double* out) {
+  stage_double(*direction.matrix, row, column, count, out, convert_f16_plain);
+  if (direction.subtracted != nullptr) {
+    double subtracted[kRun];
+    stage_double(*direction.subtracted, row, column, count, subtracted, convert_f16_plain);
+    for (int64_t i = 0; i < count; ++i) {
+      out[i] -= subtracted[i];
+    }
+  }
+  if (direction.mask != nullptr) {
+    const int64_t across = blocks_of(direction.matrix->values.columns, 64);
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t at = column + i;
+      out[i] = (direction.mask[row * across + at / 64] >> (at % 64) & 1U) != 0 ? out[i] : 0;
+    }
+  }
+}
+
 int64_t rank_of(const tg_direction& direction) {
   int64_t rank = 0;
   for (int64_t term = 0; term < direction.low_rank_count; ++term) {
@@ -161,7 +180,6 @@ class Slopes {
   }
 
   void widen_tile(ThreadPool& pool, const tg_direction& direction, int64_t first, int64_t height) const {
-    const int64_t across = blocks_of(inputs_, 64);
     const auto threads = static_cast<int>(std::clamp<int64_t>(height, 1, threads_));
     pool.run(threads, [&](int thread) {
       for (int64_t i = height * thread / threads; i < height * (thread + 1) / threads; ++i) {
@@ -171,17 +189,10 @@ class Slopes {
         for (int64_t column = 0; column < inputs_; column += kRun) {
           const int64_t run = std::min(kRun, inputs_ - column);
           double entries[kRun];
-          double subtracted[kRun];
-          stage_double(*direction.matrix, row, column, run, entries, convert_f16_plain);
-          if (direction.subtracted != nullptr) {
-            stage_double(*direction.subtracted, row, column, run, subtracted, convert_f16_plain);
-          }
+          stage_direction(direction, row, column, run, entries);
           for (int64_t j = 0; j < run; ++j) {
-            const int64_t at = column + j;
-            const bool counts = direction.mask == nullptr || (direction.mask[row * across + at / 64] >> (at % 64) & 1U) != 0;
-            const double entry = counts ? entries[j] - (direction.subtracted != nullptr ? subtracted[j] : 0) : 0;
-            out[at] = static_cast<float>(entry);
-            square += entry * entry;
+            out[column + j] = static_cast<float>(entries[j]);
+            square += entries[j] * entries[j];
           }
         }
         row_squares_[row] = square;
@@ -358,6 +369,19 @@ Outcome slopes(ThreadPool& pool, const tg_layer_samples& samples, const tg_direc
                tg_control* control, void* workspace, double* slopes, double* squares) {
   Arena arena(workspace);
   return Slopes(arena, samples, directions, count, pool.threads()).run(pool, directions, count, control, slopes, squares);
+}
+
+void direction_entries(ThreadPool& pool, const tg_direction& direction, double* entries) {
+  const int64_t rows = direction.matrix->values.rows;
+  const int64_t columns = direction.matrix->values.columns;
+  const auto threads = static_cast<int>(std::clamp<int64_t>(rows, 1, pool.threads()));
+  pool.run(threads, [&](int thread) {
+    for (int64_t row = rows * thread / threads; row < rows * (thread + 1) / threads; ++row) {
+      for (int64_t column = 0; column < columns; column += kRun) {
+        stage_direction(direction, row, column, std::min(kRun, columns - column), entries + row * columns + column);
+      }
+    }
+  });
 }
 
 int64_t products_workspace_bytes(const tg_matrix& left, const tg_matrix& right, int threads) {

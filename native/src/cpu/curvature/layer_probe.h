@@ -17,6 +17,9 @@ int64_t slopes_workspace_bytes(const tg_layer_samples& samples, const tg_directi
 Outcome slopes(ThreadPool& pool, const tg_layer_samples& samples, const tg_direction* directions, int64_t count,
                tg_control* control, void* workspace, double* slopes, double* squares);
 
+// Of a direction of entries.
+void direction_entries(ThreadPool& pool, const tg_direction& direction, double* entries);
+
 int64_t products_workspace_bytes(const tg_matrix& left, const tg_matrix& right, int threads);
 
 // As tg_token_products. kNotFinite: a product is not.

@@ -1,7 +1,9 @@
 package org.threegate.kernel;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import org.threegate.buffer.NativeBuffer;
 
 /**
  * A direction in the space of a layer's m x n weights ({@code tg_direction}).
@@ -46,6 +48,33 @@ public sealed interface Direction {
                 + matrix.rows()
                 + " x "
                 + matrix.columns());
+      }
+    }
+
+    /**
+     * What the entries are, in float64, row by row ({@code tg_direction_entries}). The buffer is
+     * the caller's to close.
+     */
+    public NativeBuffer values(Context context) {
+      List<NativeBuffer> masks = new ArrayList<>();
+      NativeBuffer values =
+          context.allocate(8 * Math.multiplyExact(matrix.rows(), matrix.columns()));
+      boolean done = false;
+      try (Context.Call call = context.begin();
+          NativeBuffer structs =
+              context.allocate(Struct.DIRECTION + DirectionStruct.detailBytes(this));
+          Operand.Leases leases = new Operand.Leases()) {
+        long address = leases.take(structs);
+        DirectionStruct.write(context, this, structs, 0, Struct.DIRECTION, leases, masks);
+        long out = leases.take(values);
+        call.run(unused -> context.binding().directionEntries(context.handle(), address, out));
+        done = true;
+        return values;
+      } finally {
+        masks.forEach(NativeBuffer::close);
+        if (!done) {
+          values.close();
+        }
       }
     }
 

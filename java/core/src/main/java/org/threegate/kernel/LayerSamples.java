@@ -78,7 +78,7 @@ public record LayerSamples(Matrix input, Matrix gradient) {
     long at = workspaceAt + Workspace.STRUCT_BYTES;
     for (int i = 0; i < count; i++) {
       detailAt[i] = at;
-      at += detailBytes(directions.get(i));
+      at += DirectionStruct.detailBytes(directions.get(i));
     }
     KernelBinding binding = context.binding();
     List<NativeBuffer> masks = new ArrayList<>();
@@ -93,7 +93,7 @@ public record LayerSamples(Matrix input, Matrix gradient) {
       Operand.writeMatrix(gradient, structs, Struct.LAYER_SAMPLES_GRADIENT, leases);
       for (int i = 0; i < count; i++) {
         long own = directionsAt + (long) i * Struct.DIRECTION;
-        write(context, directions.get(i), structs, own, detailAt[i], leases, masks);
+        DirectionStruct.write(context, directions.get(i), structs, own, detailAt[i], leases, masks);
       }
       long slopesAddress = leases.take(out);
       Workspace.use(
@@ -122,55 +122,6 @@ public record LayerSamples(Matrix input, Matrix gradient) {
     } finally {
       masks.forEach(NativeBuffer::close);
     }
-  }
-
-  private static long detailBytes(Direction direction) {
-    if (direction instanceof Direction.Entries entries) {
-      return entries.matrix().structBytes()
-          + entries.subtracted().map(Operand::structBytes).orElse(0L);
-    }
-    return (long) ((Direction.Factors) direction).terms().size() * Struct.LOW_RANK;
-  }
-
-  private static void write(
-      Context context,
-      Direction direction,
-      NativeBuffer structs,
-      long at,
-      long detailAt,
-      Operand.Leases leases,
-      List<NativeBuffer> masks) {
-    long address = leases.get(0).address();
-    structs.putLong(at + Struct.DIRECTION_SIZE, Struct.DIRECTION);
-    for (int field = Struct.DIRECTION_MATRIX; field < Struct.DIRECTION; field += 8) {
-      structs.putLong(at + field, 0);
-    }
-    if (direction instanceof Direction.Entries entries) {
-      entries.matrix().write(structs, address, detailAt, leases);
-      structs.putLong(at + Struct.DIRECTION_MATRIX, address + detailAt);
-      long subtractedAt = detailAt + entries.matrix().structBytes();
-      entries
-          .subtracted()
-          .ifPresent(
-              other -> {
-                other.write(structs, address, subtractedAt, leases);
-                structs.putLong(at + Struct.DIRECTION_SUBTRACTED, address + subtractedAt);
-              });
-      entries
-          .mask()
-          .ifPresent(
-              mask -> {
-                NativeBuffer words = mask.copyTo(context);
-                masks.add(words);
-                structs.putLong(at + Struct.DIRECTION_MASK, leases.take(words));
-              });
-      return;
-    }
-    List<Operand.LowRank> terms = ((Direction.Factors) direction).terms();
-    Operand.writeTerms(terms, structs, detailAt, leases);
-    structs
-        .putLong(at + Struct.DIRECTION_LOW_RANK, address + detailAt)
-        .putLong(at + Struct.DIRECTION_LOW_RANK_COUNT, terms.size());
   }
 
   /**

@@ -143,6 +143,8 @@ public interface KernelBinding {
 
   int magnitudeProfile(long context, long matrix, long table, long rowSums, long columnSums);
 
+  int directionEntries(long context, long direction, long entries);
+
   int layerSlopesWorkspace(
       long context, long samples, long directions, long count, long workspaceSize);
 

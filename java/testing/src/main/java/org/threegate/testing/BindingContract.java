@@ -438,6 +438,10 @@ public abstract class BindingContract {
         }
       }
       assertThat(slopes.slopes()).isDeepEqualTo(expected);
+      try (NativeBuffer values = update.within(corner).values(context)) {
+        double entry = at(memory, after, 0, 0) - at(memory, before, 0, 0);
+        assertThat(values.getDoubles(0, 6)).containsExactly(entry, 0, 0, 0, 0, 0);
+      }
       assertThat(slopes.squares()).containsExactly(squares);
       for (int i = 0; i < outputs; i++) {
         for (int j = 0; j < inputs; j++) {

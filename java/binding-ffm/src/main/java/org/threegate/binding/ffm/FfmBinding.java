@@ -127,6 +127,9 @@ final class FfmBinding implements KernelBinding {
               FunctionDescriptor.of(
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
           Map.entry(
+              "tg_direction_entries",
+              FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
               "tg_layer_slopes_workspace",
               FunctionDescriptor.of(
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
@@ -204,6 +207,7 @@ final class FfmBinding implements KernelBinding {
     static final MethodHandle MASK_OVERLAPS = bind("tg_mask_overlaps");
     static final MethodHandle MAGNITUDE_HISTOGRAM = bind("tg_magnitude_histogram");
     static final MethodHandle MAGNITUDE_PROFILE = bind("tg_magnitude_profile");
+    static final MethodHandle DIRECTION_ENTRIES = bind("tg_direction_entries");
     static final MethodHandle LAYER_SLOPES_WORKSPACE = bind("tg_layer_slopes_workspace");
     static final MethodHandle LAYER_SLOPES = bind("tg_layer_slopes");
     static final MethodHandle TOKEN_PRODUCTS_WORKSPACE = bind("tg_token_products_workspace");
@@ -608,6 +612,15 @@ final class FfmBinding implements KernelBinding {
     try {
       return (int)
           Handles.MAGNITUDE_PROFILE.invokeExact(context, matrix, table, rowSums, columnSums);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int directionEntries(long context, long direction, long entries) {
+    try {
+      return (int) Handles.DIRECTION_ENTRIES.invokeExact(context, direction, entries);
     } catch (Throwable e) {
       throw DynamicLibrary.rethrow(e);
     }

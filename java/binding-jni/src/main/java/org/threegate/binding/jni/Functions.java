@@ -242,6 +242,12 @@ final class Functions {
       @Cast("double*") long rowSums,
       @Cast("double*") long columnSums);
 
+  @Name("tg_direction_entries")
+  static native int directionEntries(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_direction*") long direction,
+      @Cast("double*") long entries);
+
   @Name("tg_layer_slopes_workspace")
   static native int layerSlopesWorkspace(
       @Cast("tg_context*") long context,

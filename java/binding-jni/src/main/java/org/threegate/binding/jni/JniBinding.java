@@ -244,6 +244,11 @@ final class JniBinding implements KernelBinding {
   }
 
   @Override
+  public int directionEntries(long context, long direction, long entries) {
+    return Functions.directionEntries(context, direction, entries);
+  }
+
+  @Override
   public int layerSlopesWorkspace(
       long context, long samples, long directions, long count, long workspaceSize) {
     return Functions.layerSlopesWorkspace(context, samples, directions, count, workspaceSize);
