@@ -18,6 +18,7 @@ import picocli.CommandLine.Command;
     subcommands = {
       CompareCommand.class,
       ConsensusCommand.class,
+      CurvatureCommand.class,
       MaskCommand.class,
       InterveneCommand.class,
       InspectCommand.class,

@@ -225,6 +225,69 @@ class CommandLineTest {
     refused(run("intervene", good, "--rotate-vo", "--layers", "0", "--out", out), "no config.json");
   }
 
+  private SafetensorsWriter capture(String kind) {
+    String layer = NAME.replace(".weight", "");
+    ByteBuffer sequences = ByteBuffer.allocate(4 * 6).order(ByteOrder.LITTLE_ENDIAN);
+    for (int i = 0; i < 6; i++) {
+      sequences.putInt(i / 2);
+    }
+    return new SafetensorsWriter()
+        .metadata("fisher", kind)
+        .metadata("kl", "0.25")
+        .tensor(layer + ".input", TensorType.BF16, List.of(6L, 8L), codes(48, 1))
+        .tensor(layer + ".grad_output", TensorType.BF16, List.of(6L, 4L), codes(24, 2))
+        .tensor(layer + ".sequence", TensorType.I32, List.of(6L), sequences.array());
+  }
+
+  @Test
+  void curvatureIsReported() throws IOException {
+    Path tuned = write("tuned.safetensors", model(1));
+    Path samples = write("capture.safetensors", capture("empirical"));
+    Run run =
+        run("curvature", samples, "--base", good, "--tuned", tuned, "--out", out, "--draws", 2);
+    assertThat(run.err()).isEmpty();
+    assertThat(run.code()).isZero();
+    assertThat(run.out())
+        .contains("(empirical Fisher)", "update − isotropic", "6 tokens of 3 sequences")
+        .contains(
+            "measured, of the whole update: 0.25", "report: " + out.resolve("curvature.html"));
+    JsonNode report = new ObjectMapper().readTree(out.resolve("curvature.json").toFile());
+    assertThat(report.path("schema").asInt()).isEqualTo(1);
+    assertThat(report.path("klPerToken").asDouble()).isEqualTo(0.25);
+    JsonNode layer = report.path("layers").path(0);
+    assertThat(layer.path("directions").path(0).path("direction").asText()).isEqualTo("update");
+    // One entry of 1/128 changed: its curvature is that of g₀ x₀, one but for rounding of the
+    // first.
+    assertThat(layer.path("directions").path(0).path("curvature").asDouble()).isBetween(1.0, 1.1);
+    String page = Files.readString(out.resolve("curvature.html"));
+    assertThat(page.contains("/*DATA*/") || page.contains("/*SHARED*/")).isFalse();
+    Run again = run("curvature", samples, "--base", good, "--tuned", tuned, "--out", out, "--json");
+    assertThat(new ObjectMapper().readTree(again.out()).path("fisher").asText())
+        .isEqualTo("empirical Fisher");
+    nothingPartial();
+  }
+
+  @Test
+  void curvatureOfNothingIsRefused() throws IOException {
+    Path tuned = write("tuned.safetensors", model(1));
+    Path samples = write("capture.safetensors", capture("guess"));
+    Object[] rest = {"--base", good, "--tuned", tuned, "--out", out};
+    refused(run(all("curvature", samples, rest)), "\"fisher\" is \"guess\"");
+    refused(run(all("curvature", good, rest)), "no layer in it");
+    refused(run(all("curvature", directory.resolve("none"), rest)), "no such file");
+    Path right = write("right.safetensors", capture("true"));
+    refused(
+        run("curvature", right, "--base", good, "--tuned", good, "--out", out),
+        "none of its layers changed");
+    refused(
+        run("curvature", right, "--base", good, "--tuned", tuned, "--out", out, "--draws", 1),
+        "at least 2 draws");
+  }
+
+  private static Object[] all(Object command, Object file, Object... rest) {
+    return Stream.concat(Stream.of(command, file), Stream.of(rest)).toArray();
+  }
+
   @Test
   void runsThatCannotBeComparedAreRefused() throws IOException {
     Path one = write("one.safetensors", model(1));

@@ -40,6 +40,7 @@ class JavadocExamplesTest {
         static org.threegate.buffer.NativeBuffer buffer;
         static org.threegate.report.ComparisonReport report;
         static org.threegate.report.ConsensusReport consensusReport;
+        static org.threegate.report.CurvatureReport curvatureReport;
         static org.threegate.analysis.measure.Comparison.Outcome outcome;
         static Path base;
         static Path tuned;

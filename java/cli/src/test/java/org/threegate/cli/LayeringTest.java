@@ -59,7 +59,7 @@ class LayeringTest {
           .whereLayer("statistics")
           .mayOnlyBeAccessedByLayers("cli", "report", "measure", "curvature")
           .whereLayer("checkpoint")
-          .mayOnlyBeAccessedByLayers("cli", "report", "measure", "intervention")
+          .mayOnlyBeAccessedByLayers("cli", "report", "measure", "intervention", "curvature")
           .whereLayer("kernel")
           .mayOnlyBeAccessedByLayers(
               "cli", "measure", "intervention", "curvature", "checkpoint", "testing");

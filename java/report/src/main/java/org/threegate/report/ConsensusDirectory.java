@@ -2,12 +2,7 @@ package org.threegate.report;
 
 import java.io.IOException;
 import java.io.OutputStream;
-import java.nio.ByteBuffer;
-import java.nio.channels.Channels;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import org.threegate.checkpoint.AtomicFiles;
 
 /**
  * Writes {@code consensus.json} and {@code consensus.html}, each whole or not at all.
@@ -29,17 +24,11 @@ public final class ConsensusDirectory {
 
   /** Writes both files. */
   public static void write(ConsensusReport report, Path directory) throws IOException {
-    Files.createDirectories(directory);
-    String page = HtmlPage.render(HTML, json -> ConsensusJson.page(json, report));
-    AtomicFiles.write(
-        directory.resolve(HTML),
-        out -> {
-          ByteBuffer bytes = ByteBuffer.wrap(page.getBytes(StandardCharsets.UTF_8));
-          while (bytes.hasRemaining()) {
-            out.write(bytes);
-          }
-        });
-    AtomicFiles.write(
-        directory.resolve(JSON), out -> ConsensusJson.write(report, Channels.newOutputStream(out)));
+    PageFiles.write(
+        directory,
+        HTML,
+        json -> ConsensusJson.page(json, report),
+        JSON,
+        out -> ConsensusJson.write(report, out));
   }
 }

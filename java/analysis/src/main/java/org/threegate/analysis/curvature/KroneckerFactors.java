@@ -112,7 +112,7 @@ public record KroneckerFactors(int inputs, int outputs, double[] ofInputs, doubl
     return eigenvectors(context, ofGradients, outputs, count, tolerance);
   }
 
-  private static TruncatedSvd.Result eigenvectors(
+  static TruncatedSvd.Result eigenvectors(
       Context context, double[] factor, int size, int count, double tolerance) {
     try (NativeBuffer entries = context.allocate(8L * factor.length)) {
       entries.putDoubles(0, factor);

@@ -1,7 +1,9 @@
 package org.threegate.analysis.curvature;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
+import org.threegate.analysis.statistics.NullEstimate;
 
 /** Arithmetic of vectors, in an order that does not depend on anything. */
 final class Vectors {
@@ -67,5 +69,44 @@ final class Vectors {
       signs[i] = (bits & 1) == 0 ? 1 : -1;
     }
     return signs;
+  }
+
+  /** A normal number (Marsaglia's polar method, one of its two). */
+  static double gaussian(SplittableRandom random) {
+    while (true) {
+      double u = 2 * random.nextDouble() - 1;
+      double v = 2 * random.nextDouble() - 1;
+      double square = u * u + v * v;
+      if (square > 0 && square < 1) {
+        return u * Math.sqrt(-2 * Math.log(square) / square);
+      }
+    }
+  }
+
+  /** Rows of a random orthonormal basis, by the rotation-invariant measure. */
+  static double[][] orthonormal(int count, int length, SplittableRandom random) {
+    List<double[]> basis = new ArrayList<>();
+    while (basis.size() < count) {
+      double[] vector = new double[length];
+      for (int i = 0; i < length; i++) {
+        vector[i] = gaussian(random);
+      }
+      orthogonalise(vector, basis);
+      scale(vector, 1 / norm(vector));
+      basis.add(vector);
+    }
+    return basis.toArray(double[][]::new);
+  }
+
+  /**
+   * The mean squared cosine of the principal angles of two random subspaces of {@code count} of
+   * {@code side} dimensions: trace(PQ)/count of two random projections, whose first moments are
+   * known.
+   */
+  static NullEstimate randomOverlap(int count, int side) {
+    double k = count;
+    double n = side;
+    double variance = 2 * k * k * (n - k) * (n - k) / (n * n * (n - 1) * (n + 2));
+    return NullEstimate.analytic("random subspace", k / n, Math.sqrt(variance) / k);
   }
 }

@@ -1,0 +1,205 @@
+package org.threegate.analysis.curvature;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.Tensor;
+import org.threegate.checkpoint.TensorType;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.LayerSamples;
+
+/**
+ * What linear layers of a model saw, from safetensors files: {@code <layer>.input}, N x n, {@code
+ * <layer>.grad_output}, N x m, and {@code <layer>.sequence}, N whole numbers; metadata {@code
+ * fisher} says whose labels the gradients are of, {@code kl} how far the tuned policy is from the
+ * base, in nats a token (docs/curvature.md).
+ *
+ * <pre>{@code
+ * try (Capture capture = Capture.open(context, Path.of("capture.safetensors"))) {
+ *   for (Capture.Layer layer : capture.layers()) {
+ *     System.out.println(layer.name() + ": " + layer.samples().tokens() + " tokens");
+ *   }
+ * }
+ * }</pre>
+ */
+public final class Capture implements AutoCloseable {
+  private static final String INPUT = ".input";
+  private static final String GRADIENT = ".grad_output";
+  private static final String SEQUENCE = ".sequence";
+  private static final String FISHER = "fisher";
+  private static final String DIVERGENCE = "kl";
+
+  /**
+   * One layer's tokens.
+   *
+   * @param sequences the sequence of each token
+   */
+  public record Layer(String name, LayerSamples samples, long[] sequences) {}
+
+  private final Checkpoint files;
+  private final FisherKind kind;
+  private final Optional<Double> divergence;
+  private final List<Layer> layers;
+
+  private Capture(
+      Checkpoint files, FisherKind kind, Optional<Double> divergence, List<Layer> layers) {
+    this.files = files;
+    this.kind = kind;
+    this.divergence = divergence;
+    this.layers = List.copyOf(layers);
+  }
+
+  /**
+   * @throws InvalidInputException when it is no capture, with the file and the tensor
+   */
+  public static Capture open(Context context, Path path) {
+    Checkpoint files = Checkpoint.open(context, path);
+    try {
+      Map<String, String> metadata = new LinkedHashMap<>();
+      files.files().forEach(file -> metadata.putAll(file.metadata()));
+      List<Layer> layers = new ArrayList<>();
+      for (String name : files.tensors().keySet()) {
+        if (name.endsWith(INPUT)) {
+          layers.add(layer(files, name.substring(0, name.length() - INPUT.length())));
+        }
+      }
+      if (layers.isEmpty()) {
+        throw new InvalidInputException(
+            path + ": no layer in it: a capture has tensors <layer>.input and <layer>.grad_output");
+      }
+      return new Capture(files, kind(path, metadata), divergence(path, metadata), layers);
+    } catch (RuntimeException e) {
+      files.close();
+      throw e;
+    }
+  }
+
+  private static FisherKind kind(Path path, Map<String, String> metadata) {
+    String name = metadata.getOrDefault(FISHER, "");
+    return switch (name) {
+      case "true" -> FisherKind.TRUE;
+      case "empirical" -> FisherKind.EMPIRICAL;
+      case "gauss-newton" -> FisherKind.GAUSS_NEWTON;
+      default ->
+          throw new InvalidInputException(
+              path
+                  + ": metadata \"fisher\" is \""
+                  + name
+                  + "\"; it must be true (labels sampled from the model), empirical (labels of the"
+                  + " data) or gauss-newton");
+    };
+  }
+
+  private static Optional<Double> divergence(Path path, Map<String, String> metadata) {
+    String text = metadata.getOrDefault(DIVERGENCE, "");
+    if (text.isEmpty()) {
+      return Optional.empty();
+    }
+    try {
+      double value = Double.parseDouble(text);
+      if (value >= 0 && Double.isFinite(value)) {
+        return Optional.of(value);
+      }
+    } catch (NumberFormatException e) {
+      // Said below.
+    }
+    throw new InvalidInputException(
+        path + ": metadata \"kl\" is \"" + text + "\"; it must be nats a token, 0 or more");
+  }
+
+  private static Layer layer(Checkpoint files, String name) {
+    Tensor input = tensor(files, name + INPUT, 2);
+    Tensor gradient = tensor(files, name + GRADIENT, 2);
+    Tensor sequence = tensor(files, name + SEQUENCE, 1);
+    for (Tensor tensor : List.of(input, gradient)) {
+      require(
+          tensor, tensor.type().dtype().isPresent(), "is " + tensor.type(), "floats are needed");
+      require(
+          tensor,
+          tensor.elements() > 0 && tensor.rows() <= Integer.MAX_VALUE,
+          "has shape " + tensor.shape(),
+          "a token and an entry at least, and fewer than 2^31 tokens");
+    }
+    for (Tensor tensor : List.of(gradient, sequence)) {
+      require(
+          tensor,
+          tensor.shape().get(0).equals(input.shape().get(0)),
+          "has " + tensor.shape().get(0) + " tokens",
+          "the input has " + input.shape().get(0));
+    }
+    LayerSamples samples = new LayerSamples(input.matrix(), gradient.matrix());
+    return new Layer(name, samples, sequences(sequence));
+  }
+
+  private static Tensor tensor(Checkpoint files, String name, int dimensions) {
+    Tensor tensor = files.tensors().get(name);
+    if (tensor == null) {
+      throw new InvalidInputException(files.path() + ": tensor \"" + name + "\" is missing");
+    }
+    require(
+        tensor,
+        tensor.shape().size() == dimensions,
+        "has shape " + tensor.shape(),
+        dimensions + (dimensions == 1 ? " dimension is needed" : " dimensions are needed"));
+    return tensor;
+  }
+
+  private static void require(Tensor tensor, boolean holds, String what, String allowed) {
+    if (!holds) {
+      throw new InvalidInputException(
+          tensor.file().path() + ": tensor \"" + tensor.name() + "\" " + what + "; " + allowed);
+    }
+  }
+
+  private static long[] sequences(Tensor tensor) {
+    long[] sequences = new long[Math.toIntExact(tensor.elements())];
+    NativeBuffer buffer = tensor.file().buffer();
+    for (int i = 0; i < sequences.length; i++) {
+      if (tensor.type() == TensorType.I64) {
+        sequences[i] = buffer.getLong(tensor.offset() + 8L * i);
+      } else {
+        require(
+            tensor, tensor.type() == TensorType.I32, "is " + tensor.type(), "I32 or I64 is needed");
+        sequences[i] = buffer.getInt(tensor.offset() + 4L * i);
+      }
+    }
+    return sequences;
+  }
+
+  public Path path() {
+    return files.path();
+  }
+
+  /** Whose labels the gradients are of. */
+  public FisherKind kind() {
+    return kind;
+  }
+
+  /** Of the tuned policy from the base, in nats a token, where it was measured. */
+  public Optional<Double> divergence() {
+    return divergence;
+  }
+
+  /** In the order of the files. */
+  public List<Layer> layers() {
+    return layers;
+  }
+
+  /**
+   * @throws InvalidInputException when a file became shorter meanwhile
+   */
+  public void check() {
+    files.check();
+  }
+
+  @Override
+  public void close() {
+    files.close();
+  }
+}

@@ -1,0 +1,91 @@
+package org.threegate.analysis.curvature;
+
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.threegate.analysis.statistics.ClusteredMean;
+import org.threegate.analysis.statistics.NullEstimate;
+import org.threegate.analysis.statistics.PairedComparison;
+
+/**
+ * The curvature of one layer along its update and along others.
+ *
+ * @param rank leading directions that count as principal
+ * @param squaredNorm of the update
+ * @param along vᵀFv of unit directions; means over draws of the random ones. Without those of which
+ *     there is nothing, such as an empty mask
+ * @param shares squared norms of the update's parts, over that of the update
+ * @param drawDeviations of single draws' curvatures, standard deviations
+ * @param comparisons token by token
+ * @param sequences derivatives along the update of whole sequences' log-likelihoods
+ * @param least the smallest curvature in the span of the update's leading singular directions
+ * @param inputOverlap of the leading eigenvectors of K-FAC's A with the base's right singular
+ *     vectors
+ * @param gradientOverlap of those of B with the left ones
+ */
+public record LayerCurvature(
+    String name,
+    String kind,
+    int tokens,
+    int rank,
+    double squaredNorm,
+    Map<Along, ClusteredMean> along,
+    Map<Along, Double> shares,
+    Map<Along, Double> drawDeviations,
+    List<Comparison> comparisons,
+    List<Sequence> sequences,
+    double least,
+    Optional<Overlap> inputOverlap,
+    Optional<Overlap> gradientOverlap) {
+  /** The sum of a sequence's slopes, and how many tokens it has. */
+  public record Sequence(long id, double slope, int tokens) {
+    Sequence plus(Sequence other) {
+      return new Sequence(id, slope + other.slope, tokens + other.tokens);
+    }
+
+    /** The same sequence along another layer's update too. */
+    public Sequence and(Sequence other) {
+      return new Sequence(id, slope + other.slope, tokens);
+    }
+  }
+
+  /**
+   * ½ ΔᵀFΔ of whole sequences, in nats a token: to second order the KL divergence that this layer's
+   * update causes by itself, and an upper bound of what it adds once the other layers may answer
+   * (δ_W, arXiv 2511.08567, appendix F.3).
+   */
+  public ClusteredMean divergence() {
+    return divergence(sequences);
+  }
+
+  /** Of the updates whose slopes these are. */
+  public static ClusteredMean divergence(List<Sequence> sequences) {
+    // A sequence's half square, spread over its tokens, is the mean over tokens.
+    double tokens = sequences.stream().mapToInt(Sequence::tokens).average().orElse(Double.NaN);
+    double[] halves =
+        sequences.stream()
+            .mapToDouble(sequence -> sequence.slope() * sequence.slope() / 2 / tokens)
+            .toArray();
+    long[] each = sequences.stream().mapToLong(Sequence::id).toArray();
+    return ClusteredMean.of(halves, each);
+  }
+
+  /** first − second. */
+  public record Comparison(Along first, Along second, PairedComparison paired) {}
+
+  /**
+   * Mean squared cosine of the principal angles of two subspaces.
+   *
+   * @param directions of each
+   * @param random the same of random subspaces
+   */
+  public record Overlap(int directions, double observed, NullEstimate random) {}
+
+  /** The comparison of two directions, where both are there. */
+  public Optional<PairedComparison> compared(Along first, Along second) {
+    return comparisons.stream()
+        .filter(comparison -> comparison.first() == first && comparison.second() == second)
+        .map(Comparison::paired)
+        .findFirst();
+  }
+}

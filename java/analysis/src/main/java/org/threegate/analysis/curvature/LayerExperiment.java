@@ -1,0 +1,437 @@
+package org.threegate.analysis.curvature;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SplittableRandom;
+import org.threegate.analysis.statistics.ClusteredMean;
+import org.threegate.analysis.statistics.NullEstimate;
+import org.threegate.analysis.statistics.PairedComparison;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.dtype.Dtype;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.kernel.Direction;
+import org.threegate.kernel.LayerSamples;
+import org.threegate.kernel.Mask;
+import org.threegate.kernel.MaskSelection;
+import org.threegate.kernel.Matrix;
+import org.threegate.kernel.Operand;
+import org.threegate.kernel.PrincipalAngles;
+import org.threegate.kernel.TruncatedSvd;
+
+/**
+ * Measures the curvature of a layer along its update, its parts, and random directions of the same
+ * length, on the same tokens (THEORY, section 3).
+ *
+ * <pre>{@code
+ * LayerSamples samples =
+ *     new LayerSamples(
+ *         Matrix.of(buffer, Dtype.F32, 20, 64), Matrix.of(buffer, 5120, Dtype.F32, 20, 32));
+ * Capture.Layer layer = new Capture.Layer("layer", samples, new long[20]);
+ * Operand before = Operand.of(Matrix.of(buffer, 7680, Dtype.BF16, 32, 64));
+ * Operand after = Operand.of(Matrix.of(buffer, 11776, Dtype.BF16, 32, 64));
+ * LayerCurvature found =
+ *     new LayerExperiment(context, CurvatureOptions.DEFAULT, control)
+ *         .measure(layer, "q_proj", before, after);
+ * }</pre>
+ */
+public final class LayerExperiment {
+  private static final int MOST_SPECTRUM = 32; // singular values of an update that are matched
+  private static final int MOST_SPAN = 8; // of its directions in which the least curvature is found
+  private static final int MOST_EIGENVECTORS = 16; // of a factor of K-FAC
+  private static final long LARGEST_FACTOR = 8192; // side; beyond, a factor is not formed
+
+  private static final Along[][] COMPARED = {
+    {Along.UPDATE, Along.ISOTROPIC},
+    {Along.UPDATE, Along.SPECTRUM_MATCHED},
+    {Along.UPDATE, Along.SIGN_FLIPPED},
+    {Along.PRINCIPAL, Along.COMPLEMENT},
+    {Along.PRINCIPAL, Along.ISOTROPIC},
+    {Along.PRINCIPAL_MASK, Along.LOW_MASK}
+  };
+
+  private final Context context;
+  private final CurvatureOptions options;
+  private final Control control;
+
+  public LayerExperiment(Context context, CurvatureOptions options, Control control) {
+    this.context = context;
+    this.options = options;
+    this.control = control;
+  }
+
+  /** Slopes along a direction and its squared length. */
+  private record Slopes(double[] values, double square) {
+    /** Curvature a token, along a direction of length one. */
+    double[] squares() {
+      return Arrays.stream(values).map(value -> value * value / square).toArray();
+    }
+  }
+
+  /**
+   * @param base m x n, as the layer's samples
+   * @throws IllegalArgumentException for another shape, fewer than two sequences, or gradients that
+   *     are all zero
+   */
+  public LayerCurvature measure(Capture.Layer layer, String kind, Operand base, Operand tuned) {
+    LayerSamples samples = layer.samples();
+    if (base.rows() != samples.outputs() || base.columns() != samples.inputs()) {
+      throw new IllegalArgumentException(
+          "the weights are "
+              + base.rows()
+              + " x "
+              + base.columns()
+              + ", and the samples of a layer of "
+              + samples.outputs()
+              + " x "
+              + samples.inputs());
+    }
+    long sequences = Arrays.stream(layer.sequences()).distinct().count();
+    if (sequences < 2) {
+      throw new IllegalArgumentException(
+          "all tokens are of one sequence; errors take two at least, and tell little below twenty");
+    }
+    int rank = options.rankOf(Math.min(base.rows(), base.columns()));
+    TruncatedSvd.Request request = TruncatedSvd.Request.of(base, rank, options.tolerance());
+    try (TruncatedSvd.Result before = TruncatedSvd.of(context, List.of(request), control).get(0)) {
+      return new Measurement(layer, kind, base, tuned, before, rank).run();
+    }
+  }
+
+  /** One layer's. */
+  private final class Measurement {
+    private final Capture.Layer layer;
+    private final String kind;
+    private final LayerSamples samples;
+    private final Operand base;
+    private final Operand tuned;
+    private final Direction.Entries update;
+    private final TruncatedSvd.Result before;
+    private final int rank;
+    private final int rows;
+    private final int columns;
+    private final Map<Along, double[]> curvatures = new EnumMap<>(Along.class);
+    private final Map<Along, Double> shares = new EnumMap<>(Along.class);
+    private final Map<Along, Double> deviations = new EnumMap<>(Along.class);
+
+    Measurement(
+        Capture.Layer layer,
+        String kind,
+        Operand base,
+        Operand tuned,
+        TruncatedSvd.Result before,
+        int rank) {
+      this.layer = layer;
+      this.kind = kind;
+      this.samples = layer.samples();
+      this.base = base;
+      this.tuned = tuned;
+      this.update = Direction.update(base, tuned);
+      this.before = before;
+      this.rank = rank;
+      this.rows = Math.toIntExact(base.rows());
+      this.columns = Math.toIntExact(base.columns());
+    }
+
+    LayerCurvature run() {
+      Slopes along = masked();
+      principal(along);
+      double least = random(along);
+      List<LayerCurvature.Comparison> comparisons = new ArrayList<>();
+      for (Along[] pair : COMPARED) {
+        if (curvatures.containsKey(pair[0]) && curvatures.containsKey(pair[1])) {
+          comparisons.add(
+              new LayerCurvature.Comparison(
+                  pair[0],
+                  pair[1],
+                  PairedComparison.of(
+                      curvatures.get(pair[0]), curvatures.get(pair[1]), layer.sequences())));
+        }
+      }
+      Map<Along, ClusteredMean> means = new EnumMap<>(Along.class);
+      curvatures.forEach(
+          (name, values) -> means.put(name, ClusteredMean.of(values, layer.sequences())));
+      return new LayerCurvature(
+          layer.name(),
+          kind,
+          samples.tokens(),
+          rank,
+          along.square(),
+          means,
+          shares,
+          deviations,
+          List.copyOf(comparisons),
+          sequences(along.values()),
+          least,
+          overlap(true),
+          overlap(false));
+    }
+
+    private List<LayerCurvature.Sequence> sequences(double[] slopes) {
+      Map<Long, LayerCurvature.Sequence> sums = new LinkedHashMap<>();
+      for (int i = 0; i < slopes.length; i++) {
+        long id = layer.sequences()[i];
+        sums.merge(
+            id, new LayerCurvature.Sequence(id, slopes[i], 1), LayerCurvature.Sequence::plus);
+      }
+      return List.copyOf(sums.values());
+    }
+
+    private Slopes[] slopes(List<? extends Direction> directions) {
+      LayerSamples.Slopes found = samples.slopes(context, directions, control);
+      Slopes[] result = new Slopes[directions.size()];
+      Arrays.setAll(result, i -> new Slopes(found.slopes()[i], found.squares()[i]));
+      return result;
+    }
+
+    /** The update and its parts in masks. */
+    private Slopes masked() {
+      long count = Math.round(options.alpha() * rows * (double) columns);
+      Mask principal = MaskSelection.principal(context, before, count, control);
+      Mask low = MaskSelection.smallest(context, base, count, control);
+      Slopes[] found = slopes(List.of(update, update.within(principal), update.within(low)));
+      if (found[0].square() == 0) {
+        throw new IllegalArgumentException("the update is zero");
+      }
+      if (Arrays.stream(found[0].values()).allMatch(slope -> slope == 0) && gradientsVanish()) {
+        throw new IllegalArgumentException("all gradients are zero");
+      }
+      add(Along.UPDATE, found[0], found[0]);
+      add(Along.PRINCIPAL_MASK, found[1], found[0]);
+      add(Along.LOW_MASK, found[2], found[0]);
+      return found[0];
+    }
+
+    private boolean gradientsVanish() {
+      double[] products = new double[Math.multiplyExact(rows, rows)];
+      samples.addGradientProducts(context, products, control);
+      for (int i = 0; i < rows; i++) {
+        if (products[i * rows + i] != 0) {
+          return false;
+        }
+      }
+      return true;
+    }
+
+    private void add(Along along, Slopes slopes, Slopes whole) {
+      if (slopes.square() > 0) {
+        curvatures.put(along, slopes.squares());
+        shares.put(along, slopes.square() / whole.square());
+      }
+    }
+
+    /** The update between the leading singular vectors of the base, and the rest of it. */
+    private void principal(Slopes whole) {
+      double[][] left = vectors(before.left().orElseThrow());
+      double[][] right = vectors(before.right().orElseThrow());
+      double[][] core = core(left, right);
+      double[] factors = new double[rank * (rows + columns)];
+      for (int k = 0; k < rank; k++) {
+        for (int i = 0; i < rows; i++) {
+          factors[i * rank + k] = left[k][i];
+        }
+        double[] combined = new double[columns];
+        for (int l = 0; l < rank; l++) {
+          Vectors.add(combined, core[k][l], right[l]);
+        }
+        System.arraycopy(combined, 0, factors, rank * rows + k * columns, columns);
+      }
+      try (NativeBuffer memory = context.allocate(8L * factors.length)) {
+        memory.putDoubles(0, factors);
+        Matrix tall = Matrix.of(memory, 0, Dtype.F64, rows, rank);
+        Matrix wide = Matrix.of(memory, 8L * rank * rows, Dtype.F64, rank, columns);
+        Slopes part = slopes(List.of(Direction.of(tall, wide)))[0];
+        add(Along.PRINCIPAL, part, whole);
+        double[] rest = whole.values().clone();
+        Vectors.add(rest, -1, part.values());
+        // Orthogonal to it.
+        add(Along.COMPLEMENT, new Slopes(rest, whole.square() - part.square()), whole);
+      }
+    }
+
+    private double[][] vectors(Matrix basis) {
+      double[][] result = new double[rank][];
+      for (int k = 0; k < rank; k++) {
+        result[k] =
+            basis.buffer().getDoubles(basis.offset() + 8L * k * basis.rowStride(), basis.columns());
+      }
+      return result;
+    }
+
+    /** U ΔW Vᵀ. */
+    private double[][] core(double[][] left, double[][] right) {
+      double[][] half = new double[rank][columns];
+      try (NativeBuffer values = update.values(context)) {
+        for (int i = 0; i < rows; i++) {
+          double[] row = values.getDoubles(8L * i * columns, columns);
+          for (int k = 0; k < rank; k++) {
+            Vectors.add(half[k], left[k][i], row);
+          }
+        }
+      }
+      double[][] core = new double[rank][rank];
+      for (int k = 0; k < rank; k++) {
+        for (int l = 0; l < rank; l++) {
+          core[k][l] = Vectors.dot(half[k], right[l]);
+        }
+      }
+      return core;
+    }
+
+    /** Random directions; and the least curvature in the span of the update's leading ones. */
+    private double random(Slopes whole) {
+      int known = Math.min(MOST_SPECTRUM, Math.max(1, Math.min(rows, columns) / 2));
+      TruncatedSvd.Request request =
+          TruncatedSvd.Request.of(tuned, known, options.tolerance()).minus(base);
+      try (TruncatedSvd.Result of = TruncatedSvd.of(context, List.of(request), control).get(0)) {
+        double[] values = of.values();
+        double[][] isotropic = new double[options.draws()][];
+        double[][] matched = new double[options.draws()][];
+        double[][] flipped = new double[options.draws()][];
+        for (int draw = 0; draw < options.draws(); draw++) {
+          Slopes gaussian = gaussian(3 * draw);
+          isotropic[draw] = gaussian.squares();
+          matched[draw] = matched(values, whole.square(), 3 * draw + 1).squares();
+          flipped[draw] = flipped(3 * draw + 2).squares();
+        }
+        addDraws(Along.ISOTROPIC, isotropic);
+        addDraws(Along.SPECTRUM_MATCHED, matched);
+        addDraws(Along.SIGN_FLIPPED, flipped);
+        return least(of, Math.min(MOST_SPAN, known));
+      }
+    }
+
+    private void addDraws(Along along, double[][] draws) {
+      double[] mean = new double[samples.tokens()];
+      double[] each = new double[draws.length];
+      for (int i = 0; i < draws.length; i++) {
+        Vectors.add(mean, 1.0 / draws.length, draws[i]);
+        each[i] = Arrays.stream(draws[i]).average().orElseThrow();
+      }
+      curvatures.put(along, mean);
+      deviations.put(along, NullEstimate.of(along.label(), each).sd());
+    }
+
+    private Slopes gaussian(int sample) {
+      SplittableRandom random = Vectors.random(options.seed(), sample);
+      try (NativeBuffer memory = context.allocate(4L * rows * columns)) {
+        for (long i = 0; i < (long) rows * columns; i++) {
+          memory.putFloat(4 * i, (float) Vectors.gaussian(random));
+        }
+        Matrix entries = Matrix.of(memory, Dtype.F32, rows, columns);
+        return slopes(List.of(Direction.of(Operand.of(entries))))[0];
+      }
+    }
+
+    private Slopes flipped(int sample) {
+      SplittableRandom random = Vectors.random(options.seed(), sample);
+      try (NativeBuffer values = update.values(context)) {
+        for (long i = 0; i < (long) rows * columns; i++) {
+          if (random.nextBoolean()) {
+            values.putDouble(8 * i, -values.getDouble(8 * i));
+          }
+        }
+        Matrix entries = Matrix.of(values, Dtype.F64, rows, columns);
+        return slopes(List.of(Direction.of(Operand.of(entries))))[0];
+      }
+    }
+
+    /** The leading singular values between random bases, the rest of the norm spread evenly. */
+    private Slopes matched(double[] values, double square, int sample) {
+      SplittableRandom random = Vectors.random(options.seed(), sample);
+      int known = values.length;
+      double[][] left = Vectors.orthonormal(known, rows, random);
+      double[][] right = Vectors.orthonormal(known, columns, random);
+      double leading = Arrays.stream(values).map(value -> value * value).sum();
+      Slopes rest = gaussian(-1 - sample);
+      double scale = Math.sqrt(Math.max(0, square - leading) / rest.square());
+      try (NativeBuffer memory = context.allocate(8L * known * (rows + columns))) {
+        for (int k = 0; k < known; k++) {
+          for (int i = 0; i < rows; i++) {
+            memory.putDouble(8L * (i * known + k), values[k] * left[k][i]);
+          }
+          memory.putDoubles(8L * (known * rows + k * columns), right[k]);
+        }
+        Matrix tall = Matrix.of(memory, 0, Dtype.F64, rows, known);
+        Matrix wide = Matrix.of(memory, 8L * known * rows, Dtype.F64, known, columns);
+        double[] slopes = slopes(List.of(Direction.of(tall, wide)))[0].values().clone();
+        Vectors.add(slopes, scale, rest.values());
+        // Of what is left out, the product of both parts, the mean is zero.
+        return new Slopes(slopes, Math.max(square, leading));
+      }
+    }
+
+    private double least(TruncatedSvd.Result of, int span) {
+      double[][] slopes = new double[span][];
+      double[][] left = new double[span][];
+      try (NativeBuffer memory = context.allocate(8L * span * (rows + columns))) {
+        List<Direction> directions = new ArrayList<>();
+        Matrix bases = of.left().orElseThrow();
+        Matrix others = of.right().orElseThrow();
+        for (int k = 0; k < span; k++) {
+          left[k] = bases.buffer().getDoubles(bases.offset() + 8L * k * rows, rows);
+          memory.putDoubles(8L * k * rows, left[k]);
+          long at = 8L * (span * rows + k * columns);
+          memory.putDoubles(
+              at, others.buffer().getDoubles(others.offset() + 8L * k * columns, columns));
+          directions.add(
+              Direction.of(
+                  Matrix.of(memory, 8L * k * rows, Dtype.F64, rows, 1),
+                  Matrix.of(memory, at, Dtype.F64, 1, columns)));
+        }
+        Slopes[] found = slopes(directions);
+        Arrays.setAll(slopes, k -> found[k].values());
+      }
+      double[] gram = new double[span * span];
+      for (int k = 0; k < span; k++) {
+        for (int l = 0; l <= k; l++) {
+          gram[k * span + l] = Vectors.dot(slopes[k], slopes[l]) / samples.tokens();
+          gram[l * span + k] = gram[k * span + l];
+        }
+      }
+      Lanczos lanczos = Lanczos.start(new ExplicitOperator(gram, span), 1);
+      lanczos.extend(span, Watch.NONE);
+      double[] values = lanczos.result(0).values();
+      return values.length < span ? 0 : Math.max(0, values[values.length - 1]);
+    }
+
+    /** Of the leading eigenvectors of a factor of K-FAC with the base's singular vectors. */
+    private Optional<LayerCurvature.Overlap> overlap(boolean ofInputs) {
+      int side = ofInputs ? columns : rows;
+      int count =
+          Math.min(Math.min(rank, MOST_EIGENVECTORS), Math.min(side / 2, samples.tokens() / 2));
+      if (side > LARGEST_FACTOR || count < 1) {
+        return Optional.empty();
+      }
+      double[] factor = new double[side * side];
+      if (ofInputs) {
+        samples.addInputProducts(context, factor, control);
+      } else {
+        samples.addGradientProducts(context, factor, control);
+      }
+      double trace = 0;
+      for (int i = 0; i < side; i++) {
+        trace += factor[i * side + i];
+      }
+      if (trace == 0) {
+        return Optional.empty();
+      }
+      Vectors.scale(factor, 1 / trace);
+      try (TruncatedSvd.Result eigen =
+          KroneckerFactors.eigenvectors(context, factor, side, count, options.tolerance())) {
+        Matrix of = (ofInputs ? before.right() : before.left()).orElseThrow();
+        Matrix leading = Matrix.of(of.buffer(), of.offset(), of.dtype(), count, side);
+        double[] angles = PrincipalAngles.of(context, eigen.right().orElseThrow(), leading);
+        double observed =
+            Arrays.stream(angles).map(angle -> Math.pow(Math.cos(angle), 2)).sum() / count;
+        return Optional.of(
+            new LayerCurvature.Overlap(count, observed, Vectors.randomOverlap(count, side)));
+      }
+    }
+  }
+}

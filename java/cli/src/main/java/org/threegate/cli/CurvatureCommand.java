@@ -1,0 +1,205 @@
+package org.threegate.cli;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.function.Predicate;
+import org.threegate.analysis.curvature.Capture;
+import org.threegate.analysis.curvature.CurvatureOptions;
+import org.threegate.analysis.measure.Comparison;
+import org.threegate.analysis.measure.CurvatureStudy;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.kernel.KernelException;
+import org.threegate.kernel.Status;
+import org.threegate.report.CurvatureDirectory;
+import org.threegate.report.CurvatureReport;
+import org.threegate.report.CurvatureText;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code threegate curvature}. */
+@Command(
+    name = "curvature",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Says whether an update avoids directions of high curvature: the Fisher information along it and along its parts, beside random"
+          + " directions of the same length, on the same tokens, with errors. Writes curvature.json and curvature.html.",
+      "",
+      "A capture holds what linear layers saw; docs/curvature.md has its format and a script that writes one."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  threegate curvature capture.safetensors --base base/ --tuned run/",
+      "  threegate curvature capture.safetensors --base base/ --tuned run/ --include o_proj --draws 32 --out curvature"
+    })
+final class CurvatureCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+
+  @Parameters(index = "0", paramLabel = "CAPTURE", description = "inputs and gradients of layers")
+  private Path capture;
+
+  @Option(
+      names = "--base",
+      paramLabel = "DIR",
+      required = true,
+      description = "the checkpoint before the update")
+  private Path base;
+
+  @Option(
+      names = "--tuned",
+      paramLabel = "DIR",
+      required = true,
+      description = "the checkpoint after it")
+  private Path tuned;
+
+  @Option(
+      names = "--out",
+      paramLabel = "DIR",
+      defaultValue = "threegate-curvature",
+      description = "where the report goes (default: ${DEFAULT-VALUE})")
+  private Path out;
+
+  @Mixin private Selection selection;
+
+  @Option(
+      names = "--rank-fraction",
+      paramLabel = "SHARE",
+      defaultValue = "0.1",
+      description =
+          "leading directions that are principal, of the shorter side (default: ${DEFAULT-VALUE})")
+  private double rankFraction;
+
+  @Option(
+      names = "--alpha",
+      paramLabel = "SHARE",
+      defaultValue = "0.5",
+      description = "share of entries in the masks (default: ${DEFAULT-VALUE})")
+  private double alpha;
+
+  @Option(
+      names = "--draws",
+      paramLabel = "N",
+      defaultValue = "8",
+      description = "random directions of each kind (default: ${DEFAULT-VALUE})")
+  private int draws;
+
+  @Option(
+      names = "--tolerance",
+      paramLabel = "T",
+      defaultValue = "1e-6",
+      description = "certified residual of the singular triplets (default: ${DEFAULT-VALUE})")
+  private double tolerance;
+
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "threads of the kernels; 0 (default): all")
+  private int threads;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "seed of the random directions (default: ${DEFAULT-VALUE})")
+  private long seed;
+
+  @Option(names = "--json", description = "print curvature.json instead of the summary")
+  private boolean json;
+
+  @Override
+  public Integer call() {
+    OutputPath.writing(out, this::measure);
+    return 0;
+  }
+
+  private CurvatureOptions options() {
+    try {
+      return new CurvatureOptions(rankFraction, alpha, draws, tolerance, seed);
+    } catch (IllegalArgumentException e) {
+      throw new InvalidInputException(
+          "--rank-fraction, --alpha, --draws or --tolerance: " + e.getMessage(), e);
+    }
+  }
+
+  private void measure() throws IOException {
+    long start = System.nanoTime();
+    CurvatureOptions options = options();
+    Predicate<String> selected = selection.predicate();
+    OutputPath.prepareDirectory(out);
+    try (Context context = Context.open(Context.Device.CPU, threads);
+        Control control = Control.open(context)) {
+      Interruption.guard(
+          control,
+          spec.commandLine().getErr(),
+          "nothing was written",
+          () -> write(measure(context, control, selected, options, start)));
+    } catch (KernelException e) {
+      if (e.status() == Status.CANCELLED) {
+        throw new Comparison.CancelledException();
+      }
+      throw e;
+    }
+  }
+
+  private CurvatureReport measure(
+      Context context,
+      Control control,
+      Predicate<String> selected,
+      CurvatureOptions options,
+      long start) {
+    try (Capture samples = Capture.open(context, capture);
+        Checkpoint before = Checkpoint.open(context, base);
+        Checkpoint after = Checkpoint.open(context, tuned);
+        ProgressBar progress = new ProgressBar(control, true)) {
+      CurvatureStudy study =
+          CurvatureStudy.of(context, samples, before, after, selected, options, progress, control);
+      return new CurvatureReport(
+          Version.current(),
+          command(),
+          capture.toString(),
+          base.toString(),
+          tuned.toString(),
+          samples.kind().label(),
+          samples.divergence(),
+          study,
+          (System.nanoTime() - start) * 1e-9);
+    }
+  }
+
+  private List<String> command() {
+    List<String> command = new ArrayList<>(List.of("curvature", capture.toString()));
+    command.addAll(List.of("--base", base.toString(), "--tuned", tuned.toString()));
+    command.addAll(List.of("--out", out.toString()));
+    command.addAll(selection.command());
+    command.addAll(List.of("--rank-fraction", Double.toString(rankFraction)));
+    command.addAll(List.of("--alpha", Double.toString(alpha)));
+    command.addAll(List.of("--draws", Integer.toString(draws)));
+    command.addAll(List.of("--tolerance", Double.toString(tolerance)));
+    command.addAll(List.of("--threads", Integer.toString(threads), "--seed", Long.toString(seed)));
+    return List.copyOf(command);
+  }
+
+  private void write(CurvatureReport report) throws IOException {
+    CurvatureDirectory.write(report, out);
+    if (json) {
+      CurvatureDirectory.writeJson(report, System.out);
+      System.out.flush();
+      return;
+    }
+    spec.commandLine().getOut().print(CurvatureText.render(report));
+    spec.commandLine().getOut().printf("%nreport: %s%n", out.resolve(CurvatureDirectory.HTML));
+    spec.commandLine().getOut().flush();
+  }
+}

@@ -1,0 +1,34 @@
+package org.threegate.report;
+
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.file.Path;
+
+/**
+ * Writes {@code curvature.json} and {@code curvature.html}, each whole or not at all.
+ *
+ * <pre>{@code
+ * CurvatureDirectory.write(curvatureReport, Path.of("threegate-curvature"));
+ * }</pre>
+ */
+public final class CurvatureDirectory {
+  public static final String JSON = "curvature.json";
+  public static final String HTML = "curvature.html";
+
+  private CurvatureDirectory() {}
+
+  /** {@code curvature.json} alone. */
+  public static void writeJson(CurvatureReport report, OutputStream out) throws IOException {
+    CurvatureJson.write(report, out);
+  }
+
+  /** Writes both files. */
+  public static void write(CurvatureReport report, Path directory) throws IOException {
+    PageFiles.write(
+        directory,
+        HTML,
+        json -> CurvatureJson.report(json, report),
+        JSON,
+        out -> CurvatureJson.write(report, out));
+  }
+}

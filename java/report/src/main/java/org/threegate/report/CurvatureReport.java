@@ -1,0 +1,27 @@
+package org.threegate.report;
+
+import java.util.List;
+import java.util.Optional;
+import org.threegate.analysis.measure.CurvatureStudy;
+
+/**
+ * Curvature along an update, ready to be rendered.
+ *
+ * @param command the options after defaults, enough to repeat the run
+ * @param capture path
+ * @param base path
+ * @param tuned path
+ * @param fisher whose labels the gradients are of
+ * @param divergence of the tuned policy from the base, in nats a token, where it was measured
+ * @param seconds wall-clock
+ */
+public record CurvatureReport(
+    String version,
+    List<String> command,
+    String capture,
+    String base,
+    String tuned,
+    String fisher,
+    Optional<Double> divergence,
+    CurvatureStudy study,
+    double seconds) {}

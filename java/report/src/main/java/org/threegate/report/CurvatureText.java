@@ -1,0 +1,139 @@
+package org.threegate.report;
+
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import org.threegate.analysis.curvature.Along;
+import org.threegate.analysis.curvature.LayerCurvature;
+import org.threegate.analysis.statistics.ClusteredMean;
+import org.threegate.analysis.statistics.Finding;
+import org.threegate.analysis.statistics.PairedComparison;
+import org.threegate.checkpoint.PrintableText;
+
+/**
+ * The summary that a terminal shows.
+ *
+ * <pre>{@code
+ * System.out.print(CurvatureText.render(curvatureReport));
+ * }</pre>
+ */
+public final class CurvatureText {
+  private CurvatureText() {}
+
+  /** Text of several lines. */
+  public static String render(CurvatureReport report) {
+    StringBuilder out = new StringBuilder();
+    line(out, "base     %s", report.base());
+    line(out, "tuned    %s", report.tuned());
+    line(out, "capture  %s (%s)", report.capture(), report.fisher());
+    line(out, "");
+    for (Finding finding : report.study().findings()) {
+      line(out, "[%s] %s", finding.verdict().label(), finding.text());
+    }
+    for (LayerCurvature layer : report.study().layers()) {
+      layer(out, layer);
+    }
+    report
+        .study()
+        .skipped()
+        .forEach((name, why) -> line(out, "%n%s: %s", PrintableText.of(name), why));
+    line(out, "");
+    line(
+        out,
+        "KL divergence to second order, nats a token: %s; each of these layers alone, added up: %.3g%s",
+        report
+            .study()
+            .divergenceTogether()
+            .map(
+                kl ->
+                    String.format(
+                        Locale.ROOT,
+                        "these layers together %.3g ± %.1g",
+                        kl.value(),
+                        kl.standardError()))
+            .orElse("these layers together unknown, they saw different sequences"),
+        report.study().divergence(),
+        report
+            .divergence()
+            .map(kl -> String.format(Locale.ROOT, "; measured, of the whole update: %.3g", kl))
+            .orElse(""));
+    return out.toString();
+  }
+
+  private static void layer(StringBuilder out, LayerCurvature layer) {
+    line(
+        out,
+        "%n%s  %d tokens of %d sequences, rank %d, ‖ΔW‖ %.3g",
+        PrintableText.of(layer.name()),
+        layer.tokens(),
+        layer.sequences().size(),
+        layer.rank(),
+        Math.sqrt(layer.squaredNorm()));
+    line(out, "  %-20s %11s %9s  %-23s %8s", "curvature along", "", "± se", "95 %", "of |ΔW|²");
+    for (Map.Entry<Along, ClusteredMean> entry : layer.along().entrySet()) {
+      ClusteredMean mean = entry.getValue();
+      ClusteredMean.Interval interval = mean.intervalOfSkew(0.95);
+      line(
+          out,
+          "  %-20s %11.3g %9.1g  %-23s %8s",
+          entry.getKey().label(),
+          mean.value(),
+          mean.standardError(),
+          String.format(Locale.ROOT, "%.3g to %.3g", interval.low(), interval.high()),
+          Optional.ofNullable(layer.shares().get(entry.getKey()))
+              .map(share -> String.format(Locale.ROOT, "%.3f", share))
+              .orElse(""));
+    }
+    line(
+        out,
+        "  %-36s %11s %9s %9s %9s %10s %s",
+        "difference, on the same tokens",
+        "",
+        "± se",
+        "p",
+        "sign p",
+        "detectable",
+        "sequences to settle");
+    for (LayerCurvature.Comparison comparison : layer.comparisons()) {
+      PairedComparison paired = comparison.paired();
+      line(
+          out,
+          "  %-36s %11.3g %9.1g %9.2g %9.2g %10.2g %s",
+          comparison.first().label() + " − " + comparison.second().label(),
+          paired.difference().value(),
+          paired.difference().standardError(),
+          paired.difference().pValue(),
+          paired.signTestPValue(),
+          paired.minimumDetectableEffect(),
+          Double.isFinite(paired.clustersToSettle())
+              ? String.format(Locale.ROOT, "%.0f", paired.clustersToSettle())
+              : "–");
+    }
+    line(
+        out,
+        "  KL divergence of this layer alone, ½ ΔᵀFΔ: %.3g ± %.1g nats a token; least curvature in the update's leading directions %.3g",
+        layer.divergence().value(),
+        layer.divergence().standardError(),
+        layer.least());
+    overlap(out, "A (inputs) and right", layer.inputOverlap());
+    overlap(out, "B (gradients) and left", layer.gradientOverlap());
+  }
+
+  private static void overlap(
+      StringBuilder out, String what, Optional<LayerCurvature.Overlap> overlap) {
+    overlap.ifPresent(
+        own ->
+            line(
+                out,
+                "  overlap of K-FAC's %s singular vectors, %d each: %.3f (random %.3f ± %.3f)",
+                what,
+                own.directions(),
+                own.observed(),
+                own.random().mean(),
+                own.random().sd()));
+  }
+
+  private static void line(StringBuilder out, String format, Object... arguments) {
+    out.append(String.format(Locale.ROOT, format, arguments)).append(System.lineSeparator());
+  }
+}
