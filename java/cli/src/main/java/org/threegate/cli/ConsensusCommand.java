@@ -9,7 +9,6 @@ import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
-import org.threegate.analysis.measure.Comparison;
 import org.threegate.analysis.measure.Consensus;
 import org.threegate.analysis.measure.GeometryOptions;
 import org.threegate.analysis.measure.TensorConsensus;
@@ -19,8 +18,6 @@ import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
-import org.threegate.kernel.KernelException;
-import org.threegate.kernel.Status;
 import org.threegate.report.ConsensusDirectory;
 import org.threegate.report.ConsensusReport;
 import org.threegate.report.ConsensusText;
@@ -115,19 +112,10 @@ final class ConsensusCommand implements Callable<Integer> {
     GeometryOptions options = geometry.options(seed);
     double[] numbers = stepNumbers();
     OutputPath.prepareDirectory(out);
-    try (Context context = Context.open(Context.Device.CPU, threads);
-        Control control = Control.open(context)) {
-      Interruption.guard(
-          control,
-          spec.commandLine().getErr(),
-          "nothing was written",
-          () -> write(measure(context, control, selected, options, numbers, start)));
-    } catch (KernelException e) {
-      if (e.status() == Status.CANCELLED) {
-        throw new Comparison.CancelledException();
-      }
-      throw e;
-    }
+    Interruption.measure(
+        threads,
+        spec.commandLine().getErr(),
+        (context, control) -> write(measure(context, control, selected, options, numbers, start)));
   }
 
   private ConsensusReport measure(

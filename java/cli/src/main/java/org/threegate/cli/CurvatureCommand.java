@@ -8,14 +8,11 @@ import java.util.concurrent.Callable;
 import java.util.function.Predicate;
 import org.threegate.analysis.curvature.Capture;
 import org.threegate.analysis.curvature.CurvatureOptions;
-import org.threegate.analysis.measure.Comparison;
 import org.threegate.analysis.measure.CurvatureStudy;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
-import org.threegate.kernel.KernelException;
-import org.threegate.kernel.Status;
 import org.threegate.report.CurvatureDirectory;
 import org.threegate.report.CurvatureReport;
 import org.threegate.report.CurvatureText;
@@ -95,6 +92,14 @@ final class CurvatureCommand implements Callable<Integer> {
   private int draws;
 
   @Option(
+      names = "--density",
+      paramLabel = "N",
+      defaultValue = "0",
+      description =
+          "probes of the density of each layer's eigenvalues, twenty products with the sample each; 0 (default): none")
+  private int probes;
+
+  @Option(
       names = "--tolerance",
       paramLabel = "T",
       defaultValue = "1e-6",
@@ -126,10 +131,10 @@ final class CurvatureCommand implements Callable<Integer> {
 
   private CurvatureOptions options() {
     try {
-      return new CurvatureOptions(rankFraction, alpha, draws, tolerance, seed);
+      return new CurvatureOptions(rankFraction, alpha, draws, probes, tolerance, seed);
     } catch (IllegalArgumentException e) {
       throw new InvalidInputException(
-          "--rank-fraction, --alpha, --draws or --tolerance: " + e.getMessage(), e);
+          "--rank-fraction, --alpha, --draws, --density or --tolerance: " + e.getMessage(), e);
     }
   }
 
@@ -138,19 +143,10 @@ final class CurvatureCommand implements Callable<Integer> {
     CurvatureOptions options = options();
     Predicate<String> selected = selection.predicate();
     OutputPath.prepareDirectory(out);
-    try (Context context = Context.open(Context.Device.CPU, threads);
-        Control control = Control.open(context)) {
-      Interruption.guard(
-          control,
-          spec.commandLine().getErr(),
-          "nothing was written",
-          () -> write(measure(context, control, selected, options, start)));
-    } catch (KernelException e) {
-      if (e.status() == Status.CANCELLED) {
-        throw new Comparison.CancelledException();
-      }
-      throw e;
-    }
+    Interruption.measure(
+        threads,
+        spec.commandLine().getErr(),
+        (context, control) -> write(measure(context, control, selected, options, start)));
   }
 
   private CurvatureReport measure(
@@ -186,6 +182,7 @@ final class CurvatureCommand implements Callable<Integer> {
     command.addAll(List.of("--rank-fraction", Double.toString(rankFraction)));
     command.addAll(List.of("--alpha", Double.toString(alpha)));
     command.addAll(List.of("--draws", Integer.toString(draws)));
+    command.addAll(List.of("--density", Integer.toString(probes)));
     command.addAll(List.of("--tolerance", Double.toString(tolerance)));
     command.addAll(List.of("--threads", Integer.toString(threads), "--seed", Long.toString(seed)));
     return List.copyOf(command);

@@ -4,7 +4,11 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import org.threegate.analysis.measure.Comparison;
+import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
+import org.threegate.kernel.KernelException;
+import org.threegate.kernel.Status;
 
 /** Ctrl-C cancels the running kernel and waits until what it did is put away. */
 final class Interruption {
@@ -25,6 +29,25 @@ final class Interruption {
       body.run();
     } finally {
       interruption.close();
+    }
+  }
+
+  /** What is measured on a context. */
+  @FunctionalInterface
+  interface Measuring {
+    void run(Context context, Control control) throws IOException;
+  }
+
+  /** Measures on the CPU, with a handler of Ctrl-C, after which nothing is left behind. */
+  static void measure(int threads, PrintWriter err, Measuring body) throws IOException {
+    try (Context context = Context.open(Context.Device.CPU, threads);
+        Control control = Control.open(context)) {
+      guard(control, err, "nothing was written", () -> body.run(context, control));
+    } catch (KernelException e) {
+      if (e.status() == Status.CANCELLED) {
+        throw new Comparison.CancelledException();
+      }
+      throw e;
     }
   }
 

@@ -261,7 +261,19 @@ class CommandLineTest {
     assertThat(layer.path("directions").path(0).path("curvature").asDouble()).isBetween(1.0, 1.1);
     String page = Files.readString(out.resolve("curvature.html"));
     assertThat(page.contains("/*DATA*/") || page.contains("/*SHARED*/")).isFalse();
-    Run again = run("curvature", samples, "--base", good, "--tuned", tuned, "--out", out, "--json");
+    Run again =
+        run(
+            "curvature",
+            samples,
+            "--base",
+            good,
+            "--tuned",
+            tuned,
+            "--out",
+            out,
+            "--density",
+            2,
+            "--json");
     assertThat(new ObjectMapper().readTree(again.out()).path("fisher").asText())
         .isEqualTo("empirical Fisher");
     nothingPartial();

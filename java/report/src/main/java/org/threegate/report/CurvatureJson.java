@@ -106,6 +106,7 @@ final class CurvatureJson {
     number("leastInUpdateSpan", layer.least());
     overlap("kfacInputOverlap", layer.inputOverlap());
     overlap("kfacGradientOverlap", layer.gradientOverlap());
+    density(layer.density());
     json.writeEndObject();
   }
 
@@ -125,6 +126,22 @@ final class CurvatureJson {
     number("signTestP", paired.signTestPValue());
     number("minimumDetectable", paired.minimumDetectableEffect());
     number("sequencesToSettle", paired.clustersToSettle());
+    json.writeEndObject();
+  }
+
+  private void density(Optional<LayerCurvature.Density> density) throws IOException {
+    if (density.isEmpty()) {
+      json.writeNullField("eigenvalueDensity");
+      return;
+    }
+    json.writeObjectFieldStart("eigenvalueDensity");
+    GeometryJson arrays = new GeometryJson(json);
+    arrays.doubles("log10", density.get().decades());
+    arrays.doubles("shareOfEigenvaluesPerDecade", density.get().shares());
+    arrays.doubles("se", density.get().standardErrors());
+    number("largest", density.get().largest());
+    number("trace", density.get().trace().value());
+    number("traceSe", density.get().trace().standardError());
     json.writeEndObject();
   }
 

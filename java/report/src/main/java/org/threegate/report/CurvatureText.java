@@ -117,6 +117,16 @@ public final class CurvatureText {
         layer.least());
     overlap(out, "A (inputs) and right", layer.inputOverlap());
     overlap(out, "B (gradients) and left", layer.gradientOverlap());
+    layer
+        .density()
+        .ifPresent(
+            own ->
+                line(
+                    out,
+                    "  largest eigenvalue %.3g, trace %.3g ± %.1g",
+                    own.largest(),
+                    own.trace().value(),
+                    own.trace().standardError()));
   }
 
   private static void overlap(

@@ -22,6 +22,7 @@ import org.threegate.analysis.statistics.PairedComparison;
  * @param inputOverlap of the leading eigenvectors of K-FAC's A with the base's right singular
  *     vectors
  * @param gradientOverlap of those of B with the left ones
+ * @param density of the eigenvalues of the layer's Fisher information, where it was asked for
  */
 public record LayerCurvature(
     String name,
@@ -36,7 +37,8 @@ public record LayerCurvature(
     List<Sequence> sequences,
     double least,
     Optional<Overlap> inputOverlap,
-    Optional<Overlap> gradientOverlap) {
+    Optional<Overlap> gradientOverlap,
+    Optional<Density> density) {
   /** The sum of a sequence's slopes, and how many tokens it has. */
   public record Sequence(long id, double slope, int tokens) {
     Sequence plus(Sequence other) {
@@ -72,6 +74,18 @@ public record LayerCurvature(
 
   /** first − second. */
   public record Comparison(Along first, Along second, PairedComparison paired) {}
+
+  /**
+   * How eigenvalues are distributed, a bump of a tenth of a decade each.
+   *
+   * @param decades logarithms to base 10 of eigenvalues
+   * @param shares of all eigenvalues a decade, at each
+   * @param standardErrors of these
+   * @param largest eigenvalue that was found
+   * @param trace of the matrix, from the same probes
+   */
+  public record Density(
+      double[] decades, double[] shares, double[] standardErrors, double largest, Estimate trace) {}
 
   /**
    * Mean squared cosine of the principal angles of two subspaces.

@@ -36,7 +36,7 @@ import org.threegate.kernel.TruncatedSvd;
  * Operand before = Operand.of(Matrix.of(buffer, 7680, Dtype.BF16, 32, 64));
  * Operand after = Operand.of(Matrix.of(buffer, 11776, Dtype.BF16, 32, 64));
  * LayerCurvature found =
- *     new LayerExperiment(context, CurvatureOptions.DEFAULT, control)
+ *     new LayerExperiment(context, FisherKind.TRUE, CurvatureOptions.DEFAULT, control)
  *         .measure(layer, "q_proj", before, after);
  * }</pre>
  */
@@ -45,6 +45,11 @@ public final class LayerExperiment {
   private static final int MOST_SPAN = 8; // of its directions in which the least curvature is found
   private static final int MOST_EIGENVECTORS = 16; // of a factor of K-FAC
   private static final long LARGEST_FACTOR = 8192; // side; beyond, a factor is not formed
+
+  private static final int DENSITY_STEPS = 20; // of Lanczos' method for each probe
+  private static final int DENSITY_DECADES =
+      8; // below the largest eigenvalue; the rest counts as 0
+  private static final double DENSITY_WIDTH = 0.1; // of a bump, in decades
 
   private static final Along[][] COMPARED = {
     {Along.UPDATE, Along.ISOTROPIC},
@@ -56,11 +61,17 @@ public final class LayerExperiment {
   };
 
   private final Context context;
+  private final FisherKind fisher;
   private final CurvatureOptions options;
   private final Control control;
 
-  public LayerExperiment(Context context, CurvatureOptions options, Control control) {
+  /**
+   * @param fisher whose labels the gradients are of
+   */
+  public LayerExperiment(
+      Context context, FisherKind fisher, CurvatureOptions options, Control control) {
     this.context = context;
+    this.fisher = fisher;
     this.options = options;
     this.control = control;
   }
@@ -169,7 +180,8 @@ public final class LayerExperiment {
           sequences(along.values()),
           least,
           overlap(true),
-          overlap(false));
+          overlap(false),
+          density());
     }
 
     private List<LayerCurvature.Sequence> sequences(double[] slopes) {
@@ -398,6 +410,28 @@ public final class LayerExperiment {
       lanczos.extend(span, Watch.NONE);
       double[] values = lanczos.result(0).values();
       return values.length < span ? 0 : Math.max(0, values[values.length - 1]);
+    }
+
+    private Optional<LayerCurvature.Density> density() {
+      if (options.probes() == 0) {
+        return Optional.empty();
+      }
+      LayerFisher operator = LayerFisher.of(context, List.of(samples), fisher, control);
+      SpectralDensity density =
+          SpectralDensity.EMPTY.extend(
+              operator, options.probes(), DENSITY_STEPS, options.seed(), Watch.NONE);
+      double largest =
+          density.rules().stream().mapToDouble(rule -> rule.nodes()[0]).max().orElseThrow();
+      double top = Math.log10(largest);
+      double[] decades = new double[DENSITY_DECADES * 10 + 6];
+      Arrays.setAll(decades, i -> top - DENSITY_DECADES + 0.1 * i);
+      SpectralDensity.Curve curve =
+          density
+              .map(value -> value > 0 ? Math.log10(value) : Double.NEGATIVE_INFINITY)
+              .curve(decades, DENSITY_WIDTH);
+      return Optional.of(
+          new LayerCurvature.Density(
+              decades, curve.mean(), curve.standardErrors(), largest, density.sum(x -> x)));
     }
 
     /** Of the leading eigenvectors of a factor of K-FAC with the base's singular vectors. */

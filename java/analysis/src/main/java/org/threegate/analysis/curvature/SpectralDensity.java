@@ -1,6 +1,7 @@
 package org.threegate.analysis.curvature;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.DoubleUnaryOperator;
 
@@ -57,6 +58,17 @@ public record SpectralDensity(int dimension, List<Rule> rules) {
       all.add(new Rule(found.values(), found.weights()));
     }
     return new SpectralDensity(operator.dimension(), all);
+  }
+
+  /** The same with other values, such as their logarithms. */
+  public SpectralDensity map(DoubleUnaryOperator function) {
+    return new SpectralDensity(
+        dimension,
+        rules.stream()
+            .map(
+                rule ->
+                    new Rule(Arrays.stream(rule.nodes()).map(function).toArray(), rule.weights()))
+            .toList());
   }
 
   /** The sum of a function over all eigenvalues. */

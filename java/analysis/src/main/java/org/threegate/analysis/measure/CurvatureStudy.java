@@ -67,7 +67,7 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
       Control control) {
     Map<String, TensorPair> pairs = new LinkedHashMap<>();
     Pairing.of(base, tuned, selected).pairs().forEach(pair -> pairs.put(pair.name(), pair));
-    LayerExperiment experiment = new LayerExperiment(context, options, control);
+    LayerExperiment experiment = new LayerExperiment(context, capture.kind(), options, control);
     List<LayerCurvature> layers = new ArrayList<>();
     Map<String, String> skipped = new LinkedHashMap<>();
     int done = 0;

@@ -41,7 +41,7 @@ class CurvatureStudyTest {
   private static final int SEQUENCES = 60;
   private static final int EACH = 5;
   private static final int TOKENS = SEQUENCES * EACH;
-  private static final CurvatureOptions OPTIONS = new CurvatureOptions(0.2, 0.5, 6, 1e-9, 3);
+  private static final CurvatureOptions OPTIONS = new CurvatureOptions(0.2, 0.5, 6, 4, 1e-9, 3);
   private static final double ROUNDING = 1e-5; // of float32 products
 
   @TempDir Path directory;
@@ -214,6 +214,13 @@ class CurvatureStudyTest {
     double sd = found.drawDeviations().get(Along.ISOTROPIC);
     assertThat(found.along().get(Along.ISOTROPIC).value())
         .isCloseTo(expected, within(8 * sd / Math.sqrt(OPTIONS.draws())));
+    // The trace of the Fisher information is the same mean; its eigenvalues are few and many.
+    LayerCurvature.Density density = found.density().orElseThrow();
+    double trace = expected * INPUTS * OUTPUTS;
+    assertThat(density.trace().value())
+        .isCloseTo(trace, within(8 * density.trace().standardError()));
+    assertThat(density.largest()).isBetween(found.along().get(Along.UPDATE).value(), trace);
+    assertThat(Arrays.stream(density.shares()).sum() * 0.1).isBetween(0.5, 1.01);
     // Of whole sequences.
     double divergence = 0;
     for (int sequence = 0; sequence < SEQUENCES; sequence++) {
