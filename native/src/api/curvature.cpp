@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <cmath>
+
 #include "api/context.h"
 #include "api/operand.h"
 #include "cpu/curvature/layer_probe.h"
@@ -11,14 +14,12 @@ void require_tokens(const tg_matrix& matrix, const std::string& name) {
           std::to_string(matrix.rows) + " x " + std::to_string(matrix.columns), "a token and an entry at least are needed");
 }
 
-void require_samples(const tg_context& context, const tg_layer_samples* samples) {
+void require_samples(const tg_layer_samples* samples) {
   require_struct(samples, "samples");
   require_tokens(samples->input, "samples.input");
   require_tokens(samples->gradient, "samples.gradient");
   require(samples->input.rows == samples->gradient.rows, "samples.gradient.rows", std::to_string(samples->gradient.rows),
           ("there must be one for each of the " + std::to_string(samples->input.rows) + " inputs").c_str());
-  require_on_host(context, samples->input.data, "samples.input.data");
-  require_on_host(context, samples->gradient.data, "samples.gradient.data");
 }
 
 void require_shape(const tg_operand* operand, const std::string& name, int64_t rows, int64_t columns) {
@@ -28,17 +29,13 @@ void require_shape(const tg_operand* operand, const std::string& name, int64_t r
           ("the layer is " + std::to_string(rows) + " x " + std::to_string(columns)).c_str());
 }
 
-void require_direction(const tg_context& context, const tg_direction& direction, const std::string& name, int64_t rows,
-                       int64_t columns) {
+void require_direction(const tg_direction& direction, const std::string& name, int64_t rows, int64_t columns) {
   require_struct(&direction, name.c_str());
   if (direction.matrix != nullptr) {
     require_shape(direction.matrix, name + ".matrix", rows, columns);
-    require_operand_on_host(context, direction.matrix, name + ".matrix");
     if (direction.subtracted != nullptr) {
       require_shape(direction.subtracted, name + ".subtracted", rows, columns);
-      require_operand_on_host(context, direction.subtracted, name + ".subtracted");
     }
-    require_on_host(context, direction.mask, name + ".mask");
     require(direction.low_rank_count == 0, (name + ".low_rank_count").c_str(), std::to_string(direction.low_rank_count),
             "a direction has entries or factors, not both");
     return;
@@ -53,8 +50,6 @@ void require_direction(const tg_context& context, const tg_direction& direction,
     const std::string field = name + ".low_rank[" + std::to_string(i) + "]";
     require_matrix(term.left, field + ".left");
     require_matrix(term.right, field + ".right");
-    require_on_host(context, term.left.data, field + ".left.data");
-    require_on_host(context, term.right.data, field + ".right.data");
     require(term.left.rows == rows && term.right.columns == columns && term.left.columns == term.right.rows, field.c_str(),
             std::to_string(term.left.rows) + " x " + std::to_string(term.left.columns) + " times " +
                 std::to_string(term.right.rows) + " x " + std::to_string(term.right.columns),
@@ -65,47 +60,76 @@ void require_direction(const tg_context& context, const tg_direction& direction,
           "it must be at least 1 and below 2^21");
 }
 
-void require_slopes(const tg_context& context, const tg_layer_samples* samples, const tg_direction* directions, int64_t count) {
-  require_samples(context, samples);
+void require_slopes(const tg_layer_samples* samples, const tg_direction* directions, int64_t count) {
+  require_samples(samples);
   require(count >= 1 && directions != nullptr, "count", std::to_string(count), "a direction at least is needed");
   for (int64_t i = 0; i < count; ++i) {
-    require_direction(context, directions[i], "directions[" + std::to_string(i) + "]", samples->gradient.columns,
-                      samples->input.columns);
+    require_direction(directions[i], "directions[" + std::to_string(i) + "]", samples->gradient.columns, samples->input.columns);
   }
   checked_product(count, samples->input.rows, "count * tokens");
 }
 
-void require_products(const tg_context& context, const tg_matrix* left, const tg_matrix* right) {
+void require_products(const tg_matrix* left, const tg_matrix* right) {
   require(left != nullptr && right != nullptr, "left or right", "NULL", "both are needed");
   require_tokens(*left, "left");
   require_tokens(*right, "right");
   require(left->rows == right->rows, "right.rows", std::to_string(right->rows),
           ("there must be one for each of the " + std::to_string(left->rows) + " rows of left").c_str());
-  require_on_host(context, left->data, "left.data");
-  require_on_host(context, right->data, "right.data");
   checked_product(left->columns, right->columns, "left.columns * right.columns");
 }
 
-// What of it makes a result that is not finite.
-[[noreturn]] void throw_not_finite(const tg_matrix& first, const char* first_name, const tg_matrix& second,
-                                   const char* second_name, const char* otherwise) {
+constexpr int64_t kNothing = 64;  // of the host, where the device works
+
+int64_t slopes_bytes(const tg_context& context, const tg_layer_samples& samples, const tg_direction* directions, int64_t count) {
+  return context.cuda != nullptr ? kNothing
+                                 : curvature::slopes_workspace_bytes(samples, directions, count, context.pool.threads());
+}
+
+int64_t products_bytes(const tg_context& context, const tg_matrix& left, const tg_matrix& right) {
+  return context.cuda != nullptr ? kNothing : curvature::products_workspace_bytes(left, right, context.pool.threads());
+}
+
+curvature::Outcome outcome_of(const double* numbers, int64_t count) {
+  return std::all_of(numbers, numbers + count, [](double number) { return std::isfinite(number); })
+             ? curvature::Outcome::kDone
+             : curvature::Outcome::kNotFinite;
+}
+
+curvature::Outcome run_slopes(tg_context& context, const tg_layer_samples& samples, const tg_direction* directions, int64_t count,
+                              tg_control* control, void* workspace, double* slopes, double* squares) {
+  if (context.cuda == nullptr) {
+    return curvature::slopes(context.pool, samples, directions, count, control, workspace, slopes, squares);
+  }
+  context.cuda->call(&CudaFunctions::layer_slopes, &samples, directions, count, control, slopes, squares);
+  return outcome_of(slopes, count * samples.input.rows);
+}
+
+curvature::Outcome run_products(tg_context& context, const tg_matrix& left, const double* weights, const tg_matrix& right,
+                                tg_control* control, void* workspace, double* products) {
+  if (context.cuda == nullptr) {
+    return curvature::products(context.pool, left, weights, right, control, workspace, products);
+  }
+  context.cuda->call(&CudaFunctions::token_products, &left, weights, &right, control, products);
+  return outcome_of(products, left.columns * right.columns);
+}
+
+void finish(const tg_context& context, curvature::Outcome outcome, const tg_matrix& first, const char* first_name,
+            const tg_matrix& second, const char* second_name, const char* otherwise) {
+  if (outcome == curvature::Outcome::kCancelled) {
+    throw Error(TG_CANCELLED, "cancelled");
+  }
+  if (outcome == curvature::Outcome::kDone) {
+    return;
+  }
   for (const auto& [matrix, name] : {std::pair{&first, first_name}, std::pair{&second, second_name}}) {
-    const int64_t row = curvature::first_row_not_finite(*matrix);
+    // What lies on the device is not looked at.
+    const bool there = context.cuda != nullptr && context.cuda->functions().is_on_device(matrix->data) != 0;
+    const int64_t row = there ? -1 : curvature::first_row_not_finite(*matrix);
     if (row >= 0) {
       throw Error(TG_INVALID_ARGUMENT, std::string(name) + " has an entry that is not finite, in row " + std::to_string(row));
     }
   }
   throw Error(TG_INVALID_ARGUMENT, otherwise);
-}
-
-void finish(curvature::Outcome outcome, const tg_matrix& first, const char* first_name, const tg_matrix& second,
-            const char* second_name, const char* otherwise) {
-  if (outcome == curvature::Outcome::kCancelled) {
-    throw Error(TG_CANCELLED, "cancelled");
-  }
-  if (outcome == curvature::Outcome::kNotFinite) {
-    throw_not_finite(first, first_name, second, second_name, otherwise);
-  }
 }
 
 }  // namespace
@@ -118,8 +142,10 @@ tg_status tg_direction_entries(tg_context* context, const tg_direction* directio
     threegate::require_struct(direction, "direction");
     threegate::require(direction->matrix != nullptr, "direction.matrix", "NULL", "the entries of factors are not formed");
     threegate::require_operand(direction->matrix, "direction.matrix");
-    threegate::require_direction(*context, *direction, "direction", direction->matrix->values.rows,
-                                 direction->matrix->values.columns);
+    threegate::require_direction(*direction, "direction", direction->matrix->values.rows, direction->matrix->values.columns);
+    threegate::require_operand_on_host(*context, direction->matrix, "direction.matrix");
+    threegate::require_operand_on_host(*context, direction->subtracted, "direction.subtracted");
+    threegate::require_on_host(*context, direction->mask, "direction.mask");
     threegate::require(entries != nullptr, "entries", "NULL", "they need a place");
     threegate::curvature::direction_entries(context->pool, *direction, entries);
     threegate::require_intact_operand(*direction->matrix);
@@ -132,29 +158,28 @@ tg_status tg_direction_entries(tg_context* context, const tg_direction* directio
 tg_status tg_layer_slopes_workspace(tg_context* context, const tg_layer_samples* samples, const tg_direction* directions,
                                     int64_t count, tg_workspace_size* workspace_size) {
   return threegate::guarded_call(context, [&] {
-    threegate::require_slopes(*context, samples, directions, count);
+    threegate::require_slopes(samples, directions, count);
     threegate::require_struct(workspace_size, "workspace_size");
-    workspace_size->host_bytes =
-        threegate::curvature::slopes_workspace_bytes(*samples, directions, count, context->pool.threads());
-    workspace_size->device_bytes = 0;
+    workspace_size->host_bytes = threegate::slopes_bytes(*context, *samples, directions, count);
+    workspace_size->device_bytes = context->cuda != nullptr ? context->cuda->functions().layer_slopes_bytes(
+                                                                  context->cuda->session(), samples, directions, count)
+                                                            : 0;
   });
 }
 
 tg_status tg_layer_slopes(tg_context* context, const tg_layer_samples* samples, const tg_direction* directions, int64_t count,
                           tg_control* control, const tg_workspace* workspace, double* slopes, double* squares) {
   return threegate::guarded_call(context, [&] {
-    threegate::require_slopes(*context, samples, directions, count);
+    threegate::require_slopes(samples, directions, count);
     threegate::require(slopes != nullptr, "slopes", "NULL", "a place for each token and direction is needed");
     if (control != nullptr) {
       threegate::require_struct(control, "control");
     }
-    threegate::require_workspace(
-        workspace, threegate::curvature::slopes_workspace_bytes(*samples, directions, count, context->pool.threads()));
-    const auto outcome =
-        threegate::curvature::slopes(context->pool, *samples, directions, count, control, workspace->host, slopes, squares);
+    threegate::require_workspace(workspace, threegate::slopes_bytes(*context, *samples, directions, count));
+    const auto outcome = threegate::run_slopes(*context, *samples, directions, count, control, workspace->host, slopes, squares);
     threegate::require_intact_operand({sizeof(tg_operand), samples->input, {}, 1, 1, nullptr, 0});
     threegate::require_intact_operand({sizeof(tg_operand), samples->gradient, {}, 1, 1, nullptr, 0});
-    threegate::finish(outcome, samples->input, "samples.input", samples->gradient, "samples.gradient",
+    threegate::finish(*context, outcome, samples->input, "samples.input", samples->gradient, "samples.gradient",
                       "a direction has an entry that is not finite, or slopes exceed float32");
   });
 }
@@ -162,28 +187,27 @@ tg_status tg_layer_slopes(tg_context* context, const tg_layer_samples* samples, 
 tg_status tg_token_products_workspace(tg_context* context, const tg_matrix* left, const tg_matrix* right,
                                       tg_workspace_size* workspace_size) {
   return threegate::guarded_call(context, [&] {
-    threegate::require_products(*context, left, right);
+    threegate::require_products(left, right);
     threegate::require_struct(workspace_size, "workspace_size");
-    workspace_size->host_bytes = threegate::curvature::products_workspace_bytes(*left, *right, context->pool.threads());
-    workspace_size->device_bytes = 0;
+    workspace_size->host_bytes = threegate::products_bytes(*context, *left, *right);
+    workspace_size->device_bytes =
+        context->cuda != nullptr ? context->cuda->functions().token_products_bytes(context->cuda->session(), left, right) : 0;
   });
 }
 
 tg_status tg_token_products(tg_context* context, const tg_matrix* left, const double* weights, const tg_matrix* right,
                             tg_control* control, const tg_workspace* workspace, double* products) {
   return threegate::guarded_call(context, [&] {
-    threegate::require_products(*context, left, right);
+    threegate::require_products(left, right);
     threegate::require(products != nullptr, "products", "NULL", "the sums need a place");
     if (control != nullptr) {
       threegate::require_struct(control, "control");
     }
-    threegate::require_workspace(workspace,
-                                 threegate::curvature::products_workspace_bytes(*left, *right, context->pool.threads()));
-    const auto outcome =
-        threegate::curvature::products(context->pool, *left, weights, *right, control, workspace->host, products);
+    threegate::require_workspace(workspace, threegate::products_bytes(*context, *left, *right));
+    const auto outcome = threegate::run_products(*context, *left, weights, *right, control, workspace->host, products);
     threegate::require_intact_operand({sizeof(tg_operand), *left, {}, 1, 1, nullptr, 0});
     threegate::require_intact_operand({sizeof(tg_operand), *right, {}, 1, 1, nullptr, 0});
-    threegate::finish(outcome, *left, "left", *right, "right", "a weight is not finite, or products exceed float32");
+    threegate::finish(*context, outcome, *left, "left", *right, "right", "a weight is not finite, or products exceed float32");
   });
 }
 

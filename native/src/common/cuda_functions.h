@@ -67,6 +67,14 @@ struct CudaFunctions {
   tg_status (*magnitude_profile)(CudaSession* session, const tg_operand* matrix, const double* table, double* row_sums,
                                  double* column_sums, CudaText error);
 
+  int64_t (*layer_slopes_bytes)(CudaSession* session, const tg_layer_samples* samples, const tg_direction* directions,
+                                int64_t count);
+  tg_status (*layer_slopes)(CudaSession* session, const tg_layer_samples* samples, const tg_direction* directions, int64_t count,
+                            tg_control* control, double* slopes, double* squares, CudaText error);
+  int64_t (*token_products_bytes)(CudaSession* session, const tg_matrix* left, const tg_matrix* right);
+  tg_status (*token_products)(CudaSession* session, const tg_matrix* left, const double* weights, const tg_matrix* right,
+                              tg_control* control, double* sums, CudaText error);
+
   // Whether svd() takes matrix i of a batch: the rest is the CPU's.
   int32_t (*svd_suits)(const CudaSvdBatch* batch, int64_t i);
   int64_t (*svd_bytes)(CudaSession* session, const CudaSvdBatch* batch);

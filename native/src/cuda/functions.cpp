@@ -4,6 +4,7 @@
 #include <string>
 
 #include "common/cuda_functions.h"
+#include "cuda/curvature/curvature.h"
 #include "cuda/diff/diff.h"
 #include "cuda/mask/mask.h"
 #include "cuda/mask/sets.h"
@@ -124,6 +125,22 @@ tg_status run_profile(CudaSession* session, const tg_operand* matrix, const doub
   return guarded(session, error, [&] { magnitude_profile(*session, *matrix, table, row_sums, column_sums); });
 }
 
+int64_t slopes_workspace(CudaSession*, const tg_layer_samples* samples, const tg_direction* directions, int64_t count) {
+  return slopes_bytes(*samples, directions, count);
+}
+
+tg_status run_slopes(CudaSession* session, const tg_layer_samples* samples, const tg_direction* directions, int64_t count,
+                     tg_control* control, double* out, double* squares, CudaText error) noexcept {
+  return guarded(session, error, [&] { slopes(*session, *samples, directions, count, control, out, squares); });
+}
+
+int64_t products_workspace(CudaSession*, const tg_matrix* left, const tg_matrix* right) { return products_bytes(*left, *right); }
+
+tg_status run_products(CudaSession* session, const tg_matrix* left, const double* weights, const tg_matrix* right,
+                       tg_control* control, double* sums, CudaText error) noexcept {
+  return guarded(session, error, [&] { products(*session, *left, weights, *right, control, sums); });
+}
+
 int32_t suits(const CudaSvdBatch* batch, int64_t i) { return svd_suits(*batch, i) ? 1 : 0; }
 
 int64_t svd_workspace(CudaSession*, const CudaSvdBatch* batch) { return svd_bytes(*batch); }
@@ -148,6 +165,10 @@ CudaFunctions make_functions() {
   functions.mask_overlaps = run_overlaps;
   functions.magnitude_histogram = run_histogram;
   functions.magnitude_profile = run_profile;
+  functions.layer_slopes_bytes = slopes_workspace;
+  functions.layer_slopes = run_slopes;
+  functions.token_products_bytes = products_workspace;
+  functions.token_products = run_products;
   functions.svd_suits = suits;
   functions.svd_bytes = svd_workspace;
   functions.svd = run_svd;

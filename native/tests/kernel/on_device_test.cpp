@@ -2,6 +2,7 @@
 // streaming, failures. With THREEGATE_TEST_DEVICE=cuda alone.
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -485,6 +486,77 @@ TEST_F(OnDevice, MasksLargerThanTheDeviceAreCombined) {
   EXPECT_EQ(entries[0], entries[1]);
   EXPECT_EQ(results[0], results[1]);
   EXPECT_EQ(common[0], common[1]);
+}
+
+// More tokens than the device takes at a time; the same wherever they and the directions lie.
+TEST_F(OnDevice, CurvatureOfManyTokensIsThatOfTheCpu) {
+  constexpr int64_t kTokens = 8500;
+  constexpr int64_t kInputs = 70;
+  constexpr int64_t kOutputs = 9;
+  std::mt19937_64 random(support::seed());
+  std::normal_distribution<float> normal;
+  std::vector<float> numbers(kTokens * (kInputs + kOutputs) + kInputs * kOutputs + kInputs + kOutputs);
+  for (float& number : numbers) {
+    number = normal(random);
+  }
+  std::vector<double> weights(kTokens);
+  for (double& weight : weights) {
+    weight = static_cast<double>(normal(random));
+  }
+  struct Found {
+    std::vector<double> slopes = std::vector<double>(2 * kTokens);
+    std::vector<double> squares = std::vector<double>(2);
+    std::vector<double> sums = std::vector<double>(kOutputs * kInputs);
+  };
+  const auto measure = [&](tg_context* context, const float* data) {
+    const float* const gradient = data + kTokens * kInputs;
+    const float* const entries = gradient + kTokens * kOutputs;
+    const tg_layer_samples samples{
+        sizeof(samples), {data, kTokens, kInputs, kInputs, TG_F32, 0}, {gradient, kTokens, kOutputs, kOutputs, TG_F32, 0}};
+    const tg_operand matrix = operand(entries, kOutputs, kInputs, TG_F32);
+    const float* const factors = entries + kInputs * kOutputs;
+    const tg_low_rank term{{factors, kOutputs, 1, 1, TG_F32, 0}, {factors + kOutputs, 1, kInputs, kInputs, TG_F32, 0}, 0.5};
+    const tg_direction directions[] = {{sizeof(tg_direction), &matrix, nullptr, nullptr, nullptr, 0},
+                                       {sizeof(tg_direction), nullptr, nullptr, nullptr, &term, 1}};
+    Found found;
+    tg_workspace_size size{sizeof(size), 0, 0};
+    tg_workspace_size more{sizeof(more), 0, 0};
+    EXPECT_EQ(TG_OK, tg_layer_slopes_workspace(context, &samples, &directions[0], 2, &size)) << support::error_of(context);
+    EXPECT_EQ(TG_OK, tg_token_products_workspace(context, &samples.gradient, &samples.input, &more))
+        << support::error_of(context);
+    const int64_t bytes = std::max(size.host_bytes, more.host_bytes);
+    const auto host = support::allocate(bytes);
+    const tg_workspace workspace{sizeof(workspace), host.get(), bytes, nullptr, 0};
+    EXPECT_EQ(TG_OK, tg_layer_slopes(context, &samples, &directions[0], 2, nullptr, &workspace, found.slopes.data(),
+                                     found.squares.data()))
+        << support::error_of(context);
+    EXPECT_EQ(TG_OK, tg_token_products(context, &samples.gradient, weights.data(), &samples.input, nullptr, &workspace,
+                                       found.sums.data()))
+        << support::error_of(context);
+    return found;
+  };
+  const auto cpu = cpu_context();
+  const auto context = support::make_context();
+  const Found expected = measure(cpu.get(), numbers.data());
+  const Found found = measure(context.get(), numbers.data());
+  // Of 70 x 9 products of numbers around one, and of 8500.
+  for (size_t i = 0; i < expected.slopes.size(); ++i) {
+    ASSERT_NEAR(expected.slopes[i], found.slopes[i], 1e-3) << i;
+  }
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_NEAR(expected.squares[i], found.squares[i], 1e-12 * expected.squares[i]);
+  }
+  for (size_t i = 0; i < expected.sums.size(); ++i) {
+    ASSERT_NEAR(expected.sums[i], found.sums[i], 1e-2) << i;
+  }
+  if (support::is_emulated()) {
+    const EmulatedMemory memory(static_cast<int64_t>(numbers.size()) * 4);
+    std::memcpy(memory.get(), numbers.data(), numbers.size() * 4);
+    const Found there = measure(context.get(), static_cast<const float*>(memory.get()));
+    EXPECT_EQ(found.slopes, there.slopes);
+    EXPECT_EQ(found.squares, there.squares);
+    EXPECT_EQ(found.sums, there.sums);
+  }
 }
 
 // Memory of the device is read where that is said, and refused with a sentence elsewhere.

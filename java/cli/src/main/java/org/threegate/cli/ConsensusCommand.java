@@ -113,7 +113,7 @@ final class ConsensusCommand implements Callable<Integer> {
     double[] numbers = stepNumbers();
     OutputPath.prepareDirectory(out);
     Interruption.measure(
-        threads,
+        () -> Context.open(Context.Device.CPU, threads),
         spec.commandLine().getErr(),
         (context, control) -> write(measure(context, control, selected, options, numbers, start)));
   }

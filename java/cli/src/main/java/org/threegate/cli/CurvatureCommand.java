@@ -68,6 +68,7 @@ final class CurvatureCommand implements Callable<Integer> {
   private Path out;
 
   @Mixin private Selection selection;
+  @Mixin private DeviceMixin device;
 
   @Option(
       names = "--rank-fraction",
@@ -144,7 +145,7 @@ final class CurvatureCommand implements Callable<Integer> {
     Predicate<String> selected = selection.predicate();
     OutputPath.prepareDirectory(out);
     Interruption.measure(
-        threads,
+        () -> device.open(threads, spec.commandLine().getErr()),
         spec.commandLine().getErr(),
         (context, control) -> write(measure(context, control, selected, options, start)));
   }
@@ -158,7 +159,7 @@ final class CurvatureCommand implements Callable<Integer> {
     try (Capture samples = Capture.open(context, capture);
         Checkpoint before = Checkpoint.open(context, base);
         Checkpoint after = Checkpoint.open(context, tuned);
-        ProgressBar progress = new ProgressBar(control, true)) {
+        ProgressBar progress = new ProgressBar(control, false)) {
       CurvatureStudy study =
           CurvatureStudy.of(context, samples, before, after, selected, options, progress, control);
       return new CurvatureReport(
@@ -182,7 +183,7 @@ final class CurvatureCommand implements Callable<Integer> {
     command.addAll(List.of("--rank-fraction", Double.toString(rankFraction)));
     command.addAll(List.of("--alpha", Double.toString(alpha)));
     command.addAll(List.of("--draws", Integer.toString(draws)));
-    command.addAll(List.of("--density", Integer.toString(probes)));
+    command.addAll(List.of("--density", Integer.toString(probes), "--device", device.choice()));
     command.addAll(List.of("--tolerance", Double.toString(tolerance)));
     command.addAll(List.of("--threads", Integer.toString(threads), "--seed", Long.toString(seed)));
     return List.copyOf(command);

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 import org.threegate.analysis.measure.Comparison;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
@@ -38,9 +39,9 @@ final class Interruption {
     void run(Context context, Control control) throws IOException;
   }
 
-  /** Measures on the CPU, with a handler of Ctrl-C, after which nothing is left behind. */
-  static void measure(int threads, PrintWriter err, Measuring body) throws IOException {
-    try (Context context = Context.open(Context.Device.CPU, threads);
+  /** Measures with a handler of Ctrl-C, after which nothing is left behind. */
+  static void measure(Supplier<Context> open, PrintWriter err, Measuring body) throws IOException {
+    try (Context context = open.get();
         Control control = Control.open(context)) {
       guard(control, err, "nothing was written", () -> body.run(context, control));
     } catch (KernelException e) {

@@ -70,9 +70,11 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
     LayerExperiment experiment = new LayerExperiment(context, capture.kind(), options, control);
     List<LayerCurvature> layers = new ArrayList<>();
     Map<String, String> skipped = new LinkedHashMap<>();
-    int done = 0;
+    long total = capture.layers().stream().mapToLong(CurvatureStudy::work).sum();
+    long done = 0;
     for (Capture.Layer layer : capture.layers()) {
-      progress.at(layer.name(), done++, capture.layers().size());
+      progress.at(layer.name(), done, total);
+      done += work(layer);
       TensorPair pair = pairs.get(layer.name() + WEIGHT);
       if (!selected.test(layer.name() + WEIGHT)) {
         continue;
@@ -93,7 +95,7 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
       }
       layers.add(measure(experiment, capture, layer, pair));
     }
-    progress.at("", done, done);
+    progress.at("", total, total);
     if (layers.isEmpty()) {
       throw new InvalidInputException(
           capture.path()
@@ -106,6 +108,12 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
     base.check();
     tuned.check();
     return new CurvatureStudy(layers, skipped);
+  }
+
+  /** Multiplications of one direction. */
+  private static long work(Capture.Layer layer) {
+    LayerSamples samples = layer.samples();
+    return samples.tokens() * samples.inputs() * samples.outputs();
   }
 
   private static LayerCurvature measure(
