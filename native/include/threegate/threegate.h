@@ -11,13 +11,14 @@
  *  - The library never prints, never exits and lets no exception out.
  *
  * Devices
- *  - In a context of a CUDA device the functions named below run there: tg_diff, tg_mask_select, tg_mask_combine,
- *    tg_mask_overlaps, tg_magnitude_histogram, tg_magnitude_profile, tg_layer_slopes, tg_token_products, and of tg_svd and
- * tg_svd_track what suits (see there). All others run on the CPU.
- *  - A tg_operand or tg_matrix of those functions, and a mask that they read or write, may lie in host memory, from which it is
- * streamed, or in device memory. Everything else is host memory.
- *  - Device memory is the context's own: it is kept from call to call until the context is destroyed. `device_bytes` of a query
- * says what a call takes, beside two buffers of at most 64 MiB; where there is less, it is done in parts as far as that goes.
+ *  - In a context of a CUDA device these functions run there: tg_diff, tg_mask_select, tg_mask_combine, tg_mask_overlaps,
+ *    tg_magnitude_histogram, tg_magnitude_profile, tg_layer_slopes, tg_token_products, and of tg_svd and tg_svd_track what
+ *    suits (see there). All others run on the CPU.
+ *  - A tg_operand or tg_matrix of those functions, and a mask that they read or write, may lie in host memory, from which
+ *    it is streamed, or in device memory. Everything else is host memory.
+ *  - Device memory is the context's own: it is kept from call to call until the context is destroyed. `device_bytes` of a
+ *    query says what a call takes, beside two buffers of at most 64 MiB; where there is less, it is done in parts as far as
+ *    that goes.
  *  - After a failure of a device (TG_DEVICE, other than for want of memory) every later call of the context says so.
  *
  * Sources: "P" is arXiv 2511.08567, "The Path Not Taken: RLVR Provably Learns Off the Principals".

@@ -255,6 +255,31 @@ TEST(Curvature, ProductsOfTokensAddUp) {
   }
 }
 
+// What is asked for does not grow with the tokens, once there are as many as are taken together.
+TEST(Curvature, WorkspaceDoesNotGrowWithTheTokens) {
+  const std::vector<uint16_t> few(1);
+  std::vector<int64_t> bytes;
+  for (const int64_t tokens : {int64_t{20000}, int64_t{20000000}}) {
+    // Nothing of them is read.
+    const tg_matrix input{few.data(), tokens, 300, 300, TG_BF16, 0};
+    const tg_matrix gradient{few.data(), tokens, 200, 200, TG_BF16, 0};
+    const tg_matrix weights{few.data(), 200, 300, 300, TG_BF16, 0};
+    tg_operand matrix{};
+    matrix.size = sizeof(matrix);
+    matrix.values = weights;
+    const tg_layer_samples samples{sizeof(samples), input, gradient};
+    const tg_direction direction = entries(matrix);
+    const auto context = support::make_context();
+    tg_workspace_size size{sizeof(size), 0, 0};
+    ASSERT_EQ(TG_OK, tg_layer_slopes_workspace(context.get(), &samples, &direction, 1, &size));
+    bytes.push_back(size.host_bytes + size.device_bytes);
+    ASSERT_EQ(TG_OK, tg_token_products_workspace(context.get(), &gradient, &input, &size));
+    bytes.push_back(size.host_bytes + size.device_bytes);
+  }
+  EXPECT_EQ(bytes[0], bytes[2]);
+  EXPECT_EQ(bytes[1], bytes[3]);
+}
+
 TEST(Curvature, RefusesWhatIsNoSample) {
   std::mt19937_64 random(support::seed());
   Stored input(4, 6, TG_F32, random);
