@@ -22,6 +22,7 @@ import org.threegate.kernel.MaskSelection;
 import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
 import org.threegate.kernel.PrincipalAngles;
+import org.threegate.kernel.TokenProducts;
 import org.threegate.kernel.TruncatedSvd;
 
 /**
@@ -241,22 +242,24 @@ public final class LayerExperiment {
     private void principal(Slopes whole) {
       double[][] left = vectors(before.left().orElseThrow());
       double[][] right = vectors(before.right().orElseThrow());
-      double[][] core = core(left, right);
-      double[] factors = new double[rank * (rows + columns)];
+      double[] transposed = new double[rows * rank];
       for (int k = 0; k < rank; k++) {
         for (int i = 0; i < rows; i++) {
-          factors[i * rank + k] = left[k][i];
+          transposed[i * rank + k] = left[k][i];
         }
-        double[] combined = new double[columns];
-        for (int l = 0; l < rank; l++) {
-          Vectors.add(combined, core[k][l], right[l]);
-        }
-        System.arraycopy(combined, 0, factors, rank * rows + k * columns, columns);
       }
-      try (NativeBuffer memory = context.allocate(8L * factors.length)) {
-        memory.putDoubles(0, factors);
+      try (NativeBuffer memory = context.allocate(8L * rank * (rows + columns))) {
+        memory.putDoubles(0, transposed);
         Matrix tall = Matrix.of(memory, 0, Dtype.F64, rows, rank);
         Matrix wide = Matrix.of(memory, 8L * rank * rows, Dtype.F64, rank, columns);
+        double[][] half = projected(tall);
+        for (int k = 0; k < rank; k++) {
+          double[] combined = new double[columns];
+          for (double[] vector : right) {
+            Vectors.add(combined, Vectors.dot(half[k], vector), vector);
+          }
+          memory.putDoubles(8L * (rank * rows + k * columns), combined);
+        }
         Slopes part = slopes(List.of(Direction.of(tall, wide)))[0];
         add(Along.PRINCIPAL, part, whole);
         double[] rest = whole.values().clone();
@@ -266,6 +269,18 @@ public final class LayerExperiment {
       }
     }
 
+    /** U ΔW, row by row, from Uᵀ. */
+    private double[][] projected(Matrix tall) {
+      double[] products = new double[rank * columns];
+      try (NativeBuffer values = update.values(context)) {
+        Matrix entries = Matrix.of(values, Dtype.F64, rows, columns);
+        TokenProducts.add(context, tall, new double[0], entries, products, control);
+      }
+      double[][] result = new double[rank][];
+      Arrays.setAll(result, k -> Arrays.copyOfRange(products, k * columns, (k + 1) * columns));
+      return result;
+    }
+
     private double[][] vectors(Matrix basis) {
       double[][] result = new double[rank][];
       for (int k = 0; k < rank; k++) {
@@ -273,26 +288,6 @@ public final class LayerExperiment {
             basis.buffer().getDoubles(basis.offset() + 8L * k * basis.rowStride(), basis.columns());
       }
       return result;
-    }
-
-    /** U ΔW Vᵀ. */
-    private double[][] core(double[][] left, double[][] right) {
-      double[][] half = new double[rank][columns];
-      try (NativeBuffer values = update.values(context)) {
-        for (int i = 0; i < rows; i++) {
-          double[] row = values.getDoubles(8L * i * columns, columns);
-          for (int k = 0; k < rank; k++) {
-            Vectors.add(half[k], left[k][i], row);
-          }
-        }
-      }
-      double[][] core = new double[rank][rank];
-      for (int k = 0; k < rank; k++) {
-        for (int l = 0; l < rank; l++) {
-          core[k][l] = Vectors.dot(half[k], right[l]);
-        }
-      }
-      return core;
     }
 
     /** Random directions; and the least curvature in the span of the update's leading ones. */
