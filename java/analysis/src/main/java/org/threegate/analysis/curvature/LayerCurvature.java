@@ -12,8 +12,8 @@ import org.threegate.analysis.statistics.PairedComparison;
  *
  * @param rank leading directions that count as principal
  * @param squaredNorm of the update
- * @param along vᵀFv of unit directions; means over draws of the random ones. Without those of which
- *     there is nothing, such as an empty mask
+ * @param along vᵀFv of unit directions; means over draws of the random ones. Without those that are
+ *     less than a millionth of the update, such as what an empty mask leaves of it
  * @param shares squared norms of the update's parts, over that of the update
  * @param drawDeviations of single draws' curvatures, standard deviations
  * @param comparisons token by token

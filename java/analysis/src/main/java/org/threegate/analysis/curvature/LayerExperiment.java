@@ -47,6 +47,8 @@ public final class LayerExperiment {
   private static final int MOST_EIGENVECTORS = 16; // of a factor of K-FAC
   private static final long LARGEST_FACTOR = 8192; // side; beyond, a factor is not formed
 
+  // Of the update's square: the principal part is formed in float32, and less is its rounding.
+  private static final double SMALLEST_SHARE = 1e-6;
   private static final int DENSITY_STEPS = 20; // of Lanczos' method for each probe
   private static final int DENSITY_DECADES =
       8; // below the largest eigenvalue; the rest counts as 0
@@ -232,7 +234,7 @@ public final class LayerExperiment {
     }
 
     private void add(Along along, Slopes slopes, Slopes whole) {
-      if (slopes.square() > 0) {
+      if (slopes.square() > SMALLEST_SHARE * whole.square()) {
         curvatures.put(along, slopes.squares());
         shares.put(along, slopes.square() / whole.square());
       }

@@ -41,7 +41,7 @@ class CurvatureStudyTest {
   private static final int SEQUENCES = 60;
   private static final int EACH = 5;
   private static final int TOKENS = SEQUENCES * EACH;
-  private static final CurvatureOptions OPTIONS = new CurvatureOptions(0.2, 0.5, 6, 4, 1e-9, 3);
+  private static final CurvatureOptions OPTIONS = new CurvatureOptions(0.2, 0.5, 24, 8, 1e-9, 3);
   private static final double ROUNDING = 1e-5; // of float32 products
 
   @TempDir Path directory;
@@ -137,6 +137,12 @@ class CurvatureStudyTest {
     return path;
   }
 
+  /** Two layers that saw the same. */
+  private Path both(double[] input, double[] gradient) throws IOException {
+    SafetensorsWriter one = layer(writer(), LAYER, input, gradient, sequences());
+    return write(layer(one, OTHER, input, gradient, sequences()));
+  }
+
   private static SafetensorsWriter writer() {
     return new SafetensorsWriter().metadata("fisher", "true");
   }
@@ -218,7 +224,7 @@ class CurvatureStudyTest {
     LayerCurvature.Density density = found.density().orElseThrow();
     double trace = expected * INPUTS * OUTPUTS;
     assertThat(density.trace().value())
-        .isCloseTo(trace, within(8 * density.trace().standardError()));
+        .isCloseTo(trace, within(12 * density.trace().standardError()));
     assertThat(density.largest()).isBetween(found.along().get(Along.UPDATE).value(), trace);
     assertThat(Arrays.stream(density.shares()).sum() * 0.1).isBetween(0.5, 1.01);
     // Of whole sequences.
@@ -252,14 +258,7 @@ class CurvatureStudyTest {
     Random random = Seeds.random("plantedCurvatureIsFound");
     double[] input = anisotropic(random, INPUTS);
     double[] gradient = anisotropic(random, OUTPUTS);
-    Path capture =
-        write(
-            layer(
-                layer(writer(), LAYER, input, gradient, sequences()),
-                OTHER,
-                input,
-                gradient,
-                sequences()));
+    Path capture = both(input, gradient);
     double[] base = base();
     Path before = model("base", base, base);
     double[] steep = new double[base.length];
@@ -287,7 +286,7 @@ class CurvatureStudyTest {
       PairedComparison compared = layer.compared(Along.UPDATE, Along.ISOTROPIC).orElseThrow();
       // A single Gaussian direction, among others: within what draws differ by.
       assertThat(Math.abs(compared.difference().value()))
-          .isLessThan(6 * layer.drawDeviations().get(Along.ISOTROPIC));
+          .isLessThan(9 * layer.drawDeviations().get(Along.ISOTROPIC));
     }
   }
 
@@ -296,14 +295,7 @@ class CurvatureStudyTest {
     Random random = Seeds.random("layersThatSayNothingAreSkippedByName");
     double[] input = anisotropic(random, INPUTS);
     double[] gradient = anisotropic(random, OUTPUTS);
-    Path capture =
-        write(
-            layer(
-                layer(writer(), LAYER, input, gradient, sequences()),
-                OTHER,
-                input,
-                gradient,
-                sequences()));
+    Path capture = both(input, gradient);
     double[] base = base();
     double[] tuned = plus(base, gaussian(random, base.length));
     CurvatureStudy study = study(capture, model("base", base, base), model("tuned", tuned, base));
