@@ -1,6 +1,7 @@
 // Slopes of a layer's tokens along eight directions, one thread, 2048 tokens, a layer of 2048 x 2048: dense, from float32 and
-// from bf16 samples, and of rank 32; beside the rate of one large sgemm by the same library in the same run. Prints: name,
-// seconds (the best of five), share of the sgemm rate.
+// from bf16 samples, and of rank 32; products F V of one direction; beside the rate of one large sgemm by the same library in the
+// same run. Prints: name, seconds (the best of five), share of the sgemm rate. Then finite differences of 2^26 numbers beside the
+// bandwidth of a copy.
 //
 //   threegate_bench_curvature LIBOPENBLAS
 #include <dlfcn.h>
@@ -61,6 +62,44 @@ double slopes(tg_context* context, const tg_layer_samples& samples, const std::v
   });
 }
 
+double products(tg_context* context, const tg_layer_samples& samples) {
+  tg_workspace_size size{sizeof(size), 0, 0};
+  bench::require(context, tg_token_products_workspace(context, &samples.gradient, &samples.input, &size));
+  const bench::Memory host = bench::allocate(size.host_bytes);
+  const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
+  const std::vector<double> weights(static_cast<size_t>(kTokens), 0.5);
+  std::vector<double> sums(static_cast<size_t>(kSide * kSide));
+  return bench::seconds(kRuns, [&] {
+    bench::require(
+        context, tg_token_products(context, &samples.gradient, weights.data(), &samples.input, nullptr, &workspace, sums.data()));
+  });
+}
+
+// Shares of the bandwidth of memcpy, whose bytes are those that it reads and writes.
+void print_differences(tg_context* context) {
+  constexpr int64_t kCount = int64_t{1} << 26;
+  constexpr double kBytes = 4 * static_cast<double>(kCount);
+  std::vector<bench::Memory> streams;
+  for (int i = 0; i < 5; ++i) {
+    streams.push_back(bench::allocate(4 * kCount));
+  }
+  const double copied = bench::seconds(kRuns, [&] { std::memcpy(streams[0].get(), streams[1].get(), 4 * kCount); });
+  const double bandwidth = 2 * kBytes / copied;
+  std::printf("copy bandwidth\t%.4g\tbytes/s\n", bandwidth);
+  const tg_displacement displacement{sizeof(displacement), streams[0].get(), streams[1].get(), kCount, TG_F32, 0, 0.5};
+  double rounding = 0;
+  const double displaced =
+      bench::seconds(kRuns, [&] { bench::require(context, tg_displace(context, &displacement, streams[4].get(), &rounding)); });
+  std::printf("displace 2^26 float32\t%.4f\t%.3f\n", displaced, 3 * kBytes / displaced / bandwidth);
+  const tg_gradient_difference difference{
+      sizeof(difference), streams[0].get(), streams[1].get(), streams[2].get(), streams[3].get(), kCount, TG_F32, 0, 0.5};
+  tg_difference_sums sums{};
+  sums.size = sizeof(sums);
+  const double apart = bench::seconds(
+      kRuns, [&] { bench::require(context, tg_difference_gradients(context, &difference, streams[4].get(), &sums)); });
+  std::printf("difference of 2^26 float32, extrapolated, with sums\t%.4f\t%.3f\n", apart, 5 * kBytes / apart / bandwidth);
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -111,4 +150,7 @@ int main(int count, char** arguments) {
   std::printf("8 dense directions, bf16\t%.4f\t%.3f\n", of_bf16, work / of_bf16 / rate);
   const double of_factors = slopes(context.get(), wide, factored);
   std::printf("8 directions of rank 32, float32\t%.4f\t%.1f times as fast as dense\n", of_factors, of_float / of_factors);
+  const double of_sums = products(context.get(), wide);
+  std::printf("F V of given slopes, float32\t%.4f\t%.3f\n", of_sums, work / kDirections / of_sums / rate);
+  print_differences(context.get());
 }

@@ -321,6 +321,97 @@ void bench_sets(tg_context* context, double bandwidth) {
   print("overlaps of 4 masks, share of the copy bandwidth", kMasks * kWords * 8 / bandwidth / counted, "");
 }
 
+// What a multiprocessor's float32 units give: sixteen chains of fused multiplications in each thread.
+__global__ void multiply_kernel(float* out, float factor, int rounds) {
+  constexpr int kChains = 16;
+  float chains[kChains];
+  for (int i = 0; i < kChains; ++i) {
+    chains[i] = static_cast<float>(threadIdx.x + static_cast<unsigned>(i));
+  }
+  for (int round = 0; round < rounds; ++round) {
+#pragma unroll
+    for (int i = 0; i < kChains; ++i) {
+      chains[i] = fmaf(chains[i], factor, 1.0F);
+    }
+  }
+  float sum = 0;
+  for (int i = 0; i < kChains; ++i) {
+    sum += chains[i];
+  }
+  out[blockIdx.x * blockDim.x + threadIdx.x] = sum;
+}
+
+double float_rate() {
+  constexpr int kRounds = 1 << 14;
+  constexpr int kChains = 16;
+  const Device memory = device_memory(int64_t{kBlocks} * kThreads * 4);
+  const double time = median(9, [&] {
+    multiply_kernel<<<kBlocks, kThreads>>>(static_cast<float*>(memory.get()), 0.5F, kRounds);
+    check(cudaDeviceSynchronize(), "float32 rate");
+  });
+  return 2.0 * kRounds * kChains * kBlocks * kThreads / time;
+}
+
+// Samples of bf16 and directions on the device, 16384 tokens of a layer of 4096 x 4096; finite differences of 2^28 numbers.
+void bench_curvature(tg_context* context, double bandwidth) {
+  constexpr int64_t kSide = 4096;
+  constexpr int64_t kTokens = 16384;
+  constexpr int64_t kDirections = 8;
+  const double rate = float_rate();
+  print("float32 rate of the multiprocessors", rate, "flop/s");
+  const Device memory = device_memory(2 * (2 * kTokens * kSide + kDirections * kSide * kSide));
+  auto* const codes = static_cast<uint16_t*>(memory.get());
+  check(cudaMemset(codes, 0, static_cast<size_t>(2 * (2 * kTokens * kSide + kDirections * kSide * kSide))), "samples");
+  const tg_layer_samples samples{
+      sizeof(samples), {codes, kTokens, kSide, kSide, TG_BF16, 0}, {codes + kTokens * kSide, kTokens, kSide, kSide, TG_BF16, 0}};
+  std::vector<tg_operand> operands(kDirections);
+  std::vector<tg_direction> directions;
+  for (int64_t i = 0; i < kDirections; ++i) {
+    tg_operand& own = operands[static_cast<size_t>(i)];
+    own.size = sizeof(own);
+    own.values = {codes + 2 * kTokens * kSide + i * kSide * kSide, kSide, kSide, kSide, TG_BF16, 0};
+    directions.push_back({sizeof(tg_direction), &own, nullptr, nullptr, nullptr, 0});
+  }
+  tg_workspace_size size{sizeof(size), 0, 0};
+  check(tg_layer_slopes_workspace(context, &samples, directions.data(), kDirections, &size), context, "slopes");
+  const Workspace workspace(size);
+  std::vector<double> slopes(static_cast<size_t>(kDirections * kTokens));
+  const double slope_time = median(5, [&] {
+    check(tg_layer_slopes(context, &samples, directions.data(), kDirections, nullptr, workspace.get(), slopes.data(), nullptr),
+          context, "slopes");
+  });
+  const double work = 2.0 * kTokens * kSide * kSide;
+  print("slopes of 16384 tokens along 8 directions of 4096 x 4096, seconds", slope_time, "s");
+  print("slopes, share of the float32 rate", kDirections * work / slope_time / rate, "");
+  tg_workspace_size more{sizeof(more), 0, 0};
+  check(tg_token_products_workspace(context, &samples.gradient, &samples.input, &more), context, "products");
+  const Workspace room(more);
+  std::vector<double> sums(static_cast<size_t>(kSide * kSide));
+  const double product_time = median(5, [&] {
+    check(tg_token_products(context, &samples.gradient, slopes.data(), &samples.input, nullptr, room.get(), sums.data()), context,
+          "products");
+  });
+  print("F V of 16384 tokens, 4096 x 4096, seconds", product_time, "s");
+  print("F V, share of the float32 rate", work / product_time / rate, "");
+
+  constexpr int64_t kCount = int64_t{1} << 28;
+  const Device streams = device_memory(5 * 4 * kCount);
+  auto* const numbers = static_cast<float*>(streams.get());
+  check(cudaMemset(numbers, 0, 5 * 4 * kCount), "numbers");
+  const tg_displacement displacement{sizeof(displacement), numbers, numbers + kCount, kCount, TG_F32, 0, 0.5};
+  double rounding = 0;
+  const double displaced =
+      median(9, [&] { check(tg_displace(context, &displacement, numbers + 4 * kCount, &rounding), context, "displace"); });
+  print("displace 2^28 float32, share of the copy bandwidth", 3 * 4.0 * kCount / bandwidth / displaced, "");
+  const tg_gradient_difference difference{
+      sizeof(difference), numbers, numbers + kCount, numbers + 2 * kCount, numbers + 3 * kCount, kCount, TG_F32, 0, 0.5};
+  tg_difference_sums found{};
+  found.size = sizeof(found);
+  const double apart = median(
+      9, [&] { check(tg_difference_gradients(context, &difference, numbers + 4 * kCount, &found), context, "difference"); });
+  print("difference of 2^28 float32, share of the copy bandwidth", 5 * 4.0 * kCount / bandwidth / apart, "");
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -338,5 +429,6 @@ int main(int count, char** arguments) {
   bench_svd(context, share, bandwidth);
   bench_mask(context);
   bench_sets(context, bandwidth);
+  bench_curvature(context, bandwidth);
   return tg_context_destroy(context) == TG_OK ? 0 : 1;
 }

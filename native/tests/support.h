@@ -3,6 +3,8 @@
 #define THREEGATE_TESTS_SUPPORT_H
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <cstdint>
@@ -118,6 +120,43 @@ inline Rows orthonormal(int64_t count, int64_t length, std::mt19937_64& random) 
   }
   return rows;
 }
+
+// Memory that is zero and takes none until it is written.
+class ZeroPages {
+ public:
+  explicit ZeroPages(size_t bytes)
+      : bytes_(bytes), data_(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {
+    EXPECT_NE(MAP_FAILED, data_);
+  }
+  ~ZeroPages() { munmap(data_, bytes_); }
+  ZeroPages(const ZeroPages&) = delete;
+  ZeroPages& operator=(const ZeroPages&) = delete;
+  [[nodiscard]] void* data() const { return data_; }
+  [[nodiscard]] size_t bytes() const { return bytes_; }
+
+ private:
+  size_t bytes_;
+  void* data_;
+};
+
+// As much room to write into as is wanted, all of it the same 64 MiB.
+class RepeatedPages {
+ public:
+  explicit RepeatedPages(size_t bytes) : room_(bytes + kEach) {
+    const int file = memfd_create("repeated", 0);
+    EXPECT_EQ(0, ftruncate(file, kEach));
+    for (size_t at = 0; at < bytes; at += kEach) {
+      EXPECT_NE(MAP_FAILED,
+                mmap(static_cast<uint8_t*>(room_.data()) + at, kEach, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0));
+    }
+    close(file);
+  }
+  [[nodiscard]] void* data() const { return room_.data(); }
+
+ private:
+  static constexpr size_t kEach = size_t{64} << 20;
+  ZeroPages room_;
+};
 
 }  // namespace support
 

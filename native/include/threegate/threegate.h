@@ -39,7 +39,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything below changes, additions included: caller and library must have the same. */
-#define TG_ABI_VERSION 13
+#define TG_ABI_VERSION 14
 
 /* ---------------------------------------------------------------- status ------------------------------------------ */
 
@@ -576,6 +576,56 @@ TG_API tg_status tg_token_products_workspace(tg_context* context, const tg_matri
                                              tg_workspace_size* workspace_size);
 TG_API tg_status tg_token_products(tg_context* context, const tg_matrix* left, const double* weights, const tg_matrix* right,
                                    tg_control* control, const tg_workspace* workspace, double* products);
+
+/*
+ * Products of a Hessian by finite differences of gradients that the caller computes. Parameters, directions and gradients are
+ * `count` numbers one behind the other, TG_F32 or TG_F64, all on the host or all on the context's device. One pass over them
+ * each; arithmetic and sums are float64, the same for any number of threads.
+ */
+typedef struct tg_displacement {
+  int64_t size;
+  const void* point;
+  const void* direction;
+  int64_t count;
+  tg_dtype dtype;
+  int32_t reserved; /* 0 */
+  double step;
+} tg_displacement;
+
+/*
+ * displaced = point + step * direction, rounded once. *rounding: the squared length of what the rounding adds, so of the
+ * difference between displaced - point and step * direction (of TG_F64 to within a factor of two where the displacement exceeds
+ * the point). `displaced` may be `point` or `direction`.
+ */
+TG_API tg_status tg_displace(tg_context* context, const tg_displacement* displacement, void* displaced, double* rounding);
+
+typedef struct tg_gradient_difference {
+  int64_t size;
+  const void* ahead;     /* the gradient at point + step * direction */
+  const void* behind;    /* and at point - step * direction */
+  const void* wider;     /* the product from a step twice as wide; NULL: none */
+  const void* direction; /* v */
+  int64_t count;
+  tg_dtype dtype;
+  int32_t reserved; /* 0 */
+  double step;
+} tg_gradient_difference;
+
+typedef struct tg_difference_sums {
+  int64_t size;
+  double ahead;  /* squared lengths of the gradients */
+  double behind; /* */
+  double change; /* and of what the extrapolation changed */
+  double along;  /* product . direction */
+} tg_difference_sums;
+
+/*
+ * product = (ahead - behind) / (2 step), H v up to the third derivative times the step's square; with `wider` Richardson's
+ * (4 narrow - wider) / 3, up to its fourth power (Nocedal and Wright, Numerical Optimization, section 8.1). Sums are of what came
+ * before the rounding to dtype. `product` may be any of the inputs. Numbers that are not finite make sums that are not.
+ */
+TG_API tg_status tg_difference_gradients(tg_context* context, const tg_gradient_difference* difference, void* product,
+                                         tg_difference_sums* sums);
 
 /* ---------------------------------------------------------------- null updates ------------------------------------ */
 

@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 
 #include "api/context.h"
 #include "api/operand.h"
+#include "cpu/curvature/differences.h"
 #include "cpu/curvature/layer_probe.h"
 
 namespace threegate {
@@ -132,6 +134,31 @@ void finish(const tg_context& context, curvature::Outcome outcome, const tg_matr
   throw Error(TG_INVALID_ARGUMENT, otherwise);
 }
 
+struct NamedNumbers {
+  const void* data;
+  const char* name;
+};
+
+// Whether numbers are on the context's device: all of them, or none.
+bool require_numbers(const tg_context& context, tg_dtype dtype, int64_t count, double step,
+                     std::initializer_list<NamedNumbers> all) {
+  require(dtype == TG_F32 || dtype == TG_F64, "dtype", std::to_string(dtype), "it must be TG_F32 or TG_F64");
+  require(count >= 0, "count", std::to_string(count), "it must be at least 0");
+  checked_product(count, dtype == TG_F32 ? 4 : 8, "count * bytes");
+  require(std::isfinite(step) && step != 0, "step", std::to_string(step), "it must be finite and not 0");
+  int64_t there = 0;
+  for (const NamedNumbers& numbers : all) {
+    require(count == 0 || numbers.data != nullptr, numbers.name, "NULL", "the numbers need a place");
+    const bool on_device = context.cuda != nullptr && context.cuda->functions().is_on_device(numbers.data) != 0;
+    require(!on_device || reinterpret_cast<uintptr_t>(numbers.data) % (dtype == TG_F32 ? 4 : 8) == 0, numbers.name, "misaligned",
+            "on a device numbers lie at multiples of their size");
+    there += on_device ? 1 : 0;
+  }
+  require(there == 0 || there == static_cast<int64_t>(all.size()), "numbers", "on the host and on the device",
+          "they must be all on one of them");
+  return there != 0;
+}
+
 }  // namespace
 }  // namespace threegate
 
@@ -208,6 +235,45 @@ tg_status tg_token_products(tg_context* context, const tg_matrix* left, const do
     threegate::require_intact_operand({sizeof(tg_operand), *left, {}, 1, 1, nullptr, 0});
     threegate::require_intact_operand({sizeof(tg_operand), *right, {}, 1, 1, nullptr, 0});
     threegate::finish(*context, outcome, *left, "left", *right, "right", "a weight is not finite, or products exceed float32");
+  });
+}
+
+tg_status tg_displace(tg_context* context, const tg_displacement* displacement, void* displaced, double* rounding) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_struct(displacement, "displacement");
+    const tg_displacement& own = *displacement;
+    const bool there = threegate::require_numbers(
+        *context, own.dtype, own.count, own.step,
+        {{own.point, "displacement.point"}, {own.direction, "displacement.direction"}, {displaced, "displaced"}});
+    threegate::require(rounding != nullptr, "rounding", "NULL", "it needs a place");
+    if (own.count == 0) {
+      *rounding = 0;
+    } else if (there) {
+      context->cuda->call(&threegate::CudaFunctions::displace, displacement, displaced, rounding);
+    } else {
+      *rounding = threegate::curvature::displace(context->pool, context->simd, own, displaced);
+    }
+  });
+}
+
+tg_status tg_difference_gradients(tg_context* context, const tg_gradient_difference* difference, void* product,
+                                  tg_difference_sums* sums) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_struct(difference, "difference");
+    threegate::require_struct(sums, "sums");
+    const tg_gradient_difference& own = *difference;
+    const bool there = threegate::require_numbers(*context, own.dtype, own.count, own.step,
+                                                  {{own.ahead, "difference.ahead"},
+                                                   {own.behind, "difference.behind"},
+                                                   // Where there is none, another stands in for it.
+                                                   {own.wider != nullptr ? own.wider : own.ahead, "difference.wider"},
+                                                   {own.direction, "difference.direction"},
+                                                   {product, "product"}});
+    if (there && own.count > 0) {
+      context->cuda->call(&threegate::CudaFunctions::difference_gradients, difference, product, sums);
+    } else {
+      threegate::curvature::difference_gradients(context->pool, context->simd, own, product, *sums);
+    }
   });
 }
 

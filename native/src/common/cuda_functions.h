@@ -75,6 +75,12 @@ struct CudaFunctions {
   tg_status (*token_products)(CudaSession* session, const tg_matrix* left, const double* weights, const tg_matrix* right,
                               tg_control* control, double* sums, CudaText error);
 
+  // Of numbers that are all on the device.
+  tg_status (*displace)(CudaSession* session, const tg_displacement* displacement, void* displaced, double* rounding,
+                        CudaText error);
+  tg_status (*difference_gradients)(CudaSession* session, const tg_gradient_difference* difference, void* product,
+                                    tg_difference_sums* sums, CudaText error);
+
   // Whether svd() takes matrix i of a batch: the rest is the CPU's.
   int32_t (*svd_suits)(const CudaSvdBatch* batch, int64_t i);
   int64_t (*svd_bytes)(CudaSession* session, const CudaSvdBatch* batch);

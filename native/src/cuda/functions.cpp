@@ -5,6 +5,7 @@
 
 #include "common/cuda_functions.h"
 #include "cuda/curvature/curvature.h"
+#include "cuda/curvature/differences.h"
 #include "cuda/diff/diff.h"
 #include "cuda/mask/mask.h"
 #include "cuda/mask/sets.h"
@@ -141,6 +142,16 @@ tg_status run_products(CudaSession* session, const tg_matrix* left, const double
   return guarded(session, error, [&] { products(*session, *left, weights, *right, control, sums); });
 }
 
+tg_status run_displace(CudaSession* session, const tg_displacement* displacement, void* displaced, double* rounding,
+                       CudaText error) noexcept {
+  return guarded(session, error, [&] { *rounding = displace(*session, *displacement, displaced); });
+}
+
+tg_status run_difference(CudaSession* session, const tg_gradient_difference* difference, void* product, tg_difference_sums* sums,
+                         CudaText error) noexcept {
+  return guarded(session, error, [&] { difference_gradients(*session, *difference, product, *sums); });
+}
+
 int32_t suits(const CudaSvdBatch* batch, int64_t i) { return svd_suits(*batch, i) ? 1 : 0; }
 
 int64_t svd_workspace(CudaSession*, const CudaSvdBatch* batch) { return svd_bytes(*batch); }
@@ -169,6 +180,8 @@ CudaFunctions make_functions() {
   functions.layer_slopes = run_slopes;
   functions.token_products_bytes = products_workspace;
   functions.token_products = run_products;
+  functions.displace = run_displace;
+  functions.difference_gradients = run_difference;
   functions.svd_suits = suits;
   functions.svd_bytes = svd_workspace;
   functions.svd = run_svd;

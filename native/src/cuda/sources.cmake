@@ -1,6 +1,7 @@
 # What libthreegate_cuda is made of, for the device and for the CPU alike.
 set(THREEGATE_CUDA_HOST_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/curvature/curvature.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/curvature/differences.cpp
   ${CMAKE_CURRENT_LIST_DIR}/diff/diff.cpp
   ${CMAKE_CURRENT_LIST_DIR}/functions.cpp
   ${CMAKE_CURRENT_LIST_DIR}/mask/mask.cpp
@@ -15,6 +16,7 @@ set(THREEGATE_CUDA_HOST_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/../common/error.cpp)
 set(THREEGATE_CUDA_KERNEL_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/curvature/curvature_kernels.cu
+  ${CMAKE_CURRENT_LIST_DIR}/curvature/difference_kernels.cu
   ${CMAKE_CURRENT_LIST_DIR}/diff/diff_kernels.cu
   ${CMAKE_CURRENT_LIST_DIR}/mask/mask_kernels.cu
   ${CMAKE_CURRENT_LIST_DIR}/mask/sets_kernels.cu

@@ -378,32 +378,18 @@ TEST_P(DiffAtLevel, EmptyMatricesGiveZeros) {
 }
 
 // Untouched anonymous memory: reading it costs no memory. A few entries at the far end are set.
-class ZeroPages {
- public:
-  explicit ZeroPages(size_t bytes)
-      : bytes_(bytes), data_(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {}
-  ~ZeroPages() { munmap(data_, bytes_); }
-  ZeroPages(const ZeroPages&) = delete;
-  ZeroPages& operator=(const ZeroPages&) = delete;
-  [[nodiscard]] uint16_t* codes() const { return static_cast<uint16_t*>(data_); }
-
- private:
-  size_t bytes_;
-  void* data_;
-};
-
 TEST(Diff, BeyondTwoToThe31Elements) {
   constexpr int64_t kElements = (int64_t{1} << 31) + 77;
-  const ZeroPages base(static_cast<size_t>(2 * kElements));
-  const ZeroPages tuned(static_cast<size_t>(2 * kElements));
-  tuned.codes()[kElements - 1] = 0x3f80;
-  tuned.codes()[kElements / 2] = 0x3f80;
+  const support::ZeroPages base(static_cast<size_t>(2 * kElements));
+  const support::ZeroPages tuned(static_cast<size_t>(2 * kElements));
+  static_cast<uint16_t*>(tuned.data())[kElements - 1] = 0x3f80;
+  static_cast<uint16_t*>(tuned.data())[kElements / 2] = 0x3f80;
   const auto own = support::make_context(0);
   tg_operand a{};
   a.size = sizeof(a);
-  a.values = {base.codes(), 1, kElements, kElements, TG_BF16, 0};
+  a.values = {base.data(), 1, kElements, kElements, TG_BF16, 0};
   tg_operand b = a;
-  b.values.data = tuned.codes();
+  b.values.data = tuned.data();
   const tg_diff_options options{sizeof(tg_diff_options)};
   tg_workspace_size size{sizeof(tg_workspace_size), 0, 0};
   ASSERT_EQ(TG_OK, tg_diff_workspace(own.get(), &a, &b, 1, &options, nullptr, &size));
@@ -439,11 +425,11 @@ TEST(Diff, CancelledBeforeItBegins) {
 
 TEST(Diff, OneCallAtATime) {
   constexpr int64_t kElements = int64_t{1} << 30;
-  const ZeroPages pages(static_cast<size_t>(2 * kElements));
+  const support::ZeroPages pages(static_cast<size_t>(2 * kElements));
   const auto own = support::make_context(1);
   tg_operand operand{};
   operand.size = sizeof(operand);
-  operand.values = {pages.codes(), kElements >> 10, 1 << 10, 1 << 10, TG_BF16, 0};
+  operand.values = {pages.data(), kElements >> 10, 1 << 10, 1 << 10, TG_BF16, 0};
   tg_control control{sizeof(tg_control), 0, 0, 0, 0};
   Request request;
   request.control = &control;

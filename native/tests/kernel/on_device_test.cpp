@@ -559,6 +559,66 @@ TEST_F(OnDevice, CurvatureOfManyTokensIsThatOfTheCpu) {
   }
 }
 
+// Numbers of finite differences have the same bits there; their sums another order.
+TEST_F(OnDevice, DifferencesAreThoseOfTheCpu) {
+  if (!support::is_emulated()) {
+    GTEST_SKIP() << "a pointer that is known to be a device's comes from the emulation";
+  }
+  const auto cpu = cpu_context();
+  const auto context = support::make_context();
+  std::mt19937_64 random(support::seed());
+  std::normal_distribution<double> normal;
+  const auto compare_all = [&](auto zero, tg_dtype dtype, int64_t count) {
+    using T = decltype(zero);
+    constexpr int64_t kStreams = 5;
+    std::vector<T> here(static_cast<size_t>(kStreams * count));
+    for (T& number : here) {
+      number = static_cast<T>(normal(random));
+    }
+    const auto bytes = here.size() * sizeof(T);
+    const EmulatedMemory memory(static_cast<int64_t>(bytes));
+    std::memcpy(memory.get(), here.data(), bytes);
+    auto* const there = static_cast<T*>(memory.get());
+    for (const bool extrapolates : {false, true}) {
+      double rounding[2] = {};
+      tg_difference_sums sums[2] = {};
+      const auto on_both = [&](auto run) {
+        run(cpu.get(), here.data(), 0);
+        run(context.get(), there, 1);
+        EXPECT_EQ(0, std::memcmp(here.data(), there, bytes));
+      };
+      on_both([&](tg_context* own, T* data, size_t at) {
+        const tg_displacement displacement{sizeof(displacement), data, data + count, count, dtype, 0, 0.3};
+        EXPECT_EQ(TG_OK, tg_displace(own, &displacement, data + 4 * count, &rounding[at]));
+      });
+      on_both([&](tg_context* own, T* data, size_t at) {
+        sums[at].size = sizeof(tg_difference_sums);
+        const T* const wider = extrapolates ? data + 3 * count : nullptr;
+        const tg_gradient_difference difference{
+            sizeof(difference), data, data + count, wider, data + 2 * count, count, dtype, 0, 0.3};
+        EXPECT_EQ(TG_OK, tg_difference_gradients(own, &difference, data + 4 * count, &sums[at]));
+      });
+      EXPECT_NEAR(rounding[0], rounding[1], 1e-12 * rounding[0]);
+      EXPECT_NEAR(sums[0].ahead, sums[1].ahead, 1e-12 * sums[0].ahead);
+      EXPECT_NEAR(sums[0].behind, sums[1].behind, 1e-12 * sums[0].behind);
+      EXPECT_NEAR(sums[0].change, sums[1].change, 1e-12 * sums[0].change);
+      EXPECT_NEAR(sums[0].along, sums[1].along, 1e-10 * static_cast<double>(count));
+    }
+    double rounding = 0;
+    tg_displacement mixed{sizeof(mixed), here.data(), there, count, dtype, 0, 1};
+    EXPECT_EQ(TG_INVALID_ARGUMENT, tg_displace(context.get(), &mixed, there, &rounding));
+    EXPECT_EQ("numbers is on the host and on the device; they must be all on one of them", support::error_of(context.get()));
+    mixed.point = reinterpret_cast<const uint8_t*>(there) + 1;
+    EXPECT_EQ(TG_INVALID_ARGUMENT, tg_displace(context.get(), &mixed, there, &rounding));
+    EXPECT_EQ("displacement.point is misaligned; on a device numbers lie at multiples of their size",
+              support::error_of(context.get()));
+  };
+  for (const int64_t count : {1, 1023, 70001}) {
+    compare_all(0.0F, TG_F32, count);
+    compare_all(0.0, TG_F64, count);
+  }
+}
+
 // Memory of the device is read where that is said, and refused with a sentence elsewhere.
 TEST_F(OnDevice, RefusesDeviceMemoryWhereTheCpuReads) {
   if (!support::is_emulated()) {

@@ -179,6 +179,33 @@ final class Struct {
   static final int DIRECTION_LOW_RANK = 32;
   static final int DIRECTION_LOW_RANK_COUNT = 40;
 
+  static final int DISPLACEMENT = 48;
+  static final int DISPLACEMENT_SIZE = 0;
+  static final int DISPLACEMENT_POINT = 8;
+  static final int DISPLACEMENT_DIRECTION = 16;
+  static final int DISPLACEMENT_COUNT = 24;
+  static final int DISPLACEMENT_DTYPE = 32;
+  static final int DISPLACEMENT_RESERVED = 36;
+  static final int DISPLACEMENT_STEP = 40;
+
+  static final int GRADIENT_DIFFERENCE = 64;
+  static final int GRADIENT_DIFFERENCE_SIZE = 0;
+  static final int GRADIENT_DIFFERENCE_AHEAD = 8;
+  static final int GRADIENT_DIFFERENCE_BEHIND = 16;
+  static final int GRADIENT_DIFFERENCE_WIDER = 24;
+  static final int GRADIENT_DIFFERENCE_DIRECTION = 32;
+  static final int GRADIENT_DIFFERENCE_COUNT = 40;
+  static final int GRADIENT_DIFFERENCE_DTYPE = 48;
+  static final int GRADIENT_DIFFERENCE_RESERVED = 52;
+  static final int GRADIENT_DIFFERENCE_STEP = 56;
+
+  static final int DIFFERENCE_SUMS = 40;
+  static final int DIFFERENCE_SUMS_SIZE = 0;
+  static final int DIFFERENCE_SUMS_AHEAD = 8;
+  static final int DIFFERENCE_SUMS_BEHIND = 16;
+  static final int DIFFERENCE_SUMS_CHANGE = 24;
+  static final int DIFFERENCE_SUMS_ALONG = 32;
+
   static final int PERTURB_OPTIONS = 40;
   static final int PERTURB_OPTIONS_SIZE = 0;
   static final int PERTURB_OPTIONS_KIND = 8;

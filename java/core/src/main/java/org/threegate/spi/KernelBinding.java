@@ -169,6 +169,10 @@ public interface KernelBinding {
       long workspace,
       long products);
 
+  int displace(long context, long displacement, long displaced, long rounding);
+
+  int differenceGradients(long context, long difference, long product, long sums);
+
   int perturb(long context, long base, long tuned, long options, long control, long perturbed);
 
   int rotateUpdateWorkspace(long context, long options, long workspaceSize);

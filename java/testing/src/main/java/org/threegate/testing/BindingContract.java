@@ -32,6 +32,7 @@ import org.threegate.kernel.Capabilities;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.Direction;
+import org.threegate.kernel.FiniteDifferences;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.LayerSamples;
 import org.threegate.kernel.MagnitudeHistogram;
@@ -463,6 +464,44 @@ public abstract class BindingContract {
           .isInstanceOf(KernelException.class)
           .hasMessageContaining("samples.gradient has an entry that is not finite, in row 0");
       assertThatThrownBy(() -> new LayerSamples(x, right)).hasMessage("1 gradients for 5 inputs");
+    }
+  }
+
+  @Test
+  void finiteDifferencesCross() {
+    try (Context context = Context.open(DEVICE, 2);
+        NativeBuffer memory = context.allocate(4 * 4 * 3)) {
+      float[] numbers = {1, 2, 3, 4, 8, 16, 1, 0, -1};
+      for (int i = 0; i < numbers.length; i++) {
+        memory.putFloat(4L * i, numbers[i]);
+      }
+      Matrix first = Matrix.of(memory, 0, Dtype.F32, 1, 3);
+      Matrix second = Matrix.of(memory, 12, Dtype.F32, 3, 1);
+      Matrix third = Matrix.of(memory, 24, Dtype.F32, 1, 3);
+      Matrix out = Matrix.of(memory, 36, Dtype.F32, 1, 3);
+      assertThat(FiniteDifferences.displace(context, first, second, 0.5, out)).isZero();
+      assertThat(memory.getFloat(36 + 8)).isEqualTo(11);
+      // 2⁻³⁰ times 4, 8 and 16, and 1, 2 and 3 keep nothing of them.
+      assertThat(FiniteDifferences.displace(context, first, second, 0x1p-30, out))
+          .isEqualTo(0x1p-60 * (16 + 64 + 256));
+      FiniteDifferences.Sums sums =
+          FiniteDifferences.difference(context, second, first, Optional.empty(), third, 0.25, out);
+      assertThat(sums).isEqualTo(new FiniteDifferences.Sums(336, 14, 0, 6 - 26));
+      assertThat(memory.getFloat(36 + 8)).isEqualTo(26);
+      sums =
+          FiniteDifferences.difference(
+              context, second, first, Optional.of(first), third, 0.25, out);
+      assertThat(sums.change()).isCloseTo((5 * 5 + 10 * 10 + 23 * 23) / 9.0, within(1e-12));
+      assertThat(memory.getFloat(36)).isEqualTo((float) (6 + 5 / 3.0));
+      Matrix shorter = Matrix.of(memory, Dtype.F32, 1, 2);
+      assertThatThrownBy(() -> FiniteDifferences.displace(context, first, shorter, 1, out))
+          .hasMessage("a vector of 2 F32 beside one of 3 F32");
+      Matrix gaps = new Matrix(memory, 0, Dtype.F32, 3, 1, 2);
+      assertThatThrownBy(() -> FiniteDifferences.displace(context, gaps, first, 1, out))
+          .hasMessage("a vector has no gaps");
+      assertThatThrownBy(() -> FiniteDifferences.displace(context, first, third, 0, out))
+          .isInstanceOf(KernelException.class)
+          .hasMessageContaining("step is 0.000000; it must be finite and not 0");
     }
   }
 

@@ -1,7 +1,6 @@
 package org.threegate.analysis.curvature;
 
 import java.util.Arrays;
-import java.util.stream.IntStream;
 
 /**
  * What a probe relies on, asked of an operator before it is probed.
@@ -41,19 +40,18 @@ public final class OperatorCheck {
     if (!Arrays.stream(first).allMatch(Double::isFinite)) {
       throw new IllegalStateException("the operator gave a product that is not finite");
     }
-    requireEqual("the operator gave two products of one vector", first, second);
+    Vectors.add(second, -1, first);
+    requireEqual("the operator gave two products of one vector", Vectors.norm(second));
   }
 
-  static void requireEqual(String what, double[] first, double[] second) {
-    double difference =
-        IntStream.range(0, first.length)
-            .mapToDouble(i -> Math.abs(first[i] - second[i]))
-            .max()
-            .orElse(0);
+  /**
+   * @param difference of what was given twice, its Euclidean length
+   */
+  static void requireEqual(String what, double difference) {
     if (difference != 0) {
       throw new IllegalStateException(
           what
-              + ", up to "
+              + ", "
               + difference
               + " apart; curvature of it would be noise: fix its seed, its batch, and switch"
               + " dropout off");

@@ -2,13 +2,26 @@ package org.threegate.analysis.curvature;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.withinPercentage;
 
 import java.util.Random;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.dtype.Dtype;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Matrix;
 import org.threegate.testing.Seeds;
 
 class FiniteDifferenceHessianTest {
   private static final int SIZE = 20;
+  private static final Context CONTEXT = Context.open();
+
+  @AfterAll
+  static void close() {
+    CONTEXT.close();
+    assertThat(Context.liveObjects()).isZero();
+  }
 
   /** Sums of sines of a random linear map: every derivative is known and none vanishes. */
   private record Waves(double[][] map) {
@@ -66,12 +79,15 @@ class FiniteDifferenceHessianTest {
         double[] point = random.doubles(SIZE, -2, 2).toArray();
         double[] vector = random.doubles(SIZE, -1, 1).toArray();
         Vectors.scale(vector, Math.pow(10, random.nextInt(7) - 3));
-        FiniteDifferenceHessian hessian =
+        FiniteDifferenceHessian.Product found;
+        try (FiniteDifferenceHessian hessian =
             FiniteDifferenceHessian.at(
+                CONTEXT,
                 point,
                 narrow ? waves::narrowGradient : waves::gradient,
-                narrow ? FiniteDifferenceHessian.FLOAT : FiniteDifferenceHessian.DOUBLE);
-        FiniteDifferenceHessian.Product found = hessian.multiply(vector);
+                narrow ? FiniteDifferenceHessian.FLOAT : FiniteDifferenceHessian.DOUBLE)) {
+          found = hessian.multiply(vector);
+        }
         double[] truth = waves.product(point, vector);
         double size = Vectors.norm(truth);
         Vectors.add(truth, -1, found.values());
@@ -87,14 +103,107 @@ class FiniteDifferenceHessianTest {
   void joinsTheProbes() {
     Random random = Seeds.random("joinsTheProbes");
     Waves waves = Waves.of(random);
-    FiniteDifferenceHessian hessian =
+    try (FiniteDifferenceHessian hessian =
         FiniteDifferenceHessian.at(
-            random.doubles(SIZE, -2, 2).toArray(), waves::gradient, FiniteDifferenceHessian.DOUBLE);
-    OperatorCheck.requireDeterministic(hessian, 1);
-    assertThat(OperatorCheck.asymmetry(hessian, 2)).isLessThan(1e-8);
-    double[] zero = new double[SIZE];
-    assertThat(hessian.multiply(zero).values()).isEqualTo(zero);
-    assertThat(hessian.multiply(zero).error()).isZero();
+            CONTEXT,
+            random.doubles(SIZE, -2, 2).toArray(),
+            waves::gradient,
+            FiniteDifferenceHessian.DOUBLE)) {
+      OperatorCheck.requireDeterministic(hessian, 1);
+      assertThat(OperatorCheck.asymmetry(hessian, 2)).isLessThan(1e-8);
+      double[] zero = new double[SIZE];
+      assertThat(hessian.multiply(zero).values()).isEqualTo(zero);
+      assertThat(hessian.multiply(zero).error()).isZero();
+      assertThatThrownBy(() -> hessian.multiply(new double[3]))
+          .hasMessage("a vector of 3 numbers for 20 parameters");
+    }
+  }
+
+  /**
+   * Where gradients vanish their rounding does, too; what is left is that of the displaced points,
+   * which a direction of little curvature turns into one of much.
+   */
+  @Test
+  void errorsBoundTheTrueOnesInAMinimum() {
+    Random random = Seeds.random("errorsBoundTheTrueOnesInAMinimum");
+    for (int round = 0; round < 200; round++) {
+      double[] minimum = random.doubles(SIZE, -2, 2).toArray();
+      double[] scales = new double[SIZE];
+      for (int i = 0; i < SIZE; i++) {
+        scales[i] = Math.pow(10, random.nextInt(7) - 3);
+      }
+      GradientOracle oracle =
+          (at, gradient) -> {
+            for (int i = 0; i < SIZE; i++) {
+              gradient[i] = scales[i] * (at[i] - minimum[i]);
+            }
+          };
+      double[] vector = new double[SIZE];
+      for (int i = 0; i < SIZE; i++) {
+        vector[i] = random.nextGaussian() / scales[i];
+      }
+      try (FiniteDifferenceHessian hessian =
+          FiniteDifferenceHessian.at(CONTEXT, minimum, oracle, FiniteDifferenceHessian.DOUBLE)) {
+        FiniteDifferenceHessian.Product found = hessian.multiply(vector);
+        double[] error = found.values().clone();
+        for (int i = 0; i < SIZE; i++) {
+          error[i] -= scales[i] * vector[i];
+        }
+        assertThat(Vectors.norm(error)).isLessThanOrEqualTo(found.error());
+      }
+    }
+  }
+
+  @Test
+  void nativeGradientsOfFloatsGiveTheSame() {
+    Random random = Seeds.random("nativeGradientsOfFloatsGiveTheSame");
+    int count = 1000;
+    // Of the sum of x⁴ / 4.
+    NativeGradientOracle oracle =
+        (point, gradient) -> {
+          for (int i = 0; i < count; i++) {
+            float x = point.buffer().getFloat(point.offset() + 4L * i);
+            gradient.buffer().putFloat(gradient.offset() + 4L * i, x * x * x);
+          }
+        };
+    try (NativeBuffer memory = CONTEXT.allocate(12L * count)) {
+      Matrix point = Matrix.of(memory, 0, Dtype.F32, 10, count / 10);
+      Matrix vector = Matrix.of(memory, 4L * count, Dtype.F32, 10, count / 10);
+      Matrix product = Matrix.of(memory, 8L * count, Dtype.F32, 10, count / 10);
+      for (int i = 0; i < 2 * count; i++) {
+        memory.putFloat(4L * i, (float) random.nextGaussian());
+      }
+      try (FiniteDifferenceHessian hessian =
+          FiniteDifferenceHessian.at(CONTEXT, point, oracle, FiniteDifferenceHessian.FLOAT)) {
+        FiniteDifferenceHessian.Measured found = hessian.multiply(vector, product);
+        double along = 0;
+        double error = 0;
+        double size = 0;
+        for (int i = 0; i < count; i++) {
+          double x = memory.getFloat(4L * i);
+          double v = memory.getFloat(4L * (count + i));
+          double truth = 3 * x * x * v;
+          along += truth * v;
+          size += truth * truth;
+          error += Math.pow(memory.getFloat(4L * (2 * count + i)) - truth, 2);
+        }
+        assertThat(Math.sqrt(error)).isLessThanOrEqualTo(found.error());
+        assertThat(found.error()).isLessThan(0.02 * Math.sqrt(size));
+        assertThat(found.along()).isCloseTo(along, withinPercentage(0.1));
+        // The same by way of arrays.
+        double[] values = new double[count];
+        for (int i = 0; i < count; i++) {
+          values[i] = memory.getFloat(4L * (count + i));
+        }
+        FiniteDifferenceHessian.Product same = hessian.multiply(values);
+        assertThat(same.error()).isEqualTo(found.error());
+        assertThat(same.values()[count - 1]).isEqualTo(memory.getFloat(4L * (3 * count - 1)));
+        assertThat(hessian.dimension()).isEqualTo(count);
+      }
+      Matrix narrow = Matrix.of(memory, Dtype.BF16, 1, 2);
+      assertThatThrownBy(() -> FiniteDifferenceHessian.at(CONTEXT, narrow, oracle, 0.1))
+          .hasMessage("a point of BF16; it is F32 or F64");
+    }
   }
 
   @Test
@@ -102,19 +211,19 @@ class FiniteDifferenceHessianTest {
     double[] point = {1, 2};
     Random noise = new Random(1);
     GradientOracle random = (at, gradient) -> gradient[0] = noise.nextDouble();
-    assertThatThrownBy(() -> FiniteDifferenceHessian.at(point, random, 1e-8))
+    assertThatThrownBy(() -> FiniteDifferenceHessian.at(CONTEXT, point, random, 1e-8))
         .isInstanceOf(IllegalStateException.class)
         .hasMessageContaining("the oracle gave two gradients at one point")
         .hasMessageContaining("dropout");
     GradientOracle broken = (at, gradient) -> gradient[1] = Double.NaN;
-    assertThatThrownBy(() -> FiniteDifferenceHessian.at(point, broken, 1e-8))
+    assertThatThrownBy(() -> FiniteDifferenceHessian.at(CONTEXT, point, broken, 1e-8))
         .hasMessage("the oracle gave a gradient that is not finite");
     GradientOracle later =
         (at, gradient) -> gradient[0] = at[0] == 1 ? 0 : Double.POSITIVE_INFINITY;
-    FiniteDifferenceHessian hessian = FiniteDifferenceHessian.at(point, later, 1e-8);
-    assertThatThrownBy(() -> hessian.multiply(new double[] {1, 0}))
+    // At the point itself and at no other.
+    assertThatThrownBy(() -> FiniteDifferenceHessian.at(CONTEXT, point, later, 1e-8))
         .hasMessage("the oracle gave a gradient that is not finite");
-    assertThatThrownBy(() -> FiniteDifferenceHessian.at(point, broken, 0))
+    assertThatThrownBy(() -> FiniteDifferenceHessian.at(CONTEXT, point, broken, 0))
         .hasMessage("a unit roundoff of 0.0");
     CurvatureOperator unsteady =
         new CurvatureOperator() {

@@ -147,6 +147,12 @@ final class FfmBinding implements KernelBinding {
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
                   JAVA_LONG)),
           Map.entry(
+              "tg_displace",
+              FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_difference_gradients",
+              FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
               "tg_perturb",
               FunctionDescriptor.of(
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
@@ -212,6 +218,8 @@ final class FfmBinding implements KernelBinding {
     static final MethodHandle LAYER_SLOPES = bind("tg_layer_slopes");
     static final MethodHandle TOKEN_PRODUCTS_WORKSPACE = bind("tg_token_products_workspace");
     static final MethodHandle TOKEN_PRODUCTS = bind("tg_token_products");
+    static final MethodHandle DISPLACE = bind("tg_displace");
+    static final MethodHandle DIFFERENCE_GRADIENTS = bind("tg_difference_gradients");
     static final MethodHandle PERTURB = bind("tg_perturb");
     static final MethodHandle ROTATE_UPDATE_WORKSPACE = bind("tg_rotate_update_workspace");
     static final MethodHandle ROTATE_UPDATE = bind("tg_rotate_update");
@@ -680,6 +688,24 @@ final class FfmBinding implements KernelBinding {
       return (int)
           Handles.TOKEN_PRODUCTS.invokeExact(
               context, left, weights, right, control, workspace, products);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int displace(long context, long displacement, long displaced, long rounding) {
+    try {
+      return (int) Handles.DISPLACE.invokeExact(context, displacement, displaced, rounding);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int differenceGradients(long context, long difference, long product, long sums) {
+    try {
+      return (int) Handles.DIFFERENCE_GRADIENTS.invokeExact(context, difference, product, sums);
     } catch (Throwable e) {
       throw DynamicLibrary.rethrow(e);
     }

@@ -284,6 +284,20 @@ final class Functions {
       @Cast("const tg_workspace*") long workspace,
       @Cast("double*") long products);
 
+  @Name("tg_displace")
+  static native int displace(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_displacement*") long displacement,
+      @Cast("void*") long displaced,
+      @Cast("double*") long rounding);
+
+  @Name("tg_difference_gradients")
+  static native int differenceGradients(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_gradient_difference*") long difference,
+      @Cast("void*") long product,
+      @Cast("tg_difference_sums*") long sums);
+
   @Name("tg_perturb")
   static native int perturb(
       @Cast("tg_context*") long context,

@@ -286,6 +286,16 @@ final class JniBinding implements KernelBinding {
   }
 
   @Override
+  public int displace(long context, long displacement, long displaced, long rounding) {
+    return Functions.displace(context, displacement, displaced, rounding);
+  }
+
+  @Override
+  public int differenceGradients(long context, long difference, long product, long sums) {
+    return Functions.differenceGradients(context, difference, product, sums);
+  }
+
+  @Override
   public int perturb(
       long context, long base, long tuned, long options, long control, long perturbed) {
     return Functions.perturb(context, base, tuned, options, control, perturbed);

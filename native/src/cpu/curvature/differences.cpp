@@ -1,0 +1,68 @@
+#include "differences.h"
+
+#include <algorithm>
+#include <array>
+
+#include "differences_lanes.h"
+
+namespace threegate::curvature {
+namespace {
+
+constexpr int64_t kParts = 64;    // the same for any number of threads: their sums are added up in order
+constexpr int64_t kAlone = 4096;  // numbers that are not worth a thread
+
+int64_t begin_of(int64_t part, int64_t count) {
+  const int64_t each = (count / kParts / kTogether + 1) * kTogether;
+  return std::min(part * each, count);
+}
+
+// body(part, begin, end) for all parts.
+template <typename Body>
+void in_parts(ThreadPool& pool, int64_t count, Body body) {
+  const int threads = count <= kAlone ? 1 : pool.threads();
+  pool.run(threads, [&](int thread) {
+    for (int64_t part = thread; part < kParts; part += threads) {
+      body(static_cast<size_t>(part), begin_of(part, count), begin_of(part + 1, count));
+    }
+  });
+}
+
+}  // namespace
+
+double displace_plain(const tg_displacement& displacement, int64_t begin, int64_t end, void* displaced) {
+  return displace_range(displacement, begin, end, displaced);
+}
+tg_difference_sums difference_plain(const tg_gradient_difference& difference, int64_t begin, int64_t end, void* product) {
+  return difference_range(difference, begin, end, product);
+}
+
+double displace(ThreadPool& pool, SimdLevel level, const tg_displacement& displacement, void* displaced) {
+  const auto range = level == SimdLevel::kAvx512 ? displace_avx512 : level == SimdLevel::kAvx2 ? displace_avx2 : displace_plain;
+  std::array<double, kParts> sums{};
+  in_parts(pool, displacement.count,
+           [&](size_t part, int64_t begin, int64_t end) { sums[part] = range(displacement, begin, end, displaced); });
+  double sum = 0;
+  for (const double part : sums) {
+    sum += part;
+  }
+  return sum;
+}
+
+void difference_gradients(ThreadPool& pool, SimdLevel level, const tg_gradient_difference& difference, void* product,
+                          tg_difference_sums& sums) {
+  const auto range = level == SimdLevel::kAvx512 ? difference_avx512
+                     : level == SimdLevel::kAvx2 ? difference_avx2
+                                                 : difference_plain;
+  std::array<tg_difference_sums, kParts> parts{};
+  in_parts(pool, difference.count,
+           [&](size_t part, int64_t begin, int64_t end) { parts[part] = range(difference, begin, end, product); });
+  sums.ahead = sums.behind = sums.change = sums.along = 0;
+  for (const tg_difference_sums& part : parts) {
+    sums.ahead += part.ahead;
+    sums.behind += part.behind;
+    sums.change += part.change;
+    sums.along += part.along;
+  }
+}
+
+}  // namespace threegate::curvature

@@ -1,0 +1,31 @@
+// Finite differences of gradients: THEORY, section 3.
+#ifndef THREEGATE_CPU_CURVATURE_DIFFERENCES_H
+#define THREEGATE_CPU_CURVATURE_DIFFERENCES_H
+
+#include <cstdint>
+
+#include "cpu/support/simd_level.h"
+#include "cpu/support/thread_pool.h"
+#include "threegate/threegate.h"
+
+namespace threegate::curvature {
+
+// As tg_displace; the squared length of the rounding.
+double displace(ThreadPool& pool, SimdLevel level, const tg_displacement& displacement, void* displaced);
+
+// As tg_difference_gradients.
+void difference_gradients(ThreadPool& pool, SimdLevel level, const tg_gradient_difference& difference, void* product,
+                          tg_difference_sums& sums);
+
+// Numbers begin .. end - 1 of the above, for each instruction set; all give the same bits.
+#define TG_DIFFERENCES(suffix)                                                                                \
+  double displace_##suffix(const tg_displacement& displacement, int64_t begin, int64_t end, void* displaced); \
+  tg_difference_sums difference_##suffix(const tg_gradient_difference& difference, int64_t begin, int64_t end, void* product);
+TG_DIFFERENCES(plain)
+TG_DIFFERENCES(avx2)
+TG_DIFFERENCES(avx512)
+#undef TG_DIFFERENCES
+
+}  // namespace threegate::curvature
+
+#endif  // THREEGATE_CPU_CURVATURE_DIFFERENCES_H
