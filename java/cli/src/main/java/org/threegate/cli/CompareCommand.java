@@ -1,7 +1,6 @@
 package org.threegate.cli;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,7 +16,6 @@ import org.threegate.analysis.measure.Pairing;
 import org.threegate.checkpoint.Adapter;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.InvalidInputException;
-import org.threegate.checkpoint.SafetensorsFile;
 import org.threegate.kernel.Capabilities;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
@@ -184,23 +182,24 @@ final class CompareCommand implements Callable<Integer> {
       long start)
       throws IOException {
     requireSomething(pairing);
-    Journal journal =
+    Comparison comparison =
+        new Comparison(
+            context, control, baseCheckpoint, tunedCheckpoint, !noDigest, geometryOptions());
+    Journal<Comparison.Finished> journal =
         Journal.open(
-            ReportDirectory.journal(out), fingerprint(baseCheckpoint, tunedCheckpoint), resume);
+            ReportDirectory.journal(out),
+            Comparison.Finished.class,
+            Fingerprint.of(
+                List.of(baseCheckpoint, tunedCheckpoint),
+                selection.command(),
+                initialAdapter.map(Path::toString).orElse(""),
+                noDigest,
+                geometryOptions()),
+            resume);
     Comparison.Outcome outcome;
     try (ProgressBar progress = new ProgressBar(control, noSpectrum)) {
-      outcome =
-          new Comparison(
-                  context, control, baseCheckpoint, tunedCheckpoint, !noDigest, geometryOptions())
-              .run(pairing, journal, progress);
-    } catch (Comparison.CancelledException e) {
-      journal.close();
-      throw e;
-    } catch (RuntimeException | IOException e) {
-      journal.delete();
-      throw e;
+      outcome = journal.during(() -> comparison.run(pairing, journal, progress));
     }
-    journal.delete();
     Capabilities machine = Capabilities.query();
     return new ComparisonReport(
         Version.current(),
@@ -296,30 +295,6 @@ final class CompareCommand implements Callable<Integer> {
    * What must be the same for a comparison to go on: the program, the files, and what is selected
    * of them.
    */
-  private String fingerprint(Checkpoint baseCheckpoint, Checkpoint tunedCheckpoint)
-      throws IOException {
-    StringBuilder text = new StringBuilder("threegate " + Version.current());
-    for (Checkpoint checkpoint : List.of(baseCheckpoint, tunedCheckpoint)) {
-      for (SafetensorsFile file : checkpoint.files()) {
-        Path path = file.path().toAbsolutePath().normalize();
-        text.append(" | ")
-            .append(path)
-            .append(' ')
-            .append(file.bytes())
-            .append(' ')
-            .append(Files.getLastModifiedTime(path));
-      }
-    }
-    text.append(" | ").append(selection.command());
-    text.append(" | ")
-        .append(initialAdapter.map(Path::toString).orElse(""))
-        .append(" | ")
-        .append(noDigest)
-        .append(" | ")
-        .append(geometryOptions());
-    return text.toString().replaceAll("\\R", " ");
-  }
-
   private void finish(ComparisonReport report) throws IOException {
     ReportDirectory.write(report, out);
     if (json) {

@@ -115,6 +115,7 @@ final class ConsensusCommand implements Callable<Integer> {
     Interruption.measure(
         () -> Context.open(Context.Device.CPU, threads),
         spec.commandLine().getErr(),
+        "nothing was written",
         (context, control) -> write(measure(context, control, selected, options, numbers, start)));
   }
 

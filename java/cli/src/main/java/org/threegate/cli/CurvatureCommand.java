@@ -8,7 +8,10 @@ import java.util.concurrent.Callable;
 import java.util.function.Predicate;
 import org.threegate.analysis.curvature.Capture;
 import org.threegate.analysis.curvature.CurvatureOptions;
+import org.threegate.analysis.curvature.LayerCurvature;
+import org.threegate.analysis.curvature.SlopeUnit;
 import org.threegate.analysis.measure.CurvatureStudy;
+import org.threegate.analysis.measure.Journal;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.kernel.Context;
@@ -16,6 +19,7 @@ import org.threegate.kernel.Control;
 import org.threegate.report.CurvatureDirectory;
 import org.threegate.report.CurvatureReport;
 import org.threegate.report.CurvatureText;
+import org.threegate.report.ReportDirectory;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -38,7 +42,8 @@ import picocli.CommandLine.Spec;
       "",
       "Examples:",
       "  threegate curvature capture.safetensors --base base/ --tuned run/",
-      "  threegate curvature capture.safetensors --base base/ --tuned run/ --include o_proj --draws 32 --out curvature"
+      "  threegate curvature capture.safetensors --base base/ --tuned run/ --include o_proj --draws 32 --out curvature",
+      "  threegate curvature capture.safetensors --base base/ --tuned run/ --unit sequence --resume"
     })
 final class CurvatureCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
@@ -101,6 +106,14 @@ final class CurvatureCommand implements Callable<Integer> {
   private int probes;
 
   @Option(
+      names = "--unit",
+      paramLabel = "UNIT",
+      defaultValue = "token",
+      description =
+          "whose squared slopes are averaged: token, or sequence, the sum of its tokens (default: ${DEFAULT-VALUE})")
+  private String unit;
+
+  @Option(
       names = "--tolerance",
       paramLabel = "T",
       defaultValue = "1e-6",
@@ -121,6 +134,11 @@ final class CurvatureCommand implements Callable<Integer> {
       description = "seed of the random directions (default: ${DEFAULT-VALUE})")
   private long seed;
 
+  @Option(
+      names = "--resume",
+      description = "go on with an interrupted measurement into the same DIR")
+  private boolean resume;
+
   @Option(names = "--json", description = "print curvature.json instead of the summary")
   private boolean json;
 
@@ -132,10 +150,12 @@ final class CurvatureCommand implements Callable<Integer> {
 
   private CurvatureOptions options() {
     try {
-      return new CurvatureOptions(rankFraction, alpha, draws, probes, tolerance, seed);
+      return new CurvatureOptions(
+          rankFraction, alpha, draws, probes, SlopeUnit.of(unit), tolerance, seed);
     } catch (IllegalArgumentException e) {
       throw new InvalidInputException(
-          "--rank-fraction, --alpha, --draws, --density or --tolerance: " + e.getMessage(), e);
+          "--rank-fraction, --alpha, --draws, --density, --unit or --tolerance: " + e.getMessage(),
+          e);
     }
   }
 
@@ -147,6 +167,7 @@ final class CurvatureCommand implements Callable<Integer> {
     Interruption.measure(
         () -> device.open(threads, spec.commandLine().getErr()),
         spec.commandLine().getErr(),
+        "the same command with --resume goes on",
         (context, control) -> write(measure(context, control, selected, options, start)));
   }
 
@@ -155,13 +176,25 @@ final class CurvatureCommand implements Callable<Integer> {
       Control control,
       Predicate<String> selected,
       CurvatureOptions options,
-      long start) {
+      long start)
+      throws IOException {
     try (Capture samples = Capture.open(context, capture);
         Checkpoint before = Checkpoint.open(context, base);
         Checkpoint after = Checkpoint.open(context, tuned);
-        ProgressBar progress = new ProgressBar(control, false)) {
+        ProgressBar progress = new ProgressBar(control, false);
+        Journal<LayerCurvature> journal =
+            Journal.open(
+                ReportDirectory.journal(out),
+                LayerCurvature.class,
+                Fingerprint.of(
+                    List.of(samples.files(), before, after), selection.command(), options),
+                resume)) {
       CurvatureStudy study =
-          CurvatureStudy.of(context, samples, before, after, selected, options, progress, control);
+          journal.during(
+              () ->
+                  CurvatureStudy.of(
+                      context, samples, before, after, selected, options, journal, progress,
+                      control));
       return new CurvatureReport(
           Version.current(),
           command(),
@@ -169,6 +202,7 @@ final class CurvatureCommand implements Callable<Integer> {
           base.toString(),
           tuned.toString(),
           samples.kind().label(),
+          options.unit().label(),
           samples.divergence(),
           study,
           (System.nanoTime() - start) * 1e-9);
@@ -184,6 +218,7 @@ final class CurvatureCommand implements Callable<Integer> {
     command.addAll(List.of("--alpha", Double.toString(alpha)));
     command.addAll(List.of("--draws", Integer.toString(draws)));
     command.addAll(List.of("--density", Integer.toString(probes), "--device", device.choice()));
+    command.addAll(List.of("--unit", unit));
     command.addAll(List.of("--tolerance", Double.toString(tolerance)));
     command.addAll(List.of("--threads", Integer.toString(threads), "--seed", Long.toString(seed)));
     return List.copyOf(command);

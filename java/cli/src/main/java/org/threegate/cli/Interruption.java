@@ -39,11 +39,12 @@ final class Interruption {
     void run(Context context, Control control) throws IOException;
   }
 
-  /** Measures with a handler of Ctrl-C, after which nothing is left behind. */
-  static void measure(Supplier<Context> open, PrintWriter err, Measuring body) throws IOException {
+  /** Opens a context and measures, with a handler of Ctrl-C. */
+  static void measure(Supplier<Context> open, PrintWriter err, String advice, Measuring body)
+      throws IOException {
     try (Context context = open.get();
         Control control = Control.open(context)) {
-      guard(control, err, "nothing was written", () -> body.run(context, control));
+      guard(control, err, advice, () -> body.run(context, control));
     } catch (KernelException e) {
       if (e.status() == Status.CANCELLED) {
         throw new Comparison.CancelledException();

@@ -248,7 +248,10 @@ class CommandLineTest {
     assertThat(run.err()).isEmpty();
     assertThat(run.code()).isZero();
     assertThat(run.out())
-        .contains("(empirical Fisher)", "update − isotropic", "6 tokens of 3 sequences")
+        .contains(
+            "(empirical Fisher, squares of each token)",
+            "update − isotropic",
+            "6 tokens of 3 sequences")
         .contains(
             "measured, of the whole update: 0.25", "report: " + out.resolve("curvature.html"));
     JsonNode report = new ObjectMapper().readTree(out.resolve("curvature.json").toFile());
@@ -291,6 +294,16 @@ class CommandLineTest {
     refused(
         run("curvature", right, "--base", good, "--tuned", good, "--out", out),
         "none of its layers changed");
+    refused(
+        run("curvature", right, "--base", good, "--tuned", tuned, "--out", out, "--unit", "word"),
+        "the unit is \"token\" or \"sequence\", not \"word\"");
+    Path journal = Files.writeString(directory.resolve(".out.journal"), "another run\n");
+    Run other = run("curvature", right, "--base", good, "--tuned", tuned, "--out", out, "--resume");
+    assertThat(other.code()).isEqualTo(2);
+    assertThat(other.err()).contains("the interrupted run was of other files");
+    // It may be gone on with yet.
+    assertThat(journal).hasContent("another run");
+    Files.delete(journal);
     refused(
         run("curvature", right, "--base", good, "--tuned", tuned, "--out", out, "--draws", 1),
         "at least 2 draws");

@@ -49,6 +49,7 @@ final class CurvatureJson {
     json.writeStringField("base", report.base());
     json.writeStringField("tuned", report.tuned());
     json.writeStringField("fisher", report.fisher());
+    json.writeStringField("unit", report.unit());
     number("elapsedSeconds", report.seconds());
     number("klPerToken", report.divergence().orElse(Double.NaN));
     number("klOfLayersAlone", report.study().divergence());

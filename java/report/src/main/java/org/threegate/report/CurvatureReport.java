@@ -12,6 +12,7 @@ import org.threegate.analysis.measure.CurvatureStudy;
  * @param base path
  * @param tuned path
  * @param fisher whose labels the gradients are of
+ * @param unit whose slopes are squared: {@code token} or {@code sequence}
  * @param divergence of the tuned policy from the base, in nats a token, where it was measured
  * @param seconds wall-clock
  */
@@ -22,6 +23,7 @@ public record CurvatureReport(
     String base,
     String tuned,
     String fisher,
+    String unit,
     Optional<Double> divergence,
     CurvatureStudy study,
     double seconds) {}

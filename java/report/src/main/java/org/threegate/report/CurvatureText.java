@@ -25,7 +25,12 @@ public final class CurvatureText {
     StringBuilder out = new StringBuilder();
     line(out, "base     %s", report.base());
     line(out, "tuned    %s", report.tuned());
-    line(out, "capture  %s (%s)", report.capture(), report.fisher());
+    line(
+        out,
+        "capture  %s (%s, squares of each %s)",
+        report.capture(),
+        report.fisher(),
+        report.unit());
     line(out, "");
     for (Finding finding : report.study().findings()) {
       line(out, "[%s] %s", finding.verdict().label(), finding.text());

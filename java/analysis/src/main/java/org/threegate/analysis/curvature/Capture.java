@@ -176,6 +176,11 @@ public final class Capture implements AutoCloseable {
     return files.path();
   }
 
+  /** What it is read from. */
+  public Checkpoint files() {
+    return files;
+  }
+
   /** Whose labels the gradients are of. */
   public FisherKind kind() {
     return kind;

@@ -8,13 +8,21 @@ package org.threegate.analysis.curvature;
  * @param draws random directions of each kind, 2 at least
  * @param probes of the density of each layer's eigenvalues, 2 at least; 0: none is measured, for
  *     each takes twenty products with the whole sample
+ * @param unit whose slopes are squared
  * @param tolerance of the decompositions
  * @param seed of the draws
  */
 public record CurvatureOptions(
-    double rankShare, double alpha, int draws, int probes, double tolerance, long seed) {
+    double rankShare,
+    double alpha,
+    int draws,
+    int probes,
+    SlopeUnit unit,
+    double tolerance,
+    long seed) {
   /** A tenth of the directions, half of the entries, eight draws. */
-  public static final CurvatureOptions DEFAULT = new CurvatureOptions(0.1, 0.5, 8, 0, 1e-6, 0);
+  public static final CurvatureOptions DEFAULT =
+      new CurvatureOptions(0.1, 0.5, 8, 0, SlopeUnit.TOKEN, 1e-6, 0);
 
   public CurvatureOptions {
     require(rankShare > 0 && rankShare <= 1, "a rank fraction is above 0 and at most 1");

@@ -129,6 +129,9 @@ public final class LayerExperiment {
     private final int rank;
     private final int rows;
     private final int columns;
+    // Which of them each token belongs to, and their sequences.
+    private final int[] units;
+    private final long[] unitSequences;
     private final Map<Along, double[]> curvatures = new EnumMap<>(Along.class);
     private final Map<Along, Double> shares = new EnumMap<>(Along.class);
     private final Map<Along, Double> deviations = new EnumMap<>(Along.class);
@@ -150,6 +153,17 @@ public final class LayerExperiment {
       this.rank = rank;
       this.rows = Math.toIntExact(base.rows());
       this.columns = Math.toIntExact(base.columns());
+      this.units = new int[samples.tokens()];
+      if (options.unit() == SlopeUnit.TOKEN) {
+        Arrays.setAll(units, token -> token);
+        this.unitSequences = layer.sequences();
+      } else {
+        Map<Long, Integer> known = new LinkedHashMap<>();
+        for (int token = 0; token < units.length; token++) {
+          units[token] = known.computeIfAbsent(layer.sequences()[token], id -> known.size());
+        }
+        this.unitSequences = known.keySet().stream().mapToLong(Long::longValue).toArray();
+      }
     }
 
     LayerCurvature run() {
@@ -164,12 +178,12 @@ public final class LayerExperiment {
                   pair[0],
                   pair[1],
                   PairedComparison.of(
-                      curvatures.get(pair[0]), curvatures.get(pair[1]), layer.sequences())));
+                      curvatures.get(pair[0]), curvatures.get(pair[1]), unitSequences)));
         }
       }
       Map<Along, ClusteredMean> means = new EnumMap<>(Along.class);
       curvatures.forEach(
-          (name, values) -> means.put(name, ClusteredMean.of(values, layer.sequences())));
+          (name, values) -> means.put(name, ClusteredMean.of(values, unitSequences)));
       return new LayerCurvature(
           layer.name(),
           kind,
@@ -188,11 +202,23 @@ public final class LayerExperiment {
     }
 
     private List<LayerCurvature.Sequence> sequences(double[] slopes) {
+      // Of sequences slopes are scaled; of tokens they are added up.
+      double scale =
+          options.unit() == SlopeUnit.TOKEN
+              ? 1
+              : Math.sqrt((double) samples.tokens() / unitSequences.length);
       Map<Long, LayerCurvature.Sequence> sums = new LinkedHashMap<>();
-      for (int i = 0; i < slopes.length; i++) {
-        long id = layer.sequences()[i];
+      for (int token = 0; token < units.length; token++) {
         sums.merge(
-            id, new LayerCurvature.Sequence(id, slopes[i], 1), LayerCurvature.Sequence::plus);
+            layer.sequences()[token],
+            new LayerCurvature.Sequence(layer.sequences()[token], 0, 1),
+            LayerCurvature.Sequence::plus);
+      }
+      for (int unit = 0; unit < slopes.length; unit++) {
+        sums.merge(
+            unitSequences[unit],
+            new LayerCurvature.Sequence(unitSequences[unit], scale * slopes[unit], 0),
+            LayerCurvature.Sequence::plus);
       }
       return List.copyOf(sums.values());
     }
@@ -200,8 +226,21 @@ public final class LayerExperiment {
     private Slopes[] slopes(List<? extends Direction> directions) {
       LayerSamples.Slopes found = samples.slopes(context, directions, control);
       Slopes[] result = new Slopes[directions.size()];
-      Arrays.setAll(result, i -> new Slopes(found.slopes()[i], found.squares()[i]));
+      Arrays.setAll(result, i -> new Slopes(ofUnits(found.slopes()[i]), found.squares()[i]));
       return result;
+    }
+
+    /** So that the mean of squares is the sum over units, over the number of tokens. */
+    private double[] ofUnits(double[] slopes) {
+      if (options.unit() == SlopeUnit.TOKEN) {
+        return slopes;
+      }
+      double[] sums = new double[unitSequences.length];
+      for (int token = 0; token < slopes.length; token++) {
+        sums[units[token]] += slopes[token];
+      }
+      Vectors.scale(sums, Math.sqrt((double) sums.length / slopes.length));
+      return sums;
     }
 
     /** The update and its parts in masks. */
@@ -316,7 +355,7 @@ public final class LayerExperiment {
     }
 
     private void addDraws(Along along, double[][] draws) {
-      double[] mean = new double[samples.tokens()];
+      double[] mean = new double[unitSequences.length];
       double[] each = new double[draws.length];
       for (int i = 0; i < draws.length; i++) {
         Vectors.add(mean, 1.0 / draws.length, draws[i]);
@@ -399,7 +438,7 @@ public final class LayerExperiment {
       double[] gram = new double[span * span];
       for (int k = 0; k < span; k++) {
         for (int l = 0; l <= k; l++) {
-          gram[k * span + l] = Vectors.dot(slopes[k], slopes[l]) / samples.tokens();
+          gram[k * span + l] = Vectors.dot(slopes[k], slopes[l]) / unitSequences.length;
           gram[l * span + k] = gram[k * span + l];
         }
       }
@@ -413,7 +452,9 @@ public final class LayerExperiment {
       if (options.probes() == 0) {
         return Optional.empty();
       }
-      LayerFisher operator = LayerFisher.of(context, List.of(samples), fisher, control);
+      LayerFisher ofTokens = LayerFisher.of(context, List.of(samples), fisher, control);
+      LayerFisher operator =
+          options.unit() == SlopeUnit.TOKEN ? ofTokens : ofTokens.ofSequences(layer.sequences());
       SpectralDensity density =
           SpectralDensity.EMPTY.extend(
               operator, options.probes(), DENSITY_STEPS, options.seed(), Watch.NONE);

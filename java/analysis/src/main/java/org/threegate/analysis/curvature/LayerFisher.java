@@ -1,6 +1,9 @@
 package org.threegate.analysis.curvature;
 
+import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.dtype.Dtype;
 import org.threegate.kernel.Context;
@@ -29,6 +32,7 @@ public final class LayerFisher implements CurvatureOperator {
   private final Control control;
   private final int dimension;
   private final long tokens;
+  private final long[] sequences;
 
   private LayerFisher(
       Context context,
@@ -36,13 +40,15 @@ public final class LayerFisher implements CurvatureOperator {
       FisherKind kind,
       Control control,
       int dimension,
-      long tokens) {
+      long tokens,
+      long[] sequences) {
     this.context = context;
     this.parts = List.copyOf(parts);
     this.kind = kind;
     this.control = control;
     this.dimension = dimension;
     this.tokens = tokens;
+    this.sequences = sequences.clone();
   }
 
   /**
@@ -63,7 +69,21 @@ public final class LayerFisher implements CurvatureOperator {
               + " weights; an operator has fewer than 2^31");
     }
     long tokens = parts.stream().mapToLong(LayerSamples::tokens).sum();
-    return new LayerFisher(context, parts, kind, control, (int) weights, tokens);
+    return new LayerFisher(context, parts, kind, control, (int) weights, tokens, new long[0]);
+  }
+
+  /**
+   * The Fisher information of whole sequences, in tokens' units: F V = (1/N) Gᵀ diag(S) X, S of a
+   * token the sum of slopes over its sequence.
+   *
+   * @param sequences of each token of all parts; one sequence may lie in several
+   */
+  public LayerFisher ofSequences(long[] sequences) {
+    if (sequences.length != tokens) {
+      throw new IllegalArgumentException(
+          sequences.length + " sequence numbers for " + tokens + " tokens");
+    }
+    return new LayerFisher(context, parts, kind, control, dimension, tokens, sequences);
   }
 
   static LayerSamples firstOf(List<LayerSamples> parts) {
@@ -115,16 +135,43 @@ public final class LayerFisher implements CurvatureOperator {
             Matrix.of(entries, bytes * i, Dtype.F64, parts.get(0).outputs(), parts.get(0).inputs());
         directions[i] = Direction.of(Operand.of(matrix));
       }
+      double[][] slopes = slopes(List.of(directions));
+      int begin = 0;
       for (LayerSamples part : parts) {
-        double[][] slopes = part.slopes(context, List.of(directions), control).slopes();
+        int end = begin + part.tokens();
         for (int i = 0; i < vectors.length; i++) {
-          part.addProducts(context, slopes[i], products[i], control);
+          part.addProducts(
+              context, Arrays.copyOfRange(slopes[i], begin, end), products[i], control);
         }
+        begin = end;
       }
     }
     for (double[] product : products) {
       Vectors.scale(product, 1.0 / tokens);
     }
     return products;
+  }
+
+  /** Of all parts, one behind the other; of sequences the sum in place of each token. */
+  private double[][] slopes(List<Direction> directions) {
+    double[][] slopes = new double[directions.size()][Math.toIntExact(tokens)];
+    int begin = 0;
+    for (LayerSamples part : parts) {
+      double[][] own = part.slopes(context, directions, control).slopes();
+      for (int i = 0; i < own.length; i++) {
+        System.arraycopy(own[i], 0, slopes[i], begin, own[i].length);
+      }
+      begin += part.tokens();
+    }
+    if (sequences.length > 0) {
+      for (double[] each : slopes) {
+        Map<Long, Double> sums = new HashMap<>();
+        for (int t = 0; t < each.length; t++) {
+          sums.merge(sequences[t], each[t], Double::sum);
+        }
+        Arrays.setAll(each, t -> sums.get(sequences[t]));
+      }
+    }
+    return slopes;
   }
 }

@@ -33,7 +33,9 @@ import org.threegate.kernel.Status;
  * <pre>{@code
  * try (Checkpoint before = Checkpoint.open(context, base);
  *     Checkpoint after = Checkpoint.open(context, tuned);
- *     Journal journal = Journal.open(Path.of("journal"), "base against tuned", false)) {
+ *     Journal<Comparison.Finished> journal =
+ *         Journal.open(
+ *             Path.of("journal"), Comparison.Finished.class, "base against tuned", false)) {
  *   Pairing pairing = Pairing.of(before, after, name -> name.contains("self_attn"));
  *   Comparison comparison = new Comparison(
  *           context, control, before, after, false, Optional.of(GeometryOptions.DEFAULT));
@@ -62,6 +64,16 @@ public final class Comparison {
   private final Checkpoint tuned;
   private final boolean digest;
   private final Optional<GeometryOptions> geometry;
+
+  /**
+   * A tensor that is done.
+   *
+   * @param geometry of its update, where that was measured
+   * @param digests SHA-256 of the tensors that were read for it, by {@code base:NAME} and {@code
+   *     tuned:NAME}
+   */
+  public record Finished(
+      TensorDiff diff, Optional<TensorGeometry> geometry, Map<String, String> digests) {}
 
   /** Someone cancelled through the control. */
   public static final class CancelledException extends RuntimeException {
@@ -118,7 +130,7 @@ public final class Comparison {
 
   /** What is finished, and how to say so. */
   private final class Finishing {
-    private final Journal journal;
+    private final Journal<Finished> journal;
     private final Progress progress;
     private final GeometryWork work;
     private final Map<String, String> digests;
@@ -128,7 +140,7 @@ public final class Comparison {
     private double seconds;
 
     Finishing(
-        Journal journal,
+        Journal<Finished> journal,
         Progress progress,
         GeometryWork work,
         Map<String, String> digests,
@@ -160,7 +172,7 @@ public final class Comparison {
         Optional<TensorGeometry> measured = await(next.pair().name(), next.geometry(), work);
         digests.putAll(own);
         measured.ifPresent(geometry -> geometries.put(next.pair().name(), geometry));
-        journal.add(new Journal.Finished(next.diff(), measured, own));
+        journal.add(new Finished(next.diff(), measured, own));
         next.pair()
             .sources()
             .forEach(tensor -> tensor.file().isDone(context, tensor.offset(), tensor.bytes()));
@@ -171,11 +183,12 @@ public final class Comparison {
   }
 
   /** Compares; finished tensors go to the journal. */
-  public Outcome run(Pairing pairing, Journal journal, Progress progress) throws IOException {
-    Map<String, Journal.Finished> done = new HashMap<>();
+  public Outcome run(Pairing pairing, Journal<Finished> journal, Progress progress)
+      throws IOException {
+    Map<String, Finished> done = new HashMap<>();
     Map<String, String> digests = new HashMap<>();
     Map<String, TensorGeometry> geometries = new HashMap<>();
-    for (Journal.Finished finished : journal.finished()) {
+    for (Finished finished : journal.finished()) {
       done.put(finished.diff().name(), finished);
       digests.putAll(finished.digests());
       finished.geometry().ifPresent(own -> geometries.put(finished.diff().name(), own));

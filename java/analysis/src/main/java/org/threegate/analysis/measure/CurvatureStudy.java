@@ -1,5 +1,6 @@
 package org.threegate.analysis.measure;
 
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -33,11 +34,13 @@ import org.threegate.kernel.Status;
  * <pre>{@code
  * try (Capture capture = Capture.open(context, Path.of("capture.safetensors"));
  *     Checkpoint before = Checkpoint.open(context, base);
- *     Checkpoint after = Checkpoint.open(context, tuned)) {
+ *     Checkpoint after = Checkpoint.open(context, tuned);
+ *     Journal<LayerCurvature> journal =
+ *         Journal.open(Path.of("journal"), LayerCurvature.class, "base against tuned", false)) {
  *   CurvatureStudy study =
  *       CurvatureStudy.of(
  *           context, capture, before, after, name -> true, CurvatureOptions.DEFAULT,
- *           Progress.NONE, control);
+ *           journal, Progress.NONE, control);
  *   study.findings().forEach(finding -> System.out.println(finding.text()));
  * }
  * }</pre>
@@ -53,6 +56,7 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
 
   /**
    * @param selected names of weights
+   * @param journal layers that were finished before, and where finished ones go
    * @throws InvalidInputException when a layer's samples do not fit its weights, or no layer is
    *     left
    */
@@ -63,8 +67,10 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
       Checkpoint tuned,
       Predicate<String> selected,
       CurvatureOptions options,
+      Journal<LayerCurvature> journal,
       Progress progress,
-      Control control) {
+      Control control)
+      throws IOException {
     Map<String, TensorPair> pairs = new LinkedHashMap<>();
     Pairing.of(base, tuned, selected).pairs().forEach(pair -> pairs.put(pair.name(), pair));
     LayerExperiment experiment = new LayerExperiment(context, capture.kind(), options, control);
@@ -93,7 +99,17 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
         skipped.put(layer.name(), "its weights did not change");
         continue;
       }
-      layers.add(measure(experiment, capture, layer, pair));
+      Optional<LayerCurvature> before =
+          journal.finished().stream()
+              .filter(finished -> finished.name().equals(layer.name()))
+              .findFirst();
+      if (before.isPresent()) {
+        layers.add(before.get());
+        continue;
+      }
+      LayerCurvature measured = measure(experiment, capture, layer, pair);
+      journal.add(measured);
+      layers.add(measured);
     }
     progress.at("", total, total);
     if (layers.isEmpty()) {

@@ -13,21 +13,24 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
-import java.util.Optional;
 import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.kernel.KernelException;
+import org.threegate.kernel.Status;
 
 /**
- * What an interrupted comparison has finished: a line of JSON a tensor, behind a first line that
- * says of what. A line that was cut off by the interruption is dropped.
+ * What an interrupted run has finished: a line of JSON an item, behind a first line that says of
+ * what. A line that was cut off by the interruption is dropped.
  *
  * <pre>{@code
- * try (Journal journal = Journal.open(Path.of("journal"), "what is compared", true)) {
+ * try (Journal<Comparison.Finished> journal =
+ *     Journal.open(Path.of("journal"), Comparison.Finished.class, "what is compared", true)) {
  *   System.out.println(journal.finished().size() + " tensors were finished before");
  * }
  * }</pre>
+ *
+ * @param <T> a record of what is known of an item once it is finished
  */
-public final class Journal implements AutoCloseable {
+public final class Journal<T> implements AutoCloseable {
   // Only the components of records are data, not what they say of themselves.
   private static final ObjectMapper MAPPER =
       JsonMapper.builder()
@@ -37,19 +40,9 @@ public final class Journal implements AutoCloseable {
 
   private final Path path;
   private final BufferedWriter out;
-  private final List<Finished> finished;
+  private final List<T> finished;
 
-  /**
-   * A tensor that is done.
-   *
-   * @param geometry of its update, where that was measured
-   * @param digests SHA-256 of the tensors that were read for it, by {@code base:NAME} and {@code
-   *     tuned:NAME}
-   */
-  public record Finished(
-      TensorDiff diff, Optional<TensorGeometry> geometry, Map<String, String> digests) {}
-
-  private Journal(Path path, BufferedWriter out, List<Finished> finished) {
+  private Journal(Path path, BufferedWriter out, List<T> finished) {
     this.path = path;
     this.out = out;
     this.finished = finished;
@@ -61,18 +54,19 @@ public final class Journal implements AutoCloseable {
    * @param fingerprint of inputs and options
    * @param resume go on with what is there, if it has the same fingerprint; else begin anew
    */
-  public static Journal open(Path path, String fingerprint, boolean resume) throws IOException {
-    List<Finished> finished = new ArrayList<>();
+  public static <T> Journal<T> open(Path path, Class<T> type, String fingerprint, boolean resume)
+      throws IOException {
+    List<T> finished = new ArrayList<>();
     if (resume && Files.exists(path)) {
       List<String> lines = Files.readString(path).lines().toList();
       if (lines.isEmpty() || !lines.get(0).equals(fingerprint)) {
         throw new InvalidInputException(
             path
-                + ": the interrupted comparison was of other files or with other options; leave out --resume to begin anew");
+                + ": the interrupted run was of other files or with other options; leave out --resume to begin anew");
       }
       for (String line : lines.subList(1, lines.size())) {
         try {
-          finished.add(MAPPER.readValue(line, Finished.class));
+          finished.add(MAPPER.readValue(line, type));
         } catch (JsonProcessingException e) {
           break; // cut off when it was written
         }
@@ -85,33 +79,60 @@ public final class Journal implements AutoCloseable {
             StandardOpenOption.CREATE,
             StandardOpenOption.TRUNCATE_EXISTING,
             StandardOpenOption.WRITE);
-    Journal journal = new Journal(path, out, List.copyOf(finished));
+    Journal<T> journal = new Journal<>(path, out, List.copyOf(finished));
     out.write(fingerprint);
     out.newLine();
-    for (Finished tensor : finished) {
-      journal.write(tensor);
+    for (T item : finished) {
+      journal.write(item);
     }
     out.flush();
     return journal;
   }
 
   /** What an earlier run finished. */
-  public List<Finished> finished() {
+  public List<T> finished() {
     return finished;
   }
 
-  void add(Finished tensor) throws IOException {
-    write(tensor);
+  void add(T item) throws IOException {
+    write(item);
     out.flush();
   }
 
-  private void write(Finished tensor) throws IOException {
-    out.write(MAPPER.writeValueAsString(tensor));
+  private void write(T item) throws IOException {
+    out.write(MAPPER.writeValueAsString(item));
     out.newLine();
   }
 
-  /** Removes the journal: its comparison is complete, or failed for good. */
-  public void delete() throws IOException {
+  /** What fills a journal. */
+  @FunctionalInterface
+  public interface Run<R> {
+    R run() throws IOException;
+  }
+
+  /** Runs what fills it: it stays if that is cancelled, and goes if it is complete or failed. */
+  public <R> R during(Run<R> run) throws IOException {
+    R result;
+    try {
+      result = run.run();
+    } catch (RuntimeException | IOException e) {
+      if (isCancelled(e)) {
+        close();
+      } else {
+        delete();
+      }
+      throw e;
+    }
+    delete();
+    return result;
+  }
+
+  private static boolean isCancelled(Exception e) {
+    return e instanceof Comparison.CancelledException
+        || e instanceof KernelException failure && failure.status() == Status.CANCELLED;
+  }
+
+  void delete() throws IOException {
     try {
       close();
     } catch (IOException e) {

@@ -81,6 +81,27 @@ class LayerFisherTest {
         }
       }
       expectProducts(new ExplicitOperator(entries, WEIGHTS), fisher, random);
+      // Of sequences, one of which lies in both parts: the square of the sum of their gradients.
+      long[] sequences = new long[TOKENS];
+      double[][] sums = new double[3][WEIGHTS];
+      for (int t = 0; t < TOKENS; t++) {
+        sequences[t] = 7 * (t % 3);
+        for (int a = 0; a < WEIGHTS; a++) {
+          sums[t % 3][a] += at(memory, g, t, a / INPUTS) * at(memory, x, t, a % INPUTS);
+        }
+      }
+      double[] ofSequences = new double[WEIGHTS * WEIGHTS];
+      for (double[] sum : sums) {
+        for (int a = 0; a < WEIGHTS; a++) {
+          for (int b = 0; b < WEIGHTS; b++) {
+            ofSequences[a * WEIGHTS + b] += sum[a] * sum[b] / TOKENS;
+          }
+        }
+      }
+      expectProducts(
+          new ExplicitOperator(ofSequences, WEIGHTS), fisher.ofSequences(sequences), random);
+      assertThatThrownBy(() -> fisher.ofSequences(new long[3]))
+          .hasMessage("3 sequence numbers for 50 tokens");
       KroneckerFactors factors = KroneckerFactors.of(context, List.of(head, tail), control);
       double[] kronecker = new double[WEIGHTS * WEIGHTS];
       for (int a = 0; a < WEIGHTS; a++) {

@@ -70,7 +70,8 @@ class ComparisonTest {
   private Compared run(
       Context context, Control control, Checkpoint left, Checkpoint right, Pairing pairing)
       throws IOException {
-    try (Journal journal = Journal.open(directory.resolve("journal"), "test", false)) {
+    try (Journal<Comparison.Finished> journal =
+        Journal.open(directory.resolve("journal"), Comparison.Finished.class, "test", false)) {
       Comparison.Outcome outcome =
           new Comparison(context, control, left, right, true, GEOMETRY)
               .run(pairing, journal, Progress.NONE);
@@ -353,7 +354,8 @@ class ComparisonTest {
         Checkpoint right = Checkpoint.open(context, tuned)) {
       Pairing pairing = Pairing.of(left, right, name -> true);
       try (Control control = Control.open(context);
-          Journal journal = Journal.open(journalPath, "f", false)) {
+          Journal<Comparison.Finished> journal =
+              Journal.open(journalPath, Comparison.Finished.class, "f", false)) {
         Comparison comparison = new Comparison(context, control, left, right, true, GEOMETRY);
         assertThatThrownBy(
                 () ->
@@ -368,17 +370,19 @@ class ComparisonTest {
             .isInstanceOf(Comparison.CancelledException.class);
       }
       Files.writeString(journalPath, "{\"cut off", java.nio.file.StandardOpenOption.APPEND);
-      assertThatThrownBy(() -> Journal.open(journalPath, "g", true))
+      assertThatThrownBy(() -> Journal.open(journalPath, Comparison.Finished.class, "g", true))
           .hasMessageContaining("other files or with other options");
       try (Control control = Control.open(context);
-          Journal journal = Journal.open(journalPath, "f", true)) {
+          Journal<Comparison.Finished> journal =
+              Journal.open(journalPath, Comparison.Finished.class, "f", true)) {
         // Nine were finished; what had begun of the others may have been.
         assertThat(journal.finished()).hasSizeBetween(9, 11);
         Comparison.Outcome resumed =
             new Comparison(context, control, left, right, true, GEOMETRY)
                 .run(pairing, journal, Progress.NONE);
         try (Control fresh = Control.open(context);
-            Journal empty = Journal.open(directory.resolve("other"), "f", false)) {
+            Journal<Comparison.Finished> empty =
+                Journal.open(directory.resolve("other"), Comparison.Finished.class, "f", false)) {
           Comparison.Outcome whole =
               new Comparison(context, fresh, left, right, true, GEOMETRY)
                   .run(pairing, empty, Progress.NONE);

@@ -7,7 +7,9 @@ import static org.assertj.core.api.Assertions.within;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
@@ -20,6 +22,7 @@ import org.threegate.analysis.curvature.Along;
 import org.threegate.analysis.curvature.Capture;
 import org.threegate.analysis.curvature.CurvatureOptions;
 import org.threegate.analysis.curvature.LayerCurvature;
+import org.threegate.analysis.curvature.SlopeUnit;
 import org.threegate.analysis.statistics.ClusteredMean;
 import org.threegate.analysis.statistics.PairedComparison;
 import org.threegate.analysis.statistics.Verdict;
@@ -29,6 +32,7 @@ import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
+import org.threegate.kernel.KernelException;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.Seeds;
 
@@ -41,7 +45,8 @@ class CurvatureStudyTest {
   private static final int SEQUENCES = 60;
   private static final int EACH = 5;
   private static final int TOKENS = SEQUENCES * EACH;
-  private static final CurvatureOptions OPTIONS = new CurvatureOptions(0.2, 0.5, 24, 8, 1e-9, 3);
+  private static final CurvatureOptions OPTIONS =
+      new CurvatureOptions(0.2, 0.5, 24, 8, SlopeUnit.TOKEN, 1e-9, 3);
   private static final double ROUNDING = 1e-5; // of float32 products
 
   @TempDir Path directory;
@@ -147,12 +152,35 @@ class CurvatureStudyTest {
     return new SafetensorsWriter().metadata("fisher", "true");
   }
 
-  private CurvatureStudy study(Path capture, Path base, Path tuned) {
+  private CurvatureStudy study(Path capture, Path base, Path tuned) throws IOException {
+    return study(capture, base, tuned, OPTIONS, false, Progress.NONE);
+  }
+
+  private CurvatureStudy study(
+      Path capture,
+      Path base,
+      Path tuned,
+      CurvatureOptions options,
+      boolean resume,
+      Progress progress)
+      throws IOException {
     try (Capture samples = Capture.open(context, capture);
         Checkpoint before = Checkpoint.open(context, base);
-        Checkpoint after = Checkpoint.open(context, tuned)) {
-      return CurvatureStudy.of(
-          context, samples, before, after, name -> true, OPTIONS, Progress.NONE, control);
+        Checkpoint after = Checkpoint.open(context, tuned);
+        Journal<LayerCurvature> journal =
+            Journal.open(directory.resolve("journal"), LayerCurvature.class, "test", resume)) {
+      return journal.during(
+          () ->
+              CurvatureStudy.of(
+                  context,
+                  samples,
+                  before,
+                  after,
+                  name -> true,
+                  options,
+                  journal,
+                  progress,
+                  control));
     }
   }
 
@@ -250,6 +278,83 @@ class CurvatureStudyTest {
     assertThat(found.along().get(along).value())
         .as(along.label())
         .isCloseTo(expected, within(ROUNDING * expected));
+  }
+
+  /** Of whole sequences: sums of slopes take the place of slopes. */
+  @Test
+  void sequencesMayBeTheUnit() throws IOException {
+    Random random = Seeds.random("sequencesMayBeTheUnit");
+    double[] input = anisotropic(random, INPUTS);
+    double[] gradient = anisotropic(random, OUTPUTS);
+    double[] base = base();
+    double[] tuned = plus(base, gaussian(random, OUTPUTS * INPUTS));
+    double[] update = new double[tuned.length];
+    Arrays.setAll(update, i -> tuned[i] - base[i]);
+    Path capture = write(layer(writer(), LAYER, input, gradient, sequences()));
+    Path before = model("base", base, base);
+    Path after = model("tuned", tuned, tuned);
+    CurvatureOptions options = new CurvatureOptions(0.2, 0.5, 24, 8, SlopeUnit.SEQUENCE, 1e-9, 3);
+    LayerCurvature found =
+        study(capture, before, after, options, false, Progress.NONE).layers().get(0);
+    LayerCurvature ofTokens = study(capture, before, after).layers().get(0);
+    double sum = 0;
+    for (int sequence = 0; sequence < SEQUENCES; sequence++) {
+      double slope = 0;
+      for (int token = sequence * EACH; token < (sequence + 1) * EACH; token++) {
+        slope += slope(gradient, update, input, token);
+      }
+      sum += slope * slope;
+    }
+    expect(found, Along.UPDATE, sum / TOKENS / found.squaredNorm());
+    // ½ ΔᵀFΔ is that of sequences in any case.
+    assertThat(found.divergence().value())
+        .isCloseTo(ofTokens.divergence().value(), within(1e-12 * ofTokens.divergence().value()));
+    assertThat(found.divergence().value())
+        .isCloseTo(
+            found.along().get(Along.UPDATE).value() * found.squaredNorm() / 2,
+            within(1e-9 * found.divergence().value()));
+    assertThat(found.sequences()).hasSize(SEQUENCES);
+    assertThat(found.density().orElseThrow().largest())
+        .isGreaterThanOrEqualTo(found.along().get(Along.UPDATE).value() * (1 - ROUNDING));
+    assertThat(found.least()).isBetween(0.0, found.along().get(Along.UPDATE).value());
+  }
+
+  @Test
+  void whatWasInterruptedGoesOn() throws IOException {
+    Random random = Seeds.random("whatWasInterruptedGoesOn");
+    double[] input = anisotropic(random, INPUTS);
+    double[] gradient = anisotropic(random, OUTPUTS);
+    Path capture = both(input, gradient);
+    double[] base = base();
+    Path before = model("base", base, base);
+    double[] tuned = plus(base, gaussian(random, base.length));
+    Path after = model("tuned", tuned, tuned);
+    CurvatureStudy whole = study(capture, before, after);
+    assertThat(directory.resolve("journal")).doesNotExist();
+    Progress interrupt =
+        (name, done, total) -> {
+          if (done > 0 && done < total) {
+            control.cancel();
+          }
+        };
+    assertThatThrownBy(() -> study(capture, before, after, OPTIONS, false, interrupt))
+        .isInstanceOf(KernelException.class)
+        .hasMessageContaining("cancelled");
+    assertThat(Files.readAllLines(directory.resolve("journal"))).hasSize(2);
+    control.close();
+    control = Control.open(context);
+    List<String> seen = new ArrayList<>();
+    CurvatureStudy resumed =
+        study(
+            capture,
+            before,
+            after,
+            OPTIONS,
+            true,
+            (name, done, total) -> seen.add(name + ' ' + done));
+    assertThat(resumed).usingRecursiveComparison().isEqualTo(whole);
+    assertThat(resumed.findings()).isEqualTo(whole.findings());
+    assertThat(directory.resolve("journal")).doesNotExist();
   }
 
   /** An update into what the layer uses is found to be steep, one beside it flat, noise neither. */
