@@ -223,7 +223,8 @@ TEST(Differences, BeyondTwoToThe31Numbers) {
   auto* const found = static_cast<float*>(out.data());
   numbers[kCount - 1] = 3;
   numbers[kCount / 2] = 1;
-  const auto context = support::make_context(0);
+  // One thread: the last numbers are the last to be written where all others are, too.
+  const auto context = support::make_context(1);
   const tg_displacement displacement{sizeof(displacement), numbers, numbers, kCount, TG_F32, 0, 0x1p-30};
   double rounding = 0;
   ASSERT_EQ(TG_OK, tg_displace(context.get(), &displacement, found, &rounding)) << support::error_of(context.get());
