@@ -14,8 +14,14 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 
-/** Strict JSON: UTF-8, no duplicate keys, one value. */
-final class Json {
+/**
+ * Strict JSON: UTF-8, no duplicate keys, one value.
+ *
+ * <pre>{@code
+ * String family = Json.readObject(Path.of("base/config.json")).path("model_type").asText();
+ * }</pre>
+ */
+public final class Json {
   private static final int LONGEST_STRING = 1 << 20;
   private static final int DEEPEST = 100;
   private static final long LARGEST_FILE = 100_000_000;
@@ -46,8 +52,12 @@ final class Json {
     }
   }
 
-  /** An object from a file. */
-  static JsonNode readObject(Path path) {
+  /**
+   * An object from a file.
+   *
+   * @throws InvalidInputException when it is none, with the file
+   */
+  public static JsonNode readObject(Path path) {
     try {
       if (Files.size(path) > LARGEST_FILE) {
         throw new InvalidInputException(path + ": larger than 100 MB, which no such file is");

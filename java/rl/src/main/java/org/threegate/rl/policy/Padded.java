@@ -1,0 +1,45 @@
+package org.threegate.rl.policy;
+
+import java.util.List;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * Sequences of different lengths side by side.
+ *
+ * <pre>{@code
+ * Padded rows = Padded.left(List.of(new int[] {5, 6}, new int[] {7}), 2, 0);
+ * Tensor logits = decoder.logits(rows.tokens(), rows.mask());
+ * }</pre>
+ *
+ * @param tokens [sequences, width], int64
+ * @param mask of those that are some, bool
+ */
+public record Padded(Tensor tokens, Tensor mask) {
+  /** Padding before them. */
+  public static Padded left(List<int[]> sequences, int width, int padding) {
+    return of(sequences, width, padding, true);
+  }
+
+  /** Padding after them. */
+  public static Padded right(List<int[]> sequences, int width, int padding) {
+    return of(sequences, width, padding, false);
+  }
+
+  private static Padded of(List<int[]> sequences, int width, int padding, boolean left) {
+    long[] tokens = new long[sequences.size() * width];
+    long[] mask = new long[tokens.length];
+    java.util.Arrays.fill(tokens, padding);
+    for (int i = 0; i < sequences.size(); i++) {
+      int[] own = sequences.get(i);
+      int begin = i * width + (left ? width - own.length : 0);
+      for (int j = 0; j < own.length; j++) {
+        tokens[begin + j] = own[j];
+        mask[begin + j] = 1;
+      }
+    }
+    return new Padded(
+        Tensors.of(tokens, sequences.size(), width),
+        Scopes.keep(() -> Tensors.of(mask, sequences.size(), width).to(ScalarType.Bool)));
+  }
+}

@@ -1,0 +1,188 @@
+package org.threegate.rl.policy;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * Draws completions of many prompts at once, each by random numbers of its own: what one becomes
+ * does not depend on the others (but for rounding: a product of more rows may add up in another
+ * order).
+ *
+ * <pre>{@code
+ * List<Completion> completions =
+ *     Sampler.complete(
+ *         decoder, List.of(new int[] {1, 5, 7}), SamplingOptions.plain(10, List.of(2)), new long[] {42});
+ * }</pre>
+ */
+public final class Sampler {
+  private Sampler() {}
+
+  /** A prompt on its way. */
+  private static final class Row {
+    final int index;
+    final SplittableRandom random;
+    final int[] tokens;
+    final float[] logProbabilities;
+    int length;
+    boolean stopped;
+
+    Row(int index, long seed, int longest) {
+      this.index = index;
+      this.random = new SplittableRandom(seed);
+      this.tokens = new int[longest];
+      this.logProbabilities = new float[longest];
+    }
+
+    boolean add(int token, float logProbability, SamplingOptions options) {
+      tokens[length] = token;
+      logProbabilities[length] = logProbability;
+      length++;
+      stopped = options.stops().contains(token);
+      return stopped;
+    }
+
+    Completion completion() {
+      return new Completion(
+          Arrays.copyOf(tokens, length), Arrays.copyOf(logProbabilities, length), stopped);
+    }
+  }
+
+  /**
+   * @param prompts one token at least each
+   * @param seeds one a prompt
+   * @return in the order of the prompts
+   */
+  public static List<Completion> complete(
+      Decoder model, List<int[]> prompts, SamplingOptions options, long[] seeds) {
+    if (seeds.length != prompts.size()) {
+      throw new IllegalArgumentException(
+          seeds.length + " seeds for " + prompts.size() + " prompts");
+    }
+    if (prompts.isEmpty()) {
+      return List.of();
+    }
+    int width = prompts.stream().mapToInt(prompt -> prompt.length).max().orElse(0);
+    if (prompts.stream().anyMatch(prompt -> prompt.length == 0)) {
+      throw new IllegalArgumentException("a prompt without a token");
+    }
+    List<Row> rows = new ArrayList<>();
+    for (int i = 0; i < seeds.length; i++) {
+      rows.add(new Row(i, seeds[i], options.longest()));
+    }
+    Completion[] done = new Completion[seeds.length];
+    try (KeyValueCache cache =
+        KeyValueCache.of(model.config(), seeds.length, width + options.longest() - 1)) {
+      Scopes.run(() -> run(model, prompts, width, options, rows, done, cache));
+    }
+    return List.of(done);
+  }
+
+  private static void run(
+      Decoder model,
+      List<int[]> prompts,
+      int width,
+      SamplingOptions options,
+      List<Row> all,
+      Completion[] done,
+      KeyValueCache cache) {
+    List<Row> rows = new ArrayList<>(all);
+    Padded padded = Padded.left(prompts, width, model.config().padding());
+    Tensor logits = model.next(padded.tokens(), padded.mask(), cache);
+    for (int step = 1; ; step++) {
+      long[] drawn = draw(logits, rows, options);
+      List<Integer> going = new ArrayList<>();
+      for (int i = 0; i < rows.size(); i++) {
+        Row row = rows.get(i);
+        // Rows that are over go along until half of them are.
+        if (done[row.index] == null && (row.length == options.longest() || row.stopped)) {
+          done[row.index] = row.completion();
+        }
+        if (done[row.index] == null) {
+          going.add(i);
+        }
+      }
+      logits.close();
+      if (going.isEmpty()) {
+        return;
+      }
+      if (2 * going.size() <= rows.size()) {
+        long[] kept = going.stream().mapToLong(Integer::longValue).toArray();
+        long[] tokens = drawn;
+        drawn = Arrays.stream(kept).map(i -> tokens[(int) i]).toArray();
+        rows = new ArrayList<>(going.stream().map(rows::get).toList());
+        Scopes.run(() -> cache.select(Tensors.of(kept, kept.length)));
+      }
+      logits = step(model, drawn, cache);
+    }
+  }
+
+  private static Tensor step(Decoder model, long[] tokens, KeyValueCache cache) {
+    return Scopes.keep(
+        () -> {
+          Tensor next = Tensors.of(tokens, tokens.length, 1);
+          return model.next(next, next.ge(new Scalar(0)), cache);
+        });
+  }
+
+  /** A token of each row; rows that are not over take theirs. */
+  private static long[] draw(Tensor logits, List<Row> rows, SamplingOptions options) {
+    long[] tokens = new long[rows.size()];
+    Scopes.run(
+        () -> {
+          double temperature = options.temperature() == 0 ? 1 : options.temperature();
+          Tensor logProbabilities = logits.div(new Scalar(temperature)).log_softmax(-1);
+          Tensor drawn =
+              options.temperature() == 0
+                  ? logits.argmax(new org.bytedeco.pytorch.LongOptional(-1), true)
+                  : drawn(logProbabilities, rows, options);
+          float[] chosen = Tensors.floats(logProbabilities.gather(1, drawn));
+          long[] found = Tensors.longs(drawn);
+          for (int i = 0; i < found.length; i++) {
+            Row row = rows.get(i);
+            if (!row.stopped && row.length < options.longest()) {
+              row.add((int) found[i], chosen[i], options);
+            }
+            tokens[i] = found[i];
+          }
+        });
+    return tokens;
+  }
+
+  private static Tensor drawn(Tensor logProbabilities, List<Row> rows, SamplingOptions options) {
+    float[] uniform = new float[rows.size()];
+    for (int i = 0; i < uniform.length; i++) {
+      // Below 1 in float32, too.
+      uniform[i] = (rows.get(i).random.nextInt() >>> 8) * 0x1p-24f;
+    }
+    Tensor places = Tensors.of(uniform, uniform.length, 1).to(ScalarType.Double);
+    Tensor probabilities = logProbabilities.exp().to(ScalarType.Double);
+    if (options.topProbability() == 1 && options.mostLikely() == 0) {
+      return at(probabilities, places);
+    }
+    var sorted = torch.sort(probabilities, new org.bytedeco.pytorch.BoolOptional(true), -1, true);
+    Tensor likeliest = sorted.get0();
+    if (options.mostLikely() > 0 && options.mostLikely() < likeliest.size(1)) {
+      likeliest = likeliest.narrow(1, 0, options.mostLikely());
+      likeliest = likeliest.div(likeliest.sum(new long[] {1}, true, null));
+    }
+    Tensor before = likeliest.cumsum(1).sub(likeliest);
+    // The likeliest one has nothing before it, and stays.
+    likeliest =
+        likeliest.masked_fill(before.ge(new Scalar(options.topProbability())), new Scalar(0.0));
+    return sorted.get1().gather(1, at(likeliest, places));
+  }
+
+  /** Where the cumulative sum of weights passes a share of their sum. */
+  private static Tensor at(Tensor weights, Tensor shares) {
+    Tensor sums = weights.cumsum(1);
+    Tensor wanted = shares.mul(sums.narrow(1, sums.size(1) - 1, 1));
+    // How many sums do not exceed it: a weight of zero is never chosen.
+    return sums.le(wanted).sum(new long[] {1}, true, null);
+  }
+}

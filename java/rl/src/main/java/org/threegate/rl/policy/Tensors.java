@@ -1,0 +1,74 @@
+package org.threegate.rl.policy;
+
+import java.util.List;
+import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.LongPointer;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * Tensors from arrays and back.
+ *
+ * <pre>{@code
+ * Tensor rows = Tensors.of(new long[] {5, 6, 7, 8}, 2, 2);
+ * long[] numbers = Tensors.longs(rows);
+ * }</pre>
+ */
+public final class Tensors {
+  private Tensors() {}
+
+  /** A copy of whole numbers, int64. */
+  public static Tensor of(long[] values, long... shape) {
+    return Scopes.keep(
+        () -> {
+          Tensor tensor = torch.empty(shape, new TensorOptions(ScalarType.Long), null);
+          new LongPointer(tensor.data_ptr()).put(values, 0, values.length);
+          return tensor;
+        });
+  }
+
+  /** A copy of numbers, float32. */
+  public static Tensor of(float[] values, long... shape) {
+    return Scopes.keep(
+        () -> {
+          Tensor tensor = torch.empty(shape, new TensorOptions(ScalarType.Float), null);
+          new FloatPointer(tensor.data_ptr()).put(values, 0, values.length);
+          return tensor;
+        });
+  }
+
+  /** A copy of an int64 tensor's numbers. */
+  public static long[] longs(Tensor tensor) {
+    long[] values = new long[Math.toIntExact(tensor.numel())];
+    Scopes.run(() -> new LongPointer(tensor.contiguous().data_ptr()).get(values, 0, values.length));
+    return values;
+  }
+
+  /** A copy of a tensor's numbers. */
+  public static float[] floats(Tensor tensor) {
+    float[] values = new float[Math.toIntExact(tensor.numel())];
+    Scopes.run(
+        () -> {
+          Tensor plain = tensor.detach().to(ScalarType.Float).contiguous();
+          new FloatPointer(plain.data_ptr()).get(values, 0, values.length);
+        });
+    return values;
+  }
+
+  static TensorVector vector(Tensor... tensors) {
+    return new TensorVector(tensors);
+  }
+
+  /** begin, begin + 1, … end - 1. */
+  static Tensor range(long begin, long end) {
+    return torch.arange(new Scalar(begin), new Scalar(end), new TensorOptions(ScalarType.Long));
+  }
+
+  static long[] shape(List<Long> shape) {
+    return shape.stream().mapToLong(Long::longValue).toArray();
+  }
+}

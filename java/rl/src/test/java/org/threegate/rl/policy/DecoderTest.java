@@ -1,0 +1,279 @@
+package org.threegate.rl.policy;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.TensorType;
+import org.threegate.kernel.Context;
+import org.threegate.testing.NativeLeaks;
+import org.threegate.testing.SharedData;
+
+@ExtendWith(NativeLeaks.class)
+@SuppressWarnings("try")
+class DecoderTest {
+  private static final Path DECODERS = Path.of("src/test/resources/decoders");
+  private static final double TOLERANCE = 1e-5;
+
+  @TempDir Path directory;
+
+  static Stream<String> decoders() throws IOException {
+    try (Stream<Path> paths = Files.list(DECODERS)) {
+      return paths.map(path -> path.getFileName().toString()).sorted().toList().stream();
+    }
+  }
+
+  /** What transformers computed. */
+  private record Expected(long[] tokens, long[] mask, Map<String, float[]> floats) {
+    static final int ROWS = 3;
+    static final int COLUMNS = 12;
+
+    static Expected of(Context context, Path path) {
+      try (Checkpoint file = Checkpoint.open(context, path.resolve("expected.safetensors"))) {
+        Map<String, float[]> floats = new java.util.HashMap<>();
+        file.tensors()
+            .forEach(
+                (name, tensor) -> {
+                  if (tensor.type() == TensorType.F32) {
+                    float[] values = new float[(int) tensor.elements()];
+                    for (int i = 0; i < values.length; i++) {
+                      values[i] = tensor.file().buffer().getFloat(tensor.offset() + 4L * i);
+                    }
+                    floats.put(name, values);
+                  }
+                });
+        return new Expected(longs(file, "tokens"), longs(file, "mask"), floats);
+      }
+    }
+
+    private static long[] longs(Checkpoint file, String name) {
+      long[] values = new long[ROWS * COLUMNS];
+      NativeBuffer buffer = file.tensors().get(name).file().buffer();
+      for (int i = 0; i < values.length; i++) {
+        values[i] = buffer.getLong(file.tensors().get(name).offset() + 8L * i);
+      }
+      return values;
+    }
+
+    Tensor tokenTensor() {
+      return Tensors.of(tokens, ROWS, COLUMNS);
+    }
+
+    Tensor maskTensor() {
+      return Tensors.of(mask, ROWS, COLUMNS).to(ScalarType.Bool);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("decoders")
+  void computesWhatTransformersComputes(String name) {
+    try (Context context = Context.open();
+        PointerScope scope = new PointerScope();
+        Decoder model = Decoder.load(context, DECODERS.resolve(name))) {
+      Expected expected = Expected.of(context, DECODERS.resolve(name));
+      float[] logits = Tensors.floats(model.logits(expected.tokenTensor(), expected.maskTensor()));
+      float[] wanted = expected.floats().get("logits");
+      int vocabulary = model.config().vocabulary();
+      for (int i = 0; i < wanted.length; i++) {
+        if (expected.mask()[i / vocabulary] == 1) {
+          assertThat(logits[i])
+              .as("logit " + i)
+              .isCloseTo(wanted[i], within((float) (2 * TOLERANCE)));
+        }
+      }
+      // The loss of next tokens and its gradient.
+      Tensor logProbabilities =
+          model.logProbabilities(expected.tokenTensor(), expected.maskTensor(), 1);
+      Tensor mask = expected.maskTensor().to(ScalarType.Float);
+      Tensor counted =
+          mask.narrow(1, 0, Expected.COLUMNS - 1).mul(mask.narrow(1, 1, Expected.COLUMNS - 1));
+      Tensor loss = logProbabilities.mul(counted).sum().div(counted.sum()).neg();
+      assertThat(loss.item_double()).isCloseTo(expected.floats().get("loss")[0], within(TOLERANCE));
+      loss.backward();
+      model
+          .parameters()
+          .forEach(
+              (parameter, value) -> {
+                float[] gradient = Tensors.floats(value.grad());
+                float[] reference = expected.floats().get("gradient." + parameter);
+                assertThat(reference).as(parameter).hasSameSizeAs(gradient);
+                for (int i = 0; i < gradient.length; i++) {
+                  assertThat(gradient[i])
+                      .as(parameter + " " + i)
+                      .isCloseTo(reference[i], within((float) TOLERANCE));
+                }
+              });
+    }
+  }
+
+  /** The checkpoint that development has; its tokenizer, too. */
+  @Test
+  void aTrainedModelIsTheSameHere() {
+    Path base = SharedData.require("base");
+    String[] texts = {"B04+19=023$", "B84-90=-06$", "B12*34=08#9"};
+    try (Context context = Context.open();
+        PointerScope scope = new PointerScope();
+        Tokenizer tokenizer = Tokenizer.load(base);
+        Decoder model = Decoder.load(context, base);
+        Checkpoint reference =
+            Checkpoint.open(context, Path.of("src/test/resources/base-logits.safetensors"))) {
+      org.threegate.checkpoint.Tensor tokens = reference.tensors().get("tokens");
+      org.threegate.checkpoint.Tensor logits = reference.tensors().get("logits");
+      int length = texts[0].length();
+      for (int row = 0; row < texts.length; row++) {
+        int[] own = tokenizer.encode(texts[row]);
+        assertThat(own).hasSize(length);
+        for (int i = 0; i < length; i++) {
+          assertThat((long) own[i])
+              .isEqualTo(tokens.file().buffer().getLong(tokens.offset() + 8L * (row * length + i)));
+        }
+        assertThat(tokenizer.decode(own)).isEqualTo(texts[row]);
+        Padded padded = Padded.left(List.of(own), length + 3, model.config().padding());
+        float[] found =
+            Tensors.floats(model.logits(padded.tokens(), padded.mask()).narrow(1, 3, length));
+        for (int i = 0; i < found.length; i++) {
+          assertThat(found[i])
+              .isCloseTo(
+                  logits.file().buffer().getFloat(logits.offset() + 4L * (row * found.length + i)),
+                  within((float) (5 * TOLERANCE)));
+        }
+      }
+    }
+  }
+
+  @Test
+  void whatIsNoTokenizerIsRefused() throws IOException {
+    assertThatThrownBy(() -> Tokenizer.load(directory))
+        .isInstanceOf(InvalidInputException.class)
+        .hasMessage(directory.resolve("tokenizer.json") + ": no such file");
+    Files.writeString(directory.resolve("tokenizer.json"), "{}");
+    assertThatThrownBy(() -> Tokenizer.load(directory))
+        .isInstanceOf(InvalidInputException.class)
+        .hasMessageContaining("not a tokenizer");
+  }
+
+  /** Token by token through the cache, in parts, and at once. */
+  @ParameterizedTest
+  @MethodSource("decoders")
+  void theCacheChangesNothing(String name) {
+    try (Context context = Context.open();
+        PointerScope scope = new PointerScope();
+        Decoder model = Decoder.load(context, DECODERS.resolve(name));
+        KeyValueCache cache = KeyValueCache.of(model.config(), Expected.ROWS, Expected.COLUMNS)) {
+      Expected expected = Expected.of(context, DECODERS.resolve(name));
+      Tensor tokens = expected.tokenTensor();
+      Tensor mask = expected.maskTensor();
+      int vocabulary = model.config().vocabulary();
+      float[] whole = Tensors.floats(model.logits(tokens, mask));
+      for (int at = 0; at < Expected.COLUMNS; ) {
+        int count = at == 0 ? 8 : at == 8 ? 2 : 1;
+        float[] next =
+            Tensors.floats(
+                model.next(tokens.narrow(1, at, count), mask.narrow(1, at, count), cache));
+        at += count;
+        assertThat(cache.length()).isEqualTo(at);
+        for (int row = 0; row < Expected.ROWS; row++) {
+          for (int i = 0; i < vocabulary; i++) {
+            assertThat(next[row * vocabulary + i])
+                .isCloseTo(
+                    whole[(row * Expected.COLUMNS + at - 1) * vocabulary + i],
+                    within((float) TOLERANCE));
+          }
+        }
+      }
+      assertThatThrownBy(() -> model.next(tokens.narrow(1, 0, 1), mask.narrow(1, 0, 1), cache))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("12 already; 1 more do not fit");
+    }
+  }
+
+  @Test
+  void isReadBackAsItWasWritten() throws IOException {
+    Path source = DECODERS.resolve("qwen3");
+    Files.copy(source.resolve("config.json"), directory.resolve("config.json"));
+    try (Context context = Context.open();
+        PointerScope scope = new PointerScope();
+        Decoder model = Decoder.load(context, source)) {
+      model.write(directory, TensorType.F32);
+      try (Decoder same = Decoder.load(context, directory)) {
+        model
+            .parameters()
+            .forEach(
+                (name, value) ->
+                    assertThat(Tensors.floats(same.parameters().get(name)))
+                        .isEqualTo(Tensors.floats(value)));
+      }
+      model.write(directory, TensorType.BF16);
+      try (Decoder rounded = Decoder.load(context, directory)) {
+        model
+            .parameters()
+            .forEach(
+                (name, value) ->
+                    assertThat(Tensors.floats(rounded.parameters().get(name)))
+                        .isEqualTo(
+                            Tensors.floats(value.to(ScalarType.BFloat16).to(ScalarType.Float))));
+      }
+      assertThatThrownBy(() -> model.write(directory, TensorType.I32))
+          .hasMessage("BF16 or F32, not I32");
+    }
+  }
+
+  private void refused(Context context, String config, String why) throws IOException {
+    Files.writeString(directory.resolve("config.json"), config);
+    assertThatThrownBy(() -> Decoder.load(context, directory))
+        .isInstanceOf(InvalidInputException.class)
+        .hasMessageContaining(directory.toString())
+        .hasMessageContaining(why);
+  }
+
+  @Test
+  void whatIsNoDecoderIsRefused() throws IOException {
+    String config = Files.readString(DECODERS.resolve("llama/config.json"));
+    Files.copy(DECODERS.resolve("llama/model.safetensors"), directory.resolve("model.safetensors"));
+    try (Context context = Context.open()) {
+      refused(context, config.replace("\"llama\"", "\"gpt2\""), "model_type \"gpt2\"");
+      refused(context, config.replace("silu", "gelu"), "hidden_act \"gelu\"");
+      refused(context, config.replace("\"default\"", "\"longrope\""), "rope_type \"longrope\"");
+      refused(
+          context,
+          config.replace("\"hidden_size\": 16", "\"hidden_size\": 0"),
+          "hidden_size is 0; it must be a positive number");
+      refused(
+          context,
+          config.replace("\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3"),
+          "no multiple");
+      refused(context, config.replace("\"head_dim\": 8", "\"head_dim\": 7"), "head_dim 7 is odd");
+      refused(
+          context,
+          config.replace("\"intermediate_size\": 20", "\"intermediate_size\": 21"),
+          "tensor \"model.layers.0.mlp.gate_proj.weight\" has shape [20, 16]; config.json makes it"
+              + " [21, 16]");
+      refused(
+          context,
+          config.replace("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3"),
+          "tensor \"model.layers.2.input_layernorm.weight\" is missing");
+      refused(
+          context,
+          config.replace("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1"),
+          "is none of a decoder of this config.json");
+      refused(context, "{", "not valid JSON");
+    }
+  }
+}

@@ -1,0 +1,75 @@
+"""make_decoders.py DIRECTORY [MODEL FILE]: tiny random decoders of each family by transformers, and what they compute: a reference for Decoder.
+
+Each has config.json, model.safetensors and expected.safetensors: tokens and mask (3 rows, padded on the left), logits where the mask
+is 1, the mean loss of next tokens, and its gradient by parameter. Of a MODEL with a tokenizer, FILE gets tokens and logits of a few
+texts. Written once; run it again only for another family.
+"""
+import json
+import pathlib
+import sys
+
+import torch
+from safetensors.torch import save_file
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
+
+SIZES = dict(vocab_size=24, hidden_size=16, intermediate_size=20, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=32, head_dim=8,
+             bos_token_id=1, eos_token_id=2, pad_token_id=0, initializer_range=0.4)
+
+
+def rope(kind, **parameters):
+    return dict(rope_parameters=dict(rope_type=kind, rope_theta=100.0, **parameters))
+
+
+DECODERS = {
+    "llama": LlamaConfig(**SIZES, tie_word_embeddings=False),
+    "llama-tied-biased": LlamaConfig(**SIZES, tie_word_embeddings=True, attention_bias=True, mlp_bias=True, rms_norm_eps=1e-3),
+    "llama-linear": LlamaConfig(**SIZES, **rope("linear", factor=4.0)),
+    "llama-3": LlamaConfig(**SIZES, **rope("llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=16)),
+    "llama-yarn": LlamaConfig(**SIZES, **rope("yarn", factor=4.0, original_max_position_embeddings=8)),
+    "llama-dynamic": LlamaConfig(**SIZES, **rope("dynamic", factor=2.0)),
+    "qwen2": Qwen2Config(**{**SIZES, "head_dim": 4}, tie_word_embeddings=True),
+    "qwen3": Qwen3Config(**{**SIZES, "head_dim": 6}, tie_word_embeddings=False),
+    "mistral-window": MistralConfig(**SIZES, sliding_window=4, tie_word_embeddings=False),
+}
+
+
+def main():
+    for seed, (name, config) in enumerate(DECODERS.items()):
+        torch.manual_seed(seed)
+        model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float32)
+        with torch.no_grad():
+            for parameter_name, parameter in model.named_parameters():
+                if "norm" in parameter_name or parameter_name.endswith("bias"):
+                    parameter.add_(0.3 * torch.randn_like(parameter))
+        directory = pathlib.Path(sys.argv[1]) / name
+        model.save_pretrained(directory)
+        for extra in directory.glob("generation_config.json"):
+            extra.unlink()
+        tokens = torch.randint(3, SIZES["vocab_size"], (3, 12))
+        mask = torch.ones(3, 12, dtype=torch.long)
+        for row, length in enumerate((12, 9, 5)):
+            mask[row, : 12 - length] = 0
+            tokens[row, : 12 - length] = 0
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)
+        logits = model(input_ids=tokens, attention_mask=mask, position_ids=positions).logits
+        counted = (mask[:, 1:] * mask[:, :-1]).bool()
+        loss = torch.nn.functional.cross_entropy(logits[:, :-1][counted], tokens[:, 1:][counted])
+        loss.backward()
+        expected = {"tokens": tokens, "mask": mask, "logits": (logits * mask[:, :, None]).detach(), "loss": loss.detach().reshape(1)}
+        expected.update({f"gradient.{key}": value.grad for key, value in model.named_parameters()})
+        save_file({key: value.contiguous() for key, value in expected.items()}, directory / "expected.safetensors")
+        config_path = directory / "config.json"
+        config_path.write_text(json.dumps(json.loads(config_path.read_text()), indent=1) + "\n")
+
+
+def texts_of(model_path, path):
+    model = AutoModelForCausalLM.from_pretrained(model_path, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(model_path)
+    tokens = torch.tensor([tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("B04+19=023$", "B84-90=-06$", "B12*34=08#9")])
+    with torch.no_grad():
+        save_file({"tokens": tokens, "logits": model(input_ids=tokens).logits.contiguous()}, path)
+
+
+main()
+if len(sys.argv) > 2:
+    texts_of(sys.argv[2], sys.argv[3])
