@@ -30,7 +30,7 @@ class JavadocExamplesTest {
   private static final Pattern BEGINS_WITH =
       Pattern.compile("^public final class (\\w+)(?! extends)", Pattern.MULTILINE);
   private static final List<String> API =
-      List.of("kernel", "buffer", "checkpoint", "measure", "report");
+      List.of("kernel", "buffer", "checkpoint", "measure", "policy", "report");
 
   /** What an example may use without saying where it comes from. */
   private static final String FIELDS =
@@ -42,6 +42,9 @@ class JavadocExamplesTest {
         static org.threegate.report.ConsensusReport consensusReport;
         static org.threegate.report.CurvatureReport curvatureReport;
         static org.threegate.analysis.measure.Comparison.Outcome outcome;
+        static org.threegate.rl.policy.Decoder decoder;
+        static org.bytedeco.pytorch.Tensor tokens;
+        static org.bytedeco.pytorch.Tensor mask;
         static Path base;
         static Path tuned;
         static Path directory;

@@ -28,6 +28,8 @@ class LayeringTest {
           .definedBy("org.threegate.analysis.intervention..")
           .layer("curvature")
           .definedBy("org.threegate.analysis.curvature..")
+          .layer("policy")
+          .definedBy("org.threegate.rl.policy..")
           .layer("statistics")
           .definedBy("org.threegate.analysis.statistics..")
           .layer("checkpoint")
@@ -56,13 +58,16 @@ class LayeringTest {
           .mayOnlyBeAccessedByLayers("cli")
           .whereLayer("curvature")
           .mayOnlyBeAccessedByLayers("cli", "report", "measure")
+          .whereLayer("policy")
+          .mayNotBeAccessedByAnyLayer()
           .whereLayer("statistics")
           .mayOnlyBeAccessedByLayers("cli", "report", "measure", "curvature")
           .whereLayer("checkpoint")
-          .mayOnlyBeAccessedByLayers("cli", "report", "measure", "intervention", "curvature")
+          .mayOnlyBeAccessedByLayers(
+              "cli", "report", "measure", "intervention", "curvature", "policy")
           .whereLayer("kernel")
           .mayOnlyBeAccessedByLayers(
-              "cli", "measure", "intervention", "curvature", "checkpoint", "testing");
+              "cli", "measure", "intervention", "curvature", "checkpoint", "policy", "testing");
 
   @ArchTest
   static final ArchRule STATISTICS_SEE_NUMBERS_NOT_KERNELS =
@@ -92,9 +97,19 @@ class LayeringTest {
           .resideInAnyPackage(
               "org.threegate.checkpoint..",
               "org.threegate.analysis..",
+              "org.threegate.rl..",
               "org.threegate.report..",
               "org.threegate.cli..",
               "org.threegate.binding..");
+
+  @ArchTest
+  static final ArchRule THE_LOOP_KNOWS_NO_ANALYSIS =
+      noClasses()
+          .that()
+          .resideInAPackage("org.threegate.rl.policy..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAnyPackage("org.threegate.analysis..", "org.threegate.report..");
 
   @ArchTest
   static final ArchRule NO_CYCLES =

@@ -30,7 +30,7 @@ import org.threegate.kernel.Context;
  *
  * <pre>{@code
  * try (Decoder model = Decoder.load(context, Path.of("base"))) {
- *   Tensor logits = model.logits(tokens, mask);
+ *   var logits = model.logits(tokens, mask);
  *   System.out.println(logits.size(2) + " entries of the vocabulary");
  * }
  * }</pre>

@@ -12,7 +12,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  *
  * <pre>{@code
  * try (KeyValueCache cache = KeyValueCache.of(decoder.config(), 1, 32)) {
- *   Tensor logits = decoder.next(tokens, mask, cache);
+ *   var logits = decoder.next(tokens, mask, cache);
  * }
  * }</pre>
  */

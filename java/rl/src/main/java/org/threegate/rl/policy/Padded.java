@@ -9,7 +9,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  *
  * <pre>{@code
  * Padded rows = Padded.left(List.of(new int[] {5, 6}, new int[] {7}), 2, 0);
- * Tensor logits = decoder.logits(rows.tokens(), rows.mask());
+ * var logits = decoder.logits(rows.tokens(), rows.mask());
  * }</pre>
  *
  * @param tokens [sequences, width], int64

@@ -10,7 +10,7 @@ import org.bytedeco.pytorch.NoGradGuard;
  * native memory finds it.
  *
  * <pre>{@code
- * Tensor sum = Scopes.keep(() -> torch.ones(2, 3).mul(torch.ones(2, 3)).sum());
+ * var likeliest = Scopes.keep(() -> decoder.logits(tokens, mask).softmax(-1).max());
  * }</pre>
  */
 public final class Scopes {

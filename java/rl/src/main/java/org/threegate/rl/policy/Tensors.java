@@ -14,7 +14,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * Tensors from arrays and back.
  *
  * <pre>{@code
- * Tensor rows = Tensors.of(new long[] {5, 6, 7, 8}, 2, 2);
+ * var rows = Tensors.of(new long[] {5, 6, 7, 8}, 2, 2);
  * long[] numbers = Tensors.longs(rows);
  * }</pre>
  */
