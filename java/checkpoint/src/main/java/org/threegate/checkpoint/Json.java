@@ -62,18 +62,30 @@ public final class Json {
       if (Files.size(path) > LARGEST_FILE) {
         throw new InvalidInputException(path + ": larger than 100 MB, which no such file is");
       }
-      JsonNode node =
-          MAPPER.readTree(decode(ByteBuffer.wrap(Files.readAllBytes(path)), path.toString()));
-      if (node == null || !node.isObject()) {
-        throw new InvalidInputException(path + ": not a JSON object");
-      }
-      return node;
-    } catch (JsonProcessingException e) {
-      throw new InvalidInputException(path + ": not valid JSON: " + e.getOriginalMessage(), e);
+      return parseObject(
+          decode(ByteBuffer.wrap(Files.readAllBytes(path)), path.toString()), path.toString());
     } catch (NoSuchFileException e) {
       throw new InvalidInputException(path + ": no such file", e);
     } catch (IOException e) {
       throw new InvalidInputException(path + ": cannot be read: " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * An object from a text.
+   *
+   * @param where it comes from, for errors
+   * @throws InvalidInputException when it is none
+   */
+  public static JsonNode parseObject(String text, String where) {
+    try {
+      JsonNode node = MAPPER.readTree(text);
+      if (node == null || !node.isObject()) {
+        throw new InvalidInputException(where + ": not a JSON object");
+      }
+      return node;
+    } catch (JsonProcessingException e) {
+      throw new InvalidInputException(where + ": not valid JSON: " + e.getOriginalMessage(), e);
     }
   }
 }

@@ -30,7 +30,7 @@ class JavadocExamplesTest {
   private static final Pattern BEGINS_WITH =
       Pattern.compile("^public final class (\\w+)(?! extends)", Pattern.MULTILINE);
   private static final List<String> API =
-      List.of("kernel", "buffer", "checkpoint", "measure", "policy", "report");
+      List.of("kernel", "buffer", "checkpoint", "measure", "policy", "report", "task", "verifier");
 
   /** What an example may use without saying where it comes from. */
   private static final String FIELDS =
@@ -84,7 +84,8 @@ class JavadocExamplesTest {
     Map<String, String> sources = sources();
     String imports =
         Stream.concat(
-                Stream.of("java.io", "java.nio.file", "java.util"),
+                Stream.of(
+                    "java.io", "java.nio.file", "java.time", "java.util", "java.util.function"),
                 sources.keySet().stream()
                     .map(
                         path ->

@@ -30,6 +30,10 @@ class LayeringTest {
           .definedBy("org.threegate.analysis.curvature..")
           .layer("policy")
           .definedBy("org.threegate.rl.policy..")
+          .layer("task")
+          .definedBy("org.threegate.rl.task..")
+          .layer("verifier")
+          .definedBy("org.threegate.rl.verifier..")
           .layer("statistics")
           .definedBy("org.threegate.analysis.statistics..")
           .layer("checkpoint")
@@ -60,11 +64,15 @@ class LayeringTest {
           .mayOnlyBeAccessedByLayers("cli", "report", "measure")
           .whereLayer("policy")
           .mayNotBeAccessedByAnyLayer()
+          .whereLayer("task")
+          .mayNotBeAccessedByAnyLayer()
+          .whereLayer("verifier")
+          .mayNotBeAccessedByAnyLayer()
           .whereLayer("statistics")
           .mayOnlyBeAccessedByLayers("cli", "report", "measure", "curvature")
           .whereLayer("checkpoint")
           .mayOnlyBeAccessedByLayers(
-              "cli", "report", "measure", "intervention", "curvature", "policy")
+              "cli", "report", "measure", "intervention", "curvature", "policy", "task")
           .whereLayer("kernel")
           .mayOnlyBeAccessedByLayers(
               "cli", "measure", "intervention", "curvature", "checkpoint", "policy", "testing");
@@ -106,7 +114,7 @@ class LayeringTest {
   static final ArchRule THE_LOOP_KNOWS_NO_ANALYSIS =
       noClasses()
           .that()
-          .resideInAPackage("org.threegate.rl.policy..")
+          .resideInAPackage("org.threegate.rl..")
           .should()
           .dependOnClassesThat()
           .resideInAnyPackage("org.threegate.analysis..", "org.threegate.report..");

@@ -1,9 +1,12 @@
 package org.threegate.rl.verifier;
 
 import java.math.BigDecimal;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.apache.commons.numbers.fraction.BigFraction;
 
 /**
  * Verifiers that come with the loop.
@@ -18,6 +21,13 @@ public final class Verifiers {
   private static final Pattern NUMBER =
       Pattern.compile("[-+]?[0-9][0-9,]*(\\.[0-9]+)?|[-+]?\\.[0-9]+");
   private static final int LONGEST_NUMBER = 1000;
+  private static final int LONGEST_EXPRESSION = 1000;
+
+  private static final Pattern COUNTDOWN_ANSWER = Pattern.compile("(-?[0-9]+) from ([0-9 ]+)");
+  // Two numbers at least, and what joins them.
+  private static final Pattern EXPRESSION =
+      Pattern.compile("[(0-9][0-9()+*/ -]*[-+*/][0-9()+*/ -]*[)0-9]");
+  private static final Pattern WHOLE = Pattern.compile("[0-9]+");
 
   private Verifiers() {}
 
@@ -52,6 +62,42 @@ public final class Verifiers {
                                   found, MathematicalAnswers.extract(answer).orElse(answer))
                               == MathematicalAnswers.Verdict.EQUAL)
                   .orElse(false));
+
+  /**
+   * The last expression of the response makes the target of the given numbers, each used once at
+   * most; answers read {@code 24 from 3 5 7 9}.
+   */
+  public static final Verifier COUNTDOWN =
+      (response, answer) -> {
+        Matcher game = COUNTDOWN_ANSWER.matcher(answer.strip());
+        if (!game.matches()) {
+          throw new IllegalArgumentException(
+              "an answer of a countdown reads \"24 from 3 5 7 9\", not \"" + answer + '"');
+        }
+        Matcher last =
+            EXPRESSION.matcher(
+                response.substring(Math.max(0, response.length() - LONGEST_EXPRESSION)));
+        String expression = "";
+        while (last.find()) {
+          expression = last.group();
+        }
+        List<String> numbers = new ArrayList<>(List.of(game.group(2).strip().split(" +")));
+        Matcher used = WHOLE.matcher(expression);
+        int operands = 0;
+        while (used.find()) {
+          operands++;
+          if (!numbers.remove(used.group())) {
+            return 0;
+          }
+        }
+        BigFraction target = BigFraction.parse(game.group(1));
+        return scoreOf(
+            operands > 1
+                && FormulaParser.parse(expression)
+                    .flatMap(Formula::exact)
+                    .map(value -> value.compareTo(target) == 0)
+                    .orElse(false));
+      };
 
   private static double scoreOf(boolean right) {
     return right ? 1 : 0;

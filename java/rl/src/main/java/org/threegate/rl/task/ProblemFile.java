@@ -1,0 +1,85 @@
+package org.threegate.rl.task;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.Json;
+
+/**
+ * Problems in JSON, one a line: {@code {"prompt": "2+2=", "answer": "4"}}; a conversation as {@code
+ * messages}, or as the prompt, with its {@code answer}; or the rows of verl, whose answer is {@code
+ * reward_model.ground_truth} and whose kind is {@code data_source}.
+ *
+ * <pre>{@code
+ * List<Problem> problems = ProblemFile.read(Path.of("train.jsonl"));
+ * }</pre>
+ */
+public final class ProblemFile {
+  private ProblemFile() {}
+
+  /**
+   * @throws InvalidInputException for a line that is no problem, with its number
+   */
+  public static List<Problem> read(Path path) {
+    List<Problem> problems = new ArrayList<>();
+    try (BufferedReader lines = Files.newBufferedReader(path)) {
+      int number = 0;
+      for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+        number++;
+        if (!line.isBlank()) {
+          problems.add(parse(line, path + ":" + number));
+        }
+      }
+    } catch (NoSuchFileException e) {
+      throw new InvalidInputException(path + ": no such file", e);
+    } catch (CharacterCodingException e) {
+      throw new InvalidInputException(path + ": not valid UTF-8", e);
+    } catch (IOException e) {
+      throw new InvalidInputException(path + ": cannot be read: " + e.getMessage(), e);
+    }
+    if (problems.isEmpty()) {
+      throw new InvalidInputException(path + ": no problem in it");
+    }
+    return List.copyOf(problems);
+  }
+
+  private static Problem parse(String line, String where) {
+    JsonNode row = Json.parseObject(line, where);
+    JsonNode asked = row.has("messages") ? row.path("messages") : row.path("prompt");
+    JsonNode truth = row.path("reward_model").path("ground_truth");
+    JsonNode answer = row.has("answer") ? row.path("answer") : truth;
+    if (!answer.isTextual() && !answer.isNumber()) {
+      throw new InvalidInputException(
+          where + ": neither \"answer\" nor \"reward_model.ground_truth\" is a text or a number");
+    }
+    String kind = row.path("kind").asText(row.path("data_source").asText(""));
+    if (asked.isTextual()) {
+      return Problem.of(asked.asText(), answer.asText(), kind);
+    }
+    if (!asked.isArray() || asked.isEmpty()) {
+      throw new InvalidInputException(
+          where + ": \"prompt\" is no text and there are no \"messages\"");
+    }
+    List<Message> messages = new ArrayList<>();
+    for (JsonNode message : asked) {
+      if (!message.path("role").isTextual()
+          || message.path("role").asText().isEmpty()
+          || !message.path("content").isTextual()) {
+        throw new InvalidInputException(
+            where
+                + ": message "
+                + (messages.size() + 1)
+                + " has no text for \"role\" or \"content\"");
+      }
+      messages.add(new Message(message.path("role").asText(), message.path("content").asText()));
+    }
+    return new Problem(messages, answer.asText(), kind);
+  }
+}

@@ -1,0 +1,149 @@
+package org.threegate.rl.verifier;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import org.junit.jupiter.api.Test;
+import org.threegate.rl.verifier.BoundedVerifier.Outcome;
+import org.threegate.rl.verifier.BoundedVerifier.Request;
+import org.threegate.rl.verifier.BoundedVerifier.Score;
+
+class VerifiersTest {
+  private static void expect(Verifier verifier, double score, String response, String answer)
+      throws Exception {
+    assertThat(verifier.score(response, answer)).as(response).isEqualTo(score);
+  }
+
+  @Test
+  void exactMeansExact() throws Exception {
+    expect(Verifiers.EXACT, 1, " 085\n", "085");
+    expect(Verifiers.EXACT, 0, "85", "085");
+  }
+
+  @Test
+  void theNumberBehindTheMarkCounts() throws Exception {
+    String answer = "She has 3 and buys 15.\n#### 1,018";
+    expect(Verifiers.NUMERIC, 1, "First 3, then 15.\n#### 1018", answer);
+    expect(Verifiers.NUMERIC, 1, "#### $1,018.00 dollars in 2 months", answer);
+    expect(Verifiers.NUMERIC, 1, "The answer is 1018", answer);
+    expect(Verifiers.NUMERIC, 1, "#### 3\nNo:\n#### 1018.", answer);
+    expect(Verifiers.NUMERIC, 0, "The answer is 1018 and 3", answer);
+    expect(Verifiers.NUMERIC, 0, "#### 1017", answer);
+    expect(Verifiers.NUMERIC, 0, "#### -1018", answer);
+    expect(Verifiers.NUMERIC, 0, "#### none", answer);
+    expect(Verifiers.NUMERIC, 0, "", answer);
+    expect(Verifiers.NUMERIC, 1, "-0.50", "-.5");
+    expect(Verifiers.NUMERIC, 0, "9".repeat(5000), "9");
+  }
+
+  @Test
+  void theLastBoxCounts() throws Exception {
+    Verifier verifier = Verifiers.MATHEMATICAL;
+    expect(verifier, 1, "So $x = \\boxed{\\frac{1}{2}}$.", "0.5");
+    expect(verifier, 1, "\\boxed{3}, no: \\boxed{\\frac{1}{\\sqrt{4}}}", "\\boxed{0.5}");
+    expect(verifier, 0, "\\boxed{0.5}, no: \\boxed{3}", "0.5");
+    expect(verifier, 1, "\\boxed {\\{1, \\frac{4}{2}\\}}", "\\{2,1\\}");
+    expect(verifier, 0, "\\boxed{0.5", "0.5");
+    expect(verifier, 0, "\\boxed", "0.5");
+    expect(verifier, 0, "\\boxed{}", "0.5");
+    expect(verifier, 1, "It is\n#### 1/2", "0.5");
+    expect(verifier, 1, "1/2", "0.5");
+    expect(verifier, 0, "", "0.5");
+    // What is not understood is wrong, both ways.
+    expect(verifier, 0, "\\boxed{\\oint}", "0.5");
+  }
+
+  @Test
+  void numbersOfACountdownAreUsedOnce() throws Exception {
+    Verifier verifier = Verifiers.COUNTDOWN;
+    String answer = "24 from 3 5 7 9";
+    expect(verifier, 1, "(9-7)*(3*5-3)", "24 from 9 7 3 5 3");
+    expect(verifier, 1, "3*5+9", answer);
+    expect(verifier, 1, "So 9+3*5 = 24", answer);
+    expect(verifier, 1, "(3 + 5) * (9 - 7) * 3/2", "24 from 3 5 9 7 3 2");
+    expect(verifier, 0, "3*5+3+3+3", answer);
+    expect(verifier, 0, "24", answer);
+    expect(verifier, 0, "35-9", "26 from 3 5 9");
+    expect(verifier, 0, "3*5+7", answer);
+    expect(verifier, 0, "9/(3-3)", answer);
+    expect(verifier, 0, "3*", answer);
+    expect(verifier, 0, "", answer);
+    assertThatThrownBy(() -> verifier.score("1", "24"))
+        .isInstanceOf(IllegalArgumentException.class);
+  }
+
+  private static Score scored(double value) {
+    return new Score(value, Outcome.SCORED);
+  }
+
+  @Test
+  void crashesAndHangsScoreNothingAndAreCounted() {
+    CountDownLatch never = new CountDownLatch(1);
+    Verifier verifier =
+        (response, answer) ->
+            switch (response) {
+              case "throw" -> throw new Exception("on purpose");
+              case "overflow" -> overflow(0);
+              case "nan" -> Double.NaN;
+              case "wait" -> {
+                never.await();
+                yield 1;
+              }
+              case "spin" -> {
+                while (never.getCount() > 0) {
+                  Thread.onSpinWait();
+                }
+                yield 1;
+              }
+              default -> response.equals(answer) ? 1 : 0;
+            };
+    try (BoundedVerifier bounded = new BoundedVerifier(verifier, Duration.ofMillis(300), 3)) {
+      List<Request> requests = new ArrayList<>();
+      for (String response : List.of("a", "throw", "spin", "overflow", "wait", "nan", "b")) {
+        requests.add(new Request(response, "a"));
+      }
+      List<Score> scores = bounded.scoreAll(requests);
+      Score crashed = new Score(0, Outcome.CRASHED);
+      Score late = new Score(0, Outcome.TIMED_OUT);
+      assertThat(scores)
+          .containsExactly(scored(1), crashed, late, crashed, late, crashed, scored(0));
+      assertThat(bounded.crashes()).isEqualTo(3);
+      assertThat(bounded.timeouts()).isEqualTo(2);
+      // It goes on as before.
+      List<Request> many = Collections.nCopies(1000, new Request("a", "a"));
+      assertThat(bounded.scoreAll(many)).containsOnly(scored(1)).hasSize(1000);
+      never.countDown();
+    }
+  }
+
+  private static double overflow(int depth) {
+    return overflow(depth + 1) + 1;
+  }
+
+  @Test
+  void oneThatAlwaysHangsIsNotCalledForever() {
+    CountDownLatch never = new CountDownLatch(1);
+    Verifier stuck =
+        (response, answer) -> {
+          while (never.getCount() > 0) {
+            Thread.onSpinWait();
+            Thread.yield();
+          }
+          return 1;
+        };
+    try (BoundedVerifier bounded = new BoundedVerifier(stuck, Duration.ofMillis(1), 8)) {
+      List<Request> many = Collections.nCopies(1000, new Request("a", "a"));
+      assertThatThrownBy(() -> bounded.scoreAll(many))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("it hangs");
+      never.countDown();
+    }
+    assertThatThrownBy(() -> new BoundedVerifier(stuck, Duration.ZERO, 8))
+        .isInstanceOf(IllegalArgumentException.class);
+  }
+}
