@@ -30,7 +30,17 @@ class JavadocExamplesTest {
   private static final Pattern BEGINS_WITH =
       Pattern.compile("^public final class (\\w+)(?! extends)", Pattern.MULTILINE);
   private static final List<String> API =
-      List.of("kernel", "buffer", "checkpoint", "measure", "policy", "report", "task", "verifier");
+      List.of(
+          "kernel",
+          "buffer",
+          "checkpoint",
+          "measure",
+          "objective",
+          "optimizer",
+          "policy",
+          "report",
+          "task",
+          "verifier");
 
   /** What an example may use without saying where it comes from. */
   private static final String FIELDS =

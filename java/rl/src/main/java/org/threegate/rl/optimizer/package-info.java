@@ -1,0 +1,2 @@
+/** How parameters follow gradients. */
+package org.threegate.rl.optimizer;
