@@ -53,6 +53,11 @@ class JavadocExamplesTest {
         static org.threegate.report.CurvatureReport curvatureReport;
         static org.threegate.analysis.measure.Comparison.Outcome outcome;
         static org.threegate.rl.policy.Decoder decoder;
+        static org.threegate.rl.policy.Tokenizer tokenizer;
+        static org.threegate.rl.verifier.BoundedVerifier verifier;
+        static org.threegate.rl.rollout.Rollouts rollouts;
+        static org.threegate.rl.train.TrainingOptions options;
+        static List<org.threegate.rl.task.Problem> problems;
         static org.bytedeco.pytorch.Tensor tokens;
         static org.bytedeco.pytorch.Tensor mask;
         static Path base;

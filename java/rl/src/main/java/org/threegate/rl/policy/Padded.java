@@ -1,7 +1,9 @@
 package org.threegate.rl.policy;
 
+import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
@@ -26,10 +28,17 @@ public record Padded(Tensor tokens, Tensor mask) {
     return of(sequences, width, padding, false);
   }
 
+  /** Rows of both, one behind the other. */
+  public Padded followedBy(Padded others) {
+    return new Padded(
+        torch.cat(Tensors.vector(tokens, others.tokens()), 1),
+        torch.cat(Tensors.vector(mask, others.mask()), 1));
+  }
+
   private static Padded of(List<int[]> sequences, int width, int padding, boolean left) {
     long[] tokens = new long[sequences.size() * width];
     long[] mask = new long[tokens.length];
-    java.util.Arrays.fill(tokens, padding);
+    Arrays.fill(tokens, padding);
     for (int i = 0; i < sequences.size(); i++) {
       int[] own = sequences.get(i);
       int begin = i * width + (left ? width - own.length : 0);

@@ -71,6 +71,14 @@ public final class Sampler {
     if (prompts.stream().anyMatch(prompt -> prompt.length == 0)) {
       throw new IllegalArgumentException("a prompt without a token");
     }
+    for (int[] prompt : prompts) {
+      for (int token : prompt) {
+        if (token < 0 || token >= model.config().vocabulary()) {
+          throw new IllegalArgumentException(
+              "token " + token + " of a vocabulary of " + model.config().vocabulary());
+        }
+      }
+    }
     List<Row> rows = new ArrayList<>();
     for (int i = 0; i < seeds.length; i++) {
       rows.add(new Row(i, seeds[i], options.longest()));
@@ -144,6 +152,9 @@ public final class Sampler {
           float[] chosen = Tensors.floats(logProbabilities.gather(1, drawn));
           long[] found = Tensors.longs(drawn);
           for (int i = 0; i < found.length; i++) {
+            if (Float.isNaN(chosen[i])) {
+              throw new IllegalStateException("the model's logits are not numbers");
+            }
             Row row = rows.get(i);
             if (!row.stopped && row.length < options.longest()) {
               row.add((int) found[i], chosen[i], options);

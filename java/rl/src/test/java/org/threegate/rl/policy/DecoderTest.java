@@ -130,7 +130,7 @@ class DecoderTest {
     String[] texts = {"B04+19=023$", "B84-90=-06$", "B12*34=08#9"};
     try (Context context = Context.open();
         PointerScope scope = new PointerScope();
-        Tokenizer tokenizer = Tokenizer.load(base);
+        Tokenizer tokenizer = JsonTokenizer.load(base);
         Decoder model = Decoder.load(context, base);
         Checkpoint reference =
             Checkpoint.open(context, Path.of("src/test/resources/base-logits.safetensors"))) {
@@ -160,11 +160,11 @@ class DecoderTest {
 
   @Test
   void whatIsNoTokenizerIsRefused() throws IOException {
-    assertThatThrownBy(() -> Tokenizer.load(directory))
+    assertThatThrownBy(() -> JsonTokenizer.load(directory))
         .isInstanceOf(InvalidInputException.class)
         .hasMessage(directory.resolve("tokenizer.json") + ": no such file");
     Files.writeString(directory.resolve("tokenizer.json"), "{}");
-    assertThatThrownBy(() -> Tokenizer.load(directory))
+    assertThatThrownBy(() -> JsonTokenizer.load(directory))
         .isInstanceOf(InvalidInputException.class)
         .hasMessageContaining("not a tokenizer");
   }

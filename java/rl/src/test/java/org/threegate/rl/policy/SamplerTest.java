@@ -159,6 +159,8 @@ class SamplerTest {
         .hasMessage("2 seeds for 1 prompts");
     assertThatThrownBy(() -> Sampler.complete(model, List.of(new int[0]), options, new long[1]))
         .hasMessage("a prompt without a token");
+    assertThatThrownBy(() -> Sampler.complete(model, List.of(new int[] {24}), options, new long[1]))
+        .hasMessage("token 24 of a vocabulary of 24");
     assertThatThrownBy(() -> new SamplingOptions(-1, 1, 0, 1, Set.of()))
         .hasMessage("a temperature is 0 or more");
   }

@@ -1,0 +1,83 @@
+package org.threegate.rl.rollout;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+import org.threegate.rl.policy.Completion;
+import org.threegate.rl.policy.Decoder;
+import org.threegate.rl.policy.Sampler;
+import org.threegate.rl.policy.SamplingOptions;
+import org.threegate.rl.policy.Tokenizer;
+import org.threegate.rl.task.Problem;
+import org.threegate.rl.verifier.BoundedVerifier;
+
+/**
+ * Draws completions of problems and scores them.
+ *
+ * <pre>{@code
+ * List<Rollout> rollouts =
+ *     new Rollouts(tokenizer, verifier, 512)
+ *         .draw(decoder, problems, 8, SamplingOptions.plain(256, decoder.config().ends()), 1);
+ * double share = PassRate.of(rollouts, 8, 1).value();
+ * }</pre>
+ *
+ * @param longestPrompt tokens; problems with more are left out, by name
+ */
+public record Rollouts(Tokenizer tokenizer, BoundedVerifier verifier, int longestPrompt) {
+  /**
+   * @param each completions of a problem, which lie one behind the other
+   * @param seed of everything that is drawn
+   * @throws IllegalArgumentException for a prompt that is too long or empty
+   */
+  public List<Rollout> draw(
+      Decoder model, List<Problem> problems, int each, SamplingOptions options, long seed) {
+    List<int[]> prompts = new ArrayList<>();
+    for (Problem problem : problems) {
+      int[] prompt = encode(problem);
+      for (int i = 0; i < each; i++) {
+        prompts.add(prompt);
+      }
+    }
+    SplittableRandom random = new SplittableRandom(seed);
+    long[] seeds = random.longs(prompts.size()).toArray();
+    List<Completion> completions = Sampler.complete(model, prompts, options, seeds);
+    List<BoundedVerifier.Request> requests = new ArrayList<>();
+    for (int i = 0; i < completions.size(); i++) {
+      requests.add(
+          new BoundedVerifier.Request(text(completions.get(i)), problems.get(i / each).answer()));
+    }
+    List<BoundedVerifier.Score> scores = verifier.scoreAll(requests);
+    List<Rollout> rollouts = new ArrayList<>();
+    for (int i = 0; i < completions.size(); i++) {
+      rollouts.add(
+          new Rollout(
+              problems.get(i / each),
+              prompts.get(i),
+              completions.get(i),
+              requests.get(i).response(),
+              scores.get(i)));
+    }
+    return List.copyOf(rollouts);
+  }
+
+  private int[] encode(Problem problem) {
+    int[] prompt = tokenizer.encode(problem.prompt());
+    if (prompt.length == 0 || prompt.length > longestPrompt) {
+      throw new IllegalArgumentException(
+          "a prompt of "
+              + prompt.length
+              + " tokens; 1 to "
+              + longestPrompt
+              + " are allowed: \""
+              + problem.prompt().substring(0, Math.min(60, problem.prompt().length()))
+              + '"');
+    }
+    return prompt;
+  }
+
+  private String text(Completion completion) {
+    int length = completion.tokens().length - (completion.stopped() ? 1 : 0);
+    return tokenizer.decode(Arrays.copyOf(completion.tokens(), length));
+  }
+}

@@ -1,0 +1,2 @@
+/** The loop: sample, verify, learn. */
+package org.threegate.rl.train;

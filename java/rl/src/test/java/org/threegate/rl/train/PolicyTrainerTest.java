@@ -1,0 +1,406 @@
+package org.threegate.rl.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.threegate.kernel.Context;
+import org.threegate.rl.event.TrainingEvent;
+import org.threegate.rl.objective.Divergence;
+import org.threegate.rl.objective.PolicyObjective;
+import org.threegate.rl.optimizer.AdamW;
+import org.threegate.rl.optimizer.Schedule;
+import org.threegate.rl.policy.Decoder;
+import org.threegate.rl.policy.SamplingOptions;
+import org.threegate.rl.policy.Tensors;
+import org.threegate.rl.policy.Tokenizer;
+import org.threegate.rl.rollout.PassRate;
+import org.threegate.rl.rollout.Rollout;
+import org.threegate.rl.rollout.Rollouts;
+import org.threegate.rl.task.Problem;
+import org.threegate.rl.verifier.BoundedVerifier;
+import org.threegate.rl.verifier.Verifier;
+import org.threegate.testing.NativeLeaks;
+
+@ExtendWith(NativeLeaks.class)
+@SuppressWarnings("try")
+class PolicyTrainerTest {
+  private static final Path MODEL = Path.of("src/test/resources/decoders/llama");
+
+  /** A letter a token. */
+  private static final Tokenizer LETTERS =
+      new Tokenizer() {
+        @Override
+        public int[] encode(String text) {
+          return text.chars().map(letter -> letter - 'a').toArray();
+        }
+
+        @Override
+        public String decode(int[] tokens) {
+          StringBuilder text = new StringBuilder();
+          for (int token : tokens) {
+            text.append((char) ('a' + token));
+          }
+          return text.toString();
+        }
+      };
+
+  /** Right is to begin with the last letter of the prompt. */
+  private static final Verifier REPEATS = (response, answer) -> response.startsWith(answer) ? 1 : 0;
+
+  private static final List<Problem> PROBLEMS = new ArrayList<>();
+
+  static {
+    for (char letter = 'd'; letter < 'p'; letter++) {
+      PROBLEMS.add(Problem.of("vwx".substring(letter % 3) + letter, String.valueOf(letter), ""));
+    }
+  }
+
+  private static TrainingOptions options(PolicyObjective objective, int steps, double rate) {
+    return new TrainingOptions(
+        steps,
+        6,
+        12,
+        1,
+        32,
+        SamplingOptions.plain(2, List.of(2)),
+        objective,
+        AdvantageRule.NORMALISED,
+        true,
+        0,
+        rate,
+        Schedule.constant(),
+        AdamW.Options.DEFAULT,
+        7);
+  }
+
+  private static BoundedVerifier bounded(Verifier verifier) {
+    return new BoundedVerifier(verifier, Duration.ofSeconds(5), 2);
+  }
+
+  private static double passRate(Decoder model, Rollouts rollouts) {
+    return PassRate.of(
+            rollouts.draw(model, PROBLEMS, 50, SamplingOptions.plain(2, List.of(2)), 99), 50, 1)
+        .value();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"grpo", "dapo", "gspo", "cispo", "rloo"})
+  void everyObjectiveLearns(String name) {
+    PolicyObjective objective =
+        switch (name) {
+          case "grpo" -> PolicyObjective.GRPO.withDivergence(Divergence.K3, 0.001);
+          case "dapo" -> PolicyObjective.DAPO;
+          case "gspo" -> PolicyObjective.GSPO;
+          case "cispo" -> PolicyObjective.CISPO;
+          default -> PolicyObjective.RLOO;
+        };
+    try (Context context = Context.open();
+        Decoder model = Decoder.load(context, MODEL);
+        Decoder reference = Decoder.load(context, MODEL);
+        BoundedVerifier verifier = bounded(REPEATS)) {
+      Rollouts rollouts = new Rollouts(LETTERS, verifier, 8);
+      double before = passRate(model, rollouts);
+      try (PolicyTrainer trainer =
+          PolicyTrainer.of(
+              model,
+              Optional.of(reference),
+              PROBLEMS,
+              rollouts,
+              options(objective, 60, 0.02),
+              Map.of())) {
+        trainer.run(event -> {});
+      }
+      assertThat(before).isLessThan(0.2);
+      assertThat(passRate(model, rollouts)).isGreaterThan(before + 0.3);
+    }
+  }
+
+  private static Map<String, float[]> copy(Map<String, Tensor> parameters) {
+    Map<String, float[]> copy = new HashMap<>();
+    parameters.forEach((name, value) -> copy.put(name, Tensors.floats(value)));
+    return copy;
+  }
+
+  /**
+   * The same bits from the same seed, and others from another; frozen ones stay; memory does, too.
+   */
+  @Test
+  void aRunIsWhatItsSeedMakesIt() {
+    List<Map<String, float[]>> ends = new ArrayList<>();
+    String frozen = "model.layers.1.mlp.up_proj.weight";
+    float[] begin = new float[0];
+    for (long seed : new long[] {1, 1, 2}) {
+      try (Context context = Context.open();
+          PointerScope scope = new PointerScope();
+          Decoder model = Decoder.load(context, MODEL);
+          BoundedVerifier verifier = bounded(REPEATS)) {
+        Rollouts rollouts = new Rollouts(LETTERS, verifier, 8);
+        begin = Tensors.floats(model.parameters().get(frozen));
+        Tensor mask =
+            model.parameters().get(frozen).detach().lt(model.parameters().get(frozen).detach());
+        TrainingOptions like = options(PolicyObjective.DAPO, 8, 0.01);
+        TrainingOptions options =
+            new TrainingOptions(
+                like.steps(),
+                like.prompts(),
+                like.group(),
+                2,
+                5,
+                like.sampling(),
+                like.objective(),
+                like.advantages(),
+                true,
+                1,
+                like.rate(),
+                like.schedule(),
+                like.optimizer(),
+                seed);
+        List<String> metrics = new ArrayList<>();
+        try (PolicyTrainer trainer =
+            PolicyTrainer.of(
+                model,
+                Optional.empty(),
+                PROBLEMS,
+                rollouts,
+                options,
+                Map.of(frozen, mask.to(ScalarType.Bool)))) {
+          trainer.next();
+          long objects = Pointer.totalCount();
+          trainer.run(
+              event -> {
+                if (event instanceof TrainingEvent.StepTaken taken) {
+                  metrics.addAll(taken.metrics().keySet());
+                  assertThat(taken.metrics().get("reward")).isBetween(0.0, 1.0);
+                }
+              });
+          assertThat(Pointer.totalCount()).isEqualTo(objects);
+        }
+        assertThat(metrics)
+            .contains(
+                "reward",
+                "reward_std",
+                "frac_reward_zero_std",
+                "completions/mean_length",
+                "completions/clipped_ratio",
+                "loss",
+                "grad_norm",
+                "learning_rate",
+                "clip_ratio/region_mean",
+                "verifier/failed_ratio");
+        ends.add(copy(model.parameters()));
+      }
+    }
+    assertThat(ends.get(0).get(frozen)).isEqualTo(begin);
+    ends.get(0)
+        .forEach((name, values) -> assertThat(ends.get(1).get(name)).as(name).isEqualTo(values));
+    assertThat(ends.get(2).get("lm_head.weight")).isNotEqualTo(ends.get(0).get("lm_head.weight"));
+  }
+
+  /** Parts of a batch add up to the whole of it. */
+  @ParameterizedTest
+  @ValueSource(strings = {"tokens", "sequences", "length"})
+  void partsOfABatchAddUp(String average) {
+    PolicyObjective objective =
+        switch (average) {
+          case "tokens" -> PolicyObjective.DAPO;
+          case "sequences" -> PolicyObjective.GRPO;
+          default -> PolicyObjective.drGrpo(2);
+        };
+    List<Double> norms = new ArrayList<>();
+    for (int rows : new int[] {1000, 7}) {
+      try (Context context = Context.open();
+          Decoder model = Decoder.load(context, MODEL);
+          BoundedVerifier verifier = bounded(REPEATS)) {
+        TrainingOptions like = options(objective, 1, 0.01);
+        TrainingOptions options =
+            new TrainingOptions(
+                1,
+                like.prompts(),
+                like.group(),
+                1,
+                rows,
+                like.sampling(),
+                objective,
+                like.advantages(),
+                true,
+                0,
+                like.rate(),
+                like.schedule(),
+                like.optimizer(),
+                3);
+        try (PolicyTrainer trainer =
+            PolicyTrainer.of(
+                model,
+                Optional.empty(),
+                PROBLEMS,
+                new Rollouts(LETTERS, verifier, 8),
+                options,
+                Map.of())) {
+          TrainingEvent.StepTaken taken = (TrainingEvent.StepTaken) trainer.next();
+          norms.add(taken.metrics().get("grad_norm"));
+          norms.add(taken.metrics().get("loss"));
+        }
+      }
+    }
+    assertThat(norms.get(2)).isCloseTo(norms.get(0), within(1e-5 * norms.get(0)));
+    assertThat(norms.get(3)).isCloseTo(norms.get(1), within(1e-6));
+  }
+
+  @Test
+  void whatTeachesNothingIsNamed() {
+    try (Context context = Context.open();
+        Decoder model = Decoder.load(context, MODEL);
+        BoundedVerifier never = bounded((response, answer) -> 0);
+        BoundedVerifier broken =
+            bounded(
+                (response, answer) -> {
+                  throw new IllegalStateException("on purpose");
+                })) {
+      TrainingOptions options = options(PolicyObjective.DAPO, 3, 0.01);
+      for (BoundedVerifier verifier : List.of(never, broken)) {
+        Map<String, float[]> before = copy(model.parameters());
+        List<TrainingEvent> events = new ArrayList<>();
+        try (PolicyTrainer trainer =
+            PolicyTrainer.of(
+                model,
+                Optional.empty(),
+                PROBLEMS,
+                new Rollouts(LETTERS, verifier, 8),
+                options,
+                Map.of())) {
+          trainer.run(events::add);
+        }
+        assertThat(events).hasSize(3);
+        for (TrainingEvent event : events) {
+          TrainingEvent.StepSkipped skipped = (TrainingEvent.StepSkipped) event;
+          assertThat(skipped.reason()).isEqualTo("all rewards of each group are equal");
+          assertThat(skipped.metrics().get("verifier/failed_ratio"))
+              .isEqualTo(verifier == broken ? 1 : 0);
+        }
+        copy(model.parameters())
+            .forEach((name, values) -> assertThat(values).isEqualTo(before.get(name)));
+      }
+      assertThat(broken.crashes()).isEqualTo(3 * 72);
+      Rollouts rollouts = new Rollouts(LETTERS, never, 2);
+      try (PolicyTrainer trainer =
+          PolicyTrainer.of(model, Optional.empty(), PROBLEMS, rollouts, options, Map.of())) {
+        assertThatThrownBy(() -> trainer.run(event -> {}))
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessageContaining("tokens; 1 to 2 are allowed");
+      }
+      assertThatThrownBy(
+              () ->
+                  PolicyTrainer.of(model, Optional.empty(), List.of(), rollouts, options, Map.of()))
+          .hasMessage("no problems to learn from");
+      TrainingOptions measured =
+          options(PolicyObjective.DAPO.withDivergence(Divergence.K1, 1), 3, 0.01);
+      assertThatThrownBy(
+              () ->
+                  PolicyTrainer.of(model, Optional.empty(), PROBLEMS, rollouts, measured, Map.of()))
+          .hasMessage("a divergence, and no reference to measure it from");
+    }
+  }
+
+  /** Gradients that are not finite move nothing, and end a run that does not recover. */
+  @Test
+  void gradientsThatAreNotFiniteAreSurvivedOrEndIt() {
+    try (Context context = Context.open();
+        Decoder model = Decoder.load(context, MODEL);
+        BoundedVerifier verifier = bounded(REPEATS)) {
+      TrainingOptions like = options(PolicyObjective.DAPO, 100, 0.01);
+      AtomicBoolean broken = new AtomicBoolean(true);
+      AdvantageRule rule =
+          (rewards, group) ->
+              broken.get()
+                  ? Arrays.stream(rewards).map(reward -> Double.NaN).toArray()
+                  : AdvantageRule.NORMALISED.advantages(rewards, group);
+      TrainingOptions options =
+          new TrainingOptions(
+              100,
+              like.prompts(),
+              like.group(),
+              1,
+              32,
+              like.sampling(),
+              like.objective(),
+              rule,
+              true,
+              0,
+              like.rate(),
+              like.schedule(),
+              like.optimizer(),
+              7);
+      try (PolicyTrainer trainer =
+          PolicyTrainer.of(
+              model,
+              Optional.empty(),
+              PROBLEMS,
+              new Rollouts(LETTERS, verifier, 8),
+              options,
+              Map.of())) {
+        Map<String, float[]> before = copy(model.parameters());
+        for (int i = 0; i < PolicyTrainer.MOST_FAILURES - 1; i++) {
+          assertThat(((TrainingEvent.StepSkipped) trainer.next()).reason())
+              .isEqualTo("the gradient is not finite");
+        }
+        copy(model.parameters())
+            .forEach((name, values) -> assertThat(values).isEqualTo(before.get(name)));
+        broken.set(false);
+        assertThat(trainer.next()).isInstanceOf(TrainingEvent.StepTaken.class);
+        broken.set(true);
+        assertThatThrownBy(() -> trainer.run(event -> {}))
+            .isInstanceOf(TrainingException.class)
+            .hasMessageContaining("has not been finite in 5 steps in a row");
+      }
+      // Of a model that has come to nothing no tokens are drawn.
+      model.parameters().get("model.norm.weight").detach().fill_(new Scalar(Double.NaN));
+      assertThatThrownBy(() -> passRate(model, new Rollouts(LETTERS, verifier, 8)))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("the model's logits are not numbers");
+    }
+  }
+
+  @Test
+  void passRatesAreUnbiased() {
+    List<Rollout> rollouts = new ArrayList<>();
+    for (int right : new int[] {0, 1, 2, 4}) {
+      for (int i = 0; i < 4; i++) {
+        rollouts.add(
+            new Rollout(
+                PROBLEMS.get(0),
+                new int[0],
+                new org.threegate.rl.policy.Completion(new int[0], new float[0], false),
+                "",
+                new BoundedVerifier.Score(i < right ? 1 : 0, BoundedVerifier.Outcome.SCORED)));
+      }
+    }
+    assertThat(PassRate.of(rollouts, 4, 1).value()).isCloseTo(7 / 16.0, within(1e-12));
+    // Two of four: 1 - C(4 - c, 2) / 6.
+    PassRate two = PassRate.of(rollouts, 4, 2);
+    assertThat(two.value()).isCloseTo((0 + 0.5 + 5 / 6.0 + 1) / 4, within(1e-12));
+    assertThat(two.low()).isLessThan(two.value());
+    assertThat(two.high()).isLessThanOrEqualTo(1);
+    assertThat(PassRate.of(rollouts, 4, 4).value()).isCloseTo(0.75, within(1e-12));
+    assertThatThrownBy(() -> PassRate.of(rollouts, 3, 1))
+        .isInstanceOf(IllegalArgumentException.class);
+  }
+}
