@@ -39,6 +39,10 @@ public final class Decoder implements AutoCloseable {
   private static final int CHUNK = 1 << 30; // bytes that are copied at a time
   private static final double MASKED = -1e30; // not infinite: a row without any token is no NaN
 
+  static {
+    Threads.useAll();
+  }
+
   private final DecoderConfig config;
   private final Map<String, Tensor> parameters;
   private final Tensor frequencies;

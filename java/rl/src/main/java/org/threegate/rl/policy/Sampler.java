@@ -21,6 +21,8 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * }</pre>
  */
 public final class Sampler {
+  private static final int MOST_ROWS = 256; // at a time: their keys and values stay in the caches
+
   private Sampler() {}
 
   /** A prompt on its way. */
@@ -64,10 +66,6 @@ public final class Sampler {
       throw new IllegalArgumentException(
           seeds.length + " seeds for " + prompts.size() + " prompts");
     }
-    if (prompts.isEmpty()) {
-      return List.of();
-    }
-    int width = prompts.stream().mapToInt(prompt -> prompt.length).max().orElse(0);
     if (prompts.stream().anyMatch(prompt -> prompt.length == 0)) {
       throw new IllegalArgumentException("a prompt without a token");
     }
@@ -79,6 +77,19 @@ public final class Sampler {
         }
       }
     }
+    List<Completion> all = new ArrayList<>();
+    for (int begin = 0; begin < seeds.length; begin += MOST_ROWS) {
+      int end = Math.min(seeds.length, begin + MOST_ROWS);
+      all.addAll(
+          together(
+              model, prompts.subList(begin, end), options, Arrays.copyOfRange(seeds, begin, end)));
+    }
+    return List.copyOf(all);
+  }
+
+  private static List<Completion> together(
+      Decoder model, List<int[]> prompts, SamplingOptions options, long[] seeds) {
+    int width = prompts.stream().mapToInt(prompt -> prompt.length).max().orElseThrow();
     List<Row> rows = new ArrayList<>();
     for (int i = 0; i < seeds.length; i++) {
       rows.add(new Row(i, seeds[i], options.longest()));
