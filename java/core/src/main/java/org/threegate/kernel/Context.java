@@ -106,6 +106,15 @@ public final class Context implements AutoCloseable {
   }
 
   /**
+   * Somebody else's memory of any size, without a copy.
+   *
+   * @param keptAlive what owns it; kept reachable as long as the buffer is
+   */
+  public NativeBuffer wrap(long address, long bytes, Object keptAlive) {
+    return NativeBuffer.wrap(binding, address, bytes, keptAlive);
+  }
+
+  /**
    * Objects of the native library that are alive in this process: memory blocks, contexts and
    * mapped files.
    */

@@ -8,6 +8,9 @@ public sealed interface TrainingEvent {
   /** Number of the step, from 1. */
   long step();
 
+  /** By the names that TRL gives them, as far as it has them. */
+  Map<String, Double> metrics();
+
   /**
    * Parameters moved.
    *

@@ -52,4 +52,28 @@ public record TrainingOptions(
       throw new IllegalArgumentException(text);
     }
   }
+
+  /**
+   * DAPO's objective with groups' normalised advantages, one update a batch, a constant rate.
+   *
+   * @param rate of learning
+   */
+  public static TrainingOptions of(
+      long steps, int prompts, int group, SamplingOptions sampling, double rate, long seed) {
+    return new TrainingOptions(
+        steps,
+        prompts,
+        group,
+        1,
+        256,
+        sampling,
+        PolicyObjective.DAPO,
+        AdvantageRule.NORMALISED,
+        true,
+        0,
+        rate,
+        Schedule.constant(),
+        AdamW.Options.DEFAULT,
+        seed);
+  }
 }

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
@@ -22,6 +23,7 @@ import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.TensorType;
+import org.threegate.kernel.Bf16Diff;
 import org.threegate.kernel.Context;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.SharedData;
@@ -232,6 +234,29 @@ class DecoderTest {
       }
       assertThatThrownBy(() -> model.write(directory, TensorType.I32))
           .hasMessage("BF16 or F32, not I32");
+    }
+  }
+
+  @Test
+  void kernelsSeeTheSameMemory() {
+    try (Context context = Context.open();
+        PointerScope scope = new PointerScope();
+        Decoder model = Decoder.load(context, DECODERS.resolve("llama"))) {
+      Tensor weight = model.parameters().get("model.layers.0.mlp.up_proj.weight");
+      Tensor before = weight.detach().clone();
+      try (TensorMemory memory = TensorMemory.of(context, weight);
+          TensorMemory old = TensorMemory.of(context, before)) {
+        assertThat(memory.matrix().rows()).isEqualTo(20);
+        assertThat(Bf16Diff.compare(context, old.operand(), memory.operand()).changed()).isZero();
+        weight.detach().select(0, 3).mul_(new Scalar(1.5));
+        assertThat(Bf16Diff.compare(context, old.operand(), memory.operand()).changed())
+            .isEqualTo(16);
+      }
+      Tensor gaps = weight.detach().transpose(0, 1);
+      assertThatThrownBy(() -> TensorMemory.of(context, gaps))
+          .hasMessage("a tensor with gaps, or on a device");
+      assertThatThrownBy(() -> TensorMemory.of(context, Tensors.of(new long[] {1}, 1)))
+          .hasMessageContaining("kernels know floats");
     }
   }
 

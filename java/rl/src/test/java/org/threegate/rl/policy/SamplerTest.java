@@ -147,7 +147,7 @@ class SamplerTest {
     for (int i = 0; i < 100; i++) {
       once.run();
     }
-    assertThat(Pointer.totalCount()).isEqualTo(objects);
+    assertThat(Pointer.totalCount()).isLessThanOrEqualTo(objects);
     assertThat(Pointer.physicalBytes() - bytes).isLessThan(64L << 20);
   }
 

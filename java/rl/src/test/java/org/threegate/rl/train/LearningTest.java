@@ -10,9 +10,6 @@ import java.util.Optional;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.threegate.kernel.Context;
-import org.threegate.rl.objective.PolicyObjective;
-import org.threegate.rl.optimizer.AdamW;
-import org.threegate.rl.optimizer.Schedule;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.JsonTokenizer;
 import org.threegate.rl.policy.SamplingOptions;
@@ -44,22 +41,7 @@ class LearningTest {
       Rollouts rollouts = new Rollouts(tokenizer, verifier, 32);
       PassRate before =
           PassRate.of(rollouts.draw(model, test, EACH, sampling, 100 + seed), EACH, 1);
-      TrainingOptions options =
-          new TrainingOptions(
-              40,
-              16,
-              16,
-              1,
-              256,
-              sampling,
-              PolicyObjective.DAPO,
-              AdvantageRule.NORMALISED,
-              true,
-              0,
-              3e-5,
-              Schedule.constant(),
-              AdamW.Options.DEFAULT,
-              seed);
+      TrainingOptions options = TrainingOptions.of(40, 16, 16, sampling, 3e-5, seed);
       try (PolicyTrainer trainer =
           PolicyTrainer.of(model, Optional.empty(), train, rollouts, options, Map.of())) {
         trainer.run(event -> {});

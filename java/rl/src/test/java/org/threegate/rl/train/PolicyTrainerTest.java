@@ -192,7 +192,7 @@ class PolicyTrainerTest {
                   assertThat(taken.metrics().get("reward")).isBetween(0.0, 1.0);
                 }
               });
-          assertThat(Pointer.totalCount()).isEqualTo(objects);
+          assertThat(Pointer.totalCount()).isLessThanOrEqualTo(objects);
         }
         assertThat(metrics)
             .contains(
