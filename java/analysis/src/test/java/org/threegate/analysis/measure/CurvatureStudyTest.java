@@ -195,6 +195,19 @@ class CurvatureStudyTest {
     return sum;
   }
 
+  /** Of the slopes of whole sequences. */
+  private static double sumOfSquares(double[] gradient, double[] entries, double[] input) {
+    double sum = 0;
+    for (int sequence = 0; sequence < SEQUENCES; sequence++) {
+      double slope = 0;
+      for (int token = sequence * EACH; token < (sequence + 1) * EACH; token++) {
+        slope += slope(gradient, entries, input, token);
+      }
+      sum += slope * slope;
+    }
+    return sum;
+  }
+
   private static double curvature(double[] gradient, double[] entries, double[] input) {
     double square = Arrays.stream(entries).map(entry -> entry * entry).sum();
     double sum = 0;
@@ -255,15 +268,7 @@ class CurvatureStudyTest {
         .isCloseTo(trace, within(12 * density.trace().standardError()));
     assertThat(density.largest()).isBetween(found.along().get(Along.UPDATE).value(), trace);
     assertThat(Arrays.stream(density.shares()).sum() * 0.1).isBetween(0.5, 1.01);
-    // Of whole sequences.
-    double divergence = 0;
-    for (int sequence = 0; sequence < SEQUENCES; sequence++) {
-      double sum = 0;
-      for (int token = sequence * EACH; token < (sequence + 1) * EACH; token++) {
-        sum += slope(gradient, update, input, token);
-      }
-      divergence += sum * sum / 2 / TOKENS;
-    }
+    double divergence = sumOfSquares(gradient, update, input) / 2 / TOKENS;
     assertThat(found.divergence().value()).isCloseTo(divergence, within(ROUNDING * divergence));
     assertThat(study.divergenceTogether().orElseThrow().value())
         .isCloseTo(divergence, within(ROUNDING * divergence));
@@ -297,15 +302,8 @@ class CurvatureStudyTest {
     LayerCurvature found =
         study(capture, before, after, options, false, Progress.NONE).layers().get(0);
     LayerCurvature ofTokens = study(capture, before, after).layers().get(0);
-    double sum = 0;
-    for (int sequence = 0; sequence < SEQUENCES; sequence++) {
-      double slope = 0;
-      for (int token = sequence * EACH; token < (sequence + 1) * EACH; token++) {
-        slope += slope(gradient, update, input, token);
-      }
-      sum += slope * slope;
-    }
-    expect(found, Along.UPDATE, sum / TOKENS / found.squaredNorm());
+    expect(
+        found, Along.UPDATE, sumOfSquares(gradient, update, input) / TOKENS / found.squaredNorm());
     // ½ ΔᵀFΔ is that of sequences in any case.
     assertThat(found.divergence().value())
         .isCloseTo(ofTokens.divergence().value(), within(1e-12 * ofTokens.divergence().value()));

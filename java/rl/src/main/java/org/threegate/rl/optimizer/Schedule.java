@@ -1,5 +1,7 @@
 package org.threegate.rl.optimizer;
 
+import java.util.function.DoubleUnaryOperator;
+
 /**
  * The learning rate of each step, as a share of the largest: rising in a line, then falling.
  *
@@ -35,7 +37,7 @@ public interface Schedule {
   }
 
   private static Schedule falling(
-      long warmUp, long steps, double floor, java.util.function.DoubleUnaryOperator shape) {
+      long warmUp, long steps, double floor, DoubleUnaryOperator shape) {
     if (warmUp < 0 || steps <= warmUp || !(floor >= 0 && floor <= 1)) {
       throw new IllegalArgumentException(
           "a warm-up of " + warmUp + " of " + steps + " steps, down to " + floor);

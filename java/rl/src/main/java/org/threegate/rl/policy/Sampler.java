@@ -4,6 +4,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
+import org.bytedeco.pytorch.BoolOptional;
+import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -158,7 +160,7 @@ public final class Sampler {
           Tensor logProbabilities = logits.div(new Scalar(temperature)).log_softmax(-1);
           Tensor drawn =
               options.temperature() == 0
-                  ? logits.argmax(new org.bytedeco.pytorch.LongOptional(-1), true)
+                  ? logits.argmax(new LongOptional(-1), true)
                   : drawn(logProbabilities, rows, options);
           float[] chosen = Tensors.floats(logProbabilities.gather(1, drawn));
           long[] found = Tensors.longs(drawn);
@@ -187,7 +189,7 @@ public final class Sampler {
     if (options.topProbability() == 1 && options.mostLikely() == 0) {
       return at(probabilities, places);
     }
-    var sorted = torch.sort(probabilities, new org.bytedeco.pytorch.BoolOptional(true), -1, true);
+    var sorted = torch.sort(probabilities, new BoolOptional(true), -1, true);
     Tensor likeliest = sorted.get0();
     if (options.mostLikely() > 0 && options.mostLikely() < likeliest.size(1)) {
       likeliest = likeliest.narrow(1, 0, options.mostLikely());

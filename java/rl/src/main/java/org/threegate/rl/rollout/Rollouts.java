@@ -22,7 +22,7 @@ import org.threegate.rl.verifier.BoundedVerifier;
  * double share = PassRate.of(rollouts, 8, 1).value();
  * }</pre>
  *
- * @param longestPrompt tokens; problems with more are left out, by name
+ * @param longestPrompt tokens; a problem with more is refused
  */
 public record Rollouts(Tokenizer tokenizer, BoundedVerifier verifier, int longestPrompt) {
   /**

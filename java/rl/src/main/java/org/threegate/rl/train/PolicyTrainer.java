@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
+import java.util.function.Predicate;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.threegate.rl.event.TrainingEvent;
@@ -188,7 +189,7 @@ public final class PolicyTrainer implements AutoCloseable {
     return rewards;
   }
 
-  private static double share(List<Rollout> drawn, java.util.function.Predicate<Rollout> which) {
+  private static double share(List<Rollout> drawn, Predicate<Rollout> which) {
     return (double) drawn.stream().filter(which).count() / drawn.size();
   }
 
