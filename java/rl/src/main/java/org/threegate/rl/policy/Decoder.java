@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
@@ -303,6 +304,24 @@ public final class Decoder implements AutoCloseable {
     Tensor keys = call.cache().map(own -> own.appendKeys(layer, ownKeys)).orElse(ownKeys);
     Tensor values = call.cache().map(own -> own.appendValues(layer, ownValues)).orElse(ownValues);
     long all = keys.size(2);
+    Tensor mask = call.masks().get(config.windows().get(layer));
+    if (call.cache().isPresent()) {
+      // Nothing is differentiated: one fused kernel, which has no second derivative.
+      Tensor mixed =
+          torch.scaled_dot_product_attention(
+              queries.transpose(1, 2),
+              keys,
+              values,
+              new TensorOptional(mask.squeeze(1)),
+              0.0,
+              false,
+              new DoubleOptional(1 / Math.sqrt(width)),
+              true);
+      return linear(
+          mixed.transpose(1, 2).reshape(call.batch(), call.tokens(), config.heads() * width),
+          layer,
+          "self_attn.o_proj");
+    }
     // Query heads that share keys are rows of one product.
     Tensor rows =
         queries
@@ -313,7 +332,7 @@ public final class Decoder implements AutoCloseable {
         rows.matmul(keys.transpose(2, 3))
             .mul(new Scalar(1 / Math.sqrt(width)))
             .view(call.batch(), groups, each, call.tokens(), all)
-            .add(call.masks().get(config.windows().get(layer)))
+            .add(mask)
             .softmax(-1)
             .view(call.batch(), groups, each * call.tokens(), all);
     Tensor mixed =
