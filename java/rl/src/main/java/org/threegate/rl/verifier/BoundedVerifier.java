@@ -79,7 +79,7 @@ public final class BoundedVerifier implements AutoCloseable {
     final Request request;
     final BlockingQueue<Call> done;
     final AtomicBoolean over = new AtomicBoolean();
-    volatile Thread thread;
+    private Thread thread;
     volatile Score score = new Score(0, Outcome.TIMED_OUT);
     long deadline;
 
@@ -91,7 +91,7 @@ public final class BoundedVerifier implements AutoCloseable {
 
     @Override
     public void run() {
-      thread = Thread.currentThread();
+      setThread(Thread.currentThread());
       Score found;
       try {
         double value = verifier.score(request.response(), request.answer());
@@ -103,6 +103,9 @@ public final class BoundedVerifier implements AutoCloseable {
         // A stack that overflows is a crash like any other.
         found = new Score(0, Outcome.CRASHED);
       }
+      setThread(null);
+      // An interruption was meant for this call, and its thread goes on to another one.
+      Thread.interrupted();
       if (over.compareAndSet(false, true)) {
         score = found;
         done.add(this);
@@ -117,11 +120,19 @@ public final class BoundedVerifier implements AutoCloseable {
         return false;
       }
       abandoned.incrementAndGet();
-      Thread running = thread;
-      if (running != null) {
-        running.interrupt();
-      }
+      interrupt();
       return true;
+    }
+
+    private synchronized void setThread(Thread running) {
+      thread = running;
+    }
+
+    /** The thread of this call, for as long as it has one. */
+    private synchronized void interrupt() {
+      if (thread != null) {
+        thread.interrupt();
+      }
     }
   }
 

@@ -121,6 +121,33 @@ class VerifiersTest {
     }
   }
 
+  /**
+   * Calls that are given up just as they end do not interrupt those that follow in their threads.
+   */
+  @Test
+  void anInterruptionReachesNoOtherCall() {
+    Verifier sleeps =
+        (response, answer) -> {
+          if (response.equals("late")) {
+            long end = System.nanoTime() + 1_000_000;
+            while (System.nanoTime() < end) {
+              Thread.onSpinWait();
+            }
+          }
+          Thread.sleep(0);
+          return 1;
+        };
+    try (BoundedVerifier bounded = new BoundedVerifier(sleeps, Duration.ofMillis(1), 4)) {
+      List<Request> requests = new ArrayList<>();
+      for (int i = 0; i < 120; i++) {
+        requests.add(new Request(i % 2 == 0 ? "late" : "soon", ""));
+      }
+      // Late or not, none of them fails.
+      assertThat(bounded.scoreAll(requests)).noneMatch(score -> score.outcome() == Outcome.CRASHED);
+      assertThat(bounded.crashes()).isZero();
+    }
+  }
+
   private static double overflow(int depth) {
     return overflow(depth + 1) + 1;
   }
