@@ -1,11 +1,13 @@
 package org.threegate.bench;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.Callable;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -14,10 +16,13 @@ import org.threegate.rl.objective.PolicyBatch;
 import org.threegate.rl.objective.PolicyObjective;
 import org.threegate.rl.optimizer.AdamW;
 import org.threegate.rl.policy.Decoder;
+import org.threegate.rl.policy.Differentiation;
+import org.threegate.rl.policy.Padded;
 import org.threegate.rl.policy.Sampler;
 import org.threegate.rl.policy.SamplingOptions;
 import org.threegate.rl.policy.Scopes;
 import org.threegate.rl.policy.Tensors;
+import org.threegate.rl.policy.Threads;
 
 /**
  * An update of 256 texts of 7 + 6 tokens, and completions of 256 prompts by 10 tokens each, on all
@@ -25,6 +30,7 @@ import org.threegate.rl.policy.Tensors;
  */
 public final class TrainingBench {
   private static final int ROWS = 256;
+  private static final int PART = 64;
   private static final int PROMPT = 7;
   private static final int COMPLETION = 6;
   private static final int RUNS = 10;
@@ -42,10 +48,7 @@ public final class TrainingBench {
       for (int i = 0; i < ROWS; i++) {
         weights[i] = i % 2 == 0 ? 1 : -1;
       }
-      Tensor tokens = Tensors.of(numbers, ROWS, PROMPT + COMPLETION);
-      Tensor mask = tokens.ge(new Scalar(0)).to(ScalarType.Bool);
-      Tensor advantages = Tensors.of(weights, ROWS);
-      report("update", () -> Scopes.run(() -> update(model, optimizer, tokens, mask, advantages)));
+      report("update", () -> update(model, optimizer, numbers, weights));
       int[] prompt = new int[PROMPT];
       Arrays.setAll(prompt, i -> 3 + i);
       // No token ends one: each has ten.
@@ -57,13 +60,46 @@ public final class TrainingBench {
     }
   }
 
-  private static void update(
-      Decoder model, AdamW optimizer, Tensor tokens, Tensor mask, Tensor advantages) {
-    Tensor own = model.logProbabilities(tokens, mask, 1).narrow(1, PROMPT - 1, COMPLETION);
-    Tensor counted = mask.narrow(1, PROMPT, COMPLETION).to(own.scalar_type());
-    PolicyBatch batch = new PolicyBatch(own, own.detach(), Optional.empty(), counted, advantages);
-    PolicyObjective.DAPO.loss(batch).value().backward();
+  /** As the trainer does it: in parts, each by one thread. */
+  private static void update(Decoder model, AdamW optimizer, long[] numbers, float[] weights) {
+    List<Callable<List<Optional<Tensor>>>> parts = new ArrayList<>();
+    for (int begin = 0; begin < ROWS; begin += PART) {
+      int from = begin;
+      parts.add(() -> gradients(model, numbers, weights, from));
+    }
+    Threads.map(
+        parts,
+        gradients -> {
+          optimizer.add(gradients);
+          gradients.forEach(gradient -> gradient.ifPresent(Tensor::close));
+        });
     optimizer.step(1e-5);
+  }
+
+  private static List<Optional<Tensor>> gradients(
+      Decoder model, long[] numbers, float[] weights, int from) {
+    List<Optional<Tensor>> gradients = new ArrayList<>();
+    Scopes.run(
+        () -> {
+          int width = PROMPT + COMPLETION;
+          long[] part = Arrays.copyOfRange(numbers, from * width, (from + PART) * width);
+          Tensor tokens = Tensors.of(part, PART, width);
+          Tensor mask = tokens.ge(new Scalar(0)).to(ScalarType.Bool);
+          Tensor counted = mask.narrow(1, PROMPT, COMPLETION).to(ScalarType.Float);
+          Tensor advantages = Tensors.of(Arrays.copyOfRange(weights, from, from + PART), PART);
+          double share = (double) PART / ROWS;
+          gradients.addAll(
+              new Differentiation(model, new Padded(tokens, mask), 1, PROMPT, COMPLETION, false)
+                  .of(
+                      own ->
+                          PolicyObjective.DAPO
+                              .loss(
+                                  new PolicyBatch(
+                                      own, own.detach(), Optional.empty(), counted, advantages))
+                              .value()
+                              .mul(new Scalar(share))));
+        });
+    return gradients;
   }
 
   private static void report(String name, Runnable work) {

@@ -1,7 +1,7 @@
 package org.threegate.rl.event;
 
 import java.util.Map;
-import org.bytedeco.pytorch.Tensor;
+import org.threegate.rl.policy.Decoder;
 
 /** Something that happened in a run. */
 public sealed interface TrainingEvent {
@@ -15,9 +15,9 @@ public sealed interface TrainingEvent {
    * Parameters moved.
    *
    * @param metrics by the names that TRL gives them
-   * @param parameters as they are now, where they lie: an observer reads them before it returns
+   * @param policy as it is now: an observer reads its weights before it returns
    */
-  record StepTaken(long step, Map<String, Double> metrics, Map<String, Tensor> parameters)
+  record StepTaken(long step, Map<String, Double> metrics, Decoder policy)
       implements TrainingEvent {}
 
   /**

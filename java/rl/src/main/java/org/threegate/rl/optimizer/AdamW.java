@@ -10,9 +10,12 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.threegate.rl.policy.Scopes;
 
 /**
- * AdamW (arXiv 1711.05101) on float32 parameters, with gradients clipped by their common norm.
+ * AdamW (arXiv 1711.05101) with gradients clipped by their common norm. Parameters that are not
+ * stored in float32 have masters that are: these move, and the parameters are their rounding.
  * Coordinates outside a mask keep their bits, whatever their gradients and the decay say.
  *
  * <pre>{@code
@@ -52,8 +55,17 @@ public final class AdamW implements AutoCloseable {
     }
   }
 
-  /** One parameter, its means, and where it may move. */
-  private record Moving(Tensor parameter, Tensor mean, Tensor squares, Optional<Tensor> mask) {}
+  /**
+   * What a checkpoint has to keep of a parameter, float32.
+   *
+   * @param master that moves: the parameter itself where that is float32
+   * @param mean of gradients
+   * @param squares the mean of their squares
+   */
+  public record State(Tensor master, Tensor mean, Tensor squares) {}
+
+  /** One parameter, and where it may move. */
+  private record Moving(Tensor parameter, State state, Optional<Tensor> mask) {}
 
   private final Options options;
   private final Map<String, Moving> moving = new LinkedHashMap<>();
@@ -82,24 +94,63 @@ public final class AdamW implements AutoCloseable {
         (name, parameter) ->
             optimizer.moving.put(
                 name,
-                new Moving(
-                    parameter,
-                    torch.zeros_like(parameter.detach()),
-                    torch.zeros_like(parameter.detach()),
-                    Optional.ofNullable(masks.get(name)))));
-    optimizer.moving.values().forEach(AdamW::retain);
+                new Moving(parameter, begin(parameter), Optional.ofNullable(masks.get(name)))));
     return optimizer;
   }
 
-  /** No scope around the making of an optimizer frees what it keeps. */
-  private static void retain(Moving own) {
-    own.mean().retainReference();
-    own.squares().retainReference();
+  @SuppressWarnings("try")
+  private static State begin(Tensor parameter) {
+    try (PointerScope scope = new PointerScope()) {
+      Tensor master = isMaster(parameter) ? parameter : parameter.detach().to(ScalarType.Float);
+      State state =
+          new State(master, torch.zeros_like(master.detach()), torch.zeros_like(master.detach()));
+      // No scope around the making of an optimizer frees what it keeps.
+      if (!isMaster(parameter)) {
+        master.retainReference();
+      }
+      state.mean().retainReference();
+      state.squares().retainReference();
+      return state;
+    }
+  }
+
+  private static boolean isMaster(Tensor parameter) {
+    return parameter.scalar_type().intern() == ScalarType.Float;
   }
 
   /** Steps so far. */
   public long steps() {
     return steps;
+  }
+
+  /**
+   * Adds to the gradients that parameters have.
+   *
+   * @param gradients in the order of the parameters; empty: nothing. They stay the caller's
+   */
+  @SuppressWarnings("try")
+  public void add(List<Optional<Tensor>> gradients) {
+    if (gradients.size() != moving.size()) {
+      throw new IllegalArgumentException(
+          gradients.size() + " gradients of " + moving.size() + " parameters");
+    }
+    try (PointerScope scope = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      int at = 0;
+      for (Moving own : moving.values()) {
+        Optional<Tensor> gradient = gradients.get(at);
+        if (gradient.isPresent()) {
+          if (own.parameter().grad().defined()) {
+            own.parameter().grad().add_(gradient.orElseThrow());
+          } else {
+            own.parameter()
+                .mutable_grad()
+                .put(torch.empty_like(own.state().master().detach()).copy_(gradient.orElseThrow()));
+          }
+        }
+        at++;
+      }
+    }
   }
 
   /**
@@ -149,46 +200,59 @@ public final class AdamW implements AutoCloseable {
     if (!own.parameter().grad().defined()) {
       return;
     }
-    Tensor gradient = masked(own, own.parameter().grad()).mul(new Scalar(scale));
+    State state = own.state();
+    Tensor gradient =
+        masked(own, own.parameter().grad().to(ScalarType.Float)).mul(new Scalar(scale));
     double first = options.firstDecay();
     double second = options.secondDecay();
-    own.mean().mul_(new Scalar(first)).add_(gradient, new Scalar(1 - first));
-    own.squares().mul_(new Scalar(second)).addcmul_(gradient, gradient, new Scalar(1 - second));
+    state.mean().mul_(new Scalar(first)).add_(gradient, new Scalar(1 - first));
+    state.squares().mul_(new Scalar(second)).addcmul_(gradient, gradient, new Scalar(1 - second));
     double firstBias = 1 - Math.pow(first, steps);
     double secondBias = Math.sqrt(1 - Math.pow(second, steps));
     Tensor below =
-        own.squares().sqrt().div(new Scalar(secondBias)).add(new Scalar(options.epsilon()));
+        state.squares().sqrt().div(new Scalar(secondBias)).add(new Scalar(options.epsilon()));
     boolean decays = own.parameter().dim() > 1;
     double kept = decays ? 1 - rate * options.weightDecay() : 1;
     Tensor moved =
-        own.parameter()
+        state
+            .master()
             .detach()
             .mul(new Scalar(kept))
-            .sub(own.mean().div(below).mul(new Scalar(rate / firstBias)));
-    Tensor target = own.parameter().detach();
+            .sub(state.mean().div(below).mul(new Scalar(rate / firstBias)));
+    Tensor target = state.master().detach();
     // Not by adding nothing: a zero's sign is a bit, too.
     target.copy_(own.mask().map(mask -> torch.where(mask, moved, target)).orElse(moved));
+    round(own);
   }
 
-  /**
-   * The means of gradients and of their squares, by parameter: what a checkpoint has to keep
-   * besides {@link #steps}.
-   */
-  public Map<String, List<Tensor>> state() {
-    Map<String, List<Tensor>> state = new LinkedHashMap<>();
-    moving.forEach((name, own) -> state.put(name, List.of(own.mean(), own.squares())));
+  private static void round(Moving own) {
+    if (!isMaster(own.parameter())) {
+      own.parameter().detach().copy_(own.state().master());
+    }
+  }
+
+  /** By parameter: what a checkpoint has to keep besides {@link #steps}. */
+  public Map<String, State> state() {
+    Map<String, State> state = new LinkedHashMap<>();
+    moving.forEach((name, own) -> state.put(name, own.state()));
     return state;
   }
 
   /** Goes on where another one was, of which {@link #state} has been copied here. */
   public void resume(long after) {
     steps = after;
+    moving.values().forEach(own -> Scopes.run(() -> round(own)));
   }
 
   @Override
   public void close() {
     List<Tensor> all = new ArrayList<>();
-    moving.values().forEach(own -> all.addAll(List.of(own.mean(), own.squares())));
+    for (Moving own : moving.values()) {
+      all.addAll(List.of(own.state().mean(), own.state().squares()));
+      if (!isMaster(own.parameter())) {
+        all.add(own.state().master());
+      }
+    }
     all.forEach(Tensor::close);
   }
 }

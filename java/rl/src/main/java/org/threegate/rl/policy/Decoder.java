@@ -1,7 +1,6 @@
 package org.threegate.rl.policy;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -10,8 +9,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import org.bytedeco.javacpp.BytePointer;
-import org.bytedeco.javacpp.Pointer;
+import java.util.SplittableRandom;
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -26,8 +25,8 @@ import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
 
 /**
- * A decoder with float32 parameters that can be differentiated, by libtorch. Every derivative
- * exists, of any order: attention is written out, not fused.
+ * A decoder that can be differentiated, by libtorch. Every derivative exists, of any order:
+ * attention is written out, not fused.
  *
  * <pre>{@code
  * try (Decoder model = Decoder.load(context, Path.of("base"))) {
@@ -37,19 +36,41 @@ import org.threegate.kernel.Context;
  * }</pre>
  */
 public final class Decoder implements AutoCloseable {
-  private static final int CHUNK = 1 << 30; // bytes that are copied at a time
   private static final double MASKED = -1e30; // not infinite: a row without any token is no NaN
 
   static {
-    Threads.useAll();
+    Threads.initialise();
+  }
+
+  /** What parameters are kept and computed with as. */
+  public enum Storage {
+    /** As they are trained most exactly. */
+    FLOAT32(ScalarType.Float),
+    /** Rounded; an optimizer keeps float32 masters of them. */
+    BF16(ScalarType.BFloat16);
+
+    final ScalarType type;
+
+    Storage(ScalarType type) {
+      this.type = type;
+    }
+  }
+
+  /** Is shown what a linear layer sees and makes: [batch, tokens, inputs] and [.., outputs]. */
+  @FunctionalInterface
+  interface Tap {
+    void on(String weight, Tensor input, Tensor output);
   }
 
   private final DecoderConfig config;
+  private final Storage storage;
   private final Map<String, Tensor> parameters;
+  private final Map<String, LowRankFactors> factors = new LinkedHashMap<>();
   private final Tensor frequencies;
 
-  private Decoder(DecoderConfig config, Map<String, Tensor> parameters) {
+  private Decoder(DecoderConfig config, Storage storage, Map<String, Tensor> parameters) {
     this.config = config;
+    this.storage = storage;
     this.parameters = parameters;
     double[] angles = config.rotary().frequencies(config.headDimension());
     frequencies = Scopes.own(() -> floats(angles, angles.length));
@@ -69,10 +90,17 @@ public final class Decoder implements AutoCloseable {
    * @throws InvalidInputException when it is none, or its tensors are not those of its config.json
    */
   public static Decoder load(Context context, Path directory) {
+    return load(context, directory, Storage.FLOAT32);
+  }
+
+  /** The same, with parameters stored as they are to be computed with. */
+  public static Decoder load(Context context, Path directory, Storage storage) {
     DecoderConfig config = DecoderConfig.read(directory);
     Map<String, Tensor> parameters = new LinkedHashMap<>();
     try (Checkpoint files = Checkpoint.open(context, directory)) {
-      config.parameters().forEach((name, shape) -> parameters.put(name, read(files, name, shape)));
+      config
+          .parameters()
+          .forEach((name, shape) -> parameters.put(name, read(files, name, shape, storage.type)));
       for (String name : files.tensors().keySet()) {
         if (!parameters.containsKey(name)
             && !name.endsWith("rotary_emb.inv_freq")
@@ -86,10 +114,41 @@ public final class Decoder implements AutoCloseable {
       parameters.values().forEach(Tensor::close);
       throw e;
     }
-    return new Decoder(config, parameters);
+    return new Decoder(config, storage, parameters);
   }
 
-  private static Tensor read(Checkpoint files, String name, List<Long> shape) {
+  /**
+   * A decoder whose parameters are drawn: vectors are 1, biases 0, matrices normal; those that
+   * write into the residual stream by √(2 · layers) smaller.
+   *
+   * @param deviation of matrices
+   */
+  public static Decoder random(DecoderConfig config, double deviation, long seed) {
+    Map<String, Tensor> parameters = new LinkedHashMap<>();
+    SplittableRandom random = new SplittableRandom(seed);
+    config
+        .parameters()
+        .forEach(
+            (name, shape) -> {
+              boolean writes = name.endsWith("o_proj.weight") || name.endsWith("down_proj.weight");
+              double own = writes ? deviation / Math.sqrt(2.0 * config.layers()) : deviation;
+              float[] values =
+                  new float[Math.toIntExact(shape.stream().reduce(1L, Math::multiplyExact))];
+              for (int i = 0; i < values.length; i++) {
+                values[i] =
+                    (float)
+                        (shape.size() > 1
+                            ? own * random.nextGaussian()
+                            : name.endsWith(".bias") ? 0 : 1);
+              }
+              parameters.put(
+                  name,
+                  Scopes.own(() -> Tensors.of(values, Tensors.shape(shape)).requires_grad_(true)));
+            });
+    return new Decoder(config, Storage.FLOAT32, parameters);
+  }
+
+  private static Tensor read(Checkpoint files, String name, List<Long> shape, ScalarType storedAs) {
     org.threegate.checkpoint.Tensor stored = files.tensors().get(name);
     if (stored == null) {
       throw new InvalidInputException(files.path() + ": tensor \"" + name + "\" is missing");
@@ -99,74 +158,94 @@ public final class Decoder implements AutoCloseable {
       throw new InvalidInputException(
           where + "has shape " + stored.shape() + "; config.json makes it " + shape);
     }
-    ScalarType type =
-        switch (stored.type()) {
-          case BF16 -> ScalarType.BFloat16;
-          case F16 -> ScalarType.Half;
-          case F32 -> ScalarType.Float;
-          case F64 -> ScalarType.Double;
-          default ->
-              throw new InvalidInputException(
-                  where + "is " + stored.type() + "; BF16, F16, F32 or F64 is needed");
-        };
-    return Scopes.own(
-        () -> {
-          Tensor copy = torch.empty(Tensors.shape(shape), new TensorOptions(type), null);
-          for (long at = 0; at < stored.bytes(); at += CHUNK) {
-            int count = (int) Math.min(CHUNK, stored.bytes() - at);
-            ByteBuffer part = stored.file().buffer().slice(stored.offset() + at, count);
-            Pointer.memcpy(
-                new BytePointer(copy.data_ptr()).getPointer(at), new BytePointer(part), count);
-          }
-          return copy.to(ScalarType.Float).requires_grad_(true);
-        });
+    return Scopes.own(() -> TensorFiles.read(stored).to(storedAs).requires_grad_(true));
   }
 
   public DecoderConfig config() {
     return config;
   }
 
-  /** By the names of checkpoints, float32; training changes them where they lie. */
+  public Storage storage() {
+    return storage;
+  }
+
+  /**
+   * By the names of checkpoints; training changes them where they lie, unless there are {@link
+   * #factors}.
+   */
   public Map<String, Tensor> parameters() {
     return Collections.unmodifiableMap(parameters);
   }
 
+  /** What adds to weights, by the names of these. */
+  public Map<String, LowRankFactors> factors() {
+    return Collections.unmodifiableMap(factors);
+  }
+
   /**
-   * Writes {@code model.safetensors}, whole or not at all.
+   * Adds a product of low rank to a weight. From now on such factors alone are trained.
+   *
+   * @param own with gradients; the decoder closes them
+   */
+  public void add(String weight, LowRankFactors own) {
+    Tensor parameter = parameters.get(weight);
+    if (parameter == null
+        || parameter.dim() != 2
+        || parameter.size(0) != own.b().size(0)
+        || parameter.size(1) != own.a().size(1)
+        || weight.equals(DecoderConfig.EMBEDDING)) {
+      throw new IllegalArgumentException("factors that fit no linear layer \"" + weight + '"');
+    }
+    if (factors.putIfAbsent(weight, own) != null) {
+      throw new IllegalArgumentException("a second pair of factors for \"" + weight + '"');
+    }
+    parameters.values().forEach(frozen -> frozen.requires_grad_(false));
+  }
+
+  /** What training moves: factors where there are some, by PEFT's names, else all parameters. */
+  public Map<String, Tensor> trainable() {
+    if (factors.isEmpty()) {
+      return parameters();
+    }
+    Map<String, Tensor> all = new LinkedHashMap<>();
+    factors.forEach(
+        (weight, own) -> {
+          String module = weight.substring(0, weight.length() - ".weight".length());
+          all.put("base_model.model." + module + ".lora_A.weight", own.a());
+          all.put("base_model.model." + module + ".lora_B.weight", own.b());
+        });
+    return all;
+  }
+
+  /** A weight as the model has it: a parameter where it lies, or its sum with factors' product. */
+  public Tensor weight(String name) {
+    Tensor parameter = parameters.get(name);
+    LowRankFactors own = factors.get(name);
+    if (own == null) {
+      return parameter;
+    }
+    return Scopes.keepWithoutGradient(
+        () ->
+            parameter
+                .to(ScalarType.Float)
+                .add(own.b().matmul(own.a()).mul(new Scalar(own.scale())))
+                .to(storage.type));
+  }
+
+  /**
+   * Writes {@code model.safetensors}, whole or not at all; products of factors are added.
    *
    * @param type BF16, rounded to nearest even, or F32
    */
+  @SuppressWarnings("try")
   public void write(Path directory, TensorType type) throws IOException {
-    ScalarType to =
-        switch (type) {
-          case BF16 -> ScalarType.BFloat16;
-          case F32 -> ScalarType.Float;
-          default -> throw new IllegalArgumentException("BF16 or F32, not " + type);
-        };
     SafetensorsWriter writer = new SafetensorsWriter().metadata("format", "pt");
-    config
-        .parameters()
-        .forEach(
-            (name, shape) ->
-                writer.tensor(
-                    name,
-                    type,
-                    shape,
-                    out -> {
-                      try (Tensor stored =
-                          Scopes.keep(() -> parameters.get(name).detach().to(to).contiguous())) {
-                        long bytes = stored.numel() * stored.element_size();
-                        BytePointer data = new BytePointer(stored.data_ptr());
-                        for (long at = 0; at < bytes; at += CHUNK) {
-                          long count = Math.min(CHUNK, bytes - at);
-                          ByteBuffer part = data.getPointer(at).capacity(count).asByteBuffer();
-                          while (part.hasRemaining()) {
-                            out.write(part);
-                          }
-                        }
-                      }
-                    }));
-    writer.write(directory.resolve("model.safetensors"));
+    try (PointerScope scope = new PointerScope()) {
+      for (String name : parameters.keySet()) {
+        TensorFiles.put(writer, name, type, weight(name));
+      }
+      writer.write(directory.resolve("model.safetensors"));
+    }
   }
 
   /**
@@ -177,7 +256,11 @@ public final class Decoder implements AutoCloseable {
    * @return [batch, tokens, vocabulary]; what they are where the mask is false has no meaning
    */
   public Tensor logits(Tensor tokens, Tensor mask) {
-    return Scopes.keep(() -> head(hidden(tokens, mask, Optional.empty())));
+    return Scopes.keep(
+        () -> {
+          Call call = begin(tokens, mask, Optional.empty(), Optional.empty());
+          return head(call, hidden(call, embedded(tokens))).to(ScalarType.Float);
+        });
   }
 
   /**
@@ -188,7 +271,11 @@ public final class Decoder implements AutoCloseable {
    */
   public Tensor next(Tensor tokens, Tensor mask, KeyValueCache cache) {
     return Scopes.keepWithoutGradient(
-        () -> head(hidden(tokens, mask, Optional.of(cache)).select(1, tokens.size(1) - 1)));
+        () -> {
+          Call call = begin(tokens, mask, Optional.of(cache), Optional.empty());
+          Tensor states = hidden(call, embedded(tokens)).select(1, tokens.size(1) - 1);
+          return head(call, states).to(ScalarType.Float);
+        });
   }
 
   /**
@@ -198,34 +285,62 @@ public final class Decoder implements AutoCloseable {
    * @return [batch, tokens - 1]; without a meaning where the mask of the token is false
    */
   public Tensor logProbabilities(Tensor tokens, Tensor mask, double temperature) {
+    return logProbabilities(tokens, mask, temperature, 1, tokens.size(1) - 1);
+  }
+
+  /**
+   * The same of {@code count} tokens from the one at {@code from}, 1 or later: others cost no row
+   * of the vocabulary.
+   *
+   * @return [batch, count]
+   */
+  public Tensor logProbabilities(
+      Tensor tokens, Tensor mask, double temperature, long from, long count) {
     return Scopes.keep(
         () -> {
-          long next = tokens.size(1) - 1;
-          Tensor states = hidden(tokens, mask, Optional.empty()).narrow(1, 0, next);
-          Tensor logits = head(states).div(new Scalar(temperature));
-          return logits
-              .log_softmax(-1)
-              .gather(-1, tokens.narrow(1, 1, next).unsqueeze(-1))
-              .squeeze(-1);
+          Call call = begin(tokens, mask, Optional.empty(), Optional.empty());
+          return chosen(call, hidden(call, embedded(tokens)), tokens, temperature, from, count);
         });
   }
 
-  private Tensor head(Tensor states) {
-    return torch.linear(
-        states,
-        parameters.get(config.tiedEmbeddings() ? DecoderConfig.EMBEDDING : DecoderConfig.HEAD));
+  /** Log-probabilities of tokens, from the states before them. */
+  Tensor chosen(
+      Call call, Tensor states, Tensor tokens, double temperature, long from, long count) {
+    Tensor logits =
+        head(call, states.narrow(1, from - 1, count))
+            .to(ScalarType.Float)
+            .div(new Scalar(temperature));
+    return logits
+        .log_softmax(-1)
+        .gather(-1, tokens.narrow(1, from, count).unsqueeze(-1))
+        .squeeze(-1);
+  }
+
+  private Tensor head(Call call, Tensor states) {
+    String name = config.tiedEmbeddings() ? DecoderConfig.EMBEDDING : DecoderConfig.HEAD;
+    return call.product(name, states, torch.linear(states, parameters.get(name)), factors);
   }
 
   /** What all layers of one call share. */
-  private record Call(
+  record Call(
       long batch,
       long tokens,
       Tensor cosines,
       Tensor sines,
       Map<Integer, Tensor> masks,
-      Optional<KeyValueCache> cache) {}
+      Optional<KeyValueCache> cache,
+      Optional<Tap> tap) {
+    private Tensor product(
+        String weight, Tensor input, Tensor plain, Map<String, LowRankFactors> factors) {
+      LowRankFactors own = factors.get(weight);
+      Tensor output = own == null ? plain : plain.add(own.product(input));
+      tap.ifPresent(shown -> shown.on(weight, input, output));
+      return output;
+    }
+  }
 
-  private Tensor hidden(Tensor tokens, Tensor mask, Optional<KeyValueCache> cache) {
+  /** Prepares what layers share. */
+  Call begin(Tensor tokens, Tensor mask, Optional<KeyValueCache> cache, Optional<Tap> tap) {
     long count = tokens.size(1);
     long before = cache.map(KeyValueCache::length).orElse(0);
     if (config.rotary().type().equals("dynamic") && before + count > config.positions()) {
@@ -244,16 +359,41 @@ public final class Decoder implements AutoCloseable {
     Scalar scale = new Scalar(config.rotary().scale());
     Map<Integer, Tensor> masks = new HashMap<>();
     for (int window : config.windows()) {
-      masks.computeIfAbsent(window, own -> attentionMask(known, before, count, own));
+      masks.computeIfAbsent(
+          window, own -> attentionMask(known, before, count, own).to(storage.type));
     }
-    Call call =
-        new Call(tokens.size(0), count, both.cos().mul(scale), both.sin().mul(scale), masks, cache);
-    Tensor states = torch.embedding(parameters.get(DecoderConfig.EMBEDDING), tokens);
+    return new Call(
+        tokens.size(0),
+        count,
+        both.cos().mul(scale).to(storage.type),
+        both.sin().mul(scale).to(storage.type),
+        masks,
+        cache,
+        tap);
+  }
+
+  Tensor embedded(Tensor tokens) {
+    return torch.embedding(parameters.get(DecoderConfig.EMBEDDING), tokens);
+  }
+
+  /** All layers. */
+  Tensor hidden(Call call, Tensor embedded) {
+    Tensor states = embedded;
     for (int layer = 0; layer < config.layers(); layer++) {
-      states = states.add(attention(call, layer, norm(states, layer, "input_layernorm")));
-      states = states.add(feedForward(layer, norm(states, layer, "post_attention_layernorm")));
+      states = layer(call, layer, states);
     }
-    cache.ifPresent(own -> own.advance((int) count));
+    call.cache().ifPresent(own -> own.advance((int) call.tokens()));
+    return last(states);
+  }
+
+  /** One layer. */
+  Tensor layer(Call call, int layer, Tensor before) {
+    Tensor states = before.add(attention(call, layer, norm(before, layer, "input_layernorm")));
+    return states.add(feedForward(call, layer, norm(states, layer, "post_attention_layernorm")));
+  }
+
+  /** What follows the last layer, but for the head. */
+  Tensor last(Tensor states) {
     return normed(states, parameters.get(DecoderConfig.NORM));
   }
 
@@ -279,16 +419,22 @@ public final class Decoder implements AutoCloseable {
   }
 
   private Tensor normed(Tensor states, Tensor weight) {
-    Tensor squares = states.mul(states).mean(new long[] {-1}, true, null);
-    return states.mul(squares.add(new Scalar(config.normEpsilon())).rsqrt()).mul(weight);
+    Tensor exact = states.to(ScalarType.Float);
+    Tensor squares = exact.mul(exact).mean(new long[] {-1}, true, null);
+    return exact
+        .mul(squares.add(new Scalar(config.normEpsilon())).rsqrt())
+        .to(storage.type)
+        .mul(weight);
   }
 
-  private Tensor linear(Tensor input, int layer, String name) {
-    Tensor weight = parameters.get(DecoderConfig.layer(layer, name + ".weight"));
+  private Tensor linear(Call call, Tensor input, int layer, String name) {
+    String weight = DecoderConfig.layer(layer, name + ".weight");
     Tensor bias = parameters.get(DecoderConfig.layer(layer, name + ".bias"));
-    return bias == null
-        ? torch.linear(input, weight)
-        : torch.linear(input, weight, new TensorOptional(bias));
+    Tensor plain =
+        bias == null
+            ? torch.linear(input, parameters.get(weight))
+            : torch.linear(input, parameters.get(weight), new TensorOptional(bias));
+    return call.product(weight, input, plain, factors);
   }
 
   private Tensor attention(Call call, int layer, Tensor states) {
@@ -298,7 +444,7 @@ public final class Decoder implements AutoCloseable {
     Tensor queries = heads(call, layer, states, "q", config.heads());
     Tensor ownKeys = heads(call, layer, states, "k", config.keyValueHeads()).transpose(1, 2);
     Tensor ownValues =
-        linear(states, layer, "self_attn.v_proj")
+        linear(call, states, layer, "self_attn.v_proj")
             .view(call.batch(), call.tokens(), groups, width)
             .transpose(1, 2);
     Tensor keys = call.cache().map(own -> own.appendKeys(layer, ownKeys)).orElse(ownKeys);
@@ -318,6 +464,7 @@ public final class Decoder implements AutoCloseable {
               new DoubleOptional(1 / Math.sqrt(width)),
               true);
       return linear(
+          call,
           mixed.transpose(1, 2).reshape(call.batch(), call.tokens(), config.heads() * width),
           layer,
           "self_attn.o_proj");
@@ -341,14 +488,14 @@ public final class Decoder implements AutoCloseable {
             .view(call.batch(), groups, each, call.tokens(), width)
             .permute(0, 3, 1, 2, 4)
             .reshape(call.batch(), call.tokens(), config.heads() * width);
-    return linear(mixed, layer, "self_attn.o_proj");
+    return linear(call, mixed, layer, "self_attn.o_proj");
   }
 
   /** Rotated heads of queries or keys: [batch, tokens, heads, width]. */
   private Tensor heads(Call call, int layer, Tensor states, String name, int count) {
     long half = config.headDimension() / 2;
     Tensor heads =
-        linear(states, layer, "self_attn." + name + "_proj")
+        linear(call, states, layer, "self_attn." + name + "_proj")
             .view(call.batch(), call.tokens(), count, config.headDimension());
     if (config.queryNorm()) {
       heads = norm(heads, layer, "self_attn." + name + "_norm");
@@ -359,15 +506,17 @@ public final class Decoder implements AutoCloseable {
     return heads.mul(call.cosines()).add(turned.mul(call.sines()));
   }
 
-  private Tensor feedForward(int layer, Tensor states) {
-    Tensor gate = torch.silu(linear(states, layer, "mlp.gate_proj"));
-    return linear(gate.mul(linear(states, layer, "mlp.up_proj")), layer, "mlp.down_proj");
+  private Tensor feedForward(Call call, int layer, Tensor states) {
+    Tensor gate = torch.silu(linear(call, states, layer, "mlp.gate_proj"));
+    return linear(
+        call, gate.mul(linear(call, states, layer, "mlp.up_proj")), layer, "mlp.down_proj");
   }
 
   @Override
   public void close() {
     List<Tensor> all = new ArrayList<>(parameters.values());
     all.add(frequencies);
+    factors.values().forEach(own -> all.addAll(List.of(own.a(), own.b())));
     all.forEach(Tensor::close);
   }
 }

@@ -11,7 +11,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * Keys and values of the tokens that a decoder has seen, so that it sees each once.
  *
  * <pre>{@code
- * try (KeyValueCache cache = KeyValueCache.of(decoder.config(), 1, 32)) {
+ * try (KeyValueCache cache = KeyValueCache.of(decoder, 1, 32)) {
  *   var logits = decoder.next(tokens, mask, cache);
  * }
  * }</pre>
@@ -30,7 +30,8 @@ public final class KeyValueCache implements AutoCloseable {
   }
 
   /** Room for sequences of up to {@code capacity} tokens. */
-  public static KeyValueCache of(DecoderConfig config, int batch, int capacity) {
+  public static KeyValueCache of(Decoder model, int batch, int capacity) {
+    DecoderConfig config = model.config();
     Tensor mask =
         Scopes.own(
             () -> torch.zeros(new long[] {batch, capacity}, new TensorOptions(ScalarType.Bool)));
@@ -44,7 +45,7 @@ public final class KeyValueCache implements AutoCloseable {
                         new long[] {
                           batch, config.keyValueHeads(), capacity, config.headDimension()
                         },
-                        new TensorOptions(ScalarType.Float))));
+                        new TensorOptions(model.storage().type))));
       }
     }
     return cache;

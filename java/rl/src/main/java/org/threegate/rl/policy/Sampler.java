@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.concurrent.Callable;
 import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
@@ -23,7 +24,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * }</pre>
  */
 public final class Sampler {
-  private static final int MOST_ROWS = 256; // at a time: their keys and values stay in the caches
+  private static final int MOST_ROWS = 64; // of a part: their keys and values stay in the caches
 
   private Sampler() {}
 
@@ -79,13 +80,14 @@ public final class Sampler {
         }
       }
     }
-    List<Completion> all = new ArrayList<>();
+    List<Callable<List<Completion>>> parts = new ArrayList<>();
     for (int begin = 0; begin < seeds.length; begin += MOST_ROWS) {
-      int end = Math.min(seeds.length, begin + MOST_ROWS);
-      all.addAll(
-          together(
-              model, prompts.subList(begin, end), options, Arrays.copyOfRange(seeds, begin, end)));
+      List<int[]> own = prompts.subList(begin, Math.min(seeds.length, begin + MOST_ROWS));
+      long[] ownSeeds = Arrays.copyOfRange(seeds, begin, begin + own.size());
+      parts.add(() -> together(model, own, options, ownSeeds));
     }
+    List<Completion> all = new ArrayList<>();
+    Threads.map(parts, all::addAll);
     return List.copyOf(all);
   }
 
@@ -98,7 +100,7 @@ public final class Sampler {
     }
     Completion[] done = new Completion[seeds.length];
     try (KeyValueCache cache =
-        KeyValueCache.of(model.config(), seeds.length, width + options.longest() - 1)) {
+        KeyValueCache.of(model, seeds.length, width + options.longest() - 1)) {
       Scopes.run(() -> run(model, prompts, width, options, rows, done, cache));
     }
     return List.of(done);

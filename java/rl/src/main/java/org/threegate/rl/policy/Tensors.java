@@ -1,5 +1,6 @@
 package org.threegate.rl.policy;
 
+import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.LongPointer;
@@ -66,6 +67,15 @@ public final class Tensors {
   /** begin, begin + 1, … end - 1. */
   static Tensor range(long begin, long end) {
     return torch.arange(new Scalar(begin), new Scalar(end), new TensorOptions(ScalarType.Long));
+  }
+
+  /** Sizes of a tensor. */
+  static List<Long> shape(Tensor tensor) {
+    List<Long> shape = new ArrayList<>();
+    for (int i = 0; i < tensor.dim(); i++) {
+      shape.add(tensor.size(i));
+    }
+    return shape;
   }
 
   static long[] shape(List<Long> shape) {

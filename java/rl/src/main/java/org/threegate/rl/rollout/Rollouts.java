@@ -61,6 +61,12 @@ public record Rollouts(Tokenizer tokenizer, BoundedVerifier verifier, int longes
     return List.copyOf(rollouts);
   }
 
+  /** Whether a problem's prompt has a token, and not too many. */
+  public boolean fits(Problem problem) {
+    int tokens = tokenizer.encode(problem.prompt()).length;
+    return tokens > 0 && tokens <= longestPrompt;
+  }
+
   private int[] encode(Problem problem) {
     int[] prompt = tokenizer.encode(problem.prompt());
     if (prompt.length == 0 || prompt.length > longestPrompt) {

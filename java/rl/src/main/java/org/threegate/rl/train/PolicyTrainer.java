@@ -6,18 +6,17 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.SplittableRandom;
+import java.util.concurrent.Callable;
 import java.util.function.Predicate;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.threegate.rl.event.TrainingEvent;
-import org.threegate.rl.event.TrainingObserver;
 import org.threegate.rl.objective.Advantages;
-import org.threegate.rl.objective.Loss;
 import org.threegate.rl.objective.PolicyBatch;
 import org.threegate.rl.objective.PolicyObjective;
 import org.threegate.rl.optimizer.AdamW;
 import org.threegate.rl.policy.Decoder;
+import org.threegate.rl.policy.Differentiation;
 import org.threegate.rl.policy.Padded;
 import org.threegate.rl.policy.Scopes;
 import org.threegate.rl.policy.Tensors;
@@ -37,18 +36,12 @@ import org.threegate.rl.verifier.BoundedVerifier;
  * }
  * }</pre>
  */
-public final class PolicyTrainer implements AutoCloseable {
-  /** Steps in a row whose gradient is not finite, after which a run is given up. */
-  static final int MOST_FAILURES = 5;
-
-  private final Decoder policy;
+public final class PolicyTrainer extends Trainer {
   private final Optional<Decoder> reference;
   private final List<Problem> problems;
   private final Rollouts rollouts;
   private final TrainingOptions options;
-  private final AdamW optimizer;
-  private long step;
-  private int failures;
+  private final Order order;
 
   private PolicyTrainer(
       Decoder policy,
@@ -57,12 +50,12 @@ public final class PolicyTrainer implements AutoCloseable {
       Rollouts rollouts,
       TrainingOptions options,
       AdamW optimizer) {
-    this.policy = policy;
+    super(policy, optimizer, options.steps());
     this.reference = reference;
     this.problems = List.copyOf(problems);
     this.rollouts = rollouts;
     this.options = options;
-    this.optimizer = optimizer;
+    this.order = new Order(problems.size(), options.seed());
   }
 
   /**
@@ -83,89 +76,95 @@ public final class PolicyTrainer implements AutoCloseable {
     if (options.objective().divergence().isPresent() && reference.isEmpty()) {
       throw new IllegalArgumentException("a divergence, and no reference to measure it from");
     }
-    AdamW optimizer = AdamW.of(policy.parameters(), options.optimizer(), masks);
+    AdamW optimizer = AdamW.of(policy.trainable(), options.optimizer(), masks);
     return new PolicyTrainer(policy, reference, problems, rollouts, options, optimizer);
   }
 
-  /** Runs to the end. */
-  public void run(TrainingObserver observer) {
-    while (step < options.steps()) {
-      observer.on(next());
-    }
-  }
-
-  /**
-   * Takes one step.
-   *
-   * @throws TrainingException when gradients have not been finite for some steps
-   */
-  public TrainingEvent next() {
-    step++;
+  @Override
+  TrainingEvent attempt() {
     Map<String, Double> metrics = new LinkedHashMap<>();
-    List<Rollout> drawn =
-        rollouts.draw(policy, batch(), options.group(), options.sampling(), seed(2 * step + 1));
-    double[] rewards = rewards(drawn, metrics);
+    List<Rollout> drawn = new ArrayList<>();
+    double[] rewards;
+    int round = 0;
+    do {
+      // Rounds count beside steps, whose own numbers are even and odd ones above 0.
+      long number = 2 * step() + 1 + ((long) round << 40);
+      drawn.addAll(
+          rollouts.draw(
+              policy,
+              batch(metrics),
+              options.group(),
+              options.sampling(),
+              Order.seed(options.seed(), number)));
+      rewards = rewards(drawn);
+    } while (++round < options.rounds() && teaching(rewards) < options.prompts());
+    describe(drawn, metrics);
+    if (options.rounds() > 1) {
+      metrics.put("sampling/rounds", (double) round);
+    }
     double[] advantages = options.advantages().advantages(rewards, options.group());
     List<Integer> kept = kept(rewards, metrics);
     if (kept.isEmpty()) {
-      return new TrainingEvent.StepSkipped(step, "all rewards of each group are equal", metrics);
+      return skipped("all rewards of each group are equal", metrics);
     }
-    double norm = 0;
     for (int update = 0; update < options.updates(); update++) {
-      norm = learn(kept, drawn, advantages, metrics);
-      if (!Double.isFinite(norm)) {
+      if (!Double.isFinite(learn(kept, drawn, advantages, metrics))) {
         return failed(metrics);
       }
     }
-    failures = 0;
-    return new TrainingEvent.StepTaken(step, metrics, policy.parameters());
+    return taken(metrics);
   }
 
-  private TrainingEvent failed(Map<String, Double> metrics) {
-    if (++failures >= MOST_FAILURES) {
-      throw new TrainingException(
-          "step "
-              + step
-              + ": the gradient has not been finite in "
-              + failures
-              + " steps in a row; a lower learning rate may help");
-    }
-    return new TrainingEvent.StepSkipped(step, "the gradient is not finite", metrics);
-  }
-
-  /** Everything that is drawn in a step follows from the seed and its number. */
-  private long seed(long number) {
-    return new SplittableRandom(options.seed() + 0x9e3779b97f4a7c15L * number).nextLong();
-  }
-
-  /** The next problems of an order that is drawn anew once all have had their turn. */
-  private List<Problem> batch() {
+  /** The next problems whose prompts are not too long; how many were is counted. */
+  private List<Problem> batch(Map<String, Double> metrics) {
     List<Problem> batch = new ArrayList<>();
-    long first = (step - 1) * options.prompts();
-    for (long at = first; at < first + options.prompts(); at++) {
-      long epoch = at / problems.size();
-      batch.add(problems.get(order(epoch)[(int) (at % problems.size())]));
+    int inARow = 0;
+    double tooLong = metrics.getOrDefault("prompts/too_long", 0.0);
+    while (batch.size() < options.prompts()) {
+      Problem problem = problems.get(order.at(position++));
+      if (rollouts.fits(problem)) {
+        batch.add(problem);
+        inARow = 0;
+      } else {
+        tooLong++;
+        if (++inARow >= 2 * problems.size()) {
+          throw new TrainingException(
+              "no problem has a prompt of 1 to " + rollouts.longestPrompt() + " tokens");
+        }
+      }
     }
+    metrics.put("prompts/too_long", tooLong);
     return batch;
   }
 
-  private int[] order(long epoch) {
-    SplittableRandom random = new SplittableRandom(seed(-2 * epoch - 2));
-    int[] order = new int[problems.size()];
-    for (int i = 0; i < order.length; i++) {
-      int j = random.nextInt(i + 1);
-      order[i] = order[j];
-      order[j] = i;
+  private double[] rewards(List<Rollout> drawn) {
+    double[] rewards = drawn.stream().mapToDouble(rollout -> rollout.score().value()).toArray();
+    if (options.lengthMargin() > 0) {
+      for (int i = 0; i < rewards.length; i++) {
+        rewards[i] +=
+            Advantages.lengthPenalty(
+                drawn.get(i).completion().tokens().length,
+                options.sampling().longest(),
+                options.lengthMargin());
+      }
     }
-    return order;
+    return rewards;
   }
 
-  private double[] rewards(List<Rollout> drawn, Map<String, Double> metrics) {
-    double[] rewards = drawn.stream().mapToDouble(rollout -> rollout.score().value()).toArray();
-    double mean = Arrays.stream(rewards).average().orElseThrow();
-    double squares = Arrays.stream(rewards).map(r -> (r - mean) * (r - mean)).sum();
+  private int teaching(double[] rewards) {
+    int teaching = 0;
+    for (boolean differs : Advantages.differing(rewards, options.group())) {
+      teaching += differs ? 1 : 0;
+    }
+    return teaching;
+  }
+
+  private static void describe(List<Rollout> drawn, Map<String, Double> metrics) {
+    double[] scores = drawn.stream().mapToDouble(rollout -> rollout.score().value()).toArray();
+    double mean = Arrays.stream(scores).average().orElseThrow();
+    double squares = Arrays.stream(scores).map(r -> (r - mean) * (r - mean)).sum();
     metrics.put("reward", mean);
-    metrics.put("reward_std", Math.sqrt(squares / (rewards.length - 1)));
+    metrics.put("reward_std", Math.sqrt(squares / (scores.length - 1)));
     metrics.put(
         "completions/mean_length",
         drawn.stream()
@@ -177,16 +176,6 @@ public final class PolicyTrainer implements AutoCloseable {
     metrics.put(
         "verifier/failed_ratio",
         share(drawn, rollout -> rollout.score().outcome() != BoundedVerifier.Outcome.SCORED));
-    if (options.lengthMargin() > 0) {
-      for (int i = 0; i < rewards.length; i++) {
-        rewards[i] +=
-            Advantages.lengthPenalty(
-                drawn.get(i).completion().tokens().length,
-                options.sampling().longest(),
-                options.lengthMargin());
-      }
-    }
-    return rewards;
   }
 
   private static double share(List<Rollout> drawn, Predicate<Rollout> which) {
@@ -202,10 +191,14 @@ public final class PolicyTrainer implements AutoCloseable {
       equal += differing[group] ? 0 : 1;
     }
     metrics.put("frac_reward_zero_std", (double) equal / differing.length);
-    for (int i = 0; i < rewards.length; i++) {
-      boolean teaches = differing[i / options.group()] || !options.dropEqual();
-      if (teaches && equal < differing.length) {
-        kept.add(i);
+    int groups = 0;
+    for (int group = 0; group < differing.length && equal < differing.length; group++) {
+      // What later rounds drew beyond the batch is left.
+      if ((differing[group] || !options.dropEqual()) && groups < options.prompts()) {
+        groups++;
+        for (int i = group * options.group(); i < (group + 1) * options.group(); i++) {
+          kept.add(i);
+        }
       }
     }
     return kept;
@@ -215,28 +208,19 @@ public final class PolicyTrainer implements AutoCloseable {
   private double learn(
       List<Integer> kept, List<Rollout> drawn, double[] advantages, Map<String, Double> metrics) {
     long tokens = kept.stream().mapToLong(i -> drawn.get(i).completion().tokens().length).sum();
-    Map<String, Double> sums = new LinkedHashMap<>();
+    List<Callable<Piece>> pieces = new ArrayList<>();
     for (int begin = 0; begin < kept.size(); begin += options.rows()) {
       List<Integer> part = kept.subList(begin, Math.min(kept.size(), begin + options.rows()));
       long own = part.stream().mapToLong(i -> drawn.get(i).completion().tokens().length).sum();
       boolean byTokens = options.objective().average() == PolicyObjective.Average.TOKENS;
       double share = byTokens ? (double) own / tokens : (double) part.size() / kept.size();
-      Scopes.run(() -> differentiate(part, drawn, advantages, share, sums));
+      pieces.add(() -> piece(part, drawn, advantages, share));
     }
     double rate = options.rate() * options.schedule().at(optimizer.steps());
-    double norm = optimizer.step(rate);
-    metrics.putAll(sums);
-    metrics.put("grad_norm", norm);
-    metrics.put("learning_rate", rate);
-    return norm;
+    return learn(pieces, rate, metrics);
   }
 
-  private void differentiate(
-      List<Integer> part,
-      List<Rollout> drawn,
-      double[] advantages,
-      double share,
-      Map<String, Double> sums) {
+  private Piece piece(List<Integer> part, List<Rollout> drawn, double[] advantages, double share) {
     List<Rollout> rows = part.stream().map(drawn::get).toList();
     int prompt = rows.stream().mapToInt(row -> row.prompt().length).max().orElseThrow();
     int longest =
@@ -247,8 +231,8 @@ public final class PolicyTrainer implements AutoCloseable {
         Padded.right(
             rows.stream().map(row -> row.completion().tokens()).toList(), longest, padding);
     Padded texts = prompts.followedBy(completions);
-    Tensor own = logProbabilities(policy, texts, prompt, longest);
-    Tensor before = options.updates() == 1 ? own.detach() : drawnWith(rows, longest);
+    Optional<Tensor> before =
+        options.updates() == 1 ? Optional.empty() : Optional.of(drawnWith(rows, longest));
     Optional<Tensor> held =
         reference.map(
             model ->
@@ -257,20 +241,26 @@ public final class PolicyTrainer implements AutoCloseable {
     for (int i = 0; i < weights.length; i++) {
       weights[i] = (float) advantages[part.get(i)];
     }
-    Tensor mask = completions.mask().to(own.scalar_type());
-    Loss loss =
-        options
-            .objective()
-            .loss(new PolicyBatch(own, before, held, mask, Tensors.of(weights, weights.length)));
-    loss.value().mul(new Scalar(share)).backward();
-    sums.merge("loss", share * loss.value().item_double(), Double::sum);
-    loss.metrics().forEach((name, value) -> sums.merge(name, share * value, Double::sum));
+    Tensor mask = completions.mask().to(ScalarType.Float);
+    Tensor ofRows = Tensors.of(weights, weights.length);
+    return new Piece(
+        new Differentiation(
+            policy,
+            texts,
+            options.sampling().temperature(),
+            prompt,
+            longest,
+            options.checkpointed()),
+        share,
+        own ->
+            options
+                .objective()
+                .loss(new PolicyBatch(own, before.orElseGet(own::detach), held, mask, ofRows)));
   }
 
   private Tensor logProbabilities(Decoder model, Padded texts, int prompt, int longest) {
-    return model
-        .logProbabilities(texts.tokens(), texts.mask(), options.sampling().temperature())
-        .narrow(1, prompt - 1, longest);
+    return model.logProbabilities(
+        texts.tokens(), texts.mask(), options.sampling().temperature(), prompt, longest);
   }
 
   /** Log-probabilities of the policy that drew them. */
@@ -281,10 +271,5 @@ public final class PolicyTrainer implements AutoCloseable {
       System.arraycopy(own, 0, values, i * longest, own.length);
     }
     return Tensors.of(values, rows.size(), longest);
-  }
-
-  @Override
-  public void close() {
-    optimizer.close();
   }
 }

@@ -128,9 +128,9 @@ class AdamWTest {
           one.step(0.01);
         }
         second.detach().copy_(first.detach());
-        for (int i = 0; i < 2; i++) {
-          other.state().get("w").get(i).copy_(one.state().get("w").get(i));
-        }
+        AdamW.State from = one.state().get("w");
+        other.state().get("w").mean().copy_(from.mean());
+        other.state().get("w").squares().copy_(from.squares());
         other.resume(one.steps());
         for (int step = 0; step < 5; step++) {
           differentiate(first, gradient, 2, 2);

@@ -26,8 +26,6 @@ import org.threegate.kernel.Context;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.objective.Divergence;
 import org.threegate.rl.objective.PolicyObjective;
-import org.threegate.rl.optimizer.AdamW;
-import org.threegate.rl.optimizer.Schedule;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.SamplingOptions;
 import org.threegate.rl.policy.Tensors;
@@ -75,21 +73,9 @@ class PolicyTrainerTest {
   }
 
   private static TrainingOptions options(PolicyObjective objective, int steps, double rate) {
-    return new TrainingOptions(
-        steps,
-        6,
-        12,
-        1,
-        32,
-        SamplingOptions.plain(2, List.of(2)),
-        objective,
-        AdvantageRule.NORMALISED,
-        true,
-        0,
-        rate,
-        Schedule.constant(),
-        AdamW.Options.DEFAULT,
-        7);
+    return TrainingOptions.of(steps, 6, 12, SamplingOptions.plain(2, List.of(2)), rate, 7)
+        .withObjective(objective)
+        .withRows(32);
   }
 
   private static BoundedVerifier bounded(Verifier verifier) {
@@ -157,23 +143,11 @@ class PolicyTrainerTest {
         begin = Tensors.floats(model.parameters().get(frozen));
         Tensor mask =
             model.parameters().get(frozen).detach().lt(model.parameters().get(frozen).detach());
-        TrainingOptions like = options(PolicyObjective.DAPO, 8, 0.01);
         TrainingOptions options =
-            new TrainingOptions(
-                like.steps(),
-                like.prompts(),
-                like.group(),
-                2,
-                5,
-                like.sampling(),
-                like.objective(),
-                like.advantages(),
-                true,
-                1,
-                like.rate(),
-                like.schedule(),
-                like.optimizer(),
-                seed);
+            TrainingOptions.of(8, 6, 12, SamplingOptions.plain(2, List.of(2)), 0.01, seed)
+                .withUpdates(2)
+                .withRows(5)
+                .withLengthMargin(1);
         List<String> metrics = new ArrayList<>();
         try (PolicyTrainer trainer =
             PolicyTrainer.of(
@@ -230,23 +204,7 @@ class PolicyTrainerTest {
       try (Context context = Context.open();
           Decoder model = Decoder.load(context, MODEL);
           BoundedVerifier verifier = bounded(REPEATS)) {
-        TrainingOptions like = options(objective, 1, 0.01);
-        TrainingOptions options =
-            new TrainingOptions(
-                1,
-                like.prompts(),
-                like.group(),
-                1,
-                rows,
-                like.sampling(),
-                objective,
-                like.advantages(),
-                true,
-                0,
-                like.rate(),
-                like.schedule(),
-                like.optimizer(),
-                3);
+        TrainingOptions options = options(objective, 1, 0.01).withRows(rows);
         try (PolicyTrainer trainer =
             PolicyTrainer.of(
                 model,
@@ -263,6 +221,35 @@ class PolicyTrainerTest {
     }
     assertThat(norms.get(2)).isCloseTo(norms.get(0), within(1e-5 * norms.get(0)));
     assertThat(norms.get(3)).isCloseTo(norms.get(1), within(1e-6));
+  }
+
+  /** DAPO's dynamic sampling: until there are groups enough, or rounds are over. */
+  @Test
+  void promptsAreDrawnUntilEnoughTeach() {
+    try (Context context = Context.open();
+        Decoder model = Decoder.load(context, MODEL);
+        BoundedVerifier verifier = bounded(REPEATS)) {
+      Map<Integer, Map<String, Double>> metrics = new HashMap<>();
+      for (int rounds : new int[] {1, 50}) {
+        try (PolicyTrainer trainer =
+            PolicyTrainer.of(
+                model,
+                Optional.empty(),
+                PROBLEMS,
+                new Rollouts(LETTERS, verifier, 8),
+                options(PolicyObjective.DAPO, 1, 1e-6).withRounds(rounds),
+                Map.of())) {
+          metrics.put(rounds, trainer.next().metrics());
+        }
+      }
+      // Some groups of the first round teach nothing.
+      assertThat(metrics.get(1).get("frac_reward_zero_std")).isGreaterThan(0);
+      assertThat(metrics.get(50).get("sampling/rounds")).isBetween(2.0, 20.0);
+      double drawn = 6 * metrics.get(50).get("sampling/rounds");
+      double teaching = drawn * (1 - metrics.get(50).get("frac_reward_zero_std"));
+      assertThat(teaching).isGreaterThanOrEqualTo(6 - 1e-9);
+      assertThat(teaching).isLessThan(12);
+    }
   }
 
   @Test
@@ -300,12 +287,23 @@ class PolicyTrainerTest {
             .forEach((name, values) -> assertThat(values).isEqualTo(before.get(name)));
       }
       assertThat(broken.crashes()).isEqualTo(3 * 72);
-      Rollouts rollouts = new Rollouts(LETTERS, never, 2);
+      // Prompts have 2 to 4 letters.
+      try (PolicyTrainer trainer =
+          PolicyTrainer.of(
+              model,
+              Optional.empty(),
+              PROBLEMS,
+              new Rollouts(LETTERS, never, 2),
+              options,
+              Map.of())) {
+        assertThat(trainer.next().metrics().get("prompts/too_long")).isBetween(6.0, 18.0);
+      }
+      Rollouts rollouts = new Rollouts(LETTERS, never, 1);
       try (PolicyTrainer trainer =
           PolicyTrainer.of(model, Optional.empty(), PROBLEMS, rollouts, options, Map.of())) {
         assertThatThrownBy(() -> trainer.run(event -> {}))
-            .isInstanceOf(IllegalArgumentException.class)
-            .hasMessageContaining("tokens; 1 to 2 are allowed");
+            .isInstanceOf(TrainingException.class)
+            .hasMessage("no problem has a prompt of 1 to 1 tokens");
       }
       assertThatThrownBy(
               () ->
@@ -326,29 +324,13 @@ class PolicyTrainerTest {
     try (Context context = Context.open();
         Decoder model = Decoder.load(context, MODEL);
         BoundedVerifier verifier = bounded(REPEATS)) {
-      TrainingOptions like = options(PolicyObjective.DAPO, 100, 0.01);
       AtomicBoolean broken = new AtomicBoolean(true);
       AdvantageRule rule =
           (rewards, group) ->
               broken.get()
                   ? Arrays.stream(rewards).map(reward -> Double.NaN).toArray()
                   : AdvantageRule.NORMALISED.advantages(rewards, group);
-      TrainingOptions options =
-          new TrainingOptions(
-              100,
-              like.prompts(),
-              like.group(),
-              1,
-              32,
-              like.sampling(),
-              like.objective(),
-              rule,
-              true,
-              0,
-              like.rate(),
-              like.schedule(),
-              like.optimizer(),
-              7);
+      TrainingOptions options = options(PolicyObjective.DAPO, 100, 0.01).withAdvantages(rule);
       try (PolicyTrainer trainer =
           PolicyTrainer.of(
               model,

@@ -1,0 +1,132 @@
+package org.threegate.rl.policy;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Function;
+import org.bytedeco.pytorch.BoolOptional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * Gradients of a function of tokens' log-probabilities.
+ *
+ * <pre>{@code
+ * Differentiation part = new Differentiation(decoder, rows, 1, 1, 9, true);
+ * List<Optional<Tensor>> gradients = part.of(chosen -> chosen.mean().neg());
+ * }</pre>
+ *
+ * @param texts of which the tokens are
+ * @param temperature by which logits are divided
+ * @param from the first token whose log-probability is wanted, 1 or later
+ * @param count of them
+ * @param checkpointed activations inside of layers are computed again when they are needed (arXiv
+ *     1604.06174), which takes a third more time and keeps one state a layer
+ */
+public record Differentiation(
+    Decoder model, Padded texts, double temperature, long from, long count, boolean checkpointed) {
+  /**
+   * Differentiates.
+   *
+   * @param loss one number, of log-probabilities [texts, count]
+   * @return in the order of {@link Decoder#trainable}; empty where the loss does not depend on one.
+   *     Whoever called closes them
+   */
+  public List<Optional<Tensor>> of(Function<Tensor, Tensor> loss) {
+    List<Optional<Tensor>> gradients = new ArrayList<>();
+    Scopes.run(
+        () -> {
+          List<Tensor> moving = List.copyOf(model.trainable().values());
+          List<Optional<Tensor>> own = checkpointed ? replayed(moving, loss) : plain(moving, loss);
+          gradients.addAll(own);
+        });
+    return gradients;
+  }
+
+  private List<Optional<Tensor>> plain(List<Tensor> moving, Function<Tensor, Tensor> loss) {
+    Tensor chosen = model.logProbabilities(texts.tokens(), texts.mask(), temperature, from, count);
+    List<Optional<Tensor>> own = gradients(loss.apply(chosen), Optional.empty(), moving);
+    own.forEach(gradient -> gradient.ifPresent(Tensor::retainReference));
+    return own;
+  }
+
+  /** Each layer forwards twice: without a graph, then with one of its own. */
+  private List<Optional<Tensor>> replayed(List<Tensor> moving, Function<Tensor, Tensor> loss) {
+    Decoder.Call call =
+        model.begin(texts.tokens(), texts.mask(), Optional.empty(), Optional.empty());
+    int layers = model.config().layers();
+    List<Tensor> states = new ArrayList<>();
+    states.add(Scopes.keepWithoutGradient(() -> model.embedded(texts.tokens())));
+    for (int layer = 0; layer < layers; layer++) {
+      int at = layer;
+      states.add(Scopes.keepWithoutGradient(() -> model.layer(call, at, states.get(at))));
+    }
+    List<Optional<Tensor>> sums = new ArrayList<>();
+    moving.forEach(parameter -> sums.add(Optional.empty()));
+    Tensor end = states.get(layers).requires_grad_(true);
+    Tensor value =
+        loss.apply(model.chosen(call, model.last(end), texts.tokens(), temperature, from, count));
+    Tensor above = back(value, Optional.empty(), Optional.of(end), moving, sums);
+    for (int layer = layers - 1; layer >= 0; layer--) {
+      int at = layer;
+      Tensor from = above;
+      Tensor state = states.get(at).requires_grad_(true);
+      above =
+          Scopes.keep(
+              () ->
+                  back(
+                      model.layer(call, at, state),
+                      Optional.of(from),
+                      Optional.of(state),
+                      moving,
+                      sums));
+      from.close();
+    }
+    if (model.factors().isEmpty()) {
+      back(model.embedded(texts.tokens()), Optional.of(above), Optional.empty(), moving, sums);
+    }
+    return sums;
+  }
+
+  /** Adds gradients of parameters to their sums; that of the state below is returned. */
+  private static Tensor back(
+      Tensor value,
+      Optional<Tensor> above,
+      Optional<Tensor> below,
+      List<Tensor> moving,
+      List<Optional<Tensor>> sums) {
+    List<Tensor> inputs = new ArrayList<>(moving);
+    below.ifPresent(inputs::add);
+    List<Optional<Tensor>> own = gradients(value, above, inputs);
+    for (int i = 0; i < sums.size(); i++) {
+      if (own.get(i).isPresent()) {
+        Tensor gradient = own.get(i).orElseThrow();
+        Optional<Tensor> before = sums.get(i);
+        sums.set(i, Optional.of(before.map(sum -> sum.add_(gradient)).orElse(gradient)));
+        if (before.isEmpty()) {
+          gradient.retainReference();
+        }
+      }
+    }
+    return below.isPresent() ? own.get(own.size() - 1).orElseThrow() : value;
+  }
+
+  private static List<Optional<Tensor>> gradients(
+      Tensor value, Optional<Tensor> above, List<Tensor> inputs) {
+    TensorVector found =
+        torch.grad(
+            new TensorVector(value),
+            new TensorVector(inputs.toArray(new Tensor[0])),
+            above.map(TensorVector::new).orElseGet(TensorVector::new),
+            new BoolOptional(false),
+            false,
+            true);
+    List<Optional<Tensor>> gradients = new ArrayList<>();
+    for (int i = 0; i < inputs.size(); i++) {
+      Tensor gradient = found.get(i);
+      gradients.add(gradient.defined() ? Optional.of(new Tensor(gradient)) : Optional.empty());
+    }
+    return gradients;
+  }
+}

@@ -1,0 +1,93 @@
+package org.threegate.rl.policy;
+
+import java.nio.ByteBuffer;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.SafetensorsWriter;
+import org.threegate.checkpoint.TensorType;
+
+/**
+ * Tensors from files and back, of any size.
+ *
+ * <pre>{@code
+ * TensorFiles.put(new SafetensorsWriter(), "weight", TensorType.F32, decoder.weight("lm_head.weight"))
+ *     .write(Path.of("weight.safetensors"));
+ * }</pre>
+ */
+public final class TensorFiles {
+  private static final int CHUNK = 1 << 30; // bytes that are copied at a time
+
+  private TensorFiles() {}
+
+  /**
+   * A stored tensor as it is.
+   *
+   * @throws InvalidInputException when it is none of floating-point numbers that can be computed
+   *     with
+   */
+  public static Tensor read(org.threegate.checkpoint.Tensor stored) {
+    ScalarType type =
+        switch (stored.type()) {
+          case BF16 -> ScalarType.BFloat16;
+          case F16 -> ScalarType.Half;
+          case F32 -> ScalarType.Float;
+          case F64 -> ScalarType.Double;
+          default ->
+              throw new InvalidInputException(
+                  stored.file().path()
+                      + ": tensor \""
+                      + stored.name()
+                      + "\" is "
+                      + stored.type()
+                      + "; BF16, F16, F32 or F64 is needed");
+        };
+    return Scopes.keep(
+        () -> {
+          Tensor copy = torch.empty(Tensors.shape(stored.shape()), new TensorOptions(type), null);
+          for (long at = 0; at < stored.bytes(); at += CHUNK) {
+            int count = (int) Math.min(CHUNK, stored.bytes() - at);
+            ByteBuffer part = stored.file().buffer().slice(stored.offset() + at, count);
+            Pointer.memcpy(
+                new BytePointer(copy.data_ptr()).getPointer(at), new BytePointer(part), count);
+          }
+          return copy;
+        });
+  }
+
+  /**
+   * Adds a tensor to a file; its values are read when that is written.
+   *
+   * @param type BF16, rounded to nearest even, or F32
+   */
+  public static SafetensorsWriter put(
+      SafetensorsWriter writer, String name, TensorType type, Tensor tensor) {
+    ScalarType to =
+        switch (type) {
+          case BF16 -> ScalarType.BFloat16;
+          case F32 -> ScalarType.Float;
+          default -> throw new IllegalArgumentException("BF16 or F32, not " + type);
+        };
+    return writer.tensor(
+        name,
+        type,
+        Tensors.shape(tensor),
+        out -> {
+          try (Tensor stored = Scopes.own(() -> tensor.detach().to(to).contiguous())) {
+            long bytes = stored.numel() * stored.element_size();
+            BytePointer data = new BytePointer(stored.data_ptr());
+            for (long at = 0; at < bytes; at += CHUNK) {
+              long count = Math.min(CHUNK, bytes - at);
+              ByteBuffer part = data.getPointer(at).capacity(count).asByteBuffer();
+              while (part.hasRemaining()) {
+                out.write(part);
+              }
+            }
+          }
+        });
+  }
+}

@@ -1,0 +1,147 @@
+package org.threegate.rl.train;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.bytedeco.pytorch.Tensor;
+import org.threegate.rl.event.TrainingEvent;
+import org.threegate.rl.objective.Comparisons;
+import org.threegate.rl.optimizer.AdamW;
+import org.threegate.rl.policy.Decoder;
+import org.threegate.rl.policy.Differentiation;
+import org.threegate.rl.policy.Padded;
+import org.threegate.rl.policy.Tokenizer;
+import org.threegate.rl.task.Demonstration;
+
+/**
+ * Imitates demonstrations: pretraining, supervised fine-tuning, and rejection sampling where they
+ * are one's own right answers. The loss is the mean over all tokens of responses in a batch.
+ *
+ * <pre>{@code
+ * List<Demonstration> demonstrations = List.of(new Demonstration("12+34=", "46$"));
+ * try (SupervisedTrainer trainer =
+ *     SupervisedTrainer.of(
+ *         decoder, tokenizer, place -> demonstrations.get(0), SupervisedOptions.of(100, 8, 32, 1e-4, 1), Map.of())) {
+ *   trainer.run(event -> System.out.println(event.metrics().get("loss")));
+ * }
+ * }</pre>
+ */
+public final class SupervisedTrainer extends Trainer {
+  /** Demonstrations without an end. */
+  @FunctionalInterface
+  public interface Source {
+    /**
+     * The demonstration at a place, from 0; places are asked for in order, but for a run that is
+     * resumed.
+     */
+    Demonstration at(long place);
+
+    /** A list over and over, in an order that is drawn anew each time. */
+    static Source of(List<Demonstration> demonstrations, long seed) {
+      Order order = new Order(demonstrations.size(), seed);
+      return place -> demonstrations.get(order.at(place));
+    }
+  }
+
+  private final Tokenizer tokenizer;
+  private final Source source;
+  private final SupervisedOptions options;
+
+  private SupervisedTrainer(
+      Decoder policy,
+      Tokenizer tokenizer,
+      Source source,
+      SupervisedOptions options,
+      AdamW optimizer) {
+    super(policy, optimizer, options.steps());
+    this.tokenizer = tokenizer;
+    this.source = source;
+    this.options = options;
+  }
+
+  /**
+   * @param policy whose parameters move; it stays the caller's, as everything here does
+   * @param masks where parameters may move, by their names
+   */
+  public static SupervisedTrainer of(
+      Decoder policy,
+      Tokenizer tokenizer,
+      Source source,
+      SupervisedOptions options,
+      Map<String, Tensor> masks) {
+    return new SupervisedTrainer(
+        policy,
+        tokenizer,
+        source,
+        options,
+        AdamW.of(policy.trainable(), options.optimizer(), masks));
+  }
+
+  /**
+   * A demonstration in tokens.
+   *
+   * @param given how many of them are the prompt's, 1 at least: nothing predicts the first
+   */
+  private record Row(int[] tokens, int given) {}
+
+  @Override
+  TrainingEvent attempt() {
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    List<Row> rows = new ArrayList<>();
+    int tooLong = 0;
+    for (int i = 0; i < options.batch(); i++) {
+      Demonstration demonstration = source.at(position++);
+      int[] prompt = tokenizer.encode(demonstration.prompt());
+      int[] response = tokenizer.encode(demonstration.response());
+      int[] all = Arrays.copyOf(prompt, prompt.length + response.length);
+      System.arraycopy(response, 0, all, prompt.length, response.length);
+      if (all.length > options.longest()) {
+        tooLong++;
+        all = Arrays.copyOf(all, options.longest());
+      }
+      int given = Math.max(1, prompt.length);
+      if (given < all.length) {
+        rows.add(new Row(all, given));
+      }
+    }
+    metrics.put("demonstrations/too_long", (double) tooLong);
+    if (rows.isEmpty()) {
+      return skipped("no demonstration has a token to learn", metrics);
+    }
+    long tokens = rows.stream().mapToLong(row -> row.tokens().length - row.given()).sum();
+    metrics.put("num_tokens", (double) tokens);
+    List<Callable<Piece>> pieces = new ArrayList<>();
+    for (int begin = 0; begin < rows.size(); begin += options.rows()) {
+      List<Row> part = rows.subList(begin, Math.min(rows.size(), begin + options.rows()));
+      pieces.add(() -> piece(part, tokens));
+    }
+    double rate = options.rate() * options.schedule().at(optimizer.steps());
+    return Double.isFinite(learn(pieces, rate, metrics)) ? taken(metrics) : failed(metrics);
+  }
+
+  private Piece piece(List<Row> part, long tokens) {
+    int width = part.stream().mapToInt(row -> row.tokens().length).max().orElseThrow();
+    int given = part.stream().mapToInt(Row::given).min().orElseThrow();
+    int padding = policy.config().padding();
+    Padded texts = Padded.right(part.stream().map(Row::tokens).toList(), width, padding);
+    // Ones stand for tokens that are learnt, where nothing is padding.
+    List<int[]> learnt =
+        part.stream()
+            .map(
+                row -> {
+                  int[] ones = new int[width - given];
+                  Arrays.fill(ones, row.given() - given, row.tokens().length - given, 1);
+                  return ones;
+                })
+            .toList();
+    Tensor counted = Padded.right(learnt, width - given, 0).tokens();
+    long own = part.stream().mapToLong(row -> row.tokens().length - row.given()).sum();
+    return new Piece(
+        new Differentiation(policy, texts, 1, given, width - given, options.checkpointed()),
+        (double) own / tokens,
+        chosen -> Comparisons.supervised(chosen, counted));
+  }
+}

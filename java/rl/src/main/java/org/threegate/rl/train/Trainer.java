@@ -1,0 +1,294 @@
+package org.threegate.rl.train;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.function.Function;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.SafetensorsWriter;
+import org.threegate.checkpoint.TensorType;
+import org.threegate.kernel.Context;
+import org.threegate.rl.event.TrainingEvent;
+import org.threegate.rl.event.TrainingObserver;
+import org.threegate.rl.objective.Loss;
+import org.threegate.rl.optimizer.AdamW;
+import org.threegate.rl.policy.Decoder;
+import org.threegate.rl.policy.Differentiation;
+import org.threegate.rl.policy.Scopes;
+import org.threegate.rl.policy.TensorFiles;
+import org.threegate.rl.policy.Threads;
+
+/**
+ * What all training has: steps, one after the other, that can be saved and gone on with. A run that
+ * was saved, ended at any moment and resumed ends with the same bytes as one that was not: what is
+ * drawn in a step follows from the seed and the step's number.
+ *
+ * <pre>{@code
+ * while (!trainer.isDone()) {
+ *   TrainingEvent event = trainer.next();
+ *   if (event.step() % 50 == 0) {
+ *     trainer.save(Path.of("state.safetensors"), "run 1");
+ *   }
+ * }
+ * }</pre>
+ */
+public abstract sealed class Trainer implements AutoCloseable
+    permits PolicyTrainer, SupervisedTrainer {
+  /** Steps in a row whose gradient is not finite, after which a run is given up. */
+  static final int MOST_FAILURES = 5;
+
+  private static final String MASTER = "master:";
+  private static final String MEAN = "mean:";
+  private static final String SQUARES = "squares:";
+
+  final Decoder policy;
+  final AdamW optimizer;
+  private final long steps;
+  private long step;
+  private int failures;
+
+  /** How many examples have been taken from the data. */
+  long position;
+
+  Trainer(Decoder policy, AdamW optimizer, long steps) {
+    this.policy = policy;
+    this.optimizer = optimizer;
+    this.steps = steps;
+  }
+
+  /** Steps so far. */
+  public long step() {
+    return step;
+  }
+
+  /** Steps in all. */
+  public long steps() {
+    return steps;
+  }
+
+  public boolean isDone() {
+    return step >= steps;
+  }
+
+  /** Runs to the end. */
+  public void run(TrainingObserver observer) {
+    while (!isDone()) {
+      observer.on(next());
+    }
+  }
+
+  /**
+   * Takes one step.
+   *
+   * @throws TrainingException when gradients have not been finite for some steps
+   */
+  public TrainingEvent next() {
+    step++;
+    return attempt();
+  }
+
+  /** One step, whose number is counted already. */
+  abstract TrainingEvent attempt();
+
+  TrainingEvent taken(Map<String, Double> metrics) {
+    failures = 0;
+    return new TrainingEvent.StepTaken(step, metrics, policy);
+  }
+
+  TrainingEvent skipped(String reason, Map<String, Double> metrics) {
+    return new TrainingEvent.StepSkipped(step, reason, metrics);
+  }
+
+  TrainingEvent failed(Map<String, Double> metrics) {
+    if (++failures >= MOST_FAILURES) {
+      throw new TrainingException(
+          "step "
+              + step
+              + ": the gradient has not been finite in "
+              + failures
+              + " steps in a row; a lower learning rate may help");
+    }
+    return skipped("the gradient is not finite", metrics);
+  }
+
+  /** Gradients of a part of a batch, and what its metrics add to the batch's. */
+  private record Part(List<Optional<Tensor>> gradients, Map<String, Double> metrics) {}
+
+  /**
+   * A part of a batch.
+   *
+   * @param share of the batch's loss that it is
+   */
+  record Piece(Differentiation part, double share, Function<Tensor, Loss> loss) {}
+
+  /**
+   * Differentiates the parts of a batch and takes a step along the sum.
+   *
+   * @param pieces each makes its tensors where it is called
+   * @return the norm of the gradient
+   */
+  double learn(List<Callable<Piece>> pieces, double rate, Map<String, Double> metrics) {
+    List<Callable<Part>> parts = new ArrayList<>();
+    pieces.forEach(piece -> parts.add(() -> differentiate(piece)));
+    Map<String, Double> sums = new LinkedHashMap<>();
+    Threads.map(
+        parts,
+        part -> {
+          optimizer.add(part.gradients());
+          part.gradients().forEach(gradient -> gradient.ifPresent(Tensor::close));
+          part.metrics().forEach((name, value) -> sums.merge(name, value, Double::sum));
+        });
+    double norm = optimizer.step(rate);
+    metrics.putAll(sums);
+    metrics.put("grad_norm", norm);
+    metrics.put("learning_rate", rate);
+    return norm;
+  }
+
+  private static Part differentiate(Callable<Piece> made) {
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    List<Optional<Tensor>> gradients = new ArrayList<>();
+    Scopes.run(
+        () -> {
+          Piece piece = piece(made);
+          gradients.addAll(
+              piece
+                  .part()
+                  .of(
+                      chosen -> {
+                        Loss loss = piece.loss().apply(chosen);
+                        metrics.put("loss", piece.share() * loss.value().item_double());
+                        loss.metrics()
+                            .forEach((name, value) -> metrics.put(name, piece.share() * value));
+                        return loss.value().mul(new Scalar(piece.share()));
+                      }));
+        });
+    return new Part(gradients, metrics);
+  }
+
+  private static Piece piece(Callable<Piece> made) {
+    try {
+      return made.call();
+    } catch (RuntimeException e) {
+      throw e;
+    } catch (Exception e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /**
+   * Writes all that a run needs to go on, whole or not at all, and synced.
+   *
+   * @param run what it is a run of: only the same one goes on with it
+   */
+  public void save(Path file, String run) throws IOException {
+    SafetensorsWriter writer =
+        new SafetensorsWriter()
+            .metadata("format", "threegate-training")
+            .metadata("run", run)
+            .metadata("step", Long.toString(step))
+            .metadata("position", Long.toString(position))
+            .metadata("failures", Integer.toString(failures))
+            .metadata("optimizer_steps", Long.toString(optimizer.steps()));
+    optimizer
+        .state()
+        .forEach(
+            (name, state) -> {
+              TensorFiles.put(writer, MASTER + name, TensorType.F32, state.master());
+              TensorFiles.put(writer, MEAN + name, TensorType.F32, state.mean());
+              TensorFiles.put(writer, SQUARES + name, TensorType.F32, state.squares());
+            });
+    writer.write(file);
+  }
+
+  /**
+   * Goes on from what {@link #save} wrote.
+   *
+   * @throws InvalidInputException when the file is damaged, or of another run or model
+   */
+  public void resume(Context context, Path file, String run) {
+    try (Checkpoint saved = Checkpoint.open(context, file)) {
+      Map<String, String> metadata = saved.files().get(0).metadata();
+      if (!run.equals(metadata.get("run"))) {
+        throw new InvalidInputException(
+            file + ": saved by another run: its configuration or its model differ");
+      }
+      Map<String, AdamW.State> states = optimizer.state();
+      if (saved.tensors().size() != 3 * states.size()) {
+        throw new InvalidInputException(file + ": saved for another model");
+      }
+      // Nothing moves before all is known to be there.
+      states.forEach(
+          (name, state) -> {
+            for (String part : List.of(MASTER, MEAN, SQUARES)) {
+              require(saved, part + name, state.master());
+            }
+          });
+      final long savedStep = number(file, metadata, "step");
+      final long savedPosition = number(file, metadata, "position");
+      final long savedFailures = number(file, metadata, "failures");
+      final long optimizerSteps = number(file, metadata, "optimizer_steps");
+      states.forEach(
+          (name, state) -> {
+            copy(saved.tensors().get(MASTER + name), state.master());
+            copy(saved.tensors().get(MEAN + name), state.mean());
+            copy(saved.tensors().get(SQUARES + name), state.squares());
+          });
+      saved.check();
+      step = savedStep;
+      position = savedPosition;
+      failures = Math.toIntExact(savedFailures);
+      optimizer.resume(optimizerSteps);
+    }
+  }
+
+  private static long number(Path file, Map<String, String> metadata, String name) {
+    try {
+      return Long.parseLong(metadata.getOrDefault(name, ""));
+    } catch (NumberFormatException e) {
+      throw new InvalidInputException(file + ": no number \"" + name + "\" in its metadata", e);
+    }
+  }
+
+  private static void require(Checkpoint saved, String name, Tensor like) {
+    org.threegate.checkpoint.Tensor stored = saved.tensors().get(name);
+    if (stored == null
+        || stored.type() != TensorType.F32
+        || stored.shape().size() != like.dim()
+        || stored.elements() != like.numel()) {
+      throw new InvalidInputException(
+          saved.path() + ": tensor \"" + name + "\" is missing, or is another model's");
+    }
+  }
+
+  @SuppressWarnings("try")
+  private static void copy(org.threegate.checkpoint.Tensor stored, Tensor to) {
+    Scopes.run(
+        () -> {
+          try (NoGradGuard guard = new NoGradGuard()) {
+            to.copy_(TensorFiles.read(stored).view_as(to));
+          }
+        });
+  }
+
+  /** The number of the step that a saved state stands at. */
+  public static long savedStep(Context context, Path file) {
+    try (Checkpoint saved = Checkpoint.open(context, file)) {
+      return number(file, saved.files().get(0).metadata(), "step");
+    }
+  }
+
+  @Override
+  public void close() {
+    optimizer.close();
+  }
+}
