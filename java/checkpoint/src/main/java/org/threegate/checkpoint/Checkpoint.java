@@ -25,8 +25,11 @@ import org.threegate.kernel.Context;
  * }</pre>
  */
 public final class Checkpoint implements AutoCloseable {
-  static final String ADAPTER_CONFIG = "adapter_config.json";
-  static final String ADAPTER_WEIGHTS = "adapter_model.safetensors";
+  /** What says how an adapter is to be read. */
+  public static final String ADAPTER_CONFIG = "adapter_config.json";
+
+  /** Its factors. */
+  public static final String ADAPTER_WEIGHTS = "adapter_model.safetensors";
 
   private final Path path;
   private final List<SafetensorsFile> files;

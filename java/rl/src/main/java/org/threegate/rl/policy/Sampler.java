@@ -24,7 +24,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * }</pre>
  */
 public final class Sampler {
-  private static final int MOST_ROWS = 64; // of a part: their keys and values stay in the caches
+  private static final int MOST_ROWS = 128; // of a part: their keys and values stay in the caches
 
   private Sampler() {}
 

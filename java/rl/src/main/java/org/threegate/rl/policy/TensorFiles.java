@@ -7,9 +7,11 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
+import org.threegate.kernel.Matrix;
 
 /**
  * Tensors from files and back, of any size.
@@ -49,12 +51,7 @@ public final class TensorFiles {
     return Scopes.keep(
         () -> {
           Tensor copy = torch.empty(Tensors.shape(stored.shape()), new TensorOptions(type), null);
-          for (long at = 0; at < stored.bytes(); at += CHUNK) {
-            int count = (int) Math.min(CHUNK, stored.bytes() - at);
-            ByteBuffer part = stored.file().buffer().slice(stored.offset() + at, count);
-            Pointer.memcpy(
-                new BytePointer(copy.data_ptr()).getPointer(at), new BytePointer(part), count);
-          }
+          copy(stored.file().buffer(), stored.offset(), stored.bytes(), copy);
           return copy;
         });
   }
@@ -89,5 +86,38 @@ public final class TensorFiles {
             }
           }
         });
+  }
+
+  /** A copy of a matrix that lies without gaps, in its dtype. */
+  public static Tensor copyOf(Matrix matrix) {
+    ScalarType type =
+        switch (matrix.dtype()) {
+          case BF16 -> ScalarType.BFloat16;
+          case F16 -> ScalarType.Half;
+          case F32 -> ScalarType.Float;
+          case F64 -> ScalarType.Double;
+          default -> throw new IllegalArgumentException("a matrix of " + matrix.dtype());
+        };
+    if (matrix.rowStride() != matrix.columns()) {
+      throw new IllegalArgumentException("a matrix with gaps");
+    }
+    return Scopes.keep(
+        () -> {
+          Tensor copy =
+              torch.empty(
+                  new long[] {matrix.rows(), matrix.columns()}, new TensorOptions(type), null);
+          copy(matrix.buffer(), matrix.offset(), copy.numel() * copy.element_size(), copy);
+          return copy;
+        });
+  }
+
+  private static void copy(NativeBuffer from, long offset, long bytes, Tensor to) {
+    for (long at = 0; at < bytes; at += CHUNK) {
+      int count = (int) Math.min(CHUNK, bytes - at);
+      Pointer.memcpy(
+          new BytePointer(to.data_ptr()).getPointer(at),
+          new BytePointer(from.slice(offset + at, count)),
+          count);
+    }
   }
 }

@@ -2,6 +2,7 @@ package org.threegate.rl.policy;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.pytorch.Scalar;
@@ -10,6 +11,7 @@ import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.threegate.kernel.Mask;
 
 /**
  * Tensors from arrays and back.
@@ -38,6 +40,27 @@ public final class Tensors {
         () -> {
           Tensor tensor = torch.empty(shape, new TensorOptions(ScalarType.Float), null);
           new FloatPointer(tensor.data_ptr()).put(values, 0, values.length);
+          return tensor;
+        });
+  }
+
+  /** A mask as kernels have it, bool. */
+  public static Tensor of(Mask mask) {
+    return Scopes.keep(
+        () -> {
+          Tensor tensor =
+              torch.empty(
+                  new long[] {mask.rows(), mask.columns()},
+                  new TensorOptions(ScalarType.Bool),
+                  null);
+          BytePointer bytes = new BytePointer(tensor.data_ptr());
+          byte[] row = new byte[Math.toIntExact(mask.columns())];
+          for (long i = 0; i < mask.rows(); i++) {
+            for (int j = 0; j < row.length; j++) {
+              row[j] = (byte) (mask.contains(i, j) ? 1 : 0);
+            }
+            bytes.position(i * row.length).put(row, 0, row.length);
+          }
           return tensor;
         });
   }

@@ -55,8 +55,8 @@ public final class Threads {
 
   private static void prepare(int threads) {
     if (products != threads) {
-      torch.set_num_threads(1);
-      openblas.blas_set_num_threads(threads);
+      // Calling it makes an object.
+      Scopes.run(() -> openblas.blas_set_num_threads(threads));
       products = threads;
     }
   }

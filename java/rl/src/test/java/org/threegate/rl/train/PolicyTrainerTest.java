@@ -44,7 +44,7 @@ class PolicyTrainerTest {
   private static final Path MODEL = Path.of("src/test/resources/decoders/llama");
 
   /** A letter a token. */
-  private static final Tokenizer LETTERS =
+  static final Tokenizer LETTERS =
       new Tokenizer() {
         @Override
         public int[] encode(String text) {

@@ -1,0 +1,210 @@
+package org.threegate.rl.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.kernel.Context;
+import org.threegate.rl.adapter.AdapterOptions;
+import org.threegate.rl.adapter.Initialisation;
+import org.threegate.rl.adapter.LowRankAdapter;
+import org.threegate.rl.event.TrainingEvent;
+import org.threegate.rl.optimizer.AdamW;
+import org.threegate.rl.optimizer.Schedule;
+import org.threegate.rl.policy.Decoder;
+import org.threegate.rl.policy.SamplingOptions;
+import org.threegate.rl.policy.Tensors;
+import org.threegate.rl.policy.Threads;
+import org.threegate.rl.policy.Tokenizer;
+import org.threegate.rl.rollout.Rollouts;
+import org.threegate.rl.task.Demonstration;
+import org.threegate.rl.task.Problem;
+import org.threegate.rl.verifier.BoundedVerifier;
+import org.threegate.testing.NativeLeaks;
+
+@ExtendWith(NativeLeaks.class)
+@SuppressWarnings("try")
+class TrainerTest {
+  private static final Path MODEL = Path.of("src/test/resources/decoders/llama");
+  private static final Tokenizer LETTERS = PolicyTrainerTest.LETTERS;
+
+  @TempDir Path directory;
+
+  @AfterEach
+  void allThreads() {
+    Threads.use(Runtime.getRuntime().availableProcessors());
+  }
+
+  private static Map<String, float[]> values(Decoder model) {
+    Map<String, float[]> values = new HashMap<>();
+    model.trainable().forEach((name, tensor) -> values.put(name, Tensors.floats(tensor)));
+    return values;
+  }
+
+  private static void assertSame(Map<String, float[]> first, Map<String, float[]> second) {
+    assertThat(first.keySet()).isEqualTo(second.keySet());
+    first.forEach((name, own) -> assertThat(own).as(name).isEqualTo(second.get(name)));
+  }
+
+  private static SupervisedTrainer supervised(Decoder model, long steps) {
+    List<Demonstration> demonstrations = new ArrayList<>();
+    for (char letter = 'd'; letter < 'q'; letter++) {
+      demonstrations.add(new Demonstration("vw" + letter, "" + letter + letter));
+    }
+    // Cut to nothing to learn: neither is counted.
+    demonstrations.add(new Demonstration("vwxyzvwxyz", "d"));
+    return SupervisedTrainer.of(
+        model,
+        LETTERS,
+        SupervisedTrainer.Source.of(demonstrations, 5),
+        new SupervisedOptions(
+            steps, 7, 3, true, 8, 0.01, Schedule.cosine(2, steps, 0.1), AdamW.Options.DEFAULT, 1),
+        Map.of());
+  }
+
+  @Test
+  void demonstrationsAreImitated() {
+    try (Context context = Context.open();
+        Decoder model = Decoder.load(context, MODEL);
+        SupervisedTrainer trainer = supervised(model, 60)) {
+      List<Double> losses = new ArrayList<>();
+      trainer.run(event -> losses.add(event.metrics().get("loss")));
+      assertThat(losses.get(0)).isGreaterThan(2);
+      assertThat(losses.get(59)).isLessThan(losses.get(0) / 2);
+      assertThat(trainer.isDone()).isTrue();
+    }
+  }
+
+  /** The mean over tokens of the whole batch, however it is cut into parts. */
+  @Test
+  void theNumberOfThreadsChangesNoBit() {
+    List<Map<String, float[]>> ends = new ArrayList<>();
+    for (int threads : new int[] {1, 2, 5}) {
+      Threads.use(threads);
+      try (Context context = Context.open();
+          Decoder model = Decoder.load(context, MODEL);
+          SupervisedTrainer trainer = supervised(model, 5)) {
+        trainer.run(event -> {});
+        ends.add(values(model));
+      }
+    }
+    assertSame(ends.get(0), ends.get(1));
+    assertSame(ends.get(0), ends.get(2));
+  }
+
+  private static PolicyTrainer policy(Decoder model, BoundedVerifier verifier) {
+    List<Problem> problems = new ArrayList<>();
+    for (char letter = 'd'; letter < 'p'; letter++) {
+      problems.add(Problem.of("stuvw".substring(letter % 5) + letter, String.valueOf(letter), ""));
+    }
+    return PolicyTrainer.of(
+        model,
+        Optional.empty(),
+        problems,
+        new Rollouts(LETTERS, verifier, 4),
+        TrainingOptions.of(9, 5, 8, SamplingOptions.plain(2, List.of(2)), 0.01, 3)
+            .withUpdates(2)
+            .withRounds(3)
+            .withRows(16),
+        Map.of());
+  }
+
+  /** With parameters in float32 and bf16, and with factors; prompts that are too long move on. */
+  @Test
+  void aRunThatIsResumedEndsWithTheSameBits() throws Exception {
+    for (String kind : List.of("float32", "bf16", "factors")) {
+      List<Map<String, float[]>> ends = new ArrayList<>();
+      List<Map<String, Double>> metrics = new ArrayList<>();
+      Path file = directory.resolve(kind + ".safetensors");
+      try (BoundedVerifier verifier =
+          new BoundedVerifier(
+              (response, answer) -> response.startsWith(answer) ? 1 : 0,
+              Duration.ofSeconds(5),
+              2)) {
+        for (int interrupted : new int[] {0, 4, 5}) {
+          try (Context context = Context.open();
+              Decoder model =
+                  Decoder.load(
+                      context,
+                      MODEL,
+                      kind.equals("bf16") ? Decoder.Storage.BF16 : Decoder.Storage.FLOAT32);
+              AutoCloseable adapter = adapter(context, kind, model);
+              PolicyTrainer trainer = policy(model, verifier)) {
+            if (interrupted == 5) {
+              trainer.resume(context, file, "a run");
+              assertThat(trainer.step()).isEqualTo(4);
+              assertThat(Trainer.savedStep(context, file)).isEqualTo(4);
+            }
+            while (!trainer.isDone()) {
+              TrainingEvent event = trainer.next();
+              if (trainer.isDone()) {
+                metrics.add(event.metrics());
+              }
+              if (interrupted == 4 && trainer.step() == 4) {
+                trainer.save(file, "a run");
+                break;
+              }
+            }
+            ends.add(values(model));
+          }
+        }
+      }
+      assertSame(ends.get(2), ends.get(0));
+      assertThat(metrics.get(1)).isEqualTo(metrics.get(0));
+      assertThat(ends.get(1).values().iterator().next())
+          .isNotEqualTo(ends.get(0).values().iterator().next());
+    }
+  }
+
+  private static AutoCloseable adapter(Context context, String kind, Decoder model) {
+    return kind.equals("factors")
+        ? LowRankAdapter.attach(context, model, AdapterOptions.of(2, Initialisation.PISSA), 1)
+        : () -> {};
+  }
+
+  @Test
+  void damagedStatesAndThoseOfOthersAreRefused() throws IOException {
+    Path file = directory.resolve("state.safetensors");
+    try (Context context = Context.open();
+        Decoder model = Decoder.load(context, MODEL);
+        SupervisedTrainer trainer = supervised(model, 5)) {
+      trainer.next();
+      trainer.save(file, "one");
+      Map<String, float[]> before = values(model);
+      assertThatThrownBy(() -> trainer.resume(context, file, "another"))
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageContaining("state.safetensors: saved by another run");
+      byte[] whole = Files.readAllBytes(file);
+      Path damaged = directory.resolve("damaged.safetensors");
+      for (int length : new int[] {0, 7, 100, whole.length - 1}) {
+        Files.write(damaged, Arrays.copyOf(whole, length));
+        assertThatThrownBy(() -> trainer.resume(context, damaged, "one"))
+            .isInstanceOf(InvalidInputException.class)
+            .hasMessageContaining("damaged.safetensors");
+      }
+      Path other = Path.of("src/test/resources/decoders/qwen3");
+      try (Decoder another = Decoder.load(context, other);
+          SupervisedTrainer ofAnother = supervised(another, 5)) {
+        assertThatThrownBy(() -> ofAnother.resume(context, file, "one"))
+            .isInstanceOf(InvalidInputException.class);
+      }
+      assertSame(values(model), before);
+      assertThatThrownBy(() -> trainer.save(directory.resolve("none/x.safetensors"), "one"))
+          .isInstanceOf(IOException.class);
+    }
+  }
+}
