@@ -27,4 +27,11 @@ public sealed interface TrainingEvent {
    */
   record StepSkipped(long step, String reason, Map<String, Double> metrics)
       implements TrainingEvent {}
+
+  /**
+   * An observer measured the model after a step, and tells others.
+   *
+   * @param of what was measured, such as {@code geometry}
+   */
+  record Measured(long step, String of, Map<String, Double> metrics) implements TrainingEvent {}
 }

@@ -1,0 +1,218 @@
+package org.threegate.rl.observe;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Predicate;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.threegate.analysis.measure.GeometryMeasurement;
+import org.threegate.analysis.measure.GeometryOptions;
+import org.threegate.analysis.measure.NullDraws;
+import org.threegate.analysis.measure.SpectrumMeasure;
+import org.threegate.analysis.measure.TensorGeometry;
+import org.threegate.analysis.statistics.NullEstimate;
+import org.threegate.kernel.Bf16Diff;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.rl.event.TrainingEvent;
+import org.threegate.rl.event.TrainingObserver;
+import org.threegate.rl.policy.Decoder;
+import org.threegate.rl.policy.Scopes;
+import org.threegate.rl.policy.TensorMemory;
+
+/**
+ * Where a run has got to: how many weights changed in bf16, since the beginning and since the last
+ * look, and, less often, where the update lies in the geometry of the weights, beside null models.
+ * Means over matrices; names begin with {@code geometry/}, those of null models say which.
+ *
+ * <pre>{@code
+ * try (GeometryObserver geometry =
+ *     GeometryObserver.of(
+ *         context, decoder, name -> name.contains("o_proj"), 1, 50, GeometryOptions.DEFAULT, lines)) {
+ *   trainer.run(TrainingObserver.all(List.of(lines, geometry)));
+ * }
+ * }</pre>
+ */
+public final class GeometryObserver implements TrainingObserver, AutoCloseable {
+  private final Context context;
+  private final Control control;
+  private final long every;
+  private final long everySpectrum;
+  private final GeometryOptions options;
+  private final TrainingObserver told;
+  private final Map<String, Tensor> base = new LinkedHashMap<>();
+  private final Map<String, Tensor> last = new LinkedHashMap<>();
+
+  private GeometryObserver(
+      Context context,
+      long every,
+      long everySpectrum,
+      GeometryOptions options,
+      TrainingObserver told) {
+    this.context = context;
+    this.control = Control.open(context);
+    this.every = every;
+    this.everySpectrum = everySpectrum;
+    this.options = options;
+    this.told = told;
+  }
+
+  /**
+   * Begins with a model as it is now.
+   *
+   * @param selected names of matrices to look at
+   * @param every so many steps changes are counted
+   * @param everySpectrum so many steps singular values, angles and energies are measured; 0: never
+   * @param told what is measured
+   */
+  public static GeometryObserver of(
+      Context context,
+      Decoder model,
+      Predicate<String> selected,
+      long every,
+      long everySpectrum,
+      GeometryOptions options,
+      TrainingObserver told) {
+    if (every < 1 || everySpectrum < 0) {
+      throw new IllegalArgumentException("changes are counted every 1 step or more");
+    }
+    GeometryObserver observer = new GeometryObserver(context, every, everySpectrum, options, told);
+    model
+        .parameters()
+        .forEach(
+            (name, parameter) -> {
+              if (parameter.dim() == 2 && selected.test(name)) {
+                observer.base.put(name, copied(model, name, true));
+                observer.last.put(name, copied(model, name, false));
+              }
+            });
+    if (observer.base.isEmpty()) {
+      observer.close();
+      throw new IllegalArgumentException("no matrix to look at");
+    }
+    return observer;
+  }
+
+  /**
+   * A copy that no scope frees.
+   *
+   * @param exact in bf16 where that loses nothing: null models are told then what rounding hides
+   */
+  private static Tensor copied(Decoder model, String name, boolean exact) {
+    List<Tensor> copy = new ArrayList<>();
+    Scopes.run(
+        () -> {
+          Tensor weight = model.weight(name).detach();
+          Tensor rounded = weight.to(ScalarType.BFloat16);
+          Tensor kept = !exact || rounded.to(ScalarType.Float).equal(weight) ? rounded : weight;
+          Tensor own = kept.clone().contiguous();
+          own.retainReference();
+          copy.add(own);
+        });
+    return copy.get(0);
+  }
+
+  @Override
+  public void on(TrainingEvent event) {
+    if (event instanceof TrainingEvent.StepTaken taken && taken.step() % every == 0) {
+      Map<String, Double> metrics = new LinkedHashMap<>();
+      Scopes.run(() -> count(taken.policy(), metrics));
+      if (everySpectrum > 0 && taken.step() % everySpectrum == 0) {
+        Scopes.run(() -> measure(taken.policy(), metrics));
+      }
+      told.on(new TrainingEvent.Measured(taken.step(), "geometry", metrics));
+    }
+  }
+
+  private void count(Decoder policy, Map<String, Double> metrics) {
+    long total = 0;
+    long changed = 0;
+    long sinceLast = 0;
+    long hidden = 0;
+    double update = 0;
+    double squares = 0;
+    for (String name : base.keySet()) {
+      Tensor weight = policy.weight(name).detach();
+      try (TensorMemory before = TensorMemory.of(context, base.get(name));
+          TensorMemory previous = TensorMemory.of(context, last.get(name));
+          TensorMemory now = TensorMemory.of(context, weight)) {
+        Bf16Diff.Pair fromBase =
+            new Bf16Diff.Pair(before.operand(), now.operand(), Bf16Diff.Profiles.NONE);
+        Bf16Diff.Pair fromLast =
+            new Bf16Diff.Pair(previous.operand(), now.operand(), Bf16Diff.Profiles.NONE);
+        List<Bf16Diff.Result> results =
+            Bf16Diff.compare(context, List.of(fromBase, fromLast), control);
+        total += results.get(0).total();
+        changed += results.get(0).changed();
+        hidden += results.get(0).hidden();
+        update += results.get(0).deltaSquares();
+        squares += results.get(0).baseSquares();
+        sinceLast += results.get(1).changed();
+      }
+      last.get(name).copy_(weight);
+    }
+    metrics.put("geometry/changed", (double) changed / total);
+    metrics.put("geometry/changed_since_last", (double) sinceLast / total);
+    metrics.put("geometry/hidden", (double) hidden / total);
+    metrics.put("geometry/relative_update", Math.sqrt(update / squares));
+  }
+
+  /** Sums over matrices. */
+  private static final class Means {
+    private final Map<String, Double> sums = new LinkedHashMap<>();
+    private final Map<String, Integer> counts = new LinkedHashMap<>();
+
+    void add(String name, double value) {
+      sums.merge(name, value, Double::sum);
+      counts.merge(name, 1, Integer::sum);
+    }
+
+    void add(String name, double value, List<NullEstimate> nulls) {
+      add(name, value);
+      for (NullEstimate estimate : nulls) {
+        add(name + "/" + estimate.model(), estimate.mean());
+        add(name + "/" + estimate.model() + "/sd", estimate.sd());
+      }
+    }
+
+    void into(Map<String, Double> metrics) {
+      sums.forEach((name, sum) -> metrics.put("geometry/" + name, sum / counts.get(name)));
+    }
+  }
+
+  private void measure(Decoder policy, Map<String, Double> metrics) {
+    Means means = new Means();
+    for (Map.Entry<String, Tensor> entry : base.entrySet()) {
+      Tensor weight = policy.weight(entry.getKey()).detach();
+      try (TensorMemory before = TensorMemory.of(context, entry.getValue());
+          TensorMemory now = TensorMemory.of(context, weight)) {
+        TensorGeometry geometry =
+            GeometryMeasurement.of(
+                context, entry.getKey(), before.operand(), now.operand(), options, control);
+        geometry
+            .unchangedNull()
+            .ifPresent(null0 -> means.add("changed/rounding", 1 - null0.mean()));
+        geometry.spectra().stream().limit(1).forEach(spectrum -> add(spectrum, means));
+      }
+    }
+    means.into(metrics);
+  }
+
+  private static void add(SpectrumMeasure spectrum, Means means) {
+    means.add("drift", spectrum.geometry().drift(), spectrum.estimates(NullDraws::drift));
+    double[] left = spectrum.geometry().anglesLeft();
+    means.add(
+        "largest_angle", left[left.length - 1], spectrum.estimates(NullDraws::largestAngleLeft));
+    means.add(
+        "principal_energy", spectrum.geometry().principalEnergy(), spectrum.energyEstimates());
+  }
+
+  @Override
+  public void close() {
+    control.close();
+    base.values().forEach(Tensor::close);
+    last.values().forEach(Tensor::close);
+  }
+}

@@ -1,0 +1,166 @@
+package org.threegate.rl.observe;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.Clock;
+import java.util.Map;
+import java.util.zip.CRC32C;
+import org.threegate.rl.event.TrainingEvent;
+import org.threegate.rl.event.TrainingObserver;
+
+/**
+ * Metrics as an event file that TensorBoard reads: TFRecords, each a protocol buffer of {@code
+ * tensorflow.Event} with a summary of scalars. A run that goes on has a new file beside the old
+ * one, which takes the steps after it back.
+ *
+ * <pre>{@code
+ * try (TensorBoard board = TensorBoard.open(Path.of("run"), 0, Clock.systemUTC())) {
+ *   trainer.run(board);
+ * }
+ * }</pre>
+ */
+public final class TensorBoard implements TrainingObserver, AutoCloseable {
+  private static final int VARINT = 0;
+  private static final int FIXED_64 = 1;
+  private static final int BYTES = 2;
+  private static final int FIXED_32 = 5;
+  private static final int CRC_ROTATION = 15;
+  private static final int CRC_DELTA = 0xa282ead8;
+
+  private final FileChannel out;
+  private final Clock clock;
+
+  private TensorBoard(FileChannel out, Clock clock) {
+    this.out = out;
+    this.clock = clock;
+  }
+
+  /**
+   * @param step after which the run goes on; 0: it begins
+   */
+  public static TensorBoard open(Path directory, long step, Clock clock) throws IOException {
+    Files.createDirectories(directory);
+    String name = "events.out.tfevents." + clock.millis() + ".threegate";
+    TensorBoard board =
+        new TensorBoard(
+            FileChannel.open(
+                directory.resolve(name),
+                StandardOpenOption.CREATE,
+                StandardOpenOption.TRUNCATE_EXISTING,
+                StandardOpenOption.WRITE),
+            clock);
+    Message version = board.event(0);
+    version.bytes(3, "brain.Event:2".getBytes(StandardCharsets.UTF_8));
+    board.record(version);
+    if (step > 0) {
+      // A session that starts at a step: what others wrote of it and later steps is void.
+      Message start = board.event(step + 1);
+      Message log = new Message();
+      log.varint(1, 1);
+      start.bytes(7, log.toByteArray());
+      board.record(start);
+    }
+    return board;
+  }
+
+  /** Fields of a protocol buffer. */
+  private static final class Message {
+    private final ByteArrayOutputStream out = new ByteArrayOutputStream();
+
+    private void number(long value) {
+      long rest = value;
+      while ((rest & ~0x7fL) != 0) {
+        out.write((int) (rest & 0x7f | 0x80));
+        rest >>>= 7;
+      }
+      out.write((int) rest);
+    }
+
+    private void key(int field, int type) {
+      number((long) field << 3 | type);
+    }
+
+    void varint(int field, long value) {
+      key(field, VARINT);
+      number(value);
+    }
+
+    void bytes(int field, byte[] value) {
+      key(field, BYTES);
+      number(value.length);
+      out.writeBytes(value);
+    }
+
+    void float64(int field, double value) {
+      key(field, FIXED_64);
+      out.writeBytes(little(8).putDouble(value).array());
+    }
+
+    void float32(int field, float value) {
+      key(field, FIXED_32);
+      out.writeBytes(little(4).putFloat(value).array());
+    }
+
+    byte[] toByteArray() {
+      return out.toByteArray();
+    }
+  }
+
+  private static ByteBuffer little(int bytes) {
+    return ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
+  }
+
+  private Message event(long step) {
+    Message event = new Message();
+    event.float64(1, clock.millis() / 1000.0);
+    event.varint(2, step);
+    return event;
+  }
+
+  private void record(Message event) throws IOException {
+    byte[] data = event.toByteArray();
+    byte[] length = little(8).putLong(data.length).array();
+    ByteBuffer record = little(data.length + 16);
+    record.put(length).putInt(masked(length)).put(data).putInt(masked(data)).flip();
+    while (record.hasRemaining()) {
+      out.write(record);
+    }
+  }
+
+  private static int masked(byte[] data) {
+    CRC32C sum = new CRC32C();
+    sum.update(data);
+    return Integer.rotateRight((int) sum.getValue(), CRC_ROTATION) + CRC_DELTA;
+  }
+
+  @Override
+  public void on(TrainingEvent event) {
+    Message summary = new Message();
+    for (Map.Entry<String, Double> metric : event.metrics().entrySet()) {
+      Message value = new Message();
+      value.bytes(1, metric.getKey().getBytes(StandardCharsets.UTF_8));
+      value.float32(2, metric.getValue().floatValue());
+      summary.bytes(1, value.toByteArray());
+    }
+    Message of = event(event.step());
+    of.bytes(5, summary.toByteArray());
+    try {
+      record(of);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  @Override
+  public void close() throws IOException {
+    out.close();
+  }
+}

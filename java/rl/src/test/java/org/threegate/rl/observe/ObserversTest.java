@@ -1,0 +1,185 @@
+package org.threegate.rl.observe;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.zip.CRC32C;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+import org.threegate.analysis.measure.GeometryOptions;
+import org.threegate.kernel.Context;
+import org.threegate.rl.event.TrainingEvent;
+import org.threegate.rl.event.TrainingObserver;
+import org.threegate.rl.policy.Decoder;
+import org.threegate.rl.policy.Scopes;
+import org.threegate.testing.NativeLeaks;
+
+@ExtendWith(NativeLeaks.class)
+class ObserversTest {
+  private static final Path MODEL = Path.of("src/test/resources/decoders/llama");
+
+  @TempDir Path directory;
+
+  private static TrainingEvent skipped(long step) {
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    metrics.put("reward", 0.25);
+    metrics.put("loss", Double.NaN);
+    return new TrainingEvent.StepSkipped(step, "all alike", metrics);
+  }
+
+  @Test
+  void linesGoOnAfterTheStepThatIsResumed() throws IOException {
+    Path path = directory.resolve("metrics.jsonl");
+    try (JsonLines lines = JsonLines.open(path, 0)) {
+      for (int step = 1; step <= 3; step++) {
+        lines.on(skipped(step));
+      }
+    }
+    String whole = Files.readString(path);
+    assertThat(whole.lines().toList().get(0))
+        .isEqualTo(
+            "{\"step\":1,\"event\":\"skipped\",\"reason\":\"all alike\",\"reward\":0.25,\"loss\":null}");
+    // Killed in the middle of a line of a step that is taken again.
+    Files.writeString(path, whole + "{\"step\":4,\"eve");
+    try (JsonLines lines = JsonLines.open(path, 2)) {
+      lines.on(skipped(3));
+    }
+    assertThat(Files.readString(path)).isEqualTo(whole);
+    try (JsonLines lines = JsonLines.open(path, 0)) {
+      lines.on(new TrainingEvent.Measured(9, "geometry", Map.of("a", 1.0)));
+    }
+    assertThat(Files.readString(path)).isEqualTo("{\"step\":9,\"event\":\"geometry\",\"a\":1.0}\n");
+  }
+
+  /** Records as TensorFlow frames them; fields read back by hand. */
+  @Test
+  void eventFilesAreFramedAndSummed() throws IOException {
+    Clock clock = Clock.fixed(Instant.ofEpochMilli(1_700_000_000_500L), ZoneOffset.UTC);
+    try (TensorBoard board = TensorBoard.open(directory, 6, clock)) {
+      board.on(new TrainingEvent.Measured(300, "geometry", Map.of("reward", 0.5)));
+    }
+    ByteBuffer file =
+        ByteBuffer.wrap(
+                Files.readAllBytes(
+                    directory.resolve("events.out.tfevents.1700000000500.threegate")))
+            .order(ByteOrder.LITTLE_ENDIAN);
+    List<byte[]> records = new ArrayList<>();
+    while (file.hasRemaining()) {
+      byte[] length = new byte[8];
+      file.get(length);
+      assertThat(file.getInt()).isEqualTo(masked(length));
+      byte[] data =
+          new byte[(int) ByteBuffer.wrap(length).order(ByteOrder.LITTLE_ENDIAN).getLong()];
+      file.get(data);
+      assertThat(file.getInt()).isEqualTo(masked(data));
+      records.add(data);
+    }
+    assertThat(records).hasSize(3);
+    assertThat(new String(records.get(0), StandardCharsets.ISO_8859_1)).endsWith("brain.Event:2");
+    ByteBuffer last = ByteBuffer.wrap(records.get(2)).order(ByteOrder.LITTLE_ENDIAN);
+    assertThat(last.get()).isEqualTo((byte) 0x09);
+    assertThat(last.getDouble()).isCloseTo(1_700_000_000.5, within(1e-6));
+    byte[] rest = new byte[last.remaining()];
+    last.get(rest);
+    // step 300; a summary of one value, its tag and its number: 0.5 is 3f000000.
+    assertThat(rest)
+        .containsExactly(
+            0x10, 0xac, 0x02, 0x2a, 0x0f, 0x0a, 0x0d, 0x0a, 0x06, 'r', 'e', 'w', 'a', 'r', 'd',
+            0x15, 0, 0, 0, 0x3f);
+    // A session that starts at step 7.
+    assertThat(records.get(1)).endsWith(new byte[] {0x10, 7, 0x3a, 2, 8, 1});
+  }
+
+  private static int masked(byte[] data) {
+    CRC32C sum = new CRC32C();
+    sum.update(data);
+    int crc = (int) sum.getValue();
+    return ((crc >>> 15) | (crc << 17)) + 0xa282ead8;
+  }
+
+  @Test
+  void geometryIsOfTheModelAsItMoves() {
+    List<TrainingEvent> told = new ArrayList<>();
+    try (Context context = Context.open();
+        Decoder model = Decoder.load(context, MODEL)) {
+      assertThatThrownBy(
+              () ->
+                  GeometryObserver.of(
+                      context, model, name -> false, 1, 0, GeometryOptions.DEFAULT, told::add))
+          .hasMessage("no matrix to look at");
+      try (GeometryObserver observer =
+          GeometryObserver.of(
+              context,
+              model,
+              name -> name.contains("up_proj"),
+              2,
+              4,
+              GeometryOptions.DEFAULT,
+              told::add)) {
+        Tensor weight = model.parameters().get("model.layers.0.mlp.up_proj.weight").detach();
+        for (int step = 1; step <= 6; step++) {
+          if (step != 6) {
+            Scopes.run(() -> weight.mul_(new Scalar(1.01)));
+          }
+          observer.on(new TrainingEvent.StepTaken(step, Map.of(), model));
+        }
+        observer.on(skipped(8));
+      }
+    }
+    assertThat(told).extracting(TrainingEvent::step).containsExactly(2L, 4L, 6L);
+    Map<String, Double> first = told.get(0).metrics();
+    // One of two matrices grew by two hundredths.
+    assertThat(first.get("geometry/changed")).isBetween(0.45, 0.5);
+    assertThat(first).doesNotContainKey("geometry/drift");
+    Map<String, Double> second = told.get(1).metrics();
+    assertThat(second.get("geometry/drift")).isCloseTo(Math.pow(1.01, 4) - 1, within(1e-3));
+    assertThat(second.get("geometry/largest_angle")).isLessThan(1e-3);
+    assertThat(second.get("geometry/largest_angle/norm-matched")).isGreaterThan(1e-3);
+    assertThat(second)
+        .containsKeys(
+            "geometry/drift/permuted-update",
+            "geometry/drift/permuted-update/sd",
+            "geometry/principal_energy/isotropic");
+    Map<String, Double> third = told.get(2).metrics();
+    assertThat(third.get("geometry/changed")).isGreaterThan(0.45);
+    assertThat(third.get("geometry/relative_update")).isBetween(0.02, 0.06);
+  }
+
+  @Test
+  void linesForPeopleAreFew() {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    TrainingObserver console =
+        TrainingObserver.all(
+            List.of(
+                new ConsoleProgress(new PrintStream(bytes, true, StandardCharsets.UTF_8), 25, 10)));
+    for (int step = 1; step <= 25; step++) {
+      console.on(new TrainingEvent.Measured(step, "x", Map.of("reward", step / 100.0)));
+    }
+    console.on(skipped(7));
+    assertThat(bytes.toString(StandardCharsets.UTF_8).lines())
+        .containsExactly(
+            "step 10/25  reward 0.100",
+            "step 20/25  reward 0.200",
+            "step 25/25  reward 0.250",
+            "step 7/25  skipped: all alike  reward 0.250  loss NaN");
+  }
+}
