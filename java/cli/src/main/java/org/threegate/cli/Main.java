@@ -5,6 +5,7 @@ import java.nio.charset.StandardCharsets;
 import org.threegate.analysis.measure.Comparison;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.kernel.KernelException;
+import org.threegate.rl.train.TrainingException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
@@ -22,6 +23,9 @@ import picocli.CommandLine.Command;
       MaskCommand.class,
       InterveneCommand.class,
       InspectCommand.class,
+      TrainCommand.class,
+      EvaluateCommand.class,
+      GenerateCommand.class,
       DemoCommand.class,
       DoctorCommand.class,
       CommandLine.HelpCommand.class
@@ -33,6 +37,7 @@ import picocli.CommandLine.Command;
       "  threegate consensus base/ run-1/ run-2/ run-3/",
       "  threegate mask base/ --kind safe --out safe.safetensors",
       "  threegate inspect model.safetensors",
+      "  threegate train --example > run.yaml; threegate train run.yaml",
       "  threegate doctor"
     })
 public final class Main {
@@ -91,7 +96,9 @@ public final class Main {
     if (e instanceof Comparison.CancelledException) {
       return INTERRUPTED;
     }
-    return e instanceof InvalidInputException || e instanceof KernelException
+    return e instanceof InvalidInputException
+            || e instanceof KernelException
+            || e instanceof TrainingException
         ? INVALID_INPUT
         : INTERNAL;
   }

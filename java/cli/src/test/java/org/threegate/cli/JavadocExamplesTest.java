@@ -53,6 +53,9 @@ class JavadocExamplesTest {
         static org.threegate.report.CurvatureReport curvatureReport;
         static org.threegate.analysis.measure.Comparison.Outcome outcome;
         static org.threegate.rl.policy.Decoder decoder;
+        static org.threegate.rl.policy.Padded rows;
+        static org.threegate.rl.train.Trainer trainer;
+        static org.threegate.rl.event.TrainingObserver lines;
         static org.threegate.rl.policy.Tokenizer tokenizer;
         static org.threegate.rl.verifier.BoundedVerifier verifier;
         static org.threegate.rl.rollout.Rollouts rollouts;

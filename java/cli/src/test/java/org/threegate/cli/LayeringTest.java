@@ -36,6 +36,10 @@ class LayeringTest {
           .definedBy("org.threegate.rl.verifier..")
           .layer("train")
           .definedBy("org.threegate.rl.train..")
+          .layer("observe")
+          .definedBy("org.threegate.rl.observe..")
+          .layer("adapter")
+          .definedBy("org.threegate.rl.adapter..")
           .layer("event")
           .definedBy("org.threegate.rl.event..")
           .layer("rollout")
@@ -67,15 +71,19 @@ class LayeringTest {
           .whereLayer("report")
           .mayOnlyBeAccessedByLayers("cli")
           .whereLayer("measure")
-          .mayOnlyBeAccessedByLayers("cli", "report")
+          .mayOnlyBeAccessedByLayers("cli", "report", "observe")
           .whereLayer("intervention")
           .mayOnlyBeAccessedByLayers("cli")
           .whereLayer("curvature")
           .mayOnlyBeAccessedByLayers("cli", "report", "measure")
           .whereLayer("train")
           .mayOnlyBeAccessedByLayers("cli")
+          .whereLayer("observe")
+          .mayOnlyBeAccessedByLayers("cli")
+          .whereLayer("adapter")
+          .mayOnlyBeAccessedByLayers("cli")
           .whereLayer("event")
-          .mayOnlyBeAccessedByLayers("cli", "train")
+          .mayOnlyBeAccessedByLayers("cli", "train", "observe")
           .whereLayer("rollout")
           .mayOnlyBeAccessedByLayers("cli", "train")
           .whereLayer("objective")
@@ -83,19 +91,38 @@ class LayeringTest {
           .whereLayer("optimizer")
           .mayOnlyBeAccessedByLayers("cli", "train")
           .whereLayer("policy")
-          .mayOnlyBeAccessedByLayers("cli", "train", "rollout")
+          .mayOnlyBeAccessedByLayers(
+              "cli", "train", "rollout", "optimizer", "adapter", "event", "observe")
           .whereLayer("task")
           .mayOnlyBeAccessedByLayers("cli", "train", "rollout")
           .whereLayer("verifier")
           .mayOnlyBeAccessedByLayers("cli", "train", "rollout")
           .whereLayer("statistics")
-          .mayOnlyBeAccessedByLayers("cli", "report", "measure", "curvature")
+          .mayOnlyBeAccessedByLayers("cli", "report", "measure", "curvature", "observe")
           .whereLayer("checkpoint")
           .mayOnlyBeAccessedByLayers(
-              "cli", "report", "measure", "intervention", "curvature", "policy", "task")
+              "cli",
+              "report",
+              "measure",
+              "intervention",
+              "curvature",
+              "policy",
+              "task",
+              "train",
+              "adapter",
+              "observe")
           .whereLayer("kernel")
           .mayOnlyBeAccessedByLayers(
-              "cli", "measure", "intervention", "curvature", "checkpoint", "policy", "testing");
+              "cli",
+              "measure",
+              "intervention",
+              "curvature",
+              "checkpoint",
+              "policy",
+              "train",
+              "adapter",
+              "observe",
+              "testing");
 
   @ArchTest
   static final ArchRule STATISTICS_SEE_NUMBERS_NOT_KERNELS =
@@ -135,6 +162,8 @@ class LayeringTest {
       noClasses()
           .that()
           .resideInAPackage("org.threegate.rl..")
+          .and()
+          .resideOutsideOfPackage("org.threegate.rl.observe..")
           .should()
           .dependOnClassesThat()
           .resideInAnyPackage("org.threegate.analysis..", "org.threegate.report..");

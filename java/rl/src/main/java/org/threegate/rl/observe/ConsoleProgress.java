@@ -53,7 +53,7 @@ public final class ConsoleProgress implements TrainingObserver {
     if (!skipped && event.step() % every != 0 && event.step() != steps) {
       return;
     }
-    StringBuilder line = new StringBuilder("step ").append(event.step()).append('/').append(steps);
+    StringBuilder line = new StringBuilder();
     if (event instanceof TrainingEvent.StepSkipped step) {
       line.append("  skipped: ").append(step.reason());
     }
@@ -64,6 +64,8 @@ public final class ConsoleProgress implements TrainingObserver {
             line.append("  ").append(String.format(Locale.ROOT, format, value));
           }
         });
-    out.println(line);
+    if (line.length() > 0) {
+      out.println("step " + event.step() + '/' + steps + line);
+    }
   }
 }

@@ -23,9 +23,10 @@ import org.threegate.rl.policy.Scopes;
 import org.threegate.rl.policy.TensorMemory;
 
 /**
- * Where a run has got to: how many weights changed in bf16, since the beginning and since the last
- * look, and, less often, where the update lies in the geometry of the weights, beside null models.
- * Means over matrices; names begin with {@code geometry/}, those of null models say which.
+ * Where a run has got to: how many weights changed in bf16, since the beginning and in the last
+ * step, and, less often, where the update lies in the geometry of the weights, beside null models.
+ * Means over matrices; names begin with {@code geometry/}, those of null models say which ({@code
+ * sd} is that of one matrix, in the mean).
  *
  * <pre>{@code
  * try (GeometryObserver geometry =
@@ -116,7 +117,10 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
 
   @Override
   public void on(TrainingEvent event) {
-    if (event instanceof TrainingEvent.StepTaken taken && taken.step() % every == 0) {
+    if (!(event instanceof TrainingEvent.StepTaken taken)) {
+      return;
+    }
+    if (taken.step() % every == 0) {
       Map<String, Double> metrics = new LinkedHashMap<>();
       Scopes.run(() -> count(taken.policy(), metrics));
       if (everySpectrum > 0 && taken.step() % everySpectrum == 0) {
@@ -124,12 +128,18 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
       }
       told.on(new TrainingEvent.Measured(taken.step(), "geometry", metrics));
     }
+    goOnFrom(taken.policy());
+  }
+
+  /** What the next step is compared with: the model of a run that is resumed. */
+  public void goOnFrom(Decoder policy) {
+    Scopes.run(() -> last.forEach((name, copy) -> copy.copy_(policy.weight(name).detach())));
   }
 
   private void count(Decoder policy, Map<String, Double> metrics) {
     long total = 0;
     long changed = 0;
-    long sinceLast = 0;
+    long inStep = 0;
     long hidden = 0;
     double update = 0;
     double squares = 0;
@@ -149,12 +159,11 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
         hidden += results.get(0).hidden();
         update += results.get(0).deltaSquares();
         squares += results.get(0).baseSquares();
-        sinceLast += results.get(1).changed();
+        inStep += results.get(1).changed();
       }
-      last.get(name).copy_(weight);
     }
     metrics.put("geometry/changed", (double) changed / total);
-    metrics.put("geometry/changed_since_last", (double) sinceLast / total);
+    metrics.put("geometry/changed_in_step", (double) inStep / total);
     metrics.put("geometry/hidden", (double) hidden / total);
     metrics.put("geometry/relative_update", Math.sqrt(update / squares));
   }

@@ -14,7 +14,7 @@ import org.bytedeco.pytorch.global.torch;
  *
  * <pre>{@code
  * Differentiation part = new Differentiation(decoder, rows, 1, 1, 9, true);
- * List<Optional<Tensor>> gradients = part.of(chosen -> chosen.mean().neg());
+ * var gradients = part.of(chosen -> chosen.mean().neg());
  * }</pre>
  *
  * @param texts of which the tokens are

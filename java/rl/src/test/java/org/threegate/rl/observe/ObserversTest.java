@@ -159,7 +159,10 @@ class ObserversTest {
             "geometry/drift/permuted-update",
             "geometry/drift/permuted-update/sd",
             "geometry/principal_energy/isotropic");
+    // One matrix grew by a hundredth: one to three spacings of bf16, or hardly less.
+    assertThat(first.get("geometry/changed_in_step")).isBetween(0.4, 0.5);
     Map<String, Double> third = told.get(2).metrics();
+    assertThat(third.get("geometry/changed_in_step")).isZero();
     assertThat(third.get("geometry/changed")).isGreaterThan(0.45);
     assertThat(third.get("geometry/relative_update")).isBetween(0.02, 0.06);
   }
@@ -174,6 +177,7 @@ class ObserversTest {
     for (int step = 1; step <= 25; step++) {
       console.on(new TrainingEvent.Measured(step, "x", Map.of("reward", step / 100.0)));
     }
+    console.on(new TrainingEvent.Measured(10, "test", Map.of("pass@1", 0.5)));
     console.on(skipped(7));
     assertThat(bytes.toString(StandardCharsets.UTF_8).lines())
         .containsExactly(

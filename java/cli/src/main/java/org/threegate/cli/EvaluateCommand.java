@@ -1,0 +1,181 @@
+package org.threegate.cli;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.kernel.Context;
+import org.threegate.rl.adapter.LowRankAdapter;
+import org.threegate.rl.policy.Decoder;
+import org.threegate.rl.policy.JsonTokenizer;
+import org.threegate.rl.policy.Threads;
+import org.threegate.rl.policy.Tokenizer;
+import org.threegate.rl.rollout.PassRate;
+import org.threegate.rl.rollout.Rollout;
+import org.threegate.rl.rollout.Rollouts;
+import org.threegate.rl.task.Problem;
+import org.threegate.rl.task.ProblemFile;
+import org.threegate.rl.verifier.BoundedVerifier;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code threegate eval}. */
+@Command(
+    name = "eval",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description =
+        "Says what share of problems a model solves: pass@k, unbiased (arXiv 2107.03374), with the 95 % interval over problems.",
+    footer = {
+      "",
+      "Examples:",
+      "  threegate eval model/ --problems test.jsonl",
+      "  threegate eval model/ --problems test.jsonl --completions 64 --k 1,8,64 --verifier mathematical --temperature 0.7",
+      "  threegate eval base/ --adapter run/adapter --problems test.jsonl --json"
+    })
+final class EvaluateCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+
+  @Parameters(paramLabel = "MODEL", description = "directory of a decoder")
+  private Path model;
+
+  @Option(
+      names = "--problems",
+      paramLabel = "JSONL",
+      required = true,
+      description = "prompts and answers")
+  private Path problems;
+
+  @Option(
+      names = "--adapter",
+      paramLabel = "DIR",
+      description = "an adapter of low rank on the model")
+  private Optional<Path> adapter = Optional.empty();
+
+  @Option(
+      names = "--completions",
+      paramLabel = "N",
+      defaultValue = "8",
+      description = "of each problem (default: ${DEFAULT-VALUE})")
+  private int completions;
+
+  @Option(
+      names = "--k",
+      paramLabel = "K",
+      split = ",",
+      defaultValue = "1",
+      description = "completions of which one has to be right (default: ${DEFAULT-VALUE})")
+  private List<Integer> ks = new ArrayList<>();
+
+  @Option(
+      names = "--verifier",
+      paramLabel = "NAME",
+      defaultValue = "exact",
+      description = "exact, numeric, mathematical or countdown (default: ${DEFAULT-VALUE})")
+  private String verifier;
+
+  @Mixin private VerifierMixin sampling;
+
+  @Option(
+      names = "--longest-prompt",
+      paramLabel = "N",
+      defaultValue = "4096",
+      description =
+          "tokens; problems with more are left out, and counted (default: ${DEFAULT-VALUE})")
+  private int longestPrompt;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "of what is drawn (default: ${DEFAULT-VALUE})")
+  private long seed;
+
+  @Option(names = "--json", description = "print JSON instead")
+  private boolean json;
+
+  @Override
+  public Integer call() {
+    for (int k : ks) {
+      if (k < 1 || k > completions) {
+        throw new InvalidInputException(
+            "--k " + k + ": 1 to --completions, which is " + completions);
+      }
+    }
+    List<Problem> all = ProblemFile.read(problems);
+    try (Context context = Context.open();
+        Decoder decoder = Decoder.load(context, model);
+        Tokenizer tokenizer = JsonTokenizer.load(model);
+        BoundedVerifier bounded =
+            new BoundedVerifier(
+                VerifierMixin.verifier(verifier), Duration.ofSeconds(5), Threads.count())) {
+      adapter.ifPresent(path -> LowRankAdapter.read(context, decoder, path, Optional.empty()));
+      Rollouts rollouts = new Rollouts(tokenizer, bounded, longestPrompt);
+      List<Problem> fitting = all.stream().filter(rollouts::fits).toList();
+      if (fitting.isEmpty()) {
+        throw new InvalidInputException(
+            problems + ": no problem has a prompt of 1 to " + longestPrompt + " tokens");
+      }
+      List<Rollout> drawn =
+          rollouts.draw(
+              decoder, fitting, completions, sampling.sampling(decoder.config().ends()), seed);
+      print(drawn, all.size() - fitting.size(), bounded);
+    }
+    return 0;
+  }
+
+  private void print(List<Rollout> drawn, int tooLong, BoundedVerifier bounded) {
+    StringBuilder text = new StringBuilder();
+    List<String> rates = new ArrayList<>();
+    for (int k : ks) {
+      PassRate rate = PassRate.of(drawn, completions, k);
+      text.append(
+          String.format(
+              Locale.ROOT,
+              "pass@%d  %.4f  [%.4f, %.4f]  %d problems, %d completions each%n",
+              k,
+              rate.value(),
+              rate.low(),
+              rate.high(),
+              rate.problems(),
+              completions));
+      rates.add(
+          String.format(
+              Locale.ROOT,
+              "\"pass@%d\":{\"value\":%s,\"standardError\":%s,\"low\":%s,\"high\":%s}",
+              k,
+              rate.value(),
+              Double.isFinite(rate.standardError()) ? rate.standardError() : "null",
+              Double.isFinite(rate.low()) ? rate.low() : "null",
+              Double.isFinite(rate.high()) ? rate.high() : "null"));
+    }
+    if (tooLong + bounded.crashes() + bounded.timeouts() > 0) {
+      text.append(
+          String.format(
+              "left out, prompts too long: %d; scored 0, verifier failed: %d, took too long: %d%n",
+              tooLong, bounded.crashes(), bounded.timeouts()));
+    }
+    spec.commandLine()
+        .getOut()
+        .print(
+            json
+                ? String.format(
+                    "{%s,\"problems\":%d,\"completions\":%d,\"tooLong\":%d,\"verifierFailed\":%d,\"verifierTimedOut\":%d}%n",
+                    String.join(",", rates),
+                    drawn.size() / completions,
+                    completions,
+                    tooLong,
+                    bounded.crashes(),
+                    bounded.timeouts())
+                : text);
+    spec.commandLine().getOut().flush();
+  }
+}

@@ -1,0 +1,101 @@
+package org.threegate.cli;
+
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.SplittableRandom;
+import java.util.concurrent.Callable;
+import java.util.stream.Stream;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.kernel.Context;
+import org.threegate.rl.adapter.LowRankAdapter;
+import org.threegate.rl.policy.Completion;
+import org.threegate.rl.policy.Decoder;
+import org.threegate.rl.policy.JsonTokenizer;
+import org.threegate.rl.policy.Sampler;
+import org.threegate.rl.policy.Tokenizer;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code threegate generate}. */
+@Command(
+    name = "generate",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = "Prints completions of prompts, one a line.",
+    footer = {
+      "",
+      "Examples:",
+      "  threegate generate model/ '12+34='",
+      "  threegate generate model/ 'Why is the sky blue?' --longest 200 --temperature 0.7 --top-p 0.95 --seed 3",
+      "  threegate generate base/ '12+34=' --adapter run/adapter --completions 4"
+    })
+final class GenerateCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+
+  @Parameters(index = "0", paramLabel = "MODEL", description = "directory of a decoder")
+  private Path model;
+
+  @Parameters(index = "1..*", arity = "1..*", paramLabel = "PROMPT", description = "texts")
+  private List<String> prompts;
+
+  @Option(
+      names = "--adapter",
+      paramLabel = "DIR",
+      description = "an adapter of low rank on the model")
+  private Optional<Path> adapter = Optional.empty();
+
+  @Option(
+      names = "--completions",
+      paramLabel = "N",
+      defaultValue = "1",
+      description = "of each prompt (default: ${DEFAULT-VALUE})")
+  private int completions;
+
+  @Mixin private VerifierMixin sampling;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "of what is drawn (default: ${DEFAULT-VALUE})")
+  private long seed;
+
+  @Override
+  public Integer call() {
+    try (Context context = Context.open();
+        Decoder decoder = Decoder.load(context, model);
+        Tokenizer tokenizer = JsonTokenizer.load(model)) {
+      adapter.ifPresent(path -> LowRankAdapter.read(context, decoder, path, Optional.empty()));
+      List<int[]> tokens =
+          prompts.stream()
+              .flatMap(prompt -> Stream.generate(() -> tokenizer.encode(prompt)).limit(completions))
+              .toList();
+      if (tokens.stream().anyMatch(prompt -> prompt.length == 0)) {
+        throw new InvalidInputException("a prompt has no token");
+      }
+      List<Completion> drawn =
+          Sampler.complete(
+              decoder,
+              tokens,
+              sampling.sampling(decoder.config().ends()),
+              new SplittableRandom(seed).longs(tokens.size()).toArray());
+      for (int i = 0; i < drawn.size(); i++) {
+        Completion own = drawn.get(i);
+        int length = own.tokens().length - (own.stopped() ? 1 : 0);
+        spec.commandLine()
+            .getOut()
+            .println(
+                prompts.get(i / completions)
+                    + tokenizer.decode(Arrays.copyOf(own.tokens(), length)));
+      }
+      spec.commandLine().getOut().flush();
+    }
+    return 0;
+  }
+}

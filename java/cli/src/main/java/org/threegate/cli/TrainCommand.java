@@ -1,0 +1,559 @@
+package org.threegate.cli;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.threegate.analysis.measure.Comparison;
+import org.threegate.analysis.measure.GeometryOptions;
+import org.threegate.analysis.measure.MaskFile;
+import org.threegate.checkpoint.AtomicFiles;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.TensorType;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.rl.adapter.AdapterOptions;
+import org.threegate.rl.adapter.Initialisation;
+import org.threegate.rl.adapter.LowRankAdapter;
+import org.threegate.rl.event.TrainingEvent;
+import org.threegate.rl.event.TrainingObserver;
+import org.threegate.rl.objective.Divergence;
+import org.threegate.rl.objective.PolicyObjective;
+import org.threegate.rl.observe.ConsoleProgress;
+import org.threegate.rl.observe.GeometryObserver;
+import org.threegate.rl.observe.JsonLines;
+import org.threegate.rl.observe.TensorBoard;
+import org.threegate.rl.optimizer.AdamW;
+import org.threegate.rl.optimizer.Schedule;
+import org.threegate.rl.policy.Decoder;
+import org.threegate.rl.policy.JsonTokenizer;
+import org.threegate.rl.policy.SamplingOptions;
+import org.threegate.rl.policy.Tensors;
+import org.threegate.rl.policy.Threads;
+import org.threegate.rl.policy.Tokenizer;
+import org.threegate.rl.rollout.PassRate;
+import org.threegate.rl.rollout.Rollout;
+import org.threegate.rl.rollout.Rollouts;
+import org.threegate.rl.task.Demonstration;
+import org.threegate.rl.task.Problem;
+import org.threegate.rl.task.ProblemFile;
+import org.threegate.rl.train.AdvantageRule;
+import org.threegate.rl.train.PolicyTrainer;
+import org.threegate.rl.train.SupervisedOptions;
+import org.threegate.rl.train.SupervisedTrainer;
+import org.threegate.rl.train.Trainer;
+import org.threegate.rl.train.TrainingOptions;
+import org.threegate.rl.verifier.BoundedVerifier;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code threegate train}. */
+@Command(
+    name = "train",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Fine-tunes a decoder with verifiable rewards, or by supervision, and says what that does to its weights while it runs.",
+      "",
+      "What is killed at any moment and resumed ends with the same bytes as what was not."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  threegate train --example > run.yaml",
+      "  threegate train run.yaml",
+      "  threegate train run.yaml --set steps=200 --set optimizer.rate=3e-5 --set output=run-2",
+      "  threegate train run.yaml --resume"
+    })
+final class TrainCommand implements Callable<Integer> {
+  private static final Pattern STATE = Pattern.compile("state-(\\d+)\\.safetensors");
+  private static final List<String> COPIED =
+      List.of("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json");
+
+  @Spec private CommandSpec spec;
+
+  @Parameters(
+      arity = "0..1",
+      paramLabel = "CONFIG.yaml",
+      description = "what to train, and how; --example prints one with every key")
+  private Optional<Path> config = Optional.empty();
+
+  @Option(names = "--example", description = "print a commented configuration")
+  private boolean example;
+
+  @Option(
+      names = "--set",
+      paramLabel = "KEY=VALUE",
+      description = "override a key of the configuration; may be repeated")
+  private List<String> changes = new ArrayList<>();
+
+  @Option(names = "--resume", description = "go on from the last checkpoint of the same run")
+  private boolean resume;
+
+  @Override
+  public Integer call() {
+    if (example) {
+      spec.commandLine().getOut().print(TrainingSettings.example());
+      spec.commandLine().getOut().flush();
+      return 0;
+    }
+    if (config.isEmpty()) {
+      throw new InvalidInputException("a configuration is missing; --example prints one");
+    }
+    TrainingSettings settings = TrainingSettings.read(config.orElseThrow(), changes);
+    Path output = settings.path("output");
+    OutputPath.writing(
+        output,
+        () -> {
+          try {
+            train(settings, output);
+          } catch (UncheckedIOException e) {
+            throw e.getCause();
+          }
+        });
+    return 0;
+  }
+
+  private void train(TrainingSettings settings, Path output) throws IOException {
+    OutputPath.prepareDirectory(output);
+    Path states = output.resolve("checkpoints");
+    if (!resume && Files.exists(output.resolve("metrics.jsonl"))) {
+      throw new InvalidInputException(
+          output + ": has a run in it; go on with --resume, or name another place as output");
+    }
+    Threads.use(
+        settings.integer("threads") > 0
+            ? settings.integer("threads")
+            : Runtime.getRuntime().availableProcessors());
+    PrintWriter err = spec.commandLine().getErr();
+    Interruption.measure(
+        () -> Context.open(),
+        err,
+        "the same command with --resume goes on",
+        (context, control) -> {
+          Files.createDirectories(states);
+          new Run(settings, output, states, context, control).run();
+        });
+  }
+
+  /** One run, with all that it holds. */
+  private final class Run {
+    private final TrainingSettings settings;
+    private final Path output;
+    private final Path states;
+    private final Context context;
+    private final Control control;
+    private final Path model;
+
+    Run(TrainingSettings settings, Path output, Path states, Context context, Control control) {
+      this.settings = settings;
+      this.output = output;
+      this.states = states;
+      this.context = context;
+      this.control = control;
+      this.model = settings.path("model");
+    }
+
+    @SuppressWarnings("try")
+    void run() throws IOException {
+      List<Problem> problems = ProblemFile.read(settings.path("data.train"));
+      List<Problem> test =
+          settings.text("data.test").isEmpty()
+              ? List.of()
+              : ProblemFile.read(settings.path("data.test"));
+      try (PointerScope scope = new PointerScope();
+          Decoder policy = load();
+          Tokenizer tokenizer = JsonTokenizer.load(model);
+          BoundedVerifier verifier =
+              new BoundedVerifier(
+                  VerifierMixin.verifier(settings.word("data.verifier", VerifierMixin.VERIFIERS)),
+                  Duration.ofMillis(Math.round(1000 * settings.number("data.verifier_seconds"))),
+                  Threads.count())) {
+        Rollouts rollouts =
+            new Rollouts(tokenizer, verifier, settings.integer("data.longest_prompt"));
+        boolean divergent = !settings.text("objective.kl").equals("none");
+        Optional<Decoder> reference =
+            divergent ? Optional.of(Decoder.load(context, model)) : Optional.empty();
+        Optional<LowRankAdapter> adapter = adapter(policy);
+        try (Trainer trainer = trainer(policy, reference, problems, rollouts)) {
+          observed(policy, trainer, rollouts, test);
+          finish(policy, adapter);
+        } finally {
+          adapter.ifPresent(LowRankAdapter::close);
+          reference.ifPresent(Decoder::close);
+        }
+      }
+    }
+
+    private Decoder load() {
+      boolean rounded = settings.word("storage", List.of("float32", "bf16")).equals("bf16");
+      return Decoder.load(context, model, rounded ? Decoder.Storage.BF16 : Decoder.Storage.FLOAT32);
+    }
+
+    private Optional<LowRankAdapter> adapter(Decoder policy) {
+      String kind = settings.text("adapter.kind");
+      if (kind.equals("none")) {
+        return Optional.empty();
+      }
+      try {
+        AdapterOptions options =
+            new AdapterOptions(
+                settings.integer("adapter.rank"),
+                settings.number("adapter.alpha"),
+                settings.flag("adapter.rank_stabilised"),
+                settings.texts("adapter.targets"),
+                Initialisation.of(kind));
+        return Optional.of(
+            LowRankAdapter.attach(context, policy, options, settings.integer("seed")));
+      } catch (IllegalArgumentException e) {
+        throw new InvalidInputException("adapter: " + e.getMessage(), e);
+      }
+    }
+
+    private Trainer trainer(
+        Decoder policy, Optional<Decoder> reference, List<Problem> problems, Rollouts rollouts) {
+      try {
+        if (settings.text("algorithm").equals("sft")) {
+          return supervised(policy, problems, rollouts);
+        }
+        return PolicyTrainer.of(
+            policy, reference, problems, rollouts, options(policy), masks(policy));
+      } catch (IllegalArgumentException e) {
+        throw new InvalidInputException("configuration: " + e.getMessage(), e);
+      }
+    }
+
+    private Trainer supervised(Decoder policy, List<Problem> problems, Rollouts rollouts) {
+      List<Integer> ends = policy.config().ends();
+      String end = ends.isEmpty() ? "" : rollouts.tokenizer().decode(new int[] {ends.get(0)});
+      List<Demonstration> demonstrations =
+          problems.stream()
+              .map(problem -> new Demonstration(problem.prompt(), problem.answer() + end))
+              .toList();
+      SupervisedOptions options =
+          new SupervisedOptions(
+              settings.integer("steps"),
+              settings.integer("sampling.prompts"),
+              settings.integer("optimizer.rows"),
+              settings.flag("optimizer.recompute_activations"),
+              settings.integer("data.longest_prompt") + settings.integer("sampling.longest"),
+              settings.number("optimizer.rate"),
+              schedule(),
+              optimizer(),
+              settings.integer("seed"));
+      return SupervisedTrainer.of(
+          policy,
+          rollouts.tokenizer(),
+          SupervisedTrainer.Source.of(demonstrations, settings.integer("seed")),
+          options,
+          masks(policy));
+    }
+
+    private SamplingOptions sampling(Decoder policy) {
+      return new SamplingOptions(
+          settings.number("sampling.temperature"),
+          settings.number("sampling.top_p"),
+          settings.integer("sampling.top_k"),
+          settings.integer("sampling.longest"),
+          Set.copyOf(policy.config().ends()));
+    }
+
+    private TrainingOptions options(Decoder policy) {
+      String algorithm =
+          settings.word(
+              "algorithm",
+              List.of("dapo", "grpo", "dr-grpo", "gspo", "cispo", "rloo", "reinforce++", "sft"));
+      PolicyObjective objective =
+          switch (algorithm) {
+            case "grpo" -> PolicyObjective.GRPO;
+            case "dr-grpo" -> PolicyObjective.drGrpo(settings.integer("sampling.longest"));
+            case "gspo" -> PolicyObjective.GSPO;
+            case "cispo" -> PolicyObjective.CISPO;
+            case "rloo" -> PolicyObjective.RLOO;
+            case "reinforce++" -> PolicyObjective.REINFORCE_PLUS_PLUS;
+            default -> PolicyObjective.DAPO;
+          };
+      String kl = settings.word("objective.kl", List.of("none", "k1", "k2", "k3"));
+      if (!kl.equals("none")) {
+        objective =
+            objective.withDivergence(
+                Divergence.valueOf(kl.toUpperCase(Locale.ROOT)),
+                settings.number("objective.kl_weight"));
+      }
+      AdvantageRule rule =
+          switch (algorithm) {
+            case "dr-grpo" -> AdvantageRule.CENTRED;
+            case "rloo" -> AdvantageRule.LEAVE_ONE_OUT;
+            case "reinforce++" -> AdvantageRule.OF_BATCH;
+            default -> AdvantageRule.NORMALISED;
+          };
+      return TrainingOptions.of(
+              settings.integer("steps"),
+              settings.integer("sampling.prompts"),
+              settings.integer("sampling.completions"),
+              sampling(policy),
+              settings.number("optimizer.rate"),
+              settings.integer("seed"))
+          .withObjective(objective)
+          .withAdvantages(rule)
+          .withUpdates(settings.integer("optimizer.updates"))
+          .withRounds(settings.integer("sampling.rounds"))
+          .withRows(settings.integer("optimizer.rows"))
+          .withCheckpointed(settings.flag("optimizer.recompute_activations"))
+          .withDropEqual(!algorithm.equals("reinforce++"))
+          .withLengthMargin(settings.integer("objective.length_margin"))
+          .withSchedule(schedule())
+          .withOptimizer(optimizer());
+    }
+
+    private Schedule schedule() {
+      long warmUp = settings.integer("optimizer.warm_up");
+      // Each update is a step of the optimizer.
+      long steps = (long) settings.integer("steps") * settings.integer("optimizer.updates");
+      double floor = settings.number("optimizer.floor");
+      return switch (settings.word("optimizer.schedule", List.of("constant", "linear", "cosine"))) {
+        case "linear" -> Schedule.linear(warmUp, steps, floor);
+        case "cosine" -> Schedule.cosine(warmUp, steps, floor);
+        default -> Schedule.constant(warmUp);
+      };
+    }
+
+    private AdamW.Options optimizer() {
+      return new AdamW.Options(
+          settings.number("optimizer.beta1"),
+          settings.number("optimizer.beta2"),
+          settings.number("optimizer.epsilon"),
+          settings.number("optimizer.weight_decay"),
+          settings.number("optimizer.largest_norm"));
+    }
+
+    /** In the scope of the run. */
+    private Map<String, Tensor> masks(Decoder policy) {
+      Map<String, Tensor> masks = new HashMap<>();
+      if (!settings.text("mask").isEmpty()) {
+        if (!policy.factors().isEmpty()) {
+          throw new InvalidInputException("mask: is of weights, and an adapter has its own");
+        }
+        Path file = settings.path("mask");
+        for (MaskFile.Entry entry : MaskFile.read(context, file).entries()) {
+          if (!policy.parameters().containsKey(entry.name())) {
+            throw new InvalidInputException(
+                file + ": mask \"" + entry.name() + "\" is of no weight of " + model);
+          }
+          masks.put(entry.name(), Tensors.of(entry.mask()));
+        }
+      }
+      return masks;
+    }
+
+    private void observed(Decoder policy, Trainer trainer, Rollouts rollouts, List<Problem> test)
+        throws IOException {
+      String run = fingerprint();
+      Optional<Path> last = lastState();
+      // Of the model as it was, before anything is resumed.
+      List<AutoCloseable> open = new ArrayList<>();
+      try {
+        long from = resume && last.isPresent() ? Trainer.savedStep(context, last.get()) : 0;
+        JsonLines lines = JsonLines.open(output.resolve("metrics.jsonl"), from);
+        open.add(lines);
+        List<TrainingObserver> sinks = new ArrayList<>(List.of(lines));
+        if (settings.flag("observe.tensorboard")) {
+          TensorBoard board =
+              TensorBoard.open(output.resolve("tensorboard"), from, Clock.systemUTC());
+          open.add(board);
+          sinks.add(board);
+        }
+        if (settings.integer("observe.console") > 0) {
+          sinks.add(
+              new ConsoleProgress(
+                  System.err, trainer.steps(), settings.integer("observe.console")));
+        }
+        List<TrainingObserver> observers = new ArrayList<>(sinks);
+        Optional<GeometryObserver> geometry =
+            settings.integer("observe.geometry") > 0
+                ? Optional.of(geometry(policy, TrainingObserver.all(sinks)))
+                : Optional.empty();
+        geometry.ifPresent(open::add);
+        geometry.ifPresent(observers::add);
+        if (from > 0) {
+          trainer.resume(context, last.orElseThrow(), run);
+          geometry.ifPresent(observer -> observer.goOnFrom(policy));
+        } else {
+          writeText(output.resolve("config.yaml"), settings.yaml());
+          evaluate(policy, rollouts, test, 0, TrainingObserver.all(sinks));
+        }
+        steps(trainer, TrainingObserver.all(observers), run);
+        evaluate(policy, rollouts, test, trainer.steps(), TrainingObserver.all(sinks));
+      } finally {
+        for (AutoCloseable each : open) {
+          close(each);
+        }
+      }
+    }
+
+    private GeometryObserver geometry(Decoder policy, TrainingObserver told) {
+      try {
+        return GeometryObserver.of(
+            context,
+            policy,
+            Pattern.compile(settings.text("observe.include")).asPredicate(),
+            settings.integer("observe.geometry"),
+            settings.integer("observe.spectrum"),
+            GeometryOptions.DEFAULT,
+            told);
+      } catch (PatternSyntaxException e) {
+        throw new InvalidInputException("observe.include: no pattern: " + e.getDescription(), e);
+      } catch (IllegalArgumentException e) {
+        throw new InvalidInputException("observe: " + e.getMessage(), e);
+      }
+    }
+
+    private void steps(Trainer trainer, TrainingObserver observers, String run) throws IOException {
+      long every = Math.max(1, settings.integer("checkpoints.every"));
+      while (!trainer.isDone()) {
+        observers.on(trainer.next());
+        if (control.isCancelled() || trainer.step() % every == 0 || trainer.isDone()) {
+          save(trainer, run);
+        }
+        if (control.isCancelled()) {
+          throw new Comparison.CancelledException();
+        }
+      }
+    }
+
+    private void save(Trainer trainer, String run) throws IOException {
+      trainer.save(
+          states.resolve(String.format(Locale.ROOT, "state-%08d.safetensors", trainer.step())),
+          run);
+      List<Path> all = states();
+      int kept = Math.max(1, settings.integer("checkpoints.kept"));
+      for (Path old : all.subList(0, Math.max(0, all.size() - kept))) {
+        Files.delete(old);
+      }
+    }
+
+    /** Saved states by their steps. */
+    private List<Path> states() throws IOException {
+      return AtomicFiles.list(states).stream()
+          .filter(file -> STATE.matcher(file.getFileName().toString()).matches())
+          .sorted()
+          .toList();
+    }
+
+    private Optional<Path> lastState() throws IOException {
+      List<Path> all = states();
+      return all.isEmpty() ? Optional.empty() : Optional.of(all.get(all.size() - 1));
+    }
+
+    /** What may not differ between a run and what goes on with it. */
+    private String fingerprint() throws IOException {
+      StringBuilder text = new StringBuilder();
+      for (String line : settings.yaml().lines().toList()) {
+        Matcher free =
+            Pattern.compile("\\s*(output|threads|console|tensorboard|every|kept):.*").matcher(line);
+        if (!free.matches()) {
+          text.append(line).append('\n');
+        }
+      }
+      return text.toString();
+    }
+
+    private void evaluate(
+        Decoder policy, Rollouts rollouts, List<Problem> test, long step, TrainingObserver told) {
+      if (test.isEmpty()) {
+        return;
+      }
+      int each = settings.integer("data.test_completions");
+      List<Rollout> drawn =
+          rollouts.draw(
+              policy,
+              test.stream().filter(rollouts::fits).toList(),
+              each,
+              sampling(policy),
+              settings.integer("seed") - 1L);
+      PassRate one = PassRate.of(drawn, each, 1);
+      Map<String, Double> metrics = new LinkedHashMap<>();
+      metrics.put("pass@1", one.value());
+      metrics.put("pass@1/standard_error", one.standardError());
+      metrics.put("pass@" + each, PassRate.of(drawn, each, each).value());
+      told.on(new TrainingEvent.Measured(step, "test", metrics));
+      spec.commandLine()
+          .getOut()
+          .printf(
+              Locale.ROOT,
+              "step %d: pass@1 %.4f [%.4f, %.4f] of %d problems%n",
+              step,
+              one.value(),
+              one.low(),
+              one.high(),
+              one.problems());
+      spec.commandLine().getOut().flush();
+    }
+
+    private void finish(Decoder policy, Optional<LowRankAdapter> adapter) throws IOException {
+      Path result = output.resolve(adapter.isPresent() ? "adapter" : "model");
+      Files.createDirectories(result);
+      if (adapter.isPresent()) {
+        adapter.get().write(result);
+      } else {
+        policy.write(result, TensorType.BF16);
+        for (String file : COPIED) {
+          if (Files.isRegularFile(model.resolve(file))) {
+            Files.copy(
+                model.resolve(file), result.resolve(file), StandardCopyOption.REPLACE_EXISTING);
+          }
+        }
+      }
+      spec.commandLine()
+          .getOut()
+          .printf(
+              "%s: %s%nwhat changed: threegate compare %s %s%n",
+              adapter.isPresent() ? "adapter" : "model", result, model, result);
+      spec.commandLine().getOut().flush();
+    }
+  }
+
+  private static void writeText(Path path, String text) throws IOException {
+    AtomicFiles.write(
+        path,
+        out -> {
+          ByteBuffer bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
+          while (bytes.hasRemaining()) {
+            out.write(bytes);
+          }
+        });
+  }
+
+  private static void close(AutoCloseable open) throws IOException {
+    try {
+      open.close();
+    } catch (IOException | RuntimeException e) {
+      throw e;
+    } catch (Exception e) {
+      throw new IllegalStateException(e);
+    }
+  }
+}

@@ -1,0 +1,387 @@
+package org.threegate.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.threegate.testing.NativeLeaks;
+
+/** {@code train}, {@code eval} and {@code generate} as a user types them. */
+@ExtendWith(NativeLeaks.class)
+class TrainingCommandsTest {
+  private static final Path FIXTURE =
+      Path.of(System.getProperty("threegate.root"))
+          .resolve("java/rl/src/test/resources/decoders/llama");
+  private static final String LETTERS = "~^$abcdefghijklmnopqrstu";
+  private static final int KILLS = 20;
+  private static final int STEPS = 600;
+
+  @TempDir Path directory;
+  private Path model;
+  private Path config;
+  private Path out;
+
+  private record Run(int code, String out, String err) {}
+
+  private static Run run(Object... arguments) {
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    ByteArrayOutputStream err = new ByteArrayOutputStream();
+    PrintStream oldOut = System.out;
+    PrintStream oldErr = System.err;
+    System.setOut(new PrintStream(out, true, StandardCharsets.UTF_8));
+    System.setErr(new PrintStream(err, true, StandardCharsets.UTF_8));
+    try {
+      int code = Main.run(Stream.of(arguments).map(String::valueOf).toArray(String[]::new));
+      return new Run(
+          code, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
+    } finally {
+      System.setOut(oldOut);
+      System.setErr(oldErr);
+    }
+  }
+
+  private static void refused(Run run, String... parts) {
+    assertThat(run.err()).startsWith("threegate: ").contains(parts);
+    assertThat(run.err().lines()).hasSize(1);
+    assertThat(run.err()).doesNotContain("Exception").doesNotContain("\tat ");
+    assertThat(run.code()).isEqualTo(2);
+  }
+
+  @BeforeEach
+  void write() throws IOException {
+    model = Files.createDirectory(directory.resolve("model"));
+    for (String file : List.of("config.json", "model.safetensors")) {
+      Files.copy(FIXTURE.resolve(file), model.resolve(file));
+    }
+    ObjectMapper json = new ObjectMapper();
+    ObjectNode tokenizer = json.createObjectNode().put("version", "1.0");
+    ObjectNode split = tokenizer.putObject("pre_tokenizer").put("type", "Split");
+    split.putObject("pattern").put("Regex", ".");
+    split.put("behavior", "Isolated").put("invert", false);
+    tokenizer.putObject("decoder").put("type", "Fuse");
+    tokenizer.putArray("added_tokens");
+    ObjectNode words = tokenizer.putObject("model").put("type", "WordLevel").put("unk_token", "~");
+    ObjectNode vocabulary = words.putObject("vocab");
+    for (int i = 0; i < LETTERS.length(); i++) {
+      vocabulary.put(LETTERS.substring(i, i + 1), i);
+    }
+    Files.writeString(model.resolve("tokenizer.json"), tokenizer.toString());
+    StringBuilder problems = new StringBuilder();
+    for (char letter = 'a'; letter <= 'u'; letter++) {
+      problems.append(
+          String.format(
+              "{\"prompt\": \"%s%c\", \"answer\": \"%c\"}%n",
+              "stu".substring(letter % 3), letter, letter));
+    }
+    Files.writeString(directory.resolve("problems.jsonl"), problems.toString());
+    out = directory.resolve("run");
+    config = directory.resolve("run.yaml");
+    Files.writeString(
+        config,
+        String.join(
+            "\n",
+            "model: " + model,
+            "output: " + out,
+            "steps: 6",
+            "seed: 5",
+            "data: {train: " + directory.resolve("problems.jsonl") + ", longest_prompt: 8}",
+            "sampling: {prompts: 6, completions: 24, longest: 1}",
+            "optimizer: {rate: 1e-2, rows: 20}",
+            "checkpoints: {every: 2, kept: 2}",
+            "observe: {spectrum: 3, console: 0}",
+            ""));
+  }
+
+  private static List<JsonNode> metrics(Path run) throws IOException {
+    ObjectMapper json = new ObjectMapper();
+    List<JsonNode> rows = new ArrayList<>();
+    for (String line : Files.readAllLines(run.resolve("metrics.jsonl"))) {
+      rows.add(json.readTree(line));
+    }
+    return rows;
+  }
+
+  @Test
+  void aModelIsTrainedMeasuredEvaluatedAndAsked() throws IOException {
+    Path problems = directory.resolve("problems.jsonl");
+    Run run = run("train", config, "--set", "data.test=" + problems, "--set", "steps=60");
+    assertThat(run.err()).isEmpty();
+    assertThat(run.code()).isZero();
+    assertThat(run.out()).contains("step 0: pass@1 0.", "step 60: pass@1 0.", "threegate compare");
+    List<JsonNode> rows = metrics(out);
+    double before = rows.get(0).path("pass@1").asDouble();
+    double after = rows.get(rows.size() - 1).path("pass@1").asDouble();
+    assertThat(after).isGreaterThan(before + 0.2);
+    // Every third step, but those in which nothing moved.
+    assertThat(rows.stream().filter(row -> row.has("geometry/drift/norm-matched")).count())
+        .isBetween(12L, 20L);
+    try (Stream<Path> states = Files.list(out.resolve("checkpoints"))) {
+      assertThat(states.map(path -> path.getFileName().toString()))
+          .containsExactlyInAnyOrder("state-00000058.safetensors", "state-00000060.safetensors");
+    }
+    Run evaluated =
+        run(
+            "eval",
+            out.resolve("model"),
+            "--problems",
+            problems,
+            "--longest",
+            1,
+            "--k",
+            "1,8",
+            "--json");
+    assertThat(evaluated.err()).isEmpty();
+    JsonNode rates = new ObjectMapper().readTree(evaluated.out());
+    assertThat(rates.path("pass@1").path("value").asDouble()).isGreaterThan(before + 0.2);
+    assertThat(rates.path("pass@1").path("low").asDouble())
+        .isLessThan(rates.path("pass@1").path("value").asDouble());
+    Run asked =
+        run("generate", out.resolve("model"), "tb", "uc", "--longest", 1, "--completions", 2);
+    assertThat(asked.out().lines()).hasSize(4).allMatch(line -> line.matches("(tb|uc).{0,1}"));
+    assertThat(
+            run("generate", out.resolve("model"), "tb", "uc", "--longest", 1, "--completions", 2))
+        .isEqualTo(asked);
+    // What was written is a checkpoint like others.
+    Run compared =
+        run(
+            "compare",
+            model,
+            out.resolve("model"),
+            "--nulls",
+            "none",
+            "--out",
+            directory.resolve("report"));
+    assertThat(compared.code()).isZero();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"grpo", "dr-grpo", "gspo", "cispo", "rloo", "reinforce++", "sft"})
+  void everyAlgorithmRuns(String algorithm) throws IOException {
+    Run run =
+        run(
+            "train",
+            config,
+            "--set",
+            "algorithm=" + algorithm,
+            "--set",
+            "objective.kl=k3",
+            "--set",
+            "storage=bf16",
+            "--set",
+            "optimizer.schedule=cosine",
+            "--set",
+            "optimizer.recompute_activations=true",
+            "--set",
+            "steps=3");
+    assertThat(run.err()).isEmpty();
+    assertThat(run.code()).isZero();
+    assertThat(metrics(out)).anyMatch(row -> row.has("loss"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"lora", "pissa", "milora", "olora", "geora"})
+  void adaptersAreTrainedAndUsed(String kind) throws IOException {
+    Run run = run("train", config, "--set", "adapter.kind=" + kind, "--set", "adapter.rank=2");
+    assertThat(run.err()).isEmpty();
+    assertThat(run.out()).contains("adapter: " + out.resolve("adapter"));
+    Run compared =
+        run(
+            "compare",
+            model,
+            out.resolve("adapter"),
+            "--nulls",
+            "none",
+            "--out",
+            directory.resolve("report"));
+    assertThat(compared.err()).isEmpty();
+    assertThat(compared.code()).isZero();
+    Run asked = run("generate", model, "tb", "--adapter", out.resolve("adapter"), "--longest", 1);
+    assertThat(asked.out()).startsWith("tb");
+  }
+
+  @Test
+  void masksHoldWeightsWhereTheyAre() throws IOException {
+    Path mask = directory.resolve("mask.safetensors");
+    assertThat(run("mask", model, "--kind", "safe", "--out", mask, "--include", "up_proj").code())
+        .isZero();
+    Run run = run("train", config, "--set", "mask=" + mask, "--set", "observe.include=up_proj");
+    assertThat(run.err()).isEmpty();
+    double changed =
+        metrics(out).stream()
+            .filter(row -> row.has("geometry/changed"))
+            .reduce((first, second) -> second)
+            .orElseThrow()
+            .path("geometry/changed")
+            .asDouble();
+    // All that may move does at this rate.
+    assertThat(changed).isBetween(0.5, 0.95);
+    refused(
+        run(
+            "train",
+            config,
+            "--set",
+            "mask=" + mask,
+            "--set",
+            "adapter.kind=lora",
+            "--set",
+            "output=" + out + "2"),
+        "mask: is of weights");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "optimzer.rate=1 | there is no key \"optimzer.rate\"; did you mean \"optimizer.rate\"?",
+        "temprature=1 | did you mean \"sampling.temperature\"?",
+        "steps=many | steps is \"many\"; it must be a whole number",
+        "steps=1.5 | it must be a whole number",
+        "steps=0 | a run has 1 step at least",
+        "storage=int8 | storage is \"int8\"; there are float32, bf16",
+        "algorithm=ppo | algorithm is \"ppo\"; there are dapo, grpo",
+        "adapter.kind=dora | \"dora\" is no initialisation; there are lora, pissa",
+        "observe.include=( | observe.include: no pattern",
+        "observe.include=none | observe: no matrix to look at",
+        "model=/nowhere | /nowhere",
+        "model= | model is missing in the configuration",
+        "data.train=/nowhere.jsonl | /nowhere.jsonl: no such file",
+        "data.longest_prompt=1 | no problem has a prompt of 1 to 1 tokens",
+        "mask=/nowhere.safetensors | /nowhere.safetensors",
+        "optimizer.beta1=2 | decays lie between 0 and 1",
+        "steps | --set steps: not of the form key=value",
+        "'steps=[' | not YAML"
+      })
+  void whatIsWrongIsSaidInALine(String change, String message) {
+    refused(run("train", config, "--set", change), message);
+  }
+
+  @Test
+  void filesThatAreWrongAreRefused() throws IOException {
+    refused(run("train"), "a configuration is missing");
+    refused(run("train", directory.resolve("none.yaml")), "none.yaml: no such file");
+    Path other = directory.resolve("other.yaml");
+    Files.writeString(other, "- a list");
+    refused(run("train", other), "other.yaml: no mapping");
+    Files.writeString(other, Files.readString(config) + "\nsampling:\n  prompt: 3\n");
+    refused(run("train", other), "other.yaml");
+    Path problems = directory.resolve("problems.jsonl");
+    refused(run("eval", model, "--problems", problems, "--k", "9"), "--k 9");
+    refused(run("eval", model, "--problems", problems, "--verifier", "none"), "is no verifier");
+    refused(run("generate", model, "a", "--temperature", "-1"), "--temperature");
+    refused(
+        run("train", config, "--set", "adapter.kind=lora", "--set", "adapter.targets=[x_proj]"),
+        "adapter: no linear layer is one of [x_proj]");
+    assertThat(run("train", "--example").out()).isEqualTo(TrainingSettings.example());
+    // A run is not written over.
+    assertThat(run("train", config, "--set", "steps=2").code()).isZero();
+    refused(run("train", config), "has a run in it; go on with --resume");
+    refused(run("train", config, "--set", "seed=6", "--resume"), "saved by another run");
+  }
+
+  private Process start(Path output, boolean resume) throws IOException {
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-cp",
+                System.getProperty("java.class.path"),
+                "-Dthreegate.binding=" + System.getProperty("threegate.binding", ""),
+                "-XX:TieredStopAtLevel=1"));
+    if (System.getProperty("threegate.binding") == null) {
+      command.removeIf(argument -> argument.startsWith("-Dthreegate.binding"));
+    }
+    for (String property : List.of("threegate.library.path", "threegate.root")) {
+      if (System.getProperty(property) != null) {
+        command.add("-D" + property + "=" + System.getProperty(property));
+      }
+    }
+    command.addAll(
+        List.of(
+            Main.class.getName(),
+            "train",
+            config.toString(),
+            "--set",
+            "output=" + output,
+            "--set",
+            "steps=" + STEPS,
+            "--set",
+            "observe.spectrum=0",
+            "--set",
+            "checkpoints.every=4"));
+    if (resume) {
+      command.add("--resume");
+    }
+    return new ProcessBuilder(command)
+        .redirectErrorStream(true)
+        .redirectOutput(directory.resolve("process.log").toFile())
+        .start();
+  }
+
+  private String log() throws IOException {
+    return Files.readString(directory.resolve("process.log"));
+  }
+
+  /** The last step that a file of metrics has, 0 without one. */
+  private static long step(Path metrics) throws IOException {
+    if (!Files.exists(metrics)) {
+      return 0;
+    }
+    String text = Files.readString(metrics);
+    int line = text.lastIndexOf("{\"step\":");
+    int end = line < 0 ? -1 : text.indexOf(',', line);
+    return end < 0 ? 0 : Long.parseLong(text.substring(line + 8, end));
+  }
+
+  /** Killed at twenty moments and resumed, a run ends with the bytes of one that was not. */
+  @Test
+  void aRunThatIsKilledAndResumedEndsWithTheSameBytes() throws Exception {
+    Path whole = directory.resolve("whole");
+    assertThat(start(whole, false).waitFor()).isZero();
+    Random random = new Random(11);
+    Path metrics = out.resolve("metrics.jsonl");
+    for (int kill = 1; kill <= KILLS; kill++) {
+      Process process = start(out, true);
+      if (kill % 4 == 0) {
+        // While it starts, perhaps.
+        Thread.sleep(random.nextInt(1000));
+      } else {
+        long wanted = (long) kill * STEPS / (KILLS + 2);
+        while (process.isAlive() && step(metrics) < wanted) {
+          Thread.sleep(2);
+        }
+        Thread.sleep(random.nextInt(20));
+      }
+      assertThat(process.isAlive()).as(log()).isTrue();
+      process.destroyForcibly().waitFor();
+    }
+    assertThat(start(out, true).waitFor()).as(log()).isZero();
+    for (String file :
+        List.of(
+            "metrics.jsonl", "model/model.safetensors", "checkpoints/state-00000600.safetensors")) {
+      assertThat(
+              Arrays.equals(
+                  Files.readAllBytes(out.resolve(file)), Files.readAllBytes(whole.resolve(file))))
+          .as(file)
+          .isTrue();
+    }
+  }
+}
