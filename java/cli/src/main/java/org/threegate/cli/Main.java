@@ -20,6 +20,7 @@ import picocli.CommandLine.Command;
       CompareCommand.class,
       ConsensusCommand.class,
       CurvatureCommand.class,
+      CaptureCommand.class,
       MaskCommand.class,
       InterveneCommand.class,
       InspectCommand.class,

@@ -38,6 +38,8 @@ class LayeringTest {
           .definedBy("org.threegate.rl.train..")
           .layer("observe")
           .definedBy("org.threegate.rl.observe..")
+          .layer("objectiveCurvature")
+          .definedBy("org.threegate.rl.curvature..")
           .layer("adapter")
           .definedBy("org.threegate.rl.adapter..")
           .layer("event")
@@ -75,11 +77,13 @@ class LayeringTest {
           .whereLayer("intervention")
           .mayOnlyBeAccessedByLayers("cli")
           .whereLayer("curvature")
-          .mayOnlyBeAccessedByLayers("cli", "report", "measure")
+          .mayOnlyBeAccessedByLayers("cli", "report", "measure", "objectiveCurvature", "observe")
           .whereLayer("train")
           .mayOnlyBeAccessedByLayers("cli")
           .whereLayer("observe")
           .mayOnlyBeAccessedByLayers("cli")
+          .whereLayer("objectiveCurvature")
+          .mayOnlyBeAccessedByLayers("cli", "observe")
           .whereLayer("adapter")
           .mayOnlyBeAccessedByLayers("cli")
           .whereLayer("event")
@@ -92,7 +96,14 @@ class LayeringTest {
           .mayOnlyBeAccessedByLayers("cli", "train")
           .whereLayer("policy")
           .mayOnlyBeAccessedByLayers(
-              "cli", "train", "rollout", "optimizer", "adapter", "event", "observe")
+              "cli",
+              "train",
+              "rollout",
+              "optimizer",
+              "adapter",
+              "event",
+              "observe",
+              "objectiveCurvature")
           .whereLayer("task")
           .mayOnlyBeAccessedByLayers("cli", "train", "rollout")
           .whereLayer("verifier")
@@ -110,7 +121,8 @@ class LayeringTest {
               "task",
               "train",
               "adapter",
-              "observe")
+              "observe",
+              "objectiveCurvature")
           .whereLayer("kernel")
           .mayOnlyBeAccessedByLayers(
               "cli",
@@ -163,7 +175,7 @@ class LayeringTest {
           .that()
           .resideInAPackage("org.threegate.rl..")
           .and()
-          .resideOutsideOfPackage("org.threegate.rl.observe..")
+          .resideOutsideOfPackages("org.threegate.rl.observe..", "org.threegate.rl.curvature..")
           .should()
           .dependOnClassesThat()
           .resideInAnyPackage("org.threegate.analysis..", "org.threegate.report..");

@@ -160,6 +160,25 @@ class TrainingCommandsTest {
     assertThat(
             run("generate", out.resolve("model"), "tb", "uc", "--longest", 1, "--completions", 2))
         .isEqualTo(asked);
+    Path capture = directory.resolve("capture.safetensors");
+    Run captured =
+        run("capture", model, "--problems", problems, "--include", "up_proj", "--out", capture);
+    assertThat(captured.out()).contains("21 sequences, true");
+    Run curvature =
+        run(
+            "curvature",
+            capture,
+            "--base",
+            model,
+            "--tuned",
+            out.resolve("model"),
+            "--out",
+            directory.resolve("curvature"));
+    assertThat(curvature.err()).isEmpty();
+    assertThat(curvature.code()).isZero();
+    refused(
+        run("capture", model, "--problems", problems, "--include", "none", "--out", capture),
+        "no linear layer is selected");
     // What was written is a checkpoint like others.
     Run compared =
         run(

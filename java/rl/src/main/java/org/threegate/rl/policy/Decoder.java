@@ -47,12 +47,19 @@ public final class Decoder implements AutoCloseable {
     /** As they are trained most exactly. */
     FLOAT32(ScalarType.Float),
     /** Rounded; an optimizer keeps float32 masters of them. */
-    BF16(ScalarType.BFloat16);
+    BF16(ScalarType.BFloat16),
+    /** For derivatives that are to be exact; not for training. */
+    FLOAT64(ScalarType.Double);
 
     final ScalarType type;
 
     Storage(ScalarType type) {
       this.type = type;
+    }
+
+    /** What norms and probabilities are computed in. */
+    ScalarType exact() {
+      return this == FLOAT64 ? type : ScalarType.Float;
     }
   }
 
@@ -227,7 +234,7 @@ public final class Decoder implements AutoCloseable {
     return Scopes.keepWithoutGradient(
         () ->
             parameter
-                .to(ScalarType.Float)
+                .to(storage.exact())
                 .add(own.b().matmul(own.a()).mul(new Scalar(own.scale())))
                 .to(storage.type));
   }
@@ -259,7 +266,7 @@ public final class Decoder implements AutoCloseable {
     return Scopes.keep(
         () -> {
           Call call = begin(tokens, mask, Optional.empty(), Optional.empty());
-          return head(call, hidden(call, embedded(tokens))).to(ScalarType.Float);
+          return head(call, hidden(call, embedded(tokens))).to(storage.exact());
         });
   }
 
@@ -274,7 +281,7 @@ public final class Decoder implements AutoCloseable {
         () -> {
           Call call = begin(tokens, mask, Optional.of(cache), Optional.empty());
           Tensor states = hidden(call, embedded(tokens)).select(1, tokens.size(1) - 1);
-          return head(call, states).to(ScalarType.Float);
+          return head(call, states).to(storage.exact());
         });
   }
 
@@ -308,7 +315,7 @@ public final class Decoder implements AutoCloseable {
       Call call, Tensor states, Tensor tokens, double temperature, long from, long count) {
     Tensor logits =
         head(call, states.narrow(1, from - 1, count))
-            .to(ScalarType.Float)
+            .to(storage.exact())
             .div(new Scalar(temperature));
     return logits
         .log_softmax(-1)
@@ -316,7 +323,7 @@ public final class Decoder implements AutoCloseable {
         .squeeze(-1);
   }
 
-  private Tensor head(Call call, Tensor states) {
+  Tensor head(Call call, Tensor states) {
     String name = config.tiedEmbeddings() ? DecoderConfig.EMBEDDING : DecoderConfig.HEAD;
     return call.product(name, states, torch.linear(states, parameters.get(name)), factors);
   }
@@ -419,7 +426,7 @@ public final class Decoder implements AutoCloseable {
   }
 
   private Tensor normed(Tensor states, Tensor weight) {
-    Tensor exact = states.to(ScalarType.Float);
+    Tensor exact = states.to(storage.exact());
     Tensor squares = exact.mul(exact).mean(new long[] {-1}, true, null);
     return exact
         .mul(squares.add(new Scalar(config.normEpsilon())).rsqrt())

@@ -60,6 +60,10 @@ public abstract sealed class Trainer implements AutoCloseable
   long position;
 
   Trainer(Decoder policy, AdamW optimizer, long steps) {
+    if (policy.storage() == Decoder.Storage.FLOAT64) {
+      optimizer.close();
+      throw new IllegalArgumentException("parameters in float64 are not trained");
+    }
     this.policy = policy;
     this.optimizer = optimizer;
     this.steps = steps;

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -165,6 +166,19 @@ class ObserversTest {
     assertThat(third.get("geometry/changed_in_step")).isZero();
     assertThat(third.get("geometry/changed")).isGreaterThan(0.45);
     assertThat(third.get("geometry/relative_update")).isBetween(0.02, 0.06);
+  }
+
+  @Test
+  void metersHaveTheLastValues() {
+    SimpleMeterRegistry registry = new SimpleMeterRegistry();
+    MeterObserver meters = new MeterObserver(registry);
+    meters.on(skipped(1));
+    meters.on(new TrainingEvent.Measured(2, "test", Map.of("reward", 0.75, "a/b", 2.0)));
+    assertThat(registry.get("threegate.reward").gauge().value()).isEqualTo(0.75);
+    assertThat(registry.get("threegate.a.b").gauge().value()).isEqualTo(2);
+    assertThat(registry.get("threegate.steps").tag("outcome", "skipped").counter().count())
+        .isEqualTo(1);
+    assertThat(registry.get("threegate.steps").tag("outcome", "taken").counter().count()).isZero();
   }
 
   @Test

@@ -1,0 +1,131 @@
+package org.threegate.cli;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.kernel.Context;
+import org.threegate.rl.curvature.CaptureFile;
+import org.threegate.rl.policy.Decoder;
+import org.threegate.rl.policy.JsonTokenizer;
+import org.threegate.rl.policy.Tokenizer;
+import org.threegate.rl.task.Problem;
+import org.threegate.rl.task.ProblemFile;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code threegate capture}. */
+@Command(
+    name = "capture",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description =
+        "Writes what a decoder's linear layers see of prompts with their answers, and the gradients of their outputs, for threegate curvature.",
+    footer = {
+      "",
+      "Examples:",
+      "  threegate capture base/ --problems train.jsonl --out capture.safetensors",
+      "  threegate capture base/ --problems train.jsonl --include 'o_proj|down_proj' --sequences 400 --out capture.safetensors",
+      "  threegate curvature capture.safetensors --base base/ --tuned run/model"
+    })
+final class CaptureCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+
+  @Parameters(paramLabel = "MODEL", description = "directory of a decoder, as a rule the base")
+  private Path model;
+
+  @Option(
+      names = "--problems",
+      paramLabel = "JSONL",
+      required = true,
+      description = "prompts and answers; each is a sequence")
+  private Path problems;
+
+  @Option(
+      names = "--out",
+      paramLabel = "FILE",
+      required = true,
+      description = "the capture, safetensors")
+  private Path out;
+
+  @Option(
+      names = "--include",
+      paramLabel = "REGEX",
+      defaultValue = "_proj\\.weight$",
+      description = "layers whose weight matches (default: ${DEFAULT-VALUE})")
+  private String include;
+
+  @Option(
+      names = "--sequences",
+      paramLabel = "N",
+      defaultValue = "256",
+      description = "of the first problems (default: ${DEFAULT-VALUE})")
+  private int sequences;
+
+  @Option(
+      names = "--empirical",
+      description =
+          "gradients of the answers' own tokens, not of tokens that the model draws: the empirical Fisher information")
+  private boolean empirical;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "of what is drawn (default: ${DEFAULT-VALUE})")
+  private long seed;
+
+  @Override
+  public Integer call() {
+    OutputPath.writing(out, this::capture);
+    return 0;
+  }
+
+  private void capture() throws IOException {
+    Pattern selected = pattern();
+    if (sequences < 1) {
+      throw new InvalidInputException("--sequences " + sequences + ": 1 at least");
+    }
+    List<Problem> all = ProblemFile.read(problems);
+    try (Context context = Context.open();
+        Decoder decoder = Decoder.load(context, model);
+        Tokenizer tokenizer = JsonTokenizer.load(model)) {
+      List<int[]> texts = new ArrayList<>();
+      int[] end = decoder.config().ends().stream().limit(1).mapToInt(Integer::intValue).toArray();
+      for (Problem problem : all.subList(0, Math.min(sequences, all.size()))) {
+        int[] tokens = tokenizer.encode(problem.prompt() + problem.answer());
+        int[] text = Arrays.copyOf(tokens, tokens.length + end.length);
+        System.arraycopy(end, 0, text, tokens.length, end.length);
+        if (text.length > 1) {
+          texts.add(text);
+        }
+      }
+      try {
+        CaptureFile.write(
+            decoder, texts, selected.asPredicate(), empirical, seed, out.toAbsolutePath());
+      } catch (IllegalArgumentException e) {
+        throw new InvalidInputException(model + ", " + problems + ": " + e.getMessage(), e);
+      }
+      spec.commandLine()
+          .getOut()
+          .printf("%s: %d sequences, %s%n", out, texts.size(), empirical ? "empirical" : "true");
+      spec.commandLine().getOut().flush();
+    }
+  }
+
+  private Pattern pattern() {
+    try {
+      return Pattern.compile(include);
+    } catch (PatternSyntaxException e) {
+      throw new InvalidInputException("--include: no pattern: " + e.getDescription(), e);
+    }
+  }
+}

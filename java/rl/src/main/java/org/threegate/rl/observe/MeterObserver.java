@@ -1,0 +1,53 @@
+package org.threegate.rl.observe;
+
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.MeterRegistry;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicReference;
+import org.threegate.rl.event.TrainingEvent;
+import org.threegate.rl.event.TrainingObserver;
+
+/**
+ * Metrics as Micrometer meters: a gauge each, with the last value, {@code threegate.} before its
+ * name and dots for slashes; counters of steps that were taken and skipped.
+ *
+ * <pre>{@code
+ * trainer.run(new MeterObserver(new io.micrometer.core.instrument.simple.SimpleMeterRegistry()));
+ * }</pre>
+ */
+public final class MeterObserver implements TrainingObserver {
+  private static final String PREFIX = "threegate.";
+
+  private final MeterRegistry registry;
+  private final Map<String, AtomicReference<Double>> values = new ConcurrentHashMap<>();
+  private final Counter taken;
+  private final Counter skipped;
+
+  public MeterObserver(MeterRegistry registry) {
+    this.registry = registry;
+    this.taken = registry.counter(PREFIX + "steps", "outcome", "taken");
+    this.skipped = registry.counter(PREFIX + "steps", "outcome", "skipped");
+  }
+
+  @Override
+  public void on(TrainingEvent event) {
+    if (event instanceof TrainingEvent.StepTaken) {
+      taken.increment();
+    } else if (event instanceof TrainingEvent.StepSkipped) {
+      skipped.increment();
+    }
+    event.metrics().forEach((name, value) -> gauge(name).set(value));
+  }
+
+  private AtomicReference<Double> gauge(String name) {
+    return values.computeIfAbsent(
+        name,
+        own -> {
+          AtomicReference<Double> value = new AtomicReference<>(Double.NaN);
+          // The registry holds what it measures weakly; the map holds it.
+          return registry.gauge(
+              PREFIX + own.replace('/', '.').replace('@', '.'), value, AtomicReference::get);
+        });
+  }
+}
