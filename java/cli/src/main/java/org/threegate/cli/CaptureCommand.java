@@ -11,6 +11,7 @@ import java.util.regex.PatternSyntaxException;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.kernel.Context;
 import org.threegate.rl.curvature.CaptureFile;
+import org.threegate.rl.curvature.CapturedLayers;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.JsonTokenizer;
 import org.threegate.rl.policy.Tokenizer;
@@ -98,14 +99,14 @@ final class CaptureCommand implements Callable<Integer> {
     try (Context context = Context.open();
         Decoder decoder = Decoder.load(context, model);
         Tokenizer tokenizer = JsonTokenizer.load(model)) {
-      List<int[]> texts = new ArrayList<>();
+      List<CapturedLayers.Text> texts = new ArrayList<>();
       int[] end = decoder.config().ends().stream().limit(1).mapToInt(Integer::intValue).toArray();
       for (Problem problem : all.subList(0, Math.min(sequences, all.size()))) {
         int[] tokens = tokenizer.encode(problem.prompt() + problem.answer());
         int[] text = Arrays.copyOf(tokens, tokens.length + end.length);
         System.arraycopy(end, 0, text, tokens.length, end.length);
         if (text.length > 1) {
-          texts.add(text);
+          texts.add(new CapturedLayers.Text(text, 1));
         }
       }
       try {

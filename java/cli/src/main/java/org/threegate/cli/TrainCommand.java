@@ -11,6 +11,7 @@ import java.nio.file.StandardCopyOption;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -19,6 +20,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
@@ -35,11 +37,13 @@ import org.threegate.kernel.Control;
 import org.threegate.rl.adapter.AdapterOptions;
 import org.threegate.rl.adapter.Initialisation;
 import org.threegate.rl.adapter.LowRankAdapter;
+import org.threegate.rl.curvature.CapturedLayers;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 import org.threegate.rl.objective.Divergence;
 import org.threegate.rl.objective.PolicyObjective;
 import org.threegate.rl.observe.ConsoleProgress;
+import org.threegate.rl.observe.DivergenceObserver;
 import org.threegate.rl.observe.GeometryObserver;
 import org.threegate.rl.observe.JsonLines;
 import org.threegate.rl.observe.TensorBoard;
@@ -199,7 +203,7 @@ final class TrainCommand implements Callable<Integer> {
             divergent ? Optional.of(Decoder.load(context, model)) : Optional.empty();
         Optional<LowRankAdapter> adapter = adapter(policy);
         try (Trainer trainer = trainer(policy, reference, problems, rollouts)) {
-          observed(policy, trainer, rollouts, test);
+          observed(policy, trainer, rollouts, problems, test);
           finish(policy, adapter);
         } finally {
           adapter.ifPresent(LowRankAdapter::close);
@@ -369,7 +373,12 @@ final class TrainCommand implements Callable<Integer> {
       return masks;
     }
 
-    private void observed(Decoder policy, Trainer trainer, Rollouts rollouts, List<Problem> test)
+    private void observed(
+        Decoder policy,
+        Trainer trainer,
+        Rollouts rollouts,
+        List<Problem> problems,
+        List<Problem> test)
         throws IOException {
       String run = fingerprint();
       Optional<Path> last = lastState();
@@ -398,6 +407,12 @@ final class TrainCommand implements Callable<Integer> {
                 : Optional.empty();
         geometry.ifPresent(open::add);
         geometry.ifPresent(observers::add);
+        if (settings.integer("observe.divergence") > 0) {
+          DivergenceObserver divergence =
+              divergence(policy, rollouts, problems, TrainingObserver.all(sinks));
+          open.add(divergence);
+          observers.add(divergence);
+        }
         if (from > 0) {
           trainer.resume(context, last.orElseThrow(), run);
           geometry.ifPresent(observer -> observer.goOnFrom(policy));
@@ -426,6 +441,40 @@ final class TrainCommand implements Callable<Integer> {
             told);
       } catch (PatternSyntaxException e) {
         throw new InvalidInputException("observe.include: no pattern: " + e.getDescription(), e);
+      } catch (IllegalArgumentException e) {
+        throw new InvalidInputException("observe: " + e.getMessage(), e);
+      }
+    }
+
+    /** On completions that the model draws before it is trained. */
+    private DivergenceObserver divergence(
+        Decoder policy, Rollouts rollouts, List<Problem> problems, TrainingObserver told) {
+      List<Problem> probes =
+          problems.stream()
+              .filter(rollouts::fits)
+              .limit(settings.integer("observe.divergence_texts"))
+              .toList();
+      List<CapturedLayers.Text> texts =
+          rollouts.draw(policy, probes, 1, sampling(policy), settings.integer("seed") - 2L).stream()
+              .map(
+                  rollout -> {
+                    int[] prompt = rollout.prompt();
+                    int[] own = rollout.completion().tokens();
+                    int[] all = Arrays.copyOf(prompt, prompt.length + own.length);
+                    System.arraycopy(own, 0, all, prompt.length, own.length);
+                    return new CapturedLayers.Text(all, prompt.length);
+                  })
+              .toList();
+      Predicate<String> selected = Pattern.compile(settings.text("observe.include")).asPredicate();
+      try {
+        return DivergenceObserver.of(
+            context,
+            policy,
+            texts,
+            selected,
+            settings.integer("observe.divergence"),
+            settings.integer("seed"),
+            told);
       } catch (IllegalArgumentException e) {
         throw new InvalidInputException("observe: " + e.getMessage(), e);
       }

@@ -107,7 +107,7 @@ class TrainingCommandsTest {
             "sampling: {prompts: 6, completions: 24, longest: 1}",
             "optimizer: {rate: 1e-2, rows: 20}",
             "checkpoints: {every: 2, kept: 2}",
-            "observe: {spectrum: 3, console: 0}",
+            "observe: {spectrum: 3, divergence: 3, console: 0}",
             ""));
   }
 
@@ -131,6 +131,7 @@ class TrainingCommandsTest {
     double before = rows.get(0).path("pass@1").asDouble();
     double after = rows.get(rows.size() - 1).path("pass@1").asDouble();
     assertThat(after).isGreaterThan(before + 0.2);
+    assertThat(rows).anyMatch(row -> row.path("divergence/kl").asDouble() > 0.01);
     // Every third step, but those in which nothing moved.
     assertThat(rows.stream().filter(row -> row.has("geometry/drift/norm-matched")).count())
         .isBetween(12L, 20L);

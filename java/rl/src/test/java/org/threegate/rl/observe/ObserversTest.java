@@ -20,6 +20,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SplittableRandom;
 import java.util.zip.CRC32C;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -28,6 +29,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.threegate.analysis.measure.GeometryOptions;
 import org.threegate.kernel.Context;
+import org.threegate.rl.curvature.CapturedLayers;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 import org.threegate.rl.policy.Decoder;
@@ -166,6 +168,51 @@ class ObserversTest {
     assertThat(third.get("geometry/changed_in_step")).isZero();
     assertThat(third.get("geometry/changed")).isGreaterThan(0.45);
     assertThat(third.get("geometry/relative_update")).isBetween(0.02, 0.06);
+  }
+
+  /**
+   * The divergence is what logits say; its prediction is right for small steps, to second order,
+   * and the whole of it needs all layers: with one that moves, its budget.
+   */
+  @Test
+  void divergencesAreMeasuredAndPredicted() {
+    List<TrainingEvent> told = new ArrayList<>();
+    List<CapturedLayers.Text> texts = new ArrayList<>();
+    SplittableRandom random = new SplittableRandom(4);
+    for (int i = 0; i < 400; i++) {
+      int[] tokens = random.ints(4 + i % 3, 3, 24).toArray();
+      texts.add(new CapturedLayers.Text(tokens, 2));
+    }
+    String name = "model.layers.0.mlp.up_proj.weight";
+    try (Context context = Context.open();
+        Decoder model = Decoder.load(context, MODEL);
+        DivergenceObserver observer =
+            DivergenceObserver.of(
+                context, model, texts, own -> own.contains("up_proj"), 2, 1, told::add)) {
+      observer.on(new TrainingEvent.StepTaken(2, Map.of(), model));
+      Tensor weight = model.parameters().get(name).detach();
+      Scopes.run(() -> weight.add_(weight.sin(), new Scalar(0.02)));
+      observer.on(new TrainingEvent.StepTaken(3, Map.of(), model));
+      observer.on(new TrainingEvent.StepTaken(4, Map.of(), model));
+      Scopes.run(() -> weight.mul_(new Scalar(3.0)));
+      observer.on(new TrainingEvent.StepTaken(6, Map.of(), model));
+    }
+    assertThat(told).extracting(TrainingEvent::step).containsExactly(2L, 4L, 6L);
+    assertThat(told.get(0).metrics().get("divergence/kl")).isCloseTo(0, within(1e-9));
+    assertThat(told.get(0).metrics().get("divergence/predicted")).isZero();
+    Map<String, Double> small = told.get(1).metrics();
+    double kl = small.get("divergence/kl");
+    double predicted = small.get("divergence/predicted");
+    double error = small.get("divergence/predicted/standard_error");
+    assertThat(kl).isGreaterThan(0);
+    assertThat(error).isBetween(0.0, predicted / 4);
+    assertThat(predicted).isCloseTo(kl, within(4 * error));
+    assertThat(small.get("divergence/budget/" + name))
+        .isCloseTo(predicted, within(1e-9 * predicted));
+    assertThat(small.get("divergence/budget/model.layers.1.mlp.up_proj.weight")).isZero();
+    // A large step has left the region where the curvature at the base says it all.
+    Map<String, Double> large = told.get(2).metrics();
+    assertThat(large.get("divergence/predicted")).isGreaterThan(1.5 * large.get("divergence/kl"));
   }
 
   @Test
