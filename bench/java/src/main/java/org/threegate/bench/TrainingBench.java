@@ -11,9 +11,12 @@ import java.util.concurrent.Callable;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.threegate.analysis.measure.GeometryOptions;
 import org.threegate.kernel.Context;
+import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.objective.PolicyBatch;
 import org.threegate.rl.objective.PolicyObjective;
+import org.threegate.rl.observe.GeometryObserver;
 import org.threegate.rl.optimizer.AdamW;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.Differentiation;
@@ -26,7 +29,8 @@ import org.threegate.rl.policy.Threads;
 
 /**
  * An update of 256 texts of 7 + 6 tokens, and completions of 256 prompts by 10 tokens each, on all
- * processors: {@code TrainingBench MODEL}. Prints: name, seconds (the best of ten).
+ * processors, and what it costs to count changed weights after a step: {@code TrainingBench MODEL}.
+ * Prints: name, seconds (the best of ten).
  */
 public final class TrainingBench {
   private static final int ROWS = 256;
@@ -57,6 +61,18 @@ public final class TrainingBench {
       Arrays.setAll(seeds, i -> i);
       List<int[]> prompts = Collections.nCopies(ROWS, prompt);
       report("sampling", () -> Sampler.complete(model, prompts, options, seeds));
+      try (GeometryObserver geometry =
+          GeometryObserver.of(
+              context,
+              model,
+              name -> name.endsWith("_proj.weight"),
+              1,
+              0,
+              GeometryOptions.DEFAULT,
+              event -> {})) {
+        TrainingEvent step = new TrainingEvent.StepTaken(1, Map.of(), model);
+        report("observing", () -> geometry.on(step));
+      }
     }
   }
 

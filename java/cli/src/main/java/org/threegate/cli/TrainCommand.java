@@ -454,6 +454,13 @@ final class TrainCommand implements Callable<Integer> {
               .filter(rollouts::fits)
               .limit(settings.integer("observe.divergence_texts"))
               .toList();
+      if (probes.isEmpty()) {
+        throw new InvalidInputException(
+            settings.text("data.train")
+                + ": no problem has a prompt of 1 to "
+                + rollouts.longestPrompt()
+                + " tokens");
+      }
       List<CapturedLayers.Text> texts =
           rollouts.draw(policy, probes, 1, sampling(policy), settings.integer("seed") - 2L).stream()
               .map(
