@@ -46,6 +46,7 @@ import org.threegate.rl.observe.ConsoleProgress;
 import org.threegate.rl.observe.DivergenceObserver;
 import org.threegate.rl.observe.GeometryObserver;
 import org.threegate.rl.observe.JsonLines;
+import org.threegate.rl.observe.LivePage;
 import org.threegate.rl.observe.TensorBoard;
 import org.threegate.rl.optimizer.AdamW;
 import org.threegate.rl.optimizer.Schedule;
@@ -395,6 +396,12 @@ final class TrainCommand implements Callable<Integer> {
           open.add(board);
           sinks.add(board);
         }
+        if (settings.integer("observe.page") >= 0) {
+          LivePage page = LivePage.open(settings.integer("observe.page"), trainer.steps());
+          open.add(page);
+          sinks.add(page);
+          spec.commandLine().getErr().println("watch it at " + page.address());
+        }
         if (settings.integer("observe.console") > 0) {
           sinks.add(
               new ConsoleProgress(
@@ -529,7 +536,8 @@ final class TrainCommand implements Callable<Integer> {
       StringBuilder text = new StringBuilder();
       for (String line : settings.yaml().lines().toList()) {
         Matcher free =
-            Pattern.compile("\\s*(output|threads|console|tensorboard|every|kept):.*").matcher(line);
+            Pattern.compile("\\s*(output|threads|console|tensorboard|page|every|kept):.*")
+                .matcher(line);
         if (!free.matches()) {
           text.append(line).append('\n');
         }

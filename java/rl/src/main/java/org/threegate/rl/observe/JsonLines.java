@@ -3,7 +3,6 @@ package org.threegate.rl.observe;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -80,26 +79,8 @@ public final class JsonLines implements TrainingObserver, AutoCloseable {
 
   @Override
   public void on(TrainingEvent event) {
-    ObjectNode row = MAPPER.createObjectNode().put("step", event.step());
-    if (event instanceof TrainingEvent.StepSkipped skipped) {
-      row.put("event", "skipped").put("reason", skipped.reason());
-    } else if (event instanceof TrainingEvent.Measured measured) {
-      row.put("event", measured.of());
-    } else {
-      row.put("event", "step");
-    }
-    event
-        .metrics()
-        .forEach(
-            (name, value) -> {
-              if (Double.isFinite(value)) {
-                row.put(name, value);
-              } else {
-                row.putNull(name);
-              }
-            });
     try {
-      write(out, row.toString());
+      write(out, EventRow.of(event));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

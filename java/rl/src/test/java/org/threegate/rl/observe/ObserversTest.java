@@ -8,6 +8,11 @@ import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.net.Socket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -213,6 +218,45 @@ class ObserversTest {
     // A large step has left the region where the curvature at the base says it all.
     Map<String, Double> large = told.get(2).metrics();
     assertThat(large.get("divergence/predicted")).isGreaterThan(1.5 * large.get("divergence/kl"));
+  }
+
+  @Test
+  void thePageIsForThisMachineAlone() throws Exception {
+    HttpClient client = HttpClient.newHttpClient();
+    URI address;
+    try (LivePage page = LivePage.open(0, 9)) {
+      address = page.address();
+      assertThat(address.getHost()).isEqualTo("127.0.0.1");
+      page.on(skipped(1));
+      page.on(skipped(2));
+      HttpResponse<String> html = get(client, address);
+      assertThat(html.body()).contains("<title>threegate train</title>");
+      assertThat(html.headers().firstValue("content-type")).contains("text/html; charset=utf-8");
+      HttpResponse<String> events = get(client, address.resolve("events?from=1"));
+      assertThat(events.headers().firstValue("x-steps")).contains("9");
+      assertThat(events.body())
+          .isEqualTo(
+              "[{\"step\":2,\"event\":\"skipped\",\"reason\":\"all alike\",\"reward\":0.25,\"loss\":null}]");
+      assertThat(get(client, address.resolve("events?from=7")).body()).isEqualTo("[]");
+      assertThat(get(client, address.resolve("events?from=-1")).body()).startsWith("[{\"step\":1,");
+      assertThat(get(client, address.resolve("../etc/passwd")).statusCode()).isEqualTo(404);
+      try (Socket socket = new Socket("127.0.0.1", address.getPort())) {
+        socket
+            .getOutputStream()
+            .write(
+                "GET /events HTTP/1.0\r\nHost: evil.example\r\n\r\n"
+                    .getBytes(StandardCharsets.US_ASCII));
+        assertThat(new String(socket.getInputStream().readAllBytes(), StandardCharsets.US_ASCII))
+            .contains(" 403 ")
+            .doesNotContain("all alike");
+      }
+    }
+    assertThatThrownBy(() -> get(client, address)).isInstanceOf(IOException.class);
+  }
+
+  private static HttpResponse<String> get(HttpClient client, URI address) throws Exception {
+    return client.send(
+        HttpRequest.newBuilder(address).build(), HttpResponse.BodyHandlers.ofString());
   }
 
   @Test
