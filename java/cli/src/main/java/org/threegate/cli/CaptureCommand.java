@@ -9,18 +9,16 @@ import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 import org.threegate.checkpoint.InvalidInputException;
-import org.threegate.kernel.Context;
 import org.threegate.rl.curvature.CaptureFile;
 import org.threegate.rl.curvature.CapturedLayers;
 import org.threegate.rl.policy.Decoder;
-import org.threegate.rl.policy.JsonTokenizer;
 import org.threegate.rl.policy.Tokenizer;
 import org.threegate.rl.task.Problem;
 import org.threegate.rl.task.ProblemFile;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /** {@code threegate capture}. */
@@ -40,8 +38,7 @@ import picocli.CommandLine.Spec;
 final class CaptureCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
-  @Parameters(paramLabel = "MODEL", description = "directory of a decoder, as a rule the base")
-  private Path model;
+  @Mixin private ModelMixin model;
 
   @Option(
       names = "--problems",
@@ -96,30 +93,31 @@ final class CaptureCommand implements Callable<Integer> {
       throw new InvalidInputException("--sequences " + sequences + ": 1 at least");
     }
     List<Problem> all = ProblemFile.read(problems);
-    try (Context context = Context.open();
-        Decoder decoder = Decoder.load(context, model);
-        Tokenizer tokenizer = JsonTokenizer.load(model)) {
-      List<CapturedLayers.Text> texts = new ArrayList<>();
-      int[] end = decoder.config().ends().stream().limit(1).mapToInt(Integer::intValue).toArray();
-      for (Problem problem : all.subList(0, Math.min(sequences, all.size()))) {
-        int[] tokens = tokenizer.encode(problem.prompt() + problem.answer());
-        int[] text = Arrays.copyOf(tokens, tokens.length + end.length);
-        System.arraycopy(end, 0, text, tokens.length, end.length);
-        if (text.length > 1) {
-          texts.add(new CapturedLayers.Text(text, 1));
-        }
+    model.use((decoder, tokenizer) -> capture(decoder, tokenizer, all, selected));
+  }
+
+  private void capture(Decoder decoder, Tokenizer tokenizer, List<Problem> all, Pattern selected)
+      throws IOException {
+    List<CapturedLayers.Text> texts = new ArrayList<>();
+    int[] end = decoder.config().ends().stream().limit(1).mapToInt(Integer::intValue).toArray();
+    for (Problem problem : all.subList(0, Math.min(sequences, all.size()))) {
+      int[] tokens = tokenizer.encode(problem.prompt() + problem.answer());
+      int[] text = Arrays.copyOf(tokens, tokens.length + end.length);
+      System.arraycopy(end, 0, text, tokens.length, end.length);
+      if (text.length > 1) {
+        texts.add(new CapturedLayers.Text(text, 1));
       }
-      try {
-        CaptureFile.write(
-            decoder, texts, selected.asPredicate(), empirical, seed, out.toAbsolutePath());
-      } catch (IllegalArgumentException e) {
-        throw new InvalidInputException(model + ", " + problems + ": " + e.getMessage(), e);
-      }
-      spec.commandLine()
-          .getOut()
-          .printf("%s: %d sequences, %s%n", out, texts.size(), empirical ? "empirical" : "true");
-      spec.commandLine().getOut().flush();
     }
+    try {
+      CaptureFile.write(
+          decoder, texts, selected.asPredicate(), empirical, seed, out.toAbsolutePath());
+    } catch (IllegalArgumentException e) {
+      throw new InvalidInputException(model.path() + ", " + problems + ": " + e.getMessage(), e);
+    }
+    spec.commandLine()
+        .getOut()
+        .printf("%s: %d sequences, %s%n", out, texts.size(), empirical ? "empirical" : "true");
+    spec.commandLine().getOut().flush();
   }
 
   private Pattern pattern() {

@@ -5,15 +5,10 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.threegate.checkpoint.InvalidInputException;
-import org.threegate.kernel.Context;
-import org.threegate.rl.adapter.LowRankAdapter;
 import org.threegate.rl.policy.Decoder;
-import org.threegate.rl.policy.JsonTokenizer;
 import org.threegate.rl.policy.Threads;
-import org.threegate.rl.policy.Tokenizer;
 import org.threegate.rl.rollout.PassRate;
 import org.threegate.rl.rollout.Rollout;
 import org.threegate.rl.rollout.Rollouts;
@@ -24,7 +19,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /** {@code threegate eval}. */
@@ -44,8 +38,7 @@ import picocli.CommandLine.Spec;
 final class EvaluateCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
-  @Parameters(paramLabel = "MODEL", description = "directory of a decoder")
-  private Path model;
+  @Mixin private ModelMixin model;
 
   @Option(
       names = "--problems",
@@ -53,12 +46,6 @@ final class EvaluateCommand implements Callable<Integer> {
       required = true,
       description = "prompts and answers")
   private Path problems;
-
-  @Option(
-      names = "--adapter",
-      paramLabel = "DIR",
-      description = "an adapter of low rank on the model")
-  private Optional<Path> adapter = Optional.empty();
 
   @Option(
       names = "--completions",
@@ -82,7 +69,7 @@ final class EvaluateCommand implements Callable<Integer> {
       description = "exact, numeric, mathematical or countdown (default: ${DEFAULT-VALUE})")
   private String verifier;
 
-  @Mixin private VerifierMixin sampling;
+  @Mixin private SamplingMixin sampling;
 
   @Option(
       names = "--longest-prompt",
@@ -91,13 +78,6 @@ final class EvaluateCommand implements Callable<Integer> {
       description =
           "tokens; problems with more are left out, and counted (default: ${DEFAULT-VALUE})")
   private int longestPrompt;
-
-  @Option(
-      names = "--seed",
-      paramLabel = "N",
-      defaultValue = "0",
-      description = "of what is drawn (default: ${DEFAULT-VALUE})")
-  private long seed;
 
   @Option(names = "--json", description = "print JSON instead")
   private boolean json;
@@ -111,25 +91,31 @@ final class EvaluateCommand implements Callable<Integer> {
       }
     }
     List<Problem> all = ProblemFile.read(problems);
-    try (Context context = Context.open();
-        Decoder decoder = Decoder.load(context, model);
-        Tokenizer tokenizer = JsonTokenizer.load(model);
-        BoundedVerifier bounded =
-            new BoundedVerifier(
-                VerifierMixin.verifier(verifier), Duration.ofSeconds(5), Threads.count())) {
-      adapter.ifPresent(path -> LowRankAdapter.read(context, decoder, path, Optional.empty()));
-      Rollouts rollouts = new Rollouts(tokenizer, bounded, longestPrompt);
-      List<Problem> fitting = all.stream().filter(rollouts::fits).toList();
-      if (fitting.isEmpty()) {
-        throw new InvalidInputException(
-            problems + ": no problem has a prompt of 1 to " + longestPrompt + " tokens");
-      }
-      List<Rollout> drawn =
-          rollouts.draw(
-              decoder, fitting, completions, sampling.sampling(decoder.config().ends()), seed);
-      print(drawn, all.size() - fitting.size(), bounded);
+    try (BoundedVerifier bounded =
+        new BoundedVerifier(
+            VerifierNames.verifier(verifier), Duration.ofSeconds(5), Threads.count())) {
+      model.use(
+          (decoder, tokenizer) ->
+              evaluate(decoder, all, bounded, new Rollouts(tokenizer, bounded, longestPrompt)));
     }
     return 0;
+  }
+
+  private void evaluate(
+      Decoder decoder, List<Problem> all, BoundedVerifier bounded, Rollouts rollouts) {
+    List<Problem> fitting = all.stream().filter(rollouts::fits).toList();
+    if (fitting.isEmpty()) {
+      throw new InvalidInputException(
+          problems + ": no problem has a prompt of 1 to " + longestPrompt + " tokens");
+    }
+    List<Rollout> drawn =
+        rollouts.draw(
+            decoder,
+            fitting,
+            completions,
+            sampling.sampling(decoder.config().ends()),
+            sampling.seed());
+    print(drawn, all.size() - fitting.size(), bounded);
   }
 
   private void print(List<Rollout> drawn, int tooLong, BoundedVerifier bounded) {

@@ -1,18 +1,13 @@
 package org.threegate.cli;
 
-import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import java.util.stream.Stream;
 import org.threegate.checkpoint.InvalidInputException;
-import org.threegate.kernel.Context;
-import org.threegate.rl.adapter.LowRankAdapter;
 import org.threegate.rl.policy.Completion;
 import org.threegate.rl.policy.Decoder;
-import org.threegate.rl.policy.JsonTokenizer;
 import org.threegate.rl.policy.Sampler;
 import org.threegate.rl.policy.Tokenizer;
 import picocli.CommandLine.Command;
@@ -38,17 +33,10 @@ import picocli.CommandLine.Spec;
 final class GenerateCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
-  @Parameters(index = "0", paramLabel = "MODEL", description = "directory of a decoder")
-  private Path model;
+  @Mixin private ModelMixin model;
 
   @Parameters(index = "1..*", arity = "1..*", paramLabel = "PROMPT", description = "texts")
   private List<String> prompts;
-
-  @Option(
-      names = "--adapter",
-      paramLabel = "DIR",
-      description = "an adapter of low rank on the model")
-  private Optional<Path> adapter = Optional.empty();
 
   @Option(
       names = "--completions",
@@ -57,45 +45,36 @@ final class GenerateCommand implements Callable<Integer> {
       description = "of each prompt (default: ${DEFAULT-VALUE})")
   private int completions;
 
-  @Mixin private VerifierMixin sampling;
-
-  @Option(
-      names = "--seed",
-      paramLabel = "N",
-      defaultValue = "0",
-      description = "of what is drawn (default: ${DEFAULT-VALUE})")
-  private long seed;
+  @Mixin private SamplingMixin sampling;
 
   @Override
   public Integer call() {
-    try (Context context = Context.open();
-        Decoder decoder = Decoder.load(context, model);
-        Tokenizer tokenizer = JsonTokenizer.load(model)) {
-      adapter.ifPresent(path -> LowRankAdapter.read(context, decoder, path, Optional.empty()));
-      List<int[]> tokens =
-          prompts.stream()
-              .flatMap(prompt -> Stream.generate(() -> tokenizer.encode(prompt)).limit(completions))
-              .toList();
-      if (tokens.stream().anyMatch(prompt -> prompt.length == 0)) {
-        throw new InvalidInputException("a prompt has no token");
-      }
-      List<Completion> drawn =
-          Sampler.complete(
-              decoder,
-              tokens,
-              sampling.sampling(decoder.config().ends()),
-              new SplittableRandom(seed).longs(tokens.size()).toArray());
-      for (int i = 0; i < drawn.size(); i++) {
-        Completion own = drawn.get(i);
-        int length = own.tokens().length - (own.stopped() ? 1 : 0);
-        spec.commandLine()
-            .getOut()
-            .println(
-                prompts.get(i / completions)
-                    + tokenizer.decode(Arrays.copyOf(own.tokens(), length)));
-      }
-      spec.commandLine().getOut().flush();
-    }
+    model.use(this::generate);
     return 0;
+  }
+
+  private void generate(Decoder decoder, Tokenizer tokenizer) {
+    List<int[]> tokens =
+        prompts.stream()
+            .flatMap(prompt -> Stream.generate(() -> tokenizer.encode(prompt)).limit(completions))
+            .toList();
+    if (tokens.stream().anyMatch(prompt -> prompt.length == 0)) {
+      throw new InvalidInputException("a prompt has no token");
+    }
+    List<Completion> drawn =
+        Sampler.complete(
+            decoder,
+            tokens,
+            sampling.sampling(decoder.config().ends()),
+            new SplittableRandom(sampling.seed()).longs(tokens.size()).toArray());
+    for (int i = 0; i < drawn.size(); i++) {
+      Completion own = drawn.get(i);
+      int length = own.tokens().length - (own.stopped() ? 1 : 0);
+      spec.commandLine()
+          .getOut()
+          .println(
+              prompts.get(i / completions) + tokenizer.decode(Arrays.copyOf(own.tokens(), length)));
+    }
+    spec.commandLine().getOut().flush();
   }
 }

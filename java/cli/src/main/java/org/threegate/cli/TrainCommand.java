@@ -194,7 +194,7 @@ final class TrainCommand implements Callable<Integer> {
           Tokenizer tokenizer = JsonTokenizer.load(model);
           BoundedVerifier verifier =
               new BoundedVerifier(
-                  VerifierMixin.verifier(settings.word("data.verifier", VerifierMixin.VERIFIERS)),
+                  VerifierNames.verifier(settings.word("data.verifier", VerifierNames.ALL)),
                   Duration.ofMillis(Math.round(1000 * settings.number("data.verifier_seconds"))),
                   Threads.count())) {
         Rollouts rollouts =
@@ -315,23 +315,24 @@ final class TrainCommand implements Callable<Integer> {
             case "reinforce++" -> AdvantageRule.OF_BATCH;
             default -> AdvantageRule.NORMALISED;
           };
-      return TrainingOptions.of(
+      return TrainingOptions.builder(
               settings.integer("steps"),
               settings.integer("sampling.prompts"),
               settings.integer("sampling.completions"),
               sampling(policy),
               settings.number("optimizer.rate"),
               settings.integer("seed"))
-          .withObjective(objective)
-          .withAdvantages(rule)
-          .withUpdates(settings.integer("optimizer.updates"))
-          .withRounds(settings.integer("sampling.rounds"))
-          .withRows(settings.integer("optimizer.rows"))
-          .withCheckpointed(settings.flag("optimizer.recompute_activations"))
-          .withDropEqual(!algorithm.equals("reinforce++"))
-          .withLengthMargin(settings.integer("objective.length_margin"))
-          .withSchedule(schedule())
-          .withOptimizer(optimizer());
+          .objective(objective)
+          .advantages(rule)
+          .updates(settings.integer("optimizer.updates"))
+          .rounds(settings.integer("sampling.rounds"))
+          .rows(settings.integer("optimizer.rows"))
+          .checkpointed(settings.flag("optimizer.recompute_activations"))
+          .dropEqual(!algorithm.equals("reinforce++"))
+          .lengthMargin(settings.integer("objective.length_margin"))
+          .schedule(schedule())
+          .optimizer(optimizer())
+          .build();
     }
 
     private Schedule schedule() {

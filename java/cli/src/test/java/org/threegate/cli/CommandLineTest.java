@@ -4,9 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.PrintStream;
 import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -33,37 +31,19 @@ class CommandLineTest {
   private Path good;
   private Path out;
 
-  private record Run(int code, String out, String err) {}
-
-  private Run run(Object... arguments) {
-    ByteArrayOutputStream out = new ByteArrayOutputStream();
-    ByteArrayOutputStream err = new ByteArrayOutputStream();
-    PrintStream oldOut = System.out;
-    PrintStream oldErr = System.err;
-    System.setOut(new PrintStream(out, true, StandardCharsets.UTF_8));
-    System.setErr(new PrintStream(err, true, StandardCharsets.UTF_8));
-    try {
-      int code = Main.run(Stream.of(arguments).map(String::valueOf).toArray(String[]::new));
-      return new Run(
-          code, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
-    } finally {
-      System.setOut(oldOut);
-      System.setErr(oldErr);
-    }
+  private static CommandRun run(Object... arguments) {
+    return CommandRun.of(arguments);
   }
 
-  private Run compare(Path base, Path tuned, Object... more) {
+  private CommandRun compare(Path base, Path tuned, Object... more) {
     List<Object> arguments = new ArrayList<>(List.of("compare", base, tuned, "--out", out));
     arguments.addAll(List.of(more));
     return run(arguments.toArray());
   }
 
   /** One line that names what is wrong, exit code 2, and nothing left behind. */
-  private void refused(Run run, String... parts) throws IOException {
-    assertThat(run.err()).startsWith("threegate: ").contains(parts);
-    assertThat(run.err().lines()).hasSize(1);
-    assertThat(run.err()).doesNotContain("Exception").doesNotContain("\tat ");
-    assertThat(run.code()).isEqualTo(2);
+  private void refused(CommandRun run, String... parts) throws IOException {
+    run.assertRefused(parts);
     assertThat(run.out()).isEmpty();
     assertThat(Files.exists(out)).isFalse();
     nothingPartial();
@@ -116,7 +96,7 @@ class CommandLineTest {
 
   @Test
   void withoutNullModelsNothingIsSaidOfAngles() throws IOException {
-    Run run = compare(good, write("tuned.safetensors", model(1)), "--nulls", "none");
+    CommandRun run = compare(good, write("tuned.safetensors", model(1)), "--nulls", "none");
     assertThat(run.code()).isZero();
     assertThat(run.out())
         .contains(
@@ -126,7 +106,7 @@ class CommandLineTest {
 
   @Test
   void whatIsNotMeasuredIsNamed() throws IOException {
-    Run run = compare(good, good);
+    CommandRun run = compare(good, good);
     assertThat(run.code()).isZero();
     assertThat(run.out()).contains("without singular values: " + NAME + " (it is unchanged)");
     JsonNode report = new ObjectMapper().readTree(out.resolve("report.json").toFile());
@@ -138,7 +118,7 @@ class CommandLineTest {
   @Test
   void whatIsMeasuredCanBeChosen() throws IOException {
     Path tuned = write("tuned.safetensors", model(1));
-    Run outcome =
+    CommandRun outcome =
         compare(
             good,
             tuned,
@@ -175,7 +155,8 @@ class CommandLineTest {
   void runsAreComparedWithEachOther() throws IOException {
     Path one = write("one.safetensors", model(1));
     Path two = write("two.safetensors", model(2));
-    Run run = run("consensus", good, one, two, "--out", out, "--trajectory", "--steps", "5,10");
+    CommandRun run =
+        run("consensus", good, one, two, "--out", out, "--trajectory", "--steps", "5,10");
     assertThat(run.err()).isEmpty();
     assertThat(run.code()).isZero();
     assertThat(run.out()).contains("The runs change the same weights", "weights against step");
@@ -193,10 +174,11 @@ class CommandLineTest {
   void masksAreWrittenAndInspected() throws IOException {
     Path file = directory.resolve("mask.safetensors");
     for (String kind : List.of("principal", "complement", "low", "safe", "random", "geora")) {
-      Run run = run("mask", good, "--kind", kind, "--rank", 1, "--alpha", "0.25", "--out", file);
+      CommandRun run =
+          run("mask", good, "--kind", kind, "--rank", 1, "--alpha", "0.25", "--out", file);
       assertThat(run.err()).isEmpty();
       assertThat(run.code()).isZero();
-      Run inspected = run("mask", "--inspect", file);
+      CommandRun inspected = run("mask", "--inspect", file);
       assertThat(inspected.out()).contains(NAME, "kind: " + kind, "alpha: 0.25");
       if (!kind.equals("safe") && !kind.equals("geora")) {
         assertThat(inspected.out())
@@ -243,7 +225,7 @@ class CommandLineTest {
   void curvatureIsReported() throws IOException {
     Path tuned = write("tuned.safetensors", model(1));
     Path samples = write("capture.safetensors", capture("empirical"));
-    Run run =
+    CommandRun run =
         run("curvature", samples, "--base", good, "--tuned", tuned, "--out", out, "--draws", 2);
     assertThat(run.err()).isEmpty();
     assertThat(run.code()).isZero();
@@ -264,7 +246,7 @@ class CommandLineTest {
     assertThat(layer.path("directions").path(0).path("curvature").asDouble()).isBetween(1.0, 1.1);
     String page = Files.readString(out.resolve("curvature.html"));
     assertThat(page.contains("/*DATA*/") || page.contains("/*SHARED*/")).isFalse();
-    Run again =
+    CommandRun again =
         run(
             "curvature",
             samples,
@@ -298,7 +280,8 @@ class CommandLineTest {
         run("curvature", right, "--base", good, "--tuned", tuned, "--out", out, "--unit", "word"),
         "the unit is \"token\" or \"sequence\", not \"word\"");
     Path journal = Files.writeString(directory.resolve(".out.journal"), "another run\n");
-    Run other = run("curvature", right, "--base", good, "--tuned", tuned, "--out", out, "--resume");
+    CommandRun other =
+        run("curvature", right, "--base", good, "--tuned", tuned, "--out", out, "--resume");
     assertThat(other.code()).isEqualTo(2);
     assertThat(other.err()).contains("the interrupted run was of other files");
     // It may be gone on with yet.
@@ -339,7 +322,7 @@ class CommandLineTest {
   @Test
   void aComparisonWritesItsReport() throws IOException {
     Path tuned = write("tuned.safetensors", model(1));
-    Run run = compare(good, tuned, "--threads", 2, "--seed", 7);
+    CommandRun run = compare(good, tuned, "--threads", 2, "--seed", 7);
     assertThat(run.err()).isEmpty();
     assertThat(run.code()).isZero();
     assertThat(run.out())
@@ -384,7 +367,7 @@ class CommandLineTest {
 
   @Test
   void jsonGoesToStandardOutputAlone() throws IOException {
-    Run run = compare(good, good, "--json", "--no-digest");
+    CommandRun run = compare(good, good, "--json", "--no-digest");
     JsonNode report = new ObjectMapper().readTree(run.out());
     assertThat(report.path("base").path("sha256").isNull()).isTrue();
     assertThat(report.path("tensors").path(0).path("diff").path("cosine").isNull())
@@ -408,7 +391,7 @@ class CommandLineTest {
             + NAME
             + "\":\"a.safetensors\",\"lm_head.weight\":\"b.safetensors\"}}");
     assertThat(compare(shards, index).out()).contains("in 2 tensors");
-    Run partly = compare(shards, good, "--include", "q_proj");
+    CommandRun partly = compare(shards, good, "--include", "q_proj");
     assertThat(partly.out()).contains("in 1 tensors");
     out = directory.resolve("strict");
     refused(compare(shards, good, "--strict"), "1 tensors do not match", "lm_head.weight");
@@ -466,7 +449,7 @@ class CommandLineTest {
                 .tensor("a.weight", TensorType.F32, List.of(3L), new byte[12])
                 .tensor("b.weight", TensorType.I64, List.of(1L), new byte[8])
                 .tensor("c.weight", TensorType.F32, List.of(1L), new byte[4]));
-    Run run = compare(other, third);
+    CommandRun run = compare(other, third);
     assertThat(run.code()).isZero();
     assertThat(run.out())
         .contains("shapes differ: a.weight [2] [3]")
@@ -499,7 +482,7 @@ class CommandLineTest {
   void placesThatCannotBeWrittenAreRefused() throws IOException {
     Path target = out;
     out = bytes("file", new byte[1]);
-    Run run = compare(good, good);
+    CommandRun run = compare(good, good);
     assertThat(run.code()).isEqualTo(2);
     assertThat(run.err()).contains("is a file; name a directory").hasLineCount(1);
     out = out.resolve("below");
@@ -519,7 +502,7 @@ class CommandLineTest {
             "hostile.safetensors",
             new SafetensorsWriter()
                 .tensor(hostile, TensorType.BF16, List.of(4L, 8L), codes(32, 0)));
-    Run run = compare(file, file);
+    CommandRun run = compare(file, file);
     assertThat(run.code()).isZero();
     assertThat(run.out()).doesNotContain("\u001b");
     assertThat(run("inspect", file).out()).doesNotContain("\u001b");
@@ -563,7 +546,7 @@ class CommandLineTest {
     Files.writeString(
         directory.resolve("config.json"),
         "{\"model_type\":\"llama\",\"num_attention_heads\":2,\"hidden_size\":8}");
-    Run run = run("inspect", good);
+    CommandRun run = run("inspect", good);
     assertThat(run.code()).isZero();
     assertThat(run.out())
         .contains("q_proj")
@@ -591,7 +574,7 @@ class CommandLineTest {
 
   @Test
   void theDemoRuns() throws IOException {
-    Run run = run("demo", "--out", out);
+    CommandRun run = run("demo", "--out", out);
     assertThat(run.code()).isZero();
     assertThat(run.out()).contains("hidden by bf16").contains("widest heads");
     assertThat(out.resolve("report.html")).exists();

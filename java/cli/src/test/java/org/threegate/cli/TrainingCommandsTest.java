@@ -5,10 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -40,30 +37,12 @@ class TrainingCommandsTest {
   private Path config;
   private Path out;
 
-  private record Run(int code, String out, String err) {}
-
-  private static Run run(Object... arguments) {
-    ByteArrayOutputStream out = new ByteArrayOutputStream();
-    ByteArrayOutputStream err = new ByteArrayOutputStream();
-    PrintStream oldOut = System.out;
-    PrintStream oldErr = System.err;
-    System.setOut(new PrintStream(out, true, StandardCharsets.UTF_8));
-    System.setErr(new PrintStream(err, true, StandardCharsets.UTF_8));
-    try {
-      int code = Main.run(Stream.of(arguments).map(String::valueOf).toArray(String[]::new));
-      return new Run(
-          code, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
-    } finally {
-      System.setOut(oldOut);
-      System.setErr(oldErr);
-    }
+  private static CommandRun run(Object... arguments) {
+    return CommandRun.of(arguments);
   }
 
-  private static void refused(Run run, String... parts) {
-    assertThat(run.err()).startsWith("threegate: ").contains(parts);
-    assertThat(run.err().lines()).hasSize(1);
-    assertThat(run.err()).doesNotContain("Exception").doesNotContain("\tat ");
-    assertThat(run.code()).isEqualTo(2);
+  private static void refused(CommandRun run, String... parts) {
+    run.assertRefused(parts);
   }
 
   @BeforeEach
@@ -123,7 +102,7 @@ class TrainingCommandsTest {
   @Test
   void aModelIsTrainedMeasuredEvaluatedAndAsked() throws IOException {
     Path problems = directory.resolve("problems.jsonl");
-    Run run = run("train", config, "--set", "data.test=" + problems, "--set", "steps=60");
+    CommandRun run = run("train", config, "--set", "data.test=" + problems, "--set", "steps=60");
     assertThat(run.err()).isEmpty();
     assertThat(run.code()).isZero();
     assertThat(run.out()).contains("step 0: pass@1 0.", "step 60: pass@1 0.", "threegate compare");
@@ -139,7 +118,7 @@ class TrainingCommandsTest {
       assertThat(states.map(path -> path.getFileName().toString()))
           .containsExactlyInAnyOrder("state-00000058.safetensors", "state-00000060.safetensors");
     }
-    Run evaluated =
+    CommandRun evaluated =
         run(
             "eval",
             out.resolve("model"),
@@ -155,17 +134,17 @@ class TrainingCommandsTest {
     assertThat(rates.path("pass@1").path("value").asDouble()).isGreaterThan(before + 0.2);
     assertThat(rates.path("pass@1").path("low").asDouble())
         .isLessThan(rates.path("pass@1").path("value").asDouble());
-    Run asked =
+    CommandRun asked =
         run("generate", out.resolve("model"), "tb", "uc", "--longest", 1, "--completions", 2);
     assertThat(asked.out().lines()).hasSize(4).allMatch(line -> line.matches("(tb|uc).{0,1}"));
     assertThat(
             run("generate", out.resolve("model"), "tb", "uc", "--longest", 1, "--completions", 2))
         .isEqualTo(asked);
     Path capture = directory.resolve("capture.safetensors");
-    Run captured =
+    CommandRun captured =
         run("capture", model, "--problems", problems, "--include", "up_proj", "--out", capture);
     assertThat(captured.out()).contains("21 sequences, true");
-    Run curvature =
+    CommandRun curvature =
         run(
             "curvature",
             capture,
@@ -181,7 +160,7 @@ class TrainingCommandsTest {
         run("capture", model, "--problems", problems, "--include", "none", "--out", capture),
         "no linear layer is selected");
     // What was written is a checkpoint like others.
-    Run compared =
+    CommandRun compared =
         run(
             "compare",
             model,
@@ -196,7 +175,7 @@ class TrainingCommandsTest {
   @ParameterizedTest
   @ValueSource(strings = {"grpo", "dr-grpo", "gspo", "cispo", "rloo", "reinforce++", "sft"})
   void everyAlgorithmRuns(String algorithm) throws IOException {
-    Run run =
+    CommandRun run =
         run(
             "train",
             config,
@@ -220,10 +199,11 @@ class TrainingCommandsTest {
   @ParameterizedTest
   @ValueSource(strings = {"lora", "pissa", "milora", "olora", "geora"})
   void adaptersAreTrainedAndUsed(String kind) throws IOException {
-    Run run = run("train", config, "--set", "adapter.kind=" + kind, "--set", "adapter.rank=2");
+    CommandRun run =
+        run("train", config, "--set", "adapter.kind=" + kind, "--set", "adapter.rank=2");
     assertThat(run.err()).isEmpty();
     assertThat(run.out()).contains("adapter: " + out.resolve("adapter"));
-    Run compared =
+    CommandRun compared =
         run(
             "compare",
             model,
@@ -234,7 +214,8 @@ class TrainingCommandsTest {
             directory.resolve("report"));
     assertThat(compared.err()).isEmpty();
     assertThat(compared.code()).isZero();
-    Run asked = run("generate", model, "tb", "--adapter", out.resolve("adapter"), "--longest", 1);
+    CommandRun asked =
+        run("generate", model, "tb", "--adapter", out.resolve("adapter"), "--longest", 1);
     assertThat(asked.out()).startsWith("tb");
   }
 
@@ -243,7 +224,8 @@ class TrainingCommandsTest {
     Path mask = directory.resolve("mask.safetensors");
     assertThat(run("mask", model, "--kind", "safe", "--out", mask, "--include", "up_proj").code())
         .isZero();
-    Run run = run("train", config, "--set", "mask=" + mask, "--set", "observe.include=up_proj");
+    CommandRun run =
+        run("train", config, "--set", "mask=" + mask, "--set", "observe.include=up_proj");
     assertThat(run.err()).isEmpty();
     double changed =
         metrics(out).stream()

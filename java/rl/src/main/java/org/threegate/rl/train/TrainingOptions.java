@@ -59,238 +59,122 @@ public record TrainingOptions(
   }
 
   /**
-   * DAPO's objective with groups' normalised advantages, one update a batch, a constant rate.
+   * Of DAPO's objective with groups' normalised advantages, one update a batch, a constant rate,
+   * unless it is told otherwise.
    *
    * @param rate of learning
    */
+  public static Builder builder(
+      long steps, int prompts, int group, SamplingOptions sampling, double rate, long seed) {
+    return new Builder(steps, prompts, group, sampling, rate, seed);
+  }
+
+  /** {@link #builder} that nothing else is told. */
   public static TrainingOptions of(
       long steps, int prompts, int group, SamplingOptions sampling, double rate, long seed) {
-    return new TrainingOptions(
-        steps,
-        prompts,
-        group,
-        1,
-        1,
-        64,
-        false,
-        sampling,
-        PolicyObjective.DAPO,
-        AdvantageRule.NORMALISED,
-        true,
-        0,
-        rate,
-        Schedule.constant(),
-        AdamW.Options.DEFAULT,
-        seed);
+    return builder(steps, prompts, group, sampling, rate, seed).build();
   }
 
-  /** With so many updates of the same completions. */
-  public TrainingOptions withUpdates(int updates) {
-    return new TrainingOptions(
-        steps,
-        prompts,
-        group,
-        updates,
-        rounds,
-        rows,
-        checkpointed,
-        sampling,
-        objective,
-        advantages,
-        dropEqual,
-        lengthMargin,
-        rate,
-        schedule,
-        optimizer,
-        seed);
-  }
+  /** Options on their way, by the names of the components. */
+  public static final class Builder {
+    private final long steps;
+    private final int prompts;
+    private final int group;
+    private final SamplingOptions sampling;
+    private final double rate;
+    private final long seed;
+    private int updates = 1;
+    private int rounds = 1;
+    private int rows = 64;
+    private boolean checkpointed = false;
+    private PolicyObjective objective = PolicyObjective.DAPO;
+    private AdvantageRule advantages = AdvantageRule.NORMALISED;
+    private boolean dropEqual = true;
+    private int lengthMargin = 0;
+    private Schedule schedule = Schedule.constant();
+    private AdamW.Options optimizer = AdamW.Options.DEFAULT;
 
-  /** With so many rounds of prompts at most. */
-  public TrainingOptions withRounds(int rounds) {
-    return new TrainingOptions(
-        steps,
-        prompts,
-        group,
-        updates,
-        rounds,
-        rows,
-        checkpointed,
-        sampling,
-        objective,
-        advantages,
-        dropEqual,
-        lengthMargin,
-        rate,
-        schedule,
-        optimizer,
-        seed);
-  }
+    private Builder(
+        long steps, int prompts, int group, SamplingOptions sampling, double rate, long seed) {
+      this.steps = steps;
+      this.prompts = prompts;
+      this.group = group;
+      this.sampling = sampling;
+      this.rate = rate;
+      this.seed = seed;
+    }
 
-  /** With so many rows at a time. */
-  public TrainingOptions withRows(int rows) {
-    return new TrainingOptions(
-        steps,
-        prompts,
-        group,
-        updates,
-        rounds,
-        rows,
-        checkpointed,
-        sampling,
-        objective,
-        advantages,
-        dropEqual,
-        lengthMargin,
-        rate,
-        schedule,
-        optimizer,
-        seed);
-  }
+    public Builder updates(int value) {
+      updates = value;
+      return this;
+    }
 
-  /** With activations computed again, or kept. */
-  public TrainingOptions withCheckpointed(boolean checkpointed) {
-    return new TrainingOptions(
-        steps,
-        prompts,
-        group,
-        updates,
-        rounds,
-        rows,
-        checkpointed,
-        sampling,
-        objective,
-        advantages,
-        dropEqual,
-        lengthMargin,
-        rate,
-        schedule,
-        optimizer,
-        seed);
-  }
+    public Builder rounds(int value) {
+      rounds = value;
+      return this;
+    }
 
-  /** With another objective. */
-  public TrainingOptions withObjective(PolicyObjective objective) {
-    return new TrainingOptions(
-        steps,
-        prompts,
-        group,
-        updates,
-        rounds,
-        rows,
-        checkpointed,
-        sampling,
-        objective,
-        advantages,
-        dropEqual,
-        lengthMargin,
-        rate,
-        schedule,
-        optimizer,
-        seed);
-  }
+    public Builder rows(int value) {
+      rows = value;
+      return this;
+    }
 
-  /** With another rule for advantages. */
-  public TrainingOptions withAdvantages(AdvantageRule advantages) {
-    return new TrainingOptions(
-        steps,
-        prompts,
-        group,
-        updates,
-        rounds,
-        rows,
-        checkpointed,
-        sampling,
-        objective,
-        advantages,
-        dropEqual,
-        lengthMargin,
-        rate,
-        schedule,
-        optimizer,
-        seed);
-  }
+    public Builder checkpointed(boolean value) {
+      checkpointed = value;
+      return this;
+    }
 
-  /** With groups of equal rewards left out, or not. */
-  public TrainingOptions withDropEqual(boolean dropEqual) {
-    return new TrainingOptions(
-        steps,
-        prompts,
-        group,
-        updates,
-        rounds,
-        rows,
-        checkpointed,
-        sampling,
-        objective,
-        advantages,
-        dropEqual,
-        lengthMargin,
-        rate,
-        schedule,
-        optimizer,
-        seed);
-  }
+    public Builder objective(PolicyObjective value) {
+      objective = value;
+      return this;
+    }
 
-  /** With such a margin before the longest completion. */
-  public TrainingOptions withLengthMargin(int lengthMargin) {
-    return new TrainingOptions(
-        steps,
-        prompts,
-        group,
-        updates,
-        rounds,
-        rows,
-        checkpointed,
-        sampling,
-        objective,
-        advantages,
-        dropEqual,
-        lengthMargin,
-        rate,
-        schedule,
-        optimizer,
-        seed);
-  }
+    public Builder advantages(AdvantageRule value) {
+      advantages = value;
+      return this;
+    }
 
-  /** With another schedule. */
-  public TrainingOptions withSchedule(Schedule schedule) {
-    return new TrainingOptions(
-        steps,
-        prompts,
-        group,
-        updates,
-        rounds,
-        rows,
-        checkpointed,
-        sampling,
-        objective,
-        advantages,
-        dropEqual,
-        lengthMargin,
-        rate,
-        schedule,
-        optimizer,
-        seed);
-  }
+    public Builder dropEqual(boolean value) {
+      dropEqual = value;
+      return this;
+    }
 
-  /** With other options of the optimizer. */
-  public TrainingOptions withOptimizer(AdamW.Options optimizer) {
-    return new TrainingOptions(
-        steps,
-        prompts,
-        group,
-        updates,
-        rounds,
-        rows,
-        checkpointed,
-        sampling,
-        objective,
-        advantages,
-        dropEqual,
-        lengthMargin,
-        rate,
-        schedule,
-        optimizer,
-        seed);
+    public Builder lengthMargin(int value) {
+      lengthMargin = value;
+      return this;
+    }
+
+    public Builder schedule(Schedule value) {
+      schedule = value;
+      return this;
+    }
+
+    public Builder optimizer(AdamW.Options value) {
+      optimizer = value;
+      return this;
+    }
+
+    /**
+     * @throws IllegalArgumentException for what no run can have
+     */
+    public TrainingOptions build() {
+      return new TrainingOptions(
+          steps,
+          prompts,
+          group,
+          updates,
+          rounds,
+          rows,
+          checkpointed,
+          sampling,
+          objective,
+          advantages,
+          dropEqual,
+          lengthMargin,
+          rate,
+          schedule,
+          optimizer,
+          seed);
+    }
   }
 }

@@ -72,10 +72,15 @@ class PolicyTrainerTest {
     }
   }
 
+  private static TrainingOptions.Builder builder(
+      PolicyObjective objective, int steps, double rate) {
+    return TrainingOptions.builder(steps, 6, 12, SamplingOptions.plain(2, List.of(2)), rate, 7)
+        .objective(objective)
+        .rows(32);
+  }
+
   private static TrainingOptions options(PolicyObjective objective, int steps, double rate) {
-    return TrainingOptions.of(steps, 6, 12, SamplingOptions.plain(2, List.of(2)), rate, 7)
-        .withObjective(objective)
-        .withRows(32);
+    return builder(objective, steps, rate).build();
   }
 
   private static BoundedVerifier bounded(Verifier verifier) {
@@ -144,10 +149,11 @@ class PolicyTrainerTest {
         Tensor mask =
             model.parameters().get(frozen).detach().lt(model.parameters().get(frozen).detach());
         TrainingOptions options =
-            TrainingOptions.of(8, 6, 12, SamplingOptions.plain(2, List.of(2)), 0.01, seed)
-                .withUpdates(2)
-                .withRows(5)
-                .withLengthMargin(1);
+            TrainingOptions.builder(8, 6, 12, SamplingOptions.plain(2, List.of(2)), 0.01, seed)
+                .updates(2)
+                .rows(5)
+                .lengthMargin(1)
+                .build();
         List<String> metrics = new ArrayList<>();
         try (PolicyTrainer trainer =
             PolicyTrainer.of(
@@ -204,7 +210,7 @@ class PolicyTrainerTest {
       try (Context context = Context.open();
           Decoder model = Decoder.load(context, MODEL);
           BoundedVerifier verifier = bounded(REPEATS)) {
-        TrainingOptions options = options(objective, 1, 0.01).withRows(rows);
+        TrainingOptions options = builder(objective, 1, 0.01).rows(rows).build();
         try (PolicyTrainer trainer =
             PolicyTrainer.of(
                 model,
@@ -237,7 +243,7 @@ class PolicyTrainerTest {
                 Optional.empty(),
                 PROBLEMS,
                 new Rollouts(LETTERS, verifier, 8),
-                options(PolicyObjective.DAPO, 1, 1e-6).withRounds(rounds),
+                builder(PolicyObjective.DAPO, 1, 1e-6).rounds(rounds).build(),
                 Map.of())) {
           metrics.put(rounds, trainer.next().metrics());
         }
@@ -330,7 +336,7 @@ class PolicyTrainerTest {
               broken.get()
                   ? Arrays.stream(rewards).map(reward -> Double.NaN).toArray()
                   : AdvantageRule.NORMALISED.advantages(rewards, group);
-      TrainingOptions options = options(PolicyObjective.DAPO, 100, 0.01).withAdvantages(rule);
+      TrainingOptions options = builder(PolicyObjective.DAPO, 100, 0.01).advantages(rule).build();
       try (PolicyTrainer trainer =
           PolicyTrainer.of(
               model,

@@ -117,10 +117,11 @@ class TrainerTest {
         Optional.empty(),
         problems,
         new Rollouts(LETTERS, verifier, 4),
-        TrainingOptions.of(9, 5, 8, SamplingOptions.plain(2, List.of(2)), 0.01, 3)
-            .withUpdates(2)
-            .withRounds(3)
-            .withRows(16),
+        TrainingOptions.builder(9, 5, 8, SamplingOptions.plain(2, List.of(2)), 0.01, 3)
+            .updates(2)
+            .rounds(3)
+            .rows(16)
+            .build(),
         Map.of());
   }
 
@@ -193,9 +194,10 @@ class TrainerTest {
                 Optional.empty(),
                 List.of(Problem.of("de", "e", ""), Problem.of("df", "f", "")),
                 new Rollouts(LETTERS, verifier, 4),
-                TrainingOptions.of(2000, 2, 4, SamplingOptions.plain(2, List.of(2)), 1e-6, 3)
-                    .withDropEqual(false)
-                    .withRows(4),
+                TrainingOptions.builder(2000, 2, 4, SamplingOptions.plain(2, List.of(2)), 1e-6, 3)
+                    .dropEqual(false)
+                    .rows(4)
+                    .build(),
                 Map.of())) {
       for (int step = 0; step < 200; step++) {
         trainer.next();

@@ -4,14 +4,10 @@ import java.util.List;
 import java.util.Set;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.rl.policy.SamplingOptions;
-import org.threegate.rl.verifier.Verifier;
-import org.threegate.rl.verifier.Verifiers;
 import picocli.CommandLine.Option;
 
-/** How completions are drawn and scored. */
-final class VerifierMixin {
-  static final List<String> VERIFIERS = List.of("exact", "numeric", "mathematical", "countdown");
-
+/** How completions are drawn. */
+final class SamplingMixin {
   @Option(
       names = "--temperature",
       paramLabel = "T",
@@ -41,6 +37,17 @@ final class VerifierMixin {
       description = "tokens of a completion (default: ${DEFAULT-VALUE})")
   private int longest;
 
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "of what is drawn (default: ${DEFAULT-VALUE})")
+  private long seed;
+
+  long seed() {
+    return seed;
+  }
+
   SamplingOptions sampling(List<Integer> ends) {
     try {
       return new SamplingOptions(
@@ -49,17 +56,5 @@ final class VerifierMixin {
       throw new InvalidInputException(
           "--temperature, --top-p, --top-k or --longest: " + e.getMessage(), e);
     }
-  }
-
-  static Verifier verifier(String name) {
-    return switch (name) {
-      case "exact" -> Verifiers.EXACT;
-      case "numeric" -> Verifiers.NUMERIC;
-      case "mathematical" -> Verifiers.MATHEMATICAL;
-      case "countdown" -> Verifiers.COUNTDOWN;
-      default ->
-          throw new InvalidInputException(
-              "\"" + name + "\" is no verifier; there are " + String.join(", ", VERIFIERS));
-    };
   }
 }

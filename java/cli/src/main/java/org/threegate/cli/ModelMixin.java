@@ -1,0 +1,42 @@
+package org.threegate.cli;
+
+import java.nio.file.Path;
+import java.util.Optional;
+import org.threegate.kernel.Context;
+import org.threegate.rl.adapter.LowRankAdapter;
+import org.threegate.rl.policy.Decoder;
+import org.threegate.rl.policy.JsonTokenizer;
+import org.threegate.rl.policy.Tokenizer;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** Which decoder a command is about. */
+final class ModelMixin {
+  @Parameters(index = "0", paramLabel = "MODEL", description = "directory of a decoder")
+  private Path model;
+
+  @Option(
+      names = "--adapter",
+      paramLabel = "DIR",
+      description = "an adapter of low rank on the model")
+  private Optional<Path> adapter = Optional.empty();
+
+  /** What is done with it. */
+  @FunctionalInterface
+  interface Use<E extends Exception> {
+    void with(Decoder decoder, Tokenizer tokenizer) throws E;
+  }
+
+  Path path() {
+    return model;
+  }
+
+  <E extends Exception> void use(Use<E> use) throws E {
+    try (Context context = Context.open();
+        Decoder decoder = Decoder.load(context, model);
+        Tokenizer tokenizer = JsonTokenizer.load(model)) {
+      adapter.ifPresent(path -> LowRankAdapter.read(context, decoder, path, Optional.empty()));
+      use.with(decoder, tokenizer);
+    }
+  }
+}
