@@ -21,7 +21,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.function.Predicate;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 import org.bytedeco.javacpp.PointerScope;
@@ -95,6 +94,8 @@ import picocli.CommandLine.Spec;
     })
 final class TrainCommand implements Callable<Integer> {
   private static final Pattern STATE = Pattern.compile("state-(\\d+)\\.safetensors");
+  private static final Pattern MAY_DIFFER =
+      Pattern.compile("\\s*(output|threads|console|tensorboard|page|every|kept):.*");
   private static final List<String> COPIED =
       List.of("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json");
 
@@ -536,12 +537,19 @@ final class TrainCommand implements Callable<Integer> {
     private String fingerprint() throws IOException {
       StringBuilder text = new StringBuilder();
       for (String line : settings.yaml().lines().toList()) {
-        Matcher free =
-            Pattern.compile("\\s*(output|threads|console|tensorboard|page|every|kept):.*")
-                .matcher(line);
-        if (!free.matches()) {
+        if (!MAY_DIFFER.matcher(line).matches()) {
           text.append(line).append('\n');
         }
+      }
+      List<Path> files = new ArrayList<>(AtomicFiles.list(model));
+      files.add(settings.path("data.train"));
+      for (Path file : files.stream().sorted().toList()) {
+        text.append(file.getFileName())
+            .append(' ')
+            .append(Files.size(file))
+            .append(' ')
+            .append(Files.getLastModifiedTime(file))
+            .append('\n');
       }
       return text.toString();
     }

@@ -65,10 +65,17 @@ public final class Threads {
     return Executors.newFixedThreadPool(
         threads,
         work -> {
-          Thread thread = new Thread(work, "threegate-part");
+          Thread thread = new PartThread(work);
           thread.setDaemon(true);
           return thread;
         });
+  }
+
+  /** A thread of the pool: what it is given may have parts of its own. */
+  private static final class PartThread extends Thread {
+    PartThread(Runnable work) {
+      super(work, "threegate-part");
+    }
   }
 
   /**
@@ -78,7 +85,16 @@ public final class Threads {
    *     many after it as there are threads is begun. Everything native that a result holds must
    *     outlive the scopes of its thread
    */
-  public static synchronized <T> void map(List<Callable<T>> parts, Consumer<T> taken) {
+  public static <T> void map(List<Callable<T>> parts, Consumer<T> taken) {
+    if (Thread.currentThread() instanceof PartThread) {
+      // It would wait for threads of which it is one.
+      parts.forEach(part -> taken.accept(call(part)));
+    } else {
+      together(parts, taken);
+    }
+  }
+
+  private static synchronized <T> void together(List<Callable<T>> parts, Consumer<T> taken) {
     prepare(parts.size() == 1 ? count : 1);
     if (parts.size() == 1) {
       taken.accept(call(parts.get(0)));

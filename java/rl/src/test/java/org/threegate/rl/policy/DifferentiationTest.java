@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -136,6 +137,15 @@ class DifferentiationTest {
           .hasMessage("on purpose");
       assertThat(taken).isEmpty();
     }
+    // Parts of parts do not wait for each other.
+    List<Integer> inner = Collections.synchronizedList(new ArrayList<>());
+    Callable<Integer> outer =
+        () -> {
+          Threads.map(List.<Callable<Integer>>of(() -> 1, () -> 2), inner::add);
+          return 3;
+        };
+    Threads.map(List.of(outer, outer), inner::add);
+    assertThat(inner).containsExactlyInAnyOrder(1, 2, 1, 2, 3, 3);
     assertThatThrownBy(() -> Threads.use(0)).isInstanceOf(IllegalArgumentException.class);
   }
 }
