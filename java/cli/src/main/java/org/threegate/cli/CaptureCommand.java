@@ -14,7 +14,6 @@ import org.threegate.rl.curvature.CapturedLayers;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.Tokenizer;
 import org.threegate.rl.task.Problem;
-import org.threegate.rl.task.ProblemFile;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -92,7 +91,7 @@ final class CaptureCommand implements Callable<Integer> {
     if (sequences < 1) {
       throw new InvalidInputException("--sequences " + sequences + ": 1 at least");
     }
-    List<Problem> all = ProblemFile.read(problems);
+    List<Problem> all = PlainProblems.read(problems);
     model.use((decoder, tokenizer) -> capture(decoder, tokenizer, all, selected));
   }
 

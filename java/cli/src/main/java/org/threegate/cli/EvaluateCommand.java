@@ -13,7 +13,6 @@ import org.threegate.rl.rollout.PassRate;
 import org.threegate.rl.rollout.Rollout;
 import org.threegate.rl.rollout.Rollouts;
 import org.threegate.rl.task.Problem;
-import org.threegate.rl.task.ProblemFile;
 import org.threegate.rl.verifier.BoundedVerifier;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -27,7 +26,7 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description =
-        "Says what share of problems a model solves: pass@k, unbiased (arXiv 2107.03374), with the 95 % interval over problems.",
+        "Says what share of problems a model solves: pass@k, unbiased (arXiv 2107.03374), with the 95 %% interval over problems.",
     footer = {
       "",
       "Examples:",
@@ -90,7 +89,7 @@ final class EvaluateCommand implements Callable<Integer> {
             "--k " + k + ": 1 to --completions, which is " + completions);
       }
     }
-    List<Problem> all = ProblemFile.read(problems);
+    List<Problem> all = PlainProblems.read(problems);
     try (BoundedVerifier bounded =
         new BoundedVerifier(
             VerifierNames.verifier(verifier), Duration.ofSeconds(5), Threads.count())) {

@@ -60,7 +60,6 @@ import org.threegate.rl.rollout.Rollout;
 import org.threegate.rl.rollout.Rollouts;
 import org.threegate.rl.task.Demonstration;
 import org.threegate.rl.task.Problem;
-import org.threegate.rl.task.ProblemFile;
 import org.threegate.rl.train.AdvantageRule;
 import org.threegate.rl.train.PolicyTrainer;
 import org.threegate.rl.train.SupervisedOptions;
@@ -185,11 +184,11 @@ final class TrainCommand implements Callable<Integer> {
 
     @SuppressWarnings("try")
     void run() throws IOException {
-      List<Problem> problems = ProblemFile.read(settings.path("data.train"));
+      List<Problem> problems = PlainProblems.read(settings.path("data.train"));
       List<Problem> test =
           settings.text("data.test").isEmpty()
               ? List.of()
-              : ProblemFile.read(settings.path("data.test"));
+              : PlainProblems.read(settings.path("data.test"));
       try (PointerScope scope = new PointerScope();
           Decoder policy = load();
           Tokenizer tokenizer = JsonTokenizer.load(model);

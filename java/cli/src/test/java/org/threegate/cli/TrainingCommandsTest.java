@@ -293,6 +293,17 @@ class TrainingCommandsTest {
         run("train", config, "--set", "adapter.kind=lora", "--set", "adapter.targets=[x_proj]"),
         "adapter: no linear layer is one of [x_proj]");
     assertThat(run("train", "--example").out()).isEqualTo(TrainingSettings.example());
+    Files.writeString(
+        directory.resolve("chat.jsonl"),
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"answer\": \"b\"}");
+    run("train", config, "--set", "data.train=" + directory.resolve("chat.jsonl"))
+        .assertRefused("chat.jsonl: has conversations");
+    for (String command : List.of("train", "eval", "generate", "capture")) {
+      CommandRun help = run(command, "--help");
+      assertThat(help.code()).isZero();
+      assertThat(help.out()).contains("Examples:").doesNotContain("%n");
+      assertThat(help.err()).isEmpty();
+    }
     // A run is not written over.
     assertThat(run("train", config, "--set", "steps=2").code()).isZero();
     refused(run("train", config), "has a run in it; go on with --resume");
