@@ -8,7 +8,7 @@ import time
 import torch
 from transformers import AutoModelForCausalLM
 
-ROWS, PROMPT, COMPLETION = 256, 7, 6
+ROWS, GROUP, PROMPT, COMPLETION = 256, 16, 7, 6
 model = AutoModelForCausalLM.from_pretrained(sys.argv[1], dtype=torch.float32)
 vocabulary = model.config.vocab_size
 tokens = (3 + torch.arange(ROWS * (PROMPT + COMPLETION)) * 7 % (vocabulary - 3)).reshape(ROWS, -1)
@@ -27,11 +27,11 @@ def update():
     optimizer.zero_grad()
 
 
-prompts = (3 + torch.arange(PROMPT)).repeat(ROWS, 1)
+prompts = 3 + (torch.arange(ROWS // GROUP)[:, None] + torch.arange(PROMPT)) % (vocabulary - 3)
 
 
 def sampling():
-    model.generate(prompts, attention_mask=torch.ones_like(prompts), min_new_tokens=10, max_new_tokens=10, do_sample=True, top_k=0, pad_token_id=0)
+    model.generate(prompts, attention_mask=torch.ones_like(prompts), min_new_tokens=10, max_new_tokens=10, do_sample=True, num_return_sequences=GROUP, top_k=0, pad_token_id=0)
 
 
 for name, body in (("update", update), ("sampling", sampling)):

@@ -426,6 +426,14 @@ public final class Decoder implements AutoCloseable {
   }
 
   private Tensor normed(Tensor states, Tensor weight) {
+    if (storage.type == storage.exact()) {
+      return torch.rms_norm(
+          states,
+          new long[] {states.size(-1)},
+          new TensorOptional(weight),
+          new DoubleOptional(config.normEpsilon()));
+    }
+    // Transformers rounds before it multiplies by the weight.
     Tensor exact = states.to(storage.exact());
     Tensor squares = exact.mul(exact).mean(new long[] {-1}, true, null);
     return exact
@@ -448,8 +456,16 @@ public final class Decoder implements AutoCloseable {
     long width = config.headDimension();
     long groups = config.keyValueHeads();
     long each = config.heads() / groups;
-    Tensor queries = heads(call, layer, states, "q", config.heads());
-    Tensor ownKeys = heads(call, layer, states, "k", config.keyValueHeads()).transpose(1, 2);
+    Tensor rotated =
+        rotated(
+            call,
+            torch.cat(
+                Tensors.vector(
+                    heads(call, layer, states, "q", config.heads()),
+                    heads(call, layer, states, "k", groups)),
+                2));
+    Tensor queries = rotated.narrow(2, 0, config.heads());
+    Tensor ownKeys = rotated.narrow(2, config.heads(), groups).transpose(1, 2);
     Tensor ownValues =
         linear(call, states, layer, "self_attn.v_proj")
             .view(call.batch(), call.tokens(), groups, width)
@@ -479,7 +495,7 @@ public final class Decoder implements AutoCloseable {
     // Query heads that share keys are rows of one product.
     Tensor rows =
         queries
-            .view(call.batch(), call.tokens(), groups, each, width)
+            .reshape(call.batch(), call.tokens(), groups, each, width)
             .permute(0, 2, 3, 1, 4)
             .reshape(call.batch(), groups, each * call.tokens(), width);
     Tensor weights =
@@ -498,19 +514,21 @@ public final class Decoder implements AutoCloseable {
     return linear(call, mixed, layer, "self_attn.o_proj");
   }
 
-  /** Rotated heads of queries or keys: [batch, tokens, heads, width]. */
-  private Tensor heads(Call call, int layer, Tensor states, String name, int count) {
-    long half = config.headDimension() / 2;
+  /** Heads of queries or keys: [batch, tokens, heads, width]. */
+  private Tensor heads(Call call, int layer, Tensor states, String name, long count) {
     Tensor heads =
         linear(call, states, layer, "self_attn." + name + "_proj")
             .view(call.batch(), call.tokens(), count, config.headDimension());
-    if (config.queryNorm()) {
-      heads = norm(heads, layer, "self_attn." + name + "_norm");
-    }
+    return config.queryNorm() ? norm(heads, layer, "self_attn." + name + "_norm") : heads;
+  }
+
+  /** Heads, turned by the angles of their positions. */
+  private Tensor rotated(Call call, Tensor heads) {
+    long half = config.headDimension() / 2;
     Tensor turned =
         torch.cat(
             Tensors.vector(heads.narrow(-1, half, half).neg(), heads.narrow(-1, 0, half)), -1);
-    return heads.mul(call.cosines()).add(turned.mul(call.sines()));
+    return heads.mul(call.cosines()).addcmul(turned, call.sines());
   }
 
   private Tensor feedForward(Call call, int layer, Tensor states) {

@@ -1,8 +1,11 @@
 package org.threegate.rl.policy;
 
+import java.nio.IntBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import org.bytedeco.pytorch.BoolOptional;
@@ -99,24 +102,51 @@ public final class Sampler {
       rows.add(new Row(i, seeds[i], options.longest()));
     }
     Completion[] done = new Completion[seeds.length];
+    // Completions of one prompt share what the decoder makes of it.
+    Map<IntBuffer, Integer> places = new LinkedHashMap<>();
+    long[] shared = new long[seeds.length];
+    for (int i = 0; i < shared.length; i++) {
+      Integer place = places.putIfAbsent(IntBuffer.wrap(prompts.get(i)), places.size());
+      shared[i] = place == null ? places.size() - 1 : place;
+    }
+    List<int[]> distinct = places.keySet().stream().map(IntBuffer::array).toList();
     try (KeyValueCache cache =
-        KeyValueCache.of(model, seeds.length, width + options.longest() - 1)) {
-      Scopes.run(() -> run(model, prompts, width, options, rows, done, cache));
+        KeyValueCache.of(model, distinct.size(), width + options.longest() - 1)) {
+      Scopes.run(
+          () -> {
+            Tensor logits = begin(model, distinct, width, shared, cache);
+            run(model, logits, options, rows, done, cache);
+          });
     }
     return List.of(done);
   }
 
+  /**
+   * Logits of the first tokens.
+   *
+   * @param shared which of the prompts each row has
+   */
+  private static Tensor begin(
+      Decoder model, List<int[]> prompts, int width, long[] shared, KeyValueCache cache) {
+    Padded padded = Padded.left(prompts, width, model.config().padding());
+    Tensor logits = model.next(padded.tokens(), padded.mask(), cache);
+    if (prompts.size() == shared.length) {
+      return logits;
+    }
+    Tensor rows = Tensors.of(shared, shared.length);
+    cache.select(rows);
+    return logits.index_select(0, rows);
+  }
+
   private static void run(
       Decoder model,
-      List<int[]> prompts,
-      int width,
+      Tensor first,
       SamplingOptions options,
       List<Row> all,
       Completion[] done,
       KeyValueCache cache) {
     List<Row> rows = new ArrayList<>(all);
-    Padded padded = Padded.left(prompts, width, model.config().padding());
-    Tensor logits = model.next(padded.tokens(), padded.mask(), cache);
+    Tensor logits = first;
     for (int step = 1; ; step++) {
       long[] drawn = draw(logits, rows, options);
       List<Integer> going = new ArrayList<>();
