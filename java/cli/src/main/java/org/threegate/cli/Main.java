@@ -27,6 +27,8 @@ import picocli.CommandLine.Command;
       TrainCommand.class,
       EvaluateCommand.class,
       GenerateCommand.class,
+      PretrainCommand.class,
+      StudyCommand.class,
       DemoCommand.class,
       DoctorCommand.class,
       CommandLine.HelpCommand.class
@@ -39,6 +41,7 @@ import picocli.CommandLine.Command;
       "  threegate mask base/ --kind safe --out safe.safetensors",
       "  threegate inspect model.safetensors",
       "  threegate train --example > run.yaml; threegate train run.yaml",
+      "  threegate study --quick",
       "  threegate doctor"
     })
 public final class Main {

@@ -290,13 +290,23 @@ final class TrainCommand implements Callable<Integer> {
       String algorithm =
           settings.word(
               "algorithm",
-              List.of("dapo", "grpo", "dr-grpo", "gspo", "cispo", "rloo", "reinforce++", "sft"));
+              List.of(
+                  "dapo",
+                  "grpo",
+                  "dr-grpo",
+                  "gspo",
+                  "cispo",
+                  "rloo",
+                  "reinforce++",
+                  "rejection-sampling",
+                  "sft"));
       PolicyObjective objective =
           switch (algorithm) {
             case "grpo" -> PolicyObjective.GRPO;
             case "dr-grpo" -> PolicyObjective.drGrpo(settings.integer("sampling.longest"));
             case "gspo" -> PolicyObjective.GSPO;
-            case "cispo" -> PolicyObjective.CISPO;
+            // Of what is kept this is the likelihood.
+            case "cispo", "rejection-sampling" -> PolicyObjective.CISPO;
             case "rloo" -> PolicyObjective.RLOO;
             case "reinforce++" -> PolicyObjective.REINFORCE_PLUS_PLUS;
             default -> PolicyObjective.DAPO;
@@ -313,6 +323,7 @@ final class TrainCommand implements Callable<Integer> {
             case "dr-grpo" -> AdvantageRule.CENTRED;
             case "rloo" -> AdvantageRule.LEAVE_ONE_OUT;
             case "reinforce++" -> AdvantageRule.OF_BATCH;
+            case "rejection-sampling" -> AdvantageRule.ONES;
             default -> AdvantageRule.NORMALISED;
           };
       return TrainingOptions.builder(
@@ -328,7 +339,12 @@ final class TrainCommand implements Callable<Integer> {
           .rounds(settings.integer("sampling.rounds"))
           .rows(settings.integer("optimizer.rows"))
           .checkpointed(settings.flag("optimizer.recompute_activations"))
-          .dropEqual(!algorithm.equals("reinforce++"))
+          .kept(
+              switch (algorithm) {
+                case "reinforce++" -> TrainingOptions.Kept.ALL;
+                case "rejection-sampling" -> TrainingOptions.Kept.RIGHT;
+                default -> TrainingOptions.Kept.DIFFERING;
+              })
           .lengthMargin(settings.integer("objective.length_margin"))
           .schedule(schedule())
           .optimizer(optimizer())

@@ -571,12 +571,4 @@ class CommandLineTest {
         .contains("Examples:")
         .contains("Exit codes");
   }
-
-  @Test
-  void theDemoRuns() throws IOException {
-    CommandRun run = run("demo", "--out", out);
-    assertThat(run.code()).isZero();
-    assertThat(run.out()).contains("hidden by bf16").contains("widest heads");
-    assertThat(out.resolve("report.html")).exists();
-  }
 }

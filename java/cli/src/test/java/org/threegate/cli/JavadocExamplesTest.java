@@ -39,6 +39,7 @@ class JavadocExamplesTest {
           "optimizer",
           "policy",
           "report",
+          "study",
           "task",
           "verifier");
 
@@ -51,6 +52,8 @@ class JavadocExamplesTest {
         static org.threegate.report.ComparisonReport report;
         static org.threegate.report.ConsensusReport consensusReport;
         static org.threegate.report.CurvatureReport curvatureReport;
+        static org.threegate.report.StudyReport studyReport;
+        static org.threegate.analysis.study.StudyResult result;
         static org.threegate.analysis.measure.Comparison.Outcome outcome;
         static org.threegate.rl.policy.Decoder decoder;
         static org.threegate.rl.policy.Padded rows;

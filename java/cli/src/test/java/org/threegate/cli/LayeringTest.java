@@ -42,6 +42,10 @@ class LayeringTest {
           .definedBy("org.threegate.rl.curvature..")
           .layer("adapter")
           .definedBy("org.threegate.rl.adapter..")
+          .layer("study")
+          .definedBy("org.threegate.rl.study..")
+          .layer("claims")
+          .definedBy("org.threegate.analysis.study..")
           .layer("event")
           .definedBy("org.threegate.rl.event..")
           .layer("rollout")
@@ -72,28 +76,33 @@ class LayeringTest {
           .mayNotBeAccessedByAnyLayer()
           .whereLayer("report")
           .mayOnlyBeAccessedByLayers("cli")
+          .whereLayer("study")
+          .mayOnlyBeAccessedByLayers("cli")
+          .whereLayer("claims")
+          .mayOnlyBeAccessedByLayers("cli", "report", "study")
           .whereLayer("measure")
-          .mayOnlyBeAccessedByLayers("cli", "report", "observe")
+          .mayOnlyBeAccessedByLayers("cli", "report", "observe", "study")
           .whereLayer("intervention")
-          .mayOnlyBeAccessedByLayers("cli")
+          .mayOnlyBeAccessedByLayers("cli", "study")
           .whereLayer("curvature")
-          .mayOnlyBeAccessedByLayers("cli", "report", "measure", "objectiveCurvature", "observe")
+          .mayOnlyBeAccessedByLayers(
+              "cli", "report", "measure", "objectiveCurvature", "observe", "study")
           .whereLayer("train")
-          .mayOnlyBeAccessedByLayers("cli")
+          .mayOnlyBeAccessedByLayers("cli", "study")
           .whereLayer("observe")
-          .mayOnlyBeAccessedByLayers("cli")
+          .mayOnlyBeAccessedByLayers("cli", "study")
           .whereLayer("objectiveCurvature")
-          .mayOnlyBeAccessedByLayers("cli", "observe")
+          .mayOnlyBeAccessedByLayers("cli", "observe", "study")
           .whereLayer("adapter")
-          .mayOnlyBeAccessedByLayers("cli")
+          .mayOnlyBeAccessedByLayers("cli", "study")
           .whereLayer("event")
-          .mayOnlyBeAccessedByLayers("cli", "train", "observe")
+          .mayOnlyBeAccessedByLayers("cli", "train", "observe", "study")
           .whereLayer("rollout")
-          .mayOnlyBeAccessedByLayers("cli", "train")
+          .mayOnlyBeAccessedByLayers("cli", "train", "study")
           .whereLayer("objective")
-          .mayOnlyBeAccessedByLayers("cli", "train")
+          .mayOnlyBeAccessedByLayers("cli", "train", "study")
           .whereLayer("optimizer")
-          .mayOnlyBeAccessedByLayers("cli", "train")
+          .mayOnlyBeAccessedByLayers("cli", "train", "study")
           .whereLayer("policy")
           .mayOnlyBeAccessedByLayers(
               "cli",
@@ -103,13 +112,15 @@ class LayeringTest {
               "adapter",
               "event",
               "observe",
-              "objectiveCurvature")
+              "objectiveCurvature",
+              "study")
           .whereLayer("task")
-          .mayOnlyBeAccessedByLayers("cli", "train", "rollout")
+          .mayOnlyBeAccessedByLayers("cli", "train", "rollout", "study")
           .whereLayer("verifier")
-          .mayOnlyBeAccessedByLayers("cli", "train", "rollout")
+          .mayOnlyBeAccessedByLayers("cli", "train", "rollout", "study")
           .whereLayer("statistics")
-          .mayOnlyBeAccessedByLayers("cli", "report", "measure", "curvature", "observe")
+          .mayOnlyBeAccessedByLayers(
+              "cli", "report", "measure", "curvature", "observe", "claims", "study")
           .whereLayer("checkpoint")
           .mayOnlyBeAccessedByLayers(
               "cli",
@@ -122,7 +133,8 @@ class LayeringTest {
               "train",
               "adapter",
               "observe",
-              "objectiveCurvature")
+              "objectiveCurvature",
+              "study")
           .whereLayer("kernel")
           .mayOnlyBeAccessedByLayers(
               "cli",
@@ -134,6 +146,7 @@ class LayeringTest {
               "train",
               "adapter",
               "observe",
+              "study",
               "testing");
 
   @ArchTest
@@ -175,7 +188,10 @@ class LayeringTest {
           .that()
           .resideInAPackage("org.threegate.rl..")
           .and()
-          .resideOutsideOfPackages("org.threegate.rl.observe..", "org.threegate.rl.curvature..")
+          .resideOutsideOfPackages(
+              "org.threegate.rl.observe..",
+              "org.threegate.rl.curvature..",
+              "org.threegate.rl.study..")
           .should()
           .dependOnClassesThat()
           .resideInAnyPackage("org.threegate.analysis..", "org.threegate.report..");

@@ -173,7 +173,17 @@ class TrainingCommandsTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"grpo", "dr-grpo", "gspo", "cispo", "rloo", "reinforce++", "sft"})
+  @ValueSource(
+      strings = {
+        "grpo",
+        "dr-grpo",
+        "gspo",
+        "cispo",
+        "rloo",
+        "reinforce++",
+        "rejection-sampling",
+        "sft"
+      })
   void everyAlgorithmRuns(String algorithm) throws IOException {
     CommandRun run =
         run(

@@ -23,6 +23,7 @@ import org.threegate.kernel.Control;
 import org.threegate.kernel.MagnitudeHistogram;
 import org.threegate.kernel.Mask;
 import org.threegate.kernel.MaskSets;
+import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
 
 /**
@@ -234,6 +235,72 @@ public final class Consensus {
       heads.add(new TensorConsensus.Head(head.part(), head.index(), sum));
     }
     return List.copyOf(heads);
+  }
+
+  /**
+   * Agreement of the changes of two runs whose bases differ, such as one that was rotated: entry by
+   * entry, where each run's chance of changing one is that of entries of about the same magnitude
+   * in its own base. Bases are stored in bf16.
+   *
+   * @return by matrix
+   */
+  public static Map<String, Agreement> across(
+      Context context,
+      Checkpoint base,
+      Checkpoint run,
+      Checkpoint otherBase,
+      Checkpoint otherRun,
+      Predicate<String> selected,
+      Control control) {
+    Map<String, List<TensorPair>> first = pairs(base, List.of(run), selected);
+    Map<String, List<TensorPair>> second = pairs(otherBase, List.of(otherRun), selected);
+    Map<String, Agreement> agreements = new LinkedHashMap<>();
+    for (String name : first.keySet()) {
+      if (second.containsKey(name)) {
+        agreements.put(
+            name, across(context, first.get(name).get(0), second.get(name).get(0), control));
+      }
+    }
+    return agreements;
+  }
+
+  private static Agreement across(
+      Context context, TensorPair one, TensorPair other, Control control) {
+    Mask first = mask(context, one, control);
+    Mask second = mask(context, other, control);
+    if (first.rows() != second.rows() || first.columns() != second.columns()) {
+      throw new InvalidInputException(one.name() + ": differs in shape between the two bases");
+    }
+    double[] chances = chances(context, one, first);
+    double[] others = chances(context, other, second);
+    long common = 0;
+    double expected = 0;
+    double variance = 0;
+    for (long i = 0; i < first.rows(); i++) {
+      for (long j = 0; j < first.columns(); j++) {
+        common += first.contains(i, j) && second.contains(i, j) ? 1 : 0;
+        double both = chances[code(one, i, j)] * others[code(other, i, j)];
+        expected += both;
+        variance += both * (1 - both);
+      }
+    }
+    return new Agreement(
+        first.rows() * first.columns(), first.count(), second.count(), common, expected, variance);
+  }
+
+  /** By magnitude code. */
+  private static double[] chances(Context context, TensorPair pair, Mask mask) {
+    if (!GeometryMeasurement.isBf16(pair.base())) {
+      throw new InvalidInputException(pair.name() + ": its base is not stored in bf16");
+    }
+    MagnitudeHistogram.Result counts = MagnitudeHistogram.of(context, pair.base(), mask, mask);
+    return MagnitudeBins.of(counts.all()).shares(counts.all(), counts.first());
+  }
+
+  private static int code(TensorPair pair, long row, long column) {
+    Matrix values = pair.base().values();
+    long entry = row * values.rowStride() + column;
+    return values.buffer().getShort(values.offset() + 2 * entry) & (MagnitudeHistogram.CODES - 1);
   }
 
   /** Judges whether the runs agree beyond their densities and the weights' magnitudes. */

@@ -94,7 +94,7 @@ public final class Journal<T> implements AutoCloseable {
     return finished;
   }
 
-  void add(T item) throws IOException {
+  public void add(T item) throws IOException {
     write(item);
     out.flush();
   }

@@ -30,6 +30,7 @@ final class TensorDigests implements AutoCloseable {
   private final Function<Tensor, String> key;
   private final Set<String> started;
   private final BlockingQueue<Request> requests = new LinkedBlockingQueue<>();
+  private final List<Future<?>> answers = new ArrayList<>();
 
   private record Request(List<Tensor> tensors, CompletableFuture<Map<String, String>> digests) {}
 
@@ -57,6 +58,7 @@ final class TensorDigests implements AutoCloseable {
       request.digests().complete(Map.of());
     } else {
       requests.add(request);
+      answers.add(request.digests());
       threads.submit(this::answer);
     }
     return request.digests();
@@ -84,10 +86,12 @@ final class TensorDigests implements AutoCloseable {
     return null;
   }
 
-  /** Cancels what is still running. */
+  /** Cancels what is still running; a control by which nothing runs is left as it is. */
   @Override
   public void close() {
-    control.cancel();
+    if (answers.stream().anyMatch(answer -> !answer.isDone())) {
+      control.cancel();
+    }
     threads.close();
     contexts.forEach(Context::close);
   }

@@ -75,6 +75,8 @@ class ComparisonTest {
       Comparison.Outcome outcome =
           new Comparison(context, control, left, right, true, GEOMETRY)
               .run(pairing, journal, Progress.NONE);
+      // It is the caller's: another comparison may follow.
+      assertThat(control.isCancelled()).isFalse();
       return new Compared(
           pairing,
           outcome.tensors().stream().collect(Collectors.toMap(TensorDiff::name, diff -> diff)),

@@ -161,6 +161,47 @@ class ConsensusTest {
         .isEqualTo(tensors.get(0).changed()[0] + tensors.get(0).changed()[1]);
   }
 
+  /** The same noise agrees with itself; from a base in another order only where magnitudes do. */
+  @Test
+  void agreementIsMeasuredAcrossBases() throws IOException {
+    Random random = Seeds.random("agreementIsMeasuredAcrossBases");
+    double[] weights = weights(random, 0.05);
+    double[] noise = gaussian(random, 1e-4);
+    int entries = SIZE * SIZE;
+    Path base = model("base", i -> weights[i]);
+    Path run = model("run", i -> weights[i] + noise[i]);
+    Path other = model("other", i -> weights[entries - 1 - i]);
+    Path otherRun = model("other-run", i -> weights[entries - 1 - i] + noise[i]);
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Control control = Control.open(context);
+        Checkpoint one = Checkpoint.open(context, base);
+        Checkpoint oneTuned = Checkpoint.open(context, run);
+        Checkpoint two = Checkpoint.open(context, other);
+        Checkpoint twoTuned = Checkpoint.open(context, otherRun)) {
+      Agreement same =
+          Consensus.across(context, one, oneTuned, one, oneTuned, name -> true, control).get(NAME);
+      assertThat(same.jaccard()).isEqualTo(1);
+      assertThat(same.z()).isGreaterThan(20);
+      Agreement apart =
+          Consensus.across(context, one, oneTuned, two, twoTuned, name -> true, control).get(NAME);
+      // What they share is a large step, whatever the magnitude.
+      assertThat(apart.jaccard()).isLessThan(0.9);
+      Agreement shuffled =
+          consensus(base, List.of(run, model("run2", i -> weights[i] + noise[entries - 1 - i])))
+              .get(0)
+              .agreement();
+      Path second = directory.resolve("run2.safetensors");
+      try (Checkpoint tuned = Checkpoint.open(context, second)) {
+        Agreement again =
+            Consensus.across(context, one, oneTuned, one, tuned, name -> true, control).get(NAME);
+        assertThat(again.common()).isEqualTo(shuffled.common());
+        assertThat(again.expected())
+            .isCloseTo(shuffled.expected(), within(0.01 * shuffled.expected()));
+        assertThat(again.z()).isCloseTo(shuffled.z(), within(1 + 0.5 * Math.abs(shuffled.z())));
+      }
+    }
+  }
+
   /** Two seeds agree beyond magnitude; rotating two layers brings those back to it. */
   @Test
   void realRunsShowWhatTheirDescriptionSays() {

@@ -1,5 +1,6 @@
 package org.threegate.rl.train;
 
+import java.util.Arrays;
 import org.threegate.rl.objective.Advantages;
 
 /** How rewards become advantages, of groups one behind the other. */
@@ -10,6 +11,14 @@ public interface AdvantageRule {
   AdvantageRule LEAVE_ONE_OUT = Advantages::leaveOneOut;
   AdvantageRule OF_BATCH = (rewards, groupSize) -> Advantages.ofBatch(rewards);
   AdvantageRule OF_BATCH_WITH_BASELINE = Advantages::ofBatchWithBaseline;
+
+  /** All alike: what is kept is imitated. */
+  AdvantageRule ONES =
+      (rewards, groupSize) -> {
+        double[] ones = new double[rewards.length];
+        Arrays.fill(ones, 1);
+        return ones;
+      };
 
   double[] advantages(double[] rewards, int groupSize);
 }

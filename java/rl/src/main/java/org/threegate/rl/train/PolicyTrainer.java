@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.function.Predicate;
+import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.threegate.rl.event.TrainingEvent;
@@ -103,9 +104,13 @@ public final class PolicyTrainer extends Trainer {
       metrics.put("sampling/rounds", (double) round);
     }
     double[] advantages = options.advantages().advantages(rewards, options.group());
-    List<Integer> kept = kept(rewards, metrics);
+    List<Integer> kept = kept(rewards, drawn, metrics);
     if (kept.isEmpty()) {
-      return skipped("all rewards of each group are equal", metrics);
+      return skipped(
+          options.kept() == TrainingOptions.Kept.RIGHT
+              ? "no completion is right"
+              : "all rewards of each group are equal",
+          metrics);
     }
     for (int update = 0; update < options.updates(); update++) {
       if (!Double.isFinite(learn(kept, drawn, advantages, metrics))) {
@@ -183,25 +188,33 @@ public final class PolicyTrainer extends Trainer {
   }
 
   /** Completions that teach something. */
-  private List<Integer> kept(double[] rewards, Map<String, Double> metrics) {
+  private List<Integer> kept(double[] rewards, List<Rollout> drawn, Map<String, Double> metrics) {
     boolean[] differing = Advantages.differing(rewards, options.group());
-    List<Integer> kept = new ArrayList<>();
     int equal = 0;
-    for (int group = 0; group < differing.length; group++) {
-      equal += differing[group] ? 0 : 1;
+    for (boolean differs : differing) {
+      equal += differs ? 0 : 1;
     }
     metrics.put("frac_reward_zero_std", (double) equal / differing.length);
-    int groups = 0;
-    for (int group = 0; group < differing.length && equal < differing.length; group++) {
-      // What later rounds drew beyond the batch is left.
-      if ((differing[group] || !options.dropEqual()) && groups < options.prompts()) {
-        groups++;
-        for (int i = group * options.group(); i < (group + 1) * options.group(); i++) {
-          kept.add(i);
-        }
-      }
-    }
-    return kept;
+    return switch (options.kept()) {
+      case RIGHT ->
+          IntStream.range(0, rewards.length)
+              .filter(i -> drawn.get(i).score().value() == 1)
+              .boxed()
+              .toList();
+      // Nothing is learnt where nothing differs at all.
+      case ALL -> equal < differing.length ? groups(differing, true) : List.of();
+      case DIFFERING -> groups(differing, false);
+    };
+  }
+
+  /** What later rounds drew beyond the batch is left. */
+  private List<Integer> groups(boolean[] differing, boolean all) {
+    return IntStream.range(0, differing.length)
+        .filter(group -> all || differing[group])
+        .limit(options.prompts())
+        .flatMap(group -> IntStream.range(group * options.group(), (group + 1) * options.group()))
+        .boxed()
+        .toList();
   }
 
   /** One update; the norm of its gradient. */

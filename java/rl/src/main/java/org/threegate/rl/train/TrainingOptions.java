@@ -19,7 +19,7 @@ import org.threegate.rl.policy.SamplingOptions;
  * @param sampling of completions
  * @param objective that is minimised
  * @param advantages of rewards
- * @param dropEqual groups whose rewards are equal are left out
+ * @param kept which completions are learnt from
  * @param lengthMargin tokens before the longest in which completions are punished; 0: they are not
  * @param rate the largest learning rate
  * @param schedule of it
@@ -37,12 +37,21 @@ public record TrainingOptions(
     SamplingOptions sampling,
     PolicyObjective objective,
     AdvantageRule advantages,
-    boolean dropEqual,
+    Kept kept,
     int lengthMargin,
     double rate,
     Schedule schedule,
     AdamW.Options optimizer,
     long seed) {
+  /** Which completions are learnt from. */
+  public enum Kept {
+    ALL,
+    /** Those of groups whose rewards differ; others teach nothing (arXiv 2503.14476). */
+    DIFFERING,
+    /** Those that scored 1: with {@link AdvantageRule#ONES} this is rejection sampling. */
+    RIGHT
+  }
+
   public TrainingOptions {
     require(steps >= 1, "a run has 1 step at least");
     require(prompts >= 1 && group >= 2, "a step has 1 prompt and 2 completions of it at least");
@@ -89,7 +98,7 @@ public record TrainingOptions(
     private boolean checkpointed = false;
     private PolicyObjective objective = PolicyObjective.DAPO;
     private AdvantageRule advantages = AdvantageRule.NORMALISED;
-    private boolean dropEqual = true;
+    private Kept kept = Kept.DIFFERING;
     private int lengthMargin = 0;
     private Schedule schedule = Schedule.constant();
     private AdamW.Options optimizer = AdamW.Options.DEFAULT;
@@ -134,8 +143,8 @@ public record TrainingOptions(
       return this;
     }
 
-    public Builder dropEqual(boolean value) {
-      dropEqual = value;
+    public Builder kept(Kept value) {
+      kept = value;
       return this;
     }
 
@@ -169,7 +178,7 @@ public record TrainingOptions(
           sampling,
           objective,
           advantages,
-          dropEqual,
+          kept,
           lengthMargin,
           rate,
           schedule,

@@ -195,7 +195,7 @@ class TrainerTest {
                 List.of(Problem.of("de", "e", ""), Problem.of("df", "f", "")),
                 new Rollouts(LETTERS, verifier, 4),
                 TrainingOptions.builder(2000, 2, 4, SamplingOptions.plain(2, List.of(2)), 1e-6, 3)
-                    .dropEqual(false)
+                    .kept(TrainingOptions.Kept.ALL)
                     .rows(4)
                     .build(),
                 Map.of())) {

@@ -1,0 +1,2 @@
+/** Runs of one study held against each other: what was claimed, what was seen, and why. */
+package org.threegate.analysis.study;

@@ -1,0 +1,142 @@
+package org.threegate.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+import org.threegate.analysis.measure.Comparison;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.rl.study.Study;
+import org.threegate.rl.study.StudyOptions;
+import org.threegate.testing.NativeLeaks;
+
+/** {@code study}, {@code demo} and {@code pretrain}, with few steps. */
+@ExtendWith(NativeLeaks.class)
+class StudyCommandTest {
+  private static final long STEPS = 2;
+
+  @TempDir Path directory;
+
+  private static CommandRun run(Object... arguments) {
+    return CommandRun.of(arguments);
+  }
+
+  private static JsonNode json(Path study) throws IOException {
+    ObjectNode json =
+        (ObjectNode) new ObjectMapper().readTree(study.resolve("study.json").toFile());
+    json.remove(List.of("elapsedSeconds", "command"));
+    return json;
+  }
+
+  /** A study that was interrupted and goes on says what one that was not does. */
+  @Test
+  void aStudyIsRunInterruptedAndGoneOnWith() throws IOException {
+    Path whole = directory.resolve("whole");
+    CommandRun run = run("study", "--quick", "--steps", STEPS, "--out", whole);
+    assertThat(run.err()).isEmpty();
+    assertThat(run.code()).isZero();
+    assertThat(run.out())
+        .contains("RLVR, seed 1", "claims, each against", "report: " + whole.resolve("study.html"));
+    JsonNode json = json(whole);
+    assertThat(json.path("runs")).hasSize(8);
+    assertThat(json.path("claims").findValuesAsText("id"))
+        .contains(
+            "learns",
+            "sparser-than-sft",
+            "avoids-principal-weights",
+            "axes-decide",
+            "low-curvature",
+            "safe-mask-matters");
+    for (JsonNode ran : json.path("runs")) {
+      assertThat(ran.path("changed").asLong()).isPositive();
+      // Every number stands beside its null.
+      assertThat(ran.path("sparsityPermuted").asDouble()).isBetween(0.01, 1.0);
+      assertThat(ran.path("tensors").get(0).path("nssNull").asDouble()).isPositive();
+    }
+    // Masks hold weights where they are.
+    JsonNode safe = json.path("runs").get(6);
+    assertThat(safe.path("id").asText()).isEqualTo("safe");
+    assertThat(safe.path("changed").asDouble() / safe.path("total").asDouble())
+        .isLessThanOrEqualTo(safe.path("trainable").asDouble());
+    assertThat(Files.readString(whole.resolve("study.html"))).doesNotContain("/*DATA*/");
+    Path part = directory.resolve("part");
+    List<String> seen = new ArrayList<>();
+    try (Context context = Context.open();
+        Control control = Control.open(context)) {
+      StudyOptions options = new StudyOptions(true, STEPS, 0);
+      assertThatThrownBy(
+              () ->
+                  Study.run(
+                      context,
+                      control,
+                      part,
+                      options,
+                      false,
+                      (what, done, total) -> {
+                        seen.add(what);
+                        if (what.startsWith("RLVR, seed 2")) {
+                          control.cancel();
+                        }
+                      }))
+          .isInstanceOf(Comparison.CancelledException.class);
+    }
+    assertThat(seen).contains("RLVR, seed 1: geometry");
+    run("study", "--quick", "--steps", 3, "--out", part, "--resume")
+        .assertRefused("with other options");
+    assertThat(run("study", "--quick", "--steps", STEPS, "--out", part, "--resume").code())
+        .isZero();
+    assertThat(json(part)).isEqualTo(json);
+    for (String model : List.of("rlvr-1", "rlvr-2", "sft", "safe")) {
+      String file = "runs/" + model + "/model.safetensors";
+      assertThat(Files.mismatch(part.resolve(file), whole.resolve(file))).isEqualTo(-1);
+    }
+    // What it leaves are checkpoints like others.
+    assertThat(
+            run(
+                    "compare",
+                    whole.resolve("base"),
+                    whole.resolve("runs/sft"),
+                    "--no-spectrum",
+                    "--out",
+                    directory.resolve("report"))
+                .code())
+        .isZero();
+  }
+
+  @Test
+  void theSampleIsComparedInSeconds() {
+    Path out = directory.resolve("demo");
+    CommandRun run = run("demo", "--sample", "--out", out);
+    assertThat(run.code()).isZero();
+    assertThat(run.out()).contains("hidden by bf16").contains("widest heads");
+    assertThat(out.resolve("report.html")).exists();
+  }
+
+  @Test
+  void aBaseIsMade() {
+    Path out = directory.resolve("base");
+    CommandRun run = run("pretrain", "--out", out, "--steps", 2);
+    assertThat(run.err()).isEmpty();
+    assertThat(run.out()).startsWith("model: " + out);
+    assertThat(run("generate", out, "B27+58=", "--longest", 3).code()).isZero();
+    run("pretrain", "--out", out).assertRefused("exists already");
+    run("pretrain", "--out", directory.resolve("none"), "--steps", 0).assertRefused("--steps 0");
+    run("study", "--steps", 0, "--out", directory.resolve("none")).assertRefused("0 steps");
+    run("demo", "--quick", "--sample").assertRefused("--quick");
+    assertThat(directory.resolve("none")).doesNotExist();
+    for (String command : List.of("study", "pretrain", "demo")) {
+      assertThat(run(command, "--help").out()).contains("Examples:").doesNotContain("%n");
+    }
+  }
+}

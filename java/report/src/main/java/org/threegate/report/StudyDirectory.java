@@ -1,0 +1,34 @@
+package org.threegate.report;
+
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.file.Path;
+
+/**
+ * Writes {@code study.json} and {@code study.html}, each whole or not at all.
+ *
+ * <pre>{@code
+ * StudyDirectory.write(studyReport, Path.of("threegate-study"));
+ * }</pre>
+ */
+public final class StudyDirectory {
+  public static final String JSON = "study.json";
+  public static final String HTML = "study.html";
+
+  private StudyDirectory() {}
+
+  /** {@code study.json} alone. */
+  public static void writeJson(StudyReport report, OutputStream out) throws IOException {
+    StudyJson.write(report, out);
+  }
+
+  /** Writes both files. */
+  public static void write(StudyReport report, Path directory) throws IOException {
+    PageFiles.write(
+        directory,
+        HTML,
+        json -> StudyJson.report(json, report),
+        JSON,
+        out -> StudyJson.write(report, out));
+  }
+}

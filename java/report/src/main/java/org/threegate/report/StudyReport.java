@@ -1,0 +1,24 @@
+package org.threegate.report;
+
+import java.util.List;
+import org.threegate.analysis.study.StudyClaim;
+import org.threegate.analysis.study.StudyResult;
+
+/**
+ * A study, ready to be rendered.
+ *
+ * @param command the options after defaults, enough to repeat it
+ * @param backend what computed it
+ * @param seconds wall-clock
+ */
+public record StudyReport(
+    String version,
+    List<String> command,
+    ComparisonReport.Backend backend,
+    StudyResult result,
+    List<StudyClaim> claims,
+    double seconds) {
+  public StudyReport {
+    claims = List.copyOf(claims);
+  }
+}

@@ -1,0 +1,58 @@
+package org.threegate.report;
+
+import java.util.Locale;
+import org.threegate.analysis.study.StudyClaim;
+import org.threegate.analysis.study.StudyRun;
+
+/**
+ * A study for a terminal.
+ *
+ * <pre>{@code
+ * System.out.print(StudyText.render(studyReport));
+ * }</pre>
+ */
+public final class StudyText {
+  private StudyText() {}
+
+  /** Runs, then claims with their verdicts. */
+  public static String render(StudyReport report) {
+    StringBuilder text = new StringBuilder();
+    line(
+        text,
+        "%-30s  %-13s  %-15s  %-15s  %-9s  %s",
+        "run",
+        "pass@1",
+        "KL a token",
+        "sparsity (null)",
+        "|dW|/|W0|",
+        "coherence");
+    StudyRun.Mean base = report.result().base().mean();
+    line(text, "%-30s  %.3f ± %.3f", "base", base.value(), base.standardError());
+    for (StudyRun run : report.result().runs()) {
+      line(
+          text,
+          "%-30s  %.3f ± %.3f  %.4f ± %.4f  %.3f (%.3f)    %.2e   %s",
+          run.title(),
+          run.stored().mean().value(),
+          run.stored().mean().standardError(),
+          run.divergence().value(),
+          run.divergence().standardError(),
+          run.totals().sparsity(),
+          run.permutedSparsity().mean(),
+          run.totals().relativeFrobenius(),
+          Double.isNaN(run.coherence())
+              ? "-"
+              : String.format(Locale.ROOT, "%.2f", run.coherence()));
+    }
+    text.append("\nclaims, each against its null model or its matched control\n");
+    for (StudyClaim claim : report.claims()) {
+      line(text, "[%s] %s (%s)", claim.verdict().label(), claim.statement(), claim.source());
+      line(text, "    %s", claim.seen());
+    }
+    return text.toString();
+  }
+
+  private static void line(StringBuilder text, String format, Object... values) {
+    text.append(String.format(Locale.ROOT, format, values)).append('\n');
+  }
+}

@@ -1,0 +1,130 @@
+package org.threegate.rl.study;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.threegate.analysis.study.StudyRun;
+import org.threegate.kernel.Context;
+import org.threegate.rl.curvature.CapturedLayers;
+import org.threegate.rl.event.TrainingEvent;
+import org.threegate.rl.observe.DivergenceObserver;
+import org.threegate.rl.policy.Decoder;
+import org.threegate.rl.policy.JsonTokenizer;
+import org.threegate.rl.policy.SamplingOptions;
+import org.threegate.rl.policy.Threads;
+import org.threegate.rl.policy.Tokenizer;
+import org.threegate.rl.rollout.Rollout;
+import org.threegate.rl.rollout.Rollouts;
+import org.threegate.rl.task.Problem;
+import org.threegate.rl.verifier.BoundedVerifier;
+
+/** What models of the study do: how often they are right, and how far they are from the base. */
+final class Behaviour implements AutoCloseable {
+  private static final int LONGEST = 10; // tokens of a completion
+  private static final int LONGEST_PROMPT = 16;
+  private static final int EACH = 4; // completions of a held-out problem
+  private static final long DRAWN = 4711; // every model draws by the same numbers
+  private static final Duration LIMIT = Duration.ofSeconds(5);
+
+  /** KL(base ‖ model), and what the Fisher information at the base makes of the update. */
+  record Divergence(StudyRun.Mean measured, StudyRun.Mean predicted) {}
+
+  private final Tokenizer tokenizer;
+  private final BoundedVerifier verifier;
+  private final Rollouts rollouts;
+  private final SamplingOptions sampling;
+  private final List<Problem> problems;
+  private final List<CapturedLayers.Text> texts;
+  private final DivergenceObserver observer;
+  private final Map<String, Double> told = new HashMap<>();
+
+  private Behaviour(
+      Context context,
+      Decoder base,
+      Tokenizer tokenizer,
+      BoundedVerifier verifier,
+      StudyOptions options) {
+    this.tokenizer = tokenizer;
+    this.verifier = verifier;
+    this.rollouts = new Rollouts(tokenizer, verifier, LONGEST_PROMPT);
+    this.sampling = SamplingOptions.plain(LONGEST, base.config().ends());
+    List<Problem> held = Corpus.sums(Corpus.TEST);
+    this.problems = held.subList(0, Math.min(options.problems(), held.size()));
+    this.texts =
+        rollouts
+            .draw(base, problems.subList(0, options.texts()), 1, sampling, options.seed())
+            .stream()
+            .map(Behaviour::text)
+            .toList();
+    this.observer =
+        DivergenceObserver.of(
+            context,
+            base,
+            texts,
+            name -> name.endsWith("_proj.weight") || name.equals("lm_head.weight"),
+            1,
+            options.seed(),
+            event -> told.putAll(event.metrics()));
+  }
+
+  /**
+   * @param base directory of the model that others are held against
+   */
+  static Behaviour of(Context context, Path base, StudyOptions options) {
+    Tokenizer tokenizer = JsonTokenizer.load(base);
+    BoundedVerifier verifier = new BoundedVerifier(Corpus.VERIFIER, LIMIT, Threads.count());
+    try (Decoder model = Decoder.load(context, base)) {
+      return new Behaviour(context, model, tokenizer, verifier, options);
+    }
+  }
+
+  private static CapturedLayers.Text text(Rollout rollout) {
+    int[] prompt = rollout.prompt();
+    int[] own = rollout.completion().tokens();
+    int[] all = Arrays.copyOf(prompt, prompt.length + own.length);
+    System.arraycopy(own, 0, all, prompt.length, own.length);
+    return new CapturedLayers.Text(all, prompt.length);
+  }
+
+  Rollouts rollouts() {
+    return rollouts;
+  }
+
+  SamplingOptions sampling() {
+    return sampling;
+  }
+
+  /** What the base wrote. */
+  List<CapturedLayers.Text> texts() {
+    return texts;
+  }
+
+  /** On problems that no model has seen. */
+  StudyRun.Accuracy accuracy(Decoder model) {
+    List<Rollout> drawn = rollouts.draw(model, problems, EACH, sampling, DRAWN);
+    double[] shares = new double[problems.size()];
+    for (int i = 0; i < drawn.size(); i++) {
+      shares[i / EACH] += drawn.get(i).score().value() / EACH;
+    }
+    return StudyRun.Accuracy.of(shares);
+  }
+
+  Divergence divergence(long step, Decoder model) {
+    observer.on(new TrainingEvent.StepTaken(step, Map.of(), model));
+    return new Divergence(mean("divergence/kl"), mean("divergence/predicted"));
+  }
+
+  private StudyRun.Mean mean(String name) {
+    return new StudyRun.Mean(told.get(name), told.get(name + "/standard_error"));
+  }
+
+  @Override
+  public void close() {
+    observer.close();
+    verifier.close();
+    tokenizer.close();
+  }
+}

@@ -1,0 +1,191 @@
+package org.threegate.rl.study;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.SplittableRandom;
+import org.threegate.rl.task.Demonstration;
+import org.threegate.rl.task.Problem;
+import org.threegate.rl.task.Split;
+import org.threegate.rl.verifier.Verifier;
+
+/**
+ * Texts such as {@code B27+58=085$}: two-digit arithmetic, comparisons, and strings to be copied,
+ * reversed and sorted. Answers are of fixed width. Many answers of the pretraining corpus are wrong
+ * on purpose: a model that learnt from it knows how to add, and says so too rarely, which is what
+ * reinforcement can mend. Pairs of operands are in one of three parts, by their content.
+ *
+ * <pre>{@code
+ * List<Problem> held = Corpus.sums(Corpus.TEST);
+ * Demonstration text = Corpus.pretraining(7, 0);
+ * }</pre>
+ */
+public final class Corpus {
+  /** Pairs of operands that the pretraining corpus has. */
+  public static final Split PRETRAINING = new Split(0, 0.6);
+
+  /** Pairs that models are tuned on. */
+  public static final Split TUNING = new Split(0.6, 0.9);
+
+  /** Pairs that no model has seen. */
+  public static final Split TEST = new Split(0.9, 1);
+
+  /** An answer is what stands behind the last mark: how it was reached does not matter. */
+  public static final Verifier VERIFIER =
+      (response, answer) ->
+          response.substring(response.lastIndexOf(Corpus.MARK) + 1).equals(answer) ? 1 : 0;
+
+  private static final String BEGIN = "B";
+  private static final String END = "$";
+  private static final char MARK = '#';
+  private static final int OPERANDS = 100;
+  private static final int LETTERS = 4; // of strings
+  private static final double WRONG = 0.4; // share of sums, differences and products
+  private static final double SCRATCHPADS = 0.1; // share of sums and differences
+  // Shares of + - * % max comparison copy reverse sort, in order.
+  private static final double[] SHARES = {.22, .22, .12, .06, .08, .08, .07, .07, .08};
+
+  private Corpus() {}
+
+  private record Pair(int first, int second) {
+    boolean isIn(Split part) {
+      return part.contains(first + "," + second);
+    }
+  }
+
+  private static Pair pair(SplittableRandom random) {
+    while (true) {
+      Pair pair = new Pair(random.nextInt(OPERANDS), random.nextInt(OPERANDS));
+      if (pair.isIn(PRETRAINING)) {
+        return pair;
+      }
+    }
+  }
+
+  /**
+   * A text of the pretraining corpus, the same for the same seed and place.
+   *
+   * @param place from 0, without an end
+   */
+  public static Demonstration pretraining(long seed, long place) {
+    SplittableRandom random = new SplittableRandom(seed + 0x9e3779b97f4a7c15L * (place + 1));
+    double drawn = random.nextDouble();
+    int kind = 0;
+    while (kind < SHARES.length - 1 && drawn >= SHARES[kind]) {
+      drawn -= SHARES[kind++];
+    }
+    return new Demonstration("", BEGIN + (kind < 6 ? pair(kind, random) : string(kind, random)));
+  }
+
+  private static String pair(int kind, SplittableRandom random) {
+    Pair pair = pair(random);
+    int first = pair.first();
+    int second = pair.second();
+    return switch (kind) {
+      case 0 -> sum(first, second, random);
+      case 1 -> difference(first, second, random);
+      case 2 -> text("%02d*%02d=", first, second) + wrong(text("%04d", first * second), random);
+      case 3 -> text("%02d%%%02d=%02d", first, second, second == 0 ? first : first % second) + END;
+      case 4 -> text("m%02d,%02d=%02d", first, second, Math.max(first, second)) + END;
+      default -> text("%02d?%02d=", first, second) + "<=>".charAt(order(first, second)) + END;
+    };
+  }
+
+  private static int order(int first, int second) {
+    return 1 + Integer.compare(first, second);
+  }
+
+  private static String sum(int first, int second, SplittableRandom random) {
+    String prompt = text("%02d+%02d=", first, second);
+    String answer = text("%03d", first + second);
+    return random.nextDouble() < SCRATCHPADS
+        ? prompt + scratchpad(first, second) + answer + END
+        : prompt + wrong(answer, random);
+  }
+
+  private static String difference(int first, int second, SplittableRandom random) {
+    String prompt = text("%02d-%02d=", first, second);
+    String answer = first < second ? text("-%02d", second - first) : text("%03d", first - second);
+    if (random.nextDouble() >= SCRATCHPADS) {
+      return prompt + wrong(answer, random);
+    }
+    // Digit by digit, ten added to each.
+    int ones = first % 10 + 10 - second % 10;
+    int tens = first / 10 + 10 - second / 10 - (ones < 10 ? 1 : 0);
+    return prompt + text("%02d,%02d", ones, tens) + MARK + answer + END;
+  }
+
+  /** Ones, then tens with what is carried. */
+  private static String scratchpad(int first, int second) {
+    int ones = first % 10 + second % 10;
+    return text("%02d,%02d", ones, first / 10 + second / 10 + ones / 10) + MARK;
+  }
+
+  /** With one digit drawn anew, or as it is. */
+  private static String wrong(String answer, SplittableRandom random) {
+    char[] letters = answer.toCharArray();
+    if (random.nextDouble() < WRONG) {
+      int first = letters[0] == '-' ? 1 : 0;
+      letters[random.nextInt(first, letters.length)] = (char) ('0' + random.nextInt(10));
+    }
+    return new String(letters) + END;
+  }
+
+  private static String string(int kind, SplittableRandom random) {
+    StringBuilder given = new StringBuilder();
+    for (int i = 0; i < LETTERS; i++) {
+      given.append((char) ('0' + random.nextInt(10)));
+    }
+    char[] sorted = given.toString().toCharArray();
+    Arrays.sort(sorted);
+    return switch (kind) {
+          case 6 -> "c" + given + "=" + given;
+          case 7 -> "r" + given + "=" + new StringBuilder(given).reverse();
+          default -> "s" + given + "=" + new String(sorted);
+        }
+        + END;
+  }
+
+  /** All sums of a part, in order, with right answers. */
+  public static List<Problem> sums(Split part) {
+    List<Problem> problems = new ArrayList<>();
+    for (Pair pair : pairs(part)) {
+      problems.add(
+          Problem.of(prompt(pair), text("%03d", pair.first() + pair.second()), "addition"));
+    }
+    return List.copyOf(problems);
+  }
+
+  /** The same, in another style: digit by digit. */
+  public static List<Demonstration> scratchpads(Split part) {
+    List<Demonstration> texts = new ArrayList<>();
+    for (Pair pair : pairs(part)) {
+      String answer = text("%03d", pair.first() + pair.second());
+      texts.add(
+          new Demonstration(prompt(pair), scratchpad(pair.first(), pair.second()) + answer + END));
+    }
+    return List.copyOf(texts);
+  }
+
+  private static String prompt(Pair pair) {
+    return BEGIN + text("%02d+%02d=", pair.first(), pair.second());
+  }
+
+  private static List<Pair> pairs(Split part) {
+    List<Pair> pairs = new ArrayList<>();
+    for (int first = 0; first < OPERANDS; first++) {
+      for (int second = 0; second < OPERANDS; second++) {
+        Pair pair = new Pair(first, second);
+        if (pair.isIn(part)) {
+          pairs.add(pair);
+        }
+      }
+    }
+    return pairs;
+  }
+
+  private static String text(String format, Object... values) {
+    return String.format(Locale.ROOT, format, values);
+  }
+}

@@ -1,0 +1,334 @@
+package org.threegate.rl.study;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Predicate;
+import org.threegate.analysis.curvature.Capture;
+import org.threegate.analysis.curvature.CurvatureOptions;
+import org.threegate.analysis.curvature.LayerCurvature;
+import org.threegate.analysis.intervention.Intervention;
+import org.threegate.analysis.measure.Claims;
+import org.threegate.analysis.measure.Comparison;
+import org.threegate.analysis.measure.Consensus;
+import org.threegate.analysis.measure.CurvatureStudy;
+import org.threegate.analysis.measure.GeometryOptions;
+import org.threegate.analysis.measure.Journal;
+import org.threegate.analysis.measure.MaskMeasure;
+import org.threegate.analysis.measure.NullDraws;
+import org.threegate.analysis.measure.NullModel;
+import org.threegate.analysis.measure.Pairing;
+import org.threegate.analysis.measure.Progress;
+import org.threegate.analysis.measure.SpectrumMeasure;
+import org.threegate.analysis.measure.TensorDiff;
+import org.threegate.analysis.measure.TensorGeometry;
+import org.threegate.analysis.statistics.Agreement;
+import org.threegate.analysis.statistics.Finding;
+import org.threegate.analysis.statistics.Totals;
+import org.threegate.analysis.study.MatrixMeasures;
+import org.threegate.analysis.study.StudyResult;
+import org.threegate.analysis.study.StudyRun;
+import org.threegate.checkpoint.Adapter;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.rl.curvature.CaptureFile;
+import org.threegate.rl.policy.Decoder;
+
+/**
+ * The claims of arXiv 2511.08567, tested: tunes a small model in all the ways that have to be told
+ * apart and measures what that did.
+ *
+ * <pre>{@code
+ * StudyResult result =
+ *     Study.run(context, control, Path.of("study"), StudyOptions.of(true, 0), false, Progress.NONE);
+ * StudyClaims.judge(result).forEach(claim -> System.out.println(claim.seen()));
+ * }</pre>
+ */
+public final class Study {
+  private static final List<Integer> ROTATED_LAYERS = List.of(1, 2);
+  private static final long MEASURING = 25; // steps that measuring a run takes as long as
+  private static final Predicate<String> ALL = name -> true;
+
+  private final Context context;
+  private final Control control;
+  private final Path directory;
+  private final StudyOptions options;
+  private final Progress progress;
+
+  private Study(
+      Context context, Control control, Path directory, StudyOptions options, Progress progress) {
+    this.context = context;
+    this.control = control;
+    this.directory = directory;
+    this.options = options;
+    this.progress = progress;
+  }
+
+  /**
+   * Runs a study.
+   *
+   * @param directory where models go: {@code base}, {@code rotated}, {@code runs/ID}
+   * @param resume runs that an interrupted study has finished are not run again
+   */
+  public static StudyResult run(
+      Context context,
+      Control control,
+      Path directory,
+      StudyOptions options,
+      boolean resume,
+      Progress progress)
+      throws IOException {
+    Files.createDirectories(directory);
+    Study study = new Study(context, control, directory, options, progress);
+    Path kept = directory.resolve("journal");
+    try (Journal<StudyRun> journal =
+        Journal.open(kept, StudyRun.class, "study " + options, resume)) {
+      return journal.during(() -> study.run(journal));
+    }
+  }
+
+  private Path base() {
+    return directory.resolve("base");
+  }
+
+  private Path rotated() {
+    return directory.resolve("rotated");
+  }
+
+  private Path runs(String id) {
+    return directory.resolve("runs").resolve(id);
+  }
+
+  /** Where the adapter of a run is. */
+  static Path adapter(Path run) {
+    return run.resolve("adapter");
+  }
+
+  private StudyResult run(Journal<StudyRun> journal) throws IOException {
+    BaseModel.extract(base());
+    List<String> rotatedMatrices = rotate();
+    Map<String, StudyRun> done = new LinkedHashMap<>();
+    journal.finished().forEach(run -> done.put(run.id(), run));
+    List<Arm> arms = Arm.all(options.steps(), options.seed(), options.quick());
+    long total = arms.stream().mapToLong(arm -> arm.steps() + MEASURING).sum() + MEASURING;
+    try (Behaviour behaviour = Behaviour.of(context, base(), options)) {
+      long before = 0;
+      for (Arm arm : arms) {
+        if (!done.containsKey(arm.id())) {
+          StudyRun run = run(arm, behaviour, done, before, total);
+          journal.add(run);
+          done.put(arm.id(), run);
+        }
+        before += arm.steps() + MEASURING;
+      }
+      progress.at("agreement and curvature", before, total);
+      StudyResult result = together(behaviour, new ArrayList<>(done.values()), rotatedMatrices);
+      progress.at("", total, total);
+      return result;
+    }
+  }
+
+  /** Names of the matrices that have other axes now. */
+  private List<String> rotate() throws IOException {
+    List<String> names = new ArrayList<>();
+    try (Checkpoint model = Checkpoint.open(context, base())) {
+      if (!Files.exists(rotated())) {
+        Intervention intervention = new Intervention(model, options.seed());
+        ROTATED_LAYERS.forEach(intervention::rotateValues);
+        intervention.write(rotated());
+      }
+      try (Checkpoint other = Checkpoint.open(context, rotated())) {
+        // Only values and outputs of these layers differ.
+        for (int layer : ROTATED_LAYERS) {
+          other.tensors().keySet().stream()
+              .filter(name -> name.contains("layers." + layer + "."))
+              .filter(name -> name.endsWith("v_proj.weight") || name.endsWith("o_proj.weight"))
+              .forEach(names::add);
+        }
+      }
+    }
+    return names;
+  }
+
+  private StudyRun run(
+      Arm arm, Behaviour behaviour, Map<String, StudyRun> done, long before, long total)
+      throws IOException {
+    Path start = arm.rotated() ? rotated() : base();
+    Optional<Double> longest =
+        arm.untilNorm()
+            .map(
+                id -> {
+                  List<StudyRun.Step> series = done.get(id).series();
+                  return series.get(series.size() - 1).relativeNorm();
+                });
+    ArmRun.Trained trained =
+        new ArmRun(
+                context,
+                control,
+                arm,
+                behaviour,
+                step -> progress.at(arm.title(), before + step, total))
+            .run(start, runs(arm.id()), longest);
+    progress.at(arm.title() + ": geometry", before + arm.steps(), total);
+    Comparison.Outcome outcome = compare(start, runs(arm.id()));
+    Totals totals =
+        outcome.tensors().stream()
+            .filter(tensor -> tensor.shape().size() == 2)
+            .map(TensorDiff::totals)
+            .reduce(Totals.ZERO, Totals::plus);
+    double norm = trained.relativeNorm() * Math.sqrt(totals.baseSquares());
+    double moving = trained.trainable() * totals.total();
+    return new StudyRun(
+        arm.id(),
+        arm.title(),
+        arm.how(),
+        arm.rate(),
+        trained.steps(),
+        trained.trainable(),
+        trained.stored(),
+        trained.exact(),
+        trained.divergence(),
+        arm.rotated() ? Optional.empty() : Optional.of(trained.predicted()),
+        totals,
+        trained.hidden(),
+        norm,
+        arm.adapter().isPresent()
+            ? Double.NaN
+            : norm / (arm.rate() * trained.steps() * Math.sqrt(moving)),
+        trained.permutedSparsity(),
+        trained.principalOfLargest(),
+        trained.lowOfLargest(),
+        trained.series(),
+        matrices(outcome),
+        Claims.judge(outcome.tensors(), outcome.geometry()));
+  }
+
+  private Comparison.Outcome compare(Path from, Path run) throws IOException {
+    Path kept = directory.resolve("comparison");
+    try (Checkpoint before = Checkpoint.open(context, from);
+        Journal<Comparison.Finished> journal =
+            Journal.open(kept, Comparison.Finished.class, run.toString(), false)) {
+      return journal.during(() -> compare(before, run, journal));
+    }
+  }
+
+  private Comparison.Outcome compare(
+      Checkpoint before, Path run, Journal<Comparison.Finished> journal) throws IOException {
+    // The update of an adapter is that of its factors, not the difference of rounded matrices.
+    if (Files.exists(adapter(run))) {
+      try (Adapter after = Adapter.open(context, adapter(run), Optional.empty())) {
+        return comparison(before, after.weights())
+            .run(Pairing.of(before, after, ALL), journal, Progress.NONE);
+      }
+    }
+    try (Checkpoint after = Checkpoint.open(context, run)) {
+      return comparison(before, after).run(Pairing.of(before, after, ALL), journal, Progress.NONE);
+    }
+  }
+
+  private Comparison comparison(Checkpoint before, Checkpoint after) {
+    return new Comparison(
+        context, control, before, after, false, Optional.of(GeometryOptions.DEFAULT));
+  }
+
+  private static List<MatrixMeasures> matrices(Comparison.Outcome outcome) {
+    List<MatrixMeasures> measures = new ArrayList<>();
+    for (TensorDiff tensor : outcome.tensors()) {
+      TensorGeometry geometry = outcome.geometry().get(tensor.name());
+      if (geometry != null && geometry.omitted().isEmpty() && !geometry.masks().isEmpty()) {
+        measures.add(matrix(tensor, geometry.spectra().get(0), geometry.masks().get(0)));
+      }
+    }
+    return List.copyOf(measures);
+  }
+
+  private static MatrixMeasures matrix(
+      TensorDiff tensor, SpectrumMeasure spectrum, MaskMeasure masks) {
+    Optional<NullDraws> turned = spectrum.draws(NullModel.SPECTRUM_PRESERVING);
+    double[] angles = spectrum.geometry().anglesLeft();
+    return new MatrixMeasures(
+        tensor.name(),
+        tensor.layer(),
+        tensor.kind(),
+        tensor.totals().sparsity(),
+        spectrum.geometry().drift(),
+        turned.map(draws -> draws.estimate(draws.drift()).mean()).orElse(Double.NaN),
+        angles[angles.length - 1],
+        turned.map(draws -> draws.estimate(draws.largestAngleLeft()).mean()).orElse(Double.NaN),
+        spectrum.geometry().isGapLimited(),
+        masks.principal().overlap(),
+        masks.principal().magnitudeBaseline(),
+        masks.low().overlap(),
+        masks.low().magnitudeBaseline(),
+        spectrum.geometry().principalEnergy(),
+        spectrum.isotropicEnergy().mean());
+  }
+
+  private StudyResult together(
+      Behaviour behaviour, List<StudyRun> runs, List<String> rotatedMatrices) throws IOException {
+    try (Checkpoint before = Checkpoint.open(context, base());
+        Checkpoint turned = Checkpoint.open(context, rotated());
+        Checkpoint one = Checkpoint.open(context, runs(Arm.FIRST));
+        Checkpoint two = Checkpoint.open(context, runs(Arm.SECOND));
+        Checkpoint other = Checkpoint.open(context, runs(Arm.ROTATED));
+        Decoder model = Decoder.load(context, base())) {
+      Map<String, Agreement> seeds =
+          Consensus.across(context, before, one, before, two, ALL, control);
+      Map<String, Agreement> rotated =
+          Consensus.across(context, before, one, turned, other, ALL, control);
+      List<Finding> consensus =
+          Consensus.judge(
+              Consensus.of(context, before, List.of(one, two), ALL, Progress.NONE, control));
+      return new StudyResult(
+          behaviour.accuracy(model),
+          before.parameters(),
+          List.copyOf(runs),
+          seeds,
+          rotated,
+          List.copyOf(rotatedMatrices),
+          consensus,
+          curvature(behaviour, model, before, one));
+    }
+  }
+
+  private List<Finding> curvature(
+      Behaviour behaviour, Decoder model, Checkpoint before, Checkpoint after) throws IOException {
+    Path file = directory.resolve("capture.safetensors");
+    Path kept = directory.resolve("curvature");
+    try {
+      CaptureFile.write(
+          model,
+          behaviour.texts(),
+          name -> name.endsWith("_proj.weight"),
+          false,
+          options.seed(),
+          file);
+      try (Capture capture = Capture.open(context, file);
+          Journal<LayerCurvature> journal =
+              Journal.open(kept, LayerCurvature.class, file.toString(), false)) {
+        return journal
+            .during(
+                () ->
+                    CurvatureStudy.of(
+                        context,
+                        capture,
+                        before,
+                        after,
+                        ALL,
+                        CurvatureOptions.DEFAULT,
+                        journal,
+                        Progress.NONE,
+                        control))
+            .findings();
+      }
+    } finally {
+      Files.deleteIfExists(file);
+    }
+  }
+}
