@@ -91,7 +91,7 @@ final class CaptureCommand implements Callable<Integer> {
     if (sequences < 1) {
       throw new InvalidInputException("--sequences " + sequences + ": 1 at least");
     }
-    List<Problem> all = PlainProblems.read(problems);
+    List<Problem> all = PlainProblems.read(problems, model.path());
     model.use((decoder, tokenizer) -> capture(decoder, tokenizer, all, selected));
   }
 

@@ -89,7 +89,7 @@ final class EvaluateCommand implements Callable<Integer> {
             "--k " + k + ": 1 to --completions, which is " + completions);
       }
     }
-    List<Problem> all = PlainProblems.read(problems);
+    List<Problem> all = PlainProblems.read(problems, model.path());
     try (BoundedVerifier bounded =
         new BoundedVerifier(
             VerifierNames.verifier(verifier), Duration.ofSeconds(5), Threads.count())) {

@@ -3,22 +3,31 @@ package org.threegate.cli;
 import java.nio.file.Path;
 import java.util.List;
 import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.rl.task.ChatTemplate;
 import org.threegate.rl.task.Problem;
 import org.threegate.rl.task.ProblemFile;
 
-/** Problems whose prompts are texts: a model's chat template is not applied. */
+/** Problems with prompts: those that are conversations go through the model's chat template. */
 final class PlainProblems {
   private PlainProblems() {}
 
-  static List<Problem> read(Path path) {
+  /**
+   * @param model directory whose template it is
+   */
+  static List<Problem> read(Path path, Path model) {
     List<Problem> problems = ProblemFile.read(path);
-    for (Problem problem : problems) {
-      if (problem.isChat()) {
-        throw new InvalidInputException(
-            path
-                + ": has conversations, and chat templates are not applied yet; write prompts as the template would");
-      }
+    if (problems.stream().noneMatch(Problem::isChat)) {
+      return problems;
     }
-    return problems;
+    ChatTemplate template =
+        ChatTemplate.load(model)
+            .orElseThrow(
+                () ->
+                    new InvalidInputException(
+                        path
+                            + ": has conversations, and "
+                            + model
+                            + " no chat template; write prompts, or take a model that was tuned on conversations"));
+    return problems.stream().map(template::plain).toList();
   }
 }

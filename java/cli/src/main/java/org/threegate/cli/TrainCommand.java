@@ -96,7 +96,12 @@ final class TrainCommand implements Callable<Integer> {
   private static final Pattern MAY_DIFFER =
       Pattern.compile("\\s*(output|threads|console|tensorboard|page|every|kept):.*");
   private static final List<String> COPIED =
-      List.of("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json");
+      List.of(
+          "config.json",
+          "tokenizer.json",
+          "tokenizer_config.json",
+          "chat_template.jinja",
+          "generation_config.json");
 
   @Spec private CommandSpec spec;
 
@@ -184,11 +189,11 @@ final class TrainCommand implements Callable<Integer> {
 
     @SuppressWarnings("try")
     void run() throws IOException {
-      List<Problem> problems = PlainProblems.read(settings.path("data.train"));
+      List<Problem> problems = PlainProblems.read(settings.path("data.train"), model);
       List<Problem> test =
           settings.text("data.test").isEmpty()
               ? List.of()
-              : PlainProblems.read(settings.path("data.test"));
+              : PlainProblems.read(settings.path("data.test"), model);
       try (PointerScope scope = new PointerScope();
           Decoder policy = load();
           Tokenizer tokenizer = JsonTokenizer.load(model);

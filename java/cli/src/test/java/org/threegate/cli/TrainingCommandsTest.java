@@ -303,11 +303,6 @@ class TrainingCommandsTest {
         run("train", config, "--set", "adapter.kind=lora", "--set", "adapter.targets=[x_proj]"),
         "adapter: no linear layer is one of [x_proj]");
     assertThat(run("train", "--example").out()).isEqualTo(TrainingSettings.example());
-    Files.writeString(
-        directory.resolve("chat.jsonl"),
-        "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"answer\": \"b\"}");
-    run("train", config, "--set", "data.train=" + directory.resolve("chat.jsonl"))
-        .assertRefused("chat.jsonl: has conversations");
     for (String command : List.of("train", "eval", "generate", "capture")) {
       CommandRun help = run(command, "--help");
       assertThat(help.code()).isZero();
@@ -318,6 +313,25 @@ class TrainingCommandsTest {
     assertThat(run("train", config, "--set", "steps=2").code()).isZero();
     refused(run("train", config), "has a run in it; go on with --resume");
     refused(run("train", config, "--set", "seed=6", "--resume"), "saved by another run");
+  }
+
+  @Test
+  void conversationsGoThroughTheTemplate() throws IOException {
+    Path chat = directory.resolve("chat.jsonl");
+    Files.writeString(
+        chat, "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"answer\": \"b\"}\n");
+    refused(
+        run("eval", model, "--problems", chat, "--longest", 1), "no chat template; write prompts");
+    Files.writeString(
+        model.resolve("chat_template.jinja"),
+        "{% for message in messages %}{{ 's' + message.content }}{% endfor %}");
+    CommandRun evaluated =
+        run("eval", model, "--problems", chat, "--longest", 1, "--longest-prompt", 2);
+    assertThat(evaluated.err()).isEmpty();
+    assertThat(evaluated.out()).contains("1 problems, 8 completions each");
+    assertThat(run("train", config, "--set", "data.train=" + chat, "--set", "steps=2").code())
+        .isZero();
+    assertThat(out.resolve("model/chat_template.jinja")).exists();
   }
 
   private Process start(Path output, boolean resume) throws IOException {
