@@ -21,6 +21,14 @@ final class ModelMixin {
       description = "an adapter of low rank on the model")
   private Optional<Path> adapter = Optional.empty();
 
+  @Option(
+      names = "--device",
+      paramLabel = "DEVICE",
+      defaultValue = "cpu",
+      description =
+          "of the model: cpu, cuda, cuda:N or auto; a GPU takes a build for it (default: ${DEFAULT-VALUE})")
+  private String device;
+
   /** What is done with it. */
   @FunctionalInterface
   interface Use<E extends Exception> {
@@ -32,6 +40,7 @@ final class ModelMixin {
   }
 
   <E extends Exception> void use(Use<E> use) throws E {
+    ModelPlace.use("--device", device);
     try (Context context = Context.open();
         Decoder decoder = Decoder.load(context, model);
         Tokenizer tokenizer = JsonTokenizer.load(model)) {

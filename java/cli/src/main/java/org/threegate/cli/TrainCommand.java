@@ -158,6 +158,7 @@ final class TrainCommand implements Callable<Integer> {
         settings.integer("threads") > 0
             ? settings.integer("threads")
             : Runtime.getRuntime().availableProcessors());
+    ModelPlace.use("device", settings.text("device"));
     PrintWriter err = spec.commandLine().getErr();
     Interruption.measure(
         () -> Context.open(),

@@ -268,6 +268,7 @@ class TrainingCommandsTest {
         "steps=many | steps is \"many\"; it must be a whole number",
         "steps=1.5 | it must be a whole number",
         "steps=0 | a run has 1 step at least",
+        "device=tpu | device: \"tpu\" is no device",
         "storage=int8 | storage is \"int8\"; there are float32, bf16",
         "algorithm=ppo | algorithm is \"ppo\"; there are dapo, grpo",
         "adapter.kind=dora | \"dora\" is no initialisation; there are lora, pissa",

@@ -12,6 +12,7 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.threegate.analysis.curvature.CurvatureOperator;
+import org.threegate.rl.policy.ModelDevice;
 import org.threegate.rl.policy.Scopes;
 
 /**
@@ -122,7 +123,8 @@ public final class ExactHessian implements CurvatureOperator {
     for (int i = 0; i < parameters.size(); i++) {
       int count = (int) parameters.get(i).numel();
       if (second.get(i).defined()) {
-        Tensor values = second.get(i).detach().to(ScalarType.Double).contiguous();
+        Tensor values =
+            ModelDevice.onHost(second.get(i).detach()).to(ScalarType.Double).contiguous();
         new DoublePointer(values.data_ptr()).get(product, at, count);
       }
       at += count;
@@ -139,6 +141,6 @@ public final class ExactHessian implements CurvatureOperator {
     Tensor values =
         torch.empty(new long[] {parameter.numel()}, new TensorOptions(ScalarType.Double), null);
     new DoublePointer(values.data_ptr()).put(vector, begin, (int) parameter.numel());
-    return values.view_as(parameter).to(parameter.scalar_type());
+    return ModelDevice.placed(values).view_as(parameter).to(parameter.scalar_type());
   }
 }

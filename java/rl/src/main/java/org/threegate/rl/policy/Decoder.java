@@ -411,12 +411,11 @@ public final class Decoder implements AutoCloseable {
     Tensor keys = Tensors.range(0, all).unsqueeze(0);
     Tensor seen = keys.le(queries);
     if (window > 0) {
-      seen = seen.logical_and(queries.sub(keys).lt(new Scalar(window)));
+      seen = seen.bitwise_and(queries.sub(keys).lt(new Scalar(window)));
     }
-    return torch
-        .zeros(new long[] {1}, new TensorOptions(ScalarType.Float))
+    return ModelDevice.placed(torch.zeros(new long[] {1}, new TensorOptions(ScalarType.Float)))
         .masked_fill(
-            seen.unsqueeze(0).logical_and(known.unsqueeze(1)).logical_not(), new Scalar(MASKED))
+            seen.unsqueeze(0).bitwise_and(known.unsqueeze(1)).bitwise_not(), new Scalar(MASKED))
         .unsqueeze(1)
         .unsqueeze(1);
   }

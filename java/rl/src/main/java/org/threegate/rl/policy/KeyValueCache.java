@@ -34,18 +34,21 @@ public final class KeyValueCache implements AutoCloseable {
     DecoderConfig config = model.config();
     Tensor mask =
         Scopes.own(
-            () -> torch.zeros(new long[] {batch, capacity}, new TensorOptions(ScalarType.Bool)));
+            () ->
+                ModelDevice.placed(
+                    torch.zeros(new long[] {batch, capacity}, new TensorOptions(ScalarType.Bool))));
     KeyValueCache cache = new KeyValueCache(capacity, mask);
     for (int layer = 0; layer < config.layers(); layer++) {
       for (List<Tensor> tensors : List.of(cache.keys, cache.values)) {
         tensors.add(
             Scopes.own(
                 () ->
-                    torch.zeros(
-                        new long[] {
-                          batch, config.keyValueHeads(), capacity, config.headDimension()
-                        },
-                        new TensorOptions(model.storage().type))));
+                    ModelDevice.placed(
+                        torch.zeros(
+                            new long[] {
+                              batch, config.keyValueHeads(), capacity, config.headDimension()
+                            },
+                            new TensorOptions(model.storage().type)))));
       }
     }
     return cache;

@@ -52,7 +52,7 @@ public final class TensorFiles {
         () -> {
           Tensor copy = torch.empty(Tensors.shape(stored.shape()), new TensorOptions(type), null);
           copy(stored.file().buffer(), stored.offset(), stored.bytes(), copy);
-          return copy;
+          return ModelDevice.placed(copy);
         });
   }
 
@@ -74,7 +74,8 @@ public final class TensorFiles {
         type,
         Tensors.shape(tensor),
         out -> {
-          try (Tensor stored = Scopes.own(() -> tensor.detach().to(to).contiguous())) {
+          try (Tensor stored =
+              Scopes.own(() -> ModelDevice.onHost(tensor.detach().to(to)).contiguous())) {
             long bytes = stored.numel() * stored.element_size();
             BytePointer data = new BytePointer(stored.data_ptr());
             for (long at = 0; at < bytes; at += CHUNK) {
@@ -107,7 +108,7 @@ public final class TensorFiles {
               torch.empty(
                   new long[] {matrix.rows(), matrix.columns()}, new TensorOptions(type), null);
           copy(matrix.buffer(), matrix.offset(), copy.numel() * copy.element_size(), copy);
-          return copy;
+          return ModelDevice.placed(copy);
         });
   }
 

@@ -29,12 +29,13 @@ public final class TensorMemory implements AutoCloseable {
   }
 
   /**
-   * @param tensor without gaps, float32, float64, bf16 or f16; a vector is one row
+   * @param given without gaps, float32, float64, bf16 or f16; a vector is one row
    */
-  public static TensorMemory of(Context context, Tensor tensor) {
+  public static TensorMemory of(Context context, Tensor given) {
+    Tensor tensor = ModelDevice.onHost(given);
     Dtype dtype = dtype(tensor.scalar_type());
-    if (!tensor.is_contiguous() || tensor.is_cuda()) {
-      throw new IllegalArgumentException("a tensor with gaps, or on a device");
+    if (!tensor.is_contiguous()) {
+      throw new IllegalArgumentException("a tensor with gaps");
     }
     long rows = tensor.dim() < 2 ? 1 : tensor.size(0);
     long columns = rows == 0 ? 0 : tensor.numel() / rows;

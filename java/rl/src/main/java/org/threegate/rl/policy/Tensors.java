@@ -30,7 +30,7 @@ public final class Tensors {
         () -> {
           Tensor tensor = torch.empty(shape, new TensorOptions(ScalarType.Long), null);
           new LongPointer(tensor.data_ptr()).put(values, 0, values.length);
-          return tensor;
+          return ModelDevice.placed(tensor);
         });
   }
 
@@ -40,7 +40,7 @@ public final class Tensors {
         () -> {
           Tensor tensor = torch.empty(shape, new TensorOptions(ScalarType.Float), null);
           new FloatPointer(tensor.data_ptr()).put(values, 0, values.length);
-          return tensor;
+          return ModelDevice.placed(tensor);
         });
   }
 
@@ -61,14 +61,18 @@ public final class Tensors {
             }
             bytes.position(i * row.length).put(row, 0, row.length);
           }
-          return tensor;
+          return ModelDevice.placed(tensor);
         });
   }
 
   /** A copy of an int64 tensor's numbers. */
   public static long[] longs(Tensor tensor) {
     long[] values = new long[Math.toIntExact(tensor.numel())];
-    Scopes.run(() -> new LongPointer(tensor.contiguous().data_ptr()).get(values, 0, values.length));
+    Scopes.run(
+        () -> {
+          Tensor plain = ModelDevice.onHost(tensor).contiguous();
+          new LongPointer(plain.data_ptr()).get(values, 0, values.length);
+        });
     return values;
   }
 
@@ -77,7 +81,7 @@ public final class Tensors {
     float[] values = new float[Math.toIntExact(tensor.numel())];
     Scopes.run(
         () -> {
-          Tensor plain = tensor.detach().to(ScalarType.Float).contiguous();
+          Tensor plain = ModelDevice.onHost(tensor.detach()).to(ScalarType.Float).contiguous();
           new FloatPointer(plain.data_ptr()).get(values, 0, values.length);
         });
     return values;
@@ -89,7 +93,8 @@ public final class Tensors {
 
   /** begin, begin + 1, … end - 1. */
   static Tensor range(long begin, long end) {
-    return torch.arange(new Scalar(begin), new Scalar(end), new TensorOptions(ScalarType.Long));
+    return ModelDevice.placed(
+        torch.arange(new Scalar(begin), new Scalar(end), new TensorOptions(ScalarType.Long)));
   }
 
   /** Sizes of a tensor. */

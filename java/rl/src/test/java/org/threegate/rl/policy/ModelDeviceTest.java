@@ -1,0 +1,93 @@
+package org.threegate.rl.policy;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.threegate.kernel.Context;
+import org.threegate.rl.optimizer.AdamW;
+
+/**
+ * All tensors of a model lie on one device. The device here has shapes and no numbers; an operation
+ * that met a tensor of the host would fail on it as on a GPU.
+ */
+class ModelDeviceTest {
+  @AfterEach
+  void host() {
+    ModelDevice.use("cpu");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"llama", "qwen2", "qwen3", "mistral-window"})
+  void everythingIsOnTheDevice(String family) {
+    ModelDevice.place("meta");
+    try (Context context = Context.open();
+        Decoder model = Decoder.load(context, Path.of("src/test/resources/decoders", family));
+        AdamW optimizer = AdamW.of(model.parameters(), AdamW.Options.DEFAULT, Map.of());
+        KeyValueCache cache = KeyValueCache.of(model, 2, 8)) {
+      Scopes.run(
+          () -> {
+            Padded rows = Padded.left(List.of(new int[] {5, 6, 7}, new int[] {4}), 3, 0);
+            assertThat(model.parameters().values()).allMatch(Tensor::is_meta);
+            // Embeddings are looked up by an operation that this device has not.
+            Tensor states =
+                ModelDevice.placed(
+                    torch.zeros(
+                        new long[] {2, 3, model.config().hidden()},
+                        new TensorOptions(ScalarType.Float)));
+            Decoder.Call call =
+                model.begin(rows.tokens(), rows.mask(), Optional.empty(), Optional.empty());
+            Tensor logits = model.head(call, model.hidden(call, states));
+            assertThat(logits.is_meta()).isTrue();
+            assertThat(logits.size(2)).isEqualTo(model.config().vocabulary());
+            logits.log_softmax(-1).sum().backward();
+            model
+                .parameters()
+                .forEach(
+                    (name, own) -> {
+                      if (!name.contains("embed_tokens")) {
+                        assertThat(own.grad().is_meta()).as(name).isTrue();
+                      }
+                    });
+            // Nor has it fused attention.
+            Decoder.Call cached =
+                model.begin(rows.tokens(), rows.mask(), Optional.of(cache), Optional.empty());
+            assertThat(cached.masks().values()).allMatch(Tensor::is_meta);
+            long[] shape = {2, model.config().keyValueHeads(), 3, model.config().headDimension()};
+            Tensor keys =
+                ModelDevice.placed(torch.zeros(shape, new TensorOptions(ScalarType.Float)));
+            assertThat(cache.appendKeys(0, keys).is_meta()).isTrue();
+            optimizer.add(
+                model.parameters().values().stream()
+                    .map(own -> Optional.of(torch.zeros_like(own.detach())))
+                    .toList());
+            assertThat(optimizer.state().values())
+                .allMatch(state -> state.mean().is_meta() && state.squares().is_meta());
+          });
+    }
+  }
+
+  @Test
+  void whatIsNotThereIsSaid() {
+    ModelDevice.use("auto");
+    if (!torch.hasCUDA()) {
+      assertThat(ModelDevice.name()).isEqualTo("cpu");
+      assertThatThrownBy(() -> ModelDevice.use("cuda"))
+          .hasMessageContaining("-Dpytorch.classifier=linux-x86_64-gpu");
+    }
+    assertThatThrownBy(() -> ModelDevice.use("cuda:99")).hasMessageContaining("cuda:99");
+    assertThatThrownBy(() -> ModelDevice.use("tpu")).hasMessageContaining("\"tpu\" is no device");
+    assertThatThrownBy(() -> ModelDevice.use("meta")).hasMessageContaining("is no device");
+  }
+}
