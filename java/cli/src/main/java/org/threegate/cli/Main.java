@@ -80,7 +80,13 @@ public final class Main {
       command.usage(out);
       return INVALID_INPUT;
     }
-    return command.execute(arguments);
+    try {
+      return command.execute(arguments);
+    } catch (UnsatisfiedLinkError e) {
+      // What it says is what to do: a cache that cannot be written, a library that is missing.
+      err.println("threegate: " + oneLine(e.getMessage()));
+      return INVALID_INPUT;
+    }
   }
 
   private static int report(Exception e, PrintWriter err) {

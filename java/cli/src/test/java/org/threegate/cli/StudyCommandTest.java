@@ -19,6 +19,7 @@ import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.rl.study.Study;
 import org.threegate.rl.study.StudyOptions;
+import org.threegate.testing.Browser;
 import org.threegate.testing.NativeLeaks;
 
 /** {@code study}, {@code demo} and {@code pretrain}, with few steps. */
@@ -41,7 +42,7 @@ class StudyCommandTest {
 
   /** A study that was interrupted and goes on says what one that was not does. */
   @Test
-  void aStudyIsRunInterruptedAndGoneOnWith() throws IOException {
+  void aStudyIsRunInterruptedAndGoneOnWith() throws Exception {
     Path whole = directory.resolve("whole");
     CommandRun run = run("study", "--quick", "--steps", STEPS, "--out", whole);
     assertThat(run.err()).isEmpty();
@@ -70,6 +71,10 @@ class StudyCommandTest {
     assertThat(safe.path("changed").asDouble() / safe.path("total").asDouble())
         .isLessThanOrEqualTo(safe.path("trainable").asDouble());
     assertThat(Files.readString(whole.resolve("study.html"))).doesNotContain("/*DATA*/");
+    Browser.Page page = Browser.open(whole.resolve("study.html").toUri(), directory);
+    assertThat(page.errors()).isEmpty();
+    assertThat(page.canvases()).isEqualTo(json.path("claims").size() + 4);
+    assertThat(page.dom()).contains("Training only weights that are small");
     Path part = directory.resolve("part");
     List<String> seen = new ArrayList<>();
     try (Context context = Context.open();

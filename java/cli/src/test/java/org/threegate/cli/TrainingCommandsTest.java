@@ -9,7 +9,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
@@ -31,6 +30,7 @@ class TrainingCommandsTest {
   private static final String LETTERS = "~^$abcdefghijklmnopqrstu";
   private static final int KILLS = 20;
   private static final int STEPS = 600;
+  private static final int FULL_KILOBYTES = 24;
 
   @TempDir Path directory;
   private Path model;
@@ -336,14 +336,22 @@ class TrainingCommandsTest {
   }
 
   private Process start(Path output, boolean resume) throws IOException {
-    List<String> command =
-        new ArrayList<>(
-            List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-cp",
-                System.getProperty("java.class.path"),
-                "-Dthreegate.binding=" + System.getProperty("threegate.binding", ""),
-                "-XX:TieredStopAtLevel=1"));
+    return start(output, resume, List.of());
+  }
+
+  /**
+   * @param before words in front of the command
+   */
+  private Process start(Path output, boolean resume, List<String> before) throws IOException {
+    List<String> command = new ArrayList<>(before);
+    command.addAll(
+        List.of(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "-cp",
+            System.getProperty("java.class.path"),
+            "-Dthreegate.binding=" + System.getProperty("threegate.binding", ""),
+            "-XX:TieredStopAtLevel=1",
+            "-XX:-UsePerfData"));
     if (System.getProperty("threegate.binding") == null) {
       command.removeIf(argument -> argument.startsWith("-Dthreegate.binding"));
     }
@@ -389,9 +397,12 @@ class TrainingCommandsTest {
     return end < 0 ? 0 : Long.parseLong(text.substring(line + 8, end));
   }
 
-  /** Killed at twenty moments and resumed, a run ends with the bytes of one that was not. */
+  /**
+   * Killed at twenty moments, or out of space, and resumed: it ends with the bytes of one that was
+   * not.
+   */
   @Test
-  void aRunThatIsKilledAndResumedEndsWithTheSameBytes() throws Exception {
+  void aRunThatIsEndedAndResumedEndsWithTheSameBytes() throws Exception {
     Path whole = directory.resolve("whole");
     assertThat(start(whole, false).waitFor()).isZero();
     Random random = new Random(11);
@@ -412,14 +423,27 @@ class TrainingCommandsTest {
       process.destroyForcibly().waitFor();
     }
     assertThat(start(out, true).waitFor()).as(log()).isZero();
+    assertSameRun(whole);
+    // No file may have more than so many kilobytes: a disk that fills, at the first saved state.
+    out = directory.resolve("full");
+    List<String> limited =
+        List.of("bash", "-c", "ulimit -f " + FULL_KILOBYTES + "; exec \"$@\"", "bash");
+    Process process = start(out, false, limited);
+    assertThat(process.waitFor()).as(log()).isEqualTo(2);
+    assertThat(log().lines().toList()).hasSize(1);
+    assertThat(log()).startsWith("threegate: ").contains("cannot be written", "too large");
+    try (Stream<Path> left = Files.walk(out)) {
+      assertThat(left).noneMatch(file -> file.getFileName().toString().startsWith(".partial"));
+    }
+    assertThat(start(out, true).waitFor()).as(log()).isZero();
+    assertSameRun(whole);
+  }
+
+  private void assertSameRun(Path whole) throws IOException {
     for (String file :
         List.of(
             "metrics.jsonl", "model/model.safetensors", "checkpoints/state-00000600.safetensors")) {
-      assertThat(
-              Arrays.equals(
-                  Files.readAllBytes(out.resolve(file)), Files.readAllBytes(whole.resolve(file))))
-          .as(file)
-          .isTrue();
+      assertThat(Files.mismatch(out.resolve(file), whole.resolve(file))).as(file).isEqualTo(-1);
     }
   }
 }

@@ -39,6 +39,7 @@ import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.Scopes;
+import org.threegate.testing.Browser;
 import org.threegate.testing.NativeLeaks;
 
 @ExtendWith(NativeLeaks.class)
@@ -252,6 +253,27 @@ class ObserversTest {
       }
     }
     assertThatThrownBy(() -> get(client, address)).isInstanceOf(IOException.class);
+  }
+
+  /** Drawn by a browser, with what came after it was opened. */
+  @Test
+  void thePageDrawsWhatHappens() throws Exception {
+    try (LivePage page = LivePage.open(0, 9)) {
+      page.on(skipped(1));
+      for (long step = 2; step < 6; step++) {
+        Map<String, Double> metrics = new LinkedHashMap<>();
+        metrics.put("geometry/drift", 1e-4 * step);
+        metrics.put("geometry/drift/norm-matched", 9e-5 * step);
+        page.on(new TrainingEvent.Measured(step, "geometry", metrics));
+      }
+      Browser.Page seen = Browser.open(page.address(), directory);
+      assertThat(seen.errors()).isEmpty();
+      assertThat(seen.dom())
+          .contains("geometry/drift")
+          .contains("norm-matched")
+          .contains("stroke-dasharray=\"4 3\"")
+          .contains("step 5 of 9");
+    }
   }
 
   private static HttpResponse<String> get(HttpClient client, URI address) throws Exception {

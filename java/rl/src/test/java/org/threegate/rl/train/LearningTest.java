@@ -2,11 +2,13 @@ package org.threegate.rl.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.threegate.kernel.Context;
@@ -16,22 +18,26 @@ import org.threegate.rl.policy.SamplingOptions;
 import org.threegate.rl.policy.Tokenizer;
 import org.threegate.rl.rollout.PassRate;
 import org.threegate.rl.rollout.Rollouts;
+import org.threegate.rl.study.BaseModel;
+import org.threegate.rl.study.Corpus;
 import org.threegate.rl.task.Problem;
-import org.threegate.rl.task.ProblemFile;
 import org.threegate.rl.verifier.BoundedVerifier;
 import org.threegate.rl.verifier.Verifiers;
-import org.threegate.testing.SharedData;
 
 /** A trained model learns to add better, on sums that it has not seen, whatever the seed. */
 class LearningTest {
   private static final int EACH = 16;
+  private static final int HELD = 400;
+
+  @TempDir Path directory;
 
   @ParameterizedTest
   @ValueSource(longs = {1, 2, 3})
-  void additionIsLearnt(long seed) {
-    Path base = SharedData.require("base");
-    List<Problem> train = ProblemFile.read(SharedData.require("add-train.jsonl"));
-    List<Problem> test = ProblemFile.read(SharedData.require("add-test.jsonl"));
+  void additionIsLearnt(long seed) throws IOException {
+    Path base = directory.resolve("base");
+    BaseModel.extract(base);
+    List<Problem> train = Corpus.sums(Corpus.TUNING);
+    List<Problem> test = Corpus.sums(Corpus.TEST).subList(0, HELD);
     assertThat(train).doesNotContainAnyElementsOf(test);
     try (Context context = Context.open();
         Decoder model = Decoder.load(context, base);

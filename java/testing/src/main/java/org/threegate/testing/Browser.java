@@ -1,0 +1,78 @@
+package org.threegate.testing;
+
+import java.io.IOException;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Assumptions;
+
+/** Pages as a browser sees them: Chromium, headless; skipped, by name, where there is none. */
+public final class Browser {
+  private static final List<String> NAMES =
+      List.of("chromium", "chromium-browser", "google-chrome");
+
+  private Browser() {}
+
+  /**
+   * A page after its scripts have run.
+   *
+   * @param dom its elements as they are then
+   * @param errors what its scripts complained of
+   */
+  public record Page(String dom, List<String> errors) {
+    /** How many plots there are. */
+    public long canvases() {
+      return dom.split("<canvas", -1).length - 1L;
+    }
+  }
+
+  /**
+   * Opens a page.
+   *
+   * @param scratch where the browser keeps what it needs
+   */
+  public static Page open(URI address, Path scratch) throws IOException, InterruptedException {
+    List<Path> found =
+        Stream.of(System.getenv("PATH").split(":"))
+            .flatMap(directory -> NAMES.stream().map(name -> Path.of(directory, name)))
+            .filter(Files::isExecutable)
+            .toList();
+    if (found.isEmpty()) {
+      System.out.println("SKIPPED, because there is no Chromium to show " + address);
+    }
+    Assumptions.assumeFalse(found.isEmpty(), "no Chromium");
+    Path log = scratch.resolve("browser.log");
+    Path page = scratch.resolve("browser.html");
+    Process process =
+        new ProcessBuilder(
+                found.get(0).toString(),
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-quic",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                "--enable-logging=stderr",
+                "--user-data-dir=" + scratch.resolve("browser"),
+                "--virtual-time-budget=5000",
+                "--dump-dom",
+                address.toString())
+            .redirectError(log.toFile())
+            .redirectOutput(page.toFile())
+            .start();
+    if (process.waitFor() != 0) {
+      throw new IOException("the browser failed: " + Files.readString(log));
+    }
+    List<String> errors =
+        Files.readString(log, StandardCharsets.ISO_8859_1)
+            .lines()
+            .filter(line -> line.contains("CONSOLE"))
+            .toList();
+    return new Page(Files.readString(page), errors);
+  }
+}
