@@ -194,12 +194,17 @@ public final class StudyClaims {
       ToDoubleFunction<MatrixMeasures> turned) {
     StudyRun own = run(FIRST);
     return text(
-        "%s is %.2e (mean of matrices), %.2e of SFT at its usual rate, %.2e at the same ‖ΔW‖; the same singular values in random directions give %.2e.",
+        "%s is %s (mean of matrices), %s of SFT at its usual rate, %s at the same ‖ΔW‖; the same singular values in random directions give %s.",
         name,
-        mean(own, measure),
-        mean(run(USUAL), measure),
-        mean(run(EQUAL_NORM), measure),
-        mean(own, turned));
+        known(mean(own, measure)),
+        known(mean(run(USUAL), measure)),
+        known(mean(run(EQUAL_NORM), measure)),
+        known(mean(own, turned)));
+  }
+
+  /** There is no matrix left where gaps decide all angles. */
+  private static String known(double value) {
+    return Double.isNaN(value) ? "decided by the gap in every matrix" : text("%.2e", value);
   }
 
   private void drift() {
