@@ -13,7 +13,8 @@
  * Devices
  *  - In a context of a CUDA device these functions run there: tg_diff, tg_mask_select, tg_mask_combine, tg_mask_overlaps,
  *    tg_magnitude_histogram, tg_magnitude_profile, tg_layer_slopes, tg_token_products, and of tg_svd and tg_svd_track what
- *    suits (see there). All others run on the CPU.
+ *    suits (see there); tg_displace, tg_difference_gradients, tg_patch_extract and tg_patch_apply of what lies there. All
+ *    others run on the CPU.
  *  - A tg_operand or tg_matrix of those functions, and a mask that they read or write, may lie in host memory, from which
  *    it is streamed, or in device memory. Everything else is host memory.
  *  - Device memory is the context's own: it is kept from call to call until the context is destroyed. `device_bytes` of a
@@ -39,7 +40,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything below changes, additions included: caller and library must have the same. */
-#define TG_ABI_VERSION 14
+#define TG_ABI_VERSION 15
 
 /* ---------------------------------------------------------------- status ------------------------------------------ */
 
@@ -626,6 +627,62 @@ typedef struct tg_difference_sums {
  */
 TG_API tg_status tg_difference_gradients(tg_context* context, const tg_gradient_difference* difference, void* product,
                                          tg_difference_sums* sums);
+
+/* ---------------------------------------------------------------- weight patches ---------------------------------- */
+
+/*
+ * What a step of training changes of stored weights, bit for bit: a flip of the sign of zero counts, and a NaN is its bits.
+ * Elements are `width` bytes each, of any dtype. Everything is on the host, or everything on the context's device, where elements
+ * and values lie at multiples of their width and positions at multiples of 4.
+ */
+#define TG_PATCH_OVERWRITE 1 /* values are the new bits */
+#define TG_PATCH_XOR 2       /* values are the old bits xor the new ones: applied twice it undoes itself */
+
+typedef struct tg_patch_pair {
+  int64_t size;
+  const void* before;
+  const void* after;
+  int64_t count; /* elements: 0 .. 2^32 */
+  int32_t width; /* 1, 2, 4 or 8 */
+  int32_t form;  /* TG_PATCH_* */
+} tg_patch_pair;
+
+typedef struct tg_patch_entries {
+  int64_t size;
+  uint32_t* positions; /* of elements, strictly ascending */
+  void* values;        /* `width` bytes each */
+  int64_t count;       /* room for so many, or so many there are */
+  int32_t width;       /* 1, 2, 4 or 8 */
+  int32_t form;        /* TG_PATCH_* */
+} tg_patch_entries;
+
+/*
+ * Positions and values of all elements that differ, in one pass; *changed: how many. Where there is not room for all of them
+ * *changed is right and what was written is not to be used. The same for any number of threads and on every device. `entries` has
+ * the pair's width and form.
+ */
+TG_API tg_status tg_patch_extract(tg_context* context, const tg_patch_pair* pair, const tg_patch_entries* entries,
+                                  int64_t* changed);
+
+/*
+ * Writes entries to the `count` elements at `target`, in place. Positions are checked before anything is written:
+ * TG_INVALID_ARGUMENT names the first one that does not ascend or is not below `count`.
+ */
+TG_API tg_status tg_patch_apply(tg_context* context, const tg_patch_entries* entries, void* target, int64_t count);
+
+/*
+ * On the host. Of `count` ascending positions the gaps g_k = i_k - i_(k-1) - 1, the first from `previous` (-1 before all), in
+ * place; and back, where a sum of 2^32 and more is TG_INVALID_ARGUMENT and leaves what was summed up to there.
+ */
+TG_API tg_status tg_patch_gaps(tg_context* context, uint32_t* positions, int64_t count, int64_t previous);
+TG_API tg_status tg_patch_positions(tg_context* context, uint32_t* gaps, int64_t count, int64_t previous);
+
+/*
+ * On the host. `count` elements of `width` bytes as `width` planes of `count` bytes, the lowest byte's first, and back: bytes of
+ * one significance are alike, so that a compressor finds them. `to` overlaps nothing of `from`.
+ */
+TG_API tg_status tg_byte_planes(tg_context* context, const void* from, int64_t count, int32_t width, void* to);
+TG_API tg_status tg_byte_elements(tg_context* context, const void* from, int64_t count, int32_t width, void* to);
 
 /* ---------------------------------------------------------------- null updates ------------------------------------ */
 

@@ -81,6 +81,14 @@ struct CudaFunctions {
   tg_status (*difference_gradients)(CudaSession* session, const tg_gradient_difference* difference, void* product,
                                     tg_difference_sums* sums, CudaText error);
 
+  // Of elements and entries that are all on the device.
+  tg_status (*patch_extract)(CudaSession* session, const tg_patch_pair* pair, const tg_patch_entries* entries, int64_t* changed,
+                             CudaText error);
+  // `misplaced`: the first position that does not ascend or is not below `count`, entries->count when there is none; else nothing
+  // is written.
+  tg_status (*patch_apply)(CudaSession* session, const tg_patch_entries* entries, void* target, int64_t count, int64_t* misplaced,
+                           CudaText error);
+
   // Whether svd() takes matrix i of a batch: the rest is the CPU's.
   int32_t (*svd_suits)(const CudaSvdBatch* batch, int64_t i);
   int64_t (*svd_bytes)(CudaSession* session, const CudaSvdBatch* batch);

@@ -9,6 +9,7 @@
 #include "cuda/diff/diff.h"
 #include "cuda/mask/mask.h"
 #include "cuda/mask/sets.h"
+#include "cuda/patch/patch.h"
 #include "cuda/support/session.h"
 #include "cuda/svd/truncated_svd.h"
 
@@ -152,6 +153,16 @@ tg_status run_difference(CudaSession* session, const tg_gradient_difference* dif
   return guarded(session, error, [&] { difference_gradients(*session, *difference, product, *sums); });
 }
 
+tg_status run_extract(CudaSession* session, const tg_patch_pair* pair, const tg_patch_entries* entries, int64_t* changed,
+                      CudaText error) noexcept {
+  return guarded(session, error, [&] { *changed = extract(*session, *pair, *entries); });
+}
+
+tg_status run_apply(CudaSession* session, const tg_patch_entries* entries, void* target, int64_t count, int64_t* misplaced,
+                    CudaText error) noexcept {
+  return guarded(session, error, [&] { *misplaced = apply(*session, *entries, target, count); });
+}
+
 int32_t suits(const CudaSvdBatch* batch, int64_t i) { return svd_suits(*batch, i) ? 1 : 0; }
 
 int64_t svd_workspace(CudaSession*, const CudaSvdBatch* batch) { return svd_bytes(*batch); }
@@ -182,6 +193,8 @@ CudaFunctions make_functions() {
   functions.token_products = run_products;
   functions.displace = run_displace;
   functions.difference_gradients = run_difference;
+  functions.patch_extract = run_extract;
+  functions.patch_apply = run_apply;
   functions.svd_suits = suits;
   functions.svd_bytes = svd_workspace;
   functions.svd = run_svd;

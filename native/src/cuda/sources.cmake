@@ -6,6 +6,7 @@ set(THREEGATE_CUDA_HOST_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/functions.cpp
   ${CMAKE_CURRENT_LIST_DIR}/mask/mask.cpp
   ${CMAKE_CURRENT_LIST_DIR}/mask/sets.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/patch/patch.cpp
   ${CMAKE_CURRENT_LIST_DIR}/support/runtime.cpp
   ${CMAKE_CURRENT_LIST_DIR}/support/session.cpp
   ${CMAKE_CURRENT_LIST_DIR}/support/staging.cpp
@@ -20,6 +21,7 @@ set(THREEGATE_CUDA_KERNEL_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/diff/diff_kernels.cu
   ${CMAKE_CURRENT_LIST_DIR}/mask/mask_kernels.cu
   ${CMAKE_CURRENT_LIST_DIR}/mask/sets_kernels.cu
+  ${CMAKE_CURRENT_LIST_DIR}/patch/patch_kernels.cu
   ${CMAKE_CURRENT_LIST_DIR}/svd/product_kernels.cu
   ${CMAKE_CURRENT_LIST_DIR}/svd/small_kernels.cu
   ${CMAKE_CURRENT_LIST_DIR}/svd/vector_kernels.cu)

@@ -619,6 +619,70 @@ TEST_F(OnDevice, DifferencesAreThoseOfTheCpu) {
   }
 }
 
+// Elements and entries that stay on the device.
+TEST_F(OnDevice, PatchesAreThoseOfTheCpu) {
+  if (!support::is_emulated()) {
+    GTEST_SKIP() << "a pointer that is known to be a device's comes from the emulation";
+  }
+  constexpr int64_t kCount = 3 * 4096 + 77;
+  std::mt19937_64 random(support::seed());
+  const auto context = support::make_context(2);
+  const auto compare_all = [&](auto zero, int32_t form) {
+    using Element = decltype(zero);
+    std::vector<Element> before(static_cast<size_t>(kCount));
+    for (Element& element : before) {
+      element = static_cast<Element>(random());
+    }
+    std::vector<Element> after = before;
+    for (Element& element : after) {
+      element = static_cast<Element>(element ^ (random() % 16 == 0 ? random() : 0));
+    }
+    std::vector<uint32_t> positions(before.size());
+    std::vector<Element> values(before.size());
+    constexpr auto kWidth = static_cast<int32_t>(sizeof(Element));
+    tg_patch_pair pair{sizeof(pair), before.data(), after.data(), kCount, kWidth, form};
+    const tg_patch_entries here{sizeof(here), positions.data(), values.data(), kCount, kWidth, form};
+    int64_t expected = -1;
+    ASSERT_EQ(TG_OK, tg_patch_extract(context.get(), &pair, &here, &expected)) << support::error_of(context.get());
+    const EmulatedMemory memory_before(kCount * kWidth);
+    const EmulatedMemory memory_after(kCount * kWidth);
+    const EmulatedMemory memory_positions(kCount * 4);
+    const EmulatedMemory memory_values(kCount * kWidth);
+    std::memcpy(memory_before.get(), before.data(), before.size() * sizeof(Element));
+    std::memcpy(memory_after.get(), after.data(), after.size() * sizeof(Element));
+    pair.before = memory_before.get();
+    pair.after = memory_after.get();
+    int64_t changed = -1;
+    EXPECT_EQ(TG_INVALID_ARGUMENT, tg_patch_extract(context.get(), &pair, &here, &changed));
+    EXPECT_EQ("elements is on the host and on the device; they must be all on one of them", support::error_of(context.get()));
+    tg_patch_entries there{sizeof(there), static_cast<uint32_t*>(memory_positions.get()), memory_values.get(), expected, kWidth,
+                           form};
+    ASSERT_EQ(TG_OK, tg_patch_extract(context.get(), &pair, &there, &changed)) << support::error_of(context.get());
+    ASSERT_EQ(expected, changed);
+    EXPECT_EQ(0, std::memcmp(positions.data(), there.positions, static_cast<size_t>(4 * expected)));
+    EXPECT_EQ(0, std::memcmp(values.data(), there.values, static_cast<size_t>(kWidth * expected)));
+    // There is not room for all of them.
+    there.count = expected - 1;
+    ASSERT_EQ(TG_OK, tg_patch_extract(context.get(), &pair, &there, &changed));
+    EXPECT_EQ(expected, changed);
+    there.count = expected;
+    std::swap(there.positions[7], there.positions[8]);
+    EXPECT_EQ(TG_INVALID_ARGUMENT, tg_patch_apply(context.get(), &there, memory_before.get(), kCount));
+    EXPECT_EQ("entries.positions[8] is misplaced; positions ascend strictly and are below " + std::to_string(kCount),
+              support::error_of(context.get()));
+    EXPECT_EQ(0, std::memcmp(before.data(), memory_before.get(), before.size() * sizeof(Element)));
+    std::swap(there.positions[7], there.positions[8]);
+    ASSERT_EQ(TG_OK, tg_patch_apply(context.get(), &there, memory_before.get(), kCount)) << support::error_of(context.get());
+    EXPECT_EQ(0, std::memcmp(after.data(), memory_before.get(), after.size() * sizeof(Element)));
+  };
+  for (const int32_t form : {TG_PATCH_OVERWRITE, TG_PATCH_XOR}) {
+    compare_all(uint8_t{}, form);
+    compare_all(uint16_t{}, form);
+    compare_all(uint32_t{}, form);
+    compare_all(uint64_t{}, form);
+  }
+}
+
 // Memory of the device is read where that is said, and refused with a sentence elsewhere.
 TEST_F(OnDevice, RefusesDeviceMemoryWhereTheCpuReads) {
   if (!support::is_emulated()) {

@@ -179,6 +179,22 @@ final class Struct {
   static final int DIRECTION_LOW_RANK = 32;
   static final int DIRECTION_LOW_RANK_COUNT = 40;
 
+  static final int PATCH_PAIR = 40;
+  static final int PATCH_PAIR_SIZE = 0;
+  static final int PATCH_PAIR_BEFORE = 8;
+  static final int PATCH_PAIR_AFTER = 16;
+  static final int PATCH_PAIR_COUNT = 24;
+  static final int PATCH_PAIR_WIDTH = 32;
+  static final int PATCH_PAIR_FORM = 36;
+
+  static final int PATCH_ENTRIES = 40;
+  static final int PATCH_ENTRIES_SIZE = 0;
+  static final int PATCH_ENTRIES_POSITIONS = 8;
+  static final int PATCH_ENTRIES_VALUES = 16;
+  static final int PATCH_ENTRIES_COUNT = 24;
+  static final int PATCH_ENTRIES_WIDTH = 32;
+  static final int PATCH_ENTRIES_FORM = 36;
+
   static final int DISPLACEMENT = 48;
   static final int DISPLACEMENT_SIZE = 0;
   static final int DISPLACEMENT_POINT = 8;

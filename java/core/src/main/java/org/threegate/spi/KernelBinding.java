@@ -173,6 +173,18 @@ public interface KernelBinding {
 
   int differenceGradients(long context, long difference, long product, long sums);
 
+  int patchExtract(long context, long pair, long entries, long changed);
+
+  int patchApply(long context, long entries, long target, long count);
+
+  int patchGaps(long context, long positions, long count, long previous);
+
+  int patchPositions(long context, long gaps, long count, long previous);
+
+  int bytePlanes(long context, long from, long count, int width, long to);
+
+  int byteElements(long context, long from, long count, int width, long to);
+
   int perturb(long context, long base, long tuned, long options, long control, long perturbed);
 
   int rotateUpdateWorkspace(long context, long options, long workspaceSize);

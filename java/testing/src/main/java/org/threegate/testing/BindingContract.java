@@ -29,6 +29,7 @@ import org.threegate.buffer.NativeBuffer;
 import org.threegate.dtype.Dtype;
 import org.threegate.kernel.Bf16Diff;
 import org.threegate.kernel.Capabilities;
+import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.Direction;
@@ -502,6 +503,52 @@ public abstract class BindingContract {
       assertThatThrownBy(() -> FiniteDifferences.displace(context, first, third, 0, out))
           .isInstanceOf(KernelException.class)
           .hasMessageContaining("step is 0.000000; it must be finite and not 0");
+    }
+  }
+
+  @Test
+  void changedElementsCross() {
+    try (Context context = Context.open(DEVICE, 2);
+        NativeBuffer memory = context.allocate(64);
+        ChangedElements changed =
+            ChangedElements.allocate(context, 4, 2, ChangedElements.Form.XOR)) {
+      for (int i = 0; i < 8; i++) {
+        memory.putShort(2 * i, (short) 0x3f80).putShort(16 + 2 * i, (short) 0x3f80);
+      }
+      memory.putShort(16 + 2, (short) 0x3f81).putShort(16 + 14, (short) 0xbf80);
+      ChangedElements.Elements before = new ChangedElements.Elements(memory, 0, 8, 2);
+      ChangedElements.Elements after = new ChangedElements.Elements(memory, 16, 8, 2);
+      assertThat(changed.extract(before, after)).isEqualTo(2);
+      assertThat(changed.positions().getInt(4)).isEqualTo(7);
+      assertThat(changed.values().getShort(0)).isEqualTo((short) 1);
+      assertThat(changed.values().getShort(2)).isEqualTo((short) 0x8000);
+      changed.toGaps(-1);
+      assertThat(changed.positions().getInt(4)).isEqualTo(5);
+      assertThatThrownBy(() -> changed.toPositions((1L << 32) - 2))
+          .isInstanceOf(KernelException.class)
+          .hasMessageContaining("positions are below 2^32");
+      changed.positions().putInt(0, 1).putInt(4, 5);
+      changed.toPositions(-1);
+      changed.apply(before);
+      assertThat(memory.slice(0, 16)).isEqualTo(memory.slice(16, 16));
+      changed.apply(before);
+      assertThat(memory.getShort(14)).isEqualTo((short) 0x3f80);
+      ChangedElements.toPlanes(context, after, changed.positions());
+      assertThat(changed.positions().getByte(1)).isEqualTo((byte) 0x81);
+      assertThat(changed.positions().getByte(15)).isEqualTo((byte) 0xbf);
+      ChangedElements.fromPlanes(
+          context, new ChangedElements.Elements(changed.positions(), 0, 8, 2), memory);
+      assertThat(memory.slice(0, 16)).isEqualTo(memory.slice(16, 16));
+      changed.positions().putInt(0, 3).putInt(4, 3);
+      changed.count(2);
+      assertThatThrownBy(() -> changed.apply(before))
+          .isInstanceOf(KernelException.class)
+          .hasMessageContaining("entries.positions[1] is misplaced");
+      memory.putLong(16, 0).putLong(24, 0);
+      assertThatThrownBy(() -> changed.extract(before, after))
+          .hasMessage("8 elements changed, and there is room for 4");
+      assertThatThrownBy(() -> new ChangedElements.Elements(memory, 60, 3, 2))
+          .hasMessage("3 elements of 2 bytes at 60 of 64 bytes");
     }
   }
 

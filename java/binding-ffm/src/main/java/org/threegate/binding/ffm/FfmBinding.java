@@ -153,6 +153,26 @@ final class FfmBinding implements KernelBinding {
               "tg_difference_gradients",
               FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
           Map.entry(
+              "tg_patch_extract",
+              FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_patch_apply",
+              FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_patch_gaps",
+              FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_patch_positions",
+              FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_byte_planes",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_LONG)),
+          Map.entry(
+              "tg_byte_elements",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_LONG)),
+          Map.entry(
               "tg_perturb",
               FunctionDescriptor.of(
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
@@ -220,6 +240,12 @@ final class FfmBinding implements KernelBinding {
     static final MethodHandle TOKEN_PRODUCTS = bind("tg_token_products");
     static final MethodHandle DISPLACE = bind("tg_displace");
     static final MethodHandle DIFFERENCE_GRADIENTS = bind("tg_difference_gradients");
+    static final MethodHandle PATCH_EXTRACT = bind("tg_patch_extract");
+    static final MethodHandle PATCH_APPLY = bind("tg_patch_apply");
+    static final MethodHandle PATCH_GAPS = bind("tg_patch_gaps");
+    static final MethodHandle PATCH_POSITIONS = bind("tg_patch_positions");
+    static final MethodHandle BYTE_PLANES = bind("tg_byte_planes");
+    static final MethodHandle BYTE_ELEMENTS = bind("tg_byte_elements");
     static final MethodHandle PERTURB = bind("tg_perturb");
     static final MethodHandle ROTATE_UPDATE_WORKSPACE = bind("tg_rotate_update_workspace");
     static final MethodHandle ROTATE_UPDATE = bind("tg_rotate_update");
@@ -706,6 +732,60 @@ final class FfmBinding implements KernelBinding {
   public int differenceGradients(long context, long difference, long product, long sums) {
     try {
       return (int) Handles.DIFFERENCE_GRADIENTS.invokeExact(context, difference, product, sums);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int patchExtract(long context, long pair, long entries, long changed) {
+    try {
+      return (int) Handles.PATCH_EXTRACT.invokeExact(context, pair, entries, changed);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int patchApply(long context, long entries, long target, long count) {
+    try {
+      return (int) Handles.PATCH_APPLY.invokeExact(context, entries, target, count);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int patchGaps(long context, long positions, long count, long previous) {
+    try {
+      return (int) Handles.PATCH_GAPS.invokeExact(context, positions, count, previous);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int patchPositions(long context, long gaps, long count, long previous) {
+    try {
+      return (int) Handles.PATCH_POSITIONS.invokeExact(context, gaps, count, previous);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int bytePlanes(long context, long from, long count, int width, long to) {
+    try {
+      return (int) Handles.BYTE_PLANES.invokeExact(context, from, count, width, to);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int byteElements(long context, long from, long count, int width, long to) {
+    try {
+      return (int) Handles.BYTE_ELEMENTS.invokeExact(context, from, count, width, to);
     } catch (Throwable e) {
       throw DynamicLibrary.rethrow(e);
     }

@@ -298,6 +298,47 @@ final class Functions {
       @Cast("void*") long product,
       @Cast("tg_difference_sums*") long sums);
 
+  @Name("tg_patch_extract")
+  static native int patchExtract(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_patch_pair*") long pair,
+      @Cast("const tg_patch_entries*") long entries,
+      @Cast("int64_t*") long changed);
+
+  @Name("tg_patch_apply")
+  static native int patchApply(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_patch_entries*") long entries,
+      @Cast("void*") long target,
+      long count);
+
+  @Name("tg_patch_gaps")
+  static native int patchGaps(
+      @Cast("tg_context*") long context,
+      @Cast("uint32_t*") long positions,
+      long count,
+      long previous);
+
+  @Name("tg_patch_positions")
+  static native int patchPositions(
+      @Cast("tg_context*") long context, @Cast("uint32_t*") long gaps, long count, long previous);
+
+  @Name("tg_byte_planes")
+  static native int bytePlanes(
+      @Cast("tg_context*") long context,
+      @Cast("const void*") long from,
+      long count,
+      int width,
+      @Cast("void*") long to);
+
+  @Name("tg_byte_elements")
+  static native int byteElements(
+      @Cast("tg_context*") long context,
+      @Cast("const void*") long from,
+      long count,
+      int width,
+      @Cast("void*") long to);
+
   @Name("tg_perturb")
   static native int perturb(
       @Cast("tg_context*") long context,

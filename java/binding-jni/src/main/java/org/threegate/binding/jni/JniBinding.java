@@ -296,6 +296,36 @@ final class JniBinding implements KernelBinding {
   }
 
   @Override
+  public int patchExtract(long context, long pair, long entries, long changed) {
+    return Functions.patchExtract(context, pair, entries, changed);
+  }
+
+  @Override
+  public int patchApply(long context, long entries, long target, long count) {
+    return Functions.patchApply(context, entries, target, count);
+  }
+
+  @Override
+  public int patchGaps(long context, long positions, long count, long previous) {
+    return Functions.patchGaps(context, positions, count, previous);
+  }
+
+  @Override
+  public int patchPositions(long context, long gaps, long count, long previous) {
+    return Functions.patchPositions(context, gaps, count, previous);
+  }
+
+  @Override
+  public int bytePlanes(long context, long from, long count, int width, long to) {
+    return Functions.bytePlanes(context, from, count, width, to);
+  }
+
+  @Override
+  public int byteElements(long context, long from, long count, int width, long to) {
+    return Functions.byteElements(context, from, count, width, to);
+  }
+
+  @Override
   public int perturb(
       long context, long base, long tuned, long options, long control, long perturbed) {
     return Functions.perturb(context, base, tuned, options, control, perturbed);

@@ -1,0 +1,276 @@
+package org.threegate.kernel;
+
+import org.threegate.buffer.NativeBuffer;
+
+/**
+ * What changed between two runs of elements, bit for bit, and back again ({@code tg_patch_extract},
+ * {@code tg_patch_apply} and what belongs to them): a flip of the sign of zero counts, and a NaN is
+ * its bits.
+ *
+ * <pre>{@code
+ * ChangedElements.Elements before = new ChangedElements.Elements(buffer, 0, 1000, 2);
+ * ChangedElements.Elements after = new ChangedElements.Elements(buffer, 2000, 1000, 2);
+ * try (ChangedElements changed = ChangedElements.allocate(context, 1000, 2, ChangedElements.Form.XOR)) {
+ *   changed.extract(before, after);
+ *   changed.apply(before);
+ * }
+ * }</pre>
+ *
+ * <p>One object is a place for entries that is used again and again.
+ */
+public final class ChangedElements implements AutoCloseable {
+  /** What values are. */
+  public enum Form {
+    /** The new bits. */
+    OVERWRITE(1),
+    /** The old bits xor the new ones: applied twice it undoes itself. */
+    XOR(2);
+
+    private final int code;
+
+    Form(int code) {
+      this.code = code;
+    }
+  }
+
+  /**
+   * A run of elements.
+   *
+   * @param offset bytes
+   * @param count elements, 2³² at most
+   * @param width bytes of each: 1, 2, 4 or 8
+   */
+  public record Elements(NativeBuffer buffer, long offset, long count, int width) {
+    public Elements {
+      if (offset < 0
+          || count < 0
+          || width < 1
+          || Math.addExact(offset, Math.multiplyExact(count, width)) > buffer.bytes()) {
+        throw new IllegalArgumentException(
+            count
+                + " elements of "
+                + width
+                + " bytes at "
+                + offset
+                + " of "
+                + buffer.bytes()
+                + " bytes");
+      }
+    }
+  }
+
+  private static final int POSITION_BYTES = 4;
+
+  private final Context context;
+  private final int width;
+  private final Form form;
+  private final long capacity;
+  private final NativeBuffer positions;
+  private final NativeBuffer values;
+  private long count;
+
+  private ChangedElements(
+      Context context,
+      int width,
+      Form form,
+      long capacity,
+      NativeBuffer positions,
+      NativeBuffer values) {
+    this.context = context;
+    this.width = width;
+    this.form = form;
+    this.capacity = capacity;
+    this.positions = positions;
+    this.values = values;
+  }
+
+  /**
+   * Room for entries.
+   *
+   * @param width bytes of an element
+   */
+  public static ChangedElements allocate(Context context, long capacity, int width, Form form) {
+    NativeBuffer positions = context.allocate(POSITION_BYTES * capacity);
+    try {
+      NativeBuffer values = context.allocate(width * capacity);
+      return new ChangedElements(context, width, form, capacity, positions, values);
+    } catch (RuntimeException e) {
+      positions.close();
+      throw e;
+    }
+  }
+
+  /** Entries that there are. */
+  public long count() {
+    return count;
+  }
+
+  /** Says how many there are, where somebody else has written them. */
+  public void count(long entries) {
+    if (entries < 0 || entries > capacity) {
+      throw new IllegalArgumentException(entries + " entries, and room for " + capacity);
+    }
+    count = entries;
+  }
+
+  /** Entries that there is room for. */
+  public long capacity() {
+    return capacity;
+  }
+
+  /** Unsigned, 32 bits each, ascending. */
+  public NativeBuffer positions() {
+    return positions;
+  }
+
+  /** As many bytes each as an element has. */
+  public NativeBuffer values() {
+    return values;
+  }
+
+  /**
+   * Takes what differs.
+   *
+   * @return how many entries there are
+   * @throws IllegalArgumentException when there is not room for all of them
+   */
+  public long extract(Elements before, Elements after) {
+    requireLike(before);
+    requireLike(after);
+    if (before.count() != after.count()) {
+      throw new IllegalArgumentException(
+          before.count() + " elements before, " + after.count() + " after");
+    }
+    long entriesAt = Struct.PATCH_PAIR;
+    long changedAt = entriesAt + Struct.PATCH_ENTRIES;
+    try (Context.Call call = context.begin();
+        NativeBuffer structs = context.allocate(changedAt + Long.BYTES);
+        Operand.Leases leases = new Operand.Leases()) {
+      long address = leases.take(structs);
+      structs
+          .putLong(Struct.PATCH_PAIR_SIZE, Struct.PATCH_PAIR)
+          .putLong(Struct.PATCH_PAIR_BEFORE, leases.take(before.buffer()) + before.offset())
+          .putLong(Struct.PATCH_PAIR_AFTER, leases.take(after.buffer()) + after.offset())
+          .putLong(Struct.PATCH_PAIR_COUNT, before.count())
+          .putInt(Struct.PATCH_PAIR_WIDTH, width)
+          .putInt(Struct.PATCH_PAIR_FORM, form.code);
+      entries(structs, entriesAt, capacity, leases);
+      call.run(
+          unused ->
+              context
+                  .binding()
+                  .patchExtract(
+                      context.handle(), address, address + entriesAt, address + changedAt));
+      long changed = structs.getLong(changedAt);
+      if (changed > capacity) {
+        throw new IllegalArgumentException(
+            changed + " elements changed, and there is room for " + capacity);
+      }
+      count = changed;
+      return changed;
+    }
+  }
+
+  private void requireLike(Elements elements) {
+    if (elements.width() != width) {
+      throw new IllegalArgumentException(
+          "elements of " + elements.width() + " bytes, and entries of " + width);
+    }
+  }
+
+  private void entries(NativeBuffer structs, long at, long many, Operand.Leases leases) {
+    structs
+        .putLong(at + Struct.PATCH_ENTRIES_SIZE, Struct.PATCH_ENTRIES)
+        .putLong(at + Struct.PATCH_ENTRIES_POSITIONS, leases.take(positions))
+        .putLong(at + Struct.PATCH_ENTRIES_VALUES, leases.take(values))
+        .putLong(at + Struct.PATCH_ENTRIES_COUNT, many)
+        .putInt(at + Struct.PATCH_ENTRIES_WIDTH, width)
+        .putInt(at + Struct.PATCH_ENTRIES_FORM, form.code);
+  }
+
+  /**
+   * Writes the entries.
+   *
+   * @throws KernelException when positions do not ascend, or are none of the target's; then nothing
+   *     is written
+   */
+  public void apply(Elements target) {
+    requireLike(target);
+    try (Context.Call call = context.begin();
+        NativeBuffer structs = context.allocate(Struct.PATCH_ENTRIES);
+        Operand.Leases leases = new Operand.Leases()) {
+      long address = leases.take(structs);
+      entries(structs, 0, count, leases);
+      long to = leases.take(target.buffer()) + target.offset();
+      call.run(
+          unused -> context.binding().patchApply(context.handle(), address, to, target.count()));
+    }
+  }
+
+  /**
+   * Positions become the numbers of elements between them.
+   *
+   * @param previous position before the first; −1: none
+   */
+  public void toGaps(long previous) {
+    try (Context.Call call = context.begin();
+        Operand.Leases leases = new Operand.Leases()) {
+      long address = leases.take(positions);
+      call.run(unused -> context.binding().patchGaps(context.handle(), address, count, previous));
+    }
+  }
+
+  /**
+   * And back.
+   *
+   * @throws KernelException when a position would be 2³² or more
+   */
+  public void toPositions(long previous) {
+    try (Context.Call call = context.begin();
+        Operand.Leases leases = new Operand.Leases()) {
+      long address = leases.take(positions);
+      call.run(
+          unused -> context.binding().patchPositions(context.handle(), address, count, previous));
+    }
+  }
+
+  /** Elements as planes of bytes of one significance, the lowest first. */
+  public static void toPlanes(Context context, Elements from, NativeBuffer to) {
+    planes(context, from, to, context.binding()::bytePlanes);
+  }
+
+  /**
+   * And back.
+   *
+   * @param from planes, as many bytes as the elements have
+   */
+  public static void fromPlanes(Context context, Elements from, NativeBuffer to) {
+    planes(context, from, to, context.binding()::byteElements);
+  }
+
+  private interface Transposition {
+    int run(long context, long from, long count, int width, long to);
+  }
+
+  private static void planes(
+      Context context, Elements from, NativeBuffer to, Transposition transposition) {
+    if (to.bytes() < from.count() * from.width()) {
+      throw new IllegalArgumentException(
+          to.bytes() + " bytes for " + from.count() + " elements of " + from.width());
+    }
+    try (Context.Call call = context.begin();
+        Operand.Leases leases = new Operand.Leases()) {
+      long source = leases.take(from.buffer()) + from.offset();
+      long target = leases.take(to);
+      call.run(
+          unused ->
+              transposition.run(context.handle(), source, from.count(), from.width(), target));
+    }
+  }
+
+  @Override
+  public void close() {
+    positions.close();
+    values.close();
+  }
+}

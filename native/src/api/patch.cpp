@@ -1,0 +1,147 @@
+#include "cpu/patch/patch.h"
+
+#include <array>
+
+#include "api/context.h"
+#include "api/operand.h"
+
+namespace threegate {
+namespace {
+
+constexpr int64_t kMostElements = int64_t{1} << 32;
+
+struct NamedMemory {
+  const void* data;
+  int64_t alignment;  // on a device
+  const char* name;
+};
+
+// Whether everything is on the context's device. Memory of nothing is anywhere.
+bool require_place(const tg_context& context, const std::array<NamedMemory, 4>& all) {
+  int64_t there = 0;
+  int64_t somewhere = 0;
+  for (const NamedMemory& memory : all) {
+    if (memory.data == nullptr) {
+      continue;
+    }
+    const bool on_device = context.cuda != nullptr && context.cuda->functions().is_on_device(memory.data) != 0;
+    require(!on_device || reinterpret_cast<uintptr_t>(memory.data) % static_cast<uintptr_t>(memory.alignment) == 0, memory.name,
+            "misaligned", "on a device elements lie at multiples of their size");
+    there += on_device ? 1 : 0;
+    ++somewhere;
+  }
+  require(there == 0 || there == somewhere, "elements", "on the host and on the device", "they must be all on one of them");
+  return there != 0;
+}
+
+void require_kind(int32_t width, int32_t form, const char* name) {
+  require(width == 1 || width == 2 || width == 4 || width == 8, (std::string(name) + ".width").c_str(), std::to_string(width),
+          "allowed are 1, 2, 4 and 8");
+  require(form == TG_PATCH_OVERWRITE || form == TG_PATCH_XOR, (std::string(name) + ".form").c_str(), std::to_string(form),
+          "it must be TG_PATCH_OVERWRITE or TG_PATCH_XOR");
+}
+
+void require_entries(const tg_patch_entries* entries) {
+  require_struct(entries, "entries");
+  require_kind(entries->width, entries->form, "entries");
+  require(entries->count >= 0 && entries->count <= kMostElements, "entries.count", std::to_string(entries->count),
+          "allowed are 0 to 2^32");
+  require(entries->count == 0 || (entries->positions != nullptr && entries->values != nullptr), "entries.positions or values",
+          "NULL", "entries need a place");
+}
+
+void require_count(int64_t count, const char* name) {
+  require(count >= 0 && count <= kMostElements, name, std::to_string(count), "allowed are 0 to 2^32");
+}
+
+void require_bytes(const void* from, int64_t count, int32_t width, const void* to) {
+  require_kind(width, TG_PATCH_XOR, "elements");
+  require_count(count, "count");
+  require(count == 0 || (from != nullptr && to != nullptr), "from or to", "NULL", "the bytes need a place");
+}
+
+void require_positions(const uint32_t* positions, int64_t count, int64_t previous) {
+  require_count(count, "count");
+  require(count == 0 || positions != nullptr, "positions", "NULL", "they are needed");
+  require(previous >= -1 && previous < kMostElements, "previous", std::to_string(previous), "allowed are -1 to 2^32 - 1");
+}
+
+}  // namespace
+}  // namespace threegate
+
+tg_status tg_patch_extract(tg_context* context, const tg_patch_pair* pair, const tg_patch_entries* entries, int64_t* changed) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_struct(pair, "pair");
+    threegate::require_kind(pair->width, pair->form, "pair");
+    threegate::require_count(pair->count, "pair.count");
+    threegate::require(pair->count == 0 || (pair->before != nullptr && pair->after != nullptr), "pair.before or after", "NULL",
+                       "the elements are needed");
+    threegate::require_entries(entries);
+    threegate::require(entries->width == pair->width && entries->form == pair->form, "entries.width or form",
+                       std::to_string(entries->width) + ", " + std::to_string(entries->form), "they must be the pair's");
+    threegate::require(changed != nullptr, "changed", "NULL", "it needs a place");
+    const bool there = threegate::require_place(*context, {{{pair->before, pair->width, "pair.before"},
+                                                            {pair->after, pair->width, "pair.after"},
+                                                            {entries->positions, 4, "entries.positions"},
+                                                            {entries->values, entries->width, "entries.values"}}});
+    if (there && pair->count > 0) {
+      context->cuda->call(&threegate::CudaFunctions::patch_extract, pair, entries, changed);
+    } else {
+      *changed = threegate::patch::extract(context->pool, context->simd, *pair, *entries);
+    }
+  });
+}
+
+tg_status tg_patch_apply(tg_context* context, const tg_patch_entries* entries, void* target, int64_t count) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_entries(entries);
+    threegate::require_count(count, "count");
+    threegate::require(count == 0 || target != nullptr, "target", "NULL", "the elements are needed");
+    const bool there = threegate::require_place(*context, {{{target, entries->width, "target"},
+                                                            {entries->positions, 4, "entries.positions"},
+                                                            {entries->values, entries->width, "entries.values"},
+                                                            {nullptr, 1, ""}}}) &&
+                       entries->count > 0;
+    int64_t misplaced = 0;
+    if (there) {
+      context->cuda->call(&threegate::CudaFunctions::patch_apply, entries, target, count, &misplaced);
+    } else {
+      misplaced = threegate::patch::first_misplaced(*entries, count);
+    }
+    threegate::require(misplaced == entries->count, ("entries.positions[" + std::to_string(misplaced) + "]").c_str(), "misplaced",
+                       ("positions ascend strictly and are below " + std::to_string(count)).c_str());
+    if (!there) {
+      threegate::patch::apply(context->pool, *entries, target);
+    }
+  });
+}
+
+tg_status tg_patch_gaps(tg_context* context, uint32_t* positions, int64_t count, int64_t previous) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_positions(positions, count, previous);
+    threegate::patch::gaps(positions, count, previous);
+  });
+}
+
+tg_status tg_patch_positions(tg_context* context, uint32_t* gaps, int64_t count, int64_t previous) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_positions(gaps, count, previous);
+    const int64_t summed = threegate::patch::positions(gaps, count, previous);
+    threegate::require(summed == count, ("gaps[" + std::to_string(summed) + "]").c_str(), "too large",
+                       "positions are below 2^32");
+  });
+}
+
+tg_status tg_byte_planes(tg_context* context, const void* from, int64_t count, int32_t width, void* to) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_bytes(from, count, width, to);
+    threegate::patch::byte_planes(from, count, width, to);
+  });
+}
+
+tg_status tg_byte_elements(tg_context* context, const void* from, int64_t count, int32_t width, void* to) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_bytes(from, count, width, to);
+    threegate::patch::byte_elements(from, count, width, to);
+  });
+}

@@ -1,0 +1,211 @@
+#include "patch.h"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <vector>
+
+#include "extract_lanes.h"
+
+namespace threegate::patch {
+namespace {
+
+constexpr int64_t kPart = int64_t{1} << 15;  // elements that a thread compares at a time: what it finds stays in its cache
+constexpr int64_t kAlone = 4 * kPart;        // that are not worth another thread
+constexpr int64_t kApplied = 1 << 14;        // entries that are worth one
+
+template <typename Element>
+struct Group {
+  static uint64_t compare(const uint8_t* before, const uint8_t* after, int64_t at) {
+    const int64_t bytes = kGroup * static_cast<int64_t>(sizeof(Element));
+    const int64_t offset = at * static_cast<int64_t>(sizeof(Element));
+    return std::memcmp(before + offset, after + offset, static_cast<size_t>(bytes)) == 0
+               ? 0
+               : compare_some<Element>(before, after, at, kGroup);
+  }
+};
+
+// Parts of the output, one behind the other in the order of parts of the input.
+class InOrder {
+ public:
+  // Waits for the parts before; where this part's entries go. The next part may follow at once.
+  int64_t place(int64_t part, int64_t count) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    turned_.wait(lock, [&] { return next_ == part; });
+    const int64_t at = used_;
+    used_ += count;
+    ++next_;
+    turned_.notify_all();
+    return at;
+  }
+  [[nodiscard]] int64_t used() const { return used_; }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable turned_;
+  int64_t next_ = 0;
+  int64_t used_ = 0;
+};
+
+template <typename Element>
+void apply_range(const tg_patch_entries& entries, int64_t begin, int64_t end, uint8_t* target) {
+  const auto* values = static_cast<const uint8_t*>(entries.values);
+  const bool is_xor = entries.form == TG_PATCH_XOR;
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t at = load<uint32_t>(reinterpret_cast<const uint8_t*>(entries.positions), i);
+    Element value = load<Element>(values, i);
+    if (is_xor) {
+      value = static_cast<Element>(value ^ load<Element>(target, at));
+    }
+    std::memcpy(target + at * static_cast<int64_t>(sizeof(Element)), &value, sizeof(Element));
+  }
+}
+
+template <int32_t kWidth>
+void to_planes(const uint8_t* from, int64_t count, uint8_t* to) {
+  for (int64_t i = 0; i < count; ++i) {
+    for (int32_t plane = 0; plane < kWidth; ++plane) {
+      to[plane * count + i] = from[i * kWidth + plane];
+    }
+  }
+}
+
+template <int32_t kWidth>
+void from_planes(const uint8_t* from, int64_t count, uint8_t* to) {
+  for (int64_t i = 0; i < count; ++i) {
+    for (int32_t plane = 0; plane < kWidth; ++plane) {
+      to[i * kWidth + plane] = from[plane * count + i];
+    }
+  }
+}
+
+uint32_t get(const uint32_t* numbers, int64_t index) { return load<uint32_t>(reinterpret_cast<const uint8_t*>(numbers), index); }
+void put(uint32_t* numbers, int64_t index, uint32_t value) {
+  std::memcpy(reinterpret_cast<uint8_t*>(numbers) + 4 * index, &value, sizeof(value));
+}
+
+}  // namespace
+
+int64_t extract_plain(const tg_patch_pair& pair, int64_t begin, int64_t end, Places to) {
+  return extract_with<Group>(pair, begin, end, to);
+}
+
+int64_t extract(ThreadPool& pool, SimdLevel level, const tg_patch_pair& pair, const tg_patch_entries& entries) {
+  const auto range = level == SimdLevel::kAvx512 ? extract_avx512 : level == SimdLevel::kAvx2 ? extract_avx2 : extract_plain;
+  const int64_t parts = (pair.count + kPart - 1) / kPart;
+  const int threads = pair.count <= kAlone ? 1 : static_cast<int>(std::min<int64_t>(parts, pool.threads()));
+  InOrder order;
+  std::atomic<int64_t> next{0};
+  pool.run(threads, [&](int) {
+    // Aligned, whatever the caller's are.
+    std::vector<uint32_t> positions(static_cast<size_t>(kPart));
+    std::vector<uint8_t> values(static_cast<size_t>(kPart * pair.width));
+    for (int64_t part = next.fetch_add(1); part < parts; part = next.fetch_add(1)) {
+      const int64_t begin = part * kPart;
+      const int64_t found = range(pair, begin, std::min(pair.count, begin + kPart), {positions.data(), values.data()});
+      const int64_t at = order.place(part, found);
+      if (found > 0 && at + found <= entries.count) {
+        std::memcpy(reinterpret_cast<uint8_t*>(entries.positions) + 4 * at, positions.data(), static_cast<size_t>(4 * found));
+        std::memcpy(static_cast<uint8_t*>(entries.values) + pair.width * at, values.data(),
+                    static_cast<size_t>(pair.width * found));
+      }
+    }
+  });
+  return order.used();
+}
+
+int64_t first_misplaced(const tg_patch_entries& entries, int64_t count) {
+  int64_t before = -1;
+  for (int64_t i = 0; i < entries.count; ++i) {
+    const int64_t position = get(entries.positions, i);
+    if (position <= before || position >= count) {
+      return i;
+    }
+    before = position;
+  }
+  return entries.count;
+}
+
+void apply(ThreadPool& pool, const tg_patch_entries& entries, void* target) {
+  auto* const to = static_cast<uint8_t*>(target);
+  // Positions ascend strictly: no two threads write one element.
+  const int threads = static_cast<int>(std::clamp<int64_t>(entries.count / kApplied, 1, pool.threads()));
+  pool.run(threads, [&](int thread) {
+    const int64_t begin = entries.count * thread / threads;
+    const int64_t end = entries.count * (thread + 1) / threads;
+    switch (entries.width) {
+      case 1:
+        apply_range<uint8_t>(entries, begin, end, to);
+        break;
+      case 2:
+        apply_range<uint16_t>(entries, begin, end, to);
+        break;
+      case 4:
+        apply_range<uint32_t>(entries, begin, end, to);
+        break;
+      default:
+        apply_range<uint64_t>(entries, begin, end, to);
+        break;
+    }
+  });
+}
+
+void gaps(uint32_t* positions, int64_t count, int64_t previous) {
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t position = get(positions, i);
+    put(positions, i, static_cast<uint32_t>(position - previous - 1));
+    previous = position;
+  }
+}
+
+int64_t positions(uint32_t* gaps, int64_t count, int64_t previous) {
+  for (int64_t i = 0; i < count; ++i) {
+    previous += int64_t{1} + get(gaps, i);
+    if (previous > int64_t{UINT32_MAX}) {
+      return i;
+    }
+    put(gaps, i, static_cast<uint32_t>(previous));
+  }
+  return count;
+}
+
+void byte_planes(const void* from, int64_t count, int32_t width, void* to) {
+  const auto* bytes = static_cast<const uint8_t*>(from);
+  auto* planes = static_cast<uint8_t*>(to);
+  switch (width) {
+    case 1:
+      std::copy_n(bytes, count, planes);
+      break;
+    case 2:
+      to_planes<2>(bytes, count, planes);
+      break;
+    case 4:
+      to_planes<4>(bytes, count, planes);
+      break;
+    default:
+      to_planes<8>(bytes, count, planes);
+      break;
+  }
+}
+
+void byte_elements(const void* from, int64_t count, int32_t width, void* to) {
+  const auto* planes = static_cast<const uint8_t*>(from);
+  auto* bytes = static_cast<uint8_t*>(to);
+  switch (width) {
+    case 1:
+      std::copy_n(planes, count, bytes);
+      break;
+    case 2:
+      from_planes<2>(planes, count, bytes);
+      break;
+    case 4:
+      from_planes<4>(planes, count, bytes);
+      break;
+    default:
+      from_planes<8>(planes, count, bytes);
+      break;
+  }
+}
+
+}  // namespace threegate::patch

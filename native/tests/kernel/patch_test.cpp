@@ -1,0 +1,259 @@
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <random>
+
+#include "support.h"
+
+namespace {
+
+// Buffers of elements, `shift` bytes after an aligned address.
+struct Pair {
+  Pair(int64_t elements, int32_t bytes, double density, int64_t shift, uint64_t seed)
+      : count(elements), width(bytes), offset(shift), one(size()), two(size()) {
+    std::mt19937_64 random(seed);
+    std::uniform_real_distribution<double> uniform;
+    for (auto& byte : one) {
+      byte = static_cast<uint8_t>(random());
+    }
+    two = one;
+    for (int64_t i = 0; i < count; ++i) {
+      if (uniform(random) < density) {
+        // One bit of it, anywhere: also the sign of a zero, or the payload of a NaN.
+        two[static_cast<size_t>(offset + i * width + static_cast<int64_t>(random() % static_cast<uint64_t>(width)))] ^=
+            static_cast<uint8_t>(1U << random() % 8);
+      }
+    }
+  }
+  [[nodiscard]] size_t size() const { return static_cast<size_t>(offset + count * width + 1); }
+  [[nodiscard]] const uint8_t* before() const { return one.data() + offset; }
+  [[nodiscard]] const uint8_t* after() const { return two.data() + offset; }
+
+  int64_t count;
+  int32_t width;
+  int64_t offset;
+  std::vector<uint8_t> one;
+  std::vector<uint8_t> two;
+};
+
+struct Entries {
+  std::vector<uint8_t> positions;  // misaligned by `shift`
+  std::vector<uint8_t> values;
+  int64_t changed = -1;
+  tg_status status = TG_INTERNAL;
+  std::string error;
+
+  [[nodiscard]] std::vector<uint32_t> numbers() const {
+    std::vector<uint32_t> all(positions.size() / 4);
+    std::memcpy(all.data(), positions.data(), all.size() * 4);
+    return all;
+  }
+};
+
+constexpr uint8_t kSentinel = 0xa5;
+
+Entries extract(tg_context* context, const Pair& pair, int32_t form, int64_t room, int64_t shift = 0) {
+  Entries found;
+  std::vector<uint8_t> positions(static_cast<size_t>(4 * room + shift + 8), kSentinel);
+  std::vector<uint8_t> values(static_cast<size_t>(pair.width * room + shift + 8), kSentinel);
+  const tg_patch_pair own{sizeof(own), pair.before(), pair.after(), pair.count, pair.width, form};
+  const tg_patch_entries to{
+      sizeof(to), reinterpret_cast<uint32_t*>(positions.data() + shift), values.data() + shift, room, pair.width, form};
+  found.status = tg_patch_extract(context, &own, &to, &found.changed);
+  found.error = support::error_of(context);
+  // Nothing beyond the room.
+  EXPECT_TRUE(std::all_of(positions.end() - 8, positions.end(), [](uint8_t byte) { return byte == kSentinel; }));
+  EXPECT_TRUE(std::all_of(values.end() - 8, values.end(), [](uint8_t byte) { return byte == kSentinel; }));
+  const int64_t kept = std::min(found.changed, room);
+  found.positions.assign(positions.begin() + shift, positions.begin() + shift + 4 * kept);
+  found.values.assign(values.begin() + shift, values.begin() + shift + pair.width * kept);
+  return found;
+}
+
+std::vector<uint8_t> applied(tg_context* context, const Pair& pair, Entries& entries, int32_t form) {
+  std::vector<uint8_t> target = pair.one;
+  const tg_patch_entries own{sizeof(own),
+                             reinterpret_cast<uint32_t*>(entries.positions.data()),
+                             entries.values.data(),
+                             static_cast<int64_t>(entries.positions.size() / 4),
+                             pair.width,
+                             form};
+  EXPECT_EQ(TG_OK, tg_patch_apply(context, &own, target.data() + pair.offset, pair.count)) << support::error_of(context);
+  return target;
+}
+
+TEST(Patch, HoldsWhatChangesAndNothingElse) {
+  uint64_t seed = support::seed();
+  for (const std::string& level : support::simd_levels()) {
+    for (const int32_t width : {1, 2, 4, 8}) {
+      for (const int64_t count : {0, 1, 63, 64, 65, 1000, 70001}) {
+        for (const double density : {0.0, 0.01, 0.3, 1.0}) {
+          SCOPED_TRACE(level + ", width " + std::to_string(width) + ", count " + std::to_string(count) + ", density " +
+                       std::to_string(density));
+          const Pair pair(count, width, density, count % 3, ++seed);
+          const auto context = support::make_context(2, level.c_str());
+          std::map<uint32_t, std::vector<uint8_t>> expected;
+          for (int64_t i = 0; i < count; ++i) {
+            const uint8_t* after = pair.after() + i * width;
+            if (std::memcmp(pair.before() + i * width, after, static_cast<size_t>(width)) != 0) {
+              expected[static_cast<uint32_t>(i)].assign(after, after + width);
+            }
+          }
+          for (const int32_t form : {TG_PATCH_OVERWRITE, TG_PATCH_XOR}) {
+            Entries found = extract(context.get(), pair, form, count, count % 3);
+            ASSERT_EQ(TG_OK, found.status) << found.error;
+            ASSERT_EQ(static_cast<int64_t>(expected.size()), found.changed);
+            const std::vector<uint32_t> numbers = found.numbers();
+            size_t entry = 0;
+            for (const auto& [position, value] : expected) {
+              ASSERT_EQ(position, numbers[entry]);
+              for (int32_t byte = 0; byte < width; ++byte) {
+                const auto at = static_cast<size_t>(byte);
+                const uint8_t old = pair.before()[position * static_cast<size_t>(width) + at];
+                const uint8_t own = found.values[entry * static_cast<size_t>(width) + at];
+                ASSERT_EQ(value[at], form == TG_PATCH_XOR ? own ^ old : own);
+              }
+              ++entry;
+            }
+            EXPECT_EQ(pair.two, applied(context.get(), pair, found, form));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Patch, DoesNotDependOnThreadsOrLevels) {
+  const Pair pair(1 << 20, 2, 0.02, 1, support::seed());
+  const auto one = support::make_context(1);
+  const Entries alone = extract(one.get(), pair, TG_PATCH_XOR, pair.count);
+  ASSERT_EQ(TG_OK, alone.status) << alone.error;
+  for (const std::string& level : support::simd_levels()) {
+    for (const int threads : {1, 2, 3, 7}) {
+      const auto context = support::make_context(threads, level.c_str());
+      Entries found = extract(context.get(), pair, TG_PATCH_XOR, pair.count);
+      EXPECT_EQ(alone.positions, found.positions);
+      EXPECT_EQ(alone.values, found.values);
+      EXPECT_EQ(pair.two, applied(context.get(), pair, found, TG_PATCH_XOR));
+    }
+  }
+}
+
+TEST(Patch, SaysHowMuchRoomIsNeeded) {
+  const Pair pair(100000, 2, 0.1, 0, support::seed());
+  const auto context = support::make_context(2);
+  const int64_t needed = extract(context.get(), pair, TG_PATCH_XOR, pair.count).changed;
+  for (const int64_t room : {int64_t{0}, int64_t{1}, needed - 1, needed}) {
+    const Entries found = extract(context.get(), pair, TG_PATCH_XOR, room);
+    EXPECT_EQ(TG_OK, found.status) << found.error;
+    EXPECT_EQ(needed, found.changed);
+  }
+}
+
+TEST(Patch, RefusesMisplacedPositionsAndWritesNothing) {
+  const auto context = support::make_context(2);
+  constexpr int64_t kCount = 50000;
+  std::vector<uint16_t> target(kCount, 7);
+  std::vector<uint32_t> positions(40000);
+  std::vector<uint16_t> values(positions.size(), 9);
+  const auto apply = [&] {
+    const tg_patch_entries own{sizeof(own), positions.data(),  values.data(), static_cast<int64_t>(positions.size()),
+                               2,           TG_PATCH_OVERWRITE};
+    return tg_patch_apply(context.get(), &own, target.data(), kCount);
+  };
+  const auto ascend = [&] {
+    for (size_t i = 0; i < positions.size(); ++i) {
+      positions[i] = static_cast<uint32_t>(i);
+    }
+  };
+  for (const auto& [entry, position] : std::vector<std::pair<size_t, uint32_t>>{
+           {39999, 50000}, {39999, UINT32_MAX}, {20000, 19999}, {20000, 5}, {1, 0}, {0, 1}}) {
+    ascend();
+    positions[entry] = position;
+    const size_t named = entry == 0 ? 1 : entry;
+    EXPECT_EQ(TG_INVALID_ARGUMENT, apply());
+    EXPECT_EQ("entries.positions[" + std::to_string(named) + "] is misplaced; positions ascend strictly and are below 50000",
+              support::error_of(context.get()));
+    EXPECT_EQ(std::vector<uint16_t>(kCount, 7), target);
+  }
+  ascend();
+  EXPECT_EQ(TG_OK, apply());
+  EXPECT_EQ(40000, std::count(target.begin(), target.end(), 9));
+}
+
+TEST(Patch, GapsAndPositionsAreEachOthersInverse) {
+  const auto context = support::make_context();
+  std::vector<uint32_t> numbers{0, 5, 6, 70000};
+  ASSERT_EQ(TG_OK, tg_patch_gaps(context.get(), numbers.data(), 4, -1));
+  EXPECT_EQ((std::vector<uint32_t>{0, 4, 0, 69993}), numbers);
+  ASSERT_EQ(TG_OK, tg_patch_positions(context.get(), numbers.data(), 4, -1));
+  EXPECT_EQ((std::vector<uint32_t>{0, 5, 6, 70000}), numbers);
+  // A second part goes on where the first ended.
+  std::vector<uint32_t> more{70001, UINT32_MAX};
+  ASSERT_EQ(TG_OK, tg_patch_gaps(context.get(), more.data(), 2, 70000));
+  EXPECT_EQ((std::vector<uint32_t>{0, UINT32_MAX - 70002}), more);
+  ASSERT_EQ(TG_OK, tg_patch_positions(context.get(), more.data(), 2, 70000));
+  EXPECT_EQ((std::vector<uint32_t>{70001, UINT32_MAX}), more);
+  std::vector<uint32_t> large{3, UINT32_MAX - 3};
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_patch_positions(context.get(), large.data(), 2, -1));
+  EXPECT_EQ("gaps[1] is too large; positions are below 2^32", support::error_of(context.get()));
+}
+
+TEST(Patch, PlanesHoldBytesOfOneSignificance) {
+  const auto context = support::make_context();
+  std::mt19937_64 random(support::seed());
+  for (const int32_t width : {1, 2, 4, 8}) {
+    for (const int64_t count : {0, 1, 7, 1000}) {
+      std::vector<uint8_t> elements(static_cast<size_t>(count * width + 1));
+      std::generate(elements.begin(), elements.end(), [&] { return static_cast<uint8_t>(random()); });
+      std::vector<uint8_t> planes(elements.size(), kSentinel);
+      ASSERT_EQ(TG_OK, tg_byte_planes(context.get(), elements.data(), count, width, planes.data()));
+      for (int64_t i = 0; i < count; ++i) {
+        for (int32_t byte = 0; byte < width; ++byte) {
+          ASSERT_EQ(elements[static_cast<size_t>(i * width + byte)], planes[static_cast<size_t>(byte * count + i)]);
+        }
+      }
+      EXPECT_EQ(kSentinel, planes.back());
+      std::vector<uint8_t> back(elements.size(), elements.back());
+      ASSERT_EQ(TG_OK, tg_byte_elements(context.get(), planes.data(), count, width, back.data()));
+      EXPECT_EQ(elements, back);
+    }
+  }
+}
+
+TEST(Patch, RefusesWhatIsNoPatch) {
+  const auto context = support::make_context();
+  const Pair pair(10, 2, 1, 0, 1);
+  uint32_t positions[10];
+  uint16_t values[10];
+  int64_t changed = 0;
+  tg_patch_pair own{sizeof(own), pair.before(), pair.after(), pair.count, 2, TG_PATCH_XOR};
+  tg_patch_entries to{sizeof(to), positions, values, 10, 2, TG_PATCH_XOR};
+  const auto refused = [&](const std::string& message) {
+    EXPECT_EQ(TG_INVALID_ARGUMENT, tg_patch_extract(context.get(), &own, &to, &changed));
+    EXPECT_EQ(message, support::error_of(context.get()));
+  };
+  own.width = 3;
+  refused("pair.width is 3; allowed are 1, 2, 4 and 8");
+  own.width = 2;
+  own.form = 0;
+  refused("pair.form is 0; it must be TG_PATCH_OVERWRITE or TG_PATCH_XOR");
+  own.form = TG_PATCH_OVERWRITE;
+  refused("entries.width or form is 2, 2; they must be the pair's");
+  own.form = TG_PATCH_XOR;
+  own.count = (int64_t{1} << 32) + 1;
+  refused("pair.count is 4294967297; allowed are 0 to 2^32");
+  own.count = 10;
+  own.after = nullptr;
+  refused("pair.before or after is NULL; the elements are needed");
+  own.after = pair.after();
+  to.values = nullptr;
+  refused("entries.positions or values is NULL; entries need a place");
+  to.size = 8;
+  refused("entries is a struct of size 8; this library knows 40");
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_byte_planes(context.get(), values, 1, 3, positions));
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_patch_gaps(context.get(), positions, 1, -2));
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_patch_positions(context.get(), nullptr, 1, -1));
+}
+
+}  // namespace
