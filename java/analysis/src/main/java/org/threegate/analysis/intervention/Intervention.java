@@ -1,5 +1,6 @@
 package org.threegate.analysis.intervention;
 
+import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -7,6 +8,8 @@ import java.util.Map;
 import java.util.Random;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.ModelCopy;
+import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.Tensor;
 
 /**
@@ -131,7 +134,19 @@ public final class Intervention {
 
   /** Writes the model to a new directory, what did not change byte by byte. */
   public void write(java.nio.file.Path directory) throws java.io.IOException {
-    ModelCopy.write(model, changed, directory);
+    Map<String, SafetensorsWriter.Data> written = new LinkedHashMap<>();
+    changed.forEach(
+        (name, values) ->
+            written.put(
+                name,
+                out -> {
+                  ByteBuffer bytes =
+                      ByteBuffer.wrap(TensorValues.bytes(values, model.tensors().get(name).type()));
+                  while (bytes.hasRemaining()) {
+                    out.write(bytes);
+                  }
+                }));
+    ModelCopy.write(model, written, directory);
   }
 
   private static int[] identity(int count) {

@@ -1,4 +1,4 @@
-package org.threegate.analysis.intervention;
+package org.threegate.checkpoint;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -7,15 +7,17 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.Map;
-import org.threegate.checkpoint.AtomicFiles;
-import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
-import org.threegate.checkpoint.SafetensorsFile;
-import org.threegate.checkpoint.SafetensorsWriter;
-import org.threegate.checkpoint.Tensor;
 
-/** A model directory written anew, some tensors changed. */
-final class ModelCopy {
+/**
+ * A model directory written anew, some tensors changed.
+ *
+ * <pre>{@code
+ * try (Checkpoint model = Checkpoint.open(context, base)) {
+ *   ModelCopy.write(model, Map.of(), Path.of("copy"));
+ * }
+ * }</pre>
+ */
+public final class ModelCopy {
   private static final int CHUNK = 1 << 26;
 
   private ModelCopy() {}
@@ -23,9 +25,11 @@ final class ModelCopy {
   /**
    * Files go to a temporary directory that is renamed when all are there.
    *
+   * @param changed by the names of tensors, what writes their bytes
    * @throws InvalidInputException when the directory exists already
    */
-  static void write(Checkpoint model, Map<String, double[]> changed, Path directory)
+  public static void write(
+      Checkpoint model, Map<String, SafetensorsWriter.Data> changed, Path directory)
       throws IOException {
     Path target = directory.toAbsolutePath().normalize();
     if (Files.exists(target)) {
@@ -43,16 +47,12 @@ final class ModelCopy {
         SafetensorsWriter writer = new SafetensorsWriter();
         file.metadata().forEach(writer::metadata);
         for (Tensor tensor : file.tensors()) {
-          double[] values = changed.get(tensor.name());
-          if (values == null) {
-            writer.tensor(tensor.name(), tensor.type(), tensor.shape(), out -> copy(tensor, out));
-          } else {
-            writer.tensor(
-                tensor.name(),
-                tensor.type(),
-                tensor.shape(),
-                TensorValues.bytes(values, tensor.type()));
-          }
+          SafetensorsWriter.Data own = changed.get(tensor.name());
+          writer.tensor(
+              tensor.name(),
+              tensor.type(),
+              tensor.shape(),
+              own == null ? out -> copy(tensor, out) : own);
         }
         writer.write(temporary.resolve(file.path().getFileName().toString()));
       }

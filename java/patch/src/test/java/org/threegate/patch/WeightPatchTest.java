@@ -1,0 +1,389 @@
+package org.threegate.patch;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.github.luben.zstd.Zstd;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.SafetensorsFile;
+import org.threegate.checkpoint.SafetensorsWriter;
+import org.threegate.checkpoint.Tensor;
+import org.threegate.checkpoint.TensorType;
+import org.threegate.kernel.Context;
+import org.threegate.testing.NativeLeaks;
+import org.threegate.testing.Seeds;
+
+/** Patches lead from one checkpoint to another, bit for bit, or say why they do not. */
+@ExtendWith(NativeLeaks.class)
+class WeightPatchTest {
+  private static final int LARGE = Change.CHUNK + 77; // elements of a tensor of two chunks
+
+  @TempDir Path directory;
+
+  private record Model(String name, TensorType type, byte[] before, byte[] after) {}
+
+  /** A byte or more of so many elements changes, anywhere: signs of zeros, payloads of NaN. */
+  private static Model model(
+      String name, TensorType type, int bytes, double density, Random random) {
+    byte[] before = new byte[bytes];
+    random.nextBytes(before);
+    byte[] after = before.clone();
+    int width = Math.max(1, type.bits() / 8);
+    for (int i = 0; i + width <= bytes; i += width) {
+      if (random.nextDouble() < density) {
+        after[i + random.nextInt(width)] ^= (byte) (1 << random.nextInt(8));
+      }
+    }
+    return new Model(name, type, before, after);
+  }
+
+  private static void write(Path path, List<Model> models, boolean after) throws IOException {
+    SafetensorsWriter writer = new SafetensorsWriter().metadata("format", "pt");
+    for (Model model : models) {
+      long elements = model.before().length * 8L / model.type().bits();
+      writer.tensor(
+          model.name(), model.type(), List.of(elements), after ? model.after() : model.before());
+    }
+    writer.write(path);
+  }
+
+  private Path base() {
+    return directory.resolve("base/model.safetensors");
+  }
+
+  private Path tuned() {
+    return directory.resolve("tuned/model.safetensors");
+  }
+
+  private void write(List<Model> models) throws IOException {
+    Files.createDirectories(base().getParent());
+    Files.createDirectories(tuned().getParent());
+    write(base(), models, false);
+    write(tuned(), models, true);
+  }
+
+  private Path create(Context context, WeightPatch.Options options, String name)
+      throws IOException {
+    Path patch = directory.resolve(name);
+    try (Checkpoint before = Checkpoint.open(context, base().getParent());
+        Checkpoint after = Checkpoint.open(context, tuned().getParent())) {
+      WeightPatch.create(context, before, after, patch, options, WeightPatch.Progress.NONE);
+    }
+    return patch;
+  }
+
+  private static WeightPatch.Options options(PatchFormat format, boolean gaps) {
+    return new WeightPatch.Options(format, ChecksumFormat.XXH3_128, gaps, 3, 2);
+  }
+
+  private static void apply(Context context, Path from, Path patch, Path out) throws IOException {
+    try (Checkpoint before = Checkpoint.open(context, from);
+        WeightPatch opened = WeightPatch.open(context, patch)) {
+      opened.apply(before, out, WeightPatch.Progress.NONE);
+    }
+  }
+
+  private static byte[] bytes(Tensor tensor) {
+    byte[] bytes = new byte[Math.toIntExact(tensor.bytes())];
+    tensor.file().buffer().slice(tensor.offset(), bytes.length).get(bytes);
+    return bytes;
+  }
+
+  private static Map<String, byte[]> contents(Context context, Path file) {
+    Map<String, byte[]> contents = new LinkedHashMap<>();
+    try (SafetensorsFile opened = SafetensorsFile.open(context, file)) {
+      opened.tensors().forEach(tensor -> contents.put(tensor.name(), bytes(tensor)));
+    }
+    return contents;
+  }
+
+  @ParameterizedTest
+  @EnumSource(PatchFormat.class)
+  void patchedIsTunedBitForBit(PatchFormat format) throws IOException {
+    Random random = Seeds.random("patchedIsTunedBitForBit" + format);
+    List<Model> models = new ArrayList<>();
+    int number = 0;
+    for (TensorType type :
+        List.of(
+            TensorType.BF16,
+            TensorType.F32,
+            TensorType.F64,
+            TensorType.F8_E4M3,
+            TensorType.I64,
+            TensorType.BOOL,
+            TensorType.F4)) {
+      for (double density : new double[] {0, 0.01, 0.5, 1}) {
+        models.add(model("t" + number++, type, 8 * random.nextInt(400), density, random));
+      }
+    }
+    models.add(model("empty", TensorType.BF16, 0, 0, random));
+    models.add(model("large", TensorType.BF16, 2 * LARGE, 0.01, random));
+    write(models);
+    Files.writeString(base().resolveSibling("config.json"), "{}");
+    try (Context context = Context.open()) {
+      for (boolean gaps :
+          format == PatchFormat.SPARSE ? new boolean[] {true, false} : new boolean[] {true}) {
+        Path patch = create(context, options(format, gaps), "patch-" + gaps);
+        Path out = directory.resolve("out-" + gaps);
+        apply(context, base().getParent(), patch, out);
+        Map<String, byte[]> patched = contents(context, out.resolve("model.safetensors"));
+        assertThat(patched).hasSize(models.size());
+        for (Model model : models) {
+          assertThat(Arrays.equals(patched.get(model.name()), model.after()))
+              .as(model.name())
+              .isTrue();
+        }
+        assertThat(out.resolve("config.json")).exists();
+        try (Checkpoint before = Checkpoint.open(context, base().getParent());
+            Checkpoint other = Checkpoint.open(context, tuned().getParent());
+            WeightPatch opened = WeightPatch.open(context, patch)) {
+          assertThat(opened.options().format()).isEqualTo(format);
+          assertThat(opened.options().version()).isEqualTo(3);
+          assertThat(opened.options().baseVersion()).isEqualTo(2);
+          assertThat(opened.entries())
+              .hasSize(
+                  (int)
+                      models.stream()
+                          .filter(model -> !Arrays.equals(model.before(), model.after()))
+                          .count());
+          opened.verify(before, WeightPatch.Progress.NONE);
+          // From another base it leads elsewhere, and says so; only the new bytes are known to all.
+          if (format != PatchFormat.DISK_DELTA_OVERWRITE) {
+            assertThatThrownBy(() -> opened.verify(other, WeightPatch.Progress.NONE))
+                .isInstanceOf(InvalidInputException.class)
+                .hasMessageContaining("of another base");
+          }
+        }
+        assertThat(files(directory)).noneMatch(name -> name.contains("partial"));
+      }
+    }
+  }
+
+  private static List<String> files(Path directory) throws IOException {
+    try (var files = Files.walk(directory)) {
+      return files.map(Path::toString).toList();
+    }
+  }
+
+  private static byte[] hex(String digits) {
+    return HexFormat.of().parseHex(digits.replace(" ", ""));
+  }
+
+  private static byte[] content(Tensor stored) {
+    byte[] frame = bytes(stored);
+    // The header says how long the contents are.
+    long size = Zstd.getFrameContentSize(frame);
+    return Zstd.decompress(frame, Math.toIntExact(size));
+  }
+
+  @Test
+  void diskDeltasAreThoseOfTheirSpecification() throws IOException {
+    write(
+        List.of(
+            new Model("w", TensorType.BF16, hex("803f"), hex("813f")),
+            new Model("same", TensorType.BF16, hex("803f"), hex("803f"))));
+    try (Context context = Context.open()) {
+      Path xor = create(context, options(PatchFormat.DISK_DELTA_XOR, true), "weight_v000003");
+      Path overwrite = create(context, options(PatchFormat.DISK_DELTA_OVERWRITE, true), "other");
+      String digest = ChecksumFormat.XXH3_128.begin().hex();
+      assertThat(digest).isEqualTo("99aa06d3014798d86001c324468d497f");
+      for (Path patch : List.of(xor, overwrite)) {
+        try (SafetensorsFile shard =
+            SafetensorsFile.open(context, patch.resolve(PatchWriter.SHARD))) {
+          assertThat(shard.tensors()).hasSize(1);
+          Tensor stored = shard.tensors().get(0);
+          assertThat(stored.type()).isEqualTo(TensorType.U8);
+          assertThat(content(stored))
+              .isEqualTo(patch.equals(xor) ? hex("01 00") : hex("01000000 00000000 81"));
+          ChecksumFormat.Checksum sum = ChecksumFormat.XXH3_128.begin();
+          sum.update(ByteBuffer.wrap(hex("813f")));
+          assertThat(shard.metadata()).containsEntry("w", sum.hex());
+        }
+        assertThat(Files.readString(patch.resolve(PatchWriter.INDEX)).replaceAll("\\s", ""))
+            .isEqualTo(
+                "{\"metadata\":{\"version\":3,\"base_version\":2,\"delta_encoding\":\""
+                    + (patch.equals(xor) ? "xor" : "overwrite")
+                    + "\",\"compression_format\":\"zstd\",\"checksum_format\":\"xxh3-128\"},"
+                    + "\"weight_map\":{\"w\":\"model-00001-of-00001.safetensors\"}}");
+      }
+    }
+  }
+
+  @Test
+  void sparseTensorsAreThoseOfTheirSpecification() throws IOException {
+    byte[] before = new byte[2 * 70002];
+    byte[] after = before.clone();
+    for (int position : new int[] {0, 5, 6, 70000}) {
+      after[2 * position + 1] = (byte) 0x80; // zeros whose sign flips
+    }
+    write(List.of(new Model("w", TensorType.BF16, before, after)));
+    try (Context context = Context.open()) {
+      Path gaps = create(context, options(PatchFormat.SPARSE, true), "gaps.safetensors");
+      Path raw = create(context, options(PatchFormat.SPARSE, false), "raw.safetensors");
+      for (Path patch : List.of(gaps, raw)) {
+        try (SafetensorsFile file = SafetensorsFile.open(context, patch)) {
+          Tensor positions = file.tensors().get(0);
+          assertThat(positions.name()).isEqualTo("w.idx");
+          assertThat(positions.type()).isEqualTo(patch == raw ? TensorType.I32 : TensorType.U32);
+          ByteBuffer numbers = ByteBuffer.wrap(bytes(positions)).order(ByteOrder.LITTLE_ENDIAN);
+          for (int number :
+              patch == raw ? new int[] {0, 5, 6, 70000} : new int[] {0, 4, 0, 69993}) {
+            assertThat(numbers.getInt()).isEqualTo(number);
+          }
+          assertThat(file.tensors().get(1).type()).isEqualTo(TensorType.BF16);
+          assertThat(bytes(file.tensors().get(1))).isEqualTo(hex("0080 0080 0080 0080"));
+          assertThat(file.metadata())
+              .containsEntry("format", "sparse_weight_patch")
+              .containsEntry("num_changed_params", "1")
+              .containsEntry("total_changed_elements", "4")
+              .containsEntry("total_elements", "70002")
+              .containsEntry("encoding", patch == raw ? "raw" : "gaps");
+        }
+      }
+    }
+  }
+
+  @Test
+  void checksumsAreThoseOfTheirAuthors() {
+    Map<ChecksumFormat, String> expected =
+        Map.of(
+            ChecksumFormat.XXH3_128, "99aa06d3014798d86001c324468d497f",
+            ChecksumFormat.BLAKE3,
+                "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262",
+            ChecksumFormat.ADLER32, "00000001");
+    expected.forEach((format, digest) -> assertThat(format.begin().hex()).isEqualTo(digest));
+    ChecksumFormat.Checksum adler = ChecksumFormat.ADLER32.begin();
+    adler.update(ByteBuffer.wrap("Wikipedia".getBytes(StandardCharsets.US_ASCII)));
+    assertThat(adler.hex()).isEqualTo("11e60398");
+  }
+
+  /** Whatever is flipped, cut or put in: the right bytes, or a sentence. */
+  @ParameterizedTest
+  @EnumSource(PatchFormat.class)
+  void damagedPatchesAreRefused(PatchFormat format) throws IOException {
+    Random random = Seeds.random("damagedPatchesAreRefused" + format);
+    List<Model> models =
+        List.of(
+            model("a", TensorType.BF16, 600, 0.2, random),
+            model("b", TensorType.F32, 400, 0.05, random));
+    write(models);
+    try (Context context = Context.open()) {
+      Path patch = create(context, options(format, true), "patch");
+      Path file = Files.isDirectory(patch) ? patch.resolve(PatchWriter.SHARD) : patch;
+      byte[] whole = Files.readAllBytes(file);
+      int refused = 0;
+      for (int trial = 0; trial < 400; trial++) {
+        byte[] damaged = whole.clone();
+        int at = random.nextInt(damaged.length);
+        switch (random.nextInt(3)) {
+          case 0 -> damaged[at] ^= (byte) (1 << random.nextInt(8));
+          case 1 -> damaged = Arrays.copyOf(damaged, at);
+          default -> {
+            for (int i = at; i < Math.min(damaged.length, at + 4); i++) {
+              damaged[i] = (byte) 0xff;
+            }
+          }
+        }
+        Files.write(file, damaged);
+        Path out = directory.resolve("out");
+        try {
+          apply(context, base().getParent(), patch, out);
+          Map<String, byte[]> patched = contents(context, out.resolve("model.safetensors"));
+          for (Model model : models) {
+            // A name that was changed may have dropped a tensor from the patch, not damaged one.
+            assertThat(patched.get(model.name())).isIn(model.after(), model.before());
+          }
+          Files.delete(out.resolve("model.safetensors"));
+          Files.delete(out);
+        } catch (InvalidInputException e) {
+          assertThat(e.getMessage().lines()).hasSize(1);
+          assertThat(out).doesNotExist();
+          refused++;
+        }
+      }
+      assertThat(refused).isGreaterThan(300);
+    }
+  }
+
+  @Test
+  void whatIsNoPatchIsRefused() throws IOException {
+    Random random = new Random(1);
+    write(List.of(model("a", TensorType.BF16, 60, 0.5, random)));
+    try (Context context = Context.open()) {
+      assertThatThrownBy(() -> WeightPatch.open(context, directory.resolve("none")))
+          .hasMessageContaining("no such file");
+      assertThatThrownBy(() -> WeightPatch.open(context, base()))
+          .hasMessageContaining("no weight patch; its format is \"pt\"");
+      Path full = Files.createDirectory(directory.resolve("full"));
+      Files.writeString(full.resolve(PatchWriter.INDEX), "{\"metadata\": {}, \"weight_map\": {}}");
+      assertThatThrownBy(() -> WeightPatch.open(context, full))
+          .hasMessageContaining("a full checkpoint, not a patch");
+      Files.writeString(
+          full.resolve(PatchWriter.INDEX),
+          "{\"metadata\": {\"version\": 2, \"base_version\": 1, \"delta_encoding\": \"xor\", \"checksum_format\": \"adler32\"}, \"weight_map\": {\"w\": \"../base/model.safetensors\"}}");
+      assertThatThrownBy(() -> WeightPatch.open(context, full))
+          .hasMessageContaining("is no file's name");
+      write(tuned(), List.of(model("b", TensorType.BF16, 60, 0.5, random)), true);
+      assertThatThrownBy(() -> create(context, WeightPatch.Options.PLANAR, "p"))
+          .hasMessageContaining("tensor \"a\" of");
+      write(tuned(), List.of(model("a", TensorType.F16, 60, 0.5, random)), true);
+      assertThatThrownBy(() -> create(context, WeightPatch.Options.PLANAR, "p"))
+          .hasMessageContaining("is F16[30], and BF16[30]");
+      assertThat(files(directory)).noneMatch(name -> name.contains("partial"));
+      assertThatThrownBy(
+              () -> new WeightPatch.Options(PatchFormat.PLANAR, ChecksumFormat.BLAKE3, true, 2, 2))
+          .hasMessageContaining("versions ascend");
+      assertThatThrownBy(() -> PatchFormat.of("zip")).hasMessageContaining("disk-delta-xor");
+    }
+  }
+
+  /** Bytes for each changed element of a random update of Gaussian weights, by density. */
+  @Test
+  void planarPatchesAreSmall() throws IOException {
+    Random random = Seeds.random("planarPatchesAreSmall");
+    int elements = 1 << 22;
+    Map<Double, Double> most = Map.of(0.01, 1.6, 0.03, 1.35, 0.1, 1.15);
+    for (Map.Entry<Double, Double> target : most.entrySet()) {
+      byte[] before = new byte[2 * elements];
+      byte[] after = new byte[2 * elements];
+      ByteBuffer first = ByteBuffer.wrap(before).order(ByteOrder.LITTLE_ENDIAN);
+      ByteBuffer second = ByteBuffer.wrap(after).order(ByteOrder.LITTLE_ENDIAN);
+      int changed = 0;
+      for (int i = 0; i < elements; i++) {
+        short code = (short) (Float.floatToIntBits((float) (0.02 * random.nextGaussian())) >> 16);
+        // As a small step has it: the neighbouring number, up or down.
+        boolean moves = random.nextDouble() < target.getKey();
+        first.putShort(code);
+        second.putShort((short) (moves ? code + (random.nextBoolean() ? 1 : -1) : code));
+        changed += moves ? 1 : 0;
+      }
+      write(List.of(new Model("w", TensorType.BF16, before, after)));
+      try (Context context = Context.open()) {
+        Path patch = create(context, WeightPatch.Options.PLANAR, "planar-" + target.getKey());
+        double each = Files.size(patch) / (double) changed;
+        System.out.printf(
+            "planar, density %s: %.3f bytes a changed element%n", target.getKey(), each);
+        assertThat(each).as("density " + target.getKey()).isLessThan(target.getValue());
+      }
+    }
+  }
+}
