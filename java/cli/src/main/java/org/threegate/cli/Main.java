@@ -24,6 +24,7 @@ import picocli.CommandLine.Command;
       MaskCommand.class,
       InterveneCommand.class,
       InspectCommand.class,
+      PatchCommand.class,
       TrainCommand.class,
       EvaluateCommand.class,
       GenerateCommand.class,
@@ -41,6 +42,7 @@ import picocli.CommandLine.Command;
       "  threegate mask base/ --kind safe --out safe.safetensors",
       "  threegate inspect model.safetensors",
       "  threegate train --example > run.yaml; threegate train run.yaml",
+      "  threegate patch create base/ tuned/ --out step.safetensors",
       "  threegate study --quick",
       "  threegate doctor"
     })

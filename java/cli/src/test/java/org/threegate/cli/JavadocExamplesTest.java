@@ -37,6 +37,7 @@ class JavadocExamplesTest {
           "measure",
           "objective",
           "optimizer",
+          "patch",
           "policy",
           "report",
           "study",

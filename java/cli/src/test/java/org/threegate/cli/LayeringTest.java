@@ -22,6 +22,8 @@ class LayeringTest {
           .definedBy("org.threegate.cli..")
           .layer("report")
           .definedBy("org.threegate.report..")
+          .layer("patch")
+          .definedBy("org.threegate.patch..")
           .layer("measure")
           .definedBy("org.threegate.analysis.measure..")
           .layer("intervention")
@@ -78,6 +80,8 @@ class LayeringTest {
           .mayOnlyBeAccessedByLayers("cli")
           .whereLayer("study")
           .mayOnlyBeAccessedByLayers("cli")
+          .whereLayer("patch")
+          .mayOnlyBeAccessedByLayers("cli")
           .whereLayer("claims")
           .mayOnlyBeAccessedByLayers("cli", "report", "study")
           .whereLayer("measure")
@@ -124,6 +128,7 @@ class LayeringTest {
           .whereLayer("checkpoint")
           .mayOnlyBeAccessedByLayers(
               "cli",
+              "patch",
               "report",
               "measure",
               "intervention",
@@ -138,6 +143,7 @@ class LayeringTest {
           .whereLayer("kernel")
           .mayOnlyBeAccessedByLayers(
               "cli",
+              "patch",
               "measure",
               "intervention",
               "curvature",

@@ -377,6 +377,35 @@ public final class WeightPatch implements AutoCloseable {
     return tensor;
   }
 
+  /**
+   * What it makes of each tensor that it changes, chunk by chunk, whose digests are compared at the
+   * end of each.
+   */
+  void forEachChunk(Checkpoint base, ChunkVisit visit) throws IOException {
+    for (Map.Entry<String, Patched> entry : tensors.entrySet()) {
+      Tensor tensor = target(base, entry.getKey());
+      long[] at = {tensor.offset()};
+      applied(
+          tensor,
+          entry.getValue(),
+          part -> {
+            int bytes = part.remaining();
+            visit.chunk(tensor, at[0], part);
+            at[0] += bytes;
+          });
+    }
+    base.check();
+    files.forEach(SafetensorsFile::check);
+  }
+
+  /** Is shown patched bytes. */
+  interface ChunkVisit {
+    /**
+     * @param offset in the tensor's file
+     */
+    void chunk(Tensor tensor, long offset, ByteBuffer patched) throws IOException;
+  }
+
   private interface Output {
     void put(ByteBuffer part) throws IOException;
   }

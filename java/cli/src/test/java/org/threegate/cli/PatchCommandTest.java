@@ -1,0 +1,121 @@
+package org.threegate.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+import org.threegate.testing.NativeLeaks;
+import org.threegate.testing.SharedData;
+
+/** {@code threegate patch} as a user types it. */
+@ExtendWith(NativeLeaks.class)
+class PatchCommandTest {
+  @TempDir Path directory;
+
+  private static CommandRun run(Object... arguments) {
+    return CommandRun.of(arguments);
+  }
+
+  private static void succeeds(CommandRun run, String... parts) {
+    assertThat(run.err()).isEmpty();
+    assertThat(run.out()).contains(parts);
+    assertThat(run.code()).isZero();
+  }
+
+  /** Real checkpoints, through every format and back, to the same bytes. */
+  @Test
+  void patchesLeadFromOneModelToAnother() throws IOException {
+    Path base = SharedData.require("base");
+    Path tuned = SharedData.require("rlvr-add-seed1");
+    Path planar = directory.resolve("planar.safetensors");
+    succeeds(
+        run("patch", "create", base, tuned, "--out", planar), "patch: " + planar, " bytes, ", " %");
+    succeeds(run("patch", "verify", base, planar), "version 1 from 0", "all digests right");
+    succeeds(run("patch", "inspect", planar), "planar, version 1 from 0, xxh3-128", "lm_head");
+    run("patch", "verify", tuned, planar).assertRefused("of another base");
+    for (String format : List.of("disk-delta-xor", "disk-delta-overwrite", "sparse", "planar")) {
+      Path other = directory.resolve(format);
+      succeeds(
+          run(
+              "patch",
+              "convert",
+              base,
+              planar,
+              "--format",
+              format,
+              "--checksum",
+              "blake3",
+              "--version-number",
+              7,
+              "--base-version",
+              6,
+              "--out",
+              other),
+          "patch: " + other);
+      Path model = directory.resolve("model-" + format);
+      succeeds(run("patch", "apply", base, other, "--out", model), "model: " + model);
+      CommandRun compared =
+          run("compare", tuned, model, "--no-spectrum", "--json", "--out", directory.resolve("r"));
+      assertThat(compared.out()).contains("\"changedStored\" : 0");
+      assertThat(compared.out()).doesNotContainPattern("\"changedBits\" : [1-9]");
+      assertThat(model.resolve("tokenizer.json")).exists();
+      run("patch", "apply", base, other, "--out", model).assertRefused("exists already");
+    }
+    try (var left = Files.list(directory)) {
+      assertThat(left).noneMatch(path -> path.getFileName().toString().startsWith(".partial"));
+    }
+  }
+
+  @Test
+  void modelsArePatchedInPlace() throws IOException {
+    Path base = SharedData.require("base");
+    Path tuned = SharedData.require("rlvr-add-seed1");
+    Path planar = directory.resolve("planar.safetensors");
+    succeeds(run("patch", "create", base, tuned, "--out", planar), "patch: ");
+    Path model = Files.createDirectory(directory.resolve("model"));
+    for (String file : List.of("config.json", "model.safetensors")) {
+      Files.copy(base.resolve(file), model.resolve(file));
+    }
+    run("patch", "apply", model, planar).assertRefused("--out or --in-place");
+    succeeds(run("patch", "apply", model, planar, "--in-place"), "model: " + model);
+    assertThat(
+            Files.mismatch(model.resolve("model.safetensors"), tuned.resolve("model.safetensors")))
+        .isEqualTo(-1);
+    run("patch", "apply", model, planar, "--in-place").assertRefused("of another base");
+  }
+
+  @Test
+  void whatIsWrongIsSaidInALine() throws IOException {
+    Path base = SharedData.require("base");
+    Path out = directory.resolve("out");
+    run("patch").assertRefused("say what to do");
+    run("patch", "create", base, base, "--out", out, "--format", "zip")
+        .assertRefused("--format", "\"zip\" is no format of patches");
+    run("patch", "create", base, base, "--out", out, "--checksum", "md5")
+        .assertRefused("--checksum \"md5\"; there are xxh3-128");
+    run("patch", "create", base, base, "--out", out, "--version-number", 0)
+        .assertRefused("versions ascend from 0");
+    run("patch", "create", base, directory, "--out", out).assertRefused(directory.toString());
+    run("patch", "inspect", base.resolve("model.safetensors")).assertRefused("no weight patch");
+    run("patch", "apply", base, directory.resolve("none"), "--out", out)
+        .assertRefused("no such file");
+    run("patch", "create", base, base, "--out", directory.resolve("no/such/place"))
+        .assertRefused("cannot be written");
+    assertThat(out).doesNotExist();
+    // Nothing changed: a patch of nothing.
+    Path nothing = directory.resolve("nothing");
+    succeeds(
+        run("patch", "create", base, base, "--format", "disk-delta-xor", "--out", nothing),
+        "patch: ");
+    succeeds(run("patch", "verify", base, nothing), "0 tensors");
+    for (String command : List.of("create", "apply", "verify", "inspect", "convert")) {
+      assertThat(run("patch", command, "--help").code()).isZero();
+    }
+    assertThat(run("patch", "--help").out()).contains("Examples:").doesNotContain("%n");
+  }
+}
