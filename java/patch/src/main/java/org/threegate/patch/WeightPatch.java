@@ -368,6 +368,22 @@ public final class WeightPatch implements AutoCloseable {
     progress.at("", total, total);
   }
 
+  /** Whether a checkpoint is what it leads to, as far as it changes anything. */
+  public boolean leadsTo(Checkpoint model) {
+    for (Map.Entry<String, Patched> entry : tensors.entrySet()) {
+      Tensor tensor = target(model, entry.getKey());
+      ChecksumFormat.Checksum sum = options.checksum().begin();
+      for (long at = 0; at < tensor.bytes(); at += Change.CHUNK) {
+        sum.update(
+            PatchWriter.slice(tensor, at, (int) Math.min(Change.CHUNK, tensor.bytes() - at)));
+      }
+      if (!sum.hex().equals(entry.getValue().digest())) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   private Tensor target(Checkpoint base, String name) {
     Tensor tensor = base.tensors().get(name);
     if (tensor == null) {

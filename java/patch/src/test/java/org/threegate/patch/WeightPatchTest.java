@@ -229,6 +229,31 @@ class WeightPatchTest {
   }
 
   @Test
+  void planarPatchesAreThoseOfTheirSpecification() throws IOException {
+    write(List.of(new Model("w", TensorType.BF16, hex("803f803f803f"), hex("803f813f80bf"))));
+    try (Context context = Context.open()) {
+      Path patch = create(context, options(PatchFormat.PLANAR, true), "planar.safetensors");
+      try (SafetensorsFile file = SafetensorsFile.open(context, patch)) {
+        byte[] contents = new byte[64];
+        long count =
+            Zstd.decompressByteArray(
+                contents,
+                0,
+                contents.length,
+                bytes(file.tensors().get(0)),
+                0,
+                (int) file.tensors().get(0).bytes());
+        assertThat(Arrays.copyOf(contents, (int) count))
+            .isEqualTo(hex("02000000 0100 0000 0000 0100 0080"));
+        assertThat(file.metadata())
+            .containsEntry("format", "threegate-planar-patch")
+            .containsEntry("tensor.w", "BF16[3]")
+            .containsKeys("digest.w", "base_digest.w");
+      }
+    }
+  }
+
+  @Test
   void sparseTensorsAreThoseOfTheirSpecification() throws IOException {
     byte[] before = new byte[2 * 70002];
     byte[] after = before.clone();

@@ -1,0 +1,154 @@
+package org.threegate.patch;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.threegate.checkpoint.AtomicFiles;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.ModelCopy;
+import org.threegate.kernel.Context;
+
+/**
+ * Follows the versions that a publisher puts into a directory, in another process or on another
+ * machine: begins late, catches up over whole versions where patches are gone, goes on after it was
+ * killed, and has a version bit for bit, or says why not.
+ *
+ * <pre>{@code
+ * PatchSubscriber subscriber = new PatchSubscriber(context, directory, Path.of("served"));
+ * long version = subscriber.update();
+ * }</pre>
+ */
+public final class PatchSubscriber {
+  private static final String VERSION = ".threegate-version";
+
+  private final Context context;
+  private final Path directory;
+  private final Path model;
+
+  /**
+   * @param directory of versions
+   * @param model directory that has one of them, or will
+   */
+  public PatchSubscriber(Context context, Path directory, Path model) {
+    this.context = context;
+    this.directory = directory;
+    this.model = model;
+  }
+
+  /** The version that the model has; 0: none yet. */
+  public long version() throws IOException {
+    Path file = model.resolve(VERSION);
+    if (!Files.exists(file)) {
+      return 0;
+    }
+    String text = Files.readString(file).strip();
+    try {
+      return Long.parseLong(text);
+    } catch (NumberFormatException e) {
+      throw new InvalidInputException(file + ": no version: \"" + text + '"', e);
+    }
+  }
+
+  /**
+   * Makes the model the last version that can be reached.
+   *
+   * @return that version
+   * @throws InvalidInputException when a version is missing or damaged; the model has the one
+   *     before
+   */
+  public long update() throws IOException {
+    if (Files.isDirectory(model)) {
+      PatchInPlace.recover(context, model);
+    }
+    List<Long> versions = VersionDirectory.versions(directory);
+    if (versions.isEmpty()) {
+      throw PatchPublisher.without(directory);
+    }
+    long last = versions.get(versions.size() - 1);
+    long own = version();
+    long from = begin(versions, own);
+    if (from != own) {
+      replace(from);
+    }
+    for (long next = from + 1; next <= last; next++) {
+      if (!versions.contains(next)) {
+        throw new InvalidInputException(
+            directory
+                + ": version "
+                + next
+                + " is missing, and no later one is whole; the model has "
+                + (next - 1));
+      }
+      step(next);
+    }
+    return last;
+  }
+
+  /** The version from which all that follow are patches: its own, or the last whole one. */
+  private long begin(List<Long> versions, long own) {
+    Optional<Long> anchor =
+        versions.stream()
+            .filter(version -> version > own)
+            .filter(
+                version ->
+                    VersionDirectory.anchor(VersionDirectory.version(directory, version))
+                        .isPresent())
+            .reduce((first, second) -> second);
+    if (anchor.isEmpty() && own == 0) {
+      throw new InvalidInputException(
+          directory + ": has no whole version to begin with; the publisher makes one at times");
+    }
+    return anchor.orElse(own);
+  }
+
+  private void replace(long version) throws IOException {
+    Path next = model.resolveSibling(".next-" + model.getFileName());
+    AtomicFiles.deleteDirectory(next);
+    try (Checkpoint whole =
+        Checkpoint.open(
+            context,
+            VersionDirectory.anchor(VersionDirectory.version(directory, version)).orElseThrow())) {
+      ModelCopy.write(whole, Map.of(), next);
+    }
+    write(next, version);
+    AtomicFiles.deleteDirectory(model);
+    Files.move(next, model);
+  }
+
+  private void step(long version) throws IOException {
+    Path patch = VersionDirectory.patch(VersionDirectory.version(directory, version)).orElseThrow();
+    if (!isApplied(patch, version)) {
+      PatchInPlace.apply(context, model, patch, WeightPatch.Progress.NONE);
+    }
+    write(model, version);
+  }
+
+  /** It was killed between the weights and their version. */
+  private boolean isApplied(Path patch, long version) {
+    try (WeightPatch opened = WeightPatch.open(context, patch);
+        Checkpoint now = Checkpoint.open(context, model)) {
+      if (opened.options().version() != version || opened.options().baseVersion() != version - 1) {
+        throw new InvalidInputException(
+            patch
+                + ": leads from "
+                + opened.options().baseVersion()
+                + " to "
+                + opened.options().version()
+                + ", and not to "
+                + version);
+      }
+      return !opened.entries().isEmpty() && opened.leadsTo(now);
+    }
+  }
+
+  private static void write(Path model, long version) throws IOException {
+    ByteBuffer text = ByteBuffer.wrap((version + "\n").getBytes(StandardCharsets.US_ASCII));
+    AtomicFiles.write(model.resolve(VERSION), out -> Bytes.writeFully(out, text));
+  }
+}

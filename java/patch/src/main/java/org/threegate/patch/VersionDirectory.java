@@ -1,0 +1,68 @@
+package org.threegate.patch;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.threegate.checkpoint.AtomicFiles;
+import org.threegate.checkpoint.Json;
+
+/** Versions of a model side by side: {@code weight_v000001} and so on, patches or whole ones. */
+final class VersionDirectory {
+  static final String PATCH = "patch.safetensors";
+
+  private static final Pattern NAME = Pattern.compile("weight_v(\\d{1,18})");
+
+  private VersionDirectory() {}
+
+  static Path version(Path directory, long version) {
+    return directory.resolve(String.format(Locale.ROOT, "weight_v%06d", version));
+  }
+
+  /** Ascending. What has another name, such as what is being written, is none. */
+  static List<Long> versions(Path directory) throws IOException {
+    return AtomicFiles.list(directory).stream()
+        .map(path -> NAME.matcher(path.getFileName().toString()))
+        .filter(Matcher::matches)
+        .map(matcher -> Long.parseLong(matcher.group(1)))
+        .filter(version -> isWhole(version(directory, version)))
+        .sorted()
+        .toList();
+  }
+
+  /** An index is written last: a directory with neither is being written. */
+  private static boolean isWhole(Path version) {
+    return patch(version).isPresent() || anchor(version).isPresent();
+  }
+
+  /** Where its patch is, if it is one. */
+  static Optional<Path> patch(Path version) {
+    if (Files.isRegularFile(version.resolve(PATCH))) {
+      return Optional.of(version.resolve(PATCH));
+    }
+    Path index = version.resolve(PatchWriter.INDEX);
+    return Files.isRegularFile(index) && metadata(index).has("delta_encoding")
+        ? Optional.of(version)
+        : Optional.empty();
+  }
+
+  private static JsonNode metadata(Path index) {
+    return Json.readObject(index).path("metadata");
+  }
+
+  /** Where its checkpoint is, if it is a whole one. */
+  static Optional<Path> anchor(Path version) {
+    Path index = version.resolve(PatchWriter.INDEX);
+    if (Files.isRegularFile(index)) {
+      return metadata(index).has("delta_encoding") ? Optional.empty() : Optional.of(version);
+    }
+    return Files.isRegularFile(version.resolve("model.safetensors"))
+        ? Optional.of(version)
+        : Optional.empty();
+  }
+}

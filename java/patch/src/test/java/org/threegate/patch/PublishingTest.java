@@ -1,0 +1,145 @@
+package org.threegate.patch;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.threegate.checkpoint.AtomicFiles;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.SafetensorsWriter;
+import org.threegate.checkpoint.TensorType;
+import org.threegate.kernel.Context;
+import org.threegate.testing.NativeLeaks;
+import org.threegate.testing.Seeds;
+
+/** A subscriber ends with the publisher's bytes, whatever it missed, or says why not. */
+@ExtendWith(NativeLeaks.class)
+class PublishingTest {
+  private static final int BYTES = 20_000;
+
+  @TempDir Path directory;
+  private final byte[] weights = new byte[BYTES];
+
+  private Path model() throws IOException {
+    Path model = Files.createDirectories(directory.resolve("model"));
+    new SafetensorsWriter()
+        .tensor("w", TensorType.BF16, List.of(BYTES / 2L), weights)
+        .write(model.resolve("model.safetensors"));
+    return model;
+  }
+
+  private void move(Random random) {
+    for (int i = 0; i < BYTES; i += 1 + random.nextInt(100)) {
+      weights[i] ^= (byte) (1 + random.nextInt(3));
+    }
+  }
+
+  private static void assertSame(Path served, Path model) throws IOException {
+    assertThat(
+            Files.mismatch(served.resolve("model.safetensors"), model.resolve("model.safetensors")))
+        .isEqualTo(-1);
+  }
+
+  @ParameterizedTest
+  @EnumSource(PatchFormat.class)
+  void everyVersionIsFollowed(PatchFormat format) throws IOException {
+    Random random = Seeds.random("everyVersionIsFollowed" + format);
+    random.nextBytes(weights);
+    Path versions = directory.resolve("versions");
+    PatchPublisher.Options options =
+        new PatchPublisher.Options(format, ChecksumFormat.XXH3_128, 4, 2);
+    try (Context context = Context.open()) {
+      PatchPublisher publisher = PatchPublisher.open(context, versions, model(), options);
+      PatchSubscriber steady = new PatchSubscriber(context, versions, directory.resolve("steady"));
+      PatchSubscriber lazy = new PatchSubscriber(context, versions, directory.resolve("lazy"));
+      assertThat(steady.version()).isZero();
+      for (int version = 2; version <= 14; version++) {
+        move(random);
+        assertThat(publisher.publish(model())).isEqualTo(version);
+        assertThat(steady.update()).isEqualTo(version);
+        assertSame(directory.resolve("steady"), model());
+        if (version % 5 == 0) {
+          // Versions that it has not seen are gone by now.
+          assertThat(lazy.update()).isEqualTo(version);
+          assertSame(directory.resolve("lazy"), model());
+        }
+        if (version == 6) {
+          // Another process goes on.
+          publisher = PatchPublisher.open(context, versions, directory.resolve("none"), options);
+        }
+      }
+      assertThat(VersionDirectory.versions(versions)).containsExactly(9L, 10L, 11L, 12L, 13L, 14L);
+      assertThat(steady.update()).isEqualTo(14);
+      PatchSubscriber late = new PatchSubscriber(context, versions, directory.resolve("late"));
+      assertThat(late.update()).isEqualTo(14);
+      assertSame(directory.resolve("late"), model());
+      try (var left = Files.list(versions)) {
+        assertThat(left).noneMatch(path -> path.getFileName().toString().contains("partial"));
+      }
+    }
+  }
+
+  @Test
+  void whatCannotBeFollowedIsSaid() throws IOException {
+    Random random = Seeds.random("whatCannotBeFollowedIsSaid");
+    random.nextBytes(weights);
+    Path versions = directory.resolve("versions");
+    try (Context context = Context.open()) {
+      PatchPublisher publisher =
+          PatchPublisher.open(context, versions, model(), PatchPublisher.Options.DEFAULT);
+      Path served = directory.resolve("served");
+      PatchSubscriber subscriber = new PatchSubscriber(context, versions, served);
+      assertThat(subscriber.update()).isEqualTo(1);
+      byte[] first = Files.readAllBytes(served.resolve("model.safetensors"));
+      move(random);
+      publisher.publish(model());
+      byte[] second = Files.readAllBytes(model().resolve("model.safetensors"));
+      // What another is writing is no version yet.
+      Files.createDirectory(versions.resolve("weight_v000003"));
+      assertThat(subscriber.update()).isEqualTo(2);
+      Files.delete(versions.resolve("weight_v000003"));
+      move(random);
+      publisher.publish(model());
+      move(random);
+      publisher.publish(model());
+      Path third = VersionDirectory.version(versions, 3).resolve(VersionDirectory.PATCH);
+      byte[] whole = Files.readAllBytes(third);
+      byte[] torn = java.util.Arrays.copyOf(whole, whole.length - 9);
+      Files.write(third, torn);
+      assertThatThrownBy(subscriber::update).isInstanceOf(InvalidInputException.class);
+      assertThat(Files.readAllBytes(served.resolve("model.safetensors"))).isEqualTo(second);
+      assertThat(subscriber.version()).isEqualTo(2);
+      AtomicFiles.deleteDirectory(third.getParent());
+      assertThatThrownBy(subscriber::update)
+          .hasMessageContaining("version 3 is missing, and no later one is whole")
+          .hasMessageContaining("the model has 2");
+      // Killed between the weights and the note of their version.
+      Files.createDirectory(third.getParent());
+      Files.write(third, whole);
+      PatchInPlace.apply(context, served, third, WeightPatch.Progress.NONE);
+      assertThat(subscriber.version()).isEqualTo(2);
+      assertThat(subscriber.update()).isEqualTo(4);
+      assertSame(served, model());
+      assertThat(first).isNotEqualTo(second);
+      Path empty = Files.createDirectory(directory.resolve("empty"));
+      assertThatThrownBy(() -> new PatchSubscriber(context, empty, served).update())
+          .hasMessageContaining("has no version of a model");
+      Files.move(VersionDirectory.version(versions, 4), VersionDirectory.version(versions, 5));
+      AtomicFiles.deleteDirectory(VersionDirectory.version(versions, 1));
+      PatchSubscriber late = new PatchSubscriber(context, versions, directory.resolve("late"));
+      assertThatThrownBy(late::update).hasMessageContaining("no whole version to begin with");
+      assertThatThrownBy(
+              () -> new PatchPublisher.Options(PatchFormat.PLANAR, ChecksumFormat.BLAKE3, 0, 1))
+          .hasMessageContaining("1 at least");
+    }
+  }
+}
