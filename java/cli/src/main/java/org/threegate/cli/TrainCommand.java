@@ -33,6 +33,8 @@ import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
+import org.threegate.patch.PatchFormat;
+import org.threegate.patch.PatchPublisher;
 import org.threegate.rl.adapter.AdapterOptions;
 import org.threegate.rl.adapter.Initialisation;
 import org.threegate.rl.adapter.LowRankAdapter;
@@ -46,6 +48,7 @@ import org.threegate.rl.observe.DivergenceObserver;
 import org.threegate.rl.observe.GeometryObserver;
 import org.threegate.rl.observe.JsonLines;
 import org.threegate.rl.observe.LivePage;
+import org.threegate.rl.observe.PatchObserver;
 import org.threegate.rl.observe.TensorBoard;
 import org.threegate.rl.optimizer.AdamW;
 import org.threegate.rl.optimizer.Schedule;
@@ -450,12 +453,48 @@ final class TrainCommand implements Callable<Integer> {
           writeText(output.resolve("config.yaml"), settings.yaml());
           evaluate(policy, rollouts, test, 0, TrainingObserver.all(sinks));
         }
+        patches(policy, sinks, from, open).ifPresent(observers::add);
         steps(trainer, TrainingObserver.all(observers), run);
         evaluate(policy, rollouts, test, trainer.steps(), TrainingObserver.all(sinks));
       } finally {
         for (AutoCloseable each : open) {
           close(each);
         }
+      }
+    }
+
+    /** Versions go on where they were, whatever was run again: they have lines of their own. */
+    private Optional<PatchObserver> patches(
+        Decoder policy, List<TrainingObserver> sinks, long from, List<AutoCloseable> open)
+        throws IOException {
+      int every = settings.integer("observe.patches");
+      if (every <= 0) {
+        return Optional.empty();
+      }
+      JsonLines lines = JsonLines.open(output.resolve("patches.jsonl"), from);
+      open.add(lines);
+      List<TrainingObserver> told = new ArrayList<>(sinks);
+      told.removeIf(JsonLines.class::isInstance);
+      told.add(lines);
+      try {
+        PatchPublisher.Options options =
+            new PatchPublisher.Options(
+                PatchFormat.of(settings.text("observe.patch_format")),
+                PatchPublisher.Options.DEFAULT.checksum(),
+                settings.integer("observe.patch_anchors"),
+                PatchPublisher.Options.DEFAULT.kept());
+        PatchObserver observer =
+            PatchObserver.of(
+                context,
+                policy,
+                output.resolve("versions"),
+                options,
+                every,
+                TrainingObserver.all(told));
+        open.add(observer);
+        return Optional.of(observer);
+      } catch (IllegalArgumentException e) {
+        throw new InvalidInputException("observe.patches: " + e.getMessage(), e);
       }
     }
 

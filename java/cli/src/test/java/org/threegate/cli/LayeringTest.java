@@ -81,7 +81,7 @@ class LayeringTest {
           .whereLayer("study")
           .mayOnlyBeAccessedByLayers("cli")
           .whereLayer("patch")
-          .mayOnlyBeAccessedByLayers("cli")
+          .mayOnlyBeAccessedByLayers("cli", "observe")
           .whereLayer("claims")
           .mayOnlyBeAccessedByLayers("cli", "report", "study")
           .whereLayer("measure")

@@ -19,6 +19,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.threegate.kernel.Context;
+import org.threegate.patch.PatchSubscriber;
 import org.threegate.testing.NativeLeaks;
 
 /** {@code train}, {@code eval} and {@code generate} as a user types them. */
@@ -91,9 +93,13 @@ class TrainingCommandsTest {
   }
 
   private static List<JsonNode> metrics(Path run) throws IOException {
+    return lines(run.resolve("metrics.jsonl"));
+  }
+
+  private static List<JsonNode> lines(Path file) throws IOException {
     ObjectMapper json = new ObjectMapper();
     List<JsonNode> rows = new ArrayList<>();
-    for (String line : Files.readAllLines(run.resolve("metrics.jsonl"))) {
+    for (String line : Files.readAllLines(file)) {
       rows.add(json.readTree(line));
     }
     return rows;
@@ -314,6 +320,38 @@ class TrainingCommandsTest {
     assertThat(run("train", config, "--set", "steps=2").code()).isZero();
     refused(run("train", config), "has a run in it; go on with --resume");
     refused(run("train", config, "--set", "seed=6", "--resume"), "saved by another run");
+  }
+
+  /** Another process follows the policy, patch by patch, to the bytes that the run ends with. */
+  @Test
+  void samplersFollowByPatches() throws IOException {
+    CommandRun run = run("train", config, "--set", "observe.patches=1", "--set", "steps=5");
+    assertThat(run.err()).isEmpty();
+    assertThat(metrics(out)).noneMatch(row -> row.has("patch/version"));
+    List<JsonNode> published = lines(out.resolve("patches.jsonl"));
+    assertThat(published).isNotEmpty();
+    assertThat(published.get(0).path("patch/version").asLong()).isEqualTo(2);
+    assertThat(published.get(0).path("patch/share_of_model").asDouble()).isBetween(0.01, 3.0);
+    Path served = directory.resolve("served");
+    try (Context context = Context.open()) {
+      long version = new PatchSubscriber(context, out.resolve("versions"), served).update();
+      assertThat(version).isEqualTo(1L + published.size());
+    }
+    assertThat(
+            Files.mismatch(
+                served.resolve("model.safetensors"), out.resolve("model/model.safetensors")))
+        .isEqualTo(-1);
+    refused(
+        run(
+            "train",
+            config,
+            "--set",
+            "observe.patches=1",
+            "--set",
+            "observe.patch_format=zip",
+            "--set",
+            "output=" + out + "2"),
+        "observe.patches: \"zip\" is no format");
   }
 
   @Test

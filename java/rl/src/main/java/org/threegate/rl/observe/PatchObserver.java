@@ -1,0 +1,104 @@
+package org.threegate.rl.observe;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.threegate.checkpoint.AtomicFiles;
+import org.threegate.checkpoint.TensorType;
+import org.threegate.kernel.Context;
+import org.threegate.patch.PatchPublisher;
+import org.threegate.rl.event.TrainingEvent;
+import org.threegate.rl.event.TrainingObserver;
+import org.threegate.rl.policy.Decoder;
+
+/**
+ * Publishes what a policy becomes, in bf16, as patches that samplers in other processes follow with
+ * a {@code PatchSubscriber}. Only steps in which parameters moved are versions.
+ *
+ * <pre>{@code
+ * try (PatchObserver patches =
+ *     PatchObserver.of(context, decoder, Path.of("versions"), PatchPublisher.Options.DEFAULT, 1, lines)) {
+ *   trainer.run(TrainingObserver.all(List.of(lines, patches)));
+ * }
+ * }</pre>
+ */
+public final class PatchObserver implements TrainingObserver, AutoCloseable {
+  private final PatchPublisher publisher;
+  private final Path directory;
+  private final Path scratch;
+  private final long every;
+  private final TrainingObserver told;
+
+  private PatchObserver(
+      PatchPublisher publisher, Path directory, Path scratch, long every, TrainingObserver told) {
+    this.publisher = publisher;
+    this.directory = directory;
+    this.scratch = scratch;
+    this.every = every;
+    this.told = told;
+  }
+
+  /**
+   * Begins with a model as it is now, or goes on where the directory ends.
+   *
+   * @param every so many steps a version is published
+   * @param told its number, and how many bytes it has beside the whole model's
+   */
+  public static PatchObserver of(
+      Context context,
+      Decoder model,
+      Path directory,
+      PatchPublisher.Options options,
+      long every,
+      TrainingObserver told)
+      throws IOException {
+    if (every < 1) {
+      throw new IllegalArgumentException("a version is published every 1 step or more");
+    }
+    Files.createDirectories(directory);
+    Path scratch = directory.resolve(".policy");
+    Files.createDirectories(scratch);
+    model.write(scratch, TensorType.BF16);
+    PatchPublisher publisher = PatchPublisher.open(context, directory, scratch, options);
+    return new PatchObserver(publisher, directory, scratch, every, told);
+  }
+
+  @Override
+  public void on(TrainingEvent event) {
+    if (event instanceof TrainingEvent.StepTaken taken && taken.step() % every == 0) {
+      try {
+        taken.policy().write(scratch, TensorType.BF16);
+        long version = publisher.publish(scratch);
+        long bytes = bytes(directory.resolve(String.format("weight_v%06d", version)));
+        long whole = Files.size(scratch.resolve("model.safetensors"));
+        Map<String, Double> metrics = new LinkedHashMap<>();
+        metrics.put("patch/version", (double) version);
+        metrics.put("patch/bytes", (double) bytes);
+        metrics.put("patch/share_of_model", bytes / (double) whole);
+        told.on(new TrainingEvent.Measured(taken.step(), "patch", metrics));
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+  }
+
+  private static long bytes(Path version) throws IOException {
+    long sum = 0;
+    for (Path file : AtomicFiles.list(version)) {
+      sum += Files.size(file);
+    }
+    return sum;
+  }
+
+  @Override
+  public void close() {
+    try {
+      AtomicFiles.deleteDirectory(scratch);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}
