@@ -1,5 +1,6 @@
 package org.threegate.patch;
 
+import java.util.concurrent.CompletableFuture;
 import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
 
@@ -24,9 +25,12 @@ record Survey(long changed, long last, long widestGap, String before, String aft
         ChangedElements.Form.OVERWRITE,
         (begin, count, found) -> {
           int bytes = Math.toIntExact(width * count);
-          // While the chunk is in the caches.
-          before.update(PatchWriter.slice(change.before(), begin * width, bytes));
+          // While the chunk is in the caches; checksums take longer than all the rest.
+          CompletableFuture<Void> other =
+              CompletableFuture.runAsync(
+                  () -> before.update(PatchWriter.slice(change.before(), begin * width, bytes)));
           after.update(PatchWriter.slice(change.after(), begin * width, bytes));
+          other.join();
           for (long i = 0; i < found.count(); i++) {
             long position = begin + found.positions().getInt(4 * i);
             sums[2] = Math.max(sums[2], position - sums[1] - 1);
