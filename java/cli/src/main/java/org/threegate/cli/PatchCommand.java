@@ -65,6 +65,13 @@ final class PatchCommand implements Callable<Integer> {
   /** How a patch is to be written. */
   static final class Written {
     @Option(
+        names = "--out",
+        paramLabel = "PATCH",
+        required = true,
+        description = "a new file, or directory of a disk delta")
+    private Path out;
+
+    @Option(
         names = "--format",
         paramLabel = "FORMAT",
         defaultValue = "planar",
@@ -97,6 +104,10 @@ final class PatchCommand implements Callable<Integer> {
         defaultValue = "0",
         description = "that it begins with (default: ${DEFAULT-VALUE})")
     private long baseVersion;
+
+    Path out() {
+      return out;
+    }
 
     WeightPatch.Options options() {
       ChecksumFormat sum =
@@ -213,13 +224,6 @@ final class PatchCommand implements Callable<Integer> {
     @Parameters(index = "1", paramLabel = "TUNED", description = "and after")
     private Path tuned;
 
-    @Option(
-        names = "--out",
-        paramLabel = "PATCH",
-        required = true,
-        description = "a new file, or directory of a disk delta")
-    private Path out;
-
     @Mixin private Written written;
 
     @Option(
@@ -232,6 +236,7 @@ final class PatchCommand implements Callable<Integer> {
     @Override
     public Integer call() {
       WeightPatch.Options options = written.options();
+      Path out = written.out();
       requireNew(out);
       OutputPath.writing(
           out,
@@ -423,23 +428,17 @@ final class PatchCommand implements Callable<Integer> {
     @Parameters(index = "1", paramLabel = "PATCH", description = "a file or directory")
     private Path patch;
 
-    @Option(
-        names = "--out",
-        paramLabel = "PATCH",
-        required = true,
-        description = "a new file, or directory of a disk delta")
-    private Path out;
-
     @Mixin private Written written;
 
     @Override
     public Integer call() {
       WeightPatch.Options options = written.options();
+      Path out = written.out();
       requireNew(out);
       OutputPath.writing(
           out,
           () -> {
-            work(spec, 0, (context, progress) -> convert(context, options, progress));
+            work(spec, 0, (context, progress) -> convert(context, out, options, progress));
             spec.commandLine().getOut().print(made(out, base));
             spec.commandLine().getOut().flush();
           });
@@ -447,7 +446,7 @@ final class PatchCommand implements Callable<Integer> {
     }
 
     private void convert(
-        Context context, WeightPatch.Options options, WeightPatch.Progress progress)
+        Context context, Path out, WeightPatch.Options options, WeightPatch.Progress progress)
         throws IOException {
       Path model =
           out.toAbsolutePath()

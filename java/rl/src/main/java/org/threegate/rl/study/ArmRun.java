@@ -99,7 +99,8 @@ final class ArmRun {
     try (Decoder before = Decoder.load(context, base);
         Decoder policy = Decoder.load(context, base)) {
       Optional<LowRankAdapter> adapter =
-          arm.adapter()
+          arm.setting()
+              .adapter()
               .map(
                   kind ->
                       LowRankAdapter.attach(
@@ -125,7 +126,8 @@ final class ArmRun {
 
   private Map<String, Mask> masks(Decoder before) {
     Map<String, Mask> masks = new LinkedHashMap<>();
-    arm.mask()
+    arm.setting()
+        .mask()
         .ifPresent(
             kind -> {
               SplittableRandom random = new SplittableRandom(arm.seed());
@@ -137,7 +139,7 @@ final class ArmRun {
                         double entries = (double) mask.rows() * mask.columns();
                         masks.put(
                             name,
-                            arm.likeMask()
+                            arm.setting().likeMask()
                                 ? mask(weight, MaskKind.RANDOM, mask.count() / entries, seed)
                                 : mask);
                       });

@@ -159,9 +159,10 @@ public final class Study {
   private StudyRun run(
       Arm arm, Behaviour behaviour, Map<String, StudyRun> done, long before, long total)
       throws IOException {
-    Path start = arm.rotated() ? rotated() : base();
+    Path start = arm.setting().rotated() ? rotated() : base();
     Optional<Double> longest =
-        arm.untilNorm()
+        arm.setting()
+            .untilNorm()
             .map(
                 id -> {
                   List<StudyRun.Step> series = done.get(id).series();
@@ -194,11 +195,11 @@ public final class Study {
         trained.stored(),
         trained.exact(),
         trained.divergence(),
-        arm.rotated() ? Optional.empty() : Optional.of(trained.predicted()),
+        arm.setting().rotated() ? Optional.empty() : Optional.of(trained.predicted()),
         totals,
         trained.hidden(),
         norm,
-        arm.adapter().isPresent()
+        arm.setting().adapter().isPresent()
             ? Double.NaN
             : norm / (arm.rate() * trained.steps() * Math.sqrt(moving)),
         trained.permutedSparsity(),
