@@ -67,6 +67,11 @@ final class StudyJson {
     json.writeEndArray();
     agreements("seeds", report.result().seeds());
     agreements("rotated", report.result().rotated());
+    json.writeObjectFieldStart("curvatureAlong");
+    for (Map.Entry<String, Double> along : report.result().curvatureAlong().entrySet()) {
+      number(along.getKey(), along.getValue());
+    }
+    json.writeEndObject();
     json.writeEndObject();
   }
 

@@ -476,18 +476,11 @@ public final class StudyClaims {
           SMALL + " Each layer is measured by itself.",
           "curvature of a unit step along it",
           true,
-          List.of(
-              new StudyClaim.Point(
-                  "RLVR, seed 1",
-                  finding.evidence().observed(),
-                  Double.NaN,
-                  Stream.concat(
-                          finding.evidence().naiveMean().stream()
-                              .map(mean -> NullEstimate.analytic("chance", mean, Double.NaN)),
-                          Stream.of(
-                              NullEstimate.analytic(
-                                  "strictest null", finding.evidence().nullMean(), Double.NaN)))
-                      .toList())));
+          result.curvatureAlong().entrySet().stream()
+              .map(
+                  along ->
+                      new StudyClaim.Point(along.getKey(), along.getValue(), Double.NaN, List.of()))
+              .toList());
     }
   }
 

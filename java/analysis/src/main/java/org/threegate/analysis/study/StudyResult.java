@@ -17,6 +17,8 @@ import org.threegate.analysis.statistics.Finding;
  * @param rotatedMatrices those whose axes were changed
  * @param consensus the claim that seeds agree, judged
  * @param curvature claims about curvature, judged; empty where it was not measured
+ * @param curvatureAlong curvature of unit steps along the update, its parts and random directions,
+ *     means over layers, by what they are
  */
 public record StudyResult(
     StudyRun.Accuracy base,
@@ -26,4 +28,5 @@ public record StudyResult(
     Map<String, Agreement> rotated,
     List<String> rotatedMatrices,
     List<Finding> consensus,
-    List<Finding> curvature) {}
+    List<Finding> curvature,
+    Map<String, Double> curvatureAlong) {}

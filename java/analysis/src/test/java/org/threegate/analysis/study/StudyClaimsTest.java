@@ -97,7 +97,8 @@ class StudyClaimsTest {
         agreements(0.5),
         List.of("m0", "m1", "m2", "m3"),
         List.of(),
-        List.of());
+        List.of(),
+        Map.of());
   }
 
   private static Map<String, StudyClaim> judge(StudyRun... runs) {

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Predicate;
+import org.threegate.analysis.curvature.Along;
 import org.threegate.analysis.curvature.Capture;
 import org.threegate.analysis.curvature.CurvatureOptions;
 import org.threegate.analysis.curvature.LayerCurvature;
@@ -286,6 +287,7 @@ public final class Study {
       List<Finding> consensus =
           Consensus.judge(
               Consensus.of(context, before, List.of(one, two), ALL, Progress.NONE, control));
+      CurvatureStudy curvature = curvature(behaviour, model, before, one);
       return new StudyResult(
           behaviour.accuracy(model),
           before.parameters(),
@@ -294,11 +296,25 @@ public final class Study {
           rotated,
           List.copyOf(rotatedMatrices),
           consensus,
-          curvature(behaviour, model, before, one));
+          curvature.findings(),
+          along(curvature));
     }
   }
 
-  private List<Finding> curvature(
+  /** Means over the layers that have such a direction. */
+  private static Map<String, Double> along(CurvatureStudy curvature) {
+    Map<String, Double> means = new LinkedHashMap<>();
+    for (Along direction : Along.values()) {
+      curvature.layers().stream()
+          .filter(layer -> layer.along().containsKey(direction))
+          .mapToDouble(layer -> layer.along().get(direction).value())
+          .average()
+          .ifPresent(mean -> means.put(direction.label(), mean));
+    }
+    return means;
+  }
+
+  private CurvatureStudy curvature(
       Behaviour behaviour, Decoder model, Checkpoint before, Checkpoint after) throws IOException {
     Path file = directory.resolve("capture.safetensors");
     Path kept = directory.resolve("curvature");
@@ -313,20 +329,18 @@ public final class Study {
       try (Capture capture = Capture.open(context, file);
           Journal<LayerCurvature> journal =
               Journal.open(kept, LayerCurvature.class, file.toString(), false)) {
-        return journal
-            .during(
-                () ->
-                    CurvatureStudy.of(
-                        context,
-                        capture,
-                        before,
-                        after,
-                        ALL,
-                        CurvatureOptions.DEFAULT,
-                        journal,
-                        Progress.NONE,
-                        control))
-            .findings();
+        return journal.during(
+            () ->
+                CurvatureStudy.of(
+                    context,
+                    capture,
+                    before,
+                    after,
+                    ALL,
+                    CurvatureOptions.DEFAULT,
+                    journal,
+                    Progress.NONE,
+                    control));
       }
     } finally {
       Files.deleteIfExists(file);
