@@ -45,7 +45,7 @@ struct Entries {
 
   [[nodiscard]] std::vector<uint32_t> numbers() const {
     std::vector<uint32_t> all(positions.size() / 4);
-    std::memcpy(all.data(), positions.data(), all.size() * 4);
+    std::copy(positions.begin(), positions.end(), reinterpret_cast<uint8_t*>(all.data()));
     return all;
   }
 };
