@@ -657,9 +657,9 @@ typedef struct tg_patch_entries {
 } tg_patch_entries;
 
 /*
- * Positions and values of all elements that differ, in one pass; *changed: how many. Where there is not room for all of them
- * *changed is right and what was written is not to be used. The same for any number of threads and on every device. `entries` has
- * the pair's width and form.
+ * Positions and values of all elements that differ, in one pass (two on a device); *changed: how many. Where there is not room
+ * for all of them *changed is right and what was written is not to be used. The same for any number of threads and on every
+ * device. `entries` has the pair's width and form.
  */
 TG_API tg_status tg_patch_extract(tg_context* context, const tg_patch_pair* pair, const tg_patch_entries* entries,
                                   int64_t* changed);

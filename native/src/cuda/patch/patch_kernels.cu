@@ -1,5 +1,5 @@
-// Changed elements: counted tile by tile, then written where those of the tiles before end. Both passes read the pair; with one
-// pass blocks would wait for each other, and what is read twice is far less than a launch with a device-wide scan costs.
+// Changed elements: counted tile by tile, then written where those of the tiles before end. Both passes read the pair, which
+// costs up to twice the time of reading it; in a single pass blocks would have to wait for each other.
 #include "cuda/support/runtime.h"
 #include "cuda/support/warp.h"
 #include "patch_kernels.h"
