@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -390,6 +391,10 @@ class TrainingCommandsTest {
             "-Dthreegate.binding=" + System.getProperty("threegate.binding", ""),
             "-XX:TieredStopAtLevel=1",
             "-XX:-UsePerfData"));
+    // As this JVM runs: newer ones warn, on the log, of native access that nobody allowed.
+    ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
+        .filter(argument -> argument.startsWith("--enable-native-access"))
+        .forEach(command::add);
     if (System.getProperty("threegate.binding") == null) {
       command.removeIf(argument -> argument.startsWith("-Dthreegate.binding"));
     }
