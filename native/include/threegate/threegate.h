@@ -40,7 +40,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything below changes, additions included: caller and library must have the same. */
-#define TG_ABI_VERSION 15
+#define TG_ABI_VERSION 16
 
 /* ---------------------------------------------------------------- status ------------------------------------------ */
 
@@ -773,6 +773,22 @@ typedef struct tg_span {
  * which is almost twice as fast as one after the other. control->done counts bytes.
  */
 TG_API tg_status tg_sha256(tg_context* context, const tg_span* spans, int64_t count, tg_control* control, uint8_t* digests);
+
+#define TG_XXH3_STATE_BYTES 704
+
+typedef struct tg_xxh3_part {
+  void* state; /* TG_XXH3_STATE_BYTES that stay where they are until the digest is taken; zeros: of no bytes yet */
+  const void* data;
+  int64_t bytes;
+} tg_xxh3_part;
+
+/*
+ * XXH3 of 128 bits, seed 0 (xxHash's reference implementation, at the width of this machine's vectors), of bytes that come part by
+ * part. Each part is added to a state of its own, each in a thread of its own: as fast as the memory. No cryptographic digest: it
+ * finds accidents, not forgeries. `digest`: 16 bytes in the canonical order, as xxhsum prints them; the state may go on.
+ */
+TG_API tg_status tg_xxh3_update(tg_context* context, const tg_xxh3_part* parts, int64_t count);
+TG_API tg_status tg_xxh3_digest(tg_context* context, const void* state, uint8_t* digest);
 
 #ifdef __cplusplus
 }

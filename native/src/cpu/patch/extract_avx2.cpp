@@ -9,6 +9,11 @@ __m256i read(const uint8_t* from) { return _mm256_loadu_si256(reinterpret_cast<c
 
 template <typename Element>
 struct Group {
+  static int64_t take(const Run& run, int64_t at, int64_t found) {
+    // Few differ, so that the loop over bits is what costs least.
+    return take_bits<Element>(run, at, compare(run.before, run.after, at), found);
+  }
+
   static uint64_t compare(const uint8_t* before, const uint8_t* after, int64_t at) {
     constexpr int64_t kBytes = 32;
     constexpr int64_t kVectors = kGroup * static_cast<int64_t>(sizeof(Element)) / kBytes;

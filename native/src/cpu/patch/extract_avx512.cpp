@@ -8,29 +8,52 @@ namespace {
 __m512i read(const uint8_t* from) { return _mm512_loadu_si512(from); }
 
 template <typename Element>
+struct Lanes;
+
+// The bits in which elements differ, as a mask of them; and those of a mask, side by side.
+#define TG_LANES(type, bits, mask)                                                                            \
+  template <>                                                                                                 \
+  struct Lanes<type> {                                                                                        \
+    static uint64_t differ(__m512i one, __m512i other) { return _mm512_cmpneq_epi##bits##_mask(one, other); } \
+    static __m512i compress(uint64_t kept, __m512i all) {                                                     \
+      return _mm512_maskz_compress_epi##bits(static_cast<mask>(kept), all);                                   \
+    }                                                                                                         \
+  }
+TG_LANES(uint8_t, 8, __mmask64);
+TG_LANES(uint16_t, 16, __mmask32);
+TG_LANES(uint32_t, 32, __mmask16);
+TG_LANES(uint64_t, 64, __mmask8);
+#undef TG_LANES
+
+// Without a branch on what differs, which is as good as random. Vectors are stored whole: what is behind the entries is written
+// over by the next ones, and is never behind the place of this group's last element.
+template <typename Element>
 struct Group {
-  static uint64_t compare(const uint8_t* before, const uint8_t* after, int64_t at) {
+  static int64_t take(const Run& run, int64_t at, int64_t found) {
     constexpr int64_t kBytes = 64;
-    constexpr int64_t kVectors = kGroup * static_cast<int64_t>(sizeof(Element)) / kBytes;
-    constexpr int64_t kLanes = kGroup / kVectors;
-    const int64_t offset = at * static_cast<int64_t>(sizeof(Element));
+    constexpr int64_t kWidth = static_cast<int64_t>(sizeof(Element));
+    constexpr int64_t kLanes = kBytes / kWidth;
+    constexpr int64_t kPositions = 16;
     uint64_t bits = 0;
-    for (int64_t i = 0; i < kVectors; ++i) {
-      const __m512i first = read(before + offset + i * kBytes);
-      const __m512i second = read(after + offset + i * kBytes);
-      uint64_t own = 0;
-      if constexpr (sizeof(Element) == 1) {
-        own = _mm512_cmpneq_epi8_mask(first, second);
-      } else if constexpr (sizeof(Element) == 2) {
-        own = _mm512_cmpneq_epi16_mask(first, second);
-      } else if constexpr (sizeof(Element) == 4) {
-        own = _mm512_cmpneq_epi32_mask(first, second);
-      } else {
-        own = _mm512_cmpneq_epi64_mask(first, second);
-      }
-      bits |= own << (kLanes * i);
+    int64_t place = found;
+    for (int64_t i = 0; i < kGroup / kLanes; ++i) {
+      const __m512i before = read(run.before + at * kWidth + i * kBytes);
+      const __m512i after = read(run.after + at * kWidth + i * kBytes);
+      const uint64_t own = Lanes<Element>::differ(before, after);
+      const __m512i values = run.is_xor ? _mm512_xor_si512(before, after) : after;
+      _mm512_storeu_si512(run.to.values + place * kWidth, Lanes<Element>::compress(own, values));
+      place += __builtin_popcountll(own);
+      bits |= own << (kLanes * i % kGroup);
     }
-    return bits;
+    __m512i positions = _mm512_add_epi32(_mm512_set1_epi32(static_cast<int32_t>(at)),
+                                         _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+    for (int64_t i = 0; i < kGroup / kPositions; ++i) {
+      const uint64_t own = bits >> (kPositions * i) & 0xffff;
+      _mm512_storeu_si512(run.to.positions + found, Lanes<uint32_t>::compress(own, positions));
+      positions = _mm512_add_epi32(positions, _mm512_set1_epi32(kPositions));
+      found += __builtin_popcountll(own);
+    }
+    return found;
   }
 };
 

@@ -28,41 +28,54 @@ uint64_t compare_some(const uint8_t* before, const uint8_t* after, int64_t at, i
   return bits;
 }
 
-// `group` compares kGroup elements. Few differ, so that the loop over bits is what costs least.
-template <typename Element, typename Group>
-int64_t extract_range(const tg_patch_pair& pair, int64_t begin, int64_t end, Places to, Group group) {
-  const auto* before = static_cast<const uint8_t*>(pair.before);
-  const auto* after = static_cast<const uint8_t*>(pair.after);
-  const bool is_xor = pair.form == TG_PATCH_XOR;
-  int64_t found = 0;
-  for (int64_t at = begin; at < end; at += kGroup) {
-    uint64_t bits = end - at >= kGroup ? group(before, after, at) : compare_some<Element>(before, after, at, end - at);
-    for (; bits != 0; bits &= bits - 1) {
-      const int64_t element = at + __builtin_ctzll(bits);
-      Element value = load<Element>(after, element);
-      if (is_xor) {
-        value = static_cast<Element>(value ^ load<Element>(before, element));
-      }
-      to.positions[found] = static_cast<uint32_t>(element);
-      std::memcpy(to.values + found * static_cast<int64_t>(sizeof(Element)), &value, sizeof(Element));
-      ++found;
+// What `Group`s see of a pair, and where they put what they find.
+struct Run {
+  const uint8_t* before;
+  const uint8_t* after;
+  bool is_xor;
+  Places to;
+};
+
+// Appends elements `at` + i of each bit i to `found` entries; how many there are then.
+template <typename Element>
+int64_t take_bits(const Run& run, int64_t at, uint64_t bits, int64_t found) {
+  for (; bits != 0; bits &= bits - 1) {
+    const int64_t element = at + __builtin_ctzll(bits);
+    Element value = load<Element>(run.after, element);
+    if (run.is_xor) {
+      value = static_cast<Element>(value ^ load<Element>(run.before, element));
     }
+    run.to.positions[found] = static_cast<uint32_t>(element);
+    std::memcpy(run.to.values + found * static_cast<int64_t>(sizeof(Element)), &value, sizeof(Element));
+    ++found;
   }
   return found;
 }
 
-// Group<Element>::compare for the pair's width.
+// `take` appends those of kGroup elements that differ.
+template <typename Element, typename Take>
+int64_t extract_range(const Run& run, int64_t begin, int64_t end, Take take) {
+  int64_t found = 0;
+  int64_t at = begin;
+  for (; end - at >= kGroup; at += kGroup) {
+    found = take(run, at, found);
+  }
+  return take_bits<Element>(run, at, compare_some<Element>(run.before, run.after, at, end - at), found);
+}
+
+// Group<Element>::take for the pair's width.
 template <template <typename> class Group>
 int64_t extract_with(const tg_patch_pair& pair, int64_t begin, int64_t end, Places to) {
+  const Run run{static_cast<const uint8_t*>(pair.before), static_cast<const uint8_t*>(pair.after), pair.form == TG_PATCH_XOR, to};
   switch (pair.width) {
     case 1:
-      return extract_range<uint8_t>(pair, begin, end, to, Group<uint8_t>::compare);
+      return extract_range<uint8_t>(run, begin, end, Group<uint8_t>::take);
     case 2:
-      return extract_range<uint16_t>(pair, begin, end, to, Group<uint16_t>::compare);
+      return extract_range<uint16_t>(run, begin, end, Group<uint16_t>::take);
     case 4:
-      return extract_range<uint32_t>(pair, begin, end, to, Group<uint32_t>::compare);
+      return extract_range<uint32_t>(run, begin, end, Group<uint32_t>::take);
     default:
-      return extract_range<uint64_t>(pair, begin, end, to, Group<uint64_t>::compare);
+      return extract_range<uint64_t>(run, begin, end, Group<uint64_t>::take);
   }
 }
 

@@ -11,12 +11,16 @@
 namespace threegate::patch {
 namespace {
 
-constexpr int64_t kPart = int64_t{1} << 15;  // elements that a thread compares at a time: what it finds stays in its cache
-constexpr int64_t kAlone = 4 * kPart;        // that are not worth another thread
-constexpr int64_t kApplied = 1 << 14;        // entries that are worth one
+constexpr int64_t kPart = int64_t{1} << 13;  // elements that a thread compares at a time: what it finds stays in its cache
+constexpr int64_t kAlone = (int64_t{1} << 17) / kPart * kPart;  // that are not worth another thread
+constexpr int64_t kApplied = 1 << 14;                           // entries that are worth one
 
 template <typename Element>
 struct Group {
+  static int64_t take(const Run& run, int64_t at, int64_t found) {
+    return take_bits<Element>(run, at, compare(run.before, run.after, at), found);
+  }
+
   static uint64_t compare(const uint8_t* before, const uint8_t* after, int64_t at) {
     const int64_t bytes = kGroup * static_cast<int64_t>(sizeof(Element));
     const int64_t offset = at * static_cast<int64_t>(sizeof(Element));

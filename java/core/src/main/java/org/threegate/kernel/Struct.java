@@ -259,5 +259,10 @@ final class Struct {
   static final int SPAN_DATA = 0;
   static final int SPAN_BYTES = 8;
 
+  static final int XXH3_PART = 24;
+  static final int XXH3_PART_STATE = 0;
+  static final int XXH3_PART_DATA = 8;
+  static final int XXH3_PART_BYTES = 16;
+
   private Struct() {}
 }

@@ -217,6 +217,10 @@ public interface KernelBinding {
 
   int sha256(long context, long spans, long count, long control, long digests);
 
+  int xxh3Update(long context, long parts, long count);
+
+  int xxh3Digest(long context, long state, long digest);
+
   /** Address of the first byte (index 0) of a direct buffer. */
   long addressOf(ByteBuffer direct);
 

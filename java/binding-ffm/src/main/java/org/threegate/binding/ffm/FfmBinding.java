@@ -35,6 +35,12 @@ final class FfmBinding implements KernelBinding {
               "tg_sha256",
               FunctionDescriptor.of(
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_xxh3_update",
+              FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
+              "tg_xxh3_digest",
+              FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
           Map.entry("tg_memory_free", FunctionDescriptor.of(JAVA_INT, JAVA_LONG)),
           Map.entry("tg_live_objects", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG)),
           Map.entry(
@@ -254,6 +260,8 @@ final class FfmBinding implements KernelBinding {
     static final MethodHandle DIFF_WORKSPACE = bind("tg_diff_workspace");
     static final MethodHandle DIFF = bind("tg_diff");
     static final MethodHandle SHA256 = bind("tg_sha256");
+    static final MethodHandle XXH3_UPDATE = bind("tg_xxh3_update");
+    static final MethodHandle XXH3_DIGEST = bind("tg_xxh3_digest");
 
     private static MethodHandle bind(String name) {
       return library.function(name, FUNCTIONS.get(name));
@@ -879,6 +887,24 @@ final class FfmBinding implements KernelBinding {
   public int sha256(long context, long spans, long count, long control, long digests) {
     try {
       return (int) Handles.SHA256.invokeExact(context, spans, count, control, digests);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int xxh3Update(long context, long parts, long count) {
+    try {
+      return (int) Handles.XXH3_UPDATE.invokeExact(context, parts, count);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int xxh3Digest(long context, long state, long digest) {
+    try {
+      return (int) Handles.XXH3_DIGEST.invokeExact(context, state, digest);
     } catch (Throwable e) {
       throw DynamicLibrary.rethrow(e);
     }

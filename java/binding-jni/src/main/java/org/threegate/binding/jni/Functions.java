@@ -403,4 +403,14 @@ final class Functions {
       long count,
       @Cast("tg_control*") long control,
       @Cast("uint8_t*") long digests);
+
+  @Name("tg_xxh3_update")
+  static native int xxh3Update(
+      @Cast("tg_context*") long context, @Cast("const tg_xxh3_part*") long parts, long count);
+
+  @Name("tg_xxh3_digest")
+  static native int xxh3Digest(
+      @Cast("tg_context*") long context,
+      @Cast("const void*") long state,
+      @Cast("uint8_t*") long digest);
 }

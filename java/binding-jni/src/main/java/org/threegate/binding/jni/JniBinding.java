@@ -384,6 +384,16 @@ final class JniBinding implements KernelBinding {
   }
 
   @Override
+  public int xxh3Update(long context, long parts, long count) {
+    return Functions.xxh3Update(context, parts, count);
+  }
+
+  @Override
+  public int xxh3Digest(long context, long state, long digest) {
+    return Functions.xxh3Digest(context, state, digest);
+  }
+
+  @Override
   public long addressOf(ByteBuffer direct) {
     return Buffers.addressOf(direct);
   }

@@ -1,0 +1,85 @@
+package org.threegate.kernel;
+
+import java.util.Objects;
+import org.threegate.buffer.NativeBuffer;
+
+/**
+ * XXH3 of 128 bits of bytes that come part by part ({@code tg_xxh3_update}), as fast as the memory
+ * they lie in. It finds accidents, not forgeries.
+ *
+ * <pre>{@code
+ * try (Xxh3 checksum = Xxh3.begin(context)) {
+ *   Xxh3.update(context, checksum.part(buffer, 0, 1000), checksum.part(buffer, 1000, 24));
+ *   byte[] digest = checksum.digest();
+ * }
+ * }</pre>
+ */
+public final class Xxh3 implements AutoCloseable {
+  private static final int DIGEST_BYTES = 16;
+  private static final int STATE_BYTES = 704;
+
+  private final Context context;
+  private final NativeBuffer state; // and a digest behind it
+
+  /** Bytes that one of them is to take. */
+  public record Part(Xxh3 checksum, NativeBuffer buffer, long offset, long bytes) {
+    public Part {
+      Objects.checkFromIndexSize(offset, bytes, buffer.bytes());
+    }
+  }
+
+  private Xxh3(Context context, NativeBuffer state) {
+    this.context = context;
+    this.state = state;
+  }
+
+  /** Of no bytes yet. */
+  public static Xxh3 begin(Context context) {
+    NativeBuffer state = context.allocate(STATE_BYTES + DIGEST_BYTES);
+    state.slice(0, STATE_BYTES).put(new byte[STATE_BYTES]);
+    return new Xxh3(context, state);
+  }
+
+  /** What it is to take next. */
+  public Part part(NativeBuffer buffer, long offset, long bytes) {
+    return new Part(this, buffer, offset, bytes);
+  }
+
+  /** Takes a part each, those of different checksums side by side. */
+  public static void update(Context context, Part... parts) {
+    try (Context.Call call = context.begin();
+        NativeBuffer structs = context.allocate((long) parts.length * Struct.XXH3_PART);
+        Operand.Leases leases = new Operand.Leases()) {
+      long address = leases.take(structs);
+      for (int i = 0; i < parts.length; i++) {
+        long at = (long) i * Struct.XXH3_PART;
+        structs
+            .putLong(at + Struct.XXH3_PART_STATE, leases.take(parts[i].checksum().state))
+            .putLong(
+                at + Struct.XXH3_PART_DATA, leases.take(parts[i].buffer()) + parts[i].offset())
+            .putLong(at + Struct.XXH3_PART_BYTES, parts[i].bytes());
+      }
+      call.run(
+          unused -> context.binding().xxh3Update(context.handle(), address, parts.length));
+    }
+  }
+
+  /** Of what it has taken; it may take more. */
+  public byte[] digest() {
+    try (Context.Call call = context.begin();
+        Operand.Leases leases = new Operand.Leases()) {
+      long address = leases.take(state);
+      call.run(
+          unused ->
+              context.binding().xxh3Digest(context.handle(), address, address + STATE_BYTES));
+      byte[] digest = new byte[DIGEST_BYTES];
+      state.slice(STATE_BYTES, DIGEST_BYTES).get(digest);
+      return digest;
+    }
+  }
+
+  @Override
+  public void close() {
+    state.close();
+  }
+}

@@ -1,0 +1,23 @@
+#include "xxh3.h"
+
+#include <cstring>
+
+#include "xxh3_lanes.h"
+
+namespace threegate::digest {
+
+void xxh3_update_plain(const tg_xxh3_part& part) { xxh3_update(part); }
+
+Xxh3Function choose_xxh3(SimdLevel level) noexcept {
+  return level == SimdLevel::kAvx512 ? xxh3_update_avx512 : level == SimdLevel::kAvx2 ? xxh3_update_avx2 : xxh3_update_plain;
+}
+
+void xxh3_digest(const void* state, uint8_t* digest) {
+  const Xxh3State own = state_of(const_cast<void*>(state));  // NOLINT(cppcoreguidelines-pro-type-const-cast): only read
+  const XXH128_hash_t hash = *own.begun == 0 ? XXH3_128bits(nullptr, 0) : XXH3_128bits_digest(own.state);
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, hash);
+  std::memcpy(digest, canonical.digest, sizeof(canonical.digest));
+}
+
+}  // namespace threegate::digest
