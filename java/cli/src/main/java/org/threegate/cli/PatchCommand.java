@@ -394,7 +394,9 @@ final class PatchCommand implements Callable<Integer> {
               .getOut()
               .printf(
                   "%,14d bytes  %s  %s%n",
-                  entry.storedBytes(), entry.digest(), PrintableText.of(entry.name()));
+                  entry.storedBytes(),
+                  entry.digest().orElse("without a digest"),
+                  PrintableText.of(entry.name()));
         }
         spec.commandLine()
             .getOut()

@@ -55,12 +55,10 @@ public final class Xxh3 implements AutoCloseable {
         long at = (long) i * Struct.XXH3_PART;
         structs
             .putLong(at + Struct.XXH3_PART_STATE, leases.take(parts[i].checksum().state))
-            .putLong(
-                at + Struct.XXH3_PART_DATA, leases.take(parts[i].buffer()) + parts[i].offset())
+            .putLong(at + Struct.XXH3_PART_DATA, leases.take(parts[i].buffer()) + parts[i].offset())
             .putLong(at + Struct.XXH3_PART_BYTES, parts[i].bytes());
       }
-      call.run(
-          unused -> context.binding().xxh3Update(context.handle(), address, parts.length));
+      call.run(unused -> context.binding().xxh3Update(context.handle(), address, parts.length));
     }
   }
 
@@ -70,8 +68,7 @@ public final class Xxh3 implements AutoCloseable {
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(state);
       call.run(
-          unused ->
-              context.binding().xxh3Digest(context.handle(), address, address + STATE_BYTES));
+          unused -> context.binding().xxh3Digest(context.handle(), address, address + STATE_BYTES));
       byte[] digest = new byte[DIGEST_BYTES];
       state.slice(STATE_BYTES, DIGEST_BYTES).get(digest);
       return digest;

@@ -17,7 +17,7 @@ public final class Bindings {
   private static final String CHOICE_PROPERTY = "threegate.binding";
 
   /** {@code TG_ABI_VERSION} of the header that this was written for. */
-  public static final int ABI_VERSION = 15;
+  public static final int ABI_VERSION = 16;
 
   private Bindings() {}
 

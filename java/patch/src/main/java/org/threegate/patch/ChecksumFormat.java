@@ -1,13 +1,14 @@
 package org.threegate.patch;
 
-import com.dynatrace.hash4j.hashing.HashStream128;
-import com.dynatrace.hash4j.hashing.Hashing;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.zip.Adler32;
 import org.apache.commons.codec.digest.Blake3;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Xxh3;
 
 /** Checksums that patches carry of tensors' bytes. */
 public enum ChecksumFormat {
@@ -34,78 +35,95 @@ public enum ChecksumFormat {
   }
 
   /** Of bytes that come part by part. */
-  interface Checksum {
-    void update(ByteBuffer bytes);
+  abstract static sealed class Checksum implements AutoCloseable {
+    abstract void update(Range part);
 
     /** In hexadecimal digits, as the format's own tools print it. */
-    String hex();
+    abstract String hex();
+
+    @Override
+    public void close() {}
   }
 
-  Checksum begin() {
+  Checksum begin(Context context) {
     return switch (this) {
-      case XXH3_128 -> xxh3();
-      case BLAKE3 -> blake3();
-      case ADLER32 -> adler32();
+      case XXH3_128 -> new Native(context);
+      case BLAKE3 -> new Blake();
+      case ADLER32 -> new Adler();
     };
   }
 
-  private interface Heap {
-    void take(byte[] bytes, int count);
+  /** Two of one format, each with a part of its own, side by side. */
+  static void update(Checksum first, Range one, Checksum second, Range other) {
+    if (first instanceof Native left && second instanceof Native right) {
+      Xxh3.update(left.context, left.part(one), right.part(other));
+      return;
+    }
+    CompletableFuture<Void> beside = CompletableFuture.runAsync(() -> first.update(one));
+    second.update(other);
+    beside.join();
   }
 
-  private static void throughHeap(ByteBuffer bytes, Heap heap) {
-    byte[] buffer = new byte[Math.min(BUFFER, bytes.remaining())];
-    while (bytes.hasRemaining()) {
-      int count = Math.min(buffer.length, bytes.remaining());
-      bytes.get(buffer, 0, count);
-      heap.take(buffer, count);
+  private static final class Native extends Checksum {
+    private final Context context;
+    private final Xxh3 state;
+
+    Native(Context context) {
+      this.context = context;
+      this.state = Xxh3.begin(context);
+    }
+
+    Xxh3.Part part(Range range) {
+      return state.part(range.buffer(), range.offset(), range.bytes());
+    }
+
+    @Override
+    void update(Range part) {
+      Xxh3.update(context, part(part));
+    }
+
+    @Override
+    String hex() {
+      return HexFormat.of().formatHex(state.digest());
+    }
+
+    @Override
+    public void close() {
+      state.close();
     }
   }
 
-  private static Checksum xxh3() {
-    HashStream128 stream = Hashing.xxh3_128().hashStream();
-    return new Checksum() {
-      @Override
-      public void update(ByteBuffer bytes) {
-        throughHeap(bytes, (buffer, count) -> stream.putBytes(buffer, 0, count));
-      }
+  private static final class Blake extends Checksum {
+    private final Blake3 hash = Blake3.initHash();
+    private final byte[] buffer = new byte[BUFFER];
 
-      @Override
-      public String hex() {
-        HexFormat digits = HexFormat.of();
-        return digits.toHexDigits(stream.get().getMostSignificantBits())
-            + digits.toHexDigits(stream.get().getLeastSignificantBits());
+    @Override
+    void update(Range part) {
+      ByteBuffer bytes = part.slice();
+      while (bytes.hasRemaining()) {
+        int count = Math.min(buffer.length, bytes.remaining());
+        bytes.get(buffer, 0, count);
+        hash.update(buffer, 0, count);
       }
-    };
+    }
+
+    @Override
+    String hex() {
+      return HexFormat.of().formatHex(hash.doFinalize(BLAKE3_BYTES));
+    }
   }
 
-  private static Checksum blake3() {
-    Blake3 hash = Blake3.initHash();
-    return new Checksum() {
-      @Override
-      public void update(ByteBuffer bytes) {
-        throughHeap(bytes, (buffer, count) -> hash.update(buffer, 0, count));
-      }
+  private static final class Adler extends Checksum {
+    private final Adler32 sum = new Adler32();
 
-      @Override
-      public String hex() {
-        return HexFormat.of().formatHex(hash.doFinalize(BLAKE3_BYTES));
-      }
-    };
-  }
+    @Override
+    void update(Range part) {
+      sum.update(part.slice());
+    }
 
-  private static Checksum adler32() {
-    Adler32 sum = new Adler32();
-    return new Checksum() {
-      @Override
-      public void update(ByteBuffer bytes) {
-        sum.update(bytes);
-      }
-
-      @Override
-      public String hex() {
-        return HexFormat.of().toHexDigits((int) sum.getValue());
-      }
-    };
+    @Override
+    String hex() {
+      return HexFormat.of().toHexDigits((int) sum.getValue());
+    }
   }
 }

@@ -10,7 +10,13 @@ import org.threegate.checkpoint.Tensor;
 
 /** The contents of a zstd frame, part by part: memory does not depend on what the frame holds. */
 final class FrameReader implements AutoCloseable {
-  private static final int WINDOW = 1 << 20; // compressed bytes that are mapped at a time
+  private static final int PART = 1 << 20; // compressed bytes that are mapped at a time
+  private static final int HEADER = 18; // bytes of the longest header of a frame
+  private static final int SINGLE_SEGMENT = 1 << 5;
+  private static final int DESCRIPTOR = 5; // where a window is described
+  // What every reader of frames supports (RFC 8878, section 3.1.1.1.2); a larger window only for
+  // contents that fill it.
+  private static final long WINDOW = 1 << 23;
 
   private final Tensor stored;
   private final ZstdDecompressCtx context = new ZstdDecompressCtx();
@@ -20,18 +26,52 @@ final class FrameReader implements AutoCloseable {
   private long at;
   private boolean ended;
 
-  FrameReader(Tensor stored) {
+  /**
+   * @param most bytes that the contents may have
+   * @throws InvalidInputException when reading the frame would take more memory than that
+   */
+  FrameReader(Tensor stored, long most) {
     this.stored = stored;
+    try {
+      long window = window();
+      if (window > Math.max(WINDOW, most)) {
+        throw refused("asks for " + window + " bytes of memory, for contents of " + most);
+      }
+    } catch (RuntimeException e) {
+      context.close();
+      throw e;
+    }
+  }
+
+  private ByteBuffer header() {
+    return stored
+        .file()
+        .buffer()
+        .slice(stored.offset(), (int) Math.min(HEADER, stored.bytes()))
+        .order(ByteOrder.LITTLE_ENDIAN);
+  }
+
+  /** Bytes that a decompressor keeps, RFC 8878, section 3.1.1.1.2. */
+  private long window() {
+    ByteBuffer header = header();
+    if (header.remaining() <= DESCRIPTOR) {
+      throw refused("ends early");
+    }
+    if ((header.get(DESCRIPTOR - 1) & SINGLE_SEGMENT) != 0) {
+      return Math.max(0, Zstd.getDirectByteBufferFrameContentSize(header, 0, header.remaining()));
+    }
+    int descriptor = header.get(DESCRIPTOR) & 0xff;
+    long base = 1L << (10 + (descriptor >> 3));
+    return base + base / 8 * (descriptor & 7);
   }
 
   /** Bytes that the frame says it holds. */
   long contentBytes() {
-    int head = (int) Math.min(18, stored.bytes()); // the longest header of a frame
+    ByteBuffer header = header();
     long bytes =
-        head == 0
-            ? -1
-            : Zstd.getDirectByteBufferFrameContentSize(
-                stored.file().buffer().slice(stored.offset(), head), 0, head);
+        header.hasRemaining()
+            ? Zstd.getDirectByteBufferFrameContentSize(header, 0, header.remaining())
+            : -1;
     if (bytes < 0) {
       throw refused("holds no zstd frame that says how long its contents are");
     }
@@ -56,7 +96,7 @@ final class FrameReader implements AutoCloseable {
   }
 
   private void refill() {
-    int bytes = (int) Math.min(WINDOW, stored.bytes() - at);
+    int bytes = (int) Math.min(PART, stored.bytes() - at);
     compressed = stored.file().buffer().slice(stored.offset() + at, bytes);
     at += bytes;
   }

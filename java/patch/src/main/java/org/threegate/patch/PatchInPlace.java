@@ -38,6 +38,8 @@ public final class PatchInPlace {
 
   private static final int MAGIC = 0x54475031; // TGP1
   private static final int END = -1;
+  private static final long MOST = 8L * Change.CHUNK; // bytes of a chunk
+  private static final long BLOCK = 4096; // of which files are written
 
   private PatchInPlace() {}
 
@@ -68,8 +70,8 @@ public final class PatchInPlace {
     }
     try (Checkpoint base = Checkpoint.open(context, model);
         WeightPatch opened = WeightPatch.open(context, patch)) {
-      opened.verify(base, progress);
-      AtomicFiles.write(journal, out -> write(context, base, opened, out));
+      // Its digests are compared before the journal has its name.
+      AtomicFiles.write(journal, out -> write(context, base, opened, progress, out));
     }
     sync(journal.getParent());
   }
@@ -92,31 +94,30 @@ public final class PatchInPlace {
 
     void put(ByteBuffer bytes) throws IOException {
       checksum.update(bytes.duplicate());
-      Bytes.writeFully(out, bytes);
+      Range.writeFully(out, bytes);
     }
 
     void end() throws IOException {
       put(ByteBuffer.allocate(Integer.BYTES).putInt(END).flip());
-      Bytes.writeFully(out, ByteBuffer.allocate(Long.BYTES).putLong(checksum.getValue()).flip());
+      Range.writeFully(out, ByteBuffer.allocate(Long.BYTES).putLong(checksum.getValue()).flip());
     }
   }
 
-  private static void write(Context context, Checkpoint base, WeightPatch patch, FileChannel out)
+  private static void write(
+      Context context,
+      Checkpoint base,
+      WeightPatch patch,
+      WeightPatch.Progress progress,
+      FileChannel out)
       throws IOException {
     Journal journal = new Journal(out);
     journal.put(ByteBuffer.allocate(Integer.BYTES).putInt(MAGIC).flip());
-    try (ChangedElements changed =
-            ChangedElements.allocate(
-                context, 8L * Change.CHUNK, 1, ChangedElements.Form.OVERWRITE);
-        NativeBuffer chunk = context.allocate(8L * Change.CHUNK)) {
+    try (ChangedElements changed = room(context)) {
       patch.forEachChunk(
           base,
-          (tensor, offset, patched) -> {
-            int bytes = patched.remaining();
-            chunk.slice(0, bytes).put(patched);
-            changed.extract(
-                new ChangedElements.Elements(tensor.file().buffer(), offset, bytes, 1),
-                new ChangedElements.Elements(chunk, 0, bytes, 1));
+          progress,
+          (tensor, begin, old, patched) -> {
+            changed.extract(old.elements(1), patched.elements(1));
             int count = (int) changed.count();
             if (count == 0) {
               return;
@@ -127,15 +128,19 @@ public final class PatchInPlace {
                 ByteBuffer.allocate(Integer.BYTES + name.length + 2 * Long.BYTES + Integer.BYTES)
                     .putInt(name.length)
                     .put(name)
-                    .putLong(offset)
-                    .putLong(bytes)
+                    .putLong(old.offset())
+                    .putLong(old.bytes())
                     .putInt(count)
                     .flip());
-            journal.put(changed.positions().slice(0, Math.toIntExact(4L * count)));
-            journal.put(changed.values().slice(0, count));
+            journal.put(Range.first(changed.positions(), 4L * count).slice());
+            journal.put(Range.first(changed.values(), count).slice());
           });
     }
     journal.end();
+  }
+
+  private static ChangedElements room(Context context) {
+    return ChangedElements.allocate(context, MOST, 1, ChangedElements.Form.OVERWRITE);
   }
 
   /** A chunk of a file, and what of it is to be written. */
@@ -155,9 +160,8 @@ public final class PatchInPlace {
     check(journal);
     List<FileChannel> opened = new ArrayList<>();
     try (DataInputStream in = open(journal);
-        ChangedElements changed =
-            ChangedElements.allocate(
-                context, 8L * Change.CHUNK, 1, ChangedElements.Form.OVERWRITE)) {
+        ChangedElements changed = room(context);
+        NativeBuffer chunk = context.allocate(MOST)) {
       in.readInt();
       String current = "";
       for (int length = in.readInt(); length != END; length = in.readInt()) {
@@ -173,7 +177,7 @@ public final class PatchInPlace {
                   StandardOpenOption.READ,
                   StandardOpenOption.WRITE));
         }
-        write(context, opened.get(opened.size() - 1), part, changed);
+        write(opened.get(opened.size() - 1), part, changed, chunk);
       }
       for (FileChannel file : opened) {
         file.force(true);
@@ -188,22 +192,30 @@ public final class PatchInPlace {
     return true;
   }
 
-  private static void write(Context context, FileChannel file, Part part, ChangedElements changed)
-      throws IOException {
+  private static void write(
+      FileChannel file, Part part, ChangedElements changed, NativeBuffer chunk) throws IOException {
     // Read, changed, written back: no page is lost under a mapping when the disk fails.
-    try (NativeBuffer chunk = context.allocate(part.bytes())) {
-      ByteBuffer bytes = chunk.slice(0, (int) part.bytes());
-      for (long at = part.offset(); bytes.hasRemaining(); ) {
-        int read = file.read(bytes, at);
-        if (read < 0) {
-          throw new InvalidInputException(
-              part.file() + ": is shorter than the journal of its patch says");
+    Range all = Range.first(chunk, part.bytes());
+    if (file.size() < part.offset() + part.bytes()) {
+      throw new InvalidInputException(
+          part.file() + ": is shorter than the journal of its patch says");
+    }
+    Range.readFully(file, part.offset(), all.slice());
+    changed.apply(all.elements(1));
+    // Blocks in which something changed, those side by side at once.
+    ByteBuffer bytes = all.slice();
+    for (long i = 0; i < changed.count(); ) {
+      long begin = Integer.toUnsignedLong(changed.positions().getInt(4 * i)) / BLOCK * BLOCK;
+      long end = begin + BLOCK;
+      for (i++; i < changed.count(); i++) {
+        long at = Integer.toUnsignedLong(changed.positions().getInt(4 * i));
+        if (at >= end + BLOCK) {
+          break;
         }
-        at += read;
+        end = Math.max(end, at / BLOCK * BLOCK + BLOCK);
       }
-      changed.apply(new ChangedElements.Elements(chunk, 0, part.bytes(), 1));
-      bytes.flip();
-      for (long at = part.offset(); bytes.hasRemaining(); ) {
+      bytes.limit((int) Math.min(end, part.bytes())).position((int) begin);
+      for (long at = part.offset() + begin; bytes.hasRemaining(); ) {
         at += file.write(bytes, at);
       }
     }
@@ -219,7 +231,7 @@ public final class PatchInPlace {
     Part part =
         new Part(
             new String(name, StandardCharsets.UTF_8), in.readLong(), in.readLong(), in.readInt());
-    if (part.bytes() > 8L * Change.CHUNK || part.count() > part.bytes()) {
+    if (part.bytes() > MOST || part.count() > part.bytes()) {
       throw new InvalidInputException(journal + ": is no journal of a patch");
     }
     return part;

@@ -1,7 +1,6 @@
 package org.threegate.patch;
 
 import java.nio.ByteBuffer;
-import java.util.Optional;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Tensor;
@@ -9,75 +8,99 @@ import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
 
-/** What a patch has of one tensor, in the order of its chunks; nothing in it is believed. */
+/**
+ * What a patch has of one tensor, in the order of its chunks, as {@link PatchEncoder} wrote it;
+ * nothing in it is believed.
+ */
 abstract sealed class PatchReader implements AutoCloseable {
-  final Context context;
   final Tensor tensor;
   final int width;
-  final int most; // elements of a chunk
+  private final ChangedElements entries;
 
-  private PatchReader(Context context, Tensor tensor, int width) {
-    this.context = context;
+  private PatchReader(Context context, Tensor tensor, int width, ChangedElements.Form form) {
     this.tensor = tensor;
     this.width = width;
-    this.most = (int) Math.min(Change.CHUNK, tensor.bytes() / width);
+    long room = (long) Change.largest(tensor) * Change.width(tensor) / width;
+    this.entries = ChangedElements.allocate(context, room, width, form);
   }
 
   static PatchReader open(
-      Context context,
-      WeightPatch.Options options,
-      Tensor tensor,
-      Tensor stored,
-      Optional<Tensor> positions,
-      int width) {
+      Context context, WeightPatch.Options options, Tensor tensor, WeightPatch.Patched patched) {
+    Tensor stored = patched.stored();
     return switch (options.format()) {
       case DISK_DELTA_XOR -> new Xor(context, tensor, stored);
       case DISK_DELTA_OVERWRITE -> new Overwrite(context, tensor, stored);
-      case PLANAR -> new Planar(context, tensor, stored, width);
+      case PLANAR -> new Planar(context, tensor, stored);
       case SPARSE ->
-          new Sparse(context, tensor, stored, positions.orElseThrow(), options.gaps(), width);
+          new Sparse(context, tensor, stored, patched.positions().orElseThrow(), options.gaps());
     };
   }
 
+  /** Of what entries are: elements, or bytes. */
+  final int width() {
+    return width;
+  }
+
   /**
-   * Changes the next chunk.
+   * What changes of the next chunk; good until the chunk after it. That positions ascend and lie in
+   * the chunk is checked where they are applied.
    *
    * @param begin number of its first element
+   * @param count of its elements
    */
-  abstract void apply(ChangedElements.Elements chunk, long begin);
+  final ChangedElements next(long begin, int count) {
+    int part = Change.width(tensor) / width;
+    read(entries, begin * part, count * part);
+    return entries;
+  }
+
+  /**
+   * @param begin number of the first of its elements, or bytes
+   */
+  abstract void read(ChangedElements entries, long begin, int count);
 
   /** After the last chunk: there is nothing left. */
   abstract void requireEnd();
 
   @Override
-  public abstract void close();
+  public void close() {
+    entries.close();
+  }
 
   /** All bytes, xor-ed. */
   private static final class Xor extends PatchReader {
     private final FrameReader frame;
-    private final ByteBuffer part;
+    private final NativeBuffer part;
+    private final NativeBuffer zeros;
 
     Xor(Context context, Tensor tensor, Tensor stored) {
-      super(context, tensor, Change.width(tensor));
-      frame = new FrameReader(stored);
+      super(context, tensor, Change.width(tensor), ChangedElements.Form.XOR);
+      int bytes = Change.largest(tensor) * width;
+      this.part = context.allocate(Math.max(1, bytes));
+      this.zeros = context.allocate(Math.max(1, bytes));
+      Range.zero(zeros, bytes);
       try {
-        if (frame.contentBytes() != tensor.bytes()) {
-          throw frame.refused(
-              "holds " + frame.contentBytes() + " bytes for a tensor of " + tensor.bytes());
-        }
+        frame = new FrameReader(stored, tensor.bytes());
       } catch (RuntimeException e) {
-        frame.close();
+        release();
         throw e;
       }
-      part = Bytes.little(most * width);
+      try {
+        long held = frame.contentBytes();
+        if (held != tensor.bytes()) {
+          throw frame.refused("holds " + held + " bytes for a tensor of " + tensor.bytes());
+        }
+      } catch (RuntimeException e) {
+        close();
+        throw e;
+      }
     }
 
     @Override
-    void apply(ChangedElements.Elements chunk, long begin) {
-      int bytes = Math.toIntExact(chunk.count() * width);
-      frame.read(part.clear().limit(bytes));
-      ByteBuffer target = chunk.buffer().slice(0, bytes);
-      Bytes.xor(target, part, target);
+    void read(ChangedElements entries, long begin, int count) {
+      Range own = Range.first(part, (long) count * width);
+      frame.read(own.slice());
+      entries.extract(Range.first(zeros, own.bytes()).elements(width), own.elements(width));
     }
 
     @Override
@@ -85,36 +108,32 @@ abstract sealed class PatchReader implements AutoCloseable {
       frame.requireEnd();
     }
 
+    private void release() {
+      part.close();
+      zeros.close();
+      super.close();
+    }
+
     @Override
     public void close() {
       frame.close();
+      release();
     }
   }
 
-  /**
-   * Entries that come by absolute positions, in any number of them at a time: those of a chunk are
-   * gathered, and the kernel checks their order.
-   */
+  /** Entries that come by absolute positions, in any number of them at a time. */
   private abstract static sealed class ByPosition extends PatchReader {
-    private Optional<ChangedElements> room = Optional.empty();
     private long next = -1;
     private long left;
 
     ByPosition(Context context, Tensor tensor, int width) {
-      super(context, tensor, width);
+      super(context, tensor, width, ChangedElements.Form.OVERWRITE);
     }
 
-    /** Before the first chunk; nothing is held when it throws. */
+    /** Before the first chunk. */
     final void begin(long count) {
       left = count;
       advance();
-      room =
-          Optional.of(
-              ChangedElements.allocate(context, most, width, ChangedElements.Form.OVERWRITE));
-    }
-
-    final ChangedElements entries() {
-      return room.orElseThrow();
     }
 
     private void advance() {
@@ -124,25 +143,23 @@ abstract sealed class PatchReader implements AutoCloseable {
     abstract long nextPosition();
 
     /** Copies the next value to an entry. */
-    abstract void nextValue(long entry);
+    abstract void nextValue(NativeBuffer values, long entry);
 
     abstract InvalidInputException refused(String why);
 
     @Override
-    final void apply(ChangedElements.Elements chunk, long begin) {
-      ChangedElements entries = entries();
-      long end = begin + chunk.count();
+    final void read(ChangedElements entries, long begin, int all) {
+      long end = begin + all;
       long count = 0;
       while (next < end) {
         if (next < begin || count == entries.capacity()) {
           throw refused("has positions that do not ascend");
         }
         entries.positions().putInt(4 * count, (int) (next - begin));
-        nextValue(count++);
+        nextValue(entries.values(), count++);
         advance();
       }
       entries.count(count);
-      entries.apply(chunk);
     }
 
     final void requireNone() {
@@ -158,20 +175,25 @@ abstract sealed class PatchReader implements AutoCloseable {
 
     private final FrameReader positions;
     private final FrameReader values;
-    private final ByteBuffer position = Bytes.little(BUFFER).limit(0);
-    private final ByteBuffer value = Bytes.little(BUFFER).limit(0);
+    private final ByteBuffer position = PatchEncoder.little(BUFFER).limit(0);
+    private final ByteBuffer value = PatchEncoder.little(BUFFER).limit(0);
     private long positionsLeft;
     private long valuesLeft;
 
     Overwrite(Context context, Tensor tensor, Tensor stored) {
       super(context, tensor, 1);
-      positions = new FrameReader(stored);
-      values = new FrameReader(stored);
+      long most = Integer.BYTES + (Integer.BYTES + 1) * tensor.bytes();
+      try {
+        positions = new FrameReader(stored, most);
+      } catch (RuntimeException e) {
+        super.close();
+        throw e;
+      }
+      values = new FrameReader(stored, most);
       try {
         begin(count());
       } catch (RuntimeException e) {
-        positions.close();
-        values.close();
+        close();
         throw e;
       }
     }
@@ -189,7 +211,7 @@ abstract sealed class PatchReader implements AutoCloseable {
       }
       positionsLeft = count;
       valuesLeft = count;
-      values.skip(Integer.BYTES + 4 * count, Bytes.little(BUFFER));
+      values.skip(Integer.BYTES + 4 * count, PatchEncoder.little(BUFFER));
       return count;
     }
 
@@ -203,12 +225,12 @@ abstract sealed class PatchReader implements AutoCloseable {
     }
 
     @Override
-    void nextValue(long entry) {
+    void nextValue(NativeBuffer to, long entry) {
       if (!value.hasRemaining()) {
         values.read(value.clear().limit((int) Math.min(BUFFER, valuesLeft)));
       }
       valuesLeft--;
-      entries().values().putByte(entry, value.get());
+      to.putByte(entry, value.get());
     }
 
     @Override
@@ -226,7 +248,7 @@ abstract sealed class PatchReader implements AutoCloseable {
     public void close() {
       positions.close();
       values.close();
-      entries().close();
+      super.close();
     }
   }
 
@@ -240,21 +262,22 @@ abstract sealed class PatchReader implements AutoCloseable {
     private long valueAt;
     private long previous = -1;
 
-    Sparse(
-        Context context, Tensor tensor, Tensor values, Tensor positions, boolean gaps, int width) {
-      super(context, tensor, width);
+    Sparse(Context context, Tensor tensor, Tensor values, Tensor positions, boolean gaps) {
+      super(context, tensor, Change.width(tensor));
       this.positions = positions;
       this.values = values;
       this.gaps = gaps;
       TensorType type = positions.type();
+      this.positionBytes = type.bits() / 8;
       boolean known =
           gaps ? type == TensorType.U16 || type == TensorType.U32 : type == TensorType.I32;
       long count = positions.elements();
       if (!known
-          || values.type() != PatchWriter.valueType(tensor)
+          || values.type() != PatchEncoder.valueType(tensor)
           || positions.shape().size() != 1
           || !values.shape().equals(positions.shape())
-          || count > tensor.bytes() / width) {
+          || count > Change.elements(tensor)) {
+        close();
         throw refused(
             "and its positions are "
                 + values.type()
@@ -266,7 +289,6 @@ abstract sealed class PatchReader implements AutoCloseable {
                 + tensor.type()
                 + tensor.shape());
       }
-      positionBytes = type.bits() / 8;
       begin(count);
     }
 
@@ -283,14 +305,14 @@ abstract sealed class PatchReader implements AutoCloseable {
     }
 
     @Override
-    void nextValue(long entry) {
+    void nextValue(NativeBuffer to, long entry) {
       NativeBuffer from = values.file().buffer();
       long offset = values.offset() + width * valueAt++;
       switch (width) {
-        case 1 -> entries().values().putByte(entry, from.getByte(offset));
-        case 2 -> entries().values().putShort(2 * entry, from.getShort(offset));
-        case 4 -> entries().values().putInt(4 * entry, from.getInt(offset));
-        default -> entries().values().putLong(8 * entry, from.getLong(offset));
+        case 1 -> to.putByte(entry, from.getByte(offset));
+        case 2 -> to.putShort(2 * entry, from.getShort(offset));
+        case 4 -> to.putInt(4 * entry, from.getInt(offset));
+        default -> to.putLong(8 * entry, from.getLong(offset));
       }
     }
 
@@ -304,35 +326,37 @@ abstract sealed class PatchReader implements AutoCloseable {
     void requireEnd() {
       requireNone();
     }
-
-    @Override
-    public void close() {
-      entries().close();
-    }
   }
 
   /** Chunk by chunk: how many, planes of gaps, planes of values. */
   private static final class Planar extends PatchReader {
+    private final Context context;
     private final FrameReader frame;
-    private final ChangedElements entries;
     private final NativeBuffer planes;
 
-    Planar(Context context, Tensor tensor, Tensor stored, int width) {
-      super(context, tensor, width);
-      frame = new FrameReader(stored);
-      entries = ChangedElements.allocate(context, most, width, ChangedElements.Form.XOR);
-      planes = context.allocate(Math.max(1, (long) most * Math.max(4, width)));
+    Planar(Context context, Tensor tensor, Tensor stored) {
+      super(context, tensor, Change.width(tensor), ChangedElements.Form.XOR);
+      this.context = context;
+      long elements = Change.elements(tensor);
+      long chunks = (elements + Change.CHUNK - 1) / Change.CHUNK;
+      long most = Integer.BYTES * chunks + (PatchEncoder.GAP_PLANES + width) * elements;
+      try {
+        frame = new FrameReader(stored, most);
+      } catch (RuntimeException e) {
+        super.close();
+        throw e;
+      }
+      planes = context.allocate(Math.max(1, (long) Change.largest(tensor) * Math.max(4, width)));
     }
 
     @Override
-    void apply(ChangedElements.Elements chunk, long begin) {
+    void read(ChangedElements entries, long begin, int all) {
       int count = frame.readInt();
-      if (count < 0 || count > chunk.count()) {
-        throw frame.refused(
-            "has " + (count & 0xffffffffL) + " entries for " + chunk.count() + " elements");
+      if (count < 0 || count > all) {
+        throw frame.refused("has " + (count & 0xffffffffL) + " entries for " + all + " elements");
       }
-      frame.read(planes.slice(0, PatchWriter.GAP_PLANES * count));
-      ByteBuffer highest = planes.slice((long) PatchWriter.GAP_PLANES * count, count);
+      frame.read(planes.slice(0, PatchEncoder.GAP_PLANES * count));
+      ByteBuffer highest = planes.slice((long) PatchEncoder.GAP_PLANES * count, count);
       while (highest.hasRemaining()) {
         highest.put((byte) 0);
       }
@@ -343,7 +367,6 @@ abstract sealed class PatchReader implements AutoCloseable {
           context, new ChangedElements.Elements(planes, 0, count, width), entries.values());
       entries.count(count);
       entries.toPositions(-1);
-      entries.apply(chunk);
     }
 
     @Override
@@ -354,8 +377,8 @@ abstract sealed class PatchReader implements AutoCloseable {
     @Override
     public void close() {
       frame.close();
-      entries.close();
       planes.close();
+      super.close();
     }
   }
 }

@@ -149,6 +149,6 @@ public final class PatchSubscriber {
 
   private static void write(Path model, long version) throws IOException {
     ByteBuffer text = ByteBuffer.wrap((version + "\n").getBytes(StandardCharsets.US_ASCII));
-    AtomicFiles.write(model.resolve(VERSION), out -> Bytes.writeFully(out, text));
+    AtomicFiles.write(model.resolve(VERSION), out -> Range.writeFully(out, text));
   }
 }

@@ -2,7 +2,6 @@ package org.threegate.patch;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -11,7 +10,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Json;
@@ -22,8 +20,6 @@ import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
-import org.threegate.kernel.KernelException;
-import org.threegate.kernel.Status;
 
 /**
  * What turns one checkpoint into another, bit for bit: made, read, applied. docs/patches.md has the
@@ -79,14 +75,28 @@ public final class WeightPatch implements AutoCloseable {
    *
    * @param stored what the patch has of it
    * @param positions of {@link PatchFormat#SPARSE}, where {@code stored} has the values
-   * @param digest of all its bytes afterwards
+   * @param digest of all its bytes afterwards, where the patch says
    * @param baseDigest and before, where the patch says
    */
-  private record Patched(
-      Tensor stored, Optional<Tensor> positions, String digest, Optional<String> baseDigest) {}
+  record Patched(
+      Tensor stored,
+      Optional<Tensor> positions,
+      Optional<String> digest,
+      Optional<String> baseDigest) {}
 
-  /** What a patch does to a tensor. */
-  public record Entry(String name, long storedBytes, String digest) {}
+  /** What a patch does to a tensor; a digest where it has one. */
+  public record Entry(String name, long storedBytes, Optional<String> digest) {}
+
+  /** What is asked of a patch. */
+  public enum Digests {
+    /** Each tensor's, or it is refused. */
+    REQUIRED,
+    /**
+     * Those that it has: plain sparse patches of other writers have none, and nothing can say
+     * whether such a one was made of this base.
+     */
+    IF_PRESENT
+  }
 
   private final Path path;
   private final Context context;
@@ -141,7 +151,7 @@ public final class WeightPatch implements AutoCloseable {
           throw new InvalidInputException(
               after.path() + ": tensor \"" + tensor.name() + "\" is not in " + before.path());
         }
-        writer.add(new Change(old, tensor));
+        writer.add(Change.of(old, tensor));
         done += tensor.bytes();
       }
       before.check();
@@ -152,15 +162,99 @@ public final class WeightPatch implements AutoCloseable {
   }
 
   /**
-   * Opens a patch of any format.
+   * Makes one patch of several that follow one another, or another format of one: every one of them
+   * is applied to the base and checked, tensor by tensor; no model is written.
+   *
+   * @param base what the first one was made of
+   * @param out a file, or the directory of a disk delta
+   * @param options whose versions are the first one's base version and the last one's version
+   * @throws InvalidInputException when they do not follow one another, are damaged or of another
+   *     base
+   */
+  public static void combine(
+      Context context,
+      Checkpoint base,
+      List<WeightPatch> patches,
+      Path out,
+      Options options,
+      Progress progress)
+      throws IOException {
+    requireChain(patches, options);
+    for (WeightPatch patch : patches) {
+      for (String name : patch.tensors.keySet()) {
+        patch.target(base, name);
+      }
+    }
+    long total = base.tensors().values().stream().mapToLong(Tensor::bytes).sum();
+    long done = 0;
+    try (PatchWriter writer = new PatchWriter(context, options, out)) {
+      for (Tensor tensor : base.tensors().values()) {
+        progress.at(tensor.name(), done, total);
+        List<PatchedTensor.Link> links =
+            patches.stream().flatMap(patch -> patch.link(tensor.name()).stream()).toList();
+        if (links.isEmpty()) {
+          writer.skip(tensor);
+        } else {
+          try (PatchedTensor patched = new PatchedTensor(context, tensor, links)) {
+            writer.add(new Change(tensor, patched));
+            patched.requireDigests();
+          }
+        }
+        done += tensor.bytes();
+      }
+      base.check();
+      patches.forEach(WeightPatch::check);
+      writer.finish();
+    }
+    progress.at("", total, total);
+  }
+
+  private static void requireChain(List<WeightPatch> patches, Options options) {
+    if (patches.isEmpty()) {
+      throw new InvalidInputException("no patches to make one of");
+    }
+    long version = options.baseVersion();
+    for (WeightPatch patch : patches) {
+      if (patch.options.baseVersion() != version) {
+        throw new InvalidInputException(
+            patch.path
+                + ": begins with version "
+                + patch.options.baseVersion()
+                + ", and the patches before it lead to "
+                + version);
+      }
+      version = patch.options.version();
+    }
+    if (version != options.version()) {
+      throw new InvalidInputException(
+          "the patches lead to version " + version + ", not to " + options.version());
+    }
+  }
+
+  private Optional<PatchedTensor.Link> link(String name) {
+    return Optional.ofNullable(tensors.get(name))
+        .map(patched -> new PatchedTensor.Link(options, patched));
+  }
+
+  private void check() {
+    files.forEach(SafetensorsFile::check);
+  }
+
+  /**
+   * Opens a patch of any format that has digests.
    *
    * @throws InvalidInputException when it is none, or damaged
    */
   public static WeightPatch open(Context context, Path path) {
+    return open(context, path, Digests.REQUIRED);
+  }
+
+  /** Opens a patch of any format. */
+  public static WeightPatch open(Context context, Path path, Digests digests) {
     if (!Files.exists(path)) {
       throw new InvalidInputException(path + ": no such file or directory");
     }
-    return Files.isDirectory(path) ? openDelta(context, path) : openFile(context, path);
+    return Files.isDirectory(path) ? openDelta(context, path) : openFile(context, path, digests);
   }
 
   private static WeightPatch openDelta(Context context, Path path) {
@@ -216,7 +310,7 @@ public final class WeightPatch implements AutoCloseable {
     if (stored.type() != TensorType.U8 || stored.shape().size() != 1) {
       throw new InvalidInputException(file.path() + ": tensor \"" + name + "\" is no vector of U8");
     }
-    return new Patched(stored, Optional.empty(), digest(file, digestKey), baseDigest);
+    return new Patched(stored, Optional.empty(), Optional.of(digest(file, digestKey)), baseDigest);
   }
 
   private static Tensor stored(SafetensorsFile file, String name) {
@@ -233,6 +327,22 @@ public final class WeightPatch implements AutoCloseable {
       throw new InvalidInputException(file.path() + ": metadata \"" + key + "\" is missing");
     }
     return digest;
+  }
+
+  private static Optional<String> digest(SafetensorsFile file, String key, Digests digests) {
+    if (digests == Digests.REQUIRED && !file.metadata().containsKey(key)) {
+      throw new InvalidInputException(
+          file.path()
+              + ": metadata \""
+              + key
+              + "\" is missing: nothing says what the patch was made of and what it leads to; --without-digests takes it all the same");
+    }
+    return Optional.ofNullable(file.metadata().get(key));
+  }
+
+  /** Other writers of sparse patches say which version one leads to, not which it begins with. */
+  private static String before(String version) {
+    return version.matches("[1-9][0-9]{0,17}") ? Long.toString(Long.parseLong(version) - 1) : "";
   }
 
   private static Options options(
@@ -254,7 +364,7 @@ public final class WeightPatch implements AutoCloseable {
     }
   }
 
-  private static WeightPatch openFile(Context context, Path path) {
+  private static WeightPatch openFile(Context context, Path path, Digests digests) {
     SafetensorsFile file = SafetensorsFile.open(context, path);
     try {
       Map<String, String> metadata = file.metadata();
@@ -263,7 +373,7 @@ public final class WeightPatch implements AutoCloseable {
       if (!sparse && !named.equals(PatchWriter.PLANAR)) {
         throw new InvalidInputException(path + ": no weight patch; its format is \"" + named + '"');
       }
-      String encoding = metadata.getOrDefault("encoding", "");
+      String encoding = metadata.getOrDefault("encoding", sparse ? "raw" : "");
       if (sparse && !encoding.equals("raw") && !encoding.equals("gaps")) {
         throw new InvalidInputException(
             path + ": encoding \"" + encoding + "\"; there are raw and gaps");
@@ -272,10 +382,13 @@ public final class WeightPatch implements AutoCloseable {
           options(
               path,
               sparse ? PatchFormat.SPARSE : PatchFormat.PLANAR,
-              metadata.getOrDefault("checksum_format", ""),
+              metadata.getOrDefault(
+                  "checksum_format", sparse ? ChecksumFormat.XXH3_128.label() : ""),
               encoding.equals("gaps"),
-              metadata.getOrDefault("version", ""),
-              metadata.getOrDefault("base_version", ""));
+              metadata.getOrDefault(sparse ? "model_version" : "version", ""),
+              metadata.getOrDefault(
+                  "base_version",
+                  sparse ? before(metadata.getOrDefault("model_version", "")) : ""));
       Map<String, Patched> tensors = new LinkedHashMap<>();
       for (Tensor tensor : file.tensors()) {
         String name = tensor.name();
@@ -286,8 +399,8 @@ public final class WeightPatch implements AutoCloseable {
               new Patched(
                   tensor,
                   Optional.of(stored(file, name + ".idx")),
-                  digest(file, "digest." + name),
-                  Optional.of(digest(file, "base_digest." + name))));
+                  digest(file, "digest." + name, digests),
+                  digest(file, "base_digest." + name, digests)));
         } else if (!sparse) {
           String base = digest(file, "base_digest." + name);
           tensors.put(name, frame(file, name, "digest." + name, Optional.of(base)));
@@ -327,64 +440,55 @@ public final class WeightPatch implements AutoCloseable {
    */
   public void apply(Checkpoint base, Path out, Progress progress) throws IOException {
     Map<String, SafetensorsWriter.Data> changed = new LinkedHashMap<>();
-    long total = 0;
-    for (Map.Entry<String, Patched> entry : tensors.entrySet()) {
-      total += target(base, entry.getKey()).bytes();
-    }
-    long all = total;
+    long all = bytes(base);
     long[] done = {0};
-    for (Map.Entry<String, Patched> entry : tensors.entrySet()) {
-      Tensor tensor = target(base, entry.getKey());
-      changed.put(
-          entry.getKey(),
-          to -> {
-            progress.at(entry.getKey(), done[0], all);
-            applied(tensor, entry.getValue(), part -> Bytes.writeFully(to, part));
-            done[0] += tensor.bytes();
-          });
-    }
+    tensors.forEach(
+        (name, patched) -> {
+          Tensor tensor = target(base, name);
+          changed.put(
+              name,
+              to -> {
+                progress.at(name, done[0], all);
+                applied(tensor, patched, (begin, old, part) -> part.write(to));
+                done[0] += tensor.bytes();
+              });
+        });
     try {
       ModelCopy.write(base, changed, out);
     } finally {
-      files.forEach(SafetensorsFile::check);
+      check();
     }
     progress.at("", all, all);
   }
 
   /** Applies in memory and compares digests; nothing is written. */
   public void verify(Checkpoint base, Progress progress) throws IOException {
-    long total = 0;
-    for (String name : tensors.keySet()) {
-      total += target(base, name).bytes();
-    }
-    long done = 0;
-    for (Map.Entry<String, Patched> entry : tensors.entrySet()) {
-      Tensor tensor = target(base, entry.getKey());
-      progress.at(entry.getKey(), done, total);
-      applied(tensor, entry.getValue(), part -> {});
-      done += tensor.bytes();
-    }
-    base.check();
-    progress.at("", total, total);
+    forEachChunk(base, progress, (tensor, begin, old, patched) -> {});
   }
 
-  /** Whether a checkpoint is what it leads to, as far as it changes anything. */
+  /** Whether a checkpoint is what it leads to, as far as it changes anything and has digests. */
   public boolean leadsTo(Checkpoint model) {
     for (Map.Entry<String, Patched> entry : tensors.entrySet()) {
       Tensor tensor = target(model, entry.getKey());
-      ChecksumFormat.Checksum sum = options.checksum().begin();
-      for (long at = 0; at < tensor.bytes(); at += Change.CHUNK) {
-        sum.update(
-            PatchWriter.slice(tensor, at, (int) Math.min(Change.CHUNK, tensor.bytes() - at)));
-      }
-      if (!sum.hex().equals(entry.getValue().digest())) {
-        return false;
+      try (ChecksumFormat.Checksum sum = options.checksum().begin(context)) {
+        long all = Change.elements(tensor);
+        for (long at = 0; at < all; at += Change.CHUNK) {
+          sum.update(Range.of(tensor, at, Math.min(Change.CHUNK, all - at)));
+        }
+        if (!entry.getValue().digest().equals(Optional.of(sum.hex()))) {
+          return false;
+        }
       }
     }
     return true;
   }
 
-  private Tensor target(Checkpoint base, String name) {
+  /** Bytes of the tensors that it changes. */
+  private long bytes(Checkpoint base) {
+    return tensors.keySet().stream().mapToLong(name -> target(base, name).bytes()).sum();
+  }
+
+  Tensor target(Checkpoint base, String name) {
     Tensor tensor = base.tensors().get(name);
     if (tensor == null) {
       throw new InvalidInputException(
@@ -393,83 +497,74 @@ public final class WeightPatch implements AutoCloseable {
     return tensor;
   }
 
+  /** Is shown what a patch makes of a tensor. */
+  interface Visit {
+    /**
+     * @param begin number of the first element
+     */
+    void chunk(Tensor tensor, long begin, Range old, Range patched) throws IOException;
+  }
+
   /**
    * What it makes of each tensor that it changes, chunk by chunk, whose digests are compared at the
    * end of each.
    */
-  void forEachChunk(Checkpoint base, ChunkVisit visit) throws IOException {
+  void forEachChunk(Checkpoint base, Progress progress, Visit visit) throws IOException {
+    long all = bytes(base);
+    long done = 0;
     for (Map.Entry<String, Patched> entry : tensors.entrySet()) {
       Tensor tensor = target(base, entry.getKey());
-      long[] at = {tensor.offset()};
+      progress.at(entry.getKey(), done, all);
       applied(
           tensor,
           entry.getValue(),
-          part -> {
-            int bytes = part.remaining();
-            visit.chunk(tensor, at[0], part);
-            at[0] += bytes;
-          });
+          (begin, old, patched) -> visit.chunk(tensor, begin, old, patched));
+      done += tensor.bytes();
     }
     base.check();
-    files.forEach(SafetensorsFile::check);
-  }
-
-  /** Is shown patched bytes. */
-  interface ChunkVisit {
-    /**
-     * @param offset in the tensor's file
-     */
-    void chunk(Tensor tensor, long offset, ByteBuffer patched) throws IOException;
+    check();
+    progress.at("", all, all);
   }
 
   private interface Output {
-    void put(ByteBuffer part) throws IOException;
+    void put(long begin, Range old, Range patched) throws IOException;
   }
 
   /** A tensor chunk by chunk, patched, and its digests. */
   private void applied(Tensor tensor, Patched patched, Output output) throws IOException {
-    int width = options.format() == PatchFormat.DISK_DELTA_OVERWRITE ? 1 : Change.width(tensor);
-    long all = tensor.bytes() / width;
-    int room = (int) Math.min(Change.CHUNK, all);
-    ChecksumFormat.Checksum before = options.checksum().begin();
-    ChecksumFormat.Checksum after = options.checksum().begin();
-    try (NativeBuffer chunk = context.allocate(Math.max(1, (long) room * width));
-        PatchReader reader =
-            PatchReader.open(
-                context, options, tensor, patched.stored(), patched.positions(), width)) {
+    long all = Change.elements(tensor);
+    try (PatchedTensor steps =
+        new PatchedTensor(context, tensor, List.of(new PatchedTensor.Link(options, patched)))) {
       for (long begin = 0; begin < all; begin += Change.CHUNK) {
-        int count = (int) Math.min(Change.CHUNK, all - begin);
-        ByteBuffer part = chunk.slice(0, count * width);
-        part.put(PatchWriter.slice(tensor, begin * width, count * width)).flip();
-        if (patched.baseDigest().isPresent()) {
-          before.update(part.duplicate());
-        }
-        reader.apply(new ChangedElements.Elements(chunk, 0, count, width), begin);
-        after.update(part.duplicate());
-        output.put(part);
+        long count = Math.min(Change.CHUNK, all - begin);
+        output.put(begin, Range.of(tensor, begin, count), steps.next(begin, count));
       }
-      reader.requireEnd();
-    } catch (KernelException e) {
-      if (e.status() == Status.INVALID_ARGUMENT) {
-        throw refused(patched, e.getMessage());
-      }
-      throw e;
-    }
-    if (patched.baseDigest().isPresent() && !before.hex().equals(patched.baseDigest().get())) {
-      throw refused(
-          patched, "is of another base: the digest of " + tensor.file().path() + "'s differs");
-    }
-    if (!after.hex().equals(patched.digest())) {
-      throw refused(
-          patched,
-          "does not lead to the bytes whose digest it carries: it is damaged, or of another base than "
-              + tensor.file().path());
+      steps.requireDigests();
     }
   }
 
-  private static InvalidInputException refused(Patched patched, String why) {
-    return new InvalidInputException(
-        patched.stored().file().path() + ": tensor \"" + patched.stored().name() + "\" " + why);
+  /** Is shown what a patch changes of a tensor. */
+  interface EntryVisit {
+    /**
+     * @param begin number of the first element, or byte where entries are bytes
+     */
+    void entries(long begin, ChangedElements entries, int width);
+  }
+
+  /**
+   * What it changes of a tensor, in the order of its elements; of the base only the shape is read.
+   */
+  void forEachEntry(Tensor tensor, EntryVisit visit) {
+    long all = Change.elements(tensor);
+    try (PatchReader reader =
+        PatchReader.open(context, options, tensor, tensors.get(tensor.name()))) {
+      int part = Change.width(tensor) / reader.width();
+      for (long begin = 0; begin < all; begin += Change.CHUNK) {
+        int count = (int) Math.min(Change.CHUNK, all - begin);
+        visit.entries(begin * part, reader.next(begin, count), reader.width());
+      }
+      reader.requireEnd();
+    }
   }
 
   @Override

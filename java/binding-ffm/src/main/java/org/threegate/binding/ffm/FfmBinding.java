@@ -36,11 +36,9 @@ final class FfmBinding implements KernelBinding {
               FunctionDescriptor.of(
                   JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
           Map.entry(
-              "tg_xxh3_update",
-              FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+              "tg_xxh3_update", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
           Map.entry(
-              "tg_xxh3_digest",
-              FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+              "tg_xxh3_digest", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
           Map.entry("tg_memory_free", FunctionDescriptor.of(JAVA_INT, JAVA_LONG)),
           Map.entry("tg_live_objects", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG)),
           Map.entry(

@@ -1,0 +1,335 @@
+package org.threegate.patch;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.SafetensorsWriter;
+import org.threegate.checkpoint.Tensor;
+import org.threegate.checkpoint.TensorType;
+import org.threegate.kernel.ChangedElements;
+import org.threegate.kernel.Context;
+
+/**
+ * Encodes what changes of one tensor, chunk by chunk, in the one pass in which it is found; {@link
+ * PatchReader} reads it.
+ */
+abstract sealed class PatchEncoder implements AutoCloseable {
+  static final int GAP_PLANES = 3; // a gap within a chunk is below 2^24
+  private static final long MOST_BYTES = 1L << 32; // of a tensor whose bytes have positions
+
+  final Tensor tensor;
+  final int width;
+  private final ChangedElements.Form form;
+
+  private PatchEncoder(Tensor tensor, int width, ChangedElements.Form form) {
+    this.tensor = tensor;
+    this.width = width;
+    this.form = form;
+  }
+
+  /** Where encoders write: to the spool what stays until the patch is written. */
+  record Place(Context context, Spool spool, FrameWriter frames, Spool scratch) {}
+
+  static PatchEncoder of(WeightPatch.Options options, Tensor tensor, Place place)
+      throws IOException {
+    return switch (options.format()) {
+      case DISK_DELTA_XOR -> new Xor(tensor, place);
+      case DISK_DELTA_OVERWRITE -> new Overwrite(tensor, place);
+      case PLANAR -> new Planar(tensor, place);
+      case SPARSE -> new Sparse(tensor, place, options.gaps());
+    };
+  }
+
+  /** Of what is compared: elements, or bytes. */
+  final int width() {
+    return width;
+  }
+
+  final ChangedElements.Form form() {
+    return form;
+  }
+
+  /**
+   * The next chunk.
+   *
+   * @param begin number of its first element
+   * @param bytes that it has
+   */
+  abstract void add(long begin, int bytes, ChangedElements found) throws IOException;
+
+  /** All were added, and there were some. */
+  abstract void end(SafetensorsWriter writer) throws IOException;
+
+  @Override
+  public void close() {}
+
+  private static void frame(
+      SafetensorsWriter writer, Tensor tensor, Spool spool, long begin, FrameWriter frames)
+      throws IOException {
+    frames.end();
+    long bytes = spool.position() - begin;
+    writer.tensor(tensor.name(), TensorType.U8, List.of(bytes), to -> spool.copy(begin, bytes, to));
+  }
+
+  /** Elements that share bytes are sent as bytes. */
+  static TensorType valueType(Tensor tensor) {
+    return tensor.type().bits() % 8 == 0 ? tensor.type() : TensorType.U8;
+  }
+
+  static ByteBuffer little(int bytes) {
+    return ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
+  }
+
+  /** All bytes, old xor new. */
+  private static final class Xor extends PatchEncoder {
+    private final Place place;
+    private final long begin;
+    private final NativeBuffer zeros; // between two chunks
+    private long unchanged; // bytes at the beginning: most tensors have no others
+    private boolean begun;
+
+    Xor(Tensor tensor, Place place) throws IOException {
+      super(tensor, Change.width(tensor), ChangedElements.Form.XOR);
+      this.place = place;
+      this.begin = place.spool().position();
+      int largest = Change.largest(tensor) * width;
+      this.zeros = place.context().allocate(Math.max(1, largest));
+      Range.zero(zeros, largest);
+    }
+
+    @Override
+    void add(long from, int bytes, ChangedElements found) throws IOException {
+      if (!begun && found.count() == 0) {
+        unchanged += bytes;
+        return;
+      }
+      FrameWriter frames = place.frames();
+      if (!begun) {
+        begun = true;
+        frames.begin(tensor.bytes());
+        for (long left = unchanged; left > 0; left -= Math.min(left, zeros.bytes())) {
+          frames.put(Range.first(zeros, Math.min(left, zeros.bytes())).slice());
+        }
+      }
+      Range part = Range.first(zeros, bytes);
+      found.apply(part.elements(width));
+      frames.put(part.slice());
+      found.apply(part.elements(width)); // undone
+    }
+
+    @Override
+    void end(SafetensorsWriter writer) throws IOException {
+      frame(writer, tensor, place.spool(), begin, place.frames());
+    }
+
+    @Override
+    public void close() {
+      zeros.close();
+    }
+  }
+
+  /** Positions of bytes, then bytes, behind their number, which is known at the end. */
+  private static final class Overwrite extends PatchEncoder {
+    private final Place place;
+    private final long begin;
+    private final List<Integer> counts = new ArrayList<>();
+
+    Overwrite(Tensor tensor, Place place) throws IOException {
+      super(tensor, 1, ChangedElements.Form.OVERWRITE);
+      this.place = place;
+      this.begin = place.spool().position();
+    }
+
+    @Override
+    void add(long from, int bytes, ChangedElements found) throws IOException {
+      if (found.count() == 0) {
+        return;
+      }
+      if (tensor.bytes() >= MOST_BYTES) {
+        throw new InvalidInputException(
+            tensor.name() + ": of 4 GiB and more; disk-delta-xor or planar can hold it");
+      }
+      int count = Math.toIntExact(found.count());
+      int first = (int) (from * Change.width(tensor));
+      ByteBuffer positions = Range.first(found.positions(), 4L * count).slice();
+      for (int i = 0; i < count && first != 0; i++) {
+        positions.putInt(4 * i, positions.getInt(4 * i) + first);
+      }
+      Range.writeFully(place.scratch().file(), positions);
+      Range.first(found.values(), count).write(place.scratch().file());
+      counts.add(count);
+    }
+
+    @Override
+    void end(SafetensorsWriter writer) throws IOException {
+      long all = counts.stream().mapToLong(Integer::longValue).sum();
+      FrameWriter frames = place.frames();
+      frames.begin(Integer.BYTES + (Integer.BYTES + 1) * all);
+      frames.putInt((int) all);
+      copy(0, 4);
+      copy(4, 1);
+      frame(writer, tensor, place.spool(), begin, frames);
+      place.scratch().forget(0);
+    }
+
+    /** Of each entry the bytes behind so many, all at once for all entries of a chunk. */
+    private void copy(int behind, int bytes) throws IOException {
+      ByteBuffer part = little(bytes * counts.stream().mapToInt(Integer::intValue).max().orElse(0));
+      long at = 0;
+      for (int count : counts) {
+        Range.readFully(
+            place.scratch().file(), at + (long) behind * count, part.clear().limit(bytes * count));
+        place.frames().put(part);
+        at += (Integer.BYTES + 1L) * count;
+      }
+    }
+  }
+
+  /** Chunk by chunk: how many, planes of gaps, planes of values. */
+  private static final class Planar extends PatchEncoder {
+    private final Place place;
+    private final long begin;
+    private final NativeBuffer planes;
+
+    Planar(Tensor tensor, Place place) throws IOException {
+      super(tensor, Change.width(tensor), ChangedElements.Form.XOR);
+      this.place = place;
+      this.begin = place.spool().position();
+      this.planes =
+          place.context().allocate(Math.max(1, (long) Change.largest(tensor) * Math.max(4, width)));
+      place.frames().begin(-1);
+    }
+
+    @Override
+    void add(long from, int bytes, ChangedElements found) throws IOException {
+      FrameWriter frames = place.frames();
+      int entries = Math.toIntExact(found.count());
+      frames.putInt(entries);
+      found.toGaps(-1);
+      ChangedElements.toPlanes(
+          place.context(), new ChangedElements.Elements(found.positions(), 0, entries, 4), planes);
+      frames.put(planes.slice(0, GAP_PLANES * entries));
+      ChangedElements.toPlanes(
+          place.context(), new ChangedElements.Elements(found.values(), 0, entries, width), planes);
+      frames.put(planes.slice(0, width * entries));
+    }
+
+    @Override
+    void end(SafetensorsWriter writer) throws IOException {
+      frame(writer, tensor, place.spool(), begin, place.frames());
+    }
+
+    @Override
+    public void close() {
+      planes.close();
+    }
+  }
+
+  /** Plain tensors of positions and of values. */
+  private static final class Sparse extends PatchEncoder {
+    private static final int NARROW = 1 << 16;
+
+    private final Place place;
+    private final boolean gaps;
+    private final long begin;
+    private final List<Integer> counts = new ArrayList<>();
+    private long last = -1;
+    private long widest;
+
+    Sparse(Tensor tensor, Place place, boolean gaps) throws IOException {
+      super(tensor, Change.width(tensor), ChangedElements.Form.OVERWRITE);
+      this.place = place;
+      this.gaps = gaps;
+      this.begin = place.spool().position();
+    }
+
+    @Override
+    void add(long from, int bytes, ChangedElements found) throws IOException {
+      int count = Math.toIntExact(found.count());
+      if (count == 0) {
+        return;
+      }
+      Range range = Range.first(found.positions(), 4L * count);
+      ByteBuffer numbers = range.slice();
+      long end = from + numbers.getInt(4 * (count - 1));
+      if (gaps) {
+        long first = from + numbers.getInt(0) - last - 1;
+        found.toGaps(-1);
+        numbers.putInt(0, (int) first);
+        widest = Math.max(widest, first);
+        for (int i = 1; i < count; i++) {
+          widest = Math.max(widest, numbers.getInt(4 * i));
+        }
+        if (widest > 0xffffffffL) {
+          throw new InvalidInputException(
+              tensor.name() + ": 2^32 elements and more that stay; write planar");
+        }
+      } else {
+        if (end > Integer.MAX_VALUE) {
+          throw new InvalidInputException(
+              tensor.name() + ": positions above 2^31; write gaps, or planar");
+        }
+        for (int i = 0; i < count && from > 0; i++) {
+          numbers.putInt(4 * i, (int) from + numbers.getInt(4 * i));
+        }
+      }
+      last = end;
+      range.write(place.spool().file());
+      Range.first(found.values(), (long) width * count).write(place.spool().file());
+      counts.add(count);
+    }
+
+    @Override
+    void end(SafetensorsWriter writer) {
+      List<Long> shape = List.of(counts.stream().mapToLong(Integer::longValue).sum());
+      boolean narrow = gaps && widest < NARROW;
+      TensorType type = !gaps ? TensorType.I32 : narrow ? TensorType.U16 : TensorType.U32;
+      writer.tensor(
+          tensor.name() + ".idx",
+          type,
+          shape,
+          to ->
+              forEachChunk(
+                  (at, count) -> {
+                    if (narrow) {
+                      Range.writeFully(to, narrowed(at, count));
+                    } else {
+                      place.spool().copy(at, 4L * count, to);
+                    }
+                  }));
+      writer.tensor(
+          tensor.name() + ".val",
+          valueType(tensor),
+          shape,
+          to ->
+              forEachChunk(
+                  (at, count) -> place.spool().copy(at + 4L * count, (long) width * count, to)));
+    }
+
+    private interface Visit {
+      void chunk(long at, int count) throws IOException;
+    }
+
+    private void forEachChunk(Visit visit) throws IOException {
+      long at = begin;
+      for (int count : counts) {
+        visit.chunk(at, count);
+        at += (4L + width) * count;
+      }
+    }
+
+    private ByteBuffer narrowed(long at, int count) throws IOException {
+      ByteBuffer numbers = little(4 * count);
+      Range.readFully(place.spool().file(), at, numbers);
+      ByteBuffer narrowed = little(2 * count);
+      while (numbers.hasRemaining()) {
+        narrowed.putShort((short) numbers.getInt());
+      }
+      return narrowed.flip();
+    }
+  }
+}
