@@ -34,7 +34,7 @@ void measure(double density, uint16_t* before, uint16_t* after, uint32_t* positi
       kRuns, [&] { kept = read_both(reinterpret_cast<const uint64_t*>(before), reinterpret_cast<const uint64_t*>(after)); });
   const double copied = bench::seconds(kRuns, [&] { std::memcpy(target, before, 2 * kCount); });
   const bench::Context context = bench::open_context();
-  const tg_patch_pair pair{sizeof(pair), before, after, kCount, 2, TG_PATCH_OVERWRITE};
+  const tg_patch_pair pair{sizeof(pair), before, after, kCount, 0, 2, TG_PATCH_OVERWRITE};
   tg_patch_entries entries{sizeof(entries), positions, values, kCount, 2, TG_PATCH_OVERWRITE};
   int64_t changed = 0;
   const double extracted =

@@ -643,6 +643,7 @@ typedef struct tg_patch_pair {
   const void* before;
   const void* after;
   int64_t count; /* elements: 0 .. 2^32 */
+  int64_t first; /* position of the first one: those of the last one's are below 2^32 */
   int32_t width; /* 1, 2, 4 or 8 */
   int32_t form;  /* TG_PATCH_* */
 } tg_patch_pair;
@@ -657,7 +658,7 @@ typedef struct tg_patch_entries {
 } tg_patch_entries;
 
 /*
- * Positions and values of all elements that differ, in one pass (two on a device); *changed: how many. Where there is not room
+ * Positions (from `first` on) and values of all elements that differ, in one pass (two on a device); *changed: how many. Where there is not room
  * for all of them *changed is right and what was written is not to be used. The same for any number of threads and on every
  * device. `entries` has the pair's width and form.
  */

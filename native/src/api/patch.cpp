@@ -74,6 +74,8 @@ tg_status tg_patch_extract(tg_context* context, const tg_patch_pair* pair, const
     threegate::require_struct(pair, "pair");
     threegate::require_kind(pair->width, pair->form, "pair");
     threegate::require_count(pair->count, "pair.count");
+    threegate::require(pair->first >= 0 && pair->first <= threegate::kMostElements - pair->count, "pair.first",
+                       std::to_string(pair->first), "positions are 0 to 2^32 - 1");
     threegate::require(pair->count == 0 || (pair->before != nullptr && pair->after != nullptr), "pair.before or after", "NULL",
                        "the elements are needed");
     threegate::require_entries(entries);

@@ -35,8 +35,8 @@ OFFSET(tg_diff_profiles, map, 40);
 SIZE(tg_diff_result, 216);
 OFFSET(tg_diff_result, ulp_histogram, 64);
 OFFSET(tg_diff_result, base_squares, 184);
-SIZE(tg_patch_pair, 40);
-OFFSET(tg_patch_pair, form, 36);
+SIZE(tg_patch_pair, 48);
+OFFSET(tg_patch_pair, form, 44);
 SIZE(tg_patch_entries, 40);
 OFFSET(tg_patch_entries, width, 32);
 SIZE(tg_displacement, 48);
@@ -53,6 +53,8 @@ SIZE(tg_direction, 48);
 OFFSET(tg_direction, low_rank, 32);
 SIZE(tg_span, 16);
 OFFSET(tg_span, bytes, 8);
+SIZE(tg_xxh3_part, 24);
+OFFSET(tg_xxh3_part, bytes, 16);
 
 int32_t abi_version_in_c(void);
 int32_t abi_version_in_c(void) { return tg_abi_version(); }

@@ -640,7 +640,7 @@ TEST_F(OnDevice, PatchesAreThoseOfTheCpu) {
     std::vector<uint32_t> positions(before.size());
     std::vector<Element> values(before.size());
     constexpr auto kWidth = static_cast<int32_t>(sizeof(Element));
-    tg_patch_pair pair{sizeof(pair), before.data(), after.data(), kCount, kWidth, form};
+    tg_patch_pair pair{sizeof(pair), before.data(), after.data(), kCount, 0, kWidth, form};
     const tg_patch_entries here{sizeof(here), positions.data(), values.data(), kCount, kWidth, form};
     int64_t expected = -1;
     ASSERT_EQ(TG_OK, tg_patch_extract(context.get(), &pair, &here, &expected)) << support::error_of(context.get());
@@ -661,6 +661,13 @@ TEST_F(OnDevice, PatchesAreThoseOfTheCpu) {
     ASSERT_EQ(expected, changed);
     EXPECT_EQ(0, std::memcmp(positions.data(), there.positions, static_cast<size_t>(4 * expected)));
     EXPECT_EQ(0, std::memcmp(values.data(), there.values, static_cast<size_t>(kWidth * expected)));
+    // A part of something larger.
+    pair.first = 17;
+    ASSERT_EQ(TG_OK, tg_patch_extract(context.get(), &pair, &there, &changed));
+    EXPECT_TRUE(std::equal(there.positions, there.positions + expected, positions.begin(),
+                           [](uint32_t own, uint32_t other) { return own == other + 17; }));
+    pair.first = 0;
+    ASSERT_EQ(TG_OK, tg_patch_extract(context.get(), &pair, &there, &changed));
     // There is not room for all of them.
     there.count = expected - 1;
     ASSERT_EQ(TG_OK, tg_patch_extract(context.get(), &pair, &there, &changed));

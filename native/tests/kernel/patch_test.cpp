@@ -56,7 +56,7 @@ Entries extract(tg_context* context, const Pair& pair, int32_t form, int64_t roo
   Entries found;
   std::vector<uint8_t> positions(static_cast<size_t>(4 * room + shift + 8), kSentinel);
   std::vector<uint8_t> values(static_cast<size_t>(pair.width * room + shift + 8), kSentinel);
-  const tg_patch_pair own{sizeof(own), pair.before(), pair.after(), pair.count, pair.width, form};
+  const tg_patch_pair own{sizeof(own), pair.before(), pair.after(), pair.count, 0, pair.width, form};
   const tg_patch_entries to{
       sizeof(to), reinterpret_cast<uint32_t*>(positions.data() + shift), values.data() + shift, room, pair.width, form};
   found.status = tg_patch_extract(context, &own, &to, &found.changed);
@@ -150,6 +150,42 @@ TEST(Patch, SaysHowMuchRoomIsNeeded) {
   }
 }
 
+TEST(Patch, PartsAreTheWhole) {
+  constexpr int64_t kPart = 9973;
+  for (const std::string& level : support::simd_levels()) {
+    const Pair pair(70001, 2, 0.1, 1, support::seed());
+    const auto context = support::make_context(2, level.c_str());
+    for (const int64_t first : {int64_t{0}, int64_t{5}, (int64_t{1} << 32) - pair.count}) {
+      const Entries whole = extract(context.get(), pair, TG_PATCH_OVERWRITE, pair.count);
+      std::vector<uint32_t> positions(static_cast<size_t>(whole.changed));
+      std::vector<uint16_t> values(positions.size());
+      int64_t found = 0;
+      for (int64_t begin = 0; begin < pair.count; begin += kPart) {
+        const tg_patch_pair own{
+            sizeof(own), pair.before() + 2 * begin, pair.after() + 2 * begin, std::min(kPart, pair.count - begin), first + begin,
+            2,           TG_PATCH_OVERWRITE};
+        const tg_patch_entries to{sizeof(to), positions.data() + found, values.data() + found, whole.changed - found,
+                                  2,          TG_PATCH_OVERWRITE};
+        int64_t changed = 0;
+        ASSERT_EQ(TG_OK, tg_patch_extract(context.get(), &own, &to, &changed)) << support::error_of(context.get());
+        found += changed;
+      }
+      ASSERT_EQ(whole.changed, found);
+      EXPECT_EQ(0, std::memcmp(whole.values.data(), values.data(), whole.values.size()));
+      const std::vector<uint32_t> numbers = whole.numbers();
+      for (size_t i = 0; i < positions.size(); ++i) {
+        ASSERT_EQ(static_cast<uint32_t>(first + numbers[i]), positions[i]);
+      }
+    }
+    const tg_patch_pair beyond{sizeof(beyond), pair.before(), pair.after(), pair.count, (int64_t{1} << 32) - pair.count + 1, 2,
+                               TG_PATCH_XOR};
+    const tg_patch_entries none{sizeof(none), nullptr, nullptr, 0, 2, TG_PATCH_XOR};
+    int64_t changed = 0;
+    EXPECT_EQ(TG_INVALID_ARGUMENT, tg_patch_extract(context.get(), &beyond, &none, &changed));
+    EXPECT_EQ("pair.first is 4294897296; positions are 0 to 2^32 - 1", support::error_of(context.get()));
+  }
+}
+
 TEST(Patch, RefusesMisplacedPositionsAndWritesNothing) {
   const auto context = support::make_context(2);
   constexpr int64_t kCount = 50000;
@@ -227,7 +263,7 @@ TEST(Patch, RefusesWhatIsNoPatch) {
   uint32_t positions[10];
   uint16_t values[10];
   int64_t changed = 0;
-  tg_patch_pair own{sizeof(own), pair.before(), pair.after(), pair.count, 2, TG_PATCH_XOR};
+  tg_patch_pair own{sizeof(own), pair.before(), pair.after(), pair.count, 0, 2, TG_PATCH_XOR};
   tg_patch_entries to{sizeof(to), positions, values, 10, 2, TG_PATCH_XOR};
   const auto refused = [&](const std::string& message) {
     EXPECT_EQ(TG_INVALID_ARGUMENT, tg_patch_extract(context.get(), &own, &to, &changed));

@@ -45,7 +45,7 @@ struct Group {
       place += __builtin_popcountll(own);
       bits |= own << (kLanes * i % kGroup);
     }
-    __m512i positions = _mm512_add_epi32(_mm512_set1_epi32(static_cast<int32_t>(at)),
+    __m512i positions = _mm512_add_epi32(_mm512_set1_epi32(static_cast<int32_t>(run.first + at)),
                                          _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
     for (int64_t i = 0; i < kGroup / kPositions; ++i) {
       const uint64_t own = bits >> (kPositions * i) & 0xffff;

@@ -33,6 +33,7 @@ struct Run {
   const uint8_t* before;
   const uint8_t* after;
   bool is_xor;
+  int64_t first;
   Places to;
 };
 
@@ -45,7 +46,7 @@ int64_t take_bits(const Run& run, int64_t at, uint64_t bits, int64_t found) {
     if (run.is_xor) {
       value = static_cast<Element>(value ^ load<Element>(run.before, element));
     }
-    run.to.positions[found] = static_cast<uint32_t>(element);
+    run.to.positions[found] = static_cast<uint32_t>(run.first + element);
     std::memcpy(run.to.values + found * static_cast<int64_t>(sizeof(Element)), &value, sizeof(Element));
     ++found;
   }
@@ -66,7 +67,8 @@ int64_t extract_range(const Run& run, int64_t begin, int64_t end, Take take) {
 // Group<Element>::take for the pair's width.
 template <template <typename> class Group>
 int64_t extract_with(const tg_patch_pair& pair, int64_t begin, int64_t end, Places to) {
-  const Run run{static_cast<const uint8_t*>(pair.before), static_cast<const uint8_t*>(pair.after), pair.form == TG_PATCH_XOR, to};
+  const Run run{static_cast<const uint8_t*>(pair.before), static_cast<const uint8_t*>(pair.after), pair.form == TG_PATCH_XOR,
+                pair.first, to};
   switch (pair.width) {
     case 1:
       return extract_range<uint8_t>(run, begin, end, Group<uint8_t>::take);

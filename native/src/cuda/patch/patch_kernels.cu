@@ -72,7 +72,7 @@ __global__ void __launch_bounds__(kThreads) write_kernel(const __grid_constant__
       if (pair.form == TG_PATCH_XOR) {
         value = static_cast<Element>(value ^ static_cast<const Element*>(pair.before)[element]);
       }
-      entries.positions[place] = static_cast<uint32_t>(element);
+      entries.positions[place] = static_cast<uint32_t>(pair.first + element);
       static_cast<Element*>(entries.values)[place] = value;
     }
     at += all;

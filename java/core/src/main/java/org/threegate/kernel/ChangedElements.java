@@ -113,6 +113,16 @@ public final class ChangedElements implements AutoCloseable {
     count = entries;
   }
 
+  /** Bytes of an element. */
+  public int width() {
+    return width;
+  }
+
+  /** What values are. */
+  public Form form() {
+    return form;
+  }
+
   /** Entries that there is room for. */
   public long capacity() {
     return capacity;
@@ -135,6 +145,18 @@ public final class ChangedElements implements AutoCloseable {
    * @throws IllegalArgumentException when there is not room for all of them
    */
   public long extract(Elements before, Elements after) {
+    count = 0;
+    return append(before, after, 0);
+  }
+
+  /**
+   * Takes what differs in a further part, behind the entries that there are.
+   *
+   * @param first position of the part's first element
+   * @return how many entries there are then
+   * @throws IllegalArgumentException when there is not room for all of them
+   */
+  public long append(Elements before, Elements after, long first) {
     requireLike(before);
     requireLike(after);
     if (before.count() != after.count()) {
@@ -152,9 +174,10 @@ public final class ChangedElements implements AutoCloseable {
           .putLong(Struct.PATCH_PAIR_BEFORE, leases.take(before.buffer()) + before.offset())
           .putLong(Struct.PATCH_PAIR_AFTER, leases.take(after.buffer()) + after.offset())
           .putLong(Struct.PATCH_PAIR_COUNT, before.count())
+          .putLong(Struct.PATCH_PAIR_FIRST, first)
           .putInt(Struct.PATCH_PAIR_WIDTH, width)
           .putInt(Struct.PATCH_PAIR_FORM, form.code);
-      entries(structs, entriesAt, capacity, leases);
+      entries(structs, entriesAt, count, capacity - count, leases);
       call.run(
           unused ->
               context
@@ -162,12 +185,12 @@ public final class ChangedElements implements AutoCloseable {
                   .patchExtract(
                       context.handle(), address, address + entriesAt, address + changedAt));
       long changed = structs.getLong(changedAt);
-      if (changed > capacity) {
+      if (changed > capacity - count) {
         throw new IllegalArgumentException(
-            changed + " elements changed, and there is room for " + capacity);
+            count + changed + " elements changed, and there is room for " + capacity);
       }
-      count = changed;
-      return changed;
+      count += changed;
+      return count;
     }
   }
 
@@ -178,11 +201,12 @@ public final class ChangedElements implements AutoCloseable {
     }
   }
 
-  private void entries(NativeBuffer structs, long at, long many, Operand.Leases leases) {
+  private void entries(NativeBuffer structs, long at, long from, long many, Operand.Leases leases) {
     structs
         .putLong(at + Struct.PATCH_ENTRIES_SIZE, Struct.PATCH_ENTRIES)
-        .putLong(at + Struct.PATCH_ENTRIES_POSITIONS, leases.take(positions))
-        .putLong(at + Struct.PATCH_ENTRIES_VALUES, leases.take(values))
+        .putLong(
+            at + Struct.PATCH_ENTRIES_POSITIONS, leases.take(positions) + POSITION_BYTES * from)
+        .putLong(at + Struct.PATCH_ENTRIES_VALUES, leases.take(values) + width * from)
         .putLong(at + Struct.PATCH_ENTRIES_COUNT, many)
         .putInt(at + Struct.PATCH_ENTRIES_WIDTH, width)
         .putInt(at + Struct.PATCH_ENTRIES_FORM, form.code);
@@ -200,7 +224,7 @@ public final class ChangedElements implements AutoCloseable {
         NativeBuffer structs = context.allocate(Struct.PATCH_ENTRIES);
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
-      entries(structs, 0, count, leases);
+      entries(structs, 0, 0, count, leases);
       long to = leases.take(target.buffer()) + target.offset();
       call.run(
           unused -> context.binding().patchApply(context.handle(), address, to, target.count()));

@@ -2,6 +2,7 @@ package org.threegate.kernel;
 
 import java.nio.charset.Charset;
 import java.nio.file.Path;
+import java.util.Objects;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.spi.KernelBinding;
 
@@ -100,14 +101,23 @@ public final class MappedFile implements AutoCloseable {
    * @throws KernelException IO, naming the file, when it has become shorter or the device fails
    */
   public void read(long offset, NativeBuffer destination) {
+    read(context, offset, destination, destination.bytes());
+  }
+
+  /**
+   * The same for fewer bytes, in another thread's context.
+   *
+   * @param bytes that the destination takes
+   */
+  public void read(Context context, long offset, NativeBuffer destination, long bytes) {
+    Objects.checkFromIndexSize(0, bytes, destination.bytes());
     try (Context.Call call = context.begin();
         NativeBuffer.Lease lease = destination.lease()) {
       call.run(
           unused ->
               context
                   .binding()
-                  .mappedFileRead(
-                      context.handle(), handle, offset, destination.bytes(), lease.address()));
+                  .mappedFileRead(context.handle(), handle, offset, bytes, lease.address()));
     }
   }
 

@@ -179,13 +179,14 @@ final class Struct {
   static final int DIRECTION_LOW_RANK = 32;
   static final int DIRECTION_LOW_RANK_COUNT = 40;
 
-  static final int PATCH_PAIR = 40;
+  static final int PATCH_PAIR = 48;
   static final int PATCH_PAIR_SIZE = 0;
   static final int PATCH_PAIR_BEFORE = 8;
   static final int PATCH_PAIR_AFTER = 16;
   static final int PATCH_PAIR_COUNT = 24;
-  static final int PATCH_PAIR_WIDTH = 32;
-  static final int PATCH_PAIR_FORM = 36;
+  static final int PATCH_PAIR_FIRST = 32;
+  static final int PATCH_PAIR_WIDTH = 40;
+  static final int PATCH_PAIR_FORM = 44;
 
   static final int PATCH_ENTRIES = 40;
   static final int PATCH_ENTRIES_SIZE = 0;

@@ -5,20 +5,24 @@ import org.threegate.checkpoint.Tensor;
 import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
 
-/** A tensor before and after, chunk by chunk: memory does not depend on its size. */
+/**
+ * A tensor before and after, in chunks, which patches are made of, and those in blocks, which fit
+ * into a processor's cache: memory does not depend on its size.
+ */
 record Change(Tensor before, After after) {
-  /** Elements that are compared, encoded and applied at a time. */
+  /** Elements that are encoded and applied at a time. */
   static final int CHUNK = 1 << 22;
 
-  /** What becomes of a tensor, in the order of its chunks. */
+  private static final int BLOCK_BYTES = 1 << 18;
+
+  /** What becomes of a tensor, in its order. */
   @FunctionalInterface
   interface After {
-    /** The next chunk. */
+    /** The next block; good until the one after it. */
     Range next(long begin, long count);
   }
 
-  /** Of two stored tensors. */
-  static Change of(Tensor before, Tensor after) {
+  static void requireLike(Tensor before, Tensor after) {
     if (before.type() != after.type() || !before.shape().equals(after.shape())) {
       throw new InvalidInputException(
           after.file().path()
@@ -33,7 +37,6 @@ record Change(Tensor before, After after) {
               + " in "
               + before.file().path());
     }
-    return new Change(before, (begin, count) -> Range.of(after, begin, count));
   }
 
   /** Bytes of an element; those of types that share bytes are bytes. */
@@ -51,14 +54,21 @@ record Change(Tensor before, After after) {
     return (int) Math.min(CHUNK, elements(tensor));
   }
 
-  /** What is done with a chunk. */
-  @FunctionalInterface
-  interface Visit<E extends Exception> {
+  /** Elements of a block: a part of a chunk. */
+  static int block(Tensor tensor) {
+    return BLOCK_BYTES / width(tensor);
+  }
+
+  /** What is done with what is found. */
+  interface Visitor<E extends Exception> {
+    void block(Range before, Range after) throws E;
+
     /**
      * @param begin number of its first element
+     * @param bytes that it has
      * @param changed its changed elements, or bytes, by their places in the chunk
      */
-    void chunk(long begin, Range before, Range after, ChangedElements changed) throws E;
+    void chunk(long begin, int bytes, ChangedElements changed) throws E;
   }
 
   /**
@@ -67,16 +77,24 @@ record Change(Tensor before, After after) {
    * @param width of what is compared: the tensor's elements, or 1 for its bytes
    */
   <E extends Exception> void forEachChunk(
-      Context context, int width, ChangedElements.Form form, Visit<E> visit) throws E {
+      Context context, int width, ChangedElements.Form form, Visitor<E> visitor) throws E {
     long all = elements(before);
-    long room = (long) largest(before) * width(before) / width;
-    try (ChangedElements changed = ChangedElements.allocate(context, room, width, form)) {
+    int part = width(before) / width;
+    int block = block(before);
+    try (ChangedElements changed =
+            ChangedElements.allocate(context, (long) largest(before) * part, width, form);
+        TensorReader reader = new TensorReader(context, before, Math.min(block, all))) {
       for (long begin = 0; begin < all; begin += CHUNK) {
-        long count = Math.min(CHUNK, all - begin);
-        Range old = Range.of(before, begin, count);
-        Range own = after.next(begin, count);
-        changed.extract(old.elements(width), own.elements(width));
-        visit.chunk(begin, old, own, changed);
+        long end = Math.min(all, begin + CHUNK);
+        changed.count(0);
+        for (long at = begin; at < end; at += block) {
+          long count = Math.min(block, end - at);
+          Range old = reader.next(at, count);
+          Range own = after.next(at, count);
+          visitor.block(old, own);
+          changed.append(old.elements(width), own.elements(width), (at - begin) * part);
+        }
+        visitor.chunk(begin, Math.toIntExact((end - begin) * width(before)), changed);
       }
     }
   }

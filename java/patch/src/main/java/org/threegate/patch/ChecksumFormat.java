@@ -4,7 +4,6 @@ import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
 import java.util.zip.Adler32;
 import org.apache.commons.codec.digest.Blake3;
 import org.threegate.kernel.Context;
@@ -53,17 +52,6 @@ public enum ChecksumFormat {
     };
   }
 
-  /** Two of one format, each with a part of its own, side by side. */
-  static void update(Checksum first, Range one, Checksum second, Range other) {
-    if (first instanceof Native left && second instanceof Native right) {
-      Xxh3.update(left.context, left.part(one), right.part(other));
-      return;
-    }
-    CompletableFuture<Void> beside = CompletableFuture.runAsync(() -> first.update(one));
-    second.update(other);
-    beside.join();
-  }
-
   private static final class Native extends Checksum {
     private final Context context;
     private final Xxh3 state;
@@ -73,13 +61,9 @@ public enum ChecksumFormat {
       this.state = Xxh3.begin(context);
     }
 
-    Xxh3.Part part(Range range) {
-      return state.part(range.buffer(), range.offset(), range.bytes());
-    }
-
     @Override
     void update(Range part) {
-      Xxh3.update(context, part(part));
+      Xxh3.update(context, state.part(part.buffer(), part.offset(), part.bytes()));
     }
 
     @Override

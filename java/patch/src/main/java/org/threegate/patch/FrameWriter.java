@@ -14,17 +14,13 @@ final class FrameWriter implements AutoCloseable {
 
   private final FileChannel out;
   private final ZstdCompressCtx context = new ZstdCompressCtx();
-  private final int workers;
+
   private final ByteBuffer compressed = ByteBuffer.allocateDirect(BUFFER);
   private final ByteBuffer numbers =
       ByteBuffer.allocateDirect(Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
 
-  /**
-   * @param workers one at least: a frame has the same bytes for any number of them
-   */
-  FrameWriter(FileChannel out, int workers) {
+  FrameWriter(FileChannel out) {
     this.out = out;
-    this.workers = workers;
   }
 
   /**
@@ -33,7 +29,7 @@ final class FrameWriter implements AutoCloseable {
   void begin(long bytes) {
     context.reset();
     context.setLevel(LEVEL);
-    context.setWorkers(workers);
+
     context.setContentSize(bytes >= 0);
     if (bytes >= 0) {
       context.setPledgedSrcSize(bytes);

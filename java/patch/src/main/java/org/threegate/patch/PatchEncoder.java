@@ -3,6 +3,7 @@ package org.threegate.patch;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
 import java.util.ArrayList;
 import java.util.List;
 import org.threegate.buffer.NativeBuffer;
@@ -31,15 +32,25 @@ abstract sealed class PatchEncoder implements AutoCloseable {
     this.form = form;
   }
 
-  /** Where encoders write: to the spool what stays until the patch is written. */
-  record Place(Context context, Spool spool, FrameWriter frames, Spool scratch) {}
+  /** Where the encoders of one thread write: to the spool what stays until the patch is written. */
+  record Place(Spool spool, FrameWriter frames, Spool scratch) implements AutoCloseable {
+    @Override
+    public void close() throws IOException {
+      frames.close();
+      scratch.close();
+      spool.close();
+    }
+  }
 
-  static PatchEncoder of(WeightPatch.Options options, Tensor tensor, Place place)
+  /** A tensor of the patch. */
+  record Stored(String name, TensorType type, List<Long> shape, SafetensorsWriter.Data data) {}
+
+  static PatchEncoder of(Context context, WeightPatch.Options options, Tensor tensor, Place place)
       throws IOException {
     return switch (options.format()) {
-      case DISK_DELTA_XOR -> new Xor(tensor, place);
+      case DISK_DELTA_XOR -> new Xor(context, tensor, place);
       case DISK_DELTA_OVERWRITE -> new Overwrite(tensor, place);
-      case PLANAR -> new Planar(tensor, place);
+      case PLANAR -> new Planar(context, tensor, place);
       case SPARSE -> new Sparse(tensor, place, options.gaps());
     };
   }
@@ -61,18 +72,19 @@ abstract sealed class PatchEncoder implements AutoCloseable {
    */
   abstract void add(long begin, int bytes, ChangedElements found) throws IOException;
 
-  /** All were added, and there were some. */
-  abstract void end(SafetensorsWriter writer) throws IOException;
+  /** All were added, and there were some: what the patch has of them. */
+  abstract List<Stored> end() throws IOException;
 
   @Override
   public void close() {}
 
-  private static void frame(
-      SafetensorsWriter writer, Tensor tensor, Spool spool, long begin, FrameWriter frames)
-      throws IOException {
-    frames.end();
+  private static List<Stored> frame(Tensor tensor, Place place, long begin) throws IOException {
+    place.frames().end();
+    Spool spool = place.spool();
     long bytes = spool.position() - begin;
-    writer.tensor(tensor.name(), TensorType.U8, List.of(bytes), to -> spool.copy(begin, bytes, to));
+    return List.of(
+        new Stored(
+            tensor.name(), TensorType.U8, List.of(bytes), to -> spool.copy(begin, bytes, to)));
   }
 
   /** Elements that share bytes are sent as bytes. */
@@ -92,12 +104,12 @@ abstract sealed class PatchEncoder implements AutoCloseable {
     private long unchanged; // bytes at the beginning: most tensors have no others
     private boolean begun;
 
-    Xor(Tensor tensor, Place place) throws IOException {
+    Xor(Context context, Tensor tensor, Place place) throws IOException {
       super(tensor, Change.width(tensor), ChangedElements.Form.XOR);
       this.place = place;
       this.begin = place.spool().position();
       int largest = Change.largest(tensor) * width;
-      this.zeros = place.context().allocate(Math.max(1, largest));
+      this.zeros = context.allocate(Math.max(1, largest));
       Range.zero(zeros, largest);
     }
 
@@ -122,8 +134,8 @@ abstract sealed class PatchEncoder implements AutoCloseable {
     }
 
     @Override
-    void end(SafetensorsWriter writer) throws IOException {
-      frame(writer, tensor, place.spool(), begin, place.frames());
+    List<Stored> end() throws IOException {
+      return frame(tensor, place, begin);
     }
 
     @Override
@@ -165,15 +177,15 @@ abstract sealed class PatchEncoder implements AutoCloseable {
     }
 
     @Override
-    void end(SafetensorsWriter writer) throws IOException {
+    List<Stored> end() throws IOException {
       long all = counts.stream().mapToLong(Integer::longValue).sum();
       FrameWriter frames = place.frames();
       frames.begin(Integer.BYTES + (Integer.BYTES + 1) * all);
       frames.putInt((int) all);
       copy(0, 4);
       copy(4, 1);
-      frame(writer, tensor, place.spool(), begin, frames);
       place.scratch().forget(0);
+      return frame(tensor, place, begin);
     }
 
     /** Of each entry the bytes behind so many, all at once for all entries of a chunk. */
@@ -191,16 +203,18 @@ abstract sealed class PatchEncoder implements AutoCloseable {
 
   /** Chunk by chunk: how many, planes of gaps, planes of values. */
   private static final class Planar extends PatchEncoder {
+    private final Context context;
     private final Place place;
     private final long begin;
     private final NativeBuffer planes;
 
-    Planar(Tensor tensor, Place place) throws IOException {
+    Planar(Context context, Tensor tensor, Place place) throws IOException {
       super(tensor, Change.width(tensor), ChangedElements.Form.XOR);
       this.place = place;
       this.begin = place.spool().position();
+      this.context = context;
       this.planes =
-          place.context().allocate(Math.max(1, (long) Change.largest(tensor) * Math.max(4, width)));
+          context.allocate(Math.max(1, (long) Change.largest(tensor) * Math.max(4, width)));
       place.frames().begin(-1);
     }
 
@@ -211,16 +225,16 @@ abstract sealed class PatchEncoder implements AutoCloseable {
       frames.putInt(entries);
       found.toGaps(-1);
       ChangedElements.toPlanes(
-          place.context(), new ChangedElements.Elements(found.positions(), 0, entries, 4), planes);
+          context, new ChangedElements.Elements(found.positions(), 0, entries, 4), planes);
       frames.put(planes.slice(0, GAP_PLANES * entries));
       ChangedElements.toPlanes(
-          place.context(), new ChangedElements.Elements(found.values(), 0, entries, width), planes);
+          context, new ChangedElements.Elements(found.values(), 0, entries, width), planes);
       frames.put(planes.slice(0, width * entries));
     }
 
     @Override
-    void end(SafetensorsWriter writer) throws IOException {
-      frame(writer, tensor, place.spool(), begin, place.frames());
+    List<Stored> end() throws IOException {
+      return frame(tensor, place, begin);
     }
 
     @Override
@@ -237,6 +251,7 @@ abstract sealed class PatchEncoder implements AutoCloseable {
     private final boolean gaps;
     private final long begin;
     private final List<Integer> counts = new ArrayList<>();
+    private final ByteBuffer numbers = little(1 << 16);
     private long last = -1;
     private long widest;
 
@@ -254,15 +269,15 @@ abstract sealed class PatchEncoder implements AutoCloseable {
         return;
       }
       Range range = Range.first(found.positions(), 4L * count);
-      ByteBuffer numbers = range.slice();
-      long end = from + numbers.getInt(4 * (count - 1));
+      ByteBuffer places = range.slice();
+      long end = from + places.getInt(4 * (count - 1));
       if (gaps) {
-        long first = from + numbers.getInt(0) - last - 1;
+        long first = from + places.getInt(0) - last - 1;
         found.toGaps(-1);
-        numbers.putInt(0, (int) first);
+        places.putInt(0, (int) first);
         widest = Math.max(widest, first);
         for (int i = 1; i < count; i++) {
-          widest = Math.max(widest, numbers.getInt(4 * i));
+          widest = Math.max(widest, places.getInt(4 * i));
         }
         if (widest > 0xffffffffL) {
           throw new InvalidInputException(
@@ -274,7 +289,7 @@ abstract sealed class PatchEncoder implements AutoCloseable {
               tensor.name() + ": positions above 2^31; write gaps, or planar");
         }
         for (int i = 0; i < count && from > 0; i++) {
-          numbers.putInt(4 * i, (int) from + numbers.getInt(4 * i));
+          places.putInt(4 * i, (int) from + places.getInt(4 * i));
         }
       }
       last = end;
@@ -284,30 +299,27 @@ abstract sealed class PatchEncoder implements AutoCloseable {
     }
 
     @Override
-    void end(SafetensorsWriter writer) {
+    List<Stored> end() {
       List<Long> shape = List.of(counts.stream().mapToLong(Integer::longValue).sum());
       boolean narrow = gaps && widest < NARROW;
       TensorType type = !gaps ? TensorType.I32 : narrow ? TensorType.U16 : TensorType.U32;
-      writer.tensor(
-          tensor.name() + ".idx",
-          type,
-          shape,
+      SafetensorsWriter.Data positions =
           to ->
               forEachChunk(
                   (at, count) -> {
                     if (narrow) {
-                      Range.writeFully(to, narrowed(at, count));
+                      narrowed(at, count, to);
                     } else {
                       place.spool().copy(at, 4L * count, to);
                     }
-                  }));
-      writer.tensor(
-          tensor.name() + ".val",
-          valueType(tensor),
-          shape,
+                  });
+      SafetensorsWriter.Data values =
           to ->
               forEachChunk(
-                  (at, count) -> place.spool().copy(at + 4L * count, (long) width * count, to)));
+                  (at, count) -> place.spool().copy(at + 4L * count, (long) width * count, to));
+      return List.of(
+          new Stored(tensor.name() + ".idx", type, shape, positions),
+          new Stored(tensor.name() + ".val", valueType(tensor), shape, values));
     }
 
     private interface Visit {
@@ -322,14 +334,15 @@ abstract sealed class PatchEncoder implements AutoCloseable {
       }
     }
 
-    private ByteBuffer narrowed(long at, int count) throws IOException {
-      ByteBuffer numbers = little(4 * count);
-      Range.readFully(place.spool().file(), at, numbers);
-      ByteBuffer narrowed = little(2 * count);
-      while (numbers.hasRemaining()) {
-        narrowed.putShort((short) numbers.getInt());
+    private void narrowed(long at, int count, FileChannel to) throws IOException {
+      for (int done = 0; done < count; done += numbers.capacity() / 4) {
+        int some = Math.min(numbers.capacity() / 4, count - done);
+        Range.readFully(place.spool().file(), at + 4L * done, numbers.clear().limit(4 * some));
+        for (int i = 0; i < some; i++) {
+          numbers.putShort(2 * i, (short) numbers.getInt(4 * i));
+        }
+        Range.writeFully(to, numbers.limit(2 * some));
       }
-      return narrowed.flip();
     }
   }
 }

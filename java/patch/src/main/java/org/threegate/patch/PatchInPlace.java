@@ -11,14 +11,15 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.ArrayList;
-import java.util.List;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.zip.CRC32C;
 import java.util.zip.CheckedInputStream;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.Tensor;
 import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
 
@@ -36,7 +37,7 @@ public final class PatchInPlace {
   /** What lies beside the weights while they are written. */
   public static final String JOURNAL = ".threegate-patch-journal";
 
-  private static final int MAGIC = 0x54475031; // TGP1
+  private static final int MAGIC = 0x54475032; // TGP2
   private static final int END = -1;
   private static final long MOST = 8L * Change.CHUNK; // bytes of a chunk
   private static final long BLOCK = 4096; // of which files are written
@@ -97,6 +98,23 @@ public final class PatchInPlace {
       Range.writeFully(out, bytes);
     }
 
+    /** What of a chunk is to be written; from several threads. */
+    synchronized void part(Tensor tensor, long begin, int bytes, ChangedElements entries)
+        throws IOException {
+      byte[] name = tensor.file().path().getFileName().toString().getBytes(StandardCharsets.UTF_8);
+      put(
+          ByteBuffer.allocate(4 * Integer.BYTES + name.length + 2 * Long.BYTES)
+              .putInt(name.length)
+              .put(name)
+              .putLong(tensor.offset() + begin * Change.width(tensor))
+              .putLong(bytes)
+              .putInt(entries.width())
+              .putInt(Math.toIntExact(entries.count()))
+              .flip());
+      put(Range.first(entries.positions(), 4 * entries.count()).slice());
+      put(Range.first(entries.values(), entries.width() * entries.count()).slice());
+    }
+
     void end() throws IOException {
       put(ByteBuffer.allocate(Integer.BYTES).putInt(END).flip());
       Range.writeFully(out, ByteBuffer.allocate(Long.BYTES).putLong(checksum.getValue()).flip());
@@ -112,39 +130,41 @@ public final class PatchInPlace {
       throws IOException {
     Journal journal = new Journal(out);
     journal.put(ByteBuffer.allocate(Integer.BYTES).putInt(MAGIC).flip());
-    try (ChangedElements changed = room(context)) {
-      patch.forEachChunk(
-          base,
-          progress,
-          (tensor, begin, old, patched) -> {
-            changed.extract(old.elements(1), patched.elements(1));
-            int count = (int) changed.count();
-            if (count == 0) {
-              return;
-            }
-            byte[] name =
-                tensor.file().path().getFileName().toString().getBytes(StandardCharsets.UTF_8);
-            journal.put(
-                ByteBuffer.allocate(Integer.BYTES + name.length + 2 * Long.BYTES + Integer.BYTES)
-                    .putInt(name.length)
-                    .put(name)
-                    .putLong(old.offset())
-                    .putLong(old.bytes())
-                    .putInt(count)
-                    .flip());
-            journal.put(Range.first(changed.positions(), 4L * count).slice());
-            journal.put(Range.first(changed.values(), count).slice());
-          });
-    }
+    patch.forEachChunk(
+        base,
+        progress,
+        (own, tensor) ->
+            (begin, entries, patched) -> {
+              if (entries.count() > 0) {
+                newValues(entries, patched);
+                journal.part(tensor, begin, patched.bytes(), entries);
+              }
+            });
     journal.end();
   }
 
-  private static ChangedElements room(Context context) {
-    return ChangedElements.allocate(context, MOST, 1, ChangedElements.Form.OVERWRITE);
+  /** Values become what the patched chunk has there. */
+  private static void newValues(ChangedElements entries, Range patched) {
+    if (entries.form() == ChangedElements.Form.OVERWRITE) {
+      return;
+    }
+    ByteBuffer from = patched.slice();
+    int count = Math.toIntExact(entries.count());
+    ByteBuffer positions = Range.first(entries.positions(), 4L * count).slice();
+    ByteBuffer to = Range.first(entries.values(), (long) entries.width() * count).slice();
+    for (int i = 0; i < count; i++) {
+      int at = positions.getInt(4 * i) * entries.width();
+      switch (entries.width()) {
+        case 1 -> to.put(i, from.get(at));
+        case 2 -> to.putShort(2 * i, from.getShort(at));
+        case 4 -> to.putInt(4 * i, from.getInt(at));
+        default -> to.putLong(8 * i, from.getLong(at));
+      }
+    }
   }
 
   /** A chunk of a file, and what of it is to be written. */
-  private record Part(String file, long offset, long bytes, int count) {}
+  private record Part(String file, long offset, long bytes, int width, int count) {}
 
   /**
    * Completes what was interrupted.
@@ -158,65 +178,102 @@ public final class PatchInPlace {
       return false;
     }
     check(journal);
-    List<FileChannel> opened = new ArrayList<>();
     try (DataInputStream in = open(journal);
-        ChangedElements changed = room(context);
-        NativeBuffer chunk = context.allocate(MOST)) {
+        Targets targets = new Targets(context, journal)) {
       in.readInt();
-      String current = "";
       for (int length = in.readInt(); length != END; length = in.readInt()) {
-        Part part = part(in, length, journal);
-        fill(in, changed.positions(), 4L * part.count());
-        fill(in, changed.values(), part.count());
-        changed.count(part.count());
-        if (!part.file().equals(current)) {
-          current = part.file();
-          opened.add(
-              FileChannel.open(
-                  journal.resolveSibling(current),
-                  StandardOpenOption.READ,
-                  StandardOpenOption.WRITE));
-        }
-        write(opened.get(opened.size() - 1), part, changed, chunk);
+        targets.write(in, part(in, length, journal));
       }
-      for (FileChannel file : opened) {
-        file.force(true);
-      }
-    } finally {
-      for (FileChannel file : opened) {
-        file.close();
-      }
+      targets.sync();
     }
     Files.delete(journal);
     sync(journal.getParent());
     return true;
   }
 
-  private static void write(
-      FileChannel file, Part part, ChangedElements changed, NativeBuffer chunk) throws IOException {
-    // Read, changed, written back: no page is lost under a mapping when the disk fails.
-    Range all = Range.first(chunk, part.bytes());
-    if (file.size() < part.offset() + part.bytes()) {
-      throw new InvalidInputException(
-          part.file() + ": is shorter than the journal of its patch says");
+  /** The files that are written. */
+  private static final class Targets implements AutoCloseable {
+    private final Context context;
+    private final Path journal;
+    private final NativeBuffer chunk;
+    private final Map<String, FileChannel> files = new LinkedHashMap<>();
+    private final Map<Integer, ChangedElements> rooms = new LinkedHashMap<>();
+
+    Targets(Context context, Path journal) {
+      this.context = context;
+      this.journal = journal;
+      this.chunk = context.allocate(MOST);
     }
-    Range.readFully(file, part.offset(), all.slice());
-    changed.apply(all.elements(1));
-    // Blocks in which something changed, those side by side at once.
-    ByteBuffer bytes = all.slice();
-    for (long i = 0; i < changed.count(); ) {
-      long begin = Integer.toUnsignedLong(changed.positions().getInt(4 * i)) / BLOCK * BLOCK;
-      long end = begin + BLOCK;
-      for (i++; i < changed.count(); i++) {
-        long at = Integer.toUnsignedLong(changed.positions().getInt(4 * i));
-        if (at >= end + BLOCK) {
-          break;
-        }
-        end = Math.max(end, at / BLOCK * BLOCK + BLOCK);
+
+    private FileChannel file(String name) throws IOException {
+      FileChannel file = files.get(name);
+      if (file == null) {
+        file =
+            FileChannel.open(
+                journal.resolveSibling(name), StandardOpenOption.READ, StandardOpenOption.WRITE);
+        files.put(name, file);
       }
-      bytes.limit((int) Math.min(end, part.bytes())).position((int) begin);
-      for (long at = part.offset() + begin; bytes.hasRemaining(); ) {
-        at += file.write(bytes, at);
+      return file;
+    }
+
+    void write(DataInputStream in, Part part) throws IOException {
+      ChangedElements changed =
+          rooms.computeIfAbsent(
+              part.width(),
+              width ->
+                  ChangedElements.allocate(
+                      context, MOST / width, width, ChangedElements.Form.OVERWRITE));
+      fill(in, changed.positions(), 4L * part.count());
+      fill(in, changed.values(), (long) part.width() * part.count());
+      changed.count(part.count());
+      FileChannel file = file(part.file());
+      if (file.size() < part.offset() + part.bytes()) {
+        throw new InvalidInputException(
+            part.file() + ": is shorter than the journal of its patch says");
+      }
+      // Read, changed, written back: no page is lost under a mapping when the disk fails.
+      Range all = Range.first(chunk, part.bytes());
+      Range.readFully(file, part.offset(), all.slice());
+      changed.apply(all.elements(part.width()));
+      writeBlocks(file, part, changed, all.slice());
+    }
+
+    /** Blocks of the file in which something changed, those side by side at once. */
+    private static void writeBlocks(
+        FileChannel file, Part part, ChangedElements changed, ByteBuffer bytes) throws IOException {
+      for (long i = 0; i < changed.count(); ) {
+        long begin = block(part, changed, i);
+        long end = begin + BLOCK;
+        for (i++; i < changed.count() && block(part, changed, i) <= end; i++) {
+          end = block(part, changed, i) + BLOCK;
+        }
+        long from = Math.max(begin, part.offset());
+        bytes
+            .limit((int) Math.min(end - part.offset(), part.bytes()))
+            .position((int) (from - part.offset()));
+        for (long at = from; bytes.hasRemaining(); ) {
+          at += file.write(bytes, at);
+        }
+      }
+    }
+
+    private static long block(Part part, ChangedElements changed, long entry) {
+      long position = Integer.toUnsignedLong(changed.positions().getInt(4 * entry));
+      return (part.offset() + position * part.width()) / BLOCK * BLOCK;
+    }
+
+    void sync() throws IOException {
+      for (FileChannel file : files.values()) {
+        file.force(true);
+      }
+    }
+
+    @Override
+    public void close() throws IOException {
+      chunk.close();
+      rooms.values().forEach(ChangedElements::close);
+      for (FileChannel file : files.values()) {
+        file.close();
       }
     }
   }
@@ -230,8 +287,15 @@ public final class PatchInPlace {
     in.readFully(name);
     Part part =
         new Part(
-            new String(name, StandardCharsets.UTF_8), in.readLong(), in.readLong(), in.readInt());
-    if (part.bytes() > MOST || part.count() > part.bytes()) {
+            new String(name, StandardCharsets.UTF_8),
+            in.readLong(),
+            in.readLong(),
+            in.readInt(),
+            in.readInt());
+    if (part.bytes() > MOST
+        || part.width() < 1
+        || part.width() > Long.BYTES
+        || (long) part.count() * part.width() > part.bytes()) {
       throw new InvalidInputException(journal + ": is no journal of a patch");
     }
     return part;

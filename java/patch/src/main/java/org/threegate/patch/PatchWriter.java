@@ -7,17 +7,21 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentMap;
+import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.atomic.AtomicLong;
 import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.Tensor;
+import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
 
 /**
- * Writes a patch, tensor by tensor, each read once; what it makes of them goes to a file beside it
- * first.
+ * Writes a patch of tensors that are added in any order, by several threads; each is read once, and
+ * what becomes of it goes to a file beside the patch first.
  */
 final class PatchWriter implements AutoCloseable {
   static final String SHARD = "model-00001-of-00001.safetensors";
@@ -25,71 +29,107 @@ final class PatchWriter implements AutoCloseable {
   static final String PLANAR = "threegate-planar-patch";
   static final String SPARSE = "sparse_weight_patch";
 
-  private final Context context;
   private final WeightPatch.Options options;
   private final Path out;
-  private final PatchEncoder.Place place;
+  private final String temporary;
+  private final ConcurrentMap<Thread, PatchEncoder.Place> places = new ConcurrentHashMap<>();
+  private final ConcurrentMap<Integer, Added> added = new ConcurrentSkipListMap<>();
+  private final AtomicLong elements = new AtomicLong();
   private final SafetensorsWriter writer = new SafetensorsWriter();
-  private final List<String> written = new ArrayList<>();
-  private long changed;
-  private long elements;
 
-  PatchWriter(Context context, WeightPatch.Options options, Path out) throws IOException {
-    this.context = context;
+  /**
+   * A tensor that changes.
+   *
+   * @param changed elements, or bytes
+   * @param before digest of all its bytes before
+   * @param after and after
+   */
+  private record Added(
+      Tensor tensor, List<PatchEncoder.Stored> stored, long changed, String before, String after) {}
+
+  PatchWriter(WeightPatch.Options options, Path out) throws IOException {
     this.options = options;
     this.out = out;
-    boolean directory = WeightPatch.isDirectory(options.format());
-    if (directory) {
+    this.temporary = ".partial-" + out.getFileName() + "-" + ProcessHandle.current().pid();
+    if (WeightPatch.isDirectory(options.format())) {
       Files.createDirectories(out);
     }
-    Path beside = directory ? out.resolve("spool") : out.toAbsolutePath();
-    String name = ".partial-" + out.getFileName() + "-" + ProcessHandle.current().pid();
-    Spool spool = new Spool(beside.resolveSibling(name));
+  }
+
+  private PatchEncoder.Place place(int number) throws IOException {
+    Path beside =
+        WeightPatch.isDirectory(options.format()) ? out.resolve("spool") : out.toAbsolutePath();
+    Spool spool = new Spool(beside.resolveSibling(temporary + "-" + number));
     try {
-      this.place =
-          new PatchEncoder.Place(
-              context,
-              spool,
-              new FrameWriter(spool.file(), context.threads()),
-              new Spool(beside.resolveSibling(name + "-entries")));
+      return new PatchEncoder.Place(
+          spool,
+          new FrameWriter(spool.file()),
+          new Spool(beside.resolveSibling(temporary + "-" + number + "-entries")));
     } catch (IOException | RuntimeException e) {
       spool.close();
       throw e;
     }
   }
 
-  /** A tensor of which nothing changes. */
-  void skip(Tensor tensor) {
-    elements += Change.elements(tensor);
+  private synchronized PatchEncoder.Place place() throws IOException {
+    PatchEncoder.Place own = places.get(Thread.currentThread());
+    if (own == null) {
+      own = place(places.size());
+      places.put(Thread.currentThread(), own);
+    }
+    return own;
   }
 
-  /** A tensor, changed or not. */
-  void add(Change change) throws IOException {
+  /** A tensor of which nothing changes. */
+  void skip(Tensor tensor) {
+    elements.addAndGet(Change.elements(tensor));
+  }
+
+  /**
+   * A tensor, changed or not.
+   *
+   * @param context of this thread
+   * @param index its place among those of the patch
+   */
+  void add(Context context, int index, Change change) throws IOException {
     Tensor tensor = change.before();
     skip(tensor);
+    PatchEncoder.Place place = place();
     long begin = place.spool().position();
     long[] found = {0};
     try (ChecksumFormat.Checksum before = options.checksum().begin(context);
         ChecksumFormat.Checksum after = options.checksum().begin(context);
-        PatchEncoder encoder = PatchEncoder.of(options, tensor, place)) {
-      change.<IOException>forEachChunk(
-          context,
-          encoder.width(),
-          encoder.form(),
-          (from, old, own, entries) -> {
-            ChecksumFormat.update(before, old, after, own);
-            found[0] += entries.count();
-            encoder.add(from, own.bytes(), entries);
-          });
+        PatchEncoder encoder = PatchEncoder.of(context, options, tensor, place)) {
+      Change.Visitor<IOException> visitor =
+          new Change.Visitor<>() {
+            @Override
+            public void block(Range old, Range own) {
+              before.update(old);
+              after.update(own);
+            }
+
+            @Override
+            public void chunk(long from, int bytes, ChangedElements entries) throws IOException {
+              found[0] += entries.count();
+              encoder.add(from, bytes, entries);
+            }
+          };
+      change.forEachChunk(context, encoder.width(), encoder.form(), visitor);
       if (found[0] == 0) {
         place.spool().forget(begin);
-        return;
+      } else {
+        added.put(index, new Added(tensor, encoder.end(), found[0], before.hex(), after.hex()));
       }
-      encoder.end(writer);
-      describe(tensor, before.hex(), after.hex());
     }
-    changed += found[0];
-    written.add(tensor.name());
+  }
+
+  private void merge() {
+    for (Added own : added.values()) {
+      own.stored()
+          .forEach(
+              stored -> writer.tensor(stored.name(), stored.type(), stored.shape(), stored.data()));
+      describe(own.tensor(), own.before(), own.after());
+    }
   }
 
   private void describe(Tensor tensor, String before, String after) {
@@ -105,19 +145,21 @@ final class PatchWriter implements AutoCloseable {
 
   /** Writes what was added; the index of a directory comes last. */
   void finish() throws IOException {
+    merge();
+    long changed = added.values().stream().mapToLong(Added::changed).sum();
+    long all = elements.get();
     switch (options.format()) {
       case SPARSE -> {
         describe(SPARSE);
         writer
             .metadata("sparse", "true")
             .metadata("model_version", Long.toString(options.version()))
-            .metadata("num_changed_params", Integer.toString(written.size()))
+            .metadata("num_changed_params", Integer.toString(added.size()))
             .metadata("total_changed_elements", Long.toString(changed))
-            .metadata("total_elements", Long.toString(elements))
+            .metadata("total_elements", Long.toString(all))
             .metadata(
                 "sparsity",
-                String.format(
-                    Locale.ROOT, "%.6f", elements == 0 ? 1 : 1 - changed / (double) elements))
+                String.format(Locale.ROOT, "%.6f", all == 0 ? 1 : 1 - changed / (double) all))
             .metadata("encoding", options.gaps() ? "gaps" : "raw");
         writer.write(out);
       }
@@ -150,7 +192,7 @@ final class PatchWriter implements AutoCloseable {
         .put("compression_format", "zstd")
         .put("checksum_format", options.checksum().label());
     ObjectNode map = index.putObject("weight_map");
-    written.forEach(name -> map.put(name, SHARD));
+    added.values().forEach(own -> map.put(own.tensor().name(), SHARD));
     ByteBuffer text =
         ByteBuffer.wrap((index.toPrettyString() + "\n").getBytes(StandardCharsets.UTF_8));
     AtomicFiles.write(out.resolve(INDEX), to -> Range.writeFully(to, text));
@@ -158,8 +200,8 @@ final class PatchWriter implements AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    place.frames().close();
-    place.scratch().close();
-    place.spool().close();
+    for (PatchEncoder.Place place : places.values()) {
+      place.close();
+    }
   }
 }

@@ -3,9 +3,9 @@ package org.threegate.patch;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Tensor;
+import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Status;
@@ -20,16 +20,21 @@ final class PatchedTensor implements Change.After, AutoCloseable {
 
   private final Tensor tensor;
   private final int width;
-  private final NativeBuffer chunk;
+  private final TensorReader reader;
   private final List<Step> steps = new ArrayList<>();
+  private Range chunk;
+  private long chunkBegin = -1;
 
+  /**
+   * @param context of this thread
+   */
   PatchedTensor(Context context, Tensor tensor, List<Link> links) {
     this.tensor = tensor;
     this.width = Change.width(tensor);
-    this.chunk = context.allocate(Math.max(1, (long) Change.largest(tensor) * width));
+    this.reader = new TensorReader(context, tensor, Change.largest(tensor));
     try {
       for (Link link : links) {
-        steps.add(new Step(context, tensor, link));
+        steps.add(Step.open(context, tensor, link));
       }
     } catch (RuntimeException e) {
       close();
@@ -37,22 +42,30 @@ final class PatchedTensor implements Change.After, AutoCloseable {
     }
   }
 
+  /** A block of one chunk. */
   @Override
   public Range next(long begin, long count) {
-    Range base = Range.of(tensor, begin, count);
-    Range patched = Range.first(chunk, base.bytes());
-    patched.slice().put(base.slice());
+    long own = begin / Change.CHUNK * Change.CHUNK;
+    if (own != chunkBegin) {
+      chunk = chunk(own, Math.min(Change.CHUNK, Change.elements(tensor) - own));
+      chunkBegin = own;
+    }
+    return new Range(
+        chunk.buffer(), chunk.offset() + (begin - own) * width, Math.toIntExact(count * width));
+  }
+
+  /** The next chunk. */
+  Range chunk(long begin, long count) {
+    Range patched = reader.next(begin, count);
     for (Step step : steps) {
-      if (step == steps.get(0)) {
-        step.apply(begin, patched, width);
-        step.digest(base, patched);
-      } else {
-        step.before.ifPresent(sum -> sum.update(patched));
-        step.apply(begin, patched, width);
-        step.after.ifPresent(sum -> sum.update(patched));
-      }
+      step.apply(begin, patched, width);
     }
     return patched;
+  }
+
+  /** What the last patch changed of the chunk that was asked for last. */
+  ChangedElements entries() {
+    return steps.get(steps.size() - 1).entries.orElseThrow();
   }
 
   /** After the last chunk: every patch began with what it was made of, and led to what it says. */
@@ -65,7 +78,7 @@ final class PatchedTensor implements Change.After, AutoCloseable {
   @Override
   public void close() {
     steps.forEach(Step::close);
-    chunk.close();
+    reader.close();
   }
 
   /** A link that is being read. */
@@ -74,34 +87,34 @@ final class PatchedTensor implements Change.After, AutoCloseable {
     private final PatchReader reader;
     private final Optional<ChecksumFormat.Checksum> before;
     private final Optional<ChecksumFormat.Checksum> after;
+    private Optional<ChangedElements> entries = Optional.empty();
 
-    Step(Context context, Tensor tensor, Link link) {
+    private Step(Context context, Link link, PatchReader reader) {
       ChecksumFormat format = link.options().checksum();
       this.link = link;
-      this.reader = PatchReader.open(context, link.options(), tensor, link.patched());
+      this.reader = reader;
       this.before = link.patched().baseDigest().map(digest -> format.begin(context));
       this.after = link.patched().digest().map(digest -> format.begin(context));
     }
 
+    static Step open(Context context, Tensor tensor, Link link) {
+      return new Step(
+          context, link, PatchReader.open(context, link.options(), tensor, link.patched()));
+    }
+
     void apply(long begin, Range chunk, int width) {
+      before.ifPresent(sum -> sum.update(chunk));
       try {
-        reader.next(begin, chunk.bytes() / width).apply(chunk.elements(reader.width()));
+        ChangedElements found = reader.next(begin, chunk.bytes() / width);
+        found.apply(chunk.elements(reader.width()));
+        entries = Optional.of(found);
       } catch (KernelException e) {
         if (e.status() == Status.INVALID_ARGUMENT) {
           throw refused(e.getMessage());
         }
         throw e;
       }
-    }
-
-    /** Of bytes that lie apart. */
-    void digest(Range old, Range patched) {
-      if (before.isPresent() && after.isPresent()) {
-        ChecksumFormat.update(before.get(), old, after.get(), patched);
-      } else {
-        before.ifPresent(sum -> sum.update(old));
-        after.ifPresent(sum -> sum.update(patched));
-      }
+      after.ifPresent(sum -> sum.update(chunk));
     }
 
     void requireDigests(Tensor tensor) {

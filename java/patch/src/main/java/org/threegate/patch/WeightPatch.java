@@ -141,24 +141,28 @@ public final class WeightPatch implements AutoCloseable {
             after.path() + ": tensor \"" + name + "\" of " + before.path() + " is missing");
       }
     }
-    long total = after.tensors().values().stream().mapToLong(Tensor::bytes).sum();
-    long done = 0;
-    try (PatchWriter writer = new PatchWriter(context, options, out)) {
-      for (Tensor tensor : after.tensors().values()) {
-        progress.at(tensor.name(), done, total);
-        Tensor old = before.tensors().get(tensor.name());
-        if (old == null) {
-          throw new InvalidInputException(
-              after.path() + ": tensor \"" + tensor.name() + "\" is not in " + before.path());
-        }
-        writer.add(Change.of(old, tensor));
-        done += tensor.bytes();
+    for (Tensor tensor : after.tensors().values()) {
+      if (!before.tensors().containsKey(tensor.name())) {
+        throw new InvalidInputException(
+            after.path() + ": tensor \"" + tensor.name() + "\" is not in " + before.path());
       }
+      Change.requireLike(before.tensors().get(tensor.name()), tensor);
+    }
+    try (PatchWriter writer = new PatchWriter(options, out)) {
+      Workers.run(
+          context,
+          List.copyOf(after.tensors().values()),
+          progress,
+          (own, index, tensor) -> {
+            Tensor old = before.tensors().get(tensor.name());
+            try (TensorReader reader = new TensorReader(own, tensor, Change.block(tensor))) {
+              writer.add(own, index, new Change(old, reader));
+            }
+          });
       before.check();
       after.check();
       writer.finish();
     }
-    progress.at("", total, total);
   }
 
   /**
@@ -185,28 +189,27 @@ public final class WeightPatch implements AutoCloseable {
         patch.target(base, name);
       }
     }
-    long total = base.tensors().values().stream().mapToLong(Tensor::bytes).sum();
-    long done = 0;
-    try (PatchWriter writer = new PatchWriter(context, options, out)) {
-      for (Tensor tensor : base.tensors().values()) {
-        progress.at(tensor.name(), done, total);
-        List<PatchedTensor.Link> links =
-            patches.stream().flatMap(patch -> patch.link(tensor.name()).stream()).toList();
-        if (links.isEmpty()) {
-          writer.skip(tensor);
-        } else {
-          try (PatchedTensor patched = new PatchedTensor(context, tensor, links)) {
-            writer.add(new Change(tensor, patched));
-            patched.requireDigests();
-          }
-        }
-        done += tensor.bytes();
-      }
+    try (PatchWriter writer = new PatchWriter(options, out)) {
+      Workers.run(
+          context,
+          List.copyOf(base.tensors().values()),
+          progress,
+          (own, index, tensor) -> {
+            List<PatchedTensor.Link> links =
+                patches.stream().flatMap(patch -> patch.link(tensor.name()).stream()).toList();
+            if (links.isEmpty()) {
+              writer.skip(tensor);
+              return;
+            }
+            try (PatchedTensor patched = new PatchedTensor(own, tensor, links)) {
+              writer.add(own, index, new Change(tensor, patched));
+              patched.requireDigests();
+            }
+          });
       base.check();
       patches.forEach(WeightPatch::check);
       writer.finish();
     }
-    progress.at("", total, total);
   }
 
   private static void requireChain(List<WeightPatch> patches, Options options) {
@@ -449,7 +452,7 @@ public final class WeightPatch implements AutoCloseable {
               name,
               to -> {
                 progress.at(name, done[0], all);
-                applied(tensor, patched, (begin, old, part) -> part.write(to));
+                applied(context, tensor, patched, (begin, entries, part) -> part.write(to));
                 done[0] += tensor.bytes();
               });
         });
@@ -463,7 +466,7 @@ public final class WeightPatch implements AutoCloseable {
 
   /** Applies in memory and compares digests; nothing is written. */
   public void verify(Checkpoint base, Progress progress) throws IOException {
-    forEachChunk(base, progress, (tensor, begin, old, patched) -> {});
+    forEachChunk(base, progress, (own, tensor) -> (begin, entries, patched) -> {});
   }
 
   /** Whether a checkpoint is what it leads to, as far as it changes anything and has digests. */
@@ -498,46 +501,44 @@ public final class WeightPatch implements AutoCloseable {
   }
 
   /** Is shown what a patch makes of a tensor. */
-  interface Visit {
+  interface Visitor {
     /**
      * @param begin number of the first element
+     * @param entries what changed, elements or bytes
      */
-    void chunk(Tensor tensor, long begin, Range old, Range patched) throws IOException;
+    void chunk(long begin, ChangedElements entries, Range patched) throws IOException;
+  }
+
+  /** Of each tensor that a patch changes, in the thread that reads it. */
+  interface Visitors {
+    Visitor of(Context own, Tensor tensor);
   }
 
   /**
    * What it makes of each tensor that it changes, chunk by chunk, whose digests are compared at the
    * end of each.
    */
-  void forEachChunk(Checkpoint base, Progress progress, Visit visit) throws IOException {
-    long all = bytes(base);
-    long done = 0;
-    for (Map.Entry<String, Patched> entry : tensors.entrySet()) {
-      Tensor tensor = target(base, entry.getKey());
-      progress.at(entry.getKey(), done, all);
-      applied(
-          tensor,
-          entry.getValue(),
-          (begin, old, patched) -> visit.chunk(tensor, begin, old, patched));
-      done += tensor.bytes();
-    }
+  void forEachChunk(Checkpoint base, Progress progress, Visitors visitors) throws IOException {
+    List<Tensor> targets = tensors.keySet().stream().map(name -> target(base, name)).toList();
+    Workers.run(
+        context,
+        targets,
+        progress,
+        (own, index, tensor) ->
+            applied(own, tensor, tensors.get(tensor.name()), visitors.of(own, tensor)));
     base.check();
     check();
-    progress.at("", all, all);
-  }
-
-  private interface Output {
-    void put(long begin, Range old, Range patched) throws IOException;
   }
 
   /** A tensor chunk by chunk, patched, and its digests. */
-  private void applied(Tensor tensor, Patched patched, Output output) throws IOException {
+  private void applied(Context own, Tensor tensor, Patched patched, Visitor visitor)
+      throws IOException {
     long all = Change.elements(tensor);
     try (PatchedTensor steps =
-        new PatchedTensor(context, tensor, List.of(new PatchedTensor.Link(options, patched)))) {
+        new PatchedTensor(own, tensor, List.of(new PatchedTensor.Link(options, patched)))) {
       for (long begin = 0; begin < all; begin += Change.CHUNK) {
-        long count = Math.min(Change.CHUNK, all - begin);
-        output.put(begin, Range.of(tensor, begin, count), steps.next(begin, count));
+        Range part = steps.chunk(begin, Math.min(Change.CHUNK, all - begin));
+        visitor.chunk(begin, steps.entries(), part);
       }
       steps.requireDigests();
     }

@@ -1,0 +1,43 @@
+package org.threegate.patch;
+
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.checkpoint.Tensor;
+import org.threegate.kernel.Context;
+
+/**
+ * A stored tensor, a few elements at a time, read and not mapped: that is twice as fast as to fault
+ * its pages in, and what is compared, summed up and written is the same even where somebody writes
+ * to the file meanwhile.
+ */
+final class TensorReader implements Change.After, AutoCloseable {
+  private final Context context;
+  private final Tensor tensor;
+  private final int width;
+  private final NativeBuffer buffer;
+
+  /**
+   * @param most elements that are read at a time
+   */
+  TensorReader(Context context, Tensor tensor, long most) {
+    this.context = context;
+    this.tensor = tensor;
+    this.width = Change.width(tensor);
+    this.buffer = context.allocate(Math.max(1, most * width));
+  }
+
+  @Override
+  public Range next(long begin, long count) {
+    return read(begin, count, buffer);
+  }
+
+  /** Reads to somewhere else. */
+  Range read(long begin, long count, NativeBuffer to) {
+    tensor.file().read(context, tensor.offset() + begin * width, to, count * width);
+    return Range.first(to, count * width);
+  }
+
+  @Override
+  public void close() {
+    buffer.close();
+  }
+}
