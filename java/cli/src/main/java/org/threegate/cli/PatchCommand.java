@@ -3,21 +3,26 @@ package org.threegate.cli;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import org.threegate.analysis.measure.Comparison;
+import org.threegate.analysis.patch.PatchGeometry;
 import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.PrintableText;
+import org.threegate.checkpoint.Tensor;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.patch.ChecksumFormat;
 import org.threegate.patch.PatchFormat;
 import org.threegate.patch.PatchInPlace;
+import org.threegate.patch.VersionChain;
 import org.threegate.patch.WeightPatch;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -32,7 +37,7 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Makes, applies, verifies, shows and converts weight patches: what a step changes of stored weights, bit for bit.",
+      "Makes, applies, verifies, shows, joins and converts weight patches: what a step changes of stored weights, bit for bit.",
       "",
       "Formats: planar (the smallest), disk-delta-xor and disk-delta-overwrite (directories of versions that inference engines"
           + " read), sparse (plain tensors). docs/patches.md has each, byte by byte."
@@ -42,6 +47,7 @@ import picocli.CommandLine.Spec;
       PatchCommand.Apply.class,
       PatchCommand.Verify.class,
       PatchCommand.Inspect.class,
+      PatchCommand.Chain.class,
       PatchCommand.Convert.class
     },
     footer = {
@@ -51,6 +57,8 @@ import picocli.CommandLine.Spec;
       "  threegate patch apply base/ step-1.safetensors --out tuned-again/",
       "  threegate patch apply served/ weight_v000002/ --in-place",
       "  threegate patch verify base/ weight_v000002/",
+      "  threegate patch inspect step-1.safetensors --base base/",
+      "  threegate patch chain base/ run/patches/ --out all-steps.safetensors",
       "  threegate patch convert base/ step-1.safetensors --format disk-delta-xor --out weight_v000001/"
     })
 final class PatchCommand implements Callable<Integer> {
@@ -59,7 +67,7 @@ final class PatchCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     throw new InvalidInputException(
-        "patch: say what to do: create, apply, verify, inspect or convert");
+        "patch: say what to do: create, apply, verify, inspect, chain or convert");
   }
 
   /** How a patch is to be written. */
@@ -91,25 +99,15 @@ final class PatchCommand implements Callable<Integer> {
         description = "of sparse: positions as they are, not the gaps between them")
     private boolean raw;
 
-    @Option(
-        names = "--version-number",
-        paramLabel = "N",
-        defaultValue = "1",
-        description = "that the patch leads to (default: ${DEFAULT-VALUE})")
-    private long version;
-
-    @Option(
-        names = "--base-version",
-        paramLabel = "N",
-        defaultValue = "0",
-        description = "that it begins with (default: ${DEFAULT-VALUE})")
-    private long baseVersion;
-
     Path out() {
       return out;
     }
 
-    WeightPatch.Options options() {
+    /**
+     * @param version that it leads to
+     * @param baseVersion that it begins with
+     */
+    WeightPatch.Options options(long version, long baseVersion) {
       ChecksumFormat sum =
           Arrays.stream(ChecksumFormat.values())
               .filter(own -> own.label().equals(checksum))
@@ -176,6 +174,25 @@ final class PatchCommand implements Callable<Integer> {
     return sum;
   }
 
+  /** What writes a patch. */
+  @FunctionalInterface
+  private interface Making {
+    void run() throws IOException;
+  }
+
+  /** A directory without its index is no version: it goes when something fails. */
+  private static void make(Path out, Making making) throws IOException {
+    boolean done = false;
+    try {
+      making.run();
+      done = true;
+    } finally {
+      if (!done && Files.isDirectory(out)) {
+        AtomicFiles.deleteDirectory(out);
+      }
+    }
+  }
+
   private static void create(
       Context context,
       Path base,
@@ -184,16 +201,53 @@ final class PatchCommand implements Callable<Integer> {
       WeightPatch.Options options,
       WeightPatch.Progress progress)
       throws IOException {
-    boolean done = false;
     try (Checkpoint before = Checkpoint.open(context, base);
         Checkpoint after = Checkpoint.open(context, tuned)) {
-      WeightPatch.create(context, before, after, out, options, progress);
-      done = true;
-    } finally {
-      // A directory without its index is no version.
-      if (!done && Files.isDirectory(out)) {
-        AtomicFiles.deleteDirectory(out);
-      }
+      make(out, () -> WeightPatch.create(context, before, after, out, options, progress));
+    }
+  }
+
+  /** Makes one patch of several, or another format of one. */
+  private static void combine(
+      CommandSpec spec, Path base, List<Path> paths, Written written, Trust trust) {
+    Path out = written.out();
+    requireNew(out);
+    OutputPath.writing(
+        out,
+        () -> {
+          work(
+              spec,
+              0,
+              (context, progress) -> {
+                List<WeightPatch> patches = new ArrayList<>();
+                try (Checkpoint before = Checkpoint.open(context, base)) {
+                  for (Path path : paths) {
+                    patches.add(WeightPatch.open(context, path, trust.digests()));
+                  }
+                  // Its versions are those of the patches.
+                  WeightPatch.Options options = written.options(1, 0);
+                  make(
+                      out,
+                      () -> WeightPatch.combine(context, before, patches, out, options, progress));
+                } finally {
+                  patches.forEach(WeightPatch::close);
+                }
+              });
+          spec.commandLine().getOut().print(made(out, base));
+          spec.commandLine().getOut().flush();
+        });
+  }
+
+  /** Whether a patch may be without digests. */
+  static final class Trust {
+    @Option(
+        names = "--without-digests",
+        description =
+            "take a sparse patch that has none, as other writers make them: nothing then says that it is whole and of this base")
+    private boolean without;
+
+    WeightPatch.Digests digests() {
+      return without ? WeightPatch.Digests.IF_PRESENT : WeightPatch.Digests.REQUIRED;
     }
   }
 
@@ -227,6 +281,20 @@ final class PatchCommand implements Callable<Integer> {
     @Mixin private Written written;
 
     @Option(
+        names = "--version-number",
+        paramLabel = "N",
+        defaultValue = "1",
+        description = "that the patch leads to (default: ${DEFAULT-VALUE})")
+    private long version;
+
+    @Option(
+        names = "--base-version",
+        paramLabel = "N",
+        defaultValue = "0",
+        description = "that it begins with (default: ${DEFAULT-VALUE})")
+    private long baseVersion;
+
+    @Option(
         names = "--threads",
         paramLabel = "N",
         defaultValue = "0",
@@ -235,7 +303,7 @@ final class PatchCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-      WeightPatch.Options options = written.options();
+      WeightPatch.Options options = written.options(version, baseVersion);
       Path out = written.out();
       requireNew(out);
       OutputPath.writing(
@@ -277,6 +345,8 @@ final class PatchCommand implements Callable<Integer> {
             "change the files of BASE; whenever it is killed, the next command that patches them in place has the old version or the new one")
     private boolean inPlace;
 
+    @Mixin private Trust trust;
+
     @Override
     public Integer call() {
       if (out.isPresent() == inPlace) {
@@ -304,7 +374,7 @@ final class PatchCommand implements Callable<Integer> {
                         .println(
                             "threegate: " + base + ": an interrupted patch was completed first");
                   }
-                  PatchInPlace.apply(context, base, patch, progress);
+                  PatchInPlace.apply(context, base, patch, trust.digests(), progress);
                 });
             spec.commandLine().getOut().printf("model: %s%n", base);
             spec.commandLine().getOut().flush();
@@ -322,7 +392,7 @@ final class PatchCommand implements Callable<Integer> {
                 0,
                 (context, progress) -> {
                   try (Checkpoint before = Checkpoint.open(context, base);
-                      WeightPatch opened = WeightPatch.open(context, patch)) {
+                      WeightPatch opened = WeightPatch.open(context, patch, trust.digests())) {
                     opened.apply(before, out, progress);
                   }
                 });
@@ -376,40 +446,137 @@ final class PatchCommand implements Callable<Integer> {
       name = "inspect",
       mixinStandardHelpOptions = true,
       sortOptions = false,
-      description = "Says what a patch has, from its headers alone.")
+      description = {
+        "Says what a patch has, from its headers alone; with --base what it does to each tensor, from the elements that it"
+            + " changes alone. Digests are not compared: verify does that."
+      })
   static final class Inspect implements Callable<Integer> {
     @Spec private CommandSpec spec;
 
     @Parameters(index = "0", paramLabel = "PATCH", description = "a file or directory")
     private Path patch;
 
+    @Option(names = "--base", paramLabel = "BASE", description = "what the patch was made of")
+    private Optional<Path> base = Optional.empty();
+
+    @Option(
+        names = "--json",
+        paramLabel = "FILE",
+        description = "with --base: the same as JSON, to a new file")
+    private Optional<Path> json = Optional.empty();
+
+    @Option(
+        names = "--seed",
+        paramLabel = "N",
+        defaultValue = "1",
+        description = "of the null model (default: ${DEFAULT-VALUE})")
+    private long seed;
+
     @Override
-    public Integer call() {
-      try (Context context = Context.open(Context.Device.CPU, 1);
-          WeightPatch opened = WeightPatch.open(context, patch)) {
-        long sum = 0;
-        for (WeightPatch.Entry entry : opened.entries()) {
-          sum += entry.storedBytes();
-          spec.commandLine()
-              .getOut()
-              .printf(
-                  "%,14d bytes  %s  %s%n",
-                  entry.storedBytes(),
-                  entry.digest().orElse("without a digest"),
-                  PrintableText.of(entry.name()));
-        }
+    public Integer call() throws IOException {
+      if (json.isPresent() && base.isEmpty()) {
+        throw new InvalidInputException("--json: needs --base");
+      }
+      json.ifPresent(PatchCommand::requireNew);
+      work(
+          spec,
+          0,
+          (context, progress) -> {
+            try (WeightPatch opened =
+                WeightPatch.open(context, patch, WeightPatch.Digests.IF_PRESENT)) {
+              if (base.isPresent()) {
+                geometry(context, opened, progress);
+              } else {
+                headers(opened);
+              }
+            }
+          });
+      spec.commandLine().getOut().flush();
+      return 0;
+    }
+
+    private void headers(WeightPatch opened) {
+      long sum = 0;
+      for (WeightPatch.Entry entry : opened.entries()) {
+        sum += entry.storedBytes();
         spec.commandLine()
             .getOut()
             .printf(
-                "%,14d bytes  %s, version %d from %d, %s, %d tensors%n",
-                sum,
-                opened.options().format().label(),
-                opened.options().version(),
-                opened.options().baseVersion(),
-                opened.options().checksum().label(),
-                opened.entries().size());
+                "%,14d bytes  %s  %s%n",
+                entry.storedBytes(),
+                entry.digest().orElse("without a digest"),
+                PrintableText.of(entry.name()));
       }
-      spec.commandLine().getOut().flush();
+      spec.commandLine().getOut().printf("%,14d bytes  %s%n", sum, described(opened));
+    }
+
+    private static String described(WeightPatch opened) {
+      return String.format(
+          Locale.ROOT,
+          "%s, version %d from %d, %s, %d tensors",
+          opened.options().format().label(),
+          opened.options().version(),
+          opened.options().baseVersion(),
+          opened.options().checksum().label(),
+          opened.entries().size());
+    }
+
+    private void geometry(Context context, WeightPatch opened, WeightPatch.Progress progress)
+        throws IOException {
+      List<PatchGeometry> all = new ArrayList<>();
+      try (Checkpoint model = Checkpoint.open(context, base.orElseThrow())) {
+        long total = opened.entries().stream().mapToLong(WeightPatch.Entry::storedBytes).sum();
+        long done = 0;
+        for (WeightPatch.Entry entry : opened.entries()) {
+          progress.at(entry.name(), done, total);
+          Tensor tensor = opened.target(model, entry.name());
+          all.add(PatchGeometry.of(opened, tensor, seed));
+          done += entry.storedBytes();
+        }
+        model.check();
+        progress.at("", total, total);
+      }
+      PatchText.print(spec.commandLine().getOut(), described(opened), all);
+      if (json.isPresent()) {
+        PatchText.write(json.get(), opened.options(), all, seed);
+      }
+    }
+  }
+
+  /** {@code threegate patch chain}. */
+  @Command(
+      name = "chain",
+      mixinStandardHelpOptions = true,
+      sortOptions = false,
+      description = {
+        "Makes one patch of several that follow one another; each is checked on the way.",
+        "A PATCH that is a directory of versions (weight_v000001/ and so on, as a publisher writes them) stands for all of its"
+            + " patches from the version of BASE on, which a subscriber wrote down, or which is one of the whole versions."
+      })
+  static final class Chain implements Callable<Integer> {
+    @Spec private CommandSpec spec;
+
+    @Parameters(index = "0", paramLabel = "BASE", description = "what the first patch was made of")
+    private Path base;
+
+    @Parameters(
+        index = "1..*",
+        arity = "1..*",
+        paramLabel = "PATCH",
+        description = "files or directories, in order")
+    private List<Path> patches;
+
+    @Mixin private Written written;
+
+    @Mixin private Trust trust;
+
+    @Override
+    public Integer call() throws IOException {
+      List<Path> chain = new ArrayList<>();
+      for (Path patch : patches) {
+        chain.addAll(VersionChain.of(patch, base));
+      }
+      combine(spec, base, chain, written, trust);
       return 0;
     }
   }
@@ -419,8 +586,7 @@ final class PatchCommand implements Callable<Integer> {
       name = "convert",
       mixinStandardHelpOptions = true,
       sortOptions = false,
-      description =
-          "Writes a patch in another format; the base is needed, and room for a patched model beside --out.")
+      description = "Writes a patch in another format; the base is needed.")
   static final class Convert implements Callable<Integer> {
     @Spec private CommandSpec spec;
 
@@ -432,38 +598,12 @@ final class PatchCommand implements Callable<Integer> {
 
     @Mixin private Written written;
 
+    @Mixin private Trust trust;
+
     @Override
     public Integer call() {
-      WeightPatch.Options options = written.options();
-      Path out = written.out();
-      requireNew(out);
-      OutputPath.writing(
-          out,
-          () -> {
-            work(spec, 0, (context, progress) -> convert(context, out, options, progress));
-            spec.commandLine().getOut().print(made(out, base));
-            spec.commandLine().getOut().flush();
-          });
+      combine(spec, base, List.of(patch), written, trust);
       return 0;
-    }
-
-    private void convert(
-        Context context, Path out, WeightPatch.Options options, WeightPatch.Progress progress)
-        throws IOException {
-      Path model =
-          out.toAbsolutePath()
-              .normalize()
-              .resolveSibling(
-                  ".partial-model-" + out.getFileName() + "-" + ProcessHandle.current().pid());
-      try {
-        try (Checkpoint before = Checkpoint.open(context, base);
-            WeightPatch opened = WeightPatch.open(context, patch)) {
-          opened.apply(before, model, progress);
-        }
-        create(context, base, model, out, options, progress);
-      } finally {
-        AtomicFiles.deleteDirectory(model);
-      }
     }
   }
 }

@@ -24,6 +24,8 @@ class LayeringTest {
           .definedBy("org.threegate.report..")
           .layer("patch")
           .definedBy("org.threegate.patch..")
+          .layer("patchGeometry")
+          .definedBy("org.threegate.analysis.patch..")
           .layer("measure")
           .definedBy("org.threegate.analysis.measure..")
           .layer("intervention")
@@ -81,7 +83,9 @@ class LayeringTest {
           .whereLayer("study")
           .mayOnlyBeAccessedByLayers("cli")
           .whereLayer("patch")
-          .mayOnlyBeAccessedByLayers("cli", "observe")
+          .mayOnlyBeAccessedByLayers("cli", "observe", "patchGeometry")
+          .whereLayer("patchGeometry")
+          .mayOnlyBeAccessedByLayers("cli")
           .whereLayer("claims")
           .mayOnlyBeAccessedByLayers("cli", "report", "study")
           .whereLayer("measure")
@@ -90,7 +94,7 @@ class LayeringTest {
           .mayOnlyBeAccessedByLayers("cli", "study")
           .whereLayer("curvature")
           .mayOnlyBeAccessedByLayers(
-              "cli", "report", "measure", "objectiveCurvature", "observe", "study")
+              "cli", "report", "patchGeometry", "measure", "objectiveCurvature", "observe", "study")
           .whereLayer("train")
           .mayOnlyBeAccessedByLayers("cli", "study")
           .whereLayer("observe")
@@ -124,11 +128,19 @@ class LayeringTest {
           .mayOnlyBeAccessedByLayers("cli", "train", "rollout", "study")
           .whereLayer("statistics")
           .mayOnlyBeAccessedByLayers(
-              "cli", "report", "measure", "curvature", "observe", "claims", "study")
+              "cli",
+              "report",
+              "patchGeometry",
+              "measure",
+              "curvature",
+              "observe",
+              "claims",
+              "study")
           .whereLayer("checkpoint")
           .mayOnlyBeAccessedByLayers(
               "cli",
               "patch",
+              "patchGeometry",
               "report",
               "measure",
               "intervention",
@@ -144,6 +156,7 @@ class LayeringTest {
           .mayOnlyBeAccessedByLayers(
               "cli",
               "patch",
+              "patchGeometry",
               "measure",
               "intervention",
               "curvature",

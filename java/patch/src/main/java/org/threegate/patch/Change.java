@@ -13,7 +13,7 @@ record Change(Tensor before, After after) {
   /** Elements that are encoded and applied at a time. */
   static final int CHUNK = 1 << 22;
 
-  private static final int BLOCK_BYTES = 1 << 18;
+  private static final int BLOCK_BYTES = 1 << 19;
 
   /** What becomes of a tensor, in its order. */
   @FunctionalInterface

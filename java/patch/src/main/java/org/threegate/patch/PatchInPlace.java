@@ -58,19 +58,35 @@ public final class PatchInPlace {
    */
   public static void apply(Context context, Path model, Path patch, WeightPatch.Progress progress)
       throws IOException {
-    prepare(context, model, patch, progress);
+    apply(context, model, patch, WeightPatch.Digests.REQUIRED, progress);
+  }
+
+  /** The same of a patch that may be without digests. */
+  public static void apply(
+      Context context,
+      Path model,
+      Path patch,
+      WeightPatch.Digests digests,
+      WeightPatch.Progress progress)
+      throws IOException {
+    prepare(context, model, patch, digests, progress);
     recover(context, model);
   }
 
   /** Writes the journal, from which {@link #recover} does the rest. */
-  static void prepare(Context context, Path model, Path patch, WeightPatch.Progress progress)
+  static void prepare(
+      Context context,
+      Path model,
+      Path patch,
+      WeightPatch.Digests digests,
+      WeightPatch.Progress progress)
       throws IOException {
     Path journal = journal(model);
     if (Files.exists(journal)) {
       throw new InvalidInputException(journal + ": an interrupted patch has to be completed first");
     }
     try (Checkpoint base = Checkpoint.open(context, model);
-        WeightPatch opened = WeightPatch.open(context, patch)) {
+        WeightPatch opened = WeightPatch.open(context, patch, digests)) {
       // Its digests are compared before the journal has its name.
       AtomicFiles.write(journal, out -> write(context, base, opened, progress, out));
     }

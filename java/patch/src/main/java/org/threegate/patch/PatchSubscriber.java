@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.InvalidInputException;
@@ -43,13 +44,18 @@ public final class PatchSubscriber {
 
   /** The version that the model has; 0: none yet. */
   public long version() throws IOException {
+    return written(model).orElse(0);
+  }
+
+  /** The version that is written down beside a model. */
+  static OptionalLong written(Path model) throws IOException {
     Path file = model.resolve(VERSION);
     if (!Files.exists(file)) {
-      return 0;
+      return OptionalLong.empty();
     }
     String text = Files.readString(file).strip();
     try {
-      return Long.parseLong(text);
+      return OptionalLong.of(Long.parseLong(text));
     } catch (NumberFormatException e) {
       throw new InvalidInputException(file + ": no version: \"" + text + '"', e);
     }

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.threegate.checkpoint.AtomicFiles;
@@ -24,12 +25,19 @@ final class VersionDirectory {
     return directory.resolve(String.format(Locale.ROOT, "weight_v%06d", version));
   }
 
+  /** Of a name such as {@code weight_v000001}. */
+  static OptionalLong number(String name) {
+    Matcher matcher = NAME.matcher(name);
+    return matcher.matches()
+        ? OptionalLong.of(Long.parseLong(matcher.group(1)))
+        : OptionalLong.empty();
+  }
+
   /** Ascending. What has another name, such as what is being written, is none. */
   static List<Long> versions(Path directory) throws IOException {
     return AtomicFiles.list(directory).stream()
-        .map(path -> NAME.matcher(path.getFileName().toString()))
-        .filter(Matcher::matches)
-        .map(matcher -> Long.parseLong(matcher.group(1)))
+        .flatMapToLong(path -> number(path.getFileName().toString()).stream())
+        .boxed()
         .filter(version -> isWhole(version(directory, version)))
         .sorted()
         .toList();

@@ -20,6 +20,8 @@ import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
+import org.threegate.kernel.KernelException;
+import org.threegate.kernel.Status;
 
 /**
  * What turns one checkpoint into another, bit for bit: made, read, applied. docs/patches.md has the
@@ -56,6 +58,27 @@ public final class WeightPatch implements AutoCloseable {
         throw new IllegalArgumentException(
             "version " + version + " from " + baseVersion + "; versions ascend from 0");
       }
+    }
+
+    /** The same from where patches begin to where they lead, each from the one before. */
+    private Options along(List<WeightPatch> patches) {
+      if (patches.isEmpty()) {
+        throw new InvalidInputException("no patches to make one of");
+      }
+      long begin = patches.get(0).options.baseVersion;
+      long end = begin;
+      for (WeightPatch patch : patches) {
+        if (patch.options.baseVersion != end) {
+          throw new InvalidInputException(
+              patch.path
+                  + ": begins with version "
+                  + patch.options.baseVersion
+                  + ", and what is before it leads to "
+                  + end);
+        }
+        end = patch.options.version;
+      }
+      return new Options(format, checksum, gaps, end, begin);
     }
   }
 
@@ -171,7 +194,8 @@ public final class WeightPatch implements AutoCloseable {
    *
    * @param base what the first one was made of
    * @param out a file, or the directory of a disk delta
-   * @param options whose versions are the first one's base version and the last one's version
+   * @param written how; from the first one's base version to the last one's version, whatever it
+   *     says
    * @throws InvalidInputException when they do not follow one another, are damaged or of another
    *     base
    */
@@ -180,10 +204,10 @@ public final class WeightPatch implements AutoCloseable {
       Checkpoint base,
       List<WeightPatch> patches,
       Path out,
-      Options options,
+      Options written,
       Progress progress)
       throws IOException {
-    requireChain(patches, options);
+    Options options = written.along(patches);
     for (WeightPatch patch : patches) {
       for (String name : patch.tensors.keySet()) {
         patch.target(base, name);
@@ -209,28 +233,6 @@ public final class WeightPatch implements AutoCloseable {
       base.check();
       patches.forEach(WeightPatch::check);
       writer.finish();
-    }
-  }
-
-  private static void requireChain(List<WeightPatch> patches, Options options) {
-    if (patches.isEmpty()) {
-      throw new InvalidInputException("no patches to make one of");
-    }
-    long version = options.baseVersion();
-    for (WeightPatch patch : patches) {
-      if (patch.options.baseVersion() != version) {
-        throw new InvalidInputException(
-            patch.path
-                + ": begins with version "
-                + patch.options.baseVersion()
-                + ", and the patches before it lead to "
-                + version);
-      }
-      version = patch.options.version();
-    }
-    if (version != options.version()) {
-      throw new InvalidInputException(
-          "the patches lead to version " + version + ", not to " + options.version());
     }
   }
 
@@ -491,7 +493,12 @@ public final class WeightPatch implements AutoCloseable {
     return tensors.keySet().stream().mapToLong(name -> target(base, name).bytes()).sum();
   }
 
-  Tensor target(Checkpoint base, String name) {
+  /**
+   * The tensor of a model that it changes.
+   *
+   * @throws InvalidInputException when the model has none of that name
+   */
+  public Tensor target(Checkpoint base, String name) {
     Tensor tensor = base.tensors().get(name);
     if (tensor == null) {
       throw new InvalidInputException(
@@ -545,26 +552,40 @@ public final class WeightPatch implements AutoCloseable {
   }
 
   /** Is shown what a patch changes of a tensor. */
-  interface EntryVisit {
+  @FunctionalInterface
+  public interface Entries {
     /**
-     * @param begin number of the first element, or byte where entries are bytes
+     * @param begin position of the first element; of the first byte where entries are bytes, whose
+     *     width is 1
+     * @param entries by their places behind it; nobody has checked that they ascend
      */
-    void entries(long begin, ChangedElements entries, int width);
+    void part(long begin, ChangedElements entries);
   }
 
   /**
-   * What it changes of a tensor, in the order of its elements; of the base only the shape is read.
+   * What it changes of a tensor, part by part; of the base only type and shape are looked at.
+   *
+   * @throws InvalidInputException when the patch is damaged, or has not this tensor
    */
-  void forEachEntry(Tensor tensor, EntryVisit visit) {
+  public void forEachEntry(Tensor tensor, Entries visitor) {
+    Patched patched = tensors.get(tensor.name());
+    if (patched == null) {
+      throw new InvalidInputException(path + ": does not change tensor \"" + tensor.name() + '"');
+    }
     long all = Change.elements(tensor);
-    try (PatchReader reader =
-        PatchReader.open(context, options, tensor, tensors.get(tensor.name()))) {
+    try (PatchReader reader = PatchReader.open(context, options, tensor, patched)) {
       int part = Change.width(tensor) / reader.width();
       for (long begin = 0; begin < all; begin += Change.CHUNK) {
         int count = (int) Math.min(Change.CHUNK, all - begin);
-        visit.entries(begin * part, reader.next(begin, count), reader.width());
+        visitor.part(begin * part, reader.next(begin, count));
       }
       reader.requireEnd();
+    } catch (KernelException e) {
+      if (e.status() == Status.INVALID_ARGUMENT) {
+        throw new InvalidInputException(
+            path + ": tensor \"" + tensor.name() + "\" " + e.getMessage(), e);
+      }
+      throw e;
     }
   }
 

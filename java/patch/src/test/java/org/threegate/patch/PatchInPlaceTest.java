@@ -114,7 +114,8 @@ class PatchInPlaceTest {
 
   /** The journal of this patch. */
   private byte[] journal(Context context) throws IOException {
-    PatchInPlace.prepare(context, model, patch, WeightPatch.Progress.NONE);
+    PatchInPlace.prepare(
+        context, model, patch, WeightPatch.Digests.REQUIRED, WeightPatch.Progress.NONE);
     assertThat(now()).isEqualTo(before);
     Path journal = model.resolve(PatchInPlace.JOURNAL);
     byte[] bytes = Files.readAllBytes(journal);

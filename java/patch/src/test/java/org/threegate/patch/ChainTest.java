@@ -1,0 +1,321 @@
+package org.threegate.patch;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.github.luben.zstd.EndDirective;
+import com.github.luben.zstd.ZstdCompressCtx;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.threegate.checkpoint.AtomicFiles;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.SafetensorsWriter;
+import org.threegate.checkpoint.TensorType;
+import org.threegate.kernel.Context;
+import org.threegate.testing.NativeLeaks;
+import org.threegate.testing.Seeds;
+
+/**
+ * Patches of patches, of other writers, of any number of threads, and of what is larger than all.
+ */
+@ExtendWith(NativeLeaks.class)
+class ChainTest {
+  private static final int TENSORS = 5;
+  private static final int BYTES = 3000;
+
+  @TempDir Path directory;
+
+  private final byte[][] weights = new byte[TENSORS][BYTES];
+
+  private Path model(String name) throws IOException {
+    Path model = directory.resolve(name);
+    SafetensorsWriter writer = new SafetensorsWriter();
+    for (int i = 0; i < TENSORS; i++) {
+      writer.tensor("w" + i, TensorType.BF16, List.of(BYTES / 2L), weights[i].clone());
+    }
+    writer.write(model);
+    return model;
+  }
+
+  /** Most tensors change, not always the same ones. */
+  private void move(Random random) {
+    for (byte[] own : weights) {
+      if (random.nextInt(3) > 0) {
+        for (int i = 0; i < BYTES; i += 1 + random.nextInt(40)) {
+          own[i] ^= (byte) (1 + random.nextInt(255));
+        }
+      }
+    }
+  }
+
+  private Path create(Context context, Path from, Path to, PatchFormat format, int version)
+      throws IOException {
+    Path out = directory.resolve(format.label() + version + "-" + from.getFileName());
+    try (Checkpoint before = Checkpoint.open(context, from);
+        Checkpoint after = Checkpoint.open(context, to)) {
+      WeightPatch.create(
+          context,
+          before,
+          after,
+          out,
+          new WeightPatch.Options(format, ChecksumFormat.XXH3_128, true, version, version - 1),
+          WeightPatch.Progress.NONE);
+    }
+    return out;
+  }
+
+  private static byte[] bytes(Path patch) throws IOException {
+    return Files.readAllBytes(Files.isDirectory(patch) ? patch.resolve(PatchWriter.SHARD) : patch);
+  }
+
+  private void combine(
+      Context context, Path base, List<Path> paths, WeightPatch.Options options, Path out)
+      throws IOException {
+    List<WeightPatch> patches = new ArrayList<>();
+    try (Checkpoint model = Checkpoint.open(context, base)) {
+      for (Path path : paths) {
+        patches.add(WeightPatch.open(context, path));
+      }
+      WeightPatch.combine(context, model, patches, out, options, WeightPatch.Progress.NONE);
+    } finally {
+      patches.forEach(WeightPatch::close);
+    }
+  }
+
+  /** Through patches of every format: what one from the first to the last would have been. */
+  @ParameterizedTest
+  @EnumSource(PatchFormat.class)
+  void patchesOfPatchesAreThoseOfTheirEnds(PatchFormat format) throws IOException {
+    Random random = Seeds.random("patchesOfPatchesAreThoseOfTheirEnds" + format);
+    for (byte[] own : weights) {
+      random.nextBytes(own);
+    }
+    try (Context context = Context.open()) {
+      Path base = model("model-0");
+      List<Path> chain = new ArrayList<>();
+      Path last = base;
+      for (PatchFormat own : PatchFormat.values()) {
+        move(random);
+        int version = chain.size() + 1;
+        Path next = model("model-" + version);
+        chain.add(create(context, last, next, own, version));
+        last = next;
+      }
+      WeightPatch.Options options =
+          new WeightPatch.Options(format, ChecksumFormat.ADLER32, true, chain.size(), 0);
+      Path direct = directory.resolve("direct");
+      try (Checkpoint before = Checkpoint.open(context, base);
+          Checkpoint after = Checkpoint.open(context, last)) {
+        WeightPatch.create(context, before, after, direct, options, WeightPatch.Progress.NONE);
+      }
+      Path combined = directory.resolve("combined");
+      combine(context, base, chain, options, combined);
+      assertThat(bytes(combined)).isEqualTo(bytes(direct));
+      Path refused = directory.resolve("refused");
+      assertThatThrownBy(
+              () -> combine(context, base, List.of(chain.get(0), chain.get(2)), options, refused))
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageContaining("begins with version 2, and what is before it leads to 1");
+      Path other = last;
+      assertThatThrownBy(() -> combine(context, other, chain, options, refused))
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageContaining("of another base");
+      assertThat(directory.resolve("refused").resolve(PatchWriter.INDEX)).doesNotExist();
+      try (var left = Files.list(directory)) {
+        assertThat(left).noneMatch(path -> path.getFileName().toString().startsWith(".partial"));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(PatchFormat.class)
+  void bytesDoNotDependOnThreads(PatchFormat format) throws IOException {
+    Random random = Seeds.random("bytesDoNotDependOnThreads" + format);
+    Path base = model("base");
+    move(random);
+    Path tuned = model("tuned");
+    byte[] alone = {};
+    for (int threads : new int[] {1, 2, 7}) {
+      try (Context context = Context.open(Context.Device.CPU, threads)) {
+        Path out = create(context, base, tuned, format, 1);
+        if (threads == 1) {
+          alone = bytes(out);
+        } else {
+          assertThat(bytes(out)).as(threads + " threads").isEqualTo(alone);
+        }
+        if (Files.isDirectory(out)) {
+          AtomicFiles.deleteDirectory(out);
+        } else {
+          Files.delete(out);
+        }
+      }
+    }
+    assertThat(alone).isNotEmpty();
+  }
+
+  /** As TRL writes them: raw positions, no digests, the version that it leads to. */
+  @Test
+  void sparsePatchesOfOtherWritersAreRead() throws IOException {
+    Path base = model("base");
+    byte[] positions = new byte[12];
+    ByteBuffer.wrap(positions).order(ByteOrder.LITTLE_ENDIAN).putInt(0).putInt(7).putInt(1499);
+    byte[] values = {1, 2, 3, 4, 5, 6};
+    Path patch = directory.resolve("other.safetensors");
+    new SafetensorsWriter()
+        .metadata("format", "sparse_weight_patch")
+        .metadata("version", "1")
+        .metadata("sparse", "true")
+        .metadata("model_version", "12")
+        .tensor("w3.idx", TensorType.I32, List.of(3L), positions)
+        .tensor("w3.val", TensorType.BF16, List.of(3L), values)
+        .write(patch);
+    try (Context context = Context.open();
+        Checkpoint model = Checkpoint.open(context, base)) {
+      assertThatThrownBy(() -> WeightPatch.open(context, patch))
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageContaining("\"digest.w3\" is missing")
+          .hasMessageContaining("--without-digests");
+      try (WeightPatch opened = WeightPatch.open(context, patch, WeightPatch.Digests.IF_PRESENT)) {
+        assertThat(opened.options().version()).isEqualTo(12);
+        assertThat(opened.options().baseVersion()).isEqualTo(11);
+        assertThat(opened.entries().get(0).digest()).isEmpty();
+        Path out = directory.resolve("out");
+        opened.apply(model, out, WeightPatch.Progress.NONE);
+        weights[3][0] = 1;
+        weights[3][1] = 2;
+        weights[3][14] = 3;
+        weights[3][15] = 4;
+        weights[3][2998] = 5;
+        weights[3][2999] = 6;
+        assertThat(Files.mismatch(out.resolve("base"), model("expected"))).isEqualTo(-1);
+        // And from there to a patch that has them.
+        Path checked = directory.resolve("checked.safetensors");
+        WeightPatch.combine(
+            context,
+            model,
+            List.of(opened),
+            checked,
+            WeightPatch.Options.PLANAR,
+            WeightPatch.Progress.NONE);
+        try (WeightPatch again = WeightPatch.open(context, checked)) {
+          again.verify(model, WeightPatch.Progress.NONE);
+          assertThat(again.options().version()).isEqualTo(12);
+        }
+      }
+    }
+  }
+
+  /** A few bytes that ask for 128 MB. */
+  @Test
+  void framesGetNoMoreMemoryThanTheyMayNeed() throws IOException {
+    Path base = model("base");
+    ByteBuffer frame = ByteBuffer.allocateDirect(1000);
+    try (ZstdCompressCtx zstd = new ZstdCompressCtx()) {
+      zstd.setWindowLog(27);
+      zstd.setContentSize(false);
+      ByteBuffer contents = ByteBuffer.allocateDirect(4);
+      zstd.compressDirectByteBufferStream(frame, contents, EndDirective.CONTINUE);
+      assertThat(zstd.compressDirectByteBufferStream(frame, contents, EndDirective.END)).isTrue();
+    }
+    byte[] stored = new byte[frame.flip().remaining()];
+    frame.get(stored);
+    Path patch = directory.resolve("patch.safetensors");
+    new SafetensorsWriter()
+        .metadata("format", PatchWriter.PLANAR)
+        .metadata("version", "1")
+        .metadata("base_version", "0")
+        .metadata("checksum_format", "xxh3-128")
+        .metadata("digest.w0", "")
+        .metadata("base_digest.w0", "")
+        .tensor("w0", TensorType.U8, List.of((long) stored.length), stored)
+        .write(patch);
+    try (Context context = Context.open();
+        Checkpoint model = Checkpoint.open(context, base);
+        WeightPatch opened = WeightPatch.open(context, patch)) {
+      assertThatThrownBy(() -> opened.verify(model, WeightPatch.Progress.NONE))
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageContaining("asks for 134217728 bytes of memory, for contents of 7504");
+    }
+  }
+
+  private static final long HUGE = (1L << 32) + 10;
+
+  /** Bytes that are zero but for a few; the file takes no room. */
+  private static void writeHuge(Path path, long[] positions, int value) throws IOException {
+    byte[] header =
+        ("{\"w\":{\"dtype\":\"U8\",\"shape\":[" + HUGE + "],\"data_offsets\":[0," + HUGE + "]}}  ")
+            .getBytes(StandardCharsets.UTF_8);
+    try (FileChannel file =
+        FileChannel.open(path, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+      ByteBuffer begin = ByteBuffer.allocate(8 + header.length).order(ByteOrder.LITTLE_ENDIAN);
+      Range.writeFully(file, begin.putLong(header.length).put(header).flip());
+      long data = file.position();
+      for (long position : positions) {
+        file.write(ByteBuffer.wrap(new byte[] {(byte) value}), data + position);
+      }
+      file.write(ByteBuffer.wrap(new byte[] {0}), data + HUGE - 2);
+      file.write(ByteBuffer.wrap(new byte[] {9}), data + HUGE - 1);
+    }
+  }
+
+  /** Positions that no 32 bits hold. */
+  @Test
+  void tensorsMayHaveMoreThanTwoToThe32Elements() throws IOException {
+    long[] changed = {3, (1L << 32) - 1, 1L << 32, (1L << 32) + 5};
+    Path base = directory.resolve("base.safetensors");
+    Path tuned = directory.resolve("tuned.safetensors");
+    writeHuge(base, new long[] {17}, 1);
+    writeHuge(tuned, new long[] {17}, 1);
+    try (FileChannel file = FileChannel.open(tuned, StandardOpenOption.WRITE)) {
+      long data = Files.size(tuned) - HUGE;
+      for (long position : changed) {
+        file.write(ByteBuffer.wrap(new byte[] {5}), data + position);
+      }
+    }
+    try (Context context = Context.open()) {
+      Path planar = create(context, base, tuned, PatchFormat.PLANAR, 1);
+      assertThat(Files.size(planar)).isLessThan(10_000);
+      Path sparse = create(context, base, tuned, PatchFormat.SPARSE, 1);
+      try (Checkpoint model = Checkpoint.open(context, base);
+          WeightPatch opened = WeightPatch.open(context, sparse)) {
+        opened.verify(model, WeightPatch.Progress.NONE);
+        List<Long> positions = new ArrayList<>();
+        opened.forEachEntry(
+            model.tensors().get("w"),
+            (begin, entries) -> {
+              for (long i = 0; i < entries.count(); i++) {
+                positions.add(begin + entries.positions().getInt(4 * i));
+              }
+            });
+        assertThat(positions).containsExactly(3L, (1L << 32) - 1, 1L << 32, (1L << 32) + 5);
+      }
+      assertThatThrownBy(() -> create(context, base, tuned, PatchFormat.DISK_DELTA_OVERWRITE, 1))
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageContaining("of 4 GiB and more");
+      PatchInPlace.apply(context, base, planar, WeightPatch.Progress.NONE);
+    }
+    try (FileChannel file = FileChannel.open(base, StandardOpenOption.READ)) {
+      long data = Files.size(base) - HUGE;
+      for (long position : changed) {
+        ByteBuffer one = ByteBuffer.allocate(1);
+        Range.readFully(file, data + position, one);
+        assertThat(one.get()).isEqualTo((byte) 5);
+      }
+    }
+  }
+}
