@@ -22,6 +22,7 @@ import org.threegate.kernel.Control;
 import org.threegate.patch.ChecksumFormat;
 import org.threegate.patch.PatchFormat;
 import org.threegate.patch.PatchInPlace;
+import org.threegate.patch.PatchSubscriber;
 import org.threegate.patch.VersionChain;
 import org.threegate.patch.WeightPatch;
 import picocli.CommandLine.Command;
@@ -37,7 +38,7 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Makes, applies, verifies, shows, joins and converts weight patches: what a step changes of stored weights, bit for bit.",
+      "Makes, applies, verifies, shows, joins, follows and converts weight patches: what a step changes of stored weights, bit for bit.",
       "",
       "Formats: planar (the smallest), disk-delta-xor and disk-delta-overwrite (directories of versions that inference engines"
           + " read), sparse (plain tensors). docs/patches.md has each, byte by byte."
@@ -48,6 +49,7 @@ import picocli.CommandLine.Spec;
       PatchCommand.Verify.class,
       PatchCommand.Inspect.class,
       PatchCommand.Chain.class,
+      PatchCommand.Follow.class,
       PatchCommand.Convert.class
     },
     footer = {
@@ -58,6 +60,7 @@ import picocli.CommandLine.Spec;
       "  threegate patch apply served/ weight_v000002/ --in-place",
       "  threegate patch verify base/ weight_v000002/",
       "  threegate patch inspect step-1.safetensors --base base/",
+      "  threegate patch follow run/patches/ served/",
       "  threegate patch chain base/ run/patches/ --out all-steps.safetensors",
       "  threegate patch convert base/ step-1.safetensors --format disk-delta-xor --out weight_v000001/"
     })
@@ -67,7 +70,7 @@ final class PatchCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     throw new InvalidInputException(
-        "patch: say what to do: create, apply, verify, inspect, chain or convert");
+        "patch: say what to do: create, apply, verify, inspect, chain, follow or convert");
   }
 
   /** How a patch is to be written. */
@@ -578,6 +581,80 @@ final class PatchCommand implements Callable<Integer> {
       }
       combine(spec, base, chain, written, trust);
       return 0;
+    }
+  }
+
+  /** {@code threegate patch follow}. */
+  @Command(
+      name = "follow",
+      mixinStandardHelpOptions = true,
+      sortOptions = false,
+      description = {
+        "Makes MODEL every version that a publisher puts into VERSIONS, as it appears, in place; killed, it goes on where it was.",
+        "Ends at --until, or with Ctrl-C."
+      })
+  static final class Follow implements Callable<Integer> {
+    private static final long LOOK_MILLIS = 100;
+
+    @Spec private CommandSpec spec;
+
+    @Parameters(index = "0", paramLabel = "VERSIONS", description = "directory of versions")
+    private Path versions;
+
+    @Parameters(
+        index = "1",
+        paramLabel = "MODEL",
+        description = "directory that has one of them, or will")
+    private Path model;
+
+    @Option(names = "--once", description = "catch up with the last version that is there, and end")
+    private boolean once;
+
+    @Option(names = "--until", paramLabel = "N", description = "end with this version")
+    private Optional<Long> until = Optional.empty();
+
+    @Override
+    public Integer call() {
+      OutputPath.writing(
+          model,
+          () ->
+              Interruption.measure(
+                  () -> Context.open(Context.Device.CPU, 0),
+                  spec.commandLine().getErr(),
+                  "the next run goes on",
+                  this::follow));
+      return 0;
+    }
+
+    private void follow(Context context, Control control) throws IOException {
+      PatchSubscriber subscriber = new PatchSubscriber(context, versions, model);
+      long version = 0; // none was named yet
+      while (true) {
+        if (once || PatchSubscriber.hasVersions(versions)) {
+          long next = subscriber.update();
+          if (next != version) {
+            version = next;
+            spec.commandLine().getOut().printf("%s: version %d%n", model, version);
+            spec.commandLine().getOut().flush();
+          }
+        }
+        if (once || version >= until.orElse(Long.MAX_VALUE)) {
+          return;
+        }
+        pause(control);
+      }
+    }
+
+    private static void pause(Control control) {
+      if (control.isCancelled()) {
+        throw new Comparison.CancelledException();
+      }
+      try {
+        Thread.sleep(LOOK_MILLIS);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new Comparison.CancelledException();
+      }
     }
   }
 

@@ -2,6 +2,8 @@ package org.threegate.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -37,6 +39,20 @@ class PatchCommandTest {
         run("patch", "create", base, tuned, "--out", planar), "patch: " + planar, " bytes, ", " %");
     succeeds(run("patch", "verify", base, planar), "version 1 from 0", "all digests right");
     succeeds(run("patch", "inspect", planar), "planar, version 1 from 0, xxh3-128", "lm_head");
+    CommandRun inspected =
+        run("patch", "inspect", planar, "--base", base, "--json", directory.resolve("g.json"));
+    succeeds(inspected, "random signs", "model.layers.0.mlp.down_proj.weight", "rows z");
+    JsonNode geometry = new ObjectMapper().readTree(directory.resolve("g.json").toFile());
+    assertThat(geometry.path("schema").asText()).isEqualTo("threegate-patch-geometry-1");
+    assertThat(geometry.path("tensors").size()).isGreaterThan(10);
+    for (JsonNode tensor : geometry.path("tensors")) {
+      assertThat(tensor.path("changed").asLong()).isPositive();
+      assertThat(tensor.path("frobenius").asDouble()).isPositive();
+    }
+    run("patch", "inspect", planar, "--json", directory.resolve("h.json"))
+        .assertRefused("needs --base");
+    run("patch", "inspect", planar, "--base", base, "--json", directory.resolve("g.json"))
+        .assertRefused("exists already");
     run("patch", "verify", tuned, planar).assertRefused("of another base");
     for (String format : List.of("disk-delta-xor", "disk-delta-overwrite", "sparse", "planar")) {
       Path other = directory.resolve(format);
@@ -50,10 +66,6 @@ class PatchCommandTest {
               format,
               "--checksum",
               "blake3",
-              "--version-number",
-              7,
-              "--base-version",
-              6,
               "--out",
               other),
           "patch: " + other);
@@ -69,6 +81,85 @@ class PatchCommandTest {
     try (var left = Files.list(directory)) {
       assertThat(left).noneMatch(path -> path.getFileName().toString().startsWith(".partial"));
     }
+  }
+
+  /** Steps one after the other, as files and as a directory of versions. */
+  @Test
+  void patchesAreChained() throws IOException {
+    Path base = SharedData.require("base");
+    Path first = SharedData.require("rlvr-add-50-steps");
+    Path second = SharedData.require("rlvr-add-100-steps");
+    Path versions = Files.createDirectory(directory.resolve("versions"));
+    Path start = Files.createDirectory(versions.resolve("weight_v000001"));
+    for (String file : List.of("config.json", "model.safetensors")) {
+      Files.copy(base.resolve(file), start.resolve(file));
+    }
+    Path one =
+        Files.createDirectory(versions.resolve("weight_v000002")).resolve("patch.safetensors");
+    Path two = versions.resolve("weight_v000003");
+    succeeds(
+        run(
+            "patch",
+            "create",
+            base,
+            first,
+            "--version-number",
+            2,
+            "--base-version",
+            1,
+            "--out",
+            one),
+        "patch: ");
+    succeeds(
+        run(
+            "patch",
+            "create",
+            first,
+            second,
+            "--version-number",
+            3,
+            "--base-version",
+            2,
+            "--format",
+            "disk-delta-xor",
+            "--out",
+            two),
+        "patch: ");
+    Path direct = directory.resolve("direct");
+    succeeds(
+        run(
+            "patch",
+            "create",
+            base,
+            second,
+            "--version-number",
+            3,
+            "--base-version",
+            1,
+            "--out",
+            direct),
+        "patch: ");
+    Path chained = directory.resolve("chained");
+    succeeds(run("patch", "chain", base, one, two, "--out", chained), "patch: " + chained);
+    assertThat(Files.mismatch(chained, direct)).isEqualTo(-1);
+    Path all = directory.resolve("all");
+    succeeds(run("patch", "chain", start, versions, "--out", all), "patch: " + all);
+    assertThat(Files.mismatch(all, direct)).isEqualTo(-1);
+    Path out = directory.resolve("out");
+    run("patch", "chain", base, two, one, "--out", out)
+        .assertRefused("begins with version 1, and what is before it leads to 3");
+    run("patch", "chain", base, versions, "--out", out)
+        .assertRefused("which version it is is written nowhere");
+    run("patch", "chain", two, versions, "--out", out).assertRefused("no version after 3");
+    assertThat(out).doesNotExist();
+    Path served = directory.resolve("served");
+    succeeds(run("patch", "follow", versions, served, "--once"), served + ": version 3");
+    succeeds(run("patch", "follow", versions, served, "--until", 3), served + ": version 3");
+    assertThat(
+            Files.mismatch(
+                served.resolve("model.safetensors"), second.resolve("model.safetensors")))
+        .isEqualTo(-1);
+    run("patch", "follow", directory.resolve("none"), served, "--once").assertRefused("none");
   }
 
   @Test
@@ -113,7 +204,8 @@ class PatchCommandTest {
         run("patch", "create", base, base, "--format", "disk-delta-xor", "--out", nothing),
         "patch: ");
     succeeds(run("patch", "verify", base, nothing), "0 tensors");
-    for (String command : List.of("create", "apply", "verify", "inspect", "convert")) {
+    for (String command :
+        List.of("create", "apply", "verify", "inspect", "chain", "follow", "convert")) {
       assertThat(run("patch", command, "--help").code()).isZero();
     }
     assertThat(run("patch", "--help").out()).contains("Examples:").doesNotContain("%n");

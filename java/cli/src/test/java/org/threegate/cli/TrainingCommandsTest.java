@@ -20,8 +20,6 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.threegate.kernel.Context;
-import org.threegate.patch.PatchSubscriber;
 import org.threegate.testing.NativeLeaks;
 
 /** {@code train}, {@code eval} and {@code generate} as a user types them. */
@@ -325,7 +323,12 @@ class TrainingCommandsTest {
 
   /** Another process follows the policy, patch by patch, to the bytes that the run ends with. */
   @Test
-  void samplersFollowByPatches() throws IOException {
+  void samplersFollowByPatches() throws Exception {
+    Path served = directory.resolve("served");
+    Process sampler =
+        start(
+            List.of(),
+            List.of("patch", "follow", out.resolve("versions").toString(), served.toString()));
     CommandRun run = run("train", config, "--set", "observe.patches=1", "--set", "steps=5");
     assertThat(run.err()).isEmpty();
     assertThat(metrics(out)).noneMatch(row -> row.has("patch/version"));
@@ -333,11 +336,18 @@ class TrainingCommandsTest {
     assertThat(published).isNotEmpty();
     assertThat(published.get(0).path("patch/version").asLong()).isEqualTo(2);
     assertThat(published.get(0).path("patch/share_of_model").asDouble()).isBetween(0.01, 3.0);
-    Path served = directory.resolve("served");
-    try (Context context = Context.open()) {
-      long version = new PatchSubscriber(context, out.resolve("versions"), served).update();
-      assertThat(version).isEqualTo(1L + published.size());
+    String last = served + ": version " + (1 + published.size());
+    while (sampler.isAlive() && !log().contains(last)) {
+      Thread.sleep(20);
     }
+    sampler.destroy();
+    assertThat(log().lines()).allMatch(line -> line.startsWith(served + ": version "));
+    assertThat(log()).contains(last);
+    sampler.waitFor();
+    assertThat(
+            run("patch", "follow", out.resolve("versions"), directory.resolve("late"), "--once")
+                .out())
+        .contains("late: version " + (1 + published.size()));
     assertThat(
             Files.mismatch(
                 served.resolve("model.safetensors"), out.resolve("model/model.safetensors")))
@@ -382,43 +392,47 @@ class TrainingCommandsTest {
    * @param before words in front of the command
    */
   private Process start(Path output, boolean resume, List<String> before) throws IOException {
+    List<String> arguments =
+        new ArrayList<>(
+            List.of(
+                "train",
+                config.toString(),
+                "--set",
+                "output=" + output,
+                "--set",
+                "steps=" + STEPS,
+                "--set",
+                "observe.spectrum=0",
+                "--set",
+                "checkpoints.every=4"));
+    if (resume) {
+      arguments.add("--resume");
+    }
+    return start(before, arguments);
+  }
+
+  /** The command line in a process of its own. */
+  private Process start(List<String> before, List<String> arguments) throws IOException {
     List<String> command = new ArrayList<>(before);
     command.addAll(
         List.of(
             Path.of(System.getProperty("java.home"), "bin", "java").toString(),
             "-cp",
             System.getProperty("java.class.path"),
-            "-Dthreegate.binding=" + System.getProperty("threegate.binding", ""),
             "-XX:TieredStopAtLevel=1",
             "-XX:-UsePerfData"));
     // As this JVM runs: newer ones warn, on the log, of native access that nobody allowed.
     ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
         .filter(argument -> argument.startsWith("--enable-native-access"))
         .forEach(command::add);
-    if (System.getProperty("threegate.binding") == null) {
-      command.removeIf(argument -> argument.startsWith("-Dthreegate.binding"));
-    }
-    for (String property : List.of("threegate.library.path", "threegate.root")) {
+    for (String property :
+        List.of("threegate.binding", "threegate.library.path", "threegate.root")) {
       if (System.getProperty(property) != null) {
         command.add("-D" + property + "=" + System.getProperty(property));
       }
     }
-    command.addAll(
-        List.of(
-            Main.class.getName(),
-            "train",
-            config.toString(),
-            "--set",
-            "output=" + output,
-            "--set",
-            "steps=" + STEPS,
-            "--set",
-            "observe.spectrum=0",
-            "--set",
-            "checkpoints.every=4"));
-    if (resume) {
-      command.add("--resume");
-    }
+    command.add(Main.class.getName());
+    command.addAll(arguments);
     return new ProcessBuilder(command)
         .redirectErrorStream(true)
         .redirectOutput(directory.resolve("process.log").toFile())

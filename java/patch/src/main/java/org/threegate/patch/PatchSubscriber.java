@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -42,6 +43,11 @@ public final class PatchSubscriber {
     this.model = model;
   }
 
+  /** Whether a directory has something to follow yet. */
+  public static boolean hasVersions(Path directory) throws IOException {
+    return Files.isDirectory(directory) && !VersionDirectory.versions(directory).isEmpty();
+  }
+
   /** The version that the model has; 0: none yet. */
   public long version() throws IOException {
     return written(model).orElse(0);
@@ -69,10 +75,23 @@ public final class PatchSubscriber {
    *     before
    */
   public long update() throws IOException {
+    while (true) {
+      List<Long> versions = VersionDirectory.versions(directory);
+      try {
+        return update(versions);
+      } catch (InvalidInputException | NoSuchFileException e) {
+        // Perhaps of a version that the publisher removed meanwhile; then there are others.
+        if (VersionDirectory.versions(directory).equals(versions)) {
+          throw e;
+        }
+      }
+    }
+  }
+
+  private long update(List<Long> versions) throws IOException {
     if (Files.isDirectory(model)) {
       PatchInPlace.recover(context, model);
     }
-    List<Long> versions = VersionDirectory.versions(directory);
     if (versions.isEmpty()) {
       throw PatchPublisher.without(directory);
     }
