@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -43,27 +42,11 @@ class CaptureScriptTest {
 
   @TempDir Path directory;
 
-  private String run(String... command) throws IOException, InterruptedException {
-    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-    String out = new String(process.getInputStream().readAllBytes());
-    return process.waitFor() == 0 ? "ok " + out : out;
-  }
-
   @Test
   void capturesGiveBackTheGradients() throws IOException, InterruptedException {
-    String python = System.getenv().getOrDefault("PYTHON", "python3");
-    boolean there;
-    try {
-      there = run(python, "-c", "import torch, transformers, safetensors").startsWith("ok");
-    } catch (IOException e) {
-      there = false;
-    }
-    if (!there) {
-      System.out.println("SKIPPED, because " + python + " has no torch, transformers, safetensors");
-    }
-    Assumptions.assumeTrue(there, python + " has no torch, transformers and safetensors");
+    Python python = Python.require("torch, transformers, safetensors");
     Path script = Files.writeString(directory.resolve("check.py"), CHECK);
-    String docs = Path.of(System.getProperty("threegate.root")).resolve("docs").toString();
-    assertThat(run(python, script.toString(), docs)).startsWith("ok").contains("the same");
+    Path docs = Path.of(System.getProperty("threegate.root")).resolve("docs");
+    assertThat(python.output(script, docs)).contains("the same");
   }
 }

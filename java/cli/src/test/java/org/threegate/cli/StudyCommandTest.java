@@ -64,6 +64,11 @@ class StudyCommandTest {
       // Every number stands beside its null.
       assertThat(ran.path("sparsityPermuted").asDouble()).isBetween(0.01, 1.0);
       assertThat(ran.path("tensors").get(0).path("nssNull").asDouble()).isPositive();
+      for (JsonNode patch : ran.path("patches")) {
+        assertThat(patch.path("bytes").asLong()).isBetween(1L, patch.path("modelBytes").asLong());
+        assertThat(patch.path("positionEntropyBytes").asDouble())
+            .isBetween(1.0, patch.path("bytes").asDouble());
+      }
     }
     // Masks hold weights where they are.
     JsonNode safe = json.path("runs").get(6);
@@ -73,7 +78,7 @@ class StudyCommandTest {
     assertThat(Files.readString(whole.resolve("study.html"))).doesNotContain("/*DATA*/");
     Browser.Page page = Browser.open(whole.resolve("study.html").toUri(), directory);
     assertThat(page.errors()).isEmpty();
-    assertThat(page.canvases()).isEqualTo(json.path("claims").size() + 4);
+    assertThat(page.canvases()).isEqualTo(json.path("claims").size() + 5);
     assertThat(page.dom()).contains("Training only weights that are small");
     Path part = directory.resolve("part");
     List<String> seen = new ArrayList<>();

@@ -488,6 +488,19 @@ public final class WeightPatch implements AutoCloseable {
     return true;
   }
 
+  /**
+   * Elements that it changes; bytes where its entries are bytes.
+   *
+   * @param base of which the shapes are looked at
+   */
+  public long changed(Checkpoint base) {
+    long[] sum = {0};
+    for (String name : tensors.keySet()) {
+      forEachEntry(target(base, name), (begin, entries) -> sum[0] += entries.count());
+    }
+    return sum[0];
+  }
+
   /** Bytes of the tensors that it changes. */
   private long bytes(Checkpoint base) {
     return tensors.keySet().stream().mapToLong(name -> target(base, name).bytes()).sum();

@@ -154,6 +154,18 @@ final class StudyJson {
       json.writeEndObject();
     }
     json.writeEndArray();
+    json.writeArrayFieldStart("patches");
+    for (StudyRun.PatchSize patch : run.patches()) {
+      json.writeStartObject();
+      json.writeNumberField("step", patch.step());
+      json.writeNumberField("changed", patch.changed());
+      json.writeNumberField("elements", patch.elements());
+      json.writeNumberField("bytes", patch.bytes());
+      json.writeNumberField("modelBytes", patch.modelBytes());
+      number("positionEntropyBytes", patch.positionEntropyBytes());
+      json.writeEndObject();
+    }
+    json.writeEndArray();
     json.writeArrayFieldStart("tensors");
     for (MatrixMeasures matrix : run.matrices()) {
       matrix(matrix);

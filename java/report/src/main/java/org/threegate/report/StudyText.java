@@ -44,12 +44,45 @@ public final class StudyText {
               ? "-"
               : String.format(Locale.ROOT, "%.2f", run.coherence()));
     }
+    patches(text, report);
     text.append("\nclaims, each against its null model or its matched control\n");
     for (StudyClaim claim : report.claims()) {
       line(text, "[%s] %s (%s)", claim.verdict().label(), claim.statement(), claim.source());
       line(text, "    %s", claim.seen());
     }
     return text.toString();
+  }
+
+  /** Means over the steps that were measured. */
+  private static void patches(StringBuilder text, StudyReport report) {
+    text.append("\nwhat a step takes to send, beside the whole model\n");
+    line(
+        text,
+        "%-30s  %-10s  %-9s  %-9s  %s",
+        "run",
+        "changed",
+        "bytes",
+        "of model",
+        "bytes of the choice of so many elements by chance");
+    for (StudyRun run : report.result().runs()) {
+      double steps = run.patches().size();
+      double changed = run.patches().stream().mapToLong(StudyRun.PatchSize::changed).sum();
+      double elements = run.patches().stream().mapToLong(StudyRun.PatchSize::elements).sum();
+      double bytes = run.patches().stream().mapToLong(StudyRun.PatchSize::bytes).sum();
+      double model = run.patches().stream().mapToLong(StudyRun.PatchSize::modelBytes).sum();
+      double chance =
+          run.patches().stream().mapToDouble(StudyRun.PatchSize::positionEntropyBytes).sum();
+      if (steps > 0) {
+        line(
+            text,
+            "%-30s  %-10s  %-9.0f  %-9s  %.0f",
+            run.title(),
+            String.format(Locale.ROOT, "%.2f %%", 100 * changed / elements),
+            bytes / steps,
+            String.format(Locale.ROOT, "%.2f %%", 100 * bytes / model),
+            chance / steps);
+      }
+    }
   }
 
   private static void line(StringBuilder text, String format, Object... values) {

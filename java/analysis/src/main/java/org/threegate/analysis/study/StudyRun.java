@@ -30,6 +30,7 @@ import org.threegate.analysis.statistics.Totals;
  *     the same density for every run; chance is the density of M_princ
  * @param lowOfLargest the same of M_low
  * @param series of steps
+ * @param patches what some steps would take to send
  * @param matrices one each
  * @param findings of the claims about one update, see {@code Claims}
  */
@@ -52,6 +53,7 @@ public record StudyRun(
     double principalOfLargest,
     double lowOfLargest,
     List<Step> series,
+    List<PatchSize> patches,
     List<MatrixMeasures> matrices,
     List<Finding> findings) {
   /** A mean with its standard error. */
@@ -83,6 +85,29 @@ public record StudyRun(
    * @param relativeNorm ‖ΔW‖ / ‖W0‖
    */
   public record Step(long step, double score, double changed, double relativeNorm) {}
+
+  /**
+   * The patch from the stored weights before a step to those after it.
+   *
+   * @param changed elements
+   * @param elements of the model
+   * @param modelBytes of the whole model
+   */
+  public record PatchSize(long step, long changed, long elements, long bytes, long modelBytes) {
+    /**
+     * What it would take to say which elements these are if every choice of so many were equally
+     * likely, by Stirling's formula: n H(p) / 8, H in bits. No code is shorter where positions are
+     * chance; what a patch has beside it are values, and the order that there is.
+     */
+    public double positionEntropyBytes() {
+      double share = changed / (double) elements;
+      return share <= 0 || share >= 1
+          ? 0
+          : -elements
+              * (share * Math.log(share) + (1 - share) * Math.log1p(-share))
+              / (Byte.SIZE * Math.log(2));
+    }
+  }
 
   /** The finding with this id, if it was judged. */
   public Optional<Finding> finding(String id) {

@@ -72,6 +72,7 @@ class StudyClaimsTest {
         0.5,
         0.5,
         List.of(new StudyRun.Step(1, 0.2, 0.1, 1e-3)),
+        List.of(new StudyRun.PatchSize(1, 10, 1000, 40, 2000)),
         matrices,
         List.of());
   }

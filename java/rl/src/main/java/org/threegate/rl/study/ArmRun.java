@@ -1,6 +1,7 @@
 package org.threegate.rl.study;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -29,6 +30,7 @@ import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 import org.threegate.rl.objective.PolicyObjective;
 import org.threegate.rl.observe.GeometryObserver;
+import org.threegate.rl.observe.PatchSizeObserver;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.Scopes;
 import org.threegate.rl.policy.TensorMemory;
@@ -52,6 +54,7 @@ final class ArmRun {
   private static final double TOLERANCE = 1e-6;
   private static final double ALPHA = 0.5; // share of entries in masks
   private static final double RANK_SHARE = 0.1;
+  private static final long PATCHED = 10; // steps from one whose patch is measured to the next
 
   /** What is known once it has been trained and written. */
   record Trained(
@@ -66,7 +69,8 @@ final class ArmRun {
       NullEstimate permutedSparsity,
       double principalOfLargest,
       double lowOfLargest,
-      List<StudyRun.Step> series) {}
+      List<StudyRun.Step> series,
+      List<StudyRun.PatchSize> patches) {}
 
   private final Context context;
   private final Control control;
@@ -74,6 +78,7 @@ final class ArmRun {
   private final Behaviour behaviour;
   private final LongConsumer progress;
   private final List<StudyRun.Step> series = new ArrayList<>();
+  private final List<StudyRun.PatchSize> patches = new ArrayList<>();
   private double score;
   private double hidden;
 
@@ -110,7 +115,7 @@ final class ArmRun {
                           arm.seed()));
       try {
         Map<String, Mask> masks = masks(before);
-        long steps = train(before, policy, masks, longestNorm);
+        long steps = train(before, policy, masks, longestNorm, directory.resolve(".patches"));
         if (adapter.isPresent()) {
           adapter.get().write(Files.createDirectories(Study.adapter(directory)));
         }
@@ -172,7 +177,12 @@ final class ArmRun {
   }
 
   private long train(
-      Decoder before, Decoder policy, Map<String, Mask> masks, Optional<Double> longestNorm) {
+      Decoder before,
+      Decoder policy,
+      Map<String, Mask> masks,
+      Optional<Double> longestNorm,
+      Path scratch) {
+    long elements = before.parameters().values().stream().mapToLong(Tensor::numel).sum();
     long[] taken = new long[1];
     Scopes.run(
         () -> {
@@ -187,9 +197,12 @@ final class ArmRun {
                       1,
                       0,
                       GeometryOptions.DEFAULT,
-                      this::measured)) {
+                      this::measured);
+              PatchSizeObserver sizes =
+                  PatchSizeObserver.of(
+                      context, scratch, PATCHED, event -> patched(event, elements))) {
             TrainingObserver scored = this::scored;
-            TrainingObserver observers = TrainingObserver.all(List.of(scored, geometry));
+            TrainingObserver observers = TrainingObserver.all(List.of(scored, geometry, sizes));
             while (!trainer.isDone() && !isLongEnough(longestNorm)) {
               if (control.isCancelled()) {
                 throw new Comparison.CancelledException();
@@ -198,6 +211,8 @@ final class ArmRun {
               observers.on(trainer.next());
             }
             taken[0] = trainer.step();
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
           }
         });
     return taken[0];
@@ -224,6 +239,16 @@ final class ArmRun {
             score,
             event.metrics().get("geometry/changed"),
             event.metrics().get("geometry/relative_update")));
+  }
+
+  private void patched(TrainingEvent event, long elements) {
+    patches.add(
+        new StudyRun.PatchSize(
+            event.step(),
+            event.metrics().get("patch/changed").longValue(),
+            elements,
+            event.metrics().get("patch/bytes").longValue(),
+            event.metrics().get("patch/model_bytes").longValue()));
   }
 
   private Trainer trainer(Decoder policy, Map<String, Tensor> masks) {
@@ -304,7 +329,8 @@ final class ArmRun {
         NullEstimate.of("permuted-update", sparsities),
         principal / chosen,
         low / chosen,
-        List.copyOf(series));
+        List.copyOf(series),
+        List.copyOf(patches));
   }
 
   /** The half of the entries that moved farthest, and what of it is in masks. */

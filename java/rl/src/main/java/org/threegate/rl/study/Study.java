@@ -207,6 +207,7 @@ public final class Study {
         trained.principalOfLargest(),
         trained.lowOfLargest(),
         trained.series(),
+        trained.patches(),
         matrices(outcome),
         Claims.judge(outcome.tensors(), outcome.geometry()));
   }
