@@ -412,6 +412,73 @@ void bench_curvature(tg_context* context, double bandwidth) {
   print("difference of 2^28 float32, share of the copy bandwidth", 5 * 4.0 * kCount / bandwidth / apart, "");
 }
 
+// Bytes of the device, on the host.
+template <typename T>
+std::vector<T> on_host(const T* memory, int64_t count) {
+  std::vector<T> all(static_cast<size_t>(count));
+  check(cudaMemcpy(all.data(), memory, all.size() * sizeof(T), cudaMemcpyDeviceToHost), "copying");
+  return all;
+}
+
+void fail(const char* what) {
+  std::fprintf(stderr, "%s\n", what);
+  std::exit(1);
+}
+
+// What changed of 2^29 bf16 on the device, some part of it compared with what the CPU finds; and its application.
+void bench_patch(tg_context* context, double bandwidth) {
+  constexpr int64_t kCount = int64_t{1} << 29;
+  constexpr int64_t kCompared = (int64_t{1} << 22) + 77;
+  const tg_context_options options{sizeof(options), 0, TG_CPU, 0, 0};
+  tg_context* host = nullptr;
+  char error[512] = "";
+  if (tg_context_create(&options, &host, error, sizeof(error)) != TG_OK) {
+    fail(error);
+  }
+  const Device pair_memory = device_memory(3 * 2 * kCount);
+  auto* const before = static_cast<uint16_t*>(pair_memory.get());
+  auto* const after = before + kCount;
+  auto* const target = after + kCount;
+  const Device entry_memory = device_memory(6 * (kCount / 4));
+  auto* const positions = static_cast<uint32_t*>(entry_memory.get());
+  auto* const values = reinterpret_cast<uint16_t*>(positions + kCount / 4);
+  for (const int percent : {1, 3, 10}) {
+    fill_kernel<<<kBlocks, kThreads>>>(before, after, int64_t{1} << 15, kCount >> 15, 3,
+                                       static_cast<uint32_t>(42949673.0 * percent));
+    check(cudaMemcpy(target, before, 2 * kCount, cudaMemcpyDeviceToDevice), "target");
+    const tg_patch_pair pair{sizeof(pair), before, after, kCount, 0, 2, TG_PATCH_OVERWRITE};
+    tg_patch_entries entries{sizeof(entries), positions, values, kCount / 4, 2, TG_PATCH_OVERWRITE};
+    int64_t changed = 0;
+    const double extracted =
+        median(9, [&] { check(tg_patch_extract(context, &pair, &entries, &changed), context, "extracting"); });
+    entries.count = changed;
+    const double applied = median(9, [&] { check(tg_patch_apply(context, &entries, target, kCount), context, "applying"); });
+    int64_t left = -1;
+    const tg_patch_pair done{sizeof(done), target, after, kCount, 0, 2, TG_PATCH_OVERWRITE};
+    tg_patch_entries none{sizeof(none), positions, values, 0, 2, TG_PATCH_OVERWRITE};
+    check(tg_patch_extract(context, &done, &none, &left), context, "comparing");
+    const std::vector<uint16_t> old = on_host(before, kCompared);
+    const std::vector<uint16_t> own = on_host(after, kCompared);
+    std::vector<uint32_t> places(kCompared);
+    std::vector<uint16_t> bits(kCompared);
+    const tg_patch_pair part{sizeof(part), old.data(), own.data(), kCompared, 0, 2, TG_PATCH_OVERWRITE};
+    const tg_patch_entries found{sizeof(found), places.data(), bits.data(), kCompared, 2, TG_PATCH_OVERWRITE};
+    int64_t expected = 0;
+    check(tg_patch_extract(host, &part, &found, &expected), host, "extracting on the CPU");
+    const std::vector<uint32_t> there = on_host(positions, expected);
+    const std::vector<uint16_t> those = on_host(values, expected);
+    if (left != 0 || !std::equal(there.begin(), there.end(), places.begin()) ||
+        !std::equal(those.begin(), those.end(), bits.begin())) {
+      fail("what changed on the device is not what changed on the CPU");
+    }
+    const std::string name = "patch of 2^29 bf16, " + std::to_string(percent) + " % changed, ";
+    print((name + "extract, seconds").c_str(), extracted, "s");
+    print((name + "extract, share of the copy bandwidth").c_str(), 4.0 * kCount / bandwidth / extracted, "");
+    print((name + "apply, seconds").c_str(), applied, "s");
+  }
+  tg_context_destroy(host);
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -430,5 +497,6 @@ int main(int count, char** arguments) {
   bench_mask(context);
   bench_sets(context, bandwidth);
   bench_curvature(context, bandwidth);
+  bench_patch(context, bandwidth);
   return tg_context_destroy(context) == TG_OK ? 0 : 1;
 }

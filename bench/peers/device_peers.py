@@ -138,4 +138,17 @@ def main():
             print(f"peer svd, {name}\t{sum(parts):.6g}\ts", flush=True)
 
 
+def patch():
+    """Positions and new bits of what changed of 2^29 bf16, 1 % of them."""
+    before = torch.randint(-(2**15), 2**15, (2**29,), dtype=torch.int16, device=DEVICE)
+    after = before ^ (torch.rand(2**29, device=DEVICE) < 0.01).to(torch.int16)
+
+    def extract():
+        positions = (before != after).nonzero().flatten()
+        return positions.to(torch.int32), after[positions]
+
+    print(f"peer patch of 2^29 bf16, 1 % changed\t{timed(extract):.6g}\ts", flush=True)
+
+
 main()
+patch()

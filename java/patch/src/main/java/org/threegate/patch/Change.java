@@ -9,11 +9,11 @@ import org.threegate.kernel.Context;
  * A tensor before and after, in chunks, which patches are made of, and those in blocks, which fit
  * into a processor's cache: memory does not depend on its size.
  */
-record Change(Tensor before, After after) {
+record Change(Tensor before, After after, ReadAhead ahead) {
   /** Elements that are encoded and applied at a time. */
   static final int CHUNK = 1 << 22;
 
-  private static final int BLOCK_BYTES = 1 << 19;
+  private static final int BLOCK_BYTES = 1 << 20;
 
   /** What becomes of a tensor, in its order. */
   @FunctionalInterface
@@ -83,7 +83,7 @@ record Change(Tensor before, After after) {
     int block = block(before);
     try (ChangedElements changed =
             ChangedElements.allocate(context, (long) largest(before) * part, width, form);
-        TensorReader reader = new TensorReader(context, before, Math.min(block, all))) {
+        TensorReader reader = new TensorReader(context, before, Math.min(block, all), ahead)) {
       for (long begin = 0; begin < all; begin += CHUNK) {
         long end = Math.min(all, begin + CHUNK);
         changed.count(0);

@@ -246,14 +246,21 @@ abstract sealed class PatchEncoder implements AutoCloseable {
   /** Plain tensors of positions and of values. */
   private static final class Sparse extends PatchEncoder {
     private static final int NARROW = 1 << 16;
+    private static final int BUFFER = 1 << 16;
 
     private final Place place;
     private final boolean gaps;
     private final long begin;
-    private final List<Integer> counts = new ArrayList<>();
-    private final ByteBuffer numbers = little(1 << 16);
+    private final List<Part> parts = new ArrayList<>();
+    private final ByteBuffer numbers = little(BUFFER);
     private long last = -1;
-    private long widest;
+
+    /**
+     * A chunk in the spool: positions, then values.
+     *
+     * @param width bytes of a position
+     */
+    private record Part(int count, int width) {}
 
     Sparse(Tensor tensor, Place place, boolean gaps) throws IOException {
       super(tensor, Change.width(tensor), ChangedElements.Form.OVERWRITE);
@@ -271,77 +278,100 @@ abstract sealed class PatchEncoder implements AutoCloseable {
       Range range = Range.first(found.positions(), 4L * count);
       ByteBuffer places = range.slice();
       long end = from + places.getInt(4 * (count - 1));
-      if (gaps) {
-        long first = from + places.getInt(0) - last - 1;
-        found.toGaps(-1);
-        places.putInt(0, (int) first);
-        widest = Math.max(widest, first);
-        for (int i = 1; i < count; i++) {
-          widest = Math.max(widest, places.getInt(4 * i));
-        }
-        if (widest > 0xffffffffL) {
-          throw new InvalidInputException(
-              tensor.name() + ": 2^32 elements and more that stay; write planar");
-        }
-      } else {
-        if (end > Integer.MAX_VALUE) {
-          throw new InvalidInputException(
-              tensor.name() + ": positions above 2^31; write gaps, or planar");
-        }
-        for (int i = 0; i < count && from > 0; i++) {
-          places.putInt(4 * i, (int) from + places.getInt(4 * i));
-        }
-      }
+      int positionBytes =
+          gaps ? toGaps(from, count, found, places) : toPositions(from, end, places);
       last = end;
-      range.write(place.spool().file());
+      places.limit(positionBytes * count);
+      Range.writeFully(place.spool().file(), places);
       Range.first(found.values(), (long) width * count).write(place.spool().file());
-      counts.add(count);
+      parts.add(new Part(count, positionBytes));
+    }
+
+    private int toPositions(long from, long end, ByteBuffer places) {
+      if (end > Integer.MAX_VALUE) {
+        throw new InvalidInputException(
+            tensor.name() + ": positions above 2^31; write gaps, or planar");
+      }
+      for (int at = 0; at < places.limit() && from > 0; at += 4) {
+        places.putInt(at, (int) from + places.getInt(at));
+      }
+      return 4;
+    }
+
+    /** As 16 bits each where all of them are so small. */
+    private int toGaps(long from, int count, ChangedElements found, ByteBuffer places) {
+      long first = from + places.getInt(0) - last - 1;
+      if (first > 0xffffffffL) {
+        throw new InvalidInputException(
+            tensor.name() + ": 2^32 elements and more that stay; write planar");
+      }
+      found.toGaps(-1);
+      places.putInt(0, (int) first);
+      long widest = first;
+      for (int i = 1; i < count; i++) {
+        widest = Math.max(widest, places.getInt(4 * i));
+      }
+      if (widest >= NARROW) {
+        return 4;
+      }
+      for (int i = 0; i < count; i++) {
+        places.putShort(2 * i, (short) places.getInt(4 * i));
+      }
+      return 2;
     }
 
     @Override
     List<Stored> end() {
-      List<Long> shape = List.of(counts.stream().mapToLong(Integer::longValue).sum());
-      boolean narrow = gaps && widest < NARROW;
+      List<Long> shape = List.of(parts.stream().mapToLong(Part::count).sum());
+      boolean narrow = gaps && parts.stream().allMatch(part -> part.width() == 2);
       TensorType type = !gaps ? TensorType.I32 : narrow ? TensorType.U16 : TensorType.U32;
       SafetensorsWriter.Data positions =
           to ->
-              forEachChunk(
-                  (at, count) -> {
-                    if (narrow) {
-                      narrowed(at, count, to);
+              forEachPart(
+                  (at, part) -> {
+                    if (part.width() == 4 || narrow) {
+                      place.spool().copy(at, (long) part.width() * part.count(), to);
                     } else {
-                      place.spool().copy(at, 4L * count, to);
+                      widened(at, part.count(), to);
                     }
                   });
       SafetensorsWriter.Data values =
           to ->
-              forEachChunk(
-                  (at, count) -> place.spool().copy(at + 4L * count, (long) width * count, to));
+              forEachPart(
+                  (at, part) ->
+                      place
+                          .spool()
+                          .copy(
+                              at + (long) part.width() * part.count(),
+                              (long) width * part.count(),
+                              to));
       return List.of(
           new Stored(tensor.name() + ".idx", type, shape, positions),
           new Stored(tensor.name() + ".val", valueType(tensor), shape, values));
     }
 
     private interface Visit {
-      void chunk(long at, int count) throws IOException;
+      void part(long at, Part part) throws IOException;
     }
 
-    private void forEachChunk(Visit visit) throws IOException {
+    private void forEachPart(Visit visit) throws IOException {
       long at = begin;
-      for (int count : counts) {
-        visit.chunk(at, count);
-        at += (4L + width) * count;
+      for (Part part : parts) {
+        visit.part(at, part);
+        at += (long) (part.width() + width) * part.count();
       }
     }
 
-    private void narrowed(long at, int count, FileChannel to) throws IOException {
-      for (int done = 0; done < count; done += numbers.capacity() / 4) {
-        int some = Math.min(numbers.capacity() / 4, count - done);
-        Range.readFully(place.spool().file(), at + 4L * done, numbers.clear().limit(4 * some));
-        for (int i = 0; i < some; i++) {
-          numbers.putShort(2 * i, (short) numbers.getInt(4 * i));
+    private void widened(long at, int count, FileChannel to) throws IOException {
+      int most = BUFFER / 4;
+      for (int done = 0; done < count; done += most) {
+        int some = Math.min(most, count - done);
+        Range.readFully(place.spool().file(), at + 2L * done, numbers.clear().limit(2 * some));
+        numbers.limit(4 * some);
+        for (int i = some - 1; i >= 0; i--) {
+          numbers.putInt(4 * i, numbers.getShort(2 * i) & 0xffff);
         }
-        Range.writeFully(to, numbers.limit(2 * some));
+        Range.writeFully(to, numbers.position(0));
       }
     }
   }

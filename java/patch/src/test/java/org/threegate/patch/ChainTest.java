@@ -24,7 +24,9 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.SafetensorsFile;
 import org.threegate.checkpoint.SafetensorsWriter;
+import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
 import org.threegate.testing.NativeLeaks;
@@ -216,6 +218,38 @@ class ChainTest {
           again.verify(model, WeightPatch.Progress.NONE);
           assertThat(again.options().version()).isEqualTo(12);
         }
+      }
+    }
+  }
+
+  /** Gaps that fit 16 bits in one chunk, and not in the next. */
+  @Test
+  void gapsAreAsWideAsTheWidestOne() throws IOException {
+    byte[] before = new byte[Change.CHUNK + 100_000];
+    byte[] after = before.clone();
+    int[] changed = {2, 7, 60_000, Change.CHUNK + 90_000};
+    for (int position : changed) {
+      after[position] = 1;
+    }
+    Path base = directory.resolve("one.safetensors");
+    Path tuned = directory.resolve("other.safetensors");
+    List<Long> shape = List.of((long) before.length);
+    new SafetensorsWriter().tensor("w", TensorType.U8, shape, before).write(base);
+    new SafetensorsWriter().tensor("w", TensorType.U8, shape, after).write(tuned);
+    try (Context context = Context.open()) {
+      Path patch = create(context, base, tuned, PatchFormat.SPARSE, 1);
+      try (SafetensorsFile file = SafetensorsFile.open(context, patch)) {
+        Tensor gaps = file.tensors().get(0);
+        assertThat(gaps.type()).isEqualTo(TensorType.U32);
+        long position = -1;
+        for (int i = 0; i < changed.length; i++) {
+          position += 1 + file.tensors().get(0).file().buffer().getInt(gaps.offset() + 4L * i);
+          assertThat(position).isEqualTo(changed[i]);
+        }
+      }
+      try (Checkpoint model = Checkpoint.open(context, base);
+          WeightPatch opened = WeightPatch.open(context, patch)) {
+        opened.verify(model, WeightPatch.Progress.NONE);
       }
     }
   }

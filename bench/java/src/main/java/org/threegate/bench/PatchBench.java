@@ -1,0 +1,230 @@
+package org.threegate.bench;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.checkpoint.AtomicFiles;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.Tensor;
+import org.threegate.kernel.ChangedElements;
+import org.threegate.kernel.Context;
+import org.threegate.patch.ChecksumFormat;
+import org.threegate.patch.PatchFormat;
+import org.threegate.patch.PatchInPlace;
+import org.threegate.patch.WeightPatch;
+
+/**
+ * Patches of a pair of checkpoints, from files to files, in a process that is warm, as a
+ * publisher's is: beside reading both, and beside writing the checkpoint anew. Prints name,
+ * seconds, ratio.
+ */
+public final class PatchBench {
+  private static final int RUNS = 4; // the first one warms up
+  private static final int BLOCK = 1 << 19;
+
+  private final Path directory;
+
+  private PatchBench(Path directory) {
+    this.directory = directory;
+  }
+
+  public static void main(String[] arguments) throws IOException {
+    new PatchBench(Path.of(arguments[0])).run();
+  }
+
+  private interface Work {
+    void run(Context context) throws IOException;
+  }
+
+  /** The best of some runs, each with a context of its own. */
+  private double seconds(Work before, Work work) throws IOException {
+    double best = Double.POSITIVE_INFINITY;
+    for (int i = 0; i < RUNS; i++) {
+      try (Context context = Context.open(Context.Device.CPU, 0)) {
+        before.run(context);
+        long begin = System.nanoTime();
+        work.run(context);
+        best = i == 0 ? best : Math.min(best, (System.nanoTime() - begin) * 1e-9);
+      }
+    }
+    return best;
+  }
+
+  private static void print(String name, double seconds, String ratio) {
+    System.out.printf(Locale.ROOT, "%s\t%.3f\t%s%n", name, seconds, ratio);
+  }
+
+  private static String times(double ratio) {
+    return String.format(Locale.ROOT, "%.2f", ratio);
+  }
+
+  private Path base() {
+    return directory.resolve("base");
+  }
+
+  private Path tuned() {
+    return directory.resolve("tuned");
+  }
+
+  /** All tensors of both, in blocks, by as many threads as there are: nothing is done with them. */
+  private void read(Context context) {
+    try (Checkpoint before = Checkpoint.open(context, base());
+        Checkpoint after = Checkpoint.open(context, tuned())) {
+      List<Tensor> tensors = new ArrayList<>(before.tensors().values());
+      tensors.addAll(after.tensors().values());
+      AtomicInteger next = new AtomicInteger();
+      List<CompletableFuture<Void>> threads = new ArrayList<>();
+      for (int i = 0; i < context.threads(); i++) {
+        threads.add(CompletableFuture.runAsync(() -> read(tensors, next)));
+      }
+      threads.forEach(CompletableFuture::join);
+    }
+  }
+
+  private static void read(List<Tensor> tensors, AtomicInteger next) {
+    try (Context own = Context.open(Context.Device.CPU, 1);
+        NativeBuffer block = own.allocate(BLOCK)) {
+      for (int i = next.getAndIncrement(); i < tensors.size(); i = next.getAndIncrement()) {
+        Tensor tensor = tensors.get(i);
+        for (long at = 0; at < tensor.bytes(); at += BLOCK) {
+          tensor
+              .file()
+              .read(own, tensor.offset() + at, block, Math.min(BLOCK, tensor.bytes() - at));
+        }
+      }
+    }
+  }
+
+  private static void delete(Path path) throws IOException {
+    if (Files.isDirectory(path)) {
+      AtomicFiles.deleteDirectory(path);
+    } else {
+      Files.deleteIfExists(path);
+    }
+  }
+
+  private void create(Context context, PatchFormat format, Path out) throws IOException {
+    try (Checkpoint before = Checkpoint.open(context, base());
+        Checkpoint after = Checkpoint.open(context, tuned())) {
+      WeightPatch.create(
+          context,
+          before,
+          after,
+          out,
+          new WeightPatch.Options(format, ChecksumFormat.XXH3_128, true, 1, 0),
+          WeightPatch.Progress.NONE);
+    }
+  }
+
+  private void run() throws IOException {
+    double read = seconds(context -> {}, this::read);
+    print("read both", read, "");
+    for (PatchFormat format : PatchFormat.values()) {
+      Path out = directory.resolve("bench-" + format.label());
+      double create = seconds(context -> delete(out), context -> create(context, format, out));
+      print("create " + format.label(), create, times(create / read) + " of reading both");
+    }
+    Path patch = directory.resolve("bench-" + PatchFormat.PLANAR.label());
+    double verify =
+        seconds(
+            context -> {},
+            context -> {
+              try (Checkpoint before = Checkpoint.open(context, base());
+                  WeightPatch opened = WeightPatch.open(context, patch)) {
+                opened.verify(before, WeightPatch.Progress.NONE);
+              }
+            });
+    print("verify planar", verify, times(verify / read) + " of reading both");
+    Path rewritten = directory.resolve("bench-rewritten");
+    double rewrite = seconds(context -> delete(rewritten), context -> rewrite(rewritten));
+    print("write the checkpoint anew, synced", rewrite, "");
+    delete(rewritten);
+    Path served = directory.resolve("bench-served");
+    double inPlace =
+        seconds(
+            context -> copy(served),
+            context -> PatchInPlace.apply(context, served, patch, WeightPatch.Progress.NONE));
+    print("apply planar in place, synced", inPlace, times(rewrite / inPlace) + " times as fast");
+    delete(served);
+    resident(rewrite);
+    for (PatchFormat format : PatchFormat.values()) {
+      delete(directory.resolve("bench-" + format.label()));
+    }
+  }
+
+  private void copy(Path to) throws IOException {
+    delete(to);
+    Files.createDirectory(to);
+    Files.copy(base().resolve("model.safetensors"), to.resolve("model.safetensors"));
+    try (FileChannel file =
+        FileChannel.open(to.resolve("model.safetensors"), StandardOpenOption.WRITE)) {
+      file.force(true);
+    }
+  }
+
+  private void rewrite(Path to) throws IOException {
+    try (FileChannel in =
+            FileChannel.open(tuned().resolve("model.safetensors"), StandardOpenOption.READ);
+        FileChannel out =
+            FileChannel.open(to, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+      ByteBuffer block = ByteBuffer.allocateDirect(BLOCK);
+      while (in.read(block.clear()) >= 0) {
+        block.flip();
+        while (block.hasRemaining()) {
+          out.write(block);
+        }
+      }
+      out.force(true);
+    }
+  }
+
+  /** Entries of every tensor, applied to weights that lie in memory, as a sampler's do. */
+  private void resident(double rewrite) throws IOException {
+    double best = Double.POSITIVE_INFINITY;
+    try (Context context = Context.open(Context.Device.CPU, 0);
+        Checkpoint before = Checkpoint.open(context, base());
+        Checkpoint after = Checkpoint.open(context, tuned())) {
+      List<ChangedElements> all = new ArrayList<>();
+      List<NativeBuffer> weights = new ArrayList<>();
+      try {
+        for (Tensor tensor : before.tensors().values()) {
+          Tensor own = after.tensors().get(tensor.name());
+          ChangedElements changed =
+              ChangedElements.allocate(
+                  context, tensor.bytes() / 2, 2, ChangedElements.Form.OVERWRITE);
+          all.add(changed);
+          changed.extract(elements(tensor), elements(own));
+          NativeBuffer resident = context.allocate(tensor.bytes());
+          weights.add(resident);
+          tensor.file().read(tensor.offset(), resident);
+        }
+        for (int run = 0; run < RUNS; run++) {
+          long begin = System.nanoTime();
+          for (int i = 0; i < all.size(); i++) {
+            NativeBuffer own = weights.get(i);
+            all.get(i).apply(new ChangedElements.Elements(own, 0, own.bytes() / 2, 2));
+          }
+          best = Math.min(best, (System.nanoTime() - begin) * 1e-9);
+        }
+      } finally {
+        all.forEach(ChangedElements::close);
+        weights.forEach(NativeBuffer::close);
+      }
+    }
+    print("apply to weights in memory", best, times(rewrite / best) + " times as fast");
+  }
+
+  private static ChangedElements.Elements elements(Tensor tensor) {
+    return new ChangedElements.Elements(
+        tensor.file().buffer(), tensor.offset(), tensor.bytes() / 2, 2);
+  }
+}
