@@ -9,7 +9,7 @@ import org.threegate.kernel.Context;
  * A tensor before and after, in chunks, which patches are made of, and those in blocks, which fit
  * into a processor's cache: memory does not depend on its size.
  */
-record Change(Tensor before, After after, ReadAhead ahead) {
+record Change(Tensor before, After after) {
   /** Elements that are encoded and applied at a time. */
   static final int CHUNK = 1 << 22;
 
@@ -83,7 +83,7 @@ record Change(Tensor before, After after, ReadAhead ahead) {
     int block = block(before);
     try (ChangedElements changed =
             ChangedElements.allocate(context, (long) largest(before) * part, width, form);
-        TensorReader reader = new TensorReader(context, before, Math.min(block, all), ahead)) {
+        TensorReader reader = new TensorReader(context, before, Math.min(block, all))) {
       for (long begin = 0; begin < all; begin += CHUNK) {
         long end = Math.min(all, begin + CHUNK);
         changed.count(0);

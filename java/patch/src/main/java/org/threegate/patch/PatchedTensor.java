@@ -28,10 +28,10 @@ final class PatchedTensor implements Change.After, AutoCloseable {
   /**
    * @param context of this thread
    */
-  PatchedTensor(Context context, Tensor tensor, List<Link> links, ReadAhead ahead) {
+  PatchedTensor(Context context, Tensor tensor, List<Link> links) {
     this.tensor = tensor;
     this.width = Change.width(tensor);
-    this.reader = new TensorReader(context, tensor, Change.largest(tensor), ahead);
+    this.reader = new TensorReader(context, tensor, Change.largest(tensor));
     try {
       for (Link link : links) {
         steps.add(Step.open(context, tensor, link));

@@ -14,24 +14,20 @@ final class TensorReader implements Change.After, AutoCloseable {
   private final Tensor tensor;
   private final int width;
   private final NativeBuffer buffer;
-  private final ReadAhead.Reading reading;
 
   /**
    * @param most elements that are read at a time
    */
-  TensorReader(Context context, Tensor tensor, long most, ReadAhead ahead) {
+  TensorReader(Context context, Tensor tensor, long most) {
     this.context = context;
     this.tensor = tensor;
     this.width = Change.width(tensor);
-    this.reading = ahead.of(context, tensor);
     this.buffer = context.allocate(Math.max(1, most * width));
   }
 
   @Override
   public Range next(long begin, long count) {
-    long began = System.nanoTime();
     tensor.file().read(context, tensor.offset() + begin * width, buffer, count * width);
-    reading.took(begin * width, count * width, began);
     return Range.first(buffer, count * width);
   }
 

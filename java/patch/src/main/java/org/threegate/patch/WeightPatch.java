@@ -171,7 +171,7 @@ public final class WeightPatch implements AutoCloseable {
       }
       Change.requireLike(before.tensors().get(tensor.name()), tensor);
     }
-    ReadAhead ahead = new ReadAhead();
+
     try (PatchWriter writer = new PatchWriter(options, out)) {
       Workers.run(
           context,
@@ -179,8 +179,8 @@ public final class WeightPatch implements AutoCloseable {
           progress,
           (own, index, tensor) -> {
             Tensor old = before.tensors().get(tensor.name());
-            try (TensorReader reader = new TensorReader(own, tensor, Change.block(tensor), ahead)) {
-              writer.add(own, index, new Change(old, reader, ahead));
+            try (TensorReader reader = new TensorReader(own, tensor, Change.block(tensor))) {
+              writer.add(own, index, new Change(old, reader));
             }
           });
       before.check();
@@ -214,7 +214,7 @@ public final class WeightPatch implements AutoCloseable {
         patch.target(base, name);
       }
     }
-    ReadAhead ahead = new ReadAhead();
+
     try (PatchWriter writer = new PatchWriter(options, out)) {
       Workers.run(
           context,
@@ -227,8 +227,8 @@ public final class WeightPatch implements AutoCloseable {
               writer.skip(tensor);
               return;
             }
-            try (PatchedTensor patched = new PatchedTensor(own, tensor, links, ahead)) {
-              writer.add(own, index, new Change(tensor, patched, ahead));
+            try (PatchedTensor patched = new PatchedTensor(own, tensor, links)) {
+              writer.add(own, index, new Change(tensor, patched));
               patched.requireDigests();
             }
           });
@@ -449,7 +449,7 @@ public final class WeightPatch implements AutoCloseable {
     Map<String, SafetensorsWriter.Data> changed = new LinkedHashMap<>();
     long all = bytes(base);
     long[] done = {0};
-    ReadAhead ahead = new ReadAhead();
+
     tensors.forEach(
         (name, patched) -> {
           Tensor tensor = target(base, name);
@@ -457,7 +457,7 @@ public final class WeightPatch implements AutoCloseable {
               name,
               to -> {
                 progress.at(name, done[0], all);
-                applied(context, tensor, patched, ahead, (begin, entries, part) -> part.write(to));
+                applied(context, tensor, patched, (begin, entries, part) -> part.write(to));
                 done[0] += tensor.bytes();
               });
         });
@@ -542,25 +542,24 @@ public final class WeightPatch implements AutoCloseable {
    * end of each.
    */
   void forEachChunk(Checkpoint base, Progress progress, Visitors visitors) throws IOException {
-    ReadAhead ahead = new ReadAhead();
+
     List<Tensor> targets = tensors.keySet().stream().map(name -> target(base, name)).toList();
     Workers.run(
         context,
         targets,
         progress,
         (own, index, tensor) ->
-            applied(own, tensor, tensors.get(tensor.name()), ahead, visitors.of(own, tensor)));
+            applied(own, tensor, tensors.get(tensor.name()), visitors.of(own, tensor)));
     base.check();
     check();
   }
 
   /** A tensor chunk by chunk, patched, and its digests. */
-  private void applied(
-      Context own, Tensor tensor, Patched patched, ReadAhead ahead, Visitor visitor)
+  private void applied(Context own, Tensor tensor, Patched patched, Visitor visitor)
       throws IOException {
     long all = Change.elements(tensor);
     try (PatchedTensor steps =
-        new PatchedTensor(own, tensor, List.of(new PatchedTensor.Link(options, patched)), ahead)) {
+        new PatchedTensor(own, tensor, List.of(new PatchedTensor.Link(options, patched)))) {
       for (long begin = 0; begin < all; begin += Change.CHUNK) {
         Range part = steps.chunk(begin, Math.min(Change.CHUNK, all - begin));
         visitor.chunk(begin, steps.entries(), part);
