@@ -60,8 +60,8 @@ import picocli.CommandLine.Spec;
       "  threegate patch apply served/ weight_v000002/ --in-place",
       "  threegate patch verify base/ weight_v000002/",
       "  threegate patch inspect step-1.safetensors --base base/",
-      "  threegate patch follow run/patches/ served/",
-      "  threegate patch chain base/ run/patches/ --out all-steps.safetensors",
+      "  threegate patch follow run/versions/ served/",
+      "  threegate patch chain base/ run/versions/ --out all-steps.safetensors",
       "  threegate patch convert base/ step-1.safetensors --format disk-delta-xor --out weight_v000001/"
     })
 final class PatchCommand implements Callable<Integer> {
