@@ -471,6 +471,18 @@ void bench_patch(tg_context* context, double bandwidth) {
         !std::equal(those.begin(), those.end(), bits.begin())) {
       fail("what changed on the device is not what changed on the CPU");
     }
+    // Gaps and planes, there and back.
+    const int64_t back = std::min<int64_t>(changed, kCompared);
+    check(tg_patch_gaps(context, positions, back, -1), context, "gaps");
+    check(tg_patch_positions(context, positions, back, -1), context, "positions");
+    check(tg_byte_planes(context, after, kCompared, 2, target), context, "planes");
+    std::vector<uint16_t> planes(kCompared);
+    check(tg_byte_planes(host, own.data(), kCompared, 2, planes.data()), host, "planes on the CPU");
+    const std::vector<uint32_t> again = on_host(positions, expected);
+    const std::vector<uint16_t> turned = on_host(target, kCompared);
+    if (again != there || turned != planes) {
+      fail("gaps or planes of the device are not those of the CPU");
+    }
     const std::string name = "patch of 2^29 bf16, " + std::to_string(percent) + " % changed, ";
     print((name + "extract, seconds").c_str(), extracted, "s");
     print((name + "extract, share of the copy bandwidth").c_str(), 4.0 * kCount / bandwidth / extracted, "");

@@ -13,7 +13,7 @@
  * Devices
  *  - In a context of a CUDA device these functions run there: tg_diff, tg_mask_select, tg_mask_combine, tg_mask_overlaps,
  *    tg_magnitude_histogram, tg_magnitude_profile, tg_layer_slopes, tg_token_products, and of tg_svd and tg_svd_track what
- *    suits (see there); tg_displace, tg_difference_gradients, tg_patch_extract and tg_patch_apply of what lies there. All
+ *    suits (see there); tg_displace, tg_difference_gradients, tg_patch_* and tg_byte_* of what lies there. All
  *    others run on the CPU.
  *  - A tg_operand or tg_matrix of those functions, and a mask that they read or write, may lie in host memory, from which
  *    it is streamed, or in device memory. Everything else is host memory.
@@ -658,9 +658,9 @@ typedef struct tg_patch_entries {
 } tg_patch_entries;
 
 /*
- * Positions (from `first` on) and values of all elements that differ, in one pass (two on a device); *changed: how many. Where there is not room
- * for all of them *changed is right and what was written is not to be used. The same for any number of threads and on every
- * device. `entries` has the pair's width and form.
+ * Positions (from `first` on) and values of all elements that differ, in one pass (two on a device); *changed: how many. Where
+ * there is not room for all of them *changed is right and what was written is not to be used. The same for any number of threads
+ * and on every device. `entries` has the pair's width and form.
  */
 TG_API tg_status tg_patch_extract(tg_context* context, const tg_patch_pair* pair, const tg_patch_entries* entries,
                                   int64_t* changed);
@@ -672,14 +672,21 @@ TG_API tg_status tg_patch_extract(tg_context* context, const tg_patch_pair* pair
 TG_API tg_status tg_patch_apply(tg_context* context, const tg_patch_entries* entries, void* target, int64_t count);
 
 /*
- * On the host. Of `count` ascending positions the gaps g_k = i_k - i_(k-1) - 1, the first from `previous` (-1 before all), in
- * place; and back, where a sum of 2^32 and more is TG_INVALID_ARGUMENT and leaves what was summed up to there.
+ * *differing: of how many entries, whose values are the new bits, the `count` elements at `target` have others. Positions are
+ * checked as by tg_patch_apply.
+ */
+TG_API tg_status tg_patch_verify(tg_context* context, const tg_patch_entries* entries, const void* target, int64_t count,
+                                 int64_t* differing);
+
+/*
+ * Of `count` ascending positions the gaps g_k = i_k - i_(k-1) - 1, the first from `previous` (-1 before all), in place; and back,
+ * where a sum of 2^32 and more is TG_INVALID_ARGUMENT and leaves what was summed up to there, on a device nothing.
  */
 TG_API tg_status tg_patch_gaps(tg_context* context, uint32_t* positions, int64_t count, int64_t previous);
 TG_API tg_status tg_patch_positions(tg_context* context, uint32_t* gaps, int64_t count, int64_t previous);
 
 /*
- * On the host. `count` elements of `width` bytes as `width` planes of `count` bytes, the lowest byte's first, and back: bytes of
+ * `count` elements of `width` bytes as `width` planes of `count` bytes, the lowest byte's first, and back: bytes of
  * one significance are alike, so that a compressor finds them. `to` overlaps nothing of `from`.
  */
 TG_API tg_status tg_byte_planes(tg_context* context, const void* from, int64_t count, int32_t width, void* to);
@@ -784,9 +791,10 @@ typedef struct tg_xxh3_part {
 } tg_xxh3_part;
 
 /*
- * XXH3 of 128 bits, seed 0 (xxHash's reference implementation, at the width of this machine's vectors), of bytes that come part by
- * part. Each part is added to a state of its own, each in a thread of its own: as fast as the memory. No cryptographic digest: it
- * finds accidents, not forgeries. `digest`: 16 bytes in the canonical order, as xxhsum prints them; the state may go on.
+ * XXH3 of 128 bits, seed 0 (xxHash's reference implementation, at the width of this machine's vectors), of bytes that come part
+ * by part, on the host. Each part is added to a state of its own, each in a thread of its own: as fast as the memory. No
+ * cryptographic digest: it finds accidents, not forgeries. `digest`: 16 bytes in the canonical order, as xxhsum prints them; the
+ * state may go on.
  */
 TG_API tg_status tg_xxh3_update(tg_context* context, const tg_xxh3_part* parts, int64_t count);
 TG_API tg_status tg_xxh3_digest(tg_context* context, const void* state, uint8_t* digest);

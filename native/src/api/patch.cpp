@@ -94,26 +94,66 @@ tg_status tg_patch_extract(tg_context* context, const tg_patch_pair* pair, const
   });
 }
 
+namespace threegate {
+namespace {
+
+void require_placed(int64_t misplaced, const tg_patch_entries& entries, int64_t count) {
+  require(misplaced == entries.count, ("entries.positions[" + std::to_string(misplaced) + "]").c_str(), "misplaced",
+          ("positions ascend strictly and are below " + std::to_string(count)).c_str());
+}
+
+// Whether they are all on the context's device, and there are some.
+bool require_target(tg_context& context, const tg_patch_entries* entries, const void* target, int64_t count) {
+  require_entries(entries);
+  require_count(count, "count");
+  require(count == 0 || target != nullptr, "target", "NULL", "the elements are needed");
+  return require_place(context, {{{target, entries->width, "target"},
+                                  {entries->positions, 4, "entries.positions"},
+                                  {entries->values, entries->width, "entries.values"},
+                                  {nullptr, 1, ""}}}) &&
+         entries->count > 0;
+}
+
+bool are_there(const tg_context& context, const NamedMemory& one, const NamedMemory& other, int64_t count) {
+  return require_place(context, {{one, other, {nullptr, 1, ""}, {nullptr, 1, ""}}}) && count > 0;
+}
+
+}  // namespace
+}  // namespace threegate
+
 tg_status tg_patch_apply(tg_context* context, const tg_patch_entries* entries, void* target, int64_t count) {
   return threegate::guarded_call(context, [&] {
-    threegate::require_entries(entries);
-    threegate::require_count(count, "count");
-    threegate::require(count == 0 || target != nullptr, "target", "NULL", "the elements are needed");
-    const bool there = threegate::require_place(*context, {{{target, entries->width, "target"},
-                                                            {entries->positions, 4, "entries.positions"},
-                                                            {entries->values, entries->width, "entries.values"},
-                                                            {nullptr, 1, ""}}}) &&
-                       entries->count > 0;
+    const bool there = threegate::require_target(*context, entries, target, count);
     int64_t misplaced = 0;
     if (there) {
       context->cuda->call(&threegate::CudaFunctions::patch_apply, entries, target, count, &misplaced);
     } else {
       misplaced = threegate::patch::first_misplaced(*entries, count);
     }
-    threegate::require(misplaced == entries->count, ("entries.positions[" + std::to_string(misplaced) + "]").c_str(), "misplaced",
-                       ("positions ascend strictly and are below " + std::to_string(count)).c_str());
+    threegate::require_placed(misplaced, *entries, count);
     if (!there) {
       threegate::patch::apply(context->pool, *entries, target);
+    }
+  });
+}
+
+tg_status tg_patch_verify(tg_context* context, const tg_patch_entries* entries, const void* target, int64_t count,
+                          int64_t* differing) {
+  return threegate::guarded_call(context, [&] {
+    const bool there = threegate::require_target(*context, entries, target, count);
+    threegate::require(entries->form == TG_PATCH_OVERWRITE, "entries.form", std::to_string(entries->form),
+                       "it must be TG_PATCH_OVERWRITE");
+    threegate::require(differing != nullptr, "differing", "NULL", "it needs a place");
+    int64_t misplaced = 0;
+    *differing = 0;
+    if (there) {
+      context->cuda->call(&threegate::CudaFunctions::patch_verify, entries, target, count, &misplaced, differing);
+    } else {
+      misplaced = threegate::patch::first_misplaced(*entries, count);
+    }
+    threegate::require_placed(misplaced, *entries, count);
+    if (!there) {
+      *differing = threegate::patch::differing(context->pool, *entries, target);
     }
   });
 }
@@ -121,14 +161,23 @@ tg_status tg_patch_apply(tg_context* context, const tg_patch_entries* entries, v
 tg_status tg_patch_gaps(tg_context* context, uint32_t* positions, int64_t count, int64_t previous) {
   return threegate::guarded_call(context, [&] {
     threegate::require_positions(positions, count, previous);
-    threegate::patch::gaps(positions, count, previous);
+    if (threegate::are_there(*context, {positions, 4, "positions"}, {nullptr, 1, ""}, count)) {
+      context->cuda->call(&threegate::CudaFunctions::patch_gaps, positions, count, previous);
+    } else {
+      threegate::patch::gaps(positions, count, previous);
+    }
   });
 }
 
 tg_status tg_patch_positions(tg_context* context, uint32_t* gaps, int64_t count, int64_t previous) {
   return threegate::guarded_call(context, [&] {
     threegate::require_positions(gaps, count, previous);
-    const int64_t summed = threegate::patch::positions(gaps, count, previous);
+    int64_t summed = 0;
+    if (threegate::are_there(*context, {gaps, 4, "gaps"}, {nullptr, 1, ""}, count)) {
+      context->cuda->call(&threegate::CudaFunctions::patch_positions, gaps, count, previous, &summed);
+    } else {
+      summed = threegate::patch::positions(gaps, count, previous);
+    }
     threegate::require(summed == count, ("gaps[" + std::to_string(summed) + "]").c_str(), "too large",
                        "positions are below 2^32");
   });
@@ -137,13 +186,21 @@ tg_status tg_patch_positions(tg_context* context, uint32_t* gaps, int64_t count,
 tg_status tg_byte_planes(tg_context* context, const void* from, int64_t count, int32_t width, void* to) {
   return threegate::guarded_call(context, [&] {
     threegate::require_bytes(from, count, width, to);
-    threegate::patch::byte_planes(from, count, width, to);
+    if (threegate::are_there(*context, {from, width, "from"}, {to, 1, "to"}, count)) {
+      context->cuda->call(&threegate::CudaFunctions::byte_planes, from, count, width, to);
+    } else {
+      threegate::patch::byte_planes(from, count, width, to);
+    }
   });
 }
 
 tg_status tg_byte_elements(tg_context* context, const void* from, int64_t count, int32_t width, void* to) {
   return threegate::guarded_call(context, [&] {
     threegate::require_bytes(from, count, width, to);
-    threegate::patch::byte_elements(from, count, width, to);
+    if (threegate::are_there(*context, {from, 1, "from"}, {to, width, "to"}, count)) {
+      context->cuda->call(&threegate::CudaFunctions::byte_elements, from, count, width, to);
+    } else {
+      threegate::patch::byte_elements(from, count, width, to);
+    }
   });
 }

@@ -88,6 +88,15 @@ struct CudaFunctions {
   // is written.
   tg_status (*patch_apply)(CudaSession* session, const tg_patch_entries* entries, void* target, int64_t count, int64_t* misplaced,
                            CudaText error);
+  // The same, of which nothing is written; *differing elements where none is misplaced.
+  tg_status (*patch_verify)(CudaSession* session, const tg_patch_entries* entries, const void* target, int64_t count,
+                            int64_t* misplaced, int64_t* differing, CudaText error);
+  tg_status (*patch_gaps)(CudaSession* session, uint32_t* positions, int64_t count, int64_t previous, CudaText error);
+  // `summed`: how many before one is too large; then nothing is written.
+  tg_status (*patch_positions)(CudaSession* session, uint32_t* gaps, int64_t count, int64_t previous, int64_t* summed,
+                               CudaText error);
+  tg_status (*byte_planes)(CudaSession* session, const void* from, int64_t count, int32_t width, void* to, CudaText error);
+  tg_status (*byte_elements)(CudaSession* session, const void* from, int64_t count, int32_t width, void* to, CudaText error);
 
   // Whether svd() takes matrix i of a batch: the rest is the CPU's.
   int32_t (*svd_suits)(const CudaSvdBatch* batch, int64_t i);

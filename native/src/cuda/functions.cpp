@@ -163,6 +163,28 @@ tg_status run_apply(CudaSession* session, const tg_patch_entries* entries, void*
   return guarded(session, error, [&] { *misplaced = apply(*session, *entries, target, count); });
 }
 
+tg_status run_verify(CudaSession* session, const tg_patch_entries* entries, const void* target, int64_t count, int64_t* misplaced,
+                     int64_t* differing, CudaText error) noexcept {
+  return guarded(session, error, [&] { *misplaced = verify(*session, *entries, target, count, *differing); });
+}
+
+tg_status run_gaps(CudaSession* session, uint32_t* positions, int64_t count, int64_t previous, CudaText error) noexcept {
+  return guarded(session, error, [&] { gaps(*session, positions, count, previous); });
+}
+
+tg_status run_positions(CudaSession* session, uint32_t* gaps, int64_t count, int64_t previous, int64_t* summed,
+                        CudaText error) noexcept {
+  return guarded(session, error, [&] { *summed = positions(*session, gaps, count, previous); });
+}
+
+tg_status run_planes(CudaSession* session, const void* from, int64_t count, int32_t width, void* to, CudaText error) noexcept {
+  return guarded(session, error, [&] { byte_planes(*session, from, count, width, to); });
+}
+
+tg_status run_elements(CudaSession* session, const void* from, int64_t count, int32_t width, void* to, CudaText error) noexcept {
+  return guarded(session, error, [&] { byte_elements(*session, from, count, width, to); });
+}
+
 int32_t suits(const CudaSvdBatch* batch, int64_t i) { return svd_suits(*batch, i) ? 1 : 0; }
 
 int64_t svd_workspace(CudaSession*, const CudaSvdBatch* batch) { return svd_bytes(*batch); }
@@ -195,6 +217,11 @@ CudaFunctions make_functions() {
   functions.difference_gradients = run_difference;
   functions.patch_extract = run_extract;
   functions.patch_apply = run_apply;
+  functions.patch_verify = run_verify;
+  functions.patch_gaps = run_gaps;
+  functions.patch_positions = run_positions;
+  functions.byte_planes = run_planes;
+  functions.byte_elements = run_elements;
   functions.svd_suits = suits;
   functions.svd_bytes = svd_workspace;
   functions.svd = run_svd;

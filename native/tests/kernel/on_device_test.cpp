@@ -681,6 +681,41 @@ TEST_F(OnDevice, PatchesAreThoseOfTheCpu) {
     std::swap(there.positions[7], there.positions[8]);
     ASSERT_EQ(TG_OK, tg_patch_apply(context.get(), &there, memory_before.get(), kCount)) << support::error_of(context.get());
     EXPECT_EQ(0, std::memcmp(after.data(), memory_before.get(), after.size() * sizeof(Element)));
+    if (form == TG_PATCH_OVERWRITE) {
+      int64_t differing = -1;
+      ASSERT_EQ(TG_OK, tg_patch_verify(context.get(), &there, memory_before.get(), kCount, &differing));
+      EXPECT_EQ(0, differing);
+      static_cast<Element*>(memory_before.get())[there.positions[5]] ^= 1;
+      ASSERT_EQ(TG_OK, tg_patch_verify(context.get(), &there, memory_before.get(), kCount, &differing));
+      EXPECT_EQ(1, differing);
+    }
+    // Gaps, and back; planes, and back.
+    std::vector<uint32_t> gaps(positions.begin(), positions.begin() + expected);
+    ASSERT_EQ(TG_OK, tg_patch_gaps(context.get(), gaps.data(), expected, -1));
+    ASSERT_EQ(TG_OK, tg_patch_gaps(context.get(), there.positions, expected, -1)) << support::error_of(context.get());
+    EXPECT_TRUE(std::equal(gaps.begin(), gaps.end(), there.positions));
+    ASSERT_EQ(TG_OK, tg_patch_positions(context.get(), there.positions, expected, -1)) << support::error_of(context.get());
+    EXPECT_TRUE(std::equal(there.positions, there.positions + expected, positions.begin()));
+    // The last sum that fits, and one that does not, which leaves all as it was.
+    ASSERT_EQ(TG_OK, tg_patch_gaps(context.get(), there.positions, expected, -1));
+    there.positions[expected / 2] += UINT32_MAX - positions[static_cast<size_t>(expected - 1)];
+    ASSERT_EQ(TG_OK, tg_patch_positions(context.get(), there.positions, expected, -1)) << support::error_of(context.get());
+    EXPECT_EQ(UINT32_MAX, there.positions[expected - 1]);
+    ASSERT_EQ(TG_OK, tg_patch_gaps(context.get(), there.positions, expected, -1));
+    ++there.positions[7];
+    const std::vector<uint32_t> large(there.positions, there.positions + expected);
+    EXPECT_EQ(TG_INVALID_ARGUMENT, tg_patch_positions(context.get(), there.positions, expected, -1));
+    EXPECT_EQ("gaps[" + std::to_string(expected - 1) + "] is too large; positions are below 2^32",
+              support::error_of(context.get()));
+    EXPECT_TRUE(std::equal(large.begin(), large.end(), there.positions));
+    std::vector<uint8_t> planes(after.size() * sizeof(Element));
+    ASSERT_EQ(TG_OK, tg_byte_planes(context.get(), after.data(), kCount, kWidth, planes.data()));
+    ASSERT_EQ(TG_OK, tg_byte_planes(context.get(), memory_after.get(), kCount, kWidth, memory_before.get()))
+        << support::error_of(context.get());
+    EXPECT_EQ(0, std::memcmp(planes.data(), memory_before.get(), planes.size()));
+    ASSERT_EQ(TG_OK, tg_byte_elements(context.get(), memory_before.get(), kCount, kWidth, memory_values.get()))
+        << support::error_of(context.get());
+    EXPECT_EQ(0, std::memcmp(after.data(), memory_values.get(), after.size() * sizeof(Element)));
   };
   for (const int32_t form : {TG_PATCH_OVERWRITE, TG_PATCH_XOR}) {
     compare_all(uint8_t{}, form);

@@ -82,6 +82,18 @@ std::vector<uint8_t> applied(tg_context* context, const Pair& pair, Entries& ent
   return target;
 }
 
+int64_t differing(tg_context* context, const Pair& pair, Entries& entries, const uint8_t* target) {
+  const tg_patch_entries own{sizeof(own),
+                             reinterpret_cast<uint32_t*>(entries.positions.data()),
+                             entries.values.data(),
+                             static_cast<int64_t>(entries.positions.size() / 4),
+                             pair.width,
+                             TG_PATCH_OVERWRITE};
+  int64_t found = -1;
+  EXPECT_EQ(TG_OK, tg_patch_verify(context, &own, target, pair.count, &found)) << support::error_of(context);
+  return found;
+}
+
 TEST(Patch, HoldsWhatChangesAndNothingElse) {
   uint64_t seed = support::seed();
   for (const std::string& level : support::simd_levels()) {
@@ -114,6 +126,11 @@ TEST(Patch, HoldsWhatChangesAndNothingElse) {
                 ASSERT_EQ(value[at], form == TG_PATCH_XOR ? own ^ old : own);
               }
               ++entry;
+            }
+            if (form == TG_PATCH_OVERWRITE) {
+              // None is there yet; then all are.
+              EXPECT_EQ(found.changed, differing(context.get(), pair, found, pair.before()));
+              EXPECT_EQ(0, differing(context.get(), pair, found, pair.after()));
             }
             EXPECT_EQ(pair.two, applied(context.get(), pair, found, form));
           }
@@ -211,6 +228,13 @@ TEST(Patch, RefusesMisplacedPositionsAndWritesNothing) {
     EXPECT_EQ("entries.positions[" + std::to_string(named) + "] is misplaced; positions ascend strictly and are below 50000",
               support::error_of(context.get()));
     EXPECT_EQ(std::vector<uint16_t>(kCount, 7), target);
+  }
+  {
+    const tg_patch_entries own{sizeof(own), positions.data(), values.data(), static_cast<int64_t>(positions.size()),
+                               2,           TG_PATCH_XOR};
+    int64_t found = 0;
+    EXPECT_EQ(TG_INVALID_ARGUMENT, tg_patch_verify(context.get(), &own, target.data(), kCount, &found));
+    EXPECT_EQ("entries.form is 2; it must be TG_PATCH_OVERWRITE", support::error_of(context.get()));
   }
   ascend();
   EXPECT_EQ(TG_OK, apply());

@@ -69,6 +69,41 @@ void apply_range(const tg_patch_entries& entries, int64_t begin, int64_t end, ui
   }
 }
 
+template <typename Element>
+int64_t differing_range(const tg_patch_entries& entries, int64_t begin, int64_t end, const uint8_t* target) {
+  const auto* values = static_cast<const uint8_t*>(entries.values);
+  int64_t found = 0;
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t at = load<uint32_t>(reinterpret_cast<const uint8_t*>(entries.positions), i);
+    found += load<Element>(target, at) != load<Element>(values, i) ? 1 : 0;
+  }
+  return found;
+}
+
+// body(element, begin, end), with a number of the width, for each thread's share of the entries.
+template <typename Body>
+void for_each_share(ThreadPool& pool, const tg_patch_entries& entries, Body body) {
+  const int threads = static_cast<int>(std::clamp<int64_t>(entries.count / kApplied, 1, pool.threads()));
+  pool.run(threads, [&](int thread) {
+    const int64_t begin = entries.count * thread / threads;
+    const int64_t end = entries.count * (thread + 1) / threads;
+    switch (entries.width) {
+      case 1:
+        body(uint8_t{}, begin, end);
+        break;
+      case 2:
+        body(uint16_t{}, begin, end);
+        break;
+      case 4:
+        body(uint32_t{}, begin, end);
+        break;
+      default:
+        body(uint64_t{}, begin, end);
+        break;
+    }
+  });
+}
+
 template <int32_t kWidth>
 void to_planes(const uint8_t* from, int64_t count, uint8_t* to) {
   for (int64_t i = 0; i < count; ++i) {
@@ -137,25 +172,16 @@ int64_t first_misplaced(const tg_patch_entries& entries, int64_t count) {
 void apply(ThreadPool& pool, const tg_patch_entries& entries, void* target) {
   auto* const to = static_cast<uint8_t*>(target);
   // Positions ascend strictly: no two threads write one element.
-  const int threads = static_cast<int>(std::clamp<int64_t>(entries.count / kApplied, 1, pool.threads()));
-  pool.run(threads, [&](int thread) {
-    const int64_t begin = entries.count * thread / threads;
-    const int64_t end = entries.count * (thread + 1) / threads;
-    switch (entries.width) {
-      case 1:
-        apply_range<uint8_t>(entries, begin, end, to);
-        break;
-      case 2:
-        apply_range<uint16_t>(entries, begin, end, to);
-        break;
-      case 4:
-        apply_range<uint32_t>(entries, begin, end, to);
-        break;
-      default:
-        apply_range<uint64_t>(entries, begin, end, to);
-        break;
-    }
+  for_each_share(pool, entries,
+                 [&](auto element, int64_t begin, int64_t end) { apply_range<decltype(element)>(entries, begin, end, to); });
+}
+
+int64_t differing(ThreadPool& pool, const tg_patch_entries& entries, const void* target) {
+  std::atomic<int64_t> sum{0};
+  for_each_share(pool, entries, [&](auto element, int64_t begin, int64_t end) {
+    sum += differing_range<decltype(element)>(entries, begin, end, static_cast<const uint8_t*>(target));
   });
+  return sum;
 }
 
 void gaps(uint32_t* positions, int64_t count, int64_t previous) {

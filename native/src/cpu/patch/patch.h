@@ -19,6 +19,9 @@ int64_t first_misplaced(const tg_patch_entries& entries, int64_t count);
 // As tg_patch_apply, of positions that were checked.
 void apply(ThreadPool& pool, const tg_patch_entries& entries, void* target);
 
+// Entries, whose positions were checked, that the target has other bits of.
+int64_t differing(ThreadPool& pool, const tg_patch_entries& entries, const void* target);
+
 void gaps(uint32_t* positions, int64_t count, int64_t previous);
 // How many were summed up before one was too large.
 int64_t positions(uint32_t* gaps, int64_t count, int64_t previous);

@@ -119,6 +119,116 @@ __global__ void __launch_bounds__(kThreads) apply_kernel(const __grid_constant__
   }
 }
 
+// The sum over a block, in its first thread; `of_warps` has room for one each.
+template <typename Number>
+__device__ Number sum_over_block(Number own, Number* of_warps) {
+  for (int distance = kWarp / 2; distance > 0; distance /= 2) {
+    own += __shfl_xor_sync(kWholeWarp, own, distance);
+  }
+  if (threadIdx.x % kWarp == 0) {
+    of_warps[threadIdx.x / kWarp] = own;
+  }
+  __syncthreads();
+  Number sum = 0;
+  for (int i = 0; i < kWarps && threadIdx.x == 0; ++i) {
+    sum += of_warps[i];
+  }
+  return sum;
+}
+
+template <typename Element>
+__global__ void __launch_bounds__(kThreads)
+    verify_kernel(const __grid_constant__ tg_patch_entries entries, const Element* target, uint32_t* differing) {
+  __shared__ uint32_t of_warps[kWarps];
+  uint32_t own = 0;
+  for (int round = 0; round < kEach; ++round) {
+    const int64_t entry = element_at(round);
+    if (entry < entries.count) {
+      own += target[entries.positions[entry]] != static_cast<const Element*>(entries.values)[entry] ? 1 : 0;
+    }
+  }
+  const uint32_t sum = sum_over_block(own, of_warps);
+  if (threadIdx.x == 0) {
+    differing[blockIdx.x] = sum;
+  }
+}
+
+__global__ void __launch_bounds__(kThreads)
+    gaps_kernel(const uint32_t* positions, int64_t count, int64_t previous, uint32_t* gaps) {
+  const int64_t entry = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (entry < count) {
+    const int64_t before = entry == 0 ? previous : static_cast<int64_t>(positions[entry - 1]);
+    gaps[entry] = static_cast<uint32_t>(static_cast<int64_t>(positions[entry]) - before - 1);
+  }
+}
+
+__global__ void __launch_bounds__(kThreads) sum_gaps_kernel(const uint32_t* gaps, int64_t count, uint64_t* sums) {
+  __shared__ unsigned long long of_warps[kWarps];
+  unsigned long long own = 0;
+  for (int round = 0; round < kEach; ++round) {
+    const int64_t entry = element_at(round);
+    own += entry < count ? gaps[entry] + 1ULL : 0ULL;
+  }
+  const unsigned long long sum = sum_over_block(own, of_warps);
+  if (threadIdx.x == 0) {
+    sums[blockIdx.x] = sum;
+  }
+}
+
+// Sums are below 2^32 + 1: positions, which are one less, have 32 bits.
+__global__ void __launch_bounds__(kThreads) positions_kernel(uint32_t* gaps, int64_t count, const uint64_t* begins) {
+  __shared__ uint32_t of_warps[kWarps];
+  const unsigned warp = threadIdx.x / kWarp;
+  const unsigned lane = threadIdx.x % kWarp;
+  auto begin = static_cast<uint32_t>(begins[blockIdx.x]);
+  for (int round = 0; round < kEach; ++round) {
+    const int64_t entry = element_at(round);
+    uint32_t sum = entry < count ? gaps[entry] + 1 : 0;
+    for (unsigned distance = 1; distance < kWarp; distance *= 2) {
+      const uint32_t below = __shfl_up_sync(kWholeWarp, sum, distance);
+      sum += lane >= distance ? below : 0;
+    }
+    if (lane == kWarp - 1) {
+      of_warps[warp] = sum;
+    }
+    __syncthreads();
+    uint32_t before = begin;
+#pragma unroll
+    for (unsigned i = 0; i < kWarps; ++i) {
+      before += i < warp ? of_warps[i] : 0;
+      begin += of_warps[i];
+    }
+    if (entry < count) {
+      gaps[entry] = before + sum - 1;
+    }
+    // The next round's sums take the places of these.
+    __syncthreads();
+  }
+}
+
+template <typename Element>
+__global__ void __launch_bounds__(kThreads) planes_kernel(const Element* from, int64_t count, uint8_t* to) {
+  const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (index < count) {
+    const uint64_t own = from[index];
+    for (int plane = 0; plane < static_cast<int>(sizeof(Element)); ++plane) {
+      to[plane * count + index] = static_cast<uint8_t>(own >> (8 * plane));
+    }
+  }
+}
+
+template <typename Element>
+__global__ void __launch_bounds__(kThreads) elements_kernel(const uint8_t* from, int64_t count, Element* to) {
+  const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (index < count) {
+    uint64_t own = 0;
+    for (int plane = 0; plane < static_cast<int>(sizeof(Element)); ++plane) {
+      own |= static_cast<uint64_t>(from[plane * count + index]) << (8 * plane);
+    }
+    to[index] = static_cast<Element>(own);
+  }
+}
+
 // body(element) with a number of the width.
 template <typename Body>
 cudaError_t with_width(int32_t width, Body body) {
@@ -162,6 +272,44 @@ cudaError_t launch_apply(const tg_patch_entries& entries, void* target, cudaStre
     using Element = decltype(element);
     return launch(Shape{(entries.count + kThreads - 1) / kThreads, kThreads}, stream, apply_kernel<Element>, entries,
                   static_cast<Element*>(target));
+  });
+}
+
+int64_t patch_block_entries() { return kTile; }
+
+cudaError_t launch_verify(const tg_patch_entries& entries, const void* target, uint32_t* differing, cudaStream_t stream) {
+  return with_width(entries.width, [&](auto element) {
+    using Element = decltype(element);
+    return launch(Shape{patch_blocks(entries.count), kThreads}, stream, verify_kernel<Element>, entries,
+                  static_cast<const Element*>(target), differing);
+  });
+}
+
+cudaError_t launch_gaps(const uint32_t* positions, int64_t count, int64_t previous, uint32_t* gaps, cudaStream_t stream) {
+  return launch(Shape{(count + kThreads - 1) / kThreads, kThreads}, stream, gaps_kernel, positions, count, previous, gaps);
+}
+
+cudaError_t launch_sum_gaps(const uint32_t* gaps, int64_t count, uint64_t* sums, cudaStream_t stream) {
+  return launch(Shape{patch_blocks(count), kThreads}, stream, sum_gaps_kernel, gaps, count, sums);
+}
+
+cudaError_t launch_positions(uint32_t* gaps, int64_t count, const uint64_t* begins, cudaStream_t stream) {
+  return launch(Shape{patch_blocks(count), kThreads}, stream, positions_kernel, gaps, count, begins);
+}
+
+cudaError_t launch_planes(const void* from, int64_t count, int32_t width, void* to, cudaStream_t stream) {
+  return with_width(width, [&](auto element) {
+    using Element = decltype(element);
+    return launch(Shape{(count + kThreads - 1) / kThreads, kThreads}, stream, planes_kernel<Element>,
+                  static_cast<const Element*>(from), count, static_cast<uint8_t*>(to));
+  });
+}
+
+cudaError_t launch_elements(const void* from, int64_t count, int32_t width, void* to, cudaStream_t stream) {
+  return with_width(width, [&](auto element) {
+    using Element = decltype(element);
+    return launch(Shape{(count + kThreads - 1) / kThreads, kThreads}, stream, elements_kernel<Element>,
+                  static_cast<const uint8_t*>(from), count, static_cast<Element*>(to));
   });
 }
 

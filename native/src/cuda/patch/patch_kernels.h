@@ -21,9 +21,23 @@ cudaError_t launch_write_changed(const tg_patch_pair& pair, const int64_t* offse
 
 // Blocks of entries, and in each the first one that is misplaced, or entries.count.
 int64_t patch_blocks(int64_t entries);
+int64_t patch_block_entries();
 cudaError_t launch_find_misplaced(const tg_patch_entries& entries, int64_t count, int64_t* first, cudaStream_t stream);
 
 cudaError_t launch_apply(const tg_patch_entries& entries, void* target, cudaStream_t stream);
+
+// Of each block of entries, how many differ from the target's.
+cudaError_t launch_verify(const tg_patch_entries& entries, const void* target, uint32_t* differing, cudaStream_t stream);
+
+// `gaps` and `positions` do not overlap.
+cudaError_t launch_gaps(const uint32_t* positions, int64_t count, int64_t previous, uint32_t* gaps, cudaStream_t stream);
+
+// Of each block of gaps the sum of those and one each; then their running sums from `begins` on, in place.
+cudaError_t launch_sum_gaps(const uint32_t* gaps, int64_t count, uint64_t* sums, cudaStream_t stream);
+cudaError_t launch_positions(uint32_t* gaps, int64_t count, const uint64_t* begins, cudaStream_t stream);
+
+cudaError_t launch_planes(const void* from, int64_t count, int32_t width, void* to, cudaStream_t stream);
+cudaError_t launch_elements(const void* from, int64_t count, int32_t width, void* to, cudaStream_t stream);
 
 }  // namespace threegate::cuda
 

@@ -232,6 +232,34 @@ public final class ChangedElements implements AutoCloseable {
   }
 
   /**
+   * Of how many entries, whose values are the new bits, a target has others: 0 where they were
+   * applied.
+   *
+   * @throws KernelException when positions do not ascend, or are none of the target's
+   */
+  public long differing(Elements target) {
+    requireLike(target);
+    try (Context.Call call = context.begin();
+        NativeBuffer structs = context.allocate(Struct.PATCH_ENTRIES + Long.BYTES);
+        Operand.Leases leases = new Operand.Leases()) {
+      long address = leases.take(structs);
+      entries(structs, 0, 0, count, leases);
+      long to = leases.take(target.buffer()) + target.offset();
+      call.run(
+          unused ->
+              context
+                  .binding()
+                  .patchVerify(
+                      context.handle(),
+                      address,
+                      to,
+                      target.count(),
+                      address + Struct.PATCH_ENTRIES));
+      return structs.getLong(Struct.PATCH_ENTRIES);
+    }
+  }
+
+  /**
    * Positions become the numbers of elements between them.
    *
    * @param previous position before the first; −1: none

@@ -177,6 +177,8 @@ public interface KernelBinding {
 
   int patchApply(long context, long entries, long target, long count);
 
+  int patchVerify(long context, long entries, long target, long count, long differing);
+
   int patchGaps(long context, long positions, long count, long previous);
 
   int patchPositions(long context, long gaps, long count, long previous);

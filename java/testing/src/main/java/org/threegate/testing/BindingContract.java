@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
@@ -50,6 +51,7 @@ import org.threegate.kernel.Sha256;
 import org.threegate.kernel.SpectrumPerturbation;
 import org.threegate.kernel.Status;
 import org.threegate.kernel.TruncatedSvd;
+import org.threegate.kernel.Xxh3;
 import org.threegate.loading.Bindings;
 
 /**
@@ -507,6 +509,32 @@ public abstract class BindingContract {
   }
 
   @Test
+  void checksumsCross() {
+    byte[] bytes = new byte[100_000];
+    for (int i = 0; i < bytes.length; i++) {
+      bytes[i] = (byte) (31 * i + 7);
+    }
+    HexFormat hex = HexFormat.of();
+    try (Context context = Context.open(DEVICE, 2);
+        NativeBuffer buffer = context.allocate(bytes.length);
+        Xxh3 whole = Xxh3.begin(context);
+        Xxh3 parts = Xxh3.begin(context)) {
+      buffer.slice(0, bytes.length).put(bytes);
+      assertThat(hex.formatHex(whole.digest())).isEqualTo("99aa06d3014798d86001c324468d497f");
+      Xxh3.update(context, whole.part(buffer, 0, bytes.length), parts.part(buffer, 0, 1234));
+      Xxh3.update(context, parts.part(buffer, 1234, bytes.length - 1234));
+      // By another implementation.
+      assertThat(hex.formatHex(whole.digest())).isEqualTo("8ce7a24d31cd94b1ccf90df7e7e37036");
+      assertThat(parts.digest()).isEqualTo(whole.digest());
+      assertThatThrownBy(() -> whole.part(buffer, 1, bytes.length))
+          .isInstanceOf(IndexOutOfBoundsException.class);
+      assertThatThrownBy(
+              () -> Xxh3.update(context, whole.part(buffer, 0, 1), whole.part(buffer, 1, 1)))
+          .hasMessage("parts[1].state is that of another part; each has its own");
+    }
+  }
+
+  @Test
   void changedElementsCross() {
     try (Context context = Context.open(DEVICE, 2);
         NativeBuffer memory = context.allocate(64);
@@ -518,6 +546,24 @@ public abstract class BindingContract {
       memory.putShort(16 + 2, (short) 0x3f81).putShort(16 + 14, (short) 0xbf80);
       ChangedElements.Elements before = new ChangedElements.Elements(memory, 0, 8, 2);
       ChangedElements.Elements after = new ChangedElements.Elements(memory, 16, 8, 2);
+      try (ChangedElements bits =
+          ChangedElements.allocate(context, 4, 2, ChangedElements.Form.OVERWRITE)) {
+        // In two parts.
+        bits.append(
+            new ChangedElements.Elements(memory, 0, 5, 2),
+            new ChangedElements.Elements(memory, 16, 5, 2),
+            0);
+        bits.append(
+            new ChangedElements.Elements(memory, 10, 3, 2),
+            new ChangedElements.Elements(memory, 26, 3, 2),
+            5);
+        assertThat(bits.count()).isEqualTo(2);
+        assertThat(bits.positions().getInt(4)).isEqualTo(7);
+        assertThat(bits.differing(before)).isEqualTo(2);
+        assertThat(bits.differing(after)).isZero();
+      }
+      assertThatThrownBy(() -> changed.differing(before))
+          .hasMessageContaining("it must be TG_PATCH_OVERWRITE");
       assertThat(changed.extract(before, after)).isEqualTo(2);
       assertThat(changed.positions().getInt(4)).isEqualTo(7);
       assertThat(changed.values().getShort(0)).isEqualTo((short) 1);

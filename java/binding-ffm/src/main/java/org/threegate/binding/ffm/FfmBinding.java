@@ -163,6 +163,10 @@ final class FfmBinding implements KernelBinding {
               "tg_patch_apply",
               FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
           Map.entry(
+              "tg_patch_verify",
+              FunctionDescriptor.of(
+                  JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
+          Map.entry(
               "tg_patch_gaps",
               FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG)),
           Map.entry(
@@ -246,6 +250,7 @@ final class FfmBinding implements KernelBinding {
     static final MethodHandle DIFFERENCE_GRADIENTS = bind("tg_difference_gradients");
     static final MethodHandle PATCH_EXTRACT = bind("tg_patch_extract");
     static final MethodHandle PATCH_APPLY = bind("tg_patch_apply");
+    static final MethodHandle PATCH_VERIFY = bind("tg_patch_verify");
     static final MethodHandle PATCH_GAPS = bind("tg_patch_gaps");
     static final MethodHandle PATCH_POSITIONS = bind("tg_patch_positions");
     static final MethodHandle BYTE_PLANES = bind("tg_byte_planes");
@@ -756,6 +761,15 @@ final class FfmBinding implements KernelBinding {
   public int patchApply(long context, long entries, long target, long count) {
     try {
       return (int) Handles.PATCH_APPLY.invokeExact(context, entries, target, count);
+    } catch (Throwable e) {
+      throw DynamicLibrary.rethrow(e);
+    }
+  }
+
+  @Override
+  public int patchVerify(long context, long entries, long target, long count, long differing) {
+    try {
+      return (int) Handles.PATCH_VERIFY.invokeExact(context, entries, target, count, differing);
     } catch (Throwable e) {
       throw DynamicLibrary.rethrow(e);
     }

@@ -312,6 +312,14 @@ final class Functions {
       @Cast("void*") long target,
       long count);
 
+  @Name("tg_patch_verify")
+  static native int patchVerify(
+      @Cast("tg_context*") long context,
+      @Cast("const tg_patch_entries*") long entries,
+      @Cast("const void*") long target,
+      long count,
+      @Cast("int64_t*") long differing);
+
   @Name("tg_patch_gaps")
   static native int patchGaps(
       @Cast("tg_context*") long context,

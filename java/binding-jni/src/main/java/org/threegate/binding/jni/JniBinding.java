@@ -306,6 +306,11 @@ final class JniBinding implements KernelBinding {
   }
 
   @Override
+  public int patchVerify(long context, long entries, long target, long count, long differing) {
+    return Functions.patchVerify(context, entries, target, count, differing);
+  }
+
+  @Override
   public int patchGaps(long context, long positions, long count, long previous) {
     return Functions.patchGaps(context, positions, count, previous);
   }
