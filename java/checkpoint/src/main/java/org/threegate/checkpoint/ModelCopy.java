@@ -59,7 +59,7 @@ public final class ModelCopy {
       for (Path other : AtomicFiles.list(source)) {
         Path copy = temporary.resolve(other.getFileName().toString());
         if (Files.isRegularFile(other)
-            && other.toString().endsWith(".json")
+            && (other.toString().endsWith(".json") || other.toString().endsWith(".jinja"))
             && !Files.exists(copy)) {
           Files.copy(other, copy);
         }

@@ -488,6 +488,7 @@ final class TrainCommand implements Callable<Integer> {
                 context,
                 policy,
                 output.resolve("versions"),
+                description(),
                 options,
                 every,
                 TrainingObserver.all(told));
@@ -646,6 +647,11 @@ final class TrainCommand implements Callable<Integer> {
       spec.commandLine().getOut().flush();
     }
 
+    /** What a model has beside its weights. */
+    private List<Path> description() {
+      return COPIED.stream().map(model::resolve).filter(Files::isRegularFile).toList();
+    }
+
     private void finish(Decoder policy, Optional<LowRankAdapter> adapter) throws IOException {
       Path result = output.resolve(adapter.isPresent() ? "adapter" : "model");
       Files.createDirectories(result);
@@ -653,11 +659,8 @@ final class TrainCommand implements Callable<Integer> {
         adapter.get().write(result);
       } else {
         policy.write(result, TensorType.BF16);
-        for (String file : COPIED) {
-          if (Files.isRegularFile(model.resolve(file))) {
-            Files.copy(
-                model.resolve(file), result.resolve(file), StandardCopyOption.REPLACE_EXISTING);
-          }
+        for (Path file : description()) {
+          Files.copy(file, result.resolve(file.getFileName()), StandardCopyOption.REPLACE_EXISTING);
         }
       }
       spec.commandLine()

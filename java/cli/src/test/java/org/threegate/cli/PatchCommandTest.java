@@ -159,7 +159,9 @@ class PatchCommandTest {
             Files.mismatch(
                 served.resolve("model.safetensors"), second.resolve("model.safetensors")))
         .isEqualTo(-1);
-    run("patch", "follow", directory.resolve("none"), served, "--once").assertRefused("none");
+    run("patch", "follow", directory.resolve("none"), served, "--once")
+        .assertRefused("none: no such directory of versions");
+    succeeds(run("patch", "inspect", one.getParent()), "planar, version 2 from 1");
   }
 
   @Test

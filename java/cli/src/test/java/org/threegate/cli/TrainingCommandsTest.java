@@ -344,6 +344,8 @@ class TrainingCommandsTest {
     assertThat(log().lines()).allMatch(line -> line.startsWith(served + ": version "));
     assertThat(log()).contains(last);
     sampler.waitFor();
+    assertThat(served.resolve("config.json")).exists();
+    assertThat(served.resolve("tokenizer.json")).exists();
     assertThat(
             run("patch", "follow", out.resolve("versions"), directory.resolve("late"), "--once")
                 .out())

@@ -11,6 +11,7 @@ import java.util.OptionalLong;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.threegate.checkpoint.AtomicFiles;
+import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Json;
 
 /** Versions of a model side by side: {@code weight_v000001} and so on, patches or whole ones. */
@@ -35,6 +36,9 @@ final class VersionDirectory {
 
   /** Ascending. What has another name, such as what is being written, is none. */
   static List<Long> versions(Path directory) throws IOException {
+    if (!Files.isDirectory(directory)) {
+      throw new InvalidInputException(directory + ": no such directory of versions");
+    }
     return AtomicFiles.list(directory).stream()
         .flatMapToLong(path -> number(path.getFileName().toString()).stream())
         .boxed()

@@ -261,7 +261,12 @@ public final class WeightPatch implements AutoCloseable {
     if (!Files.exists(path)) {
       throw new InvalidInputException(path + ": no such file or directory");
     }
-    return Files.isDirectory(path) ? openDelta(context, path) : openFile(context, path, digests);
+    // A version is a directory around a patch that is a file.
+    Path patch =
+        Files.isRegularFile(path.resolve(VersionDirectory.PATCH))
+            ? path.resolve(VersionDirectory.PATCH)
+            : path;
+    return Files.isDirectory(patch) ? openDelta(context, patch) : openFile(context, patch, digests);
   }
 
   private static WeightPatch openDelta(Context context, Path path) {

@@ -4,7 +4,9 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.TensorType;
@@ -20,7 +22,8 @@ import org.threegate.rl.policy.Decoder;
  *
  * <pre>{@code
  * try (PatchObserver patches =
- *     PatchObserver.of(context, decoder, Path.of("versions"), PatchPublisher.Options.DEFAULT, 1, lines)) {
+ *     PatchObserver.of(
+ *         context, decoder, Path.of("versions"), List.of(), PatchPublisher.Options.DEFAULT, 1, lines)) {
  *   trainer.run(TrainingObserver.all(List.of(lines, patches)));
  * }
  * }</pre>
@@ -44,6 +47,7 @@ public final class PatchObserver implements TrainingObserver, AutoCloseable {
   /**
    * Begins with a model as it is now, or goes on where the directory ends.
    *
+   * @param description files that go with whole versions: configuration, tokenizer
    * @param every so many steps a version is published
    * @param told its number, and how many bytes it has beside the whole model's
    */
@@ -51,6 +55,7 @@ public final class PatchObserver implements TrainingObserver, AutoCloseable {
       Context context,
       Decoder model,
       Path directory,
+      List<Path> description,
       PatchPublisher.Options options,
       long every,
       TrainingObserver told)
@@ -61,6 +66,9 @@ public final class PatchObserver implements TrainingObserver, AutoCloseable {
     Files.createDirectories(directory);
     Path scratch = directory.resolve(".policy");
     Files.createDirectories(scratch);
+    for (Path file : description) {
+      Files.copy(file, scratch.resolve(file.getFileName()), StandardCopyOption.REPLACE_EXISTING);
+    }
     model.write(scratch, TensorType.BF16);
     PatchPublisher publisher = PatchPublisher.open(context, directory, scratch, options);
     return new PatchObserver(publisher, directory, scratch, every, told);
