@@ -6,6 +6,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -132,7 +133,17 @@ public final class PatchSubscriber {
     return anchor.orElse(own);
   }
 
+  /** What is there goes when the other is whole; a directory that is nobody's version stays. */
   private void replace(long version) throws IOException {
+    Path old = model.resolveSibling(".old-" + model.getFileName());
+    AtomicFiles.deleteDirectory(old);
+    if (Files.isDirectory(model)
+        && written(model).isEmpty()
+        && !AtomicFiles.list(model).isEmpty()) {
+      throw new InvalidInputException(
+          model
+              + ": has files, and no note of the version that they are; name a new directory, or an empty one");
+    }
     Path next = model.resolveSibling(".next-" + model.getFileName());
     AtomicFiles.deleteDirectory(next);
     try (Checkpoint whole =
@@ -142,8 +153,12 @@ public final class PatchSubscriber {
       ModelCopy.write(whole, Map.of(), next);
     }
     write(next, version);
-    AtomicFiles.deleteDirectory(model);
-    Files.move(next, model);
+    if (Files.exists(model)) {
+      // At once: killed here, there is none, and the next run begins with this version again.
+      Files.move(model, old, StandardCopyOption.ATOMIC_MOVE);
+    }
+    Files.move(next, model, StandardCopyOption.ATOMIC_MOVE);
+    AtomicFiles.deleteDirectory(old);
   }
 
   private void step(long version) throws IOException {

@@ -130,6 +130,16 @@ class PublishingTest {
       assertThat(subscriber.update()).isEqualTo(4);
       assertSame(served, model());
       assertThat(first).isNotEqualTo(second);
+      // What somebody else has there is not written over.
+      Path other = Files.createDirectory(directory.resolve("other"));
+      Path mine = Files.writeString(other.resolve("model.safetensors"), "mine");
+      assertThatThrownBy(() -> new PatchSubscriber(context, versions, other).update())
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageContaining("no note of the version");
+      assertThat(mine).hasContent("mine");
+      Files.delete(mine);
+      assertThat(new PatchSubscriber(context, versions, other).update()).isEqualTo(4);
+      assertSame(other, model());
       Path empty = Files.createDirectory(directory.resolve("empty"));
       assertThatThrownBy(() -> new PatchSubscriber(context, empty, served).update())
           .hasMessageContaining("has no version of a model");
