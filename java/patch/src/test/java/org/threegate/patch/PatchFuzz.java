@@ -17,7 +17,8 @@ import org.threegate.kernel.Context;
 /**
  * For Jazzer: whatever a patch is, it is applied or it is said what is wrong, and nothing native
  * stays behind. The first byte says whether the others are a file, or what a patch of each format
- * holds of a tensor, so that what reads the contents is reached, too.
+ * holds of a tensor, so that what reads the contents is reached, too. The corpus has one of each
+ * kind, written byte by byte after docs/patches.md.
  */
 public final class PatchFuzz {
   static final int KINDS = 5;
