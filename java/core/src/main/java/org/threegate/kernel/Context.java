@@ -38,15 +38,17 @@ public final class Context implements AutoCloseable {
 
   private final KernelBinding binding;
   private final Device device;
+  private final int deviceIndex;
   private final long handle;
   private final NativeBuffer scratch;
   private final NativeBuffer error;
   private final ReentrantLock lock = new ReentrantLock();
   private boolean closed;
 
-  private Context(KernelBinding binding, Device device, long handle) {
+  private Context(KernelBinding binding, Device device, int deviceIndex, long handle) {
     this.binding = binding;
     this.device = device;
+    this.deviceIndex = deviceIndex;
     this.handle = handle;
     this.scratch = NativeBuffer.allocate(binding, SCRATCH_BYTES);
     this.error = NativeBuffer.allocate(binding, ERROR_BYTES);
@@ -62,6 +64,15 @@ public final class Context implements AutoCloseable {
    * @throws KernelException UNSUPPORTED, with the reason, when the device is not there
    */
   public static Context open(Device device, int threads) {
+    return open(device, 0, threads);
+  }
+
+  /**
+   * The same on one of several devices.
+   *
+   * @param deviceIndex of the CUDA device, from 0
+   */
+  public static Context open(Device device, int deviceIndex, int threads) {
     KernelBinding binding = Bindings.get();
     int total = OPEN_SCRATCH + ERROR_BYTES;
     ByteBuffer block = ByteBuffer.allocateDirect(total).order(ByteOrder.LITTLE_ENDIAN);
@@ -70,11 +81,17 @@ public final class Context implements AutoCloseable {
     block.putLong(Struct.CONTEXT_OPTIONS_SIZE, Struct.CONTEXT_OPTIONS);
     block.putInt(Struct.CONTEXT_OPTIONS_THREADS, threads);
     block.putInt(Struct.CONTEXT_OPTIONS_DEVICE, device.code);
+    block.putInt(Struct.CONTEXT_OPTIONS_DEVICE_INDEX, deviceIndex);
     int status = binding.contextCreate(address, address + out, address + OPEN_SCRATCH, ERROR_BYTES);
     if (status != 0) {
       throw new KernelException(Status.of(status), Capabilities.text(block, OPEN_SCRATCH));
     }
-    return new Context(binding, device, block.getLong(out));
+    return new Context(binding, device, deviceIndex, block.getLong(out));
+  }
+
+  /** A context on the same device. */
+  public Context another(int threads) {
+    return open(device, deviceIndex, threads);
   }
 
   /** {@code "jni"} or {@code "ffm"}. */

@@ -3,7 +3,6 @@ package org.threegate.analysis.measure;
 import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.Iterator;
@@ -12,14 +11,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Future;
-import java.util.stream.LongStream;
-import org.threegate.analysis.statistics.Totals;
-import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Digests;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Tensor;
-import org.threegate.kernel.Bf16Diff;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.KernelException;
@@ -46,12 +41,6 @@ import org.threegate.kernel.Status;
  * }</pre>
  */
 public final class Comparison {
-  /** Rows or columns up to which profiles are kept. */
-  public static final long LONGEST_PROFILE = 1L << 22;
-
-  /** Rows and columns of the map of changes. */
-  public static final int MAP_SIZE = 48;
-
   /**
    * Threads that compute digests: with the processor's instructions for it one moves about 3 GB/s,
    * and few disks give more than four times that.
@@ -303,88 +292,10 @@ public final class Comparison {
   }
 
   private TensorDiff compare(TensorPair pair) {
-    long rows = pair.base().rows();
-    long columns = pair.base().columns();
-    boolean matrix = pair.dimensions() >= 2 && rows > 0 && columns > 0;
-    int mapRows = matrix ? (int) Math.min(rows, MAP_SIZE) : 0;
-    int mapColumns = matrix ? (int) Math.min(columns, MAP_SIZE) : 0;
-    Bf16Diff.Profiles profiles =
-        new Bf16Diff.Profiles(
-            matrix && rows <= LONGEST_PROFILE,
-            matrix && columns <= LONGEST_PROFILE,
-            false,
-            mapRows,
-            mapColumns);
-    long start = System.nanoTime();
-    Bf16Diff.Result result;
     try {
-      result = Bf16Diff.compare(context, pair.base(), pair.tuned(), profiles, control);
+      return PairMeasurement.diff(context, pair, control);
     } catch (KernelException e) {
       throw translate(pair.name(), e);
     }
-    double seconds = (System.nanoTime() - start) * 1e-9;
-    Optional<ChangeMap> map = result.map().map(cells -> new ChangeMap(mapRows, mapColumns, cells));
-    Optional<long[]> byRow = pair.transposed() ? result.columnChanged() : result.rowChanged();
-    Optional<long[]> byColumn = pair.transposed() ? result.rowChanged() : result.columnChanged();
-    List<Long> shape =
-        pair.dimensions() < 2
-            ? List.of(columns)
-            : (pair.transposed() ? List.of(columns, rows) : List.of(rows, columns));
-    return new TensorDiff(
-        pair.name(),
-        pair.layer(),
-        pair.kind().label(),
-        pair.dtypeBase(),
-        pair.dtypeTuned(),
-        shape,
-        pair.transposed(),
-        totals(result),
-        result.ulpHistogram(),
-        byRow,
-        byColumn,
-        heads(pair.heads(), byRow, byColumn, shape),
-        pair.transposed() ? map.map(ChangeMap::transposed) : map,
-        seconds);
-  }
-
-  static Totals totals(Bf16Diff.Result result) {
-    return new Totals(
-        result.total(),
-        result.changed(),
-        result.changedBits(),
-        result.changedStored(),
-        result.hidden(),
-        result.nonFinite(),
-        result.signFlips(),
-        result.baseSquares(),
-        result.deltaSquares(),
-        result.deltaDotBase(),
-        result.maxAbsDelta());
-  }
-
-  /** A head is a range of rows or of columns, so its count is the sum of theirs. */
-  private static List<HeadCount> heads(
-      List<Architecture.Head> heads,
-      Optional<long[]> byRow,
-      Optional<long[]> byColumn,
-      List<Long> shape) {
-    List<HeadCount> counts = new ArrayList<>();
-    for (Architecture.Head head : heads) {
-      Optional<long[]> profile = head.onRows() ? byRow : byColumn;
-      long across = head.onRows() ? shape.get(1) : shape.get(0);
-      profile.ifPresent(
-          changed ->
-              counts.add(
-                  new HeadCount(
-                      head.part(),
-                      head.index(),
-                      range(changed, head).sum(),
-                      (head.end() - head.begin()) * across)));
-    }
-    return counts;
-  }
-
-  private static LongStream range(long[] values, Architecture.Head head) {
-    return Arrays.stream(values, (int) head.begin(), (int) head.end());
   }
 }

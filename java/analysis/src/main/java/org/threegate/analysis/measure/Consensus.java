@@ -44,8 +44,8 @@ import org.threegate.kernel.Operand;
 public final class Consensus {
   private Consensus() {}
 
-  /** The pairs of every tensor that all runs share with the base, in the order of the runs. */
-  static Map<String, List<TensorPair>> pairs(
+  /** The pairs of every matrix that all runs share with the base, in the order of the runs. */
+  public static Map<String, List<TensorPair>> pairs(
       Checkpoint base, List<Checkpoint> runs, Predicate<String> selected) {
     Map<String, List<TensorPair>> byName = new LinkedHashMap<>();
     for (Checkpoint run : runs) {
@@ -77,7 +77,7 @@ public final class Consensus {
     List<TensorConsensus> tensors = new ArrayList<>();
     for (List<TensorPair> pairs : byName.values()) {
       progress.at(pairs.get(0).name(), done, total);
-      tensors.add(measure(context, pairs, control));
+      tensors.add(of(context, pairs, control));
       done += pairs.stream().mapToLong(TensorPair::bytes).sum();
     }
     progress.at("", total, total);
@@ -92,7 +92,12 @@ public final class Consensus {
     return new Mask(pair.base().rows(), pair.base().columns(), diff.mask().orElseThrow());
   }
 
-  private static TensorConsensus measure(Context context, List<TensorPair> pairs, Control control) {
+  /**
+   * One matrix.
+   *
+   * @param pairs with the same base, one a run
+   */
+  public static TensorConsensus of(Context context, List<TensorPair> pairs, Control control) {
     TensorPair first = pairs.get(0);
     Operand base = first.base();
     List<Mask> masks = pairs.stream().map(pair -> mask(context, pair, control)).toList();
@@ -197,8 +202,8 @@ public final class Consensus {
 
   private static ChangeMap map(List<Mask> masks) {
     Mask first = masks.get(0);
-    int rows = (int) Math.min(first.rows(), Comparison.MAP_SIZE);
-    int columns = (int) Math.min(first.columns(), Comparison.MAP_SIZE);
+    int rows = (int) Math.min(first.rows(), PairMeasurement.MAP_SIZE);
+    int columns = (int) Math.min(first.columns(), PairMeasurement.MAP_SIZE);
     long[] cells = new long[rows * columns];
     for (Mask mask : masks) {
       long[] own = mask.map(rows, columns);

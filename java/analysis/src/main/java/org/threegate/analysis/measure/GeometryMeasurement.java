@@ -226,8 +226,8 @@ public final class GeometryMeasurement {
   }
 
   private static ChangeMap map(Mask mask) {
-    int rows = (int) Math.min(mask.rows(), Comparison.MAP_SIZE);
-    int columns = (int) Math.min(mask.columns(), Comparison.MAP_SIZE);
+    int rows = (int) Math.min(mask.rows(), PairMeasurement.MAP_SIZE);
+    int columns = (int) Math.min(mask.columns(), PairMeasurement.MAP_SIZE);
     return new ChangeMap(rows, columns, mask.map(rows, columns));
   }
 }

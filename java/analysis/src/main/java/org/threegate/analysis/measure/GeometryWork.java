@@ -25,29 +25,11 @@ final class GeometryWork implements AutoCloseable {
     }
     return workers
         .get()
-        .submit(
-            (context, control) -> {
-              TensorGeometry geometry =
-                  GeometryMeasurement.of(
-                      context,
-                      pair.name(),
-                      pair.base(),
-                      pair.tuned(),
-                      options.orElseThrow(),
-                      control);
-              return Optional.of(pair.transposed() ? geometry.transposed() : geometry);
-            });
+        .submit((context, control) -> PairMeasurement.geometry(context, pair, options, control));
   }
 
-  /** About how much work a pair is, in floating-point operations and bytes alike. */
   long cost(TensorPair pair) {
-    double shorter = Math.min(pair.base().rows(), pair.base().columns());
-    double longer = Math.max(pair.base().rows(), pair.base().columns());
-    if (options.isEmpty() || pair.dimensions() < 2 || shorter == 0) {
-      return pair.bytes();
-    }
-    // Three decompositions, and null models for as much again.
-    return pair.bytes() + (long) (6 * shorter * shorter * (longer + 4 * shorter));
+    return PairMeasurement.cost(pair, options);
   }
 
   void cancel() {

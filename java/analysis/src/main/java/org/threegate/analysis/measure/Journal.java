@@ -100,8 +100,18 @@ public final class Journal<T> implements AutoCloseable {
   }
 
   private void write(T item) throws IOException {
-    out.write(MAPPER.writeValueAsString(item));
+    out.write(encode(item));
     out.newLine();
+  }
+
+  /** An item as a line, which holds every bit of it. */
+  public static String encode(Object item) throws IOException {
+    return MAPPER.writeValueAsString(item);
+  }
+
+  /** And back. */
+  public static <T> T decode(Class<T> type, String line) throws IOException {
+    return MAPPER.readValue(line, type);
   }
 
   /** What fills a journal. */
@@ -132,7 +142,8 @@ public final class Journal<T> implements AutoCloseable {
         || e instanceof KernelException failure && failure.status() == Status.CANCELLED;
   }
 
-  void delete() throws IOException {
+  /** Closes and removes it. */
+  public void delete() throws IOException {
     try {
       close();
     } catch (IOException e) {

@@ -6,13 +6,15 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Predicate;
+import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.SafetensorsFile;
 import org.threegate.checkpoint.SafetensorsWriter;
@@ -41,7 +43,6 @@ public final class MaskFile {
   public static final String FORMAT = "threegate-mask";
 
   private static final ObjectMapper MAPPER = new ObjectMapper();
-  private static final int CHUNK_BYTES = 1 << 20;
 
   private final Map<String, String> provenance;
   private final List<Entry> entries;
@@ -64,6 +65,23 @@ public final class MaskFile {
   }
 
   /**
+   * The matrices of a checkpoint that masks are made of.
+   *
+   * @throws InvalidInputException when there is none
+   */
+  public static List<TensorPair> matrices(Checkpoint checkpoint, Predicate<String> selected) {
+    List<TensorPair> matrices =
+        Pairing.of(checkpoint, checkpoint, selected).pairs().stream()
+            .filter(pair -> pair.dimensions() >= 2)
+            .filter(pair -> pair.base().rows() > 0 && pair.base().columns() > 0)
+            .toList();
+    if (matrices.isEmpty()) {
+      throw new InvalidInputException(checkpoint.path() + ": no matrix to mask");
+    }
+    return matrices;
+  }
+
+  /**
    * Computes masks and writes them, one at a time: the file appears when it is complete.
    *
    * @param pairs matrices, whose bases count
@@ -79,6 +97,40 @@ public final class MaskFile {
       Progress progress,
       Control control)
       throws IOException {
+    Map<String, TensorPair> byName = new HashMap<>();
+    pairs.forEach(pair -> byName.put(pair.name(), pair));
+    long total = pairs.stream().mapToLong(TensorPair::bytes).sum();
+    long[] done = {0};
+    write(
+        pairs,
+        kind,
+        options,
+        provenance,
+        path,
+        (name, out) -> {
+          TensorPair pair = byName.get(name);
+          progress.at(name, done[0], total);
+          out.put(of(context, pair, kind, options, control));
+          done[0] += pair.bytes();
+        });
+  }
+
+  /** Where masks come from that are made elsewhere. */
+  @FunctionalInterface
+  public interface Masks {
+    /** Fills {@code out} with what {@link MaskFile#of} makes of a matrix. */
+    void read(String name, ByteBuffer out) throws IOException;
+  }
+
+  /** Writes masks, one at a time: the file appears when it is complete. */
+  public static void write(
+      List<TensorPair> pairs,
+      MaskKind kind,
+      GeometryOptions options,
+      Map<String, String> provenance,
+      Path path,
+      Masks masks)
+      throws IOException {
     SafetensorsWriter writer = new SafetensorsWriter().metadata("format", FORMAT);
     provenance.forEach(writer::metadata);
     writer
@@ -87,27 +139,24 @@ public final class MaskFile {
         .metadata("seed", Long.toString(options.seed()));
     ObjectNode shapes = MAPPER.createObjectNode();
     ObjectNode ranks = MAPPER.createObjectNode();
-    long total = pairs.stream().mapToLong(TensorPair::bytes).sum();
-    long done = 0;
     for (TensorPair pair : pairs) {
       long rows = pair.base().rows();
       long columns = pair.base().columns();
-      int rank = options.ranksOf(Math.min(rows, columns)).get(0);
       shapes.putArray(pair.name()).add(rows).add(columns);
-      ranks.put(pair.name(), rank);
-      MaskKind.Request request =
-          new MaskKind.Request(
-              rank, options.alphas().get(0), options.tolerance(), options.seedOf(pair.name()));
-      long before = done;
+      ranks.put(pair.name(), rank(pair, options));
+      int bytes = Math.toIntExact(Math.multiplyExact(rows, (columns + 7) / 8));
       writer.tensor(
           pair.name(),
           TensorType.U8,
           List.of(rows, (columns + 7) / 8),
           out -> {
-            progress.at(pair.name(), before, total);
-            pack(compute(context, pair, kind, request, control), out);
+            ByteBuffer mask = ByteBuffer.allocate(bytes);
+            masks.read(pair.name(), mask);
+            mask.flip();
+            while (mask.hasRemaining()) {
+              out.write(mask);
+            }
           });
-      done += pair.bytes();
     }
     writer.metadata("shapes", shapes.toString());
     if (kind.isSpectral()) {
@@ -116,10 +165,25 @@ public final class MaskFile {
     writer.write(path);
   }
 
-  private static Mask compute(
-      Context context, TensorPair pair, MaskKind kind, MaskKind.Request request, Control control) {
+  private static int rank(TensorPair pair, GeometryOptions options) {
+    return options.ranksOf(Math.min(pair.base().rows(), pair.base().columns())).get(0);
+  }
+
+  /**
+   * The mask of one matrix, as in a file: rows x ceil(columns / 8) bytes.
+   *
+   * @param options rank, tolerance and seed; the first rank and alpha count
+   */
+  public static byte[] of(
+      Context context, TensorPair pair, MaskKind kind, GeometryOptions options, Control control) {
+    MaskKind.Request request =
+        new MaskKind.Request(
+            rank(pair, options),
+            options.alphas().get(0),
+            options.tolerance(),
+            options.seedOf(pair.name()));
     try {
-      return kind.of(context, pair.base(), request, control);
+      return pack(kind.of(context, pair.base(), request, control));
     } catch (KernelException e) {
       if (e.status() == Status.CANCELLED) {
         throw new Comparison.CancelledException();
@@ -128,27 +192,17 @@ public final class MaskFile {
     }
   }
 
-  private static void pack(Mask mask, FileChannel out) throws IOException {
+  private static byte[] pack(Mask mask) {
     long perRow = (mask.columns() + 63) / 64;
     int bytes = Math.toIntExact((mask.columns() + 7) / 8);
-    ByteBuffer buffer = ByteBuffer.allocate(Math.max(CHUNK_BYTES, bytes));
-    for (long row = 0; row < mask.rows(); row++) {
-      if (buffer.remaining() < bytes) {
-        drain(buffer, out);
-      }
+    byte[] packed = new byte[Math.toIntExact(Math.multiplyExact(mask.rows(), bytes))];
+    for (int row = 0; row < mask.rows(); row++) {
       for (int i = 0; i < bytes; i++) {
-        buffer.put((byte) (mask.words()[(int) (row * perRow + i / 8)] >>> 8 * (i % 8)));
+        packed[row * bytes + i] =
+            (byte) (mask.words()[(int) (row * perRow + i / 8)] >>> 8 * (i % 8));
       }
     }
-    drain(buffer, out);
-  }
-
-  private static void drain(ByteBuffer buffer, FileChannel out) throws IOException {
-    buffer.flip();
-    while (buffer.hasRemaining()) {
-      out.write(buffer);
-    }
-    buffer.clear();
+    return packed;
   }
 
   /**

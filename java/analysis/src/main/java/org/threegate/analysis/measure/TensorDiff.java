@@ -12,7 +12,7 @@ import org.threegate.analysis.statistics.Totals;
  * @param shape as outputs, inputs for a matrix
  * @param transposed whether the file stores inputs as rows
  * @param rowChanged changed entries by row; for matrices of up to {@link
- *     Comparison#LONGEST_PROFILE} rows
+ *     PairMeasurement#LONGEST_PROFILE} rows
  * @param columnChanged changed entries by column, likewise
  * @param seconds spent in the kernel
  */

@@ -84,7 +84,7 @@ public final class Trajectory {
       for (List<TensorPair> next : byName.values()) {
         while (!left.isEmpty() && started.size() < 2 * context.threads()) {
           List<TensorPair> pairs = left.remove();
-          started.add(workers.submit((own, ownControl) -> measure(own, pairs, ownControl)));
+          started.add(workers.submit((own, ownControl) -> of(own, pairs, ownControl)));
         }
         progress.at(next.get(0).name(), done, total);
         tensors.add(Workers.await(started.remove(), control, workers::cancel));
@@ -97,7 +97,12 @@ public final class Trajectory {
     return List.copyOf(tensors);
   }
 
-  private TensorTrajectory measure(Context context, List<TensorPair> pairs, Control control) {
+  /**
+   * One matrix.
+   *
+   * @param pairs with the same base, one a checkpoint
+   */
+  public TensorTrajectory of(Context context, List<TensorPair> pairs, Control control) {
     TensorPair first = pairs.get(0);
     Bf16Diff.Profiles profiles = new Bf16Diff.Profiles(false, false, true, 0, 0);
     List<Bf16Diff.Result> diffs = new ArrayList<>();
@@ -156,7 +161,7 @@ public final class Trajectory {
       Consensus.Bands bands = Consensus.bands(context, pair.base(), withLast);
       measured.add(
           new TensorTrajectory.Step(
-              Comparison.totals(diffs.get(i)),
+              PairMeasurement.totals(diffs.get(i)),
               pair.transposed() ? geometry.transposed() : geometry,
               locking[i],
               nulls,

@@ -12,8 +12,15 @@ import org.threegate.kernel.Control;
 /**
  * Work beside the caller's, each piece by one thread with a context of its own, so that results do
  * not depend on how many there are.
+ *
+ * <pre>{@code
+ * try (Workers workers = new Workers(context, "threegate-example")) {
+ *   Future<Integer> threads = workers.submit((own, stop) -> own.threads());
+ *   System.out.println(Workers.await(threads, control, workers::cancel));
+ * }
+ * }</pre>
  */
-final class Workers implements AutoCloseable {
+public final class Workers implements AutoCloseable {
   /** How often a cancellation is looked for while waiting. */
   private static final long CANCELLATION_MILLIS = 50;
 
@@ -23,24 +30,25 @@ final class Workers implements AutoCloseable {
 
   /** What they do. */
   @FunctionalInterface
-  interface Work<T> {
+  public interface Work<T> {
     T with(Context context, Control control);
   }
 
   /**
-   * @param context gives the number of threads
+   * @param context gives the number of threads, and their device
    */
-  Workers(Context context, String name) {
+  public Workers(Context context, String name) {
     int count = context.threads();
     this.control = Control.open(context);
     this.contexts = new ArrayBlockingQueue<>(count);
     for (int i = 0; i < count; i++) {
-      contexts.add(Context.open(context.device(), 1));
+      contexts.add(context.another(1));
     }
     this.threads = new Background(name, count);
   }
 
-  <T> Future<T> submit(Work<T> work) {
+  /** Has it done by the next thread that is free. */
+  public <T> Future<T> submit(Work<T> work) {
     return threads.submit(
         () -> {
           Context own = contexts.take();
@@ -53,7 +61,7 @@ final class Workers implements AutoCloseable {
   }
 
   /** Stops what runs, and what would. */
-  void cancel() {
+  public void cancel() {
     control.cancel();
   }
 
@@ -63,7 +71,7 @@ final class Workers implements AutoCloseable {
    * @param control of the caller
    * @param cancel what a cancellation through it means meanwhile
    */
-  static <T> T await(Future<T> pending, Control control, Runnable cancel) {
+  public static <T> T await(Future<T> pending, Control control, Runnable cancel) {
     while (true) {
       try {
         return pending.get(CANCELLATION_MILLIS, TimeUnit.MILLISECONDS);

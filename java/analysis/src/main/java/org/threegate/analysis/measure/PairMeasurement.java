@@ -1,0 +1,149 @@
+package org.threegate.analysis.measure;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.LongStream;
+import org.threegate.analysis.statistics.Totals;
+import org.threegate.checkpoint.Architecture;
+import org.threegate.kernel.Bf16Diff;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+
+/**
+ * What a comparison measures of one pair of tensors: the unit of its work, the same on one machine
+ * and on many.
+ *
+ * <pre>{@code
+ * try (Checkpoint before = Checkpoint.open(context, base);
+ *     Checkpoint after = Checkpoint.open(context, tuned)) {
+ *   for (TensorPair pair : Pairing.of(before, after, name -> true).pairs()) {
+ *     System.out.println(PairMeasurement.diff(context, pair, control).totals().sparsity());
+ *   }
+ * }
+ * }</pre>
+ */
+public final class PairMeasurement {
+  /** Rows or columns up to which profiles are kept. */
+  public static final long LONGEST_PROFILE = 1L << 22;
+
+  /** Rows and columns of the map of changes. */
+  public static final int MAP_SIZE = 48;
+
+  private PairMeasurement() {}
+
+  /**
+   * The geometry of its update, where it has one.
+   *
+   * @param options empty: nothing is measured
+   */
+  public static Optional<TensorGeometry> geometry(
+      Context context, TensorPair pair, Optional<GeometryOptions> options, Control control) {
+    if (options.isEmpty() || pair.dimensions() < 2) {
+      return Optional.empty();
+    }
+    TensorGeometry geometry =
+        GeometryMeasurement.of(
+            context, pair.name(), pair.base(), pair.tuned(), options.orElseThrow(), control);
+    return Optional.of(pair.transposed() ? geometry.transposed() : geometry);
+  }
+
+  /** About how much work a pair is, in floating-point operations and bytes alike. */
+  public static long cost(TensorPair pair, Optional<GeometryOptions> options) {
+    double shorter = Math.min(pair.base().rows(), pair.base().columns());
+    double longer = Math.max(pair.base().rows(), pair.base().columns());
+    if (options.isEmpty() || pair.dimensions() < 2 || shorter == 0) {
+      return pair.bytes();
+    }
+    // Three decompositions, and null models for as much again.
+    return pair.bytes() + (long) (6 * shorter * shorter * (longer + 4 * shorter));
+  }
+
+  /**
+   * Counts and sums of one pair.
+   *
+   * @throws KernelException CANCELLED through the control; IO when a mapped file changed
+   */
+  public static TensorDiff diff(Context context, TensorPair pair, Control control) {
+    long rows = pair.base().rows();
+    long columns = pair.base().columns();
+    boolean matrix = pair.dimensions() >= 2 && rows > 0 && columns > 0;
+    int mapRows = matrix ? (int) Math.min(rows, MAP_SIZE) : 0;
+    int mapColumns = matrix ? (int) Math.min(columns, MAP_SIZE) : 0;
+    Bf16Diff.Profiles profiles =
+        new Bf16Diff.Profiles(
+            matrix && rows <= LONGEST_PROFILE,
+            matrix && columns <= LONGEST_PROFILE,
+            false,
+            mapRows,
+            mapColumns);
+    long start = System.nanoTime();
+    Bf16Diff.Result result =
+        Bf16Diff.compare(context, pair.base(), pair.tuned(), profiles, control);
+    double seconds = (System.nanoTime() - start) * 1e-9;
+    Optional<ChangeMap> map = result.map().map(cells -> new ChangeMap(mapRows, mapColumns, cells));
+    Optional<long[]> byRow = pair.transposed() ? result.columnChanged() : result.rowChanged();
+    Optional<long[]> byColumn = pair.transposed() ? result.rowChanged() : result.columnChanged();
+    List<Long> shape =
+        pair.dimensions() < 2
+            ? List.of(columns)
+            : (pair.transposed() ? List.of(columns, rows) : List.of(rows, columns));
+    return new TensorDiff(
+        pair.name(),
+        pair.layer(),
+        pair.kind().label(),
+        pair.dtypeBase(),
+        pair.dtypeTuned(),
+        shape,
+        pair.transposed(),
+        totals(result),
+        result.ulpHistogram(),
+        byRow,
+        byColumn,
+        heads(pair.heads(), byRow, byColumn, shape),
+        pair.transposed() ? map.map(ChangeMap::transposed) : map,
+        seconds);
+  }
+
+  static Totals totals(Bf16Diff.Result result) {
+    return new Totals(
+        result.total(),
+        result.changed(),
+        result.changedBits(),
+        result.changedStored(),
+        result.hidden(),
+        result.nonFinite(),
+        result.signFlips(),
+        result.baseSquares(),
+        result.deltaSquares(),
+        result.deltaDotBase(),
+        result.maxAbsDelta());
+  }
+
+  /** A head is a range of rows or of columns, so its count is the sum of theirs. */
+  private static List<HeadCount> heads(
+      List<Architecture.Head> heads,
+      Optional<long[]> byRow,
+      Optional<long[]> byColumn,
+      List<Long> shape) {
+    List<HeadCount> counts = new ArrayList<>();
+    for (Architecture.Head head : heads) {
+      Optional<long[]> profile = head.onRows() ? byRow : byColumn;
+      long across = head.onRows() ? shape.get(1) : shape.get(0);
+      profile.ifPresent(
+          changed ->
+              counts.add(
+                  new HeadCount(
+                      head.part(),
+                      head.index(),
+                      range(changed, head).sum(),
+                      (head.end() - head.begin()) * across)));
+    }
+    return counts;
+  }
+
+  private static LongStream range(long[] values, Architecture.Head head) {
+    return Arrays.stream(values, (int) head.begin(), (int) head.end());
+  }
+}
