@@ -2,14 +2,8 @@ package org.threegate.report;
 
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.function.Function;
-import java.util.function.ToDoubleFunction;
-import java.util.function.ToLongFunction;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.parquet.column.ParquetProperties;
 import org.apache.parquet.hadoop.ParquetWriter;
@@ -23,216 +17,30 @@ import org.apache.parquet.schema.MessageType;
 import org.apache.parquet.schema.PrimitiveType.PrimitiveTypeName;
 import org.apache.parquet.schema.Type;
 import org.apache.parquet.schema.Types;
-import org.threegate.analysis.measure.Geometry;
-import org.threegate.analysis.measure.MaskMeasure;
-import org.threegate.analysis.measure.NullDraws;
-import org.threegate.analysis.measure.NullModel;
-import org.threegate.analysis.measure.Overlap;
-import org.threegate.analysis.measure.SpectrumMeasure;
 import org.threegate.analysis.measure.TensorDiff;
 import org.threegate.analysis.measure.TensorGeometry;
-import org.threegate.analysis.statistics.NullEstimate;
-import org.threegate.analysis.statistics.RatioProfile;
-import org.threegate.analysis.statistics.Spectra;
-import org.threegate.analysis.statistics.Totals;
 
-/**
- * {@code tensors.parquet}: a row a tensor, the scalars of {@code report.json} flattened; what is
- * null there is null here.
- */
+/** {@code tensors.parquet}: the {@link TensorTable} of a comparison. */
 final class ParquetReport {
-  private static final Map<String, Function<MaskMeasure, Overlap>> OVERLAPS = overlaps();
-  private static final List<Column> COLUMNS = columns();
-
   private ParquetReport() {}
 
-  /** A tensor and the first measures of its geometry. */
-  private record Row(
-      TensorDiff diff, Optional<SpectrumMeasure> spectrum, Optional<MaskMeasure> mask) {
-    static Row of(TensorDiff diff, Optional<TensorGeometry> geometry) {
-      return new Row(
-          diff,
-          geometry.flatMap(measured -> measured.spectra().stream().findFirst()),
-          geometry.flatMap(measured -> measured.masks().stream().findFirst()));
-    }
-  }
+  private record Row(TensorDiff diff, Optional<TensorGeometry> geometry) {}
 
-  /** A column: its type and how to write a tensor's value, if it has one. */
-  private record Column(
-      String name, PrimitiveTypeName type, Function<Row, Optional<Object>> value) {
-    static Column text(String name, Function<TensorDiff, String> value) {
-      return new Column(
-          name, PrimitiveTypeName.BINARY, row -> Optional.of(value.apply(row.diff())));
-    }
-
-    static Column count(String name, ToLongFunction<Totals> value) {
-      return new Column(
-          name,
-          PrimitiveTypeName.INT64,
-          row -> Optional.of(value.applyAsLong(row.diff().totals())));
-    }
-
-    static Column real(String name, ToDoubleFunction<Totals> value) {
-      return new Column(
-          name, PrimitiveTypeName.DOUBLE, row -> finite(value.applyAsDouble(row.diff().totals())));
-    }
-
-    static Column ratio(
-        String name,
-        Function<TensorDiff, Optional<RatioProfile>> profile,
-        ToDoubleFunction<RatioProfile> value) {
-      return new Column(
-          name,
-          PrimitiveTypeName.DOUBLE,
-          row -> profile.apply(row.diff()).flatMap(p -> finite(value.applyAsDouble(p))));
-    }
-
-    static Column spectrum(String name, ToDoubleFunction<SpectrumMeasure> value) {
-      return new Column(
-          name,
-          PrimitiveTypeName.DOUBLE,
-          row -> row.spectrum().flatMap(measure -> finite(value.applyAsDouble(measure))));
-    }
-
-    static Column mask(String name, ToDoubleFunction<MaskMeasure> value) {
-      return new Column(
-          name,
-          PrimitiveTypeName.DOUBLE,
-          row -> row.mask().flatMap(measure -> finite(value.applyAsDouble(measure))));
-    }
-
-    private static Optional<Object> finite(double value) {
-      return Double.isFinite(value) ? Optional.of(value) : Optional.empty();
-    }
-
-    Type schema() {
-      return type == PrimitiveTypeName.BINARY
-          ? Types.optional(type).as(LogicalTypeAnnotation.stringType()).named(name)
-          : Types.optional(type).named(name);
-    }
-  }
-
-  private static Map<String, Function<MaskMeasure, Overlap>> overlaps() {
-    Map<String, Function<MaskMeasure, Overlap>> parts = new LinkedHashMap<>();
-    parts.put("principal", MaskMeasure::principal);
-    parts.put("principalComplement", MaskMeasure::principalComplement);
-    parts.put("low", MaskMeasure::low);
-    parts.put("principalNotLow", MaskMeasure::principalNotLow);
-    parts.put("safe", MaskMeasure::safe);
-    return parts;
-  }
-
-  private static List<Column> columns() {
-    List<Column> columns = new ArrayList<>();
-    columns.add(Column.text("name", TensorDiff::name));
-    columns.add(
-        new Column(
-            "layer",
-            PrimitiveTypeName.INT64,
-            row ->
-                row.diff().layer().isPresent()
-                    ? Optional.of((long) row.diff().layer().getAsInt())
-                    : Optional.empty()));
-    columns.add(Column.text("kind", TensorDiff::kind));
-    columns.add(Column.text("dtypeBase", TensorDiff::dtypeBase));
-    columns.add(Column.text("dtypeTuned", TensorDiff::dtypeTuned));
-    columns.add(Column.text("shape", tensor -> tensor.shape().toString()));
-    columns.add(Column.count("total", Totals::total));
-    columns.add(Column.count("changed", Totals::changed));
-    columns.add(Column.count("changedBits", Totals::changedBits));
-    columns.add(Column.count("changedStored", Totals::changedStored));
-    columns.add(Column.count("hidden", Totals::hidden));
-    columns.add(Column.count("nonFinite", Totals::nonFinite));
-    columns.add(Column.count("signFlips", Totals::signFlips));
-    columns.add(Column.real("sparsity", Totals::sparsity));
-    columns.add(Column.real("frobenius", Totals::frobenius));
-    columns.add(Column.real("relativeFrobenius", Totals::relativeFrobenius));
-    columns.add(Column.real("maxAbs", Totals::maxAbs));
-    columns.add(Column.real("cosine", Totals::cosine));
-    columns.add(Column.real("cosineNullSd", Totals::cosineNullSd));
-    profile(columns, "rowRatio", TensorDiff::rowProfile);
-    profile(columns, "columnRatio", TensorDiff::columnProfile);
-    spectra(columns);
-    for (Map.Entry<String, Function<MaskMeasure, Overlap>> part : OVERLAPS.entrySet()) {
-      Function<MaskMeasure, Overlap> overlap = part.getValue();
-      String name = part.getKey();
-      columns.add(Column.mask(name + "Density", mask -> overlap.apply(mask).density()));
-      columns.add(Column.mask(name + "Overlap", mask -> overlap.apply(mask).overlap()));
-      columns.add(
-          Column.mask(name + "MagnitudeBaseline", mask -> overlap.apply(mask).magnitudeBaseline()));
-      columns.add(Column.mask(name + "MagnitudeZ", mask -> overlap.apply(mask).magnitudeZ()));
-    }
-    return List.copyOf(columns);
-  }
-
-  private static void spectra(List<Column> columns) {
-    columns.add(Column.spectrum("rank", measure -> measure.geometry().rank()));
-    columns.add(Column.spectrum("nss", measure -> measure.geometry().drift()));
-    drawn(columns, "nss", NullDraws::drift, Geometry::drift);
-    columns.add(Column.spectrum("rSpec", measure -> measure.geometry().spectralResidual()));
-    drawn(columns, "rSpec", NullDraws::spectralResidual, Geometry::spectralResidual);
-    columns.add(
-        Column.spectrum("angleUMax", measure -> Geometry.max(measure.geometry().anglesLeft())));
-    columns.add(
-        Column.spectrum("angleUMean", measure -> Geometry.mean(measure.geometry().anglesLeft())));
-    columns.add(
-        Column.spectrum("angleVMax", measure -> Geometry.max(measure.geometry().anglesRight())));
-    columns.add(
-        Column.spectrum("angleVMean", measure -> Geometry.mean(measure.geometry().anglesRight())));
-    drawn(
-        columns,
-        "angleUMax",
-        NullDraws::largestAngleLeft,
-        geometry -> Geometry.max(geometry.anglesLeft()));
-    columns.add(Column.spectrum("gap", measure -> measure.geometry().gap()));
-    columns.add(Column.spectrum("deltaSpectralNorm", measure -> measure.geometry().updateNorm()));
-    columns.add(
-        Column.spectrum("gapLimited", measure -> measure.geometry().isGapLimited() ? 1 : 0));
-    columns.add(
-        Column.spectrum("principalEnergy", measure -> measure.geometry().principalEnergy()));
-    drawn(columns, "principalEnergy", NullDraws::principalEnergy, Geometry::principalEnergy);
-    columns.add(
-        Column.spectrum("stableRank", measure -> Spectra.stableRank(measure.geometry().update())));
-    columns.add(
-        Column.spectrum(
-            "effectiveRank", measure -> Spectra.effectiveRank(measure.geometry().update())));
-    columns.add(Column.spectrum("residualBase", measure -> measure.geometry().residualBase()));
-    columns.add(Column.spectrum("residualTuned", measure -> measure.geometry().residualTuned()));
-  }
-
-  /** Mean, sd and z of the norm-matched null. */
-  private static void drawn(
-      List<Column> columns,
-      String name,
-      Function<NullDraws, double[]> draws,
-      ToDoubleFunction<Geometry> observed) {
-    Function<SpectrumMeasure, NullEstimate> estimate =
-        measure ->
-            measure
-                .draws(NullModel.NORM_MATCHED)
-                .map(drawn -> drawn.estimate(draws.apply(drawn)))
-                .orElse(NullEstimate.analytic("none", Double.NaN, Double.NaN));
-    columns.add(Column.spectrum(name + "NullMean", measure -> estimate.apply(measure).mean()));
-    columns.add(Column.spectrum(name + "NullSd", measure -> estimate.apply(measure).sd()));
-    columns.add(
-        Column.spectrum(
-            name + "NullZ",
-            measure -> estimate.apply(measure).z(observed.applyAsDouble(measure.geometry()))));
-  }
-
-  private static void profile(
-      List<Column> columns, String name, Function<TensorDiff, Optional<RatioProfile>> profile) {
-    columns.add(Column.ratio(name + "Mean", profile, RatioProfile::mean));
-    columns.add(Column.ratio(name + "Sd", profile, RatioProfile::sd));
-    columns.add(Column.ratio(name + "Max", profile, RatioProfile::max));
-    columns.add(Column.ratio(name + "NullSd", profile, RatioProfile::nullSd));
-    columns.add(Column.ratio(name + "DispersionZ", profile, RatioProfile::dispersionZ));
+  private static Type schema(TensorTable.Column column) {
+    return switch (column.type()) {
+      case TEXT ->
+          Types.optional(PrimitiveTypeName.BINARY)
+              .as(LogicalTypeAnnotation.stringType())
+              .named(column.name());
+      case COUNT -> Types.optional(PrimitiveTypeName.INT64).named(column.name());
+      case REAL -> Types.optional(PrimitiveTypeName.DOUBLE).named(column.name());
+    };
   }
 
   static void write(ComparisonReport report, Path path) throws IOException {
     try (ParquetWriter<Row> writer = new Builder(path).build()) {
       for (TensorDiff tensor : report.tensors()) {
-        writer.write(Row.of(tensor, report.geometryOf(tensor)));
+        writer.write(new Row(tensor, report.geometryOf(tensor)));
       }
     }
   }
@@ -263,7 +71,7 @@ final class ParquetReport {
 
     @Override
     public WriteContext init(Configuration configuration) {
-      List<Type> fields = COLUMNS.stream().map(Column::schema).toList();
+      List<Type> fields = TensorTable.columns().stream().map(ParquetReport::schema).toList();
       return new WriteContext(new MessageType("tensors", fields), java.util.Map.of());
     }
 
@@ -276,12 +84,11 @@ final class ParquetReport {
     public void write(Row row) {
       RecordConsumer out = consumer.orElseThrow();
       out.startMessage();
-      for (int i = 0; i < COLUMNS.size(); i++) {
-        Column column = COLUMNS.get(i);
+      for (int i = 0; i < TensorTable.columns().size(); i++) {
+        TensorTable.Column column = TensorTable.columns().get(i);
         int index = i;
         column
-            .value()
-            .apply(row)
+            .of(row.diff(), row.geometry())
             .ifPresent(
                 value -> {
                   out.startField(column.name(), index);

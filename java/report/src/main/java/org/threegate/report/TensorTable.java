@@ -1,0 +1,252 @@
+package org.threegate.report;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Function;
+import java.util.function.ToDoubleFunction;
+import java.util.function.ToLongFunction;
+import org.threegate.analysis.measure.Geometry;
+import org.threegate.analysis.measure.MaskMeasure;
+import org.threegate.analysis.measure.NullDraws;
+import org.threegate.analysis.measure.NullModel;
+import org.threegate.analysis.measure.Overlap;
+import org.threegate.analysis.measure.SpectrumMeasure;
+import org.threegate.analysis.measure.TensorDiff;
+import org.threegate.analysis.measure.TensorGeometry;
+import org.threegate.analysis.statistics.NullEstimate;
+import org.threegate.analysis.statistics.RatioProfile;
+import org.threegate.analysis.statistics.Spectra;
+import org.threegate.analysis.statistics.Totals;
+
+/**
+ * The scalars of {@code report.json} as columns of a table with a row a tensor; what is null there
+ * is empty here.
+ *
+ * <pre>{@code
+ * for (TensorDiff tensor : report.tensors()) {
+ *   for (TensorTable.Column column : TensorTable.columns()) {
+ *     System.out.println(column.name() + " " + column.of(tensor, Optional.empty()));
+ *   }
+ * }
+ * }</pre>
+ */
+public final class TensorTable {
+  private static final Map<String, Function<MaskMeasure, Overlap>> OVERLAPS = overlaps();
+  private static final List<Column> ALL = build();
+
+  /** A tensor and the first measures of its geometry. */
+  private record Row(
+      TensorDiff diff, Optional<SpectrumMeasure> spectrum, Optional<MaskMeasure> mask) {
+    static Row of(TensorDiff diff, Optional<TensorGeometry> geometry) {
+      return new Row(
+          diff,
+          geometry.flatMap(measured -> measured.spectra().stream().findFirst()),
+          geometry.flatMap(measured -> measured.masks().stream().findFirst()));
+    }
+  }
+
+  /** What a column holds. */
+  public enum Type {
+    TEXT,
+    COUNT,
+    REAL
+  }
+
+  /** A column: its type and a tensor's value, if it has one. */
+  public static final class Column {
+    private final String name;
+    private final Type type;
+    private final Function<Row, Optional<Object>> value;
+
+    private Column(String name, Type type, Function<Row, Optional<Object>> value) {
+      this.name = name;
+      this.type = type;
+      this.value = value;
+    }
+
+    /** As in {@code report.json}, its path flattened. */
+    public String name() {
+      return name;
+    }
+
+    public Type type() {
+      return type;
+    }
+
+    /**
+     * A {@code String}, {@code Long} or {@code Double}; empty where it is not measured or not
+     * finite.
+     */
+    public Optional<Object> of(TensorDiff diff, Optional<TensorGeometry> geometry) {
+      return value.apply(Row.of(diff, geometry));
+    }
+
+    private static Column text(String name, Function<TensorDiff, String> value) {
+      return new Column(name, Type.TEXT, row -> Optional.of(value.apply(row.diff())));
+    }
+
+    private static Column count(String name, ToLongFunction<Totals> value) {
+      return new Column(
+          name, Type.COUNT, row -> Optional.of(value.applyAsLong(row.diff().totals())));
+    }
+
+    private static Column real(String name, ToDoubleFunction<Totals> value) {
+      return new Column(name, Type.REAL, row -> finite(value.applyAsDouble(row.diff().totals())));
+    }
+
+    private static Column ratio(
+        String name,
+        Function<TensorDiff, Optional<RatioProfile>> profile,
+        ToDoubleFunction<RatioProfile> value) {
+      return new Column(
+          name,
+          Type.REAL,
+          row -> profile.apply(row.diff()).flatMap(p -> finite(value.applyAsDouble(p))));
+    }
+
+    private static Column spectrum(String name, ToDoubleFunction<SpectrumMeasure> value) {
+      return new Column(
+          name,
+          Type.REAL,
+          row -> row.spectrum().flatMap(measure -> finite(value.applyAsDouble(measure))));
+    }
+
+    private static Column mask(String name, ToDoubleFunction<MaskMeasure> value) {
+      return new Column(
+          name,
+          Type.REAL,
+          row -> row.mask().flatMap(measure -> finite(value.applyAsDouble(measure))));
+    }
+
+    private static Optional<Object> finite(double value) {
+      return Double.isFinite(value) ? Optional.of(value) : Optional.empty();
+    }
+  }
+
+  private static Map<String, Function<MaskMeasure, Overlap>> overlaps() {
+    Map<String, Function<MaskMeasure, Overlap>> parts = new LinkedHashMap<>();
+    parts.put("principal", MaskMeasure::principal);
+    parts.put("principalComplement", MaskMeasure::principalComplement);
+    parts.put("low", MaskMeasure::low);
+    parts.put("principalNotLow", MaskMeasure::principalNotLow);
+    parts.put("safe", MaskMeasure::safe);
+    return parts;
+  }
+
+  private static List<Column> build() {
+    List<Column> columns = new ArrayList<>();
+    columns.add(Column.text("name", TensorDiff::name));
+    columns.add(
+        new Column(
+            "layer",
+            Type.COUNT,
+            row ->
+                row.diff().layer().isPresent()
+                    ? Optional.of((long) row.diff().layer().getAsInt())
+                    : Optional.empty()));
+    columns.add(Column.text("kind", TensorDiff::kind));
+    columns.add(Column.text("dtypeBase", TensorDiff::dtypeBase));
+    columns.add(Column.text("dtypeTuned", TensorDiff::dtypeTuned));
+    columns.add(Column.text("shape", tensor -> tensor.shape().toString()));
+    columns.add(Column.count("total", Totals::total));
+    columns.add(Column.count("changed", Totals::changed));
+    columns.add(Column.count("changedBits", Totals::changedBits));
+    columns.add(Column.count("changedStored", Totals::changedStored));
+    columns.add(Column.count("hidden", Totals::hidden));
+    columns.add(Column.count("nonFinite", Totals::nonFinite));
+    columns.add(Column.count("signFlips", Totals::signFlips));
+    columns.add(Column.real("sparsity", Totals::sparsity));
+    columns.add(Column.real("frobenius", Totals::frobenius));
+    columns.add(Column.real("relativeFrobenius", Totals::relativeFrobenius));
+    columns.add(Column.real("maxAbs", Totals::maxAbs));
+    columns.add(Column.real("cosine", Totals::cosine));
+    columns.add(Column.real("cosineNullSd", Totals::cosineNullSd));
+    profile(columns, "rowRatio", TensorDiff::rowProfile);
+    profile(columns, "columnRatio", TensorDiff::columnProfile);
+    spectra(columns);
+    for (Map.Entry<String, Function<MaskMeasure, Overlap>> part : OVERLAPS.entrySet()) {
+      Function<MaskMeasure, Overlap> overlap = part.getValue();
+      String name = part.getKey();
+      columns.add(Column.mask(name + "Density", mask -> overlap.apply(mask).density()));
+      columns.add(Column.mask(name + "Overlap", mask -> overlap.apply(mask).overlap()));
+      columns.add(
+          Column.mask(name + "MagnitudeBaseline", mask -> overlap.apply(mask).magnitudeBaseline()));
+      columns.add(Column.mask(name + "MagnitudeZ", mask -> overlap.apply(mask).magnitudeZ()));
+    }
+    return List.copyOf(columns);
+  }
+
+  private static void spectra(List<Column> columns) {
+    columns.add(Column.spectrum("rank", measure -> measure.geometry().rank()));
+    columns.add(Column.spectrum("nss", measure -> measure.geometry().drift()));
+    drawn(columns, "nss", NullDraws::drift, Geometry::drift);
+    columns.add(Column.spectrum("rSpec", measure -> measure.geometry().spectralResidual()));
+    drawn(columns, "rSpec", NullDraws::spectralResidual, Geometry::spectralResidual);
+    columns.add(
+        Column.spectrum("angleUMax", measure -> Geometry.max(measure.geometry().anglesLeft())));
+    columns.add(
+        Column.spectrum("angleUMean", measure -> Geometry.mean(measure.geometry().anglesLeft())));
+    columns.add(
+        Column.spectrum("angleVMax", measure -> Geometry.max(measure.geometry().anglesRight())));
+    columns.add(
+        Column.spectrum("angleVMean", measure -> Geometry.mean(measure.geometry().anglesRight())));
+    drawn(
+        columns,
+        "angleUMax",
+        NullDraws::largestAngleLeft,
+        geometry -> Geometry.max(geometry.anglesLeft()));
+    columns.add(Column.spectrum("gap", measure -> measure.geometry().gap()));
+    columns.add(Column.spectrum("deltaSpectralNorm", measure -> measure.geometry().updateNorm()));
+    columns.add(
+        Column.spectrum("gapLimited", measure -> measure.geometry().isGapLimited() ? 1 : 0));
+    columns.add(
+        Column.spectrum("principalEnergy", measure -> measure.geometry().principalEnergy()));
+    drawn(columns, "principalEnergy", NullDraws::principalEnergy, Geometry::principalEnergy);
+    columns.add(
+        Column.spectrum("stableRank", measure -> Spectra.stableRank(measure.geometry().update())));
+    columns.add(
+        Column.spectrum(
+            "effectiveRank", measure -> Spectra.effectiveRank(measure.geometry().update())));
+    columns.add(Column.spectrum("residualBase", measure -> measure.geometry().residualBase()));
+    columns.add(Column.spectrum("residualTuned", measure -> measure.geometry().residualTuned()));
+  }
+
+  /** Mean, sd and z of the norm-matched null. */
+  private static void drawn(
+      List<Column> columns,
+      String name,
+      Function<NullDraws, double[]> draws,
+      ToDoubleFunction<Geometry> observed) {
+    Function<SpectrumMeasure, NullEstimate> estimate =
+        measure ->
+            measure
+                .draws(NullModel.NORM_MATCHED)
+                .map(drawn -> drawn.estimate(draws.apply(drawn)))
+                .orElse(NullEstimate.analytic("none", Double.NaN, Double.NaN));
+    columns.add(Column.spectrum(name + "NullMean", measure -> estimate.apply(measure).mean()));
+    columns.add(Column.spectrum(name + "NullSd", measure -> estimate.apply(measure).sd()));
+    columns.add(
+        Column.spectrum(
+            name + "NullZ",
+            measure -> estimate.apply(measure).z(observed.applyAsDouble(measure.geometry()))));
+  }
+
+  private static void profile(
+      List<Column> columns, String name, Function<TensorDiff, Optional<RatioProfile>> profile) {
+    columns.add(Column.ratio(name + "Mean", profile, RatioProfile::mean));
+    columns.add(Column.ratio(name + "Sd", profile, RatioProfile::sd));
+    columns.add(Column.ratio(name + "Max", profile, RatioProfile::max));
+    columns.add(Column.ratio(name + "NullSd", profile, RatioProfile::nullSd));
+    columns.add(Column.ratio(name + "DispersionZ", profile, RatioProfile::dispersionZ));
+  }
+
+  private TensorTable() {}
+
+  /** All columns, in order. */
+  public static List<Column> columns() {
+    return ALL;
+  }
+}
