@@ -3,30 +3,18 @@ package org.threegate.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
-import java.io.StringWriter;
-import java.net.URI;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
-import javax.tools.JavaCompiler;
-import javax.tools.JavaFileObject;
-import javax.tools.SimpleJavaFileObject;
-import javax.tools.ToolProvider;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.threegate.testing.JavadocExamples;
 
 /** Usage examples in Javadoc compile, and the classes that one begins with have one. */
 class JavadocExamplesTest {
-  private static final Pattern EXAMPLE =
-      Pattern.compile("<pre>\\{@code\\n(.*?)\\n \\* }</pre>", Pattern.DOTALL);
   private static final Pattern BEGINS_WITH =
       Pattern.compile("^public final class (\\w+)(?! extends)", Pattern.MULTILINE);
   private static final List<String> API =
@@ -74,92 +62,14 @@ class JavadocExamplesTest {
 
   @TempDir Path classes;
 
+  /** What needs Spark is compiled where Spark is. */
   private static Map<String, String> sources() throws IOException {
-    Map<String, String> sources = new TreeMap<>();
-    Path java = Path.of(System.getProperty("threegate.root"), "java");
-    try (Stream<Path> files = Files.walk(java)) {
-      for (Path file :
-          files
-              .filter(path -> path.toString().contains("src/main/java/org/threegate"))
-              .filter(path -> path.toString().endsWith(".java"))
-              .toList()) {
-        sources.put(file.toString(), Files.readString(file));
-      }
-    }
-    return sources;
-  }
-
-  private record Source(String name, String text) {
-    JavaFileObject file() {
-      return new SimpleJavaFileObject(
-          URI.create("string:///" + name + ".java"), JavaFileObject.Kind.SOURCE) {
-        @Override
-        public CharSequence getCharContent(boolean ignoreEncodingErrors) {
-          return text;
-        }
-      };
-    }
+    return JavadocExamples.sources(path -> !path.contains("/spark/"));
   }
 
   @Test
   void examplesCompile() throws IOException {
-    Map<String, String> sources = sources();
-    String imports =
-        Stream.concat(
-                Stream.of(
-                    "java.io", "java.nio.file", "java.time", "java.util", "java.util.function"),
-                sources.keySet().stream()
-                    .map(
-                        path ->
-                            path.replaceAll(".*src/main/java/(.*)/\\w[\\w-]*\\.java", "$1")
-                                .replace('/', '.'))
-                    .filter(name -> !name.contains("binding") && !name.contains("cli")))
-            .distinct()
-            .map(name -> "import " + name + ".*;\n")
-            .collect(Collectors.joining());
-    List<JavaFileObject> units = new ArrayList<>();
-    sources.forEach(
-        (path, text) -> {
-          Matcher example = EXAMPLE.matcher(text);
-          while (example.find()) {
-            String name = "Example" + units.size();
-            String body = example.group(1).replaceAll("(?m)^ \\* ?", "");
-            units.add(
-                new Source(
-                        name,
-                        imports
-                            + "// "
-                            + path
-                            + "\n"
-                            + "class "
-                            + name
-                            + " {\n"
-                            + FIELDS
-                            + "  static void run() throws Exception {\n"
-                            + body
-                            + "\n  }\n}\n")
-                    .file());
-          }
-        });
-    assertThat(units).hasSizeGreaterThan(8);
-    StringWriter messages = new StringWriter();
-    JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
-    boolean compiled =
-        compiler
-            .getTask(
-                messages,
-                null,
-                null,
-                List.of(
-                    "-d",
-                    classes.toString(),
-                    "-cp",
-                    System.getProperty("java.class.path"),
-                    "-proc:none"),
-                null,
-                units)
-            .call();
-    assertThat(compiled).as(messages.toString()).isTrue();
+    assertThat(JavadocExamples.compile(sources(), List.of(), FIELDS, classes)).isGreaterThan(8);
   }
 
   @Test
@@ -172,7 +82,7 @@ class JavadocExamplesTest {
               if (API.stream().anyMatch(name -> path.contains("/" + name + "/"))
                   && type.find()
                   && !text.contains("Exception extends")
-                  && !EXAMPLE.matcher(text).find()) {
+                  && !JavadocExamples.EXAMPLE.matcher(text).find()) {
                 without.add(type.group(1));
               }
             });

@@ -1,0 +1,65 @@
+package org.threegate.testing;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.net.URL;
+import java.net.URLClassLoader;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import javax.tools.ToolProvider;
+
+/** The Java program in a page of the documentation: compiled and run as it stands there. */
+public final class DocumentedProgram {
+  private static final Pattern PROGRAM = Pattern.compile("```java\\n(.*?)```", Pattern.DOTALL);
+  private static final Pattern NAME = Pattern.compile("public class (\\w+)");
+
+  private DocumentedProgram() {}
+
+  /**
+   * Runs the first program of a page.
+   *
+   * @param page below the root of the repository
+   * @param directory for its classes
+   * @return what it prints
+   */
+  public static String run(String page, Path directory, String... arguments)
+      throws IOException, ReflectiveOperationException {
+    Path root = Path.of(System.getProperty("threegate.root"));
+    Matcher program = PROGRAM.matcher(Files.readString(root.resolve(page)));
+    assertThat(program.find()).isTrue();
+    Matcher name = NAME.matcher(program.group(1));
+    assertThat(name.find()).isTrue();
+    Path source = Files.writeString(directory.resolve(name.group(1) + ".java"), program.group(1));
+    int compiled =
+        ToolProvider.getSystemJavaCompiler()
+            .run(
+                null,
+                null,
+                null,
+                "-proc:none",
+                "-cp",
+                System.getProperty("java.class.path"),
+                "-d",
+                directory.toString(),
+                source.toString());
+    assertThat(compiled).isZero();
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    PrintStream before = System.out;
+    System.setOut(new PrintStream(out, true, StandardCharsets.UTF_8));
+    try (URLClassLoader loader = new URLClassLoader(new URL[] {directory.toUri().toURL()})) {
+      loader
+          .loadClass(name.group(1))
+          .getMethod("main", String[].class)
+          .invoke(null, (Object) arguments);
+    } finally {
+      System.setOut(before);
+    }
+    return out.toString(StandardCharsets.UTF_8);
+  }
+}
