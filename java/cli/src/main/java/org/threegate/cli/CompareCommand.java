@@ -9,6 +9,7 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.function.Predicate;
 import org.threegate.analysis.measure.Claims;
+import org.threegate.analysis.measure.Cluster;
 import org.threegate.analysis.measure.Comparison;
 import org.threegate.analysis.measure.GeometryOptions;
 import org.threegate.analysis.measure.Journal;
@@ -49,6 +50,7 @@ import picocli.CommandLine.Spec;
       "  threegate compare base/ tuned/ --no-spectrum",
       "  threegate compare base/ lora-adapter/ --json | jq .summary.findings",
       "  threegate compare base/ tuned/ --out report --resume",
+      "  threegate compare hdfs:///base hdfs:///tuned --spark spark://head:7077 --out report",
       "",
       "Exit codes: 0 done, 2 invalid input, 130 interrupted (--resume goes on), 1 a defect of threegate."
     })
@@ -56,13 +58,13 @@ final class CompareCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
   @Parameters(index = "0", paramLabel = "BASE", description = "the checkpoint before fine-tuning")
-  private Path base;
+  private String base;
 
   @Parameters(
       index = "1",
       paramLabel = "TUNED",
       description = "the checkpoint after it, or a LoRA adapter")
-  private Path tuned;
+  private String tuned;
 
   @Option(
       names = "--out",
@@ -80,7 +82,7 @@ final class CompareCommand implements Callable<Integer> {
       names = "--initial-adapter",
       paramLabel = "DIR",
       description = "the adapter before training (PiSSA, OLoRA, CorDA)")
-  private Optional<Path> initialAdapter;
+  private Optional<String> initialAdapter;
 
   @Option(
       names = "--threads",
@@ -116,25 +118,30 @@ final class CompareCommand implements Callable<Integer> {
   private boolean noSpectrum;
 
   @Mixin private GeometryMixin geometry;
+  @Mixin private SparkMixin spark;
+
+  /** Tensors that a cluster could not measure. */
+  private List<Cluster.Failure> failures = List.of();
 
   CompareCommand() {}
 
   /** For {@code demo}. */
   CompareCommand(CommandSpec spec, Path base, Path tuned, Path out) {
     this.spec = spec;
-    this.base = base;
-    this.tuned = tuned;
+    this.base = base.toString();
+    this.tuned = tuned.toString();
     this.out = out;
     this.selection = new Selection();
     this.initialAdapter = Optional.empty();
     this.device = new DeviceMixin();
     this.geometry = new GeometryMixin();
+    this.spark = new SparkMixin();
   }
 
   @Override
   public Integer call() throws IOException {
     OutputPath.writing(out, this::compare);
-    return 0;
+    return SparkMixin.report(failures, spec.commandLine().getErr());
   }
 
   private void compare() throws IOException {
@@ -148,20 +155,77 @@ final class CompareCommand implements Callable<Integer> {
           control,
           spec.commandLine().getErr(),
           "the same command with --resume goes on",
-          () -> compare(context, control, selected, start));
+          () -> {
+            if (spark.isPresent()) {
+              compareOverSpark(control, selected, start);
+            } else {
+              compare(context, control, selected, start);
+            }
+          });
     }
+  }
+
+  private void compareOverSpark(Control control, Predicate<String> selected, long start)
+      throws IOException {
+    Cluster.Compared compared;
+    try (Cluster cluster = spark.open();
+        ProgressBar progress = new ProgressBar(control, noSpectrum)) {
+      compared =
+          cluster.compare(
+              base,
+              tuned,
+              initialAdapter,
+              selected,
+              !noDigest,
+              geometryOptions(),
+              this::requireSomething,
+              new Cluster.Keeping(
+                  ReportDirectory.journal(out),
+                  selection.command() + " | " + noDigest + " | " + geometryOptions(),
+                  resume),
+              progress,
+              control);
+    }
+    failures = compared.failures();
+    if (compared.outcome().tensors().isEmpty()) {
+      return; // that none could be measured is all there is to say
+    }
+    finish(
+        report(
+            new ComparisonReport.Backend(
+                compared.machines().device(),
+                compared.machines().binding(),
+                compared.machines().threads(),
+                compared.machines().simd(),
+                compared.machines().blas()),
+            source(base, compared.base()),
+            source(tuned, compared.tuned()),
+            compared.rest(),
+            compared.outcome(),
+            start));
+  }
+
+  /** As it goes into the report. */
+  private String named(String location) {
+    return spark.isPresent() ? location : Path.of(location).toString();
+  }
+
+  private static ComparisonReport.Source source(String location, Cluster.Contents contents) {
+    return new ComparisonReport.Source(
+        location, contents.digest(), contents.tensors(), contents.parameters());
   }
 
   private void compare(Context context, Control control, Predicate<String> selected, long start)
       throws IOException {
-    try (Checkpoint baseCheckpoint = Checkpoint.open(context, base)) {
-      if (Checkpoint.isAdapter(tuned)) {
-        try (Adapter adapter = Adapter.open(context, tuned, initialAdapter)) {
+    try (Checkpoint baseCheckpoint = Checkpoint.open(context, Path.of(base))) {
+      if (Checkpoint.isAdapter(Path.of(tuned))) {
+        try (Adapter adapter =
+            Adapter.open(context, Path.of(tuned), initialAdapter.map(Path::of))) {
           Pairing pairing = Pairing.of(baseCheckpoint, adapter, selected);
           finish(run(context, control, baseCheckpoint, adapter.weights(), pairing, start));
         }
       } else {
-        try (Checkpoint tunedCheckpoint = Checkpoint.open(context, tuned)) {
+        try (Checkpoint tunedCheckpoint = Checkpoint.open(context, Path.of(tuned))) {
           Pairing pairing = Pairing.of(baseCheckpoint, tunedCheckpoint, selected);
           finish(run(context, control, baseCheckpoint, tunedCheckpoint, pairing, start));
         }
@@ -192,7 +256,7 @@ final class CompareCommand implements Callable<Integer> {
             Fingerprint.of(
                 List.of(baseCheckpoint, tunedCheckpoint),
                 selection.command(),
-                initialAdapter.map(Path::toString).orElse(""),
+                initialAdapter.orElse(""),
                 noDigest,
                 geometryOptions()),
             resume);
@@ -201,17 +265,33 @@ final class CompareCommand implements Callable<Integer> {
       outcome = journal.during(() -> comparison.run(pairing, journal, progress));
     }
     Capabilities machine = Capabilities.query();
-    return new ComparisonReport(
-        Version.current(),
-        command(),
+    return report(
         new ComparisonReport.Backend(
             context.device().name().toLowerCase(Locale.ROOT),
             context.bindingName(),
             context.threads(),
             machine.simd(),
             machine.blas()),
-        source(baseCheckpoint, base, outcome.baseDigest()),
-        source(tunedCheckpoint, tuned, outcome.tunedDigest()),
+        source(baseCheckpoint, named(base), outcome.baseDigest()),
+        source(tunedCheckpoint, named(tuned), outcome.tunedDigest()),
+        pairing,
+        outcome,
+        start);
+  }
+
+  private ComparisonReport report(
+      ComparisonReport.Backend backend,
+      ComparisonReport.Source before,
+      ComparisonReport.Source after,
+      Pairing pairing,
+      Comparison.Outcome outcome,
+      long start) {
+    return new ComparisonReport(
+        Version.current(),
+        command(),
+        backend,
+        before,
+        after,
         seed,
         new ComparisonReport.Seconds(
             outcome.digestSeconds(), outcome.diffSeconds(), (System.nanoTime() - start) * 1e-9),
@@ -262,17 +342,16 @@ final class CompareCommand implements Callable<Integer> {
   }
 
   private static ComparisonReport.Source source(
-      Checkpoint checkpoint, Path path, Optional<String> digest) {
+      Checkpoint checkpoint, String path, Optional<String> digest) {
     return new ComparisonReport.Source(
-        path.toString(), digest, checkpoint.tensors().size(), checkpoint.parameters());
+        path, digest, checkpoint.tensors().size(), checkpoint.parameters());
   }
 
   private List<String> command() {
     List<String> command =
-        new ArrayList<>(
-            List.of("compare", base.toString(), tuned.toString(), "--out", out.toString()));
+        new ArrayList<>(List.of("compare", named(base), named(tuned), "--out", out.toString()));
     command.addAll(selection.command());
-    initialAdapter.ifPresent(path -> command.addAll(List.of("--initial-adapter", path.toString())));
+    initialAdapter.ifPresent(path -> command.addAll(List.of("--initial-adapter", path)));
     if (strict) {
       command.add("--strict");
     }
@@ -288,6 +367,7 @@ final class CompareCommand implements Callable<Integer> {
             device.choice(),
             "--seed",
             Long.toString(seed)));
+    command.addAll(spark.command());
     return List.copyOf(command);
   }
 

@@ -9,6 +9,7 @@ import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
+import org.threegate.analysis.measure.Cluster;
 import org.threegate.analysis.measure.Consensus;
 import org.threegate.analysis.measure.GeometryOptions;
 import org.threegate.analysis.measure.TensorConsensus;
@@ -51,14 +52,14 @@ final class ConsensusCommand implements Callable<Integer> {
       index = "0",
       paramLabel = "BASE",
       description = "the checkpoint that all runs began from")
-  private Path base;
+  private String base;
 
   @Parameters(
       index = "1..*",
       arity = "2..*",
       paramLabel = "RUN",
       description = "tuned checkpoints, two or more")
-  private List<Path> runs;
+  private List<String> runs;
 
   @Option(
       names = "--out",
@@ -100,10 +101,15 @@ final class ConsensusCommand implements Callable<Integer> {
   @Option(names = "--json", description = "print consensus.json instead of the summary")
   private boolean json;
 
+  @Mixin private SparkMixin spark;
+
+  /** Tensors that a cluster could not measure. */
+  private List<Cluster.Failure> failures = List.of();
+
   @Override
   public Integer call() {
     OutputPath.writing(out, this::measure);
-    return 0;
+    return SparkMixin.report(failures, spec.commandLine().getErr());
   }
 
   private void measure() throws IOException {
@@ -116,7 +122,39 @@ final class ConsensusCommand implements Callable<Integer> {
         () -> Context.open(Context.Device.CPU, threads),
         spec.commandLine().getErr(),
         "nothing was written",
-        (context, control) -> write(measure(context, control, selected, options, numbers, start)));
+        (context, control) -> {
+          if (spark.isPresent()) {
+            measureOverSpark(control, selected, options, numbers, start);
+          } else {
+            write(measure(context, control, selected, options, numbers, start));
+          }
+        });
+  }
+
+  private void measureOverSpark(
+      Control control,
+      Predicate<String> selected,
+      GeometryOptions options,
+      double[] numbers,
+      long start)
+      throws IOException {
+    Cluster.Agreed agreed;
+    try (Cluster cluster = spark.open();
+        ProgressBar progress = new ProgressBar(control, !trajectory)) {
+      agreed =
+          cluster.consensus(
+              base,
+              runs,
+              selected,
+              trajectory ? numbers : new double[0],
+              options,
+              progress,
+              control);
+    }
+    failures = agreed.failures();
+    if (!agreed.tensors().isEmpty()) {
+      write(report(agreed.tensors(), agreed.ways(), numbers, start));
+    }
   }
 
   private ConsensusReport measure(
@@ -127,10 +165,10 @@ final class ConsensusCommand implements Callable<Integer> {
       double[] numbers,
       long start) {
     List<Checkpoint> opened = new ArrayList<>();
-    try (Checkpoint before = Checkpoint.open(context, base);
+    try (Checkpoint before = Checkpoint.open(context, Path.of(base));
         ProgressBar progress = new ProgressBar(control, true)) {
-      for (Path run : runs) {
-        opened.add(Checkpoint.open(context, run));
+      for (String run : runs) {
+        opened.add(Checkpoint.open(context, Path.of(run)));
       }
       List<TensorConsensus> tensors =
           Consensus.of(context, before, opened, selected, progress, control);
@@ -139,19 +177,29 @@ final class ConsensusCommand implements Callable<Integer> {
               ? new Trajectory(numbers, options)
                   .of(context, before, opened, selected, progress, control)
               : List.of();
-      return new ConsensusReport(
-          Version.current(),
-          command(),
-          base.toString(),
-          runs.stream().map(Path::toString).toList(),
-          tensors,
-          Consensus.judge(tensors),
-          ways,
-          trajectory ? numbers : new double[0],
-          (System.nanoTime() - start) * 1e-9);
+      return report(tensors, ways, numbers, start);
     } finally {
       opened.forEach(Checkpoint::close);
     }
+  }
+
+  /** As it goes into the report. */
+  private String named(String location) {
+    return spark.isPresent() ? location : Path.of(location).toString();
+  }
+
+  private ConsensusReport report(
+      List<TensorConsensus> tensors, List<TensorTrajectory> ways, double[] numbers, long start) {
+    return new ConsensusReport(
+        Version.current(),
+        command(),
+        named(base),
+        runs.stream().map(this::named).toList(),
+        tensors,
+        Consensus.judge(tensors),
+        ways,
+        trajectory ? numbers : new double[0],
+        (System.nanoTime() - start) * 1e-9);
   }
 
   private double[] stepNumbers() {
@@ -175,8 +223,8 @@ final class ConsensusCommand implements Callable<Integer> {
   }
 
   private List<String> command() {
-    List<String> command = new ArrayList<>(List.of("consensus", base.toString()));
-    runs.forEach(run -> command.add(run.toString()));
+    List<String> command = new ArrayList<>(List.of("consensus", named(base)));
+    runs.forEach(run -> command.add(named(run)));
     command.addAll(List.of("--out", out.toString()));
     command.addAll(selection.command());
     if (trajectory) {
@@ -189,6 +237,7 @@ final class ConsensusCommand implements Callable<Integer> {
       command.addAll(geometry.command());
     }
     command.addAll(List.of("--threads", Integer.toString(threads), "--seed", Long.toString(seed)));
+    command.addAll(spark.command());
     return List.copyOf(command);
   }
 

@@ -50,7 +50,7 @@ final class DoctorCommand implements Callable<Integer> {
       return 0;
     } catch (UnsatisfiedLinkError e) {
       spec.commandLine().getErr().println("threegate: " + e.getMessage());
-      return Main.INVALID_INPUT;
+      return Execution.INVALID_INPUT;
     }
   }
 

@@ -9,11 +9,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import org.threegate.analysis.measure.Cluster;
 import org.threegate.analysis.measure.GeometryOptions;
 import org.threegate.analysis.measure.MaskFile;
 import org.threegate.analysis.measure.MaskKind;
-import org.threegate.analysis.measure.Pairing;
-import org.threegate.analysis.measure.TensorPair;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Digests;
 import org.threegate.checkpoint.InvalidInputException;
@@ -52,7 +51,7 @@ final class MaskCommand implements Callable<Integer> {
       index = "0",
       paramLabel = "BASE",
       description = "the checkpoint; with --inspect a mask file")
-  private Path base;
+  private String base;
 
   @Option(names = "--kind", paramLabel = "KIND", description = "what the mask selects")
   private Optional<String> kind = Optional.empty();
@@ -66,6 +65,7 @@ final class MaskCommand implements Callable<Integer> {
   @Mixin private Selection selection;
   @Mixin private RankMixin principal;
   @Mixin private DeviceMixin device;
+  @Mixin private SparkMixin spark;
 
   @Option(
       names = "--threads",
@@ -115,30 +115,48 @@ final class MaskCommand implements Callable<Integer> {
           spec.commandLine().getErr(),
           "nothing was written",
           () -> {
-            try (Checkpoint checkpoint = Checkpoint.open(context, base);
-                ProgressBar progress = new ProgressBar(control, true)) {
-              List<TensorPair> matrices =
-                  Pairing.of(checkpoint, checkpoint, selection.predicate()).pairs().stream()
-                      .filter(pair -> pair.dimensions() >= 2)
-                      .filter(pair -> pair.base().rows() > 0 && pair.base().columns() > 0)
-                      .toList();
-              if (matrices.isEmpty()) {
-                throw new InvalidInputException(base + ": no matrix to mask");
-              }
-              MaskFile.write(
-                  context,
-                  matrices,
-                  selected,
-                  options,
-                  provenance(Digests.of(context, checkpoint, control)),
-                  file,
-                  progress,
-                  control);
-              checkpoint.check();
+            if (spark.isPresent()) {
+              writeOverSpark(control, selected, options, file);
+            } else {
+              write(context, control, selected, options, file);
             }
           });
     }
     spec.commandLine().getOut().printf("mask: %s%n", file);
+  }
+
+  private void write(
+      Context context, Control control, MaskKind selected, GeometryOptions options, Path file)
+      throws IOException {
+    try (Checkpoint checkpoint = Checkpoint.open(context, Path.of(base));
+        ProgressBar progress = new ProgressBar(control, true)) {
+      MaskFile.write(
+          context,
+          MaskFile.matrices(checkpoint, selection.predicate()),
+          selected,
+          options,
+          provenance(Digests.of(context, checkpoint, control)),
+          file,
+          progress,
+          control);
+      checkpoint.check();
+    }
+  }
+
+  private void writeOverSpark(
+      Control control, MaskKind selected, GeometryOptions options, Path file) throws IOException {
+    try (Cluster cluster = spark.open();
+        ProgressBar progress = new ProgressBar(control, true)) {
+      cluster.mask(
+          base,
+          selection.predicate(),
+          selected,
+          options,
+          this::provenance,
+          file.toAbsolutePath(),
+          progress,
+          control);
+    }
   }
 
   private GeometryOptions options() {
@@ -165,7 +183,7 @@ final class MaskCommand implements Callable<Integer> {
   private Map<String, String> provenance(String digest) {
     Map<String, String> provenance = new LinkedHashMap<>();
     provenance.put("threegate", Version.current());
-    provenance.put("base", base.toString());
+    provenance.put("base", spark.isPresent() ? base : Path.of(base).toString());
     provenance.put("baseSha256", digest);
     provenance.put("selection", String.join(" ", selection.command()));
     return provenance;
@@ -174,7 +192,7 @@ final class MaskCommand implements Callable<Integer> {
   private void inspect() {
     PrintWriter print = spec.commandLine().getOut();
     try (Context context = Context.open(Context.Device.CPU, 1)) {
-      MaskFile file = MaskFile.read(context, base);
+      MaskFile file = MaskFile.read(context, Path.of(base));
       long selected = 0;
       long total = 0;
       for (MaskFile.Entry entry : file.entries()) {

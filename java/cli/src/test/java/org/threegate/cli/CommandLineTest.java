@@ -95,6 +95,18 @@ class CommandLineTest {
   }
 
   @Test
+  void withoutSparkItIsSaidHowToHaveIt() throws IOException {
+    refused(compare(good, good, "--spark", "local[2]"), "--spark", "not on the class path");
+    refused(compare(good, good, "--spark-conf", "a=b"), "--spark-conf", "belongs to --spark");
+    refused(
+        run("mask", good, "--kind", "low", "--out", out, "--spark", "local[2]"),
+        "not on the class path");
+    refused(
+        run("consensus", good, good, good, "--out", out, "--spark", "local[2]"),
+        "not on the class path");
+  }
+
+  @Test
   void withoutNullModelsNothingIsSaidOfAngles() throws IOException {
     CommandRun run = compare(good, write("tuned.safetensors", model(1)), "--nulls", "none");
     assertThat(run.code()).isZero();

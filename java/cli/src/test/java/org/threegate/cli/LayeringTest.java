@@ -198,6 +198,7 @@ class LayeringTest {
               "org.threegate.analysis..",
               "org.threegate.rl..",
               "org.threegate.report..",
+              "org.threegate.spark..",
               "org.threegate.cli..",
               "org.threegate.binding..");
 

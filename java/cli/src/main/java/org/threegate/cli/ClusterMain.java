@@ -1,0 +1,32 @@
+package org.threegate.cli;
+
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+
+/** What a jar for {@code spark-submit} runs: the commands that measure over a cluster. */
+@Command(
+    name = "threegate",
+    mixinStandardHelpOptions = true,
+    versionProvider = Version.class,
+    description = "Measures what fine-tuning changes in a language model, over Apache Spark.",
+    subcommands = {
+      CompareCommand.class,
+      ConsensusCommand.class,
+      MaskCommand.class,
+      InspectCommand.class,
+      DoctorCommand.class,
+      CommandLine.HelpCommand.class
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  spark-submit --master yarn threegate-spark.jar compare hdfs:///base hdfs:///tuned --out report",
+      "  spark-submit threegate-spark.jar consensus s3a://lab/base s3a://lab/run-1 s3a://lab/run-2"
+    })
+public final class ClusterMain {
+  private ClusterMain() {}
+
+  public static void main(String[] arguments) {
+    System.exit(Execution.of(new ClusterMain(), e -> false, arguments));
+  }
+}

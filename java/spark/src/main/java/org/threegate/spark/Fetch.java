@@ -1,0 +1,231 @@
+package org.threegate.spark;
+
+import java.io.EOFException;
+import java.io.FileDescriptor;
+import java.io.FileInputStream;
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FSDataInputStream;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.fs.StreamCapabilities;
+import org.threegate.analysis.measure.TensorPair;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.kernel.Matrix;
+import org.threegate.kernel.Operand;
+import org.threegate.kernel.Sha256;
+
+/** Brings ranges of remote files into native memory, where kernels read them. */
+final class Fetch implements AutoCloseable {
+  /** Fits a cache with what it is copied to. */
+  private static final int BLOCK = 1 << 19;
+
+  private static final long ALIGNMENT = 64;
+
+  private final Context context;
+  private final Configuration configuration;
+  private final Map<Integer, Descriptions.Source> sources;
+  private final Map<Integer, FSDataInputStream> open = new HashMap<>();
+  private final Map<Descriptions.Stored, Long> places;
+  private final Set<Descriptions.Stored> fetched = new HashSet<>();
+  private final NativeBuffer arena;
+  private final ByteBuffer block = ByteBuffer.allocate(BLOCK);
+
+  /**
+   * @param places of matrices in the arena, see {@link #lay}
+   */
+  Fetch(
+      Context context,
+      Configuration configuration,
+      Map<Integer, Descriptions.Source> sources,
+      Map<Descriptions.Stored, Long> places,
+      NativeBuffer arena) {
+    this.context = context;
+    this.configuration = configuration;
+    this.sources = sources;
+    this.places = places;
+    this.arena = arena;
+  }
+
+  /** Lays matrices out in an arena: where each begins. */
+  static Map<Descriptions.Stored, Long> lay(List<Descriptions.Pair> pairs) {
+    Map<Descriptions.Stored, Long> places = new LinkedHashMap<>();
+    long end = 0;
+    for (Descriptions.Pair pair : pairs) {
+      for (Descriptions.Stored stored : pair.matrices()) {
+        if (places.putIfAbsent(stored, end) == null) {
+          end += (stored.bytes() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+        }
+      }
+    }
+    return places;
+  }
+
+  /** Bytes of an arena in which all of them have room. */
+  static long bytes(Map<Descriptions.Stored, Long> places) {
+    return places.keySet().stream()
+        .mapToLong(stored -> (stored.bytes() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT)
+        .sum();
+  }
+
+  /** The pair, whose operands lie in native memory until this is closed. */
+  TensorPair pair(Descriptions.Pair pair) throws IOException {
+    return new TensorPair(
+        pair.name(),
+        pair.layer(),
+        pair.kind(),
+        pair.dtypeBase(),
+        pair.dtypeTuned(),
+        pair.dimensions(),
+        pair.transposed(),
+        operand(pair.base()),
+        operand(pair.tuned()),
+        pair.heads(),
+        List.of());
+  }
+
+  private Operand operand(Descriptions.Weights weights) throws IOException {
+    Matrix values = matrix(weights.values());
+    if (weights.scale().isPresent()) {
+      Descriptions.Scale scale = weights.scale().get();
+      return Operand.scaled(
+          values,
+          new Operand.BlockScale(matrix(scale.scales()), scale.blockRows(), scale.blockColumns()));
+    }
+    List<Operand.LowRank> products = new ArrayList<>();
+    for (Descriptions.Product product : weights.products()) {
+      products.add(
+          new Operand.LowRank(matrix(product.left()), matrix(product.right()), product.scale()));
+    }
+    return Operand.adapted(values, products);
+  }
+
+  private Matrix matrix(Descriptions.Stored stored) throws IOException {
+    long place = places.get(stored);
+    if (fetched.add(stored)) {
+      if (stored.values().isPresent()) {
+        copy(ByteBuffer.wrap(stored.values().get()), arena, place);
+      } else {
+        read(stored, place);
+      }
+    }
+    return Matrix.of(arena, place, stored.dtype(), stored.rows(), stored.columns());
+  }
+
+  private static void copy(ByteBuffer from, NativeBuffer to, long at) {
+    to.slice(at, from.remaining()).put(from);
+  }
+
+  private void read(Descriptions.Stored stored, long place) throws IOException {
+    FSDataInputStream in = stream(stored.file());
+    long offset = stored.offset();
+    FileDescriptor local = in.getFileDescriptor();
+    boolean direct = in.hasCapability(StreamCapabilities.PREADBYTEBUFFER);
+    for (long at = 0; at < stored.bytes(); at += BLOCK) {
+      int count = (int) Math.min(BLOCK, stored.bytes() - at);
+      if (local != null) {
+        readLocal(local, offset + at, arena.slice(place + at, count));
+      } else if (direct) {
+        in.readFully(offset + at, arena.slice(place + at, count));
+      } else {
+        in.readFully(offset + at, block.array(), 0, count);
+        copy(block.clear().limit(count), arena, place + at);
+      }
+    }
+  }
+
+  /** A file of this host's, without checksums beside it: one copy instead of three. */
+  @SuppressWarnings("resource") // the descriptor is the stream's, which closes it
+  private static void readLocal(FileDescriptor file, long offset, ByteBuffer to)
+      throws IOException {
+    FileChannel channel = new FileInputStream(file).getChannel();
+    while (to.hasRemaining()) {
+      if (channel.read(to, offset + to.position()) < 0) {
+        throw new EOFException("ends at " + (offset + to.position()));
+      }
+    }
+  }
+
+  /** SHA-256 of a tensor's bytes in hexadecimal: of what was fetched, where that is all of it. */
+  String digest(Descriptions.Digested digested, Control control) throws IOException {
+    for (Descriptions.Stored stored : fetched) {
+      if (stored.values().isEmpty()
+          && stored.file() == digested.file()
+          && stored.offset() == digested.offset()
+          && stored.bytes() == digested.bytes()) {
+        Sha256.Range range = new Sha256.Range(arena, places.get(stored), digested.bytes());
+        return HexFormat.of().formatHex(Sha256.of(context, List.of(range), control).get(0));
+      }
+    }
+    MessageDigest digest = sha256();
+    FSDataInputStream in = stream(digested.file());
+    for (long at = 0; at < digested.bytes(); at += BLOCK) {
+      if (control.isCancelled()) {
+        throw new InterruptedIOException("cancelled");
+      }
+      int count = (int) Math.min(BLOCK, digested.bytes() - at);
+      in.readFully(digested.offset() + at, block.array(), 0, count);
+      digest.update(block.array(), 0, count);
+    }
+    return HexFormat.of().formatHex(digest.digest());
+  }
+
+  private static MessageDigest sha256() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every JDK has SHA-256", e);
+    }
+  }
+
+  private FSDataInputStream stream(int file) throws IOException {
+    FSDataInputStream in = open.get(file);
+    if (in == null) {
+      Descriptions.Source source = sources.get(file);
+      Path path = new Path(source.location());
+      FileSystem files = path.getFileSystem(configuration);
+      FileStatus status = files.getFileStatus(path);
+      if (status.getLen() != source.bytes() || status.getModificationTime() != source.modified()) {
+        throw new InvalidInputException(
+            source.location()
+                + ": has changed since the job began; wait until nobody writes it and try again");
+      }
+      in = files.open(path);
+      open.put(file, in);
+    }
+    return in;
+  }
+
+  @Override
+  public void close() {
+
+    open.values().forEach(Fetch::closeQuietly);
+    open.clear();
+  }
+
+  private static void closeQuietly(FSDataInputStream in) {
+    try {
+      in.close();
+    } catch (IOException e) {
+      // It was read from, and what was read is there.
+      return;
+    }
+  }
+}

@@ -1,0 +1,284 @@
+package org.threegate.spark;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.function.Predicate;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.threegate.analysis.measure.Cluster;
+import org.threegate.analysis.measure.GeometryOptions;
+import org.threegate.analysis.measure.PairMeasurement;
+import org.threegate.analysis.measure.Pairing;
+import org.threegate.analysis.measure.TensorPair;
+import org.threegate.checkpoint.Adapter;
+import org.threegate.checkpoint.AtomicFiles;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.Digests;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.Tensor;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+
+/** What is to be measured, from headers alone: checkpoints open on the driver, and their pairs. */
+final class Plan implements AutoCloseable {
+  private static final String DIGEST = "digest of ";
+
+  private final JavaSparkContext spark;
+  private final Path scratch;
+  private final Context context;
+  private final Planner planner = new Planner();
+  private final List<Runnable> opened = new ArrayList<>();
+  private final List<Path> directories = new ArrayList<>();
+  private final List<Cluster.Failure> failures = new ArrayList<>();
+  private final StringBuilder files = new StringBuilder();
+
+  Plan(JavaSparkContext spark) {
+    this.spark = spark;
+    try {
+      this.scratch = Files.createTempDirectory("threegate-plan");
+    } catch (IOException e) {
+      throw new InvalidInputException(
+          System.getProperty("java.io.tmpdir") + ": cannot be written: " + e.getMessage(), e);
+    }
+    this.context = Context.open(Context.Device.CPU, 1);
+  }
+
+  /**
+   * A checkpoint.
+   *
+   * @param name in keys of digests
+   * @param whole whether none of its tensors is missing
+   */
+  record Side(String name, RemoteModel model, Checkpoint checkpoint, boolean whole) {
+    /** Its digest, if those of all its tensors are known. */
+    Optional<String> digest(Map<String, String> digests) {
+      Map<String, String> own = new HashMap<>();
+      for (Tensor tensor : checkpoint.tensors().values()) {
+        Optional.ofNullable(digests.get(name + ":" + tensor.name()))
+            .ifPresent(value -> own.put(tensor.name(), value));
+      }
+      return whole && own.size() == checkpoint.tensors().size()
+          ? Optional.of(Digests.combine(checkpoint.tensors(), own))
+          : Optional.empty();
+    }
+  }
+
+  /** Reads headers beside what the caller does meanwhile. */
+  private CompletableFuture<RemoteModel> start(String name, String location) {
+    Path directory = scratch.resolve(name);
+    directories.add(directory);
+    return CompletableFuture.supplyAsync(
+        () -> {
+          try {
+            return RemoteModel.read(spark.hadoopConfiguration(), location, directory);
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          }
+        });
+  }
+
+  private RemoteModel await(CompletableFuture<RemoteModel> reading) throws IOException {
+    try {
+      RemoteModel model = reading.join();
+      model.shards().values().forEach(file -> files.append(" | ").append(file));
+      return model;
+    } catch (CompletionException e) {
+      if (e.getCause() instanceof UncheckedIOException failure) {
+        throw failure.getCause();
+      }
+      throw e.getCause() instanceof RuntimeException failure ? failure : e;
+    }
+  }
+
+  private RemoteModel read(String name, String location) throws IOException {
+    return await(start(name, location));
+  }
+
+  /** Opens a checkpoint; what is damaged of it goes to the failures. */
+  Side open(String name, String location) throws IOException {
+    return open(name, read(name, location));
+  }
+
+  private Side open(String name, RemoteModel model) throws IOException {
+    RemoteCheckpoint remote = RemoteCheckpoint.open(context, model);
+    opened.add(0, remote::close);
+    failures.addAll(remote.failures());
+    planner.add(name, model, remote.checkpoint());
+    return new Side(name, model, remote.checkpoint(), remote.failures().isEmpty());
+  }
+
+  /** Two checkpoints, or one and an adapter, and what they have in common. */
+  final class Sides {
+    private final Side base;
+    private final Side tuned;
+    private final Pairing pairing;
+
+    private Sides(Side base, Side tuned, Pairing pairing) {
+      this.base = base;
+      this.tuned = tuned;
+      this.pairing = pairing;
+    }
+
+    Side base() {
+      return base;
+    }
+
+    Side tuned() {
+      return tuned;
+    }
+
+    Pairing pairing() {
+      return pairing;
+    }
+
+    /**
+     * Items of a comparison, and of digests that no pair gives.
+     *
+     * @param finished names that need no item
+     */
+    List<Descriptions.Item> items(
+        boolean digest, Optional<GeometryOptions> geometry, Set<String> finished) {
+      List<Descriptions.Item> items = new ArrayList<>();
+      for (TensorPair pair : pairing.pairs()) {
+        if (!finished.contains(pair.name())) {
+          items.add(
+              planner.item(
+                  pair.name(),
+                  List.of(pair),
+                  digest ? pair.sources() : List.of(),
+                  geometry.isPresent() && pair.dimensions() >= 2,
+                  PairMeasurement.cost(pair, geometry)));
+        }
+      }
+      if (digest) {
+        items.addAll(digests(base));
+        items.addAll(digests(tuned));
+      }
+      return items;
+    }
+  }
+
+  /**
+   * Pairs two checkpoints.
+   *
+   * @param tunedLocation of a checkpoint or an adapter
+   */
+  Sides compare(
+      String baseLocation,
+      String tunedLocation,
+      Optional<String> initialAdapter,
+      Predicate<String> selected)
+      throws IOException {
+    CompletableFuture<RemoteModel> before = start("base", baseLocation);
+    CompletableFuture<RemoteModel> after = start("tuned", tunedLocation);
+    RemoteModel model;
+    Side base;
+    try {
+      base = open("base", await(before));
+    } finally {
+      after.exceptionally(failure -> null).join(); // its files must not come when all is closed
+    }
+    model = await(after);
+    Side tuned;
+    Pairing pairing;
+    if (Checkpoint.isAdapter(model.mirror())) {
+      Optional<Path> initial = Optional.empty();
+      if (initialAdapter.isPresent()) {
+        initial = Optional.of(read("initial", initialAdapter.get()).mirror());
+      }
+      try {
+        Adapter adapter = Adapter.open(context, model.mirror(), initial);
+        opened.add(0, adapter::close);
+        tuned = new Side("tuned", model, adapter.weights(), true);
+        planner.add("tuned", model, adapter.weights());
+        pairing = Pairing.of(base.checkpoint(), adapter, selected);
+      } catch (InvalidInputException e) {
+        throw model.translate(e);
+      }
+    } else {
+      tuned = open("tuned", model);
+      pairing = Pairing.of(base.checkpoint(), tuned.checkpoint(), selected);
+    }
+    Set<String> damaged = new HashSet<>();
+    failures.forEach(failure -> damaged.add(failure.tensor()));
+    failures.removeIf(failure -> !selected.test(failure.tensor()));
+    return new Sides(
+        base,
+        tuned,
+        new Pairing(
+            pairing.pairs(),
+            pairing.onlyInBase().stream().filter(name -> !damaged.contains(name)).toList(),
+            pairing.onlyInTuned().stream().filter(name -> !damaged.contains(name)).toList(),
+            pairing.shapeMismatch(),
+            pairing.notCompared(),
+            pairing.untouched()));
+  }
+
+  /** Of tensors whose digests no other item has. */
+  List<Descriptions.Item> digests(Side side) {
+    List<Descriptions.Item> items = new ArrayList<>();
+    for (Tensor tensor : side.checkpoint().tensors().values()) {
+      String name = DIGEST + side.name() + ":" + tensor.name();
+      Descriptions.Item item = planner.item(name, List.of(), List.of(tensor), false, 0);
+      if (!item.digests().isEmpty()) {
+        items.add(item);
+      }
+    }
+    return items;
+  }
+
+  /** An answer that says what failed, by the name of the tensor. */
+  static Cluster.Failure failure(Answer answer) {
+    String name = answer.name();
+    return new Cluster.Failure(
+        name.startsWith(DIGEST) ? name.substring(name.indexOf(':') + 1) : name, answer.failure());
+  }
+
+  List<Descriptions.Unit> units(List<Descriptions.Item> items) {
+    return planner.units(items, spark.defaultParallelism());
+  }
+
+  /** For who has none. */
+  Control control() {
+    return Control.open(context);
+  }
+
+  Planner planner() {
+    return planner;
+  }
+
+  /** Grows while it is measured. */
+  List<Cluster.Failure> failures() {
+    return failures;
+  }
+
+  /** All files, with their sizes and times. */
+  String files() {
+    return files.toString();
+  }
+
+  @Override
+  public void close() {
+    opened.forEach(Runnable::run);
+    context.close();
+    try {
+      for (Path directory : directories) {
+        AtomicFiles.deleteDirectory(directory);
+      }
+      Files.deleteIfExists(scratch);
+    } catch (IOException e) {
+      // Holes in a temporary directory: nothing is lost with them.
+      return;
+    }
+  }
+}

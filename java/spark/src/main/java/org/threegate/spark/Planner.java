@@ -1,0 +1,201 @@
+package org.threegate.spark;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import org.threegate.analysis.measure.TensorPair;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.Tensor;
+import org.threegate.kernel.Matrix;
+import org.threegate.kernel.Operand;
+
+/**
+ * Describes pairs to executors and deals them out: the costliest first, each in a task of its own,
+ * and the small ones together, so that no task is long when the others are done.
+ */
+final class Planner {
+  /** Tasks that each core gets, about. */
+  private static final int TASKS_A_CORE = 32;
+
+  /** About ten seconds of a core's: clusters grow while they work. */
+  private static final double MOST_COST = 2e11;
+
+  private static final long MOST_BYTES = 1L << 30;
+  private static final int MOST_ITEMS = 512;
+
+  /** Native memory beside the operands: float32 copies, an update, singular vectors. */
+  private static final long WORKSPACE_A_WEIGHT = 24;
+
+  private final List<Descriptions.Source> files = new ArrayList<>();
+  private final Map<NativeBuffer, Integer> fileOf = new IdentityHashMap<>();
+  private final Map<NativeBuffer, String> models = new IdentityHashMap<>();
+  private final Set<String> digested = new HashSet<>();
+
+  /**
+   * Makes a checkpoint's files known.
+   *
+   * @param name of the checkpoint in keys of digests
+   */
+  void add(String name, RemoteModel model, Checkpoint checkpoint) {
+    Map<String, Integer> own = new HashMap<>();
+    for (Tensor tensor : checkpoint.tensors().values()) {
+      NativeBuffer buffer = tensor.file().buffer();
+      String file = tensor.file().path().getFileName().toString();
+      int index =
+          own.computeIfAbsent(
+              file,
+              shard -> {
+                files.add(model.shards().get(shard));
+                return files.size() - 1;
+              });
+      fileOf.put(buffer, index);
+      models.put(buffer, name);
+    }
+  }
+
+  /** Keys of digests that need no item. */
+  void known(Set<String> keys) {
+    digested.addAll(keys);
+  }
+
+  /** All other keys need one again. */
+  void forget(Set<String> known) {
+    digested.retainAll(known);
+  }
+
+  /**
+   * Describes what is measured of one tensor.
+   *
+   * @param sources tensors whose digests are wanted, if no other item has them
+   */
+  Descriptions.Item item(
+      String name, List<TensorPair> pairs, List<Tensor> sources, boolean wide, double cost) {
+    List<Descriptions.Pair> described = pairs.stream().map(this::pair).toList();
+    List<Descriptions.Digested> digests = new ArrayList<>();
+    for (Tensor tensor : sources) {
+      NativeBuffer buffer = tensor.file().buffer();
+      if (fileOf.containsKey(buffer)) {
+        String key = models.get(buffer) + ":" + tensor.name();
+        if (digested.add(key)) {
+          digests.add(
+              new Descriptions.Digested(key, fileOf.get(buffer), tensor.offset(), tensor.bytes()));
+        }
+      }
+    }
+    Set<Descriptions.Stored> stored = new HashSet<>();
+    long weights = 0;
+    for (Descriptions.Pair pair : described) {
+      stored.addAll(pair.matrices());
+      weights = Math.max(weights, pair.base().values().rows() * pair.base().values().columns());
+    }
+    long fetched = stored.stream().mapToLong(Descriptions.Stored::bytes).sum();
+    long bytes = fetched + (wide ? WORKSPACE_A_WEIGHT * weights : weights);
+    double reading = fetched + digests.stream().mapToLong(Descriptions.Digested::bytes).sum();
+    return new Descriptions.Item(name, described, digests, bytes, Math.max(cost, reading));
+  }
+
+  private Descriptions.Pair pair(TensorPair pair) {
+    return new Descriptions.Pair(
+        pair.name(),
+        pair.layer(),
+        pair.kind(),
+        pair.dtypeBase(),
+        pair.dtypeTuned(),
+        pair.dimensions(),
+        pair.transposed(),
+        weights(pair.base()),
+        weights(pair.tuned()),
+        pair.heads());
+  }
+
+  private Descriptions.Weights weights(Operand operand) {
+    return new Descriptions.Weights(
+        stored(operand.values()),
+        operand
+            .blockScale()
+            .map(
+                scale ->
+                    new Descriptions.Scale(
+                        stored(scale.scales()), scale.blockRows(), scale.blockColumns())),
+        operand.lowRank().stream()
+            .map(
+                term ->
+                    new Descriptions.Product(
+                        stored(term.left()), stored(term.right()), term.scale()))
+            .toList());
+  }
+
+  private Descriptions.Stored stored(Matrix matrix) {
+    Integer file = fileOf.get(matrix.buffer());
+    Optional<byte[]> values = Optional.empty();
+    if (file == null) {
+      // Not as it is in a file: a factor of an adapter, transposed or of another adapter.
+      byte[] bytes =
+          new byte[Math.toIntExact(matrix.rows() * matrix.columns() * matrix.dtype().bytes())];
+      matrix.buffer().slice(matrix.offset(), bytes.length).get(bytes);
+      values = Optional.of(bytes);
+    }
+    return new Descriptions.Stored(
+        file == null ? -1 : file,
+        file == null ? 0 : matrix.offset(),
+        matrix.dtype(),
+        matrix.rows(),
+        matrix.columns(),
+        values);
+  }
+
+  /** Deals items out to tasks. */
+  List<Descriptions.Unit> units(List<Descriptions.Item> items, int cores) {
+    List<Descriptions.Item> sorted = new ArrayList<>(items);
+    sorted.sort(Comparator.comparingDouble(item -> -item.cost()));
+    double total = items.stream().mapToDouble(Descriptions.Item::cost).sum();
+    double share = Math.min(MOST_COST, total / ((double) TASKS_A_CORE * Math.max(1, cores)));
+    List<Descriptions.Unit> units = new ArrayList<>();
+    List<Descriptions.Item> together = new ArrayList<>();
+    double cost = 0;
+    long bytes = 0;
+    for (Descriptions.Item item : sorted) {
+      together.add(item);
+      cost += item.cost();
+      bytes += item.bytes();
+      if (cost >= share || bytes >= MOST_BYTES || together.size() == MOST_ITEMS) {
+        units.add(unit(together, false));
+        together.clear();
+        cost = 0;
+        bytes = 0;
+      }
+    }
+    if (!together.isEmpty()) {
+      units.add(unit(together, false));
+    }
+    return units;
+  }
+
+  /** A unit's items, each in a unit of its own in which nothing runs beside it. */
+  List<Descriptions.Unit> split(Descriptions.Unit unit) {
+    return unit.items().stream().map(item -> unit(List.of(item), true)).toList();
+  }
+
+  private Descriptions.Unit unit(List<Descriptions.Item> items, boolean alone) {
+    Map<Integer, Descriptions.Source> used = new TreeMap<>();
+    for (Descriptions.Item item : items) {
+      for (Descriptions.Pair pair : item.pairs()) {
+        for (Descriptions.Stored stored : pair.matrices()) {
+          if (stored.values().isEmpty()) {
+            used.put(stored.file(), files.get(stored.file()));
+          }
+        }
+      }
+      item.digests().forEach(one -> used.put(one.file(), files.get(one.file())));
+    }
+    return new Descriptions.Unit(used, List.copyOf(items), alone);
+  }
+}

@@ -1,0 +1,129 @@
+package org.threegate.spark;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.threegate.analysis.measure.Cluster;
+import org.threegate.checkpoint.AtomicFiles;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.SafetensorsFile;
+import org.threegate.kernel.Context;
+
+/**
+ * A remote checkpoint, open as far as its headers. Shards that are damaged or missing are left out,
+ * if an index names the tensors in them.
+ */
+final class RemoteCheckpoint implements AutoCloseable {
+  private static final ObjectMapper MAPPER = new ObjectMapper();
+  private static final String INDEX = ".safetensors.index.json";
+  private static final String WEIGHT_MAP = "weight_map";
+
+  private final RemoteModel model;
+  private final Checkpoint checkpoint;
+  private final List<Cluster.Failure> failures;
+
+  private RemoteCheckpoint(
+      RemoteModel model, Checkpoint checkpoint, List<Cluster.Failure> failures) {
+    this.model = model;
+    this.checkpoint = checkpoint;
+    this.failures = List.copyOf(failures);
+  }
+
+  static RemoteCheckpoint open(Context context, RemoteModel model) throws IOException {
+    try {
+      return new RemoteCheckpoint(model, Checkpoint.open(context, model.mirror()), List.of());
+    } catch (InvalidInputException e) {
+      List<Cluster.Failure> failures = new ArrayList<>();
+      if (!leaveOutDamaged(context, model, failures)) {
+        throw model.translate(e);
+      }
+      return new RemoteCheckpoint(model, Checkpoint.open(context, model.mirror()), failures);
+    }
+  }
+
+  /** Rewrites the index without shards that cannot be opened; false: that is not what is wrong. */
+  private static boolean leaveOutDamaged(
+      Context context, RemoteModel model, List<Cluster.Failure> failures) throws IOException {
+    Optional<Path> index = index(model.mirror());
+    if (index.isEmpty()) {
+      return false;
+    }
+    try {
+      if (!(MAPPER.readTree(index.get().toFile()) instanceof ObjectNode contents)
+          || !(contents.path(WEIGHT_MAP) instanceof ObjectNode map)) {
+        return false;
+      }
+      Map<String, String> reasons = new LinkedHashMap<>();
+      List<String> left = new ArrayList<>();
+      for (Map.Entry<String, JsonNode> entry : map.properties()) {
+        String shard = entry.getValue().asText();
+        String reason =
+            reasons.computeIfAbsent(shard, name -> reason(context, model, index.get(), name));
+        if (!reason.isEmpty()) {
+          failures.add(new Cluster.Failure(entry.getKey(), reason));
+          left.add(entry.getKey());
+        }
+      }
+      map.remove(left);
+      if (failures.isEmpty() || map.isEmpty()) {
+        return false;
+      }
+      byte[] reduced = MAPPER.writeValueAsBytes(contents);
+      AtomicFiles.write(index.get(), out -> out.write(java.nio.ByteBuffer.wrap(reduced)));
+      return true;
+    } catch (JsonProcessingException e) {
+      return false;
+    }
+  }
+
+  private static Optional<Path> index(Path mirror) throws IOException {
+    if (!Files.isDirectory(mirror)) {
+      return Optional.of(mirror).filter(path -> path.toString().endsWith(INDEX));
+    }
+    Path usual = mirror.resolve("model" + INDEX);
+    if (Files.exists(usual)) {
+      return Optional.of(usual);
+    }
+    List<Path> all =
+        AtomicFiles.list(mirror).stream().filter(file -> file.toString().endsWith(INDEX)).toList();
+    return all.size() == 1 ? Optional.of(all.get(0)) : Optional.empty();
+  }
+
+  /** Why a shard cannot be opened; empty when it can. */
+  private static String reason(Context context, RemoteModel model, Path index, String shard) {
+    try (SafetensorsFile file =
+        SafetensorsFile.open(context, index.toAbsolutePath().resolveSibling(shard))) {
+      return file.bytes() < 0 ? "it has no bytes" : "";
+    } catch (InvalidInputException e) {
+      return model.translate(e).getMessage();
+    }
+  }
+
+  RemoteModel model() {
+    return model;
+  }
+
+  Checkpoint checkpoint() {
+    return checkpoint;
+  }
+
+  /** Tensors in damaged shards. */
+  List<Cluster.Failure> failures() {
+    return failures;
+  }
+
+  @Override
+  public void close() {
+    checkpoint.close();
+  }
+}

@@ -1,0 +1,226 @@
+package org.threegate.spark;
+
+import java.io.EOFException;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FSDataInputStream;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.fs.UnsupportedFileSystemException;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.InvalidInputException;
+
+/**
+ * A checkpoint wherever Hadoop's file systems reach, seen from what is in front of its weights: the
+ * headers of its shards, its index and its configuration. They are laid into a local directory as
+ * files with holes where the weights would be, which take no room, so that the code that opens any
+ * checkpoint opens this one. An adapter, which is small, is copied whole.
+ */
+final class RemoteModel {
+  private static final int LENGTH_BYTES = 8;
+  private static final int LONGEST_HEADER = 100_000_000;
+  private static final int FIRST_BYTES = 1 << 16;
+  private static final String SHARD = ".safetensors";
+  private static final String DESCRIPTION = ".json";
+  private static final long LONGEST_DESCRIPTION = 1L << 28;
+  private static final int READERS = 16;
+
+  private final String location;
+  private final java.nio.file.Path mirror;
+  private final Map<String, Descriptions.Source> shards;
+
+  private RemoteModel(
+      String location, java.nio.file.Path mirror, Map<String, Descriptions.Source> shards) {
+    this.location = location;
+    this.mirror = mirror;
+    this.shards = shards;
+  }
+
+  /**
+   * Reads headers.
+   *
+   * @param location of a file or a directory
+   * @param directory a new one, for the local files
+   */
+  static RemoteModel read(
+      Configuration configuration, String location, java.nio.file.Path directory)
+      throws IOException {
+    try {
+      FileSystem files = new Path(location).getFileSystem(configuration);
+      Path named = files.makeQualified(new Path(location));
+      boolean isDirectory = files.getFileStatus(named).isDirectory();
+      Path parent = isDirectory ? named : named.getParent();
+      FileStatus[] all = files.listStatus(parent);
+      List<FileStatus> wanted = new ArrayList<>();
+      boolean adapter = false;
+      for (FileStatus file : all) {
+        String name = file.getPath().getName();
+        adapter |= name.equals(Checkpoint.ADAPTER_CONFIG);
+        boolean shard = name.endsWith(SHARD);
+        if (file.isFile() && (shard || name.endsWith(DESCRIPTION))) {
+          // Beside a file that was named, other models may lie.
+          if (!shard || isDirectory || !named.getName().endsWith(SHARD) || isSame(file, named)) {
+            wanted.add(file);
+          }
+        }
+      }
+      Files.createDirectories(directory);
+      RemoteModel model =
+          new RemoteModel(
+              location,
+              isDirectory ? directory : directory.resolve(named.getName()),
+              new LinkedHashMap<>());
+      model.lay(files, wanted, directory, adapter);
+      if (!isDirectory && !Files.exists(model.mirror)) {
+        Files.createFile(model.mirror); // what it is not is said by who opens it
+      }
+      return model;
+    } catch (FileNotFoundException e) {
+      throw new InvalidInputException(location + ": no such file or directory", e);
+    } catch (UnsupportedFileSystemException e) {
+      throw new InvalidInputException(
+          location
+              + ": "
+              + e.getMessage()
+              + "; have Spark load it, for S3 with --spark-conf spark.jars.packages=org.apache.hadoop:hadoop-aws:VERSION",
+          e);
+    } catch (IOException | IllegalArgumentException e) {
+      throw new InvalidInputException(
+          location + ": cannot be read: " + Reasons.line(e) + "; are path and credentials right?",
+          e);
+    }
+  }
+
+  private static boolean isSame(FileStatus file, Path named) {
+    return file.getPath().getName().equals(named.getName());
+  }
+
+  private void lay(
+      FileSystem files, List<FileStatus> wanted, java.nio.file.Path directory, boolean whole)
+      throws IOException {
+    ExecutorService readers =
+        Executors.newFixedThreadPool(
+            READERS,
+            task -> {
+              Thread thread = new Thread(task, "threegate-headers");
+              thread.setDaemon(true);
+              return thread;
+            });
+    try {
+      List<Future<?>> pending = new ArrayList<>();
+      for (FileStatus file : wanted) {
+        String name = file.getPath().getName();
+        if (name.endsWith(SHARD)) {
+          shards.put(
+              name,
+              new Descriptions.Source(
+                  file.getPath().toString(), file.getLen(), file.getModificationTime()));
+        }
+        pending.add(
+            readers.submit(
+                () -> {
+                  layOne(files, file, directory.resolve(name), whole);
+                  return null;
+                }));
+      }
+      for (Future<?> one : pending) {
+        one.get();
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException(e);
+    } catch (ExecutionException e) {
+      throw e.getCause() instanceof IOException failure ? failure : new IOException(e.getCause());
+    } finally {
+      readers.shutdownNow();
+    }
+  }
+
+  private static void layOne(
+      FileSystem files, FileStatus file, java.nio.file.Path local, boolean whole)
+      throws IOException {
+    try (FSDataInputStream in = files.open(file.getPath());
+        FileChannel out =
+            FileChannel.open(local, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+      boolean shard = file.getPath().getName().endsWith(SHARD);
+      if (!shard && file.getLen() > LONGEST_DESCRIPTION) {
+        return;
+      }
+      long end = shard && !whole ? headerEnd(in, file.getLen()) : file.getLen();
+      byte[] block = new byte[(int) Math.min(Math.max(end, 1), 1 << 20)];
+      for (long at = 0; at < end; at += block.length) {
+        int count = (int) Math.min(block.length, end - at);
+        in.readFully(at, block, 0, count);
+        writeFully(out, at, ByteBuffer.wrap(block, 0, count));
+      }
+      if (file.getLen() > end) {
+        writeFully(out, file.getLen() - 1, ByteBuffer.allocate(1));
+      }
+    } catch (EOFException e) {
+      throw new InvalidInputException(
+          file.getPath() + ": became shorter while it was read; wait until nobody writes it", e);
+    }
+  }
+
+  /** Where its weights begin; what is wrong with it is said by who parses it. */
+  private static long headerEnd(FSDataInputStream in, long bytes) throws IOException {
+    byte[] prefix = new byte[(int) Math.min(LENGTH_BYTES, bytes)];
+    in.readFully(0, prefix);
+    if (prefix.length < LENGTH_BYTES) {
+      return prefix.length;
+    }
+    long length = ByteBuffer.wrap(prefix).order(ByteOrder.LITTLE_ENDIAN).getLong();
+    return length < 0 || length > LONGEST_HEADER || length > bytes - LENGTH_BYTES
+        ? Math.min(bytes, FIRST_BYTES)
+        : LENGTH_BYTES + length;
+  }
+
+  private static void writeFully(FileChannel file, long at, ByteBuffer bytes) throws IOException {
+    for (long to = at; bytes.hasRemaining(); ) {
+      to += file.write(bytes, to);
+    }
+  }
+
+  /** As the user named it. */
+  String location() {
+    return location;
+  }
+
+  /** What to open in its place. */
+  java.nio.file.Path mirror() {
+    return mirror;
+  }
+
+  /** Its files with weights, by name. */
+  Map<String, Descriptions.Source> shards() {
+    return shards;
+  }
+
+  /** A message about the local files, as one about those that they stand for. */
+  InvalidInputException translate(InvalidInputException e) {
+    java.nio.file.Path directory = Files.isDirectory(mirror) ? mirror : mirror.getParent();
+    String remote = Files.isDirectory(mirror) ? location : parent(location);
+    return new InvalidInputException(
+        e.getMessage().replace(directory.toString(), remote.replaceAll("/+$", "")), e);
+  }
+
+  private static String parent(String location) {
+    int slash = location.lastIndexOf('/');
+    return slash < 0 ? "." : location.substring(0, slash);
+  }
+}

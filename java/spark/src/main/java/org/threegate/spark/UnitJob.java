@@ -1,0 +1,264 @@
+package org.threegate.spark;
+
+import java.io.IOException;
+import java.io.Serializable;
+import java.io.UncheckedIOException;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.IntStream;
+import org.apache.spark.SimpleFutureAction;
+import org.apache.spark.api.java.JavaRDD;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.util.SerializableConfiguration;
+import org.threegate.analysis.measure.Comparison;
+import org.threegate.analysis.measure.Journal;
+import org.threegate.analysis.measure.Progress;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.kernel.Control;
+import scala.Function0;
+import scala.Function1;
+import scala.Function2;
+import scala.collection.Iterator;
+import scala.jdk.javaapi.CollectionConverters;
+import scala.runtime.BoxedUnit;
+
+/**
+ * Has units run and takes their answers as they come. A unit at which Spark gives up, since
+ * executors die of it, is split and its items run alone; one that is an item already is given up,
+ * and the others go on.
+ */
+final class UnitJob {
+  private static final Pattern CULPRIT =
+      Pattern.compile("Task (\\d+) in stage \\S+ failed (\\d+) times");
+  private static final long POLL_MILLIS = 50;
+
+  private final JavaSparkContext spark;
+  private final Planner planner;
+  private final Work work;
+
+  /** Takes answers, one at a time. */
+  interface Taker {
+    void take(Answer answer) throws IOException;
+  }
+
+  /** What tasks run; serialised by Spark, so without a reference to this. */
+  private interface Body extends Function1<Iterator<Answer>, List<Answer>>, Serializable {}
+
+  private interface Collector extends Function2<Object, List<Answer>, BoxedUnit>, Serializable {}
+
+  private interface Nothing extends Function0<BoxedUnit>, Serializable {}
+
+  UnitJob(JavaSparkContext spark, Planner planner, Work work) {
+    this.spark = spark;
+    this.planner = planner;
+    this.work = work;
+  }
+
+  /** The executor that all others have to be like; waits until there is one. */
+  Machine reference(Progress progress, Control control) {
+    progress.at("waiting for executors", 0, 1);
+    int tasks = 2 * Math.max(1, spark.defaultParallelism());
+    List<Integer> numbers = IntStream.range(0, tasks).boxed().toList();
+    List<Machine> machines;
+    try {
+      machines = spark.parallelize(numbers, tasks).map(number -> Machine.here()).collect();
+    } catch (RuntimeException e) {
+      if (control.isCancelled()) {
+        throw new Comparison.CancelledException();
+      }
+      throw new InvalidInputException(Reasons.ofJob(e), e);
+    }
+    Machine first = machines.get(0);
+    for (Machine machine : machines) {
+      machine
+          .unlike(first)
+          .ifPresent(
+              reason -> {
+                throw new InvalidInputException(reason);
+              });
+    }
+    return first;
+  }
+
+  /** Units as they travel. */
+  static List<String> encode(List<Descriptions.Unit> units) throws IOException {
+    try {
+      return units.parallelStream()
+          .map(
+              unit -> {
+                try {
+                  return Journal.encode(unit);
+                } catch (IOException e) {
+                  throw new UncheckedIOException(e);
+                }
+              })
+          .toList();
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
+    }
+  }
+
+  /** The answers as a collection of Spark's. */
+  JavaRDD<Answer> answers(Machine reference, List<Descriptions.Unit> units) throws IOException {
+    List<String> lines = encode(units);
+    return spark
+        .parallelize(lines, Math.max(1, lines.size()))
+        .mapPartitions(
+            new UnitRun(
+                reference, new SerializableConfiguration(spark.hadoopConfiguration()), work));
+  }
+
+  /**
+   * Runs all.
+   *
+   * @throws InvalidInputException when the cluster cannot do it, saying which executor and why
+   */
+  void run(
+      Machine reference,
+      List<Descriptions.Unit> units,
+      Taker taker,
+      Progress progress,
+      Control control)
+      throws IOException {
+    double total =
+        units.stream()
+            .flatMap(unit -> unit.items().stream())
+            .mapToDouble(Descriptions.Item::cost)
+            .sum();
+    double[] done = {0};
+    Set<String> answered = new HashSet<>();
+    Map<String, Double> costs = new java.util.HashMap<>();
+    units.forEach(unit -> unit.items().forEach(item -> costs.put(item.name(), item.cost())));
+    Taker counting =
+        answer -> {
+          if (answered.add(answer.name())) {
+            taker.take(answer);
+            done[0] += costs.get(answer.name());
+            progress.at(answer.name(), (long) done[0], (long) total);
+          }
+        };
+    Deque<List<Descriptions.Unit>> rounds = new ArrayDeque<>(List.of(units));
+    while (!rounds.isEmpty()) {
+      List<Descriptions.Unit> round = rounds.remove();
+      if (round.isEmpty()) {
+        continue;
+      }
+      try {
+        runOnce(reference, round, counting, control);
+      } catch (JobFailedException e) {
+        Matcher culprit = CULPRIT.matcher(String.valueOf(e.getCause().getMessage()));
+        String reason = Reasons.ofJob(e.getCause());
+        if (isOfExecutor(e.getCause()) || !culprit.find()) {
+          throw new InvalidInputException(reason, e);
+        }
+        int index = Integer.parseInt(culprit.group(1));
+        Descriptions.Unit blamed = round.get(index);
+        List<Descriptions.Unit> rest = new ArrayList<>();
+        for (Descriptions.Unit unit : round) {
+          List<Descriptions.Item> left =
+              unit.items().stream().filter(item -> !answered.contains(item.name())).toList();
+          if (unit != blamed && !left.isEmpty()) {
+            rest.add(new Descriptions.Unit(unit.files(), left, unit.alone()));
+          }
+        }
+        if (blamed.alone() && blamed.items().size() == 1) {
+          counting.take(
+              new Answer(
+                  blamed.items().get(0).name(),
+                  Map.of(),
+                  new byte[0],
+                  "given up after " + culprit.group(2) + " attempts: " + reason));
+        } else {
+          rounds.add(planner.split(blamed));
+        }
+        rounds.addFirst(rest);
+      }
+    }
+    progress.at("", (long) total, (long) total);
+    UnitRun.freeArenas(); // of executors within this JVM
+  }
+
+  private static boolean isOfExecutor(Throwable failure) {
+    for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+      if (cause instanceof ExecutorException
+          || String.valueOf(cause.getMessage()).contains(ExecutorException.class.getName())) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Spark gave up. */
+  private static final class JobFailedException extends Exception {
+    private static final long serialVersionUID = 1L;
+
+    JobFailedException(Throwable cause) {
+      super(cause);
+    }
+  }
+
+  private void runOnce(
+      Machine reference, List<Descriptions.Unit> units, Taker taker, Control control)
+      throws IOException, JobFailedException {
+    JavaRDD<Answer> answers = answers(reference, units);
+    // Taken by this thread, not by the one that schedules tasks.
+    LinkedBlockingQueue<List<Answer>> arrived = new LinkedBlockingQueue<>();
+    Body body = all -> new ArrayList<>(CollectionConverters.asJava(all.toSeq()));
+    Collector collector =
+        (partition, some) -> {
+          arrived.add(some);
+          return BoxedUnit.UNIT;
+        };
+    List<Object> partitions = new ArrayList<>();
+    IntStream.range(0, answers.getNumPartitions()).forEach(partitions::add);
+    Nothing nothing = () -> BoxedUnit.UNIT;
+    SimpleFutureAction<BoxedUnit> job =
+        spark
+            .sc()
+            .submitJob(
+                answers.rdd(),
+                body,
+                CollectionConverters.asScala(partitions).toSeq(),
+                collector,
+                nothing);
+    try {
+      while (true) {
+        boolean last = job.isCompleted();
+        List<Answer> some = arrived.poll(last ? 0 : POLL_MILLIS, TimeUnit.MILLISECONDS);
+        if (some != null) {
+          for (Answer answer : some) {
+            taker.take(answer);
+          }
+        } else if (last) {
+          break;
+        }
+        if (control.isCancelled()) {
+          throw new Comparison.CancelledException();
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new Comparison.CancelledException();
+    } finally {
+      if (!job.isCompleted()) {
+        job.cancel();
+      }
+    }
+    scala.util.Try<?> end = job.value().get();
+    if (end.isFailure()) {
+      if (control.isCancelled()) {
+        throw new Comparison.CancelledException(); // Spark's own handler of Ctrl-C was faster
+      }
+      throw new JobFailedException(end.failed().get());
+    }
+  }
+}

@@ -1,0 +1,101 @@
+package org.threegate.spark;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.Serializable;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.zip.Deflater;
+import java.util.zip.DeflaterOutputStream;
+import java.util.zip.InflaterInputStream;
+import org.threegate.analysis.measure.Comparison;
+import org.threegate.analysis.measure.Consensus;
+import org.threegate.analysis.measure.GeometryOptions;
+import org.threegate.analysis.measure.Journal;
+import org.threegate.analysis.measure.MaskFile;
+import org.threegate.analysis.measure.MaskKind;
+import org.threegate.analysis.measure.PairMeasurement;
+import org.threegate.analysis.measure.TensorConsensus;
+import org.threegate.analysis.measure.TensorPair;
+import org.threegate.analysis.measure.TensorTrajectory;
+import org.threegate.analysis.measure.Trajectory;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+
+/** What is measured of an item: the same code that runs on one machine. */
+interface Work extends Serializable {
+  byte[] of(Context context, List<TensorPair> pairs, Control control) throws IOException;
+
+  /** A record as compressed JSON, which holds every bit of it. */
+  static byte[] encode(Object item) throws IOException {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    try (DeflaterOutputStream out =
+        new DeflaterOutputStream(bytes, new Deflater(Deflater.BEST_SPEED))) {
+      out.write(Journal.encode(item).getBytes(StandardCharsets.UTF_8));
+    }
+    return bytes.toByteArray();
+  }
+
+  /** And back. */
+  static <T> T decode(Class<T> type, byte[] bytes) throws IOException {
+    try (InflaterInputStream in = new InflaterInputStream(new ByteArrayInputStream(bytes))) {
+      return Journal.decode(type, new String(in.readAllBytes(), StandardCharsets.UTF_8));
+    }
+  }
+
+  /**
+   * A {@link Comparison.Finished}, without digests.
+   *
+   * @param options as JSON; {@code null}: no geometry
+   */
+  record Compare(String options) implements Work {
+    static Compare of(Optional<GeometryOptions> geometry) throws IOException {
+      return new Compare(Journal.encode(geometry));
+    }
+
+    @Override
+    public byte[] of(Context context, List<TensorPair> pairs, Control control) throws IOException {
+      Optional<GeometryOptions> geometry =
+          Optional.ofNullable(Journal.decode(GeometryOptions.class, options));
+      TensorPair pair = pairs.get(0);
+      return encode(
+          new Comparison.Finished(
+              PairMeasurement.diff(context, pair, control),
+              PairMeasurement.geometry(context, pair, geometry, control),
+              Map.of()));
+    }
+  }
+
+  /**
+   * An {@link Agreement}.
+   *
+   * @param steps of the runs; none: there is no way to measure
+   */
+  record Agree(double[] steps, String options) implements Work {
+    /** What the runs do to a matrix. */
+    record Agreement(TensorConsensus tensor, Optional<TensorTrajectory> way) {}
+
+    @Override
+    public byte[] of(Context context, List<TensorPair> pairs, Control control) throws IOException {
+      GeometryOptions geometry = Journal.decode(GeometryOptions.class, options);
+      TensorConsensus tensor = Consensus.of(context, pairs, control);
+      Optional<TensorTrajectory> way =
+          steps.length == 0
+              ? Optional.empty()
+              : Optional.of(new Trajectory(steps, geometry).of(context, pairs, control));
+      return encode(new Agreement(tensor, way));
+    }
+  }
+
+  /** The bytes of a mask, as in a file. */
+  record Mask(MaskKind kind, String options) implements Work {
+    @Override
+    public byte[] of(Context context, List<TensorPair> pairs, Control control) throws IOException {
+      GeometryOptions geometry = Journal.decode(GeometryOptions.class, options);
+      return MaskFile.of(context, pairs.get(0), kind, geometry, control);
+    }
+  }
+}

@@ -1,0 +1,401 @@
+package org.threegate.spark;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.scheduler.SparkListener;
+import org.apache.spark.scheduler.SparkListenerTaskStart;
+import org.apache.spark.sql.SparkSession;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+import org.threegate.analysis.measure.Cluster;
+import org.threegate.analysis.measure.Comparison;
+import org.threegate.analysis.measure.GeometryOptions;
+import org.threegate.analysis.measure.Journal;
+import org.threegate.analysis.measure.Pairing;
+import org.threegate.analysis.measure.Progress;
+import org.threegate.analysis.measure.TensorPair;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.testing.NativeLeaks;
+
+/** What may go wrong on a real cluster, and what comes out all the same. */
+@ExtendWith(NativeLeaks.class)
+class FaultsTest {
+  private static final GeometryOptions GEOMETRY = GeometryOptions.DEFAULT;
+  private static final long PATIENCE_MILLIS = 120_000;
+
+  @TempDir static Path shared;
+  private static StandaloneCluster machines;
+  private static Path base;
+  private static Path tuned;
+  private static String expected;
+
+  @TempDir Path directory;
+
+  @BeforeAll
+  static void start() throws Exception {
+    base = Models.write(shared.resolve("base"), 3, 160, 0, 7);
+    tuned = Models.write(shared.resolve("tuned"), 3, 160, 2e-4, 7);
+    machines = new StandaloneCluster(shared.resolve("home"));
+    machines.work(Map.of());
+    machines.work(Map.of());
+    try (Context context = Context.open(Context.Device.CPU, 2);
+        Control control = Control.open(context);
+        Checkpoint left = Checkpoint.open(context, base);
+        Checkpoint right = Checkpoint.open(context, tuned);
+        Journal<Comparison.Finished> journal =
+            Journal.open(shared.resolve("alone"), Comparison.Finished.class, "x", false)) {
+      expected =
+          bits(
+              new Comparison(context, control, left, right, true, Optional.of(GEOMETRY))
+                  .run(Pairing.of(left, right, name -> true), journal, Progress.NONE));
+    }
+  }
+
+  @AfterAll
+  static void stop() throws InterruptedException {
+    machines.stop();
+  }
+
+  /** All but the time it took. */
+  private static String bits(Comparison.Outcome outcome) throws IOException {
+    return (Journal.encode(outcome.tensors())
+            + Journal.encode(outcome.geometry())
+            + outcome.baseDigest()
+            + outcome.tunedDigest())
+        .replaceAll("\"[a-zA-Z]*[sS]econds\":[^,}]*", "");
+  }
+
+  private static Cluster.Compared compare(
+      SparkSession spark,
+      Path before,
+      Path after,
+      Path journal,
+      boolean resume,
+      Consumer<Pairing> paired,
+      Progress progress)
+      throws IOException {
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Control control = Control.open(context)) {
+      return new SparkCluster(spark, false)
+          .compare(
+              before.toString(),
+              after.toString(),
+              Optional.empty(),
+              name -> true,
+              true,
+              Optional.of(GEOMETRY),
+              paired,
+              new Cluster.Keeping(journal, "options", resume),
+              progress,
+              control);
+    }
+  }
+
+  private Cluster.Compared compare(SparkSession spark, Progress progress) throws IOException {
+    return compare(
+        spark, base, tuned, directory.resolve("journal"), false, pairing -> {}, progress);
+  }
+
+  @Test
+  void anExecutorThatIsKilledIsMissedByNobody() throws IOException {
+    List<ProcessHandle> killed = new ArrayList<>();
+    AtomicInteger answers = new AtomicInteger();
+    try (SparkSession spark = machines.session(Map.of())) {
+      Cluster.Compared compared =
+          compare(
+              spark,
+              (name, done, total) -> {
+                if (answers.incrementAndGet() == 4) {
+                  ProcessHandle one = machines.executors().get(0);
+                  one.destroyForcibly(); // SIGKILL
+                  killed.add(one);
+                }
+              });
+      assertThat(killed).hasSize(1);
+      assertThat(killed.get(0).isAlive()).isFalse();
+      assertThat(compared.failures()).isEmpty();
+      assertThat(bits(compared.outcome())).isEqualTo(expected);
+    }
+  }
+
+  /** The first attempt at one tensor takes long. */
+  private record Slow(String name, Work work) implements Work {
+    @Override
+    public byte[] of(Context context, List<TensorPair> pairs, Control control) throws IOException {
+      try {
+        // Another attempt runs in another executor, beside this one.
+        if (pairs.get(0).name().equals(name) && SLOW.getAndSet(false)) {
+          for (int i = 0; i < 600 && !control.isCancelled(); i++) {
+            Thread.sleep(50);
+          }
+        }
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+      return work.of(context, pairs, control);
+    }
+  }
+
+  private static final AtomicBoolean SLOW = new AtomicBoolean(true);
+
+  @Test
+  void whatRunsTwiceCountsOnce() throws IOException {
+    Map<String, String> settings =
+        Map.of(
+            "spark.speculation", "true",
+            "spark.speculation.interval", "10ms",
+            "spark.speculation.multiplier", "1",
+            "spark.speculation.quantile", "0.5");
+    AtomicInteger speculative = new AtomicInteger();
+    try (SparkSession spark = machines.session(settings)) {
+      spark
+          .sparkContext()
+          .addSparkListener(
+              new SparkListener() {
+                @Override
+                public void onTaskStart(SparkListenerTaskStart start) {
+                  speculative.addAndGet(start.taskInfo().speculative() ? 1 : 0);
+                }
+              });
+      Work work = Work.Compare.of(Optional.of(GEOMETRY));
+      Map<String, Answer> plain = run(spark, work, false);
+      String slow = "model.layers.0.self_attn.q_proj.weight";
+      Map<String, Answer> twice = run(spark, new Slow(slow, work), false);
+      assertThat(speculative.get()).isPositive();
+      assertThat(twice.keySet()).isEqualTo(plain.keySet());
+      for (String name : plain.keySet()) {
+        assertThat(twice.get(name).failure()).isEmpty();
+        assertThat(bits(twice.get(name))).isEqualTo(bits(plain.get(name)));
+      }
+    }
+  }
+
+  private static String bits(Answer answer) throws IOException {
+    return Journal.encode(Work.decode(Comparison.Finished.class, answer.result()))
+        .replaceAll("\"[a-zA-Z]*[sS]econds\":[^,}]*", "");
+  }
+
+  /**
+   * All answers, by tensor; none comes twice.
+   *
+   * @param together all in one task
+   */
+  private static Map<String, Answer> run(SparkSession spark, Work work, boolean together)
+      throws IOException {
+    Map<String, Answer> answers = new HashMap<>();
+    JavaSparkContext own = JavaSparkContext.fromSparkContext(spark.sparkContext());
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Control control = Control.open(context);
+        Plan plan = new Plan(own)) {
+      Plan.Sides sides =
+          plan.compare(base.toString(), tuned.toString(), Optional.empty(), name -> true);
+      List<Descriptions.Unit> units = plan.units(sides.items(false, Optional.empty(), Set.of()));
+      if (together) {
+        Map<Integer, Descriptions.Source> files = new HashMap<>();
+        List<Descriptions.Item> items = new ArrayList<>();
+        for (Descriptions.Unit unit : units) {
+          files.putAll(unit.files());
+          items.addAll(unit.items());
+        }
+        units = List.of(new Descriptions.Unit(files, items, false));
+      }
+      UnitJob job = new UnitJob(own, plan.planner(), work);
+      job.run(
+          job.reference(Progress.NONE, control),
+          units,
+          answer -> assertThat(answers.put(answer.name(), answer)).isNull(),
+          Progress.NONE,
+          control);
+    }
+    return answers;
+  }
+
+  /** A driver, for the test that kills it. */
+  public static final class Driver {
+    private Driver() {}
+
+    public static void main(String[] arguments) throws IOException {
+      SparkSession spark =
+          SparkSession.builder()
+              .master(arguments[0])
+              .config("spark.ui.enabled", "false")
+              .config("spark.driver.host", "127.0.0.1")
+              .config("spark.driver.bindAddress", "127.0.0.1")
+              .config("spark.executor.memory", "512m")
+              .config("spark.executor.extraClassPath", StandaloneCluster.directories())
+              .config("spark.executor.extraJavaOptions", StandaloneCluster.inherited())
+              .getOrCreate();
+      compare(
+          spark,
+          Path.of(arguments[1]),
+          Path.of(arguments[2]),
+          Path.of(arguments[3]),
+          false,
+          pairing -> {},
+          Progress.NONE);
+    }
+  }
+
+  @Test
+  void aDriverThatDiedLeavesWhatWasFinished() throws Exception {
+    Path journal = directory.resolve("journal");
+    Process driver =
+        machines.start(
+            Map.of(),
+            Driver.class.getName(),
+            machines.master(),
+            base.toString(),
+            tuned.toString(),
+            journal.toString());
+    long end = System.currentTimeMillis() + PATIENCE_MILLIS;
+    while (driver.isAlive()
+        && System.currentTimeMillis() < end
+        && (!Files.exists(journal) || Files.readAllLines(journal).size() < 6)) {
+      Thread.sleep(20);
+    }
+    assertThat(driver.isAlive()).isTrue();
+    driver.destroyForcibly().waitFor();
+    int finished = Files.readAllLines(journal).size() - 2; // a title, and perhaps a line cut off
+    assertThat(finished).isPositive();
+    List<String> measured = new ArrayList<>();
+    try (SparkSession spark = machines.session(Map.of())) {
+      Cluster.Compared compared =
+          compare(
+              spark,
+              base,
+              tuned,
+              journal,
+              true,
+              pairing -> {},
+              (name, done, total) -> measured.add(name));
+      assertThat(bits(compared.outcome())).isEqualTo(expected);
+      int pairs = compared.outcome().tensors().size();
+      assertThat(measured.stream().filter(name -> !name.isEmpty()).count())
+          .isLessThanOrEqualTo(pairs - finished);
+      assertThat(journal).doesNotExist();
+      // With other options nothing of it may be used.
+      Files.writeString(journal, "spark of something else\n");
+      assertThatThrownBy(
+              () -> compare(spark, base, tuned, journal, true, pairing -> {}, Progress.NONE))
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageContaining("was of other files or with other options");
+    }
+  }
+
+  @Test
+  void aShardThatIsLostMeanwhileCostsItsTensorsAlone() throws IOException {
+    Path copy = Models.write(directory.resolve("copy"), 3, 160, 2e-4, 7);
+    try (SparkSession spark = machines.session(Map.of())) {
+      Cluster.Compared compared =
+          compare(
+              spark,
+              base,
+              copy,
+              directory.resolve("journal"),
+              false,
+              pairing -> delete(copy.resolve(Models.shard(1))),
+              Progress.NONE);
+      List<String> lost = compared.failures().stream().map(Cluster.Failure::tensor).toList();
+      assertThat(lost).contains("model.layers.0.input_layernorm.weight").doesNotHaveDuplicates();
+      assertThat(compared.failures())
+          .allSatisfy(
+              failure ->
+                  assertThat(failure.reason()).contains("FileNotFoundException", Models.shard(1)));
+      assertThat(compared.outcome().tensors())
+          .isNotEmpty()
+          .noneMatch(tensor -> lost.contains(tensor.name()));
+      assertThat(compared.outcome().baseDigest()).isPresent();
+      assertThat(compared.outcome().tunedDigest()).isEmpty();
+    }
+  }
+
+  private static void delete(Path file) {
+    try {
+      Files.delete(file);
+    } catch (IOException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** Executors die of one tensor, whenever they see it. */
+  private record Deadly(String name, Work work) implements Work {
+    @Override
+    public byte[] of(Context context, List<TensorPair> pairs, Control control) throws IOException {
+      if (pairs.get(0).name().equals(name)) {
+        Runtime.getRuntime().halt(137); // as the kernel does when memory runs out
+      }
+      return work.of(context, pairs, control);
+    }
+  }
+
+  @Test
+  void aTensorThatExecutorsDieOfIsGivenUpAndTheOthersGoOn() throws IOException {
+    String deadly = "model.layers.1.input_layernorm.weight";
+    try (SparkSession spark = machines.session(Map.of("spark.task.maxFailures", "2"))) {
+      Work work = new Deadly(deadly, Work.Compare.of(Optional.empty()));
+      Map<String, Answer> answers = run(spark, work, true);
+      assertThat(answers).hasSizeGreaterThan(10);
+      answers.forEach(
+          (name, answer) -> {
+            if (name.equals(deadly)) {
+              assertThat(answer.failure()).startsWith("given up after 2 attempts: executor ");
+            } else {
+              assertThat(answer.failure()).isEmpty();
+            }
+          });
+    }
+  }
+
+  @Test
+  void executorsWithoutTheNativeLibraryAreNamed() throws IOException {
+    String options =
+        StandaloneCluster.inherited() + " -Dthreegate.library.path=" + directory.toString();
+    try (SparkSession spark =
+        machines.session(Map.of("spark.executor.extraJavaOptions", options.strip()))) {
+      assertThatThrownBy(() -> compare(spark, Progress.NONE))
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageMatching(
+              "executor \\d+ \\(127\\.0\\.0\\.\\d\\): cannot load the native library: .*"
+                  + "no libthreegate\\.so\\.1 there.*");
+    }
+  }
+
+  @Test
+  void executorsWithOtherInstructionsAreNamed() throws Exception {
+    Process odd = machines.work(Map.of("THREEGATE_SIMD", "scalar"));
+    try (SparkSession spark =
+        machines.session(
+            Map.of(
+                "spark.scheduler.minRegisteredResourcesRatio", "1.0",
+                "spark.cores.max", "3"))) {
+      assertThatThrownBy(() -> compare(spark, Progress.NONE))
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageMatching(
+              "executor \\d+ \\(127\\.0\\.0\\.\\d\\): its processor runs \\S+ kernels, that of"
+                  + " executor \\d+ \\(127\\.0\\.0\\.\\d\\) \\S+, whose last bits differ; .*THREEGATE_SIMD.*");
+    } finally {
+      odd.descendants().forEach(ProcessHandle::destroyForcibly);
+      odd.destroyForcibly().waitFor();
+    }
+  }
+}

@@ -1,0 +1,64 @@
+package org.threegate.spark;
+
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.threegate.testing.JavadocExamples;
+
+/** What this module may use, and that its examples compile. */
+class StructureTest {
+  private static final String FIELDS =
+      """
+        static org.apache.spark.sql.SparkSession spark;
+      """;
+
+  @TempDir Path classes;
+
+  @Test
+  void itMeasuresByWhatOneMachineMeasuresBy() {
+    JavaClasses own =
+        new ClassFileImporter()
+            .withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
+            .importPackages("org.threegate.spark");
+    classes()
+        .that()
+        .resideInAPackage("org.threegate.spark..")
+        .should()
+        .onlyDependOnClassesThat()
+        .resideInAnyPackage(
+            "org.threegate.spark..",
+            "org.threegate.report..",
+            "org.threegate.analysis.measure..",
+            "org.threegate.checkpoint..",
+            "org.threegate.kernel..",
+            "org.threegate.buffer..",
+            "org.threegate.dtype..",
+            "org.threegate.loading..",
+            "org.threegate.spi..",
+            "org.apache.spark..",
+            "org.apache.hadoop..",
+            "com.fasterxml.jackson..",
+            "scala..",
+            "java..")
+        .check(own);
+  }
+
+  @Test
+  void examplesCompile() throws IOException {
+    int count =
+        JavadocExamples.compile(
+            JavadocExamples.sources(path -> path.contains("/spark/")),
+            List.of("org.apache.spark.sql"),
+            FIELDS,
+            classes);
+    assertThat(count).isEqualTo(2);
+  }
+}

@@ -1,0 +1,441 @@
+package org.threegate.spark;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Predicate;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.RawLocalFileSystem;
+import org.apache.hadoop.security.AccessControlException;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+import org.threegate.analysis.measure.Cluster;
+import org.threegate.analysis.measure.Comparison;
+import org.threegate.analysis.measure.Consensus;
+import org.threegate.analysis.measure.GeometryOptions;
+import org.threegate.analysis.measure.Journal;
+import org.threegate.analysis.measure.MaskFile;
+import org.threegate.analysis.measure.MaskKind;
+import org.threegate.analysis.measure.Pairing;
+import org.threegate.analysis.measure.Progress;
+import org.threegate.analysis.measure.TensorDiff;
+import org.threegate.analysis.measure.Trajectory;
+import org.threegate.checkpoint.Adapter;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.Digests;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.SafetensorsFile;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.report.TensorTable;
+import org.threegate.testing.DocumentedProgram;
+import org.threegate.testing.NativeLeaks;
+import org.threegate.testing.SharedData;
+
+/** A cluster finds what one machine finds, bit for bit. */
+@ExtendWith(NativeLeaks.class)
+class ThreegateSparkTest {
+  private static final Predicate<String> ALL = name -> true;
+  private static final GeometryOptions GEOMETRY = GeometryOptions.DEFAULT;
+
+  @TempDir static Path shared;
+  private static SparkSession spark;
+  private static Path base;
+  private static Path tuned;
+  private static Path later;
+
+  @TempDir Path directory;
+
+  @BeforeAll
+  static void start() throws IOException {
+    base = Models.write(shared.resolve("base"), 2, 48, 0, 7);
+    tuned = Models.write(shared.resolve("tuned"), 2, 48, 2e-4, 7);
+    later = Models.write(shared.resolve("later"), 2, 48, 4e-4, 7);
+    spark =
+        SparkSession.builder()
+            .master("local[4]")
+            .appName("threegate")
+            .config("spark.task.cpus", "2")
+            .config("spark.hadoop.fs.denied.impl", Denied.class.getName())
+            .config("spark.ui.enabled", "false")
+            .config("spark.driver.host", "127.0.0.1")
+            .config("spark.driver.bindAddress", "127.0.0.1")
+            .getOrCreate();
+  }
+
+  @AfterAll
+  static void stop() {
+    spark.stop();
+  }
+
+  /** Executors keep memory for the next task; here they are in this JVM. */
+  @AfterEach
+  void freeArenas() {
+    UnitRun.freeArenas();
+  }
+
+  private static Cluster cluster() {
+    return new SparkCluster(spark, false);
+  }
+
+  private Cluster.Keeping keeping(boolean resume) {
+    return new Cluster.Keeping(directory.resolve("journal"), "options", resume);
+  }
+
+  private Cluster.Compared compare(Path before, Path after, Optional<GeometryOptions> geometry)
+      throws IOException {
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Control control = Control.open(context)) {
+      return cluster()
+          .compare(
+              before.toString(),
+              after.toString(),
+              Optional.empty(),
+              ALL,
+              true,
+              geometry,
+              pairing -> {},
+              keeping(false),
+              Progress.NONE,
+              control);
+    }
+  }
+
+  private Comparison.Outcome alone(Path before, Path after, Optional<GeometryOptions> geometry)
+      throws IOException {
+    try (Context context = Context.open(Context.Device.CPU, 2);
+        Control control = Control.open(context);
+        Checkpoint left = Checkpoint.open(context, before);
+        Journal<Comparison.Finished> journal =
+            Journal.open(directory.resolve("alone"), Comparison.Finished.class, "x", false)) {
+      if (Checkpoint.isAdapter(after)) {
+        try (Adapter adapter = Adapter.open(context, after, Optional.empty())) {
+          return new Comparison(context, control, left, adapter.weights(), true, geometry)
+              .run(Pairing.of(left, adapter, ALL), journal, Progress.NONE);
+        }
+      }
+      try (Checkpoint right = Checkpoint.open(context, after)) {
+        return new Comparison(context, control, left, right, true, geometry)
+            .run(Pairing.of(left, right, ALL), journal, Progress.NONE);
+      }
+    }
+  }
+
+  /** All but the time it took. */
+  private static String bits(Object... found) throws IOException {
+    StringBuilder all = new StringBuilder();
+    for (Object one : found) {
+      all.append(Journal.encode(one)).append('\n');
+    }
+    return all.toString().replaceAll("\"[a-zA-Z]*[sS]econds\":[^,}]*", "");
+  }
+
+  private static String bits(Comparison.Outcome outcome) throws IOException {
+    return bits(outcome.tensors(), outcome.geometry(), outcome.baseDigest(), outcome.tunedDigest());
+  }
+
+  private void assertSame(Path before, Path after, Optional<GeometryOptions> geometry)
+      throws IOException {
+    Cluster.Compared compared = compare(before, after, geometry);
+    assertThat(compared.failures()).isEmpty();
+    assertThat(bits(compared.outcome())).isEqualTo(bits(alone(before, after, geometry)));
+  }
+
+  @Test
+  void aClusterFindsWhatOneMachineFinds() throws IOException {
+    assertSame(base, tuned, Optional.of(GEOMETRY));
+    assertSame(base, tuned, Optional.empty());
+    // One shard, named as a file.
+    assertSame(base.resolve(Models.shard(1)), tuned.resolve(Models.shard(1)), Optional.empty());
+  }
+
+  @Test
+  void soItDoesOfRealCheckpoints() throws IOException {
+    assertSame(
+        SharedData.require("base"), SharedData.require("rlvr-add-50-steps"), Optional.of(GEOMETRY));
+  }
+
+  @Test
+  void anAdaptersUpdateIsTheSame() throws IOException {
+    assertSame(base, Models.adapter(directory.resolve("adapter"), 48), Optional.of(GEOMETRY));
+  }
+
+  @Test
+  void rowsAreThoseOfTheParquetFile() throws IOException {
+    Dataset<Row> rows =
+        ThreegateSpark.compare(spark, base.toString(), tuned.toString(), ComparisonOptions.DEFAULT);
+    try {
+      assertThat(rows.schema()).isEqualTo(ThreegateSpark.schema());
+      Path file = directory.resolve("rows");
+      rows.write().parquet(file.toString());
+      Comparison.Outcome alone = alone(base, tuned, Optional.of(GEOMETRY));
+      Map<String, Row> byName = new HashMap<>();
+      for (Row row : spark.read().parquet(file.toString()).collectAsList()) {
+        byName.put(row.getAs("name"), row);
+      }
+      assertThat(byName).hasSize(alone.tensors().size());
+      for (TensorDiff tensor : alone.tensors()) {
+        Row row = byName.get(tensor.name());
+        for (TensorTable.Column column : TensorTable.columns()) {
+          assertThat(row.<Object>getAs(column.name()))
+              .as(tensor.name() + " " + column.name())
+              .isEqualTo(
+                  column
+                      .of(tensor, Optional.ofNullable(alone.geometry().get(tensor.name())))
+                      .orElse(null));
+        }
+        assertThat(row.isNullAt(row.fieldIndex(ThreegateSpark.ERROR))).isTrue();
+      }
+    } finally {
+      rows.unpersist();
+    }
+  }
+
+  @Test
+  void theProgramOfTheDocumentationRuns() throws Exception {
+    String printed =
+        DocumentedProgram.run(
+            "docs/spark.md",
+            directory,
+            base.toString(),
+            directory.resolve("table").toString(),
+            tuned.toString(),
+            later.toString());
+    assertThat(printed.lines().filter(line -> line.contains("|q_proj"))).hasSize(2);
+    assertThat(printed).contains("avg(nssNullMean)", later.toString());
+  }
+
+  @Test
+  void aJobOfOnesOwnGoesOnWithTheRows() throws IOException {
+    Dataset<Row> tensors =
+        ThreegateSpark.compare(
+            spark,
+            base.toString(),
+            tuned.toString(),
+            ComparisonOptions.DEFAULT.only(name -> name.endsWith("proj.weight")).withoutGeometry());
+    try {
+      List<Row> kinds =
+          tensors.groupBy("kind").sum("changed", "total").orderBy("kind").collectAsList();
+      assertThat(kinds.stream().map(row -> row.getString(0)).toList())
+          .containsExactly("down_proj", "o_proj", "q_proj");
+      assertThat(kinds).allSatisfy(row -> assertThat(row.getLong(1)).isPositive());
+    } finally {
+      tensors.unpersist();
+    }
+  }
+
+  @Test
+  void runsAgreeAsTheyDoOnOneMachine() throws IOException {
+    double[] steps = {10, 20};
+    try (Context context = Context.open(Context.Device.CPU, 2);
+        Control control = Control.open(context);
+        Checkpoint before = Checkpoint.open(context, base);
+        Checkpoint one = Checkpoint.open(context, tuned);
+        Checkpoint two = Checkpoint.open(context, later)) {
+      List<Checkpoint> runs = List.of(one, two);
+      Cluster.Agreed agreed =
+          cluster()
+              .consensus(
+                  base.toString(),
+                  List.of(tuned.toString(), later.toString()),
+                  ALL,
+                  steps,
+                  GEOMETRY,
+                  Progress.NONE,
+                  control);
+      assertThat(agreed.failures()).isEmpty();
+      assertThat(bits(agreed.tensors()))
+          .isEqualTo(bits(Consensus.of(context, before, runs, ALL, Progress.NONE, control)));
+      assertThat(bits(agreed.ways()))
+          .isEqualTo(
+              bits(
+                  new Trajectory(steps, GEOMETRY)
+                      .of(context, before, runs, ALL, Progress.NONE, control)));
+    }
+  }
+
+  @Test
+  void masksHaveTheBytesOfOneMachine() throws IOException {
+    for (MaskKind kind : List.of(MaskKind.SAFE, MaskKind.RANDOM)) {
+      Path here = directory.resolve("here-" + kind);
+      Path there = directory.resolve("there-" + kind);
+      try (Context context = Context.open(Context.Device.CPU, 2);
+          Control control = Control.open(context);
+          Checkpoint checkpoint = Checkpoint.open(context, base)) {
+        MaskFile.write(
+            context,
+            MaskFile.matrices(checkpoint, ALL),
+            kind,
+            GEOMETRY,
+            Map.of("baseSha256", Digests.of(context, checkpoint, control)),
+            here,
+            Progress.NONE,
+            control);
+        cluster()
+            .mask(
+                base.toString(),
+                ALL,
+                kind,
+                GEOMETRY,
+                digest -> Map.of("baseSha256", digest),
+                there,
+                Progress.NONE,
+                control);
+      }
+      assertThat(there).hasSameBinaryContentAs(here);
+    }
+    try (Stream<Path> left = Files.list(directory)) {
+      assertThat(left.map(file -> file.getFileName().toString()))
+          .allMatch(name -> name.startsWith("here-") || name.startsWith("there-"));
+    }
+  }
+
+  @Test
+  void aDamagedShardCostsItsTensorsAlone() throws IOException {
+    Path damaged = Models.write(directory.resolve("damaged"), 2, 48, 2e-4, 7);
+    Models.truncate(damaged, 2);
+    Files.delete(damaged.resolve(Models.shard(0)));
+    Cluster.Compared compared = compare(base, damaged, Optional.empty());
+    assertThat(compared.failures())
+        .isNotEmpty()
+        .allSatisfy(
+            failure ->
+                assertThat(failure.reason())
+                    .matches(
+                        Pattern.quote(damaged.toString())
+                            + "/model-0000[13]-of-00003.safetensors: .*"));
+    assertThat(compared.outcome().tensors()).isNotEmpty();
+    assertThat(compared.rest().onlyInBase()).isEmpty();
+    assertThat(compared.outcome().baseDigest()).isPresent();
+    assertThat(compared.outcome().tunedDigest()).isEmpty(); // of a part it would be no digest
+    assertThat(compared.outcome().tensors().size() + compared.failures().size())
+        .isLessThanOrEqualTo(alone(base, tuned, Optional.empty()).tensors().size());
+    // As rows, the same.
+    Dataset<Row> rows =
+        ThreegateSpark.compare(
+            spark,
+            base.toString(),
+            damaged.toString(),
+            ComparisonOptions.DEFAULT.withoutGeometry());
+    assertThat(rows.where("error is not null").count()).isEqualTo(compared.failures().size());
+    assertThat(rows.where("error is null").count()).isEqualTo(compared.outcome().tensors().size());
+    rows.unpersist();
+  }
+
+  /** With checksums beside it, as Hadoop writes local files. */
+  private Path checked(Path model) throws IOException {
+    Path copy = Files.createDirectory(directory.resolve("checked"));
+    FileSystem files = FileSystem.getLocal(spark.sparkContext().hadoopConfiguration());
+    try (Stream<Path> own = Files.list(model)) {
+      for (Path file : own.toList()) {
+        files.copyFromLocalFile(
+            new org.apache.hadoop.fs.Path(file.toString()),
+            new org.apache.hadoop.fs.Path(copy.toString(), file.getFileName().toString()));
+      }
+    }
+    assertThat(copy.resolve("." + Models.shard(0) + ".crc")).exists();
+    return copy;
+  }
+
+  @Test
+  void bytesThatHaveChangedOnADiskCostTheirTensorsAlone() throws IOException {
+    Path copy = checked(tuned);
+    assertSame(base, copy, Optional.empty());
+    String last;
+    try (RandomAccessFile file =
+        new RandomAccessFile(copy.resolve(Models.shard(1)).toFile(), "rw")) {
+      file.seek(file.length() - 1);
+      int value = file.read();
+      file.seek(file.length() - 1);
+      file.write(value ^ 1);
+    }
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        SafetensorsFile file = SafetensorsFile.open(context, tuned.resolve(Models.shard(1)))) {
+      last = file.tensors().get(file.tensors().size() - 1).name();
+    }
+    Cluster.Compared compared = compare(base, copy, Optional.empty());
+    assertThat(compared.failures()).isNotEmpty();
+    assertThat(compared.failures())
+        .allSatisfy(
+            failure -> {
+              assertThat(failure.tensor()).startsWith(last);
+              assertThat(failure.reason()).contains("ChecksumException", Models.shard(1));
+            });
+    assertThat(compared.outcome().tensors())
+        .noneMatch(
+            tensor ->
+                compared.failures().stream()
+                    .anyMatch(failure -> failure.tensor().equals(tensor.name())));
+    assertThat(compared.outcome().tensors().size() + compared.failures().size())
+        .isEqualTo(alone(base, tuned, Optional.empty()).tensors().size());
+    assertThat(compared.outcome().baseDigest()).isPresent();
+    assertThat(compared.outcome().tunedDigest()).isEmpty();
+  }
+
+  /** A file system without the credentials for it. */
+  public static final class Denied extends RawLocalFileSystem {
+    @Override
+    public URI getUri() {
+      return URI.create("denied:///");
+    }
+
+    @Override
+    public FileStatus getFileStatus(org.apache.hadoop.fs.Path path) throws IOException {
+      throw new AccessControlException("Permission denied: user=nobody, path=" + path + "\nat x");
+    }
+  }
+
+  @Test
+  void missingCredentialsAreSaidInALine() {
+    assertThatThrownBy(
+            () ->
+                ThreegateSpark.compare(
+                    spark, "denied:///base", tuned.toString(), ComparisonOptions.DEFAULT))
+        .isInstanceOf(InvalidInputException.class)
+        .hasMessage(
+            "denied:///base: cannot be read: AccessControlException: Permission denied: user=nobody,"
+                + " path=denied:/base; are path and credentials right?");
+  }
+
+  @Test
+  void whatCannotBeReadIsSaidInALine() throws IOException {
+    Path empty = Files.createDirectory(directory.resolve("empty"));
+    Path noise = directory.resolve("noise.safetensors");
+    Files.write(noise, new byte[] {1, 2, 3});
+    assertThatThrownBy(() -> compare(directory.resolve("nowhere"), tuned, Optional.empty()))
+        .isInstanceOf(InvalidInputException.class)
+        .hasMessage(directory.resolve("nowhere") + ": no such file or directory");
+    assertThatThrownBy(() -> compare(empty, tuned, Optional.empty()))
+        .isInstanceOf(InvalidInputException.class)
+        .hasMessageStartingWith(empty + ": no .safetensors file");
+    assertThatThrownBy(() -> compare(noise, tuned, Optional.empty()))
+        .isInstanceOf(InvalidInputException.class)
+        .hasMessageStartingWith(noise.toString());
+    assertThatThrownBy(
+            () ->
+                ThreegateSpark.compare(
+                    spark, "nosuch://bucket/base", tuned.toString(), ComparisonOptions.DEFAULT))
+        .isInstanceOf(InvalidInputException.class)
+        .hasMessageContaining("nosuch")
+        .hasMessageNotContaining("\n");
+  }
+}
