@@ -17,10 +17,12 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ExecutionException;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.LocalFileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.StreamCapabilities;
 import org.threegate.analysis.measure.TensorPair;
@@ -34,8 +36,13 @@ import org.threegate.kernel.Sha256;
 
 /** Brings ranges of remote files into native memory, where kernels read them. */
 final class Fetch implements AutoCloseable {
-  /** Fits a cache with what it is copied to. */
-  private static final int BLOCK = 1 << 19;
+  /** Of a local file: fits a cache with what it is copied to. */
+  private static final int LOCAL_BLOCK = 1 << 19;
+
+  /** Of another: object stores answer each in a request of its own. */
+  private static final int BLOCK = 8 << 20;
+
+  private static final String READ_POLICY = "fs.option.openfile.read.policy";
 
   private static final long ALIGNMENT = 64;
 
@@ -46,7 +53,7 @@ final class Fetch implements AutoCloseable {
   private final Map<Descriptions.Stored, Long> places;
   private final Set<Descriptions.Stored> fetched = new HashSet<>();
   private final NativeBuffer arena;
-  private final ByteBuffer block = ByteBuffer.allocate(BLOCK);
+  private ByteBuffer block = ByteBuffer.allocate(0);
 
   /**
    * @param places of matrices in the arena, see {@link #lay}
@@ -138,17 +145,26 @@ final class Fetch implements AutoCloseable {
     long offset = stored.offset();
     FileDescriptor local = in.getFileDescriptor();
     boolean direct = in.hasCapability(StreamCapabilities.PREADBYTEBUFFER);
-    for (long at = 0; at < stored.bytes(); at += BLOCK) {
-      int count = (int) Math.min(BLOCK, stored.bytes() - at);
+    int most = local != null ? LOCAL_BLOCK : BLOCK;
+    for (long at = 0; at < stored.bytes(); at += most) {
+      int count = (int) Math.min(most, stored.bytes() - at);
       if (local != null) {
         readLocal(local, offset + at, arena.slice(place + at, count));
       } else if (direct) {
         in.readFully(offset + at, arena.slice(place + at, count));
       } else {
-        in.readFully(offset + at, block.array(), 0, count);
-        copy(block.clear().limit(count), arena, place + at);
+        copy(block(in, offset + at, count), arena, place + at);
       }
     }
+  }
+
+  /** A block on the heap. */
+  private ByteBuffer block(FSDataInputStream in, long offset, int count) throws IOException {
+    if (block.capacity() < count) {
+      block = ByteBuffer.allocate(count);
+    }
+    in.readFully(offset, block.array(), 0, count);
+    return block.clear().limit(count);
   }
 
   /** A file of this host's, without checksums beside it: one copy instead of three. */
@@ -181,8 +197,7 @@ final class Fetch implements AutoCloseable {
         throw new InterruptedIOException("cancelled");
       }
       int count = (int) Math.min(BLOCK, digested.bytes() - at);
-      in.readFully(digested.offset() + at, block.array(), 0, count);
-      digest.update(block.array(), 0, count);
+      digest.update(block(in, digested.offset() + at, count));
     }
     return HexFormat.of().formatHex(digest.digest());
   }
@@ -207,10 +222,25 @@ final class Fetch implements AutoCloseable {
             source.location()
                 + ": has changed since the job began; wait until nobody writes it and try again");
       }
-      in = files.open(path);
+      in = open(files, path);
       open.put(file, in);
     }
     return in;
+  }
+
+  /** Ranges are read, in large blocks: what object stores call random. */
+  private static FSDataInputStream open(FileSystem files, Path path) throws IOException {
+    if (files instanceof LocalFileSystem) {
+      return files.open(path);
+    }
+    try {
+      return files.openFile(path).opt(READ_POLICY, "random").build().get();
+    } catch (ExecutionException e) {
+      throw e.getCause() instanceof IOException failure ? failure : new IOException(e.getCause());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new InterruptedIOException(e.getMessage());
+    }
   }
 
   @Override

@@ -387,6 +387,7 @@ class FaultsTest {
         machines.session(
             Map.of(
                 "spark.scheduler.minRegisteredResourcesRatio", "1.0",
+                "spark.scheduler.maxRegisteredResourcesWaitingTime", "120s",
                 "spark.cores.max", "3"))) {
       assertThatThrownBy(() -> compare(spark, Progress.NONE))
           .isInstanceOf(InvalidInputException.class)

@@ -15,6 +15,8 @@ import java.util.Optional;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.apache.hadoop.fs.FSDataInputStream;
+import org.apache.hadoop.fs.FSInputStream;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.RawLocalFileSystem;
@@ -76,6 +78,7 @@ class ThreegateSparkTest {
             .appName("threegate")
             .config("spark.task.cpus", "2")
             .config("spark.hadoop.fs.denied.impl", Denied.class.getName())
+            .config("spark.hadoop.fs.remote.impl", Remote.class.getName())
             .config("spark.ui.enabled", "false")
             .config("spark.driver.host", "127.0.0.1")
             .config("spark.driver.bindAddress", "127.0.0.1")
@@ -402,6 +405,82 @@ class ThreegateSparkTest {
     public FileStatus getFileStatus(org.apache.hadoop.fs.Path path) throws IOException {
       throw new AccessControlException("Permission denied: user=nobody, path=" + path + "\nat x");
     }
+  }
+
+  /** One that Hadoop does not know to be local, whose streams have no descriptors. */
+  public static final class Remote extends RawLocalFileSystem {
+    @Override
+    public URI getUri() {
+      return URI.create("remote:///");
+    }
+
+    @Override
+    public FSDataInputStream open(org.apache.hadoop.fs.Path path, int bufferSize)
+        throws IOException {
+      return new FSDataInputStream(new Plain(super.open(path, bufferSize)));
+    }
+  }
+
+  /** A stream, and nothing else. */
+  private static final class Plain extends FSInputStream {
+    private final FSDataInputStream in;
+
+    Plain(FSDataInputStream in) {
+      this.in = in;
+    }
+
+    @Override
+    public void seek(long position) throws IOException {
+      in.seek(position);
+    }
+
+    @Override
+    public long getPos() throws IOException {
+      return in.getPos();
+    }
+
+    @Override
+    public boolean seekToNewSource(long position) {
+      return false;
+    }
+
+    @Override
+    public int read() throws IOException {
+      return in.read();
+    }
+
+    @Override
+    public int read(byte[] bytes, int offset, int count) throws IOException {
+      return in.read(bytes, offset, count);
+    }
+
+    @Override
+    public void close() throws IOException {
+      in.close();
+    }
+  }
+
+  @Test
+  void otherFileSystemsAreReadThroughHadoop() throws IOException {
+    Cluster.Compared compared;
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Control control = Control.open(context)) {
+      compared =
+          cluster()
+              .compare(
+                  "remote://" + base,
+                  "remote://" + tuned,
+                  Optional.empty(),
+                  ALL,
+                  true,
+                  Optional.empty(),
+                  pairing -> {},
+                  keeping(false),
+                  Progress.NONE,
+                  control);
+    }
+    assertThat(compared.failures()).isEmpty();
+    assertThat(bits(compared.outcome())).isEqualTo(bits(alone(base, tuned, Optional.empty())));
   }
 
   @Test

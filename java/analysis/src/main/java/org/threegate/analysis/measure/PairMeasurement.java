@@ -63,7 +63,8 @@ public final class PairMeasurement {
   /**
    * Counts and sums of one pair.
    *
-   * @throws KernelException CANCELLED through the control; IO when a mapped file changed
+   * @throws org.threegate.kernel.KernelException CANCELLED through the control; IO when a mapped
+   *     file changed
    */
   public static TensorDiff diff(Context context, TensorPair pair, Control control) {
     long rows = pair.base().rows();
