@@ -8,7 +8,6 @@ import java.io.InterruptedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -27,6 +26,7 @@ import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.StreamCapabilities;
 import org.threegate.analysis.measure.TensorPair;
 import org.threegate.buffer.NativeBuffer;
+import org.threegate.checkpoint.Digests;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
@@ -190,7 +190,7 @@ final class Fetch implements AutoCloseable {
         return HexFormat.of().formatHex(Sha256.of(context, List.of(range), control).get(0));
       }
     }
-    MessageDigest digest = sha256();
+    MessageDigest digest = Digests.sha256();
     FSDataInputStream in = stream(digested.file());
     for (long at = 0; at < digested.bytes(); at += BLOCK) {
       if (control.isCancelled()) {
@@ -200,14 +200,6 @@ final class Fetch implements AutoCloseable {
       digest.update(block(in, digested.offset() + at, count));
     }
     return HexFormat.of().formatHex(digest.digest());
-  }
-
-  private static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every JDK has SHA-256", e);
-    }
   }
 
   private FSDataInputStream stream(int file) throws IOException {
