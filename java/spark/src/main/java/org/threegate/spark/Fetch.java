@@ -237,7 +237,6 @@ final class Fetch implements AutoCloseable {
 
   @Override
   public void close() {
-
     open.values().forEach(Fetch::closeQuietly);
     open.clear();
   }

@@ -145,6 +145,9 @@ final class RemoteModel {
       Thread.currentThread().interrupt();
       throw new IOException(e);
     } catch (ExecutionException e) {
+      if (e.getCause() instanceof InvalidInputException refused) {
+        throw refused;
+      }
       throw e.getCause() instanceof IOException failure ? failure : new IOException(e.getCause());
     } finally {
       readers.shutdownNow();
