@@ -15,13 +15,7 @@ import org.threegate.loading.Bindings;
  * @param failure why it cannot measure; empty when it can
  */
 record Machine(
-    String executor,
-    String version,
-    String binding,
-    String simd,
-    String blas,
-    boolean cuda,
-    String failure)
+    String executor, String version, String binding, String simd, String blas, String failure)
     implements Serializable {
   private static final class Here {
     static final Machine MACHINE = query();
@@ -42,10 +36,9 @@ record Machine(
           Bindings.get().name(),
           found.simd(),
           found.blas(),
-          found.cudaDevices() > 0,
           "");
     } catch (LinkageError | KernelException e) {
-      return new Machine(executor, "", "", "", "", false, String.valueOf(e.getMessage()));
+      return new Machine(executor, "", "", "", "", String.valueOf(e.getMessage()));
     }
   }
 

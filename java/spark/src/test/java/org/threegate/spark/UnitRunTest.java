@@ -25,7 +25,7 @@ import org.threegate.testing.NativeLeaks;
 @ExtendWith(NativeLeaks.class)
 class UnitRunTest {
   private static final Machine MACHINE =
-      new Machine("executor 1 (here)", "1, ABI 1", "jni", "avx2", "BLAS", false, "");
+      new Machine("executor 1 (here)", "1, ABI 1", "jni", "avx2", "BLAS", "");
 
   @TempDir Path directory;
 
@@ -190,19 +190,19 @@ class UnitRunTest {
   @Test
   void machinesMustBeAlike() {
     assertThat(MACHINE.unlike(MACHINE)).isEmpty();
-    Machine older = new Machine("executor 2 (there)", "0, ABI 1", "jni", "avx2", "BLAS", false, "");
+    Machine older = new Machine("executor 2 (there)", "0, ABI 1", "jni", "avx2", "BLAS", "");
     assertThat(older.unlike(MACHINE))
         .hasValue(
             "executor 2 (there): has threegate 0, ABI 1, executor 1 (here) has 1, ABI 1; give all of"
                 + " them the same jar");
-    Machine blas = new Machine("executor 2 (there)", "1, ABI 1", "jni", "avx2", "MKL", false, "");
+    Machine blas = new Machine("executor 2 (there)", "1, ABI 1", "jni", "avx2", "MKL", "");
     assertThat(blas.unlike(MACHINE).orElseThrow()).contains("its BLAS is MKL");
-    Machine broken = new Machine("executor 3 (there)", "", "", "", "", false, "no such file");
+    Machine broken = new Machine("executor 3 (there)", "", "", "", "", "no such file");
     assertThat(broken.unlike(MACHINE))
         .hasValue("executor 3 (there): cannot load the native library: no such file");
     // Bindings may differ: what they call is the same.
     assertThat(
-            new Machine("executor 2 (there)", "1, ABI 1", "ffm", "avx2", "BLAS", false, "")
+            new Machine("executor 2 (there)", "1, ABI 1", "ffm", "avx2", "BLAS", "")
                 .unlike(MACHINE))
         .isEmpty();
     assertThatThrownBy(() -> older.require(MACHINE)).isInstanceOf(ExecutorException.class);
