@@ -129,7 +129,8 @@ class Descriptor {
 }  // namespace threegate
 
 struct tg_mapped_file {
-  explicit tg_mapped_file(const char* name) : path(name), descriptor(open(name, O_RDONLY | O_CLOEXEC)) {
+  // Without blocking: of a pipe that nobody writes to, opening would wait. A regular file does not know the difference.
+  explicit tg_mapped_file(const char* name) : path(name), descriptor(open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
     if (descriptor.get() < 0) {
       threegate::throw_errno(path, "cannot open");
     }

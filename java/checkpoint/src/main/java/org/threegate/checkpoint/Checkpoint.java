@@ -151,19 +151,11 @@ public final class Checkpoint implements AutoCloseable {
     map.properties()
         .forEach(
             entry -> {
-              String shard = entry.getValue().asText();
-              if (!entry.getValue().isTextual()
-                  || shard.contains("/")
-                  || shard.contains("\\")
-                  || shard.startsWith(".")) {
-                throw new InvalidInputException(
-                    index
-                        + ": tensor \""
-                        + entry.getKey()
-                        + "\" is said to be in \""
-                        + shard
-                        + "\", which is no file name");
+              String where = index + ": tensor \"" + entry.getKey() + "\"";
+              if (!entry.getValue().isTextual()) {
+                throw new InvalidInputException(where + ": its file is no text");
               }
+              String shard = FileNames.plain(entry.getValue().asText(), where);
               shards.put(shard, Map.of());
             });
     for (String shard : List.copyOf(shards.keySet())) {

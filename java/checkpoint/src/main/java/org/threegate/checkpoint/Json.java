@@ -6,12 +6,9 @@ import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 
 /**
@@ -25,6 +22,8 @@ public final class Json {
   private static final int LONGEST_STRING = 1 << 20;
   private static final int DEEPEST = 100;
   private static final long LARGEST_FILE = 100_000_000;
+  // Each token costs about a hundred bytes once it is a node: of an index of a million tensors.
+  private static final long MOST_TOKENS = 4_000_000;
 
   static final JsonFactory FACTORY =
       JsonFactory.builder()
@@ -34,6 +33,7 @@ public final class Json {
                   .maxNestingDepth(DEEPEST)
                   .maxStringLength(LONGEST_STRING)
                   .maxNameLength(LONGEST_STRING)
+                  .maxTokenCount(MOST_TOKENS)
                   .build())
           .build();
   private static final ObjectMapper MAPPER =
@@ -58,17 +58,7 @@ public final class Json {
    * @throws InvalidInputException when it is none, with the file
    */
   public static JsonNode readObject(Path path) {
-    try {
-      if (Files.size(path) > LARGEST_FILE) {
-        throw new InvalidInputException(path + ": larger than 100 MB, which no such file is");
-      }
-      return parseObject(
-          decode(ByteBuffer.wrap(Files.readAllBytes(path)), path.toString()), path.toString());
-    } catch (NoSuchFileException e) {
-      throw new InvalidInputException(path + ": no such file", e);
-    } catch (IOException e) {
-      throw new InvalidInputException(path + ": cannot be read: " + e.getMessage(), e);
-    }
+    return parseObject(InputFiles.text(path, LARGEST_FILE), path.toString());
   }
 
   /**

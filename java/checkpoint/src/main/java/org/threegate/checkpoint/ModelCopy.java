@@ -5,7 +5,6 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.Map;
 
 /**
@@ -23,7 +22,7 @@ public final class ModelCopy {
   private ModelCopy() {}
 
   /**
-   * Files go to a temporary directory that is renamed when all are there.
+   * Writes the copy: it is there when all of its files are.
    *
    * @param changed by the names of tensors, what writes their bytes
    * @throws InvalidInputException when the directory exists already
@@ -31,43 +30,43 @@ public final class ModelCopy {
   public static void write(
       Checkpoint model, Map<String, SafetensorsWriter.Data> changed, Path directory)
       throws IOException {
-    Path target = directory.toAbsolutePath().normalize();
-    if (Files.exists(target)) {
-      throw new InvalidInputException(
-          directory + ": exists already; name a new directory with --out");
-    }
     Path source =
         Files.isDirectory(model.path()) ? model.path() : model.path().toAbsolutePath().getParent();
-    Path temporary =
-        target.resolveSibling(
-            ".partial-" + target.getFileName() + "-" + ProcessHandle.current().pid());
-    Files.createDirectory(temporary);
-    try {
-      for (SafetensorsFile file : model.files()) {
-        SafetensorsWriter writer = new SafetensorsWriter();
-        file.metadata().forEach(writer::metadata);
-        for (Tensor tensor : file.tensors()) {
-          SafetensorsWriter.Data own = changed.get(tensor.name());
-          writer.tensor(
-              tensor.name(),
-              tensor.type(),
-              tensor.shape(),
-              own == null ? out -> copy(tensor, out) : own);
-        }
-        writer.write(temporary.resolve(file.path().getFileName().toString()));
+    AtomicFiles.writeDirectory(
+        directory,
+        copy -> {
+          for (SafetensorsFile file : model.files()) {
+            writer(file, changed).write(copy.resolve(file.path().getFileName().toString()));
+          }
+          copyOthers(source, copy);
+          model.check();
+        });
+  }
+
+  private static SafetensorsWriter writer(
+      SafetensorsFile file, Map<String, SafetensorsWriter.Data> changed) {
+    SafetensorsWriter writer = new SafetensorsWriter();
+    file.metadata().forEach(writer::metadata);
+    for (Tensor tensor : file.tensors()) {
+      SafetensorsWriter.Data own = changed.get(tensor.name());
+      writer.tensor(
+          tensor.name(),
+          tensor.type(),
+          tensor.shape(),
+          own == null ? out -> copy(tensor, out) : own);
+    }
+    return writer;
+  }
+
+  /** Configuration, tokenizer, templates. */
+  private static void copyOthers(Path source, Path copy) throws IOException {
+    for (Path other : AtomicFiles.list(source)) {
+      Path to = copy.resolve(other.getFileName().toString());
+      if (Files.isRegularFile(other)
+          && (other.toString().endsWith(".json") || other.toString().endsWith(".jinja"))
+          && !Files.exists(to)) {
+        Files.copy(other, to);
       }
-      for (Path other : AtomicFiles.list(source)) {
-        Path copy = temporary.resolve(other.getFileName().toString());
-        if (Files.isRegularFile(other)
-            && (other.toString().endsWith(".json") || other.toString().endsWith(".jinja"))
-            && !Files.exists(copy)) {
-          Files.copy(other, copy);
-        }
-      }
-      model.check();
-      Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
-    } finally {
-      AtomicFiles.deleteDirectory(temporary);
     }
   }
 

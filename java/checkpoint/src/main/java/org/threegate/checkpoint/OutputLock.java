@@ -1,0 +1,116 @@
+package org.threegate.checkpoint;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ThreadLocalRandom;
+
+/**
+ * The right to write a file or a directory, for one writer at a time. The operating system holds
+ * it, so that it ends with a process that is killed. The file {@code .NAME.lock} beside the output
+ * stands for it, and goes when it is released.
+ *
+ * <pre>{@code
+ * try (OutputLock held = OutputLock.of(Path.of("report"))) {
+ *   System.out.println("nobody else writes " + held.output());
+ * }
+ * }</pre>
+ */
+public final class OutputLock implements AutoCloseable {
+  private static final int LARGEST_MARK = 1 << 16;
+
+  // A lock of POSIX is the process', and any close of the file ends it: a second writer in this
+  // process may not even open it.
+  private static final Set<Path> HELD = ConcurrentHashMap.newKeySet();
+
+  private final Path output;
+  private final Path path;
+  private final FileChannel channel;
+
+  private OutputLock(Path output, Path path, FileChannel channel) {
+    this.output = output;
+    this.path = path;
+    this.channel = channel;
+  }
+
+  /**
+   * Takes the lock of an output.
+   *
+   * @throws InvalidInputException when somebody else has it
+   * @throws IOException when the directory that the output lies in cannot be written
+   */
+  public static OutputLock of(Path output) throws IOException {
+    Path target = output.toAbsolutePath().normalize();
+    Path path = target.getParent().toRealPath().resolve("." + target.getFileName() + ".lock");
+    if (!HELD.add(path)) {
+      throw refused(output);
+    }
+    try {
+      return new OutputLock(output, path, lock(output, path));
+    } catch (IOException | RuntimeException e) {
+      HELD.remove(path);
+      throw e;
+    }
+  }
+
+  private static FileChannel lock(Path output, Path path) throws IOException {
+    while (true) {
+      FileChannel channel =
+          FileChannel.open(
+              path, StandardOpenOption.CREATE, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
+      try {
+        if (channel.tryLock() == null) {
+          throw refused(output);
+        }
+        if (isStill(path, channel)) {
+          return channel;
+        }
+        channel.close(); // it was removed by its holder between the opening and the lock
+      } catch (IOException | RuntimeException e) {
+        channel.close();
+        throw e;
+      }
+    }
+  }
+
+  /** Whether the path still names the file that is locked: a size marks it, seen unopened. */
+  private static boolean isStill(Path path, FileChannel channel) throws IOException {
+    int mark = ThreadLocalRandom.current().nextInt(LARGEST_MARK);
+    channel.truncate(0);
+    channel.write(ByteBuffer.allocate(1), mark);
+    try {
+      return Files.size(path) == mark + 1L;
+    } catch (NoSuchFileException e) {
+      return false;
+    }
+  }
+
+  private static InvalidInputException refused(Path output) {
+    return new InvalidInputException(
+        output + ": another run is writing it; wait until it has ended, or name another output");
+  }
+
+  /** What may be written, as it was named. */
+  public Path output() {
+    return output;
+  }
+
+  /** Releases the lock; a second time does nothing. */
+  @Override
+  public void close() throws IOException {
+    if (channel.isOpen()) {
+      try (channel) {
+        Files.deleteIfExists(path); // while it is locked: one made later is somebody else's
+      } finally {
+        HELD.remove(path);
+      }
+    }
+  }
+}
