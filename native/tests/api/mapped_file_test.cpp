@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -74,6 +75,13 @@ TEST_F(MappedFile, NamesTheFileThatCannotBeOpened) {
   EXPECT_EQ(TG_IO, tg_mapped_file_open(context_.get(), "/tmp", &file_, &data_, &bytes_));
   EXPECT_EQ("/tmp: not a regular file", support::error_of(context_.get()));
   EXPECT_EQ(TG_OK, tg_mapped_file_close(nullptr));
+}
+
+// Opening a pipe that nobody writes to must not wait.
+TEST_F(MappedFile, RefusesAPipe) {
+  ASSERT_EQ(0, mkfifo(path_.c_str(), 0600));
+  EXPECT_EQ(TG_IO, tg_mapped_file_open(context_.get(), path_.c_str(), &file_, &data_, &bytes_));
+  EXPECT_EQ(path_.string() + ": not a regular file", support::error_of(context_.get()));
 }
 
 TEST_F(MappedFile, NoticesAChange) {
