@@ -1,20 +1,61 @@
 package org.threegate.checkpoint;
 
 /**
- * Names of tensors and files come from outside: no control sequence of theirs may reach a terminal.
+ * Text from outside, such as the name of a tensor, as it may be shown: it cannot move the cursor,
+ * change the direction of what follows, or hide a part of itself.
  *
  * <pre>{@code
  * System.err.println(PrintableText.of("a name from a file"));
  * }</pre>
  */
 public final class PrintableText {
+  /** Characters of an error, at most. */
+  static final int LONGEST_MESSAGE = 600;
+
+  private static final int LONGEST_NAME = 200;
+  private static final String GAP = " ... ";
+
   private PrintableText() {}
 
-  /** The text with each control character, line ends included, replaced by U+FFFD. */
+  /**
+   * The text with a visible escape, such as {@code \}{@code u202e}, for each character that is not
+   * seen: controls, line ends included, directions, unpaired surrogates.
+   */
   public static String of(String text) {
     StringBuilder printable = new StringBuilder(text.length());
-    text.codePoints()
-        .forEach(c -> printable.appendCodePoint(Character.isISOControl(c) ? '\uFFFD' : c));
+    text.codePoints().forEach(c -> append(printable, c));
     return printable.toString();
+  }
+
+  /** A name, shortened in its middle to 200 characters. */
+  public static String name(String name) {
+    return of(shortened(name, LONGEST_NAME));
+  }
+
+  /** A sentence in which foreign text may stand: what is said first and last of it stays. */
+  static String message(String text) {
+    return shortened(of(shortened(text, LONGEST_MESSAGE)), LONGEST_MESSAGE);
+  }
+
+  private static void append(StringBuilder printable, int c) {
+    switch (Character.getType(c)) {
+      case Character.CONTROL,
+          Character.FORMAT,
+          Character.SURROGATE,
+          Character.LINE_SEPARATOR,
+          Character.PARAGRAPH_SEPARATOR ->
+          printable.append(String.format(c > 0xFFFF ? "\\U%08x" : "\\u%04x", c));
+      default -> printable.appendCodePoint(c);
+    }
+  }
+
+  private static String shortened(String text, int longest) {
+    if (text.length() <= longest) {
+      return text;
+    }
+    int tail = (longest - GAP.length()) * 2 / 5;
+    return text.substring(0, longest - GAP.length() - tail)
+        + GAP
+        + text.substring(text.length() - tail);
   }
 }
