@@ -13,13 +13,11 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import org.threegate.analysis.measure.ChangeMap;
 import org.threegate.checkpoint.PagePolicy;
-import org.threegate.checkpoint.PrintableText;
 
 /** A page with its data and its plotting library in it, readable without a network. */
 final class HtmlPage {
   private static final String ECHARTS = "/META-INF/resources/webjars/echarts/5.5.0/echarts.min.js";
   private static final double MAP_SCALE = 255;
-  private static final int LONGEST_TEXT = 2000;
   private static final int LAST_ASCII = 127;
 
   private HtmlPage() {}
@@ -32,7 +30,7 @@ final class HtmlPage {
 
   static String render(String template, Data data) throws IOException {
     StringWriter out = new StringWriter();
-    try (JsonGenerator json = new ShownText(new JsonFactory().createGenerator(out))) {
+    try (JsonGenerator json = new ShowingGenerator(new JsonFactory().createGenerator(out))) {
       json.setCharacterEscapes(new ScriptEscapes());
       json.setHighestNonEscapedChar(LAST_ASCII);
       data.write(json);
@@ -56,25 +54,20 @@ final class HtmlPage {
     }
   }
 
-  /** Text as it may be shown: no character of it is unseen, and it has an end. */
-  private static final class ShownText extends JsonGeneratorDelegate {
-    ShownText(JsonGenerator json) {
+  /** Shows all text that comes from outside. */
+  private static final class ShowingGenerator extends JsonGeneratorDelegate {
+    ShowingGenerator(JsonGenerator json) {
       super(json);
     }
 
     @Override
     public void writeFieldName(String name) throws IOException {
-      super.writeFieldName(shown(name));
+      super.writeFieldName(ShownText.of(name));
     }
 
     @Override
     public void writeString(String text) throws IOException {
-      super.writeString(shown(text));
-    }
-
-    private static String shown(String text) {
-      return PrintableText.of(
-          text.length() > LONGEST_TEXT ? text.substring(0, LONGEST_TEXT) + "…" : text);
+      super.writeString(ShownText.of(text));
     }
   }
 

@@ -7,6 +7,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.Function;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -161,5 +163,42 @@ class HostilePagesTest {
       assertThat(seen.path("forbidden").toString())
           .contains("img-src", "style-src-elem", "script-src-elem", "connect-src", "base-uri");
     }
+  }
+
+  static Stream<Arguments> texts() {
+    return Stream.of(
+        Arguments.of(
+            "compare",
+            (Function<List<String>, String>)
+                names -> TerminalReport.render(HostileReports.comparison(names))),
+        Arguments.of(
+            "consensus",
+            (Function<List<String>, String>)
+                names -> ConsensusText.render(HostileReports.consensus(names))),
+        Arguments.of(
+            "curvature",
+            (Function<List<String>, String>)
+                names -> CurvatureText.render(HostileReports.curvature(names))),
+        Arguments.of(
+            "study",
+            (Function<List<String>, String>)
+                names -> StudyText.render(HostileReports.study(names))));
+  }
+
+  /** No name ends a line, moves the cursor, turns what follows around, or has no end. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("texts")
+  void foreignTextIsTextOnATerminal(String name, Function<List<String>, String> render) {
+    List<String> tame = IntStream.range(0, NAMES.size()).mapToObj(i -> "name " + i).toList();
+    String text = render.apply(NAMES);
+    assertThat(text.lines().count()).isEqualTo(render.apply(tame).lines().count());
+    assertThat(text.lines()).allMatch(line -> line.length() < 100_000);
+    assertThat(text.codePoints().filter(c -> c != '\n'))
+        .noneMatch(
+            c ->
+                Character.isISOControl(c)
+                    || Character.getType(c) == Character.FORMAT
+                    || Character.getType(c) == Character.LINE_SEPARATOR
+                    || Character.getType(c) == Character.SURROGATE);
   }
 }
