@@ -6,7 +6,6 @@ import java.util.Map;
 import org.threegate.analysis.measure.TensorTrajectory;
 import org.threegate.analysis.statistics.Agreement;
 import org.threegate.analysis.statistics.Finding;
-import org.threegate.checkpoint.PrintableText;
 
 /**
  * The summary that a terminal shows.
@@ -21,16 +20,17 @@ public final class ConsensusText {
   /** Text of several lines. */
   public static String render(ConsensusReport report) {
     StringBuilder out = new StringBuilder();
-    line(out, "base   %s", report.base());
+    ShownText.line(out, "base   %s", report.base());
     for (int i = 0; i < report.runs().size(); i++) {
-      line(out, "run %-2d %s", i + 1, report.runs().get(i));
+      ShownText.line(out, "run %-2d %s", i + 1, report.runs().get(i));
     }
-    line(out, "");
+    ShownText.line(out, "");
     for (Finding finding : report.findings()) {
-      line(out, "[%s] %s", finding.verdict().label(), finding.text());
+      ShownText.line(out, "[%s] %s", finding.verdict().label(), finding.text());
     }
-    line(out, "");
-    line(out, "%-10s %9s %12s %20s %9s", "runs", "Jaccard", "independent", "magnitude ± sd", "z");
+    ShownText.line(out, "");
+    ShownText.line(
+        out, "%-10s %9s %12s %20s %9s", "runs", "Jaccard", "independent", "magnitude ± sd", "z");
     List<Agreement> pairs = report.pairs();
     for (int i = 0; i < report.runs().size(); i++) {
       for (int j = i + 1; j < report.runs().size(); j++) {
@@ -40,18 +40,18 @@ public final class ConsensusText {
     for (Map.Entry<String, Agreement> kind : report.byKind().entrySet()) {
       agreement(out, kind.getKey(), kind.getValue());
     }
-    line(out, "");
-    line(out, "entries that so many runs change, and the same if only magnitude decided");
+    ShownText.line(out, "");
+    ShownText.line(out, "entries that so many runs change, and the same if only magnitude decided");
     double[][] memberships = report.memberships();
     for (int i = 0; i < memberships[0].length; i++) {
-      line(out, "  %2d  %8.4f  %8.4f", i, memberships[0][i], memberships[1][i]);
+      ShownText.line(out, "  %2d  %8.4f  %8.4f", i, memberships[0][i], memberships[1][i]);
     }
     trajectory(out, report);
     return out.toString();
   }
 
   private static void agreement(StringBuilder out, String name, Agreement agreement) {
-    line(
+    ShownText.line(
         out,
         "%-10s %9.4f %12.4f %11.4f ± %.4f %9.1f",
         name,
@@ -66,9 +66,9 @@ public final class ConsensusText {
     if (report.steps().length == 0) {
       return;
     }
-    line(out, "");
-    line(out, "along the run (medians over matrices; nulls in brackets)");
-    line(
+    ShownText.line(out, "");
+    ShownText.line(out, "along the run (medians over matrices; nulls in brackets)");
+    ShownText.line(
         out,
         "%8s %9s %11s %23s %23s %20s %17s",
         "step",
@@ -79,7 +79,7 @@ public final class ConsensusText {
         "locking (walk)",
         "rows (beyond |w|)");
     for (StepSummary step : report.stepSummaries()) {
-      line(
+      ShownText.line(
           out,
           "%8.0f %9.4f %11.3e %10.3e (%.3e) %10.3e (%.3e) %9.3f (%s) %9.3f (%.3f)",
           step.step(),
@@ -103,14 +103,10 @@ public final class ConsensusText {
             .mapToDouble(TensorTrajectory::walkLinearity)
             .sorted()
             .toArray();
-    line(
+    ShownText.line(
         out,
         "weights against step: R² of straight lines %.4f, of a random walk %.4f (medians)",
         linearity[linearity.length / 2],
         walk[walk.length / 2]);
-  }
-
-  private static void line(StringBuilder out, String format, Object... arguments) {
-    out.append(PrintableText.of(String.format(Locale.ROOT, format, arguments))).append('\n');
   }
 }

@@ -8,7 +8,6 @@ import org.threegate.analysis.curvature.LayerCurvature;
 import org.threegate.analysis.statistics.ClusteredMean;
 import org.threegate.analysis.statistics.Finding;
 import org.threegate.analysis.statistics.PairedComparison;
-import org.threegate.checkpoint.PrintableText;
 
 /**
  * The summary that a terminal shows.
@@ -23,17 +22,17 @@ public final class CurvatureText {
   /** Text of several lines. */
   public static String render(CurvatureReport report) {
     StringBuilder out = new StringBuilder();
-    line(out, "base     %s", report.base());
-    line(out, "tuned    %s", report.tuned());
-    line(
+    ShownText.line(out, "base     %s", report.base());
+    ShownText.line(out, "tuned    %s", report.tuned());
+    ShownText.line(
         out,
         "capture  %s (%s, squares of each %s)",
         report.capture(),
         report.fisher(),
         report.unit());
-    line(out, "");
+    ShownText.line(out, "");
     for (Finding finding : report.study().findings()) {
-      line(out, "[%s] %s", finding.verdict().label(), finding.text());
+      ShownText.line(out, "[%s] %s", finding.verdict().label(), finding.text());
     }
     for (LayerCurvature layer : report.study().layers()) {
       layer(out, layer);
@@ -41,9 +40,13 @@ public final class CurvatureText {
     report
         .study()
         .skipped()
-        .forEach((name, why) -> line(out, "%n%s: %s", PrintableText.of(name), why));
-    line(out, "");
-    line(
+        .forEach(
+            (name, why) -> {
+              ShownText.line(out, "");
+              ShownText.line(out, "%s: %s", name, why);
+            });
+    ShownText.line(out, "");
+    ShownText.line(
         out,
         "KL divergence to second order, nats a token: %s; each of these layers alone, added up: %.3g%s",
         report
@@ -66,19 +69,21 @@ public final class CurvatureText {
   }
 
   private static void layer(StringBuilder out, LayerCurvature layer) {
-    line(
+    ShownText.line(out, "");
+    ShownText.line(
         out,
-        "%n%s  %d tokens of %d sequences, rank %d, ‖ΔW‖ %.3g",
-        PrintableText.of(layer.name()),
+        "%s  %d tokens of %d sequences, rank %d, ‖ΔW‖ %.3g",
+        layer.name(),
         layer.tokens(),
         layer.sequences().size(),
         layer.rank(),
         Math.sqrt(layer.squaredNorm()));
-    line(out, "  %-20s %11s %9s  %-23s %8s", "curvature along", "", "± se", "95 %", "of |ΔW|²");
+    ShownText.line(
+        out, "  %-20s %11s %9s  %-23s %8s", "curvature along", "", "± se", "95 %", "of |ΔW|²");
     for (Map.Entry<Along, ClusteredMean> entry : layer.along().entrySet()) {
       ClusteredMean mean = entry.getValue();
       ClusteredMean.Interval interval = mean.intervalOfSkew(0.95);
-      line(
+      ShownText.line(
           out,
           "  %-20s %11.3g %9.1g  %-23s %8s",
           entry.getKey().label(),
@@ -89,7 +94,7 @@ public final class CurvatureText {
               .map(share -> String.format(Locale.ROOT, "%.3f", share))
               .orElse(""));
     }
-    line(
+    ShownText.line(
         out,
         "  %-36s %11s %9s %9s %9s %10s %s",
         "difference, on the same tokens",
@@ -101,7 +106,7 @@ public final class CurvatureText {
         "sequences to settle");
     for (LayerCurvature.Comparison comparison : layer.comparisons()) {
       PairedComparison paired = comparison.paired();
-      line(
+      ShownText.line(
           out,
           "  %-36s %11.3g %9.1g %9.2g %9.2g %10.2g %s",
           comparison.first().label() + " − " + comparison.second().label(),
@@ -114,7 +119,7 @@ public final class CurvatureText {
               ? String.format(Locale.ROOT, "%.0f", paired.clustersToSettle())
               : "–");
     }
-    line(
+    ShownText.line(
         out,
         "  KL divergence of this layer alone, ½ ΔᵀFΔ: %.3g ± %.1g nats a token; least curvature in the update's leading directions %.3g",
         layer.divergence().value(),
@@ -126,7 +131,7 @@ public final class CurvatureText {
         .density()
         .ifPresent(
             own ->
-                line(
+                ShownText.line(
                     out,
                     "  largest eigenvalue %.3g, trace %.3g ± %.1g",
                     own.largest(),
@@ -138,7 +143,7 @@ public final class CurvatureText {
       StringBuilder out, String what, Optional<LayerCurvature.Overlap> overlap) {
     overlap.ifPresent(
         own ->
-            line(
+            ShownText.line(
                 out,
                 "  overlap of K-FAC's %s singular vectors, %d each: %.3f (random %.3f ± %.3f)",
                 what,
@@ -146,9 +151,5 @@ public final class CurvatureText {
                 own.observed(),
                 own.random().mean(),
                 own.random().sd()));
-  }
-
-  private static void line(StringBuilder out, String format, Object... arguments) {
-    out.append(String.format(Locale.ROOT, format, arguments)).append(System.lineSeparator());
   }
 }

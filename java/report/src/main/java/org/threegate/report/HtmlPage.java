@@ -5,18 +5,20 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.SerializableString;
 import com.fasterxml.jackson.core.io.CharacterEscapes;
 import com.fasterxml.jackson.core.io.SerializedString;
+import com.fasterxml.jackson.core.util.JsonGeneratorDelegate;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
-import java.util.Base64;
 import java.util.List;
 import org.threegate.analysis.measure.ChangeMap;
+import org.threegate.checkpoint.PagePolicy;
 
 /** A page with its data and its plotting library in it, readable without a network. */
 final class HtmlPage {
   private static final String ECHARTS = "/META-INF/resources/webjars/echarts/5.5.0/echarts.min.js";
   private static final double MAP_SCALE = 255;
+  private static final int LAST_ASCII = 127;
 
   private HtmlPage() {}
 
@@ -28,15 +30,18 @@ final class HtmlPage {
 
   static String render(String template, Data data) throws IOException {
     StringWriter out = new StringWriter();
-    try (JsonGenerator json = new JsonFactory().createGenerator(out)) {
+    try (JsonGenerator json = new ShowingGenerator(new JsonFactory().createGenerator(out))) {
       json.setCharacterEscapes(new ScriptEscapes());
+      json.setHighestNonEscapedChar(LAST_ASCII);
       data.write(json);
     }
-    // The data come last, so that nothing in them is taken for a place to fill.
-    return resource("/org/threegate/report/" + template)
-        .replace("/*ECHARTS*/", resource(ECHARTS).replace("</script", "<\\/script"))
-        .replace("/*STYLE*/", resource("/org/threegate/report/style.css"))
-        .replace("/*SHARED*/", resource("/org/threegate/report/shared.js"))
+    String page =
+        resource("/org/threegate/report/" + template)
+            .replace("/*ECHARTS*/", resource(ECHARTS).replace("</script", "<\\/script"))
+            .replace("/*STYLE*/", resource("/org/threegate/report/style.css"))
+            .replace("/*SHARED*/", resource("/org/threegate/report/shared.js"));
+    // The data come last, so that nothing in them is taken for a place to fill, or for a script.
+    return page.replace("/*POLICY*/", PagePolicy.of(page) + "; trusted-types default")
         .replace("/*DATA*/", out.toString());
   }
 
@@ -45,7 +50,24 @@ final class HtmlPage {
       if (in == null) {
         throw new IOException(name + " is not on the class path");
       }
-      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+      return new String(in.readAllBytes(), StandardCharsets.UTF_8).replace("\r\n", "\n");
+    }
+  }
+
+  /** Shows all text that comes from outside. */
+  private static final class ShowingGenerator extends JsonGeneratorDelegate {
+    ShowingGenerator(JsonGenerator json) {
+      super(json);
+    }
+
+    @Override
+    public void writeFieldName(String name) throws IOException {
+      super.writeFieldName(ShownText.of(name));
+    }
+
+    @Override
+    public void writeString(String text) throws IOException {
+      super.writeString(ShownText.of(text));
     }
   }
 
@@ -84,7 +106,7 @@ final class HtmlPage {
     json.writeObjectFieldStart(name);
     json.writeNumberField("rows", map.rows());
     json.writeNumberField("columns", map.columns());
-    json.writeStringField("cells", Base64.getEncoder().encodeToString(cells));
+    json.writeBinaryField("cells", cells);
     json.writeEndObject();
   }
 

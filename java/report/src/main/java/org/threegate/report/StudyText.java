@@ -17,7 +17,7 @@ public final class StudyText {
   /** Runs, then claims with their verdicts. */
   public static String render(StudyReport report) {
     StringBuilder text = new StringBuilder();
-    line(
+    ShownText.line(
         text,
         "%-30s  %-13s  %-15s  %-15s  %-9s  %s",
         "run",
@@ -27,9 +27,9 @@ public final class StudyText {
         "|dW|/|W0|",
         "coherence");
     StudyRun.Mean base = report.result().base().mean();
-    line(text, "%-30s  %.3f ± %.3f", "base", base.value(), base.standardError());
+    ShownText.line(text, "%-30s  %.3f ± %.3f", "base", base.value(), base.standardError());
     for (StudyRun run : report.result().runs()) {
-      line(
+      ShownText.line(
           text,
           "%-30s  %.3f ± %.3f  %.4f ± %.4f  %.3f (%.3f)    %.2e   %s",
           run.title(),
@@ -47,8 +47,9 @@ public final class StudyText {
     patches(text, report);
     text.append("\nclaims, each against its null model or its matched control\n");
     for (StudyClaim claim : report.claims()) {
-      line(text, "[%s] %s (%s)", claim.verdict().label(), claim.statement(), claim.source());
-      line(text, "    %s", claim.seen());
+      ShownText.line(
+          text, "[%s] %s (%s)", claim.verdict().label(), claim.statement(), claim.source());
+      ShownText.line(text, "    %s", claim.seen());
     }
     return text.toString();
   }
@@ -56,7 +57,7 @@ public final class StudyText {
   /** Means over the steps that were measured. */
   private static void patches(StringBuilder text, StudyReport report) {
     text.append("\nwhat a step takes to send, beside the whole model\n");
-    line(
+    ShownText.line(
         text,
         "%-30s  %-10s  %-9s  %-9s  %s",
         "run",
@@ -73,7 +74,7 @@ public final class StudyText {
       double chance =
           run.patches().stream().mapToDouble(StudyRun.PatchSize::positionEntropyBytes).sum();
       if (steps > 0) {
-        line(
+        ShownText.line(
             text,
             "%-30s  %-10s  %-9.0f  %-9s  %.0f",
             run.title(),
@@ -83,9 +84,5 @@ public final class StudyText {
             chance / steps);
       }
     }
-  }
-
-  private static void line(StringBuilder text, String format, Object... values) {
-    text.append(String.format(Locale.ROOT, format, values)).append('\n');
   }
 }

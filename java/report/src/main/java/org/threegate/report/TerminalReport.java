@@ -9,7 +9,6 @@ import org.threegate.analysis.measure.HeadCount;
 import org.threegate.analysis.measure.TensorDiff;
 import org.threegate.analysis.statistics.Finding;
 import org.threegate.analysis.statistics.Totals;
-import org.threegate.checkpoint.PrintableText;
 
 /**
  * The summary that a terminal shows.
@@ -29,16 +28,16 @@ public final class TerminalReport {
   public static String render(ComparisonReport report) {
     StringBuilder out = new StringBuilder();
     Totals totals = report.totals();
-    line(out, "base   %s", report.base().path());
-    line(out, "tuned  %s", report.tuned().path());
-    line(
+    ShownText.line(out, "base   %s", report.base().path());
+    ShownText.line(out, "tuned  %s", report.tuned().path());
+    ShownText.line(
         out,
         "%,d of %,d entries in %d tensors changed in bf16: sparsity %.4f (exact counts)",
         totals.changed(),
         totals.total(),
         report.tensors().size(),
         totals.sparsity());
-    line(
+    ShownText.line(
         out,
         "%,d changed as stored, %,d of them hidden by bf16 (%.1f %%); |dW|/|W0| = %.3e",
         totals.changedStored(),
@@ -46,7 +45,7 @@ public final class TerminalReport {
         totals.changedStored() == 0 ? 0 : 100.0 * totals.hidden() / totals.changedStored(),
         totals.relativeFrobenius());
     if (totals.nonFinite() > 0) {
-      line(out, "%,d entries are not finite and enter no norm", totals.nonFinite());
+      ShownText.line(out, "%,d entries are not finite and enter no norm", totals.nonFinite());
     }
     findings(out, report);
     table(out, "kind", report.byKind());
@@ -59,7 +58,7 @@ public final class TerminalReport {
     names(out, "shapes differ", report.unmatched().shapeMismatch());
     names(out, "not floating point", report.unmatched().notCompared());
     if (!report.unmatched().untouchedByAdapter().isEmpty()) {
-      line(
+      ShownText.line(
           out,
           "%d tensors untouched by the adapter",
           report.unmatched().untouchedByAdapter().size());
@@ -85,7 +84,7 @@ public final class TerminalReport {
         .drift()
         .ifPresent(
             drift ->
-                line(
+                ShownText.line(
                     out,
                     "spectral drift NSS: median %.3e, largest %.3e over %d matrices",
                     drift.median(),
@@ -95,23 +94,23 @@ public final class TerminalReport {
         .largestAngle()
         .ifPresent(
             angle ->
-                line(
+                ShownText.line(
                     out,
                     "largest principal angle: median %.3g, largest %.3g degrees over %d matrices (%d others are gap-limited)",
                     angle.median(),
                     angle.max(),
                     report.spectra().size() - report.gapLimited(),
                     report.gapLimited()));
-    line(out, "");
-    line(out, "findings, each against its strictest null model (docs/metrics.md)");
+    ShownText.line(out, "");
+    ShownText.line(out, "findings, each against its strictest null model (docs/metrics.md)");
     for (Finding finding : report.findings()) {
-      line(out, "  [%s] %s", finding.verdict().label(), finding.text());
+      ShownText.line(out, "  [%s] %s", finding.verdict().label(), finding.text());
     }
   }
 
   private static void table(StringBuilder out, String title, Map<String, Totals> groups) {
-    line(out, "");
-    line(
+    ShownText.line(out, "");
+    ShownText.line(
         out,
         "%-10s %14s %9s %9s %11s %9s",
         title,
@@ -122,7 +121,7 @@ public final class TerminalReport {
         "cos±null");
     groups.forEach(
         (name, totals) ->
-            line(
+            ShownText.line(
                 out,
                 "%-10s %,14d %9.4f %9.4f %11.3e %9s",
                 name,
@@ -150,8 +149,8 @@ public final class TerminalReport {
     if (sorted.isEmpty()) {
       return;
     }
-    line(out, "");
-    line(
+    ShownText.line(out, "");
+    ShownText.line(
         out,
         "widest rows: ratio of changed entries, tensor's mean ± sd of independent changes (binomial null)");
     sorted.stream()
@@ -159,7 +158,7 @@ public final class TerminalReport {
         .forEach(
             tensor -> {
               var rows = tensor.rowProfile().orElseThrow();
-              line(
+              ShownText.line(
                   out,
                   "  %-44s row %6d  %.3f  against %.3f ± %.3f",
                   tensor.name(),
@@ -200,13 +199,13 @@ public final class TerminalReport {
       return;
     }
     heads.sort(Comparator.comparingDouble(Head::excess).reversed());
-    line(out, "");
-    line(out, "widest heads: the same for attention heads");
+    ShownText.line(out, "");
+    ShownText.line(out, "widest heads: the same for attention heads");
     heads.stream()
         .limit(WIDEST)
         .forEach(
             head ->
-                line(
+                ShownText.line(
                     out,
                     "  %-44s head %s%-4d  %.3f  against %.3f ± %.3f",
                     head.tensor().name(),
@@ -221,17 +220,13 @@ public final class TerminalReport {
     if (!names.isEmpty()) {
       String more =
           names.size() > MOST_NAMES ? " and " + (names.size() - MOST_NAMES) + " more" : "";
-      line(out, "");
-      line(
+      ShownText.line(out, "");
+      ShownText.line(
           out,
           "%s: %s%s",
           title,
           String.join(", ", names.subList(0, Math.min(MOST_NAMES, names.size()))),
           more);
     }
-  }
-
-  private static void line(StringBuilder out, String format, Object... arguments) {
-    out.append(PrintableText.of(String.format(Locale.ROOT, format, arguments))).append('\n');
   }
 }

@@ -85,7 +85,7 @@ class ReportDirectoryTest {
         List.of(finding()));
   }
 
-  private static TensorGeometry geometry() {
+  static TensorGeometry geometry() {
     Geometry measured =
         new Geometry(
             1,

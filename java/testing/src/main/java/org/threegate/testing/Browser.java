@@ -5,6 +5,7 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
@@ -13,6 +14,17 @@ import org.junit.jupiter.api.Assumptions;
 public final class Browser {
   private static final List<String> NAMES =
       List.of("chromium", "chromium-browser", "google-chrome");
+  private static final List<String> OPTIONS =
+      List.of(
+          "--headless",
+          "--no-sandbox",
+          "--disable-gpu",
+          "--disable-quic",
+          "--no-first-run",
+          "--disable-background-networking",
+          "--disable-component-update",
+          "--disable-sync",
+          "--enable-logging=stderr");
 
   private Browser() {}
 
@@ -35,33 +47,16 @@ public final class Browser {
    * @param scratch where the browser keeps what it needs
    */
   public static Page open(URI address, Path scratch) throws IOException, InterruptedException {
-    List<Path> found =
-        Stream.of(System.getenv("PATH").split(":"))
-            .flatMap(directory -> NAMES.stream().map(name -> Path.of(directory, name)))
-            .filter(Files::isExecutable)
-            .toList();
-    if (found.isEmpty()) {
-      System.out.println("SKIPPED, because there is no Chromium to show " + address);
-    }
-    Assumptions.assumeFalse(found.isEmpty(), "no Chromium");
     Path log = scratch.resolve("browser.log");
     Path page = scratch.resolve("browser.html");
     Process process =
         new ProcessBuilder(
-                found.get(0).toString(),
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-quic",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                "--enable-logging=stderr",
-                "--user-data-dir=" + scratch.resolve("browser"),
-                "--virtual-time-budget=5000",
-                "--dump-dom",
-                address.toString())
+                command(
+                    address,
+                    scratch,
+                    "--virtual-time-budget=5000",
+                    "--dump-dom",
+                    address.toString()))
             .redirectError(log.toFile())
             .redirectOutput(page.toFile())
             .start();
@@ -74,5 +69,27 @@ public final class Browser {
             .filter(line -> line.contains("CONSOLE"))
             .toList();
     return new Page(Files.readString(page), errors);
+  }
+
+  /**
+   * The command that starts it; no test goes on without a browser.
+   *
+   * @param address that it is needed for
+   */
+  static List<String> command(URI address, Path scratch, String... more) {
+    List<Path> found =
+        Stream.of(System.getenv("PATH").split(":"))
+            .flatMap(directory -> NAMES.stream().map(name -> Path.of(directory, name)))
+            .filter(Files::isExecutable)
+            .toList();
+    if (found.isEmpty()) {
+      System.out.println("SKIPPED, because there is no Chromium to show " + address);
+    }
+    Assumptions.assumeFalse(found.isEmpty(), "no Chromium");
+    List<String> command = new ArrayList<>(List.of(found.get(0).toString()));
+    command.addAll(OPTIONS);
+    command.add("--user-data-dir=" + scratch.resolve("browser"));
+    command.addAll(List.of(more));
+    return command;
   }
 }

@@ -4,6 +4,7 @@ import java.io.PrintStream;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
+import org.threegate.checkpoint.PrintableText;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 
@@ -55,7 +56,7 @@ public final class ConsoleProgress implements TrainingObserver {
     }
     StringBuilder line = new StringBuilder();
     if (event instanceof TrainingEvent.StepSkipped step) {
-      line.append("  skipped: ").append(step.reason());
+      line.append("  skipped: ").append(PrintableText.name(step.reason()));
     }
     SHOWN.forEach(
         (name, format) -> {

@@ -2,6 +2,7 @@ package org.threegate.rl.observe;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.function.UnaryOperator;
 import org.threegate.rl.event.TrainingEvent;
 
 /** An event as an object of JSON: its step, what it was, its metrics. */
@@ -11,11 +12,18 @@ final class EventRow {
   private EventRow() {}
 
   static String of(TrainingEvent event) {
+    return of(event, UnaryOperator.identity());
+  }
+
+  /**
+   * @param shown what becomes of text
+   */
+  static String of(TrainingEvent event, UnaryOperator<String> shown) {
     ObjectNode row = MAPPER.createObjectNode().put("step", event.step());
     if (event instanceof TrainingEvent.StepSkipped skipped) {
-      row.put("event", "skipped").put("reason", skipped.reason());
+      row.put("event", "skipped").put("reason", shown.apply(skipped.reason()));
     } else if (event instanceof TrainingEvent.Measured measured) {
-      row.put("event", measured.of());
+      row.put("event", shown.apply(measured.of()));
     } else {
       row.put("event", "step");
     }
@@ -24,9 +32,9 @@ final class EventRow {
         .forEach(
             (name, value) -> {
               if (Double.isFinite(value)) {
-                row.put(name, value);
+                row.put(shown.apply(name), value);
               } else {
-                row.putNull(name);
+                row.putNull(shown.apply(name));
               }
             });
     return row.toString();

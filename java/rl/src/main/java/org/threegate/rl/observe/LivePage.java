@@ -1,25 +1,24 @@
 package org.threegate.rl.observe;
 
-import com.sun.net.httpserver.HttpExchange;
-import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
 import java.io.InputStream;
-import java.net.InetAddress;
-import java.net.InetSocketAddress;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
+import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.threegate.checkpoint.PagePolicy;
+import org.threegate.checkpoint.PrintableText;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 
 /**
  * A page that is drawn anew while a run goes on: each metric over steps, beside its null models. It
- * is served on the loopback interface alone, and to requests that name it as their host alone.
+ * is served on the loopback interface alone, and to requests that name it as their host alone. A
+ * run that is told more than the page keeps, 64 million characters, loses every other of its older
+ * points there.
  *
  * <pre>{@code
  * try (LivePage page = LivePage.open(0, 100)) {
@@ -30,22 +29,28 @@ import org.threegate.rl.event.TrainingObserver;
  */
 public final class LivePage implements TrainingObserver, AutoCloseable {
   private static final Pattern FROM = Pattern.compile("from=(\\d{1,9})");
-  private static final Pattern LOCAL = Pattern.compile("(127\\.0\\.0\\.1|localhost)(:\\d+)?");
-  private static final int NOT_FOUND = 404;
-  private static final int FORBIDDEN = 403;
-  private static final int OK = 200;
+  private static final int LONGEST_ANSWER = 1 << 18;
+  private static final int MOST_CHARACTERS = 64_000_000;
 
-  private final HttpServer server;
-  private final ExecutorService threads;
+  private final LoopbackServer server;
   private final long steps;
+  private final long most;
   private final byte[] page;
-  private final List<String> rows = new ArrayList<>();
+  private final String policy;
+  private final List<Row> rows = new ArrayList<>();
+  private long characters;
+  private long told;
 
-  private LivePage(HttpServer server, ExecutorService threads, long steps, byte[] page) {
-    this.server = server;
-    this.threads = threads;
+  /** An event and how many came before it. */
+  private record Row(long number, String json) {}
+
+  private LivePage(int port, long steps, long most, String page) throws IOException {
     this.steps = steps;
-    this.page = page;
+    this.most = most;
+    this.page = page.getBytes(StandardCharsets.UTF_8);
+    this.policy =
+        PagePolicy.of(page) + "; trusted-types 'none'; connect-src 'self'; frame-ancestors 'none'";
+    this.server = LoopbackServer.open(port, this::answer);
   }
 
   /**
@@ -53,83 +58,94 @@ public final class LivePage implements TrainingObserver, AutoCloseable {
    * @param steps of the run in all
    */
   public static LivePage open(int port, long steps) throws IOException {
-    byte[] page;
+    return open(port, steps, MOST_CHARACTERS);
+  }
+
+  /**
+   * @param most characters of events that are kept
+   */
+  static LivePage open(int port, long steps, long most) throws IOException {
     try (InputStream in = LivePage.class.getResourceAsStream("page.html")) {
-      page = in.readAllBytes();
+      String page = new String(in.readAllBytes(), StandardCharsets.UTF_8);
+      return new LivePage(port, steps, most, page.replace("\r\n", "\n"));
     }
-    HttpServer server =
-        HttpServer.create(
-            new InetSocketAddress(InetAddress.getByAddress(new byte[] {127, 0, 0, 1}), port), 0);
-    ExecutorService threads =
-        Executors.newSingleThreadExecutor(
-            work -> {
-              Thread thread = new Thread(work, "threegate-page");
-              thread.setDaemon(true);
-              return thread;
-            });
-    LivePage live = new LivePage(server, threads, steps, page);
-    server.setExecutor(threads);
-    server.createContext("/", live::answer);
-    server.start();
-    return live;
   }
 
   /** Where it is. */
   public URI address() {
-    return URI.create("http://127.0.0.1:" + server.getAddress().getPort() + "/");
+    return URI.create("http://127.0.0.1:" + server.port() + "/");
   }
 
   @Override
   public void on(TrainingEvent event) {
-    String row = EventRow.of(event);
+    String row = EventRow.of(event, PrintableText::name);
     synchronized (rows) {
-      rows.add(row);
-    }
-  }
-
-  private void answer(HttpExchange exchange) throws IOException {
-    try (exchange) {
-      String host = String.valueOf(exchange.getRequestHeaders().getFirst("Host"));
-      String path = exchange.getRequestURI().getPath();
-      // A name that somebody else had resolve to this machine is not ours.
-      if (!LOCAL.matcher(host).matches()) {
-        send(exchange, FORBIDDEN, "text/plain", "not for " + host);
-      } else if (path.equals("/")) {
-        send(exchange, OK, "text/html; charset=utf-8", page);
-      } else if (path.equals("/events")) {
-        exchange.getResponseHeaders().set("x-steps", Long.toString(steps));
-        send(exchange, OK, "application/json", events(exchange.getRequestURI().getQuery()));
-      } else {
-        send(exchange, NOT_FOUND, "text/plain", "nothing here");
+      rows.add(new Row(told++, row));
+      characters += row.length();
+      while (characters > most && rows.size() > 2) {
+        thin();
       }
     }
   }
 
-  private String events(String query) {
-    Matcher from = FROM.matcher(String.valueOf(query));
-    synchronized (rows) {
-      int begin = from.matches() ? Math.min(rows.size(), Integer.parseInt(from.group(1))) : 0;
-      return "[" + String.join(",", rows.subList(begin, rows.size())) + "]";
+  /** Drops every other row of the older half. */
+  private void thin() {
+    List<Row> all = List.copyOf(rows);
+    rows.clear();
+    for (int i = 0; i < all.size(); i++) {
+      if (i % 2 == 0 || i > all.size() / 2) {
+        rows.add(all.get(i));
+      } else {
+        characters -= all.get(i).json().length();
+      }
     }
   }
 
-  private static void send(HttpExchange exchange, int status, String type, String text)
-      throws IOException {
-    send(exchange, status, type, text.getBytes(StandardCharsets.UTF_8));
+  private HttpAnswer answer(HttpRequest request) {
+    return switch (request.path()) {
+      case "/" ->
+          new HttpAnswer(
+              HttpAnswer.OK,
+              "text/html; charset=utf-8",
+              Map.of("Content-Security-Policy", policy),
+              page);
+      case "/events" -> events(request.query());
+      default -> HttpAnswer.text(HttpAnswer.NOT_FOUND, "nothing here");
+    };
   }
 
-  private static void send(HttpExchange exchange, int status, String type, byte[] bytes)
-      throws IOException {
-    exchange.getResponseHeaders().set("Content-Type", type);
-    exchange.getResponseHeaders().set("Cache-Control", "no-store");
-    exchange.getResponseHeaders().set("X-Content-Type-Options", "nosniff");
-    exchange.sendResponseHeaders(status, bytes.length);
-    exchange.getResponseBody().write(bytes);
+  /** Events from a number on, as many as one answer takes. */
+  private HttpAnswer events(String query) {
+    Matcher asked = FROM.matcher(query);
+    long from = asked.matches() ? Long.parseLong(asked.group(1)) : 0;
+    StringBuilder array = new StringBuilder("[");
+    long next;
+    long all;
+    synchronized (rows) {
+      int index = rows.size();
+      while (index > 0 && rows.get(index - 1).number() >= from) {
+        index--;
+      }
+      next = Math.min(from, told);
+      all = told;
+      while (index < rows.size() && array.length() < LONGEST_ANSWER) {
+        Row row = rows.get(index++);
+        array.append(array.length() == 1 ? "" : ",").append(row.json());
+        next = row.number() + 1;
+      }
+    }
+    return new HttpAnswer(
+        HttpAnswer.OK,
+        "application/json",
+        Map.of(
+            "x-steps", Long.toString(steps),
+            "x-next", Long.toString(next),
+            "x-events", Long.toString(all)),
+        array.append(']').toString().getBytes(StandardCharsets.UTF_8));
   }
 
   @Override
   public void close() {
-    server.stop(0);
-    threads.shutdown();
+    server.close();
   }
 }

@@ -1,0 +1,288 @@
+package org.threegate.report;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import org.threegate.analysis.curvature.Along;
+import org.threegate.analysis.curvature.Estimate;
+import org.threegate.analysis.curvature.LayerCurvature;
+import org.threegate.analysis.measure.ChangeMap;
+import org.threegate.analysis.measure.CurvatureStudy;
+import org.threegate.analysis.measure.HeadCount;
+import org.threegate.analysis.measure.TensorConsensus;
+import org.threegate.analysis.measure.TensorDiff;
+import org.threegate.analysis.measure.TensorGeometry;
+import org.threegate.analysis.measure.TensorTrajectory;
+import org.threegate.analysis.statistics.Agreement;
+import org.threegate.analysis.statistics.Claim;
+import org.threegate.analysis.statistics.ClusteredMean;
+import org.threegate.analysis.statistics.Finding;
+import org.threegate.analysis.statistics.NullEstimate;
+import org.threegate.analysis.statistics.PairedComparison;
+import org.threegate.analysis.statistics.Totals;
+import org.threegate.analysis.statistics.Verdict;
+import org.threegate.analysis.study.MatrixMeasures;
+import org.threegate.analysis.study.StudyClaim;
+import org.threegate.analysis.study.StudyResult;
+import org.threegate.analysis.study.StudyRun;
+
+/** Reports of every kind whose texts are foreign, wherever a text can stand. */
+final class HostileReports {
+  private static final ComparisonReport.Backend BACKEND =
+      new ComparisonReport.Backend("cpu", "jni", 1, "scalar", "OpenBLAS");
+  private static final ChangeMap MAP = new ChangeMap(2, 3, new long[] {1, 0, 1, 0, 2, 0});
+
+  private HostileReports() {}
+
+  static ComparisonReport comparison(List<String> names) {
+    List<TensorDiff> tensors = new ArrayList<>();
+    Map<String, TensorGeometry> geometry = new LinkedHashMap<>();
+    for (String name : names) {
+      tensors.add(diff(name, tensors.size()));
+      geometry.put(name, ReportDirectoryTest.geometry());
+    }
+    String first = names.get(0);
+    return new ComparisonReport(
+        first,
+        names,
+        new ComparisonReport.Backend(first, "jni", 1, first, "OpenBLAS"),
+        new ComparisonReport.Source(first, Optional.of(first), 2, 11),
+        new ComparisonReport.Source(names.get(names.size() - 1), Optional.empty(), 2, 11),
+        1,
+        new ComparisonReport.Seconds(1, 2, 3),
+        5,
+        new ComparisonReport.Unmatched(names, names, names, names, names),
+        tensors,
+        geometry,
+        findings(names));
+  }
+
+  private static TensorDiff diff(String name, int index) {
+    return new TensorDiff(
+        name,
+        OptionalInt.of(index % 4),
+        name,
+        "BF16",
+        "F32",
+        List.of(2L, 3L),
+        false,
+        new Totals(6, 2, 2, 4, 2, 0, 1, 4.0, 1.0, 0.5, 0.75),
+        new long[] {2, 1, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+        Optional.of(new long[] {2, 0}),
+        Optional.of(new long[] {1, 0, 1}),
+        List.of(new HeadCount(name, 0, 2, 6), new HeadCount("q", 1, 1, 6)),
+        Optional.of(MAP),
+        0.1);
+  }
+
+  private static List<Finding> findings(List<String> names) {
+    return names.stream()
+        .map(
+            name ->
+                Finding.of(
+                        List.of(
+                            new Claim(
+                                "a-claim",
+                                "The claim " + name,
+                                "measure",
+                                1,
+                                List.of(
+                                    new Claim.Test(
+                                        name,
+                                        name,
+                                        5,
+                                        Optional.empty(),
+                                        List.of(NullEstimate.analytic(name, 1, 0.5)),
+                                        1)),
+                                name)))
+                    .get(0))
+        .toList();
+  }
+
+  static ConsensusReport consensus(List<String> names) {
+    Agreement agreement = new Agreement(1000, 400, 400, 250, 180, 60);
+    TensorConsensus.Bands bands = new TensorConsensus.Bands(0.5, 0.25, 0.4, 0.1);
+    List<TensorConsensus> tensors = new ArrayList<>();
+    List<TensorTrajectory> trajectories = new ArrayList<>();
+    Totals totals = new Totals(6, 2, 2, 4, 2, 0, 1, 4.0, 1.0, 0.5, 0.75);
+    for (String name : names) {
+      tensors.add(
+          new TensorConsensus(
+              name,
+              OptionalInt.of(tensors.size() % 4),
+              name,
+              List.of(2L, 3L),
+              new long[] {400, 400},
+              List.of(agreement),
+              new long[] {450, 300, 250},
+              new double[] {380, 440, 180},
+              MAP,
+              List.of(new TensorConsensus.Head(name, 0, agreement)),
+              bands,
+              bands));
+      TensorTrajectory.Step step =
+          new TensorTrajectory.Step(
+              totals,
+              ReportDirectoryTest.geometry(),
+              0.5,
+              List.of(
+                  NullEstimate.analytic(name, 0.1, 0.1),
+                  NullEstimate.analytic("random-walk", 0.3, 0.1)),
+              bands,
+              bands);
+      trajectories.add(
+          new TensorTrajectory(name, OptionalInt.of(1), name, List.of(step, step), 0.5, 0.25));
+    }
+    return new ConsensusReport(
+        names.get(0),
+        names,
+        names.get(0),
+        names.subList(0, 2),
+        tensors,
+        findings(names),
+        trajectories,
+        new double[] {10, 20},
+        3);
+  }
+
+  static CurvatureReport curvature(List<String> names) {
+    ClusteredMean mean = ClusteredMean.of(new double[] {1, 2, 4, 5}, new long[] {0, 0, 1, 1});
+    ClusteredMean other = ClusteredMean.of(new double[] {1, 1, 2, 2}, new long[] {0, 0, 1, 1});
+    PairedComparison paired =
+        PairedComparison.of(
+            new double[] {1, 2, 4, 5}, new double[] {1, 1, 2, 2}, new long[] {0, 0, 1, 1});
+    List<LayerCurvature> layers = new ArrayList<>();
+    Map<String, String> skipped = new LinkedHashMap<>();
+    for (String name : names) {
+      Map<Along, ClusteredMean> along = new LinkedHashMap<>();
+      along.put(Along.UPDATE, mean);
+      along.put(Along.ISOTROPIC, other);
+      layers.add(
+          new LayerCurvature(
+              name,
+              name,
+              4,
+              1,
+              2,
+              along,
+              Map.of(Along.UPDATE, 1.0),
+              Map.of(Along.ISOTROPIC, 0.5),
+              List.of(new LayerCurvature.Comparison(Along.UPDATE, Along.ISOTROPIC, paired)),
+              List.of(new LayerCurvature.Sequence(0, 1, 2), new LayerCurvature.Sequence(1, 2, 2)),
+              0.5,
+              Optional.empty(),
+              Optional.empty(),
+              Optional.of(
+                  new LayerCurvature.Density(
+                      new double[] {-2, -1, 0},
+                      new double[] {0.1, 0.3, 0.1},
+                      new double[] {0.01, 0.01, 0.01},
+                      2,
+                      Estimate.of(new double[] {1.9, 2.1, 2.0})))));
+      skipped.put(name, "no samples for " + name);
+    }
+    String first = names.get(0);
+    return new CurvatureReport(
+        first,
+        names,
+        names.get(names.size() - 1),
+        first,
+        first,
+        first,
+        first,
+        Optional.of(0.5),
+        new CurvatureStudy(layers, skipped),
+        3);
+  }
+
+  static StudyReport study(List<String> names) {
+    StudyRun.Mean mean = new StudyRun.Mean(0.5, 0.01);
+    StudyRun.Accuracy accuracy = StudyRun.Accuracy.of(new double[] {0, 1, 1});
+    List<StudyRun> runs = new ArrayList<>();
+    List<StudyClaim> claims = new ArrayList<>();
+    runs.add(run("rlvr-1", "reinforcement", names, accuracy, mean));
+    for (String name : names) {
+      runs.add(run(name, name, names.subList(0, 1), accuracy, mean));
+      claims.add(
+          new StudyClaim(
+              "claim-" + claims.size(),
+              name,
+              name,
+              Verdict.SUPPORTED,
+              name,
+              name,
+              name,
+              false,
+              List.of(
+                  new StudyClaim.Point(
+                      name, 1, 0.1, List.of(NullEstimate.analytic(name, 0.5, 0.1))),
+                  new StudyClaim.Point("other", 2, 0.1, List.of()))));
+    }
+    Map<String, Agreement> agreements =
+        Map.of(names.get(0), new Agreement(1000, 400, 400, 250, 180, 60));
+    StudyResult result =
+        new StudyResult(
+            accuracy,
+            1000,
+            runs,
+            agreements,
+            agreements,
+            names,
+            findings(names),
+            findings(names),
+            Map.of(names.get(0), 1.0));
+    return new StudyReport(names.get(0), names, BACKEND, result, claims, 3);
+  }
+
+  private static StudyRun run(
+      String id, String title, List<String> names, StudyRun.Accuracy accuracy, StudyRun.Mean mean) {
+    List<MatrixMeasures> matrices =
+        names.stream()
+            .map(
+                name ->
+                    new MatrixMeasures(
+                        name,
+                        OptionalInt.of(1),
+                        name,
+                        0.9,
+                        1e-3,
+                        2e-3,
+                        0.1,
+                        0.2,
+                        false,
+                        0.5,
+                        0.4,
+                        0.3,
+                        0.2,
+                        0.1,
+                        0.05))
+            .toList();
+    return new StudyRun(
+        id,
+        title,
+        title,
+        1e-3,
+        20,
+        1,
+        accuracy,
+        accuracy,
+        mean,
+        Optional.of(mean),
+        new Totals(6, 2, 2, 4, 2, 0, 1, 4.0, 1.0, 0.5, 0.75),
+        2,
+        1,
+        0.5,
+        NullEstimate.analytic(title, 0.5, 0.1),
+        0.5,
+        0.5,
+        List.of(new StudyRun.Step(1, 0.1, 0.1, 0.1), new StudyRun.Step(2, 0.2, 0.2, 0.2)),
+        List.of(
+            new StudyRun.PatchSize(1, 10, 1000, 50, 2000),
+            new StudyRun.PatchSize(2, 20, 1000, 90, 2000)),
+        matrices,
+        List.of());
+  }
+}

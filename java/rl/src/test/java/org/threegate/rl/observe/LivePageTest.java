@@ -1,0 +1,369 @@
+package org.threegate.rl.observe;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.net.Socket;
+import java.net.SocketException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.threegate.rl.event.TrainingEvent;
+import org.threegate.testing.BrowserTab;
+import org.threegate.testing.HostileText;
+
+/** Clients that do what no browser does, over real sockets. */
+@Timeout(120)
+class LivePageTest {
+  /** More than the page holds at once. */
+  private static final int MANY = 150;
+
+  private static final int GUARD_MILLIS = 30_000;
+  private static final String HOST = "Host: localhost\r\n";
+
+  @TempDir Path directory;
+
+  private final List<Socket> sockets = new ArrayList<>();
+
+  @AfterEach
+  void hangUp() throws IOException {
+    for (Socket socket : sockets) {
+      socket.close();
+    }
+  }
+
+  private Socket connect(int port, String sent) throws IOException {
+    Socket socket = new Socket("127.0.0.1", port);
+    sockets.add(socket);
+    socket.setSoTimeout(GUARD_MILLIS);
+    socket.getOutputStream().write(sent.getBytes(StandardCharsets.ISO_8859_1));
+    return socket;
+  }
+
+  private String ask(int port, String sent) throws IOException {
+    return new String(connect(port, sent).getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+  }
+
+  private static boolean isOver(Socket socket) throws IOException {
+    try {
+      return socket.getInputStream().read() < 0;
+    } catch (SocketException reset) {
+      return true;
+    }
+  }
+
+  private static TrainingEvent event(long step, String... names) {
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    for (String name : names) {
+      metrics.put(name, 0.25 * step);
+    }
+    return new TrainingEvent.Measured(step, "test", metrics);
+  }
+
+  /** Heads and bodies that never end, and nothing at all, from more clients than there is room. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        "GET / HT",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
+        "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\nhalf"
+      })
+  void halfOfARequestBlocksNobody(String half) throws IOException {
+    try (LivePage page = LivePage.open(0, 9)) {
+      page.on(event(1, "reward"));
+      int port = page.address().getPort();
+      for (int i = 0; i < MANY; i++) {
+        connect(port, half);
+      }
+      assertThat(ask(port, "GET /events HTTP/1.1\r\n" + HOST + "\r\n"))
+          .startsWith("HTTP/1.1 200 OK\r\n")
+          .endsWith("[{\"step\":1,\"event\":\"test\",\"reward\":0.25}]");
+    }
+  }
+
+  /** Answers that nobody reads, of more bytes than a socket buffers. */
+  @Test
+  void anAnswerThatIsNotReadBlocksNobody() throws IOException {
+    HttpAnswer large = new HttpAnswer(HttpAnswer.OK, "text/plain", Map.of(), new byte[1 << 24]);
+    HttpAnswer small = HttpAnswer.text(HttpAnswer.OK, "small");
+    try (LoopbackServer server =
+        LoopbackServer.open(0, request -> request.path().equals("/large") ? large : small)) {
+      for (int i = 0; i < MANY; i++) {
+        connect(server.port(), "GET /large HTTP/1.1\r\n" + HOST + "\r\n");
+      }
+      assertThat(ask(server.port(), "GET / HTTP/1.1\r\n" + HOST + "\r\n")).endsWith("small");
+      assertThat(ask(server.port(), "GET /large HTTP/1.1\r\n" + HOST + "\r\n").length())
+          .isGreaterThan(1 << 24);
+    }
+  }
+
+  /** A byte now and then does not keep a connection, and neither does silence. */
+  @Test
+  void whoIsSlowHasADeadline() throws Exception {
+    try (LoopbackServer server =
+        LoopbackServer.open(
+            0, request -> HttpAnswer.text(HttpAnswer.OK, "small"), Duration.ofMillis(500))) {
+      Socket silent = connect(server.port(), "GET / HT");
+      assertThat(isOver(silent)).isTrue();
+      Socket trickling = connect(server.port(), "GET / HTTP/1.1\r\nX: ");
+      assertThatThrownBy(
+              () -> {
+                for (int i = 0; i < 300; i++) {
+                  trickling.getOutputStream().write('x');
+                  Thread.sleep(100);
+                }
+              })
+          .isInstanceOf(SocketException.class);
+      assertThat(ask(server.port(), "GET / HTTP/1.1\r\n" + HOST + "\r\n")).endsWith("small");
+    }
+  }
+
+  @Test
+  void aRequestInPiecesIsOne() throws Exception {
+    try (LivePage page = LivePage.open(0, 9)) {
+      Socket socket = connect(page.address().getPort(), "");
+      for (byte b :
+          ("GET /events HTTP/1.1\r\n" + HOST + "\r\n").getBytes(StandardCharsets.US_ASCII)) {
+        socket.getOutputStream().write(b);
+        socket.getOutputStream().flush();
+      }
+      assertThat(new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8))
+          .endsWith("[]");
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "PROPFIND", "get"})
+  void otherMethodsAreNotAllowed(String method) throws IOException {
+    try (LivePage page = LivePage.open(0, 9)) {
+      assertThat(
+              ask(
+                  page.address().getPort(),
+                  method + " /events HTTP/1.1\r\n" + HOST + "Content-Length: 3\r\n\r\nabc"))
+          .startsWith("HTTP/1.1 405 Method Not Allowed\r\n")
+          .contains("\r\nAllow: GET, HEAD\r\n");
+    }
+  }
+
+  @Test
+  void aHeadHasNoBody() throws IOException {
+    try (LivePage page = LivePage.open(0, 9)) {
+      int port = page.address().getPort();
+      String got = ask(port, "GET / HTTP/1.1\r\n" + HOST + "\r\n");
+      int end = got.indexOf("\r\n\r\n") + 4;
+      assertThat(got.substring(end)).startsWith("<!doctype html>");
+      assertThat(ask(port, "HEAD / HTTP/1.1\r\n" + HOST + "\r\n")).hasSize(end);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "Host: evil.example",
+        "Host: 127.0.0.1.evil.example",
+        "Host: localhost.evil.example:80",
+        "Host: evil.example@localhost",
+        "Host: [::1]",
+        "Host:",
+        "X-Host: localhost"
+      })
+  void otherHostsAreRefused(String field) throws IOException {
+    try (LivePage page = LivePage.open(0, 9)) {
+      page.on(event(1, "reward"));
+      assertThat(ask(page.address().getPort(), "GET /events HTTP/1.1\r\n" + field + "\r\n\r\n"))
+          .startsWith("HTTP/1.1 403 Forbidden\r\n")
+          .doesNotContain("reward")
+          .doesNotContain("evil");
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "\r\n\r\n",
+        "hello\r\n\r\n",
+        "GET /\r\n\r\n",
+        "GET / HTTP/2.0\r\nHost: localhost\r\n\r\n",
+        "GET  / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET /\u00e4 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\n folded\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost : localhost\r\n\r\n",
+        "GET / HTTP/1.1\nHost: localhost\n\r\n\r\n",
+        "\u0016\u0003\u0001\u0002\r\n\r\n"
+      })
+  void whatIsNoRequestIsRefused(String sent) throws IOException {
+    try (LivePage page = LivePage.open(0, 9)) {
+      assertThat(ask(page.address().getPort(), sent)).startsWith("HTTP/1.1 400 Bad Request\r\n");
+    }
+  }
+
+  @Test
+  void otherPathsAreNotFound() throws IOException {
+    try (LivePage page = LivePage.open(0, 9)) {
+      for (String path :
+          List.of("/x", "/events/", "//", "/../etc/passwd", "/%2e%2e", "http://localhost/", "*")) {
+        assertThat(ask(page.address().getPort(), "GET " + path + " HTTP/1.1\r\n" + HOST + "\r\n"))
+            .startsWith("HTTP/1.1 404 Not Found\r\n");
+      }
+    }
+  }
+
+  @Test
+  void aRequestHasALength() throws IOException {
+    try (LivePage page = LivePage.open(0, 9)) {
+      int port = page.address().getPort();
+      String answer = ask(port, "GET /" + "x".repeat(HttpRequest.LONGEST) + " HTTP/1.1\r\n");
+      assertThat(answer).startsWith("HTTP/1.1 431 ");
+      assertThat(ask(port, "GET / HTTP/1.1\r\n" + HOST + "\r\n")).contains("<!doctype html>");
+    }
+  }
+
+  @Test
+  void browsersAreToldWhatNotToDo() throws IOException {
+    try (LivePage page = LivePage.open(0, 9)) {
+      int port = page.address().getPort();
+      for (String request : List.of("GET / ", "GET /events ", "GET /none ", "POST / ", "bad ")) {
+        assertThat(ask(port, request + "HTTP/1.1\r\n" + HOST + "\r\n"))
+            .contains("\r\nX-Content-Type-Options: nosniff\r\n")
+            .contains("\r\nReferrer-Policy: no-referrer\r\n")
+            .contains("\r\nCache-Control: no-store\r\n")
+            .contains("\r\nCross-Origin-Resource-Policy: same-origin\r\n")
+            .containsOnlyOnce("\r\nContent-Security-Policy: default-src 'none';")
+            .contains("frame-ancestors 'none'")
+            .doesNotContain("unsafe-inline");
+      }
+    }
+  }
+
+  /** A page that somebody still holds on to ends at once, and leaves no thread. */
+  @Test
+  void theEndWaitsForNobody() throws Exception {
+    LivePage page = LivePage.open(0, 9);
+    int port = page.address().getPort();
+    Socket half = connect(port, "GET / HT");
+    page.close();
+    page.close();
+    assertThat(isOver(half)).isTrue();
+    assertThat(Thread.getAllStackTraces().keySet())
+        .extracting(Thread::getName)
+        .doesNotContain("threegate-page");
+    assertThatThrownBy(() -> connect(port, "")).isInstanceOf(IOException.class);
+    assertThatThrownBy(() -> LivePage.open(-1, 9)).isInstanceOf(IllegalArgumentException.class);
+  }
+
+  /** All events come, a part at a time; of too many, fewer of the old ones. */
+  @Test
+  void whatIsKeptAndSentIsBounded() throws IOException {
+    int count = 20_000;
+    long most = 1_000_000;
+    try (LivePage page = LivePage.open(0, count, most)) {
+      for (int step = 0; step < count; step++) {
+        page.on(event(step, "a metric with a name of some length"));
+      }
+      List<Long> steps = new ArrayList<>();
+      long characters = 0;
+      String next = "0";
+      do {
+        String answer =
+            ask(
+                page.address().getPort(),
+                "GET /events?from=" + next + " HTTP/1.1\r\n" + HOST + "\r\n");
+        String body = answer.substring(answer.indexOf("\r\n\r\n") + 4);
+        assertThat(body.length()).isLessThan(1 << 19);
+        characters += body.length();
+        for (JsonNode row : new ObjectMapper().readTree(body)) {
+          steps.add(row.path("step").asLong());
+        }
+        next = answer.replaceAll("(?s).*\r\nx-next: (\\d+)\r\n.*", "$1");
+      } while (Integer.parseInt(next) < count);
+      assertThat(characters).isBetween(most / 4, most + steps.size());
+      assertThat(steps).isSorted().doesNotHaveDuplicates().startsWith(0L).endsWith(count - 1L);
+      assertThat(steps.subList(steps.size() - 100, steps.size()))
+          .isEqualTo(java.util.stream.LongStream.range(count - 100, count).boxed().toList());
+    }
+  }
+
+  @Test
+  void foreignTextIsText() throws Exception {
+    List<String> names = HostileText.names();
+    for (boolean policy : new boolean[] {false, true}) {
+      try (LivePage page = LivePage.open(0, 9)) {
+        for (int step = 1; step < 4; step++) {
+          page.on(event(step, names.toArray(String[]::new)));
+          page.on(new TrainingEvent.StepSkipped(step, names.get(step), Map.of("reward", 0.5)));
+          page.on(new TrainingEvent.Measured(step, names.get(step), Map.of()));
+        }
+        try (BrowserTab tab = BrowserTab.open(page.address(), directory, policy)) {
+          assertThat(
+                  tab.evaluate(
+                          """
+                          new Promise(done => {
+                            const look = () => document.querySelectorAll("figure").length > 20 ? done(true) : setTimeout(look, 50);
+                            look();
+                          })""")
+                      .asBoolean())
+              .isTrue();
+          assertThat(
+                  tab.evaluate(
+                          "document.querySelectorAll('img, iframe, a, base, form, [onload], [onerror], [onmouseover]').length")
+                      .asInt())
+              .isZero();
+          String seen = tab.evaluate("document.body.textContent").asText();
+          assertThat(seen).contains(names.get(0)).contains(names.get(1)).doesNotContain("\u202e");
+          assertThat(tab.evaluate("document.title").asText()).isEqualTo("3/9 threegate train");
+          tab.picture(
+              Files.createDirectories(Path.of("target/pages"))
+                  .resolve(policy ? "live.png" : "live-without-policy.png"));
+          // Without a policy the browser looks for an icon.
+          assertThat(tab.complaints())
+              .allMatch(complaint -> !policy && complaint.contains("404 (Not Found)"));
+          assertThat(tab.requests())
+              .allMatch(address -> address.startsWith(page.address().toString()));
+        }
+      }
+    }
+  }
+
+  /** A line of the file is one line, whatever a name is; no text of it reaches a terminal raw. */
+  @Test
+  void foreignTextStaysInItsField() throws IOException {
+    List<String> names = HostileText.names();
+    Path path = directory.resolve("metrics.jsonl");
+    ByteArrayOutputStream console = new ByteArrayOutputStream();
+    try (JsonLines lines = JsonLines.open(path, 0)) {
+      for (String name : names) {
+        TrainingEvent skipped = new TrainingEvent.StepSkipped(1, name, Map.of("reward", 0.5));
+        lines.on(skipped);
+        new ConsoleProgress(new java.io.PrintStream(console, true, StandardCharsets.UTF_8), 9, 1)
+            .on(skipped);
+      }
+    }
+    List<String> read = Files.readAllLines(path);
+    assertThat(read).hasSize(names.size());
+    for (int i = 0; i < read.size(); i++) {
+      assertThat(new ObjectMapper().readTree(read.get(i)).path("reason").asText())
+          .isEqualTo(names.get(i).replace("\ud83d surrogate", "? surrogate"));
+    }
+    List<String> shown = console.toString(StandardCharsets.UTF_8).lines().toList();
+    assertThat(shown).hasSize(names.size());
+    assertThat(shown)
+        .allMatch(line -> line.length() < 1000 && line.chars().noneMatch(Character::isISOControl));
+  }
+}
