@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.FileNames;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Json;
 import org.threegate.checkpoint.ModelCopy;
@@ -243,6 +244,27 @@ public final class WeightPatch implements AutoCloseable {
         .map(patched -> new PatchedTensor.Link(options, patched));
   }
 
+  /** What it is, by its headers; by its contents where it carries no digests. */
+  byte[] fingerprint() {
+    List<Tensor> unsigned = new ArrayList<>();
+    for (Patched patched : tensors.values()) {
+      if (patched.digest().isEmpty()) {
+        unsigned.add(patched.stored());
+        patched.positions().ifPresent(unsigned::add);
+      }
+    }
+    return Fingerprint.of(context, options, files, unsigned);
+  }
+
+  /** Digests of tensors of a model, as they will be, where it carries them. */
+  Map<Tensor, String> digests(Checkpoint model) {
+    Map<Tensor, String> digests = new LinkedHashMap<>();
+    tensors.forEach(
+        (name, patched) ->
+            patched.digest().ifPresent(digest -> digests.put(target(model, name), digest)));
+    return digests;
+  }
+
   private void check() {
     files.forEach(SafetensorsFile::check);
   }
@@ -300,10 +322,9 @@ public final class WeightPatch implements AutoCloseable {
     Map<String, SafetensorsFile> shards = new LinkedHashMap<>();
     try {
       for (Map.Entry<String, JsonNode> entry : index.path("weight_map").properties()) {
-        String shard = entry.getValue().asText("");
-        if (!Path.of(shard).getFileName().toString().equals(shard)) {
-          throw new InvalidInputException(path + ": shard \"" + shard + "\" is no file's name");
-        }
+        String shard =
+            FileNames.plain(
+                entry.getValue().asText(""), path + ": tensor \"" + entry.getKey() + '"');
         SafetensorsFile file =
             shards.computeIfAbsent(
                 shard, name -> SafetensorsFile.open(context, path.resolve(name)));
