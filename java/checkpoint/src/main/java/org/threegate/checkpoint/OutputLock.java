@@ -49,8 +49,10 @@ public final class OutputLock implements AutoCloseable {
    * @throws IOException when the directory that the output lies in cannot be written
    */
   public static OutputLock of(Path output) throws IOException {
-    Path target = output.toAbsolutePath().normalize();
-    Path path = lockOf(target);
+    return of(output, lockOf(output));
+  }
+
+  private static OutputLock of(Path output, Path path) throws IOException {
     Thread own = Thread.currentThread();
     Thread holder = HELD.putIfAbsent(path, own);
     if (holder == own) {
@@ -67,7 +69,8 @@ public final class OutputLock implements AutoCloseable {
     }
   }
 
-  private static Path lockOf(Path target) throws IOException {
+  private static Path lockOf(Path output) throws IOException {
+    Path target = output.toAbsolutePath().normalize();
     return target.getParent().toRealPath().resolve("." + target.getFileName() + ".lock");
   }
 
@@ -110,8 +113,7 @@ public final class OutputLock implements AutoCloseable {
 
   /** Whether this process is writing an output. */
   static boolean isHeld(Path output) throws IOException {
-    Path target = output.toAbsolutePath().normalize();
-    return HELD.containsKey(lockOf(target));
+    return HELD.containsKey(lockOf(output));
   }
 
   /** What may be written, as it was named. */

@@ -135,6 +135,12 @@ public final class PatchInPlace {
     }
   }
 
+  /** Whether there is a journal, or what was to become one. */
+  static boolean isInterrupted(Path model) {
+    Path journal = journal(model);
+    return isThere(journal) || isThere(AtomicFiles.temporary(journal));
+  }
+
   private static boolean isThere(Path file) {
     return Files.exists(file, LinkOption.NOFOLLOW_LINKS);
   }
@@ -164,7 +170,7 @@ public final class PatchInPlace {
    */
   public static boolean recover(Context context, Path model) throws IOException {
     Path journal = journal(model);
-    if (!isThere(journal) && !isThere(AtomicFiles.temporary(journal))) {
+    if (!isInterrupted(model)) {
       return false;
     }
     try (OutputLock held = OutputLock.of(journal)) {

@@ -40,8 +40,10 @@ final class VersionDirectory {
       throw new InvalidInputException(directory + ": no such directory of versions");
     }
     return AtomicFiles.list(directory).stream()
-        .flatMapToLong(path -> number(path.getFileName().toString()).stream())
+        .map(path -> path.getFileName().toString())
+        .flatMapToLong(name -> number(name).stream())
         .boxed()
+        .distinct() // digits may be more than six
         .filter(version -> isWhole(version(directory, version)))
         .sorted()
         .toList();

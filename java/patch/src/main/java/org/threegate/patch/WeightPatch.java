@@ -173,21 +173,23 @@ public final class WeightPatch implements AutoCloseable {
       Change.requireLike(before.tensors().get(tensor.name()), tensor);
     }
 
-    try (PatchWriter writer = new PatchWriter(options, out)) {
-      Workers.run(
-          context,
-          List.copyOf(after.tensors().values()),
-          progress,
-          (own, index, tensor) -> {
-            Tensor old = before.tensors().get(tensor.name());
-            try (TensorReader reader = new TensorReader(own, tensor, Change.block(tensor))) {
-              writer.add(own, index, new Change(old, reader));
-            }
-          });
-      before.check();
-      after.check();
-      writer.finish();
-    }
+    PatchWriter.write(
+        options,
+        out,
+        writer -> {
+          Workers.run(
+              context,
+              List.copyOf(after.tensors().values()),
+              progress,
+              (own, index, tensor) -> {
+                Tensor old = before.tensors().get(tensor.name());
+                try (TensorReader reader = new TensorReader(own, tensor, Change.block(tensor))) {
+                  writer.add(own, index, new Change(old, reader));
+                }
+              });
+          before.check();
+          after.check();
+        });
   }
 
   /**
@@ -216,27 +218,29 @@ public final class WeightPatch implements AutoCloseable {
       }
     }
 
-    try (PatchWriter writer = new PatchWriter(options, out)) {
-      Workers.run(
-          context,
-          List.copyOf(base.tensors().values()),
-          progress,
-          (own, index, tensor) -> {
-            List<PatchedTensor.Link> links =
-                patches.stream().flatMap(patch -> patch.link(tensor.name()).stream()).toList();
-            if (links.isEmpty()) {
-              writer.skip(tensor);
-              return;
-            }
-            try (PatchedTensor patched = new PatchedTensor(own, tensor, links)) {
-              writer.add(own, index, new Change(tensor, patched));
-              patched.requireDigests();
-            }
-          });
-      base.check();
-      patches.forEach(WeightPatch::check);
-      writer.finish();
-    }
+    PatchWriter.write(
+        options,
+        out,
+        writer -> {
+          Workers.run(
+              context,
+              List.copyOf(base.tensors().values()),
+              progress,
+              (own, index, tensor) -> {
+                List<PatchedTensor.Link> links =
+                    patches.stream().flatMap(patch -> patch.link(tensor.name()).stream()).toList();
+                if (links.isEmpty()) {
+                  writer.skip(tensor);
+                  return;
+                }
+                try (PatchedTensor patched = new PatchedTensor(own, tensor, links)) {
+                  writer.add(own, index, new Change(tensor, patched));
+                  patched.requireDigests();
+                }
+              });
+          base.check();
+          patches.forEach(WeightPatch::check);
+        });
   }
 
   private Optional<PatchedTensor.Link> link(String name) {
