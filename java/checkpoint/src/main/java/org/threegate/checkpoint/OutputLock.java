@@ -61,11 +61,15 @@ public final class OutputLock implements AutoCloseable {
     if (holder != null) {
       throw refused(output);
     }
+    boolean taken = false;
     try {
-      return new OutputLock(output, path, Optional.of(lock(output, path)));
-    } catch (IOException | RuntimeException e) {
-      HELD.remove(path);
-      throw e;
+      OutputLock lock = new OutputLock(output, path, Optional.of(lock(output, path)));
+      taken = true;
+      return lock;
+    } finally {
+      if (!taken) {
+        HELD.remove(path);
+      }
     }
   }
 
@@ -79,17 +83,19 @@ public final class OutputLock implements AutoCloseable {
       FileChannel channel =
           FileChannel.open(
               path, StandardOpenOption.CREATE, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
+      boolean taken = false;
       try {
         if (channel.tryLock() == null) {
           throw refused(output);
         }
-        if (isStill(path, channel)) {
+        taken = isStill(path, channel);
+        if (taken) {
           return channel;
         }
-        channel.close(); // it was removed by its holder between the opening and the lock
-      } catch (IOException | RuntimeException e) {
-        channel.close();
-        throw e;
+      } finally {
+        if (!taken) {
+          channel.close(); // refused, or removed by its holder between the opening and the lock
+        }
       }
     }
   }
