@@ -208,11 +208,11 @@ public final class PatchSubscriber {
             model
                 + ": has files, and no note of the version that they are; name a new directory, or an empty one");
       }
+      Path place = VersionDirectory.version(directory, version);
       try (Checkpoint whole =
           Checkpoint.open(
               context,
-              VersionDirectory.anchor(VersionDirectory.version(directory, version))
-                  .orElseThrow())) {
+              VersionDirectory.anchor(place).orElseThrow(() -> VersionDirectory.gone(place)))) {
         ModelCopy.write(whole, Map.of(), next);
       }
       write(next, version);
@@ -226,8 +226,8 @@ public final class PatchSubscriber {
     }
 
     private void step(long version) throws IOException {
-      Path patch =
-          VersionDirectory.patch(VersionDirectory.version(directory, version)).orElseThrow();
+      Path place = VersionDirectory.version(directory, version);
+      Path patch = VersionDirectory.patch(place).orElseThrow(() -> VersionDirectory.gone(place));
       if (!isApplied(patch, version)) {
         PatchInPlace.apply(context, model, patch, WeightPatch.Progress.NONE);
       }

@@ -51,7 +51,19 @@ final class VersionDirectory {
 
   /** An index is written last: a directory with neither is being written. */
   private static boolean isWhole(Path version) {
-    return patch(version).isPresent() || anchor(version).isPresent();
+    try {
+      return patch(version).isPresent() || anchor(version).isPresent();
+    } catch (InvalidInputException e) {
+      if (Files.exists(version)) {
+        throw e;
+      }
+      return false; // the publisher removed it meanwhile
+    }
+  }
+
+  /** Of a version that was there when versions were listed. */
+  static InvalidInputException gone(Path version) {
+    return new InvalidInputException(version + ": is gone, or no version; try again");
   }
 
   /** Where its patch is, if it is one. */
