@@ -18,6 +18,7 @@ import java.util.Map;
  */
 public final class ModelCopy {
   private static final int CHUNK = 1 << 26;
+  private static final long LARGEST_DESCRIPTION = 1L << 28;
 
   private ModelCopy() {}
 
@@ -65,6 +66,7 @@ public final class ModelCopy {
       if (Files.isRegularFile(other)
           && (other.toString().endsWith(".json") || other.toString().endsWith(".jinja"))
           && !Files.exists(to)) {
+        InputFiles.check(other, LARGEST_DESCRIPTION); // a file of holes would fill the disk
         Files.copy(other, to);
       }
     }

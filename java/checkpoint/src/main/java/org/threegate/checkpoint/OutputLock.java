@@ -8,14 +8,16 @@ import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.Set;
+import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ThreadLocalRandom;
 
 /**
  * The right to write a file or a directory, for one writer at a time. The operating system holds
  * it, so that it ends with a process that is killed. The file {@code .NAME.lock} beside the output
- * stands for it, and goes when it is released.
+ * stands for it, and goes when it is released. The thread that has it may take it again: what a
+ * command took before its hours of work covers the library that writes at their end.
  *
  * <pre>{@code
  * try (OutputLock held = OutputLock.of(Path.of("report"))) {
@@ -28,13 +30,13 @@ public final class OutputLock implements AutoCloseable {
 
   // A lock of POSIX is the process', and any close of the file ends it: a second writer in this
   // process may not even open it.
-  private static final Set<Path> HELD = ConcurrentHashMap.newKeySet();
+  private static final Map<Path, Thread> HELD = new ConcurrentHashMap<>();
 
   private final Path output;
   private final Path path;
-  private final FileChannel channel;
+  private final Optional<FileChannel> channel; // none: of who has it already
 
-  private OutputLock(Path output, Path path, FileChannel channel) {
+  private OutputLock(Path output, Path path, Optional<FileChannel> channel) {
     this.output = output;
     this.path = path;
     this.channel = channel;
@@ -43,21 +45,37 @@ public final class OutputLock implements AutoCloseable {
   /**
    * Takes the lock of an output.
    *
-   * @throws InvalidInputException when somebody else has it
+   * @throws InvalidInputException when another process or another thread has it
    * @throws IOException when the directory that the output lies in cannot be written
    */
   public static OutputLock of(Path output) throws IOException {
-    Path target = output.toAbsolutePath().normalize();
-    Path path = target.getParent().toRealPath().resolve("." + target.getFileName() + ".lock");
-    if (!HELD.add(path)) {
+    return of(output, lockOf(output));
+  }
+
+  private static OutputLock of(Path output, Path path) throws IOException {
+    Thread own = Thread.currentThread();
+    Thread holder = HELD.putIfAbsent(path, own);
+    if (holder == own) {
+      return new OutputLock(output, path, Optional.empty());
+    }
+    if (holder != null) {
       throw refused(output);
     }
+    boolean taken = false;
     try {
-      return new OutputLock(output, path, lock(output, path));
-    } catch (IOException | RuntimeException e) {
-      HELD.remove(path);
-      throw e;
+      OutputLock lock = new OutputLock(output, path, Optional.of(lock(output, path)));
+      taken = true;
+      return lock;
+    } finally {
+      if (!taken) {
+        HELD.remove(path);
+      }
     }
+  }
+
+  private static Path lockOf(Path output) throws IOException {
+    Path target = output.toAbsolutePath().normalize();
+    return target.getParent().toRealPath().resolve("." + target.getFileName() + ".lock");
   }
 
   private static FileChannel lock(Path output, Path path) throws IOException {
@@ -65,17 +83,19 @@ public final class OutputLock implements AutoCloseable {
       FileChannel channel =
           FileChannel.open(
               path, StandardOpenOption.CREATE, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
+      boolean taken = false;
       try {
         if (channel.tryLock() == null) {
           throw refused(output);
         }
-        if (isStill(path, channel)) {
+        taken = isStill(path, channel);
+        if (taken) {
           return channel;
         }
-        channel.close(); // it was removed by its holder between the opening and the lock
-      } catch (IOException | RuntimeException e) {
-        channel.close();
-        throw e;
+      } finally {
+        if (!taken) {
+          channel.close(); // refused, or removed by its holder between the opening and the lock
+        }
       }
     }
   }
@@ -97,19 +117,28 @@ public final class OutputLock implements AutoCloseable {
         output + ": another run is writing it; wait until it has ended, or name another output");
   }
 
+  /** Whether this process is writing an output. */
+  static boolean isHeld(Path output) throws IOException {
+    return HELD.containsKey(lockOf(output));
+  }
+
   /** What may be written, as it was named. */
   public Path output() {
     return output;
   }
 
-  /** Releases the lock; a second time does nothing. */
+  /** Releases the lock, unless it was taken in another's; a second time does nothing. */
   @Override
   public void close() throws IOException {
-    if (channel.isOpen()) {
-      try (channel) {
+    if (channel.isPresent() && channel.get().isOpen()) {
+      try {
         Files.deleteIfExists(path); // while it is locked: one made later is somebody else's
       } finally {
-        HELD.remove(path);
+        try {
+          channel.get().close();
+        } finally {
+          HELD.remove(path);
+        }
       }
     }
   }

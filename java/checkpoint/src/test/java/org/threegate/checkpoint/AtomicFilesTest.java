@@ -7,6 +7,9 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -56,16 +59,103 @@ class AtomicFilesTest {
   }
 
   @Test
-  void refusesASecondWriter() throws IOException {
+  void refusesASecondWriter() throws Exception {
     Path file = directory.resolve("file");
     OutputLock held = OutputLock.of(file);
-    assertThatThrownBy(() -> AtomicFiles.write(file, out -> {}))
+    assertThat(elsewhere(file))
         .isInstanceOf(InvalidInputException.class)
         .hasMessageContaining("another run is writing it");
-    held.close();
-    held.close();
+    // Who has it writes, and has it still.
     AtomicFiles.write(file, out -> {});
+    assertThat(elsewhere(file)).hasMessageContaining("another run is writing it");
+    held.close();
+    held.close();
+    assertThat(elsewhere(file)).hasMessage("written");
     assertThat(AtomicFiles.list(directory)).containsExactly(file);
+  }
+
+  /** What writing a file in another thread comes to. */
+  private static Exception elsewhere(Path file) throws Exception {
+    return CompletableFuture.supplyAsync(
+            () -> {
+              try {
+                AtomicFiles.write(file, out -> {});
+                return new Exception("written");
+              } catch (IOException | RuntimeException e) {
+                return e;
+              }
+            })
+        .get(1, TimeUnit.MINUTES);
+  }
+
+  @Test
+  void replacedFilesKeepTheirModeAndLinksTheirTargets() throws IOException {
+    Path file = Files.writeString(directory.resolve("file"), "old");
+    Path target = Files.writeString(directory.resolve("target"), "old");
+    Path link = Files.createSymbolicLink(directory.resolve("link"), target);
+    var mode = PosixFilePermissions.fromString("r--r-----");
+    Files.setPosixFilePermissions(file, mode);
+    Files.setPosixFilePermissions(target, mode);
+    AtomicFiles.write(file, out -> out.write(ByteBuffer.wrap(new byte[] {'n'})));
+    AtomicFiles.write(link, out -> out.write(ByteBuffer.wrap(new byte[] {'n'})));
+    assertThat(file).hasContent("n");
+    assertThat(Files.getPosixFilePermissions(file)).isEqualTo(mode);
+    assertThat(target).hasContent("old");
+    assertThat(Files.getPosixFilePermissions(target)).isEqualTo(mode);
+    assertThat(link).hasContent("n");
+    assertThat(Files.isSymbolicLink(link)).isFalse();
+  }
+
+  @Test
+  void directoriesAreRemovedAndWhatLinksLeadToStays() throws IOException {
+    Path victim = Files.createDirectory(directory.resolve("victim"));
+    Path kept = Files.writeString(victim.resolve("precious"), "p");
+    Path model = directory.resolve("model");
+    Files.createSymbolicLink(AtomicFiles.temporary(model), victim);
+    AtomicFiles.writeDirectory(
+        model,
+        to -> {
+          Files.createSymbolicLink(to.resolve("link"), victim);
+          Files.createDirectory(to.resolve("below"));
+          Files.writeString(to.resolve("below").resolve("file"), "f");
+        });
+    AtomicFiles.deleteDirectory(model);
+    assertThat(kept).hasContent("p");
+    assertThat(AtomicFiles.list(directory)).containsExactly(victim);
+  }
+
+  @Test
+  void filesOfADirectoryAreReplacedAndOthersStay() throws IOException {
+    Path report = directory.resolve("report");
+    AtomicFiles.Filling filling =
+        to -> {
+          Files.writeString(to.resolve("data"), "new");
+          Files.writeString(to.resolve("index"), "new");
+        };
+    AtomicFiles.updateDirectory(report, "index", filling);
+    Files.writeString(report.resolve("data"), "old");
+    Files.writeString(report.resolve("notes"), "mine");
+    AtomicFiles.updateDirectory(report, "index", filling);
+    assertThat(report.resolve("data")).hasContent("new");
+    assertThat(report.resolve("notes")).hasContent("mine");
+    assertThat(AtomicFiles.list(report)).hasSize(3);
+    assertThat(AtomicFiles.list(directory)).containsExactly(report);
+  }
+
+  @Test
+  void leftoversGoAndWhatIsBeingWrittenStays() throws IOException {
+    Path kept = Files.writeString(directory.resolve("state"), "s");
+    Files.writeString(directory.resolve(".other.lock"), "");
+    Files.writeString(directory.resolve(".partial-gone-4711"), "half");
+    Files.createDirectory(directory.resolve(".partial-whole"));
+    AtomicFiles.write(
+        directory.resolve("new"),
+        out -> {
+          AtomicFiles.removeLeftovers(directory);
+          assertThat(AtomicFiles.temporary(directory.resolve("new"))).exists();
+        });
+    assertThat(AtomicFiles.list(directory))
+        .containsExactlyInAnyOrder(kept, directory.resolve("new"));
   }
 
   @Test

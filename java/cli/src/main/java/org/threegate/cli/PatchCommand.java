@@ -177,25 +177,6 @@ final class PatchCommand implements Callable<Integer> {
     return sum;
   }
 
-  /** What writes a patch. */
-  @FunctionalInterface
-  private interface Making {
-    void run() throws IOException;
-  }
-
-  /** A directory without its index is no version: it goes when something fails. */
-  private static void make(Path out, Making making) throws IOException {
-    boolean done = false;
-    try {
-      making.run();
-      done = true;
-    } finally {
-      if (!done && Files.isDirectory(out)) {
-        AtomicFiles.deleteDirectory(out);
-      }
-    }
-  }
-
   private static void create(
       Context context,
       Path base,
@@ -206,7 +187,7 @@ final class PatchCommand implements Callable<Integer> {
       throws IOException {
     try (Checkpoint before = Checkpoint.open(context, base);
         Checkpoint after = Checkpoint.open(context, tuned)) {
-      make(out, () -> WeightPatch.create(context, before, after, out, options, progress));
+      WeightPatch.create(context, before, after, out, options, progress);
     }
   }
 
@@ -229,9 +210,7 @@ final class PatchCommand implements Callable<Integer> {
                   }
                   // Its versions are those of the patches.
                   WeightPatch.Options options = written.options(1, 0);
-                  make(
-                      out,
-                      () -> WeightPatch.combine(context, before, patches, out, options, progress));
+                  WeightPatch.combine(context, before, patches, out, options, progress);
                 } finally {
                   patches.forEach(WeightPatch::close);
                 }
@@ -371,13 +350,13 @@ final class PatchCommand implements Callable<Integer> {
                 spec,
                 0,
                 (context, progress) -> {
-                  if (PatchInPlace.recover(context, base)) {
+                  if (PatchInPlace.recoverAndApply(
+                      context, base, patch, trust.digests(), progress)) {
                     spec.commandLine()
                         .getErr()
                         .println(
                             "threegate: " + base + ": an interrupted patch was completed first");
                   }
-                  PatchInPlace.apply(context, base, patch, trust.digests(), progress);
                 });
             spec.commandLine().getOut().printf("model: %s%n", base);
             spec.commandLine().getOut().flush();

@@ -7,7 +7,6 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -169,6 +168,8 @@ final class TrainCommand implements Callable<Integer> {
         "the same command with --resume goes on",
         (context, control) -> {
           Files.createDirectories(states);
+          AtomicFiles.removeLeftovers(output);
+          AtomicFiles.removeLeftovers(states);
           new Run(settings, output, states, context, control).run();
         });
   }
@@ -654,14 +655,18 @@ final class TrainCommand implements Callable<Integer> {
 
     private void finish(Decoder policy, Optional<LowRankAdapter> adapter) throws IOException {
       Path result = output.resolve(adapter.isPresent() ? "adapter" : "model");
-      Files.createDirectories(result);
       if (adapter.isPresent()) {
         adapter.get().write(result);
       } else {
-        policy.write(result, TensorType.BF16);
-        for (Path file : description()) {
-          Files.copy(file, result.resolve(file.getFileName()), StandardCopyOption.REPLACE_EXISTING);
-        }
+        AtomicFiles.updateDirectory(
+            result,
+            "model.safetensors",
+            to -> {
+              policy.write(to, TensorType.BF16);
+              for (Path file : description()) {
+                Files.copy(file, to.resolve(file.getFileName()));
+              }
+            });
       }
       spec.commandLine()
           .getOut()

@@ -1,32 +1,36 @@
 package org.threegate.patch;
 
-import java.io.BufferedInputStream;
-import java.io.DataInputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.zip.CRC32C;
-import java.util.zip.CheckedInputStream;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.OutputLock;
+import org.threegate.checkpoint.SafetensorsFile;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
+import org.threegate.kernel.KernelException;
+import org.threegate.kernel.Status;
 
 /**
  * Patches a checkpoint where it lies. What is to be written goes to a journal first, which is
  * synced and renamed, and only then into the files: whenever that is interrupted, before the rename
- * the files are the old version, after it {@link #recover} makes them the new one.
+ * the files are the old version, after it {@link #recover} makes them the new one. One process at a
+ * time does that.
+ *
+ * <p>Files that are links, or have other names, are refused: other models may have the same bytes.
+ * To replace a link by a file of its own would take the room of all weights, which {@code --out}
+ * takes when it is asked for.
  *
  * <pre>{@code
  * PatchInPlace.recover(context, base);
@@ -37,9 +41,6 @@ public final class PatchInPlace {
   /** What lies beside the weights while they are written. */
   public static final String JOURNAL = ".threegate-patch-journal";
 
-  private static final int MAGIC = 0x54475032; // TGP2
-  private static final int END = -1;
-  private static final long MOST = 8L * Change.CHUNK; // bytes of a chunk
   private static final long BLOCK = 4096; // of which files are written
 
   private PatchInPlace() {}
@@ -53,8 +54,8 @@ public final class PatchInPlace {
    * Patches.
    *
    * @param model a directory, or a file
-   * @throws InvalidInputException when the patch is damaged or of another base; then nothing is
-   *     written
+   * @throws InvalidInputException when the patch is damaged or of another base, or the files are
+   *     links or being patched by others; then nothing is written
    */
   public static void apply(Context context, Path model, Path patch, WeightPatch.Progress progress)
       throws IOException {
@@ -69,8 +70,10 @@ public final class PatchInPlace {
       WeightPatch.Digests digests,
       WeightPatch.Progress progress)
       throws IOException {
-    prepare(context, model, patch, digests, progress);
-    recover(context, model);
+    try (OutputLock held = OutputLock.of(journal(model))) {
+      prepare(context, model, patch, digests, progress);
+      complete(context, model, held.output(), false);
+    }
   }
 
   /** Writes the journal, from which {@link #recover} does the rest. */
@@ -82,70 +85,23 @@ public final class PatchInPlace {
       WeightPatch.Progress progress)
       throws IOException {
     Path journal = journal(model);
-    if (Files.exists(journal)) {
+    if (isThere(journal)) {
       throw new InvalidInputException(journal + ": an interrupted patch has to be completed first");
     }
     try (Checkpoint base = Checkpoint.open(context, model);
         WeightPatch opened = WeightPatch.open(context, patch, digests)) {
+      requireOwn(base);
       // Its digests are compared before the journal has its name.
-      AtomicFiles.write(journal, out -> write(context, base, opened, progress, out));
-    }
-    sync(journal.getParent());
-  }
-
-  /** What the rename put into the directory has to be on the disk, too. */
-  private static void sync(Path directory) throws IOException {
-    try (FileChannel channel = FileChannel.open(directory, StandardOpenOption.READ)) {
-      channel.force(true);
-    }
-  }
-
-  /** Writes records with a checksum behind them. */
-  private static final class Journal {
-    private final FileChannel out;
-    private final CRC32C checksum = new CRC32C();
-
-    Journal(FileChannel out) {
-      this.out = out;
-    }
-
-    void put(ByteBuffer bytes) throws IOException {
-      checksum.update(bytes.duplicate());
-      Range.writeFully(out, bytes);
-    }
-
-    /** What of a chunk is to be written; from several threads. */
-    synchronized void part(Tensor tensor, long begin, int bytes, ChangedElements entries)
-        throws IOException {
-      byte[] name = tensor.file().path().getFileName().toString().getBytes(StandardCharsets.UTF_8);
-      put(
-          ByteBuffer.allocate(4 * Integer.BYTES + name.length + 2 * Long.BYTES)
-              .putInt(name.length)
-              .put(name)
-              .putLong(tensor.offset() + begin * Change.width(tensor))
-              .putLong(bytes)
-              .putInt(entries.width())
-              .putInt(Math.toIntExact(entries.count()))
-              .flip());
-      put(Range.first(entries.positions(), 4 * entries.count()).slice());
-      put(Range.first(entries.values(), entries.width() * entries.count()).slice());
-    }
-
-    void end() throws IOException {
-      put(ByteBuffer.allocate(Integer.BYTES).putInt(END).flip());
-      Range.writeFully(out, ByteBuffer.allocate(Long.BYTES).putLong(checksum.getValue()).flip());
+      AtomicFiles.write(journal, out -> write(base, opened, progress, out));
     }
   }
 
   private static void write(
-      Context context,
-      Checkpoint base,
-      WeightPatch patch,
-      WeightPatch.Progress progress,
-      FileChannel out)
+      Checkpoint base, WeightPatch patch, WeightPatch.Progress progress, FileChannel out)
       throws IOException {
-    Journal journal = new Journal(out);
-    journal.put(ByteBuffer.allocate(Integer.BYTES).putInt(MAGIC).flip());
+    PatchJournal.Writer journal =
+        new PatchJournal.Writer(
+            out, base, patch.fingerprint(), patch.options().checksum(), patch.digests(base));
     patch.forEachChunk(
         base,
         progress,
@@ -153,7 +109,7 @@ public final class PatchInPlace {
             (begin, entries, patched) -> {
               if (entries.count() > 0) {
                 newValues(entries, patched);
-                journal.part(tensor, begin, patched.bytes(), entries);
+                journal.part(tensor, begin, entries);
               }
             });
     journal.end();
@@ -179,84 +135,210 @@ public final class PatchInPlace {
     }
   }
 
-  /** A chunk of a file, and what of it is to be written. */
-  private record Part(String file, long offset, long bytes, int width, int count) {}
+  /** Whether there is a journal, or what was to become one. */
+  static boolean isInterrupted(Path model) {
+    Path journal = journal(model);
+    return isThere(journal) || isThere(AtomicFiles.temporary(journal));
+  }
+
+  private static boolean isThere(Path file) {
+    return Files.exists(file, LinkOption.NOFOLLOW_LINKS);
+  }
+
+  /** Nobody else has the bytes of these files under another name. */
+  private static void requireOwn(Checkpoint model) throws IOException {
+    for (SafetensorsFile file : model.files()) {
+      boolean isLink = Files.isSymbolicLink(file.path());
+      int names = (int) Files.getAttribute(file.path(), "unix:nlink", LinkOption.NOFOLLOW_LINKS);
+      if (isLink || names > 1) {
+        throw new InvalidInputException(
+            file.path()
+                + (isLink
+                    ? ": is a link to another file"
+                    : ": has " + names + " names (hard links)")
+                + ", which other models may share; copy the model, or use --out");
+      }
+    }
+  }
 
   /**
    * Completes what was interrupted.
    *
    * @return whether there was something
-   * @throws InvalidInputException when the journal is damaged, or of other files
+   * @throws InvalidInputException when the journal is damaged, or of other files, or what it leads
+   *     to is not what its patch leads to; then nothing is written
    */
   public static boolean recover(Context context, Path model) throws IOException {
     Path journal = journal(model);
-    if (!Files.exists(journal)) {
+    if (!isInterrupted(model)) {
       return false;
     }
-    check(journal);
-    try (DataInputStream in = open(journal);
-        Targets targets = new Targets(context, journal)) {
-      in.readInt();
-      for (int length = in.readInt(); length != END; length = in.readInt()) {
-        targets.write(in, part(in, length, journal));
+    try (OutputLock held = OutputLock.of(journal)) {
+      AtomicFiles.deleteDirectory(AtomicFiles.temporary(held.output()));
+      if (!isThere(journal)) {
+        return false;
       }
-      targets.sync();
+      complete(context, model, journal, true);
+      return true;
     }
-    Files.delete(journal);
-    sync(journal.getParent());
-    return true;
+  }
+
+  /**
+   * Completes what was interrupted, and patches, unless it was this patch that was interrupted.
+   *
+   * @return whether something was completed first
+   * @throws InvalidInputException as {@link #recover} and {@link #apply} do
+   */
+  public static boolean recoverAndApply(
+      Context context,
+      Path model,
+      Path patch,
+      WeightPatch.Digests digests,
+      WeightPatch.Progress progress)
+      throws IOException {
+    Path journal = journal(model);
+    try (OutputLock held = OutputLock.of(journal)) {
+      boolean same = isThere(held.output()) && isOf(context, model, patch, digests);
+      boolean completed = recover(context, model);
+      if (!same) {
+        apply(context, model, patch, digests, progress);
+      }
+      return completed;
+    }
+  }
+
+  private static boolean isOf(Context context, Path model, Path patch, WeightPatch.Digests digests)
+      throws IOException {
+    try (Checkpoint base = Checkpoint.open(context, model);
+        PatchJournal journal = PatchJournal.open(journal(model), base);
+        WeightPatch opened = WeightPatch.open(context, patch, digests)) {
+      return journal.isOf(opened.fingerprint());
+    }
+  }
+
+  /**
+   * @param doubted by who has not just written the journal
+   */
+  private static void complete(Context context, Path model, Path path, boolean doubted)
+      throws IOException {
+    try (Checkpoint base = Checkpoint.open(context, model);
+        PatchJournal journal = PatchJournal.open(path, base)) {
+      requireOwn(base);
+      try (Targets targets = new Targets(context, journal)) {
+        if (doubted) {
+          targets.requireDigests();
+        }
+        for (PatchJournal.Part part : journal.parts()) {
+          targets.write(part);
+        }
+        targets.sync();
+      }
+    }
+    Files.delete(path);
+    AtomicFiles.sync(path.toAbsolutePath().getParent());
   }
 
   /** The files that are written. */
   private static final class Targets implements AutoCloseable {
     private final Context context;
-    private final Path journal;
+    private final PatchJournal journal;
     private final NativeBuffer chunk;
-    private final Map<String, FileChannel> files = new LinkedHashMap<>();
+    private final Map<Path, FileChannel> files = new LinkedHashMap<>();
     private final Map<Integer, ChangedElements> rooms = new LinkedHashMap<>();
 
-    Targets(Context context, Path journal) {
+    Targets(Context context, PatchJournal journal) {
       this.context = context;
       this.journal = journal;
-      this.chunk = context.allocate(MOST);
+      this.chunk = context.allocate(PatchJournal.MOST);
     }
 
-    private FileChannel file(String name) throws IOException {
-      FileChannel file = files.get(name);
+    private FileChannel file(Tensor tensor) throws IOException {
+      Path path = tensor.file().path();
+      FileChannel file = files.get(path);
       if (file == null) {
         file =
             FileChannel.open(
-                journal.resolveSibling(name), StandardOpenOption.READ, StandardOpenOption.WRITE);
-        files.put(name, file);
+                path, StandardOpenOption.READ, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
+        files.put(path, file);
+        if (file.size() != tensor.file().bytes()) {
+          throw new InvalidInputException(
+              path + ": has changed; wait until nobody writes it and try again");
+        }
       }
       return file;
     }
 
-    void write(DataInputStream in, Part part) throws IOException {
+    /** A chunk as it is in its file. */
+    private Range read(Tensor tensor, long begin, long bytes) throws IOException {
+      Range all = Range.first(chunk, bytes);
+      Range.readFully(file(tensor), tensor.offset() + begin * Change.width(tensor), all.slice());
+      return all;
+    }
+
+    private ChangedElements apply(PatchJournal.Part part, Range all) throws IOException {
       ChangedElements changed =
           rooms.computeIfAbsent(
               part.width(),
               width ->
                   ChangedElements.allocate(
-                      context, MOST / width, width, ChangedElements.Form.OVERWRITE));
-      fill(in, changed.positions(), 4L * part.count());
-      fill(in, changed.values(), (long) part.width() * part.count());
-      changed.count(part.count());
-      FileChannel file = file(part.file());
-      if (file.size() < part.offset() + part.bytes()) {
-        throw new InvalidInputException(
-            part.file() + ": is shorter than the journal of its patch says");
+                      context, PatchJournal.MOST / width, width, ChangedElements.Form.OVERWRITE));
+      journal.read(part, changed);
+      try {
+        changed.apply(all.elements(part.width()));
+      } catch (KernelException e) {
+        throw e.status() == Status.INVALID_ARGUMENT ? journal.damaged() : e;
       }
+      return changed;
+    }
+
+    /**
+     * Whatever of it has been written already, what tensors come to is known: nothing is written
+     * into files that have these headers and are not the patch's base.
+     */
+    void requireDigests() throws IOException {
+      Map<Tensor, Map<Long, PatchJournal.Part>> parts = new HashMap<>();
+      for (PatchJournal.Part part : journal.parts()) {
+        parts.computeIfAbsent(part.tensor(), own -> new HashMap<>()).put(part.begin(), part);
+      }
+      for (Map.Entry<Tensor, String> entry : journal.digests().entrySet()) {
+        Tensor tensor = entry.getKey();
+        if (!digest(tensor, parts.getOrDefault(tensor, Map.of())).equals(entry.getValue())) {
+          throw new InvalidInputException(
+              tensor.file().path()
+                  + ": tensor \""
+                  + tensor.name()
+                  + "\" is none that the journal beside it was begun with; write the weights anew, and remove "
+                  + JOURNAL);
+        }
+      }
+    }
+
+    private String digest(Tensor tensor, Map<Long, PatchJournal.Part> parts) throws IOException {
+      long all = Change.elements(tensor);
+      try (ChecksumFormat.Checksum sum = journal.checksum().begin(context)) {
+        for (long begin = 0; begin < all; begin += Change.CHUNK) {
+          long count = Math.min(Change.CHUNK, all - begin);
+          Range now = read(tensor, begin, count * Change.width(tensor));
+          if (parts.containsKey(begin)) {
+            apply(parts.get(begin), now);
+          }
+          sum.update(now);
+        }
+        return sum.hex();
+      }
+    }
+
+    void write(PatchJournal.Part part) throws IOException {
       // Read, changed, written back: no page is lost under a mapping when the disk fails.
-      Range all = Range.first(chunk, part.bytes());
-      Range.readFully(file, part.offset(), all.slice());
-      changed.apply(all.elements(part.width()));
-      writeBlocks(file, part, changed, all.slice());
+      Range all = read(part.tensor(), part.begin(), part.bytes());
+      ChangedElements changed = apply(part, all);
+      writeBlocks(file(part.tensor()), part, changed, all.slice());
     }
 
     /** Blocks of the file in which something changed, those side by side at once. */
     private static void writeBlocks(
-        FileChannel file, Part part, ChangedElements changed, ByteBuffer bytes) throws IOException {
+        FileChannel file, PatchJournal.Part part, ChangedElements changed, ByteBuffer bytes)
+        throws IOException {
       for (long i = 0; i < changed.count(); ) {
         long begin = block(part, changed, i);
         long end = begin + BLOCK;
@@ -273,7 +355,7 @@ public final class PatchInPlace {
       }
     }
 
-    private static long block(Part part, ChangedElements changed, long entry) {
+    private static long block(PatchJournal.Part part, ChangedElements changed, long entry) {
       long position = Integer.toUnsignedLong(changed.positions().getInt(4 * entry));
       return (part.offset() + position * part.width()) / BLOCK * BLOCK;
     }
@@ -290,61 +372,6 @@ public final class PatchInPlace {
       rooms.values().forEach(ChangedElements::close);
       for (FileChannel file : files.values()) {
         file.close();
-      }
-    }
-  }
-
-  private static DataInputStream open(Path journal) throws IOException {
-    return new DataInputStream(new BufferedInputStream(Files.newInputStream(journal)));
-  }
-
-  private static Part part(DataInputStream in, int length, Path journal) throws IOException {
-    byte[] name = new byte[length];
-    in.readFully(name);
-    Part part =
-        new Part(
-            new String(name, StandardCharsets.UTF_8),
-            in.readLong(),
-            in.readLong(),
-            in.readInt(),
-            in.readInt());
-    if (part.bytes() > MOST
-        || part.width() < 1
-        || part.width() > Long.BYTES
-        || (long) part.count() * part.width() > part.bytes()) {
-      throw new InvalidInputException(journal + ": is no journal of a patch");
-    }
-    return part;
-  }
-
-  private static void fill(DataInputStream in, NativeBuffer to, long bytes) throws IOException {
-    ByteBuffer target = to.slice(0, Math.toIntExact(bytes)).order(ByteOrder.LITTLE_ENDIAN);
-    var channel = Channels.newChannel(in);
-    while (target.hasRemaining()) {
-      if (channel.read(target) < 0) {
-        throw new IOException("the journal of a patch ends early");
-      }
-    }
-  }
-
-  /** Its checksum: it was renamed when it was whole, but disks fail. */
-  private static void check(Path journal) throws IOException {
-    long length = Files.size(journal);
-    CRC32C checksum = new CRC32C();
-    try (CheckedInputStream checked =
-            new CheckedInputStream(
-                new BufferedInputStream(Files.newInputStream(journal)), checksum);
-        DataInputStream in = new DataInputStream(checked)) {
-      boolean right = length >= Integer.BYTES + Integer.BYTES + Long.BYTES && in.readInt() == MAGIC;
-      if (right) {
-        in.skipNBytes(length - Integer.BYTES - Long.BYTES);
-        long sum = checksum.getValue();
-        right = in.readLong() == sum;
-      }
-      if (!right) {
-        throw new InvalidInputException(
-            journal
-                + ": is damaged; the weights beside it are the old version, the new one, or between them: write them anew");
       }
     }
   }

@@ -10,6 +10,7 @@ import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.ModelCopy;
+import org.threegate.checkpoint.OutputLock;
 import org.threegate.kernel.Context;
 
 /**
@@ -59,13 +60,16 @@ public final class PatchPublisher {
   public static PatchPublisher open(Context context, Path directory, Path model, Options options)
       throws IOException {
     Files.createDirectories(directory);
-    PatchPublisher publisher = new PatchPublisher(context, directory, options);
-    if (VersionDirectory.versions(directory).isEmpty()) {
-      publisher.whole(model, 1);
+    try (OutputLock held = OutputLock.of(directory)) {
+      AtomicFiles.removeLeftovers(held.output());
+      PatchPublisher publisher = new PatchPublisher(context, directory, options);
+      if (VersionDirectory.versions(directory).isEmpty()) {
+        publisher.whole(model, 1);
+      }
+      // What it knows as the last version follows the directory, as a subscriber's does.
+      new PatchSubscriber(context, directory, publisher.published()).update();
+      return publisher;
     }
-    // What it knows as the last version follows the directory, as a subscriber's does.
-    new PatchSubscriber(context, directory, publisher.published()).update();
-    return publisher;
   }
 
   private Path published() {
@@ -82,8 +86,15 @@ public final class PatchPublisher {
    * Publishes what a model has become.
    *
    * @return its version
+   * @throws InvalidInputException when another process is publishing into the directory
    */
   public long publish(Path model) throws IOException {
+    try (OutputLock held = OutputLock.of(directory)) {
+      return publish(model, held.output());
+    }
+  }
+
+  private long publish(Path model, Path versions) throws IOException {
     long version = version() + 1;
     boolean anchor = (version - 1) % options.anchors() == 0;
     if (anchor) {
@@ -91,7 +102,7 @@ public final class PatchPublisher {
     } else {
       patch(model, version);
     }
-    new PatchSubscriber(context, directory, published()).update();
+    new PatchSubscriber(context, versions, published()).update();
     if (anchor) {
       retire();
     }
@@ -108,21 +119,22 @@ public final class PatchPublisher {
     WeightPatch.Options own =
         new WeightPatch.Options(options.format(), options.checksum(), true, version, version - 1);
     Path target = VersionDirectory.version(directory, version);
-    Path partial = directory.resolve(".partial-" + target.getFileName());
-    AtomicFiles.deleteDirectory(partial);
-    Files.createDirectory(partial);
-    try {
-      try (Checkpoint before = Checkpoint.open(context, published());
-          Checkpoint after = Checkpoint.open(context, model)) {
-        Path to =
-            WeightPatch.isDirectory(options.format())
-                ? partial
-                : partial.resolve(VersionDirectory.PATCH);
-        WeightPatch.create(context, before, after, to, own, WeightPatch.Progress.NONE);
+    try (Checkpoint before = Checkpoint.open(context, published());
+        Checkpoint after = Checkpoint.open(context, model)) {
+      if (WeightPatch.isDirectory(options.format())) {
+        WeightPatch.create(context, before, after, target, own, WeightPatch.Progress.NONE);
+      } else {
+        AtomicFiles.writeDirectory(
+            target,
+            to ->
+                WeightPatch.create(
+                    context,
+                    before,
+                    after,
+                    to.resolve(VersionDirectory.PATCH),
+                    own,
+                    WeightPatch.Progress.NONE));
       }
-      Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
-    } finally {
-      AtomicFiles.deleteDirectory(partial);
     }
   }
 
@@ -140,10 +152,18 @@ public final class PatchPublisher {
       long first = anchors.get(anchors.size() - options.kept());
       for (long version : versions) {
         if (version < first) {
-          AtomicFiles.deleteDirectory(VersionDirectory.version(directory, version));
+          remove(VersionDirectory.version(directory, version));
         }
       }
     }
+  }
+
+  /** At once, for who reads it; half of it would be a damaged version. */
+  private static void remove(Path version) throws IOException {
+    Path temporary = AtomicFiles.temporary(version);
+    AtomicFiles.deleteDirectory(temporary);
+    Files.move(version, temporary, StandardCopyOption.ATOMIC_MOVE);
+    AtomicFiles.deleteDirectory(temporary);
   }
 
   static InvalidInputException without(Path directory) {

@@ -5,7 +5,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -14,6 +13,7 @@ import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicLong;
 import org.threegate.checkpoint.AtomicFiles;
+import org.threegate.checkpoint.OutputLock;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.kernel.ChangedElements;
@@ -31,7 +31,6 @@ final class PatchWriter implements AutoCloseable {
 
   private final WeightPatch.Options options;
   private final Path out;
-  private final String temporary;
   private final ConcurrentMap<Thread, PatchEncoder.Place> places = new ConcurrentHashMap<>();
   private final ConcurrentMap<Integer, Added> added = new ConcurrentSkipListMap<>();
   private final AtomicLong elements = new AtomicLong();
@@ -47,24 +46,44 @@ final class PatchWriter implements AutoCloseable {
   private record Added(
       Tensor tensor, List<PatchEncoder.Stored> stored, long changed, String before, String after) {}
 
-  PatchWriter(WeightPatch.Options options, Path out) throws IOException {
+  private PatchWriter(WeightPatch.Options options, Path out) {
     this.options = options;
     this.out = out;
-    this.temporary = ".partial-" + out.getFileName() + "-" + ProcessHandle.current().pid();
+  }
+
+  /** Adds tensors. */
+  @FunctionalInterface
+  interface Adding {
+    void to(PatchWriter writer) throws IOException;
+  }
+
+  /**
+   * Writes a patch: it is there when it is complete.
+   *
+   * @param out a file, or the new directory of a disk delta
+   */
+  static void write(WeightPatch.Options options, Path out, Adding adding) throws IOException {
     if (WeightPatch.isDirectory(options.format())) {
-      Files.createDirectories(out);
+      AtomicFiles.writeDirectory(
+          out, directory -> write(options, directory, directory.resolve(SHARD), adding));
+      return;
+    }
+    write(options, out, out, adding);
+  }
+
+  private static void write(WeightPatch.Options options, Path out, Path file, Adding adding)
+      throws IOException {
+    try (OutputLock held = OutputLock.of(file);
+        PatchWriter writer = new PatchWriter(options, held.output())) {
+      adding.to(writer);
+      writer.finish(out);
     }
   }
 
-  private PatchEncoder.Place place(int number) throws IOException {
-    Path beside =
-        WeightPatch.isDirectory(options.format()) ? out.resolve("spool") : out.toAbsolutePath();
-    Spool spool = new Spool(beside.resolveSibling(temporary + "-" + number));
+  private PatchEncoder.Place open() throws IOException {
+    Spool spool = new Spool(out);
     try {
-      return new PatchEncoder.Place(
-          spool,
-          new FrameWriter(spool.file()),
-          new Spool(beside.resolveSibling(temporary + "-" + number + "-entries")));
+      return new PatchEncoder.Place(spool, new FrameWriter(spool.file()), new Spool(out));
     } catch (IOException | RuntimeException e) {
       spool.close();
       throw e;
@@ -74,7 +93,7 @@ final class PatchWriter implements AutoCloseable {
   private synchronized PatchEncoder.Place place() throws IOException {
     PatchEncoder.Place own = places.get(Thread.currentThread());
     if (own == null) {
-      own = place(places.size());
+      own = open();
       places.put(Thread.currentThread(), own);
     }
     return own;
@@ -143,8 +162,8 @@ final class PatchWriter implements AutoCloseable {
         .metadata("tensor." + tensor.name(), tensor.type() + tensor.shape().toString());
   }
 
-  /** Writes what was added; the index of a directory comes last. */
-  void finish() throws IOException {
+  /** Writes what was added. */
+  private void finish(Path directory) throws IOException {
     merge();
     long changed = added.values().stream().mapToLong(Added::changed).sum();
     long all = elements.get();
@@ -168,8 +187,8 @@ final class PatchWriter implements AutoCloseable {
         writer.write(out);
       }
       default -> {
-        writer.write(out.resolve(SHARD));
-        index();
+        writer.write(out);
+        index(directory);
       }
     }
   }
@@ -182,7 +201,7 @@ final class PatchWriter implements AutoCloseable {
         .metadata("checksum_format", options.checksum().label());
   }
 
-  private void index() throws IOException {
+  private void index(Path directory) throws IOException {
     ObjectNode index = new ObjectMapper().createObjectNode();
     index
         .putObject("metadata")
@@ -195,7 +214,7 @@ final class PatchWriter implements AutoCloseable {
     added.values().forEach(own -> map.put(own.tensor().name(), SHARD));
     ByteBuffer text =
         ByteBuffer.wrap((index.toPrettyString() + "\n").getBytes(StandardCharsets.UTF_8));
-    AtomicFiles.write(out.resolve(INDEX), to -> Range.writeFully(to, text));
+    AtomicFiles.write(directory.resolve(INDEX), to -> Range.writeFully(to, text));
   }
 
   @Override

@@ -3,24 +3,20 @@ package org.threegate.patch;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
+import org.threegate.checkpoint.AtomicFiles;
 
 /**
- * A file beside what is being written, for what is known before it can be written; it goes when it
- * is closed.
+ * A file on the disk of what is being written, for what is known before it can be written; it goes
+ * when it is closed.
  */
 final class Spool implements AutoCloseable {
   private final FileChannel file;
 
-  Spool(Path path) throws IOException {
-    file =
-        FileChannel.open(
-            path,
-            StandardOpenOption.CREATE,
-            StandardOpenOption.TRUNCATE_EXISTING,
-            StandardOpenOption.READ,
-            StandardOpenOption.WRITE,
-            StandardOpenOption.DELETE_ON_CLOSE);
+  /**
+   * @param output that only this process writes
+   */
+  Spool(Path output) throws IOException {
+    file = AtomicFiles.scratch(output);
   }
 
   FileChannel file() {

@@ -40,8 +40,10 @@ final class VersionDirectory {
       throw new InvalidInputException(directory + ": no such directory of versions");
     }
     return AtomicFiles.list(directory).stream()
-        .flatMapToLong(path -> number(path.getFileName().toString()).stream())
+        .map(path -> path.getFileName().toString())
+        .flatMapToLong(name -> number(name).stream())
         .boxed()
+        .distinct() // digits may be more than six
         .filter(version -> isWhole(version(directory, version)))
         .sorted()
         .toList();
@@ -49,7 +51,19 @@ final class VersionDirectory {
 
   /** An index is written last: a directory with neither is being written. */
   private static boolean isWhole(Path version) {
-    return patch(version).isPresent() || anchor(version).isPresent();
+    try {
+      return patch(version).isPresent() || anchor(version).isPresent();
+    } catch (InvalidInputException e) {
+      if (Files.exists(version)) {
+        throw e;
+      }
+      return false; // the publisher removed it meanwhile
+    }
+  }
+
+  /** Of a version that was there when versions were listed. */
+  static InvalidInputException gone(Path version) {
+    return new InvalidInputException(version + ": is gone, or no version; try again");
   }
 
   /** Where its patch is, if it is one. */

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.FileNames;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Json;
 import org.threegate.checkpoint.ModelCopy;
@@ -172,21 +173,23 @@ public final class WeightPatch implements AutoCloseable {
       Change.requireLike(before.tensors().get(tensor.name()), tensor);
     }
 
-    try (PatchWriter writer = new PatchWriter(options, out)) {
-      Workers.run(
-          context,
-          List.copyOf(after.tensors().values()),
-          progress,
-          (own, index, tensor) -> {
-            Tensor old = before.tensors().get(tensor.name());
-            try (TensorReader reader = new TensorReader(own, tensor, Change.block(tensor))) {
-              writer.add(own, index, new Change(old, reader));
-            }
-          });
-      before.check();
-      after.check();
-      writer.finish();
-    }
+    PatchWriter.write(
+        options,
+        out,
+        writer -> {
+          Workers.run(
+              context,
+              List.copyOf(after.tensors().values()),
+              progress,
+              (own, index, tensor) -> {
+                Tensor old = before.tensors().get(tensor.name());
+                try (TensorReader reader = new TensorReader(own, tensor, Change.block(tensor))) {
+                  writer.add(own, index, new Change(old, reader));
+                }
+              });
+          before.check();
+          after.check();
+        });
   }
 
   /**
@@ -215,32 +218,55 @@ public final class WeightPatch implements AutoCloseable {
       }
     }
 
-    try (PatchWriter writer = new PatchWriter(options, out)) {
-      Workers.run(
-          context,
-          List.copyOf(base.tensors().values()),
-          progress,
-          (own, index, tensor) -> {
-            List<PatchedTensor.Link> links =
-                patches.stream().flatMap(patch -> patch.link(tensor.name()).stream()).toList();
-            if (links.isEmpty()) {
-              writer.skip(tensor);
-              return;
-            }
-            try (PatchedTensor patched = new PatchedTensor(own, tensor, links)) {
-              writer.add(own, index, new Change(tensor, patched));
-              patched.requireDigests();
-            }
-          });
-      base.check();
-      patches.forEach(WeightPatch::check);
-      writer.finish();
-    }
+    PatchWriter.write(
+        options,
+        out,
+        writer -> {
+          Workers.run(
+              context,
+              List.copyOf(base.tensors().values()),
+              progress,
+              (own, index, tensor) -> {
+                List<PatchedTensor.Link> links =
+                    patches.stream().flatMap(patch -> patch.link(tensor.name()).stream()).toList();
+                if (links.isEmpty()) {
+                  writer.skip(tensor);
+                  return;
+                }
+                try (PatchedTensor patched = new PatchedTensor(own, tensor, links)) {
+                  writer.add(own, index, new Change(tensor, patched));
+                  patched.requireDigests();
+                }
+              });
+          base.check();
+          patches.forEach(WeightPatch::check);
+        });
   }
 
   private Optional<PatchedTensor.Link> link(String name) {
     return Optional.ofNullable(tensors.get(name))
         .map(patched -> new PatchedTensor.Link(options, patched));
+  }
+
+  /** What it is, by its headers; by its contents where it carries no digests. */
+  byte[] fingerprint() {
+    List<Tensor> unsigned = new ArrayList<>();
+    for (Patched patched : tensors.values()) {
+      if (patched.digest().isEmpty()) {
+        unsigned.add(patched.stored());
+        patched.positions().ifPresent(unsigned::add);
+      }
+    }
+    return Fingerprint.of(context, options, files, unsigned);
+  }
+
+  /** Digests of tensors of a model, as they will be, where it carries them. */
+  Map<Tensor, String> digests(Checkpoint model) {
+    Map<Tensor, String> digests = new LinkedHashMap<>();
+    tensors.forEach(
+        (name, patched) ->
+            patched.digest().ifPresent(digest -> digests.put(target(model, name), digest)));
+    return digests;
   }
 
   private void check() {
@@ -300,10 +326,9 @@ public final class WeightPatch implements AutoCloseable {
     Map<String, SafetensorsFile> shards = new LinkedHashMap<>();
     try {
       for (Map.Entry<String, JsonNode> entry : index.path("weight_map").properties()) {
-        String shard = entry.getValue().asText("");
-        if (!Path.of(shard).getFileName().toString().equals(shard)) {
-          throw new InvalidInputException(path + ": shard \"" + shard + "\" is no file's name");
-        }
+        String shard =
+            FileNames.plain(
+                entry.getValue().asText(""), path + ": tensor \"" + entry.getKey() + '"');
         SafetensorsFile file =
             shards.computeIfAbsent(
                 shard, name -> SafetensorsFile.open(context, path.resolve(name)));

@@ -1,21 +1,30 @@
 package org.threegate.patch;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.zip.CRC32C;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
+import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.OutputLock;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
@@ -146,6 +155,199 @@ class PatchInPlaceTest {
                 () -> PatchInPlace.apply(context, model, patch, WeightPatch.Progress.NONE))
             .hasMessageContaining("has to be completed first");
       }
+    }
+  }
+
+  /** A journal whose checksum is right, whoever wrote it. */
+  private static byte[] signed(byte[] journal) {
+    CRC32C sum = new CRC32C();
+    sum.update(journal, 0, journal.length - Long.BYTES);
+    ByteBuffer.wrap(journal).putLong(journal.length - Long.BYTES, sum.getValue());
+    return journal;
+  }
+
+  private void assertRefused(Context context, byte[] journal, String why) throws IOException {
+    Files.write(model.resolve(PatchInPlace.JOURNAL), journal);
+    assertThatThrownBy(() -> PatchInPlace.recover(context, model))
+        .isInstanceOf(InvalidInputException.class)
+        .hasMessageContaining(why);
+    assertThat(now()).isEqualTo(before);
+  }
+
+  /** Of the first part: the digests before it are of 32 letters, four of them. */
+  private static int firstPart() {
+    return 4 + 32 + 32 + 4 + 4 + 4 * (8 + 32);
+  }
+
+  @Test
+  void journalsOfOthersAreHeldAgainstTheCheckpoint() throws IOException {
+    try (Context context = Context.open()) {
+      byte[] journal = journal(context);
+      int part = firstPart();
+      // Tensor, first element, width, count; number and length of digests; checksum.
+      int[][] forged = {
+        {part, -2},
+        {part, TENSORS},
+        {part, Integer.MAX_VALUE},
+        {part + 4, -1},
+        {part + 8, 1},
+        {part + 4, 1 << 20},
+        {part + 12, 0},
+        {part + 12, -1},
+        {part + 12, 3},
+        {part + 12, 4},
+        {part + 12, 8},
+        {part + 16, -1},
+        {part + 16, Integer.MAX_VALUE},
+        {part + 16, 1 << 30},
+        {68, -1},
+        {68, 3},
+        {72, -1},
+        {72, 5},
+        {72, Integer.MAX_VALUE},
+        {76, -1},
+        {76, TENSORS},
+        {80, -1},
+        {80, Integer.MAX_VALUE},
+        {80, 257},
+      };
+      for (int[] own : forged) {
+        byte[] other = journal.clone();
+        ByteBuffer.wrap(other).putInt(own[0], own[1]);
+        assertRefused(context, signed(other), "is damaged");
+      }
+      byte[] beyond = journal.clone();
+      ByteBuffer.wrap(beyond).order(ByteOrder.LITTLE_ENDIAN).putInt(part + 20, BYTES / 2);
+      assertRefused(context, signed(beyond), "is damaged");
+      assertRefused(context, new byte[0], "is damaged");
+      assertRefused(context, "TGP2\0\0\0\0\0\0\0\0\0\0\0\0".getBytes(UTF_8), "another version");
+      byte[] elsewhere = journal.clone();
+      elsewhere[4] ^= 1;
+      assertRefused(context, signed(elsewhere), "is the journal of other files");
+    }
+  }
+
+  /** Bytes of the journal as somebody likes them: the new version, or a refusal and the old one. */
+  @Test
+  void nothingButTheVersionOfTheDigestsComesOfAForgedJournal() throws IOException {
+    Random random = Seeds.random("nothingButTheVersionOfTheDigests");
+    try (Context context = Context.open()) {
+      byte[] journal = journal(context);
+      int refused = 0;
+      for (int trial = 0; trial < 500; trial++) {
+        byte[] forged = journal.clone();
+        for (int flips = random.nextInt(3); flips >= 0; flips--) {
+          forged[4 + 32 + random.nextInt(forged.length - 36)] ^= (byte) (1 << random.nextInt(8));
+        }
+        Files.write(model.resolve("model.safetensors"), before);
+        Files.write(model.resolve(PatchInPlace.JOURNAL), signed(forged));
+        try {
+          PatchInPlace.recover(context, model);
+          assertThat(now()).isEqualTo(after);
+        } catch (InvalidInputException e) {
+          assertThat(now()).isEqualTo(before);
+          refused++;
+        }
+      }
+      assertThat(refused).isGreaterThan(400);
+    }
+  }
+
+  /** Headers are the same, weights are not. */
+  @Test
+  void journalsOfAnotherVersionAreRefused() throws IOException {
+    try (Context context = Context.open()) {
+      byte[] journal = journal(context);
+      before[before.length - 1] ^= 1;
+      Files.write(model.resolve("model.safetensors"), before);
+      assertRefused(context, journal, "none that the journal beside it was begun with");
+    }
+  }
+
+  @Test
+  void linksAndOtherNamesOfWeightsAreRefused() throws IOException {
+    Path weights = model.resolve("model.safetensors");
+    Path blob = Files.createDirectories(directory.resolve("blobs")).resolve("b10b");
+    Files.setPosixFilePermissions(weights, PosixFilePermissions.fromString("r--r--r--"));
+    Files.move(weights, blob);
+    Files.createSymbolicLink(weights, Path.of("../blobs/b10b"));
+    try (Context context = Context.open()) {
+      assertThatThrownBy(() -> PatchInPlace.apply(context, model, patch, WeightPatch.Progress.NONE))
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageContaining("is a link to another file, which other models may share");
+      assertThat(AtomicFiles.list(model)).containsExactly(weights);
+      Files.delete(weights);
+      Files.createLink(weights, blob);
+      assertThatThrownBy(() -> PatchInPlace.apply(context, model, patch, WeightPatch.Progress.NONE))
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageContaining("has 2 names (hard links), which other models may share");
+      assertThat(now()).isEqualTo(before);
+      Files.delete(blob);
+      var mode = PosixFilePermissions.fromString("rw-r-----");
+      Files.setPosixFilePermissions(weights, mode);
+      PatchInPlace.apply(context, model, patch, WeightPatch.Progress.NONE);
+      assertThat(now()).isEqualTo(after);
+      assertThat(Files.getPosixFilePermissions(weights)).isEqualTo(mode);
+    }
+  }
+
+  @Test
+  void journalsThatAreNoFilesAreRefused() throws IOException {
+    try (Context context = Context.open()) {
+      byte[] journal = journal(context);
+      Path real = Files.write(directory.resolve("journal"), journal);
+      Files.createSymbolicLink(model.resolve(PatchInPlace.JOURNAL), real);
+      assertThatThrownBy(() -> PatchInPlace.recover(context, model))
+          .hasMessageContaining("is damaged");
+      Files.delete(model.resolve(PatchInPlace.JOURNAL));
+      Files.createDirectory(model.resolve(PatchInPlace.JOURNAL));
+      assertThatThrownBy(() -> PatchInPlace.recover(context, model))
+          .hasMessageContaining("is damaged");
+      assertThat(now()).isEqualTo(before);
+    }
+  }
+
+  /** Whoever was killed says the same command again. */
+  @Test
+  void theSamePatchIsNotAppliedTwice() throws IOException {
+    try (Context context = Context.open()) {
+      byte[] journal = journal(context);
+      Files.write(model.resolve(PatchInPlace.JOURNAL), journal);
+      Files.writeString(AtomicFiles.temporary(model.resolve(PatchInPlace.JOURNAL)), "half");
+      WeightPatch.Digests digests = WeightPatch.Digests.REQUIRED;
+      assertThat(
+              PatchInPlace.recoverAndApply(
+                  context, model, patch, digests, WeightPatch.Progress.NONE))
+          .isTrue();
+      assertThat(now()).isEqualTo(after);
+      assertThat(AtomicFiles.list(model)).containsExactly(model.resolve("model.safetensors"));
+      Files.write(model.resolve("model.safetensors"), before);
+      assertThat(
+              PatchInPlace.recoverAndApply(
+                  context, model, patch, digests, WeightPatch.Progress.NONE))
+          .isFalse();
+      assertThat(now()).isEqualTo(after);
+    }
+  }
+
+  @Test
+  void oneAtATimePatchesAModel() throws Exception {
+    try (OutputLock held = OutputLock.of(model.resolve(PatchInPlace.JOURNAL));
+        Context context = Context.open()) {
+      assertThat(held.output()).doesNotExist();
+      assertThat(
+              CompletableFuture.supplyAsync(
+                      () -> {
+                        try {
+                          PatchInPlace.apply(context, model, patch, WeightPatch.Progress.NONE);
+                          return "patched";
+                        } catch (IOException | RuntimeException e) {
+                          return e.getMessage();
+                        }
+                      })
+                  .get(1, TimeUnit.MINUTES))
+          .contains("another run is writing it");
+      assertThat(now()).isEqualTo(before);
     }
   }
 }

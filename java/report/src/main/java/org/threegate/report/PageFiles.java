@@ -2,14 +2,11 @@ package org.threegate.report;
 
 import java.io.IOException;
 import java.io.OutputStream;
-import java.nio.ByteBuffer;
-import java.nio.channels.Channels;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.threegate.checkpoint.AtomicFiles;
 
-/** A page and its JSON file, each written whole or not at all. */
+/** A page and its JSON file: both whole, or none. */
 final class PageFiles {
   private PageFiles() {}
 
@@ -24,16 +21,16 @@ final class PageFiles {
    */
   static void write(Path directory, String template, HtmlPage.Data page, String name, Json json)
       throws IOException {
-    Files.createDirectories(directory);
+    Files.createDirectories(directory.toAbsolutePath().normalize().getParent());
     String text = HtmlPage.render(template, page);
-    AtomicFiles.write(
-        directory.resolve(template),
-        out -> {
-          ByteBuffer bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
-          while (bytes.hasRemaining()) {
-            out.write(bytes);
+    AtomicFiles.updateDirectory(
+        directory,
+        name,
+        to -> {
+          Files.writeString(to.resolve(template), text);
+          try (OutputStream out = Files.newOutputStream(to.resolve(name))) {
+            json.write(out);
           }
         });
-    AtomicFiles.write(directory.resolve(name), out -> json.write(Channels.newOutputStream(out)));
   }
 }

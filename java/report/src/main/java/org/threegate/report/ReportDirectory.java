@@ -3,11 +3,8 @@ package org.threegate.report;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -44,40 +41,19 @@ public final class ReportDirectory {
 
   /** Writes all files. */
   public static void write(ComparisonReport report, Path directory) throws IOException {
-    Path target = directory.toAbsolutePath().normalize();
-    Path temporary =
-        target.resolveSibling(
-            ".partial-" + target.getFileName() + "-" + ProcessHandle.current().pid());
-    Files.createDirectory(temporary);
-    try {
-      inParallel(
-          () -> {
-            try (OutputStream json = Files.newOutputStream(temporary.resolve(JSON))) {
-              JsonReport.write(report, json);
-            }
-            ParquetReport.write(report, temporary.resolve(PARQUET));
-          },
-          () -> ArraysReport.write(report, temporary.resolve(ARRAYS)),
-          () -> Files.writeString(temporary.resolve(HTML), HtmlReport.render(report)));
-      for (Path file : AtomicFiles.list(temporary)) {
-        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
-          channel.force(true);
-        }
-      }
-      if (Files.exists(target)) {
-        for (String name : List.of(ARRAYS, PARQUET, HTML, JSON)) {
-          Files.move(
-              temporary.resolve(name),
-              target.resolve(name),
-              StandardCopyOption.ATOMIC_MOVE,
-              StandardCopyOption.REPLACE_EXISTING);
-        }
-      } else {
-        Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
-      }
-    } finally {
-      AtomicFiles.deleteDirectory(temporary);
-    }
+    AtomicFiles.updateDirectory(
+        directory,
+        JSON,
+        to ->
+            inParallel(
+                () -> {
+                  try (OutputStream json = Files.newOutputStream(to.resolve(JSON))) {
+                    JsonReport.write(report, json);
+                  }
+                  ParquetReport.write(report, to.resolve(PARQUET));
+                },
+                () -> ArraysReport.write(report, to.resolve(ARRAYS)),
+                () -> Files.writeString(to.resolve(HTML), HtmlReport.render(report))));
   }
 
   @FunctionalInterface

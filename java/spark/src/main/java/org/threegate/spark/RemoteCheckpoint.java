@@ -15,6 +15,7 @@ import java.util.Optional;
 import org.threegate.analysis.measure.Cluster;
 import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.FileNames;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.SafetensorsFile;
 import org.threegate.kernel.Context;
@@ -102,7 +103,11 @@ final class RemoteCheckpoint implements AutoCloseable {
   /** Why a shard cannot be opened; empty when it can. */
   private static String reason(Context context, RemoteModel model, Path index, String shard) {
     try (SafetensorsFile file =
-        SafetensorsFile.open(context, index.toAbsolutePath().resolveSibling(shard))) {
+        SafetensorsFile.open(
+            context,
+            index
+                .toAbsolutePath()
+                .resolveSibling(FileNames.plain(shard, index.getFileName().toString())))) {
       return file.bytes() < 0 ? "it has no bytes" : "";
     } catch (InvalidInputException e) {
       return model.translate(e).getMessage();

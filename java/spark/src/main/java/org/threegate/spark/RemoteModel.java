@@ -23,6 +23,7 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.UnsupportedFileSystemException;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.FileNames;
 import org.threegate.checkpoint.InvalidInputException;
 
 /**
@@ -72,7 +73,7 @@ final class RemoteModel {
         String name = file.getPath().getName();
         adapter |= name.equals(Checkpoint.ADAPTER_CONFIG);
         boolean shard = name.endsWith(SHARD);
-        if (file.isFile() && (shard || name.endsWith(DESCRIPTION))) {
+        if (file.isFile() && FileNames.isPlain(name) && (shard || name.endsWith(DESCRIPTION))) {
           // Beside a file that was named, other models may lie.
           if (!shard || isDirectory || !named.getName().endsWith(SHARD) || isSame(file, named)) {
             wanted.add(file);

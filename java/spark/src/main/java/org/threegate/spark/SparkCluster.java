@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -33,8 +32,10 @@ import org.threegate.analysis.measure.TensorDiff;
 import org.threegate.analysis.measure.TensorGeometry;
 import org.threegate.analysis.measure.TensorPair;
 import org.threegate.analysis.measure.TensorTrajectory;
+import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.OutputLock;
 import org.threegate.kernel.Control;
 
 /** A Spark cluster as machines that measure together. */
@@ -318,14 +319,8 @@ final class SparkCluster implements Cluster {
       Map<String, String> digests = new HashMap<>();
       Map<String, Long> places = new HashMap<>();
       // What the header says of the checkpoint is known when all of it has been read.
-      try (FileChannel spool =
-          FileChannel.open(
-              file.resolveSibling("." + file.getFileName() + ".masks"),
-              StandardOpenOption.CREATE,
-              StandardOpenOption.TRUNCATE_EXISTING,
-              StandardOpenOption.READ,
-              StandardOpenOption.WRITE,
-              StandardOpenOption.DELETE_ON_CLOSE)) {
+      try (OutputLock held = OutputLock.of(file);
+          FileChannel spool = AtomicFiles.scratch(held.output())) {
         job.run(
             job.reference(progress, control),
             plan.units(items),

@@ -5,15 +5,22 @@ import com.fasterxml.jackson.databind.MapperFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
+import java.io.BufferedReader;
 import java.io.BufferedWriter;
 import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.Writer;
+import java.nio.channels.Channels;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import org.threegate.checkpoint.AtomicFiles;
+import org.threegate.checkpoint.InputFiles;
 import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.OutputLock;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Status;
 
@@ -38,55 +45,71 @@ public final class Journal<T> implements AutoCloseable {
           .disable(MapperFeature.AUTO_DETECT_IS_GETTERS)
           .build();
 
-  private final Path path;
+  private static final long LARGEST = 1L << 36;
+
+  private final OutputLock held;
   private final BufferedWriter out;
   private final List<T> finished;
 
-  private Journal(Path path, BufferedWriter out, List<T> finished) {
-    this.path = path;
+  private Journal(OutputLock held, BufferedWriter out, List<T> finished) {
+    this.held = held;
     this.out = out;
     this.finished = finished;
   }
 
   /**
-   * Opens a journal.
+   * Opens a journal, which nobody else writes until it is closed.
    *
    * @param fingerprint of inputs and options
    * @param resume go on with what is there, if it has the same fingerprint; else begin anew
    */
   public static <T> Journal<T> open(Path path, Class<T> type, String fingerprint, boolean resume)
       throws IOException {
+    OutputLock held = OutputLock.of(path);
+    try {
+      List<T> finished = resume && Files.exists(path) ? read(path, type, fingerprint) : List.of();
+      // At once: killed here, a run has finished no less than before.
+      AtomicFiles.write(
+          path,
+          file -> {
+            Writer lines = Channels.newWriter(file, StandardCharsets.UTF_8);
+            lines.append(fingerprint).append('\n');
+            for (T item : finished) {
+              lines.append(encode(item)).append('\n');
+            }
+            lines.flush();
+          });
+      return new Journal<>(
+          held,
+          Files.newBufferedWriter(path, StandardCharsets.UTF_8, StandardOpenOption.APPEND),
+          finished);
+    } catch (IOException | RuntimeException e) {
+      held.close();
+      throw e;
+    }
+  }
+
+  private static <T> List<T> read(Path path, Class<T> type, String fingerprint) throws IOException {
     List<T> finished = new ArrayList<>();
-    if (resume && Files.exists(path)) {
-      List<String> lines = Files.readString(path).lines().toList();
-      if (lines.isEmpty() || !lines.get(0).equals(fingerprint)) {
-        throw new InvalidInputException(
-            path
-                + ": the interrupted run was of other files or with other options; leave out --resume to begin anew");
-      }
-      for (String line : lines.subList(1, lines.size())) {
-        try {
-          finished.add(MAPPER.readValue(line, type));
-        } catch (JsonProcessingException e) {
-          break; // cut off when it was written
+    // The last line may end within a character, which is none then.
+    try (BufferedReader in =
+        new BufferedReader(
+            new InputStreamReader(InputFiles.open(path, LARGEST), StandardCharsets.UTF_8))) {
+      // Nothing is read of what others wrote, however long its lines are.
+      for (char expected : (fingerprint + '\n').toCharArray()) {
+        if (in.read() != expected) {
+          throw new InvalidInputException(
+              path
+                  + ": the interrupted run was of other files or with other options; leave out --resume to begin anew");
         }
       }
+      for (String line = in.readLine(); line != null; line = in.readLine()) {
+        finished.add(MAPPER.readValue(line, type));
+      }
+    } catch (JsonProcessingException e) {
+      return List.copyOf(finished); // cut off when it was written
     }
-    BufferedWriter out =
-        Files.newBufferedWriter(
-            path,
-            StandardCharsets.UTF_8,
-            StandardOpenOption.CREATE,
-            StandardOpenOption.TRUNCATE_EXISTING,
-            StandardOpenOption.WRITE);
-    Journal<T> journal = new Journal<>(path, out, List.copyOf(finished));
-    out.write(fingerprint);
-    out.newLine();
-    for (T item : finished) {
-      journal.write(item);
-    }
-    out.flush();
-    return journal;
+    return List.copyOf(finished);
   }
 
   /** What an earlier run finished. */
@@ -95,13 +118,9 @@ public final class Journal<T> implements AutoCloseable {
   }
 
   public void add(T item) throws IOException {
-    write(item);
-    out.flush();
-  }
-
-  private void write(T item) throws IOException {
     out.write(encode(item));
     out.newLine();
+    out.flush();
   }
 
   /** An item as a line, which holds every bit of it. */
@@ -145,17 +164,29 @@ public final class Journal<T> implements AutoCloseable {
   /** Closes and removes it. */
   public void delete() throws IOException {
     try {
-      close();
+      out.close();
     } catch (IOException e) {
       // A full disk: what could not be written is not needed any more.
-      Files.deleteIfExists(path);
+      remove();
       return;
     }
-    Files.deleteIfExists(path);
+    remove();
+  }
+
+  private void remove() throws IOException {
+    try {
+      Files.deleteIfExists(held.output());
+    } finally {
+      held.close();
+    }
   }
 
   @Override
   public void close() throws IOException {
-    out.close();
+    try {
+      out.close();
+    } finally {
+      held.close();
+    }
   }
 }

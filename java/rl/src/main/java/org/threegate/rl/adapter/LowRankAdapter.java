@@ -3,8 +3,7 @@ package org.threegate.rl.adapter;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -199,9 +198,15 @@ public final class LowRankAdapter implements AutoCloseable {
    * Writes {@code adapter_model.safetensors} and {@code adapter_config.json} as PEFT does, to be
    * used with the model as it was before: where the weights were moved the file has the factors of
    * the difference, of twice the rank.
+   *
+   * @param directory that is made, or that has an adapter
    */
-  @SuppressWarnings("try")
   public void write(Path directory) throws IOException {
+    AtomicFiles.updateDirectory(directory, Checkpoint.ADAPTER_CONFIG, this::fill);
+  }
+
+  @SuppressWarnings("try")
+  private void fill(Path directory) throws IOException {
     SafetensorsWriter writer = new SafetensorsWriter().metadata("format", "pt");
     int times = options.initialisation().movesWeight() ? 2 : 1;
     try (PointerScope scope = new PointerScope()) {
@@ -235,15 +240,7 @@ public final class LowRankAdapter implements AutoCloseable {
     config.set("rank_pattern", new ObjectMapper().createObjectNode());
     config.set("alpha_pattern", new ObjectMapper().createObjectNode());
     options.targets().forEach(config.putArray("target_modules")::add);
-    byte[] text = config.toPrettyString().getBytes(StandardCharsets.UTF_8);
-    AtomicFiles.write(
-        directory.resolve(Checkpoint.ADAPTER_CONFIG),
-        out -> {
-          ByteBuffer bytes = ByteBuffer.wrap(text);
-          while (bytes.hasRemaining()) {
-            out.write(bytes);
-          }
-        });
+    Files.writeString(directory.resolve(Checkpoint.ADAPTER_CONFIG), config.toPrettyString());
   }
 
   /** B A - B0 A0, as one product. */

@@ -14,6 +14,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import org.threegate.checkpoint.AtomicFiles;
+import org.threegate.checkpoint.InputFiles;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 
@@ -29,6 +30,7 @@ import org.threegate.rl.event.TrainingObserver;
  */
 public final class JsonLines implements TrainingObserver, AutoCloseable {
   private static final ObjectMapper MAPPER = new ObjectMapper();
+  private static final long LARGEST = 1L << 30;
 
   private final FileChannel out;
 
@@ -44,11 +46,9 @@ public final class JsonLines implements TrainingObserver, AutoCloseable {
   public static JsonLines open(Path path, long step) throws IOException {
     List<String> kept = new ArrayList<>();
     if (step > 0 && Files.exists(path)) {
-      for (String line : Files.readAllLines(path)) {
-        if (isUpTo(line, step)) {
-          kept.add(line);
-        }
-      }
+      // The last line may end within a character.
+      String text = new String(InputFiles.bytes(path, LARGEST), StandardCharsets.UTF_8);
+      text.lines().filter(line -> isUpTo(line, step)).forEach(kept::add);
     }
     AtomicFiles.write(
         path,
@@ -88,6 +88,8 @@ public final class JsonLines implements TrainingObserver, AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    out.close();
+    try (out) {
+      out.force(true);
+    }
   }
 }

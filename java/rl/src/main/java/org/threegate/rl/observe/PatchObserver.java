@@ -65,6 +65,7 @@ public final class PatchObserver implements TrainingObserver, AutoCloseable {
     }
     Files.createDirectories(directory);
     Path scratch = directory.resolve(".policy");
+    AtomicFiles.deleteDirectory(scratch); // of a run that was killed
     Files.createDirectories(scratch);
     for (Path file : description) {
       Files.copy(file, scratch.resolve(file.getFileName()), StandardCopyOption.REPLACE_EXISTING);

@@ -53,8 +53,7 @@ public final class PatchSizeObserver implements TrainingObserver, AutoCloseable 
     if (every < 1) {
       throw new IllegalArgumentException("a step is measured every 1 step or more");
     }
-    AtomicFiles.deleteDirectory(scratch.resolve("before"));
-    AtomicFiles.deleteDirectory(scratch.resolve("after"));
+    AtomicFiles.deleteDirectory(scratch); // of a run that was killed
     Files.createDirectories(scratch.resolve("before"));
     Files.createDirectories(scratch.resolve("after"));
     return new PatchSizeObserver(context, scratch, every, told);
@@ -104,8 +103,6 @@ public final class PatchSizeObserver implements TrainingObserver, AutoCloseable 
   @Override
   public void close() {
     try {
-      AtomicFiles.deleteDirectory(scratch.resolve("before"));
-      AtomicFiles.deleteDirectory(scratch.resolve("after"));
       AtomicFiles.deleteDirectory(scratch);
     } catch (IOException e) {
       throw new UncheckedIOException(e);

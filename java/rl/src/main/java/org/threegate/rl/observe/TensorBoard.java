@@ -161,6 +161,8 @@ public final class TensorBoard implements TrainingObserver, AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    out.close();
+    try (out) {
+      out.force(true);
+    }
   }
 }

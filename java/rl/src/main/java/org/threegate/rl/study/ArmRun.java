@@ -117,7 +117,7 @@ final class ArmRun {
         Map<String, Mask> masks = masks(before);
         long steps = train(before, policy, masks, longestNorm, directory.resolve(".patches"));
         if (adapter.isPresent()) {
-          adapter.get().write(Files.createDirectories(Study.adapter(directory)));
+          adapter.get().write(Study.adapter(directory));
         }
         BaseModel.describe(directory);
         policy.write(directory, TensorType.BF16);
