@@ -4,9 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Predicate;
-import java.util.regex.Pattern;
-import java.util.regex.PatternSyntaxException;
-import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.NamePattern;
 import picocli.CommandLine.Option;
 
 /** Options that select tensors by name. */
@@ -39,12 +37,6 @@ final class Selection {
   }
 
   private static Optional<Predicate<String>> finder(String option, Optional<String> regex) {
-    try {
-      return regex.map(text -> Pattern.compile(text).asPredicate());
-    } catch (PatternSyntaxException e) {
-      throw new InvalidInputException(
-          option + ": \"" + regex.orElse("") + "\" is no regular expression: " + e.getDescription(),
-          e);
-    }
+    return regex.map(text -> NamePattern.of(text, option)::isIn);
   }
 }

@@ -22,7 +22,6 @@ import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
-import java.util.regex.PatternSyntaxException;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.threegate.analysis.measure.Comparison;
@@ -30,6 +29,7 @@ import org.threegate.analysis.measure.GeometryOptions;
 import org.threegate.analysis.measure.MaskFile;
 import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.NamePattern;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
@@ -504,13 +504,11 @@ final class TrainCommand implements Callable<Integer> {
         return GeometryObserver.of(
             context,
             policy,
-            Pattern.compile(settings.text("observe.include")).asPredicate(),
+            NamePattern.of(settings.text("observe.include"), "observe.include")::isIn,
             settings.integer("observe.geometry"),
             settings.integer("observe.spectrum"),
             GeometryOptions.DEFAULT,
             told);
-      } catch (PatternSyntaxException e) {
-        throw new InvalidInputException("observe.include: no pattern: " + e.getDescription(), e);
       } catch (IllegalArgumentException e) {
         throw new InvalidInputException("observe: " + e.getMessage(), e);
       }
@@ -542,7 +540,8 @@ final class TrainCommand implements Callable<Integer> {
                     return new CapturedLayers.Text(all, prompt.length);
                   })
               .toList();
-      Predicate<String> selected = Pattern.compile(settings.text("observe.include")).asPredicate();
+      Predicate<String> selected =
+          NamePattern.of(settings.text("observe.include"), "observe.include")::isIn;
       try {
         return DivergenceObserver.of(
             context,
