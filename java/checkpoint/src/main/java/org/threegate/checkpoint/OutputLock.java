@@ -48,7 +48,32 @@ public final class OutputLock implements AutoCloseable {
    */
   public static OutputLock of(Path output) throws IOException {
     Path target = output.toAbsolutePath().normalize();
-    Path path = target.getParent().toRealPath().resolve("." + target.getFileName() + ".lock");
+    return of(
+        output, target.getParent().toRealPath().resolve("." + target.getFileName() + ".lock"));
+  }
+
+  /**
+   * Takes the lock of a run that ends with an output. It is another one than that of {@link #of},
+   * which what writes in the run takes for itself: {@code .NAME.run.lock} beside the output, or
+   * {@code .run.lock} in a directory whose parent cannot be written.
+   *
+   * @throws InvalidInputException when another run has it
+   * @throws IOException when there is no place for it
+   */
+  public static OutputLock ofRun(Path output) throws IOException {
+    Path target = output.toAbsolutePath().normalize();
+    if (Files.exists(target)) {
+      target = target.toRealPath(); // a link to it is it
+    }
+    Path parent = target.getParent().toRealPath();
+    return of(
+        output,
+        !Files.isWritable(parent) && Files.isDirectory(target)
+            ? target.resolve(".run.lock")
+            : parent.resolve("." + target.getFileName() + ".run.lock"));
+  }
+
+  private static OutputLock of(Path output, Path path) throws IOException {
     if (!HELD.add(path)) {
       throw refused(output);
     }

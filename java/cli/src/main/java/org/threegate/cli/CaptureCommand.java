@@ -38,6 +38,7 @@ final class CaptureCommand implements Callable<Integer> {
 
   @Mixin private ModelMixin model;
 
+  @Input
   @Option(
       names = "--problems",
       paramLabel = "JSONL",
@@ -45,6 +46,7 @@ final class CaptureCommand implements Callable<Integer> {
       description = "prompts and answers; each is a sequence")
   private Path problems;
 
+  @Output(Output.Kind.CAPTURE)
   @Option(
       names = "--out",
       paramLabel = "FILE",

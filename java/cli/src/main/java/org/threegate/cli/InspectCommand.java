@@ -31,6 +31,7 @@ import picocli.CommandLine.Spec;
 final class InspectCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
+  @Input
   @Parameters(
       paramLabel = "FILE",
       description = "a .safetensors file, a sharded *.index.json, a model directory or an adapter")

@@ -75,6 +75,7 @@ final class PatchCommand implements Callable<Integer> {
 
   /** How a patch is to be written. */
   static final class Written {
+    @Output(Output.Kind.NEW)
     @Option(
         names = "--out",
         paramLabel = "PATCH",
@@ -160,12 +161,6 @@ final class PatchCommand implements Callable<Integer> {
     };
   }
 
-  private static void requireNew(Path out) {
-    if (Files.exists(out)) {
-      throw new InvalidInputException(out + ": exists already; name a new place with --out");
-    }
-  }
-
   private static long bytes(Path patch) throws IOException {
     if (!Files.isDirectory(patch)) {
       return Files.size(patch);
@@ -214,7 +209,6 @@ final class PatchCommand implements Callable<Integer> {
   private static void combine(
       CommandSpec spec, Path base, List<Path> paths, Written written, Trust trust) {
     Path out = written.out();
-    requireNew(out);
     OutputPath.writing(
         out,
         () -> {
@@ -275,9 +269,11 @@ final class PatchCommand implements Callable<Integer> {
   static final class Create implements Callable<Integer> {
     @Spec private CommandSpec spec;
 
+    @Input
     @Parameters(index = "0", paramLabel = "BASE", description = "the checkpoint before")
     private Path base;
 
+    @Input
     @Parameters(index = "1", paramLabel = "TUNED", description = "and after")
     private Path tuned;
 
@@ -308,7 +304,6 @@ final class PatchCommand implements Callable<Integer> {
     public Integer call() {
       WeightPatch.Options options = written.options(version, baseVersion);
       Path out = written.out();
-      requireNew(out);
       OutputPath.writing(
           out,
           () -> {
@@ -333,12 +328,15 @@ final class PatchCommand implements Callable<Integer> {
   static final class Apply implements Callable<Integer> {
     @Spec private CommandSpec spec;
 
+    @Input
     @Parameters(index = "0", paramLabel = "BASE", description = "what the patch was made of")
     private Path base;
 
+    @Input
     @Parameters(index = "1", paramLabel = "PATCH", description = "a file or directory")
     private Path patch;
 
+    @Output(Output.Kind.NEW)
     @Option(names = "--out", paramLabel = "DIR", description = "a new directory")
     private Optional<Path> out = Optional.empty();
 
@@ -364,6 +362,7 @@ final class PatchCommand implements Callable<Integer> {
     }
 
     private void inPlace() {
+      OutputGuard.check(base, Output.Kind.IN_PLACE, List.of(patch));
       OutputPath.writing(
           base,
           () -> {
@@ -385,11 +384,9 @@ final class PatchCommand implements Callable<Integer> {
     }
 
     private void apply(Path out) {
-      requireNew(out);
-      OutputPath.writing(
+      OutputPath.writingDirectory(
           out,
           () -> {
-            OutputPath.prepareDirectory(out);
             work(
                 spec,
                 0,
@@ -414,9 +411,11 @@ final class PatchCommand implements Callable<Integer> {
   static final class Verify implements Callable<Integer> {
     @Spec private CommandSpec spec;
 
+    @Input
     @Parameters(index = "0", paramLabel = "BASE", description = "what the patch was made of")
     private Path base;
 
+    @Input
     @Parameters(index = "1", paramLabel = "PATCH", description = "a file or directory")
     private Path patch;
 
@@ -456,12 +455,15 @@ final class PatchCommand implements Callable<Integer> {
   static final class Inspect implements Callable<Integer> {
     @Spec private CommandSpec spec;
 
+    @Input
     @Parameters(index = "0", paramLabel = "PATCH", description = "a file or directory")
     private Path patch;
 
+    @Input
     @Option(names = "--base", paramLabel = "BASE", description = "what the patch was made of")
     private Optional<Path> base = Optional.empty();
 
+    @Output(Output.Kind.NEW)
     @Option(
         names = "--json",
         paramLabel = "FILE",
@@ -480,7 +482,6 @@ final class PatchCommand implements Callable<Integer> {
       if (json.isPresent() && base.isEmpty()) {
         throw new InvalidInputException("--json: needs --base");
       }
-      json.ifPresent(PatchCommand::requireNew);
       work(
           spec,
           0,
@@ -559,9 +560,11 @@ final class PatchCommand implements Callable<Integer> {
   static final class Chain implements Callable<Integer> {
     @Spec private CommandSpec spec;
 
+    @Input
     @Parameters(index = "0", paramLabel = "BASE", description = "what the first patch was made of")
     private Path base;
 
+    @Input
     @Parameters(
         index = "1..*",
         arity = "1..*",
@@ -598,9 +601,11 @@ final class PatchCommand implements Callable<Integer> {
 
     @Spec private CommandSpec spec;
 
+    @Input
     @Parameters(index = "0", paramLabel = "VERSIONS", description = "directory of versions")
     private Path versions;
 
+    @Output(Output.Kind.IN_PLACE)
     @Parameters(
         index = "1",
         paramLabel = "MODEL",
@@ -667,9 +672,11 @@ final class PatchCommand implements Callable<Integer> {
   static final class Convert implements Callable<Integer> {
     @Spec private CommandSpec spec;
 
+    @Input
     @Parameters(index = "0", paramLabel = "BASE", description = "what the patch was made of")
     private Path base;
 
+    @Input
     @Parameters(index = "1", paramLabel = "PATCH", description = "a file or directory")
     private Path patch;
 

@@ -108,6 +108,7 @@ final class TrainCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec;
 
+  @Input
   @Parameters(
       arity = "0..1",
       paramLabel = "CONFIG.yaml",
@@ -138,7 +139,8 @@ final class TrainCommand implements Callable<Integer> {
     }
     TrainingSettings settings = TrainingSettings.read(config.orElseThrow(), changes);
     Path output = settings.path("output");
-    OutputPath.writing(
+    OutputGuard.check(output, Output.Kind.RESULTS, inputs(settings));
+    OutputPath.writingDirectory(
         output,
         () -> {
           try {
@@ -150,8 +152,16 @@ final class TrainCommand implements Callable<Integer> {
     return 0;
   }
 
+  /** What is read; the configuration too, unless it is that of a run which goes on. */
+  private List<Path> inputs(TrainingSettings settings) {
+    List<Path> inputs = new ArrayList<>(settings.inputs());
+    if (!resume) {
+      inputs.add(config.orElseThrow());
+    }
+    return inputs;
+  }
+
   private void train(TrainingSettings settings, Path output) throws IOException {
-    OutputPath.prepareDirectory(output);
     Path states = output.resolve("checkpoints");
     if (!resume && Files.exists(output.resolve("metrics.jsonl"))) {
       throw new InvalidInputException(
@@ -168,6 +178,7 @@ final class TrainCommand implements Callable<Integer> {
         err,
         "the same command with --resume goes on",
         (context, control) -> {
+          OutputPath.begin(output);
           Files.createDirectories(states);
           new Run(settings, output, states, context, control).run();
         });

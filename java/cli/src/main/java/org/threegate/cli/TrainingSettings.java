@@ -25,6 +25,7 @@ import org.threegate.checkpoint.InvalidInputException;
  */
 final class TrainingSettings {
   private static final String EXAMPLE = "train.yaml";
+  private static final List<String> INPUTS = List.of("model", "data.train", "data.test", "mask");
   private static final ObjectMapper YAML =
       new ObjectMapper(new YAMLFactory().enable(YAMLParser.Feature.EMPTY_STRING_AS_NULL));
 
@@ -201,7 +202,12 @@ final class TrainingSettings {
     if (text(key).isEmpty()) {
       throw new InvalidInputException(key + " is missing in the configuration");
     }
-    return Path.of(text(key));
+    return OutputGuard.path(text(key), key + ": ");
+  }
+
+  /** Files and directories that are read, those that are given. */
+  List<Path> inputs() {
+    return INPUTS.stream().filter(key -> !text(key).isEmpty()).map(this::path).toList();
   }
 
   int integer(String key) {
