@@ -55,7 +55,8 @@ final class InspectCommand implements Callable<Integer> {
             PrintableText.of(tensor.name()));
       }
       for (SafetensorsFile part : checkpoint.files()) {
-        out.printf("%s: %,d bytes, valid%n", part.path(), part.bytes());
+        out.printf(
+            "%s: %,d bytes, valid%n", PrintableText.of(part.path().toString()), part.bytes());
         part.metadata()
             .forEach(
                 (key, value) ->

@@ -269,6 +269,10 @@ final class OutputGuard {
         }
       }
     }
+    Path journal = directory.resolve("journal"); // of a study that began elsewhere
+    if (Files.isRegularFile(journal) && head(journal).startsWith("study ")) {
+      return true;
+    }
     return list(directory).stream().allMatch(file -> isLeftBehind(file.getFileName().toString()));
   }
 

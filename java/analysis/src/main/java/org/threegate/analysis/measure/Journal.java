@@ -1,6 +1,5 @@
 package org.threegate.analysis.measure;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.MapperFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
@@ -13,13 +12,16 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import org.threegate.checkpoint.InputLines;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Status;
 
 /**
  * What an interrupted run has finished: a line of JSON an item, behind a first line that says of
- * what. A line that was cut off by the interruption is dropped.
+ * what. A line that was cut off by the interruption, or that no run has written, is dropped, and
+ * what comes behind it.
  *
  * <pre>{@code
  * try (Journal<Comparison.Finished> journal =
@@ -31,6 +33,8 @@ import org.threegate.kernel.Status;
  * @param <T> a record of what is known of an item once it is finished
  */
 public final class Journal<T> implements AutoCloseable {
+  private static final int LONGEST_LINE = 1 << 28; // bytes, of an item
+
   // Only the components of records are data, not what they say of themselves.
   private static final ObjectMapper MAPPER =
       JsonMapper.builder()
@@ -58,17 +62,16 @@ public final class Journal<T> implements AutoCloseable {
       throws IOException {
     List<T> finished = new ArrayList<>();
     if (resume && Files.exists(path)) {
-      List<String> lines = Files.readString(path).lines().toList();
-      if (lines.isEmpty() || !lines.get(0).equals(fingerprint)) {
-        throw new InvalidInputException(
-            path
-                + ": the interrupted run was of other files or with other options; leave out --resume to begin anew");
-      }
-      for (String line : lines.subList(1, lines.size())) {
-        try {
-          finished.add(MAPPER.readValue(line, type));
-        } catch (JsonProcessingException e) {
-          break; // cut off when it was written
+      try (InputLines lines = InputLines.ofRun(path, LONGEST_LINE)) {
+        if (!lines.next().equals(Optional.of(fingerprint))) {
+          throw new InvalidInputException(
+              path
+                  + ": the interrupted run was of other files or with other options; leave out --resume to begin anew");
+        }
+        Optional<T> item = lines.next().flatMap(line -> read(type, line));
+        while (item.isPresent()) {
+          finished.add(item.get());
+          item = lines.next().flatMap(line -> read(type, line));
         }
       }
     }
@@ -87,6 +90,18 @@ public final class Journal<T> implements AutoCloseable {
     }
     out.flush();
     return journal;
+  }
+
+  /** An item; nothing of a line that was cut off, or is not what a run has written. */
+  private static <T> Optional<T> read(Class<T> type, String line) {
+    try {
+      T item = decode(type, line);
+      return RecordCheck.isSound(item) && encode(item).equals(line)
+          ? Optional.of(item)
+          : Optional.empty();
+    } catch (IOException e) {
+      return Optional.empty();
+    }
   }
 
   /** What an earlier run finished. */

@@ -13,7 +13,9 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.threegate.checkpoint.AtomicFiles;
+import org.threegate.checkpoint.InputLines;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 
@@ -28,6 +30,7 @@ import org.threegate.rl.event.TrainingObserver;
  * }</pre>
  */
 public final class JsonLines implements TrainingObserver, AutoCloseable {
+  private static final int LONGEST = 1 << 24; // of lines, in bytes
   private static final ObjectMapper MAPPER = new ObjectMapper();
 
   private final FileChannel out;
@@ -44,9 +47,11 @@ public final class JsonLines implements TrainingObserver, AutoCloseable {
   public static JsonLines open(Path path, long step) throws IOException {
     List<String> kept = new ArrayList<>();
     if (step > 0 && Files.exists(path)) {
-      for (String line : Files.readAllLines(path)) {
-        if (isUpTo(line, step)) {
-          kept.add(line);
+      try (InputLines lines = InputLines.ofRun(path, LONGEST)) {
+        for (Optional<String> line = lines.next(); line.isPresent(); line = lines.next()) {
+          if (isUpTo(line.get(), step)) {
+            kept.add(line.get());
+          }
         }
       }
     }
