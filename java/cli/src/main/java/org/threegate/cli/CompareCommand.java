@@ -226,6 +226,9 @@ final class CompareCommand implements Callable<Integer> {
           Pairing pairing = Pairing.of(baseCheckpoint, adapter, selected);
           finish(run(context, control, baseCheckpoint, adapter.weights(), pairing, start));
         }
+      } else if (initialAdapter.isPresent()) {
+        throw new InvalidInputException(
+            tuned + ": is no adapter; leave out --initial-adapter, which is of one");
       } else {
         try (Checkpoint tunedCheckpoint = Checkpoint.open(context, Path.of(tuned))) {
           Pairing pairing = Pairing.of(baseCheckpoint, tunedCheckpoint, selected);

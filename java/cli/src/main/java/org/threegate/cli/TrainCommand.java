@@ -178,8 +178,6 @@ final class TrainCommand implements Callable<Integer> {
         err,
         "the same command with --resume goes on",
         (context, control) -> {
-          OutputPath.begin(output);
-          Files.createDirectories(states);
           new Run(settings, output, states, context, control).run();
         });
   }
@@ -419,6 +417,8 @@ final class TrainCommand implements Callable<Integer> {
         List<Problem> test)
         throws IOException {
       String run = fingerprint();
+      OutputPath.begin(output);
+      Files.createDirectories(states);
       Optional<Path> last = lastState();
       // Of the model as it was, before anything is resumed.
       List<AutoCloseable> open = new ArrayList<>();

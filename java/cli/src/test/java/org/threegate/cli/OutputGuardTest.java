@@ -215,7 +215,12 @@ class OutputGuardTest {
     Path notes = Files.createDirectory(directory.resolve("notes"));
     Files.writeString(notes.resolve("mine.txt"), "mine");
     Files.writeString(notes.resolve("metrics.jsonl"), "mine");
-    for (Path out : places) {
+    for (Path out :
+        List.of(
+            notes.resolve("mine.txt"),
+            notes,
+            directory.resolve("elsewhere"),
+            Path.of("/dev/null"))) {
       refused(
           List.of(
               command.line(argument -> Optional.of(CommandLines.isInput(argument) ? input : out))));
