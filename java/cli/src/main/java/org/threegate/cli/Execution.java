@@ -7,6 +7,7 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
 import java.nio.file.InvalidPathException;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -181,7 +182,11 @@ final class Execution {
       return "\"" + path.getInput() + "\" is no path: " + path.getReason();
     }
     if (e instanceof FileSystemException failure) {
-      return failure.getFile() + ": " + OutputPath.reason(failure);
+      return failure.getFile()
+          + ": "
+          + (e instanceof NoSuchFileException
+              ? "no such file or directory"
+              : OutputPath.reason(failure));
     }
     // Of a library that cannot be linked it says what to do, too.
     return e instanceof IOException && e.getMessage() == null ? e.toString() : e.getMessage();

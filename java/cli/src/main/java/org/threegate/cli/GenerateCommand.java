@@ -72,6 +72,7 @@ final class GenerateCommand implements Callable<Integer> {
             tokens,
             sampling.sampling(decoder.config().ends()),
             new SplittableRandom(sampling.seed()).longs(tokens.size()).toArray());
+    boolean terminal = ProgressBar.isTerminal(STANDARD_OUTPUT);
     for (int i = 0; i < drawn.size(); i++) {
       Completion own = drawn.get(i);
       int length = own.tokens().length - (own.stopped() ? 1 : 0);
@@ -80,7 +81,8 @@ final class GenerateCommand implements Callable<Integer> {
           .println(
               shown(
                   prompts.get(i / completions)
-                      + tokenizer.decode(Arrays.copyOf(own.tokens(), length))));
+                      + tokenizer.decode(Arrays.copyOf(own.tokens(), length)),
+                  terminal));
     }
     spec.commandLine().getOut().flush();
   }
@@ -89,8 +91,8 @@ final class GenerateCommand implements Callable<Integer> {
    * A completion as it goes to standard output: whoever made the model has made it, so that it does
    * not control a terminal; a file or a pipe gets what it is.
    */
-  private static String shown(String text) {
-    if (!ProgressBar.isTerminal(STANDARD_OUTPUT)) {
+  static String shown(String text, boolean terminal) {
+    if (!terminal) {
       return text;
     }
     return text.lines().map(PrintableText::of).collect(Collectors.joining("\n"));

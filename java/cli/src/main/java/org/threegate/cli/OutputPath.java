@@ -5,6 +5,7 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -48,7 +49,7 @@ final class OutputPath {
   static void begin(Path directory) throws IOException {
     Files.createDirectories(directory);
     Path mark = directory.resolve(MARK);
-    if (!Files.exists(mark)) {
+    if (!Files.exists(mark, LinkOption.NOFOLLOW_LINKS)) {
       Files.writeString(mark, "Results of threegate; a run may write here.\n");
     }
   }

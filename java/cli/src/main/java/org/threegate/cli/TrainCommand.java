@@ -98,6 +98,8 @@ final class TrainCommand implements Callable<Integer> {
   private static final Pattern STATE = Pattern.compile("state-(\\d+)\\.safetensors");
   private static final Pattern MAY_DIFFER =
       Pattern.compile("\\s*(output|threads|console|tensorboard|page|every|kept):.*");
+  private static final List<String> PARTS =
+      List.of("checkpoints", "tensorboard", "versions", "model", "adapter");
   private static final List<String> COPIED =
       List.of(
           "config.json",
@@ -140,6 +142,9 @@ final class TrainCommand implements Callable<Integer> {
     TrainingSettings settings = TrainingSettings.read(config.orElseThrow(), changes);
     Path output = settings.path("output");
     OutputGuard.check(output, Output.Kind.RESULTS, inputs(settings));
+    // What is written over in it may be links to elsewhere.
+    PARTS.forEach(
+        part -> OutputGuard.check(output.resolve(part), Output.Kind.IN_PLACE, settings.inputs()));
     OutputPath.writingDirectory(
         output,
         () -> {

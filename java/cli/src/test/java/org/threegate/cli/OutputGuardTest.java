@@ -177,6 +177,12 @@ class OutputGuardTest {
     refused(
         List.of("train", config.toString(), "--set", "output=" + config.getParent()),
         "which is read");
+    Path out = Files.createDirectory(directory.resolve("out"));
+    Files.createSymbolicLink(out.resolve("model"), input);
+    Files.writeString(out.resolve(".threegate"), "");
+    refused(
+        List.of("train", config.toString(), "--set", "model=" + input, "--set", "output=" + out),
+        "which is read");
   }
 
   @Test

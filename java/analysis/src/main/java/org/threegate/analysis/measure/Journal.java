@@ -9,10 +9,12 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.InputLines;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.kernel.KernelException;
@@ -75,21 +77,32 @@ public final class Journal<T> implements AutoCloseable {
         }
       }
     }
+    // Under another name first: what was finished is not lost when this run is killed, and what has
+    // the name may be a link or a pipe.
+    Path temporary = AtomicFiles.temporary(path);
+    Files.deleteIfExists(temporary);
     BufferedWriter out =
         Files.newBufferedWriter(
-            path,
+            temporary,
             StandardCharsets.UTF_8,
-            StandardOpenOption.CREATE,
-            StandardOpenOption.TRUNCATE_EXISTING,
+            StandardOpenOption.CREATE_NEW,
             StandardOpenOption.WRITE);
     Journal<T> journal = new Journal<>(path, out, List.copyOf(finished));
-    out.write(fingerprint);
-    out.newLine();
-    for (T item : finished) {
-      journal.write(item);
+    try {
+      out.write(fingerprint);
+      out.newLine();
+      for (T item : finished) {
+        journal.write(item);
+      }
+      out.flush();
+      Files.move(
+          temporary, path, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+      return journal;
+    } catch (IOException | RuntimeException e) {
+      out.close();
+      Files.deleteIfExists(temporary);
+      throw e;
     }
-    out.flush();
-    return journal;
   }
 
   /** An item; nothing of a line that was cut off, or is not what a run has written. */

@@ -90,4 +90,22 @@ class JournalTest {
         .isInstanceOf(InvalidInputException.class)
         .hasMessageContaining("a pipe or a device");
   }
+
+  /** It takes the place of a link, of which the target stays, and of a pipe, which nobody reads. */
+  @Test
+  void aNewJournalIsWrittenThroughNothing() throws IOException, InterruptedException {
+    Path target = Files.writeString(directory.resolve("target"), "somebody's");
+    Path link = Files.createSymbolicLink(directory.resolve("link"), target);
+    Path pipe = directory.resolve("pipe");
+    new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor();
+    for (Path path : List.of(link, pipe)) {
+      try (Journal<Item> journal = Journal.open(path, Item.class, "of this", false)) {
+        journal.add(ITEM);
+      }
+      assertThat(path).isRegularFile().hasContent("of this\n" + Journal.encode(ITEM) + "\n");
+    }
+    assertThat(link).isRegularFile();
+    assertThat(target).hasContent("somebody's");
+    assertThat(directory).isDirectoryNotContaining(file -> file.toString().contains("partial"));
+  }
 }
