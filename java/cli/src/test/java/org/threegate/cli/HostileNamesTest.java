@@ -31,7 +31,6 @@ class HostileNamesTest {
         "../../../etc/passwd",
         "/etc/passwd",
         "%s%n%999999999d.weight",
-        "${jndi:ldap://localhost}.weight",
         "layers.99999999999999999999.q_proj.weight",
         "model.layers.0.self_attn.q_proj.weight\0",
         "x".repeat(100_000));
