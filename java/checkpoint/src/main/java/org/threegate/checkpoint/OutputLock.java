@@ -24,7 +24,7 @@ import java.util.concurrent.ThreadLocalRandom;
  * }</pre>
  */
 public final class OutputLock implements AutoCloseable {
-  private static final int LARGEST_MARK = 1 << 16;
+  private static final int LARGEST_MARK = 1 << 12; // bytes, which any disk has left
 
   // A lock of POSIX is the process', and any close of the file ends it: a second writer in this
   // process may not even open it.

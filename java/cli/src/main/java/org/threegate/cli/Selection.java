@@ -12,7 +12,7 @@ final class Selection {
   @Option(
       names = "--include",
       paramLabel = "REGEX",
-      description = "only tensors whose name it finds")
+      description = "only tensors whose name it finds (RE2's syntax)")
   private Optional<String> include = Optional.empty();
 
   @Option(names = "--exclude", paramLabel = "REGEX", description = "no tensor whose name it finds")
