@@ -12,7 +12,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.regex.PatternSyntaxException;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Matrix;
@@ -50,36 +49,16 @@ public final class Adapter implements AutoCloseable {
       double alpha,
       boolean rankStabilised,
       boolean transposed,
-      JsonNode rankPattern,
-      JsonNode alphaPattern,
+      ModulePatterns ranks,
+      ModulePatterns alphas,
       String initialisation) {
     double scale(String module, long rank) {
-      double alpha = pattern(alphaPattern, module).orElse(this.alpha);
+      double alpha = alphas.of(module).orElse(this.alpha);
       return rankStabilised ? alpha / Math.sqrt(rank) : alpha / rank;
     }
 
     long rank(String module) {
-      return Math.round(pattern(rankPattern, module).orElse(rank));
-    }
-
-    /** A key of a pattern matches a module that ends with it, as PEFT has it. */
-    private static Optional<Double> pattern(JsonNode patterns, String module) {
-      for (Map.Entry<String, JsonNode> field : patterns.properties()) {
-        try {
-          if (Pattern.compile("(?:.*\\.)?" + field.getKey()).matcher(module).matches()) {
-            return Optional.of(field.getValue().asDouble());
-          }
-        } catch (PatternSyntaxException e) {
-          throw new InvalidInputException(
-              Checkpoint.ADAPTER_CONFIG
-                  + ": \""
-                  + field.getKey()
-                  + "\" is no pattern: "
-                  + e.getDescription(),
-              e);
-        }
-      }
-      return Optional.empty();
+      return Math.round(ranks.of(module).orElse(rank));
     }
   }
 
@@ -141,8 +120,8 @@ public final class Adapter implements AutoCloseable {
             alpha,
             node.path("use_rslora").asBoolean(false),
             node.path("fan_in_fan_out").asBoolean(false),
-            node.path("rank_pattern"),
-            node.path("alpha_pattern"),
+            ModulePatterns.of(node.path("rank_pattern"), config),
+            ModulePatterns.of(node.path("alpha_pattern"), config),
             node.path("init_lora_weights").asText(""));
     Adapter adapter = new Adapter(context, Checkpoint.open(context, file), settings);
     try {

@@ -26,7 +26,7 @@ import java.util.concurrent.ThreadLocalRandom;
  * }</pre>
  */
 public final class OutputLock implements AutoCloseable {
-  private static final int LARGEST_MARK = 1 << 16;
+  private static final int LARGEST_MARK = 1 << 12; // bytes, which any disk has left
 
   // A lock of POSIX is the process', and any close of the file ends it: a second writer in this
   // process may not even open it.
@@ -50,6 +50,27 @@ public final class OutputLock implements AutoCloseable {
    */
   public static OutputLock of(Path output) throws IOException {
     return of(output, lockOf(output));
+  }
+
+  /**
+   * Takes the lock of a run that ends with an output. It is another one than that of {@link #of},
+   * which what writes in the run takes for itself: {@code .NAME.run.lock} beside the output, or
+   * {@code .run.lock} in a directory whose parent cannot be written.
+   *
+   * @throws InvalidInputException when another run has it
+   * @throws IOException when there is no place for it
+   */
+  public static OutputLock ofRun(Path output) throws IOException {
+    Path target = output.toAbsolutePath().normalize();
+    if (Files.exists(target)) {
+      target = target.toRealPath(); // a link to it is it
+    }
+    Path parent = target.getParent().toRealPath();
+    return of(
+        output,
+        !Files.isWritable(parent) && Files.isDirectory(target)
+            ? target.resolve(".run.lock")
+            : parent.resolve("." + target.getFileName() + ".run.lock"));
   }
 
   private static OutputLock of(Path output, Path path) throws IOException {

@@ -33,7 +33,7 @@ public final class PrintableText {
   }
 
   /** A sentence in which foreign text may stand: what is said first and last of it stays. */
-  static String message(String text) {
+  public static String message(String text) {
     return shortened(of(shortened(text, LONGEST_MESSAGE)), LONGEST_MESSAGE);
   }
 

@@ -6,9 +6,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.Callable;
-import java.util.regex.Pattern;
-import java.util.regex.PatternSyntaxException;
 import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.NamePattern;
 import org.threegate.rl.curvature.CaptureFile;
 import org.threegate.rl.curvature.CapturedLayers;
 import org.threegate.rl.policy.Decoder;
@@ -39,6 +38,7 @@ final class CaptureCommand implements Callable<Integer> {
 
   @Mixin private ModelMixin model;
 
+  @Input
   @Option(
       names = "--problems",
       paramLabel = "JSONL",
@@ -46,6 +46,7 @@ final class CaptureCommand implements Callable<Integer> {
       description = "prompts and answers; each is a sequence")
   private Path problems;
 
+  @Output(Output.Kind.CAPTURE)
   @Option(
       names = "--out",
       paramLabel = "FILE",
@@ -87,7 +88,7 @@ final class CaptureCommand implements Callable<Integer> {
   }
 
   private void capture() throws IOException {
-    Pattern selected = pattern();
+    NamePattern selected = NamePattern.of(include, "--include");
     if (sequences < 1) {
       throw new InvalidInputException("--sequences " + sequences + ": 1 at least");
     }
@@ -95,7 +96,8 @@ final class CaptureCommand implements Callable<Integer> {
     model.use((decoder, tokenizer) -> capture(decoder, tokenizer, all, selected));
   }
 
-  private void capture(Decoder decoder, Tokenizer tokenizer, List<Problem> all, Pattern selected)
+  private void capture(
+      Decoder decoder, Tokenizer tokenizer, List<Problem> all, NamePattern selected)
       throws IOException {
     List<CapturedLayers.Text> texts = new ArrayList<>();
     int[] end = decoder.config().ends().stream().limit(1).mapToInt(Integer::intValue).toArray();
@@ -108,8 +110,7 @@ final class CaptureCommand implements Callable<Integer> {
       }
     }
     try {
-      CaptureFile.write(
-          decoder, texts, selected.asPredicate(), empirical, seed, out.toAbsolutePath());
+      CaptureFile.write(decoder, texts, selected::isIn, empirical, seed, out.toAbsolutePath());
     } catch (IllegalArgumentException e) {
       throw new InvalidInputException(model.path() + ", " + problems + ": " + e.getMessage(), e);
     }
@@ -117,13 +118,5 @@ final class CaptureCommand implements Callable<Integer> {
         .getOut()
         .printf("%s: %d sequences, %s%n", out, texts.size(), empirical ? "empirical" : "true");
     spec.commandLine().getOut().flush();
-  }
-
-  private Pattern pattern() {
-    try {
-      return Pattern.compile(include);
-    } catch (PatternSyntaxException e) {
-      throw new InvalidInputException("--include: no pattern: " + e.getDescription(), e);
-    }
   }
 }

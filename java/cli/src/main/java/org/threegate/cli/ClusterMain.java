@@ -27,6 +27,6 @@ public final class ClusterMain {
   private ClusterMain() {}
 
   public static void main(String[] arguments) {
-    System.exit(Execution.of(new ClusterMain(), e -> false, arguments));
+    Execution.main(new ClusterMain(), e -> false, arguments);
   }
 }

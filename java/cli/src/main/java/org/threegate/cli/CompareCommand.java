@@ -50,22 +50,23 @@ import picocli.CommandLine.Spec;
       "  threegate compare base/ tuned/ --no-spectrum",
       "  threegate compare base/ lora-adapter/ --json | jq .summary.findings",
       "  threegate compare base/ tuned/ --out report --resume",
-      "  threegate compare hdfs:///base hdfs:///tuned --spark spark://head:7077 --out report",
-      "",
-      "Exit codes: 0 done, 2 invalid input, 130 interrupted (--resume goes on), 1 a defect of threegate."
+      "  threegate compare hdfs:///base hdfs:///tuned --spark spark://head:7077 --out report"
     })
 final class CompareCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
+  @Input
   @Parameters(index = "0", paramLabel = "BASE", description = "the checkpoint before fine-tuning")
   private String base;
 
+  @Input
   @Parameters(
       index = "1",
       paramLabel = "TUNED",
       description = "the checkpoint after it, or a LoRA adapter")
   private String tuned;
 
+  @Output(Output.Kind.RESULTS)
   @Option(
       names = "--out",
       paramLabel = "DIR",
@@ -78,6 +79,7 @@ final class CompareCommand implements Callable<Integer> {
   @Option(names = "--strict", description = "refuse checkpoints whose tensors do not all match")
   private boolean strict;
 
+  @Input
   @Option(
       names = "--initial-adapter",
       paramLabel = "DIR",
@@ -140,15 +142,15 @@ final class CompareCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    OutputPath.writing(out, this::compare);
+    selection.predicate(); // what is wrong with options is said before anything is made
+    geometryOptions();
+    OutputPath.writingDirectory(out, this::compare);
     return SparkMixin.report(failures, spec.commandLine().getErr());
   }
 
   private void compare() throws IOException {
     long start = System.nanoTime();
     Predicate<String> selected = selection.predicate();
-    geometryOptions();
-    OutputPath.prepareDirectory(out);
     try (Context context = openContext();
         Control control = Control.open(context)) {
       Interruption.guard(
@@ -224,6 +226,9 @@ final class CompareCommand implements Callable<Integer> {
           Pairing pairing = Pairing.of(baseCheckpoint, adapter, selected);
           finish(run(context, control, baseCheckpoint, adapter.weights(), pairing, start));
         }
+      } else if (initialAdapter.isPresent()) {
+        throw new InvalidInputException(
+            tuned + ": is no adapter; leave out --initial-adapter, which is of one");
       } else {
         try (Checkpoint tunedCheckpoint = Checkpoint.open(context, Path.of(tuned))) {
           Pairing pairing = Pairing.of(baseCheckpoint, tunedCheckpoint, selected);

@@ -48,12 +48,14 @@ import picocli.CommandLine.Spec;
 final class ConsensusCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
+  @Input
   @Parameters(
       index = "0",
       paramLabel = "BASE",
       description = "the checkpoint that all runs began from")
   private String base;
 
+  @Input
   @Parameters(
       index = "1..*",
       arity = "2..*",
@@ -61,6 +63,7 @@ final class ConsensusCommand implements Callable<Integer> {
       description = "tuned checkpoints, two or more")
   private List<String> runs;
 
+  @Output(Output.Kind.RESULTS)
   @Option(
       names = "--out",
       paramLabel = "DIR",
@@ -108,7 +111,10 @@ final class ConsensusCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    OutputPath.writing(out, this::measure);
+    selection.predicate(); // what is wrong with options is said before anything is made
+    geometry.options(seed);
+    stepNumbers();
+    OutputPath.writingDirectory(out, this::measure);
     return SparkMixin.report(failures, spec.commandLine().getErr());
   }
 
@@ -117,7 +123,6 @@ final class ConsensusCommand implements Callable<Integer> {
     Predicate<String> selected = selection.predicate();
     GeometryOptions options = geometry.options(seed);
     double[] numbers = stepNumbers();
-    OutputPath.prepareDirectory(out);
     Interruption.measure(
         () -> Context.open(Context.Device.CPU, threads),
         spec.commandLine().getErr(),

@@ -48,9 +48,11 @@ import picocli.CommandLine.Spec;
 final class CurvatureCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
+  @Input
   @Parameters(index = "0", paramLabel = "CAPTURE", description = "inputs and gradients of layers")
   private Path capture;
 
+  @Input
   @Option(
       names = "--base",
       paramLabel = "DIR",
@@ -58,6 +60,7 @@ final class CurvatureCommand implements Callable<Integer> {
       description = "the checkpoint before the update")
   private Path base;
 
+  @Input
   @Option(
       names = "--tuned",
       paramLabel = "DIR",
@@ -65,6 +68,7 @@ final class CurvatureCommand implements Callable<Integer> {
       description = "the checkpoint after it")
   private Path tuned;
 
+  @Output(Output.Kind.RESULTS)
   @Option(
       names = "--out",
       paramLabel = "DIR",
@@ -144,7 +148,9 @@ final class CurvatureCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    OutputPath.writing(out, this::measure);
+    selection.predicate(); // what is wrong with options is said before anything is made
+    options();
+    OutputPath.writingDirectory(out, this::measure);
     return 0;
   }
 
@@ -163,7 +169,6 @@ final class CurvatureCommand implements Callable<Integer> {
     long start = System.nanoTime();
     CurvatureOptions options = options();
     Predicate<String> selected = selection.predicate();
-    OutputPath.prepareDirectory(out);
     Interruption.measure(
         () -> device.open(threads, spec.commandLine().getErr()),
         spec.commandLine().getErr(),

@@ -31,6 +31,7 @@ final class DemoCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec;
 
+  @Output(Output.Kind.RESULTS)
   @Option(
       names = "--out",
       paramLabel = "DIR",

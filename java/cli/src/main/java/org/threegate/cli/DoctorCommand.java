@@ -26,32 +26,27 @@ final class DoctorCommand implements Callable<Integer> {
     out.printf(
         "JDK       %s (%s)%n",
         System.getProperty("java.runtime.version"), System.getProperty("java.home"));
-    try {
-      Capabilities machine = Capabilities.query();
-      out.printf("threegate %s%n", machine.version());
-      out.printf("binding   %s%n", Bindings.get().name());
-      Bindings.reasons().forEach(reason -> out.printf("          %s%n", reason));
-      out.printf("device    %s%n", machine.cudaDevices() > 0 ? "cuda" : "cpu");
-      reason(out, machine.cuda());
-      reason(out, machine.cudaReason());
-      out.printf("CPU       %s, %d threads%n", machine.cpu(), machine.hardwareThreads());
-      out.printf("SIMD      %s%n", machine.simd());
-      reason(out, machine.simdReason());
-      out.printf("BLAS      %s%n", machine.blas());
+    Capabilities machine = Capabilities.query();
+    out.printf("threegate %s%n", machine.version());
+    out.printf("binding   %s%n", Bindings.get().name());
+    Bindings.reasons().forEach(reason -> out.printf("          %s%n", reason));
+    out.printf("device    %s%n", machine.cudaDevices() > 0 ? "cuda" : "cpu");
+    reason(out, machine.cuda());
+    reason(out, machine.cudaReason());
+    out.printf("CPU       %s, %d threads%n", machine.cpu(), machine.hardwareThreads());
+    out.printf("SIMD      %s%n", machine.simd());
+    reason(out, machine.simdReason());
+    out.printf("BLAS      %s%n", machine.blas());
+    out.printf(
+        "memory    %.1f GiB, heap up to %.1f GiB%n",
+        machine.memoryBytes() / GIB, Runtime.getRuntime().maxMemory() / GIB);
+    Context.Device best = machine.cudaDevices() > 0 ? Context.Device.CUDA : Context.Device.CPU;
+    try (Context context = Context.open(best, 0)) {
       out.printf(
-          "memory    %.1f GiB, heap up to %.1f GiB%n",
-          machine.memoryBytes() / GIB, Runtime.getRuntime().maxMemory() / GIB);
-      Context.Device best = machine.cudaDevices() > 0 ? Context.Device.CUDA : Context.Device.CPU;
-      try (Context context = Context.open(best, 0)) {
-        out.printf(
-            "check     a context of the %s with %d threads opens and closes%n",
-            best == Context.Device.CUDA ? "device" : "CPU", context.threads());
-      }
-      return 0;
-    } catch (UnsatisfiedLinkError e) {
-      spec.commandLine().getErr().println("threegate: " + e.getMessage());
-      return Execution.INVALID_INPUT;
+          "check     a context of the %s with %d threads opens and closes%n",
+          best == Context.Device.CUDA ? "device" : "CPU", context.threads());
     }
+    return 0;
   }
 
   private static void reason(PrintWriter out, String reason) {

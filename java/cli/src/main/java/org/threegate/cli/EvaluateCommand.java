@@ -39,6 +39,7 @@ final class EvaluateCommand implements Callable<Integer> {
 
   @Mixin private ModelMixin model;
 
+  @Input
   @Option(
       names = "--problems",
       paramLabel = "JSONL",

@@ -1,80 +1,199 @@
 package org.threegate.cli;
 
+import java.io.IOException;
+import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
+import java.nio.file.InvalidPathException;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutionException;
 import java.util.function.Predicate;
 import org.threegate.analysis.measure.Comparison;
 import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.PrintableText;
 import org.threegate.kernel.KernelException;
+import org.threegate.kernel.Status;
 import picocli.CommandLine;
+import picocli.CommandLine.ParseResult;
+import picocli.CommandLine.PicocliException;
+import picocli.CommandLine.TypeConversionException;
 
-/** Runs commands, and says what became of them. */
+/** Runs commands, and says in one line what became of them. */
 final class Execution {
   static final int INVALID_INPUT = 2;
-  static final int INTERNAL = 1;
+  static final int INTERNAL = 70; // EX_SOFTWARE of sysexits.h
   static final int INTERRUPTED = 130;
 
-  private Execution() {}
+  private static final long MIB = 1 << 20;
+
+  private final Predicate<Throwable> refused;
+  private final PrintWriter out;
+  private final PrintWriter err;
 
   /**
-   * Runs a command line; returns its exit code: 0, 1 for a defect of ours, 2 for invalid input, 130
-   * when interrupted.
-   *
    * @param refused failures that are the input's, beside those that all commands have
    */
+  private Execution(Predicate<Throwable> refused) {
+    this.refused = refused;
+    this.out = new PrintWriter(new OutputStreamWriter(System.out, StandardCharsets.UTF_8), true);
+    this.err = new PrintWriter(new OutputStreamWriter(System.err, StandardCharsets.UTF_8), true);
+  }
+
+  /** Runs a command line and ends the process. */
+  static void main(Object root, Predicate<Throwable> refused, String... arguments) {
+    Execution execution = new Execution(refused);
+    // What no one waits for ends in one line, too.
+    Thread.setDefaultUncaughtExceptionHandler((thread, e) -> execution.report(e));
+    System.exit(execution.run(root, arguments));
+  }
+
+  /** Runs a command line; returns its exit code, which its help lists. */
   static int of(Object root, Predicate<Throwable> refused, String... arguments) {
-    PrintWriter out =
-        new PrintWriter(new java.io.OutputStreamWriter(System.out, StandardCharsets.UTF_8), true);
-    PrintWriter err =
-        new PrintWriter(new java.io.OutputStreamWriter(System.err, StandardCharsets.UTF_8), true);
+    return new Execution(refused).run(root, arguments);
+  }
+
+  private int run(Object root, String... arguments) {
     CommandLine command =
         new CommandLine(root)
             .setOut(out)
             .setErr(err)
             .setCaseInsensitiveEnumValuesAllowed(true)
-            .setExitCodeExceptionMapper(e -> exitCode(e, refused))
-            .setExecutionExceptionHandler((e, line, parsed) -> report(e, refused, err))
+            .setExpandAtFiles(false) // a prompt may begin with @
+            .registerConverter(Path.class, Execution::path)
+            .setExitCodeExceptionMapper(this::exitCode)
+            .setExecutionExceptionHandler((e, line, parsed) -> report(e))
+            .setExecutionStrategy(this::guarded)
             .setParameterExceptionHandler(
                 (e, parsed) -> {
-                  err.println("threegate: " + oneLine(e.getMessage()) + "; see threegate help");
+                  say(e.getMessage() + "; see threegate help");
                   return INVALID_INPUT;
                 });
+    explainExitCodes(command);
     if (arguments.length == 0) {
       command.usage(out);
       return INVALID_INPUT;
     }
+    return command.execute(arguments);
+  }
+
+  /** Nothing is run whose outputs touch what it reads. */
+  private int guarded(ParseResult parsed) {
     try {
-      return command.execute(arguments);
-    } catch (UnsatisfiedLinkError e) {
-      // What it says is what to do: a cache that cannot be written, a library that is missing.
-      err.println("threegate: " + oneLine(e.getMessage()));
-      return INVALID_INPUT;
+      for (ParseResult at = parsed; at != null; at = at.hasSubcommand() ? at.subcommand() : null) {
+        if (!at.isUsageHelpRequested() && !at.isVersionHelpRequested()) {
+          OutputGuard.check(at.commandSpec());
+        }
+      }
+      return new CommandLine.RunLast().execute(parsed);
+    } catch (PicocliException e) {
+      throw e; // has a handler
+    } catch (Throwable e) {
+      return report(e);
     }
   }
 
-  private static int report(Exception e, Predicate<Throwable> refused, PrintWriter err) {
-    int code = exitCode(e, refused);
+  private static void explainExitCodes(CommandLine command) {
+    Map<String, String> codes = new LinkedHashMap<>();
+    codes.put("0", "done");
+    codes.put(Integer.toString(INVALID_INPUT), "invalid input, said in one line");
+    codes.put(Integer.toString(INTERNAL), "a defect of threegate");
+    codes.put(Integer.toString(INTERRUPTED), "interrupted; where there is --resume, it goes on");
+    command
+        .getCommandSpec()
+        .usageMessage()
+        .exitCodeListHeading("%nExit codes:%n")
+        .exitCodeList(codes);
+    command.getSubcommands().values().forEach(Execution::explainExitCodes);
+  }
+
+  private static Path path(String text) {
+    try {
+      return Path.of(text);
+    } catch (InvalidPathException e) {
+      throw new TypeConversionException("\"" + text + "\" is no path: " + e.getReason());
+    }
+  }
+
+  private int report(Throwable thrown) {
+    Throwable e = cause(thrown);
+    int code = exitCode(e);
     if (code == INTERRUPTED) {
       return code;
     }
-    err.println(
-        "threegate: " + oneLine(code == INTERNAL ? "internal error: " + e : e.getMessage()));
+    say(code == INTERNAL ? "internal error: " + e : message(e));
     if (code == INTERNAL && Boolean.getBoolean("threegate.stacktrace")) {
       e.printStackTrace(err);
     }
     return code;
   }
 
-  private static int exitCode(Throwable e, Predicate<Throwable> refused) {
+  /** What went wrong, without what carried it from another thread or an initializer. */
+  private static Throwable cause(Throwable thrown) {
+    for (Throwable e = thrown; e != null; e = e.getCause()) {
+      if (e instanceof VirtualMachineError) {
+        return e;
+      }
+    }
+    Throwable e = thrown;
+    while (e.getCause() != null
+        && (e instanceof CompletionException
+            || e instanceof ExecutionException
+            || e instanceof ExceptionInInitializerError
+            || e instanceof UncheckedIOException)) {
+      e = e.getCause();
+    }
+    return e;
+  }
+
+  private int exitCode(Throwable thrown) {
+    Throwable e = cause(thrown);
     if (e instanceof Comparison.CancelledException) {
       return INTERRUPTED;
     }
-    return e instanceof InvalidInputException || e instanceof KernelException || refused.test(e)
-        ? INVALID_INPUT
-        : INTERNAL;
+    boolean ofInput =
+        e instanceof InvalidInputException
+            || e instanceof InvalidPathException
+            || e instanceof IOException
+            || e instanceof OutOfMemoryError
+            || e instanceof StackOverflowError
+            || e instanceof UnsatisfiedLinkError
+            || e instanceof KernelException failure && failure.status() != Status.INTERNAL
+            || refused.test(e);
+    return ofInput ? INVALID_INPUT : INTERNAL;
   }
 
-  private static String oneLine(String message) {
-    return String.valueOf(message).replaceAll("\\R", " ");
+  private static String message(Throwable e) {
+    if (e instanceof OutOfMemoryError) {
+      return String.format(
+          "the memory of this process is used up (%s; heap up to %d MiB): the input is larger than it can be read with, or damaged;"
+              + " JAVA_TOOL_OPTIONS=-Xmx8g gives more",
+          e.getMessage(), Runtime.getRuntime().maxMemory() / MIB);
+    }
+    if (e instanceof StackOverflowError) {
+      return "the input is nested more deeply than it can be read; it is damaged, or was made to do this";
+    }
+    if (e instanceof InvalidPathException path) {
+      return "\"" + path.getInput() + "\" is no path: " + path.getReason();
+    }
+    if (e instanceof FileSystemException failure) {
+      return failure.getFile()
+          + ": "
+          + (e instanceof NoSuchFileException
+              ? "no such file or directory"
+              : OutputPath.reason(failure));
+    }
+    // Of a library that cannot be linked it says what to do, too.
+    return e instanceof IOException && e.getMessage() == null ? e.toString() : e.getMessage();
+  }
+
+  private void say(String message) {
+    err.println(
+        "threegate: " + PrintableText.message(String.valueOf(message).replaceAll("\\R", " ")));
   }
 }

@@ -4,8 +4,10 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.PrintableText;
 import org.threegate.rl.policy.Completion;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.Sampler;
@@ -22,7 +24,8 @@ import picocli.CommandLine.Spec;
     name = "generate",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    description = "Prints completions of prompts, one a line.",
+    description =
+        "Prints completions of prompts, one a line; on a terminal with control characters made visible.",
     footer = {
       "",
       "Examples:",
@@ -31,6 +34,8 @@ import picocli.CommandLine.Spec;
       "  threegate generate base/ '12+34=' --adapter run/adapter --completions 4"
     })
 final class GenerateCommand implements Callable<Integer> {
+  private static final int STANDARD_OUTPUT = 1;
+
   @Spec private CommandSpec spec;
 
   @Mixin private ModelMixin model;
@@ -67,14 +72,29 @@ final class GenerateCommand implements Callable<Integer> {
             tokens,
             sampling.sampling(decoder.config().ends()),
             new SplittableRandom(sampling.seed()).longs(tokens.size()).toArray());
+    boolean terminal = ProgressBar.isTerminal(STANDARD_OUTPUT);
     for (int i = 0; i < drawn.size(); i++) {
       Completion own = drawn.get(i);
       int length = own.tokens().length - (own.stopped() ? 1 : 0);
       spec.commandLine()
           .getOut()
           .println(
-              prompts.get(i / completions) + tokenizer.decode(Arrays.copyOf(own.tokens(), length)));
+              shown(
+                  prompts.get(i / completions)
+                      + tokenizer.decode(Arrays.copyOf(own.tokens(), length)),
+                  terminal));
     }
     spec.commandLine().getOut().flush();
+  }
+
+  /**
+   * A completion as it goes to standard output: whoever made the model has made it, so that it does
+   * not control a terminal; a file or a pipe gets what it is.
+   */
+  static String shown(String text, boolean terminal) {
+    if (!terminal) {
+      return text;
+    }
+    return text.lines().map(PrintableText::of).collect(Collectors.joining("\n"));
   }
 }

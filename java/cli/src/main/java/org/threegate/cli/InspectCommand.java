@@ -31,6 +31,7 @@ import picocli.CommandLine.Spec;
 final class InspectCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
+  @Input
   @Parameters(
       paramLabel = "FILE",
       description = "a .safetensors file, a sharded *.index.json, a model directory or an adapter")
@@ -54,7 +55,8 @@ final class InspectCommand implements Callable<Integer> {
             PrintableText.of(tensor.name()));
       }
       for (SafetensorsFile part : checkpoint.files()) {
-        out.printf("%s: %,d bytes, valid%n", part.path(), part.bytes());
+        out.printf(
+            "%s: %,d bytes, valid%n", PrintableText.of(part.path().toString()), part.bytes());
         part.metadata()
             .forEach(
                 (key, value) ->

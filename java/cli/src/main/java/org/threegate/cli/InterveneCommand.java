@@ -2,7 +2,6 @@ package org.threegate.cli;
 
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -39,6 +38,7 @@ import picocli.CommandLine.Spec;
 final class InterveneCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
+  @Input
   @Parameters(index = "0", paramLabel = "MODEL", description = "a model directory")
   private Path model;
 
@@ -57,6 +57,7 @@ final class InterveneCommand implements Callable<Integer> {
       description = "layers, counted from 0")
   private String layers;
 
+  @Output(Output.Kind.NEW)
   @Option(names = "--out", required = true, paramLabel = "DIR", description = "a new directory")
   private Path out;
 
@@ -72,10 +73,7 @@ final class InterveneCommand implements Callable<Integer> {
     if (!rotate && !permute) {
       throw new InvalidInputException("--rotate-vo or --permute-heads: say what to do");
     }
-    if (Files.exists(out)) {
-      throw new InvalidInputException(out + ": exists already; name a new directory with --out");
-    }
-    OutputPath.writing(out, this::intervene);
+    OutputPath.writingDirectory(out, this::intervene);
     return 0;
   }
 

@@ -45,7 +45,7 @@ public final class Main {
   private Main() {}
 
   public static void main(String[] arguments) {
-    System.exit(run(arguments));
+    Execution.main(new Main(), TrainingException.class::isInstance, arguments);
   }
 
   /** Runs a command line; returns its exit code. */

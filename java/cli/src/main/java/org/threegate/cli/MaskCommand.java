@@ -2,7 +2,6 @@ package org.threegate.cli;
 
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -47,6 +46,7 @@ import picocli.CommandLine.Spec;
 final class MaskCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
+  @Input
   @Parameters(
       index = "0",
       paramLabel = "BASE",
@@ -56,6 +56,7 @@ final class MaskCommand implements Callable<Integer> {
   @Option(names = "--kind", paramLabel = "KIND", description = "what the mask selects")
   private Optional<String> kind = Optional.empty();
 
+  @Output(Output.Kind.MASK)
   @Option(names = "--out", paramLabel = "FILE", description = "where the mask goes")
   private Optional<Path> out = Optional.empty();
 
@@ -89,9 +90,6 @@ final class MaskCommand implements Callable<Integer> {
     }
     Path file =
         out.orElseThrow(() -> new InvalidInputException("--out: name the file of the mask"));
-    if (Files.isDirectory(file)) {
-      throw new InvalidInputException(file + ": is a directory; name a file with --out");
-    }
     OutputPath.writing(file, () -> write(file));
     return 0;
   }

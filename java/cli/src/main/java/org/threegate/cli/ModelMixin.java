@@ -12,9 +12,11 @@ import picocli.CommandLine.Parameters;
 
 /** Which decoder a command is about. */
 final class ModelMixin {
+  @Input
   @Parameters(index = "0", paramLabel = "MODEL", description = "directory of a decoder")
   private Path model;
 
+  @Input
   @Option(
       names = "--adapter",
       paramLabel = "DIR",

@@ -75,6 +75,7 @@ final class PatchCommand implements Callable<Integer> {
 
   /** How a patch is to be written. */
   static final class Written {
+    @Output(Output.Kind.NEW)
     @Option(
         names = "--out",
         paramLabel = "PATCH",
@@ -160,12 +161,6 @@ final class PatchCommand implements Callable<Integer> {
     };
   }
 
-  private static void requireNew(Path out) {
-    if (Files.exists(out)) {
-      throw new InvalidInputException(out + ": exists already; name a new place with --out");
-    }
-  }
-
   private static long bytes(Path patch) throws IOException {
     if (!Files.isDirectory(patch)) {
       return Files.size(patch);
@@ -195,7 +190,6 @@ final class PatchCommand implements Callable<Integer> {
   private static void combine(
       CommandSpec spec, Path base, List<Path> paths, Written written, Trust trust) {
     Path out = written.out();
-    requireNew(out);
     OutputPath.writing(
         out,
         () -> {
@@ -254,9 +248,11 @@ final class PatchCommand implements Callable<Integer> {
   static final class Create implements Callable<Integer> {
     @Spec private CommandSpec spec;
 
+    @Input
     @Parameters(index = "0", paramLabel = "BASE", description = "the checkpoint before")
     private Path base;
 
+    @Input
     @Parameters(index = "1", paramLabel = "TUNED", description = "and after")
     private Path tuned;
 
@@ -287,7 +283,6 @@ final class PatchCommand implements Callable<Integer> {
     public Integer call() {
       WeightPatch.Options options = written.options(version, baseVersion);
       Path out = written.out();
-      requireNew(out);
       OutputPath.writing(
           out,
           () -> {
@@ -312,12 +307,15 @@ final class PatchCommand implements Callable<Integer> {
   static final class Apply implements Callable<Integer> {
     @Spec private CommandSpec spec;
 
+    @Input
     @Parameters(index = "0", paramLabel = "BASE", description = "what the patch was made of")
     private Path base;
 
+    @Input
     @Parameters(index = "1", paramLabel = "PATCH", description = "a file or directory")
     private Path patch;
 
+    @Output(Output.Kind.NEW)
     @Option(names = "--out", paramLabel = "DIR", description = "a new directory")
     private Optional<Path> out = Optional.empty();
 
@@ -343,6 +341,7 @@ final class PatchCommand implements Callable<Integer> {
     }
 
     private void inPlace() {
+      OutputGuard.check(base, Output.Kind.IN_PLACE, List.of(patch));
       OutputPath.writing(
           base,
           () -> {
@@ -364,11 +363,9 @@ final class PatchCommand implements Callable<Integer> {
     }
 
     private void apply(Path out) {
-      requireNew(out);
-      OutputPath.writing(
+      OutputPath.writingDirectory(
           out,
           () -> {
-            OutputPath.prepareDirectory(out);
             work(
                 spec,
                 0,
@@ -393,9 +390,11 @@ final class PatchCommand implements Callable<Integer> {
   static final class Verify implements Callable<Integer> {
     @Spec private CommandSpec spec;
 
+    @Input
     @Parameters(index = "0", paramLabel = "BASE", description = "what the patch was made of")
     private Path base;
 
+    @Input
     @Parameters(index = "1", paramLabel = "PATCH", description = "a file or directory")
     private Path patch;
 
@@ -435,12 +434,15 @@ final class PatchCommand implements Callable<Integer> {
   static final class Inspect implements Callable<Integer> {
     @Spec private CommandSpec spec;
 
+    @Input
     @Parameters(index = "0", paramLabel = "PATCH", description = "a file or directory")
     private Path patch;
 
+    @Input
     @Option(names = "--base", paramLabel = "BASE", description = "what the patch was made of")
     private Optional<Path> base = Optional.empty();
 
+    @Output(Output.Kind.NEW)
     @Option(
         names = "--json",
         paramLabel = "FILE",
@@ -459,7 +461,6 @@ final class PatchCommand implements Callable<Integer> {
       if (json.isPresent() && base.isEmpty()) {
         throw new InvalidInputException("--json: needs --base");
       }
-      json.ifPresent(PatchCommand::requireNew);
       work(
           spec,
           0,
@@ -538,9 +539,11 @@ final class PatchCommand implements Callable<Integer> {
   static final class Chain implements Callable<Integer> {
     @Spec private CommandSpec spec;
 
+    @Input
     @Parameters(index = "0", paramLabel = "BASE", description = "what the first patch was made of")
     private Path base;
 
+    @Input
     @Parameters(
         index = "1..*",
         arity = "1..*",
@@ -577,9 +580,11 @@ final class PatchCommand implements Callable<Integer> {
 
     @Spec private CommandSpec spec;
 
+    @Input
     @Parameters(index = "0", paramLabel = "VERSIONS", description = "directory of versions")
     private Path versions;
 
+    @Output(Output.Kind.IN_PLACE)
     @Parameters(
         index = "1",
         paramLabel = "MODEL",
@@ -646,9 +651,11 @@ final class PatchCommand implements Callable<Integer> {
   static final class Convert implements Callable<Integer> {
     @Spec private CommandSpec spec;
 
+    @Input
     @Parameters(index = "0", paramLabel = "BASE", description = "what the patch was made of")
     private Path base;
 
+    @Input
     @Parameters(index = "1", paramLabel = "PATCH", description = "a file or directory")
     private Path patch;
 

@@ -1,7 +1,6 @@
 package org.threegate.cli;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.threegate.analysis.measure.Comparison;
@@ -35,6 +34,7 @@ import picocli.CommandLine.Spec;
 final class PretrainCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
+  @Output(Output.Kind.NEW)
   @Option(names = "--out", paramLabel = "DIR", required = true, description = "a new directory")
   private Path out;
 
@@ -64,15 +64,11 @@ final class PretrainCommand implements Callable<Integer> {
     if (steps < 1) {
       throw new InvalidInputException("--steps " + steps + ": 1 at least");
     }
-    if (Files.exists(out)) {
-      throw new InvalidInputException(out + ": exists already; name a new directory with --out");
-    }
-    OutputPath.writing(out, this::pretrain);
+    OutputPath.writingDirectory(out, this::pretrain);
     return 0;
   }
 
   private void pretrain() throws IOException {
-    OutputPath.prepareDirectory(out);
     Threads.use(threads > 0 ? threads : Runtime.getRuntime().availableProcessors());
     double[] loss = new double[1];
     Interruption.measure(

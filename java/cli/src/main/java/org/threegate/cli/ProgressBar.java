@@ -5,6 +5,7 @@ import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.Locale;
 import org.threegate.analysis.measure.Progress;
+import org.threegate.checkpoint.PrintableText;
 import org.threegate.kernel.Control;
 
 /**
@@ -42,8 +43,13 @@ final class ProgressBar implements Progress, AutoCloseable {
 
   /** Whether somebody may be looking at standard error. */
   static boolean isTerminal() {
+    return isTerminal(2);
+  }
+
+  /** Whether a descriptor of this process is a terminal. */
+  static boolean isTerminal(int descriptor) {
     try {
-      String target = Path.of("/proc/self/fd/2").toRealPath().toString();
+      String target = Path.of("/proc/self/fd/" + descriptor).toRealPath().toString();
       return target.startsWith("/dev/pts/")
           || target.startsWith("/dev/tty")
           || target.equals("/dev/console");
@@ -96,7 +102,7 @@ final class ProgressBar implements Progress, AutoCloseable {
                 rate / GIGA)
             : "",
         eta,
-        now.what());
+        PrintableText.name(now.what()));
   }
 
   private static String time(double seconds) {

@@ -4,9 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Predicate;
-import java.util.regex.Pattern;
-import java.util.regex.PatternSyntaxException;
-import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.NamePattern;
 import picocli.CommandLine.Option;
 
 /** Options that select tensors by name. */
@@ -14,7 +12,7 @@ final class Selection {
   @Option(
       names = "--include",
       paramLabel = "REGEX",
-      description = "only tensors whose name it finds")
+      description = "only tensors whose name it finds (RE2's syntax)")
   private Optional<String> include = Optional.empty();
 
   @Option(names = "--exclude", paramLabel = "REGEX", description = "no tensor whose name it finds")
@@ -39,12 +37,6 @@ final class Selection {
   }
 
   private static Optional<Predicate<String>> finder(String option, Optional<String> regex) {
-    try {
-      return regex.map(text -> Pattern.compile(text).asPredicate());
-    } catch (PatternSyntaxException e) {
-      throw new InvalidInputException(
-          option + ": \"" + regex.orElse("") + "\" is no regular expression: " + e.getDescription(),
-          e);
-    }
+    return regex.map(text -> NamePattern.of(text, option)::isIn);
   }
 }

@@ -8,6 +8,7 @@ import java.util.Optional;
 import java.util.ServiceLoader;
 import org.threegate.analysis.measure.Cluster;
 import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.PrintableText;
 import picocli.CommandLine.Option;
 
 /** {@code --spark}. */
@@ -68,7 +69,9 @@ final class SparkMixin {
         .limit(MOST_LINES)
         .forEach(
             failure ->
-                err.println("threegate: tensor \"" + failure.tensor() + "\": " + failure.reason()));
+                err.println(
+                    PrintableText.message(
+                        "threegate: tensor \"" + failure.tensor() + "\": " + failure.reason())));
     if (failures.size() > MOST_LINES) {
       err.println("threegate: and " + (failures.size() - MOST_LINES) + " more tensors");
     }

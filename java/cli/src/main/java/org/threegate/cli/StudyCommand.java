@@ -47,6 +47,7 @@ import picocli.CommandLine.Spec;
 final class StudyCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
+  @Output(Output.Kind.RESULTS)
   @Option(
       names = "--out",
       paramLabel = "DIR",
@@ -96,14 +97,14 @@ final class StudyCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    OutputPath.writing(out, this::study);
+    options(); // what is wrong with them is said before anything is made
+    OutputPath.writingDirectory(out, this::study);
     return 0;
   }
 
   private void study() throws IOException {
     long start = System.nanoTime();
-    options();
-    OutputPath.prepareDirectory(out);
+    OutputPath.begin(out);
     Threads.use(threads > 0 ? threads : Runtime.getRuntime().availableProcessors());
     Interruption.measure(
         () -> Context.open(Context.Device.CPU, threads),

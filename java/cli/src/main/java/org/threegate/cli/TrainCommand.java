@@ -21,7 +21,6 @@ import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
-import java.util.regex.PatternSyntaxException;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.threegate.analysis.measure.Comparison;
@@ -29,6 +28,7 @@ import org.threegate.analysis.measure.GeometryOptions;
 import org.threegate.analysis.measure.MaskFile;
 import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.NamePattern;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
@@ -97,6 +97,8 @@ final class TrainCommand implements Callable<Integer> {
   private static final Pattern STATE = Pattern.compile("state-(\\d+)\\.safetensors");
   private static final Pattern MAY_DIFFER =
       Pattern.compile("\\s*(output|threads|console|tensorboard|page|every|kept):.*");
+  private static final List<String> PARTS =
+      List.of("checkpoints", "tensorboard", "versions", "model", "adapter");
   private static final List<String> COPIED =
       List.of(
           "config.json",
@@ -107,6 +109,7 @@ final class TrainCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec;
 
+  @Input
   @Parameters(
       arity = "0..1",
       paramLabel = "CONFIG.yaml",
@@ -137,7 +140,11 @@ final class TrainCommand implements Callable<Integer> {
     }
     TrainingSettings settings = TrainingSettings.read(config.orElseThrow(), changes);
     Path output = settings.path("output");
-    OutputPath.writing(
+    OutputGuard.check(output, Output.Kind.RESULTS, inputs(settings));
+    // What is written over in it may be links to elsewhere.
+    PARTS.forEach(
+        part -> OutputGuard.check(output.resolve(part), Output.Kind.IN_PLACE, settings.inputs()));
+    OutputPath.writingDirectory(
         output,
         () -> {
           try {
@@ -149,8 +156,16 @@ final class TrainCommand implements Callable<Integer> {
     return 0;
   }
 
+  /** What is read; the configuration too, unless it is that of a run which goes on. */
+  private List<Path> inputs(TrainingSettings settings) {
+    List<Path> inputs = new ArrayList<>(settings.inputs());
+    if (!resume) {
+      inputs.add(config.orElseThrow());
+    }
+    return inputs;
+  }
+
   private void train(TrainingSettings settings, Path output) throws IOException {
-    OutputPath.prepareDirectory(output);
     Path states = output.resolve("checkpoints");
     if (!resume && Files.exists(output.resolve("metrics.jsonl"))) {
       throw new InvalidInputException(
@@ -167,9 +182,6 @@ final class TrainCommand implements Callable<Integer> {
         err,
         "the same command with --resume goes on",
         (context, control) -> {
-          Files.createDirectories(states);
-          AtomicFiles.removeLeftovers(output);
-          AtomicFiles.removeLeftovers(states);
           new Run(settings, output, states, context, control).run();
         });
   }
@@ -409,6 +421,10 @@ final class TrainCommand implements Callable<Integer> {
         List<Problem> test)
         throws IOException {
       String run = fingerprint();
+      OutputPath.begin(output);
+      Files.createDirectories(states);
+      AtomicFiles.removeLeftovers(output);
+      AtomicFiles.removeLeftovers(states);
       Optional<Path> last = lastState();
       // Of the model as it was, before anything is resumed.
       List<AutoCloseable> open = new ArrayList<>();
@@ -505,13 +521,11 @@ final class TrainCommand implements Callable<Integer> {
         return GeometryObserver.of(
             context,
             policy,
-            Pattern.compile(settings.text("observe.include")).asPredicate(),
+            NamePattern.of(settings.text("observe.include"), "observe.include")::isIn,
             settings.integer("observe.geometry"),
             settings.integer("observe.spectrum"),
             GeometryOptions.DEFAULT,
             told);
-      } catch (PatternSyntaxException e) {
-        throw new InvalidInputException("observe.include: no pattern: " + e.getDescription(), e);
       } catch (IllegalArgumentException e) {
         throw new InvalidInputException("observe: " + e.getMessage(), e);
       }
@@ -543,7 +557,8 @@ final class TrainCommand implements Callable<Integer> {
                     return new CapturedLayers.Text(all, prompt.length);
                   })
               .toList();
-      Predicate<String> selected = Pattern.compile(settings.text("observe.include")).asPredicate();
+      Predicate<String> selected =
+          NamePattern.of(settings.text("observe.include"), "observe.include")::isIn;
       try {
         return DivergenceObserver.of(
             context,

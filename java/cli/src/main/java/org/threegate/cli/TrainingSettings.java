@@ -9,15 +9,16 @@ import com.fasterxml.jackson.dataformat.yaml.YAMLParser;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import org.threegate.checkpoint.InputFiles;
 import org.threegate.checkpoint.InvalidInputException;
+import org.yaml.snakeyaml.LoaderOptions;
+import org.yaml.snakeyaml.error.YAMLException;
 
 /**
  * The settings of a run: the embedded example, which has every key, and what a file and the command
@@ -25,13 +26,30 @@ import org.threegate.checkpoint.InvalidInputException;
  */
 final class TrainingSettings {
   private static final String EXAMPLE = "train.yaml";
+  private static final List<String> INPUTS = List.of("model", "data.train", "data.test", "mask");
+  private static final int LARGEST = 1 << 20; // bytes of a configuration
+  private static final int DEEPEST = 20;
+  private static final int LONGEST_KEY = 100; // for which another is suggested
   private static final ObjectMapper YAML =
-      new ObjectMapper(new YAMLFactory().enable(YAMLParser.Feature.EMPTY_STRING_AS_NULL));
+      new ObjectMapper(
+          YAMLFactory.builder()
+              .loaderOptions(limits())
+              .enable(YAMLParser.Feature.EMPTY_STRING_AS_NULL)
+              .build());
 
   private final Map<String, JsonNode> values;
 
   private TrainingSettings(Map<String, JsonNode> values) {
     this.values = values;
+  }
+
+  private static LoaderOptions limits() {
+    LoaderOptions limits = new LoaderOptions();
+    limits.setCodePointLimit(LARGEST);
+    limits.setNestingDepthLimit(DEEPEST);
+    limits.setMaxAliasesForCollections(0);
+    limits.setAllowRecursiveKeys(false);
+    return limits;
   }
 
   /** The commented example. */
@@ -52,14 +70,7 @@ final class TrainingSettings {
    */
   static TrainingSettings read(Path path, List<String> changes) {
     Map<String, JsonNode> values = flat(parse(example(), EXAMPLE));
-    Map<String, JsonNode> own = new LinkedHashMap<>();
-    try {
-      own.putAll(flat(parse(Files.readString(path), path.toString())));
-    } catch (NoSuchFileException e) {
-      throw new InvalidInputException(path + ": no such file", e);
-    } catch (IOException e) {
-      throw new InvalidInputException(path + ": cannot be read: " + e.getMessage(), e);
-    }
+    Map<String, JsonNode> own = flat(parse(InputFiles.text(path, LARGEST), path.toString()));
     own.forEach((key, value) -> put(values, key, value, path.toString()));
     for (String change : changes) {
       int equals = change.indexOf('=');
@@ -89,6 +100,8 @@ final class TrainingSettings {
     } catch (JsonProcessingException e) {
       throw new InvalidInputException(
           where + ": not YAML: " + e.getOriginalMessage().lines().findFirst().orElse(""), e);
+    } catch (YAMLException | NumberFormatException e) {
+      throw new InvalidInputException(where + ": not YAML: " + e.getMessage(), e);
     }
   }
 
@@ -117,24 +130,27 @@ final class TrainingSettings {
               + "\"?");
     }
     JsonNode read = value;
-    if (before.isDouble() && (value.isNumber() || isNumber(value))) {
+    if (before.isDouble() && isNumber(value)) {
       read = YAML.getNodeFactory().numberNode(Double.parseDouble(value.asText()));
     } else if (before.isTextual() && (value.isNull() || value.isMissingNode())) {
       read = YAML.getNodeFactory().textNode("");
     } else if (before.isTextual() && value.isValueNode()) {
       read = YAML.getNodeFactory().textNode(value.asText());
     }
-    if (read.getNodeType() != before.getNodeType() || before.isInt() != read.isInt()) {
+    if (before.isDouble() && !isNumber(read)
+        || read.getNodeType() != before.getNodeType()
+        || before.isInt() != read.isInt()) {
       throw new InvalidInputException(
           where + ": " + key + " is " + value + "; it must be " + kind(before));
     }
     values.put(key, read);
   }
 
-  /** YAML takes 1e-5 for a text. */
+  /** A finite one; YAML takes 1e-5 for a text. */
   private static boolean isNumber(JsonNode value) {
     try {
-      return value.isTextual() && Double.isFinite(Double.parseDouble(value.asText()));
+      return (value.isTextual() || value.isNumber())
+          && Double.isFinite(Double.parseDouble(value.asText()));
     } catch (NumberFormatException e) {
       return false;
     }
@@ -150,7 +166,8 @@ final class TrainingSettings {
   }
 
   /** By the fewest letters that differ. */
-  private static String nearest(Map<String, JsonNode> values, String key) {
+  private static String nearest(Map<String, JsonNode> values, String whole) {
+    String key = whole.substring(0, Math.min(whole.length(), LONGEST_KEY));
     String best = "";
     int fewest = Integer.MAX_VALUE;
     for (String candidate : values.keySet()) {
@@ -201,7 +218,12 @@ final class TrainingSettings {
     if (text(key).isEmpty()) {
       throw new InvalidInputException(key + " is missing in the configuration");
     }
-    return Path.of(text(key));
+    return OutputGuard.path(text(key), key + ": ");
+  }
+
+  /** Files and directories that are read, those that are given. */
+  List<Path> inputs() {
+    return INPUTS.stream().filter(key -> !text(key).isEmpty()).map(this::path).toList();
   }
 
   int integer(String key) {

@@ -3,6 +3,7 @@ package org.threegate.report;
 import java.util.Locale;
 import org.threegate.analysis.study.StudyClaim;
 import org.threegate.analysis.study.StudyRun;
+import org.threegate.checkpoint.PrintableText;
 
 /**
  * A study for a terminal.
@@ -32,7 +33,7 @@ public final class StudyText {
       ShownText.line(
           text,
           "%-30s  %.3f ± %.3f  %.4f ± %.4f  %.3f (%.3f)    %.2e   %s",
-          run.title(),
+          PrintableText.of(run.title()),
           run.stored().mean().value(),
           run.stored().mean().standardError(),
           run.divergence().value(),
@@ -77,7 +78,7 @@ public final class StudyText {
         ShownText.line(
             text,
             "%-30s  %-10s  %-9.0f  %-9s  %.0f",
-            run.title(),
+            PrintableText.of(run.title()),
             String.format(Locale.ROOT, "%.2f %%", 100 * changed / elements),
             bytes / steps,
             String.format(Locale.ROOT, "%.2f %%", 100 * bytes / model),

@@ -103,10 +103,8 @@ final class SparkCluster implements Cluster {
                   + " | "
                   + keeping.options(),
               keeping.resume())) {
-        for (Comparison.Finished one : journal.finished()) {
-          finished.put(one.diff().name(), one);
-          digests.putAll(one.digests());
-        }
+        finished.putAll(Comparison.finished(journal, sides.pairing()));
+        finished.values().forEach(one -> digests.putAll(one.digests()));
         plan.planner().known(digests.keySet());
         List<Descriptions.Item> items = sides.items(digest, geometry, finished.keySet());
         resumable(

@@ -7,6 +7,11 @@ package org.threegate.analysis.measure;
  * @param changed row-major
  */
 public record ChangeMap(int rows, int columns, long[] changed) {
+  /** Whether it has a count for each cell. */
+  boolean isWhole() {
+    return (long) rows * columns == changed.length;
+  }
+
   /** The same of the transposed matrix. */
   ChangeMap transposed() {
     long[] cells = new long[changed.length];

@@ -171,14 +171,27 @@ public final class Comparison {
     }
   }
 
+  /** What an earlier run has finished, by name; what cannot be of these pairs is left out. */
+  public static Map<String, Finished> finished(Journal<Finished> journal, Pairing pairing) {
+    Map<String, TensorPair> pairs = new HashMap<>();
+    pairing.pairs().forEach(pair -> pairs.put(pair.name(), pair));
+    Map<String, Finished> finished = new HashMap<>();
+    for (Finished one : journal.finished()) {
+      TensorPair pair = pairs.get(one.diff().name());
+      if (pair != null && PairMeasurement.mayBeOf(one.diff(), pair)) {
+        finished.put(pair.name(), one);
+      }
+    }
+    return finished;
+  }
+
   /** Compares; finished tensors go to the journal. */
   public Outcome run(Pairing pairing, Journal<Finished> journal, Progress progress)
       throws IOException {
-    Map<String, Finished> done = new HashMap<>();
+    Map<String, Finished> done = finished(journal, pairing);
     Map<String, String> digests = new HashMap<>();
     Map<String, TensorGeometry> geometries = new HashMap<>();
-    for (Finished finished : journal.finished()) {
-      done.put(finished.diff().name(), finished);
+    for (Finished finished : done.values()) {
       digests.putAll(finished.digests());
       finished.geometry().ifPresent(own -> geometries.put(finished.diff().name(), own));
     }

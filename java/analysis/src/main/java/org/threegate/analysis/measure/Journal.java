@@ -1,14 +1,11 @@
 package org.threegate.analysis.measure;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.MapperFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
-import java.io.BufferedReader;
 import java.io.BufferedWriter;
 import java.io.IOException;
-import java.io.InputStreamReader;
 import java.io.Writer;
 import java.nio.channels.Channels;
 import java.nio.charset.StandardCharsets;
@@ -17,8 +14,9 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.threegate.checkpoint.AtomicFiles;
-import org.threegate.checkpoint.InputFiles;
+import org.threegate.checkpoint.InputLines;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.OutputLock;
 import org.threegate.kernel.KernelException;
@@ -26,7 +24,8 @@ import org.threegate.kernel.Status;
 
 /**
  * What an interrupted run has finished: a line of JSON an item, behind a first line that says of
- * what. A line that was cut off by the interruption is dropped.
+ * what. A line that was cut off by the interruption, or that no run has written, is dropped, and
+ * what comes behind it.
  *
  * <pre>{@code
  * try (Journal<Comparison.Finished> journal =
@@ -38,14 +37,14 @@ import org.threegate.kernel.Status;
  * @param <T> a record of what is known of an item once it is finished
  */
 public final class Journal<T> implements AutoCloseable {
+  private static final int LONGEST_LINE = 1 << 28; // bytes, of an item
+
   // Only the components of records are data, not what they say of themselves.
   private static final ObjectMapper MAPPER =
       JsonMapper.builder()
           .addModule(new Jdk8Module())
           .disable(MapperFeature.AUTO_DETECT_IS_GETTERS)
           .build();
-
-  private static final long LARGEST = 1L << 36;
 
   private final OutputLock held;
   private final BufferedWriter out;
@@ -91,25 +90,31 @@ public final class Journal<T> implements AutoCloseable {
 
   private static <T> List<T> read(Path path, Class<T> type, String fingerprint) throws IOException {
     List<T> finished = new ArrayList<>();
-    // The last line may end within a character, which is none then.
-    try (BufferedReader in =
-        new BufferedReader(
-            new InputStreamReader(InputFiles.open(path, LARGEST), StandardCharsets.UTF_8))) {
-      // Nothing is read of what others wrote, however long its lines are.
-      for (char expected : (fingerprint + '\n').toCharArray()) {
-        if (in.read() != expected) {
-          throw new InvalidInputException(
-              path
-                  + ": the interrupted run was of other files or with other options; leave out --resume to begin anew");
-        }
+    try (InputLines lines = InputLines.ofRun(path, LONGEST_LINE)) {
+      if (!lines.next().equals(Optional.of(fingerprint))) {
+        throw new InvalidInputException(
+            path
+                + ": the interrupted run was of other files or with other options; leave out --resume to begin anew");
       }
-      for (String line = in.readLine(); line != null; line = in.readLine()) {
-        finished.add(MAPPER.readValue(line, type));
+      Optional<T> item = lines.next().flatMap(line -> item(type, line));
+      while (item.isPresent()) {
+        finished.add(item.get());
+        item = lines.next().flatMap(line -> item(type, line));
       }
-    } catch (JsonProcessingException e) {
-      return List.copyOf(finished); // cut off when it was written
     }
     return List.copyOf(finished);
+  }
+
+  /** An item; nothing of a line that was cut off, or is not what a run has written. */
+  private static <T> Optional<T> item(Class<T> type, String line) {
+    try {
+      T item = decode(type, line);
+      return RecordCheck.isSound(item) && encode(item).equals(line)
+          ? Optional.of(item)
+          : Optional.empty();
+    } catch (IOException e) {
+      return Optional.empty();
+    }
   }
 
   /** What an earlier run finished. */

@@ -1,6 +1,5 @@
 package org.threegate.analysis.measure;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -16,6 +15,7 @@ import java.util.Map;
 import java.util.function.Predicate;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.Json;
 import org.threegate.checkpoint.SafetensorsFile;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.Tensor;
@@ -230,14 +230,10 @@ public final class MaskFile {
 
   private static JsonNode shapes(Path path, String text) {
     try {
-      JsonNode shapes = MAPPER.readTree(text);
-      if (shapes != null && shapes.isObject()) {
-        return shapes;
-      }
-    } catch (JsonProcessingException e) {
+      return Json.parseObject(text, path.toString());
+    } catch (InvalidInputException e) {
       throw new InvalidInputException(path + ": metadata \"shapes\" is no JSON object", e);
     }
-    throw new InvalidInputException(path + ": metadata \"shapes\" is no JSON object");
   }
 
   private static Mask unpack(Path path, Tensor tensor, JsonNode shape) {

@@ -86,10 +86,7 @@ public final class PairMeasurement {
     Optional<ChangeMap> map = result.map().map(cells -> new ChangeMap(mapRows, mapColumns, cells));
     Optional<long[]> byRow = pair.transposed() ? result.columnChanged() : result.rowChanged();
     Optional<long[]> byColumn = pair.transposed() ? result.rowChanged() : result.columnChanged();
-    List<Long> shape =
-        pair.dimensions() < 2
-            ? List.of(columns)
-            : (pair.transposed() ? List.of(columns, rows) : List.of(rows, columns));
+    List<Long> shape = shape(pair);
     return new TensorDiff(
         pair.name(),
         pair.layer(),
@@ -105,6 +102,27 @@ public final class PairMeasurement {
         heads(pair.heads(), byRow, byColumn, shape),
         pair.transposed() ? map.map(ChangeMap::transposed) : map,
         seconds);
+  }
+
+  /** As outputs, inputs for a matrix. */
+  private static List<Long> shape(TensorPair pair) {
+    long rows = pair.base().rows();
+    long columns = pair.base().columns();
+    if (pair.dimensions() < 2) {
+      return List.of(columns);
+    }
+    return pair.transposed() ? List.of(columns, rows) : List.of(rows, columns);
+  }
+
+  /** Whether a diff, which a file may have, can be one of a pair. */
+  static boolean mayBeOf(TensorDiff diff, TensorPair pair) {
+    List<Long> shape = shape(pair);
+    return diff.shape().equals(shape)
+        && diff.totals().total() == pair.base().rows() * pair.base().columns()
+        && diff.rowChanged().stream().allMatch(counts -> counts.length == shape.get(0))
+        && diff.columnChanged().stream()
+            .allMatch(counts -> shape.size() == 2 && counts.length == shape.get(1))
+        && diff.map().stream().allMatch(map -> map.isWhole());
   }
 
   static Totals totals(Bf16Diff.Result result) {

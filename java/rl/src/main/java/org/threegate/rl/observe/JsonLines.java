@@ -13,8 +13,9 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.threegate.checkpoint.AtomicFiles;
-import org.threegate.checkpoint.InputFiles;
+import org.threegate.checkpoint.InputLines;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 
@@ -29,8 +30,8 @@ import org.threegate.rl.event.TrainingObserver;
  * }</pre>
  */
 public final class JsonLines implements TrainingObserver, AutoCloseable {
+  private static final int LONGEST = 1 << 24; // of lines, in bytes
   private static final ObjectMapper MAPPER = new ObjectMapper();
-  private static final long LARGEST = 1L << 30;
 
   private final FileChannel out;
 
@@ -46,9 +47,13 @@ public final class JsonLines implements TrainingObserver, AutoCloseable {
   public static JsonLines open(Path path, long step) throws IOException {
     List<String> kept = new ArrayList<>();
     if (step > 0 && Files.exists(path)) {
-      // The last line may end within a character.
-      String text = new String(InputFiles.bytes(path, LARGEST), StandardCharsets.UTF_8);
-      text.lines().filter(line -> isUpTo(line, step)).forEach(kept::add);
+      try (InputLines lines = InputLines.ofRun(path, LONGEST)) {
+        for (Optional<String> line = lines.next(); line.isPresent(); line = lines.next()) {
+          if (isUpTo(line.get(), step)) {
+            kept.add(line.get());
+          }
+        }
+      }
     }
     AtomicFiles.write(
         path,

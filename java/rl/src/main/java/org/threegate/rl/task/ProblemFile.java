@@ -1,14 +1,11 @@
 package org.threegate.rl.task;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.io.BufferedReader;
-import java.io.IOException;
-import java.nio.charset.CharacterCodingException;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import org.threegate.checkpoint.InputLines;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Json;
 
@@ -22,6 +19,9 @@ import org.threegate.checkpoint.Json;
  * }</pre>
  */
 public final class ProblemFile {
+  private static final int LONGEST_LINE = 1 << 24; // bytes
+  private static final int MOST = 10_000_000;
+
   private ProblemFile() {}
 
   /**
@@ -29,20 +29,15 @@ public final class ProblemFile {
    */
   public static List<Problem> read(Path path) {
     List<Problem> problems = new ArrayList<>();
-    try (BufferedReader lines = Files.newBufferedReader(path)) {
-      int number = 0;
-      for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-        number++;
-        if (!line.isBlank()) {
-          problems.add(parse(line, path + ":" + number));
+    try (InputLines lines = InputLines.open(path, LONGEST_LINE)) {
+      for (Optional<String> line = lines.next(); line.isPresent(); line = lines.next()) {
+        if (!line.get().isBlank()) {
+          problems.add(parse(line.get(), lines.where()));
+        }
+        if (problems.size() > MOST) {
+          throw new InvalidInputException(path + ": more than " + MOST + " problems; split it");
         }
       }
-    } catch (NoSuchFileException e) {
-      throw new InvalidInputException(path + ": no such file", e);
-    } catch (CharacterCodingException e) {
-      throw new InvalidInputException(path + ": not valid UTF-8", e);
-    } catch (IOException e) {
-      throw new InvalidInputException(path + ": cannot be read: " + e.getMessage(), e);
     }
     if (problems.isEmpty()) {
       throw new InvalidInputException(path + ": no problem in it");

@@ -1,0 +1,64 @@
+package org.threegate.checkpoint;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Predicate;
+
+/**
+ * Numbers of modules whose names end with what a pattern matches, as PEFT's {@code rank_pattern}
+ * and {@code alpha_pattern} have them: the first that matches counts.
+ */
+final class ModulePatterns {
+  private static final int MOST_PATTERNED = 100; // others are names, which cost nothing
+
+  private record Rule(Predicate<String> module, double value) {}
+
+  private final List<Rule> rules = new ArrayList<>();
+
+  private ModulePatterns() {}
+
+  /**
+   * @param where they stand, for errors
+   */
+  static ModulePatterns of(JsonNode patterns, Path where) {
+    ModulePatterns all = new ModulePatterns();
+    int patterned = 0;
+    for (Map.Entry<String, JsonNode> field : patterns.properties()) {
+      String key = field.getKey();
+      Predicate<String> module;
+      if (key.chars().allMatch(c -> c == '.' || c == '_' || Character.isLetterOrDigit(c))) {
+        module = name -> endsWith(name, key);
+      } else {
+        if (++patterned > MOST_PATTERNED) {
+          throw new InvalidInputException(
+              where + ": more than " + MOST_PATTERNED + " regular expressions for modules");
+        }
+        module = NamePattern.of("(?:.*\\.)?(?:" + key + ")", where.toString())::matches;
+      }
+      all.rules.add(new Rule(module, field.getValue().asDouble()));
+    }
+    return all;
+  }
+
+  Optional<Double> of(String module) {
+    return rules.stream().filter(rule -> rule.module().test(module)).map(Rule::value).findFirst();
+  }
+
+  /** Whether a name is of a key without operators but the dot, which stands for any character. */
+  private static boolean endsWith(String name, String key) {
+    int begin = name.length() - key.length();
+    if (begin < 0 || begin > 0 && name.charAt(begin - 1) != '.') {
+      return false;
+    }
+    for (int i = 0; i < key.length(); i++) {
+      if (key.charAt(i) != '.' && key.charAt(i) != name.charAt(begin + i)) {
+        return false;
+      }
+    }
+    return true;
+  }
+}

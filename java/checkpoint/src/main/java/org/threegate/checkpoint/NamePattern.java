@@ -1,0 +1,102 @@
+package org.threegate.checkpoint;
+
+import com.google.re2j.Pattern;
+import com.google.re2j.PatternSyntaxException;
+import java.util.ArrayDeque;
+import java.util.Deque;
+
+/**
+ * A regular expression for names that comes with a file or from a user. It has the syntax of RE2:
+ * that of Java without backreferences and looks ahead or behind, so that it is matched in time
+ * linear in the name, and neither a name nor a pattern can hang a program.
+ *
+ * <pre>{@code
+ * NamePattern attention = NamePattern.of("self_attn\\.[qkvo]_proj", "--include");
+ * System.out.println(attention.isIn("model.layers.0.self_attn.q_proj.weight"));
+ * }</pre>
+ */
+public final class NamePattern {
+  private static final int LONGEST = 1000;
+  private static final long LARGEST = 2000; // steps of the matcher a character
+
+  private final Pattern pattern;
+
+  private NamePattern(Pattern pattern) {
+    this.pattern = pattern;
+  }
+
+  /**
+   * @param where it stands, for the error
+   * @throws InvalidInputException when it is none, or too large
+   */
+  public static NamePattern of(String regex, String where) {
+    if (regex.length() > LONGEST || size(regex) > LARGEST) {
+      throw new InvalidInputException(
+          where
+              + ": \""
+              + PrintableText.name(regex)
+              + "\" is too large a regular expression, or one that repeats too often");
+    }
+    try {
+      return new NamePattern(Pattern.compile(regex));
+    } catch (PatternSyntaxException e) {
+      throw new InvalidInputException(
+          where
+              + ": \""
+              + PrintableText.name(regex)
+              + "\" is no regular expression of RE2's syntax: "
+              + e.getDescription(),
+          e);
+    }
+  }
+
+  /** What it is once counted repetitions are written out, in characters, or more. */
+  private static long size(String regex) {
+    Deque<Long> groups = new ArrayDeque<>();
+    long sum = 0;
+    long last = 0;
+    for (int i = 0; i < regex.length(); i++) {
+      switch (regex.charAt(i)) {
+        case '(' -> {
+          groups.push(sum);
+          sum = 0;
+        }
+        case ')' -> {
+          last = sum;
+          sum += groups.isEmpty() ? 0 : groups.pop();
+        }
+        case '{' -> sum += last * Math.max(0, repeats(regex, i) - 1);
+        default -> {
+          last = 1;
+          sum++;
+        }
+      }
+      if (sum > LARGEST) {
+        return sum;
+      }
+    }
+    return sum;
+  }
+
+  /** The larger number in braces. */
+  private static long repeats(String regex, int open) {
+    long most = 0;
+    long number = 0;
+    for (int i = open + 1; i < regex.length() && regex.charAt(i) != '}'; i++) {
+      char c = regex.charAt(i);
+      number = c >= '0' && c <= '9' ? Math.min(LARGEST, 10 * number + c - '0') : 0;
+      most = Math.max(most, number);
+    }
+    return most;
+  }
+
+  /** Whether it is found in a name. */
+  public boolean isIn(String name) {
+    return pattern.matcher(name).find();
+  }
+
+  /** Whether a whole name is of it. */
+  public boolean matches(String name) {
+    return pattern.matches(name);
+  }
+}
