@@ -1,5 +1,6 @@
 package org.threegate.cli;
 
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
@@ -36,6 +37,8 @@ class LayeringTest {
           .definedBy("org.threegate.rl.policy..")
           .layer("task")
           .definedBy("org.threegate.rl.task..")
+          .layer("template")
+          .definedBy("org.threegate.rl.template..")
           .layer("verifier")
           .definedBy("org.threegate.rl.verifier..")
           .layer("train")
@@ -124,6 +127,8 @@ class LayeringTest {
               "study")
           .whereLayer("task")
           .mayOnlyBeAccessedByLayers("cli", "train", "rollout", "study")
+          .whereLayer("template")
+          .mayOnlyBeAccessedByLayers("task")
           .whereLayer("verifier")
           .mayOnlyBeAccessedByLayers("cli", "train", "rollout", "study")
           .whereLayer("statistics")
@@ -215,6 +220,24 @@ class LayeringTest {
           .should()
           .dependOnClassesThat()
           .resideInAnyPackage("org.threegate.analysis..", "org.threegate.report..");
+
+  /** Templates come with models, from anywhere: what runs them knows no files and no reflection. */
+  @ArchTest
+  static final ArchRule TEMPLATES_REACH_NOTHING =
+      classes()
+          .that()
+          .resideInAPackage("org.threegate.rl.template..")
+          .should()
+          .onlyDependOnClassesThat()
+          .resideInAnyPackage(
+              "org.threegate.rl.template..",
+              "java.lang",
+              "java.lang.invoke",
+              "java.lang.runtime",
+              "java.math",
+              "java.nio.charset",
+              "java.time..",
+              "java.util..");
 
   @ArchTest
   static final ArchRule NO_CYCLES =

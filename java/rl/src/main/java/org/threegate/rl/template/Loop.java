@@ -1,0 +1,115 @@
+package org.threegate.rl.template;
+
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Map;
+
+/** What {@code loop} is in a loop. It looks ahead only where a template asks for it. */
+final class Loop implements Callable, Iterator<Value> {
+  private static final Map<String, Builtin> METHODS =
+      Builtin.table(
+          Builtin.of("cycle", "*", (run, loop, given) -> ((Loop) loop).cycle(given.rest())),
+          Builtin.of(
+              "changed",
+              "*",
+              (run, loop, given) -> Value.Bool.of(((Loop) loop).changed(given.rest()))));
+
+  private final Statement.For statement;
+  private final Iterator<Value> rest;
+  private final int recursion;
+  private final Deque<Value> ahead = new ArrayDeque<>();
+  private int index0 = -1;
+  private Value before = new Value.Undefined("there is no previous item");
+  private Value current = before;
+  private List<Value> last = List.of();
+  private boolean seen;
+
+  Loop(Statement.For statement, Iterator<Value> rest, int recursion) {
+    this.statement = statement;
+    this.rest = rest;
+    this.recursion = recursion;
+  }
+
+  @Override
+  public boolean hasNext() {
+    return !ahead.isEmpty() || rest.hasNext();
+  }
+
+  @Override
+  public Value next() {
+    before = current;
+    current = ahead.isEmpty() ? rest.next() : ahead.poll();
+    index0++;
+    return current;
+  }
+
+  private Value peek() {
+    if (ahead.isEmpty() && rest.hasNext()) {
+      ahead.add(rest.next());
+    }
+    return ahead.isEmpty() ? new Value.Undefined("there is no next item") : ahead.peek();
+  }
+
+  private long length() {
+    rest.forEachRemaining(ahead::add);
+    return index0 + 1L + ahead.size();
+  }
+
+  Value attribute(String name) {
+    return switch (name) {
+      case "index" -> new Value.Int(index0 + 1L);
+      case "index0" -> new Value.Int(index0);
+      case "revindex" -> new Value.Int(length() - index0);
+      case "revindex0" -> new Value.Int(length() - index0 - 1);
+      case "length" -> new Value.Int(length());
+      case "first" -> Value.Bool.of(index0 == 0);
+      case "last" -> Value.Bool.of(!hasNext());
+      case "depth" -> new Value.Int(recursion + 1L);
+      case "depth0" -> new Value.Int(recursion);
+      case "previtem" -> before;
+      case "nextitem" -> peek();
+      default ->
+          METHODS.containsKey(name)
+              ? new Builtin.Bound(METHODS.get(name), this)
+              : new Value.Undefined("a loop has no attribute \"" + name + "\"");
+    };
+  }
+
+  private Value cycle(List<Value> values) {
+    if (values.isEmpty()) {
+      throw new TemplateException("loop.cycle() lacks values");
+    }
+    return values.get(index0 % values.size());
+  }
+
+  private boolean changed(List<Value> values) {
+    boolean changed = !seen || !values.equals(last);
+    seen = true;
+    last = new ArrayList<>(values);
+    return changed;
+  }
+
+  @Override
+  public Value call(Evaluation run, Arguments arguments) {
+    if (!statement.recursive()) {
+      throw new TemplateException("a loop that is not recursive cannot be called");
+    }
+    if (arguments.positional().size() != 1) {
+      throw new TemplateException("loop() has one argument");
+    }
+    return run.captured(
+        run.scope(),
+        () -> {
+          statement.over(run, arguments.positional().get(0), recursion + 1);
+          return Statement.Flow.NEXT;
+        });
+  }
+
+  @Override
+  public String type() {
+    return "LoopContext";
+  }
+}

@@ -1,0 +1,36 @@
+package org.threegate.rl.template;
+
+import java.util.HashMap;
+import java.util.Map;
+
+/** Names and their values; those of outer scopes are seen, and hidden by own ones. */
+final class Scope {
+  private final Scope parent;
+  private final Map<String, Value> values = new HashMap<>();
+
+  private Scope(Scope parent) {
+    this.parent = parent;
+  }
+
+  static Scope outermost() {
+    return new Scope(null);
+  }
+
+  Scope inner() {
+    return new Scope(this);
+  }
+
+  void put(String name, Value value) {
+    values.put(name, value);
+  }
+
+  Value get(String name) {
+    for (Scope scope = this; scope != null; scope = scope.parent) {
+      Value value = scope.values.get(name);
+      if (value != null) {
+        return value;
+      }
+    }
+    return new Value.Undefined("\"" + name + "\" is undefined");
+  }
+}
