@@ -1,11 +1,18 @@
 package org.threegate.rl.policy;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.testing.Mutations;
@@ -57,22 +64,105 @@ final class TokenizerCases {
     "\ud834\udd5e"
   };
 
+  private static final String[] MORE_PARTS = {
+    "normalizer{'type':'NFD'}",
+    "normalizer{'type':'NFKD'}",
+    "normalizer{'type':'ByteLevel'}",
+    "normalizer{'type':'Strip','strip_left':true,'strip_right':false}",
+    "normalizer{'type':'Replace','pattern':{'Regex':'a|e.'},'content':''}",
+    "normalizer{'type':'Replace','pattern':{'Regex':'.'},'content':'\u1e9e\u0301'}",
+    "normalizer{'type':'Replace','pattern':{'String':' '},'content':''}",
+    "normalizer{'type':'Prepend','prepend':' \u0301'}",
+    "pre_tokenizer{'type':'Metaspace','replacement':'a','prepend_scheme':'first','split':false}",
+    "pre_tokenizer{'type':'Metaspace','replacement':'_','prepend_scheme':'always'}",
+    "pre_tokenizer{'type':'ByteLevel','add_prefix_space':true}",
+    "pre_tokenizer{'type':'Split','pattern':{'Regex':''},'behavior':'MergedWithNext','invert':true}",
+    "pre_tokenizer{'type':'Split','pattern':{'Regex':'(?=a)|b*'},'behavior':'Contiguous','invert':false}",
+    "pre_tokenizer{'type':'Split','pattern':{'String':''},'behavior':'Removed','invert':false}",
+    "pre_tokenizer{'type':'Punctuation','behavior':'Contiguous'}",
+    "decoder{'type':'Replace','pattern':{'Regex':''},'content':'ab'}",
+    "decoder{'type':'Strip','content':'a','start':1000,'stop':0}",
+    "decoder{'type':'Metaspace','replacement':'a','prepend_scheme':'never'}"
+  };
+
+  private static final ObjectMapper JSON = new ObjectMapper();
+
   private TokenizerCases() {}
 
   public static void main(String[] arguments) throws IOException {
     List<byte[]> models = models(Path.of(arguments[0]));
     Path directory = Path.of(arguments[1]);
     long seed = Long.parseLong(arguments[2]);
+    Map<String, List<JsonNode>> parts = parts(models);
     int used = 0;
     for (long i = Long.parseLong(arguments[3]); i < Long.parseLong(arguments[4]); i++) {
       System.out.println(i);
       System.out.flush();
       Random random = new Random(31 * seed + i);
       byte[] model = models.get(random.nextInt(models.size()));
-      Files.write(directory.resolve("tokenizer.json"), new Mutations(random).of(model));
+      if (random.nextBoolean()) {
+        model = recombined(model, parts, random);
+      }
+      if (random.nextInt(4) != 0) {
+        model = new Mutations(random).of(model);
+      }
+      Files.write(directory.resolve("tokenizer.json"), model);
       used += use(directory, random) ? 1 : 0;
     }
     System.out.println("used " + used);
+  }
+
+  /** All parts of the models, those in sequences by themselves, and what no model has. */
+  private static Map<String, List<JsonNode>> parts(List<byte[]> models) throws IOException {
+    Map<String, List<JsonNode>> parts = new TreeMap<>();
+    for (String kind : List.of("normalizer", "pre_tokenizer", "decoder")) {
+      List<JsonNode> all = new ArrayList<>();
+      for (byte[] model : models) {
+        JsonNode part = JSON.readTree(model).path(kind);
+        JsonNode items = part.path(kind.replace("_", "") + "s");
+        (items.isArray() ? items : List.of(part)).forEach(all::add);
+      }
+      for (String part : MORE_PARTS) {
+        if (part.startsWith(kind)) {
+          all.add(JSON.readTree(part.substring(kind.length()).replace('\'', '"')));
+        }
+      }
+      all.removeIf(JsonNode::isNull);
+      parts.put(kind, all);
+    }
+    return parts;
+  }
+
+  /** The model with parts of others, in any order, and other added tokens. */
+  private static byte[] recombined(byte[] model, Map<String, List<JsonNode>> parts, Random random)
+      throws IOException {
+    ObjectNode file = (ObjectNode) JSON.readTree(model);
+    for (Map.Entry<String, List<JsonNode>> kind : parts.entrySet()) {
+      if (random.nextInt(3) != 0) {
+        ArrayNode items =
+            file.putObject(kind.getKey())
+                .put("type", "Sequence")
+                .putArray(kind.getKey().replace("_", "") + "s");
+        for (int i = random.nextInt(4); i >= 0; i--) {
+          items.add(kind.getValue().get(random.nextInt(kind.getValue().size())));
+        }
+      }
+    }
+    if (random.nextBoolean()) {
+      ArrayNode added = file.putArray("added_tokens");
+      for (int i = random.nextInt(5); i >= 0; i--) {
+        added
+            .addObject()
+            .put("id", i)
+            .put("content", WORDS[random.nextInt(WORDS.length)].replace("\ud800", ""))
+            .put("single_word", random.nextInt(4) == 0)
+            .put("lstrip", random.nextInt(4) == 0)
+            .put("rstrip", random.nextInt(4) == 0)
+            .put("normalized", random.nextBoolean())
+            .put("special", random.nextBoolean());
+      }
+    }
+    return JSON.writeValueAsBytes(file);
   }
 
   static List<byte[]> models(Path directory) throws IOException {
