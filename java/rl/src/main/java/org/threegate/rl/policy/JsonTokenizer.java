@@ -1,15 +1,21 @@
 package org.threegate.rl.policy;
 
-import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
-import java.io.IOException;
-import java.nio.file.Files;
+import ai.djl.huggingface.tokenizers.jni.LibUtils;
+import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.Map;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
 import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.PrintableText;
 
 /**
- * Text to tokens and back, by the {@code tokenizer.json} of a Hugging Face directory.
+ * Text to tokens and back, by the {@code tokenizer.json} of a Hugging Face directory. Any number of
+ * threads may use one.
+ *
+ * <p>A file of someone else cannot end the process: it is checked in whole, part by part, before
+ * the library that runs it sees it.
  *
  * <pre>{@code
  * try (Tokenizer tokenizer = JsonTokenizer.load(Path.of("base"))) {
@@ -21,46 +27,127 @@ import org.threegate.checkpoint.InvalidInputException;
 public final class JsonTokenizer implements Tokenizer {
   // Nothing is ever fetched: the library is in the jar.
   private static final String OFFLINE = "ai.djl.offline";
+  private static final TokenizersLibrary LIBRARY = TokenizersLibrary.LIB;
 
-  private final HuggingFaceTokenizer tokenizer;
+  private final ReadWriteLock use = new ReentrantReadWriteLock();
+  private final Path path;
+  private final int longestText;
+  private final int mostTokens;
+  private long handle;
 
-  private JsonTokenizer(HuggingFaceTokenizer tokenizer) {
-    this.tokenizer = tokenizer;
+  private JsonTokenizer(Path path, TokenizerFile.Checked file) {
+    this.path = path;
+    this.longestText = file.longestText();
+    this.mostTokens = file.mostTokens();
+    this.handle = LIBRARY.createTokenizerFromString(file.json());
   }
 
   /**
-   * @throws InvalidInputException when the file is missing or is none
+   * @throws InvalidInputException when the file is missing, is none, or is not known to be harmless
    */
   public static JsonTokenizer load(Path directory) {
     Path path = directory.resolve("tokenizer.json");
-    if (!Files.isRegularFile(path)) {
-      throw new InvalidInputException(path + ": no such file");
-    }
+    TokenizerFile.Checked file = TokenizerFile.read(path);
     System.setProperty(OFFLINE, "true");
     try {
-      return new JsonTokenizer(
-          HuggingFaceTokenizer.newInstance(
-              path,
-              Map.of("addSpecialTokens", "false", "padding", "false", "truncation", "false")));
-    } catch (IOException | RuntimeException e) {
+      LibUtils.checkStatus();
+      checkNormalized(path, file);
+      return new JsonTokenizer(path, file);
+    } catch (InvalidInputException e) {
+      throw e;
+    } catch (RuntimeException e) {
       throw new InvalidInputException(path + ": not a tokenizer: " + e.getMessage(), e);
     }
   }
 
-  @Override
-  public int[] encode(String text) {
-    return Arrays.stream(tokenizer.encode(text, false, false).getIds())
-        .mapToInt(Math::toIntExact)
-        .toArray();
+  /** A token of which the normalizer leaves nothing would be found within characters. */
+  private static void checkNormalized(Path path, TokenizerFile.Checked file) {
+    if (file.normalized().isEmpty()) {
+      return;
+    }
+    long normalizer = LIBRARY.createTokenizerFromString(file.normalizer());
+    try {
+      for (String token : file.normalized()) {
+        if (ids(normalizer, token).length == 0 && !token.isEmpty()) {
+          throw new InvalidInputException(
+              path
+                  + ": added_tokens: the normalizer leaves nothing of \""
+                  + PrintableText.name(token)
+                  + "\"");
+        }
+      }
+    } finally {
+      LIBRARY.deleteTokenizer(normalizer);
+    }
   }
 
+  private static long[] ids(long tokenizer, String text) {
+    long encoding = LIBRARY.encode(tokenizer, text, false);
+    try {
+      return LIBRARY.getTokenIds(encoding);
+    } finally {
+      LIBRARY.deleteEncoding(encoding);
+    }
+  }
+
+  /**
+   * @throws InvalidInputException when the text is longer than this tokenizer bears, or has what no
+   *     token stands for
+   */
+  @Override
+  public int[] encode(String text) {
+    // Half a character becomes a question mark: the library takes whole ones only.
+    byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+    if (bytes.length > longestText) {
+      throw new InvalidInputException(
+          path + ": a text of " + bytes.length + " bytes; it takes up to " + longestText);
+    }
+    String whole = new String(bytes, StandardCharsets.UTF_8);
+    return used(() -> Arrays.stream(ids(handle, whole)).mapToInt(Math::toIntExact).toArray());
+  }
+
+  /**
+   * @throws InvalidInputException when there are more tokens than may be decoded at once
+   */
   @Override
   public String decode(int[] tokens) {
-    return tokenizer.decode(Arrays.stream(tokens).asLongStream().toArray(), false);
+    if (tokens.length > mostTokens) {
+      throw new InvalidInputException(
+          path + ": " + tokens.length + " tokens; it decodes up to " + mostTokens + " at once");
+    }
+    if (tokens.length == 0) {
+      return "";
+    }
+    long[] ids = Arrays.stream(tokens).asLongStream().toArray();
+    return used(() -> LIBRARY.decode(handle, ids, false));
+  }
+
+  private <T> T used(java.util.function.Supplier<T> action) {
+    use.readLock().lock();
+    try {
+      if (handle == 0) {
+        throw new IllegalStateException("the tokenizer is closed");
+      }
+      return action.get();
+    } catch (IllegalStateException e) {
+      throw e;
+    } catch (RuntimeException e) {
+      throw new InvalidInputException(path + ": " + e.getMessage(), e);
+    } finally {
+      use.readLock().unlock();
+    }
   }
 
   @Override
   public void close() {
-    tokenizer.close();
+    use.writeLock().lock();
+    try {
+      if (handle != 0) {
+        LIBRARY.deleteTokenizer(handle);
+        handle = 0;
+      }
+    } finally {
+      use.writeLock().unlock();
+    }
   }
 }

@@ -1,0 +1,482 @@
+package org.threegate.cli;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Random;
+import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
+import java.util.zip.CRC32C;
+import org.threegate.analysis.curvature.Capture;
+import org.threegate.analysis.measure.Comparison;
+import org.threegate.analysis.measure.Journal;
+import org.threegate.analysis.measure.MaskFile;
+import org.threegate.analysis.measure.Pairing;
+import org.threegate.analysis.measure.Progress;
+import org.threegate.checkpoint.Adapter;
+import org.threegate.checkpoint.Architecture;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.Digests;
+import org.threegate.checkpoint.ModelConfig;
+import org.threegate.checkpoint.SafetensorsWriter;
+import org.threegate.checkpoint.Tensor;
+import org.threegate.checkpoint.TensorType;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.patch.ChecksumFormat;
+import org.threegate.patch.InterruptedPatches;
+import org.threegate.patch.PatchFormat;
+import org.threegate.patch.PatchInPlace;
+import org.threegate.patch.PatchSubscriber;
+import org.threegate.patch.WeightPatch;
+import org.threegate.rl.adapter.LowRankAdapter;
+import org.threegate.rl.curvature.CaptureFile;
+import org.threegate.rl.curvature.CapturedLayers;
+import org.threegate.rl.optimizer.AdamW;
+import org.threegate.rl.optimizer.Schedule;
+import org.threegate.rl.policy.Decoder;
+import org.threegate.rl.policy.JsonTokenizer;
+import org.threegate.rl.policy.Sampler;
+import org.threegate.rl.policy.SamplingOptions;
+import org.threegate.rl.policy.Tokenizer;
+import org.threegate.rl.task.ChatTemplate;
+import org.threegate.rl.task.Demonstration;
+import org.threegate.rl.task.Message;
+import org.threegate.rl.task.Problem;
+import org.threegate.rl.task.ProblemFile;
+import org.threegate.rl.train.SupervisedOptions;
+import org.threegate.rl.train.SupervisedTrainer;
+import org.threegate.rl.train.Trainer;
+
+/** All that reads a file of somebody else: a valid one of each, and how commands read it. */
+final class Readers {
+  private static final Path FIXTURES =
+      Path.of(System.getProperty("threegate.root")).resolve("java/rl/src/test/resources");
+  private static final String WEIGHTS = "model.safetensors";
+  private static final String RUN = "a run";
+
+  /** Reads a directory to its end. */
+  @FunctionalInterface
+  interface Read {
+    void of(Context context, Path directory) throws IOException;
+  }
+
+  /**
+   * One of them.
+   *
+   * @param share of the cases
+   * @param valid a directory that is read without an error
+   * @param mutated its files that are somebody else's
+   * @param repaired what makes checksums right again, half the time
+   */
+  record Reader(
+      String name,
+      int share,
+      Path valid,
+      List<String> mutated,
+      UnaryOperator<byte[]> repaired,
+      Read read) {}
+
+  private final Path root;
+  private final List<Reader> readers = new ArrayList<>();
+
+  private Readers(Path root) {
+    this.root = root;
+  }
+
+  /** Makes the valid files below a directory. */
+  static List<Reader> in(Path root) throws IOException {
+    Readers all = new Readers(root);
+    try (Context context = Context.open(Context.Device.CPU, 1)) {
+      all.checkpoints();
+      all.models(context);
+      all.texts();
+      all.patches(context);
+      all.journals(context);
+    }
+    return List.copyOf(all.readers);
+  }
+
+  private void add(String name, int share, Read read, String... mutated) {
+    readers.add(
+        new Reader(
+            name, share, root.resolve(name), List.of(mutated), UnaryOperator.identity(), read));
+  }
+
+  private Path made(String name) throws IOException {
+    return Files.createDirectories(root.resolve(name));
+  }
+
+  private static void copy(Path from, Path to, String... names) throws IOException {
+    for (String name : names) {
+      Files.copy(from.resolve(name), to.resolve(name));
+    }
+  }
+
+  // Safetensors, indexes, configurations.
+
+  private void checkpoints() throws IOException {
+    weights(1).write(made("safetensors").resolve(WEIGHTS));
+    add("safetensors", 8, (context, path) -> tensors(context, path.resolve(WEIGHTS)), WEIGHTS);
+
+    Path index = made("index");
+    new SafetensorsWriter()
+        .tensor("a.weight", TensorType.F32, List.of(2L, 3L), new byte[24])
+        .write(index.resolve("model-00001-of-00002.safetensors"));
+    new SafetensorsWriter()
+        .tensor("b.weight", TensorType.BF16, List.of(5L), new byte[10])
+        .write(index.resolve("model-00002-of-00002.safetensors"));
+    Files.writeString(
+        index.resolve("model.safetensors.index.json"),
+        "{\"metadata\":{\"total_size\":34},\"weight_map\":{"
+            + "\"a.weight\":\"model-00001-of-00002.safetensors\","
+            + "\"b.weight\":\"model-00002-of-00002.safetensors\"}}");
+    add("index", 4, Readers::tensors, "model.safetensors.index.json");
+
+    Path config = made("config");
+    copy(FIXTURES.resolve("decoders/qwen3"), config, "config.json", WEIGHTS);
+    add("config", 4, Readers::heads, "config.json");
+  }
+
+  private static SafetensorsWriter weights(int seed) {
+    Random random = new Random(seed);
+    byte[] matrix = new byte[4 * 24];
+    byte[] vector = new byte[2 * 7];
+    for (int i = 0; i < matrix.length; i++) {
+      // Small finite numbers.
+      matrix[i] = (byte) (i % 4 == 3 ? 0x3D : random.nextInt());
+    }
+    for (int i = 0; i < vector.length; i++) {
+      vector[i] = (byte) (i % 2 == 1 ? 0x3D : random.nextInt());
+    }
+    return new SafetensorsWriter()
+        .metadata("format", "pt")
+        .tensor("model.layers.0.mlp.up_proj.weight", TensorType.F32, List.of(4L, 6L), matrix)
+        .tensor("model.norm.weight", TensorType.BF16, List.of(7L), vector)
+        .tensor("model.none", TensorType.F16, List.of(0L, 3L), new byte[0]);
+  }
+
+  private static void tensors(Context context, Path path) {
+    try (Checkpoint checkpoint = Checkpoint.open(context, path);
+        Control control = Control.open(context)) {
+      Digests.of(context, checkpoint, control);
+      Architecture architecture = new Architecture(checkpoint.config().orElse(ModelConfig.UNKNOWN));
+      for (Tensor tensor : checkpoint.tensors().values()) {
+        architecture.kind(tensor.name(), tensor.shape().size());
+        architecture.layer(tensor.name());
+      }
+      checkpoint.check();
+    }
+  }
+
+  private static void heads(Context context, Path path) {
+    try (Checkpoint checkpoint = Checkpoint.open(context, path)) {
+      Architecture architecture = new Architecture(checkpoint.config().orElse(ModelConfig.UNKNOWN));
+      for (Tensor tensor : checkpoint.tensors().values()) {
+        architecture.heads(
+            architecture.kind(tensor.name(), tensor.shape().size()),
+            tensor.rows(),
+            tensor.columns());
+      }
+    }
+  }
+
+  // What decoders read.
+
+  private void models(Context context) throws IOException {
+    Path llama = FIXTURES.resolve("decoders/llama");
+    Path decoder = made("decoder");
+    copy(FIXTURES.resolve("decoders/llama-3"), decoder, "config.json", WEIGHTS);
+    Files.writeString(
+        decoder.resolve("generation_config.json"),
+        "{\"bos_token_id\":1,\"eos_token_id\":[2,3],\"pad_token_id\":0,\"temperature\":0.6,"
+            + "\"top_p\":0.9,\"top_k\":5,\"max_length\":32}");
+    add("decoder", 3, Readers::generate, "config.json", "config.json", "generation_config.json");
+
+    Path weights = made("decoder-weights");
+    copy(llama, weights, "config.json", WEIGHTS);
+    add("decoder-weights", 2, Readers::generate, WEIGHTS);
+
+    Path adapter = made("adapter");
+    copy(FIXTURES.resolve("adapters/lora"), adapter, Checkpoint.ADAPTER_CONFIG);
+    copy(FIXTURES.resolve("adapters/lora"), adapter, Checkpoint.ADAPTER_WEIGHTS);
+    add(
+        "adapter",
+        3,
+        (own, path) -> adapter(own, llama, path),
+        Checkpoint.ADAPTER_CONFIG,
+        Checkpoint.ADAPTER_WEIGHTS);
+
+    try (Decoder model = Decoder.load(context, llama)) {
+      CaptureFile.write(
+          model,
+          List.of(new CapturedLayers.Text(new int[] {3, 4, 5, 6}, 2)),
+          name -> name.endsWith("o_proj.weight"),
+          true,
+          1,
+          made("capture").resolve("capture.safetensors"));
+      add("capture", 2, Readers::capture, "capture.safetensors");
+      try (Trainer trainer = trainer(model)) {
+        trainer.next();
+        trainer.save(made("training").resolve("state.safetensors"), RUN);
+      }
+      add("training", 1, (own, path) -> resume(own, llama, path), "state.safetensors");
+    }
+    Path mask = made("mask");
+    CommandRun made =
+        CommandRun.of("mask", llama, "--kind", "random", "--out", mask.resolve("mask.safetensors"));
+    if (made.code() != 0) {
+      throw new IllegalStateException(made.err());
+    }
+    add("mask", 3, Readers::mask, "mask.safetensors");
+  }
+
+  private static void generate(Context context, Path path) {
+    try (Decoder decoder = Decoder.load(context, path)) {
+      Sampler.complete(
+          decoder,
+          List.of(new int[] {3, 4, 5}),
+          SamplingOptions.plain(2, decoder.config().ends()),
+          new long[] {1});
+    }
+  }
+
+  private static void adapter(Context context, Path model, Path path) {
+    try (Adapter adapter = Adapter.open(context, path, Optional.empty());
+        Decoder decoder = Decoder.load(context, model)) {
+      adapter.updates();
+      adapter.replaced();
+      LowRankAdapter.read(context, decoder, path, Optional.empty());
+      Sampler.complete(
+          decoder, List.of(new int[] {3, 4}), SamplingOptions.plain(1, List.of(2)), new long[] {1});
+    }
+  }
+
+  private static void capture(Context context, Path path) {
+    try (Capture capture = Capture.open(context, path.resolve("capture.safetensors"))) {
+      capture.layers().forEach(layer -> Arrays.stream(layer.sequences()).max());
+      capture.check();
+    }
+  }
+
+  private static void mask(Context context, Path path) {
+    MaskFile.read(context, path.resolve("mask.safetensors"))
+        .entries()
+        .forEach(entry -> entry.mask().count());
+  }
+
+  private static Trainer trainer(Decoder model) {
+    return SupervisedTrainer.of(
+        model,
+        new Letters(),
+        SupervisedTrainer.Source.of(List.of(new Demonstration("vw", "d")), 5),
+        new SupervisedOptions(
+            4, 1, 3, true, 8, 0.01, Schedule.cosine(2, 4, 0.1), AdamW.Options.DEFAULT, 1),
+        Map.of());
+  }
+
+  private static void resume(Context context, Path model, Path path) {
+    Path state = path.resolve("state.safetensors");
+    Trainer.savedStep(context, state);
+    try (Decoder decoder = Decoder.load(context, model);
+        Trainer trainer = trainer(decoder)) {
+      trainer.resume(context, state, RUN);
+      if (!trainer.isDone()) {
+        trainer.next();
+      }
+    }
+  }
+
+  private static final class Letters implements Tokenizer {
+    @Override
+    public int[] encode(String text) {
+      return text.chars().map(c -> c - 'a').toArray();
+    }
+
+    @Override
+    public String decode(int[] tokens) {
+      return "";
+    }
+  }
+
+  // Texts.
+
+  private void texts() throws IOException {
+    try (Stream<Path> models = Files.list(FIXTURES.resolve("tokenizers"))) {
+      for (Path model : models.sorted().toList()) {
+        String name = "tokenizer-" + model.getFileName().toString().replace(".json", "");
+        Files.copy(model, made(name).resolve("tokenizer.json"));
+        add(name, 1, Readers::tokens, "tokenizer.json");
+      }
+    }
+    for (String template : List.of("chatml", "headers", "thinking")) {
+      Path path = made("template-" + template);
+      copy(FIXTURES.resolve("templates"), path, template + ".jinja");
+      Files.move(path.resolve(template + ".jinja"), path.resolve("chat_template.jinja"));
+      Files.writeString(
+          path.resolve("tokenizer_config.json"),
+          "{\"bos_token\":\"<s>\",\"eos_token\":{\"content\":\"</s>\",\"lstrip\":false},"
+              + "\"chat_template\":[{\"name\":\"default\",\"template\":\"{{ bos_token }}\"}]}");
+      add(
+          "template-" + template,
+          1,
+          Readers::prompt,
+          "chat_template.jinja",
+          "chat_template.jinja",
+          "tokenizer_config.json");
+    }
+    Files.writeString(
+        made("problems").resolve("problems.jsonl"),
+        "{\"prompt\":\"2+2=\",\"answer\":\"4\",\"kind\":\"sum\"}\n"
+            + "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"answer\":5}\n"
+            + "{\"prompt\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"data_source\":\"gsm\","
+            + "\"reward_model\":{\"ground_truth\":\"7\"}}\n");
+    add("problems", 3, Readers::problems, "problems.jsonl");
+    Files.writeString(made("settings").resolve("run.yaml"), TrainingSettings.example());
+    add(
+        "settings",
+        3,
+        (context, path) -> TrainingSettings.read(path.resolve("run.yaml"), List.of()),
+        "run.yaml");
+  }
+
+  private static void tokens(Context context, Path path) {
+    try (Tokenizer tokenizer = JsonTokenizer.load(path)) {
+      tokenizer.decode(tokenizer.encode("The quick e\u0301 \ufb01 12\n  x<s> mask"));
+    }
+  }
+
+  private static void prompt(Context context, Path path) {
+    ChatTemplate.load(path)
+        .ifPresent(
+            template ->
+                template.prompt(
+                    List.of(new Message("system", "Be brief."), new Message("user", "Hi"))));
+  }
+
+  private static void problems(Context context, Path path) {
+    ProblemFile.read(path.resolve("problems.jsonl")).forEach(Problem::messages);
+  }
+
+  // Patches and what applies them.
+
+  private void patches(Context context) throws IOException {
+    Path base = made("patch-base").resolve(WEIGHTS);
+    Path tuned = made("patch-tuned").resolve(WEIGHTS);
+    weights(1).write(base);
+    weights(2).write(tuned);
+    try (Checkpoint before = Checkpoint.open(context, base);
+        Checkpoint after = Checkpoint.open(context, tuned)) {
+      for (PatchFormat format : PatchFormat.values()) {
+        Path out = made("patch-" + format.label()).resolve("patch");
+        WeightPatch.create(
+            context,
+            before,
+            after,
+            out,
+            new WeightPatch.Options(format, ChecksumFormat.XXH3_128, true, 2, 1),
+            WeightPatch.Progress.NONE);
+        add(
+            "patch-" + format.label(),
+            2,
+            (own, path) -> patch(own, base, path.resolve("patch")),
+            files(out.getParent()));
+      }
+    }
+    Path planar = root.resolve("patch-planar/patch");
+    Path interrupted = made("patch-journal");
+    copy(base.getParent(), interrupted, WEIGHTS);
+    InterruptedPatches.leave(context, interrupted, planar);
+    readers.add(
+        new Reader(
+            "patch-journal",
+            1,
+            interrupted,
+            List.of(InterruptedPatches.JOURNAL),
+            Readers::summed,
+            PatchInPlace::recover));
+
+    Path versions = Files.createDirectories(made("versions").resolve("published"));
+    Path first = Files.createDirectory(versions.resolve("weight_v000001"));
+    copy(base.getParent(), first, WEIGHTS);
+    Path second = Files.createDirectory(versions.resolve("weight_v000002"));
+    Files.copy(planar, second.resolve("patch.safetensors"));
+    Path model = Files.createDirectory(root.resolve("versions/model"));
+    copy(base.getParent(), model, WEIGHTS);
+    Files.writeString(model.resolve(".threegate-version"), "1\n");
+    add(
+        "versions",
+        1,
+        (own, path) ->
+            new PatchSubscriber(own, path.resolve("published"), path.resolve("model")).update(),
+        files(root.resolve("versions")));
+  }
+
+  private static String[] files(Path directory) throws IOException {
+    try (Stream<Path> files = Files.walk(directory)) {
+      return files
+          .filter(Files::isRegularFile)
+          .map(file -> directory.relativize(file).toString())
+          .sorted()
+          .toArray(String[]::new);
+    }
+  }
+
+  private static void patch(Context context, Path base, Path path) throws IOException {
+    try (WeightPatch patch = WeightPatch.open(context, path, WeightPatch.Digests.IF_PRESENT);
+        Checkpoint before = Checkpoint.open(context, base)) {
+      patch.verify(before, WeightPatch.Progress.NONE);
+    }
+  }
+
+  /** With the checksum behind it that it should have. */
+  private static byte[] summed(byte[] journal) {
+    if (journal.length < Long.BYTES) {
+      return journal;
+    }
+    CRC32C sum = new CRC32C();
+    sum.update(journal, 0, journal.length - Long.BYTES);
+    byte[] repaired = journal.clone();
+    ByteBuffer.wrap(repaired).putLong(journal.length - Long.BYTES, sum.getValue());
+    return repaired;
+  }
+
+  // Journals of comparisons.
+
+  private void journals(Context context) throws IOException {
+    Path journal = made("journal").resolve("journal");
+    Path base = root.resolve("patch-base").resolve(WEIGHTS);
+    Path tuned = root.resolve("patch-tuned").resolve(WEIGHTS);
+    try (Journal<Comparison.Finished> all =
+        Journal.open(journal, Comparison.Finished.class, RUN, false)) {
+      compare(context, base, tuned, all);
+    }
+    add(
+        "journal",
+        1,
+        (own, path) -> {
+          try (Journal<Comparison.Finished> found =
+              Journal.open(path.resolve("journal"), Comparison.Finished.class, RUN, true)) {
+            compare(own, base, tuned, found);
+          }
+        },
+        "journal");
+  }
+
+  private static void compare(
+      Context context, Path base, Path tuned, Journal<Comparison.Finished> journal)
+      throws IOException {
+    try (Checkpoint before = Checkpoint.open(context, base);
+        Checkpoint after = Checkpoint.open(context, tuned);
+        Control control = Control.open(context)) {
+      new Comparison(context, control, before, after, true, Optional.empty())
+          .run(Pairing.of(before, after, name -> true), journal, Progress.NONE);
+    }
+  }
+}

@@ -1,0 +1,17 @@
+package org.threegate.patch;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import org.threegate.kernel.Context;
+
+/** What a patch that was interrupted leaves beside a model. */
+public final class InterruptedPatches {
+  public static final String JOURNAL = PatchInPlace.JOURNAL;
+
+  private InterruptedPatches() {}
+
+  public static void leave(Context context, Path model, Path patch) throws IOException {
+    PatchInPlace.prepare(
+        context, model, patch, WeightPatch.Digests.REQUIRED, WeightPatch.Progress.NONE);
+  }
+}

@@ -1,0 +1,160 @@
+package org.threegate.rl.policy;
+
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import org.threegate.checkpoint.PrintableText;
+
+/** Fields of an object in a {@code tokenizer.json}, each of one kind and in a range. */
+record TokenizerFields(JsonNode node, String where) {
+  private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
+
+  /** Something that is not known to be harmless; the message lacks the file. */
+  static final class Refused extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    Refused(String message) {
+      super(message);
+    }
+  }
+
+  TokenizerFields {
+    if (!node.isObject()) {
+      throw refused(where, "is no object");
+    }
+  }
+
+  static Refused refused(String field, String what) {
+    return new Refused(field + " " + what);
+  }
+
+  /** Bytes in UTF-8. */
+  static int bytes(String text) {
+    return text.getBytes(StandardCharsets.UTF_8).length;
+  }
+
+  /** The text, if each of its characters is whole. */
+  static String whole(String text, String field) {
+    if (text.codePoints().anyMatch(c -> c >= 0xD800 && c < 0xE000)) {
+      throw refused(field, "has half a character: " + PrintableText.name(text));
+    }
+    return text;
+  }
+
+  /** Text of so many bytes. */
+  String text(String name, int least, int most) {
+    JsonNode value = node.path(name);
+    if (!value.isTextual()) {
+      throw refused(field(name), "is no text");
+    }
+    int length = bytes(whole(value.textValue(), field(name)));
+    if (length < least || length > most) {
+      throw refused(field(name), "has " + length + " bytes, not " + least + " to " + most);
+    }
+    return value.textValue();
+  }
+
+  /** Text, none where the field is null or missing. */
+  String textOrNone(String name, int most) {
+    return isNone(name) ? "" : text(name, 0, most);
+  }
+
+  String character(String name) {
+    String text = text(name, 1, 4);
+    if (text.codePointCount(0, text.length()) != 1) {
+      throw refused(field(name), "is not one character");
+    }
+    return text;
+  }
+
+  String oneOf(String name, String... known) {
+    String text = text(name, 0, 40);
+    for (String one : known) {
+      if (one.equals(text)) {
+        return text;
+      }
+    }
+    throw refused(field(name), "is no known one: " + PrintableText.name(text));
+  }
+
+  int number(String name, int least, int most) {
+    JsonNode value = node.path(name);
+    if (!value.isIntegralNumber() || !value.canConvertToInt()) {
+      throw refused(field(name), "is no whole number");
+    }
+    int number = value.intValue();
+    if (number < least || number > most) {
+      throw refused(field(name), "is " + number + ", not " + least + " to " + most);
+    }
+    return number;
+  }
+
+  boolean flag(String name, boolean otherwise) {
+    if (isNone(name)) {
+      return otherwise;
+    }
+    JsonNode value = node.path(name);
+    if (!value.isBoolean()) {
+      throw refused(field(name), "is neither true nor false");
+    }
+    return value.booleanValue();
+  }
+
+  boolean isNone(String name) {
+    return node.path(name).isMissingNode() || node.path(name).isNull();
+  }
+
+  String field(String name) {
+    return where + "." + name;
+  }
+
+  /** The value that a parser stands at, with at most so many values in it. */
+  static JsonNode tree(JsonParser parser, String field, int most) throws IOException {
+    return value(parser, field, new int[] {most});
+  }
+
+  private static JsonNode value(JsonParser parser, String field, int[] left) throws IOException {
+    if (--left[0] < 0) {
+      throw refused(field, "has too many values");
+    }
+    switch (parser.currentToken()) {
+      case START_OBJECT -> {
+        var object = NODES.objectNode();
+        while (parser.nextToken() == JsonToken.FIELD_NAME) {
+          String name = parser.currentName();
+          parser.nextToken();
+          object.set(name, value(parser, field, left));
+        }
+        return object;
+      }
+      case START_ARRAY -> {
+        var array = NODES.arrayNode();
+        while (parser.nextToken() != JsonToken.END_ARRAY) {
+          array.add(value(parser, field, left));
+        }
+        return array;
+      }
+      case VALUE_STRING -> {
+        return NODES.textNode(parser.getText());
+      }
+      case VALUE_NUMBER_INT -> {
+        // Whatever is longer is out of every range.
+        return parser.getTextLength() > 18
+            ? NODES.numberNode(Double.MAX_VALUE)
+            : NODES.numberNode(parser.getLongValue());
+      }
+      case VALUE_NUMBER_FLOAT -> {
+        return NODES.numberNode(parser.getDoubleValue());
+      }
+      case VALUE_TRUE, VALUE_FALSE -> {
+        return NODES.booleanNode(parser.getBooleanValue());
+      }
+      default -> {
+        return NODES.nullNode();
+      }
+    }
+  }
+}

@@ -1,0 +1,222 @@
+package org.threegate.rl.policy;
+
+import static org.threegate.rl.policy.TokenizerFields.refused;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.Reader;
+import java.io.StringWriter;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.threegate.checkpoint.InputFiles;
+import org.threegate.checkpoint.InvalidInputException;
+
+/**
+ * A {@code tokenizer.json}, checked, and written anew from what is known to be harmless. The
+ * library that runs it ends the process at what it does not expect, so nothing reaches it that was
+ * not looked at: each part is one of a list, with fields of a list, each in its range. What tokens
+ * do not depend on (padding, truncation, what is put around a text) is left out.
+ */
+final class TokenizerFile {
+  private static final long LARGEST = 100_000_000;
+  private static final int DEEPEST = 40;
+  private static final int LONGEST_STRING = 6 << 20;
+  private static final int MOST_ADDED = 20_000;
+  private static final int LONGEST_ADDED = 512;
+  private static final int LONGEST_ADDED_TOGETHER = 1 << 20;
+  private static final String ADDED = "added_tokens";
+  private static final String ONE_WORD =
+      "{\"type\":\"WordLevel\",\"vocab\":{\"a\":0},\"unk_token\":\"a\"}";
+
+  private static final JsonFactory JSON =
+      JsonFactory.builder()
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .streamReadConstraints(
+              StreamReadConstraints.builder()
+                  .maxNestingDepth(DEEPEST)
+                  .maxStringLength(LONGEST_STRING)
+                  .maxNameLength(LONGEST_STRING)
+                  .build())
+          .build();
+  private static final ObjectMapper MAPPER = new ObjectMapper(JSON);
+  private static final JsonNode NULL = JsonNodeFactory.instance.nullNode();
+
+  private final TokenizerParts parts = new TokenizerParts();
+  private final List<String> normalized = new ArrayList<>();
+  private JsonNode addedTokens = NULL;
+  private JsonNode normalizer = NULL;
+  private JsonNode preTokenizer = NULL;
+  private JsonNode decoder = NULL;
+  private String model = "";
+  private int longestToken;
+
+  /**
+   * A tokenizer that may be handed over.
+   *
+   * @param json the file anew
+   * @param normalizer a tokenizer that finds a token in all that its normalizer leaves something of
+   * @param normalized tokens that are looked for in normalized text
+   * @param longestText bytes of a text that may be encoded
+   * @param mostTokens that may be decoded at once
+   */
+  record Checked(
+      String json, String normalizer, List<String> normalized, int longestText, int mostTokens) {}
+
+  private TokenizerFile() {}
+
+  /**
+   * @throws InvalidInputException when there is no such file or it is not known to be harmless
+   */
+  static Checked read(Path path) {
+    try (Reader reader =
+            new InputStreamReader(
+                InputFiles.open(path, LARGEST), StandardCharsets.UTF_8.newDecoder());
+        JsonParser parser = JSON.createParser(reader)) {
+      TokenizerFile file = new TokenizerFile();
+      file.fields(parser);
+      return file.checked();
+    } catch (JsonProcessingException e) {
+      throw new InvalidInputException(path + ": not valid JSON: " + e.getOriginalMessage(), e);
+    } catch (CharacterCodingException e) {
+      throw new InvalidInputException(
+          path + ": not valid UTF-8; the file is damaged, fetch it again", e);
+    } catch (IOException e) {
+      throw new InvalidInputException(path + ": cannot be read: " + e.getMessage(), e);
+    } catch (TokenizerFields.Refused e) {
+      throw new InvalidInputException(path + ": " + e.getMessage(), e);
+    }
+  }
+
+  private void fields(JsonParser parser) throws IOException {
+    if (parser.nextToken() != JsonToken.START_OBJECT) {
+      throw refused("the file", "is no JSON object");
+    }
+    while (parser.nextToken() == JsonToken.FIELD_NAME) {
+      String name = parser.currentName();
+      parser.nextToken();
+      switch (name) {
+        case "version" -> {
+          if (!"1.0".equals(parser.getValueAsString())) {
+            throw refused(name, "is not 1.0, the only one that is known");
+          }
+        }
+        case ADDED -> addedTokens = TokenizerFields.tree(parser, name, 12 * MOST_ADDED);
+        case "normalizer" -> normalizer = part(parser, name);
+        case "pre_tokenizer" -> preTokenizer = part(parser, name);
+        case "decoder" -> decoder = part(parser, name);
+        case "model" -> {
+          StringWriter writer = new StringWriter();
+          try (JsonGenerator out = MAPPER.createGenerator(writer)) {
+            longestToken = TokenizerVocabulary.copy(parser, out);
+          }
+          model = writer.toString();
+        }
+        default -> parser.skipChildren();
+      }
+    }
+    if (parser.nextToken() != null) {
+      throw refused("the file", "has more than one JSON object");
+    }
+  }
+
+  private static JsonNode part(JsonParser parser, String name) throws IOException {
+    return TokenizerFields.tree(parser, name, TokenizerParts.MOST_VALUES);
+  }
+
+  private Checked checked() throws IOException {
+    if (model.isEmpty()) {
+      throw refused("model", "is missing");
+    }
+    JsonNode normal = parts.normalizer(normalizer);
+    JsonNode tokens = addedTokens();
+    JsonNode pre = parts.preTokenizer(preTokenizer);
+    int longestText = parts.longestText();
+    JsonNode decode = parts.decoder(decoder);
+    return new Checked(
+        written(tokens, normal, pre, decode, model),
+        written(JsonNodeFactory.instance.arrayNode(), normal, NULL, NULL, ONE_WORD),
+        normal.isNull() ? List.of() : List.copyOf(normalized),
+        longestText,
+        parts.mostTokens(longestToken));
+  }
+
+  private static String written(
+      JsonNode tokens, JsonNode normalizer, JsonNode preTokenizer, JsonNode decoder, String model)
+      throws IOException {
+    StringWriter writer = new StringWriter();
+    try (JsonGenerator out = MAPPER.createGenerator(writer)) {
+      out.writeStartObject();
+      out.writeStringField("version", "1.0");
+      out.writeObjectField(ADDED, tokens);
+      out.writeObjectField("normalizer", normalizer);
+      out.writeObjectField("pre_tokenizer", preTokenizer);
+      out.writeObjectField("decoder", decoder);
+      out.writeFieldName("model");
+      out.writeRawValue(model);
+      out.writeEndObject();
+    }
+    return writer.toString();
+  }
+
+  private JsonNode addedTokens() {
+    ArrayNode tokens = JsonNodeFactory.instance.arrayNode();
+    if (!addedTokens.isNull() && (!addedTokens.isArray() || addedTokens.size() > MOST_ADDED)) {
+      throw refused(ADDED, "is no list of at most " + MOST_ADDED + " tokens");
+    }
+    int together = 0;
+    boolean blankToLeft = false;
+    boolean anyToRight = false;
+    for (int i = 0; i < addedTokens.size(); i++) {
+      TokenizerFields given = new TokenizerFields(addedTokens.get(i), ADDED + "[" + i + "]");
+      boolean left = given.flag("lstrip", false);
+      boolean right = given.flag("rstrip", false);
+      boolean alone = given.flag("single_word", false);
+      boolean isNormalized = given.flag("normalized", true);
+      String content = given.text("content", 0, LONGEST_ADDED);
+      tokens
+          .addObject()
+          .put("id", given.number("id", 0, TokenizerVocabulary.LARGEST_ID))
+          .put("content", content)
+          .put("single_word", alone)
+          .put("lstrip", left)
+          .put("rstrip", right)
+          .put("normalized", isNormalized)
+          .put("special", given.flag("special", false));
+      if (isNormalized) {
+        normalized.add(content);
+      }
+      if (left || alone) {
+        parts.looksBack(TokenizerFields.bytes(content), isNormalized);
+      }
+      together += TokenizerFields.bytes(content);
+      longestToken = Math.max(longestToken, TokenizerFields.bytes(content));
+      boolean mayBeBlank =
+          content.chars().noneMatch(c -> c > ' ' && c < 0x7F)
+              || isNormalized && !normalizer.isNull();
+      blankToLeft |= left && mayBeBlank;
+      anyToRight |= right;
+    }
+    if (together > LONGEST_ADDED_TOGETHER) {
+      throw refused(ADDED, "has " + together + " bytes, not up to " + LONGEST_ADDED_TOGETHER);
+    }
+    // It would take what the other took already, and end before it begins.
+    if (blankToLeft && anyToRight) {
+      throw refused(ADDED, "has one with rstrip beside a blank one with lstrip");
+    }
+    return tokens;
+  }
+}

@@ -1,0 +1,235 @@
+package org.threegate.rl.policy;
+
+import static org.threegate.rl.policy.TokenizerFields.refused;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import org.threegate.checkpoint.PrintableText;
+
+/** The model of a {@code tokenizer.json}: most of the file, so it is written while it is read. */
+final class TokenizerVocabulary {
+  static final int LARGEST_ID = 1 << 24;
+  private static final int LONGEST_TOKEN = 4096;
+  // Each byte is a level of a tree that is walked by recursion, and tried at each place.
+  private static final int LONGEST_PIECE = 256;
+  private static final int LONGEST_AFFIX = 64;
+  // From each character of a word, each end of the word is tried.
+  private static final int LONGEST_WORD = 256;
+  private static final double LARGEST_SCORE = 1e6;
+  private static final int MOST_SETTINGS = 64;
+  private static final String VOCABULARY = "model.vocab";
+  private static final String MERGES = "model.merges";
+
+  private final JsonParser parser;
+  private final JsonGenerator out;
+  private boolean words;
+  private boolean pieces;
+  private boolean merges;
+  private boolean merged;
+  private int size;
+  private int longest = 1;
+
+  /** What all second parts of merges begin with. */
+  private String seconds = "";
+
+  private TokenizerVocabulary(JsonParser parser, JsonGenerator out) {
+    this.parser = parser;
+    this.out = out;
+  }
+
+  /**
+   * Writes the model that a parser stands at.
+   *
+   * @return bytes of its longest token
+   */
+  static int copy(JsonParser parser, JsonGenerator out) throws IOException {
+    return new TokenizerVocabulary(parser, out).copy();
+  }
+
+  private int copy() throws IOException {
+    expect(parser.currentToken() == JsonToken.START_OBJECT, "model");
+    ObjectNode settings = JsonNodeFactory.instance.objectNode();
+    out.writeStartObject();
+    while (parser.nextToken() == JsonToken.FIELD_NAME) {
+      String name = parser.currentName();
+      JsonToken value = parser.nextToken();
+      if (name.equals("vocab")) {
+        vocabulary(value);
+      } else if (name.equals("merges")) {
+        merges();
+      } else {
+        JsonNode setting = TokenizerFields.tree(parser, "model." + name, MOST_SETTINGS);
+        if (settings.size() < MOST_SETTINGS) {
+          settings.set(name, setting);
+        }
+      }
+    }
+    settings(new TokenizerFields(settings, "model"));
+    out.writeEndObject();
+    return longest;
+  }
+
+  private void settings(TokenizerFields given) throws IOException {
+    String type = given.isNone("type") ? usualType(given) : given.text("type", 1, 20);
+    if (type.equals("Unigram") ? !pieces : !words) {
+      throw refused(VOCABULARY, "is missing or not one of " + PrintableText.name(type));
+    }
+    out.writeStringField("type", type);
+    switch (type) {
+      case "BPE" -> pairs(given);
+      case "WordPiece" -> {
+        out.writeStringField("unk_token", given.text("unk_token", 0, LONGEST_TOKEN));
+        out.writeStringField(
+            "continuing_subword_prefix", given.text("continuing_subword_prefix", 0, LONGEST_AFFIX));
+        out.writeNumberField(
+            "max_input_chars_per_word", given.number("max_input_chars_per_word", 1, LONGEST_WORD));
+      }
+      case "WordLevel" ->
+          out.writeStringField("unk_token", given.text("unk_token", 0, LONGEST_TOKEN));
+      case "Unigram" -> {
+        if (!given.isNone("unk_id")) {
+          out.writeNumberField("unk_id", given.number("unk_id", 0, size - 1));
+        }
+        out.writeBooleanField("byte_fallback", given.flag("byte_fallback", false));
+      }
+      default -> throw refused("model.type", "is no known one: " + PrintableText.name(type));
+    }
+  }
+
+  /** Files of old do not say it. */
+  private String usualType(TokenizerFields given) {
+    if (pieces) {
+      return "Unigram";
+    }
+    return merges ? "BPE" : given.isNone("max_input_chars_per_word") ? "WordLevel" : "WordPiece";
+  }
+
+  private void pairs(TokenizerFields given) throws IOException {
+    String prefix = given.textOrNone("continuing_subword_prefix", LONGEST_AFFIX);
+    if (!merges || merged && !seconds.startsWith(prefix)) {
+      throw refused(MERGES, "is missing, or lacks the prefix of what continues a word");
+    }
+    if (given.node().path("dropout").asDouble(0) != 0) {
+      throw refused("model.dropout", "is not 0: tokens would be drawn at random");
+    }
+    if (!given.isNone("unk_token")) {
+      out.writeStringField("unk_token", given.text("unk_token", 0, LONGEST_TOKEN));
+    }
+    for (String name : new String[] {"continuing_subword_prefix", "end_of_word_suffix"}) {
+      if (!given.isNone(name)) {
+        out.writeStringField(name, given.text(name, 0, LONGEST_AFFIX));
+      }
+    }
+    for (String name : new String[] {"fuse_unk", "byte_fallback", "ignore_merges"}) {
+      out.writeBooleanField(name, given.flag(name, false));
+    }
+  }
+
+  private void vocabulary(JsonToken begin) throws IOException {
+    out.writeFieldName("vocab");
+    if (begin == JsonToken.START_ARRAY) {
+      pieces = true;
+      pieces();
+    } else {
+      expect(begin == JsonToken.START_OBJECT, VOCABULARY);
+      words = true;
+      words();
+    }
+  }
+
+  private void words() throws IOException {
+    out.writeStartObject();
+    while (parser.nextToken() == JsonToken.FIELD_NAME) {
+      out.writeFieldName(token(parser.currentName(), LONGEST_TOKEN, VOCABULARY));
+      expect(parser.nextToken() == JsonToken.VALUE_NUMBER_INT, VOCABULARY);
+      long id = parser.getTextLength() > 18 ? Long.MAX_VALUE : parser.getLongValue();
+      if (id < 0 || id > LARGEST_ID) {
+        throw refused(VOCABULARY, "has the id " + id + ", not 0 to " + LARGEST_ID);
+      }
+      out.writeNumber(id);
+      size++;
+    }
+    out.writeEndObject();
+  }
+
+  private void pieces() throws IOException {
+    out.writeStartArray();
+    while (parser.nextToken() == JsonToken.START_ARRAY) {
+      out.writeStartArray();
+      expect(parser.nextToken() == JsonToken.VALUE_STRING, VOCABULARY);
+      out.writeString(token(parser.getText(), LONGEST_PIECE, VOCABULARY));
+      expect(parser.nextToken().isNumeric(), VOCABULARY);
+      double score = parser.getDoubleValue();
+      if (!(Math.abs(score) <= LARGEST_SCORE)) {
+        throw refused(VOCABULARY, "has the score " + score + ", not one up to " + LARGEST_SCORE);
+      }
+      out.writeNumber(score);
+      expect(parser.nextToken() == JsonToken.END_ARRAY, VOCABULARY);
+      out.writeEndArray();
+      size++;
+    }
+    expect(parser.currentToken() == JsonToken.END_ARRAY, VOCABULARY);
+    out.writeEndArray();
+  }
+
+  private void merges() throws IOException {
+    merges = true;
+    expect(parser.currentToken() == JsonToken.START_ARRAY, MERGES);
+    out.writeArrayFieldStart("merges");
+    while (parser.nextToken() != JsonToken.END_ARRAY) {
+      if (parser.currentToken() == JsonToken.VALUE_STRING) {
+        String both = parser.getText();
+        if (!both.startsWith("#version")) {
+          int space = both.indexOf(' ');
+          expect(space >= 0 && both.indexOf(' ', space + 1) < 0, MERGES);
+          merge(both.substring(0, space), both.substring(space + 1));
+        }
+      } else {
+        expect(parser.currentToken() == JsonToken.START_ARRAY, MERGES);
+        expect(parser.nextToken() == JsonToken.VALUE_STRING, MERGES);
+        String first = parser.getText();
+        expect(parser.nextToken() == JsonToken.VALUE_STRING, MERGES);
+        merge(first, parser.getText());
+        expect(parser.nextToken() == JsonToken.END_ARRAY, MERGES);
+      }
+    }
+    out.writeEndArray();
+  }
+
+  private void merge(String first, String second) throws IOException {
+    out.writeStartArray();
+    out.writeString(token(first, LONGEST_TOKEN, MERGES));
+    out.writeString(token(second, LONGEST_TOKEN, MERGES));
+    out.writeEndArray();
+    seconds = merged ? common(seconds, second) : second;
+    merged = true;
+  }
+
+  private static String common(String a, String b) {
+    int length = 0;
+    while (length < Math.min(a.length(), b.length()) && a.charAt(length) == b.charAt(length)) {
+      length++;
+    }
+    return a.substring(0, length);
+  }
+
+  private String token(String token, int most, String field) {
+    int length = TokenizerFields.bytes(TokenizerFields.whole(token, field));
+    if (length > most) {
+      throw refused(field, "has a token of " + length + " bytes, not up to " + most);
+    }
+    longest = Math.max(longest, length);
+    return token;
+  }
+
+  private static void expect(boolean holds, String field) {
+    if (!holds) {
+      throw refused(field, "is not what a tokenizer has there");
+    }
+  }
+}

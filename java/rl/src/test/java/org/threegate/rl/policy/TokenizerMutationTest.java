@@ -1,0 +1,73 @@
+package org.threegate.rl.policy;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.threegate.testing.Seeds;
+
+/**
+ * No tokenizer ends the process: mutated ones of every kind are loaded and used in a process of
+ * their own, which has to come to its end. More of them with {@code
+ * -Dthreegate.test.tokenizers=20000}.
+ */
+class TokenizerMutationTest {
+  private static final int CASES = Integer.getInteger("threegate.test.tokenizers", 2500);
+  private static final Path MODELS = Path.of("src/test/resources/tokenizers");
+
+  @TempDir Path directory;
+
+  @Test
+  @Timeout(value = 1, unit = TimeUnit.HOURS)
+  void noneEndsTheProcess() throws IOException, InterruptedException {
+    long seed = Seeds.random("TokenizerMutationTest").nextInt(1 << 30);
+    Process process =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-Xmx512m",
+                "-cp",
+                System.getProperty("java.class.path"),
+                TokenizerCases.class.getName(),
+                MODELS.toString(),
+                directory.toString(),
+                Long.toString(seed),
+                "0",
+                Integer.toString(CASES))
+            .redirectError(directory.resolve("errors").toFile())
+            .start();
+    String last = "";
+    try (BufferedReader out = process.inputReader()) {
+      for (String line = out.readLine(); line != null; line = out.readLine()) {
+        last = line;
+      }
+    } finally {
+      process.destroyForcibly();
+    }
+    String where = "seed " + seed + ", " + last + ": ";
+    assertThat(process.waitFor())
+        .as(where + Files.readString(directory.resolve("errors")))
+        .isZero();
+    // Enough of them were harmless and went through the library.
+    assertThat(last).startsWith("used ");
+    assertThat(Integer.parseInt(last.substring(5))).isGreaterThan(CASES / 10);
+  }
+
+  /** The models themselves go through the same use. */
+  @Test
+  void theModelsAreUsed() throws IOException {
+    List<byte[]> models = TokenizerCases.models(MODELS);
+    assertThat(models).hasSizeGreaterThan(6);
+    for (byte[] model : models) {
+      Files.write(directory.resolve("tokenizer.json"), model);
+      assertThat(TokenizerCases.use(directory, new Random(1))).isTrue();
+    }
+  }
+}
