@@ -8,6 +8,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
@@ -15,6 +18,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.OutputLock;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
@@ -150,6 +154,112 @@ class PublishingTest {
       assertThatThrownBy(
               () -> new PatchPublisher.Options(PatchFormat.PLANAR, ChecksumFormat.BLAKE3, 0, 1))
           .hasMessageContaining("1 at least");
+    }
+  }
+
+  @Test
+  void notesOfVersionsAreNotBelieved() throws IOException {
+    Path versions = directory.resolve("versions");
+    try (Context context = Context.open()) {
+      PatchPublisher.open(context, versions, model(), PatchPublisher.Options.DEFAULT);
+      Path served = directory.resolve("served");
+      PatchSubscriber subscriber = new PatchSubscriber(context, versions, served);
+      assertThat(subscriber.update()).isEqualTo(1);
+      Path note = served.resolve(".threegate-version");
+      for (String text :
+          List.of("-1", "0", "01", "", "1\n2", "\u0663", "9223372036854775808", "1".repeat(65))) {
+        Files.writeString(note, text);
+        assertThatThrownBy(subscriber::update).isInstanceOf(InvalidInputException.class);
+      }
+      Files.writeString(note, "999999999999999999");
+      assertThatThrownBy(subscriber::update)
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageContaining("is version 999999999999999999, and the last one in");
+      Files.delete(note);
+      Files.createSymbolicLink(note, Path.of("/dev/zero"));
+      assertThatThrownBy(subscriber::update)
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageContaining("a pipe or a device");
+      assertSame(served, model());
+    }
+  }
+
+  @Test
+  void shardsOfAPatchAreInItsDirectory() throws IOException {
+    Path delta = Files.createDirectory(directory.resolve("delta"));
+    try (Context context = Context.open()) {
+      for (String shard :
+          List.of("../model/model.safetensors", "/etc/passwd", "", ".", "a\\u0000b")) {
+        Files.writeString(
+            delta.resolve(PatchWriter.INDEX),
+            "{\"metadata\": {\"version\": 2, \"base_version\": 1, \"delta_encoding\": \"xor\","
+                + " \"checksum_format\": \"adler32\"}, \"weight_map\": {\"w\": \""
+                + shard
+                + "\"}}");
+        assertThatThrownBy(() -> WeightPatch.open(context, delta))
+            .isInstanceOf(InvalidInputException.class)
+            .hasMessageContaining("no plain name");
+      }
+    }
+  }
+
+  @Test
+  void linksToVersionsAndModelsStayWhatTheyAre() throws IOException {
+    Path versions = directory.resolve("versions");
+    PatchPublisher.Options options =
+        new PatchPublisher.Options(PatchFormat.PLANAR, ChecksumFormat.XXH3_128, 1, 1);
+    Path place = Files.createDirectory(directory.resolve("place"));
+    Path link = Files.createSymbolicLink(directory.resolve("link"), place);
+    try (Context context = Context.open()) {
+      PatchPublisher publisher = PatchPublisher.open(context, versions, model(), options);
+      Path first = VersionDirectory.version(versions, 1);
+      Path moved = Files.move(first, directory.resolve("moved"));
+      Files.createSymbolicLink(first, moved);
+      PatchSubscriber subscriber = new PatchSubscriber(context, versions, link);
+      assertThat(subscriber.update()).isEqualTo(1);
+      publisher.publish(model());
+      assertThat(first).doesNotExist();
+      assertThat(moved.resolve("model.safetensors")).exists();
+      assertThat(subscriber.update()).isEqualTo(2);
+      assertThat(Files.isSymbolicLink(link)).isTrue();
+      assertSame(place, model());
+    }
+  }
+
+  /** What another thread may do while a lock is held here. */
+  private static String elsewhere(Callable<Long> work) throws Exception {
+    return CompletableFuture.supplyAsync(
+            () -> {
+              try {
+                return "version " + work.call();
+              } catch (Exception e) {
+                return e.getMessage();
+              }
+            })
+        .get(1, TimeUnit.MINUTES);
+  }
+
+  @Test
+  void oneAtATimePublishesAndFollows() throws Exception {
+    Path versions = directory.resolve("versions");
+    Path served = directory.resolve("served");
+    try (Context context = Context.open()) {
+      PatchPublisher publisher =
+          PatchPublisher.open(context, versions, model(), PatchPublisher.Options.DEFAULT);
+      Path model = model();
+      PatchSubscriber subscriber = new PatchSubscriber(context, versions, served);
+      try (OutputLock publishing = OutputLock.of(versions);
+          OutputLock following = OutputLock.of(served)) {
+        assertThat(elsewhere(() -> publisher.publish(model)))
+            .startsWith(publishing.output().toString())
+            .contains("another run is writing it");
+        assertThat(elsewhere(subscriber::update))
+            .startsWith(following.output().toString())
+            .contains("another run is writing it");
+        assertThat(served).doesNotExist();
+      }
+      assertThat(elsewhere(() -> publisher.publish(model))).isEqualTo("version 2");
+      assertThat(elsewhere(subscriber::update)).isEqualTo("version 2");
     }
   }
 }

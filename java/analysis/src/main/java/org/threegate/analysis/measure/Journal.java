@@ -65,6 +65,7 @@ public final class Journal<T> implements AutoCloseable {
   public static <T> Journal<T> open(Path path, Class<T> type, String fingerprint, boolean resume)
       throws IOException {
     OutputLock held = OutputLock.of(path);
+    boolean opened = false;
     try {
       List<T> finished = resume && Files.exists(path) ? read(path, type, fingerprint) : List.of();
       // At once: killed here, a run has finished no less than before.
@@ -78,13 +79,17 @@ public final class Journal<T> implements AutoCloseable {
             }
             lines.flush();
           });
-      return new Journal<>(
-          held,
-          Files.newBufferedWriter(path, StandardCharsets.UTF_8, StandardOpenOption.APPEND),
-          finished);
-    } catch (IOException | RuntimeException e) {
-      held.close();
-      throw e;
+      Journal<T> journal =
+          new Journal<>(
+              held,
+              Files.newBufferedWriter(path, StandardCharsets.UTF_8, StandardOpenOption.APPEND),
+              finished);
+      opened = true;
+      return journal;
+    } finally {
+      if (!opened) {
+        held.close();
+      }
     }
   }
 
