@@ -47,12 +47,14 @@ import org.threegate.testing.NativeLeaks;
 @ExtendWith(NativeLeaks.class)
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class MutationTest {
-  private static final int CASES = Integer.getInteger("threegate.test.mutations", 22_000);
+  private static final int CASES = Integer.getInteger("threegate.test.mutations", 20_500);
   private static final String ONLY = System.getProperty("threegate.test.reader", "");
   private static final int THREADS = 2;
   private static final long LONGEST = TimeUnit.SECONDS.toNanos(2);
   private static final long HANGS = TimeUnit.SECONDS.toNanos(30);
   private static final int LONGEST_LINE = 600;
+  // The heap of tests, libtorch, and what native code may take beside them.
+  private static final long MOST_KILOBYTES = 3L << 20;
   private static final int MOST_KEPT = 2;
   private static final Path CORPUS = Path.of("src/test/resources/mutations");
   private static final Path KEPT = Path.of("target/mutations");
@@ -180,7 +182,7 @@ class MutationTest {
     return new Case(seed + "-" + number, reader, files);
   }
 
-  private void run(Queue<Case> cases) throws InterruptedException {
+  private void run(Queue<Case> cases) throws IOException, InterruptedException {
     List<Worker> workers = new ArrayList<>();
     for (int i = 0; i < THREADS; i++) {
       workers.add(new Worker(i, cases));
@@ -199,6 +201,18 @@ class MutationTest {
       }
     }
     assertThat(failures.entrySet().stream().map(Object::toString)).isEmpty();
+    assertThat(peak()).as("KiB of memory at the most").isLessThan(MOST_KILOBYTES);
+  }
+
+  /** What this process had of memory at the most, in KiB. */
+  private static long peak() throws IOException {
+    try (Stream<String> lines = Files.lines(Path.of("/proc/self/status"))) {
+      return lines
+          .filter(line -> line.startsWith("VmHWM:"))
+          .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")))
+          .findFirst()
+          .orElseThrow();
+    }
   }
 
   private void one(Context context, Case own, Path place) throws IOException {

@@ -47,6 +47,8 @@ public final class Mutations {
     "F64",
     "Sequence",
     "(a+)+b",
+    "(.*)*x",
+    "((.*)*)*proj",
     "(?:a?){100}b",
     "\\s+$",
     "^",
@@ -63,6 +65,44 @@ public final class Mutations {
     "<0xE2>",
     "\u2581"
   };
+
+  /** Of templates and settings. */
+  private static final String[] SNIPPETS = {
+    "{% for a in range(1000) %}{% for b in range(1000) %}{% for c in range(1000) %}x{% endfor %}{% endfor %}{% endfor %}",
+    "{% set n = namespace(x=[1]) %}{% for i in range(40) %}{% set n.x = n.x + n.x %}{% endfor %}",
+    "{{ '%2000000000d'|format(1) }}",
+    "{{ 'x' * 1000000000 }}",
+    "{{ range(1000000000)|list }}",
+    "{{ messages.__class__ }}",
+    "{{ ''.join(messages) }}",
+    "{{ messages[0]['role'].split('') }}",
+    "{{ messages|tojson(indent=1000000000) }}",
+    "{% for ____int3rpr3t3r____, x in [messages] %}{{ x }}{% endfor %}",
+    "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+    "{{ raise_exception('no') }}",
+    "{% include '/etc/passwd' %}",
+    "{% generation %}",
+    "{% endfor %}",
+    "{% if true %}",
+    "{%- else %}",
+    "{# ",
+    "((((",
+    "{{ 1 // 0 }}",
+    "{{ 2 ** 1000000 }}",
+    "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b, *b]\n",
+    "a: &a {<<: *a}\n",
+    "!!java.net.URL [http://localhost]",
+    "seed: 99999999999999999999\n",
+    "steps: -1\n",
+    "steps: .inf\n",
+    "? ",
+    "- ",
+    "[[[[[[[[",
+    "%YAML 9.9\n",
+    "\t",
+    ": "
+  };
+
   private static final String[] NUMBERS = {
     "0",
     "-1",
@@ -111,12 +151,40 @@ public final class Mutations {
     if (file.length > 9 && file[8] == '{' && isHeader(file)) {
       return header(file);
     }
-    if (file.length > 0 && (file[0] == '{' || file[0] == '[')) {
+    if (file.length > 1 && (file[0] == '[' || file[0] == '{' && "%{#".indexOf(file[1]) < 0)) {
       return new String(file, StandardCharsets.UTF_8).trim().contains("}\n{")
           ? lines(file)
           : json(file);
     }
-    return random.nextInt(3) == 0 ? lines(file) : bytes(file);
+    return switch (random.nextInt(4)) {
+      case 0 -> lines(file);
+      case 1 -> bytes(file);
+      default -> isText(file) ? inserted(file) : bytes(file);
+    };
+  }
+
+  private static boolean isText(byte[] file) {
+    for (byte b : file) {
+      if (b == 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private byte[] inserted(byte[] file) {
+    String text = latin(file);
+    String snippet = SNIPPETS[random.nextInt(SNIPPETS.length)];
+    if (random.nextInt(6) == 0) {
+      snippet = snippet.repeat(1 << random.nextInt(12));
+    }
+    int at = random.nextInt(text.length() + 1);
+    if (random.nextBoolean()) {
+      // Where a line begins, it is more often read.
+      at = text.lastIndexOf('\n', at) + 1;
+    }
+    return (text.substring(0, at) + snippet + text.substring(at))
+        .getBytes(StandardCharsets.ISO_8859_1);
   }
 
   private static boolean isHeader(byte[] file) {
@@ -233,6 +301,10 @@ public final class Mutations {
     while (child.isContainerNode() && !child.isEmpty() && random.nextInt(4) != 0) {
       parent = child;
       child = pick(parent);
+    }
+    if (child.isEmpty() && child instanceof ObjectNode empty && random.nextBoolean()) {
+      empty.set(text(), value(other));
+      return;
     }
     if (parent instanceof ObjectNode object) {
       List<String> names = new ArrayList<>();
