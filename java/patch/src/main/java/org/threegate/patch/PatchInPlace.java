@@ -2,9 +2,9 @@ package org.threegate.patch;
 
 import java.io.BufferedInputStream;
 import java.io.DataInputStream;
+import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
@@ -127,8 +127,14 @@ public final class PatchInPlace {
               .putInt(entries.width())
               .putInt(Math.toIntExact(entries.count()))
               .flip());
-      put(Range.first(entries.positions(), 4 * entries.count()).slice());
-      put(Range.first(entries.values(), entries.width() * entries.count()).slice());
+      put(Range.first(entries.positions(), 4 * entries.count()));
+      put(Range.first(entries.values(), entries.width() * entries.count()));
+    }
+
+    private void put(Range part) throws IOException {
+      try (Range.View view = part.view()) {
+        put(view.bytes());
+      }
     }
 
     void end() throws IOException {
@@ -164,17 +170,23 @@ public final class PatchInPlace {
     if (entries.form() == ChangedElements.Form.OVERWRITE) {
       return;
     }
-    ByteBuffer from = patched.slice();
     int count = Math.toIntExact(entries.count());
-    ByteBuffer positions = Range.first(entries.positions(), 4L * count).slice();
-    ByteBuffer to = Range.first(entries.values(), (long) entries.width() * count).slice();
-    for (int i = 0; i < count; i++) {
-      int at = positions.getInt(4 * i) * entries.width();
-      switch (entries.width()) {
-        case 1 -> to.put(i, from.get(at));
-        case 2 -> to.putShort(2 * i, from.getShort(at));
-        case 4 -> to.putInt(4 * i, from.getInt(at));
-        default -> to.putLong(8 * i, from.getLong(at));
+    try (Range.View from = patched.view();
+        Range.View positions = Range.first(entries.positions(), 4L * count).view();
+        Range.View values =
+            Range.first(entries.values(), (long) entries.width() * count).output()) {
+      newValues(entries.width(), from.bytes(), positions.bytes(), values.bytes());
+    }
+  }
+
+  private static void newValues(int width, ByteBuffer from, ByteBuffer positions, ByteBuffer to) {
+    while (to.hasRemaining()) {
+      int at = positions.getInt() * width;
+      switch (width) {
+        case 1 -> to.put(from.get(at));
+        case 2 -> to.putShort(from.getShort(at));
+        case 4 -> to.putInt(from.getInt(at));
+        default -> to.putLong(from.getLong(at));
       }
     }
   }
@@ -249,33 +261,30 @@ public final class PatchInPlace {
       }
       // Read, changed, written back: no page is lost under a mapping when the disk fails.
       Range all = Range.first(chunk, part.bytes());
-      Range.readFully(file, part.offset(), all.slice());
+      chunk.readFrom(file, part.offset(), 0, part.bytes());
       changed.apply(all.elements(part.width()));
-      writeBlocks(file, part, changed, all.slice());
+      writeBlocks(file, part, changed, chunk);
     }
 
     /** Blocks of the file in which something changed, those side by side at once. */
     private static void writeBlocks(
-        FileChannel file, Part part, ChangedElements changed, ByteBuffer bytes) throws IOException {
-      for (long i = 0; i < changed.count(); ) {
-        long begin = block(part, changed, i);
+        FileChannel file, Part part, ChangedElements changed, NativeBuffer bytes)
+        throws IOException {
+      int[] positions = changed.positions().getInts(0, changed.count());
+      for (int i = 0; i < positions.length; ) {
+        long begin = block(part, positions[i]);
         long end = begin + BLOCK;
-        for (i++; i < changed.count() && block(part, changed, i) <= end; i++) {
-          end = block(part, changed, i) + BLOCK;
+        for (i++; i < positions.length && block(part, positions[i]) <= end; i++) {
+          end = block(part, positions[i]) + BLOCK;
         }
         long from = Math.max(begin, part.offset());
-        bytes
-            .limit((int) Math.min(end - part.offset(), part.bytes()))
-            .position((int) (from - part.offset()));
-        for (long at = from; bytes.hasRemaining(); ) {
-          at += file.write(bytes, at);
-        }
+        long to = Math.min(end, part.offset() + part.bytes());
+        bytes.writeTo(file, from, from - part.offset(), to - from);
       }
     }
 
-    private static long block(Part part, ChangedElements changed, long entry) {
-      long position = Integer.toUnsignedLong(changed.positions().getInt(4 * entry));
-      return (part.offset() + position * part.width()) / BLOCK * BLOCK;
+    private static long block(Part part, int position) {
+      return (part.offset() + Integer.toUnsignedLong(position) * part.width()) / BLOCK * BLOCK;
     }
 
     void sync() throws IOException {
@@ -318,12 +327,10 @@ public final class PatchInPlace {
   }
 
   private static void fill(DataInputStream in, NativeBuffer to, long bytes) throws IOException {
-    ByteBuffer target = to.slice(0, Math.toIntExact(bytes)).order(ByteOrder.LITTLE_ENDIAN);
-    var channel = Channels.newChannel(in);
-    while (target.hasRemaining()) {
-      if (channel.read(target) < 0) {
-        throw new IOException("the journal of a patch ends early");
-      }
+    try {
+      to.readFrom(Channels.newChannel(in), 0, bytes);
+    } catch (EOFException e) {
+      throw new IOException("the journal of a patch ends early", e);
     }
   }
 

@@ -519,7 +519,7 @@ public abstract class BindingContract {
         NativeBuffer buffer = context.allocate(bytes.length);
         Xxh3 whole = Xxh3.begin(context);
         Xxh3 parts = Xxh3.begin(context)) {
-      buffer.slice(0, bytes.length).put(bytes);
+      buffer.putBytes(0, bytes);
       assertThat(hex.formatHex(whole.digest())).isEqualTo("99aa06d3014798d86001c324468d497f");
       Xxh3.update(context, whole.part(buffer, 0, bytes.length), parts.part(buffer, 0, 1234));
       Xxh3.update(context, parts.part(buffer, 1234, bytes.length - 1234));
@@ -576,7 +576,7 @@ public abstract class BindingContract {
       changed.positions().putInt(0, 1).putInt(4, 5);
       changed.toPositions(-1);
       changed.apply(before);
-      assertThat(memory.slice(0, 16)).isEqualTo(memory.slice(16, 16));
+      assertThat(memory.getBytes(0, 16)).isEqualTo(memory.getBytes(16, 16));
       changed.apply(before);
       assertThat(memory.getShort(14)).isEqualTo((short) 0x3f80);
       ChangedElements.toPlanes(context, after, changed.positions());
@@ -584,7 +584,7 @@ public abstract class BindingContract {
       assertThat(changed.positions().getByte(15)).isEqualTo((byte) 0xbf);
       ChangedElements.fromPlanes(
           context, new ChangedElements.Elements(changed.positions(), 0, 8, 2), memory);
-      assertThat(memory.slice(0, 16)).isEqualTo(memory.slice(16, 16));
+      assertThat(memory.getBytes(0, 16)).isEqualTo(memory.getBytes(16, 16));
       changed.positions().putInt(0, 3).putInt(4, 3);
       changed.count(2);
       assertThatThrownBy(() -> changed.apply(before))
@@ -901,7 +901,7 @@ public abstract class BindingContract {
     try (Context context = Context.open(DEVICE, 2);
         NativeBuffer buffer = context.allocate(bytes.length);
         Control control = Control.open(context)) {
-      buffer.slice(0, bytes.length).put(bytes);
+      buffer.putBytes(0, bytes);
       List<Sha256.Range> ranges =
           List.of(
               new Sha256.Range(buffer, 0, bytes.length),
