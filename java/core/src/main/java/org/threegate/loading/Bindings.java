@@ -86,13 +86,14 @@ public final class Bindings {
   }
 
   private static KernelBinding load(BindingProvider provider) {
-    KernelBinding binding =
-        provider.load(NativeFiles.directory(provider.getClass(), provider.shimResource()));
+    NativeFiles files = NativeFiles.of(provider.getClass(), provider.shimResource());
+    KernelBinding binding = provider.load(files.directory());
     int version = binding.abiVersion();
     if (version != ABI_VERSION) {
       throw new UnsatisfiedLinkError(
           NativeFiles.LIBRARY + " has ABI version " + version + ", this jar needs " + ABI_VERSION);
     }
+    files.verify(binding);
     return binding;
   }
 }
