@@ -96,6 +96,19 @@ public final class NativeCache {
     return requireOwn(directory);
   }
 
+  /**
+   * A library of another jar, unpacked into a directory of the cache and compared with the jar,
+   * byte by byte, at each start: as it is with the kernel library.
+   *
+   * @param name of the directory
+   * @param owner whose class loader has the resource
+   * @return the file
+   * @throws IOException as of {@link #directory}, or when there is no such resource
+   */
+  public static Path library(String name, Class<?> owner, String resource) throws IOException {
+    return NativeFiles.unpacked(directory(name), owner, resource);
+  }
+
   /** The root by its real path, every part of which was looked at. */
   private static Path made(Path root) throws IOException {
     Files.createDirectories(root, AS_OWN_DIRECTORY);

@@ -66,15 +66,12 @@ final class NativeFiles {
   private final Path directory;
   private final List<Unpacked> first; // loaded by the JVM
   private final List<Unpacked> later; // loaded by those, when they need them
+  private int repaired;
 
   /** A file, where it comes from, and its SHA-256 in hexadecimal digits. */
   private record Unpacked(String name, Class<?> owner, String resource, String sha256) {
     static Unpacked of(Class<?> owner, String resource) throws IOException {
-      return new Unpacked(
-          resource.substring(resource.lastIndexOf('/') + 1),
-          owner,
-          resource,
-          read(owner, resource + ".sha256"));
+      return new Unpacked(nameOf(resource), owner, resource, read(owner, resource + ".sha256"));
     }
   }
 
@@ -114,6 +111,18 @@ final class NativeFiles {
     }
   }
 
+  /** A library without a checksum beside it. */
+  static Path unpacked(Path directory, Class<?> owner, String resource) throws IOException {
+    Unpacked file = new Unpacked(nameOf(resource), owner, resource, "");
+    NativeFiles files = new NativeFiles(directory, List.of(file), List.of());
+    files.repair(files.first, files::isResource);
+    return files.path(file);
+  }
+
+  private static String nameOf(String resource) {
+    return resource.substring(resource.lastIndexOf('/') + 1);
+  }
+
   private static UnsatisfiedLinkError failed(IOException e) {
     return new UnsatisfiedLinkError(
         "cannot unpack the native library: "
@@ -123,6 +132,15 @@ final class NativeFiles {
 
   Path directory() {
     return directory;
+  }
+
+  /** For people. */
+  String state() {
+    return directory
+        + (first.isEmpty()
+            ? ", given by -D" + PATH_PROPERTY + " and not verified"
+            : ", of this user alone, verified"
+                + (repaired == 0 ? "" : ", " + repaired + " unpacked now"));
   }
 
   private static Path overriding(String given) throws IOException {
@@ -196,9 +214,14 @@ final class NativeFiles {
     if (wrong.isEmpty()) {
       return;
     }
+    Path lock = directory.resolve("lock");
+    if (Files.exists(lock, LinkOption.NOFOLLOW_LINKS)
+        && !Files.isRegularFile(lock, LinkOption.NOFOLLOW_LINKS)) {
+      throw new IOException(lock + " is a link or no file; remove it");
+    }
     try (FileChannel channel =
             FileChannel.open(
-                directory.resolve("lock"),
+                lock,
                 Set.<OpenOption>of(
                     StandardOpenOption.CREATE, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS),
                 OWN);
@@ -208,6 +231,7 @@ final class NativeFiles {
         // Another process may have done it meanwhile.
         for (Unpacked file : wrong(wrong, check)) {
           unpack(file);
+          repaired++;
         }
         NativeCache.sync(directory);
       }

@@ -214,8 +214,7 @@ public abstract class LoadingContract {
     Files.delete(lock);
     Path link = directory.resolve("link");
     Files.createSymbolicLink(link, cache);
-    requireLoaded(
-        ChildJvm.of(LoadMain.class).options("-Dthreegate.cache=" + link).run(), cache);
+    requireLoaded(ChildJvm.of(LoadMain.class).options("-Dthreegate.cache=" + link).run(), cache);
   }
 
   @Test
@@ -288,8 +287,7 @@ public abstract class LoadingContract {
     Path given = directory.resolve("given");
     Files.createDirectory(given);
     for (Path file : files(unpacked())) {
-      Files.copy(
-          file, given.resolve(file.getFileName()), StandardCopyOption.COPY_ATTRIBUTES);
+      Files.copy(file, given.resolve(file.getFileName()), StandardCopyOption.COPY_ATTRIBUTES);
     }
     ChildJvm child = ChildJvm.of(LoadMain.class).options("-Dthreegate.library.path=" + given);
     requireLoaded(child.run(), given);

@@ -37,6 +37,7 @@ public final class JsonTokenizer implements Tokenizer {
       throw new InvalidInputException(path + ": no such file");
     }
     System.setProperty(OFFLINE, "true");
+    UnpackedLibraries.prepareTokenizers();
     try {
       return new JsonTokenizer(
           HuggingFaceTokenizer.newInstance(
