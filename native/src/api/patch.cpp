@@ -132,7 +132,7 @@ tg_status tg_patch_apply(tg_context* context, const tg_patch_entries* entries, v
     }
     threegate::require_placed(misplaced, *entries, count);
     if (!there) {
-      threegate::patch::apply(context->pool, *entries, target);
+      threegate::patch::apply(context->pool, *entries, target, count);
     }
   });
 }
@@ -153,7 +153,7 @@ tg_status tg_patch_verify(tg_context* context, const tg_patch_entries* entries, 
     }
     threegate::require_placed(misplaced, *entries, count);
     if (!there) {
-      *differing = threegate::patch::differing(context->pool, *entries, target);
+      *differing = threegate::patch::differing(context->pool, *entries, target, count);
     }
   });
 }

@@ -56,11 +56,14 @@ class InOrder {
 };
 
 template <typename Element>
-void apply_range(const tg_patch_entries& entries, int64_t begin, int64_t end, uint8_t* target) {
+void apply_range(const tg_patch_entries& entries, int64_t begin, int64_t end, uint8_t* target, int64_t count) {
   const auto* values = static_cast<const uint8_t*>(entries.values);
   const bool is_xor = entries.form == TG_PATCH_XOR;
   for (int64_t i = begin; i < end; ++i) {
     const int64_t at = load<uint32_t>(reinterpret_cast<const uint8_t*>(entries.positions), i);
+    if (at >= count) {
+      continue;  // changed by somebody since it was checked
+    }
     Element value = load<Element>(values, i);
     if (is_xor) {
       value = static_cast<Element>(value ^ load<Element>(target, at));
@@ -70,12 +73,12 @@ void apply_range(const tg_patch_entries& entries, int64_t begin, int64_t end, ui
 }
 
 template <typename Element>
-int64_t differing_range(const tg_patch_entries& entries, int64_t begin, int64_t end, const uint8_t* target) {
+int64_t differing_range(const tg_patch_entries& entries, int64_t begin, int64_t end, const uint8_t* target, int64_t count) {
   const auto* values = static_cast<const uint8_t*>(entries.values);
   int64_t found = 0;
   for (int64_t i = begin; i < end; ++i) {
     const int64_t at = load<uint32_t>(reinterpret_cast<const uint8_t*>(entries.positions), i);
-    found += load<Element>(target, at) != load<Element>(values, i) ? 1 : 0;
+    found += at >= count || load<Element>(target, at) != load<Element>(values, i) ? 1 : 0;
   }
   return found;
 }
@@ -169,17 +172,18 @@ int64_t first_misplaced(const tg_patch_entries& entries, int64_t count) {
   return entries.count;
 }
 
-void apply(ThreadPool& pool, const tg_patch_entries& entries, void* target) {
+void apply(ThreadPool& pool, const tg_patch_entries& entries, void* target, int64_t count) {
   auto* const to = static_cast<uint8_t*>(target);
   // Positions ascend strictly: no two threads write one element.
-  for_each_share(pool, entries,
-                 [&](auto element, int64_t begin, int64_t end) { apply_range<decltype(element)>(entries, begin, end, to); });
+  for_each_share(pool, entries, [&](auto element, int64_t begin, int64_t end) {
+    apply_range<decltype(element)>(entries, begin, end, to, count);
+  });
 }
 
-int64_t differing(ThreadPool& pool, const tg_patch_entries& entries, const void* target) {
+int64_t differing(ThreadPool& pool, const tg_patch_entries& entries, const void* target, int64_t count) {
   std::atomic<int64_t> sum{0};
   for_each_share(pool, entries, [&](auto element, int64_t begin, int64_t end) {
-    sum += differing_range<decltype(element)>(entries, begin, end, static_cast<const uint8_t*>(target));
+    sum += differing_range<decltype(element)>(entries, begin, end, static_cast<const uint8_t*>(target), count);
   });
   return sum;
 }

@@ -2,7 +2,6 @@ package org.threegate.checkpoint;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -199,17 +198,12 @@ public final class Adapter implements AutoCloseable {
     transposed.add(copy);
     int bytes = matrix.dtype().bytes();
     for (long i = 0; i < matrix.rows(); i++) {
-      ByteBuffer row =
+      byte[] row =
           matrix
               .buffer()
-              .slice(
-                  matrix.offset() + i * matrix.rowStride() * bytes,
-                  Math.toIntExact(matrix.columns() * bytes))
-              .order(ByteOrder.LITTLE_ENDIAN);
-      for (long j = 0; j < matrix.columns(); j++) {
-        for (int b = 0; b < bytes; b++) {
-          copy.putByte((j * matrix.rows() + i) * bytes + b, row.get((int) (j * bytes + b)));
-        }
+              .getBytes(matrix.offset() + i * matrix.rowStride() * bytes, matrix.columns() * bytes);
+      for (int j = 0; j < matrix.columns(); j++) {
+        copy.put((j * matrix.rows() + i) * bytes, ByteBuffer.wrap(row, j * bytes, bytes));
       }
     }
     return Matrix.of(copy, matrix.dtype(), matrix.columns(), matrix.rows());

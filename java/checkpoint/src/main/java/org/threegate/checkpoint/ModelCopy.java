@@ -1,7 +1,6 @@
 package org.threegate.checkpoint;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,7 +16,6 @@ import java.util.Map;
  * }</pre>
  */
 public final class ModelCopy {
-  private static final int CHUNK = 1 << 26;
   private static final long LARGEST_DESCRIPTION = 1L << 28;
 
   private ModelCopy() {}
@@ -73,12 +71,6 @@ public final class ModelCopy {
   }
 
   private static void copy(Tensor tensor, FileChannel out) throws IOException {
-    long end = tensor.offset() + tensor.bytes();
-    for (long at = tensor.offset(); at < end; at += CHUNK) {
-      ByteBuffer part = tensor.file().buffer().slice(at, (int) Math.min(CHUNK, end - at));
-      while (part.hasRemaining()) {
-        out.write(part);
-      }
-    }
+    tensor.file().buffer().writeTo(out, tensor.offset(), tensor.bytes());
   }
 }

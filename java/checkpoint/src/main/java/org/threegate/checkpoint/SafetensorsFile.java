@@ -1,5 +1,6 @@
 package org.threegate.checkpoint;
 
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -59,10 +60,12 @@ public final class SafetensorsFile implements AutoCloseable {
       file.read(0, prefix);
       int length =
           Math.toIntExact(
-              SafetensorsHeader.length(name, prefix.slice(0, prefixBytes), file.bytes()));
+              SafetensorsHeader.length(
+                  name, ByteBuffer.wrap(prefix.getBytes(0, prefixBytes)), file.bytes()));
       try (NativeBuffer header = context.allocate(length)) {
         file.read(SafetensorsHeader.LENGTH_BYTES, header);
-        return SafetensorsHeader.parse(name, header.slice(0, length), file.bytes());
+        return SafetensorsHeader.parse(
+            name, ByteBuffer.wrap(header.getBytes(0, length)), file.bytes());
       }
     }
   }

@@ -30,6 +30,7 @@ final class DoctorCommand implements Callable<Integer> {
     out.printf("threegate %s%n", machine.version());
     out.printf("binding   %s%n", Bindings.get().name());
     Bindings.reasons().forEach(reason -> out.printf("          %s%n", reason));
+    out.printf("libraries %s%n", Bindings.libraries());
     out.printf("device    %s%n", machine.cudaDevices() > 0 ? "cuda" : "cpu");
     reason(out, machine.cuda());
     reason(out, machine.cudaReason());

@@ -575,6 +575,7 @@ class CommandLineTest {
         .contains("binding")
         .contains("SIMD")
         .contains("BLAS      OpenBLAS")
+        .containsPattern("libraries /.*")
         .contains("cpu");
     assertThat(run("--version").out()).matches("threegate \\d+\\.\\d+\\.\\d+\\R");
     assertThat(run("help").out()).contains("compare").contains("Examples:");

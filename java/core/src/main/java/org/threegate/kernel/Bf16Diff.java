@@ -38,6 +38,12 @@ public final class Bf16Diff {
    * @param mapColumns columns of that map
    */
   public record Profiles(boolean rows, boolean columns, boolean mask, int mapRows, int mapColumns) {
+    public Profiles {
+      if (mapRows < 0 || mapColumns < 0) {
+        throw new IllegalArgumentException("a map of " + mapRows + " x " + mapColumns);
+      }
+    }
+
     public static final Profiles NONE = new Profiles(false, false, false, 0, 0);
     public static final Profiles ROWS_AND_COLUMNS = new Profiles(true, true, false, 0, 0);
   }
@@ -98,7 +104,7 @@ public final class Bf16Diff {
     }
 
     private long words() {
-      return profiles.mask() ? Math.multiplyExact(base.rows(), (base.columns() + 63) / 64) : 0;
+      return profiles.mask() ? Mask.wordCount(base.rows(), base.columns()) : 0;
     }
 
     private boolean hasMap() {
@@ -110,7 +116,8 @@ public final class Bf16Diff {
     }
 
     private long vectorBytes() {
-      return 8 * (rowCount() + columnCount() + words() + cells());
+      return Math.multiplyExact(
+          8, Math.addExact(Math.addExact(rowCount(), columnCount()), words() + cells()));
     }
   }
 
@@ -120,13 +127,14 @@ public final class Bf16Diff {
    * @return a result for each pair
    * @throws KernelException as above
    */
-  public static List<Result> compare(Context context, List<Pair> pairs, Control control) {
+  public static List<Result> compare(Context context, List<Pair> given, Control control) {
+    List<Pair> pairs = List.copyOf(given);
     int count = pairs.size();
     long termBytes = 0;
     long vectorBytes = 0;
     for (Pair pair : pairs) {
       termBytes += pair.base().termBytes() + pair.tuned().termBytes();
-      vectorBytes += pair.vectorBytes();
+      vectorBytes = Math.addExact(vectorBytes, pair.vectorBytes());
     }
     long tunedAt = (long) count * Struct.OPERAND;
     long profilesAt = tunedAt + (long) count * Struct.OPERAND;
@@ -140,7 +148,7 @@ public final class Bf16Diff {
         NativeBuffer vectors = context.allocate(vectorBytes);
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
-      long vector = leases.take(vectors);
+      long vector = leases.takeOutput(vectors);
       structs.putLong(optionsAt + Struct.DIFF_OPTIONS_SIZE, Struct.DIFF_OPTIONS);
       long terms = termsAt;
       for (int i = 0; i < count; i++) {
@@ -226,7 +234,7 @@ public final class Bf16Diff {
         structs.getLong(at + Struct.DIFF_RESULT_HIDDEN),
         structs.getLong(at + Struct.DIFF_RESULT_NON_FINITE),
         structs.getLong(at + Struct.DIFF_RESULT_SIGN_FLIPS),
-        longs(structs, at + Struct.DIFF_RESULT_ULP_HISTOGRAM, ULP_BINS),
+        structs.getLongs(at + Struct.DIFF_RESULT_ULP_HISTOGRAM, ULP_BINS),
         structs.getDouble(at + Struct.DIFF_RESULT_BASE_SQUARES),
         structs.getDouble(at + Struct.DIFF_RESULT_DELTA_SQUARES),
         structs.getDouble(at + Struct.DIFF_RESULT_DELTA_DOT_BASE),
@@ -239,14 +247,6 @@ public final class Bf16Diff {
 
   private static Optional<long[]> optional(
       boolean wanted, NativeBuffer from, long offset, long count) {
-    return wanted ? Optional.of(longs(from, offset, count)) : Optional.empty();
-  }
-
-  private static long[] longs(NativeBuffer from, long offset, long count) {
-    long[] result = new long[Math.toIntExact(count)];
-    for (int i = 0; i < result.length; i++) {
-      result[i] = from.getLong(offset + 8L * i);
-    }
-    return result;
+    return wanted ? Optional.of(from.getLongs(offset, count)) : Optional.empty();
   }
 }

@@ -1,5 +1,6 @@
 package org.threegate.kernel;
 
+import java.util.Objects;
 import org.threegate.buffer.NativeBuffer;
 
 /**
@@ -59,7 +60,7 @@ public final class ChangedElements implements AutoCloseable {
     }
   }
 
-  private static final int POSITION_BYTES = 4;
+  private static final long POSITION_BYTES = 4;
 
   private final Context context;
   private final int width;
@@ -67,7 +68,7 @@ public final class ChangedElements implements AutoCloseable {
   private final long capacity;
   private final NativeBuffer positions;
   private final NativeBuffer values;
-  private long count;
+  private volatile long count;
 
   private ChangedElements(
       Context context,
@@ -90,11 +91,12 @@ public final class ChangedElements implements AutoCloseable {
    * @param width bytes of an element
    */
   public static ChangedElements allocate(Context context, long capacity, int width, Form form) {
-    NativeBuffer positions = context.allocate(POSITION_BYTES * capacity);
+    NativeBuffer positions = context.allocate(Math.multiplyExact(capacity, POSITION_BYTES));
     try {
-      NativeBuffer values = context.allocate(width * capacity);
-      return new ChangedElements(context, width, form, capacity, positions, values);
-    } catch (RuntimeException e) {
+      NativeBuffer values = context.allocate(Math.multiplyExact(capacity, width));
+      return new ChangedElements(
+          context, width, Objects.requireNonNull(form), capacity, positions, values);
+    } catch (RuntimeException | Error e) {
       positions.close();
       throw e;
     }
@@ -145,8 +147,7 @@ public final class ChangedElements implements AutoCloseable {
    * @throws IllegalArgumentException when there is not room for all of them
    */
   public long extract(Elements before, Elements after) {
-    count = 0;
-    return append(before, after, 0);
+    return append(before, after, 0, 0);
   }
 
   /**
@@ -157,6 +158,10 @@ public final class ChangedElements implements AutoCloseable {
    * @throws IllegalArgumentException when there is not room for all of them
    */
   public long append(Elements before, Elements after, long first) {
+    return append(before, after, first, count);
+  }
+
+  private long append(Elements before, Elements after, long first, long have) {
     requireLike(before);
     requireLike(after);
     if (before.count() != after.count()) {
@@ -177,7 +182,7 @@ public final class ChangedElements implements AutoCloseable {
           .putLong(Struct.PATCH_PAIR_FIRST, first)
           .putInt(Struct.PATCH_PAIR_WIDTH, width)
           .putInt(Struct.PATCH_PAIR_FORM, form.code);
-      entries(structs, entriesAt, count, capacity - count, leases);
+      entries(structs, entriesAt, have, capacity - have, leases);
       call.run(
           unused ->
               context
@@ -185,12 +190,12 @@ public final class ChangedElements implements AutoCloseable {
                   .patchExtract(
                       context.handle(), address, address + entriesAt, address + changedAt));
       long changed = structs.getLong(changedAt);
-      if (changed > capacity - count) {
+      if (changed > capacity - have) {
         throw new IllegalArgumentException(
-            count + changed + " elements changed, and there is room for " + capacity);
+            have + changed + " elements changed, and there is room for " + capacity);
       }
-      count += changed;
-      return count;
+      count = have + changed;
+      return have + changed;
     }
   }
 
@@ -205,8 +210,9 @@ public final class ChangedElements implements AutoCloseable {
     structs
         .putLong(at + Struct.PATCH_ENTRIES_SIZE, Struct.PATCH_ENTRIES)
         .putLong(
-            at + Struct.PATCH_ENTRIES_POSITIONS, leases.take(positions) + POSITION_BYTES * from)
-        .putLong(at + Struct.PATCH_ENTRIES_VALUES, leases.take(values) + width * from)
+            at + Struct.PATCH_ENTRIES_POSITIONS,
+            leases.takeOutput(positions) + POSITION_BYTES * from)
+        .putLong(at + Struct.PATCH_ENTRIES_VALUES, leases.takeOutput(values) + width * from)
         .putLong(at + Struct.PATCH_ENTRIES_COUNT, many)
         .putInt(at + Struct.PATCH_ENTRIES_WIDTH, width)
         .putInt(at + Struct.PATCH_ENTRIES_FORM, form.code);
@@ -225,7 +231,7 @@ public final class ChangedElements implements AutoCloseable {
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       entries(structs, 0, 0, count, leases);
-      long to = leases.take(target.buffer()) + target.offset();
+      long to = leases.takeOutput(target.buffer()) + target.offset();
       call.run(
           unused -> context.binding().patchApply(context.handle(), address, to, target.count()));
     }
@@ -267,7 +273,7 @@ public final class ChangedElements implements AutoCloseable {
   public void toGaps(long previous) {
     try (Context.Call call = context.begin();
         Operand.Leases leases = new Operand.Leases()) {
-      long address = leases.take(positions);
+      long address = leases.takeOutput(positions);
       call.run(unused -> context.binding().patchGaps(context.handle(), address, count, previous));
     }
   }
@@ -280,7 +286,7 @@ public final class ChangedElements implements AutoCloseable {
   public void toPositions(long previous) {
     try (Context.Call call = context.begin();
         Operand.Leases leases = new Operand.Leases()) {
-      long address = leases.take(positions);
+      long address = leases.takeOutput(positions);
       call.run(
           unused -> context.binding().patchPositions(context.handle(), address, count, previous));
     }
@@ -306,14 +312,14 @@ public final class ChangedElements implements AutoCloseable {
 
   private static void planes(
       Context context, Elements from, NativeBuffer to, Transposition transposition) {
-    if (to.bytes() < from.count() * from.width()) {
+    if (to.bytes() / from.width() < from.count()) {
       throw new IllegalArgumentException(
           to.bytes() + " bytes for " + from.count() + " elements of " + from.width());
     }
     try (Context.Call call = context.begin();
         Operand.Leases leases = new Operand.Leases()) {
       long source = leases.take(from.buffer()) + from.offset();
-      long target = leases.take(to);
+      long target = leases.takeOutput(to);
       call.run(
           unused ->
               transposition.run(context.handle(), source, from.count(), from.width(), target));

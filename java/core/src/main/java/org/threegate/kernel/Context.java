@@ -210,7 +210,7 @@ public final class Context implements AutoCloseable {
           return Status.of(status).toString();
         }
       }
-      return Capabilities.text(error.slice(0, ERROR_BYTES), 0);
+      return Capabilities.text(ByteBuffer.wrap(error.getBytes(0, ERROR_BYTES)), 0);
     }
 
     @Override

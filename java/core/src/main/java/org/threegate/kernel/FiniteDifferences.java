@@ -49,7 +49,7 @@ public final class FiniteDifferences {
           .putInt(Struct.DISPLACEMENT_DTYPE, point.dtype().code())
           .putInt(Struct.DISPLACEMENT_RESERVED, 0)
           .putDouble(Struct.DISPLACEMENT_STEP, step);
-      long to = address(displaced, point, leases);
+      long to = outputAddress(displaced, point, leases);
       call.run(
           unused ->
               context.binding().displace(context.handle(), address, to, address + roundingAt));
@@ -90,7 +90,7 @@ public final class FiniteDifferences {
           .putInt(Struct.GRADIENT_DIFFERENCE_RESERVED, 0)
           .putDouble(Struct.GRADIENT_DIFFERENCE_STEP, step)
           .putLong(sumsAt + Struct.DIFFERENCE_SUMS_SIZE, Struct.DIFFERENCE_SUMS);
-      long to = address(product, ahead, leases);
+      long to = outputAddress(product, ahead, leases);
       call.run(
           unused ->
               context
@@ -109,7 +109,17 @@ public final class FiniteDifferences {
   }
 
   private static long address(Matrix vector, Matrix like, Operand.Leases leases) {
-    if (vector.rowStride() != vector.columns() && vector.rows() > 1) {
+    requireLike(vector, like);
+    return leases.take(vector.buffer()) + vector.offset();
+  }
+
+  private static long outputAddress(Matrix vector, Matrix like, Operand.Leases leases) {
+    requireLike(vector, like);
+    return leases.takeOutput(vector.buffer()) + vector.offset();
+  }
+
+  private static void requireLike(Matrix vector, Matrix like) {
+    if (vector.hasGaps()) {
       throw new IllegalArgumentException("a vector has no gaps");
     }
     if (count(vector) != count(like) || vector.dtype() != like.dtype()) {
@@ -123,6 +133,5 @@ public final class FiniteDifferences {
               + " "
               + like.dtype());
     }
-    return leases.take(vector.buffer()) + vector.offset();
   }
 }

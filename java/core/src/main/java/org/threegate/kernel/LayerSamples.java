@@ -69,7 +69,8 @@ public record LayerSamples(Matrix input, Matrix gradient) {
    * The slope of every token along every direction: the mean of their squares is the quadratic form
    * of the layer's Fisher information ({@code tg_layer_slopes}).
    */
-  public Slopes slopes(Context context, List<? extends Direction> directions, Control control) {
+  public Slopes slopes(Context context, List<? extends Direction> given, Control control) {
+    List<Direction> directions = List.copyOf(given);
     int count = directions.size();
     int tokens = tokens();
     long directionsAt = Struct.LAYER_SAMPLES;

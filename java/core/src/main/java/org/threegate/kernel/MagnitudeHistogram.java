@@ -93,11 +93,11 @@ public final class MagnitudeHistogram {
     long columns = matrix.columns();
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(matrix.structBytes());
-        NativeBuffer numbers = context.allocate(8 * (CODES + rows + columns));
+        NativeBuffer numbers =
+            context.allocate(
+                Math.multiplyExact(8, Math.addExact(Math.addExact(CODES, rows), columns)));
         Operand.Leases leases = new Operand.Leases()) {
-      for (int i = 0; i < CODES; i++) {
-        numbers.putDouble(8L * i, table[i]);
-      }
+      numbers.putDoubles(0, table);
       long address = leases.take(structs);
       matrix.write(structs, address, 0, leases);
       long at = leases.take(numbers);
@@ -113,10 +113,6 @@ public final class MagnitudeHistogram {
   }
 
   private static long[] longs(NativeBuffer from, long offset) {
-    long[] result = new long[CODES];
-    for (int i = 0; i < CODES; i++) {
-      result[i] = from.getLong(offset + 8L * i);
-    }
-    return result;
+    return from.getLongs(offset, CODES);
   }
 }

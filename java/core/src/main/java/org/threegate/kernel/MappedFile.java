@@ -44,8 +44,7 @@ public final class MappedFile implements AutoCloseable {
         path.toString().getBytes(Charset.forName(System.getProperty("sun.jnu.encoding", "UTF-8")));
     try (Context.Call call = context.begin();
         NativeBuffer zeroTerminated = context.allocate(name.length + 1L)) {
-      zeroTerminated.slice(0, name.length).put(name);
-      zeroTerminated.putByte(name.length, (byte) 0);
+      zeroTerminated.putBytes(0, name).putByte(name.length, (byte) 0);
       try (NativeBuffer.Lease text = zeroTerminated.lease()) {
         call.run(
             out ->
@@ -59,7 +58,11 @@ public final class MappedFile implements AutoCloseable {
       NativeBuffer scratch = call.scratch();
       long handle = scratch.getLong(OUT_FILE);
       NativeBuffer data =
-          NativeBuffer.wrap(binding, scratch.getLong(OUT_DATA), scratch.getLong(OUT_BYTES), path);
+          NativeBuffer.readOnly(
+              binding,
+              scratch.getLong(OUT_DATA),
+              scratch.getLong(OUT_BYTES),
+              () -> binding.mappedFileClose(handle));
       return new MappedFile(context, path, handle, data);
     }
   }
@@ -72,7 +75,7 @@ public final class MappedFile implements AutoCloseable {
     return buffer.bytes();
   }
 
-  /** The contents. Closed with this file. */
+  /** The contents, read-only. Closed with this file. */
   public NativeBuffer buffer() {
     return buffer;
   }
@@ -112,20 +115,30 @@ public final class MappedFile implements AutoCloseable {
   public void read(Context context, long offset, NativeBuffer destination, long bytes) {
     Objects.checkFromIndexSize(0, bytes, destination.bytes());
     try (Context.Call call = context.begin();
-        NativeBuffer.Lease lease = destination.lease()) {
+        NativeBuffer.Lease own = buffer.lease();
+        NativeBuffer.Lease lease = destination.leaseForOutput()) {
       call.run(
           unused ->
               context
                   .binding()
-                  .mappedFileRead(context.handle(), handle, offset, bytes, lease.address()));
+                  .mappedFileRead(context.handle(), handle(own), offset, bytes, lease.address()));
     }
   }
 
+  /** The lease keeps the mapping, and what the handle points to. */
+  private long handle(NativeBuffer.Lease own) {
+    own.address();
+    return handle;
+  }
+
   private void advise(Context context, long offset, long bytes, int needed) {
-    try (Context.Call call = context.begin()) {
+    try (Context.Call call = context.begin();
+        NativeBuffer.Lease own = buffer.lease()) {
       call.run(
           unused ->
-              context.binding().mappedFileAdvise(context.handle(), handle, offset, bytes, needed));
+              context
+                  .binding()
+                  .mappedFileAdvise(context.handle(), handle(own), offset, bytes, needed));
     }
   }
 
@@ -133,17 +146,19 @@ public final class MappedFile implements AutoCloseable {
    * @throws KernelException IO when the file has changed since it was opened
    */
   public void check() {
-    try (Context.Call call = context.begin()) {
-      call.run(unused -> context.binding().mappedFileCheck(context.handle(), handle));
+    try (Context.Call call = context.begin();
+        NativeBuffer.Lease own = buffer.lease()) {
+      call.run(unused -> context.binding().mappedFileCheck(context.handle(), handle(own)));
     }
   }
 
+  /**
+   * Unmaps the file, or has it unmapped when nobody reads it any more.
+   *
+   * @throws IllegalStateException when a native call reads it
+   */
   @Override
   public void close() {
-    boolean first = !buffer.isClosed();
     buffer.close();
-    if (first) {
-      context.binding().mappedFileClose(handle);
-    }
   }
 }

@@ -1,5 +1,6 @@
 package org.threegate.kernel;
 
+import java.util.Objects;
 import org.threegate.buffer.NativeBuffer;
 
 /**
@@ -11,6 +12,9 @@ public record Mask(long rows, long columns, long[] words) {
    * @throws IllegalArgumentException when the number of words is not that of the shape
    */
   public Mask {
+    if (rows < 0 || columns < 0) {
+      throw new IllegalArgumentException("no mask of " + rows + " x " + columns + " entries");
+    }
     if (words.length != Math.multiplyExact(rows, wordsPerRow(columns))) {
       throw new IllegalArgumentException(
           words.length + " words for " + rows + " x " + columns + " entries");
@@ -18,7 +22,7 @@ public record Mask(long rows, long columns, long[] words) {
   }
 
   private static long wordsPerRow(long columns) {
-    return (columns + 63) / 64;
+    return columns / 64 + (columns % 64 == 0 ? 0 : 1);
   }
 
   /** Words that a mask of this shape has. */
@@ -36,7 +40,9 @@ public record Mask(long rows, long columns, long[] words) {
   }
 
   public boolean contains(long row, long column) {
-    return (words[Math.toIntExact(row * wordsPerRow(columns) + column / 64)] >>> column & 1) != 0;
+    Objects.checkIndex(row, rows);
+    Objects.checkIndex(column, columns);
+    return (words[(int) (row * wordsPerRow(columns) + column / 64)] >>> column & 1) != 0;
   }
 
   /** The part in rows and columns from {@code begin} to before {@code end}. */
@@ -95,7 +101,7 @@ public record Mask(long rows, long columns, long[] words) {
    * rows, j · mapColumns / columns), as in {@link Bf16Diff.Result#map}.
    */
   public long[] map(int mapRows, int mapColumns) {
-    long[] cells = new long[mapRows * mapColumns];
+    long[] cells = new long[Math.multiplyExact(mapRows, mapColumns)];
     long perRow = wordsPerRow(columns);
     for (int i = 0; i < words.length; i++) {
       long row = i / perRow;
@@ -116,9 +122,7 @@ public record Mask(long rows, long columns, long[] words) {
   }
 
   void writeTo(NativeBuffer buffer, long offset) {
-    for (int i = 0; i < words.length; i++) {
-      buffer.putLong(offset + 8L * i, words[i]);
-    }
+    buffer.putLongs(offset, words);
   }
 
   void requireShape(Mask other) {
@@ -129,10 +133,6 @@ public record Mask(long rows, long columns, long[] words) {
   }
 
   static Mask copyOf(NativeBuffer buffer, long offset, long rows, long columns) {
-    long[] words = new long[wordCount(rows, columns)];
-    for (int i = 0; i < words.length; i++) {
-      words[i] = buffer.getLong(offset + 8L * i);
-    }
-    return new Mask(rows, columns, words);
+    return new Mask(rows, columns, buffer.getLongs(offset, wordCount(rows, columns)));
   }
 }

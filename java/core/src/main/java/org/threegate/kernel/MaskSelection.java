@@ -1,6 +1,8 @@
 package org.threegate.kernel;
 
+import java.util.Arrays;
 import org.threegate.buffer.NativeBuffer;
+import org.threegate.dtype.Dtype;
 import org.threegate.spi.KernelBinding;
 
 /**
@@ -34,12 +36,15 @@ public final class MaskSelection {
       Context context, TruncatedSvd.Result triplets, int rank, long count, Control control) {
     Matrix left = triplets.left().orElseThrow();
     Matrix right = triplets.right().orElseThrow();
+    if (rank < 0 || rank > triplets.values().length) {
+      throw new IllegalArgumentException(rank + " of " + triplets.values().length + " triplets");
+    }
+    requireVectors(left, rank);
+    requireVectors(right, rank);
     try (NativeBuffer structs = context.allocate(structBytes(0));
         NativeBuffer values = context.allocate(8L * rank);
         Operand.Leases leases = new Operand.Leases()) {
-      for (int i = 0; i < rank; i++) {
-        values.putDouble(8L * i, triplets.values()[i]);
-      }
+      values.putDoubles(0, Arrays.copyOf(triplets.values(), rank));
       structs
           .putLong(Struct.MASK_SCORES_MATRIX, 0)
           .putLong(Struct.MASK_SCORES_VALUES, leases.take(values))
@@ -49,6 +54,19 @@ public final class MaskSelection {
           .putLong(Struct.MASK_SCORES_ROWS, left.columns())
           .putLong(Struct.MASK_SCORES_COLUMNS, right.columns());
       return select(context, structs, left.columns(), right.columns(), count, false, control);
+    }
+  }
+
+  /** The native function takes them as they are in a result, by address. */
+  private static void requireVectors(Matrix vectors, int rank) {
+    if (vectors.dtype() != Dtype.F64 || vectors.rows() < rank || vectors.hasGaps()) {
+      throw new IllegalArgumentException(
+          rank
+              + " triplets of "
+              + vectors.rows()
+              + " vectors of "
+              + vectors.dtype()
+              + "; they must be F64, without gaps, and so many");
     }
   }
 
@@ -102,7 +120,7 @@ public final class MaskSelection {
         Operand.Leases leases = new Operand.Leases();
         NativeBuffer.Lease controlLease = control.lease()) {
       long address = leases.take(structs);
-      long bitsAddress = leases.take(bits);
+      long bitsAddress = leases.takeOutput(bits);
       Workspace.use(
           context,
           call,

@@ -57,10 +57,11 @@ public final class MaskSets {
    * @throws IllegalArgumentException when there is no mask or they have different shapes
    */
   public static Mask combine(Context context, Operation operation, Mask... masks) {
-    Mask first = firstOf(List.of(masks));
+    List<Mask> all = List.of(masks);
+    Mask first = firstOf(all);
     long words = first.words().length;
     try (Context.Call call = context.begin();
-        Sets sets = new Sets(context, List.of(masks), 1 + words)) {
+        Sets sets = new Sets(context, all, 1 + words)) {
       call.run(
           unused ->
               context
@@ -80,10 +81,11 @@ public final class MaskSets {
    * @throws IllegalArgumentException when there is no mask or they have different shapes
    */
   public static Overlaps overlaps(Context context, List<Mask> masks) {
-    int count = masks.size();
+    List<Mask> all = List.copyOf(masks);
+    int count = all.size();
     long pairs = (long) count * count;
     try (Context.Call call = context.begin();
-        Sets sets = new Sets(context, masks, pairs + count + 1)) {
+        Sets sets = new Sets(context, all, pairs + count + 1)) {
       call.run(
           unused ->
               context
@@ -135,11 +137,7 @@ public final class MaskSets {
     }
 
     long[] longs(long begin, int count) {
-      long[] result = new long[count];
-      for (int i = 0; i < count; i++) {
-        result[i] = buffer.getLong(resultsAt + 8 * (begin + i));
-      }
-      return result;
+      return buffer.getLongs(resultsAt + 8 * begin, count);
     }
 
     @Override

@@ -37,6 +37,10 @@ public record Matrix(
     return of(buffer, 0, dtype, rows, columns);
   }
 
+  boolean hasGaps() {
+    return rows > 1 && rowStride != columns;
+  }
+
   void write(NativeBuffer struct, long at, long bufferAddress) {
     struct
         .putLong(at + Struct.MATRIX_DATA, bufferAddress + offset)

@@ -79,7 +79,7 @@ public final class NullUpdate {
           .putLong(optionsAt + Struct.PERTURB_OPTIONS_DRAW, draw)
           .putDouble(optionsAt + Struct.PERTURB_OPTIONS_DEVIATION, deviation);
       long other = tuned.isPresent() ? address + tunedAt : 0;
-      long out = leases.take(result);
+      long out = leases.takeOutput(result);
       call.run(
           unused ->
               context
@@ -92,7 +92,7 @@ public final class NullUpdate {
                       controlLease.address(),
                       out));
       return Matrix.of(result, dtype, base.rows(), base.columns());
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       result.close();
       throw e;
     }
@@ -141,6 +141,7 @@ public final class NullUpdate {
    * under which Haar measure is invariant, at the cost of a copy.
    */
   public static Matrix shuffled(Context context, Matrix core, long seed, long draw) {
+    requireCore(core);
     return core(
         context,
         Math.toIntExact(core.columns()),
@@ -200,6 +201,13 @@ public final class NullUpdate {
         });
   }
 
+  /** What native functions take by address. */
+  static void requireCore(Matrix core) {
+    if (core.dtype() != Dtype.F32 || core.hasGaps()) {
+      throw new IllegalArgumentException("a core is F32 without gaps, this one " + core.dtype());
+    }
+  }
+
   @FunctionalInterface
   private interface Draw {
     void into(Context.Call call, NativeBuffer structs, long address, long core);
@@ -208,13 +216,13 @@ public final class NullUpdate {
   private static Matrix core(
       Context context, int count, long longSide, long structBytes, Draw draw) {
     long rows = count + Math.min(count, longSide - count);
-    NativeBuffer result = context.allocate(4L * Math.max(rows, 0) * count);
+    NativeBuffer result = context.allocate(Math.multiplyExact(4L * Math.max(rows, 0), count));
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(structBytes);
         Operand.Leases leases = new Operand.Leases()) {
-      draw.into(call, structs, leases.take(structs), leases.take(result));
+      draw.into(call, structs, leases.take(structs), leases.takeOutput(result));
       return Matrix.of(result, Dtype.F32, rows, count);
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       result.close();
       throw e;
     }

@@ -2,6 +2,7 @@ package org.threegate.kernel;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import org.threegate.buffer.NativeBuffer;
 
@@ -56,11 +57,15 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
     if (blockScale.isPresent() || !lowRank.isEmpty()) {
       throw new IllegalArgumentException("only stored values can be sliced");
     }
+    Objects.checkFromToIndex(rowBegin, rowEnd, rows());
+    Objects.checkFromToIndex(columnBegin, columnEnd, columns());
     return of(
         new Matrix(
             values.buffer(),
-            values.offset()
-                + (rowBegin * values.rowStride() + columnBegin) * values.dtype().bytes(),
+            rowBegin == rowEnd || columnBegin == columnEnd
+                ? values.offset()
+                : values.offset()
+                    + (rowBegin * values.rowStride() + columnBegin) * values.dtype().bytes(),
             values.dtype(),
             rowEnd - rowBegin,
             columnEnd - columnBegin,
@@ -126,6 +131,13 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
     /** Takes a lease and returns the address. */
     long take(NativeBuffer buffer) {
       NativeBuffer.Lease lease = buffer.lease();
+      add(lease);
+      return lease.address();
+    }
+
+    /** The same of a buffer that the call writes to. */
+    long takeOutput(NativeBuffer buffer) {
+      NativeBuffer.Lease lease = buffer.leaseForOutput();
       add(lease);
       return lease.address();
     }

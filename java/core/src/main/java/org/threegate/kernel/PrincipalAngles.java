@@ -48,11 +48,7 @@ public final class PrincipalAngles {
           workspace ->
               binding.principalAngles(
                   context.handle(), address, address + Struct.MATRIX, workspace, anglesAddress));
-      double[] result = new double[rank];
-      for (int i = 0; i < rank; i++) {
-        result[i] = angles.getDouble(8L * i);
-      }
-      return result;
+      return angles.getDoubles(0, rank);
     }
   }
 }

@@ -32,14 +32,15 @@ public final class Sha256 {
    *     meanwhile
    */
   public static List<byte[]> of(Context context, List<Range> ranges, Control control) {
-    int count = ranges.size();
+    List<Range> all = List.copyOf(ranges);
+    int count = all.size();
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate((long) count * (Struct.SPAN + DIGEST_BYTES));
         Operand.Leases leases = new Operand.Leases()) {
       NativeBuffer.Lease own = structs.lease();
       leases.add(own);
       for (int i = 0; i < count; i++) {
-        Range range = ranges.get(i);
+        Range range = all.get(i);
         NativeBuffer.Lease lease = range.buffer().lease();
         leases.add(lease);
         structs
@@ -63,9 +64,7 @@ public final class Sha256 {
                       own.address() + digests));
       List<byte[]> result = new ArrayList<>();
       for (int i = 0; i < count; i++) {
-        byte[] digest = new byte[DIGEST_BYTES];
-        structs.slice(digests + (long) i * DIGEST_BYTES, DIGEST_BYTES).get(digest);
-        result.add(digest);
+        result.add(structs.getBytes(digests + (long) i * DIGEST_BYTES, DIGEST_BYTES));
       }
       return result;
     }

@@ -50,12 +50,19 @@ public record SpectrumPerturbation(
    * @param ranks each 1 to r
    */
   public static SpectrumPerturbation of(
-      Context context, double[] base, Matrix core, List<Integer> ranks) {
+      Context context, double[] base, Matrix core, List<Integer> given) {
+    List<Integer> ranks = List.copyOf(given);
+    NullUpdate.requireCore(core);
     if (core.columns() != base.length) {
       throw new IllegalArgumentException(
           base.length + " singular values and a core of " + core.columns() + " columns");
     }
-    int angles = ranks.stream().mapToInt(Integer::intValue).sum();
+    for (int rank : ranks) {
+      if (rank < 1 || rank > base.length) {
+        throw new IllegalArgumentException("rank " + rank + " of " + base.length);
+      }
+    }
+    long angles = ranks.stream().mapToLong(Integer::longValue).sum();
     long resultAt = Struct.PERTURBATION_OPTIONS;
     long workspaceAt = resultAt + Struct.PERTURBATION_RESULT;
     long baseAt = workspaceAt + Workspace.STRUCT_BYTES;

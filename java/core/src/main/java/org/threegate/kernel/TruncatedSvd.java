@@ -66,10 +66,13 @@ public final class TruncatedSvd {
     }
 
     private long arrayBytes() {
-      return 8
-          * (rank
-              + (vectors ? Math.multiplyExact(rank, matrix.rows() + matrix.columns()) : 0)
-              + (spectrum ? shorter() : 0));
+      return Math.multiplyExact(
+          8L,
+          Math.addExact(
+              Math.addExact(rank, spectrum ? shorter() : 0),
+              vectors
+                  ? Math.multiplyExact(rank, Math.addExact(matrix.rows(), matrix.columns()))
+                  : 0));
     }
   }
 
@@ -90,6 +93,13 @@ public final class TruncatedSvd {
    * @param basis F64 or F32, row i is the vector to value i; the caller keeps its buffer open
    */
   public record Start(double[] values, Matrix basis) {
+    public Start {
+      if (values.length != basis.rows()) {
+        throw new IllegalArgumentException(
+            values.length + " singular values and " + basis.rows() + " vectors");
+      }
+    }
+
     /**
      * @param whole a decomposition at full rank
      */
@@ -168,7 +178,8 @@ public final class TruncatedSvd {
   }
 
   private static List<Result> of(
-      Context context, List<Request> requests, List<Start> starts, Control control) {
+      Context context, List<Request> given, List<Start> starts, Control control) {
+    List<Request> requests = List.copyOf(given);
     List<NativeBuffer> arrays = new ArrayList<>();
     try {
       for (Request request : requests) {
@@ -181,7 +192,7 @@ public final class TruncatedSvd {
         }
       }
       return results;
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       arrays.forEach(NativeBuffer::close);
       throw e;
     }
@@ -224,15 +235,16 @@ public final class TruncatedSvd {
         }
         writeOptions(structs, optionsAt + (long) i * Struct.SVD_OPTIONS, request);
         writeResult(
-            structs, resultsAt + (long) i * Struct.SVD_RESULT, request, leases.take(arrays.get(i)));
+            structs,
+            resultsAt + (long) i * Struct.SVD_RESULT,
+            request,
+            leases.takeOutput(arrays.get(i)));
       }
       long valuesAt = startValuesAt;
       for (int i = 0; i < starts.size(); i++) {
         Start from = starts.get(i);
         long at = startsAt + (long) i * Struct.SVD_START;
-        for (int j = 0; j < from.values().length; j++) {
-          structs.putDouble(valuesAt + 8L * j, from.values()[j]);
-        }
+        structs.putDoubles(valuesAt, from.values());
         structs
             .putLong(at + Struct.SVD_START_SIZE, Struct.SVD_START)
             .putLong(at + Struct.SVD_START_VALUES, address + valuesAt);

@@ -36,7 +36,7 @@ public final class Xxh3 implements AutoCloseable {
   /** Of no bytes yet. */
   public static Xxh3 begin(Context context) {
     NativeBuffer state = context.allocate(STATE_BYTES + DIGEST_BYTES);
-    state.slice(0, STATE_BYTES).put(new byte[STATE_BYTES]);
+    state.fill(0, STATE_BYTES, (byte) 0);
     return new Xxh3(context, state);
   }
 
@@ -46,7 +46,8 @@ public final class Xxh3 implements AutoCloseable {
   }
 
   /** Takes a part each, those of different checksums side by side. */
-  public static void update(Context context, Part... parts) {
+  public static void update(Context context, Part... given) {
+    Part[] parts = given.clone();
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate((long) parts.length * Struct.XXH3_PART);
         Operand.Leases leases = new Operand.Leases()) {
@@ -69,9 +70,7 @@ public final class Xxh3 implements AutoCloseable {
       long address = leases.take(state);
       call.run(
           unused -> context.binding().xxh3Digest(context.handle(), address, address + STATE_BYTES));
-      byte[] digest = new byte[DIGEST_BYTES];
-      state.slice(STATE_BYTES, DIGEST_BYTES).get(digest);
-      return digest;
+      return state.getBytes(STATE_BYTES, DIGEST_BYTES);
     }
   }
 

@@ -21,7 +21,7 @@ public final class Bindings {
 
   private Bindings() {}
 
-  private record Outcome(KernelBinding binding, List<String> reasons) {}
+  private record Outcome(KernelBinding binding, List<String> reasons, String libraries) {}
 
   private static final class Holder {
     static final Outcome OUTCOME = choose(System.getProperty(CHOICE_PROPERTY, ""));
@@ -44,6 +44,11 @@ public final class Bindings {
   /** Why better bindings than the one in use are not used; empty when the best one is. */
   public static List<String> reasons() {
     return Holder.OUTCOME.reasons();
+  }
+
+  /** Where the libraries in use are, and whether they were verified; of no binding it is empty. */
+  public static String libraries() {
+    return Holder.OUTCOME.libraries();
   }
 
   private static Outcome choose(String forced) {
@@ -73,7 +78,8 @@ public final class Bindings {
     }
     for (BindingProvider provider : providers) {
       try {
-        return new Outcome(load(provider), List.copyOf(reasons));
+        NativeFiles files = NativeFiles.of(provider.getClass(), provider.shimResource());
+        return new Outcome(load(provider, files), List.copyOf(reasons), files.state());
       } catch (LinkageError | IllegalCallerException e) {
         reasons.add(
             provider.name()
@@ -82,17 +88,17 @@ public final class Bindings {
                 + NativeFiles.hint(String.valueOf(e.getMessage())));
       }
     }
-    return new Outcome(null, List.copyOf(reasons));
+    return new Outcome(null, List.copyOf(reasons), "");
   }
 
-  private static KernelBinding load(BindingProvider provider) {
-    KernelBinding binding =
-        provider.load(NativeFiles.directory(provider.getClass(), provider.shimResource()));
+  private static KernelBinding load(BindingProvider provider, NativeFiles files) {
+    KernelBinding binding = provider.load(files.directory());
     int version = binding.abiVersion();
     if (version != ABI_VERSION) {
       throw new UnsatisfiedLinkError(
           NativeFiles.LIBRARY + " has ABI version " + version + ", this jar needs " + ABI_VERSION);
     }
+    files.verify(binding);
     return binding;
   }
 }

@@ -231,4 +231,12 @@ public interface KernelBinding {
    * Integer#MAX_VALUE}.
    */
   ByteBuffer viewOf(long address, long bytes);
+
+  /**
+   * The same, and who gave the memory is told when the view, and all that was made of it, is
+   * collected.
+   *
+   * @param unreachable must not refer to the view; called once, from any thread
+   */
+  ByteBuffer viewOf(long address, long bytes, Runnable unreachable);
 }

@@ -83,10 +83,9 @@ public enum ChecksumFormat {
 
     @Override
     void update(Range part) {
-      ByteBuffer bytes = part.slice();
-      while (bytes.hasRemaining()) {
-        int count = Math.min(buffer.length, bytes.remaining());
-        bytes.get(buffer, 0, count);
+      for (int at = 0; at < part.bytes(); at += buffer.length) {
+        int count = Math.min(buffer.length, part.bytes() - at);
+        part.buffer().get(part.offset() + at, ByteBuffer.wrap(buffer, 0, count));
         hash.update(buffer, 0, count);
       }
     }
@@ -102,7 +101,9 @@ public enum ChecksumFormat {
 
     @Override
     void update(Range part) {
-      sum.update(part.slice());
+      try (Range.View view = part.view()) {
+        sum.update(view.bytes());
+      }
     }
 
     @Override

@@ -5,6 +5,7 @@ import com.github.luben.zstd.ZstdDecompressCtx;
 import com.github.luben.zstd.ZstdException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Tensor;
 
@@ -19,6 +20,7 @@ final class FrameReader implements AutoCloseable {
   private static final long WINDOW = 1 << 23;
 
   private final Tensor stored;
+  private final NativeBuffer.Lease file;
   private final ZstdDecompressCtx context = new ZstdDecompressCtx();
   private final ByteBuffer numbers =
       ByteBuffer.allocateDirect(Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
@@ -32,23 +34,20 @@ final class FrameReader implements AutoCloseable {
    */
   FrameReader(Tensor stored, long most) {
     this.stored = stored;
+    this.file = stored.file().buffer().lease();
     try {
       long window = window();
       if (window > Math.max(WINDOW, most)) {
         throw refused("asks for " + window + " bytes of memory, for contents of " + most);
       }
     } catch (RuntimeException e) {
-      context.close();
+      close();
       throw e;
     }
   }
 
   private ByteBuffer header() {
-    return stored
-        .file()
-        .buffer()
-        .slice(stored.offset(), (int) Math.min(HEADER, stored.bytes()))
-        .order(ByteOrder.LITTLE_ENDIAN);
+    return file.view(stored.offset(), (int) Math.min(HEADER, stored.bytes()));
   }
 
   /** Bytes that a decompressor keeps, RFC 8878, section 3.1.1.1.2. */
@@ -97,7 +96,7 @@ final class FrameReader implements AutoCloseable {
 
   private void refill() {
     int bytes = (int) Math.min(PART, stored.bytes() - at);
-    compressed = stored.file().buffer().slice(stored.offset() + at, bytes);
+    compressed = file.view(stored.offset() + at, bytes);
     at += bytes;
   }
 
@@ -150,5 +149,6 @@ final class FrameReader implements AutoCloseable {
   @Override
   public void close() {
     context.close();
+    file.close();
   }
 }

@@ -87,6 +87,12 @@ abstract sealed class PatchEncoder implements AutoCloseable {
             tensor.name(), TensorType.U8, List.of(bytes), to -> spool.copy(begin, bytes, to)));
   }
 
+  private static void put(FrameWriter frames, Range part) throws IOException {
+    try (Range.View view = part.view()) {
+      frames.put(view.bytes());
+    }
+  }
+
   /** Elements that share bytes are sent as bytes. */
   static TensorType valueType(Tensor tensor) {
     return tensor.type().bits() % 8 == 0 ? tensor.type() : TensorType.U8;
@@ -124,12 +130,12 @@ abstract sealed class PatchEncoder implements AutoCloseable {
         begun = true;
         frames.begin(tensor.bytes());
         for (long left = unchanged; left > 0; left -= Math.min(left, zeros.bytes())) {
-          frames.put(Range.first(zeros, Math.min(left, zeros.bytes())).slice());
+          put(frames, Range.first(zeros, Math.min(left, zeros.bytes())));
         }
       }
       Range part = Range.first(zeros, bytes);
       found.apply(part.elements(width));
-      frames.put(part.slice());
+      put(frames, part);
       found.apply(part.elements(width)); // undone
     }
 
@@ -167,11 +173,13 @@ abstract sealed class PatchEncoder implements AutoCloseable {
       }
       int count = Math.toIntExact(found.count());
       int first = (int) (from * Change.width(tensor));
-      ByteBuffer positions = Range.first(found.positions(), 4L * count).slice();
-      for (int i = 0; i < count && first != 0; i++) {
-        positions.putInt(4 * i, positions.getInt(4 * i) + first);
+      try (Range.View view = Range.first(found.positions(), 4L * count).output()) {
+        ByteBuffer positions = view.bytes();
+        for (int i = 0; i < count && first != 0; i++) {
+          positions.putInt(4 * i, positions.getInt(4 * i) + first);
+        }
+        Range.writeFully(place.scratch().file(), positions);
       }
-      Range.writeFully(place.scratch().file(), positions);
       Range.first(found.values(), count).write(place.scratch().file());
       counts.add(count);
     }
@@ -226,10 +234,10 @@ abstract sealed class PatchEncoder implements AutoCloseable {
       found.toGaps(-1);
       ChangedElements.toPlanes(
           context, new ChangedElements.Elements(found.positions(), 0, entries, 4), planes);
-      frames.put(planes.slice(0, GAP_PLANES * entries));
+      put(frames, Range.first(planes, GAP_PLANES * entries));
       ChangedElements.toPlanes(
           context, new ChangedElements.Elements(found.values(), 0, entries, width), planes);
-      frames.put(planes.slice(0, width * entries));
+      put(frames, Range.first(planes, width * entries));
     }
 
     @Override
@@ -276,13 +284,15 @@ abstract sealed class PatchEncoder implements AutoCloseable {
         return;
       }
       Range range = Range.first(found.positions(), 4L * count);
-      ByteBuffer places = range.slice();
-      long end = from + places.getInt(4 * (count - 1));
-      int positionBytes =
-          gaps ? toGaps(from, count, found, places) : toPositions(from, end, places);
-      last = end;
-      places.limit(positionBytes * count);
-      Range.writeFully(place.spool().file(), places);
+      int positionBytes;
+      try (Range.View view = range.output()) {
+        ByteBuffer places = view.bytes();
+        long end = from + places.getInt(4 * (count - 1));
+        positionBytes = gaps ? toGaps(from, count, found, places) : toPositions(from, end, places);
+        last = end;
+        places.limit(positionBytes * count);
+        Range.writeFully(place.spool().file(), places);
+      }
       Range.first(found.values(), (long) width * count).write(place.spool().file());
       parts.add(new Part(count, positionBytes));
     }

@@ -120,17 +120,23 @@ public final class PatchInPlace {
     if (entries.form() == ChangedElements.Form.OVERWRITE) {
       return;
     }
-    ByteBuffer from = patched.slice();
     int count = Math.toIntExact(entries.count());
-    ByteBuffer positions = Range.first(entries.positions(), 4L * count).slice();
-    ByteBuffer to = Range.first(entries.values(), (long) entries.width() * count).slice();
-    for (int i = 0; i < count; i++) {
-      int at = positions.getInt(4 * i) * entries.width();
-      switch (entries.width()) {
-        case 1 -> to.put(i, from.get(at));
-        case 2 -> to.putShort(2 * i, from.getShort(at));
-        case 4 -> to.putInt(4 * i, from.getInt(at));
-        default -> to.putLong(8 * i, from.getLong(at));
+    try (Range.View from = patched.view();
+        Range.View positions = Range.first(entries.positions(), 4L * count).view();
+        Range.View values =
+            Range.first(entries.values(), (long) entries.width() * count).output()) {
+      newValues(entries.width(), from.bytes(), positions.bytes(), values.bytes());
+    }
+  }
+
+  private static void newValues(int width, ByteBuffer from, ByteBuffer positions, ByteBuffer to) {
+    while (to.hasRemaining()) {
+      int at = positions.getInt() * width;
+      switch (width) {
+        case 1 -> to.put(from.get(at));
+        case 2 -> to.putShort(from.getShort(at));
+        case 4 -> to.putInt(from.getInt(at));
+        default -> to.putLong(from.getLong(at));
       }
     }
   }
@@ -270,9 +276,8 @@ public final class PatchInPlace {
 
     /** A chunk as it is in its file. */
     private Range read(Tensor tensor, long begin, long bytes) throws IOException {
-      Range all = Range.first(chunk, bytes);
-      Range.readFully(file(tensor), tensor.offset() + begin * Change.width(tensor), all.slice());
-      return all;
+      chunk.readFrom(file(tensor), tensor.offset() + begin * Change.width(tensor), 0, bytes);
+      return Range.first(chunk, bytes);
     }
 
     private ChangedElements apply(PatchJournal.Part part, Range all) throws IOException {
@@ -332,32 +337,28 @@ public final class PatchInPlace {
       // Read, changed, written back: no page is lost under a mapping when the disk fails.
       Range all = read(part.tensor(), part.begin(), part.bytes());
       ChangedElements changed = apply(part, all);
-      writeBlocks(file(part.tensor()), part, changed, all.slice());
+      writeBlocks(file(part.tensor()), part, changed, chunk);
     }
 
     /** Blocks of the file in which something changed, those side by side at once. */
     private static void writeBlocks(
-        FileChannel file, PatchJournal.Part part, ChangedElements changed, ByteBuffer bytes)
+        FileChannel file, PatchJournal.Part part, ChangedElements changed, NativeBuffer bytes)
         throws IOException {
-      for (long i = 0; i < changed.count(); ) {
-        long begin = block(part, changed, i);
+      int[] positions = changed.positions().getInts(0, changed.count());
+      for (int i = 0; i < positions.length; ) {
+        long begin = block(part, positions[i]);
         long end = begin + BLOCK;
-        for (i++; i < changed.count() && block(part, changed, i) <= end; i++) {
-          end = block(part, changed, i) + BLOCK;
+        for (i++; i < positions.length && block(part, positions[i]) <= end; i++) {
+          end = block(part, positions[i]) + BLOCK;
         }
         long from = Math.max(begin, part.offset());
-        bytes
-            .limit((int) Math.min(end - part.offset(), part.bytes()))
-            .position((int) (from - part.offset()));
-        for (long at = from; bytes.hasRemaining(); ) {
-          at += file.write(bytes, at);
-        }
+        long to = Math.min(end, part.offset() + part.bytes());
+        bytes.writeTo(file, from, from - part.offset(), to - from);
       }
     }
 
-    private static long block(PatchJournal.Part part, ChangedElements changed, long entry) {
-      long position = Integer.toUnsignedLong(changed.positions().getInt(4 * entry));
-      return (part.offset() + position * part.width()) / BLOCK * BLOCK;
+    private static long block(PatchJournal.Part part, int position) {
+      return (part.offset() + Integer.toUnsignedLong(position) * part.width()) / BLOCK * BLOCK;
     }
 
     void sync() throws IOException {

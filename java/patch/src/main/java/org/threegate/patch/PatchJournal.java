@@ -139,8 +139,14 @@ final class PatchJournal implements AutoCloseable {
               .putInt(entries.width())
               .putInt(Math.toIntExact(entries.count()))
               .flip());
-      put(Range.first(entries.positions(), 4 * entries.count()).slice());
-      put(Range.first(entries.values(), entries.width() * entries.count()).slice());
+      put(Range.first(entries.positions(), 4 * entries.count()));
+      put(Range.first(entries.values(), entries.width() * entries.count()));
+    }
+
+    private void put(Range part) throws IOException {
+      try (Range.View view = part.view()) {
+        put(view.bytes());
+      }
     }
 
     void end() throws IOException {
@@ -193,11 +199,8 @@ final class PatchJournal implements AutoCloseable {
   /** Reads the entries of a part. */
   void read(Part part, ChangedElements to) throws IOException {
     long positions = 4L * part.count();
-    Range.readFully(file, part.at(), Range.first(to.positions(), positions).slice());
-    Range.readFully(
-        file,
-        part.at() + positions,
-        Range.first(to.values(), (long) part.width() * part.count()).slice());
+    to.positions().readFrom(file, part.at(), 0, positions);
+    to.values().readFrom(file, part.at() + positions, 0, (long) part.width() * part.count());
     to.count(part.count());
   }
 

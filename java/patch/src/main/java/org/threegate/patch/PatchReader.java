@@ -1,6 +1,7 @@
 package org.threegate.patch;
 
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Tensor;
@@ -99,7 +100,9 @@ abstract sealed class PatchReader implements AutoCloseable {
     @Override
     void read(ChangedElements entries, long begin, int count) {
       Range own = Range.first(part, (long) count * width);
-      frame.read(own.slice());
+      try (Range.View view = own.output()) {
+        frame.read(view.bytes());
+      }
       entries.extract(Range.first(zeros, own.bytes()).elements(width), own.elements(width));
     }
 
@@ -254,10 +257,14 @@ abstract sealed class PatchReader implements AutoCloseable {
 
   /** Plain tensors. */
   private static final class Sparse extends ByPosition {
+    private static final int PART = 1 << 16;
+
     private final Tensor positions;
     private final Tensor values;
     private final boolean gaps;
     private final int positionBytes;
+    private final ByteBuffer somePositions;
+    private final ByteBuffer someValues;
     private long at;
     private long valueAt;
     private long previous = -1;
@@ -269,6 +276,8 @@ abstract sealed class PatchReader implements AutoCloseable {
       this.gaps = gaps;
       TensorType type = positions.type();
       this.positionBytes = type.bits() / 8;
+      this.somePositions = part();
+      this.someValues = part();
       boolean known =
           gaps ? type == TensorType.U16 || type == TensorType.U32 : type == TensorType.I32;
       long count = positions.elements();
@@ -292,27 +301,38 @@ abstract sealed class PatchReader implements AutoCloseable {
       begin(count);
     }
 
+    private static ByteBuffer part() {
+      return ByteBuffer.allocate(PART).order(ByteOrder.LITTLE_ENDIAN).limit(0);
+    }
+
+    /** A part of a tensor with the byte at {@code from}. */
+    private static void refill(ByteBuffer part, Tensor tensor, long from) {
+      if (!part.hasRemaining()) {
+        part.clear().limit((int) Math.min(PART, tensor.bytes() - from));
+        tensor.file().buffer().get(tensor.offset() + from, part);
+        part.flip();
+      }
+    }
+
     @Override
     long nextPosition() {
-      NativeBuffer buffer = positions.file().buffer();
-      long offset = positions.offset() + positionBytes * at++;
+      refill(somePositions, positions, positionBytes * at++);
       long number =
           positionBytes == 2
-              ? buffer.getShort(offset) & 0xffffL
-              : buffer.getInt(offset) & 0xffffffffL;
+              ? somePositions.getShort() & 0xffffL
+              : somePositions.getInt() & 0xffffffffL;
       previous = gaps ? previous + 1 + number : number;
       return previous;
     }
 
     @Override
     void nextValue(NativeBuffer to, long entry) {
-      NativeBuffer from = values.file().buffer();
-      long offset = values.offset() + width * valueAt++;
+      refill(someValues, values, width * valueAt++);
       switch (width) {
-        case 1 -> to.putByte(entry, from.getByte(offset));
-        case 2 -> to.putShort(2 * entry, from.getShort(offset));
-        case 4 -> to.putInt(4 * entry, from.getInt(offset));
-        default -> to.putLong(8 * entry, from.getLong(offset));
+        case 1 -> to.putByte(entry, someValues.get());
+        case 2 -> to.putShort(2 * entry, someValues.getShort());
+        case 4 -> to.putInt(4 * entry, someValues.getInt());
+        default -> to.putLong(8 * entry, someValues.getLong());
       }
     }
 
@@ -355,18 +375,21 @@ abstract sealed class PatchReader implements AutoCloseable {
       if (count < 0 || count > all) {
         throw frame.refused("has " + (count & 0xffffffffL) + " entries for " + all + " elements");
       }
-      frame.read(planes.slice(0, PatchEncoder.GAP_PLANES * count));
-      ByteBuffer highest = planes.slice((long) PatchEncoder.GAP_PLANES * count, count);
-      while (highest.hasRemaining()) {
-        highest.put((byte) 0);
-      }
+      fill(PatchEncoder.GAP_PLANES * count);
+      planes.fill((long) PatchEncoder.GAP_PLANES * count, count, (byte) 0);
       ChangedElements.fromPlanes(
           context, new ChangedElements.Elements(planes, 0, count, 4), entries.positions());
-      frame.read(planes.slice(0, width * count));
+      fill(width * count);
       ChangedElements.fromPlanes(
           context, new ChangedElements.Elements(planes, 0, count, width), entries.values());
       entries.count(count);
       entries.toPositions(-1);
+    }
+
+    private void fill(int bytes) {
+      try (Range.View view = Range.first(planes, bytes).output()) {
+        frame.read(view.bytes());
+      }
     }
 
     @Override

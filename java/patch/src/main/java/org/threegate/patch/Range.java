@@ -2,7 +2,6 @@ package org.threegate.patch;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Tensor;
@@ -24,8 +23,31 @@ record Range(NativeBuffer buffer, long offset, int bytes) {
     return new Range(buffer, 0, Math.toIntExact(bytes));
   }
 
-  ByteBuffer slice() {
-    return buffer.slice(offset, bytes).order(ByteOrder.LITTLE_ENDIAN);
+  /** For libraries that take direct buffers: the buffer cannot be closed before this is. */
+  record View(NativeBuffer.Lease lease, ByteBuffer bytes) implements AutoCloseable {
+    @Override
+    public void close() {
+      lease.close();
+    }
+  }
+
+  /** To read from. */
+  View view() {
+    return view(buffer.lease());
+  }
+
+  /** To write to. */
+  View output() {
+    return view(buffer.leaseForOutput());
+  }
+
+  private View view(NativeBuffer.Lease lease) {
+    try {
+      return new View(lease, lease.view(offset, bytes));
+    } catch (RuntimeException e) {
+      lease.close();
+      throw e;
+    }
   }
 
   ChangedElements.Elements elements(int width) {
@@ -33,7 +55,7 @@ record Range(NativeBuffer buffer, long offset, int bytes) {
   }
 
   void write(FileChannel out) throws IOException {
-    writeFully(out, slice());
+    buffer.writeTo(out, offset, bytes);
   }
 
   static void writeFully(FileChannel out, ByteBuffer bytes) throws IOException {
@@ -55,12 +77,6 @@ record Range(NativeBuffer buffer, long offset, int bytes) {
   }
 
   static void zero(NativeBuffer buffer, long bytes) {
-    ByteBuffer all = buffer.slice(0, Math.toIntExact(bytes)).order(ByteOrder.nativeOrder());
-    while (all.remaining() >= Long.BYTES) {
-      all.putLong(0);
-    }
-    while (all.hasRemaining()) {
-      all.put((byte) 0);
-    }
+    buffer.fill(0, bytes, (byte) 0);
   }
 }

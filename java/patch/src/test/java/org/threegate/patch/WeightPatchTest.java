@@ -106,9 +106,7 @@ class WeightPatchTest {
   }
 
   private static byte[] bytes(Tensor tensor) {
-    byte[] bytes = new byte[Math.toIntExact(tensor.bytes())];
-    tensor.file().buffer().slice(tensor.offset(), bytes.length).get(bytes);
-    return bytes;
+    return tensor.file().buffer().getBytes(tensor.offset(), tensor.bytes());
   }
 
   private static Map<String, byte[]> contents(Context context, Path file) {
@@ -309,7 +307,7 @@ class WeightPatchTest {
     byte[] text = "Wikipedia".getBytes(StandardCharsets.US_ASCII);
     try (Context context = Context.open();
         NativeBuffer buffer = context.allocate(text.length)) {
-      buffer.slice(0, text.length).put(text);
+      buffer.putBytes(0, text);
 
       for (ChecksumFormat format : ChecksumFormat.values()) {
         try (ChecksumFormat.Checksum sum = format.begin(context)) {

@@ -1,6 +1,5 @@
 package org.threegate.spark;
 
-import java.io.EOFException;
 import java.io.FileDescriptor;
 import java.io.FileInputStream;
 import java.io.IOException;
@@ -128,7 +127,7 @@ final class Fetch implements AutoCloseable {
     long place = places.get(stored);
     if (fetched.add(stored)) {
       if (stored.values().isPresent()) {
-        copy(ByteBuffer.wrap(stored.values().get()), arena, place);
+        arena.putBytes(place, stored.values().get());
       } else {
         read(stored, place);
       }
@@ -136,24 +135,23 @@ final class Fetch implements AutoCloseable {
     return Matrix.of(arena, place, stored.dtype(), stored.rows(), stored.columns());
   }
 
-  private static void copy(ByteBuffer from, NativeBuffer to, long at) {
-    to.slice(at, from.remaining()).put(from);
-  }
-
   private void read(Descriptions.Stored stored, long place) throws IOException {
     FSDataInputStream in = stream(stored.file());
     long offset = stored.offset();
     FileDescriptor local = in.getFileDescriptor();
+    if (local != null) {
+      readLocal(local, offset, place, stored.bytes());
+      return;
+    }
     boolean direct = in.hasCapability(StreamCapabilities.PREADBYTEBUFFER);
-    int most = local != null ? LOCAL_BLOCK : BLOCK;
-    for (long at = 0; at < stored.bytes(); at += most) {
-      int count = (int) Math.min(most, stored.bytes() - at);
-      if (local != null) {
-        readLocal(local, offset + at, arena.slice(place + at, count));
-      } else if (direct) {
-        in.readFully(offset + at, arena.slice(place + at, count));
-      } else {
-        copy(block(in, offset + at, count), arena, place + at);
+    try (NativeBuffer.Lease lease = arena.leaseForOutput()) {
+      for (long at = 0; at < stored.bytes(); at += BLOCK) {
+        int count = (int) Math.min(BLOCK, stored.bytes() - at);
+        if (direct) {
+          in.readFully(offset + at, lease.view(place + at, count));
+        } else {
+          arena.put(place + at, block(in, offset + at, count));
+        }
       }
     }
   }
@@ -169,13 +167,11 @@ final class Fetch implements AutoCloseable {
 
   /** A file of this host's, without checksums beside it: one copy instead of three. */
   @SuppressWarnings("resource") // the descriptor is the stream's, which closes it
-  private static void readLocal(FileDescriptor file, long offset, ByteBuffer to)
+  private void readLocal(FileDescriptor file, long offset, long place, long bytes)
       throws IOException {
     FileChannel channel = new FileInputStream(file).getChannel();
-    while (to.hasRemaining()) {
-      if (channel.read(to, offset + to.position()) < 0) {
-        throw new EOFException("ends at " + (offset + to.position()));
-      }
+    for (long at = 0; at < bytes; at += LOCAL_BLOCK) {
+      arena.readFrom(channel, offset + at, place + at, Math.min(LOCAL_BLOCK, bytes - at));
     }
   }
 

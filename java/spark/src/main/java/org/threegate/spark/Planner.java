@@ -138,10 +138,8 @@ final class Planner {
     Optional<byte[]> values = Optional.empty();
     if (file == null) {
       // Not as it is in a file: a factor of an adapter, transposed or of another adapter.
-      byte[] bytes =
-          new byte[Math.toIntExact(matrix.rows() * matrix.columns() * matrix.dtype().bytes())];
-      matrix.buffer().slice(matrix.offset(), bytes.length).get(bytes);
-      values = Optional.of(bytes);
+      long bytes = matrix.rows() * matrix.columns() * matrix.dtype().bytes();
+      values = Optional.of(matrix.buffer().getBytes(matrix.offset(), bytes));
     }
     return new Descriptions.Stored(
         file == null ? -1 : file,

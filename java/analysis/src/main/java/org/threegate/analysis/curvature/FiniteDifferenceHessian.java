@@ -1,5 +1,6 @@
 package org.threegate.analysis.curvature;
 
+import java.util.Arrays;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import org.threegate.buffer.NativeBuffer;
@@ -204,16 +205,22 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
       throw new IllegalArgumentException(
           "a vector of " + vector.length + " numbers for " + dimension() + " parameters");
     }
-    for (int i = 0; i < vector.length; i++) {
-      put(direction, i, vector[i]);
+    if (direction.dtype() == Dtype.F32) {
+      float[] rounded = new float[vector.length];
+      for (int i = 0; i < vector.length; i++) {
+        rounded[i] = (float) vector[i];
+      }
+      direction.buffer().putFloats(direction.offset(), rounded);
+    } else {
+      direction.buffer().putDoubles(direction.offset(), vector);
     }
     Measured measured = multiply(direction, ahead);
     double[] values = new double[vector.length];
-    for (int i = 0; i < values.length; i++) {
-      values[i] =
-          ahead.dtype() == Dtype.F32
-              ? ahead.buffer().getFloat(ahead.offset() + 4L * i)
-              : ahead.buffer().getDouble(ahead.offset() + 8L * i);
+    if (ahead.dtype() == Dtype.F32) {
+      float[] singles = ahead.buffer().getFloats(ahead.offset(), values.length);
+      Arrays.setAll(values, i -> singles[i]);
+    } else {
+      values = ahead.buffer().getDoubles(ahead.offset(), values.length);
     }
     return new Product(values, measured.error());
   }

@@ -2,6 +2,8 @@ package org.threegate.analysis.intervention;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Arrays;
+import java.util.function.IntToDoubleFunction;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Tensor;
@@ -12,25 +14,33 @@ final class TensorValues {
   private TensorValues() {}
 
   static double[] read(Tensor tensor) {
-    double[] values = new double[Math.toIntExact(tensor.elements())];
     NativeBuffer buffer = tensor.file().buffer();
-    for (int i = 0; i < values.length; i++) {
-      long at = tensor.offset() + (long) i * tensor.type().bits() / 8;
-      values[i] =
-          switch (tensor.type()) {
-            case BF16 -> Float.intBitsToFloat(buffer.getShort(at) << 16);
-            case F32 -> buffer.getFloat(at);
-            case F64 -> buffer.getDouble(at);
-            default ->
-                throw new InvalidInputException(
-                    tensor.file().path()
-                        + ": tensor \""
-                        + tensor.name()
-                        + "\" is "
-                        + tensor.type()
-                        + "; BF16, F32 and F64 can be changed");
-          };
-    }
+    long at = tensor.offset();
+    int count = Math.toIntExact(tensor.elements());
+    return switch (tensor.type()) {
+      case BF16 -> {
+        short[] codes = buffer.getShorts(at, count);
+        yield converted(count, i -> Float.intBitsToFloat(codes[i] << 16));
+      }
+      case F32 -> {
+        float[] singles = buffer.getFloats(at, count);
+        yield converted(count, i -> singles[i]);
+      }
+      case F64 -> buffer.getDoubles(at, count);
+      default ->
+          throw new InvalidInputException(
+              tensor.file().path()
+                  + ": tensor \""
+                  + tensor.name()
+                  + "\" is "
+                  + tensor.type()
+                  + "; BF16, F32 and F64 can be changed");
+    };
+  }
+
+  private static double[] converted(int count, IntToDoubleFunction value) {
+    double[] values = new double[count];
+    Arrays.setAll(values, value);
     return values;
   }
 

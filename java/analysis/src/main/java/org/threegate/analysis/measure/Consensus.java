@@ -282,9 +282,11 @@ public final class Consensus {
     double expected = 0;
     double variance = 0;
     for (long i = 0; i < first.rows(); i++) {
-      for (long j = 0; j < first.columns(); j++) {
+      short[] own = row(one, i);
+      short[] theirs = row(other, i);
+      for (int j = 0; j < first.columns(); j++) {
         common += first.contains(i, j) && second.contains(i, j) ? 1 : 0;
-        double both = chances[code(one, i, j)] * others[code(other, i, j)];
+        double both = chances[code(own[j])] * others[code(theirs[j])];
         expected += both;
         variance += both * (1 - both);
       }
@@ -302,10 +304,15 @@ public final class Consensus {
     return MagnitudeBins.of(counts.all()).shares(counts.all(), counts.first());
   }
 
-  private static int code(TensorPair pair, long row, long column) {
+  private static short[] row(TensorPair pair, long row) {
     Matrix values = pair.base().values();
-    long entry = row * values.rowStride() + column;
-    return values.buffer().getShort(values.offset() + 2 * entry) & (MagnitudeHistogram.CODES - 1);
+    return values
+        .buffer()
+        .getShorts(values.offset() + 2 * row * values.rowStride(), values.columns());
+  }
+
+  private static int code(short entry) {
+    return entry & (MagnitudeHistogram.CODES - 1);
   }
 
   /** Judges whether the runs agree beyond their densities and the weights' magnitudes. */

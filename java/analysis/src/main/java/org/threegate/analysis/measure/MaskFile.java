@@ -256,8 +256,9 @@ public final class MaskFile {
     int bytes = Math.toIntExact((columns + 7) / 8);
     long[] words = new long[Math.toIntExact(Math.multiplyExact(rows, perRow))];
     for (long row = 0; row < rows; row++) {
+      byte[] packed = tensor.file().buffer().getBytes(tensor.offset() + row * bytes, bytes);
       for (int i = 0; i < bytes; i++) {
-        long bits = tensor.file().buffer().getByte(tensor.offset() + row * bytes + i) & 0xff;
+        long bits = packed[i] & 0xff;
         words[(int) (row * perRow + i / 8)] |= bits << 8 * (i % 8);
       }
       int rest = (int) (columns % 64);

@@ -1,5 +1,6 @@
 package org.threegate.analysis.patch;
 
+import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.Optional;
 import org.threegate.analysis.statistics.Dispersion;
@@ -123,11 +124,23 @@ public record PatchGeometry(
     }
 
     void add(long begin, ChangedElements entries) {
+      try (NativeBuffer.Lease positions = entries.positions().lease();
+          NativeBuffer.Lease values = entries.values().lease()) {
+        int count = Math.toIntExact(entries.count());
+        add(
+            begin,
+            entries,
+            positions.view(0, Math.multiplyExact(Integer.BYTES, count)),
+            values.view(0, Math.multiplyExact(entries.width(), count)));
+      }
+    }
+
+    private void add(long begin, ChangedElements entries, ByteBuffer positions, ByteBuffer values) {
       boolean xor = entries.form() == ChangedElements.Form.XOR;
       int own = entries.width();
       int part = width / own;
-      for (long i = 0; i < entries.count(); i++) {
-        long position = begin + (entries.positions().getInt(4 * i) & 0xffffffffL);
+      while (positions.hasRemaining()) {
+        long position = begin + (positions.getInt() & 0xffffffffL);
         long element = position / part;
         if (element >= elements || position <= lastPosition) {
           throw misplaced();
@@ -139,7 +152,13 @@ public record PatchGeometry(
           bits = read(old, base.offset() + element * width, width);
           pending = true;
         }
-        long value = read(entries.values(), i * own, own);
+        long value =
+            switch (own) {
+              case 1 -> values.get() & 0xffL;
+              case 2 -> values.getShort() & 0xffffL;
+              case 4 -> values.getInt() & 0xffffffffL;
+              default -> values.getLong();
+            };
         int shift = (int) (position % part) * own * Byte.SIZE;
         long mask = own == Long.BYTES ? -1 : (1L << own * Byte.SIZE) - 1;
         bits = xor ? bits ^ value << shift : bits & ~(mask << shift) | value << shift;

@@ -3,6 +3,7 @@ package org.threegate.binding.ffm;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
@@ -930,5 +931,13 @@ final class FfmBinding implements KernelBinding {
   @Override
   public ByteBuffer viewOf(long address, long bytes) {
     return MemorySegment.ofAddress(address).reinterpret(bytes).asByteBuffer();
+  }
+
+  /** The arena, and not the buffer, is watched: segments made of the buffer keep it, too. */
+  @Override
+  public ByteBuffer viewOf(long address, long bytes, Runnable unreachable) {
+    return MemorySegment.ofAddress(address)
+        .reinterpret(bytes, Arena.ofAuto(), segment -> unreachable.run())
+        .asByteBuffer();
   }
 }

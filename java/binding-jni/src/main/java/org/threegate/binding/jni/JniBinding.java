@@ -1,10 +1,13 @@
 package org.threegate.binding.jni;
 
+import java.lang.ref.Cleaner;
 import java.nio.ByteBuffer;
 import org.threegate.spi.KernelBinding;
 
 /** Passes each call on. */
 final class JniBinding implements KernelBinding {
+  private static final Cleaner CLEANER = Cleaner.create();
+
   @Override
   public String name() {
     return "jni";
@@ -406,5 +409,13 @@ final class JniBinding implements KernelBinding {
   @Override
   public ByteBuffer viewOf(long address, long bytes) {
     return Buffers.viewOf(address, bytes);
+  }
+
+  /** Slices and duplicates of a direct buffer keep it reachable: it is the last to go. */
+  @Override
+  public ByteBuffer viewOf(long address, long bytes, Runnable unreachable) {
+    ByteBuffer view = Buffers.viewOf(address, bytes);
+    CLEANER.register(view, unreachable);
+    return view;
   }
 }

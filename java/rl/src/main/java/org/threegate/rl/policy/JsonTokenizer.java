@@ -49,6 +49,7 @@ public final class JsonTokenizer implements Tokenizer {
     Path path = directory.resolve("tokenizer.json");
     TokenizerFile.Checked file = TokenizerFile.read(path);
     System.setProperty(OFFLINE, "true");
+    UnpackedLibraries.prepareTokenizers();
     try {
       LibUtils.checkStatus();
       checkNormalized(path, file);

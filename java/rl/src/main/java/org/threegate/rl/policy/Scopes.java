@@ -14,6 +14,10 @@ import org.bytedeco.pytorch.NoGradGuard;
  * }</pre>
  */
 public final class Scopes {
+  static {
+    UnpackedLibraries.prepareTorch();
+  }
+
   private Scopes() {}
 
   /** The one result of a computation, which the scope around it frees; the rest is freed here. */

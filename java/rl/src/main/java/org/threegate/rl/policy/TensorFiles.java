@@ -113,12 +113,14 @@ public final class TensorFiles {
   }
 
   private static void copy(NativeBuffer from, long offset, long bytes, Tensor to) {
-    for (long at = 0; at < bytes; at += CHUNK) {
-      int count = (int) Math.min(CHUNK, bytes - at);
-      Pointer.memcpy(
-          new BytePointer(to.data_ptr()).getPointer(at),
-          new BytePointer(from.slice(offset + at, count)),
-          count);
+    try (NativeBuffer.Lease lease = from.lease()) {
+      for (long at = 0; at < bytes; at += CHUNK) {
+        int count = (int) Math.min(CHUNK, bytes - at);
+        Pointer.memcpy(
+            new BytePointer(to.data_ptr()).getPointer(at),
+            new BytePointer(lease.view(offset + at, count)),
+            count);
+      }
     }
   }
 }

@@ -29,6 +29,7 @@ public final class Threads {
     // two fifths of sampling. Scopes free what is native; a collector is not needed for it. Whoever
     // has made native objects before sets it where the process starts.
     System.getProperties().putIfAbsent("org.bytedeco.javacpp.maxPhysicalBytes", "0");
+    UnpackedLibraries.prepareTorch();
   }
 
   private static int count = Runtime.getRuntime().availableProcessors();

@@ -1,0 +1,100 @@
+package org.threegate.testing;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * A Java program in a JVM of its own, with this one's class path and binding: for what ends a JVM,
+ * or must be told before it starts.
+ *
+ * <pre>{@code
+ * ChildJvm.Result result =
+ *     ChildJvm.of(ApiAttack.class, "10", "1").options("-Xmx512m").environment(Map.of()).run();
+ * System.out.println(result.code() + ": " + result.output());
+ * }</pre>
+ */
+public final class ChildJvm {
+  private static final long LONGEST_SECONDS = 300;
+
+  private final Class<?> program;
+  private final List<String> arguments;
+  private List<String> options = List.of();
+  private Map<String, String> environment = Map.of();
+  private List<String> before = List.of();
+
+  /**
+   * How it ended.
+   *
+   * @param code the exit status; 134 after a crash
+   * @param output of both streams
+   */
+  public record Result(int code, String output) {}
+
+  private ChildJvm(Class<?> program, List<String> arguments) {
+    this.program = program;
+    this.arguments = arguments;
+  }
+
+  /** Runs {@code program.main}. */
+  public static ChildJvm of(Class<?> program, String... arguments) {
+    return new ChildJvm(program, List.of(arguments));
+  }
+
+  /** Of the JVM. */
+  public ChildJvm options(String... more) {
+    options = List.of(more);
+    return this;
+  }
+
+  /** Variables beside the inherited ones. */
+  public ChildJvm environment(Map<String, String> variables) {
+    environment = variables;
+    return this;
+  }
+
+  /** What a shell does before it. */
+  public ChildJvm before(String command) {
+    before = List.of("sh", "-c", command + "; exec \"$@\"", "sh");
+    return this;
+  }
+
+  /** Starts it; its output goes to a file. */
+  public Process start(Path output) throws IOException {
+    List<String> command = new ArrayList<>(before);
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    String binding = System.getProperty("threegate.binding", "");
+    if (!binding.isEmpty()) {
+      command.add("-Dthreegate.binding=" + binding);
+    }
+    command.add("--enable-native-access=ALL-UNNAMED");
+    command.add("-XX:-CreateCoredumpOnCrash");
+    command.add("-XX:ErrorFile=/dev/stderr");
+    command.addAll(options);
+    command.addAll(List.of("-cp", System.getProperty("java.class.path"), program.getName()));
+    command.addAll(arguments);
+    ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+    builder.environment().putAll(environment);
+    return builder.redirectOutput(output.toFile()).start();
+  }
+
+  /** Runs it to its end. */
+  public Result run() throws IOException, InterruptedException {
+    Path output = Files.createTempFile("child", ".log");
+    try {
+      Process process = start(output);
+      if (!process.waitFor(LONGEST_SECONDS, TimeUnit.SECONDS)) {
+        process.destroyForcibly().waitFor();
+      }
+      byte[] bytes = Files.readAllBytes(output);
+      return new Result(process.exitValue(), new String(bytes, StandardCharsets.UTF_8));
+    } finally {
+      Files.delete(output);
+    }
+  }
+}

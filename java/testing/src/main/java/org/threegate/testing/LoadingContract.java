@@ -1,0 +1,300 @@
+package org.threegate.testing;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.TreeMap;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledIfEnvironmentVariable;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * What every binding must do with the files that it unpacks and loads. Each case is a JVM of its
+ * own with a cache of its own. Once a machine: it does not depend on the SIMD level.
+ */
+@DisabledIfEnvironmentVariable(named = "THREEGATE_SIMD", matches = ".+")
+@DisabledIfEnvironmentVariable(named = "THREEGATE_CUDA_LIBRARY", matches = ".+")
+public abstract class LoadingContract {
+  private static final int REFUSED = 3;
+  private static final int KILLS = 5;
+
+  @TempDir Path directory;
+  private Path cache;
+
+  @BeforeEach
+  void emptyCache() {
+    cache = directory.resolve("cache");
+  }
+
+  /** Such as a directory that its test made others' to write. */
+  @AfterEach
+  void giveBack() throws IOException {
+    try (Stream<Path> all = Files.walk(directory)) {
+      for (Path path : all.filter(Files::isDirectory).toList()) {
+        mode(path, "rwx------");
+      }
+    }
+  }
+
+  private ChildJvm child() {
+    return ChildJvm.of(LoadMain.class).options("-Dthreegate.cache=" + cache, "-Xmx64m");
+  }
+
+  private static void requireLoaded(ChildJvm.Result result, Path from) {
+    assertThat(result.code()).as(result.output()).isZero();
+    assertThat(result.output())
+        .contains("OpenBLAS", from + "/", "libthreegate.so.1", "libopenblas.so.0");
+  }
+
+  private void requireRefused(ChildJvm.Result result, String... parts) {
+    assertThat(result.code()).as(result.output()).isEqualTo(REFUSED);
+    assertThat(result.output()).contains(parts);
+    assertThat(result.output().strip().lines()).hasSize(1);
+  }
+
+  private Path unpacked() throws IOException {
+    try (Stream<Path> all = Files.list(cache)) {
+      return all.findFirst().orElseThrow();
+    }
+  }
+
+  private static List<Path> files(Path directory) throws IOException {
+    try (Stream<Path> all = Files.list(directory)) {
+      return all.sorted().toList();
+    }
+  }
+
+  private static Map<String, byte[]> contents(Path directory) throws IOException {
+    Map<String, byte[]> contents = new TreeMap<>();
+    for (Path file : files(directory)) {
+      contents.put(file.getFileName().toString(), Files.readAllBytes(file));
+    }
+    return contents;
+  }
+
+  private static void requireSame(Map<String, byte[]> found, Map<String, byte[]> expected) {
+    assertThat(found.keySet()).isEqualTo(expected.keySet());
+    expected.forEach((name, bytes) -> assertThat(found.get(name)).as(name).isEqualTo(bytes));
+  }
+
+  private static void mode(Path path, String permissions) throws IOException {
+    Files.setPosixFilePermissions(path, PosixFilePermissions.fromString(permissions));
+  }
+
+  private static String mode(Path path) throws IOException {
+    return PosixFilePermissions.toString(
+        Files.getPosixFilePermissions(path, LinkOption.NOFOLLOW_LINKS));
+  }
+
+  private void requireOwn() throws IOException {
+    assertThat(mode(cache)).isEqualTo("rwx------");
+    assertThat(mode(unpacked())).isEqualTo("rwx------");
+    for (Path file : files(unpacked())) {
+      assertThat(mode(file)).as(file.toString()).isEqualTo("rw-------");
+      assertThat(file.toString()).doesNotEndWith(".partial");
+    }
+  }
+
+  @Test
+  void whatIsUnpackedIsTheUsersAlone() throws Exception {
+    requireLoaded(child().before("umask 000").run(), cache);
+    requireOwn();
+    // And is used as it is: nothing is written the second time.
+    Map<String, Object> times = new TreeMap<>();
+    for (Path file : files(unpacked())) {
+      times.put(file.toString(), Files.getAttribute(file, "unix:ctime"));
+    }
+    requireLoaded(child().run(), cache);
+    for (Path file : files(unpacked())) {
+      assertThat(Files.getAttribute(file, "unix:ctime")).isEqualTo(times.get(file.toString()));
+    }
+  }
+
+  /** By other bytes of the same length, by none, by half, by links, by what others may write. */
+  @Test
+  void whatIsNotTheJarsIsUnpackedAgain() throws Exception {
+    requireLoaded(child().run(), cache);
+    Path own = unpacked();
+    Map<String, byte[]> expected = contents(own);
+    Random random = Seeds.random("whatIsNotTheJarsIsUnpackedAgain");
+    List<Path> libraries =
+        files(own).stream().filter(file -> file.toString().contains(".so")).toList();
+    for (Path library : libraries) {
+      try (FileChannel file = FileChannel.open(library, StandardOpenOption.WRITE)) {
+        file.truncate(random.nextLong(file.size()));
+      }
+    }
+    requireLoaded(child().run(), cache);
+    requireSame(contents(own), expected);
+    for (Path library : libraries) {
+      byte[] bytes = Files.readAllBytes(library);
+      bytes[random.nextInt(bytes.length)] ^= 1 << random.nextInt(8);
+      Files.write(library, bytes);
+    }
+    requireLoaded(child().run(), cache);
+    requireSame(contents(own), expected);
+    // One by one: the first is loaded before the others are looked at.
+    for (int i = 0; i < libraries.size(); i++) {
+      Path library = libraries.get(i);
+      Path elsewhere = directory.resolve("planted-" + i);
+      switch (i % 4) {
+        case 0 -> {
+          Files.move(library, elsewhere);
+          Files.createSymbolicLink(library, elsewhere);
+        }
+        case 1 -> Files.createLink(elsewhere, library);
+        case 2 -> mode(library, "rw-rw-rw-");
+        default -> Files.delete(library);
+      }
+      Files.write(own.resolve(library.getFileName() + ".partial"), new byte[100]);
+    }
+    requireLoaded(child().run(), cache);
+    requireSame(contents(own), expected);
+    requireOwn();
+  }
+
+  @Test
+  void aDirectoryThatOthersCanWriteIsRefused() throws Exception {
+    requireLoaded(child().run(), cache);
+    Path own = unpacked();
+    for (Path open : List.of(own, cache)) {
+      for (String mode : List.of("rwxrwx---", "rwx----w-", "rwxrwxrwx")) {
+        mode(open, mode);
+        requireRefused(
+            child().run(), open.toString(), "can be written by others", "-Dthreegate.cache=DIR");
+      }
+      mode(open, "rwx------");
+    }
+    // Another directory could be put in its place.
+    mode(directory, "rwxrwxrwx");
+    requireRefused(child().run(), directory.toString(), "can be written by others");
+    mode(directory, "rwxr-xr-x");
+    // Readable is no harm; it is made private all the same.
+    mode(cache, "rwxr-xr-x");
+    requireLoaded(child().run(), cache);
+    requireOwn();
+  }
+
+  @Test
+  void aLinkInThePlaceOfTheDirectoryIsRefused() throws Exception {
+    requireLoaded(child().run(), cache);
+    Path own = unpacked();
+    Path elsewhere = directory.resolve("elsewhere");
+    Files.move(own, elsewhere);
+    Files.createSymbolicLink(own, elsewhere);
+    requireRefused(child().run(), own.toString(), "is a link or a file");
+    Files.delete(own);
+    Files.createFile(own);
+    requireRefused(child().run(), own.toString(), "is a link or a file");
+    Files.delete(own);
+    Files.move(elsewhere, own);
+    // The lock, too: opening it must not make a file somewhere else.
+    Path lock = own.resolve("lock");
+    Files.deleteIfExists(lock);
+    Files.createSymbolicLink(lock, directory.resolve("made"));
+    Files.delete(own.resolve("libopenblas.so.0"));
+    requireRefused(child().run(), lock.toString());
+    assertThat(directory.resolve("made")).doesNotExist();
+    // A link to the cache itself is the user's to make; it is what it leads to that counts.
+    Files.delete(lock);
+    Path link = directory.resolve("link");
+    Files.createSymbolicLink(link, cache);
+    requireLoaded(ChildJvm.of(LoadMain.class).options("-Dthreegate.cache=" + link).run(), cache);
+  }
+
+  @Test
+  void whereItIsIsSaidInAnAbsolutePath() throws Exception {
+    ChildJvm.Result relative =
+        ChildJvm.of(LoadMain.class).options("-Dthreegate.cache=some/cache").run();
+    requireRefused(relative, "-Dthreegate.cache is \"some/cache\"", "absolute path");
+    assertThat(Path.of("some")).doesNotExist();
+    ChildJvm.Result variable =
+        ChildJvm.of(LoadMain.class).environment(Map.of("XDG_CACHE_HOME", "some/cache")).run();
+    requireRefused(variable, "XDG_CACHE_HOME is \"some/cache\"", "absolute path");
+    // The property comes first, and the variable's directory is a common one.
+    Map<String, String> xdg = Map.of("XDG_CACHE_HOME", directory.resolve("xdg").toString());
+    requireLoaded(child().environment(xdg).run(), cache);
+    assertThat(directory.resolve("xdg")).doesNotExist();
+    requireLoaded(
+        ChildJvm.of(LoadMain.class).environment(xdg).run(),
+        directory.resolve("xdg").resolve("threegate"));
+  }
+
+  @Test
+  void manyCanUnpackAtOnce() throws Exception {
+    List<Process> processes = new ArrayList<>();
+    for (int i = 0; i < 4; i++) {
+      processes.add(child().start(directory.resolve("output-" + i)));
+    }
+    for (int i = 0; i < processes.size(); i++) {
+      assertThat(processes.get(i).waitFor(5, TimeUnit.MINUTES)).isTrue();
+      String output = Files.readString(directory.resolve("output-" + i));
+      requireLoaded(new ChildJvm.Result(processes.get(i).exitValue(), output), cache);
+    }
+    requireOwn();
+  }
+
+  @Test
+  void whatWasKilledIsCompletedByTheNext() throws Exception {
+    Random random = Seeds.random("whatWasKilledIsCompletedByTheNext");
+    Path output = directory.resolve("output");
+    for (int i = 0; i < KILLS; i++) {
+      Process process = child().start(output);
+      while (process.isAlive() && !isUnpacking()) {
+        Thread.onSpinWait();
+      }
+      Thread.sleep(random.nextInt(60));
+      process.destroyForcibly().waitFor();
+      if (i % 2 == 1 && Files.exists(cache)) {
+        for (Path file : files(unpacked())) {
+          Files.delete(file);
+        }
+      }
+    }
+    requireLoaded(child().run(), cache);
+    requireOwn();
+  }
+
+  private boolean isUnpacking() throws IOException {
+    if (!Files.exists(cache)) {
+      return false;
+    }
+    try (Stream<Path> all = Files.walk(cache, 2)) {
+      return all.anyMatch(path -> path.toString().endsWith(".partial"));
+    } catch (java.io.UncheckedIOException e) {
+      return true; // renamed while it was listed
+    }
+  }
+
+  @Test
+  void aGivenDirectoryIsUsedAsItIs() throws Exception {
+    requireLoaded(child().run(), cache);
+    Path given = directory.resolve("given");
+    Files.createDirectory(given);
+    for (Path file : files(unpacked())) {
+      Files.copy(file, given.resolve(file.getFileName()), StandardCopyOption.COPY_ATTRIBUTES);
+    }
+    ChildJvm child = ChildJvm.of(LoadMain.class).options("-Dthreegate.library.path=" + given);
+    requireLoaded(child.run(), given);
+    mode(given, "rwxrwxrwx");
+    requireRefused(child.run(), given.toString(), "everybody can write to it");
+    mode(given, "rwxr-xr-x");
+    mode(given.resolve("libthreegate.so.1"), "rw-rw-rw-");
+    requireRefused(child.run(), given.toString(), "everybody can write to it");
+  }
+}
