@@ -46,6 +46,8 @@ final class CaptureCommand implements Callable<Integer> {
       description = "prompts and answers; each is a sequence")
   private Path problems;
 
+  @Mixin private TemplateMixin template;
+
   @Output(Output.Kind.CAPTURE)
   @Option(
       names = "--out",
@@ -92,7 +94,7 @@ final class CaptureCommand implements Callable<Integer> {
     if (sequences < 1) {
       throw new InvalidInputException("--sequences " + sequences + ": 1 at least");
     }
-    List<Problem> all = PlainProblems.read(problems, model.path());
+    List<Problem> all = PlainProblems.read(problems, model.path(), template.options());
     model.use((decoder, tokenizer) -> capture(decoder, tokenizer, all, selected));
   }
 

@@ -32,6 +32,7 @@ import picocli.CommandLine.Spec;
       "Examples:",
       "  threegate eval model/ --problems test.jsonl",
       "  threegate eval model/ --problems test.jsonl --completions 64 --k 1,8,64 --verifier mathematical --temperature 0.7",
+      "  threegate eval model/ --problems chats.jsonl --system 'Be brief.' --template-argument enable_thinking=false",
       "  threegate eval base/ --adapter run/adapter --problems test.jsonl --json"
     })
 final class EvaluateCommand implements Callable<Integer> {
@@ -69,6 +70,8 @@ final class EvaluateCommand implements Callable<Integer> {
       description = "exact, numeric, mathematical or countdown (default: ${DEFAULT-VALUE})")
   private String verifier;
 
+  @Mixin private TemplateMixin template;
+
   @Mixin private SamplingMixin sampling;
 
   @Option(
@@ -90,7 +93,7 @@ final class EvaluateCommand implements Callable<Integer> {
             "--k " + k + ": 1 to --completions, which is " + completions);
       }
     }
-    List<Problem> all = PlainProblems.read(problems, model.path());
+    List<Problem> all = PlainProblems.read(problems, model.path(), template.options());
     try (BoundedVerifier bounded =
         new BoundedVerifier(
             VerifierNames.verifier(verifier), Duration.ofSeconds(5), Threads.count())) {

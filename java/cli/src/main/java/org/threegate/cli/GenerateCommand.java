@@ -12,6 +12,8 @@ import org.threegate.rl.policy.Completion;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.Sampler;
 import org.threegate.rl.policy.Tokenizer;
+import org.threegate.rl.task.ChatTemplate;
+import org.threegate.rl.task.Message;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -31,6 +33,7 @@ import picocli.CommandLine.Spec;
       "Examples:",
       "  threegate generate model/ '12+34='",
       "  threegate generate model/ 'Why is the sky blue?' --longest 200 --temperature 0.7 --top-p 0.95 --seed 3",
+      "  threegate generate model/ --chat 'Why is the sky blue?' --system 'Be brief.' --template-argument enable_thinking=false",
       "  threegate generate base/ '12+34=' --adapter run/adapter --completions 4"
     })
 final class GenerateCommand implements Callable<Integer> {
@@ -50,17 +53,43 @@ final class GenerateCommand implements Callable<Integer> {
       description = "of each prompt (default: ${DEFAULT-VALUE})")
   private int completions;
 
+  @Option(
+      names = "--chat",
+      description = "prompts are what a user says; the model's chat template makes prompts of them")
+  private boolean chat;
+
+  @Mixin private TemplateMixin template;
+
   @Mixin private SamplingMixin sampling;
 
   @Override
   public Integer call() {
-    model.use(this::generate);
+    List<String> texts = rendered();
+    model.use((decoder, tokenizer) -> generate(decoder, tokenizer, texts));
     return 0;
   }
 
-  private void generate(Decoder decoder, Tokenizer tokenizer) {
+  private List<String> rendered() {
+    if (!chat) {
+      if (template.isGiven()) {
+        throw new InvalidInputException(
+            "--system and --template-argument are for conversations; add --chat");
+      }
+      return prompts;
+    }
+    ChatTemplate own =
+        ChatTemplate.load(model.path())
+            .orElseThrow(
+                () ->
+                    new InvalidInputException(
+                        model.path() + ": has no chat template; leave --chat out"))
+            .with(template.options());
+    return prompts.stream().map(text -> own.prompt(List.of(new Message("user", text)))).toList();
+  }
+
+  private void generate(Decoder decoder, Tokenizer tokenizer, List<String> texts) {
     List<int[]> tokens =
-        prompts.stream()
+        texts.stream()
             .flatMap(prompt -> Stream.generate(() -> tokenizer.encode(prompt)).limit(completions))
             .toList();
     if (tokens.stream().anyMatch(prompt -> prompt.length == 0)) {
@@ -80,7 +109,7 @@ final class GenerateCommand implements Callable<Integer> {
           .getOut()
           .println(
               shown(
-                  prompts.get(i / completions)
+                  (chat ? "" : prompts.get(i / completions))
                       + tokenizer.decode(Arrays.copyOf(own.tokens(), length)),
                   terminal));
     }

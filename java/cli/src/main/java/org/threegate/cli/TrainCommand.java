@@ -9,6 +9,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.LocalDate;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeParseException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -60,6 +63,7 @@ import org.threegate.rl.policy.Tokenizer;
 import org.threegate.rl.rollout.PassRate;
 import org.threegate.rl.rollout.Rollout;
 import org.threegate.rl.rollout.Rollouts;
+import org.threegate.rl.task.ChatTemplate;
 import org.threegate.rl.task.Demonstration;
 import org.threegate.rl.task.Problem;
 import org.threegate.rl.train.AdvantageRule;
@@ -96,7 +100,7 @@ import picocli.CommandLine.Spec;
 final class TrainCommand implements Callable<Integer> {
   private static final Pattern STATE = Pattern.compile("state-(\\d+)\\.safetensors");
   private static final Pattern MAY_DIFFER =
-      Pattern.compile("\\s*(output|threads|console|tensorboard|page|every|kept):.*");
+      Pattern.compile("\\s*(output|threads|console|tensorboard|page|every|kept|date):.*");
   private static final List<String> PARTS =
       List.of("checkpoints", "tensorboard", "versions", "model", "adapter");
   private static final List<String> COPIED =
@@ -105,6 +109,8 @@ final class TrainCommand implements Callable<Integer> {
           "tokenizer.json",
           "tokenizer_config.json",
           "chat_template.jinja",
+          "chat_template.json",
+          "special_tokens_map.json",
           "generation_config.json");
 
   @Spec private CommandSpec spec;
@@ -182,8 +188,18 @@ final class TrainCommand implements Callable<Integer> {
         err,
         "the same command with --resume goes on",
         (context, control) -> {
-          new Run(settings, output, states, context, control).run();
+          new Run(dated(settings, output), output, states, context, control).run();
         });
+  }
+
+  /** With the day on which the run began: prompts that have it stay the same when it goes on. */
+  private TrainingSettings dated(TrainingSettings settings, Path output) {
+    Path begun = output.resolve("config.yaml");
+    String date = settings.text("template.date");
+    if (date.isEmpty() && resume && Files.exists(begun)) {
+      date = TrainingSettings.read(begun, List.of()).text("template.date");
+    }
+    return settings.with("template.date", date.isEmpty() ? LocalDate.now().toString() : date);
   }
 
   /** One run, with all that it holds. */
@@ -206,11 +222,13 @@ final class TrainCommand implements Callable<Integer> {
 
     @SuppressWarnings("try")
     void run() throws IOException {
-      List<Problem> problems = PlainProblems.read(settings.path("data.train"), model);
+      ChatTemplate.Options options = chatOptions();
+      List<Problem> problems =
+          PlainProblems.read(settings.path("data.train"), model, options, clock());
       List<Problem> test =
           settings.text("data.test").isEmpty()
               ? List.of()
-              : PlainProblems.read(settings.path("data.test"), model);
+              : PlainProblems.read(settings.path("data.test"), model, options, clock());
       try (PointerScope scope = new PointerScope();
           Decoder policy = load();
           Tokenizer tokenizer = JsonTokenizer.load(model);
@@ -232,6 +250,25 @@ final class TrainCommand implements Callable<Integer> {
           adapter.ifPresent(LowRankAdapter::close);
           reference.ifPresent(Decoder::close);
         }
+      }
+    }
+
+    private ChatTemplate.Options chatOptions() {
+      String system = settings.text("template.system");
+      return TemplateMixin.options(
+          "template.arguments",
+          system.isEmpty() ? Optional.empty() : Optional.of(system),
+          settings.mapping("template.arguments"));
+    }
+
+    private Clock clock() {
+      String date = settings.text("template.date");
+      try {
+        return Clock.fixed(
+            LocalDate.parse(date).atStartOfDay(ZoneOffset.UTC).toInstant(), ZoneOffset.UTC);
+      } catch (DateTimeParseException e) {
+        throw new InvalidInputException(
+            "template.date is \"" + date + "\"; it must be a day, as 2026-01-31", e);
       }
     }
 

@@ -1,6 +1,7 @@
 package org.threegate.cli;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -15,6 +16,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import org.threegate.checkpoint.InputFiles;
 import org.threegate.checkpoint.InvalidInputException;
 import org.yaml.snakeyaml.LoaderOptions;
@@ -36,6 +38,9 @@ final class TrainingSettings {
               .loaderOptions(limits())
               .enable(YAMLParser.Feature.EMPTY_STRING_AS_NULL)
               .build());
+
+  /** Keys whose values are mappings with keys of their own. */
+  private static final Set<String> OPEN = Set.of("template.arguments");
 
   private final Map<String, JsonNode> values;
 
@@ -69,8 +74,8 @@ final class TrainingSettings {
    *     of another kind
    */
   static TrainingSettings read(Path path, List<String> changes) {
-    Map<String, JsonNode> values = flat(parse(example(), EXAMPLE));
-    Map<String, JsonNode> own = flat(parse(InputFiles.text(path, LARGEST), path.toString()));
+    Map<String, JsonNode> values = flat("", parse(example(), EXAMPLE));
+    Map<String, JsonNode> own = flat("", parse(InputFiles.text(path, LARGEST), path.toString()));
     own.forEach((key, value) -> put(values, key, value, path.toString()));
     for (String change : changes) {
       int equals = change.indexOf('=');
@@ -106,19 +111,27 @@ final class TrainingSettings {
   }
 
   /** Keys of sections as {@code section.key}. */
-  private static Map<String, JsonNode> flat(JsonNode tree) {
+  private static Map<String, JsonNode> flat(String section, JsonNode tree) {
     Map<String, JsonNode> flat = new LinkedHashMap<>();
     for (Map.Entry<String, JsonNode> field : tree.properties()) {
-      if (field.getValue().isObject()) {
-        flat(field.getValue()).forEach((key, value) -> flat.put(field.getKey() + "." + key, value));
+      String key = section + field.getKey();
+      if (field.getValue().isObject() && !OPEN.contains(key)) {
+        flat.putAll(flat(key + ".", field.getValue()));
       } else {
-        flat.put(field.getKey(), field.getValue());
+        flat.put(key, field.getValue());
       }
     }
     return flat;
   }
 
   private static void put(Map<String, JsonNode> values, String key, JsonNode value, String where) {
+    int dot = key.lastIndexOf('.');
+    if (dot > 0 && OPEN.contains(key.substring(0, dot))) {
+      ObjectNode all = values.get(key.substring(0, dot)).deepCopy();
+      all.set(key.substring(dot + 1), value);
+      values.put(key.substring(0, dot), all);
+      return;
+    }
     JsonNode before = values.get(key);
     if (before == null) {
       throw new InvalidInputException(
@@ -161,6 +174,7 @@ final class TrainingSettings {
       case NUMBER -> like.isInt() ? "a whole number" : "a number";
       case BOOLEAN -> "true or false";
       case ARRAY -> "a list";
+      case OBJECT -> "a mapping";
       default -> "a text";
     };
   }
@@ -197,6 +211,13 @@ final class TrainingSettings {
       }
     }
     return row[second.length()];
+  }
+
+  /** The same with another text. */
+  TrainingSettings with(String key, String text) {
+    Map<String, JsonNode> all = new LinkedHashMap<>(values);
+    put(all, key, YAML.getNodeFactory().textNode(text), key);
+    return new TrainingSettings(all);
   }
 
   String text(String key) {
@@ -242,6 +263,11 @@ final class TrainingSettings {
     List<String> texts = new ArrayList<>();
     values.get(key).forEach(value -> texts.add(value.asText()));
     return texts;
+  }
+
+  /** A mapping with keys that nobody knows here. */
+  Map<String, Object> mapping(String key) {
+    return YAML.convertValue(values.get(key), new TypeReference<>() {});
   }
 
   /** All of them, as a file that may be read again. */

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.LocalDate;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -384,6 +385,54 @@ class TrainingCommandsTest {
     assertThat(run("train", config, "--set", "data.train=" + chat, "--set", "steps=2").code())
         .isZero();
     assertThat(out.resolve("model/chat_template.jinja")).exists();
+  }
+
+  @Test
+  void argumentsReachTheTemplate() throws IOException {
+    Path chat = directory.resolve("chat.jsonl");
+    Files.writeString(
+        chat, "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"answer\": \"b\"}\n");
+    Files.writeString(
+        model.resolve("chat_template.jinja"),
+        "{% if mode is undefined or messages[0].role != 'system' or mode.x != 1 %}{{ raise_exception('bare') }}{% endif %}"
+            + "{{ messages[0].content }}{{ messages[1].content }}{{ strftime_now('') }}");
+    List<Object> evaluate = List.of("eval", model, "--problems", chat, "--longest", 1);
+    refused(run(evaluate.toArray()), "chat_template.jinja: the chat template fails: line 1: bare");
+    List<Object> given = new ArrayList<>(evaluate);
+    given.addAll(List.of("--system", "s", "--template-argument", "mode={\"x\": 1}"));
+    assertThat(run(given.toArray()).code()).isZero();
+    given.set(given.size() - 1, "mode=no");
+    refused(run(given.toArray()), "--template-argument mode=no: not JSON");
+    given.set(given.size() - 1, "messages=[]");
+    refused(run(given.toArray()), "messages are no argument");
+    given.set(given.size() - 1, "mode");
+    refused(run(given.toArray()), "not of the form NAME=JSON");
+
+    refused(run("generate", model, "a", "--system", "s"), "add --chat");
+    assertThat(
+            run(
+                    "generate",
+                    model,
+                    "a",
+                    "--chat",
+                    "--system",
+                    "s",
+                    "--template-argument",
+                    "mode={\"x\":1}",
+                    "--longest",
+                    1)
+                .code())
+        .isZero();
+
+    List<Object> train =
+        List.of("train", config, "--set", "data.train=" + chat, "--set", "steps=2");
+    refused(run(train.toArray()), "line 1: bare");
+    List<Object> set = new ArrayList<>(train);
+    set.addAll(List.of("--set", "template.system=s", "--set", "template.arguments.mode={x: 1}"));
+    assertThat(run(set.toArray()).code()).isZero();
+    assertThat(out.resolve("config.yaml"))
+        .content()
+        .contains("date: \"" + LocalDate.now().getYear());
   }
 
   private Process start(Path output, boolean resume) throws IOException {

@@ -11,6 +11,7 @@ final class BraceFormat {
       Pattern.compile(
           "(?:(.)?([<>=^]))?([-+ ])?(#)?(0)?(\\d{1,9})?([,_])?(?:\\.(\\d{1,9}))?([bcdeEfFgGnosxX%])?",
           Pattern.DOTALL);
+  private static final int LONGEST_FIELD = 1000;
   private static final Pattern STEP = Pattern.compile("\\.([^.\\[\\]]+)|\\[([^\\]]+)\\]");
 
   private final Evaluation run;
@@ -69,6 +70,10 @@ final class BraceFormat {
   }
 
   private void field(String field) {
+    if (field.length() > LONGEST_FIELD) {
+      throw new TemplateException(
+          "a format has a field of more than " + LONGEST_FIELD + " characters");
+    }
     int colon = field.indexOf(':');
     String name = colon < 0 ? field : field.substring(0, colon);
     char conversion = 0;

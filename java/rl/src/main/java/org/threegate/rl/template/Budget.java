@@ -6,7 +6,7 @@ import java.util.List;
 /** Counts what a rendering has taken of its {@link Limits}; lists and texts are made by it. */
 final class Budget {
   private static final int LOOK = 1024;
-  private static final int ELEMENT = 16;
+  private static final long ELEMENT = 16;
   private static final int UNIT = 64;
 
   private final Limits limits;
@@ -75,6 +75,11 @@ final class Budget {
     }
   }
 
+  /** More places in lists. */
+  void elements(long count) {
+    produce(ELEMENT * count);
+  }
+
   Value.Text text(String text) {
     size(text.length());
     produce(text.length());
@@ -98,7 +103,7 @@ final class Budget {
   }
 
   Value.Stream stream(List<Value> items) {
-    produce((long) ELEMENT * items.size());
+    elements(items.size());
     return new Value.Stream(items.iterator());
   }
 
@@ -108,7 +113,7 @@ final class Budget {
     if (value.depth() > limits.nesting()) {
       throw new TemplateException("a value is nested deeper than " + limits.nesting());
     }
-    produce(ELEMENT * elements);
+    elements(elements);
     return value;
   }
 }

@@ -131,7 +131,7 @@ final class Evaluation {
       return list.items();
     }
     if (value instanceof Value.Dict dict) {
-      budget.work(dict.entries().size());
+      budget.elements(dict.entries().size());
       return new ArrayList<>(dict.entries().keySet());
     }
     if (value instanceof Value.Undefined) {

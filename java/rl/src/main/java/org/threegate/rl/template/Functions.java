@@ -79,6 +79,7 @@ final class Functions {
     } else if (given.get("mapping") != null) {
       Operators.requireDefined(given.get("mapping"));
       for (Value pair : run.items(given.get("mapping"))) {
+        run.budget().step();
         List<Value> both = run.items(pair);
         if (both.size() != 2) {
           throw new TemplateException("a mapping is made of pairs");

@@ -19,7 +19,7 @@ import java.time.Duration;
  */
 public record Limits(
     int source, int nesting, int depth, long steps, int characters, long produced, Duration time) {
-  /** Twenty times what the largest known templates need of a long conversation. */
+  /** Enough for conversations of hundreds of turns with tools. */
   public static final Limits DEFAULT =
       new Limits(1 << 20, 100, 500, 4_000_000, 1 << 22, 1L << 26, Duration.ofSeconds(2));
 

@@ -15,8 +15,12 @@ final class Loop implements Callable, Iterator<Value> {
           Builtin.of(
               "changed",
               "*",
-              (run, loop, given) -> Value.Bool.of(((Loop) loop).changed(given.rest()))));
+              (run, loop, given) -> {
+                given.rest().forEach(value -> run.budget().work(value.weight()));
+                return Value.Bool.of(((Loop) loop).changed(given.rest()));
+              }));
 
+  private final Budget budget;
   private final Statement.For statement;
   private final Iterator<Value> rest;
   private final int recursion;
@@ -27,7 +31,8 @@ final class Loop implements Callable, Iterator<Value> {
   private List<Value> last = List.of();
   private boolean seen;
 
-  Loop(Statement.For statement, Iterator<Value> rest, int recursion) {
+  Loop(Budget budget, Statement.For statement, Iterator<Value> rest, int recursion) {
+    this.budget = budget;
     this.statement = statement;
     this.rest = rest;
     this.recursion = recursion;
@@ -54,7 +59,9 @@ final class Loop implements Callable, Iterator<Value> {
   }
 
   private long length() {
+    int before = ahead.size();
     rest.forEachRemaining(ahead::add);
+    budget.elements(ahead.size() - before);
     return index0 + 1L + ahead.size();
   }
 

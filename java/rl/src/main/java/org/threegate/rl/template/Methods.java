@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.function.BiPredicate;
 import java.util.function.IntPredicate;
+import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
 
 /** Methods of texts, mappings and lists that templates may call; none changes what it is of. */
@@ -80,21 +81,13 @@ final class Methods {
               "format",
               "* **",
               (run, own, given) -> BraceFormat.of(run, text(own), given.others())),
-          asking("isdigit", c -> Character.isDigit(c) || isSuperscript(c)),
-          asking("isnumeric", Methods::isNumeric),
-          asking("isalpha", Character::isLetter),
-          asking("isalnum", c -> Character.isLetter(c) || isNumeric(c)),
-          asking("isspace", Strings.SPACE),
-          Builtin.of(
-              "isupper",
-              "",
-              (run, own, given) ->
-                  Value.Bool.of(Strings.isCase(text(own), Character::isUpperCase))),
-          Builtin.of(
-              "islower",
-              "",
-              (run, own, given) ->
-                  Value.Bool.of(Strings.isCase(text(own), Character::isLowerCase))),
+          ofAll("isdigit", c -> Character.isDigit(c) || isSuperscript(c)),
+          ofAll("isnumeric", Methods::isNumeric),
+          ofAll("isalpha", Character::isLetter),
+          ofAll("isalnum", c -> Character.isLetter(c) || isNumeric(c)),
+          ofAll("isspace", Strings.SPACE),
+          asking("isupper", text -> Strings.isCase(text, Character::isUpperCase)),
+          asking("islower", text -> Strings.isCase(text, Character::isLowerCase)),
           Builtin.of(
               "removeprefix",
               "prefix",
@@ -186,14 +179,18 @@ final class Methods {
     return Builtin.of(name, "", (run, own, given) -> run.budget().text(change.apply(text(own))));
   }
 
-  private static Builtin asking(String name, IntPredicate asked) {
+  private static Builtin asking(String name, Predicate<String> asked) {
     return Builtin.of(
         name,
         "",
         (run, own, given) -> {
           run.budget().work(own.weight());
-          return Value.Bool.of(Strings.all(text(own), asked));
+          return Value.Bool.of(asked.test(text(own)));
         });
+  }
+
+  private static Builtin ofAll(String name, IntPredicate asked) {
+    return asking(name, text -> Strings.all(text, asked));
   }
 
   private static boolean isSuperscript(int c) {

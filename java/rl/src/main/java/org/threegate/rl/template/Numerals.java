@@ -142,7 +142,7 @@ final class Numerals {
   /** A whole number from a text, or nothing of Python's form. */
   static Optional<Value.Int> parsedWhole(String text, int base) {
     String digits = Strings.strip(text, Strings.SPACE, true, true);
-    if (!digits.matches("[+-]?[0-9A-Za-z]+(_[0-9A-Za-z]+)*+") || digits.length() > MOST_DIGITS) {
+    if (digits.length() > MOST_DIGITS || !digits.matches("[+-]?[0-9A-Za-z]+(_[0-9A-Za-z]+)*+")) {
       return Optional.empty();
     }
     String plain = digits.replace("_", "");
@@ -164,13 +164,11 @@ final class Numerals {
 
   /** A number from a text, or nothing of Python's form. */
   static Optional<Value.Real> parsedReal(String text) {
-    String digits =
-        Strings.strip(text, Strings.SPACE, true, true)
-            .toLowerCase(Locale.ROOT)
-            .replaceAll("(?<=[0-9])_(?=[0-9])", "");
-    if (digits.length() > MOST_DIGITS) {
+    String stripped = Strings.strip(text, Strings.SPACE, true, true);
+    if (stripped.length() > MOST_DIGITS) {
       return Optional.empty();
     }
+    String digits = stripped.toLowerCase(Locale.ROOT).replaceAll("(?<=[0-9])_(?=[0-9])", "");
     if (digits.matches("[+-]?nan")) {
       return Optional.of(new Value.Real(Double.NaN));
     }

@@ -75,7 +75,7 @@ sealed interface Statement {
      * @param depth of recursion
      */
     void over(Evaluation run, Value values, int depth) {
-      Loop loop = new Loop(this, selected(run, run.iterator(values)), depth);
+      Loop loop = new Loop(run.budget(), this, selected(run, run.iterator(values)), depth);
       boolean turned = false;
       while (loop.hasNext()) {
         run.budget().step();

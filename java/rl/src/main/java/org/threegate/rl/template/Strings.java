@@ -88,6 +88,7 @@ final class Strings {
    * Parts that are not looked at for each other, from the left; those of an empty part are many.
    */
   static List<Integer> places(Budget budget, String text, String part, long most) {
+    budget.work(text.length());
     List<Integer> places = new ArrayList<>();
     int from = 0;
     while (places.size() < most && from <= text.length()) {

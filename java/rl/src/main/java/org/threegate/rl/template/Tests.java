@@ -79,7 +79,12 @@ final class Tests {
 
   private static Builtin textual(String name, IntPredicate wanted) {
     return Builtin.of(
-        name, "", (run, value, given) -> Value.Bool.of(Strings.isCase(run.text(value), wanted)));
+        name,
+        "",
+        (run, value, given) -> {
+          run.budget().work(value.weight());
+          return Value.Bool.of(Strings.isCase(run.text(value), wanted));
+        });
   }
 
   private static Builtin rest(String name, int rest) {

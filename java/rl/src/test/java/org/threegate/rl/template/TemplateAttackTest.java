@@ -93,6 +93,13 @@ class TemplateAttackTest {
         "{{ '%s' * 1000000 % range(10) }}",
         "{% set c = joiner(long) %}{% for i in range(1000) %}{{ c() }}{% endfor %}",
         "{% for i in range(100) %}{% for j in range(100000) %}{{ strftime_now(long) }}{% endfor %}{% endfor %}",
+        "{{ ('{a' ~ '[' * 1000000 ~ '}').format(a=1) }}",
+        "{% set one = '1_' * 500000 %}{% for i in range(1000) %}{{ (long ~ i)|int }}{{ (one ~ i)|int }}{% endfor %}",
+        "{% set a = range(100000)|list * 10 %}{% set b = range(100000)|list * 10 %}{% for i in range(100000) %}{{ loop.changed(a if i is odd else b) }}{% endfor %}",
+        "{% for i in range(100000) %}{{ long is lower }}{{ long.isupper() }}{% endfor %}",
+        "{% set a = range(100000)|list %}{% for i in a %}{% for j in a %}{{ loop.length }}{% break %}{% endfor %}{% endfor %}",
+        "{% set a = (1,) * 100000 %}{{ ('%s' * 100000) % a ~ ('%s' * 100000) % a * 100 }}",
+        "{{ dict((range(100000)|list * 20)|batch(2))|length }}{% for i in range(10000) %}{{ dict(range(100000)|batch(2)|list)|length }}{% endfor %}",
         "{{ deep|map('list')|list|map('list')|list }}{{ [[[[[[[[[[[[deep]]]]]]]]]]]] }}");
   }
 
@@ -141,11 +148,11 @@ class TemplateAttackTest {
   @Test
   void whatIsAllowedFitsTheStack() throws InterruptedException {
     String deepest =
-        "{% macro f(n) %}{% if n > 0 %}{{ ("
-            + "(".repeat(40)
-            + "f(n - 1)"
-            + ")".repeat(40)
-            + ")|upper|lower|trim }}{% endif %}{% endmacro %}{{ f(1000) }}";
+        "{% macro f(n) %}{% if n > 0 %}{{ "
+            + "['a' ~ ".repeat(40)
+            + "f(*[n - 1])"
+            + "]".repeat(40)
+            + "|upper|lower|trim }}{% endif %}{% endmacro %}{{ f(1000) }}";
     List<Throwable> seen = new ArrayList<>();
     Thread thread =
         new Thread(

@@ -1,0 +1,76 @@
+package org.threegate.cli;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.rl.task.ChatTemplate;
+import picocli.CommandLine.Option;
+
+/** What conversations are rendered with. */
+final class TemplateMixin {
+  private static final ObjectMapper JSON =
+      new ObjectMapper().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
+
+  @Option(
+      names = "--system",
+      paramLabel = "TEXT",
+      description = "what the system says in conversations in which it says nothing")
+  private Optional<String> system = Optional.empty();
+
+  @Option(
+      names = "--template-argument",
+      paramLabel = "NAME=JSON",
+      description =
+          "an argument of the model's chat template, such as enable_thinking=false; may be repeated")
+  private List<String> arguments = List.of();
+
+  boolean isGiven() {
+    return system.isPresent() || !arguments.isEmpty();
+  }
+
+  ChatTemplate.Options options() {
+    Map<String, Object> values = new LinkedHashMap<>();
+    for (String argument : arguments) {
+      int equals = argument.indexOf('=');
+      if (equals < 1) {
+        throw new InvalidInputException(
+            "--template-argument " + argument + ": not of the form NAME=JSON");
+      }
+      values.put(argument.substring(0, equals), value(argument, argument.substring(equals + 1)));
+    }
+    return options("--template-argument", system, values);
+  }
+
+  private static Object value(String argument, String json) {
+    try {
+      Object value = JSON.readValue(json, Object.class);
+      if (value == null && !json.strip().equals("null")) {
+        throw new InvalidInputException("--template-argument " + argument + ": a value is missing");
+      }
+      return value;
+    } catch (JsonProcessingException e) {
+      throw new InvalidInputException(
+          "--template-argument "
+              + argument
+              + ": not JSON; a text has double quotes, as in 'name=\"text\"'",
+          e);
+    }
+  }
+
+  /**
+   * @param where they come from, for errors
+   */
+  static ChatTemplate.Options options(
+      String where, Optional<String> system, Map<String, Object> arguments) {
+    try {
+      return new ChatTemplate.Options(system, arguments);
+    } catch (IllegalArgumentException e) {
+      throw new InvalidInputException(where + ": " + e.getMessage(), e);
+    }
+  }
+}
