@@ -43,6 +43,7 @@ import java.util.concurrent.atomic.AtomicLong;
  * {@link Death}, as all do after it: what is cleared up by whoever is not killed stays.
  *
  * <pre>{@code
+ * Path file = Path.of("file");
  * DyingDisk disk = new DyingDisk(3, new java.util.Random(1));
  * try {
  *   Files.writeString(disk.path(file), "half of it is there");
