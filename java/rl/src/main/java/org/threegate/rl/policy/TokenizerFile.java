@@ -97,7 +97,8 @@ final class TokenizerFile {
     } catch (IOException e) {
       throw new InvalidInputException(path + ": cannot be read: " + e.getMessage(), e);
     } catch (TokenizerFields.Refused e) {
-      throw new InvalidInputException(path + ": " + e.getMessage(), e);
+      throw new InvalidInputException(
+          path + ": not a tokenizer that can be used: " + e.getMessage(), e);
     }
   }
 
