@@ -1,10 +1,6 @@
 package org.threegate.rl.task;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -15,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
+import org.threegate.checkpoint.InputFiles;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Json;
 import org.threegate.rl.template.Limits;
@@ -131,22 +128,7 @@ public final class ChatTemplate {
 
   private static String text(Path file) {
     // A character has four bytes at most.
-    long most = 4L * Limits.DEFAULT.source();
-    try {
-      if (!Files.isRegularFile(file) || Files.size(file) > most) {
-        throw new InvalidInputException(
-            file + ": no file of at most " + most + " bytes, which a template is");
-      }
-      return StandardCharsets.UTF_8
-          .newDecoder()
-          .decode(ByteBuffer.wrap(Files.readAllBytes(file)))
-          .toString();
-    } catch (CharacterCodingException e) {
-      throw new InvalidInputException(
-          file + ": not valid UTF-8; the file is damaged, fetch it again", e);
-    } catch (IOException e) {
-      throw new InvalidInputException(file + ": cannot be read: " + e.getMessage(), e);
-    }
+    return InputFiles.text(file, 4L * Limits.DEFAULT.source());
   }
 
   /** A text, or several ones by name. */
