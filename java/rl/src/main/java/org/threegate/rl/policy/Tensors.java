@@ -87,6 +87,23 @@ public final class Tensors {
     return values;
   }
 
+  /** Whether all entries are finite numbers, in one pass without a copy. */
+  public static boolean areFinite(Tensor tensor) {
+    if (tensor.numel() == 0) {
+      return true;
+    }
+    boolean[] finite = new boolean[1];
+    Scopes.run(
+        () -> {
+          // Of what is no number both are none.
+          Tensor values = tensor.detach();
+          finite[0] =
+              Double.isFinite(values.min().item_double())
+                  && Double.isFinite(values.max().item_double());
+        });
+    return finite[0];
+  }
+
   static TensorVector vector(Tensor... tensors) {
     return new TensorVector(tensors);
   }
