@@ -190,7 +190,12 @@ public final class MaskFile {
       if (e.status() == Status.CANCELLED) {
         throw new Comparison.CancelledException();
       }
-      throw new InvalidInputException(pair.name() + ": " + e.getMessage(), e);
+      String file =
+          pair.sources().stream()
+              .findFirst()
+              .map(source -> source.file().path() + ": tensor ")
+              .orElse("");
+      throw new InvalidInputException(file + pair.name() + ": " + e.getMessage(), e);
     }
   }
 

@@ -184,15 +184,7 @@ public final class Decoder implements AutoCloseable {
       throw new InvalidInputException(
           where + "has shape " + stored.shape() + "; config.json makes it " + shape);
     }
-    return Scopes.own(
-        () -> {
-          Tensor values = TensorFiles.read(stored).to(storedAs);
-          if (!Tensors.areFinite(values)) {
-            throw new InvalidInputException(
-                where + "has entries that are no finite numbers; fetch or train it again");
-          }
-          return values.requires_grad_(true);
-        });
+    return Scopes.own(() -> TensorFiles.read(stored).to(storedAs).requires_grad_(true));
   }
 
   /** Where it was read, for errors. */
@@ -203,15 +195,17 @@ public final class Decoder implements AutoCloseable {
   /**
    * @throws InvalidInputException for a token that is none of the vocabulary
    */
-  void requireToken(long token) {
-    if (token < 0 || token >= config.vocabulary()) {
-      throw new InvalidInputException(
-          where
-              + ": token "
-              + token
-              + " of a vocabulary of "
-              + config.vocabulary()
-              + "; its tokenizer is another model's");
+  public void requireTokens(int... tokens) {
+    for (int token : tokens) {
+      if (token < 0 || token >= config.vocabulary()) {
+        throw new InvalidInputException(
+            where
+                + ": token "
+                + token
+                + " of a vocabulary of "
+                + config.vocabulary()
+                + "; its tokenizer is another model's");
+      }
     }
   }
 
@@ -396,10 +390,6 @@ public final class Decoder implements AutoCloseable {
   /** Prepares what layers share. */
   Call begin(Tensor tokens, Tensor mask, Optional<KeyValueCache> cache, Optional<Tap> tap) {
     long count = tokens.size(1);
-    if (cache.isEmpty() && tokens.numel() > 0) {
-      requireToken(tokens.min().item_long());
-      requireToken(tokens.max().item_long());
-    }
     long before = cache.map(KeyValueCache::length).orElse(0);
     if (config.rotary().type().equals("dynamic") && before + count > config.positions()) {
       throw new IllegalArgumentException(

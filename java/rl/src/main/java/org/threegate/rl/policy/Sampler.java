@@ -76,11 +76,7 @@ public final class Sampler {
     if (prompts.stream().anyMatch(prompt -> prompt.length == 0)) {
       throw new IllegalArgumentException("a prompt without a token");
     }
-    for (int[] prompt : prompts) {
-      for (int token : prompt) {
-        model.requireToken(token);
-      }
-    }
+    prompts.forEach(model::requireTokens);
     List<Callable<List<Completion>>> parts = new ArrayList<>();
     for (int begin = 0; begin < seeds.length; begin += MOST_ROWS) {
       List<int[]> own = prompts.subList(begin, Math.min(seeds.length, begin + MOST_ROWS));

@@ -95,11 +95,11 @@ public final class Tensors {
     boolean[] finite = new boolean[1];
     Scopes.run(
         () -> {
-          // Of what is no number both are none.
-          Tensor values = tensor.detach();
+          // Both are none where an entry is no number.
+          var ends = tensor.detach().aminmax();
           finite[0] =
-              Double.isFinite(values.min().item_double())
-                  && Double.isFinite(values.max().item_double());
+              Double.isFinite(ends.get0().item_double())
+                  && Double.isFinite(ends.get1().item_double());
         });
     return finite[0];
   }

@@ -26,7 +26,6 @@ import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.Differentiation;
 import org.threegate.rl.policy.Scopes;
 import org.threegate.rl.policy.TensorFiles;
-import org.threegate.rl.policy.Tensors;
 import org.threegate.rl.policy.Threads;
 
 /**
@@ -295,15 +294,7 @@ public abstract sealed class Trainer implements AutoCloseable
     Scopes.run(
         () -> {
           try (NoGradGuard guard = new NoGradGuard()) {
-            Tensor values = TensorFiles.read(stored);
-            if (!Tensors.areFinite(values)) {
-              throw new InvalidInputException(
-                  stored.file().path()
-                      + ": tensor \""
-                      + stored.name()
-                      + "\" has entries that are no finite numbers; begin the run anew");
-            }
-            to.copy_(values.view_as(to));
+            to.copy_(TensorFiles.read(stored).view_as(to));
           }
         });
   }

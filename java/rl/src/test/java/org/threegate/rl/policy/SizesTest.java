@@ -9,8 +9,8 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.Tensor;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
@@ -23,15 +23,17 @@ import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Json;
 import org.threegate.checkpoint.JsonFields;
 import org.threegate.kernel.Context;
+import org.threegate.rl.curvature.CapturedLayers;
 import org.threegate.testing.JsonMutations;
 import org.threegate.testing.NativeLeaks;
 
 /** What config.json and weights say is held against what is there. */
 @ExtendWith(NativeLeaks.class)
-@SuppressWarnings("try")
 class SizesTest {
   private static final Path DECODERS = Path.of("src/test/resources/decoders");
   private static final String WEIGHTS = "model.safetensors";
+
+  private static final SamplingOptions OPTIONS = SamplingOptions.plain(2, List.of());
 
   @TempDir Path directory;
 
@@ -195,7 +197,7 @@ class SizesTest {
       poke(context, "model.norm.weight", 3e38f);
       poke(context, "lm_head.weight", 3e38f);
       try (Decoder model = Decoder.load(context, directory)) {
-        assertThatThrownBy(() -> draw(model, SamplingOptions.plain(2, List.of())))
+        assertThatThrownBy(() -> draw(model, OPTIONS))
             .isInstanceOf(InvalidInputException.class)
             .hasMessageContaining(directory.toString())
             .hasMessageContaining("no numbers");
@@ -203,18 +205,46 @@ class SizesTest {
     }
   }
 
-  @Test
-  void tokensOfAnotherVocabularyAreRefused() {
+  @ParameterizedTest
+  @ValueSource(ints = {-1, 24, Integer.MAX_VALUE})
+  void tokensOfAnotherVocabularyAreRefused(int token) {
     try (Context context = Context.open();
-        PointerScope scope = new PointerScope();
         Decoder model = Decoder.load(context, DECODERS.resolve("llama"))) {
-      for (long token : new long[] {-1, 24, 1L << 40}) {
-        Tensor tokens = Tensors.of(new long[] {1, token}, 1, 2);
-        Tensor mask = tokens.eq(tokens);
-        assertThatThrownBy(() -> model.logits(tokens, mask))
+      int[] tokens = {1, token};
+      List<ThrowingCallable> uses =
+          List.of(
+              () -> model.requireTokens(tokens),
+              () -> Sampler.complete(model, List.of(tokens), OPTIONS, new long[1]),
+              () ->
+                  CapturedLayers.of(
+                      model, List.of(new CapturedLayers.Text(tokens, 1)), name -> true, true, 1));
+      for (ThrowingCallable use : uses) {
+        assertThatThrownBy(use)
             .isInstanceOf(InvalidInputException.class)
+            .hasMessageContaining(DECODERS.resolve("llama").toString())
             .hasMessageContaining("token " + token + " of a vocabulary of 24");
       }
     }
+  }
+
+  @Test
+  void finiteNumbersAreThoseOfEveryType() {
+    for (ScalarType type :
+        List.of(ScalarType.BFloat16, ScalarType.Half, ScalarType.Float, ScalarType.Double)) {
+      for (float value : new float[] {0, -65504, 65504, Float.NaN, Float.POSITIVE_INFINITY}) {
+        for (int place : new int[] {0, 31, 99}) {
+          float[] values = new float[100];
+          values[place] = value;
+          Scopes.run(
+              () ->
+                  assertThat(Tensors.areFinite(Tensors.of(values, 10, 10).to(type)))
+                      .as(type + " " + value)
+                      .isEqualTo(Float.isFinite(value)));
+        }
+      }
+    }
+    Scopes.run(
+        () ->
+            assertThat(Tensors.areFinite(Tensors.of(new float[3], 1, 3).narrow(0, 0, 0))).isTrue());
   }
 }
