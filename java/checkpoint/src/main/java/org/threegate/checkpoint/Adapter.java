@@ -1,6 +1,5 @@
 package org.threegate.checkpoint;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -51,6 +50,42 @@ public final class Adapter implements AutoCloseable {
       ModulePatterns ranks,
       ModulePatterns alphas,
       String initialisation) {
+    private static final int HIGHEST = 1 << 20;
+    private static final double LEAST_ALPHA = 1e-9;
+    private static final double MOST_ALPHA = 1e9;
+
+    static Settings read(Path config, Path path) {
+      JsonFields fields = JsonFields.read(config);
+      String type = fields.text("peft_type").orElse("LORA");
+      if (!type.equals("LORA")) {
+        throw new InvalidInputException(
+            config + ": peft_type " + type + "; only LORA can be read, merge it first");
+      }
+      if (fields.flag("use_dora", false)) {
+        throw new InvalidInputException(
+            config + ": a DoRA adapter, whose update is not a product of factors; merge it first");
+      }
+      JsonFields ranks = fields.object("rank_pattern");
+      ranks.names().forEach(name -> ranks.requiredInteger(name, 1, HIGHEST));
+      JsonFields alphas = fields.object("alpha_pattern");
+      alphas.names().forEach(name -> alphas.requiredNumber(name, LEAST_ALPHA, MOST_ALPHA));
+      return new Settings(
+          path,
+          fields.requiredInteger("r", 1, HIGHEST),
+          fields.requiredNumber("lora_alpha", LEAST_ALPHA, MOST_ALPHA),
+          fields.flag("use_rslora", false),
+          fields.flag("fan_in_fan_out", false),
+          ModulePatterns.of(fields.value("rank_pattern"), config),
+          ModulePatterns.of(fields.value("alpha_pattern"), config),
+          initialisation(fields));
+    }
+
+    /** True is PEFT's own, false draws both factors; neither moves the base. */
+    private static String initialisation(JsonFields fields) {
+      String name = "init_lora_weights";
+      return fields.value(name).isBoolean() ? "" : fields.text(name).orElse("");
+    }
+
     double scale(String module, long rank) {
       double alpha = alphas.of(module).orElse(this.alpha);
       return rankStabilised ? alpha / Math.sqrt(rank) : alpha / rank;
@@ -94,34 +129,8 @@ public final class Adapter implements AutoCloseable {
   private static Adapter openOne(Context context, Path path) {
     Path directory = Files.isDirectory(path) ? path : path.toAbsolutePath().getParent();
     Path config = directory.resolve(Checkpoint.ADAPTER_CONFIG);
-    JsonNode node = Json.readObject(config);
-    if (!node.path("peft_type").asText("LORA").equals("LORA")) {
-      throw new InvalidInputException(
-          config
-              + ": peft_type "
-              + node.path("peft_type").asText()
-              + "; only LORA can be read, merge it first");
-    }
-    if (node.path("use_dora").asBoolean(false)) {
-      throw new InvalidInputException(
-          config + ": a DoRA adapter, whose update is not a product of factors; merge it first");
-    }
-    double rank = node.path("r").asDouble(0);
-    double alpha = node.path("lora_alpha").asDouble(Double.NaN);
-    if (!(rank >= 1) || Double.isNaN(alpha)) {
-      throw new InvalidInputException(config + ": no positive \"r\" or no \"lora_alpha\"");
-    }
+    Settings settings = Settings.read(config, path);
     Path file = Files.isDirectory(path) ? path.resolve(Checkpoint.ADAPTER_WEIGHTS) : path;
-    Settings settings =
-        new Settings(
-            path,
-            rank,
-            alpha,
-            node.path("use_rslora").asBoolean(false),
-            node.path("fan_in_fan_out").asBoolean(false),
-            ModulePatterns.of(node.path("rank_pattern"), config),
-            ModulePatterns.of(node.path("alpha_pattern"), config),
-            node.path("init_lora_weights").asText(""));
     Adapter adapter = new Adapter(context, Checkpoint.open(context, file), settings);
     try {
       adapter.readFactors();
@@ -171,7 +180,7 @@ public final class Adapter implements AutoCloseable {
 
   private Operand.LowRank product(String module, Tensor b, Tensor a, double sign) {
     for (Tensor tensor : List.of(a, b)) {
-      if (tensor.shape().size() != 2 || tensor.type().dtype().isEmpty()) {
+      if (tensor.shape().size() != 2 || tensor.elements() == 0 || tensor.type().dtype().isEmpty()) {
         throw invalid(tensor, "is not a matrix of floating-point numbers");
       }
     }

@@ -120,23 +120,30 @@ public final class Architecture {
     int queries = config.attentionHeads().getAsInt();
     int keyValues = config.keyValueHeads().getAsInt();
     long dimension = config.headDimension().getAsInt();
+    long covered =
+        switch (kind) {
+          case Q_PROJ, O_PROJ -> queries * dimension;
+          case K_PROJ, V_PROJ -> keyValues * dimension;
+          case QKV -> (queries + 2L * keyValues) * dimension;
+          default -> 0;
+        };
+    // Before a head is listed: a matrix that is there bounds how many there are.
+    if (rows == 0 || columns == 0 || covered != (kind == TensorKind.O_PROJ ? columns : rows)) {
+      return List.of();
+    }
     List<Head> heads = new ArrayList<>();
     switch (kind) {
       case Q_PROJ -> add(heads, "q", queries, true, 0, dimension);
       case K_PROJ -> add(heads, "k", keyValues, true, 0, dimension);
       case V_PROJ -> add(heads, "v", keyValues, true, 0, dimension);
       case O_PROJ -> add(heads, "o", queries, false, 0, dimension);
-      case QKV -> {
+      default -> {
         add(heads, "q", queries, true, 0, dimension);
         add(heads, "k", keyValues, true, queries * dimension, dimension);
         add(heads, "v", keyValues, true, (queries + keyValues) * dimension, dimension);
       }
-      default -> {
-        return List.of();
-      }
     }
-    long covered = heads.get(heads.size() - 1).end();
-    return covered == (heads.get(0).onRows() ? rows : columns) ? heads : List.of();
+    return heads;
   }
 
   private static void add(

@@ -1,16 +1,17 @@
 package org.threegate.checkpoint;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
  * What a Hugging Face {@code config.json} says about the shapes of a model. Anything may be
- * missing; what is missing is not guessed.
+ * missing; what is missing, zero or laid out in another way is not guessed. What is impossible is
+ * refused.
  *
- * @param attentionHeads query heads
+ * @param attentionHeads query heads, 65,536 at most
  * @param keyValueHeads key and value heads; the query heads where the file does not say
  * @param headDimension entries of a head; hidden size over heads where the file does not say
  * @param tiedEmbeddings the output head is the input embedding
@@ -25,7 +26,12 @@ public record ModelConfig(
     boolean tiedEmbeddings,
     int blockRows,
     int blockColumns) {
+  private static final String QUANTIZATION = "quantization_config";
+  private static final String BLOCK_SIZE = "weight_block_size";
   private static final int DEFAULT_BLOCK = 128;
+  private static final int MOST_HEADS = 1 << 16;
+  private static final int MOST_LAYERS = 1 << 16;
+  private static final int WIDEST = 1 << 24;
 
   /** Of a checkpoint without a config.json. */
   public static final ModelConfig UNKNOWN =
@@ -39,41 +45,63 @@ public record ModelConfig(
           DEFAULT_BLOCK,
           DEFAULT_BLOCK);
 
-  /** Reads {@code config.json} of a directory, if it is there. */
+  /**
+   * Reads {@code config.json} of a directory, if it is there.
+   *
+   * @throws InvalidInputException when it is no JSON object, or a size in it is none
+   */
   public static Optional<ModelConfig> read(Path directory) {
     Path path = directory.resolve("config.json");
-    return Files.isRegularFile(path) ? Optional.of(parse(Json.readObject(path))) : Optional.empty();
+    return Files.isRegularFile(path) ? Optional.of(parse(JsonFields.read(path))) : Optional.empty();
   }
 
-  static ModelConfig parse(JsonNode root) {
-    JsonNode text = root.path("text_config").isObject() ? root.path("text_config") : root;
-    OptionalInt heads = integer(text, "num_attention_heads", "n_head");
-    OptionalInt hidden = integer(text, "hidden_size", "n_embd");
-    OptionalInt keyValueHeads = integer(text, "num_key_value_heads");
-    OptionalInt headDimension = integer(text, "head_dim");
-    if (headDimension.isEmpty() && heads.isPresent() && hidden.isPresent()) {
+  static ModelConfig parse(JsonFields root) {
+    JsonFields text = root.value("text_config").isObject() ? root.object("text_config") : root;
+    OptionalInt heads = size(text, MOST_HEADS, "num_attention_heads", "n_head");
+    OptionalInt hidden = size(text, WIDEST, "hidden_size", "n_embd");
+    OptionalInt keyValueHeads = size(text, MOST_HEADS, "num_key_value_heads");
+    OptionalInt headDimension = size(text, WIDEST, "head_dim");
+    if (headDimension.isEmpty()
+        && heads.isPresent()
+        && hidden.isPresent()
+        && hidden.getAsInt() >= heads.getAsInt()) {
       headDimension = OptionalInt.of(hidden.getAsInt() / heads.getAsInt());
     }
-    JsonNode block = root.path("quantization_config").path("weight_block_size");
+    List<Integer> block = block(root);
     return new ModelConfig(
-        text.path("model_type").asText(root.path("model_type").asText("")),
-        integer(text, "num_hidden_layers", "n_layer"),
+        text.text("model_type").or(() -> root.text("model_type")).orElse(""),
+        size(text, MOST_LAYERS, "num_hidden_layers", "n_layer"),
         heads,
         keyValueHeads.isPresent() ? keyValueHeads : heads,
         headDimension,
-        root.path("tie_word_embeddings")
-            .asBoolean(text.path("tie_word_embeddings").asBoolean(false)),
-        Math.max(1, block.path(0).asInt(DEFAULT_BLOCK)),
-        Math.max(1, block.path(1).asInt(DEFAULT_BLOCK)));
+        root.flag("tie_word_embeddings", text.flag("tie_word_embeddings", false)),
+        block.get(0),
+        block.get(1));
   }
 
-  /** The first of the fields that holds a positive number. */
-  private static OptionalInt integer(JsonNode node, String... names) {
+  /** The first of the fields that says it; a list, of each layer its own, says nothing here. */
+  private static OptionalInt size(JsonFields fields, int most, String... names) {
     for (String name : names) {
-      if (node.path(name).asInt(0) > 0) {
-        return OptionalInt.of(node.path(name).asInt());
+      if (!fields.value(name).isContainerNode()) {
+        OptionalInt size = fields.integer(name, 0, most);
+        if (size.isPresent() && size.getAsInt() > 0) {
+          return size;
+        }
       }
     }
     return OptionalInt.empty();
+  }
+
+  private static List<Integer> block(JsonFields root) {
+    if (!root.value(QUANTIZATION).isObject()
+        || !root.object(QUANTIZATION).value(BLOCK_SIZE).isArray()) {
+      return List.of(DEFAULT_BLOCK, DEFAULT_BLOCK);
+    }
+    JsonFields quantization = root.object(QUANTIZATION);
+    List<Integer> block = quantization.integers(BLOCK_SIZE, 1, WIDEST);
+    if (block.size() != 2) {
+      throw quantization.refused(BLOCK_SIZE, "the rows and the columns of a block");
+    }
+    return block;
   }
 }

@@ -16,8 +16,9 @@ import java.util.Map;
 /**
  * The header of a safetensors file, with every rule of the format enforced: length at most 100 MB
  * and inside the file, UTF-8 JSON without duplicate keys, known dtypes, sizes that do not overflow
- * and match the offsets, tensors that cover the data without gap or overlap, and no byte behind
- * them.
+ * and match the offsets, at most 64 dimensions, whose product without the zeros is below 2³¹ where
+ * there are some (no loop runs long over nothing), tensors that cover the data without gap or
+ * overlap, and no byte behind them.
  *
  * @param entries in file order
  * @param dataOffset where the data begin, in bytes from the start of the file
@@ -28,6 +29,7 @@ public record SafetensorsHeader(
   public static final int LENGTH_BYTES = 8;
 
   private static final long LONGEST_HEADER = 100_000_000;
+  private static final int MOST_DIMENSIONS = 64; // as numpy has it
   private static final String METADATA = "__metadata__";
   private static final String FETCH_AGAIN = "the file is damaged, fetch or write it again";
 
@@ -189,6 +191,9 @@ public record SafetensorsHeader(
       if (value < 0) {
         throw invalid(file, name, "has the negative number " + value + " in its " + field);
       }
+      if (values.size() == MOST_DIMENSIONS) {
+        throw invalid(file, name, "has more than " + MOST_DIMENSIONS + " numbers in its " + field);
+      }
       values.add(value);
     }
     return values;
@@ -197,8 +202,14 @@ public record SafetensorsHeader(
   private static void checkSize(String file, Entry entry) {
     long bits;
     try {
-      long elements = entry.shape().stream().reduce(1L, Math::multiplyExact);
-      bits = Math.multiplyExact(elements, entry.type().bits());
+      boolean empty = entry.shape().contains(0L);
+      long elements =
+          entry.shape().stream().filter(size -> size > 0).reduce(1L, Math::multiplyExact);
+      if (empty && elements > Integer.MAX_VALUE) {
+        throw invalid(
+            file, entry.name(), "has shape " + entry.shape() + ", which is too large for nothing");
+      }
+      bits = empty ? 0 : Math.multiplyExact(elements, entry.type().bits());
     } catch (ArithmeticException e) {
       throw invalid(file, entry.name(), "has shape " + entry.shape() + ", whose size overflows");
     }

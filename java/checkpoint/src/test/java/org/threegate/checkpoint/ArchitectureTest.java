@@ -9,7 +9,11 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 class ArchitectureTest {
   private static Architecture architecture(String config) throws Exception {
-    return new Architecture(ModelConfig.parse(new ObjectMapper().readTree(config)));
+    return new Architecture(config(config));
+  }
+
+  private static ModelConfig config(String text) throws Exception {
+    return ModelConfig.parse(JsonFields.of(new ObjectMapper().readTree(text), "config.json"));
   }
 
   @ParameterizedTest
@@ -85,10 +89,8 @@ class ArchitectureTest {
   @Test
   void aNestedTextConfigurationIsRead() throws Exception {
     ModelConfig config =
-        ModelConfig.parse(
-            new ObjectMapper()
-                .readTree(
-                    "{\"model_type\":\"gemma3\",\"text_config\":{\"num_attention_heads\":8,\"hidden_size\":64,\"tie_word_embeddings\":true}}"));
+        config(
+            "{\"model_type\":\"gemma3\",\"text_config\":{\"num_attention_heads\":8,\"hidden_size\":64,\"tie_word_embeddings\":true}}");
     assertThat(config.headDimension()).hasValue(8);
     assertThat(config.keyValueHeads()).hasValue(8);
     assertThat(config.tiedEmbeddings()).isTrue();

@@ -42,6 +42,8 @@ public final class MaskFile {
   /** What {@code format} says. */
   public static final String FORMAT = "threegate-mask";
 
+  private static final int MOST_WORDS = Integer.MAX_VALUE - 8; // of a Java array
+
   private static final ObjectMapper MAPPER = new ObjectMapper();
 
   private final Map<String, String> provenance;
@@ -188,7 +190,12 @@ public final class MaskFile {
       if (e.status() == Status.CANCELLED) {
         throw new Comparison.CancelledException();
       }
-      throw new InvalidInputException(pair.name() + ": " + e.getMessage(), e);
+      String file =
+          pair.sources().stream()
+              .findFirst()
+              .map(source -> source.file().path() + ": tensor ")
+              .orElse("");
+      throw new InvalidInputException(file + pair.name() + ": " + e.getMessage(), e);
     }
   }
 
@@ -237,24 +244,24 @@ public final class MaskFile {
   }
 
   private static Mask unpack(Path path, Tensor tensor, JsonNode shape) {
-    long rows = shape.path(0).asLong(-1);
-    long columns = shape.path(1).asLong(-1);
+    long rows = side(shape, 0);
+    long columns = side(shape, 1);
     if (tensor.type() != TensorType.U8
-        || !tensor.shape().equals(List.of(rows, (columns + 7) / 8))
-        || columns < 0) {
-      throw new InvalidInputException(
-          path
-              + ": tensor \""
-              + tensor.name()
-              + "\" is "
-              + tensor.type()
-              + tensor.shape()
-              + ", which is no mask of "
-              + shape);
+        || shape.size() != 2
+        || rows < 1
+        || columns < 1
+        || columns > Long.MAX_VALUE - 7
+        || !tensor.shape().equals(List.of(rows, (columns + 7) / 8))) {
+      throw refused(
+          path, tensor, "is " + tensor.type() + tensor.shape() + ", which is no mask of " + shape);
     }
     long perRow = (columns + 63) / 64;
-    int bytes = Math.toIntExact((columns + 7) / 8);
-    long[] words = new long[Math.toIntExact(Math.multiplyExact(rows, perRow))];
+    long bytes = (columns + 7) / 8;
+    // Both are at most the bytes of the file: nothing overflows.
+    if (rows * perRow > MOST_WORDS || bytes > Integer.MAX_VALUE) {
+      throw refused(path, tensor, "has more entries than a mask can: " + shape);
+    }
+    long[] words = new long[(int) (rows * perRow)];
     for (long row = 0; row < rows; row++) {
       byte[] packed = tensor.file().buffer().getBytes(tensor.offset() + row * bytes, bytes);
       for (int i = 0; i < bytes; i++) {
@@ -263,10 +270,18 @@ public final class MaskFile {
       }
       int rest = (int) (columns % 64);
       if (rest != 0 && words[(int) ((row + 1) * perRow) - 1] >>> rest != 0) {
-        throw new InvalidInputException(
-            path + ": tensor \"" + tensor.name() + "\" has bits beyond its columns");
+        throw refused(path, tensor, "has bits beyond its columns");
       }
     }
     return new Mask(rows, columns, words);
+  }
+
+  private static long side(JsonNode shape, int index) {
+    JsonNode side = shape.path(index);
+    return side.isIntegralNumber() && side.canConvertToLong() ? side.longValue() : -1;
+  }
+
+  private static InvalidInputException refused(Path path, Tensor tensor, String why) {
+    return new InvalidInputException(path + ": tensor \"" + tensor.name() + "\" " + why);
   }
 }

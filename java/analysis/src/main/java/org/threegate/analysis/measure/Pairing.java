@@ -37,6 +37,7 @@ public record Pairing(
     List<String> notCompared,
     List<String> untouched) {
   private static final String SCALE_SUFFIX = "_scale_inv";
+  private static final int MOST_EXPERTS = 1 << 16; // that are compared one by one
   private static final String HEAD = "lm_head.weight";
 
   /** Pairs two checkpoints. */
@@ -165,7 +166,11 @@ public record Pairing(
     private void add(
         String name, Tensor a, Tensor b, Optional<Tensor> scaleA, Optional<Tensor> scaleB) {
       TensorKind kind = architecture.kind(name, a.shape().size());
-      boolean slices = a.shape().size() == 3 && kind == TensorKind.EXPERT;
+      boolean slices =
+          a.shape().size() == 3
+              && kind == TensorKind.EXPERT
+              && a.elements() > 0
+              && a.shape().get(0) <= MOST_EXPERTS;
       if (!slices) {
         List<Tensor> sources = new ArrayList<>(List.of(a, b));
         scaleA.ifPresent(sources::add);

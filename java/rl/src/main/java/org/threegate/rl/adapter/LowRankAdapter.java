@@ -28,6 +28,7 @@ import org.threegate.kernel.Control;
 import org.threegate.kernel.Mask;
 import org.threegate.kernel.MaskSelection;
 import org.threegate.kernel.MaskSets;
+import org.threegate.kernel.Operand;
 import org.threegate.kernel.TruncatedSvd;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.LowRankFactors;
@@ -265,32 +266,38 @@ public final class LowRankAdapter implements AutoCloseable {
     try (Adapter stored = Adapter.open(context, directory, initial)) {
       stored
           .updates()
-          .forEach(
-              (weight, terms) ->
-                  Scopes.run(
-                      () -> {
-                        double scale = terms.get(0).scale();
-                        List<Tensor> as = new ArrayList<>();
-                        List<Tensor> bs = new ArrayList<>();
-                        terms.forEach(
-                            term -> {
-                              as.add(TensorFiles.copyOf(term.right()).to(ScalarType.Float));
-                              bs.add(
-                                  TensorFiles.copyOf(term.left())
-                                      .to(ScalarType.Float)
-                                      .mul(new Scalar(term.scale() / scale)));
-                            });
-                        LowRankFactors factors =
-                            kept(
-                                torch.cat(new TensorVector(as.toArray(new Tensor[0])), 0),
-                                torch.cat(new TensorVector(bs.toArray(new Tensor[0])), 1),
-                                scale);
-                        try {
-                          model.add(weight, factors);
-                        } catch (IllegalArgumentException e) {
-                          throw new InvalidInputException(directory + ": " + e.getMessage(), e);
-                        }
-                      }));
+          .forEach((weight, terms) -> Scopes.run(() -> add(model, directory, weight, terms)));
+    }
+  }
+
+  private static void add(
+      Decoder model, Path directory, String weight, List<Operand.LowRank> terms) {
+    String where = directory + ": the factors of \"" + weight + '"';
+    double scale = terms.get(0).scale();
+    List<Tensor> as = new ArrayList<>();
+    List<Tensor> bs = new ArrayList<>();
+    for (Operand.LowRank term : terms) {
+      if (term.left().dtype().bytes() == 1 || term.right().dtype().bytes() == 1) {
+        throw new InvalidInputException(where + " are FP8; BF16, F16, F32 or F64 are needed");
+      }
+      as.add(TensorFiles.copyOf(term.right()).to(ScalarType.Float));
+      bs.add(
+          TensorFiles.copyOf(term.left())
+              .to(ScalarType.Float)
+              .mul(new Scalar(term.scale() / scale)));
+    }
+    Tensor a = torch.cat(new TensorVector(as.toArray(new Tensor[0])), 0);
+    Tensor b = torch.cat(new TensorVector(bs.toArray(new Tensor[0])), 1);
+    if (!Tensors.areFinite(a) || !Tensors.areFinite(b)) {
+      throw new InvalidInputException(where + " have entries that are no finite numbers");
+    }
+    LowRankFactors factors = kept(a, b, scale);
+    try {
+      model.add(weight, factors);
+    } catch (IllegalArgumentException e) {
+      factors.a().close();
+      factors.b().close();
+      throw new InvalidInputException(directory + ": " + e.getMessage(), e);
     }
   }
 

@@ -77,6 +77,7 @@ public final class CapturedLayers implements AutoCloseable {
     if (texts.isEmpty()) {
       throw new IllegalArgumentException("no texts");
     }
+    texts.forEach(text -> model.requireTokens(text.tokens()));
     Map<String, Rows> layers = new LinkedHashMap<>();
     Scopes.run(
         () -> {

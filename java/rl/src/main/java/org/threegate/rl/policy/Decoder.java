@@ -69,13 +69,16 @@ public final class Decoder implements AutoCloseable {
     void on(String weight, Tensor input, Tensor output);
   }
 
+  private final String where;
   private final DecoderConfig config;
   private final Storage storage;
   private final Map<String, Tensor> parameters;
   private final Map<String, LowRankFactors> factors = new LinkedHashMap<>();
   private final Tensor frequencies;
 
-  private Decoder(DecoderConfig config, Storage storage, Map<String, Tensor> parameters) {
+  private Decoder(
+      String where, DecoderConfig config, Storage storage, Map<String, Tensor> parameters) {
+    this.where = where;
     this.config = config;
     this.storage = storage;
     this.parameters = parameters;
@@ -94,7 +97,8 @@ public final class Decoder implements AutoCloseable {
   /**
    * Reads a Hugging Face directory; parameters become float32, whatever they are stored as.
    *
-   * @throws InvalidInputException when it is none, or its tensors are not those of its config.json
+   * @throws InvalidInputException when it is none, its tensors are not those of its config.json, or
+   *     an entry is no finite number
    */
   public static Decoder load(Context context, Path directory) {
     return load(context, directory, Storage.FLOAT32);
@@ -105,6 +109,7 @@ public final class Decoder implements AutoCloseable {
     DecoderConfig config = DecoderConfig.read(directory);
     Map<String, Tensor> parameters = new LinkedHashMap<>();
     try (Checkpoint files = Checkpoint.open(context, directory)) {
+      requireLayers(config, files);
       config
           .parameters()
           .forEach((name, shape) -> parameters.put(name, read(files, name, shape, storage.type)));
@@ -121,7 +126,7 @@ public final class Decoder implements AutoCloseable {
       parameters.values().forEach(Tensor::close);
       throw e;
     }
-    return new Decoder(config, storage, parameters);
+    return new Decoder(directory.toString(), config, storage, parameters);
   }
 
   /**
@@ -152,7 +157,21 @@ public final class Decoder implements AutoCloseable {
                   name,
                   Scopes.own(() -> Tensors.of(values, Tensors.shape(shape)).requires_grad_(true)));
             });
-    return new Decoder(config, Storage.FLOAT32, parameters);
+    return new Decoder("a model that was drawn", config, Storage.FLOAT32, parameters);
+  }
+
+  /** Before anything is made of each layer. */
+  private static void requireLayers(DecoderConfig config, Checkpoint files) {
+    String last = DecoderConfig.layer(config.layers() - 1, "input_layernorm.weight");
+    if (!files.tensors().containsKey(last)) {
+      throw new InvalidInputException(
+          files.path()
+              + ": tensor \""
+              + last
+              + "\" is missing; config.json says that there are "
+              + config.layers()
+              + " layers");
+    }
   }
 
   private static Tensor read(Checkpoint files, String name, List<Long> shape, ScalarType storedAs) {
@@ -166,6 +185,28 @@ public final class Decoder implements AutoCloseable {
           where + "has shape " + stored.shape() + "; config.json makes it " + shape);
     }
     return Scopes.own(() -> TensorFiles.read(stored).to(storedAs).requires_grad_(true));
+  }
+
+  /** Where it was read, for errors. */
+  String where() {
+    return where;
+  }
+
+  /**
+   * @throws InvalidInputException for a token that is none of the vocabulary
+   */
+  public void requireTokens(int... tokens) {
+    for (int token : tokens) {
+      if (token < 0 || token >= config.vocabulary()) {
+        throw new InvalidInputException(
+            where
+                + ": token "
+                + token
+                + " of a vocabulary of "
+                + config.vocabulary()
+                + "; its tokenizer is another model's");
+      }
+    }
   }
 
   public DecoderConfig config() {

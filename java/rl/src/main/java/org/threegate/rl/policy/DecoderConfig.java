@@ -7,8 +7,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.stream.Stream;
 import org.threegate.checkpoint.InvalidInputException;
-import org.threegate.checkpoint.Json;
+import org.threegate.checkpoint.JsonFields;
 
 /**
  * The shape of a decoder of the Llama, Qwen2, Qwen3 or Mistral family, from {@code config.json}.
@@ -34,7 +35,7 @@ import org.threegate.checkpoint.Json;
  * @param tiedEmbeddings the output head is the input embedding
  * @param begin token that begins a text, if there is one
  * @param padding token that stands where there is none; the first of the end tokens where the file
- *     does not say
+ *     does not say, or says -1
  * @param ends tokens that end a text
  */
 public record DecoderConfig(
@@ -61,9 +62,17 @@ public record DecoderConfig(
   static final String HEAD = "lm_head.weight";
   static final String NORM = "model.norm.weight";
 
+  private static final int MOST_LAYERS = 10_000;
+  private static final int MOST_HEADS = 1 << 16;
+  private static final int WIDEST = 1 << 24;
+  private static final int NONE = -1; // how some files say that there is no such token
+
   public DecoderConfig {
     windows = List.copyOf(windows);
     ends = List.copyOf(ends);
+    if (windows.size() != layers) {
+      throw new IllegalArgumentException(windows.size() + " windows of " + layers + " layers");
+    }
   }
 
   /**
@@ -71,101 +80,90 @@ public record DecoderConfig(
    */
   public static DecoderConfig read(Path directory) {
     Path path = directory.resolve("config.json");
-    return parse(Json.readObject(path), path.toString());
+    return parse(JsonFields.read(path));
   }
 
-  static DecoderConfig parse(JsonNode config, String where) {
-    String family = config.path("model_type").asText("");
+  static DecoderConfig parse(JsonFields config) {
+    String family = config.text("model_type").orElse("");
     switch (family) {
       case "llama", "qwen2", "qwen3", "mistral" -> {}
       default ->
           throw new InvalidInputException(
-              where
+              config.where()
                   + ": model_type \""
                   + family
                   + "\" is not supported; llama, mistral, qwen2 and qwen3 are");
     }
-    String activation = config.path("hidden_act").asText("silu");
+    String activation = config.text("hidden_act").orElse("silu");
     if (!activation.equals("silu")) {
       throw new InvalidInputException(
-          where + ": hidden_act \"" + activation + "\" is not supported; silu is");
+          config.where() + ": hidden_act \"" + activation + "\" is not supported; silu is");
     }
-    int hidden = positive(config, "hidden_size", where);
-    int heads = positive(config, "num_attention_heads", where);
-    int keyValueHeads =
-        config.path("num_key_value_heads").isInt()
-            ? positive(config, "num_key_value_heads", where)
-            : heads;
+    int hidden = config.requiredInteger("hidden_size", 1, WIDEST);
+    int heads = config.requiredInteger("num_attention_heads", 1, MOST_HEADS);
+    int keyValueHeads = config.integer("num_key_value_heads", 1, MOST_HEADS).orElse(heads);
     if (heads % keyValueHeads != 0) {
       throw new InvalidInputException(
-          where
+          config.where()
               + ": num_attention_heads "
               + heads
               + " is no multiple of num_key_value_heads "
               + keyValueHeads);
     }
-    int headDimension =
-        config.path("head_dim").isInt() ? positive(config, "head_dim", where) : hidden / heads;
+    int headDimension = config.integer("head_dim", 1, WIDEST).orElse(hidden / heads);
+    if (headDimension == 0) {
+      throw config.refused("num_attention_heads", "at most hidden_size " + hidden);
+    }
     if (headDimension % 2 != 0) {
       throw new InvalidInputException(
-          where + ": head_dim " + headDimension + " is odd; pairs of it are rotated");
+          config.where() + ": head_dim " + headDimension + " is odd; pairs of it are rotated");
     }
-    int layers = positive(config, "num_hidden_layers", where);
-    int positions = positive(config, "max_position_embeddings", where);
-    boolean biased = config.path("attention_bias").asBoolean(false);
-    List<Integer> ends = integers(config.path("eos_token_id"));
+    int vocabulary = config.requiredInteger("vocab_size", 1, WIDEST);
+    int positions = config.requiredInteger("max_position_embeddings", 1, Integer.MAX_VALUE);
+    boolean biased = config.flag("attention_bias", false);
+    List<Integer> ends = tokens(config, "eos_token_id", vocabulary);
+    List<Integer> paddings = tokens(config, "pad_token_id", vocabulary);
+    List<Integer> windows =
+        windows(config, family, config.requiredInteger("num_hidden_layers", 1, MOST_LAYERS));
     return new DecoderConfig(
-        positive(config, "vocab_size", where),
+        vocabulary,
         hidden,
-        positive(config, "intermediate_size", where),
-        layers,
+        config.requiredInteger("intermediate_size", 1, WIDEST),
+        windows.size(),
         heads,
         keyValueHeads,
         headDimension,
-        config.path("rms_norm_eps").asDouble(1e-6),
+        config.number("rms_norm_eps", 0, 1).orElse(1e-6),
         positions,
-        Rotary.parse(config, positions, where),
-        windows(config, family, layers, where),
+        Rotary.parse(config, positions),
+        windows,
         biased || family.equals("qwen2"),
         biased,
-        config.path("mlp_bias").asBoolean(false),
+        config.flag("mlp_bias", false),
         family.equals("qwen3"),
-        config.path("tie_word_embeddings").asBoolean(false),
-        config.path("bos_token_id").isInt()
-            ? OptionalInt.of(config.path("bos_token_id").asInt())
-            : OptionalInt.empty(),
-        config.path("pad_token_id").asInt(ends.isEmpty() ? 0 : ends.get(0)),
+        config.flag("tie_word_embeddings", false),
+        tokens(config, "bos_token_id", vocabulary).stream().mapToInt(Integer::intValue).findFirst(),
+        Stream.concat(paddings.stream(), ends.stream()).findFirst().orElse(0),
         ends);
   }
 
-  private static int positive(JsonNode config, String name, String where) {
-    int value = config.path(name).asInt(0);
-    if (value <= 0) {
-      throw new InvalidInputException(
-          where + ": " + name + " is " + config.path(name) + "; it must be a positive number");
-    }
-    return value;
+  private static List<Integer> tokens(JsonFields config, String name, int vocabulary) {
+    return config.integers(name, NONE, vocabulary - 1).stream()
+        .filter(token -> token != NONE)
+        .toList();
   }
 
-  private static List<Integer> integers(JsonNode node) {
-    List<Integer> values = new ArrayList<>();
-    if (node.isInt()) {
-      values.add(node.asInt());
-    }
-    node.forEach(value -> values.add(value.asInt()));
-    return values;
-  }
-
-  private static List<Integer> windows(JsonNode config, String family, int layers, String where) {
-    int window = config.path("sliding_window").asInt(0);
+  private static List<Integer> windows(JsonFields config, String family, int layers) {
+    int window = config.integer("sliding_window", 0, Integer.MAX_VALUE).orElse(0);
     boolean slides =
-        window > 0
-            && (family.equals("mistral") || config.path("use_sliding_window").asBoolean(false));
-    int first = family.equals("mistral") ? 0 : config.path("max_window_layers").asInt(0);
-    JsonNode types = config.path("layer_types");
-    if (types.isArray() && types.size() != layers) {
-      throw new InvalidInputException(
-          where + ": layer_types has " + types.size() + " entries for " + layers + " layers");
+        window > 0 && (family.equals("mistral") || config.flag("use_sliding_window", false));
+    int first =
+        family.equals("mistral")
+            ? 0
+            : config.integer("max_window_layers", 0, Integer.MAX_VALUE).orElse(0);
+    JsonNode types = config.value("layer_types");
+    if (!types.isMissingNode() && (!types.isArray() || types.size() != layers)) {
+      throw config.refused("layer_types", "one type of each of " + layers + " layers");
     }
     List<Integer> windows = new ArrayList<>();
     for (int i = 0; i < layers; i++) {
@@ -173,10 +171,15 @@ public record DecoderConfig(
           types.path(i).asText(slides && i >= first ? "sliding_attention" : "full_attention");
       switch (type) {
         case "full_attention" -> windows.add(0);
-        case "sliding_attention" -> windows.add(window);
+        case "sliding_attention" -> {
+          if (window == 0) {
+            throw config.refused("sliding_window", "1 or more where layers slide");
+          }
+          windows.add(window);
+        }
         default ->
             throw new InvalidInputException(
-                where + ": layer_types \"" + type + "\" is not supported");
+                config.where() + ": layer_types \"" + type + "\" is not supported");
       }
     }
     return windows;
@@ -192,8 +195,8 @@ public record DecoderConfig(
     shapes.put(EMBEDDING, List.of((long) vocabulary, (long) hidden));
     for (int i = 0; i < layers; i++) {
       shapes.put(layer(i, "input_layernorm.weight"), List.of((long) hidden));
-      int queries = heads * headDimension;
-      int keys = keyValueHeads * headDimension;
+      long queries = (long) heads * headDimension;
+      long keys = (long) keyValueHeads * headDimension;
       linear(shapes, layer(i, "self_attn.q_proj"), queries, hidden, queryBias);
       linear(shapes, layer(i, "self_attn.k_proj"), keys, hidden, queryBias);
       linear(shapes, layer(i, "self_attn.v_proj"), keys, hidden, queryBias);
@@ -215,10 +218,10 @@ public record DecoderConfig(
   }
 
   private static void linear(
-      Map<String, List<Long>> shapes, String name, int outputs, int inputs, boolean biased) {
-    shapes.put(name + ".weight", List.of((long) outputs, (long) inputs));
+      Map<String, List<Long>> shapes, String name, long outputs, long inputs, boolean biased) {
+    shapes.put(name + ".weight", List.of(outputs, inputs));
     if (biased) {
-      shapes.put(name + ".bias", List.of((long) outputs));
+      shapes.put(name + ".bias", List.of(outputs));
     }
   }
 }

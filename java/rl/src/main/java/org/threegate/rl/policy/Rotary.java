@@ -1,7 +1,7 @@
 package org.threegate.rl.policy;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.JsonFields;
 
 /**
  * Rotary position embeddings (arXiv 2104.09864) and their extensions to longer sequences, as
@@ -36,57 +36,83 @@ public record Rotary(
     double scale,
     boolean exact) {
   private static final double FAST = 32;
+  private static final double LEAST_BASE = 2;
+  private static final double MOST_BASE = 1e15;
+  private static final double MOST_FACTOR = 1e6;
+
+  public Rotary {
+    if (!(base > 1 && factor > 0 && fast > 0 && slow > 0 && original > 0 && scale > 0)
+        || !Double.isFinite(base * factor * fast * slow * scale)) {
+      throw new IllegalArgumentException(
+          "a base above 1, and a factor, rotations, positions and a scale above 0 are needed");
+    }
+    if (type.equals("llama3") && !(lowFactor > 0 && highFactor > lowFactor)) {
+      throw new IllegalArgumentException(
+          "low_freq_factor " + lowFactor + " is not below high_freq_factor " + highFactor);
+    }
+  }
 
   /**
-   * @param where the file, for errors
-   * @throws InvalidInputException for an extension that is not there
+   * @throws InvalidInputException for an extension that is not there, or with numbers that are none
    */
-  static Rotary parse(JsonNode config, int positions, String where) {
-    JsonNode node =
-        config.path("rope_parameters").isObject()
-            ? config.path("rope_parameters")
-            : config.path("rope_scaling");
-    String type = node.path("rope_type").asText(node.path("type").asText("default"));
-    double base = node.path("rope_theta").asDouble(config.path("rope_theta").asDouble(10000));
-    double partial =
-        node.path("partial_rotary_factor")
-            .asDouble(config.path("partial_rotary_factor").asDouble(1));
+  static Rotary parse(JsonFields config, int positions) {
+    JsonFields own =
+        config.object(config.has("rope_parameters") ? "rope_parameters" : "rope_scaling");
+    String type = own.text("rope_type").or(() -> own.text("type")).orElse("default");
+    double base = number(own, config, "rope_theta", LEAST_BASE, MOST_BASE, 10000);
+    double partial = number(own, config, "partial_rotary_factor", 0, 1, 1);
     switch (type) {
       case "default", "linear", "llama3", "yarn", "dynamic" -> {}
       default ->
           throw new InvalidInputException(
-              where
+              config.where()
                   + ": rope_type \""
                   + type
                   + "\" is not supported; default, linear, dynamic, llama3 and yarn are");
     }
     if (partial != 1) {
       throw new InvalidInputException(
-          where + ": partial_rotary_factor " + partial + " is not supported");
+          config.where() + ": partial_rotary_factor " + partial + " is not supported");
     }
-    double factor = node.path("factor").asDouble(1);
+    double factor = factor(own, "factor", 1);
+    double low = factor(own, "low_freq_factor", 1);
+    double high = factor(own, "high_freq_factor", 4);
+    if (type.equals("llama3") && low >= high) {
+      throw own.refused("low_freq_factor", "below high_freq_factor " + high);
+    }
+    String original = "original_max_position_embeddings";
     return new Rotary(
         type,
         base,
         factor,
-        node.path("low_freq_factor").asDouble(1),
-        node.path("high_freq_factor").asDouble(4),
-        node.path("beta_fast").asDouble(FAST),
-        node.path("beta_slow").asDouble(1),
-        node.path("original_max_position_embeddings")
-            .asInt(config.path("original_max_position_embeddings").asInt(positions)),
-        type.equals("yarn") ? scale(node, factor) : 1,
-        !node.path("truncate").asBoolean(true));
+        low,
+        high,
+        factor(own, "beta_fast", FAST),
+        factor(own, "beta_slow", 1),
+        (own.has(original) ? own : config)
+            .integer(original, 1, Integer.MAX_VALUE)
+            .orElse(positions),
+        type.equals("yarn") ? scale(own, factor) : 1,
+        !own.flag("truncate", true));
   }
 
-  private static double scale(JsonNode node, double factor) {
-    if (node.path("attention_factor").isNumber()) {
-      return node.path("attention_factor").asDouble();
+  private static double number(
+      JsonFields own, JsonFields config, String name, double least, double most, double otherwise) {
+    return (own.has(name) ? own : config).number(name, least, most).orElse(otherwise);
+  }
+
+  private static double factor(JsonFields fields, String name, double otherwise) {
+    return fields.number(name, 1 / MOST_FACTOR, MOST_FACTOR).orElse(otherwise);
+  }
+
+  private static double scale(JsonFields own, double factor) {
+    if (own.has("attention_factor")) {
+      return factor(own, "attention_factor", 1);
     }
-    double all = node.path("mscale_all_dim").asDouble(0);
-    double own = node.path("mscale").asDouble(0);
-    return own != 0 && all != 0
-        ? logarithmic(factor, own) / logarithmic(factor, all)
+    double all = own.number("mscale_all_dim", 0, MOST_FACTOR).orElse(0);
+    double each = own.number("mscale", 0, MOST_FACTOR).orElse(0);
+    return each != 0 && all != 0
+        ? logarithmic(factor, each) / logarithmic(factor, all)
         : logarithmic(factor, 1);
   }
 

@@ -14,6 +14,7 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.threegate.checkpoint.InvalidInputException;
 
 /**
  * Draws completions of many prompts at once, each by random numbers of its own: what one becomes
@@ -75,14 +76,7 @@ public final class Sampler {
     if (prompts.stream().anyMatch(prompt -> prompt.length == 0)) {
       throw new IllegalArgumentException("a prompt without a token");
     }
-    for (int[] prompt : prompts) {
-      for (int token : prompt) {
-        if (token < 0 || token >= model.config().vocabulary()) {
-          throw new IllegalArgumentException(
-              "token " + token + " of a vocabulary of " + model.config().vocabulary());
-        }
-      }
-    }
+    prompts.forEach(model::requireTokens);
     List<Callable<List<Completion>>> parts = new ArrayList<>();
     for (int begin = 0; begin < seeds.length; begin += MOST_ROWS) {
       List<int[]> own = prompts.subList(begin, Math.min(seeds.length, begin + MOST_ROWS));
@@ -148,7 +142,7 @@ public final class Sampler {
     List<Row> rows = new ArrayList<>(all);
     Tensor logits = first;
     for (int step = 1; ; step++) {
-      long[] drawn = draw(logits, rows, options);
+      long[] drawn = draw(model, logits, rows, options);
       List<Integer> going = new ArrayList<>();
       for (int i = 0; i < rows.size(); i++) {
         Row row = rows.get(i);
@@ -184,7 +178,8 @@ public final class Sampler {
   }
 
   /** A token of each row; rows that are not over take theirs. */
-  private static long[] draw(Tensor logits, List<Row> rows, SamplingOptions options) {
+  private static long[] draw(
+      Decoder model, Tensor logits, List<Row> rows, SamplingOptions options) {
     long[] tokens = new long[rows.size()];
     Scopes.run(
         () -> {
@@ -198,7 +193,9 @@ public final class Sampler {
           long[] found = Tensors.longs(drawn);
           for (int i = 0; i < found.length; i++) {
             if (Float.isNaN(chosen[i])) {
-              throw new IllegalStateException("the model's logits are not numbers");
+              throw new InvalidInputException(
+                  model.where()
+                      + ": its logits are no numbers: its weights are damaged, or too large");
             }
             Row row = rows.get(i);
             if (!row.stopped && row.length < options.longest()) {

@@ -30,7 +30,7 @@ public final class TensorFiles {
    * A stored tensor as it is.
    *
    * @throws InvalidInputException when it is none of floating-point numbers that can be computed
-   *     with
+   *     with, or one of them is not finite
    */
   public static Tensor read(org.threegate.checkpoint.Tensor stored) {
     ScalarType type =
@@ -52,6 +52,13 @@ public final class TensorFiles {
         () -> {
           Tensor copy = torch.empty(Tensors.shape(stored.shape()), new TensorOptions(type), null);
           copy(stored.file().buffer(), stored.offset(), stored.bytes(), copy);
+          if (!Tensors.areFinite(copy)) {
+            throw new InvalidInputException(
+                stored.file().path()
+                    + ": tensor \""
+                    + stored.name()
+                    + "\" has entries that are no finite numbers; fetch or train it again");
+          }
           return ModelDevice.placed(copy);
         });
   }

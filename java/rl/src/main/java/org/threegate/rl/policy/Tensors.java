@@ -87,6 +87,23 @@ public final class Tensors {
     return values;
   }
 
+  /** Whether all entries are finite numbers, in one pass without a copy. */
+  public static boolean areFinite(Tensor tensor) {
+    if (tensor.numel() == 0) {
+      return true;
+    }
+    boolean[] finite = new boolean[1];
+    Scopes.run(
+        () -> {
+          // Both are none where an entry is no number.
+          var ends = tensor.detach().aminmax();
+          finite[0] =
+              Double.isFinite(ends.get0().item_double())
+                  && Double.isFinite(ends.get1().item_double());
+        });
+    return finite[0];
+  }
+
   static TensorVector vector(Tensor... tensors) {
     return new TensorVector(tensors);
   }

@@ -104,6 +104,7 @@ public final class SupervisedTrainer extends Trainer {
       }
       int given = Math.max(1, prompt.length);
       if (given < all.length) {
+        policy.requireTokens(all);
         rows.add(new Row(all, given));
       }
     }

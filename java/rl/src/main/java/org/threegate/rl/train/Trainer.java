@@ -14,6 +14,7 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.PrintableText;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
@@ -46,6 +47,7 @@ public abstract sealed class Trainer implements AutoCloseable
   /** Steps in a row whose gradient is not finite, after which a run is given up. */
   static final int MOST_FAILURES = 5;
 
+  private static final long MOST = 1L << 40; // steps and examples that a run may have had
   private static final String MASTER = "master:";
   private static final String MEAN = "mean:";
   private static final String SQUARES = "squares:";
@@ -237,10 +239,10 @@ public abstract sealed class Trainer implements AutoCloseable
               require(saved, part + name, state.master());
             }
           });
-      final long savedStep = number(file, metadata, "step");
-      final long savedPosition = number(file, metadata, "position");
-      final long savedFailures = number(file, metadata, "failures");
-      final long optimizerSteps = number(file, metadata, "optimizer_steps");
+      final long savedStep = number(file, metadata, "step", MOST);
+      final long savedPosition = number(file, metadata, "position", MOST);
+      final long savedFailures = number(file, metadata, "failures", MOST_FAILURES);
+      final long optimizerSteps = number(file, metadata, "optimizer_steps", MOST);
       states.forEach(
           (name, state) -> {
             copy(saved.tensors().get(MASTER + name), state.master());
@@ -255,12 +257,25 @@ public abstract sealed class Trainer implements AutoCloseable
     }
   }
 
-  private static long number(Path file, Map<String, String> metadata, String name) {
+  private static long number(Path file, Map<String, String> metadata, String name, long most) {
+    String text = metadata.getOrDefault(name, "");
     try {
-      return Long.parseLong(metadata.getOrDefault(name, ""));
+      long number = Long.parseLong(text);
+      if (number >= 0 && number <= most) {
+        return number;
+      }
     } catch (NumberFormatException e) {
-      throw new InvalidInputException(file + ": no number \"" + name + "\" in its metadata", e);
+      // Said below.
     }
+    throw new InvalidInputException(
+        file
+            + ": no number \""
+            + name
+            + "\" in its metadata but \""
+            + PrintableText.name(text)
+            + "\"; 0 to "
+            + most
+            + " is possible");
   }
 
   private static void require(Checkpoint saved, String name, Tensor like) {
@@ -287,7 +302,7 @@ public abstract sealed class Trainer implements AutoCloseable
   /** The number of the step that a saved state stands at. */
   public static long savedStep(Context context, Path file) {
     try (Checkpoint saved = Checkpoint.open(context, file)) {
-      return number(file, saved.files().get(0).metadata(), "step");
+      return number(file, saved.files().get(0).metadata(), "step", MOST);
     }
   }
 

@@ -278,7 +278,7 @@ class DecoderTest {
       refused(
           context,
           config.replace("\"hidden_size\": 16", "\"hidden_size\": 0"),
-          "hidden_size is 0; it must be a positive number");
+          "config.json: hidden_size is 0; it must be a whole number from 1 to 16777216");
       refused(
           context,
           config.replace("\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3"),

@@ -22,6 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.kernel.Context;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.objective.Divergence;
@@ -362,8 +363,8 @@ class PolicyTrainerTest {
       // Of a model that has come to nothing no tokens are drawn.
       model.parameters().get("model.norm.weight").detach().fill_(new Scalar(Double.NaN));
       assertThatThrownBy(() -> passRate(model, new Rollouts(LETTERS, verifier, 8)))
-          .isInstanceOf(IllegalStateException.class)
-          .hasMessage("the model's logits are not numbers");
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageContaining("its logits are no numbers");
     }
   }
 

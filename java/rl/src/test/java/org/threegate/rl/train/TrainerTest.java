@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -18,6 +19,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.kernel.Context;
 import org.threegate.rl.adapter.AdapterOptions;
@@ -105,6 +108,28 @@ class TrainerTest {
     }
     assertSame(ends.get(0), ends.get(1));
     assertSame(ends.get(0), ends.get(2));
+  }
+
+  /** Of a state that was saved no number is believed. */
+  @ParameterizedTest
+  @CsvSource({"failures, 0, 9", "step, 10, -1", "position, 70, -7", "optimizer_steps, 10, 1e"})
+  void aStateThatIsImpossibleIsRefused(String field, String before, String after) throws Exception {
+    Path file = directory.resolve("state.safetensors");
+    try (Context context = Context.open();
+        Decoder model = Decoder.load(context, MODEL);
+        SupervisedTrainer trainer = supervised(model, 10)) {
+      trainer.run(event -> {});
+      trainer.save(file, "run");
+      trainer.resume(context, file, "run");
+      String text = Files.readString(file, StandardCharsets.ISO_8859_1);
+      String key = '"' + field + "\":\"";
+      assertThat(text).contains(key + before);
+      Files.writeString(file, text.replace(key + before, key + after), StandardCharsets.ISO_8859_1);
+      assertThatThrownBy(() -> trainer.resume(context, file, "run"))
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageContaining("state.safetensors")
+          .hasMessageContaining('"' + field + '"');
+    }
   }
 
   private static PolicyTrainer policy(Decoder model, BoundedVerifier verifier) {

@@ -1,0 +1,250 @@
+package org.threegate.rl.policy;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.checkpoint.Json;
+import org.threegate.checkpoint.JsonFields;
+import org.threegate.kernel.Context;
+import org.threegate.rl.curvature.CapturedLayers;
+import org.threegate.testing.JsonMutations;
+import org.threegate.testing.NativeLeaks;
+
+/** What config.json and weights say is held against what is there. */
+@ExtendWith(NativeLeaks.class)
+class SizesTest {
+  private static final Path DECODERS = Path.of("src/test/resources/decoders");
+  private static final String WEIGHTS = "model.safetensors";
+
+  private static final SamplingOptions OPTIONS = SamplingOptions.plain(2, List.of());
+
+  @TempDir Path directory;
+
+  static List<String> decoders() throws IOException {
+    return DecoderTest.decoders().toList();
+  }
+
+  private String copy(String decoder) throws IOException {
+    Files.copy(DECODERS.resolve(decoder).resolve(WEIGHTS), directory.resolve(WEIGHTS));
+    return Files.readString(DECODERS.resolve(decoder).resolve("config.json"));
+  }
+
+  private DecoderConfig parse(String config) {
+    return DecoderConfig.parse(
+        JsonFields.of(Json.parseObject(config, "config.json"), "config.json"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("decoders")
+  void noFieldOfAConfigurationIsBelieved(String decoder) throws IOException {
+    int refused =
+        JsonMutations.requireReadOrRefused(
+            Files.readString(DECODERS.resolve(decoder).resolve("config.json")),
+            InvalidInputException.class,
+            "config.json",
+            text -> {
+              DecoderConfig config = parse(text);
+              assertThat(config.ends()).allMatch(token -> token < config.vocabulary());
+              assertThat(config.padding()).isBetween(0, config.vocabulary() - 1);
+              if (config.headDimension() < 1000) {
+                for (double angle : config.rotary().frequencies(config.headDimension())) {
+                  assertThat(angle).isFinite();
+                }
+              }
+            });
+    assertThat(refused).isGreaterThan(200);
+  }
+
+  @Test
+  void whateverAConfigurationSaysAModelDrawsOrIsRefused() throws IOException {
+    String config = copy("llama-yarn");
+    try (Context context = Context.open()) {
+      JsonMutations.requireReadOrRefused(
+          config,
+          InvalidInputException.class,
+          directory.getFileName().toString(),
+          text -> {
+            Files.writeString(directory.resolve("config.json"), text);
+            try (Decoder model = Decoder.load(context, directory)) {
+              SamplingOptions options = SamplingOptions.plain(2, model.config().ends());
+              assertThat(draw(model, options)).hasSize(2);
+            }
+          });
+    }
+  }
+
+  private static List<Completion> draw(Decoder model, SamplingOptions options) {
+    return Sampler.complete(
+        model, List.of(new int[] {1, 5, 3}, new int[] {4}), options, new long[2]);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "pad_token_id, -7",
+    "pad_token_id, 24",
+    "eos_token_id, 1099511627776",
+    "eos_token_id, '[2, 24]'",
+    "rope_theta, 1e999",
+    "rope_theta, 1",
+    "rms_norm_eps, -1",
+    "num_hidden_layers, 30000000",
+    "num_attention_heads, 2147483648",
+    "max_position_embeddings, 1e999",
+    "vocab_size, 1099511627776",
+    "head_dim, '\"8\"'",
+    "sliding_window, -1",
+    "tie_word_embeddings, 3"
+  })
+  void theErrorNamesTheField(String field, String value) throws IOException {
+    String config = Files.readString(DECODERS.resolve("llama/config.json"));
+    String changed =
+        config
+            .replaceAll('"' + field + "\": [^,\n]*", '"' + field + "\": " + value)
+            .replaceFirst(
+                "\\{", config.contains(field) ? "{" : "{\"" + field + "\": " + value + ",");
+    assertThatThrownBy(() -> parse(changed))
+        .isInstanceOf(InvalidInputException.class)
+        .hasMessageContaining("config.json")
+        .hasMessageContaining(field);
+  }
+
+  @Test
+  void whatModelsWriteForNothingIsNothing() throws IOException {
+    String config = Files.readString(DECODERS.resolve("llama/config.json"));
+    assertThat(parse(config.replace("\"pad_token_id\": 0", "\"pad_token_id\": -1")).padding())
+        .isEqualTo(2);
+    assertThat(parse(config.replace("\"pad_token_id\": 0", "\"pad_token_id\": null")).padding())
+        .isEqualTo(2);
+    DecoderConfig several =
+        parse(config.replace("\"eos_token_id\": 2", "\"eos_token_id\": [3, 2]"));
+    assertThat(several.ends()).containsExactly(3, 2);
+    DecoderConfig old =
+        parse(
+            """
+            {"model_type": "llama", "hidden_size": 4096, "intermediate_size": 11008,
+             "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": null,
+             "head_dim": null, "vocab_size": 32000, "max_position_embeddings": 4096,
+             "rms_norm_eps": 1e-05, "rope_scaling": null, "rope_theta": 1000000,
+             "sliding_window": null, "layer_types": null, "pad_token_id": -1,
+             "bos_token_id": 1, "eos_token_id": 2, "hidden_act": "silu"}""");
+    assertThat(old.keyValueHeads()).isEqualTo(32);
+    assertThat(old.headDimension()).isEqualTo(128);
+    assertThat(old.rotary().base()).isEqualTo(1e6);
+  }
+
+  @Test
+  void layersThatAreNotThereAreNotListed() throws IOException {
+    String config = copy("llama");
+    Files.writeString(
+        directory.resolve("config.json"),
+        config.replace("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 10000"));
+    try (Context context = Context.open()) {
+      assertThatThrownBy(() -> Decoder.load(context, directory))
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageContaining("there are 10000 layers");
+    }
+  }
+
+  /** One value of a tensor of a model becomes another. */
+  private void poke(Context context, String tensor, float value) throws IOException {
+    long offset;
+    try (Checkpoint files = Checkpoint.open(context, directory)) {
+      offset = files.tensors().get(tensor).offset();
+    }
+    byte[] bytes = Files.readAllBytes(directory.resolve(WEIGHTS));
+    ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).putFloat((int) offset, value);
+    Files.write(directory.resolve(WEIGHTS), bytes);
+  }
+
+  @ParameterizedTest
+  @ValueSource(floats = {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY})
+  void weightsThatAreNoNumbersAreRefusedByTheirName(float value) throws IOException {
+    Files.writeString(directory.resolve("config.json"), copy("llama"));
+    String tensor = "model.layers.1.mlp.up_proj.weight";
+    try (Context context = Context.open()) {
+      poke(context, tensor, value);
+      for (Decoder.Storage storage : Decoder.Storage.values()) {
+        assertThatThrownBy(() -> Decoder.load(context, directory, storage))
+            .isInstanceOf(InvalidInputException.class)
+            .hasMessageContaining(directory.resolve(WEIGHTS).toString())
+            .hasMessageContaining(tensor)
+            .hasMessageContaining("no finite numbers");
+      }
+    }
+  }
+
+  @Test
+  void logitsThatAreNoNumbersAreTheModels() throws IOException {
+    Files.writeString(directory.resolve("config.json"), copy("llama"));
+    try (Context context = Context.open()) {
+      poke(context, "model.norm.weight", 3e38f);
+      poke(context, "lm_head.weight", 3e38f);
+      try (Decoder model = Decoder.load(context, directory)) {
+        assertThatThrownBy(() -> draw(model, OPTIONS))
+            .isInstanceOf(InvalidInputException.class)
+            .hasMessageContaining(directory.toString())
+            .hasMessageContaining("no numbers");
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {-1, 24, Integer.MAX_VALUE})
+  void tokensOfAnotherVocabularyAreRefused(int token) {
+    try (Context context = Context.open();
+        Decoder model = Decoder.load(context, DECODERS.resolve("llama"))) {
+      int[] tokens = {1, token};
+      List<ThrowingCallable> uses =
+          List.of(
+              () -> model.requireTokens(tokens),
+              () -> Sampler.complete(model, List.of(tokens), OPTIONS, new long[1]),
+              () ->
+                  CapturedLayers.of(
+                      model, List.of(new CapturedLayers.Text(tokens, 1)), name -> true, true, 1));
+      for (ThrowingCallable use : uses) {
+        assertThatThrownBy(use)
+            .isInstanceOf(InvalidInputException.class)
+            .hasMessageContaining(DECODERS.resolve("llama").toString())
+            .hasMessageContaining("token " + token + " of a vocabulary of 24");
+      }
+    }
+  }
+
+  @Test
+  void finiteNumbersAreThoseOfEveryType() {
+    for (ScalarType type :
+        List.of(ScalarType.BFloat16, ScalarType.Half, ScalarType.Float, ScalarType.Double)) {
+      for (float value : new float[] {0, -65504, 65504, Float.NaN, Float.POSITIVE_INFINITY}) {
+        for (int place : new int[] {0, 31, 99}) {
+          float[] values = new float[100];
+          values[place] = value;
+          Scopes.run(
+              () ->
+                  assertThat(Tensors.areFinite(Tensors.of(values, 10, 10).to(type)))
+                      .as(type + " " + value)
+                      .isEqualTo(Float.isFinite(value)));
+        }
+      }
+    }
+    Scopes.run(
+        () ->
+            assertThat(Tensors.areFinite(Tensors.of(new float[3], 1, 3).narrow(0, 0, 0))).isTrue());
+  }
+}
