@@ -21,8 +21,7 @@ import java.util.Random;
  * or by what their JSON says, headers of safetensors included.
  *
  * <pre>{@code
- * byte[] file = "{\"a\":1}".getBytes(StandardCharsets.UTF_8);
- * byte[] other = new Mutations(Seeds.random("example")).of(file);
+ * byte[] other = new Mutations(Seeds.random("example")).of(new byte[] {1, 2, 3});
  * }</pre>
  */
 public final class Mutations {
