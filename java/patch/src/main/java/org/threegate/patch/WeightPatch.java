@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.FileNames;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Json;
 import org.threegate.checkpoint.ModelCopy;
@@ -300,10 +301,9 @@ public final class WeightPatch implements AutoCloseable {
     Map<String, SafetensorsFile> shards = new LinkedHashMap<>();
     try {
       for (Map.Entry<String, JsonNode> entry : index.path("weight_map").properties()) {
-        String shard = entry.getValue().asText("");
-        if (!Path.of(shard).getFileName().toString().equals(shard)) {
-          throw new InvalidInputException(path + ": shard \"" + shard + "\" is no file's name");
-        }
+        String shard =
+            FileNames.plain(
+                entry.getValue().asText(""), path + ": tensor \"" + entry.getKey() + '"');
         SafetensorsFile file =
             shards.computeIfAbsent(
                 shard, name -> SafetensorsFile.open(context, path.resolve(name)));
