@@ -389,7 +389,7 @@ class WeightPatchTest {
           full.resolve(PatchWriter.INDEX),
           "{\"metadata\": {\"version\": 2, \"base_version\": 1, \"delta_encoding\": \"xor\", \"checksum_format\": \"adler32\"}, \"weight_map\": {\"w\": \"../base/model.safetensors\"}}");
       assertThatThrownBy(() -> WeightPatch.open(context, full))
-          .hasMessageContaining("is no file's name");
+          .hasMessageContaining("no plain name");
       write(tuned(), List.of(model("b", TensorType.BF16, 60, 0.5, random)), true);
       assertThatThrownBy(() -> create(context, WeightPatch.Options.PLANAR, "p"))
           .hasMessageContaining("tensor \"a\" of");
