@@ -10,11 +10,13 @@ import java.util.Set;
  * @param topProbability the smallest set of likeliest tokens whose probabilities reach it is drawn
  *     from (arXiv 1904.09751); 1: all
  * @param mostLikely how many of the likeliest are drawn from; 0: all
- * @param longest most tokens of a completion
+ * @param longest most tokens of a completion, 1,048,576 at most
  * @param stops tokens that end one; they belong to it
  */
 public record SamplingOptions(
     double temperature, double topProbability, int mostLikely, int longest, Set<Integer> stops) {
+  private static final int MOST_TOKENS = 1 << 20;
+
   public SamplingOptions {
     stops = Set.copyOf(stops);
     require(temperature >= 0 && Double.isFinite(temperature), "a temperature is 0 or more");
@@ -22,6 +24,7 @@ public record SamplingOptions(
         topProbability > 0 && topProbability <= 1, "a top probability is above 0 and at most 1");
     require(mostLikely >= 0, "how many of the likeliest is 0 or more");
     require(longest >= 1, "a completion has 1 token at least");
+    require(longest <= MOST_TOKENS, "a completion has " + MOST_TOKENS + " tokens at most");
   }
 
   private static void require(boolean holds, String text) {
