@@ -145,8 +145,8 @@ abstract sealed class PatchReader implements AutoCloseable {
 
     abstract long nextPosition();
 
-    /** Copies the next value to an entry. */
-    abstract void nextValue(NativeBuffer values, long entry);
+    /** Copies the next value to an entry, which lies at the buffer's position. */
+    abstract void nextValue(ByteBuffer values);
 
     abstract InvalidInputException refused(String why);
 
@@ -154,15 +154,23 @@ abstract sealed class PatchReader implements AutoCloseable {
     final void read(ChangedElements entries, long begin, int all) {
       long end = begin + all;
       long count = 0;
-      while (next < end) {
-        if (next < begin || count == entries.capacity()) {
-          throw refused("has positions that do not ascend");
+      try (Range.View positions = all(entries.positions());
+          Range.View values = all(entries.values())) {
+        while (next < end) {
+          if (next < begin || count == entries.capacity()) {
+            throw refused("has positions that do not ascend");
+          }
+          positions.bytes().putInt((int) (next - begin));
+          nextValue(values.bytes());
+          count++;
+          advance();
         }
-        entries.positions().putInt(4 * count, (int) (next - begin));
-        nextValue(entries.values(), count++);
-        advance();
       }
       entries.count(count);
+    }
+
+    private static Range.View all(NativeBuffer buffer) {
+      return Range.first(buffer, buffer.bytes()).output();
     }
 
     final void requireNone() {
@@ -228,12 +236,12 @@ abstract sealed class PatchReader implements AutoCloseable {
     }
 
     @Override
-    void nextValue(NativeBuffer to, long entry) {
+    void nextValue(ByteBuffer to) {
       if (!value.hasRemaining()) {
         values.read(value.clear().limit((int) Math.min(BUFFER, valuesLeft)));
       }
       valuesLeft--;
-      to.putByte(entry, value.get());
+      to.put(value.get());
     }
 
     @Override
@@ -326,13 +334,13 @@ abstract sealed class PatchReader implements AutoCloseable {
     }
 
     @Override
-    void nextValue(NativeBuffer to, long entry) {
+    void nextValue(ByteBuffer to) {
       refill(someValues, values, width * valueAt++);
       switch (width) {
-        case 1 -> to.putByte(entry, someValues.get());
-        case 2 -> to.putShort(2 * entry, someValues.getShort());
-        case 4 -> to.putInt(4 * entry, someValues.getInt());
-        default -> to.putLong(8 * entry, someValues.getLong());
+        case 1 -> to.put(someValues.get());
+        case 2 -> to.putShort(someValues.getShort());
+        case 4 -> to.putInt(someValues.getInt());
+        default -> to.putLong(someValues.getLong());
       }
     }
 

@@ -5,13 +5,21 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.threegate.kernel.Capabilities;
 import org.threegate.kernel.Context;
+import org.threegate.loading.NativeCache;
 
-/** Loads the native libraries and prints where from; exits with 3 and the reason when it cannot. */
+/**
+ * Loads the native libraries and prints where from, or, with a directory's name as its argument,
+ * unpacks a resource of its own there; exits with 3 and the reason when it cannot.
+ */
 public final class LoadMain {
   private LoadMain() {}
 
-  /** No arguments. */
+  /** A directory, or nothing. */
   public static void main(String[] arguments) throws IOException {
+    if (arguments.length > 0) {
+      unpack(arguments[0]);
+      return;
+    }
     try (Context context = Context.open(Context.Device.CPU, 1)) {
       System.out.println(Capabilities.query().blas() + ", " + context.threads() + " thread");
       Files.readAllLines(Path.of("/proc/self/maps")).stream()
@@ -20,6 +28,16 @@ public final class LoadMain {
           .distinct()
           .forEach(System.out::println);
     } catch (UnsatisfiedLinkError e) {
+      System.out.println(e.getMessage());
+      System.exit(3);
+    }
+  }
+
+  private static void unpack(String directory) {
+    try {
+      System.out.println(
+          NativeCache.library(directory, LoadMain.class, "/org/threegate/testing/LoadMain.class"));
+    } catch (IOException e) {
       System.out.println(e.getMessage());
       System.exit(3);
     }

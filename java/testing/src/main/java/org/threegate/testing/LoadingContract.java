@@ -295,4 +295,23 @@ public abstract class LoadingContract {
     mode(given.resolve("libthreegate.so.1"), "rw-rw-rw-");
     requireRefused(child.run(), given.toString(), "everybody can write to it");
   }
+
+  /** As the tokenizers' library is. */
+  @Test
+  void anotherLibraryIsComparedWithItsJar() throws Exception {
+    ChildJvm child = ChildJvm.of(LoadMain.class, "other").options("-Dthreegate.cache=" + cache);
+    ChildJvm.Result result = child.run();
+    Path file = cache.resolve("other").resolve("LoadMain.class");
+    assertThat(result.output().strip()).isEqualTo(file.toString());
+    byte[] expected = Files.readAllBytes(file);
+    Files.write(file, new byte[expected.length]);
+    assertThat(child.run().code()).isZero();
+    assertThat(Files.readAllBytes(file)).isEqualTo(expected);
+    requireOwn();
+    for (String name : List.of("../other", "a/b", "", ".", "/tmp")) {
+      requireRefused(
+          ChildJvm.of(LoadMain.class, name).options("-Dthreegate.cache=" + cache).run(),
+          "is no plain name");
+    }
+  }
 }
