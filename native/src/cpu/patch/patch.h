@@ -16,8 +16,8 @@ int64_t extract(ThreadPool& pool, SimdLevel level, const tg_patch_pair& pair, co
 // The first entry whose position does not ascend or is not below `count`; entries.count when there is none.
 int64_t first_misplaced(const tg_patch_entries& entries, int64_t count);
 
-// As tg_patch_apply, of positions that were checked. The caller's threads may have changed them since: none is written that is not
-// below `count`.
+// As tg_patch_apply, of positions that were checked. The caller's threads may have changed them since: none is written that is
+// not below `count`.
 void apply(ThreadPool& pool, const tg_patch_entries& entries, void* target, int64_t count);
 
 // Entries, whose positions were checked, that the target has other bits of.
