@@ -30,43 +30,61 @@ final class NativeDigests {
   private static final int SPAN = 16;
   private static final int DIGEST = 32;
 
+  /** Bytes of a part: ci/native writes the digests of as many. */
+  static final int PART = 4 << 20;
+
   private NativeDigests() {}
 
-  /** By name; without those that the library cannot read. */
-  static Map<String, String> of(KernelBinding binding, List<Path> files) {
-    int digestsAt = REST + SPAN * files.size();
-    ByteBuffer block =
-        ByteBuffer.allocateDirect(digestsAt + DIGEST * files.size()).order(ByteOrder.LITTLE_ENDIAN);
+  /**
+   * Digests of the parts of each file, in their order, a line each; without files that the library
+   * cannot read.
+   */
+  static Map<Path, String> of(KernelBinding binding, List<Path> files) {
+    ByteBuffer block = ByteBuffer.allocateDirect(REST).order(ByteOrder.LITTLE_ENDIAN);
     long address = binding.addressOf(block);
     block.putLong(0, OPTIONS).putInt(THREADS_AT, THREADS);
-    Map<String, String> digests = new LinkedHashMap<>();
     if (binding.contextCreate(address, address + OUT, address + ERROR, ERROR_BYTES) != 0) {
-      return digests;
+      return new LinkedHashMap<>();
     }
     long context = block.getLong(OUT);
     List<Long> mapped = new ArrayList<>();
-    List<String> names = new ArrayList<>();
+    List<Part> parts = new ArrayList<>();
     try {
       for (Path file : files) {
         if (map(binding, context, file, block, address)) {
-          block.putLong(REST + SPAN * mapped.size(), block.getLong(DATA));
-          block.putLong(REST + SPAN * mapped.size() + 8, block.getLong(BYTES));
           mapped.add(block.getLong(FILE));
-          names.add(file.getFileName().toString());
+          long bytes = block.getLong(BYTES);
+          for (long at = 0; at < bytes; at += PART) {
+            parts.add(new Part(file, block.getLong(DATA) + at, Math.min(PART, bytes - at)));
+          }
         }
       }
-      if (binding.sha256(context, address + REST, names.size(), 0, address + digestsAt) == 0) {
-        byte[] digest = new byte[DIGEST];
-        for (int i = 0; i < names.size(); i++) {
-          block.get(digestsAt + DIGEST * i, digest);
-          digests.put(names.get(i), HexFormat.of().formatHex(digest));
-        }
-      }
-      return digests;
+      return digests(binding, context, parts);
     } finally {
       mapped.forEach(binding::mappedFileClose);
       binding.contextDestroy(context);
     }
+  }
+
+  private record Part(Path file, long address, long bytes) {}
+
+  private static Map<Path, String> digests(KernelBinding binding, long context, List<Part> parts) {
+    int count = parts.size();
+    ByteBuffer block =
+        ByteBuffer.allocateDirect((SPAN + DIGEST) * count).order(ByteOrder.LITTLE_ENDIAN);
+    for (Part part : parts) {
+      block.putLong(part.address()).putLong(part.bytes());
+    }
+    long address = binding.addressOf(block);
+    Map<Path, String> digests = new LinkedHashMap<>();
+    if (binding.sha256(context, address, count, 0, address + (long) SPAN * count) == 0) {
+      byte[] digest = new byte[DIGEST];
+      for (Part part : parts) {
+        block.get(digest);
+        digests.merge(part.file(), HexFormat.of().formatHex(digest) + "\n", String::concat);
+      }
+    }
+    return digests;
   }
 
   private static boolean map(

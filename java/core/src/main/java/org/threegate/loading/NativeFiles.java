@@ -3,7 +3,6 @@ package org.threegate.loading;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
@@ -56,6 +55,7 @@ final class NativeFiles {
       "/org/threegate/natives/" + PLATFORM + "-cuda13/libthreegate_cuda.so.1";
   private static final List<String> LATER =
       List.of("libquadmath.so.0", "libgfortran.so.5", "libopenblas.so.0");
+  private static final String PARTS = ".parts.sha256";
   private static final String PARTIAL = ".partial";
   private static final int HASH_BYTES = 12;
   private static final int PART = 1 << 16;
@@ -68,10 +68,15 @@ final class NativeFiles {
   private final List<Unpacked> later; // loaded by those, when they need them
   private int repaired;
 
-  /** A file, where it comes from, and its SHA-256 in hexadecimal digits. */
+  /** A file, where it comes from, and SHA-256 of its parts in hexadecimal digits. */
   private record Unpacked(String name, Class<?> owner, String resource, String sha256) {
     static Unpacked of(Class<?> owner, String resource) throws IOException {
-      return new Unpacked(nameOf(resource), owner, resource, read(owner, resource + ".sha256"));
+      return of(owner, resource, PARTS);
+    }
+
+    /** With its digest as a whole. */
+    static Unpacked of(Class<?> owner, String resource, String digest) throws IOException {
+      return new Unpacked(nameOf(resource), owner, resource, read(owner, resource + digest));
     }
   }
 
@@ -101,7 +106,7 @@ final class NativeFiles {
         later.add(Unpacked.of(NativeFiles.class, CUDA_RESOURCE));
       }
       if (!shimResource.isEmpty()) {
-        first.add(Unpacked.of(provider, shimResource));
+        first.add(Unpacked.of(provider, shimResource, ".sha256"));
       }
       NativeFiles files = new NativeFiles(NativeCache.directory(hash(first, later)), first, later);
       files.repair(files.first, files::isResource);
@@ -184,15 +189,15 @@ final class NativeFiles {
         }
       }
       // All at once, side by side; what is unpacked then, one by one.
-      Map<String, String> all = NativeDigests.of(binding, there);
+      Map<Path, String> all = NativeDigests.of(binding, there);
       repair(
           later,
           file -> {
-            String known = all.remove(file.name());
+            String known = all.remove(path(file));
             if (known == null) {
-              known = NativeDigests.of(binding, List.of(path(file))).get(file.name());
+              known = NativeDigests.of(binding, List.of(path(file))).get(path(file));
             }
-            return file.sha256().equals(known == null ? sha256(path(file)) : known);
+            return known == null ? isResource(file) : known.strip().equals(file.sha256());
           });
     } catch (IOException e) {
       throw failed(e);
@@ -322,19 +327,6 @@ final class NativeFiles {
     try (InputStream in = open(owner, resource)) {
       return new String(in.readAllBytes(), StandardCharsets.US_ASCII).strip();
     }
-  }
-
-  private static String sha256(Path file) throws IOException {
-    MessageDigest digest = sha256();
-    ByteBuffer part = ByteBuffer.allocate(PART);
-    try (FileChannel in =
-        FileChannel.open(file, StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS)) {
-      while (in.read(part) >= 0) {
-        digest.update(part.flip());
-        part.clear();
-      }
-    }
-    return HexFormat.of().formatHex(digest.digest());
   }
 
   private static MessageDigest sha256() {
