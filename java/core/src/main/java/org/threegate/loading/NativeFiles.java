@@ -39,11 +39,11 @@ import org.threegate.spi.KernelBinding;
  *       noexec.
  * </ol>
  *
- * <p>Of an unpacked file the SHA-256 is compared with the jar's at every start, before it is
- * loaded; one that differs, or that somebody else could have written, is unpacked again. The kernel
- * library (2 MB) is hashed here; the others (40 MB), which it loads when it needs them, by the
- * kernel library: a JVM that has just started hashes 50 MB a second, the library 1500. Files are
- * synced before they have their names. Nothing is ever downloaded.
+ * <p>What was unpacked is verified at every start, before it is loaded; a file that differs, or
+ * that somebody else could have written, is unpacked again. The kernel library (2 MB) is compared
+ * with the jar, byte by byte: a JVM that has just started hashes 50 MB a second. The others (40
+ * MB), which the kernel library loads when it needs them, are hashed by that library in parts, side
+ * by side. Files are synced before they have their names. Nothing is ever downloaded.
  */
 final class NativeFiles {
   static final String LIBRARY = "libthreegate.so.1";
