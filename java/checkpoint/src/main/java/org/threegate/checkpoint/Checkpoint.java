@@ -83,7 +83,7 @@ public final class Checkpoint implements AutoCloseable {
   public static boolean isAdapter(Path path) {
     Path directory = Files.isDirectory(path) ? path : path.toAbsolutePath().getParent();
     return directory != null
-        && Files.isRegularFile(directory.resolve(ADAPTER_CONFIG))
+        && InputFiles.isThere(directory.resolve(ADAPTER_CONFIG))
         && (Files.isDirectory(path)
             ? !Files.exists(path.resolve("model.safetensors"))
                 && !Files.exists(path.resolve("model.safetensors.index.json"))
@@ -92,7 +92,7 @@ public final class Checkpoint implements AutoCloseable {
 
   private static Path weightsOf(Path directory) {
     for (String name : List.of("model.safetensors.index.json", "model.safetensors")) {
-      if (Files.isRegularFile(directory.resolve(name))) {
+      if (InputFiles.isThere(directory.resolve(name))) {
         return directory.resolve(name);
       }
     }

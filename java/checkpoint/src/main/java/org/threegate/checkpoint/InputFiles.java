@@ -6,6 +6,7 @@ import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
@@ -21,6 +22,14 @@ import java.nio.file.attribute.BasicFileAttributes;
  */
 public final class InputFiles {
   private InputFiles() {}
+
+  /**
+   * Whether a name is taken, by whatever: what is no regular file, or a link to nothing, is refused
+   * where it is read, and not passed over.
+   */
+  public static boolean isThere(Path path) {
+    return Files.exists(path, LinkOption.NOFOLLOW_LINKS);
+  }
 
   /**
    * The bytes of a file.

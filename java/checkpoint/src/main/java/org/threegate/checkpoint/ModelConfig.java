@@ -1,6 +1,5 @@
 package org.threegate.checkpoint;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -52,7 +51,7 @@ public record ModelConfig(
    */
   public static Optional<ModelConfig> read(Path directory) {
     Path path = directory.resolve("config.json");
-    return Files.isRegularFile(path) ? Optional.of(parse(JsonFields.read(path))) : Optional.empty();
+    return InputFiles.isThere(path) ? Optional.of(parse(JsonFields.read(path))) : Optional.empty();
   }
 
   static ModelConfig parse(JsonFields root) {

@@ -39,6 +39,20 @@ class InputFilesTest {
     refused(pipe, "a pipe or a device");
   }
 
+  /** Without it a model would be read as one that has no configuration. */
+  @Test
+  void passesOverNoConfigurationThatCannotBeRead() throws IOException {
+    Path config = directory.resolve("config.json");
+    assertThat(ModelConfig.read(directory)).isEmpty();
+    for (String target : new String[] {"/dev/zero", "nowhere", "."}) {
+      Files.createSymbolicLink(config, Path.of(target));
+      assertThatThrownBy(() -> ModelConfig.read(directory))
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageContaining("config.json: ");
+      Files.delete(config);
+    }
+  }
+
   @Test
   void refusesDevicesDirectoriesAndWhatIsMissing() {
     refused(Path.of("/dev/zero"), "a pipe or a device");

@@ -11,6 +11,7 @@ import java.util.OptionalLong;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.threegate.checkpoint.AtomicFiles;
+import org.threegate.checkpoint.InputFiles;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Json;
 
@@ -68,11 +69,11 @@ final class VersionDirectory {
 
   /** Where its patch is, if it is one. */
   static Optional<Path> patch(Path version) {
-    if (Files.isRegularFile(version.resolve(PATCH))) {
+    if (InputFiles.isThere(version.resolve(PATCH))) {
       return Optional.of(version.resolve(PATCH));
     }
     Path index = version.resolve(PatchWriter.INDEX);
-    return Files.isRegularFile(index) && metadata(index).has("delta_encoding")
+    return InputFiles.isThere(index) && metadata(index).has("delta_encoding")
         ? Optional.of(version)
         : Optional.empty();
   }
@@ -84,10 +85,10 @@ final class VersionDirectory {
   /** Where its checkpoint is, if it is a whole one. */
   static Optional<Path> anchor(Path version) {
     Path index = version.resolve(PatchWriter.INDEX);
-    if (Files.isRegularFile(index)) {
+    if (InputFiles.isThere(index)) {
       return metadata(index).has("delta_encoding") ? Optional.empty() : Optional.of(version);
     }
-    return Files.isRegularFile(version.resolve("model.safetensors"))
+    return InputFiles.isThere(version.resolve("model.safetensors"))
         ? Optional.of(version)
         : Optional.empty();
   }

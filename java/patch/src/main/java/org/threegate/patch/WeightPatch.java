@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.FileNames;
+import org.threegate.checkpoint.InputFiles;
 import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Json;
 import org.threegate.checkpoint.ModelCopy;
@@ -289,7 +290,7 @@ public final class WeightPatch implements AutoCloseable {
     }
     // A version is a directory around a patch that is a file.
     Path patch =
-        Files.isRegularFile(path.resolve(VersionDirectory.PATCH))
+        InputFiles.isThere(path.resolve(VersionDirectory.PATCH))
             ? path.resolve(VersionDirectory.PATCH)
             : path;
     return Files.isDirectory(patch) ? openDelta(context, patch) : openFile(context, patch, digests);

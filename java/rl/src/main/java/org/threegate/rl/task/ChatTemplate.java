@@ -1,7 +1,6 @@
 package org.threegate.rl.task;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.ArrayList;
@@ -99,7 +98,7 @@ public final class ChatTemplate {
     Path config = directory.resolve(CONFIG);
     Optional<JsonNode> settings = object(config);
     Path own = directory.resolve("chat_template.jinja");
-    if (Files.exists(own)) {
+    if (InputFiles.isThere(own)) {
       return Optional.of(template(own, Map.of(DEFAULT, text(own)), special(directory, settings)));
     }
     Path wrapped = directory.resolve("chat_template.json");
@@ -123,7 +122,7 @@ public final class ChatTemplate {
   }
 
   private static Optional<JsonNode> object(Path file) {
-    return Files.exists(file) ? Optional.of(Json.readObject(file)) : Optional.empty();
+    return InputFiles.isThere(file) ? Optional.of(Json.readObject(file)) : Optional.empty();
   }
 
   private static String text(Path file) {

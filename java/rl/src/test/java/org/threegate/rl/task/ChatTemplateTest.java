@@ -96,11 +96,17 @@ class ChatTemplateTest {
     Files.write(own, new byte[(4 << 20) + 1]);
     assertThatThrownBy(() -> ChatTemplate.load(directory))
         .isInstanceOf(InvalidInputException.class)
-        .hasMessageContaining("at most 4194304 bytes");
+        .hasMessageContaining("larger than 4194304 bytes");
     Files.delete(own);
     Files.createDirectory(own);
     assertThatThrownBy(() -> ChatTemplate.load(directory))
         .isInstanceOf(InvalidInputException.class);
+    Files.delete(own);
+    // A link to nothing is not passed over either: the next best template would be another one.
+    Files.createSymbolicLink(own, directory.resolve("nowhere"));
+    assertThatThrownBy(() -> ChatTemplate.load(directory))
+        .isInstanceOf(InvalidInputException.class)
+        .hasMessageContaining("chat_template.jinja: no such file");
     Files.delete(own);
     Files.writeString(
         directory.resolve("tokenizer_config.json"),
