@@ -2,10 +2,12 @@ package org.threegate.cli;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -14,7 +16,11 @@ import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import java.util.zip.CRC32C;
 import org.threegate.analysis.curvature.Capture;
+import org.threegate.analysis.curvature.CurvatureOptions;
+import org.threegate.analysis.curvature.LayerCurvature;
+import org.threegate.analysis.curvature.SlopeUnit;
 import org.threegate.analysis.measure.Comparison;
+import org.threegate.analysis.measure.CurvatureStudy;
 import org.threegate.analysis.measure.Journal;
 import org.threegate.analysis.measure.MaskFile;
 import org.threegate.analysis.measure.Pairing;
@@ -24,6 +30,7 @@ import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Digests;
 import org.threegate.checkpoint.ModelConfig;
+import org.threegate.checkpoint.ModelCopy;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
@@ -35,6 +42,9 @@ import org.threegate.patch.PatchFormat;
 import org.threegate.patch.PatchInPlace;
 import org.threegate.patch.PatchSubscriber;
 import org.threegate.patch.WeightPatch;
+import org.threegate.report.CurvatureDirectory;
+import org.threegate.report.CurvatureReport;
+import org.threegate.report.CurvatureText;
 import org.threegate.rl.adapter.LowRankAdapter;
 import org.threegate.rl.curvature.CaptureFile;
 import org.threegate.rl.curvature.CapturedLayers;
@@ -222,6 +232,7 @@ final class Readers {
           1,
           made("capture").resolve("capture.safetensors"));
       add("capture", 2, Readers::capture, "capture.safetensors");
+      curvatureJournal(context, model, llama);
       try (Trainer trainer = trainer(model)) {
         trainer.next();
         trainer.save(made("training").resolve("state.safetensors"), RUN);
@@ -262,6 +273,80 @@ final class Readers {
     try (Capture capture = Capture.open(context, path.resolve("capture.safetensors"))) {
       capture.layers().forEach(layer -> Arrays.stream(layer.sequences()).max());
       capture.check();
+    }
+  }
+
+  /** What an interrupted measurement of curvature left, up to the page that is made of it. */
+  private void curvatureJournal(Context context, Decoder decoder, Path llama) throws IOException {
+    Path capture = root.resolve("curvature-capture.safetensors");
+    List<CapturedLayers.Text> texts = new ArrayList<>();
+    for (int i = 3; i < 7; i++) {
+      texts.add(new CapturedLayers.Text(new int[] {i, i + 1, i + 2, 4}, 2));
+    }
+    CaptureFile.write(
+        decoder, texts, name -> name.endsWith("0.self_attn.o_proj.weight"), true, 1, capture);
+    Path tuned = root.resolve("curvature-tuned");
+    try (Checkpoint model = Checkpoint.open(context, llama)) {
+      Map<String, SafetensorsWriter.Data> changed = new HashMap<>();
+      for (Tensor tensor : model.tensors().values()) {
+        if (tensor.name().endsWith("o_proj.weight")) {
+          changed.put(tensor.name(), out -> out.write(tripled(tensor)));
+        }
+      }
+      ModelCopy.write(model, changed, tuned);
+    }
+    Path journal = made("curvature-journal").resolve("journal");
+    curvature(context, capture, llama, tuned, journal);
+    add(
+        "curvature-journal",
+        1,
+        (own, path) -> curvature(own, capture, llama, tuned, path.resolve("journal")),
+        "journal");
+  }
+
+  private static ByteBuffer tripled(Tensor tensor) {
+    ByteBuffer values =
+        ByteBuffer.allocate(Math.toIntExact(tensor.bytes())).order(ByteOrder.LITTLE_ENDIAN);
+    for (float value : tensor.file().buffer().getFloats(tensor.offset(), tensor.elements())) {
+      values.putFloat(3 * value);
+    }
+    return values.flip();
+  }
+
+  private static void curvature(Context context, Path capture, Path base, Path tuned, Path journal)
+      throws IOException {
+    CurvatureOptions options = new CurvatureOptions(0.1, 0.5, 2, 2, SlopeUnit.TOKEN, 1e-6, 0);
+    try (Capture samples = Capture.open(context, capture);
+        Checkpoint before = Checkpoint.open(context, base);
+        Checkpoint after = Checkpoint.open(context, tuned);
+        Control control = Control.open(context);
+        Journal<LayerCurvature> finished =
+            Journal.open(journal, LayerCurvature.class, RUN, Files.exists(journal))) {
+      CurvatureStudy study =
+          CurvatureStudy.of(
+              context,
+              samples,
+              before,
+              after,
+              name -> true,
+              options,
+              finished,
+              Progress.NONE,
+              control);
+      CurvatureReport report =
+          new CurvatureReport(
+              "0",
+              List.of(),
+              "capture",
+              "base",
+              "tuned",
+              "own",
+              "token",
+              Optional.empty(),
+              study,
+              0);
+      CurvatureText.render(report);
+      CurvatureDirectory.write(report, journal.resolveSibling("report"));
     }
   }
 
