@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -104,6 +105,17 @@ class StudyCommandTest {
     assertThat(seen).contains("RLVR, seed 1: geometry");
     run("study", "--quick", "--steps", 3, "--out", part, "--resume")
         .assertRefused("with other options");
+    // What is no run of this study is measured anew.
+    Path journal = part.resolve("journal");
+    String line = Files.readAllLines(journal).get(1);
+    for (String forged :
+        List.of(
+            line.replaceFirst("\"id\":\"[^\"]+\"", "\"id\":\"sft\"")
+                .replaceAll("\"shares\":\\[[^\\]]*\\]", "\"shares\":[1.0]"),
+            line.replaceFirst("\"id\":\"[^\"]+\"", "\"id\":\"no such arm\""))) {
+      assertThat(forged).isNotEqualTo(line);
+      Files.writeString(journal, forged + "\n", StandardOpenOption.APPEND);
+    }
     assertThat(run("study", "--quick", "--steps", STEPS, "--out", part, "--resume").code())
         .isZero();
     assertThat(json(part)).isEqualTo(json);

@@ -112,6 +112,12 @@ final class Behaviour implements AutoCloseable {
     return StudyRun.Accuracy.of(shares);
   }
 
+  /** Whether a run has an answer to each of these problems. */
+  boolean hasAsked(StudyRun run) {
+    return run.stored().shares().length == problems.size()
+        && run.exact().shares().length == problems.size();
+  }
+
   Divergence divergence(long step, Decoder model) {
     observer.on(new TrainingEvent.StepTaken(step, Map.of(), model));
     return new Divergence(mean("divergence/kl"), mean("divergence/predicted"));

@@ -115,10 +115,14 @@ public final class Study {
     BaseModel.extract(base());
     List<String> rotatedMatrices = rotate();
     Map<String, StudyRun> done = new LinkedHashMap<>();
-    journal.finished().forEach(run -> done.put(run.id(), run));
     List<Arm> arms = Arm.all(options.steps(), options.seed(), options.quick());
     long total = arms.stream().mapToLong(arm -> arm.steps() + MEASURING).sum() + MEASURING;
     try (Behaviour behaviour = Behaviour.of(context, base(), options)) {
+      // One that was asked other problems cannot stand beside the others.
+      journal.finished().stream()
+          .filter(behaviour::hasAsked)
+          .forEach(run -> done.put(run.id(), run));
+      done.keySet().retainAll(arms.stream().map(Arm::id).toList());
       long before = 0;
       for (Arm arm : arms) {
         if (!done.containsKey(arm.id())) {
