@@ -12,15 +12,16 @@ import java.util.Locale;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.threegate.buffer.NativeBuffer;
-import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Tensor;
+import org.threegate.file.AtomicFiles;
 import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
 import org.threegate.patch.ChecksumFormat;
 import org.threegate.patch.PatchFormat;
 import org.threegate.patch.PatchInPlace;
 import org.threegate.patch.WeightPatch;
+import org.threegate.run.Progress;
 
 /**
  * Patches of a pair of checkpoints, from files to files, in a process that is warm, as a
@@ -121,7 +122,7 @@ public final class PatchBench {
           after,
           out,
           new WeightPatch.Options(format, ChecksumFormat.XXH3_128, true, 1, 0),
-          WeightPatch.Progress.NONE);
+          Progress.NONE);
     }
   }
 
@@ -140,7 +141,7 @@ public final class PatchBench {
             context -> {
               try (Checkpoint before = Checkpoint.open(context, base());
                   WeightPatch opened = WeightPatch.open(context, patch)) {
-                opened.verify(before, WeightPatch.Progress.NONE);
+                opened.verify(before, Progress.NONE);
               }
             });
     print("verify planar", verify, times(verify / read) + " of reading both");
@@ -152,7 +153,7 @@ public final class PatchBench {
     double inPlace =
         seconds(
             context -> copy(served),
-            context -> PatchInPlace.apply(context, served, patch, WeightPatch.Progress.NONE));
+            context -> PatchInPlace.apply(context, served, patch, Progress.NONE));
     print("apply planar in place, synced", inPlace, times(rewrite / inPlace) + " times as fast");
     delete(served);
     resident(rewrite);

@@ -14,6 +14,7 @@ import org.threegate.buffer.NativeBuffer;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
+import org.threegate.run.InvalidInputException;
 
 /**
  * A LoRA adapter (PEFT's {@code adapter_model.safetensors} with {@code adapter_config.json}). The

@@ -11,7 +11,10 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Stream;
+import org.threegate.file.FileNames;
+import org.threegate.file.InputFiles;
 import org.threegate.kernel.Context;
+import org.threegate.run.InvalidInputException;
 
 /**
  * The tensors of one model: a {@code .safetensors} file, a sharded {@code *.index.json}, or a

@@ -6,10 +6,9 @@ import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import java.nio.ByteBuffer;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import org.threegate.file.InputFiles;
+import org.threegate.run.InvalidInputException;
 
 /**
  * Strict JSON: UTF-8, no duplicate keys, one value.
@@ -41,16 +40,6 @@ public final class Json {
           .enable(com.fasterxml.jackson.databind.DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
 
   private Json() {}
-
-  /** The text of UTF-8 bytes, or an error that says what is not. */
-  static String decode(ByteBuffer bytes, String where) {
-    try {
-      return StandardCharsets.UTF_8.newDecoder().decode(bytes).toString();
-    } catch (CharacterCodingException e) {
-      throw new InvalidInputException(
-          where + ": not valid UTF-8; the file is damaged, fetch it again", e);
-    }
-  }
 
   /**
    * An object from a file.

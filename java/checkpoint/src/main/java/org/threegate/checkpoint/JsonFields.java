@@ -9,6 +9,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.PrintableText;
 
 /**
  * The fields of a JSON object that somebody else wrote, each with its type and its range: a field

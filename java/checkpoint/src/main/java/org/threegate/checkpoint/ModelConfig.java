@@ -4,6 +4,8 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import org.threegate.file.InputFiles;
+import org.threegate.run.InvalidInputException;
 
 /**
  * What a Hugging Face {@code config.json} says about the shapes of a model. Anything may be

@@ -5,6 +5,9 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import org.threegate.file.AtomicFiles;
+import org.threegate.file.InputFiles;
+import org.threegate.run.InvalidInputException;
 
 /**
  * A model directory written anew, some tensors changed.

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Predicate;
+import org.threegate.run.InvalidInputException;
 
 /**
  * Numbers of modules whose names end with what a pattern matches, as PEFT's {@code rank_pattern}

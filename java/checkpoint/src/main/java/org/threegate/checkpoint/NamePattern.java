@@ -4,6 +4,8 @@ import com.google.re2j.Pattern;
 import com.google.re2j.PatternSyntaxException;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.PrintableText;
 
 /**
  * A regular expression for names that comes with a file or from a user. It has the syntax of RE2:

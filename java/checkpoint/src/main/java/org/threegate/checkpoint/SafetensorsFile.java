@@ -9,6 +9,7 @@ import org.threegate.buffer.NativeBuffer;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.MappedFile;
+import org.threegate.run.InvalidInputException;
 
 /**
  * An open safetensors file: its header, checked, and its data, mapped.

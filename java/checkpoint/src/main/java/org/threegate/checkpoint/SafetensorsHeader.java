@@ -12,6 +12,8 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.threegate.file.InputFiles;
+import org.threegate.run.InvalidInputException;
 
 /**
  * The header of a safetensors file, with every rule of the format enforced: length at most 100 MB
@@ -86,7 +88,7 @@ public record SafetensorsHeader(
    */
   public static SafetensorsHeader parse(String file, ByteBuffer header, long fileBytes) {
     long dataOffset = LENGTH_BYTES + (long) header.remaining();
-    String json = Json.decode(header, file + ": header");
+    String json = InputFiles.decode(header, file + ": header");
     if (!json.startsWith("{")) {
       throw new InvalidInputException(
           file + ": the header does not begin with '{'; " + FETCH_AGAIN);

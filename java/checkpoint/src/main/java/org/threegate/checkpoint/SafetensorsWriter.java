@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.threegate.file.AtomicFiles;
 
 /**
  * Writes safetensors files: atomically, the header padded to 8 bytes with spaces.

@@ -1,6 +1,7 @@
 package org.threegate.checkpoint;
 
 import java.nio.ByteBuffer;
+import org.threegate.run.InvalidInputException;
 
 /**
  * For Jazzer: whatever the bytes are, the parser returns or says what is wrong, and what it returns

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.threegate.file.AtomicFiles;
 import org.threegate.testing.DyingDisk;
 import org.threegate.testing.Seeds;
 

@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
+import org.threegate.run.InvalidInputException;
 
 class ModulePatternsTest {
   private static final Path WHERE = Path.of("adapter_config.json");

@@ -9,6 +9,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.threegate.run.InvalidInputException;
 
 /** Patterns from files take neither time nor memory. */
 class NamePatternTest {

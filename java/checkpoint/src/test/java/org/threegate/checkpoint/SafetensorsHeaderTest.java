@@ -10,6 +10,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.threegate.run.InvalidInputException;
 
 class SafetensorsHeaderTest {
   private static SafetensorsHeader parse(String json, long dataBytes) {

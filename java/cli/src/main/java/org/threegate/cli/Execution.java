@@ -14,11 +14,11 @@ import java.util.Map;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Predicate;
-import org.threegate.analysis.measure.Comparison;
-import org.threegate.checkpoint.InvalidInputException;
-import org.threegate.checkpoint.PrintableText;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Status;
+import org.threegate.run.CancelledException;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.PrintableText;
 import picocli.CommandLine;
 import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.PicocliException;
@@ -153,7 +153,7 @@ final class Execution {
 
   private int exitCode(Throwable thrown) {
     Throwable e = cause(thrown);
-    if (e instanceof Comparison.CancelledException) {
+    if (e instanceof CancelledException) {
       return INTERRUPTED;
     }
     boolean ofInput =

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.threegate.analysis.measure.GeometryOptions;
 import org.threegate.analysis.measure.NullModel;
-import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.run.InvalidInputException;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 

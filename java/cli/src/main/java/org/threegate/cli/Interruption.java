@@ -5,11 +5,11 @@ import java.io.PrintWriter;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
-import org.threegate.analysis.measure.Comparison;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Status;
+import org.threegate.run.CancelledException;
 
 /** Ctrl-C cancels the running kernel and waits until what it did is put away. */
 final class Interruption {
@@ -47,7 +47,7 @@ final class Interruption {
       guard(control, err, advice, () -> body.run(context, control));
     } catch (KernelException e) {
       if (e.status() == Status.CANCELLED) {
-        throw new Comparison.CancelledException();
+        throw new CancelledException();
       }
       throw e;
     }

@@ -1,7 +1,7 @@
 package org.threegate.cli;
 
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.rl.policy.ModelDevice;
+import org.threegate.run.InvalidInputException;
 
 /** Where models lie, as an option or a key says it. */
 final class ModelPlace {

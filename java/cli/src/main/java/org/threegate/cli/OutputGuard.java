@@ -15,12 +15,12 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import org.threegate.checkpoint.AtomicFiles;
-import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.file.AtomicFiles;
 import org.threegate.report.ConsensusDirectory;
 import org.threegate.report.CurvatureDirectory;
 import org.threegate.report.ReportDirectory;
 import org.threegate.report.StudyDirectory;
+import org.threegate.run.InvalidInputException;
 import picocli.CommandLine.Model.ArgSpec;
 import picocli.CommandLine.Model.CommandSpec;
 

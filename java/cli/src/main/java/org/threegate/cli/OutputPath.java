@@ -9,8 +9,8 @@ import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Optional;
-import org.threegate.checkpoint.InvalidInputException;
-import org.threegate.checkpoint.OutputLock;
+import org.threegate.file.OutputLock;
+import org.threegate.run.InvalidInputException;
 
 /** Where results go. */
 final class OutputPath {

@@ -10,13 +10,10 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
-import org.threegate.analysis.measure.Comparison;
 import org.threegate.analysis.patch.PatchGeometry;
-import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
-import org.threegate.checkpoint.PrintableText;
 import org.threegate.checkpoint.Tensor;
+import org.threegate.file.AtomicFiles;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.patch.ChecksumFormat;
@@ -25,6 +22,10 @@ import org.threegate.patch.PatchInPlace;
 import org.threegate.patch.PatchSubscriber;
 import org.threegate.patch.VersionChain;
 import org.threegate.patch.WeightPatch;
+import org.threegate.run.CancelledException;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.PrintableText;
+import org.threegate.run.Progress;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -137,7 +138,7 @@ final class PatchCommand implements Callable<Integer> {
   /** What is done with a context, while a bar is drawn. */
   @FunctionalInterface
   private interface Work {
-    void run(Context context, WeightPatch.Progress progress) throws IOException;
+    void run(Context context, Progress progress) throws IOException;
   }
 
   private static void work(CommandSpec spec, int threads, Work work) throws IOException {
@@ -152,10 +153,10 @@ final class PatchCommand implements Callable<Integer> {
         });
   }
 
-  private static WeightPatch.Progress progress(Control control, ProgressBar bar) {
+  private static Progress progress(Control control, ProgressBar bar) {
     return (tensor, done, total) -> {
       if (control.isCancelled()) {
-        throw new Comparison.CancelledException();
+        throw new CancelledException();
       }
       bar.at(tensor, done, total);
     };
@@ -178,7 +179,7 @@ final class PatchCommand implements Callable<Integer> {
       Path tuned,
       Path out,
       WeightPatch.Options options,
-      WeightPatch.Progress progress)
+      Progress progress)
       throws IOException {
     try (Checkpoint before = Checkpoint.open(context, base);
         Checkpoint after = Checkpoint.open(context, tuned)) {
@@ -504,7 +505,7 @@ final class PatchCommand implements Callable<Integer> {
           opened.entries().size());
     }
 
-    private void geometry(Context context, WeightPatch opened, WeightPatch.Progress progress)
+    private void geometry(Context context, WeightPatch opened, Progress progress)
         throws IOException {
       List<PatchGeometry> all = new ArrayList<>();
       try (Checkpoint model = Checkpoint.open(context, base.orElseThrow())) {
@@ -631,13 +632,13 @@ final class PatchCommand implements Callable<Integer> {
 
     private static void pause(Control control) {
       if (control.isCancelled()) {
-        throw new Comparison.CancelledException();
+        throw new CancelledException();
       }
       try {
         Thread.sleep(LOOK_MILLIS);
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
-        throw new Comparison.CancelledException();
+        throw new CancelledException();
       }
     }
   }

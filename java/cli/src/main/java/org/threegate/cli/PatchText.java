@@ -11,9 +11,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import org.threegate.analysis.patch.PatchGeometry;
-import org.threegate.checkpoint.AtomicFiles;
-import org.threegate.checkpoint.PrintableText;
+import org.threegate.file.AtomicFiles;
 import org.threegate.patch.WeightPatch;
+import org.threegate.run.PrintableText;
 
 /** The geometry of a patch as a table and as JSON. */
 final class PatchText {

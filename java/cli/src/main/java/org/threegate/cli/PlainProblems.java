@@ -3,10 +3,10 @@ package org.threegate.cli;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.List;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.rl.task.ChatTemplate;
 import org.threegate.rl.task.Problem;
 import org.threegate.rl.task.ProblemFile;
+import org.threegate.run.InvalidInputException;
 
 /** Problems with prompts: those that are conversations go through the model's chat template. */
 final class PlainProblems {

@@ -3,11 +3,11 @@ package org.threegate.cli;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
-import org.threegate.analysis.measure.Comparison;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.kernel.Context;
 import org.threegate.rl.policy.Threads;
 import org.threegate.rl.study.BaseModel;
+import org.threegate.run.CancelledException;
+import org.threegate.run.InvalidInputException;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -83,7 +83,7 @@ final class PretrainCommand implements Callable<Integer> {
                 seed,
                 event -> {
                   if (control.isCancelled()) {
-                    throw new Comparison.CancelledException();
+                    throw new CancelledException();
                   }
                   loss[0] = event.metrics().getOrDefault("loss", loss[0]);
                   progress.at("loss " + Math.round(1000 * loss[0]) / 1000.0, event.step(), steps);

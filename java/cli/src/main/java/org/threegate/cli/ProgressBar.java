@@ -4,9 +4,9 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.Locale;
-import org.threegate.analysis.measure.Progress;
-import org.threegate.checkpoint.PrintableText;
 import org.threegate.kernel.Control;
+import org.threegate.run.PrintableText;
+import org.threegate.run.Progress;
 
 /**
  * A line on standard error that is drawn again ten times a second; nothing when standard error is

@@ -2,8 +2,8 @@ package org.threegate.cli;
 
 import java.util.List;
 import java.util.Set;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.rl.policy.SamplingOptions;
+import org.threegate.run.InvalidInputException;
 import picocli.CommandLine.Option;
 
 /** How completions are drawn. */

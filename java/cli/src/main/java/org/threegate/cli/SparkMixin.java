@@ -7,8 +7,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.ServiceLoader;
 import org.threegate.analysis.measure.Cluster;
-import org.threegate.checkpoint.InvalidInputException;
-import org.threegate.checkpoint.PrintableText;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.PrintableText;
 import picocli.CommandLine.Option;
 
 /** {@code --spark}. */

@@ -7,8 +7,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.rl.task.ChatTemplate;
+import org.threegate.run.InvalidInputException;
 import picocli.CommandLine.Option;
 
 /** What conversations are rendered with. */

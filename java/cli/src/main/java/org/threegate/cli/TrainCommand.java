@@ -26,13 +26,11 @@ import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
-import org.threegate.analysis.measure.Comparison;
 import org.threegate.analysis.measure.GeometryOptions;
 import org.threegate.analysis.measure.MaskFile;
-import org.threegate.checkpoint.AtomicFiles;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.NamePattern;
 import org.threegate.checkpoint.TensorType;
+import org.threegate.file.AtomicFiles;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.patch.PatchFormat;
@@ -73,6 +71,8 @@ import org.threegate.rl.train.SupervisedTrainer;
 import org.threegate.rl.train.Trainer;
 import org.threegate.rl.train.TrainingOptions;
 import org.threegate.rl.verifier.BoundedVerifier;
+import org.threegate.run.CancelledException;
+import org.threegate.run.InvalidInputException;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -618,7 +618,7 @@ final class TrainCommand implements Callable<Integer> {
           save(trainer, run);
         }
         if (control.isCancelled()) {
-          throw new Comparison.CancelledException();
+          throw new CancelledException();
         }
       }
     }

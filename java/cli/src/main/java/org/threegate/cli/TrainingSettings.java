@@ -17,8 +17,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
-import org.threegate.checkpoint.InputFiles;
-import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.file.InputFiles;
+import org.threegate.run.InvalidInputException;
 import org.yaml.snakeyaml.LoaderOptions;
 import org.yaml.snakeyaml.error.YAMLException;
 

@@ -1,9 +1,9 @@
 package org.threegate.cli;
 
 import java.util.List;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.rl.verifier.Verifier;
 import org.threegate.rl.verifier.Verifiers;
+import org.threegate.run.InvalidInputException;
 
 /** Verifiers as people name them. */
 final class VerifierNames {

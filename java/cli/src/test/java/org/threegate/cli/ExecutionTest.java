@@ -22,8 +22,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
-import org.threegate.analysis.measure.Comparison;
-import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.run.CancelledException;
+import org.threegate.run.InvalidInputException;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Parameters;
 
@@ -103,7 +103,7 @@ class ExecutionTest {
         Arguments.of(new NoSuchFileException("here"), 2, "here: no such file or directory"),
         Arguments.of(new UncheckedIOException(new IOException("disk\ngone")), 2, "disk gone"),
         Arguments.of(new java.nio.file.InvalidPathException("a\0b", "Nul"), 2, "a\\u0000b"),
-        Arguments.of(new Comparison.CancelledException(), 130, ""));
+        Arguments.of(new CancelledException(), 130, ""));
   }
 
   @Test

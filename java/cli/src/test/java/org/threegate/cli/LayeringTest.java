@@ -67,6 +67,8 @@ class LayeringTest {
           .definedBy("org.threegate.checkpoint..")
           .layer("binding")
           .definedBy("org.threegate.binding..")
+          .layer("run")
+          .definedBy("org.threegate.run..")
           .layer("kernel")
           .definedBy("org.threegate.kernel..")
           .layer("buffer")
@@ -171,6 +173,7 @@ class LayeringTest {
               "adapter",
               "observe",
               "study",
+              "run",
               "testing");
 
   @ArchTest
@@ -195,7 +198,9 @@ class LayeringTest {
               "org.threegate.buffer..",
               "org.threegate.loading..",
               "org.threegate.dtype..",
-              "org.threegate.spi..")
+              "org.threegate.spi..",
+              "org.threegate.run..",
+              "org.threegate.file..")
           .should()
           .dependOnClassesThat()
           .resideInAnyPackage(

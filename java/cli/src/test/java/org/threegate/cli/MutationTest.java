@@ -28,11 +28,11 @@ import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
-import org.threegate.checkpoint.InvalidInputException;
-import org.threegate.checkpoint.PrintableText;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.KernelException;
 import org.threegate.rl.train.TrainingException;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.PrintableText;
 import org.threegate.testing.Mutations;
 import org.threegate.testing.NativeLeaks;
 

@@ -25,7 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.threegate.checkpoint.OutputLock;
+import org.threegate.file.OutputLock;
 import picocli.CommandLine.Model.ArgSpec;
 
 /** No command writes over what it reads, or over what others wrote. */

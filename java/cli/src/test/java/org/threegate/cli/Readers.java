@@ -24,7 +24,6 @@ import org.threegate.analysis.measure.CurvatureStudy;
 import org.threegate.analysis.measure.Journal;
 import org.threegate.analysis.measure.MaskFile;
 import org.threegate.analysis.measure.Pairing;
-import org.threegate.analysis.measure.Progress;
 import org.threegate.checkpoint.Adapter;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
@@ -63,6 +62,7 @@ import org.threegate.rl.task.ProblemFile;
 import org.threegate.rl.train.SupervisedOptions;
 import org.threegate.rl.train.SupervisedTrainer;
 import org.threegate.rl.train.Trainer;
+import org.threegate.run.Progress;
 
 /** All that reads a file of somebody else: a valid one of each, and how commands read it. */
 final class Readers {
@@ -466,7 +466,7 @@ final class Readers {
             after,
             out,
             new WeightPatch.Options(format, ChecksumFormat.XXH3_128, true, 2, 1),
-            WeightPatch.Progress.NONE);
+            Progress.NONE);
         add(
             "patch-" + format.label(),
             2,
@@ -516,7 +516,7 @@ final class Readers {
   private static void patch(Context context, Path base, Path path) throws IOException {
     try (WeightPatch patch = WeightPatch.open(context, path, WeightPatch.Digests.IF_PRESENT);
         Checkpoint before = Checkpoint.open(context, base)) {
-      patch.verify(before, WeightPatch.Progress.NONE);
+      patch.verify(before, Progress.NONE);
     }
   }
 

@@ -15,11 +15,11 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
-import org.threegate.analysis.measure.Comparison;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.rl.study.Study;
 import org.threegate.rl.study.StudyOptions;
+import org.threegate.run.CancelledException;
 import org.threegate.testing.Browser;
 import org.threegate.testing.NativeLeaks;
 
@@ -100,7 +100,7 @@ class StudyCommandTest {
                           control.cancel();
                         }
                       }))
-          .isInstanceOf(Comparison.CancelledException.class);
+          .isInstanceOf(CancelledException.class);
     }
     assertThat(seen).contains("RLVR, seed 1: geometry");
     run("study", "--quick", "--steps", 3, "--out", part, "--resume")

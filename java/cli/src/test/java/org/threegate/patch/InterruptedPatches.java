@@ -3,6 +3,7 @@ package org.threegate.patch;
 import java.io.IOException;
 import java.nio.file.Path;
 import org.threegate.kernel.Context;
+import org.threegate.run.Progress;
 
 /** What a patch that was interrupted leaves beside a model. */
 public final class InterruptedPatches {
@@ -11,7 +12,6 @@ public final class InterruptedPatches {
   private InterruptedPatches() {}
 
   public static void leave(Context context, Path model, Path patch) throws IOException {
-    PatchInPlace.prepare(
-        context, model, patch, WeightPatch.Digests.REQUIRED, WeightPatch.Progress.NONE);
+    PatchInPlace.prepare(context, model, patch, WeightPatch.Digests.REQUIRED, Progress.NONE);
   }
 }

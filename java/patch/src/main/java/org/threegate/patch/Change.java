@@ -1,9 +1,9 @@
 package org.threegate.patch;
 
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
+import org.threegate.run.InvalidInputException;
 
 /**
  * A tensor before and after, in chunks, which patches are made of, and those in blocks, which fit

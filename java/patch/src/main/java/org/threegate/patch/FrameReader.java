@@ -6,8 +6,8 @@ import com.github.luben.zstd.ZstdException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import org.threegate.buffer.NativeBuffer;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Tensor;
+import org.threegate.run.InvalidInputException;
 
 /** The contents of a zstd frame, part by part: memory does not depend on what the frame holds. */
 final class FrameReader implements AutoCloseable {

@@ -7,12 +7,12 @@ import java.nio.channels.FileChannel;
 import java.util.ArrayList;
 import java.util.List;
 import org.threegate.buffer.NativeBuffer;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
+import org.threegate.run.InvalidInputException;
 
 /**
  * Encodes what changes of one tensor, chunk by chunk, in the one pass in which it is found; {@link

@@ -11,16 +11,17 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.threegate.buffer.NativeBuffer;
-import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
-import org.threegate.checkpoint.OutputLock;
 import org.threegate.checkpoint.SafetensorsFile;
 import org.threegate.checkpoint.Tensor;
+import org.threegate.file.AtomicFiles;
+import org.threegate.file.OutputLock;
 import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Status;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
 
 /**
  * Patches a checkpoint where it lies. What is to be written goes to a journal first, which is
@@ -34,7 +35,7 @@ import org.threegate.kernel.Status;
  *
  * <pre>{@code
  * PatchInPlace.recover(context, base);
- * PatchInPlace.apply(context, base, Path.of("weight_v000002"), WeightPatch.Progress.NONE);
+ * PatchInPlace.apply(context, base, Path.of("weight_v000002"), Progress.NONE);
  * }</pre>
  */
 public final class PatchInPlace {
@@ -57,18 +58,14 @@ public final class PatchInPlace {
    * @throws InvalidInputException when the patch is damaged or of another base, or the files are
    *     links or being patched by others; then nothing is written
    */
-  public static void apply(Context context, Path model, Path patch, WeightPatch.Progress progress)
+  public static void apply(Context context, Path model, Path patch, Progress progress)
       throws IOException {
     apply(context, model, patch, WeightPatch.Digests.REQUIRED, progress);
   }
 
   /** The same of a patch that may be without digests. */
   public static void apply(
-      Context context,
-      Path model,
-      Path patch,
-      WeightPatch.Digests digests,
-      WeightPatch.Progress progress)
+      Context context, Path model, Path patch, WeightPatch.Digests digests, Progress progress)
       throws IOException {
     try (OutputLock held = OutputLock.of(journal(model))) {
       prepare(context, model, patch, digests, progress);
@@ -78,11 +75,7 @@ public final class PatchInPlace {
 
   /** Writes the journal, from which {@link #recover} does the rest. */
   static void prepare(
-      Context context,
-      Path model,
-      Path patch,
-      WeightPatch.Digests digests,
-      WeightPatch.Progress progress)
+      Context context, Path model, Path patch, WeightPatch.Digests digests, Progress progress)
       throws IOException {
     Path journal = journal(model);
     if (isThere(journal)) {
@@ -96,8 +89,7 @@ public final class PatchInPlace {
     }
   }
 
-  private static void write(
-      Checkpoint base, WeightPatch patch, WeightPatch.Progress progress, FileChannel out)
+  private static void write(Checkpoint base, WeightPatch patch, Progress progress, FileChannel out)
       throws IOException {
     PatchJournal.Writer journal =
         new PatchJournal.Writer(
@@ -196,11 +188,7 @@ public final class PatchInPlace {
    * @throws InvalidInputException as {@link #recover} and {@link #apply} do
    */
   public static boolean recoverAndApply(
-      Context context,
-      Path model,
-      Path patch,
-      WeightPatch.Digests digests,
-      WeightPatch.Progress progress)
+      Context context, Path model, Path patch, WeightPatch.Digests digests, Progress progress)
       throws IOException {
     Path journal = journal(model);
     try (OutputLock held = OutputLock.of(journal)) {

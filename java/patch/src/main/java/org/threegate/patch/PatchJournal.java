@@ -17,9 +17,9 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.zip.CRC32C;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.kernel.ChangedElements;
+import org.threegate.run.InvalidInputException;
 
 /**
  * What is to be written into the files of a checkpoint, on the disk before any of it is. It names

@@ -6,12 +6,13 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Map;
-import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.ModelCopy;
-import org.threegate.checkpoint.OutputLock;
+import org.threegate.file.AtomicFiles;
+import org.threegate.file.OutputLock;
 import org.threegate.kernel.Context;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
 
 /**
  * Puts versions of a model into a directory, each as a patch of the one before, at times as a whole
@@ -122,7 +123,7 @@ public final class PatchPublisher {
     try (Checkpoint before = Checkpoint.open(context, published());
         Checkpoint after = Checkpoint.open(context, model)) {
       if (WeightPatch.isDirectory(options.format())) {
-        WeightPatch.create(context, before, after, target, own, WeightPatch.Progress.NONE);
+        WeightPatch.create(context, before, after, target, own, Progress.NONE);
       } else {
         AtomicFiles.writeDirectory(
             target,
@@ -133,7 +134,7 @@ public final class PatchPublisher {
                     after,
                     to.resolve(VersionDirectory.PATCH),
                     own,
-                    WeightPatch.Progress.NONE));
+                    Progress.NONE));
       }
     }
   }

@@ -3,11 +3,11 @@ package org.threegate.patch;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import org.threegate.buffer.NativeBuffer;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
+import org.threegate.run.InvalidInputException;
 
 /**
  * What a patch has of one tensor, in the order of its chunks, as {@link PatchEncoder} wrote it;

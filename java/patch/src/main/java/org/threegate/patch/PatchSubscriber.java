@@ -12,13 +12,14 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
-import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InputFiles;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.ModelCopy;
-import org.threegate.checkpoint.OutputLock;
+import org.threegate.file.AtomicFiles;
+import org.threegate.file.InputFiles;
+import org.threegate.file.OutputLock;
 import org.threegate.kernel.Context;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
 
 /**
  * Follows the versions that a publisher puts into a directory, in another process or on another
@@ -229,7 +230,7 @@ public final class PatchSubscriber {
       Path place = VersionDirectory.version(directory, version);
       Path patch = VersionDirectory.patch(place).orElseThrow(() -> VersionDirectory.gone(place));
       if (!isApplied(patch, version)) {
-        PatchInPlace.apply(context, model, patch, WeightPatch.Progress.NONE);
+        PatchInPlace.apply(context, model, patch, Progress.NONE);
       }
       write(model, version);
     }

@@ -12,10 +12,10 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicLong;
-import org.threegate.checkpoint.AtomicFiles;
-import org.threegate.checkpoint.OutputLock;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.Tensor;
+import org.threegate.file.AtomicFiles;
+import org.threegate.file.OutputLock;
 import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
 

@@ -3,12 +3,12 @@ package org.threegate.patch;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Status;
+import org.threegate.run.InvalidInputException;
 
 /**
  * What patches, one after the other, make of a tensor, chunk by chunk. The digests of each are

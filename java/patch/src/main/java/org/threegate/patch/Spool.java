@@ -3,7 +3,7 @@ package org.threegate.patch;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
-import org.threegate.checkpoint.AtomicFiles;
+import org.threegate.file.AtomicFiles;
 
 /**
  * A file on the disk of what is being written, for what is known before it can be written; it goes

@@ -10,10 +10,10 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.threegate.checkpoint.AtomicFiles;
-import org.threegate.checkpoint.InputFiles;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Json;
+import org.threegate.file.AtomicFiles;
+import org.threegate.file.InputFiles;
+import org.threegate.run.InvalidInputException;
 
 /** Versions of a model side by side: {@code weight_v000001} and so on, patches or whole ones. */
 final class VersionDirectory {

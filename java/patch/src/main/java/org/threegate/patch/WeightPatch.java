@@ -11,19 +11,20 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.FileNames;
-import org.threegate.checkpoint.InputFiles;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Json;
 import org.threegate.checkpoint.ModelCopy;
 import org.threegate.checkpoint.SafetensorsFile;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
+import org.threegate.file.FileNames;
+import org.threegate.file.InputFiles;
 import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Status;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
 
 /**
  * What turns one checkpoint into another, bit for bit: made, read, applied. docs/patches.md has the
@@ -33,11 +34,11 @@ import org.threegate.kernel.Status;
  * try (Checkpoint before = Checkpoint.open(context, base);
  *     Checkpoint after = Checkpoint.open(context, tuned)) {
  *   WeightPatch.create(
- *       context, before, after, Path.of("patch.safetensors"), WeightPatch.Options.PLANAR, WeightPatch.Progress.NONE);
+ *       context, before, after, Path.of("patch.safetensors"), WeightPatch.Options.PLANAR, Progress.NONE);
  * }
  * try (Checkpoint before = Checkpoint.open(context, base);
  *     WeightPatch patch = WeightPatch.open(context, Path.of("patch.safetensors"))) {
- *   patch.apply(before, Path.of("patched"), WeightPatch.Progress.NONE);
+ *   patch.apply(before, Path.of("patched"), Progress.NONE);
  * }
  * }</pre>
  */
@@ -82,17 +83,6 @@ public final class WeightPatch implements AutoCloseable {
       }
       return new Options(format, checksum, gaps, end, begin);
     }
-  }
-
-  /** Is told how far it is. */
-  @FunctionalInterface
-  public interface Progress {
-    Progress NONE = (tensor, done, total) -> {};
-
-    /**
-     * @param done bytes
-     */
-    void at(String tensor, long done, long total);
   }
 
   /**
@@ -178,7 +168,7 @@ public final class WeightPatch implements AutoCloseable {
         options,
         out,
         writer -> {
-          Workers.run(
+          TensorLoop.run(
               context,
               List.copyOf(after.tensors().values()),
               progress,
@@ -223,7 +213,7 @@ public final class WeightPatch implements AutoCloseable {
         options,
         out,
         writer -> {
-          Workers.run(
+          TensorLoop.run(
               context,
               List.copyOf(base.tensors().values()),
               progress,
@@ -575,7 +565,7 @@ public final class WeightPatch implements AutoCloseable {
   void forEachChunk(Checkpoint base, Progress progress, Visitors visitors) throws IOException {
 
     List<Tensor> targets = tensors.keySet().stream().map(name -> target(base, name)).toList();
-    Workers.run(
+    TensorLoop.run(
         context,
         targets,
         progress,

@@ -21,14 +21,15 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
-import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.SafetensorsFile;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
+import org.threegate.file.AtomicFiles;
 import org.threegate.kernel.Context;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.Seeds;
 
@@ -76,7 +77,7 @@ class ChainTest {
           after,
           out,
           new WeightPatch.Options(format, ChecksumFormat.XXH3_128, true, version, version - 1),
-          WeightPatch.Progress.NONE);
+          Progress.NONE);
     }
     return out;
   }
@@ -93,7 +94,7 @@ class ChainTest {
       for (Path path : paths) {
         patches.add(WeightPatch.open(context, path));
       }
-      WeightPatch.combine(context, model, patches, out, options, WeightPatch.Progress.NONE);
+      WeightPatch.combine(context, model, patches, out, options, Progress.NONE);
     } finally {
       patches.forEach(WeightPatch::close);
     }
@@ -123,7 +124,7 @@ class ChainTest {
       Path direct = directory.resolve("direct");
       try (Checkpoint before = Checkpoint.open(context, base);
           Checkpoint after = Checkpoint.open(context, last)) {
-        WeightPatch.create(context, before, after, direct, options, WeightPatch.Progress.NONE);
+        WeightPatch.create(context, before, after, direct, options, Progress.NONE);
       }
       Path combined = directory.resolve("combined");
       combine(context, base, chain, options, combined);
@@ -197,7 +198,7 @@ class ChainTest {
         assertThat(opened.options().baseVersion()).isEqualTo(11);
         assertThat(opened.entries().get(0).digest()).isEmpty();
         Path out = directory.resolve("out");
-        opened.apply(model, out, WeightPatch.Progress.NONE);
+        opened.apply(model, out, Progress.NONE);
         weights[3][0] = 1;
         weights[3][1] = 2;
         weights[3][14] = 3;
@@ -208,14 +209,9 @@ class ChainTest {
         // And from there to a patch that has them.
         Path checked = directory.resolve("checked.safetensors");
         WeightPatch.combine(
-            context,
-            model,
-            List.of(opened),
-            checked,
-            WeightPatch.Options.PLANAR,
-            WeightPatch.Progress.NONE);
+            context, model, List.of(opened), checked, WeightPatch.Options.PLANAR, Progress.NONE);
         try (WeightPatch again = WeightPatch.open(context, checked)) {
-          again.verify(model, WeightPatch.Progress.NONE);
+          again.verify(model, Progress.NONE);
           assertThat(again.options().version()).isEqualTo(12);
         }
       }
@@ -249,7 +245,7 @@ class ChainTest {
       }
       try (Checkpoint model = Checkpoint.open(context, base);
           WeightPatch opened = WeightPatch.open(context, patch)) {
-        opened.verify(model, WeightPatch.Progress.NONE);
+        opened.verify(model, Progress.NONE);
       }
     }
   }
@@ -281,7 +277,7 @@ class ChainTest {
     try (Context context = Context.open();
         Checkpoint model = Checkpoint.open(context, base);
         WeightPatch opened = WeightPatch.open(context, patch)) {
-      assertThatThrownBy(() -> opened.verify(model, WeightPatch.Progress.NONE))
+      assertThatThrownBy(() -> opened.verify(model, Progress.NONE))
           .isInstanceOf(InvalidInputException.class)
           .hasMessageContaining("asks for 134217728 bytes of memory, for contents of 7504");
     }
@@ -327,7 +323,7 @@ class ChainTest {
       Path sparse = create(context, base, tuned, PatchFormat.SPARSE, 1);
       try (Checkpoint model = Checkpoint.open(context, base);
           WeightPatch opened = WeightPatch.open(context, sparse)) {
-        opened.verify(model, WeightPatch.Progress.NONE);
+        opened.verify(model, Progress.NONE);
         List<Long> positions = new ArrayList<>();
         opened.forEachEntry(
             model.tensors().get("w"),
@@ -341,7 +337,7 @@ class ChainTest {
       assertThatThrownBy(() -> create(context, base, tuned, PatchFormat.DISK_DELTA_OVERWRITE, 1))
           .isInstanceOf(InvalidInputException.class)
           .hasMessageContaining("of 4 GiB and more");
-      PatchInPlace.apply(context, base, planar, WeightPatch.Progress.NONE);
+      PatchInPlace.apply(context, base, planar, Progress.NONE);
     }
     try (FileChannel file = FileChannel.open(base, StandardOpenOption.READ)) {
       long data = Files.size(base) - HUGE;

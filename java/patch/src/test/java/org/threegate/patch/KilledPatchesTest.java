@@ -17,11 +17,12 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
-import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
+import org.threegate.file.AtomicFiles;
 import org.threegate.kernel.Context;
+import org.threegate.run.Progress;
 import org.threegate.testing.DyingDisk;
 import org.threegate.testing.Seeds;
 
@@ -84,8 +85,7 @@ class KilledPatchesTest {
     Path patch = directory.resolve(name);
     try (Checkpoint before = Checkpoint.open(context, from);
         Checkpoint after = Checkpoint.open(context, to)) {
-      WeightPatch.create(
-          context, before, after, patch, WeightPatch.Options.PLANAR, WeightPatch.Progress.NONE);
+      WeightPatch.create(context, before, after, patch, WeightPatch.Options.PLANAR, Progress.NONE);
     }
     return patch;
   }
@@ -99,7 +99,7 @@ class KilledPatchesTest {
 
   private static void apply(Context context, Path model, Path patch) throws IOException {
     PatchInPlace.recoverAndApply(
-        context, model, patch, WeightPatch.Digests.REQUIRED, WeightPatch.Progress.NONE);
+        context, model, patch, WeightPatch.Digests.REQUIRED, Progress.NONE);
   }
 
   @Test

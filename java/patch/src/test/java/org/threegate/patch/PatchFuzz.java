@@ -9,10 +9,11 @@ import java.util.Arrays;
 import java.util.List;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
 
 /**
  * For Jazzer: whatever a patch is, it is applied or it is said what is wrong, and nothing native
@@ -71,7 +72,7 @@ public final class PatchFuzz {
                   patch.forEachEntry(base.tensors().get(entry.name()), (begin, entries) -> {});
                 }
               });
-      patch.verify(base, WeightPatch.Progress.NONE);
+      patch.verify(base, Progress.NONE);
     } catch (InvalidInputException e) {
       if (e.getMessage().indexOf('\n') >= 0) {
         throw new AssertionError("a message of several lines", e);

@@ -21,13 +21,14 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
-import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
-import org.threegate.checkpoint.OutputLock;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
+import org.threegate.file.AtomicFiles;
+import org.threegate.file.OutputLock;
 import org.threegate.kernel.Context;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.Seeds;
 
@@ -67,8 +68,7 @@ class PatchInPlaceTest {
     try (Context context = Context.open();
         Checkpoint from = Checkpoint.open(context, model);
         Checkpoint to = Checkpoint.open(context, tuned)) {
-      WeightPatch.create(
-          context, from, to, patch, WeightPatch.Options.PLANAR, WeightPatch.Progress.NONE);
+      WeightPatch.create(context, from, to, patch, WeightPatch.Options.PLANAR, Progress.NONE);
     }
   }
 
@@ -88,10 +88,10 @@ class PatchInPlaceTest {
   void filesBecomeTheNewVersion() throws IOException {
     try (Context context = Context.open()) {
       assertThat(PatchInPlace.recover(context, model)).isFalse();
-      PatchInPlace.apply(context, model, patch, WeightPatch.Progress.NONE);
+      PatchInPlace.apply(context, model, patch, Progress.NONE);
       assertThat(now()).isEqualTo(after);
       assertThat(model.resolve(PatchInPlace.JOURNAL)).doesNotExist();
-      assertThatThrownBy(() -> PatchInPlace.apply(context, model, patch, WeightPatch.Progress.NONE))
+      assertThatThrownBy(() -> PatchInPlace.apply(context, model, patch, Progress.NONE))
           .isInstanceOf(InvalidInputException.class)
           .hasMessageContaining("of another base");
       assertThat(now()).isEqualTo(after);
@@ -123,8 +123,7 @@ class PatchInPlaceTest {
 
   /** The journal of this patch. */
   private byte[] journal(Context context) throws IOException {
-    PatchInPlace.prepare(
-        context, model, patch, WeightPatch.Digests.REQUIRED, WeightPatch.Progress.NONE);
+    PatchInPlace.prepare(context, model, patch, WeightPatch.Digests.REQUIRED, Progress.NONE);
     assertThat(now()).isEqualTo(before);
     Path journal = model.resolve(PatchInPlace.JOURNAL);
     byte[] bytes = Files.readAllBytes(journal);
@@ -151,8 +150,7 @@ class PatchInPlaceTest {
             .isInstanceOf(InvalidInputException.class)
             .hasMessageContaining("is damaged");
         assertThat(now()).isEqualTo(before);
-        assertThatThrownBy(
-                () -> PatchInPlace.apply(context, model, patch, WeightPatch.Progress.NONE))
+        assertThatThrownBy(() -> PatchInPlace.apply(context, model, patch, Progress.NONE))
             .hasMessageContaining("has to be completed first");
       }
     }
@@ -277,20 +275,20 @@ class PatchInPlaceTest {
     Files.move(weights, blob);
     Files.createSymbolicLink(weights, Path.of("../blobs/b10b"));
     try (Context context = Context.open()) {
-      assertThatThrownBy(() -> PatchInPlace.apply(context, model, patch, WeightPatch.Progress.NONE))
+      assertThatThrownBy(() -> PatchInPlace.apply(context, model, patch, Progress.NONE))
           .isInstanceOf(InvalidInputException.class)
           .hasMessageContaining("is a link to another file, which other models may share");
       assertThat(AtomicFiles.list(model)).containsExactly(weights);
       Files.delete(weights);
       Files.createLink(weights, blob);
-      assertThatThrownBy(() -> PatchInPlace.apply(context, model, patch, WeightPatch.Progress.NONE))
+      assertThatThrownBy(() -> PatchInPlace.apply(context, model, patch, Progress.NONE))
           .isInstanceOf(InvalidInputException.class)
           .hasMessageContaining("has 2 names (hard links), which other models may share");
       assertThat(now()).isEqualTo(before);
       Files.delete(blob);
       var mode = PosixFilePermissions.fromString("rw-r-----");
       Files.setPosixFilePermissions(weights, mode);
-      PatchInPlace.apply(context, model, patch, WeightPatch.Progress.NONE);
+      PatchInPlace.apply(context, model, patch, Progress.NONE);
       assertThat(now()).isEqualTo(after);
       assertThat(Files.getPosixFilePermissions(weights)).isEqualTo(mode);
     }
@@ -320,16 +318,12 @@ class PatchInPlaceTest {
       Files.write(model.resolve(PatchInPlace.JOURNAL), journal);
       Files.writeString(AtomicFiles.temporary(model.resolve(PatchInPlace.JOURNAL)), "half");
       WeightPatch.Digests digests = WeightPatch.Digests.REQUIRED;
-      assertThat(
-              PatchInPlace.recoverAndApply(
-                  context, model, patch, digests, WeightPatch.Progress.NONE))
+      assertThat(PatchInPlace.recoverAndApply(context, model, patch, digests, Progress.NONE))
           .isTrue();
       assertThat(now()).isEqualTo(after);
       assertThat(AtomicFiles.list(model)).containsExactly(model.resolve("model.safetensors"));
       Files.write(model.resolve("model.safetensors"), before);
-      assertThat(
-              PatchInPlace.recoverAndApply(
-                  context, model, patch, digests, WeightPatch.Progress.NONE))
+      assertThat(PatchInPlace.recoverAndApply(context, model, patch, digests, Progress.NONE))
           .isFalse();
       assertThat(now()).isEqualTo(after);
     }
@@ -344,7 +338,7 @@ class PatchInPlaceTest {
               CompletableFuture.supplyAsync(
                       () -> {
                         try {
-                          PatchInPlace.apply(context, model, patch, WeightPatch.Progress.NONE);
+                          PatchInPlace.apply(context, model, patch, Progress.NONE);
                           return "patched";
                         } catch (IOException | RuntimeException e) {
                           return e.getMessage();

@@ -16,12 +16,13 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
-import org.threegate.checkpoint.AtomicFiles;
-import org.threegate.checkpoint.InvalidInputException;
-import org.threegate.checkpoint.OutputLock;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
+import org.threegate.file.AtomicFiles;
+import org.threegate.file.OutputLock;
 import org.threegate.kernel.Context;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.Seeds;
 
@@ -129,7 +130,7 @@ class PublishingTest {
       // Killed between the weights and the note of their version.
       Files.createDirectory(third.getParent());
       Files.write(third, whole);
-      PatchInPlace.apply(context, served, third, WeightPatch.Progress.NONE);
+      PatchInPlace.apply(context, served, third, Progress.NONE);
       assertThat(subscriber.version()).isEqualTo(2);
       assertThat(subscriber.update()).isEqualTo(4);
       assertSame(served, model());

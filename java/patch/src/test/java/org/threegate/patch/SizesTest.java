@@ -15,10 +15,11 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
 import org.threegate.testing.JsonMutations;
 import org.threegate.testing.NativeLeaks;
 
@@ -57,7 +58,7 @@ class SizesTest {
           tuned,
           out,
           new WeightPatch.Options(format, ChecksumFormat.XXH3_128, true, 2, 1),
-          WeightPatch.Progress.NONE);
+          Progress.NONE);
     }
     return out;
   }
@@ -65,7 +66,7 @@ class SizesTest {
   private void verify(Context context, Path patch) throws Exception {
     try (Checkpoint base = Checkpoint.open(context, before);
         WeightPatch opened = WeightPatch.open(context, patch)) {
-      opened.verify(base, WeightPatch.Progress.NONE);
+      opened.verify(base, Progress.NONE);
     }
   }
 

@@ -26,12 +26,13 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.SafetensorsFile;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.Seeds;
 
@@ -89,7 +90,7 @@ class WeightPatchTest {
     Path patch = directory.resolve(name);
     try (Checkpoint before = Checkpoint.open(context, base().getParent());
         Checkpoint after = Checkpoint.open(context, tuned().getParent())) {
-      WeightPatch.create(context, before, after, patch, options, WeightPatch.Progress.NONE);
+      WeightPatch.create(context, before, after, patch, options, Progress.NONE);
     }
     return patch;
   }
@@ -101,7 +102,7 @@ class WeightPatchTest {
   private static void apply(Context context, Path from, Path patch, Path out) throws IOException {
     try (Checkpoint before = Checkpoint.open(context, from);
         WeightPatch opened = WeightPatch.open(context, patch)) {
-      opened.apply(before, out, WeightPatch.Progress.NONE);
+      opened.apply(before, out, Progress.NONE);
     }
   }
 
@@ -166,10 +167,10 @@ class WeightPatchTest {
                       models.stream()
                           .filter(model -> !Arrays.equals(model.before(), model.after()))
                           .count());
-          opened.verify(before, WeightPatch.Progress.NONE);
+          opened.verify(before, Progress.NONE);
           // From another base it leads elsewhere, and says so; only the new bytes are known to all.
           if (format != PatchFormat.DISK_DELTA_OVERWRITE) {
-            assertThatThrownBy(() -> opened.verify(other, WeightPatch.Progress.NONE))
+            assertThatThrownBy(() -> opened.verify(other, Progress.NONE))
                 .isInstanceOf(InvalidInputException.class)
                 .hasMessageContaining("of another base");
           }

@@ -4,7 +4,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import org.threegate.checkpoint.AtomicFiles;
+import org.threegate.file.AtomicFiles;
 
 /** A page and its JSON file: both whole, or none. */
 final class PageFiles {

@@ -9,7 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
-import org.threegate.checkpoint.AtomicFiles;
+import org.threegate.file.AtomicFiles;
 
 /**
  * Writes {@code report.json}, {@code tensors.parquet}, {@code arrays.safetensors} and {@code

@@ -1,7 +1,7 @@
 package org.threegate.report;
 
 import java.util.Locale;
-import org.threegate.checkpoint.PrintableText;
+import org.threegate.run.PrintableText;
 
 /** Text of a file as a page or a terminal shows it: no character of it is unseen, and it ends. */
 final class ShownText {

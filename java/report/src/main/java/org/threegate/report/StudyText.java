@@ -3,7 +3,7 @@ package org.threegate.report;
 import java.util.Locale;
 import org.threegate.analysis.study.StudyClaim;
 import org.threegate.analysis.study.StudyRun;
-import org.threegate.checkpoint.PrintableText;
+import org.threegate.run.PrintableText;
 
 /**
  * A study for a terminal.

@@ -26,12 +26,12 @@ import org.apache.hadoop.fs.StreamCapabilities;
 import org.threegate.analysis.measure.TensorPair;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Digests;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
 import org.threegate.kernel.Sha256;
+import org.threegate.run.InvalidInputException;
 
 /** Brings ranges of remote files into native memory, where kernels read them. */
 final class Fetch implements AutoCloseable {

@@ -21,13 +21,13 @@ import org.threegate.analysis.measure.PairMeasurement;
 import org.threegate.analysis.measure.Pairing;
 import org.threegate.analysis.measure.TensorPair;
 import org.threegate.checkpoint.Adapter;
-import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Digests;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Tensor;
+import org.threegate.file.AtomicFiles;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
+import org.threegate.run.InvalidInputException;
 
 /** What is to be measured, from headers alone: checkpoints open on the driver, and their pairs. */
 final class Plan implements AutoCloseable {

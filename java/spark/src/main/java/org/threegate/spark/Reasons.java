@@ -3,8 +3,8 @@ package org.threegate.spark;
 import java.io.IOException;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.kernel.KernelException;
+import org.threegate.run.InvalidInputException;
 
 /** What went wrong, in a line for the one who started the job. */
 final class Reasons {

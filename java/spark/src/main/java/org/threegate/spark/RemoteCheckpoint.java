@@ -13,12 +13,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.threegate.analysis.measure.Cluster;
-import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.FileNames;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.SafetensorsFile;
+import org.threegate.file.AtomicFiles;
+import org.threegate.file.FileNames;
 import org.threegate.kernel.Context;
+import org.threegate.run.InvalidInputException;
 
 /**
  * A remote checkpoint, open as far as its headers. Shards that are damaged or missing are left out,

@@ -23,8 +23,8 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.UnsupportedFileSystemException;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.FileNames;
-import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.file.FileNames;
+import org.threegate.run.InvalidInputException;
 
 /**
  * A checkpoint wherever Hadoop's file systems reach, seen from what is in front of its weights: the

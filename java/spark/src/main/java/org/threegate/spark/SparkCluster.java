@@ -26,17 +26,17 @@ import org.threegate.analysis.measure.MaskFile;
 import org.threegate.analysis.measure.MaskKind;
 import org.threegate.analysis.measure.PairMeasurement;
 import org.threegate.analysis.measure.Pairing;
-import org.threegate.analysis.measure.Progress;
 import org.threegate.analysis.measure.TensorConsensus;
 import org.threegate.analysis.measure.TensorDiff;
 import org.threegate.analysis.measure.TensorGeometry;
 import org.threegate.analysis.measure.TensorPair;
 import org.threegate.analysis.measure.TensorTrajectory;
-import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
-import org.threegate.checkpoint.OutputLock;
+import org.threegate.file.AtomicFiles;
+import org.threegate.file.OutputLock;
 import org.threegate.kernel.Control;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
 
 /** A Spark cluster as machines that measure together. */
 final class SparkCluster implements Cluster {

@@ -11,7 +11,7 @@ import java.util.Optional;
 import org.apache.spark.SparkConf;
 import org.apache.spark.sql.SparkSession;
 import org.threegate.analysis.measure.Cluster;
-import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.run.InvalidInputException;
 
 /** Opens a session of Spark for a command. */
 public final class SparkClusterProvider implements Cluster.Provider {

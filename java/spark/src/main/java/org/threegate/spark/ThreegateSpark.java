@@ -63,8 +63,8 @@ public final class ThreegateSpark {
    *
    * @param base a directory or a file, wherever Hadoop's file systems of this session reach
    * @param tuned a checkpoint or an adapter, the same
-   * @throws org.threegate.checkpoint.InvalidInputException when one cannot be read, or executors
-   *     cannot measure or are not alike
+   * @throws org.threegate.run.InvalidInputException when one cannot be read, or executors cannot
+   *     measure or are not alike
    */
   public static Dataset<Row> compare(
       SparkSession spark, String base, String tuned, ComparisonOptions options) throws IOException {

@@ -19,11 +19,11 @@ import org.apache.spark.SimpleFutureAction;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.util.SerializableConfiguration;
-import org.threegate.analysis.measure.Comparison;
 import org.threegate.analysis.measure.Journal;
-import org.threegate.analysis.measure.Progress;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.kernel.Control;
+import org.threegate.run.CancelledException;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
 import scala.Function0;
 import scala.Function1;
 import scala.Function2;
@@ -73,7 +73,7 @@ final class UnitJob {
       machines = spark.parallelize(numbers, tasks).map(number -> Machine.here()).collect();
     } catch (RuntimeException e) {
       if (control.isCancelled()) {
-        throw new Comparison.CancelledException();
+        throw new CancelledException();
       }
       throw new InvalidInputException(Reasons.ofJob(e), e);
     }
@@ -242,12 +242,12 @@ final class UnitJob {
           break;
         }
         if (control.isCancelled()) {
-          throw new Comparison.CancelledException();
+          throw new CancelledException();
         }
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new Comparison.CancelledException();
+      throw new CancelledException();
     } finally {
       if (!job.isCompleted()) {
         job.cancel();
@@ -256,7 +256,7 @@ final class UnitJob {
     scala.util.Try<?> end = job.value().get();
     if (end.isFailure()) {
       if (control.isCancelled()) {
-        throw new Comparison.CancelledException(); // Spark's own handler of Ctrl-C was faster
+        throw new CancelledException(); // Spark's own handler of Ctrl-C was faster
       }
       throw new JobFailedException(end.failed().get());
     }

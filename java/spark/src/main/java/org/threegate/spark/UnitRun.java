@@ -22,13 +22,13 @@ import org.apache.spark.resource.ResourceInformation;
 import org.apache.spark.util.SerializableConfiguration;
 import org.threegate.analysis.measure.Journal;
 import org.threegate.analysis.measure.TensorPair;
-import org.threegate.analysis.measure.Workers;
 import org.threegate.buffer.NativeBuffer;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Status;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Workers;
 
 /** What runs in an executor: fetches a unit's items and measures them. */
 final class UnitRun implements FlatMapFunction<Iterator<String>, Answer>, Serializable {
@@ -75,7 +75,7 @@ final class UnitRun implements FlatMapFunction<Iterator<String>, Answer>, Serial
     List<Answer> answers = new ArrayList<>();
     // Results do not depend on the number of threads: each item has one.
     try (Context context = context(task);
-        Workers workers = new Workers(context, "threegate-task")) {
+        Workers workers = Workers.like(context, "threegate-task")) {
       List<Future<Answer>> pending = new ArrayList<>();
       for (Descriptions.Item item : unit.items()) {
         pending.add(

@@ -30,12 +30,12 @@ import org.threegate.analysis.measure.Comparison;
 import org.threegate.analysis.measure.GeometryOptions;
 import org.threegate.analysis.measure.Journal;
 import org.threegate.analysis.measure.Pairing;
-import org.threegate.analysis.measure.Progress;
 import org.threegate.analysis.measure.TensorPair;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
 import org.threegate.testing.NativeLeaks;
 
 /** What may go wrong on a real cluster, and what comes out all the same. */

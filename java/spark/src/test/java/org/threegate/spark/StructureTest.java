@@ -38,6 +38,8 @@ class StructureTest {
             "org.threegate.report..",
             "org.threegate.analysis.measure..",
             "org.threegate.checkpoint..",
+            "org.threegate.file..",
+            "org.threegate.run..",
             "org.threegate.kernel..",
             "org.threegate.buffer..",
             "org.threegate.dtype..",

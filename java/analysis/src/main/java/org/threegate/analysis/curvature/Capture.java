@@ -8,11 +8,11 @@ import java.util.Map;
 import java.util.Optional;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.LayerSamples;
+import org.threegate.run.InvalidInputException;
 
 /**
  * What linear layers of a model saw, from safetensors files: {@code <layer>.input}, N x n, {@code

@@ -17,7 +17,7 @@ package org.threegate.analysis.curvature;
  *         }
  *       }
  *     };
- * Estimate trace = Traces.hutchinson(twice, 10, 1, Watch.NONE);
+ * Estimate trace = Traces.hutchinson(twice, 10, 1, Progress.NONE);
  * }</pre>
  */
 public interface CurvatureOperator {

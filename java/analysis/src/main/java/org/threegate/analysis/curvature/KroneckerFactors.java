@@ -21,7 +21,7 @@ import org.threegate.kernel.TruncatedSvd;
  *     new LayerSamples(
  *         Matrix.of(buffer, Dtype.F32, 100, 16), Matrix.of(buffer, 6400, Dtype.F32, 100, 8));
  * KroneckerFactors factors = KroneckerFactors.of(context, List.of(part), control);
- * Estimate trace = Traces.hutchinson(factors.operator(context, control), 10, 1, Watch.NONE);
+ * Estimate trace = Traces.hutchinson(factors.operator(context, control), 10, 1, Progress.NONE);
  * }</pre>
  *
  * @param inputs n

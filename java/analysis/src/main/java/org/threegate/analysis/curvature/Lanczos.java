@@ -9,6 +9,7 @@ import java.util.stream.IntStream;
 import org.ejml.data.DMatrixRMaj;
 import org.ejml.dense.row.factory.DecompositionFactory_DDRM;
 import org.ejml.interfaces.decomposition.EigenDecomposition_F64;
+import org.threegate.run.Progress;
 
 /**
  * Extreme eigenvalues of an operator by Lanczos' method with full reorthogonalisation (Golub and
@@ -17,7 +18,7 @@ import org.ejml.interfaces.decomposition.EigenDecomposition_F64;
  * <pre>{@code
  * CurvatureOperator matrix = new ExplicitOperator(new double[] {2, 1, 1, 3}, 2);
  * Lanczos lanczos = Lanczos.start(matrix, 1);
- * lanczos.extend(2, Watch.NONE);
+ * lanczos.extend(2, Progress.NONE);
  * Lanczos.Result found = lanczos.result(1);
  * System.out.println(found.values()[0] + " to " + found.residuals()[0]);
  * }</pre>
@@ -57,9 +58,9 @@ public final class Lanczos {
   }
 
   /** Takes more steps, each one product, until there is nothing left to find. */
-  public void extend(int steps, Watch watch) {
+  public void extend(int steps, Progress progress) {
     for (int i = 0; i < steps && !exhausted; i++) {
-      watch.at(i, steps);
+      progress.at("", i, steps);
       double[] last = basis.get(basis.size() - 1);
       double[] next = new double[last.length];
       operator.apply(last, next);

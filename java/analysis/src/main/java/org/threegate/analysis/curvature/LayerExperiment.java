@@ -24,6 +24,7 @@ import org.threegate.kernel.Operand;
 import org.threegate.kernel.PrincipalAngles;
 import org.threegate.kernel.TokenProducts;
 import org.threegate.kernel.TruncatedSvd;
+import org.threegate.run.Progress;
 
 /**
  * Measures the curvature of a layer along its update, its parts, and random directions of the same
@@ -443,7 +444,7 @@ public final class LayerExperiment {
         }
       }
       Lanczos lanczos = Lanczos.start(new ExplicitOperator(gram, span), 1);
-      lanczos.extend(span, Watch.NONE);
+      lanczos.extend(span, Progress.NONE);
       double[] values = lanczos.result(0).values();
       return values.length < span ? 0 : Math.max(0, values[values.length - 1]);
     }
@@ -457,7 +458,7 @@ public final class LayerExperiment {
           options.unit() == SlopeUnit.TOKEN ? ofTokens : ofTokens.ofSequences(layer.sequences());
       SpectralDensity density =
           SpectralDensity.EMPTY.extend(
-              operator, options.probes(), DENSITY_STEPS, options.seed(), Watch.NONE);
+              operator, options.probes(), DENSITY_STEPS, options.seed(), Progress.NONE);
       double largest =
           density.rules().stream().mapToDouble(rule -> rule.nodes()[0]).max().orElseThrow();
       double top = Math.log10(largest);

@@ -22,7 +22,7 @@ import org.threegate.kernel.Operand;
  *     new LayerSamples(
  *         Matrix.of(buffer, Dtype.F32, 100, 16), Matrix.of(buffer, 6400, Dtype.F32, 100, 8));
  * LayerFisher fisher = LayerFisher.of(context, List.of(part), FisherKind.TRUE, control);
- * Estimate trace = Traces.hutchinson(fisher, 10, 1, Watch.NONE);
+ * Estimate trace = Traces.hutchinson(fisher, 10, 1, Progress.NONE);
  * }</pre>
  */
 public final class LayerFisher implements CurvatureOperator {

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.DoubleUnaryOperator;
+import org.threegate.run.Progress;
 
 /**
  * The distribution of an operator's eigenvalues by stochastic Lanczos quadrature (Ubaru, Chen and
@@ -12,7 +13,7 @@ import java.util.function.DoubleUnaryOperator;
  *
  * <pre>{@code
  * CurvatureOperator matrix = new ExplicitOperator(new double[] {2, 1, 1, 3}, 2);
- * SpectralDensity density = SpectralDensity.EMPTY.extend(matrix, 4, 2, 1, Watch.NONE);
+ * SpectralDensity density = SpectralDensity.EMPTY.extend(matrix, 4, 2, 1, Progress.NONE);
  * Estimate trace = density.sum(value -> value);
  * SpectralDensity.Curve curve = density.curve(new double[] {1, 2, 3, 4}, 0.2);
  * }</pre>
@@ -47,13 +48,13 @@ public record SpectralDensity(int dimension, List<Rule> rules) {
    * @param steps of Lanczos' method for each
    */
   public SpectralDensity extend(
-      CurvatureOperator operator, int probes, int steps, long seed, Watch watch) {
+      CurvatureOperator operator, int probes, int steps, long seed, Progress progress) {
     List<Rule> all = new ArrayList<>(rules);
     for (int i = 0; i < probes; i++) {
-      watch.at(i, probes);
+      progress.at("", i, probes);
       double[] start = Vectors.signs(operator.dimension(), seed, all.size());
       Lanczos lanczos = Lanczos.start(operator, start);
-      lanczos.extend(steps, Watch.NONE);
+      lanczos.extend(steps, Progress.NONE);
       Lanczos.Result found = lanczos.result(0);
       all.add(new Rule(found.values(), found.weights()));
     }

@@ -5,15 +5,16 @@ import java.util.Arrays;
 import java.util.List;
 import org.ejml.data.DMatrixRMaj;
 import org.ejml.dense.row.CommonOps_DDRM;
+import org.threegate.run.Progress;
 
 /**
  * Traces and norms of operators from products with random signs.
  *
  * <pre>{@code
  * CurvatureOperator matrix = new ExplicitOperator(new double[] {2, 1, 1, 3}, 2);
- * Estimate plain = Traces.hutchinson(matrix, 100, 1, Watch.NONE);
- * Estimate better = Traces.hutchPlusPlus(matrix, 30, 1, Watch.NONE);
- * Estimate norm = Traces.frobeniusNorm(matrix, 100, 1, Watch.NONE);
+ * Estimate plain = Traces.hutchinson(matrix, 100, 1, Progress.NONE);
+ * Estimate better = Traces.hutchPlusPlus(matrix, 30, 1, Progress.NONE);
+ * Estimate norm = Traces.frobeniusNorm(matrix, 100, 1, Progress.NONE);
  * }</pre>
  */
 public final class Traces {
@@ -27,8 +28,8 @@ public final class Traces {
    * the variance of the entries beside the diagonal.
    */
   public static Estimate hutchinson(
-      CurvatureOperator operator, int samples, long seed, Watch watch) {
-    return Estimate.of(quadraticForms(operator, 0, samples, seed, watch));
+      CurvatureOperator operator, int samples, long seed, Progress progress) {
+    return Estimate.of(quadraticForms(operator, 0, samples, seed, progress));
   }
 
   /**
@@ -36,11 +37,11 @@ public final class Traces {
    * single one gives.
    */
   public static double[] quadraticForms(
-      CurvatureOperator operator, int from, int to, long seed, Watch watch) {
+      CurvatureOperator operator, int from, int to, long seed, Progress progress) {
     double[] forms = new double[to - from];
     double[] product = new double[operator.dimension()];
     for (int i = 0; i < forms.length; i++) {
-      watch.at(i, forms.length);
+      progress.at("", i, forms.length);
       double[] signs = Vectors.signs(operator.dimension(), seed, from + i);
       operator.apply(signs, product);
       forms[i] = Vectors.dot(signs, product);
@@ -50,11 +51,11 @@ public final class Traces {
 
   /** The root of the sum of squared entries, from |Hz|². */
   public static Estimate frobeniusNorm(
-      CurvatureOperator operator, int samples, long seed, Watch watch) {
+      CurvatureOperator operator, int samples, long seed, Progress progress) {
     double[] squares = new double[samples];
     double[] product = new double[operator.dimension()];
     for (int i = 0; i < samples; i++) {
-      watch.at(i, samples);
+      progress.at("", i, samples);
       operator.apply(Vectors.signs(operator.dimension(), seed, i), product);
       squares[i] = Vectors.dot(product, product);
     }
@@ -68,7 +69,7 @@ public final class Traces {
    * @param products with the operator in all, 6 at least
    */
   public static Estimate hutchPlusPlus(
-      CurvatureOperator operator, int products, long seed, Watch watch) {
+      CurvatureOperator operator, int products, long seed, Progress progress) {
     int each = products / 3;
     if (each < 2) {
       throw new IllegalArgumentException(products + " products; 6 at least are needed");
@@ -76,7 +77,7 @@ public final class Traces {
     List<double[]> basis = new ArrayList<>();
     double largest = 0;
     for (int i = 0; i < each; i++) {
-      watch.at(i, 3 * each);
+      progress.at("", i, 3 * each);
       double[] found = new double[operator.dimension()];
       operator.apply(Vectors.signs(operator.dimension(), seed, i), found);
       Vectors.orthogonalise(found, basis);
@@ -86,13 +87,13 @@ public final class Traces {
     double[] product = new double[operator.dimension()];
     double exact = 0;
     for (int i = 0; i < basis.size(); i++) {
-      watch.at(each + i, 3 * each);
+      progress.at("", each + i, 3 * each);
       operator.apply(basis.get(i), product);
       exact += Vectors.dot(basis.get(i), product);
     }
     double[] samples = new double[each];
     for (int i = 0; i < each; i++) {
-      watch.at(2 * each + i, 3 * each);
+      progress.at("", 2 * each + i, 3 * each);
       double[] rest = Vectors.signs(operator.dimension(), seed, each + i);
       Vectors.orthogonalise(rest, basis);
       operator.apply(rest, product);
@@ -118,7 +119,8 @@ public final class Traces {
    *
    * @param products with the operator in all, 4 at least
    */
-  public static Estimate xTrace(CurvatureOperator operator, int products, long seed, Watch watch) {
+  public static Estimate xTrace(
+      CurvatureOperator operator, int products, long seed, Progress progress) {
     int count = products / 2;
     if (count < 2) {
       throw new IllegalArgumentException(products + " products; 4 at least are needed");
@@ -131,7 +133,7 @@ public final class Traces {
     double largest = 0;
     boolean full = true;
     for (int i = 0; i < count; i++) {
-      watch.at(i, 2 * count);
+      progress.at("", i, 2 * count);
       signs[i] = Vectors.signs(dimension, seed, i);
       operator.apply(signs[i], images[i]);
       double[] rest = images[i].clone();
@@ -146,7 +148,7 @@ public final class Traces {
     double[][] basisImages = new double[basis.size()][dimension];
     double inside = 0;
     for (int i = 0; i < basis.size(); i++) {
-      watch.at(count + i, 2 * count);
+      progress.at("", count + i, 2 * count);
       operator.apply(basis.get(i), basisImages[i]);
       inside += Vectors.dot(basis.get(i), basisImages[i]);
     }

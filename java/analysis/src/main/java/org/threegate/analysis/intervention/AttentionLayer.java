@@ -6,10 +6,10 @@ import java.util.Map;
 import java.util.Optional;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.ModelConfig;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorKind;
+import org.threegate.run.InvalidInputException;
 
 /**
  * The attention matrices of one layer, with the heads that their rows (of queries, keys and values)

@@ -5,9 +5,9 @@ import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.function.IntToDoubleFunction;
 import org.threegate.buffer.NativeBuffer;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
+import org.threegate.run.InvalidInputException;
 
 /** The values of a tensor in float64, and back in its type. */
 final class TensorValues {

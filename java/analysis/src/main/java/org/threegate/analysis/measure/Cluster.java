@@ -9,6 +9,7 @@ import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Predicate;
 import org.threegate.kernel.Control;
+import org.threegate.run.Progress;
 
 /**
  * Machines that measure together what is too much for one, each pair by the code that one machine

@@ -13,12 +13,15 @@ import java.util.Optional;
 import java.util.concurrent.Future;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Digests;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Status;
+import org.threegate.run.CancelledException;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
+import org.threegate.run.Workers;
 
 /**
  * Compares all pairs, tensor by tensor in file order, so that each byte is read from the disk once:
@@ -63,11 +66,6 @@ public final class Comparison {
    */
   public record Finished(
       TensorDiff diff, Optional<TensorGeometry> geometry, Map<String, String> digests) {}
-
-  /** Someone cancelled through the control. */
-  public static final class CancelledException extends RuntimeException {
-    private static final long serialVersionUID = 1L;
-  }
 
   /**
    * What came out.

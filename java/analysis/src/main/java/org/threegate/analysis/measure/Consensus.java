@@ -16,7 +16,6 @@ import org.threegate.analysis.statistics.MagnitudeMatched;
 import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.kernel.Bf16Diff;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
@@ -25,6 +24,8 @@ import org.threegate.kernel.Mask;
 import org.threegate.kernel.MaskSets;
 import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
 
 /**
  * Whether runs from one base change the same weights (arXiv 2511.08567, section 2.2), beside what

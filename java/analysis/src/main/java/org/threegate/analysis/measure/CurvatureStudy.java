@@ -18,13 +18,14 @@ import org.threegate.analysis.statistics.Finding;
 import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.PairedComparison;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.kernel.Bf16Diff;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.LayerSamples;
 import org.threegate.kernel.Status;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
 
 /**
  * Whether an update avoids curvature: every captured layer's curvature along the update and its

@@ -4,6 +4,7 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
 import org.threegate.kernel.Context;
+import org.threegate.run.Workers;
 
 /** Measures geometries beside the diff. */
 final class GeometryWork implements AutoCloseable {
@@ -16,7 +17,7 @@ final class GeometryWork implements AutoCloseable {
    */
   GeometryWork(Context context, Optional<GeometryOptions> options) {
     this.options = options;
-    this.workers = options.map(wanted -> new Workers(context, "threegate-geometry"));
+    this.workers = options.map(wanted -> Workers.like(context, "threegate-geometry"));
   }
 
   Future<Optional<TensorGeometry>> start(TensorPair pair) {

@@ -15,12 +15,13 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import org.threegate.checkpoint.AtomicFiles;
-import org.threegate.checkpoint.InputLines;
-import org.threegate.checkpoint.InvalidInputException;
-import org.threegate.checkpoint.OutputLock;
+import org.threegate.file.AtomicFiles;
+import org.threegate.file.InputLines;
+import org.threegate.file.OutputLock;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Status;
+import org.threegate.run.CancelledException;
+import org.threegate.run.InvalidInputException;
 
 /**
  * What an interrupted run has finished: a line of JSON an item, behind a first line that says of
@@ -167,7 +168,7 @@ public final class Journal<T> implements AutoCloseable {
   }
 
   private static boolean isCancelled(Exception e) {
-    return e instanceof Comparison.CancelledException
+    return e instanceof CancelledException
         || e instanceof KernelException failure && failure.status() == Status.CANCELLED;
   }
 

@@ -14,7 +14,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Predicate;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Json;
 import org.threegate.checkpoint.SafetensorsFile;
 import org.threegate.checkpoint.SafetensorsWriter;
@@ -25,6 +24,9 @@ import org.threegate.kernel.Control;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Mask;
 import org.threegate.kernel.Status;
+import org.threegate.run.CancelledException;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
 
 /**
  * Masks of a checkpoint as safetensors: of each matrix a U8 tensor of the same name, rows x
@@ -188,7 +190,7 @@ public final class MaskFile {
       return pack(kind.of(context, pair.base(), request, control));
     } catch (KernelException e) {
       if (e.status() == Status.CANCELLED) {
-        throw new Comparison.CancelledException();
+        throw new CancelledException();
       }
       String file =
           pair.sources().stream()

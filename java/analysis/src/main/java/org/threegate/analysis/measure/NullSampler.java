@@ -23,6 +23,7 @@ import org.threegate.kernel.PrincipalAngles;
 import org.threegate.kernel.ProjectedEnergy;
 import org.threegate.kernel.SpectrumPerturbation;
 import org.threegate.kernel.TruncatedSvd;
+import org.threegate.run.CancelledException;
 
 /**
  * Random updates of one matrix, measured as the true one was.
@@ -131,7 +132,7 @@ final class NullSampler {
     boolean decomposed = false;
     while (drawn.size() < options.drawsOf(shortSide(), decomposed)) {
       if (control.isCancelled()) {
-        throw new Comparison.CancelledException();
+        throw new CancelledException();
       }
       Drawn draw = next.apply(drawn.size());
       decomposed |= draw.decomposed();

@@ -11,13 +11,13 @@ import java.util.function.Predicate;
 import org.threegate.checkpoint.Adapter;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.ModelConfig;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorKind;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
+import org.threegate.run.InvalidInputException;
 
 /**
  * The tensors that two checkpoints share, ready to compare, and those that they do not.

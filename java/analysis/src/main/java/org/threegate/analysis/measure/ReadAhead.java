@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Set;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.kernel.Context;
+import org.threegate.run.Background;
 
 /**
  * Has the operating system read ahead of the comparison, from all files at once, so that the disk

@@ -17,6 +17,7 @@ import org.threegate.checkpoint.Digests;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
+import org.threegate.run.Background;
 
 /**
  * Computes digests of tensors on threads of their own, each tensor once. A digest takes several

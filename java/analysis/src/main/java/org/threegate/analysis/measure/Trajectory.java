@@ -13,7 +13,6 @@ import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.Trajectories;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.dtype.Dtype;
 import org.threegate.kernel.Bf16Diff;
 import org.threegate.kernel.Context;
@@ -24,6 +23,9 @@ import org.threegate.kernel.NullUpdate;
 import org.threegate.kernel.Operand;
 import org.threegate.kernel.PrincipalAngles;
 import org.threegate.kernel.TruncatedSvd;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
+import org.threegate.run.Workers;
 
 /**
  * Checkpoints of one run in order: how the geometry of the update grows, when its directions lock,
@@ -80,7 +82,7 @@ public final class Trajectory {
     List<TensorTrajectory> tensors = new ArrayList<>();
     Deque<List<TensorPair>> left = new ArrayDeque<>(byName.values());
     Deque<Future<TensorTrajectory>> started = new ArrayDeque<>();
-    try (Workers workers = new Workers(context, "threegate-trajectory")) {
+    try (Workers workers = Workers.like(context, "threegate-trajectory")) {
       for (List<TensorPair> next : byName.values()) {
         while (!left.isEmpty() && started.size() < 2 * context.threads()) {
           List<TensorPair> pairs = left.remove();

@@ -6,11 +6,11 @@ import java.util.Optional;
 import org.threegate.analysis.statistics.Dispersion;
 import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.buffer.NativeBuffer;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.ChangedElements;
 import org.threegate.patch.WeightPatch;
+import org.threegate.run.InvalidInputException;
 
 /**
  * What a patch does to one tensor, from the elements that it changes alone: neither time nor memory

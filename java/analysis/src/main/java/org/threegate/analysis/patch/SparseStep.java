@@ -4,7 +4,7 @@ import java.util.Arrays;
 import java.util.SplittableRandom;
 import org.threegate.analysis.curvature.CurvatureOperator;
 import org.threegate.analysis.curvature.Lanczos;
-import org.threegate.analysis.curvature.Watch;
+import org.threegate.run.Progress;
 
 /** The entries of a step ΔW that are not zero; products take time of their number. */
 final class SparseStep {
@@ -81,7 +81,7 @@ final class SparseStep {
         };
     Lanczos lanczos = Lanczos.start(square, seed);
     for (int steps = 0; ; steps += STEPS) {
-      lanczos.extend(STEPS, Watch.NONE);
+      lanczos.extend(STEPS, Progress.NONE);
       Lanczos.Result found = lanczos.result(0);
       double largest = found.values()[0];
       if (found.residuals()[0] <= ENOUGH * largest || steps >= MOST_STEPS) {

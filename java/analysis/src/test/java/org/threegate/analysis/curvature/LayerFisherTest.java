@@ -15,6 +15,7 @@ import org.threegate.kernel.Control;
 import org.threegate.kernel.LayerSamples;
 import org.threegate.kernel.Matrix;
 import org.threegate.kernel.TruncatedSvd;
+import org.threegate.run.Progress;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.Seeds;
 
@@ -117,13 +118,13 @@ class LayerFisherTest {
           TruncatedSvd.Result and = factors.gradientEigenvectors(context, 1, 1e-9)) {
         Lanczos inputs =
             Lanczos.start(new ExplicitOperator(symmetric(ofInputs, INPUTS), INPUTS), 1);
-        inputs.extend(INPUTS, Watch.NONE);
+        inputs.extend(INPUTS, Progress.NONE);
         double[] values = inputs.result(0).values();
         assertThat(of.values()[0]).isCloseTo(values[0], within(ROUNDING * values[0]));
         assertThat(of.values()[1]).isCloseTo(values[1], within(ROUNDING * values[0]));
         Lanczos gradients =
             Lanczos.start(new ExplicitOperator(symmetric(ofGradients, OUTPUTS), OUTPUTS), 1);
-        gradients.extend(OUTPUTS, Watch.NONE);
+        gradients.extend(OUTPUTS, Progress.NONE);
         double largest = gradients.result(0).values()[0];
         assertThat(and.values()[0]).isCloseTo(largest, within(ROUNDING * largest));
       }

@@ -8,9 +8,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
-import java.util.concurrent.CancellationException;
 import java.util.function.IntToDoubleFunction;
 import org.junit.jupiter.api.Test;
+import org.threegate.run.CancelledException;
+import org.threegate.run.Progress;
 import org.threegate.testing.Seeds;
 
 class ProbesTest {
@@ -47,10 +48,10 @@ class ProbesTest {
     Random random = Seeds.random("ritzValuesLieWithinTheirResiduals");
     Known known = known(random, SIZE, i -> i < 3 ? 10 - 2 * i : i == SIZE - 1 ? -4 : Math.cos(i));
     Lanczos lanczos = Lanczos.start(known.operator(), 5);
-    lanczos.extend(10, Watch.NONE);
-    lanczos.extend(15, Watch.NONE);
+    lanczos.extend(10, Progress.NONE);
+    lanczos.extend(15, Progress.NONE);
     Lanczos once = Lanczos.start(known.operator(), 5);
-    once.extend(25, Watch.NONE);
+    once.extend(25, Progress.NONE);
     Lanczos.Result found = lanczos.result(2);
     assertThat(found.values()).isEqualTo(once.result(0).values());
     for (int i = 0; i < found.values().length; i++) {
@@ -71,7 +72,7 @@ class ProbesTest {
       assertThat(Vectors.norm(product)).isCloseTo(found.residuals()[i], within(1e-10));
     }
     // All there is to find is found, and then it stops.
-    lanczos.extend(1000, Watch.NONE);
+    lanczos.extend(1000, Progress.NONE);
     double[] all = lanczos.result(0).values();
     double[] expected = known.values().clone();
     Arrays.sort(expected);
@@ -86,7 +87,7 @@ class ProbesTest {
     Random random = Seeds.random("fewEigenvaluesEndTheSearchEarly");
     Known known = known(random, SIZE, i -> i < 5 ? 2 : i < 10 ? 1 : 0);
     Lanczos lanczos = Lanczos.start(known.operator(), 1);
-    lanczos.extend(SIZE, Watch.NONE);
+    lanczos.extend(SIZE, Progress.NONE);
     Lanczos.Result found = lanczos.result(0);
     assertThat(found.values()).hasSize(3);
     assertThat(found.values()[0]).isCloseTo(2, within(1e-12));
@@ -102,7 +103,7 @@ class ProbesTest {
     int rounds = 100;
     for (int round = 0; round < rounds; round++) {
       SpectralDensity density =
-          SpectralDensity.EMPTY.extend(known.operator(), 12, 20, round, Watch.NONE);
+          SpectralDensity.EMPTY.extend(known.operator(), 12, 20, round, Progress.NONE);
       Estimate sum = density.sum(Math::log);
       covered += Math.abs(sum.value() - logarithm) <= 2.2 * sum.standardError() ? 1 : 0;
     }
@@ -110,9 +111,10 @@ class ProbesTest {
     assertThat(covered).isBetween(83, 100);
     SpectralDensity parts =
         SpectralDensity.EMPTY
-            .extend(known.operator(), 3, 20, 4, Watch.NONE)
-            .extend(known.operator(), 9, 20, 4, Watch.NONE);
-    SpectralDensity whole = SpectralDensity.EMPTY.extend(known.operator(), 12, 20, 4, Watch.NONE);
+            .extend(known.operator(), 3, 20, 4, Progress.NONE)
+            .extend(known.operator(), 9, 20, 4, Progress.NONE);
+    SpectralDensity whole =
+        SpectralDensity.EMPTY.extend(known.operator(), 12, 20, 4, Progress.NONE);
     assertThat(parts.sum(Math::log)).isEqualTo(whole.sum(Math::log));
     double[] places = {0, 1, 2, 3, 4};
     SpectralDensity.Curve curve = whole.curve(places, 0.3);
@@ -141,9 +143,9 @@ class ProbesTest {
     for (int round = 0; round < rounds; round++) {
       long seed = random.nextLong();
       Estimate[] estimates = {
-        Traces.hutchinson(known.operator(), 30, seed, Watch.NONE),
-        Traces.hutchPlusPlus(known.operator(), 30, seed, Watch.NONE),
-        Traces.xTrace(known.operator(), 30, seed, Watch.NONE)
+        Traces.hutchinson(known.operator(), 30, seed, Progress.NONE),
+        Traces.hutchPlusPlus(known.operator(), 30, seed, Progress.NONE),
+        Traces.xTrace(known.operator(), 30, seed, Progress.NONE)
       };
       for (int i = 0; i < 3; i++) {
         double error = estimates[i].value() - trace;
@@ -166,14 +168,14 @@ class ProbesTest {
   void lowRanksAreExact() {
     Random random = Seeds.random("lowRanksAreExact");
     Known known = known(random, SIZE, i -> i < 3 ? i + 1 : 0);
-    assertThat(Traces.xTrace(known.operator(), 20, 1, Watch.NONE).value())
+    assertThat(Traces.xTrace(known.operator(), 20, 1, Progress.NONE).value())
         .isCloseTo(6, within(1e-9));
-    assertThat(Traces.hutchPlusPlus(known.operator(), 20, 1, Watch.NONE).value())
+    assertThat(Traces.hutchPlusPlus(known.operator(), 20, 1, Progress.NONE).value())
         .isCloseTo(6, within(1e-9));
     Known small = known(random, 3, i -> i + 1);
-    assertThat(Traces.xTrace(small.operator(), 20, 1, Watch.NONE).value())
+    assertThat(Traces.xTrace(small.operator(), 20, 1, Progress.NONE).value())
         .isCloseTo(6, within(1e-12));
-    Estimate zero = Traces.xTrace(new ExplicitOperator(new double[16], 4), 4, 1, Watch.NONE);
+    Estimate zero = Traces.xTrace(new ExplicitOperator(new double[16], 4), 4, 1, Progress.NONE);
     assertThat(zero.value()).isZero();
   }
 
@@ -205,7 +207,7 @@ class ProbesTest {
       known.operator().apply(rest, product);
       expected[out] += Vectors.dot(rest, product);
     }
-    Estimate found = Traces.xTrace(known.operator(), 2 * count, 9, Watch.NONE);
+    Estimate found = Traces.xTrace(known.operator(), 2 * count, 9, Progress.NONE);
     Estimate wanted = Estimate.of(expected);
     assertThat(found.value()).isCloseTo(wanted.value(), within(1e-10));
     assertThat(found.standardError()).isCloseTo(wanted.standardError(), within(1e-9));
@@ -216,35 +218,35 @@ class ProbesTest {
     Random random = Seeds.random("normsAndQuotients");
     Known known = known(random, SIZE, i -> i % 7 - 2);
     double norm = Vectors.norm(known.values());
-    Estimate found = Traces.frobeniusNorm(known.operator(), 400, 3, Watch.NONE);
+    Estimate found = Traces.frobeniusNorm(known.operator(), 400, 3, Progress.NONE);
     assertThat(found.value()).isCloseTo(norm, within(4 * found.standardError()));
     assertThat(found.standardError()).isLessThan(0.05 * norm);
     double[] quotients = Traces.rayleighQuotients(known.operator(), known.vectors());
     for (int i = 0; i < SIZE; i++) {
       assertThat(quotients[i]).isCloseTo(known.values()[i], within(1e-12));
     }
-    double[] whole = Traces.quadraticForms(known.operator(), 0, 10, 3, Watch.NONE);
-    double[] later = Traces.quadraticForms(known.operator(), 4, 10, 3, Watch.NONE);
+    double[] whole = Traces.quadraticForms(known.operator(), 0, 10, 3, Progress.NONE);
+    double[] later = Traces.quadraticForms(known.operator(), 4, 10, 3, Progress.NONE);
     assertThat(Arrays.copyOfRange(whole, 4, 10)).isEqualTo(later);
   }
 
   @Test
   void probesEndWhenTold() {
     ExplicitOperator operator = new ExplicitOperator(new double[] {1, 0, 0, 1}, 2);
-    List<Integer> seen = new ArrayList<>();
-    Watch watch =
-        (done, total) -> {
+    List<Long> seen = new ArrayList<>();
+    Progress progress =
+        (what, done, total) -> {
           seen.add(done);
           if (done == 3) {
-            throw new CancellationException();
+            throw new CancelledException();
           }
         };
-    assertThatThrownBy(() -> Traces.hutchinson(operator, 9, 1, watch))
-        .isInstanceOf(CancellationException.class);
-    assertThat(seen).containsExactly(0, 1, 2, 3);
-    assertThatThrownBy(() -> Traces.xTrace(operator, 3, 1, Watch.NONE))
+    assertThatThrownBy(() -> Traces.hutchinson(operator, 9, 1, progress))
+        .isInstanceOf(CancelledException.class);
+    assertThat(seen).containsExactly(0L, 1L, 2L, 3L);
+    assertThatThrownBy(() -> Traces.xTrace(operator, 3, 1, Progress.NONE))
         .hasMessage("3 products; 4 at least are needed");
-    assertThatThrownBy(() -> Traces.hutchPlusPlus(operator, 5, 1, Watch.NONE))
+    assertThatThrownBy(() -> Traces.hutchPlusPlus(operator, 5, 1, Progress.NONE))
         .hasMessage("5 products; 6 at least are needed");
     assertThatThrownBy(() -> Lanczos.start(operator, 1).result(0))
         .hasMessage("no steps were taken");

@@ -26,11 +26,13 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.threegate.analysis.statistics.Totals;
 import org.threegate.checkpoint.Adapter;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
+import org.threegate.run.CancelledException;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.Seeds;
 import org.threegate.testing.SharedData;
@@ -369,7 +371,7 @@ class ComparisonTest {
                             control.cancel();
                           }
                         }))
-            .isInstanceOf(Comparison.CancelledException.class);
+            .isInstanceOf(CancelledException.class);
       }
       Files.writeString(journalPath, "{\"cut off", java.nio.file.StandardOpenOption.APPEND);
       assertThatThrownBy(() -> Journal.open(journalPath, Comparison.Finished.class, "g", true))

@@ -25,6 +25,7 @@ import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Bf16Diff;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
+import org.threegate.run.Progress;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.Seeds;
 import org.threegate.testing.SharedData;

@@ -27,12 +27,13 @@ import org.threegate.analysis.statistics.ClusteredMean;
 import org.threegate.analysis.statistics.PairedComparison;
 import org.threegate.analysis.statistics.Verdict;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.KernelException;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.Seeds;
 

@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.run.InvalidInputException;
 
 /** A journal that is gone on with is a file like any other: what no run has written is dropped. */
 class JournalTest {

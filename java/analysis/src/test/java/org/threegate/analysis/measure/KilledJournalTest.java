@@ -13,8 +13,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.threegate.checkpoint.AtomicFiles;
-import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.file.AtomicFiles;
+import org.threegate.run.InvalidInputException;
 import org.threegate.testing.DyingDisk;
 import org.threegate.testing.Seeds;
 

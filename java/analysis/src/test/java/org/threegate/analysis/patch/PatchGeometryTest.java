@@ -20,6 +20,7 @@ import org.threegate.kernel.Context;
 import org.threegate.patch.ChecksumFormat;
 import org.threegate.patch.PatchFormat;
 import org.threegate.patch.WeightPatch;
+import org.threegate.run.Progress;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.Seeds;
 
@@ -57,7 +58,7 @@ class PatchGeometryTest {
           after,
           out,
           new WeightPatch.Options(format, ChecksumFormat.XXH3_128, true, 1, 0),
-          WeightPatch.Progress.NONE);
+          Progress.NONE);
       try (WeightPatch patch = WeightPatch.open(context, out)) {
         return PatchGeometry.of(patch, before.tensors().get("w"), 1);
       }

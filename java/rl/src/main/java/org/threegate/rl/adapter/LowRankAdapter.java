@@ -18,11 +18,10 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.threegate.checkpoint.Adapter;
-import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
+import org.threegate.file.AtomicFiles;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.Mask;
@@ -36,6 +35,7 @@ import org.threegate.rl.policy.Scopes;
 import org.threegate.rl.policy.TensorFiles;
 import org.threegate.rl.policy.TensorMemory;
 import org.threegate.rl.policy.Tensors;
+import org.threegate.run.InvalidInputException;
 
 /**
  * Factors that are trained in the place of a decoder's weights. The function of the model is at

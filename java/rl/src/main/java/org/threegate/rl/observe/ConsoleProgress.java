@@ -4,9 +4,9 @@ import java.io.PrintStream;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
-import org.threegate.checkpoint.PrintableText;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
+import org.threegate.run.PrintableText;
 
 /**
  * A line a step for whoever looks on.

@@ -14,8 +14,8 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import org.threegate.checkpoint.AtomicFiles;
-import org.threegate.checkpoint.InputLines;
+import org.threegate.file.AtomicFiles;
+import org.threegate.file.InputLines;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 

@@ -10,9 +10,9 @@ import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.threegate.checkpoint.PagePolicy;
-import org.threegate.checkpoint.PrintableText;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
+import org.threegate.run.PrintableText;
 
 /**
  * A page that is drawn anew while a run goes on: each metric over steps, beside its null models. It

@@ -6,14 +6,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import org.threegate.checkpoint.AtomicFiles;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.TensorType;
+import org.threegate.file.AtomicFiles;
 import org.threegate.kernel.Context;
 import org.threegate.patch.WeightPatch;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 import org.threegate.rl.policy.Decoder;
+import org.threegate.run.Progress;
 
 /**
  * Measures what a step would take to send: the planar patch from the bf16 weights before it to
@@ -88,8 +89,7 @@ public final class PatchSizeObserver implements TrainingObserver, AutoCloseable 
     Map<String, Double> metrics = new LinkedHashMap<>();
     try (Checkpoint before = Checkpoint.open(context, from);
         Checkpoint after = Checkpoint.open(context, to)) {
-      WeightPatch.create(
-          context, before, after, patch, WeightPatch.Options.PLANAR, WeightPatch.Progress.NONE);
+      WeightPatch.create(context, before, after, patch, WeightPatch.Options.PLANAR, Progress.NONE);
       try (WeightPatch opened = WeightPatch.open(context, patch)) {
         metrics.put("patch/changed", (double) opened.changed(before));
       }

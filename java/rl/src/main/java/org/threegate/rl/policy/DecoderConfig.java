@@ -8,8 +8,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.stream.Stream;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.JsonFields;
+import org.threegate.run.InvalidInputException;
 
 /**
  * The shape of a decoder of the Llama, Qwen2, Qwen3 or Mistral family, from {@code config.json}.

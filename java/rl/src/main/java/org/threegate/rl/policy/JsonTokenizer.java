@@ -7,8 +7,8 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
-import org.threegate.checkpoint.InvalidInputException;
-import org.threegate.checkpoint.PrintableText;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.PrintableText;
 
 /**
  * Text to tokens and back, by the {@code tokenizer.json} of a Hugging Face directory. Any number of

@@ -1,7 +1,7 @@
 package org.threegate.rl.policy;
 
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.JsonFields;
+import org.threegate.run.InvalidInputException;
 
 /**
  * Rotary position embeddings (arXiv 2104.09864) and their extensions to longer sequences, as

@@ -14,7 +14,7 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.run.InvalidInputException;
 
 /**
  * Draws completions of many prompts at once, each by random numbers of its own: what one becomes

@@ -8,10 +8,10 @@ import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.threegate.buffer.NativeBuffer;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Matrix;
+import org.threegate.run.InvalidInputException;
 
 /**
  * Tensors from files and back, of any size.

@@ -6,7 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import org.threegate.checkpoint.PrintableText;
+import org.threegate.run.PrintableText;
 
 /** Fields of an object in a {@code tokenizer.json}, each of one kind and in a range. */
 record TokenizerFields(JsonNode node, String where) {

@@ -22,8 +22,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import org.threegate.checkpoint.InputFiles;
-import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.file.InputFiles;
+import org.threegate.run.InvalidInputException;
 
 /**
  * A {@code tokenizer.json}, checked, and written anew from what is known to be harmless. The

@@ -15,7 +15,7 @@ import java.util.Base64;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.Collectors;
-import org.threegate.checkpoint.PrintableText;
+import org.threegate.run.PrintableText;
 
 /**
  * The parts of a tokenizer that make texts into others, each written anew, and how long a text may

@@ -9,7 +9,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import org.threegate.checkpoint.PrintableText;
+import org.threegate.run.PrintableText;
 
 /** The model of a {@code tokenizer.json}: most of the file, so it is written while it is read. */
 final class TokenizerVocabulary {

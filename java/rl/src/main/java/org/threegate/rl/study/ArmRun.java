@@ -13,7 +13,6 @@ import java.util.SplittableRandom;
 import java.util.function.LongConsumer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.threegate.analysis.measure.Comparison;
 import org.threegate.analysis.measure.GeometryOptions;
 import org.threegate.analysis.measure.MaskKind;
 import org.threegate.analysis.statistics.NullEstimate;
@@ -41,6 +40,7 @@ import org.threegate.rl.train.SupervisedOptions;
 import org.threegate.rl.train.SupervisedTrainer;
 import org.threegate.rl.train.Trainer;
 import org.threegate.rl.train.TrainingOptions;
+import org.threegate.run.CancelledException;
 
 /** Trains one arm and measures what takes the float32 masters, which no file keeps. */
 final class ArmRun {
@@ -205,7 +205,7 @@ final class ArmRun {
             TrainingObserver observers = TrainingObserver.all(List.of(scored, geometry, sizes));
             while (!trainer.isDone() && !isLongEnough(longestNorm)) {
               if (control.isCancelled()) {
-                throw new Comparison.CancelledException();
+                throw new CancelledException();
               }
               progress.accept(trainer.step());
               observers.on(trainer.next());

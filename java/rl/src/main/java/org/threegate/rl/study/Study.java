@@ -24,7 +24,6 @@ import org.threegate.analysis.measure.MaskMeasure;
 import org.threegate.analysis.measure.NullDraws;
 import org.threegate.analysis.measure.NullModel;
 import org.threegate.analysis.measure.Pairing;
-import org.threegate.analysis.measure.Progress;
 import org.threegate.analysis.measure.SpectrumMeasure;
 import org.threegate.analysis.measure.TensorDiff;
 import org.threegate.analysis.measure.TensorGeometry;
@@ -40,6 +39,7 @@ import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.rl.curvature.CaptureFile;
 import org.threegate.rl.policy.Decoder;
+import org.threegate.run.Progress;
 
 /**
  * The claims of arXiv 2511.08567, tested: tunes a small model in all the ways that have to be told

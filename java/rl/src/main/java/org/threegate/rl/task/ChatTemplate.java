@@ -10,12 +10,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
-import org.threegate.checkpoint.InputFiles;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Json;
+import org.threegate.file.InputFiles;
 import org.threegate.rl.template.Limits;
 import org.threegate.rl.template.Template;
 import org.threegate.rl.template.TemplateException;
+import org.threegate.run.InvalidInputException;
 
 /**
  * Makes prompts of conversations, by the template in Jinja that comes with a model: {@code

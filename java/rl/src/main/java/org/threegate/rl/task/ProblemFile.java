@@ -5,9 +5,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import org.threegate.checkpoint.InputLines;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Json;
+import org.threegate.file.InputLines;
+import org.threegate.run.InvalidInputException;
 
 /**
  * Problems in JSON, one a line: {@code {"prompt": "2+2=", "answer": "4"}}; a conversation as {@code

@@ -13,8 +13,6 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
-import org.threegate.checkpoint.PrintableText;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
@@ -27,6 +25,8 @@ import org.threegate.rl.policy.Differentiation;
 import org.threegate.rl.policy.Scopes;
 import org.threegate.rl.policy.TensorFiles;
 import org.threegate.rl.policy.Threads;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.PrintableText;
 
 /**
  * What all training has: steps, one after the other, that can be saved and gone on with. A run that

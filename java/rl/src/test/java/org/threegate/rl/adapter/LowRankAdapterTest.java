@@ -23,7 +23,6 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
 import org.threegate.rl.optimizer.AdamW;
@@ -31,6 +30,7 @@ import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.LowRankFactors;
 import org.threegate.rl.policy.TensorFiles;
 import org.threegate.rl.policy.Tensors;
+import org.threegate.run.InvalidInputException;
 import org.threegate.testing.NativeLeaks;
 
 @ExtendWith(NativeLeaks.class)

@@ -21,10 +21,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Bf16Diff;
 import org.threegate.kernel.Context;
+import org.threegate.run.InvalidInputException;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.SharedData;
 

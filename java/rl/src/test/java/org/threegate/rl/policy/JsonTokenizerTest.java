@@ -21,7 +21,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.threegate.checkpoint.InvalidInputException;
+import org.threegate.run.InvalidInputException;
 
 /** Each of what ended the process is one line; tokens are those of the library in Python. */
 class JsonTokenizerTest {

@@ -16,8 +16,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.kernel.Context;
+import org.threegate.run.InvalidInputException;
 import org.threegate.testing.NativeLeaks;
 
 @ExtendWith(NativeLeaks.class)

@@ -19,11 +19,11 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.checkpoint.Json;
 import org.threegate.checkpoint.JsonFields;
 import org.threegate.kernel.Context;
 import org.threegate.rl.curvature.CapturedLayers;
+import org.threegate.run.InvalidInputException;
 import org.threegate.testing.JsonMutations;
 import org.threegate.testing.NativeLeaks;
 

@@ -15,8 +15,8 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.rl.verifier.Verifiers;
+import org.threegate.run.InvalidInputException;
 
 class TasksTest {
   @TempDir Path directory;

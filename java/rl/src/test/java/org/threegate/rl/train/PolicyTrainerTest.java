@@ -22,7 +22,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.kernel.Context;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.objective.Divergence;
@@ -37,6 +36,7 @@ import org.threegate.rl.rollout.Rollouts;
 import org.threegate.rl.task.Problem;
 import org.threegate.rl.verifier.BoundedVerifier;
 import org.threegate.rl.verifier.Verifier;
+import org.threegate.run.InvalidInputException;
 import org.threegate.testing.NativeLeaks;
 
 @ExtendWith(NativeLeaks.class)

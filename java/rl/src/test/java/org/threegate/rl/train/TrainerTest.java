@@ -21,7 +21,6 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.threegate.checkpoint.InvalidInputException;
 import org.threegate.kernel.Context;
 import org.threegate.rl.adapter.AdapterOptions;
 import org.threegate.rl.adapter.Initialisation;
@@ -38,6 +37,7 @@ import org.threegate.rl.rollout.Rollouts;
 import org.threegate.rl.task.Demonstration;
 import org.threegate.rl.task.Problem;
 import org.threegate.rl.verifier.BoundedVerifier;
+import org.threegate.run.InvalidInputException;
 import org.threegate.testing.NativeLeaks;
 
 @ExtendWith(NativeLeaks.class)

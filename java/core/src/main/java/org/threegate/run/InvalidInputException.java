@@ -1,4 +1,4 @@
-package org.threegate.checkpoint;
+package org.threegate.run;
 
 /**
  * Something that the user gave cannot be used. The message is one line of at most 600 characters:

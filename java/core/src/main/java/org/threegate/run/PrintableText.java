@@ -1,4 +1,4 @@
-package org.threegate.checkpoint;
+package org.threegate.run;
 
 /**
  * Text from outside, such as the name of a tensor, as it may be shown: it cannot move the cursor,

@@ -1,4 +1,4 @@
-package org.threegate.checkpoint;
+package org.threegate.run;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

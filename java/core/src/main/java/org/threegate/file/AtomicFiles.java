@@ -1,4 +1,4 @@
-package org.threegate.checkpoint;
+package org.threegate.file;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
@@ -15,6 +15,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.threegate.run.InvalidInputException;
 
 /**
  * Files and directories that are there whole or not at all: written under a temporary name, synced,

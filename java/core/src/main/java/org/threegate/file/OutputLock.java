@@ -1,4 +1,4 @@
-package org.threegate.checkpoint;
+package org.threegate.file;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ThreadLocalRandom;
+import org.threegate.run.InvalidInputException;
 
 /**
  * The right to write a file or a directory, for one writer at a time. The operating system holds

@@ -1,4 +1,4 @@
-package org.threegate.checkpoint;
+package org.threegate.file;
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -7,6 +7,7 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Optional;
+import org.threegate.run.InvalidInputException;
 
 /**
  * The lines of a file that somebody else wrote, one after another: the file may be large, a line
@@ -80,7 +81,7 @@ public final class InputLines implements AutoCloseable {
         bytes.length > 0 && bytes[bytes.length - 1] == '\r' ? bytes.length - 1 : bytes.length;
     return Optional.of(
         strict
-            ? Json.decode(ByteBuffer.wrap(bytes, 0, length), where())
+            ? InputFiles.decode(ByteBuffer.wrap(bytes, 0, length), where())
             : new String(bytes, 0, length, StandardCharsets.UTF_8));
   }
 

@@ -1,4 +1,4 @@
-package org.threegate.analysis.measure;
+package org.threegate.run;
 
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
@@ -7,13 +7,17 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Threads that work on mapped files beside the kernel. Closing waits for them, whatever happens:
- * the files must not be unmapped under them.
+ * A fixed pool of daemon threads that read mapped files. Closing always waits for the threads: a
+ * file must not be unmapped while one of them reads it.
  */
-final class Background implements AutoCloseable {
+public final class Background implements AutoCloseable {
   private final ExecutorService executor;
 
-  Background(String name, int threads) {
+  /**
+   * @param name of the threads
+   * @param threads how many, 1 at least
+   */
+  public Background(String name, int threads) {
     executor =
         Executors.newFixedThreadPool(
             threads,
@@ -24,7 +28,8 @@ final class Background implements AutoCloseable {
             });
   }
 
-  <T> Future<T> submit(Callable<T> work) {
+  /** Queues work for the next free thread. */
+  public <T> Future<T> submit(Callable<T> work) {
     return executor.submit(work);
   }
 

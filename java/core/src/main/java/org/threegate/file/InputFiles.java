@@ -1,15 +1,18 @@
-package org.threegate.checkpoint;
+package org.threegate.file;
 
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
+import org.threegate.run.InvalidInputException;
 
 /**
  * Small files that somebody else wrote: configurations, indexes, notes beside a model. Only regular
@@ -57,7 +60,7 @@ public final class InputFiles {
    * @throws InvalidInputException as {@link #bytes} does, and when it is not valid UTF-8
    */
   public static String text(Path path, long most) {
-    return Json.decode(ByteBuffer.wrap(bytes(path, most)), path.toString());
+    return decode(ByteBuffer.wrap(bytes(path, most)), path.toString());
   }
 
   /**
@@ -114,5 +117,20 @@ public final class InputFiles {
             + ": cannot be read: "
             + (e instanceof AccessDeniedException ? "permission denied" : e.getMessage()),
         e);
+  }
+
+  /**
+   * Decodes UTF-8.
+   *
+   * @param where the bytes come from, for the message
+   * @throws InvalidInputException when they are not valid UTF-8
+   */
+  public static String decode(ByteBuffer bytes, String where) {
+    try {
+      return StandardCharsets.UTF_8.newDecoder().decode(bytes).toString();
+    } catch (CharacterCodingException e) {
+      throw new InvalidInputException(
+          where + ": not valid UTF-8; the file is damaged, fetch it again", e);
+    }
   }
 }

@@ -1,4 +1,4 @@
-package org.threegate.checkpoint;
+package org.threegate.file;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -13,6 +13,7 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.threegate.run.InvalidInputException;
 
 @Timeout(60)
 class AtomicFilesTest {

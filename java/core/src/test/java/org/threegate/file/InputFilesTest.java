@@ -1,4 +1,4 @@
-package org.threegate.checkpoint;
+package org.threegate.file;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -11,6 +11,7 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.threegate.run.InvalidInputException;
 
 @Timeout(60)
 class InputFilesTest {
@@ -37,20 +38,6 @@ class InputFilesTest {
     Process make = new ProcessBuilder("mkfifo", pipe.toString()).start();
     assertThat(make.waitFor(30, TimeUnit.SECONDS) && make.exitValue() == 0).isTrue();
     refused(pipe, "a pipe or a device");
-  }
-
-  /** Without it a model would be read as one that has no configuration. */
-  @Test
-  void passesOverNoConfigurationThatCannotBeRead() throws IOException {
-    Path config = directory.resolve("config.json");
-    assertThat(ModelConfig.read(directory)).isEmpty();
-    for (String target : new String[] {"/dev/zero", "nowhere", "."}) {
-      Files.createSymbolicLink(config, Path.of(target));
-      assertThatThrownBy(() -> ModelConfig.read(directory))
-          .isInstanceOf(InvalidInputException.class)
-          .hasMessageContaining("config.json: ");
-      Files.delete(config);
-    }
   }
 
   @Test

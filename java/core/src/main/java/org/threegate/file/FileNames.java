@@ -1,4 +1,7 @@
-package org.threegate.checkpoint;
+package org.threegate.file;
+
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.PrintableText;
 
 /**
  * Names of files that stand in a file. A model directory that names files elsewhere could have them

@@ -1,0 +1,198 @@
+package org.threegate.run;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicReference;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+
+/**
+ * A pool of threads for kernels. Every piece of work runs on one thread, with a context of one
+ * thread, so that results do not depend on the size of the pool.
+ *
+ * <pre>{@code
+ * try (Workers workers = Workers.like(context, "threegate-example")) {
+ *   Future<Integer> threads = workers.submit((own, stop) -> own.threads());
+ *   System.out.println(Workers.await(threads, control, workers::cancel));
+ * }
+ * }</pre>
+ */
+public final class Workers implements AutoCloseable {
+  /** How often {@link #await} looks for a cancellation. */
+  private static final long CANCELLATION_MILLIS = 50;
+
+  private final int count;
+  private final BlockingQueue<Context> contexts;
+  private final Control control;
+  private final Background threads;
+
+  /** A piece of work. */
+  @FunctionalInterface
+  public interface Work<T> {
+    /**
+     * @param own context of the thread that runs this
+     * @param control cancelled by {@link Workers#cancel}
+     */
+    T with(Context own, Control control);
+  }
+
+  /** What {@link #forEach} does with one item. */
+  @FunctionalInterface
+  public interface ItemWork<T> {
+    /**
+     * @param own context of the thread that runs this
+     */
+    void with(Context own, T item) throws IOException;
+  }
+
+  private Workers(String name, List<Context> contexts) {
+    this.count = contexts.size();
+    this.contexts = new ArrayBlockingQueue<>(count, false, contexts);
+    this.control = Control.open(contexts.get(0));
+    this.threads = new Background(name, count);
+  }
+
+  /**
+   * Opens a pool on the device of a context, with as many threads as the context has.
+   *
+   * @param name of the threads
+   */
+  public static Workers like(Context context, String name) {
+    List<Context> contexts = new ArrayList<>();
+    for (int i = 0; i < context.threads(); i++) {
+      contexts.add(context.another(1));
+    }
+    return new Workers(name, contexts);
+  }
+
+  /**
+   * Opens a pool on the CPU.
+   *
+   * @param count number of threads, 1 at least
+   * @param name of the threads
+   */
+  public static Workers onCpu(int count, String name) {
+    List<Context> contexts = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      contexts.add(Context.open(Context.Device.CPU, 1));
+    }
+    return new Workers(name, contexts);
+  }
+
+  /** Queues a piece of work for the next free thread. */
+  public <T> Future<T> submit(Work<T> work) {
+    return threads.submit(
+        () -> {
+          Context own = contexts.take();
+          try {
+            return work.with(own, control);
+          } finally {
+            contexts.add(own);
+          }
+        });
+  }
+
+  /**
+   * Does the same work for each item and waits until all of it is done. Items are begun in their
+   * order. After a failure no further item is begun.
+   *
+   * @throws IOException of the first item that failed; unchecked exceptions and errors likewise
+   */
+  public <T> void forEach(List<T> items, ItemWork<T> work) throws IOException {
+    Queue<T> left = new ConcurrentLinkedQueue<>(items);
+    AtomicReference<Throwable> failure = new AtomicReference<>();
+    List<Future<Void>> loops = new ArrayList<>();
+    for (int i = 0; i < Math.min(count, items.size()); i++) {
+      loops.add(
+          submit(
+              (own, stop) -> {
+                try {
+                  for (T item = left.poll();
+                      item != null && failure.get() == null;
+                      item = left.poll()) {
+                    work.with(own, item);
+                  }
+                } catch (IOException | RuntimeException | Error e) {
+                  // The first failure is the cause; the other threads end because of it.
+                  failure.compareAndSet(null, e);
+                }
+                return null;
+              }));
+    }
+    try {
+      for (Future<Void> loop : loops) {
+        await(loop, control, () -> {});
+      }
+    } catch (CancelledException e) {
+      failure.compareAndSet(null, e);
+      throw e;
+    }
+    rethrow(failure.get());
+  }
+
+  private static void rethrow(Throwable failure) throws IOException {
+    if (failure instanceof UncheckedIOException unchecked) {
+      throw unchecked.getCause();
+    }
+    if (failure instanceof IOException checked) {
+      throw checked;
+    }
+    if (failure instanceof RuntimeException unchecked) {
+      throw unchecked;
+    }
+    if (failure instanceof Error error) {
+      throw error;
+    }
+  }
+
+  /** Cancels what runs and what is queued. */
+  public void cancel() {
+    control.cancel();
+  }
+
+  /**
+   * Waits for a result.
+   *
+   * @param control of the caller
+   * @param cancel called when the caller's control is cancelled meanwhile
+   * @throws CancelledException when this thread is interrupted
+   */
+  public static <T> T await(Future<T> pending, Control control, Runnable cancel) {
+    while (true) {
+      try {
+        return pending.get(CANCELLATION_MILLIS, TimeUnit.MILLISECONDS);
+      } catch (TimeoutException e) {
+        if (control.isCancelled()) {
+          cancel.run();
+        }
+      } catch (ExecutionException e) {
+        if (e.getCause() instanceof RuntimeException failure) {
+          throw failure;
+        }
+        throw new IllegalStateException(e.getCause());
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new CancelledException();
+      }
+    }
+  }
+
+  /** Cancels what runs and waits for the threads. */
+  @Override
+  public void close() {
+    cancel();
+    threads.close();
+    contexts.forEach(Context::close);
+    control.close();
+  }
+}
