@@ -1,4 +1,4 @@
-# THREEGATE_SANITIZE: a list for -fsanitize=, such as "address" or "undefined".
+# THREEGATE_SANITIZE: a list for -fsanitize=, such as "address,undefined".
 set(THREEGATE_SANITIZE "" CACHE STRING "Sanitizers to build with")
 
 function(threegate_sanitizers target)
