@@ -2,26 +2,27 @@ package org.threegate.testing;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
-import org.junit.jupiter.api.Assumptions;
 
 /**
- * Real checkpoints beside the checkout; tests that need them are skipped, by name, where they are
- * not.
+ * Small real checkpoints of this repository. {@code java/testing/fixtures/README.md} lists them.
  */
 public final class SharedData {
   private SharedData() {}
 
-  /** A directory or file of {@code ../shared/data}. */
+  /**
+   * Finds a fixture.
+   *
+   * @param name of a file or directory
+   * @throws IllegalArgumentException when there is none
+   */
   public static Path require(String name) {
     Path path =
         Path.of(System.getProperty("threegate.root"))
-            .resolveSibling("shared")
-            .resolve("data")
+            .resolve("java/testing/fixtures")
             .resolve(name);
     if (!Files.exists(path)) {
-      System.out.println("SKIPPED, because " + path + " is not there");
+      throw new IllegalArgumentException("no fixture " + path);
     }
-    Assumptions.assumeTrue(Files.exists(path), path + " is not there");
     return path;
   }
 }
