@@ -10,7 +10,7 @@ import java.util.concurrent.Callable;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.threegate.analysis.measure.GeometryOptions;
+import org.threegate.analysis.geometry.GeometryOptions;
 import org.threegate.kernel.Context;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.objective.PolicyBatch;

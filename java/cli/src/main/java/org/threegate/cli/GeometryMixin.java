@@ -2,8 +2,8 @@ package org.threegate.cli;
 
 import java.util.ArrayList;
 import java.util.List;
-import org.threegate.analysis.measure.GeometryOptions;
-import org.threegate.analysis.measure.NullModel;
+import org.threegate.analysis.geometry.GeometryOptions;
+import org.threegate.analysis.nullmodel.NullModel;
 import org.threegate.run.InvalidInputException;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;

@@ -3,7 +3,7 @@ package org.threegate.cli;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
-import org.threegate.analysis.measure.GeometryOptions;
+import org.threegate.analysis.geometry.GeometryOptions;
 import picocli.CommandLine.Option;
 
 /** Options of what is principal. */

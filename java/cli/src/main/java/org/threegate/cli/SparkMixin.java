@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.ServiceLoader;
-import org.threegate.analysis.measure.Cluster;
+import org.threegate.analysis.engine.Cluster;
 import org.threegate.run.InvalidInputException;
 import org.threegate.run.PrintableText;
 import picocli.CommandLine.Option;

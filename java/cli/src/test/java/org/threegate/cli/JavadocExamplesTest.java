@@ -22,7 +22,15 @@ class JavadocExamplesTest {
           "kernel",
           "buffer",
           "checkpoint",
-          "measure",
+          "compare",
+          "consensus",
+          "diff",
+          "engine",
+          "geometry",
+          "mask",
+          "nullmodel",
+          "pairing",
+          "journal",
           "objective",
           "optimizer",
           "patch",
@@ -43,7 +51,7 @@ class JavadocExamplesTest {
         static org.threegate.report.CurvatureReport curvatureReport;
         static org.threegate.report.StudyReport studyReport;
         static org.threegate.analysis.study.StudyResult result;
-        static org.threegate.analysis.measure.Comparison.Outcome outcome;
+        static org.threegate.analysis.compare.Comparison.Outcome outcome;
         static org.threegate.rl.policy.Decoder decoder;
         static org.threegate.rl.policy.Padded rows;
         static org.threegate.rl.train.Trainer trainer;

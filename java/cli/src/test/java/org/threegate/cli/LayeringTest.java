@@ -27,8 +27,17 @@ class LayeringTest {
           .definedBy("org.threegate.patch..")
           .layer("patchGeometry")
           .definedBy("org.threegate.analysis.patch..")
+          .layer("pairing")
+          .definedBy("org.threegate.analysis.pairing..", "org.threegate.analysis.journal..")
           .layer("measure")
-          .definedBy("org.threegate.analysis.measure..")
+          .definedBy(
+              "org.threegate.analysis.compare..",
+              "org.threegate.analysis.consensus..",
+              "org.threegate.analysis.diff..",
+              "org.threegate.analysis.engine..",
+              "org.threegate.analysis.geometry..",
+              "org.threegate.analysis.mask..",
+              "org.threegate.analysis.nullmodel..")
           .layer("intervention")
           .definedBy("org.threegate.analysis.intervention..")
           .layer("curvature")
@@ -93,13 +102,15 @@ class LayeringTest {
           .mayOnlyBeAccessedByLayers("cli")
           .whereLayer("claims")
           .mayOnlyBeAccessedByLayers("cli", "report", "study")
+          .whereLayer("pairing")
+          .mayOnlyBeAccessedByLayers("cli", "measure", "curvature", "study")
           .whereLayer("measure")
           .mayOnlyBeAccessedByLayers("cli", "report", "observe", "study")
           .whereLayer("intervention")
           .mayOnlyBeAccessedByLayers("cli", "study")
           .whereLayer("curvature")
           .mayOnlyBeAccessedByLayers(
-              "cli", "report", "patchGeometry", "measure", "objectiveCurvature", "observe", "study")
+              "cli", "report", "patchGeometry", "objectiveCurvature", "observe", "study")
           .whereLayer("train")
           .mayOnlyBeAccessedByLayers("cli", "study")
           .whereLayer("observe")
@@ -149,6 +160,7 @@ class LayeringTest {
               "patch",
               "patchGeometry",
               "report",
+              "pairing",
               "measure",
               "intervention",
               "curvature",
@@ -164,6 +176,7 @@ class LayeringTest {
               "cli",
               "patch",
               "patchGeometry",
+              "pairing",
               "measure",
               "intervention",
               "curvature",

@@ -37,6 +37,12 @@ public record Matrix(
     return of(buffer, 0, dtype, rows, columns);
   }
 
+  /** Returns the first {@code count} rows, in the same memory. */
+  public Matrix firstRows(long count) {
+    return new Matrix(
+        buffer, offset, dtype, Objects.checkIndex(count, rows + 1), columns, rowStride);
+  }
+
   boolean hasGaps() {
     return rows > 1 && rowStride != columns;
   }

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import org.threegate.buffer.NativeBuffer;
+import org.threegate.dtype.Dtype;
 
 /**
  * What a kernel reads as one matrix: {@code tg_operand}. Stored values, optionally times one
@@ -38,6 +39,11 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
   /** Values plus low-rank terms. */
   public static Operand adapted(Matrix values, List<LowRank> lowRank) {
     return new Operand(values, Optional.empty(), lowRank);
+  }
+
+  /** Returns whether the operand is its stored values alone, in this dtype. */
+  public boolean isStoredAs(Dtype dtype) {
+    return values.dtype() == dtype && blockScale.isEmpty() && lowRank.isEmpty();
   }
 
   public long rows() {

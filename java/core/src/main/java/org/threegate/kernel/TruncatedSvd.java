@@ -56,6 +56,11 @@ public final class TruncatedSvd {
           true);
     }
 
+    /** Returns this request with all singular values beside the leading triplets. */
+    public Request withSpectrum() {
+      return new Request(matrix, subtracted, rank, tolerance, vectors, true);
+    }
+
     /** The same of the difference of this request's matrix and {@code other}. */
     public Request minus(Operand other) {
       return new Request(matrix, Optional.of(other), rank, tolerance, vectors, spectrum);

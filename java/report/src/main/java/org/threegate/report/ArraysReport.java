@@ -3,11 +3,11 @@ package org.threegate.report;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
-import org.threegate.analysis.measure.Geometry;
-import org.threegate.analysis.measure.NullDraws;
-import org.threegate.analysis.measure.SpectrumMeasure;
-import org.threegate.analysis.measure.TensorDiff;
-import org.threegate.analysis.measure.TensorGeometry;
+import org.threegate.analysis.diff.TensorDiff;
+import org.threegate.analysis.geometry.Geometry;
+import org.threegate.analysis.geometry.SpectrumMeasure;
+import org.threegate.analysis.geometry.TensorGeometry;
+import org.threegate.analysis.nullmodel.NullDraws;
 import org.threegate.checkpoint.SafetensorsWriter;
 
 /** {@code arrays.safetensors}: the long vectors, float64, keyed {@code TENSOR/VECTOR}. */

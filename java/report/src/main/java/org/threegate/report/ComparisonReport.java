@@ -7,10 +7,10 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
 import java.util.stream.DoubleStream;
-import org.threegate.analysis.measure.Geometry;
-import org.threegate.analysis.measure.SpectrumMeasure;
-import org.threegate.analysis.measure.TensorDiff;
-import org.threegate.analysis.measure.TensorGeometry;
+import org.threegate.analysis.diff.TensorDiff;
+import org.threegate.analysis.geometry.Geometry;
+import org.threegate.analysis.geometry.SpectrumMeasure;
+import org.threegate.analysis.geometry.TensorGeometry;
 import org.threegate.analysis.statistics.Finding;
 import org.threegate.analysis.statistics.Totals;
 

@@ -6,8 +6,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
-import org.threegate.analysis.measure.TensorConsensus;
-import org.threegate.analysis.measure.TensorTrajectory;
+import org.threegate.analysis.consensus.TensorConsensus;
+import org.threegate.analysis.consensus.TensorTrajectory;
 import org.threegate.analysis.statistics.Agreement;
 import org.threegate.analysis.statistics.Finding;
 

@@ -3,7 +3,7 @@ package org.threegate.report;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import org.threegate.analysis.measure.TensorTrajectory;
+import org.threegate.analysis.consensus.TensorTrajectory;
 import org.threegate.analysis.statistics.Agreement;
 import org.threegate.analysis.statistics.Finding;
 

@@ -2,7 +2,7 @@ package org.threegate.report;
 
 import java.util.List;
 import java.util.Optional;
-import org.threegate.analysis.measure.CurvatureStudy;
+import org.threegate.analysis.curvature.CurvatureStudy;
 
 /**
  * Curvature along an update, ready to be rendered.

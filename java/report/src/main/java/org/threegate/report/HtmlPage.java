@@ -11,7 +11,7 @@ import java.io.InputStream;
 import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
-import org.threegate.analysis.measure.ChangeMap;
+import org.threegate.analysis.diff.ChangeMap;
 import org.threegate.checkpoint.PagePolicy;
 
 /** A page with its data and its plotting library in it, readable without a network. */

@@ -8,9 +8,9 @@ import java.io.OutputStream;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.ToDoubleFunction;
-import org.threegate.analysis.measure.HeadCount;
-import org.threegate.analysis.measure.TensorDiff;
-import org.threegate.analysis.measure.TensorGeometry;
+import org.threegate.analysis.diff.HeadCount;
+import org.threegate.analysis.diff.TensorDiff;
+import org.threegate.analysis.geometry.TensorGeometry;
 import org.threegate.analysis.statistics.RatioProfile;
 import org.threegate.analysis.statistics.Totals;
 

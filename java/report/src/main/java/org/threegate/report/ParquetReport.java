@@ -17,8 +17,8 @@ import org.apache.parquet.schema.MessageType;
 import org.apache.parquet.schema.PrimitiveType.PrimitiveTypeName;
 import org.apache.parquet.schema.Type;
 import org.apache.parquet.schema.Types;
-import org.threegate.analysis.measure.TensorDiff;
-import org.threegate.analysis.measure.TensorGeometry;
+import org.threegate.analysis.diff.TensorDiff;
+import org.threegate.analysis.geometry.TensorGeometry;
 
 /** {@code tensors.parquet}: the {@link TensorTable} of a comparison. */
 final class ParquetReport {

@@ -5,11 +5,11 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
-import org.threegate.analysis.measure.Geometry;
-import org.threegate.analysis.measure.NullDraws;
-import org.threegate.analysis.measure.NullModel;
-import org.threegate.analysis.measure.SpectrumMeasure;
-import org.threegate.analysis.measure.TensorTrajectory;
+import org.threegate.analysis.consensus.TensorTrajectory;
+import org.threegate.analysis.geometry.Geometry;
+import org.threegate.analysis.geometry.SpectrumMeasure;
+import org.threegate.analysis.nullmodel.NullDraws;
+import org.threegate.analysis.nullmodel.NullModel;
 import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.Totals;
 

@@ -5,8 +5,8 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import org.threegate.analysis.measure.HeadCount;
-import org.threegate.analysis.measure.TensorDiff;
+import org.threegate.analysis.diff.HeadCount;
+import org.threegate.analysis.diff.TensorDiff;
 import org.threegate.analysis.statistics.Finding;
 import org.threegate.analysis.statistics.Totals;
 

@@ -2,7 +2,7 @@ package org.threegate.spark;
 
 import java.util.Optional;
 import java.util.function.Predicate;
-import org.threegate.analysis.measure.GeometryOptions;
+import org.threegate.analysis.geometry.GeometryOptions;
 
 /**
  * What a comparison over Spark measures.

@@ -56,7 +56,7 @@ final class Descriptions {
     }
   }
 
-  /** A pair of matrices, as {@link org.threegate.analysis.measure.TensorPair} has them. */
+  /** A pair of matrices, as {@link org.threegate.analysis.pairing.TensorPair} has them. */
   @JsonInclude(JsonInclude.Include.NON_ABSENT)
   record Pair(
       String name,

@@ -23,7 +23,7 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.LocalFileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.StreamCapabilities;
-import org.threegate.analysis.measure.TensorPair;
+import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Digests;
 import org.threegate.kernel.Context;

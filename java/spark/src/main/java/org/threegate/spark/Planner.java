@@ -10,7 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
-import org.threegate.analysis.measure.TensorPair;
+import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Tensor;

@@ -12,7 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import org.threegate.analysis.measure.Cluster;
+import org.threegate.analysis.engine.Cluster;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.SafetensorsFile;
 import org.threegate.file.AtomicFiles;

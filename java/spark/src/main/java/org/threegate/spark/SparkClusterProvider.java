@@ -10,7 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.apache.spark.SparkConf;
 import org.apache.spark.sql.SparkSession;
-import org.threegate.analysis.measure.Cluster;
+import org.threegate.analysis.engine.Cluster;
 import org.threegate.run.InvalidInputException;
 
 /** Opens a session of Spark for a command. */

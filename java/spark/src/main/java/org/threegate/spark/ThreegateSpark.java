@@ -15,8 +15,8 @@ import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
 import org.apache.spark.storage.StorageLevel;
-import org.threegate.analysis.measure.Cluster;
-import org.threegate.analysis.measure.Comparison;
+import org.threegate.analysis.compare.Comparison;
+import org.threegate.analysis.engine.Cluster;
 import org.threegate.report.TensorTable;
 
 /**

@@ -19,7 +19,7 @@ import org.apache.spark.SimpleFutureAction;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.util.SerializableConfiguration;
-import org.threegate.analysis.measure.Journal;
+import org.threegate.analysis.journal.Journal;
 import org.threegate.kernel.Control;
 import org.threegate.run.CancelledException;
 import org.threegate.run.InvalidInputException;

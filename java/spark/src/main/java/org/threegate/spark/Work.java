@@ -11,17 +11,18 @@ import java.util.Optional;
 import java.util.zip.Deflater;
 import java.util.zip.DeflaterOutputStream;
 import java.util.zip.InflaterInputStream;
-import org.threegate.analysis.measure.Comparison;
-import org.threegate.analysis.measure.Consensus;
-import org.threegate.analysis.measure.GeometryOptions;
-import org.threegate.analysis.measure.Journal;
-import org.threegate.analysis.measure.MaskFile;
-import org.threegate.analysis.measure.MaskKind;
-import org.threegate.analysis.measure.PairMeasurement;
-import org.threegate.analysis.measure.TensorConsensus;
-import org.threegate.analysis.measure.TensorPair;
-import org.threegate.analysis.measure.TensorTrajectory;
-import org.threegate.analysis.measure.Trajectory;
+import org.threegate.analysis.compare.Comparison;
+import org.threegate.analysis.compare.PairMeasurement;
+import org.threegate.analysis.consensus.Consensus;
+import org.threegate.analysis.consensus.TensorConsensus;
+import org.threegate.analysis.consensus.TensorTrajectory;
+import org.threegate.analysis.consensus.Trajectory;
+import org.threegate.analysis.diff.DiffMeasurement;
+import org.threegate.analysis.geometry.GeometryOptions;
+import org.threegate.analysis.journal.Journal;
+import org.threegate.analysis.mask.MaskFile;
+import org.threegate.analysis.mask.MaskKind;
+import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 
@@ -63,7 +64,7 @@ interface Work extends Serializable {
       TensorPair pair = pairs.get(0);
       return encode(
           new Comparison.Finished(
-              PairMeasurement.diff(context, pair, control),
+              DiffMeasurement.of(context, pair, control),
               PairMeasurement.geometry(context, pair, geometry, control),
               Map.of()));
     }

@@ -13,7 +13,7 @@ import java.util.Optional;
 import java.util.Set;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
-import org.threegate.analysis.measure.GeometryOptions;
+import org.threegate.analysis.geometry.GeometryOptions;
 
 /** Times the planning of checkpoints with very many tensors: {@code ci/bench-spark} runs it. */
 public final class PlanBench {

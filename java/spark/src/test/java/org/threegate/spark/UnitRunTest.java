@@ -122,7 +122,7 @@ class UnitRunTest {
       planner.add("base", before.model(), before.checkpoint());
       planner.add("tuned", after.model(), after.checkpoint());
       var pair =
-          org.threegate.analysis.measure.Pairing.of(
+          org.threegate.analysis.pairing.Pairing.of(
                   before.checkpoint(), after.checkpoint(), name -> name.contains("q_proj"))
               .pairs()
               .get(0);

@@ -3,7 +3,7 @@ package org.threegate.rl.study;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import org.threegate.analysis.measure.MaskKind;
+import org.threegate.analysis.mask.MaskKind;
 import org.threegate.rl.adapter.Initialisation;
 
 /**

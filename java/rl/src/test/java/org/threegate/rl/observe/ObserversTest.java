@@ -32,7 +32,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
-import org.threegate.analysis.measure.GeometryOptions;
+import org.threegate.analysis.geometry.GeometryOptions;
 import org.threegate.kernel.Context;
 import org.threegate.rl.curvature.CapturedLayers;
 import org.threegate.rl.event.TrainingEvent;

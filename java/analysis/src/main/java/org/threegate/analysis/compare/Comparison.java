@@ -1,0 +1,319 @@
+package org.threegate.analysis.compare;
+
+import java.io.IOException;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Future;
+import org.threegate.analysis.diff.DiffMeasurement;
+import org.threegate.analysis.diff.TensorDiff;
+import org.threegate.analysis.geometry.GeometryOptions;
+import org.threegate.analysis.geometry.TensorGeometry;
+import org.threegate.analysis.journal.Journal;
+import org.threegate.analysis.pairing.Pairing;
+import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.Digests;
+import org.threegate.checkpoint.Tensor;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.kernel.KernelException;
+import org.threegate.kernel.Status;
+import org.threegate.run.CancelledException;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
+import org.threegate.run.Workers;
+
+/**
+ * Compares all pairs, tensor by tensor in file order, so that each byte is read from the disk once:
+ * while the kernel compares a tensor, its digests and the geometry of its update are computed
+ * beside it, and the next ones are read ahead.
+ *
+ * <pre>{@code
+ * try (Checkpoint before = Checkpoint.open(context, base);
+ *     Checkpoint after = Checkpoint.open(context, tuned);
+ *     Journal<Comparison.Finished> journal =
+ *         Journal.open(
+ *             Path.of("journal"), Comparison.Finished.class, "base against tuned", false)) {
+ *   Pairing pairing = Pairing.of(before, after, name -> name.contains("self_attn"));
+ *   Comparison comparison = new Comparison(
+ *           context, control, before, after, false, Optional.of(GeometryOptions.DEFAULT));
+ *   for (TensorDiff tensor : comparison.run(pairing, journal, (name, done, total) -> {}).tensors()) {
+ *     System.out.println(tensor.name() + " " + tensor.totals().sparsity());
+ *   }
+ * }
+ * }</pre>
+ */
+public final class Comparison {
+  /**
+   * Threads that compute digests: with the processor's instructions for it one moves about 3 GB/s,
+   * and few disks give more than four times that.
+   */
+  private static final int MOST_DIGEST_THREADS = 4;
+
+  private final Context context;
+  private final Control control;
+  private final Checkpoint base;
+  private final Checkpoint tuned;
+  private final boolean digest;
+  private final Optional<GeometryOptions> geometry;
+
+  /**
+   * A tensor that is done.
+   *
+   * @param geometry of its update, where that was measured
+   * @param digests SHA-256 of the tensors that were read for it, by {@code base:NAME} and {@code
+   *     tuned:NAME}
+   */
+  public record Finished(
+      TensorDiff diff, Optional<TensorGeometry> geometry, Map<String, String> digests) {}
+
+  /**
+   * What came out.
+   *
+   * @param baseDigest SHA-256 of the base checkpoint, see {@link Digests}; empty when not wanted
+   * @param geometry by name of the tensor, in the order of the tensors; of those of two and more
+   *     dimensions, when wanted
+   * @param digestSeconds spent waiting for digests and geometries beyond the kernel's time
+   * @param diffSeconds spent in the kernel
+   */
+  public record Outcome(
+      List<TensorDiff> tensors,
+      Map<String, TensorGeometry> geometry,
+      Optional<String> baseDigest,
+      Optional<String> tunedDigest,
+      double digestSeconds,
+      double diffSeconds) {}
+
+  /**
+   * @param tuned the tuned checkpoint, or the adapter's own weights: what the digest is of
+   * @param digest whether to compute digests
+   * @param geometry what to measure of the geometry of each matrix; empty: nothing
+   */
+  public Comparison(
+      Context context,
+      Control control,
+      Checkpoint base,
+      Checkpoint tuned,
+      boolean digest,
+      Optional<GeometryOptions> geometry) {
+    this.context = context;
+    this.control = control;
+    this.base = base;
+    this.tuned = tuned;
+    this.digest = digest;
+    this.geometry = geometry;
+  }
+
+  /** A tensor whose diff is done and whose digests and geometry are on their way. */
+  private record Started(
+      TensorPair pair,
+      TensorDiff diff,
+      Future<Map<String, String>> digests,
+      Future<Optional<TensorGeometry>> geometry) {
+    boolean isDone() {
+      return digests.isDone() && geometry.isDone();
+    }
+  }
+
+  /** What is finished, and how to say so. */
+  private final class Finishing {
+    private final Journal<Finished> journal;
+    private final Progress progress;
+    private final GeometryWork work;
+    private final Map<String, String> digests;
+    private final Map<String, TensorGeometry> geometries;
+    private final long total;
+    private long done;
+    private double seconds;
+
+    Finishing(
+        Journal<Finished> journal,
+        Progress progress,
+        GeometryWork work,
+        Map<String, String> digests,
+        Map<String, TensorGeometry> geometries,
+        long total,
+        long done) {
+      this.journal = journal;
+      this.progress = progress;
+      this.work = work;
+      this.digests = digests;
+      this.geometries = geometries;
+      this.total = total;
+      this.done = done;
+    }
+
+    /**
+     * Journals tensors that are done, in order; waits for them while more than {@code most} are
+     * started.
+     */
+    void run(Deque<Started> started, int most) throws IOException {
+      long before = System.nanoTime();
+      while (!started.isEmpty() && (started.size() > most || started.peek().isDone())) {
+        if (control.isCancelled()) {
+          throw new CancelledException();
+        }
+        Started next = started.remove();
+        progress.at(next.pair().name(), done, total);
+        Map<String, String> own = await("digest", next.digests(), work);
+        Optional<TensorGeometry> measured = await(next.pair().name(), next.geometry(), work);
+        digests.putAll(own);
+        measured.ifPresent(geometry -> geometries.put(next.pair().name(), geometry));
+        journal.add(new Finished(next.diff(), measured, own));
+        next.pair()
+            .sources()
+            .forEach(tensor -> tensor.file().isDone(context, tensor.offset(), tensor.bytes()));
+        done += work.cost(next.pair());
+      }
+      seconds += (System.nanoTime() - before) * 1e-9;
+    }
+  }
+
+  /** What an earlier run has finished, by name; what cannot be of these pairs is left out. */
+  public static Map<String, Finished> finished(Journal<Finished> journal, Pairing pairing) {
+    Map<String, TensorPair> pairs = new HashMap<>();
+    pairing.pairs().forEach(pair -> pairs.put(pair.name(), pair));
+    Map<String, Finished> finished = new HashMap<>();
+    for (Finished one : journal.finished()) {
+      TensorPair pair = pairs.get(one.diff().name());
+      if (pair != null && DiffMeasurement.mayBeOf(one.diff(), pair)) {
+        finished.put(pair.name(), one);
+      }
+    }
+    return finished;
+  }
+
+  /** Compares; finished tensors go to the journal. */
+  public Outcome run(Pairing pairing, Journal<Finished> journal, Progress progress)
+      throws IOException {
+    Map<String, Finished> done = finished(journal, pairing);
+    Map<String, String> digests = new HashMap<>();
+    Map<String, TensorGeometry> geometries = new HashMap<>();
+    for (Finished finished : done.values()) {
+      digests.putAll(finished.digests());
+      finished.geometry().ifPresent(own -> geometries.put(finished.diff().name(), own));
+    }
+    List<TensorPair> left =
+        pairing.pairs().stream().filter(pair -> !done.containsKey(pair.name())).toList();
+    int digestThreads = Math.min(context.threads(), MOST_DIGEST_THREADS);
+    // Digests: each thread has its next tensor waiting while the diff of another one reads on.
+    // Geometries: tensors differ in cost by a thousand, and are finished in order.
+    int mostStarted = 2 * digestThreads + (geometry.isPresent() ? 8 * context.threads() : 0);
+    List<TensorDiff> fresh = new ArrayList<>();
+    Deque<Started> started = new ArrayDeque<>();
+    try (TensorDigests digester =
+            new TensorDigests(digestThreads, control, this::key, digests.keySet());
+        GeometryWork work = new GeometryWork(context, geometry);
+        ReadAhead ahead = new ReadAhead(left)) {
+      long total = pairing.pairs().stream().mapToLong(work::cost).sum();
+      long begun = total - left.stream().mapToLong(work::cost).sum();
+      Finishing finishing =
+          new Finishing(journal, progress, work, digests, geometries, total, begun);
+      for (int i = 0; i < left.size(); i++) {
+        TensorPair pair = left.get(i);
+        ahead.reach(i);
+        if (started.isEmpty()) {
+          progress.at(pair.name(), finishing.done, total);
+        }
+        Future<Map<String, String>> pending = startDigests(digester, pair.sources());
+        TensorDiff diff = compare(pair);
+        fresh.add(diff);
+        started.add(new Started(pair, diff, pending, work.start(pair)));
+        finishing.run(started, mostStarted);
+        if (control.isCancelled()) {
+          throw new CancelledException();
+        }
+      }
+      finishing.run(started, 0);
+      progress.at("", total, total);
+      long before = System.nanoTime();
+      Optional<String> baseDigest = checkpointDigest(base, digests, digester, work);
+      Optional<String> tunedDigest = checkpointDigest(tuned, digests, digester, work);
+      double digestSeconds = finishing.seconds + (System.nanoTime() - before) * 1e-9;
+      base.check();
+      tuned.check();
+      Iterator<TensorDiff> next = fresh.iterator();
+      List<TensorDiff> tensors =
+          pairing.pairs().stream()
+              .map(
+                  pair ->
+                      done.containsKey(pair.name()) ? done.get(pair.name()).diff() : next.next())
+              .toList();
+      Map<String, TensorGeometry> inOrder = new LinkedHashMap<>();
+      for (TensorDiff tensor : tensors) {
+        if (geometries.containsKey(tensor.name())) {
+          inOrder.put(tensor.name(), geometries.get(tensor.name()));
+        }
+      }
+      double diffSeconds = tensors.stream().mapToDouble(TensorDiff::seconds).sum();
+      return new Outcome(tensors, inOrder, baseDigest, tunedDigest, digestSeconds, diffSeconds);
+    }
+  }
+
+  private String key(Tensor tensor) {
+    return (base.tensors().get(tensor.name()) == tensor ? "base:" : "tuned:") + tensor.name();
+  }
+
+  private Future<Map<String, String>> startDigests(TensorDigests digester, List<Tensor> tensors) {
+    return digester.start(digest ? tensors : List.of());
+  }
+
+  /** Waits for a result; a cancellation of the comparison is passed on meanwhile. */
+  private <T> T await(String what, Future<T> pending, GeometryWork work) {
+    try {
+      return Workers.await(pending, control, work::cancel);
+    } catch (KernelException e) {
+      throw translate(what, e);
+    }
+  }
+
+  /** What a failed kernel means for the comparison. */
+  private RuntimeException translate(String what, KernelException e) {
+    if (e.status() == Status.CANCELLED) {
+      return new CancelledException();
+    }
+    if (e.status() == Status.IO) {
+      base.check();
+      tuned.check();
+      return new InvalidInputException(what + ": " + e.getMessage(), e);
+    }
+    return e;
+  }
+
+  /** Digests what no pair has read, and combines. */
+  private Optional<String> checkpointDigest(
+      Checkpoint checkpoint,
+      Map<String, String> digests,
+      TensorDigests digester,
+      GeometryWork work) {
+    if (!digest) {
+      return Optional.empty();
+    }
+    List<Future<Map<String, String>>> rest =
+        checkpoint.tensors().values().stream()
+            .map(tensor -> startDigests(digester, List.of(tensor)))
+            .toList();
+    rest.forEach(pending -> digests.putAll(await("digest", pending, work)));
+    Map<String, String> own = new HashMap<>();
+    checkpoint
+        .tensors()
+        .values()
+        .forEach(tensor -> own.put(tensor.name(), digests.get(key(tensor))));
+    return Optional.of(Digests.combine(checkpoint.tensors(), own));
+  }
+
+  private TensorDiff compare(TensorPair pair) {
+    try {
+      return DiffMeasurement.of(context, pair, control);
+    } catch (KernelException e) {
+      throw translate(pair.name(), e);
+    }
+  }
+}

@@ -1,0 +1,47 @@
+package org.threegate.analysis.compare;
+
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Future;
+import org.threegate.analysis.geometry.GeometryOptions;
+import org.threegate.analysis.geometry.TensorGeometry;
+import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.kernel.Context;
+import org.threegate.run.Workers;
+
+/** Measures geometries beside the diff. */
+final class GeometryWork implements AutoCloseable {
+  private final Optional<GeometryOptions> options;
+  private final Optional<Workers> workers;
+
+  /**
+   * @param context gives the number of threads
+   * @param options empty: nothing is measured
+   */
+  GeometryWork(Context context, Optional<GeometryOptions> options) {
+    this.options = options;
+    this.workers = options.map(wanted -> Workers.like(context, "threegate-geometry"));
+  }
+
+  Future<Optional<TensorGeometry>> start(TensorPair pair) {
+    if (workers.isEmpty() || pair.dimensions() < 2) {
+      return CompletableFuture.completedFuture(Optional.empty());
+    }
+    return workers
+        .get()
+        .submit((context, control) -> PairMeasurement.geometry(context, pair, options, control));
+  }
+
+  long cost(TensorPair pair) {
+    return PairMeasurement.cost(pair, options);
+  }
+
+  void cancel() {
+    workers.ifPresent(Workers::cancel);
+  }
+
+  @Override
+  public void close() {
+    workers.ifPresent(Workers::close);
+  }
+}

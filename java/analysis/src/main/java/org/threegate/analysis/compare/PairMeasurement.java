@@ -1,0 +1,51 @@
+package org.threegate.analysis.compare;
+
+import java.util.Optional;
+import org.threegate.analysis.geometry.GeometryMeasurement;
+import org.threegate.analysis.geometry.GeometryOptions;
+import org.threegate.analysis.geometry.TensorGeometry;
+import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+
+/**
+ * Measures the geometry of one pair of tensors, and estimates the work of measuring it.
+ *
+ * <pre>{@code
+ * Optional<GeometryOptions> options = Optional.of(GeometryOptions.DEFAULT);
+ * try (Checkpoint before = Checkpoint.open(context, base);
+ *     Checkpoint after = Checkpoint.open(context, tuned)) {
+ *   for (TensorPair pair : Pairing.of(before, after, name -> true).pairs()) {
+ *     PairMeasurement.geometry(context, pair, options, control)
+ *         .ifPresent(geometry -> System.out.println(geometry.spectra().size() + " ranks"));
+ *   }
+ * }
+ * }</pre>
+ */
+public final class PairMeasurement {
+  private PairMeasurement() {}
+
+  /**
+   * The geometry of its update, where it has one.
+   *
+   * @param options empty: nothing is measured
+   */
+  public static Optional<TensorGeometry> geometry(
+      Context context, TensorPair pair, Optional<GeometryOptions> options, Control control) {
+    if (options.isEmpty() || pair.dimensions() < 2) {
+      return Optional.empty();
+    }
+    return Optional.of(GeometryMeasurement.of(context, pair, options.orElseThrow(), control));
+  }
+
+  /** About how much work a pair is, in floating-point operations and bytes alike. */
+  public static long cost(TensorPair pair, Optional<GeometryOptions> options) {
+    double shorter = Math.min(pair.base().rows(), pair.base().columns());
+    double longer = Math.max(pair.base().rows(), pair.base().columns());
+    if (options.isEmpty() || pair.dimensions() < 2 || shorter == 0) {
+      return pair.bytes();
+    }
+    // Three decompositions, and null models for as much again.
+    return pair.bytes() + (long) (6 * shorter * shorter * (longer + 4 * shorter));
+  }
+}

@@ -1,0 +1,99 @@
+package org.threegate.analysis.compare;
+
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Future;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.function.Function;
+import org.threegate.checkpoint.Digests;
+import org.threegate.checkpoint.Tensor;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.run.Background;
+
+/**
+ * Computes digests of tensors on threads of their own, each tensor once. A digest takes several
+ * times as long as the diff of the same bytes.
+ */
+final class TensorDigests implements AutoCloseable {
+  private final Background threads;
+  private final List<Context> contexts = new ArrayList<>();
+  private final BlockingQueue<Context> idle;
+  private final Control control;
+  private final Function<Tensor, String> key;
+  private final Set<String> started;
+  private final BlockingQueue<Request> requests = new LinkedBlockingQueue<>();
+  private final List<Future<?>> answers = new ArrayList<>();
+
+  private record Request(List<Tensor> tensors, CompletableFuture<Map<String, String>> digests) {}
+
+  /**
+   * @param key names a tensor among all
+   * @param known keys of tensors that need no digest
+   */
+  TensorDigests(int threads, Control control, Function<Tensor, String> key, Set<String> known) {
+    this.control = control;
+    this.key = key;
+    this.started = new HashSet<>(known);
+    this.idle = new ArrayBlockingQueue<>(threads);
+    this.threads = new Background("threegate-digest", threads);
+    for (int i = 0; i < threads; i++) {
+      contexts.add(Context.open(Context.Device.CPU, 1));
+    }
+    idle.addAll(contexts);
+  }
+
+  /** Digests by key, of those tensors that were not started before. */
+  Future<Map<String, String>> start(List<Tensor> tensors) {
+    List<Tensor> fresh = tensors.stream().filter(tensor -> started.add(key.apply(tensor))).toList();
+    Request request = new Request(fresh, new CompletableFuture<>());
+    if (fresh.isEmpty()) {
+      request.digests().complete(Map.of());
+    } else {
+      requests.add(request);
+      answers.add(request.digests());
+      threads.submit(this::answer);
+    }
+    return request.digests();
+  }
+
+  /** Takes two requests when two are there: their tensors together are faster. */
+  private Void answer() throws InterruptedException {
+    List<Request> taken = new ArrayList<>();
+    if (requests.drainTo(taken, 2) > 0) {
+      Context context = idle.take();
+      try {
+        List<Tensor> tensors = taken.stream().flatMap(one -> one.tensors().stream()).toList();
+        Iterator<String> values = Digests.of(context, tensors, control).iterator();
+        for (Request one : taken) {
+          Map<String, String> digests = new LinkedHashMap<>();
+          one.tensors().forEach(tensor -> digests.put(key.apply(tensor), values.next()));
+          one.digests().complete(digests);
+        }
+      } catch (RuntimeException e) {
+        taken.forEach(one -> one.digests().completeExceptionally(e));
+      } finally {
+        idle.add(context);
+      }
+    }
+    return null;
+  }
+
+  /** Cancels what is still running; a control by which nothing runs is left as it is. */
+  @Override
+  public void close() {
+    if (answers.stream().anyMatch(answer -> !answer.isDone())) {
+      control.cancel();
+    }
+    threads.close();
+    contexts.forEach(Context::close);
+  }
+}

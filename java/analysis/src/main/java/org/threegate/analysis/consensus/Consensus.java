@@ -1,0 +1,341 @@
+package org.threegate.analysis.consensus;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Predicate;
+import java.util.stream.IntStream;
+import org.threegate.analysis.diff.ChangeMap;
+import org.threegate.analysis.pairing.Pairing;
+import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.analysis.statistics.Agreement;
+import org.threegate.analysis.statistics.Claim;
+import org.threegate.analysis.statistics.Correlation;
+import org.threegate.analysis.statistics.Finding;
+import org.threegate.analysis.statistics.MagnitudeBins;
+import org.threegate.analysis.statistics.MagnitudeMatched;
+import org.threegate.analysis.statistics.NullEstimate;
+import org.threegate.checkpoint.Architecture;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.dtype.Dtype;
+import org.threegate.kernel.Bf16Diff;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.kernel.MagnitudeHistogram;
+import org.threegate.kernel.Mask;
+import org.threegate.kernel.MaskSets;
+import org.threegate.kernel.Matrix;
+import org.threegate.kernel.Operand;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
+
+/**
+ * Whether runs from one base change the same weights (arXiv 2511.08567, section 2.2), beside what
+ * their densities and the magnitudes of the weights alone would give.
+ *
+ * <pre>{@code
+ * try (Checkpoint before = Checkpoint.open(context, base);
+ *     Checkpoint one = Checkpoint.open(context, Path.of("run-1"));
+ *     Checkpoint two = Checkpoint.open(context, Path.of("run-2"))) {
+ *   for (TensorConsensus tensor :
+ *       Consensus.of(context, before, List.of(one, two), name -> true, Progress.NONE, control)) {
+ *     System.out.println(tensor.name() + " " + tensor.agreement().jaccard());
+ *   }
+ * }
+ * }</pre>
+ */
+public final class Consensus {
+  private Consensus() {}
+
+  /** The pairs of every matrix that all runs share with the base, in the order of the runs. */
+  public static Map<String, List<TensorPair>> pairs(
+      Checkpoint base, List<Checkpoint> runs, Predicate<String> selected) {
+    Map<String, List<TensorPair>> byName = new LinkedHashMap<>();
+    for (Checkpoint run : runs) {
+      for (TensorPair pair : Pairing.of(base, run, selected).pairs()) {
+        if (pair.dimensions() >= 2 && pair.base().rows() > 0 && pair.base().columns() > 0) {
+          byName.computeIfAbsent(pair.name(), name -> new ArrayList<>()).add(pair);
+        }
+      }
+    }
+    byName.values().removeIf(list -> list.size() < runs.size());
+    if (byName.isEmpty()) {
+      throw new InvalidInputException(
+          base.path() + ": shares no matrix of the same shape with all of the runs");
+    }
+    return byName;
+  }
+
+  /** Compares two runs or more. */
+  public static List<TensorConsensus> of(
+      Context context,
+      Checkpoint base,
+      List<Checkpoint> runs,
+      Predicate<String> selected,
+      Progress progress,
+      Control control) {
+    Map<String, List<TensorPair>> byName = pairs(base, runs, selected);
+    long total = byName.values().stream().flatMap(List::stream).mapToLong(TensorPair::bytes).sum();
+    long done = 0;
+    List<TensorConsensus> tensors = new ArrayList<>();
+    for (List<TensorPair> pairs : byName.values()) {
+      progress.at(pairs.get(0).name(), done, total);
+      tensors.add(of(context, pairs, control));
+      done += pairs.stream().mapToLong(TensorPair::bytes).sum();
+    }
+    progress.at("", total, total);
+    base.check();
+    runs.forEach(Checkpoint::check);
+    return List.copyOf(tensors);
+  }
+
+  private static Mask mask(Context context, TensorPair pair, Control control) {
+    Bf16Diff.Profiles profiles = new Bf16Diff.Profiles(false, false, true, 0, 0);
+    Bf16Diff.Result diff = Bf16Diff.compare(context, pair.base(), pair.tuned(), profiles, control);
+    return new Mask(pair.base().rows(), pair.base().columns(), diff.mask().orElseThrow());
+  }
+
+  /**
+   * One matrix.
+   *
+   * @param pairs with the same base, one a run
+   */
+  public static TensorConsensus of(Context context, List<TensorPair> pairs, Control control) {
+    TensorPair first = pairs.get(0);
+    Operand base = first.base();
+    List<Mask> masks = pairs.stream().map(pair -> mask(context, pair, control)).toList();
+    List<Agreement> agreements = new ArrayList<>();
+    List<long[]> byCode = new ArrayList<>();
+    long[] all = new long[0];
+    for (int i = 0; i < masks.size(); i++) {
+      for (int j = i; j < masks.size(); j++) {
+        MagnitudeHistogram.Result counts =
+            MagnitudeHistogram.of(context, base, masks.get(i), masks.get(j));
+        all = counts.all();
+        if (i == j) {
+          byCode.add(counts.first());
+        } else {
+          agreements.add(agreement(counts, masks.get(i), masks.get(j)));
+        }
+      }
+    }
+    MagnitudeBins bins = MagnitudeBins.of(all);
+    MaskSets.Overlaps overlaps = MaskSets.overlaps(context, masks);
+    Bands bands = bands(context, base, masks);
+    ChangeMap map = ChangeMap.of(masks);
+    boolean transposed = first.transposed();
+    return new TensorConsensus(
+        first.name(),
+        first.layer(),
+        first.kind().label(),
+        transposed ? List.of(base.columns(), base.rows()) : List.of(base.rows(), base.columns()),
+        IntStream.range(0, masks.size()).mapToLong(i -> overlaps.common(i, i)).toArray(),
+        agreements,
+        overlaps.memberships(),
+        bins.memberships(all, byCode),
+        transposed ? map.transposed() : map,
+        heads(context, first, masks),
+        transposed ? bands.columns() : bands.rows(),
+        transposed ? bands.rows() : bands.columns());
+  }
+
+  private static Agreement agreement(MagnitudeHistogram.Result counts, Mask one, Mask other) {
+    MagnitudeMatched matched =
+        MagnitudeMatched.of(counts.all(), counts.first(), counts.second(), counts.both());
+    return new Agreement(
+        one.rows() * one.columns(),
+        one.count(),
+        other.count(),
+        matched.observed(),
+        matched.expected(),
+        matched.sd() * matched.sd());
+  }
+
+  private static double[] doubles(long[] counts) {
+    return java.util.Arrays.stream(counts).asDoubleStream().toArray();
+  }
+
+  /** Of rows and of columns. */
+  record Bands(TensorConsensus.Bands rows, TensorConsensus.Bands columns) {}
+
+  /** How alike profiles are, with and without what magnitude lets one expect of them. */
+  static Bands bands(Context context, Operand base, List<Mask> masks) {
+    List<MagnitudeHistogram.Profile> expected = new ArrayList<>();
+    for (Mask mask : masks) {
+      MagnitudeHistogram.Result counts = MagnitudeHistogram.of(context, base, mask, mask);
+      double[] shares = MagnitudeBins.of(counts.all()).shares(counts.all(), counts.first());
+      expected.add(MagnitudeHistogram.profile(context, base, shares));
+    }
+    return new Bands(
+        bands(
+            masks.stream().map(mask -> doubles(mask.rowCounts())).toList(),
+            expected.stream().map(MagnitudeHistogram.Profile::rows).toList()),
+        bands(
+            masks.stream().map(mask -> doubles(mask.columnCounts())).toList(),
+            expected.stream().map(MagnitudeHistogram.Profile::columns).toList()));
+  }
+
+  private static TensorConsensus.Bands bands(List<double[]> counts, List<double[]> expected) {
+    int length = counts.get(0).length;
+    List<double[]> rest = new ArrayList<>();
+    double magnitude = 0;
+    for (int run = 0; run < counts.size(); run++) {
+      double[] difference = new double[length];
+      for (int i = 0; i < length; i++) {
+        difference[i] = counts.get(run)[i] - expected.get(run)[i];
+      }
+      rest.add(difference);
+      magnitude += Correlation.of(counts.get(run), expected.get(run)) / counts.size();
+    }
+    return new TensorConsensus.Bands(
+        meanCorrelation(counts), meanCorrelation(rest), magnitude, Correlation.nullSd(length));
+  }
+
+  private static double meanCorrelation(List<double[]> profiles) {
+    double sum = 0;
+    int pairs = 0;
+    for (int i = 0; i < profiles.size(); i++) {
+      for (int j = i + 1; j < profiles.size(); j++) {
+        sum += Correlation.of(profiles.get(i), profiles.get(j));
+        pairs++;
+      }
+    }
+    return sum / pairs;
+  }
+
+  private static List<TensorConsensus.Head> heads(
+      Context context, TensorPair pair, List<Mask> masks) {
+    if (pair.base().blockScale().isPresent()) {
+      return List.of();
+    }
+    List<TensorConsensus.Head> heads = new ArrayList<>();
+    for (Architecture.Head head : pair.heads()) {
+      boolean byRow = head.onRows() != pair.transposed();
+      long rowBegin = byRow ? head.begin() : 0;
+      long rowEnd = byRow ? head.end() : pair.base().rows();
+      long columnBegin = byRow ? 0 : head.begin();
+      long columnEnd = byRow ? pair.base().columns() : head.end();
+      Operand part = pair.base().slice(rowBegin, rowEnd, columnBegin, columnEnd);
+      List<Mask> parts =
+          masks.stream().map(mask -> mask.slice(rowBegin, rowEnd, columnBegin, columnEnd)).toList();
+      Agreement sum = Agreement.NONE;
+      for (int i = 0; i < parts.size(); i++) {
+        for (int j = i + 1; j < parts.size(); j++) {
+          MagnitudeHistogram.Result counts =
+              MagnitudeHistogram.of(context, part, parts.get(i), parts.get(j));
+          sum = sum.plus(agreement(counts, parts.get(i), parts.get(j)));
+        }
+      }
+      heads.add(new TensorConsensus.Head(head.part(), head.index(), sum));
+    }
+    return List.copyOf(heads);
+  }
+
+  /**
+   * Agreement of the changes of two runs whose bases differ, such as one that was rotated: entry by
+   * entry, where each run's chance of changing one is that of entries of about the same magnitude
+   * in its own base. Bases are stored in bf16.
+   *
+   * @return by matrix
+   */
+  public static Map<String, Agreement> across(
+      Context context,
+      Checkpoint base,
+      Checkpoint run,
+      Checkpoint otherBase,
+      Checkpoint otherRun,
+      Predicate<String> selected,
+      Control control) {
+    Map<String, List<TensorPair>> first = pairs(base, List.of(run), selected);
+    Map<String, List<TensorPair>> second = pairs(otherBase, List.of(otherRun), selected);
+    Map<String, Agreement> agreements = new LinkedHashMap<>();
+    for (String name : first.keySet()) {
+      if (second.containsKey(name)) {
+        agreements.put(
+            name, across(context, first.get(name).get(0), second.get(name).get(0), control));
+      }
+    }
+    return agreements;
+  }
+
+  private static Agreement across(
+      Context context, TensorPair one, TensorPair other, Control control) {
+    Mask first = mask(context, one, control);
+    Mask second = mask(context, other, control);
+    if (first.rows() != second.rows() || first.columns() != second.columns()) {
+      throw new InvalidInputException(one.name() + ": differs in shape between the two bases");
+    }
+    double[] chances = chances(context, one, first);
+    double[] others = chances(context, other, second);
+    long common = 0;
+    double expected = 0;
+    double variance = 0;
+    for (long i = 0; i < first.rows(); i++) {
+      short[] own = row(one, i);
+      short[] theirs = row(other, i);
+      for (int j = 0; j < first.columns(); j++) {
+        common += first.contains(i, j) && second.contains(i, j) ? 1 : 0;
+        double both = chances[code(own[j])] * others[code(theirs[j])];
+        expected += both;
+        variance += both * (1 - both);
+      }
+    }
+    return new Agreement(
+        first.rows() * first.columns(), first.count(), second.count(), common, expected, variance);
+  }
+
+  /** By magnitude code. */
+  private static double[] chances(Context context, TensorPair pair, Mask mask) {
+    if (!pair.base().isStoredAs(Dtype.BF16)) {
+      throw new InvalidInputException(pair.name() + ": its base is not stored in bf16");
+    }
+    MagnitudeHistogram.Result counts = MagnitudeHistogram.of(context, pair.base(), mask, mask);
+    return MagnitudeBins.of(counts.all()).shares(counts.all(), counts.first());
+  }
+
+  private static short[] row(TensorPair pair, long row) {
+    Matrix values = pair.base().values();
+    return values
+        .buffer()
+        .getShorts(values.offset() + 2 * row * values.rowStride(), values.columns());
+  }
+
+  private static int code(short entry) {
+    return entry & (MagnitudeHistogram.CODES - 1);
+  }
+
+  /** Judges whether the runs agree beyond their densities and the weights' magnitudes. */
+  public static List<Finding> judge(List<TensorConsensus> tensors) {
+    List<Claim.Test> tests = new ArrayList<>();
+    for (TensorConsensus tensor : tensors) {
+      Agreement agreement = tensor.agreement();
+      if (agreement.first() > 0 && agreement.second() > 0) {
+        double independent = agreement.bernoulliJaccard();
+        NullEstimate density =
+            NullEstimate.analytic("independent", independent, agreement.magnitudeSd());
+        NullEstimate magnitude =
+            NullEstimate.analytic(
+                "magnitude-matched", agreement.magnitudeJaccard(), agreement.magnitudeSd());
+        tests.add(
+            new Claim.Test(
+                tensor.name(),
+                tensor.kind(),
+                agreement.jaccard(),
+                Optional.of(density),
+                List.of(density, magnitude),
+                agreement.first() + agreement.second()));
+      }
+    }
+    return Finding.of(
+        List.of(
+            new Claim(
+                "runs-agree",
+                "The runs change the same weights",
+                "Jaccard index of two runs",
+                1,
+                tests,
+                "")));
+  }
+}

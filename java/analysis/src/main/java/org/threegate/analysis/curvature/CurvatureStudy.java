@@ -1,0 +1,239 @@
+package org.threegate.analysis.curvature;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Predicate;
+import org.threegate.analysis.journal.Journal;
+import org.threegate.analysis.pairing.Pairing;
+import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.analysis.statistics.Claim;
+import org.threegate.analysis.statistics.ClusteredMean;
+import org.threegate.analysis.statistics.Finding;
+import org.threegate.analysis.statistics.NullEstimate;
+import org.threegate.analysis.statistics.PairedComparison;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.kernel.Bf16Diff;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.kernel.KernelException;
+import org.threegate.kernel.LayerSamples;
+import org.threegate.kernel.Status;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
+
+/**
+ * Whether an update avoids curvature: every captured layer's curvature along the update and its
+ * parts, beside random directions of the same length (arXiv 2511.08567, sections 3 and 4; the
+ * comparison is ours).
+ *
+ * <pre>{@code
+ * try (Capture capture = Capture.open(context, Path.of("capture.safetensors"));
+ *     Checkpoint before = Checkpoint.open(context, base);
+ *     Checkpoint after = Checkpoint.open(context, tuned);
+ *     Journal<LayerCurvature> journal =
+ *         Journal.open(Path.of("journal"), LayerCurvature.class, "base against tuned", false)) {
+ *   CurvatureStudy study =
+ *       CurvatureStudy.of(
+ *           context, capture, before, after, name -> true, CurvatureOptions.DEFAULT,
+ *           journal, Progress.NONE, control);
+ *   study.findings().forEach(finding -> System.out.println(finding.text()));
+ * }
+ * }</pre>
+ *
+ * @param skipped captured layers that say nothing, and why
+ */
+public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> skipped) {
+  private static final String WEIGHT = ".weight";
+
+  public CurvatureStudy {
+    layers = List.copyOf(layers);
+  }
+
+  /**
+   * @param selected names of weights
+   * @param journal layers that were finished before, and where finished ones go
+   * @throws InvalidInputException when a layer's samples do not fit its weights, or no layer is
+   *     left
+   */
+  public static CurvatureStudy of(
+      Context context,
+      Capture capture,
+      Checkpoint base,
+      Checkpoint tuned,
+      Predicate<String> selected,
+      CurvatureOptions options,
+      Journal<LayerCurvature> journal,
+      Progress progress,
+      Control control)
+      throws IOException {
+    Map<String, TensorPair> pairs = new LinkedHashMap<>();
+    Pairing.of(base, tuned, selected).pairs().forEach(pair -> pairs.put(pair.name(), pair));
+    LayerExperiment experiment = new LayerExperiment(context, capture.kind(), options, control);
+    List<LayerCurvature> layers = new ArrayList<>();
+    Map<String, String> skipped = new LinkedHashMap<>();
+    long total = capture.layers().stream().mapToLong(CurvatureStudy::work).sum();
+    long done = 0;
+    for (Capture.Layer layer : capture.layers()) {
+      progress.at(layer.name(), done, total);
+      done += work(layer);
+      TensorPair pair = pairs.get(layer.name() + WEIGHT);
+      if (!selected.test(layer.name() + WEIGHT)) {
+        continue;
+      }
+      if (pair == null) {
+        throw new InvalidInputException(
+            capture.path()
+                + ": layer \""
+                + layer.name()
+                + "\": the checkpoints have no matrix \""
+                + layer.name()
+                + WEIGHT
+                + "\" in common");
+      }
+      if (Bf16Diff.compare(context, pair.base(), pair.tuned()).changedStored() == 0) {
+        skipped.put(layer.name(), "its weights did not change");
+        continue;
+      }
+      Optional<LayerCurvature> before =
+          journal.finished().stream()
+              .filter(finished -> finished.name().equals(layer.name()))
+              .findFirst();
+      if (before.isPresent()) {
+        layers.add(before.get());
+        continue;
+      }
+      LayerCurvature measured = measure(experiment, capture, layer, pair);
+      journal.add(measured);
+      layers.add(measured);
+    }
+    progress.at("", total, total);
+    if (layers.isEmpty()) {
+      throw new InvalidInputException(
+          capture.path()
+              + ": none of its layers changed between "
+              + base.path()
+              + " and "
+              + tuned.path());
+    }
+    capture.check();
+    base.check();
+    tuned.check();
+    return new CurvatureStudy(layers, skipped);
+  }
+
+  /** Multiplications of one direction. */
+  private static long work(Capture.Layer layer) {
+    LayerSamples samples = layer.samples();
+    return samples.tokens() * samples.inputs() * samples.outputs();
+  }
+
+  private static LayerCurvature measure(
+      LayerExperiment experiment, Capture capture, Capture.Layer layer, TensorPair pair) {
+    // gᵀ V x = xᵀ Vᵀ g: of weights that are stored transposed, inputs and gradients change places.
+    LayerSamples samples = layer.samples();
+    Capture.Layer own =
+        pair.transposed()
+            ? new Capture.Layer(
+                layer.name(),
+                new LayerSamples(samples.gradient(), samples.input()),
+                layer.sequences())
+            : layer;
+    try {
+      return experiment.measure(own, pair.kind().label(), pair.base(), pair.tuned());
+    } catch (IllegalArgumentException e) {
+      throw refused(capture, layer, e);
+    } catch (KernelException e) {
+      throw e.status() == Status.INVALID_ARGUMENT ? refused(capture, layer, e) : e;
+    }
+  }
+
+  private static InvalidInputException refused(
+      Capture capture, Capture.Layer layer, RuntimeException why) {
+    return new InvalidInputException(
+        capture.path() + ": layer \"" + layer.name() + "\": " + why.getMessage(), why);
+  }
+
+  /**
+   * The sum over layers of the divergence that each causes by itself, in nats a token: what layers
+   * cause together is not in it.
+   */
+  public double divergence() {
+    return layers.stream().mapToDouble(layer -> layer.divergence().value()).sum();
+  }
+
+  /**
+   * To second order the KL divergence that the updates of all these layers cause together, in nats
+   * a token; empty where they were captured on different sequences.
+   */
+  public Optional<ClusteredMean> divergenceTogether() {
+    Map<Long, LayerCurvature.Sequence> sums = new LinkedHashMap<>();
+    for (LayerCurvature layer : layers) {
+      layer.sequences().forEach(own -> sums.merge(own.id(), own, LayerCurvature.Sequence::and));
+      if (layer.sequences().size() != sums.size()
+          || layer.sequences().stream()
+              .anyMatch(own -> own.tokens() != sums.get(own.id()).tokens())) {
+        return Optional.empty();
+      }
+    }
+    return Optional.of(LayerCurvature.divergence(List.copyOf(sums.values())));
+  }
+
+  /** Judges two claims by the rule of {@link Finding}. */
+  public List<Finding> findings() {
+    return Finding.of(
+        List.of(
+            claim(
+                "low-curvature",
+                "The update avoids directions of high curvature",
+                -1,
+                Along.UPDATE,
+                Along.ISOTROPIC,
+                Along.SPECTRUM_MATCHED),
+            claim(
+                "principal-curvature",
+                "The update's principal part meets more curvature than the rest of it",
+                1,
+                Along.PRINCIPAL,
+                Along.COMPLEMENT)));
+  }
+
+  private Claim claim(String id, String statement, int sign, Along observed, Along... nulls) {
+    List<Claim.Test> tests = new ArrayList<>();
+    for (LayerCurvature layer : layers) {
+      List<NullEstimate> estimates = new ArrayList<>();
+      for (Along other : nulls) {
+        layer
+            .compared(observed, other)
+            .map(PairedComparison::difference)
+            .filter(difference -> difference.standardError() > 0)
+            .ifPresent(
+                difference ->
+                    estimates.add(
+                        NullEstimate.analytic(
+                            other.label(),
+                            layer.along().get(other).value(),
+                            difference.standardError())));
+      }
+      if (!estimates.isEmpty()) {
+        tests.add(
+            new Claim.Test(
+                layer.name(),
+                layer.kind(),
+                layer.along().get(observed).value(),
+                // What people hold it against; the strictest of all decides.
+                Optional.of(estimates.get(0)),
+                estimates,
+                1));
+      }
+    }
+    String excluded =
+        tests.size() == layers.size()
+            ? ""
+            : (layers.size() - tests.size()) + " layers without such a part";
+    return new Claim(id, statement, "curvature along it", sign, tests, excluded);
+  }
+}

@@ -1,0 +1,139 @@
+package org.threegate.analysis.diff;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.LongStream;
+import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.analysis.statistics.Totals;
+import org.threegate.checkpoint.Architecture;
+import org.threegate.kernel.Bf16Diff;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+
+/**
+ * Counts the changed entries of one pair of tensors, and where they are.
+ *
+ * <pre>{@code
+ * try (Checkpoint before = Checkpoint.open(context, base);
+ *     Checkpoint after = Checkpoint.open(context, tuned)) {
+ *   for (TensorPair pair : Pairing.of(before, after, name -> true).pairs()) {
+ *     System.out.println(DiffMeasurement.of(context, pair, control).totals().sparsity());
+ *   }
+ * }
+ * }</pre>
+ */
+public final class DiffMeasurement {
+  /** The most rows, or columns, for which changes are counted row by row. */
+  public static final long LONGEST_PROFILE = 1L << 22;
+
+  private DiffMeasurement() {}
+
+  /**
+   * Compares one pair.
+   *
+   * @throws org.threegate.kernel.KernelException CANCELLED through the control; IO when a mapped
+   *     file changed
+   */
+  public static TensorDiff of(Context context, TensorPair pair, Control control) {
+    long rows = pair.base().rows();
+    long columns = pair.base().columns();
+    boolean matrix = pair.dimensions() >= 2 && rows > 0 && columns > 0;
+    int mapRows = matrix ? (int) Math.min(rows, ChangeMap.LARGEST_SIDE) : 0;
+    int mapColumns = matrix ? (int) Math.min(columns, ChangeMap.LARGEST_SIDE) : 0;
+    Bf16Diff.Profiles profiles =
+        new Bf16Diff.Profiles(
+            matrix && rows <= LONGEST_PROFILE,
+            matrix && columns <= LONGEST_PROFILE,
+            false,
+            mapRows,
+            mapColumns);
+    long start = System.nanoTime();
+    Bf16Diff.Result result =
+        Bf16Diff.compare(context, pair.base(), pair.tuned(), profiles, control);
+    double seconds = (System.nanoTime() - start) * 1e-9;
+    Optional<ChangeMap> map = result.map().map(cells -> new ChangeMap(mapRows, mapColumns, cells));
+    Optional<long[]> byRow = pair.transposed() ? result.columnChanged() : result.rowChanged();
+    Optional<long[]> byColumn = pair.transposed() ? result.rowChanged() : result.columnChanged();
+    List<Long> shape = shape(pair);
+    return new TensorDiff(
+        pair.name(),
+        pair.layer(),
+        pair.kind().label(),
+        pair.dtypeBase(),
+        pair.dtypeTuned(),
+        shape,
+        pair.transposed(),
+        totals(result),
+        result.ulpHistogram(),
+        byRow,
+        byColumn,
+        heads(pair.heads(), byRow, byColumn, shape),
+        pair.transposed() ? map.map(ChangeMap::transposed) : map,
+        seconds);
+  }
+
+  /** As outputs, inputs for a matrix. */
+  private static List<Long> shape(TensorPair pair) {
+    long rows = pair.base().rows();
+    long columns = pair.base().columns();
+    if (pair.dimensions() < 2) {
+      return List.of(columns);
+    }
+    return pair.transposed() ? List.of(columns, rows) : List.of(rows, columns);
+  }
+
+  /** Returns whether a diff, which was read from a file, can be that of a pair. */
+  public static boolean mayBeOf(TensorDiff diff, TensorPair pair) {
+    List<Long> shape = shape(pair);
+    return diff.shape().equals(shape)
+        && diff.totals().total() == pair.base().rows() * pair.base().columns()
+        && diff.rowChanged().stream().allMatch(counts -> counts.length == shape.get(0))
+        && diff.columnChanged().stream()
+            .allMatch(counts -> shape.size() == 2 && counts.length == shape.get(1))
+        && diff.map().stream().allMatch(map -> map.isWhole());
+  }
+
+  /** Returns the totals of a diff. */
+  public static Totals totals(Bf16Diff.Result result) {
+    return new Totals(
+        result.total(),
+        result.changed(),
+        result.changedBits(),
+        result.changedStored(),
+        result.hidden(),
+        result.nonFinite(),
+        result.signFlips(),
+        result.baseSquares(),
+        result.deltaSquares(),
+        result.deltaDotBase(),
+        result.maxAbsDelta());
+  }
+
+  /** A head is a range of rows or of columns, so its count is the sum of theirs. */
+  private static List<HeadCount> heads(
+      List<Architecture.Head> heads,
+      Optional<long[]> byRow,
+      Optional<long[]> byColumn,
+      List<Long> shape) {
+    List<HeadCount> counts = new ArrayList<>();
+    for (Architecture.Head head : heads) {
+      Optional<long[]> profile = head.onRows() ? byRow : byColumn;
+      long across = head.onRows() ? shape.get(1) : shape.get(0);
+      profile.ifPresent(
+          changed ->
+              counts.add(
+                  new HeadCount(
+                      head.part(),
+                      head.index(),
+                      range(changed, head).sum(),
+                      (head.end() - head.begin()) * across)));
+    }
+    return counts;
+  }
+
+  private static LongStream range(long[] values, Architecture.Head head) {
+    return Arrays.stream(values, (int) head.begin(), (int) head.end());
+  }
+}

@@ -1,0 +1,2 @@
+/** Measurements on one machine or on a cluster, with the same bits. */
+package org.threegate.analysis.engine;

@@ -1,0 +1,176 @@
+package org.threegate.analysis.geometry;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Optional;
+import org.threegate.analysis.statistics.Energy;
+import org.threegate.analysis.statistics.Spectra;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.kernel.Matrix;
+import org.threegate.kernel.Operand;
+import org.threegate.kernel.PrincipalAngles;
+import org.threegate.kernel.ProjectedEnergy;
+import org.threegate.kernel.TruncatedSvd;
+
+/**
+ * Where an update lies in the geometry of a matrix (arXiv 2511.08567, section 4): what happened to
+ * the singular values, how far the leading subspaces turned, how much of the update lies in them.
+ * None of it means anything without its null models, which compute the same of other updates.
+ *
+ * @param rank k, the leading directions
+ * @param base σ(W0), all of them
+ * @param tuned σ(W+)
+ * @param update σ(ΔW)
+ * @param anglesLeft principal angles between the leading left subspaces, radians, ascending
+ * @param anglesRight the same on the right
+ * @param energy of ΔW in the leading subspaces of W0
+ * @param residualBase certificate of the triplets of W0, see {@link TruncatedSvd.Result}
+ * @param residualTuned of those of W+
+ * @param converged whether all decompositions reached the tolerance
+ */
+public record Geometry(
+    int rank,
+    double[] base,
+    double[] tuned,
+    double[] update,
+    double[] anglesLeft,
+    double[] anglesRight,
+    Energy energy,
+    double residualBase,
+    double residualTuned,
+    boolean converged) {
+
+  /**
+   * Measures one pair of matrices.
+   *
+   * @param rank 1 to the shorter side
+   * @param tolerance of the decompositions: angles are right to about tolerance · σ_1 / gap
+   */
+  public static Geometry of(
+      Context context, Operand base, Operand tuned, int rank, double tolerance, Control control) {
+    try (TruncatedSvd.Result before = decompose(context, base, rank, tolerance, control)) {
+      return of(context, base, before, tuned, List.of(rank), tolerance, control).get(0);
+    }
+  }
+
+  private static Energy energy(ProjectedEnergy.Result energy) {
+    return new Energy(energy.total(), energy.left(), energy.right(), energy.both());
+  }
+
+  /** Returns the leading triplets of a matrix and its whole spectrum. */
+  static TruncatedSvd.Result decompose(
+      Context context, Operand matrix, long rank, double tolerance, Control control) {
+    TruncatedSvd.Request request = TruncatedSvd.Request.of(matrix, rank, tolerance).withSpectrum();
+    return TruncatedSvd.of(context, List.of(request), control).get(0);
+  }
+
+  /**
+   * Measures at several ranks.
+   *
+   * @param before triplets of the base, at least as many as the largest rank, and its spectrum
+   */
+  static List<Geometry> of(
+      Context context,
+      Operand base,
+      TruncatedSvd.Result before,
+      Operand tuned,
+      List<Integer> ranks,
+      double tolerance,
+      Control control) {
+    int largest = Collections.max(ranks);
+    TruncatedSvd.Request difference = TruncatedSvd.Request.spectrum(tuned, tolerance).minus(base);
+    try (TruncatedSvd.Result after = decompose(context, tuned, largest, tolerance, control);
+        TruncatedSvd.Result update =
+            TruncatedSvd.of(context, List.of(difference), control).get(0)) {
+      List<Geometry> all = new ArrayList<>();
+      for (int rank : ranks) {
+        Matrix left = before.left().orElseThrow().firstRows(rank);
+        Matrix right = before.right().orElseThrow().firstRows(rank);
+        all.add(
+            new Geometry(
+                rank,
+                before.spectrum().orElseThrow(),
+                after.spectrum().orElseThrow(),
+                update.spectrum().orElseThrow(),
+                PrincipalAngles.of(context, left, after.left().orElseThrow().firstRows(rank)),
+                PrincipalAngles.of(context, right, after.right().orElseThrow().firstRows(rank)),
+                energy(ProjectedEnergy.of(context, tuned, Optional.of(base), left, right)),
+                before.residual(),
+                after.residual(),
+                before.isConverged() && after.isConverged() && update.isConverged()));
+      }
+      return List.copyOf(all);
+    }
+  }
+
+  /** The same of the transposed matrices. */
+  Geometry transposed() {
+    return new Geometry(
+        rank,
+        base,
+        tuned,
+        update,
+        anglesRight,
+        anglesLeft,
+        energy.transposed(),
+        residualBase,
+        residualTuned,
+        converged);
+  }
+
+  /** Spectral drift NSS. */
+  public double drift() {
+    return Spectra.drift(base, tuned);
+  }
+
+  /** r_spec = ‖σ(W+) − σ(W0)‖₂ / ‖ΔW‖_F; NaN without an update. */
+  public double spectralResidual() {
+    return Spectra.distance(base, tuned) / Spectra.norm(update);
+  }
+
+  /** γ_k = σ_k(W0) − σ_{k+1}(W0). */
+  public double gap() {
+    return Spectra.gap(base, base, rank);
+  }
+
+  /** δ = σ_k(W0) − σ_{k+1}(W+), the denominator of Wedin's theorem. */
+  public double wedinGap() {
+    return Spectra.gap(base, tuned, rank);
+  }
+
+  /** ‖ΔW‖₂. */
+  public double updateNorm() {
+    return update[0];
+  }
+
+  /** Whether the turn of the leading subspace is decided by the gap, not by the training. */
+  public boolean isGapLimited() {
+    return gap() < 2 * updateNorm();
+  }
+
+  public double kyFanBase() {
+    return Spectra.kyFan(base, rank);
+  }
+
+  public double kyFanTuned() {
+    return Spectra.kyFan(tuned, rank);
+  }
+
+  /**
+   * Share of the update's energy in the leading directions of both sides; NaN without an update.
+   */
+  public double principalEnergy() {
+    return energy.bothShare();
+  }
+
+  public static double mean(double[] angles) {
+    return Arrays.stream(angles).average().orElse(0);
+  }
+
+  public static double max(double[] angles) {
+    return Arrays.stream(angles).max().orElse(0);
+  }
+}

@@ -1,0 +1,258 @@
+package org.threegate.analysis.geometry;
+
+import static org.threegate.kernel.MaskSets.Operation.COMPLEMENT;
+import static org.threegate.kernel.MaskSets.Operation.DIFFERENCE;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Optional;
+import org.threegate.analysis.diff.ChangeMap;
+import org.threegate.analysis.nullmodel.NullDraws;
+import org.threegate.analysis.nullmodel.NullModel;
+import org.threegate.analysis.nullmodel.NullSampler;
+import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.analysis.statistics.NullEstimate;
+import org.threegate.analysis.statistics.RoundTrip;
+import org.threegate.dtype.Dtype;
+import org.threegate.kernel.Bf16Diff;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.kernel.MagnitudeHistogram;
+import org.threegate.kernel.Mask;
+import org.threegate.kernel.MaskSelection;
+import org.threegate.kernel.MaskSets;
+import org.threegate.kernel.Operand;
+import org.threegate.kernel.TruncatedSvd;
+
+/**
+ * Measures where one matrix' update lies in its geometry, beside null models: the same measures of
+ * random updates.
+ *
+ * <pre>{@code
+ * Operand before = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64));
+ * Operand after = Operand.of(Matrix.of(buffer, 8192, Dtype.BF16, 64, 64));
+ * TensorGeometry geometry =
+ *     GeometryMeasurement.of(context, "q_proj", before, after, GeometryOptions.DEFAULT, control);
+ * SpectrumMeasure spectrum = geometry.spectra().get(0);
+ * System.out.println(spectrum.geometry().drift() + " against " + spectrum.estimates(NullDraws::drift));
+ * }</pre>
+ */
+public final class GeometryMeasurement {
+  /** Longest short side that the kernels decompose. */
+  public static final long LONGEST_SHORT_SIDE = 16384;
+
+  /**
+   * Directions beyond the largest rank, with which the last ones mix most: null models want them.
+   */
+  private static final int BEYOND = 16;
+
+  private final Context context;
+  private final Operand base;
+  private final Operand tuned;
+  private final GeometryOptions options;
+  private final Control control;
+  private final List<Integer> ranks;
+  private final long seed;
+
+  private GeometryMeasurement(
+      Context context,
+      String name,
+      Operand base,
+      Operand tuned,
+      GeometryOptions options,
+      Control control) {
+    this.context = context;
+    this.base = base;
+    this.tuned = tuned;
+    this.options = options;
+    this.control = control;
+    this.ranks = options.ranksOf(Math.min(base.rows(), base.columns()));
+    this.seed = options.seedOf(name);
+  }
+
+  /**
+   * Measures one matrix.
+   *
+   * @param name of the tensor: each has random updates of its own
+   */
+  public static TensorGeometry of(
+      Context context,
+      String name,
+      Operand base,
+      Operand tuned,
+      GeometryOptions options,
+      Control control) {
+    return of(context, name, base, tuned, options, control, Optional.empty());
+  }
+
+  /**
+   * Measures the update of one pair, as outputs by inputs.
+   *
+   * @param pair of at least two dimensions
+   */
+  public static TensorGeometry of(
+      Context context, TensorPair pair, GeometryOptions options, Control control) {
+    return of(context, pair, options, control, Optional.empty());
+  }
+
+  /**
+   * Measures the update of one pair whose base is decomposed already.
+   *
+   * @param known from {@link #decompose}; stays open
+   */
+  public static TensorGeometry of(
+      Context context,
+      TensorPair pair,
+      TruncatedSvd.Result known,
+      GeometryOptions options,
+      Control control) {
+    return of(context, pair, options, control, Optional.of(known));
+  }
+
+  private static TensorGeometry of(
+      Context context,
+      TensorPair pair,
+      GeometryOptions options,
+      Control control,
+      Optional<TruncatedSvd.Result> known) {
+    TensorGeometry geometry =
+        of(context, pair.name(), pair.base(), pair.tuned(), options, control, known);
+    return pair.transposed() ? geometry.transposed() : geometry;
+  }
+
+  private static TensorGeometry of(
+      Context context,
+      String name,
+      Operand base,
+      Operand tuned,
+      GeometryOptions options,
+      Control control,
+      Optional<TruncatedSvd.Result> known) {
+    if (base.rows() == 0 || base.columns() == 0) {
+      return TensorGeometry.omitted("it has no entries");
+    }
+    if (Math.min(base.rows(), base.columns()) > LONGEST_SHORT_SIDE) {
+      return TensorGeometry.omitted("its short side is above " + LONGEST_SHORT_SIDE);
+    }
+    Bf16Diff.Profiles mask = new Bf16Diff.Profiles(false, false, true, 0, 0);
+    Bf16Diff.Result diff = Bf16Diff.compare(context, base, tuned, mask, control);
+    if (diff.nonFinite() > 0) {
+      return TensorGeometry.omitted("it has entries that are not finite");
+    }
+    if (diff.deltaSquares() == 0) {
+      return TensorGeometry.omitted("it is unchanged");
+    }
+    return new GeometryMeasurement(context, name, base, tuned, options, control)
+        .measure(diff, known);
+  }
+
+  /** Decomposes a base, once for all of its checkpoints. */
+  public static TruncatedSvd.Result decompose(
+      Context context, Operand base, GeometryOptions options, Control control) {
+    long shorter = Math.min(base.rows(), base.columns());
+    long rank = Collections.max(options.ranksOf(shorter)) + (long) BEYOND;
+    return Geometry.decompose(
+        context, base, Math.toIntExact(Math.min(rank, shorter)), options.tolerance(), control);
+  }
+
+  private static double seconds(long from) {
+    return (System.nanoTime() - from) * 1e-9;
+  }
+
+  private TensorGeometry measure(Bf16Diff.Result diff, Optional<TruncatedSvd.Result> known) {
+    Mask update = new Mask(base.rows(), base.columns(), diff.mask().orElseThrow());
+    long[] codes = MagnitudeHistogram.of(context, base, update, update).all();
+    double deviation = deviation(codes, diff.deltaSquares());
+    long start = System.nanoTime();
+    TruncatedSvd.Result before = known.orElseGet(() -> decompose(context, base, options, control));
+    try {
+      List<Geometry> geometries =
+          Geometry.of(context, base, before, tuned, ranks, options.tolerance(), control);
+      double spectrumSeconds = seconds(start);
+      start = System.nanoTime();
+      List<List<NullDraws>> nulls = new ArrayList<>();
+      ranks.forEach(rank -> nulls.add(new ArrayList<>()));
+      NullSampler sampler =
+          new NullSampler(
+              context,
+              new NullSampler.Update(
+                  base,
+                  tuned,
+                  before,
+                  geometries.get(0).base(),
+                  geometries.get(0).update(),
+                  deviation),
+              new NullSampler.Settings(ranks, options.draws(), options.tolerance(), seed),
+              control);
+      for (NullModel model : options.nulls()) {
+        List<NullDraws> draws = sampler.draw(model);
+        for (int i = 0; i < ranks.size(); i++) {
+          nulls.get(i).add(draws.get(i));
+        }
+      }
+      double nullSeconds = seconds(start);
+      List<SpectrumMeasure> spectra = new ArrayList<>();
+      for (int i = 0; i < ranks.size(); i++) {
+        spectra.add(
+            new SpectrumMeasure(geometries.get(i), nulls.get(i), base.rows(), base.columns()));
+      }
+      start = System.nanoTime();
+      List<MaskMeasure> masks = masks(before, update);
+      Optional<NullEstimate> unchanged =
+          base.isStoredAs(Dtype.BF16)
+              ? Optional.of(RoundTrip.unchanged(codes, deviation))
+              : Optional.empty();
+      return new TensorGeometry(
+          Optional.empty(),
+          spectra,
+          masks,
+          Optional.of(Banding.of(context, base, update)),
+          unchanged,
+          spectrumSeconds,
+          nullSeconds,
+          seconds(start));
+    } finally {
+      if (known.isEmpty()) {
+        before.close();
+      }
+    }
+  }
+
+  /** Of the Gaussian whose realised norm is the update's. */
+  private double deviation(long[] codes, double squares) {
+    if (base.isStoredAs(Dtype.BF16) && tuned.isStoredAs(Dtype.BF16)) {
+      return RoundTrip.deviation(codes, squares);
+    }
+    return Math.sqrt(squares / ((double) base.rows() * base.columns()));
+  }
+
+  private List<MaskMeasure> masks(TruncatedSvd.Result before, Mask update) {
+    List<MaskMeasure> all = new ArrayList<>();
+    if (update.count() == 0) {
+      return all;
+    }
+    for (double alpha : options.alphas()) {
+      long count = GeometryOptions.countOf(alpha, base.rows() * base.columns());
+      Mask low = MaskSelection.smallest(context, base, count, control);
+      Overlap ofLow = Overlap.of(context, base, update, low);
+      for (int rank : ranks) {
+        Mask principal = MaskSelection.principal(context, before, rank, count, control);
+        Mask complement = MaskSets.combine(context, COMPLEMENT, principal);
+        Mask principalNotLow = MaskSets.combine(context, DIFFERENCE, principal, low);
+        all.add(
+            new MaskMeasure(
+                alpha,
+                rank,
+                Overlap.of(context, base, update, principal),
+                Overlap.of(context, base, update, complement),
+                ofLow,
+                Overlap.of(context, base, update, principalNotLow),
+                Overlap.of(
+                    context, base, update, MaskSets.combine(context, COMPLEMENT, principalNotLow)),
+                ChangeMap.of(List.of(principal))));
+      }
+    }
+    return List.copyOf(all);
+  }
+}

@@ -1,0 +1,142 @@
+package org.threegate.analysis.mask;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.stream.Collectors;
+import org.threegate.analysis.geometry.GeometryOptions;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.kernel.Mask;
+import org.threegate.kernel.MaskSelection;
+import org.threegate.kernel.MaskSets;
+import org.threegate.kernel.Operand;
+import org.threegate.kernel.TruncatedSvd;
+
+/**
+ * Masks of the entries that a trainer may change (arXiv 2511.08567, sections 4.2 and 5). α is the
+ * share of principal entries, of low ones, or of random ones; counts are exact.
+ *
+ * <pre>{@code
+ * Operand weight = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64));
+ * MaskKind.Request request = new MaskKind.Request(6, 0.5, 1e-6, 0);
+ * Mask safe = MaskKind.SAFE.of(context, weight, request, control);
+ * System.out.println(safe.count() + " entries may change");
+ * }</pre>
+ */
+public enum MaskKind {
+  /** M_princ: the largest entries of the rank-k reconstruction. */
+  PRINCIPAL,
+  /** What is not principal. */
+  COMPLEMENT,
+  /** M_low: the smallest entries. */
+  LOW,
+  /** M_low and what is not principal. */
+  SAFE,
+  /** So many entries at random places. */
+  RANDOM,
+  /** The smallest entries of the rank-k reconstruction and the smallest entries, α of each. */
+  GEORA;
+
+  /**
+   * What a mask depends on beside its kind.
+   *
+   * @param rank k of the reconstruction
+   * @param alpha share of entries
+   * @param tolerance of the singular triplets
+   * @param seed of the random mask
+   */
+  public record Request(int rank, double alpha, double tolerance, long seed) {}
+
+  /** As in options and files. */
+  public String label() {
+    return name().toLowerCase(java.util.Locale.ROOT);
+  }
+
+  /**
+   * The kind with this label.
+   *
+   * @throws IllegalArgumentException naming the labels that there are
+   */
+  public static MaskKind of(String label) {
+    List<MaskKind> found =
+        Arrays.stream(values()).filter(kind -> kind.label().equals(label)).toList();
+    if (found.isEmpty()) {
+      throw new IllegalArgumentException(
+          "\""
+              + label
+              + "\" is no kind of mask; there are "
+              + Arrays.stream(values()).map(MaskKind::label).collect(Collectors.joining(", ")));
+    }
+    return found.get(0);
+  }
+
+  /** Whether singular triplets are needed. */
+  public boolean isSpectral() {
+    return this != LOW && this != RANDOM;
+  }
+
+  /** The mask of a matrix. */
+  public Mask of(Context context, Operand weight, Request request, Control control) {
+    long entries = Math.multiplyExact(weight.rows(), weight.columns());
+    long count = GeometryOptions.countOf(request.alpha(), entries);
+    if (this == RANDOM) {
+      return random(weight.rows(), weight.columns(), count, request.seed());
+    }
+    if (!isSpectral()) {
+      return MaskSelection.smallest(context, weight, count, control);
+    }
+    TruncatedSvd.Request triplets =
+        TruncatedSvd.Request.of(weight, request.rank(), request.tolerance());
+    try (TruncatedSvd.Result svd = TruncatedSvd.of(context, List.of(triplets), control).get(0)) {
+      return switch (this) {
+        case PRINCIPAL -> MaskSelection.principal(context, svd, count, control);
+        case COMPLEMENT ->
+            MaskSets.combine(
+                context,
+                MaskSets.Operation.COMPLEMENT,
+                MaskSelection.principal(context, svd, count, control));
+        case SAFE -> safe(context, weight, svd, count, count, control);
+        default -> safe(context, weight, svd, entries - count, count, control);
+      };
+    }
+  }
+
+  /** The complement of the principal entries and the small ones. */
+  private static Mask safe(
+      Context context,
+      Operand weight,
+      TruncatedSvd.Result svd,
+      long principal,
+      long small,
+      Control control) {
+    Mask without =
+        MaskSets.combine(
+            context,
+            MaskSets.Operation.COMPLEMENT,
+            MaskSelection.principal(context, svd, principal, control));
+    return MaskSets.combine(
+        context,
+        MaskSets.Operation.UNION,
+        without,
+        MaskSelection.smallest(context, weight, small, control));
+  }
+
+  /** Selection sampling (Knuth, The Art of Computer Programming, volume 2, algorithm 3.4.2 S). */
+  private static Mask random(long rows, long columns, long count, long seed) {
+    SplittableRandom random = new SplittableRandom(seed);
+    long perRow = (columns + 63) / 64;
+    long[] words = new long[Math.toIntExact(Math.multiplyExact(rows, perRow))];
+    long left = rows * columns;
+    long wanted = count;
+    for (long row = 0; row < rows; row++) {
+      for (long column = 0; column < columns; column++, left--) {
+        if (random.nextDouble() * left < wanted) {
+          words[(int) (row * perRow + column / 64)] |= 1L << column;
+          wanted--;
+        }
+      }
+    }
+    return new Mask(rows, columns, words);
+  }
+}

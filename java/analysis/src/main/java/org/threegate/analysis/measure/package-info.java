@@ -1,2 +1,0 @@
-/** Tensors to numbers, through the kernels. */
-package org.threegate.analysis.measure;

@@ -1,0 +1,495 @@
+package org.threegate.analysis.nullmodel;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Optional;
+import java.util.SplittableRandom;
+import java.util.function.BiFunction;
+import java.util.function.IntFunction;
+import org.threegate.analysis.statistics.Energy;
+import org.threegate.analysis.statistics.NullEstimate;
+import org.threegate.analysis.statistics.RoundTrip;
+import org.threegate.analysis.statistics.Spectra;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.dtype.Dtype;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.kernel.MagnitudeHistogram;
+import org.threegate.kernel.Matrix;
+import org.threegate.kernel.NullUpdate;
+import org.threegate.kernel.Operand;
+import org.threegate.kernel.PrincipalAngles;
+import org.threegate.kernel.ProjectedEnergy;
+import org.threegate.kernel.SpectrumPerturbation;
+import org.threegate.kernel.TruncatedSvd;
+import org.threegate.run.CancelledException;
+
+/**
+ * Random updates of one matrix, measured as the true one was.
+ *
+ * <p>In the singular bases of W0 every entry of an update is a sum over all entries of it. Where
+ * these are independent, or permuted, the sum is normal by the central limit theorem, and only its
+ * variance remains to be known: so the update is drawn there, where W0 is diagonal and perturbation
+ * theory gives the measures. Small matrices, to which the limit does not apply, get updates entry
+ * by entry, and updates too large for perturbation theory are decomposed.
+ *
+ * <pre>{@code
+ * Operand before = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64));
+ * Operand after = Operand.of(Matrix.of(buffer, 8192, Dtype.BF16, 64, 64));
+ * TruncatedSvd.Request request = TruncatedSvd.Request.of(before, 16, 1e-6).withSpectrum();
+ * TruncatedSvd.Request update = TruncatedSvd.Request.spectrum(after, 1e-6).minus(before);
+ * try (TruncatedSvd.Result base = TruncatedSvd.of(context, request);
+ *     TruncatedSvd.Result difference = TruncatedSvd.of(context, update)) {
+ *   NullSampler sampler =
+ *       new NullSampler(
+ *           context,
+ *           new NullSampler.Update(
+ *               before,
+ *               after,
+ *               base,
+ *               base.spectrum().orElseThrow(),
+ *               difference.spectrum().orElseThrow(),
+ *               1e-3),
+ *           new NullSampler.Settings(List.of(6), 10, 1e-6, 0),
+ *           control);
+ *   System.out.println(sampler.draw(NullModel.NORM_MATCHED).get(0).drift()[0]);
+ * }
+ * }</pre>
+ */
+public final class NullSampler {
+  /** Short side from which entries in the singular bases are taken to be normal. */
+  static final long FEWEST_DIRECTIONS = 256;
+
+  /**
+   * Mixing up to which perturbation theory is used: it is right to about 0.2 % of a drift there,
+   * and the drifts of random updates of the largest matrices vary by 1 %.
+   */
+  private static final double MOST_MIXING = 0.1;
+
+  /** Of singular values whose matrices, and updates of a millionth of them, are float32 numbers. */
+  private static final int LARGEST_EXPONENT = 100;
+
+  /** Means of permuted updates beyond what so many standard errors explain are not isotropic. */
+  private static final double LARGEST_MEAN = 5;
+
+  /** What a decomposition or an exact law leaves to be added. */
+  private static final BiFunction<Energy, Integer, Energy> NONE = (energy, index) -> energy;
+
+  private final Context context;
+  private final Operand base;
+  private final Operand tuned;
+  private final TruncatedSvd.Result before;
+  private final double[] baseValues;
+  private final double[] updateValues;
+  private final double deviation;
+
+  /** About the largest singular value: updates in the singular bases are in units of it. */
+  private final double unit;
+
+  private final double[] scaledBase;
+
+  private final List<Integer> ranks;
+  private final long seed;
+  private final Settings settings;
+  private final Control control;
+
+  /**
+   * The update that random ones are held against.
+   *
+   * @param base the matrix before the update
+   * @param tuned the matrix after it
+   * @param decomposed leading triplets of the base, at least as many as the largest rank
+   * @param baseValues all singular values of the base, descending
+   * @param updateValues all singular values of the update, descending
+   * @param deviation standard deviation of the norm-matched Gaussian entries, before rounding
+   */
+  public record Update(
+      Operand base,
+      Operand tuned,
+      TruncatedSvd.Result decomposed,
+      double[] baseValues,
+      double[] updateValues,
+      double deviation) {}
+
+  /**
+   * How random updates are drawn and measured.
+   *
+   * @param ranks numbers of leading directions
+   * @param draws of each null model; 0: as many as suit the size of the matrix
+   * @param tolerance of decompositions
+   * @param seed of the draws
+   */
+  public record Settings(List<Integer> ranks, int draws, double tolerance, long seed) {
+    private static final int FEWEST_DECOMPOSED = 4;
+    private static final int FEWEST_PERTURBED = 10;
+    private static final int MOST_DRAWS = 20;
+
+    /** Measures of large matrices vary less, and a decomposition costs more. */
+    private int drawsOf(long shorter, boolean decomposed) {
+      if (draws > 0) {
+        return draws;
+      }
+      int fewest = decomposed ? FEWEST_DECOMPOSED : FEWEST_PERTURBED;
+      long budget = decomposed ? 2560 : 10240;
+      return (int) Math.max(fewest, Math.min(MOST_DRAWS, budget / shorter));
+    }
+  }
+
+  /** Prepares to draw updates that are like {@code observed}. */
+  public NullSampler(Context context, Update observed, Settings settings, Control control) {
+    this.context = context;
+    this.base = observed.base();
+    this.tuned = observed.tuned();
+    this.before = observed.decomposed();
+    this.baseValues = observed.baseValues();
+    this.updateValues = observed.updateValues();
+    double largest = Math.max(baseValues[0], updateValues[0]);
+    this.unit = Math.scalb(1.0, Math.getExponent(largest));
+    this.scaledBase = scaled(baseValues);
+    this.deviation = observed.deviation();
+    this.settings = settings;
+    this.ranks = settings.ranks();
+    this.seed = settings.seed();
+    this.control = control;
+  }
+
+  private double[] scaled(double[] values) {
+    return Arrays.stream(values).map(value -> value / unit).toArray();
+  }
+
+  /** The measures of one random update, by rank. */
+  private record Drawn(
+      boolean decomposed,
+      double drift,
+      double spectralResidual,
+      List<double[]> anglesLeft,
+      List<double[]> anglesRight,
+      List<Energy> energy) {}
+
+  /** Draws updates of one model and measures them; one element for each rank. */
+  public List<NullDraws> draw(NullModel model) {
+    List<Drawn> drawn =
+        model == NullModel.SPECTRUM_PRESERVING ? rotated() : draw(independent(model));
+    List<NullDraws> byRank = new ArrayList<>();
+    for (int i = 0; i < ranks.size(); i++) {
+      byRank.add(collect(model, drawn, i));
+    }
+    return byRank;
+  }
+
+  private List<Drawn> draw(IntFunction<Drawn> next) {
+    List<Drawn> drawn = new ArrayList<>();
+    boolean decomposed = false;
+    while (drawn.size() < settings.drawsOf(shortSide(), decomposed)) {
+      if (control.isCancelled()) {
+        throw new CancelledException();
+      }
+      Drawn draw = next.apply(drawn.size());
+      decomposed |= draw.decomposed();
+      drawn.add(draw);
+    }
+    return drawn;
+  }
+
+  /** Small matrices have few places to move entries to: each draw is a rotation of its own. */
+  private List<Drawn> rotated() {
+    IntFunction<Matrix> next =
+        draw -> NullUpdate.rotated(context, scaled(updateValues), longSide(), seed, draw);
+    if (isSmall()) {
+      return draw(draw -> inBases(next.apply(draw), NONE));
+    }
+    Matrix first = next.apply(0);
+    try {
+      return draw(draw -> inBases(NullUpdate.shuffled(context, first, seed, draw), NONE));
+    } finally {
+      first.buffer().close();
+    }
+  }
+
+  private long longSide() {
+    return Math.max(base.rows(), base.columns());
+  }
+
+  private long shortSide() {
+    return Math.min(base.rows(), base.columns());
+  }
+
+  /** Whether updates are drawn entry by entry, in float32 that has to hold them. */
+  private boolean isSmall() {
+    int exponent = Math.getExponent(unit);
+    return shortSide() < FEWEST_DIRECTIONS && Math.abs(exponent) < LARGEST_EXPONENT;
+  }
+
+  private boolean isTall() {
+    return base.rows() >= base.columns();
+  }
+
+  /**
+   * What the central limit theorem makes of independent entries.
+   *
+   * @param variances in the singular bases, of the long side by the short one
+   * @param noise what it leaves out of the energies; empty where it leaves out nothing
+   */
+  private record NormalLaw(double[] variances, Optional<EnergyNoise> noise) {}
+
+  private IntFunction<Drawn> independent(NullModel model) {
+    Optional<NormalLaw> law =
+        isSmall() ? Optional.empty() : model == NullModel.NORM_MATCHED ? normMatched() : permuted();
+    if (law.isPresent()) {
+      // A stream of its own for each model.
+      long own = seed + model.ordinal();
+      double[] variances = law.get().variances();
+      return draw -> {
+        SplittableRandom random = new SplittableRandom(own ^ (long) draw << 32);
+        return inBases(
+            NullUpdate.normal(context, scaledBase, longSide(), variances, own, draw),
+            (energy, index) ->
+                law.get().noise().map(noise -> noise.add(energy, index, random)).orElse(energy));
+      };
+    }
+    return model == NullModel.NORM_MATCHED
+        ? draw ->
+            entryByEntry(
+                NullUpdate.gaussian(
+                    context,
+                    base,
+                    deviation,
+                    tuned.isStoredAs(Dtype.BF16) ? Dtype.BF16 : Dtype.F32,
+                    seed,
+                    draw,
+                    control))
+        : draw -> entryByEntry(NullUpdate.permuted(context, base, tuned, seed, draw, control));
+  }
+
+  private Optional<NormalLaw> normMatched() {
+    if (tuned.values().dtype() != Dtype.BF16) {
+      return Optional.of(new NormalLaw(everywhere(square(deviation / unit)), Optional.empty()));
+    }
+    if (!base.isStoredAs(Dtype.BF16) || !tuned.isStoredAs(Dtype.BF16)) {
+      return Optional.empty();
+    }
+    double[] variances =
+        ProjectedEnergy.variances(
+            context,
+            base,
+            RoundTrip.variances(deviation),
+            baseValues,
+            before.left().orElseThrow(),
+            before.right().orElseThrow());
+    int classes = (int) Math.sqrt(variances.length);
+    double[] ofLongByShort = new double[variances.length];
+    for (int i = 0; i < classes; i++) {
+      for (int j = 0; j < classes; j++) {
+        int at = isTall() ? i * classes + j : j * classes + i;
+        ofLongByShort[i * classes + j] = variances[at] / square(unit);
+      }
+    }
+    MagnitudeHistogram.Profile cumulants =
+        MagnitudeHistogram.profile(context, base, RoundTrip.fourthCumulants(deviation));
+    return Optional.of(
+        new NormalLaw(ofLongByShort, Optional.of(noise(cumulants.rows(), cumulants.columns()))));
+  }
+
+  /** The same in all directions, unless the entries have a mean: that lies in one of them. */
+  private Optional<NormalLaw> permuted() {
+    double entries = (double) base.rows() * base.columns();
+    ProjectedEnergy.Result moments = moments();
+    double variance = moments.total() / entries;
+    if (moments.both() > LARGEST_MEAN * LARGEST_MEAN * variance) {
+      return Optional.empty();
+    }
+    double cumulant = moments.fourth() / entries - 3 * variance * variance;
+    double[] ofRows = new double[Math.toIntExact(base.rows())];
+    double[] ofColumns = new double[Math.toIntExact(base.columns())];
+    Arrays.fill(ofRows, cumulant * base.columns());
+    Arrays.fill(ofColumns, cumulant * base.rows());
+    return Optional.of(
+        new NormalLaw(everywhere(variance / square(unit)), Optional.of(noise(ofRows, ofColumns))));
+  }
+
+  private EnergyNoise noise(double[] ofRows, double[] ofColumns) {
+    double fourth = square(square(unit));
+    return new EnergyNoise(
+        Arrays.stream(ofRows).map(cumulant -> cumulant / fourth).toArray(),
+        Arrays.stream(ofColumns).map(cumulant -> cumulant / fourth).toArray(),
+        before.left().orElseThrow(),
+        before.right().orElseThrow(),
+        ranks);
+  }
+
+  private static double square(double value) {
+    return value * value;
+  }
+
+  /** Of the true update's entries; of both: (their sum)² / their number. */
+  private ProjectedEnergy.Result moments() {
+    try (NativeBuffer memory = context.allocate(8 * (base.rows() + base.columns()))) {
+      for (long i = 0; i < base.rows() + base.columns(); i++) {
+        long length = i < base.rows() ? base.rows() : base.columns();
+        memory.putDouble(8 * i, 1 / Math.sqrt(length));
+      }
+      return ProjectedEnergy.of(
+          context,
+          tuned,
+          Optional.of(base),
+          Matrix.of(memory, 0, Dtype.F64, 1, base.rows()),
+          Matrix.of(memory, 8 * base.rows(), Dtype.F64, 1, base.columns()));
+    }
+  }
+
+  private static double[] everywhere(double variance) {
+    return new double[] {variance, 0, 0, 0};
+  }
+
+  /** By a decomposition of W0 and the update. */
+  private Drawn entryByEntry(Matrix matrix) {
+    try (TruncatedSvd.Result after = decompose(matrix)) {
+      List<double[]> left = new ArrayList<>();
+      List<double[]> right = new ArrayList<>();
+      List<Energy> energy = new ArrayList<>();
+      for (int rank : ranks) {
+        Matrix left0 = before.left().orElseThrow().firstRows(rank);
+        Matrix right0 = before.right().orElseThrow().firstRows(rank);
+        left.add(angles(left0, after.left().orElseThrow()));
+        right.add(angles(right0, after.right().orElseThrow()));
+        energy.add(
+            energy(
+                ProjectedEnergy.of(context, Operand.of(matrix), Optional.of(base), left0, right0)));
+      }
+      return drawn(true, baseValues, after.spectrum().orElseThrow(), left, right, energy);
+    } finally {
+      matrix.buffer().close();
+    }
+  }
+
+  private static Energy energy(ProjectedEnergy.Result energy) {
+    return new Energy(energy.total(), energy.left(), energy.right(), energy.both());
+  }
+
+  private TruncatedSvd.Result decompose(Matrix matrix) {
+    TruncatedSvd.Request request =
+        TruncatedSvd.Request.of(Operand.of(matrix), Collections.max(ranks), settings.tolerance())
+            .withSpectrum();
+    return TruncatedSvd.of(context, List.of(request), control).get(0);
+  }
+
+  private double[] angles(Matrix leading, Matrix vectors) {
+    return PrincipalAngles.of(context, leading, vectors.firstRows(leading.rows()));
+  }
+
+  private static Drawn drawn(
+      boolean decomposed,
+      double[] base,
+      double[] after,
+      List<double[]> left,
+      List<double[]> right,
+      List<Energy> energy) {
+    double distance = Spectra.distance(base, after);
+    return new Drawn(
+        decomposed,
+        distance / Spectra.norm(base),
+        distance / Math.sqrt(energy.get(0).total()),
+        left,
+        right,
+        energy);
+  }
+
+  /** Of an update's core in the singular bases of W0, which are unit vectors there. */
+  private Drawn inBases(Matrix core, BiFunction<Energy, Integer, Energy> noise) {
+    try {
+      SpectrumPerturbation after = SpectrumPerturbation.of(context, scaledBase, core, ranks);
+      List<Energy> energy = new ArrayList<>();
+      for (int i = 0; i < ranks.size(); i++) {
+        double ofLong = after.longEnergy()[i];
+        double ofShort = after.shortEnergy()[i];
+        Energy normal =
+            new Energy(
+                after.total(),
+                isTall() ? ofLong : ofShort,
+                isTall() ? ofShort : ofLong,
+                after.bothEnergy()[i]);
+        energy.add(noise.apply(normal, i));
+      }
+      if (after.mixing() > MOST_MIXING || after.boundaryMixing() > MOST_MIXING) {
+        return decomposed(core, energy);
+      }
+      return drawn(
+          false,
+          scaledBase,
+          after.values(),
+          isTall() ? after.longAngles() : after.shortAngles(),
+          isTall() ? after.shortAngles() : after.longAngles(),
+          energy);
+    } finally {
+      core.buffer().close();
+    }
+  }
+
+  /** The core takes W0's singular values onto its diagonal. */
+  private Drawn decomposed(Matrix core, List<Energy> energy) {
+    double[] values = scaledBase;
+    for (int i = 0; i < values.length; i++) {
+      long at = 4L * i * (values.length + 1);
+      core.buffer().putFloat(at, (float) (core.buffer().getFloat(at) + values[i]));
+    }
+    int largest = Collections.max(ranks);
+    try (TruncatedSvd.Result after = decompose(core);
+        NativeBuffer units = context.allocate(8L * largest * core.rows())) {
+      List<double[]> ofLong = new ArrayList<>();
+      List<double[]> ofShort = new ArrayList<>();
+      for (int rank : ranks) {
+        ofLong.add(angles(units(units, rank, core.rows()), after.left().orElseThrow()));
+        ofShort.add(angles(units(units, rank, core.columns()), after.right().orElseThrow()));
+      }
+      return drawn(
+          true,
+          scaledBase,
+          after.spectrum().orElseThrow(),
+          isTall() ? ofLong : ofShort,
+          isTall() ? ofShort : ofLong,
+          energy);
+    }
+  }
+
+  /** The first unit vectors as rows. */
+  private static Matrix units(NativeBuffer memory, int rank, long length) {
+    for (long i = 0; i < rank * length; i++) {
+      memory.putDouble(8 * i, i % (length + 1) == 0 && i / length < rank ? 1 : 0);
+    }
+    return Matrix.of(memory, 0, Dtype.F64, rank, length);
+  }
+
+  private static NullDraws collect(NullModel model, List<Drawn> drawn, int index) {
+    return new NullDraws(
+        model.label(),
+        drawn.stream().mapToDouble(Drawn::drift).toArray(),
+        drawn.stream().mapToDouble(Drawn::spectralResidual).toArray(),
+        drawn.stream().mapToDouble(draw -> largest(draw.anglesLeft().get(index))).toArray(),
+        drawn.stream().mapToDouble(draw -> largest(draw.anglesRight().get(index))).toArray(),
+        drawn.stream().mapToDouble(draw -> draw.energy().get(index).bothShare()).toArray(),
+        drawn.stream().mapToDouble(draw -> draw.energy().get(index).leftShare()).toArray(),
+        drawn.stream().mapToDouble(draw -> draw.energy().get(index).rightShare()).toArray(),
+        band(drawn.stream().map(draw -> draw.anglesLeft().get(index)).toList()),
+        band(drawn.stream().map(draw -> draw.anglesRight().get(index)).toList()));
+  }
+
+  private static double largest(double[] angles) {
+    return Arrays.stream(angles).max().orElse(0);
+  }
+
+  /** Mean and sd of each angle over draws. */
+  private static double[][] band(List<double[]> angles) {
+    int rank = angles.get(0).length;
+    double[][] band = new double[2][rank];
+    for (int i = 0; i < rank; i++) {
+      int at = i;
+      NullEstimate estimate =
+          NullEstimate.of("", angles.stream().mapToDouble(draw -> draw[at]).toArray());
+      band[0][i] = estimate.mean();
+      band[1][i] = estimate.sd();
+    }
+    return band;
+  }
+}

@@ -1,0 +1,2 @@
+/** The tensors that two checkpoints share. */
+package org.threegate.analysis.pairing;

@@ -1,0 +1,489 @@
+package org.threegate.analysis.curvature;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+import org.threegate.analysis.journal.Journal;
+import org.threegate.analysis.statistics.ClusteredMean;
+import org.threegate.analysis.statistics.PairedComparison;
+import org.threegate.analysis.statistics.Verdict;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.SafetensorsWriter;
+import org.threegate.checkpoint.TensorType;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.kernel.KernelException;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
+import org.threegate.testing.NativeLeaks;
+import org.threegate.testing.Seeds;
+
+@ExtendWith(NativeLeaks.class)
+class CurvatureStudyTest {
+  private static final String LAYER = "model.layers.0.mlp.up_proj";
+  private static final String OTHER = "model.layers.0.mlp.gate_proj";
+  private static final int OUTPUTS = 20;
+  private static final int INPUTS = 16;
+  private static final int SEQUENCES = 60;
+  private static final int EACH = 5;
+  private static final int TOKENS = SEQUENCES * EACH;
+  private static final CurvatureOptions OPTIONS =
+      new CurvatureOptions(0.2, 0.5, 24, 8, SlopeUnit.TOKEN, 1e-9, 3);
+  private static final double ROUNDING = 1e-5; // of float32 products
+
+  @TempDir Path directory;
+  private Context context;
+  private Control control;
+
+  @BeforeEach
+  void open() {
+    context = Context.open();
+    control = Control.open(context);
+  }
+
+  @AfterEach
+  void close() {
+    control.close();
+    context.close();
+  }
+
+  private static byte[] floats(double[] values) {
+    ByteBuffer bytes = ByteBuffer.allocate(4 * values.length).order(ByteOrder.LITTLE_ENDIAN);
+    Arrays.stream(values).forEach(value -> bytes.putFloat((float) value));
+    return bytes.array();
+  }
+
+  private static byte[] longs(long[] values) {
+    ByteBuffer bytes = ByteBuffer.allocate(8 * values.length).order(ByteOrder.LITTLE_ENDIAN);
+    Arrays.stream(values).forEach(bytes::putLong);
+    return bytes.array();
+  }
+
+  private static double[] gaussian(Random random, int count) {
+    return random.doubles(count).map(unused -> (float) random.nextGaussian()).toArray();
+  }
+
+  /** Inputs of which all but the first few dimensions are small, and gradients likewise. */
+  private static double[] anisotropic(Random random, int width) {
+    double[] values = new double[TOKENS * width];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) (random.nextGaussian() * (i % width < 3 ? 1 : 0.05));
+    }
+    return values;
+  }
+
+  private static long[] sequences() {
+    long[] ids = new long[TOKENS];
+    Arrays.setAll(ids, i -> i / EACH);
+    return ids;
+  }
+
+  /** A base whose singular vectors are the axes, the first ones leading. */
+  private static double[] base() {
+    double[] entries = new double[OUTPUTS * INPUTS];
+    for (int i = 0; i < INPUTS; i++) {
+      entries[i * INPUTS + i] = 20 - i;
+    }
+    return entries;
+  }
+
+  private static double[] plus(double[] base, double[] update) {
+    double[] sum = base.clone();
+    for (int i = 0; i < sum.length; i++) {
+      sum[i] = (float) (sum[i] + update[i]);
+    }
+    return sum;
+  }
+
+  private Path model(String name, double[] layer, double[] other) throws IOException {
+    Path path = directory.resolve(name + ".safetensors");
+    List<Long> shape = List.of((long) OUTPUTS, (long) INPUTS);
+    new SafetensorsWriter()
+        .tensor(LAYER + ".weight", TensorType.F32, shape, floats(layer))
+        .tensor(OTHER + ".weight", TensorType.F32, shape, floats(other))
+        .write(path);
+    return path;
+  }
+
+  private static SafetensorsWriter layer(
+      SafetensorsWriter writer, String name, double[] input, double[] gradient, long[] sequences) {
+    long tokens = sequences.length;
+    return writer
+        .tensor(name + ".input", TensorType.F32, List.of(tokens, (long) INPUTS), floats(input))
+        .tensor(
+            name + ".grad_output",
+            TensorType.F32,
+            List.of(tokens, (long) OUTPUTS),
+            floats(gradient))
+        .tensor(name + ".sequence", TensorType.I64, List.of(tokens), longs(sequences));
+  }
+
+  private Path write(SafetensorsWriter writer) throws IOException {
+    Path path = directory.resolve("capture.safetensors");
+    writer.write(path);
+    return path;
+  }
+
+  /** Two layers that saw the same. */
+  private Path both(double[] input, double[] gradient) throws IOException {
+    SafetensorsWriter one = layer(writer(), LAYER, input, gradient, sequences());
+    return write(layer(one, OTHER, input, gradient, sequences()));
+  }
+
+  private static SafetensorsWriter writer() {
+    return new SafetensorsWriter().metadata("fisher", "true");
+  }
+
+  private CurvatureStudy study(Path capture, Path base, Path tuned) throws IOException {
+    return study(capture, base, tuned, OPTIONS, false, Progress.NONE);
+  }
+
+  private CurvatureStudy study(
+      Path capture,
+      Path base,
+      Path tuned,
+      CurvatureOptions options,
+      boolean resume,
+      Progress progress)
+      throws IOException {
+    try (Capture samples = Capture.open(context, capture);
+        Checkpoint before = Checkpoint.open(context, base);
+        Checkpoint after = Checkpoint.open(context, tuned);
+        Journal<LayerCurvature> journal =
+            Journal.open(directory.resolve("journal"), LayerCurvature.class, "test", resume)) {
+      return journal.during(
+          () ->
+              CurvatureStudy.of(
+                  context,
+                  samples,
+                  before,
+                  after,
+                  name -> true,
+                  options,
+                  journal,
+                  progress,
+                  control));
+    }
+  }
+
+  /** g' V x of a token. */
+  private static double slope(double[] gradient, double[] entries, double[] input, int token) {
+    double sum = 0;
+    for (int i = 0; i < OUTPUTS; i++) {
+      for (int j = 0; j < INPUTS; j++) {
+        sum += gradient[token * OUTPUTS + i] * entries[i * INPUTS + j] * input[token * INPUTS + j];
+      }
+    }
+    return sum;
+  }
+
+  /** Of the slopes of whole sequences. */
+  private static double sumOfSquares(double[] gradient, double[] entries, double[] input) {
+    double sum = 0;
+    for (int sequence = 0; sequence < SEQUENCES; sequence++) {
+      double slope = 0;
+      for (int token = sequence * EACH; token < (sequence + 1) * EACH; token++) {
+        slope += slope(gradient, entries, input, token);
+      }
+      sum += slope * slope;
+    }
+    return sum;
+  }
+
+  private static double curvature(double[] gradient, double[] entries, double[] input) {
+    double square = Arrays.stream(entries).map(entry -> entry * entry).sum();
+    double sum = 0;
+    for (int token = 0; token < TOKENS; token++) {
+      sum += Math.pow(slope(gradient, entries, input, token), 2);
+    }
+    return sum / TOKENS / square;
+  }
+
+  @Test
+  void everyDirectionIsWhatItSays() throws IOException {
+    Random random = Seeds.random("everyDirectionIsWhatItSays");
+    double[] input = anisotropic(random, INPUTS);
+    double[] gradient = anisotropic(random, OUTPUTS);
+    double[] base = base();
+    double[] tuned = plus(base, gaussian(random, OUTPUTS * INPUTS));
+    double[] update = new double[tuned.length];
+    Arrays.setAll(update, i -> tuned[i] - base[i]);
+    Path capture = write(layer(writer(), LAYER, input, gradient, sequences()));
+    CurvatureStudy study = study(capture, model("base", base, base), model("tuned", tuned, tuned));
+    LayerCurvature found = study.layers().get(0);
+    assertThat(found.rank()).isEqualTo(3);
+    assertThat(found.sequences()).hasSize(SEQUENCES);
+    double[] principal = update.clone();
+    double[] complement = update.clone();
+    for (int i = 0; i < update.length; i++) {
+      boolean leads = i / INPUTS < 3 && i % INPUTS < 3;
+      principal[i] = leads ? update[i] : 0;
+      complement[i] = leads ? 0 : update[i];
+    }
+    expect(found, Along.UPDATE, curvature(gradient, update, input));
+    expect(found, Along.PRINCIPAL, curvature(gradient, principal, input));
+    expect(found, Along.COMPLEMENT, curvature(gradient, complement, input));
+    double whole = Arrays.stream(update).map(entry -> entry * entry).sum();
+    double part = Arrays.stream(principal).map(entry -> entry * entry).sum();
+    assertThat(found.squaredNorm()).isCloseTo(whole, within(1e-9 * whole));
+    assertThat(found.shares().get(Along.PRINCIPAL)).isCloseTo(part / whole, within(1e-6));
+    // Isotropic directions: the mean of |g|²|x|², within its draws.
+    double expected = 0;
+    for (int token = 0; token < TOKENS; token++) {
+      double inputs = 0;
+      double gradients = 0;
+      for (int j = 0; j < INPUTS; j++) {
+        inputs += Math.pow(input[token * INPUTS + j], 2);
+      }
+      for (int i = 0; i < OUTPUTS; i++) {
+        gradients += Math.pow(gradient[token * OUTPUTS + i], 2);
+      }
+      expected += inputs * gradients / TOKENS / (INPUTS * OUTPUTS);
+    }
+    double sd = found.drawDeviations().get(Along.ISOTROPIC);
+    assertThat(found.along().get(Along.ISOTROPIC).value())
+        .isCloseTo(expected, within(8 * sd / Math.sqrt(OPTIONS.draws())));
+    // The trace of the Fisher information is the same mean; its eigenvalues are few and many.
+    LayerCurvature.Density density = found.density().orElseThrow();
+    double trace = expected * INPUTS * OUTPUTS;
+    assertThat(density.trace().value())
+        .isCloseTo(trace, within(12 * density.trace().standardError()));
+    assertThat(density.largest()).isBetween(found.along().get(Along.UPDATE).value(), trace);
+    assertThat(Arrays.stream(density.shares()).sum() * 0.1).isBetween(0.5, 1.01);
+    double divergence = sumOfSquares(gradient, update, input) / 2 / TOKENS;
+    assertThat(found.divergence().value()).isCloseTo(divergence, within(ROUNDING * divergence));
+    assertThat(study.divergenceTogether().orElseThrow().value())
+        .isCloseTo(divergence, within(ROUNDING * divergence));
+    // The leading inputs and gradients are the first axes, as the base's singular vectors are.
+    assertThat(found.inputOverlap().orElseThrow().observed()).isGreaterThan(0.9);
+    assertThat(found.gradientOverlap().orElseThrow().random().mean())
+        .isCloseTo(3.0 / OUTPUTS, within(1e-12));
+    assertThat(found.least()).isBetween(0.0, found.along().get(Along.UPDATE).value());
+  }
+
+  private static void expect(LayerCurvature found, Along along, double expected) {
+    assertThat(found.along().get(along).value())
+        .as(along.label())
+        .isCloseTo(expected, within(ROUNDING * expected));
+  }
+
+  /** Of whole sequences: sums of slopes take the place of slopes. */
+  @Test
+  void sequencesMayBeTheUnit() throws IOException {
+    Random random = Seeds.random("sequencesMayBeTheUnit");
+    double[] input = anisotropic(random, INPUTS);
+    double[] gradient = anisotropic(random, OUTPUTS);
+    double[] base = base();
+    double[] tuned = plus(base, gaussian(random, OUTPUTS * INPUTS));
+    double[] update = new double[tuned.length];
+    Arrays.setAll(update, i -> tuned[i] - base[i]);
+    Path capture = write(layer(writer(), LAYER, input, gradient, sequences()));
+    Path before = model("base", base, base);
+    Path after = model("tuned", tuned, tuned);
+    CurvatureOptions options = new CurvatureOptions(0.2, 0.5, 24, 8, SlopeUnit.SEQUENCE, 1e-9, 3);
+    LayerCurvature found =
+        study(capture, before, after, options, false, Progress.NONE).layers().get(0);
+    LayerCurvature ofTokens = study(capture, before, after).layers().get(0);
+    expect(
+        found, Along.UPDATE, sumOfSquares(gradient, update, input) / TOKENS / found.squaredNorm());
+    // ½ ΔᵀFΔ is that of sequences in any case.
+    assertThat(found.divergence().value())
+        .isCloseTo(ofTokens.divergence().value(), within(1e-12 * ofTokens.divergence().value()));
+    assertThat(found.divergence().value())
+        .isCloseTo(
+            found.along().get(Along.UPDATE).value() * found.squaredNorm() / 2,
+            within(1e-9 * found.divergence().value()));
+    assertThat(found.sequences()).hasSize(SEQUENCES);
+    assertThat(found.density().orElseThrow().largest())
+        .isGreaterThanOrEqualTo(found.along().get(Along.UPDATE).value() * (1 - ROUNDING));
+    assertThat(found.least()).isBetween(0.0, found.along().get(Along.UPDATE).value());
+  }
+
+  @Test
+  void whatWasInterruptedGoesOn() throws IOException {
+    Random random = Seeds.random("whatWasInterruptedGoesOn");
+    double[] input = anisotropic(random, INPUTS);
+    double[] gradient = anisotropic(random, OUTPUTS);
+    Path capture = both(input, gradient);
+    double[] base = base();
+    Path before = model("base", base, base);
+    double[] tuned = plus(base, gaussian(random, base.length));
+    Path after = model("tuned", tuned, tuned);
+    CurvatureStudy whole = study(capture, before, after);
+    assertThat(directory.resolve("journal")).doesNotExist();
+    Progress interrupt =
+        (name, done, total) -> {
+          if (done > 0 && done < total) {
+            control.cancel();
+          }
+        };
+    assertThatThrownBy(() -> study(capture, before, after, OPTIONS, false, interrupt))
+        .isInstanceOf(KernelException.class)
+        .hasMessageContaining("cancelled");
+    assertThat(Files.readAllLines(directory.resolve("journal"))).hasSize(2);
+    control.close();
+    control = Control.open(context);
+    List<String> seen = new ArrayList<>();
+    CurvatureStudy resumed =
+        study(
+            capture,
+            before,
+            after,
+            OPTIONS,
+            true,
+            (name, done, total) -> seen.add(name + ' ' + done));
+    assertThat(resumed).usingRecursiveComparison().isEqualTo(whole);
+    assertThat(resumed.findings()).isEqualTo(whole.findings());
+    assertThat(directory.resolve("journal")).doesNotExist();
+  }
+
+  /** An update into what the layer uses is found to be steep, one beside it flat, noise neither. */
+  @Test
+  void plantedCurvatureIsFound() throws IOException {
+    Random random = Seeds.random("plantedCurvatureIsFound");
+    double[] input = anisotropic(random, INPUTS);
+    double[] gradient = anisotropic(random, OUTPUTS);
+    Path capture = both(input, gradient);
+    double[] base = base();
+    Path before = model("base", base, base);
+    double[] steep = new double[base.length];
+    double[] flat = new double[base.length];
+    for (int i = 0; i < base.length; i++) {
+      boolean used = i / INPUTS < 3 && i % INPUTS < 3;
+      steep[i] = used ? random.nextGaussian() : 0;
+      flat[i] = i / INPUTS >= 3 && i % INPUTS >= 3 ? random.nextGaussian() : 0;
+    }
+    double[] noise = gaussian(random, base.length);
+    double[] moreNoise = gaussian(random, base.length);
+    CurvatureStudy of =
+        study(capture, before, model("steep", plus(base, steep), plus(base, steep)));
+    assertThat(of.findings().get(0).verdict()).isEqualTo(Verdict.CONTRADICTED);
+    assertThat(of.layers().get(0).along()).doesNotContainKey(Along.COMPLEMENT);
+    of = study(capture, before, model("flat", plus(base, flat), plus(base, flat)));
+    assertThat(of.findings().get(0).verdict()).isEqualTo(Verdict.SUPPORTED);
+    // Both layers saw the same tokens: their slopes add up before they are squared.
+    double alone = of.layers().get(0).divergence().value();
+    ClusteredMean together = of.divergenceTogether().orElseThrow();
+    assertThat(together.value()).isCloseTo(4 * alone, within(1e-9 * alone));
+    assertThat(of.divergence()).isCloseTo(2 * alone, within(1e-9 * alone));
+    of = study(capture, before, model("noise", plus(base, noise), plus(base, moreNoise)));
+    for (LayerCurvature layer : of.layers()) {
+      PairedComparison compared = layer.compared(Along.UPDATE, Along.ISOTROPIC).orElseThrow();
+      // A single Gaussian direction, among others: within what draws differ by.
+      assertThat(Math.abs(compared.difference().value()))
+          .isLessThan(9 * layer.drawDeviations().get(Along.ISOTROPIC));
+    }
+  }
+
+  @Test
+  void layersThatSayNothingAreSkippedByName() throws IOException {
+    Random random = Seeds.random("layersThatSayNothingAreSkippedByName");
+    double[] input = anisotropic(random, INPUTS);
+    double[] gradient = anisotropic(random, OUTPUTS);
+    Path capture = both(input, gradient);
+    double[] base = base();
+    double[] tuned = plus(base, gaussian(random, base.length));
+    CurvatureStudy study = study(capture, model("base", base, base), model("tuned", tuned, base));
+    assertThat(study.skipped()).containsOnlyKeys(OTHER);
+    assertThat(study.layers()).hasSize(1);
+    assertThatThrownBy(() -> study(capture, model("base", base, base), model("same", base, base)))
+        .isInstanceOf(InvalidInputException.class)
+        .hasMessageContaining("none of its layers changed");
+  }
+
+  @Test
+  void whatIsNoCaptureIsRefused() throws IOException {
+    Random random = Seeds.random("whatIsNoCaptureIsRefused");
+    double[] input = anisotropic(random, INPUTS);
+    double[] gradient = anisotropic(random, OUTPUTS);
+    double[] base = base();
+    Path before = model("base", base, base);
+    Path after = model("tuned", plus(base, gaussian(random, base.length)), base);
+    refused(
+        layer(new SafetensorsWriter(), LAYER, input, gradient, sequences()),
+        before,
+        after,
+        "metadata \"fisher\" is \"\"; it must be true");
+    refused(
+        layer(writer().metadata("kl", "-1"), LAYER, input, gradient, sequences()),
+        before,
+        after,
+        "metadata \"kl\" is \"-1\"");
+    refused(
+        layer(writer(), LAYER, input, gradient, new long[TOKENS]),
+        before,
+        after,
+        "layer \"" + LAYER + "\": all tokens are of one sequence");
+    refused(
+        layer(writer(), LAYER, input, new double[TOKENS * OUTPUTS], sequences()),
+        before,
+        after,
+        "layer \"" + LAYER + "\": all gradients are zero");
+    refused(
+        layer(writer(), "model.layers.7.mlp.up_proj", input, gradient, sequences()),
+        before,
+        after,
+        "have no matrix \"model.layers.7.mlp.up_proj.weight\" in common");
+    refused(
+        layer(
+            writer(),
+            LAYER,
+            Arrays.copyOf(input, INPUTS),
+            Arrays.copyOf(gradient, OUTPUTS),
+            new long[1]),
+        before,
+        after,
+        "all tokens are of one sequence");
+    refused(
+        writer()
+            .tensor(LAYER + ".input", TensorType.F32, List.of(2L, 16L), new byte[128])
+            .tensor(LAYER + ".grad_output", TensorType.F32, List.of(3L, 20L), new byte[240])
+            .tensor(LAYER + ".sequence", TensorType.I64, List.of(2L), new byte[16]),
+        before,
+        after,
+        "tensor \"" + LAYER + ".grad_output\" has 3 tokens; the input has 2");
+    refused(
+        writer().tensor(LAYER + ".input", TensorType.F32, List.of(2L, 16L), new byte[128]),
+        before,
+        after,
+        "tensor \"" + LAYER + ".grad_output\" is missing");
+    refused(
+        writer()
+            .tensor(LAYER + ".input", TensorType.F32, List.of(2L, 8L), new byte[64])
+            .tensor(LAYER + ".grad_output", TensorType.F32, List.of(2L, 20L), new byte[160])
+            .tensor(LAYER + ".sequence", TensorType.I32, List.of(2L), new byte[8]),
+        before,
+        after,
+        "the weights are 20 x 16, and the samples of a layer of 20 x 8");
+    gradient[7 * OUTPUTS] = Double.NaN;
+    refused(
+        layer(writer(), LAYER, input, gradient, sequences()),
+        before,
+        after,
+        "layer \"" + LAYER + "\": samples.gradient has an entry that is not finite, in row 7");
+  }
+
+  private void refused(SafetensorsWriter writer, Path before, Path after, String why)
+      throws IOException {
+    Path capture = write(writer);
+    assertThatThrownBy(() -> study(capture, before, after))
+        .isInstanceOf(InvalidInputException.class)
+        .hasMessageContaining(capture.toString())
+        .hasMessageContaining(why);
+  }
+}
