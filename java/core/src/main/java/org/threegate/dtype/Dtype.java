@@ -1,13 +1,15 @@
 package org.threegate.dtype;
 
-/** The floating-point formats that the kernels read. Codes are those of {@code threegate.h}. */
+import org.threegate.spi.Constants;
+
+/** The floating-point formats that the kernels read. */
 public enum Dtype {
-  F64(1, 8),
-  F32(2, 4),
-  F16(3, 2),
-  BF16(4, 2),
-  F8_E4M3(5, 1),
-  F8_E5M2(6, 1);
+  F64(Constants.F64, 8),
+  F32(Constants.F32, 4),
+  F16(Constants.F16, 2),
+  BF16(Constants.BF16, 2),
+  F8_E4M3(Constants.F8_E4M3, 1),
+  F8_E5M2(Constants.F8_E5M2, 1);
 
   private final int code;
   private final int bytes;

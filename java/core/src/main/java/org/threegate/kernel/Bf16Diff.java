@@ -4,7 +4,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.threegate.buffer.NativeBuffer;
+import org.threegate.spi.Constants;
 import org.threegate.spi.KernelBinding;
+import org.threegate.spi.Structs;
 
 /**
  * The bf16-round-trip diff of two matrices of the same shape, of any dtypes, in one pass ({@code
@@ -24,7 +26,7 @@ import org.threegate.spi.KernelBinding;
  */
 public final class Bf16Diff {
   /** Bins of {@link Result#ulpHistogram}. */
-  public static final int ULP_BINS = 15;
+  public static final int ULP_BINS = Constants.ULP_BINS;
 
   private Bf16Diff() {}
 
@@ -136,11 +138,11 @@ public final class Bf16Diff {
       termBytes += pair.base().termBytes() + pair.tuned().termBytes();
       vectorBytes = Math.addExact(vectorBytes, pair.vectorBytes());
     }
-    long tunedAt = (long) count * Struct.OPERAND;
-    long profilesAt = tunedAt + (long) count * Struct.OPERAND;
-    long resultsAt = profilesAt + (long) count * Struct.DIFF_PROFILES;
-    long optionsAt = resultsAt + (long) count * Struct.DIFF_RESULT;
-    long workspaceAt = optionsAt + Struct.DIFF_OPTIONS;
+    long tunedAt = (long) count * Structs.Operand.SIZEOF;
+    long profilesAt = tunedAt + (long) count * Structs.Operand.SIZEOF;
+    long resultsAt = profilesAt + (long) count * Structs.DiffProfiles.SIZEOF;
+    long optionsAt = resultsAt + (long) count * Structs.DiffResult.SIZEOF;
+    long workspaceAt = optionsAt + Structs.DiffOptions.SIZEOF;
     long termsAt = workspaceAt + Workspace.STRUCT_BYTES;
     KernelBinding binding = context.binding();
     try (Context.Call call = context.begin();
@@ -149,19 +151,20 @@ public final class Bf16Diff {
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       long vector = leases.takeOutput(vectors);
-      structs.putLong(optionsAt + Struct.DIFF_OPTIONS_SIZE, Struct.DIFF_OPTIONS);
+      structs.putLong(optionsAt + Structs.DiffOptions.SIZE, Structs.DiffOptions.SIZEOF);
       long terms = termsAt;
       for (int i = 0; i < count; i++) {
         Pair pair = pairs.get(i);
-        pair.base().write(structs, address, (long) i * Struct.OPERAND, terms, leases);
+        pair.base().write(structs, address, (long) i * Structs.Operand.SIZEOF, terms, leases);
         terms += pair.base().termBytes();
-        pair.tuned().write(structs, address, tunedAt + (long) i * Struct.OPERAND, terms, leases);
+        pair.tuned()
+            .write(structs, address, tunedAt + (long) i * Structs.Operand.SIZEOF, terms, leases);
         terms += pair.tuned().termBytes();
-        write(pair, structs, profilesAt + (long) i * Struct.DIFF_PROFILES, vector);
+        write(pair, structs, profilesAt + (long) i * Structs.DiffProfiles.SIZEOF, vector);
         vector += pair.vectorBytes();
         structs.putLong(
-            resultsAt + (long) i * Struct.DIFF_RESULT + Struct.DIFF_RESULT_SIZE,
-            Struct.DIFF_RESULT);
+            resultsAt + (long) i * Structs.DiffResult.SIZEOF + Structs.DiffResult.SIZE,
+            Structs.DiffResult.SIZEOF);
       }
       try (NativeBuffer.Lease controlLease = control.lease()) {
         Workspace.use(
@@ -195,7 +198,11 @@ public final class Bf16Diff {
       for (int i = 0; i < count; i++) {
         results.add(
             result(
-                structs, resultsAt + (long) i * Struct.DIFF_RESULT, pairs.get(i), vectors, read));
+                structs,
+                resultsAt + (long) i * Structs.DiffResult.SIZEOF,
+                pairs.get(i),
+                vectors,
+                read));
         read += pairs.get(i).vectorBytes();
       }
       return List.copyOf(results);
@@ -208,15 +215,15 @@ public final class Bf16Diff {
     long mask = columns + 8 * pair.columnCount();
     long map = mask + 8 * pair.words();
     structs
-        .putLong(at + Struct.DIFF_PROFILES_SIZE, Struct.DIFF_PROFILES)
-        .putLong(at + Struct.DIFF_PROFILES_ROW_CHANGED, pair.rowCount() > 0 ? vector : 0)
-        .putLong(at + Struct.DIFF_PROFILES_COLUMN_CHANGED, pair.columnCount() > 0 ? columns : 0)
-        .putLong(at + Struct.DIFF_PROFILES_MASK, pair.words() > 0 ? mask : 0)
-        .putLong(at + Struct.DIFF_PROFILES_MASK_WORDS, pair.words())
-        .putLong(at + Struct.DIFF_PROFILES_MAP, pair.hasMap() ? map : 0)
-        .putLong(at + Struct.DIFF_PROFILES_MAP_ROWS, pair.hasMap() ? pair.profiles().mapRows() : 0)
+        .putLong(at + Structs.DiffProfiles.SIZE, Structs.DiffProfiles.SIZEOF)
+        .putLong(at + Structs.DiffProfiles.ROW_CHANGED, pair.rowCount() > 0 ? vector : 0)
+        .putLong(at + Structs.DiffProfiles.COLUMN_CHANGED, pair.columnCount() > 0 ? columns : 0)
+        .putLong(at + Structs.DiffProfiles.MASK, pair.words() > 0 ? mask : 0)
+        .putLong(at + Structs.DiffProfiles.MASK_WORDS, pair.words())
+        .putLong(at + Structs.DiffProfiles.MAP, pair.hasMap() ? map : 0)
+        .putLong(at + Structs.DiffProfiles.MAP_ROWS, pair.hasMap() ? pair.profiles().mapRows() : 0)
         .putLong(
-            at + Struct.DIFF_PROFILES_MAP_COLUMNS,
+            at + Structs.DiffProfiles.MAP_COLUMNS,
             pair.hasMap() ? pair.profiles().mapColumns() : 0);
   }
 
@@ -227,18 +234,18 @@ public final class Bf16Diff {
     long mask = columns + 8 * pair.columnCount();
     long map = mask + 8 * pair.words();
     return new Result(
-        structs.getLong(at + Struct.DIFF_RESULT_TOTAL),
-        structs.getLong(at + Struct.DIFF_RESULT_CHANGED),
-        structs.getLong(at + Struct.DIFF_RESULT_CHANGED_BITS),
-        structs.getLong(at + Struct.DIFF_RESULT_CHANGED_STORED),
-        structs.getLong(at + Struct.DIFF_RESULT_HIDDEN),
-        structs.getLong(at + Struct.DIFF_RESULT_NON_FINITE),
-        structs.getLong(at + Struct.DIFF_RESULT_SIGN_FLIPS),
-        structs.getLongs(at + Struct.DIFF_RESULT_ULP_HISTOGRAM, ULP_BINS),
-        structs.getDouble(at + Struct.DIFF_RESULT_BASE_SQUARES),
-        structs.getDouble(at + Struct.DIFF_RESULT_DELTA_SQUARES),
-        structs.getDouble(at + Struct.DIFF_RESULT_DELTA_DOT_BASE),
-        structs.getDouble(at + Struct.DIFF_RESULT_MAX_ABS_DELTA),
+        structs.getLong(at + Structs.DiffResult.TOTAL),
+        structs.getLong(at + Structs.DiffResult.CHANGED),
+        structs.getLong(at + Structs.DiffResult.CHANGED_BITS),
+        structs.getLong(at + Structs.DiffResult.CHANGED_STORED),
+        structs.getLong(at + Structs.DiffResult.HIDDEN),
+        structs.getLong(at + Structs.DiffResult.NON_FINITE),
+        structs.getLong(at + Structs.DiffResult.SIGN_FLIPS),
+        structs.getLongs(at + Structs.DiffResult.ULP_HISTOGRAM, ULP_BINS),
+        structs.getDouble(at + Structs.DiffResult.BASE_SQUARES),
+        structs.getDouble(at + Structs.DiffResult.DELTA_SQUARES),
+        structs.getDouble(at + Structs.DiffResult.DELTA_DOT_BASE),
+        structs.getDouble(at + Structs.DiffResult.MAX_ABS_DELTA),
         optional(profiles.rows(), vectors, vector, pair.rowCount()),
         optional(profiles.columns(), vectors, columns, pair.columnCount()),
         optional(profiles.mask(), vectors, mask, pair.words()),

@@ -4,7 +4,9 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import org.threegate.loading.Bindings;
+import org.threegate.spi.Constants;
 import org.threegate.spi.KernelBinding;
+import org.threegate.spi.Structs;
 
 /**
  * What this machine offers to the kernels, and why it does not offer more.
@@ -30,14 +32,12 @@ public record Capabilities(
     String cudaReason,
     String blas,
     String cuda) {
-  private static final String[] SIMD = {"scalar", "avx2", "avx512"};
-
   /** Asks the native library. */
   public static Capabilities query() {
     KernelBinding binding = Bindings.get();
     ByteBuffer struct =
-        ByteBuffer.allocateDirect(Struct.CAPABILITIES).order(ByteOrder.LITTLE_ENDIAN);
-    struct.putLong(Struct.CAPABILITIES_SIZE, Struct.CAPABILITIES);
+        ByteBuffer.allocateDirect(Structs.Capabilities.SIZEOF).order(ByteOrder.LITTLE_ENDIAN);
+    struct.putLong(Structs.Capabilities.SIZE, Structs.Capabilities.SIZEOF);
     int status = binding.capabilitiesQuery(binding.addressOf(struct));
     if (status != 0) {
       throw new KernelException(
@@ -45,16 +45,25 @@ public record Capabilities(
           "cannot query the machine; is THREEGATE_SIMD scalar, avx2 or avx512, and no more than it has?");
     }
     return new Capabilities(
-        text(struct, Struct.CAPABILITIES_VERSION),
-        text(struct, Struct.CAPABILITIES_CPU),
-        struct.getInt(Struct.CAPABILITIES_HARDWARE_THREADS),
-        struct.getLong(Struct.CAPABILITIES_MEMORY_BYTES),
-        SIMD[struct.getInt(Struct.CAPABILITIES_SIMD)],
-        text(struct, Struct.CAPABILITIES_SIMD_REASON),
-        struct.getInt(Struct.CAPABILITIES_CUDA_DEVICES),
-        text(struct, Struct.CAPABILITIES_CUDA_REASON),
-        text(struct, Struct.CAPABILITIES_BLAS),
-        text(struct, Struct.CAPABILITIES_CUDA));
+        text(struct, Structs.Capabilities.VERSION),
+        text(struct, Structs.Capabilities.CPU),
+        struct.getInt(Structs.Capabilities.HARDWARE_THREADS),
+        struct.getLong(Structs.Capabilities.MEMORY_BYTES),
+        simd(struct.getInt(Structs.Capabilities.SIMD)),
+        text(struct, Structs.Capabilities.SIMD_REASON),
+        struct.getInt(Structs.Capabilities.CUDA_DEVICES),
+        text(struct, Structs.Capabilities.CUDA_REASON),
+        text(struct, Structs.Capabilities.BLAS),
+        text(struct, Structs.Capabilities.CUDA));
+  }
+
+  private static String simd(int level) {
+    return switch (level) {
+      case Constants.SIMD_SCALAR -> "scalar";
+      case Constants.SIMD_AVX2 -> "avx2";
+      case Constants.SIMD_AVX512 -> "avx512";
+      default -> throw new IllegalStateException("no SIMD level has the code " + level);
+    };
   }
 
   /** A zero-terminated string at an offset. */

@@ -2,6 +2,8 @@ package org.threegate.kernel;
 
 import java.util.Objects;
 import org.threegate.buffer.NativeBuffer;
+import org.threegate.spi.Constants;
+import org.threegate.spi.Structs;
 
 /**
  * What changed between two runs of elements, bit for bit, and back again ({@code tg_patch_extract},
@@ -23,9 +25,9 @@ public final class ChangedElements implements AutoCloseable {
   /** What values are. */
   public enum Form {
     /** The new bits. */
-    OVERWRITE(1),
+    OVERWRITE(Constants.PATCH_OVERWRITE),
     /** The old bits xor the new ones: applied twice it undoes itself. */
-    XOR(2);
+    XOR(Constants.PATCH_XOR);
 
     private final int code;
 
@@ -168,20 +170,20 @@ public final class ChangedElements implements AutoCloseable {
       throw new IllegalArgumentException(
           before.count() + " elements before, " + after.count() + " after");
     }
-    long entriesAt = Struct.PATCH_PAIR;
-    long changedAt = entriesAt + Struct.PATCH_ENTRIES;
+    long entriesAt = Structs.PatchPair.SIZEOF;
+    long changedAt = entriesAt + Structs.PatchEntries.SIZEOF;
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(changedAt + Long.BYTES);
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       structs
-          .putLong(Struct.PATCH_PAIR_SIZE, Struct.PATCH_PAIR)
-          .putLong(Struct.PATCH_PAIR_BEFORE, leases.take(before.buffer()) + before.offset())
-          .putLong(Struct.PATCH_PAIR_AFTER, leases.take(after.buffer()) + after.offset())
-          .putLong(Struct.PATCH_PAIR_COUNT, before.count())
-          .putLong(Struct.PATCH_PAIR_FIRST, first)
-          .putInt(Struct.PATCH_PAIR_WIDTH, width)
-          .putInt(Struct.PATCH_PAIR_FORM, form.code);
+          .putLong(Structs.PatchPair.SIZE, Structs.PatchPair.SIZEOF)
+          .putLong(Structs.PatchPair.BEFORE, leases.take(before.buffer()) + before.offset())
+          .putLong(Structs.PatchPair.AFTER, leases.take(after.buffer()) + after.offset())
+          .putLong(Structs.PatchPair.COUNT, before.count())
+          .putLong(Structs.PatchPair.FIRST, first)
+          .putInt(Structs.PatchPair.WIDTH, width)
+          .putInt(Structs.PatchPair.FORM, form.code);
       entries(structs, entriesAt, have, capacity - have, leases);
       call.run(
           unused ->
@@ -208,14 +210,14 @@ public final class ChangedElements implements AutoCloseable {
 
   private void entries(NativeBuffer structs, long at, long from, long many, Operand.Leases leases) {
     structs
-        .putLong(at + Struct.PATCH_ENTRIES_SIZE, Struct.PATCH_ENTRIES)
+        .putLong(at + Structs.PatchEntries.SIZE, Structs.PatchEntries.SIZEOF)
         .putLong(
-            at + Struct.PATCH_ENTRIES_POSITIONS,
+            at + Structs.PatchEntries.POSITIONS,
             leases.takeOutput(positions) + POSITION_BYTES * from)
-        .putLong(at + Struct.PATCH_ENTRIES_VALUES, leases.takeOutput(values) + width * from)
-        .putLong(at + Struct.PATCH_ENTRIES_COUNT, many)
-        .putInt(at + Struct.PATCH_ENTRIES_WIDTH, width)
-        .putInt(at + Struct.PATCH_ENTRIES_FORM, form.code);
+        .putLong(at + Structs.PatchEntries.VALUES, leases.takeOutput(values) + width * from)
+        .putLong(at + Structs.PatchEntries.COUNT, many)
+        .putInt(at + Structs.PatchEntries.WIDTH, width)
+        .putInt(at + Structs.PatchEntries.FORM, form.code);
   }
 
   /**
@@ -227,7 +229,7 @@ public final class ChangedElements implements AutoCloseable {
   public void apply(Elements target) {
     requireLike(target);
     try (Context.Call call = context.begin();
-        NativeBuffer structs = context.allocate(Struct.PATCH_ENTRIES);
+        NativeBuffer structs = context.allocate(Structs.PatchEntries.SIZEOF);
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       entries(structs, 0, 0, count, leases);
@@ -246,7 +248,7 @@ public final class ChangedElements implements AutoCloseable {
   public long differing(Elements target) {
     requireLike(target);
     try (Context.Call call = context.begin();
-        NativeBuffer structs = context.allocate(Struct.PATCH_ENTRIES + Long.BYTES);
+        NativeBuffer structs = context.allocate(Structs.PatchEntries.SIZEOF + Long.BYTES);
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       entries(structs, 0, 0, count, leases);
@@ -260,8 +262,8 @@ public final class ChangedElements implements AutoCloseable {
                       address,
                       to,
                       target.count(),
-                      address + Struct.PATCH_ENTRIES));
-      return structs.getLong(Struct.PATCH_ENTRIES);
+                      address + Structs.PatchEntries.SIZEOF));
+      return structs.getLong(Structs.PatchEntries.SIZEOF);
     }
   }
 

@@ -6,7 +6,9 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.LongToIntFunction;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.loading.Bindings;
+import org.threegate.spi.Constants;
 import org.threegate.spi.KernelBinding;
+import org.threegate.spi.Structs;
 
 /**
  * Owns the worker threads of the native library and the scratch memory of the calls through it.
@@ -22,8 +24,8 @@ import org.threegate.spi.KernelBinding;
 public final class Context implements AutoCloseable {
   /** Where kernels run. */
   public enum Device {
-    CPU(0),
-    CUDA(1);
+    CPU(Constants.CPU),
+    CUDA(Constants.CUDA);
 
     private final int code;
 
@@ -77,11 +79,11 @@ public final class Context implements AutoCloseable {
     int total = OPEN_SCRATCH + ERROR_BYTES;
     ByteBuffer block = ByteBuffer.allocateDirect(total).order(ByteOrder.LITTLE_ENDIAN);
     long address = binding.addressOf(block);
-    int out = Struct.CONTEXT_OPTIONS;
-    block.putLong(Struct.CONTEXT_OPTIONS_SIZE, Struct.CONTEXT_OPTIONS);
-    block.putInt(Struct.CONTEXT_OPTIONS_THREADS, threads);
-    block.putInt(Struct.CONTEXT_OPTIONS_DEVICE, device.code);
-    block.putInt(Struct.CONTEXT_OPTIONS_DEVICE_INDEX, deviceIndex);
+    int out = Structs.ContextOptions.SIZEOF;
+    block.putLong(Structs.ContextOptions.SIZE, Structs.ContextOptions.SIZEOF);
+    block.putInt(Structs.ContextOptions.THREADS, threads);
+    block.putInt(Structs.ContextOptions.DEVICE, device.code);
+    block.putInt(Structs.ContextOptions.DEVICE_INDEX, deviceIndex);
     int status = binding.contextCreate(address, address + out, address + OPEN_SCRATCH, ERROR_BYTES);
     if (status != 0) {
       throw new KernelException(Status.of(status), Capabilities.text(block, OPEN_SCRATCH));

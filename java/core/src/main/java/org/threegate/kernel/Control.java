@@ -1,6 +1,7 @@
 package org.threegate.kernel;
 
 import org.threegate.buffer.NativeBuffer;
+import org.threegate.spi.Structs;
 
 /**
  * Progress and cancellation of a running call, from any thread: {@code tg_control}.
@@ -19,14 +20,14 @@ public final class Control implements AutoCloseable {
   private Control(NativeBuffer struct) {
     this.struct = struct;
     struct
-        .putLong(Struct.CONTROL_SIZE, Struct.CONTROL)
-        .putLong(Struct.CONTROL_CANCEL, 0)
-        .putLong(Struct.CONTROL_DONE, 0)
-        .putLong(Struct.CONTROL_TOTAL, 0);
+        .putLong(Structs.Control.SIZE, Structs.Control.SIZEOF)
+        .putLong(Structs.Control.CANCEL, 0)
+        .putLong(Structs.Control.DONE, 0)
+        .putLong(Structs.Control.TOTAL, 0);
   }
 
   public static Control open(Context context) {
-    return new Control(context.allocate(Struct.CONTROL));
+    return new Control(context.allocate(Structs.Control.SIZEOF));
   }
 
   /**
@@ -34,21 +35,21 @@ public final class Control implements AutoCloseable {
    * Status#CANCELLED}.
    */
   public void cancel() {
-    struct.putInt(Struct.CONTROL_CANCEL, 1);
+    struct.putInt(Structs.Control.CANCEL, 1);
   }
 
   public boolean isCancelled() {
-    return struct.getInt(Struct.CONTROL_CANCEL) != 0;
+    return struct.getInt(Structs.Control.CANCEL) != 0;
   }
 
   /** Units of work that the running call has finished. */
   public long done() {
-    return struct.getLong(Struct.CONTROL_DONE);
+    return struct.getLong(Structs.Control.DONE);
   }
 
   /** Units of work of the running call. */
   public long total() {
-    return struct.getLong(Struct.CONTROL_TOTAL);
+    return struct.getLong(Structs.Control.TOTAL);
   }
 
   NativeBuffer.Lease lease() {

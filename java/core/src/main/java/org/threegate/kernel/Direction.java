@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.threegate.buffer.NativeBuffer;
+import org.threegate.spi.Structs;
 
 /**
  * A direction in the space of a layer's m x n weights ({@code tg_direction}).
@@ -62,10 +63,10 @@ public sealed interface Direction {
       boolean done = false;
       try (Context.Call call = context.begin();
           NativeBuffer structs =
-              context.allocate(Struct.DIRECTION + DirectionStruct.detailBytes(this));
+              context.allocate(Structs.Direction.SIZEOF + DirectionStruct.detailBytes(this));
           Operand.Leases leases = new Operand.Leases()) {
         long address = leases.take(structs);
-        DirectionStruct.write(context, this, structs, 0, Struct.DIRECTION, leases, masks);
+        DirectionStruct.write(context, this, structs, 0, Structs.Direction.SIZEOF, leases, masks);
         long out = leases.take(values);
         call.run(unused -> context.binding().directionEntries(context.handle(), address, out));
         done = true;

@@ -2,6 +2,7 @@ package org.threegate.kernel;
 
 import java.util.Optional;
 import org.threegate.buffer.NativeBuffer;
+import org.threegate.spi.Structs;
 
 /**
  * What finite differences of gradients take besides the gradients, one pass over all parameters
@@ -36,19 +37,19 @@ public final class FiniteDifferences {
    */
   public static double displace(
       Context context, Matrix point, Matrix direction, double step, Matrix displaced) {
-    long roundingAt = Struct.DISPLACEMENT;
+    long roundingAt = Structs.Displacement.SIZEOF;
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(roundingAt + 8);
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       structs
-          .putLong(Struct.DISPLACEMENT_SIZE, Struct.DISPLACEMENT)
-          .putLong(Struct.DISPLACEMENT_POINT, address(point, point, leases))
-          .putLong(Struct.DISPLACEMENT_DIRECTION, address(direction, point, leases))
-          .putLong(Struct.DISPLACEMENT_COUNT, count(point))
-          .putInt(Struct.DISPLACEMENT_DTYPE, point.dtype().code())
-          .putInt(Struct.DISPLACEMENT_RESERVED, 0)
-          .putDouble(Struct.DISPLACEMENT_STEP, step);
+          .putLong(Structs.Displacement.SIZE, Structs.Displacement.SIZEOF)
+          .putLong(Structs.Displacement.POINT, address(point, point, leases))
+          .putLong(Structs.Displacement.DIRECTION, address(direction, point, leases))
+          .putLong(Structs.Displacement.COUNT, count(point))
+          .putInt(Structs.Displacement.DTYPE, point.dtype().code())
+          .putInt(Structs.Displacement.RESERVED, 0)
+          .putDouble(Structs.Displacement.STEP, step);
       long to = outputAddress(displaced, point, leases);
       call.run(
           unused ->
@@ -72,24 +73,24 @@ public final class FiniteDifferences {
       Matrix direction,
       double step,
       Matrix product) {
-    long sumsAt = Struct.GRADIENT_DIFFERENCE;
+    long sumsAt = Structs.GradientDifference.SIZEOF;
     try (Context.Call call = context.begin();
-        NativeBuffer structs = context.allocate(sumsAt + Struct.DIFFERENCE_SUMS);
+        NativeBuffer structs = context.allocate(sumsAt + Structs.DifferenceSums.SIZEOF);
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       structs
-          .putLong(Struct.GRADIENT_DIFFERENCE_SIZE, Struct.GRADIENT_DIFFERENCE)
-          .putLong(Struct.GRADIENT_DIFFERENCE_AHEAD, address(ahead, ahead, leases))
-          .putLong(Struct.GRADIENT_DIFFERENCE_BEHIND, address(behind, ahead, leases))
+          .putLong(Structs.GradientDifference.SIZE, Structs.GradientDifference.SIZEOF)
+          .putLong(Structs.GradientDifference.AHEAD, address(ahead, ahead, leases))
+          .putLong(Structs.GradientDifference.BEHIND, address(behind, ahead, leases))
           .putLong(
-              Struct.GRADIENT_DIFFERENCE_WIDER,
+              Structs.GradientDifference.WIDER,
               wider.map(vector -> address(vector, ahead, leases)).orElse(0L))
-          .putLong(Struct.GRADIENT_DIFFERENCE_DIRECTION, address(direction, ahead, leases))
-          .putLong(Struct.GRADIENT_DIFFERENCE_COUNT, count(ahead))
-          .putInt(Struct.GRADIENT_DIFFERENCE_DTYPE, ahead.dtype().code())
-          .putInt(Struct.GRADIENT_DIFFERENCE_RESERVED, 0)
-          .putDouble(Struct.GRADIENT_DIFFERENCE_STEP, step)
-          .putLong(sumsAt + Struct.DIFFERENCE_SUMS_SIZE, Struct.DIFFERENCE_SUMS);
+          .putLong(Structs.GradientDifference.DIRECTION, address(direction, ahead, leases))
+          .putLong(Structs.GradientDifference.COUNT, count(ahead))
+          .putInt(Structs.GradientDifference.DTYPE, ahead.dtype().code())
+          .putInt(Structs.GradientDifference.RESERVED, 0)
+          .putDouble(Structs.GradientDifference.STEP, step)
+          .putLong(sumsAt + Structs.DifferenceSums.SIZE, Structs.DifferenceSums.SIZEOF);
       long to = outputAddress(product, ahead, leases);
       call.run(
           unused ->
@@ -97,10 +98,10 @@ public final class FiniteDifferences {
                   .binding()
                   .differenceGradients(context.handle(), address, to, address + sumsAt));
       return new Sums(
-          structs.getDouble(sumsAt + Struct.DIFFERENCE_SUMS_AHEAD),
-          structs.getDouble(sumsAt + Struct.DIFFERENCE_SUMS_BEHIND),
-          structs.getDouble(sumsAt + Struct.DIFFERENCE_SUMS_CHANGE),
-          structs.getDouble(sumsAt + Struct.DIFFERENCE_SUMS_ALONG));
+          structs.getDouble(sumsAt + Structs.DifferenceSums.AHEAD),
+          structs.getDouble(sumsAt + Structs.DifferenceSums.BEHIND),
+          structs.getDouble(sumsAt + Structs.DifferenceSums.CHANGE),
+          structs.getDouble(sumsAt + Structs.DifferenceSums.ALONG));
     }
   }
 

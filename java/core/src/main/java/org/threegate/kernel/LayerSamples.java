@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.spi.KernelBinding;
+import org.threegate.spi.Structs;
 
 /**
  * What a linear layer y = W x saw, one row a token ({@code tg_layer_samples}): inputs, N x n, and
@@ -73,8 +74,8 @@ public record LayerSamples(Matrix input, Matrix gradient) {
     List<Direction> directions = List.copyOf(given);
     int count = directions.size();
     int tokens = tokens();
-    long directionsAt = Struct.LAYER_SAMPLES;
-    long workspaceAt = directionsAt + (long) count * Struct.DIRECTION;
+    long directionsAt = Structs.LayerSamples.SIZEOF;
+    long workspaceAt = directionsAt + (long) count * Structs.Direction.SIZEOF;
     long[] detailAt = new long[count];
     long at = workspaceAt + Workspace.STRUCT_BYTES;
     for (int i = 0; i < count; i++) {
@@ -89,11 +90,11 @@ public record LayerSamples(Matrix input, Matrix gradient) {
         NativeBuffer.Lease controlLease = control.lease();
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
-      structs.putLong(Struct.LAYER_SAMPLES_SIZE, Struct.LAYER_SAMPLES);
-      Operand.writeMatrix(input, structs, Struct.LAYER_SAMPLES_INPUT, leases);
-      Operand.writeMatrix(gradient, structs, Struct.LAYER_SAMPLES_GRADIENT, leases);
+      structs.putLong(Structs.LayerSamples.SIZE, Structs.LayerSamples.SIZEOF);
+      Operand.writeMatrix(input, structs, Structs.LayerSamples.INPUT, leases);
+      Operand.writeMatrix(gradient, structs, Structs.LayerSamples.GRADIENT, leases);
       for (int i = 0; i < count; i++) {
-        long own = directionsAt + (long) i * Struct.DIRECTION;
+        long own = directionsAt + (long) i * Structs.Direction.SIZEOF;
         DirectionStruct.write(context, directions.get(i), structs, own, detailAt[i], leases, masks);
       }
       long slopesAddress = leases.take(out);

@@ -1,6 +1,7 @@
 package org.threegate.kernel;
 
 import org.threegate.buffer.NativeBuffer;
+import org.threegate.spi.Constants;
 
 /**
  * Entries of a matrix by bf16 magnitude, and how many of each are in two masks: what two sets would
@@ -16,7 +17,7 @@ import org.threegate.buffer.NativeBuffer;
  */
 public final class MagnitudeHistogram {
   /** Magnitude codes: bf16 without the sign. */
-  public static final int CODES = 32768;
+  public static final int CODES = Constants.MAGNITUDE_CODES;
 
   private MagnitudeHistogram() {}
 

@@ -4,6 +4,7 @@ import java.util.Arrays;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.dtype.Dtype;
 import org.threegate.spi.KernelBinding;
+import org.threegate.spi.Structs;
 
 /**
  * Exact selection of the entries with the largest or smallest scores, of equal ones those with the
@@ -46,13 +47,13 @@ public final class MaskSelection {
         Operand.Leases leases = new Operand.Leases()) {
       values.putDoubles(0, Arrays.copyOf(triplets.values(), rank));
       structs
-          .putLong(Struct.MASK_SCORES_MATRIX, 0)
-          .putLong(Struct.MASK_SCORES_VALUES, leases.take(values))
-          .putLong(Struct.MASK_SCORES_LEFT, leases.take(left.buffer()) + left.offset())
-          .putLong(Struct.MASK_SCORES_RIGHT, leases.take(right.buffer()) + right.offset())
-          .putLong(Struct.MASK_SCORES_RANK, rank)
-          .putLong(Struct.MASK_SCORES_ROWS, left.columns())
-          .putLong(Struct.MASK_SCORES_COLUMNS, right.columns());
+          .putLong(Structs.MaskScores.MATRIX, 0)
+          .putLong(Structs.MaskScores.VALUES, leases.take(values))
+          .putLong(Structs.MaskScores.LEFT, leases.take(left.buffer()) + left.offset())
+          .putLong(Structs.MaskScores.RIGHT, leases.take(right.buffer()) + right.offset())
+          .putLong(Structs.MaskScores.RANK, rank)
+          .putLong(Structs.MaskScores.ROWS, left.columns())
+          .putLong(Structs.MaskScores.COLUMNS, right.columns());
       return select(context, structs, left.columns(), right.columns(), count, false, control);
     }
   }
@@ -81,7 +82,10 @@ public final class MaskSelection {
   }
 
   private static long structBytes(long operandBytes) {
-    return Struct.MASK_SCORES + Struct.MASK_OPTIONS + Workspace.STRUCT_BYTES + operandBytes;
+    return Structs.MaskScores.SIZEOF
+        + Structs.MaskOptions.SIZEOF
+        + Workspace.STRUCT_BYTES
+        + operandBytes;
   }
 
   private static Mask ofMatrix(
@@ -90,10 +94,10 @@ public final class MaskSelection {
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       matrix.write(structs, address, structBytes(0), leases);
-      for (int field = Struct.MASK_SCORES_VALUES; field < Struct.MASK_SCORES; field += 8) {
+      for (int field = Structs.MaskScores.VALUES; field < Structs.MaskScores.SIZEOF; field += 8) {
         structs.putLong(field, 0);
       }
-      structs.putLong(Struct.MASK_SCORES_MATRIX, address + structBytes(0));
+      structs.putLong(Structs.MaskScores.MATRIX, address + structBytes(0));
       return select(context, structs, matrix.rows(), matrix.columns(), count, smallest, control);
     }
   }
@@ -107,13 +111,13 @@ public final class MaskSelection {
       boolean smallest,
       Control control) {
     int words = Mask.wordCount(rows, columns);
-    long optionsAt = Struct.MASK_SCORES;
+    long optionsAt = Structs.MaskScores.SIZEOF;
     structs
-        .putLong(Struct.MASK_SCORES_SIZE, Struct.MASK_SCORES)
-        .putLong(optionsAt + Struct.MASK_OPTIONS_SIZE, Struct.MASK_OPTIONS)
-        .putLong(optionsAt + Struct.MASK_OPTIONS_COUNT, count)
-        .putInt(optionsAt + Struct.MASK_OPTIONS_SMALLEST, smallest ? 1 : 0)
-        .putInt(optionsAt + Struct.MASK_OPTIONS_RESERVED, 0);
+        .putLong(Structs.MaskScores.SIZE, Structs.MaskScores.SIZEOF)
+        .putLong(optionsAt + Structs.MaskOptions.SIZE, Structs.MaskOptions.SIZEOF)
+        .putLong(optionsAt + Structs.MaskOptions.COUNT, count)
+        .putInt(optionsAt + Structs.MaskOptions.SMALLEST, smallest ? 1 : 0)
+        .putInt(optionsAt + Structs.MaskOptions.RESERVED, 0);
     KernelBinding binding = context.binding();
     try (Context.Call call = context.begin();
         NativeBuffer bits = context.allocate(8L * words);
@@ -125,7 +129,7 @@ public final class MaskSelection {
           context,
           call,
           structs,
-          optionsAt + Struct.MASK_OPTIONS,
+          optionsAt + Structs.MaskOptions.SIZEOF,
           size -> binding.maskSelectWorkspace(context.handle(), address, address + optionsAt, size),
           workspace ->
               binding.maskSelect(

@@ -2,6 +2,8 @@ package org.threegate.kernel;
 
 import java.util.List;
 import org.threegate.buffer.NativeBuffer;
+import org.threegate.spi.Constants;
+import org.threegate.spi.Structs;
 
 /**
  * Set algebra and overlaps of masks of one shape ({@code tg_mask_combine}, {@code
@@ -22,15 +24,15 @@ public final class MaskSets {
   /** What {@link #combine} makes of masks. */
   public enum Operation {
     /** Entries that any of them has. */
-    UNION(1),
+    UNION(Constants.MASK_UNION),
     /** Entries that all of them have. */
-    INTERSECTION(2),
+    INTERSECTION(Constants.MASK_INTERSECTION),
     /** Entries of the first that no other has. */
-    DIFFERENCE(3),
+    DIFFERENCE(Constants.MASK_DIFFERENCE),
     /** Entries that an odd number of them has. */
-    SYMMETRIC_DIFFERENCE(4),
+    SYMMETRIC_DIFFERENCE(Constants.MASK_SYMMETRIC_DIFFERENCE),
     /** Entries that none of them has. */
-    COMPLEMENT(5);
+    COMPLEMENT(Constants.MASK_COMPLEMENT);
 
     private final int code;
 
@@ -115,19 +117,19 @@ public final class MaskSets {
     Sets(Context context, List<Mask> masks, long results) {
       Mask first = firstOf(masks);
       long maskBytes = 8L * first.words().length;
-      resultsAt = Struct.MASK_SETS + 8L * masks.size();
+      resultsAt = Structs.MaskSets.SIZEOF + 8L * masks.size();
       long masksAt = resultsAt + 8 * results;
       buffer = context.allocate(masksAt + maskBytes * masks.size());
       address = leases.take(buffer);
       buffer
-          .putLong(Struct.MASK_SETS_SIZE, Struct.MASK_SETS)
-          .putLong(Struct.MASK_SETS_MASKS, address + Struct.MASK_SETS)
-          .putLong(Struct.MASK_SETS_COUNT, masks.size())
-          .putLong(Struct.MASK_SETS_ROWS, first.rows())
-          .putLong(Struct.MASK_SETS_COLUMNS, first.columns());
+          .putLong(Structs.MaskSets.SIZE, Structs.MaskSets.SIZEOF)
+          .putLong(Structs.MaskSets.MASKS, address + Structs.MaskSets.SIZEOF)
+          .putLong(Structs.MaskSets.COUNT, masks.size())
+          .putLong(Structs.MaskSets.ROWS, first.rows())
+          .putLong(Structs.MaskSets.COLUMNS, first.columns());
       for (int i = 0; i < masks.size(); i++) {
         long at = masksAt + maskBytes * i;
-        buffer.putLong(Struct.MASK_SETS + 8L * i, address + at);
+        buffer.putLong(Structs.MaskSets.SIZEOF + 8L * i, address + at);
         masks.get(i).writeTo(buffer, at);
       }
     }

@@ -3,6 +3,7 @@ package org.threegate.kernel;
 import java.util.Objects;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.dtype.Dtype;
+import org.threegate.spi.Structs;
 
 /**
  * A row-major matrix in native memory: {@code tg_matrix}.
@@ -49,11 +50,11 @@ public record Matrix(
 
   void write(NativeBuffer struct, long at, long bufferAddress) {
     struct
-        .putLong(at + Struct.MATRIX_DATA, bufferAddress + offset)
-        .putLong(at + Struct.MATRIX_ROWS, rows)
-        .putLong(at + Struct.MATRIX_COLUMNS, columns)
-        .putLong(at + Struct.MATRIX_ROW_STRIDE, rowStride)
-        .putInt(at + Struct.MATRIX_DTYPE, dtype.code())
-        .putInt(at + Struct.MATRIX_RESERVED, 0);
+        .putLong(at + Structs.Matrix.DATA, bufferAddress + offset)
+        .putLong(at + Structs.Matrix.ROWS, rows)
+        .putLong(at + Structs.Matrix.COLUMNS, columns)
+        .putLong(at + Structs.Matrix.ROW_STRIDE, rowStride)
+        .putInt(at + Structs.Matrix.DTYPE, dtype.code())
+        .putInt(at + Structs.Matrix.RESERVED, 0);
   }
 }

@@ -3,6 +3,8 @@ package org.threegate.kernel;
 import java.util.Optional;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.dtype.Dtype;
+import org.threegate.spi.Constants;
+import org.threegate.spi.Structs;
 
 /**
  * Random updates to hold a true one against ({@code tg_perturb}, {@code tg_rotate_update}, {@code
@@ -19,8 +21,8 @@ import org.threegate.dtype.Dtype;
  * }</pre>
  */
 public final class NullUpdate {
-  private static final int GAUSSIAN = 1;
-  private static final int PERMUTED = 2;
+  private static final int GAUSSIAN = Constants.PERTURB_GAUSSIAN;
+  private static final int PERMUTED = Constants.PERTURB_PERMUTED;
 
   private NullUpdate() {}
 
@@ -65,19 +67,19 @@ public final class NullUpdate {
     NativeBuffer result =
         context.allocate(Math.multiplyExact(entries, dtype == Dtype.BF16 ? 2 : 4));
     try (Context.Call call = context.begin();
-        NativeBuffer structs = context.allocate(optionsAt + Struct.PERTURB_OPTIONS);
+        NativeBuffer structs = context.allocate(optionsAt + Structs.PerturbOptions.SIZEOF);
         Operand.Leases leases = new Operand.Leases();
         NativeBuffer.Lease controlLease = control.lease()) {
       long address = leases.take(structs);
       base.write(structs, address, 0, leases);
       tuned.ifPresent(other -> other.write(structs, address, tunedAt, leases));
       structs
-          .putLong(optionsAt + Struct.PERTURB_OPTIONS_SIZE, Struct.PERTURB_OPTIONS)
-          .putInt(optionsAt + Struct.PERTURB_OPTIONS_KIND, kind)
-          .putInt(optionsAt + Struct.PERTURB_OPTIONS_DTYPE, dtype.code())
-          .putLong(optionsAt + Struct.PERTURB_OPTIONS_SEED, seed)
-          .putLong(optionsAt + Struct.PERTURB_OPTIONS_DRAW, draw)
-          .putDouble(optionsAt + Struct.PERTURB_OPTIONS_DEVIATION, deviation);
+          .putLong(optionsAt + Structs.PerturbOptions.SIZE, Structs.PerturbOptions.SIZEOF)
+          .putInt(optionsAt + Structs.PerturbOptions.KIND, kind)
+          .putInt(optionsAt + Structs.PerturbOptions.DTYPE, dtype.code())
+          .putLong(optionsAt + Structs.PerturbOptions.SEED, seed)
+          .putLong(optionsAt + Structs.PerturbOptions.DRAW, draw)
+          .putDouble(optionsAt + Structs.PerturbOptions.DEVIATION, deviation);
       long other = tuned.isPresent() ? address + tunedAt : 0;
       long out = leases.takeOutput(result);
       call.run(
@@ -109,7 +111,7 @@ public final class NullUpdate {
   public static Matrix rotated(
       Context context, double[] values, long longSide, long seed, long draw) {
     int count = values.length;
-    long valuesAt = Struct.ROTATION_OPTIONS;
+    long valuesAt = Structs.RotationOptions.SIZEOF;
     long workspaceAt = valuesAt + 8L * count;
     return core(
         context,
@@ -119,12 +121,12 @@ public final class NullUpdate {
         (call, structs, address, out) -> {
           structs
               .putDoubles(valuesAt, values)
-              .putLong(Struct.ROTATION_OPTIONS_SIZE, Struct.ROTATION_OPTIONS)
-              .putLong(Struct.ROTATION_OPTIONS_COUNT, count)
-              .putLong(Struct.ROTATION_OPTIONS_LONG_SIDE, longSide)
-              .putLong(Struct.ROTATION_OPTIONS_SEED, seed)
-              .putLong(Struct.ROTATION_OPTIONS_DRAW, draw)
-              .putLong(Struct.ROTATION_OPTIONS_UPDATE_VALUES, address + valuesAt);
+              .putLong(Structs.RotationOptions.SIZE, Structs.RotationOptions.SIZEOF)
+              .putLong(Structs.RotationOptions.COUNT, count)
+              .putLong(Structs.RotationOptions.LONG_SIDE, longSide)
+              .putLong(Structs.RotationOptions.SEED, seed)
+              .putLong(Structs.RotationOptions.DRAW, draw)
+              .putLong(Structs.RotationOptions.UPDATE_VALUES, address + valuesAt);
           Workspace.use(
               context,
               call,
@@ -146,14 +148,14 @@ public final class NullUpdate {
         context,
         Math.toIntExact(core.columns()),
         core.rows(),
-        Struct.SHUFFLE_OPTIONS,
+        Structs.ShuffleOptions.SIZEOF,
         (call, structs, address, out) -> {
           structs
-              .putLong(Struct.SHUFFLE_OPTIONS_SIZE, Struct.SHUFFLE_OPTIONS)
-              .putLong(Struct.SHUFFLE_OPTIONS_COUNT, core.columns())
-              .putLong(Struct.SHUFFLE_OPTIONS_CORE_ROWS, core.rows())
-              .putLong(Struct.SHUFFLE_OPTIONS_SEED, seed)
-              .putLong(Struct.SHUFFLE_OPTIONS_DRAW, draw);
+              .putLong(Structs.ShuffleOptions.SIZE, Structs.ShuffleOptions.SIZEOF)
+              .putLong(Structs.ShuffleOptions.COUNT, core.columns())
+              .putLong(Structs.ShuffleOptions.CORE_ROWS, core.rows())
+              .putLong(Structs.ShuffleOptions.SEED, seed)
+              .putLong(Structs.ShuffleOptions.DRAW, draw);
           try (NativeBuffer.Lease lease = core.buffer().lease()) {
             long from = lease.address() + core.offset();
             call.run(
@@ -178,7 +180,7 @@ public final class NullUpdate {
     if (classes < 2 || classes * classes != variances.length) {
       throw new IllegalArgumentException(variances.length + " variances are no square of them");
     }
-    long valuesAt = Struct.NORMAL_OPTIONS;
+    long valuesAt = Structs.NormalOptions.SIZEOF;
     long variancesAt = valuesAt + 8L * values.length;
     return core(
         context,
@@ -189,14 +191,14 @@ public final class NullUpdate {
           structs
               .putDoubles(valuesAt, values)
               .putDoubles(variancesAt, variances)
-              .putLong(Struct.NORMAL_OPTIONS_SIZE, Struct.NORMAL_OPTIONS)
-              .putLong(Struct.NORMAL_OPTIONS_COUNT, values.length)
-              .putLong(Struct.NORMAL_OPTIONS_LONG_SIDE, longSide)
-              .putLong(Struct.NORMAL_OPTIONS_LEADING, classes - 2)
-              .putLong(Struct.NORMAL_OPTIONS_SEED, seed)
-              .putLong(Struct.NORMAL_OPTIONS_DRAW, draw)
-              .putLong(Struct.NORMAL_OPTIONS_VALUES, address + valuesAt)
-              .putLong(Struct.NORMAL_OPTIONS_VARIANCES, address + variancesAt);
+              .putLong(Structs.NormalOptions.SIZE, Structs.NormalOptions.SIZEOF)
+              .putLong(Structs.NormalOptions.COUNT, values.length)
+              .putLong(Structs.NormalOptions.LONG_SIDE, longSide)
+              .putLong(Structs.NormalOptions.LEADING, classes - 2)
+              .putLong(Structs.NormalOptions.SEED, seed)
+              .putLong(Structs.NormalOptions.DRAW, draw)
+              .putLong(Structs.NormalOptions.VALUES, address + valuesAt)
+              .putLong(Structs.NormalOptions.VARIANCES, address + variancesAt);
           call.run(unused -> context.binding().normalUpdate(context.handle(), address, out));
         });
   }

@@ -6,6 +6,7 @@ import java.util.Objects;
 import java.util.Optional;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.dtype.Dtype;
+import org.threegate.spi.Structs;
 
 /**
  * What a kernel reads as one matrix: {@code tg_operand}. Stored values, optionally times one
@@ -79,35 +80,35 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
   }
 
   long structBytes() {
-    return Struct.OPERAND + termBytes();
+    return Structs.Operand.SIZEOF + termBytes();
   }
 
   /** Bytes of the low-rank terms. */
   long termBytes() {
-    return (long) lowRank.size() * Struct.LOW_RANK;
+    return (long) lowRank.size() * Structs.LowRank.SIZEOF;
   }
 
   /** Writes the struct at {@code at}, its terms behind it, and takes leases on all buffers. */
   void write(NativeBuffer struct, long address, long at, List<NativeBuffer.Lease> leases) {
-    write(struct, address, at, at + Struct.OPERAND, leases);
+    write(struct, address, at, at + Structs.Operand.SIZEOF, leases);
   }
 
   /** The same with the terms at {@code terms}: structs of an array stand close together. */
   void write(
       NativeBuffer struct, long address, long at, long terms, List<NativeBuffer.Lease> leases) {
-    struct.putLong(at + Struct.OPERAND_SIZE, Struct.OPERAND);
-    writeMatrix(values, struct, at + Struct.OPERAND_VALUES, leases);
-    for (int i = 0; i < Struct.MATRIX; i += 8) {
-      struct.putLong(at + Struct.OPERAND_BLOCK_SCALE + i, 0);
+    struct.putLong(at + Structs.Operand.SIZE, Structs.Operand.SIZEOF);
+    writeMatrix(values, struct, at + Structs.Operand.VALUES, leases);
+    for (int i = 0; i < Structs.Matrix.SIZEOF; i += 8) {
+      struct.putLong(at + Structs.Operand.BLOCK_SCALE + i, 0);
     }
     blockScale.ifPresent(
-        scale -> writeMatrix(scale.scales(), struct, at + Struct.OPERAND_BLOCK_SCALE, leases));
+        scale -> writeMatrix(scale.scales(), struct, at + Structs.Operand.BLOCK_SCALE, leases));
     struct
-        .putLong(at + Struct.OPERAND_BLOCK_ROWS, blockScale.map(BlockScale::blockRows).orElse(0L))
+        .putLong(at + Structs.Operand.BLOCK_ROWS, blockScale.map(BlockScale::blockRows).orElse(0L))
         .putLong(
-            at + Struct.OPERAND_BLOCK_COLUMNS, blockScale.map(BlockScale::blockColumns).orElse(0L))
-        .putLong(at + Struct.OPERAND_LOW_RANK, lowRank.isEmpty() ? 0 : address + terms)
-        .putLong(at + Struct.OPERAND_LOW_RANK_COUNT, lowRank.size());
+            at + Structs.Operand.BLOCK_COLUMNS, blockScale.map(BlockScale::blockColumns).orElse(0L))
+        .putLong(at + Structs.Operand.LOW_RANK, lowRank.isEmpty() ? 0 : address + terms)
+        .putLong(at + Structs.Operand.LOW_RANK_COUNT, lowRank.size());
     writeTerms(lowRank, struct, terms, leases);
   }
 
@@ -116,10 +117,10 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
       List<LowRank> terms, NativeBuffer struct, long at, List<NativeBuffer.Lease> leases) {
     long term = at;
     for (LowRank product : terms) {
-      writeMatrix(product.left(), struct, term + Struct.LOW_RANK_LEFT, leases);
-      writeMatrix(product.right(), struct, term + Struct.LOW_RANK_RIGHT, leases);
-      struct.putDouble(term + Struct.LOW_RANK_SCALE, product.scale());
-      term += Struct.LOW_RANK;
+      writeMatrix(product.left(), struct, term + Structs.LowRank.LEFT, leases);
+      writeMatrix(product.right(), struct, term + Structs.LowRank.RIGHT, leases);
+      struct.putDouble(term + Structs.LowRank.SCALE, product.scale());
+      term += Structs.LowRank.SIZEOF;
     }
   }
 

@@ -2,6 +2,7 @@ package org.threegate.kernel;
 
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.spi.KernelBinding;
+import org.threegate.spi.Structs;
 
 /**
  * Principal angles between subspaces, right for small ones too ({@code tg_principal_angles}; arXiv
@@ -30,24 +31,29 @@ public final class PrincipalAngles {
     int rank = Math.toIntExact(first.rows());
     KernelBinding binding = context.binding();
     try (Context.Call call = context.begin();
-        NativeBuffer structs = context.allocate(2 * Struct.MATRIX + Workspace.STRUCT_BYTES);
+        NativeBuffer structs =
+            context.allocate(2 * Structs.Matrix.SIZEOF + Workspace.STRUCT_BYTES);
         NativeBuffer angles = context.allocate(8L * rank);
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       long anglesAddress = leases.take(angles);
       first.write(structs, 0, leases.take(first.buffer()));
-      second.write(structs, Struct.MATRIX, leases.take(second.buffer()));
+      second.write(structs, Structs.Matrix.SIZEOF, leases.take(second.buffer()));
       Workspace.use(
           context,
           call,
           structs,
-          2 * Struct.MATRIX,
+          2 * Structs.Matrix.SIZEOF,
           size ->
               binding.principalAnglesWorkspace(
-                  context.handle(), address, address + Struct.MATRIX, size),
+                  context.handle(), address, address + Structs.Matrix.SIZEOF, size),
           workspace ->
               binding.principalAngles(
-                  context.handle(), address, address + Struct.MATRIX, workspace, anglesAddress));
+                  context.handle(),
+                  address,
+                  address + Structs.Matrix.SIZEOF,
+                  workspace,
+                  anglesAddress));
       return angles.getDoubles(0, rank);
     }
   }

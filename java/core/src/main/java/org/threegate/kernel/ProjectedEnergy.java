@@ -3,6 +3,7 @@ package org.threegate.kernel;
 import java.util.Optional;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.spi.KernelBinding;
+import org.threegate.spi.Structs;
 
 /**
  * How much of a matrix, or of a difference of two, lies in given subspaces ({@code
@@ -42,9 +43,9 @@ public final class ProjectedEnergy {
       Context context, Operand matrix, Optional<Operand> subtracted, Matrix left, Matrix right) {
     long subtractedAt = matrix.structBytes();
     long leftAt = subtractedAt + subtracted.map(Operand::structBytes).orElse(0L);
-    long rightAt = leftAt + Struct.MATRIX;
-    long resultAt = rightAt + Struct.MATRIX;
-    long workspaceAt = resultAt + Struct.PROJECTED_ENERGY_RESULT;
+    long rightAt = leftAt + Structs.Matrix.SIZEOF;
+    long resultAt = rightAt + Structs.Matrix.SIZEOF;
+    long workspaceAt = resultAt + Structs.ProjectedEnergyResult.SIZEOF;
     KernelBinding binding = context.binding();
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(workspaceAt + Workspace.STRUCT_BYTES);
@@ -56,7 +57,7 @@ public final class ProjectedEnergy {
       left.write(structs, leftAt, leases.take(left.buffer()));
       right.write(structs, rightAt, leases.take(right.buffer()));
       structs.putLong(
-          resultAt + Struct.PROJECTED_ENERGY_RESULT_SIZE, Struct.PROJECTED_ENERGY_RESULT);
+          resultAt + Structs.ProjectedEnergyResult.SIZE, Structs.ProjectedEnergyResult.SIZEOF);
       Workspace.use(
           context,
           call,
@@ -75,11 +76,11 @@ public final class ProjectedEnergy {
                   workspace,
                   address + resultAt));
       return new Result(
-          structs.getDouble(resultAt + Struct.PROJECTED_ENERGY_RESULT_TOTAL),
-          structs.getDouble(resultAt + Struct.PROJECTED_ENERGY_RESULT_LEFT),
-          structs.getDouble(resultAt + Struct.PROJECTED_ENERGY_RESULT_RIGHT),
-          structs.getDouble(resultAt + Struct.PROJECTED_ENERGY_RESULT_BOTH),
-          structs.getDouble(resultAt + Struct.PROJECTED_ENERGY_RESULT_FOURTH));
+          structs.getDouble(resultAt + Structs.ProjectedEnergyResult.TOTAL),
+          structs.getDouble(resultAt + Structs.ProjectedEnergyResult.LEFT),
+          structs.getDouble(resultAt + Structs.ProjectedEnergyResult.RIGHT),
+          structs.getDouble(resultAt + Structs.ProjectedEnergyResult.BOTH),
+          structs.getDouble(resultAt + Structs.ProjectedEnergyResult.FOURTH));
     }
   }
 
@@ -108,8 +109,8 @@ public final class ProjectedEnergy {
     }
     int count = Math.toIntExact(Math.multiplyExact(left.rows() + 2, right.rows() + 2));
     long leftAt = matrix.structBytes();
-    long rightAt = leftAt + Struct.MATRIX;
-    long workspaceAt = rightAt + Struct.MATRIX;
+    long rightAt = leftAt + Structs.Matrix.SIZEOF;
+    long workspaceAt = rightAt + Structs.Matrix.SIZEOF;
     long tableAt = workspaceAt + Workspace.STRUCT_BYTES;
     long valuesAt = tableAt + 8L * table.length;
     long variancesAt = valuesAt + 8L * values.length;

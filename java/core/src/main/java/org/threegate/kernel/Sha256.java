@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import org.threegate.buffer.NativeBuffer;
+import org.threegate.spi.Structs;
 
 /**
  * SHA-256 of ranges of native memory ({@code tg_sha256}): four ranges together take little more
@@ -35,7 +36,8 @@ public final class Sha256 {
     List<Range> all = List.copyOf(ranges);
     int count = all.size();
     try (Context.Call call = context.begin();
-        NativeBuffer structs = context.allocate((long) count * (Struct.SPAN + DIGEST_BYTES));
+        NativeBuffer structs =
+            context.allocate((long) count * (Structs.Span.SIZEOF + DIGEST_BYTES));
         Operand.Leases leases = new Operand.Leases()) {
       NativeBuffer.Lease own = structs.lease();
       leases.add(own);
@@ -45,13 +47,13 @@ public final class Sha256 {
         leases.add(lease);
         structs
             .putLong(
-                (long) i * Struct.SPAN + Struct.SPAN_DATA,
+                (long) i * Structs.Span.SIZEOF + Structs.Span.DATA,
                 range.bytes() == 0 ? 0 : lease.address() + range.offset())
-            .putLong((long) i * Struct.SPAN + Struct.SPAN_BYTES, range.bytes());
+            .putLong((long) i * Structs.Span.SIZEOF + Structs.Span.BYTES, range.bytes());
       }
       NativeBuffer.Lease controlLease = control.lease();
       leases.add(controlLease);
-      long digests = (long) count * Struct.SPAN;
+      long digests = (long) count * Structs.Span.SIZEOF;
       call.run(
           unused ->
               context

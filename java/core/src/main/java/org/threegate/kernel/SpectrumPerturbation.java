@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.spi.KernelBinding;
+import org.threegate.spi.Structs;
 
 /**
  * Singular values and leading subspaces of a matrix after a small update, by perturbation theory in
@@ -63,8 +64,8 @@ public record SpectrumPerturbation(
       }
     }
     long angles = ranks.stream().mapToLong(Integer::longValue).sum();
-    long resultAt = Struct.PERTURBATION_OPTIONS;
-    long workspaceAt = resultAt + Struct.PERTURBATION_RESULT;
+    long resultAt = Structs.PerturbationOptions.SIZEOF;
+    long workspaceAt = resultAt + Structs.PerturbationResult.SIZEOF;
     long baseAt = workspaceAt + Workspace.STRUCT_BYTES;
     long ranksAt = baseAt + 8L * base.length;
     long valuesAt = ranksAt + 8L * ranks.size();
@@ -81,18 +82,18 @@ public record SpectrumPerturbation(
         structs.putLong(ranksAt + 8L * i, ranks.get(i));
       }
       structs
-          .putLong(Struct.PERTURBATION_OPTIONS_SIZE, Struct.PERTURBATION_OPTIONS)
-          .putLong(Struct.PERTURBATION_OPTIONS_COUNT, base.length)
-          .putLong(Struct.PERTURBATION_OPTIONS_CORE_ROWS, core.rows())
-          .putLong(Struct.PERTURBATION_OPTIONS_BASE_VALUES, address + baseAt)
-          .putLong(Struct.PERTURBATION_OPTIONS_CORE, leases.take(core.buffer()) + core.offset())
-          .putLong(Struct.PERTURBATION_OPTIONS_RANKS, address + ranksAt)
-          .putLong(Struct.PERTURBATION_OPTIONS_RANK_COUNT, ranks.size())
-          .putLong(resultAt + Struct.PERTURBATION_RESULT_SIZE, Struct.PERTURBATION_RESULT)
-          .putLong(resultAt + Struct.PERTURBATION_RESULT_VALUES, address + valuesAt)
-          .putLong(resultAt + Struct.PERTURBATION_RESULT_LONG_ANGLES, address + longAt)
-          .putLong(resultAt + Struct.PERTURBATION_RESULT_SHORT_ANGLES, address + shortAt)
-          .putLong(resultAt + Struct.PERTURBATION_RESULT_ENERGIES, address + energiesAt);
+          .putLong(Structs.PerturbationOptions.SIZE, Structs.PerturbationOptions.SIZEOF)
+          .putLong(Structs.PerturbationOptions.COUNT, base.length)
+          .putLong(Structs.PerturbationOptions.CORE_ROWS, core.rows())
+          .putLong(Structs.PerturbationOptions.BASE_VALUES, address + baseAt)
+          .putLong(Structs.PerturbationOptions.CORE, leases.take(core.buffer()) + core.offset())
+          .putLong(Structs.PerturbationOptions.RANKS, address + ranksAt)
+          .putLong(Structs.PerturbationOptions.RANK_COUNT, ranks.size())
+          .putLong(resultAt + Structs.PerturbationResult.SIZE, Structs.PerturbationResult.SIZEOF)
+          .putLong(resultAt + Structs.PerturbationResult.VALUES, address + valuesAt)
+          .putLong(resultAt + Structs.PerturbationResult.LONG_ANGLES, address + longAt)
+          .putLong(resultAt + Structs.PerturbationResult.SHORT_ANGLES, address + shortAt)
+          .putLong(resultAt + Structs.PerturbationResult.ENERGIES, address + energiesAt);
       Workspace.use(
           context,
           call,
@@ -117,12 +118,12 @@ public record SpectrumPerturbation(
           structs.getDoubles(valuesAt, base.length),
           List.copyOf(ofLong),
           List.copyOf(ofShort),
-          structs.getDouble(resultAt + Struct.PERTURBATION_RESULT_TOTAL),
+          structs.getDouble(resultAt + Structs.PerturbationResult.TOTAL),
           energies[0],
           energies[1],
           energies[2],
-          structs.getDouble(resultAt + Struct.PERTURBATION_RESULT_MIXING),
-          structs.getDouble(resultAt + Struct.PERTURBATION_RESULT_BOUNDARY_MIXING));
+          structs.getDouble(resultAt + Structs.PerturbationResult.MIXING),
+          structs.getDouble(resultAt + Structs.PerturbationResult.BOUNDARY_MIXING));
     }
   }
 }

@@ -1,20 +1,32 @@
 package org.threegate.kernel;
 
-/** What a native call returns; the ordinals are the {@code TG_*} constants. */
+import org.threegate.spi.Constants;
+
+/** What a native call returns: {@code tg_status}. */
 public enum Status {
-  OK,
-  INVALID_ARGUMENT,
-  UNSUPPORTED,
-  OUT_OF_MEMORY,
-  DEVICE,
-  IO,
-  BUSY,
-  CANCELLED,
-  NOT_CONVERGED,
-  INTERNAL;
+  OK(Constants.OK),
+  INVALID_ARGUMENT(Constants.INVALID_ARGUMENT),
+  UNSUPPORTED(Constants.UNSUPPORTED),
+  OUT_OF_MEMORY(Constants.OUT_OF_MEMORY),
+  DEVICE(Constants.DEVICE),
+  IO(Constants.IO),
+  BUSY(Constants.BUSY),
+  CANCELLED(Constants.CANCELLED),
+  NOT_CONVERGED(Constants.NOT_CONVERGED),
+  INTERNAL(Constants.INTERNAL);
+
+  private final int code;
+
+  Status(int code) {
+    this.code = code;
+  }
 
   static Status of(int code) {
-    Status[] values = values();
-    return code >= 0 && code < values.length ? values[code] : INTERNAL;
+    for (Status status : values()) {
+      if (status.code == code) {
+        return status;
+      }
+    }
+    return INTERNAL;
   }
 }

@@ -2,6 +2,7 @@ package org.threegate.kernel;
 
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.spi.KernelBinding;
+import org.threegate.spi.Structs;
 
 /**
  * Sums over tokens of outer products, LᵀR of two matrices with a row a token ({@code
@@ -38,8 +39,8 @@ public final class TokenProducts {
       throw new IllegalArgumentException(
           weights.length + " weights for " + left.rows() + " tokens");
     }
-    long rightAt = Struct.MATRIX;
-    long workspaceAt = rightAt + Struct.MATRIX;
+    long rightAt = Structs.Matrix.SIZEOF;
+    long workspaceAt = rightAt + Structs.Matrix.SIZEOF;
     KernelBinding binding = context.binding();
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(workspaceAt + Workspace.STRUCT_BYTES);

@@ -1,11 +1,14 @@
 package org.threegate.kernel;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.dtype.Dtype;
+import org.threegate.spi.Constants;
 import org.threegate.spi.KernelBinding;
+import org.threegate.spi.Structs;
 
 /**
  * The leading singular triplets of matrices of any shapes and dtypes, each to a residual that the
@@ -83,12 +86,25 @@ public final class TruncatedSvd {
 
   /** What reached the tolerance. */
   public enum Method {
-    GRAM_SINGLE,
-    GRAM_DOUBLE,
-    TRIANGLE,
-    TRACKED,
-    BLOCK_LANCZOS,
-    CHEBYSHEV
+    GRAM_SINGLE(Constants.SVD_GRAM_SINGLE),
+    GRAM_DOUBLE(Constants.SVD_GRAM_DOUBLE),
+    TRIANGLE(Constants.SVD_TRIANGLE),
+    TRACKED(Constants.SVD_TRACKED),
+    BLOCK_LANCZOS(Constants.SVD_BLOCK_LANCZOS),
+    CHEBYSHEV(Constants.SVD_CHEBYSHEV);
+
+    private final int code;
+
+    Method(int code) {
+      this.code = code;
+    }
+
+    private static Method of(int code) {
+      return Arrays.stream(values())
+          .filter(method -> method.code == code)
+          .findFirst()
+          .orElseThrow(() -> new IllegalStateException("no method has the code " + code));
+    }
   }
 
   /**
@@ -214,13 +230,13 @@ public final class TruncatedSvd {
     if (differences && requests.stream().anyMatch(request -> request.subtracted().isEmpty())) {
       throw new IllegalArgumentException("differences and single matrices in one batch");
     }
-    long subtractedAt = (long) count * Struct.OPERAND;
-    long optionsAt = subtractedAt + (differences ? (long) count * Struct.OPERAND : 0);
-    long resultsAt = optionsAt + (long) count * Struct.SVD_OPTIONS;
-    long workspaceAt = resultsAt + (long) count * Struct.SVD_RESULT;
+    long subtractedAt = (long) count * Structs.Operand.SIZEOF;
+    long optionsAt = subtractedAt + (differences ? (long) count * Structs.Operand.SIZEOF : 0);
+    long resultsAt = optionsAt + (long) count * Structs.SvdOptions.SIZEOF;
+    long workspaceAt = resultsAt + (long) count * Structs.SvdResult.SIZEOF;
     long termsAt = workspaceAt + Workspace.STRUCT_BYTES;
     long startsAt = termsAt + requests.stream().mapToLong(TruncatedSvd::termBytes).sum();
-    long startValuesAt = startsAt + (long) starts.size() * Struct.SVD_START;
+    long startValuesAt = startsAt + (long) starts.size() * Structs.SvdStart.SIZEOF;
     long bytes =
         startValuesAt + starts.stream().mapToLong(start -> 8L * start.values().length).sum();
     KernelBinding binding = context.binding();
@@ -231,30 +247,33 @@ public final class TruncatedSvd {
       long address = leases.take(structs);
       for (int i = 0; i < count; i++) {
         Request request = requests.get(i);
-        request.matrix().write(structs, address, (long) i * Struct.OPERAND, termsAt, leases);
+        request
+            .matrix()
+            .write(structs, address, (long) i * Structs.Operand.SIZEOF, termsAt, leases);
         termsAt += request.matrix().termBytes();
         if (differences) {
           Operand other = request.subtracted().orElseThrow();
-          other.write(structs, address, subtractedAt + (long) i * Struct.OPERAND, termsAt, leases);
+          other.write(
+              structs, address, subtractedAt + (long) i * Structs.Operand.SIZEOF, termsAt, leases);
           termsAt += other.termBytes();
         }
-        writeOptions(structs, optionsAt + (long) i * Struct.SVD_OPTIONS, request);
+        writeOptions(structs, optionsAt + (long) i * Structs.SvdOptions.SIZEOF, request);
         writeResult(
             structs,
-            resultsAt + (long) i * Struct.SVD_RESULT,
+            resultsAt + (long) i * Structs.SvdResult.SIZEOF,
             request,
             leases.takeOutput(arrays.get(i)));
       }
       long valuesAt = startValuesAt;
       for (int i = 0; i < starts.size(); i++) {
         Start from = starts.get(i);
-        long at = startsAt + (long) i * Struct.SVD_START;
+        long at = startsAt + (long) i * Structs.SvdStart.SIZEOF;
         structs.putDoubles(valuesAt, from.values());
         structs
-            .putLong(at + Struct.SVD_START_SIZE, Struct.SVD_START)
-            .putLong(at + Struct.SVD_START_VALUES, address + valuesAt);
+            .putLong(at + Structs.SvdStart.SIZE, Structs.SvdStart.SIZEOF)
+            .putLong(at + Structs.SvdStart.VALUES, address + valuesAt);
         from.basis()
-            .write(structs, at + Struct.SVD_START_BASIS, leases.take(from.basis().buffer()));
+            .write(structs, at + Structs.SvdStart.BASIS, leases.take(from.basis().buffer()));
         valuesAt += 8L * from.values().length;
       }
       long subtracted = differences ? address + subtractedAt : 0;
@@ -315,7 +334,10 @@ public final class TruncatedSvd {
       for (int i = 0; i < count; i++) {
         results.add(
             readResult(
-                structs, resultsAt + (long) i * Struct.SVD_RESULT, requests.get(i), arrays.get(i)));
+                structs,
+                resultsAt + (long) i * Structs.SvdResult.SIZEOF,
+                requests.get(i),
+                arrays.get(i)));
       }
       return results;
     }
@@ -327,11 +349,11 @@ public final class TruncatedSvd {
 
   private static void writeOptions(NativeBuffer structs, long at, Request request) {
     structs
-        .putLong(at + Struct.SVD_OPTIONS_SIZE, Struct.SVD_OPTIONS)
-        .putLong(at + Struct.SVD_OPTIONS_RANK, request.rank())
-        .putDouble(at + Struct.SVD_OPTIONS_TOLERANCE, request.tolerance())
-        .putInt(at + Struct.SVD_OPTIONS_VECTORS, request.vectors() ? 1 : 0)
-        .putInt(at + Struct.SVD_OPTIONS_RESERVED, 0);
+        .putLong(at + Structs.SvdOptions.SIZE, Structs.SvdOptions.SIZEOF)
+        .putLong(at + Structs.SvdOptions.RANK, request.rank())
+        .putDouble(at + Structs.SvdOptions.TOLERANCE, request.tolerance())
+        .putInt(at + Structs.SvdOptions.VECTORS, request.vectors() ? 1 : 0)
+        .putInt(at + Structs.SvdOptions.RESERVED, 0);
   }
 
   /** Values, left vectors, right vectors, spectrum: in this order in one array. */
@@ -341,11 +363,11 @@ public final class TruncatedSvd {
     long behind =
         request.vectors() ? right + 8 * request.rank() * request.matrix().columns() : left;
     structs
-        .putLong(at + Struct.SVD_RESULT_SIZE, Struct.SVD_RESULT)
-        .putLong(at + Struct.SVD_RESULT_VALUES, address)
-        .putLong(at + Struct.SVD_RESULT_LEFT, request.vectors() ? left : 0)
-        .putLong(at + Struct.SVD_RESULT_RIGHT, request.vectors() ? right : 0)
-        .putLong(at + Struct.SVD_RESULT_SPECTRUM, request.spectrum() ? behind : 0);
+        .putLong(at + Structs.SvdResult.SIZE, Structs.SvdResult.SIZEOF)
+        .putLong(at + Structs.SvdResult.VALUES, address)
+        .putLong(at + Structs.SvdResult.LEFT, request.vectors() ? left : 0)
+        .putLong(at + Structs.SvdResult.RIGHT, request.vectors() ? right : 0)
+        .putLong(at + Structs.SvdResult.SPECTRUM, request.spectrum() ? behind : 0);
   }
 
   private static Result readResult(
@@ -367,10 +389,10 @@ public final class TruncatedSvd {
         request.spectrum()
             ? Optional.of(array.getDoubles(behind, request.shorter()))
             : Optional.empty(),
-        structs.getDouble(at + Struct.SVD_RESULT_RESIDUAL),
-        structs.getDouble(at + Struct.SVD_RESULT_ORTHOGONALITY),
-        structs.getDouble(at + Struct.SVD_RESULT_SPECTRUM_ERROR),
-        Method.values()[structs.getInt(at + Struct.SVD_RESULT_METHOD) - 1],
-        Status.of(structs.getInt(at + Struct.SVD_RESULT_STATUS)));
+        structs.getDouble(at + Structs.SvdResult.RESIDUAL),
+        structs.getDouble(at + Structs.SvdResult.ORTHOGONALITY),
+        structs.getDouble(at + Structs.SvdResult.SPECTRUM_ERROR),
+        Method.of(structs.getInt(at + Structs.SvdResult.METHOD)),
+        Status.of(structs.getInt(at + Structs.SvdResult.STATUS)));
   }
 }

@@ -2,6 +2,8 @@ package org.threegate.kernel;
 
 import java.util.Objects;
 import org.threegate.buffer.NativeBuffer;
+import org.threegate.spi.Constants;
+import org.threegate.spi.Structs;
 
 /**
  * XXH3 of 128 bits of bytes that come part by part ({@code tg_xxh3_update}), as fast as the memory
@@ -16,7 +18,6 @@ import org.threegate.buffer.NativeBuffer;
  */
 public final class Xxh3 implements AutoCloseable {
   private static final int DIGEST_BYTES = 16;
-  private static final int STATE_BYTES = 704;
 
   private final Context context;
   private final NativeBuffer state; // and a digest behind it
@@ -35,8 +36,8 @@ public final class Xxh3 implements AutoCloseable {
 
   /** Of no bytes yet. */
   public static Xxh3 begin(Context context) {
-    NativeBuffer state = context.allocate(STATE_BYTES + DIGEST_BYTES);
-    state.fill(0, STATE_BYTES, (byte) 0);
+    NativeBuffer state = context.allocate(Constants.XXH3_STATE_BYTES + DIGEST_BYTES);
+    state.fill(0, Constants.XXH3_STATE_BYTES, (byte) 0);
     return new Xxh3(context, state);
   }
 
@@ -49,15 +50,15 @@ public final class Xxh3 implements AutoCloseable {
   public static void update(Context context, Part... given) {
     Part[] parts = given.clone();
     try (Context.Call call = context.begin();
-        NativeBuffer structs = context.allocate((long) parts.length * Struct.XXH3_PART);
+        NativeBuffer structs = context.allocate((long) parts.length * Structs.Xxh3Part.SIZEOF);
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       for (int i = 0; i < parts.length; i++) {
-        long at = (long) i * Struct.XXH3_PART;
+        long at = (long) i * Structs.Xxh3Part.SIZEOF;
         structs
-            .putLong(at + Struct.XXH3_PART_STATE, leases.take(parts[i].checksum().state))
-            .putLong(at + Struct.XXH3_PART_DATA, leases.take(parts[i].buffer()) + parts[i].offset())
-            .putLong(at + Struct.XXH3_PART_BYTES, parts[i].bytes());
+            .putLong(at + Structs.Xxh3Part.STATE, leases.take(parts[i].checksum().state))
+            .putLong(at + Structs.Xxh3Part.DATA, leases.take(parts[i].buffer()) + parts[i].offset())
+            .putLong(at + Structs.Xxh3Part.BYTES, parts[i].bytes());
       }
       call.run(unused -> context.binding().xxh3Update(context.handle(), address, parts.length));
     }
@@ -69,8 +70,11 @@ public final class Xxh3 implements AutoCloseable {
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(state);
       call.run(
-          unused -> context.binding().xxh3Digest(context.handle(), address, address + STATE_BYTES));
-      return state.getBytes(STATE_BYTES, DIGEST_BYTES);
+          unused ->
+              context
+                  .binding()
+                  .xxh3Digest(context.handle(), address, address + Constants.XXH3_STATE_BYTES));
+      return state.getBytes(Constants.XXH3_STATE_BYTES, DIGEST_BYTES);
     }
   }
 

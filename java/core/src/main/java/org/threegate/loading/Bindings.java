@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
 import org.threegate.spi.BindingProvider;
+import org.threegate.spi.Constants;
 import org.threegate.spi.KernelBinding;
 
 /**
@@ -16,8 +17,8 @@ import org.threegate.spi.KernelBinding;
 public final class Bindings {
   private static final String CHOICE_PROPERTY = "threegate.binding";
 
-  /** {@code TG_ABI_VERSION} of the header that this was written for. */
-  public static final int ABI_VERSION = 16;
+  /** {@code TG_ABI_VERSION} of the header that this was built with. */
+  public static final int ABI_VERSION = Constants.ABI_VERSION;
 
   private Bindings() {}
 

@@ -11,14 +11,13 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.threegate.spi.KernelBinding;
+import org.threegate.spi.Structs;
 
 /**
  * SHA-256 of files by the kernel library itself, before there is a {@code Context}: the structs of
  * {@code threegate.h} in one direct buffer.
  */
 final class NativeDigests {
-  private static final int OPTIONS = 24; // tg_context_options: the size, threads and zeros
-  private static final int THREADS_AT = 8;
   private static final int THREADS = 4;
   private static final int OUT = 64; // pointers that functions return
   private static final int FILE = OUT;
@@ -27,7 +26,6 @@ final class NativeDigests {
   private static final int ERROR = 128;
   private static final int ERROR_BYTES = 1024;
   private static final int REST = ERROR + ERROR_BYTES;
-  private static final int SPAN = 16;
   private static final int DIGEST = 32;
 
   /** Bytes of a part: ci/native writes the digests of as many. */
@@ -42,7 +40,9 @@ final class NativeDigests {
   static Map<Path, String> of(KernelBinding binding, List<Path> files) {
     ByteBuffer block = ByteBuffer.allocateDirect(REST).order(ByteOrder.LITTLE_ENDIAN);
     long address = binding.addressOf(block);
-    block.putLong(0, OPTIONS).putInt(THREADS_AT, THREADS);
+    block
+        .putLong(Structs.ContextOptions.SIZE, Structs.ContextOptions.SIZEOF)
+        .putInt(Structs.ContextOptions.THREADS, THREADS);
     if (binding.contextCreate(address, address + OUT, address + ERROR, ERROR_BYTES) != 0) {
       return new LinkedHashMap<>();
     }
@@ -71,14 +71,20 @@ final class NativeDigests {
   private static Map<Path, String> digests(KernelBinding binding, long context, List<Part> parts) {
     int count = parts.size();
     ByteBuffer block =
-        ByteBuffer.allocateDirect((SPAN + DIGEST) * count).order(ByteOrder.LITTLE_ENDIAN);
-    for (Part part : parts) {
-      block.putLong(part.address()).putLong(part.bytes());
+        ByteBuffer.allocateDirect((Structs.Span.SIZEOF + DIGEST) * count)
+            .order(ByteOrder.LITTLE_ENDIAN);
+    for (int i = 0; i < count; i++) {
+      int span = Structs.Span.SIZEOF * i;
+      block
+          .putLong(span + Structs.Span.DATA, parts.get(i).address())
+          .putLong(span + Structs.Span.BYTES, parts.get(i).bytes());
     }
     long address = binding.addressOf(block);
     Map<Path, String> digests = new LinkedHashMap<>();
-    if (binding.sha256(context, address, count, 0, address + (long) SPAN * count) == 0) {
+    if (binding.sha256(context, address, count, 0, address + (long) Structs.Span.SIZEOF * count)
+        == 0) {
       byte[] digest = new byte[DIGEST];
+      block.position(Structs.Span.SIZEOF * count);
       for (Part part : parts) {
         block.get(digest);
         digests.merge(part.file(), HexFormat.of().formatHex(digest) + "\n", String::concat);

@@ -4,7 +4,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -43,14 +45,31 @@ public final class Header {
     return functions;
   }
 
+  /** Value of a constant. */
   public int constant(String name) {
+    return Optional.ofNullable(constants().get(name))
+        .orElseThrow(() -> new IllegalArgumentException("no constant " + name));
+  }
+
+  /** Values of all constants by name, in the order of the header. */
+  public Map<String, Integer> constants() {
+    Map<String, Integer> constants = new LinkedHashMap<>();
     Matcher matcher = CONSTANT.matcher(text);
     while (matcher.find()) {
-      if (matcher.group(1).equals(name)) {
-        return Integer.parseInt(matcher.group(2));
-      }
+      constants.put(matcher.group(1), Integer.parseInt(matcher.group(2)));
     }
-    throw new IllegalArgumentException("no constant " + name);
+    return constants;
+  }
+
+  /** Names of the constants that directly follow a typedef of {@code int32_t}. */
+  public List<String> constantsOf(String typedef) {
+    String after = text.substring(text.indexOf("typedef int32_t " + typedef + ";"));
+    return after
+        .lines()
+        .skip(1)
+        .takeWhile(line -> line.startsWith("#define"))
+        .map(line -> line.split(" ")[1])
+        .toList();
   }
 
   /**

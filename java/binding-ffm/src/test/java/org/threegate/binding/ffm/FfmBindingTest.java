@@ -26,7 +26,7 @@ class FfmBindingTest extends BindingContract {
   @Test
   void everyFunctionOfTheHeaderIsDeclared() throws IOException {
     Map<String, Integer> declared = new TreeMap<>();
-    FfmBinding.FUNCTIONS.forEach(
+    FfmFunctions.FUNCTIONS.forEach(
         (name, descriptor) -> declared.put(name, descriptor.argumentLayouts().size()));
     assertThat(declared).isEqualTo(new TreeMap<>(Header.read().functions()));
   }

@@ -7,13 +7,20 @@ import java.lang.reflect.Field;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import org.bytedeco.javacpp.annotation.Name;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
-import org.threegate.kernel.Context;
+import org.threegate.dtype.Dtype;
+import org.threegate.kernel.ChangedElements;
+import org.threegate.kernel.Status;
+import org.threegate.kernel.TruncatedSvd;
+import org.threegate.spi.Constants;
+import org.threegate.spi.Structs;
 import org.threegate.testing.BindingContract;
 import org.threegate.testing.Header;
 
@@ -36,36 +43,61 @@ class JniBindingTest extends BindingContract {
     assertThat(new TreeMap<>(declared)).isEqualTo(new TreeMap<>(Header.read().functions()));
   }
 
-  /**
-   * Each constant of Struct that names a field or a struct of the header has the header's offset or
-   * size.
-   */
+  /** Java knows every struct of the header with all of its fields, and no other. */
   @Test
   void structLayoutsAreTheHeaders() throws Exception {
     Map<String, Integer> layouts = new TreeMap<>();
+    for (Class<?> struct : Structs.class.getDeclaredClasses()) {
+      for (Field field : struct.getDeclaredFields()) {
+        String name = field.getName().equals("SIZEOF") ? "" : "." + field.getName();
+        layouts.put(struct.getSimpleName() + name, field.getInt(null));
+      }
+    }
+    Map<String, Integer> expected = new TreeMap<>();
     Header.read()
         .layouts()
         .forEach(
-            (name, offset) ->
-                layouts.put(
-                    name.substring("tg_".length())
-                        .replace('.', '_')
-                        .toUpperCase(java.util.Locale.ROOT),
-                    offset));
-    layouts.put(
-        "WORKSPACE_SIZE_FIELD",
-        0); // tg_workspace.size, whose constant would collide with struct tg_workspace_size
-    int compared = 0;
-    for (Field field :
-        Class.forName("org.threegate.kernel.Struct", true, Context.class.getClassLoader())
-            .getDeclaredFields()) {
-      field.setAccessible(true);
-      assertThat(layouts).as(field.getName()).containsKey(field.getName());
-      if (!field.getName().equals("WORKSPACE_SIZE")) {
-        assertThat(field.getInt(null)).as(field.getName()).isEqualTo(layouts.get(field.getName()));
-        compared++;
-      }
+            (name, offset) -> {
+              String[] parts = name.substring("tg_".length()).split("\\.");
+              String struct =
+                  Arrays.stream(parts[0].split("_"))
+                      .map(
+                          word -> word.substring(0, 1).toUpperCase(Locale.ROOT) + word.substring(1))
+                      .collect(Collectors.joining());
+              expected.put(
+                  parts.length == 1 ? struct : struct + "." + parts[1].toUpperCase(Locale.ROOT),
+                  offset);
+            });
+    assertThat(layouts).isEqualTo(expected).hasSizeGreaterThan(60);
+  }
+
+  @Test
+  void constantsAreTheHeaders() throws Exception {
+    Map<String, Integer> constants = new TreeMap<>();
+    for (Field field : Constants.class.getDeclaredFields()) {
+      constants.put("TG_" + field.getName(), field.getInt(null));
     }
-    assertThat(compared).isGreaterThan(60);
+    assertThat(constants).isEqualTo(new TreeMap<>(Header.read().constants()));
+  }
+
+  /** Enums of the kernels name every constant of their kind, in the order of the header. */
+  @Test
+  void enumsAreComplete() throws IOException {
+    Header header = Header.read();
+    assertThat(names(Status.values(), "TG_")).isEqualTo(header.constantsOf("tg_status"));
+    assertThat(names(Dtype.values(), "TG_")).isEqualTo(header.constantsOf("tg_dtype"));
+    Map<String, Enum<?>[]> families =
+        Map.of("TG_SVD_", TruncatedSvd.Method.values(), "TG_PATCH_", ChangedElements.Form.values());
+    families.forEach(
+        (prefix, values) ->
+            assertThat(names(values, prefix))
+                .isEqualTo(
+                    header.constants().keySet().stream()
+                        .filter(name -> name.startsWith(prefix))
+                        .toList()));
+  }
+
+  private static List<String> names(Enum<?>[] values, String prefix) {
+    return Arrays.stream(values).map(value -> prefix + value.name()).toList();
   }
 }

@@ -1,0 +1,102 @@
+package org.threegate.generator;
+
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/** The binding through the foreign function interface of JDK 22. */
+final class FfmSources {
+  static final String PACKAGE = "org.threegate.binding.ffm";
+
+  private FfmSources() {}
+
+  /** The Java file of the package. */
+  static List<SourceFile> of(Header header) {
+    return List.of(SourceFile.java(PACKAGE, "FfmFunctions", code(header)));
+  }
+
+  private static String code(Header header) {
+    return """
+    import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
+    import static java.lang.foreign.ValueLayout.JAVA_INT;
+    import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+    import java.lang.foreign.FunctionDescriptor;
+    import java.lang.invoke.MethodHandle;
+    import java.util.Map;
+    import org.threegate.spi.NativeFunctions;
+
+    /**
+     * Passes each call on. Addresses are longs, as in the JNI binding. The handles are constants, so that
+     * the JVM compiles a call through one of them to a plain call. They are bound when the first of them is
+     * used, after the first instance was made.
+     */
+    abstract class FfmFunctions implements NativeFunctions {
+      private static DynamicLibrary library;
+
+      /** The signature of every C function, by name. */
+      static final Map<String, FunctionDescriptor> FUNCTIONS =
+          Map.ofEntries(
+    %s);
+
+      private static final class Handles {
+    %s
+        private static MethodHandle bind(String name) {
+          return library.function(name, FUNCTIONS.get(name));
+        }
+      }
+
+      FfmFunctions(DynamicLibrary opened) {
+        synchronized (FfmFunctions.class) {
+          if (library == null) {
+            library = opened;
+          }
+        }
+      }
+
+    %s}
+    """
+        .formatted(
+            header.functions().stream()
+                .map(FfmSources::descriptor)
+                .collect(Collectors.joining(",\n")),
+            header.functions().stream().map(FfmSources::handle).collect(Collectors.joining()),
+            header.functions().stream().map(FfmSources::call).collect(Collectors.joining("\n")));
+  }
+
+  private static String descriptor(Header.Function function) {
+    return Stream.concat(
+            Stream.of(function.result()),
+            function.parameters().stream().map(Header.Parameter::type))
+        .map(type -> "JAVA_" + type.java().toUpperCase(Locale.ROOT))
+        .collect(
+            Collectors.joining(
+                ", ",
+                "          Map.entry(\"" + function.name() + "\", FunctionDescriptor.of(",
+                "))"));
+  }
+
+  private static String handle(Header.Function function) {
+    return "    static final MethodHandle %s = bind(\"%s\");\n"
+        .formatted(JavaNames.constant(function.name()), function.name());
+  }
+
+  private static String call(Header.Function function) {
+    return """
+      @Override
+      public %s {
+        try {
+          return (%s) Handles.%s.invokeExact(%s);
+        } catch (Throwable e) {
+          throw DynamicLibrary.rethrow(e);
+        }
+      }
+    """
+        .formatted(
+            SpiSources.declaration(function),
+            function.result().java(),
+            JavaNames.constant(function.name()),
+            SpiSources.arguments(function));
+  }
+}

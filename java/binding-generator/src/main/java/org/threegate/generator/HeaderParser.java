@@ -1,0 +1,465 @@
+package org.threegate.generator;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * Reads the part of C that {@code threegate.h} is written in: an include guard, constants, typedefs
+ * of numbers, opaque structs, structs with explicit padding and functions. Everything else is
+ * refused with its line, so that nothing is silently left out of the Java side.
+ */
+final class HeaderParser {
+  private static final Pattern NAME = Pattern.compile("[a-z][a-z0-9]*(_[a-z0-9]+)*");
+  private static final Pattern GUARD = Pattern.compile("#ifndef (\\w+)");
+  private static final Pattern CONSTANT =
+      Pattern.compile("#define (TG_[A-Z][A-Z0-9_]*) \\(?(-?(?:0|[1-9][0-9]*|0x[0-9a-fA-F]+))\\)?");
+  private static final int LONGEST_ARRAY = 1 << 16;
+
+  /** What an address may point to, beside the structs and the numbers of the boundary. */
+  private static final Set<String> ONLY_BEHIND_POINTERS =
+      Set.of(
+          "void",
+          "char",
+          "float",
+          "int8_t",
+          "uint8_t",
+          "int16_t",
+          "uint16_t",
+          "uint32_t",
+          "uint64_t");
+
+  private final String file;
+  private final List<Token> tokens;
+  private int next;
+
+  private final Map<String, CType.Kind> numbers = new HashMap<>();
+  private final Map<String, Header.Struct> structs = new HashMap<>();
+  private final Set<String> opaque = new HashSet<>();
+  private final Set<String> typeNames = new HashSet<>();
+  private final Set<String> functionNames = new HashSet<>();
+  private final Map<String, Integer> values = new HashMap<>();
+
+  private final List<Header.Constant> declaredConstants = new ArrayList<>();
+  private final List<Header.Struct> declaredStructs = new ArrayList<>();
+  private final List<Header.Function> declaredFunctions = new ArrayList<>();
+  private int lastLineOfFunction = -1;
+
+  private HeaderParser(String file, String text) {
+    this.file = file;
+    this.tokens = Lexer.tokens(file, text);
+    for (CType.Kind kind : CType.Kind.values()) {
+      numbers.put(kind.c, kind);
+    }
+  }
+
+  /**
+   * Reads a header.
+   *
+   * @param file its name, for messages
+   * @param text its content
+   * @throws HeaderException when it contains anything else than what is listed above
+   */
+  static Header parse(String file, String text) {
+    HeaderParser parser = new HeaderParser(file, text);
+    parser.header();
+    return new Header(parser.declaredConstants, parser.declaredStructs, parser.declaredFunctions);
+  }
+
+  private void header() {
+    Token first = take();
+    Matcher guard = GUARD.matcher(first.text());
+    if (!guard.matches()) {
+      throw refused(first, "a header begins with #ifndef and the name of its include guard");
+    }
+    directive("#define " + guard.group(1));
+    while (!peek().text().equals("#endif")) {
+      declaration();
+    }
+    take();
+    if (peek().kind() != Token.Kind.END) {
+      throw refused(peek(), "nothing follows the #endif of the include guard");
+    }
+  }
+
+  private void declaration() {
+    Token token = peek();
+    if (token.kind() == Token.Kind.DIRECTIVE) {
+      preprocessor();
+    } else if (token.is("typedef")) {
+      typedef();
+    } else if (token.is("TG_API")) {
+      function();
+    } else {
+      throw refused(token, "a declaration begins with #define, typedef or TG_API");
+    }
+  }
+
+  private void preprocessor() {
+    int at = skipComments();
+    Token directive = take();
+    switch (directive.text()) {
+      case "#include <stdint.h>" -> {}
+      case "#if defined(__GNUC__)" -> {
+        visibility();
+        directive("#else");
+        visibility();
+        directive("#endif");
+      }
+      case "#ifdef __cplusplus" -> {
+        if (peek().is("extern")) {
+          expect("extern");
+          expect("\"C\"");
+          expect("{");
+        } else {
+          expect("}");
+        }
+        directive("#endif");
+      }
+      default -> constant(directive, at);
+    }
+  }
+
+  /** The definition of {@code TG_API} for one family of compilers. */
+  private void visibility() {
+    Token token = take();
+    if (!token.text().equals("#define TG_API") && !token.text().startsWith("#define TG_API ")) {
+      throw refused(token, "only TG_API depends on the compiler");
+    }
+  }
+
+  private void constant(Token directive, int at) {
+    Matcher matcher = CONSTANT.matcher(directive.text());
+    if (!matcher.matches()) {
+      throw refused(
+          directive,
+          "a preprocessor line is #define TG_NAME and an integer; conditions are those of the"
+              + " include guard, TG_API and __cplusplus");
+    }
+    String name = matcher.group(1);
+    long value = Long.decode(matcher.group(2));
+    if (value != (int) value) {
+      throw refused(directive, "the value must fit into int32_t");
+    }
+    if (values.put(name, (int) value) != null) {
+      throw refused(directive, name + " is defined twice");
+    }
+    declaredConstants.add(new Header.Constant(name, (int) value, comment(at)));
+  }
+
+  private void typedef() {
+    int at = skipComments();
+    expect("typedef");
+    if (peek().is("struct")) {
+      struct(at);
+      return;
+    }
+    CType.Kind kind = numbers.get(peek().text());
+    if (kind == null) {
+      throw refused(peek(), "a typedef names a struct, int32_t, int64_t or double");
+    }
+    take();
+    numbers.put(newTypeName(), kind);
+    expect(";");
+  }
+
+  private void struct(int at) {
+    expect("struct");
+    Token tag = name();
+    if (!peek().is("{")) {
+      requireSameName(tag, newTypeName());
+      opaque.add(tag.text());
+      expect(";");
+      return;
+    }
+    expect("{");
+    Layout layout = new Layout(tag.text());
+    while (!peek().is("}")) {
+      layout.add();
+    }
+    Token end = take();
+    if (layout.fields.isEmpty()) {
+      throw refused(end, "a struct has fields");
+    }
+    layout.requireNoPadding(end, layout.alignment, "at the end");
+    requireSameName(tag, newTypeName());
+    expect(";");
+    Header.Struct struct =
+        new Header.Struct(
+            tag.text(), layout.fields, layout.bytes, layout.alignment, commentAbove(at));
+    structs.put(tag.text(), struct);
+    declaredStructs.add(struct);
+  }
+
+  private void requireSameName(Token tag, String name) {
+    if (!tag.text().equals(name)) {
+      throw refused(tag, "a struct has one name: struct " + name + " " + name);
+    }
+  }
+
+  /** The fields of one struct. */
+  private final class Layout {
+    final List<Header.Field> fields = new ArrayList<>();
+    int bytes;
+    int alignment = 1;
+    private final String struct;
+    private final Set<String> names = new HashSet<>();
+
+    Layout(String struct) {
+      this.struct = struct;
+    }
+
+    void add() {
+      int at = skipComments();
+      CType type = type(true);
+      Token name = name();
+      if (!names.add(name.text())) {
+        throw refused(name, struct + " has this field twice");
+      }
+      int count = 1;
+      String brackets = "";
+      if (peek().is("[")) {
+        count = arrayLength(type);
+        brackets = "[" + count + "]";
+      } else if (type instanceof CType.Character) {
+        throw refused(name, "a char is an element of an array");
+      }
+      requireNoPadding(name, type.alignment(), "before the field " + name.text());
+      expect(";");
+      fields.add(
+          new Header.Field(
+              name.text(), type.spelling() + " " + name.text() + brackets, bytes, comment(at)));
+      bytes += type.bytes() * count;
+      alignment = Math.max(alignment, type.alignment());
+    }
+
+    /** Java and all compilers then agree on the layout, and no byte is left undefined. */
+    void requireNoPadding(Token token, int required, String where) {
+      if (bytes % required != 0) {
+        throw refused(
+            token,
+            struct
+                + " has "
+                + (required - bytes % required)
+                + " bytes of padding "
+                + where
+                + "; declare them as a reserved field");
+      }
+    }
+  }
+
+  private int arrayLength(CType type) {
+    expect("[");
+    Token length = take();
+    if (!(type instanceof CType.Scalar) && !(type instanceof CType.Character)) {
+      throw refused(length, "an array is one of numbers or characters");
+    }
+    int count = 0;
+    if (length.kind() == Token.Kind.NUMBER && length.text().matches("[1-9][0-9]{0,4}")) {
+      count = Integer.parseInt(length.text());
+    } else if (values.containsKey(length.text())) {
+      count = values.get(length.text());
+    }
+    if (count < 1 || count > LONGEST_ARRAY) {
+      throw refused(
+          length, "the length of an array is 1 to " + LONGEST_ARRAY + ", or such a constant");
+    }
+    expect("]");
+    return count;
+  }
+
+  private void function() {
+    int at = skipComments();
+    String above = commentAbove(at);
+    if (above.isEmpty() && tokens.get(at).line() == lastLineOfFunction + 1) {
+      above = declaredFunctions.get(declaredFunctions.size() - 1).comment();
+    }
+    expect("TG_API");
+    Token resultToken = peek();
+    if (!(type(false) instanceof CType.Scalar result)) {
+      throw refused(
+          resultToken, "a function returns int32_t, int64_t, double or a typedef of them");
+    }
+    Token name = name();
+    if (!name.text().startsWith("tg_")
+        || !JavaNames.isFree(JavaNames.variable(name.text()))
+        || !functionNames.add(JavaNames.variable(name.text()))) {
+      throw refused(
+          name,
+          "a function is named tg_..., unlike every other one and every method of Java's objects");
+    }
+    expect("(");
+    List<Header.Parameter> parameters = parameters();
+    expect(")");
+    lastLineOfFunction = peek().line();
+    expect(";");
+    declaredFunctions.add(new Header.Function(name.text(), result, parameters, above));
+  }
+
+  private List<Header.Parameter> parameters() {
+    List<Header.Parameter> parameters = new ArrayList<>();
+    if (peek().is("void") && peekSecond().is(")")) {
+      take();
+      return parameters;
+    }
+    Set<String> names = new HashSet<>();
+    while (true) {
+      CType type = type(false);
+      Token name = name();
+      if (!JavaNames.isFree(JavaNames.variable(name.text()))
+          || !names.add(JavaNames.variable(name.text()))) {
+        throw refused(
+            name, "the name of a parameter is used once, and is no method of Java's objects");
+      }
+      parameters.add(new Header.Parameter(name.text(), type));
+      if (!peek().is(",")) {
+        return parameters;
+      }
+      take();
+    }
+  }
+
+  /**
+   * A type, up to the name that follows it.
+   *
+   * @param isField whether structs and characters are allowed as they are, and not only behind
+   *     pointers
+   */
+  private CType type(boolean isField) {
+    Token first = peek();
+    StringBuilder spelling = new StringBuilder();
+    if (first.is("const")) {
+      take();
+      spelling.append("const ");
+    }
+    Token base = take();
+    String name = base.text();
+    boolean isNumber = numbers.containsKey(name);
+    boolean isStruct = structs.containsKey(name);
+    if (!isNumber && !isStruct && !opaque.contains(name) && !ONLY_BEHIND_POINTERS.contains(name)) {
+      throw refused(base, "it names no type of the boundary");
+    }
+    spelling.append(name);
+    if (peek().is("*")) {
+      pointers(spelling);
+      return new CType.Pointer(spelling.toString());
+    }
+    if (first.is("const")) {
+      throw refused(first, "const is for what a pointer leads to");
+    }
+    if (isNumber) {
+      return new CType.Scalar(name, numbers.get(name));
+    }
+    if (isField && isStruct) {
+      Header.Struct struct = structs.get(name);
+      return new CType.Nested(name, struct.bytes(), struct.alignment());
+    }
+    if (isField && name.equals("char")) {
+      return new CType.Character();
+    }
+    throw refused(base, "it crosses the boundary only behind a pointer");
+  }
+
+  private void pointers(StringBuilder spelling) {
+    while (peek().is("*")) {
+      take();
+      spelling.append('*');
+      if (peek().is("const")) {
+        take();
+        spelling.append(" const");
+      }
+    }
+  }
+
+  /** The name of a field, a parameter or a function. */
+  private Token name() {
+    Token token = take();
+    if (token.kind() != Token.Kind.WORD
+        || !NAME.matcher(token.text()).matches()
+        || JavaNames.isKeyword(token.text())) {
+      throw refused(token, "expected a name of lower-case words");
+    }
+    return token;
+  }
+
+  private String newTypeName() {
+    Token token = name();
+    if (!token.text().startsWith("tg_")
+        || !typeNames.add(JavaNames.type(token.text()))
+        || numbers.containsKey(token.text())) {
+      throw refused(token, "a type is named tg_..., unlike every other one");
+    }
+    return token.text();
+  }
+
+  /** The comment beside the declaration that was just read; where there is none, the one above. */
+  private String comment(int at) {
+    Token last = tokens.get(next - 1);
+    Token beside = tokens.get(next);
+    return beside.kind() == Token.Kind.COMMENT && beside.line() == last.lastLine()
+        ? beside.text()
+        : commentAbove(at);
+  }
+
+  /** The comment that ends on the line above a token and does not belong to what is before it. */
+  private String commentAbove(int at) {
+    if (at == 0 || tokens.get(at - 1).kind() != Token.Kind.COMMENT) {
+      return "";
+    }
+    Token above = tokens.get(at - 1);
+    boolean isAdjacent = above.lastLine() >= tokens.get(at).line() - 1;
+    boolean isBeside = at > 1 && tokens.get(at - 2).lastLine() == above.line();
+    return isAdjacent && !isBeside ? above.text() : "";
+  }
+
+  private void directive(String expected) {
+    Token token = take();
+    if (!token.text().equals(expected)) {
+      throw refused(token, "expected " + expected);
+    }
+  }
+
+  private void expect(String expected) {
+    Token token = take();
+    if (!token.text().equals(expected)) {
+      throw refused(token, "expected '" + expected + "'");
+    }
+  }
+
+  private Token take() {
+    Token token = peek();
+    if (token.kind() != Token.Kind.END) {
+      next++;
+    }
+    return token;
+  }
+
+  private Token peek() {
+    return tokens.get(skipComments());
+  }
+
+  private Token peekSecond() {
+    int at = skipComments() + 1;
+    while (tokens.get(at).kind() == Token.Kind.COMMENT) {
+      at++;
+    }
+    return tokens.get(at);
+  }
+
+  /** Goes on to the next token that is no comment, and says where it is. */
+  private int skipComments() {
+    while (tokens.get(next).kind() == Token.Kind.COMMENT) {
+      next++;
+    }
+    return next;
+  }
+
+  private HeaderException refused(Token token, String rule) {
+    return new HeaderException(file, token.line(), token.described() + ": " + rule);
+  }
+}

@@ -1,0 +1,319 @@
+package org.threegate.generator;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.io.StringWriter;
+import java.lang.reflect.Method;
+import java.net.URL;
+import java.net.URLClassLoader;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import javax.tools.JavaCompiler;
+import javax.tools.StandardJavaFileManager;
+import javax.tools.ToolProvider;
+import org.bytedeco.javacpp.annotation.Cast;
+import org.bytedeco.javacpp.annotation.Name;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledForJreRange;
+import org.junit.jupiter.api.condition.JRE;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * The code is compiled with every warning and every check of Javadoc, and looked at from within.
+ */
+class GeneratedCodeTest {
+  private static final String BINDING =
+      """
+      package org.threegate.binding.ffm;
+
+      class DynamicLibrary {
+        java.lang.invoke.MethodHandle function(
+            String name, java.lang.foreign.FunctionDescriptor descriptor) {
+          throw new UnsupportedOperationException(name + descriptor);
+        }
+
+        static RuntimeException rethrow(Throwable e) {
+          return new IllegalStateException(e);
+        }
+      }
+      """;
+
+  @TempDir Path directory;
+
+  @Test
+  void functionsBecomeMethodsOfIntLongAndDouble() throws Exception {
+    try (URLClassLoader classes = compiled("spi", PlantedHeader.EVERY_KIND)) {
+      assertThat(signatures(classes.loadClass("org.threegate.spi.NativeFunctions")))
+          .containsExactlyInAnyOrder(
+              "int nothing()",
+              "int everything(long, long, long, int, long, double, double, long)",
+              "int everything2(long)",
+              "long longResult(int)",
+              "double doubleResult(long)");
+    }
+  }
+
+  @Test
+  void structsBecomeSizesAndOffsets() throws Exception {
+    try (URLClassLoader classes = compiled("spi", PlantedHeader.EVERY_KIND)) {
+      assertThat(numbers(classes.loadClass("org.threegate.spi.Structs$Pair")))
+          .isEqualTo(Map.of("SIZEOF", 8, "FIRST", 0, "SECOND", 4));
+      assertThat(numbers(classes.loadClass("org.threegate.spi.Structs$EveryField")))
+          .containsEntry("SIZEOF", 80)
+          .containsEntry("SIZE", 0)
+          .containsEntry("PAIRS", 8)
+          .containsEntry("COUNTS", 40)
+          .containsEntry("TEXT", 52)
+          .containsEntry("TOTAL", 72)
+          .hasSize(10);
+    }
+  }
+
+  @Test
+  void constantsBecomeNumbers() throws Exception {
+    try (URLClassLoader classes = compiled("spi", PlantedHeader.EVERY_KIND)) {
+      assertThat(numbers(classes.loadClass("org.threegate.spi.Constants")))
+          .isEqualTo(Map.of("FINE", 0, "BROKEN", -1, "LENGTH", 16));
+    }
+  }
+
+  @Test
+  void commentsBecomeJavadoc() throws Exception {
+    write("spi", PlantedHeader.EVERY_KIND);
+    assertThat(generated("org/threegate/spi/Structs.java"))
+        .contains(
+            """
+              /**
+               * Layout of {@code tg_pair}.
+               *
+               * <p>A pair of &#123;numbers&#125;.
+               *
+               * <p>Its second &#64;paragraph has a &#92; and {@code code}:
+               *
+               * <p>- an item
+               *
+               * <p>- another item, longer than a line of Javadoc may be, so that it is broken between two of
+               * its words
+               */
+              public static final class Pair {
+            """)
+        .contains("    /** Offset of {@code tg_pair pairs}. */\n")
+        .contains("     * <p>Above it.\n     */\n    public static final int SHARE = 32;\n");
+    assertThat(generated("org/threegate/spi/Constants.java"))
+        .contains("   * <p>less than {@code tg_fine} &amp; worse\n");
+    assertThat(generated("org/threegate/spi/NativeFunctions.java"))
+        .contains("   * @param rowCount {@code int64_t row_count}\n")
+        .contains(
+            """
+              /**
+               * Calls {@code tg_everything2}.
+               *
+               * <p>Has all kinds of them; shared with the next one.
+               *
+               * @param masks {@code const uint64_t* const* masks}
+               * @return {@code tg_state}
+               */
+              int everything2(long masks);
+            """);
+  }
+
+  @Test
+  void theShimIsDeclaredWithTheTypesOfC() throws Exception {
+    try (URLClassLoader classes = compiled("jni", PlantedHeader.EVERY_KIND)) {
+      Class<?> functions = classes.loadClass("org.threegate.binding.jni.Functions");
+      Map<String, String> declared = new TreeMap<>();
+      for (Method method : functions.getDeclaredMethods()) {
+        declared.put(
+            method.getAnnotation(Name.class).value()[0],
+            Arrays.stream(method.getParameters())
+                .map(
+                    parameter ->
+                        parameter.isAnnotationPresent(Cast.class)
+                            ? parameter.getAnnotation(Cast.class).value()[0]
+                            : parameter.getType().getName())
+                .collect(Collectors.joining(", ", method.getReturnType() + "(", ")")));
+      }
+      assertThat(declared)
+          .isEqualTo(
+              Map.of(
+                  "tg_nothing", "int()",
+                  "tg_everything",
+                      "int(tg_handle*, const tg_every_field*, tg_handle**, int, long, double,"
+                          + " double, void*)",
+                  "tg_everything2", "int(const uint64_t* const*)",
+                  "tg_long_result", "long(int)",
+                  "tg_double_result", "double(const char*)"));
+      assertThat(signatures(classes.loadClass("org.threegate.binding.jni.JniFunctions")))
+          .hasSize(5)
+          .contains("int everything(long, long, long, int, long, double, double, long)");
+    }
+  }
+
+  @Test
+  void handlesHaveTheSignaturesOfC() throws Exception {
+    write("ffm", PlantedHeader.EVERY_KIND);
+    assertThat(generated("org/threegate/binding/ffm/FfmFunctions.java"))
+        .contains(
+            "Map.entry(\"tg_everything\", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG,"
+                + " JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_DOUBLE, JAVA_DOUBLE, JAVA_LONG))")
+        .contains("Map.entry(\"tg_nothing\", FunctionDescriptor.of(JAVA_INT))")
+        .contains("Map.entry(\"tg_long_result\", FunctionDescriptor.of(JAVA_LONG, JAVA_INT))")
+        .contains("static final MethodHandle LONG_RESULT = bind(\"tg_long_result\");")
+        .contains("return (double) Handles.DOUBLE_RESULT.invokeExact(text);");
+  }
+
+  @Test
+  @EnabledForJreRange(min = JRE.JAVA_22)
+  void handlesCompile() throws Exception {
+    Files.createDirectories(directory.resolve("sources/org/threegate/binding/ffm"));
+    Files.writeString(
+        directory.resolve("sources/org/threegate/binding/ffm/DynamicLibrary.java"), BINDING);
+    try (URLClassLoader classes = compiled("ffm", PlantedHeader.EVERY_KIND)) {
+      assertThat(signatures(classes.loadClass("org.threegate.binding.ffm.FfmFunctions")))
+          .hasSize(5)
+          .contains("int everything(long, long, long, int, long, double, double, long)");
+    }
+  }
+
+  /** The compiler of C++ agrees, and refuses a layout that is another one. */
+  @Test
+  void theCompilerChecksLayoutsAndConstants() throws Exception {
+    write("jni", PlantedHeader.EVERY_KIND);
+    Files.writeString(directory.resolve("planted.h"), PlantedHeader.text(PlantedHeader.EVERY_KIND));
+    Path layout = directory.resolve("sources/layout.h");
+    String right = Files.readString(layout);
+    assertThat(compilerAccepts(right)).isTrue();
+    for (String check :
+        List.of(
+            "sizeof(tg_pair) == 8", "offsetof(tg_every_field, total) == 72", "TG_BROKEN == -1")) {
+      assertThat(right).contains(check);
+      assertThat(compilerAccepts(right.replace(check, check + "1"))).as(check).isFalse();
+    }
+  }
+
+  /** Everything that the library declares is mirrored, with Javadoc that has no errors. */
+  @Test
+  void theHeaderOfTheLibraryIsMirrored() throws Exception {
+    Path path =
+        Path.of(System.getProperty("threegate.root"), "native/include/threegate/threegate.h");
+    Main.main(new String[] {"spi", path.toString(), directory.resolve("sources").toString()});
+    String declared = Files.readString(path).replaceAll("(?s)/\\*.*?\\*/", "");
+    try (URLClassLoader classes = compile()) {
+      assertThat(classes.loadClass("org.threegate.spi.NativeFunctions").getDeclaredMethods())
+          .hasSize(declared.split("TG_API (int32_t|tg_status) ", -1).length - 1);
+      assertThat(classes.loadClass("org.threegate.spi.Structs").getDeclaredClasses())
+          .hasSize(declared.split("typedef struct \\w+ \\{", -1).length - 1);
+    }
+  }
+
+  /** Files that are as they were keep their time, so that nothing is compiled again. */
+  @Test
+  void unchangedFilesAreNotWritten() throws Exception {
+    write("spi", PlantedHeader.EVERY_KIND);
+    Path constants = directory.resolve("sources/org/threegate/spi/Constants.java");
+    Path structs = directory.resolve("sources/org/threegate/spi/Structs.java");
+    FileTime old = FileTime.fromMillis(0);
+    Files.setLastModifiedTime(constants, old);
+    Files.setLastModifiedTime(structs, old);
+    write("spi", PlantedHeader.EVERY_KIND.replace("TG_FINE 0", "TG_FINE 5"));
+    assertThat(Files.getLastModifiedTime(structs)).isEqualTo(old);
+    assertThat(Files.getLastModifiedTime(constants)).isNotEqualTo(old);
+  }
+
+  private void write(String part, String declarations) throws IOException {
+    Path header = directory.resolve("planted.h");
+    Files.writeString(header, PlantedHeader.text(declarations));
+    Main.main(new String[] {part, header.toString(), directory.resolve("sources").toString()});
+  }
+
+  private String generated(String path) throws IOException {
+    return Files.readString(directory.resolve("sources").resolve(path));
+  }
+
+  /** Bindings are compiled together with the interface that they implement. */
+  private URLClassLoader compiled(String part, String declarations) throws IOException {
+    write("spi", declarations);
+    write(part, declarations);
+    return compile();
+  }
+
+  private URLClassLoader compile() throws IOException {
+    Path sources = directory.resolve("sources");
+    List<String> options =
+        List.of(
+            "-Xlint:all,-processing,-options,-path",
+            "-Xdoclint:all/protected",
+            "-Werror",
+            "-parameters",
+            "-d",
+            directory.resolve("classes").toString());
+    JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
+    StringWriter messages = new StringWriter();
+    try (StandardJavaFileManager files = compiler.getStandardFileManager(null, null, null);
+        Stream<Path> found = Files.walk(sources)) {
+      List<Path> java = found.filter(path -> path.toString().endsWith(".java")).toList();
+      boolean succeeded =
+          compiler
+              .getTask(
+                  messages,
+                  files,
+                  null,
+                  options,
+                  null,
+                  files.getJavaFileObjectsFromPaths(new ArrayList<>(java)))
+              .call();
+      assertThat(succeeded).as(messages.toString()).isTrue();
+    }
+    return new URLClassLoader(
+        new URL[] {directory.resolve("classes").toUri().toURL()}, getClass().getClassLoader());
+  }
+
+  private boolean compilerAccepts(String layout) throws Exception {
+    Files.writeString(directory.resolve("sources/layout.h"), layout);
+    Path program = directory.resolve("checks.cpp");
+    Files.writeString(program, "#include \"planted.h\"\n#include \"sources/layout.h\"\n");
+    return new ProcessBuilder(
+                "g++",
+                "-std=c++17",
+                "-Wall",
+                "-Wextra",
+                "-Werror",
+                "-fsyntax-only",
+                program.toString())
+            .redirectErrorStream(true)
+            .redirectOutput(directory.resolve("checks.log").toFile())
+            .start()
+            .waitFor()
+        == 0;
+  }
+
+  private static List<String> signatures(Class<?> type) {
+    return Arrays.stream(type.getDeclaredMethods())
+        .map(
+            method ->
+                method.getReturnType()
+                    + " "
+                    + method.getName()
+                    + Arrays.stream(method.getParameterTypes())
+                        .map(Class::getName)
+                        .collect(Collectors.joining(", ", "(", ")")))
+        .toList();
+  }
+
+  private static Map<String, Integer> numbers(Class<?> type) throws IllegalAccessException {
+    Map<String, Integer> numbers = new TreeMap<>();
+    for (java.lang.reflect.Field field : type.getDeclaredFields()) {
+      numbers.put(field.getName(), field.getInt(null));
+    }
+    return numbers;
+  }
+}
