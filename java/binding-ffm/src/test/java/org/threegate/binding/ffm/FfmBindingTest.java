@@ -18,7 +18,7 @@ import org.threegate.testing.Header;
 @DisabledIfSystemProperty(named = "threegate.binding", matches = "jni")
 class FfmBindingTest extends BindingContract {
   @Override
-  protected String expectedBinding() {
+  public String expectedBinding() {
     return "ffm";
   }
 

@@ -27,7 +27,7 @@ import org.threegate.testing.Header;
 @DisabledIfSystemProperty(named = "threegate.binding", matches = "ffm")
 class JniBindingTest extends BindingContract {
   @Override
-  protected String expectedBinding() {
+  public String expectedBinding() {
     return "jni";
   }
 

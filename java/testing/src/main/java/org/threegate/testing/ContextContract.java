@@ -1,0 +1,137 @@
+package org.threegate.testing;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.threegate.testing.TestDevice.DEVICE;
+
+import java.io.IOException;
+import java.net.URL;
+import java.net.URLClassLoader;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledIfEnvironmentVariable;
+import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.dtype.Dtype;
+import org.threegate.kernel.Bf16Diff;
+import org.threegate.kernel.Capabilities;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.kernel.KernelException;
+import org.threegate.kernel.Matrix;
+import org.threegate.kernel.Operand;
+import org.threegate.kernel.Status;
+import org.threegate.loading.Bindings;
+
+/** Bindings, capabilities and contexts. */
+interface ContextContract {
+  /** {@code "jni"} or {@code "ffm"}. */
+  String expectedBinding();
+
+  @Test
+  default void theForcedBindingIsTheOneInUse() {
+    assertThat(Bindings.get().name()).isEqualTo(expectedBinding());
+  }
+
+  @Test
+  default void versionsAgree() throws IOException {
+    assertThat(Bindings.get().abiVersion()).isEqualTo(Header.read().constant("TG_ABI_VERSION"));
+    assertThat(Bindings.ABI_VERSION).isEqualTo(Header.read().constant("TG_ABI_VERSION"));
+    String pom = Files.readString(Path.of(System.getProperty("threegate.root"), "pom.xml"));
+    assertThat(pom).contains("<version>" + Capabilities.query().version() + "</version>");
+  }
+
+  @Test
+  default void capabilitiesSayWhatRunsAndWhyNotMore() {
+    Capabilities capabilities = Capabilities.query();
+    assertThat(capabilities.hardwareThreads()).isPositive();
+    assertThat(capabilities.memoryBytes()).isGreaterThan(1L << 20);
+    assertThat(capabilities.blas()).startsWith("OpenBLAS");
+    assertThat(capabilities.cudaReason().isEmpty()).isEqualTo(capabilities.cudaDevices() > 0);
+    Optional.ofNullable(System.getenv("THREEGATE_SIMD"))
+        .ifPresent(forced -> assertThat(capabilities.simd()).isEqualTo(forced));
+    assertThat(capabilities.simdReason().isEmpty()).isEqualTo(capabilities.simd().equals("avx512"));
+  }
+
+  @Test
+  default void aContextTellsItsThreadsAndClosesTwice() {
+    Context context = Context.open(DEVICE, 3);
+    assertThat(context.threads()).isEqualTo(3);
+    context.close();
+    context.close();
+    assertThatThrownBy(context::threads)
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("closed");
+  }
+
+  @Test
+  default void wrongOptionsAreRefusedWithTheArgumentNamed() {
+    assertThatThrownBy(() -> Context.open(DEVICE, -5))
+        .isInstanceOfSatisfying(
+            KernelException.class, e -> assertThat(e.status()).isEqualTo(Status.INVALID_ARGUMENT))
+        .hasMessage("options.threads is -5; allowed are 0 (all) to 1024");
+  }
+
+  @Test
+  default void aContextTakesOneCallAtATime() throws InterruptedException {
+    try (Context context = Context.open(DEVICE, 1);
+        NativeBuffer memory = context.allocate(1L << 28);
+        Control control = Control.open(context)) {
+      Operand operand = Operand.of(Matrix.of(memory, Dtype.F8_E4M3, 1 << 14, 1 << 14));
+      CompletableFuture<Void> other =
+          CompletableFuture.runAsync(
+              () -> Bf16Diff.compare(context, operand, operand, Bf16Diff.Profiles.NONE, control));
+      while (control.done() == 0 && !other.isDone()) {
+        Thread.onSpinWait();
+      }
+      assertThatThrownBy(context::threads)
+          .isInstanceOfSatisfying(
+              KernelException.class, e -> assertThat(e.status()).isEqualTo(Status.BUSY));
+      assertThatThrownBy(memory::close).hasMessageContaining("in use");
+      control.cancel();
+      assertThatThrownBy(other::join).hasRootCauseInstanceOf(KernelException.class);
+    }
+  }
+
+  /** A crash would end this JVM, so it is in another one. */
+  @Test
+  @DisabledIfEnvironmentVariable(named = "THREEGATE_SIMD", matches = ".+")
+  @DisabledIfSystemProperty(named = "threegate.test.device", matches = "CUDA")
+  default void anythingCanBeCalledWhileAnythingCloses() throws Exception {
+    long seed = Seeds.random("anythingCanBeCalledWhileAnythingCloses").nextLong();
+    ChildJvm.Result result =
+        ChildJvm.of(ApiAttack.class, "10000", Long.toString(seed))
+            .options("-Xmx512m")
+            .before("ulimit -v 8000000")
+            .run();
+    assertThat(result.code()).as(result.output()).isZero();
+    assertThat(result.output()).contains("10000 rounds");
+  }
+
+  /** A second class loader of one JVM loads the library too. */
+  @Test
+  default void twoClassLoadersCanBothCall() throws Exception {
+    List<URL> urls =
+        Arrays.stream(System.getProperty("java.class.path").split(java.io.File.pathSeparator))
+            .map(
+                entry -> {
+                  try {
+                    return Path.of(entry).toUri().toURL();
+                  } catch (java.net.MalformedURLException e) {
+                    throw new IllegalArgumentException(e);
+                  }
+                })
+            .toList();
+    try (URLClassLoader loader =
+        new URLClassLoader(urls.toArray(new URL[0]), ClassLoader.getPlatformClassLoader())) {
+      Object other =
+          loader.loadClass(Context.class.getName()).getMethod("liveObjects").invoke(null);
+      assertThat(other).isEqualTo(Context.liveObjects());
+    }
+  }
+}
