@@ -5,6 +5,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -17,8 +18,9 @@ import java.util.regex.Pattern;
 final class HeaderParser {
   private static final Pattern NAME = Pattern.compile("[a-z][a-z0-9]*(_[a-z0-9]+)*");
   private static final Pattern GUARD = Pattern.compile("#ifndef (\\w+)");
+  private static final String INTEGER = "(?:0|[1-9][0-9]{0,9}|0x[0-9a-fA-F]{1,8})";
   private static final Pattern CONSTANT =
-      Pattern.compile("#define (TG_[A-Z][A-Z0-9_]*) \\(?(-?(?:0|[1-9][0-9]*|0x[0-9a-fA-F]+))\\)?");
+      Pattern.compile("#define (TG_[A-Z][A-Z0-9_]*) (?:(%1$s)|\\((-?%1$s)\\))".formatted(INTEGER));
   private static final int LONGEST_ARRAY = 1 << 16;
 
   /** What an address may point to, beside the structs and the numbers of the boundary. */
@@ -138,11 +140,12 @@ final class HeaderParser {
     if (!matcher.matches()) {
       throw refused(
           directive,
-          "a preprocessor line is #define TG_NAME and an integer; conditions are those of the"
+          "a preprocessor line is #define TG_NAME and an integer, in parentheses when it is"
+              + " negative; conditions are those of the"
               + " include guard, TG_API and __cplusplus");
     }
     String name = matcher.group(1);
-    long value = Long.decode(matcher.group(2));
+    long value = Long.decode(Objects.requireNonNullElse(matcher.group(2), matcher.group(3)));
     if (value != (int) value) {
       throw refused(directive, "the value must fit into int32_t");
     }
