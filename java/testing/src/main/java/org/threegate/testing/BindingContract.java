@@ -7,6 +7,7 @@ import static org.threegate.testing.TestDevice.DEVICE;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Status;
@@ -15,6 +16,7 @@ import org.threegate.kernel.Status;
  * What every binding must do, by families of kernels. Each binding's module extends this; the JVM
  * is started with {@code -Dthreegate.binding} forced.
  */
+@Tag("binding")
 public abstract class BindingContract
     implements ContextContract,
         BufferContract,

@@ -19,6 +19,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -26,6 +27,7 @@ import org.junit.jupiter.api.io.TempDir;
  * What every binding must do with the files that it unpacks and loads. Each case is a JVM of its
  * own with a cache of its own. It does not depend on the SIMD level: subclasses run it once.
  */
+@Tag("binding")
 public abstract class LoadingContract {
   private static final int REFUSED = 3;
   private static final int KILLS = 5;

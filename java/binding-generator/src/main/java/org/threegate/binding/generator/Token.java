@@ -1,4 +1,4 @@
-package org.threegate.generator;
+package org.threegate.binding.generator;
 
 /**
  * A word, a number, a punctuation character, a preprocessor line or a comment of the header.

@@ -1,4 +1,4 @@
-package org.threegate.generator;
+package org.threegate.binding.generator;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;

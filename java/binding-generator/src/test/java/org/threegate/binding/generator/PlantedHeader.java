@@ -1,4 +1,4 @@
-package org.threegate.generator;
+package org.threegate.binding.generator;
 
 /** Headers that tests write. */
 final class PlantedHeader {

@@ -1,4 +1,4 @@
-package org.threegate.generator;
+package org.threegate.binding.generator;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -22,6 +22,7 @@ import javax.tools.StandardJavaFileManager;
 import javax.tools.ToolProvider;
 import org.bytedeco.javacpp.annotation.Cast;
 import org.bytedeco.javacpp.annotation.Name;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledForJreRange;
 import org.junit.jupiter.api.condition.JRE;
@@ -172,6 +173,7 @@ class GeneratedCodeTest {
   }
 
   @Test
+  @Tag("binding")
   @EnabledForJreRange(min = JRE.JAVA_22)
   void handlesCompile() throws Exception {
     Files.createDirectories(directory.resolve("sources/org/threegate/binding/ffm"));

@@ -1,4 +1,4 @@
-package org.threegate.generator;
+package org.threegate.binding.generator;
 
 /** The header contains something that the generator does not understand. */
 public final class HeaderException extends RuntimeException {

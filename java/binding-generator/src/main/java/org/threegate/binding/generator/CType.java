@@ -1,4 +1,4 @@
-package org.threegate.generator;
+package org.threegate.binding.generator;
 
 /** A type of the header as it crosses the boundary. */
 sealed interface CType {
