@@ -36,9 +36,7 @@ final class HeaderParser {
           "uint32_t",
           "uint64_t");
 
-  private final String file;
-  private final List<Token> tokens;
-  private int next;
+  private final Cursor cursor;
 
   private final Map<String, CType.Kind> numbers = new HashMap<>();
   private final Map<String, Header.Struct> structs = new HashMap<>();
@@ -53,8 +51,7 @@ final class HeaderParser {
   private int lastLineOfFunction = -1;
 
   private HeaderParser(String file, String text) {
-    this.file = file;
-    this.tokens = Lexer.tokens(file, text);
+    this.cursor = new Cursor(file, Lexer.tokens(file, text));
     for (CType.Kind kind : CType.Kind.values()) {
       numbers.put(kind.c, kind);
     }
@@ -74,23 +71,23 @@ final class HeaderParser {
   }
 
   private void header() {
-    Token first = take();
+    Token first = cursor.take();
     Matcher guard = GUARD.matcher(first.text());
     if (!guard.matches()) {
-      throw refused(first, "a header begins with #ifndef and the name of its include guard");
+      throw cursor.refused(first, "a header begins with #ifndef and the name of its include guard");
     }
-    directive("#define " + guard.group(1));
-    while (!peek().text().equals("#endif")) {
+    cursor.directive("#define " + guard.group(1));
+    while (!cursor.peek().text().equals("#endif")) {
       declaration();
     }
-    take();
-    if (peek().kind() != Token.Kind.END) {
-      throw refused(peek(), "nothing follows the #endif of the include guard");
+    cursor.take();
+    if (cursor.peek().kind() != Token.Kind.END) {
+      throw cursor.refused(cursor.peek(), "nothing follows the #endif of the include guard");
     }
   }
 
   private void declaration() {
-    Token token = peek();
+    Token token = cursor.peek();
     if (token.kind() == Token.Kind.DIRECTIVE) {
       preprocessor();
     } else if (token.is("typedef")) {
@@ -98,30 +95,30 @@ final class HeaderParser {
     } else if (token.is("TG_API")) {
       function();
     } else {
-      throw refused(token, "a declaration begins with #define, typedef or TG_API");
+      throw cursor.refused(token, "a declaration begins with #define, typedef or TG_API");
     }
   }
 
   private void preprocessor() {
-    int at = skipComments();
-    Token directive = take();
+    int at = cursor.position();
+    Token directive = cursor.take();
     switch (directive.text()) {
       case "#include <stdint.h>" -> {}
       case "#if defined(__GNUC__)" -> {
         visibility();
-        directive("#else");
+        cursor.directive("#else");
         visibility();
-        directive("#endif");
+        cursor.directive("#endif");
       }
       case "#ifdef __cplusplus" -> {
-        if (peek().is("extern")) {
-          expect("extern");
-          expect("\"C\"");
-          expect("{");
+        if (cursor.peek().is("extern")) {
+          cursor.expect("extern");
+          cursor.expect("\"C\"");
+          cursor.expect("{");
         } else {
-          expect("}");
+          cursor.expect("}");
         }
-        directive("#endif");
+        cursor.directive("#endif");
       }
       default -> constant(directive, at);
     }
@@ -129,16 +126,16 @@ final class HeaderParser {
 
   /** The definition of {@code TG_API} for one family of compilers. */
   private void visibility() {
-    Token token = take();
+    Token token = cursor.take();
     if (!token.text().equals("#define TG_API") && !token.text().startsWith("#define TG_API ")) {
-      throw refused(token, "only TG_API depends on the compiler");
+      throw cursor.refused(token, "only TG_API depends on the compiler");
     }
   }
 
   private void constant(Token directive, int at) {
     Matcher matcher = CONSTANT.matcher(directive.text());
     if (!matcher.matches()) {
-      throw refused(
+      throw cursor.refused(
           directive,
           "a preprocessor line is #define TG_NAME and an integer, in parentheses when it is"
               + " negative; conditions are those of the"
@@ -147,61 +144,61 @@ final class HeaderParser {
     String name = matcher.group(1);
     long value = Long.decode(Objects.requireNonNullElse(matcher.group(2), matcher.group(3)));
     if (value != (int) value) {
-      throw refused(directive, "the value must fit into int32_t");
+      throw cursor.refused(directive, "the value must fit into int32_t");
     }
     if (values.put(name, (int) value) != null) {
-      throw refused(directive, name + " is defined twice");
+      throw cursor.refused(directive, name + " is defined twice");
     }
-    declaredConstants.add(new Header.Constant(name, (int) value, comment(at)));
+    declaredConstants.add(new Header.Constant(name, (int) value, cursor.comment(at)));
   }
 
   private void typedef() {
-    int at = skipComments();
-    expect("typedef");
-    if (peek().is("struct")) {
+    int at = cursor.position();
+    cursor.expect("typedef");
+    if (cursor.peek().is("struct")) {
       struct(at);
       return;
     }
-    CType.Kind kind = numbers.get(peek().text());
+    CType.Kind kind = numbers.get(cursor.peek().text());
     if (kind == null) {
-      throw refused(peek(), "a typedef names a struct, int32_t, int64_t or double");
+      throw cursor.refused(cursor.peek(), "a typedef names a struct, int32_t, int64_t or double");
     }
-    take();
+    cursor.take();
     numbers.put(newTypeName(), kind);
-    expect(";");
+    cursor.expect(";");
   }
 
   private void struct(int at) {
-    expect("struct");
+    cursor.expect("struct");
     Token tag = name();
-    if (!peek().is("{")) {
+    if (!cursor.peek().is("{")) {
       requireSameName(tag, newTypeName());
       opaque.add(tag.text());
-      expect(";");
+      cursor.expect(";");
       return;
     }
-    expect("{");
+    cursor.expect("{");
     Layout layout = new Layout(tag.text());
-    while (!peek().is("}")) {
+    while (!cursor.peek().is("}")) {
       layout.add();
     }
-    Token end = take();
+    Token end = cursor.take();
     if (layout.fields.isEmpty()) {
-      throw refused(end, "a struct has fields");
+      throw cursor.refused(end, "a struct has fields");
     }
     layout.requireNoPadding(end, layout.alignment, "at the end");
     requireSameName(tag, newTypeName());
-    expect(";");
+    cursor.expect(";");
     Header.Struct struct =
         new Header.Struct(
-            tag.text(), layout.fields, layout.bytes, layout.alignment, commentAbove(at));
+            tag.text(), layout.fields, layout.bytes, layout.alignment, cursor.commentAbove(at));
     structs.put(tag.text(), struct);
     declaredStructs.add(struct);
   }
 
   private void requireSameName(Token tag, String name) {
     if (!tag.text().equals(name)) {
-      throw refused(tag, "a struct has one name: struct " + name + " " + name);
+      throw cursor.refused(tag, "a struct has one name: struct " + name + " " + name);
     }
   }
 
@@ -218,25 +215,28 @@ final class HeaderParser {
     }
 
     void add() {
-      int at = skipComments();
+      int at = cursor.position();
       CType type = type(true);
       Token name = name();
       if (!names.add(name.text())) {
-        throw refused(name, struct + " has this field twice");
+        throw cursor.refused(name, struct + " has this field twice");
       }
       int count = 1;
       String brackets = "";
-      if (peek().is("[")) {
+      if (cursor.peek().is("[")) {
         count = arrayLength(type);
         brackets = "[" + count + "]";
       } else if (type instanceof CType.Character) {
-        throw refused(name, "a char is an element of an array");
+        throw cursor.refused(name, "a char is an element of an array");
       }
       requireNoPadding(name, type.alignment(), "before the field " + name.text());
-      expect(";");
+      cursor.expect(";");
       fields.add(
           new Header.Field(
-              name.text(), type.spelling() + " " + name.text() + brackets, bytes, comment(at)));
+              name.text(),
+              type.spelling() + " " + name.text() + brackets,
+              bytes,
+              cursor.comment(at)));
       bytes += type.bytes() * count;
       alignment = Math.max(alignment, type.alignment());
     }
@@ -244,7 +244,7 @@ final class HeaderParser {
     /** Java and all compilers then agree on the layout, and no byte is left undefined. */
     void requireNoPadding(Token token, int required, String where) {
       if (bytes % required != 0) {
-        throw refused(
+        throw cursor.refused(
             token,
             struct
                 + " has "
@@ -257,10 +257,10 @@ final class HeaderParser {
   }
 
   private int arrayLength(CType type) {
-    expect("[");
-    Token length = take();
+    cursor.expect("[");
+    Token length = cursor.take();
     if (!(type instanceof CType.Scalar) && !(type instanceof CType.Character)) {
-      throw refused(length, "an array is one of numbers or characters");
+      throw cursor.refused(length, "an array is one of numbers or characters");
     }
     int count = 0;
     if (length.kind() == Token.Kind.NUMBER && length.text().matches("[1-9][0-9]{0,4}")) {
@@ -269,45 +269,45 @@ final class HeaderParser {
       count = values.get(length.text());
     }
     if (count < 1 || count > LONGEST_ARRAY) {
-      throw refused(
+      throw cursor.refused(
           length, "the length of an array is 1 to " + LONGEST_ARRAY + ", or such a constant");
     }
-    expect("]");
+    cursor.expect("]");
     return count;
   }
 
   private void function() {
-    int at = skipComments();
-    String above = commentAbove(at);
-    if (above.isEmpty() && tokens.get(at).line() == lastLineOfFunction + 1) {
+    int at = cursor.position();
+    String above = cursor.commentAbove(at);
+    if (above.isEmpty() && cursor.peek().line() == lastLineOfFunction + 1) {
       above = declaredFunctions.get(declaredFunctions.size() - 1).comment();
     }
-    expect("TG_API");
-    Token resultToken = peek();
+    cursor.expect("TG_API");
+    Token resultToken = cursor.peek();
     if (!(type(false) instanceof CType.Scalar result)) {
-      throw refused(
+      throw cursor.refused(
           resultToken, "a function returns int32_t, int64_t, double or a typedef of them");
     }
     Token name = name();
     if (!name.text().startsWith("tg_")
         || !JavaNames.isFree(JavaNames.variable(name.text()))
         || !functionNames.add(JavaNames.variable(name.text()))) {
-      throw refused(
+      throw cursor.refused(
           name,
           "a function is named tg_..., unlike every other one and every method of Java's objects");
     }
-    expect("(");
+    cursor.expect("(");
     List<Header.Parameter> parameters = parameters();
-    expect(")");
-    lastLineOfFunction = peek().line();
-    expect(";");
+    cursor.expect(")");
+    lastLineOfFunction = cursor.peek().line();
+    cursor.expect(";");
     declaredFunctions.add(new Header.Function(name.text(), result, parameters, above));
   }
 
   private List<Header.Parameter> parameters() {
     List<Header.Parameter> parameters = new ArrayList<>();
-    if (peek().is("void") && peekSecond().is(")")) {
-      take();
+    if (cursor.peek().is("void") && cursor.peekSecond().is(")")) {
+      cursor.take();
       return parameters;
     }
     Set<String> names = new HashSet<>();
@@ -316,14 +316,14 @@ final class HeaderParser {
       Token name = name();
       if (!JavaNames.isFree(JavaNames.variable(name.text()))
           || !names.add(JavaNames.variable(name.text()))) {
-        throw refused(
+        throw cursor.refused(
             name, "the name of a parameter is used once, and is no method of Java's objects");
       }
       parameters.add(new Header.Parameter(name.text(), type));
-      if (!peek().is(",")) {
+      if (!cursor.peek().is(",")) {
         return parameters;
       }
-      take();
+      cursor.take();
     }
   }
 
@@ -334,26 +334,26 @@ final class HeaderParser {
    *     pointers
    */
   private CType type(boolean isField) {
-    Token first = peek();
+    Token first = cursor.peek();
     StringBuilder spelling = new StringBuilder();
     if (first.is("const")) {
-      take();
+      cursor.take();
       spelling.append("const ");
     }
-    Token base = take();
+    Token base = cursor.take();
     String name = base.text();
     boolean isNumber = numbers.containsKey(name);
     boolean isStruct = structs.containsKey(name);
     if (!isNumber && !isStruct && !opaque.contains(name) && !ONLY_BEHIND_POINTERS.contains(name)) {
-      throw refused(base, "it names no type of the boundary");
+      throw cursor.refused(base, "it names no type of the boundary");
     }
     spelling.append(name);
-    if (peek().is("*")) {
+    if (cursor.peek().is("*")) {
       pointers(spelling);
       return new CType.Pointer(spelling.toString());
     }
     if (first.is("const")) {
-      throw refused(first, "const is for what a pointer leads to");
+      throw cursor.refused(first, "const is for what a pointer leads to");
     }
     if (isNumber) {
       return new CType.Scalar(name, numbers.get(name));
@@ -365,15 +365,15 @@ final class HeaderParser {
     if (isField && name.equals("char")) {
       return new CType.Character();
     }
-    throw refused(base, "it crosses the boundary only behind a pointer");
+    throw cursor.refused(base, "it crosses the boundary only behind a pointer");
   }
 
   private void pointers(StringBuilder spelling) {
-    while (peek().is("*")) {
-      take();
+    while (cursor.peek().is("*")) {
+      cursor.take();
       spelling.append('*');
-      if (peek().is("const")) {
-        take();
+      if (cursor.peek().is("const")) {
+        cursor.take();
         spelling.append(" const");
       }
     }
@@ -381,11 +381,11 @@ final class HeaderParser {
 
   /** The name of a field, a parameter or a function. */
   private Token name() {
-    Token token = take();
+    Token token = cursor.take();
     if (token.kind() != Token.Kind.WORD
         || !NAME.matcher(token.text()).matches()
         || JavaNames.isKeyword(token.text())) {
-      throw refused(token, "expected a name of lower-case words");
+      throw cursor.refused(token, "expected a name of lower-case words");
     }
     return token;
   }
@@ -395,74 +395,8 @@ final class HeaderParser {
     if (!token.text().startsWith("tg_")
         || !typeNames.add(JavaNames.type(token.text()))
         || numbers.containsKey(token.text())) {
-      throw refused(token, "a type is named tg_..., unlike every other one");
+      throw cursor.refused(token, "a type is named tg_..., unlike every other one");
     }
     return token.text();
-  }
-
-  /** The comment beside the declaration that was just read; where there is none, the one above. */
-  private String comment(int at) {
-    Token last = tokens.get(next - 1);
-    Token beside = tokens.get(next);
-    return beside.kind() == Token.Kind.COMMENT && beside.line() == last.lastLine()
-        ? beside.text()
-        : commentAbove(at);
-  }
-
-  /** The comment that ends on the line above a token and does not belong to what is before it. */
-  private String commentAbove(int at) {
-    if (at == 0 || tokens.get(at - 1).kind() != Token.Kind.COMMENT) {
-      return "";
-    }
-    Token above = tokens.get(at - 1);
-    boolean isAdjacent = above.lastLine() >= tokens.get(at).line() - 1;
-    boolean isBeside = at > 1 && tokens.get(at - 2).lastLine() == above.line();
-    return isAdjacent && !isBeside ? above.text() : "";
-  }
-
-  private void directive(String expected) {
-    Token token = take();
-    if (!token.text().equals(expected)) {
-      throw refused(token, "expected " + expected);
-    }
-  }
-
-  private void expect(String expected) {
-    Token token = take();
-    if (!token.text().equals(expected)) {
-      throw refused(token, "expected '" + expected + "'");
-    }
-  }
-
-  private Token take() {
-    Token token = peek();
-    if (token.kind() != Token.Kind.END) {
-      next++;
-    }
-    return token;
-  }
-
-  private Token peek() {
-    return tokens.get(skipComments());
-  }
-
-  private Token peekSecond() {
-    int at = skipComments() + 1;
-    while (tokens.get(at).kind() == Token.Kind.COMMENT) {
-      at++;
-    }
-    return tokens.get(at);
-  }
-
-  /** Goes on to the next token that is no comment, and says where it is. */
-  private int skipComments() {
-    while (tokens.get(next).kind() == Token.Kind.COMMENT) {
-      next++;
-    }
-    return next;
-  }
-
-  private HeaderException refused(Token token, String rule) {
-    return new HeaderException(file, token.line(), token.described() + ": " + rule);
   }
 }

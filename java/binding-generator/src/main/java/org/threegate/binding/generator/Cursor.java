@@ -1,0 +1,94 @@
+package org.threegate.binding.generator;
+
+import java.util.List;
+
+/**
+ * A place in the tokens of a header. Comments are skipped, and found again by what they describe.
+ */
+final class Cursor {
+  private final String file;
+  private final List<Token> tokens;
+  private int next;
+
+  /** At the first token. */
+  Cursor(String file, List<Token> tokens) {
+    this.file = file;
+    this.tokens = tokens;
+  }
+
+  /** The comment beside the declaration that was just read; where there is none, the one above. */
+  String comment(int at) {
+    Token last = tokens.get(next - 1);
+    Token beside = tokens.get(next);
+    return beside.kind() == Token.Kind.COMMENT && beside.line() == last.lastLine()
+        ? beside.text()
+        : commentAbove(at);
+  }
+
+  /** The comment that ends on the line above a token and does not belong to what is before it. */
+  String commentAbove(int at) {
+    if (at == 0 || tokens.get(at - 1).kind() != Token.Kind.COMMENT) {
+      return "";
+    }
+    Token above = tokens.get(at - 1);
+    boolean isAdjacent = above.lastLine() >= tokens.get(at).line() - 1;
+    boolean isBeside = at > 1 && tokens.get(at - 2).lastLine() == above.line();
+    return isAdjacent && !isBeside ? above.text() : "";
+  }
+
+  /** Takes a preprocessor line that must be there. */
+  void directive(String expected) {
+    Token token = take();
+    if (!token.text().equals(expected)) {
+      throw refused(token, "expected " + expected);
+    }
+  }
+
+  /** Takes a word or a punctuation character that must be there. */
+  void expect(String expected) {
+    Token token = take();
+    if (!token.text().equals(expected)) {
+      throw refused(token, "expected '" + expected + "'");
+    }
+  }
+
+  /** Takes the next token; the last one is the end of the file, and stays. */
+  Token take() {
+    Token token = peek();
+    if (token.kind() != Token.Kind.END) {
+      next++;
+    }
+    return token;
+  }
+
+  /** The next token. */
+  Token peek() {
+    return tokens.get(position());
+  }
+
+  /** The token after the next one. */
+  Token peekSecond() {
+    int at = position() + 1;
+    while (tokens.get(at).kind() == Token.Kind.COMMENT) {
+      at++;
+    }
+    return tokens.get(at);
+  }
+
+  /** Position of the next token, for its comment. */
+  int position() {
+    while (tokens.get(next).kind() == Token.Kind.COMMENT) {
+      next++;
+    }
+    return next;
+  }
+
+  /**
+   * What is thrown when a token breaks a rule.
+   *
+   * @param rule what is allowed
+   */
+  HeaderException refused(Token token, String rule) {
+    return new HeaderException(file, token.line(), token.described() + ": " + rule);
+  }
+}
