@@ -2,6 +2,7 @@ package org.threegate.cli;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Clock;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -11,6 +12,7 @@ import org.threegate.rl.curvature.CaptureFile;
 import org.threegate.rl.curvature.CapturedLayers;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.Tokenizer;
+import org.threegate.rl.task.PlainProblems;
 import org.threegate.rl.task.Problem;
 import org.threegate.run.InvalidInputException;
 import picocli.CommandLine.Command;
@@ -94,7 +96,8 @@ final class CaptureCommand implements Callable<Integer> {
     if (sequences < 1) {
       throw new InvalidInputException("--sequences " + sequences + ": 1 at least");
     }
-    List<Problem> all = PlainProblems.read(problems, model.path(), template.options());
+    List<Problem> all =
+        PlainProblems.read(problems, model.path(), template.options(), Clock.systemDefaultZone());
     model.use((decoder, tokenizer) -> capture(decoder, tokenizer, all, selected));
   }
 

@@ -1,6 +1,7 @@
 package org.threegate.cli;
 
 import java.nio.file.Path;
+import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -11,8 +12,10 @@ import org.threegate.rl.policy.Threads;
 import org.threegate.rl.rollout.PassRate;
 import org.threegate.rl.rollout.Rollout;
 import org.threegate.rl.rollout.Rollouts;
+import org.threegate.rl.task.PlainProblems;
 import org.threegate.rl.task.Problem;
 import org.threegate.rl.verifier.BoundedVerifier;
+import org.threegate.rl.verifier.RewardFunction;
 import org.threegate.run.InvalidInputException;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -93,15 +96,23 @@ final class EvaluateCommand implements Callable<Integer> {
             "--k " + k + ": 1 to --completions, which is " + completions);
       }
     }
-    List<Problem> all = PlainProblems.read(problems, model.path(), template.options());
+    List<Problem> all =
+        PlainProblems.read(problems, model.path(), template.options(), Clock.systemDefaultZone());
     try (BoundedVerifier bounded =
-        new BoundedVerifier(
-            VerifierNames.verifier(verifier), Duration.ofSeconds(5), Threads.count())) {
+        new BoundedVerifier(reward().verifier(), Duration.ofSeconds(5), Threads.count())) {
       model.use(
           (decoder, tokenizer) ->
               evaluate(decoder, all, bounded, new Rollouts(tokenizer, bounded, longestPrompt)));
     }
     return 0;
+  }
+
+  private RewardFunction reward() {
+    try {
+      return RewardFunction.of(verifier);
+    } catch (IllegalArgumentException e) {
+      throw new InvalidInputException("--verifier: " + e.getMessage(), e);
+    }
   }
 
   private void evaluate(

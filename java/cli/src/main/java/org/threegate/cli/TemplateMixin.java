@@ -43,7 +43,11 @@ final class TemplateMixin {
       }
       values.put(argument.substring(0, equals), value(argument, argument.substring(equals + 1)));
     }
-    return options("--template-argument", system, values);
+    try {
+      return new ChatTemplate.Options(system, values);
+    } catch (IllegalArgumentException e) {
+      throw new InvalidInputException("--template-argument: " + e.getMessage(), e);
+    }
   }
 
   private static Object value(String argument, String json) {
@@ -59,18 +63,6 @@ final class TemplateMixin {
               + argument
               + ": not JSON; a text has double quotes, as in 'name=\"text\"'",
           e);
-    }
-  }
-
-  /**
-   * @param where they come from, for errors
-   */
-  static ChatTemplate.Options options(
-      String where, Optional<String> system, Map<String, Object> arguments) {
-    try {
-      return new ChatTemplate.Options(system, arguments);
-    } catch (IllegalArgumentException e) {
-      throw new InvalidInputException(where + ": " + e.getMessage(), e);
     }
   }
 }

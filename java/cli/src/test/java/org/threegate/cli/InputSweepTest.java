@@ -115,17 +115,23 @@ class InputSweepTest {
     Path config =
         Files.writeString(
             directory.resolve("run.yaml"),
-            "model: " + directory.resolve("model") + "\ndata: {train: " + problems + "}\n");
+            "model_name_or_path: "
+                + directory.resolve("model")
+                + "\ntrain_dataset: "
+                + problems
+                + "\n");
     for (Map.Entry<String, String> one : bad().entrySet()) {
       refused("configuration as " + one.getKey(), List.of("train", one.getValue()));
-      for (String key : List.of("model", "data.train", "data.test", "mask", "output")) {
+      for (String key :
+          List.of(
+              "model_name_or_path", "train_dataset", "eval_dataset", "weight_mask", "output_dir")) {
         refused(
             key + " as " + one.getKey(),
             List.of(
                 "train",
                 config.toString(),
                 "--set",
-                "output=" + out,
+                "output_dir=" + out,
                 "--set",
                 key + "=\"" + one.getValue().replace("\0", "\\0") + "\""));
       }
@@ -173,30 +179,30 @@ class InputSweepTest {
             "a: &a {b: *a}",
             "&a [*a]",
             "x".repeat(900_000) + ": 1",
-            "steps: 1e999999999",
-            "steps: " + "9".repeat(10_000),
-            "steps: 99999999999",
-            "optimizer: {rate: .nan}",
-            "optimizer: {rate: .inf}",
-            "optimizer: {rate: 1e999}",
-            "optimizer: {rate: " + "9".repeat(5000) + "}",
-            "steps: !!java.net.URL ['http://localhost']",
-            "steps: !!javax.script.ScriptEngineManager []",
-            "steps: 0x" + "f".repeat(900),
-            "steps: 2001-01-01",
-            "steps: 0b_",
-            "steps: 1:60:00",
+            "max_steps: 1e999999999",
+            "max_steps: " + "9".repeat(10_000),
+            "max_steps: 99999999999",
+            "learning_rate: .nan",
+            "learning_rate: .inf",
+            "learning_rate: 1e999",
+            "learning_rate: " + "9".repeat(5000),
+            "max_steps: !!java.net.URL ['http://localhost']",
+            "max_steps: !!javax.script.ScriptEngineManager []",
+            "max_steps: 0x" + "f".repeat(900),
+            "max_steps: 2001-01-01",
+            "max_steps: 0b_",
+            "max_steps: 1:60:00",
             "\"\\uD800\": 1",
             "\0",
-            "%YAML 9.9\n---\nsteps: 1",
-            "steps: 1\n---\nsteps: 2",
-            "model: \"a\\0b\"",
-            "model: \"\u202e\"\ndata: {train: \"\\x1b[2J\"}",
-            "adapter: {targets: [" + "x,".repeat(100_000) + "]}")) {
+            "%YAML 9.9\n---\nmax_steps: 1",
+            "max_steps: 1\n---\nmax_steps: 2",
+            "model_name_or_path: \"a\\0b\"",
+            "model_name_or_path: \"\u202e\"\ntrain_dataset: \"\\x1b[2J\"",
+            "lora_target_modules: [" + "x,".repeat(100_000) + "]")) {
       Path config = Files.writeString(directory.resolve("bomb.yaml"), text);
       refused(
           text.substring(0, Math.min(40, text.length())),
-          List.of("train", config.toString(), "--set", "output=" + out));
+          List.of("train", config.toString(), "--set", "output_dir=" + out));
     }
   }
 

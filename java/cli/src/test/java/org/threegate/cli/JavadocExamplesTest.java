@@ -36,6 +36,7 @@ class JavadocExamplesTest {
           "patch",
           "policy",
           "report",
+          "rl/run",
           "study",
           "task",
           "verifier");

@@ -58,6 +58,8 @@ class LayeringTest {
           .definedBy("org.threegate.rl.curvature..")
           .layer("adapter")
           .definedBy("org.threegate.rl.adapter..")
+          .layer("trainingRun")
+          .definedBy("org.threegate.rl.run..")
           .layer("study")
           .definedBy("org.threegate.rl.study..")
           .layer("claims")
@@ -96,8 +98,10 @@ class LayeringTest {
           .mayOnlyBeAccessedByLayers("cli")
           .whereLayer("study")
           .mayOnlyBeAccessedByLayers("cli")
+          .whereLayer("trainingRun")
+          .mayOnlyBeAccessedByLayers("cli", "study")
           .whereLayer("patch")
-          .mayOnlyBeAccessedByLayers("cli", "observe", "patchGeometry")
+          .mayOnlyBeAccessedByLayers("cli", "observe", "patchGeometry", "trainingRun")
           .whereLayer("patchGeometry")
           .mayOnlyBeAccessedByLayers("cli")
           .whereLayer("claims")
@@ -105,28 +109,28 @@ class LayeringTest {
           .whereLayer("pairing")
           .mayOnlyBeAccessedByLayers("cli", "measure", "curvature", "study")
           .whereLayer("measure")
-          .mayOnlyBeAccessedByLayers("cli", "report", "observe", "study")
+          .mayOnlyBeAccessedByLayers("cli", "report", "observe", "study", "trainingRun")
           .whereLayer("intervention")
           .mayOnlyBeAccessedByLayers("cli", "study")
           .whereLayer("curvature")
           .mayOnlyBeAccessedByLayers(
               "cli", "report", "patchGeometry", "objectiveCurvature", "observe", "study")
           .whereLayer("train")
-          .mayOnlyBeAccessedByLayers("cli", "study")
+          .mayOnlyBeAccessedByLayers("cli", "study", "trainingRun")
           .whereLayer("observe")
-          .mayOnlyBeAccessedByLayers("cli", "study")
+          .mayOnlyBeAccessedByLayers("cli", "study", "trainingRun")
           .whereLayer("objectiveCurvature")
-          .mayOnlyBeAccessedByLayers("cli", "observe", "study")
+          .mayOnlyBeAccessedByLayers("cli", "observe", "study", "trainingRun")
           .whereLayer("adapter")
-          .mayOnlyBeAccessedByLayers("cli", "study")
+          .mayOnlyBeAccessedByLayers("cli", "study", "trainingRun")
           .whereLayer("event")
-          .mayOnlyBeAccessedByLayers("cli", "train", "observe", "study")
+          .mayOnlyBeAccessedByLayers("cli", "train", "observe", "study", "trainingRun")
           .whereLayer("rollout")
-          .mayOnlyBeAccessedByLayers("cli", "train", "study")
+          .mayOnlyBeAccessedByLayers("cli", "train", "study", "trainingRun")
           .whereLayer("objective")
-          .mayOnlyBeAccessedByLayers("cli", "train", "study")
+          .mayOnlyBeAccessedByLayers("cli", "train", "study", "trainingRun")
           .whereLayer("optimizer")
-          .mayOnlyBeAccessedByLayers("cli", "train", "study")
+          .mayOnlyBeAccessedByLayers("cli", "train", "study", "trainingRun")
           .whereLayer("policy")
           .mayOnlyBeAccessedByLayers(
               "cli",
@@ -137,13 +141,14 @@ class LayeringTest {
               "event",
               "observe",
               "objectiveCurvature",
-              "study")
+              "study",
+              "trainingRun")
           .whereLayer("task")
-          .mayOnlyBeAccessedByLayers("cli", "train", "rollout", "study")
+          .mayOnlyBeAccessedByLayers("cli", "train", "rollout", "study", "trainingRun")
           .whereLayer("template")
           .mayOnlyBeAccessedByLayers("task")
           .whereLayer("verifier")
-          .mayOnlyBeAccessedByLayers("cli", "train", "rollout", "study")
+          .mayOnlyBeAccessedByLayers("cli", "train", "rollout", "study", "trainingRun")
           .whereLayer("statistics")
           .mayOnlyBeAccessedByLayers(
               "cli",
@@ -170,7 +175,8 @@ class LayeringTest {
               "adapter",
               "observe",
               "objectiveCurvature",
-              "study")
+              "study",
+              "trainingRun")
           .whereLayer("kernel")
           .mayOnlyBeAccessedByLayers(
               "cli",
@@ -186,6 +192,7 @@ class LayeringTest {
               "adapter",
               "observe",
               "study",
+              "trainingRun",
               "run",
               "testing");
 
@@ -234,6 +241,7 @@ class LayeringTest {
           .resideOutsideOfPackages(
               "org.threegate.rl.observe..",
               "org.threegate.rl.curvature..",
+              "org.threegate.rl.run..",
               "org.threegate.rl.study..")
           .should()
           .dependOnClassesThat()

@@ -172,22 +172,34 @@ class OutputGuardTest {
   void theSettingsOfATrainingAreInputsToo() throws IOException {
     List<Path> places = places();
     Path config = Files.createDirectory(directory.resolve("configs")).resolve("run.yaml");
-    Files.writeString(config, "steps: 1\n");
-    for (String key : List.of("model", "data.train", "data.test", "mask")) {
+    Files.writeString(config, "max_steps: 1\n");
+    for (String key :
+        List.of("model_name_or_path", "train_dataset", "eval_dataset", "weight_mask")) {
       for (Path out : places) {
         refused(
             List.of(
-                "train", config.toString(), "--set", key + "=" + input, "--set", "output=" + out));
+                "train",
+                config.toString(),
+                "--set",
+                key + "=" + input,
+                "--set",
+                "output_dir=" + out));
       }
     }
     refused(
-        List.of("train", config.toString(), "--set", "output=" + config.getParent()),
+        List.of("train", config.toString(), "--set", "output_dir=" + config.getParent()),
         "which is read");
     Path out = Files.createDirectory(directory.resolve("out"));
     Files.createSymbolicLink(out.resolve("model"), input);
     Files.writeString(out.resolve(".threegate"), "");
     refused(
-        List.of("train", config.toString(), "--set", "model=" + input, "--set", "output=" + out),
+        List.of(
+            "train",
+            config.toString(),
+            "--set",
+            "model_name_or_path=" + input,
+            "--set",
+            "output_dir=" + out),
         "which is read");
   }
 
@@ -290,12 +302,12 @@ class OutputGuardTest {
   @Test
   void aSecondTrainingToTheSamePlaceIsRefused() throws IOException {
     Path out = Files.createDirectory(directory.resolve("out"));
-    Path config = Files.writeString(directory.resolve("run.yaml"), "output: " + out);
+    Path config = Files.writeString(directory.resolve("run.yaml"), "output_dir: " + out);
     try (OutputLock held = heldByAnother(out)) {
       refused(List.of("train", config.toString()), held.output() + ": another run is writing it");
       Path link = Files.createSymbolicLink(directory.resolve("link"), out);
       refused(
-          List.of("train", config.toString(), "--set", "output=" + link),
+          List.of("train", config.toString(), "--set", "output_dir=" + link),
           "another run is writing it");
     }
     assertThat(directory.resolve(".out.run.lock")).doesNotExist();

@@ -21,6 +21,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.threegate.rl.run.TrainingConfigs;
 import org.threegate.testing.NativeLeaks;
 
 /** {@code train}, {@code eval} and {@code generate} as a user types them. */
@@ -80,15 +81,22 @@ class TrainingCommandsTest {
         config,
         String.join(
             "\n",
-            "model: " + model,
-            "output: " + out,
-            "steps: 6",
+            "model_name_or_path: " + model,
+            "output_dir: " + out,
+            "max_steps: 6",
             "seed: 5",
-            "data: {train: " + directory.resolve("problems.jsonl") + ", longest_prompt: 8}",
-            "sampling: {prompts: 6, completions: 24, longest: 1}",
-            "optimizer: {rate: 1e-2, rows: 20}",
-            "checkpoints: {every: 2, kept: 2}",
-            "observe: {spectrum: 3, divergence: 3, console: 0}",
+            "train_dataset: " + directory.resolve("problems.jsonl"),
+            "max_prompt_length: 8",
+            "prompts_per_step: 6",
+            "num_generations: 24",
+            "max_completion_length: 1",
+            "learning_rate: 1e-2",
+            "micro_batch_size: 20",
+            "save_steps: 2",
+            "save_total_limit: 2",
+            "spectrum_steps: 3",
+            "divergence_steps: 3",
+            "logging_steps: 0",
             ""));
   }
 
@@ -108,7 +116,8 @@ class TrainingCommandsTest {
   @Test
   void aModelIsTrainedMeasuredEvaluatedAndAsked() throws IOException {
     Path problems = directory.resolve("problems.jsonl");
-    CommandRun run = run("train", config, "--set", "data.test=" + problems, "--set", "steps=60");
+    CommandRun run =
+        run("train", config, "--set", "eval_dataset=" + problems, "--set", "max_steps=60");
     assertThat(run.err()).isEmpty();
     assertThat(run.code()).isZero();
     assertThat(run.out()).contains("step 0: pass@1 0.", "step 60: pass@1 0.", "threegate compare");
@@ -182,12 +191,12 @@ class TrainingCommandsTest {
   @ValueSource(
       strings = {
         "grpo",
-        "dr-grpo",
+        "dr_grpo",
         "gspo",
         "cispo",
         "rloo",
-        "reinforce++",
-        "rejection-sampling",
+        "reinforce_plus_plus",
+        "rejection_sampling",
         "sft"
       })
   void everyAlgorithmRuns(String algorithm) throws IOException {
@@ -198,15 +207,15 @@ class TrainingCommandsTest {
             "--set",
             "algorithm=" + algorithm,
             "--set",
-            "objective.kl=k3",
+            "beta=0.001",
             "--set",
-            "storage=bf16",
+            "dtype=bfloat16",
             "--set",
-            "optimizer.schedule=cosine",
+            "lr_scheduler_type=cosine",
             "--set",
-            "optimizer.recompute_activations=true",
+            "gradient_checkpointing=true",
             "--set",
-            "steps=3");
+            "max_steps=3");
     assertThat(run.err()).isEmpty();
     assertThat(run.code()).isZero();
     assertThat(metrics(out)).anyMatch(row -> row.has("loss"));
@@ -216,7 +225,15 @@ class TrainingCommandsTest {
   @ValueSource(strings = {"lora", "pissa", "milora", "olora", "geora"})
   void adaptersAreTrainedAndUsed(String kind) throws IOException {
     CommandRun run =
-        run("train", config, "--set", "adapter.kind=" + kind, "--set", "adapter.rank=2");
+        run(
+            "train",
+            config,
+            "--set",
+            "use_peft=true",
+            "--set",
+            "init_lora_weights=" + kind,
+            "--set",
+            "lora_r=2");
     assertThat(run.err()).isEmpty();
     assertThat(run.out()).contains("adapter: " + out.resolve("adapter"));
     CommandRun compared =
@@ -241,7 +258,7 @@ class TrainingCommandsTest {
     assertThat(run("mask", model, "--kind", "safe", "--out", mask, "--include", "up_proj").code())
         .isZero();
     CommandRun run =
-        run("train", config, "--set", "mask=" + mask, "--set", "observe.include=up_proj");
+        run("train", config, "--set", "weight_mask=" + mask, "--set", "observed_matrices=up_proj");
     assertThat(run.err()).isEmpty();
     double changed =
         metrics(out).stream()
@@ -257,37 +274,37 @@ class TrainingCommandsTest {
             "train",
             config,
             "--set",
-            "mask=" + mask,
+            "weight_mask=" + mask,
             "--set",
-            "adapter.kind=lora",
+            "use_peft=true",
             "--set",
-            "output=" + out + "2"),
-        "mask: is of weights");
+            "output_dir=" + out + "2"),
+        "weight_mask: is of weights");
   }
 
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
       value = {
-        "optimzer.rate=1 | there is no key \"optimzer.rate\"; did you mean \"optimizer.rate\"?",
-        "temprature=1 | did you mean \"sampling.temperature\"?",
-        "steps=many | steps is \"many\"; it must be a whole number",
-        "steps=1.5 | it must be a whole number",
-        "steps=0 | a run has 1 step at least",
+        "lerning_rate=1 | --set: there is no key \"lerning_rate\"; did you mean \"learning_rate\"?",
+        "sampling.temprature=1 | did you mean \"temperature\"?",
+        "max_steps=many | --set: max_steps is \"many\"; it must be a whole number",
+        "max_steps=1.5 | it must be a whole number",
+        "max_steps=0 | max_steps is 0; it must be 1 to",
         "device=tpu | device: \"tpu\" is no device",
-        "storage=int8 | storage is \"int8\"; there are float32, bf16",
-        "algorithm=ppo | algorithm is \"ppo\"; there are dapo, grpo",
-        "adapter.kind=dora | \"dora\" is no initialisation; there are lora, pissa",
-        "observe.include=( | observe.include: \"(\" is no regular expression",
-        "observe.include=none | observe: no matrix to look at",
-        "model=/nowhere | /nowhere",
-        "model= | model is missing in the configuration",
-        "data.train=/nowhere.jsonl | /nowhere.jsonl: no such file",
-        "data.longest_prompt=1 | no problem has a prompt of 1 to 1 tokens",
-        "mask=/nowhere.safetensors | /nowhere.safetensors",
-        "optimizer.beta1=2 | decays lie between 0 and 1",
-        "steps | --set steps: not of the form key=value",
-        "'steps=[' | not YAML"
+        "dtype=int8 | dtype is \"int8\"; it must be one of float32, bfloat16",
+        "algorithm=ppo | algorithm is \"ppo\"; it must be one of dapo, grpo",
+        "init_lora_weights=dora | init_lora_weights is \"dora\"; it must be one of lora, pissa",
+        "observed_matrices=( | observed_matrices: \"(\" is no regular expression",
+        "observed_matrices=none | observed_matrices: no matrix to look at",
+        "model_name_or_path=/nowhere | /nowhere",
+        "model_name_or_path= | model_name_or_path is missing in the configuration",
+        "train_dataset=/nowhere.jsonl | /nowhere.jsonl: no such file",
+        "max_prompt_length=1 | no problem has a prompt of 1 to 1 tokens",
+        "weight_mask=/nowhere.safetensors | /nowhere.safetensors",
+        "adam_beta1=2 | adam_beta1 is 2.0; it must be 0 or more, and below 1",
+        "max_steps | --set max_steps: not of the form KEY=VALUE",
+        "'max_steps=[' | not YAML"
       })
   void whatIsWrongIsSaidInALine(String change, String message) {
     refused(run("train", config, "--set", change), message);
@@ -299,17 +316,19 @@ class TrainingCommandsTest {
     refused(run("train", directory.resolve("none.yaml")), "none.yaml: no such file");
     Path other = directory.resolve("other.yaml");
     Files.writeString(other, "- a list");
-    refused(run("train", other), "other.yaml: no mapping");
+    refused(run("train", other), "other.yaml: is not a mapping");
     Files.writeString(other, Files.readString(config) + "\nsampling:\n  prompt: 3\n");
-    refused(run("train", other), "other.yaml");
+    refused(run("train", other), "other.yaml: there is no key \"sampling\"");
+    Files.writeString(other, Files.readString(config) + "\nwarmup_steps: 3\n");
+    refused(run("train", other), "other.yaml: warmup_steps is 3", "constant_with_warmup");
     Path problems = directory.resolve("problems.jsonl");
     refused(run("eval", model, "--problems", problems, "--k", "9"), "--k 9");
     refused(run("eval", model, "--problems", problems, "--verifier", "none"), "is no verifier");
     refused(run("generate", model, "a", "--temperature", "-1"), "--temperature");
     refused(
-        run("train", config, "--set", "adapter.kind=lora", "--set", "adapter.targets=[x_proj]"),
-        "adapter: no linear layer is one of [x_proj]");
-    assertThat(run("train", "--example").out()).isEqualTo(TrainingSettings.example());
+        run("train", config, "--set", "use_peft=true", "--set", "lora_target_modules=[x_proj]"),
+        "lora_target_modules: no linear layer is one of [x_proj]");
+    assertThat(run("train", "--example").out()).isEqualTo(TrainingConfigs.example());
     for (String command : List.of("train", "eval", "generate", "capture")) {
       CommandRun help = run(command, "--help");
       assertThat(help.code()).isZero();
@@ -317,7 +336,7 @@ class TrainingCommandsTest {
       assertThat(help.err()).isEmpty();
     }
     // A run is not written over.
-    assertThat(run("train", config, "--set", "steps=2").code()).isZero();
+    assertThat(run("train", config, "--set", "max_steps=2").code()).isZero();
     refused(run("train", config), "has a run in it; go on with --resume");
     refused(run("train", config, "--set", "seed=6", "--resume"), "saved by another run");
   }
@@ -330,7 +349,7 @@ class TrainingCommandsTest {
         start(
             List.of(),
             List.of("patch", "follow", out.resolve("versions").toString(), served.toString()));
-    CommandRun run = run("train", config, "--set", "observe.patches=1", "--set", "steps=5");
+    CommandRun run = run("train", config, "--set", "patch_steps=1", "--set", "max_steps=5");
     assertThat(run.err()).isEmpty();
     assertThat(metrics(out)).noneMatch(row -> row.has("patch/version"));
     List<JsonNode> published = lines(out.resolve("patches.jsonl"));
@@ -360,12 +379,12 @@ class TrainingCommandsTest {
             "train",
             config,
             "--set",
-            "observe.patches=1",
+            "patch_steps=1",
             "--set",
-            "observe.patch_format=zip",
+            "patch_format=zip",
             "--set",
-            "output=" + out + "2"),
-        "observe.patches: \"zip\" is no format");
+            "output_dir=" + out + "2"),
+        "patch_format is \"zip\"; it must be one of");
   }
 
   @Test
@@ -382,7 +401,8 @@ class TrainingCommandsTest {
         run("eval", model, "--problems", chat, "--longest", 1, "--longest-prompt", 2);
     assertThat(evaluated.err()).isEmpty();
     assertThat(evaluated.out()).contains("1 problems, 8 completions each");
-    assertThat(run("train", config, "--set", "data.train=" + chat, "--set", "steps=2").code())
+    assertThat(
+            run("train", config, "--set", "train_dataset=" + chat, "--set", "max_steps=2").code())
         .isZero();
     assertThat(out.resolve("model/chat_template.jinja")).exists();
   }
@@ -425,14 +445,14 @@ class TrainingCommandsTest {
         .isZero();
 
     List<Object> train =
-        List.of("train", config, "--set", "data.train=" + chat, "--set", "steps=2");
+        List.of("train", config, "--set", "train_dataset=" + chat, "--set", "max_steps=2");
     refused(run(train.toArray()), "line 1: bare");
     List<Object> set = new ArrayList<>(train);
-    set.addAll(List.of("--set", "template.system=s", "--set", "template.arguments.mode={x: 1}"));
+    set.addAll(List.of("--set", "system_prompt=s", "--set", "chat_template_kwargs.mode={x: 1}"));
     assertThat(run(set.toArray()).code()).isZero();
     assertThat(out.resolve("config.yaml"))
         .content()
-        .contains("date: \"" + LocalDate.now().getYear());
+        .contains("chat_template_date: \"" + LocalDate.now().getYear());
   }
 
   private Process start(Path output, boolean resume) throws IOException {
@@ -449,13 +469,13 @@ class TrainingCommandsTest {
                 "train",
                 config.toString(),
                 "--set",
-                "output=" + output,
+                "output_dir=" + output,
                 "--set",
-                "steps=" + STEPS,
+                "max_steps=" + STEPS,
                 "--set",
-                "observe.spectrum=0",
+                "spectrum_steps=0",
                 "--set",
-                "checkpoints.every=4"));
+                "save_steps=4"));
     if (resume) {
       arguments.add("--resume");
     }

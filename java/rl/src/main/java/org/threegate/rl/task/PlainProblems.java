@@ -1,27 +1,35 @@
-package org.threegate.cli;
+package org.threegate.rl.task;
 
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.List;
-import org.threegate.rl.task.ChatTemplate;
-import org.threegate.rl.task.Problem;
-import org.threegate.rl.task.ProblemFile;
 import org.threegate.run.InvalidInputException;
 
-/** Problems with prompts: those that are conversations go through the model's chat template. */
-final class PlainProblems {
+/**
+ * Reads problems whose prompts are plain texts. Conversations are rendered by the chat template of
+ * the model.
+ *
+ * <pre>{@code
+ * List<Problem> problems =
+ *     PlainProblems.read(
+ *         Path.of("test.jsonl"), base, ChatTemplate.Options.NONE, java.time.Clock.systemDefaultZone());
+ * }</pre>
+ */
+public final class PlainProblems {
   private PlainProblems() {}
 
-  static List<Problem> read(Path path, Path model, ChatTemplate.Options options) {
-    return read(path, model, options, Clock.systemDefaultZone());
-  }
-
   /**
-   * @param model directory whose template it is
+   * Reads a file of problems.
+   *
+   * @param path the JSON Lines file
+   * @param model directory of the model whose template renders conversations
    * @param options of the template
    * @param clock for templates that print the date
+   * @throws InvalidInputException for a line that is no problem, or for conversations where the
+   *     model has no template
    */
-  static List<Problem> read(Path path, Path model, ChatTemplate.Options options, Clock clock) {
+  public static List<Problem> read(
+      Path path, Path model, ChatTemplate.Options options, Clock clock) {
     List<Problem> problems = ProblemFile.read(path);
     if (problems.stream().noneMatch(Problem::isChat)) {
       return problems;

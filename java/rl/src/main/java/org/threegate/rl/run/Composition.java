@@ -1,0 +1,135 @@
+package org.threegate.rl.run;
+
+import java.time.Clock;
+import java.time.LocalDate;
+import java.time.ZoneOffset;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import org.threegate.rl.adapter.AdapterOptions;
+import org.threegate.rl.objective.PolicyObjective;
+import org.threegate.rl.optimizer.AdamW;
+import org.threegate.rl.optimizer.Schedule;
+import org.threegate.rl.policy.SamplingOptions;
+import org.threegate.rl.task.ChatTemplate;
+import org.threegate.rl.train.SupervisedOptions;
+import org.threegate.rl.train.TrainingOptions;
+import org.threegate.run.InvalidInputException;
+
+/** Turns a configuration into the options of the parts that a run is composed of. */
+final class Composition {
+  private Composition() {}
+
+  static SamplingOptions sampling(TrainingConfig config, List<Integer> ends) {
+    TrainingConfig.Generation generation = config.generation();
+    return new SamplingOptions(
+        generation.temperature(),
+        generation.topP(),
+        generation.topK(),
+        generation.maxCompletionLength(),
+        Set.copyOf(ends));
+  }
+
+  static PolicyObjective objective(TrainingConfig config) {
+    TrainingConfig.Objective chosen = config.objective();
+    PolicyObjective objective =
+        new PolicyObjective(
+            chosen.algorithm().ratio(chosen.importanceSamplingLevel()),
+            chosen.lossType().surrogate(),
+            chosen.epsilon(),
+            chosen.epsilonHigh(),
+            chosen.lossType().average(),
+            config.generation().maxCompletionLength(),
+            Optional.empty(),
+            0);
+    return chosen.beta() > 0
+        ? objective.withDivergence(chosen.klEstimator(), chosen.beta())
+        : objective;
+  }
+
+  static TrainingOptions reinforcement(TrainingConfig config, List<Integer> ends) {
+    TrainingConfig.Objective objective = config.objective();
+    TrainingConfig.Optimization optimization = config.optimization();
+    return TrainingOptions.builder(
+            config.run().maxSteps(),
+            config.generation().promptsPerStep(),
+            config.generation().numGenerations(),
+            sampling(config, ends),
+            optimization.learningRate().learningRate(),
+            config.run().seed())
+        .objective(objective(config))
+        .advantages(objective.algorithm().advantages(objective.scaleRewards()))
+        .kept(objective.algorithm().kept())
+        .updates(optimization.numIterations())
+        .rounds(config.generation().maxNumGenBatches())
+        .rows(optimization.microBatchSize())
+        .checkpointed(optimization.gradientCheckpointing())
+        .lengthMargin(config.data().reward().softPunishCache())
+        .schedule(schedule(config))
+        .optimizer(optimizer(config))
+        .build();
+  }
+
+  static SupervisedOptions supervision(TrainingConfig config) {
+    TrainingConfig.Optimization optimization = config.optimization();
+    return new SupervisedOptions(
+        config.run().maxSteps(),
+        config.generation().promptsPerStep(),
+        optimization.microBatchSize(),
+        optimization.gradientCheckpointing(),
+        config.data().maxPromptLength() + config.generation().maxCompletionLength(),
+        optimization.learningRate().learningRate(),
+        schedule(config),
+        optimizer(config),
+        config.run().seed());
+  }
+
+  private static Schedule schedule(TrainingConfig config) {
+    TrainingConfig.LearningRate rate = config.optimization().learningRate();
+    // Each update is a step of the optimizer.
+    long steps = config.run().maxSteps() * config.optimization().numIterations();
+    return switch (rate.lrSchedulerType()) {
+      case CONSTANT -> Schedule.constant();
+      case CONSTANT_WITH_WARMUP -> Schedule.constant(rate.warmupSteps());
+      case LINEAR -> Schedule.linear(rate.warmupSteps(), steps, rate.minLrRate());
+      case COSINE -> Schedule.cosine(rate.warmupSteps(), steps, rate.minLrRate());
+    };
+  }
+
+  private static AdamW.Options optimizer(TrainingConfig config) {
+    TrainingConfig.Adam adam = config.optimization().adam();
+    return new AdamW.Options(
+        adam.adamBeta1(),
+        adam.adamBeta2(),
+        adam.adamEpsilon(),
+        adam.weightDecay(),
+        adam.maxGradNorm());
+  }
+
+  static AdapterOptions adapter(TrainingConfig.Adapter adapter) {
+    return new AdapterOptions(
+        adapter.loraR(),
+        adapter.loraAlpha(),
+        adapter.useRslora(),
+        adapter.loraTargetModules(),
+        adapter.initLoraWeights());
+  }
+
+  static ChatTemplate.Options chat(TrainingConfig.Chat chat) {
+    try {
+      return new ChatTemplate.Options(
+          Optional.of(chat.systemPrompt()).filter(text -> !text.isEmpty()),
+          chat.chatTemplateKwargs());
+    } catch (IllegalArgumentException e) {
+      throw new InvalidInputException("chat_template_kwargs: " + e.getMessage(), e);
+    }
+  }
+
+  /** Returns the clock of chat templates, which stands still on a day. */
+  static Clock clock(TrainingConfig.Chat chat) {
+    return chat.chatTemplateDate()
+        .map(LocalDate::atStartOfDay)
+        .map(begin -> Clock.fixed(begin.toInstant(ZoneOffset.UTC), ZoneOffset.UTC))
+        .orElseGet(Clock::systemDefaultZone);
+  }
+}

@@ -1,0 +1,29 @@
+package org.threegate.rl.run;
+
+import java.lang.annotation.ElementType;
+import java.lang.annotation.Retention;
+import java.lang.annotation.RetentionPolicy;
+import java.lang.annotation.Target;
+
+/**
+ * Describes a key of a configuration. The key itself is the name of the record component in snake
+ * case. The printed example and the table of the documentation follow from these descriptions.
+ */
+@Retention(RetentionPolicy.RUNTIME)
+@Target(ElementType.RECORD_COMPONENT)
+@interface Key {
+  /** The default value in YAML. It is ignored where {@link #byAlgorithm} holds. */
+  String standard() default "";
+
+  /** What the key means, in one or two sentences. */
+  String meaning();
+
+  /** How TRL writes this where it has another name for it, or how it differs under this name. */
+  String trl() default "";
+
+  /** Whether the key may change when a run is resumed. */
+  boolean mayChange() default false;
+
+  /** Whether {@code algorithm} decides the default. */
+  boolean byAlgorithm() default false;
+}

@@ -1,0 +1,75 @@
+package org.threegate.rl.run;
+
+import org.threegate.checkpoint.NamePattern;
+import org.threegate.run.InvalidInputException;
+
+/** Bounds of values. What is wrong is said with the key that has the value. */
+final class Limits {
+  private Limits() {}
+
+  /** A value that a key cannot have. */
+  static final class Exceeded extends IllegalArgumentException {
+    private static final long serialVersionUID = 1L;
+
+    private final String key;
+
+    private Exceeded(String key, String message) {
+      super(message);
+      this.key = key;
+    }
+
+    String key() {
+      return key;
+    }
+  }
+
+  /**
+   * Requires that a condition holds.
+   *
+   * @param wanted what the value must be
+   */
+  static void require(boolean holds, String key, Object value, String wanted) {
+    if (!holds) {
+      throw new Exceeded(key, key + " is " + value + "; it must be " + wanted);
+    }
+  }
+
+  static void least(String key, long value, long least) {
+    require(value >= least, key, value, least + " or more");
+  }
+
+  static void within(String key, long value, long least, long most) {
+    require(value >= least && value <= most, key, value, least + " to " + most);
+  }
+
+  static void within(String key, double value, double least, double most) {
+    require(value >= least && value <= most, key, value, least + " to " + most);
+  }
+
+  static void positive(String key, double value) {
+    require(value > 0 && Double.isFinite(value), key, value, "above 0 and finite");
+  }
+
+  static void notNegative(String key, double value) {
+    require(value >= 0 && Double.isFinite(value), key, value, "0 or more, and finite");
+  }
+
+  /** Above 0, and at most 1. */
+  static void share(String key, double value) {
+    require(value > 0 && value <= 1, key, value, "above 0 and at most 1");
+  }
+
+  /** From 0 to below 1. */
+  static void decay(String key, double value) {
+    require(value >= 0 && value < 1, key, value, "0 or more, and below 1");
+  }
+
+  /** Requires a regular expression. */
+  static void pattern(String key, String regex) {
+    try {
+      NamePattern.of(regex, key);
+    } catch (InvalidInputException e) {
+      throw new Exceeded(key, e.getMessage());
+    }
+  }
+}

@@ -1,0 +1,200 @@
+package org.threegate.rl.run;
+
+import java.io.IOException;
+import java.net.URI;
+import java.time.Clock;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Predicate;
+import org.threegate.analysis.geometry.GeometryOptions;
+import org.threegate.checkpoint.NamePattern;
+import org.threegate.kernel.Context;
+import org.threegate.patch.PatchPublisher;
+import org.threegate.rl.curvature.CapturedLayers;
+import org.threegate.rl.event.TrainingObserver;
+import org.threegate.rl.observe.DivergenceObserver;
+import org.threegate.rl.observe.GeometryObserver;
+import org.threegate.rl.observe.JsonLines;
+import org.threegate.rl.observe.LivePage;
+import org.threegate.rl.observe.PatchObserver;
+import org.threegate.rl.observe.TensorBoard;
+import org.threegate.rl.task.Problem;
+import org.threegate.run.InvalidInputException;
+
+/**
+ * The observers of a run on disk. Sinks write events; the others measure the model at each step and
+ * tell the sinks.
+ */
+final class RunObservers implements AutoCloseable {
+  private static final long DIVERGENCE_SEED = -2; // added to the seed of the run
+
+  private final Context context;
+  private final TrainingSession session;
+  private final TrainingConfig.Observation options;
+  private final RunFiles files;
+  private final long from;
+  private final Opened opened = new Opened();
+  private final JsonLines lines;
+  private final List<TrainingObserver> others = new ArrayList<>();
+  private Optional<URI> page = Optional.empty();
+
+  /**
+   * Opens the sinks.
+   *
+   * @param from the step that the run goes on from. Later lines of an interrupted run are dropped
+   * @param added sinks of the caller
+   */
+  RunObservers(
+      Context context,
+      TrainingSession session,
+      RunFiles files,
+      long from,
+      List<TrainingObserver> added)
+      throws IOException {
+    this.context = context;
+    this.session = session;
+    this.options = session.config().observation();
+    this.files = files;
+    this.from = from;
+    this.lines = opened.add(JsonLines.open(files.metrics(), from));
+    try {
+      TrainingConfig.Logging logging = options.logging();
+      if (logging.reportTo().contains(TrainingConfig.Report.TENSORBOARD)) {
+        others.add(opened.add(TensorBoard.open(files.tensorBoard(), from, Clock.systemUTC())));
+      }
+      if (logging.pagePort() >= 0) {
+        LivePage live = opened.add(LivePage.open(logging.pagePort(), session.trainer().steps()));
+        others.add(live);
+        page = Optional.of(live.address());
+      }
+      others.addAll(added);
+    } catch (IOException | RuntimeException e) {
+      opened.close();
+      throw e;
+    }
+  }
+
+  /** Returns the address of the page, if there is one. */
+  Optional<URI> page() {
+    return page;
+  }
+
+  /** Returns an observer that writes events to all sinks. */
+  TrainingObserver sinks() {
+    List<TrainingObserver> all = new ArrayList<>(List.of(lines));
+    all.addAll(others);
+    return TrainingObserver.all(all);
+  }
+
+  private Predicate<String> selected() {
+    return NamePattern.of(options.observedMatrices(), "observed_matrices")::isIn;
+  }
+
+  /** Opens the observer of geometry. The model has to be the initial one. */
+  Optional<GeometryObserver> geometry() {
+    if (options.geometrySteps() == 0) {
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(
+          opened.add(
+              GeometryObserver.of(
+                  context,
+                  session.policy(),
+                  selected(),
+                  options.geometrySteps(),
+                  options.spectrumSteps(),
+                  GeometryOptions.DEFAULT,
+                  sinks())));
+    } catch (IllegalArgumentException e) {
+      throw new InvalidInputException("observed_matrices: " + e.getMessage(), e);
+    }
+  }
+
+  /** Opens the observer of divergence, on texts that the initial model writes. */
+  Optional<TrainingObserver> divergence() {
+    if (options.divergenceSteps() == 0) {
+      return Optional.empty();
+    }
+    List<Problem> probes =
+        session.problems().stream()
+            .filter(session.rollouts()::fits)
+            .limit(options.divergenceTexts())
+            .toList();
+    if (probes.isEmpty()) {
+      throw new InvalidInputException(
+          session.config().trainingFile()
+              + ": no problem has a prompt of 1 to "
+              + session.rollouts().longestPrompt()
+              + " tokens");
+    }
+    long seed = session.config().run().seed();
+    List<CapturedLayers.Text> texts =
+        session
+            .rollouts()
+            .draw(session.policy(), probes, 1, session.sampling(), seed + DIVERGENCE_SEED)
+            .stream()
+            .map(rollout -> text(rollout.prompt(), rollout.completion().tokens()))
+            .toList();
+    try {
+      return Optional.of(
+          opened.add(
+              DivergenceObserver.of(
+                  context,
+                  session.policy(),
+                  texts,
+                  selected(),
+                  options.divergenceSteps(),
+                  seed,
+                  sinks())));
+    } catch (IllegalArgumentException e) {
+      throw new InvalidInputException("observed_matrices: " + e.getMessage(), e);
+    }
+  }
+
+  private static CapturedLayers.Text text(int[] prompt, int[] completion) {
+    int[] all = Arrays.copyOf(prompt, prompt.length + completion.length);
+    System.arraycopy(completion, 0, all, prompt.length, completion.length);
+    return new CapturedLayers.Text(all, prompt.length);
+  }
+
+  /**
+   * Opens the publisher of patches. Its events go to a file of their own: a resumed run goes on
+   * with the versions that there are, also where it repeats steps.
+   */
+  Optional<TrainingObserver> patches() throws IOException {
+    TrainingConfig.Patches patches = options.patches();
+    if (patches.patchSteps() == 0) {
+      return Optional.empty();
+    }
+    List<TrainingObserver> told = new ArrayList<>(others);
+    told.add(opened.add(JsonLines.open(files.patchMetrics(), from)));
+    PatchPublisher.Options published =
+        new PatchPublisher.Options(
+            patches.patchFormat(),
+            PatchPublisher.Options.DEFAULT.checksum(),
+            patches.patchAnchorInterval(),
+            PatchPublisher.Options.DEFAULT.kept());
+    try {
+      return Optional.of(
+          opened.add(
+              PatchObserver.of(
+                  context,
+                  session.policy(),
+                  files.versions(),
+                  RunFiles.description(session.config().modelDirectory()),
+                  published,
+                  patches.patchSteps(),
+                  TrainingObserver.all(told))));
+    } catch (IllegalArgumentException e) {
+      throw new InvalidInputException("patch_steps: " + e.getMessage(), e);
+    }
+  }
+
+  @Override
+  public void close() throws IOException {
+    opened.close();
+  }
+}

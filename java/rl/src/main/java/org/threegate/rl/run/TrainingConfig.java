@@ -1,0 +1,526 @@
+package org.threegate.rl.run;
+
+import java.nio.file.Path;
+import java.time.LocalDate;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.threegate.patch.PatchFormat;
+import org.threegate.rl.adapter.Initialisation;
+import org.threegate.rl.objective.Divergence;
+import org.threegate.rl.verifier.RewardFunction;
+import org.threegate.run.InvalidInputException;
+
+/**
+ * The configuration of a training run. Each component of the nested records is a key of the YAML
+ * file, written in snake case. Keys have TRL's names where TRL has the same thing. The file is
+ * flat: the records only group the keys.
+ *
+ * <pre>{@code
+ * TrainingConfig config =
+ *     TrainingConfigs.of(
+ *         Map.of(
+ *             "model_name_or_path", Path.of("base"),
+ *             "train_dataset", Path.of("train.jsonl"),
+ *             "learning_rate", 1e-5));
+ * System.out.print(TrainingConfigs.yaml(config));
+ * }</pre>
+ *
+ * @param model the model, and where it is computed
+ * @param run the extent of the run, and what it writes
+ * @param data problems, prompts and rewards
+ * @param generation how completions are sampled
+ * @param objective what is minimised
+ * @param optimization how parameters move
+ * @param adapter the low-rank adapter
+ * @param observation what is measured and reported during the run
+ */
+public record TrainingConfig(
+    Model model,
+    Run run,
+    Data data,
+    Generation generation,
+    Objective objective,
+    Optimization optimization,
+    Adapter adapter,
+    Observation observation) {
+  private static final long MOST_STEPS = 1L << 40;
+
+  /** Types that parameters are stored in. */
+  public enum Dtype {
+    FLOAT32,
+    /** bfloat16 parameters, with float32 masters that the optimizer moves. */
+    BFLOAT16
+  }
+
+  /** Services that metrics are reported to. */
+  public enum Report {
+    TENSORBOARD
+  }
+
+  /** How the learning rate changes over the run, by the names of transformers. */
+  public enum LrScheduler {
+    CONSTANT,
+    CONSTANT_WITH_WARMUP,
+    LINEAR,
+    COSINE
+  }
+
+  /** The model. */
+  public record Model(
+      @Key(
+              meaning =
+                  "Directory of a Hugging Face decoder: `config.json`, `*.safetensors`, `tokenizer.json`.",
+              trl = "also names of the Hub")
+          Optional<Path> modelNameOrPath,
+      @Key(
+              standard = "float32",
+              meaning =
+                  "Type that parameters are stored in: float32, or bfloat16 with float32 masters.")
+          Dtype dtype,
+      @Key(
+              standard = "cpu",
+              meaning =
+                  "Device of the model: cpu, cuda, cuda:N or auto. A GPU needs a build with"
+                      + " `-Dpytorch.classifier=linux-x86_64-gpu`.",
+              trl = "`use_cpu`")
+          String device,
+      @Key(
+              standard = "0",
+              meaning =
+                  "Number of threads. 0 takes all processors. The results do not depend on it.",
+              mayChange = true)
+          int threads) {
+    public Model {
+      Limits.least("threads", threads, 0);
+    }
+  }
+
+  /** The extent of a run, and what it writes. */
+  public record Run(
+      @Key(
+              standard = "threegate-run",
+              meaning =
+                  "Directory of the run. It gets the metrics, the checkpoints and the result.",
+              mayChange = true)
+          Path outputDir,
+      @Key(standard = "100", meaning = "Number of training steps.") long maxSteps,
+      @Key(
+              standard = "0",
+              meaning = "Seed of all random numbers. The same seed gives the same bits.")
+          long seed,
+      @Key(
+              standard = "50",
+              meaning =
+                  "Steps between two checkpoints. An interrupted run resumes from the last one.",
+              mayChange = true)
+          int saveSteps,
+      @Key(
+              standard = "2",
+              meaning = "Number of checkpoints that are kept. The oldest ones are deleted.",
+              mayChange = true)
+          int saveTotalLimit) {
+    public Run {
+      Limits.within("max_steps", maxSteps, 1, MOST_STEPS);
+      Limits.least("save_steps", saveSteps, 1);
+      Limits.least("save_total_limit", saveTotalLimit, 1);
+    }
+  }
+
+  /** Problems, prompts and rewards. */
+  public record Data(
+      @Key(
+              meaning =
+                  "JSON Lines file of training problems: `prompt` and `answer`, `messages` and `answer`, or verl's rows.",
+              trl = "argument of `GRPOTrainer`")
+          Optional<Path> trainDataset,
+      @Key(
+              meaning =
+                  "The same for evaluation, which takes place before and after training. May be left out.",
+              trl = "argument of `GRPOTrainer`")
+          Optional<Path> evalDataset,
+      @Key(
+              standard = "8",
+              meaning = "Completions of each evaluation problem, for pass@1 and pass@k.")
+          int numGenerationsEval,
+      @Key(
+              standard = "512",
+              meaning =
+                  "Longest prompt in tokens. Problems with longer prompts are skipped and counted.")
+          int maxPromptLength,
+      Chat chat,
+      Reward reward) {
+    public Data {
+      Limits.least("num_generations_eval", numGenerationsEval, 1);
+      Limits.least("max_prompt_length", maxPromptLength, 1);
+    }
+  }
+
+  /** How conversations become prompts, by the chat template of the model. */
+  public record Chat(
+      @Key(standard = "\"\"", meaning = "System message of conversations that have none.")
+          String systemPrompt,
+      @Key(
+              standard = "{}",
+              meaning = "Arguments of the chat template, such as `{enable_thinking: false}`.")
+          Map<String, Object> chatTemplateKwargs,
+      @Key(
+              meaning =
+                  "Day that templates print which print a date, such as 2026-01-31. By default the day on which the run began.",
+              mayChange = true)
+          Optional<LocalDate> chatTemplateDate) {
+    public Chat {
+      chatTemplateKwargs = Collections.unmodifiableMap(new LinkedHashMap<>(chatTemplateKwargs));
+    }
+  }
+
+  /** What a completion is worth. */
+  public record Reward(
+      @Key(
+              standard = "exact",
+              meaning =
+                  "Reward function: exact, numeric (GSM8K's `####`), mathematical (`\\boxed{}`) or countdown.",
+              trl = "argument of `GRPOTrainer`")
+          RewardFunction rewardFuncs,
+      @Key(
+              standard = "5.0",
+              meaning = "Seconds after which a completion scores 0 and is counted as failed.")
+          double rewardTimeout,
+      @Key(
+              standard = "0",
+              meaning =
+                  "Tokens before the longest completion in which length is punished, as DAPO does. 0: never.",
+              trl = "argument of `get_soft_overlong_punishment`")
+          int softPunishCache) {
+    public Reward {
+      Limits.positive("reward_timeout", rewardTimeout);
+      Limits.least("soft_punish_cache", softPunishCache, 0);
+    }
+  }
+
+  /** How completions are sampled. */
+  public record Generation(
+      @Key(
+              standard = "16",
+              meaning = "Prompts of a step, or demonstrations of a step of supervised fine-tuning.",
+              trl = "`generation_batch_size` / `num_generations`")
+          int promptsPerStep,
+      @Key(standard = "16", meaning = "Completions of each prompt.") int numGenerations,
+      @Key(
+              standard = "1",
+              meaning =
+                  "Most batches of prompts in a step, until enough groups have differing rewards (DAPO's dynamic sampling).",
+              trl = "verl's name")
+          int maxNumGenBatches,
+      @Key(standard = "256", meaning = "Longest completion in tokens.") int maxCompletionLength,
+      @Key(standard = "1.0", meaning = "Temperature of sampling.") double temperature,
+      @Key(
+              standard = "1.0",
+              meaning = "Probability mass of the tokens that are sampled from, in evaluation too.")
+          double topP,
+      @Key(
+              standard = "0",
+              meaning = "Number of most likely tokens that are sampled from. 0: all of them.")
+          int topK) {
+    public Generation {
+      Limits.least("prompts_per_step", promptsPerStep, 1);
+      Limits.least("num_generations", numGenerations, 1);
+      Limits.least("max_num_gen_batches", maxNumGenBatches, 1);
+      Limits.within("max_completion_length", maxCompletionLength, 1, 1 << 20);
+      Limits.notNegative("temperature", temperature);
+      Limits.share("top_p", topP);
+      Limits.least("top_k", topK, 0);
+    }
+  }
+
+  /** What is minimised. */
+  public record Objective(
+      @Key(
+              standard = "dapo",
+              meaning =
+                  "Preset of the keys below: dapo, grpo, dr_grpo, gspo, cispo, rloo, reinforce_plus_plus;"
+                      + " rejection_sampling imitates right completions, sft the answers.")
+          Algorithm algorithm,
+      @Key(
+              byAlgorithm = true,
+              meaning = "How the losses of tokens are averaged: grpo, dapo, dr_grpo or cispo.")
+          LossType lossType,
+      @Key(
+              byAlgorithm = true,
+              meaning =
+                  "Probability ratios of each token, or of the whole sequence: token or sequence.")
+          ImportanceSamplingLevel importanceSamplingLevel,
+      @Key(
+              byAlgorithm = true,
+              meaning =
+                  "Whether advantages are divided by the standard deviation of rewards: group or none."
+                      + " batch only comes with reinforce_plus_plus.")
+          ScaleRewards scaleRewards,
+      @Key(byAlgorithm = true, meaning = "Ratios below 1 - epsilon are clipped.") double epsilon,
+      @Key(
+              byAlgorithm = true,
+              meaning =
+                  "Ratios above 1 + epsilon_high are clipped. With loss type cispo it is the cap.")
+          double epsilonHigh,
+      @Key(
+              standard = "0.0",
+              meaning =
+                  "Weight of the KL divergence from the initial model. 0: none, and no reference is loaded.")
+          double beta,
+      @Key(
+              standard = "k3",
+              meaning = "Estimator of that divergence: k1, k2 or k3.",
+              trl = "always k3")
+          Divergence klEstimator) {
+    public Objective {
+      Limits.share("epsilon", epsilon);
+      Limits.positive("epsilon_high", epsilonHigh);
+      Limits.notNegative("beta", beta);
+      algorithm.require(lossType, importanceSamplingLevel, scaleRewards);
+    }
+  }
+
+  /** How parameters move. */
+  public record Optimization(
+      LearningRate learningRate,
+      Adam adam,
+      @Key(standard = "1", meaning = "Updates of the model per batch of completions.")
+          int numIterations,
+      @Key(
+              standard = "64",
+              meaning = "Sequences that one thread differentiates at a time. It bounds memory.",
+              trl = "`per_device_train_batch_size`")
+          int microBatchSize,
+      @Key(
+              standard = "false",
+              meaning =
+                  "Whether activations are computed again in the backward pass: a third slower, much less memory.")
+          boolean gradientCheckpointing,
+      @Key(
+              meaning =
+                  "Mask of weights that may move, written by `threegate mask`. All others keep their bits.")
+          Optional<Path> weightMask) {
+    public Optimization {
+      Limits.least("num_iterations", numIterations, 1);
+      Limits.least("micro_batch_size", microBatchSize, 1);
+    }
+  }
+
+  /** The learning rate over time. */
+  public record LearningRate(
+      @Key(standard = "1.0e-6", meaning = "Peak learning rate.") double learningRate,
+      @Key(
+              standard = "constant",
+              meaning = "Schedule: constant, constant_with_warmup, linear or cosine.")
+          LrScheduler lrSchedulerType,
+      @Key(
+              standard = "0",
+              meaning = "Steps over which the rate rises in a line to its peak.",
+              trl = "the first step has rate 0, here 1 / warmup_steps")
+          int warmupSteps,
+      @Key(
+              standard = "0.0",
+              meaning = "Share of the peak at which linear and cosine schedules end.",
+              trl = "`lr_scheduler_kwargs.min_lr_rate`")
+          double minLrRate) {
+    public LearningRate {
+      Limits.positive("learning_rate", learningRate);
+      Limits.least("warmup_steps", warmupSteps, 0);
+      Limits.within("min_lr_rate", minLrRate, 0, 1);
+      Limits.require(
+          lrSchedulerType != LrScheduler.CONSTANT || warmupSteps == 0,
+          "warmup_steps",
+          warmupSteps,
+          "0 with the constant schedule; constant_with_warmup has a warm-up");
+    }
+  }
+
+  /** The optimizer. */
+  public record Adam(
+      @Key(standard = "0.9", meaning = "Decay of AdamW's mean of gradients.") double adamBeta1,
+      @Key(standard = "0.999", meaning = "Decay of AdamW's mean of squared gradients.")
+          double adamBeta2,
+      @Key(standard = "1.0e-8", meaning = "Added to the root of the latter.") double adamEpsilon,
+      @Key(standard = "0.0", meaning = "Weight decay of matrices. Vectors have none.")
+          double weightDecay,
+      @Key(standard = "1.0", meaning = "Norm to which the gradient of a step is clipped.")
+          double maxGradNorm) {
+    public Adam {
+      Limits.decay("adam_beta1", adamBeta1);
+      Limits.decay("adam_beta2", adamBeta2);
+      Limits.positive("adam_epsilon", adamEpsilon);
+      Limits.notNegative("weight_decay", weightDecay);
+      Limits.positive("max_grad_norm", maxGradNorm);
+    }
+  }
+
+  /** The low-rank adapter. */
+  public record Adapter(
+      @Key(standard = "false", meaning = "Whether an adapter is trained and the model stays.")
+          boolean usePeft,
+      @Key(
+              standard = "lora",
+              meaning = "What the factors begin as: lora, pissa, milora, olora or geora.",
+              trl = "PEFT's `init_lora_weights`, whose `true` is lora")
+          Initialisation initLoraWeights,
+      @Key(standard = "8", meaning = "Rank of the adapter.") int loraR,
+      @Key(standard = "16.0", meaning = "The product is scaled by lora_alpha / lora_r.")
+          double loraAlpha,
+      @Key(standard = "false", meaning = "Whether it is scaled by lora_alpha / √lora_r instead.")
+          boolean useRslora,
+      @Key(
+              standard = "[q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj]",
+              meaning = "Names of the linear layers that get factors.")
+          List<String> loraTargetModules) {
+    public Adapter {
+      loraTargetModules = List.copyOf(loraTargetModules);
+      Limits.least("lora_r", loraR, 1);
+      Limits.positive("lora_alpha", loraAlpha);
+      Limits.require(
+          !loraTargetModules.isEmpty(), "lora_target_modules", "[]", "one layer or more");
+    }
+  }
+
+  /** What is measured and reported during a run. */
+  public record Observation(
+      Logging logging,
+      @Key(
+              standard = "1",
+              meaning = "Steps between two counts of the weights that changed. 0: never.")
+          int geometrySteps,
+      @Key(
+              standard = "0",
+              meaning =
+                  "Steps between two measurements of spectral drift, angles and energies, with null models. 0: never.")
+          int spectrumSteps,
+      @Key(
+              standard = "0",
+              meaning =
+                  "Steps between two measurements of the KL divergence from the initial model, with each"
+                      + " layer's share by its Fisher information. 0: never.")
+          int divergenceSteps,
+      @Key(standard = "64", meaning = "Training prompts that the initial model completes for it.")
+          int divergenceTexts,
+      @Key(
+              standard = "\"_proj\\\\.weight$\"",
+              meaning = "Regular expression of the names of matrices that are measured.")
+          String observedMatrices,
+      Patches patches) {
+    public Observation {
+      Limits.least("geometry_steps", geometrySteps, 0);
+      Limits.least("spectrum_steps", spectrumSteps, 0);
+      Limits.least("divergence_steps", divergenceSteps, 0);
+      Limits.least("divergence_texts", divergenceTexts, 1);
+      Limits.pattern("observed_matrices", observedMatrices);
+    }
+  }
+
+  /** Where metrics go. `metrics.jsonl` always has all of them. */
+  public record Logging(
+      @Key(
+              standard = "10",
+              meaning = "Steps between two lines on the console. 0: none.",
+              mayChange = true)
+          int loggingSteps,
+      @Key(
+              standard = "[tensorboard]",
+              meaning = "Services that metrics are also reported to.",
+              mayChange = true)
+          List<Report> reportTo,
+      @Key(
+              standard = "-1",
+              meaning =
+                  "Port of a page on this machine that shows the run while it goes on. 0: a free port. -1: no page.",
+              mayChange = true)
+          int pagePort) {
+    public Logging {
+      reportTo = List.copyOf(reportTo);
+      Limits.least("logging_steps", loggingSteps, 0);
+      Limits.within("page_port", pagePort, -1, 65535);
+    }
+  }
+
+  /** How the policy is published as patches. */
+  public record Patches(
+      @Key(
+              standard = "0",
+              meaning = "Steps between two published patches, in `versions/` of the run. 0: never.")
+          int patchSteps,
+      @Key(
+              standard = "planar",
+              meaning =
+                  "Format of patches: planar, disk-delta-xor, disk-delta-overwrite or sparse.")
+          PatchFormat patchFormat,
+      @Key(standard = "50", meaning = "Versions from one that is whole to the next.")
+          int patchAnchorInterval) {
+    public Patches {
+      Limits.least("patch_steps", patchSteps, 0);
+      Limits.least("patch_anchor_interval", patchAnchorInterval, 1);
+    }
+  }
+
+  public TrainingConfig {
+    boolean imitates = objective.algorithm() == Algorithm.SFT;
+    Limits.require(
+        imitates || generation.numGenerations() > 1,
+        "num_generations",
+        generation.numGenerations(),
+        "2 or more");
+    Limits.require(
+        imitates || generation.temperature() > 0,
+        "temperature",
+        generation.temperature(),
+        "above 0 in training");
+    int cache = data.reward().softPunishCache();
+    Limits.require(
+        cache <= generation.maxCompletionLength(),
+        "soft_punish_cache",
+        cache,
+        "at most max_completion_length, which is " + generation.maxCompletionLength());
+    LearningRate rate = optimization.learningRate();
+    long updates = run.maxSteps() * optimization.numIterations();
+    Limits.require(
+        rate.lrSchedulerType() == LrScheduler.CONSTANT_WITH_WARMUP
+            || rate.warmupSteps() == 0
+            || rate.warmupSteps() < updates,
+        "warmup_steps",
+        rate.warmupSteps(),
+        "less than the updates of the run, of which there are " + updates);
+  }
+
+  /**
+   * Returns the directory of the model.
+   *
+   * @throws InvalidInputException when the configuration has none
+   */
+  public Path modelDirectory() {
+    return required("model_name_or_path", model.modelNameOrPath());
+  }
+
+  /**
+   * Returns the file of training problems.
+   *
+   * @throws InvalidInputException when the configuration has none
+   */
+  public Path trainingFile() {
+    return required("train_dataset", data.trainDataset());
+  }
+
+  private static Path required(String key, Optional<Path> path) {
+    return path.orElseThrow(
+        () -> new InvalidInputException(key + " is missing in the configuration"));
+  }
+
+  /** Returns the files and directories that a run reads. */
+  public List<Path> inputs() {
+    List<Path> inputs = new ArrayList<>();
+    model.modelNameOrPath().ifPresent(inputs::add);
+    data.trainDataset().ifPresent(inputs::add);
+    data.evalDataset().ifPresent(inputs::add);
+    optimization.weightMask().ifPresent(inputs::add);
+    return List.copyOf(inputs);
+  }
+}

@@ -1,0 +1,227 @@
+package org.threegate.rl.run;
+
+import java.io.IOException;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.LocalDate;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.threegate.checkpoint.TensorType;
+import org.threegate.file.AtomicFiles;
+import org.threegate.file.OutputLock;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.rl.adapter.LowRankAdapter;
+import org.threegate.rl.event.TrainingEvent;
+import org.threegate.rl.event.TrainingObserver;
+import org.threegate.rl.observe.GeometryObserver;
+import org.threegate.rl.rollout.PassRate;
+import org.threegate.rl.rollout.Rollout;
+import org.threegate.rl.rollout.Rollouts;
+import org.threegate.rl.task.Problem;
+import org.threegate.rl.train.Trainer;
+import org.threegate.run.CancelledException;
+import org.threegate.run.InvalidInputException;
+
+/**
+ * A training run in a directory. It holds the lock of the directory, writes metrics and
+ * checkpoints, and ends with a model or an adapter. A run that was interrupted at any moment can be
+ * resumed. It then ends with the same bytes as an uninterrupted one.
+ *
+ * <pre>{@code
+ * TrainingConfig config = TrainingConfigs.read(Path.of("run.yaml"), Map.of(), "");
+ * try (TrainingRun run = TrainingRun.open(context, control, config, false)) {
+ *   Path result = run.run(TrainingRun.Listener.NONE, List.of());
+ *   System.out.println(result);
+ * }
+ * }</pre>
+ */
+public final class TrainingRun implements AutoCloseable {
+  private static final long EVALUATION_SEED = -1; // added to the seed of the run
+
+  private final Context context;
+  private final Control control;
+  private final RunFiles files;
+  private final boolean resume;
+  private final OutputLock lock;
+  private final TrainingSession session;
+  private final TrainingConfig config;
+  private final List<Problem> evaluation;
+
+  /** Is told what no event of the training says. */
+  public interface Listener {
+    /** Ignores everything. */
+    Listener NONE = new Listener() {};
+
+    /** The page of the run is served at an address. */
+    default void serves(URI page) {}
+
+    /** The model was evaluated, at a step. */
+    default void evaluated(long step, PassRate passRate) {}
+  }
+
+  private TrainingRun(
+      Context context, Control control, TrainingConfig config, boolean resume, OutputLock lock) {
+    this.context = context;
+    this.control = control;
+    this.config = config;
+    this.files = new RunFiles(config.run().outputDir());
+    this.resume = resume;
+    this.lock = lock;
+    this.session = TrainingSession.builder(context, config).open();
+    this.evaluation = config.data().evalDataset().map(session::read).orElse(List.of());
+  }
+
+  /**
+   * Opens a run. Nothing is written yet but the lock.
+   *
+   * @param context of kernels
+   * @param control cancels the run, which then saves its state first
+   * @param config of the run
+   * @param resume whether it goes on from the last checkpoint, if there is one
+   * @throws InvalidInputException for files or values that cannot be used, or for a directory that
+   *     has a run already
+   * @throws IOException when there is no place for the lock
+   */
+  public static TrainingRun open(
+      Context context, Control control, TrainingConfig config, boolean resume) throws IOException {
+    Path output = config.run().outputDir();
+    if (!resume && exists(output)) {
+      throw new InvalidInputException(
+          output + ": has a run in it; resume it, or name another directory as output_dir");
+    }
+    Files.createDirectories(output.toAbsolutePath().normalize().getParent());
+    OutputLock lock = OutputLock.ofRun(output);
+    try {
+      return new TrainingRun(context, control, dated(config, resume), resume, lock);
+    } catch (RuntimeException e) {
+      lock.close();
+      throw e;
+    }
+  }
+
+  /** Returns whether a directory has a run in it. */
+  public static boolean exists(Path output) {
+    return Files.exists(new RunFiles(output).metrics());
+  }
+
+  /** Returns the directories that a run writes within its own. */
+  public static List<Path> parts(TrainingConfig config) {
+    return new RunFiles(config.run().outputDir()).parts();
+  }
+
+  /** With the day on which the run began: prompts that have it stay the same when it goes on. */
+  private static TrainingConfig dated(TrainingConfig config, boolean resume) {
+    if (config.data().chat().chatTemplateDate().isPresent()) {
+      return config;
+    }
+    Path begun = new RunFiles(config.run().outputDir()).config();
+    Optional<LocalDate> day =
+        resume && Files.exists(begun)
+            ? TrainingConfigs.read(begun, Map.of(), "").data().chat().chatTemplateDate()
+            : Optional.empty();
+    return TrainingConfigs.with(
+        config, Map.of("chat_template_date", day.orElseGet(LocalDate::now)));
+  }
+
+  /**
+   * Trains to the end.
+   *
+   * @param listener is told of the page and of evaluations
+   * @param sinks are told all events, as the files of the run are
+   * @return the directory of the trained model or adapter
+   * @throws CancelledException when the run was cancelled. Its state is saved
+   */
+  public Path run(Listener listener, List<TrainingObserver> sinks) throws IOException {
+    String identity = RunFiles.identity(config);
+    files.prepare();
+    Optional<Path> last = resume ? files.lastState() : Optional.empty();
+    long from = last.isPresent() ? Trainer.savedStep(context, last.get()) : 0;
+    try (RunObservers observers = new RunObservers(context, session, files, from, sinks)) {
+      observers.page().ifPresent(listener::serves);
+      List<TrainingObserver> all = new ArrayList<>(List.of(observers.sinks()));
+      // These measure from the initial model, so that they open before anything is resumed.
+      Optional<GeometryObserver> geometry = observers.geometry();
+      geometry.ifPresent(all::add);
+      observers.divergence().ifPresent(all::add);
+      if (from > 0) {
+        session.trainer().resume(context, last.orElseThrow(), identity);
+        geometry.ifPresent(observer -> observer.goOnFrom(session.policy()));
+      } else {
+        files.writeConfig(config);
+        evaluate(0, listener, observers.sinks());
+      }
+      observers.patches().ifPresent(all::add);
+      steps(TrainingObserver.all(all), identity);
+      evaluate(session.trainer().steps(), listener, observers.sinks());
+    }
+    return write();
+  }
+
+  private void steps(TrainingObserver observers, String identity) throws IOException {
+    Trainer trainer = session.trainer();
+    while (!trainer.isDone()) {
+      observers.on(trainer.next());
+      boolean cancelled = control.isCancelled();
+      if (cancelled || trainer.step() % config.run().saveSteps() == 0 || trainer.isDone()) {
+        files.save(trainer, identity, config.run().saveTotalLimit());
+      }
+      if (cancelled || control.isCancelled()) {
+        throw new CancelledException();
+      }
+    }
+  }
+
+  private void evaluate(long step, Listener listener, TrainingObserver sinks) {
+    if (evaluation.isEmpty()) {
+      return;
+    }
+    int each = config.data().numGenerationsEval();
+    Rollouts rollouts = session.rollouts();
+    List<Rollout> drawn =
+        rollouts.draw(
+            session.policy(),
+            evaluation.stream().filter(rollouts::fits).toList(),
+            each,
+            session.sampling(),
+            config.run().seed() + EVALUATION_SEED);
+    PassRate one = PassRate.of(drawn, each, 1);
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    metrics.put("pass@1", one.value());
+    metrics.put("pass@1/standard_error", one.standardError());
+    metrics.put("pass@" + each, PassRate.of(drawn, each, each).value());
+    sinks.on(new TrainingEvent.Measured(step, "test", metrics));
+    listener.evaluated(step, one);
+  }
+
+  private Path write() throws IOException {
+    Optional<LowRankAdapter> adapter = session.adapter();
+    if (adapter.isPresent()) {
+      adapter.get().write(files.adapter());
+      return files.adapter();
+    }
+    AtomicFiles.updateDirectory(
+        files.model(),
+        "model.safetensors",
+        to -> {
+          session.policy().write(to, TensorType.BF16);
+          for (Path file : RunFiles.description(config.modelDirectory())) {
+            Files.copy(file, to.resolve(file.getFileName()));
+          }
+        });
+    return files.model();
+  }
+
+  @Override
+  public void close() throws IOException {
+    try {
+      session.close();
+    } finally {
+      lock.close();
+    }
+  }
+}

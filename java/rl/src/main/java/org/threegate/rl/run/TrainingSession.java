@@ -1,0 +1,314 @@
+package org.threegate.rl.run;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.threegate.analysis.mask.MaskFile;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Mask;
+import org.threegate.rl.adapter.LowRankAdapter;
+import org.threegate.rl.policy.Decoder;
+import org.threegate.rl.policy.JsonTokenizer;
+import org.threegate.rl.policy.SamplingOptions;
+import org.threegate.rl.policy.Tensors;
+import org.threegate.rl.policy.Threads;
+import org.threegate.rl.policy.Tokenizer;
+import org.threegate.rl.rollout.Rollouts;
+import org.threegate.rl.task.Demonstration;
+import org.threegate.rl.task.PlainProblems;
+import org.threegate.rl.task.Problem;
+import org.threegate.rl.train.PolicyTrainer;
+import org.threegate.rl.train.SupervisedTrainer;
+import org.threegate.rl.train.Trainer;
+import org.threegate.rl.verifier.BoundedVerifier;
+import org.threegate.run.InvalidInputException;
+
+/**
+ * The parts of a training run in memory: model, adapter, problems, rewards, objective and
+ * optimizer, composed by a configuration. Each part may be given instead. A given part stays the
+ * caller's; all others close with the session. A session closes on the thread that opened it.
+ *
+ * <pre>{@code
+ * TrainingConfig config =
+ *     TrainingConfigs.of(Map.of("model_name_or_path", base, "max_steps", 10));
+ * try (TrainingSession session =
+ *     TrainingSession.builder(context, config).problems(problems).open()) {
+ *   session.trainer().run(event -> System.out.println(event.metrics().get("reward")));
+ * }
+ * }</pre>
+ */
+public final class TrainingSession implements AutoCloseable {
+  private final TrainingConfig config;
+  private final Opened opened;
+  private final Decoder policy;
+  private final Optional<LowRankAdapter> adapter;
+  private final Optional<Rollouts> rollouts;
+  private final List<Problem> problems;
+  private final Trainer trainer;
+
+  private TrainingSession(Builder parts, Opened opened) {
+    Context context = parts.context;
+    this.config = parts.config;
+    this.opened = opened;
+    opened.add(new PointerScope());
+    this.problems = parts.problems.isEmpty() && !parts.isImitating() ? read() : parts.problems;
+    this.policy = parts.policy.orElseGet(() -> opened.add(load(context)));
+    this.rollouts =
+        parts.isImitating() ? Optional.empty() : Optional.of(parts.rollouts.orElseGet(this::score));
+    Optional<Decoder> reference =
+        config.objective().beta() > 0
+            ? Optional.of(opened.add(Decoder.load(context, config.modelDirectory())))
+            : Optional.empty();
+    this.adapter =
+        config.adapter().usePeft() ? Optional.of(opened.add(attach(context))) : Optional.empty();
+    Map<String, Tensor> masks = masks(context, parts.masks);
+    try {
+      this.trainer = opened.add(trainer(parts, reference, masks));
+    } catch (IllegalArgumentException e) {
+      throw new InvalidInputException("configuration: " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * Begins a session.
+   *
+   * @param context of kernels that read models and write them
+   * @param config of the run
+   */
+  public static Builder builder(Context context, TrainingConfig config) {
+    return new Builder(context, config);
+  }
+
+  /** Parts that are given instead of what the configuration names. */
+  public static final class Builder {
+    private final Context context;
+    private final TrainingConfig config;
+    private Optional<Decoder> policy = Optional.empty();
+    private Optional<Rollouts> rollouts = Optional.empty();
+    private Optional<Tokenizer> tokenizer = Optional.empty();
+    private Optional<SupervisedTrainer.Source> demonstrations = Optional.empty();
+    private List<Problem> problems = List.of();
+    private Map<String, Mask> masks = Map.of();
+
+    private Builder(Context context, TrainingConfig config) {
+      this.context = context;
+      this.config = config;
+    }
+
+    /** Trains this model instead of the one of {@code model_name_or_path}. */
+    public Builder policy(Decoder value) {
+      policy = Optional.of(value);
+      return this;
+    }
+
+    /** Samples and scores with these instead of {@code reward_funcs}. */
+    public Builder rollouts(Rollouts value) {
+      rollouts = Optional.of(value);
+      return this;
+    }
+
+    /** Takes these problems instead of {@code train_dataset}. */
+    public Builder problems(List<Problem> value) {
+      problems = List.copyOf(value);
+      return this;
+    }
+
+    /**
+     * Imitates these demonstrations instead of the answers of problems. The algorithm has to be
+     * {@code sft}.
+     */
+    public Builder demonstrations(SupervisedTrainer.Source value, Tokenizer of) {
+      demonstrations = Optional.of(value);
+      tokenizer = Optional.of(of);
+      return this;
+    }
+
+    /** Moves entries within these masks alone, by the names of matrices. */
+    public Builder masks(Map<String, Mask> value) {
+      masks = new LinkedHashMap<>(value);
+      return this;
+    }
+
+    private boolean isImitating() {
+      return demonstrations.isPresent();
+    }
+
+    /**
+     * Opens the session.
+     *
+     * @throws InvalidInputException for files or values that cannot be used
+     */
+    public TrainingSession open() {
+      if (isImitating() && config.objective().algorithm() != Algorithm.SFT) {
+        throw new IllegalArgumentException("demonstrations are for the algorithm sft");
+      }
+      Opened opened = new Opened();
+      try {
+        return new TrainingSession(this, opened);
+      } catch (RuntimeException e) {
+        closed(opened, e);
+        throw e;
+      }
+    }
+
+    private static void closed(Opened opened, RuntimeException failure) {
+      try {
+        opened.close();
+      } catch (IOException | RuntimeException e) {
+        failure.addSuppressed(e);
+      }
+    }
+  }
+
+  private List<Problem> read() {
+    return read(config.trainingFile());
+  }
+
+  /** Reads problems, rendered as those of the training data are. */
+  List<Problem> read(Path file) {
+    TrainingConfig.Chat chat = config.data().chat();
+    return PlainProblems.read(
+        file, config.modelDirectory(), Composition.chat(chat), Composition.clock(chat));
+  }
+
+  private Decoder load(Context context) {
+    return Decoder.load(
+        context,
+        config.modelDirectory(),
+        switch (config.model().dtype()) {
+          case FLOAT32 -> Decoder.Storage.FLOAT32;
+          case BFLOAT16 -> Decoder.Storage.BF16;
+        });
+  }
+
+  private Rollouts score() {
+    TrainingConfig.Reward reward = config.data().reward();
+    Tokenizer tokenizer = opened.add(JsonTokenizer.load(config.modelDirectory()));
+    BoundedVerifier verifier =
+        opened.add(
+            new BoundedVerifier(
+                reward.rewardFuncs().verifier(),
+                Duration.ofMillis(Math.round(1000 * reward.rewardTimeout())),
+                Threads.count()));
+    return new Rollouts(tokenizer, verifier, config.data().maxPromptLength());
+  }
+
+  private LowRankAdapter attach(Context context) {
+    try {
+      return LowRankAdapter.attach(
+          context, policy, Composition.adapter(config.adapter()), config.run().seed());
+    } catch (IllegalArgumentException e) {
+      throw new InvalidInputException("lora_target_modules: " + e.getMessage(), e);
+    }
+  }
+
+  /** Returns masks as tensors, which the scope of the session frees. */
+  private Map<String, Tensor> masks(Context context, Map<String, Mask> given) {
+    Map<String, Tensor> masks = new HashMap<>();
+    given.forEach((name, mask) -> masks.put(name, Tensors.of(mask)));
+    config
+        .optimization()
+        .weightMask()
+        .ifPresent(
+            file -> {
+              if (!policy.factors().isEmpty()) {
+                throw new InvalidInputException(
+                    "weight_mask: is of weights, and an adapter has its own");
+              }
+              for (MaskFile.Entry entry : MaskFile.read(context, file).entries()) {
+                if (!policy.parameters().containsKey(entry.name())) {
+                  throw new InvalidInputException(
+                      file + ": mask \"" + entry.name() + "\" is of no weight of the model");
+                }
+                masks.put(entry.name(), Tensors.of(entry.mask()));
+              }
+            });
+    return masks;
+  }
+
+  private Trainer trainer(Builder parts, Optional<Decoder> reference, Map<String, Tensor> masks) {
+    if (config.objective().algorithm() != Algorithm.SFT) {
+      return PolicyTrainer.of(
+          policy,
+          reference,
+          problems,
+          rollouts(),
+          Composition.reinforcement(config, policy.config().ends()),
+          masks);
+    }
+    Tokenizer tokenizer = parts.tokenizer.orElseGet(() -> rollouts().tokenizer());
+    return SupervisedTrainer.of(
+        policy,
+        tokenizer,
+        parts.demonstrations.orElseGet(() -> answers(tokenizer)),
+        Composition.supervision(config),
+        masks);
+  }
+
+  /** Returns the answers of problems as demonstrations, each with an end token. */
+  private SupervisedTrainer.Source answers(Tokenizer tokenizer) {
+    List<Integer> ends = policy.config().ends();
+    String end = ends.isEmpty() ? "" : tokenizer.decode(new int[] {ends.get(0)});
+    List<Demonstration> demonstrations =
+        problems.stream()
+            .map(problem -> new Demonstration(problem.prompt(), problem.answer() + end))
+            .toList();
+    return SupervisedTrainer.Source.of(demonstrations, config.run().seed());
+  }
+
+  /** Returns the configuration of the run. */
+  public TrainingConfig config() {
+    return config;
+  }
+
+  /** Returns the model that is trained. */
+  public Decoder policy() {
+    return policy;
+  }
+
+  /** Returns the adapter, if one is trained. */
+  public Optional<LowRankAdapter> adapter() {
+    return adapter;
+  }
+
+  /** Returns the training problems; none where demonstrations were given. */
+  public List<Problem> problems() {
+    return problems;
+  }
+
+  /**
+   * Returns what samples completions and scores them.
+   *
+   * @throws IllegalStateException where demonstrations were given
+   */
+  public Rollouts rollouts() {
+    return rollouts.orElseThrow(() -> new IllegalStateException("demonstrations are not sampled"));
+  }
+
+  /** Returns how completions are sampled. */
+  public SamplingOptions sampling() {
+    return Composition.sampling(config, policy.config().ends());
+  }
+
+  /** Returns the trainer, which takes the steps. */
+  public Trainer trainer() {
+    return trainer;
+  }
+
+  @Override
+  public void close() {
+    try {
+      opened.close();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}

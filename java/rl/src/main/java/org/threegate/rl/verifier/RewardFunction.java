@@ -1,0 +1,49 @@
+package org.threegate.rl.verifier;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * Reward functions that come with the library, by their names.
+ *
+ * <pre>{@code
+ * double reward = RewardFunction.of("numeric").verifier().score("It is 18.", "18");
+ * }</pre>
+ */
+public enum RewardFunction {
+  EXACT(Verifiers.EXACT),
+  NUMERIC(Verifiers.NUMERIC),
+  MATHEMATICAL(Verifiers.MATHEMATICAL),
+  COUNTDOWN(Verifiers.COUNTDOWN);
+
+  private final Verifier verifier;
+
+  RewardFunction(Verifier verifier) {
+    this.verifier = verifier;
+  }
+
+  /** Returns the verifier that scores responses. */
+  public Verifier verifier() {
+    return verifier;
+  }
+
+  /** Returns the name, as in configurations. */
+  public String label() {
+    return name().toLowerCase(Locale.ROOT);
+  }
+
+  /**
+   * Returns the reward function with this name.
+   *
+   * @throws IllegalArgumentException for any other name. The message lists those there are
+   */
+  public static RewardFunction of(String label) {
+    List<String> labels = Arrays.stream(values()).map(RewardFunction::label).toList();
+    if (!labels.contains(label)) {
+      throw new IllegalArgumentException(
+          "\"" + label + "\" is no verifier; there are " + String.join(", ", labels));
+    }
+    return values()[labels.indexOf(label)];
+  }
+}
