@@ -78,6 +78,7 @@ final class PretrainCommand implements Callable<Integer> {
         (context, control) -> {
           try (ProgressBar progress = new ProgressBar(control, false)) {
             BaseModel.pretrain(
+                context,
                 out,
                 steps,
                 seed,

@@ -9,6 +9,7 @@ import java.util.Map;
 import org.threegate.analysis.statistics.Agreement;
 import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.study.MatrixMeasures;
+import org.threegate.analysis.study.Mean;
 import org.threegate.analysis.study.StudyClaim;
 import org.threegate.analysis.study.StudyRun;
 
@@ -79,7 +80,7 @@ final class StudyJson {
     GeometryJson.number(json, name, value);
   }
 
-  private void mean(String name, StudyRun.Mean mean) throws IOException {
+  private void mean(String name, Mean mean) throws IOException {
     json.writeObjectFieldStart(name);
     number("value", mean.value());
     number("se", mean.standardError());
@@ -94,10 +95,10 @@ final class StudyJson {
     json.writeStringField("verdict", claim.verdict().label());
     json.writeStringField("seen", claim.seen());
     json.writeStringField("limits", claim.limits());
-    json.writeStringField("measure", claim.measure());
-    json.writeBooleanField("logarithmic", claim.logarithmic());
+    json.writeStringField("measure", claim.plot().measure());
+    json.writeBooleanField("logarithmic", claim.plot().logarithmic());
     json.writeArrayFieldStart("points");
-    for (StudyClaim.Point point : claim.points()) {
+    for (StudyClaim.Point point : claim.plot().points()) {
       json.writeStartObject();
       json.writeStringField("label", point.label());
       number("value", point.value());
@@ -121,29 +122,29 @@ final class StudyJson {
     json.writeStartObject();
     json.writeStringField("id", run.id());
     json.writeStringField("title", run.title());
-    json.writeStringField("how", run.how());
-    number("rate", run.rate());
+    json.writeStringField("how", run.recipe().how());
+    number("rate", run.recipe().rate());
     json.writeNumberField("steps", run.steps());
-    number("trainable", run.trainable());
-    mean("accuracy", run.stored().mean());
-    mean("accuracyFloat32", run.exact().mean());
-    mean("klPerToken", run.divergence());
-    if (run.predicted().isPresent()) {
-      mean("klPredicted", run.predicted().orElseThrow());
+    number("trainable", run.update().trainable());
+    mean("accuracy", run.behaviour().stored().mean());
+    mean("accuracyFloat32", run.behaviour().exact().mean());
+    mean("klPerToken", run.behaviour().divergence());
+    if (run.behaviour().predicted().isPresent()) {
+      mean("klPredicted", run.behaviour().predicted().orElseThrow());
     } else {
       json.writeNullField("klPredicted");
     }
-    json.writeNumberField("total", run.totals().total());
-    json.writeNumberField("changed", run.totals().changed());
-    json.writeNumberField("hidden", run.hidden());
-    number("sparsity", run.totals().sparsity());
-    number("sparsityPermuted", run.permutedSparsity().mean());
-    number("sparsityPermutedSd", run.permutedSparsity().sd());
-    number("relativeFrobenius", run.totals().relativeFrobenius());
-    number("rateTimesSteps", run.rate() * run.steps());
-    number("coherence", run.coherence());
-    number("principalOfLargest", run.principalOfLargest());
-    number("lowOfLargest", run.lowOfLargest());
+    json.writeNumberField("total", run.update().totals().total());
+    json.writeNumberField("changed", run.update().totals().changed());
+    json.writeNumberField("hidden", run.update().hidden());
+    number("sparsity", run.update().totals().sparsity());
+    number("sparsityPermuted", run.update().permutedSparsity().mean());
+    number("sparsityPermutedSd", run.update().permutedSparsity().sd());
+    number("relativeFrobenius", run.update().totals().relativeFrobenius());
+    number("rateTimesSteps", run.recipe().rate() * run.steps());
+    number("coherence", run.update().coherence());
+    number("principalOfLargest", run.update().principalOfLargest());
+    number("lowOfLargest", run.update().lowOfLargest());
     json.writeArrayFieldStart("series");
     for (StudyRun.Step step : run.series()) {
       json.writeStartObject();
@@ -185,17 +186,17 @@ final class StudyJson {
       json.writeNullField("layer");
     }
     number("sparsity", matrix.sparsity());
-    number("nss", matrix.drift());
-    number("nssNull", matrix.driftNull());
-    number("angle", matrix.angle());
-    number("angleNull", matrix.angleNull());
+    number("nss", matrix.drift().value());
+    number("nssNull", matrix.drift().nullMean());
+    number("angle", matrix.angle().value());
+    number("angleNull", matrix.angle().nullMean());
     json.writeBooleanField("gapLimited", matrix.gapLimited());
-    number("principalOverlap", matrix.principal());
-    number("principalOverlapNull", matrix.principalNull());
-    number("lowOverlap", matrix.low());
-    number("lowOverlapNull", matrix.lowNull());
-    number("principalEnergy", matrix.energy());
-    number("principalEnergyNull", matrix.energyNull());
+    number("principalOverlap", matrix.principal().value());
+    number("principalOverlapNull", matrix.principal().nullMean());
+    number("lowOverlap", matrix.low().value());
+    number("lowOverlapNull", matrix.low().nullMean());
+    number("principalEnergy", matrix.energy().value());
+    number("principalEnergyNull", matrix.energy().nullMean());
     json.writeEndObject();
   }
 

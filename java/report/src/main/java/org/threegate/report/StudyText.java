@@ -1,6 +1,7 @@
 package org.threegate.report;
 
 import java.util.Locale;
+import org.threegate.analysis.study.Mean;
 import org.threegate.analysis.study.StudyClaim;
 import org.threegate.analysis.study.StudyRun;
 import org.threegate.run.PrintableText;
@@ -27,23 +28,23 @@ public final class StudyText {
         "sparsity (null)",
         "|dW|/|W0|",
         "coherence");
-    StudyRun.Mean base = report.result().base().mean();
+    Mean base = report.result().base().mean();
     ShownText.line(text, "%-30s  %.3f ± %.3f", "base", base.value(), base.standardError());
     for (StudyRun run : report.result().runs()) {
       ShownText.line(
           text,
           "%-30s  %.3f ± %.3f  %.4f ± %.4f  %.3f (%.3f)    %.2e   %s",
           PrintableText.of(run.title()),
-          run.stored().mean().value(),
-          run.stored().mean().standardError(),
-          run.divergence().value(),
-          run.divergence().standardError(),
-          run.totals().sparsity(),
-          run.permutedSparsity().mean(),
-          run.totals().relativeFrobenius(),
-          Double.isNaN(run.coherence())
+          run.behaviour().stored().mean().value(),
+          run.behaviour().stored().mean().standardError(),
+          run.behaviour().divergence().value(),
+          run.behaviour().divergence().standardError(),
+          run.update().totals().sparsity(),
+          run.update().permutedSparsity().mean(),
+          run.update().totals().relativeFrobenius(),
+          Double.isNaN(run.update().coherence())
               ? "-"
-              : String.format(Locale.ROOT, "%.2f", run.coherence()));
+              : String.format(Locale.ROOT, "%.2f", run.update().coherence()));
     }
     patches(text, report);
     text.append("\nclaims, each against its null model or its matched control\n");

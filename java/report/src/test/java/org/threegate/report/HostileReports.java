@@ -24,7 +24,9 @@ import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.PairedComparison;
 import org.threegate.analysis.statistics.Totals;
 import org.threegate.analysis.statistics.Verdict;
+import org.threegate.analysis.study.Accuracy;
 import org.threegate.analysis.study.MatrixMeasures;
+import org.threegate.analysis.study.Mean;
 import org.threegate.analysis.study.StudyClaim;
 import org.threegate.analysis.study.StudyResult;
 import org.threegate.analysis.study.StudyRun;
@@ -199,8 +201,8 @@ final class HostileReports {
   }
 
   static StudyReport study(List<String> names) {
-    StudyRun.Mean mean = new StudyRun.Mean(0.5, 0.01);
-    StudyRun.Accuracy accuracy = StudyRun.Accuracy.of(new double[] {0, 1, 1});
+    Mean mean = new Mean(0.5, 0.01);
+    Accuracy accuracy = Accuracy.of(new double[] {0, 1, 1});
     List<StudyRun> runs = new ArrayList<>();
     List<StudyClaim> claims = new ArrayList<>();
     runs.add(run("rlvr-1", "reinforcement", names, accuracy, mean));
@@ -214,12 +216,13 @@ final class HostileReports {
               Verdict.SUPPORTED,
               name,
               name,
-              name,
-              false,
-              List.of(
-                  new StudyClaim.Point(
-                      name, 1, 0.1, List.of(NullEstimate.analytic(name, 0.5, 0.1))),
-                  new StudyClaim.Point("other", 2, 0.1, List.of()))));
+              new StudyClaim.Plot(
+                  name,
+                  false,
+                  List.of(
+                      new StudyClaim.Point(
+                          name, 1, 0.1, List.of(NullEstimate.analytic(name, 0.5, 0.1))),
+                      new StudyClaim.Point("other", 2, 0.1, List.of())))));
     }
     Map<String, Agreement> agreements =
         Map.of(names.get(0), new Agreement(1000, 400, 400, 250, 180, 60));
@@ -238,7 +241,7 @@ final class HostileReports {
   }
 
   private static StudyRun run(
-      String id, String title, List<String> names, StudyRun.Accuracy accuracy, StudyRun.Mean mean) {
+      String id, String title, List<String> names, Accuracy accuracy, Mean mean) {
     List<MatrixMeasures> matrices =
         names.stream()
             .map(
@@ -248,36 +251,26 @@ final class HostileReports {
                         OptionalInt.of(1),
                         name,
                         0.9,
-                        1e-3,
-                        2e-3,
-                        0.1,
-                        0.2,
+                        new MatrixMeasures.Measure(1e-3, 2e-3),
+                        new MatrixMeasures.Measure(0.1, 0.2),
                         false,
-                        0.5,
-                        0.4,
-                        0.3,
-                        0.2,
-                        0.1,
-                        0.05))
+                        new MatrixMeasures.Measure(0.5, 0.4),
+                        new MatrixMeasures.Measure(0.3, 0.2),
+                        new MatrixMeasures.Measure(0.1, 0.05)))
             .toList();
     return new StudyRun(
-        id,
-        title,
-        title,
-        1e-3,
+        new StudyRun.Recipe(id, title, title, 1e-3),
         20,
-        1,
-        accuracy,
-        accuracy,
-        mean,
-        Optional.of(mean),
-        new Totals(6, 2, 2, 4, 2, 0, 1, 4.0, 1.0, 0.5, 0.75),
-        2,
-        1,
-        0.5,
-        NullEstimate.analytic(title, 0.5, 0.1),
-        0.5,
-        0.5,
+        new StudyRun.Behaviour(accuracy, accuracy, mean, Optional.of(mean)),
+        new StudyRun.Update(
+            new Totals(6, 2, 2, 4, 2, 0, 1, 4.0, 1.0, 0.5, 0.75),
+            1,
+            2,
+            1,
+            0.5,
+            NullEstimate.analytic(title, 0.5, 0.1),
+            0.5,
+            0.5),
         List.of(new StudyRun.Step(1, 0.1, 0.1, 0.1), new StudyRun.Step(2, 0.2, 0.2, 0.2)),
         List.of(
             new StudyRun.PatchSize(1, 10, 1000, 50, 2000),

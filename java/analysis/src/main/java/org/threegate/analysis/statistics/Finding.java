@@ -16,9 +16,14 @@ import java.util.TreeMap;
  * It is explained by the nulls when more than half would speak for it without them and at most a
  * tenth does with them. Else it is undetermined. The rule is ours, after arXiv 2511.08567.
  *
- * @param text one line for people
+ * @param id as in reports
+ * @param verdict what may be said
+ * @param statement the claim
+ * @param seen the numbers beside their null models, for people
+ * @param evidence what the verdict rests on
  */
-public record Finding(String id, Verdict verdict, String text, Evidence evidence) {
+public record Finding(
+    String id, Verdict verdict, String statement, String seen, Evidence evidence) {
   /** Two-sided probability of three standard deviations. */
   private static final double THREE_SIGMA = 0.0026997960632601866;
 
@@ -135,7 +140,8 @@ public record Finding(String id, Verdict verdict, String text, Evidence evidence
             Collections.unmodifiableMap(kinds),
             claim.excluded());
     Verdict verdict = verdict(matrices, supporting, contrary, naively);
-    return new Finding(claim.id(), verdict, text(claim, verdict, evidence), evidence);
+    return new Finding(
+        claim.id(), verdict, claim.statement(), seen(claim, verdict, evidence), evidence);
   }
 
   private static boolean speaks(NullEstimate naive, Claim.Test test, Claim claim) {
@@ -162,16 +168,21 @@ public record Finding(String id, Verdict verdict, String text, Evidence evidence
     return count == 0 ? Double.NaN : (sorted.get((count - 1) / 2) + sorted.get(count / 2)) / 2;
   }
 
-  private static String text(Claim claim, Verdict verdict, Evidence evidence) {
+  /** Returns the claim and what was seen of it, as one line. */
+  public String text() {
+    return statement + ": " + seen;
+  }
+
+  private static String seen(Claim claim, Verdict verdict, Evidence evidence) {
     if (evidence.matrices() == 0) {
       String why = claim.excluded().isEmpty() ? "no matrix to test" : claim.excluded();
-      return claim.statement() + ": " + why + ".";
+      return why + ".";
     }
-    StringBuilder text = new StringBuilder(claim.statement());
+    StringBuilder text = new StringBuilder();
     text.append(
         String.format(
             Locale.ROOT,
-            ": %s is %.4g, null models give %.4g",
+            "%s is %.4g, null models give %.4g",
             claim.measure(),
             evidence.observed(),
             evidence.nullMean()));

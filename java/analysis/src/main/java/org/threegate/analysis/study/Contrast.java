@@ -1,6 +1,5 @@
 package org.threegate.analysis.study;
 
-import java.util.Arrays;
 import java.util.List;
 import java.util.function.ToDoubleFunction;
 import org.threegate.analysis.statistics.Verdict;
@@ -16,21 +15,8 @@ final class Contrast {
 
   private Contrast() {}
 
-  /** Mean of pairwise differences, with its standard error. */
-  static StudyRun.Mean pairedMean(double[] first, double[] second) {
-    if (first.length != second.length) {
-      throw new IllegalArgumentException("pairs of " + first.length + " and " + second.length);
-    }
-    double[] differences = new double[first.length];
-    Arrays.setAll(differences, i -> first[i] - second[i]);
-    double mean = Arrays.stream(differences).average().orElse(Double.NaN);
-    double squares = Arrays.stream(differences).map(d -> (d - mean) * (d - mean)).sum();
-    return new StudyRun.Mean(
-        mean, Math.sqrt(squares / (differences.length - 1) / differences.length));
-  }
-
-  /** Of a measure of the matrices that both runs have. */
-  static StudyRun.Mean ofMatrices(
+  /** Returns the difference of a measure of the matrices that both runs have. */
+  static Mean ofMatrices(
       StudyRun first, StudyRun second, ToDoubleFunction<MatrixMeasures> measure) {
     List<double[]> pairs =
         first.matrices().stream()
@@ -45,18 +31,14 @@ final class Contrast {
                                 }))
             .filter(pair -> Double.isFinite(pair[0]) && Double.isFinite(pair[1]))
             .toList();
-    return pairedMean(
+    return Mean.ofPairs(
         pairs.stream().mapToDouble(pair -> pair[0]).toArray(),
         pairs.stream().mapToDouble(pair -> pair[1]).toArray());
   }
 
-  /** In standard errors; 0 where nothing differs, or nothing is known. */
-  static double z(StudyRun.Mean difference) {
-    double z = difference.value() / difference.standardError();
-    return Double.isNaN(z) ? 0 : z;
-  }
-
   /**
+   * Returns the verdict of a claim with two controls.
+   *
    * @param usual z of the difference from the usual control, positive where it speaks for the claim
    * @param matched the same of the matched control
    */
@@ -70,7 +52,7 @@ final class Contrast {
     return usual >= LEAST_Z ? Verdict.EXPLAINED_BY_NULL : Verdict.UNDETERMINED;
   }
 
-  /** Where there is but one control. */
+  /** Returns the verdict of a claim with one control. */
   static Verdict verdict(double z) {
     return verdict(0, z);
   }

@@ -3,31 +3,35 @@ package org.threegate.analysis.study;
 import java.util.OptionalInt;
 
 /**
- * What was measured of one matrix' update, each beside what a null model gives: singular values in
- * random directions for drift and angle, magnitude alone for overlaps, an isotropic update for the
- * energy.
+ * What was measured of the update of one matrix.
  *
+ * @param name of the matrix in the checkpoint
+ * @param layer its number, where it has one
+ * @param kind such as {@code q_proj}
  * @param sparsity share of entries that bf16 does not show as changed
- * @param drift NSS
- * @param angle the largest of the leading left subspace, radians
- * @param gapLimited the gap, and not the update, decides the angle
- * @param principal overlap of the changed entries with M_princ
- * @param low with M_low
- * @param energy share of the update in the leading directions of both sides
+ * @param drift spectral drift NSS; the null has the same singular values in random directions
+ * @param angle largest angle of the leading left subspace in radians, with the same null
+ * @param gapLimited whether the gap, and not the update, decides the angle
+ * @param principal overlap of the changed entries with M_princ; the null is by magnitude alone
+ * @param low overlap with M_low, with the same null
+ * @param energy share of the update in the leading directions of both sides; the null is isotropic
  */
 public record MatrixMeasures(
     String name,
     OptionalInt layer,
     String kind,
     double sparsity,
-    double drift,
-    double driftNull,
-    double angle,
-    double angleNull,
+    Measure drift,
+    Measure angle,
     boolean gapLimited,
-    double principal,
-    double principalNull,
-    double low,
-    double lowNull,
-    double energy,
-    double energyNull) {}
+    Measure principal,
+    Measure low,
+    Measure energy) {
+  /**
+   * A measure beside its null model.
+   *
+   * @param value that was observed
+   * @param nullMean that the null model gives; not a number where it was not drawn
+   */
+  public record Measure(double value, double nullMean) {}
+}

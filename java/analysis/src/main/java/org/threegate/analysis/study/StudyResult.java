@@ -21,7 +21,7 @@ import org.threegate.analysis.statistics.Finding;
  *     means over layers, by what they are
  */
 public record StudyResult(
-    StudyRun.Accuracy base,
+    Accuracy base,
     long weights,
     List<StudyRun> runs,
     Map<String, Agreement> seeds,

@@ -9,71 +9,72 @@ import org.threegate.analysis.statistics.Totals;
 /**
  * One run of a study and all that was measured of it.
  *
- * @param id such as {@code rlvr-1}
- * @param title for people
- * @param how it was trained, a sentence
- * @param rate of learning
+ * @param recipe how it was trained
  * @param steps that were taken
- * @param trainable share of the weights that could move
- * @param stored accuracy of the model as it is stored, rounded to bf16
- * @param exact accuracy of the float32 masters
- * @param divergence KL(base ‖ run) in nats a token of texts that the base wrote
- * @param predicted the same to second order, by the Fisher information at the base
- * @param totals of the update as it is stored in bf16, over all matrices
- * @param hidden entries that changed in float32 alone
- * @param norm ‖ΔW‖_F of the float32 masters
- * @param coherence ‖ΔW‖ / (rate · steps · √(weights that could move)): 1 where Adam's steps all go
- *     one way
- * @param permutedSparsity the share of unchanged entries when the float32 update's entries are
- *     dealt out at random within each matrix
- * @param principalOfLargest share of M_princ in the half of entries that moved farthest: a mask of
- *     the same density for every run; chance is the density of M_princ
- * @param lowOfLargest the same of M_low
+ * @param behaviour what the model does
+ * @param update what became of the weights
  * @param series of steps
  * @param patches what some steps would take to send
  * @param matrices one each
  * @param findings of the claims about one update, see {@code Claims}
  */
 public record StudyRun(
-    String id,
-    String title,
-    String how,
-    double rate,
+    Recipe recipe,
     long steps,
-    double trainable,
-    Accuracy stored,
-    Accuracy exact,
-    Mean divergence,
-    Optional<Mean> predicted,
-    Totals totals,
-    long hidden,
-    double norm,
-    double coherence,
-    NullEstimate permutedSparsity,
-    double principalOfLargest,
-    double lowOfLargest,
+    Behaviour behaviour,
+    Update update,
     List<Step> series,
     List<PatchSize> patches,
     List<MatrixMeasures> matrices,
     List<Finding> findings) {
-  /** A mean with its standard error. */
-  public record Mean(double value, double standardError) {}
+  /**
+   * How a run was trained.
+   *
+   * @param id such as {@code rlvr-1}
+   * @param title for people
+   * @param how a sentence
+   * @param rate the learning rate
+   */
+  public record Recipe(String id, String title, String how, double rate) {}
 
   /**
-   * The share of right answers.
+   * What the model of a run does.
    *
-   * @param shares of each problem's completions, in the order of the problems, which is the same
-   *     for all runs
+   * @param stored accuracy of the model as it is stored, rounded to bf16
+   * @param exact accuracy of the float32 masters
+   * @param divergence KL(base ‖ run) in nats a token of texts that the base wrote
+   * @param predicted the same to second order, by the Fisher information at the base
    */
-  public record Accuracy(Mean mean, double[] shares) {
-    /** Of problems that are a sample of all that there could be. */
-    public static Accuracy of(double[] shares) {
-      return new Accuracy(Contrast.pairedMean(shares, new double[shares.length]), shares);
-    }
+  public record Behaviour(
+      Accuracy stored, Accuracy exact, Mean divergence, Optional<Mean> predicted) {}
 
-    /** What this one has more than another, problem by problem. */
-    Mean minus(Accuracy other) {
-      return Contrast.pairedMean(shares, other.shares);
+  /**
+   * What became of the weights.
+   *
+   * @param totals of the update as it is stored in bf16, over all matrices
+   * @param trainable share of the weights that could move
+   * @param hidden entries that changed in float32 alone
+   * @param norm ‖ΔW‖_F of the float32 masters
+   * @param coherence ‖ΔW‖ / (rate · steps · √(weights that could move)): 1 where Adam's steps all
+   *     go one way
+   * @param permutedSparsity the share of unchanged entries when the float32 update's entries are
+   *     dealt out at random within each matrix
+   * @param principalOfLargest share of M_princ in the half of entries that moved farthest: a mask
+   *     of the same density for every run; chance is the density of M_princ
+   * @param lowOfLargest the same of M_low
+   */
+  public record Update(
+      Totals totals,
+      double trainable,
+      long hidden,
+      double norm,
+      double coherence,
+      NullEstimate permutedSparsity,
+      double principalOfLargest,
+      double lowOfLargest) {
+    /** Returns the share of the weights that changed in float32 alone. */
+    public double hiddenShare() {
+      return hidden / (double) totals.total();
     }
   }
 
@@ -109,7 +110,17 @@ public record StudyRun(
     }
   }
 
-  /** The finding with this id, if it was judged. */
+  /** Returns the name of the run, such as {@code rlvr-1}. */
+  public String id() {
+    return recipe.id();
+  }
+
+  /** Returns the title of the run. */
+  public String title() {
+    return recipe.title();
+  }
+
+  /** Returns the finding with this id, if it was judged. */
   public Optional<Finding> finding(String id) {
     return findings.stream().filter(finding -> finding.id().equals(id)).findFirst();
   }

@@ -37,40 +37,34 @@ class StudyClaimsTest {
               OptionalInt.of(i / 4),
               "q_proj",
               sparsity * scatter,
-              drift * scatter,
-              drift / 2,
-              drift * scatter,
-              drift / 2,
+              new MatrixMeasures.Measure(drift * scatter, drift / 2),
+              new MatrixMeasures.Measure(drift * scatter, drift / 2),
               i == 0,
-              0.5,
-              0.5,
-              0.5,
-              0.5,
-              0.1,
-              0.01));
+              new MatrixMeasures.Measure(0.5, 0.5),
+              new MatrixMeasures.Measure(0.5, 0.5),
+              new MatrixMeasures.Measure(0.1, 0.01)));
     }
     double[] shares = new double[PROBLEMS];
     // The same problems are hard for all.
     Arrays.setAll(shares, i -> Math.min(1, accuracy + 0.2 * Math.sin(i)));
     long changed = Math.round(1000 * (1 - sparsity));
     return new StudyRun(
-        id,
-        id.toUpperCase(),
-        "by hand",
-        1e-5,
+        new StudyRun.Recipe(id, id.toUpperCase(), "by hand", 1e-5),
         100,
-        0.7,
-        StudyRun.Accuracy.of(shares),
-        StudyRun.Accuracy.of(shares),
-        new StudyRun.Mean(divergence, divergence / 20),
-        Optional.of(new StudyRun.Mean(divergence, divergence / 20)),
-        new Totals(1000, changed, changed, 1000, 1000 - changed, 0, 0, 100, 1, 0, 1),
-        1000 - changed,
-        1,
-        0.3,
-        PERMUTED,
-        0.5,
-        0.5,
+        new StudyRun.Behaviour(
+            Accuracy.of(shares),
+            Accuracy.of(shares),
+            new Mean(divergence, divergence / 20),
+            Optional.of(new Mean(divergence, divergence / 20))),
+        new StudyRun.Update(
+            new Totals(1000, changed, changed, 1000, 1000 - changed, 0, 0, 100, 1, 0, 1),
+            0.7,
+            1000 - changed,
+            1,
+            0.3,
+            PERMUTED,
+            0.5,
+            0.5),
         List.of(new StudyRun.Step(1, 0.2, 0.1, 1e-3)),
         List.of(new StudyRun.PatchSize(1, 10, 1000, 40, 2000)),
         matrices,
@@ -91,7 +85,7 @@ class StudyClaimsTest {
     double[] base = new double[PROBLEMS];
     Arrays.setAll(base, i -> 0.3 + 0.2 * Math.sin(i) + 0.01 * Math.cos(3 * i));
     return new StudyResult(
-        StudyRun.Accuracy.of(base),
+        Accuracy.of(base),
         1000,
         List.of(runs),
         agreements(0.8),
@@ -126,7 +120,7 @@ class StudyClaimsTest {
     assertThat(claims.get("bf16-hides").verdict()).isEqualTo(Verdict.SUPPORTED);
     // Nothing is said of runs that there are not.
     assertThat(claims).doesNotContainKeys("safe-mask-matters", "pissa-degrades", "low-curvature");
-    assertThat(claims.get("sparser-than-sft").points())
+    assertThat(claims.get("sparser-than-sft").plot().points())
         .hasSize(4)
         .allMatch(point -> point.nulls().equals(List.of(PERMUTED)));
   }
@@ -168,12 +162,12 @@ class StudyClaimsTest {
 
   @Test
   void differencesArePaired() {
-    StudyRun.Mean mean = Contrast.pairedMean(new double[] {3, 5, 7}, new double[] {1, 2, 6});
+    Mean mean = Mean.ofPairs(new double[] {3, 5, 7}, new double[] {1, 2, 6});
     assertThat(mean.value()).isEqualTo(2);
     assertThat(mean.standardError()).isCloseTo(1 / Math.sqrt(3), within(1e-12));
-    assertThat(Contrast.z(mean)).isCloseTo(2 * Math.sqrt(3), within(1e-12));
-    assertThat(Contrast.z(Contrast.pairedMean(new double[0], new double[0]))).isZero();
-    assertThatThrownBy(() -> Contrast.pairedMean(new double[1], new double[2]))
+    assertThat(mean.z()).isCloseTo(2 * Math.sqrt(3), within(1e-12));
+    assertThat(Mean.ofPairs(new double[0], new double[0]).z()).isZero();
+    assertThatThrownBy(() -> Mean.ofPairs(new double[1], new double[2]))
         .hasMessage("pairs of 1 and 2");
   }
 }

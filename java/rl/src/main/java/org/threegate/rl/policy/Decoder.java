@@ -312,6 +312,16 @@ public final class Decoder implements AutoCloseable {
   }
 
   /**
+   * Makes an empty cache for {@link #next}.
+   *
+   * @param batch number of sequences
+   * @param capacity most tokens of a sequence
+   */
+  public KeyValueCache cache(int batch, int capacity) {
+    return KeyValueCache.of(config, storage.type, batch, capacity);
+  }
+
+  /**
    * Logits of the token after the last one, without a gradient; {@code tokens} follow what the
    * cache has seen.
    *

@@ -1,10 +1,16 @@
 package org.threegate.rl.study;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.threegate.analysis.mask.MaskKind;
 import org.threegate.rl.adapter.Initialisation;
+import org.threegate.rl.run.Algorithm;
+import org.threegate.rl.run.TrainingConfig;
+import org.threegate.rl.run.TrainingConfigs;
 
 /**
  * One run of the study, before it is run.
@@ -16,17 +22,11 @@ record Arm(
     String id,
     String title,
     String how,
-    Method method,
+    Algorithm algorithm,
     double rate,
     long steps,
     long seed,
     Setting setting) {
-  enum Method {
-    REINFORCED,
-    REJECTION,
-    SCRATCHPAD
-  }
-
   /**
    * What sets a run apart from plain training of the base.
    *
@@ -70,15 +70,21 @@ record Arm(
   private static final double RATE = 1e-5;
   private static final double SUPERVISED_RATE = 1e-4;
   private static final double ADAPTER_RATE = 1e-3;
+  private static final int PROMPTS = 16;
+  private static final int COMPLETIONS = 16; // of each
+  private static final int DEMONSTRATIONS = 128;
+  private static final int LONGEST_DEMONSTRATION = 24; // tokens
+  private static final int ROWS = 32; // of demonstrations that are differentiated at a time
+  private static final int RANK = 8; // of adapters
 
   private static Arm reinforced(
       String id, String title, String how, long steps, long seed, Setting setting) {
-    return new Arm(id, title, how, Method.REINFORCED, RATE, steps, seed, setting);
+    return new Arm(id, title, how, Algorithm.DAPO, RATE, steps, seed, setting);
   }
 
   private static Arm supervised(
       String id, String title, String how, double rate, long steps, long seed, Setting setting) {
-    return new Arm(id, title, how, Method.SCRATCHPAD, rate, steps, seed, setting);
+    return new Arm(id, title, how, Algorithm.SFT, rate, steps, seed, setting);
   }
 
   /**
@@ -126,7 +132,7 @@ record Arm(
               "rejection",
               "Rejection sampling",
               "right completions of its own are imitated",
-              Method.REJECTION,
+              Algorithm.REJECTION_SAMPLING,
               RATE,
               steps,
               first,
@@ -195,6 +201,45 @@ record Arm(
 
   private static Arm adapted(
       String id, String title, String how, long steps, long seed, Initialisation kind) {
-    return new Arm(id, title, how, Method.REINFORCED, ADAPTER_RATE, steps, seed, Setting.by(kind));
+    return new Arm(id, title, how, Algorithm.DAPO, ADAPTER_RATE, steps, seed, Setting.by(kind));
+  }
+
+  /** Returns whether answers that are worked out digit by digit are imitated. */
+  boolean isSupervised() {
+    return algorithm == Algorithm.SFT;
+  }
+
+  /**
+   * Returns the configuration of the run.
+   *
+   * @param base directory of the model that it begins with
+   */
+  TrainingConfig config(Path base) {
+    Map<String, Object> values = new LinkedHashMap<>();
+    values.put("model_name_or_path", base);
+    values.put("algorithm", algorithm);
+    values.put("max_steps", steps);
+    values.put("seed", seed);
+    values.put("learning_rate", rate);
+    values.put("max_prompt_length", Behaviour.LONGEST_PROMPT);
+    if (isSupervised()) {
+      values.put("prompts_per_step", DEMONSTRATIONS);
+      values.put("micro_batch_size", ROWS);
+      values.put("max_completion_length", LONGEST_DEMONSTRATION - Behaviour.LONGEST_PROMPT);
+    } else {
+      values.put("prompts_per_step", PROMPTS);
+      values.put("num_generations", COMPLETIONS);
+      values.put("max_completion_length", Behaviour.LONGEST);
+    }
+    setting
+        .adapter()
+        .ifPresent(
+            kind -> {
+              values.put("use_peft", true);
+              values.put("init_lora_weights", kind);
+              values.put("lora_r", RANK);
+              values.put("lora_alpha", RANK);
+            });
+    return TrainingConfigs.of(values);
   }
 }

@@ -9,15 +9,16 @@ import java.util.List;
 import java.util.Map;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.file.AtomicFiles;
+import org.threegate.kernel.Context;
 import org.threegate.rl.event.TrainingObserver;
-import org.threegate.rl.optimizer.AdamW;
-import org.threegate.rl.optimizer.Schedule;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.DecoderConfig;
 import org.threegate.rl.policy.JsonTokenizer;
 import org.threegate.rl.policy.Tokenizer;
-import org.threegate.rl.train.SupervisedOptions;
-import org.threegate.rl.train.SupervisedTrainer;
+import org.threegate.rl.run.Algorithm;
+import org.threegate.rl.run.TrainingConfig;
+import org.threegate.rl.run.TrainingConfigs;
+import org.threegate.rl.run.TrainingSession;
 
 /**
  * The model that the study begins with: a decoder of 0.75 million parameters that has read the
@@ -26,7 +27,7 @@ import org.threegate.rl.train.SupervisedTrainer;
  *
  * <pre>{@code
  * BaseModel.extract(Path.of("base"));
- * BaseModel.pretrain(Path.of("another"), 1300, 2, event -> {});
+ * BaseModel.pretrain(context, Path.of("another"), 1300, 2, event -> {});
  * }</pre>
  */
 public final class BaseModel {
@@ -39,13 +40,6 @@ public final class BaseModel {
   private static final List<String> DESCRIPTION = List.of("config.json", "tokenizer.json");
   private static final String WEIGHTS = "model.safetensors";
   private static final double DEVIATION = 0.09; // with less, spectra are unlike those of large ones
-  private static final int BATCH = 128;
-  private static final int ROWS = 32; // of a part
-  private static final int LONGEST = 24;
-  private static final double RATE = 3e-3;
-  private static final int WARM_UP = 100;
-  private static final double FLOOR = 0.1;
-  private static final AdamW.Options OPTIMIZER = new AdamW.Options(0.9, 0.95, 1e-8, 0.1, 1);
 
   private BaseModel() {}
 
@@ -79,16 +73,18 @@ public final class BaseModel {
   /**
    * Makes a model, rounded to bf16.
    *
+   * @param context of the session that trains it
    * @param directory where it goes, as a Hugging Face directory
    * @param steps {@link #STEPS}, unless it is not to be learnt to the end
    * @param seed of its beginnings and of the corpus
    */
-  public static void pretrain(Path directory, int steps, long seed, TrainingObserver observer)
+  public static void pretrain(
+      Context context, Path directory, int steps, long seed, TrainingObserver observer)
       throws IOException {
     Path described = Files.createTempDirectory("threegate-pretrain");
     try {
       describe(described);
-      pretrain(described, directory, steps, seed, observer);
+      pretrain(context, described, directory, steps, seed, observer);
     } finally {
       for (String file : DESCRIPTION) {
         Files.deleteIfExists(described.resolve(file));
@@ -98,27 +94,41 @@ public final class BaseModel {
   }
 
   private static void pretrain(
-      Path described, Path directory, int steps, long seed, TrainingObserver observer)
+      Context context,
+      Path described,
+      Path directory,
+      int steps,
+      long seed,
+      TrainingObserver observer)
       throws IOException {
-    SupervisedOptions options =
-        new SupervisedOptions(
-            steps,
-            BATCH,
-            ROWS,
-            false,
-            LONGEST,
-            RATE,
-            Schedule.cosine(Math.min(WARM_UP, steps / 2), steps, FLOOR),
-            OPTIMIZER,
-            seed);
     try (Decoder model = Decoder.random(DecoderConfig.read(described), DEVIATION, seed);
         Tokenizer tokenizer = JsonTokenizer.load(described);
-        SupervisedTrainer trainer =
-            SupervisedTrainer.of(
-                model, tokenizer, place -> Corpus.pretraining(seed, place), options, Map.of())) {
-      trainer.run(observer);
+        TrainingSession session =
+            TrainingSession.builder(context, config(steps, seed))
+                .policy(model)
+                .demonstrations(place -> Corpus.pretraining(seed, place), tokenizer)
+                .open()) {
+      session.trainer().run(observer);
       describe(directory);
       model.write(directory, TensorType.BF16);
     }
+  }
+
+  private static TrainingConfig config(int steps, long seed) {
+    return TrainingConfigs.of(
+        Map.ofEntries(
+            Map.entry("algorithm", Algorithm.SFT),
+            Map.entry("max_steps", steps),
+            Map.entry("seed", seed),
+            Map.entry("prompts_per_step", 128),
+            Map.entry("micro_batch_size", 32),
+            Map.entry("max_prompt_length", 16),
+            Map.entry("max_completion_length", 8),
+            Map.entry("learning_rate", 3e-3),
+            Map.entry("lr_scheduler_type", TrainingConfig.LrScheduler.COSINE),
+            Map.entry("warmup_steps", Math.min(100, steps / 2)),
+            Map.entry("min_lr_rate", 0.1),
+            Map.entry("adam_beta2", 0.95),
+            Map.entry("weight_decay", 0.1)));
   }
 }

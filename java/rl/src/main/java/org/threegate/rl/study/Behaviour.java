@@ -6,6 +6,8 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.threegate.analysis.study.Accuracy;
+import org.threegate.analysis.study.Mean;
 import org.threegate.analysis.study.StudyRun;
 import org.threegate.kernel.Context;
 import org.threegate.rl.curvature.CapturedLayers;
@@ -23,14 +25,15 @@ import org.threegate.rl.verifier.BoundedVerifier;
 
 /** What models of the study do: how often they are right, and how far they are from the base. */
 final class Behaviour implements AutoCloseable {
-  private static final int LONGEST = 10; // tokens of a completion
-  private static final int LONGEST_PROMPT = 16;
+  static final int LONGEST = 10; // tokens of a completion
+  static final int LONGEST_PROMPT = 16; // tokens
+
   private static final int EACH = 4; // completions of a held-out problem
   private static final long DRAWN = 4711; // every model draws by the same numbers
   private static final Duration LIMIT = Duration.ofSeconds(5);
 
   /** KL(base ‖ model), and what the Fisher information at the base makes of the update. */
-  record Divergence(StudyRun.Mean measured, StudyRun.Mean predicted) {}
+  record Divergence(Mean measured, Mean predicted) {}
 
   private final Tokenizer tokenizer;
   private final BoundedVerifier verifier;
@@ -103,19 +106,19 @@ final class Behaviour implements AutoCloseable {
   }
 
   /** On problems that no model has seen. */
-  StudyRun.Accuracy accuracy(Decoder model) {
+  Accuracy accuracy(Decoder model) {
     List<Rollout> drawn = rollouts.draw(model, problems, EACH, sampling, DRAWN);
     double[] shares = new double[problems.size()];
     for (int i = 0; i < drawn.size(); i++) {
       shares[i / EACH] += drawn.get(i).score().value() / EACH;
     }
-    return StudyRun.Accuracy.of(shares);
+    return Accuracy.of(shares);
   }
 
   /** Whether a run has an answer to each of these problems. */
   boolean hasAsked(StudyRun run) {
-    return run.stored().shares().length == problems.size()
-        && run.exact().shares().length == problems.size();
+    return run.behaviour().stored().shares().length == problems.size()
+        && run.behaviour().exact().shares().length == problems.size();
   }
 
   Divergence divergence(long step, Decoder model) {
@@ -123,8 +126,8 @@ final class Behaviour implements AutoCloseable {
     return new Divergence(mean("divergence/kl"), mean("divergence/predicted"));
   }
 
-  private StudyRun.Mean mean(String name) {
-    return new StudyRun.Mean(told.get(name), told.get(name + "/standard_error"));
+  private Mean mean(String name) {
+    return new Mean(told.get(name), told.get(name + "/standard_error"));
   }
 
   @Override

@@ -106,11 +106,6 @@ public final class Study {
     return directory.resolve("runs").resolve(id);
   }
 
-  /** Where the adapter of a run is. */
-  static Path adapter(Path run) {
-    return run.resolve("adapter");
-  }
-
   private StudyResult run(Journal<StudyRun> journal) throws IOException {
     BaseModel.extract(base());
     List<String> rotatedMatrices = rotate();
@@ -188,28 +183,24 @@ public final class Study {
             .filter(tensor -> tensor.shape().size() == 2)
             .map(TensorDiff::totals)
             .reduce(Totals.ZERO, Totals::plus);
-    double norm = trained.relativeNorm() * Math.sqrt(totals.baseSquares());
-    double moving = trained.trainable() * totals.total();
+    ArmRun.Moved moved = trained.moved();
+    double norm = moved.relativeNorm() * Math.sqrt(totals.baseSquares());
+    double moving = moved.trainable() * totals.total();
     return new StudyRun(
-        arm.id(),
-        arm.title(),
-        arm.how(),
-        arm.rate(),
+        new StudyRun.Recipe(arm.id(), arm.title(), arm.how(), arm.rate()),
         trained.steps(),
-        trained.trainable(),
-        trained.stored(),
-        trained.exact(),
-        trained.divergence(),
-        arm.setting().rotated() ? Optional.empty() : Optional.of(trained.predicted()),
-        totals,
-        trained.hidden(),
-        norm,
-        arm.setting().adapter().isPresent()
-            ? Double.NaN
-            : norm / (arm.rate() * trained.steps() * Math.sqrt(moving)),
-        trained.permutedSparsity(),
-        trained.principalOfLargest(),
-        trained.lowOfLargest(),
+        trained.behaviour(),
+        new StudyRun.Update(
+            totals,
+            moved.trainable(),
+            moved.hidden(),
+            norm,
+            arm.setting().adapter().isPresent()
+                ? Double.NaN
+                : norm / (arm.rate() * trained.steps() * Math.sqrt(moving)),
+            moved.permutedSparsity(),
+            moved.principalOfLargest(),
+            moved.lowOfLargest()),
         trained.series(),
         trained.patches(),
         matrices(outcome),
@@ -228,8 +219,8 @@ public final class Study {
   private Comparison.Outcome compare(
       Checkpoint before, Path run, Journal<Comparison.Finished> journal) throws IOException {
     // The update of an adapter is that of its factors, not the difference of rounded matrices.
-    if (Files.exists(adapter(run))) {
-      try (Adapter after = Adapter.open(context, adapter(run), Optional.empty())) {
+    if (Files.exists(ArmRun.adapter(run))) {
+      try (Adapter after = Adapter.open(context, ArmRun.adapter(run), Optional.empty())) {
         return comparison(before, after.weights())
             .run(Pairing.of(before, after, ALL), journal, Progress.NONE);
       }
@@ -264,17 +255,20 @@ public final class Study {
         tensor.layer(),
         tensor.kind(),
         tensor.totals().sparsity(),
-        spectrum.geometry().drift(),
-        turned.map(draws -> draws.estimate(draws.drift()).mean()).orElse(Double.NaN),
-        angles[angles.length - 1],
-        turned.map(draws -> draws.estimate(draws.largestAngleLeft()).mean()).orElse(Double.NaN),
+        new MatrixMeasures.Measure(
+            spectrum.geometry().drift(),
+            turned.map(draws -> draws.estimate(draws.drift()).mean()).orElse(Double.NaN)),
+        new MatrixMeasures.Measure(
+            angles[angles.length - 1],
+            turned
+                .map(draws -> draws.estimate(draws.largestAngleLeft()).mean())
+                .orElse(Double.NaN)),
         spectrum.geometry().isGapLimited(),
-        masks.principal().overlap(),
-        masks.principal().magnitudeBaseline(),
-        masks.low().overlap(),
-        masks.low().magnitudeBaseline(),
-        spectrum.geometry().principalEnergy(),
-        spectrum.isotropicEnergy().mean());
+        new MatrixMeasures.Measure(
+            masks.principal().overlap(), masks.principal().magnitudeBaseline()),
+        new MatrixMeasures.Measure(masks.low().overlap(), masks.low().magnitudeBaseline()),
+        new MatrixMeasures.Measure(
+            spectrum.geometry().principalEnergy(), spectrum.isotropicEnergy().mean()));
   }
 
   private StudyResult together(

@@ -42,8 +42,7 @@ import org.threegate.run.PrintableText;
  * }
  * }</pre>
  */
-public abstract sealed class Trainer implements AutoCloseable
-    permits PolicyTrainer, SupervisedTrainer {
+public abstract class Trainer implements AutoCloseable {
   /** Steps in a row whose gradient is not finite, after which a run is given up. */
   static final int MOST_FAILURES = 5;
 

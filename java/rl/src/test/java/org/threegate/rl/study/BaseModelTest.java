@@ -60,12 +60,18 @@ class BaseModelTest {
   @Test
   void theRecipeMakesTheSameBytes() throws IOException {
     List<Double> losses = new ArrayList<>();
-    Threads.use(1);
-    BaseModel.pretrain(
-        directory.resolve("one"), 6, 3, event -> losses.add(event.metrics().get("loss")));
-    Threads.use(2);
-    BaseModel.pretrain(directory.resolve("two"), 6, 3, event -> {});
-    BaseModel.pretrain(directory.resolve("other"), 6, 4, event -> {});
+    try (Context context = Context.open()) {
+      Threads.use(1);
+      BaseModel.pretrain(
+          context,
+          directory.resolve("one"),
+          6,
+          3,
+          event -> losses.add(event.metrics().get("loss")));
+      Threads.use(2);
+      BaseModel.pretrain(context, directory.resolve("two"), 6, 3, event -> {});
+      BaseModel.pretrain(context, directory.resolve("other"), 6, 4, event -> {});
+    }
     byte[] weights = Files.readAllBytes(directory.resolve("one/model.safetensors"));
     assertThat(Files.readAllBytes(directory.resolve("two/model.safetensors"))).isEqualTo(weights);
     assertThat(Files.readAllBytes(directory.resolve("other/model.safetensors")))
