@@ -54,6 +54,7 @@ import org.threegate.rl.policy.JsonTokenizer;
 import org.threegate.rl.policy.Sampler;
 import org.threegate.rl.policy.SamplingOptions;
 import org.threegate.rl.policy.Tokenizer;
+import org.threegate.rl.run.TrainingConfigs;
 import org.threegate.rl.task.ChatTemplate;
 import org.threegate.rl.task.Demonstration;
 import org.threegate.rl.task.Message;
@@ -423,11 +424,11 @@ final class Readers {
             + "{\"prompt\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"data_source\":\"gsm\","
             + "\"reward_model\":{\"ground_truth\":\"7\"}}\n");
     add("problems", 3, Readers::problems, "problems.jsonl");
-    Files.writeString(made("settings").resolve("run.yaml"), TrainingSettings.example());
+    Files.writeString(made("settings").resolve("run.yaml"), TrainingConfigs.example());
     add(
         "settings",
         3,
-        (context, path) -> TrainingSettings.read(path.resolve("run.yaml"), List.of()),
+        (context, path) -> TrainingConfigs.read(path.resolve("run.yaml"), Map.of(), "options"),
         "run.yaml");
   }
 

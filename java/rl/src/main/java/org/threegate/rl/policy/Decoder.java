@@ -312,16 +312,6 @@ public final class Decoder implements AutoCloseable {
   }
 
   /**
-   * Makes an empty cache for {@link #next}.
-   *
-   * @param batch number of sequences
-   * @param capacity most tokens of a sequence
-   */
-  public KeyValueCache cache(int batch, int capacity) {
-    return KeyValueCache.of(config, storage.type, batch, capacity);
-  }
-
-  /**
    * Logits of the token after the last one, without a gradient; {@code tokens} follow what the
    * cache has seen.
    *
@@ -401,7 +391,8 @@ public final class Decoder implements AutoCloseable {
   Call begin(Tensor tokens, Tensor mask, Optional<KeyValueCache> cache, Optional<Tap> tap) {
     long count = tokens.size(1);
     long before = cache.map(KeyValueCache::length).orElse(0);
-    if (config.rotary().type().equals("dynamic") && before + count > config.positions()) {
+    if (config.rotary().extension() == Rotary.Extension.DYNAMIC
+        && before + count > config.positions()) {
       throw new IllegalArgumentException(
           before
               + count

@@ -11,7 +11,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * Keys and values of the tokens that a decoder has seen, so that it sees each once.
  *
  * <pre>{@code
- * try (KeyValueCache cache = decoder.cache(1, 32)) {
+ * try (KeyValueCache cache = KeyValueCache.of(decoder, 1, 32)) {
  *   var logits = decoder.next(tokens, mask, cache);
  * }
  * }</pre>
@@ -29,12 +29,9 @@ public final class KeyValueCache implements AutoCloseable {
     this.mask = mask;
   }
 
-  /**
-   * Makes an empty cache; {@link Decoder#cache} does so for a model.
-   *
-   * @param type of keys and values
-   */
-  static KeyValueCache of(DecoderConfig config, ScalarType type, int batch, int capacity) {
+  /** Room for sequences of up to {@code capacity} tokens. */
+  public static KeyValueCache of(Decoder model, int batch, int capacity) {
+    DecoderConfig config = model.config();
     Tensor mask =
         Scopes.own(
             () ->
@@ -51,7 +48,7 @@ public final class KeyValueCache implements AutoCloseable {
                             new long[] {
                               batch, config.keyValueHeads(), capacity, config.headDimension()
                             },
-                            new TensorOptions(type)))));
+                            new TensorOptions(model.storage().type)))));
       }
     }
     return cache;

@@ -5,15 +5,14 @@ import org.threegate.run.InvalidInputException;
 
 /**
  * Rotary position embeddings (arXiv 2104.09864) and their extensions to longer sequences, as
- * transformers names them: {@code default}, {@code linear}, {@code llama3}, {@code yarn} (arXiv
- * 2309.00071) and {@code dynamic} as far as it is the default one.
+ * transformers names them.
  *
  * <pre>{@code
- * Rotary rotary = new Rotary("default", 10000, 1, 1, 4, 32, 1, 2048, 1, false);
+ * Rotary rotary = new Rotary(Rotary.Extension.DEFAULT, 10000, 1, 1, 4, 32, 1, 2048, 1, false);
  * double[] angles = rotary.frequencies(64);
  * }</pre>
  *
- * @param type as above
+ * @param extension to longer sequences
  * @param base theta
  * @param factor by which sequences are longer
  * @param lowFactor llama3: wavelengths beyond {@code original / lowFactor} are stretched
@@ -25,7 +24,7 @@ import org.threegate.run.InvalidInputException;
  * @param exact yarn: the bounds of the ramp are not rounded to whole dimensions
  */
 public record Rotary(
-    String type,
+    Extension extension,
     double base,
     double factor,
     double lowFactor,
@@ -35,6 +34,33 @@ public record Rotary(
     int original,
     double scale,
     boolean exact) {
+  /** Extensions to longer sequences. */
+  public enum Extension {
+    DEFAULT,
+    LINEAR,
+    LLAMA3,
+    /** arXiv 2309.00071. */
+    YARN,
+    /** As far as it is the default one. */
+    DYNAMIC;
+
+    private static Extension of(String label, String where) {
+      return switch (label) {
+        case "default" -> DEFAULT;
+        case "linear" -> LINEAR;
+        case "llama3" -> LLAMA3;
+        case "yarn" -> YARN;
+        case "dynamic" -> DYNAMIC;
+        default ->
+            throw new InvalidInputException(
+                where
+                    + ": rope_type \""
+                    + label
+                    + "\" is not supported; default, linear, dynamic, llama3 and yarn are");
+      };
+    }
+  }
+
   private static final double FAST = 32;
   private static final double LEAST_BASE = 2;
   private static final double MOST_BASE = 1e15;
@@ -46,7 +72,7 @@ public record Rotary(
       throw new IllegalArgumentException(
           "a base above 1, and a factor, rotations, positions and a scale above 0 are needed");
     }
-    if (type.equals("llama3") && !(lowFactor > 0 && highFactor > lowFactor)) {
+    if (extension == Extension.LLAMA3 && !(lowFactor > 0 && highFactor > lowFactor)) {
       throw new IllegalArgumentException(
           "low_freq_factor " + lowFactor + " is not below high_freq_factor " + highFactor);
     }
@@ -61,15 +87,7 @@ public record Rotary(
     String type = own.text("rope_type").or(() -> own.text("type")).orElse("default");
     double base = number(own, config, "rope_theta", LEAST_BASE, MOST_BASE, 10000);
     double partial = number(own, config, "partial_rotary_factor", 0, 1, 1);
-    switch (type) {
-      case "default", "linear", "llama3", "yarn", "dynamic" -> {}
-      default ->
-          throw new InvalidInputException(
-              config.where()
-                  + ": rope_type \""
-                  + type
-                  + "\" is not supported; default, linear, dynamic, llama3 and yarn are");
-    }
+    Extension extension = Extension.of(type, config.where());
     if (partial != 1) {
       throw new InvalidInputException(
           config.where() + ": partial_rotary_factor " + partial + " is not supported");
@@ -77,12 +95,12 @@ public record Rotary(
     double factor = factor(own, "factor", 1);
     double low = factor(own, "low_freq_factor", 1);
     double high = factor(own, "high_freq_factor", 4);
-    if (type.equals("llama3") && low >= high) {
+    if (extension == Extension.LLAMA3 && low >= high) {
       throw own.refused("low_freq_factor", "below high_freq_factor " + high);
     }
     String original = "original_max_position_embeddings";
     return new Rotary(
-        type,
+        extension,
         base,
         factor,
         low,
@@ -92,7 +110,7 @@ public record Rotary(
         (own.has(original) ? own : config)
             .integer(original, 1, Integer.MAX_VALUE)
             .orElse(positions),
-        type.equals("yarn") ? scale(own, factor) : 1,
+        extension == Extension.YARN ? scale(own, factor) : 1,
         !own.flag("truncate", true));
   }
 
@@ -126,11 +144,11 @@ public record Rotary(
     for (int i = 0; i < frequencies.length; i++) {
       double plain = Math.pow(base, -2.0 * i / headDimension);
       frequencies[i] =
-          switch (type) {
-            case "linear" -> plain / factor;
-            case "llama3" -> stretched(plain);
-            case "yarn" -> ramped(plain, i, headDimension);
-            default -> plain;
+          switch (extension) {
+            case LINEAR -> plain / factor;
+            case LLAMA3 -> stretched(plain);
+            case YARN -> ramped(plain, i, headDimension);
+            case DEFAULT, DYNAMIC -> plain;
           };
     }
     return frequencies;

@@ -299,9 +299,7 @@ public record TrainingConfig(
               meaning =
                   "Whether activations are computed again in the backward pass: a third slower, much less memory.")
           boolean gradientCheckpointing,
-      @Key(
-              meaning =
-                  "Mask of weights that may move, written by `threegate mask`. All others keep their bits.")
+      @Key(meaning = "Mask file of the weights that may move. All others keep their bits.")
           Optional<Path> weightMask) {
     public Optimization {
       Limits.least("num_iterations", numIterations, 1);

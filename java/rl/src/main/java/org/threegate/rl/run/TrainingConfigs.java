@@ -1,38 +1,18 @@
 package org.threegate.rl.run;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationContext;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonMappingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.MapperFeature;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.PropertyNamingStrategies;
-import com.fasterxml.jackson.databind.deser.std.FromStringDeserializer;
-import com.fasterxml.jackson.databind.module.SimpleModule;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
-import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
-import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
-import com.fasterxml.jackson.dataformat.yaml.YAMLParser;
-import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
-import java.io.IOException;
-import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
-import java.time.DateTimeException;
-import java.time.LocalDate;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.function.Predicate;
 import org.threegate.file.InputFiles;
 import org.threegate.run.InvalidInputException;
-import org.yaml.snakeyaml.LoaderOptions;
-import org.yaml.snakeyaml.error.YAMLException;
 
 /**
  * Reads and writes configurations of training runs.
@@ -44,77 +24,11 @@ import org.yaml.snakeyaml.error.YAMLException;
  * }</pre>
  */
 public final class TrainingConfigs {
-  private static final int LARGEST = 1 << 20; // bytes of a file
-  private static final int DEEPEST = 20;
-  private static final int WIDTH = 100; // of the example's comments
   private static final String ALGORITHM = "algorithm";
   private static final List<ConfigKey> KEYS = ConfigKey.of(TrainingConfig.class);
-  private static final ObjectMapper YAML = mapper();
+  private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
 
   private TrainingConfigs() {}
-
-  private static ObjectMapper mapper() {
-    LoaderOptions limits = new LoaderOptions();
-    limits.setCodePointLimit(LARGEST);
-    limits.setNestingDepthLimit(DEEPEST);
-    limits.setMaxAliasesForCollections(0);
-    limits.setAllowRecursiveKeys(false);
-    YAMLFactory factory =
-        YAMLFactory.builder()
-            .loaderOptions(limits)
-            .enable(YAMLParser.Feature.EMPTY_STRING_AS_NULL)
-            .disable(YAMLGenerator.Feature.WRITE_DOC_START_MARKER)
-            .disable(YAMLGenerator.Feature.SPLIT_LINES)
-            .build();
-    SimpleModule types =
-        new SimpleModule()
-            .addDeserializer(Path.class, new PathReader())
-            .addDeserializer(LocalDate.class, new DayReader());
-    return YAMLMapper.builder(factory)
-        .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
-        .addModules(new Jdk8Module(), types)
-        .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
-        .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
-        .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
-        .enable(DeserializationFeature.ACCEPT_SINGLE_VALUE_AS_ARRAY)
-        .build();
-  }
-
-  /** Reads paths without looking for file systems that a text may name. */
-  private static final class PathReader extends FromStringDeserializer<Path> {
-    private static final long serialVersionUID = 1L;
-
-    PathReader() {
-      super(Path.class);
-    }
-
-    @Override
-    protected Path _deserialize(String text, DeserializationContext context) throws IOException {
-      try {
-        return Path.of(text);
-      } catch (InvalidPathException e) {
-        throw context.weirdStringException(text, Path.class, e.getReason());
-      }
-    }
-  }
-
-  private static final class DayReader extends FromStringDeserializer<LocalDate> {
-    private static final long serialVersionUID = 1L;
-
-    DayReader() {
-      super(LocalDate.class);
-    }
-
-    @Override
-    protected LocalDate _deserialize(String text, DeserializationContext context)
-        throws IOException {
-      try {
-        return LocalDate.parse(text);
-      } catch (DateTimeException e) {
-        throw context.weirdStringException(text, LocalDate.class, e.getMessage());
-      }
-    }
-  }
 
   /** A value, and the place that errors name. */
   private record Given(JsonNode value, String where) {}
@@ -127,7 +41,8 @@ public final class TrainingConfigs {
    */
   public static TrainingConfig of(Map<String, ?> values) {
     Map<String, Given> given = new LinkedHashMap<>();
-    values.forEach((key, value) -> put(given, key, new Given(node(value), "configuration")));
+    values.forEach(
+        (key, value) -> put(given, key, new Given(ConfigYaml.node(value), "configuration")));
     return bind(given);
   }
 
@@ -144,11 +59,12 @@ public final class TrainingConfigs {
     Map<String, Given> given = new LinkedHashMap<>();
     String where = file.toString();
     for (Map.Entry<String, JsonNode> field :
-        mapping(InputFiles.text(file, LARGEST), where).properties()) {
+        ConfigYaml.mapping(InputFiles.text(file, ConfigYaml.LARGEST), where).properties()) {
       put(given, field.getKey(), new Given(field.getValue(), where));
     }
     changes.forEach(
-        (key, text) -> put(given, key, new Given(parse(text, source + " " + key), source)));
+        (key, text) ->
+            put(given, key, new Given(ConfigYaml.parse(text, source + " " + key), source)));
     return bind(given);
   }
 
@@ -164,53 +80,13 @@ public final class TrainingConfigs {
     return of(values);
   }
 
-  private static JsonNode mapping(String text, String where) {
-    JsonNode node = parse(text, where);
-    if (node.isMissingNode() || node.isNull()) {
-      return YAML.createObjectNode();
-    }
-    if (!node.isObject()) {
-      throw new InvalidInputException(where + ": is not a mapping of keys to values");
-    }
-    return node;
-  }
-
-  private static JsonNode parse(String text, String where) {
-    try {
-      return YAML.readTree(text);
-    } catch (JsonProcessingException e) {
-      throw new InvalidInputException(
-          where + ": not YAML: " + e.getOriginalMessage().lines().findFirst().orElse(""), e);
-    } catch (YAMLException | NumberFormatException e) {
-      throw new InvalidInputException(where + ": not YAML: " + e.getMessage(), e);
-    }
-  }
-
-  private static JsonNode node(Object value) {
-    if (value instanceof Optional<?> optional) {
-      return optional.map(TrainingConfigs::node).orElse(YAML.nullNode());
-    }
-    if (value instanceof Enum<?>) {
-      return YAML.getNodeFactory().textNode(ConfigKey.label(value));
-    }
-    if (value instanceof Path || value instanceof LocalDate) {
-      return YAML.getNodeFactory().textNode(value.toString());
-    }
-    if (value instanceof List<?> list) {
-      ArrayNode array = YAML.createArrayNode();
-      list.forEach(member -> array.add(node(member)));
-      return array;
-    }
-    return YAML.valueToTree(value);
-  }
-
   /** Adds a value; {@code key.name} is a member of a key that is a mapping. */
   private static void put(Map<String, Given> given, String name, Given value) {
     int dot = name.indexOf('.');
     Optional<ConfigKey> mapping = find(dot < 0 ? "" : name.substring(0, dot));
     if (mapping.filter(ConfigKey::isMap).isPresent()) {
       String key = mapping.get().name();
-      ObjectNode members = YAML.createObjectNode();
+      ObjectNode members = ConfigYaml.object();
       if (given.containsKey(key) && given.get(key).value() instanceof ObjectNode before) {
         members.setAll(before);
       }
@@ -238,26 +114,26 @@ public final class TrainingConfigs {
 
   /** Returns a value as the mapper takes it, where YAML has other ways to write it. */
   private static JsonNode normal(ConfigKey key, Given given) {
-    JsonNode value = given.value().isMissingNode() ? YAML.nullNode() : given.value();
+    JsonNode value = given.value().isMissingNode() ? NODES.nullNode() : given.value();
     boolean empty = value.isNull() || value.isTextual() && value.asText().isEmpty();
     if (key.isOptional() && empty) {
-      return YAML.nullNode();
+      return NODES.nullNode();
     }
     if (key.type() == String.class && empty) {
-      return YAML.getNodeFactory().textNode("");
+      return NODES.textNode("");
     }
     if (empty) {
       throw wrong(key, value, key.typeName(), given.where());
     }
     if (key.type() == double.class) {
-      return YAML.getNodeFactory().numberNode(number(key, given));
+      return NODES.numberNode(number(key, given));
     }
     if (key.type().isEnum()) {
       return constant(key, key.type(), value, given.where());
     }
     Optional<Class<?>> members = key.memberType().filter(Class::isEnum);
     if (members.isPresent() && value.isArray()) {
-      ArrayNode array = YAML.createArrayNode();
+      ArrayNode array = NODES.arrayNode();
       value.forEach(member -> array.add(constant(key, members.get(), member, given.where())));
       return array;
     }
@@ -284,7 +160,7 @@ public final class TrainingConfigs {
     if (index < 0 || !value.isValueNode()) {
       throw wrong(key, value, "one of " + String.join(", ", labels), where);
     }
-    return YAML.getNodeFactory().textNode(((Enum<?>) type.getEnumConstants()[index]).name());
+    return NODES.textNode(((Enum<?>) type.getEnumConstants()[index]).name());
   }
 
   private static InvalidInputException wrong(
@@ -294,7 +170,7 @@ public final class TrainingConfigs {
   }
 
   private static TrainingConfig bind(Map<String, Given> given) {
-    ObjectNode tree = YAML.createObjectNode();
+    ObjectNode tree = ConfigYaml.object();
     Map<String, Object> preset = preset(given);
     for (ConfigKey key : KEYS) {
       Given value =
@@ -308,11 +184,9 @@ public final class TrainingConfigs {
       section.set(key.name(), value.value());
     }
     try {
-      return YAML.treeToValue(tree, TrainingConfig.class);
+      return ConfigYaml.bind(tree);
     } catch (JsonMappingException e) {
       throw explained(e, given);
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException(e);
     }
   }
 
@@ -328,8 +202,8 @@ public final class TrainingConfigs {
   private static Given standard(ConfigKey key, Map<String, Object> preset) {
     return new Given(
         key.description().byAlgorithm()
-            ? node(preset.get(key.name()))
-            : parse(key.description().standard(), key.name()),
+            ? ConfigYaml.node(preset.get(key.name()))
+            : ConfigYaml.parse(key.description().standard(), key.name()),
         "");
   }
 
@@ -356,22 +230,12 @@ public final class TrainingConfigs {
 
   /** Returns all keys and their values as a file that {@link #read} takes. */
   public static String yaml(TrainingConfig config) {
-    return yaml(config, key -> true);
+    return ConfigYaml.text(config, KEYS, key -> true);
   }
 
   /** Returns the part of {@link #yaml} that has to be the same when a run is resumed. */
   public static String identity(TrainingConfig config) {
-    return yaml(config, key -> !key.description().mayChange());
-  }
-
-  private static String yaml(TrainingConfig config, Predicate<ConfigKey> which) {
-    ObjectNode tree = YAML.createObjectNode();
-    KEYS.stream().filter(which).forEach(key -> tree.set(key.name(), node(key.value(config))));
-    try {
-      return YAML.writeValueAsString(tree);
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException(e);
-    }
+    return ConfigYaml.text(config, KEYS, key -> !key.description().mayChange());
   }
 
   /**
@@ -379,49 +243,6 @@ public final class TrainingConfigs {
    * depends on the algorithm are commented out.
    */
   public static String example() {
-    StringBuilder text = new StringBuilder();
-    text.append("# A training run: every key with its default.\n");
-    text.append("# Keep the keys that you change, and leave out the rest.\n\n");
-    String section = "";
-    Map<String, Object> preset = Algorithm.DAPO.preset();
-    for (ConfigKey key : KEYS) {
-      if (!key.section().equals(section)) {
-        section = key.section();
-        text.append("## ").append(section).append("\n\n");
-      }
-      Key description = key.description();
-      String meaning =
-          description.meaning() + (description.byAlgorithm() ? " Default: by algorithm." : "");
-      wrapped(meaning.replace("`", "")).forEach(line -> text.append(line).append('\n'));
-      text.append(description.byAlgorithm() ? "# " : "")
-          .append(key.name())
-          .append(": ")
-          .append(value(key, preset))
-          .append("\n\n");
-    }
-    return text.toString();
-  }
-
-  private static String value(ConfigKey key, Map<String, Object> preset) {
-    if (key.description().byAlgorithm()) {
-      return node(preset.get(key.name())).asText();
-    }
-    String standard = key.description().standard();
-    return standard.isEmpty() ? "\"\"" : standard;
-  }
-
-  /** Breaks a text between words. */
-  private static List<String> wrapped(String text) {
-    List<String> lines = new ArrayList<>();
-    StringBuilder line = new StringBuilder("#");
-    for (String word : text.split(" ")) {
-      if (line.length() + 1 + word.length() > WIDTH) {
-        lines.add(line.toString());
-        line = new StringBuilder("#");
-      }
-      line.append(' ').append(word);
-    }
-    lines.add(line.toString());
-    return lines;
+    return ConfigExample.text(KEYS);
   }
 }

@@ -42,7 +42,8 @@ import org.threegate.run.PrintableText;
  * }
  * }</pre>
  */
-public abstract class Trainer implements AutoCloseable {
+public abstract sealed class Trainer implements AutoCloseable
+    permits PolicyTrainer, SupervisedTrainer {
   /** Steps in a row whose gradient is not finite, after which a run is given up. */
   static final int MOST_FAILURES = 5;
 

@@ -193,7 +193,7 @@ class TrainingConfigTest {
         "model.device: cpu | there is no key \"model.device\"; did you mean \"device\"?",
         "learning_rate: 0 | learning_rate is 0.0; it must be above 0 and finite",
         "learning_rate: fast | learning_rate is \"fast\"; it must be a number",
-        "learning_rate: 1e999 | learning_rate is \"1e999\"; it must be a number",
+        "learning_rate: 1e999 | learning_rate is \"Infinity\"; it must be a number",
         "learning_rate: | learning_rate is null; it must be a number",
         "max_steps: \"3\" | max_steps is \"3\"; it must be a whole number",
         "save_steps: 99999999999 | it must be a whole number",
@@ -221,6 +221,13 @@ class TrainingConfigTest {
         .isInstanceOf(InvalidInputException.class)
         .hasMessageStartingWith(directory.resolve("run.yaml") + ": ")
         .hasMessageContaining(message);
+  }
+
+  @Test
+  void aKeyIsGivenOnce() {
+    assertThatThrownBy(() -> read("seed: 1\nthreads: 2\nseed: 3\n"))
+        .isInstanceOf(InvalidInputException.class)
+        .hasMessageContaining("run.yaml: not YAML: Duplicate field 'seed'");
   }
 
   @Test

@@ -1,0 +1,63 @@
+package org.threegate.rl.run;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/** The commented example of a configuration file, which follows from the descriptions of keys. */
+final class ConfigExample {
+  private static final int WIDTH = 100; // of comments
+
+  private ConfigExample() {}
+
+  /**
+   * Returns a file with every key and its default. Keys whose default depends on the algorithm are
+   * commented out.
+   */
+  static String text(List<ConfigKey> keys) {
+    StringBuilder text = new StringBuilder();
+    text.append("# A training run: every key with its default.\n");
+    text.append("# Keep the keys that you change, and leave out the rest.\n\n");
+    String section = "";
+    Map<String, Object> preset = Algorithm.DAPO.preset();
+    for (ConfigKey key : keys) {
+      if (!key.section().equals(section)) {
+        section = key.section();
+        text.append("## ").append(section).append("\n\n");
+      }
+      Key description = key.description();
+      String meaning =
+          description.meaning() + (description.byAlgorithm() ? " Default: by algorithm." : "");
+      wrapped(meaning.replace("`", "")).forEach(line -> text.append(line).append('\n'));
+      text.append(description.byAlgorithm() ? "# " : "")
+          .append(key.name())
+          .append(": ")
+          .append(value(key, preset))
+          .append("\n\n");
+    }
+    return text.toString();
+  }
+
+  private static String value(ConfigKey key, Map<String, Object> preset) {
+    if (key.description().byAlgorithm()) {
+      return ConfigYaml.node(preset.get(key.name())).asText();
+    }
+    String standard = key.description().standard();
+    return standard.isEmpty() ? "\"\"" : standard;
+  }
+
+  /** Breaks a text between words. */
+  private static List<String> wrapped(String text) {
+    List<String> lines = new ArrayList<>();
+    StringBuilder line = new StringBuilder("#");
+    for (String word : text.split(" ")) {
+      if (line.length() + 1 + word.length() > WIDTH) {
+        lines.add(line.toString());
+        line = new StringBuilder("#");
+      }
+      line.append(' ').append(word);
+    }
+    lines.add(line.toString());
+    return lines;
+  }
+}
