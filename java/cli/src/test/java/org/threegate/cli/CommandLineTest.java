@@ -413,7 +413,7 @@ class CommandLineTest {
     Files.writeString(index, "{\"weight_map\":{\"x\":\"a.safetensors\"}}");
     refused(compare(shards, good), "tensor \"x\" is not in a.safetensors");
     Files.writeString(index, "{\"weight_map\":{\"x\":\"../good.safetensors\"}}");
-    refused(compare(shards, good), "is no plain name");
+    refused(compare(shards, good), "is not a plain file name");
     Files.writeString(index, "{\"weight_map\":7}");
     refused(compare(shards, good), "no \"weight_map\"");
     Files.writeString(index, "{\"weight_map\":");
@@ -442,8 +442,8 @@ class CommandLineTest {
         "truncated");
     refused(compare(bytes("pytorch_model.bin", new byte[9]), good), "pickle", "convert it first");
     bytes("empty/pytorch_model.bin", new byte[9]);
-    refused(compare(empty, good), "pytorch_model.bin: a PyTorch pickle");
-    refused(compare(good, bytes("x.pt", new byte[9])), "x.pt: a PyTorch pickle");
+    refused(compare(empty, good), "pytorch_model.bin: is a PyTorch pickle");
+    refused(compare(good, bytes("x.pt", new byte[9])), "x.pt: is a PyTorch pickle");
   }
 
   @Test
