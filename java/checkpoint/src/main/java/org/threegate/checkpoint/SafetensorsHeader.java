@@ -16,18 +16,24 @@ import org.threegate.file.InputFiles;
 import org.threegate.run.InvalidInputException;
 
 /**
- * The header of a safetensors file, with every rule of the format enforced: length at most 100 MB
- * and inside the file, UTF-8 JSON without duplicate keys, known dtypes, sizes that do not overflow
- * and match the offsets, at most 64 dimensions, whose product without the zeros is below 2³¹ where
- * there are some (no loop runs long over nothing), tensors that cover the data without gap or
- * overlap, and no byte behind them.
+ * The header of a safetensors file. Every rule of the format is enforced:
  *
- * @param entries in file order
- * @param dataOffset where the data begin, in bytes from the start of the file
+ * <ul>
+ *   <li>The length is at most 100 MB and lies within the file.
+ *   <li>The text is valid UTF-8 and JSON without duplicate keys.
+ *   <li>Dtypes are known; sizes do not overflow and match the offsets.
+ *   <li>A shape has at most 64 dimensions. In an empty tensor the product of the dimensions other
+ *       than 0 is below 2³¹, so that no loop over it runs long.
+ *   <li>The tensors cover the data without gap or overlap, and no byte follows them.
+ * </ul>
+ *
+ * @param entries tensors in the order of their data
+ * @param metadata the strings of {@code __metadata__}
+ * @param dataOffset position of the data in the file, in bytes
  */
 public record SafetensorsHeader(
     List<Entry> entries, Map<String, String> metadata, long dataOffset) {
-  /** Bytes of the length in front of the header. */
+  /** Bytes of the length before the header. */
   public static final int LENGTH_BYTES = 8;
 
   private static final long LONGEST_HEADER = 100_000_000;
@@ -36,17 +42,19 @@ public record SafetensorsHeader(
   private static final String FETCH_AGAIN = "the file is damaged, fetch or write it again";
 
   /**
-   * One tensor.
+   * A tensor of the file.
    *
-   * @param begin of its data, in bytes from the start of the data
-   * @param end of its data
+   * @param begin start of its bytes, relative to the data
+   * @param end end of its bytes, relative to the data
    */
   public record Entry(String name, TensorType type, List<Long> shape, long begin, long end) {}
 
   /**
-   * The length of the header, checked against the file.
+   * Returns the length of the header in bytes, checked against the file.
    *
-   * @param prefix the first bytes of the file, at least 8 where it has them
+   * @param file name of the file, for errors
+   * @param prefix the first bytes of the file: at least 8, if it has as many
+   * @param fileBytes size of the file
    */
   static long length(String file, ByteBuffer prefix, long fileBytes) {
     if (fileBytes < LENGTH_BYTES) {
@@ -81,10 +89,10 @@ public record SafetensorsHeader(
   /**
    * Parses a header.
    *
-   * @param file its name, for messages
-   * @param header the JSON
+   * @param file name of the file, for errors
+   * @param header the JSON text in UTF-8
    * @param fileBytes size of the file
-   * @throws InvalidInputException when a rule is broken
+   * @throws InvalidInputException if the header violates a rule of the format
    */
   public static SafetensorsHeader parse(String file, ByteBuffer header, long fileBytes) {
     long dataOffset = LENGTH_BYTES + (long) header.remaining();

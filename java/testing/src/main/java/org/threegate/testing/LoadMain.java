@@ -8,13 +8,13 @@ import org.threegate.kernel.Context;
 import org.threegate.loading.NativeCache;
 
 /**
- * Loads the native libraries and prints where from, or, with a directory's name as its argument,
- * unpacks a resource of its own there; exits with 3 and the reason when it cannot.
+ * Loads the native libraries and prints their directory. With an argument, it unpacks a resource into
+ * a directory of that name in the cache instead. It exits with 3 and the reason if it fails.
  */
 public final class LoadMain {
   private LoadMain() {}
 
-  /** A directory, or nothing. */
+  /** Runs the program; the argument is the name of a directory, or missing. */
   public static void main(String[] arguments) throws IOException {
     if (arguments.length > 0) {
       unpack(arguments[0]);
