@@ -39,7 +39,7 @@ public final class NamePattern {
           where
               + ": \""
               + PrintableText.name(regex)
-              + "\" is too large a regular expression, or one that repeats too often");
+              + "\" is a regular expression that is too large or repeats too often");
     }
     try {
       return new NamePattern(Pattern.compile(regex));
@@ -48,7 +48,7 @@ public final class NamePattern {
           where
               + ": \""
               + PrintableText.name(regex)
-              + "\" is no regular expression of RE2's syntax: "
+              + "\" is not a valid regular expression of RE2: "
               + e.getDescription(),
           e);
     }

@@ -69,9 +69,9 @@ public record SafetensorsHeader(
     if (length < 0 || length > LONGEST_HEADER) {
       throw new InvalidInputException(
           file
-              + ": says that its header has "
+              + ": states a header of "
               + Long.toUnsignedString(length)
-              + " bytes, the format allows 100000000; this is no safetensors file, or a damaged one");
+              + " bytes, but the format allows at most 100000000; it is not a safetensors file, or is damaged");
     }
     if (length > fileBytes - LENGTH_BYTES) {
       throw new InvalidInputException(
@@ -117,7 +117,8 @@ public record SafetensorsHeader(
         }
       }
       if (parser.nextToken() != null) {
-        throw new InvalidInputException(file + ": text behind the header's JSON; " + FETCH_AGAIN);
+        throw new InvalidInputException(
+            file + ": has text after the JSON of the header; " + FETCH_AGAIN);
       }
     } catch (JsonProcessingException e) {
       throw new InvalidInputException(
@@ -162,13 +163,13 @@ public record SafetensorsHeader(
                           invalid(
                               file,
                               name,
-                              "has dtype \"" + given + "\", which the format does not know"));
+                              "has dtype \"" + given + "\", which is not part of the format"));
         }
         case "shape" -> shape = parseLongs(file, name, field, parser);
         case "data_offsets" -> offsets = parseLongs(file, name, field, parser);
         default ->
             throw invalid(
-                file, name, "has a field \"" + field + "\", which the format does not know");
+                file, name, "has a field \"" + field + "\", which is not part of the format");
       }
     }
     if (type == null || shape == null || offsets == null) {
@@ -217,7 +218,9 @@ public record SafetensorsHeader(
           entry.shape().stream().filter(size -> size > 0).reduce(1L, Math::multiplyExact);
       if (empty && elements > Integer.MAX_VALUE) {
         throw invalid(
-            file, entry.name(), "has shape " + entry.shape() + ", which is too large for nothing");
+            file,
+            entry.name(),
+            "has shape " + entry.shape() + ", whose dimensions are too large for an empty tensor");
       }
       bits = empty ? 0 : Math.multiplyExact(elements, entry.type().bits());
     } catch (ArithmeticException e) {
@@ -256,7 +259,7 @@ public record SafetensorsHeader(
               + ": "
               + (covered > dataBytes
                   ? "truncated: its tensors need " + covered + " bytes of data, it has " + dataBytes
-                  : (dataBytes - covered) + " bytes behind its last tensor")
+                  : (dataBytes - covered) + " bytes after its last tensor")
               + "; "
               + FETCH_AGAIN);
     }

@@ -435,7 +435,7 @@ class CommandLineTest {
         compare(bytes("beyond.safetensors", withLength(100, "{}")), good),
         "ends beyond the file of 10");
     refused(compare(bytes("json.safetensors", withLength(2, "{]")), good), "not valid JSON");
-    refused(compare(bytes("trailing.safetensors", withLength(2, "{}abc")), good), "3 bytes behind");
+    refused(compare(bytes("trailing.safetensors", withLength(2, "{}abc")), good), "3 bytes after");
     byte[] whole = Files.readAllBytes(good);
     refused(
         compare(bytes("cut.safetensors", java.util.Arrays.copyOf(whole, whole.length - 1)), good),
@@ -478,7 +478,9 @@ class CommandLineTest {
 
   @Test
   void wrongOptionsAreRefused() throws IOException {
-    refused(compare(good, good, "--include", "("), "--include: \"(\" is no regular expression");
+    refused(
+        compare(good, good, "--include", "("),
+        "--include: \"(\" is not a valid regular expression");
     refused(compare(good, good, "--exclude", "["), "--exclude");
     refused(compare(good, good, "--exclude", "."), "no tensor to compare");
     refused(compare(good, good, "--threads", "-1"), "options.threads is -1");

@@ -278,7 +278,7 @@ class TrainingCommandsTest {
         "storage=int8 | storage is \"int8\"; there are float32, bf16",
         "algorithm=ppo | algorithm is \"ppo\"; there are dapo, grpo",
         "adapter.kind=dora | \"dora\" is no initialisation; there are lora, pissa",
-        "observe.include=( | observe.include: \"(\" is no regular expression",
+        "observe.include=( | observe.include: \"(\" is not a valid regular expression",
         "observe.include=none | observe: no matrix to look at",
         "model=/nowhere | /nowhere",
         "model= | model is missing in the configuration",

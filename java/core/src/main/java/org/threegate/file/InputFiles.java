@@ -106,7 +106,7 @@ public final class InputFiles {
 
   private static InvalidInputException larger(Path path, long most) {
     return new InvalidInputException(
-        path + ": larger than " + most + " bytes, which no such file is");
+        path + ": is larger than " + most + " bytes, the largest valid size");
   }
 
   private static InvalidInputException unreadable(Path path, IOException e) {

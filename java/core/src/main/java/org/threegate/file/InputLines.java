@@ -74,7 +74,7 @@ public final class InputLines implements AutoCloseable {
       for (; c >= 0 && c != '\n'; c = in.read()) {
         if (line.size() == longest) {
           throw new InvalidInputException(
-              where() + ": longer than " + longest + " bytes, which no such line is");
+              where() + ": is longer than " + longest + " bytes, the largest valid length");
         }
         line.write(c);
       }

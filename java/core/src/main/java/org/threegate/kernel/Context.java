@@ -189,7 +189,8 @@ public final class Context implements AutoCloseable {
       }
       if (lock.getHoldCount() > 1 || closed) {
         lock.unlock();
-        throw new IllegalStateException(closed ? "the context is closed" : "a call within a call");
+        throw new IllegalStateException(
+            closed ? "the context is closed" : "a call runs within another call");
       }
       lease = scratch.lease();
     }

@@ -69,7 +69,7 @@ public final class MaskSelection {
               + vectors.rows()
               + " vectors of "
               + vectors.dtype()
-              + "; they must be F64, without gaps, and so many");
+              + "; they must be F64, contiguous, and one for each triplet");
     }
   }
 

@@ -178,7 +178,8 @@ public final class NullUpdate {
       Context context, double[] values, long longSide, double[] variances, long seed, long draw) {
     int classes = (int) Math.sqrt(variances.length);
     if (classes < 2 || classes * classes != variances.length) {
-      throw new IllegalArgumentException(variances.length + " variances are no square of them");
+      throw new IllegalArgumentException(
+          variances.length + " variances; their number must be a square");
     }
     long valuesAt = Structs.NormalOptions.SIZEOF;
     long variancesAt = valuesAt + 8L * values.length;
@@ -206,7 +207,8 @@ public final class NullUpdate {
   /** Checks the layout of a core, because it is passed by address. */
   static void requireCore(Matrix core) {
     if (core.dtype() != Dtype.F32 || core.hasGaps()) {
-      throw new IllegalArgumentException("a core is F32 without gaps, this one " + core.dtype());
+      throw new IllegalArgumentException(
+          "the core is " + core.dtype() + "; it must be F32 and contiguous");
     }
   }
 

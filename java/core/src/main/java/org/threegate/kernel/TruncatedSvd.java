@@ -232,7 +232,8 @@ public final class TruncatedSvd {
     int count = requests.size();
     boolean differences = requests.stream().anyMatch(request -> request.subtracted().isPresent());
     if (differences && requests.stream().anyMatch(request -> request.subtracted().isEmpty())) {
-      throw new IllegalArgumentException("differences and single matrices in one batch");
+      throw new IllegalArgumentException(
+          "a batch must have either differences or single matrices, not both");
     }
     long subtractedAt = (long) count * Structs.Operand.SIZEOF;
     long optionsAt = subtractedAt + (differences ? (long) count * Structs.Operand.SIZEOF : 0);

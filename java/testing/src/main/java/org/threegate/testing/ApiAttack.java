@@ -50,8 +50,8 @@ import org.threegate.spi.KernelBinding;
  * the same time. Methods are found by reflection, so that new kernels are covered.
  *
  * <p>The program {@code ApiAttack ROUNDS SEED} runs in a separate JVM, which a crash would end. It
- * exits with 1 if a call throws an unexpected exception. Methods with addresses are left out, because
- * addresses are trusted.
+ * exits with 1 if a call throws an unexpected exception. Methods with addresses are left out,
+ * because addresses are trusted.
  */
 public final class ApiAttack {
   private static final int THREADS = 2;

@@ -25,8 +25,8 @@ import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * A page in a headless Chromium that a test controls through the DevTools protocol. Tests are skipped
- * with a message if there is no Chromium.
+ * A page in a headless Chromium that a test controls through the DevTools protocol. Tests are
+ * skipped with a message if there is no Chromium.
  */
 public final class BrowserTab implements AutoCloseable {
   private static final ObjectMapper MAPPER = new ObjectMapper();

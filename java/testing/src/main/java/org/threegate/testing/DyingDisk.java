@@ -40,7 +40,8 @@ import java.util.concurrent.atomic.AtomicLong;
 /**
  * Simulates a process that is killed while it writes. Files reached through {@link #path} are real
  * files until a number of changes were made. A write after that is done in part. It throws {@link
- * Death}, and so do all later changes. Clean-up code therefore has no effect, as in a killed process.
+ * Death}, and so do all later changes. Clean-up code therefore has no effect, as in a killed
+ * process.
  *
  * <pre>{@code
  * Path file = Path.of("file");

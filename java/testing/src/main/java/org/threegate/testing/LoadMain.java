@@ -8,8 +8,8 @@ import org.threegate.kernel.Context;
 import org.threegate.loading.NativeCache;
 
 /**
- * Loads the native libraries and prints their directory. With an argument, it unpacks a resource into
- * a directory of that name in the cache instead. It exits with 3 and the reason if it fails.
+ * Loads the native libraries and prints their directory. With an argument, it unpacks a resource
+ * into a directory of that name in the cache instead. It exits with 3 and the reason if it fails.
  */
 public final class LoadMain {
   private LoadMain() {}
