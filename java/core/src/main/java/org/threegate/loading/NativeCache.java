@@ -63,17 +63,4 @@ public final class NativeCache {
   public static Path directory(String name) throws IOException {
     return TrustedDirectory.createWithin(TrustedDirectory.create(root()), name);
   }
-
-  /**
-   * Unpacks a library of another jar into a directory of the cache. At each start the file is
-   * compared with the jar, byte by byte.
-   *
-   * @param name name of the directory
-   * @param owner class whose loader has the resource
-   * @return the path of the library
-   * @throws IOException as {@link #directory} does, and if there is no such resource
-   */
-  public static Path library(String name, Class<?> owner, String resource) throws IOException {
-    return Unpacker.unpack(directory(name), owner, resource);
-  }
 }

@@ -5,7 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.threegate.kernel.Capabilities;
 import org.threegate.kernel.Context;
-import org.threegate.loading.NativeCache;
+import org.threegate.loading.NativeLibraries;
 
 /**
  * Loads the native libraries and prints their directory. With an argument, it unpacks a resource
@@ -36,7 +36,8 @@ public final class LoadMain {
   private static void unpack(String directory) {
     try {
       System.out.println(
-          NativeCache.library(directory, LoadMain.class, "/org/threegate/testing/LoadMain.class"));
+          NativeLibraries.unpacked(
+              directory, LoadMain.class, "/org/threegate/testing/LoadMain.class"));
     } catch (IOException e) {
       System.out.println(e.getMessage());
       System.exit(3);
