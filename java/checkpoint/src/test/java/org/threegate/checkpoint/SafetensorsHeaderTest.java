@@ -97,7 +97,7 @@ class SafetensorsHeaderTest {
   @CsvSource({
     "0, 0, empty",
     "5, 0, only 5 bytes",
-    "20, 100000001, the format allows 100000000",
+    "20, 100000001, the format allows at most 100000000",
     "20, -1, states a header of 18446744073709551615",
     "20, 13, ends beyond the file"
   })

@@ -9,9 +9,9 @@ import org.threegate.spi.KernelBinding;
 import org.threegate.spi.Structs;
 
 /**
- * Compares two matrices of the same shape after rounding to bf16, in one pass ({@code tg_diff}). The
- * matrices may have any dtypes. The definitions are those of arXiv 2511.08567, Definitions 2.1 and
- * 2.2. Counts do not depend on the device, the SIMD level or the number of threads.
+ * Compares two matrices of the same shape after rounding to bf16, in one pass ({@code tg_diff}).
+ * The matrices may have any dtypes. The definitions are those of arXiv 2511.08567, Definitions 2.1
+ * and 2.2. Counts do not depend on the device, the SIMD level or the number of threads.
  *
  * <pre>{@code
  * try (Context context = Context.open();

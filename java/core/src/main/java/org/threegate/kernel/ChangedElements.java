@@ -113,7 +113,7 @@ public final class ChangedElements implements AutoCloseable {
   /** Sets the number of entries, after positions and values were written directly. */
   public void count(long entries) {
     if (entries < 0 || entries > capacity) {
-      throw new IllegalArgumentException(entries + " entries, and room for " + capacity);
+      throw new IllegalArgumentException(entries + " entries exceed the capacity of " + capacity);
     }
     count = entries;
   }
@@ -195,7 +195,7 @@ public final class ChangedElements implements AutoCloseable {
       long changed = structs.getLong(changedAt);
       if (changed > capacity - have) {
         throw new IllegalArgumentException(
-            have + changed + " elements changed, and there is room for " + capacity);
+            have + changed + " changed elements exceed the capacity of " + capacity);
       }
       count = have + changed;
       return have + changed;

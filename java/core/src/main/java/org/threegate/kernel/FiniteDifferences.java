@@ -121,7 +121,7 @@ public final class FiniteDifferences {
 
   private static void requireLike(Matrix vector, Matrix like) {
     if (vector.hasGaps()) {
-      throw new IllegalArgumentException("a vector has no gaps");
+      throw new IllegalArgumentException("a vector must be contiguous");
     }
     if (count(vector) != count(like) || vector.dtype() != like.dtype()) {
       throw new IllegalArgumentException(
