@@ -37,7 +37,7 @@ import org.threegate.analysis.statistics.Totals;
 class ReportDirectoryTest {
   @TempDir Path directory;
 
-  private static ComparisonReport report() {
+  static ComparisonReport report() {
     TensorDiff matrix =
         new TensorDiff(
             "model.layers.3.self_attn.q_proj.weight",
