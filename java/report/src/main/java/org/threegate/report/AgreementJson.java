@@ -15,6 +15,6 @@ record AgreementJson(
         agreement.bernoulliJaccard(),
         agreement.magnitudeJaccard(),
         agreement.magnitudeSd(),
-        agreement.z());
+        agreement.magnitudeZ());
   }
 }

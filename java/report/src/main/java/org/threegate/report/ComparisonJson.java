@@ -69,7 +69,7 @@ record ComparisonJson(
           totals.changedStored(),
           totals.hidden(),
           totals.relativeFrobenius(),
-          report.drift(),
+          report.nss(),
           report.largestAngle(),
           report.gapLimited(),
           FindingJson.of(report.findings()));

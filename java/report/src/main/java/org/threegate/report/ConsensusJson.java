@@ -63,8 +63,8 @@ record ConsensusJson(
           tensor.shape(),
           tensor.changed(),
           AgreementJson.of(tensor.agreement()),
-          tensor.memberships(),
-          tensor.membershipsNull(),
+          tensor.changedByRuns(),
+          tensor.changedByRunsNull(),
           tensor.rows(),
           tensor.columns(),
           tensor.heads().stream().map(Head::of).toList(),
@@ -133,7 +133,7 @@ record ConsensusJson(
   }
 
   private static ConsensusJson of(ConsensusReport report, boolean page) {
-    double[][] memberships = report.memberships();
+    double[][] changedByRuns = report.changedByRuns();
     int runs = report.runs().size();
     return new ConsensusJson(
         SCHEMA,
@@ -147,9 +147,9 @@ record ConsensusJson(
         matrix(report, Agreement::bernoulliJaccard),
         matrix(report, Agreement::magnitudeJaccard),
         matrix(report, Agreement::magnitudeSd),
-        matrix(report, Agreement::z),
-        memberships[0],
-        memberships[1],
+        matrix(report, Agreement::magnitudeZ),
+        changedByRuns[0],
+        changedByRuns[1],
         groups(report.byKind()),
         groups(report.byLayer()),
         report.tensors().stream()

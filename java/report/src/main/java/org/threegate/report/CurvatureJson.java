@@ -54,12 +54,12 @@ record CurvatureJson(
           layer.squaredNorm(),
           layer.along().keySet().stream().map(along -> Direction.of(layer, along)).toList(),
           layer.comparisons().stream().map(Comparison::of).toList(),
-          layer.divergence().value(),
-          layer.divergence().standardError(),
-          layer.least(),
-          layer.inputOverlap().map(Overlap::of),
-          layer.gradientOverlap().map(Overlap::of),
-          layer.density().map(Density::of));
+          layer.klAlone().value(),
+          layer.klAlone().se(),
+          layer.leastInUpdateSpan(),
+          layer.kfacInputOverlap().map(Overlap::of),
+          layer.kfacGradientOverlap().map(Overlap::of),
+          layer.eigenvalueDensity().map(Density::of));
     }
   }
 
@@ -77,11 +77,11 @@ record CurvatureJson(
       return new Direction(
           along.label(),
           mean.value(),
-          mean.standardError(),
+          mean.se(),
           interval.low(),
           interval.high(),
           layer.shares().getOrDefault(along, Double.NaN),
-          layer.drawDeviations().getOrDefault(along, Double.NaN));
+          layer.drawSd().getOrDefault(along, Double.NaN));
     }
   }
 
@@ -106,14 +106,14 @@ record CurvatureJson(
           comparison.first().label(),
           comparison.second().label(),
           difference.value(),
-          difference.standardError(),
+          difference.se(),
           interval.low(),
           interval.high(),
           difference.pValue(),
           paired.positive(),
           paired.negative(),
           paired.signTestPValue(),
-          paired.minimumDetectableEffect(),
+          paired.minimumDetectable(),
           paired.clustersToSettle());
     }
   }
@@ -140,15 +140,15 @@ record CurvatureJson(
       return new Density(
           density.decades(),
           density.shares(),
-          density.standardErrors(),
+          density.se(),
           density.largest(),
           density.trace().value(),
-          density.trace().standardError());
+          density.trace().se());
     }
   }
 
   static CurvatureJson of(CurvatureReport report) {
-    Optional<ClusteredMean> together = report.study().divergenceTogether();
+    Optional<ClusteredMean> together = report.study().klTogether();
     return new CurvatureJson(
         SCHEMA,
         report.version(),
@@ -159,10 +159,10 @@ record CurvatureJson(
         report.fisher(),
         report.unit(),
         report.seconds(),
-        report.divergence().orElse(Double.NaN),
-        report.study().divergence(),
+        report.klPerToken().orElse(Double.NaN),
+        report.study().klOfLayersAlone(),
         together.map(ClusteredMean::value).orElse(Double.NaN),
-        together.map(ClusteredMean::standardError).orElse(Double.NaN),
+        together.map(ClusteredMean::se).orElse(Double.NaN),
         FindingJson.of(report.study().findings()),
         report.study().layers().stream().map(Layer::of).toList(),
         report.study().skipped());

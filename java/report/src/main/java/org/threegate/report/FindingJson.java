@@ -40,7 +40,7 @@ record FindingJson(String id, String verdict, String text, Evidence evidence) {
             evidence.naiveMean().orElse(Double.NaN),
             evidence.medianZ(),
             evidence.explainedShare().orElse(Double.NaN),
-            evidence.strictest(),
+            evidence.strictestNull(),
             evidence.byKind(),
             evidence.excluded()));
   }

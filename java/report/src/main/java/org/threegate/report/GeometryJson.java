@@ -36,10 +36,10 @@ record GeometryJson(
         masks.stream().findFirst(),
         spectra.size() > 1 ? spectra : List.of(),
         masks.size() > 1 ? masks : List.of(),
-        measured.flatMap(TensorGeometry::banding),
-        measured.flatMap(TensorGeometry::omitted),
+        measured.flatMap(TensorGeometry::magnitudeMatchedDispersion),
+        measured.flatMap(TensorGeometry::spectrumOmitted),
         measured
-            .flatMap(TensorGeometry::unchangedNull)
+            .flatMap(TensorGeometry::sparsityNull)
             .map(own -> new SparsityNull(own.model(), own.mean(), own.sd())));
   }
 }

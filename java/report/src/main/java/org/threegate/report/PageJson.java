@@ -178,8 +178,8 @@ record PageJson(
           curve(update.base()),
           curve(update.tuned()),
           curve(update.update()),
-          curve(update.anglesLeft()),
-          curve(update.anglesRight()),
+          curve(update.angleU()),
+          curve(update.angleV()),
           nulls);
     }
   }

@@ -63,14 +63,14 @@ record SpectrumJson(
       Optional<EstimateJson> rightEnergy) {
     static Null of(NullDraws draws, Geometry observed) {
       return new Null(
-          draws.drift().length,
-          estimate(draws, NullDraws::drift, observed.drift()),
-          estimate(draws, NullDraws::spectralResidual, observed.spectralResidual()),
-          estimate(draws, NullDraws::largestAngleLeft, Geometry.max(observed.anglesLeft())),
-          estimate(draws, NullDraws::largestAngleRight, Geometry.max(observed.anglesRight())),
+          draws.nss().length,
+          estimate(draws, NullDraws::nss, observed.nss()),
+          estimate(draws, NullDraws::rSpec, observed.rSpec()),
+          estimate(draws, NullDraws::angleU, Geometry.max(observed.angleU())),
+          estimate(draws, NullDraws::angleV, Geometry.max(observed.angleV())),
           estimate(draws, NullDraws::principalEnergy, observed.principalEnergy()),
-          estimate(draws, NullDraws::leftEnergy, observed.energy().leftShare()),
-          estimate(draws, NullDraws::rightEnergy, observed.energy().rightShare()));
+          estimate(draws, NullDraws::leftEnergy, observed.energy().leftEnergy()),
+          estimate(draws, NullDraws::rightEnergy, observed.energy().rightEnergy()));
     }
 
     static Null isotropic(EstimateJson energy) {
@@ -98,16 +98,16 @@ record SpectrumJson(
         geometry.rank(),
         "dense",
         geometry.converged(),
-        geometry.drift(),
-        estimate(matched, NullDraws::drift, geometry.drift()),
-        geometry.spectralResidual(),
-        estimate(matched, NullDraws::spectralResidual, geometry.spectralResidual()),
-        Angles.of(geometry.anglesLeft()),
-        Angles.of(geometry.anglesRight()),
-        estimate(matched, NullDraws::largestAngleLeft, Geometry.max(geometry.anglesLeft())),
+        geometry.nss(),
+        estimate(matched, NullDraws::nss, geometry.nss()),
+        geometry.rSpec(),
+        estimate(matched, NullDraws::rSpec, geometry.rSpec()),
+        Angles.of(geometry.angleU()),
+        Angles.of(geometry.angleV()),
+        estimate(matched, NullDraws::angleU, Geometry.max(geometry.angleU())),
         geometry.gap(),
         geometry.wedinGap(),
-        geometry.updateNorm(),
+        geometry.deltaSpectralNorm(),
         geometry.isGapLimited(),
         geometry.kyFanBase(),
         geometry.kyFanTuned(),
@@ -116,8 +116,8 @@ record SpectrumJson(
         geometry.principalEnergy(),
         estimate(matched, NullDraws::principalEnergy, geometry.principalEnergy())
             .or(() -> Optional.of(isotropic(measure))),
-        geometry.energy().leftShare(),
-        geometry.energy().rightShare(),
+        geometry.energy().leftEnergy(),
+        geometry.energy().rightEnergy(),
         Spectra.stableRank(geometry.update()),
         Spectra.effectiveRank(geometry.update()),
         nulls(measure),

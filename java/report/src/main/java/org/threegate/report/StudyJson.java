@@ -3,7 +3,6 @@ package org.threegate.report;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalInt;
 import org.threegate.analysis.statistics.Agreement;
 import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.study.MatrixMeasures;
@@ -23,7 +22,7 @@ record StudyJson(
     Backend backend,
     double elapsedSeconds,
     long weights,
-    Mean baseAccuracy,
+    StudyRun.Mean baseAccuracy,
     List<FindingJson> findings,
     List<Claim> claims,
     List<Run> runs,
@@ -35,12 +34,6 @@ record StudyJson(
   record Backend(String device, String binding, int threads) {
     static Backend of(ComparisonReport.Backend backend) {
       return new Backend(backend.device(), backend.binding(), backend.threads());
-    }
-  }
-
-  record Mean(double value, double se) {
-    static Mean of(StudyRun.Mean mean) {
-      return new Mean(mean.value(), mean.standardError());
     }
   }
 
@@ -71,10 +64,7 @@ record StudyJson(
   record Point(String label, double value, double se, List<Null> nulls) {
     static Point of(StudyClaim.Point point) {
       return new Point(
-          point.label(),
-          point.value(),
-          point.error(),
-          point.nulls().stream().map(Null::of).toList());
+          point.label(), point.value(), point.se(), point.nulls().stream().map(Null::of).toList());
     }
   }
 
@@ -91,10 +81,10 @@ record StudyJson(
       double rate,
       long steps,
       double trainable,
-      Mean accuracy,
-      Mean accuracyFloat32,
-      Mean klPerToken,
-      Optional<Mean> klPredicted,
+      StudyRun.Mean accuracy,
+      StudyRun.Mean accuracyFloat32,
+      StudyRun.Mean klPerToken,
+      Optional<StudyRun.Mean> klPredicted,
       long total,
       long changed,
       long hidden,
@@ -106,9 +96,9 @@ record StudyJson(
       double coherence,
       double principalOfLargest,
       double lowOfLargest,
-      List<Step> series,
+      List<StudyRun.Step> series,
       List<Patch> patches,
-      List<Matrix> tensors,
+      List<MatrixMeasures> tensors,
       List<FindingJson> findings) {
     static Run of(StudyRun run) {
       return new Run(
@@ -118,31 +108,25 @@ record StudyJson(
           run.rate(),
           run.steps(),
           run.trainable(),
-          Mean.of(run.stored().mean()),
-          Mean.of(run.exact().mean()),
-          Mean.of(run.divergence()),
-          run.predicted().map(Mean::of),
+          run.stored().mean(),
+          run.exact().mean(),
+          run.klPerToken(),
+          run.klPredicted(),
           run.totals().total(),
           run.totals().changed(),
           run.hidden(),
           run.totals().sparsity(),
-          run.permutedSparsity().mean(),
-          run.permutedSparsity().sd(),
+          run.sparsityPermuted().mean(),
+          run.sparsityPermuted().sd(),
           run.totals().relativeFrobenius(),
           run.rate() * run.steps(),
           run.coherence(),
           run.principalOfLargest(),
           run.lowOfLargest(),
-          run.series().stream().map(Step::of).toList(),
+          run.series(),
           run.patches().stream().map(Patch::of).toList(),
-          run.matrices().stream().map(Matrix::of).toList(),
+          run.matrices(),
           FindingJson.of(run.findings()));
-    }
-  }
-
-  record Step(long step, double score, double changed, double relativeFrobenius) {
-    static Step of(StudyRun.Step step) {
-      return new Step(step.step(), step.score(), step.changed(), step.relativeNorm());
     }
   }
 
@@ -161,42 +145,6 @@ record StudyJson(
           patch.bytes(),
           patch.modelBytes(),
           patch.positionEntropyBytes());
-    }
-  }
-
-  record Matrix(
-      String name,
-      String kind,
-      OptionalInt layer,
-      double sparsity,
-      double nss,
-      double nssNull,
-      double angle,
-      double angleNull,
-      boolean gapLimited,
-      double principalOverlap,
-      double principalOverlapNull,
-      double lowOverlap,
-      double lowOverlapNull,
-      double principalEnergy,
-      double principalEnergyNull) {
-    static Matrix of(MatrixMeasures matrix) {
-      return new Matrix(
-          matrix.name(),
-          matrix.kind(),
-          matrix.layer(),
-          matrix.sparsity(),
-          matrix.drift(),
-          matrix.driftNull(),
-          matrix.angle(),
-          matrix.angleNull(),
-          matrix.gapLimited(),
-          matrix.principal(),
-          matrix.principalNull(),
-          matrix.low(),
-          matrix.lowNull(),
-          matrix.energy(),
-          matrix.energyNull());
     }
   }
 
@@ -230,7 +178,7 @@ record StudyJson(
         Backend.of(report.backend()),
         report.seconds(),
         report.result().weights(),
-        Mean.of(report.result().base().mean()),
+        report.result().base().mean(),
         List.of(),
         report.claims().stream().map(Claim::of).toList(),
         report.result().runs().stream().map(Run::of).toList(),
