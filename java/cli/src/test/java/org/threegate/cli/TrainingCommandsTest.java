@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.time.LocalDate;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
@@ -21,6 +22,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.threegate.testing.Glossary;
 import org.threegate.testing.NativeLeaks;
 
 /** {@code train}, {@code eval} and {@code generate} as a user types them. */
@@ -93,7 +95,13 @@ class TrainingCommandsTest {
   }
 
   private static List<JsonNode> metrics(Path run) throws IOException {
-    return lines(run.resolve("metrics.jsonl"));
+    List<JsonNode> rows = lines(run.resolve("metrics.jsonl"));
+    Glossary glossary = Glossary.read();
+    assertThat(rows)
+        .flatMap(row -> row.properties().stream().map(Map.Entry::getKey).toList())
+        .as("metrics are explained in docs/glossary.md")
+        .allMatch(glossary::hasMetric);
+    return rows;
   }
 
   private static List<JsonNode> lines(Path file) throws IOException {
@@ -116,9 +124,9 @@ class TrainingCommandsTest {
     double before = rows.get(0).path("pass@1").asDouble();
     double after = rows.get(rows.size() - 1).path("pass@1").asDouble();
     assertThat(after).isGreaterThan(before + 0.2);
-    assertThat(rows).anyMatch(row -> row.path("divergence/kl").asDouble() > 0.01);
+    assertThat(rows).anyMatch(row -> row.path("divergence/kl_per_token").asDouble() > 0.01);
     // Every third step, but those in which nothing moved.
-    assertThat(rows.stream().filter(row -> row.has("geometry/drift/norm-matched")).count())
+    assertThat(rows.stream().filter(row -> row.has("geometry/nss/norm-matched")).count())
         .isBetween(12L, 20L);
     try (Stream<Path> states = Files.list(out.resolve("checkpoints"))) {
       assertThat(states.map(path -> path.getFileName().toString()))

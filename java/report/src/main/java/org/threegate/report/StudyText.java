@@ -28,18 +28,18 @@ public final class StudyText {
         "|dW|/|W0|",
         "coherence");
     StudyRun.Mean base = report.result().base().mean();
-    ShownText.line(text, "%-30s  %.3f ± %.3f", "base", base.value(), base.standardError());
+    ShownText.line(text, "%-30s  %.3f ± %.3f", "base", base.value(), base.se());
     for (StudyRun run : report.result().runs()) {
       ShownText.line(
           text,
           "%-30s  %.3f ± %.3f  %.4f ± %.4f  %.3f (%.3f)    %.2e   %s",
           PrintableText.of(run.title()),
           run.stored().mean().value(),
-          run.stored().mean().standardError(),
-          run.divergence().value(),
-          run.divergence().standardError(),
+          run.stored().mean().se(),
+          run.klPerToken().value(),
+          run.klPerToken().se(),
           run.totals().sparsity(),
-          run.permutedSparsity().mean(),
+          run.sparsityPermuted().mean(),
           run.totals().relativeFrobenius(),
           Double.isNaN(run.coherence())
               ? "-"

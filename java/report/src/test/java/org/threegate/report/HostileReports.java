@@ -245,8 +245,8 @@ final class HostileReports {
                 name ->
                     new MatrixMeasures(
                         name,
-                        OptionalInt.of(1),
                         name,
+                        OptionalInt.of(1),
                         0.9,
                         1e-3,
                         2e-3,

@@ -52,7 +52,7 @@ final class Contrast {
 
   /** In standard errors; 0 where nothing differs, or nothing is known. */
   static double z(StudyRun.Mean difference) {
-    double z = difference.value() / difference.standardError();
+    double z = difference.value() / difference.se();
     return Double.isNaN(z) ? 0 : z;
   }
 

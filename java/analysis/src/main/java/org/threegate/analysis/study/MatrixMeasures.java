@@ -8,26 +8,26 @@ import java.util.OptionalInt;
  * energy.
  *
  * @param sparsity share of entries that bf16 does not show as changed
- * @param drift NSS
+ * @param nss normalised spectral shift
  * @param angle the largest of the leading left subspace, radians
  * @param gapLimited the gap, and not the update, decides the angle
- * @param principal overlap of the changed entries with M_princ
- * @param low with M_low
- * @param energy share of the update in the leading directions of both sides
+ * @param principalOverlap overlap of the changed entries with M_princ
+ * @param lowOverlap with M_low
+ * @param principalEnergy share of the update in the leading directions of both sides
  */
 public record MatrixMeasures(
     String name,
-    OptionalInt layer,
     String kind,
+    OptionalInt layer,
     double sparsity,
-    double drift,
-    double driftNull,
+    double nss,
+    double nssNull,
     double angle,
     double angleNull,
     boolean gapLimited,
-    double principal,
-    double principalNull,
-    double low,
-    double lowNull,
-    double energy,
-    double energyNull) {}
+    double principalOverlap,
+    double principalOverlapNull,
+    double lowOverlap,
+    double lowOverlapNull,
+    double principalEnergy,
+    double principalEnergyNull) {}

@@ -31,9 +31,9 @@ public record StudyClaim(
   }
 
   /**
-   * @param error standard error; not a number where none is known
+   * @param se standard error; not a number where none is known
    */
-  public record Point(String label, double value, double error, List<NullEstimate> nulls) {
+  public record Point(String label, double value, double se, List<NullEstimate> nulls) {
     public Point {
       nulls = List.copyOf(nulls);
     }

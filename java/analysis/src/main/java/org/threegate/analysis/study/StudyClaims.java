@@ -45,7 +45,7 @@ public final class StudyClaims {
     judged.learning();
     judged.sparsity();
     judged.hiding();
-    judged.drift();
+    judged.nss();
     judged.rotation();
     judged.ofOneUpdate();
     judged.seeds();
@@ -89,7 +89,7 @@ public final class StudyClaims {
   }
 
   private static StudyClaim.Point point(StudyRun run, StudyRun.Mean mean, NullEstimate... nulls) {
-    return new StudyClaim.Point(run.title(), mean.value(), mean.standardError(), List.of(nulls));
+    return new StudyClaim.Point(run.title(), mean.value(), mean.se(), List.of(nulls));
   }
 
   private static StudyRun.Mean certain(double value) {
@@ -99,7 +99,7 @@ public final class StudyClaims {
   private List<StudyClaim.Point> accuracies() {
     List<StudyClaim.Point> points = new ArrayList<>();
     StudyRun.Mean base = result.base().mean();
-    points.add(new StudyClaim.Point("base", base.value(), base.standardError(), List.of()));
+    points.add(new StudyClaim.Point("base", base.value(), base.se(), List.of()));
     points.addAll(points(run -> point(run, run.stored().mean())));
     return points;
   }
@@ -115,11 +115,7 @@ public final class StudyClaims {
         Contrast.verdict(z),
         text(
             "pass@1 of the base is %.3f; the two seeds add %.3f ± %.3f and %.3f ± %.3f, problem by problem.",
-            result.base().mean().value(),
-            one.value(),
-            one.standardError(),
-            two.value(),
-            two.standardError()),
+            result.base().mean().value(), one.value(), one.se(), two.value(), two.se()),
         "What is learnt here is to say what the model knows already: the base is right in most of many tries.",
         "pass@1, held out",
         false,
@@ -156,13 +152,13 @@ public final class StudyClaims {
             sparsity,
             usual,
             equal,
-            own.permutedSparsity().mean(),
+            own.sparsityPermuted().mean(),
             own.coherence(),
             run(EQUAL_NORM).coherence()),
         SMALL + " Sparsity depends on rate times steps before anything else.",
         "share of unchanged bf16 weights",
         false,
-        points(run -> point(run, certain(run.totals().sparsity()), run.permutedSparsity())));
+        points(run -> point(run, certain(run.totals().sparsity()), run.sparsityPermuted())));
   }
 
   private void hiding() {
@@ -181,7 +177,7 @@ public final class StudyClaims {
             own.exact().mean().value(),
             own.stored().mean().value(),
             lost.value(),
-            lost.standardError()),
+            lost.se()),
         "Which part is hidden is set by the rate: at 1e-6 nearly all of it.",
         "share of weights that changed in float32 alone",
         false,
@@ -207,13 +203,13 @@ public final class StudyClaims {
     return Double.isNaN(value) ? "decided by the gap in every matrix" : text("%.2e", value);
   }
 
-  private void drift() {
+  private void nss() {
     add(
         "drifts-less-than-sft",
         "section 4.1",
         "Reinforcement keeps singular values where they are, and supervision does not",
-        above(-1, matrix -> Math.log(matrix.drift())),
-        geometry("NSS", MatrixMeasures::drift, MatrixMeasures::driftNull),
+        above(-1, matrix -> Math.log(matrix.nss())),
+        geometry("NSS", MatrixMeasures::nss, MatrixMeasures::nssNull),
         SMALL,
         "spectral drift NSS",
         true,
@@ -221,9 +217,9 @@ public final class StudyClaims {
             run ->
                 point(
                     run,
-                    certain(mean(run, MatrixMeasures::drift)),
+                    certain(mean(run, MatrixMeasures::nss)),
                     NullEstimate.analytic(
-                        "spectrum-preserving", mean(run, MatrixMeasures::driftNull), Double.NaN))));
+                        "spectrum-preserving", mean(run, MatrixMeasures::nssNull), Double.NaN))));
   }
 
   private static double angle(MatrixMeasures matrix) {
@@ -390,7 +386,7 @@ public final class StudyClaims {
             });
     StudyRun.Mean lost = Contrast.pairedMean(column(turned, 0), column(turned, 1));
     StudyRun.Mean elsewhere = Contrast.pairedMean(column(others, 0), column(others, 1));
-    double error = Math.hypot(lost.standardError(), elsewhere.standardError());
+    double error = Math.hypot(lost.se(), elsewhere.se());
     StudyRun.Mean difference = new StudyRun.Mean(lost.value() - elsewhere.value(), error);
     Agreement same = of(result.seeds(), true);
     Agreement after = of(result.rotated(), true);
@@ -423,14 +419,13 @@ public final class StudyClaims {
   }
 
   private static StudyRun.Mean difference(StudyRun.Mean first, StudyRun.Mean second) {
-    return new StudyRun.Mean(
-        first.value() - second.value(), Math.hypot(first.standardError(), second.standardError()));
+    return new StudyRun.Mean(first.value() - second.value(), Math.hypot(first.se(), second.se()));
   }
 
   private void divergence() {
     StudyRun own = run(FIRST);
-    StudyRun.Mean usual = difference(run(USUAL).divergence(), own.divergence());
-    StudyRun.Mean matched = difference(run(EQUAL_NORM).divergence(), own.divergence());
+    StudyRun.Mean usual = difference(run(USUAL).klPerToken(), own.klPerToken());
+    StudyRun.Mean matched = difference(run(EQUAL_NORM).klPerToken(), own.klPerToken());
     add(
         "kl-leash",
         "section 3.1, Gate I",
@@ -438,13 +433,13 @@ public final class StudyClaims {
         Contrast.verdict(Contrast.z(usual), Contrast.z(matched)),
         text(
             "KL(base ‖ tuned) is %.4f ± %.4f nats a token, %.4f ± %.4f of SFT at its usual rate and %.4f ± %.4f at the same ‖ΔW‖; ½ΔᵀFΔ of the linear layers predicts %.4f for reinforcement.",
-            own.divergence().value(),
-            own.divergence().standardError(),
-            run(USUAL).divergence().value(),
-            run(USUAL).divergence().standardError(),
-            run(EQUAL_NORM).divergence().value(),
-            run(EQUAL_NORM).divergence().standardError(),
-            own.predicted().map(StudyRun.Mean::value).orElse(Double.NaN)),
+            own.klPerToken().value(),
+            own.klPerToken().se(),
+            run(USUAL).klPerToken().value(),
+            run(USUAL).klPerToken().se(),
+            run(EQUAL_NORM).klPerToken().value(),
+            run(EQUAL_NORM).klPerToken().se(),
+            own.klPredicted().map(StudyRun.Mean::value).orElse(Double.NaN)),
         "The other style of answers is part of what supervision had to learn.",
         "KL(base ‖ tuned), nats a token",
         true,
@@ -452,13 +447,12 @@ public final class StudyClaims {
             run ->
                 point(
                     run,
-                    run.divergence(),
-                    run.predicted()
+                    run.klPerToken(),
+                    run.klPredicted()
                         .map(
                             predicted ->
                                 new NullEstimate[] {
-                                  NullEstimate.analytic(
-                                      "½ΔᵀFΔ", predicted.value(), predicted.standardError())
+                                  NullEstimate.analytic("½ΔᵀFΔ", predicted.value(), predicted.se())
                                 })
                         .orElse(new NullEstimate[0]))));
   }
@@ -488,10 +482,8 @@ public final class StudyClaims {
   private StudyRun.Mean betweenRuns(StudyRun first, StudyRun second) {
     StudyRun.Mean own = first.stored().minus(second.stored());
     StudyRun.Mean seeds = run(FIRST).stored().minus(run(SECOND).stored());
-    double between =
-        Math.max(0, seeds.value() * seeds.value() - seeds.standardError() * seeds.standardError());
-    return new StudyRun.Mean(
-        own.value(), Math.sqrt(own.standardError() * own.standardError() + between));
+    double between = Math.max(0, seeds.value() * seeds.value() - seeds.se() * seeds.se());
+    return new StudyRun.Mean(own.value(), Math.sqrt(own.se() * own.se() + between));
   }
 
   private void masks() {
@@ -527,7 +519,7 @@ public final class StudyClaims {
             own.stored().mean().value(),
             run(random).stored().mean().value(),
             matched.value(),
-            matched.standardError(),
+            matched.se(),
             run(FIRST).stored().mean().value()),
         "One run each; errors count what two seeds differ by.",
         "pass@1, held out",
@@ -550,9 +542,9 @@ public final class StudyClaims {
             run("lora").stored().mean().value(),
             run("pissa").stored().mean().value(),
             difference.value(),
-            difference.standardError(),
-            run("lora").divergence().value(),
-            run("pissa").divergence().value()),
+            difference.se(),
+            run("lora").klPerToken().value(),
+            run("pissa").klPerToken().value()),
         "One run each at one rate: PiSSA's factors are larger, so that the same rate moves weights farther.",
         "pass@1, held out",
         false,

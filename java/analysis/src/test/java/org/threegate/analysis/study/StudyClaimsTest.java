@@ -26,7 +26,7 @@ class StudyClaimsTest {
 
   /** A run whose matrices scatter by a hundredth around given measures. */
   private static StudyRun run(
-      String id, double accuracy, double sparsity, double drift, double divergence) {
+      String id, double accuracy, double sparsity, double nss, double divergence) {
     Random random = new Random(id.hashCode());
     List<MatrixMeasures> matrices = new ArrayList<>();
     for (int i = 0; i < MATRICES; i++) {
@@ -34,13 +34,13 @@ class StudyClaimsTest {
       matrices.add(
           new MatrixMeasures(
               "m" + i,
-              OptionalInt.of(i / 4),
               "q_proj",
+              OptionalInt.of(i / 4),
               sparsity * scatter,
-              drift * scatter,
-              drift / 2,
-              drift * scatter,
-              drift / 2,
+              nss * scatter,
+              nss / 2,
+              nss * scatter,
+              nss / 2,
               i == 0,
               0.5,
               0.5,
@@ -170,7 +170,7 @@ class StudyClaimsTest {
   void differencesArePaired() {
     StudyRun.Mean mean = Contrast.pairedMean(new double[] {3, 5, 7}, new double[] {1, 2, 6});
     assertThat(mean.value()).isEqualTo(2);
-    assertThat(mean.standardError()).isCloseTo(1 / Math.sqrt(3), within(1e-12));
+    assertThat(mean.se()).isCloseTo(1 / Math.sqrt(3), within(1e-12));
     assertThat(Contrast.z(mean)).isCloseTo(2 * Math.sqrt(3), within(1e-12));
     assertThat(Contrast.z(Contrast.pairedMean(new double[0], new double[0]))).isZero();
     assertThatThrownBy(() -> Contrast.pairedMean(new double[1], new double[2]))

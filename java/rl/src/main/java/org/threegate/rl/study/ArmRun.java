@@ -65,8 +65,8 @@ final class ArmRun {
       StudyRun.Mean divergence,
       StudyRun.Mean predicted,
       long hidden,
-      double relativeNorm,
-      NullEstimate permutedSparsity,
+      double relativeFrobenius,
+      NullEstimate sparsityPermuted,
       double principalOfLargest,
       double lowOfLargest,
       List<StudyRun.Step> series,
@@ -219,11 +219,11 @@ final class ArmRun {
   }
 
   private boolean isLongEnough(Optional<Double> longestNorm) {
-    return longestNorm.isPresent() && relativeNorm() >= longestNorm.get();
+    return longestNorm.isPresent() && relativeFrobenius() >= longestNorm.get();
   }
 
-  private double relativeNorm() {
-    return series.isEmpty() ? 0 : series.get(series.size() - 1).relativeNorm();
+  private double relativeFrobenius() {
+    return series.isEmpty() ? 0 : series.get(series.size() - 1).relativeFrobenius();
   }
 
   private void scored(TrainingEvent event) {
@@ -238,7 +238,7 @@ final class ArmRun {
             event.step(),
             score,
             event.metrics().get("geometry/changed"),
-            event.metrics().get("geometry/relative_update")));
+            event.metrics().get("geometry/relative_frobenius")));
   }
 
   private void patched(TrainingEvent event, long elements) {
@@ -325,7 +325,7 @@ final class ArmRun {
         divergence.measured(),
         divergence.predicted(),
         Math.round(hidden * total),
-        relativeNorm(),
+        relativeFrobenius(),
         NullEstimate.of("permuted-update", sparsities),
         principal / chosen,
         low / chosen,

@@ -171,7 +171,7 @@ public final class Study {
             .map(
                 id -> {
                   List<StudyRun.Step> series = done.get(id).series();
-                  return series.get(series.size() - 1).relativeNorm();
+                  return series.get(series.size() - 1).relativeFrobenius();
                 });
     ArmRun.Trained trained =
         new ArmRun(
@@ -188,7 +188,7 @@ public final class Study {
             .filter(tensor -> tensor.shape().size() == 2)
             .map(TensorDiff::totals)
             .reduce(Totals.ZERO, Totals::plus);
-    double norm = trained.relativeNorm() * Math.sqrt(totals.baseSquares());
+    double norm = trained.relativeFrobenius() * Math.sqrt(totals.baseSquares());
     double moving = trained.trainable() * totals.total();
     return new StudyRun(
         arm.id(),
@@ -207,7 +207,7 @@ public final class Study {
         arm.setting().adapter().isPresent()
             ? Double.NaN
             : norm / (arm.rate() * trained.steps() * Math.sqrt(moving)),
-        trained.permutedSparsity(),
+        trained.sparsityPermuted(),
         trained.principalOfLargest(),
         trained.lowOfLargest(),
         trained.series(),
@@ -248,7 +248,7 @@ public final class Study {
     List<MatrixMeasures> measures = new ArrayList<>();
     for (TensorDiff tensor : outcome.tensors()) {
       TensorGeometry geometry = outcome.geometry().get(tensor.name());
-      if (geometry != null && geometry.omitted().isEmpty() && !geometry.masks().isEmpty()) {
+      if (geometry != null && geometry.spectrumOmitted().isEmpty() && !geometry.masks().isEmpty()) {
         measures.add(matrix(tensor, geometry.spectra().get(0), geometry.masks().get(0)));
       }
     }
@@ -258,16 +258,16 @@ public final class Study {
   private static MatrixMeasures matrix(
       TensorDiff tensor, SpectrumMeasure spectrum, MaskMeasure masks) {
     Optional<NullDraws> turned = spectrum.draws(NullModel.SPECTRUM_PRESERVING);
-    double[] angles = spectrum.geometry().anglesLeft();
+    double[] angles = spectrum.geometry().angleU();
     return new MatrixMeasures(
         tensor.name(),
-        tensor.layer(),
         tensor.kind(),
+        tensor.layer(),
         tensor.totals().sparsity(),
-        spectrum.geometry().drift(),
-        turned.map(draws -> draws.estimate(draws.drift()).mean()).orElse(Double.NaN),
+        spectrum.geometry().nss(),
+        turned.map(draws -> draws.estimate(draws.nss()).mean()).orElse(Double.NaN),
         angles[angles.length - 1],
-        turned.map(draws -> draws.estimate(draws.largestAngleLeft()).mean()).orElse(Double.NaN),
+        turned.map(draws -> draws.estimate(draws.angleU()).mean()).orElse(Double.NaN),
         spectrum.geometry().isGapLimited(),
         masks.principal().overlap(),
         masks.principal().magnitudeBaseline(),
