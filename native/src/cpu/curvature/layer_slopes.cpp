@@ -1,4 +1,4 @@
-#include "layer_probe.h"
+#include "layer_slopes.h"
 
 #include <algorithm>
 #include <atomic>
@@ -13,53 +13,13 @@
 namespace threegate::curvature {
 namespace {
 
-constexpr int64_t kTokens = 512;   // of one product: fixed, so that sums have one order for any number of threads
-constexpr int64_t kOutputs = 512;  // of a layer at a time; the product of both stays in the second-level cache
 static_assert(kOutputs <= kRun, "a row of a tile is read at once");
-
-int64_t blocks_of(int64_t count, int64_t each) { return (count + each - 1) / each; }
-
-void widen_row(const tg_matrix& matrix, int64_t row, int64_t column, int64_t count, float* out) {
-  for (int64_t i = 0; i < count; i += kRun) {
-    const int64_t run = std::min(kRun, count - i);
-    if (matrix.dtype == TG_F64) {
-      for (int64_t j = 0; j < run; ++j) {
-        out[i + j] = static_cast<float>(load_double(matrix, row, column + i + j));
-      }
-    } else {
-      widen(matrix, row, column + i, run, out + i, convert_f16_plain);
-    }
-  }
-}
-
-// Rows as float32: where they lie, or in `copy`.
-struct Rows {
-  const float* data;
-  int64_t stride;
-};
-
-bool lies_as_float(const tg_matrix& matrix) {
-  return matrix.dtype == TG_F32 && reinterpret_cast<uintptr_t>(matrix.data) % alignof(float) == 0 &&
-         matrix.row_stride <= INT32_MAX;
-}
-
-int64_t copy_entries(const tg_matrix& matrix, int64_t rows) { return lies_as_float(matrix) ? 0 : rows * matrix.columns; }
-
-Rows rows_of(const tg_matrix& matrix, int64_t begin, int64_t end, float* copy) {
-  if (lies_as_float(matrix)) {
-    return {static_cast<const float*>(matrix.data) + begin * matrix.row_stride, matrix.row_stride};
-  }
-  for (int64_t row = begin; row < end; ++row) {
-    widen_row(matrix, row, 0, matrix.columns, copy + (row - begin) * matrix.columns);
-  }
-  return {copy, matrix.columns};
-}
 
 double dot(const float* a, const float* b, int64_t count) {
   return sum_in_lanes(count, [&](int64_t i) { return static_cast<double>(a[i]) * static_cast<double>(b[i]); });
 }
 
-// A run of at most kRun entries of a row.
+// Reads at most kRun entries of a row.
 void stage_direction(const tg_direction& direction, int64_t row, int64_t column, int64_t count, double* out) {
   stage_double(*direction.matrix, row, column, count, out, convert_f16_plain);
   if (direction.subtracted != nullptr) {
@@ -136,7 +96,7 @@ class Slopes {
   }
 
  private:
-  // body(thread, begin, end) for blocks of tokens; false when cancelled.
+  // Calls body(thread, begin, end) for blocks of tokens. Returns false if the call was cancelled.
   template <typename Body>
   bool for_tokens(ThreadPool& pool, const tg_control* control, Body body) const {
     const int64_t tokens = samples_.input.rows;
@@ -153,7 +113,7 @@ class Slopes {
   [[nodiscard]] float* copy_of(int thread) const { return copies_ + thread * copy_each_; }
   [[nodiscard]] float* product_of(int thread) const { return products_ + thread * product_each_; }
 
-  // Products of inputs and a tile of the direction's rows, which are not stored beyond their tile.
+  // Multiplies inputs with tiles of the rows of the direction. Only one tile is stored at a time.
   bool dense(ThreadPool& pool, const tg_direction& direction, const tg_control* control, double* slopes, double& square) {
     for (int64_t first = 0; first < outputs_; first += kOutputs) {
       const int64_t height = std::min(kOutputs, outputs_ - first);
@@ -200,7 +160,7 @@ class Slopes {
     });
   }
 
-  // All terms side by side, their scales in the left factor.
+  // Places the factors of all terms side by side. The scales go to the left factor.
   void gather_factors(const tg_direction& direction, int64_t rank) const {
     int64_t at = 0;
     for (int64_t term = 0; term < direction.low_rank_count; ++term) {
@@ -267,96 +227,6 @@ class Slopes {
   float* products_ = nullptr;
 };
 
-// Sums over tokens: a thread takes tiles of rows and adds up all tokens for them, block by block in order.
-class Products {
- public:
-  Products(Arena& arena, const tg_matrix& left, const tg_matrix& right, int threads)
-      : left_(left), right_(right), tiles_(blocks_of(left.columns, kOutputs)) {
-    threads_ = static_cast<int>(std::clamp<int64_t>(tiles_, 1, threads));
-    const int64_t height = std::min(kOutputs, left.columns);
-    weighted_each_ = kTokens * height;
-    copy_each_ = copy_entries(right, kTokens);
-    product_each_ = height * right.columns;
-    weighted_ = arena.take<float>(weighted_each_ * threads_);
-    copies_ = arena.take<float>(copy_each_ * threads_);
-    products_ = arena.take<float>(product_each_ * threads_);
-  }
-
-  Outcome run(ThreadPool& pool, const double* weights, tg_control* control, double* products) {
-    begin_work(control, left_.rows * tiles_);
-    // Of a matrix with itself the entries below the diagonal are those above.
-    const bool symmetric = left_.data == right_.data && left_.columns == right_.columns && left_.dtype == right_.dtype &&
-                           left_.row_stride == right_.row_stride;
-    std::atomic<int64_t> next{0};
-    std::atomic<bool> finite{true};
-    pool.run(threads_, [&](int thread) {
-      for (int64_t tile = next++; tile < tiles_ && !is_cancelled(control); tile = next++) {
-        const int64_t first = tile * kOutputs;
-        const int64_t height = std::min(kOutputs, left_.columns - first);
-        for (int64_t begin = 0; begin < left_.rows && !is_cancelled(control); begin += kTokens) {
-          const int64_t end = std::min(left_.rows, begin + kTokens);
-          if (!add_block(thread, weights, begin, end, first, height, symmetric ? first : 0, products)) {
-            finite = false;
-          }
-          add_done(control, end - begin);
-        }
-      }
-    });
-    if (is_cancelled(control)) {
-      return Outcome::kCancelled;
-    }
-    if (symmetric) {
-      for (int64_t i = 0; i < left_.columns; ++i) {
-        for (int64_t j = 0; j < i; ++j) {
-          products[i * right_.columns + j] = products[j * right_.columns + i];
-        }
-      }
-    }
-    return finite ? Outcome::kDone : Outcome::kNotFinite;
-  }
-
- private:
-  bool add_block(int thread, const double* weights, int64_t begin, int64_t end, int64_t first, int64_t height, int64_t column,
-                 double* products) const {
-    float* weighted = weighted_ + thread * weighted_each_;
-    float* product = products_ + thread * product_each_;
-    for (int64_t token = begin; token < end; ++token) {
-      float* row = weighted + (token - begin) * height;
-      widen_row(left_, token, first, height, row);
-      if (weights != nullptr) {
-        for (int64_t i = 0; i < height; ++i) {
-          row[i] = static_cast<float>(weights[token] * static_cast<double>(row[i]));
-        }
-      }
-    }
-    const Rows right = rows_of(right_, begin, end, copies_ + thread * copy_each_);
-    const int64_t width = right_.columns - column;
-    blas().single.gemm(CblasRowMajor, CblasTrans, CblasNoTrans, blas_size(height), blas_size(width), blas_size(end - begin), 1,
-                       weighted, blas_size(height), right.data + column, blas_size(right.stride), 0, product, blas_size(width));
-    bool finite = true;
-    for (int64_t i = 0; i < height; ++i) {
-      double* out = products + (first + i) * right_.columns + column;
-      const float* in = product + i * width;
-      for (int64_t j = 0; j < width; ++j) {
-        finite &= std::isfinite(in[j]);
-        out[j] += static_cast<double>(in[j]);
-      }
-    }
-    return finite;
-  }
-
-  const tg_matrix& left_;
-  const tg_matrix& right_;
-  int64_t tiles_;
-  int threads_;
-  int64_t weighted_each_;
-  int64_t copy_each_;
-  int64_t product_each_;
-  float* weighted_;
-  float* copies_;
-  float* products_;
-};
-
 }  // namespace
 
 int64_t slopes_workspace_bytes(const tg_layer_samples& samples, const tg_direction* directions, int64_t count, int threads) {
@@ -382,29 +252,6 @@ void direction_entries(ThreadPool& pool, const tg_direction& direction, double* 
       }
     }
   });
-}
-
-int64_t products_workspace_bytes(const tg_matrix& left, const tg_matrix& right, int threads) {
-  Arena arena;
-  const Products counted(arena, left, right, threads);
-  return arena.used();
-}
-
-Outcome products(ThreadPool& pool, const tg_matrix& left, const double* weights, const tg_matrix& right, tg_control* control,
-                 void* workspace, double* products) {
-  Arena arena(workspace);
-  return Products(arena, left, right, pool.threads()).run(pool, weights, control, products);
-}
-
-int64_t first_row_not_finite(const tg_matrix& matrix) {
-  for (int64_t row = 0; row < matrix.rows; ++row) {
-    for (int64_t column = 0; column < matrix.columns; ++column) {
-      if (!std::isfinite(load_double(matrix, row, column))) {
-        return row;
-      }
-    }
-  }
-  return -1;
 }
 
 }  // namespace threegate::curvature

@@ -1,4 +1,4 @@
-#include "mask.h"
+#include "selection.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,22 +7,21 @@
 
 #include "common/candidates.h"
 #include "cuda/support/staging.h"
-#include "mask_kernels.h"
+#include "selection_kernels.h"
 
 namespace threegate::cuda {
 namespace {
 
 constexpr int64_t kMostCandidates = int64_t{1} << 21;
-constexpr int kNarrowBits = 31;  // of a float32 key
+constexpr int kNarrowBits = 31;  // bits of a float32 key
 constexpr int kWideBits = 63;
-constexpr size_t kCodes = TG_MAGNITUDE_CODES;
 
 int64_t rows_of(const tg_mask_scores& scores) { return scores.matrix != nullptr ? scores.matrix->values.rows : scores.rows; }
 int64_t columns_of(const tg_mask_scores& scores) {
   return scores.matrix != nullptr ? scores.matrix->values.columns : scores.columns;
 }
 
-// Everything that a selection has on the device; without memory the layout only counts.
+// The arrays of a selection on the device. Without memory the layout only counts.
 struct Arrays {
   Arrays(const tg_mask_scores& scores, uint8_t* memory) {
     Layout layout(memory);
@@ -131,7 +130,7 @@ class Selection {
   void clear_flags() { check(cudaMemsetAsync(arrays_.flags, 0, sizeof(uint32_t), session_.stream()), "scores"); }
   bool all_finite() { return fetch(arrays_.flags, 1)[0] == 0; }
 
-  // Counts of a digit.
+  // Counts one digit of the keys.
   std::vector<uint64_t> count(const Scores& scores, uint64_t prefix, int shift, int above) {
     check_cancelled(control_);
     const cudaStream_t stream = session_.stream();
@@ -141,7 +140,7 @@ class Selection {
     return fetch(arrays_.digits, kDigits);
   }
 
-  // The digit of the last selected key; takes those beyond it from `left`.
+  // Returns the digit of the last selected key. Subtracts the keys beyond it from `left`.
   uint64_t take_digit(const std::vector<uint64_t>& digits, int64_t& left) const {
     auto digit = options_.smallest != 0 ? int64_t{0} : int64_t{kDigits - 1};
     const int64_t step = options_.smallest != 0 ? 1 : -1;
@@ -152,8 +151,8 @@ class Selection {
     return static_cast<uint64_t>(digit);
   }
 
-  // The key of the last selected entry, down to `lowest` bits, all keys having `bits`; `left` becomes how many of those that
-  // share them are selected. False at a score that is not finite.
+  // Finds the key of the last selected entry down to bit `lowest`. Keys have `bits` bits. `left` becomes the number of selected
+  // entries among those that share these bits. Returns false if a score is not finite.
   bool find(const Scores& scores, int bits, int lowest, uint64_t& key, int64_t& left) {
     key = 0;
     left = options_.count;
@@ -161,7 +160,7 @@ class Selection {
     int above = 64;
     for (int shift = bits - kDigitBits;; shift -= kDigitBits) {
       const int at = std::max(shift, 0);
-      // The last digit may overlap the one before it: its leading bits are equal in all keys that count.
+      // The last digit may overlap the one before it. Its leading bits are the same in all keys that count.
       const std::vector<uint64_t> digits = count(scores, key, at, above);
       if (above == 64 && !all_finite()) {
         return false;
@@ -175,7 +174,7 @@ class Selection {
     }
   }
 
-  // Bits of the keys beyond [low, high], to the caller; of those within it, to `between`.
+  // Copies the bits of the keys beyond [low, high] to the caller's mask. Returns the bits of the keys within.
   std::vector<uint64_t> mark(const Scores& scores, uint64_t low, uint64_t high) {
     check_cancelled(control_);
     clear_flags();
@@ -188,12 +187,12 @@ class Selection {
     return fetch(arrays_.between, arrays_.words);
   }
 
-  // Float32 decides all but the scores about as large as the last selected one, and the host those: see cpu/mask/mask.cpp.
+  // float32 decides all scores except those close to the last selected one, which the host decides. See cpu/mask/screening.cpp.
   bool screen() {
     const std::vector<uint64_t> bits = fetch(arrays_.norms, 2);
     const double norms = std::sqrt(bit_cast<double>(bits[0]) * bit_cast<double>(bits[1]));
     constexpr double kUnit = std::numeric_limits<float>::epsilon() / 2;
-    constexpr double kOthers = 8;  // roundings beside those of the sum
+    constexpr double kOthers = 8;  // roundings other than those of the sum
     const double error = (static_cast<double>(scores_.rank) + kOthers) * kUnit * norms;
     if (!(error > 1e-25 && error < 1e25)) {
       return false;
@@ -210,7 +209,7 @@ class Selection {
     const double low = value(key) - 2 * error;
     const double high = value(key + (uint64_t{1} << kLeft)) + 2 * error;
     const auto key_of = [](double of) { return uint64_t{bit_cast<uint32_t>(static_cast<float>(of))}; };
-    // Rounded outwards: a key more on either side.
+    // The interval is rounded outwards by one key on either side.
     const uint64_t low_key = low <= 0 ? 0 : std::max(key_of(low), uint64_t{1}) - 1;
     const std::vector<uint64_t> between = mark(narrow, low_key, key_of(high) + 1);
     int64_t sure = 0;
@@ -228,7 +227,7 @@ class Selection {
     return true;
   }
 
-  // Calls body(row, column) for each bit, in row-major order, until it returns false.
+  // Calls body(row, column) for each bit in row-major order, until it returns false.
   template <typename Body>
   void for_bits(const std::vector<uint64_t>& bits, Body body) const {
     const int64_t across = (columns_ + 63) / 64;
@@ -243,7 +242,7 @@ class Selection {
 
   void set(int64_t row, int64_t column) { mask_[row * ((columns_ + 63) / 64) + column / 64] |= uint64_t{1} << (column % 64); }
 
-  // The `wanted` largest candidates by their scores in float64, summed as on the CPU.
+  // Selects the `wanted` largest candidates by their scores in float64, which are summed as on the CPU.
   void settle(const std::vector<uint64_t>& candidates, int64_t wanted) {
     std::vector<Candidate> open;
     for_bits(candidates, [&](int64_t row, int64_t column) {
@@ -253,7 +252,7 @@ class Selection {
     take_largest(scores_, open, wanted, [&](int64_t row, int64_t column) { set(row, column); });
   }
 
-  // Digit by digit of float64 keys; of equal ones those with the lower index.
+  // Selects by float64 keys, digit by digit. Of equal keys those with the lower index are selected.
   void select_exactly() {
     uint64_t key = 0;
     int64_t left = 0;
@@ -302,95 +301,11 @@ void select(CudaSession& session, const tg_mask_scores& scores, const tg_mask_op
     Selection(session, scores, options, control, mask).run();
     return;
   }
-  // The host has the last word on entries near the last selected one.
+  // The host decides about entries close to the last selected one.
   const int64_t words = rows_of(scores) * ((columns_of(scores) + 63) / 64);
   std::vector<uint64_t> selected(static_cast<size_t>(words));
   Selection(session, scores, options, control, selected.data()).run();
   copy_matrix(session, {selected.data(), 1, words, words, TG_F64, 0}, reinterpret_cast<uint8_t*>(mask), nullptr);
-}
-
-void magnitude_histogram(CudaSession& session, const tg_operand& matrix, const uint64_t* first, const uint64_t* second,
-                         int64_t* const* counts) {
-  for (int i = 0; i < 4; ++i) {
-    std::fill_n(counts[i], TG_MAGNITUDE_CODES, int64_t{0});
-  }
-  const int64_t rows = matrix.values.rows;
-  const int64_t columns = matrix.values.columns;
-  const int64_t words = rows * ((columns + 63) / 64);
-  if (rows * columns == 0) {
-    return;
-  }
-  const auto lay_out = [&](uint8_t* memory, uint64_t*(&arrays)[4], uint8_t*& operand) {
-    Layout layout(memory);
-    arrays[0] = layout.take<uint64_t>(TG_MAGNITUDE_CODES);
-    arrays[1] = layout.take<uint64_t>(static_cast<int64_t>(4 * kCodes));
-    arrays[2] = layout.take<uint64_t>(words);
-    arrays[3] = layout.take<uint64_t>(words);
-    operand = layout.take<uint8_t>(staged_bytes(matrix));
-    return layout.used();
-  };
-  uint64_t* arrays[4] = {};
-  uint8_t* operand = nullptr;
-  session.memory.reserve(lay_out(nullptr, arrays, operand));
-  lay_out(session.memory.get(), arrays, operand);
-  const Entries entries = stage(session, matrix, operand, nullptr);
-  const auto bring = [&](const uint64_t* mask, uint64_t* to) -> const uint64_t* {
-    if (is_on_device(mask)) {
-      return mask;
-    }
-    copy_matrix(session, {mask, 1, words, words, TG_F64, 0}, reinterpret_cast<uint8_t*>(to), nullptr);
-    return to;
-  };
-  first = bring(first, arrays[2]);
-  second = bring(second, arrays[3]);
-  const cudaStream_t stream = session.stream();
-  check(cudaMemsetAsync(arrays[0], 0, TG_MAGNITUDE_CODES * sizeof(uint64_t), stream), "counters");
-  check(cudaMemsetAsync(arrays[1], 0, 4 * kCodes * sizeof(uint64_t), stream), "counters");
-  check(launch_magnitude_histogram(entries, rows, columns, first, second, arrays[0], arrays[1], session.multiprocessors, stream),
-        "the magnitude histogram");
-  std::vector<uint64_t> found(4 * kCodes);
-  check(cudaMemcpyAsync(counts[0], arrays[0], TG_MAGNITUDE_CODES * sizeof(uint64_t), cudaMemcpyDeviceToHost, stream), "counters");
-  check(cudaMemcpyAsync(found.data(), arrays[1], found.size() * sizeof(uint64_t), cudaMemcpyDeviceToHost, stream), "counters");
-  check(cudaStreamSynchronize(stream), "the magnitude histogram");
-  for (size_t code = 0; code < kCodes; ++code) {
-    const auto both = static_cast<int64_t>(found[4 * code + 3]);
-    counts[1][code] = static_cast<int64_t>(found[4 * code + 1]) + both;
-    counts[2][code] = static_cast<int64_t>(found[4 * code + 2]) + both;
-    counts[3][code] = both;
-  }
-}
-
-void magnitude_profile(CudaSession& session, const tg_operand& matrix, const double* table, double* row_sums,
-                       double* column_sums) {
-  const int64_t rows = matrix.values.rows;
-  const int64_t columns = matrix.values.columns;
-  if (rows * columns == 0) {
-    std::fill_n(row_sums, rows, 0.0);
-    std::fill_n(column_sums, columns, 0.0);
-    return;
-  }
-  const auto lay_out = [&](uint8_t* memory, double*(&arrays)[4], uint8_t*& operand) {
-    Layout layout(memory);
-    arrays[0] = layout.take<double>(TG_MAGNITUDE_CODES);
-    arrays[1] = layout.take<double>(rows);
-    arrays[2] = layout.take<double>((rows + kProfileRows - 1) / kProfileRows * columns);
-    arrays[3] = layout.take<double>(columns);
-    operand = layout.take<uint8_t>(staged_bytes(matrix));
-    return layout.used();
-  };
-  double* arrays[4] = {};
-  uint8_t* operand = nullptr;
-  session.memory.reserve(lay_out(nullptr, arrays, operand));
-  lay_out(session.memory.get(), arrays, operand);
-  const Entries entries = stage(session, matrix, operand, nullptr);
-  copy_matrix(session, vectors(table, 1, TG_MAGNITUDE_CODES), reinterpret_cast<uint8_t*>(arrays[0]), nullptr);
-  const cudaStream_t stream = session.stream();
-  check(launch_magnitude_profile(entries, rows, columns, arrays[0], arrays[1], arrays[2], arrays[3], stream),
-        "the magnitude profile");
-  check(cudaMemcpyAsync(row_sums, arrays[1], static_cast<size_t>(rows) * sizeof(double), cudaMemcpyDeviceToHost, stream), "sums");
-  check(cudaMemcpyAsync(column_sums, arrays[3], static_cast<size_t>(columns) * sizeof(double), cudaMemcpyDeviceToHost, stream),
-        "sums");
-  check(cudaStreamSynchronize(stream), "the magnitude profile");
 }
 
 }  // namespace threegate::cuda
