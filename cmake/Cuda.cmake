@@ -1,6 +1,6 @@
-# CUDA is built where there is an nvcc; THREEGATE_CUDA=OFF leaves it out. No part of it is needed to build or to run the rest.
-option(THREEGATE_CUDA "Build libthreegate_cuda where there is an nvcc" ON)
-set(THREEGATE_CUDA_ARCHITECTURES "80-real;90a-real;100" CACHE STRING "Compute capabilities; without -real with PTX for later ones")
+# CUDA kernels are built if nvcc is installed. THREEGATE_CUDA=OFF leaves them out. Nothing else needs them.
+option(THREEGATE_CUDA "Build libthreegate_cuda if nvcc is installed" ON)
+set(THREEGATE_CUDA_ARCHITECTURES "80-real;90a-real;100" CACHE STRING "Compute capabilities. Those without -real include PTX for later ones")
 set(threegate_oldest_nvcc 13.0)
 
 set(threegate_builds_cuda OFF)

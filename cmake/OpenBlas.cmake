@@ -1,5 +1,5 @@
-# OpenBLAS from its JavaCPP jar: headers and library for this build, the same files that the Java side ships.
-# THREEGATE_OPENBLAS_DIRECTORY names a directory with libopenblas.so.0 and include/; unset, the jar is unpacked by Maven.
+# OpenBLAS from its JavaCPP jar, which has the headers and the libraries that the Java side ships.
+# THREEGATE_OPENBLAS_DIRECTORY names a directory with libopenblas.so.0 and include/. If it is not set, Maven unpacks the jar.
 set(THREEGATE_OPENBLAS_VERSION "0.3.31-1.5.13")
 set(THREEGATE_OPENBLAS_DIRECTORY "" CACHE PATH "Directory with libopenblas.so.0 and include/; empty: unpack the jar")
 
@@ -23,5 +23,5 @@ add_library(threegate_openblas SHARED IMPORTED)
 set_target_properties(threegate_openblas PROPERTIES
   IMPORTED_LOCATION "${THREEGATE_OPENBLAS_DIRECTORY}/libopenblas.so.0"
   INTERFACE_INCLUDE_DIRECTORIES "${THREEGATE_OPENBLAS_DIRECTORY}/include")
-# The libraries that ship with it, for linking; at run time they lie beside it.
+# The library and those that it needs.
 set(THREEGATE_OPENBLAS_FILES libopenblas.so.0 libgfortran.so.5 libquadmath.so.0)

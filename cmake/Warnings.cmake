@@ -1,4 +1,4 @@
-# For what g++ compiles; nvcc has its own.
+# Warnings of g++. Those of nvcc are set in src/cuda/CMakeLists.txt.
 function(threegate_warnings target)
   target_compile_options(${target} PRIVATE
     "$<$<COMPILE_LANGUAGE:C,CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wconversion;-Wsign-conversion;-Wcast-qual;-Wformat=2;-Wundef;-Werror>"

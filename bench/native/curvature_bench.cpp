@@ -1,7 +1,7 @@
-// Slopes of a layer's tokens along eight directions, one thread, 2048 tokens, a layer of 2048 x 2048: dense, from float32 and
-// from bf16 samples, and of rank 32; products F V of one direction; beside the rate of one large sgemm by the same library in the
-// same run. Prints: name, seconds (the best of five), share of the sgemm rate. Then finite differences of 2^26 numbers beside the
-// bandwidth of a copy.
+// Slopes of the tokens of a layer along eight directions, with one thread, 2048 tokens and a layer of 2048 x 2048. Directions are
+// dense, from float32 and from bf16 samples, or of rank 32. Products F V of one direction follow. Rates are compared with that of
+// a large sgemm by the same library in the same run. Finite differences of 2^26 numbers are compared with the bandwidth of a
+// copy. Prints: name, seconds (the best of five), share of the rate compared with.
 //
 //   threegate_bench_curvature LIBOPENBLAS
 #include <dlfcn.h>
@@ -30,7 +30,7 @@ std::vector<float> normal(int64_t count, std::mt19937_64& random) {
   return numbers;
 }
 
-// Operations a second.
+// Operations per second.
 double sgemm_rate(const char* library, const std::vector<float>& a, const std::vector<float>& b) {
   void* const handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) {
@@ -75,7 +75,7 @@ double products(tg_context* context, const tg_layer_samples& samples) {
   });
 }
 
-// Shares of the bandwidth of memcpy, whose bytes are those that it reads and writes.
+// Prints shares of the bandwidth of memcpy, which counts the bytes that it reads and writes.
 void print_differences(tg_context* context) {
   constexpr int64_t kCount = int64_t{1} << 26;
   constexpr double kBytes = 4 * static_cast<double>(kCount);

@@ -1,7 +1,8 @@
-// What the CUDA device does on a model's worth of matrices, beside the ceilings of the device in the same run: one line a figure,
-// "name TAB value TAB unit". Matrices have a flat bulk and a few spikes, as weights have; they are made on the device and stay
-// there.
-//   threegate_bench_device [SHARE]      of a model of 6.7 billion weights; 1 by default
+// The kernels of the CUDA device on matrices of a whole model, compared with the limits of the device in the same run. Matrices
+// have a flat bulk of singular values and a few spikes, as weights have. They are made on the device and stay there. Prints one
+// figure per line: name TAB value TAB unit.
+//
+//   threegate_bench_device [SHARE]      the share of a model of 6.7 billion weights, 1 by default
 #include <cuda_runtime.h>
 
 #include <algorithm>
@@ -50,7 +51,7 @@ Device device_memory(int64_t bytes) {
 
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-// The median of some runs after one that does not count.
+// The median of some runs after a warm-up run.
 template <typename Body>
 double median(int runs, Body body) {
   body();
@@ -85,8 +86,8 @@ __device__ uint16_t rounded(float value) {
   return static_cast<uint16_t>((bits + 0x7fffU + (bits >> 16 & 1U)) >> 16);
 }
 
-// 0.02 times normal numbers, and spikes of 1 to 8 times the edge of their spectrum in random directions of signs. `tuned` may be
-// null; `changed` of 2^32 of its entries are a step away.
+// Fills `base` with 0.02 times normal numbers, and with spikes of 1 to 8 times the edge of their spectrum in random directions of
+// signs. `tuned` may be null. Of 2^32 of its entries, `changed` differ by a step.
 __global__ void fill_kernel(uint16_t* base, uint16_t* tuned, int64_t rows, int64_t columns, uint64_t seed, uint32_t changed) {
   const float scale = 0.02F;
   const float edge = scale * (sqrtf(static_cast<float>(rows)) + sqrtf(static_cast<float>(columns)));
@@ -161,7 +162,7 @@ class Workspace {
   tg_workspace own_{};
 };
 
-// Bytes read and written a second.
+// Bytes read and written per second.
 double copy_bandwidth() {
   constexpr int64_t kBytes = int64_t{4} << 30;
   const Device from = device_memory(kBytes);
@@ -295,7 +296,7 @@ void bench_mask(tg_context* context) {
   }
 }
 
-// Random masks of 4 Gbit each on the device: what they have in common, and the union, which is written there, too.
+// Overlaps and union of random masks of 4 Gbit each on the device. The union is written there, too.
 void bench_sets(tg_context* context, double bandwidth) {
   constexpr int64_t kSide = int64_t{1} << 16;
   constexpr int64_t kWords = kSide * kSide / 64;
@@ -321,7 +322,7 @@ void bench_sets(tg_context* context, double bandwidth) {
   print("overlaps of 4 masks, share of the copy bandwidth", kMasks * kWords * 8 / bandwidth / counted, "");
 }
 
-// What a multiprocessor's float32 units give: sixteen chains of fused multiplications in each thread.
+// Measures the float32 units of a multiprocessor with sixteen chains of fused multiplications in each thread.
 __global__ void multiply_kernel(float* out, float factor, int rounds) {
   constexpr int kChains = 16;
   float chains[kChains];
@@ -352,7 +353,8 @@ double float_rate() {
   return 2.0 * kRounds * kChains * kBlocks * kThreads / time;
 }
 
-// Samples of bf16 and directions on the device, 16384 tokens of a layer of 4096 x 4096; finite differences of 2^28 numbers.
+// Samples of bf16 and directions on the device, for 16384 tokens of a layer of 4096 x 4096, and finite differences of 2^28
+// numbers.
 void bench_curvature(tg_context* context, double bandwidth) {
   constexpr int64_t kSide = 4096;
   constexpr int64_t kTokens = 16384;
@@ -412,7 +414,7 @@ void bench_curvature(tg_context* context, double bandwidth) {
   print("difference of 2^28 float32, share of the copy bandwidth", 5 * 4.0 * kCount / bandwidth / apart, "");
 }
 
-// Bytes of the device, on the host.
+// Copies bytes of the device to the host.
 template <typename T>
 std::vector<T> on_host(const T* memory, int64_t count) {
   std::vector<T> all(static_cast<size_t>(count));
@@ -425,7 +427,8 @@ void fail(const char* what) {
   std::exit(1);
 }
 
-// What changed of 2^29 bf16 on the device, some part of it compared with what the CPU finds; and its application.
+// Extraction of the changes of 2^29 bf16 numbers on the device, with a part of the result compared with that of the CPU, and
+// their application.
 void bench_patch(tg_context* context, double bandwidth) {
   constexpr int64_t kCount = int64_t{1} << 29;
   constexpr int64_t kCompared = (int64_t{1} << 22) + 77;
@@ -471,7 +474,7 @@ void bench_patch(tg_context* context, double bandwidth) {
         !std::equal(those.begin(), those.end(), bits.begin())) {
       fail("what changed on the device is not what changed on the CPU");
     }
-    // Gaps and planes, there and back.
+    // Gaps and planes, in both directions.
     const int64_t back = std::min<int64_t>(changed, kCompared);
     check(tg_patch_gaps(context, positions, back, -1), context, "gaps");
     check(tg_patch_positions(context, positions, back, -1), context, "positions");

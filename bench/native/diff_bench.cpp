@@ -1,8 +1,8 @@
-// The bf16-round-trip diff with every statistic but the packed mask, against the read bandwidth of the same two buffers.
+// The comparison of two buffers with every output but the mask, compared with the read bandwidth of the same buffers.
 //
-// BM_Read/CHANGED/T sums both buffers as 64-bit words on T threads: the physical limit of this run. BM_Diff/CHANGED/T compares
-// them with CHANGED tenths of a per cent of the entries moved by a step of the size that an RL step has. Rows of 1536 entries, 64
-// M entries, so that no cache holds the data. Both report bytes per second of real time.
+// BM_Read/CHANGED/T sums both buffers as 64-bit words on T threads, which is the physical limit of the run. BM_Diff/CHANGED/T
+// compares the buffers, where CHANGED tenths of a per cent of the entries moved by a step of the size of an RL step. There are 64
+// M entries in rows of 1536, so that no cache holds the data. Both report bytes per second of real time.
 #include <benchmark/benchmark.h>
 #include <immintrin.h>
 
@@ -53,8 +53,8 @@ float to_float(uint16_t code) {
   return value;
 }
 
-// Gaussian weights of standard deviation 0.02; every changed entry takes a step of one to two of its own spacings, or of 1e-4
-// where that is larger, so that small weights cross binades and signs as they do in a real step.
+// Gaussian weights with standard deviation 0.02. Every changed entry moves by one to two of its own spacings, or by 1e-4 if that
+// is larger. Small weights then cross binades and signs, as they do in a real step.
 struct Pair {
   explicit Pair(int64_t per_mille) : base(allocate(2 * kElements)), tuned(allocate(2 * kElements)) {
     auto* a = static_cast<uint16_t*>(base.get());
@@ -103,7 +103,7 @@ uint64_t sum_words(const uint8_t* data, int64_t bytes) {
   return total;
 }
 
-// Both buffers side by side, as the diff reads them.
+// Reads both buffers side by side, as the comparison does.
 uint64_t sum_both(const uint8_t* a, const uint8_t* b, int64_t bytes) {
   constexpr int64_t kChunk = 3072;
   uint64_t total = 0;
@@ -114,8 +114,8 @@ uint64_t sum_both(const uint8_t* a, const uint8_t* b, int64_t bytes) {
   return total;
 }
 
-// Threads that are there before the clock starts, as a context's are, and take parts of the buffers as they become free. They
-// wait without sleeping: a limit should not contain the cost of waking up.
+// Threads that exist before the clock starts, like those of a context, and take parts of the buffers as they become free. They
+// wait without sleeping, because a limit should not contain the cost of waking up.
 class Readers {
  public:
   Readers(int64_t threads, const uint8_t* a, const uint8_t* b, int64_t bytes) : a_(a), b_(b), bytes_(bytes) {
@@ -177,7 +177,7 @@ void BM_Read(benchmark::State& state) {
   state.SetBytesProcessed(state.iterations() * kBytes);
 }
 
-// Times the diff with all vectors but the mask.
+// Measures the comparison with all profiles but the mask.
 void run_diff(benchmark::State& state, const uint16_t* base_codes, const uint16_t* tuned_codes, int64_t row_count,
               int64_t threads) {
   const tg_context_options options{sizeof(tg_context_options), static_cast<int32_t>(threads), TG_CPU, 0, 0};
@@ -214,7 +214,7 @@ void run_diff(benchmark::State& state, const uint16_t* base_codes, const uint16_
     }
   }
   state.SetBytesProcessed(state.iterations() * 4 * row_count * kColumns);
-  // A label, not a counter: the CSV reporter wants each counter in every benchmark.
+  // A label instead of a counter, because the CSV reporter requires every counter in every benchmark.
   state.SetLabel(std::to_string(result.changed) + " changed");
   tg_context_destroy(context);
 }
@@ -225,7 +225,8 @@ void BM_Diff(benchmark::State& state) {
            state.range(1));
 }
 
-// The data of two .safetensors files (THREEGATE_BENCH_BASE and _TUNED), as rows of kColumns: what the peers read.
+// The data of two .safetensors files (THREEGATE_BENCH_BASE and _TUNED) as rows of kColumns. The compared programs read the same
+// files.
 std::vector<uint16_t> file_codes(const char* variable) {
   const char* path = std::getenv(variable);
   FILE* file = path == nullptr ? nullptr : std::fopen(path, "rb");
@@ -254,7 +255,7 @@ void BM_DiffFiles(benchmark::State& state) {
   run_diff(state, base.data(), tuned.data(), static_cast<int64_t>(base.size()) / kColumns, 1);
 }
 
-// What a call costs when there is nothing to do.
+// Measures a call without work.
 void BM_Call(benchmark::State& state) {
   for (auto _ : state) {
     benchmark::DoNotOptimize(tg_abi_version());

@@ -1,6 +1,6 @@
-// Selection of the principal mask, one thread: the largest half of |rank-k reconstruction| of matrices of the shapes of language
-// models, from triplets that are random but have the right sizes. Writes the factors for the peers to DIR/ROWSxCOLUMNS.f32
-// (values, left, right) and prints: rows, columns, rank, name, seconds (the best of three), bytes of workspace.
+// Selection of the principal mask with one thread: the largest half of |rank-k reconstruction| for matrices of the shapes of
+// language models, from random triplets of the right sizes. Writes the factors for other programs to DIR/ROWSxCOLUMNS.f32
+// (values, left, right). Prints: rows, columns, rank, name, seconds (the best of three), bytes of workspace.
 //
 //   threegate_bench_mask DIR
 #include <fstream>

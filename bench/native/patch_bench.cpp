@@ -1,10 +1,10 @@
-// Changed elements of two buffers of bf16, beside a plain read of both, and their application beside a copy of the whole: what
-// the kernels of patches cost. Prints: name, seconds, share of the rate of the plain read or times as fast as the copy.
+// Extraction of the changed elements of two bf16 buffers, compared with a plain read of both, and application of the changes,
+// compared with a copy of the whole buffer. Prints: name, seconds, and the rate relative to the plain read or the copy.
 #include "support.h"
 
 namespace {
 
-constexpr int64_t kCount = int64_t{1} << 27;  // 256 MB each
+constexpr int64_t kCount = int64_t{1} << 27;  // 256 MB per buffer
 constexpr int kRuns = 5;
 
 uint64_t read_both(const uint64_t* one, const uint64_t* two) {

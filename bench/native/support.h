@@ -1,4 +1,4 @@
-// What the benchmarks of matrices share.
+// Functions that the benchmarks of matrices share.
 #ifndef THREEGATE_BENCH_SUPPORT_H
 #define THREEGATE_BENCH_SUPPORT_H
 
@@ -22,7 +22,7 @@ struct Shape {
   int64_t columns;
 };
 
-// Those of language models.
+// Shapes of matrices in language models.
 constexpr Shape kShapes[] = {{1536, 1536}, {1536, 8960}, {4096, 4096}};
 
 struct Free {
@@ -48,7 +48,7 @@ inline void require(tg_context* context, tg_status status) {
   }
 }
 
-// One thread.
+// A context with one thread.
 inline Context open_context() {
   const tg_context_options options{sizeof(options), 1, TG_CPU, 0, 0};
   tg_context* context = nullptr;
@@ -93,7 +93,7 @@ inline float from_bf16(uint16_t code) {
   return entry;
 }
 
-// A flat bulk and a few spikes, as weight matrices have.
+// Weights with a flat bulk of singular values and a few spikes, like those of language models.
 inline std::vector<uint16_t> weights(const Shape& shape) {
   std::mt19937_64 random(1);
   std::normal_distribution<float> normal;
@@ -127,7 +127,7 @@ inline tg_operand operand(const std::vector<uint16_t>& codes, const Shape& shape
   return matrix;
 }
 
-// Triplets and the memory that they need.
+// Triplets and their memory.
 struct Triplets {
   Triplets(const Shape& shape, int64_t rank, double tolerance)
       : values(static_cast<size_t>(rank)),
@@ -143,7 +143,7 @@ struct Triplets {
   tg_svd_result result;
 };
 
-// Seconds that tg_svd takes.
+// The seconds that tg_svd takes.
 inline double decompose(tg_context* context, const tg_operand& matrix, Triplets& triplets, int runs) {
   tg_workspace_size size{sizeof(size), 0, 0};
   require(context, tg_svd_workspace(context, &matrix, nullptr, 1, &triplets.options, &triplets.result, &size));

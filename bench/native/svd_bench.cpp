@@ -1,5 +1,5 @@
-// Leading singular triplets of bf16 matrices of the shapes of language models, one thread. Writes the matrices, widened to
-// float32, to DIR/ROWSxCOLUMNS.f32 for the peers, and prints: rows, columns, rank, tolerance, name, seconds (the best of three),
+// Leading singular triplets of bf16 matrices of the shapes of language models, with one thread. Writes the matrices, widened to
+// float32, for other programs to DIR/ROWSxCOLUMNS.f32. Prints: rows, columns, rank, tolerance, name, seconds (the best of three),
 // residual.
 //
 //   threegate_bench_svd DIR

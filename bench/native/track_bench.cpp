@@ -1,7 +1,8 @@
-// Leading singular triplets tracked from a base to a checkpoint near it (Gaussian entries of a thousandth of the weights', stored
-// in bf16: more than a typical step of reinforcement learning), against finding them from the beginning; one thread. Prints:
-// rows, columns, rank, tolerance, tracked seconds, seconds from the beginning (the best of three), whether tracking was used,
-// residual. The whole decomposition of the base, which serves every checkpoint, is not counted; its seconds come first.
+// Leading singular triplets tracked from a base to a checkpoint close to it, compared with a decomposition from the beginning, on
+// one thread. The step has Gaussian entries of a thousandth of the weights, stored in bf16. That is more than a typical step of
+// reinforcement learning. Prints: rows, columns, rank, tolerance, seconds tracked, seconds from the beginning (the best of
+// three), whether tracking was used, and the residual. The whole decomposition of the base serves every checkpoint and is not
+// counted. Its seconds are printed first.
 #include "support.h"
 
 int main() {

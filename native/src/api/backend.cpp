@@ -25,10 +25,10 @@ CudaBackend load_cuda() {
   const std::string path = given != nullptr ? given : library_directory() + "/" + kCudaLibrary;
   if (access(path.c_str(), F_OK) != 0) {
     backend.reason = given != nullptr ? std::string(kCudaLibraryVariable) + " names " + path + ", which cannot be read"
-                                      : "this build has no " + std::string(kCudaLibrary) + " beside libthreegate";
+                                      : "this build does not include " + std::string(kCudaLibrary) + " beside libthreegate";
     return backend;
   }
-  // Never unloaded: its static destructors must not run before the driver's.
+  // The library is never unloaded, because its static destructors must not run before those of the driver.
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (library == nullptr) {
     backend.reason = dlerror();

@@ -14,7 +14,7 @@
 
 namespace threegate {
 
-// A context's device.
+// The CUDA device of a context.
 class CudaDevice {
  public:
   CudaDevice(const CudaFunctions& functions, int32_t index, ThreadPool& pool);
@@ -22,7 +22,7 @@ class CudaDevice {
   CudaDevice(const CudaDevice&) = delete;
   CudaDevice& operator=(const CudaDevice&) = delete;
 
-  // Calls a function of the table with this device and throws what it says.
+  // Calls a function of the table with this device, and throws an Error if the function fails.
   template <typename... Expected, typename... Actual>
   void call(tg_status (*CudaFunctions::*function)(CudaSession*, Expected...), Actual... arguments) const {
     char text[kErrorBytes] = {};
@@ -48,7 +48,7 @@ struct tg_context {
 
   threegate::SimdLevel simd;
   threegate::ThreadPool pool;
-  std::unique_ptr<threegate::CudaDevice> cuda;  // nullptr: kernels run on the CPU
+  std::unique_ptr<threegate::CudaDevice> cuda;  // nullptr if kernels run on the CPU
   std::atomic<bool> busy{false};
   std::mutex error_mutex;
   std::string error;
@@ -56,19 +56,19 @@ struct tg_context {
 
 namespace threegate {
 
-// Objects and bytes alive, for tg_live_objects.
+// The numbers of live objects and bytes, for tg_live_objects.
 struct LiveObjects {
   std::atomic<int64_t> objects{0};
   std::atomic<int64_t> bytes{0};
 };
 LiveObjects& live_objects() noexcept;
 
-// Holds a context for one call.
+// Reserves a context for one call.
 class ContextLease {
  public:
   explicit ContextLease(tg_context& context) : context_(context) {
     if (context_.busy.exchange(true, std::memory_order_acquire)) {
-      throw Error(TG_BUSY, "the context is in use by another call; use one context a thread");
+      throw Error(TG_BUSY, "the context is in use by another call; use one context per thread");
     }
   }
   ~ContextLease() { context_.busy.store(false, std::memory_order_release); }
@@ -79,7 +79,7 @@ class ContextLease {
   tg_context& context_;
 };
 
-// Runs `body` on the context; keeps the text of a failure in it and returns its status.
+// Runs `body` on the context. If it fails, keeps the error text in the context and returns the status.
 template <typename Body>
 tg_status guarded_call(tg_context* context, Body body) noexcept {
   if (context == nullptr) {
@@ -100,12 +100,12 @@ tg_status guarded_call(tg_context* context, Body body) noexcept {
   return status;
 }
 
-// Throws INVALID_ARGUMENT unless the struct is there and has the size that this library was built with.
+// Throws INVALID_ARGUMENT unless the struct is not null and has the size that this library was built with.
 template <typename Struct>
 void require_struct(const Struct* argument, const char* name) {
   require(argument != nullptr, name, "NULL", "it must point to a struct");
   require(argument->size == static_cast<int64_t>(sizeof(Struct)), name, "a struct of size " + std::to_string(argument->size),
-          ("this library knows " + std::to_string(sizeof(Struct))).c_str());
+          ("the size in this library is " + std::to_string(sizeof(Struct))).c_str());
 }
 
 }  // namespace threegate

@@ -5,7 +5,8 @@
 #include "api/context.h"
 #include "api/operand.h"
 #include "cpu/curvature/differences.h"
-#include "cpu/curvature/layer_probe.h"
+#include "cpu/curvature/layer_slopes.h"
+#include "cpu/curvature/token_products.h"
 
 namespace threegate {
 namespace {
@@ -13,7 +14,7 @@ namespace {
 void require_tokens(const tg_matrix& matrix, const std::string& name) {
   require_matrix(matrix, name);
   require(matrix.rows >= 1 && matrix.columns >= 1 && matrix.columns <= INT32_MAX, name.c_str(),
-          std::to_string(matrix.rows) + " x " + std::to_string(matrix.columns), "a token and an entry at least are needed");
+          std::to_string(matrix.rows) + " x " + std::to_string(matrix.columns), "at least one token and one entry are required");
 }
 
 void require_samples(const tg_layer_samples* samples) {
@@ -39,13 +40,13 @@ void require_direction(const tg_direction& direction, const std::string& name, i
       require_shape(direction.subtracted, name + ".subtracted", rows, columns);
     }
     require(direction.low_rank_count == 0, (name + ".low_rank_count").c_str(), std::to_string(direction.low_rank_count),
-            "a direction has entries or factors, not both");
+            "a direction has a matrix or low-rank terms, not both");
     return;
   }
   require(direction.subtracted == nullptr && direction.mask == nullptr, name.c_str(), "without a matrix",
-          "subtracted and mask belong to one");
+          "subtracted and mask require a matrix");
   require(direction.low_rank != nullptr && direction.low_rank_count >= 1, (name + ".low_rank").c_str(), "empty",
-          "a direction has entries or factors");
+          "a direction needs a matrix or low-rank terms");
   int64_t rank = 0;
   for (int64_t i = 0; i < direction.low_rank_count; ++i) {
     const tg_low_rank& term = direction.low_rank[i];
@@ -64,7 +65,7 @@ void require_direction(const tg_direction& direction, const std::string& name, i
 
 void require_slopes(const tg_layer_samples* samples, const tg_direction* directions, int64_t count) {
   require_samples(samples);
-  require(count >= 1 && directions != nullptr, "count", std::to_string(count), "a direction at least is needed");
+  require(count >= 1 && directions != nullptr, "count", std::to_string(count), "at least one direction is required");
   for (int64_t i = 0; i < count; ++i) {
     require_direction(directions[i], "directions[" + std::to_string(i) + "]", samples->gradient.columns, samples->input.columns);
   }
@@ -72,7 +73,7 @@ void require_slopes(const tg_layer_samples* samples, const tg_direction* directi
 }
 
 void require_products(const tg_matrix* left, const tg_matrix* right) {
-  require(left != nullptr && right != nullptr, "left or right", "NULL", "both are needed");
+  require(left != nullptr && right != nullptr, "left or right", "NULL", "both are required");
   require_tokens(*left, "left");
   require_tokens(*right, "right");
   require(left->rows == right->rows, "right.rows", std::to_string(right->rows),
@@ -80,7 +81,7 @@ void require_products(const tg_matrix* left, const tg_matrix* right) {
   checked_product(left->columns, right->columns, "left.columns * right.columns");
 }
 
-constexpr int64_t kNothing = 64;  // of the host, where the device works
+constexpr int64_t kNothing = 64;  // host workspace of a call that runs on the device
 
 int64_t slopes_bytes(const tg_context& context, const tg_layer_samples& samples, const tg_direction* directions, int64_t count) {
   return context.cuda != nullptr ? kNothing
@@ -124,7 +125,7 @@ void finish(const tg_context& context, curvature::Outcome outcome, const tg_matr
     return;
   }
   for (const auto& [matrix, name] : {std::pair{&first, first_name}, std::pair{&second, second_name}}) {
-    // What lies on the device is not looked at.
+    // Data on the device is not checked here.
     const bool there = context.cuda != nullptr && context.cuda->functions().is_on_device(matrix->data) != 0;
     const int64_t row = there ? -1 : curvature::first_row_not_finite(*matrix);
     if (row >= 0) {
@@ -139,7 +140,7 @@ struct NamedNumbers {
   const char* name;
 };
 
-// Whether numbers are on the context's device: all of them, or none.
+// Returns whether the numbers are on the context's device. Either all of them are, or none.
 bool require_numbers(const tg_context& context, tg_dtype dtype, int64_t count, double step,
                      std::initializer_list<NamedNumbers> all) {
   require(dtype == TG_F32 || dtype == TG_F64, "dtype", std::to_string(dtype), "it must be TG_F32 or TG_F64");
@@ -148,14 +149,14 @@ bool require_numbers(const tg_context& context, tg_dtype dtype, int64_t count, d
   require(std::isfinite(step) && step != 0, "step", std::to_string(step), "it must be finite and not 0");
   int64_t there = 0;
   for (const NamedNumbers& numbers : all) {
-    require(count == 0 || numbers.data != nullptr, numbers.name, "NULL", "the numbers need a place");
+    require(count == 0 || numbers.data != nullptr, numbers.name, "NULL", "it must not be NULL unless count is 0");
     const bool on_device = context.cuda != nullptr && context.cuda->functions().is_on_device(numbers.data) != 0;
     require(!on_device || reinterpret_cast<uintptr_t>(numbers.data) % (dtype == TG_F32 ? 4 : 8) == 0, numbers.name, "misaligned",
-            "on a device numbers lie at multiples of their size");
+            "in device memory numbers must be aligned to their size");
     there += on_device ? 1 : 0;
   }
   require(there == 0 || there == static_cast<int64_t>(all.size()), "numbers", "on the host and on the device",
-          "they must be all on one of them");
+          "all must be in the same memory");
   return there != 0;
 }
 
@@ -167,13 +168,13 @@ extern "C" {
 tg_status tg_direction_entries(tg_context* context, const tg_direction* direction, double* entries) {
   return threegate::guarded_call(context, [&] {
     threegate::require_struct(direction, "direction");
-    threegate::require(direction->matrix != nullptr, "direction.matrix", "NULL", "the entries of factors are not formed");
+    threegate::require(direction->matrix != nullptr, "direction.matrix", "NULL", "only directions with a matrix have entries");
     threegate::require_operand(direction->matrix, "direction.matrix");
     threegate::require_direction(*direction, "direction", direction->matrix->values.rows, direction->matrix->values.columns);
     threegate::require_operand_on_host(*context, direction->matrix, "direction.matrix");
     threegate::require_operand_on_host(*context, direction->subtracted, "direction.subtracted");
     threegate::require_on_host(*context, direction->mask, "direction.mask");
-    threegate::require(entries != nullptr, "entries", "NULL", "they need a place");
+    threegate::require(entries != nullptr, "entries", "NULL", "it must have room for the entries");
     threegate::curvature::direction_entries(context->pool, *direction, entries);
     threegate::require_intact_operand(*direction->matrix);
     if (direction->subtracted != nullptr) {
@@ -198,7 +199,7 @@ tg_status tg_layer_slopes(tg_context* context, const tg_layer_samples* samples, 
                           tg_control* control, const tg_workspace* workspace, double* slopes, double* squares) {
   return threegate::guarded_call(context, [&] {
     threegate::require_slopes(samples, directions, count);
-    threegate::require(slopes != nullptr, "slopes", "NULL", "a place for each token and direction is needed");
+    threegate::require(slopes != nullptr, "slopes", "NULL", "it must have room for count * tokens slopes");
     if (control != nullptr) {
       threegate::require_struct(control, "control");
     }
@@ -226,7 +227,7 @@ tg_status tg_token_products(tg_context* context, const tg_matrix* left, const do
                             tg_control* control, const tg_workspace* workspace, double* products) {
   return threegate::guarded_call(context, [&] {
     threegate::require_products(left, right);
-    threegate::require(products != nullptr, "products", "NULL", "the sums need a place");
+    threegate::require(products != nullptr, "products", "NULL", "it must have room for the products");
     if (control != nullptr) {
       threegate::require_struct(control, "control");
     }
@@ -245,7 +246,7 @@ tg_status tg_displace(tg_context* context, const tg_displacement* displacement, 
     const bool there = threegate::require_numbers(
         *context, own.dtype, own.count, own.step,
         {{own.point, "displacement.point"}, {own.direction, "displacement.direction"}, {displaced, "displaced"}});
-    threegate::require(rounding != nullptr, "rounding", "NULL", "it needs a place");
+    threegate::require(rounding != nullptr, "rounding", "NULL", "it must not be NULL");
     if (own.count == 0) {
       *rounding = 0;
     } else if (there) {
@@ -265,7 +266,7 @@ tg_status tg_difference_gradients(tg_context* context, const tg_gradient_differe
     const bool there = threegate::require_numbers(*context, own.dtype, own.count, own.step,
                                                   {{own.ahead, "difference.ahead"},
                                                    {own.behind, "difference.behind"},
-                                                   // Where there is none, another stands in for it.
+                                                   // An absent input is replaced by another one for this check.
                                                    {own.wider != nullptr ? own.wider : own.ahead, "difference.wider"},
                                                    {own.direction, "difference.direction"},
                                                    {product, "product"}});

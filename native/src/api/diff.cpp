@@ -16,19 +16,19 @@ void require_profiles(const tg_diff_profiles* profiles, const tg_matrix& values)
   }
   require_struct(profiles, "profiles");
   if (profiles->mask != nullptr) {
-    const int64_t words = checked_product(values.rows, ceiling_quotient(values.columns, 64), "the mask's words");
+    const int64_t words = checked_product(values.rows, ceiling_quotient(values.columns, 64), "the words of the mask");
     require(profiles->mask_words >= words, "profiles.mask_words", std::to_string(profiles->mask_words),
-            ("needed are " + std::to_string(words)).c_str());
+            ("it must be at least " + std::to_string(words)).c_str());
   }
   if (profiles->map != nullptr && values.rows > 0 && values.columns > 0) {
     require(profiles->map_rows >= 1 && profiles->map_rows <= values.rows, "profiles.map_rows", std::to_string(profiles->map_rows),
-            "allowed are 1 to the matrix' rows");
+            "allowed are 1 to the rows of the matrix");
     require(profiles->map_columns >= 1 && profiles->map_columns <= values.columns, "profiles.map_columns",
-            std::to_string(profiles->map_columns), "allowed are 1 to the matrix' columns");
+            std::to_string(profiles->map_columns), "allowed are 1 to the columns of the matrix");
   }
 }
 
-// `index` tells one of several pairs from the others.
+// `index` is part of the name of the pair if there are several.
 void require_pair(const tg_operand* base, const tg_operand* tuned, const tg_diff_profiles* profiles, const std::string& index) {
   require_operand(base, "base" + index);
   require_operand(tuned, "tuned" + index);
@@ -43,7 +43,7 @@ struct Batch {
   const tg_operand* tuned;
   int64_t count;
   const tg_diff_options* options;
-  const tg_diff_profiles* profiles;  // nullptr: none
+  const tg_diff_profiles* profiles;  // nullptr if none are wanted
 };
 
 const tg_diff_profiles* profiles_of(const Batch& batch, int64_t i) {
@@ -52,9 +52,9 @@ const tg_diff_profiles* profiles_of(const Batch& batch, int64_t i) {
 
 void require_batch(const Batch& batch) {
   require(batch.count >= 0, "count", std::to_string(batch.count), "it must not be negative");
-  // One pair is named by require_pair.
+  // A missing matrix of a single pair is reported by require_pair().
   require(batch.count <= 1 || (batch.bases != nullptr && batch.tuned != nullptr), "bases or tuned", "NULL",
-          "count of each are needed");
+          "count elements of each are required");
   require_struct(batch.options, "options");
   for (int64_t i = 0; i < batch.count; ++i) {
     const std::string name = batch.count == 1 ? "" : "[" + std::to_string(i) + "]";
@@ -70,7 +70,7 @@ std::vector<CudaDiff> items_of(const Batch& batch, tg_diff_result* results) {
   return items;
 }
 
-// Of the host: pairs are compared one after the other.
+// Host memory for one pair, because pairs are compared one after the other.
 int64_t host_bytes(const tg_context& context, const Batch& batch) {
   int64_t bytes = 64;
   for (int64_t i = 0; i < batch.count && context.cuda == nullptr; ++i) {
@@ -95,7 +95,7 @@ void run(tg_context& context, const Batch& batch, tg_control* control, const tg_
   if (control != nullptr) {
     require_struct(control, "control");
   }
-  require(results != nullptr || batch.count == 0, "result", "NULL", "count of them are needed");
+  require(results != nullptr || batch.count == 0, "result", "NULL", "count elements are required");
   for (int64_t i = 0; i < batch.count; ++i) {
     require_struct(results + i, "result");
   }

@@ -18,9 +18,9 @@
 namespace threegate {
 namespace {
 
-// The mapped ranges, as a list that a signal handler may walk: nodes are reused, never freed.
+// The mapped ranges, in a list that a signal handler may walk. Nodes are reused and never freed.
 struct Range {
-  std::atomic<uintptr_t> begin{0};  // 0: unused
+  std::atomic<uintptr_t> begin{0};  // 0 if the node is not used
   std::atomic<uintptr_t> end{0};
   std::atomic<bool> lost{false};
   Range* next = nullptr;  // written once, before the node is published
@@ -39,8 +39,8 @@ Range* find_range(uintptr_t address) noexcept {
   return nullptr;
 }
 
-// Only calls that are safe in a signal handler. Pages of a file that end before the mapping does raise SIGBUS: zeros are put
-// in their place, up to the end of the mapping, and the range is marked; whoever reads it checks the mark afterwards.
+// Uses only calls that are safe in a signal handler. Pages beyond the end of a truncated file raise SIGBUS. This handler maps
+// zeros in their place, up to the end of the mapping, and marks the range. Readers check the mark after they have read.
 void on_bus_error(int signal, siginfo_t* info, void* context) {
   const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
   Range* range = find_range(address);
@@ -57,7 +57,7 @@ void on_bus_error(int signal, siginfo_t* info, void* context) {
   if ((previous_action.sa_flags & SA_SIGINFO) != 0) {
     previous_action.sa_sigaction(signal, info, context);
   } else if (previous_action.sa_handler == SIG_DFL || previous_action.sa_handler == SIG_IGN) {
-    // Back to what was there; the faulting instruction runs again and gets it.
+    // Restores the previous action. The faulting instruction runs again and receives the signal.
     sigaction(SIGBUS, &previous_action, nullptr);
   } else {
     previous_action.sa_handler(signal);
@@ -129,7 +129,7 @@ class Descriptor {
 }  // namespace threegate
 
 struct tg_mapped_file {
-  // Without blocking: of a pipe that nobody writes to, opening would wait. A regular file does not know the difference.
+  // Opens without blocking, because opening a pipe without a writer would block. For a regular file it makes no difference.
   explicit tg_mapped_file(const char* name) : path(name), descriptor(open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
     if (descriptor.get() < 0) {
       threegate::throw_errno(path, "cannot open");
@@ -226,7 +226,7 @@ tg_status tg_mapped_file_open(tg_context* context, const char* path, tg_mapped_f
   return threegate::guarded_call(context, [&] {
     threegate::require(path != nullptr, "path", "NULL", "it must be a file name");
     threegate::require(file != nullptr && data != nullptr && bytes != nullptr, "an output", "NULL",
-                       "file, data and bytes must point to their results");
+                       "file, data and bytes are required");
     auto opened = std::make_unique<tg_mapped_file>(path);
     *data = opened->data;
     *bytes = opened->opened.st_size;
@@ -250,11 +250,12 @@ tg_status tg_mapped_file_advise(tg_context* context, tg_mapped_file* file, int64
       return;
     }
     const int64_t page = sysconf(_SC_PAGESIZE);
-    // What is needed is widened to whole pages; what is not needed is narrowed, neighbours may still be read.
+    // A needed range is widened to whole pages. A range that is no longer needed is narrowed, because its neighbours may still be
+    // read.
     const int64_t begin = (needed != 0 ? offset : offset + page - 1) / page * page;
     const int64_t end = needed != 0 || offset + bytes == size ? offset + bytes : (offset + bytes) / page * page;
     if (end > begin) {
-      // Advice: a kernel that does not take it changes nothing but the speed.
+      // This is only advice. If the kernel ignores it, only the speed changes.
       madvise(static_cast<char*>(file->data) + begin, static_cast<size_t>(end - begin),
               needed != 0 ? MADV_WILLNEED : MADV_DONTNEED);
     }
@@ -265,7 +266,7 @@ tg_status tg_mapped_file_read(tg_context* context, tg_mapped_file* file, int64_t
   return threegate::guarded_call(context, [&] {
     threegate::require(file != nullptr, "file", "NULL", "it must be an open mapped file");
     file->require_range(offset, bytes);
-    threegate::require(destination != nullptr || bytes == 0, "destination", "NULL", "bytes need a place");
+    threegate::require(destination != nullptr || bytes == 0, "destination", "NULL", "it must have room for the bytes");
     file->read(offset, bytes, static_cast<char*>(destination));
   });
 }

@@ -1,4 +1,4 @@
-// Files mapped for reading, whose truncation by somebody else is an error and not a SIGBUS.
+// Files that are mapped for reading. If another process truncates such a file, the result is an error and not a SIGBUS.
 #ifndef THREEGATE_API_MAPPED_FILE_H
 #define THREEGATE_API_MAPPED_FILE_H
 
@@ -6,7 +6,7 @@
 
 namespace threegate {
 
-// Throws IO when [data, data + bytes) touches a mapped file that has lost mapped bytes since it was opened.
+// Throws IO if [data, data + bytes) overlaps a mapped file that has lost mapped bytes since it was opened.
 void require_intact(const void* data, int64_t bytes);
 
 }  // namespace threegate

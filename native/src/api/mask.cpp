@@ -1,9 +1,9 @@
-#include "cpu/mask/mask.h"
-
 #include "api/context.h"
 #include "api/operand.h"
 #include "common/control.h"
 #include "common/sets.h"
+#include "cpu/mask/magnitudes.h"
+#include "cpu/mask/selection.h"
 #include "cpu/mask/sets.h"
 
 namespace threegate {
@@ -20,7 +20,7 @@ void require_scores(const tg_mask_scores* scores, const tg_mask_options* options
     require(scores->rank >= 1 && scores->rank <= INT32_MAX / 64, "scores.rank", std::to_string(scores->rank),
             "it must be positive");
     require(scores->values != nullptr && scores->left != nullptr && scores->right != nullptr, "scores.values, left or right",
-            "NULL", "scores are of a matrix or of triplets");
+            "NULL", "scores need a matrix or triplets");
   }
   const int64_t entries = checked_product(mask::rows_of(*scores), mask::columns_of(*scores), "rows * columns");
   require(options->count >= 0 && options->count <= entries, "options.count", std::to_string(options->count),
@@ -31,9 +31,10 @@ void require_scores(const tg_mask_scores* scores, const tg_mask_options* options
 
 void require_mask(const tg_mask_scores& scores, const uint64_t* mask, int64_t mask_words) {
   const int64_t words =
-      checked_product(mask::rows_of(scores), ceiling_quotient(mask::columns_of(scores), 64), "the mask's words");
-  require(mask_words >= words, "mask_words", std::to_string(mask_words), ("needed are " + std::to_string(words)).c_str());
-  require(mask != nullptr || words == 0, "mask", "NULL", "the bits need a place");
+      checked_product(mask::rows_of(scores), ceiling_quotient(mask::columns_of(scores), 64), "the words of the mask");
+  require(mask_words >= words, "mask_words", std::to_string(mask_words),
+          ("it must be at least " + std::to_string(words)).c_str());
+  require(mask != nullptr || words == 0, "mask", "NULL", "it must have room for the mask");
 }
 
 void require_sets(const tg_mask_sets* sets) {
@@ -43,12 +44,12 @@ void require_sets(const tg_mask_sets* sets) {
   require(sets->rows >= 0 && sets->columns >= 0, "sets.rows or columns",
           std::to_string(sets->rows) + " x " + std::to_string(sets->columns), "neither may be negative");
   checked_product(sets->rows, sets->columns, "rows * columns");
-  const int64_t words = checked_product(sets->rows, ceiling_quotient(sets->columns, 64), "a mask's words");
-  checked_product(words, 8, "a mask's bytes");
+  const int64_t words = checked_product(sets->rows, ceiling_quotient(sets->columns, 64), "the words of a mask");
+  checked_product(words, 8, "the bytes of a mask");
   require(sets->masks != nullptr, "sets.masks", "NULL", "it must point to the masks");
   for (int64_t i = 0; i < sets->count; ++i) {
     require(sets->masks[i] != nullptr || words == 0, ("sets.masks[" + std::to_string(i) + "]").c_str(), "NULL",
-            "the bits are needed");
+            "every mask must have its bits");
   }
 }
 
@@ -57,11 +58,11 @@ void require_result(const tg_mask_sets& sets, int32_t operation, const uint64_t*
   require(operation >= TG_MASK_UNION && operation <= TG_MASK_COMPLEMENT, "operation", std::to_string(operation),
           "allowed are 1 to 5, TG_MASK_*");
   require(result == nullptr || result_words >= words_of(sets), "result_words", std::to_string(result_words),
-          ("needed are " + std::to_string(words_of(sets))).c_str());
-  require(entries != nullptr, "entries", "NULL", "the number of entries needs a place");
+          ("it must be at least " + std::to_string(words_of(sets))).c_str());
+  require(entries != nullptr, "entries", "NULL", "it must point to an int64_t");
 }
 
-// Of the host.
+// Bytes of host memory.
 int64_t mask_workspace_bytes(const tg_context& context, const tg_mask_scores& scores) {
   constexpr int64_t kNothing = 64;
   return context.cuda != nullptr ? kNothing : mask::workspace_bytes(scores, context.pool.threads());
@@ -134,7 +135,7 @@ tg_status tg_mask_combine(tg_context* context, const tg_mask_sets* sets, int32_t
 tg_status tg_mask_overlaps(tg_context* context, const tg_mask_sets* sets, int64_t* common, int64_t* memberships) {
   return threegate::guarded_call(context, [&] {
     threegate::require_sets(sets);
-    threegate::require(common != nullptr, "common", "NULL", "counts of pairs need a place");
+    threegate::require(common != nullptr, "common", "NULL", "it must have room for count * count counts");
     if (context->cuda != nullptr) {
       context->cuda->call(&threegate::CudaFunctions::mask_overlaps, sets, common, memberships);
     } else {
@@ -148,9 +149,9 @@ tg_status tg_magnitude_histogram(tg_context* context, const tg_operand* matrix, 
   return threegate::guarded_call(context, [&] {
     threegate::require_operand(matrix, "matrix");
     const bool empty = matrix->values.rows == 0 || matrix->values.columns == 0;
-    threegate::require(empty || (first != nullptr && second != nullptr), "first or second", "NULL", "both masks are needed");
+    threegate::require(empty || (first != nullptr && second != nullptr), "first or second", "NULL", "both masks are required");
     threegate::require(all != nullptr && in_first != nullptr && in_second != nullptr && in_both != nullptr, "an output", "NULL",
-                       "all four counters are needed");
+                       "all four arrays of counts are required");
     if (context->cuda != nullptr) {
       int64_t* const counts[] = {all, in_first, in_second, in_both};
       context->cuda->call(&threegate::CudaFunctions::magnitude_histogram, matrix, first, second, &counts[0]);
@@ -166,7 +167,7 @@ tg_status tg_magnitude_profile(tg_context* context, const tg_operand* matrix, co
   return threegate::guarded_call(context, [&] {
     threegate::require_operand(matrix, "matrix");
     threegate::require(table != nullptr && row_sums != nullptr && column_sums != nullptr, "table, row_sums or column_sums",
-                       "NULL", "the table and both sums are needed");
+                       "NULL", "the table and both arrays of sums are required");
     if (context->cuda != nullptr) {
       context->cuda->call(&threegate::CudaFunctions::magnitude_profile, matrix, table, row_sums, column_sums);
     } else {

@@ -6,7 +6,7 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 
-// In front of each block, so that the counts need no table.
+// The header in front of each block keeps its size, so that the counts need no table.
 struct Header {
   int64_t bytes;
 };

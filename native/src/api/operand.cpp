@@ -9,7 +9,7 @@
 namespace threegate {
 namespace {
 
-// Bytes from the first to the last entry.
+// The number of bytes from the first to the last entry.
 int64_t span_bytes(const tg_matrix& matrix) {
   if (matrix.rows == 0 || matrix.columns == 0) {
     return 0;
@@ -17,7 +17,7 @@ int64_t span_bytes(const tg_matrix& matrix) {
   const int64_t before = checked_product(matrix.rows - 1, matrix.row_stride, "rows * row_stride");
   require(before <= std::numeric_limits<int64_t>::max() - matrix.columns, "rows * row_stride", std::to_string(before),
           "the matrix must fit in 2^63 bytes");
-  return checked_product(before + matrix.columns, element_bytes(matrix.dtype), "the matrix' bytes");
+  return checked_product(before + matrix.columns, element_bytes(matrix.dtype), "the bytes of the matrix");
 }
 
 }  // namespace
@@ -52,12 +52,12 @@ void require_operand(const tg_operand* operand, const std::string& name) {
     require(scale.rows == ceiling_quotient(values.rows, operand->block_rows) &&
                 scale.columns == ceiling_quotient(values.columns, operand->block_columns),
             field.c_str(), std::to_string(scale.rows) + " x " + std::to_string(scale.columns),
-            "it must have one entry a block of values");
+            "it must have one entry per block of values");
   }
   require(operand->low_rank_count >= 0 && operand->low_rank_count <= 1024, (name + ".low_rank_count").c_str(),
           std::to_string(operand->low_rank_count), "allowed are 0 to 1024");
   require(operand->low_rank != nullptr || operand->low_rank_count == 0, (name + ".low_rank").c_str(), "NULL",
-          "low_rank_count terms are needed");
+          "low_rank_count terms are required");
   for (int64_t term = 0; term < operand->low_rank_count; ++term) {
     const tg_low_rank& product = operand->low_rank[term];
     const std::string field = name + ".low_rank[" + std::to_string(term) + "]";
@@ -93,7 +93,7 @@ void require_operand_on_host(const tg_context& context, const tg_operand* operan
 void require_workspace(const tg_workspace* workspace, int64_t needed) {
   require_struct(workspace, "workspace");
   require(workspace->host != nullptr && workspace->host_bytes >= needed, "workspace.host_bytes",
-          std::to_string(workspace->host_bytes), ("needed are " + std::to_string(needed)).c_str());
+          std::to_string(workspace->host_bytes), ("it must be at least " + std::to_string(needed)).c_str());
   require(reinterpret_cast<uintptr_t>(workspace->host) % 64 == 0, "workspace.host", "misaligned", "it must be 64-byte aligned");
 }
 

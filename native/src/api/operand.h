@@ -1,4 +1,4 @@
-// Checks of the arguments that several functions share.
+// Checks of arguments that several functions share.
 #ifndef THREEGATE_API_OPERAND_H
 #define THREEGATE_API_OPERAND_H
 
@@ -11,15 +11,15 @@ namespace threegate {
 
 int64_t ceiling_quotient(int64_t a, int64_t b);
 
-// Throw INVALID_ARGUMENT, naming the field, its value and what is allowed.
+// These throw INVALID_ARGUMENT with the field, its value and the allowed values.
 void require_matrix(const tg_matrix& matrix, const std::string& name);
 void require_operand(const tg_operand* operand, const std::string& name);
-// Throw INVALID_ARGUMENT for what lies on a device: the function runs on the CPU.
+// These throw INVALID_ARGUMENT for data in device memory, because the function runs on the CPU.
 void require_on_host(const tg_context& context, const void* data, const std::string& name);
 void require_operand_on_host(const tg_context& context, const tg_operand* operand, const std::string& name);
 void require_workspace(const tg_workspace* workspace, int64_t needed);
 
-// Throws IO when a mapped file that the operand reads was truncated.
+// Throws IO if a mapped file that the operand reads was truncated.
 void require_intact_operand(const tg_operand& operand);
 
 }  // namespace threegate

@@ -12,11 +12,11 @@ constexpr int64_t kMostElements = int64_t{1} << 32;
 
 struct NamedMemory {
   const void* data;
-  int64_t alignment;  // on a device
+  int64_t alignment;  // of data on a device
   const char* name;
 };
 
-// Whether everything is on the context's device. Memory of nothing is anywhere.
+// Returns whether everything is on the context's device. Empty arrays may be anywhere.
 bool require_place(const tg_context& context, const std::array<NamedMemory, 4>& all) {
   int64_t there = 0;
   int64_t somewhere = 0;
@@ -26,11 +26,11 @@ bool require_place(const tg_context& context, const std::array<NamedMemory, 4>& 
     }
     const bool on_device = context.cuda != nullptr && context.cuda->functions().is_on_device(memory.data) != 0;
     require(!on_device || reinterpret_cast<uintptr_t>(memory.data) % static_cast<uintptr_t>(memory.alignment) == 0, memory.name,
-            "misaligned", "on a device elements lie at multiples of their size");
+            "misaligned", "in device memory elements must be aligned to their size");
     there += on_device ? 1 : 0;
     ++somewhere;
   }
-  require(there == 0 || there == somewhere, "elements", "on the host and on the device", "they must be all on one of them");
+  require(there == 0 || there == somewhere, "elements", "on the host and on the device", "all must be in the same memory");
   return there != 0;
 }
 
@@ -47,7 +47,7 @@ void require_entries(const tg_patch_entries* entries) {
   require(entries->count >= 0 && entries->count <= kMostElements, "entries.count", std::to_string(entries->count),
           "allowed are 0 to 2^32");
   require(entries->count == 0 || (entries->positions != nullptr && entries->values != nullptr), "entries.positions or values",
-          "NULL", "entries need a place");
+          "NULL", "entries need room for positions and values");
 }
 
 void require_count(int64_t count, const char* name) {
@@ -57,12 +57,12 @@ void require_count(int64_t count, const char* name) {
 void require_bytes(const void* from, int64_t count, int32_t width, const void* to) {
   require_kind(width, TG_PATCH_XOR, "elements");
   require_count(count, "count");
-  require(count == 0 || (from != nullptr && to != nullptr), "from or to", "NULL", "the bytes need a place");
+  require(count == 0 || (from != nullptr && to != nullptr), "from or to", "NULL", "they must have room for the bytes");
 }
 
 void require_positions(const uint32_t* positions, int64_t count, int64_t previous) {
   require_count(count, "count");
-  require(count == 0 || positions != nullptr, "positions", "NULL", "they are needed");
+  require(count == 0 || positions != nullptr, "positions", "NULL", "they are required");
   require(previous >= -1 && previous < kMostElements, "previous", std::to_string(previous), "allowed are -1 to 2^32 - 1");
 }
 
@@ -77,11 +77,11 @@ tg_status tg_patch_extract(tg_context* context, const tg_patch_pair* pair, const
     threegate::require(pair->first >= 0 && pair->first <= threegate::kMostElements - pair->count, "pair.first",
                        std::to_string(pair->first), "positions are 0 to 2^32 - 1");
     threegate::require(pair->count == 0 || (pair->before != nullptr && pair->after != nullptr), "pair.before or after", "NULL",
-                       "the elements are needed");
+                       "the elements are required");
     threegate::require_entries(entries);
     threegate::require(entries->width == pair->width && entries->form == pair->form, "entries.width or form",
-                       std::to_string(entries->width) + ", " + std::to_string(entries->form), "they must be the pair's");
-    threegate::require(changed != nullptr, "changed", "NULL", "it needs a place");
+                       std::to_string(entries->width) + ", " + std::to_string(entries->form), "they must be those of the pair");
+    threegate::require(changed != nullptr, "changed", "NULL", "it must not be NULL");
     const bool there = threegate::require_place(*context, {{{pair->before, pair->width, "pair.before"},
                                                             {pair->after, pair->width, "pair.after"},
                                                             {entries->positions, 4, "entries.positions"},
@@ -102,11 +102,11 @@ void require_placed(int64_t misplaced, const tg_patch_entries& entries, int64_t 
           ("positions ascend strictly and are below " + std::to_string(count)).c_str());
 }
 
-// Whether they are all on the context's device, and there are some.
+// Returns whether the entries and the target are on the context's device. False if there are none.
 bool require_target(tg_context& context, const tg_patch_entries* entries, const void* target, int64_t count) {
   require_entries(entries);
   require_count(count, "count");
-  require(count == 0 || target != nullptr, "target", "NULL", "the elements are needed");
+  require(count == 0 || target != nullptr, "target", "NULL", "the elements are required");
   return require_place(context, {{{target, entries->width, "target"},
                                   {entries->positions, 4, "entries.positions"},
                                   {entries->values, entries->width, "entries.values"},
@@ -143,7 +143,7 @@ tg_status tg_patch_verify(tg_context* context, const tg_patch_entries* entries, 
     const bool there = threegate::require_target(*context, entries, target, count);
     threegate::require(entries->form == TG_PATCH_OVERWRITE, "entries.form", std::to_string(entries->form),
                        "it must be TG_PATCH_OVERWRITE");
-    threegate::require(differing != nullptr, "differing", "NULL", "it needs a place");
+    threegate::require(differing != nullptr, "differing", "NULL", "it must not be NULL");
     int64_t misplaced = 0;
     *differing = 0;
     if (there) {

@@ -31,7 +31,7 @@ void require_perturbation(const tg_operand* base, const tg_operand* tuned, const
             std::to_string(tuned->values.rows) + " x " + std::to_string(tuned->values.columns), "it must have the shape of base");
   }
   const int64_t entries = checked_product(base->values.rows, base->values.columns, "rows * columns");
-  require(perturbed != nullptr || entries == 0, "perturbed", "NULL", "the entries need a place");
+  require(perturbed != nullptr || entries == 0, "perturbed", "NULL", "it must have room for the entries");
 }
 
 void require_core(int64_t count, int64_t long_side) {
@@ -43,7 +43,7 @@ void require_rotation(const tg_rotation_options* options) {
   require_struct(options, "options");
   require_random(options->draw);
   require_core(options->count, options->long_side);
-  require(options->update_values != nullptr, "options.update_values", "NULL", "count singular values are needed");
+  require(options->update_values != nullptr, "options.update_values", "NULL", "count singular values are required");
 }
 
 void require_shuffle(const tg_shuffle_options* options, const float* core, const float* shuffled) {
@@ -53,7 +53,7 @@ void require_shuffle(const tg_shuffle_options* options, const float* core, const
   require(options->core_rows <= 2 * options->count, "options.core_rows", std::to_string(options->core_rows),
           "it must be count to 2 count");
   require(core != nullptr && shuffled != nullptr && core != shuffled, "core or shuffled", "NULL or the same",
-          "two places are needed");
+          "they must be two different arrays");
 }
 
 void require_normal(const tg_normal_options* options) {
@@ -63,7 +63,7 @@ void require_normal(const tg_normal_options* options) {
   require(options->leading >= 0 && options->leading <= options->count, "options.leading", std::to_string(options->leading),
           "it must be 0 to count");
   require(options->values != nullptr && options->variances != nullptr, "options.values or variances", "NULL",
-          "count singular values and (leading + 2)^2 variances are needed");
+          "count singular values and (leading + 2)^2 variances are required");
   for (int64_t i = 0; i < (options->leading + 2) * (options->leading + 2); ++i) {
     require(std::isfinite(options->variances[i]), "options.variances", std::to_string(options->variances[i]),
             "they must be finite");
@@ -110,10 +110,10 @@ tg_status tg_rotate_update_workspace(tg_context* context, const tg_rotation_opti
 tg_status tg_rotate_update(tg_context* context, const tg_rotation_options* options, const tg_workspace* workspace, float* core) {
   return threegate::guarded_call(context, [&] {
     threegate::require_rotation(options);
-    threegate::require(core != nullptr, "core", "NULL", "the entries need a place");
+    threegate::require(core != nullptr, "core", "NULL", "it must have room for the entries");
     threegate::require_workspace(workspace, threegate::random::rotation_workspace_bytes(*options));
     if (!threegate::random::rotate_update(context->simd, *options, workspace->host, core)) {
-      throw threegate::Error(TG_NOT_CONVERGED, "a random matrix was singular; another draw will not be");
+      throw threegate::Error(TG_NOT_CONVERGED, "a random matrix was singular; use another draw");
     }
   });
 }
@@ -128,7 +128,7 @@ tg_status tg_shuffle_update(tg_context* context, const tg_shuffle_options* optio
 tg_status tg_normal_update(tg_context* context, const tg_normal_options* options, float* core) {
   return threegate::guarded_call(context, [&] {
     threegate::require_normal(options);
-    threegate::require(core != nullptr, "core", "NULL", "the entries need a place");
+    threegate::require(core != nullptr, "core", "NULL", "it must have room for the entries");
     threegate::random::normal_update(context->simd, *options, core);
   });
 }

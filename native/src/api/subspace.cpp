@@ -39,15 +39,15 @@ void require_energy(const tg_operand* matrix, const tg_operand* subtracted, cons
   }
   require_basis(left, "left");
   require_basis(right, "right");
-  require(left->columns == rows, "left.columns", std::to_string(left->columns), "they must be the matrix' rows");
-  require(right->columns == columns, "right.columns", std::to_string(right->columns), "they must be the matrix' columns");
+  require(left->columns == rows, "left.columns", std::to_string(left->columns), "they must be the rows of the matrix");
+  require(right->columns == columns, "right.columns", std::to_string(right->columns), "they must be the columns of the matrix");
 }
 
 void require_variances(const tg_operand* matrix, const tg_matrix* left, const tg_matrix* right) {
   require_energy(matrix, nullptr, left, right);
   require(matrix->values.dtype == TG_BF16 && matrix->block_scale.data == nullptr && matrix->low_rank_count == 0, "matrix",
           "not plain", "it must be BF16 without scales and low-rank terms");
-  require(left->rows == right->rows, "right.rows", std::to_string(right->rows), "there must be as many as in left");
+  require(left->rows == right->rows, "right.rows", std::to_string(right->rows), "it must be the number of rows of left");
 }
 
 void require_perturbation(const tg_perturbation_options* options) {
@@ -57,7 +57,7 @@ void require_perturbation(const tg_perturbation_options* options) {
   require(options->core_rows >= options->count && options->core_rows <= 2 * options->count, "options.core_rows",
           std::to_string(options->core_rows), "it must be count to 2 count");
   require(options->base_values != nullptr && options->core != nullptr && options->ranks != nullptr, "options", "NULL",
-          "base_values, core and ranks are needed");
+          "base_values, core and ranks are required");
   require(options->rank_count >= 1, "options.rank_count", std::to_string(options->rank_count), "it must be at least 1");
   for (int64_t i = 0; i < options->rank_count; ++i) {
     require(options->ranks[i] >= 1 && options->ranks[i] <= options->count, "options.ranks", std::to_string(options->ranks[i]),
@@ -88,7 +88,7 @@ tg_status tg_principal_angles(tg_context* context, const tg_matrix* first, const
     threegate::require_bases(first, second);
     threegate::require_on_host(*context, first->data, "first.data");
     threegate::require_on_host(*context, second->data, "second.data");
-    threegate::require(angles != nullptr, "angles", "NULL", "a place for each angle is needed");
+    threegate::require(angles != nullptr, "angles", "NULL", "it must have room for the angles");
     threegate::require_workspace(workspace, threegate::svd::angles_workspace_bytes(first->rows, first->columns));
     if (!threegate::svd::principal_angles(*first, *second, workspace->host, angles)) {
       throw threegate::Error(TG_NOT_CONVERGED, "the singular values of the products did not converge; are all entries finite?");
@@ -142,7 +142,7 @@ tg_status tg_projected_variances(tg_context* context, const tg_operand* matrix, 
     threegate::require_variances(matrix, left, right);
     threegate::require_operand_on_host(*context, matrix, "matrix");
     threegate::require(table != nullptr && values != nullptr && variances != nullptr, "table, values or variances", "NULL",
-                       "all are needed");
+                       "all of them are required");
     for (int64_t code = 0; code < TG_MAGNITUDE_CODES; ++code) {
       threegate::require(std::isfinite(table[code]) && table[code] >= 0, "table", std::to_string(table[code]),
                          "variances must be finite and not negative");
@@ -170,7 +170,7 @@ tg_status tg_svd_perturb(tg_context* context, const tg_perturbation_options* opt
     threegate::require_struct(result, "result");
     threegate::require(result->values != nullptr && result->long_angles != nullptr && result->short_angles != nullptr &&
                            result->energies != nullptr,
-                       "result", "NULL", "values, angles and energies need a place");
+                       "result", "NULL", "values, angles and energies must have room for the results");
     threegate::require_workspace(workspace, threegate::svd::perturbation_workspace_bytes(*options));
     if (!threegate::svd::perturb_spectrum(context->simd, *options, workspace->host, *result)) {
       throw threegate::Error(TG_INVALID_ARGUMENT, "the base's singular values or the core are not finite");

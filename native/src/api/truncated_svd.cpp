@@ -11,15 +11,15 @@
 namespace threegate {
 namespace {
 
-constexpr int64_t kLongestSide = INT32_MAX;  // LAPACK counts in 32 bits
+constexpr int64_t kLongestSide = INT32_MAX;  // LAPACK sizes have 32 bits
 constexpr int64_t kLongestShortSide = 16384;
 
 struct Batch {
   const tg_operand* matrices;
-  const tg_operand* subtracted;  // nullptr: nothing
+  const tg_operand* subtracted;  // nullptr if nothing is subtracted
   int64_t count;
   const tg_svd_options* options;
-  const tg_svd_start* starts;  // nullptr: none
+  const tg_svd_start* starts;  // nullptr without starts
   tg_svd_result* results;
 };
 
@@ -28,7 +28,7 @@ void require_start(const Batch& batch, int64_t i) {
   const tg_svd_start& start = batch.starts[i];
   const int64_t short_side = std::min(batch.matrices[i].values.rows, batch.matrices[i].values.columns);
   require_struct(&start, name.c_str());
-  require(start.values != nullptr, (name + ".values").c_str(), "NULL", "min(rows, columns) values are needed");
+  require(start.values != nullptr, (name + ".values").c_str(), "NULL", "min(rows, columns) values are required");
   require_matrix(start.basis, name + ".basis");
   require(start.basis.dtype == TG_F64 || start.basis.dtype == TG_F32, (name + ".basis.dtype").c_str(),
           std::to_string(start.basis.dtype), "allowed are TG_F64 (1) and TG_F32 (2)");
@@ -36,7 +36,7 @@ void require_start(const Batch& batch, int64_t i) {
           std::to_string(start.basis.rows) + " x " + std::to_string(start.basis.columns),
           ("it must be " + std::to_string(short_side) + " x " + std::to_string(short_side)).c_str());
   require(batch.options[i].vectors == 1 && batch.results[i].spectrum == nullptr, ("options[" + std::to_string(i) + "]").c_str(),
-          "without vectors or with a spectrum", "tracking finds leading triplets");
+          "without vectors or with a spectrum", "tracking needs vectors and no spectrum");
 }
 
 void require_request(const Batch& batch, int64_t i) {
@@ -68,17 +68,17 @@ void require_request(const Batch& batch, int64_t i) {
           std::to_string(options.tolerance), "it must be above 0 and below 1");
   require(options.vectors == 0 || options.vectors == 1, ("options" + index + ".vectors").c_str(), std::to_string(options.vectors),
           "allowed are 0 and 1");
-  require(result.values != nullptr, ("results" + index + ".values").c_str(), "NULL", "rank values are needed");
+  require(result.values != nullptr, ("results" + index + ".values").c_str(), "NULL", "it must have room for rank values");
   require(options.vectors == 0 || (result.left != nullptr && result.right != nullptr),
-          ("results" + index + ".left or right").c_str(), "NULL", "vectors need a place");
+          ("results" + index + ".left or right").c_str(), "NULL", "they must have room for the vectors");
   require(options.vectors == 1 || result.spectrum != nullptr, ("results" + index + ".spectrum").c_str(), "NULL",
-          "values without vectors come from the whole spectrum");
+          "values without vectors require a spectrum");
 }
 
 void require_batch(const Batch& batch) {
   require(batch.count >= 0, "count", std::to_string(batch.count), "it must not be negative");
   require(batch.count == 0 || (batch.matrices != nullptr && batch.options != nullptr && batch.results != nullptr),
-          "matrices, options or results", "NULL", "count of each are needed");
+          "matrices, options or results", "NULL", "count elements of each are required");
   for (int64_t i = 0; i < batch.count; ++i) {
     require_request(batch, i);
     if (batch.starts != nullptr) {
@@ -91,7 +91,7 @@ int threads_for(const ThreadPool& pool, const Batch& batch) {
   return static_cast<int>(std::min<int64_t>(pool.threads(), batch.count));
 }
 
-// Of one thread: the matrices are handed out one by one.
+// Workspace of one thread. Each thread takes one matrix after the other.
 int64_t bytes_each(const Batch& batch) {
   int64_t bytes = 64;
   for (int64_t i = 0; i < batch.count; ++i) {
@@ -104,13 +104,13 @@ CudaSvdBatch for_device(const Batch& batch) {
   return {batch.matrices, batch.subtracted, batch.options, batch.starts, batch.results, batch.count};
 }
 
-// What the device can do; a result whose status is OK is done.
+// Solves on the device what the device can solve. A result with the status OK is done.
 void solve_on_device(const CudaDevice& device, const Batch& batch, tg_control* control) {
   const CudaSvdBatch devices = for_device(batch);
   device.call(&CudaFunctions::svd, &devices, control);
 }
 
-// The matrices that are not done yet. Returns false when it was cancelled.
+// Solves the matrices that are not done yet. Returns false if the call was cancelled.
 bool solve_all(ThreadPool& pool, SimdLevel level, const Batch& batch, tg_control* control, void* workspace) {
   const int64_t each = bytes_each(batch);
   std::atomic<int64_t> next{0};
@@ -137,7 +137,7 @@ void require_success(const Batch& batch) {
     }
     if (result.status != TG_OK) {
       char text[160];
-      std::snprintf(text, sizeof(text), ": residual %.1e, orthogonality %.1e, asked for %.1e", result.residual,
+      std::snprintf(text, sizeof(text), ": residual %.1e, orthogonality %.1e, tolerance %.1e", result.residual,
                     result.orthogonality, batch.options[i].tolerance);
       throw Error(result.status, name + text);
     }
@@ -212,7 +212,7 @@ tg_status tg_svd_track_workspace(tg_context* context, const tg_operand* matrices
                                  const tg_svd_options* options, const tg_svd_start* starts, const tg_svd_result* results,
                                  tg_workspace_size* workspace_size) {
   return threegate::guarded_call(context, [&] {
-    threegate::require(starts != nullptr || count == 0, "starts", "NULL", "count of them are needed");
+    threegate::require(starts != nullptr || count == 0, "starts", "NULL", "count elements are required");
     threegate::query(context, {matrices, subtracted, count, options, starts, const_cast<tg_svd_result*>(results)},
                      workspace_size);
   });
@@ -222,7 +222,7 @@ tg_status tg_svd_track(tg_context* context, const tg_operand* matrices, const tg
                        const tg_svd_options* options, const tg_svd_start* starts, tg_control* control,
                        const tg_workspace* workspace, tg_svd_result* results) {
   return threegate::guarded_call(context, [&] {
-    threegate::require(starts != nullptr || count == 0, "starts", "NULL", "count of them are needed");
+    threegate::require(starts != nullptr || count == 0, "starts", "NULL", "count elements are required");
     threegate::solve(context, {matrices, subtracted, count, options, starts, results}, control, workspace);
   });
 }

@@ -11,12 +11,13 @@ namespace {
 
 void require_parts(const tg_xxh3_part* parts, int64_t count) {
   require(count >= 0, "count", std::to_string(count), "it must not be negative");
-  require(parts != nullptr || count == 0, "parts", "NULL", "count of them are needed");
+  require(parts != nullptr || count == 0, "parts", "NULL", "count elements are required");
   for (int64_t i = 0; i < count; ++i) {
     const std::string name = "parts[" + std::to_string(i) + "]";
-    require(parts[i].state != nullptr, (name + ".state").c_str(), "NULL", "it needs a place");
+    require(parts[i].state != nullptr, (name + ".state").c_str(), "NULL", "it must not be NULL");
     require(parts[i].bytes >= 0, (name + ".bytes").c_str(), std::to_string(parts[i].bytes), "it must not be negative");
-    require(parts[i].data != nullptr || parts[i].bytes == 0, (name + ".data").c_str(), "NULL", "bytes need data");
+    require(parts[i].data != nullptr || parts[i].bytes == 0, (name + ".data").c_str(), "NULL",
+            "data is required if bytes is not 0");
     for (int64_t other = 0; other < i; ++other) {
       require(parts[other].state != parts[i].state, (name + ".state").c_str(), "that of another part", "each has its own");
     }
@@ -44,8 +45,8 @@ extern "C" tg_status tg_xxh3_update(tg_context* context, const tg_xxh3_part* par
 
 extern "C" tg_status tg_xxh3_digest(tg_context* context, const void* state, uint8_t* digest) {
   return threegate::guarded_call(context, [&] {
-    threegate::require(state != nullptr, "state", "NULL", "it is needed");
-    threegate::require(digest != nullptr, "digest", "NULL", "it needs a place");
+    threegate::require(state != nullptr, "state", "NULL", "it is required");
+    threegate::require(digest != nullptr, "digest", "NULL", "it must not be NULL");
     threegate::digest::xxh3_digest(state, digest);
   });
 }

@@ -1,4 +1,4 @@
-// The last step of a selection by scores, where float32 has left some entries open: the same on the CPU and beside a device.
+// The last step of a selection by scores, for entries that float32 could not decide. The CPU and the device share it.
 #ifndef THREEGATE_COMMON_CANDIDATES_H
 #define THREEGATE_COMMON_CANDIDATES_H
 
@@ -17,7 +17,7 @@ struct Candidate {
   int64_t index;  // row-major
 };
 
-// |Entry| of the reconstruction from triplets, in float64.
+// The score of one entry of a reconstruction from triplets, in float64.
 inline Candidate score_exactly(const tg_mask_scores& scores, int64_t row, int64_t column) {
   const double* left = scores.left + row;
   const double* right = scores.right + column;
@@ -26,7 +26,7 @@ inline Candidate score_exactly(const tg_mask_scores& scores, int64_t row, int64_
   return {std::abs(score), row * scores.columns + column};
 }
 
-// Calls take(row, column) for the `wanted` largest, of equal ones those with the lower index.
+// Calls take(row, column) for the `wanted` largest scores. Of equal scores those with the lower index are taken.
 template <typename Take>
 void take_largest(const tg_mask_scores& scores, std::vector<Candidate>& candidates, int64_t wanted, Take take) {
   std::nth_element(candidates.begin(), candidates.begin() + wanted, candidates.end(), [](const Candidate& a, const Candidate& b) {

@@ -1,4 +1,4 @@
-// The caller's tg_control, which may be NULL: other threads read and write it meanwhile.
+// Access to the caller's tg_control, which may be NULL. Other threads may read and write it at the same time.
 #ifndef THREEGATE_COMMON_CONTROL_H
 #define THREEGATE_COMMON_CONTROL_H
 

@@ -1,6 +1,5 @@
-// What libthreegate and libthreegate_cuda know of each other: a table of functions, found by the one symbol that the latter
-// exports. Arguments have been checked by the caller. Each function returns a status and writes the reason of a failure to
-// `error`.
+// The interface between libthreegate and libthreegate_cuda: a table of functions, which the latter exports as its only symbol.
+// The caller has checked all arguments. Each function returns a status and writes the reason of a failure to `error`.
 #ifndef THREEGATE_COMMON_CUDA_FUNCTIONS_H
 #define THREEGATE_COMMON_CUDA_FUNCTIONS_H
 
@@ -12,7 +11,7 @@ namespace threegate {
 
 constexpr const char* kCudaFunctionsSymbol = "tg_cuda_functions";
 
-struct CudaSession;  // one device, as one context uses it
+struct CudaSession;  // one device in use by one context
 
 // Runs body(argument, 0) .. body(argument, tasks - 1) on the context's threads.
 struct Parallel {
@@ -21,7 +20,7 @@ struct Parallel {
   int threads;
 };
 
-// Room for a text.
+// A buffer for a text.
 struct CudaText {
   char* text;
   int64_t capacity;
@@ -36,9 +35,9 @@ struct CudaDiff {
 
 struct CudaSvdBatch {
   const tg_operand* matrices;
-  const tg_operand* subtracted;  // nullptr: nothing
+  const tg_operand* subtracted;  // nullptr if nothing is subtracted
   const tg_svd_options* options;
-  const tg_svd_start* starts;  // nullptr: none
+  const tg_svd_start* starts;  // nullptr without starts
   tg_svd_result* results;
   int64_t count;
 };
@@ -46,7 +45,7 @@ struct CudaSvdBatch {
 struct CudaFunctions {
   int64_t size;
   int32_t abi_version;
-  // And the name of the first one.
+  // Also writes the name of the first device.
   tg_status (*count_devices)(int32_t* devices, CudaText name, CudaText error);
   tg_status (*open)(int32_t device, const Parallel* parallel, CudaSession** session, CudaText error);
   void (*close)(CudaSession* session);
@@ -75,33 +74,33 @@ struct CudaFunctions {
   tg_status (*token_products)(CudaSession* session, const tg_matrix* left, const double* weights, const tg_matrix* right,
                               tg_control* control, double* sums, CudaText error);
 
-  // Of numbers that are all on the device.
+  // Its arrays are all on the device.
   tg_status (*displace)(CudaSession* session, const tg_displacement* displacement, void* displaced, double* rounding,
                         CudaText error);
   tg_status (*difference_gradients)(CudaSession* session, const tg_gradient_difference* difference, void* product,
                                     tg_difference_sums* sums, CudaText error);
 
-  // Of elements and entries that are all on the device.
+  // Its elements and entries are all on the device.
   tg_status (*patch_extract)(CudaSession* session, const tg_patch_pair* pair, const tg_patch_entries* entries, int64_t* changed,
                              CudaText error);
-  // `misplaced`: the first position that does not ascend or is not below `count`, entries->count when there is none; else nothing
-  // is written.
+  // `misplaced` receives the index of the first position that does not ascend or is not below `count`, or entries->count if there
+  // is none. Nothing is written if there is one.
   tg_status (*patch_apply)(CudaSession* session, const tg_patch_entries* entries, void* target, int64_t count, int64_t* misplaced,
                            CudaText error);
-  // The same, of which nothing is written; *differing elements where none is misplaced.
+  // Counts the differing elements in *differing. Positions are checked in the same way. Nothing is written to the target.
   tg_status (*patch_verify)(CudaSession* session, const tg_patch_entries* entries, const void* target, int64_t count,
                             int64_t* misplaced, int64_t* differing, CudaText error);
   tg_status (*patch_gaps)(CudaSession* session, uint32_t* positions, int64_t count, int64_t previous, CudaText error);
-  // `summed`: how many before one is too large; then nothing is written.
+  // `summed` receives the number of positions before one that is too large. Nothing is written if there is one.
   tg_status (*patch_positions)(CudaSession* session, uint32_t* gaps, int64_t count, int64_t previous, int64_t* summed,
                                CudaText error);
   tg_status (*byte_planes)(CudaSession* session, const void* from, int64_t count, int32_t width, void* to, CudaText error);
   tg_status (*byte_elements)(CudaSession* session, const void* from, int64_t count, int32_t width, void* to, CudaText error);
 
-  // Whether svd() takes matrix i of a batch: the rest is the CPU's.
+  // Returns whether svd() solves matrix i of a batch. The CPU solves the others.
   int32_t (*svd_suits)(const CudaSvdBatch* batch, int64_t i);
   int64_t (*svd_bytes)(CudaSession* session, const CudaSvdBatch* batch);
-  // Solves those that suit; a result whose status is NOT_CONVERGED is left to the CPU.
+  // Solves the matrices that are suitable. A result with the status NOT_CONVERGED is left to the CPU.
   tg_status (*svd)(CudaSession* session, const CudaSvdBatch* batch, tg_control* control, CudaText error);
 };
 

@@ -1,5 +1,5 @@
-// The arithmetic of finite differences, the same bits wherever it runs: every rounding is written out. Internal linkage, as in
-// dtype.h.
+// The arithmetic of finite differences. Every rounding is explicit, so that the bits are the same on the CPU and on a device.
+// Everything has internal linkage, for the reason in dtype.h.
 #ifndef THREEGATE_COMMON_DIFFERENCE_H
 #define THREEGATE_COMMON_DIFFERENCE_H
 
@@ -16,7 +16,7 @@ namespace {
 
 TG_ANYWHERE inline double displaced_by(double point, double direction, double step) { return fma(step, direction, point); }
 
-// What is wrong with a displaced point once it is rounded.
+// The error of a displaced point after rounding.
 TG_ANYWHERE inline double displacement_error(double rounded, double point, double direction, double step) {
   return fma(-step, direction, rounded - point);
 }
@@ -26,10 +26,10 @@ struct Difference {
   double change;
 };
 
-// scale = 1 / (2 step).
+// `scale` is 1 / (2 step).
 TG_ANYWHERE inline Difference difference_of(double ahead, double behind, double scale) { return {(ahead - behind) * scale, 0}; }
 
-// Richardson: (4 narrow - wider) / 3.
+// Richardson extrapolation, (4 narrow - wider) / 3.
 TG_ANYWHERE inline Difference extrapolated(Difference narrow, double wider) {
   constexpr double kThird = 1.0 / 3;
   const double apart = narrow.product - wider;

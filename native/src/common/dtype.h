@@ -1,6 +1,7 @@
 // Scalar definitions of the floating-point formats, for host and device code. Each conversion to a wider format is exact.
-// Everything has internal linkage: translation units for different instruction sets include this, and a linker that merged
-// their copies would run AVX-512 code on a machine without it.
+//
+// Everything has internal linkage. Translation units for different instruction sets include this header. If the linker merged
+// their copies, AVX-512 code could run on a machine without it.
 #ifndef THREEGATE_COMMON_DTYPE_H
 #define THREEGATE_COMMON_DTYPE_H
 
@@ -29,13 +30,13 @@ constexpr uint32_t kBf16Infinity = 0x7f80U;
 
 TG_HOST_DEVICE inline float bf16_to_float(uint16_t code) { return bit_cast<float>(static_cast<uint32_t>(code) << 16); }
 
-// A NaN has the code of the quiet NaN that rounding makes of it.
+// A NaN has the code of the quiet NaN to which it is rounded.
 TG_HOST_DEVICE inline uint32_t bf16_magnitude_code(uint16_t code) {
   const uint32_t magnitude = code & kBf16Magnitude;
   return magnitude > kBf16Infinity ? 0x7fc0U : magnitude;
 }
 
-// Round to nearest, ties to even; overflow goes to infinity; every NaN becomes the quiet NaN 0x7fc0.
+// Rounds to nearest, ties to even. Overflow goes to infinity, and every NaN becomes the quiet NaN 0x7fc0.
 TG_HOST_DEVICE inline uint16_t float_to_bf16(float value) {
   const auto bits = bit_cast<uint32_t>(value);
   if ((bits & 0x7fffffffU) > 0x7f800000U) {
@@ -44,8 +45,8 @@ TG_HOST_DEVICE inline uint16_t float_to_bf16(float value) {
   return static_cast<uint16_t>((bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16);
 }
 
-// Rounds a double to a float with "round to odd", which makes a second rounding to fewer bits come out as a single one
-// (Boldo and Melquiond, "When double rounding is odd", 2005). Infinities and NaN pass through; a finite value stays finite.
+// Rounds a double to a float with "round to odd". A second rounding to fewer bits then gives the same result as a single rounding
+// (Boldo and Melquiond, "When double rounding is odd", 2005). Infinities and NaN are kept, and a finite value stays finite.
 TG_HOST_DEVICE inline float double_to_float_odd(double value) {
   const auto nearest = static_cast<float>(value);
   const double back = nearest;
@@ -56,7 +57,7 @@ TG_HOST_DEVICE inline float double_to_float_odd(double value) {
   const double magnitude = value < 0 ? -value : value;
   const double rounded = back < 0 ? -back : back;
   if (rounded > magnitude) {
-    --bits;  // towards zero: also turns an overflow to infinity into the largest finite float
+    --bits;  // towards zero, which also turns an overflow to infinity into the largest finite float
   }
   return bit_cast<float>(bits | 1U);
 }
@@ -95,8 +96,8 @@ TG_HOST_DEVICE inline float f8_e5m2_to_float(uint8_t code) {
   return f16_to_float(static_cast<uint16_t>(static_cast<uint32_t>(code) << 8));
 }
 
-// Index of |delta| in units of the bf16 spacing at `base` among the bins of tg_diff_result.ulp_histogram.
-// ceil(log2 x) of a double is read off its bits: adding all mantissa bits carries into the exponent unless x is a power of two.
+// The bin of |delta|, in units of the bf16 spacing at `base`, in tg_diff_result.ulp_histogram. ceil(log2 x) of a double is read
+// from its bits: adding all mantissa bits carries into the exponent unless x is a power of two.
 TG_HOST_DEVICE inline int ulp_bin(double delta, double base) {
   const uint64_t magnitude = bit_cast<uint64_t>(delta) & 0x7fffffffffffffffULL;
   if (magnitude == 0) {

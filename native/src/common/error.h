@@ -1,4 +1,4 @@
-// The one way from C++ failures to tg_status.
+// The conversion of C++ exceptions to tg_status.
 #ifndef THREEGATE_COMMON_ERROR_H
 #define THREEGATE_COMMON_ERROR_H
 
@@ -22,22 +22,23 @@ class Error : public std::exception {
   std::string message_;
 };
 
-// Status and text of the exception in flight. Never throws: when even the text cannot be kept, it is left empty.
+// The status and the text of the current exception. Never throws. The text is empty if there is no memory for it.
 tg_status describe_current_exception(std::string& message) noexcept;
 
-// Copies a string into a caller's buffer, truncated and terminated.
+// Copies a string to a buffer of the caller. The text is truncated and terminated by a zero byte.
 void copy_text(const std::string& text, char* buffer, int64_t capacity) noexcept;
 
 [[noreturn]] void throw_invalid_argument(const char* name, const std::string& value, const char* allowed);
 
-// Throws INVALID_ARGUMENT "<name> is <value>; <allowed>" unless the condition holds. Here, so that static analysis sees it.
+// Throws INVALID_ARGUMENT "<name> is <value>; <allowed>" unless the condition holds. It is inline so that static analysis sees
+// the condition.
 inline void require(bool condition, const char* name, const std::string& value, const char* allowed) {
   if (!condition) {
     throw_invalid_argument(name, value, allowed);
   }
 }
 
-// `a * b`, both >= 0, or INVALID_ARGUMENT naming what overflowed.
+// Returns `a * b` for a, b >= 0. Throws INVALID_ARGUMENT with `what` if the product overflows.
 int64_t checked_product(int64_t a, int64_t b, const char* what);
 
 }  // namespace threegate

@@ -1,4 +1,4 @@
-// Sums whose order compilers can turn into vectors, the same at every optimisation.
+// Sums in an order that compilers can vectorise. The order is the same at every optimisation level.
 #ifndef THREEGATE_COMMON_LANES_H
 #define THREEGATE_COMMON_LANES_H
 
@@ -6,7 +6,7 @@
 
 namespace threegate {
 
-// term(0) + .. + term(count - 1), in eight sums that are then folded.
+// term(0) + .. + term(count - 1), as eight partial sums that are added at the end.
 template <typename Term>
 double sum_in_lanes(int64_t count, Term term) {
   constexpr int64_t kLanes = 8;

@@ -1,6 +1,9 @@
-// Counter-based random numbers: entry i of a stream depends on nothing but its seed, draw, purpose and i, so that results do not
-// depend on threads, on the order of the work or on the device. Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy
-// as 1, 2, 3", 2011). Internal linkage, as in dtype.h; loops run over lanes of an array so that compilers turn them into vectors.
+// Counter-based random numbers. Entry i of a stream depends only on the seed, the draw, the purpose and i. Results therefore do
+// not depend on threads, on the order of the work or on the device. The generator is Philox4x32-10 (Salmon et al., "Parallel
+// random numbers: as easy as 1, 2, 3", 2011).
+//
+// Everything has internal linkage, for the reason in dtype.h. Loops run over the lanes of an array, so that compilers vectorise
+// them.
 #ifndef THREEGATE_COMMON_PHILOX_H
 #define THREEGATE_COMMON_PHILOX_H
 
@@ -11,7 +14,8 @@
 
 namespace threegate::random {
 
-// What a stream is for: streams of different purposes are independent. New ones go to the end: numbers are part of the streams.
+// The purpose of a stream. Streams of different purposes are independent. Append new purposes at the end, because their values
+// are part of the streams.
 enum class Purpose : uint32_t {
   kGaussian = 1,
   kBucket,
@@ -33,13 +37,13 @@ struct Stream {
   Purpose purpose;
 };
 
-constexpr int64_t kBlock = 64;  // numbers made at a time
+constexpr int64_t kBlock = 64;  // numbers that are generated at a time
 
 namespace {
 
 constexpr int64_t kLanes = kBlock / 4;
 
-// Numbers kBlock * block .. + kBlock - 1 of a stream: word w of lane l is number w * kLanes + l.
+// Writes the numbers kBlock * block .. kBlock * (block + 1) - 1 of a stream. Word w of lane l is number w * kLanes + l.
 inline void random_block(const Stream& stream, int64_t block, uint32_t (&words)[4][kLanes]) {
   uint32_t key[2] = {static_cast<uint32_t>(stream.seed), static_cast<uint32_t>(stream.seed >> 32)};
   for (int64_t lane = 0; lane < kLanes; ++lane) {
@@ -65,10 +69,10 @@ inline void random_block(const Stream& stream, int64_t block, uint32_t (&words)[
   }
 }
 
-// Natural logarithm of a positive normal float (Cephes' logf).
+// The natural logarithm of a positive normal float (Cephes' logf).
 inline float logarithm(float x) {
   const auto bits = bit_cast<int32_t>(x);
-  // Mantissa in [sqrt(1/2), sqrt(2)).
+  // The mantissa is in [sqrt(1/2), sqrt(2)).
   const int32_t exponent = (bits - 0x3f3504f3) >> 23;
   const auto f = bit_cast<float>(bits - exponent * (1 << 23)) - 1.0F;
   const float square = f * f;
@@ -88,12 +92,12 @@ inline float logarithm(float x) {
   return (f + p) + 0.693359375F * e;
 }
 
-// Two independent standard normal numbers from two uniform ones (Box and Muller, 1958), to about 1e-7.
+// Two independent standard normal numbers from two uniform ones (Box and Muller, 1958), with an error of about 1e-7.
 inline void normal_pair(uint32_t first, uint32_t second, float* cosine, float* sine) {
   const float uniform = (static_cast<float>(first) + 0.5F) * 0x1p-32F;
   const float squared = -2.0F * logarithm(uniform);
   const float radius = std::sqrt(squared > 0.0F ? squared : 0.0F);
-  // An angle of `second` in units of a turn / 2^32: a quadrant and what is left of it, in [-pi/4, pi/4).
+  // The angle is `second` in units of 1/2^32 of a turn. It is split into a quadrant and a rest in [-pi/4, pi/4).
   const auto within = static_cast<int32_t>(second & 0x3fffffffU) - 0x20000000;
   const float angle = static_cast<float>(within) * static_cast<float>(1.5707963267948966 / 0x1p30);
   const float square = angle * angle;
@@ -108,7 +112,7 @@ inline void normal_pair(uint32_t first, uint32_t second, float* cosine, float* s
   *sine = radius * bit_cast<float>(bit_cast<uint32_t>(swaps ? c : s) ^ sine_sign);
 }
 
-// kBlock standard normal numbers.
+// Writes kBlock standard normal numbers.
 inline void normal_block(const Stream& stream, int64_t block, float* out) {
   uint32_t words[4][kLanes];
   random_block(stream, block, words);

@@ -1,4 +1,4 @@
-// What the CPU's and the device's set algebra of masks have in common.
+// The set algebra of masks that the CPU and the device share.
 #ifndef THREEGATE_COMMON_SETS_H
 #define THREEGATE_COMMON_SETS_H
 
@@ -20,12 +20,12 @@ static_assert(TG_MASK_MOST_SETS < (1 << kMostPlanes), "a count of memberships ne
 inline int64_t words_across(const tg_mask_sets& sets) { return (sets.columns + 63) / 64; }
 inline int64_t words_of(const tg_mask_sets& sets) { return sets.rows * words_across(sets); }
 
-// What the last word of a row may have.
+// The bits of the last word of a row that belong to columns.
 inline uint64_t bits_of_last_word(const tg_mask_sets& sets) {
   return sets.columns % 64 == 0 ? ~uint64_t{0} : (uint64_t{1} << (sets.columns % 64)) - 1;
 }
 
-// The sets so far and one more; for TG_MASK_COMPLEMENT what is in any of them.
+// Combines the result of the masks so far with one more mask. For TG_MASK_COMPLEMENT it collects the entries that any mask has.
 TG_ANYWHERE inline uint64_t combine_words(int32_t operation, uint64_t so_far, uint64_t next) {
   switch (operation) {
     case TG_MASK_INTERSECTION:
@@ -39,7 +39,7 @@ TG_ANYWHERE inline uint64_t combine_words(int32_t operation, uint64_t so_far, ui
   }
 }
 
-// Counts of memberships, bit i of each in plane i, an entry a lane.
+// Membership counts of 64 entries. Bit i of each count is in plane i, and each lane belongs to one entry.
 template <unsigned kPlanes>
 struct MembershipPlanes {
   TG_ANYWHERE void add(uint64_t carry) {
@@ -59,7 +59,8 @@ struct MembershipPlanes {
   uint64_t planes[kPlanes] = {};
 };
 
-// Outputs of tg_mask_overlaps from counts of pairs (i, j) with i <= j and of memberships other than 0.
+// Fills the outputs of tg_mask_overlaps from the counts of pairs (i, j) with i <= j and from the counts of memberships other than
+// 0.
 template <typename Common, typename Exactly>
 void fill_overlaps(const tg_mask_sets& sets, int64_t* common, int64_t* memberships, Common common_at, Exactly in_exactly) {
   for (int64_t i = 0; i < sets.count; ++i) {

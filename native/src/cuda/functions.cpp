@@ -1,4 +1,4 @@
-// The one symbol that libthreegate_cuda exports.
+// The only symbol that libthreegate_cuda exports.
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -7,7 +7,8 @@
 #include "cuda/curvature/curvature.h"
 #include "cuda/curvature/differences.h"
 #include "cuda/diff/diff.h"
-#include "cuda/mask/mask.h"
+#include "cuda/mask/magnitudes.h"
+#include "cuda/mask/selection.h"
 #include "cuda/mask/sets.h"
 #include "cuda/patch/patch.h"
 #include "cuda/support/session.h"
@@ -41,7 +42,7 @@ tg_status count_devices(int32_t* devices, CudaText name, CudaText error) noexcep
       throw Error(TG_UNSUPPORTED, "the NVIDIA driver finds no device");
     }
     check(found, "counting devices");
-    // Those before the first one that is too old: a context's index is CUDA's own.
+    // Counts the devices before the first one that is too old, because the index of a context is that of CUDA.
     for (int i = 0; i < count; ++i) {
       cudaDeviceProp properties{};
       check(cudaGetDeviceProperties(&properties, i), "the device's properties");
@@ -87,7 +88,7 @@ void close(CudaSession* session) noexcept {
   for (auto& slot : owned->slots) {
     cudaStreamSynchronize(slot.stream.get());
   }
-  // Owners free their memory while the device is the current one.
+  // The memory must be freed while its device is the current one.
   owned->memory.release();
   cudaSetDevice(previous);
 }

@@ -1,27 +1,34 @@
-# What libthreegate_cuda is made of, for the device and for the CPU alike.
+# The sources of libthreegate_cuda, for the device and for the emulation on the CPU.
 set(THREEGATE_CUDA_HOST_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/curvature/curvature.cpp
   ${CMAKE_CURRENT_LIST_DIR}/curvature/differences.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/diff/device_pairs.cpp
   ${CMAKE_CURRENT_LIST_DIR}/diff/diff.cpp
   ${CMAKE_CURRENT_LIST_DIR}/functions.cpp
-  ${CMAKE_CURRENT_LIST_DIR}/mask/mask.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/mask/magnitudes.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/mask/selection.cpp
   ${CMAKE_CURRENT_LIST_DIR}/mask/sets.cpp
   ${CMAKE_CURRENT_LIST_DIR}/patch/patch.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/support/libraries.cpp
   ${CMAKE_CURRENT_LIST_DIR}/support/runtime.cpp
   ${CMAKE_CURRENT_LIST_DIR}/support/session.cpp
   ${CMAKE_CURRENT_LIST_DIR}/support/staging.cpp
-  ${CMAKE_CURRENT_LIST_DIR}/support/libraries.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/svd/convergence.cpp
   ${CMAKE_CURRENT_LIST_DIR}/svd/dense_svd.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/svd/problem_layout.cpp
   ${CMAKE_CURRENT_LIST_DIR}/svd/source.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/svd/subspace_iteration.cpp
   ${CMAKE_CURRENT_LIST_DIR}/svd/truncated_svd.cpp
   ${CMAKE_CURRENT_LIST_DIR}/../common/error.cpp)
 set(THREEGATE_CUDA_KERNEL_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/curvature/curvature_kernels.cu
   ${CMAKE_CURRENT_LIST_DIR}/curvature/difference_kernels.cu
   ${CMAKE_CURRENT_LIST_DIR}/diff/diff_kernels.cu
-  ${CMAKE_CURRENT_LIST_DIR}/mask/mask_kernels.cu
+  ${CMAKE_CURRENT_LIST_DIR}/mask/magnitude_kernels.cu
+  ${CMAKE_CURRENT_LIST_DIR}/mask/selection_kernels.cu
   ${CMAKE_CURRENT_LIST_DIR}/mask/sets_kernels.cu
   ${CMAKE_CURRENT_LIST_DIR}/patch/patch_kernels.cu
+  ${CMAKE_CURRENT_LIST_DIR}/svd/matrix_kernels.cu
   ${CMAKE_CURRENT_LIST_DIR}/svd/product_kernels.cu
   ${CMAKE_CURRENT_LIST_DIR}/svd/small_kernels.cu
   ${CMAKE_CURRENT_LIST_DIR}/svd/vector_kernels.cu)

@@ -1,5 +1,5 @@
-// Takes the place of cuBLAS and cuSOLVER on the emulated device, whose memory is the host's: the functions of
-// cuda/support/libraries.h by OpenBLAS. They run at once: their callers have waited for the stream.
+// Replaces cuBLAS and cuSOLVER on the emulated device, whose memory is that of the host. OpenBLAS implements the functions of
+// cuda/support/libraries.h. They run immediately, because their callers have waited for the stream.
 #include <cblas.h>
 #include <lapacke.h>
 

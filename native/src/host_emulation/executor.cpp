@@ -1,6 +1,6 @@
-// Runs a kernel's blocks one after the other and the threads of a block as fibers, which change at barriers and at what a warp
-// does together. THREEGATE_EMULATED_ORDER says which thread goes on first: "forward", "reverse" or a number, the seed of a random
-// order: a kernel that lacks a barrier gives other results in another order.
+// Runs the blocks of a kernel one after the other, and the threads of a block as fibers. A fiber yields at barriers and at
+// operations of a warp. THREEGATE_EMULATED_ORDER selects the order of threads: "forward", "reverse", or a number that is the seed
+// of a random order. A kernel that lacks a barrier gives other results in another order.
 #include <sys/mman.h>
 
 #include <cstdio>
@@ -12,6 +12,7 @@
 
 #include "cuda_runtime.h"
 #include "executor.h"
+#include "thread_order.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -24,7 +25,7 @@ dim3 blockDim;
 dim3 gridDim;
 
 extern "C" void emulation_switch(void** save, void* load);
-// Saves what a function must preserve on the stack, and goes on where another one did so (System V x86-64).
+// Saves the registers that a function must preserve on the stack, and continues where another call saved them (System V x86-64).
 __asm__(R"(
 .text
 .type emulation_switch, @function
@@ -64,7 +65,7 @@ struct Copy {
 };
 
 struct Thread {
-  void* stack = nullptr;  // lowest address
+  void* stack = nullptr;  // the lowest address
   void* pointer = nullptr;
   void* fake_stack = nullptr;
   bool finished = false;
@@ -76,38 +77,6 @@ struct Warp {
   const char* name = nullptr;
   int arrived = 0;
   void* arguments[kWarp] = {};
-};
-
-class Order {
- public:
-  void restart(const char* text, uint64_t salt) {
-    reverse_ = false;
-    random_ = false;
-    if (text != nullptr && std::string(text) == "reverse") {
-      reverse_ = true;
-    } else if (text != nullptr && *text >= '0' && *text <= '9') {
-      random_ = true;
-      state_ = std::strtoull(text, nullptr, 10) * 0x9E3779B97F4A7C15U + salt + 1;
-    }
-  }
-  // Which of `count` things comes next.
-  size_t pick(size_t count) {
-    if (reverse_) {
-      return count - 1;
-    }
-    if (!random_) {
-      return 0;
-    }
-    state_ ^= state_ << 13;
-    state_ ^= state_ >> 7;
-    state_ ^= state_ << 17;
-    return static_cast<size_t>(state_ % count);
-  }
-
- private:
-  bool reverse_ = false;
-  bool random_ = false;
-  uint64_t state_ = 1;
 };
 
 [[noreturn]] void fail(const char* what, const char* name = "") {
@@ -143,7 +112,7 @@ class Executor {
   }
 
   [[nodiscard]] void* shared() const {
-    // Aligned as a device's is; what lies beyond the end of it belongs to nobody.
+    // Aligned as on a device. Memory beyond the end is not valid.
     return shared_.get() == nullptr ? nullptr
                                     : reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(shared_.get()) + 127) / 128 * 128);
   }
@@ -159,7 +128,7 @@ class Executor {
 
   void collective(const char* name, unsigned mask, void* argument, void (*complete)(void* const arguments[32])) {
     if (mask != 0xffffffffU) {
-      fail("only whole warps are emulated: ", name);
+      fail("only operations of whole warps are emulated: ", name);
     }
     Warp& warp = warps_[static_cast<size_t>(current_ / kWarp)];
     if (warp.arrived > 0 && warp.name != name && std::string(warp.name) != name) {
@@ -189,7 +158,7 @@ class Executor {
     (*body_)();
     Thread& own = thread();
     if (!own.copies.empty()) {
-      fail("a thread ended with copies under way");
+      fail("a thread ended before its copies were complete");
     }
     own.finished = true;
     --running_;
@@ -197,11 +166,11 @@ class Executor {
       release_barrier();
     }
     suspend(true);
-    fail("a finished thread went on");
+    fail("a finished thread continued");
   }
 
  private:
-  // Of the blocks: with every other seed.
+  // The order of blocks. It is reversed for odd seeds.
   static bool is_backwards(const char* text) {
     return text != nullptr && (std::string(text) == "reverse" || (std::strtoull(text, nullptr, 10) & 1U) != 0);
   }
@@ -214,7 +183,7 @@ class Executor {
 
   void prepare() {
     if (count_ % kWarp != 0 || count_ > kMaxThreads) {
-      fail("blocks are whole warps, of at most 1024 threads");
+      fail("blocks must consist of whole warps and have at most 1024 threads");
     }
     while (threads_.size() < static_cast<size_t>(count_)) {
       Thread thread;
@@ -263,7 +232,7 @@ class Executor {
     thread.fake_stack = nullptr;
     auto* top = reinterpret_cast<void**>(static_cast<unsigned char*>(thread.stack) + kStackBytes);
 #if defined(__SANITIZE_ADDRESS__)
-    // The outermost frames of the thread before never returned.
+    // The outermost frames of the previous thread never returned.
     constexpr size_t kOutermost = 8192;
     __asan_unpoison_memory_region(reinterpret_cast<unsigned char*>(top) - kOutermost, kOutermost);
 #endif
@@ -287,7 +256,7 @@ class Executor {
 #endif
   }
 
-  // Goes to the next thread that can run, or, when all have finished, back to run_block.
+  // Continues with the next thread that can run, or with run_block if all have finished.
   void suspend([[maybe_unused]] bool last = false) {
     const int from = current_;
     int to = -1;
@@ -301,7 +270,7 @@ class Executor {
         ready_.pop_back();
       }
     } else if (running_ > 0) {
-      fail("threads wait for others that have ended or wait elsewhere");
+      fail("threads wait for others that have ended or wait at another place");
     }
     void** save = from < 0 ? &main_pointer_ : &threads_[static_cast<size_t>(from)].pointer;
     void* load = to < 0 ? main_pointer_ : threads_[static_cast<size_t>(to)].pointer;
@@ -333,7 +302,7 @@ class Executor {
   std::vector<Warp> warps_;
   std::vector<int> ready_;
   std::vector<int> at_barrier_;
-  Order order_;
+  ThreadOrder order_;
   const Task* body_ = nullptr;
   std::unique_ptr<unsigned char[]> shared_;
   int count_ = 0;
@@ -364,7 +333,7 @@ void warp_collective(const char* name, unsigned mask, void* argument, void (*com
   executor().collective(name, mask, argument, complete);
 }
 
-// What is being copied is garbage until the copy is waited for.
+// The target of a copy is undefined until the copy is waited for.
 void copy_asynchronously(void* to, const void* from, size_t bytes) {
   const auto* source = static_cast<const unsigned char*>(from);
   Copy copy{to, std::vector<unsigned char>(source, source + bytes), executor().thread().copy_group};
@@ -386,43 +355,3 @@ void wait_for_copies(int groups_left) {
 }
 
 }  // namespace emulation
-
-namespace {
-struct Vote {
-  unsigned value;
-  unsigned result;
-};
-}  // namespace
-
-unsigned __ballot_sync(unsigned mask, int predicate) {
-  Vote own{predicate != 0 ? 1U : 0U, 0};
-  emulation::warp_collective("__ballot_sync", mask, &own, [](void* const all[32]) {
-    unsigned bits = 0;
-    for (unsigned i = 0; i < 32; ++i) {
-      bits |= static_cast<Vote*>(all[i])->value << i;
-    }
-    for (int i = 0; i < 32; ++i) {
-      static_cast<Vote*>(all[i])->result = bits;
-    }
-  });
-  return own.result;
-}
-
-unsigned __reduce_add_sync(unsigned mask, unsigned value) {
-  Vote own{value, 0};
-  emulation::warp_collective("__reduce_add_sync", mask, &own, [](void* const all[32]) {
-    unsigned sum = 0;
-    for (int i = 0; i < 32; ++i) {
-      sum += static_cast<Vote*>(all[i])->value;
-    }
-    for (int i = 0; i < 32; ++i) {
-      static_cast<Vote*>(all[i])->result = sum;
-    }
-  });
-  return own.result;
-}
-
-void __syncwarp(unsigned mask) {
-  int nothing = 0;
-  emulation::warp_collective("__syncwarp", mask, &nothing, [](void* const[32]) {});
-}

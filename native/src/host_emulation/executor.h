@@ -5,7 +5,7 @@
 
 namespace emulation {
 
-// Runs a kernel to its end; `body` is what one thread does.
+// Runs a kernel to its end. `body` is the work of one thread.
 void execute(const Launch& launch, const Task& body);
 
 }  // namespace emulation

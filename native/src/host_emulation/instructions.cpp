@@ -1,4 +1,4 @@
-// Warp-wide instructions by the layouts of the PTX ISA: group g = lane / 4, thread in group t = lane % 4.
+// Instructions of whole warps, with the layouts of the PTX ISA: group g = lane / 4 and thread in group t = lane % 4.
 #include <cmath>
 
 #include "emulated_instructions.h"
@@ -13,7 +13,7 @@ float widened(uint32_t pair, int half) {
   return value;
 }
 
-// Matrix units do not round sums, they cut them off.
+// Matrix units truncate sums instead of rounding them.
 float towards_zero(double value) {
   const auto nearest = static_cast<float>(value);
   return std::fabs(static_cast<double>(nearest)) > std::fabs(value) ? std::nextafterf(nearest, 0.0F) : nearest;

@@ -1,11 +1,12 @@
-// The CUDA runtime on the CPU: device memory is the host's, poisoned; what is asked of a stream happens as late as the host's
-// synchronisation allows, so that a buffer which is used again too early, or a result that is read too early, is wrong here too.
+// The CUDA runtime on the CPU. Device memory is memory of the host, and filled with a poison value. Tasks of a stream run as late
+// as the synchronisation of the host allows. A buffer that is reused too early, or a result that is read too early, is therefore
+// wrong here too.
 //
-// For tests of failures:
-//   THREEGATE_EMULATED_DRIVER=none | old   no device; a driver that is too old
-//   THREEGATE_EMULATED_DEVICE=old          a device that the kernels were not compiled for
-//   THREEGATE_EMULATED_MEMORY=BYTES        of the device
-//   THREEGATE_EMULATED_FAULT=1             launches end in an illegal address
+// These variables of the environment serve tests of failures:
+//   THREEGATE_EMULATED_DRIVER=none | old   there is no device, or the driver is too old
+//   THREEGATE_EMULATED_DEVICE=old          the kernels were not compiled for the device
+//   THREEGATE_EMULATED_MEMORY=BYTES        the memory of the device
+//   THREEGATE_EMULATED_FAULT=1             launches end with an illegal address
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
@@ -25,7 +26,7 @@ namespace emulation {
 
 struct Event {
   Stream* stream = nullptr;
-  uint64_t until = 0;  // tasks of the stream that come before it
+  uint64_t until = 0;  // number of tasks of the stream that come before it
 };
 
 class Stream {
@@ -327,7 +328,7 @@ const char* cudaGetErrorString(cudaError_t error) {
   }
 }
 
-// For tests, which are not linked with the emulation: they find these by name.
+// For tests, which are not linked with the emulation and find these functions by name.
 extern "C" __attribute__((visibility("default"))) int tg_emulated_allocate(void** memory, size_t bytes) {
   return static_cast<int>(cudaMalloc(memory, bytes));
 }

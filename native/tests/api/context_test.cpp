@@ -13,7 +13,7 @@ TEST(Context, RefusesBadOptionsWithAReason) {
   char error[256] = "";
   const tg_context_options wrong_size{7, 1, TG_CPU, 0, 0};
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_context_create(&wrong_size, &context, error, sizeof(error)));
-  EXPECT_STREQ("options is a struct of size 7; this library knows 24", error);
+  EXPECT_STREQ("options is a struct of size 7; the size in this library is 24", error);
   const tg_context_options threads{sizeof(tg_context_options), -1, TG_CPU, 0, 0};
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_context_create(&threads, &context, error, sizeof(error)));
   EXPECT_STREQ("options.threads is -1; allowed are 0 (all) to 1024", error);

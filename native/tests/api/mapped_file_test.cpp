@@ -77,7 +77,7 @@ TEST_F(MappedFile, NamesTheFileThatCannotBeOpened) {
   EXPECT_EQ(TG_OK, tg_mapped_file_close(nullptr));
 }
 
-// Opening a pipe that nobody writes to must not wait.
+// Opening a pipe without a writer must not wait.
 TEST_F(MappedFile, RefusesAPipe) {
   ASSERT_EQ(0, mkfifo(path_.c_str(), 0600));
   EXPECT_EQ(TG_IO, tg_mapped_file_open(context_.get(), path_.c_str(), &file_, &data_, &bytes_));

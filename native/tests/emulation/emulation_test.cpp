@@ -1,4 +1,4 @@
-// What the emulation of CUDA must show before a test on it means anything.
+// Properties of the CUDA emulation on which all other tests with it rely.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -18,7 +18,7 @@ struct Order {
 };
 const std::vector<const char*> kOrders{"forward", "reverse", "1", "2", "3"};
 
-// How many orders of the threads give the right result.
+// The number of thread orders that give the correct result.
 int right_orders(bool has_barrier) {
   const auto stream = threegate::cuda::make_stream();
   DeviceMemory memory;
@@ -50,14 +50,14 @@ TEST(Emulation, NothingHappensBeforeTheHostWaitsForIt) {
   memory.reserve(planted::kCount * static_cast<int64_t>(sizeof(int)));
   auto* out = reinterpret_cast<int*>(memory.get());
   EXPECT_EQ(cudaSuccess, planted::write(out, planted::kCount, stream.get()));
-  EXPECT_NE(1, out[0]);  // a host that does not wait reads what was there before
+  EXPECT_NE(1, out[0]);  // without a wait the host reads the old contents
   EXPECT_EQ(cudaSuccess, cudaEventRecord(event.get(), stream.get()));
   EXPECT_EQ(cudaSuccess, cudaStreamWaitEvent(other.get(), event.get(), 0));
   EXPECT_EQ(cudaSuccess, cudaStreamSynchronize(other.get()));
   EXPECT_EQ(1, out[0]);
 }
 
-// AddressSanitizer stops what leaves its memory; without it there is nothing to see.
+// AddressSanitizer stops accesses beyond the memory. Without it there is nothing to test.
 #if defined(__SANITIZE_ADDRESS__)
 TEST(EmulationDeathTest, AnIndexBeyondDeviceMemoryIsCaught) {
   const auto stream = threegate::cuda::make_stream();

@@ -1,4 +1,4 @@
-// Kernels with bugs that the emulation must show, and the same without them: a test that cannot fail proves nothing.
+// Kernels with bugs that the emulation must detect, and the same kernels without them. A test that cannot fail proves nothing.
 #include "planted_bugs.h"
 
 #include "cuda/support/runtime.h"

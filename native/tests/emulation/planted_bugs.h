@@ -7,7 +7,7 @@ namespace planted {
 
 constexpr int kCount = 128;
 
-// out[i] = i + 1, the last 0, through shared memory; without the barrier that takes when all have written.
+// out[i] = i + 1 through shared memory, and 0 for the last entry. The result needs the barrier that waits for all writes.
 cudaError_t rotate(bool has_barrier, int* out, cudaStream_t stream);
 
 // Writes `count` entries of device memory, or of `room` entries of shared memory.

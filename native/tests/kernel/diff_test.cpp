@@ -63,7 +63,7 @@ struct Codes {
 
 enum class Kind { kAnyBits, kStep, kFewChanges };
 
-// Any bits: every special value turns up. Step: weights and a small move, in codes. Few changes: almost all equal.
+// kAnyBits covers every special value. kStep has weights and a small step, in codes. kFewChanges has almost only equal entries.
 void fill(Codes& base, Codes& tuned, Kind kind, std::mt19937_64& random) {
   std::normal_distribution<double> normal(0.0, 0.02);
   const auto put = [](Codes& codes, int64_t i, int64_t j, double value) {
@@ -74,7 +74,7 @@ void fill(Codes& base, Codes& tuned, Kind kind, std::mt19937_64& random) {
       const auto narrow = static_cast<float>(value);
       std::memcpy(to, &narrow, sizeof(narrow));
     } else {
-      // bf16, or the leading bits of it as some code of a smaller format.
+      // bf16, or its leading bits as a code of a smaller format.
       const uint16_t code = reference::round_to_bf16(value);
       std::memcpy(to, reinterpret_cast<const unsigned char*>(&code) + (reference::bytes_of(codes.dtype) == 1 ? 1 : 0),
                   static_cast<size_t>(reference::bytes_of(codes.dtype)));
@@ -112,7 +112,7 @@ struct Request {
   tg_control* control = nullptr;
 };
 
-// Runs the kernel with every output, each followed by a sentinel that must survive.
+// Runs the kernel with every output. Each output is followed by a sentinel that must not change.
 Outcome run(tg_context* context, const tg_operand& base, const tg_operand& tuned, const Request& request = {}) {
   Outcome outcome;
   const int64_t m = base.values.rows;
@@ -144,8 +144,8 @@ Outcome run(tg_context* context, const tg_operand& base, const tg_operand& tuned
   return outcome;
 }
 
-// Sums are compared relative to the sum of magnitudes, which bounds the rounding error of any order of summation. Squares
-// of float64 entries may leave the range of float64, upwards or downwards.
+// Sums are compared relative to the sum of magnitudes, which bounds the rounding error of any order of summation. Squares of
+// float64 entries may overflow or underflow.
 void expect_sum(long double expected, double actual, long double magnitude, const char* name) {
   if (magnitude > 1e300L) {
     EXPECT_FALSE(std::abs(actual) < 1e200) << name;
@@ -222,7 +222,7 @@ TEST_P(DiffAtLevel, AgreesWithTheReferenceForEveryPairOfDtypes) {
   }
 }
 
-// Every bf16 code beside itself, its neighbours, its negative and another one.
+// Every bf16 code together with itself, its neighbours, its negative and another code.
 TEST_P(DiffAtLevel, AgreesWithTheReferenceOnEveryBf16Code) {
   const auto own = context();
   for (const uint32_t flip : {0x0000U, 0x0001U, 0x8000U, 0x7fffU, 0x0080U, 0x00ffU}) {
@@ -241,7 +241,7 @@ TEST_P(DiffAtLevel, AgreesWithTheReferenceOnEveryBf16Code) {
 
 TEST_P(DiffAtLevel, RoundsFloat32AndFloat64ToBf16OnceAndToEven) {
   const auto own = context();
-  // Values around every tie between two bf16 numbers in a binade, and around overflow and the smallest numbers.
+  // Values around every tie between two bf16 numbers in a binade, around overflow and around the smallest numbers.
   std::vector<double> values;
   for (int mantissa = 128; mantissa < 258; ++mantissa) {
     for (const int exponent : {-140, -133, -126, -7, 0, 120}) {
@@ -357,7 +357,7 @@ TEST_P(DiffAtLevel, LowRankTermsAreAddedInFloat64) {
   }
   const Outcome actual = run(own.get(), base.operand(), tuned);
   const Outcome expected = run(own.get(), base.operand(), formed.operand());
-  // Fused multiplications may move the last bit of an entry, hence no more than a few entries across a boundary.
+  // Fused multiplications may change the last bit of an entry, and thus move a few entries across a boundary.
   EXPECT_EQ(kRows * kColumns, actual.result.changed_stored);
   EXPECT_LE(std::abs(expected.result.changed - actual.result.changed), 2);
   EXPECT_NEAR(expected.result.delta_squares, actual.result.delta_squares, 1e-10 * expected.result.delta_squares);
@@ -377,7 +377,7 @@ TEST_P(DiffAtLevel, EmptyMatricesGiveZeros) {
   }
 }
 
-// Untouched anonymous memory: reading it costs no memory. A few entries at the far end are set.
+// Anonymous memory that is never written takes no memory. A few entries at the far end are set.
 TEST(Diff, BeyondTwoToThe31Elements) {
   constexpr int64_t kElements = (int64_t{1} << 31) + 77;
   const support::ZeroPages base(static_cast<size_t>(2 * kElements));
@@ -401,7 +401,7 @@ TEST(Diff, BeyondTwoToThe31Elements) {
   EXPECT_EQ(kElements, result.total);
   EXPECT_EQ(2, result.changed);
   EXPECT_EQ(2.0, result.delta_squares);
-  // As a matrix of few, long rows.
+  // The same as a matrix of few, long rows.
   a.values.rows = b.values.rows = 7;
   a.values.columns = b.values.columns = a.values.row_stride = b.values.row_stride = kElements / 7;
   std::vector<int64_t> rows(7);
@@ -445,7 +445,7 @@ TEST(Diff, OneCallAtATime) {
   EXPECT_EQ(TG_OK, tg_context_threads(own.get(), &threads));
 }
 
-// Each wrong argument is refused by name, before any output is touched.
+// Each wrong argument is refused by name before any output is written.
 TEST(Diff, RefusesWrongArguments) {
   Codes base(TG_BF16, 4, 6, 0);
   Codes other(TG_BF16, 4, 7, 0);
@@ -478,19 +478,19 @@ TEST(Diff, RefusesWrongArguments) {
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_diff_workspace(own.get(), &bad, &good, 1, &options, nullptr, &size));
   bad = good;
   bad.low_rank_count = 1;
-  expect_refused(&good, &bad, nullptr, "tuned.low_rank is NULL; low_rank_count terms are needed");
+  expect_refused(&good, &bad, nullptr, "tuned.low_rank is NULL; low_rank_count terms are required");
   bad = good;
   const float scale = 1;
   bad.block_scale = {&scale, 1, 1, 1, TG_F32, 0};
   bad.block_rows = 2;
   bad.block_columns = 6;
-  expect_refused(&good, &bad, nullptr, "tuned.block_scale is 1 x 1; it must have one entry a block of values");
+  expect_refused(&good, &bad, nullptr, "tuned.block_scale is 1 x 1; it must have one entry per block of values");
   uint64_t word = 0;
   tg_diff_profiles profiles{sizeof(tg_diff_profiles), nullptr, nullptr, &word, 1, nullptr, 0, 0};
-  expect_refused(&good, &good, &profiles, "profiles.mask_words is 1; needed are 4");
+  expect_refused(&good, &good, &profiles, "profiles.mask_words is 1; it must be at least 4");
   int64_t cell = 0;
   profiles = {sizeof(tg_diff_profiles), nullptr, nullptr, nullptr, 0, &cell, 5, 1};
-  expect_refused(&good, &good, &profiles, "profiles.map_rows is 5; allowed are 1 to the matrix' rows");
+  expect_refused(&good, &good, &profiles, "profiles.map_rows is 5; allowed are 1 to the rows of the matrix");
   tg_workspace small{sizeof(tg_workspace), &word, 8, nullptr, 0};
   tg_diff_result result{};
   result.size = sizeof(result);

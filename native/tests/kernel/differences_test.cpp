@@ -8,7 +8,7 @@
 
 namespace {
 
-// Five streams of numbers in one dtype, `shift` bytes after an aligned address, and what they hold.
+// Five vectors in one dtype, `shift` bytes after an aligned address, and their values.
 class Streams {
  public:
   static constexpr size_t kStreams = 5;
@@ -102,7 +102,7 @@ Found difference(tg_context* context, Streams& streams, double step, bool extrap
 TEST(Differences, AreThoseOfTheDefinition) {
   uint64_t seed = support::seed();
   for (const tg_dtype dtype : {TG_F32, TG_F64}) {
-    // Small enough in float64 for the difference of displaced point and point to be exact.
+    // Small enough in float64 for the difference between the displaced point and the point to be exact.
     const double step = dtype == TG_F32 ? 0.37 : 0.37 * 0x1p-20;
     const double unit = dtype == TG_F32 ? 0x1p-24 : 0x1p-53;
     for (const int64_t count : {0, 1, 15, 16, 17, 63, 4097, 100003}) {
@@ -118,7 +118,7 @@ TEST(Differences, AreThoseOfTheDefinition) {
         ASSERT_LE(std::abs(static_cast<double>(static_cast<long double>(found) - exact)), 1.001 * unit * std::abs(found)) << i;
         rounding += (static_cast<long double>(found) - exact) * (static_cast<long double>(found) - exact);
       }
-      // Of float64 the exact one has only the eleven bits more of a long double.
+      // For float64 the exact value has only the eleven additional bits of a long double.
       EXPECT_NEAR(static_cast<double>(rounding), moved.rounding, (dtype == TG_F32 ? 1e-7 : 0.02) * moved.rounding) << count;
       for (const bool extrapolates : {false, true}) {
         const Found found = difference(context.get(), streams, step, extrapolates);
@@ -162,7 +162,7 @@ TEST(Differences, HaveTheSameBitsEverywhere) {
         EXPECT_EQ(better, difference(context.get(), streams, 0.7, true)) << level << ", threads: " << threads;
       }
     }
-    // In place of an input.
+    // The output overwrites an input.
     for (const size_t place : {kAhead, kBehind, kWider, kDirection}) {
       Streams own(50021, dtype, 1, support::seed());
       EXPECT_EQ(better, difference(first.get(), own, 0.7, true, place)) << place;
@@ -205,14 +205,14 @@ TEST(Differences, RefusesWhatIsNone) {
   refused(wrong, "step is 0.000000; it must be finite and not 0");
   wrong = own;
   wrong.direction = nullptr;
-  refused(wrong, "displacement.direction is NULL; the numbers need a place");
+  refused(wrong, "displacement.direction is NULL; it must not be NULL unless count is 0");
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_displace(context.get(), &own, streams.at(kOut), nullptr));
   tg_gradient_difference difference{sizeof(difference), streams.at(0), nullptr, nullptr, streams.at(1), 4, TG_F32, 0, 1};
   tg_difference_sums sums{};
   EXPECT_NE(TG_OK, tg_difference_gradients(context.get(), &difference, streams.at(kOut), &sums));
   sums.size = sizeof(sums);
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_difference_gradients(context.get(), &difference, streams.at(kOut), &sums));
-  EXPECT_EQ("difference.behind is NULL; the numbers need a place", support::error_of(context.get()));
+  EXPECT_EQ("difference.behind is NULL; it must not be NULL unless count is 0", support::error_of(context.get()));
 }
 
 TEST(Differences, BeyondTwoToThe31Numbers) {
@@ -223,7 +223,7 @@ TEST(Differences, BeyondTwoToThe31Numbers) {
   auto* const found = static_cast<float*>(out.data());
   numbers[kCount - 1] = 3;
   numbers[kCount / 2] = 1;
-  // One thread: the last numbers are the last to be written where all others are, too.
+  // With one thread the last numbers are written last, when all others are written.
   const auto context = support::make_context(1);
   const tg_displacement displacement{sizeof(displacement), numbers, numbers, kCount, TG_F32, 0, 0x1p-30};
   double rounding = 0;

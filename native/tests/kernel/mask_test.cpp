@@ -35,7 +35,7 @@ Selected select(const tg_mask_scores& scores, int64_t count, bool smallest, int 
   return result;
 }
 
-// Sorts everything, the plain way.
+// Sorts all scores.
 std::vector<uint64_t> expected(const std::vector<double>& scores, int64_t columns, int64_t count, bool smallest) {
   std::vector<size_t> order(scores.size());
   std::iota(order.begin(), order.end(), size_t{0});
@@ -68,7 +68,7 @@ TEST(MaskSelect, SelectsWhatSortingSelects) {
       for (double& entry : entries) {
         entry = normal(random);
         if (kind == 1) {
-          entry = std::round(entry * 2);  // many equal ones, zeros of both signs
+          entry = std::round(entry * 2);  // many equal scores, and zeros of both signs
         } else if (kind == 2) {
           entry = 1;
         } else if (kind == 3) {
@@ -98,7 +98,7 @@ TEST(MaskSelect, OfTripletsIsThatOfTheReconstruction) {
   std::vector<double> values{3, 2, 1};
   std::vector<double> left;
   std::vector<double> right;
-  // Small integers: every order of summation gives the same score, and there are many ties.
+  // Small integers: every order of summation gives the same score, and many scores are equal.
   for (int64_t i = 0; i < kRank * kRows; ++i) {
     left.push_back(static_cast<double>(random() % 7) - 3);
   }
@@ -121,12 +121,14 @@ TEST(MaskSelect, OfTripletsIsThatOfTheReconstruction) {
     for (const bool smallest : {false, true}) {
       const std::vector<uint64_t> wanted = expected(entries, kColumns, count, smallest);
       EXPECT_EQ(wanted, select(scores, count, smallest).words);
-      EXPECT_EQ(wanted, select(scores, count, smallest, 3).words);
+      if (!support::tests_device()) {
+        EXPECT_EQ(wanted, select(scores, count, smallest, 3).words);
+      }
     }
   }
 }
 
-// Triplets large enough to be screened by a sample; `entry` gives left and right vectors.
+// Triplets that are large enough to be screened by a sample. `entry` gives the left and right vectors.
 template <typename Left, typename Right>
 void expect_exact(int64_t rows, int64_t columns, int64_t rank, Left left_entry, Right right_entry) {
   std::vector<double> values(static_cast<size_t>(rank));
@@ -152,7 +154,11 @@ void expect_exact(int64_t rows, int64_t columns, int64_t rank, Left left_entry, 
     }
   }
   const tg_mask_scores scores{sizeof(scores), nullptr, values.data(), left.data(), right.data(), rank, rows, columns};
-  for (const int64_t count : {int64_t{1}, rows * columns / 100, rows * columns / 2, rows * columns - 7, rows * columns}) {
+  std::vector<int64_t> counts{1, rows * columns / 2};
+  if (!support::tests_device() || !support::is_emulated()) {
+    counts.insert(counts.end(), {rows * columns / 100, rows * columns - 7, rows * columns});
+  }
+  for (const int64_t count : counts) {
     const Selected selected = select(scores, count, false, 2);
     ASSERT_EQ(TG_OK, selected.status) << selected.error;
     EXPECT_TRUE(expected(reconstruction, columns, count, false) == selected.words) << count;
@@ -167,7 +173,7 @@ TEST(MaskSelect, LargeReconstructionsAreSelectedExactly) {
 }
 
 TEST(MaskSelect, ASampleThatMisleadsIsNotBelieved) {
-  // The sample looks at every second column, where all scores are zero.
+  // The sample reads every second column, where all scores are zero.
   std::mt19937_64 random(support::seed());
   std::normal_distribution<double> normal;
   expect_exact(
@@ -176,10 +182,10 @@ TEST(MaskSelect, ASampleThatMisleadsIsNotBelieved) {
 }
 
 TEST(MaskSelect, EqualScoresAreTakenByTheirIndex) {
-  // All equal: whole numbers, so that no order of summation rounds.
+  // All scores are equal. They are integers, so that no order of summation rounds.
   expect_exact(
       800, 800, 1, [](int64_t, int64_t i) { return i % 3 == 0 ? 2.0 : -2.0; }, [](int64_t, int64_t) { return 1.0; });
-  // Two heights, and more equal scores than are kept aside.
+  // Two different scores, with more equal ones than are kept as candidates.
   expect_exact(
       2100, 2000, 1, [](int64_t, int64_t i) { return i % 2 == 0 ? 2.0 : 1.0; }, [](int64_t, int64_t) { return 1.0; });
 }
@@ -213,7 +219,7 @@ TEST(MaskSelect, RefusesAndCancels) {
   EXPECT_EQ("options.count is 201; allowed are 0 to 200", support::error_of(context.get()));
   const tg_mask_scores none{sizeof(none), nullptr, nullptr, nullptr, nullptr, 2, 3, 4};
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_mask_select_workspace(context.get(), &none, &options, &size));
-  EXPECT_EQ("scores.values, left or right is NULL; scores are of a matrix or of triplets", support::error_of(context.get()));
+  EXPECT_EQ("scores.values, left or right is NULL; scores need a matrix or triplets", support::error_of(context.get()));
 }
 
 struct Sets {
@@ -221,7 +227,7 @@ struct Sets {
     const int64_t across = (columns + 63) / 64;
     for (int64_t i = 0; i < count; ++i) {
       std::vector<uint64_t> mask(static_cast<size_t>(rows * across), 0);
-      // From empty to full.
+      // Densities from empty to full.
       const uint64_t density = static_cast<uint64_t>(i) * 16 / static_cast<uint64_t>(count) + (i == count - 1 ? 1 : 0);
       for (int64_t at = 0; at < rows * columns; ++at) {
         if (random() % 16 < density) {
@@ -281,7 +287,7 @@ TEST(MaskSets, CombineEntryByEntry) {
         ASSERT_EQ(TG_OK, tg_mask_combine(context.get(), &sets.sets, operation, nullptr, 0, &entries))
             << support::error_of(context.get());
         EXPECT_EQ(wanted, entries);
-        // Into the last of them.
+        // The result overwrites the last mask.
         auto& result = sets.words.back();
         ASSERT_EQ(TG_OK, tg_mask_combine(context.get(), &sets.sets, operation, result.data(), static_cast<int64_t>(result.size()),
                                          &entries));
@@ -304,6 +310,9 @@ TEST(MaskSets, OverlapsAreCountedEntryByEntry) {
   std::mt19937_64 random(support::seed());
   for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{1, 1}, {3, 70}, {40, 1000}, {0, 5}}) {
     for (const int count : {1, 2, 3, 4, 5, 15, 16, TG_MASK_MOST_SETS}) {
+      if (count == TG_MASK_MOST_SETS && rows * columns > 1000 && support::tests_device() && support::is_emulated()) {
+        continue;  // the smaller shapes have as many masks
+      }
       const Sets sets(count, rows, columns, random);
       std::vector<int64_t> common(static_cast<size_t>(count * count), 0);
       std::vector<int64_t> memberships(static_cast<size_t>(count + 1), 0);
@@ -321,7 +330,7 @@ TEST(MaskSets, OverlapsAreCountedEntryByEntry) {
           }
         }
       }
-      for (const int threads : {1, 3}) {
+      for (const int threads : support::tests_device() ? std::vector<int>{1} : std::vector<int>{1, 3}) {
         const auto context = support::make_context(threads);
         std::vector<int64_t> pairs(common.size(), -1);
         std::vector<int64_t> exactly(memberships.size(), -1);
@@ -347,9 +356,9 @@ TEST(MaskSets, RefuseWhatIsNoSet) {
     EXPECT_EQ(why, support::error_of(context.get()));
   };
   refused("operation is 6; allowed are 1 to 5, TG_MASK_*", 6);
-  refused("result_words is 5; needed are 6", TG_MASK_UNION, sets.words[0].data());
+  refused("result_words is 5; it must be at least 6", TG_MASK_UNION, sets.words[0].data());
   sets.pointers[1] = nullptr;
-  refused("sets.masks[1] is NULL; the bits are needed");
+  refused("sets.masks[1] is NULL; every mask must have its bits");
   sets.sets.count = TG_MASK_MOST_SETS + 1;
   refused("sets.count is 256; allowed are 1 to 255");
   sets.sets.count = 0;
@@ -359,11 +368,11 @@ TEST(MaskSets, RefuseWhatIsNoSet) {
   refused("sets.rows or columns is -1 x 70; neither may be negative");
   sets.sets.rows = 3;
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_mask_overlaps(context.get(), &sets.sets, nullptr, nullptr));
-  EXPECT_EQ("common is NULL; counts of pairs need a place", support::error_of(context.get()));
+  EXPECT_EQ("common is NULL; it must have room for count * count counts", support::error_of(context.get()));
 }
 
 TEST(MagnitudeHistogram, CountsByCode) {
-  // 1, -1 and 1.5 in bf16; 1 + 2^-10 rounds to 1; the columns cross a word.
+  // 1, -1 and 1.5 in bf16, and 1 + 2^-10, which rounds to 1. The columns cross a word.
   constexpr int64_t kColumns = 70;
   std::vector<double> entries(2 * kColumns, 1);
   entries[3] = -1;

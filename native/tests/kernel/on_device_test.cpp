@@ -1,5 +1,5 @@
-// What a CUDA device does beyond what the other tests, which run on both, ask of it: the same as the CPU in any order of threads,
-// streaming, failures. With THREEGATE_TEST_DEVICE=cuda alone.
+// Properties of a CUDA device beyond those that the other tests check on both: results equal to the CPU's in any order of
+// threads, streaming, and failures. They run with THREEGATE_TEST_DEVICE=cuda only.
 #include <dlfcn.h>
 
 #include <algorithm>
@@ -69,7 +69,7 @@ struct Compared {
   std::vector<uint64_t> mask;
 };
 
-// All pairs in one call, with the columns and the mask of the first.
+// Compares all pairs in one call, with the columns and the mask of the first one.
 Compared compare(tg_context* context, const std::vector<tg_operand>& bases, const std::vector<tg_operand>& tuned,
                  tg_control* control = nullptr) {
   Compared compared;
@@ -117,7 +117,7 @@ void expect_same_counts(const Compared& expected, const Compared& found) {
   }
 }
 
-// Three matrices, of which the last is wider than what half of a small slot holds.
+// Three matrices. The last one is wider than half of a small slot.
 struct Model {
   explicit Model(std::mt19937_64& random) {
     for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{300, 520}, {1, 70}, {3, 200000}}) {
@@ -152,7 +152,7 @@ TEST_F(OnDevice, LittleMemoryMeansMoreParts) {
   if (!support::is_emulated()) {
     GTEST_SKIP() << "only an emulated device has little memory when asked to";
   }
-  // Room for slots of one MiB, not for what all of it takes.
+  // Room for slots of one MiB, but not for all data.
   const Setting memory("THREEGATE_EMULATED_MEMORY", std::to_string(int64_t{3} << 20));
   expect_same_counts(expected, compare(support::make_context().get(), model.bases, model.tuned));
   const Setting less("THREEGATE_EMULATED_MEMORY", "100000");
@@ -160,7 +160,7 @@ TEST_F(OnDevice, LittleMemoryMeansMoreParts) {
   const Compared refused = compare(context.get(), model.bases, model.tuned);
   EXPECT_EQ(TG_OUT_OF_MEMORY, refused.status);
   EXPECT_NE(std::string::npos, refused.error.find("the device has no ")) << refused.error;
-  // That is no failure of the device: with more memory the same context works.
+  // This is not a failure of the device. With more memory the same context works.
   const Setting more("THREEGATE_EMULATED_MEMORY", std::to_string(int64_t{1} << 30));
   expect_same_counts(expected, compare(context.get(), model.bases, model.tuned));
 }
@@ -201,7 +201,7 @@ Triplets decompose(tg_context* context, const tg_operand& matrix, const tg_opera
   return triplets;
 }
 
-// Spikes far above a flat bulk, as weight matrices have: those are found at once and must not hide the others.
+// Spikes far above a flat bulk, as in weight matrices. They converge immediately and must not hide the other vectors.
 std::vector<float> spiked(int64_t rows, int64_t columns, std::mt19937_64& random) {
   std::normal_distribution<double> normal;
   std::vector<double> entries(static_cast<size_t>(rows * columns));
@@ -256,7 +256,7 @@ TEST_F(OnDevice, TripletsAreThoseOfTheCpu) {
   }
 }
 
-// A batch in parts, for want of memory, gives what each matrix gives alone.
+// A batch that is solved in parts, because memory is short, gives the results of each matrix alone.
 TEST_F(OnDevice, ManyMatricesInParts) {
   std::mt19937_64 random(support::seed());
   std::vector<std::vector<float>> entries;
@@ -268,7 +268,7 @@ TEST_F(OnDevice, ManyMatricesInParts) {
     matrices.push_back(operand(entries.back().data(), rows, columns, TG_F32));
     expected.push_back(decompose(support::make_context().get(), matrices.back(), nullptr, kRank, 1e-4));
   }
-  // What a batch leaves to the driver, and room for one or two of them.
+  // The memory that a batch leaves to the driver, and room for one or two matrices.
   constexpr int64_t kRoom = 1500000;
   const Setting memory("THREEGATE_EMULATED_MEMORY", std::to_string((int64_t{256} << 20) + kRoom));
   const auto context = support::make_context();
@@ -296,7 +296,7 @@ TEST_F(OnDevice, ManyMatricesInParts) {
   }
 }
 
-// By NVIDIA's libraries, or what takes their place.
+// Uses NVIDIA's libraries, or their replacement in the emulation.
 TEST_F(OnDevice, WholeSpectraAreThoseOfTheCpu) {
   std::mt19937_64 random(support::seed());
   const auto context = support::make_context();
@@ -322,7 +322,7 @@ TEST_F(OnDevice, WholeSpectraAreThoseOfTheCpu) {
       EXPECT_EQ(TG_SVD_GRAM_DOUBLE, result.method);
       for (size_t i = 0; i < kRank; ++i) {
         EXPECT_NEAR(values[i], spectrum[i], 1e-9 * spectrum[0]);
-        // The triplet is one: A v = sigma u.
+        // The triplet is valid: A v = sigma u.
         double square = 0;
         for (int64_t row = 0; row < rows; ++row) {
           double sum = 0;
@@ -367,7 +367,7 @@ TEST_F(OnDevice, TheOrderOfThreadsDoesNotMatter) {
   }
 }
 
-// Memory of an emulated device, which the host may look into.
+// Memory of an emulated device, which the host may read.
 class EmulatedMemory {
  public:
   explicit EmulatedMemory(int64_t bytes) {
@@ -387,7 +387,7 @@ class EmulatedMemory {
   void* memory_ = nullptr;
 };
 
-// Masks that are made, combined and counted without leaving the device are those of the host.
+// Masks that are made, combined and counted on the device equal those of the host.
 TEST_F(OnDevice, MasksMayStayThere) {
   if (!support::is_emulated()) {
     GTEST_SKIP() << "a pointer that is known to be a device's comes from the emulation";
@@ -445,7 +445,7 @@ TEST_F(OnDevice, MasksMayStayThere) {
   EXPECT_EQ(counts[0], counts[1]);
 }
 
-// Where little memory is left, masks come in parts.
+// If little memory is left, masks are processed in parts.
 TEST_F(OnDevice, MasksLargerThanTheDeviceAreCombined) {
   if (!support::is_emulated()) {
     GTEST_SKIP() << "only the emulation has less memory when asked to";
@@ -470,7 +470,7 @@ TEST_F(OnDevice, MasksLargerThanTheDeviceAreCombined) {
   std::vector<uint64_t> results[2];
   int64_t entries[2] = {};
   std::vector<int64_t> common[2];
-  // All of it takes 320 KB, beside two slots of 128 KB.
+  // The whole takes 320 KB, in addition to two slots of 128 KB.
   for (const char* memory : {"450000", "10000000"}) {
     const Setting setting("THREEGATE_EMULATED_MEMORY", memory);
     const auto context = support::make_context();
@@ -488,7 +488,7 @@ TEST_F(OnDevice, MasksLargerThanTheDeviceAreCombined) {
   EXPECT_EQ(common[0], common[1]);
 }
 
-// More tokens than the device takes at a time; the same wherever they and the directions lie.
+// More tokens than the device processes at a time. The result does not depend on where they and the directions are.
 TEST_F(OnDevice, CurvatureOfManyTokensIsThatOfTheCpu) {
   constexpr int64_t kTokens = 8500;
   constexpr int64_t kInputs = 70;
@@ -539,7 +539,7 @@ TEST_F(OnDevice, CurvatureOfManyTokensIsThatOfTheCpu) {
   const auto context = support::make_context();
   const Found expected = measure(cpu.get(), numbers.data());
   const Found found = measure(context.get(), numbers.data());
-  // Of 70 x 9 products of numbers around one, and of 8500.
+  // Sums of 70 x 9 products of numbers around one, and of 8500 products.
   for (size_t i = 0; i < expected.slopes.size(); ++i) {
     ASSERT_NEAR(expected.slopes[i], found.slopes[i], 1e-3) << i;
   }
@@ -559,7 +559,7 @@ TEST_F(OnDevice, CurvatureOfManyTokensIsThatOfTheCpu) {
   }
 }
 
-// Numbers of finite differences have the same bits there; their sums another order.
+// The numbers have the same bits on the device, and the sums another order.
 TEST_F(OnDevice, DifferencesAreThoseOfTheCpu) {
   if (!support::is_emulated()) {
     GTEST_SKIP() << "a pointer that is known to be a device's comes from the emulation";
@@ -607,10 +607,10 @@ TEST_F(OnDevice, DifferencesAreThoseOfTheCpu) {
     double rounding = 0;
     tg_displacement mixed{sizeof(mixed), here.data(), there, count, dtype, 0, 1};
     EXPECT_EQ(TG_INVALID_ARGUMENT, tg_displace(context.get(), &mixed, there, &rounding));
-    EXPECT_EQ("numbers is on the host and on the device; they must be all on one of them", support::error_of(context.get()));
+    EXPECT_EQ("numbers is on the host and on the device; all must be in the same memory", support::error_of(context.get()));
     mixed.point = reinterpret_cast<const uint8_t*>(there) + 1;
     EXPECT_EQ(TG_INVALID_ARGUMENT, tg_displace(context.get(), &mixed, there, &rounding));
-    EXPECT_EQ("displacement.point is misaligned; on a device numbers lie at multiples of their size",
+    EXPECT_EQ("displacement.point is misaligned; in device memory numbers must be aligned to their size",
               support::error_of(context.get()));
   };
   for (const int64_t count : {1, 1023, 70001}) {
@@ -654,21 +654,21 @@ TEST_F(OnDevice, PatchesAreThoseOfTheCpu) {
     pair.after = memory_after.get();
     int64_t changed = -1;
     EXPECT_EQ(TG_INVALID_ARGUMENT, tg_patch_extract(context.get(), &pair, &here, &changed));
-    EXPECT_EQ("elements is on the host and on the device; they must be all on one of them", support::error_of(context.get()));
+    EXPECT_EQ("elements is on the host and on the device; all must be in the same memory", support::error_of(context.get()));
     tg_patch_entries there{sizeof(there), static_cast<uint32_t*>(memory_positions.get()), memory_values.get(), expected, kWidth,
                            form};
     ASSERT_EQ(TG_OK, tg_patch_extract(context.get(), &pair, &there, &changed)) << support::error_of(context.get());
     ASSERT_EQ(expected, changed);
     EXPECT_EQ(0, std::memcmp(positions.data(), there.positions, static_cast<size_t>(4 * expected)));
     EXPECT_EQ(0, std::memcmp(values.data(), there.values, static_cast<size_t>(kWidth * expected)));
-    // A part of something larger.
+    // A part of a larger vector.
     pair.first = 17;
     ASSERT_EQ(TG_OK, tg_patch_extract(context.get(), &pair, &there, &changed));
     EXPECT_TRUE(std::equal(there.positions, there.positions + expected, positions.begin(),
                            [](uint32_t own, uint32_t other) { return own == other + 17; }));
     pair.first = 0;
     ASSERT_EQ(TG_OK, tg_patch_extract(context.get(), &pair, &there, &changed));
-    // There is not room for all of them.
+    // There is too little room for all entries.
     there.count = expected - 1;
     ASSERT_EQ(TG_OK, tg_patch_extract(context.get(), &pair, &there, &changed));
     EXPECT_EQ(expected, changed);
@@ -689,14 +689,14 @@ TEST_F(OnDevice, PatchesAreThoseOfTheCpu) {
       ASSERT_EQ(TG_OK, tg_patch_verify(context.get(), &there, memory_before.get(), kCount, &differing));
       EXPECT_EQ(1, differing);
     }
-    // Gaps, and back; planes, and back.
+    // Gaps and planes, in both directions.
     std::vector<uint32_t> gaps(positions.begin(), positions.begin() + expected);
     ASSERT_EQ(TG_OK, tg_patch_gaps(context.get(), gaps.data(), expected, -1));
     ASSERT_EQ(TG_OK, tg_patch_gaps(context.get(), there.positions, expected, -1)) << support::error_of(context.get());
     EXPECT_TRUE(std::equal(gaps.begin(), gaps.end(), there.positions));
     ASSERT_EQ(TG_OK, tg_patch_positions(context.get(), there.positions, expected, -1)) << support::error_of(context.get());
     EXPECT_TRUE(std::equal(there.positions, there.positions + expected, positions.begin()));
-    // The last sum that fits, and one that does not, which leaves all as it was.
+    // The last sum that fits, and one that does not, which changes nothing.
     ASSERT_EQ(TG_OK, tg_patch_gaps(context.get(), there.positions, expected, -1));
     there.positions[expected / 2] += UINT32_MAX - positions[static_cast<size_t>(expected - 1)];
     ASSERT_EQ(TG_OK, tg_patch_positions(context.get(), there.positions, expected, -1)) << support::error_of(context.get());
@@ -725,7 +725,7 @@ TEST_F(OnDevice, PatchesAreThoseOfTheCpu) {
   }
 }
 
-// Memory of the device is read where that is said, and refused with a sentence elsewhere.
+// Device memory is read by the functions that allow it, and refused by the others.
 TEST_F(OnDevice, RefusesDeviceMemoryWhereTheCpuReads) {
   if (!support::is_emulated()) {
     GTEST_SKIP() << "a pointer that is known to be a device's comes from the emulation";
@@ -746,7 +746,7 @@ TEST_F(OnDevice, RefusesDeviceMemoryWhereTheCpuReads) {
   const Triplets triplets = decompose(context.get(), there, nullptr, 3, 1e-4);
   EXPECT_EQ(TG_OK, triplets.status) << triplets.error;
   EXPECT_EQ(TG_SVD_CHEBYSHEV, triplets.result.method);
-  // Too tight a tolerance for the device: the CPU would have to read it.
+  // The tolerance is too small for the device, and the CPU would have to read its memory.
   const Triplets refused = decompose(context.get(), there, nullptr, 3, 1e-9);
   EXPECT_EQ(TG_INVALID_ARGUMENT, refused.status);
   EXPECT_EQ("matrices[0].values.data is in device memory; it must be in host memory", refused.error);
@@ -755,7 +755,7 @@ TEST_F(OnDevice, RefusesDeviceMemoryWhereTheCpuReads) {
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_perturb(context.get(), &there, nullptr, &options, nullptr, out.data()));
 }
 
-// By itself: it leaves the process without a device, as a real failure does.
+// Runs alone, because it leaves the process without a device, as a real failure does.
 TEST_F(OnDevice, AfterAFailureEveryCallSaysSo) {
   std::mt19937_64 random(support::seed());
   const Model model(random);

@@ -19,7 +19,7 @@ struct Pair {
     two = one;
     for (int64_t i = 0; i < count; ++i) {
       if (uniform(random) < density) {
-        // One bit of it, anywhere: also the sign of a zero, or the payload of a NaN.
+        // Flips any bit of it, for example the sign of a zero or the payload of a NaN.
         two[static_cast<size_t>(offset + i * width + static_cast<int64_t>(random() % static_cast<uint64_t>(width)))] ^=
             static_cast<uint8_t>(1U << random() % 8);
       }
@@ -61,7 +61,7 @@ Entries extract(tg_context* context, const Pair& pair, int32_t form, int64_t roo
       sizeof(to), reinterpret_cast<uint32_t*>(positions.data() + shift), values.data() + shift, room, pair.width, form};
   found.status = tg_patch_extract(context, &own, &to, &found.changed);
   found.error = support::error_of(context);
-  // Nothing beyond the room.
+  // Nothing is written beyond the room.
   EXPECT_TRUE(std::all_of(positions.end() - 8, positions.end(), [](uint8_t byte) { return byte == kSentinel; }));
   EXPECT_TRUE(std::all_of(values.end() - 8, values.end(), [](uint8_t byte) { return byte == kSentinel; }));
   const int64_t kept = std::min(found.changed, room);
@@ -128,7 +128,7 @@ TEST(Patch, HoldsWhatChangesAndNothingElse) {
               ++entry;
             }
             if (form == TG_PATCH_OVERWRITE) {
-              // None is there yet; then all are.
+              // First none of the entries is applied, then all of them are.
               EXPECT_EQ(found.changed, differing(context.get(), pair, found, pair.before()));
               EXPECT_EQ(0, differing(context.get(), pair, found, pair.after()));
             }
@@ -248,7 +248,7 @@ TEST(Patch, GapsAndPositionsAreEachOthersInverse) {
   EXPECT_EQ((std::vector<uint32_t>{0, 4, 0, 69993}), numbers);
   ASSERT_EQ(TG_OK, tg_patch_positions(context.get(), numbers.data(), 4, -1));
   EXPECT_EQ((std::vector<uint32_t>{0, 5, 6, 70000}), numbers);
-  // A second part goes on where the first ended.
+  // A second part continues where the first one ended.
   std::vector<uint32_t> more{70001, UINT32_MAX};
   ASSERT_EQ(TG_OK, tg_patch_gaps(context.get(), more.data(), 2, 70000));
   EXPECT_EQ((std::vector<uint32_t>{0, UINT32_MAX - 70002}), more);
@@ -299,18 +299,18 @@ TEST(Patch, RefusesWhatIsNoPatch) {
   own.form = 0;
   refused("pair.form is 0; it must be TG_PATCH_OVERWRITE or TG_PATCH_XOR");
   own.form = TG_PATCH_OVERWRITE;
-  refused("entries.width or form is 2, 2; they must be the pair's");
+  refused("entries.width or form is 2, 2; they must be those of the pair");
   own.form = TG_PATCH_XOR;
   own.count = (int64_t{1} << 32) + 1;
   refused("pair.count is 4294967297; allowed are 0 to 2^32");
   own.count = 10;
   own.after = nullptr;
-  refused("pair.before or after is NULL; the elements are needed");
+  refused("pair.before or after is NULL; the elements are required");
   own.after = pair.after();
   to.values = nullptr;
-  refused("entries.positions or values is NULL; entries need a place");
+  refused("entries.positions or values is NULL; entries need room for positions and values");
   to.size = 8;
-  refused("entries is a struct of size 8; this library knows 40");
+  refused("entries is a struct of size 8; the size in this library is 40");
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_byte_planes(context.get(), values, 1, 3, positions));
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_patch_gaps(context.get(), positions, 1, -2));
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_patch_positions(context.get(), nullptr, 1, -1));

@@ -67,7 +67,7 @@ TEST(Perturb, NormalNumbersFollowTheirDistribution) {
   const std::vector<float> zero(int64_t{1} << 20);
   std::vector<float> numbers = perturb(zero, 1, gaussian(1, 11));
   std::sort(numbers.begin(), numbers.end());
-  double largest = 0;  // Kolmogorov and Smirnov
+  double largest = 0;  // the statistic of Kolmogorov and Smirnov
   for (size_t i = 0; i < numbers.size(); ++i) {
     const double expected = 0.5 * std::erfc(-static_cast<double>(numbers[i]) / std::sqrt(2.0));
     largest = std::max(largest, std::abs(expected - static_cast<double>(i) / static_cast<double>(numbers.size())));
@@ -104,7 +104,7 @@ TEST(Perturb, RoundsToBf16) {
   std::vector<uint16_t> codes(base.size());
   ASSERT_EQ(TG_OK, tg_perturb(context.get(), &matrix, nullptr, &options, nullptr, codes.data()));
   for (size_t i = 0; i < codes.size(); ++i) {
-    // A float32 in between may round a tie the other way, nothing more.
+    // Rounding through float32 may round a tie the other way, and nothing more.
     EXPECT_LE(std::abs(codes[i] - threegate::float_to_bf16(wide[i])), 1) << i;
     EXPECT_NEAR(static_cast<double>(wide[i]), static_cast<double>(threegate::bf16_to_float(codes[i])),
                 std::abs(static_cast<double>(wide[i])) / 256 + 1e-30);
@@ -113,7 +113,7 @@ TEST(Perturb, RoundsToBf16) {
 
 TEST(Perturb, APermutedUpdateKeepsItsEntriesAndForgetsTheirPlaces) {
   const int64_t rows = 600;
-  const int64_t columns = 1000;  // several buckets
+  const int64_t columns = 1000;  // for several buckets
   std::vector<float> base(static_cast<size_t>(rows * columns), 0);
   std::vector<float> tuned(base.size());
   for (size_t i = 0; i < tuned.size(); ++i) {
@@ -125,7 +125,7 @@ TEST(Perturb, APermutedUpdateKeepsItsEntriesAndForgetsTheirPlaces) {
   const tg_perturb_options options{sizeof(options), TG_PERTURB_PERMUTED, TG_F32, 3, 0, 0};
   std::vector<float> result(base.size());
   ASSERT_EQ(TG_OK, tg_perturb(context.get(), &before, &after, &options, nullptr, result.data()));
-  // Every place is as likely for every entry: the correlation of places vanishes, and quarters mix.
+  // Every position is equally likely for every entry: positions are not correlated, and quarters mix.
   const auto count = static_cast<double>(result.size());
   double correlation = 0;
   int64_t stayed = 0;
@@ -177,7 +177,7 @@ TEST(RotateUpdate, TheUpdateKeepsItsSingularValues) {
 }
 
 TEST(RotateUpdate, DirectionsAreHaarDistributed) {
-  // |U_k^T P s|^2 has the mean k / m and, for one direction, the variance of a Beta number; the same on the right.
+  // |U_k^T P s|^2 has the mean k / m and, for one direction, the variance of a Beta number. The same holds on the right side.
   const int64_t r = 4;
   for (const int64_t m : {4, 5, 8, 50}) {
     const int draws = 4000;

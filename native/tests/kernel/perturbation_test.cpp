@@ -65,7 +65,7 @@ std::vector<double> sum(const std::vector<double>& base, const std::vector<float
   return all;
 }
 
-// Angles between the span of `vectors` and that of as many unit vectors, ascending.
+// The angles between the span of `vectors` and that of as many unit vectors, ascending.
 std::vector<double> angles_with_units(const std::vector<std::vector<double>>& vectors, size_t rank) {
   std::vector<double> outside;
   for (size_t i = 0; i < rank; ++i) {
@@ -99,7 +99,7 @@ std::vector<float> noise(size_t entries, double deviation, std::mt19937_64& rand
 }
 
 TEST(SvdPerturb, SolvesPairsExactly) {
-  // Levels 0 and 1 nearly coincide, 2 and 3 change places, 4 is alone and shrinks to nothing.
+  // Levels 0 and 1 nearly coincide, levels 2 and 3 change places, and level 4 is isolated and shrinks to zero.
   const std::vector<double> base{5, 4.9999, 2, 1.9, 0.5};
   std::vector<float> core(25, 0.0F);
   const auto set = [&](size_t i, size_t j, double value) { core[i * 5 + j] = static_cast<float>(value); };
@@ -141,7 +141,7 @@ TEST(SvdPerturb, AgreesWithADecompositionOfTheSum) {
   const size_t n = 120;
   for (const size_t rows : {n, n + 17, 2 * n}) {
     std::vector<double> base(n);
-    // Levels of weights repel each other; here they keep a quarter of their mean distance at least.
+    // Levels of weights repel each other. Here they keep at least a quarter of their mean distance.
     std::uniform_real_distribution<double> place(0.125, 0.875);
     for (size_t i = 0; i < n; ++i) {
       base[i] = 2 - 1.95 * (static_cast<double>(i) + place(random)) / static_cast<double>(n);
@@ -153,7 +153,7 @@ TEST(SvdPerturb, AgreesWithADecompositionOfTheSum) {
       const reference::Svd exact =
           reference::singular_values(sum(base, core), static_cast<int64_t>(rows), static_cast<int64_t>(n));
       const double moved = distance(exact.sigma, base);
-      // What is neglected is of third order: relative to the shifts it is of the size of the angles, and it averages out.
+      // The neglected terms are of third order. Relative to the shifts they have the size of the angles, and they average out.
       EXPECT_LE(distance(result.values, exact.sigma), moved * std::max(std::sqrt(result.mixing), 1e-4))
           << rows << ' ' << deviation;
       EXPECT_NEAR(moved, distance(result.values, base), moved * std::max(result.mixing, 1e-4)) << rows << ' ' << deviation;
@@ -189,7 +189,7 @@ TEST(SvdPerturb, SaysWhenTheUpdateIsTooLarge) {
   const Perturbed large = perturb(base, noise(n * n, 1e-2, random), {10});
   EXPECT_GT(large.mixing, 0.3);
   EXPECT_GT(large.boundary_mixing, 0.3);
-  // All levels coincide: nothing is known of the directions.
+  // All levels coincide, so that the directions are not determined.
   const Perturbed degenerate = perturb(std::vector<double>(n, 0.0), noise(n * n, 1e-9, random), {10});
   EXPECT_GT(degenerate.mixing, 1);
 }
@@ -330,7 +330,7 @@ TEST(NormalUpdate, EntriesHaveTheirVariances) {
     values[i] = 2 - 0.02 * static_cast<double>(i);
   }
   for (const int64_t m : {int64_t{60}, int64_t{75}, int64_t{120}, int64_t{1000}}) {
-    // Two leading directions, the mean of the others, the slope.
+    // Two leading directions, the mean of the others, and the slope.
     const std::vector<double> variances{1, 2, 3, 0.5, 4, 5, 6, -1, 7, 8, 9, 1, 0.5, 1, -0.5, 0.25};
     const auto place = [&](int64_t i, int64_t side) {
       double mean = 0;
@@ -355,7 +355,7 @@ TEST(NormalUpdate, EntriesHaveTheirVariances) {
       return std::max(sum, 0.0);
     };
     const int64_t rows = n + std::min(n, m - n);
-    // Sums over quarters of the square part, and over what is below it.
+    // Sums over quarters of the square part, and over the rows below it.
     double actual[5] = {};
     double expected[5] = {};
     double count[5] = {};
@@ -406,7 +406,8 @@ TEST(NormalUpdate, RefusesWhatItCannotDo) {
   refused({size, 2, 2, 0, 0, 0, values.data(), infinite.data()}, "options.variances");
 }
 
-// Squares of the entries of singular vectors, the mean over those that do not lead, and the slope in their squared values.
+// The squares of the entries of singular vectors: the leading ones, the mean over the others, and the slope in their squared
+// values.
 std::vector<std::vector<double>> squares_of(const std::vector<std::vector<double>>& vectors, const std::vector<double>& sigma,
                                             size_t rank, size_t length) {
   std::vector<std::vector<double>> squares(rank + 2, std::vector<double>(length, 0.0));
@@ -452,7 +453,7 @@ TEST(ProjectedVariances, AreThoseOfTheDefinition) {
     std::vector<uint16_t> codes(static_cast<size_t>(rows * columns));
     std::vector<double> entries;
     for (size_t i = 0; i < codes.size(); ++i) {
-      // Magnitudes between 1/8 and 8; every third row is a quarter of that.
+      // Magnitudes between 1/8 and 8. Every third row is a quarter of that.
       const auto less = static_cast<uint64_t>(i / static_cast<size_t>(columns) % 3 == 0 ? 0x100 : 0);
       codes[i] = static_cast<uint16_t>((random() % 2) << 15 | (0x3e00 + random() % 0x300 - less));
       entries.push_back(static_cast<double>(threegate::bf16_to_float(codes[i])));

@@ -15,7 +15,7 @@ std::string hex(const uint8_t* digest) {
   return text;
 }
 
-// At every SIMD level, which must agree.
+// Computes digests at every SIMD level. All of them must agree.
 std::vector<std::string> digests(const std::vector<std::string>& inputs, int threads = 1) {
   std::vector<tg_span> spans;
   for (const std::string& input : inputs) {
@@ -49,7 +49,7 @@ TEST(Sha256, KnownAnswers) {
   EXPECT_EQ(expected, digests(inputs, 3));
 }
 
-// Lengths around every boundary of a block, each beside another length: the pair must not matter.
+// Lengths around every boundary of a block, each together with another length. The pairing must not matter.
 TEST(Sha256, APairGivesWhatEachGivesAlone) {
   std::string text(300, '\0');
   std::iota(text.begin(), text.end(), '\1');
@@ -60,7 +60,8 @@ TEST(Sha256, APairGivesWhatEachGivesAlone) {
   }
 }
 
-// More ranges than a thread keeps in step, long ones of several chunks among short ones: streams end and begin at any time.
+// More ranges than a thread processes in step, and long ones of several chunks among short ones. Streams begin and end at any
+// time.
 TEST(Sha256, ManyGiveWhatEachGivesAlone) {
   std::vector<std::string> inputs;
   for (size_t i = 0; i < 23; ++i) {
@@ -80,7 +81,7 @@ TEST(Sha256, RefusesAndCancels) {
   uint8_t digest[32];
   const tg_span bad{nullptr, 5};
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_sha256(context.get(), &bad, 1, nullptr, digest));
-  EXPECT_EQ("spans[0].data is NULL; bytes need data", support::error_of(context.get()));
+  EXPECT_EQ("spans[0].data is NULL; data is required if bytes is not 0", support::error_of(context.get()));
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_sha256(context.get(), nullptr, 1, nullptr, digest));
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_sha256(context.get(), nullptr, -1, nullptr, digest));
   EXPECT_EQ(TG_OK, tg_sha256(context.get(), nullptr, 0, nullptr, nullptr));

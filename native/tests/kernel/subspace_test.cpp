@@ -42,7 +42,7 @@ std::vector<double> angles(const Rows& first, const Rows& second) {
   return result;
 }
 
-// Rows 0 .. k-1 turned by the given angles towards rows k .. 2k-1, then mixed among themselves.
+// Rows 0 .. k-1 turned by the given angles towards rows k .. 2k-1, and then mixed with each other.
 Rows turned(const Rows& basis, const std::vector<double>& by, std::mt19937_64& random) {
   const size_t k = by.size();
   Rows rows(k, std::vector<double>(basis[0].size()));
@@ -72,7 +72,7 @@ TEST(PrincipalAngles, AKnownRotationComesBack) {
     const Rows first(basis.begin(), basis.begin() + static_cast<std::ptrdiff_t>(by.size()));
     const std::vector<double> found = angles(first, turned(basis, by, random));
     for (size_t i = 0; i < by.size(); ++i) {
-      // The bases of this test are orthonormal to about 1e-15 themselves.
+      // The bases of this test are orthonormal to about 1e-15.
       EXPECT_NEAR(by[i], found[i], 1e-12 * by[i] + 2e-14) << i;
     }
   }
@@ -110,7 +110,7 @@ TEST(PrincipalAngles, CosinesAreTheSingularValuesOfTheProducts) {
   }
 }
 
-// Wedin: |sin| of the turn of a leading subspace is at most |D| over the gap (P Thm 3.3), for any matrix and step.
+// Wedin: the sine of the turn of a leading subspace is at most |D| over the gap (P, Theorem 3.3), for any matrix and step.
 TEST(PrincipalAngles, KeepTheBoundOfWedin) {
   std::mt19937_64 random(support::seed());
   std::normal_distribution<double> normal;

@@ -31,7 +31,7 @@ std::string digest(tg_context* context, State& state) {
   return hex(out);
 }
 
-// Of the whole, and of parts, at every SIMD level, wherever the state lies: they must agree.
+// Digests of the whole and of parts, at every SIMD level and for any alignment of the state. All of them must agree.
 std::string digest(const std::string& text, const std::vector<size_t>& cuts) {
   std::string result;
   for (const std::string& level : support::simd_levels()) {
@@ -59,7 +59,7 @@ std::string digest(const std::string& text, const std::vector<size_t>& cuts) {
   return result;
 }
 
-// Of no bytes, and around every length at which the algorithm changes; by another implementation.
+// No bytes, and lengths around every value at which the algorithm changes. The digests come from another implementation.
 TEST(Xxh3, KnownAnswers) {
   const std::vector<std::pair<size_t, std::string>> known{
       {0, "99aa06d3014798d86001c324468d497f"},    {1, "495b62073ef70ca44c5cca45d0f4811f"},
@@ -120,15 +120,15 @@ TEST(Xxh3, RefusesWhatItCannotRead) {
     EXPECT_EQ(TG_INVALID_ARGUMENT, tg_xxh3_update(context.get(), parts.data(), static_cast<int64_t>(parts.size())));
     return support::error_of(context.get());
   };
-  EXPECT_EQ("parts[0].data is NULL; bytes need data", refusal());
+  EXPECT_EQ("parts[0].data is NULL; data is required if bytes is not 0", refusal());
   parts = {{state.place(), "", -1}};
   EXPECT_EQ("parts[0].bytes is -1; it must not be negative", refusal());
   parts = {{nullptr, "", 0}};
-  EXPECT_EQ("parts[0].state is NULL; it needs a place", refusal());
+  EXPECT_EQ("parts[0].state is NULL; it must not be NULL", refusal());
   parts = {{state.place(), "a", 1}, {state.place(), "b", 1}};
   EXPECT_EQ("parts[1].state is that of another part; each has its own", refusal());
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_xxh3_digest(context.get(), state.place(), nullptr));
-  EXPECT_EQ("digest is NULL; it needs a place", support::error_of(context.get()));
+  EXPECT_EQ("digest is NULL; it must not be NULL", support::error_of(context.get()));
   EXPECT_EQ("99aa06d3014798d86001c324468d497f", digest(context.get(), state));
 }
 

@@ -11,7 +11,7 @@ namespace {
 struct Format {
   int exponent_bits;
   int mantissa_bits;
-  bool finite_only;  // E4M3: the top exponent holds numbers, and one NaN
+  bool finite_only;  // in E4M3 the top exponent holds numbers and one NaN
 };
 
 double decode_small(const Format& format, uint32_t code) {
@@ -83,7 +83,7 @@ uint16_t round_to_bf16(double value) {
   if (std::isinf(value)) {
     return static_cast<uint16_t>(sign | 0x7f80);
   }
-  // The largest code whose value is not above; then its upper neighbour, infinity standing for 2^128.
+  // Finds the largest code whose value is not above. Its upper neighbour may be infinity, which stands for 2^128.
   uint32_t low = 0;
   uint32_t high = 0x7f80;
   while (high - low > 1) {

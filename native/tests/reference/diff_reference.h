@@ -1,4 +1,4 @@
-// The diff, written as slowly and plainly as its definition. Shares no code with src/.
+// The comparison, written as slowly and plainly as its definition. It shares no code with src/.
 #ifndef THREEGATE_TESTS_REFERENCE_DIFF_REFERENCE_H
 #define THREEGATE_TESTS_REFERENCE_DIFF_REFERENCE_H
 
@@ -10,11 +10,11 @@
 
 namespace reference {
 
-// Value of a code of any dtype, by the definition of the format: sign, exponent and mantissa through ldexp.
+// The value of a code of any dtype by the definition of the format: sign, exponent and mantissa through ldexp.
 double decode(tg_dtype dtype, const unsigned char* bytes);
 int bytes_of(tg_dtype dtype);
 
-// The bf16 code nearest to a value, ties to even, found by comparing with the two neighbours.
+// The bf16 code nearest to a value, ties to even, found by comparison with the two neighbours.
 uint16_t round_to_bf16(double value);
 
 struct Diff {
@@ -26,7 +26,7 @@ struct Diff {
   std::vector<char> mask;
 };
 
-// `base` and `tuned` hold rows * columns values; the bf16 codes of BF16 inputs are given, since a NaN has many.
+// `base` and `tuned` hold rows * columns values. The bf16 codes of BF16 inputs are given, because NaN has many codes.
 Diff diff(int64_t rows, int64_t columns, const std::vector<double>& base, const std::vector<double>& tuned,
           const std::vector<uint16_t>& base_codes, const std::vector<uint16_t>& tuned_codes);
 

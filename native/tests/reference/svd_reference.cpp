@@ -25,7 +25,7 @@ void rotate(Vector& a, Vector& b, double cosine, double sine) {
   }
 }
 
-// Columns of A, and those of V with A V = U Sigma.
+// Computes V with A V = U Sigma from the columns of A.
 Svd of_columns(std::vector<Vector> a) {
   const size_t n = a.size();
   std::vector<Vector> v(n, Vector(n, 0));

@@ -1,4 +1,4 @@
-// One-sided Jacobi in float64: slow, obvious, and accurate for every singular value relative to itself where columns are graded
+// One-sided Jacobi in float64. It is slow and simple. Every singular value is accurate relative to itself if columns are graded
 // (Demmel and Veselic, "Jacobi's method is more accurate than QR", 1992).
 #ifndef THREEGATE_TESTS_SVD_REFERENCE_H
 #define THREEGATE_TESTS_SVD_REFERENCE_H
@@ -10,7 +10,7 @@ namespace reference {
 
 struct Svd {
   std::vector<double> sigma;               // descending, min(rows, columns)
-  std::vector<std::vector<double>> left;   // vectors of length rows; a zero singular value has a zero vector
+  std::vector<std::vector<double>> left;   // vectors of length rows. A zero singular value has a zero vector
   std::vector<std::vector<double>> right;  // vectors of length columns
 };
 

@@ -8,15 +8,15 @@
 namespace threegate::curvature {
 namespace {
 
-constexpr int64_t kParts = 64;    // the same for any number of threads: their sums are added up in order
-constexpr int64_t kAlone = 4096;  // numbers that are not worth a thread
+constexpr int64_t kParts = 64;    // fixed, because the sums of the parts are added in order for any number of threads
+constexpr int64_t kAlone = 4096;  // numbers below which another thread does not pay
 
 int64_t begin_of(int64_t part, int64_t count) {
   const int64_t each = (count / kParts / kTogether + 1) * kTogether;
   return std::min(part * each, count);
 }
 
-// body(part, begin, end) for all parts.
+// Calls body(part, begin, end) for all parts.
 template <typename Body>
 void in_parts(ThreadPool& pool, int64_t count, Body body) {
   const int threads = count <= kAlone ? 1 : pool.threads();

@@ -1,4 +1,4 @@
-// Finite differences of gradients: THEORY, section 3.
+// Finite differences of gradients, see tg_displace and tg_difference_gradients.
 #ifndef THREEGATE_CPU_CURVATURE_DIFFERENCES_H
 #define THREEGATE_CPU_CURVATURE_DIFFERENCES_H
 
@@ -10,14 +10,14 @@
 
 namespace threegate::curvature {
 
-// As tg_displace; the squared length of the rounding.
+// Does what tg_displace does. Returns the squared length of the rounding.
 double displace(ThreadPool& pool, SimdLevel level, const tg_displacement& displacement, void* displaced);
 
-// As tg_difference_gradients.
+// Does what tg_difference_gradients does.
 void difference_gradients(ThreadPool& pool, SimdLevel level, const tg_gradient_difference& difference, void* product,
                           tg_difference_sums& sums);
 
-// Numbers begin .. end - 1 of the above, for each instruction set; all give the same bits.
+// The same for the numbers begin .. end - 1, for each instruction set. All of them give the same bits.
 #define TG_DIFFERENCES(suffix)                                                                                \
   double displace_##suffix(const tg_displacement& displacement, int64_t begin, int64_t end, void* displaced); \
   tg_difference_sums difference_##suffix(const tg_gradient_difference& difference, int64_t begin, int64_t end, void* product);

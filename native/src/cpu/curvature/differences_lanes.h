@@ -1,5 +1,4 @@
-// The loops of differences.h, with the vectors of whatever instruction set they are compiled for. Internal linkage, as in
-// dtype.h.
+// The loops of differences.h, compiled for each instruction set. Everything has internal linkage, for the reason in dtype.h.
 #ifndef THREEGATE_CPU_CURVATURE_DIFFERENCES_LANES_H
 #define THREEGATE_CPU_CURVATURE_DIFFERENCES_LANES_H
 
@@ -19,7 +18,7 @@ struct Numbers {
 };
 using Lanes = Numbers<double>;
 
-// Any alignment.
+// The address may have any alignment.
 template <typename T>
 Numbers<T> load(const void* from, int64_t at, int64_t count) {
   Numbers<T> numbers{};
@@ -41,7 +40,7 @@ inline double folded(Lanes lanes) {
   return lanes.at[0];
 }
 
-// body(at, how many): constants for all but the last.
+// Calls body(at, how many). `how many` is a constant for all calls but the last.
 template <typename Body>
 void in_lanes(int64_t begin, int64_t end, Body body) {
   for (; begin + kTogether <= end; begin += kTogether) {

@@ -1,4 +1,4 @@
-// One block of the bf16-round-trip diff: the unit of work of a thread, and of the fixed summation order.
+// One block of a comparison: the unit of work of a thread, and of the fixed order of summation.
 #ifndef THREEGATE_CPU_DIFF_BLOCK_H
 #define THREEGATE_CPU_DIFF_BLOCK_H
 
@@ -8,11 +8,11 @@
 
 namespace threegate::diff {
 
-constexpr int64_t kBlockColumns = 8192;      // a multiple of 64: blocks share no word of the mask
-constexpr int64_t kBlockRows = 4096;         // below 65536: 16-bit column counters cannot overflow
-constexpr int64_t kBlockElements = 1 << 18;  // about 1 MiB of bf16 input a block
+constexpr int64_t kBlockColumns = 8192;      // a multiple of 64, so that blocks share no word of the mask
+constexpr int64_t kBlockRows = 4096;         // below 65536, so that 16-bit column counters cannot overflow
+constexpr int64_t kBlockElements = 1 << 18;  // about 1 MiB of bf16 input per block
 
-// A rectangle of the two matrices; `columns` <= kBlockColumns, `rows` <= kBlockRows.
+// A rectangle of the two matrices. `columns` <= kBlockColumns and `rows` <= kBlockRows.
 struct BlockInput {
   const tg_operand* base;
   const tg_operand* tuned;
@@ -20,8 +20,8 @@ struct BlockInput {
   int64_t rows;
   int64_t column;
   int64_t columns;
-  uint64_t* mask;       // first word of the matrix' mask, or nullptr
-  int64_t mask_stride;  // words a row
+  uint64_t* mask;       // first word of the mask of the matrix, or nullptr
+  int64_t mask_stride;  // words per row
 };
 
 struct BlockResult {
@@ -31,27 +31,28 @@ struct BlockResult {
   int64_t hidden = 0;
   int64_t non_finite = 0;
   int64_t sign_flips = 0;
-  int64_t ulp_histogram[TG_ULP_BINS] = {};  // bin 0 is left 0: it is what remains
+  int64_t ulp_histogram[TG_ULP_BINS] = {};  // bin 0 stays 0, because it follows from the others
   double base_squares = 0;
   double delta_squares = 0;
   double delta_dot_base = 0;
   double max_abs_delta = 0;
   uint32_t row_changed[kBlockRows];
-  alignas(64) uint16_t column_changed[kBlockColumns + 64];  // the margin takes whole vectors of the tail
+  alignas(64) uint16_t column_changed[kBlockColumns + 64];  // the margin allows whole vectors at the end
 
   void clear(int64_t rows, int64_t columns);
 };
 
-// Every implementation fills all of `result` and the block's part of the mask. The SIMD ones return false, leaving both
-// undefined, when a sum is not finite: the caller then runs the scalar one, which treats non-finite entries by the rules.
+// Every implementation fills all of `result` and the block's part of the mask. The SIMD implementations return false if a sum is
+// not finite, and both outputs are then undefined. The caller runs the scalar implementation instead, which handles entries that
+// are not finite.
 using BlockFunction = bool (*)(const BlockInput& input, BlockResult& result);
 
-// Any dtypes and operands.
+// For all dtypes and operands.
 bool block_scalar(const BlockInput& input, BlockResult& result);
 bool block_wide_avx2(const BlockInput& input, BlockResult& result);
 bool block_wide_avx512(const BlockInput& input, BlockResult& result);
 
-// Plain bf16 on both sides.
+// For plain bf16 on both sides.
 bool block_bf16_avx2(const BlockInput& input, BlockResult& result);
 bool block_bf16_avx512(const BlockInput& input, BlockResult& result);
 

@@ -1,5 +1,6 @@
-// AVX2 variants. The bf16 one follows block_avx512.cpp. There is no compress instruction: where few entries changed their columns
-// are noted and the pairs are fetched at the end of the row, where many did a table of byte shuffles moves them together.
+// The AVX2 variants. The bf16 one follows block_avx512.cpp. AVX2 has no compress instruction. If few entries changed, their
+// columns are noted and the pairs are fetched at the end of the row. If many changed, a table of byte shuffles moves them
+// together.
 #include <immintrin.h>
 
 #include <algorithm>
@@ -13,7 +14,7 @@ namespace {
 
 constexpr int64_t kQueue = 4096;
 constexpr int64_t kPrefetchBytes = 8192;
-constexpr int64_t kPairVectors = 7;  // vectors of eight pairs, two additions each, before the histogram must be spilled
+constexpr int64_t kPairVectors = 7;  // vectors of eight pairs, with two additions each, before the histogram must be spilled
 constexpr int kSparse = 4;           // changed entries of 64 up to which their columns are noted one by one
 
 // For each set of eight 16-bit lanes, the byte shuffle that moves them to the front.
@@ -41,7 +42,7 @@ constexpr CompressTable make_compress_table() {
 
 constexpr CompressTable kCompress = make_compress_table();
 
-// Sums over the differences of pairs, four in a vector.
+// Sums over the differences of pairs, four per vector.
 struct DeltaSums4 {
   __m256d squares = _mm256_setzero_pd();
   __m256d dot = _mm256_setzero_pd();
@@ -58,16 +59,17 @@ struct DeltaSums4 {
   }
 };
 
-// The pairs that differ. How many are waiting is the caller's local variable: a member would go through memory.
+// The queue of pairs that differ. The number of waiting pairs is a local variable of the caller, because a member would go
+// through memory.
 class ChangedQueue {
  public:
-  // The marked ones of sixteen pairs. Returns the new number of waiting pairs.
+  // Appends the marked ones of sixteen pairs. Returns the new number of waiting pairs.
   [[gnu::always_inline]] int64_t push(int64_t size, uint32_t lanes, __m256i base, __m256i tuned) {
     const int64_t middle = push8(size, lanes & 0xffU, _mm256_castsi256_si128(base), _mm256_castsi256_si128(tuned));
     return push8(middle, lanes >> 8 & 0xffU, _mm256_extracti128_si256(base, 1), _mm256_extracti128_si256(tuned, 1));
   }
 
-  // Pairs of one row by their columns, which are counted.
+  // Appends pairs of one row by their columns, and counts these.
   [[gnu::always_inline]] int64_t push_columns(int64_t size, const uint16_t* columns, int64_t count, const uint8_t* base,
                                               const uint8_t* tuned, uint16_t* column_changed) {
     for (int64_t i = 0; i < count; ++i) {
@@ -79,7 +81,7 @@ class ChangedQueue {
     return size + count;
   }
 
-  // Empties the queue when it has no room for `room` more pairs.
+  // Empties the queue if it has no room for `room` more pairs.
   [[gnu::always_inline]] int64_t drain_when_full(int64_t size, int64_t room) {
     if (__builtin_expect(size <= kQueue - room, 1)) {
       return size;
@@ -105,7 +107,7 @@ class ChangedQueue {
 
  private:
   [[gnu::noinline]] void drain(int64_t size) {
-    // The margin up to whole vectors becomes pairs of zeros, which add nothing.
+    // The rest of the last vector is filled with pairs of zeros, which add nothing.
     std::fill_n(base_ + size, 8 * kPairVectors, uint16_t{0});
     std::fill_n(tuned_ + size, 8 * kPairVectors, uint16_t{0});
     DeltaSums4 low = low_;
@@ -134,16 +136,16 @@ class ChangedQueue {
                                           _mm256_cvtps_pd(_mm256_castps256_ps128(b_float)));
     const __m256i magnitude_high = high.add(_mm256_cvtps_pd(_mm256_extractf128_ps(a_float, 1)),  //
                                             _mm256_cvtps_pd(_mm256_extractf128_ps(b_float, 1)));
-    // ceiling_exponent of all eight in 32-bit lanes, in the order 0 1 4 5 2 3 6 7.
+    // ceiling_exponent of all eight, in 32-bit lanes in the order 0 1 4 5 2 3 6 7.
     const __m256i below = _mm256_set1_epi64x(0xfffffffffffffLL);
     const __m256 upper_halves = _mm256_shuffle_ps(_mm256_castsi256_ps(_mm256_add_epi64(magnitude_low, below)),
                                                   _mm256_castsi256_ps(_mm256_add_epi64(magnitude_high, below)), 0xdd);
     const __m256i ceiling = _mm256_srli_epi32(_mm256_castps_si256(upper_halves), 20);
-    // Less the exponent of the base and the bins below it.
+    // Subtracts the exponent of the base and the bins below it.
     const __m256i biased = _mm256_srli_epi32(_mm256_slli_epi32(a_bits, 1), 24);
     const __m256i exponent = _mm256_permute4x64_epi64(_mm256_max_epi32(biased, _mm256_set1_epi32(1)), 0xd8);
     const __m256i offset = _mm256_add_epi32(exponent, _mm256_set1_epi32(static_cast<int>(kSmallestNormalExponent) - 1 - 10));
-    // A real pair is at least in bin 2. Padding is far below 0: shifted by that, a one is gone.
+    // A real pair is at least in bin 2. A padding pair is far below 0, and a one shifted by that amount vanishes.
     const __m256i bin = _mm256_min_epi32(_mm256_sub_epi32(ceiling, offset), _mm256_set1_epi32(TG_ULP_BINS - 1));
     const __m256i shift = _mm256_slli_epi32(bin, 2);
     const __m256i one = _mm256_set1_epi64x(1);
@@ -215,7 +217,7 @@ struct Group {
       tuned[k] = load_vector<__m256i>(tuned_codes + static_cast<std::ptrdiff_t>(32) * k);
     }
   }
-  // 0 where both are a zero.
+  // 0 if both entries are zeros.
   [[nodiscard, gnu::always_inline]] __m256i without_signs(int k) const {
     const __m256i either = _mm256_or_si256(base[k], tuned[k]);
     return _mm256_add_epi16(either, either);
@@ -267,7 +269,7 @@ bool block_bf16_avx2(const BlockInput& input, BlockResult& result) {
       bits_count += __builtin_popcountll(bits);
       changed_count += count;
       if (count <= kSparse) {
-        // Always as many as there may be: a loop to the last one would be mispredicted too often.
+        // Always runs to the largest possible count, because a loop to the actual one would be mispredicted too often.
         uint64_t left = changed;
         for (int k = 0; k < kSparse; ++k) {
           noted[noted_count + k] = static_cast<uint16_t>(j + static_cast<int64_t>(_tzcnt_u64(left)));

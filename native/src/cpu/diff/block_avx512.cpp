@@ -1,5 +1,5 @@
-// AVX-512 variants. The bf16 one reads 32 pairs at a time: an unchanged vector costs the comparison and the squares of the
-// base; the pairs that differ are compressed into a short queue, and all arithmetic on them runs on full vectors of it.
+// The AVX-512 variants. The bf16 one reads 32 pairs at a time. For an unchanged vector it only compares, and squares the base.
+// Pairs that differ are compressed into a short queue, and all arithmetic on them uses full vectors of that queue.
 #include <immintrin.h>
 
 #include <cmath>
@@ -10,13 +10,13 @@ namespace threegate::diff {
 namespace {
 
 constexpr int64_t kQueue = 2048;
-// How far ahead of the entries in work the next ones are fetched: enough to keep the memory busy while a queue is drained.
+// The distance of the prefetch from the current entries. It keeps the memory busy while a queue is drained.
 constexpr int64_t kPrefetchBytes = 8192;
-constexpr int64_t kFetchedBytes = 192;  // bytes of each matrix fetched for every 32 pairs of a queue
+constexpr int64_t kFetchedBytes = 192;  // bytes of each matrix that are prefetched for every 32 pairs of a queue
 constexpr int64_t kPairVectors = 3;     // vectors of 32 pairs before the histogram must be spilled
 
-// The pairs that differ, in element order. How many are waiting is the caller's local variable: a member would go through
-// memory, and one vector would wait for the other.
+// The queue of pairs that differ, in element order. The number of waiting pairs is a local variable of the caller. A member would
+// go through memory, and each vector would wait for the one before.
 class ChangedQueue {
  public:
   // Returns the new number of waiting pairs.
@@ -24,7 +24,7 @@ class ChangedQueue {
     const __m512i a = _mm512_maskz_compress_epi16(lanes, base);
     const __m512i b = _mm512_maskz_compress_epi16(lanes, tuned);
     const int count = __builtin_popcount(lanes);
-    // Half vectors where they do: they cross cache lines half as often.
+    // Half vectors are used if they suffice, because they cross cache lines half as often.
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(base_ + size), _mm512_castsi512_si256(a));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(tuned_ + size), _mm512_castsi512_si256(b));
     if (__builtin_expect(count > 16, 0)) {
@@ -34,8 +34,8 @@ class ChangedQueue {
     return size + count;
   }
 
-  // Empties the queue when it has no room for two more pushes. Meanwhile what comes next, at `base` and `tuned`, is fetched: the
-  // memory must not be idle while the queue is worked off.
+  // Empties the queue if it has no room for two more pushes. At the same time it prefetches the next entries, at `base` and
+  // `tuned`, so that the memory is not idle.
   [[gnu::always_inline]] int64_t drain_when_full(int64_t size, const uint8_t* base, const uint8_t* tuned) {
     if (__builtin_expect(size <= kQueue - 64, 1)) {
       return size;
@@ -54,12 +54,12 @@ class ChangedQueue {
 
  private:
   [[gnu::noinline]] void drain(int64_t size, const uint8_t* base, const uint8_t* tuned) {
-    // The margin up to whole vectors becomes pairs of zeros, which add nothing.
+    // The rest of the last vector is filled with pairs of zeros, which add nothing.
     for (int64_t i = 0; i < kPairVectors; ++i) {
       _mm512_storeu_si512(base_ + size + 32 * i, _mm512_setzero_si512());
       _mm512_storeu_si512(tuned_ + size + 32 * i, _mm512_setzero_si512());
     }
-    // Two sets of sums, so that an addition need not wait for the one before it.
+    // Two sets of sums, so that an addition need not wait for the one before.
     DeltaSums sums = sums_;
     DeltaSums more = more_;
     UlpHistogram<> histogram;
@@ -80,11 +80,11 @@ class ChangedQueue {
     sign_flips_ += flips;
   }
 
-  // Returns how many pairs differ in sign.
+  // Returns the number of pairs that differ in sign.
   [[gnu::always_inline]] static int add(__m512i a, __m512i b, DeltaSums& sums, DeltaSums& more, UlpHistogram<>& histogram) {
     const __m512i magnitude = _mm512_set1_epi16(0x7fff);
     const __mmask32 opposite = _mm512_movepi16_mask(_mm512_xor_si512(a, b));
-    // What ceiling_exponent is compared with: the exponent of the base, less the bins below it.
+    // The value that ceiling_exponent is compared with: the exponent of the base minus the bins below it.
     const __m512i exponent = _mm512_max_epu16(_mm512_srli_epi16(_mm512_and_si512(a, magnitude), 7), _mm512_set1_epi16(1));
     const __m512i offset = _mm512_add_epi16(exponent, _mm512_set1_epi16(kSmallestNormalExponent - 1 - 10));
     const auto quarter = [&](__m512 a_float, __m512 b_float, __m128i offsets, bool upper) __attribute__((always_inline)) {
@@ -92,7 +92,7 @@ class ChangedQueue {
       const Double8 b_wide = upper ? high(b_float) : low(b_float);
       const Word8 bin =
           ceiling_exponent((upper ? more : sums).add(a_wide, b_wide)) - reinterpret_cast<Word8>(_mm512_cvtepu16_epi64(offsets));
-      // A real pair is at least in bin 2. Padding is far below 0: shifted by that, a one is gone.
+      // A real pair is at least in bin 2. A padding pair is far below 0, and a one shifted by that amount vanishes.
       const __m512i highest = _mm512_set1_epi64(TG_ULP_BINS - 1);
       const auto clamped = reinterpret_cast<Word8>(_mm512_min_epi64(reinterpret_cast<__m512i>(bin), highest));
       const auto shift = reinterpret_cast<__m512i>(clamped << 2);
@@ -130,7 +130,7 @@ class ChangedQueue {
   alignas(64) uint16_t tuned_[kQueue + 32 * kPairVectors];
 };
 
-// Squares of the even and odd entries of 32 bf16 codes, each in two vectors of doubles.
+// The squares of the even and odd entries of 32 bf16 codes, each in two vectors of doubles.
 struct BaseSquares {
   __m512d sum[4] = {_mm512_setzero_pd(), _mm512_setzero_pd(), _mm512_setzero_pd(), _mm512_setzero_pd()};
 

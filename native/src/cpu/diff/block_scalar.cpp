@@ -1,4 +1,5 @@
-// The plain implementation: every dtype, every operand, non-finite entries by the rules. The others are measured by it.
+// The scalar implementation, for every dtype and operand and for entries that are not finite. The other implementations are
+// tested against it.
 #include <algorithm>
 #include <cmath>
 #include <iterator>

@@ -1,5 +1,5 @@
-// Any pair of dtypes and operands, staged in the first-level cache as float32 (float64 where an operand needs it) and
-// processed sixteen entries at a time. Included by one translation unit per instruction set.
+// Comparison of any pair of dtypes and operands. Entries are staged in the first-level cache as float32, or as float64 where an
+// operand needs it, and processed sixteen at a time. One translation unit per instruction set includes this.
 #ifndef THREEGATE_CPU_DIFF_BLOCK_WIDE_H
 #define THREEGATE_CPU_DIFF_BLOCK_WIDE_H
 
@@ -24,7 +24,7 @@ inline void convert_f16(const uint8_t* in, int64_t count, float* out) {
   }
 }
 
-// One operand's run: `narrow` rounds to the same bf16 as the entry; `wide` holds the entry when float32 cannot.
+// The run of one operand. `narrow` rounds to the same bf16 as the entry. `wide` holds the entry if float32 cannot.
 struct Stage {
   alignas(64) float narrow[kRun];
   alignas(64) double wide[kRun];
@@ -64,7 +64,7 @@ inline int64_t sum_lanes(const Integer16& v) {
   return sum;
 }
 
-// One-hot fields of the bins of eight pairs; nothing for a pair without a difference.
+// One-hot fields of the bins of eight pairs. A pair without a difference has no field.
 [[gnu::always_inline]] inline Word8 one_hot_bins(const Word8& magnitude, const Double8& a) {
   const Word8 smallest = Word8{} + static_cast<uint64_t>(kSmallestNormalExponent);
   const Word8 exponent = max_words(magnitude_bits(a) >> 52, smallest);
@@ -85,7 +85,7 @@ bool block_wide(const BlockInput& input, BlockResult& result) {
   Double8 base_squares_high{};
   for (int64_t i = 0; i < input.rows; ++i) {
     const int64_t row = input.row + i;
-    Integer16 changed_count{};  // each lane counts down: a true comparison is -1
+    Integer16 changed_count{};  // each lane counts down, because a true comparison is -1
     Integer16 bits_count{};
     Integer16 stored_count{};
     Integer16 hidden_count{};
@@ -127,7 +127,7 @@ bool block_wide(const BlockInput& input, BlockResult& result) {
         base_squares_high += a_high * a_high;
         histogram.add(one_hot_bins(sums.add(a_low, b_low), a_low));
         histogram.add(one_hot_bins(sums.add(a_high, b_high), a_high));
-        if (j % 112 == 96) {  // seven vectors of two additions
+        if (j % 112 == 96) {  // after seven vectors with two additions each
           histogram.spill(bins);
         }
       }

@@ -16,8 +16,8 @@ constexpr int64_t kMaxBlocksPerSum = 256;
 
 __extension__ typedef __int128 Integer128;  // for products of two 64-bit sizes
 
-// How a matrix is cut into blocks: a function of its shape and of the map's rows alone, so that sums do not depend on the
-// number of threads. A block lies within one row of the map.
+// The division of a matrix into blocks. It depends only on the shape and on the rows of the map, so that sums do not depend on
+// the number of threads. A block lies within one row (a band) of the map.
 class Grid {
  public:
   Grid(int64_t rows, int64_t columns, int64_t map_rows)
@@ -30,7 +30,7 @@ class Grid {
       return;
     }
     column_blocks_ = (columns + block_columns_ - 1) / block_columns_;
-    // Bands differ in height by at most one row.
+    // The heights of bands differ by at most one row.
     const int64_t tallest = (rows + bands_ - 1) / bands_;
     blocks_per_band_ = (tallest + block_rows_ - 1) / block_rows_;
     block_rows_ = (tallest + blocks_per_band_ - 1) / blocks_per_band_;
@@ -42,7 +42,7 @@ class Grid {
   // The band of block `index`.
   [[nodiscard]] int64_t band(int64_t index) const { return index / column_blocks_ / blocks_per_band_; }
 
-  // False for a block without rows, as the last one of a band may be.
+  // Returns false for a block without rows, which the last one of a band may be.
   bool place(int64_t index, BlockInput& input) const {
     const int64_t row_block = index / column_blocks_;
     const int64_t band_index = row_block / blocks_per_band_;
@@ -55,7 +55,7 @@ class Grid {
   }
 
  private:
-  // The first row of a band: the smallest i with i * bands / rows (rounded down) equal to it.
+  // The first row of a band: the smallest i for which i * bands / rows, rounded down, is the band.
   [[nodiscard]] int64_t first_row(int64_t band) const {
     return static_cast<int64_t>((static_cast<Integer128>(band) * rows_ + bands_ - 1) / bands_);
   }
@@ -101,7 +101,7 @@ BlockFunction choose(SimdLevel level, const tg_operand& base, const tg_operand& 
   return block_scalar;
 }
 
-// Recursive halves: the rounding error grows with the logarithm of the number of blocks.
+// Sums by recursive halving. The rounding error grows with the logarithm of the number of blocks.
 double pairwise_sum(const Sums* sums, int64_t count, double Sums::*field) {
   if (count <= kMaxBlocksPerSum) {
     double sum = 0;
@@ -116,7 +116,7 @@ double pairwise_sum(const Sums* sums, int64_t count, double Sums::*field) {
 
 void add_relaxed(int64_t& target, int64_t amount) { __atomic_fetch_add(&target, amount, __ATOMIC_RELAXED); }
 
-// `part` is a BlockResult or a tg_diff_result: their counts have the same names.
+// `part` is a BlockResult or a tg_diff_result, whose counts have the same names.
 template <typename Part>
 void add_counts(const Part& part, tg_diff_result& result) {
   result.changed += part.changed;

@@ -1,4 +1,4 @@
-// The bf16-round-trip diff over whole matrices. Arguments have been checked by the caller.
+// Comparison of whole matrices. The caller has checked the arguments.
 #ifndef THREEGATE_CPU_DIFF_DIFF_H
 #define THREEGATE_CPU_DIFF_DIFF_H
 
@@ -20,7 +20,7 @@ struct Request {
 
 int64_t workspace_bytes(const tg_operand& base, const tg_diff_profiles* profiles, int threads);
 
-// Returns false when it was cancelled.
+// Returns false if the call was cancelled.
 bool run(ThreadPool& pool, SimdLevel level, const Request& request, tg_diff_result& result);
 
 }  // namespace threegate::diff

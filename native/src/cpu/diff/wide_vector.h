@@ -1,7 +1,7 @@
-// Eight-lane arithmetic shared by the SIMD implementations. GCC's vector extensions: each translation unit that includes
-// this is compiled for one instruction set, and everything here has internal linkage, so that no linker can merge the
-// variants. Counts do not depend on the
-// instruction set; sums may, in the last bits, where one fuses a multiplication and another does not.
+// Eight-lane arithmetic that the SIMD implementations share, with the vector extensions of GCC. Each translation unit that
+// includes this is compiled for one instruction set. Everything has internal linkage, so that no linker can merge the variants.
+// Counts do not depend on the instruction set. The last bits of sums may, where one instruction set fuses a multiplication with
+// an addition.
 #ifndef THREEGATE_CPU_DIFF_WIDE_VECTOR_H
 #define THREEGATE_CPU_DIFF_WIDE_VECTOR_H
 
@@ -46,14 +46,14 @@ template <typename V>
 [[gnu::always_inline]] inline Word8 max_words(const Word8& a, const Word8& b) {
   return reinterpret_cast<Word8>(_mm512_max_epu64(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
 }
-// Of signed values that fit in 32 bits.
+// For signed values that fit in 32 bits.
 [[gnu::always_inline]] inline Word8 clamp_small(const Word8& v, int64_t low, int64_t high) {
   return reinterpret_cast<Word8>(
       _mm512_min_epi64(_mm512_max_epi64(reinterpret_cast<__m512i>(v), _mm512_set1_epi64(low)), _mm512_set1_epi64(high)));
 }
 #else
 [[gnu::always_inline]] inline Word8 max_words(const Word8& a, const Word8& b) { return a > b ? a : b; }
-// Of signed values that fit in 32 bits: the high halves, 0 or -1, become 0.
+// For signed values that fit in 32 bits. The high halves, which are 0 or -1, become 0.
 [[gnu::always_inline]] inline Word8 clamp_small(const Word8& v, int64_t low, int64_t high) {
   Word8 result = v;
   for (size_t half = 0; half < 2; ++half) {
@@ -65,16 +65,16 @@ template <typename V>
 }
 #endif
 
-// Counts the bins of tg_diff_result.ulp_histogram in 4-bit fields of 64-bit lanes: one addition for a vector of entries.
+// Counts the bins of tg_diff_result.ulp_histogram in 4-bit fields of 64-bit lanes. A vector of entries takes one addition.
 template <typename Words = Word8>
 class UlpHistogram {
  public:
   static constexpr int kAdditions = 15;  // before a field could overflow
 
-  // One-hot fields: bin b adds 1 << 4 b. At least every kAdditions calls, spill() must follow.
+  // Adds one-hot fields. Bin b is the number 1 shifted by 4 b bits. spill() must follow after at most kAdditions calls.
   [[gnu::always_inline]] void add(const Words& one_hot) { fields_ += one_hot; }
 
-  // Into fields of eight bits, of which seventeen additions fit; `bins` (16 of them) take the rest from there.
+  // Moves the counts to fields of eight bits, which hold seventeen additions, and from there to the 16 `bins`.
   [[gnu::always_inline]] void spill(int64_t* bins) {
     even_ += fields_ & 0x0f0f0f0f0f0f0f0fULL;
     odd_ += (fields_ >> 4) & 0x0f0f0f0f0f0f0f0fULL;
@@ -92,7 +92,7 @@ class UlpHistogram {
   }
 
  private:
-  // Not a member function proper: the sums beside this object are to stay in registers.
+  // Static, so that the sums next to this object stay in registers.
   [[gnu::noinline]] static void count(Words even, Words odd, int64_t* bins) {
     for (size_t lane = 0; lane < sizeof(Words) / sizeof(uint64_t); ++lane) {
       for (int bin = 0; bin < 16; bin += 2) {
@@ -108,13 +108,13 @@ class UlpHistogram {
   int spills_ = 0;
 };
 
-// |delta| of eight pairs as bits: as integers they are ordered as the numbers are.
+// |delta| of eight pairs as bits. As integers they are ordered as the numbers are.
 [[gnu::always_inline]] inline Word8 magnitude_bits(const Double8& v) { return load_vector<Word8>(&v) & 0x7fffffffffffffffULL; }
 
-// Exponent of the smallest power of two that is not below a number given as bits; 0 for zero.
+// The exponent of the smallest power of two that is not below a number given as bits, or 0 for zero.
 [[gnu::always_inline]] inline Word8 ceiling_exponent(const Word8& magnitude) { return (magnitude + 0xfffffffffffffULL) >> 52; }
 
-constexpr int64_t kSmallestNormalExponent = 1023 - 126;  // of bf16, biased as in a double
+constexpr int64_t kSmallestNormalExponent = 1023 - 126;  // of bf16, with the bias of a double
 
 // Sums over the differences of pairs.
 class DeltaSums {

@@ -14,7 +14,7 @@
 namespace threegate::digest {
 namespace {
 
-constexpr int64_t kChunkBlocks = 1 << 14;  // 1 MiB between two looks at the control
+constexpr int64_t kChunkBlocks = 1 << 14;  // 1 MiB between two checks of the control
 
 uint32_t rotate(uint32_t x, int n) { return (x >> n) | (x << (32 - n)); }
 
@@ -53,7 +53,7 @@ void compress_one(uint32_t* state, const uint8_t* data, int64_t blocks) {
   }
 }
 
-// One range on its way.
+// The state of one range.
 class Stream {
  public:
   Stream() = default;
@@ -67,7 +67,7 @@ class Stream {
   [[nodiscard]] const uint8_t* next() const { return data_ + at_ * kBlockBytes; }
   void advance(int64_t blocks) { at_ += blocks; }
 
-  // The last, padded blocks. Returns how many bytes of the range they hold.
+  // Processes the last, padded blocks. Returns the number of bytes of the range in them.
   int64_t finish(CompressFunction compress) {
     uint8_t tail[2 * kBlockBytes] = {};
     const int64_t rest = bytes_ % kBlockBytes;

@@ -1,5 +1,5 @@
-// FIPS 180-4, sections 4.2.2 and 5.3.3: the first 32 bits of the fractional parts of cube and square roots of primes. Internal
-// linkage, as in dtype.h.
+// The constants of FIPS 180-4, sections 4.2.2 and 5.3.3: the first 32 bits of the fractional parts of cube and square roots of
+// primes. Everything has internal linkage, for the reason in dtype.h.
 #ifndef THREEGATE_CPU_DIGEST_SHA256_CONSTANTS_H
 #define THREEGATE_CPU_DIGEST_SHA256_CONSTANTS_H
 

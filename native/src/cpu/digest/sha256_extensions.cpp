@@ -1,4 +1,4 @@
-// The processor's SHA extensions, up to four streams in step.
+// SHA-256 with the SHA extensions of the processor, for up to four streams in step.
 #include <immintrin.h>
 
 #include <cstddef>
@@ -9,7 +9,7 @@
 namespace threegate::digest {
 namespace {
 
-// The eight words as the instructions want them: ABEF and CDGH.
+// The eight words in the order that the instructions need: ABEF and CDGH.
 struct Packed {
   __m128i abef;
   __m128i cdgh;

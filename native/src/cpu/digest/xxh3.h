@@ -1,4 +1,4 @@
-// XXH3 of 128 bits: xxHash's reference implementation, compiled for each instruction set.
+// XXH3 of 128 bits: the reference implementation of xxHash, compiled for each instruction set.
 #ifndef THREEGATE_CPU_DIGEST_XXH3_H
 #define THREEGATE_CPU_DIGEST_XXH3_H
 
@@ -9,7 +9,7 @@
 
 namespace threegate::digest {
 
-// Adds a part to its state.
+// Adds the bytes of a part to its state.
 using Xxh3Function = void (*)(const tg_xxh3_part& part);
 void xxh3_update_plain(const tg_xxh3_part& part);
 void xxh3_update_avx2(const tg_xxh3_part& part);

@@ -1,4 +1,4 @@
-// What xxh3*.cpp share. All of xxHash has internal linkage here: each instruction set gets a copy of its own.
+// The code that xxh3*.cpp share. All of xxHash has internal linkage, so that each instruction set has its own copy.
 #ifndef THREEGATE_CPU_DIGEST_XXH3_LANES_H
 #define THREEGATE_CPU_DIGEST_XXH3_LANES_H
 
@@ -10,8 +10,8 @@
 namespace threegate::digest {
 namespace {
 
-// The caller's bytes have any alignment, xxHash's state has one: it begins at the first such address behind a word that says
-// whether there is one.
+// The caller's memory has any alignment, but xxHash's state needs one. The state begins at the first aligned address after a word
+// that tells whether the state was initialised.
 struct Xxh3State {
   uint64_t* begun;
   XXH3_state_t* state;

@@ -1,4 +1,4 @@
-// What screening does to each score, at each instruction set; all give the same bits.
+// The operations of screening on scores, for each instruction set. All of them give the same bits.
 #ifndef THREEGATE_CPU_MASK_SCREEN_H
 #define THREEGATE_CPU_MASK_SCREEN_H
 
@@ -8,7 +8,7 @@
 
 namespace threegate::mask {
 
-// Where up to 64 scores lie, a bit each: |score| > high; low <= |score| <= high.
+// The comparison of up to 64 scores, with one bit for each: |score| > high, and low <= |score| <= high.
 struct Compared {
   uint64_t above;
   uint64_t between;

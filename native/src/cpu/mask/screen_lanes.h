@@ -1,4 +1,4 @@
-// The arithmetic of screen.h, with the vectors of whatever instruction set it is compiled for. Internal linkage, as in dtype.h.
+// The arithmetic of screen.h, compiled for each instruction set. Everything has internal linkage, for the reason in dtype.h.
 #ifndef THREEGATE_CPU_MASK_SCREEN_LANES_H
 #define THREEGATE_CPU_MASK_SCREEN_LANES_H
 
@@ -15,7 +15,7 @@ namespace {
 
 constexpr float kInfiniteScore = std::numeric_limits<float>::infinity();
 
-// Sixteen or four at a time; returns how many were compared.
+// Compares sixteen or four scores at a time. Returns the number of scores compared.
 inline int64_t compare_vectors(const float* values, int64_t count, float low, float high, Compared& result) {
   int64_t l = 0;
 #if defined(__AVX512F__)

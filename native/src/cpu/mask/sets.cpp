@@ -9,9 +9,9 @@
 namespace threegate::mask {
 namespace {
 
-constexpr int64_t kBlock = 512;  // words of a mask that are looked at together: several masks of them fit the first cache
+constexpr int64_t kBlock = 512;  // words of a mask that are processed together, so that several masks fit the first-level cache
 
-// body(thread, begin, end) for blocks of words, in no order.
+// Calls body(thread, begin, end) for blocks of words, in no particular order.
 template <typename Body>
 void for_blocks(ThreadPool& pool, int64_t words, Body body) {
   const int64_t blocks = (words + kBlock - 1) / kBlock;
@@ -25,7 +25,7 @@ void for_blocks(ThreadPool& pool, int64_t words, Body body) {
 
 int64_t bits_of(uint64_t word) { return __builtin_popcountll(word); }
 
-// Counters of each thread, added up: whole numbers, so that their order does not matter.
+// The sums of the counters of all threads. They are integers, so that the order does not matter.
 class Counters {
  public:
   Counters(const ThreadPool& pool, int64_t count)

@@ -9,7 +9,7 @@
 
 namespace threegate::mask {
 
-// Writes the combination to `result` unless that is nullptr, and returns how many entries it has.
+// Writes the combination to `result` unless it is nullptr. Returns the number of its entries.
 int64_t combine(ThreadPool& pool, const tg_mask_sets& sets, int32_t operation, uint64_t* result);
 
 // `common` and `memberships` as in tg_mask_overlaps.

@@ -10,7 +10,7 @@ __m256i read(const uint8_t* from) { return _mm256_loadu_si256(reinterpret_cast<c
 template <typename Element>
 struct Group {
   static int64_t take(const Run& run, int64_t at, int64_t found) {
-    // Few differ, so that the loop over bits is what costs least.
+    // Few elements differ, so that a loop over the bits costs least.
     return take_bits<Element>(run, at, compare(run.before, run.after, at), found);
   }
 
@@ -32,7 +32,7 @@ struct Group {
       if constexpr (sizeof(Element) == 1) {
         bits |= static_cast<uint64_t>(static_cast<uint32_t>(~_mm256_movemask_epi8(_mm256_cmpeq_epi8(first, second)))) << (32 * i);
       } else if constexpr (sizeof(Element) == 2) {
-        // Halves of 16 bits become bytes, in order.
+        // Packs halves of 16 bits to bytes, in order.
         const __m256i equal = _mm256_cmpeq_epi16(first, second);
         const __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(equal), _mm256_extracti128_si256(equal, 1));
         bits |= static_cast<uint64_t>(~_mm_movemask_epi8(bytes) & 0xffff) << (16 * i);

@@ -10,7 +10,7 @@ __m512i read(const uint8_t* from) { return _mm512_loadu_si512(from); }
 template <typename Element>
 struct Lanes;
 
-// The bits in which elements differ, as a mask of them; and those of a mask, side by side.
+// The mask of the elements that differ, and the compression of the elements of a mask.
 #define TG_LANES(type, bits, mask)                                                                            \
   template <>                                                                                                 \
   struct Lanes<type> {                                                                                        \
@@ -25,8 +25,8 @@ TG_LANES(uint32_t, 32, __mmask16);
 TG_LANES(uint64_t, 64, __mmask8);
 #undef TG_LANES
 
-// Without a branch on what differs, which is as good as random. Vectors are stored whole: what is behind the entries is written
-// over by the next ones, and is never behind the place of this group's last element.
+// Avoids a branch on the mask, which is unpredictable. Vectors are stored whole. The elements after the entries are overwritten
+// by the next ones, and never lie beyond the place of the last element of this group.
 template <typename Element>
 struct Group {
   static int64_t take(const Run& run, int64_t at, int64_t found) {

@@ -1,4 +1,4 @@
-// What extract_*.cpp share. Everything has internal linkage: each instruction set gets a copy of its own.
+// The code that extract_*.cpp share. Everything has internal linkage, so that each instruction set has its own copy.
 #ifndef THREEGATE_CPU_PATCH_EXTRACT_LANES_H
 #define THREEGATE_CPU_PATCH_EXTRACT_LANES_H
 
@@ -9,7 +9,7 @@
 namespace threegate::patch {
 namespace {
 
-constexpr int64_t kGroup = 64;  // elements whose comparison is a word of bits
+constexpr int64_t kGroup = 64;  // elements whose comparison gives one word of bits
 
 template <typename Element>
 Element load(const uint8_t* from, int64_t index) {
@@ -18,7 +18,7 @@ Element load(const uint8_t* from, int64_t index) {
   return element;
 }
 
-// Bit i: elements `at` + i differ.
+// Sets bit i if the elements `at` + i differ.
 template <typename Element>
 uint64_t compare_some(const uint8_t* before, const uint8_t* after, int64_t at, int64_t count) {
   uint64_t bits = 0;
@@ -28,7 +28,7 @@ uint64_t compare_some(const uint8_t* before, const uint8_t* after, int64_t at, i
   return bits;
 }
 
-// What `Group`s see of a pair, and where they put what they find.
+// The elements of a pair, and the places for what is found.
 struct Run {
   const uint8_t* before;
   const uint8_t* after;
@@ -37,7 +37,7 @@ struct Run {
   Places to;
 };
 
-// Appends elements `at` + i of each bit i to `found` entries; how many there are then.
+// Appends the elements `at` + i for each bit i to the `found` entries. Returns the new number of entries.
 template <typename Element>
 int64_t take_bits(const Run& run, int64_t at, uint64_t bits, int64_t found) {
   for (; bits != 0; bits &= bits - 1) {
@@ -53,7 +53,7 @@ int64_t take_bits(const Run& run, int64_t at, uint64_t bits, int64_t found) {
   return found;
 }
 
-// `take` appends those of kGroup elements that differ.
+// `take` appends the elements of a group of kGroup that differ.
 template <typename Element, typename Take>
 int64_t extract_range(const Run& run, int64_t begin, int64_t end, Take take) {
   int64_t found = 0;
@@ -64,7 +64,7 @@ int64_t extract_range(const Run& run, int64_t begin, int64_t end, Take take) {
   return take_bits<Element>(run, at, compare_some<Element>(run.before, run.after, at, end - at), found);
 }
 
-// Group<Element>::take for the pair's width.
+// Returns Group<Element>::take for the width of the pair.
 template <template <typename> class Group>
 int64_t extract_with(const tg_patch_pair& pair, int64_t begin, int64_t end, Places to) {
   const Run run{static_cast<const uint8_t*>(pair.before), static_cast<const uint8_t*>(pair.after), pair.form == TG_PATCH_XOR,

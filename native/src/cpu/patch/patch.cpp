@@ -10,9 +10,9 @@
 namespace threegate::patch {
 namespace {
 
-constexpr int64_t kPart = int64_t{1} << 13;  // elements that a thread compares at a time: what it finds stays in its cache
-constexpr int64_t kAlone = (int64_t{1} << 17) / kPart * kPart;  // that are not worth another thread
-constexpr int64_t kApplied = 1 << 14;                           // entries that are worth one
+constexpr int64_t kPart = int64_t{1} << 13;  // elements that a thread compares at a time, so that its entries stay in its cache
+constexpr int64_t kAlone = (int64_t{1} << 17) / kPart * kPart;  // elements below which another thread does not pay
+constexpr int64_t kApplied = 1 << 14;                           // entries from which on another thread pays
 
 template <typename Element>
 struct Group {
@@ -29,12 +29,13 @@ struct Group {
   }
 };
 
-// Parts of the output, one behind the other in the order of parts of the input.
+// Writes parts of the output contiguously, in the order of the parts of the input.
 class InOrder {
  public:
-  // Waits for the parts before; where this part's entries go. The next part may follow at once.
+  // Waits for the parts before this one. Returns the index where the entries of this part begin. The next part may follow at
+  // once.
   int64_t place(int64_t part, int64_t count) {
-    // Parts take equally long, some microseconds: a sleeping thread would wake up too late.
+    // Parts take equally long, some microseconds. A sleeping thread would wake up too late.
     for (int64_t turns = 0; next_.load(std::memory_order_acquire) != part; ++turns) {
       if (turns < kTurns) {
         __builtin_ia32_pause();
@@ -62,7 +63,7 @@ void apply_range(const tg_patch_entries& entries, int64_t begin, int64_t end, ui
   for (int64_t i = begin; i < end; ++i) {
     const int64_t at = load<uint32_t>(reinterpret_cast<const uint8_t*>(entries.positions), i);
     if (at >= count) {
-      continue;  // changed by somebody since it was checked
+      continue;  // the caller changed it after the check
     }
     Element value = load<Element>(values, i);
     if (is_xor) {
@@ -83,7 +84,7 @@ int64_t differing_range(const tg_patch_entries& entries, int64_t begin, int64_t 
   return found;
 }
 
-// body(element, begin, end), with a number of the width, for each thread's share of the entries.
+// Calls body(element, begin, end) for each thread's share of the entries. `element` is a number of the width of the elements.
 template <typename Body>
 void for_each_share(ThreadPool& pool, const tg_patch_entries& entries, Body body) {
   const int threads = static_cast<int>(std::clamp<int64_t>(entries.count / kApplied, 1, pool.threads()));
@@ -143,7 +144,7 @@ int64_t extract(ThreadPool& pool, SimdLevel level, const tg_patch_pair& pair, co
   InOrder order;
   std::atomic<int64_t> next{0};
   pool.run(threads, [&](int) {
-    // Aligned, whatever the caller's are.
+    // These arrays are aligned, whatever the alignment of those of the caller.
     std::vector<uint32_t> positions(static_cast<size_t>(kPart));
     std::vector<uint8_t> values(static_cast<size_t>(kPart * pair.width));
     for (int64_t part = next.fetch_add(1); part < parts; part = next.fetch_add(1)) {
@@ -174,7 +175,7 @@ int64_t first_misplaced(const tg_patch_entries& entries, int64_t count) {
 
 void apply(ThreadPool& pool, const tg_patch_entries& entries, void* target, int64_t count) {
   auto* const to = static_cast<uint8_t*>(target);
-  // Positions ascend strictly: no two threads write one element.
+  // Positions ascend strictly, so that no two threads write the same element.
   for_each_share(pool, entries, [&](auto element, int64_t begin, int64_t end) {
     apply_range<decltype(element)>(entries, begin, end, to, count);
   });

@@ -1,4 +1,4 @@
-// Changed elements of two buffers, and back again.
+// Finding and applying the changed elements of two buffers.
 #ifndef THREEGATE_CPU_PATCH_PATCH_H
 #define THREEGATE_CPU_PATCH_PATCH_H
 
@@ -10,28 +10,28 @@
 
 namespace threegate::patch {
 
-// As tg_patch_extract; how many elements differ.
+// Does what tg_patch_extract does. Returns the number of elements that differ.
 int64_t extract(ThreadPool& pool, SimdLevel level, const tg_patch_pair& pair, const tg_patch_entries& entries);
 
-// The first entry whose position does not ascend or is not below `count`; entries.count when there is none.
+// Returns the index of the first entry whose position does not ascend or is not below `count`, or entries.count if there is none.
 int64_t first_misplaced(const tg_patch_entries& entries, int64_t count);
 
-// As tg_patch_apply, of positions that were checked. The caller's threads may have changed them since: none is written that is
-// not below `count`.
+// Does what tg_patch_apply does, for positions that were checked. The caller's threads may have changed positions since the
+// check. An element at or beyond `count` is never written.
 void apply(ThreadPool& pool, const tg_patch_entries& entries, void* target, int64_t count);
 
-// Entries, whose positions were checked, that the target has other bits of.
+// Returns the number of entries whose bits differ from those of the target. Positions were checked.
 int64_t differing(ThreadPool& pool, const tg_patch_entries& entries, const void* target, int64_t count);
 
 void gaps(uint32_t* positions, int64_t count, int64_t previous);
-// How many were summed up before one was too large.
+// Returns the number of gaps that were replaced before a position was too large.
 int64_t positions(uint32_t* gaps, int64_t count, int64_t previous);
 
 void byte_planes(const void* from, int64_t count, int32_t width, void* to);
 void byte_elements(const void* from, int64_t count, int32_t width, void* to);
 
-// Elements begin .. end - 1 that differ, appended to places with room for all of them and a vector more; how many. For each
-// instruction set.
+// Appends the elements begin .. end - 1 that differ to places with room for all of them and one more vector. Returns their
+// number. There is one function for each instruction set.
 struct Places {
   uint32_t* positions;
   uint8_t* values;

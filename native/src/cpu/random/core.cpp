@@ -14,7 +14,7 @@
 namespace threegate::random {
 namespace {
 
-// Numbers of a stream in order, as doubles.
+// The normal numbers of a stream in order, as doubles.
 class Normals {
  public:
   Normals(SimdLevel level, const Stream& stream, int64_t first_block) : level_(level), stream_(stream), block_(first_block) {}
@@ -45,7 +45,7 @@ double chi(Normals& numbers, Normals& others, double freedom) {
   while (true) {
     const double x = numbers.next();
     const double v = 1 + c * x;
-    // Two squared normal numbers make an exponential one, the negative logarithm of a uniform one.
+    // The sum of two squared normal numbers is exponentially distributed, as is the negative logarithm of a uniform number.
     const double a = others.next();
     const double b = others.next();
     if (v > 0) {
@@ -57,7 +57,8 @@ double chi(Normals& numbers, Normals& others, double freedom) {
   }
 }
 
-// Random numbers of one update, as floats: the core is float32, and what comes of it is a null model.
+// The random numbers of one update, as floats. The core is float32, and everything that is computed from it belongs to a null
+// model.
 class Draw {
  public:
   Draw(SimdLevel level, const tg_rotation_options& options) : level_(level), options_(options) {}
@@ -71,8 +72,9 @@ class Draw {
   const tg_rotation_options& options_;
 };
 
-// Haar-distributed orthonormal columns, rows x order, column-major: products of reflections by independent Gaussian vectors of
-// decreasing length, each column with a random sign (Stewart, "The efficient generation of random orthogonal matrices", 1980).
+// Haar-distributed orthonormal columns, rows x order, column-major. They are products of reflections by independent Gaussian
+// vectors of decreasing length, where each column has a random sign (Stewart, "The efficient generation of random orthogonal
+// matrices", 1980).
 bool haar(Normals numbers, int64_t rows, int64_t order, float* matrix, float* reflectors, float* work, int64_t work_size) {
   for (int64_t j = 0; j < order; ++j) {
     float* column = matrix + j * rows;
@@ -81,7 +83,7 @@ bool haar(Normals numbers, int64_t rows, int64_t order, float* matrix, float* re
       column[i] = static_cast<float>(numbers.next());
       squares += static_cast<double>(column[i]) * static_cast<double>(column[i]);
     }
-    // The reflection that takes the vector to -sign(first) * norm * e_j, as LAPACK stores it: first entry one, not stored.
+    // The reflection that maps the vector to -sign(first) * norm * e_j, as LAPACK stores it. Its first entry is 1 and not stored.
     const double first = static_cast<double>(column[j]);
     const double leading = first + std::copysign(std::sqrt(squares), first);
     const double rest = squares - first * first;
@@ -104,8 +106,8 @@ bool haar(Normals numbers, int64_t rows, int64_t order, float* matrix, float* re
   return true;
 }
 
-// The same where the long side has more than twice as many rows: [Gaussian; Bartlett's triangle] C^-1, C^T C its Gram matrix. It
-// is well conditioned there. Column-major.
+// The same for a long side with more than twice as many rows: [Gaussian; Bartlett's triangle] C^-1, where C^T C is its Gram
+// matrix. It is well conditioned in this case. Column-major.
 bool tall_haar(const Draw& draw, const tg_rotation_options& options, float* matrix, float* gram) {
   const int64_t r = options.count;
   const int64_t rows = 2 * r;
@@ -132,7 +134,7 @@ bool tall_haar(const Draw& draw, const tg_rotation_options& options, float* matr
   return true;
 }
 
-constexpr int64_t kBlockSize = 64;  // LAPACK's: workspace of the blocked routine
+constexpr int64_t kBlockSize = 64;  // workspace of LAPACK's blocked routines
 
 struct Arrays {
   Arrays(Arena& arena, const tg_rotation_options& options)
@@ -157,7 +159,8 @@ int64_t rotation_workspace_bytes(const tg_rotation_options& options) {
 }
 
 // P is long_side x count with orthonormal columns. Of the rows below the first `count` only the triangle of their QR
-// factorisation matters, which is Bartlett's: normal numbers above a diagonal of chi numbers. So the long side is never stored.
+// factorisation matters. It is Bartlett's: normal numbers above a diagonal of chi numbers. The long side is therefore never
+// stored.
 bool rotate_update(SimdLevel level, const tg_rotation_options& options, void* workspace, float* core) {
   const int64_t r = options.count;
   const int64_t rows = core_rows(r, options.long_side);
@@ -165,7 +168,7 @@ bool rotate_update(SimdLevel level, const tg_rotation_options& options, void* wo
   const Arrays arrays(arena, options);
   const Draw draw(level, options);
   const bool tall = options.long_side > 2 * r;
-  // `right` takes the Gram matrix first.
+  // `right` first holds the Gram matrix.
   if (!(tall ? tall_haar(draw, options, arrays.left, arrays.right)
              : haar(draw.numbers(Purpose::kLeft), rows, r, arrays.left, arrays.reflectors, arrays.work, kBlockSize * r)) ||
       !haar(draw.numbers(Purpose::kRight), r, r, arrays.right, arrays.reflectors, arrays.work, kBlockSize * r)) {
@@ -177,7 +180,7 @@ bool rotate_update(SimdLevel level, const tg_rotation_options& options, void* wo
       arrays.left[j * rows + i] *= value;
     }
   }
-  // Row-major core: its transpose is right * left^T.
+  // The core is row-major, and its transpose is right * left^T.
   blas().single.gemm(CblasColMajor, CblasNoTrans, CblasTrans, blas_size(r), blas_size(rows), blas_size(r), 1.0F, arrays.right,
                      blas_size(r), arrays.left, blas_size(rows), 0.0F, core, blas_size(r));
   return true;
@@ -185,7 +188,7 @@ bool rotate_update(SimdLevel level, const tg_rotation_options& options, void* wo
 
 namespace {
 
-// Standard deviations of the entries of a normal core, row by row.
+// The standard deviations of the entries of a normal core, row by row.
 class Deviations {
  public:
   explicit Deviations(const tg_normal_options& options)
@@ -201,7 +204,7 @@ class Deviations {
     }
   }
 
-  // Of row i: one of the leading directions, or the mean of the others and how far it departs from that.
+  // The values of row i. It is one of the leading directions, or the mean of the others plus its deviation from the mean.
   const double* row(int64_t i) {
     const bool leads = i < options_.leading;
     const double place = leads ? 0 : of_rows_.place(i);
@@ -232,7 +235,7 @@ class Deviations {
 
 }  // namespace
 
-// Of more rows below than columns only Bartlett's triangle is drawn, as in tall_haar().
+// If there are more rows below than columns, only Bartlett's triangle is drawn, as in tall_haar().
 void normal_update(SimdLevel level, const tg_normal_options& options, float* core) {
   const int64_t n = options.count;
   const int64_t below = options.long_side - n;
@@ -261,7 +264,7 @@ void normal_update(SimdLevel level, const tg_normal_options& options, float* cor
   }
 }
 
-// Rows among the first `count` and columns change places.
+// The first `count` rows and the columns are permuted.
 void shuffle_update(const tg_shuffle_options& options, const float* core, float* shuffled) {
   const auto order = [&](int64_t stream) {
     std::vector<int64_t> places(static_cast<size_t>(options.count));

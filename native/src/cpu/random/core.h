@@ -8,11 +8,11 @@
 
 namespace threegate::random {
 
-// Rows of the core of an update, see tg_rotate_update: count and those that its rows below leave of themselves.
+// The number of rows of a core, see tg_rotate_update: `count` plus those of the triangle of the rows below.
 int64_t core_rows(int64_t count, int64_t long_side);
 int64_t rotation_workspace_bytes(const tg_rotation_options& options);
 
-// False when a factorisation failed.
+// Returns false if a factorisation failed.
 bool rotate_update(SimdLevel level, const tg_rotation_options& options, void* workspace, float* core);
 
 void shuffle_update(const tg_shuffle_options& options, const float* core, float* shuffled);

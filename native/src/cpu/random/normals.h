@@ -1,4 +1,4 @@
-// Standard normal numbers in bulk, at each instruction set; all give the same bits.
+// Standard normal numbers in bulk, for each instruction set. All of them give the same bits.
 #ifndef THREEGATE_CPU_RANDOM_NORMALS_H
 #define THREEGATE_CPU_RANDOM_NORMALS_H
 
@@ -9,10 +9,10 @@
 
 namespace threegate::random {
 
-// Numbers kBlock * block .. kBlock * (block + blocks) - 1 of the stream.
+// Writes the numbers kBlock * block .. kBlock * (block + blocks) - 1 of the stream.
 void normals(SimdLevel level, const Stream& stream, int64_t block, int64_t blocks, float* out);
 
-// Row `index` of a matrix of such numbers, each row from blocks of its own.
+// Writes row `index` of a matrix of normal numbers. Each row uses blocks of its own.
 void normal_row(SimdLevel level, const Stream& stream, int64_t index, int64_t length, float* out);
 
 void normals_avx2(const Stream& stream, int64_t block, int64_t blocks, float* out);

@@ -13,7 +13,8 @@
 namespace threegate::random {
 namespace {
 
-constexpr int64_t kBucket = int64_t{1} << 17;  // entries of a bucket, in the mean: half a MiB stays in the second-level cache
+// mean number of entries in a bucket, so that half a MiB stays in the second-level cache
+constexpr int64_t kBucket = int64_t{1} << 17;
 
 void stage(const tg_operand& operand, int64_t row, int64_t column, int64_t count, double* out) {
   stage_double(operand, row, column, count, out, convert_f16_plain);
@@ -23,7 +24,7 @@ Stream stream_of(const tg_perturb_options& options, Purpose purpose) {
   return {static_cast<uint64_t>(options.seed), static_cast<uint32_t>(options.draw), purpose};
 }
 
-// Calls body(first index, count) for runs of entries within rows; false when cancelled.
+// Calls body(first index, count) for runs of entries within rows. Returns false if the call was cancelled.
 template <typename Body>
 bool for_runs(const tg_operand& operand, const tg_control* control, Body body) {
   const int64_t columns = operand.values.columns;
@@ -68,8 +69,8 @@ Outcome perturb_gaussian(SimdLevel level, const tg_operand& base, const tg_pertu
   return done ? Outcome::kDone : Outcome::kCancelled;
 }
 
-// In two passes that stay in the caches (Rao and Sandelius, 1961): each entry goes to a random bucket, then each bucket is
-// shuffled. Every permutation is equally likely.
+// Permutes in two passes that stay in the caches (Rao and Sandelius, 1961): each entry goes to a random bucket, and then each
+// bucket is shuffled. Every permutation is equally likely.
 Outcome perturb_permuted(const tg_operand& base, const tg_operand& tuned, const tg_perturb_options& options,
                          const tg_control* control, float* perturbed) {
   const int64_t entries = base.values.rows * base.values.columns;
@@ -97,7 +98,7 @@ Outcome perturb_permuted(const tg_operand& base, const tg_operand& tuned, const 
   const Stream order = stream_of(options, Purpose::kShuffle);
   for (int64_t i = 0; i < buckets && done; ++i) {
     const int64_t begin = ends[static_cast<size_t>(i)];
-    // Buckets are far smaller than 2^32, and their streams do not meet.
+    // Buckets are much smaller than 2^32, so that their streams do not overlap.
     Words shuffled(order, i << 32);
     shuffle(shuffled, perturbed + begin, ends[static_cast<size_t>(i) + 1] - begin);
     done = !is_cancelled(control);

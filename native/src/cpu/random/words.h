@@ -1,4 +1,4 @@
-// Uniform random numbers one after the other, and what is made of them.
+// Uniform random numbers in sequence, and what is derived from them.
 #ifndef THREEGATE_CPU_RANDOM_WORDS_H
 #define THREEGATE_CPU_RANDOM_WORDS_H
 
@@ -8,12 +8,12 @@
 
 namespace threegate::random {
 
-// The random words of a stream one after the other.
+// The random words of a stream in sequence.
 class Words {
  public:
   Words(const Stream& stream, int64_t first_block) : stream_(stream), block_(first_block) {}
 
-  // Uniform in 0 .. bound - 1, up to bound / 2^32.
+  // A uniform number in 0 .. bound - 1. The deviation from uniformity is at most bound / 2^32.
   uint32_t below(uint32_t bound) { return static_cast<uint32_t>((uint64_t{next()} * bound) >> 32); }
 
  private:
@@ -32,7 +32,7 @@ class Words {
   uint32_t words_[4][kLanes] = {};
 };
 
-// Every order is equally likely (Fisher and Yates).
+// Shuffles so that every order is equally likely (Fisher and Yates).
 template <typename T>
 void shuffle(Words& words, T* values, int64_t count) {
   for (int64_t i = count - 1; i > 0; --i) {

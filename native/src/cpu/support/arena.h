@@ -1,4 +1,4 @@
-// Cuts a caller's workspace into arrays; without one it only counts, so that the query and the work share one layout.
+// Divides a workspace into arrays. Without memory it only counts, so that a workspace query and the work share one layout.
 #ifndef THREEGATE_CPU_SUPPORT_ARENA_H
 #define THREEGATE_CPU_SUPPORT_ARENA_H
 
@@ -11,7 +11,7 @@ class Arena {
   Arena() : memory_(nullptr), counts_(true) {}
   explicit Arena(void* memory) : memory_(static_cast<uint8_t*>(memory)), counts_(false) {}
 
-  // `count` elements, 64-byte aligned when the workspace is; nullptr while counting.
+  // Takes `count` elements, 64-byte aligned if the workspace is. Returns nullptr while counting.
   template <typename T>
   T* take(int64_t count) {
     T* array = counts_ ? nullptr : reinterpret_cast<T*>(memory_ + used_);

@@ -11,16 +11,16 @@
 namespace threegate {
 namespace {
 
-// OpenBLAS reads its number of threads from the environment while it is loaded, and starts them. setenv would move the
-// environment under other threads that read it; a second array of the same strings, put in its place for that moment, leaves
-// every reader with a valid one.
+// OpenBLAS reads its number of threads from the environment while it is loaded, and starts these threads. setenv would move the
+// environment while other threads read it. Instead a second array of the same strings replaces it for that time, so that every
+// reader sees a valid environment.
 class Environment {
  public:
   explicit Environment(const std::vector<char*>& added) : previous_(environ) {
     for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
       entries_.push_back(*entry);
     }
-    // The first of two entries with the same name is the one that counts: the user's.
+    // If two entries have the same name, the first one counts. It is the user's.
     entries_.insert(entries_.end(), added.begin(), added.end());
     entries_.push_back(nullptr);
     environ = entries_.data();
@@ -39,7 +39,7 @@ void* open_library() {
   const Environment environment({threads});
   const std::string path = library_directory() + "/" + "libopenblas.so.0";
 #if defined(__SANITIZE_ADDRESS__)
-  constexpr int kFlags = RTLD_NOW | RTLD_LOCAL;  // the sanitizer does not allow RTLD_DEEPBIND
+  constexpr int kFlags = RTLD_NOW | RTLD_LOCAL;  // AddressSanitizer does not allow RTLD_DEEPBIND
 #else
   constexpr int kFlags = RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND;
 #endif

@@ -1,5 +1,5 @@
-// OpenBLAS, in an instance of our own: loaded when it is first needed, with one thread a call, because the workers of a context
-// are the only threads that kernels use. Another OpenBLAS in the process, and its number of threads, are left alone.
+// A private instance of OpenBLAS. It is loaded when it is first needed, and uses one thread per call, because kernels run only on
+// the workers of a context. Another OpenBLAS in the process keeps its number of threads.
 #ifndef THREEGATE_CPU_SUPPORT_BLAS_H
 #define THREEGATE_CPU_SUPPORT_BLAS_H
 
@@ -11,10 +11,10 @@
 
 namespace threegate {
 
-// Sizes of BLAS and LAPACK have 32 bits; whoever calls them has checked that they are enough.
+// BLAS and LAPACK sizes have 32 bits. Callers have checked that a size fits.
 inline lapack_int blas_size(int64_t size) { return static_cast<lapack_int>(size); }
 
-// The functions of one precision. Matrices are row-major for cblas, column-major for LAPACK.
+// The functions of one precision. Matrices are row-major for CBLAS and column-major for LAPACK.
 template <typename T>
 struct BlasFunctions;
 
@@ -50,7 +50,7 @@ struct BlasFunctions<double> {
 };
 
 struct Blas {
-  std::string description;  // name, version, kernels
+  std::string description;  // name, version and kernels
   BlasFunctions<float> single;
   BlasFunctions<double> wide;
 
@@ -58,7 +58,7 @@ struct Blas {
   [[nodiscard]] const BlasFunctions<T>& functions() const;
 };
 
-// Loads it; throws INTERNAL, with the reason, when it cannot be loaded.
+// Loads OpenBLAS if necessary. Throws INTERNAL with the reason if it cannot be loaded.
 const Blas& blas();
 
 template <>

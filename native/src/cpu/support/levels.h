@@ -1,4 +1,4 @@
-// Where the directions beyond the leading ones stand: their squared singular values, centred and scaled.
+// The squared singular values of the directions beyond the leading ones, centred and scaled.
 #ifndef THREEGATE_CPU_SUPPORT_LEVELS_H
 #define THREEGATE_CPU_SUPPORT_LEVELS_H
 
@@ -10,7 +10,7 @@ namespace threegate {
 
 class Levels {
  public:
-  // Of `side` directions those from `leading` on; directions beyond `count` have the singular value zero.
+  // Covers the directions from `leading` to `side` - 1. Directions beyond `count` have the singular value 0.
   Levels(const double* values, int64_t count, int64_t side, int64_t leading) : values_(values), count_(count) {
     const auto others = static_cast<double>(side - leading);
     double squares = 0;
@@ -21,14 +21,14 @@ class Levels {
     }
     mean_ = others > 0 ? squares / others : 0;
     const double variance = others > 0 ? fourths / others - mean_ * mean_ : 0;
-    // All alike up to rounding: there is nothing to tell them apart by.
+    // If all values are equal up to rounding, nothing distinguishes the directions.
     scale_ = variance > kNoise * mean_ * mean_ ? std::sqrt(variance) : 0;
   }
 
   [[nodiscard]] double square(int64_t i) const { return i < count_ ? values_[i] * values_[i] : 0; }
   [[nodiscard]] double mean() const { return mean_; }
   [[nodiscard]] double scale() const { return scale_; }
-  // Mean zero and variance one over the directions.
+  // The level of direction i. Levels have mean 0 and variance 1 over the directions.
   [[nodiscard]] double place(int64_t i) const { return scale_ > 0 ? (square(i) - mean_) / scale_ : 0; }
 
  private:

@@ -1,4 +1,4 @@
-// Where this library's file lies: its siblings are loaded from there.
+// The directory of this library. Libraries that ship with it are loaded from there.
 #ifndef THREEGATE_CPU_SUPPORT_LIBRARY_DIRECTORY_H
 #define THREEGATE_CPU_SUPPORT_LIBRARY_DIRECTORY_H
 
@@ -6,7 +6,7 @@
 
 namespace threegate {
 
-// Without a slash at the end; "." when the loader does not say.
+// Returns the directory without a slash at the end, or "." if the loader does not tell it.
 std::string library_directory();
 
 }  // namespace threegate

@@ -1,4 +1,5 @@
-// Reading the entries of an operand as float or double, a run of one row at a time. Internal linkage, as in dtype.h.
+// Reading the entries of an operand as float or double, one run of a row at a time. Everything has internal linkage, for the
+// reason in dtype.h.
 #ifndef THREEGATE_CPU_SUPPORT_OPERAND_H
 #define THREEGATE_CPU_SUPPORT_OPERAND_H
 
@@ -12,7 +13,7 @@
 namespace threegate {
 namespace {
 
-constexpr int64_t kRun = 512;  // entries staged at a time; a multiple of 64
+constexpr int64_t kRun = 512;  // entries of a run, a multiple of 64
 
 inline int64_t element_bytes(tg_dtype dtype) {
   switch (dtype) {
@@ -39,12 +40,12 @@ T load(const uint8_t* address) {
   return value;
 }
 
-// Whether the entries are formed in float64; else float32 holds them exactly.
+// Returns whether the entries are computed in float64. If not, float32 holds them exactly.
 inline bool is_double(const tg_operand& operand) { return operand.values.dtype == TG_F64 || operand.low_rank_count > 0; }
 
 inline bool is_plain(const tg_operand& operand) { return operand.block_scale.data == nullptr && operand.low_rank_count == 0; }
 
-// Widens `count` entries to float; `convert16` turns a run of F16 codes into floats.
+// Widens `count` entries to float. `convert16` converts a run of F16 codes.
 template <typename ConvertF16>
 void widen(const tg_matrix& matrix, int64_t row, int64_t column, int64_t count, float* out, ConvertF16 convert16) {
   const uint8_t* in = element_address(matrix, row, column);
@@ -73,7 +74,7 @@ void widen(const tg_matrix& matrix, int64_t row, int64_t column, int64_t count, 
   }
 }
 
-// The conversion that needs no instruction set.
+// The conversion of F16 codes without special instructions.
 inline void convert_f16_plain(const uint8_t* in, int64_t count, float* out) {
   for (int64_t i = 0; i < count; ++i) {
     out[i] = f16_to_float(load<uint16_t>(in + 2 * i));
@@ -111,7 +112,7 @@ inline double load_double(const tg_matrix& matrix, int64_t row, int64_t column) 
   }
 }
 
-// The run as float32: exact unless is_double().
+// Reads a run as float32. It is exact unless is_double().
 template <typename ConvertF16>
 void stage_float(const tg_operand& operand, int64_t row, int64_t column, int64_t count, float* out, ConvertF16 convert16) {
   widen(operand.values, row, column, count, out, convert16);
@@ -120,7 +121,7 @@ void stage_float(const tg_operand& operand, int64_t row, int64_t column, int64_t
   }
 }
 
-// The run as float64: values * scale + sum of scale * left * right, terms in the order given.
+// Reads a run as float64: values * scale + sum of scale * left * right, with the terms in the given order.
 template <typename ConvertF16>
 void stage_double(const tg_operand& operand, int64_t row, int64_t column, int64_t count, double* out, ConvertF16 convert16) {
   if (operand.values.dtype == TG_F64) {

@@ -9,7 +9,7 @@ namespace {
 
 constexpr const char* kVariable = "THREEGATE_SIMD";
 
-// Every processor with AVX2 has F16C; compilers do not agree on a name to ask for it.
+// Every processor with AVX2 has F16C. Compilers do not agree on a name for it.
 bool has_avx2() noexcept {
   return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 && __builtin_cpu_supports("bmi2") != 0;
 }
@@ -51,8 +51,8 @@ SimdLevel chosen_simd_level() {
   for (const SimdLevel level : {SimdLevel::kScalar, SimdLevel::kAvx2, SimdLevel::kAvx512}) {
     if (name == simd_level_name(level)) {
       if (level > best) {
-        throw Error(TG_UNSUPPORTED, std::string(kVariable) + "=" + name + ": this machine has no more than " +
-                                        simd_level_name(best) + "; unset the variable or name a lower level");
+        throw Error(TG_UNSUPPORTED, std::string(kVariable) + "=" + name + ": the highest level of this machine is " +
+                                        simd_level_name(best) + "; unset the variable or select a lower level");
       }
       return level;
     }

@@ -1,4 +1,4 @@
-// Which instruction set the CPU kernels use.
+// The instruction set of the CPU kernels.
 #ifndef THREEGATE_CPU_SUPPORT_SIMD_LEVEL_H
 #define THREEGATE_CPU_SUPPORT_SIMD_LEVEL_H
 
@@ -8,15 +8,16 @@ namespace threegate {
 
 enum class SimdLevel { kScalar = 0, kAvx2 = 1, kAvx512 = 2 };
 
-// The best level of this machine.
+// Returns the highest level that this machine supports.
 SimdLevel best_simd_level() noexcept;
 
-// The best level, or the one that THREEGATE_SIMD forces; throws UNSUPPORTED or INVALID_ARGUMENT when that cannot be had.
+// Returns the highest level, or the one that THREEGATE_SIMD selects. Throws UNSUPPORTED or INVALID_ARGUMENT if that level cannot
+// be used.
 SimdLevel chosen_simd_level();
 
 const char* simd_level_name(SimdLevel level) noexcept;
 
-// Why no higher level than the chosen one is used; empty for the highest.
+// Returns why no higher level than the chosen one is used. The text is empty for the highest one.
 std::string simd_level_reason();
 
 }  // namespace threegate

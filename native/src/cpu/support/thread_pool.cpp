@@ -23,7 +23,7 @@ class ThreadAttributes {
   pthread_attr_t attributes_{};
 };
 
-// Signals are the application's business: the workers are started with all of them blocked, except the synchronous ones.
+// Signals are handled by the application. Workers start with all signals blocked except the synchronous ones.
 class BlockedSignals {
  public:
   BlockedSignals() {

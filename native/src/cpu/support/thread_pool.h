@@ -1,4 +1,4 @@
-// Worker threads of one context.
+// The worker threads of one context.
 #ifndef THREEGATE_CPU_SUPPORT_THREAD_POOL_H
 #define THREEGATE_CPU_SUPPORT_THREAD_POOL_H
 
@@ -15,7 +15,7 @@ namespace threegate {
 
 class ThreadPool {
  public:
-  // `threads` counts the calling thread: threads - 1 workers are started, with stacks of 8 MiB.
+  // `threads` includes the calling thread. The pool starts threads - 1 workers with stacks of 8 MiB.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -23,8 +23,8 @@ class ThreadPool {
 
   [[nodiscard]] int threads() const noexcept { return threads_; }
 
-  // Runs work(thread) once on each of `threads` threads (at most threads()), the caller being thread 0, and waits. The
-  // first exception of any thread is thrown again here.
+  // Runs work(thread) once on each of `threads` threads, at most threads(), and waits for all of them. The caller is thread 0.
+  // The first exception of a thread is thrown again here.
   void run(int threads, const std::function<void(int)>& work);
 
  private:

@@ -11,9 +11,9 @@
 namespace threegate::svd {
 namespace {
 
-// The share of a matrix' dimension that the space may have, beyond which a tridiagonalisation is no slower.
+// The largest dimension of the space relative to that of the matrix. Beyond it a tridiagonalisation is no slower.
 constexpr double kLargestShare = 0.5;
-// Orders from which it pays, and the share of them up to which vectors are few.
+// The method pays from this order on, for up to one vector in kFew.
 constexpr int64_t kLarge = 2048;
 constexpr int64_t kFew = 16;
 
@@ -49,7 +49,7 @@ bool BlockLanczos::run(const View& view, SimdLevel level, const float* matrix, d
   if (!orthonormalise_rows(basis_, 0, block_, order_, 0, products_, overlap_)) {
     return false;
   }
-  // Solved rarely: that costs the cube of the size.
+  // The projected problem is solved rarely, because it costs the cube of its size.
   int64_t next = std::max(3 * rank_, 2 * rank_ + 12 * block_);
   for (int64_t size = block_; size <= capacity_; size += block_) {
     check_cancelled(view);
@@ -66,7 +66,7 @@ bool BlockLanczos::run(const View& view, SimdLevel level, const float* matrix, d
       }
       next = size + std::max(block_, size / 5);
     }
-    // The last two blocks are subtracted already: one more projection makes two of those that matter.
+    // The last two blocks are subtracted already. With one more projection the components that matter are projected twice.
     if (size < capacity_ && !orthonormalise_rows(basis_, size, size + block_, order_, 1, products_, overlap_)) {
       return false;
     }
@@ -74,8 +74,8 @@ bool BlockLanczos::run(const View& view, SimdLevel level, const float* matrix, d
   return false;
 }
 
-// The image of the last block, less what lies in the space, goes behind it; its products with the last two blocks are the new
-// rows of the projected matrix.
+// Appends the image of the last block, without its part in the space. Its products with the last two blocks are the new rows of
+// the projected matrix.
 void BlockLanczos::extend(SimdLevel level, const float* matrix, int64_t size) {
   const auto& functions = blas().single;
   const lapack_int order = blas_size(order_);
@@ -95,7 +95,8 @@ void BlockLanczos::extend(SimdLevel level, const float* matrix, int64_t size) {
   }
 }
 
-// Leading eigenvectors of the projected matrix. What an eigenvector of it lacks is the image of its part in the last block.
+// Computes leading eigenvectors of the projected matrix. The residual of such a vector is the image of its part in the last
+// block.
 bool BlockLanczos::solve(int64_t size, bool& converged, double tolerance) {
   for (int64_t i = 0; i < size; ++i) {
     std::copy_n(projected_ + i * capacity_, size, copy_ + i * size);
@@ -123,7 +124,8 @@ bool BlockLanczos::solve(int64_t size, bool& converged, double tolerance) {
     }
     largest = std::max(largest, square);
   }
-  // The residual of a triplet is that of the eigenvector divided by its singular value. Half of the tolerance is for rounding.
+  // The residual of a triplet is that of the eigenvector divided by the singular value. Half of the tolerance is left for
+  // rounding.
   converged = std::sqrt(largest) <= tolerance / 2 * std::sqrt(first * last);
   return true;
 }

@@ -1,6 +1,6 @@
-// Leading eigenvectors of a symmetric matrix in a Krylov space of blocks (Golub and Underwood, 1977): where few are wanted of a
-// large matrix, far less work than its tridiagonalisation, and all of it in products of matrices. Float32; every block is made
-// orthogonal to all before it.
+// Leading eigenvectors of a symmetric matrix in a Krylov space of blocks (Golub and Underwood, 1977), in float32. If few
+// eigenvectors of a large matrix are wanted, this is much less work than a tridiagonalisation, and consists of matrix products.
+// Every block is made orthogonal to all blocks before it.
 #ifndef THREEGATE_CPU_SVD_BLOCK_LANCZOS_H
 #define THREEGATE_CPU_SVD_BLOCK_LANCZOS_H
 
@@ -15,14 +15,14 @@ namespace threegate::svd {
 
 class BlockLanczos {
  public:
-  // Of the `rank` leading eigenvectors of order x order matrices; takes nothing where it does not suit.
+  // For the `rank` leading eigenvectors of order x order matrices. Takes no memory if the method does not suit.
   BlockLanczos(Arena& arena, int64_t order, int64_t rank);
 
-  // Whether it is faster than a tridiagonalisation.
+  // Returns whether the method is faster than a tridiagonalisation.
   [[nodiscard]] bool suits() const { return capacity_ > 0; }
 
-  // The eigenvectors as rows of `x`, the first one first; `matrix` has both triangles. `tolerance` is that of singular triplets
-  // whose squares the eigenvalues are. False when the space would have become too large.
+  // Writes the eigenvectors as rows of `x`, the first one first. `matrix` has both triangles. `tolerance` is that of singular
+  // triplets, whose squared values are the eigenvalues. Returns false if the space would become too large.
   bool run(const View& view, SimdLevel level, const float* matrix, double tolerance, float* x);
 
  private:
@@ -33,13 +33,13 @@ class BlockLanczos {
   int64_t order_;
   int64_t rank_;
   int64_t block_;
-  int64_t capacity_;  // vectors in the space, but for the last block's image
-  float* basis_;      // capacity + block x order
+  int64_t capacity_;  // vectors in the space, without the image of the last block
+  float* basis_;      // (capacity + block) x order
   float* products_;   // block x capacity
   float* overlap_;    // block x block
   float* thin_copy_;
-  float* projected_;     // capacity x capacity: the matrix in the basis, its lower triangle
-  float* copy_;          // the same, for the solver
+  float* projected_;     // capacity x capacity: the lower triangle of the matrix in the basis
+  float* copy_;          // a copy of it for the solver
   float* combinations_;  // rank x capacity
   Symmetric<float> symmetric_;
 };

@@ -33,7 +33,7 @@ void pack(const View& view, int64_t begin, int64_t count, uint16_t* packed) {
     }
     return;
   }
-  // A transposition, by squares that stay in the first-level cache.
+  // Transposes in squares that stay in the first-level cache.
   constexpr int64_t kSquare = 32;
   for (int64_t i = 0; i < count; i += kSquare) {
     for (int64_t j = 0; j < view.short_side; j += kSquare) {

@@ -7,14 +7,14 @@
 namespace threegate::svd {
 namespace {
 
-constexpr int64_t kBlock = 4;       // rows of a block: 4 x 4 sums in registers
+constexpr int64_t kBlock = 4;       // rows of a block, so that 4 x 4 sums stay in registers
 constexpr int64_t kGroupRows = 60;  // rows that stay in the second-level cache while all others pass
 
 [[gnu::always_inline]] inline __m512bh load_codes(const uint16_t* codes) {
   return reinterpret_cast<__m512bh>(_mm512_loadu_si512(codes));
 }
 
-// Products of rows i .. i + 3 with rows j .. j + 3.
+// Adds the products of rows i .. i + 3 with rows j .. j + 3.
 void add_block(const uint16_t* packed, int64_t rows, int64_t i, int64_t j, float* gram) {
   __m512 sums[kBlock][kBlock];
   for (auto& row : sums) {

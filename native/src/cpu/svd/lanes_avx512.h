@@ -1,4 +1,4 @@
-// Sums over the lanes of vectors. Internal linkage, as in dtype.h.
+// Sums over the lanes of vectors. Everything has internal linkage, for the reason in dtype.h.
 #ifndef THREEGATE_CPU_SVD_LANES_AVX512_H
 #define THREEGATE_CPU_SVD_LANES_AVX512_H
 

@@ -1,6 +1,6 @@
-// The arithmetic of pairs.h. A pair of levels is the 2 x 2 matrix [a b; c d], a and d on the diagonal of the sum. Its singular
-// values and vectors are exact, so that levels which nearly coincide are no exception. Internal linkage, as in dtype.h; loops run
-// over lanes so that compilers turn them into vectors.
+// The arithmetic of pairs.h. A pair of levels is the 2 x 2 matrix [a b; c d], with a and d on the diagonal of the sum. Its
+// singular values and vectors are exact, so that levels that nearly coincide are no exception. Everything has internal linkage,
+// for the reason in dtype.h. Loops run over lanes, so that compilers vectorise them.
 #ifndef THREEGATE_CPU_SVD_PAIR_LANES_H
 #define THREEGATE_CPU_SVD_PAIR_LANES_H
 
@@ -11,10 +11,10 @@
 namespace threegate::svd {
 namespace {
 
-constexpr float kTiny = 1e-37F;             // keeps zero by zero from being divided
+constexpr float kTiny = 1e-37F;             // avoids a division of zero by zero
 constexpr double kLargestTangent = 1e+100;  // its square is finite
 
-// sqrt(x^2 + y^2) - |x|, without cancellation.
+// sqrt(x^2 + y^2) - |x| without cancellation.
 inline float excess(float x, float y) { return y * y / (std::sqrt(x * x + y * y) + std::abs(x) + kTiny); }
 
 // The singular values of [a b; c d] have the sum sqrt((a + d)^2 + (b - c)^2) and the difference sqrt((a - d)^2 + (b + c)^2).
@@ -38,7 +38,7 @@ inline void add_tile(const PairTile& tile, PairSums& sums) {
   }
 }
 
-// tan(atan2(y, x) / 2), not beyond kLargestTangent.
+// tan(atan2(y, x) / 2), at most kLargestTangent.
 inline double half_tangent(double y, double x) {
   const double sum = std::sqrt(x * x + y * y) + std::abs(x);
   const double small = y / (sum + static_cast<double>(kTiny));
@@ -46,7 +46,8 @@ inline double half_tangent(double y, double x) {
   return x < 0 ? (y < 0 ? -large : large) : small;
 }
 
-// Left and right vectors turn by half the angles of [2(ac + bd), a^2 + b^2 - c^2 - d^2] and of the same with b and c exchanged.
+// The left and right vectors turn by half the angles of [2(ac + bd), a^2 + b^2 - c^2 - d^2] and of the same with b and c
+// exchanged.
 inline void tile_tangents(const PairTile& tile, PairTangents& tangents) {
   for (int64_t i = 0; i < kPairTile; ++i) {
     const double a = tile.of_rows[i];
@@ -54,7 +55,7 @@ inline void tile_tangents(const PairTile& tile, PairTangents& tangents) {
       const double d = tile.of_columns[j];
       const double b = tile.across[i][j];
       const double c = tile.back[i][j];
-      // A product of sums, because squares of near values cancel.
+      // A product of sums is used, because squares of close values cancel.
       const double squares = (a - d) * (a + d);
       const double others = (b - c) * (b + c);
       tangents.left[i][j] = half_tangent(2 * (a * c + b * d), squares + others);

@@ -18,7 +18,7 @@ void stage(const tg_operand& operand, int64_t row, int64_t column, int64_t count
   stage_float(operand, row, column, count, out, convert_f16_plain);
 }
 
-// A run of the view's entries, not scaled; in float only when float holds the entries of both operands.
+// Reads a run of the view's entries, not scaled. T is float only if float holds the entries of both operands.
 template <typename T>
 void stage_entries(const View& view, int64_t row, int64_t column, int64_t count, T* out) {
   stage(*view.operand, row, column, count, out);
@@ -49,7 +49,7 @@ void multiply(float* values, int64_t count, double factor) {
     }
     return;
   }
-  // The factor that lifts subnormal float32 entries is itself beyond float32.
+  // The factor that scales subnormal float32 entries up is itself beyond float32.
   for (int64_t i = 0; i < count; ++i) {
     values[i] = static_cast<float>(values[i] * factor);
   }
@@ -67,7 +67,7 @@ void read(const View& view, int64_t begin, int64_t count, T* panel) {
     for (int64_t j = 0; j < columns; j += kRun) {
       const int64_t run = std::min(kRun, columns - j);
       if (in_double) {
-        // Scaled before it is narrowed: float64 entries may be beyond float32.
+        // Entries are scaled before they are narrowed, because float64 entries may be beyond float32.
         double wide[kRun];
         stage_entries(view, first_row + i, first_column + j, run, wide);
         for (int64_t k = 0; k < run; ++k) {
@@ -108,7 +108,7 @@ Range entry_range(const View& view) {
       const int64_t count = std::min(kRun, view.operand->values.columns - j);
       stage_entries(view, i, j, count, run);
       double largest = range.largest;
-      double nothing = 0;  // x * 0 is NaN for what is not finite
+      double nothing = 0;  // x * 0 is NaN if x is not finite
       for (int64_t k = 0; k < count; ++k) {
         largest = std::max(largest, std::abs(run[k]));
         nothing += run[k] * 0;

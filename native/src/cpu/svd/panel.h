@@ -1,26 +1,28 @@
-// A matrix as panels of its long side, widened and scaled one at a time: what is multiplied is never stored whole.
+// A matrix that is read in panels of its long side. Entries are widened and scaled one panel at a time, and the matrix is never
+// stored as a whole.
 #ifndef THREEGATE_CPU_SVD_PANEL_H
 #define THREEGATE_CPU_SVD_PANEL_H
 
+#include <algorithm>
 #include <cstdint>
 
 #include "threegate/threegate.h"
 
 namespace threegate::svd {
 
-// A matrix, or the difference of two (`subtracted` nullptr: one), seen by its short and long side; entries are multiplied by
+// A matrix, or the difference of two if `subtracted` is not nullptr, with its short and long side. Entries are multiplied by
 // `scale`, a power of two.
 struct View {
   const tg_operand* operand;
   const tg_operand* subtracted;
-  bool tall;  // more rows than columns: the long side is the rows
+  bool tall;  // there are more rows than columns, so that the long side is the rows
   int64_t short_side;
   int64_t long_side;
   double scale;
-  const tg_control* control;  // nullptr: cannot be cancelled
+  const tg_control* control;  // nullptr if the call cannot be cancelled
 };
 
-// What the entries say before any arithmetic.
+// The range of the entries.
 struct Range {
   bool finite;
   double largest;  // max |entry|
@@ -29,15 +31,26 @@ Range entry_range(const View& view);
 
 View make_view(const tg_operand& operand, const tg_operand* subtracted, double scale, const tg_control* control = nullptr);
 
-// Throws CANCELLED when the caller asks for it: a large matrix takes minutes.
+// Throws CANCELLED if the caller asked for it. It is checked often, because a large matrix takes minutes.
 void check_cancelled(const View& view);
 
-constexpr int64_t kPanel = 256;  // of the long side: a panel of a model's matrix fits the second-level cache
+constexpr int64_t kPanel = 256;  // of the long side, so that a panel of a typical matrix fits the second-level cache
 
-// Entries begin .. begin + count of the long side, all of the short side, as stored: count x short_side when tall, else
-// short_side x count, rows without gaps.
+// Reads the entries begin .. begin + count of the long side and all of the short side in their stored order: count x short_side
+// if tall, and short_side x count otherwise. Rows are contiguous.
 void read_panel(const View& view, int64_t begin, int64_t count, float* panel);
 void read_panel(const View& view, int64_t begin, int64_t count, double* panel);
+
+// Reads the matrix panel by panel and calls body(begin, count) after each one. `panel` has room for one panel.
+template <typename T, typename Body>
+void for_panels(const View& view, T* panel, Body body) {
+  for (int64_t begin = 0; begin < view.long_side; begin += kPanel) {
+    check_cancelled(view);
+    const int64_t count = std::min(kPanel, view.long_side - begin);
+    read_panel(view, begin, count, panel);
+    body(begin, count);
+  }
+}
 
 }  // namespace threegate::svd
 

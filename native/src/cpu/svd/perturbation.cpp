@@ -12,7 +12,7 @@
 namespace threegate::svd {
 namespace {
 
-// Levels on either side of a boundary whose mixing tells whether angles there are right.
+// The number of levels on either side of a boundary whose mixing tells whether the angles there are accurate.
 constexpr int64_t kNeighbours = 4;
 
 int64_t largest_rank(const tg_perturbation_options& options) {
@@ -73,7 +73,7 @@ class Perturbation {
   [[nodiscard]] double entry(int64_t i, int64_t j) const { return options_.core[i * count_ + j]; }
   [[nodiscard]] int64_t work_size() const { return 2 * largest_rank(options_) + 1; }
 
-  // The pairs of levels i .. and j .., those beyond the matrix zero.
+  // Fills the tile of the pairs of levels from i and from j on. Those beyond the matrix are zero.
   void fill_tile(int64_t first, int64_t second) const {
     const auto scale = static_cast<float>(1 / unit_);
     for (int64_t i = 0; i < kPairTile; ++i) {
@@ -104,7 +104,8 @@ class Perturbation {
     }
   }
 
-  // First order from the diagonal, second from pairs, and the rows below the square part, which are orthogonal to all.
+  // Adds the first order from the diagonal, the second order from pairs, and the rows below the square part, which are orthogonal
+  // to all levels.
   void values(SimdLevel level, tg_perturbation_result& result) const {
     double total = 0;
     for (int64_t second = 0; second < count_; second += kPairTile) {
@@ -124,7 +125,7 @@ class Perturbation {
         }
       }
       for (int64_t j = 0; j < columns; ++j) {
-        // What mixes with a single other level is exact; more than that is not.
+        // Mixing with a single other level is solved exactly. Only mixing with more levels is an error.
         mixing_[second + j] = std::max(mixing_[second + j] - strongest[j], 0.0);
         total += mixing_[second + j];
       }
@@ -156,7 +157,7 @@ class Perturbation {
     return sum_in_lanes(count, [&](int64_t i) { return static_cast<double>(values[i]) * static_cast<double>(values[i]); });
   }
 
-  // Of the update in the leading directions.
+  // The energies of the update in the leading directions.
   void energies(tg_perturbation_result& result) const {
     std::fill_n(result.energies, 3 * options_.rank_count, 0.0);
     result.total = 0;
@@ -175,7 +176,7 @@ class Perturbation {
     }
   }
 
-  // Row i: by how much the i-th leading vector turns to each of those that are not; below the square part to first order.
+  // Row i: how far the i-th leading vector turns towards each of the other vectors. Below the square part this is first order.
   void tangents(SimdLevel level, int64_t rank) const {
     const int64_t of_left = options_.core_rows - rank;
     const int64_t of_right = count_ - rank;
@@ -198,7 +199,7 @@ class Perturbation {
     }
   }
 
-  // Angles of the row space of [1 tangents] with the unit vectors, ascending.
+  // The angles between the row space of [1 tangents] and the unit vectors, ascending.
   bool angles(int64_t rank, int64_t length, const double* tangents, double* out) const {
     if (length == 0) {
       std::fill_n(out, rank, 0.0);

@@ -10,7 +10,7 @@ namespace threegate::svd {
 
 int64_t perturbation_workspace_bytes(const tg_perturbation_options& options);
 
-// See tg_svd_perturb. False when an input is not finite.
+// Does what tg_svd_perturb does. Returns false if an input is not finite.
 bool perturb_spectrum(SimdLevel level, const tg_perturbation_options& options, void* workspace, tg_perturbation_result& result);
 
 }  // namespace threegate::svd

@@ -26,7 +26,7 @@ bool orthonormalise_rows(float* rows, int64_t from, int64_t to, int64_t length, 
                      own, width);
     }
     functions.syrk(CblasRowMajor, CblasLower, CblasNoTrans, count, width, 1.0F, own, width, 0.0F, overlap, count);
-    // Row-major lower is column-major upper: overlap = U^T U. A first pass may be nearly singular.
+    // A row-major lower triangle is a column-major upper one: overlap = U^T U. It may be nearly singular in the first pass.
     for (int64_t i = 0; i < to - from && pass == 0; ++i) {
       overlap[i * (to - from) + i] *= 1 + 1e-5F;
     }

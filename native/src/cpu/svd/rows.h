@@ -22,9 +22,9 @@ void divide(T* values, int64_t count, double divisor) {
   }
 }
 
-// Rows from .. to - 1 become orthogonal to those before, by as many `projections`, and orthonormal among themselves, by Cholesky
-// QR three times, the first one shifted. `products` takes (to - from) x from numbers, `overlap` the square of to - from. False
-// when they do not span as many directions.
+// Makes the rows from .. to - 1 orthogonal to the rows before them, with the given number of `projections`, and orthonormal among
+// themselves. The latter takes three passes of Cholesky QR, the first of them shifted. `products` has room for (to - from) x from
+// numbers, and `overlap` for the square of to - from. Returns false if the rows do not span as many directions.
 bool orthonormalise_rows(float* rows, int64_t from, int64_t to, int64_t length, int projections, float* products, float* overlap);
 
 }  // namespace threegate::svd

@@ -41,7 +41,7 @@ struct Angles {
         work(arena.take<double>(work_size)),
         integers(arena.take<lapack_int>(8 * rank)) {}
 
-  // Singular values alone, descending; `matrix` is lost.
+  // Computes the singular values, descending. Overwrites `matrix`.
   bool singular_values(double* matrix, int64_t rows, int64_t columns, double* values) const {
     return blas().wide.gesdd(LAPACK_COL_MAJOR, 'N', blas_size(rows), blas_size(columns), matrix, blas_size(rows), values, nullptr,
                              1, nullptr, 1, work, blas_size(work_size), integers) == 0;
@@ -74,8 +74,8 @@ struct Energy {
   double* panel;
   double* of_short;  // short_rank x short_side
   double* of_long;   // long_rank x long_side
-  double* image;     // long_rank x short_side: the long side's basis times the matrix
-  double* part;      // short_rank x a panel: the short side's basis times the matrix
+  double* image;     // long_rank x short_side: the basis of the long side times the matrix
+  double* part;      // short_rank x kPanel: the basis of the short side times a panel of the matrix
   double* both;
 };
 
@@ -93,8 +93,8 @@ struct Variances {
 
   int64_t classes;
   float* table;
-  float* left;   // squares of the basis, then mean and slope of those of what completes it
-  float* right;  // the same
+  float* left;   // squares of the basis, then the mean and the slope of the squares of its complement
+  float* right;  // the same for the other side
   double* row_squares;
   double* column_squares;
   float* panel;  // variances of the entries of some rows
@@ -115,7 +115,8 @@ void add_squares(const tg_matrix& matrix, double* of_rows, double* of_columns) {
   }
 }
 
-// `squares` are those of the matrix' rows, or columns: sums of squared singular values times what is looked for.
+// `squares` are those of the rows or the columns of the matrix. They are sums of squared singular values times the wanted
+// squares.
 void read_squares(const tg_matrix& basis, const double* values, const Levels& levels, const double* squares, float* out) {
   const int64_t length = basis.columns;
   const auto others = static_cast<double>(length - basis.rows);
@@ -157,7 +158,7 @@ bool principal_angles(const tg_matrix& first, const tg_matrix& second, void* wor
   if (!own.singular_values(own.copy, rank, rank, own.cosines)) {
     return false;
   }
-  // What of the second lies outside the first. Row-major rank x length is column-major length x rank.
+  // The part of the second space outside of the first. Row-major rank x length is column-major length x rank.
   functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(rank), blas_size(length), blas_size(rank), -1.0,
                  own.products, blas_size(rank), own.first, blas_size(length), 1.0, own.second, blas_size(length));
   if (!own.singular_values(own.second, length, rank, own.sines)) {

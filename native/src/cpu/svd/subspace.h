@@ -1,4 +1,4 @@
-// Angles between subspaces, and how much of a matrix lies in them.
+// Angles between subspaces, and the parts of a matrix in subspaces.
 #ifndef THREEGATE_CPU_SVD_SUBSPACE_H
 #define THREEGATE_CPU_SVD_SUBSPACE_H
 
@@ -9,7 +9,7 @@
 namespace threegate::svd {
 
 int64_t angles_workspace_bytes(int64_t rank, int64_t length);
-// False when LAPACK gave up.
+// Returns false if LAPACK failed.
 bool principal_angles(const tg_matrix& first, const tg_matrix& second, void* workspace, double* angles);
 
 int64_t energy_workspace_bytes(const tg_operand& matrix, const tg_matrix& left, const tg_matrix& right);

@@ -12,12 +12,12 @@
 
 namespace threegate::svd {
 
-constexpr int64_t kLapackBlock = 64;  // LAPACK's block size: workspace of the blocked routines
+constexpr int64_t kLapackBlock = 64;  // the block size of LAPACK, which determines the workspace of its blocked routines
 
 template <typename T>
 class Symmetric {
  public:
-  // For matrices of up to `capacity` rows and up to `rank` of their eigenvectors.
+  // For matrices of up to `capacity` rows and for up to `rank` of their eigenvectors.
   Symmetric(Arena& arena, int64_t capacity, int64_t rank)
       : work_size_(kLapackBlock * (capacity + rank) + 18 * capacity),
         diagonal_(arena.take<T>(capacity)),
@@ -29,7 +29,8 @@ class Symmetric {
         work_(arena.take<T>(work_size_)),
         integers_(arena.take<lapack_int>(10 * capacity)) {}
 
-  // Takes the lower triangle of a row-major matrix (column-major it is the upper one), which it overwrites and goes on using.
+  // Reduces a matrix to tridiagonal form. Takes the lower triangle of a row-major matrix, which is the upper one in column-major
+  // order. The matrix is overwritten and must stay valid.
   bool tridiagonalise(T* matrix, int64_t order) {
     matrix_ = matrix;
     order_ = order;
@@ -37,21 +38,21 @@ class Symmetric {
                                        off_diagonal_, reflectors_, work_, blas_size(work_size_)) == 0;
   }
 
-  // All eigenvalues, ascending; false when LAPACK gave up.
+  // Computes all eigenvalues, ascending. Returns false if LAPACK failed.
   bool all_values() {
     std::copy_n(diagonal_, order_, values_);
     std::copy_n(off_diagonal_, order_ - 1, copy_);
     return blas().functions<T>().sterf(blas_size(order_), values_, copy_) == 0;
   }
 
-  // The `rank` leading eigenvectors as rows of `x`, the first one first, and their values in values().
+  // Writes the `rank` leading eigenvectors as rows of `x`, the first one first. Their values are then in values().
   bool leading_vectors(int64_t rank, T* x) {
     if (!(rank <= order_ / 2 ? by_inverse_iteration(rank, x) : by_representations(rank, x)) ||
         blas().functions<T>().ormtr(LAPACK_COL_MAJOR, 'L', 'U', 'N', blas_size(order_), blas_size(rank), matrix_,
                                     blas_size(order_), reflectors_, x, blas_size(order_), work_, blas_size(work_size_)) != 0) {
       return false;
     }
-    // Ascending within each block of a tridiagonal matrix that falls apart; descending is wanted over all.
+    // Values ascend within each block of a tridiagonal matrix that falls into blocks. They must descend over all.
     for (int64_t i = 0; i < rank; ++i) {
       const int64_t largest = std::max_element(values_ + i, values_ + rank) - values_;
       if (largest != i) {
@@ -65,10 +66,10 @@ class Symmetric {
   [[nodiscard]] const T* values() const { return values_; }
 
  private:
-  // Inverse iteration: about ten times more accurate than the other way, at a cost that grows with rank squared.
+  // Inverse iteration. It is about ten times more accurate than the other method, and its cost grows with the square of the rank.
   bool by_inverse_iteration(int64_t rank, T* x) {
     lapack_int* failed = integers_ + 4 * order_;
-    // Bisection finds them one by one: for many the QL iteration, which finds all, is faster.
+    // Bisection finds values one by one. For many of them the QL iteration, which finds all, is faster.
     constexpr int64_t kFew = 8;
     const bool found = kFew * rank >= order_ && is_connected() ? last_values(rank) : bisect(rank);
     std::copy_n(diagonal_, order_, copy_);
@@ -78,7 +79,7 @@ class Symmetric {
                                        support_, support_ + order_, x, blas_size(order_), work_, integers_, failed) == 0;
   }
 
-  // Whether the tridiagonal matrix is clearly a single block.
+  // Returns whether the tridiagonal matrix is clearly a single block.
   [[nodiscard]] bool is_connected() const {
     for (int64_t i = 0; i + 1 < order_; ++i) {
       const T product = std::abs(diagonal_[i] * diagonal_[i + 1]);
@@ -110,7 +111,7 @@ class Symmetric {
            found == rank;
   }
 
-  // Multiple relatively robust representations.
+  // The method of multiple relatively robust representations.
   bool by_representations(int64_t rank, T* x) {
     std::copy_n(diagonal_, order_, copy_);
     std::copy_n(off_diagonal_, order_ - 1, copy_ + order_);

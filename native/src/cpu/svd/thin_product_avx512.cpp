@@ -8,8 +8,8 @@ namespace {
 
 constexpr int64_t kWidth = 16;
 
-// Groups of kThinRows rows, a vector of each in turn, zero beyond the order: one stream, where rows of some orders would all fall
-// into the same places of the cache.
+// Packs groups of kThinRows rows with one vector of each row in turn, and zeros beyond the order. This is one stream. Rows of
+// some orders would otherwise compete for the same places of the cache.
 void pack(int64_t count, int64_t order, const float* rows, float* packed) {
   for (int64_t group = 0; group < count; group += kThinRows) {
     for (int64_t k = 0; k < order; k += kWidth) {
@@ -22,7 +22,7 @@ void pack(int64_t count, int64_t order, const float* rows, float* packed) {
   }
 }
 
-// Products of a group with up to four rows of the matrix, which are its columns.
+// Multiplies a group with up to four rows of the matrix, which are also its columns.
 template <int64_t kColumns>
 [[gnu::always_inline]] inline void multiply(int64_t order, const float* packed, const float* matrix, float* product) {
   __m512 sums[kThinRows][4];

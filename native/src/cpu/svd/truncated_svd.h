@@ -1,10 +1,9 @@
 // The leading singular triplets of one matrix, with a certificate, on one thread.
 //
-// The Gram matrix of the short side is formed panel by panel and tridiagonalised; the wanted eigenvectors are those of one side,
-// one pass over the matrix gives the other side and the residuals. In float32 where the tolerance allows that, in float64 where
-// it does not; where even that cannot reach it (singular values far below the first, which squaring loses) the panels are reduced
-// to a triangle by Householder QR (Demmel, Grigori, Hoemmen, Langou, "Communication-optimal parallel and sequential QR and LU",
-// 2012) and the SVD is of that.
+// Methods are tried in the order of their cost. The Gram matrix of the short side gives the vectors of that side, and one pass
+// over the matrix gives the other side and the residuals (gram_solver.h). float32 is used if the tolerance allows it. If the Gram
+// matrix does not reach the tolerance in float64, a QR decomposition does (triangle_solver.h). With a start the singular vectors
+// of a matrix nearby are refined first (tracking.h).
 #ifndef THREEGATE_CPU_SVD_TRUNCATED_SVD_H
 #define THREEGATE_CPU_SVD_TRUNCATED_SVD_H
 
@@ -15,12 +14,11 @@
 
 namespace threegate::svd {
 
-// Bytes of workspace for one matrix.
-// `tracked`: there is a start.
+// Bytes of workspace for one matrix. `tracked` tells whether there is a start.
 int64_t workspace_bytes(const tg_operand& matrix, const tg_svd_options& options, bool tracked, const tg_svd_result& result);
 
-// Fills the result, its status included, for the matrix less what is subtracted (nullptr: nothing). `matrix` has entries and
-// `options.rank` is at most its short side; `start` may be nullptr. Throws CANCELLED through the control.
+// Fills the result, including its status, for the matrix minus `subtracted`, which may be nullptr. `matrix` is not empty, and
+// `options.rank` is at most its short side. `start` may be nullptr. Throws CANCELLED if the control asks for it.
 void truncated_svd(SimdLevel level, const tg_operand& matrix, const tg_operand* subtracted, const tg_svd_options& options,
                    const tg_svd_start* start, const tg_control* control, void* workspace, tg_svd_result& result);
 

@@ -10,7 +10,7 @@
 namespace threegate::cuda {
 namespace {
 
-constexpr int64_t kMostTokens = 16 * kProbeTokens;  // of a part; a multiple of the blocks that are summed in float32
+constexpr int64_t kMostTokens = 16 * kProbeTokens;  // of a part, a multiple of the blocks that are summed in float32
 
 int64_t part_tokens(const tg_matrix& tokens) { return std::min(tokens.rows, kMostTokens); }
 
@@ -28,7 +28,7 @@ tg_operand plain(const tg_matrix& values) {
   return operand;
 }
 
-// Rows of a matrix as float32 on the device, and what it takes to bring them.
+// Rows of a matrix as float32 on the device, and the memory that is needed to copy them there.
 struct Tokens {
   Tokens(Layout& layout, const tg_matrix& matrix)
       : staging(
@@ -65,7 +65,7 @@ double value_of(const uint8_t* at, tg_dtype dtype) {
   }
 }
 
-// A factor's entries, on the host, wherever it lies.
+// Copies the entries of a factor to the host, wherever they are, and widens them.
 std::vector<double> widened(const CudaSession& session, const tg_matrix& matrix) {
   const int64_t bytes = element_bytes(matrix.dtype);
   std::vector<uint8_t> copy;
@@ -93,7 +93,7 @@ int64_t rank_of(const tg_direction& direction) {
   return rank;
 }
 
-// One direction on the device: its entries, or its factors with a row for each of their directions.
+// One direction on the device: its entries, or its factors with one row for each rank.
 struct Formed {
   Formed(Layout& layout, const tg_direction& direction, int64_t outputs, int64_t inputs) : rank(rank_of(direction)) {
     if (direction.matrix != nullptr) {
@@ -135,7 +135,7 @@ class Slopes {
     slopes_ = layout.take<double>(tokens);
     of_inputs_ = layout.take<float>(most_rank * tokens);
     of_gradients_ = layout.take<float>(most_rank * tokens);
-    // Directions come one after the other.
+    // Directions are processed one after the other and share this memory.
     room_ = layout.take<uint8_t>(most_formed(directions, count));
   }
 
@@ -207,7 +207,7 @@ class Slopes {
     return sum;
   }
 
-  // The factors are small: the host puts them side by side, with their scales, in float64 first.
+  // The factors are small. The host places them side by side, with their scales, in float64.
   double form_factors(CudaSession& session, const tg_direction& direction, const Formed& formed) const {
     std::vector<double> left;
     std::vector<double> right;
@@ -224,7 +224,7 @@ class Slopes {
     }
     put(session, left, formed.left);
     put(session, right, formed.right);
-    // |P Q|^2 = sum over pairs of directions of the products of their products.
+    // |P Q|^2 is the sum over pairs of ranks of the product of the two inner products.
     const auto dot = [](const std::vector<double>& rows, int64_t length, int64_t a, int64_t b) {
       double sum = 0;
       for (int64_t i = 0; i < length; ++i) {
@@ -272,7 +272,7 @@ class Slopes {
   uint8_t* room_ = nullptr;
 };
 
-// What a sum over tokens has on the device.
+// The arrays of a sum over tokens on the device.
 class Products {
  public:
   Products(Layout& layout, const tg_matrix& left, const tg_matrix& right)
@@ -301,7 +301,7 @@ class Products {
       check(launch_token_products(left_tokens_.floats, weights == nullptr ? nullptr : weights_, right_tokens_.floats, part,
                                   left_.columns, right_.columns, sums_, session.stream()),
             "products of tokens");
-      // The next part takes this one's place.
+      // The next part overwrites this one.
       check(cudaStreamSynchronize(session.stream()), "products of tokens");
       add_done(control, part);
     }

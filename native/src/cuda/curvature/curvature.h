@@ -1,4 +1,5 @@
-// Curvature of a linear layer on the device: the twin of cpu/curvature/layer_probe.h. Tokens come in parts.
+// Curvature of a linear layer on the device, to which tokens are copied in parts. The counterparts on the CPU are
+// cpu/curvature/layer_slopes.h and cpu/curvature/token_products.h.
 #ifndef THREEGATE_CUDA_CURVATURE_CURVATURE_H
 #define THREEGATE_CUDA_CURVATURE_CURVATURE_H
 

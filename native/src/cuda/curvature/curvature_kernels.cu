@@ -1,5 +1,5 @@
-// Products of tokens with directions, tile by tile of 64 x 64 in the registers of one block, in float32; sums over outputs and
-// over blocks of tokens in float64.
+// Products of tokens with directions, in tiles of 64 x 64 in the registers of one block. Products are in float32, and sums over
+// outputs and over blocks of tokens in float64.
 #include "cuda/support/runtime.h"
 #include "cuda/support/warp.h"
 #include "curvature_kernels.h"
@@ -9,7 +9,7 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kTile = static_cast<int>(kProbeTile);
-constexpr int kEach = 4;  // rows and columns of a thread's part of a tile
+constexpr int kEach = 4;  // rows and columns of a thread in a tile
 constexpr int kAcross = kTile / kEach;
 constexpr int kDepth = 16;
 static_assert(kAcross * kAcross == kThreads);
@@ -19,7 +19,7 @@ struct Panels {
   float right[kDepth][kTile + 1];
 };
 
-// Of rows row + kEach * i, columns column + kAcross * j of a tile.
+// The entries of a thread in a tile are at the rows row + kEach * i and the columns column + kAcross * j.
 struct Place {
   int row;
   int column;
@@ -49,7 +49,7 @@ __device__ void multiply_panels(const Panels& panels, const Place& own, float (&
   }
 }
 
-// sums = the tile of in right' whose first row and column these are.
+// Computes the tile of in * right^T that begins at the given row and column.
 __device__ void tile_of_rows(const float* in, const float* right, int64_t rows, int64_t others, int64_t length, int64_t first_row,
                              int64_t first_other, Panels& panels, float (&sums)[kEach][kEach]) {
   const auto thread = static_cast<int>(threadIdx.x);
@@ -70,7 +70,7 @@ __device__ void tile_of_rows(const float* in, const float* right, int64_t rows, 
 
 __global__ void __launch_bounds__(kThreads)
     form_direction_kernel(const __grid_constant__ DirectionEntries direction, float* out, double* row_squares) {
-  // A warp a row; the order of the sum is fixed.
+  // Each warp sums one row, in a fixed order.
   const int64_t row = static_cast<int64_t>(blockIdx.x) * (kThreads / kWarp) + threadIdx.x / kWarp;
   const auto lane = static_cast<int>(threadIdx.x % kWarp);
   const int64_t across = (direction.columns + 63) / 64;
@@ -125,7 +125,7 @@ __global__ void __launch_bounds__(kThreads)
         slope += static_cast<double>(products[i][j]) * static_cast<double>(gradient[token * outputs + output]);
       }
     }
-    // Half a warp has the columns of a row.
+    // Half a warp holds the columns of a row.
     for (int distance = kAcross / 2; distance > 0; distance /= 2) {
       slope += __shfl_xor_sync(kWholeWarp, slope, distance);
     }

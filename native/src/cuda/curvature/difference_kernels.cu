@@ -1,4 +1,4 @@
-// Finite differences of gradients: streams of numbers, read once, a few under way in each thread.
+// Finite differences of gradients. The numbers are read once, and each thread processes several at a time.
 #include "common/difference.h"
 #include "cuda/support/runtime.h"
 #include "cuda/support/warp.h"
@@ -8,11 +8,11 @@ namespace threegate::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kEach = 4;  // numbers that a thread has under way
+constexpr int kEach = 4;  // numbers that a thread processes at a time
 constexpr int64_t kBlockNumbers = kThreads * kEach;
 constexpr int64_t kMostBlocks = 2048;
 
-// A thread's numbers at `at`; zeros beyond the end.
+// Reads a thread's numbers at `at`, and zeros beyond the end.
 template <typename T>
 __device__ void load_numbers(const T* from, int64_t at, int64_t count, double (&numbers)[kEach]) {
 #pragma unroll
@@ -22,7 +22,7 @@ __device__ void load_numbers(const T* from, int64_t at, int64_t count, double (&
   }
 }
 
-// Adds up over the block; the order is fixed.
+// Adds up over the block in a fixed order.
 template <size_t kSums>
 __device__ void sum_over_block(const double (&own)[kSums], double* partial) {
   __shared__ double of_warps[kThreads / kWarp][kSums];
@@ -106,7 +106,7 @@ __global__ void __launch_bounds__(kThreads)
 template <typename T>
 cudaError_t launch_difference_of(const tg_gradient_difference& difference, void* product, double* partial, cudaStream_t stream) {
   const Shape shape{difference_blocks(difference.count), kThreads};
-  // Rounded as on the host, where it is computed for both.
+  // The scale is rounded on the host, where it is computed for the CPU as well.
   const double scale = 1 / (2 * difference.step);
   auto* const to = static_cast<T*>(product);
   return difference.wider != nullptr ? launch(shape, stream, difference_kernel<T, true>, difference, scale, to, partial)

@@ -9,7 +9,7 @@
 namespace threegate::cuda {
 namespace {
 
-// Sums of blocks, and what they add up to, in order.
+// Launches a kernel that writes the sums of its blocks, and adds these in order.
 template <size_t kSums, typename Launch>
 std::array<double, kSums> summed(CudaSession& session, int64_t count, Launch launch) {
   const int64_t blocks = difference_blocks(count);

@@ -1,4 +1,4 @@
-// Finite differences of gradients on the device: the twin of cpu/curvature/differences.h.
+// Finite differences of gradients on the device. The counterpart on the CPU is cpu/curvature/differences.h.
 #ifndef THREEGATE_CUDA_CURVATURE_DIFFERENCES_H
 #define THREEGATE_CUDA_CURVATURE_DIFFERENCES_H
 

@@ -4,61 +4,14 @@
 #include <vector>
 
 #include "cuda/support/staging.h"
+#include "device_pairs.h"
 #include "diff_kernels.h"
 
 namespace threegate::cuda {
 namespace {
 
 constexpr int64_t kLeastSlot = int64_t{1} << 20;
-constexpr int64_t kSlotParts = 512;  // of a launch
-
-int64_t quotient(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t padded(int64_t bytes) { return quotient(bytes, Layout::kAlignment) * Layout::kAlignment; }
-
-int64_t units_of(const tg_matrix& values) { return quotient(values.rows, kUnitRows) * quotient(values.columns, kUnitColumns); }
-
-bool is_empty(const CudaDiff& item) { return item.base->values.rows == 0 || item.base->values.columns == 0; }
-
-// A pair on the device but for its entries, and where its results go.
-struct Pair {
-  const CudaDiff* item;
-  Entries base;
-  Entries tuned;
-  bool base_resident;
-  bool tuned_resident;
-  UnitResult* units;
-  uint64_t* row_changed;
-  uint64_t* column_changed;
-  uint64_t* map;
-};
-
-// Arrays of one pair; without memory the layout only counts.
-Pair lay_out(const CudaDiff& item, Layout& layout) {
-  Pair pair{};
-  pair.item = &item;
-  const tg_matrix& values = item.base->values;
-  const tg_diff_profiles* profiles = item.profiles;
-  const auto wanted = [](bool yes, int64_t count) { return yes ? count : 0; };
-  pair.units = layout.take<UnitResult>(units_of(values));
-  pair.row_changed = layout.take<uint64_t>(wanted(profiles != nullptr && profiles->row_changed != nullptr, values.rows));
-  pair.column_changed = layout.take<uint64_t>(wanted(profiles != nullptr && profiles->column_changed != nullptr, values.columns));
-  pair.map =
-      layout.take<uint64_t>(profiles != nullptr && profiles->map != nullptr ? profiles->map_rows * profiles->map_columns : 0);
-  return pair;
-}
-
-int64_t lay_out_all(const CudaDiff* items, int64_t count, uint8_t* memory, std::vector<Pair>& pairs, UnitRange*& ranges,
-                    MatrixResult*& results) {
-  Layout layout(memory);
-  ranges = layout.take<UnitRange>(count);
-  results = layout.take<MatrixResult>(count);
-  for (int64_t i = 0; i < count; ++i) {
-    if (!is_empty(items[i])) {
-      pairs.push_back(lay_out(items[i], layout));
-    }
-  }
-  return layout.used();
-}
+constexpr int64_t kSlotParts = 512;  // parts of a launch
 
 class Run {
  public:
@@ -80,7 +33,7 @@ class Run {
       pair.base_resident = is_on_device(pair.base.data);
       pair.tuned_resident = is_on_device(pair.tuned.data);
     }
-    // Counters start at zero; unit results are all written.
+    // Counters start at zero. Results of units are always written.
     check(cudaMemsetAsync(session.memory.get(), 0, static_cast<size_t>(own), session.stream()), "counters");
     check(cudaStreamSynchronize(session.stream()), "counters");
   }
@@ -105,7 +58,7 @@ class Run {
     int64_t used = 0;
   };
 
-  // A slot need not be larger than what there is to copy.
+  // A slot need not be larger than the data to copy.
   [[nodiscard]] int64_t slot_bytes() const {
     int64_t bytes = list_bytes();
     for (const Pair& pair : pairs_) {
@@ -121,7 +74,7 @@ class Run {
   static int64_t list_bytes() { return padded(kSlotParts * static_cast<int64_t>(sizeof(DiffPart))); }
   static bool wants_mask(const Pair& pair) { return pair.item->profiles != nullptr && pair.item->profiles->mask != nullptr; }
 
-  // Bytes of a slot that `columns` entries of a row need.
+  // The bytes of a slot that `columns` entries of a row need.
   static int64_t row_bytes(const Pair& pair, int64_t columns) {
     int64_t bytes = 0;
     if (!pair.base_resident) {
@@ -133,7 +86,7 @@ class Run {
     return bytes + (wants_mask(pair) ? 8 * quotient(columns, 64) : 0);
   }
 
-  // Cuts the pair into parts that fit a slot: whole rows, or pieces of rows that are too long for that.
+  // Divides the pair into parts that fit a slot. These are whole rows, or pieces of rows that are too long.
   void add(const Pair& pair) {
     const tg_matrix& values = pair.item->base->values;
     int64_t columns_each = values.columns;
@@ -201,7 +154,7 @@ class Run {
     }
   }
 
-  // One side of a part, copied into the slot unless the device has it.
+  // One side of a part. It is copied into the slot unless it is on the device.
   Entries side(const Entries& whole, bool resident, const tg_matrix& values, int64_t row, int64_t rows, int64_t column,
                int64_t columns) {
     Entries entries = whole;
@@ -244,7 +197,7 @@ class Run {
     check_cancelled(control_);
     CudaSession::Slot& own = slot();
     cudaStream_t stream = own.stream.get();
-    // The list of each kind is sorted together, and launched by itself.
+    // The parts of each kind are contiguous in the list and launched together.
     auto* list = reinterpret_cast<DiffPart*>(own.host.get());
     auto* device_list = reinterpret_cast<DiffPart*>(own.device.get());
     int64_t placed = 0;
@@ -274,7 +227,7 @@ class Run {
           "a list of work");
     for (const DiffPart& part : load_.parts) {
       if (part.mask != nullptr) {
-        // Bits beyond the columns are written by no lane.
+        // No lane writes the bits beyond the columns.
         check(cudaMemsetAsync(part.mask, 0, static_cast<size_t>(part.rows * part.mask_stride), stream), "a mask");
       }
     }
@@ -295,7 +248,7 @@ class Run {
     ++turn_;
   }
 
-  // Rows of a part's mask to the caller, whose memory may be the device's.
+  // Copies the rows of a part's mask to the caller, whose memory may be on the device.
   static void hand_over(uint64_t* to, int64_t to_stride, const uint8_t* from, int64_t from_stride, int64_t rows,
                         cudaStream_t stream) {
     const bool there = is_on_device(to);
@@ -316,7 +269,7 @@ class Run {
     }
   }
 
-  // Until slot `index` may be used again; its masks go to the caller.
+  // Waits until slot `index` may be used again, and copies its masks to the caller.
   void wait(size_t index) {
     CudaSession::Slot& own = session_.slots[index];
     check(cudaEventSynchronize(own.finished.get()), "the diff kernel");
@@ -380,25 +333,6 @@ class Run {
     }
   }
 
-  static void copy_result(const MatrixResult& from, tg_diff_result& to) {
-    to.base_squares = from.base_squares;
-    to.delta_squares = from.delta_squares;
-    to.delta_dot_base = from.delta_dot_base;
-    to.max_abs_delta = from.max_abs_delta;
-    to.changed = from.counts[0];
-    to.changed_bits = from.counts[1];
-    to.changed_stored = from.counts[2];
-    to.hidden = from.counts[3];
-    to.non_finite = from.counts[4];
-    to.sign_flips = from.counts[5];
-    int64_t others = 0;
-    for (int bin = 1; bin < TG_ULP_BINS; ++bin) {
-      to.ulp_histogram[bin] = from.bins[bin];
-      others += from.bins[bin];
-    }
-    to.ulp_histogram[0] = to.total - to.non_finite - others;
-  }
-
   CudaSession& session_;
   tg_control* control_;
   std::vector<Pair> pairs_;
@@ -409,26 +343,6 @@ class Run {
   Load load_;
   std::array<Load, 2> pending_;
 };
-
-// What an empty matrix has, and what the others begin with.
-void clear(const CudaDiff& item) {
-  const int64_t size = item.result->size;
-  *item.result = tg_diff_result{};
-  item.result->size = size;
-  item.result->total = item.base->values.rows * item.base->values.columns;
-  if (item.profiles == nullptr || !is_empty(item)) {
-    return;
-  }
-  if (item.profiles->row_changed != nullptr) {
-    std::fill_n(item.profiles->row_changed, item.base->values.rows, int64_t{0});
-  }
-  if (item.profiles->column_changed != nullptr) {
-    std::fill_n(item.profiles->column_changed, item.base->values.columns, int64_t{0});
-  }
-  if (item.profiles->map != nullptr) {
-    std::fill_n(item.profiles->map, item.profiles->map_rows * item.profiles->map_columns, int64_t{0});
-  }
-}
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-// The bf16-round-trip diff of a list of matrices, streamed to the device where they are not there yet.
+// Comparison of a list of pairs of matrices, which are streamed to the device unless they are there.
 #ifndef THREEGATE_CUDA_DIFF_DIFF_H
 #define THREEGATE_CUDA_DIFF_DIFF_H
 
@@ -6,7 +6,7 @@
 
 namespace threegate::cuda {
 
-// Device memory that a call takes beside its slots.
+// Bytes of device memory that a call needs in addition to its slots.
 int64_t diff_bytes(const CudaDiff* items, int64_t count);
 
 void diff(CudaSession& session, const CudaDiff* items, int64_t count, tg_control* control);

@@ -1,6 +1,7 @@
-// Each warp takes units of 64 rows by 256 columns of some matrix of the list; a lane reads eight neighbouring entries of a row
-// from both sides, 16 bytes each of bf16. Equal finite entries cost a compare and their square; the others take the arithmetic of
-// tg_diff_result. Counts are kept in fields of registers that cannot overflow within a unit, and go to memory once a unit.
+// Each warp takes units of 64 rows by 256 columns of a matrix in the list. A lane reads eight neighbouring entries of a row from
+// both sides, which are 16 bytes of bf16 each. Equal finite entries only need a comparison and their square. The others need the
+// arithmetic of tg_diff_result. Counts are kept in fields of registers that cannot overflow within a unit, and are written to
+// memory once per unit.
 #include "cuda/support/runtime.h"
 #include "cuda/support/warp.h"
 #include "diff_kernels.h"
@@ -9,15 +10,15 @@ namespace threegate::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kEntries = 8;  // of a row, a lane's
+constexpr int kEntries = 8;  // neighbouring entries of a row that a lane reads
 constexpr int kSumThreads = 128;
 static_assert(kUnitColumns == kEntries * kWarp);
 
-// Eight entries of a row as they are stored: as floats or codes where both are plain, else as doubles.
+// Eight entries of a row as they are stored. They are floats or codes if both sides are plain, and doubles otherwise.
 template <PairKind kKind>
 struct Group;
 
-// Rows whose loads are under way together: as many as registers allow.
+// The number of rows that are loaded at the same time. It is limited by registers.
 template <PairKind kKind>
 constexpr unsigned kRowsTogether = kKind == PairKind::kBf16    ? 4
                                    : kKind == PairKind::kFloat ? 2
@@ -32,14 +33,14 @@ struct Group<PairKind::kBf16> {
   __device__ uint32_t word(int i) const { return i == 0 ? words.x : i == 1 ? words.y : i == 2 ? words.z : words.w; }
   __device__ uint16_t code(int i) const { return static_cast<uint16_t>(word(i / 2) >> (i % 2 * 16)); }
   __device__ double value(int i) const { return static_cast<double>(bf16_to_float(code(i))); }
-  // Bit i: the entries differ as stored, or one of them may not be finite.
+  // Sets bit i if the entries differ as stored, or one of them may not be finite.
   __device__ static uint32_t suspects(const Group& a, const Group& b) {
     uint32_t bits = 0;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const uint32_t x = a.word(i);
       const uint32_t y = b.word(i);
-      // An exponent of all ones carries into the bit of the sign.
+      // An exponent of all ones carries into the sign bit.
       const uint32_t wrong = (((x & 0x7f807f80U) + 0x00800080U) | ((y & 0x7f807f80U) + 0x00800080U)) & 0x80008000U;
       const uint32_t differ = x ^ y;
       bits |= static_cast<uint32_t>((differ & 0xffffU) != 0 || (wrong & 0x8000U) != 0) << (2 * i);
@@ -100,7 +101,7 @@ struct Group<PairKind::kAny> {
   }
 };
 
-// What a lane has seen of a unit.
+// The counts and sums of one lane for a unit.
 struct Tally {
   double base_squares = 0;
   double delta_squares = 0;
@@ -108,14 +109,14 @@ struct Tally {
   double max_abs_delta = 0;
   uint64_t counts[2] = {};
   uint64_t bins[4] = {};
-  uint64_t columns = 0;  // changed entries by column, a byte each
+  uint64_t columns = 0;  // changed entries by column, one byte each
 
   __device__ void count(int which, bool yes) {
     const auto one = static_cast<uint64_t>(yes);
     counts[which / 4] += one << (which % 4 * 16);
   }
 
-  // By the rules of tg_diff_result; returns whether the entry changed.
+  // Adds one entry as tg_diff_result defines. Returns whether it changed.
   __device__ bool add(double a, double b, uint16_t code_a, uint16_t code_b) {
     const bool both_nan = isnan(a) && isnan(b);
     const bool both_zero = ((code_a | code_b) & kBf16Magnitude) == 0;
@@ -145,7 +146,7 @@ struct Tally {
     return changed;
   }
 
-  // Eight entries, of which `count` are there; returns the changed ones as bits.
+  // Adds eight entries, of which `count` exist. Returns the changed ones as bits.
   template <PairKind kKind>
   __device__ uint32_t add(const Group<kKind>& a, const Group<kKind>& b, int count) {
     const uint32_t suspects = Group<kKind>::suspects(a, b);
@@ -160,7 +161,7 @@ struct Tally {
       }
     }
     if (changed != 0) {
-      // Bit i to byte i.
+      // Moves bit i to byte i.
       uint64_t bytes = (static_cast<uint64_t>(changed & 0xfU) * 0x00204081U & 0x01010101U) |
                        (static_cast<uint64_t>((changed >> 4) * 0x00204081U & 0x01010101U) << 32);
       columns += bytes;
@@ -169,7 +170,7 @@ struct Tally {
   }
 };
 
-// Adds what has been counted by column, in rows of one band of the map, and starts anew.
+// Adds the counts by column for rows of one band of the map, and resets them.
 __device__ void flush_columns(const DiffPart& part, int64_t column, uint64_t band, Tally& tally) {
   if (tally.columns == 0) {
     return;
@@ -210,7 +211,7 @@ __device__ void load_group(Group<kKind>& group, const Entries& entries, int64_t 
   if constexpr (kKind == PairKind::kAny) {
     group.load(entries, row, column, count);
   } else {
-    // A lane has all eight or none: columns are a multiple of eight.
+    // A lane has all eight entries or none, because columns are a multiple of eight.
     if (count == kEntries) {
       group.load(entries, row, column);
     } else {

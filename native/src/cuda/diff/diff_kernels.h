@@ -1,4 +1,4 @@
-// The bf16-round-trip diff on the device: a list of parts of matrices in one launch.
+// Kernels that compare a list of parts of matrices in one launch.
 #ifndef THREEGATE_CUDA_DIFF_DIFF_KERNELS_H
 #define THREEGATE_CUDA_DIFF_DIFF_KERNELS_H
 
@@ -10,20 +10,20 @@
 
 namespace threegate::cuda {
 
-// A warp's work, and the unit of the fixed summation order.
+// The work of a warp, and the unit of the fixed order of summation.
 constexpr int64_t kUnitRows = 64;
 constexpr int64_t kUnitColumns = 256;
 
 constexpr int kDiffCounts = 6;  // changed, changed_bits, changed_stored, hidden, non_finite, sign_flips
 
-// What one unit adds up to. Counts of at most 64 * 256 entries, four in a word.
+// The sums and counts of one unit. Counts are at most 64 * 256, and four of them share a word.
 struct UnitResult {
   double base_squares;
   double delta_squares;
   double delta_dot_base;
   double max_abs_delta;
   uint64_t counts[2];
-  uint64_t bins[4];  // bins 1 to 14 of tg_diff_result.ulp_histogram at their places
+  uint64_t bins[4];  // bins 1 to 14 of tg_diff_result.ulp_histogram at their positions
 };
 
 struct MatrixResult {
@@ -37,7 +37,7 @@ struct MatrixResult {
 
 enum class PairKind : int32_t { kBf16, kFloat, kAny };
 
-// Rows and columns of a pair of matrices, from a multiple of a unit on.
+// Rows and columns of a pair of matrices. They begin at a multiple of a unit.
 struct DiffPart {
   Entries base;
   Entries tuned;
@@ -47,15 +47,15 @@ struct DiffPart {
   int64_t columns;
   int64_t all_rows;
   int64_t all_columns;
-  int64_t first_unit;     // of this part in the launch
-  UnitResult* units;      // of the matrix, row-major
-  uint64_t* row_changed;  // of the matrix; nullptr: not wanted, as below
+  int64_t first_unit;     // index of the first unit of this part in the launch
+  UnitResult* units;      // units of the whole matrix, row-major
+  uint64_t* row_changed;  // of the whole matrix. nullptr if it is not wanted, as below
   uint64_t* column_changed;
   uint64_t* map;
   int64_t map_rows;
   int64_t map_columns;
-  uint8_t* mask;        // of this part
-  int64_t mask_stride;  // bytes a row
+  uint8_t* mask;        // mask of this part
+  int64_t mask_stride;  // bytes per row
 };
 
 cudaError_t launch_diff(PairKind kind, const DiffPart* parts, int64_t part_count, int64_t units, int multiprocessors,
@@ -66,7 +66,7 @@ struct UnitRange {
   int64_t count;
 };
 
-// Sums up the units of each matrix in a fixed order.
+// Sums the units of each matrix in a fixed order.
 cudaError_t launch_diff_sums(const UnitRange* ranges, int64_t matrices, MatrixResult* results, cudaStream_t stream);
 
 }  // namespace threegate::cuda

@@ -10,12 +10,12 @@
 namespace threegate::cuda {
 namespace {
 
-constexpr int64_t kMostBytes = int64_t{256} << 20;  // of the parts of masks of the host that are on the device at a time
+constexpr int64_t kMostBytes = int64_t{256} << 20;  // of the parts of host masks that are on the device at a time
 constexpr int64_t kLeastWords = 1024;
 constexpr int64_t kLeastSlot = int64_t{1} << 16;
-constexpr int64_t kMostWords = int64_t{1} << 30;  // of a launch: a thread counts in 32 bits
+constexpr int64_t kMostWords = int64_t{1} << 30;  // of a launch, because a thread counts in 32 bits
 
-// Counters on the device, and masks part by part.
+// The counters on the device, and the masks, part by part.
 class Parts {
  public:
   Parts(CudaSession& session, const tg_mask_sets& sets, uint64_t* result, int64_t counters)
@@ -31,7 +31,7 @@ class Parts {
       each_ = std::min(each_, std::max(kMostBytes / 8 / copies, kLeastWords));
     }
     if (copies > 0) {
-      reserve_slots(session, kLeastSlot, kLeastSlot);  // before the rest takes all there is
+      reserve_slots(session, kLeastSlot, kLeastSlot);  // reserved first, because the rest takes all available memory
     }
     while (!session.memory.try_reserve(lay_out(nullptr, copies)) && copies > 0 && each_ > kLeastWords) {
       each_ = std::max(each_ / 2, kLeastWords);
@@ -43,7 +43,7 @@ class Parts {
 
   [[nodiscard]] uint64_t* counts() const { return counts_; }
 
-  // body(sets, result) for each part: what is on the device of the masks and of the result.
+  // Calls body(sets, result) for each part of the masks and of the result.
   template <typename Body>
   void run(Body body) {
     const int64_t words = words_of(sets_);
@@ -70,7 +70,7 @@ class Parts {
       if (takes_result_) {
         copy_to_host(session_, to, part.words * 8, result_ + first);
       }
-      // The next part's masks take the places of this one's.
+      // The masks of the next part overwrite these.
       check(cudaStreamSynchronize(session_.stream()), "masks");
     }
   }

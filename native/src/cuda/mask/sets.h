@@ -1,4 +1,5 @@
-// Set algebra and overlaps of masks on the device: the twin of cpu/mask/sets.h. Masks lie there or are brought in parts.
+// Set algebra and overlaps of masks on the device. The masks are there or are copied there in parts. The counterpart on the CPU
+// is cpu/mask/sets.h.
 #ifndef THREEGATE_CUDA_MASK_SETS_H
 #define THREEGATE_CUDA_MASK_SETS_H
 

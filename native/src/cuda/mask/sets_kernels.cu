@@ -1,4 +1,4 @@
-// Set algebra and overlaps of masks: words are read once, counts are added up in registers, then in a block, then everywhere.
+// Set algebra and overlaps of masks. Words are read once. Counts are summed in registers, then in a block, then in global memory.
 #include "common/sets.h"
 #include "cuda/support/runtime.h"
 #include "cuda/support/warp.h"
@@ -8,9 +8,9 @@ namespace threegate::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kTogether = 4;  // words that a thread has under way
+constexpr int kTogether = 4;  // words that a thread processes at a time
 constexpr int kBlockWords = kThreads * kTogether;
-constexpr int kSide = 4;  // masks by masks of a block's pairs
+constexpr int kSide = 4;  // rows and columns of the pairs of a block
 
 __device__ uint32_t sum_of_warp(uint32_t value) {
   for (int distance = kWarp / 2; distance > 0; distance /= 2) {
@@ -25,7 +25,7 @@ __device__ void add_to(uint64_t* counter, uint32_t value) {
   }
 }
 
-// Words of a mask at `at`, a thread's kTogether; zeros beyond the end.
+// Reads kTogether words of a mask at `at`, and zeros beyond the end.
 __device__ void load_words(const DeviceSets& sets, const uint64_t* mask, int64_t at, uint64_t (&words)[kTogether]) {
 #pragma unroll
   for (int i = 0; i < kTogether; ++i) {
@@ -81,7 +81,7 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// A block takes kSide x kSide pairs, and every `blocks`-th part of their words.
+// Each block processes kSide x kSide pairs, and every `blocks`-th part of their words.
 __global__ void __launch_bounds__(kThreads)
     common_kernel(const __grid_constant__ DeviceSets sets, int32_t blocks, uint64_t* common) {
   __shared__ uint32_t found[kSide * kSide];
@@ -113,7 +113,7 @@ __global__ void __launch_bounds__(kThreads)
     for (int i = 0; i < kSide; ++i) {
 #pragma unroll
       for (int j = 0; j < kSide; ++j) {
-        // The same for all threads: pairs of this tile that are in the list once.
+        // The condition is the same for all threads: it selects the pairs of this tile that are counted once.
         if (row * kSide + i <= column * kSide + j && column * kSide + j < sets.count) {
           counts[i][j] += static_cast<uint32_t>(__popcll(left[i] & right[j]));
         }
@@ -147,7 +147,7 @@ __global__ void __launch_bounds__(kThreads) memberships_kernel(const __grid_cons
     found[i] = 0;
   }
   __syncthreads();
-  // All lanes of a warp stay until the last of them is done: their counts are added up together.
+  // All lanes of a warp stay until the last one is done, because their counts are added together.
   for (int64_t begin = static_cast<int64_t>(blockIdx.x) * kThreads; begin < sets.words;
        begin += static_cast<int64_t>(gridDim.x) * kThreads) {
     const int64_t at = begin + threadIdx.x;
@@ -169,7 +169,7 @@ __global__ void __launch_bounds__(kThreads) memberships_kernel(const __grid_cons
 }
 
 int64_t blocks_for(const DeviceSets& sets, int64_t words_each, int multiprocessors) {
-  constexpr int64_t kBlocksEach = 8;  // of a multiprocessor
+  constexpr int64_t kBlocksEach = 8;  // blocks of a multiprocessor
   const int64_t all = (sets.words + words_each - 1) / words_each;
   const int64_t most = kBlocksEach * multiprocessors;
   return all < most ? all : most;

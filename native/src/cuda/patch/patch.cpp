@@ -20,7 +20,7 @@ std::vector<T> to_host(CudaSession& session, const T* from, int64_t count) {
   return all;
 }
 
-// The first misplaced position, else entries.count.
+// Returns the index of the first misplaced position, or entries.count.
 int64_t first_misplaced(CudaSession& session, const tg_patch_entries& entries, int64_t count) {
   const int64_t blocks = patch_blocks(entries.count);
   session.memory.reserve(blocks * static_cast<int64_t>(sizeof(int64_t)));
@@ -95,7 +95,7 @@ int64_t positions(CudaSession& session, uint32_t* gaps, int64_t count, int64_t p
   auto* const sums = reinterpret_cast<uint64_t*>(session.memory.get());
   check(launch_sum_gaps(gaps, count, sums, session.stream()), "summing gaps");
   std::vector<uint64_t> begins = to_host(session, sums, blocks);
-  // A position is one less than the sum behind it, which is at most 2^32.
+  // A position is one less than the sum up to it, which is at most 2^32.
   uint64_t sum = static_cast<uint64_t>(previous + 1);
   for (int64_t block = 0; block < blocks; ++block) {
     const uint64_t own = begins[static_cast<size_t>(block)];

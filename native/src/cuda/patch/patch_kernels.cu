@@ -1,5 +1,5 @@
-// Changed elements: counted tile by tile, then written where those of the tiles before end. Both passes read the pair, which
-// costs up to twice the time of reading it; in a single pass blocks would have to wait for each other.
+// Changed elements are counted tile by tile, and then written after those of the tiles before. Both passes read the pair, which
+// takes up to twice as long as reading it once. In a single pass blocks would have to wait for each other.
 #include "cuda/support/runtime.h"
 #include "cuda/support/warp.h"
 #include "patch_kernels.h"
@@ -12,7 +12,7 @@ constexpr int kWarps = kThreads / kWarp;
 constexpr int kEach = 16;  // elements of a thread in a tile
 constexpr int64_t kTile = kThreads * kEach;
 
-// Element `round` of a thread: neighbours are neighbours' elements.
+// The element of a thread in a round. Neighbouring threads have neighbouring elements.
 __device__ int64_t element_at(int round) {
   return static_cast<int64_t>(blockIdx.x) * kTile + static_cast<int64_t>(round) * kThreads + threadIdx.x;
 }
@@ -76,7 +76,7 @@ __global__ void __launch_bounds__(kThreads) write_kernel(const __grid_constant__
       static_cast<Element*>(entries.values)[place] = value;
     }
     at += all;
-    // The next round's counts take the places of these.
+    // The counts of the next round overwrite these.
     __syncthreads();
   }
 }
@@ -119,7 +119,7 @@ __global__ void __launch_bounds__(kThreads) apply_kernel(const __grid_constant__
   }
 }
 
-// The sum over a block, in its first thread; `of_warps` has room for one each.
+// The sum over a block, in its first thread. `of_warps` has room for one number per warp.
 template <typename Number>
 __device__ Number sum_over_block(Number own, Number* of_warps) {
   for (int distance = kWarp / 2; distance > 0; distance /= 2) {
@@ -175,7 +175,7 @@ __global__ void __launch_bounds__(kThreads) sum_gaps_kernel(const uint32_t* gaps
   }
 }
 
-// Sums are below 2^32 + 1: positions, which are one less, have 32 bits.
+// Sums are below 2^32 + 1. Positions are one less and fit 32 bits.
 __global__ void __launch_bounds__(kThreads) positions_kernel(uint32_t* gaps, int64_t count, const uint64_t* begins) {
   __shared__ uint32_t of_warps[kWarps];
   const unsigned warp = threadIdx.x / kWarp;
@@ -201,7 +201,7 @@ __global__ void __launch_bounds__(kThreads) positions_kernel(uint32_t* gaps, int
     if (entry < count) {
       gaps[entry] = before + sum - 1;
     }
-    // The next round's sums take the places of these.
+    // The sums of the next round overwrite these.
     __syncthreads();
   }
 }
@@ -229,7 +229,7 @@ __global__ void __launch_bounds__(kThreads) elements_kernel(const uint8_t* from,
   }
 }
 
-// body(element) with a number of the width.
+// Calls body(element) with a number of the width.
 template <typename Body>
 cudaError_t with_width(int32_t width, Body body) {
   switch (width) {

@@ -9,30 +9,31 @@
 
 namespace threegate::cuda {
 
-// Tiles of a pair: each is one block's.
+// The number of tiles of a pair. Each tile is processed by one block.
 int64_t patch_tiles(int64_t count);
 
-// How many elements of each tile differ.
+// Counts the elements of each tile that differ.
 cudaError_t launch_count_changed(const tg_patch_pair& pair, uint32_t* changed, cudaStream_t stream);
 
-// Entries of each tile, from `offsets` on.
+// Writes the entries of each tile from its offset on.
 cudaError_t launch_write_changed(const tg_patch_pair& pair, const int64_t* offsets, const tg_patch_entries& entries,
                                  cudaStream_t stream);
 
-// Blocks of entries, and in each the first one that is misplaced, or entries.count.
+// The number of blocks of entries. The kernel below finds the first misplaced entry of each block, or entries.count.
 int64_t patch_blocks(int64_t entries);
 int64_t patch_block_entries();
 cudaError_t launch_find_misplaced(const tg_patch_entries& entries, int64_t count, int64_t* first, cudaStream_t stream);
 
 cudaError_t launch_apply(const tg_patch_entries& entries, void* target, cudaStream_t stream);
 
-// Of each block of entries, how many differ from the target's.
+// Counts for each block of entries those that differ from the target.
 cudaError_t launch_verify(const tg_patch_entries& entries, const void* target, uint32_t* differing, cudaStream_t stream);
 
-// `gaps` and `positions` do not overlap.
+// `gaps` and `positions` must not overlap.
 cudaError_t launch_gaps(const uint32_t* positions, int64_t count, int64_t previous, uint32_t* gaps, cudaStream_t stream);
 
-// Of each block of gaps the sum of those and one each; then their running sums from `begins` on, in place.
+// The first kernel sums gap + 1 over each block of gaps. The second one replaces gaps by positions, in place, from the `begins`
+// of the blocks on.
 cudaError_t launch_sum_gaps(const uint32_t* gaps, int64_t count, uint64_t* sums, cudaStream_t stream);
 cudaError_t launch_positions(uint32_t* gaps, int64_t count, const uint64_t* begins, cudaStream_t stream);
 

@@ -1,4 +1,4 @@
-// The entries of an operand as kernels read them: the twin of cpu/support/operand.h.
+// The entries of an operand as kernels read them. The counterpart on the CPU is cpu/support/operand.h.
 #ifndef THREEGATE_CUDA_SUPPORT_ENTRIES_H
 #define THREEGATE_CUDA_SUPPORT_ENTRIES_H
 
@@ -22,13 +22,13 @@ struct Term {
   tg_dtype right_dtype;
 };
 
-// A rectangle of an operand whose first entry is `data`; scales and terms are those of the whole operand.
+// A rectangle of an operand whose first entry is `data`. Scales and terms are those of the whole operand.
 struct Entries {
   const uint8_t* data;
   int64_t row_stride;  // in elements
-  int64_t first_row;   // of the operand
+  int64_t first_row;   // position of the rectangle in the operand
   int64_t first_column;
-  const float* block_scale;  // nullptr: none
+  const float* block_scale;  // nullptr if there is none
   int64_t scale_stride;
   int64_t block_rows;
   int64_t block_columns;
@@ -47,7 +47,7 @@ inline bool is_plain(const tg_operand& operand) { return operand.block_scale.dat
 
 #if defined(__CUDACC__) || defined(THREEGATE_HOST_EMULATION)
 
-// Of any alignment.
+// The address may have any alignment.
 template <typename T>
 __device__ inline T load(const uint8_t* address) {
   T value;
@@ -74,7 +74,7 @@ __device__ inline double load_double(const uint8_t* address, tg_dtype dtype) {
   return dtype == TG_F64 ? load<double>(address) : static_cast<double>(load_float(address, dtype));
 }
 
-// Rounded as on the CPU: scaled in float32, terms added one product after the other in float64.
+// Computes an entry with the roundings of the CPU: scaled in float32, and terms added one product after the other in float64.
 __device__ inline double entry(const Entries& entries, int64_t row, int64_t column) {
   const uint8_t* at = entries.data + (row * entries.row_stride + column) * element_bytes(entries.dtype);
   const int64_t i = entries.first_row + row;
@@ -102,7 +102,7 @@ __device__ inline bool is_plain_bf16(const Entries& entries) {
   return entries.dtype == TG_BF16 && entries.block_scale == nullptr && entries.term_count == 0;
 }
 
-// The bf16 code of an entry: that which is stored, or the value rounded.
+// The bf16 code of an entry: the stored one, or that of the rounded value.
 __device__ inline uint16_t entry_code(const Entries& entries, int64_t row, int64_t column, double value) {
   return is_plain_bf16(entries) ? load<uint16_t>(entries.data + (row * entries.row_stride + column) * 2) : double_to_bf16(value);
 }

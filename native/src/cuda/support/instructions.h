@@ -1,5 +1,5 @@
-// Instructions that CUDA C++ has no functions for: matrix products of a warp and copies to shared memory. PTX ISA 8.0, sections
-// on mma.m16n8k16, ldmatrix and cp.async; the emulation has them by their documented layouts.
+// Instructions without functions in CUDA C++: matrix products of a warp and asynchronous copies to shared memory. See the PTX ISA
+// 8.0, sections on mma.m16n8k16, ldmatrix and cp.async. The emulation implements them with their documented layouts.
 #ifndef THREEGATE_CUDA_SUPPORT_INSTRUCTIONS_H
 #define THREEGATE_CUDA_SUPPORT_INSTRUCTIONS_H
 
@@ -14,14 +14,14 @@
 namespace threegate::cuda {
 namespace {
 
-// c += a * b: a is 16 x 16, b 16 x 8, both bf16, c float32.
+// c += a * b, where a is 16 x 16 and b is 16 x 8 in bf16, and c is float32.
 __device__ inline void multiply_add_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
                : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
-// Four 8 x 8 matrices of 16-bit entries; lane 8 i + j names row j of matrix i.
+// Loads four 8 x 8 matrices of 16-bit entries. Lane 8 i + j gives the address of row j of matrix i.
 __device__ inline void load_matrices(uint32_t (&out)[4], const void* row) {
   const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(row));
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
@@ -35,13 +35,13 @@ __device__ inline void load_matrices_transposed(uint32_t (&out)[4], const void* 
                : "r"(address));
 }
 
-// 16 bytes from global to shared memory, both aligned; there when waited for.
+// Copies 16 aligned bytes from global to shared memory. They are valid after a wait.
 __device__ inline void copy_16_asynchronously(void* to, const void* from) {
   const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(to));
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(address), "l"(from) : "memory");
 }
 __device__ inline void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-// Until at most kLeft of the committed groups are under way.
+// Waits until at most kLeft of the committed groups are not complete.
 template <int kLeft>
 __device__ inline void wait_for_copies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(kLeft) : "memory");

@@ -14,7 +14,7 @@ class Library {
   Library(const char* name, std::string& reason) : reason_(reason) {
     const char* directory = std::getenv("THREEGATE_CUDA_LIBRARIES");
     path_ = directory == nullptr ? name : std::string(directory) + "/" + name;
-    // Never unloaded, as the driver's: handles may outlive this.
+    // The library is never unloaded, like the driver, because handles may outlive this object.
     library_ = dlopen(path_.c_str(), RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE);
     if (library_ == nullptr && reason_.empty()) {
       reason_ = dlerror();
@@ -37,7 +37,7 @@ class Library {
 
 DenseFunctions load() {
   DenseFunctions functions{};
-  // cuSOLVER needs cuBLAS; both need to come from one place.
+  // cuSOLVER needs cuBLAS. Both must come from the same place.
   Library cublas("libcublas.so.13", functions.reason);
   Library cusolver("libcusolver.so.12", functions.reason);
   cublas.find(functions.cublas_create, "cublasCreate_v2");
@@ -55,7 +55,7 @@ DenseFunctions load() {
 }
 
 void check_library(int status, const char* what) {
-  constexpr int kAllocationFailed = 2;  // CUSOLVER_STATUS_ALLOC_FAILED; cuBLAS has 3
+  constexpr int kAllocationFailed = 2;  // CUSOLVER_STATUS_ALLOC_FAILED. In cuBLAS it is 3
   constexpr int kCublasAllocationFailed = 3;
   if (status == 0) {
     return;
@@ -94,7 +94,7 @@ void DenseAlgebra::multiply(int transpose_a, int transpose_b, int64_t m, int64_t
                             const double* b, int64_t ldb, double* c, int64_t ldc) const {
   const double one = 1;
   const double zero = 0;
-  check(cudaStreamSynchronize(stream_), "what comes before a product");
+  check(cudaStreamSynchronize(stream_), "the work before a product");
   check_library(
       functions_.dgemm(cublas_.get(), transpose_a, transpose_b, static_cast<int>(m), static_cast<int>(n), static_cast<int>(k),
                        &one, a, static_cast<int>(lda), b, static_cast<int>(ldb), &zero, c, static_cast<int>(ldc)),
@@ -111,7 +111,7 @@ DenseAlgebra::Workspace DenseAlgebra::eigen_workspace(bool vectors, int64_t n, c
 
 void DenseAlgebra::eigen(bool vectors, int64_t n, double* a, double* values, const Workspace& sizes, void* device, void* host,
                          int* info) const {
-  check(cudaStreamSynchronize(stream_), "what comes before an eigenproblem");
+  check(cudaStreamSynchronize(stream_), "the work before an eigenproblem");
   check_library(
       functions_.syevd(cusolver_.get(), parameters_.get(), vectors ? kVectorsToo : kValuesAlone, kLowerTriangle, n, kFloat64, a,
                        n, kFloat64, values, kFloat64, device, sizes.device_bytes, host, sizes.host_bytes, info),

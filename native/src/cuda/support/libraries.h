@@ -1,7 +1,7 @@
-// NVIDIA's libraries for dense algebra, loaded when they are first needed and never needed to build: whole spectra, and more
-// vectors than a block of ours has. THREEGATE_CUDA_LIBRARIES names a directory with libcublas.so.13 and libcusolver.so.12, such
-// as the one that JavaCPP's presets unpack; unset, the system's are taken. Types and constants are those of the headers of
-// CUDA 13.
+// NVIDIA's libraries for dense linear algebra, for whole spectra and for more vectors than a block can have. They are loaded when
+// they are first needed, and not needed to build. THREEGATE_CUDA_LIBRARIES names a directory with libcublas.so.13 and
+// libcusolver.so.12, such as the one that JavaCPP's presets unpack. Without it those of the system are loaded. Types and
+// constants are those of the headers of CUDA 13.
 #ifndef THREEGATE_CUDA_SUPPORT_LIBRARIES_H
 #define THREEGATE_CUDA_SUPPORT_LIBRARIES_H
 
@@ -36,13 +36,13 @@ struct DenseFunctions {
                      int type_w, const void* w, int type, size_t* device_bytes, size_t* host_bytes);
   int (*syevd)(void* handle, void* parameters, int vectors, int triangle, int64_t n, int type_a, void* a, int64_t lda, int type_w,
                void* w, int type, void* device, size_t device_bytes, void* host, size_t host_bytes, int* info);
-  std::string reason;  // why they are not there; empty when they are
+  std::string reason;  // why the libraries are not available. Empty if they are
 };
 
-// Loaded once; the reason of a failure is kept.
+// Loads the libraries once, and keeps the reason if that fails.
 const DenseFunctions& dense_functions();
 
-// Handles of both libraries for one stream. Throws UNSUPPORTED with the reason where they are not there.
+// The handles of both libraries for one stream. Throws UNSUPPORTED with the reason if the libraries are not available.
 class DenseAlgebra {
  public:
   explicit DenseAlgebra(cudaStream_t stream);
@@ -51,7 +51,8 @@ class DenseAlgebra {
   void multiply(int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k, const double* a, int64_t lda, const double* b,
                 int64_t ldb, double* c, int64_t ldc) const;
 
-  // Of the lower triangle of an n x n matrix, column-major: values ascending, and vectors in its place when wanted.
+  // The eigenproblem of the lower triangle of an n x n matrix, column-major. Values ascend. Vectors overwrite the matrix if they
+  // are wanted.
   struct Workspace {
     size_t device_bytes;
     size_t host_bytes;

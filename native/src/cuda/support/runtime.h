@@ -1,4 +1,4 @@
-// The CUDA runtime with owners and exceptions.
+// The CUDA runtime with owning classes and exceptions.
 #ifndef THREEGATE_CUDA_SUPPORT_RUNTIME_H
 #define THREEGATE_CUDA_SUPPORT_RUNTIME_H
 
@@ -13,13 +13,13 @@
 
 namespace threegate::cuda {
 
-// A failure of the runtime that was not for want of memory: the device's state is lost with it.
+// A failure of the runtime other than too little memory. The state of the device is then lost.
 class DeviceFailure : public Error {
  public:
   using Error::Error;
 };
 
-// Throws OUT_OF_MEMORY or a DeviceFailure, naming what was being done.
+// Throws OUT_OF_MEMORY or a DeviceFailure with a name of the operation.
 void check(cudaError_t error, const char* what);
 
 struct FreeDevice {
@@ -40,11 +40,11 @@ using EventOwner = std::unique_ptr<std::remove_pointer_t<cudaEvent_t>, DestroyEv
 StreamOwner make_stream();
 EventOwner make_event();
 
-// Memory that grows when asked for more and is kept: of the device, or of the host for fast copies.
+// Memory that grows when more is needed and is then kept. It is device memory, or page-locked host memory for fast copies.
 template <typename Free>
 class Memory {
  public:
-  // Room for `bytes`; false when there is not so much. What was in it is lost when it grows.
+  // Makes room for `bytes`. Returns false if there is too little memory. The contents are lost if the memory grows.
   bool try_reserve(int64_t bytes) {
     if (bytes <= bytes_) {
       return true;
@@ -55,7 +55,7 @@ class Memory {
     const cudaError_t error = std::is_same_v<Free, FreeDevice> ? cudaMalloc(&memory, static_cast<size_t>(bytes))
                                                                : cudaMallocHost(&memory, static_cast<size_t>(bytes));
     if (error == cudaErrorMemoryAllocation) {
-      cudaGetLastError();  // it is no longer the last one
+      cudaGetLastError();  // resets the last error
       return false;
     }
     check(error, "memory for a kernel");
@@ -84,7 +84,7 @@ class Memory {
 using DeviceMemory = Memory<FreeDevice>;
 using PinnedMemory = Memory<FreePinned>;
 
-// Cuts memory into aligned arrays; without memory it only counts.
+// Divides memory into aligned arrays. Without memory it only counts.
 class Layout {
  public:
   explicit Layout(uint8_t* memory = nullptr) : memory_(memory) {}

@@ -1,4 +1,4 @@
-// One device as one context uses it: streams, memory that is kept from call to call, and whether it still works.
+// One device in use by one context: its streams, the memory that is kept from call to call, and whether the device still works.
 #ifndef THREEGATE_CUDA_SUPPORT_SESSION_H
 #define THREEGATE_CUDA_SUPPORT_SESSION_H
 
@@ -17,7 +17,7 @@ namespace threegate {
 struct CudaSession {
   CudaSession(int32_t index, const Parallel& threads);
 
-  // Half of a double buffer: what is copied through it, and when that has been done.
+  // Half of a double buffer for copies, and the event that marks the end of its use.
   struct Slot {
     cuda::StreamOwner stream = cuda::make_stream();
     cuda::EventOwner finished = cuda::make_event();
@@ -27,22 +27,22 @@ struct CudaSession {
 
   [[nodiscard]] cudaStream_t stream() const { return slots[0].stream.get(); }
 
-  // body(i) for i = 0 .. tasks - 1, on the context's threads.
+  // Runs body(i) for i = 0 .. tasks - 1 on the threads of the context.
   void run_parallel(int tasks, const std::function<void(int)>& body) const;
 
   int32_t device;
   int multiprocessors = 1;
   Parallel parallel;
   std::array<Slot, 2> slots;
-  cuda::DeviceMemory memory;                  // of the call in progress
-  cuda::PinnedMemory results;                 // what comes back
-  std::unique_ptr<cuda::DenseAlgebra> dense;  // once it was needed
-  std::string failure;                        // why nothing runs here any more; empty while it does
+  cuda::DeviceMemory memory;                  // memory of the current call
+  cuda::PinnedMemory results;                 // memory for results
+  std::unique_ptr<cuda::DenseAlgebra> dense;  // created when it is first needed
+  std::string failure;                        // why the device no longer works. Empty if it works
 };
 
 namespace cuda {
 
-// Makes a session's device the current one, and the one of before in the end.
+// Makes the device of a session the current one, and restores the previous one at the end.
 class DeviceScope {
  public:
   explicit DeviceScope(int32_t device);
@@ -54,7 +54,7 @@ class DeviceScope {
   int previous_ = 0;
 };
 
-// Throws CANCELLED when the caller asked for it.
+// Throws CANCELLED if the caller asked for it.
 inline void check_cancelled(const tg_control* control) {
   if (is_cancelled(control)) {
     throw Error(TG_CANCELLED, "cancelled");
@@ -63,7 +63,8 @@ inline void check_cancelled(const tg_control* control) {
 
 bool is_on_device(const void* pointer);
 
-// Runs `body`; its exceptions become a status. A failure of the device is remembered: nothing runs on the session afterwards.
+// Runs `body` and converts its exceptions to a status. A failure of the device is kept, and nothing runs on the session
+// afterwards.
 template <typename Body>
 tg_status guarded(CudaSession* session, CudaText error, Body body) noexcept {
   std::string message;
@@ -76,7 +77,7 @@ tg_status guarded(CudaSession* session, CudaText error, Body body) noexcept {
     try {
       body();
     } catch (...) {
-      // Nothing may be under way in memory that a caller frees.
+      // No operation may be in progress on memory that the caller frees.
       for (auto& slot : session->slots) {
         cudaStreamSynchronize(slot.stream.get());
       }

@@ -117,7 +117,7 @@ void copy_matrix(CudaSession& session, const tg_matrix& matrix, uint8_t* device,
   constexpr int64_t kLeast = int64_t{1} << 16;
   const int64_t total = matrix.rows * row_bytes;
   const int64_t room = reserve_slots(session, std::min(kSlotBytes, std::max(total, kLeast)), kLeast);
-  // Pieces of rows where a row is longer than a slot.
+  // Rows that are longer than a slot are copied in pieces.
   const int64_t rows_each = std::max<int64_t>(room / row_bytes, 1);
   const int64_t bytes_each = std::min(room, row_bytes);
   size_t turn = 0;
@@ -146,7 +146,7 @@ void copy_to_host(CudaSession& session, const void* device, int64_t bytes, void*
   }
   constexpr int64_t kLeast = int64_t{1} << 16;
   const int64_t room = reserve_slots(session, std::min(kSlotBytes, std::max(bytes, kLeast)), kLeast);
-  // Kernels run on the first slot's stream; the other one waits for them.
+  // Kernels run on the stream of the first slot. The other one waits for them.
   check(cudaStreamSynchronize(session.stream()), "a copy from the device");
   const int64_t pieces = (bytes + room - 1) / room;
   const auto piece = [&](int64_t i) { return std::min(room, bytes - i * room); };

@@ -1,4 +1,4 @@
-// What kernels share: warps and scaled indices.
+// Functions that kernels share: sums over warps, and scaled indices.
 #ifndef THREEGATE_CUDA_SUPPORT_WARP_H
 #define THREEGATE_CUDA_SUPPORT_WARP_H
 
@@ -16,7 +16,7 @@ namespace {
 __device__ inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 __device__ inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
-// The block's memory that the launch sized.
+// The shared memory of the block whose size the launch specified.
 template <typename T>
 __device__ inline T* dynamic_shared() {
 #if defined(THREEGATE_HOST_EMULATION)
@@ -27,7 +27,7 @@ __device__ inline T* dynamic_shared() {
 #endif
 }
 
-// The same bits in every lane: a butterfly adds the same pairs everywhere.
+// Gives the same bits in every lane, because a butterfly adds the same pairs everywhere.
 __device__ inline double sum_over_warp(double value) {
   for (int distance = kWarp / 2; distance > 0; distance /= 2) {
     value += __shfl_xor_sync(kWholeWarp, value, distance);
@@ -35,14 +35,14 @@ __device__ inline double sum_over_warp(double value) {
   return value;
 }
 
-// index * parts / all, rounded down, where the product may need more than 64 bits: parts <= all, index < all.
+// index * parts / all, rounded down, for parts <= all and index < all. The product may need more than 64 bits.
 __device__ inline uint64_t scaled_index(uint64_t index, uint64_t parts, uint64_t all) {
   if ((index | parts) < (uint64_t{1} << 32)) {
     return index * parts / all;
   }
   uint64_t quotient = 0;
   uint64_t remainder = 0;
-  // Schoolbook: bit by bit of `index`, remainders stay below `all`.
+  // Long division, bit by bit of `index`. Remainders stay below `all`.
   for (int bit = 63; bit >= 0; --bit) {
     quotient *= 2;
     const bool carries = remainder >= all - remainder;

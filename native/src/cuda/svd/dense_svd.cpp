@@ -13,9 +13,9 @@
 namespace threegate::cuda {
 namespace {
 
-constexpr int64_t kSmall = 64;  // short sides up to which the CPU is as fast
+constexpr int64_t kSmall = 64;  // short side up to which the CPU is as fast
 
-// Arrays of one matrix; without memory they are only counted. Column-major: vectors are columns.
+// The arrays of one matrix. Without memory they are only counted. They are column-major, and vectors are columns.
 struct Arrays {
   Arrays(const CudaSvdBatch& batch, int64_t i, uint8_t* memory) {
     const tg_matrix& values = batch.matrices[i].values;
@@ -53,7 +53,7 @@ struct Arrays {
   int64_t bytes;
 };
 
-// Of the spectrum, over the first value: what cpu/svd says of a Gram matrix in float64.
+// The error of the spectrum relative to the first value. It is that of a Gram matrix in float64, see cpu/svd/gram_solver.cpp.
 double spectrum_error(const std::vector<double>& sigma) {
   const double rounding = std::numeric_limits<double>::epsilon() * static_cast<double>(sigma.size());
   const double smallest = sigma.back() / sigma.front();
@@ -90,7 +90,7 @@ class Dense {
     check(launch_widen_matrix(source, arrays_.a, session_.stream()), "a matrix in float64");
     const int64_t s = arrays_.short_side;
     const int64_t l = arrays_.long_side;
-    // Row-major A is column-major A^T: s x l of a tall matrix, l x s of a wide one.
+    // Row-major A is column-major A^T: s x l for a tall matrix and l x s for a wide one.
     if (tall_) {
       algebra_.multiply(kNotTransposed, kTransposed, s, s, l, arrays_.a, s, arrays_.a, s, arrays_.gram, s);
     } else {
@@ -155,7 +155,7 @@ class Dense {
     return info == 0;
   }
 
-  // The leading vectors of both sides with their certificate; false when that is not within the tolerance.
+  // Computes the leading vectors of both sides with their certificate. Returns false if it is not within the tolerance.
   bool vectors(double scale) {
     const int64_t s = arrays_.short_side;
     const int64_t l = arrays_.long_side;
@@ -174,7 +174,7 @@ class Dense {
     const double largest = *std::max_element(residuals.begin(), residuals.end());
     const double residual = sigma.back() > 0 ? largest / sigma.back() : 1;
     const double orthogonality = std::max(deviation(x, s), deviation(arrays_.y, l));
-    // Descending they must be; rounding may have exchanged neighbours, which the CPU sorts.
+    // Values must descend. If rounding exchanged neighbours, the CPU solves the matrix and sorts them.
     if (!(residual <= options_.tolerance && orthogonality <= options_.tolerance) || !std::is_sorted(sigma.begin(), sigma.end())) {
       return false;
     }
@@ -202,7 +202,7 @@ class Dense {
     return largest;
   }
 
-  // The last column first.
+  // Copies the columns in reverse order.
   void copy_vectors(const double* from, int64_t length, double* to) {
     copy_to_host(session_, from, arrays_.rank * length * static_cast<int64_t>(sizeof(double)), to);
     for (int64_t i = 0; i < arrays_.rank / 2; ++i) {

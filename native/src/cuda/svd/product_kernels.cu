@@ -1,6 +1,6 @@
-// Products of a bf16 matrix with a block of float32 vectors on tensor cores. A vector is the sum of three bf16 terms, exact to
-// float32's precision; products of bf16 numbers are exact in float32. Sums within 32 terms are the matrix unit's, which cuts them
-// off; beyond that they are float32's own.
+// Products of a bf16 matrix with a block of float32 vectors on tensor cores. A vector is the sum of three bf16 terms, which
+// represent float32 exactly up to its precision. Products of bf16 numbers are exact in float32. Sums of up to 32 terms are
+// computed by the matrix unit, which truncates them. Longer sums are float32 additions.
 #include "cuda/support/instructions.h"
 #include "cuda/support/runtime.h"
 #include "cuda/support/warp.h"
@@ -10,8 +10,8 @@ namespace threegate::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kTileRows = kPadding;  // of the product: entries of a vector
-constexpr int kDepth = 32;           // of the sum at a time
+constexpr int kTileRows = kPadding;  // entries of a vector in a tile of the product
+constexpr int kDepth = 32;           // terms of the sum that are loaded at a time
 constexpr int kStages = 3;
 constexpr int kWarpsDown = 4;
 constexpr int kWarpsAcross = 2;
@@ -25,18 +25,19 @@ struct Stage {
   uint16_t b[kPlanes][kEntries];
 };
 
-// What a thread has of a tile: 16 x 8 pieces, four numbers of each.
+// The numbers of a thread in a tile: 16 x 8 pieces with four numbers each.
 template <int kVectors>
 struct Sums {
   static constexpr size_t kAcross = kVectors / kWarpsAcross / 8;
   float of[kDownEach][kAcross][4];
 };
 
-// Where a chunk lies: rows of 64 or 256 bytes, their chunks exchanged so that eight rows of one chunk lie in different banks.
+// The position of a chunk in shared memory. Rows have 64 or 256 bytes. Their chunks are permuted so that the same chunk of eight
+// rows lies in different banks.
 __device__ inline int narrow_place(int row, int chunk) { return row * kDepth + (chunk ^ (row >> 1 & 3)) * kChunk; }
 __device__ inline int wide_place(int row, int chunk) { return row * kTileRows + (chunk ^ (row & 7)) * kChunk; }
 
-// A's rows are the product's entries, or, transposed, the terms of its sums.
+// The rows of A are the entries of the product. If A is transposed, they are the terms of its sums.
 template <bool kTransposed, int kVectors>
 __device__ void load_stage(const Problem& problem, const uint16_t* in, int64_t in_length, int64_t row, int64_t column,
                            int64_t depth, int plane, int terms, Stage<kVectors>& stage) {
@@ -53,7 +54,7 @@ __device__ void load_stage(const Problem& problem, const uint16_t* in, int64_t i
       copy_16_asynchronously(stage.a + narrow_place(m, chunk), a + (row + m) * problem.stride + depth + chunk * kChunk);
     }
   }
-  // Of planes i and j those with i + j beyond the last are below the rounding of the terms that are left out.
+  // Products of planes i and j with i + j beyond the last plane are below the rounding of the omitted terms.
   constexpr int kChunks = kVectors * kDepth / kChunk;
   for (int i = thread; i < (terms - plane) * kChunks; i += kThreads) {
     const int part = i / kChunks;
@@ -139,7 +140,7 @@ __device__ void multiply_tile(const Problem& problem, const uint16_t* in, int64_
   }
   for (int64_t step = 0; step < steps; ++step) {
     wait_for_copies<kStages - 2>();
-    // Everyone's copies are there, and everyone is done with the stage that is loaded next.
+    // All copies have arrived, and no thread uses the stage that is loaded next.
     __syncthreads();
     load(step + kStages - 1);
     multiply_stage<kTransposed, kVectors>(stages[step % kStages], terms - static_cast<int>(step % planes), sums);

@@ -1,5 +1,5 @@
-// Factorisations of matrices as large as a block of vectors is wide: one block of threads each, in float64, in shared memory as
-// far as that goes.
+// Factorisations of small matrices, whose order is the number of vectors of a block. Each is computed by one block of threads in
+// float64, in shared memory if it fits.
 #include "cuda/support/runtime.h"
 #include "cuda/support/warp.h"
 #include "svd_kernels.h"
@@ -9,20 +9,20 @@ namespace {
 
 constexpr int kThreads = 512;
 constexpr int kWarps = kThreads / kWarp;
-constexpr int kShared = 128;  // orders up to which a matrix fits shared memory
+constexpr int kShared = 128;  // order up to which a matrix fits the shared memory
 constexpr int kMostSweeps = 30;
-// Columns whose cosine is below this are orthogonal as far as float64 Gram matrices tell.
+// Columns with a smaller cosine are orthogonal within the accuracy of a float64 Gram matrix.
 constexpr double kOrthogonal = 1e-14;
-// A pivot below this share of its diagonal entry is rounding: the vector lies in the span of those before it.
+// A pivot below this share of its diagonal entry is rounding. The vector is then in the span of those before it.
 constexpr double kDependent = 1e-13;
 
-// The lower triangle of l becomes that of its Cholesky factor, by columns; columns of dependent vectors become zero.
+// Replaces the lower triangle of l by its Cholesky factor, column by column. Columns of dependent vectors become zero.
 __device__ void factorise(int order, double* l, int stride) {
   const auto thread = static_cast<int>(threadIdx.x);
   for (int k = 0; k < order; ++k) {
     __syncthreads();
     const double pivot = l[k * stride + k];
-    // Behind row k lies its diagonal entry as it was.
+    // The original diagonal entry is stored after row k.
     const double limit = kDependent * l[k * stride + order];
     const double root = pivot > limit ? sqrt(pivot) : 0;
     __syncthreads();
@@ -30,7 +30,7 @@ __device__ void factorise(int order, double* l, int stride) {
       l[i * stride + k] = root > 0 ? (i == k ? root : l[i * stride + k] / root) : 0;
     }
     __syncthreads();
-    // The rest, row by row: a warp has a row.
+    // The remaining rows are computed by one warp each.
     for (int i = k + 1 + thread / kWarp; i < order; i += kWarps) {
       const double factor = l[i * stride + k];
       for (int j = k + 1 + thread % kWarp; j <= i; j += kWarp) {
@@ -41,7 +41,7 @@ __device__ void factorise(int order, double* l, int stride) {
   __syncthreads();
 }
 
-// A copy of the Gram matrix whose rows are one entry longer: behind each lies its diagonal entry, as it was.
+// Copies the Gram matrix to rows that are one entry longer. The original diagonal entry is stored after each row.
 __device__ void copy_gram(const Problem& problem, double* l, int stride) {
   const int order = problem.vectors;
   for (int at = static_cast<int>(threadIdx.x); at < order * order; at += kThreads) {
@@ -53,7 +53,7 @@ __device__ void copy_gram(const Problem& problem, double* l, int stride) {
   __syncthreads();
 }
 
-// The Cholesky factor of a problem's Gram matrix.
+// The Cholesky factor of the Gram matrix of a problem.
 __device__ double* factorised(const Problem& problem, bool in_shared, int stride) {
   double* l = in_shared ? dynamic_shared<double>() : problem.work;
   copy_gram(problem, l, stride);
@@ -70,14 +70,14 @@ __global__ void __launch_bounds__(kThreads, 1) cholesky_kernel(const Problem* pr
   const int order = problem.vectors;
   const int stride = order + 1;
   double* l = factorised(problem, in_shared != 0, stride);
-  // Column c of the inverse by forward substitution; a warp has a column.
+  // Each warp computes a column c of the inverse by forward substitution.
   const auto lane = static_cast<int>(threadIdx.x % kWarp);
   for (int c = static_cast<int>(threadIdx.x / kWarp); c < order; c += kWarps) {
     float* column = problem.mixing + c;
     for (int i = lane; i < c; i += kWarp) {
       column[i * order] = 0;
     }
-    double* solved = problem.gram + static_cast<int64_t>(c) * order;  // no longer needed: each warp has its own row
+    double* solved = problem.gram + static_cast<int64_t>(c) * order;  // no longer needed, so that each warp can use its own row
     for (int i = c; i < order; ++i) {
       double sum = 0;
       for (int j = c + lane; j < i; j += kWarp) {
@@ -95,7 +95,7 @@ __global__ void __launch_bounds__(kThreads, 1) cholesky_kernel(const Problem* pr
   }
 }
 
-// The pair that warp-sized team `index` has in a step of a round robin of `count` players, an even number.
+// The pair of columns of warp `index` in a step of a round robin with `count` players, an even number.
 __device__ inline void pair_of(int index, int step, int count, int& first, int& second) {
   const int others = count - 1;
   first = index == 0 ? others : (step + index) % others;
@@ -121,8 +121,8 @@ __global__ void __launch_bounds__(kThreads, 1) eigen_kernel(const Problem* probl
       l[at / order * stride + at % order] = 0;
     }
   }
-  // L J = V diag(sigma): columns of L are made orthogonal, and are then eigenvectors of L L^T times the roots of their values
-  // (Veselic and Hari, 1989).
+  // L J = V diag(sigma): columns of L are made orthogonal. They are then eigenvectors of L L^T times the square roots of their
+  // values (Veselic and Hari, 1989).
   for (int sweep = 0; sweep < kMostSweeps; ++sweep) {
     __syncthreads();
     if (thread == 0) {
@@ -181,7 +181,7 @@ __global__ void __launch_bounds__(kThreads, 1) eigen_kernel(const Problem* probl
     }
   }
   __syncthreads();
-  // Its place is the number of larger ones; of equal ones the first goes first.
+  // The position of a value is the number of larger ones. Equal values keep their order.
   for (int j = thread; j < order; j += kThreads) {
     int place = 0;
     for (int i = 0; i < order; ++i) {

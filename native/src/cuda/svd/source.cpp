@@ -10,7 +10,7 @@ namespace {
 
 int64_t padded(int64_t bytes) { return (bytes + Layout::kAlignment - 1) / Layout::kAlignment * Layout::kAlignment; }
 
-// One where squares neither overflow nor vanish in float32 anyway.
+// The scale is 1 if squares neither overflow nor vanish in float32 anyway.
 double scale_for(double largest) {
   constexpr int kSafe = 20;
   const int exponent = std::ilogb(largest);
@@ -35,14 +35,14 @@ bool bring_source(CudaSession& session, const CudaSvdBatch& batch, int64_t i, ui
   }
   source.rows = matrix.values.rows;
   source.columns = matrix.values.columns;
-  check(cudaMemsetAsync(range, 0, sizeof(Range), session.stream()), "a matrix' range");
-  check(launch_range(source, range, session.stream()), "a matrix' range");
+  check(cudaMemsetAsync(range, 0, sizeof(Range), session.stream()), "the range of a matrix");
+  check(launch_range(source, range, session.stream()), "the range of a matrix");
   Range found{};
-  check(cudaMemcpyAsync(&found, range, sizeof(found), cudaMemcpyDeviceToHost, session.stream()), "a matrix' range");
-  check(cudaStreamSynchronize(session.stream()), "a matrix' range");
+  check(cudaMemcpyAsync(&found, range, sizeof(found), cudaMemcpyDeviceToHost, session.stream()), "the range of a matrix");
+  check(cudaStreamSynchronize(session.stream()), "the range of a matrix");
   const auto largest = bit_cast<double>(found.largest);
   if (found.not_finite != 0 || largest == 0) {
-    // The caller has words for either.
+    // The caller reports both cases.
     batch.results[i].status = TG_NOT_CONVERGED;
     return false;
   }

@@ -1,5 +1,5 @@
-// What the truncated SVD does on the device, each for a list of matrices at once. Vectors are rows; every length is padded with
-// zeros to a multiple of kPadding, every number of vectors to one of kVectorPadding.
+// Kernels of the truncated SVD. Each processes a list of matrices at once. Vectors are rows. Every length is padded with zeros to
+// a multiple of kPadding, and every number of vectors to a multiple of kVectorPadding.
 #ifndef THREEGATE_CUDA_SVD_SVD_KERNELS_H
 #define THREEGATE_CUDA_SVD_SVD_KERNELS_H
 
@@ -14,21 +14,21 @@ namespace threegate::cuda {
 constexpr int64_t kPadding = 128;
 constexpr int64_t kVectorPadding = 32;
 constexpr int kPlanes = 3;             // bf16 terms of a float32 number
-constexpr int64_t kMostVectors = 512;  // of a block
+constexpr int64_t kMostVectors = 512;  // vectors of a block
 
-// The largest magnitude of entries, as bits of a double, and whether all are finite.
+// The largest magnitude of the entries, as bits of a double, and whether all of them are finite.
 struct Range {
   uint64_t largest;
   uint32_t not_finite;
   uint32_t reserved;
 };
 
-// A matrix as its entries, or a difference of entries, times a power of two; as a sum of bf16 matrices.
+// A matrix: entries, or a difference of entries, times a power of two. It becomes a sum of bf16 matrices.
 struct Source {
   Entries entries;
   Entries subtracted;
   int32_t has_subtracted;
-  int32_t planes;  // how many: 1 where entries are bf16 numbers
+  int32_t planes;  // number of bf16 matrices. It is 1 if the entries are bf16 numbers
   int64_t rows;
   int64_t columns;
   double scale;
@@ -42,92 +42,94 @@ struct Problem {
   const uint16_t* a[kPlanes];  // planes of the matrix, row-major
   int64_t stride;
   int32_t a_planes;
-  int32_t tall;        // the rows are the long side
-  int64_t short_side;  // padded, as the next
+  int32_t tall;        // 1 if the rows are the long side
+  int64_t short_side;  // padded, as is the long side
   int64_t long_side;
-  int32_t vectors;     // of the block, padded
-  int32_t used;        // of them that are not padding
-  float* x[3];         // vectors x short_side: of the filter's last steps, or before and after a change of basis
+  int32_t vectors;     // number of vectors of the block, padded
+  int32_t used;        // number of vectors without the padding
+  float* x[3];         // vectors x short_side: those of the last steps of the filter, or before and after a change of basis
   float* y[2];         // vectors x long_side
   float* z;            // vectors x short_side: A^T y
   uint16_t* x_planes;  // kPlanes x vectors x short_side
   uint16_t* y_planes;
   double* partial;   // partial products of vectors
   double* gram;      // vectors x vectors
-  float* mixing;     // vectors x vectors: row i combines into vector i
-  double* work;      // 2 x vectors x vectors: where shared memory is too small
+  float* mixing;     // vectors x vectors: row i holds the coefficients of new vector i
+  double* work;      // 2 x vectors x vectors: used if the shared memory is too small
   double* values;    // vectors: squared singular values, descending
   double* residual;  // vectors
 };
 
-// What a launch does for one problem; `active` 0: nothing.
+// The work of a launch for one problem. Nothing is done if `active` is 0.
 struct Task {
   int32_t problem;
   int32_t active;
-  int32_t x_from;    // which x to read
-  int32_t x_before;  // of the filter: the x before that
-  int32_t x_to;      // which x to write
+  int32_t x_from;    // index of the x to read
+  int32_t x_before;  // index of the x before that, for the filter
+  int32_t x_to;      // index of the x to write
   int32_t y_from;
   int32_t y_to;
-  int32_t locked;  // leading vectors that are not touched
-  int32_t terms;   // bf16 terms of vectors and matrix that products use: all kPlanes for float32's precision
-  float alpha;     // of the filter: x_to = alpha * z + beta * x_from + gamma * x_before
+  int32_t locked;  // number of leading vectors that are not changed
+  int32_t terms;   // bf16 terms of vectors and matrix in products. kPlanes gives the precision of float32
+  float alpha;     // coefficients of the filter: x_to = alpha * z + beta * x_from + gamma * x_before
   float beta;
   float gamma;
 };
 
 struct Tile {
   int32_t task;
-  int32_t row;     // of kPadding entries
-  int32_t column;  // of vectors
+  int32_t row;     // in units of kPadding entries
+  int32_t column;  // in units of the width of a tile in vectors
 };
 
 enum class Side : int32_t { kShort, kLong };
 
-// y[y_to] = A x from the planes of x; or z = A^T y from the planes of y.
+// The first one computes y[y_to] = A x from the planes of x, and the second one z = A^T y from the planes of y.
 cudaError_t launch_to_long_side(const Problem* problems, const Task* tasks, const Tile* tiles, int64_t count, int tile_vectors,
                                 cudaStream_t stream);
 cudaError_t launch_to_short_side(const Problem* problems, const Task* tasks, const Tile* tiles, int64_t count, int tile_vectors,
                                  cudaStream_t stream);
 
-// x[x_to] = alpha z + beta x[x_from] + gamma x[x_before], locked vectors copied.
+// x[x_to] = alpha z + beta x[x_from] + gamma x[x_before]. Locked vectors are copied.
 cudaError_t launch_filter(const Problem* problems, const Task* tasks, int64_t count, int64_t most_entries, cudaStream_t stream);
-// Removes from the vectors behind the locked ones of x[x_to] what they have of those.
+// Makes the vectors of x[x_to] after the locked ones orthogonal to the locked ones.
 cudaError_t launch_deflate(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors, cudaStream_t stream);
-// Planes of x[x_to] or y[y_to].
+// Computes the planes of x[x_to] or y[y_to].
 cudaError_t launch_split_vectors(Side side, const Problem* problems, const Task* tasks, int64_t count, int64_t most_entries,
                                  cudaStream_t stream);
 
-// gram = V V^T of x[x_from] or y[y_from], summed in float64 in a fixed order.
+// gram = V V^T, where V is x[x_from] or y[y_from]. The sums are in float64 in a fixed order.
 cudaError_t launch_gram(Side side, const Problem* problems, const Task* tasks, int64_t count, int64_t most_length,
                         int32_t most_vectors, cudaStream_t stream);
-int64_t partial_count(int64_t length);  // partial Gram matrices that a length needs
+int64_t partial_count(int64_t length);  // number of partial Gram matrices for a length
 
-// mixing = L^-1, gram = L L^T: combinations that are orthonormal. A vector in the span of those before it becomes zero.
+// mixing = L^-1, where gram = L L^T. It makes the vectors orthonormal. A vector in the span of those before it becomes zero.
 cudaError_t launch_cholesky(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors, cudaStream_t stream);
-// mixing = V^T and values, gram = V diag(values) V^T, descending: Cholesky, then one-sided Jacobi on its triangle.
+// mixing = V^T and values, where gram = V diag(values) V^T, descending. It uses Cholesky and then one-sided Jacobi on the
+// triangle.
 cudaError_t launch_eigen(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors, cudaStream_t stream);
-// x[x_to] = mixing x[x_from], or the same of y.
+// x[x_to] = mixing x[x_from], or the same for y.
 cudaError_t launch_mix(Side side, const Problem* problems, const Task* tasks, int64_t count, int64_t most_length,
                        int32_t most_vectors, cudaStream_t stream);
 
 // residual[i] = |z_i - values_i x[x_from]_i| / sqrt(values_i).
 cudaError_t launch_residual(const Problem* problems, const Task* tasks, int64_t count, int32_t most_vectors, cudaStream_t stream);
-// residual[0] = the largest |gram - 1| among the leading `rank` vectors, each divided by its norm first when `normalise`.
+// residual[0] = the largest |gram - 1| among the leading `rank` vectors. With `normalise` each vector is first divided by its
+// norm.
 cudaError_t launch_deviation(const Problem* problems, const Task* tasks, int64_t count, int32_t rank, int32_t normalise,
                              cudaStream_t stream);
-// out[i][j] = vectors[i][j] * scale_i for j < length: scale 1, or 1 / sqrt(values_i).
+// out[i][j] = vectors[i][j] * scale_i for j < length. The scale is 1, or 1 / sqrt(values_i) if there are values.
 cudaError_t launch_widen(const float* vectors, int64_t stride, int64_t count, int64_t length, const double* values, double* out,
                          cudaStream_t stream);
 
-// In float64, without padding and planes: all entries; vectors scaled to length one, and how long they were; distances
-// |z_i - norm_i x_i|.
+// These are in float64, without padding and planes. They write all entries; scale vectors to length 1 and write their norms; and
+// compute the distances |z_i - norm_i x_i|.
 cudaError_t launch_widen_matrix(const Source& source, double* out, cudaStream_t stream);
 cudaError_t launch_normalise(double* vectors, int64_t length, int64_t count, double* norms, cudaStream_t stream);
 cudaError_t launch_distance(const double* z, const double* x, const double* norms, int64_t length, int64_t count,
                             double* distances, cudaStream_t stream);
 
-// Rows of a start, or of random numbers (rank x length, without gaps), as x[0] of one problem.
+// Writes the rows of a start, or of random numbers (rank x length, contiguous), to x[0] of one problem.
 cudaError_t launch_narrow(const Entries& entries, int64_t count, int64_t length, float* vectors, int64_t stride,
                           cudaStream_t stream);
 

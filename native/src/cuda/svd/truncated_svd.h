@@ -1,6 +1,5 @@
-// Leading singular triplets of many matrices at once, by subspace iteration with Chebyshev filters (Zhou, Saad, Tiago and
-// Chelikowsky, "Self-consistent-field calculations using Chebyshev-filtered subspace iteration", 2006) on A^T A, which is never
-// formed.
+// Leading singular triplets of many matrices on the device, by subspace iteration (subspace_iteration.h) or by whole
+// decompositions (dense_svd.h).
 #ifndef THREEGATE_CUDA_SVD_TRUNCATED_SVD_H
 #define THREEGATE_CUDA_SVD_TRUNCATED_SVD_H
 
@@ -8,13 +7,14 @@
 
 namespace threegate::cuda {
 
-// Vectors without a spectrum, to a tolerance that float32 reaches, and few enough of them.
+// Returns whether subspace iteration solves matrix i: vectors and no spectrum are wanted, float32 reaches the tolerance, and
+// there are few enough vectors.
 bool svd_suits(const CudaSvdBatch& batch, int64_t i);
 
-// Device memory for all of a batch at once; it takes less, in parts, where there is less.
+// Bytes of device memory for a whole batch at once. If there is less, the batch is solved in parts.
 int64_t svd_bytes(const CudaSvdBatch& batch);
 
-// Solves the matrices that suit, and others by dense_svd() where it can. A status of NOT_CONVERGED leaves a matrix to the caller.
+// Solves the suitable matrices, and others by dense_svd() if possible. A status of NOT_CONVERGED leaves a matrix to the caller.
 void svd(CudaSession& session, const CudaSvdBatch& batch, tg_control* control);
 
 }  // namespace threegate::cuda

@@ -1,6 +1,6 @@
-// Takes the place of the CUDA toolkit's header where kernels are compiled for the CPU: the part of the language and of the
-// runtime that src/cuda uses, with the meaning that the CUDA C++ Programming Guide gives it. Kernels run one block at a time,
-// each thread a fiber; see executor.h for the order of threads and runtime.cpp for streams.
+// Replaces the header of the CUDA toolkit where kernels are compiled for the CPU. It has the part of the language and of the
+// runtime that src/cuda uses, with the meaning that the CUDA C++ Programming Guide defines. Kernels run one block at a time, with
+// one fiber for each thread. See thread_order.h for the order of threads and runtime.cpp for streams.
 #ifndef THREEGATE_HOST_EMULATION_CUDA_RUNTIME_H
 #define THREEGATE_HOST_EMULATION_CUDA_RUNTIME_H
 
@@ -16,7 +16,7 @@
 #define __device__
 #define __host__
 #define __constant__ static
-// Blocks run one after the other: what they share may be static. AddressSanitizer guards its ends.
+// Blocks run one after the other, so that shared memory may be static. AddressSanitizer guards its ends.
 #define __shared__ static
 #define __forceinline__ inline
 #define __launch_bounds__(...)
@@ -101,7 +101,7 @@ cudaError_t launch(const Launch& launch, const Task& thread);
 
 void* dynamic_shared_memory();
 void block_barrier();
-// The last of 32 lanes to arrive runs `complete` on what all of them brought.
+// The last of 32 lanes to arrive runs `complete` on the arguments of all lanes.
 void warp_collective(const char* name, unsigned mask, void* argument, void (*complete)(void* const arguments[32]));
 int lane();
 
@@ -159,7 +159,7 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, Function*
   return cudaSuccess;
 }
 
-// Arguments are copied when the kernel is launched, as the runtime does.
+// Arguments are copied when the kernel is launched, as by the real runtime.
 template <typename... Expected, typename... Actual>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Expected...), Actual&&... arguments) {
   const std::tuple<std::remove_const_t<Expected>...> copies(arguments...);

@@ -1,4 +1,4 @@
-// The instructions of cuda/support/instructions.h.
+// The instructions of cuda/support/instructions.h for the CPU.
 #ifndef THREEGATE_HOST_EMULATION_EMULATED_INSTRUCTIONS_H
 #define THREEGATE_HOST_EMULATION_EMULATED_INSTRUCTIONS_H
 

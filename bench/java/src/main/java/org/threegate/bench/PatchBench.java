@@ -17,9 +17,11 @@ import org.threegate.checkpoint.Tensor;
 import org.threegate.file.AtomicFiles;
 import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
-import org.threegate.patch.ChecksumFormat;
+import org.threegate.patch.PatchCreator;
 import org.threegate.patch.PatchFormat;
 import org.threegate.patch.PatchInPlace;
+import org.threegate.patch.PatchOptions;
+import org.threegate.patch.PatchVerifier;
 import org.threegate.patch.WeightPatch;
 import org.threegate.run.Progress;
 
@@ -116,13 +118,7 @@ public final class PatchBench {
   private void create(Context context, PatchFormat format, Path out) throws IOException {
     try (Checkpoint before = Checkpoint.open(context, base());
         Checkpoint after = Checkpoint.open(context, tuned())) {
-      WeightPatch.create(
-          context,
-          before,
-          after,
-          out,
-          new WeightPatch.Options(format, ChecksumFormat.XXH3_128, true, 1, 0),
-          Progress.NONE);
+      new PatchCreator(context, PatchOptions.of(format)).create(before, after, out, Progress.NONE);
     }
   }
 
@@ -141,7 +137,7 @@ public final class PatchBench {
             context -> {
               try (Checkpoint before = Checkpoint.open(context, base());
                   WeightPatch opened = WeightPatch.open(context, patch)) {
-                opened.verify(before, Progress.NONE);
+                new PatchVerifier(opened).verify(before, Progress.NONE);
               }
             });
     print("verify planar", verify, times(verify / read) + " of reading both");
@@ -153,7 +149,7 @@ public final class PatchBench {
     double inPlace =
         seconds(
             context -> copy(served),
-            context -> PatchInPlace.apply(context, served, patch, Progress.NONE));
+            context -> new PatchInPlace(context, served).apply(patch, Progress.NONE));
     print("apply planar in place, synced", inPlace, times(rewrite / inPlace) + " times as fast");
     delete(served);
     resident(rewrite);

@@ -17,11 +17,12 @@ import org.threegate.kernel.Operand;
 import org.threegate.run.InvalidInputException;
 
 /**
- * A LoRA adapter (PEFT's {@code adapter_model.safetensors} with {@code adapter_config.json}). The
- * update of a weight is formed from the factors, ΔW = s·BA with s = α/r, or α/√r for rsLoRA, with
- * rank and alpha patterns and fan_in_fan_out; never by subtracting two merged matrices, which
- * drowns a small step in rounding. PiSSA, OLoRA and CorDA move the base weights when they start, so
- * their update is s·(BA − B₀A₀) and needs the initial adapter.
+ * A LoRA adapter: PEFT's {@code adapter_model.safetensors} with {@code adapter_config.json}.
+ *
+ * <p>The update of a weight is computed from its factors: ΔW = s·BA with s = α/r, or s = α/√r for
+ * rsLoRA. Rank patterns, alpha patterns and fan_in_fan_out are respected. Merged matrices are never
+ * subtracted, because rounding would hide a small update. PiSSA, OLoRA and CorDA change the base
+ * weights before training. Their update is s·(BA − B₀A₀), which needs the initial adapter.
  *
  * <pre>{@code
  * try (Adapter adapter = Adapter.open(context, tuned, Optional.empty())) {
@@ -81,7 +82,9 @@ public final class Adapter implements AutoCloseable {
           initialisation(fields));
     }
 
-    /** True is PEFT's own, false draws both factors; neither moves the base. */
+    /**
+     * Returns the name of an initialization, or "" for a boolean, which leaves the base as it is.
+     */
     private static String initialisation(JsonFields fields) {
       String name = "init_lora_weights";
       return fields.value(name).isBoolean() ? "" : fields.text(name).orElse("");
@@ -106,7 +109,10 @@ public final class Adapter implements AutoCloseable {
   /**
    * Opens an adapter.
    *
-   * @param initial the adapter as it was before training, for PiSSA, OLoRA and CorDA
+   * @param path the directory of the adapter, or its weights
+   * @param initial the adapter before training, which PiSSA, OLoRA and CorDA need
+   * @throws InvalidInputException if the adapter is invalid, or the initial one is needed and
+   *     missing
    */
   public static Adapter open(Context context, Path path, Optional<Path> initial) {
     Adapter adapter = openOne(context, path);
@@ -202,7 +208,7 @@ public final class Adapter implements AutoCloseable {
         : new Operand.LowRank(b.matrix(), a.matrix(), scale);
   }
 
-  /** Factors are small; a transposed copy costs nothing. */
+  /** Returns a transposed copy of a factor, which is small. */
   private Matrix transpose(Matrix matrix) {
     NativeBuffer copy = context.allocate(matrix.rows() * matrix.columns() * matrix.dtype().bytes());
     transposed.add(copy);
@@ -241,21 +247,24 @@ public final class Adapter implements AutoCloseable {
         settings.path() + ": tensor \"" + tensor.name() + "\" " + what);
   }
 
-  /** The terms of ΔW by the name of the weight in the base model. */
+  /** Returns the low-rank terms of ΔW, by the name of the weight in the base model. */
   public Map<String, List<Operand.LowRank>> updates() {
     return updates;
   }
 
-  /** Tensors that replace those of the base whole, by the name in the base model. */
+  /**
+   * Returns the tensors that replace whole tensors of the base, by their names in the base model.
+   */
   public Map<String, Tensor> replaced() {
     return replaced;
   }
 
+  /** Returns the tensors of the adapter's file. */
   public Checkpoint weights() {
     return weights;
   }
 
-  /** Rank, as the configuration has it. */
+  /** Returns the rank in the configuration; patterns may set other ranks for some modules. */
   public long rank() {
     return Math.round(settings.rank());
   }

@@ -8,8 +8,9 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Reads the names of tensors: Llama, Qwen2 and 3, Mistral, Gemma, Phi-3 (fused qkv and gate-up),
- * GPT-2 (Conv1D, stored transposed) and Qwen3-MoE (experts one by one or fused in one 3-D tensor).
+ * Derives the role of a tensor from its name. Known model families are Llama, Qwen2, Qwen3,
+ * Mistral, Gemma, Phi-3 (fused qkv and gate-up), GPT-2 (Conv1D, stored transposed) and Qwen3-MoE
+ * (separate experts, or all experts in one tensor of three dimensions).
  *
  * <pre>{@code
  * Architecture architecture = new Architecture(ModelConfig.read(directory).orElseThrow());
@@ -56,15 +57,17 @@ public final class Architecture {
   }
 
   /**
-   * One head's range of rows or columns.
+   * The rows or columns of one attention head.
    *
    * @param part {@code q}, {@code k}, {@code v} or {@code o}
-   * @param index of the head within its part
-   * @param onRows whether the range counts rows (else columns) of the matrix as rows = outputs
+   * @param index number of the head within its part, from 0
+   * @param onRows whether the range is one of rows, which are outputs, or of columns
+   * @param begin first row or column
+   * @param end row or column after the last one
    */
   public record Head(String part, int index, boolean onRows, long begin, long end) {}
 
-  /** The layer in a name. */
+  /** Returns the number of the layer in a tensor's name, if it has one. */
   public OptionalInt layer(String name) {
     Matcher matcher = LAYER.matcher(name);
     if (!matcher.find()) {
@@ -77,7 +80,7 @@ public final class Architecture {
     }
   }
 
-  /** The part that a tensor of this name and number of dimensions plays. */
+  /** Returns the role of a tensor with a name and a number of dimensions. */
   public TensorKind kind(String name, int dimensions) {
     if (name.endsWith(".bias") || name.endsWith("_bias")) {
       return TensorKind.BIAS;
@@ -100,7 +103,7 @@ public final class Architecture {
     return last.contains("conv") && dimensions > 2 ? TensorKind.CONV : TensorKind.OTHER;
   }
 
-  /** Whether a matrix is stored with its inputs as rows, as GPT-2's Conv1D is. */
+  /** Returns whether the rows of a stored matrix are inputs, as in GPT-2's Conv1D. */
   public boolean isTransposed(String name, int dimensions) {
     return dimensions == 2
         && (config.modelType().isEmpty() || config.modelType().equals("gpt2"))
@@ -108,8 +111,11 @@ public final class Architecture {
   }
 
   /**
-   * The heads of a matrix of {@code rows} outputs and {@code columns} inputs; empty where the
-   * configuration does not fit it.
+   * Returns the attention heads in a matrix.
+   *
+   * @param rows number of outputs
+   * @param columns number of inputs
+   * @return empty if the configuration does not fit the matrix
    */
   public List<Head> heads(TensorKind kind, long rows, long columns) {
     if (config.attentionHeads().isEmpty()

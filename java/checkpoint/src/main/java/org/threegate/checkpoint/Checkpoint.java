@@ -17,8 +17,8 @@ import org.threegate.kernel.Context;
 import org.threegate.run.InvalidInputException;
 
 /**
- * The tensors of one model: a {@code .safetensors} file, a sharded {@code *.index.json}, or a
- * directory with either. Files are mapped, not read.
+ * The tensors of one model: a {@code .safetensors} file, a {@code *.index.json} of shards, or a
+ * directory with one of them. Files are mapped; only headers are read.
  *
  * <pre>{@code
  * try (Checkpoint checkpoint = Checkpoint.open(context, Path.of("Qwen2.5-1.5B"))) {
@@ -28,10 +28,10 @@ import org.threegate.run.InvalidInputException;
  * }</pre>
  */
 public final class Checkpoint implements AutoCloseable {
-  /** What says how an adapter is to be read. */
+  /** File name of an adapter's configuration. */
   public static final String ADAPTER_CONFIG = "adapter_config.json";
 
-  /** Its factors. */
+  /** File name of an adapter's weights. */
   public static final String ADAPTER_WEIGHTS = "adapter_model.safetensors";
 
   private final Path path;
@@ -51,9 +51,10 @@ public final class Checkpoint implements AutoCloseable {
   }
 
   /**
-   * Opens what {@code path} names.
+   * Opens a checkpoint.
    *
-   * @throws InvalidInputException when there is no such checkpoint or a file of it is invalid
+   * @param path a safetensors file, an index of shards, or a directory
+   * @throws InvalidInputException if there is no such checkpoint, or one of its files is invalid
    */
   public static Checkpoint open(Context context, Path path) {
     if (!Files.exists(path)) {
@@ -82,7 +83,7 @@ public final class Checkpoint implements AutoCloseable {
     }
   }
 
-  /** Whether a path names a directory with a LoRA adapter, or its weights. */
+  /** Returns whether a path is the directory of a LoRA adapter, or its weights. */
   public static boolean isAdapter(Path path) {
     Path directory = Files.isDirectory(path) ? path : path.toAbsolutePath().getParent();
     return directory != null
@@ -132,12 +133,12 @@ public final class Checkpoint implements AutoCloseable {
     }
   }
 
-  /** A pickle runs code when it is read; it is refused by its name, before a byte is read. */
+  /** Refuses a pickle by its name, before a byte is read, because reading it can run code. */
   private static void refusePickles(Path path) {
     if (path.toString().matches(".*\\.(bin|pt|pth|ckpt|pkl)(\\.index\\.json)?")) {
       throw new InvalidInputException(
           path
-              + ": a PyTorch pickle, which can run code and is never opened; convert it first, for example with"
+              + ": is a PyTorch pickle, which can run code and is never opened; convert it first, for example with"
               + " transformers: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(OUT, safe_serialization=True)");
     }
   }
@@ -147,7 +148,7 @@ public final class Checkpoint implements AutoCloseable {
     JsonNode map = Json.readObject(index).path("weight_map");
     if (!map.isObject() || map.isEmpty()) {
       throw new InvalidInputException(
-          index + ": no \"weight_map\" with tensors in it; this is no safetensors index");
+          index + ": has no \"weight_map\" with tensors; it is not a safetensors index");
     }
     Path directory = Optional.ofNullable(index.toAbsolutePath().getParent()).orElseThrow();
     Map<String, Map<String, Tensor>> shards = new TreeMap<>();
@@ -156,7 +157,7 @@ public final class Checkpoint implements AutoCloseable {
             entry -> {
               String where = index + ": tensor \"" + entry.getKey() + "\"";
               if (!entry.getValue().isTextual()) {
-                throw new InvalidInputException(where + ": its file is no text");
+                throw new InvalidInputException(where + ": its file is not a text");
               }
               String shard = FileNames.plain(entry.getValue().asText(), where);
               shards.put(shard, Map.of());
@@ -199,31 +200,35 @@ public final class Checkpoint implements AutoCloseable {
             });
   }
 
-  /** What was opened, as the user named it. */
+  /** Returns the path that was opened, as it was given. */
   public Path path() {
     return path;
   }
 
-  /** By name, in the order of the files. */
+  /** Returns the tensors by name, in the order of the files. */
   public Map<String, Tensor> tensors() {
     return tensors;
   }
 
+  /** Returns the files, in the order of the index. */
   public List<SafetensorsFile> files() {
     return files;
   }
 
-  /** Of the {@code config.json} beside the weights, if there is one. */
+  /** Returns the {@code config.json} beside the weights, if there is one. */
   public Optional<ModelConfig> config() {
     return config;
   }
 
+  /** Returns the number of elements of all tensors. */
   public long parameters() {
     return tensors.values().stream().mapToLong(Tensor::elements).sum();
   }
 
   /**
-   * @throws InvalidInputException when a file has changed since it was opened
+   * Checks that no file has changed since it was opened.
+   *
+   * @throws InvalidInputException if a file has changed
    */
   public void check() {
     files.forEach(SafetensorsFile::check);

@@ -14,9 +14,9 @@ import org.threegate.kernel.Control;
 import org.threegate.kernel.Sha256;
 
 /**
- * SHA-256 of tensors, and of a checkpoint: over the names in order, each with dtype, shape and the
- * digest of its bytes, so that tensors can be read in any order and by several threads, and the
- * same tensors in other files have the same digest.
+ * SHA-256 digests of tensors and checkpoints. The digest of a checkpoint covers, in the order of
+ * names, the name, dtype, shape and digest of each tensor. Tensors can therefore be read in any
+ * order by several threads, and the same tensors in other files have the same digest.
  *
  * <pre>{@code
  * try (Checkpoint checkpoint = Checkpoint.open(context, base)) {
@@ -27,7 +27,10 @@ import org.threegate.kernel.Sha256;
 public final class Digests {
   private Digests() {}
 
-  /** Digests of tensors' bytes in hexadecimal; several together are fastest. */
+  /**
+   * Returns the digests of tensors' bytes, in hexadecimal digits. Many tensors in one call are
+   * fastest.
+   */
   public static List<String> of(Context context, List<Tensor> tensors, Control control) {
     List<Sha256.Range> ranges =
         tensors.stream()
@@ -37,7 +40,7 @@ public final class Digests {
     return Sha256.of(context, ranges, control).stream().map(HexFormat.of()::formatHex).toList();
   }
 
-  /** Digest of a whole checkpoint. */
+  /** Returns the digest of a checkpoint, in hexadecimal digits. */
   public static String of(Context context, Checkpoint checkpoint, Control control) {
     List<Tensor> tensors = List.copyOf(checkpoint.tensors().values());
     List<String> values = of(context, tensors, control);
@@ -48,7 +51,11 @@ public final class Digests {
     return combine(checkpoint.tensors(), byName);
   }
 
-  /** Digest of a checkpoint from those of its tensors. */
+  /**
+   * Returns the digest of a checkpoint, in hexadecimal digits.
+   *
+   * @param digests digests of all tensors, by name
+   */
   public static String combine(Map<String, Tensor> tensors, Map<String, String> digests) {
     MessageDigest digest = sha256();
     new TreeMap<>(tensors)
@@ -69,7 +76,7 @@ public final class Digests {
     return HexFormat.of().formatHex(digest.digest());
   }
 
-  /** A digest of nothing yet. */
+  /** Begins a digest. */
   public static MessageDigest sha256() {
     try {
       return MessageDigest.getInstance("SHA-256");

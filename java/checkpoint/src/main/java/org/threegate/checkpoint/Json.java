@@ -11,7 +11,7 @@ import org.threegate.file.InputFiles;
 import org.threegate.run.InvalidInputException;
 
 /**
- * Strict JSON: UTF-8, no duplicate keys, one value.
+ * Reads untrusted JSON strictly: valid UTF-8, no duplicate keys, one value, limited size and depth.
  *
  * <pre>{@code
  * String family = Json.readObject(Path.of("base/config.json")).path("model_type").asText();
@@ -21,7 +21,7 @@ public final class Json {
   private static final int LONGEST_STRING = 1 << 20;
   private static final int DEEPEST = 100;
   private static final long LARGEST_FILE = 100_000_000;
-  // Each token costs about a hundred bytes once it is a node: of an index of a million tensors.
+  // A token takes about 100 bytes as a node. This suffices for an index of a million tensors.
   private static final long MOST_TOKENS = 4_000_000;
 
   static final JsonFactory FACTORY =
@@ -42,19 +42,19 @@ public final class Json {
   private Json() {}
 
   /**
-   * An object from a file.
+   * Reads an object from a file.
    *
-   * @throws InvalidInputException when it is none, with the file
+   * @throws InvalidInputException if the file is not a JSON object; the message names the file
    */
   public static JsonNode readObject(Path path) {
     return parseObject(InputFiles.text(path, LARGEST_FILE), path.toString());
   }
 
   /**
-   * An object from a text.
+   * Parses an object.
    *
-   * @param where it comes from, for errors
-   * @throws InvalidInputException when it is none
+   * @param where source of the text, named in errors
+   * @throws InvalidInputException if the text is not a JSON object
    */
   public static JsonNode parseObject(String text, String where) {
     try {

@@ -13,8 +13,8 @@ import org.threegate.run.InvalidInputException;
 import org.threegate.run.PrintableText;
 
 /**
- * The fields of a JSON object that somebody else wrote, each with its type and its range: a field
- * that is null is missing, and one that is anything else than it may be is refused by its name.
+ * The fields of an untrusted JSON object, read with a type and a range. A field that is null counts
+ * as missing. A field of another type or out of range is refused; the error names it.
  *
  * <pre>{@code
  * JsonFields config = JsonFields.read(Path.of("base/config.json"));
@@ -34,43 +34,45 @@ public final class JsonFields {
   }
 
   /**
-   * Of the object in a file.
+   * Reads the object in a file.
    *
-   * @throws InvalidInputException when there is none
+   * @throws InvalidInputException if the file is not a JSON object
    */
   public static JsonFields read(Path path) {
     return of(Json.readObject(path), path.toString());
   }
 
   /**
-   * @param where the object comes from, for errors
+   * Returns the fields of an object.
+   *
+   * @param where source of the object, named in errors
    */
   public static JsonFields of(JsonNode object, String where) {
     return new JsonFields(object, where, "");
   }
 
-  /** Where the object comes from. */
+  /** Returns the source of the object. */
   public String where() {
     return where;
   }
 
-  /** The names of the fields. */
+  /** Returns the names of the fields. */
   public List<String> names() {
     return node.properties().stream().map(Map.Entry::getKey).toList();
   }
 
-  /** The value of a field as it is; missing where that is null. */
+  /** Returns the value of a field; a missing node if it is null or missing. */
   public JsonNode value(String name) {
     JsonNode value = node.path(name);
     return value.isNull() ? MissingNode.getInstance() : value;
   }
 
-  /** Whether a field is there, and not null. */
+  /** Returns whether a field is present and not null. */
   public boolean has(String name) {
     return !value(name).isMissingNode();
   }
 
-  /** The fields of an object in a field; none where it is missing. */
+  /** Returns the fields of an object in a field. There are none if the field is missing. */
   public JsonFields object(String name) {
     if (has(name) && !value(name).isObject()) {
       throw refused(name, "an object");
@@ -78,19 +80,22 @@ public final class JsonFields {
     return new JsonFields(value(name), where, prefix + name + ".");
   }
 
-  /** A whole number; 8.0 is one, too. */
+  /** Returns a whole number within a range, if the field is present. 8.0 is a whole number. */
   public OptionalInt integer(String name, int least, int most) {
     return has(name)
         ? OptionalInt.of(integer(name, value(name), least, most))
         : OptionalInt.empty();
   }
 
-  /** A whole number that has to be there. */
+  /** Returns a whole number within a range; the field must be present. */
   public int requiredInteger(String name, int least, int most) {
     return integer(name, value(name), least, most);
   }
 
-  /** Whole numbers, of which one may stand without a list around it; none where it is missing. */
+  /**
+   * Returns a list of whole numbers within a range. The field may be a list or a single number. The
+   * result is empty if the field is missing.
+   */
   public List<Integer> integers(String name, int least, int most) {
     JsonNode value = value(name);
     List<Integer> values = new ArrayList<>();
@@ -110,14 +115,14 @@ public final class JsonFields {
     return (int) number;
   }
 
-  /** A number; that it is finite follows from its range. */
+  /** Returns a finite number within a range, if the field is present. */
   public OptionalDouble number(String name, double least, double most) {
     return has(name)
         ? OptionalDouble.of(requiredNumber(name, least, most))
         : OptionalDouble.empty();
   }
 
-  /** A number that has to be there. */
+  /** Returns a finite number within a range; the field must be present. */
   public double requiredNumber(String name, double least, double most) {
     double number = value(name).isNumber() ? value(name).doubleValue() : Double.NaN;
     if (!(number >= least && number <= most)) {
@@ -126,7 +131,7 @@ public final class JsonFields {
     return number;
   }
 
-  /** True or false. */
+  /** Returns a boolean, or {@code otherwise} if the field is missing. */
   public boolean flag(String name, boolean otherwise) {
     if (has(name) && !value(name).isBoolean()) {
       throw refused(name, "true or false");
@@ -134,7 +139,7 @@ public final class JsonFields {
     return value(name).asBoolean(otherwise);
   }
 
-  /** A text. */
+  /** Returns a string, if the field is present. */
   public Optional<String> text(String name) {
     if (has(name) && !value(name).isTextual()) {
       throw refused(name, "a text");
@@ -143,9 +148,9 @@ public final class JsonFields {
   }
 
   /**
-   * The error for a field that is not what it must be.
+   * Returns the error for an invalid field.
    *
-   * @param must what that is, such as "a positive number"
+   * @param must what the field must be, such as "a positive number"
    */
   public InvalidInputException refused(String name, String must) {
     return refused(name, value(name), must);

@@ -8,15 +8,17 @@ import org.threegate.file.InputFiles;
 import org.threegate.run.InvalidInputException;
 
 /**
- * What a Hugging Face {@code config.json} says about the shapes of a model. Anything may be
- * missing; what is missing, zero or laid out in another way is not guessed. What is impossible is
- * refused.
+ * The shapes of a model, from a Hugging Face {@code config.json}. Values that are missing, zero or
+ * in an unknown layout are empty. Impossible values are refused.
  *
- * @param attentionHeads query heads, 65,536 at most
- * @param keyValueHeads key and value heads; the query heads where the file does not say
- * @param headDimension entries of a head; hidden size over heads where the file does not say
- * @param tiedEmbeddings the output head is the input embedding
+ * @param modelType name of the model family; "" if unknown
+ * @param layers number of layers
+ * @param attentionHeads number of query heads, at most 65,536
+ * @param keyValueHeads number of key and value heads; by default, that of query heads
+ * @param headDimension elements of a head; by default, the hidden size over the query heads
+ * @param tiedEmbeddings whether the output head is the input embedding
  * @param blockRows rows of a block that shares a scale, in a block-scaled FP8 checkpoint
+ * @param blockColumns columns of such a block
  */
 public record ModelConfig(
     String modelType,
@@ -34,7 +36,7 @@ public record ModelConfig(
   private static final int MOST_LAYERS = 1 << 16;
   private static final int WIDEST = 1 << 24;
 
-  /** Of a checkpoint without a config.json. */
+  /** The configuration of a checkpoint without a {@code config.json}. */
   public static final ModelConfig UNKNOWN =
       new ModelConfig(
           "",
@@ -47,9 +49,9 @@ public record ModelConfig(
           DEFAULT_BLOCK);
 
   /**
-   * Reads {@code config.json} of a directory, if it is there.
+   * Reads the {@code config.json} of a directory, if it has one.
    *
-   * @throws InvalidInputException when it is no JSON object, or a size in it is none
+   * @throws InvalidInputException if the file is not a JSON object, or has an impossible size
    */
   public static Optional<ModelConfig> read(Path directory) {
     Path path = directory.resolve("config.json");
@@ -80,7 +82,7 @@ public record ModelConfig(
         block.get(1));
   }
 
-  /** The first of the fields that says it; a list, of each layer its own, says nothing here. */
+  /** Returns the first field with a size. A list, with a size for each layer, is skipped. */
   private static OptionalInt size(JsonFields fields, int most, String... names) {
     for (String name : names) {
       if (!fields.value(name).isContainerNode()) {

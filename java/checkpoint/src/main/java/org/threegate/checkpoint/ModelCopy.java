@@ -10,7 +10,7 @@ import org.threegate.file.InputFiles;
 import org.threegate.run.InvalidInputException;
 
 /**
- * A model directory written anew, some tensors changed.
+ * Copies a model directory and changes some of its tensors.
  *
  * <pre>{@code
  * try (Checkpoint model = Checkpoint.open(context, base)) {
@@ -24,10 +24,12 @@ public final class ModelCopy {
   private ModelCopy() {}
 
   /**
-   * Writes the copy: it is there when all of its files are.
+   * Writes a copy, which appears when it is complete.
    *
-   * @param changed by the names of tensors, what writes their bytes
-   * @throws InvalidInputException when the directory exists already
+   * @param changed writers of the bytes of changed tensors, by name; dtypes and shapes stay
+   * @param directory a new directory
+   * @throws InvalidInputException if the directory exists
+   * @throws IOException if a file cannot be read or written
    */
   public static void write(
       Checkpoint model, Map<String, SafetensorsWriter.Data> changed, Path directory)
@@ -60,14 +62,14 @@ public final class ModelCopy {
     return writer;
   }
 
-  /** Configuration, tokenizer, templates. */
+  /** Copies configuration, tokenizer and templates. */
   private static void copyOthers(Path source, Path copy) throws IOException {
     for (Path other : AtomicFiles.list(source)) {
       Path to = copy.resolve(other.getFileName().toString());
       if (Files.isRegularFile(other)
           && (other.toString().endsWith(".json") || other.toString().endsWith(".jinja"))
           && !Files.exists(to)) {
-        InputFiles.check(other, LARGEST_DESCRIPTION); // a file of holes would fill the disk
+        InputFiles.check(other, LARGEST_DESCRIPTION); // a sparse file would fill the disk
         Files.copy(other, to);
       }
     }

@@ -10,11 +10,12 @@ import java.util.function.Predicate;
 import org.threegate.run.InvalidInputException;
 
 /**
- * Numbers of modules whose names end with what a pattern matches, as PEFT's {@code rank_pattern}
- * and {@code alpha_pattern} have them: the first that matches counts.
+ * PEFT's {@code rank_pattern} or {@code alpha_pattern}: numbers for modules whose names end with a
+ * match of a pattern. The first pattern that matches counts.
  */
 final class ModulePatterns {
-  private static final int MOST_PATTERNED = 100; // others are names, which cost nothing
+  private static final int MOST_PATTERNED =
+      100; // the limit for regular expressions; plain names are cheap
 
   private record Rule(Predicate<String> module, double value) {}
 
@@ -23,7 +24,9 @@ final class ModulePatterns {
   private ModulePatterns() {}
 
   /**
-   * @param where they stand, for errors
+   * Reads patterns.
+   *
+   * @param where file of the patterns, named in errors
    */
   static ModulePatterns of(JsonNode patterns, Path where) {
     ModulePatterns all = new ModulePatterns();
@@ -49,7 +52,7 @@ final class ModulePatterns {
     return rules.stream().filter(rule -> rule.module().test(module)).map(Rule::value).findFirst();
   }
 
-  /** Whether a name is of a key without operators but the dot, which stands for any character. */
+  /** Returns whether a name ends with a key, in which a dot stands for any character. */
   private static boolean endsWith(String name, String key) {
     int begin = name.length() - key.length();
     if (begin < 0 || begin > 0 && name.charAt(begin - 1) != '.') {

@@ -8,9 +8,9 @@ import org.threegate.run.InvalidInputException;
 import org.threegate.run.PrintableText;
 
 /**
- * A regular expression for names that comes with a file or from a user. It has the syntax of RE2:
- * that of Java without backreferences and looks ahead or behind, so that it is matched in time
- * linear in the name, and neither a name nor a pattern can hang a program.
+ * An untrusted regular expression for names. It has the syntax of RE2: that of Java without
+ * backreferences, lookahead and lookbehind. Matching takes time linear in the name, so that neither
+ * a name nor a pattern can block a program.
  *
  * <pre>{@code
  * NamePattern attention = NamePattern.of("self_attn\\.[qkvo]_proj", "--include");
@@ -19,7 +19,7 @@ import org.threegate.run.PrintableText;
  */
 public final class NamePattern {
   private static final int LONGEST = 1000;
-  private static final long LARGEST = 2000; // steps of the matcher a character
+  private static final long LARGEST = 2000; // steps of the matcher for each character
 
   private final Pattern pattern;
 
@@ -28,8 +28,10 @@ public final class NamePattern {
   }
 
   /**
-   * @param where it stands, for the error
-   * @throws InvalidInputException when it is none, or too large
+   * Compiles a pattern.
+   *
+   * @param where source of the pattern, named in errors
+   * @throws InvalidInputException if the pattern is invalid or too large
    */
   public static NamePattern of(String regex, String where) {
     if (regex.length() > LONGEST || size(regex) > LARGEST) {
@@ -37,7 +39,7 @@ public final class NamePattern {
           where
               + ": \""
               + PrintableText.name(regex)
-              + "\" is too large a regular expression, or one that repeats too often");
+              + "\" is a regular expression that is too large or repeats too often");
     }
     try {
       return new NamePattern(Pattern.compile(regex));
@@ -46,13 +48,13 @@ public final class NamePattern {
           where
               + ": \""
               + PrintableText.name(regex)
-              + "\" is no regular expression of RE2's syntax: "
+              + "\" is not a valid regular expression of RE2: "
               + e.getDescription(),
           e);
     }
   }
 
-  /** What it is once counted repetitions are written out, in characters, or more. */
+  /** Returns an upper bound of the length in characters when counted repetitions are expanded. */
   private static long size(String regex) {
     Deque<Long> groups = new ArrayDeque<>();
     long sum = 0;
@@ -80,7 +82,7 @@ public final class NamePattern {
     return sum;
   }
 
-  /** The larger number in braces. */
+  /** Returns the larger number in braces. */
   private static long repeats(String regex, int open) {
     long most = 0;
     long number = 0;
@@ -92,12 +94,12 @@ public final class NamePattern {
     return most;
   }
 
-  /** Whether it is found in a name. */
+  /** Returns whether a part of a name matches. */
   public boolean isIn(String name) {
     return pattern.matcher(name).find();
   }
 
-  /** Whether a whole name is of it. */
+  /** Returns whether a whole name matches. */
   public boolean matches(String name) {
     return pattern.matches(name);
   }

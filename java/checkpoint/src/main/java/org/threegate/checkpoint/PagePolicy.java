@@ -6,9 +6,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * The Content-Security-Policy of a page that has its scripts and styles in it: these are known by
- * their hashes, and a browser runs, loads, fetches and sends nothing else, whatever text comes into
- * the page.
+ * The Content-Security-Policy of a page that contains its own scripts and styles. They are allowed
+ * by their hashes. A browser runs, loads and sends nothing else, whatever text the page shows.
  *
  * <pre>{@code
  * String page = "<title>a page</title><script>document.title += '!';</script>";
@@ -22,10 +21,10 @@ public final class PagePolicy {
   private PagePolicy() {}
 
   /**
-   * The directives for a page.
+   * Returns the directives for a page.
    *
-   * @param html the page before any foreign text is in it, with {@code \n} alone at ends of lines:
-   *     every {@code <script>} and {@code <style>} without attributes is allowed
+   * @param html the page before foreign text is inserted, with {@code \n} as line ends; every
+   *     {@code <script>} and {@code <style>} without attributes is allowed
    */
   public static String of(String html) {
     return "default-src 'none'; script-src"

@@ -12,7 +12,7 @@ import org.threegate.kernel.MappedFile;
 import org.threegate.run.InvalidInputException;
 
 /**
- * An open safetensors file: its header, checked, and its data, mapped.
+ * An open safetensors file. Its header has been checked, and its data are mapped.
  *
  * <pre>{@code
  * try (SafetensorsFile file = SafetensorsFile.open(context, Path.of("model.safetensors"))) {
@@ -30,7 +30,9 @@ public final class SafetensorsFile implements AutoCloseable {
   }
 
   /**
-   * @throws InvalidInputException when it cannot be read or breaks a rule of the format
+   * Opens a file.
+   *
+   * @throws InvalidInputException if the file cannot be read or violates the format
    */
   public static SafetensorsFile open(Context context, Path path) {
     if (!Files.exists(path)) {
@@ -53,7 +55,7 @@ public final class SafetensorsFile implements AutoCloseable {
     }
   }
 
-  /** From a copy: what was checked must not change before it is used. */
+  /** Parses a copy of the header, because the file may change between check and use. */
   private static SafetensorsHeader readHeader(Context context, MappedFile file) {
     String name = file.path().toString();
     int prefixBytes = (int) Math.min(SafetensorsHeader.LENGTH_BYTES, file.bytes());
@@ -83,7 +85,7 @@ public final class SafetensorsFile implements AutoCloseable {
     return header.metadata();
   }
 
-  /** Its tensors, in file order. */
+  /** Returns the tensors, in the order of their data. */
   public List<Tensor> tensors() {
     return header.entries().stream()
         .map(
@@ -98,14 +100,16 @@ public final class SafetensorsFile implements AutoCloseable {
   }
 
   /**
-   * @throws InvalidInputException when the file has changed since it was opened
+   * Checks that the file has not changed since it was opened.
+   *
+   * @throws InvalidInputException if the file has changed
    */
   public void check() {
     try {
       file.check();
     } catch (KernelException e) {
       throw new InvalidInputException(
-          e.getMessage() + "; wait until nobody writes it and try again", e);
+          e.getMessage() + "; try again when no other process writes it", e);
     }
   }
 

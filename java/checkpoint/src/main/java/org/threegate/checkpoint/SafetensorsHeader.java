@@ -16,18 +16,24 @@ import org.threegate.file.InputFiles;
 import org.threegate.run.InvalidInputException;
 
 /**
- * The header of a safetensors file, with every rule of the format enforced: length at most 100 MB
- * and inside the file, UTF-8 JSON without duplicate keys, known dtypes, sizes that do not overflow
- * and match the offsets, at most 64 dimensions, whose product without the zeros is below 2³¹ where
- * there are some (no loop runs long over nothing), tensors that cover the data without gap or
- * overlap, and no byte behind them.
+ * The header of a safetensors file. Every rule of the format is enforced:
  *
- * @param entries in file order
- * @param dataOffset where the data begin, in bytes from the start of the file
+ * <ul>
+ *   <li>The length is at most 100 MB and lies within the file.
+ *   <li>The text is valid UTF-8 and JSON without duplicate keys.
+ *   <li>Dtypes are known; sizes do not overflow and match the offsets.
+ *   <li>A shape has at most 64 dimensions. In an empty tensor the product of the dimensions other
+ *       than 0 is below 2³¹, so that no loop over it runs long.
+ *   <li>The tensors cover the data without gap or overlap, and no byte follows them.
+ * </ul>
+ *
+ * @param entries tensors in the order of their data
+ * @param metadata the strings of {@code __metadata__}
+ * @param dataOffset position of the data in the file, in bytes
  */
 public record SafetensorsHeader(
     List<Entry> entries, Map<String, String> metadata, long dataOffset) {
-  /** Bytes of the length in front of the header. */
+  /** Bytes of the length before the header. */
   public static final int LENGTH_BYTES = 8;
 
   private static final long LONGEST_HEADER = 100_000_000;
@@ -36,17 +42,19 @@ public record SafetensorsHeader(
   private static final String FETCH_AGAIN = "the file is damaged, fetch or write it again";
 
   /**
-   * One tensor.
+   * A tensor of the file.
    *
-   * @param begin of its data, in bytes from the start of the data
-   * @param end of its data
+   * @param begin start of its bytes, relative to the data
+   * @param end end of its bytes, relative to the data
    */
   public record Entry(String name, TensorType type, List<Long> shape, long begin, long end) {}
 
   /**
-   * The length of the header, checked against the file.
+   * Returns the length of the header in bytes, checked against the file.
    *
-   * @param prefix the first bytes of the file, at least 8 where it has them
+   * @param file name of the file, for errors
+   * @param prefix the first bytes of the file: at least 8, if it has as many
+   * @param fileBytes size of the file
    */
   static long length(String file, ByteBuffer prefix, long fileBytes) {
     if (fileBytes < LENGTH_BYTES) {
@@ -61,9 +69,9 @@ public record SafetensorsHeader(
     if (length < 0 || length > LONGEST_HEADER) {
       throw new InvalidInputException(
           file
-              + ": says that its header has "
+              + ": states a header of "
               + Long.toUnsignedString(length)
-              + " bytes, the format allows 100000000; this is no safetensors file, or a damaged one");
+              + " bytes, but the format allows at most 100000000; it is not a safetensors file, or is damaged");
     }
     if (length > fileBytes - LENGTH_BYTES) {
       throw new InvalidInputException(
@@ -81,10 +89,10 @@ public record SafetensorsHeader(
   /**
    * Parses a header.
    *
-   * @param file its name, for messages
-   * @param header the JSON
+   * @param file name of the file, for errors
+   * @param header the JSON text in UTF-8
    * @param fileBytes size of the file
-   * @throws InvalidInputException when a rule is broken
+   * @throws InvalidInputException if the header violates a rule of the format
    */
   public static SafetensorsHeader parse(String file, ByteBuffer header, long fileBytes) {
     long dataOffset = LENGTH_BYTES + (long) header.remaining();
@@ -109,7 +117,8 @@ public record SafetensorsHeader(
         }
       }
       if (parser.nextToken() != null) {
-        throw new InvalidInputException(file + ": text behind the header's JSON; " + FETCH_AGAIN);
+        throw new InvalidInputException(
+            file + ": has text after the JSON of the header; " + FETCH_AGAIN);
       }
     } catch (JsonProcessingException e) {
       throw new InvalidInputException(
@@ -154,13 +163,13 @@ public record SafetensorsHeader(
                           invalid(
                               file,
                               name,
-                              "has dtype \"" + given + "\", which the format does not know"));
+                              "has dtype \"" + given + "\", which is not part of the format"));
         }
         case "shape" -> shape = parseLongs(file, name, field, parser);
         case "data_offsets" -> offsets = parseLongs(file, name, field, parser);
         default ->
             throw invalid(
-                file, name, "has a field \"" + field + "\", which the format does not know");
+                file, name, "has a field \"" + field + "\", which is not part of the format");
       }
     }
     if (type == null || shape == null || offsets == null) {
@@ -209,7 +218,9 @@ public record SafetensorsHeader(
           entry.shape().stream().filter(size -> size > 0).reduce(1L, Math::multiplyExact);
       if (empty && elements > Integer.MAX_VALUE) {
         throw invalid(
-            file, entry.name(), "has shape " + entry.shape() + ", which is too large for nothing");
+            file,
+            entry.name(),
+            "has shape " + entry.shape() + ", whose dimensions are too large for an empty tensor");
       }
       bits = empty ? 0 : Math.multiplyExact(elements, entry.type().bits());
     } catch (ArithmeticException e) {
@@ -248,7 +259,7 @@ public record SafetensorsHeader(
               + ": "
               + (covered > dataBytes
                   ? "truncated: its tensors need " + covered + " bytes of data, it has " + dataBytes
-                  : (dataBytes - covered) + " bytes behind its last tensor")
+                  : (dataBytes - covered) + " bytes after its last tensor")
               + "; "
               + FETCH_AGAIN);
     }

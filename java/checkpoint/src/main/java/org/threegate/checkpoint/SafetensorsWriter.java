@@ -13,7 +13,7 @@ import java.util.Map;
 import org.threegate.file.AtomicFiles;
 
 /**
- * Writes safetensors files: atomically, the header padded to 8 bytes with spaces.
+ * Writes a safetensors file atomically. The header is padded with spaces to a multiple of 8 bytes.
  *
  * <pre>{@code
  * new SafetensorsWriter()
@@ -43,7 +43,12 @@ public final class SafetensorsWriter {
     return this;
   }
 
-  /** Adds a tensor; {@code data} must write exactly its bytes. */
+  /**
+   * Adds a tensor.
+   *
+   * @param data writes exactly the bytes of the tensor
+   * @throws IllegalArgumentException if the name is taken
+   */
   public SafetensorsWriter tensor(String name, TensorType type, List<Long> shape, Data data) {
     long bytes = shape.stream().reduce(1L, Math::multiplyExact) * type.bits() / 8;
     if (tensors.putIfAbsent(name, new Pending(type, List.copyOf(shape), bytes, data)) != null) {
@@ -52,7 +57,11 @@ public final class SafetensorsWriter {
     return this;
   }
 
-  /** Adds a tensor from memory. */
+  /**
+   * Adds a tensor whose bytes are in memory.
+   *
+   * @param data little-endian, row by row
+   */
   public SafetensorsWriter tensor(String name, TensorType type, List<Long> shape, byte[] data) {
     return tensor(name, type, shape, out -> writeFully(out, ByteBuffer.wrap(data)));
   }
@@ -76,7 +85,11 @@ public final class SafetensorsWriter {
         });
   }
 
-  /** Writes the file. */
+  /**
+   * Writes the file, which appears when it is complete.
+   *
+   * @throws IOException if it cannot be written
+   */
   public void write(Path path) throws IOException {
     byte[] header = header();
     AtomicFiles.write(

@@ -5,15 +5,17 @@ import org.threegate.kernel.MappedFile;
 import org.threegate.kernel.Matrix;
 
 /**
- * A tensor of a checkpoint, in its mapped file.
+ * A tensor of a checkpoint, in a mapped file.
  *
- * @param offset of its first byte in the file
+ * @param shape dimensions; empty for a scalar
+ * @param offset position of the first byte in the file
  */
 public record Tensor(String name, TensorType type, List<Long> shape, MappedFile file, long offset) {
   public Tensor {
     shape = List.copyOf(shape);
   }
 
+  /** Returns the number of elements. */
   public long elements() {
     return shape.stream().reduce(1L, Math::multiplyExact);
   }
@@ -23,14 +25,16 @@ public record Tensor(String name, TensorType type, List<Long> shape, MappedFile 
   }
 
   /**
-   * Rows and columns of the tensor as one matrix: a vector is one row, trailing dimensions are
-   * joined.
+   * Returns the number of rows of the tensor as a matrix: the first dimension, or 1 for a vector or
+   * a scalar.
    */
   public long rows() {
     return shape.size() < 2 ? 1 : shape.get(0);
   }
 
-  /** See {@link #rows()}. */
+  /**
+   * Returns the number of columns of the tensor as a matrix: all dimensions but the rows, joined.
+   */
   public long columns() {
     return rows() == 0
         ? shape.stream().skip(1).reduce(1L, Math::multiplyExact)
@@ -38,15 +42,15 @@ public record Tensor(String name, TensorType type, List<Long> shape, MappedFile 
   }
 
   /**
-   * The tensor as one matrix.
+   * Returns the tensor as a matrix of {@link #rows} x {@link #columns}.
    *
-   * @throws IllegalStateException for a type that the kernels do not know
+   * @throws java.util.NoSuchElementException if the kernels do not support the dtype
    */
   public Matrix matrix() {
     return Matrix.of(file.buffer(), offset, type.dtype().orElseThrow(), rows(), columns());
   }
 
-  /** Slice {@code index} along the first of three dimensions. */
+  /** Returns the matrix at an index of the first of three dimensions. */
   public Matrix slice(long index) {
     long rows = shape.get(1);
     long columns = shape.get(2);

@@ -1,6 +1,6 @@
 package org.threegate.checkpoint;
 
-/** The part that a tensor plays in a model; the names are those of the report. */
+/** The role of a tensor in a model. Reports use the same names. */
 public enum TensorKind {
   Q_PROJ,
   K_PROJ,
@@ -20,7 +20,7 @@ public enum TensorKind {
   CONV,
   OTHER;
 
-  /** As it stands in the report. */
+  /** Returns the name in reports, in lower case. */
   public String label() {
     return name().toLowerCase(java.util.Locale.ROOT);
   }

@@ -3,7 +3,7 @@ package org.threegate.checkpoint;
 import java.util.Optional;
 import org.threegate.dtype.Dtype;
 
-/** The dtypes of the safetensors format; those with a {@link Dtype} can be compared. */
+/** Dtypes of the safetensors format. Those with a {@link Dtype} can be compared. */
 public enum TensorType {
   BOOL(8),
   F4(4),
@@ -39,12 +39,12 @@ public enum TensorType {
     this.dtype = Optional.of(dtype);
   }
 
-  /** Bits of one element. */
+  /** Returns the bits of an element. */
   public int bits() {
     return bits;
   }
 
-  /** What the kernels call it; empty for types that are not floating-point numbers of theirs. */
+  /** Returns the dtype of the kernels; empty if they do not support it. */
   public Optional<Dtype> dtype() {
     return dtype;
   }

@@ -58,7 +58,7 @@ class NamePatternTest {
   void whatTakesMoreThanLinearTimeIsRefused(String regex) {
     assertThatThrownBy(() -> NamePattern.of(regex, "here"))
         .isInstanceOf(InvalidInputException.class)
-        .hasMessageContaining("is no regular expression of RE2's syntax");
+        .hasMessageContaining("is not a valid regular expression of RE2");
   }
 
   static Stream<String> unknown() {

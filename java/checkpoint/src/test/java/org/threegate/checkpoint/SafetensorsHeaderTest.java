@@ -43,13 +43,13 @@ class SafetensorsHeaderTest {
         "[1]|0|does not begin with '{'",
         "{|0|not valid JSON",
         "{} x|0|not valid JSON",
-        "{}{}|0|text behind",
-        "{}|3|3 bytes behind its last tensor",
+        "{}{}|0|has text after",
+        "{}|3|3 bytes after its last tensor",
         "{`a`:1}|0|not an object",
         "{`a`:{`dtype`:`F32`,`shape`:[1],`data_offsets`:[0,4]},`a`:{`dtype`:`F32`,`shape`:[1],`data_offsets`:[4,8]}}|8|Duplicate field",
         "{`a`:{`dtype`:`F32`,`dtype`:`F32`,`shape`:[1],`data_offsets`:[0,4]}}|4|Duplicate field",
         "{`a`:{`dtype`:`F33`,`shape`:[1],`data_offsets`:[0,4]}}|4|dtype \"F33\"",
-        "{`a`:{`dtype`:3,`shape`:[1],`data_offsets`:[0,4]}}|4|which the format does not know",
+        "{`a`:{`dtype`:3,`shape`:[1],`data_offsets`:[0,4]}}|4|which is not part of the format",
         "{`a`:{`dtype`:`F32`,`shape`:[-1],`data_offsets`:[0,4]}}|4|negative number -1",
         "{`a`:{`dtype`:`F32`,`shape`:[1.5],`data_offsets`:[0,4]}}|4|whole numbers",
         "{`a`:{`dtype`:`F32`,`shape`:3,`data_offsets`:[0,4]}}|4|not an array",
@@ -97,8 +97,8 @@ class SafetensorsHeaderTest {
   @CsvSource({
     "0, 0, empty",
     "5, 0, only 5 bytes",
-    "20, 100000001, the format allows 100000000",
-    "20, -1, says that its header has 18446744073709551615",
+    "20, 100000001, the format allows at most 100000000",
+    "20, -1, states a header of 18446744073709551615",
     "20, 13, ends beyond the file"
   })
   void theLengthIsCheckedAgainstTheFile(long fileBytes, long length, String message) {

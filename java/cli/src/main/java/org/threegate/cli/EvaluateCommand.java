@@ -150,10 +150,10 @@ final class EvaluateCommand implements Callable<Integer> {
       rates.add(
           String.format(
               Locale.ROOT,
-              "\"pass@%d\":{\"value\":%s,\"standardError\":%s,\"low\":%s,\"high\":%s}",
+              "\"pass@%d\":{\"value\":%s,\"se\":%s,\"low\":%s,\"high\":%s}",
               k,
               rate.value(),
-              Double.isFinite(rate.standardError()) ? rate.standardError() : "null",
+              Double.isFinite(rate.se()) ? rate.se() : "null",
               Double.isFinite(rate.low()) ? rate.low() : "null",
               Double.isFinite(rate.high()) ? rate.high() : "null"));
     }

@@ -169,6 +169,9 @@ final class Execution {
   }
 
   private static String message(Throwable e) {
+    if (e instanceof InvalidInputException refused) {
+      return Advice.message(refused);
+    }
     if (e instanceof OutOfMemoryError) {
       return String.format(
           "the memory of this process is used up (%s; heap up to %d MiB): the input is larger than it can be read with, or damaged;"

@@ -413,7 +413,7 @@ class CommandLineTest {
     Files.writeString(index, "{\"weight_map\":{\"x\":\"a.safetensors\"}}");
     refused(compare(shards, good), "tensor \"x\" is not in a.safetensors");
     Files.writeString(index, "{\"weight_map\":{\"x\":\"../good.safetensors\"}}");
-    refused(compare(shards, good), "is no plain name");
+    refused(compare(shards, good), "is not a plain file name");
     Files.writeString(index, "{\"weight_map\":7}");
     refused(compare(shards, good), "no \"weight_map\"");
     Files.writeString(index, "{\"weight_map\":");
@@ -435,15 +435,15 @@ class CommandLineTest {
         compare(bytes("beyond.safetensors", withLength(100, "{}")), good),
         "ends beyond the file of 10");
     refused(compare(bytes("json.safetensors", withLength(2, "{]")), good), "not valid JSON");
-    refused(compare(bytes("trailing.safetensors", withLength(2, "{}abc")), good), "3 bytes behind");
+    refused(compare(bytes("trailing.safetensors", withLength(2, "{}abc")), good), "3 bytes after");
     byte[] whole = Files.readAllBytes(good);
     refused(
         compare(bytes("cut.safetensors", java.util.Arrays.copyOf(whole, whole.length - 1)), good),
         "truncated");
     refused(compare(bytes("pytorch_model.bin", new byte[9]), good), "pickle", "convert it first");
     bytes("empty/pytorch_model.bin", new byte[9]);
-    refused(compare(empty, good), "pytorch_model.bin: a PyTorch pickle");
-    refused(compare(good, bytes("x.pt", new byte[9])), "x.pt: a PyTorch pickle");
+    refused(compare(empty, good), "pytorch_model.bin: is a PyTorch pickle");
+    refused(compare(good, bytes("x.pt", new byte[9])), "x.pt: is a PyTorch pickle");
   }
 
   @Test
@@ -478,7 +478,9 @@ class CommandLineTest {
 
   @Test
   void wrongOptionsAreRefused() throws IOException {
-    refused(compare(good, good, "--include", "("), "--include: \"(\" is no regular expression");
+    refused(
+        compare(good, good, "--include", "("),
+        "--include: \"(\" is not a valid regular expression");
     refused(compare(good, good, "--exclude", "["), "--exclude");
     refused(compare(good, good, "--exclude", "."), "no tensor to compare");
     refused(compare(good, good, "--threads", "-1"), "options.threads is -1");

@@ -11,6 +11,8 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
+import org.threegate.checkpoint.SafetensorsWriter;
+import org.threegate.checkpoint.TensorType;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.SharedData;
 
@@ -37,7 +39,7 @@ class PatchCommandTest {
     Path planar = directory.resolve("planar.safetensors");
     succeeds(
         run("patch", "create", base, tuned, "--out", planar), "patch: " + planar, " bytes, ", " %");
-    succeeds(run("patch", "verify", base, planar), "version 1 from 0", "all digests right");
+    succeeds(run("patch", "verify", base, planar), "version 1 from 0", "all digests match");
     succeeds(run("patch", "inspect", planar), "planar, version 1 from 0, xxh3-128", "lm_head");
     CommandRun inspected =
         run("patch", "inspect", planar, "--base", base, "--json", directory.resolve("g.json"));
@@ -53,7 +55,7 @@ class PatchCommandTest {
         .assertRefused("needs --base");
     run("patch", "inspect", planar, "--base", base, "--json", directory.resolve("g.json"))
         .assertRefused("exists already");
-    run("patch", "verify", tuned, planar).assertRefused("of another base");
+    run("patch", "verify", tuned, planar).assertRefused("from another base");
     for (String format : List.of("disk-delta-xor", "disk-delta-overwrite", "sparse", "planar")) {
       Path other = directory.resolve(format);
       succeeds(
@@ -147,9 +149,9 @@ class PatchCommandTest {
     assertThat(Files.mismatch(all, direct)).isEqualTo(-1);
     Path out = directory.resolve("out");
     run("patch", "chain", base, two, one, "--out", out)
-        .assertRefused("begins with version 1, and what is before it leads to 3");
+        .assertRefused("applies to version 1, but the patch before it leads to version 3");
     run("patch", "chain", base, versions, "--out", out)
-        .assertRefused("which version it is is written nowhere");
+        .assertRefused("its version is not recorded");
     run("patch", "chain", two, versions, "--out", out).assertRefused("no version after 3");
     assertThat(out).doesNotExist();
     Path served = directory.resolve("served");
@@ -179,22 +181,22 @@ class PatchCommandTest {
     assertThat(
             Files.mismatch(model.resolve("model.safetensors"), tuned.resolve("model.safetensors")))
         .isEqualTo(-1);
-    run("patch", "apply", model, planar, "--in-place").assertRefused("of another base");
+    run("patch", "apply", model, planar, "--in-place").assertRefused("from another base");
   }
 
   @Test
   void whatIsWrongIsSaidInALine() throws IOException {
     Path base = SharedData.require("base");
     Path out = directory.resolve("out");
-    run("patch").assertRefused("say what to do");
+    run("patch").assertRefused("choose a command");
     run("patch", "create", base, base, "--out", out, "--format", "zip")
-        .assertRefused("--format", "\"zip\" is no format of patches");
+        .assertRefused("--format", "\"zip\" is not a patch format");
     run("patch", "create", base, base, "--out", out, "--checksum", "md5")
-        .assertRefused("--checksum \"md5\"; there are xxh3-128");
+        .assertRefused("--checksum: \"md5\" is not a checksum; expected one of xxh3-128");
     run("patch", "create", base, base, "--out", out, "--version-number", 0)
-        .assertRefused("versions ascend from 0");
+        .assertRefused("versions must increase from 0");
     run("patch", "create", base, directory, "--out", out).assertRefused(directory.toString());
-    run("patch", "inspect", base.resolve("model.safetensors")).assertRefused("no weight patch");
+    run("patch", "inspect", base.resolve("model.safetensors")).assertRefused("not a weight patch");
     run("patch", "apply", base, directory.resolve("none"), "--out", out)
         .assertRefused("no such file");
     run("patch", "create", base, base, "--out", directory.resolve("no/such/place"))
@@ -211,5 +213,31 @@ class PatchCommandTest {
       assertThat(run("patch", command, "--help").code()).isZero();
     }
     assertThat(run("patch", "--help").out()).contains("Examples:").doesNotContain("%n");
+  }
+
+  /** The library does not know options; the command names the one that helps. */
+  @Test
+  void patchesWithoutDigestsNeedAnOption() throws IOException {
+    Path model = Files.createDirectory(directory.resolve("model")).resolve("model.safetensors");
+    new SafetensorsWriter()
+        .tensor("w", TensorType.BF16, List.of(2L), new byte[] {1, 2, 3, 4})
+        .write(model);
+    Path patch = directory.resolve("other.safetensors");
+    new SafetensorsWriter()
+        .metadata("format", "sparse_weight_patch")
+        .metadata("model_version", "1")
+        .tensor("w.idx", TensorType.I32, List.of(1L), new byte[] {1, 0, 0, 0})
+        .tensor("w.val", TensorType.BF16, List.of(1L), new byte[] {5, 6})
+        .write(patch);
+    Path out = directory.resolve("out");
+    for (List<Object> command :
+        List.<List<Object>>of(
+            List.of("patch", "apply", model, patch, "--out", out),
+            List.of("patch", "apply", model, patch, "--in-place"),
+            List.of("patch", "convert", model, patch, "--out", out))) {
+      run(command.toArray()).assertRefused("\"digest.w\" is missing", "--without-digests");
+    }
+    succeeds(run("patch", "apply", model, patch, "--in-place", "--without-digests"), "model: ");
+    assertThat(Files.readAllBytes(model)).endsWith(1, 2, 5, 6);
   }
 }

@@ -35,11 +35,15 @@ import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
-import org.threegate.patch.ChecksumFormat;
+import org.threegate.patch.DigestPolicy;
 import org.threegate.patch.InterruptedPatches;
+import org.threegate.patch.PatchCreator;
 import org.threegate.patch.PatchFormat;
 import org.threegate.patch.PatchInPlace;
+import org.threegate.patch.PatchOptions;
 import org.threegate.patch.PatchSubscriber;
+import org.threegate.patch.PatchVerifier;
+import org.threegate.patch.PatchVersions;
 import org.threegate.patch.WeightPatch;
 import org.threegate.report.CurvatureDirectory;
 import org.threegate.report.CurvatureReport;
@@ -461,13 +465,8 @@ final class Readers {
         Checkpoint after = Checkpoint.open(context, tuned)) {
       for (PatchFormat format : PatchFormat.values()) {
         Path out = made("patch-" + format.label()).resolve("patch");
-        WeightPatch.create(
-            context,
-            before,
-            after,
-            out,
-            new WeightPatch.Options(format, ChecksumFormat.XXH3_128, true, 2, 1),
-            Progress.NONE);
+        new PatchCreator(context, PatchOptions.of(format).withVersions(new PatchVersions(1, 2)))
+            .create(before, after, out, Progress.NONE);
         add(
             "patch-" + format.label(),
             2,
@@ -486,7 +485,7 @@ final class Readers {
             interrupted,
             List.of(InterruptedPatches.JOURNAL),
             Readers::summed,
-            PatchInPlace::recover));
+            (own, path) -> new PatchInPlace(own, path).recover()));
 
     Path versions = Files.createDirectories(made("versions").resolve("published"));
     Path first = Files.createDirectory(versions.resolve("weight_v000001"));
@@ -515,9 +514,9 @@ final class Readers {
   }
 
   private static void patch(Context context, Path base, Path path) throws IOException {
-    try (WeightPatch patch = WeightPatch.open(context, path, WeightPatch.Digests.IF_PRESENT);
+    try (WeightPatch patch = WeightPatch.open(context, path, DigestPolicy.IF_PRESENT);
         Checkpoint before = Checkpoint.open(context, base)) {
-      patch.verify(before, Progress.NONE);
+      new PatchVerifier(patch).verify(before, Progress.NONE);
     }
   }
 

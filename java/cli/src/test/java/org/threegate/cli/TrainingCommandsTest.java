@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.time.LocalDate;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
@@ -22,6 +23,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.threegate.rl.run.TrainingConfigs;
+import org.threegate.testing.Glossary;
 import org.threegate.testing.NativeLeaks;
 
 /** {@code train}, {@code eval} and {@code generate} as a user types them. */
@@ -101,7 +103,13 @@ class TrainingCommandsTest {
   }
 
   private static List<JsonNode> metrics(Path run) throws IOException {
-    return lines(run.resolve("metrics.jsonl"));
+    List<JsonNode> rows = lines(run.resolve("metrics.jsonl"));
+    Glossary glossary = Glossary.read();
+    assertThat(rows)
+        .flatMap(row -> row.properties().stream().map(Map.Entry::getKey).toList())
+        .as("metrics are explained in docs/glossary.md")
+        .allMatch(glossary::hasMetric);
+    return rows;
   }
 
   private static List<JsonNode> lines(Path file) throws IOException {
@@ -125,9 +133,9 @@ class TrainingCommandsTest {
     double before = rows.get(0).path("pass@1").asDouble();
     double after = rows.get(rows.size() - 1).path("pass@1").asDouble();
     assertThat(after).isGreaterThan(before + 0.2);
-    assertThat(rows).anyMatch(row -> row.path("divergence/kl").asDouble() > 0.01);
+    assertThat(rows).anyMatch(row -> row.path("divergence/kl_per_token").asDouble() > 0.01);
     // Every third step, but those in which nothing moved.
-    assertThat(rows.stream().filter(row -> row.has("geometry/drift/norm-matched")).count())
+    assertThat(rows.stream().filter(row -> row.has("geometry/nss/norm-matched")).count())
         .isBetween(12L, 20L);
     try (Stream<Path> states = Files.list(out.resolve("checkpoints"))) {
       assertThat(states.map(path -> path.getFileName().toString()))
@@ -295,7 +303,7 @@ class TrainingCommandsTest {
         "dtype=int8 | dtype is \"int8\"; it must be one of float32, bfloat16",
         "algorithm=ppo | algorithm is \"ppo\"; it must be one of dapo, grpo",
         "init_lora_weights=dora | init_lora_weights is \"dora\"; it must be one of lora, pissa",
-        "observed_matrices=( | observed_matrices: \"(\" is no regular expression",
+        "observed_matrices=( | observed_matrices: \"(\" is not a valid regular expression",
         "observed_matrices=none | observed_matrices: no matrix to look at",
         "model_name_or_path=/nowhere | /nowhere",
         "model_name_or_path= | model_name_or_path is missing in the configuration",

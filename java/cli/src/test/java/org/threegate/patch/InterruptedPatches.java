@@ -12,6 +12,6 @@ public final class InterruptedPatches {
   private InterruptedPatches() {}
 
   public static void leave(Context context, Path model, Path patch) throws IOException {
-    PatchInPlace.prepare(context, model, patch, WeightPatch.Digests.REQUIRED, Progress.NONE);
+    new PatchInPlace(context, model).prepare(patch, DigestPolicy.REQUIRED, Progress.NONE);
   }
 }

@@ -5,41 +5,41 @@ import java.io.IOException;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.lang.ref.Cleaner;
-import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.channels.ReadableByteChannel;
 import java.nio.channels.WritableByteChannel;
 import java.util.Objects;
-import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.atomic.AtomicReferenceArray;
 import org.threegate.spi.KernelBinding;
 
 /**
- * A range of native memory, of any size: allocated (64-byte aligned, freed by {@link #close}), or a
- * caller's memory wrapped without a copy and kept reachable. Accessors are little-endian and
- * checked; offsets are in bytes. Any method may be called from any thread at any time, also while
- * another one closes the buffer: it then ends, or throws {@link IllegalStateException}.
+ * A range of native memory of any size. It is allocated, 64-byte aligned, and freed by {@link
+ * #close}; or it is the memory of a caller, which is used without a copy and kept reachable.
+ *
+ * <p>Offsets and lengths are in bytes unless a method says otherwise. Elements are little-endian.
+ * Every access is checked: an {@link IndexOutOfBoundsException} tells that a range is not within
+ * the buffer. Any method may be called from any thread at any time. If another thread closes the
+ * buffer meanwhile, the call completes or throws an {@link IllegalStateException}.
  *
  * <p>Memory is freed when the buffer is closed and nothing uses it any more:
  *
  * <ul>
- *   <li>A native call holds a {@link Lease} on the buffers it touches: closing a leased buffer
- *       throws.
- *   <li>An accessor that runs in another thread does not disturb a close: what ends last frees.
- *   <li>A {@link #slice} keeps the memory until the slice, and all that was made of it, is
- *       collected: see {@link #retained()}. Nothing in this library hands slices out; copies
- *       ({@link #getBytes}, {@link #get}, {@link #writeTo}) keep nothing.
+ *   <li>A native call holds a {@link Lease} on each buffer that it uses. A leased buffer cannot be
+ *       closed.
+ *   <li>An accessor that runs in another thread does not prevent a close. The last user frees the
+ *       memory.
+ *   <li>A {@link #slice} keeps the memory until it and all buffers made of it are collected; see
+ *       {@link #retained()}. This library returns no slices. Copies ({@link #getBytes}, {@link
+ *       #get}, {@link #writeTo}) keep nothing.
  * </ul>
  *
- * <p>A buffer over memory that cannot be written (a mapped file, a read-only direct buffer) is
- * read-only: {@code put} methods and {@link #leaseForOutput} throw {@link
- * UnsupportedOperationException}, and a slice is a read-only {@link ByteBuffer}.
+ * <p>A buffer over memory that cannot be written, such as a mapped file, is read-only. Its {@code
+ * put} methods and {@link #leaseForOutput} throw an {@link UnsupportedOperationException}.
  *
- * <p>Each access of one element costs two atomic additions, some nanoseconds; methods that take
- * arrays or buffers cost that once. A second close does nothing. A buffer that is dropped without
- * being closed is freed by a cleaner and counted as a leak, see {@link #leaks()}.
+ * <p>An access of one element costs two atomic additions, a few nanoseconds. Methods that take
+ * arrays or buffers pay that once. A second close has no effect. A cleaner frees a buffer that is
+ * dropped without being closed, and counts a leak; see {@link #leaks()}.
  *
  * <pre>{@code
  * try (NativeBuffer buffer = context.allocate(1024)) {
@@ -50,165 +50,18 @@ import org.threegate.spi.KernelBinding;
  */
 public final class NativeBuffer implements AutoCloseable {
   private static final Cleaner CLEANER = Cleaner.create();
-  private static final AtomicLong LEAKS = new AtomicLong();
-  private static final AtomicLong RETAINED = new AtomicLong();
-  private static final boolean TRACE = Boolean.getBoolean("threegate.trace.leaks");
-  private static final Runnable NOTHING = () -> {};
-  private static final int WINDOW_BITS = 30;
-  private static final long WINDOW = 1L << WINDOW_BITS;
-  private static final int OVERLAP = 8; // an element may begin in one window and end in the next
   private static final int TRANSFER = 8 << 20; // bytes given to a channel at a time
 
-  private final Memory memory;
+  private final NativeMemory memory;
   private final Cleaner.Cleanable cleanable;
-  // Published through volatile accesses: fields of a ByteBuffer are not final.
-  private final AtomicReferenceArray<ByteBuffer> windows;
 
-  private NativeBuffer(Memory memory) {
+  private NativeBuffer(NativeMemory memory) {
     this.memory = memory;
-    this.windows =
-        new AtomicReferenceArray<>(Math.toIntExact((memory.bytes + WINDOW - 1) >>> WINDOW_BITS));
-    this.cleanable = memory.owned ? CLEANER.register(this, memory::dropped) : NOTHING::run;
+    this.cleanable =
+        memory.isOwned() ? CLEANER.register(this, memory::drop) : NativeMemory.NOTHING::run;
   }
 
-  /**
-   * State that outlives the buffer. One word says whether it is closed and how many use it, so that
-   * whoever is last, and nobody else, frees.
-   */
-  private static final class Memory {
-    static final long ACCESS = 1;
-    static final long VIEW = 1L << 18;
-    static final long LEASE = 1L << 40;
-    static final long VIEWS = LEASE - VIEW;
-    static final long HELD = 1L << 61; // closed while there were views
-    static final long LEASES = HELD - LEASE;
-    static final long FREED = 1L << 62;
-    static final long CLOSED = 1L << 63;
-    private static final VarHandle STATE;
-
-    static {
-      try {
-        STATE = MethodHandles.lookup().findVarHandle(Memory.class, "state", long.class);
-      } catch (ReflectiveOperationException e) {
-        throw new ExceptionInInitializerError(e);
-      }
-    }
-
-    final KernelBinding binding;
-    final long address;
-    final long bytes;
-    final boolean readOnly;
-    final boolean owned;
-    final Object keptAlive;
-    final Runnable free;
-    final Throwable allocation;
-
-    @SuppressWarnings("unused") // through STATE
-    private volatile long state;
-
-    Memory(
-        KernelBinding binding,
-        long address,
-        long bytes,
-        boolean readOnly,
-        Object keptAlive,
-        Runnable free) {
-      this.binding = binding;
-      this.address = address;
-      this.bytes = bytes;
-      this.readOnly = readOnly;
-      this.owned = free != NOTHING;
-      this.keptAlive = keptAlive;
-      this.free = free;
-      this.allocation = TRACE && owned ? new Throwable("allocated here, never closed") : null;
-    }
-
-    boolean isClosed() {
-      return state < 0;
-    }
-
-    /** For as long as an accessor runs. */
-    void enter() {
-      if ((long) STATE.getAndAdd(this, ACCESS) < 0) {
-        release(ACCESS);
-        throw closed();
-      }
-    }
-
-    void exit() {
-      release(ACCESS);
-    }
-
-    /** For longer: {@code LEASE} or {@code VIEW}, of which {@code all} are the bits. */
-    void acquire(long unit, long all) {
-      long now;
-      do {
-        now = state;
-        if (now < 0) {
-          throw closed();
-        }
-        if ((now & all) == all) {
-          throw new IllegalStateException("millions of uses of one buffer at a time");
-        }
-      } while (!STATE.compareAndSet(this, now, now + unit));
-    }
-
-    void release(long unit) {
-      free((long) STATE.getAndAdd(this, -unit) - unit);
-      Reference.reachabilityFence(keptAlive);
-    }
-
-    private void free(long now) {
-      if ((now & ~HELD) == CLOSED && STATE.compareAndSet(this, now, now | FREED)) {
-        if ((now & HELD) != 0) {
-          RETAINED.decrementAndGet();
-        }
-        free.run();
-      }
-    }
-
-    /**
-     * Returns false when it was closed before.
-     *
-     * @param leased whether it may be while it is leased: nobody can reach the buffer any more
-     */
-    boolean close(boolean leased) {
-      long now;
-      long next;
-      do {
-        now = state;
-        if (now < 0) {
-          return false;
-        }
-        long leases = (now & LEASES) / LEASE;
-        if (leases > 0 && !leased) {
-          throw new IllegalStateException(
-              "the buffer is in use by " + leases + " running call" + (leases == 1 ? "" : "s"));
-        }
-        next = now | CLOSED | ((now & VIEWS) != 0 ? HELD : 0);
-      } while (!STATE.compareAndSet(this, now, next));
-      if ((next & HELD) != 0) {
-        RETAINED.incrementAndGet();
-      }
-      free(next);
-      return true;
-    }
-
-    void dropped() {
-      if (close(true)) {
-        LEAKS.incrementAndGet();
-        if (allocation != null) {
-          allocation.printStackTrace();
-        }
-      }
-    }
-
-    private static IllegalStateException closed() {
-      return new IllegalStateException("the buffer is closed");
-    }
-  }
-
-  /** The right to use a buffer's memory in native code until it is closed. */
+  /** The right to use a buffer's memory in native code, until the lease is closed. */
   public final class Lease implements AutoCloseable {
     private static final VarHandle OPEN;
 
@@ -225,7 +78,7 @@ public final class NativeBuffer implements AutoCloseable {
 
     private Lease(boolean output) {
       this.output = output;
-      memory.acquire(Memory.LEASE, Memory.LEASES);
+      memory.beginLease();
     }
 
     private void requireOpen() {
@@ -234,39 +87,35 @@ public final class NativeBuffer implements AutoCloseable {
       }
     }
 
-    /** Address of the first byte, for native code; not to be used when the lease is closed. */
+    /** Returns the address of the first byte. It must not be used after the lease is closed. */
     public long address() {
       requireOpen();
-      return memory.address;
+      return memory.address();
     }
 
     /**
-     * A part of the memory for libraries that take direct buffers, little-endian. Like the address,
-     * and unlike a {@link NativeBuffer#slice}, it keeps nothing: it must not be used when the lease
-     * is closed. Read-only unless the lease is for output.
+     * Returns a part of the memory as a direct little-endian buffer. It is read-only unless the
+     * lease is for output. Unlike a {@link NativeBuffer#slice} it keeps nothing: it must not be
+     * used after the lease is closed.
      */
     public ByteBuffer view(long offset, int bytes) {
       requireOpen();
-      Objects.checkFromIndexSize(offset, bytes, memory.bytes);
-      return readable(
-          bytes == 0
-              ? ByteBuffer.allocateDirect(0)
-              : memory.binding.viewOf(memory.address + offset, bytes),
-          !output);
+      return memory.view(offset, bytes, !output);
     }
 
     @Override
     public void close() {
       if (OPEN.compareAndSet(this, true, false)) {
-        memory.release(Memory.LEASE);
+        memory.endLease();
       }
     }
   }
 
   /**
-   * Allocates memory; its contents are undefined.
+   * Allocates memory with undefined contents.
    *
-   * @throws OutOfMemoryError when there is not enough
+   * @param bytes at least 0
+   * @throws OutOfMemoryError if there is not enough memory
    */
   public static NativeBuffer allocate(KernelBinding binding, long bytes) {
     if (bytes < 0) {
@@ -278,11 +127,15 @@ public final class NativeBuffer implements AutoCloseable {
     }
     long address = out.getLong(0);
     return new NativeBuffer(
-        new Memory(binding, address, bytes, false, binding, () -> binding.memoryFree(address)));
+        new NativeMemory(
+            binding, address, bytes, false, binding, () -> binding.memoryFree(address)));
   }
 
   /**
-   * A direct buffer's memory, from index 0 to its capacity, without a copy; read-only when it is.
+   * Wraps the memory of a direct buffer, from index 0 to its capacity, without a copy. The result
+   * is read-only if the direct buffer is.
+   *
+   * @throws IllegalArgumentException if the buffer is not direct
    */
   public static NativeBuffer wrap(KernelBinding binding, ByteBuffer direct) {
     if (!direct.isDirect()) {
@@ -290,42 +143,45 @@ public final class NativeBuffer implements AutoCloseable {
     }
     ByteBuffer whole = direct.duplicate().clear();
     return new NativeBuffer(
-        new Memory(
+        new NativeMemory(
             binding,
             binding.addressOf(whole),
             whole.capacity(),
             direct.isReadOnly(),
             direct,
-            NOTHING));
+            NativeMemory.NOTHING));
   }
 
   /**
-   * Somebody else's memory, such as a MemorySegment's or a JavaCPP Pointer's, without a copy.
+   * Wraps memory of another owner, such as a MemorySegment or a JavaCPP Pointer, without a copy.
    *
-   * @param keptAlive what owns the memory; kept reachable as long as this buffer and its slices
-   *     are, and must not free it before
+   * @param address address of the first byte
+   * @param keptAlive owner of the memory, which stays reachable as long as this buffer or a slice
+   *     does, and must not free the memory before
    */
   public static NativeBuffer wrap(
       KernelBinding binding, long address, long bytes, Object keptAlive) {
     return new NativeBuffer(
-        new Memory(
+        new NativeMemory(
             binding,
             requireMemory(address, bytes),
             bytes,
             false,
             Objects.requireNonNull(keptAlive),
-            NOTHING));
+            NativeMemory.NOTHING));
   }
 
   /**
-   * Memory that can only be read, and is given back when this buffer is closed and nothing uses it.
+   * Takes over memory that can only be read.
    *
-   * @param free gives it back; called once, from any thread
+   * @param address address of the first byte
+   * @param free frees the memory; called once, from any thread, when the buffer is closed and
+   *     nothing uses it any more
    */
   public static NativeBuffer readOnly(
       KernelBinding binding, long address, long bytes, Runnable free) {
     return new NativeBuffer(
-        new Memory(
+        new NativeMemory(
             binding,
             requireMemory(address, bytes),
             bytes,
@@ -342,31 +198,38 @@ public final class NativeBuffer implements AutoCloseable {
   }
 
   /**
-   * How many buffers of this JVM were dropped without being closed. {@code
-   * -Dthreegate.trace.leaks=true} prints where from.
+   * Returns how many buffers of this JVM were dropped without being closed. {@code
+   * -Dthreegate.trace.leaks=true} prints where each of them was allocated.
    */
   public static long leaks() {
-    return LEAKS.get();
+    return NativeMemory.leaks();
   }
 
-  /** How many closed buffers have memory that a {@link #slice} still keeps. */
+  /** Returns how many closed buffers have memory that a {@link #slice} keeps. */
   public static long retained() {
-    return RETAINED.get();
+    return NativeMemory.retained();
   }
 
+  /** Returns the size in bytes. */
   public long bytes() {
-    return memory.bytes;
+    return memory.bytes();
   }
 
+  /** Returns whether the buffer is closed. */
   public boolean isClosed() {
     return memory.isClosed();
   }
 
+  /** Returns whether the memory can only be read. */
   public boolean isReadOnly() {
-    return memory.readOnly;
+    return memory.isReadOnly();
   }
 
-  /** Takes a lease for a native call that reads. */
+  /**
+   * Takes a lease for a native call that reads.
+   *
+   * @throws IllegalStateException if the buffer is closed
+   */
   public Lease lease() {
     return new Lease(false);
   }
@@ -374,7 +237,8 @@ public final class NativeBuffer implements AutoCloseable {
   /**
    * Takes a lease for a native call that writes.
    *
-   * @throws UnsupportedOperationException when the buffer is read-only
+   * @throws IllegalStateException if the buffer is closed
+   * @throws UnsupportedOperationException if the buffer is read-only
    */
   public Lease leaseForOutput() {
     requireWritable();
@@ -382,7 +246,9 @@ public final class NativeBuffer implements AutoCloseable {
   }
 
   /**
-   * @throws IllegalStateException when a native call uses the memory
+   * Closes the buffer.
+   *
+   * @throws IllegalStateException if a native call uses the memory
    */
   @Override
   public void close() {
@@ -391,256 +257,252 @@ public final class NativeBuffer implements AutoCloseable {
   }
 
   /**
-   * A part of the buffer as a direct little-endian buffer. It stays valid when this one is closed:
-   * the memory, all of it, is freed only when the slice and what was made of it are collected.
+   * Returns a part of the memory as a direct little-endian buffer. It stays valid after this buffer
+   * is closed. All memory of this buffer is kept until the slice and all buffers made of it are
+   * collected.
    */
   public ByteBuffer slice(long offset, int bytes) {
-    Objects.checkFromIndexSize(offset, bytes, memory.bytes);
-    Memory own = memory;
-    own.acquire(Memory.VIEW, Memory.VIEWS);
-    ByteBuffer view = null;
-    try {
-      if (bytes > 0) {
-        view = own.binding.viewOf(own.address + offset, bytes, () -> own.release(Memory.VIEW));
-      }
-    } finally {
-      if (view == null) {
-        own.release(Memory.VIEW);
-      }
-    }
-    return readable(view == null ? ByteBuffer.allocateDirect(0) : view, own.readOnly);
+    return memory.slice(offset, bytes);
   }
 
-  private static ByteBuffer readable(ByteBuffer view, boolean readOnly) {
-    return (readOnly ? view.asReadOnlyBuffer() : view).order(ByteOrder.LITTLE_ENDIAN);
-  }
-
+  /** Returns the byte at an offset. */
   public byte getByte(long offset) {
-    ByteBuffer window = enter(offset, 1);
+    ByteBuffer window = memory.enter(offset, 1);
     try {
-      return window.get(within(offset));
+      return window.get(NativeMemory.within(offset));
     } finally {
       memory.exit();
     }
   }
 
+  /** Returns the short at an offset. */
   public short getShort(long offset) {
-    ByteBuffer window = enter(offset, 2);
+    ByteBuffer window = memory.enter(offset, 2);
     try {
-      return window.getShort(within(offset));
+      return window.getShort(NativeMemory.within(offset));
     } finally {
       memory.exit();
     }
   }
 
+  /** Returns the int at an offset. */
   public int getInt(long offset) {
-    ByteBuffer window = enter(offset, 4);
+    ByteBuffer window = memory.enter(offset, 4);
     try {
-      return window.getInt(within(offset));
+      return window.getInt(NativeMemory.within(offset));
     } finally {
       memory.exit();
     }
   }
 
+  /** Returns the long at an offset. */
   public long getLong(long offset) {
-    ByteBuffer window = enter(offset, 8);
+    ByteBuffer window = memory.enter(offset, 8);
     try {
-      return window.getLong(within(offset));
+      return window.getLong(NativeMemory.within(offset));
     } finally {
       memory.exit();
     }
   }
 
+  /** Returns the float at an offset. */
   public float getFloat(long offset) {
-    ByteBuffer window = enter(offset, 4);
+    ByteBuffer window = memory.enter(offset, 4);
     try {
-      return window.getFloat(within(offset));
+      return window.getFloat(NativeMemory.within(offset));
     } finally {
       memory.exit();
     }
   }
 
+  /** Returns the double at an offset. */
   public double getDouble(long offset) {
-    ByteBuffer window = enter(offset, 8);
+    ByteBuffer window = memory.enter(offset, 8);
     try {
-      return window.getDouble(within(offset));
+      return window.getDouble(NativeMemory.within(offset));
     } finally {
       memory.exit();
     }
   }
 
+  /** Sets the byte at an offset. */
   public NativeBuffer putByte(long offset, byte value) {
     requireWritable();
-    ByteBuffer window = enter(offset, 1);
+    ByteBuffer window = memory.enter(offset, 1);
     try {
-      window.put(within(offset), value);
+      window.put(NativeMemory.within(offset), value);
     } finally {
       memory.exit();
     }
     return this;
   }
 
+  /** Sets the short at an offset. */
   public NativeBuffer putShort(long offset, short value) {
     requireWritable();
-    ByteBuffer window = enter(offset, 2);
+    ByteBuffer window = memory.enter(offset, 2);
     try {
-      window.putShort(within(offset), value);
+      window.putShort(NativeMemory.within(offset), value);
     } finally {
       memory.exit();
     }
     return this;
   }
 
+  /** Sets the int at an offset. */
   public NativeBuffer putInt(long offset, int value) {
     requireWritable();
-    ByteBuffer window = enter(offset, 4);
+    ByteBuffer window = memory.enter(offset, 4);
     try {
-      window.putInt(within(offset), value);
+      window.putInt(NativeMemory.within(offset), value);
     } finally {
       memory.exit();
     }
     return this;
   }
 
+  /** Sets the long at an offset. */
   public NativeBuffer putLong(long offset, long value) {
     requireWritable();
-    ByteBuffer window = enter(offset, 8);
+    ByteBuffer window = memory.enter(offset, 8);
     try {
-      window.putLong(within(offset), value);
+      window.putLong(NativeMemory.within(offset), value);
     } finally {
       memory.exit();
     }
     return this;
   }
 
+  /** Sets the float at an offset. */
   public NativeBuffer putFloat(long offset, float value) {
     requireWritable();
-    ByteBuffer window = enter(offset, 4);
+    ByteBuffer window = memory.enter(offset, 4);
     try {
-      window.putFloat(within(offset), value);
+      window.putFloat(NativeMemory.within(offset), value);
     } finally {
       memory.exit();
     }
     return this;
   }
 
+  /** Sets the double at an offset. */
   public NativeBuffer putDouble(long offset, double value) {
     requireWritable();
-    ByteBuffer window = enter(offset, 8);
+    ByteBuffer window = memory.enter(offset, 8);
     try {
-      window.putDouble(within(offset), value);
+      window.putDouble(NativeMemory.within(offset), value);
     } finally {
       memory.exit();
     }
     return this;
   }
 
-  /** {@code count} shorts from here on. */
+  /** Returns {@code count} shorts that begin at an offset. */
   public short[] getShorts(long offset, long count) {
     checkElements(offset, count, 2);
     short[] values = new short[Math.toIntExact(count)];
-    forEachPart(
+    memory.forEachPart(
         offset,
         2 * count,
         (part, at) -> part.asShortBuffer().get(values, (int) (at / 2), part.remaining() / 2));
     return values;
   }
 
-  /** All of them, from here on. */
+  /** Stores shorts from an offset on. */
   public NativeBuffer putShorts(long offset, short[] values) {
     requireWritable();
-    forEachPart(
+    memory.forEachPart(
         offset,
         2L * values.length,
         (part, at) -> part.asShortBuffer().put(values, (int) (at / 2), part.remaining() / 2));
     return this;
   }
 
-  /** {@code count} ints from here on. */
+  /** Returns {@code count} ints that begin at an offset. */
   public int[] getInts(long offset, long count) {
     checkElements(offset, count, 4);
     int[] values = new int[Math.toIntExact(count)];
-    forEachPart(
+    memory.forEachPart(
         offset,
         4 * count,
         (part, at) -> part.asIntBuffer().get(values, (int) (at / 4), part.remaining() / 4));
     return values;
   }
 
-  /** All of them, from here on. */
+  /** Stores ints from an offset on. */
   public NativeBuffer putInts(long offset, int[] values) {
     requireWritable();
-    forEachPart(
+    memory.forEachPart(
         offset,
         4L * values.length,
         (part, at) -> part.asIntBuffer().put(values, (int) (at / 4), part.remaining() / 4));
     return this;
   }
 
-  /** {@code count} longs from here on. */
+  /** Returns {@code count} longs that begin at an offset. */
   public long[] getLongs(long offset, long count) {
     checkElements(offset, count, 8);
     long[] values = new long[Math.toIntExact(count)];
-    forEachPart(
+    memory.forEachPart(
         offset,
         8 * count,
         (part, at) -> part.asLongBuffer().get(values, (int) (at / 8), part.remaining() / 8));
     return values;
   }
 
-  /** All of them, from here on. */
+  /** Stores longs from an offset on. */
   public NativeBuffer putLongs(long offset, long[] values) {
     requireWritable();
-    forEachPart(
+    memory.forEachPart(
         offset,
         8L * values.length,
         (part, at) -> part.asLongBuffer().put(values, (int) (at / 8), part.remaining() / 8));
     return this;
   }
 
-  /** {@code count} floats from here on. */
+  /** Returns {@code count} floats that begin at an offset. */
   public float[] getFloats(long offset, long count) {
     checkElements(offset, count, 4);
     float[] values = new float[Math.toIntExact(count)];
-    forEachPart(
+    memory.forEachPart(
         offset,
         4 * count,
         (part, at) -> part.asFloatBuffer().get(values, (int) (at / 4), part.remaining() / 4));
     return values;
   }
 
-  /** All of them, from here on. */
+  /** Stores floats from an offset on. */
   public NativeBuffer putFloats(long offset, float[] values) {
     requireWritable();
-    forEachPart(
+    memory.forEachPart(
         offset,
         4L * values.length,
         (part, at) -> part.asFloatBuffer().put(values, (int) (at / 4), part.remaining() / 4));
     return this;
   }
 
-  /** {@code count} doubles from here on. */
+  /** Returns {@code count} doubles that begin at an offset. */
   public double[] getDoubles(long offset, long count) {
     checkElements(offset, count, 8);
     double[] values = new double[Math.toIntExact(count)];
-    forEachPart(
+    memory.forEachPart(
         offset,
         8 * count,
         (part, at) -> part.asDoubleBuffer().get(values, (int) (at / 8), part.remaining() / 8));
     return values;
   }
 
-  /** All of them, from here on. */
+  /** Stores doubles from an offset on. */
   public NativeBuffer putDoubles(long offset, double[] values) {
     requireWritable();
-    forEachPart(
+    memory.forEachPart(
         offset,
         8L * values.length,
         (part, at) -> part.asDoubleBuffer().put(values, (int) (at / 8), part.remaining() / 8));
     return this;
   }
 
-  /** {@code count} bytes from here on. */
+  /** Returns {@code count} bytes that begin at an offset. */
   public byte[] getBytes(long offset, long count) {
     checkElements(offset, count, 1);
     byte[] values = new byte[Math.toIntExact(count)];
@@ -648,20 +510,20 @@ public final class NativeBuffer implements AutoCloseable {
     return values;
   }
 
-  /** All of them, from here on. */
+  /** Stores bytes from an offset on. */
   public NativeBuffer putBytes(long offset, byte[] values) {
     return put(offset, ByteBuffer.wrap(values));
   }
 
-  /** Fills a buffer, from its position to its limit, with what is here. */
+  /** Copies from an offset into a buffer, from its position to its limit. */
   public void get(long offset, ByteBuffer to) {
-    forEachPart(offset, to.remaining(), (part, at) -> to.put(part));
+    memory.forEachPart(offset, to.remaining(), (part, at) -> to.put(part));
   }
 
-  /** Puts here what a buffer has from its position to its limit. */
+  /** Copies a buffer, from its position to its limit, to an offset. */
   public NativeBuffer put(long offset, ByteBuffer from) {
     requireWritable();
-    forEachPart(
+    memory.forEachPart(
         offset,
         from.remaining(),
         (part, at) -> {
@@ -672,11 +534,11 @@ public final class NativeBuffer implements AutoCloseable {
     return this;
   }
 
-  /** So many times {@code value}. */
+  /** Sets {@code bytes} bytes to {@code value}. */
   public NativeBuffer fill(long offset, long bytes, byte value) {
     requireWritable();
     long eight = 0x0101010101010101L * (value & 0xff);
-    forEachPart(
+    memory.forEachPart(
         offset,
         bytes,
         (part, at) -> {
@@ -690,9 +552,9 @@ public final class NativeBuffer implements AutoCloseable {
     return this;
   }
 
-  /** Writes a range, all of it. */
+  /** Writes a whole range to a channel. */
   public void writeTo(WritableByteChannel out, long offset, long bytes) throws IOException {
-    forEachPart(
+    memory.forEachPart(
         offset,
         bytes,
         (part, at) -> {
@@ -704,9 +566,9 @@ public final class NativeBuffer implements AutoCloseable {
         });
   }
 
-  /** Writes a range, all of it, to a position of a file. */
+  /** Writes a whole range to a position of a file. */
   public void writeTo(FileChannel out, long position, long offset, long bytes) throws IOException {
-    forEachPart(
+    memory.forEachPart(
         offset,
         bytes,
         (part, at) -> {
@@ -721,11 +583,11 @@ public final class NativeBuffer implements AutoCloseable {
   /**
    * Fills a range from a channel.
    *
-   * @throws EOFException when it ends before
+   * @throws EOFException if the channel ends before
    */
   public void readFrom(ReadableByteChannel in, long offset, long bytes) throws IOException {
     requireWritable();
-    forEachPart(
+    memory.forEachPart(
         offset,
         bytes,
         (part, at) -> {
@@ -740,11 +602,11 @@ public final class NativeBuffer implements AutoCloseable {
   /**
    * Fills a range from a position of a file.
    *
-   * @throws EOFException when it ends before
+   * @throws EOFException if the file ends before
    */
   public void readFrom(FileChannel in, long position, long offset, long bytes) throws IOException {
     requireWritable();
-    forEachPart(
+    memory.forEachPart(
         offset,
         bytes,
         (part, at) -> {
@@ -756,72 +618,13 @@ public final class NativeBuffer implements AutoCloseable {
         });
   }
 
-  @FunctionalInterface
-  private interface Use<E extends Exception> {
-    /**
-     * @param part its position is 0
-     * @param at bytes of the range that lie before it
-     */
-    void of(ByteBuffer part, long at) throws E;
-  }
-
-  /** Parts of a range, one after the other, whose lengths but the last one's are multiples of 8. */
-  private <E extends Exception> void forEachPart(long offset, long bytes, Use<E> use) throws E {
-    Objects.checkFromIndexSize(offset, bytes, memory.bytes);
-    memory.enter();
-    try {
-      for (long at = 0; at < bytes; ) {
-        int begin = within(offset + at);
-        int count = (int) Math.min(bytes - at, (WINDOW + OVERLAP - begin) / OVERLAP * OVERLAP);
-        use.of(window(offset + at).slice(begin, count).order(ByteOrder.LITTLE_ENDIAN), at);
-        at += count;
-      }
-    } finally {
-      memory.exit();
-    }
-  }
-
   private void checkElements(long offset, long count, int width) {
     Objects.checkIndex(count, Integer.MAX_VALUE);
-    Objects.checkFromIndexSize(offset, count * width, memory.bytes);
-  }
-
-  private static int within(long offset) {
-    return (int) (offset & (WINDOW - 1));
-  }
-
-  /** The window of an element, which is to be left by {@code memory.exit()}. */
-  private ByteBuffer enter(long offset, int bytes) {
-    Objects.checkFromIndexSize(offset, bytes, memory.bytes);
-    memory.enter();
-    ByteBuffer window = windows.getAcquire((int) (offset >>> WINDOW_BITS));
-    return window == null ? opened(offset) : window;
-  }
-
-  /** The same for the first time. */
-  private ByteBuffer opened(long offset) {
-    try {
-      return window(offset);
-    } catch (RuntimeException | Error e) {
-      memory.exit();
-      throw e;
-    }
-  }
-
-  private ByteBuffer window(long offset) {
-    int index = (int) (offset >>> WINDOW_BITS);
-    ByteBuffer window = windows.getAcquire(index);
-    if (window == null) {
-      long start = (long) index << WINDOW_BITS;
-      long length = Math.min(WINDOW + OVERLAP, memory.bytes - start);
-      window = readable(memory.binding.viewOf(memory.address + start, length), memory.readOnly);
-      windows.setRelease(index, window);
-    }
-    return window;
+    Objects.checkFromIndexSize(offset, count * width, memory.bytes());
   }
 
   private void requireWritable() {
-    if (memory.readOnly) {
+    if (memory.isReadOnly()) {
       throw new UnsupportedOperationException(
           "the buffer is read-only: it is a mapped file's, or wraps a read-only buffer");
     }

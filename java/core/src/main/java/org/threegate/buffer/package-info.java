@@ -1,2 +1,2 @@
-/** Native memory with an owner. */
+/** Native memory with checked access and a defined lifetime. */
 package org.threegate.buffer;

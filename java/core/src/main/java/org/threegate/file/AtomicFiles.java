@@ -18,9 +18,9 @@ import java.util.regex.Pattern;
 import org.threegate.run.InvalidInputException;
 
 /**
- * Files and directories that are there whole or not at all: written under a temporary name, synced,
- * renamed, and the directory that they lie in synced, too. What a killed run left behind goes with
- * the next one to the same place.
+ * Writes files and directories atomically: under a temporary name, which is synced and then
+ * renamed; the parent directory is synced as well. The next run to the same path removes what a
+ * killed run left.
  *
  * <pre>{@code
  * AtomicFiles.write(
@@ -46,10 +46,11 @@ public final class AtomicFiles {
   }
 
   /**
-   * Writes {@code path}, replacing what is there; leaves nothing behind when it fails. A file that
-   * is replaced hands its mode on. A link is replaced by a file: what it led to stays as it is.
+   * Writes a file and replaces an existing one. Nothing is left if this fails. The new file gets
+   * the permissions of the old one. A link is replaced by a file, and its target stays unchanged.
    *
-   * @throws InvalidInputException when another run is writing it
+   * @throws InvalidInputException if another run is writing the file
+   * @throws IOException if the file cannot be written
    */
   public static void write(Path path, Contents contents) throws IOException {
     try (OutputLock held = OutputLock.of(path)) {
@@ -72,11 +73,12 @@ public final class AtomicFiles {
   }
 
   /**
-   * Makes a directory of files.
+   * Creates a directory with files.
    *
-   * @param directory that is not there yet
-   * @param filling given the temporary directory that gets the name
-   * @throws InvalidInputException when it is there, or another run is writing it
+   * @param directory a path that does not exist
+   * @param filling receives the temporary directory, which is then renamed
+   * @throws InvalidInputException if the directory exists, or another run is writing it
+   * @throws IOException if the directory cannot be written
    */
   public static void writeDirectory(Path directory, Filling filling) throws IOException {
     try (OutputLock held = OutputLock.of(directory)) {
@@ -99,11 +101,12 @@ public final class AtomicFiles {
   }
 
   /**
-   * Makes a directory of files, or replaces files of one. Where there is one already, files take
-   * their names one after the other.
+   * Creates a directory with files, or replaces files in an existing one. In an existing directory
+   * the files are renamed one after the other.
    *
-   * @param last the file that is replaced last, from which readers begin
-   * @throws InvalidInputException when another run is writing it
+   * @param last name of the file that is replaced last, which readers open first
+   * @throws InvalidInputException if another run is writing the directory
+   * @throws IOException if the directory cannot be written
    */
   public static void updateDirectory(Path directory, String last, Filling filling)
       throws IOException {
@@ -148,16 +151,16 @@ public final class AtomicFiles {
     }
   }
 
-  /** Where an output is written before it has its name; only who has its lock may. */
+  /** Returns the temporary path of an output. Only the holder of the output's lock may write it. */
   public static Path temporary(Path output) {
     Path target = output.toAbsolutePath().normalize();
     return target.resolveSibling(PARTIAL + target.getFileName());
   }
 
   /**
-   * A file without a name on the disk of an output, for what is known before it can be written; it
-   * is gone when it is closed, or its process ends. Only who has the lock of the output may, before
-   * it is written.
+   * Opens a temporary file without a name, on the disk of an output. It is deleted when it is
+   * closed or the process ends. Only the holder of the output's lock may call this, before the
+   * output is written.
    */
   public static FileChannel scratch(Path output) throws IOException {
     Path name = temporary(output);
@@ -174,10 +177,7 @@ public final class AtomicFiles {
     }
   }
 
-  /**
-   * Removes what killed runs left in a directory that nobody else writes to. What is being written
-   * stays.
-   */
+  /** Removes what killed runs left in a directory. Outputs that are being written stay. */
   public static void removeLeftovers(Path directory) throws IOException {
     Set<String> names = new TreeSet<>();
     for (Path file : list(directory)) {
@@ -192,7 +192,7 @@ public final class AtomicFiles {
         try (OutputLock held = OutputLock.of(output)) {
           deleteDirectory(temporary(held.output()));
         } catch (InvalidInputException e) {
-          continue; // somebody is writing it
+          continue; // another run is writing it
         }
       }
     }
@@ -208,14 +208,14 @@ public final class AtomicFiles {
     sync(directory);
   }
 
-  /** Syncs a file, or the names that were given or taken in a directory. */
+  /** Syncs a file, or the entries of a directory. */
   public static void sync(Path path) throws IOException {
     try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
       channel.force(true);
     }
   }
 
-  /** What a directory holds. */
+  /** Lists the entries of a directory. */
   public static List<Path> list(Path directory) throws IOException {
     List<Path> files = new ArrayList<>();
     try (DirectoryStream<Path> entries = Files.newDirectoryStream(directory)) {
@@ -224,7 +224,7 @@ public final class AtomicFiles {
     return files;
   }
 
-  /** Removes a directory and what is in it, if it is there; of a link, the link. */
+  /** Deletes a file or a directory with its contents, if it exists. Links are not followed. */
   public static void deleteDirectory(Path directory) throws IOException {
     if (Files.isDirectory(directory, LinkOption.NOFOLLOW_LINKS)) {
       for (Path file : list(directory)) {

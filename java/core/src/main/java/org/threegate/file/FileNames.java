@@ -4,8 +4,9 @@ import org.threegate.run.InvalidInputException;
 import org.threegate.run.PrintableText;
 
 /**
- * Names of files that stand in a file. A model directory that names files elsewhere could have them
- * read or overwritten, so that only plain names are taken: those of files in the same directory.
+ * Checks names of files that come from untrusted files. A name such as {@code ../weights} could
+ * make a program read or overwrite files elsewhere. Only names of files in the same directory are
+ * valid.
  *
  * <pre>{@code
  * Path shard = directory.resolve(FileNames.plain("model-00001-of-00002.safetensors", "index"));
@@ -17,21 +18,23 @@ public final class FileNames {
   private FileNames() {}
 
   /**
-   * The name, if it is one of a file in the same directory: without separators, controls or a
-   * leading dot.
+   * Returns a name that is valid: without separators, control characters and a leading dot.
    *
-   * @param where it stands, for the error
-   * @throws InvalidInputException when it is anything else
+   * @param where source of the name, for errors
+   * @throws InvalidInputException if the name is not valid
    */
   public static String plain(String name, String where) {
     if (!isPlain(name)) {
       throw new InvalidInputException(
-          where + ": names the file \"" + PrintableText.name(name) + "\", which is no plain name");
+          where
+              + ": names the file \""
+              + PrintableText.name(name)
+              + "\", which is not a plain file name");
     }
     return name;
   }
 
-  /** Whether a name is one of a file in the same directory. */
+  /** Returns whether a name is one of a file in the same directory. */
   public static boolean isPlain(String name) {
     return !name.isEmpty()
         && name.length() <= LONGEST

@@ -15,9 +15,9 @@ import java.nio.file.attribute.BasicFileAttributes;
 import org.threegate.run.InvalidInputException;
 
 /**
- * Small files that somebody else wrote: configurations, indexes, notes beside a model. Only regular
- * files are read, and only up to a size, so that a pipe does not block, a device does not run on,
- * and a sparse file does not fill the memory.
+ * Reads small untrusted files, such as configurations and indexes. Only regular files up to a size
+ * are read. A pipe therefore cannot block, a device cannot go on without end, and a sparse file
+ * cannot fill the memory.
  *
  * <pre>{@code
  * String template = InputFiles.text(Path.of("base/chat_template.jinja"), 1 << 20);
@@ -27,22 +27,22 @@ public final class InputFiles {
   private InputFiles() {}
 
   /**
-   * Whether a name is taken, by whatever: what is no regular file, or a link to nothing, is refused
-   * where it is read, and not passed over.
+   * Returns whether a path exists, even as a broken link or as something else than a file. Reading
+   * such a path fails, so that it is not silently skipped.
    */
   public static boolean isThere(Path path) {
     return Files.exists(path, LinkOption.NOFOLLOW_LINKS);
   }
 
   /**
-   * The bytes of a file.
+   * Returns the bytes of a file.
    *
-   * @param most bytes that such a file may have
-   * @throws InvalidInputException when there is no such file, it is not a regular one, or larger
+   * @param most largest valid size in bytes
+   * @throws InvalidInputException if the file does not exist, is not regular, or is larger
    */
   public static byte[] bytes(Path path, long most) {
     try (InputStream in = open(path, most)) {
-      // Sizes are not believed: files of /proc have none, others grow.
+      // The size is not trusted: files in /proc have none, and others grow.
       byte[] bytes = in.readNBytes(Math.toIntExact(Math.min(most + 1, Integer.MAX_VALUE - 8)));
       if (bytes.length > most) {
         throw larger(path, most);
@@ -54,20 +54,20 @@ public final class InputFiles {
   }
 
   /**
-   * The text of a file in UTF-8.
+   * Returns the text of a file in UTF-8.
    *
-   * @param most bytes that such a file may have
-   * @throws InvalidInputException as {@link #bytes} does, and when it is not valid UTF-8
+   * @param most largest valid size in bytes
+   * @throws InvalidInputException as {@link #bytes} does, and if the text is not valid UTF-8
    */
   public static String text(Path path, long most) {
     return decode(ByteBuffer.wrap(bytes(path, most)), path.toString());
   }
 
   /**
-   * A stream over a file, for those that are read piece by piece.
+   * Opens a stream over a file that is read in parts.
    *
-   * @param most bytes that such a file may have when it is opened
-   * @throws InvalidInputException when there is no such file, it is not a regular one, or larger
+   * @param most largest valid size in bytes when the file is opened
+   * @throws InvalidInputException if the file does not exist, is not regular, or is larger
    */
   public static InputStream open(Path path, long most) {
     check(path, most);
@@ -79,10 +79,11 @@ public final class InputFiles {
   }
 
   /**
-   * Refuses what is not a regular file of at most so many bytes, without opening it.
+   * Checks a file without opening it.
    *
-   * @return its size in bytes
-   * @throws InvalidInputException with the reason
+   * @param most largest valid size in bytes
+   * @return the size in bytes
+   * @throws InvalidInputException if the file does not exist, is not regular, or is larger
    */
   public static long check(Path path, long most) {
     try {
@@ -105,7 +106,7 @@ public final class InputFiles {
 
   private static InvalidInputException larger(Path path, long most) {
     return new InvalidInputException(
-        path + ": larger than " + most + " bytes, which no such file is");
+        path + ": is larger than " + most + " bytes, the largest valid size");
   }
 
   private static InvalidInputException unreadable(Path path, IOException e) {
@@ -122,8 +123,8 @@ public final class InputFiles {
   /**
    * Decodes UTF-8.
    *
-   * @param where the bytes come from, for the message
-   * @throws InvalidInputException when they are not valid UTF-8
+   * @param where source of the bytes, for errors
+   * @throws InvalidInputException if the bytes are not valid UTF-8
    */
   public static String decode(ByteBuffer bytes, String where) {
     try {

@@ -10,8 +10,8 @@ import java.util.Optional;
 import org.threegate.run.InvalidInputException;
 
 /**
- * The lines of a file that somebody else wrote, one after another: the file may be large, a line
- * may not. Only regular files are read.
+ * Reads the lines of an untrusted file, one after the other. The file may be large, but not a line.
+ * Only regular files are read.
  *
  * <pre>{@code
  * try (InputLines lines = InputLines.open(Path.of("train.jsonl"), 1 << 20)) {
@@ -40,23 +40,28 @@ public final class InputLines implements AutoCloseable {
   /**
    * Opens a file of UTF-8 text.
    *
-   * @param longest line, in bytes
-   * @throws InvalidInputException when there is no such file, it is not a regular one, or larger
-   *     than 64 GiB
+   * @param longest largest valid length of a line, in bytes
+   * @throws InvalidInputException if the file does not exist, is not regular, or is larger than 64
+   *     GiB
    */
   public static InputLines open(Path path, int longest) {
     return new InputLines(path, longest, true);
   }
 
-  /** The same of a file that a killed run left: what is no UTF-8 in it has a sign in its place. */
+  /**
+   * Opens a file that a killed run may have left. Bytes that are not valid UTF-8 become replacement
+   * characters.
+   *
+   * @param longest largest valid length of a line, in bytes
+   */
   public static InputLines ofRun(Path path, int longest) {
     return new InputLines(path, longest, false);
   }
 
   /**
-   * The next line without its end, or nothing behind the last one.
+   * Returns the next line without its line end; empty after the last one.
    *
-   * @throws InvalidInputException when it is too long, no UTF-8, or cannot be read
+   * @throws InvalidInputException if the line is too long or not valid UTF-8, or cannot be read
    */
   public Optional<String> next() {
     ByteArrayOutputStream line = new ByteArrayOutputStream();
@@ -69,7 +74,7 @@ public final class InputLines implements AutoCloseable {
       for (; c >= 0 && c != '\n'; c = in.read()) {
         if (line.size() == longest) {
           throw new InvalidInputException(
-              where() + ": longer than " + longest + " bytes, which no such line is");
+              where() + ": is longer than " + longest + " bytes, the largest valid length");
         }
         line.write(c);
       }
@@ -85,12 +90,12 @@ public final class InputLines implements AutoCloseable {
             : new String(bytes, 0, length, StandardCharsets.UTF_8));
   }
 
-  /** Of the last line that was read, from 1. */
+  /** Returns the number of the last line that was read, from 1. */
   public long number() {
     return number;
   }
 
-  /** The file and the line, as an error names them. */
+  /** Returns the file and the number of the last line, for errors. */
   public String where() {
     return path + ":" + number;
   }

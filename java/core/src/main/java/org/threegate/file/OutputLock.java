@@ -15,10 +15,10 @@ import java.util.concurrent.ThreadLocalRandom;
 import org.threegate.run.InvalidInputException;
 
 /**
- * The right to write a file or a directory, for one writer at a time. The operating system holds
- * it, so that it ends with a process that is killed. The file {@code .NAME.lock} beside the output
- * stands for it, and goes when it is released. The thread that has it may take it again: what a
- * command took before its hours of work covers the library that writes at their end.
+ * The right to write a file or a directory, for one writer at a time. It is a lock of the operating
+ * system on the file {@code .NAME.lock} beside the output. The lock ends when the process is
+ * killed, and the file is deleted when the lock is released. The thread that holds the lock may
+ * take it again, so that a command can hold it while a library writes the output.
  *
  * <pre>{@code
  * try (OutputLock held = OutputLock.of(Path.of("report"))) {
@@ -27,15 +27,16 @@ import org.threegate.run.InvalidInputException;
  * }</pre>
  */
 public final class OutputLock implements AutoCloseable {
-  private static final int LARGEST_MARK = 1 << 12; // bytes, which any disk has left
+  private static final int LARGEST_MARK = 1 << 12; // bytes
 
-  // A lock of POSIX is the process', and any close of the file ends it: a second writer in this
-  // process may not even open it.
+  // A POSIX lock belongs to the process and ends when any descriptor of the file is closed. A
+  // second
+  // writer in this process must therefore not open the file.
   private static final Map<Path, Thread> HELD = new ConcurrentHashMap<>();
 
   private final Path output;
   private final Path path;
-  private final Optional<FileChannel> channel; // none: of who has it already
+  private final Optional<FileChannel> channel; // empty if the thread already held the lock
 
   private OutputLock(Path output, Path path, Optional<FileChannel> channel) {
     this.output = output;
@@ -46,25 +47,25 @@ public final class OutputLock implements AutoCloseable {
   /**
    * Takes the lock of an output.
    *
-   * @throws InvalidInputException when another process or another thread has it
-   * @throws IOException when the directory that the output lies in cannot be written
+   * @throws InvalidInputException if another process or another thread holds it
+   * @throws IOException if the parent directory of the output cannot be written
    */
   public static OutputLock of(Path output) throws IOException {
     return of(output, lockOf(output));
   }
 
   /**
-   * Takes the lock of a run that ends with an output. It is another one than that of {@link #of},
-   * which what writes in the run takes for itself: {@code .NAME.run.lock} beside the output, or
-   * {@code .run.lock} in a directory whose parent cannot be written.
+   * Takes the lock of a run that ends with an output. It differs from that of {@link #of}, which
+   * code within the run takes. Its file is {@code .NAME.run.lock} beside the output, or {@code
+   * .run.lock} in a directory whose parent cannot be written.
    *
-   * @throws InvalidInputException when another run has it
-   * @throws IOException when there is no place for it
+   * @throws InvalidInputException if another run holds it
+   * @throws IOException if the lock file cannot be created
    */
   public static OutputLock ofRun(Path output) throws IOException {
     Path target = output.toAbsolutePath().normalize();
     if (Files.exists(target)) {
-      target = target.toRealPath(); // a link to it is it
+      target = target.toRealPath(); // a link and its target have the same lock
     }
     Path parent = target.getParent().toRealPath();
     return of(
@@ -116,13 +117,16 @@ public final class OutputLock implements AutoCloseable {
         }
       } finally {
         if (!taken) {
-          channel.close(); // refused, or removed by its holder between the opening and the lock
+          channel.close(); // refused, or the holder deleted the file between open and lock
         }
       }
     }
   }
 
-  /** Whether the path still names the file that is locked: a size marks it, seen unopened. */
+  /**
+   * Returns whether the path still names the locked file. A random size marks the file, because
+   * opening it again would end the lock.
+   */
   private static boolean isStill(Path path, FileChannel channel) throws IOException {
     int mark = ThreadLocalRandom.current().nextInt(LARGEST_MARK);
     channel.truncate(0);
@@ -139,22 +143,22 @@ public final class OutputLock implements AutoCloseable {
         output + ": another run is writing it; wait until it has ended, or name another output");
   }
 
-  /** Whether this process is writing an output. */
+  /** Returns whether this process holds the lock of an output. */
   static boolean isHeld(Path output) throws IOException {
     return HELD.containsKey(lockOf(output));
   }
 
-  /** What may be written, as it was named. */
+  /** Returns the output, as it was given. */
   public Path output() {
     return output;
   }
 
-  /** Releases the lock, unless it was taken in another's; a second time does nothing. */
+  /** Releases the lock, unless the thread held it before. A second call has no effect. */
   @Override
   public void close() throws IOException {
     if (channel.isPresent() && channel.get().isOpen()) {
       try {
-        Files.deleteIfExists(path); // while it is locked: one made later is somebody else's
+        Files.deleteIfExists(path); // before the release: a later file belongs to another writer
       } finally {
         try {
           channel.get().close();

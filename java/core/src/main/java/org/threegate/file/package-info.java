@@ -1,2 +1,2 @@
-/** Reading files that nobody vouches for, and writing files and directories completely or not. */
+/** Reading untrusted files, and writing files and directories atomically. */
 package org.threegate.file;

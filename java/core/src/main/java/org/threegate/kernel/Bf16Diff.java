@@ -9,9 +9,9 @@ import org.threegate.spi.KernelBinding;
 import org.threegate.spi.Structs;
 
 /**
- * The bf16-round-trip diff of two matrices of the same shape, of any dtypes, in one pass ({@code
- * tg_diff}; definitions: arXiv 2511.08567, Definitions 2.1 and 2.2, and {@code threegate.h}).
- * Counts are the same on every device, at every SIMD level and for any number of threads.
+ * Compares two matrices of the same shape after rounding to bf16, in one pass ({@code tg_diff}).
+ * The matrices may have any dtypes. The definitions are those of arXiv 2511.08567, Definitions 2.1
+ * and 2.2. Counts do not depend on the device, the SIMD level or the number of threads.
  *
  * <pre>{@code
  * try (Context context = Context.open();
@@ -25,18 +25,18 @@ import org.threegate.spi.Structs;
  * }</pre>
  */
 public final class Bf16Diff {
-  /** Bins of {@link Result#ulpHistogram}. */
+  /** Number of bins of {@link Result#ulpHistogram}. */
   public static final int ULP_BINS = Constants.ULP_BINS;
 
   private Bf16Diff() {}
 
   /**
-   * Which vectors to return beside the counts.
+   * The vectors to return besides the counts.
    *
-   * @param rows changed entries by row
-   * @param columns changed entries by column
-   * @param mask one bit an entry
-   * @param mapRows rows of a map of changed entries, 0: no map
+   * @param rows whether to count changed entries in each row
+   * @param columns whether to count changed entries in each column
+   * @param mask whether to return a bit for each entry
+   * @param mapRows rows of a map of changed entries; 0 for no map
    * @param mapColumns columns of that map
    */
   public record Profiles(boolean rows, boolean columns, boolean mask, int mapRows, int mapColumns) {
@@ -51,15 +51,16 @@ public final class Bf16Diff {
   }
 
   /**
-   * Counts and sums; sums run over the entries that are finite on both sides. See {@code
-   * tg_diff_result} for each definition.
+   * Counts and sums. Sums cover entries that are finite in both matrices. {@code tg_diff_result}
+   * defines each of them.
    *
    * @param ulpHistogram |Δw| in units of the bf16 spacing at the base's entry: 0, (0,1/4],
    *     (1/4,1/2], (1/2,1], (1,2], (2,4], …, (512,1024], above
-   * @param rowChanged changed entries by row, when asked for
-   * @param columnChanged changed entries by column, when asked for
-   * @param mask bit j mod 64 of word i · ceil(columns/64) + j/64 is entry (i, j), when asked for
-   * @param map row-major mapRows x mapColumns counts, when asked for
+   * @param rowChanged changed entries in each row, if requested
+   * @param columnChanged changed entries in each column, if requested
+   * @param mask changed entries, if requested: bit j mod 64 of word i · ceil(columns/64) + j/64 is
+   *     entry (i, j)
+   * @param map counts in mapRows x mapColumns cells, row by row, if requested
    */
   public record Result(
       long total,
@@ -79,7 +80,7 @@ public final class Bf16Diff {
       Optional<long[]> mask,
       Optional<long[]> map) {}
 
-  /** Counts and sums alone. */
+  /** Compares two matrices and returns counts and sums only. */
   public static Result compare(Context context, Operand base, Operand tuned) {
     try (Control control = Control.open(context)) {
       return compare(context, base, tuned, Profiles.NONE, control);
@@ -87,15 +88,17 @@ public final class Bf16Diff {
   }
 
   /**
-   * @throws KernelException CANCELLED through the control; IO when a mapped file was truncated
-   *     meanwhile; INVALID_ARGUMENT when the shapes differ
+   * Compares two matrices.
+   *
+   * @throws KernelException CANCELLED if the control was cancelled; IO if a mapped file was
+   *     truncated; INVALID_ARGUMENT if the shapes differ
    */
   public static Result compare(
       Context context, Operand base, Operand tuned, Profiles profiles, Control control) {
     return compare(context, List.of(new Pair(base, tuned, profiles)), control).get(0);
   }
 
-  /** Two matrices of one shape, and what to return of them. */
+  /** Two matrices of the same shape, and the vectors to return. */
   public record Pair(Operand base, Operand tuned, Profiles profiles) {
     private long rowCount() {
       return profiles.rows() ? base.rows() : 0;
@@ -124,10 +127,10 @@ public final class Bf16Diff {
   }
 
   /**
-   * Many pairs in one call: on a CUDA device they share launches and copies.
+   * Compares many pairs in one call. On a CUDA device they share launches and copies.
    *
-   * @return a result for each pair
-   * @throws KernelException as above
+   * @return a result for each pair, in order
+   * @throws KernelException as the other overload does
    */
   public static List<Result> compare(Context context, List<Pair> given, Control control) {
     List<Pair> pairs = List.copyOf(given);
@@ -209,7 +212,7 @@ public final class Bf16Diff {
     }
   }
 
-  /** The struct of one pair's profiles, whose vectors lie one behind the other. */
+  /** Writes the struct of a pair's profiles, whose vectors are contiguous. */
   private static void write(Pair pair, NativeBuffer structs, long at, long vector) {
     long columns = vector + 8 * pair.rowCount();
     long mask = columns + 8 * pair.columnCount();

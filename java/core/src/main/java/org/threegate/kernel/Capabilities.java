@@ -9,17 +9,16 @@ import org.threegate.spi.KernelBinding;
 import org.threegate.spi.Structs;
 
 /**
- * What this machine offers to the kernels, and why it does not offer more.
+ * The processors and libraries that the kernels can use on this machine.
  *
- * @param version of the native library
- * @param cpu model name
- * @param simd {@code scalar}, {@code avx2} or {@code avx512}: what the CPU kernels use
- * @param simdReason why no higher level is used; empty when the highest is
- * @param cudaDevices usable CUDA devices
- * @param cudaReason why there is none; empty when there is one
+ * @param version version of the native library
+ * @param cpu model name of the processor
+ * @param simd instruction set of the CPU kernels: {@code scalar}, {@code avx2} or {@code avx512}
+ * @param simdReason why no better instruction set is used; "" if the best one is
+ * @param cudaDevices number of usable CUDA devices
+ * @param cudaReason why no CUDA device is usable; "" if one is
  * @param blas name and version of the BLAS library
- * @param cuda name, compute capability and memory of the first CUDA device; empty when there is
- *     none
+ * @param cuda name, compute capability and memory of the first CUDA device; "" if there is none
  */
 public record Capabilities(
     String version,
@@ -32,7 +31,7 @@ public record Capabilities(
     String cudaReason,
     String blas,
     String cuda) {
-  /** Asks the native library. */
+  /** Queries the native library. */
   public static Capabilities query() {
     KernelBinding binding = Bindings.get();
     ByteBuffer struct =
@@ -66,7 +65,7 @@ public record Capabilities(
     };
   }
 
-  /** A zero-terminated string at an offset. */
+  /** Returns the zero-terminated string at an offset. */
   static String text(ByteBuffer buffer, int offset) {
     int end = offset;
     while (end < buffer.capacity() && buffer.get(end) != 0) {

@@ -6,9 +6,9 @@ import org.threegate.spi.Constants;
 import org.threegate.spi.Structs;
 
 /**
- * What changed between two runs of elements, bit for bit, and back again ({@code tg_patch_extract},
- * {@code tg_patch_apply} and what belongs to them): a flip of the sign of zero counts, and a NaN is
- * its bits.
+ * Finds the elements that differ between two arrays, bit for bit, and applies such changes ({@code
+ * tg_patch_extract}, {@code tg_patch_apply} and related functions). Bits count, not numbers: zeros
+ * of different signs differ, and NaNs with the same bits are equal.
  *
  * <pre>{@code
  * ChangedElements.Elements before = new ChangedElements.Elements(buffer, 0, 1000, 2);
@@ -19,14 +19,14 @@ import org.threegate.spi.Structs;
  * }
  * }</pre>
  *
- * <p>One object is a place for entries that is used again and again.
+ * <p>An object holds a list of entries and can be reused.
  */
 public final class ChangedElements implements AutoCloseable {
-  /** What values are. */
+  /** The form of values. */
   public enum Form {
     /** The new bits. */
     OVERWRITE(Constants.PATCH_OVERWRITE),
-    /** The old bits xor the new ones: applied twice it undoes itself. */
+    /** The old bits xor the new ones. Applying them twice restores the old bits. */
     XOR(Constants.PATCH_XOR);
 
     private final int code;
@@ -37,11 +37,11 @@ public final class ChangedElements implements AutoCloseable {
   }
 
   /**
-   * A run of elements.
+   * A contiguous array of elements.
    *
-   * @param offset bytes
-   * @param count elements, 2³² at most
-   * @param width bytes of each: 1, 2, 4 or 8
+   * @param offset first byte in the buffer
+   * @param count number of elements, at most 2³²
+   * @param width bytes of an element: 1, 2, 4 or 8
    */
   public record Elements(NativeBuffer buffer, long offset, long count, int width) {
     public Elements {
@@ -88,9 +88,10 @@ public final class ChangedElements implements AutoCloseable {
   }
 
   /**
-   * Room for entries.
+   * Allocates an empty list of entries.
    *
-   * @param width bytes of an element
+   * @param capacity largest number of entries
+   * @param width bytes of an element: 1, 2, 4 or 8
    */
   public static ChangedElements allocate(Context context, long capacity, int width, Form form) {
     NativeBuffer positions = context.allocate(Math.multiplyExact(capacity, POSITION_BYTES));
@@ -104,60 +105,60 @@ public final class ChangedElements implements AutoCloseable {
     }
   }
 
-  /** Entries that there are. */
+  /** Returns the number of entries. */
   public long count() {
     return count;
   }
 
-  /** Says how many there are, where somebody else has written them. */
+  /** Sets the number of entries, after positions and values were written directly. */
   public void count(long entries) {
     if (entries < 0 || entries > capacity) {
-      throw new IllegalArgumentException(entries + " entries, and room for " + capacity);
+      throw new IllegalArgumentException(entries + " entries exceed the capacity of " + capacity);
     }
     count = entries;
   }
 
-  /** Bytes of an element. */
+  /** Returns the bytes of an element. */
   public int width() {
     return width;
   }
 
-  /** What values are. */
+  /** Returns the form of values. */
   public Form form() {
     return form;
   }
 
-  /** Entries that there is room for. */
+  /** Returns the largest number of entries. */
   public long capacity() {
     return capacity;
   }
 
-  /** Unsigned, 32 bits each, ascending. */
+  /** Returns the positions: ascending unsigned 32-bit integers. */
   public NativeBuffer positions() {
     return positions;
   }
 
-  /** As many bytes each as an element has. */
+  /** Returns the values; each has the bytes of an element. */
   public NativeBuffer values() {
     return values;
   }
 
   /**
-   * Takes what differs.
+   * Replaces the entries by the differences of two arrays.
    *
-   * @return how many entries there are
-   * @throws IllegalArgumentException when there is not room for all of them
+   * @return the number of entries
+   * @throws IllegalArgumentException if they exceed the capacity
    */
   public long extract(Elements before, Elements after) {
     return append(before, after, 0, 0);
   }
 
   /**
-   * Takes what differs in a further part, behind the entries that there are.
+   * Appends the differences of two arrays, which are a part of larger ones.
    *
    * @param first position of the part's first element
-   * @return how many entries there are then
-   * @throws IllegalArgumentException when there is not room for all of them
+   * @return the new number of entries
+   * @throws IllegalArgumentException if they exceed the capacity
    */
   public long append(Elements before, Elements after, long first) {
     return append(before, after, first, count);
@@ -194,7 +195,7 @@ public final class ChangedElements implements AutoCloseable {
       long changed = structs.getLong(changedAt);
       if (changed > capacity - have) {
         throw new IllegalArgumentException(
-            have + changed + " elements changed, and there is room for " + capacity);
+            have + changed + " changed elements exceed the capacity of " + capacity);
       }
       count = have + changed;
       return have + changed;
@@ -221,10 +222,10 @@ public final class ChangedElements implements AutoCloseable {
   }
 
   /**
-   * Writes the entries.
+   * Applies the entries to an array.
    *
-   * @throws KernelException when positions do not ascend, or are none of the target's; then nothing
-   *     is written
+   * @throws KernelException INVALID_ARGUMENT if positions do not ascend or lie beyond the target;
+   *     nothing is written then
    */
   public void apply(Elements target) {
     requireLike(target);
@@ -240,10 +241,10 @@ public final class ChangedElements implements AutoCloseable {
   }
 
   /**
-   * Of how many entries, whose values are the new bits, a target has others: 0 where they were
-   * applied.
+   * Counts the entries whose values differ from a target. The form must be {@link Form#OVERWRITE}.
    *
-   * @throws KernelException when positions do not ascend, or are none of the target's
+   * @return 0 if the entries were applied
+   * @throws KernelException INVALID_ARGUMENT if positions do not ascend or lie beyond the target
    */
   public long differing(Elements target) {
     requireLike(target);
@@ -268,9 +269,9 @@ public final class ChangedElements implements AutoCloseable {
   }
 
   /**
-   * Positions become the numbers of elements between them.
+   * Replaces each position by the number of elements between it and the one before.
    *
-   * @param previous position before the first; −1: none
+   * @param previous position before the first one; −1 if there is none
    */
   public void toGaps(long previous) {
     try (Context.Call call = context.begin();
@@ -281,9 +282,10 @@ public final class ChangedElements implements AutoCloseable {
   }
 
   /**
-   * And back.
+   * Replaces gaps by positions.
    *
-   * @throws KernelException when a position would be 2³² or more
+   * @param previous position before the first one; −1 if there is none
+   * @throws KernelException INVALID_ARGUMENT if a position would be 2³² or more
    */
   public void toPositions(long previous) {
     try (Context.Call call = context.begin();
@@ -294,15 +296,15 @@ public final class ChangedElements implements AutoCloseable {
     }
   }
 
-  /** Elements as planes of bytes of one significance, the lowest first. */
+  /** Splits elements into planes of bytes of equal significance, lowest first. */
   public static void toPlanes(Context context, Elements from, NativeBuffer to) {
     planes(context, from, to, context.binding()::bytePlanes);
   }
 
   /**
-   * And back.
+   * Joins planes of bytes to elements.
    *
-   * @param from planes, as many bytes as the elements have
+   * @param from the planes, with the size of the elements
    */
   public static void fromPlanes(Context context, Elements from, NativeBuffer to) {
     planes(context, from, to, context.binding()::byteElements);

@@ -11,8 +11,8 @@ import org.threegate.spi.KernelBinding;
 import org.threegate.spi.Structs;
 
 /**
- * Owns the worker threads of the native library and the scratch memory of the calls through it.
- * Takes one call at a time: a second, concurrent one gets {@link Status#BUSY}. Contexts are
+ * Owns worker threads of the native library and scratch memory for its calls. A context runs one
+ * call at a time; a second, concurrent call fails with {@link Status#BUSY}. Contexts are
  * independent of each other.
  *
  * <pre>{@code
@@ -22,7 +22,7 @@ import org.threegate.spi.Structs;
  * }</pre>
  */
 public final class Context implements AutoCloseable {
-  /** Where kernels run. */
+  /** The kind of processor that runs kernels. */
   public enum Device {
     CPU(Constants.CPU),
     CUDA(Constants.CUDA);
@@ -56,23 +56,26 @@ public final class Context implements AutoCloseable {
     this.error = NativeBuffer.allocate(binding, ERROR_BYTES);
   }
 
-  /** A CPU context with one thread per hardware thread. */
+  /** Opens a CPU context with one thread for each hardware thread. */
   public static Context open() {
     return open(Device.CPU, 0);
   }
 
   /**
-   * @param threads threads of CPU kernels; 0: one per hardware thread that this process may use
-   * @throws KernelException UNSUPPORTED, with the reason, when the device is not there
+   * Opens a context.
+   *
+   * @param threads threads of CPU kernels; 0 for one for each hardware thread of this process
+   * @throws KernelException UNSUPPORTED if the device is not usable; the message has the reason
    */
   public static Context open(Device device, int threads) {
     return open(device, 0, threads);
   }
 
   /**
-   * The same on one of several devices.
+   * Opens a context on one of several CUDA devices.
    *
-   * @param deviceIndex of the CUDA device, from 0
+   * @param deviceIndex number of the CUDA device, from 0
+   * @param threads threads of CPU kernels; 0 for one for each hardware thread of this process
    */
   public static Context open(Device device, int deviceIndex, int threads) {
     KernelBinding binding = Bindings.get();
@@ -91,22 +94,22 @@ public final class Context implements AutoCloseable {
     return new Context(binding, device, deviceIndex, block.getLong(out));
   }
 
-  /** A context on the same device. */
+  /** Opens another context on the same device. */
   public Context another(int threads) {
     return open(device, deviceIndex, threads);
   }
 
-  /** {@code "jni"} or {@code "ffm"}. */
+  /** Returns the name of the binding: {@code "jni"} or {@code "ffm"}. */
   public String bindingName() {
     return binding.name();
   }
 
-  /** Where kernels run that have a place to choose. */
+  /** Returns the device on which kernels run, if they support it. */
   public Device device() {
     return device;
   }
 
-  /** Threads of CPU kernels, the caller's included. */
+  /** Returns the number of threads of CPU kernels, including the caller's. */
   public int threads() {
     try (Call call = begin()) {
       call.run(scratch -> binding.contextThreads(handle, scratch));
@@ -114,7 +117,7 @@ public final class Context implements AutoCloseable {
     }
   }
 
-  /** Allocates native memory. */
+  /** Allocates native memory with undefined contents. */
   public NativeBuffer allocate(long bytes) {
     return NativeBuffer.allocate(binding, bytes);
   }
@@ -125,17 +128,18 @@ public final class Context implements AutoCloseable {
   }
 
   /**
-   * Somebody else's memory of any size, without a copy.
+   * Wraps memory of another owner without a copy.
    *
-   * @param keptAlive what owns it; kept reachable as long as the buffer is
+   * @param address address of the first byte
+   * @param keptAlive owner of the memory, which stays reachable as long as the buffer does
    */
   public NativeBuffer wrap(long address, long bytes, Object keptAlive) {
     return NativeBuffer.wrap(binding, address, bytes, keptAlive);
   }
 
   /**
-   * Objects of the native library that are alive in this process: memory blocks, contexts and
-   * mapped files.
+   * Returns the number of live objects of the native library in this process: memory blocks,
+   * contexts and mapped files.
    */
   public static long liveObjects() {
     KernelBinding binding = Bindings.get();
@@ -185,7 +189,8 @@ public final class Context implements AutoCloseable {
       }
       if (lock.getHoldCount() > 1 || closed) {
         lock.unlock();
-        throw new IllegalStateException(closed ? "the context is closed" : "a call within a call");
+        throw new IllegalStateException(
+            closed ? "the context is closed" : "a call runs within another call");
       }
       lease = scratch.lease();
     }
@@ -198,7 +203,9 @@ public final class Context implements AutoCloseable {
       return lease.address();
     }
 
-    /** Runs a native call on the scratch block's address and throws what its status says. */
+    /**
+     * Runs a native call with the address of the scratch block; throws if its status is an error.
+     */
     void run(LongToIntFunction function) {
       int status = function.applyAsInt(lease.address());
       if (status != 0) {

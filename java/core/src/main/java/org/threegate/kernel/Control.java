@@ -4,7 +4,7 @@ import org.threegate.buffer.NativeBuffer;
 import org.threegate.spi.Structs;
 
 /**
- * Progress and cancellation of a running call, from any thread: {@code tg_control}.
+ * Cancels a running call and reports its progress, from any thread ({@code tg_control}).
  *
  * <pre>{@code
  * try (Control control = Control.open(context)) {
@@ -31,7 +31,7 @@ public final class Control implements AutoCloseable {
   }
 
   /**
-   * Asks the running call, and every later one with this control, to stop with {@link
+   * Cancels the running call and every later call with this control. They fail with {@link
    * Status#CANCELLED}.
    */
   public void cancel() {
@@ -42,12 +42,12 @@ public final class Control implements AutoCloseable {
     return struct.getInt(Structs.Control.CANCEL) != 0;
   }
 
-  /** Units of work that the running call has finished. */
+  /** Returns the finished units of work of the running call. */
   public long done() {
     return struct.getLong(Structs.Control.DONE);
   }
 
-  /** Units of work of the running call. */
+  /** Returns all units of work of the running call. */
   public long total() {
     return struct.getLong(Structs.Control.TOTAL);
   }

@@ -7,7 +7,7 @@ import org.threegate.buffer.NativeBuffer;
 import org.threegate.spi.Structs;
 
 /**
- * A direction in the space of a layer's m x n weights ({@code tg_direction}).
+ * A direction in the space of an m x n weight matrix ({@code tg_direction}).
  *
  * <pre>{@code
  * Operand before = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64));
@@ -23,11 +23,11 @@ public sealed interface Direction {
   long columns();
 
   /**
-   * Entries of a matrix, less those of another, within a mask.
+   * The entries of a matrix, or of a difference of two, within a mask.
    *
    * @param matrix m x n
-   * @param subtracted of the same shape
-   * @param mask entries outside it count as 0
+   * @param subtracted matrix to subtract, of the same shape
+   * @param mask entries outside of the mask count as 0
    */
   record Entries(Operand matrix, Optional<Operand> subtracted, Optional<Mask> mask)
       implements Direction {
@@ -53,8 +53,8 @@ public sealed interface Direction {
     }
 
     /**
-     * What the entries are, in float64, row by row ({@code tg_direction_entries}). The buffer is
-     * the caller's to close.
+     * Returns the entries in float64, row by row ({@code tg_direction_entries}). The caller must
+     * close the buffer.
      */
     public NativeBuffer values(Context context) {
       List<NativeBuffer> masks = new ArrayList<>();
@@ -79,7 +79,7 @@ public sealed interface Direction {
       }
     }
 
-    /** The part in a mask. */
+    /** Returns the part within a mask. */
     public Entries within(Mask other) {
       return new Entries(matrix, subtracted, Optional.of(other));
     }
@@ -95,7 +95,7 @@ public sealed interface Direction {
     }
   }
 
-  /** The sum of low-rank terms, which are never multiplied. */
+  /** A sum of low-rank terms. Their product is never formed. */
   record Factors(List<Operand.LowRank> terms) implements Direction {
     public Factors {
       if (terms.isEmpty()) {
@@ -115,17 +115,17 @@ public sealed interface Direction {
     }
   }
 
-  /** All entries of a matrix. */
+  /** Returns the direction of all entries of a matrix. */
   static Entries of(Operand matrix) {
     return new Entries(matrix, Optional.empty(), Optional.empty());
   }
 
-  /** What leads from one matrix to another. */
+  /** Returns the difference of two matrices, after minus before. */
   static Entries update(Operand before, Operand after) {
     return new Entries(after, Optional.of(before), Optional.empty());
   }
 
-  /** The product of two factors, m x r and r x n. */
+  /** Returns the product of two factors, m x r and r x n. */
   static Factors of(Matrix left, Matrix right) {
     return new Factors(List.of(new Operand.LowRank(left, right, 1)));
   }

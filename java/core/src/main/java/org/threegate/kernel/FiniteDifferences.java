@@ -5,9 +5,9 @@ import org.threegate.buffer.NativeBuffer;
 import org.threegate.spi.Structs;
 
 /**
- * What finite differences of gradients take besides the gradients, one pass over all parameters
- * each ({@code tg_displace}, {@code tg_difference_gradients}). Vectors are matrices without gaps of
- * one dtype, F32 or F64; arithmetic is float64.
+ * Vector operations for finite differences of gradients ({@code tg_displace}, {@code
+ * tg_difference_gradients}). Each takes one pass over all parameters. Vectors are contiguous
+ * matrices of one dtype, F32 or F64. Arithmetic is float64.
  *
  * <pre>{@code
  * Matrix point = Matrix.of(buffer, Dtype.F32, 1, 1000);
@@ -20,20 +20,20 @@ public final class FiniteDifferences {
   private FiniteDifferences() {}
 
   /**
-   * Sums over a difference, before it is rounded.
+   * Sums over a difference before rounding.
    *
-   * @param ahead squared length of the gradient ahead
-   * @param behind of the one behind
-   * @param change of what the extrapolation changed
-   * @param along the product times the direction
+   * @param ahead squared norm of the gradient ahead
+   * @param behind squared norm of the gradient behind
+   * @param change squared norm of the correction by extrapolation
+   * @param along dot product of the result and the direction
    */
   public record Sums(double ahead, double behind, double change, double along) {}
 
   /**
-   * {@code displaced} = point + step · direction.
+   * Computes {@code displaced} = point + step · direction.
    *
-   * @param displaced may be {@code point} or {@code direction}
-   * @return the squared length of what its rounding adds
+   * @param displaced output; may be {@code point} or {@code direction}
+   * @return the squared norm of the rounding error
    */
   public static double displace(
       Context context, Matrix point, Matrix direction, double step, Matrix displaced) {
@@ -59,11 +59,11 @@ public final class FiniteDifferences {
   }
 
   /**
-   * {@code product} = (ahead - behind) / (2 step), or with {@code wider} Richardson's (4 narrow -
-   * wider) / 3.
+   * Computes {@code product} = (ahead - behind) / (2 step). With {@code wider} the result is
+   * Richardson's extrapolation (4 narrow - wider) / 3.
    *
-   * @param wider the product from a step twice as wide
-   * @param product may be any of the others
+   * @param wider the product from a step that is twice as wide
+   * @param product output; may be any of the inputs
    */
   public static Sums difference(
       Context context,
@@ -121,7 +121,7 @@ public final class FiniteDifferences {
 
   private static void requireLike(Matrix vector, Matrix like) {
     if (vector.hasGaps()) {
-      throw new IllegalArgumentException("a vector has no gaps");
+      throw new IllegalArgumentException("a vector must be contiguous");
     }
     if (count(vector) != count(like) || vector.dtype() != like.dtype()) {
       throw new IllegalArgumentException(

@@ -7,11 +7,13 @@ import org.threegate.spi.KernelBinding;
 import org.threegate.spi.Structs;
 
 /**
- * What a linear layer y = W x saw, one row a token ({@code tg_layer_samples}): inputs, N x n, and
- * gradients with respect to the outputs, N x m. Of log-likelihoods of labels that the model itself
- * sampled they give its Fisher information, of the data's labels the empirical Fisher.
+ * Inputs and output gradients of a linear layer y = W x ({@code tg_layer_samples}). Each row
+ * belongs to one of N tokens. Gradients of log-likelihoods give the Fisher information if the model
+ * sampled the labels, and the empirical Fisher information if the labels come from data.
  *
- * <pre>{@code
+ * @param input inputs, N x n
+ * @param gradient gradients with respect to the outputs, N x m
+ *     <pre>{@code
  * LayerSamples samples =
  *     new LayerSamples(
  *         Matrix.of(buffer, Dtype.BF16, 100, 64), Matrix.of(buffer, 12800, Dtype.BF16, 100, 32));
@@ -24,7 +26,7 @@ public record LayerSamples(Matrix input, Matrix gradient) {
   private static final double[] NO_WEIGHTS = {};
 
   /**
-   * @throws IllegalArgumentException when there is not one gradient for each input
+   * @throws IllegalArgumentException if the numbers of rows differ
    */
   public LayerSamples {
     if (input.rows() != gradient.rows()) {
@@ -33,17 +35,17 @@ public record LayerSamples(Matrix input, Matrix gradient) {
     }
   }
 
-  /** N. */
+  /** Returns the number of tokens, N. */
   public int tokens() {
     return Math.toIntExact(input.rows());
   }
 
-  /** n. */
+  /** Returns the number of inputs of the layer, n. */
   public long inputs() {
     return input.columns();
   }
 
-  /** m. */
+  /** Returns the number of outputs of the layer, m. */
   public long outputs() {
     return gradient.columns();
   }
@@ -51,11 +53,11 @@ public record LayerSamples(Matrix input, Matrix gradient) {
   /**
    * Derivatives of each token's objective along directions.
    *
-   * @param slopes by direction and token
+   * @param slopes derivatives by direction and token
    * @param squares squared Frobenius norms of the directions
    */
   public record Slopes(double[][] slopes, double[] squares) {
-    /** Along a direction of length one; zeros along one of length zero. */
+    /** Returns the slopes along a direction scaled to norm 1; zeros if its norm is 0. */
     public double[] normalised(int direction) {
       double length = Math.sqrt(squares[direction]);
       double[] result = slopes[direction].clone();
@@ -67,8 +69,8 @@ public record LayerSamples(Matrix input, Matrix gradient) {
   }
 
   /**
-   * The slope of every token along every direction: the mean of their squares is the quadratic form
-   * of the layer's Fisher information ({@code tg_layer_slopes}).
+   * Returns the slope of every token along every direction ({@code tg_layer_slopes}). The mean of
+   * the squares is the quadratic form of the layer's Fisher information.
    */
   public Slopes slopes(Context context, List<? extends Direction> given, Control control) {
     List<Direction> directions = List.copyOf(given);
@@ -127,22 +129,25 @@ public record LayerSamples(Matrix input, Matrix gradient) {
   }
 
   /**
-   * Adds the sum over tokens of weight · gradient · inputᵀ to {@code products}, m x n: with slopes
-   * along V as the weights, N times the Fisher information times V ({@code tg_token_products}).
+   * Adds the sum over tokens of weight · gradient · inputᵀ ({@code tg_token_products}). If the
+   * weights are slopes along V, the sum is N times the Fisher information times V.
    *
-   * @param weights one a token
-   * @param products m · n numbers, row by row
+   * @param weights one for each token
+   * @param products m x n, row by row
    */
   public void addProducts(Context context, double[] weights, double[] products, Control control) {
     TokenProducts.add(context, gradient, weights, input, products, control);
   }
 
-  /** Adds the sum over tokens of input · inputᵀ, n x n: N times a factor of K-FAC. */
+  /** Adds the sum over tokens of input · inputᵀ, n x n, which is N times a factor of K-FAC. */
   public void addInputProducts(Context context, double[] products, Control control) {
     TokenProducts.add(context, input, NO_WEIGHTS, input, products, control);
   }
 
-  /** Adds the sum over tokens of gradient · gradientᵀ, m x m: N times the other factor of K-FAC. */
+  /**
+   * Adds the sum over tokens of gradient · gradientᵀ, m x m, which is N times the other factor of
+   * K-FAC.
+   */
   public void addGradientProducts(Context context, double[] products, Control control) {
     TokenProducts.add(context, gradient, NO_WEIGHTS, gradient, products, control);
   }

@@ -4,8 +4,9 @@ import org.threegate.buffer.NativeBuffer;
 import org.threegate.spi.Constants;
 
 /**
- * Entries of a matrix by bf16 magnitude, and how many of each are in two masks: what two sets would
- * have in common if only magnitude decided ({@code tg_magnitude_histogram}).
+ * Counts entries of a matrix by bf16 magnitude, and how many of them are in two masks ({@code
+ * tg_magnitude_histogram}). The counts tell how much two masks would overlap if only magnitudes
+ * decided.
  *
  * <pre>{@code
  * Operand weight = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64));
@@ -16,16 +17,18 @@ import org.threegate.spi.Constants;
  * }</pre>
  */
 public final class MagnitudeHistogram {
-  /** Magnitude codes: bf16 without the sign. */
+  /** Number of magnitude codes: bf16 without the sign. */
   public static final int CODES = Constants.MAGNITUDE_CODES;
 
   private MagnitudeHistogram() {}
 
-  /** Counts by code: all entries, those in the first mask, in the second, in both. */
+  /** Counts by code: all entries, entries in the first mask, in the second, and in both. */
   public record Result(long[] all, long[] first, long[] second, long[] both) {}
 
   /**
-   * @throws IllegalArgumentException when the masks have another shape
+   * Counts entries.
+   *
+   * @throws IllegalArgumentException if a mask has another shape
    */
   public static Result of(Context context, Operand matrix, Mask first, Mask second) {
     for (Mask mask : new Mask[] {first, second}) {
@@ -75,15 +78,17 @@ public final class MagnitudeHistogram {
   }
 
   /**
-   * Sums over the rows and over the columns of a number that each entry has by its magnitude: what
-   * magnitude alone lets one expect of row and column counts ({@code tg_magnitude_profile}).
+   * Sums over rows and columns of a number that depends on each entry's magnitude ({@code
+   * tg_magnitude_profile}). They are the expected counts if only magnitudes decide.
    *
-   * @param rows sums, one a row
-   * @param columns sums, one a column
+   * @param rows a sum for each row
+   * @param columns a sum for each column
    */
   public record Profile(double[] rows, double[] columns) {}
 
   /**
+   * Sums numbers over rows and columns.
+   *
    * @param table a number for each of the {@link #CODES} magnitude codes
    */
   public static Profile profile(Context context, Operand matrix, double[] table) {

@@ -7,9 +7,9 @@ import org.threegate.buffer.NativeBuffer;
 import org.threegate.spi.KernelBinding;
 
 /**
- * A file mapped for reading, lazily, of any size. A file that is truncated while it is mapped does
- * not crash the JVM: what is lost reads as zeros, and {@link #check} and the kernels that touched
- * it throw {@link Status#IO}.
+ * A file of any size that is mapped for reading. If the file is truncated while it is mapped, the
+ * JVM does not crash. Lost bytes read as zeros, and {@link #check} and kernels that read them throw
+ * {@link Status#IO}.
  *
  * <pre>{@code
  * try (MappedFile file = MappedFile.open(context, Path.of("model.safetensors"))) {
@@ -36,7 +36,9 @@ public final class MappedFile implements AutoCloseable {
   }
 
   /**
-   * @throws KernelException IO, naming the file, when it cannot be opened or mapped
+   * Maps a file.
+   *
+   * @throws KernelException IO if the file cannot be opened or mapped; the message names it
    */
   public static MappedFile open(Context context, Path path) {
     KernelBinding binding = context.binding();
@@ -67,50 +69,59 @@ public final class MappedFile implements AutoCloseable {
     }
   }
 
+  /** Returns the path of the file. */
+  /** Returns the path of the file. */
   public Path path() {
     return path;
   }
 
+  /** Returns the size of the file in bytes. */
+  /** Returns the size of the file in bytes. */
   public long bytes() {
     return buffer.bytes();
   }
 
-  /** The contents, read-only. Closed with this file. */
+  /** Returns the contents. The buffer is read-only and is closed with this file. */
   public NativeBuffer buffer() {
     return buffer;
   }
 
   /**
-   * Tells the operating system that a range will be read soon. May wait for the disk.
+   * Tells the operating system that a range will be read soon. The call may wait for the disk.
    *
-   * @param context for this call: another thread's, to read ahead beside a kernel
+   * @param context context of the calling thread, which may read ahead while a kernel runs
    */
   public void willNeed(Context context, long offset, long bytes) {
     advise(context, offset, bytes, 1);
   }
 
   /**
-   * Tells the operating system that a range will not be read again: its pages leave this process.
+   * Tells the operating system that a range will not be read again, so that its pages can be
+   * released.
    */
   public void isDone(Context context, long offset, long bytes) {
     advise(context, offset, bytes, 0);
   }
 
   /**
-   * Copies a range by reading the file, not through the mapping: what was read does not change when
-   * somebody writes to the file.
+   * Reads a range of the file into a buffer, not through the mapping. The copy does not change when
+   * another process writes to the file.
    *
-   * @param destination takes {@code destination.bytes()} bytes from {@code offset} on
-   * @throws KernelException IO, naming the file, when it has become shorter or the device fails
+   * @param offset position of the first byte in the file
+   * @param destination buffer to fill
+   * @throws KernelException IO if the file has become shorter or the device fails; the message
+   *     names the file
    */
   public void read(long offset, NativeBuffer destination) {
     read(context, offset, destination, destination.bytes());
   }
 
   /**
-   * The same for fewer bytes, in another thread's context.
+   * Reads a range of the file into the first bytes of a buffer.
    *
-   * @param bytes that the destination takes
+   * @param context context of the calling thread
+   * @param offset position of the first byte in the file
+   * @param bytes number of bytes to read
    */
   public void read(Context context, long offset, NativeBuffer destination, long bytes) {
     Objects.checkFromIndexSize(0, bytes, destination.bytes());
@@ -125,7 +136,7 @@ public final class MappedFile implements AutoCloseable {
     }
   }
 
-  /** The lease keeps the mapping, and what the handle points to. */
+  /** Returns the handle. The lease keeps the mapping and the object of the handle. */
   private long handle(NativeBuffer.Lease own) {
     own.address();
     return handle;
@@ -143,7 +154,9 @@ public final class MappedFile implements AutoCloseable {
   }
 
   /**
-   * @throws KernelException IO when the file has changed since it was opened
+   * Checks that the file has not changed since it was opened.
+   *
+   * @throws KernelException IO if the file has changed
    */
   public void check() {
     try (Context.Call call = context.begin();
@@ -153,9 +166,9 @@ public final class MappedFile implements AutoCloseable {
   }
 
   /**
-   * Unmaps the file, or has it unmapped when nobody reads it any more.
+   * Closes the file. It is unmapped when nothing uses its buffer any more.
    *
-   * @throws IllegalStateException when a native call reads it
+   * @throws IllegalStateException if a native call reads the file
    */
   @Override
   public void close() {

@@ -4,12 +4,12 @@ import java.util.Objects;
 import org.threegate.buffer.NativeBuffer;
 
 /**
- * A set of entries of a matrix, one bit each: bit j mod 64 of word i · ceil(columns/64) + j/64 is
- * entry (i, j), as in {@link Bf16Diff.Result#mask}. Bits beyond the columns are 0.
+ * A set of entries of a matrix, with one bit for each. Bit j mod 64 of word i · ceil(columns/64) +
+ * j/64 is entry (i, j), as in {@link Bf16Diff.Result#mask}. Bits beyond the columns are 0.
  */
 public record Mask(long rows, long columns, long[] words) {
   /**
-   * @throws IllegalArgumentException when the number of words is not that of the shape
+   * @throws IllegalArgumentException if the number of words does not fit the shape
    */
   public Mask {
     if (rows < 0 || columns < 0) {
@@ -25,12 +25,12 @@ public record Mask(long rows, long columns, long[] words) {
     return columns / 64 + (columns % 64 == 0 ? 0 : 1);
   }
 
-  /** Words that a mask of this shape has. */
+  /** Returns the number of words of a mask with a shape. */
   static int wordCount(long rows, long columns) {
     return Math.toIntExact(Math.multiplyExact(rows, wordsPerRow(columns)));
   }
 
-  /** Number of entries in the set. */
+  /** Returns the number of entries in the set. */
   public long count() {
     long count = 0;
     for (long word : words) {
@@ -45,7 +45,7 @@ public record Mask(long rows, long columns, long[] words) {
     return (words[(int) (row * wordsPerRow(columns) + column / 64)] >>> column & 1) != 0;
   }
 
-  /** The part in rows and columns from {@code begin} to before {@code end}. */
+  /** Returns the part in rows and columns from {@code begin} to before {@code end}. */
   public Mask slice(long rowBegin, long rowEnd, long columnBegin, long columnEnd) {
     if (rowBegin < 0
         || rowEnd > rows
@@ -73,7 +73,7 @@ public record Mask(long rows, long columns, long[] words) {
     return part;
   }
 
-  /** Entries of the set by row. */
+  /** Returns the number of entries in each row. */
   public long[] rowCounts() {
     long[] counts = new long[Math.toIntExact(rows)];
     long perRow = wordsPerRow(columns);
@@ -83,7 +83,7 @@ public record Mask(long rows, long columns, long[] words) {
     return counts;
   }
 
-  /** Entries of the set by column. */
+  /** Returns the number of entries in each column. */
   public long[] columnCounts() {
     long[] counts = new long[Math.toIntExact(columns)];
     long perRow = wordsPerRow(columns);
@@ -97,8 +97,8 @@ public record Mask(long rows, long columns, long[] words) {
   }
 
   /**
-   * Entries of the set in each cell of a map, row-major: entry (i, j) lies in cell (i · mapRows /
-   * rows, j · mapColumns / columns), as in {@link Bf16Diff.Result#map}.
+   * Returns the number of entries in each cell of a map, row by row. Entry (i, j) lies in cell (i ·
+   * mapRows / rows, j · mapColumns / columns), as in {@link Bf16Diff.Result#map}.
    */
   public long[] map(int mapRows, int mapColumns) {
     long[] cells = new long[Math.multiplyExact(mapRows, mapColumns)];

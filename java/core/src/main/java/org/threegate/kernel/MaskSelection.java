@@ -7,8 +7,8 @@ import org.threegate.spi.KernelBinding;
 import org.threegate.spi.Structs;
 
 /**
- * Exact selection of the entries with the largest or smallest scores, of equal ones those with the
- * lower index ({@code tg_mask_select}; arXiv 2511.08567, section 4.2).
+ * Selects exactly the entries with the largest or smallest scores ({@code tg_mask_select}; arXiv
+ * 2511.08567, section 4.2). Of entries with equal scores those with the lower index are taken.
  *
  * <pre>{@code
  * Operand weight = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64));
@@ -24,15 +24,17 @@ public final class MaskSelection {
   private MaskSelection() {}
 
   /**
-   * The {@code count} entries with the largest magnitudes in the reconstruction from singular
-   * triplets, which is never stored.
+   * Selects the entries with the largest magnitudes in the reconstruction from singular triplets,
+   * which is never stored.
+   *
+   * @param count number of entries to select
    */
   public static Mask principal(
       Context context, TruncatedSvd.Result triplets, long count, Control control) {
     return principal(context, triplets, triplets.values().length, count, control);
   }
 
-  /** The same from the leading {@code rank} of them alone. */
+  /** Selects entries by the reconstruction from the leading {@code rank} triplets. */
   public static Mask principal(
       Context context, TruncatedSvd.Result triplets, int rank, long count, Control control) {
     Matrix left = triplets.left().orElseThrow();
@@ -58,7 +60,7 @@ public final class MaskSelection {
     }
   }
 
-  /** The native function takes them as they are in a result, by address. */
+  /** Checks that vectors have the layout of a result, because they are passed by address. */
   private static void requireVectors(Matrix vectors, int rank) {
     if (vectors.dtype() != Dtype.F64 || vectors.rows() < rank || vectors.hasGaps()) {
       throw new IllegalArgumentException(
@@ -67,16 +69,16 @@ public final class MaskSelection {
               + vectors.rows()
               + " vectors of "
               + vectors.dtype()
-              + "; they must be F64, without gaps, and so many");
+              + "; they must be F64, contiguous, and one for each triplet");
     }
   }
 
-  /** The {@code count} entries with the largest magnitudes. */
+  /** Selects the {@code count} entries with the largest magnitudes. */
   public static Mask largest(Context context, Operand matrix, long count, Control control) {
     return ofMatrix(context, matrix, count, false, control);
   }
 
-  /** The {@code count} entries with the smallest magnitudes. */
+  /** Selects the {@code count} entries with the smallest magnitudes. */
   public static Mask smallest(Context context, Operand matrix, long count, Control control) {
     return ofMatrix(context, matrix, count, true, control);
   }

@@ -6,7 +6,7 @@ import org.threegate.spi.Constants;
 import org.threegate.spi.Structs;
 
 /**
- * Set algebra and overlaps of masks of one shape ({@code tg_mask_combine}, {@code
+ * Set operations on masks of the same shape, and their overlaps ({@code tg_mask_combine}, {@code
  * tg_mask_overlaps}).
  *
  * <pre>{@code
@@ -21,17 +21,17 @@ import org.threegate.spi.Structs;
 public final class MaskSets {
   private MaskSets() {}
 
-  /** What {@link #combine} makes of masks. */
+  /** Set operations of {@link #combine}. */
   public enum Operation {
-    /** Entries that any of them has. */
+    /** Entries in at least one mask. */
     UNION(Constants.MASK_UNION),
-    /** Entries that all of them have. */
+    /** Entries in all masks. */
     INTERSECTION(Constants.MASK_INTERSECTION),
-    /** Entries of the first that no other has. */
+    /** Entries in the first mask and in no other. */
     DIFFERENCE(Constants.MASK_DIFFERENCE),
-    /** Entries that an odd number of them has. */
+    /** Entries in an odd number of masks. */
     SYMMETRIC_DIFFERENCE(Constants.MASK_SYMMETRIC_DIFFERENCE),
-    /** Entries that none of them has. */
+    /** Entries in no mask. */
     COMPLEMENT(Constants.MASK_COMPLEMENT);
 
     private final int code;
@@ -44,19 +44,21 @@ public final class MaskSets {
   /**
    * How masks overlap.
    *
-   * @param masks how many there are
-   * @param pairs entries that masks i and j share at i · masks + j; all that mask i has for i = j
-   * @param memberships entries that are in exactly 0, 1, … masks
+   * @param masks number of masks
+   * @param pairs at i · masks + j, the number of entries in both mask i and mask j
+   * @param memberships at k, the number of entries in exactly k masks
    */
   public record Overlaps(int masks, long[] pairs, long[] memberships) {
-    /** Entries that two masks share. */
+    /** Returns the number of entries in both of two masks. */
     public long common(int first, int second) {
       return pairs[first * masks + second];
     }
   }
 
   /**
-   * @throws IllegalArgumentException when there is no mask or they have different shapes
+   * Combines masks.
+   *
+   * @throws IllegalArgumentException if there is no mask, or their shapes differ
    */
   public static Mask combine(Context context, Operation operation, Mask... masks) {
     List<Mask> all = List.of(masks);
@@ -80,7 +82,9 @@ public final class MaskSets {
   }
 
   /**
-   * @throws IllegalArgumentException when there is no mask or they have different shapes
+   * Counts the entries that masks share.
+   *
+   * @throws IllegalArgumentException if there is no mask, or their shapes differ
    */
   public static Overlaps overlaps(Context context, List<Mask> masks) {
     List<Mask> all = List.copyOf(masks);
@@ -107,7 +111,7 @@ public final class MaskSets {
     return first;
   }
 
-  /** A tg_mask_sets, the addresses of the masks, room for results, the masks. */
+  /** A tg_mask_sets, the addresses of the masks, space for results, and the masks. */
   private static final class Sets implements AutoCloseable {
     final NativeBuffer buffer;
     final long resultsAt;

@@ -6,11 +6,10 @@ import org.threegate.dtype.Dtype;
 import org.threegate.spi.Structs;
 
 /**
- * A row-major matrix in native memory: {@code tg_matrix}.
+ * A row-major matrix in native memory ({@code tg_matrix}).
  *
- * @param buffer where it lies
- * @param offset of its first element, in bytes; any alignment
- * @param rowStride distance between rows, in elements, at least {@code columns}
+ * @param offset position of the first element in the buffer, in bytes; any alignment is valid
+ * @param rowStride distance between the starts of two rows, in elements; at least {@code columns}
  */
 public record Matrix(
     NativeBuffer buffer, long offset, Dtype dtype, long rows, long columns, long rowStride) {
@@ -28,12 +27,12 @@ public record Matrix(
     Objects.checkFromIndexSize(offset, Math.multiplyExact(elements, dtype.bytes()), buffer.bytes());
   }
 
-  /** A matrix without gaps between its rows. */
+  /** Returns a contiguous matrix. */
   public static Matrix of(NativeBuffer buffer, long offset, Dtype dtype, long rows, long columns) {
     return new Matrix(buffer, offset, dtype, rows, columns, columns);
   }
 
-  /** A matrix that fills a buffer from its beginning. */
+  /** Returns a contiguous matrix at the start of a buffer. */
   public static Matrix of(NativeBuffer buffer, Dtype dtype, long rows, long columns) {
     return of(buffer, 0, dtype, rows, columns);
   }

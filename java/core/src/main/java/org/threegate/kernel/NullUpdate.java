@@ -7,10 +7,10 @@ import org.threegate.spi.Constants;
 import org.threegate.spi.Structs;
 
 /**
- * Random updates to hold a true one against ({@code tg_perturb}, {@code tg_rotate_update}, {@code
- * tg_normal_update}): what the tuned matrix would be, or the update in the singular bases of W0.
- * Draws of one seed are independent, and the same seed and draw give the same matrix everywhere.
- * The caller closes the buffer of the result.
+ * Draws random updates for null models ({@code tg_perturb}, {@code tg_rotate_update}, {@code
+ * tg_normal_update}). A result is the updated matrix, or the update in the singular bases of W0.
+ * Draws with one seed are independent. The same seed and draw give the same matrix on every
+ * machine. The caller must close the buffer of the result.
  *
  * <pre>{@code
  * Operand before = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64));
@@ -27,11 +27,11 @@ public final class NullUpdate {
   private NullUpdate() {}
 
   /**
-   * Independent normal entries are added.
+   * Adds independent normal numbers to a matrix.
    *
-   * @param deviation standard deviation of an entry
-   * @param dtype what the sum is rounded to: F32 or BF16
-   * @param draw 0 to 2^32 - 1
+   * @param deviation standard deviation of each number
+   * @param dtype dtype to which the sum is rounded: F32 or BF16
+   * @param draw number of the draw, 0 to 2^32 - 1
    */
   public static Matrix gaussian(
       Context context,
@@ -45,7 +45,7 @@ public final class NullUpdate {
         context, base, Optional.empty(), GAUSSIAN, deviation, dtype, seed, draw, control);
   }
 
-  /** The entries of tuned - base are added at random positions; the result is float32. */
+  /** Adds the entries of tuned - base at random positions. The result is float32. */
   public static Matrix permuted(
       Context context, Operand base, Operand tuned, long seed, long draw, Control control) {
     return perturb(context, base, Optional.of(tuned), PERMUTED, 0, Dtype.F32, seed, draw, control);
@@ -101,12 +101,12 @@ public final class NullUpdate {
   }
 
   /**
-   * The update's singular values in Haar-distributed directions: the core of PSQᵀ in the singular
-   * bases of W0, (r + min(r, longSide − r)) x r, float32. W0 is diagonal there; see {@link
-   * SpectrumPerturbation}.
+   * Draws an update with given singular values in Haar-distributed directions. The result is its
+   * core in the singular bases of W0, where W0 is diagonal: (r + min(r, longSide − r)) x r,
+   * float32. See {@link SpectrumPerturbation}.
    *
    * @param values the r singular values of the update
-   * @param longSide at least r
+   * @param longSide length of the long side of W0, at least r
    */
   public static Matrix rotated(
       Context context, double[] values, long longSide, long seed, long draw) {
@@ -139,8 +139,8 @@ public final class NullUpdate {
   }
 
   /**
-   * Another draw from one of {@link #rotated}: its first r rows and its columns in random order,
-   * under which Haar measure is invariant, at the cost of a copy.
+   * Makes another draw from a result of {@link #rotated} at the cost of a copy. It permutes the
+   * first r rows and the columns, under which the Haar measure is invariant.
    */
   public static Matrix shuffled(Context context, Matrix core, long seed, long draw) {
     requireCore(core);
@@ -165,20 +165,21 @@ public final class NullUpdate {
   }
 
   /**
-   * The core, as of {@link #rotated}, of an update whose entries in the singular bases of W0 are
-   * independent and normal, which the central limit theorem makes them of any update with many
-   * independent, or permuted, entries.
+   * Draws an update whose entries in the singular bases of W0 are independent and normal. By the
+   * central limit theorem, this holds for updates with many independent or permuted entries. The
+   * result is a core as that of {@link #rotated}.
    *
    * @param values the r singular values of W0, descending
-   * @param longSide at least r
-   * @param variances (k + 2) x (k + 2), directions of the long side by those of the short one, as
-   *     of {@link ProjectedEnergy#variances}; {v, 0, 0, 0} is v everywhere
+   * @param longSide length of the long side of W0, at least r
+   * @param variances (k + 2) x (k + 2), row by row: directions of the long side by those of the
+   *     short side, as {@link ProjectedEnergy#variances} returns them; {v, 0, 0, 0} is v everywhere
    */
   public static Matrix normal(
       Context context, double[] values, long longSide, double[] variances, long seed, long draw) {
     int classes = (int) Math.sqrt(variances.length);
     if (classes < 2 || classes * classes != variances.length) {
-      throw new IllegalArgumentException(variances.length + " variances are no square of them");
+      throw new IllegalArgumentException(
+          variances.length + " variances; their number must be a square");
     }
     long valuesAt = Structs.NormalOptions.SIZEOF;
     long variancesAt = valuesAt + 8L * values.length;
@@ -203,10 +204,11 @@ public final class NullUpdate {
         });
   }
 
-  /** What native functions take by address. */
+  /** Checks the layout of a core, because it is passed by address. */
   static void requireCore(Matrix core) {
     if (core.dtype() != Dtype.F32 || core.hasGaps()) {
-      throw new IllegalArgumentException("a core is F32 without gaps, this one " + core.dtype());
+      throw new IllegalArgumentException(
+          "the core is " + core.dtype() + "; it must be F32 and contiguous");
     }
   }
 

@@ -9,35 +9,35 @@ import org.threegate.dtype.Dtype;
 import org.threegate.spi.Structs;
 
 /**
- * What a kernel reads as one matrix: {@code tg_operand}. Stored values, optionally times one
- * float32 scale per block (quantised checkpoints), optionally plus low-rank terms (adapters), which
- * are formed in float64, tile by tile, and never stored.
+ * A matrix as kernels read it ({@code tg_operand}): stored values, optionally times a float32 scale
+ * for each block (quantized checkpoints), optionally plus low-rank terms (adapters). Terms are
+ * computed in float64, tile by tile, and never stored.
  */
 public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRank> lowRank) {
   /**
-   * One float32 scale for each block of {@code blockRows x blockColumns} values; blocks at the
-   * edges may be ragged.
+   * A float32 scale for each block of {@code blockRows x blockColumns} values. Blocks at the edges
+   * may be smaller.
    */
   public record BlockScale(Matrix scales, long blockRows, long blockColumns) {}
 
-  /** {@code scale * left * right}: left is rows x rank, right is rank x columns. */
+  /** The product {@code scale * left * right}: left is rows x rank, right is rank x columns. */
   public record LowRank(Matrix left, Matrix right, double scale) {}
 
   public Operand {
     lowRank = List.copyOf(lowRank);
   }
 
-  /** Stored values alone. */
+  /** Returns stored values. */
   public static Operand of(Matrix values) {
     return new Operand(values, Optional.empty(), List.of());
   }
 
-  /** Values of a block-scaled checkpoint. */
+  /** Returns the values of a block-scaled checkpoint. */
   public static Operand scaled(Matrix values, BlockScale blockScale) {
     return new Operand(values, Optional.of(blockScale), List.of());
   }
 
-  /** Values plus low-rank terms. */
+  /** Returns values plus low-rank terms. */
   public static Operand adapted(Matrix values, List<LowRank> lowRank) {
     return new Operand(values, Optional.empty(), lowRank);
   }
@@ -56,9 +56,9 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
   }
 
   /**
-   * Rows and columns of stored values from {@code begin} to before {@code end}.
+   * Returns rows and columns of stored values from {@code begin} to before {@code end}.
    *
-   * @throws IllegalArgumentException for scaled or adapted values
+   * @throws IllegalArgumentException if the values are scaled or adapted
    */
   public Operand slice(long rowBegin, long rowEnd, long columnBegin, long columnEnd) {
     if (blockScale.isPresent() || !lowRank.isEmpty()) {
@@ -88,12 +88,12 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
     return (long) lowRank.size() * Structs.LowRank.SIZEOF;
   }
 
-  /** Writes the struct at {@code at}, its terms behind it, and takes leases on all buffers. */
+  /** Writes the struct at {@code at} and its terms after it, and takes leases on all buffers. */
   void write(NativeBuffer struct, long address, long at, List<NativeBuffer.Lease> leases) {
     write(struct, address, at, at + Structs.Operand.SIZEOF, leases);
   }
 
-  /** The same with the terms at {@code terms}: structs of an array stand close together. */
+  /** Writes the struct at {@code at} and its terms at {@code terms}, for arrays of structs. */
   void write(
       NativeBuffer struct, long address, long at, long terms, List<NativeBuffer.Lease> leases) {
     struct.putLong(at + Structs.Operand.SIZE, Structs.Operand.SIZEOF);
@@ -142,7 +142,7 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
       return lease.address();
     }
 
-    /** The same of a buffer that the call writes to. */
+    /** Takes a lease for output and returns the address. */
     long takeOutput(NativeBuffer buffer) {
       NativeBuffer.Lease lease = buffer.leaseForOutput();
       add(lease);

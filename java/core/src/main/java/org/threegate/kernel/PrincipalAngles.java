@@ -5,8 +5,8 @@ import org.threegate.spi.KernelBinding;
 import org.threegate.spi.Structs;
 
 /**
- * Principal angles between subspaces, right for small ones too ({@code tg_principal_angles}; arXiv
- * 2511.08567, section 4.1).
+ * Principal angles between subspaces ({@code tg_principal_angles}; arXiv 2511.08567, section 4.1).
+ * Small angles are accurate, too.
  *
  * <pre>{@code
  * TruncatedSvd.Request before = TruncatedSvd.Request.of(Operand.of(Matrix.of(buffer, Dtype.F32, 64, 64)), 8, 1e-12);
@@ -22,10 +22,10 @@ public final class PrincipalAngles {
   private PrincipalAngles() {}
 
   /**
-   * Angles in radians, ascending.
+   * Returns the k angles in radians, ascending.
    *
    * @param first k x n, float64 or float32, with orthonormal rows
-   * @param second of the same shape
+   * @param second k x n, float64 or float32, with orthonormal rows
    */
   public static double[] of(Context context, Matrix first, Matrix second) {
     int rank = Math.toIntExact(first.rows());

@@ -6,9 +6,9 @@ import org.threegate.spi.KernelBinding;
 import org.threegate.spi.Structs;
 
 /**
- * How much of a matrix, or of a difference of two, lies in given subspaces ({@code
- * tg_projected_energy}; arXiv 2511.08567, section 4.2). An isotropic matrix of m x n has, in the
- * mean, k/m of its energy in k left directions, k/n in k right ones, and k²/(mn) in both.
+ * The energy of a matrix, or of a difference of two, in given subspaces ({@code
+ * tg_projected_energy}; arXiv 2511.08567, section 4.2). On average, an isotropic m x n matrix has
+ * k/m of its energy in k left directions, k/n in k right directions, and k²/(mn) in both.
  *
  * <pre>{@code
  * Operand before = Operand.of(Matrix.of(buffer, Dtype.F32, 64, 64));
@@ -27,17 +27,19 @@ public final class ProjectedEnergy {
   /**
    * Squared Frobenius norms.
    *
-   * @param total of the matrix or difference D
-   * @param left of U D
-   * @param right of D Vᵀ
-   * @param both of U D Vᵀ
-   * @param fourth the sum of the fourth powers of D's entries, no norm of this kind
+   * @param total squared norm of D, the matrix or the difference
+   * @param left squared norm of U D
+   * @param right squared norm of D Vᵀ
+   * @param both squared norm of U D Vᵀ
+   * @param fourth sum of the fourth powers of D's entries
    */
   public record Result(double total, double left, double right, double both, double fourth) {}
 
   /**
+   * Measures energies.
+   *
    * @param left U, k x rows, float64 or float32, with orthonormal rows
-   * @param right V, k x columns, the same
+   * @param right V, k x columns, float64 or float32, with orthonormal rows
    */
   public static Result of(
       Context context, Operand matrix, Optional<Operand> subtracted, Matrix left, Matrix right) {
@@ -85,16 +87,17 @@ public final class ProjectedEnergy {
   }
 
   /**
-   * Variances, in the singular bases of a matrix, of an update with independent entries ({@code
-   * tg_projected_variances}): of its entry between direction i of the left and j of the right
-   * basis. Beyond the k leading directions come their mean and their slope, by which a direction
-   * departs from the mean in proportion to where its squared singular value stands.
+   * Returns the variances of an update with independent entries, in the singular bases of a matrix
+   * ({@code tg_projected_variances}). Element (i, j) is the variance of the entry between direction
+   * i of the left basis and j of the right one, for the k leading directions. The last two rows and
+   * columns describe the other directions: their mean, and the slope with which they depart from
+   * it, in proportion to their squared singular values.
    *
-   * @param matrix plain BF16
-   * @param table variance of an entry by bf16 magnitude code of the matrix' entry, 32768 of them
+   * @param matrix plain BF16 values
+   * @param table variance of an entry for each of the 32768 bf16 magnitude codes
    * @param values all singular values of the matrix, descending
-   * @param left k x rows, float64 or float32: its leading singular vectors
-   * @param right k x columns, the same
+   * @param left leading left singular vectors, k x rows, float64 or float32
+   * @param right leading right singular vectors, k x columns, float64 or float32
    * @return (k + 2) x (k + 2), row by row
    */
   public static double[] variances(

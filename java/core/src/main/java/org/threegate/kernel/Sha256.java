@@ -7,8 +7,8 @@ import org.threegate.buffer.NativeBuffer;
 import org.threegate.spi.Structs;
 
 /**
- * SHA-256 of ranges of native memory ({@code tg_sha256}): four ranges together take little more
- * than half the time of one after the other.
+ * SHA-256 of ranges of native memory ({@code tg_sha256}). Four ranges in one call take little more
+ * than half the time of four calls.
  *
  * <pre>{@code
  * List<byte[]> digests = Sha256.of(context, List.of(new Sha256.Range(buffer, 0, buffer.bytes())), control);
@@ -19,7 +19,7 @@ public final class Sha256 {
 
   private Sha256() {}
 
-  /** Bytes of a buffer. */
+  /** A range of bytes in a buffer. */
   public record Range(NativeBuffer buffer, long offset, long bytes) {
     public Range {
       Objects.checkFromIndexSize(offset, bytes, buffer.bytes());
@@ -27,10 +27,10 @@ public final class Sha256 {
   }
 
   /**
-   * Digests of 32 bytes, one a range.
+   * Returns a digest of 32 bytes for each range.
    *
-   * @throws KernelException CANCELLED through the control; IO when a mapped file was truncated
-   *     meanwhile
+   * @throws KernelException CANCELLED if the control was cancelled; IO if a mapped file was
+   *     truncated
    */
   public static List<byte[]> of(Context context, List<Range> ranges, Control control) {
     List<Range> all = List.copyOf(ranges);

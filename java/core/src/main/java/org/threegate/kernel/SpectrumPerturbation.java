@@ -8,9 +8,9 @@ import org.threegate.spi.Structs;
 
 /**
  * Singular values and leading subspaces of a matrix after a small update, by perturbation theory in
- * its singular bases ({@code tg_svd_perturb}): first order from the diagonal, second from pairs of
- * levels, each solved exactly. It costs a pass over the update, where a decomposition of the sum
- * costs the cube of the short side.
+ * its singular bases ({@code tg_svd_perturb}). The first order comes from the diagonal, the second
+ * from pairs of levels, each of which is solved exactly. The cost is one pass over the update,
+ * while a decomposition of the sum costs the cube of the short side.
  *
  * <pre>{@code
  * double[] base = {3, 2, 1};
@@ -22,16 +22,17 @@ import org.threegate.spi.Structs;
  * }</pre>
  *
  * @param values singular values of the sum, descending
- * @param longAngles for each rank k, the principal angles between leading subspaces of the long
- *     side, radians, ascending
- * @param shortAngles of the short side
- * @param total ‖update‖_F²
- * @param longEnergy for each rank, of the update in the leading directions of the long side
- * @param shortEnergy of the short side
- * @param bothEnergy of both
- * @param mixing how much a level mixes with all others but one, in the mean: what is neglected. The
- *     distance of the spectra is right to about a fifth of its square
- * @param boundaryMixing the same about the boundary of a leading subspace, the largest over ranks
+ * @param longAngles for each rank k, the principal angles between the leading subspaces of the long
+ *     side before and after, in radians, ascending
+ * @param shortAngles the same angles for the short side
+ * @param total squared Frobenius norm of the update
+ * @param longEnergy for each rank, energy of the update in the leading directions of the long side
+ * @param shortEnergy for each rank, energy in the leading directions of the short side
+ * @param bothEnergy for each rank, energy in the leading directions of both sides
+ * @param mixing mean mixing of a level with all others but one, which is neglected; the relative
+ *     error of the distance of the spectra is about a fifth of its square
+ * @param boundaryMixing neglected mixing at the boundary of a leading subspace, the largest over
+ *     the ranks
  */
 public record SpectrumPerturbation(
     double[] values,
@@ -47,8 +48,9 @@ public record SpectrumPerturbation(
    * Perturbs a diagonal matrix.
    *
    * @param base r singular values, descending
-   * @param core float32, r to 2r rows of r, as {@link NullUpdate#rotated} writes it
-   * @param ranks each 1 to r
+   * @param core the update: float32, r to 2r rows and r columns, as {@link NullUpdate#rotated}
+   *     returns it
+   * @param ranks dimensions of the leading subspaces, each 1 to r
    */
   public static SpectrumPerturbation of(
       Context context, double[] base, Matrix core, List<Integer> given) {

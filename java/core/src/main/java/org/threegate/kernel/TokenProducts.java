@@ -5,8 +5,8 @@ import org.threegate.spi.KernelBinding;
 import org.threegate.spi.Structs;
 
 /**
- * Sums over tokens of outer products, LᵀR of two matrices with a row a token ({@code
- * tg_token_products}): products of 512 tokens in float32, their sum in float64.
+ * Sums of outer products over tokens, LᵀR, of two matrices with one row for each token ({@code
+ * tg_token_products}). Products of 512 tokens are formed in float32 and summed in float64.
  *
  * <pre>{@code
  * Matrix left = Matrix.of(buffer, Dtype.F32, 100, 4);
@@ -19,9 +19,10 @@ public final class TokenProducts {
   private TokenProducts() {}
 
   /**
-   * Adds to {@code sums}, left.columns x right.columns, row by row.
+   * Adds the products to {@code sums}.
    *
-   * @param weights one a token, or none
+   * @param weights one for each token, or an empty array
+   * @param sums left.columns x right.columns, row by row
    */
   public static void add(
       Context context,

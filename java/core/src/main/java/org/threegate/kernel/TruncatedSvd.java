@@ -11,9 +11,9 @@ import org.threegate.spi.KernelBinding;
 import org.threegate.spi.Structs;
 
 /**
- * The leading singular triplets of matrices of any shapes and dtypes, each to a residual that the
- * caller asks for and the result certifies ({@code tg_svd}). Results do not depend on the number of
- * threads, nor on what else is in the batch.
+ * Computes leading singular triplets of matrices of any shapes and dtypes ({@code tg_svd}). The
+ * caller sets a tolerance for the residual, and the result certifies the residual that was reached.
+ * Results do not depend on the number of threads or on the other matrices of a batch.
  *
  * <pre>{@code
  * Matrix weight = Matrix.of(buffer, Dtype.BF16, 1536, 8960);
@@ -27,14 +27,14 @@ public final class TruncatedSvd {
   private TruncatedSvd() {}
 
   /**
-   * What is asked for.
+   * A request to decompose a matrix.
    *
-   * @param subtracted another matrix of the same shape: the difference is decomposed, formed as it
-   *     is read
-   * @param rank leading triplets wanted: 1 to the shorter side
-   * @param tolerance what residual, orthogonality and spectrumError of the result may be at most
-   * @param vectors whether singular vectors are wanted; without them {@code spectrum} must be
-   * @param spectrum whether all singular values are wanted
+   * @param subtracted matrix of the same shape to subtract while it is read, so that the difference
+   *     is decomposed
+   * @param rank number of leading triplets, from 1 to the shorter side
+   * @param tolerance largest valid residual, orthogonality and spectrumError of the result
+   * @param vectors whether singular vectors are computed; if not, {@code spectrum} must be true
+   * @param spectrum whether all singular values are computed
    */
   public record Request(
       Operand matrix,
@@ -43,12 +43,12 @@ public final class TruncatedSvd {
       double tolerance,
       boolean vectors,
       boolean spectrum) {
-    /** Values and vectors. */
+    /** Returns a request for leading values and vectors. */
     public static Request of(Operand matrix, long rank, double tolerance) {
       return new Request(matrix, Optional.empty(), rank, tolerance, true, false);
     }
 
-    /** All singular values, no vectors. */
+    /** Returns a request for all singular values without vectors. */
     public static Request spectrum(Operand matrix, double tolerance) {
       return new Request(
           matrix,
@@ -64,7 +64,7 @@ public final class TruncatedSvd {
       return new Request(matrix, subtracted, rank, tolerance, vectors, true);
     }
 
-    /** The same of the difference of this request's matrix and {@code other}. */
+    /** Returns this request for the difference of its matrix and another one. */
     public Request minus(Operand other) {
       return new Request(matrix, Optional.of(other), rank, tolerance, vectors, spectrum);
     }
@@ -84,7 +84,7 @@ public final class TruncatedSvd {
     }
   }
 
-  /** What reached the tolerance. */
+  /** The algorithm that reached the tolerance. */
   public enum Method {
     GRAM_SINGLE(Constants.SVD_GRAM_SINGLE),
     GRAM_DOUBLE(Constants.SVD_GRAM_DOUBLE),
@@ -108,10 +108,11 @@ public final class TruncatedSvd {
   }
 
   /**
-   * Where tracking begins: all singular values of a matrix nearby, and all singular vectors of its
-   * short side (of a square one the left ones).
+   * The starting point of tracking: all singular values of a nearby matrix, and all singular
+   * vectors of its short side. Those of a square matrix are the left ones.
    *
-   * @param basis F64 or F32, row i is the vector to value i; the caller keeps its buffer open
+   * @param values descending
+   * @param basis F64 or F32; row i is the vector of value i; the caller keeps the buffer open
    */
   public record Start(double[] values, Matrix basis) {
     public Start {
@@ -122,7 +123,9 @@ public final class TruncatedSvd {
     }
 
     /**
-     * @param whole a decomposition at full rank
+     * Returns a starting point.
+     *
+     * @param whole a decomposition of full rank
      */
     public static Start of(Result whole) {
       Matrix left = whole.left().orElseThrow();
@@ -132,17 +135,17 @@ public final class TruncatedSvd {
   }
 
   /**
-   * Triplets of one matrix. Owns the memory of its vectors.
+   * The triplets of one matrix. The result owns the memory of its vectors and must be closed.
    *
-   * @param values descending
-   * @param left float64, rank x rows: row i is u_i
-   * @param right float64, rank x columns: row i is v_i
+   * @param values leading singular values, descending
+   * @param left left vectors, float64, rank x rows; row i is u_i
+   * @param right right vectors, float64, rank x columns; row i is v_i
    * @param spectrum all singular values, descending
-   * @param residual the certificate: max over i of |A v_i − σ_i u_i| and |Aᵀ u_i − σ_i v_i|, over
+   * @param residual certificate: the largest |A v_i − σ_i u_i| and |Aᵀ u_i − σ_i v_i|, relative to
    *     σ_1
    * @param orthogonality largest entry of |U Uᵀ − 1| and |V Vᵀ − 1|
-   * @param spectrumError estimate of the spectrum's largest error, over σ_1
-   * @param status OK, or NOT_CONVERGED with what was reached
+   * @param spectrumError estimated largest error of the spectrum, relative to σ_1
+   * @param status OK, or NOT_CONVERGED if the tolerance was not reached
    */
   public record Result(
       double[] values,
@@ -155,7 +158,7 @@ public final class TruncatedSvd {
       Method method,
       Status status)
       implements AutoCloseable {
-    /** Whether what was asked for was reached. */
+    /** Returns whether the tolerance was reached. */
     public boolean isConverged() {
       return status == Status.OK;
     }
@@ -167,9 +170,9 @@ public final class TruncatedSvd {
   }
 
   /**
-   * One matrix.
+   * Decomposes one matrix.
    *
-   * @throws KernelException INVALID_ARGUMENT when it has an entry that is not finite
+   * @throws KernelException INVALID_ARGUMENT if an entry is not finite
    */
   public static Result of(Context context, Request request) {
     try (Control control = Control.open(context)) {
@@ -178,21 +181,22 @@ public final class TruncatedSvd {
   }
 
   /**
-   * The leading triplets of a matrix near to one that is decomposed ({@code tg_svd_track}), several
-   * times as fast where few are wanted; from the beginning where the step was too large.
+   * Decomposes a matrix that is close to a decomposed one ({@code tg_svd_track}). For few triplets
+   * this is several times as fast as a new decomposition. If the matrices are too far apart, it
+   * decomposes from the beginning.
    *
-   * @param request for vectors, without a spectrum
-   * @param start one whole decomposition serves every later checkpoint
+   * @param request a request for vectors, without a spectrum
+   * @param start decomposition of the other matrix, which can serve many later ones
    */
   public static Result track(Context context, Request request, Start start, Control control) {
     return of(context, List.of(request), List.of(start), control).get(0);
   }
 
   /**
-   * Several matrices, side by side on the threads of the context.
+   * Decomposes several matrices in parallel on the threads of the context.
    *
-   * @throws KernelException CANCELLED through the control; INVALID_ARGUMENT when a matrix has an
-   *     entry that is not finite; IO when a mapped file was truncated meanwhile
+   * @throws KernelException CANCELLED if the control was cancelled; INVALID_ARGUMENT if an entry is
+   *     not finite; IO if a mapped file was truncated
    */
   public static List<Result> of(Context context, List<Request> requests, Control control) {
     return of(context, requests, List.of(), control);
@@ -228,7 +232,8 @@ public final class TruncatedSvd {
     int count = requests.size();
     boolean differences = requests.stream().anyMatch(request -> request.subtracted().isPresent());
     if (differences && requests.stream().anyMatch(request -> request.subtracted().isEmpty())) {
-      throw new IllegalArgumentException("differences and single matrices in one batch");
+      throw new IllegalArgumentException(
+          "a batch must have either differences or single matrices, not both");
     }
     long subtractedAt = (long) count * Structs.Operand.SIZEOF;
     long optionsAt = subtractedAt + (differences ? (long) count * Structs.Operand.SIZEOF : 0);
@@ -328,7 +333,7 @@ public final class TruncatedSvd {
         if (e.status() != Status.NOT_CONVERGED) {
           throw e;
         }
-        // Each result says what was reached.
+        // Each result has its own status.
       }
       List<Result> results = new ArrayList<>();
       for (int i = 0; i < count; i++) {
@@ -356,7 +361,7 @@ public final class TruncatedSvd {
         .putInt(at + Structs.SvdOptions.RESERVED, 0);
   }
 
-  /** Values, left vectors, right vectors, spectrum: in this order in one array. */
+  /** Writes a result struct. Values, left vectors, right vectors and spectrum share one array. */
   private static void writeResult(NativeBuffer structs, long at, Request request, long address) {
     long left = address + 8 * request.rank();
     long right = left + 8 * request.rank() * request.matrix().rows();

@@ -4,17 +4,19 @@ import java.util.function.LongToIntFunction;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.spi.Structs;
 
-/** What a kernel needs beside its inputs and outputs: asked for, allocated, used, freed. */
+/** Queries, allocates and frees the workspace of a kernel. */
 final class Workspace {
-  /** Of the two structs: the query's answer and the workspace itself. */
+  /** Bytes of two structs: the size of the workspace, and the workspace. */
   static final int STRUCT_BYTES = Structs.WorkspaceSize.SIZEOF + Structs.Workspace.SIZEOF;
 
   private Workspace() {}
 
   /**
-   * @param at where in {@code structs} the two structs go
-   * @param query takes the address of a {@code tg_workspace_size}
-   * @param kernel takes the address of a {@code tg_workspace}
+   * Runs a kernel with a workspace.
+   *
+   * @param at position of the two structs in {@code structs}, in bytes
+   * @param query receives the address of a {@code tg_workspace_size}
+   * @param kernel receives the address of a {@code tg_workspace}
    */
   static void use(
       Context context,

@@ -6,8 +6,8 @@ import org.threegate.spi.Constants;
 import org.threegate.spi.Structs;
 
 /**
- * XXH3 of 128 bits of bytes that come part by part ({@code tg_xxh3_update}), as fast as the memory
- * they lie in. It finds accidents, not forgeries.
+ * XXH3 with 128 bits, computed in parts ({@code tg_xxh3_update}). It is as fast as memory can be
+ * read. It detects accidental changes, but not forgeries.
  *
  * <pre>{@code
  * try (Xxh3 checksum = Xxh3.begin(context)) {
@@ -20,9 +20,9 @@ public final class Xxh3 implements AutoCloseable {
   private static final int DIGEST_BYTES = 16;
 
   private final Context context;
-  private final NativeBuffer state; // and a digest behind it
+  private final NativeBuffer state; // and a digest after it
 
-  /** Bytes that one of them is to take. */
+  /** Bytes to add to a checksum. */
   public record Part(Xxh3 checksum, NativeBuffer buffer, long offset, long bytes) {
     public Part {
       Objects.checkFromIndexSize(offset, bytes, buffer.bytes());
@@ -34,19 +34,19 @@ public final class Xxh3 implements AutoCloseable {
     this.state = state;
   }
 
-  /** Of no bytes yet. */
+  /** Begins a checksum. */
   public static Xxh3 begin(Context context) {
     NativeBuffer state = context.allocate(Constants.XXH3_STATE_BYTES + DIGEST_BYTES);
     state.fill(0, Constants.XXH3_STATE_BYTES, (byte) 0);
     return new Xxh3(context, state);
   }
 
-  /** What it is to take next. */
+  /** Returns bytes to add to this checksum. */
   public Part part(NativeBuffer buffer, long offset, long bytes) {
     return new Part(this, buffer, offset, bytes);
   }
 
-  /** Takes a part each, those of different checksums side by side. */
+  /** Adds parts to their checksums. Different checksums are updated in parallel. */
   public static void update(Context context, Part... given) {
     Part[] parts = given.clone();
     try (Context.Call call = context.begin();
@@ -64,7 +64,7 @@ public final class Xxh3 implements AutoCloseable {
     }
   }
 
-  /** Of what it has taken; it may take more. */
+  /** Returns the digest of all bytes so far, 16 bytes. More bytes may be added afterwards. */
   public byte[] digest() {
     try (Context.Call call = context.begin();
         Operand.Leases leases = new Operand.Leases()) {

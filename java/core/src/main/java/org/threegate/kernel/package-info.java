@@ -1,2 +1,5 @@
-/** The thin API: contexts, mapped files and one class a kernel family. */
+/**
+ * A thin API over the native library: contexts, mapped files, and a class for each family of
+ * kernels.
+ */
 package org.threegate.kernel;

@@ -14,8 +14,10 @@ public final class Background implements AutoCloseable {
   private final ExecutorService executor;
 
   /**
-   * @param name of the threads
-   * @param threads how many, 1 at least
+   * Starts the threads as they are needed.
+   *
+   * @param name name of each thread
+   * @param threads number of threads, at least 1
    */
   public Background(String name, int threads) {
     executor =

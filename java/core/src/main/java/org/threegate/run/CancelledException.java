@@ -1,6 +1,6 @@
 package org.threegate.run;
 
-/** Thrown where work ends because a {@link org.threegate.kernel.Control} was cancelled. */
+/** Thrown when work ends because a {@link org.threegate.kernel.Control} was cancelled. */
 public final class CancelledException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 }

@@ -1,15 +1,15 @@
 package org.threegate.run;
 
 /**
- * Text from outside, such as the name of a tensor, as it may be shown: it cannot move the cursor,
- * change the direction of what follows, or hide a part of itself.
+ * Makes untrusted text, such as the name of a tensor, safe to show. The result cannot move the
+ * cursor, change the direction of text, or hide a part of itself.
  *
  * <pre>{@code
  * System.err.println(PrintableText.of("a name from a file"));
  * }</pre>
  */
 public final class PrintableText {
-  /** Characters of an error, at most. */
+  /** Largest number of characters of an error message. */
   static final int LONGEST_MESSAGE = 600;
 
   private static final int LONGEST_NAME = 200;
@@ -18,8 +18,8 @@ public final class PrintableText {
   private PrintableText() {}
 
   /**
-   * The text with a visible escape, such as {@code \}{@code u202e}, for each character that is not
-   * seen: controls, line ends included, directions, unpaired surrogates.
+   * Returns the text with a visible escape, such as {@code \}{@code u202e}, for each invisible
+   * character: controls, line ends, changes of direction, and unpaired surrogates.
    */
   public static String of(String text) {
     StringBuilder printable = new StringBuilder(text.length());
@@ -27,12 +27,12 @@ public final class PrintableText {
     return printable.toString();
   }
 
-  /** A name, shortened in its middle to 200 characters. */
+  /** Returns a printable name, shortened in its middle to 200 characters. */
   public static String name(String name) {
     return of(shortened(name, LONGEST_NAME));
   }
 
-  /** A sentence in which foreign text may stand: what is said first and last of it stays. */
+  /** Returns a printable message, shortened in its middle to 600 characters. */
   public static String message(String text) {
     return shortened(of(shortened(text, LONGEST_MESSAGE)), LONGEST_MESSAGE);
   }

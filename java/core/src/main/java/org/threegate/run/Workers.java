@@ -28,7 +28,7 @@ import org.threegate.kernel.Control;
  * }</pre>
  */
 public final class Workers implements AutoCloseable {
-  /** How often {@link #await} looks for a cancellation. */
+  /** Milliseconds between two checks of {@link #await} for a cancellation. */
   private static final long CANCELLATION_MILLIS = 50;
 
   private final int count;
@@ -40,6 +40,8 @@ public final class Workers implements AutoCloseable {
   @FunctionalInterface
   public interface Work<T> {
     /**
+     * Does the work.
+     *
      * @param own context of the thread that runs this
      * @param control cancelled by {@link Workers#cancel}
      */
@@ -50,6 +52,8 @@ public final class Workers implements AutoCloseable {
   @FunctionalInterface
   public interface ItemWork<T> {
     /**
+     * Processes an item.
+     *
      * @param own context of the thread that runs this
      */
     void with(Context own, T item) throws IOException;
@@ -65,7 +69,7 @@ public final class Workers implements AutoCloseable {
   /**
    * Opens a pool on the device of a context, with as many threads as the context has.
    *
-   * @param name of the threads
+   * @param name name of each thread
    */
   public static Workers like(Context context, String name) {
     List<Context> contexts = new ArrayList<>();
@@ -78,8 +82,8 @@ public final class Workers implements AutoCloseable {
   /**
    * Opens a pool on the CPU.
    *
-   * @param count number of threads, 1 at least
-   * @param name of the threads
+   * @param count number of threads, at least 1
+   * @param name name of each thread
    */
   public static Workers onCpu(int count, String name) {
     List<Context> contexts = new ArrayList<>();
@@ -103,10 +107,11 @@ public final class Workers implements AutoCloseable {
   }
 
   /**
-   * Does the same work for each item and waits until all of it is done. Items are begun in their
-   * order. After a failure no further item is begun.
+   * Processes all items and waits for them. Items begin in the order of the list. After a failure
+   * no further item begins.
    *
-   * @throws IOException of the first item that failed; unchecked exceptions and errors likewise
+   * @throws IOException if an item threw one; unchecked exceptions and errors are also rethrown.
+   *     The first failure counts
    */
   public <T> void forEach(List<T> items, ItemWork<T> work) throws IOException {
     Queue<T> left = new ConcurrentLinkedQueue<>(items);
@@ -163,9 +168,9 @@ public final class Workers implements AutoCloseable {
   /**
    * Waits for a result.
    *
-   * @param control of the caller
-   * @param cancel called when the caller's control is cancelled meanwhile
-   * @throws CancelledException when this thread is interrupted
+   * @param control control of the caller
+   * @param cancel called if that control is cancelled while this waits
+   * @throws CancelledException if this thread is interrupted
    */
   public static <T> T await(Future<T> pending, Control control, Runnable cancel) {
     while (true) {

@@ -1,2 +1,2 @@
-/** Running long work: threads, progress, cancellation, and errors in what the user gave. */
+/** Long work: threads, progress, cancellation, and errors in the input. */
 package org.threegate.run;

@@ -9,10 +9,15 @@ import org.apache.commons.codec.digest.Blake3;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Xxh3;
 
-/** Checksums that patches carry of tensors' bytes. */
+/**
+ * Checksum algorithms for the digests of tensors. A digest covers the bytes as stored in a file.
+ */
 public enum ChecksumFormat {
+  /** XXH3 with 128 bits, as {@code xxhsum -H2} prints it. */
   XXH3_128("xxh3-128"),
+  /** BLAKE3 with 256 bits. */
   BLAKE3("blake3"),
+  /** Adler-32. */
   ADLER32("adler32");
 
   private static final int BUFFER = 1 << 16;
@@ -24,26 +29,29 @@ public enum ChecksumFormat {
     this.label = label;
   }
 
-  /** As in files. */
+  /** Returns the name in options and in the metadata of patches, such as {@code xxh3-128}. */
   public String label() {
     return label;
   }
 
-  static Optional<ChecksumFormat> byLabel(String label) {
+  /** Finds the algorithm with a label. */
+  public static Optional<ChecksumFormat> byLabel(String label) {
     return Arrays.stream(values()).filter(format -> format.label.equals(label)).findFirst();
   }
 
-  /** Of bytes that come part by part. */
+  /** A checksum that is computed in parts. */
   abstract static sealed class Checksum implements AutoCloseable {
+    /** Adds bytes. */
     abstract void update(Range part);
 
-    /** In hexadecimal digits, as the format's own tools print it. */
+    /** Returns the digest in hexadecimal digits, as the algorithm's own tools print it. */
     abstract String hex();
 
     @Override
     public void close() {}
   }
 
+  /** Begins a checksum. It must be closed. */
   Checksum begin(Context context) {
     return switch (this) {
       case XXH3_128 -> new Native(context);

@@ -12,16 +12,19 @@ import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 
 /**
- * SHA-256 of what headers say: which files a checkpoint has, and where in them its tensors lie,
- * which patching them in place does not change; and what a patch leads to.
+ * SHA-256 digests by which a journal recognizes a checkpoint and a patch. They cover headers: file
+ * names and sizes, metadata, and the tensors' names, dtypes, shapes and offsets. Patching in place
+ * changes none of these.
  */
 final class Fingerprint {
+  /** Length of a fingerprint. */
   static final int BYTES = 32;
 
   private final MessageDigest digest = Digests.sha256();
 
   private Fingerprint() {}
 
+  /** Returns the fingerprint of a checkpoint. */
   static byte[] of(Checkpoint model) {
     Fingerprint all = new Fingerprint();
     for (SafetensorsFile file : model.files()) {
@@ -33,20 +36,36 @@ final class Fingerprint {
   }
 
   /**
-   * @param unsigned what a patch stores of tensors whose digests it does not carry: it counts
+   * Returns the fingerprint of a patch.
+   *
+   * @param unsigned stored tensors without a digest in the headers, whose contents are digested
    */
   static byte[] of(
-      Context context,
-      WeightPatch.Options options,
-      List<SafetensorsFile> files,
-      List<Tensor> unsigned) {
+      Context context, PatchOptions options, List<SafetensorsFile> files, List<Tensor> unsigned) {
     Fingerprint all = new Fingerprint();
-    all.put(options.toString());
+    all.put(text(options));
     files.forEach(all::put);
     try (Control control = Control.open(context)) {
       Digests.of(context, unsigned, control).forEach(all::put);
     }
     return all.digest.digest();
+  }
+
+  /** Returns the text of options in the fingerprint; journals of other versions have the same. */
+  private static String text(PatchOptions options) {
+    boolean gaps =
+        options.format() == PatchFormat.SPARSE && options.positions() == PositionEncoding.GAPS;
+    return "Options[format="
+        + options.format()
+        + ", checksum="
+        + options.checksum()
+        + ", gaps="
+        + gaps
+        + ", version="
+        + options.versions().target()
+        + ", baseVersion="
+        + options.versions().base()
+        + ']';
   }
 
   private void put(SafetensorsFile file) {

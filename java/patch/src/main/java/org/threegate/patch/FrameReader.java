@@ -4,33 +4,36 @@ import com.github.luben.zstd.Zstd;
 import com.github.luben.zstd.ZstdDecompressCtx;
 import com.github.luben.zstd.ZstdException;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.run.InvalidInputException;
 
-/** The contents of a zstd frame, part by part: memory does not depend on what the frame holds. */
+/**
+ * Reads the contents of a zstd frame that a tensor of a patch stores. The frame is untrusted. It is
+ * decompressed in parts, so that memory does not depend on its contents.
+ */
 final class FrameReader implements AutoCloseable {
-  private static final int PART = 1 << 20; // compressed bytes that are mapped at a time
-  private static final int HEADER = 18; // bytes of the longest header of a frame
+  private static final int PART = 1 << 20; // compressed bytes of one view of the mapped file
+  private static final int HEADER = 18; // bytes of the longest frame header
   private static final int SINGLE_SEGMENT = 1 << 5;
-  private static final int DESCRIPTOR = 5; // where a window is described
-  // What every reader of frames supports (RFC 8878, section 3.1.1.1.2); a larger window only for
-  // contents that fill it.
+  private static final int DESCRIPTOR = 5; // offset of the window descriptor
+  // Every decompressor supports this window (RFC 8878, section 3.1.1.1.2). A larger one is accepted
+  // only if the contents can fill it.
   private static final long WINDOW = 1 << 23;
 
   private final Tensor stored;
   private final NativeBuffer.Lease file;
   private final ZstdDecompressCtx context = new ZstdDecompressCtx();
-  private final ByteBuffer numbers =
-      ByteBuffer.allocateDirect(Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+  private final ByteBuffer numbers = FileIo.littleEndian(Integer.BYTES);
   private ByteBuffer compressed = ByteBuffer.allocateDirect(0);
   private long at;
   private boolean ended;
 
   /**
-   * @param most bytes that the contents may have
-   * @throws InvalidInputException when reading the frame would take more memory than that
+   * Opens a frame.
+   *
+   * @param most largest valid size of the contents, in bytes
+   * @throws InvalidInputException if decompression would need more memory than that
    */
   FrameReader(Tensor stored, long most) {
     this.stored = stored;
@@ -38,7 +41,12 @@ final class FrameReader implements AutoCloseable {
     try {
       long window = window();
       if (window > Math.max(WINDOW, most)) {
-        throw refused("asks for " + window + " bytes of memory, for contents of " + most);
+        throw refused(
+            "needs a window of "
+                + window
+                + " bytes, although its contents have at most "
+                + most
+                + " bytes");
       }
     } catch (RuntimeException e) {
       close();
@@ -50,7 +58,7 @@ final class FrameReader implements AutoCloseable {
     return file.view(stored.offset(), (int) Math.min(HEADER, stored.bytes()));
   }
 
-  /** Bytes that a decompressor keeps, RFC 8878, section 3.1.1.1.2. */
+  /** Returns the bytes that a decompressor has to keep (RFC 8878, section 3.1.1.1.2). */
   private long window() {
     ByteBuffer header = header();
     if (header.remaining() <= DESCRIPTOR) {
@@ -64,7 +72,11 @@ final class FrameReader implements AutoCloseable {
     return base + base / 8 * (descriptor & 7);
   }
 
-  /** Bytes that the frame says it holds. */
+  /**
+   * Returns the size of the contents that the frame's header states, in bytes.
+   *
+   * @throws InvalidInputException if the header states none
+   */
   long contentBytes() {
     ByteBuffer header = header();
     long bytes =
@@ -72,12 +84,16 @@ final class FrameReader implements AutoCloseable {
             ? Zstd.getDirectByteBufferFrameContentSize(header, 0, header.remaining())
             : -1;
     if (bytes < 0) {
-      throw refused("holds no zstd frame that says how long its contents are");
+      throw refused("has no zstd frame that states the size of its contents");
     }
     return bytes;
   }
 
-  /** Fills a direct buffer, to its limit. */
+  /**
+   * Fills a direct buffer to its limit with the next contents and flips it.
+   *
+   * @throws InvalidInputException if the contents end before
+   */
   ByteBuffer read(ByteBuffer part) {
     while (part.hasRemaining()) {
       if (!compressed.hasRemaining() && !ended) {
@@ -104,15 +120,20 @@ final class FrameReader implements AutoCloseable {
     try {
       ended |= context.decompressDirectByteBufferStream(part, compressed);
     } catch (ZstdException e) {
-      throw refused("is no zstd frame: " + e.getMessage());
+      throw refused("is not a valid zstd frame: " + e.getMessage());
     }
   }
 
+  /** Reads four little-endian bytes. */
   int readInt() {
     return read(numbers.clear()).getInt();
   }
 
-  /** Reads what is of no use here. */
+  /**
+   * Skips contents.
+   *
+   * @param scratch direct buffer for what is skipped
+   */
   void skip(long bytes, ByteBuffer scratch) {
     for (long left = bytes; left > 0; ) {
       int count = (int) Math.min(left, scratch.capacity());
@@ -121,7 +142,11 @@ final class FrameReader implements AutoCloseable {
     }
   }
 
-  /** Refuses contents that go on. */
+  /**
+   * Checks that everything was read.
+   *
+   * @throws InvalidInputException if contents, or bytes after the frame, are left
+   */
   void requireEnd() {
     ByteBuffer more = ByteBuffer.allocateDirect(1);
     while (!ended) {
@@ -133,14 +158,15 @@ final class FrameReader implements AutoCloseable {
       }
       step(more);
       if (!more.hasRemaining()) {
-        throw refused("holds more than it may");
+        throw refused("has more contents than its tensor can use");
       }
     }
     if (compressed.hasRemaining() || at < stored.bytes()) {
-      throw refused("has bytes behind its frame");
+      throw refused("has bytes after its zstd frame");
     }
   }
 
+  /** Returns an exception that names the file and the stored tensor. */
   InvalidInputException refused(String why) {
     return new InvalidInputException(
         stored.file().path() + ": tensor \"" + stored.name() + "\" " + why);

@@ -4,39 +4,42 @@ import com.github.luben.zstd.EndDirective;
 import com.github.luben.zstd.ZstdCompressCtx;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 
-/** One zstd frame after the other, appended to a file. */
+/** Appends zstd frames to a file. */
 final class FrameWriter implements AutoCloseable {
   private static final int LEVEL = 1;
   private static final int BUFFER = 1 << 18;
 
   private final FileChannel out;
   private final ZstdCompressCtx context = new ZstdCompressCtx();
-
   private final ByteBuffer compressed = ByteBuffer.allocateDirect(BUFFER);
-  private final ByteBuffer numbers =
-      ByteBuffer.allocateDirect(Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+  private final ByteBuffer numbers = FileIo.littleEndian(Integer.BYTES);
 
   FrameWriter(FileChannel out) {
     this.out = out;
   }
 
+  /** Begins a frame whose header does not state the size of its contents. */
+  void begin() {
+    context.reset();
+    context.setLevel(LEVEL);
+    context.setContentSize(false);
+  }
+
   /**
-   * @param bytes of the frame's contents, which its header says; −1: it does not say
+   * Begins a frame whose header states the size of its contents.
+   *
+   * @param bytes size of the contents
    */
   void begin(long bytes) {
     context.reset();
     context.setLevel(LEVEL);
-
-    context.setContentSize(bytes >= 0);
-    if (bytes >= 0) {
-      context.setPledgedSrcSize(bytes);
-    }
+    context.setContentSize(true);
+    context.setPledgedSrcSize(bytes);
   }
 
-  /** A part of the contents; direct. */
+  /** Adds a direct buffer, from its position to its limit, to the contents of the frame. */
   void put(ByteBuffer part) throws IOException {
     while (part.hasRemaining()) {
       compressed.clear();
@@ -45,10 +48,19 @@ final class FrameWriter implements AutoCloseable {
     }
   }
 
+  /** Adds a range of native memory to the contents of the frame. */
+  void put(Range part) throws IOException {
+    try (Range.View view = part.view()) {
+      put(view.bytes());
+    }
+  }
+
+  /** Adds four little-endian bytes to the contents of the frame. */
   void putInt(int number) throws IOException {
     put(numbers.clear().putInt(number).flip());
   }
 
+  /** Ends the frame. */
   void end() throws IOException {
     ByteBuffer nothing = ByteBuffer.allocateDirect(0);
     boolean done = false;
@@ -60,7 +72,7 @@ final class FrameWriter implements AutoCloseable {
   }
 
   private void drain() throws IOException {
-    Range.writeFully(out, compressed.flip());
+    FileIo.writeFully(out, compressed.flip());
   }
 
   @Override

@@ -1,34 +1,49 @@
 package org.threegate.patch;
 
 import java.util.Arrays;
+import java.util.Optional;
 import java.util.stream.Collectors;
 
-/** How a patch is written. docs/patches.md has each, byte by byte. */
+/** File formats of weight patches. {@code docs/patches.md} specifies each of them. */
 public enum PatchFormat {
-  /** Disk deltas: all bytes of a changed tensor, old xor new, compressed. */
-  DISK_DELTA_XOR("disk-delta-xor"),
-  /** Disk deltas: positions of changed bytes, and the new bytes, compressed. */
-  DISK_DELTA_OVERWRITE("disk-delta-overwrite"),
-  /** Positions of changed elements and their values as plain tensors. */
-  SPARSE("sparse"),
-  /** Gaps between changed elements and xor-ed values in byte planes, compressed. */
-  PLANAR("planar");
+  /** A directory: the bytes of each changed tensor, old xor new, compressed. */
+  DISK_DELTA_XOR("disk-delta-xor", "xor", true),
+  /** A directory: positions of changed bytes and the new bytes, compressed. */
+  DISK_DELTA_OVERWRITE("disk-delta-overwrite", "overwrite", true),
+  /** A file: positions of changed elements and their new values, as plain tensors. */
+  SPARSE("sparse", "sparse_weight_patch", false),
+  /** A file: gaps between changed elements and xor-ed values in byte planes, compressed. */
+  PLANAR("planar", "threegate-planar-patch", false);
 
   private final String label;
+  private final String metadataName;
+  private final boolean directory;
 
-  PatchFormat(String label) {
+  PatchFormat(String label, String metadataName, boolean directory) {
     this.label = label;
+    this.metadataName = metadataName;
+    this.directory = directory;
   }
 
-  /** As in options. */
+  /** Returns the name that users give, such as {@code disk-delta-xor}. */
   public String label() {
     return label;
   }
 
+  /** Returns the name in the metadata of a patch: its encoding, or its format. */
+  String metadataName() {
+    return metadataName;
+  }
+
+  /** Returns whether a patch of this format is a directory. */
+  public boolean isDirectory() {
+    return directory;
+  }
+
   /**
-   * The format with this label.
+   * Returns the format with a label.
    *
-   * @throws IllegalArgumentException naming the labels that there are
+   * @throws IllegalArgumentException if there is none; the message lists the labels
    */
   public static PatchFormat of(String label) {
     return Arrays.stream(values())
@@ -39,9 +54,20 @@ public enum PatchFormat {
                 new IllegalArgumentException(
                     "\""
                         + label
-                        + "\" is no format of patches; there are "
+                        + "\" is not a patch format; expected one of "
                         + Arrays.stream(values())
                             .map(PatchFormat::label)
                             .collect(Collectors.joining(", "))));
+  }
+
+  /**
+   * Finds a format by its name in metadata.
+   *
+   * @param directory whether the patch is a directory
+   */
+  static Optional<PatchFormat> byMetadataName(String name, boolean directory) {
+    return Arrays.stream(values())
+        .filter(format -> format.directory == directory && format.metadataName.equals(name))
+        .findFirst();
   }
 }

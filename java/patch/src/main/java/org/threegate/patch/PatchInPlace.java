@@ -6,109 +6,149 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.util.HashMap;
-import java.util.LinkedHashMap;
-import java.util.Map;
-import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.SafetensorsFile;
-import org.threegate.checkpoint.Tensor;
 import org.threegate.file.AtomicFiles;
 import org.threegate.file.OutputLock;
 import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
-import org.threegate.kernel.KernelException;
-import org.threegate.kernel.Status;
 import org.threegate.run.InvalidInputException;
 import org.threegate.run.Progress;
+import org.threegate.run.Remedy;
 
 /**
- * Patches a checkpoint where it lies. What is to be written goes to a journal first, which is
- * synced and renamed, and only then into the files: whenever that is interrupted, before the rename
- * the files are the old version, after it {@link #recover} makes them the new one. One process at a
- * time does that.
+ * Patches the files of a checkpoint. What is to be written goes to a journal first. The journal is
+ * synced and renamed, and then the files are changed. If the process is killed before the rename,
+ * the files are the old version; after it, {@link #recover} makes them the new version. One process
+ * at a time can patch a model.
  *
- * <p>Files that are links, or have other names, are refused: other models may have the same bytes.
- * To replace a link by a file of its own would take the room of all weights, which {@code --out}
- * takes when it is asked for.
+ * <p>Files that are links or have several hard links are refused, because other models may share
+ * their bytes.
  *
  * <pre>{@code
- * PatchInPlace.recover(context, base);
- * PatchInPlace.apply(context, base, Path.of("weight_v000002"), Progress.NONE);
+ * PatchInPlace served = new PatchInPlace(context, base);
+ * served.recover();
+ * served.apply(Path.of("weight_v000002"), Progress.NONE);
  * }</pre>
  */
 public final class PatchInPlace {
-  /** What lies beside the weights while they are written. */
-  public static final String JOURNAL = ".threegate-patch-journal";
+  /** Name of the file beside the weights that exists while they are written. */
+  public static final String JOURNAL = JournalFormat.NAME;
 
-  private static final long BLOCK = 4096; // of which files are written
+  private final Context context;
+  private final Path model;
+  private final Path journal;
 
-  private PatchInPlace() {}
-
-  private static Path journal(Path model) {
+  /**
+   * Creates an object that patches a model. No file is read yet.
+   *
+   * @param model a directory, or a safetensors file
+   */
+  public PatchInPlace(Context context, Path model) {
+    this.context = context;
+    this.model = model;
     Path directory = Files.isDirectory(model) ? model : model.toAbsolutePath().getParent();
-    return directory.resolve(JOURNAL);
+    this.journal = directory.resolve(JOURNAL);
   }
 
   /**
-   * Patches.
+   * Applies a patch that has digests.
    *
-   * @param model a directory, or a file
-   * @throws InvalidInputException when the patch is damaged or of another base, or the files are
-   *     links or being patched by others; then nothing is written
+   * @param progress receives bytes of changed tensors
+   * @throws InvalidInputException if the patch is damaged or was made from another base, or if the
+   *     files are links or another process patches them; nothing is written then
+   * @throws IOException if a file cannot be read or written
    */
-  public static void apply(Context context, Path model, Path patch, Progress progress)
-      throws IOException {
-    apply(context, model, patch, WeightPatch.Digests.REQUIRED, progress);
+  public void apply(Path patch, Progress progress) throws IOException {
+    apply(patch, DigestPolicy.REQUIRED, progress);
   }
 
-  /** The same of a patch that may be without digests. */
-  public static void apply(
-      Context context, Path model, Path patch, WeightPatch.Digests digests, Progress progress)
-      throws IOException {
-    try (OutputLock held = OutputLock.of(journal(model))) {
-      prepare(context, model, patch, digests, progress);
-      complete(context, model, held.output(), false);
+  /** Applies a patch as {@link #apply(Path, Progress)} does, with a choice about digests. */
+  public void apply(Path patch, DigestPolicy policy, Progress progress) throws IOException {
+    try (OutputLock held = OutputLock.of(journal)) {
+      prepare(patch, policy, progress);
+      complete(held.output(), false);
     }
   }
 
-  /** Writes the journal, from which {@link #recover} does the rest. */
-  static void prepare(
-      Context context, Path model, Path patch, WeightPatch.Digests digests, Progress progress)
+  /**
+   * Completes a patch that was interrupted, if there is one.
+   *
+   * @return whether a patch was completed
+   * @throws InvalidInputException if the journal is damaged or belongs to other files, or if its
+   *     result has other digests than the patch; nothing is written then
+   * @throws IOException if a file cannot be read or written
+   */
+  public boolean recover() throws IOException {
+    if (!isInterrupted()) {
+      return false;
+    }
+    try (OutputLock held = OutputLock.of(journal)) {
+      AtomicFiles.deleteDirectory(AtomicFiles.temporary(held.output()));
+      if (!exists(journal)) {
+        return false;
+      }
+      complete(journal, true);
+      return true;
+    }
+  }
+
+  /**
+   * Completes a patch that was interrupted, then applies a patch unless it was the interrupted one.
+   *
+   * @param progress receives bytes of changed tensors
+   * @return whether an interrupted patch was completed
+   * @throws InvalidInputException as {@link #recover} and {@link #apply(Path, Progress)} do
+   * @throws IOException if a file cannot be read or written
+   */
+  public boolean recoverAndApply(Path patch, DigestPolicy policy, Progress progress)
       throws IOException {
-    Path journal = journal(model);
-    if (isThere(journal)) {
+    try (OutputLock held = OutputLock.of(journal)) {
+      boolean same = exists(held.output()) && isOf(patch, policy);
+      boolean completed = recover();
+      if (!same) {
+        apply(patch, policy, progress);
+      }
+      return completed;
+    }
+  }
+
+  /** Returns whether a journal, or an incomplete one, lies beside the model. */
+  boolean isInterrupted() {
+    return exists(journal) || exists(AtomicFiles.temporary(journal));
+  }
+
+  /** Writes the journal, from which {@link #recover} can complete the patch. */
+  void prepare(Path patch, DigestPolicy policy, Progress progress) throws IOException {
+    if (exists(journal)) {
       throw new InvalidInputException(journal + ": an interrupted patch has to be completed first");
     }
     try (Checkpoint base = Checkpoint.open(context, model);
-        WeightPatch opened = WeightPatch.open(context, patch, digests)) {
-      requireOwn(base);
-      // Its digests are compared before the journal has its name.
+        WeightPatch opened = WeightPatch.open(context, patch, policy)) {
+      requireUnshared(base);
+      // Digests are compared before the journal gets its name.
       AtomicFiles.write(journal, out -> write(base, opened, progress, out));
     }
   }
 
   private static void write(Checkpoint base, WeightPatch patch, Progress progress, FileChannel out)
       throws IOException {
-    PatchJournal.Writer journal =
-        new PatchJournal.Writer(
-            out, base, patch.fingerprint(), patch.options().checksum(), patch.digests(base));
-    patch.forEachChunk(
-        base,
-        progress,
-        (own, tensor) ->
-            (begin, entries, patched) -> {
-              if (entries.count() > 0) {
-                newValues(entries, patched);
-                journal.part(tensor, begin, entries);
-              }
-            });
-    journal.end();
+    JournalWriter writer = new JournalWriter(out, base, patch);
+    new PatchApplier(patch, base)
+        .forEachChunk(
+            progress,
+            (own, tensor) ->
+                (begin, entries, patched) -> {
+                  if (entries.count() > 0) {
+                    toNewValues(entries, patched);
+                    writer.part(tensor, begin, entries);
+                  }
+                });
+    writer.end();
   }
 
-  /** Values become what the patched chunk has there. */
-  private static void newValues(ChangedElements entries, Range patched) {
+  /** Replaces values of entries by those of the patched chunk. */
+  private static void toNewValues(ChangedElements entries, Range patched) {
     if (entries.form() == ChangedElements.Form.OVERWRITE) {
       return;
     }
@@ -117,11 +157,11 @@ public final class PatchInPlace {
         Range.View positions = Range.first(entries.positions(), 4L * count).view();
         Range.View values =
             Range.first(entries.values(), (long) entries.width() * count).output()) {
-      newValues(entries.width(), from.bytes(), positions.bytes(), values.bytes());
+      gather(entries.width(), from.bytes(), positions.bytes(), values.bytes());
     }
   }
 
-  private static void newValues(int width, ByteBuffer from, ByteBuffer positions, ByteBuffer to) {
+  private static void gather(int width, ByteBuffer from, ByteBuffer positions, ByteBuffer to) {
     while (to.hasRemaining()) {
       int at = positions.getInt() * width;
       switch (width) {
@@ -133,18 +173,40 @@ public final class PatchInPlace {
     }
   }
 
-  /** Whether there is a journal, or what was to become one. */
-  static boolean isInterrupted(Path model) {
-    Path journal = journal(model);
-    return isThere(journal) || isThere(AtomicFiles.temporary(journal));
+  /**
+   * Writes the files and deletes the journal.
+   *
+   * @param verify whether digests are compared first; not needed just after {@link #prepare}
+   */
+  private void complete(Path path, boolean verify) throws IOException {
+    try (Checkpoint base = Checkpoint.open(context, model);
+        PatchJournal opened = JournalReader.open(path, base)) {
+      requireUnshared(base);
+      try (JournalReplay replay = new JournalReplay(context, opened)) {
+        if (verify) {
+          replay.requireDigests();
+        }
+        replay.write();
+      }
+    }
+    Files.delete(path);
+    AtomicFiles.sync(path.toAbsolutePath().getParent());
   }
 
-  private static boolean isThere(Path file) {
+  private boolean isOf(Path patch, DigestPolicy policy) throws IOException {
+    try (Checkpoint base = Checkpoint.open(context, model);
+        PatchJournal interrupted = JournalReader.open(journal, base);
+        WeightPatch opened = WeightPatch.open(context, patch, policy)) {
+      return interrupted.isOf(opened.fingerprint());
+    }
+  }
+
+  private static boolean exists(Path file) {
     return Files.exists(file, LinkOption.NOFOLLOW_LINKS);
   }
 
-  /** Nobody else has the bytes of these files under another name. */
-  private static void requireOwn(Checkpoint model) throws IOException {
+  /** Checks that no other file name leads to the bytes of the model. */
+  private static void requireUnshared(Checkpoint model) throws IOException {
     for (SafetensorsFile file : model.files()) {
       boolean isLink = Files.isSymbolicLink(file.path());
       int names = (int) Files.getAttribute(file.path(), "unix:nlink", LinkOption.NOFOLLOW_LINKS);
@@ -154,213 +216,8 @@ public final class PatchInPlace {
                 + (isLink
                     ? ": is a link to another file"
                     : ": has " + names + " names (hard links)")
-                + ", which other models may share; copy the model, or use --out");
-      }
-    }
-  }
-
-  /**
-   * Completes what was interrupted.
-   *
-   * @return whether there was something
-   * @throws InvalidInputException when the journal is damaged, or of other files, or what it leads
-   *     to is not what its patch leads to; then nothing is written
-   */
-  public static boolean recover(Context context, Path model) throws IOException {
-    Path journal = journal(model);
-    if (!isInterrupted(model)) {
-      return false;
-    }
-    try (OutputLock held = OutputLock.of(journal)) {
-      AtomicFiles.deleteDirectory(AtomicFiles.temporary(held.output()));
-      if (!isThere(journal)) {
-        return false;
-      }
-      complete(context, model, journal, true);
-      return true;
-    }
-  }
-
-  /**
-   * Completes what was interrupted, and patches, unless it was this patch that was interrupted.
-   *
-   * @return whether something was completed first
-   * @throws InvalidInputException as {@link #recover} and {@link #apply} do
-   */
-  public static boolean recoverAndApply(
-      Context context, Path model, Path patch, WeightPatch.Digests digests, Progress progress)
-      throws IOException {
-    Path journal = journal(model);
-    try (OutputLock held = OutputLock.of(journal)) {
-      boolean same = isThere(held.output()) && isOf(context, model, patch, digests);
-      boolean completed = recover(context, model);
-      if (!same) {
-        apply(context, model, patch, digests, progress);
-      }
-      return completed;
-    }
-  }
-
-  private static boolean isOf(Context context, Path model, Path patch, WeightPatch.Digests digests)
-      throws IOException {
-    try (Checkpoint base = Checkpoint.open(context, model);
-        PatchJournal journal = PatchJournal.open(journal(model), base);
-        WeightPatch opened = WeightPatch.open(context, patch, digests)) {
-      return journal.isOf(opened.fingerprint());
-    }
-  }
-
-  /**
-   * @param doubted by who has not just written the journal
-   */
-  private static void complete(Context context, Path model, Path path, boolean doubted)
-      throws IOException {
-    try (Checkpoint base = Checkpoint.open(context, model);
-        PatchJournal journal = PatchJournal.open(path, base)) {
-      requireOwn(base);
-      try (Targets targets = new Targets(context, journal)) {
-        if (doubted) {
-          targets.requireDigests();
-        }
-        for (PatchJournal.Part part : journal.parts()) {
-          targets.write(part);
-        }
-        targets.sync();
-      }
-    }
-    Files.delete(path);
-    AtomicFiles.sync(path.toAbsolutePath().getParent());
-  }
-
-  /** The files that are written. */
-  private static final class Targets implements AutoCloseable {
-    private final Context context;
-    private final PatchJournal journal;
-    private final NativeBuffer chunk;
-    private final Map<Path, FileChannel> files = new LinkedHashMap<>();
-    private final Map<Integer, ChangedElements> rooms = new LinkedHashMap<>();
-
-    Targets(Context context, PatchJournal journal) {
-      this.context = context;
-      this.journal = journal;
-      this.chunk = context.allocate(PatchJournal.MOST);
-    }
-
-    private FileChannel file(Tensor tensor) throws IOException {
-      Path path = tensor.file().path();
-      FileChannel file = files.get(path);
-      if (file == null) {
-        file =
-            FileChannel.open(
-                path, StandardOpenOption.READ, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
-        files.put(path, file);
-        if (file.size() != tensor.file().bytes()) {
-          throw new InvalidInputException(
-              path + ": has changed; wait until nobody writes it and try again");
-        }
-      }
-      return file;
-    }
-
-    /** A chunk as it is in its file. */
-    private Range read(Tensor tensor, long begin, long bytes) throws IOException {
-      chunk.readFrom(file(tensor), tensor.offset() + begin * Change.width(tensor), 0, bytes);
-      return Range.first(chunk, bytes);
-    }
-
-    private ChangedElements apply(PatchJournal.Part part, Range all) throws IOException {
-      ChangedElements changed =
-          rooms.computeIfAbsent(
-              part.width(),
-              width ->
-                  ChangedElements.allocate(
-                      context, PatchJournal.MOST / width, width, ChangedElements.Form.OVERWRITE));
-      journal.read(part, changed);
-      try {
-        changed.apply(all.elements(part.width()));
-      } catch (KernelException e) {
-        throw e.status() == Status.INVALID_ARGUMENT ? journal.damaged() : e;
-      }
-      return changed;
-    }
-
-    /**
-     * Whatever of it has been written already, what tensors come to is known: nothing is written
-     * into files that have these headers and are not the patch's base.
-     */
-    void requireDigests() throws IOException {
-      Map<Tensor, Map<Long, PatchJournal.Part>> parts = new HashMap<>();
-      for (PatchJournal.Part part : journal.parts()) {
-        parts.computeIfAbsent(part.tensor(), own -> new HashMap<>()).put(part.begin(), part);
-      }
-      for (Map.Entry<Tensor, String> entry : journal.digests().entrySet()) {
-        Tensor tensor = entry.getKey();
-        if (!digest(tensor, parts.getOrDefault(tensor, Map.of())).equals(entry.getValue())) {
-          throw new InvalidInputException(
-              tensor.file().path()
-                  + ": tensor \""
-                  + tensor.name()
-                  + "\" is none that the journal beside it was begun with; write the weights anew, and remove "
-                  + JOURNAL);
-        }
-      }
-    }
-
-    private String digest(Tensor tensor, Map<Long, PatchJournal.Part> parts) throws IOException {
-      long all = Change.elements(tensor);
-      try (ChecksumFormat.Checksum sum = journal.checksum().begin(context)) {
-        for (long begin = 0; begin < all; begin += Change.CHUNK) {
-          long count = Math.min(Change.CHUNK, all - begin);
-          Range now = read(tensor, begin, count * Change.width(tensor));
-          if (parts.containsKey(begin)) {
-            apply(parts.get(begin), now);
-          }
-          sum.update(now);
-        }
-        return sum.hex();
-      }
-    }
-
-    void write(PatchJournal.Part part) throws IOException {
-      // Read, changed, written back: no page is lost under a mapping when the disk fails.
-      Range all = read(part.tensor(), part.begin(), part.bytes());
-      ChangedElements changed = apply(part, all);
-      writeBlocks(file(part.tensor()), part, changed, chunk);
-    }
-
-    /** Blocks of the file in which something changed, those side by side at once. */
-    private static void writeBlocks(
-        FileChannel file, PatchJournal.Part part, ChangedElements changed, NativeBuffer bytes)
-        throws IOException {
-      int[] positions = changed.positions().getInts(0, changed.count());
-      for (int i = 0; i < positions.length; ) {
-        long begin = block(part, positions[i]);
-        long end = begin + BLOCK;
-        for (i++; i < positions.length && block(part, positions[i]) <= end; i++) {
-          end = block(part, positions[i]) + BLOCK;
-        }
-        long from = Math.max(begin, part.offset());
-        long to = Math.min(end, part.offset() + part.bytes());
-        bytes.writeTo(file, from, from - part.offset(), to - from);
-      }
-    }
-
-    private static long block(PatchJournal.Part part, int position) {
-      return (part.offset() + Integer.toUnsignedLong(position) * part.width()) / BLOCK * BLOCK;
-    }
-
-    void sync() throws IOException {
-      for (FileChannel file : files.values()) {
-        file.force(true);
-      }
-    }
-
-    @Override
-    public void close() throws IOException {
-      chunk.close();
-      rooms.values().forEach(ChangedElements::close);
-      for (FileChannel file : files.values()) {
-        file.close();
+                + ", which other models may share",
+            Remedy.WRITE_ELSEWHERE);
       }
     }
   }

@@ -15,8 +15,9 @@ import org.threegate.run.InvalidInputException;
 import org.threegate.run.Progress;
 
 /**
- * Puts versions of a model into a directory, each as a patch of the one before, at times as a whole
- * one that subscribers may begin with. A version appears when it is complete.
+ * Publishes versions of a model in a directory. Most versions are patches of the version before;
+ * every so often one is a full checkpoint, from which a {@link PatchSubscriber} can begin. A
+ * version appears when it is complete. One process at a time can publish into a directory.
  *
  * <pre>{@code
  * PatchPublisher publisher =
@@ -32,17 +33,26 @@ public final class PatchPublisher {
   private final Options options;
 
   /**
-   * @param anchors so many versions from one whole one to the next
-   * @param kept whole ones that stay, with what follows them; older versions are removed
+   * How versions are published.
+   *
+   * @param format format of the patches
+   * @param checksum algorithm of the patches' digests
+   * @param anchors number of versions from one full checkpoint to the next, at least 1
+   * @param kept number of full checkpoints that are kept, at least 1; versions before them are
+   *     removed
    */
   public record Options(PatchFormat format, ChecksumFormat checksum, int anchors, int kept) {
-    /** Planar, every fiftieth version whole, the last two of these kept. */
+    /** Planar patches, a full checkpoint every 50 versions, of which the last two are kept. */
     public static final Options DEFAULT =
         new Options(PatchFormat.PLANAR, ChecksumFormat.XXH3_128, 50, 2);
 
+    /**
+     * @throws IllegalArgumentException if a number is below 1
+     */
     public Options {
       if (anchors < 1 || kept < 1) {
-        throw new IllegalArgumentException("anchors and those kept are 1 at least");
+        throw new IllegalArgumentException(
+            "anchors is " + anchors + " and kept is " + kept + "; both must be at least 1");
       }
     }
   }
@@ -54,9 +64,13 @@ public final class PatchPublisher {
   }
 
   /**
-   * Begins with a model, which becomes version 1, or goes on where another publisher ended.
+   * Opens a directory of versions. An empty directory gets the model as version 1. Otherwise the
+   * publisher continues after the last version.
    *
-   * @param model a checkpoint; not looked at where there are versions already
+   * @param directory created if it does not exist
+   * @param model a checkpoint; not read if the directory has versions
+   * @throws InvalidInputException if another process is publishing into the directory
+   * @throws IOException if a file cannot be read or written
    */
   public static PatchPublisher open(Context context, Path directory, Path model, Options options)
       throws IOException {
@@ -65,9 +79,9 @@ public final class PatchPublisher {
       AtomicFiles.removeLeftovers(held.output());
       PatchPublisher publisher = new PatchPublisher(context, directory, options);
       if (VersionDirectory.versions(directory).isEmpty()) {
-        publisher.whole(model, 1);
+        publisher.writeCheckpoint(model, 1);
       }
-      // What it knows as the last version follows the directory, as a subscriber's does.
+      // The publisher keeps its own copy of the last version, as a subscriber does.
       new PatchSubscriber(context, directory, publisher.published()).update();
       return publisher;
     }
@@ -77,17 +91,19 @@ public final class PatchPublisher {
     return directory.resolve(PUBLISHED);
   }
 
-  /** The last version that is there. */
+  /** Returns the last version in the directory. */
   public long version() throws IOException {
     List<Long> versions = VersionDirectory.versions(directory);
     return versions.get(versions.size() - 1);
   }
 
   /**
-   * Publishes what a model has become.
+   * Publishes a model as the next version.
    *
-   * @return its version
-   * @throws InvalidInputException when another process is publishing into the directory
+   * @param model a checkpoint with the tensors of the version before
+   * @return the new version
+   * @throws InvalidInputException if another process is publishing into the directory
+   * @throws IOException if a file cannot be read or written
    */
   public long publish(Path model) throws IOException {
     try (OutputLock held = OutputLock.of(directory)) {
@@ -99,54 +115,51 @@ public final class PatchPublisher {
     long version = version() + 1;
     boolean anchor = (version - 1) % options.anchors() == 0;
     if (anchor) {
-      whole(model, version);
+      writeCheckpoint(model, version);
     } else {
-      patch(model, version);
+      writePatch(model, version);
     }
     new PatchSubscriber(context, versions, published()).update();
     if (anchor) {
-      retire();
+      removeOld();
     }
     return version;
   }
 
-  private void whole(Path model, long version) throws IOException {
+  private void writeCheckpoint(Path model, long version) throws IOException {
     try (Checkpoint checkpoint = Checkpoint.open(context, model)) {
       ModelCopy.write(checkpoint, Map.of(), VersionDirectory.version(directory, version));
     }
   }
 
-  private void patch(Path model, long version) throws IOException {
-    WeightPatch.Options own =
-        new WeightPatch.Options(options.format(), options.checksum(), true, version, version - 1);
+  private void writePatch(Path model, long version) throws IOException {
+    PatchCreator creator =
+        new PatchCreator(
+            context,
+            PatchOptions.of(options.format())
+                .withChecksum(options.checksum())
+                .withVersions(new PatchVersions(version - 1, version)));
     Path target = VersionDirectory.version(directory, version);
     try (Checkpoint before = Checkpoint.open(context, published());
         Checkpoint after = Checkpoint.open(context, model)) {
-      if (WeightPatch.isDirectory(options.format())) {
-        WeightPatch.create(context, before, after, target, own, Progress.NONE);
+      if (options.format().isDirectory()) {
+        creator.create(before, after, target, Progress.NONE);
       } else {
         AtomicFiles.writeDirectory(
             target,
-            to ->
-                WeightPatch.create(
-                    context,
-                    before,
-                    after,
-                    to.resolve(VersionDirectory.PATCH),
-                    own,
-                    Progress.NONE));
+            to -> creator.create(before, after, to.resolve(VersionDirectory.PATCH), Progress.NONE));
       }
     }
   }
 
-  /** Removes what nobody needs who begins with one of the whole versions that stay. */
-  private void retire() throws IOException {
+  /** Removes the versions before the oldest full checkpoint that is kept. */
+  private void removeOld() throws IOException {
     List<Long> versions = VersionDirectory.versions(directory);
     List<Long> anchors =
         versions.stream()
             .filter(
                 version ->
-                    VersionDirectory.anchor(VersionDirectory.version(directory, version))
+                    VersionDirectory.checkpoint(VersionDirectory.version(directory, version))
                         .isPresent())
             .toList();
     if (anchors.size() > options.kept()) {
@@ -159,15 +172,11 @@ public final class PatchPublisher {
     }
   }
 
-  /** At once, for who reads it; half of it would be a damaged version. */
+  /** Removes a version in one step, so that readers never see a part of it. */
   private static void remove(Path version) throws IOException {
     Path temporary = AtomicFiles.temporary(version);
     AtomicFiles.deleteDirectory(temporary);
     Files.move(version, temporary, StandardCopyOption.ATOMIC_MOVE);
     AtomicFiles.deleteDirectory(temporary);
-  }
-
-  static InvalidInputException without(Path directory) {
-    return new InvalidInputException(directory + ": has no version of a model");
   }
 }

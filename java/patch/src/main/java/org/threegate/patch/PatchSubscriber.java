@@ -1,8 +1,6 @@
 package org.threegate.patch;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
@@ -11,20 +9,19 @@ import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalLong;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.ModelCopy;
 import org.threegate.file.AtomicFiles;
-import org.threegate.file.InputFiles;
 import org.threegate.file.OutputLock;
 import org.threegate.kernel.Context;
 import org.threegate.run.InvalidInputException;
 import org.threegate.run.Progress;
 
 /**
- * Follows the versions that a publisher puts into a directory, in another process or on another
- * machine: begins late, catches up over whole versions where patches are gone, goes on after it was
- * killed, and has a version bit for bit, or says why not.
+ * Keeps a model at the last version that a {@link PatchPublisher} published, in another process or
+ * on another machine. The model is patched in place. A subscriber may begin late: it starts from
+ * full checkpoints where patches were removed. It continues after it was killed, and the model has
+ * the bytes of its version, or an exception tells why not.
  *
  * <pre>{@code
  * PatchSubscriber subscriber = new PatchSubscriber(context, directory, Path.of("served"));
@@ -32,16 +29,15 @@ import org.threegate.run.Progress;
  * }</pre>
  */
 public final class PatchSubscriber {
-  private static final String VERSION = ".threegate-version";
-  private static final int LONGEST_VERSION = 64;
-
   private final Context context;
   private final Path directory;
   private final Path target;
 
   /**
-   * @param directory of versions
-   * @param model directory that has one of them, or will
+   * Creates a subscriber. No file is read yet.
+   *
+   * @param directory directory of versions
+   * @param model directory of the model; created by the first update, or left by another one
    */
   public PatchSubscriber(Context context, Path directory, Path model) {
     this.context = context;
@@ -49,42 +45,30 @@ public final class PatchSubscriber {
     this.target = model;
   }
 
-  /** Whether a directory has something to follow yet. */
+  /** Returns whether a directory exists and has a complete version. */
   public static boolean hasVersions(Path directory) throws IOException {
     return Files.isDirectory(directory) && !VersionDirectory.versions(directory).isEmpty();
   }
 
-  /** The version that the model has; 0: none yet. */
+  /** Returns the version of the model, or 0 if it has none yet. */
   public long version() throws IOException {
-    return written(target).orElse(0);
-  }
-
-  /** The version that is written down beside a model. */
-  static OptionalLong written(Path model) throws IOException {
-    Path file = model.resolve(VERSION);
-    if (!Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
-      return OptionalLong.empty();
-    }
-    String text = InputFiles.text(file, LONGEST_VERSION).strip();
-    if (!text.matches("[1-9][0-9]{0,17}")) {
-      throw new InvalidInputException(file + ": no version: \"" + text + '"');
-    }
-    return OptionalLong.of(Long.parseLong(text));
+    return RecordedVersion.read(target).orElse(0);
   }
 
   /**
-   * Makes the model the last version that can be reached.
+   * Brings the model to the last version.
    *
-   * @return that version
-   * @throws InvalidInputException when a version is missing or damaged, or another process makes it
-   *     one; the model has the one before
+   * @return the version of the model
+   * @throws InvalidInputException if a version is missing or damaged, or another process updates
+   *     the model; the model keeps the version before
+   * @throws IOException if a file cannot be read or written
    */
   @SuppressWarnings("try")
   public long update() throws IOException {
-    // Through a link to where the model is, so that the link stays.
+    // If the model is a link, update the directory that it leads to and keep the link.
     Following following = new Following(Files.isDirectory(target) ? target.toRealPath() : target);
     if (following.isDone()) {
-      return following.version(); // seldom anything else for who looks all the time
+      return following.version(); // without a lock, for callers that poll
     }
     try (OutputLock held = OutputLock.of(following.model)) {
       following.removeLeftovers();
@@ -92,7 +76,7 @@ public final class PatchSubscriber {
     }
   }
 
-  /** Of who alone writes the model. */
+  /** An update of a model, whose lock this process holds. */
   private final class Following {
     private final Path model;
     private final Path old;
@@ -105,19 +89,19 @@ public final class PatchSubscriber {
     }
 
     long version() throws IOException {
-      return written(model).orElse(0);
+      return RecordedVersion.read(model).orElse(0);
     }
 
-    /** Whether the model is the last version, and nothing is left behind. */
+    /** Returns whether the model is the last version and no interrupted update left files. */
     boolean isDone() throws IOException {
       List<Long> versions = VersionDirectory.versions(directory);
       return !versions.isEmpty()
           && version() == versions.get(versions.size() - 1)
-          && !PatchInPlace.isInterrupted(model)
-          && left().stream().noneMatch(path -> Files.exists(path, LinkOption.NOFOLLOW_LINKS));
+          && !new PatchInPlace(context, model).isInterrupted()
+          && leftovers().stream().noneMatch(path -> Files.exists(path, LinkOption.NOFOLLOW_LINKS));
     }
 
-    private List<Path> left() {
+    private List<Path> leftovers() {
       return List.of(old, next, AtomicFiles.temporary(next));
     }
 
@@ -127,7 +111,7 @@ public final class PatchSubscriber {
         try {
           return update(versions);
         } catch (InvalidInputException | NoSuchFileException e) {
-          // Perhaps of a version that the publisher removed meanwhile; then there are others.
+          // The publisher may have removed the version; then the list of versions has changed.
           if (VersionDirectory.versions(directory).equals(versions)) {
             throw e;
           }
@@ -137,10 +121,10 @@ public final class PatchSubscriber {
 
     private long update(List<Long> versions) throws IOException {
       if (Files.isDirectory(model)) {
-        PatchInPlace.recover(context, model);
+        new PatchInPlace(context, model).recover();
       }
       if (versions.isEmpty()) {
-        throw PatchPublisher.without(directory);
+        throw new InvalidInputException(directory + ": has no version of a model");
       }
       long last = versions.get(versions.size() - 1);
       long own = version();
@@ -149,11 +133,11 @@ public final class PatchSubscriber {
             model
                 + ": is version "
                 + own
-                + ", and the last one in "
+                + ", but the last version in "
                 + directory
                 + " is "
                 + last
-                + "; follow the directory that it is of, or name a new directory");
+                + "; follow the directory that the model came from, or use a new model directory");
       }
       long from = begin(versions, own);
       if (from != own) {
@@ -165,7 +149,7 @@ public final class PatchSubscriber {
               directory
                   + ": version "
                   + next
-                  + " is missing, and no later one is whole; the model has "
+                  + " is missing, and no later version is a full checkpoint; the model has version "
                   + (next - 1));
         }
         step(next);
@@ -173,52 +157,55 @@ public final class PatchSubscriber {
       return last;
     }
 
-    /** The version from which all that follow are patches: its own, or the last whole one. */
+    /** Returns the version to start from: the last full checkpoint, or the model's own version. */
     private long begin(List<Long> versions, long own) {
       Optional<Long> anchor =
           versions.stream()
               .filter(version -> version > own)
               .filter(
                   version ->
-                      VersionDirectory.anchor(VersionDirectory.version(directory, version))
+                      VersionDirectory.checkpoint(VersionDirectory.version(directory, version))
                           .isPresent())
               .reduce((first, second) -> second);
       if (anchor.isEmpty() && own == 0) {
         throw new InvalidInputException(
-            directory + ": has no whole version to begin with; the publisher makes one at times");
+            directory
+                + ": has no full checkpoint to begin with; wait until the publisher writes one");
       }
       return anchor.orElse(own);
     }
 
-    /** What a killed run left: the old version is the model while the new one is not. */
+    /** Removes what a killed update left. The old version comes back if the new one is missing. */
     void removeLeftovers() throws IOException {
       if (!Files.exists(model) && Files.isDirectory(old, LinkOption.NOFOLLOW_LINKS)) {
         Files.move(old, model, StandardCopyOption.ATOMIC_MOVE);
       }
-      for (Path left : left()) {
+      for (Path left : leftovers()) {
         AtomicFiles.deleteDirectory(left);
       }
     }
 
-    /** What is there goes when the other is whole; a directory that is nobody's version stays. */
+    /**
+     * Replaces the model by a full checkpoint, once that is copied. A directory with files but
+     * without a recorded version is not touched.
+     */
     private void replace(long version) throws IOException {
       if (Files.isDirectory(model)
-          && written(model).isEmpty()
+          && RecordedVersion.read(model).isEmpty()
           && !AtomicFiles.list(model).isEmpty()) {
         throw new InvalidInputException(
-            model
-                + ": has files, and no note of the version that they are; name a new directory, or an empty one");
+            model + ": has files but no recorded version; use a new or an empty directory");
       }
       Path place = VersionDirectory.version(directory, version);
       try (Checkpoint whole =
           Checkpoint.open(
               context,
-              VersionDirectory.anchor(place).orElseThrow(() -> VersionDirectory.gone(place)))) {
+              VersionDirectory.checkpoint(place).orElseThrow(() -> VersionDirectory.gone(place)))) {
         ModelCopy.write(whole, Map.of(), next);
       }
-      write(next, version);
+      RecordedVersion.write(next, version);
       if (Files.exists(model)) {
-        // At once: killed here, the next run puts it back.
+        // If the process is killed after this move, the next update moves the old version back.
         Files.move(model, old, StandardCopyOption.ATOMIC_MOVE);
       }
       Files.move(next, model, StandardCopyOption.ATOMIC_MOVE);
@@ -230,33 +217,28 @@ public final class PatchSubscriber {
       Path place = VersionDirectory.version(directory, version);
       Path patch = VersionDirectory.patch(place).orElseThrow(() -> VersionDirectory.gone(place));
       if (!isApplied(patch, version)) {
-        PatchInPlace.apply(context, model, patch, Progress.NONE);
+        new PatchInPlace(context, model).apply(patch, Progress.NONE);
       }
-      write(model, version);
+      RecordedVersion.write(model, version);
     }
 
-    /** It was killed between the weights and their version. */
+    /** Returns whether an update was killed between the weights and their recorded version. */
     private boolean isApplied(Path patch, long version) {
       try (WeightPatch opened = WeightPatch.open(context, patch);
           Checkpoint now = Checkpoint.open(context, model)) {
-        if (opened.options().version() != version
-            || opened.options().baseVersion() != version - 1) {
+        PatchVersions versions = opened.options().versions();
+        if (versions.target() != version || versions.base() != version - 1) {
           throw new InvalidInputException(
               patch
-                  + ": leads from "
-                  + opened.options().baseVersion()
-                  + " to "
-                  + opened.options().version()
-                  + ", and not to "
+                  + ": leads from version "
+                  + versions.base()
+                  + " to version "
+                  + versions.target()
+                  + ", but is published as version "
                   + version);
         }
-        return !opened.entries().isEmpty() && opened.leadsTo(now);
+        return !opened.entries().isEmpty() && new PatchVerifier(opened).isResult(now);
       }
     }
-  }
-
-  private static void write(Path model, long version) throws IOException {
-    ByteBuffer text = ByteBuffer.wrap((version + "\n").getBytes(StandardCharsets.US_ASCII));
-    AtomicFiles.write(model.resolve(VERSION), out -> Range.writeFully(out, text));
   }
 }

@@ -20,18 +20,13 @@ import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
 
 /**
- * Writes a patch of tensors that are added in any order, by several threads; each is read once, and
- * what becomes of it goes to a file beside the patch first.
+ * Writes a patch. Several threads add tensors in any order. Each tensor is read once, and what is
+ * encoded goes to temporary files beside the patch, because a header comes before the data.
  */
 final class PatchWriter implements AutoCloseable {
-  static final String SHARD = "model-00001-of-00001.safetensors";
-  static final String INDEX = "model.safetensors.index.json";
-  static final String PLANAR = "threegate-planar-patch";
-  static final String SPARSE = "sparse_weight_patch";
-
-  private final WeightPatch.Options options;
+  private final PatchOptions options;
   private final Path out;
-  private final ConcurrentMap<Thread, PatchEncoder.Place> places = new ConcurrentHashMap<>();
+  private final ConcurrentMap<Thread, EncoderOutput> outputs = new ConcurrentHashMap<>();
   private final ConcurrentMap<Integer, Added> added = new ConcurrentSkipListMap<>();
   private final AtomicLong elements = new AtomicLong();
   private final SafetensorsWriter writer = new SafetensorsWriter();
@@ -39,88 +34,79 @@ final class PatchWriter implements AutoCloseable {
   /**
    * A tensor that changes.
    *
-   * @param changed elements, or bytes
-   * @param before digest of all its bytes before
-   * @param after and after
+   * @param changed number of changed elements, or bytes
+   * @param before hexadecimal digest of the tensor's bytes before the change
+   * @param after hexadecimal digest of the tensor's bytes after the change
    */
   private record Added(
-      Tensor tensor, List<PatchEncoder.Stored> stored, long changed, String before, String after) {}
+      Tensor tensor, List<StoredTensor> stored, long changed, String before, String after) {}
 
-  private PatchWriter(WeightPatch.Options options, Path out) {
+  /** Adds tensors to a patch. */
+  @FunctionalInterface
+  interface Contents {
+    void addTo(PatchWriter writer) throws IOException;
+  }
+
+  private PatchWriter(PatchOptions options, Path out) {
     this.options = options;
     this.out = out;
   }
 
-  /** Adds tensors. */
-  @FunctionalInterface
-  interface Adding {
-    void to(PatchWriter writer) throws IOException;
-  }
-
   /**
-   * Writes a patch: it is there when it is complete.
+   * Writes a patch, which appears when it is complete.
    *
-   * @param out a file, or the new directory of a disk delta
+   * @param out a file, or a new directory if {@link PatchFormat#isDirectory}
    */
-  static void write(WeightPatch.Options options, Path out, Adding adding) throws IOException {
-    if (WeightPatch.isDirectory(options.format())) {
+  static void write(PatchOptions options, Path out, Contents contents) throws IOException {
+    if (options.format().isDirectory()) {
       AtomicFiles.writeDirectory(
-          out, directory -> write(options, directory, directory.resolve(SHARD), adding));
+          out,
+          directory -> write(options, directory, directory.resolve(PatchMetadata.SHARD), contents));
       return;
     }
-    write(options, out, out, adding);
+    write(options, out, out, contents);
   }
 
-  private static void write(WeightPatch.Options options, Path out, Path file, Adding adding)
+  private static void write(PatchOptions options, Path out, Path file, Contents contents)
       throws IOException {
     try (OutputLock held = OutputLock.of(file);
         PatchWriter writer = new PatchWriter(options, held.output())) {
-      adding.to(writer);
+      contents.addTo(writer);
       writer.finish(out);
     }
   }
 
-  private PatchEncoder.Place open() throws IOException {
-    Spool spool = new Spool(out);
-    try {
-      return new PatchEncoder.Place(spool, new FrameWriter(spool.file()), new Spool(out));
-    } catch (IOException | RuntimeException e) {
-      spool.close();
-      throw e;
-    }
-  }
-
-  private synchronized PatchEncoder.Place place() throws IOException {
-    PatchEncoder.Place own = places.get(Thread.currentThread());
+  private synchronized EncoderOutput output() throws IOException {
+    EncoderOutput own = outputs.get(Thread.currentThread());
     if (own == null) {
-      own = open();
-      places.put(Thread.currentThread(), own);
+      own = EncoderOutput.open(out);
+      outputs.put(Thread.currentThread(), own);
     }
     return own;
   }
 
-  /** A tensor of which nothing changes. */
+  /** Counts a tensor that does not change. */
   void skip(Tensor tensor) {
-    elements.addAndGet(Change.elements(tensor));
+    elements.addAndGet(ChunkLayout.elements(tensor));
   }
 
   /**
-   * A tensor, changed or not.
+   * Compares a tensor and adds it if it changes.
    *
-   * @param context of this thread
-   * @param index its place among those of the patch
+   * @param context context of this thread
+   * @param index place of the tensor in the patch
    */
-  void add(Context context, int index, Change change) throws IOException {
+  void add(Context context, int index, TensorChange change) throws IOException {
     Tensor tensor = change.before();
     skip(tensor);
-    PatchEncoder.Place place = place();
-    long begin = place.spool().position();
+    EncoderOutput output = output();
+    long begin = output.spool().position();
     long[] found = {0};
     try (ChecksumFormat.Checksum before = options.checksum().begin(context);
         ChecksumFormat.Checksum after = options.checksum().begin(context);
-        PatchEncoder encoder = PatchEncoder.of(context, options, tensor, place)) {
-      Change.Visitor<IOException> visitor =
-          new Change.Visitor<>() {
+        TensorEncoder encoder = TensorEncoders.create(context, options, tensor, output)) {
+      TensorChange.Visitor<IOException> visitor =
+          new TensorChange.Visitor<>() {
             @Override
             public void block(Range old, Range own) {
               before.update(old);
@@ -135,92 +121,84 @@ final class PatchWriter implements AutoCloseable {
           };
       change.forEachChunk(context, encoder.width(), encoder.form(), visitor);
       if (found[0] == 0) {
-        place.spool().forget(begin);
+        output.spool().truncate(begin);
       } else {
         added.put(index, new Added(tensor, encoder.end(), found[0], before.hex(), after.hex()));
       }
     }
   }
 
-  private void merge() {
+  /** Writes the patch of what was added. */
+  private void finish(Path directory) throws IOException {
     for (Added own : added.values()) {
-      own.stored()
-          .forEach(
-              stored -> writer.tensor(stored.name(), stored.type(), stored.shape(), stored.data()));
-      describe(own.tensor(), own.before(), own.after());
+      for (StoredTensor stored : own.stored()) {
+        writer.tensor(stored.name(), stored.type(), stored.shape(), stored.data());
+      }
+      describe(own);
     }
-  }
-
-  private void describe(Tensor tensor, String before, String after) {
-    if (WeightPatch.isDirectory(options.format())) {
-      writer.metadata(tensor.name(), after);
+    if (options.format().isDirectory()) {
+      writer.write(out);
+      writeIndex(directory);
       return;
     }
     writer
-        .metadata("digest." + tensor.name(), after)
-        .metadata("base_digest." + tensor.name(), before)
-        .metadata("tensor." + tensor.name(), tensor.type() + tensor.shape().toString());
+        .metadata(PatchMetadata.FORMAT, options.format().metadataName())
+        .metadata(PatchMetadata.VERSION, Long.toString(options.versions().target()))
+        .metadata(PatchMetadata.BASE_VERSION, Long.toString(options.versions().base()))
+        .metadata(PatchMetadata.CHECKSUM_FORMAT, options.checksum().label());
+    if (options.format() == PatchFormat.SPARSE) {
+      describeSparse();
+    }
+    writer.write(out);
   }
 
-  /** Writes what was added. */
-  private void finish(Path directory) throws IOException {
-    merge();
+  private void describe(Added own) {
+    String name = own.tensor().name();
+    if (options.format().isDirectory()) {
+      writer.metadata(name, own.after());
+      return;
+    }
+    writer
+        .metadata(PatchMetadata.digest(name), own.after())
+        .metadata(PatchMetadata.baseDigest(name), own.before())
+        .metadata(
+            PatchMetadata.description(name), own.tensor().type() + own.tensor().shape().toString());
+  }
+
+  private void describeSparse() {
     long changed = added.values().stream().mapToLong(Added::changed).sum();
     long all = elements.get();
-    switch (options.format()) {
-      case SPARSE -> {
-        describe(SPARSE);
-        writer
-            .metadata("sparse", "true")
-            .metadata("model_version", Long.toString(options.version()))
-            .metadata("num_changed_params", Integer.toString(added.size()))
-            .metadata("total_changed_elements", Long.toString(changed))
-            .metadata("total_elements", Long.toString(all))
-            .metadata(
-                "sparsity",
-                String.format(Locale.ROOT, "%.6f", all == 0 ? 1 : 1 - changed / (double) all))
-            .metadata("encoding", options.gaps() ? "gaps" : "raw");
-        writer.write(out);
-      }
-      case PLANAR -> {
-        describe(PLANAR);
-        writer.write(out);
-      }
-      default -> {
-        writer.write(out);
-        index(directory);
-      }
-    }
-  }
-
-  private void describe(String format) {
+    double unchanged = all == 0 ? 1 : 1 - changed / (double) all;
     writer
-        .metadata("format", format)
-        .metadata("version", Long.toString(options.version()))
-        .metadata("base_version", Long.toString(options.baseVersion()))
-        .metadata("checksum_format", options.checksum().label());
+        .metadata("sparse", "true")
+        .metadata(PatchMetadata.MODEL_VERSION, Long.toString(options.versions().target()))
+        .metadata("num_changed_params", Integer.toString(added.size()))
+        .metadata("total_changed_elements", Long.toString(changed))
+        .metadata("total_elements", Long.toString(all))
+        .metadata("sparsity", String.format(Locale.ROOT, "%.6f", unchanged))
+        .metadata(PatchMetadata.ENCODING, options.positions().label());
   }
 
-  private void index(Path directory) throws IOException {
+  private void writeIndex(Path directory) throws IOException {
     ObjectNode index = new ObjectMapper().createObjectNode();
     index
         .putObject("metadata")
-        .put("version", options.version())
-        .put("base_version", options.baseVersion())
-        .put("delta_encoding", options.format() == PatchFormat.DISK_DELTA_XOR ? "xor" : "overwrite")
-        .put("compression_format", "zstd")
-        .put("checksum_format", options.checksum().label());
+        .put(PatchMetadata.VERSION, options.versions().target())
+        .put(PatchMetadata.BASE_VERSION, options.versions().base())
+        .put(PatchMetadata.DELTA_ENCODING, options.format().metadataName())
+        .put(PatchMetadata.COMPRESSION_FORMAT, PatchMetadata.ZSTD)
+        .put(PatchMetadata.CHECKSUM_FORMAT, options.checksum().label());
     ObjectNode map = index.putObject("weight_map");
-    added.values().forEach(own -> map.put(own.tensor().name(), SHARD));
+    added.values().forEach(own -> map.put(own.tensor().name(), PatchMetadata.SHARD));
     ByteBuffer text =
         ByteBuffer.wrap((index.toPrettyString() + "\n").getBytes(StandardCharsets.UTF_8));
-    AtomicFiles.write(directory.resolve(INDEX), to -> Range.writeFully(to, text));
+    AtomicFiles.write(directory.resolve(PatchMetadata.INDEX), to -> FileIo.writeFully(to, text));
   }
 
   @Override
   public void close() throws IOException {
-    for (PatchEncoder.Place place : places.values()) {
-      place.close();
+    for (EncoderOutput output : outputs.values()) {
+      output.close();
     }
   }
 }

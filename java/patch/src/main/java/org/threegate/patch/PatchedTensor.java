@@ -11,12 +11,12 @@ import org.threegate.kernel.Status;
 import org.threegate.run.InvalidInputException;
 
 /**
- * What patches, one after the other, make of a tensor, chunk by chunk. The digests of each are
- * compared at the end; until then nothing is to be made of what comes.
+ * A tensor to which one or more patches are applied, chunk by chunk. Digests are compared after the
+ * last chunk, so the chunks must not be trusted before {@link #requireDigests} returns.
  */
-final class PatchedTensor implements Change.After, AutoCloseable {
-  /** What one patch has of it. */
-  record Link(WeightPatch.Options options, WeightPatch.Patched patched) {}
+final class PatchedTensor implements BlockSource, AutoCloseable {
+  /** What one patch does to the tensor. */
+  record Link(PatchOptions options, TensorPatch patch) {}
 
   private final Tensor tensor;
   private final int width;
@@ -26,12 +26,15 @@ final class PatchedTensor implements Change.After, AutoCloseable {
   private long chunkBegin = -1;
 
   /**
-   * @param context of this thread
+   * Opens the patches of a tensor.
+   *
+   * @param context context of the thread that reads
+   * @param links at least one, in the order in which they are applied
    */
   PatchedTensor(Context context, Tensor tensor, List<Link> links) {
     this.tensor = tensor;
-    this.width = Change.width(tensor);
-    this.reader = new TensorReader(context, tensor, Change.largest(tensor));
+    this.width = ChunkLayout.elementBytes(tensor);
+    this.reader = new TensorReader(context, tensor, ChunkLayout.largestChunk(tensor));
     try {
       for (Link link : links) {
         steps.add(Step.open(context, tensor, link));
@@ -42,19 +45,19 @@ final class PatchedTensor implements Change.After, AutoCloseable {
     }
   }
 
-  /** A block of one chunk. */
+  /** Returns a block of patched elements, which lies within one chunk. */
   @Override
   public Range next(long begin, long count) {
-    long own = begin / Change.CHUNK * Change.CHUNK;
+    long own = begin / ChunkLayout.CHUNK * ChunkLayout.CHUNK;
     if (own != chunkBegin) {
-      chunk = chunk(own, Math.min(Change.CHUNK, Change.elements(tensor) - own));
+      chunk = chunk(own, ChunkLayout.chunkAt(tensor, own));
       chunkBegin = own;
     }
     return new Range(
         chunk.buffer(), chunk.offset() + (begin - own) * width, Math.toIntExact(count * width));
   }
 
-  /** The next chunk. */
+  /** Returns the next chunk of patched elements. */
   Range chunk(long begin, long count) {
     Range patched = reader.next(begin, count);
     for (Step step : steps) {
@@ -63,12 +66,16 @@ final class PatchedTensor implements Change.After, AutoCloseable {
     return patched;
   }
 
-  /** What the last patch changed of the chunk that was asked for last. */
+  /** Returns what the last patch changed in the last chunk. */
   ChangedElements entries() {
     return steps.get(steps.size() - 1).entries.orElseThrow();
   }
 
-  /** After the last chunk: every patch began with what it was made of, and led to what it says. */
+  /**
+   * Compares the digests of all patches, after the last chunk.
+   *
+   * @throws InvalidInputException if a patch is damaged, or was made from another base
+   */
   void requireDigests() {
     for (Step step : steps) {
       step.requireDigests(tensor);
@@ -84,29 +91,29 @@ final class PatchedTensor implements Change.After, AutoCloseable {
   /** A link that is being read. */
   private static final class Step {
     private final Link link;
-    private final PatchReader reader;
+    private final TensorDecoder decoder;
     private final Optional<ChecksumFormat.Checksum> before;
     private final Optional<ChecksumFormat.Checksum> after;
     private Optional<ChangedElements> entries = Optional.empty();
 
-    private Step(Context context, Link link, PatchReader reader) {
+    private Step(Context context, Link link, TensorDecoder decoder) {
       ChecksumFormat format = link.options().checksum();
       this.link = link;
-      this.reader = reader;
-      this.before = link.patched().baseDigest().map(digest -> format.begin(context));
-      this.after = link.patched().digest().map(digest -> format.begin(context));
+      this.decoder = decoder;
+      this.before = link.patch().baseDigest().map(digest -> format.begin(context));
+      this.after = link.patch().digest().map(digest -> format.begin(context));
     }
 
     static Step open(Context context, Tensor tensor, Link link) {
       return new Step(
-          context, link, PatchReader.open(context, link.options(), tensor, link.patched()));
+          context, link, TensorDecoders.open(context, link.options(), tensor, link.patch()));
     }
 
     void apply(long begin, Range chunk, int width) {
       before.ifPresent(sum -> sum.update(chunk));
       try {
-        ChangedElements found = reader.next(begin, chunk.bytes() / width);
-        found.apply(chunk.elements(reader.width()));
+        ChangedElements found = decoder.next(begin, chunk.bytes() / width);
+        found.apply(chunk.elements(decoder.width()));
         entries = Optional.of(found);
       } catch (KernelException e) {
         if (e.status() == Status.INVALID_ARGUMENT) {
@@ -118,13 +125,14 @@ final class PatchedTensor implements Change.After, AutoCloseable {
     }
 
     void requireDigests(Tensor tensor) {
-      reader.requireEnd();
-      if (differs(before, link.patched().baseDigest())) {
-        throw refused("is of another base: the digest of " + tensor.file().path() + "'s differs");
+      decoder.requireEnd();
+      if (differs(before, link.patch().baseDigest())) {
+        throw refused("was made from another base than " + tensor.file().path());
       }
-      if (differs(after, link.patched().digest())) {
+      if (differs(after, link.patch().digest())) {
         throw refused(
-            "does not lead to the bytes whose digest it carries: it is damaged, or of another base than "
+            "does not lead to the digest that it carries: it is damaged, or was made from another"
+                + " base than "
                 + tensor.file().path());
       }
     }
@@ -135,13 +143,13 @@ final class PatchedTensor implements Change.After, AutoCloseable {
     }
 
     private InvalidInputException refused(String why) {
-      Tensor stored = link.patched().stored();
+      Tensor stored = link.patch().stored();
       return new InvalidInputException(
           stored.file().path() + ": tensor \"" + stored.name() + "\" " + why);
     }
 
     void close() {
-      reader.close();
+      decoder.close();
       before.ifPresent(ChecksumFormat.Checksum::close);
       after.ifPresent(ChecksumFormat.Checksum::close);
     }

@@ -7,23 +7,37 @@ import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.kernel.ChangedElements;
 
-/** Bytes of native memory, 2³¹ at most. */
+/**
+ * A part of a native buffer.
+ *
+ * @param offset first byte
+ * @param bytes length, below 2<sup>31</sup>
+ */
 record Range(NativeBuffer buffer, long offset, int bytes) {
-  /** Elements {@code begin} and so on of a tensor. */
+  /**
+   * Returns a range of elements of a mapped tensor.
+   *
+   * @param begin number of the first element
+   * @param count number of elements
+   */
   static Range of(Tensor tensor, long begin, long count) {
-    int width = Change.width(tensor);
+    int width = ChunkLayout.elementBytes(tensor);
     return new Range(
         tensor.file().buffer(),
         tensor.offset() + begin * width,
         Math.toIntExact(Math.multiplyExact(count, width)));
   }
 
-  /** The first bytes of a buffer. */
+  /** Returns the first bytes of a buffer. */
   static Range first(NativeBuffer buffer, long bytes) {
     return new Range(buffer, 0, Math.toIntExact(bytes));
   }
 
-  /** For libraries that take direct buffers: the buffer cannot be closed before this is. */
+  /**
+   * A direct buffer over a range. The native buffer cannot be closed before the view is.
+   *
+   * @param bytes little-endian
+   */
   record View(NativeBuffer.Lease lease, ByteBuffer bytes) implements AutoCloseable {
     @Override
     public void close() {
@@ -31,12 +45,12 @@ record Range(NativeBuffer buffer, long offset, int bytes) {
     }
   }
 
-  /** To read from. */
+  /** Opens a view to read from. */
   View view() {
     return view(buffer.lease());
   }
 
-  /** To write to. */
+  /** Opens a view to write to. */
   View output() {
     return view(buffer.leaseForOutput());
   }
@@ -50,33 +64,17 @@ record Range(NativeBuffer buffer, long offset, int bytes) {
     }
   }
 
+  /**
+   * Returns the range as an array of elements.
+   *
+   * @param width bytes of an element
+   */
   ChangedElements.Elements elements(int width) {
     return new ChangedElements.Elements(buffer, offset, bytes / width, width);
   }
 
+  /** Appends the range to a file. */
   void write(FileChannel out) throws IOException {
     buffer.writeTo(out, offset, bytes);
-  }
-
-  static void writeFully(FileChannel out, ByteBuffer bytes) throws IOException {
-    while (bytes.hasRemaining()) {
-      out.write(bytes);
-    }
-  }
-
-  static void readFully(FileChannel in, long at, ByteBuffer bytes) throws IOException {
-    long from = at;
-    while (bytes.hasRemaining()) {
-      int read = in.read(bytes, from);
-      if (read < 0) {
-        throw new IOException("a file ends early");
-      }
-      from += read;
-    }
-    bytes.flip();
-  }
-
-  static void zero(NativeBuffer buffer, long bytes) {
-    buffer.fill(0, bytes, (byte) 0);
   }
 }

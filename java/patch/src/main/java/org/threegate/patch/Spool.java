@@ -6,34 +6,38 @@ import java.nio.file.Path;
 import org.threegate.file.AtomicFiles;
 
 /**
- * A file on the disk of what is being written, for what is known before it can be written; it goes
- * when it is closed.
+ * A temporary file on the disk of an output. It holds encoded data until the output's header is
+ * known, and is deleted when it is closed or the process ends.
  */
 final class Spool implements AutoCloseable {
   private final FileChannel file;
 
   /**
-   * @param output that only this process writes
+   * Creates a temporary file.
+   *
+   * @param output path of the output, whose lock this process holds
    */
   Spool(Path output) throws IOException {
     file = AtomicFiles.scratch(output);
   }
 
+  /** Returns the file, to append to. */
   FileChannel file() {
     return file;
   }
 
+  /** Returns the length so far, in bytes. */
   long position() throws IOException {
     return file.position();
   }
 
-  /** Forgets what is behind a place. */
-  void forget(long begin) throws IOException {
-    file.truncate(begin);
-    file.position(begin);
+  /** Cuts the file to {@code length} bytes. */
+  void truncate(long length) throws IOException {
+    file.truncate(length);
+    file.position(length);
   }
 
-  /** Copies bytes that lie in it. */
+  /** Copies {@code bytes} bytes from position {@code begin} to the end of another file. */
   void copy(long begin, long bytes, FileChannel to) throws IOException {
     for (long at = begin; at < begin + bytes; ) {
       at += file.transferTo(at, begin + bytes - at, to);

@@ -10,8 +10,8 @@ import org.threegate.run.Progress;
 import org.threegate.run.Workers;
 
 /**
- * Work on each tensor of a checkpoint, the largest first. One thread reads a whole tensor, so that
- * what it reads stays in the caches of its processor.
+ * Runs a task for each tensor of a list, on several threads, the largest tensor first. One thread
+ * reads a whole tensor, so that its data stays in the caches of one processor.
  */
 final class TensorLoop {
   private final Progress progress;
@@ -23,12 +23,14 @@ final class TensorLoop {
     this.total = total;
   }
 
-  /** What is done with a tensor. */
+  /** Processes one tensor. */
   @FunctionalInterface
   interface Task {
     /**
+     * Processes a tensor.
+     *
      * @param own context of the thread
-     * @param index of the tensor in the list
+     * @param index index of the tensor in the list
      */
     void run(Context own, int index, Tensor tensor) throws IOException;
   }
@@ -36,7 +38,8 @@ final class TensorLoop {
   /**
    * Runs a task for every tensor and waits for all of them.
    *
-   * @param context gives the number of threads
+   * @param context its number of threads is used
+   * @param progress receives bytes of the tensors
    */
   static void run(Context context, List<Tensor> tensors, Progress progress, Task task)
       throws IOException {

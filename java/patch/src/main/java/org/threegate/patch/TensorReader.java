@@ -5,23 +5,26 @@ import org.threegate.checkpoint.Tensor;
 import org.threegate.kernel.Context;
 
 /**
- * A stored tensor, a few elements at a time, read and not mapped: that is twice as fast as to fault
- * its pages in, and what is compared, summed up and written is the same even where somebody writes
- * to the file meanwhile.
+ * Reads a stored tensor into a buffer. Reading is twice as fast as faulting mapped pages in. It
+ * also takes a copy: what is compared, hashed and written is the same even if another process
+ * writes to the file.
  */
-final class TensorReader implements Change.After, AutoCloseable {
+final class TensorReader implements BlockSource, AutoCloseable {
   private final Context context;
   private final Tensor tensor;
   private final int width;
   private final NativeBuffer buffer;
 
   /**
-   * @param most elements that are read at a time
+   * Opens a reader.
+   *
+   * @param context context of the thread that reads
+   * @param most largest number of elements of one call of {@link #next}
    */
   TensorReader(Context context, Tensor tensor, long most) {
     this.context = context;
     this.tensor = tensor;
-    this.width = Change.width(tensor);
+    this.width = ChunkLayout.elementBytes(tensor);
     this.buffer = context.allocate(Math.max(1, most * width));
   }
 

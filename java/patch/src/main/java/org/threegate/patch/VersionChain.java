@@ -9,7 +9,7 @@ import java.util.OptionalLong;
 import org.threegate.run.InvalidInputException;
 
 /**
- * The patches of a directory of versions that follow a model.
+ * Lists the patches in a directory of versions that follow the version of a model.
  *
  * <pre>{@code
  * for (Path patch : VersionChain.of(directory, directory.resolve("weight_v000001"))) {
@@ -21,12 +21,14 @@ public final class VersionChain {
   private VersionChain() {}
 
   /**
-   * In order, up to the last version.
+   * Returns the patches from the version after the model's to the last one, in order.
    *
-   * @param patches a directory of versions; anything else is one patch itself
-   * @param model whose version a subscriber wrote down, or that is a whole version itself
-   * @throws InvalidInputException when the model's version is not known, a version is missing, or
-   *     one is whole, so that nothing leads to it
+   * @param patches a directory of versions; any other path is returned as the only patch
+   * @param model a model whose version a {@link PatchSubscriber} recorded, or a version in the
+   *     directory that is a full checkpoint
+   * @throws InvalidInputException if the model's version is unknown, or a later version is missing
+   *     or is a full checkpoint
+   * @throws IOException if a directory or the recorded version cannot be read
    */
   public static List<Path> of(Path patches, Path model) throws IOException {
     if (!Files.isDirectory(patches)) {
@@ -44,7 +46,7 @@ public final class VersionChain {
         throw new InvalidInputException(
             patches + ": version " + next + " is missing; " + model + " is version " + version);
       }
-      long whole = next;
+      long number = next;
       chain.add(
           VersionDirectory.patch(directory)
               .orElseThrow(
@@ -52,26 +54,28 @@ public final class VersionChain {
                       new InvalidInputException(
                           directory
                               + ": version "
-                              + whole
-                              + " is whole, no patch; begin with it, or name the patches")));
+                              + number
+                              + " is a full checkpoint, not a patch; begin with it, or list the"
+                              + " patches")));
     }
     if (chain.isEmpty()) {
       throw new InvalidInputException(
-          patches + ": no version after " + version + ", which " + model + " is");
+          patches + ": has no version after " + version + ", the version of " + model);
     }
     return chain;
   }
 
   private static long version(Path model) throws IOException {
-    OptionalLong written = PatchSubscriber.written(model);
+    OptionalLong recorded = RecordedVersion.read(model);
     OptionalLong version =
-        written.isPresent()
-            ? written
+        recorded.isPresent()
+            ? recorded
             : VersionDirectory.number(model.toAbsolutePath().normalize().getFileName().toString());
     return version.orElseThrow(
         () ->
             new InvalidInputException(
                 model
-                    + ": which version it is is written nowhere: name the patches, or one of the whole versions"));
+                    + ": its version is not recorded; list the patches, or name a version that is a"
+                    + " full checkpoint"));
   }
 }

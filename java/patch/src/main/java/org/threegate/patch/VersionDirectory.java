@@ -15,19 +15,24 @@ import org.threegate.file.AtomicFiles;
 import org.threegate.file.InputFiles;
 import org.threegate.run.InvalidInputException;
 
-/** Versions of a model side by side: {@code weight_v000001} and so on, patches or whole ones. */
+/**
+ * A directory of versions of a model: {@code weight_v000001} and so on. Each is a patch of the
+ * version before it, or a full checkpoint.
+ */
 final class VersionDirectory {
+  /** Name of a patch that is a file, in the directory of its version. */
   static final String PATCH = "patch.safetensors";
 
   private static final Pattern NAME = Pattern.compile("weight_v(\\d{1,18})");
 
   private VersionDirectory() {}
 
+  /** Returns the directory of a version. */
   static Path version(Path directory, long version) {
     return directory.resolve(String.format(Locale.ROOT, "weight_v%06d", version));
   }
 
-  /** Of a name such as {@code weight_v000001}. */
+  /** Returns the version of a name such as {@code weight_v000001}. */
   static OptionalLong number(String name) {
     Matcher matcher = NAME.matcher(name);
     return matcher.matches()
@@ -35,7 +40,10 @@ final class VersionDirectory {
         : OptionalLong.empty();
   }
 
-  /** Ascending. What has another name, such as what is being written, is none. */
+  /**
+   * Lists the complete versions, in ascending order. Other names are ignored, among them those of
+   * versions that are being written.
+   */
   static List<Long> versions(Path directory) throws IOException {
     if (!Files.isDirectory(directory)) {
       throw new InvalidInputException(directory + ": no such directory of versions");
@@ -45,35 +53,35 @@ final class VersionDirectory {
         .flatMapToLong(name -> number(name).stream())
         .boxed()
         .distinct() // digits may be more than six
-        .filter(version -> isWhole(version(directory, version)))
+        .filter(version -> isComplete(version(directory, version)))
         .sorted()
         .toList();
   }
 
-  /** An index is written last: a directory with neither is being written. */
-  private static boolean isWhole(Path version) {
+  /** Returns whether a version is complete. Its index or its file is written last. */
+  private static boolean isComplete(Path version) {
     try {
-      return patch(version).isPresent() || anchor(version).isPresent();
+      return patch(version).isPresent() || checkpoint(version).isPresent();
     } catch (InvalidInputException e) {
       if (Files.exists(version)) {
         throw e;
       }
-      return false; // the publisher removed it meanwhile
+      return false; // the publisher has just removed it
     }
   }
 
-  /** Of a version that was there when versions were listed. */
+  /** Returns the exception for a version that was removed after versions were listed. */
   static InvalidInputException gone(Path version) {
-    return new InvalidInputException(version + ": is gone, or no version; try again");
+    return new InvalidInputException(version + ": was removed, or is not a version; try again");
   }
 
-  /** Where its patch is, if it is one. */
+  /** Returns the path of a version's patch, if the version is a patch. */
   static Optional<Path> patch(Path version) {
     if (InputFiles.isThere(version.resolve(PATCH))) {
       return Optional.of(version.resolve(PATCH));
     }
-    Path index = version.resolve(PatchWriter.INDEX);
-    return InputFiles.isThere(index) && metadata(index).has("delta_encoding")
+    Path index = version.resolve(PatchMetadata.INDEX);
+    return InputFiles.isThere(index) && metadata(index).has(PatchMetadata.DELTA_ENCODING)
         ? Optional.of(version)
         : Optional.empty();
   }
@@ -82,11 +90,13 @@ final class VersionDirectory {
     return Json.readObject(index).path("metadata");
   }
 
-  /** Where its checkpoint is, if it is a whole one. */
-  static Optional<Path> anchor(Path version) {
-    Path index = version.resolve(PatchWriter.INDEX);
+  /** Returns the path of a version's checkpoint, if the version is a full checkpoint. */
+  static Optional<Path> checkpoint(Path version) {
+    Path index = version.resolve(PatchMetadata.INDEX);
     if (InputFiles.isThere(index)) {
-      return metadata(index).has("delta_encoding") ? Optional.empty() : Optional.of(version);
+      return metadata(index).has(PatchMetadata.DELTA_ENCODING)
+          ? Optional.empty()
+          : Optional.of(version);
     }
     return InputFiles.isThere(version.resolve("model.safetensors"))
         ? Optional.of(version)

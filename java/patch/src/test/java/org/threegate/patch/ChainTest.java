@@ -71,30 +71,27 @@ class ChainTest {
     Path out = directory.resolve(format.label() + version + "-" + from.getFileName());
     try (Checkpoint before = Checkpoint.open(context, from);
         Checkpoint after = Checkpoint.open(context, to)) {
-      WeightPatch.create(
-          context,
-          before,
-          after,
-          out,
-          new WeightPatch.Options(format, ChecksumFormat.XXH3_128, true, version, version - 1),
-          Progress.NONE);
+      new PatchCreator(
+              context,
+              PatchOptions.of(format).withVersions(new PatchVersions(version - 1, version)))
+          .create(before, after, out, Progress.NONE);
     }
     return out;
   }
 
   private static byte[] bytes(Path patch) throws IOException {
-    return Files.readAllBytes(Files.isDirectory(patch) ? patch.resolve(PatchWriter.SHARD) : patch);
+    return Files.readAllBytes(
+        Files.isDirectory(patch) ? patch.resolve(PatchMetadata.SHARD) : patch);
   }
 
-  private void combine(
-      Context context, Path base, List<Path> paths, WeightPatch.Options options, Path out)
+  private void combine(Context context, Path base, List<Path> paths, PatchOptions options, Path out)
       throws IOException {
     List<WeightPatch> patches = new ArrayList<>();
     try (Checkpoint model = Checkpoint.open(context, base)) {
       for (Path path : paths) {
         patches.add(WeightPatch.open(context, path));
       }
-      WeightPatch.combine(context, model, patches, out, options, Progress.NONE);
+      new PatchCombiner(context, options).combine(model, patches, out, Progress.NONE);
     } finally {
       patches.forEach(WeightPatch::close);
     }
@@ -119,12 +116,14 @@ class ChainTest {
         chain.add(create(context, last, next, own, version));
         last = next;
       }
-      WeightPatch.Options options =
-          new WeightPatch.Options(format, ChecksumFormat.ADLER32, true, chain.size(), 0);
+      PatchOptions options =
+          PatchOptions.of(format)
+              .withChecksum(ChecksumFormat.ADLER32)
+              .withVersions(new PatchVersions(0, chain.size()));
       Path direct = directory.resolve("direct");
       try (Checkpoint before = Checkpoint.open(context, base);
           Checkpoint after = Checkpoint.open(context, last)) {
-        WeightPatch.create(context, before, after, direct, options, Progress.NONE);
+        new PatchCreator(context, options).create(before, after, direct, Progress.NONE);
       }
       Path combined = directory.resolve("combined");
       combine(context, base, chain, options, combined);
@@ -133,12 +132,12 @@ class ChainTest {
       assertThatThrownBy(
               () -> combine(context, base, List.of(chain.get(0), chain.get(2)), options, refused))
           .isInstanceOf(InvalidInputException.class)
-          .hasMessageContaining("begins with version 2, and what is before it leads to 1");
+          .hasMessageContaining("applies to version 2, but the patch before it leads to version 1");
       Path other = last;
       assertThatThrownBy(() -> combine(context, other, chain, options, refused))
           .isInstanceOf(InvalidInputException.class)
-          .hasMessageContaining("of another base");
-      assertThat(directory.resolve("refused").resolve(PatchWriter.INDEX)).doesNotExist();
+          .hasMessageContaining("from another base");
+      assertThat(directory.resolve("refused").resolve(PatchMetadata.INDEX)).doesNotExist();
       try (var left = Files.list(directory)) {
         assertThat(left).noneMatch(path -> path.getFileName().toString().startsWith(".partial"));
       }
@@ -191,14 +190,13 @@ class ChainTest {
         Checkpoint model = Checkpoint.open(context, base)) {
       assertThatThrownBy(() -> WeightPatch.open(context, patch))
           .isInstanceOf(InvalidInputException.class)
-          .hasMessageContaining("\"digest.w3\" is missing")
-          .hasMessageContaining("--without-digests");
-      try (WeightPatch opened = WeightPatch.open(context, patch, WeightPatch.Digests.IF_PRESENT)) {
-        assertThat(opened.options().version()).isEqualTo(12);
-        assertThat(opened.options().baseVersion()).isEqualTo(11);
+          .hasMessageContaining("\"digest.w3\" is missing");
+      try (WeightPatch opened = WeightPatch.open(context, patch, DigestPolicy.IF_PRESENT)) {
+        assertThat(opened.options().versions().target()).isEqualTo(12);
+        assertThat(opened.options().versions().base()).isEqualTo(11);
         assertThat(opened.entries().get(0).digest()).isEmpty();
         Path out = directory.resolve("out");
-        opened.apply(model, out, Progress.NONE);
+        new PatchApplier(opened, model).apply(out, Progress.NONE);
         weights[3][0] = 1;
         weights[3][1] = 2;
         weights[3][14] = 3;
@@ -208,11 +206,11 @@ class ChainTest {
         assertThat(Files.mismatch(out.resolve("base"), model("expected"))).isEqualTo(-1);
         // And from there to a patch that has them.
         Path checked = directory.resolve("checked.safetensors");
-        WeightPatch.combine(
-            context, model, List.of(opened), checked, WeightPatch.Options.PLANAR, Progress.NONE);
+        new PatchCombiner(context, PatchOptions.of(PatchFormat.PLANAR))
+            .combine(model, List.of(opened), checked, Progress.NONE);
         try (WeightPatch again = WeightPatch.open(context, checked)) {
-          again.verify(model, Progress.NONE);
-          assertThat(again.options().version()).isEqualTo(12);
+          new PatchVerifier(again).verify(model, Progress.NONE);
+          assertThat(again.options().versions().target()).isEqualTo(12);
         }
       }
     }
@@ -221,9 +219,9 @@ class ChainTest {
   /** Gaps that fit 16 bits in one chunk, and not in the next. */
   @Test
   void gapsAreAsWideAsTheWidestOne() throws IOException {
-    byte[] before = new byte[Change.CHUNK + 100_000];
+    byte[] before = new byte[ChunkLayout.CHUNK + 100_000];
     byte[] after = before.clone();
-    int[] changed = {2, 7, 60_000, Change.CHUNK + 90_000};
+    int[] changed = {2, 7, 60_000, ChunkLayout.CHUNK + 90_000};
     for (int position : changed) {
       after[position] = 1;
     }
@@ -245,7 +243,7 @@ class ChainTest {
       }
       try (Checkpoint model = Checkpoint.open(context, base);
           WeightPatch opened = WeightPatch.open(context, patch)) {
-        opened.verify(model, Progress.NONE);
+        new PatchVerifier(opened).verify(model, Progress.NONE);
       }
     }
   }
@@ -266,7 +264,7 @@ class ChainTest {
     frame.get(stored);
     Path patch = directory.resolve("patch.safetensors");
     new SafetensorsWriter()
-        .metadata("format", PatchWriter.PLANAR)
+        .metadata("format", PatchFormat.PLANAR.metadataName())
         .metadata("version", "1")
         .metadata("base_version", "0")
         .metadata("checksum_format", "xxh3-128")
@@ -277,9 +275,10 @@ class ChainTest {
     try (Context context = Context.open();
         Checkpoint model = Checkpoint.open(context, base);
         WeightPatch opened = WeightPatch.open(context, patch)) {
-      assertThatThrownBy(() -> opened.verify(model, Progress.NONE))
+      assertThatThrownBy(() -> new PatchVerifier(opened).verify(model, Progress.NONE))
           .isInstanceOf(InvalidInputException.class)
-          .hasMessageContaining("asks for 134217728 bytes of memory, for contents of 7504");
+          .hasMessageContaining(
+              "needs a window of 134217728 bytes, although its contents have at most 7504 bytes");
     }
   }
 
@@ -293,7 +292,7 @@ class ChainTest {
     try (FileChannel file =
         FileChannel.open(path, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
       ByteBuffer begin = ByteBuffer.allocate(8 + header.length).order(ByteOrder.LITTLE_ENDIAN);
-      Range.writeFully(file, begin.putLong(header.length).put(header).flip());
+      FileIo.writeFully(file, begin.putLong(header.length).put(header).flip());
       long data = file.position();
       for (long position : positions) {
         file.write(ByteBuffer.wrap(new byte[] {(byte) value}), data + position);
@@ -323,7 +322,7 @@ class ChainTest {
       Path sparse = create(context, base, tuned, PatchFormat.SPARSE, 1);
       try (Checkpoint model = Checkpoint.open(context, base);
           WeightPatch opened = WeightPatch.open(context, sparse)) {
-        opened.verify(model, Progress.NONE);
+        new PatchVerifier(opened).verify(model, Progress.NONE);
         List<Long> positions = new ArrayList<>();
         opened.forEachEntry(
             model.tensors().get("w"),
@@ -336,14 +335,14 @@ class ChainTest {
       }
       assertThatThrownBy(() -> create(context, base, tuned, PatchFormat.DISK_DELTA_OVERWRITE, 1))
           .isInstanceOf(InvalidInputException.class)
-          .hasMessageContaining("of 4 GiB and more");
-      PatchInPlace.apply(context, base, planar, Progress.NONE);
+          .hasMessageContaining("has 4 GiB or more");
+      new PatchInPlace(context, base).apply(planar, Progress.NONE);
     }
     try (FileChannel file = FileChannel.open(base, StandardOpenOption.READ)) {
       long data = Files.size(base) - HUGE;
       for (long position : changed) {
         ByteBuffer one = ByteBuffer.allocate(1);
-        Range.readFully(file, data + position, one);
+        FileIo.readFully(file, data + position, one);
         assertThat(one.get()).isEqualTo((byte) 5);
       }
     }

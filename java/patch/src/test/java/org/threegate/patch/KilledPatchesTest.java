@@ -85,7 +85,8 @@ class KilledPatchesTest {
     Path patch = directory.resolve(name);
     try (Checkpoint before = Checkpoint.open(context, from);
         Checkpoint after = Checkpoint.open(context, to)) {
-      WeightPatch.create(context, before, after, patch, WeightPatch.Options.PLANAR, Progress.NONE);
+      new PatchCreator(context, PatchOptions.of(PatchFormat.PLANAR))
+          .create(before, after, patch, Progress.NONE);
     }
     return patch;
   }
@@ -98,8 +99,7 @@ class KilledPatchesTest {
   }
 
   private static void apply(Context context, Path model, Path patch) throws IOException {
-    PatchInPlace.recoverAndApply(
-        context, model, patch, WeightPatch.Digests.REQUIRED, Progress.NONE);
+    new PatchInPlace(context, model).recoverAndApply(patch, DigestPolicy.REQUIRED, Progress.NONE);
   }
 
   @Test
@@ -124,7 +124,7 @@ class KilledPatchesTest {
         boolean isOld = Arrays.equals(now, before);
         boolean isNew = Arrays.equals(now, after);
         mixed += isOld || isNew ? 0 : 1;
-        boolean completed = PatchInPlace.recover(context, model);
+        boolean completed = new PatchInPlace(context, model).recover();
         assertThat(isOld || isNew || completed).isTrue();
         assertThat(Files.readAllBytes(weights(model)))
             .isEqualTo(isOld && !completed ? before : after);
@@ -157,7 +157,8 @@ class KilledPatchesTest {
           break;
         } catch (DyingDisk.Death e) {
           byte[] now = Files.readAllBytes(weights(model));
-          boolean isDone = Arrays.equals(now, after) && !PatchInPlace.isInterrupted(model);
+          boolean isDone =
+              Arrays.equals(now, after) && !new PatchInPlace(context, model).isInterrupted();
           if (!isDone) {
             apply(context, model, patch);
             assertThat(AtomicFiles.list(model)).hasSize(2);
@@ -259,7 +260,7 @@ class KilledPatchesTest {
       Path back = patch(context, tuned, model, "back.safetensors");
       for (int i = 0; i < KILLS; i++) {
         kill(child("apply", model.toString(), there.toString(), back.toString()), 300);
-        boolean interrupted = PatchInPlace.recover(context, model);
+        boolean interrupted = new PatchInPlace(context, model).recover();
         completed += interrupted ? 1 : 0;
         byte[] now = Files.readAllBytes(weights(model));
         assertThat(now).isIn(before, after);
@@ -328,7 +329,7 @@ class KilledPatchesTest {
       boolean isOld;
       try (Checkpoint now = Checkpoint.open(context, model);
           WeightPatch patch = WeightPatch.open(context, back)) {
-        isOld = patch.leadsTo(now);
+        isOld = new PatchVerifier(patch).isResult(now);
       }
       begun();
       while (true) {

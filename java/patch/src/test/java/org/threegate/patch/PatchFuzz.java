@@ -63,7 +63,7 @@ public final class PatchFuzz {
   }
 
   private static void read(Context context, Checkpoint base, Path path) throws IOException {
-    try (WeightPatch patch = WeightPatch.open(context, path, WeightPatch.Digests.IF_PRESENT)) {
+    try (WeightPatch patch = WeightPatch.open(context, path, DigestPolicy.IF_PRESENT)) {
       patch
           .entries()
           .forEach(
@@ -72,7 +72,7 @@ public final class PatchFuzz {
                   patch.forEachEntry(base.tensors().get(entry.name()), (begin, entries) -> {});
                 }
               });
-      patch.verify(base, Progress.NONE);
+      new PatchVerifier(patch).verify(base, Progress.NONE);
     } catch (InvalidInputException e) {
       if (e.getMessage().indexOf('\n') >= 0) {
         throw new AssertionError("a message of several lines", e);
@@ -90,7 +90,7 @@ public final class PatchFuzz {
       }
       case 1 -> {
         byte[] frame = Zstd.compress(contents, 1);
-        describe(writer, PatchWriter.PLANAR)
+        describe(writer, PatchFormat.PLANAR.metadataName())
             .tensor("w", TensorType.U8, List.of((long) frame.length), frame)
             .write(file);
         return file;
@@ -98,7 +98,7 @@ public final class PatchFuzz {
       case 2 -> {
         // Half of them are gaps, half values.
         int entries = contents.length / 4;
-        describe(writer, PatchWriter.SPARSE)
+        describe(writer, PatchFormat.SPARSE.metadataName())
             .metadata("model_version", "1")
             .metadata("encoding", "gaps")
             .tensor(
@@ -120,13 +120,13 @@ public final class PatchFuzz {
         writer
             .metadata("w", "0")
             .tensor("w", TensorType.U8, List.of((long) frame.length), frame)
-            .write(delta.resolve(PatchWriter.SHARD));
+            .write(delta.resolve(PatchMetadata.SHARD));
         Files.writeString(
-            delta.resolve(PatchWriter.INDEX),
+            delta.resolve(PatchMetadata.INDEX),
             "{\"metadata\":{\"version\":1,\"base_version\":0,\"delta_encoding\":\""
                 + (kind == 3 ? "xor" : "overwrite")
                 + "\",\"compression_format\":\"zstd\",\"checksum_format\":\"xxh3-128\"},\"weight_map\":{\"w\":\""
-                + PatchWriter.SHARD
+                + PatchMetadata.SHARD
                 + "\"}}");
         return delta;
       }

@@ -68,7 +68,8 @@ class PatchInPlaceTest {
     try (Context context = Context.open();
         Checkpoint from = Checkpoint.open(context, model);
         Checkpoint to = Checkpoint.open(context, tuned)) {
-      WeightPatch.create(context, from, to, patch, WeightPatch.Options.PLANAR, Progress.NONE);
+      new PatchCreator(context, PatchOptions.of(PatchFormat.PLANAR))
+          .create(from, to, patch, Progress.NONE);
     }
   }
 
@@ -87,13 +88,13 @@ class PatchInPlaceTest {
   @Test
   void filesBecomeTheNewVersion() throws IOException {
     try (Context context = Context.open()) {
-      assertThat(PatchInPlace.recover(context, model)).isFalse();
-      PatchInPlace.apply(context, model, patch, Progress.NONE);
+      assertThat(new PatchInPlace(context, model).recover()).isFalse();
+      new PatchInPlace(context, model).apply(patch, Progress.NONE);
       assertThat(now()).isEqualTo(after);
       assertThat(model.resolve(PatchInPlace.JOURNAL)).doesNotExist();
-      assertThatThrownBy(() -> PatchInPlace.apply(context, model, patch, Progress.NONE))
+      assertThatThrownBy(() -> new PatchInPlace(context, model).apply(patch, Progress.NONE))
           .isInstanceOf(InvalidInputException.class)
-          .hasMessageContaining("of another base");
+          .hasMessageContaining("from another base");
       assertThat(now()).isEqualTo(after);
     }
   }
@@ -115,7 +116,7 @@ class PatchInPlaceTest {
         }
         Files.write(model.resolve("model.safetensors"), mixed);
         Files.write(model.resolve(PatchInPlace.JOURNAL), journal);
-        assertThat(PatchInPlace.recover(context, model)).isTrue();
+        assertThat(new PatchInPlace(context, model).recover()).isTrue();
         assertThat(now()).isEqualTo(after);
       }
     }
@@ -123,7 +124,7 @@ class PatchInPlaceTest {
 
   /** The journal of this patch. */
   private byte[] journal(Context context) throws IOException {
-    PatchInPlace.prepare(context, model, patch, WeightPatch.Digests.REQUIRED, Progress.NONE);
+    new PatchInPlace(context, model).prepare(patch, DigestPolicy.REQUIRED, Progress.NONE);
     assertThat(now()).isEqualTo(before);
     Path journal = model.resolve(PatchInPlace.JOURNAL);
     byte[] bytes = Files.readAllBytes(journal);
@@ -146,11 +147,11 @@ class PatchInPlaceTest {
           damaged[random.nextInt(damaged.length)] ^= (byte) (1 << random.nextInt(8));
         }
         Files.write(model.resolve(PatchInPlace.JOURNAL), damaged);
-        assertThatThrownBy(() -> PatchInPlace.recover(context, model))
+        assertThatThrownBy(() -> new PatchInPlace(context, model).recover())
             .isInstanceOf(InvalidInputException.class)
             .hasMessageContaining("is damaged");
         assertThat(now()).isEqualTo(before);
-        assertThatThrownBy(() -> PatchInPlace.apply(context, model, patch, Progress.NONE))
+        assertThatThrownBy(() -> new PatchInPlace(context, model).apply(patch, Progress.NONE))
             .hasMessageContaining("has to be completed first");
       }
     }
@@ -166,7 +167,7 @@ class PatchInPlaceTest {
 
   private void assertRefused(Context context, byte[] journal, String why) throws IOException {
     Files.write(model.resolve(PatchInPlace.JOURNAL), journal);
-    assertThatThrownBy(() -> PatchInPlace.recover(context, model))
+    assertThatThrownBy(() -> new PatchInPlace(context, model).recover())
         .isInstanceOf(InvalidInputException.class)
         .hasMessageContaining(why);
     assertThat(now()).isEqualTo(before);
@@ -221,7 +222,7 @@ class PatchInPlaceTest {
       assertRefused(context, "TGP2\0\0\0\0\0\0\0\0\0\0\0\0".getBytes(UTF_8), "another version");
       byte[] elsewhere = journal.clone();
       elsewhere[4] ^= 1;
-      assertRefused(context, signed(elsewhere), "is the journal of other files");
+      assertRefused(context, signed(elsewhere), "belongs to other files");
     }
   }
 
@@ -240,7 +241,7 @@ class PatchInPlaceTest {
         Files.write(model.resolve("model.safetensors"), before);
         Files.write(model.resolve(PatchInPlace.JOURNAL), signed(forged));
         try {
-          PatchInPlace.recover(context, model);
+          new PatchInPlace(context, model).recover();
           assertThat(now()).isEqualTo(after);
         } catch (InvalidInputException e) {
           assertThat(now()).isEqualTo(before);
@@ -263,7 +264,7 @@ class PatchInPlaceTest {
       }
       before[kept] ^= 1;
       Files.write(model.resolve("model.safetensors"), before);
-      assertRefused(context, journal, "none that the journal beside it was begun with");
+      assertRefused(context, journal, "not the one that the journal beside it was made for");
     }
   }
 
@@ -275,20 +276,20 @@ class PatchInPlaceTest {
     Files.move(weights, blob);
     Files.createSymbolicLink(weights, Path.of("../blobs/b10b"));
     try (Context context = Context.open()) {
-      assertThatThrownBy(() -> PatchInPlace.apply(context, model, patch, Progress.NONE))
+      assertThatThrownBy(() -> new PatchInPlace(context, model).apply(patch, Progress.NONE))
           .isInstanceOf(InvalidInputException.class)
           .hasMessageContaining("is a link to another file, which other models may share");
       assertThat(AtomicFiles.list(model)).containsExactly(weights);
       Files.delete(weights);
       Files.createLink(weights, blob);
-      assertThatThrownBy(() -> PatchInPlace.apply(context, model, patch, Progress.NONE))
+      assertThatThrownBy(() -> new PatchInPlace(context, model).apply(patch, Progress.NONE))
           .isInstanceOf(InvalidInputException.class)
           .hasMessageContaining("has 2 names (hard links), which other models may share");
       assertThat(now()).isEqualTo(before);
       Files.delete(blob);
       var mode = PosixFilePermissions.fromString("rw-r-----");
       Files.setPosixFilePermissions(weights, mode);
-      PatchInPlace.apply(context, model, patch, Progress.NONE);
+      new PatchInPlace(context, model).apply(patch, Progress.NONE);
       assertThat(now()).isEqualTo(after);
       assertThat(Files.getPosixFilePermissions(weights)).isEqualTo(mode);
     }
@@ -300,11 +301,11 @@ class PatchInPlaceTest {
       byte[] journal = journal(context);
       Path real = Files.write(directory.resolve("journal"), journal);
       Files.createSymbolicLink(model.resolve(PatchInPlace.JOURNAL), real);
-      assertThatThrownBy(() -> PatchInPlace.recover(context, model))
+      assertThatThrownBy(() -> new PatchInPlace(context, model).recover())
           .hasMessageContaining("is damaged");
       Files.delete(model.resolve(PatchInPlace.JOURNAL));
       Files.createDirectory(model.resolve(PatchInPlace.JOURNAL));
-      assertThatThrownBy(() -> PatchInPlace.recover(context, model))
+      assertThatThrownBy(() -> new PatchInPlace(context, model).recover())
           .hasMessageContaining("is damaged");
       assertThat(now()).isEqualTo(before);
     }
@@ -317,13 +318,13 @@ class PatchInPlaceTest {
       byte[] journal = journal(context);
       Files.write(model.resolve(PatchInPlace.JOURNAL), journal);
       Files.writeString(AtomicFiles.temporary(model.resolve(PatchInPlace.JOURNAL)), "half");
-      WeightPatch.Digests digests = WeightPatch.Digests.REQUIRED;
-      assertThat(PatchInPlace.recoverAndApply(context, model, patch, digests, Progress.NONE))
+      DigestPolicy digests = DigestPolicy.REQUIRED;
+      assertThat(new PatchInPlace(context, model).recoverAndApply(patch, digests, Progress.NONE))
           .isTrue();
       assertThat(now()).isEqualTo(after);
       assertThat(AtomicFiles.list(model)).containsExactly(model.resolve("model.safetensors"));
       Files.write(model.resolve("model.safetensors"), before);
-      assertThat(PatchInPlace.recoverAndApply(context, model, patch, digests, Progress.NONE))
+      assertThat(new PatchInPlace(context, model).recoverAndApply(patch, digests, Progress.NONE))
           .isFalse();
       assertThat(now()).isEqualTo(after);
     }
@@ -338,7 +339,7 @@ class PatchInPlaceTest {
               CompletableFuture.supplyAsync(
                       () -> {
                         try {
-                          PatchInPlace.apply(context, model, patch, Progress.NONE);
+                          new PatchInPlace(context, model).apply(patch, Progress.NONE);
                           return "patched";
                         } catch (IOException | RuntimeException e) {
                           return e.getMessage();

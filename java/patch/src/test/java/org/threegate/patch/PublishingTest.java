@@ -125,12 +125,12 @@ class PublishingTest {
       assertThat(subscriber.version()).isEqualTo(2);
       AtomicFiles.deleteDirectory(third.getParent());
       assertThatThrownBy(subscriber::update)
-          .hasMessageContaining("version 3 is missing, and no later one is whole")
-          .hasMessageContaining("the model has 2");
+          .hasMessageContaining("version 3 is missing, and no later version is a full checkpoint")
+          .hasMessageContaining("the model has version 2");
       // Killed between the weights and the note of their version.
       Files.createDirectory(third.getParent());
       Files.write(third, whole);
-      PatchInPlace.apply(context, served, third, Progress.NONE);
+      new PatchInPlace(context, served).apply(third, Progress.NONE);
       assertThat(subscriber.version()).isEqualTo(2);
       assertThat(subscriber.update()).isEqualTo(4);
       assertSame(served, model());
@@ -140,7 +140,7 @@ class PublishingTest {
       Path mine = Files.writeString(other.resolve("model.safetensors"), "mine");
       assertThatThrownBy(() -> new PatchSubscriber(context, versions, other).update())
           .isInstanceOf(InvalidInputException.class)
-          .hasMessageContaining("no note of the version");
+          .hasMessageContaining("no recorded version");
       assertThat(mine).hasContent("mine");
       Files.delete(mine);
       assertThat(new PatchSubscriber(context, versions, other).update()).isEqualTo(4);
@@ -151,10 +151,10 @@ class PublishingTest {
       Files.move(VersionDirectory.version(versions, 4), VersionDirectory.version(versions, 5));
       AtomicFiles.deleteDirectory(VersionDirectory.version(versions, 1));
       PatchSubscriber late = new PatchSubscriber(context, versions, directory.resolve("late"));
-      assertThatThrownBy(late::update).hasMessageContaining("no whole version to begin with");
+      assertThatThrownBy(late::update).hasMessageContaining("no full checkpoint to begin with");
       assertThatThrownBy(
               () -> new PatchPublisher.Options(PatchFormat.PLANAR, ChecksumFormat.BLAKE3, 0, 1))
-          .hasMessageContaining("1 at least");
+          .hasMessageContaining("at least 1");
     }
   }
 
@@ -175,7 +175,7 @@ class PublishingTest {
       Files.writeString(note, "999999999999999999");
       assertThatThrownBy(subscriber::update)
           .isInstanceOf(InvalidInputException.class)
-          .hasMessageContaining("is version 999999999999999999, and the last one in");
+          .hasMessageContaining("is version 999999999999999999, but the last version in");
       Files.delete(note);
       Files.createSymbolicLink(note, Path.of("/dev/zero"));
       assertThatThrownBy(subscriber::update)
@@ -192,14 +192,14 @@ class PublishingTest {
       for (String shard :
           List.of("../model/model.safetensors", "/etc/passwd", "", ".", "a\\u0000b")) {
         Files.writeString(
-            delta.resolve(PatchWriter.INDEX),
+            delta.resolve(PatchMetadata.INDEX),
             "{\"metadata\": {\"version\": 2, \"base_version\": 1, \"delta_encoding\": \"xor\","
                 + " \"checksum_format\": \"adler32\"}, \"weight_map\": {\"w\": \""
                 + shard
                 + "\"}}");
         assertThatThrownBy(() -> WeightPatch.open(context, delta))
             .isInstanceOf(InvalidInputException.class)
-            .hasMessageContaining("no plain name");
+            .hasMessageContaining("not a plain file name");
       }
     }
   }

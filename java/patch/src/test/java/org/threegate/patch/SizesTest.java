@@ -49,16 +49,11 @@ class SizesTest {
   }
 
   private Path patch(Context context, PatchFormat format) throws Exception {
-    Path out = directory.resolve(WeightPatch.isDirectory(format) ? "patch" : "patch.safetensors");
+    Path out = directory.resolve(format.isDirectory() ? "patch" : "patch.safetensors");
     try (Checkpoint base = Checkpoint.open(context, before);
         Checkpoint tuned = Checkpoint.open(context, after)) {
-      WeightPatch.create(
-          context,
-          base,
-          tuned,
-          out,
-          new WeightPatch.Options(format, ChecksumFormat.XXH3_128, true, 2, 1),
-          Progress.NONE);
+      new PatchCreator(context, PatchOptions.of(format).withVersions(new PatchVersions(1, 2)))
+          .create(base, tuned, out, Progress.NONE);
     }
     return out;
   }
@@ -66,7 +61,7 @@ class SizesTest {
   private void verify(Context context, Path patch) throws Exception {
     try (Checkpoint base = Checkpoint.open(context, before);
         WeightPatch opened = WeightPatch.open(context, patch)) {
-      opened.verify(base, Progress.NONE);
+      new PatchVerifier(opened).verify(base, Progress.NONE);
     }
   }
 
@@ -75,7 +70,7 @@ class SizesTest {
   void noFieldOfAnIndexIsBelieved(PatchFormat format) throws Exception {
     try (Context context = Context.open()) {
       Path patch = patch(context, format);
-      Path index = patch.resolve(PatchWriter.INDEX);
+      Path index = patch.resolve(PatchMetadata.INDEX);
       int refused =
           JsonMutations.requireReadOrRefused(
               Files.readString(index),

@@ -39,7 +39,7 @@ import org.threegate.testing.Seeds;
 /** Patches lead from one checkpoint to another, bit for bit, or say why they do not. */
 @ExtendWith(NativeLeaks.class)
 class WeightPatchTest {
-  private static final int LARGE = Change.CHUNK + 77; // elements of a tensor of two chunks
+  private static final int LARGE = ChunkLayout.CHUNK + 77; // elements of a tensor of two chunks
 
   @TempDir Path directory;
 
@@ -85,24 +85,25 @@ class WeightPatchTest {
     write(tuned(), models, true);
   }
 
-  private Path create(Context context, WeightPatch.Options options, String name)
-      throws IOException {
+  private Path create(Context context, PatchOptions options, String name) throws IOException {
     Path patch = directory.resolve(name);
     try (Checkpoint before = Checkpoint.open(context, base().getParent());
         Checkpoint after = Checkpoint.open(context, tuned().getParent())) {
-      WeightPatch.create(context, before, after, patch, options, Progress.NONE);
+      new PatchCreator(context, options).create(before, after, patch, Progress.NONE);
     }
     return patch;
   }
 
-  private static WeightPatch.Options options(PatchFormat format, boolean gaps) {
-    return new WeightPatch.Options(format, ChecksumFormat.XXH3_128, gaps, 3, 2);
+  private static PatchOptions options(PatchFormat format, boolean gaps) {
+    return PatchOptions.of(format)
+        .withPositions(gaps ? PositionEncoding.GAPS : PositionEncoding.RAW)
+        .withVersions(new PatchVersions(2, 3));
   }
 
   private static void apply(Context context, Path from, Path patch, Path out) throws IOException {
     try (Checkpoint before = Checkpoint.open(context, from);
         WeightPatch opened = WeightPatch.open(context, patch)) {
-      opened.apply(before, out, Progress.NONE);
+      new PatchApplier(opened, before).apply(out, Progress.NONE);
     }
   }
 
@@ -159,20 +160,20 @@ class WeightPatchTest {
             Checkpoint other = Checkpoint.open(context, tuned().getParent());
             WeightPatch opened = WeightPatch.open(context, patch)) {
           assertThat(opened.options().format()).isEqualTo(format);
-          assertThat(opened.options().version()).isEqualTo(3);
-          assertThat(opened.options().baseVersion()).isEqualTo(2);
+          assertThat(opened.options().versions().target()).isEqualTo(3);
+          assertThat(opened.options().versions().base()).isEqualTo(2);
           assertThat(opened.entries())
               .hasSize(
                   (int)
                       models.stream()
                           .filter(model -> !Arrays.equals(model.before(), model.after()))
                           .count());
-          opened.verify(before, Progress.NONE);
+          new PatchVerifier(opened).verify(before, Progress.NONE);
           // From another base it leads elsewhere, and says so; only the new bytes are known to all.
           if (format != PatchFormat.DISK_DELTA_OVERWRITE) {
-            assertThatThrownBy(() -> opened.verify(other, Progress.NONE))
+            assertThatThrownBy(() -> new PatchVerifier(opened).verify(other, Progress.NONE))
                 .isInstanceOf(InvalidInputException.class)
-                .hasMessageContaining("of another base");
+                .hasMessageContaining("from another base");
           }
         }
         assertThat(files(directory)).noneMatch(name -> name.contains("partial"));
@@ -208,7 +209,7 @@ class WeightPatchTest {
       Path overwrite = create(context, options(PatchFormat.DISK_DELTA_OVERWRITE, true), "other");
       for (Path patch : List.of(xor, overwrite)) {
         try (SafetensorsFile shard =
-            SafetensorsFile.open(context, patch.resolve(PatchWriter.SHARD))) {
+            SafetensorsFile.open(context, patch.resolve(PatchMetadata.SHARD))) {
           assertThat(shard.tensors()).hasSize(1);
           Tensor stored = shard.tensors().get(0);
           assertThat(stored.type()).isEqualTo(TensorType.U8);
@@ -222,7 +223,7 @@ class WeightPatchTest {
                   HexFormat.of().toHexDigits(digest.getMostSignificantBits())
                       + HexFormat.of().toHexDigits(digest.getLeastSignificantBits()));
         }
-        assertThat(Files.readString(patch.resolve(PatchWriter.INDEX)).replaceAll("\\s", ""))
+        assertThat(Files.readString(patch.resolve(PatchMetadata.INDEX)).replaceAll("\\s", ""))
             .isEqualTo(
                 "{\"metadata\":{\"version\":3,\"base_version\":2,\"delta_encoding\":\""
                     + (patch.equals(xor) ? "xor" : "overwrite")
@@ -335,7 +336,7 @@ class WeightPatchTest {
     write(models);
     try (Context context = Context.open()) {
       Path patch = create(context, options(format, true), "patch");
-      Path file = Files.isDirectory(patch) ? patch.resolve(PatchWriter.SHARD) : patch;
+      Path file = Files.isDirectory(patch) ? patch.resolve(PatchMetadata.SHARD) : patch;
       byte[] whole = Files.readAllBytes(file);
       int refused = 0;
       for (int trial = 0; trial < 400; trial++) {
@@ -379,26 +380,30 @@ class WeightPatchTest {
       assertThatThrownBy(() -> WeightPatch.open(context, directory.resolve("none")))
           .hasMessageContaining("no such file");
       assertThatThrownBy(() -> WeightPatch.open(context, base()))
-          .hasMessageContaining("no weight patch; its format is \"pt\"");
+          .hasMessageContaining("not a weight patch; its format is \"pt\"");
       Path full = Files.createDirectory(directory.resolve("full"));
-      Files.writeString(full.resolve(PatchWriter.INDEX), "{\"metadata\": {}, \"weight_map\": {}}");
+      Files.writeString(
+          full.resolve(PatchMetadata.INDEX), "{\"metadata\": {}, \"weight_map\": {}}");
       assertThatThrownBy(() -> WeightPatch.open(context, full))
           .hasMessageContaining("a full checkpoint, not a patch");
       Files.writeString(
-          full.resolve(PatchWriter.INDEX),
+          full.resolve(PatchMetadata.INDEX),
           "{\"metadata\": {\"version\": 2, \"base_version\": 1, \"delta_encoding\": \"xor\", \"checksum_format\": \"adler32\"}, \"weight_map\": {\"w\": \"../base/model.safetensors\"}}");
       assertThatThrownBy(() -> WeightPatch.open(context, full))
-          .hasMessageContaining("no plain name");
+          .hasMessageContaining("not a plain file name");
       write(tuned(), List.of(model("b", TensorType.BF16, 60, 0.5, random)), true);
-      assertThatThrownBy(() -> create(context, WeightPatch.Options.PLANAR, "p"))
+      assertThatThrownBy(() -> create(context, PatchOptions.of(PatchFormat.PLANAR), "p"))
           .hasMessageContaining("tensor \"a\" of");
       write(tuned(), List.of(model("a", TensorType.F16, 60, 0.5, random)), true);
-      assertThatThrownBy(() -> create(context, WeightPatch.Options.PLANAR, "p"))
-          .hasMessageContaining("is F16[30], and BF16[30]");
+      assertThatThrownBy(() -> create(context, PatchOptions.of(PatchFormat.PLANAR), "p"))
+          .hasMessageContaining("is F16[30], but BF16[30]");
       assertThat(files(directory)).noneMatch(name -> name.contains("partial"));
       assertThatThrownBy(
-              () -> new WeightPatch.Options(PatchFormat.PLANAR, ChecksumFormat.BLAKE3, true, 2, 2))
-          .hasMessageContaining("versions ascend");
+              () ->
+                  PatchOptions.of(PatchFormat.PLANAR)
+                      .withChecksum(ChecksumFormat.BLAKE3)
+                      .withVersions(new PatchVersions(2, 2)))
+          .hasMessageContaining("versions must increase");
       assertThatThrownBy(() -> PatchFormat.of("zip")).hasMessageContaining("disk-delta-xor");
     }
   }
@@ -425,7 +430,8 @@ class WeightPatchTest {
       }
       write(List.of(new Model("w", TensorType.BF16, before, after)));
       try (Context context = Context.open()) {
-        Path patch = create(context, WeightPatch.Options.PLANAR, "planar-" + target.getKey());
+        Path patch =
+            create(context, PatchOptions.of(PatchFormat.PLANAR), "planar-" + target.getKey());
         double each = Files.size(patch) / (double) changed;
         System.out.printf(
             "planar, density %s: %.3f bytes a changed element%n", target.getKey(), each);

@@ -45,15 +45,15 @@ final class ArraysReport {
         writer.vector(prefix + "sigmaTuned", update.tuned());
         writer.vector(prefix + "sigmaDelta", update.update());
       }
-      writer.vector(prefix + "angleU" + suffix, update.anglesLeft());
-      writer.vector(prefix + "angleV" + suffix, update.anglesRight());
+      writer.vector(prefix + "angleU" + suffix, update.angleU());
+      writer.vector(prefix + "angleV" + suffix, update.angleV());
       for (NullDraws draws : measure.nulls()) {
         String name = prefix + draws.model() + "/";
         writer.vector(name + "angleUMean" + suffix, draws.bandLeft()[0]);
         writer.vector(name + "angleUSd" + suffix, draws.bandLeft()[1]);
         writer.vector(name + "angleVMean" + suffix, draws.bandRight()[0]);
         writer.vector(name + "angleVSd" + suffix, draws.bandRight()[1]);
-        writer.vector(name + "nss" + suffix, draws.drift());
+        writer.vector(name + "nss" + suffix, draws.nss());
       }
     }
   }

@@ -82,8 +82,8 @@ public record ComparisonReport(
   }
 
   /** Spectral drift over matrices. */
-  public Optional<Extent> drift() {
-    return Extent.of(spectra().stream().mapToDouble(measure -> measure.geometry().drift()));
+  public Optional<Extent> nss() {
+    return Extent.of(spectra().stream().mapToDouble(measure -> measure.geometry().nss()));
   }
 
   /** The largest principal angle over matrices that are not gap-limited, in degrees. */
@@ -95,8 +95,8 @@ public record ComparisonReport(
                 measure ->
                     Math.toDegrees(
                         Math.max(
-                            Geometry.max(measure.geometry().anglesLeft()),
-                            Geometry.max(measure.geometry().anglesRight())))));
+                            Geometry.max(measure.geometry().angleU()),
+                            Geometry.max(measure.geometry().angleV())))));
   }
 
   /** Matrices whose angles say nothing about the update. */

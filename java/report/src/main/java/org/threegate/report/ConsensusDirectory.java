@@ -19,16 +19,11 @@ public final class ConsensusDirectory {
 
   /** {@code consensus.json} alone. */
   public static void writeJson(ConsensusReport report, OutputStream out) throws IOException {
-    ConsensusJson.write(report, out);
+    ReportMapper.write(ConsensusJson.file(report), out);
   }
 
   /** Writes both files. */
   public static void write(ConsensusReport report, Path directory) throws IOException {
-    PageFiles.write(
-        directory,
-        HTML,
-        json -> ConsensusJson.page(json, report),
-        JSON,
-        out -> ConsensusJson.write(report, out));
+    PageFiles.write(directory, HTML, ConsensusJson.page(report), JSON, ConsensusJson.file(report));
   }
 }

@@ -1,232 +1,194 @@
 package org.threegate.report;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonGenerator;
-import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
-import java.io.IOException;
-import java.io.OutputStream;
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.annotation.JsonInclude.Include;
+import com.fasterxml.jackson.annotation.JsonUnwrapped;
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.function.ToDoubleFunction;
 import org.threegate.analysis.consensus.TensorConsensus;
 import org.threegate.analysis.consensus.TensorTrajectory;
 import org.threegate.analysis.statistics.Agreement;
 import org.threegate.analysis.statistics.NullEstimate;
 
-/** {@code consensus.json}, and the data of the page. */
-final class ConsensusJson {
+/**
+ * The document {@code consensus.json}. The data of the page have maps in place of geometries.
+ *
+ * @param jaccard of every run with every other; runs × runs, null on the diagonal
+ * @param changedByRuns share of entries that exactly 0, 1, … runs change
+ */
+record ConsensusJson(
+    int schema,
+    String threegate,
+    List<String> command,
+    String base,
+    List<String> runs,
+    double elapsedSeconds,
+    List<FindingJson> findings,
+    double[][] jaccard,
+    double[][] bernoulliJaccard,
+    double[][] magnitudeJaccard,
+    double[][] magnitudeSd,
+    double[][] magnitudeZ,
+    double[] changedByRuns,
+    double[] changedByRunsNull,
+    Map<String, AgreementJson> byKind,
+    Map<String, AgreementJson> byLayer,
+    List<Tensor> tensors,
+    Optional<Trajectory> trajectory) {
   private static final int SCHEMA = 1;
 
-  private final JsonGenerator json;
-  private final boolean maps;
-
-  private ConsensusJson(JsonGenerator json, boolean maps) {
-    this.json = json;
-    this.maps = maps;
-  }
-
-  static void write(ConsensusReport report, OutputStream out) throws IOException {
-    try (JsonGenerator json =
-        new JsonFactory().createGenerator(out).disable(JsonGenerator.Feature.AUTO_CLOSE_TARGET)) {
-      json.setPrettyPrinter(new DefaultPrettyPrinter());
-      new ConsensusJson(json, false).report(report);
-      json.writeRaw('\n');
+  record Tensor(
+      String name,
+      OptionalInt layer,
+      String kind,
+      List<Long> shape,
+      long[] changed,
+      AgreementJson agreement,
+      long[] changedByRuns,
+      double[] changedByRunsNull,
+      TensorConsensus.Bands rows,
+      TensorConsensus.Bands columns,
+      List<Head> perHead,
+      @JsonInclude(Include.NON_ABSENT) Optional<MapJson> map) {
+    static Tensor of(TensorConsensus tensor, Optional<MapJson> map) {
+      return new Tensor(
+          tensor.name(),
+          tensor.layer(),
+          tensor.kind(),
+          tensor.shape(),
+          tensor.changed(),
+          AgreementJson.of(tensor.agreement()),
+          tensor.changedByRuns(),
+          tensor.changedByRunsNull(),
+          tensor.rows(),
+          tensor.columns(),
+          tensor.heads().stream().map(Head::of).toList(),
+          map);
     }
   }
 
-  /** The same with the maps that are drawn. */
-  static void page(JsonGenerator json, ConsensusReport report) throws IOException {
-    new ConsensusJson(json, true).report(report);
-  }
-
-  private void report(ConsensusReport report) throws IOException {
-    json.writeStartObject();
-    json.writeNumberField("schema", SCHEMA);
-    json.writeStringField("threegate", report.version());
-    strings("command", report.command());
-    json.writeStringField("base", report.base());
-    strings("runs", report.runs());
-    GeometryJson.number(json, "elapsedSeconds", report.seconds());
-    new GeometryJson(json).findings(report.findings());
-    matrix("jaccard", report, Agreement::jaccard);
-    matrix("bernoulliJaccard", report, Agreement::bernoulliJaccard);
-    matrix("magnitudeJaccard", report, Agreement::magnitudeJaccard);
-    matrix("magnitudeSd", report, Agreement::magnitudeSd);
-    matrix("magnitudeZ", report, Agreement::z);
-    double[][] memberships = report.memberships();
-    new GeometryJson(json).doubles("changedByRuns", memberships[0]);
-    new GeometryJson(json).doubles("changedByRunsNull", memberships[1]);
-    groups("byKind", report.byKind());
-    groups("byLayer", report.byLayer());
-    json.writeArrayFieldStart("tensors");
-    for (TensorConsensus tensor : report.tensors()) {
-      tensor(tensor, report.runs().size());
+  record Head(String part, int head, @JsonUnwrapped AgreementJson agreement) {
+    static Head of(TensorConsensus.Head head) {
+      return new Head(head.part(), head.head(), AgreementJson.of(head.agreement()));
     }
-    json.writeEndArray();
-    trajectory(report);
-    json.writeEndObject();
   }
 
-  private void strings(String name, List<String> values) throws IOException {
-    json.writeArrayFieldStart(name);
-    for (String value : values) {
-      json.writeString(value);
+  record Trajectory(List<StepSummary> steps, List<TensorSteps> tensors) {}
+
+  record TensorSteps(
+      String name, String kind, double linearity, double walkLinearity, List<Step> steps) {
+    static TensorSteps of(TensorTrajectory tensor, boolean geometries) {
+      return new TensorSteps(
+          tensor.name(),
+          tensor.kind(),
+          tensor.linearity(),
+          tensor.walkLinearity(),
+          tensor.steps().stream().map(step -> Step.of(step, geometries)).toList());
     }
-    json.writeEndArray();
   }
 
-  /** Of every run with every other; null on the diagonal. */
-  private void matrix(String name, ConsensusReport report, ToDoubleFunction<Agreement> value)
-      throws IOException {
+  record Step(
+      double sparsity,
+      double relativeFrobenius,
+      double locking,
+      Map<String, LockingNull> lockingNulls,
+      TensorConsensus.Bands rowStability,
+      TensorConsensus.Bands columnStability,
+      @JsonUnwrapped @JsonInclude(Include.NON_ABSENT) Optional<GeometryJson> geometry) {
+    static Step of(TensorTrajectory.Step step, boolean geometries) {
+      Map<String, LockingNull> nulls = new LinkedHashMap<>();
+      for (NullEstimate estimate : step.lockingNulls()) {
+        nulls.put(
+            estimate.model(),
+            new LockingNull(estimate.mean(), estimate.sd(), estimate.z(step.locking())));
+      }
+      return new Step(
+          step.totals().sparsity(),
+          step.totals().relativeFrobenius(),
+          step.locking(),
+          nulls,
+          step.rowStability(),
+          step.columnStability(),
+          Optional.of(step.geometry())
+              .filter(own -> geometries)
+              .map(own -> GeometryJson.of(Optional.of(own))));
+    }
+  }
+
+  record LockingNull(double mean, double sd, double z) {}
+
+  /** Returns the document that the file holds. */
+  static ConsensusJson file(ConsensusReport report) {
+    return of(report, false);
+  }
+
+  /** Returns the data of the page. */
+  static ConsensusJson page(ConsensusReport report) {
+    return of(report, true);
+  }
+
+  private static ConsensusJson of(ConsensusReport report, boolean page) {
+    double[][] changedByRuns = report.changedByRuns();
+    int runs = report.runs().size();
+    return new ConsensusJson(
+        SCHEMA,
+        report.version(),
+        report.command(),
+        report.base(),
+        report.runs(),
+        report.seconds(),
+        FindingJson.of(report.findings()),
+        matrix(report, Agreement::jaccard),
+        matrix(report, Agreement::bernoulliJaccard),
+        matrix(report, Agreement::magnitudeJaccard),
+        matrix(report, Agreement::magnitudeSd),
+        matrix(report, Agreement::magnitudeZ),
+        changedByRuns[0],
+        changedByRuns[1],
+        groups(report.byKind()),
+        groups(report.byLayer()),
+        report.tensors().stream()
+            .map(
+                tensor ->
+                    Tensor.of(
+                        tensor,
+                        page
+                            ? Optional.of(MapJson.of(tensor.map(), tensor.shape(), runs))
+                            : Optional.empty()))
+            .toList(),
+        trajectory(report, page));
+  }
+
+  private static double[][] matrix(ConsensusReport report, ToDoubleFunction<Agreement> value) {
     List<Agreement> pairs = report.pairs();
     int runs = report.runs().size();
-    json.writeArrayFieldStart(name);
+    double[][] matrix = new double[runs][runs];
     for (int i = 0; i < runs; i++) {
-      json.writeStartArray();
       for (int j = 0; j < runs; j++) {
-        double number =
-            i == j ? Double.NaN : value.applyAsDouble(pairs.get(report.pairIndex(i, j)));
-        if (Double.isFinite(number)) {
-          json.writeNumber(number);
-        } else {
-          json.writeNull();
-        }
+        matrix[i][j] = i == j ? Double.NaN : value.applyAsDouble(pairs.get(report.pairIndex(i, j)));
       }
-      json.writeEndArray();
     }
-    json.writeEndArray();
+    return matrix;
   }
 
-  private void groups(String name, Map<String, Agreement> groups) throws IOException {
-    json.writeObjectFieldStart(name);
-    for (Map.Entry<String, Agreement> group : groups.entrySet()) {
-      agreement(group.getKey(), group.getValue());
-    }
-    json.writeEndObject();
+  private static Map<String, AgreementJson> groups(Map<String, Agreement> groups) {
+    Map<String, AgreementJson> all = new LinkedHashMap<>();
+    groups.forEach((name, agreement) -> all.put(name, AgreementJson.of(agreement)));
+    return Collections.unmodifiableMap(all);
   }
 
-  private void agreement(String name, Agreement agreement) throws IOException {
-    json.writeObjectFieldStart(name);
-    numbers(agreement);
-    json.writeEndObject();
-  }
-
-  private void numbers(Agreement agreement) throws IOException {
-    GeometryJson.number(json, "jaccard", agreement.jaccard());
-    GeometryJson.number(json, "bernoulliJaccard", agreement.bernoulliJaccard());
-    GeometryJson.number(json, "magnitudeJaccard", agreement.magnitudeJaccard());
-    GeometryJson.number(json, "magnitudeSd", agreement.magnitudeSd());
-    GeometryJson.number(json, "magnitudeZ", agreement.z());
-  }
-
-  private void tensor(TensorConsensus tensor, int runs) throws IOException {
-    json.writeStartObject();
-    json.writeStringField("name", tensor.name());
-    if (tensor.layer().isPresent()) {
-      json.writeNumberField("layer", tensor.layer().getAsInt());
-    } else {
-      json.writeNullField("layer");
-    }
-    json.writeStringField("kind", tensor.kind());
-    long[] shape = tensor.shape().stream().mapToLong(Long::longValue).toArray();
-    json.writeFieldName("shape");
-    json.writeArray(shape, 0, shape.length);
-    json.writeFieldName("changed");
-    json.writeArray(tensor.changed(), 0, tensor.changed().length);
-    agreement("agreement", tensor.agreement());
-    json.writeFieldName("changedByRuns");
-    json.writeArray(tensor.memberships(), 0, tensor.memberships().length);
-    new GeometryJson(json).doubles("changedByRunsNull", tensor.membershipsNull());
-    bands("rows", tensor.rows());
-    bands("columns", tensor.columns());
-    json.writeArrayFieldStart("perHead");
-    for (TensorConsensus.Head head : tensor.heads()) {
-      json.writeStartObject();
-      json.writeStringField("part", head.part());
-      json.writeNumberField("head", head.head());
-      numbers(head.agreement());
-      json.writeEndObject();
-    }
-    json.writeEndArray();
-    if (maps) {
-      HtmlPage.map(json, "map", tensor.map(), tensor.shape(), runs);
-    }
-    json.writeEndObject();
-  }
-
-  private void bands(String name, TensorConsensus.Bands bands) throws IOException {
-    json.writeObjectFieldStart(name);
-    GeometryJson.number(json, "correlation", bands.correlation());
-    GeometryJson.number(json, "beyondMagnitude", bands.beyondMagnitude());
-    GeometryJson.number(json, "magnitude", bands.magnitude());
-    GeometryJson.number(json, "nullSd", bands.nullSd());
-    json.writeEndObject();
-  }
-
-  private void trajectory(ConsensusReport report) throws IOException {
+  private static Optional<Trajectory> trajectory(ConsensusReport report, boolean page) {
     if (report.steps().length == 0) {
-      json.writeNullField("trajectory");
-      return;
+      return Optional.empty();
     }
-    json.writeObjectFieldStart("trajectory");
-    json.writeArrayFieldStart("steps");
-    for (StepSummary step : report.stepSummaries()) {
-      json.writeStartObject();
-      GeometryJson.number(json, "step", step.step());
-      GeometryJson.number(json, "sparsity", step.sparsity());
-      GeometryJson.number(json, "relativeFrobenius", step.relativeFrobenius());
-      GeometryJson.number(json, "nss", step.nss());
-      GeometryJson.number(json, "nssNull", step.nssNull());
-      GeometryJson.number(json, "angle", step.angle());
-      GeometryJson.number(json, "angleNull", step.angleNull());
-      GeometryJson.number(json, "locking", step.locking());
-      GeometryJson.number(json, "lockingRandom", step.lockingRandom());
-      GeometryJson.number(json, "lockingWalk", step.lockingWalk());
-      GeometryJson.number(json, "rowStability", step.rowStability());
-      GeometryJson.number(json, "rowStabilityBeyondMagnitude", step.rowStabilityBeyondMagnitude());
-      GeometryJson.number(json, "columnStability", step.columnStability());
-      GeometryJson.number(
-          json, "columnStabilityBeyondMagnitude", step.columnStabilityBeyondMagnitude());
-      json.writeEndObject();
-    }
-    json.writeEndArray();
-    json.writeArrayFieldStart("tensors");
-    for (TensorTrajectory tensor : report.trajectory()) {
-      json.writeStartObject();
-      json.writeStringField("name", tensor.name());
-      json.writeStringField("kind", tensor.kind());
-      GeometryJson.number(json, "linearity", tensor.linearity());
-      GeometryJson.number(json, "walkLinearity", tensor.walkLinearity());
-      json.writeArrayFieldStart("steps");
-      for (TensorTrajectory.Step step : tensor.steps()) {
-        step(step);
-      }
-      json.writeEndArray();
-      json.writeEndObject();
-    }
-    json.writeEndArray();
-    json.writeEndObject();
-  }
-
-  private void step(TensorTrajectory.Step step) throws IOException {
-    json.writeStartObject();
-    GeometryJson.number(json, "sparsity", step.totals().sparsity());
-    GeometryJson.number(json, "relativeFrobenius", step.totals().relativeFrobenius());
-    GeometryJson.number(json, "locking", step.locking());
-    json.writeObjectFieldStart("lockingNulls");
-    for (NullEstimate estimate : step.lockingNulls()) {
-      json.writeObjectFieldStart(estimate.model());
-      GeometryJson.number(json, "mean", estimate.mean());
-      GeometryJson.number(json, "sd", estimate.sd());
-      GeometryJson.number(json, "z", estimate.z(step.locking()));
-      json.writeEndObject();
-    }
-    json.writeEndObject();
-    bands("rowStability", step.rowStability());
-    bands("columnStability", step.columnStability());
-    if (!maps) {
-      new GeometryJson(json).fields(java.util.Optional.of(step.geometry()));
-    }
-    json.writeEndObject();
+    return Optional.of(
+        new Trajectory(
+            report.stepSummaries(),
+            report.trajectory().stream().map(tensor -> TensorSteps.of(tensor, !page)).toList()));
   }
 }

@@ -70,12 +70,12 @@ public record ConsensusReport(
   }
 
   /** Share of entries that exactly 0, 1, … runs change, and the same under the null. */
-  public double[][] memberships() {
+  public double[][] changedByRuns() {
     double[][] sums = new double[2][runs.size() + 1];
     for (TensorConsensus tensor : tensors) {
       for (int i = 0; i <= runs.size(); i++) {
-        sums[0][i] += tensor.memberships()[i];
-        sums[1][i] += tensor.membershipsNull()[i];
+        sums[0][i] += tensor.changedByRuns()[i];
+        sums[1][i] += tensor.changedByRunsNull()[i];
       }
     }
     double total = Arrays.stream(sums[0]).sum();

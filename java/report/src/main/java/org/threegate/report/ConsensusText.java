@@ -42,9 +42,9 @@ public final class ConsensusText {
     }
     ShownText.line(out, "");
     ShownText.line(out, "entries that so many runs change, and the same if only magnitude decided");
-    double[][] memberships = report.memberships();
-    for (int i = 0; i < memberships[0].length; i++) {
-      ShownText.line(out, "  %2d  %8.4f  %8.4f", i, memberships[0][i], memberships[1][i]);
+    double[][] changedByRuns = report.changedByRuns();
+    for (int i = 0; i < changedByRuns[0].length; i++) {
+      ShownText.line(out, "  %2d  %8.4f  %8.4f", i, changedByRuns[0][i], changedByRuns[1][i]);
     }
     trajectory(out, report);
     return out.toString();
@@ -59,7 +59,7 @@ public final class ConsensusText {
         agreement.bernoulliJaccard(),
         agreement.magnitudeJaccard(),
         agreement.magnitudeSd(),
-        agreement.z());
+        agreement.magnitudeZ());
   }
 
   private static void trajectory(StringBuilder out, ConsensusReport report) {

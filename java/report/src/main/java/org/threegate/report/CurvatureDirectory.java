@@ -19,16 +19,12 @@ public final class CurvatureDirectory {
 
   /** {@code curvature.json} alone. */
   public static void writeJson(CurvatureReport report, OutputStream out) throws IOException {
-    CurvatureJson.write(report, out);
+    ReportMapper.write(CurvatureJson.of(report), out);
   }
 
   /** Writes both files. */
   public static void write(CurvatureReport report, Path directory) throws IOException {
-    PageFiles.write(
-        directory,
-        HTML,
-        json -> CurvatureJson.report(json, report),
-        JSON,
-        out -> CurvatureJson.write(report, out));
+    CurvatureJson document = CurvatureJson.of(report);
+    PageFiles.write(directory, HTML, document, JSON, document);
   }
 }

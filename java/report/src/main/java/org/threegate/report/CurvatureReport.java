@@ -13,7 +13,7 @@ import org.threegate.analysis.curvature.CurvatureStudy;
  * @param tuned path
  * @param fisher whose labels the gradients are of
  * @param unit whose slopes are squared: {@code token} or {@code sequence}
- * @param divergence of the tuned policy from the base, in nats a token, where it was measured
+ * @param klPerToken of the tuned policy from the base, in nats a token, where it was measured
  * @param seconds wall-clock
  */
 public record CurvatureReport(
@@ -24,6 +24,6 @@ public record CurvatureReport(
     String tuned,
     String fisher,
     String unit,
-    Optional<Double> divergence,
+    Optional<Double> klPerToken,
     CurvatureStudy study,
     double seconds) {}

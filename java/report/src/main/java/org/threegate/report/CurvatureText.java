@@ -51,18 +51,15 @@ public final class CurvatureText {
         "KL divergence to second order, nats a token: %s; each of these layers alone, added up: %.3g%s",
         report
             .study()
-            .divergenceTogether()
+            .klTogether()
             .map(
                 kl ->
                     String.format(
-                        Locale.ROOT,
-                        "these layers together %.3g ± %.1g",
-                        kl.value(),
-                        kl.standardError()))
+                        Locale.ROOT, "these layers together %.3g ± %.1g", kl.value(), kl.se()))
             .orElse("these layers together unknown, they saw different sequences"),
-        report.study().divergence(),
+        report.study().klOfLayersAlone(),
         report
-            .divergence()
+            .klPerToken()
             .map(kl -> String.format(Locale.ROOT, "; measured, of the whole update: %.3g", kl))
             .orElse(""));
     return out.toString();
@@ -88,7 +85,7 @@ public final class CurvatureText {
           "  %-20s %11.3g %9.1g  %-23s %8s",
           entry.getKey().label(),
           mean.value(),
-          mean.standardError(),
+          mean.se(),
           String.format(Locale.ROOT, "%.3g to %.3g", interval.low(), interval.high()),
           Optional.ofNullable(layer.shares().get(entry.getKey()))
               .map(share -> String.format(Locale.ROOT, "%.3f", share))
@@ -111,10 +108,10 @@ public final class CurvatureText {
           "  %-36s %11.3g %9.1g %9.2g %9.2g %10.2g %s",
           comparison.first().label() + " − " + comparison.second().label(),
           paired.difference().value(),
-          paired.difference().standardError(),
+          paired.difference().se(),
           paired.difference().pValue(),
           paired.signTestPValue(),
-          paired.minimumDetectableEffect(),
+          paired.minimumDetectable(),
           Double.isFinite(paired.clustersToSettle())
               ? String.format(Locale.ROOT, "%.0f", paired.clustersToSettle())
               : "–");
@@ -122,13 +119,13 @@ public final class CurvatureText {
     ShownText.line(
         out,
         "  KL divergence of this layer alone, ½ ΔᵀFΔ: %.3g ± %.1g nats a token; least curvature in the update's leading directions %.3g",
-        layer.divergence().value(),
-        layer.divergence().standardError(),
-        layer.least());
-    overlap(out, "A (inputs) and right", layer.inputOverlap());
-    overlap(out, "B (gradients) and left", layer.gradientOverlap());
+        layer.klAlone().value(),
+        layer.klAlone().se(),
+        layer.leastInUpdateSpan());
+    overlap(out, "A (inputs) and right", layer.kfacInputOverlap());
+    overlap(out, "B (gradients) and left", layer.kfacGradientOverlap());
     layer
-        .density()
+        .eigenvalueDensity()
         .ifPresent(
             own ->
                 ShownText.line(
@@ -136,7 +133,7 @@ public final class CurvatureText {
                     "  largest eigenvalue %.3g, trace %.3g ± %.1g",
                     own.largest(),
                     own.trace().value(),
-                    own.trace().standardError()));
+                    own.trace().se()));
   }
 
   private static void overlap(

@@ -1,40 +1,28 @@
 package org.threegate.report;
 
-import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonFactoryBuilder;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.SerializableString;
 import com.fasterxml.jackson.core.io.CharacterEscapes;
 import com.fasterxml.jackson.core.io.SerializedString;
-import com.fasterxml.jackson.core.util.JsonGeneratorDelegate;
+import com.fasterxml.jackson.databind.ObjectWriter;
+import com.fasterxml.jackson.databind.SerializerProvider;
+import com.fasterxml.jackson.databind.module.SimpleModule;
+import com.fasterxml.jackson.databind.ser.std.StdSerializer;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
-import java.util.List;
-import org.threegate.analysis.diff.ChangeMap;
 import org.threegate.checkpoint.PagePolicy;
 
-/** A page with its data and its plotting library in it, readable without a network. */
+/** Renders pages that hold their data and their plotting library and so need no network. */
 final class HtmlPage {
   private static final String ECHARTS = "/META-INF/resources/webjars/echarts/5.5.0/echarts.min.js";
-  private static final double MAP_SCALE = 255;
   private static final int LAST_ASCII = 127;
+  private static final ObjectWriter DATA = writer();
 
   private HtmlPage() {}
 
-  /** Writes the data of a page. */
-  @FunctionalInterface
-  interface Data {
-    void write(JsonGenerator json) throws IOException;
-  }
-
-  static String render(String template, Data data) throws IOException {
-    StringWriter out = new StringWriter();
-    try (JsonGenerator json = new ShowingGenerator(new JsonFactory().createGenerator(out))) {
-      json.setCharacterEscapes(new ScriptEscapes());
-      json.setHighestNonEscapedChar(LAST_ASCII);
-      data.write(json);
-    }
+  static String render(String template, Record data) throws IOException {
     String page =
         resource("/org/threegate/report/" + template)
             .replace("/*ECHARTS*/", resource(ECHARTS).replace("</script", "<\\/script"))
@@ -42,7 +30,7 @@ final class HtmlPage {
             .replace("/*SHARED*/", resource("/org/threegate/report/shared.js"));
     // The data come last, so that nothing in them is taken for a place to fill, or for a script.
     return page.replace("/*POLICY*/", PagePolicy.of(page) + "; trusted-types default")
-        .replace("/*DATA*/", out.toString());
+        .replace("/*DATA*/", DATA.writeValueAsString(data));
   }
 
   private static String resource(String name) throws IOException {
@@ -54,24 +42,46 @@ final class HtmlPage {
     }
   }
 
-  /** Shows all text that comes from outside. */
-  private static final class ShowingGenerator extends JsonGeneratorDelegate {
-    ShowingGenerator(JsonGenerator json) {
-      super(json);
+  private static ObjectWriter writer() {
+    SimpleModule shown =
+        new SimpleModule()
+            .addSerializer(String.class, new ShownSerializer(JsonGenerator::writeString))
+            .addKeySerializer(String.class, new ShownSerializer(JsonGenerator::writeFieldName));
+    return ReportMapper.builder(
+            new JsonFactoryBuilder()
+                .characterEscapes(new ScriptEscapes())
+                .highestNonEscapedChar(LAST_ASCII)
+                .build())
+        .addModule(shown)
+        .build()
+        .writer();
+  }
+
+  /** Makes text from outside visible and limits its length. */
+  private static final class ShownSerializer extends StdSerializer<String> {
+    private static final long serialVersionUID = 1L;
+
+    /** Writes a string as a value or as a key. */
+    @FunctionalInterface
+    private interface Writing {
+      void write(JsonGenerator json, String text) throws IOException;
+    }
+
+    private final transient Writing writing;
+
+    ShownSerializer(Writing writing) {
+      super(String.class);
+      this.writing = writing;
     }
 
     @Override
-    public void writeFieldName(String name) throws IOException {
-      super.writeFieldName(ShownText.of(name));
-    }
-
-    @Override
-    public void writeString(String text) throws IOException {
-      super.writeString(ShownText.of(text));
+    public void serialize(String text, JsonGenerator json, SerializerProvider provider)
+        throws IOException {
+      writing.write(json, ShownText.of(text));
     }
   }
 
-  /** Names come from outside: nothing in them may end the script element. */
+  /** Escapes what could end the script element: names come from outside. */
   private static final class ScriptEscapes extends CharacterEscapes {
     private static final long serialVersionUID = 1L;
 
@@ -88,34 +98,5 @@ final class HtmlPage {
     public SerializableString getEscapeSequence(int c) {
       return new SerializedString(String.format("\\u%04x", c));
     }
-  }
-
-  /**
-   * Ratios as bytes.
-   *
-   * @param sets how many sets the map is the sum of
-   */
-  static void map(JsonGenerator json, String name, ChangeMap map, List<Long> shape, int sets)
-      throws IOException {
-    byte[] cells = new byte[map.changed().length];
-    for (int i = 0; i < cells.length; i++) {
-      long height = extent(i / map.columns(), map.rows(), shape.get(0));
-      long width = extent(i % map.columns(), map.columns(), shape.get(1));
-      cells[i] = (byte) Math.round(MAP_SCALE * map.changed()[i] / ((double) height * width * sets));
-    }
-    json.writeObjectFieldStart(name);
-    json.writeNumberField("rows", map.rows());
-    json.writeNumberField("columns", map.columns());
-    json.writeBinaryField("cells", cells);
-    json.writeEndObject();
-  }
-
-  /** How many of {@code count} indices fall in a cell. */
-  private static long extent(long cell, long cells, long count) {
-    return first(cell + 1, cells, count) - first(cell, cells, count);
-  }
-
-  private static long first(long cell, long cells, long count) {
-    return Math.addExact(Math.multiplyExact(cell, count), cells - 1) / cells;
   }
 }

@@ -6,20 +6,18 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.threegate.file.AtomicFiles;
 
-/** A page and its JSON file: both whole, or none. */
+/** Writes a page and its JSON file: both, or neither. */
 final class PageFiles {
   private PageFiles() {}
 
-  /** Writes JSON to a stream. */
-  @FunctionalInterface
-  interface Json {
-    void write(OutputStream out) throws IOException;
-  }
-
   /**
-   * @param template of the page, and its name
+   * Writes a page and a document.
+   *
+   * @param template name of the page and of its template
+   * @param page data of the page
+   * @param name name of the document's file
    */
-  static void write(Path directory, String template, HtmlPage.Data page, String name, Json json)
+  static void write(Path directory, String template, Record page, String name, Record document)
       throws IOException {
     Files.createDirectories(directory.toAbsolutePath().normalize().getParent());
     String text = HtmlPage.render(template, page);
@@ -29,7 +27,7 @@ final class PageFiles {
         to -> {
           Files.writeString(to.resolve(template), text);
           try (OutputStream out = Files.newOutputStream(to.resolve(name))) {
-            json.write(out);
+            ReportMapper.write(document, out);
           }
         });
   }

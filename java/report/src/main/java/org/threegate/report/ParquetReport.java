@@ -2,16 +2,18 @@ package org.threegate.report;
 
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Optional;
-import org.apache.hadoop.conf.Configuration;
+import org.apache.parquet.bytes.BytesInput;
 import org.apache.parquet.column.ParquetProperties;
+import org.apache.parquet.compression.CompressionCodecFactory;
+import org.apache.parquet.conf.PlainParquetConfiguration;
+import org.apache.parquet.example.data.Group;
+import org.apache.parquet.example.data.simple.SimpleGroup;
 import org.apache.parquet.hadoop.ParquetWriter;
-import org.apache.parquet.hadoop.api.WriteSupport;
+import org.apache.parquet.hadoop.example.ExampleParquetWriter;
 import org.apache.parquet.hadoop.metadata.CompressionCodecName;
 import org.apache.parquet.io.LocalOutputFile;
-import org.apache.parquet.io.api.Binary;
-import org.apache.parquet.io.api.RecordConsumer;
+import org.apache.parquet.schema.ColumnOrder;
 import org.apache.parquet.schema.LogicalTypeAnnotation;
 import org.apache.parquet.schema.MessageType;
 import org.apache.parquet.schema.PrimitiveType.PrimitiveTypeName;
@@ -20,11 +22,13 @@ import org.apache.parquet.schema.Types;
 import org.threegate.analysis.diff.TensorDiff;
 import org.threegate.analysis.geometry.TensorGeometry;
 
-/** {@code tensors.parquet}: the {@link TensorTable} of a comparison. */
+/** Writes {@code tensors.parquet}: the {@link TensorTable} of a comparison. */
 final class ParquetReport {
-  private ParquetReport() {}
+  private static final MessageType SCHEMA =
+      new MessageType(
+          "tensors", TensorTable.columns().stream().map(ParquetReport::schema).toList());
 
-  private record Row(TensorDiff diff, Optional<TensorGeometry> geometry) {}
+  private ParquetReport() {}
 
   private static Type schema(TensorTable.Column column) {
     return switch (column.type()) {
@@ -33,80 +37,75 @@ final class ParquetReport {
               .as(LogicalTypeAnnotation.stringType())
               .named(column.name());
       case COUNT -> Types.optional(PrimitiveTypeName.INT64).named(column.name());
-      case REAL -> Types.optional(PrimitiveTypeName.DOUBLE).named(column.name());
+      case REAL ->
+          // The order of before: older readers do not know the total order of IEEE 754.
+          Types.optional(PrimitiveTypeName.DOUBLE)
+              .columnOrder(ColumnOrder.typeDefined())
+              .named(column.name());
     };
   }
 
   static void write(ComparisonReport report, Path path) throws IOException {
-    try (ParquetWriter<Row> writer = new Builder(path).build()) {
+    // A plain configuration and a codec factory of our own keep the writer from loading Hadoop,
+    // which is not on the class path.
+    try (ParquetWriter<Group> writer =
+        ExampleParquetWriter.builder(new LocalOutputFile(path))
+            .withType(SCHEMA)
+            .withConf(new PlainParquetConfiguration())
+            .withCodecFactory(new Uncompressed())
+            .withCompressionCodec(CompressionCodecName.UNCOMPRESSED)
+            .withWriterVersion(ParquetProperties.WriterVersion.PARQUET_1_0)
+            .build()) {
       for (TensorDiff tensor : report.tensors()) {
-        writer.write(new Row(tensor, report.geometryOf(tensor)));
+        writer.write(row(tensor, report.geometryOf(tensor)));
       }
     }
   }
 
-  // The signatures with a Configuration are deprecated and abstract: they have to be implemented.
-  @SuppressWarnings("deprecation")
-  private static final class Builder extends ParquetWriter.Builder<Row, Builder> {
-    Builder(Path path) {
-      super(new LocalOutputFile(path));
-      withCompressionCodec(CompressionCodecName.UNCOMPRESSED);
-      withWriterVersion(ParquetProperties.WriterVersion.PARQUET_1_0);
+  private static Group row(TensorDiff diff, Optional<TensorGeometry> geometry) {
+    Group row = new SimpleGroup(SCHEMA);
+    for (TensorTable.Column column : TensorTable.columns()) {
+      column.of(diff, geometry).ifPresent(value -> add(row, column.name(), value));
     }
+    return row;
+  }
 
-    @Override
-    protected Builder self() {
-      return this;
-    }
-
-    @Override
-    protected WriteSupport<Row> getWriteSupport(Configuration configuration) {
-      return new Support();
+  private static void add(Group row, String column, Object value) {
+    if (value instanceof Long number) {
+      row.add(column, number);
+    } else if (value instanceof Double number) {
+      row.add(column, number);
+    } else {
+      row.add(column, (String) value);
     }
   }
 
-  @SuppressWarnings("deprecation")
-  private static final class Support extends WriteSupport<Row> {
-    private Optional<RecordConsumer> consumer = Optional.empty();
+  /** The codec of files without compression. */
+  private static final class Uncompressed implements CompressionCodecFactory {
+    @Override
+    public BytesInputCompressor getCompressor(CompressionCodecName codec) {
+      return new BytesInputCompressor() {
+        @Override
+        public BytesInput compress(BytesInput bytes) {
+          return bytes;
+        }
+
+        @Override
+        public CompressionCodecName getCodecName() {
+          return CompressionCodecName.UNCOMPRESSED;
+        }
+
+        @Override
+        public void release() {}
+      };
+    }
 
     @Override
-    public WriteContext init(Configuration configuration) {
-      List<Type> fields = TensorTable.columns().stream().map(ParquetReport::schema).toList();
-      return new WriteContext(new MessageType("tensors", fields), java.util.Map.of());
+    public BytesInputDecompressor getDecompressor(CompressionCodecName codec) {
+      throw new UnsupportedOperationException("nothing is read");
     }
 
     @Override
-    public void prepareForWrite(RecordConsumer recordConsumer) {
-      consumer = Optional.of(recordConsumer);
-    }
-
-    @Override
-    public void write(Row row) {
-      RecordConsumer out = consumer.orElseThrow();
-      out.startMessage();
-      for (int i = 0; i < TensorTable.columns().size(); i++) {
-        TensorTable.Column column = TensorTable.columns().get(i);
-        int index = i;
-        column
-            .of(row.diff(), row.geometry())
-            .ifPresent(
-                value -> {
-                  out.startField(column.name(), index);
-                  add(out, value);
-                  out.endField(column.name(), index);
-                });
-      }
-      out.endMessage();
-    }
-
-    private static void add(RecordConsumer out, Object value) {
-      if (value instanceof Long number) {
-        out.addLong(number);
-      } else if (value instanceof Double number) {
-        out.addDouble(number);
-      } else {
-        out.addBinary(Binary.fromString((String) value));
-      }
-    }
+    public void release() {}
   }
 }

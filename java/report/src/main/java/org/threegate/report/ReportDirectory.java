@@ -36,7 +36,7 @@ public final class ReportDirectory {
 
   /** {@code report.json} alone. */
   public static void writeJson(ComparisonReport report, OutputStream out) throws IOException {
-    JsonReport.write(report, out);
+    ReportMapper.write(ComparisonJson.of(report), out);
   }
 
   /** Writes all files. */
@@ -48,12 +48,14 @@ public final class ReportDirectory {
             inParallel(
                 () -> {
                   try (OutputStream json = Files.newOutputStream(to.resolve(JSON))) {
-                    JsonReport.write(report, json);
+                    ReportMapper.write(ComparisonJson.of(report), json);
                   }
                   ParquetReport.write(report, to.resolve(PARQUET));
                 },
                 () -> ArraysReport.write(report, to.resolve(ARRAYS)),
-                () -> Files.writeString(to.resolve(HTML), HtmlReport.render(report))));
+                () ->
+                    Files.writeString(
+                        to.resolve(HTML), HtmlPage.render(HTML, PageJson.of(report)))));
   }
 
   @FunctionalInterface

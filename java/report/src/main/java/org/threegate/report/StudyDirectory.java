@@ -19,16 +19,12 @@ public final class StudyDirectory {
 
   /** {@code study.json} alone. */
   public static void writeJson(StudyReport report, OutputStream out) throws IOException {
-    StudyJson.write(report, out);
+    ReportMapper.write(StudyJson.of(report), out);
   }
 
   /** Writes both files. */
   public static void write(StudyReport report, Path directory) throws IOException {
-    PageFiles.write(
-        directory,
-        HTML,
-        json -> StudyJson.report(json, report),
-        JSON,
-        out -> StudyJson.write(report, out));
+    StudyJson document = StudyJson.of(report);
+    PageFiles.write(directory, HTML, document, JSON, document);
   }
 }

@@ -29,18 +29,18 @@ public final class StudyText {
         "|dW|/|W0|",
         "coherence");
     Mean base = report.result().base().mean();
-    ShownText.line(text, "%-30s  %.3f ± %.3f", "base", base.value(), base.standardError());
+    ShownText.line(text, "%-30s  %.3f ± %.3f", "base", base.value(), base.se());
     for (StudyRun run : report.result().runs()) {
       ShownText.line(
           text,
           "%-30s  %.3f ± %.3f  %.4f ± %.4f  %.3f (%.3f)    %.2e   %s",
           PrintableText.of(run.title()),
           run.behaviour().stored().mean().value(),
-          run.behaviour().stored().mean().standardError(),
-          run.behaviour().divergence().value(),
-          run.behaviour().divergence().standardError(),
+          run.behaviour().stored().mean().se(),
+          run.behaviour().klPerToken().value(),
+          run.behaviour().klPerToken().se(),
           run.update().totals().sparsity(),
-          run.update().permutedSparsity().mean(),
+          run.update().sparsityPermuted().mean(),
           run.update().totals().relativeFrobenius(),
           Double.isNaN(run.update().coherence())
               ? "-"

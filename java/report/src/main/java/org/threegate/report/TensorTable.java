@@ -181,25 +181,20 @@ public final class TensorTable {
 
   private static void spectra(List<Column> columns) {
     columns.add(Column.spectrum("rank", measure -> measure.geometry().rank()));
-    columns.add(Column.spectrum("nss", measure -> measure.geometry().drift()));
-    drawn(columns, "nss", NullDraws::drift, Geometry::drift);
-    columns.add(Column.spectrum("rSpec", measure -> measure.geometry().spectralResidual()));
-    drawn(columns, "rSpec", NullDraws::spectralResidual, Geometry::spectralResidual);
+    columns.add(Column.spectrum("nss", measure -> measure.geometry().nss()));
+    drawn(columns, "nss", NullDraws::nss, Geometry::nss);
+    columns.add(Column.spectrum("rSpec", measure -> measure.geometry().rSpec()));
+    drawn(columns, "rSpec", NullDraws::rSpec, Geometry::rSpec);
+    columns.add(Column.spectrum("angleUMax", measure -> Geometry.max(measure.geometry().angleU())));
     columns.add(
-        Column.spectrum("angleUMax", measure -> Geometry.max(measure.geometry().anglesLeft())));
+        Column.spectrum("angleUMean", measure -> Geometry.mean(measure.geometry().angleU())));
+    columns.add(Column.spectrum("angleVMax", measure -> Geometry.max(measure.geometry().angleV())));
     columns.add(
-        Column.spectrum("angleUMean", measure -> Geometry.mean(measure.geometry().anglesLeft())));
-    columns.add(
-        Column.spectrum("angleVMax", measure -> Geometry.max(measure.geometry().anglesRight())));
-    columns.add(
-        Column.spectrum("angleVMean", measure -> Geometry.mean(measure.geometry().anglesRight())));
-    drawn(
-        columns,
-        "angleUMax",
-        NullDraws::largestAngleLeft,
-        geometry -> Geometry.max(geometry.anglesLeft()));
+        Column.spectrum("angleVMean", measure -> Geometry.mean(measure.geometry().angleV())));
+    drawn(columns, "angleUMax", NullDraws::angleU, geometry -> Geometry.max(geometry.angleU()));
     columns.add(Column.spectrum("gap", measure -> measure.geometry().gap()));
-    columns.add(Column.spectrum("deltaSpectralNorm", measure -> measure.geometry().updateNorm()));
+    columns.add(
+        Column.spectrum("deltaSpectralNorm", measure -> measure.geometry().deltaSpectralNorm()));
     columns.add(
         Column.spectrum("gapLimited", measure -> measure.geometry().isGapLimited() ? 1 : 0));
     columns.add(

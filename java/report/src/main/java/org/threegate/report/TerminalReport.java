@@ -72,7 +72,7 @@ public final class TerminalReport {
         .geometry()
         .forEach(
             (name, geometry) ->
-                geometry.omitted().ifPresent(why -> names.add(name + " (" + why + ")")));
+                geometry.spectrumOmitted().ifPresent(why -> names.add(name + " (" + why + ")")));
     return names;
   }
 
@@ -81,7 +81,7 @@ public final class TerminalReport {
       return;
     }
     report
-        .drift()
+        .nss()
         .ifPresent(
             drift ->
                 ShownText.line(

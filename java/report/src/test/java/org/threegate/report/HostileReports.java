@@ -248,8 +248,8 @@ final class HostileReports {
                 name ->
                     new MatrixMeasures(
                         name,
-                        OptionalInt.of(1),
                         name,
+                        OptionalInt.of(1),
                         0.9,
                         new MatrixMeasures.Measure(1e-3, 2e-3),
                         new MatrixMeasures.Measure(0.1, 0.2),

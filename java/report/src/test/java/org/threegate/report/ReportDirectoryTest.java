@@ -4,7 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
-import blue.strategic.parquet.HydratorSupplier;
+import blue.strategic.parquet.Hydrator;
 import blue.strategic.parquet.ParquetReader;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -37,7 +37,7 @@ import org.threegate.analysis.statistics.Totals;
 class ReportDirectoryTest {
   @TempDir Path directory;
 
-  private static ComparisonReport report() {
+  static ComparisonReport report() {
     TensorDiff matrix =
         new TensorDiff(
             "model.layers.3.self_attn.q_proj.weight",
@@ -290,7 +290,8 @@ class ReportDirectoryTest {
     try (Stream<Map<String, Object>> rows =
         ParquetReader.streamContent(
             out.resolve(ReportDirectory.PARQUET).toFile(),
-            HydratorSupplier.constantly(new MapHydrator()))) {
+            new MapHydrator(),
+            column -> String.join(".", column))) {
       List<Map<String, Object>> read = rows.toList();
       assertThat(read).hasSize(2);
       assertThat(read.get(0))
@@ -306,7 +307,7 @@ class ReportDirectoryTest {
   }
 
   private static final class MapHydrator
-      implements blue.strategic.parquet.Hydrator<Map<String, Object>, Map<String, Object>> {
+      implements Hydrator<Map<String, Object>, Map<String, Object>, String> {
     @Override
     public Map<String, Object> start() {
       return new java.util.HashMap<>();

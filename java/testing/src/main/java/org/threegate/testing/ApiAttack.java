@@ -45,13 +45,13 @@ import org.threegate.loading.Bindings;
 import org.threegate.spi.KernelBinding;
 
 /**
- * Calls everything that is public in {@code org.threegate.buffer} and {@code org.threegate.kernel},
- * from several threads, with random arguments, among them objects that another thread closes at
- * that moment. What is found by reflection is called: nothing has to be added for a new kernel.
+ * Calls all public methods of {@code org.threegate.buffer} and {@code org.threegate.kernel} with
+ * random arguments from several threads. Some arguments are objects that another thread closes at
+ * the same time. Methods are found by reflection, so that new kernels are covered.
  *
- * <p>Run in a JVM of its own, {@code ApiAttack ROUNDS SEED}: a crash ends that. It exits with 1
- * when a call throws what it must not. Left out is what takes or gives an address, which is
- * trusted.
+ * <p>The program {@code ApiAttack ROUNDS SEED} runs in a separate JVM, which a crash would end. It
+ * exits with 1 if a call throws an unexpected exception. Methods with addresses are left out,
+ * because addresses are trusted.
  */
 public final class ApiAttack {
   private static final int THREADS = 2;
@@ -101,7 +101,7 @@ public final class ApiAttack {
     this.calls = calls();
   }
 
-  /** Rounds, and the seed. */
+  /** Runs the attack with a number of rounds and a seed. */
   public static void main(String[] arguments) throws Exception {
     int rounds = Integer.parseInt(arguments[0]);
     long seed = Long.parseLong(arguments[1]);
@@ -146,7 +146,7 @@ public final class ApiAttack {
         + (call instanceof Constructor ? "" : "." + call.getName());
   }
 
-  /** All that is public, of all classes of both packages. */
+  /** Returns all public methods and constructors of both packages. */
   private static List<Executable> calls() throws IOException {
     List<Executable> calls = new ArrayList<>();
     for (Class<?> type : types()) {
@@ -166,7 +166,7 @@ public final class ApiAttack {
         }
       }
     }
-    // The order of reflection is none: a seed is to mean the same again.
+    // Reflection has no defined order, but a seed must give the same calls again.
     calls.sort(Comparator.comparing(Executable::toGenericString));
     return calls;
   }
@@ -217,13 +217,13 @@ public final class ApiAttack {
     }
   }
 
-  /** One thread. */
+  /** A thread of the attack. */
   private final class Attacker extends Thread {
     private final Random random;
     private final int count;
     private final Map<String, Integer> returned = new TreeMap<>();
     private Throwable unexpected;
-    private int side; // of all matrices of a call, for half of the calls; 0: they are of any shape
+    private int side; // shape of all matrices of a call, for half of the calls; 0 for random shapes
 
     Attacker(Random random, int count) {
       this.random = random;
@@ -242,7 +242,7 @@ public final class ApiAttack {
             unexpected = new AssertionError(call + " threw " + e.getCause(), e.getCause());
           }
         } catch (ReflectiveOperationException | RuntimeException e) {
-          // An argument could not be made, of what could not be either.
+          // An argument could not be made.
           if (!isExpected(e)) {
             unexpected = new AssertionError(call + ": " + e, e);
           }
@@ -252,7 +252,7 @@ public final class ApiAttack {
     }
 
     private boolean isExpected(Throwable thrown) {
-      // Memory that a hostile size asks for is not there; a null is not among the arguments.
+      // A random size may need more memory than there is. No argument is null.
       return EXPECTED.stream().anyMatch(type -> type.isInstance(thrown))
           || thrown instanceof OutOfMemoryError;
     }
@@ -273,7 +273,7 @@ public final class ApiAttack {
       share(result);
     }
 
-    /** A slice is valid for as long as there is one. */
+    /** Reads and writes a slice, which is valid after its buffer is closed. */
     private void touchView() {
       if (shared(ByteBuffer.class) instanceof ByteBuffer view && view.capacity() > 0) {
         int at = random.nextInt(view.capacity());
@@ -297,7 +297,7 @@ public final class ApiAttack {
       return arguments;
     }
 
-    /** No buffer of gigabytes, which a later call would fill. */
+    /** Limits sizes, so that no later call fills gigabytes. */
     private long sizeOf(Executable call, long number) {
       return call.getName().equals("allocate") && number > MOST_BYTES && number < 1L << 59
           ? MOST_BYTES
@@ -409,7 +409,7 @@ public final class ApiAttack {
       return share(made(raw, depth - 1));
     }
 
-    /** By what returns one. */
+    /** Makes an object by calling a method that returns one. */
     private Object made(Class<?> raw, int depth) throws ReflectiveOperationException {
       if (raw == Matrix.class && random.nextInt(4) != 0) {
         return matrix(depth);
@@ -449,7 +449,7 @@ public final class ApiAttack {
       }
     }
 
-    /** Of few shapes, so that some fit together. */
+    /** Makes a matrix of one of a few shapes, so that some fit together. */
     private Object matrix(int depth) throws ReflectiveOperationException {
       NativeBuffer buffer = (NativeBuffer) value(NativeBuffer.class, depth);
       int rows = side != 0 ? side : 4 << random.nextInt(2);
@@ -474,7 +474,7 @@ public final class ApiAttack {
 
     private FileChannel channel() {
       try {
-        // Closed when it is collected: no more than a few hundred are made.
+        // It is closed when it is collected; no more than a few hundred are made.
         Object old = shared(FileChannel.class);
         return old instanceof FileChannel channel
             ? channel
@@ -503,7 +503,7 @@ public final class ApiAttack {
       return found.isEmpty() ? null : found.get(random.nextInt(found.size()));
     }
 
-    /** Puts it where the other thread finds it; what it replaces is closed. */
+    /** Shares an object with the other threads and closes the object that it replaces. */
     private Object share(Object made) {
       if (made instanceof Optional<?> optional) {
         optional.ifPresent(this::share);
@@ -530,7 +530,7 @@ public final class ApiAttack {
         try {
           closeable.close();
         } catch (Exception e) {
-          // In use: the cleaner has it, as any that is dropped, or the thread that uses it.
+          // It is in use. The cleaner closes it, or the thread that uses it.
           if (!isExpected(e) && unexpected == null) {
             unexpected = e;
           }

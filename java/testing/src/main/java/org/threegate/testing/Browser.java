@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 
-/** Pages as a browser sees them: Chromium, headless; skipped, by name, where there is none. */
+/** Opens pages in a headless Chromium. Tests are skipped with a message if there is none. */
 public final class Browser {
   private static final List<String> NAMES =
       List.of("chromium", "chromium-browser", "google-chrome");
@@ -31,11 +31,11 @@ public final class Browser {
   /**
    * A page after its scripts have run.
    *
-   * @param dom its elements as they are then
-   * @param errors what its scripts complained of
+   * @param dom HTML of its elements
+   * @param errors errors of its scripts
    */
   public record Page(String dom, List<String> errors) {
-    /** How many plots there are. */
+    /** Returns the number of plots. */
     public long canvases() {
       return dom.split("<canvas", -1).length - 1L;
     }
@@ -44,7 +44,7 @@ public final class Browser {
   /**
    * Opens a page.
    *
-   * @param scratch where the browser keeps what it needs
+   * @param scratch directory for files of the browser
    */
   public static Page open(URI address, Path scratch) throws IOException, InterruptedException {
     Path log = scratch.resolve("browser.log");
@@ -72,9 +72,9 @@ public final class Browser {
   }
 
   /**
-   * The command that starts it; no test goes on without a browser.
+   * Returns the command that starts the browser, or skips the test if there is none.
    *
-   * @param address that it is needed for
+   * @param address page to open
    */
   static List<String> command(URI address, Path scratch, String... more) {
     List<Path> found =

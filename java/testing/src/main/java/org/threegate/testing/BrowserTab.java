@@ -25,8 +25,8 @@ import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * A page in Chromium, headless, that a test points at and looks at, over the DevTools protocol;
- * skipped, by name, where there is no Chromium.
+ * A page in a headless Chromium that a test controls through the DevTools protocol. Tests are
+ * skipped with a message if there is no Chromium.
  */
 public final class BrowserTab implements AutoCloseable {
   private static final ObjectMapper MAPPER = new ObjectMapper();
@@ -49,9 +49,9 @@ public final class BrowserTab implements AutoCloseable {
   /**
    * Opens a page and waits until it is loaded.
    *
-   * @param scratch where the browser keeps what it needs
-   * @param policy whether the page's Content-Security-Policy holds; without it, only what the page
-   *     does itself keeps text text
+   * @param scratch directory for files of the browser
+   * @param policy whether the page's Content-Security-Policy is enforced; if not, only the page
+   *     itself prevents that text runs as a script
    */
   public static BrowserTab open(URI address, Path scratch, boolean policy)
       throws IOException, InterruptedException {
@@ -125,7 +125,7 @@ public final class BrowserTab implements AutoCloseable {
     }
   }
 
-  /** What the browser says, in parts. */
+  /** Receives messages of the browser, which arrive in parts. */
   private final class Messages implements WebSocket.Listener {
     private final StringBuilder text = new StringBuilder();
 
@@ -178,7 +178,7 @@ public final class BrowserTab implements AutoCloseable {
     ObjectNode message = MAPPER.createObjectNode().put("id", id).put("method", method);
     message.set("params", parameters);
     synchronized (open) {
-      // One at a time is all that a socket takes.
+      // A socket accepts one message at a time.
       sent = sent.thenCompose(done -> socket.sendText(message.toString(), true));
     }
     return answer;
@@ -193,7 +193,7 @@ public final class BrowserTab implements AutoCloseable {
     return answer.path("result");
   }
 
-  /** The value of an expression in the page, once it is there if it is a promise. */
+  /** Returns the value of an expression in the page. Promises are awaited. */
   public JsonNode evaluate(String expression) throws IOException, InterruptedException {
     JsonNode result =
         call(
@@ -217,18 +217,18 @@ public final class BrowserTab implements AutoCloseable {
         MAPPER.createObjectNode().put("type", "mouseMoved").put("x", x).put("y", y));
   }
 
-  /** A picture of the window, as PNG. */
+  /** Writes a picture of the window as PNG. */
   public void picture(Path file) throws IOException, InterruptedException {
     JsonNode taken = call("Page.captureScreenshot", MAPPER.createObjectNode());
     Files.write(file, Base64.getDecoder().decode(taken.path("data").asText()));
   }
 
-  /** What went wrong: exceptions, dialogs, what was written to the console, what was forbidden. */
+  /** Returns exceptions, dialogs, console messages and violations of the policy. */
   public List<String> complaints() {
     return List.copyOf(complaints);
   }
 
-  /** What was asked for, the page itself first. */
+  /** Returns the addresses that were requested, the page first. */
   public List<String> requests() {
     return List.copyOf(requests);
   }

@@ -10,8 +10,8 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
 /**
- * A Java program in a JVM of its own, with this one's class path and binding: for what ends a JVM,
- * or must be told before it starts.
+ * Runs a Java program in a separate JVM with the class path and binding of this one. It is used for
+ * programs that may crash, and for settings that must be known when a JVM starts.
  *
  * <pre>{@code
  * ChildJvm.Result result =
@@ -29,10 +29,10 @@ public final class ChildJvm {
   private List<String> before = List.of();
 
   /**
-   * How it ended.
+   * The result of a program.
    *
-   * @param code the exit status; 134 after a crash
-   * @param output of both streams
+   * @param code exit status; 134 after a crash
+   * @param output standard output and standard error
    */
   public record Result(int code, String output) {}
 
@@ -41,30 +41,30 @@ public final class ChildJvm {
     this.arguments = arguments;
   }
 
-  /** Runs {@code program.main}. */
+  /** Prepares a run of {@code program.main}. */
   public static ChildJvm of(Class<?> program, String... arguments) {
     return new ChildJvm(program, List.of(arguments));
   }
 
-  /** Of the JVM. */
+  /** Adds options of the JVM. */
   public ChildJvm options(String... more) {
     options = List.of(more);
     return this;
   }
 
-  /** Variables beside the inherited ones. */
+  /** Adds environment variables to the inherited ones. */
   public ChildJvm environment(Map<String, String> variables) {
     environment = variables;
     return this;
   }
 
-  /** What a shell does before it. */
+  /** Sets a shell command that runs before the program. */
   public ChildJvm before(String command) {
     before = List.of("sh", "-c", command + "; exec \"$@\"", "sh");
     return this;
   }
 
-  /** Starts it; its output goes to a file. */
+  /** Starts the program. Its output goes to a file. */
   public Process start(Path output) throws IOException {
     List<String> command = new ArrayList<>(before);
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
@@ -83,7 +83,7 @@ public final class ChildJvm {
     return builder.redirectOutput(output.toFile()).start();
   }
 
-  /** Runs it to its end. */
+  /** Runs the program and waits for its end. */
   public Result run() throws IOException, InterruptedException {
     Path output = Files.createTempFile("child", ".log");
     try {

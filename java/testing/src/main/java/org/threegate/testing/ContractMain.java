@@ -9,13 +9,13 @@ import org.junit.platform.launcher.core.LauncherFactory;
 import org.junit.platform.launcher.listeners.SummaryGeneratingListener;
 
 /**
- * Runs the binding contract where there is no Maven: {@code java … ContractMain jni|ffm}. Exits
- * with 1 when a test failed or none ran.
+ * Runs the contract of bindings without Maven: {@code java … ContractMain jni|ffm}. It exits with 1
+ * if a test failed or none ran.
  */
 public final class ContractMain {
   private ContractMain() {}
 
-  /** The binding's name. */
+  /** Runs the contract; the argument is the name of the binding. */
   public static void main(String[] arguments) {
     String binding = arguments[0];
     String test =

@@ -14,7 +14,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import javax.tools.ToolProvider;
 
-/** The Java program in a page of the documentation: compiled and run as it stands there. */
+/** Compiles and runs the Java program in a page of the documentation. */
 public final class DocumentedProgram {
   private static final Pattern PROGRAM = Pattern.compile("```java\\n(.*?)```", Pattern.DOTALL);
   private static final Pattern NAME = Pattern.compile("public class (\\w+)");
@@ -24,9 +24,9 @@ public final class DocumentedProgram {
   /**
    * Runs the first program of a page.
    *
-   * @param page below the root of the repository
-   * @param directory for its classes
-   * @return what it prints
+   * @param page path of the page, relative to the root of the repository
+   * @param directory directory for class files
+   * @return the output of the program
    */
   public static String run(String page, Path directory, String... arguments)
       throws IOException, ReflectiveOperationException {

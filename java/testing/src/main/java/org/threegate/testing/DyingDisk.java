@@ -38,9 +38,10 @@ import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * What a process that is killed leaves: files reached through {@link #path} are those of the real
- * disk, until so many changes were made to them. The next one is torn if it is a write, and throws
- * {@link Death}, as all do after it: what is cleared up by whoever is not killed stays.
+ * Simulates a process that is killed while it writes. Files reached through {@link #path} are real
+ * files until a number of changes were made. A write after that is done in part. It throws {@link
+ * Death}, and so do all later changes. Clean-up code therefore has no effect, as in a killed
+ * process.
  *
  * <pre>{@code
  * Path file = Path.of("file");
@@ -58,21 +59,23 @@ public final class DyingDisk {
   private final Provider provider = new Provider();
   private final Paths paths = new Paths();
 
-  /** The end of the process, which nobody catches. */
+  /** The end of the process. Code under test does not catch it. */
   public static final class Death extends Error {
     private static final long serialVersionUID = 1;
   }
 
   /**
-   * @param changes that are made
-   * @param torn says how much of the next one is
+   * Creates a disk.
+   *
+   * @param changes number of changes that are made
+   * @param torn decides how much of the next write is done
    */
   public DyingDisk(long changes, Random torn) {
     this.left = new AtomicLong(changes);
     this.torn = torn;
   }
 
-  /** A path to the same file, through which the disk dies. */
+  /** Returns a path to the same file whose changes are counted. */
   public Path path(Path real) {
     return (Path)
         Proxy.newProxyInstance(
@@ -81,7 +84,7 @@ public final class DyingDisk {
             (proxy, method, arguments) -> call(real, method, arguments));
   }
 
-  /** Whether it has died. */
+  /** Returns whether the process has died. */
   public boolean isDead() {
     return left.get() < 0;
   }
@@ -92,7 +95,7 @@ public final class DyingDisk {
     }
   }
 
-  /** A path that is one of ours. */
+  /** A path of this file system. */
   private interface Wrapped {
     Path real();
   }
@@ -129,7 +132,7 @@ public final class DyingDisk {
     return all.iterator();
   }
 
-  /** Only leads to the provider. */
+  /** A file system that only has the provider. */
   private final class Paths extends FileSystem {
     @Override
     public FileSystemProvider provider() {
@@ -192,7 +195,7 @@ public final class DyingDisk {
     }
   }
 
-  /** The real one's, counted. */
+  /** Delegates to the real provider and counts changes. */
   private final class Provider extends FileSystemProvider {
     private FileSystemProvider of(Path path) {
       return real(path).getFileSystem().provider();
@@ -336,7 +339,7 @@ public final class DyingDisk {
     }
   }
 
-  /** The real one, counted. */
+  /** Delegates to the real channel and counts changes. */
   private final class Channel extends FileChannel {
     private final FileChannel real;
 
@@ -344,7 +347,7 @@ public final class DyingDisk {
       this.real = real;
     }
 
-    /** A write that is torn. */
+    /** A write that can be done in part. */
     @FunctionalInterface
     private interface Write {
       int write(ByteBuffer bytes) throws IOException;

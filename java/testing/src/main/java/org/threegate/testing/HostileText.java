@@ -2,16 +2,16 @@ package org.threegate.testing;
 
 import java.util.List;
 
-/** Text that a file may have where a name is expected, made to be more than text. */
+/** Hostile names for tests: text that a program could mistake for markup or control characters. */
 public final class HostileText {
   private static final int MEGABYTE = 1 << 20;
 
-  /** What scripts of these set as the title of a page, if they run. */
+  /** Title that the scripts in these names give to a page, if they run. */
   public static final String CANARY = "pwned";
 
   private HostileText() {}
 
-  /** One of each kind. */
+  /** Returns one name of each kind. */
   public static List<String> names() {
     return List.of(
         "<img src=x onerror=document.title='pwned'>",

@@ -21,15 +21,15 @@ import javax.tools.JavaFileObject;
 import javax.tools.SimpleJavaFileObject;
 import javax.tools.ToolProvider;
 
-/** Usage examples in Javadoc: {@code <pre>} with code. */
+/** Extracts and compiles the usage examples in Javadoc, which are code in {@code <pre>}. */
 public final class JavadocExamples {
-  /** One of them. */
+  /** Matches an example. */
   public static final Pattern EXAMPLE =
       Pattern.compile("<pre>\\{@code\\n(.*?)\\n \\* }</pre>", Pattern.DOTALL);
 
   private JavadocExamples() {}
 
-  /** Sources of the library, by path. */
+  /** Returns the sources of the library by path. */
   public static Map<String, String> sources(Predicate<String> wanted) throws IOException {
     Map<String, String> sources = new TreeMap<>();
     Path java = Path.of(System.getProperty("threegate.root"), "java");
@@ -61,10 +61,10 @@ public final class JavadocExamples {
   /**
    * Compiles all examples.
    *
-   * @param imported packages beside those of the sources and some of the JDK
-   * @param fields what an example may use without saying where it comes from
-   * @param classes where classes go
-   * @return how many there are
+   * @param imported packages to import besides those of the sources and some of the JDK
+   * @param fields declarations of variables that examples may use
+   * @param classes directory for class files
+   * @return the number of examples
    */
   public static int compile(
       Map<String, String> sources, List<String> imported, String fields, Path classes) {

@@ -15,8 +15,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * JSON documents that differ from a valid one in one value: it is missing, of another type, or a
- * number that no program expects.
+ * Makes JSON documents that differ from a valid one in one value. The value is missing, has another
+ * type, or is an unexpected number.
  *
  * <pre>{@code
  * for (JsonMutations.Mutation mutation : JsonMutations.of("{\"layers\": 4}")) {
@@ -29,7 +29,7 @@ public final class JsonMutations {
   private static final String PLACE = "@mutated@";
   private static final ObjectMapper MAPPER = new ObjectMapper();
 
-  // As they stand in a file: some are no values of Java, some are no JSON.
+  // Text as in a file: some are not values of Java, and some are not JSON.
   private static final List<String> VALUES =
       List.of(
           "0",
@@ -68,19 +68,19 @@ public final class JsonMutations {
   private JsonMutations() {}
 
   /**
-   * A document.
+   * A changed document.
    *
-   * @param what differs, for messages
+   * @param what description of the change, for messages
    */
   public record Mutation(String what, String text) {}
 
-  /** Reads a document, in whatever way. */
+  /** Reads a document. */
   @FunctionalInterface
   public interface Reader {
     void read(String text) throws Exception;
   }
 
-  /** All mutations of one value, at any depth, of a document. */
+  /** Returns all documents that differ in one value, at any depth. */
   public static List<Mutation> of(String document) {
     try {
       JsonNode root = MAPPER.readTree(document);
@@ -139,11 +139,12 @@ public final class JsonMutations {
   }
 
   /**
-   * Requires of all mutations that they are read, or refused in one short line that names the file.
+   * Checks that each changed document is read, or is refused with one short line that names the
+   * file.
    *
-   * @param refused what says so
-   * @param file that messages name
-   * @return how many were refused
+   * @param refused exception of a refusal
+   * @param file text that the message must contain
+   * @return the number of refused documents
    */
   public static int requireReadOrRefused(
       String document, Class<? extends Exception> refused, String file, Reader reader) {

@@ -5,16 +5,16 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.threegate.kernel.Capabilities;
 import org.threegate.kernel.Context;
-import org.threegate.loading.NativeCache;
+import org.threegate.loading.NativeLibraries;
 
 /**
- * Loads the native libraries and prints where from, or, with a directory's name as its argument,
- * unpacks a resource of its own there; exits with 3 and the reason when it cannot.
+ * Loads the native libraries and prints their directory. With an argument, it unpacks a resource
+ * into a directory of that name in the cache instead. It exits with 3 and the reason if it fails.
  */
 public final class LoadMain {
   private LoadMain() {}
 
-  /** A directory, or nothing. */
+  /** Runs the program; the argument is the name of a directory, or missing. */
   public static void main(String[] arguments) throws IOException {
     if (arguments.length > 0) {
       unpack(arguments[0]);
@@ -36,7 +36,8 @@ public final class LoadMain {
   private static void unpack(String directory) {
     try {
       System.out.println(
-          NativeCache.library(directory, LoadMain.class, "/org/threegate/testing/LoadMain.class"));
+          NativeLibraries.unpacked(
+              directory, LoadMain.class, "/org/threegate/testing/LoadMain.class"));
     } catch (IOException e) {
       System.out.println(e.getMessage());
       System.exit(3);

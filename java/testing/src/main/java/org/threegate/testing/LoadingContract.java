@@ -292,10 +292,10 @@ public abstract class LoadingContract {
     ChildJvm child = ChildJvm.of(LoadMain.class).options("-Dthreegate.library.path=" + given);
     requireLoaded(child.run(), given);
     mode(given, "rwxrwxrwx");
-    requireRefused(child.run(), given.toString(), "everybody can write to it");
+    requireRefused(child.run(), given.toString(), "every user can write to it");
     mode(given, "rwxr-xr-x");
     mode(given.resolve("libthreegate.so.1"), "rw-rw-rw-");
-    requireRefused(child.run(), given.toString(), "everybody can write to it");
+    requireRefused(child.run(), given.toString(), "every user can write to it");
   }
 
   /** As the tokenizers' library is. */
@@ -313,7 +313,7 @@ public abstract class LoadingContract {
     for (String name : List.of("../other", "a/b", "", ".", "/tmp")) {
       requireRefused(
           ChildJvm.of(LoadMain.class, name).options("-Dthreegate.cache=" + cache).run(),
-          "is no plain name");
+          "is not a plain name");
     }
   }
 }

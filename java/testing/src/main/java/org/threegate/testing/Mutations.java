@@ -17,8 +17,7 @@ import java.util.List;
 import java.util.Random;
 
 /**
- * Files as somebody else might make them: valid ones with a few things changed, by bytes, by lines,
- * or by what their JSON says, headers of safetensors included.
+ * Changes valid files at random: bytes, lines, values in JSON, or values in safetensors headers.
  *
  * <pre>{@code
  * byte[] other = new Mutations(Seeds.random("example")).of(new byte[] {1, 2, 3});
@@ -65,7 +64,7 @@ public final class Mutations {
     "\u2581"
   };
 
-  /** Of templates and settings. */
+  /** Fragments of templates and settings. */
   private static final String[] SNIPPETS = {
     "{% for a in range(1000) %}{% for b in range(1000) %}{% for c in range(1000) %}x{% endfor %}{% endfor %}{% endfor %}",
     "{% set n = namespace(x=[1]) %}{% for i in range(40) %}{% set n.x = n.x + n.x %}{% endfor %}",
@@ -129,12 +128,12 @@ public final class Mutations {
 
   private final Random random;
 
-  /** Mutations that a seed repeats. */
+  /** Creates mutations that depend on a random generator only. */
   public Mutations(Random random) {
     this.random = random;
   }
 
-  /** A file with one to four things changed, by what it seems to be. */
+  /** Returns a file with one to four changes that suit its type. */
   public byte[] of(byte[] file) {
     byte[] mutated = file;
     for (int left = 1 + random.nextInt(4) * random.nextInt(2); left > 0; left--) {
@@ -179,7 +178,7 @@ public final class Mutations {
     }
     int at = random.nextInt(text.length() + 1);
     if (random.nextBoolean()) {
-      // Where a line begins, it is more often read.
+      // Insertions at the start of a line are more likely to be read.
       at = text.lastIndexOf('\n', at) + 1;
     }
     return (text.substring(0, at) + snippet + text.substring(at))
@@ -191,7 +190,7 @@ public final class Mutations {
     return length > 0 && length <= file.length - 8;
   }
 
-  /** The header of a safetensors file changed; its length is right, most of the time. */
+  /** Changes the header of a safetensors file. Its length is usually corrected. */
   private byte[] header(byte[] file) {
     int length = (int) ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN).getLong();
     byte[] header = json(Arrays.copyOfRange(file, 8, 8 + length));
@@ -236,7 +235,7 @@ public final class Mutations {
     return new String(bytes, StandardCharsets.ISO_8859_1);
   }
 
-  /** Some bytes changed, whatever they mean. */
+  /** Changes some bytes. */
   public byte[] bytes(byte[] file) {
     if (file.length == 0) {
       return new byte[] {(byte) random.nextInt()};
@@ -274,7 +273,7 @@ public final class Mutations {
     return new BigDecimal(NUMBERS[random.nextInt(15)]).longValue();
   }
 
-  /** One value of a JSON text changed; bytes where it is none. */
+  /** Changes one value of a JSON text, or some bytes if it is not JSON. */
   public byte[] json(byte[] text) {
     JsonNode tree;
     try {
@@ -287,7 +286,7 @@ public final class Mutations {
     }
     change(tree, any(tree));
     byte[] mutated = tree.toString().getBytes(StandardCharsets.UTF_8);
-    // What stands for numbers that no node can hold.
+    // Placeholders for numbers that a node cannot hold.
     return new String(mutated, StandardCharsets.UTF_8)
         .replace("\"\\u0001raw:1e999\"", "1e999")
         .replace("\"\\u0001raw:1e-999\"", "1e-999")
@@ -405,7 +404,7 @@ public final class Mutations {
       try {
         return Base64.getEncoder().encodeToString(bytes(Base64.getDecoder().decode(text)));
       } catch (IllegalArgumentException e) {
-        // It was a text.
+        // The value was a string.
       }
     }
     int at = text.isEmpty() ? 0 : random.nextInt(text.length());

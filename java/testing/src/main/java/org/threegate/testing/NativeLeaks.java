@@ -8,7 +8,7 @@ import org.junit.jupiter.api.extension.ExtensionContext;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.kernel.Context;
 
-/** Fails a test that leaves native objects behind. */
+/** Fails a test that does not close its native objects. */
 public final class NativeLeaks implements BeforeEachCallback, AfterEachCallback {
   private long objects;
   private long leaks;

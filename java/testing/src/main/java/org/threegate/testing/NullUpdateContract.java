@@ -102,7 +102,7 @@ interface NullUpdateContract {
         assertThat(entries.getFloat(0)).isEqualTo(1.1120815f);
       }
       assertThatThrownBy(() -> NullUpdate.normal(context, new double[3], 3, new double[5], 3, 1))
-          .hasMessage("5 variances are no square of them");
+          .hasMessage("5 variances; their number must be a square");
     }
   }
 }

@@ -70,7 +70,7 @@ interface PatchContract {
           .hasMessageContaining("entries.positions[1] is misplaced");
       memory.putLong(16, 0).putLong(24, 0);
       assertThatThrownBy(() -> changed.extract(before, after))
-          .hasMessage("8 elements changed, and there is room for 4");
+          .hasMessage("8 changed elements exceed the capacity of 4");
       assertThatThrownBy(() -> new ChangedElements.Elements(memory, 60, 3, 2))
           .hasMessage("3 elements of 2 bytes at 60 of 64 bytes");
     }

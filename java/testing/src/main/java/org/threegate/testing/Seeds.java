@@ -2,11 +2,11 @@ package org.threegate.testing;
 
 import java.util.Random;
 
-/** The seed of randomised tests: printed, and taken back with {@code -Dthreegate.test.seed=N}. */
+/** Seeds of randomized tests. A seed is printed; {@code -Dthreegate.test.seed=N} repeats a test. */
 public final class Seeds {
   private Seeds() {}
 
-  /** A generator for a test; the seed goes to standard output, with what repeats it. */
+  /** Returns a random generator for a test, and prints the option that repeats it. */
   public static Random random(String test) {
     long seed = Long.getLong("threegate.test.seed", System.nanoTime());
     System.out.println(test + ": -Dthreegate.test.seed=" + seed);

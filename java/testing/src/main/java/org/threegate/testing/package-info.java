@@ -1,2 +1,2 @@
-/** What the tests of all modules share. */
+/** Helpers for the tests of all modules. */
 package org.threegate.testing;

@@ -43,7 +43,7 @@ public final class Claims {
         tensors.stream()
             .filter(tensor -> geometry.containsKey(tensor.name()))
             .map(tensor -> new Measured(tensor, geometry.get(tensor.name())))
-            .filter(measured -> measured.geometry().omitted().isEmpty())
+            .filter(measured -> measured.geometry().spectrumOmitted().isEmpty())
             .toList();
     if (all.isEmpty()) {
       return List.of();
@@ -67,7 +67,7 @@ public final class Claims {
         overlap(
             "prefers-small-weights", "The update prefers small weights", 1, all, MaskMeasure::low));
     claims.add(energy(all));
-    claims.add(drift(all));
+    claims.add(nss(all));
     claims.add(angles(all));
     claims.add(sparsity(all));
     return Finding.of(claims);
@@ -116,13 +116,13 @@ public final class Claims {
         excluded(all, tests.size(), "did not converge"));
   }
 
-  private static Claim drift(List<Measured> all) {
+  private static Claim nss(List<Measured> all) {
     List<Claim.Test> tests = new ArrayList<>();
     for (Measured measured : converged(all)) {
       SpectrumMeasure spectrum = measured.geometry().spectra().get(0);
-      List<NullEstimate> nulls = spectrum.estimates(NullDraws::drift);
+      List<NullEstimate> nulls = spectrum.estimates(NullDraws::nss);
       if (!nulls.isEmpty()) {
-        tests.add(test(measured, spectrum.geometry().drift(), Optional.empty(), nulls, 1));
+        tests.add(test(measured, spectrum.geometry().nss(), Optional.empty(), nulls, 1));
       }
     }
     return new Claim(
@@ -146,8 +146,8 @@ public final class Claims {
       if (!spectrum.geometry().isGapLimited() && !nulls.isEmpty()) {
         double observed =
             Math.max(
-                Geometry.max(spectrum.geometry().anglesLeft()),
-                Geometry.max(spectrum.geometry().anglesRight()));
+                Geometry.max(spectrum.geometry().angleU()),
+                Geometry.max(spectrum.geometry().angleV()));
         tests.add(test(measured, observed, Optional.empty(), nulls, 1));
       }
     }
@@ -166,9 +166,9 @@ public final class Claims {
   }
 
   private static double[] largestAngles(NullDraws draws) {
-    double[] largest = draws.largestAngleLeft().clone();
+    double[] largest = draws.angleU().clone();
     for (int i = 0; i < largest.length; i++) {
-      largest[i] = Math.max(largest[i], draws.largestAngleRight()[i]);
+      largest[i] = Math.max(largest[i], draws.angleV()[i]);
     }
     return largest;
   }
@@ -178,7 +178,7 @@ public final class Claims {
     for (Measured measured : all) {
       measured
           .geometry()
-          .unchangedNull()
+          .sparsityNull()
           .ifPresent(
               estimate ->
                   tests.add(

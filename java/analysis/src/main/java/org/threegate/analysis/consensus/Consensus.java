@@ -134,7 +134,7 @@ public final class Consensus {
         IntStream.range(0, masks.size()).mapToLong(i -> overlaps.common(i, i)).toArray(),
         agreements,
         overlaps.memberships(),
-        bins.memberships(all, byCode),
+        bins.changedByRuns(all, byCode),
         transposed ? map.transposed() : map,
         heads(context, first, masks),
         transposed ? bands.columns() : bands.rows(),

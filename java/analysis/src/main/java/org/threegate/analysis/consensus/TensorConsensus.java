@@ -10,8 +10,8 @@ import org.threegate.analysis.statistics.Agreement;
  *
  * @param changed entries, by run
  * @param pairs agreements of runs (0, 1), (0, 2), …, (1, 2), …
- * @param memberships entries that exactly 0, 1, … runs change
- * @param membershipsNull the same if, among entries of about the same magnitude, runs were
+ * @param changedByRuns entries that exactly 0, 1, … runs change
+ * @param changedByRunsNull the same if, among entries of about the same magnitude, runs were
  *     independent
  * @param map entries changed, summed over runs
  * @param heads agreement of the runs within each head
@@ -25,8 +25,8 @@ public record TensorConsensus(
     List<Long> shape,
     long[] changed,
     List<Agreement> pairs,
-    long[] memberships,
-    double[] membershipsNull,
+    long[] changedByRuns,
+    double[] changedByRunsNull,
     ChangeMap map,
     List<Head> heads,
     Bands rows,

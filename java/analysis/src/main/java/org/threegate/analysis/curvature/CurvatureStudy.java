@@ -161,15 +161,15 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
    * The sum over layers of the divergence that each causes by itself, in nats a token: what layers
    * cause together is not in it.
    */
-  public double divergence() {
-    return layers.stream().mapToDouble(layer -> layer.divergence().value()).sum();
+  public double klOfLayersAlone() {
+    return layers.stream().mapToDouble(layer -> layer.klAlone().value()).sum();
   }
 
   /**
    * To second order the KL divergence that the updates of all these layers cause together, in nats
    * a token; empty where they were captured on different sequences.
    */
-  public Optional<ClusteredMean> divergenceTogether() {
+  public Optional<ClusteredMean> klTogether() {
     Map<Long, LayerCurvature.Sequence> sums = new LinkedHashMap<>();
     for (LayerCurvature layer : layers) {
       layer.sequences().forEach(own -> sums.merge(own.id(), own, LayerCurvature.Sequence::and));
@@ -179,7 +179,7 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
         return Optional.empty();
       }
     }
-    return Optional.of(LayerCurvature.divergence(List.copyOf(sums.values())));
+    return Optional.of(LayerCurvature.klAlone(List.copyOf(sums.values())));
   }
 
   /** Judges two claims by the rule of {@link Finding}. */
@@ -209,14 +209,12 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
         layer
             .compared(observed, other)
             .map(PairedComparison::difference)
-            .filter(difference -> difference.standardError() > 0)
+            .filter(difference -> difference.se() > 0)
             .ifPresent(
                 difference ->
                     estimates.add(
                         NullEstimate.analytic(
-                            other.label(),
-                            layer.along().get(other).value(),
-                            difference.standardError())));
+                            other.label(), layer.along().get(other).value(), difference.se())));
       }
       if (!estimates.isEmpty()) {
         tests.add(

@@ -7,13 +7,13 @@ import java.util.Arrays;
  *
  * <pre>{@code
  * Estimate mean = Estimate.of(new double[] {1.9, 2.1, 2.0});
- * System.out.println(mean.value() + " ± " + mean.standardError());
+ * System.out.println(mean.value() + " ± " + mean.se());
  * }</pre>
  *
- * @param standardError of the value; NaN where one sample alone cannot tell
+ * @param se of the value; NaN where one sample alone cannot tell
  * @param samples how many there were
  */
-public record Estimate(double value, double standardError, int samples) {
+public record Estimate(double value, double se, int samples) {
   /** The mean of independent samples. */
   public static Estimate of(double[] samples) {
     double mean = Arrays.stream(samples).average().orElse(Double.NaN);
@@ -26,6 +26,6 @@ public record Estimate(double value, double standardError, int samples) {
   /** The square root, its error to first order. */
   Estimate squareRoot() {
     double root = Math.sqrt(Math.max(0, value));
-    return new Estimate(root, root > 0 ? standardError / (2 * root) : 0, samples);
+    return new Estimate(root, root > 0 ? se / (2 * root) : 0, samples);
   }
 }

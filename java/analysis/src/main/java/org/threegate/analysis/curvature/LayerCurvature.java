@@ -15,14 +15,16 @@ import org.threegate.analysis.statistics.PairedComparison;
  * @param along vᵀFv of unit directions; means over draws of the random ones. Without those that are
  *     less than a millionth of the update, such as what an empty mask leaves of it
  * @param shares squared norms of the update's parts, over that of the update
- * @param drawDeviations of single draws' curvatures, standard deviations
+ * @param drawSd of single draws' curvatures, standard deviations
  * @param comparisons token by token
  * @param sequences derivatives along the update of whole sequences' log-likelihoods
- * @param least the smallest curvature in the span of the update's leading singular directions
- * @param inputOverlap of the leading eigenvectors of K-FAC's A with the base's right singular
+ * @param leastInUpdateSpan the smallest curvature in the span of the update's leading singular
+ *     directions
+ * @param kfacInputOverlap of the leading eigenvectors of K-FAC's A with the base's right singular
  *     vectors
- * @param gradientOverlap of those of B with the left ones
- * @param density of the eigenvalues of the layer's Fisher information, where it was asked for
+ * @param kfacGradientOverlap of those of B with the left ones
+ * @param eigenvalueDensity of the eigenvalues of the layer's Fisher information, where it was asked
+ *     for
  */
 public record LayerCurvature(
     String name,
@@ -32,13 +34,13 @@ public record LayerCurvature(
     double squaredNorm,
     Map<Along, ClusteredMean> along,
     Map<Along, Double> shares,
-    Map<Along, Double> drawDeviations,
+    Map<Along, Double> drawSd,
     List<Comparison> comparisons,
     List<Sequence> sequences,
-    double least,
-    Optional<Overlap> inputOverlap,
-    Optional<Overlap> gradientOverlap,
-    Optional<Density> density) {
+    double leastInUpdateSpan,
+    Optional<Overlap> kfacInputOverlap,
+    Optional<Overlap> kfacGradientOverlap,
+    Optional<Density> eigenvalueDensity) {
   /** The sum of a sequence's slopes, and how many tokens it has. */
   public record Sequence(long id, double slope, int tokens) {
     Sequence plus(Sequence other) {
@@ -56,12 +58,12 @@ public record LayerCurvature(
    * update causes by itself, and an upper bound of what it adds once the other layers may answer
    * (δ_W, arXiv 2511.08567, appendix F.3).
    */
-  public ClusteredMean divergence() {
-    return divergence(sequences);
+  public ClusteredMean klAlone() {
+    return klAlone(sequences);
   }
 
   /** Of the updates whose slopes these are. */
-  public static ClusteredMean divergence(List<Sequence> sequences) {
+  public static ClusteredMean klAlone(List<Sequence> sequences) {
     // A sequence's half square, spread over its tokens, is the mean over tokens.
     double tokens = sequences.stream().mapToInt(Sequence::tokens).average().orElse(Double.NaN);
     double[] halves =
@@ -80,12 +82,12 @@ public record LayerCurvature(
    *
    * @param decades logarithms to base 10 of eigenvalues
    * @param shares of all eigenvalues a decade, at each
-   * @param standardErrors of these
+   * @param se of these
    * @param largest eigenvalue that was found
    * @param trace of the matrix, from the same probes
    */
   public record Density(
-      double[] decades, double[] shares, double[] standardErrors, double largest, Estimate trace) {}
+      double[] decades, double[] shares, double[] se, double largest, Estimate trace) {}
 
   /**
    * Mean squared cosine of the principal angles of two subspaces.

@@ -470,7 +470,7 @@ public final class LayerExperiment {
               .curve(decades, DENSITY_WIDTH);
       return Optional.of(
           new LayerCurvature.Density(
-              decades, curve.mean(), curve.standardErrors(), largest, density.sum(x -> x)));
+              decades, curve.mean(), curve.se(), largest, density.sum(x -> x)));
     }
 
     /** Of the leading eigenvectors of a factor of K-FAC with the base's singular vectors. */

@@ -32,9 +32,9 @@ public record SpectralDensity(int dimension, List<Rule> rules) {
    * Share of eigenvalues a unit of value.
    *
    * @param mean at each place
-   * @param standardErrors of the means
+   * @param se of the means
    */
-  public record Curve(double[] mean, double[] standardErrors) {}
+  public record Curve(double[] mean, double[] se) {}
 
   public SpectralDensity {
     rules = List.copyOf(rules);
@@ -107,7 +107,7 @@ public record SpectralDensity(int dimension, List<Rule> rules) {
       Estimate share =
           Estimate.of(rules.stream().mapToDouble(rule -> integral(rule, bump)).toArray());
       mean[i] = share.value();
-      errors[i] = share.standardError();
+      errors[i] = share.se();
     }
     return new Curve(mean, errors);
   }

@@ -24,8 +24,8 @@ import org.threegate.kernel.TruncatedSvd;
  * @param base σ(W0), all of them
  * @param tuned σ(W+)
  * @param update σ(ΔW)
- * @param anglesLeft principal angles between the leading left subspaces, radians, ascending
- * @param anglesRight the same on the right
+ * @param angleU principal angles between the leading left subspaces, radians, ascending
+ * @param angleV the same on the right
  * @param energy of ΔW in the leading subspaces of W0
  * @param residualBase certificate of the triplets of W0, see {@link TruncatedSvd.Result}
  * @param residualTuned of those of W+
@@ -36,8 +36,8 @@ public record Geometry(
     double[] base,
     double[] tuned,
     double[] update,
-    double[] anglesLeft,
-    double[] anglesRight,
+    double[] angleU,
+    double[] angleV,
     Energy energy,
     double residualBase,
     double residualTuned,
@@ -113,8 +113,8 @@ public record Geometry(
         base,
         tuned,
         update,
-        anglesRight,
-        anglesLeft,
+        angleV,
+        angleU,
         energy.transposed(),
         residualBase,
         residualTuned,
@@ -122,12 +122,12 @@ public record Geometry(
   }
 
   /** Spectral drift NSS. */
-  public double drift() {
-    return Spectra.drift(base, tuned);
+  public double nss() {
+    return Spectra.nss(base, tuned);
   }
 
   /** r_spec = ‖σ(W+) − σ(W0)‖₂ / ‖ΔW‖_F; NaN without an update. */
-  public double spectralResidual() {
+  public double rSpec() {
     return Spectra.distance(base, tuned) / Spectra.norm(update);
   }
 
@@ -142,13 +142,13 @@ public record Geometry(
   }
 
   /** ‖ΔW‖₂. */
-  public double updateNorm() {
+  public double deltaSpectralNorm() {
     return update[0];
   }
 
   /** Whether the turn of the leading subspace is decided by the gap, not by the training. */
   public boolean isGapLimited() {
-    return gap() < 2 * updateNorm();
+    return gap() < 2 * deltaSpectralNorm();
   }
 
   public double kyFanBase() {

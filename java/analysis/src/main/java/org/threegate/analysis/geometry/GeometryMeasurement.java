@@ -35,7 +35,7 @@ import org.threegate.kernel.TruncatedSvd;
  * TensorGeometry geometry =
  *     GeometryMeasurement.of(context, "q_proj", before, after, GeometryOptions.DEFAULT, control);
  * SpectrumMeasure spectrum = geometry.spectra().get(0);
- * System.out.println(spectrum.geometry().drift() + " against " + spectrum.estimates(NullDraws::drift));
+ * System.out.println(spectrum.geometry().nss() + " against " + spectrum.estimates(NullDraws::nss));
  * }</pre>
  */
 public final class GeometryMeasurement {

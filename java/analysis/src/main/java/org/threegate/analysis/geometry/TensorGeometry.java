@@ -7,22 +7,22 @@ import org.threegate.analysis.statistics.NullEstimate;
 /**
  * What was measured of the geometry of one tensor's update.
  *
- * @param omitted why nothing was measured; empty where something was
+ * @param spectrumOmitted why nothing was measured; empty where something was
  * @param spectra one a rank, in the order asked for
  * @param masks one a rank and alpha
- * @param banding of the changes; empty where nothing was measured
- * @param unchangedNull share of unchanged entries that a Gaussian update of the same norm leaves;
+ * @param magnitudeMatchedDispersion of the changes; empty where nothing was measured
+ * @param sparsityNull share of unchanged entries that a Gaussian update of the same norm leaves;
  *     empty where the base is not stored in bf16
  * @param spectrumSeconds for the true update
  * @param nullSeconds for its null models
  * @param maskSeconds for the masks
  */
 public record TensorGeometry(
-    Optional<String> omitted,
+    Optional<String> spectrumOmitted,
     List<SpectrumMeasure> spectra,
     List<MaskMeasure> masks,
-    Optional<Banding> banding,
-    Optional<NullEstimate> unchangedNull,
+    Optional<Banding> magnitudeMatchedDispersion,
+    Optional<NullEstimate> sparsityNull,
     double spectrumSeconds,
     double nullSeconds,
     double maskSeconds) {
@@ -34,11 +34,11 @@ public record TensorGeometry(
   /** The same of the transposed matrices. */
   TensorGeometry transposed() {
     return new TensorGeometry(
-        omitted,
+        spectrumOmitted,
         spectra.stream().map(SpectrumMeasure::transposed).toList(),
         masks.stream().map(MaskMeasure::transposed).toList(),
-        banding.map(Banding::transposed),
-        unchangedNull,
+        magnitudeMatchedDispersion.map(Banding::transposed),
+        sparsityNull,
         spectrumSeconds,
         nullSeconds,
         maskSeconds);

@@ -57,8 +57,8 @@ final class EnergyNoise {
     double[] right = columnLeverages[index];
     double total = Arrays.stream(ofRows).sum();
     // Shares of the total, which varies along with its parts.
-    double ofLeft = variance(ofRows, left, energy.leftShare());
-    double ofRight = variance(ofColumns, right, energy.rightShare());
+    double ofLeft = variance(ofRows, left, energy.leftEnergy());
+    double ofRight = variance(ofColumns, right, energy.rightEnergy());
     double both = energy.bothShare();
     double product = moment(ofRows, left, 1) * moment(ofColumns, right, 1) / total;
     double squares = moment(ofRows, left, 2) * moment(ofColumns, right, 2) / total;

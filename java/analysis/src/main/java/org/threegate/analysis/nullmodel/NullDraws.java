@@ -6,10 +6,10 @@ import org.threegate.analysis.statistics.NullEstimate;
  * What random updates of one null model measure, draw by draw, at one rank.
  *
  * @param model its label
- * @param drift NSS
- * @param spectralResidual r_spec
- * @param largestAngleLeft radians
- * @param largestAngleRight radians
+ * @param nss NSS
+ * @param rSpec r_spec
+ * @param angleU radians
+ * @param angleV radians
  * @param principalEnergy share of the update in the leading directions of both sides
  * @param leftEnergy of the left side
  * @param rightEnergy of the right side
@@ -18,10 +18,10 @@ import org.threegate.analysis.statistics.NullEstimate;
  */
 public record NullDraws(
     String model,
-    double[] drift,
-    double[] spectralResidual,
-    double[] largestAngleLeft,
-    double[] largestAngleRight,
+    double[] nss,
+    double[] rSpec,
+    double[] angleU,
+    double[] angleV,
     double[] principalEnergy,
     double[] leftEnergy,
     double[] rightEnergy,
@@ -36,10 +36,10 @@ public record NullDraws(
   public NullDraws transposed() {
     return new NullDraws(
         model,
-        drift,
-        spectralResidual,
-        largestAngleRight,
-        largestAngleLeft,
+        nss,
+        rSpec,
+        angleV,
+        angleU,
         principalEnergy,
         rightEnergy,
         leftEnergy,

@@ -54,7 +54,7 @@ import org.threegate.run.CancelledException;
  *               1e-3),
  *           new NullSampler.Settings(List.of(6), 10, 1e-6, 0),
  *           control);
- *   System.out.println(sampler.draw(NullModel.NORM_MATCHED).get(0).drift()[0]);
+ *   System.out.println(sampler.draw(NullModel.NORM_MATCHED).get(0).nss()[0]);
  * }
  * }</pre>
  */
@@ -162,10 +162,10 @@ public final class NullSampler {
   /** The measures of one random update, by rank. */
   private record Drawn(
       boolean decomposed,
-      double drift,
-      double spectralResidual,
-      List<double[]> anglesLeft,
-      List<double[]> anglesRight,
+      double nss,
+      double rSpec,
+      List<double[]> angleU,
+      List<double[]> angleV,
       List<Energy> energy) {}
 
   /** Draws updates of one model and measures them; one element for each rank. */
@@ -464,15 +464,15 @@ public final class NullSampler {
   private static NullDraws collect(NullModel model, List<Drawn> drawn, int index) {
     return new NullDraws(
         model.label(),
-        drawn.stream().mapToDouble(Drawn::drift).toArray(),
-        drawn.stream().mapToDouble(Drawn::spectralResidual).toArray(),
-        drawn.stream().mapToDouble(draw -> largest(draw.anglesLeft().get(index))).toArray(),
-        drawn.stream().mapToDouble(draw -> largest(draw.anglesRight().get(index))).toArray(),
+        drawn.stream().mapToDouble(Drawn::nss).toArray(),
+        drawn.stream().mapToDouble(Drawn::rSpec).toArray(),
+        drawn.stream().mapToDouble(draw -> largest(draw.angleU().get(index))).toArray(),
+        drawn.stream().mapToDouble(draw -> largest(draw.angleV().get(index))).toArray(),
         drawn.stream().mapToDouble(draw -> draw.energy().get(index).bothShare()).toArray(),
-        drawn.stream().mapToDouble(draw -> draw.energy().get(index).leftShare()).toArray(),
-        drawn.stream().mapToDouble(draw -> draw.energy().get(index).rightShare()).toArray(),
-        band(drawn.stream().map(draw -> draw.anglesLeft().get(index)).toList()),
-        band(drawn.stream().map(draw -> draw.anglesRight().get(index)).toList()));
+        drawn.stream().mapToDouble(draw -> draw.energy().get(index).leftEnergy()).toArray(),
+        drawn.stream().mapToDouble(draw -> draw.energy().get(index).rightEnergy()).toArray(),
+        band(drawn.stream().map(draw -> draw.angleU().get(index)).toList()),
+        band(drawn.stream().map(draw -> draw.angleV().get(index)).toList()));
   }
 
   private static double largest(double[] angles) {

@@ -13,8 +13,9 @@ import org.threegate.patch.WeightPatch;
 import org.threegate.run.InvalidInputException;
 
 /**
- * What a patch does to one tensor, from the elements that it changes alone: neither time nor memory
- * depends on how many there are besides. Digests are not compared; {@code patch verify} does that.
+ * What a patch does to one tensor. Only elements that change are read, so that neither time nor
+ * memory depends on the number of other elements. Digests are not compared; {@link
+ * org.threegate.patch.PatchVerifier} does that.
  *
  * <pre>{@code
  * try (Checkpoint model = Checkpoint.open(context, base);

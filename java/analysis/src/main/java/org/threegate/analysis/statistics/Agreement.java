@@ -59,7 +59,7 @@ public record Agreement(
   }
 
   /** How far the intersection lies above the magnitude-matched null; 0 where its sd is. */
-  public double z() {
+  public double magnitudeZ() {
     return variance > 0 ? (common - expected) / Math.sqrt(variance) : 0;
   }
 }

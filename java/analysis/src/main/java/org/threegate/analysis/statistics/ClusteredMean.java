@@ -13,16 +13,15 @@ import org.apache.commons.statistics.distribution.TDistribution;
  *
  * <pre>{@code
  * ClusteredMean mean = ClusteredMean.of(new double[] {1, 2, 4, 5}, new long[] {0, 0, 1, 1});
- * System.out.println(mean.value() + " ± " + mean.standardError());
+ * System.out.println(mean.value() + " ± " + mean.se());
  * }</pre>
  *
- * @param standardError NaN for a single cluster
+ * @param se NaN for a single cluster
  * @param skewness of the clusters' sums
  * @param values how many there were
  * @param clusters how many there were
  */
-public record ClusteredMean(
-    double value, double standardError, double skewness, int values, int clusters) {
+public record ClusteredMean(double value, double se, double skewness, int values, int clusters) {
   /** From {@code low} to {@code high}. */
   public record Interval(double low, double high) {
     public boolean contains(double value) {
@@ -91,8 +90,8 @@ public record ClusteredMean(
     }
     double quantile = quantile((1 + probability) / 2);
     return new Interval(
-        value - standardError * statistic.applyAsDouble(quantile),
-        value - standardError * statistic.applyAsDouble(-quantile));
+        value - se * statistic.applyAsDouble(quantile),
+        value - se * statistic.applyAsDouble(-quantile));
   }
 
   /** Of Student's distribution with clusters − 1 degrees of freedom. */
@@ -102,10 +101,10 @@ public record ClusteredMean(
 
   /** The probability of a mean at least as far from zero when the true one is zero. */
   public double pValue() {
-    if (clusters < 2 || standardError == 0) {
+    if (clusters < 2 || se == 0) {
       return value == 0 || clusters < 2 ? 1 : 0;
     }
-    double distance = Math.abs(value / standardError);
+    double distance = Math.abs(value / se);
     return Math.min(1, 2 * TDistribution.of(clusters - 1).survivalProbability(distance));
   }
 }

@@ -14,12 +14,12 @@ public record Energy(double total, double left, double right, double both) {
   }
 
   /** Share of the left directions; NaN without an update. */
-  public double leftShare() {
+  public double leftEnergy() {
     return left / total;
   }
 
   /** Share of the right directions; NaN without an update. */
-  public double rightShare() {
+  public double rightEnergy() {
     return right / total;
   }
 

@@ -43,7 +43,7 @@ public record Finding(
    * @param medianZ over matrices
    * @param explainedShare share of the deviation from the naive value that the nulls have too;
    *     empty where there is none
-   * @param strictest how often which null was the strictest, in order of their names
+   * @param strictestNull how often which null was the strictest, in order of their names
    * @param byKind counts by kind of matrix, likewise
    * @param excluded what was left out and why; empty text where nothing was
    */
@@ -57,7 +57,7 @@ public record Finding(
       Optional<Double> naiveMean,
       double medianZ,
       Optional<Double> explainedShare,
-      Map<String, Integer> strictest,
+      Map<String, Integer> strictestNull,
       Map<String, Votes> byKind,
       String excluded) {}
 

@@ -64,7 +64,7 @@ public record MagnitudeBins(int[] ends) {
    *
    * @param sets entries of each set by code
    */
-  public double[] memberships(long[] all, List<long[]> sets) {
+  public double[] changedByRuns(long[] all, List<long[]> sets) {
     long[] entries = sums(all);
     List<long[]> members = sets.stream().map(this::sums).toList();
     double[] expected = new double[sets.size() + 1];

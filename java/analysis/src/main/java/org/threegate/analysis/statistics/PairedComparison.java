@@ -55,10 +55,8 @@ public record PairedComparison(ClusteredMean difference, int positive, int negat
   }
 
   /** The difference that a test at 5 % would find with a probability of {@link #POWER}. */
-  public double minimumDetectableEffect() {
-    return difference.clusters() < 2
-        ? Double.POSITIVE_INFINITY
-        : factor() * difference.standardError();
+  public double minimumDetectable() {
+    return difference.clusters() < 2 ? Double.POSITIVE_INFINITY : factor() * difference.se();
   }
 
   private double factor() {
@@ -70,7 +68,7 @@ public record PairedComparison(ClusteredMean difference, int positive, int negat
    * {@link #POWER}, if it is the true one; infinite for none.
    */
   public double clustersToSettle() {
-    double ratio = minimumDetectableEffect() / Math.abs(difference.value());
+    double ratio = minimumDetectable() / Math.abs(difference.value());
     return Double.isNaN(ratio)
         ? Double.POSITIVE_INFINITY
         : Math.ceil(difference.clusters() * ratio * ratio);

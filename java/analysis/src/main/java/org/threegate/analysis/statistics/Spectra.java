@@ -15,7 +15,7 @@ public final class Spectra {
    * @param base σ(W0)
    * @param tuned σ(W+), of the same length
    */
-  public static double drift(double[] base, double[] tuned) {
+  public static double nss(double[] base, double[] tuned) {
     return distance(base, tuned) / norm(base);
   }
 

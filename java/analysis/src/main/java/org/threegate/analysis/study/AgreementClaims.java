@@ -55,7 +55,7 @@ final class AgreementClaims {
             });
     Mean lost = Mean.ofPairs(column(turned, 0), column(turned, 1));
     Mean elsewhere = Mean.ofPairs(column(others, 0), column(others, 1));
-    double error = Math.hypot(lost.standardError(), elsewhere.standardError());
+    double error = Math.hypot(lost.se(), elsewhere.se());
     Mean difference = new Mean(lost.value() - elsewhere.value(), error);
     Agreement same = of(runs.result().seeds(), true);
     Agreement after = of(runs.result().rotated(), true);

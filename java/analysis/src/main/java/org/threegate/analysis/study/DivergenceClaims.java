@@ -16,9 +16,9 @@ final class DivergenceClaims {
   StudyClaim divergence() {
     StudyRun own = runs.run(StudyRuns.FIRST);
     Mean usual =
-        runs.run(StudyRuns.USUAL).behaviour().divergence().minus(own.behaviour().divergence());
+        runs.run(StudyRuns.USUAL).behaviour().klPerToken().minus(own.behaviour().klPerToken());
     Mean matched =
-        runs.run(StudyRuns.EQUAL_NORM).behaviour().divergence().minus(own.behaviour().divergence());
+        runs.run(StudyRuns.EQUAL_NORM).behaviour().klPerToken().minus(own.behaviour().klPerToken());
     return new StudyClaim(
         "kl-leash",
         "section 3.1, Gate I",
@@ -26,13 +26,13 @@ final class DivergenceClaims {
         Contrast.verdict(usual.z(), matched.z()),
         StudyRuns.text(
             "KL(base ‖ tuned) is %.4f ± %.4f nats a token, %.4f ± %.4f of SFT at its usual rate and %.4f ± %.4f at the same ‖ΔW‖; ½ΔᵀFΔ of the linear layers predicts %.4f for reinforcement.",
-            own.behaviour().divergence().value(),
-            own.behaviour().divergence().standardError(),
-            runs.run(StudyRuns.USUAL).behaviour().divergence().value(),
-            runs.run(StudyRuns.USUAL).behaviour().divergence().standardError(),
-            runs.run(StudyRuns.EQUAL_NORM).behaviour().divergence().value(),
-            runs.run(StudyRuns.EQUAL_NORM).behaviour().divergence().standardError(),
-            own.behaviour().predicted().map(Mean::value).orElse(Double.NaN)),
+            own.behaviour().klPerToken().value(),
+            own.behaviour().klPerToken().se(),
+            runs.run(StudyRuns.USUAL).behaviour().klPerToken().value(),
+            runs.run(StudyRuns.USUAL).behaviour().klPerToken().se(),
+            runs.run(StudyRuns.EQUAL_NORM).behaviour().klPerToken().value(),
+            runs.run(StudyRuns.EQUAL_NORM).behaviour().klPerToken().se(),
+            own.behaviour().klPredicted().map(Mean::value).orElse(Double.NaN)),
         "The other style of answers is part of what supervision had to learn.",
         new StudyClaim.Plot(
             "KL(base ‖ tuned), nats a token",
@@ -41,14 +41,14 @@ final class DivergenceClaims {
                 run ->
                     StudyRuns.point(
                         run,
-                        run.behaviour().divergence(),
+                        run.behaviour().klPerToken(),
                         run.behaviour()
-                            .predicted()
+                            .klPredicted()
                             .map(
                                 predicted ->
                                     new NullEstimate[] {
                                       NullEstimate.analytic(
-                                          "½ΔᵀFΔ", predicted.value(), predicted.standardError())
+                                          "½ΔᵀFΔ", predicted.value(), predicted.se())
                                     })
                             .orElse(new NullEstimate[0])))));
   }

@@ -16,13 +16,13 @@ final class GeometryClaims {
     this.runs = runs;
   }
 
-  StudyClaim drift() {
+  StudyClaim nss() {
     return new StudyClaim(
         "drifts-less-than-sft",
         "section 4.1",
         "Reinforcement keeps singular values where they are, and supervision does not",
-        runs.above(-1, matrix -> Math.log(drift(matrix))),
-        geometry("NSS", GeometryClaims::drift, GeometryClaims::driftNull),
+        runs.above(-1, matrix -> Math.log(nss(matrix))),
+        geometry("NSS", GeometryClaims::nss, GeometryClaims::nssNull),
         StudyRuns.SMALL,
         new StudyClaim.Plot(
             "spectral drift NSS",
@@ -31,10 +31,10 @@ final class GeometryClaims {
                 run ->
                     StudyRuns.point(
                         run,
-                        Mean.certain(StudyRuns.mean(run, GeometryClaims::drift)),
+                        Mean.certain(StudyRuns.mean(run, GeometryClaims::nss)),
                         NullEstimate.analytic(
                             "spectrum-preserving",
-                            StudyRuns.mean(run, GeometryClaims::driftNull),
+                            StudyRuns.mean(run, GeometryClaims::nssNull),
                             Double.NaN)))));
   }
 
@@ -82,12 +82,12 @@ final class GeometryClaims {
         : StudyRuns.text("%.2e", value);
   }
 
-  private static double drift(MatrixMeasures matrix) {
-    return matrix.drift().value();
+  private static double nss(MatrixMeasures matrix) {
+    return matrix.nss().value();
   }
 
-  private static double driftNull(MatrixMeasures matrix) {
-    return matrix.drift().nullMean();
+  private static double nssNull(MatrixMeasures matrix) {
+    return matrix.nss().nullMean();
   }
 
   private static double angle(MatrixMeasures matrix) {

@@ -23,11 +23,7 @@ final class LearningClaims {
         Contrast.verdict(z),
         StudyRuns.text(
             "pass@1 of the base is %.3f; the two seeds add %.3f ± %.3f and %.3f ± %.3f, problem by problem.",
-            runs.result().base().mean().value(),
-            one.value(),
-            one.standardError(),
-            two.value(),
-            two.standardError()),
+            runs.result().base().mean().value(), one.value(), one.se(), two.value(), two.se()),
         "What is learnt here is to say what the model knows already: the base is right in most of many tries.",
         new StudyClaim.Plot("pass@1, held out", false, runs.accuracies()));
   }
@@ -71,7 +67,7 @@ final class LearningClaims {
                 own.behaviour().stored().mean().value(),
                 runs.run(random).behaviour().stored().mean().value(),
                 matched.value(),
-                matched.standardError(),
+                matched.se(),
                 runs.run(StudyRuns.FIRST).behaviour().stored().mean().value()),
             "One run each; errors count what two seeds differ by.",
             new StudyClaim.Plot("pass@1, held out", false, runs.accuracies())));
@@ -93,9 +89,9 @@ final class LearningClaims {
                 runs.run("lora").behaviour().stored().mean().value(),
                 runs.run("pissa").behaviour().stored().mean().value(),
                 difference.value(),
-                difference.standardError(),
-                runs.run("lora").behaviour().divergence().value(),
-                runs.run("pissa").behaviour().divergence().value()),
+                difference.se(),
+                runs.run("lora").behaviour().klPerToken().value(),
+                runs.run("pissa").behaviour().klPerToken().value()),
             "One run each at one rate: PiSSA's factors are larger, so that the same rate moves weights farther.",
             new StudyClaim.Plot("pass@1, held out", false, runs.accuracies())));
   }

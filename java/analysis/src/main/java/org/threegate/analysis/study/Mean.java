@@ -6,9 +6,9 @@ import java.util.Arrays;
  * A mean with its standard error.
  *
  * @param value the mean
- * @param standardError not a number where it is not known
+ * @param se its standard error; not a number where it is not known
  */
-public record Mean(double value, double standardError) {
+public record Mean(double value, double se) {
   /** Returns a value without a standard error. */
   static Mean certain(double value) {
     return new Mean(value, Double.NaN);
@@ -32,12 +32,12 @@ public record Mean(double value, double standardError) {
 
   /** Returns the difference from an independent mean. */
   Mean minus(Mean other) {
-    return new Mean(value - other.value, Math.hypot(standardError, other.standardError));
+    return new Mean(value - other.value, Math.hypot(se, other.se));
   }
 
   /** Returns the mean in standard errors; 0 where nothing differs, or nothing is known. */
   double z() {
-    double z = value / standardError;
+    double z = value / se;
     return Double.isNaN(z) ? 0 : z;
   }
 }

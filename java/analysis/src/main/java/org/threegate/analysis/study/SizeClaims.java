@@ -25,7 +25,7 @@ final class SizeClaims {
             sparsity,
             usual,
             equal,
-            own.update().permutedSparsity().mean(),
+            own.update().sparsityPermuted().mean(),
             own.update().coherence(),
             runs.run(StudyRuns.EQUAL_NORM).update().coherence()),
         StudyRuns.SMALL + " Sparsity depends on rate times steps before anything else.",
@@ -37,7 +37,7 @@ final class SizeClaims {
                     StudyRuns.point(
                         run,
                         Mean.certain(run.update().totals().sparsity()),
-                        run.update().permutedSparsity()))));
+                        run.update().sparsityPermuted()))));
   }
 
   StudyClaim hiding() {
@@ -58,7 +58,7 @@ final class SizeClaims {
             own.behaviour().exact().mean().value(),
             own.behaviour().stored().mean().value(),
             lost.value(),
-            lost.standardError()),
+            lost.se()),
         "Which part is hidden is set by the rate: at 1e-6 nearly all of it.",
         new StudyClaim.Plot(
             "share of weights that changed in float32 alone",

@@ -41,10 +41,10 @@ public record StudyClaim(
    *
    * @param label of the run
    * @param value of the measure
-   * @param error standard error; not a number where none is known
+   * @param se standard error; not a number where none is known
    * @param nulls what null models give
    */
-  public record Point(String label, double value, double error, List<NullEstimate> nulls) {
+  public record Point(String label, double value, double se, List<NullEstimate> nulls) {
     public Point {
       nulls = List.copyOf(nulls);
     }

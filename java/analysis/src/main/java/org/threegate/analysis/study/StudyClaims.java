@@ -29,7 +29,7 @@ public final class StudyClaims {
     claims.add(learning.learning());
     claims.add(size.sparsity());
     claims.add(size.hiding());
-    claims.add(geometry.drift());
+    claims.add(geometry.nss());
     claims.add(geometry.rotation());
     claims.addAll(geometry.ofOneUpdate());
     claims.addAll(agreement.seeds());

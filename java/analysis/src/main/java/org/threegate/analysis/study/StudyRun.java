@@ -42,11 +42,11 @@ public record StudyRun(
    *
    * @param stored accuracy of the model as it is stored, rounded to bf16
    * @param exact accuracy of the float32 masters
-   * @param divergence KL(base ‖ run) in nats a token of texts that the base wrote
-   * @param predicted the same to second order, by the Fisher information at the base
+   * @param klPerToken KL(base ‖ run) in nats a token of texts that the base wrote
+   * @param klPredicted the same to second order, by the Fisher information at the base
    */
   public record Behaviour(
-      Accuracy stored, Accuracy exact, Mean divergence, Optional<Mean> predicted) {}
+      Accuracy stored, Accuracy exact, Mean klPerToken, Optional<Mean> klPredicted) {}
 
   /**
    * What became of the weights.
@@ -57,7 +57,7 @@ public record StudyRun(
    * @param norm ‖ΔW‖_F of the float32 masters
    * @param coherence ‖ΔW‖ / (rate · steps · √(weights that could move)): 1 where Adam's steps all
    *     go one way
-   * @param permutedSparsity the share of unchanged entries when the float32 update's entries are
+   * @param sparsityPermuted the share of unchanged entries when the float32 update's entries are
    *     dealt out at random within each matrix
    * @param principalOfLargest share of M_princ in the half of entries that moved farthest: a mask
    *     of the same density for every run; chance is the density of M_princ
@@ -69,7 +69,7 @@ public record StudyRun(
       long hidden,
       double norm,
       double coherence,
-      NullEstimate permutedSparsity,
+      NullEstimate sparsityPermuted,
       double principalOfLargest,
       double lowOfLargest) {
     /** Returns the share of the weights that changed in float32 alone. */
@@ -83,9 +83,9 @@ public record StudyRun(
    *
    * @param score reward of reinforcement, loss of supervision; not a number where there was none
    * @param changed share of bf16 weights that differ from the base's
-   * @param relativeNorm ‖ΔW‖ / ‖W0‖
+   * @param relativeFrobenius ‖ΔW‖ / ‖W0‖
    */
-  public record Step(long step, double score, double changed, double relativeNorm) {}
+  public record Step(long step, double score, double changed, double relativeFrobenius) {}
 
   /**
    * The patch from the stored weights before a step to those after it.

@@ -46,13 +46,13 @@ record StudyRuns(StudyResult result) {
   }
 
   static StudyClaim.Point point(StudyRun run, Mean mean, NullEstimate... nulls) {
-    return new StudyClaim.Point(run.title(), mean.value(), mean.standardError(), List.of(nulls));
+    return new StudyClaim.Point(run.title(), mean.value(), mean.se(), List.of(nulls));
   }
 
   List<StudyClaim.Point> accuracies() {
     List<StudyClaim.Point> points = new ArrayList<>();
     Mean base = result.base().mean();
-    points.add(new StudyClaim.Point("base", base.value(), base.standardError(), List.of()));
+    points.add(new StudyClaim.Point("base", base.value(), base.se(), List.of()));
     points.addAll(points(run -> point(run, run.behaviour().stored().mean())));
     return points;
   }
@@ -76,8 +76,7 @@ record StudyRuns(StudyResult result) {
   Mean betweenRuns(StudyRun first, StudyRun second) {
     Mean own = first.behaviour().stored().minus(second.behaviour().stored());
     Mean seeds = run(FIRST).behaviour().stored().minus(run(SECOND).behaviour().stored());
-    double between =
-        Math.max(0, seeds.value() * seeds.value() - seeds.standardError() * seeds.standardError());
-    return new Mean(own.value(), Math.sqrt(own.standardError() * own.standardError() + between));
+    double between = Math.max(0, seeds.value() * seeds.value() - seeds.se() * seeds.se());
+    return new Mean(own.value(), Math.sqrt(own.se() * own.se() + between));
   }
 }

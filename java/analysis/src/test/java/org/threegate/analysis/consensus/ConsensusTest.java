@@ -104,16 +104,16 @@ class ConsensusTest {
     List<TensorConsensus> tensors = consensus(base, runs);
     Agreement agreement = tensors.get(0).agreement();
     assertThat(agreement.jaccard()).isGreaterThan(agreement.bernoulliJaccard() + 0.05);
-    assertThat(agreement.z()).isBetween(-5.0, 5.0);
+    assertThat(agreement.magnitudeZ()).isBetween(-5.0, 5.0);
     Finding finding = Consensus.judge(tensors).get(0);
     assertThat(finding.verdict()).as(finding.text()).isEqualTo(Verdict.EXPLAINED_BY_NULL);
     TensorConsensus tensor = tensors.get(0);
     double entries = SIZE * SIZE;
     for (int i = 0; i <= 3; i++) {
-      assertThat(tensor.memberships()[i] / entries)
-          .isCloseTo(tensor.membershipsNull()[i] / entries, within(0.02));
+      assertThat(tensor.changedByRuns()[i] / entries)
+          .isCloseTo(tensor.changedByRunsNull()[i] / entries, within(0.02));
     }
-    assertThat(java.util.Arrays.stream(tensor.memberships()).sum()).isEqualTo((long) entries);
+    assertThat(java.util.Arrays.stream(tensor.changedByRuns()).sum()).isEqualTo((long) entries);
     assertThat(Math.abs(tensor.rows().beyondMagnitude())).isLessThan(6 * tensor.rows().nullSd());
   }
 
@@ -142,8 +142,9 @@ class ConsensusTest {
               context, pair.base(), pair.tuned(), Bf16Diff.Profiles.ROWS_AND_COLUMNS, control);
       RatioProfile rows = RatioProfile.of(diff.rowChanged().orElseThrow(), SIZE);
       assertThat(rows.dispersionZ()).isGreaterThan(50);
-      assertThat(geometry.banding().orElseThrow().rowZ()).isBetween(-5.0, 5.0);
-      assertThat(geometry.banding().orElseThrow().columnZ()).isBetween(-5.0, 5.0);
+      assertThat(geometry.magnitudeMatchedDispersion().orElseThrow().rowZ()).isBetween(-5.0, 5.0);
+      assertThat(geometry.magnitudeMatchedDispersion().orElseThrow().columnZ())
+          .isBetween(-5.0, 5.0);
     }
   }
 
@@ -187,7 +188,7 @@ class ConsensusTest {
       Agreement same =
           Consensus.across(context, one, oneTuned, one, oneTuned, name -> true, control).get(NAME);
       assertThat(same.jaccard()).isEqualTo(1);
-      assertThat(same.z()).isGreaterThan(20);
+      assertThat(same.magnitudeZ()).isGreaterThan(20);
       Agreement apart =
           Consensus.across(context, one, oneTuned, two, twoTuned, name -> true, control).get(NAME);
       // What they share is a large step, whatever the magnitude.
@@ -203,7 +204,8 @@ class ConsensusTest {
         assertThat(again.common()).isEqualTo(shuffled.common());
         assertThat(again.expected())
             .isCloseTo(shuffled.expected(), within(0.01 * shuffled.expected()));
-        assertThat(again.z()).isCloseTo(shuffled.z(), within(1 + 0.5 * Math.abs(shuffled.z())));
+        assertThat(again.magnitudeZ())
+            .isCloseTo(shuffled.magnitudeZ(), within(1 + 0.5 * Math.abs(shuffled.magnitudeZ())));
       }
     }
   }
@@ -220,9 +222,9 @@ class ConsensusTest {
             .filter(tensor -> tensor.name().contains("layers.1.self_attn.v_proj"))
             .findFirst()
             .orElseThrow();
-    assertThat(first.agreement().z()).isGreaterThan(10);
+    assertThat(first.agreement().magnitudeZ()).isGreaterThan(10);
     assertThat(first.heads()).hasSize(2);
-    assertThat(first.heads().get(0).agreement().z()).isGreaterThan(3);
+    assertThat(first.heads().get(0).agreement().magnitudeZ()).isGreaterThan(3);
   }
 
   @Test

@@ -255,25 +255,24 @@ class CurvatureStudyTest {
       }
       expected += inputs * gradients / TOKENS / (INPUTS * OUTPUTS);
     }
-    double sd = found.drawDeviations().get(Along.ISOTROPIC);
+    double sd = found.drawSd().get(Along.ISOTROPIC);
     assertThat(found.along().get(Along.ISOTROPIC).value())
         .isCloseTo(expected, within(8 * sd / Math.sqrt(OPTIONS.draws())));
     // The trace of the Fisher information is the same mean; its eigenvalues are few and many.
-    LayerCurvature.Density density = found.density().orElseThrow();
+    LayerCurvature.Density density = found.eigenvalueDensity().orElseThrow();
     double trace = expected * INPUTS * OUTPUTS;
-    assertThat(density.trace().value())
-        .isCloseTo(trace, within(12 * density.trace().standardError()));
+    assertThat(density.trace().value()).isCloseTo(trace, within(12 * density.trace().se()));
     assertThat(density.largest()).isBetween(found.along().get(Along.UPDATE).value(), trace);
     assertThat(Arrays.stream(density.shares()).sum() * 0.1).isBetween(0.5, 1.01);
     double divergence = sumOfSquares(gradient, update, input) / 2 / TOKENS;
-    assertThat(found.divergence().value()).isCloseTo(divergence, within(ROUNDING * divergence));
-    assertThat(study.divergenceTogether().orElseThrow().value())
+    assertThat(found.klAlone().value()).isCloseTo(divergence, within(ROUNDING * divergence));
+    assertThat(study.klTogether().orElseThrow().value())
         .isCloseTo(divergence, within(ROUNDING * divergence));
     // The leading inputs and gradients are the first axes, as the base's singular vectors are.
-    assertThat(found.inputOverlap().orElseThrow().observed()).isGreaterThan(0.9);
-    assertThat(found.gradientOverlap().orElseThrow().random().mean())
+    assertThat(found.kfacInputOverlap().orElseThrow().observed()).isGreaterThan(0.9);
+    assertThat(found.kfacGradientOverlap().orElseThrow().random().mean())
         .isCloseTo(3.0 / OUTPUTS, within(1e-12));
-    assertThat(found.least()).isBetween(0.0, found.along().get(Along.UPDATE).value());
+    assertThat(found.leastInUpdateSpan()).isBetween(0.0, found.along().get(Along.UPDATE).value());
   }
 
   private static void expect(LayerCurvature found, Along along, double expected) {
@@ -302,16 +301,16 @@ class CurvatureStudyTest {
     expect(
         found, Along.UPDATE, sumOfSquares(gradient, update, input) / TOKENS / found.squaredNorm());
     // ½ ΔᵀFΔ is that of sequences in any case.
-    assertThat(found.divergence().value())
-        .isCloseTo(ofTokens.divergence().value(), within(1e-12 * ofTokens.divergence().value()));
-    assertThat(found.divergence().value())
+    assertThat(found.klAlone().value())
+        .isCloseTo(ofTokens.klAlone().value(), within(1e-12 * ofTokens.klAlone().value()));
+    assertThat(found.klAlone().value())
         .isCloseTo(
             found.along().get(Along.UPDATE).value() * found.squaredNorm() / 2,
-            within(1e-9 * found.divergence().value()));
+            within(1e-9 * found.klAlone().value()));
     assertThat(found.sequences()).hasSize(SEQUENCES);
-    assertThat(found.density().orElseThrow().largest())
+    assertThat(found.eigenvalueDensity().orElseThrow().largest())
         .isGreaterThanOrEqualTo(found.along().get(Along.UPDATE).value() * (1 - ROUNDING));
-    assertThat(found.least()).isBetween(0.0, found.along().get(Along.UPDATE).value());
+    assertThat(found.leastInUpdateSpan()).isBetween(0.0, found.along().get(Along.UPDATE).value());
   }
 
   @Test
@@ -377,16 +376,16 @@ class CurvatureStudyTest {
     of = study(capture, before, model("flat", plus(base, flat), plus(base, flat)));
     assertThat(of.findings().get(0).verdict()).isEqualTo(Verdict.SUPPORTED);
     // Both layers saw the same tokens: their slopes add up before they are squared.
-    double alone = of.layers().get(0).divergence().value();
-    ClusteredMean together = of.divergenceTogether().orElseThrow();
+    double alone = of.layers().get(0).klAlone().value();
+    ClusteredMean together = of.klTogether().orElseThrow();
     assertThat(together.value()).isCloseTo(4 * alone, within(1e-9 * alone));
-    assertThat(of.divergence()).isCloseTo(2 * alone, within(1e-9 * alone));
+    assertThat(of.klOfLayersAlone()).isCloseTo(2 * alone, within(1e-9 * alone));
     of = study(capture, before, model("noise", plus(base, noise), plus(base, moreNoise)));
     for (LayerCurvature layer : of.layers()) {
       PairedComparison compared = layer.compared(Along.UPDATE, Along.ISOTROPIC).orElseThrow();
       // A single Gaussian direction, among others: within what draws differ by.
       assertThat(Math.abs(compared.difference().value()))
-          .isLessThan(9 * layer.drawDeviations().get(Along.ISOTROPIC));
+          .isLessThan(9 * layer.drawSd().get(Along.ISOTROPIC));
     }
   }
 

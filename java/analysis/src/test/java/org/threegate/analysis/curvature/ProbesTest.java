@@ -105,7 +105,7 @@ class ProbesTest {
       SpectralDensity density =
           SpectralDensity.EMPTY.extend(known.operator(), 12, 20, round, Progress.NONE);
       Estimate sum = density.sum(Math::log);
-      covered += Math.abs(sum.value() - logarithm) <= 2.2 * sum.standardError() ? 1 : 0;
+      covered += Math.abs(sum.value() - logarithm) <= 2.2 * sum.se() ? 1 : 0;
     }
     // Student's distribution with 11 degrees of freedom: 95 %.
     assertThat(covered).isBetween(83, 100);
@@ -126,7 +126,7 @@ class ProbesTest {
               .average()
               .orElseThrow();
       truth /= Math.sqrt(2 * Math.PI);
-      assertThat(curve.mean()[i]).isCloseTo(truth, within(5 * curve.standardErrors()[i] + 1e-6));
+      assertThat(curve.mean()[i]).isCloseTo(truth, within(5 * curve.se()[i] + 1e-6));
     }
   }
 
@@ -151,7 +151,7 @@ class ProbesTest {
         double error = estimates[i].value() - trace;
         errors[i] += error * error / rounds;
         means[i] += error / rounds;
-        stated[i] += Math.pow(estimates[i].standardError(), 2) / rounds;
+        stated[i] += Math.pow(estimates[i].se(), 2) / rounds;
       }
     }
     for (int i = 0; i < 3; i++) {
@@ -210,7 +210,7 @@ class ProbesTest {
     Estimate found = Traces.xTrace(known.operator(), 2 * count, 9, Progress.NONE);
     Estimate wanted = Estimate.of(expected);
     assertThat(found.value()).isCloseTo(wanted.value(), within(1e-10));
-    assertThat(found.standardError()).isCloseTo(wanted.standardError(), within(1e-9));
+    assertThat(found.se()).isCloseTo(wanted.se(), within(1e-9));
   }
 
   @Test
@@ -219,8 +219,8 @@ class ProbesTest {
     Known known = known(random, SIZE, i -> i % 7 - 2);
     double norm = Vectors.norm(known.values());
     Estimate found = Traces.frobeniusNorm(known.operator(), 400, 3, Progress.NONE);
-    assertThat(found.value()).isCloseTo(norm, within(4 * found.standardError()));
-    assertThat(found.standardError()).isLessThan(0.05 * norm);
+    assertThat(found.value()).isCloseTo(norm, within(4 * found.se()));
+    assertThat(found.se()).isLessThan(0.05 * norm);
     double[] quotients = Traces.rayleighQuotients(known.operator(), known.vectors());
     for (int i = 0; i < SIZE; i++) {
       assertThat(quotients[i]).isCloseTo(known.values()[i], within(1e-12));

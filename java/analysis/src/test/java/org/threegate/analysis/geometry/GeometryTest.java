@@ -64,18 +64,18 @@ class GeometryTest {
         int rank = entry.getValue().path("k").asInt();
         Geometry actual = Geometry.of(context, before, after, rank, TOLERANCE, control);
         assertThat(actual.converged()).as(entry.getKey()).isTrue();
-        agree(expected, "nss", actual.drift(), 1e-8);
+        agree(expected, "nss", actual.nss(), 1e-8);
         agree(expected, "gap", actual.gap(), 1e-9);
-        agree(expected, "deltaSpectralNorm", actual.updateNorm(), 1e-9);
+        agree(expected, "deltaSpectralNorm", actual.deltaSpectralNorm(), 1e-9);
         agree(expected, "kyFanBase", actual.kyFanBase(), 1e-11);
         agree(expected, "kyFanTuned", actual.kyFanTuned(), 1e-11);
         agree(expected, "stableRank", Spectra.stableRank(actual.update()), 1e-9);
         agree(expected, "effectiveRank", Spectra.effectiveRank(actual.update()), 1e-8);
         agree(expected, "principalEnergy", actual.principalEnergy(), 1e-8);
-        agree(expected, "angleUMax", Geometry.max(actual.anglesLeft()), 1e-7);
-        agree(expected, "angleUMean", Geometry.mean(actual.anglesLeft()), 1e-7);
-        agree(expected, "angleVMax", Geometry.max(actual.anglesRight()), 1e-7);
-        agree(expected, "angleVMean", Geometry.mean(actual.anglesRight()), 1e-7);
+        agree(expected, "angleUMax", Geometry.max(actual.angleU()), 1e-7);
+        agree(expected, "angleUMean", Geometry.mean(actual.angleU()), 1e-7);
+        agree(expected, "angleVMax", Geometry.max(actual.angleV()), 1e-7);
+        agree(expected, "angleVMean", Geometry.mean(actual.angleV()), 1e-7);
         for (int i = 0; i < rank; i++) {
           double sigma = expected.path("sigmaTuned").get(i).asDouble();
           assertThat(actual.tuned()[i]).isCloseTo(sigma, relative(sigma, 1e-11));
@@ -247,7 +247,7 @@ class GeometryTest {
                   1e-12,
                   control);
           double rounding = 1e-13 * geometry.base()[0];
-          double norm = geometry.updateNorm();
+          double norm = geometry.deltaSpectralNorm();
           for (int i = 0; i < shorter; i++) {
             assertThat(Math.abs(geometry.tuned()[i] - geometry.base()[i]))
                 .isLessThanOrEqualTo(norm + rounding);
@@ -258,8 +258,8 @@ class GeometryTest {
               .isLessThanOrEqualTo(rank * norm + rank * rounding);
           if (geometry.wedinGap() > 0 && rank < shorter) {
             double bound = (norm + rounding) / geometry.wedinGap();
-            assertThat(Math.sin(Geometry.max(geometry.anglesLeft()))).isLessThan(bound + 1e-12);
-            assertThat(Math.sin(Geometry.max(geometry.anglesRight()))).isLessThan(bound + 1e-12);
+            assertThat(Math.sin(Geometry.max(geometry.angleU()))).isLessThan(bound + 1e-12);
+            assertThat(Math.sin(Geometry.max(geometry.angleV()))).isLessThan(bound + 1e-12);
           }
           assertThat(geometry.energy().both())
               .isLessThanOrEqualTo(
@@ -303,12 +303,11 @@ class GeometryTest {
               2,
               1e-13,
               control);
-      assertThat(Geometry.max(geometry.anglesLeft()))
-          .isCloseTo(angle, within(1e-10 * 0.01 + 1e-14));
-      assertThat(Geometry.max(geometry.anglesRight())).isLessThan(1e-14);
+      assertThat(Geometry.max(geometry.angleU())).isCloseTo(angle, within(1e-10 * 0.01 + 1e-14));
+      assertThat(Geometry.max(geometry.angleV())).isLessThan(1e-14);
       assertThat(geometry.gap()).isCloseTo(1, within(1e-13));
       assertThat(geometry.isGapLimited()).isFalse();
-      assertThat(geometry.drift()).isLessThan(1e-15);
+      assertThat(geometry.nss()).isLessThan(1e-15);
       assertThat(geometry.converged()).isTrue();
     }
   }

@@ -148,9 +148,9 @@ class NullSamplerTest {
         // Small matrices of ordinary scale get updates entry by entry.
         double allowed = Math.min(rows, columns) < NullSampler.FEWEST_DIRECTIONS ? 0.8 : 1e-6;
         for (int i = 0; i < 8; i++) {
-          assertThat(scaled.drift()[i])
+          assertThat(scaled.nss()[i])
               .as(model.label())
-              .isCloseTo(plain.drift()[i], within(allowed * plain.drift()[i]));
+              .isCloseTo(plain.nss()[i], within(allowed * plain.nss()[i]));
           assertThat(scaled.leftEnergy()[i])
               .as(model.label())
               .isCloseTo(plain.leftEnergy()[i], within(allowed * plain.leftEnergy()[i]));
@@ -162,7 +162,7 @@ class NullSamplerTest {
   /** Draws from one rotation vary as independent rotations do. */
   private static void agreeWithRotations(
       Context context, NullDraws draws, Geometry observed, int rows, int columns) {
-    double[] drift = new double[DRAWS];
+    double[] nss = new double[DRAWS];
     double[] both = new double[DRAWS];
     double[] angle = new double[DRAWS];
     double[] ofShort = new double[DRAWS];
@@ -172,7 +172,7 @@ class NullSamplerTest {
       try {
         SpectrumPerturbation after =
             SpectrumPerturbation.of(context, observed.base(), core, List.of(RANK));
-        drift[draw] = Spectra.drift(observed.base(), after.values());
+        nss[draw] = Spectra.nss(observed.base(), after.values());
         both[draw] = after.bothEnergy()[0] / after.total();
         ofShort[draw] = after.shortEnergy()[0] / after.total();
         angle[draw] = Geometry.max(after.shortAngles().get(0));
@@ -181,10 +181,10 @@ class NullSamplerTest {
       }
     }
     boolean tall = rows >= columns;
-    agree("rotated drift", draws.drift(), drift);
+    agree("rotated nss", draws.nss(), nss);
     agree("rotated both", draws.principalEnergy(), both);
     agree("rotated short", tall ? draws.rightEnergy() : draws.leftEnergy(), ofShort);
-    agree("rotated angle", tall ? draws.largestAngleRight() : draws.largestAngleLeft(), angle);
+    agree("rotated angle", tall ? draws.angleV() : draws.angleU(), angle);
   }
 
   private static List<Geometry> entryByEntry(
@@ -201,16 +201,16 @@ class NullSamplerTest {
   }
 
   private static void agree(NullDraws draws, List<Geometry> expected) {
-    agree("drift", draws.drift(), expected, Geometry::drift);
-    agree("r_spec", draws.spectralResidual(), expected, Geometry::spectralResidual);
-    agree("left", draws.largestAngleLeft(), expected, one -> Geometry.max(one.anglesLeft()));
-    agree("right", draws.largestAngleRight(), expected, one -> Geometry.max(one.anglesRight()));
+    agree("nss", draws.nss(), expected, Geometry::nss);
+    agree("r_spec", draws.rSpec(), expected, Geometry::rSpec);
+    agree("left", draws.angleU(), expected, one -> Geometry.max(one.angleU()));
+    agree("right", draws.angleV(), expected, one -> Geometry.max(one.angleV()));
     agree("both", draws.principalEnergy(), expected, Geometry::principalEnergy);
-    agree("of the left", draws.leftEnergy(), expected, one -> one.energy().leftShare());
-    agree("of the right", draws.rightEnergy(), expected, one -> one.energy().rightShare());
+    agree("of the left", draws.leftEnergy(), expected, one -> one.energy().leftEnergy());
+    agree("of the right", draws.rightEnergy(), expected, one -> one.energy().rightEnergy());
     for (int i = 0; i < RANK; i += 3) {
       int at = i;
-      double[] angles = expected.stream().mapToDouble(one -> one.anglesRight()[at]).toArray();
+      double[] angles = expected.stream().mapToDouble(one -> one.angleV()[at]).toArray();
       NullEstimate estimate = NullEstimate.of("", angles);
       double error = estimate.sd() * Math.sqrt(2.0 / DRAWS);
       assertThat(draws.bandRight()[0][i])

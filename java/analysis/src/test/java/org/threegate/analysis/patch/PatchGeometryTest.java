@@ -17,8 +17,9 @@ import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
-import org.threegate.patch.ChecksumFormat;
+import org.threegate.patch.PatchCreator;
 import org.threegate.patch.PatchFormat;
+import org.threegate.patch.PatchOptions;
 import org.threegate.patch.WeightPatch;
 import org.threegate.run.Progress;
 import org.threegate.testing.NativeLeaks;
@@ -52,13 +53,7 @@ class PatchGeometryTest {
     Path out = directory.resolve("patch-" + format.label());
     try (Checkpoint before = Checkpoint.open(context, base);
         Checkpoint after = Checkpoint.open(context, tuned)) {
-      WeightPatch.create(
-          context,
-          before,
-          after,
-          out,
-          new WeightPatch.Options(format, ChecksumFormat.XXH3_128, true, 1, 0),
-          Progress.NONE);
+      new PatchCreator(context, PatchOptions.of(format)).create(before, after, out, Progress.NONE);
       try (WeightPatch patch = WeightPatch.open(context, out)) {
         return PatchGeometry.of(patch, before.tensors().get("w"), 1);
       }

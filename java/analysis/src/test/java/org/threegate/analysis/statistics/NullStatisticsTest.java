@@ -116,7 +116,7 @@ class NullStatisticsTest {
     java.util.Arrays.fill(half, 64);
     MagnitudeBins bins = MagnitudeBins.of(all);
     assertThat(bins.ends()).hasSize(100);
-    assertThat(bins.memberships(all, List.of(half, half, none)))
+    assertThat(bins.changedByRuns(all, List.of(half, half, none)))
         .containsExactly(new double[] {3200, 6400, 3200, 0}, within(1e-9));
     assertThat(bins.shares(all, half)[17]).isEqualTo(0.5);
   }
@@ -127,7 +127,7 @@ class NullStatisticsTest {
     assertThat(runs.jaccard()).isEqualTo(0.5);
     assertThat(runs.bernoulliJaccard()).isCloseTo(0.2 / 0.7, within(1e-15));
     assertThat(runs.magnitudeJaccard()).isCloseTo(250.0 / 650, within(1e-15));
-    assertThat(runs.z()).isEqualTo(5);
+    assertThat(runs.magnitudeZ()).isEqualTo(5);
     assertThat(runs.magnitudeSd()).isCloseTo(10 * 900 / (650.0 * 650), within(1e-15));
     assertThat(runs.plus(Agreement.NONE)).isEqualTo(runs);
   }
@@ -184,7 +184,7 @@ class NullStatisticsTest {
             Finding.of(List.of(claim(1, matched, naive, 1, 9, 5)))
                 .get(0)
                 .evidence()
-                .strictest()
+                .strictestNull()
                 .keySet())
         .containsExactly("density", "matched");
     assertThat(finding.evidence().naivelySupporting()).isEqualTo(3);

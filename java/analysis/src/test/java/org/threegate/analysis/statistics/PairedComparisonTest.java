@@ -67,7 +67,7 @@ class PairedComparisonTest {
     double effect = 0;
     for (int i = 0; i < trials; i++) {
       effect +=
-          PairedComparison.of(squares(random), squares(random), clusters).minimumDetectableEffect()
+          PairedComparison.of(squares(random), squares(random), clusters).minimumDetectable()
               / trials;
     }
     double planted = effect;
@@ -99,7 +99,7 @@ class PairedComparisonTest {
     assertThat(compared.positive()).isEqualTo(4);
     assertThat(compared.negative()).isEqualTo(3);
     assertThat(compared.signTestPValue()).isEqualTo(1);
-    double ratio = compared.minimumDetectableEffect() / compared.difference().value();
+    double ratio = compared.minimumDetectable() / compared.difference().value();
     assertThat(compared.clustersToSettle()).isEqualTo(Math.ceil(8 * ratio * ratio));
     double[] all = {1, 1, 1, 1, 1, 1, 1, 2};
     assertThat(PairedComparison.of(all, zeros, clusters).signTestPValue())
@@ -118,11 +118,11 @@ class PairedComparisonTest {
     ClusteredMean few = ClusteredMean.of(once, new long[] {0, 1, 2, 3});
     ClusteredMean many = ClusteredMean.of(thrice, new long[] {5, 5, 5, 6, 6, 6, 7, 7, 7, 8, 8, 8});
     assertThat(many.value()).isEqualTo(few.value());
-    assertThat(many.standardError()).isCloseTo(few.standardError(), within(1e-15));
+    assertThat(many.se()).isCloseTo(few.se(), within(1e-15));
     // Of independent values: the usual standard error.
-    assertThat(few.standardError()).isCloseTo(Math.sqrt(38.0 / 3 / 4), within(1e-12));
+    assertThat(few.se()).isCloseTo(Math.sqrt(38.0 / 3 / 4), within(1e-12));
     ClusteredMean single = ClusteredMean.of(once, new long[4]);
-    assertThat(single.standardError()).isNaN();
+    assertThat(single.se()).isNaN();
     assertThat(single.interval(0.95).contains(1e300)).isTrue();
     assertThat(single.pValue()).isEqualTo(1);
     assertThatThrownBy(() -> ClusteredMean.of(once, new long[3]))

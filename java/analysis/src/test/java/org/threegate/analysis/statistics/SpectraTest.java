@@ -13,7 +13,7 @@ class SpectraTest {
   @Test
   void handComputedValues() {
     assertThat(Spectra.distance(BASE, TUNED)).isEqualTo(1);
-    assertThat(Spectra.drift(BASE, TUNED)).isCloseTo(1 / Math.sqrt(21), within(1e-15));
+    assertThat(Spectra.nss(BASE, TUNED)).isCloseTo(1 / Math.sqrt(21), within(1e-15));
     assertThat(Spectra.kyFan(TUNED, 2)).isEqualTo(7);
     assertThat(Spectra.gap(BASE, BASE, 1)).isEqualTo(2);
     assertThat(Spectra.gap(BASE, TUNED, 1)).isEqualTo(1);
@@ -30,7 +30,7 @@ class SpectraTest {
 
   @Test
   void nothingIsSaidOfNothing() {
-    assertThat(Spectra.drift(new double[2], new double[2])).isNaN();
+    assertThat(Spectra.nss(new double[2], new double[2])).isNaN();
     assertThat(Spectra.stableRank(new double[2])).isNaN();
     assertThat(Spectra.effectiveRank(new double[2])).isNaN();
     assertThatThrownBy(() -> Spectra.distance(BASE, new double[2]))

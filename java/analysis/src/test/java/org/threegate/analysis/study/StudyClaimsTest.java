@@ -26,7 +26,7 @@ class StudyClaimsTest {
 
   /** A run whose matrices scatter by a hundredth around given measures. */
   private static StudyRun run(
-      String id, double accuracy, double sparsity, double drift, double divergence) {
+      String id, double accuracy, double sparsity, double nss, double divergence) {
     Random random = new Random(id.hashCode());
     List<MatrixMeasures> matrices = new ArrayList<>();
     for (int i = 0; i < MATRICES; i++) {
@@ -34,11 +34,11 @@ class StudyClaimsTest {
       matrices.add(
           new MatrixMeasures(
               "m" + i,
-              OptionalInt.of(i / 4),
               "q_proj",
+              OptionalInt.of(i / 4),
               sparsity * scatter,
-              new MatrixMeasures.Measure(drift * scatter, drift / 2),
-              new MatrixMeasures.Measure(drift * scatter, drift / 2),
+              new MatrixMeasures.Measure(nss * scatter, nss / 2),
+              new MatrixMeasures.Measure(nss * scatter, nss / 2),
               i == 0,
               new MatrixMeasures.Measure(0.5, 0.5),
               new MatrixMeasures.Measure(0.5, 0.5),
@@ -164,7 +164,7 @@ class StudyClaimsTest {
   void differencesArePaired() {
     Mean mean = Mean.ofPairs(new double[] {3, 5, 7}, new double[] {1, 2, 6});
     assertThat(mean.value()).isEqualTo(2);
-    assertThat(mean.standardError()).isCloseTo(1 / Math.sqrt(3), within(1e-12));
+    assertThat(mean.se()).isCloseTo(1 / Math.sqrt(3), within(1e-12));
     assertThat(mean.z()).isCloseTo(2 * Math.sqrt(3), within(1e-12));
     assertThat(Mean.ofPairs(new double[0], new double[0]).z()).isZero();
     assertThatThrownBy(() -> Mean.ofPairs(new double[1], new double[2]))

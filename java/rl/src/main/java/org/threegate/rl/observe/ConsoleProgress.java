@@ -27,9 +27,9 @@ public final class ConsoleProgress implements TrainingObserver {
     SHOWN.put("frac_reward_zero_std", "equal groups %.2f");
     SHOWN.put("geometry/changed", "changed %.4f");
     SHOWN.put("geometry/hidden", "hidden by bf16 %.4f");
-    SHOWN.put("geometry/relative_update", "update %.2e of the weights");
-    SHOWN.put("geometry/drift", "drift %.2e");
-    SHOWN.put("geometry/drift/norm-matched", "(of a random update %.2e)");
+    SHOWN.put("geometry/relative_frobenius", "update %.2e of the weights");
+    SHOWN.put("geometry/nss", "drift %.2e");
+    SHOWN.put("geometry/nss/norm-matched", "(of a random update %.2e)");
     SHOWN.put("geometry/principal_energy", "principal energy %.4f");
     SHOWN.put("geometry/principal_energy/isotropic", "(by chance %.4f)");
   }

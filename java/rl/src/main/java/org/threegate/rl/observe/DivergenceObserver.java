@@ -143,7 +143,7 @@ public final class DivergenceObserver implements TrainingObserver, AutoCloseable
   public void on(TrainingEvent event) {
     if (event instanceof TrainingEvent.StepTaken taken && taken.step() % every == 0) {
       Map<String, Double> metrics = new LinkedHashMap<>();
-      put(metrics, "divergence/kl", divergences(taken.policy()));
+      put(metrics, "divergence/kl_per_token", divergences(taken.policy()));
       double[] all = new double[captured.sequences().length];
       Map<String, Double> budgets = new LinkedHashMap<>();
       for (String name : base.keySet()) {
@@ -153,11 +153,11 @@ public final class DivergenceObserver implements TrainingObserver, AutoCloseable
           all[i] += slopes[i];
           squares += slopes[i] * slopes[i];
         }
-        budgets.put("divergence/budget/" + name, squares / 2 / slopes.length);
+        budgets.put("divergence/kl_alone/" + name, squares / 2 / slopes.length);
       }
       put(
           metrics,
-          "divergence/predicted",
+          "divergence/kl_predicted",
           Arrays.stream(all).map(slope -> slope * slope / 2).toArray());
       metrics.putAll(budgets);
       told.on(new TrainingEvent.Measured(taken.step(), "divergence", metrics));
@@ -168,7 +168,7 @@ public final class DivergenceObserver implements TrainingObserver, AutoCloseable
   private void put(Map<String, Double> metrics, String name, double[] values) {
     ClusteredMean mean = ClusteredMean.of(values, captured.sequences());
     metrics.put(name, mean.value());
-    metrics.put(name + "/standard_error", mean.standardError());
+    metrics.put(name + "/se", mean.se());
   }
 
   private double[] divergences(Decoder policy) {

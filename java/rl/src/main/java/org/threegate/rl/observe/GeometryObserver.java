@@ -165,7 +165,7 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
     metrics.put("geometry/changed", (double) changed / total);
     metrics.put("geometry/changed_in_step", (double) inStep / total);
     metrics.put("geometry/hidden", (double) hidden / total);
-    metrics.put("geometry/relative_update", Math.sqrt(update / squares));
+    metrics.put("geometry/relative_frobenius", Math.sqrt(update / squares));
   }
 
   /** Sums over matrices. */
@@ -200,9 +200,7 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
         TensorGeometry geometry =
             GeometryMeasurement.of(
                 context, entry.getKey(), before.operand(), now.operand(), options, control);
-        geometry
-            .unchangedNull()
-            .ifPresent(null0 -> means.add("changed/rounding", 1 - null0.mean()));
+        geometry.sparsityNull().ifPresent(null0 -> means.add("changed/rounding", 1 - null0.mean()));
         geometry.spectra().stream().limit(1).forEach(spectrum -> add(spectrum, means));
       }
     }
@@ -210,10 +208,9 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
   }
 
   private static void add(SpectrumMeasure spectrum, Means means) {
-    means.add("drift", spectrum.geometry().drift(), spectrum.estimates(NullDraws::drift));
-    double[] left = spectrum.geometry().anglesLeft();
-    means.add(
-        "largest_angle", left[left.length - 1], spectrum.estimates(NullDraws::largestAngleLeft));
+    means.add("nss", spectrum.geometry().nss(), spectrum.estimates(NullDraws::nss));
+    double[] left = spectrum.geometry().angleU();
+    means.add("angle", left[left.length - 1], spectrum.estimates(NullDraws::angleU));
     means.add(
         "principal_energy", spectrum.geometry().principalEnergy(), spectrum.energyEstimates());
   }

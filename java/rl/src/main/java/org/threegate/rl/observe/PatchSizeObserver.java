@@ -10,6 +10,9 @@ import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.file.AtomicFiles;
 import org.threegate.kernel.Context;
+import org.threegate.patch.PatchCreator;
+import org.threegate.patch.PatchFormat;
+import org.threegate.patch.PatchOptions;
 import org.threegate.patch.WeightPatch;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
@@ -89,7 +92,8 @@ public final class PatchSizeObserver implements TrainingObserver, AutoCloseable 
     Map<String, Double> metrics = new LinkedHashMap<>();
     try (Checkpoint before = Checkpoint.open(context, from);
         Checkpoint after = Checkpoint.open(context, to)) {
-      WeightPatch.create(context, before, after, patch, WeightPatch.Options.PLANAR, Progress.NONE);
+      new PatchCreator(context, PatchOptions.of(PatchFormat.PLANAR))
+          .create(before, after, patch, Progress.NONE);
       try (WeightPatch opened = WeightPatch.open(context, patch)) {
         metrics.put("patch/changed", (double) opened.changed(before));
       }

@@ -3,6 +3,7 @@ package org.threegate.rl.policy;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import java.io.IOException;
 import org.threegate.loading.NativeCache;
+import org.threegate.loading.NativeLibraries;
 
 /**
  * Has the libraries of others unpacked where only this user can write. They load what they find in
@@ -37,7 +38,7 @@ final class UnpackedLibraries {
       try {
         System.setProperty(
             TOKENIZERS,
-            NativeCache.library("tokenizers", HuggingFaceTokenizer.class, TOKENIZERS_RESOURCE)
+            NativeLibraries.unpacked("tokenizers", HuggingFaceTokenizer.class, TOKENIZERS_RESOURCE)
                 .toString());
       } catch (IOException e) {
         throw failed("the tokenizers' library", e);

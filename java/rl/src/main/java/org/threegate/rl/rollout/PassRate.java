@@ -8,9 +8,9 @@ import java.util.List;
  * equation 1), and how far it may be off: problems are the sample, completions of one are not
  * independent.
  *
- * @param standardError over problems; not a number for fewer than two
+ * @param se over problems; not a number for fewer than two
  */
-public record PassRate(double value, double standardError, int problems) {
+public record PassRate(double value, double se, int problems) {
   private static final double NORMAL_95 = 1.959963984540054;
 
   /**
@@ -50,11 +50,11 @@ public record PassRate(double value, double standardError, int problems) {
 
   /** Ends of the 95 % interval, between 0 and 1. */
   public double low() {
-    return Math.max(0, value - NORMAL_95 * standardError);
+    return Math.max(0, value - NORMAL_95 * se);
   }
 
   /** See {@link #low}. */
   public double high() {
-    return Math.min(1, value + NORMAL_95 * standardError);
+    return Math.min(1, value + NORMAL_95 * se);
   }
 }

@@ -192,7 +192,7 @@ public final class TrainingRun implements AutoCloseable {
     PassRate one = PassRate.of(drawn, each, 1);
     Map<String, Double> metrics = new LinkedHashMap<>();
     metrics.put("pass@1", one.value());
-    metrics.put("pass@1/standard_error", one.standardError());
+    metrics.put("pass@1/se", one.se());
     metrics.put("pass@" + each, PassRate.of(drawn, each, each).value());
     sinks.on(new TrainingEvent.Measured(step, "test", metrics));
     listener.evaluated(step, one);

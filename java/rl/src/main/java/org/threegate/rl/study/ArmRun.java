@@ -43,8 +43,8 @@ final class ArmRun {
   record Moved(
       double trainable,
       long hidden,
-      double relativeNorm,
-      NullEstimate permutedSparsity,
+      double relativeFrobenius,
+      NullEstimate sparsityPermuted,
       double principalOfLargest,
       double lowOfLargest) {}
 
@@ -134,11 +134,11 @@ final class ArmRun {
   }
 
   private boolean isLongEnough(Optional<Double> longestNorm) {
-    return longestNorm.isPresent() && relativeNorm() >= longestNorm.get();
+    return longestNorm.isPresent() && relativeFrobenius() >= longestNorm.get();
   }
 
-  private double relativeNorm() {
-    return series.isEmpty() ? 0 : series.get(series.size() - 1).relativeNorm();
+  private double relativeFrobenius() {
+    return series.isEmpty() ? 0 : series.get(series.size() - 1).relativeFrobenius();
   }
 
   private void scored(TrainingEvent event) {
@@ -153,7 +153,7 @@ final class ArmRun {
             event.step(),
             score,
             event.metrics().get("geometry/changed"),
-            event.metrics().get("geometry/relative_update")));
+            event.metrics().get("geometry/relative_frobenius")));
   }
 
   private void patched(TrainingEvent event, long elements) {
@@ -186,7 +186,7 @@ final class ArmRun {
         new Moved(
             shares.allowed() / shares.entries(),
             Math.round(hidden * shares.entries()),
-            relativeNorm(),
+            relativeFrobenius(),
             NullEstimate.of("permuted-update", shares.permutedSparsities()),
             shares.principalOfLargest(),
             shares.lowOfLargest()),

@@ -123,11 +123,11 @@ final class Behaviour implements AutoCloseable {
 
   Divergence divergence(long step, Decoder model) {
     observer.on(new TrainingEvent.StepTaken(step, Map.of(), model));
-    return new Divergence(mean("divergence/kl"), mean("divergence/predicted"));
+    return new Divergence(mean("divergence/kl_per_token"), mean("divergence/kl_predicted"));
   }
 
   private Mean mean(String name) {
-    return new Mean(told.get(name), told.get(name + "/standard_error"));
+    return new Mean(told.get(name), told.get(name + "/se"));
   }
 
   @Override

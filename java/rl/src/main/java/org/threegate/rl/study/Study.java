@@ -166,7 +166,7 @@ public final class Study {
             .map(
                 id -> {
                   List<StudyRun.Step> series = done.get(id).series();
-                  return series.get(series.size() - 1).relativeNorm();
+                  return series.get(series.size() - 1).relativeFrobenius();
                 });
     ArmRun.Trained trained =
         new ArmRun(
@@ -184,7 +184,7 @@ public final class Study {
             .map(TensorDiff::totals)
             .reduce(Totals.ZERO, Totals::plus);
     ArmRun.Moved moved = trained.moved();
-    double norm = moved.relativeNorm() * Math.sqrt(totals.baseSquares());
+    double norm = moved.relativeFrobenius() * Math.sqrt(totals.baseSquares());
     double moving = moved.trainable() * totals.total();
     return new StudyRun(
         new StudyRun.Recipe(arm.id(), arm.title(), arm.how(), arm.rate()),
@@ -198,7 +198,7 @@ public final class Study {
             arm.setting().adapter().isPresent()
                 ? Double.NaN
                 : norm / (arm.rate() * trained.steps() * Math.sqrt(moving)),
-            moved.permutedSparsity(),
+            moved.sparsityPermuted(),
             moved.principalOfLargest(),
             moved.lowOfLargest()),
         trained.series(),
@@ -239,7 +239,7 @@ public final class Study {
     List<MatrixMeasures> measures = new ArrayList<>();
     for (TensorDiff tensor : outcome.tensors()) {
       TensorGeometry geometry = outcome.geometry().get(tensor.name());
-      if (geometry != null && geometry.omitted().isEmpty() && !geometry.masks().isEmpty()) {
+      if (geometry != null && geometry.spectrumOmitted().isEmpty() && !geometry.masks().isEmpty()) {
         measures.add(matrix(tensor, geometry.spectra().get(0), geometry.masks().get(0)));
       }
     }
@@ -249,20 +249,18 @@ public final class Study {
   private static MatrixMeasures matrix(
       TensorDiff tensor, SpectrumMeasure spectrum, MaskMeasure masks) {
     Optional<NullDraws> turned = spectrum.draws(NullModel.SPECTRUM_PRESERVING);
-    double[] angles = spectrum.geometry().anglesLeft();
+    double[] angles = spectrum.geometry().angleU();
     return new MatrixMeasures(
         tensor.name(),
-        tensor.layer(),
         tensor.kind(),
+        tensor.layer(),
         tensor.totals().sparsity(),
         new MatrixMeasures.Measure(
-            spectrum.geometry().drift(),
-            turned.map(draws -> draws.estimate(draws.drift()).mean()).orElse(Double.NaN)),
+            spectrum.geometry().nss(),
+            turned.map(draws -> draws.estimate(draws.nss()).mean()).orElse(Double.NaN)),
         new MatrixMeasures.Measure(
             angles[angles.length - 1],
-            turned
-                .map(draws -> draws.estimate(draws.largestAngleLeft()).mean())
-                .orElse(Double.NaN)),
+            turned.map(draws -> draws.estimate(draws.angleU()).mean()).orElse(Double.NaN)),
         spectrum.geometry().isGapLimited(),
         new MatrixMeasures.Measure(
             masks.principal().overlap(), masks.principal().magnitudeBaseline()),

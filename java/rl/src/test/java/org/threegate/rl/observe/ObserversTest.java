@@ -158,22 +158,22 @@ class ObserversTest {
     Map<String, Double> first = told.get(0).metrics();
     // One of two matrices grew by two hundredths.
     assertThat(first.get("geometry/changed")).isBetween(0.45, 0.5);
-    assertThat(first).doesNotContainKey("geometry/drift");
+    assertThat(first).doesNotContainKey("geometry/nss");
     Map<String, Double> second = told.get(1).metrics();
-    assertThat(second.get("geometry/drift")).isCloseTo(Math.pow(1.01, 4) - 1, within(1e-3));
-    assertThat(second.get("geometry/largest_angle")).isLessThan(1e-3);
-    assertThat(second.get("geometry/largest_angle/norm-matched")).isGreaterThan(1e-3);
+    assertThat(second.get("geometry/nss")).isCloseTo(Math.pow(1.01, 4) - 1, within(1e-3));
+    assertThat(second.get("geometry/angle")).isLessThan(1e-3);
+    assertThat(second.get("geometry/angle/norm-matched")).isGreaterThan(1e-3);
     assertThat(second)
         .containsKeys(
-            "geometry/drift/permuted-update",
-            "geometry/drift/permuted-update/sd",
+            "geometry/nss/permuted-update",
+            "geometry/nss/permuted-update/sd",
             "geometry/principal_energy/isotropic");
     // One matrix grew by a hundredth: one to three spacings of bf16, or hardly less.
     assertThat(first.get("geometry/changed_in_step")).isBetween(0.4, 0.5);
     Map<String, Double> third = told.get(2).metrics();
     assertThat(third.get("geometry/changed_in_step")).isZero();
     assertThat(third.get("geometry/changed")).isGreaterThan(0.45);
-    assertThat(third.get("geometry/relative_update")).isBetween(0.02, 0.06);
+    assertThat(third.get("geometry/relative_frobenius")).isBetween(0.02, 0.06);
   }
 
   /**
@@ -204,21 +204,22 @@ class ObserversTest {
       observer.on(new TrainingEvent.StepTaken(6, Map.of(), model));
     }
     assertThat(told).extracting(TrainingEvent::step).containsExactly(2L, 4L, 6L);
-    assertThat(told.get(0).metrics().get("divergence/kl")).isCloseTo(0, within(1e-9));
-    assertThat(told.get(0).metrics().get("divergence/predicted")).isZero();
+    assertThat(told.get(0).metrics().get("divergence/kl_per_token")).isCloseTo(0, within(1e-9));
+    assertThat(told.get(0).metrics().get("divergence/kl_predicted")).isZero();
     Map<String, Double> small = told.get(1).metrics();
-    double kl = small.get("divergence/kl");
-    double predicted = small.get("divergence/predicted");
-    double error = small.get("divergence/predicted/standard_error");
+    double kl = small.get("divergence/kl_per_token");
+    double predicted = small.get("divergence/kl_predicted");
+    double error = small.get("divergence/kl_predicted/se");
     assertThat(kl).isGreaterThan(0);
     assertThat(error).isBetween(0.0, predicted / 4);
     assertThat(predicted).isCloseTo(kl, within(4 * error));
-    assertThat(small.get("divergence/budget/" + name))
+    assertThat(small.get("divergence/kl_alone/" + name))
         .isCloseTo(predicted, within(1e-9 * predicted));
-    assertThat(small.get("divergence/budget/model.layers.1.mlp.up_proj.weight")).isZero();
+    assertThat(small.get("divergence/kl_alone/model.layers.1.mlp.up_proj.weight")).isZero();
     // A large step has left the region where the curvature at the base says it all.
     Map<String, Double> large = told.get(2).metrics();
-    assertThat(large.get("divergence/predicted")).isGreaterThan(1.5 * large.get("divergence/kl"));
+    assertThat(large.get("divergence/kl_predicted"))
+        .isGreaterThan(1.5 * large.get("divergence/kl_per_token"));
   }
 
   @Test
@@ -262,14 +263,14 @@ class ObserversTest {
       page.on(skipped(1));
       for (long step = 2; step < 6; step++) {
         Map<String, Double> metrics = new LinkedHashMap<>();
-        metrics.put("geometry/drift", 1e-4 * step);
-        metrics.put("geometry/drift/norm-matched", 9e-5 * step);
+        metrics.put("geometry/nss", 1e-4 * step);
+        metrics.put("geometry/nss/norm-matched", 9e-5 * step);
         page.on(new TrainingEvent.Measured(step, "geometry", metrics));
       }
       Browser.Page seen = Browser.open(page.address(), directory);
       assertThat(seen.errors()).isEmpty();
       assertThat(seen.dom())
-          .contains("geometry/drift")
+          .contains("geometry/nss")
           .contains("norm-matched")
           .contains("stroke-dasharray=\"4 3\"")
           .contains("step 5 of 9");

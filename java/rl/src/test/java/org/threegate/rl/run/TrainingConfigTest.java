@@ -214,7 +214,7 @@ class TrainingConfigTest {
         "{algorithm: rloo, scale_rewards: group} | it must be none with algorithm rloo",
         "{algorithm: sft, loss_type: grpo} | it must be dapo with algorithm sft",
         "{loss_type: cispo, importance_sampling_level: sequence} | token with loss_type cispo",
-        "observed_matrices: '(' | observed_matrices: \"(\" is no regular expression"
+        "observed_matrices: '(' | observed_matrices: \"(\" is not a valid regular expression"
       })
   void whatIsWrongNamesTheFileAndTheKey(String text, String message) {
     assertThatThrownBy(() -> read(text))

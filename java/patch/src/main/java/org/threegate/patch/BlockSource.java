@@ -1,0 +1,13 @@
+package org.threegate.patch;
+
+/** The elements of a tensor, read in ascending order. */
+@FunctionalInterface
+interface BlockSource {
+  /**
+   * Returns the next elements. The range is valid until the next call.
+   *
+   * @param begin number of the first element
+   * @param count number of elements
+   */
+  Range next(long begin, long count);
+}

@@ -1,0 +1,38 @@
+package org.threegate.report;
+
+import java.util.List;
+import org.threegate.analysis.diff.ChangeMap;
+
+/**
+ * The share of changed entries in each cell of a grid over a matrix.
+ *
+ * @param cells one byte for each cell, row by row; 255 means that all entries changed
+ */
+record MapJson(int rows, int columns, byte[] cells) {
+  private static final double SCALE = 255;
+
+  /**
+   * Scales counts to shares.
+   *
+   * @param shape rows and columns of the matrix
+   * @param sets number of sets of changes that the counts are summed over
+   */
+  static MapJson of(ChangeMap map, List<Long> shape, int sets) {
+    byte[] cells = new byte[map.changed().length];
+    for (int i = 0; i < cells.length; i++) {
+      long height = extent(i / map.columns(), map.rows(), shape.get(0));
+      long width = extent(i % map.columns(), map.columns(), shape.get(1));
+      cells[i] = (byte) Math.round(SCALE * map.changed()[i] / ((double) height * width * sets));
+    }
+    return new MapJson(map.rows(), map.columns(), cells);
+  }
+
+  /** Returns how many of {@code count} indices fall into a cell. */
+  private static long extent(long cell, long cells, long count) {
+    return first(cell + 1, cells, count) - first(cell, cells, count);
+  }
+
+  private static long first(long cell, long cells, long count) {
+    return Math.addExact(Math.multiplyExact(cell, count), cells - 1) / cells;
+  }
+}

@@ -1,0 +1,88 @@
+// The Gram matrix of the short side of a matrix, and its eigenproblem.
+#ifndef THREEGATE_CPU_SVD_GRAM_MATRIX_H
+#define THREEGATE_CPU_SVD_GRAM_MATRIX_H
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <type_traits>
+
+#include "cpu/support/arena.h"
+#include "cpu/support/blas.h"
+#include "cpu/support/operand.h"
+#include "cpu/support/simd_level.h"
+#include "gram_bf16.h"
+#include "panel.h"
+#include "symmetric.h"
+
+namespace threegate::svd {
+
+template <typename T>
+class GramMatrix {
+ public:
+  GramMatrix(Arena& arena, const View& view, int64_t rank)
+      : order_(view.short_side),
+        matrix_(arena.take<T>(order_ * order_)),
+        symmetric_(arena, order_, rank),
+        packed_(arena.take<uint16_t>(std::is_same_v<T, float> ? packed_entries(order_) : 0)) {}
+
+  void form(const View& view, SimdLevel level, T* panel) {
+    std::fill_n(matrix_, order_ * order_, T{0});
+    if constexpr (std::is_same_v<T, float>) {
+      if (level == SimdLevel::kAvx512 && has_bf16_dot() && is_plain_bf16(view)) {
+        for (int64_t begin = 0; begin < view.long_side; begin += kDotPanel) {
+          check_cancelled(view);
+          pack(view, begin, std::min(kDotPanel, view.long_side - begin), packed_);
+          add_products_avx512(packed_, order_, matrix_);
+        }
+        return;
+      }
+    }
+    for_panels(view, panel, [&](int64_t, int64_t count) {
+      blas().functions<T>().syrk(CblasRowMajor, CblasLower, view.tall ? CblasTrans : CblasNoTrans, blas_size(order_),
+                                 blas_size(count), T{1}, panel, blas_size(view.tall ? order_ : count), T{1}, matrix_,
+                                 blas_size(order_));
+    });
+  }
+
+  bool tridiagonalise() { return symmetric_.tridiagonalise(matrix_, order_); }
+
+  // Computes all singular values, descending. Returns false if LAPACK failed.
+  bool all_values(double* sigma) {
+    if (!symmetric_.all_values()) {
+      return false;
+    }
+    for (int64_t i = 0; i < order_; ++i) {
+      sigma[i] = std::sqrt(std::max<double>(symmetric_.values()[order_ - 1 - i], 0));
+    }
+    return true;
+  }
+
+  // Writes the leading eigenvectors as rows of `x`, the first one first.
+  bool leading_vectors(int64_t rank, T* x) { return symmetric_.leading_vectors(rank, x); }
+
+  // Fills the upper triangle and returns the whole matrix.
+  const T* whole() {
+    constexpr int64_t kSquare = 32;
+    for (int64_t i = 0; i < order_; i += kSquare) {
+      for (int64_t j = 0; j <= i; j += kSquare) {
+        for (int64_t k = i; k < std::min(i + kSquare, order_); ++k) {
+          for (int64_t l = j; l < std::min(j + kSquare, k); ++l) {
+            matrix_[l * order_ + k] = matrix_[k * order_ + l];
+          }
+        }
+      }
+    }
+    return matrix_;
+  }
+
+ private:
+  int64_t order_;
+  T* matrix_;
+  Symmetric<T> symmetric_;
+  uint16_t* packed_;
+};
+
+}  // namespace threegate::svd
+
+#endif  // THREEGATE_CPU_SVD_GRAM_MATRIX_H

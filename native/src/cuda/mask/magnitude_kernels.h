@@ -1,0 +1,27 @@
+// Kernels that count and sum by the magnitude code of entries.
+#ifndef THREEGATE_CUDA_MASK_MAGNITUDE_KERNELS_H
+#define THREEGATE_CUDA_MASK_MAGNITUDE_KERNELS_H
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+#include "cuda/support/entries.h"
+
+namespace threegate::cuda {
+
+// Counts entries that are in a mask in counts[4 * code + 1 * (in first) + 2 * (in second)], by their bf16 magnitude code. `all`
+// counts all entries.
+cudaError_t launch_magnitude_histogram(const Entries& matrix, int64_t rows, int64_t columns, const uint64_t* first,
+                                       const uint64_t* second, uint64_t* all, uint64_t* counts, int multiprocessors,
+                                       cudaStream_t stream);
+
+constexpr int64_t kProfileRows = 256;  // rows of a partial sum of a column
+
+// Sums table[code] by row, and by column for each kProfileRows rows.
+cudaError_t launch_magnitude_profile(const Entries& matrix, int64_t rows, int64_t columns, const double* table, double* row_sums,
+                                     double* partial_sums, double* column_sums, cudaStream_t stream);
+
+}  // namespace threegate::cuda
+
+#endif  // THREEGATE_CUDA_MASK_MAGNITUDE_KERNELS_H

@@ -1,0 +1,43 @@
+// Functions of CUDA that the threads of a warp execute together.
+#include "cuda_runtime.h"
+#include "executor.h"
+
+namespace {
+struct Vote {
+  unsigned value;
+  unsigned result;
+};
+}  // namespace
+
+unsigned __ballot_sync(unsigned mask, int predicate) {
+  Vote own{predicate != 0 ? 1U : 0U, 0};
+  emulation::warp_collective("__ballot_sync", mask, &own, [](void* const all[32]) {
+    unsigned bits = 0;
+    for (unsigned i = 0; i < 32; ++i) {
+      bits |= static_cast<Vote*>(all[i])->value << i;
+    }
+    for (int i = 0; i < 32; ++i) {
+      static_cast<Vote*>(all[i])->result = bits;
+    }
+  });
+  return own.result;
+}
+
+unsigned __reduce_add_sync(unsigned mask, unsigned value) {
+  Vote own{value, 0};
+  emulation::warp_collective("__reduce_add_sync", mask, &own, [](void* const all[32]) {
+    unsigned sum = 0;
+    for (int i = 0; i < 32; ++i) {
+      sum += static_cast<Vote*>(all[i])->value;
+    }
+    for (int i = 0; i < 32; ++i) {
+      static_cast<Vote*>(all[i])->result = sum;
+    }
+  });
+  return own.result;
+}
+
+void __syncwarp(unsigned mask) {
+  int nothing = 0;
+  emulation::warp_collective("__syncwarp", mask, &nothing, [](void* const[32]) {});
+}
