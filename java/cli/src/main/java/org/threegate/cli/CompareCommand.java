@@ -387,7 +387,7 @@ final class CompareCommand implements Callable<Integer> {
       System.out.flush();
       return;
     }
-    spec.commandLine().getOut().print(TerminalReport.render(report));
+    spec.commandLine().getOut().print(TerminalReport.render(report, TerminalWidth.of(spec)));
     spec.commandLine().getOut().printf("%nreport: %s%n", out.resolve(ReportDirectory.HTML));
     spec.commandLine().getOut().flush();
   }

@@ -253,7 +253,7 @@ final class ConsensusCommand implements Callable<Integer> {
       System.out.flush();
       return;
     }
-    spec.commandLine().getOut().print(ConsensusText.render(report));
+    spec.commandLine().getOut().print(ConsensusText.render(report, TerminalWidth.of(spec)));
     spec.commandLine().getOut().printf("%nreport: %s%n", out.resolve(ConsensusDirectory.HTML));
     spec.commandLine().getOut().flush();
   }

@@ -236,7 +236,7 @@ final class CurvatureCommand implements Callable<Integer> {
       System.out.flush();
       return;
     }
-    spec.commandLine().getOut().print(CurvatureText.render(report));
+    spec.commandLine().getOut().print(CurvatureText.render(report, TerminalWidth.of(spec)));
     spec.commandLine().getOut().printf("%nreport: %s%n", out.resolve(CurvatureDirectory.HTML));
     spec.commandLine().getOut().flush();
   }

@@ -154,7 +154,7 @@ final class StudyCommand implements Callable<Integer> {
       System.out.flush();
       return;
     }
-    spec.commandLine().getOut().print(StudyText.render(report));
+    spec.commandLine().getOut().print(StudyText.render(report, TerminalWidth.of(spec)));
     spec.commandLine().getOut().printf("%nreport: %s%n", out.resolve(StudyDirectory.HTML));
     spec.commandLine().getOut().flush();
   }

@@ -49,7 +49,10 @@ class StudyCommandTest {
     assertThat(run.err()).isEmpty();
     assertThat(run.code()).isZero();
     assertThat(run.out())
-        .contains("RLVR, seed 1", "claims, each against", "report: " + whole.resolve("study.html"));
+        .contains(
+            "RLVR, seed 1",
+            "Claims. Each is compared with",
+            "report: " + whole.resolve("study.html"));
     JsonNode json = json(whole);
     assertThat(json.path("runs")).hasSize(8);
     assertThat(json.path("claims").findValuesAsText("id"))
@@ -141,7 +144,9 @@ class StudyCommandTest {
     Path out = directory.resolve("demo");
     CommandRun run = run("demo", "--sample", "--out", out);
     assertThat(run.code()).isZero();
-    assertThat(run.out()).contains("hidden by bf16").contains("widest heads");
+    assertThat(run.out())
+        .contains("hidden by bf16")
+        .contains("Attention heads with the largest ratios");
     assertThat(out.resolve("report.html")).exists();
   }
 

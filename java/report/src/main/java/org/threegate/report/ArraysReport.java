@@ -10,7 +10,7 @@ import org.threegate.analysis.geometry.TensorGeometry;
 import org.threegate.analysis.nullmodel.NullDraws;
 import org.threegate.checkpoint.SafetensorsWriter;
 
-/** {@code arrays.safetensors}: the long vectors, float64, keyed {@code TENSOR/VECTOR}. */
+/** Writes {@code arrays.safetensors}: long vectors in float64, with keys {@code TENSOR/VECTOR}. */
 final class ArraysReport {
   private ArraysReport() {}
 
@@ -34,7 +34,7 @@ final class ArraysReport {
     writer.write(path);
   }
 
-  /** Vectors of ranks after the first have {@code @RANK} behind their name. */
+  /** Adds the vectors of all ranks. Names of ranks after the first end with {@code @RANK}. */
   private static void geometry(SafetensorsWriter writer, String prefix, TensorGeometry geometry) {
     for (int i = 0; i < geometry.spectra().size(); i++) {
       SpectrumMeasure measure = geometry.spectra().get(i);

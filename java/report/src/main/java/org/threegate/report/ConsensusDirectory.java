@@ -5,7 +5,8 @@ import java.io.OutputStream;
 import java.nio.file.Path;
 
 /**
- * Writes {@code consensus.json} and {@code consensus.html}, each whole or not at all.
+ * Writes {@code consensus.json} and {@code consensus.html}. A failure leaves the files as they
+ * were.
  *
  * <pre>{@code
  * ConsensusDirectory.write(consensusReport, Path.of("threegate-consensus"));
@@ -17,7 +18,7 @@ public final class ConsensusDirectory {
 
   private ConsensusDirectory() {}
 
-  /** {@code consensus.json} alone. */
+  /** Writes only {@code consensus.json}. The stream stays open. */
   public static void writeJson(ConsensusReport report, OutputStream out) throws IOException {
     ReportMapper.write(ConsensusJson.file(report), out);
   }

@@ -12,14 +12,14 @@ import org.threegate.analysis.statistics.Agreement;
 import org.threegate.analysis.statistics.Finding;
 
 /**
- * Runs from one base against each other, ready to be rendered.
+ * Holds the agreement of runs from one base, ready to be rendered.
  *
  * @param command the options after defaults, enough to repeat the run
- * @param base path
- * @param runs paths
- * @param trajectory of each matrix, when the runs are checkpoints of one run; else empty
- * @param steps of these checkpoints; else empty
- * @param seconds wall-clock
+ * @param base path of the base
+ * @param runs paths of the tuned checkpoints
+ * @param trajectory measures of each matrix if the runs are checkpoints of one run, else empty
+ * @param steps training steps of these checkpoints, else empty
+ * @param seconds wall-clock seconds
  */
 public record ConsensusReport(
     String version,
@@ -31,7 +31,7 @@ public record ConsensusReport(
     List<TensorTrajectory> trajectory,
     double[] steps,
     double seconds) {
-  /** Agreements of each pair of runs over all matrices, in the order of the pairs. */
+  /** Returns the agreement of each pair of runs over all matrices, in the order of the pairs. */
   public List<Agreement> pairs() {
     List<Agreement> sums = new ArrayList<>();
     for (TensorConsensus tensor : tensors) {
@@ -45,19 +45,19 @@ public record ConsensusReport(
     return sums;
   }
 
-  /** Where the pair of two different runs stands in a list of pairs. */
+  /** Returns the index of the pair of two different runs in a list of pairs. */
   int pairIndex(int run, int other) {
     int low = Math.min(run, other);
     int high = Math.max(run, other);
     return low * runs.size() - low * (low + 1) / 2 + high - low - 1;
   }
 
-  /** All pairs together, by kind of matrix. */
+  /** Returns the agreement over all pairs for each kind of matrix. */
   public Map<String, Agreement> byKind() {
     return group(TensorConsensus::kind);
   }
 
-  /** All pairs together, by layer. */
+  /** Returns the agreement over all pairs for each layer. */
   public Map<String, Agreement> byLayer() {
     return group(
         tensor -> tensor.layer().isPresent() ? Integer.toString(tensor.layer().getAsInt()) : "-");
@@ -69,7 +69,11 @@ public record ConsensusReport(
     return groups;
   }
 
-  /** Share of entries that exactly 0, 1, … runs change, and the same under the null. */
+  /**
+   * Returns the share of entries that exactly 0, 1, … runs change.
+   *
+   * @return two rows of runs + 1 numbers: observed, and expected from magnitudes
+   */
   public double[][] changedByRuns() {
     double[][] sums = new double[2][runs.size() + 1];
     for (TensorConsensus tensor : tensors) {
@@ -87,7 +91,7 @@ public record ConsensusReport(
     return sums;
   }
 
-  /** The trajectory over all matrices, one a step. */
+  /** Returns the trajectory over all matrices, one summary per step. */
   public List<StepSummary> stepSummaries() {
     List<StepSummary> summaries = new ArrayList<>();
     for (int i = 0; i < steps.length; i++) {

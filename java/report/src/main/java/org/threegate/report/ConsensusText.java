@@ -8,7 +8,7 @@ import org.threegate.analysis.statistics.Agreement;
 import org.threegate.analysis.statistics.Finding;
 
 /**
- * The summary that a terminal shows.
+ * Renders the summary of a consensus for a terminal.
  *
  * <pre>{@code
  * System.out.print(ConsensusText.render(consensusReport));
@@ -17,20 +17,29 @@ import org.threegate.analysis.statistics.Finding;
 public final class ConsensusText {
   private ConsensusText() {}
 
-  /** Text of several lines. */
+  /** Renders a summary for output that is not a terminal: nothing is wrapped. */
   public static String render(ConsensusReport report) {
-    StringBuilder out = new StringBuilder();
-    ShownText.line(out, "base   %s", report.base());
+    return render(report, TextLines.UNLIMITED);
+  }
+
+  /**
+   * Renders a summary.
+   *
+   * @param width columns of the terminal; sentences are wrapped to it, rows of tables are not
+   * @return lines of text
+   */
+  public static String render(ConsensusReport report, int width) {
+    TextLines out = new TextLines(width);
+    out.line("base   %s", report.base());
     for (int i = 0; i < report.runs().size(); i++) {
-      ShownText.line(out, "run %-2d %s", i + 1, report.runs().get(i));
+      out.line("run %-2d %s", i + 1, report.runs().get(i));
     }
-    ShownText.line(out, "");
+    out.blank();
     for (Finding finding : report.findings()) {
-      ShownText.line(out, "[%s] %s", finding.verdict().label(), finding.text());
+      out.sentence(4, "[%s] %s", finding.verdict().label(), finding.text());
     }
-    ShownText.line(out, "");
-    ShownText.line(
-        out, "%-10s %9s %12s %20s %9s", "runs", "Jaccard", "independent", "magnitude ± sd", "z");
+    out.blank();
+    out.line("%-10s %9s %12s %20s %9s", "runs", "Jaccard", "independent", "magnitude ± sd", "z");
     List<Agreement> pairs = report.pairs();
     for (int i = 0; i < report.runs().size(); i++) {
       for (int j = i + 1; j < report.runs().size(); j++) {
@@ -40,19 +49,20 @@ public final class ConsensusText {
     for (Map.Entry<String, Agreement> kind : report.byKind().entrySet()) {
       agreement(out, kind.getKey(), kind.getValue());
     }
-    ShownText.line(out, "");
-    ShownText.line(out, "entries that so many runs change, and the same if only magnitude decided");
+    out.blank();
+    out.sentence(
+        0,
+        "Share of entries by the number of runs that change them: observed, and expected for changes that depend on magnitudes only.");
     double[][] changedByRuns = report.changedByRuns();
     for (int i = 0; i < changedByRuns[0].length; i++) {
-      ShownText.line(out, "  %2d  %8.4f  %8.4f", i, changedByRuns[0][i], changedByRuns[1][i]);
+      out.line("  %2d  %8.4f  %8.4f", i, changedByRuns[0][i], changedByRuns[1][i]);
     }
     trajectory(out, report);
     return out.toString();
   }
 
-  private static void agreement(StringBuilder out, String name, Agreement agreement) {
-    ShownText.line(
-        out,
+  private static void agreement(TextLines out, String name, Agreement agreement) {
+    out.line(
         "%-10s %9.4f %12.4f %11.4f ± %.4f %9.1f",
         name,
         agreement.jaccard(),
@@ -62,14 +72,15 @@ public final class ConsensusText {
         agreement.magnitudeZ());
   }
 
-  private static void trajectory(StringBuilder out, ConsensusReport report) {
+  private static void trajectory(TextLines out, ConsensusReport report) {
     if (report.steps().length == 0) {
       return;
     }
-    ShownText.line(out, "");
-    ShownText.line(out, "along the run (medians over matrices; nulls in brackets)");
-    ShownText.line(
-        out,
+    out.blank();
+    out.sentence(
+        0,
+        "Along the run: medians over matrices, with null models in brackets. A dash: the last step has no random walk.");
+    out.line(
         "%8s %9s %11s %23s %23s %20s %17s",
         "step",
         "sparsity",
@@ -79,8 +90,7 @@ public final class ConsensusText {
         "locking (walk)",
         "rows (beyond |w|)");
     for (StepSummary step : report.stepSummaries()) {
-      ShownText.line(
-          out,
+      out.line(
           "%8.0f %9.4f %11.3e %10.3e (%.3e) %10.3e (%.3e) %9.3f (%s) %9.3f (%.3f)",
           step.step(),
           step.sparsity(),
@@ -103,9 +113,9 @@ public final class ConsensusText {
             .mapToDouble(TensorTrajectory::walkLinearity)
             .sorted()
             .toArray();
-    ShownText.line(
-        out,
-        "weights against step: R² of straight lines %.4f, of a random walk %.4f (medians)",
+    out.sentence(
+        4,
+        "Linearity: R² of weights as straight lines over steps is %.4f; for a random walk it is %.4f (medians over matrices).",
         linearity[linearity.length / 2],
         walk[walk.length / 2]);
   }

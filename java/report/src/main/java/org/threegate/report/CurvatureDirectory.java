@@ -5,7 +5,8 @@ import java.io.OutputStream;
 import java.nio.file.Path;
 
 /**
- * Writes {@code curvature.json} and {@code curvature.html}, each whole or not at all.
+ * Writes {@code curvature.json} and {@code curvature.html}. A failure leaves the files as they
+ * were.
  *
  * <pre>{@code
  * CurvatureDirectory.write(curvatureReport, Path.of("threegate-curvature"));
@@ -17,7 +18,7 @@ public final class CurvatureDirectory {
 
   private CurvatureDirectory() {}
 
-  /** {@code curvature.json} alone. */
+  /** Writes only {@code curvature.json}. The stream stays open. */
   public static void writeJson(CurvatureReport report, OutputStream out) throws IOException {
     ReportMapper.write(CurvatureJson.of(report), out);
   }

@@ -5,16 +5,17 @@ import java.util.Optional;
 import org.threegate.analysis.curvature.CurvatureStudy;
 
 /**
- * Curvature along an update, ready to be rendered.
+ * Holds the curvature along an update, ready to be rendered.
  *
  * @param command the options after defaults, enough to repeat the run
- * @param capture path
- * @param base path
- * @param tuned path
- * @param fisher whose labels the gradients are of
- * @param unit whose slopes are squared: {@code token} or {@code sequence}
- * @param klPerToken of the tuned policy from the base, in nats a token, where it was measured
- * @param seconds wall-clock
+ * @param capture path of the capture
+ * @param base path of the base
+ * @param tuned path of the tuned checkpoint
+ * @param fisher kind of Fisher information
+ * @param unit samples whose slopes are squared: {@code token} or {@code sequence}
+ * @param klPerToken KL divergence of the tuned policy from the base in nats per token, if it was
+ *     measured
+ * @param seconds wall-clock seconds
  */
 public record CurvatureReport(
     String version,

@@ -10,7 +10,7 @@ import org.threegate.analysis.statistics.Finding;
 import org.threegate.analysis.statistics.PairedComparison;
 
 /**
- * The summary that a terminal shows.
+ * Renders the summary of a measurement of curvature for a terminal.
  *
  * <pre>{@code
  * System.out.print(CurvatureText.render(curvatureReport));
@@ -19,20 +19,26 @@ import org.threegate.analysis.statistics.PairedComparison;
 public final class CurvatureText {
   private CurvatureText() {}
 
-  /** Text of several lines. */
+  /** Renders a summary for output that is not a terminal: nothing is wrapped. */
   public static String render(CurvatureReport report) {
-    StringBuilder out = new StringBuilder();
-    ShownText.line(out, "base     %s", report.base());
-    ShownText.line(out, "tuned    %s", report.tuned());
-    ShownText.line(
-        out,
-        "capture  %s (%s, squares of each %s)",
-        report.capture(),
-        report.fisher(),
-        report.unit());
-    ShownText.line(out, "");
+    return render(report, TextLines.UNLIMITED);
+  }
+
+  /**
+   * Renders a summary.
+   *
+   * @param width columns of the terminal; sentences are wrapped to it, rows of tables are not
+   * @return lines of text
+   */
+  public static String render(CurvatureReport report, int width) {
+    TextLines out = new TextLines(width);
+    out.line("base     %s", report.base());
+    out.line("tuned    %s", report.tuned());
+    out.line(
+        "capture  %s (Fisher: %s, unit: %s)", report.capture(), report.fisher(), report.unit());
+    out.blank();
     for (Finding finding : report.study().findings()) {
-      ShownText.line(out, "[%s] %s", finding.verdict().label(), finding.text());
+      out.sentence(4, "[%s] %s", finding.verdict().label(), finding.text());
     }
     for (LayerCurvature layer : report.study().layers()) {
       layer(out, layer);
@@ -42,46 +48,50 @@ public final class CurvatureText {
         .skipped()
         .forEach(
             (name, why) -> {
-              ShownText.line(out, "");
-              ShownText.line(out, "%s: %s", name, why);
+              out.blank();
+              out.line("%s: %s", name, why);
             });
-    ShownText.line(out, "");
-    ShownText.line(
-        out,
-        "KL divergence to second order, nats a token: %s; each of these layers alone, added up: %.3g%s",
+    out.blank();
+    out.sentence(
+        0,
+        "p: Student's test of the mean difference. Sign p: sign test over sequences. Detectable: a difference of this size is found four times out of five. Sequences needed: how many would make the observed difference detectable; a dash if none was observed.");
+    out.blank();
+    out.sentence(
+        4,
+        "KL divergence to second order, in nats per token: %s; sum over the layers, each alone: %.3g%s",
         report
             .study()
             .klTogether()
             .map(
                 kl ->
                     String.format(
-                        Locale.ROOT, "these layers together %.3g ± %.1g", kl.value(), kl.se()))
-            .orElse("these layers together unknown, they saw different sequences"),
+                        Locale.ROOT,
+                        "all measured layers together %.3g ± %.1g",
+                        kl.value(),
+                        kl.se()))
+            .orElse("all measured layers together unknown, because their sequences differ"),
         report.study().klOfLayersAlone(),
         report
             .klPerToken()
-            .map(kl -> String.format(Locale.ROOT, "; measured, of the whole update: %.3g", kl))
+            .map(kl -> String.format(Locale.ROOT, "; measured for the whole update: %.3g", kl))
             .orElse(""));
     return out.toString();
   }
 
-  private static void layer(StringBuilder out, LayerCurvature layer) {
-    ShownText.line(out, "");
-    ShownText.line(
-        out,
-        "%s  %d tokens of %d sequences, rank %d, ‖ΔW‖ %.3g",
+  private static void layer(TextLines out, LayerCurvature layer) {
+    out.blank();
+    out.line(
+        "%s: %d tokens of %d sequences, rank %d, ‖ΔW‖ %.3g",
         layer.name(),
         layer.tokens(),
         layer.sequences().size(),
         layer.rank(),
         Math.sqrt(layer.squaredNorm()));
-    ShownText.line(
-        out, "  %-20s %11s %9s  %-23s %8s", "curvature along", "", "± se", "95 %", "of |ΔW|²");
+    out.line("  %-20s %11s %9s  %-23s %8s", "curvature along", "", "± se", "95 %", "of |ΔW|²");
     for (Map.Entry<Along, ClusteredMean> entry : layer.along().entrySet()) {
       ClusteredMean mean = entry.getValue();
       ClusteredMean.Interval interval = mean.intervalOfSkew(0.95);
-      ShownText.line(
-          out,
+      out.line(
           "  %-20s %11.3g %9.1g  %-23s %8s",
           entry.getKey().label(),
           mean.value(),
@@ -91,20 +101,18 @@ public final class CurvatureText {
               .map(share -> String.format(Locale.ROOT, "%.3f", share))
               .orElse(""));
     }
-    ShownText.line(
-        out,
+    out.line(
         "  %-36s %11s %9s %9s %9s %10s %s",
-        "difference, on the same tokens",
+        "difference on the same tokens",
         "",
         "± se",
         "p",
         "sign p",
         "detectable",
-        "sequences to settle");
+        "sequences needed");
     for (LayerCurvature.Comparison comparison : layer.comparisons()) {
       PairedComparison paired = comparison.paired();
-      ShownText.line(
-          out,
+      out.line(
           "  %-36s %11.3g %9.1g %9.2g %9.2g %10.2g %s",
           comparison.first().label() + " − " + comparison.second().label(),
           paired.difference().value(),
@@ -116,33 +124,30 @@ public final class CurvatureText {
               ? String.format(Locale.ROOT, "%.0f", paired.clustersToSettle())
               : "–");
     }
-    ShownText.line(
-        out,
-        "  KL divergence of this layer alone, ½ ΔᵀFΔ: %.3g ± %.1g nats a token; least curvature in the update's leading directions %.3g",
+    out.sentence(
+        4,
+        "  KL divergence of this layer alone, ½ ΔᵀFΔ: %.3g ± %.1g nats per token; least curvature in the leading directions of the update: %.3g",
         layer.klAlone().value(),
         layer.klAlone().se(),
         layer.leastInUpdateSpan());
-    overlap(out, "A (inputs) and right", layer.kfacInputOverlap());
-    overlap(out, "B (gradients) and left", layer.kfacGradientOverlap());
+    overlap(out, "A (inputs) with right", layer.kfacInputOverlap());
+    overlap(out, "B (gradients) with left", layer.kfacGradientOverlap());
     layer
         .eigenvalueDensity()
         .ifPresent(
             own ->
-                ShownText.line(
-                    out,
+                out.line(
                     "  largest eigenvalue %.3g, trace %.3g ± %.1g",
-                    own.largest(),
-                    own.trace().value(),
-                    own.trace().se()));
+                    own.largest(), own.trace().value(), own.trace().se()));
   }
 
   private static void overlap(
-      StringBuilder out, String what, Optional<LayerCurvature.Overlap> overlap) {
+      TextLines out, String what, Optional<LayerCurvature.Overlap> overlap) {
     overlap.ifPresent(
         own ->
-            ShownText.line(
-                out,
-                "  overlap of K-FAC's %s singular vectors, %d each: %.3f (random %.3f ± %.3f)",
+            out.sentence(
+                4,
+                "  overlap of K-FAC factor %s singular vectors, %d of each: %.3f (random %.3f ± %.3f)",
                 what,
                 own.directions(),
                 own.observed(),

@@ -13,8 +13,8 @@ import org.threegate.file.AtomicFiles;
 
 /**
  * Writes {@code report.json}, {@code tensors.parquet}, {@code arrays.safetensors} and {@code
- * report.html}: first all of them under a temporary name beside the target, then renamed; a failure
- * leaves the target as it was.
+ * report.html}. All files are written into a temporary directory first, which then replaces the
+ * target. A failure leaves the target as it was.
  *
  * <pre>{@code
  * ReportDirectory.write(report, Path.of("threegate-report"));
@@ -28,13 +28,16 @@ public final class ReportDirectory {
 
   private ReportDirectory() {}
 
-  /** Where an interrupted comparison into {@code directory} keeps what it has finished. */
+  /**
+   * Returns the path of the journal, from which an interrupted comparison into {@code directory}
+   * resumes.
+   */
   public static Path journal(Path directory) {
     Path absolute = directory.toAbsolutePath().normalize();
     return absolute.resolveSibling("." + absolute.getFileName() + ".journal");
   }
 
-  /** {@code report.json} alone. */
+  /** Writes only {@code report.json}. The stream stays open. */
   public static void writeJson(ComparisonReport report, OutputStream out) throws IOException {
     ReportMapper.write(ComparisonJson.of(report), out);
   }
@@ -63,7 +66,7 @@ public final class ReportDirectory {
     void run() throws IOException;
   }
 
-  /** Runs all to their end; throws the first failure. */
+  /** Runs all tasks to their end, then throws the first failure. */
   private static void inParallel(Writing... writings) throws IOException {
     List<CompletableFuture<Void>> running = new ArrayList<>();
     for (Writing writing : writings) {

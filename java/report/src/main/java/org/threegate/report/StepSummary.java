@@ -14,16 +14,17 @@ import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.Totals;
 
 /**
- * One step of a run over all matrices: counts and norms of all entries, medians of the others.
+ * Summarises one step of a run over all matrices. Counts and norms are sums over entries; all other
+ * values are medians over matrices.
  *
- * @param nssNull of the norm-matched null; NaN where it was not drawn
- * @param angle largest principal angle, radians, of matrices that are not gap-limited
- * @param angleNull the same of the norm-matched null
- * @param locking with the last step
- * @param lockingRandom of random subspaces
- * @param lockingWalk of a random walk; NaN for the last step
- * @param rowStability correlation of row profiles with the last step's
- * @param rowStabilityBeyondMagnitude without what magnitude lets one expect
+ * @param nssNull NSS of the norm-matched null; NaN where it was not drawn
+ * @param angle largest principal angle in radians, over matrices that are not gap-limited
+ * @param angleNull the same for the norm-matched null
+ * @param locking overlap of the input directions with those of the last step
+ * @param lockingRandom locking of random subspaces
+ * @param lockingWalk locking of a random walk; NaN for the last step
+ * @param rowStability correlation of row profiles with those of the last step
+ * @param rowStabilityBeyondMagnitude the same after subtracting what magnitudes predict
  */
 public record StepSummary(
     double step,

@@ -5,7 +5,7 @@ import java.io.OutputStream;
 import java.nio.file.Path;
 
 /**
- * Writes {@code study.json} and {@code study.html}, each whole or not at all.
+ * Writes {@code study.json} and {@code study.html}. A failure leaves the files as they were.
  *
  * <pre>{@code
  * StudyDirectory.write(studyReport, Path.of("threegate-study"));
@@ -17,7 +17,7 @@ public final class StudyDirectory {
 
   private StudyDirectory() {}
 
-  /** {@code study.json} alone. */
+  /** Writes only {@code study.json}. The stream stays open. */
   public static void writeJson(StudyReport report, OutputStream out) throws IOException {
     ReportMapper.write(StudyJson.of(report), out);
   }

@@ -5,11 +5,11 @@ import org.threegate.analysis.study.StudyClaim;
 import org.threegate.analysis.study.StudyResult;
 
 /**
- * A study, ready to be rendered.
+ * Holds the results of a study, ready to be rendered.
  *
  * @param command the options after defaults, enough to repeat it
- * @param backend what computed it
- * @param seconds wall-clock
+ * @param backend device, binding and threads
+ * @param seconds wall-clock seconds
  */
 public record StudyReport(
     String version,

@@ -7,7 +7,7 @@ import org.threegate.analysis.study.StudyRun;
 import org.threegate.run.PrintableText;
 
 /**
- * A study for a terminal.
+ * Renders the summary of a study for a terminal.
  *
  * <pre>{@code
  * System.out.print(StudyText.render(studyReport));
@@ -16,23 +16,26 @@ import org.threegate.run.PrintableText;
 public final class StudyText {
   private StudyText() {}
 
-  /** Runs, then claims with their verdicts. */
+  /** Renders a summary for output that is not a terminal: nothing is wrapped. */
   public static String render(StudyReport report) {
-    StringBuilder text = new StringBuilder();
-    ShownText.line(
-        text,
+    return render(report, TextLines.UNLIMITED);
+  }
+
+  /**
+   * Renders a summary.
+   *
+   * @param width columns of the terminal; sentences are wrapped to it, rows of tables are not
+   * @return lines of text
+   */
+  public static String render(StudyReport report, int width) {
+    TextLines out = new TextLines(width);
+    out.line(
         "%-30s  %-13s  %-15s  %-15s  %-9s  %s",
-        "run",
-        "pass@1",
-        "KL a token",
-        "sparsity (null)",
-        "|dW|/|W0|",
-        "coherence");
+        "run", "pass@1", "KL per token", "sparsity (null)", "|dW|/|W0|", "coherence");
     Mean base = report.result().base().mean();
-    ShownText.line(text, "%-30s  %.3f ± %.3f", "base", base.value(), base.se());
+    out.line("%-30s  %.3f ± %.3f", "base", base.value(), base.se());
     for (StudyRun run : report.result().runs()) {
-      ShownText.line(
-          text,
+      out.line(
           "%-30s  %.3f ± %.3f  %.4f ± %.4f  %.3f (%.3f)    %.2e   %s",
           PrintableText.of(run.title()),
           run.behaviour().stored().mean().value(),
@@ -46,27 +49,26 @@ public final class StudyText {
               ? "-"
               : String.format(Locale.ROOT, "%.2f", run.update().coherence()));
     }
-    patches(text, report);
-    text.append("\nclaims, each against its null model or its matched control\n");
+    out.sentence(
+        0,
+        "pass@1 and KL: value ± standard error. Sparsity: in brackets, the same update at random places. A dash as coherence: it is not defined for this run.");
+    patches(out, report);
+    out.blank();
+    out.sentence(0, "Claims. Each is compared with its null model or with a matched control.");
     for (StudyClaim claim : report.claims()) {
-      ShownText.line(
-          text, "[%s] %s (%s)", claim.verdict().label(), claim.statement(), claim.source());
-      ShownText.line(text, "    %s", claim.seen());
+      out.sentence(4, "[%s] %s (%s)", claim.verdict().label(), claim.statement(), claim.source());
+      out.sentence(4, "    %s", claim.seen());
     }
-    return text.toString();
+    return out.toString();
   }
 
-  /** Means over the steps that were measured. */
-  private static void patches(StringBuilder text, StudyReport report) {
-    text.append("\nwhat a step takes to send, beside the whole model\n");
-    ShownText.line(
-        text,
-        "%-30s  %-10s  %-9s  %-9s  %s",
-        "run",
-        "changed",
-        "bytes",
-        "of model",
-        "bytes of the choice of so many elements by chance");
+  /** Adds the sizes of patches, as means over the measured steps. */
+  private static void patches(TextLines out, StudyReport report) {
+    out.blank();
+    out.sentence(
+        0,
+        "Size of the patch of one step, mean over the measured steps. Random: bytes that the positions need if all choices of that many elements are equally likely.");
+    out.line("%-30s  %-10s  %-9s  %-9s  %s", "run", "changed", "bytes", "of model", "random");
     for (StudyRun run : report.result().runs()) {
       double steps = run.patches().size();
       double changed = run.patches().stream().mapToLong(StudyRun.PatchSize::changed).sum();
@@ -76,8 +78,7 @@ public final class StudyText {
       double chance =
           run.patches().stream().mapToDouble(StudyRun.PatchSize::positionEntropyBytes).sum();
       if (steps > 0) {
-        ShownText.line(
-            text,
+        out.line(
             "%-30s  %-10s  %-9.0f  %-9s  %.0f",
             PrintableText.of(run.title()),
             String.format(Locale.ROOT, "%.2f %%", 100 * changed / elements),

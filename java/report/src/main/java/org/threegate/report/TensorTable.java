@@ -22,8 +22,8 @@ import org.threegate.analysis.statistics.Spectra;
 import org.threegate.analysis.statistics.Totals;
 
 /**
- * The scalars of {@code report.json} as columns of a table with a row a tensor; what is null there
- * is empty here.
+ * The scalars of {@code report.json} as columns of a table. Each row is a tensor. Values that are
+ * null in the document are empty in the table.
  *
  * <pre>{@code
  * for (TensorDiff tensor : report.tensors()) {
@@ -37,7 +37,7 @@ public final class TensorTable {
   private static final Map<String, Function<MaskMeasure, Overlap>> OVERLAPS = overlaps();
   private static final List<Column> ALL = build();
 
-  /** A tensor and the first measures of its geometry. */
+  /** A tensor with the measures of its geometry at the first rank. */
   private record Row(
       TensorDiff diff, Optional<SpectrumMeasure> spectrum, Optional<MaskMeasure> mask) {
     static Row of(TensorDiff diff, Optional<TensorGeometry> geometry) {
@@ -48,14 +48,14 @@ public final class TensorTable {
     }
   }
 
-  /** What a column holds. */
+  /** The type of the values of a column. */
   public enum Type {
     TEXT,
     COUNT,
     REAL
   }
 
-  /** A column: its type and a tensor's value, if it has one. */
+  /** A column: its name, its type and the value of each tensor. */
   public static final class Column {
     private final String name;
     private final Type type;
@@ -67,7 +67,7 @@ public final class TensorTable {
       this.value = value;
     }
 
-    /** As in {@code report.json}, its path flattened. */
+    /** Returns the flattened path of the value in {@code report.json}. */
     public String name() {
       return name;
     }
@@ -77,8 +77,10 @@ public final class TensorTable {
     }
 
     /**
-     * A {@code String}, {@code Long} or {@code Double}; empty where it is not measured or not
-     * finite.
+     * Returns the value of a tensor.
+     *
+     * @return a {@code String}, {@code Long} or {@code Double}; empty where nothing was measured
+     *     and where the number is not finite
      */
     public Optional<Object> of(TensorDiff diff, Optional<TensorGeometry> geometry) {
       return value.apply(Row.of(diff, geometry));
@@ -209,7 +211,7 @@ public final class TensorTable {
     columns.add(Column.spectrum("residualTuned", measure -> measure.geometry().residualTuned()));
   }
 
-  /** Mean, sd and z of the norm-matched null. */
+  /** Adds mean, standard deviation and z of the norm-matched null. */
   private static void drawn(
       List<Column> columns,
       String name,
@@ -240,7 +242,7 @@ public final class TensorTable {
 
   private TensorTable() {}
 
-  /** All columns, in order. */
+  /** Returns all columns in order. */
   public static List<Column> columns() {
     return ALL;
   }

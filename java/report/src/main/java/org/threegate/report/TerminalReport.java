@@ -11,7 +11,7 @@ import org.threegate.analysis.statistics.Finding;
 import org.threegate.analysis.statistics.Totals;
 
 /**
- * The summary that a terminal shows.
+ * Renders the summary of a comparison for a terminal.
  *
  * <pre>{@code
  * System.out.print(TerminalReport.render(report));
@@ -24,32 +24,46 @@ public final class TerminalReport {
 
   private TerminalReport() {}
 
-  /** Text of several lines. */
+  /** Renders a summary for output that is not a terminal: nothing is wrapped. */
   public static String render(ComparisonReport report) {
-    StringBuilder out = new StringBuilder();
+    return render(report, TextLines.UNLIMITED);
+  }
+
+  /**
+   * Renders a summary.
+   *
+   * @param width columns of the terminal; sentences are wrapped to it, rows of tables are not
+   * @return lines of text
+   */
+  public static String render(ComparisonReport report, int width) {
+    TextLines out = new TextLines(width);
     Totals totals = report.totals();
-    ShownText.line(out, "base   %s", report.base().path());
-    ShownText.line(out, "tuned  %s", report.tuned().path());
-    ShownText.line(
-        out,
+    out.line("base   %s", report.base().path());
+    out.line("tuned  %s", report.tuned().path());
+    out.sentence(
+        4,
         "%,d of %,d entries in %d tensors changed in bf16: sparsity %.4f (exact counts)",
         totals.changed(),
         totals.total(),
         report.tensors().size(),
         totals.sparsity());
-    ShownText.line(
-        out,
+    out.sentence(
+        4,
         "%,d changed as stored, %,d of them hidden by bf16 (%.1f %%); |dW|/|W0| = %.3e",
         totals.changedStored(),
         totals.hidden(),
         totals.changedStored() == 0 ? 0 : 100.0 * totals.hidden() / totals.changedStored(),
         totals.relativeFrobenius());
     if (totals.nonFinite() > 0) {
-      ShownText.line(out, "%,d entries are not finite and enter no norm", totals.nonFinite());
+      out.line("%,d entries are not finite and are left out of norms", totals.nonFinite());
     }
     findings(out, report);
     table(out, "kind", report.byKind());
     table(out, "layer", report.byLayer());
+    out.blank();
+    out.sentence(
+        0,
+        "Cosine: of ΔW with W0, in standard deviations (sd) of a step without a preferred direction. A dash in its place: nothing changed. A dash as a layer: tensors outside of layers.");
     widestRows(out, report.tensors());
     widestHeads(out, report.tensors());
     names(out, "without singular values", omitted(report));
@@ -58,9 +72,8 @@ public final class TerminalReport {
     names(out, "shapes differ", report.unmatched().shapeMismatch());
     names(out, "not floating point", report.unmatched().notCompared());
     if (!report.unmatched().untouchedByAdapter().isEmpty()) {
-      ShownText.line(
-          out,
-          "%d tensors untouched by the adapter",
+      out.line(
+          "%d tensors that the adapter does not change",
           report.unmatched().untouchedByAdapter().size());
     }
     return out.toString();
@@ -76,7 +89,7 @@ public final class TerminalReport {
     return names;
   }
 
-  private static void findings(StringBuilder out, ComparisonReport report) {
+  private static void findings(TextLines out, ComparisonReport report) {
     if (report.findings().isEmpty()) {
       return;
     }
@@ -84,8 +97,8 @@ public final class TerminalReport {
         .nss()
         .ifPresent(
             drift ->
-                ShownText.line(
-                    out,
+                out.sentence(
+                    4,
                     "spectral drift NSS: median %.3e, largest %.3e over %d matrices",
                     drift.median(),
                     drift.max(),
@@ -94,35 +107,30 @@ public final class TerminalReport {
         .largestAngle()
         .ifPresent(
             angle ->
-                ShownText.line(
-                    out,
+                out.sentence(
+                    4,
                     "largest principal angle: median %.3g, largest %.3g degrees over %d matrices (%d others are gap-limited)",
                     angle.median(),
                     angle.max(),
                     report.spectra().size() - report.gapLimited(),
                     report.gapLimited()));
-    ShownText.line(out, "");
-    ShownText.line(out, "findings, each against its strictest null model (docs/metrics.md)");
+    out.blank();
+    out.sentence(
+        0,
+        "Findings. Each is compared with the null model that comes closest to it (docs/metrics.md).");
     for (Finding finding : report.findings()) {
-      ShownText.line(out, "  [%s] %s", finding.verdict().label(), finding.text());
+      out.sentence(4, "  [%s] %s", finding.verdict().label(), finding.text());
     }
   }
 
-  private static void table(StringBuilder out, String title, Map<String, Totals> groups) {
-    ShownText.line(out, "");
-    ShownText.line(
-        out,
+  private static void table(TextLines out, String title, Map<String, Totals> groups) {
+    out.blank();
+    out.line(
         "%-10s %14s %9s %9s %11s %9s",
-        title,
-        "entries",
-        "sparsity",
-        "hidden",
-        "|dW|/|W0|",
-        "cos±null");
+        title, "entries", "sparsity", "hidden", "|dW|/|W0|", "cosine");
     groups.forEach(
         (name, totals) ->
-            ShownText.line(
-                out,
+            out.line(
                 "%-10s %,14d %9.4f %9.4f %11.3e %9s",
                 name,
                 totals.total(),
@@ -132,13 +140,13 @@ public final class TerminalReport {
                 cosine(totals)));
   }
 
-  /** The cosine in units of its standard deviation for an isotropic step. */
+  /** Returns the cosine of ΔW and W0, in standard deviations of an isotropic step. */
   private static String cosine(Totals totals) {
     double z = totals.cosine() / totals.cosineNullSd();
     return Double.isFinite(z) ? String.format(Locale.ROOT, "%+.1f sd", z) : "-";
   }
 
-  private static void widestRows(StringBuilder out, List<TensorDiff> tensors) {
+  private static void widestRows(TextLines out, List<TensorDiff> tensors) {
     List<TensorDiff> sorted = new ArrayList<>(tensors);
     sorted.removeIf(
         tensor ->
@@ -149,23 +157,18 @@ public final class TerminalReport {
     if (sorted.isEmpty()) {
       return;
     }
-    ShownText.line(out, "");
-    ShownText.line(
-        out,
-        "widest rows: ratio of changed entries, tensor's mean ± sd of independent changes (binomial null)");
+    out.blank();
+    out.sentence(
+        4,
+        "Rows with the largest ratios of changed entries, compared with independent changes (mean of the tensor ± sd of the binomial null model):");
     sorted.stream()
         .limit(WIDEST)
         .forEach(
             tensor -> {
               var rows = tensor.rowProfile().orElseThrow();
-              ShownText.line(
-                  out,
+              out.line(
                   "  %-44s row %6d  %.3f  against %.3f ± %.3f",
-                  tensor.name(),
-                  rows.maxIndex(),
-                  rows.max(),
-                  rows.mean(),
-                  rows.nullSd());
+                  tensor.name(), rows.maxIndex(), rows.max(), rows.mean(), rows.nullSd());
             });
   }
 
@@ -192,21 +195,20 @@ public final class TerminalReport {
     }
   }
 
-  private static void widestHeads(StringBuilder out, List<TensorDiff> tensors) {
+  private static void widestHeads(TextLines out, List<TensorDiff> tensors) {
     List<Head> heads = new ArrayList<>();
     tensors.forEach(tensor -> tensor.heads().forEach(count -> heads.add(new Head(tensor, count))));
     if (heads.isEmpty()) {
       return;
     }
     heads.sort(Comparator.comparingDouble(Head::excess).reversed());
-    ShownText.line(out, "");
-    ShownText.line(out, "widest heads: the same for attention heads");
+    out.blank();
+    out.sentence(4, "Attention heads with the largest ratios, compared in the same way:");
     heads.stream()
         .limit(WIDEST)
         .forEach(
             head ->
-                ShownText.line(
-                    out,
+                out.line(
                     "  %-44s head %s%-4d  %.3f  against %.3f ± %.3f",
                     head.tensor().name(),
                     head.count().part(),
@@ -216,13 +218,13 @@ public final class TerminalReport {
                     head.nullSd()));
   }
 
-  private static void names(StringBuilder out, String title, List<String> names) {
+  private static void names(TextLines out, String title, List<String> names) {
     if (!names.isEmpty()) {
       String more =
           names.size() > MOST_NAMES ? " and " + (names.size() - MOST_NAMES) + " more" : "";
-      ShownText.line(out, "");
-      ShownText.line(
-          out,
+      out.blank();
+      out.sentence(
+          4,
           "%s: %s%s",
           title,
           String.join(", ", names.subList(0, Math.min(MOST_NAMES, names.size()))),

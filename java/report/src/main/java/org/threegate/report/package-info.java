@@ -1,2 +1,2 @@
-/** Renders records as JSON, Parquet, safetensors, HTML and text. */
+/** Renders results of the analysis as JSON, Parquet, safetensors, HTML pages and text. */
 package org.threegate.report;
