@@ -373,7 +373,7 @@ class TrainingCommandsTest {
             "observe.patch_format=zip",
             "--set",
             "output=" + out + "2"),
-        "observe.patches: \"zip\" is no format");
+        "observe.patches: \"zip\" is not a patch format");
   }
 
   @Test
