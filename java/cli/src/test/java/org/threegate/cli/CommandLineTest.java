@@ -430,7 +430,7 @@ class CommandLineTest {
         compare(good, bytes("short.safetensors", new byte[5])), "short.safetensors: only 5 bytes");
     refused(
         compare(bytes("long.safetensors", withLength(100_000_001, "{}")), good),
-        "the format allows 100000000");
+        "the format allows at most 100000000");
     refused(
         compare(bytes("beyond.safetensors", withLength(100, "{}")), good),
         "ends beyond the file of 10");
