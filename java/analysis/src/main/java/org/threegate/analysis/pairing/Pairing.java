@@ -50,6 +50,11 @@ public record Pairing(
     return new Builder(base, selected).withAdapter(adapter).build();
   }
 
+  /** Returns what has no partner, without the pairs, whose memory lasts only as long as files. */
+  public Pairing withoutPairs() {
+    return new Pairing(List.of(), onlyInBase, onlyInTuned, shapeMismatch, notCompared, untouched);
+  }
+
   private static final class Builder {
     private final Checkpoint base;
     private final Predicate<String> selected;

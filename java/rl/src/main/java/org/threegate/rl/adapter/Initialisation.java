@@ -16,7 +16,7 @@ public enum Initialisation {
   /**
    * The largest singular triplets of the weight where reinforcement mostly moves it, that is
    * without its large entries in the principal part (arXiv 2601.09361 restricts to such a subspace;
-   * the entries here are those of {@code threegate mask --kind safe}).
+   * the entries here are those of {@code MaskKind.SAFE}).
    */
   GEORA("geora");
 

@@ -1,4 +1,4 @@
-package org.threegate.cli;
+package org.threegate.analysis.journal;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -7,12 +7,20 @@ import java.util.List;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.SafetensorsFile;
 
-/** What a run is of, in one line: another run may go on with it if that is the same. */
-final class Fingerprint {
+/** Describes a run in one line. A later run may continue it only if its line is the same. */
+public final class Fingerprint {
   private Fingerprint() {}
 
-  static String of(List<Checkpoint> inputs, Object... options) throws IOException {
-    StringBuilder text = new StringBuilder("threegate " + Version.current());
+  /**
+   * Describes a run.
+   *
+   * @param program name and version of the program
+   * @param inputs checkpoints, whose files count with their sizes and times
+   * @param options what else must be the same, by its text
+   */
+  public static String of(String program, List<Checkpoint> inputs, Object... options)
+      throws IOException {
+    StringBuilder text = new StringBuilder(program);
     for (Checkpoint input : inputs) {
       for (SafetensorsFile file : input.files()) {
         Path path = file.path().toAbsolutePath().normalize();
