@@ -7,7 +7,15 @@ import java.util.List;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.SafetensorsFile;
 
-/** Describes a run in one line. A later run may continue it only if its line is the same. */
+/**
+ * Describes a run in one line. A later run may continue it only if its line is the same.
+ *
+ * <pre>{@code
+ * try (Checkpoint before = Checkpoint.open(context, base)) {
+ *   System.out.println(Fingerprint.of("example 1.0", List.of(before), "all tensors"));
+ * }
+ * }</pre>
+ */
 public final class Fingerprint {
   private Fingerprint() {}
 
