@@ -187,20 +187,23 @@ final class CompareCommand implements Callable<Integer> {
     Pairing unmatched = outcome.unmatched();
     CompareOutcome.Machines machines = outcome.machines();
     return new ComparisonReport(
-        Version.current(),
-        command,
-        new ComparisonReport.Backend(
-            machines.device(),
-            machines.binding(),
-            machines.threads(),
-            machines.simd(),
-            machines.blas()),
+        new ComparisonReport.Run(
+            Version.current(),
+            command,
+            new ComparisonReport.Backend(
+                machines.device(),
+                machines.binding(),
+                machines.threads(),
+                machines.simd(),
+                machines.blas()),
+            seed,
+            new ComparisonReport.Seconds(
+                measured.digestSeconds(),
+                measured.diffSeconds(),
+                (System.nanoTime() - start) * 1e-9),
+            Memory.peakRssBytes()),
         source(outcome.base()),
         source(outcome.tuned()),
-        seed,
-        new ComparisonReport.Seconds(
-            measured.digestSeconds(), measured.diffSeconds(), (System.nanoTime() - start) * 1e-9),
-        Memory.peakRssBytes(),
         new ComparisonReport.Unmatched(
             unmatched.onlyInBase(),
             unmatched.onlyInTuned(),

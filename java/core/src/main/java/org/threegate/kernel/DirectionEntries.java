@@ -34,7 +34,8 @@ public final class DirectionEntries {
             context.allocate(Structs.Direction.SIZEOF + DirectionStruct.detailBytes(direction));
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
-      DirectionStruct.write(context, direction, structs, 0, Structs.Direction.SIZEOF, leases, masks);
+      DirectionStruct.write(
+          context, direction, structs, 0, Structs.Direction.SIZEOF, leases, masks);
       long out = leases.take(values);
       call.run(unused -> context.binding().directionEntries(context.handle(), address, out));
       done = true;

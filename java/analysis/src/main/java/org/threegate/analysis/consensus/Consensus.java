@@ -131,14 +131,16 @@ public final class Consensus {
         first.layer(),
         first.kind().label(),
         transposed ? List.of(base.columns(), base.rows()) : List.of(base.rows(), base.columns()),
-        IntStream.range(0, masks.size()).mapToLong(i -> overlaps.common(i, i)).toArray(),
-        agreements,
-        overlaps.memberships(),
-        bins.changedByRuns(all, byCode),
-        transposed ? map.transposed() : map,
-        heads(context, first, masks),
-        transposed ? bands.columns() : bands.rows(),
-        transposed ? bands.rows() : bands.columns());
+        new TensorConsensus.Overlap(
+            IntStream.range(0, masks.size()).mapToLong(i -> overlaps.common(i, i)).toArray(),
+            agreements,
+            overlaps.memberships(),
+            bins.changedByRuns(all, byCode)),
+        new TensorConsensus.Places(
+            transposed ? map.transposed() : map,
+            heads(context, first, masks),
+            transposed ? bands.columns() : bands.rows(),
+            transposed ? bands.rows() : bands.columns()));
   }
 
   private static Agreement agreement(MagnitudeHistogram.Result counts, Mask one, Mask other) {
