@@ -230,7 +230,7 @@ public final class Consensus {
           sum = sum.plus(agreement(counts, parts.get(i), parts.get(j)));
         }
       }
-      heads.add(new TensorConsensus.Head(head.part(), head.index(), sum));
+      heads.add(new TensorConsensus.Head(head.part().label(), head.index(), sum));
     }
     return List.copyOf(heads);
   }

@@ -124,7 +124,7 @@ public final class DiffMeasurement {
           changed ->
               counts.add(
                   new HeadCount(
-                      head.part(),
+                      head.part().label(),
                       head.index(),
                       range(changed, head).sum(),
                       (head.end() - head.begin()) * across)));
