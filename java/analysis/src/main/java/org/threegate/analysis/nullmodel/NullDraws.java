@@ -12,11 +12,7 @@ import org.threegate.analysis.statistics.NullEstimate;
  * @param energy of the update in the leading directions
  */
 public record NullDraws(
-    NullModel model,
-    double[] nss,
-    double[] rSpec,
-    Angles angles,
-    EnergyShares energy) {
+    NullModel model, double[] nss, double[] rSpec, Angles angles, EnergyShares energy) {
   /**
    * Principal angles in radians.
    *
