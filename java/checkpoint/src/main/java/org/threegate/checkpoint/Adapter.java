@@ -15,6 +15,7 @@ import org.threegate.kernel.Context;
 import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
 import org.threegate.run.InvalidInputException;
+import org.threegate.run.Remedy;
 
 /**
  * A LoRA adapter: PEFT's {@code adapter_model.safetensors} with {@code adapter_config.json}.
@@ -123,7 +124,8 @@ public final class Adapter implements AutoCloseable {
             path
                 + ": initialised by "
                 + adapter.settings.initialisation()
-                + ", so its update is s(BA - B0A0); name the adapter as it was before training with --initial-adapter");
+                + ", so its update is s(BA - B0A0)",
+            Remedy.NAME_INITIAL_ADAPTER);
       }
       initial.ifPresent(before -> adapter.subtract(context, before));
       return adapter;

@@ -59,13 +59,13 @@ public final class Architecture {
   /**
    * The rows or columns of one attention head.
    *
-   * @param part {@code q}, {@code k}, {@code v} or {@code o}
+   * @param part matrix of attention that the head has a part of
    * @param index number of the head within its part, from 0
    * @param onRows whether the range is one of rows, which are outputs, or of columns
    * @param begin first row or column
    * @param end row or column after the last one
    */
-  public record Head(String part, int index, boolean onRows, long begin, long end) {}
+  public record Head(HeadPart part, int index, boolean onRows, long begin, long end) {}
 
   /** Returns the number of the layer in a tensor's name, if it has one. */
   public OptionalInt layer(String name) {
@@ -139,21 +139,21 @@ public final class Architecture {
     }
     List<Head> heads = new ArrayList<>();
     switch (kind) {
-      case Q_PROJ -> add(heads, "q", queries, true, 0, dimension);
-      case K_PROJ -> add(heads, "k", keyValues, true, 0, dimension);
-      case V_PROJ -> add(heads, "v", keyValues, true, 0, dimension);
-      case O_PROJ -> add(heads, "o", queries, false, 0, dimension);
+      case Q_PROJ -> add(heads, HeadPart.QUERY, queries, true, 0, dimension);
+      case K_PROJ -> add(heads, HeadPart.KEY, keyValues, true, 0, dimension);
+      case V_PROJ -> add(heads, HeadPart.VALUE, keyValues, true, 0, dimension);
+      case O_PROJ -> add(heads, HeadPart.OUTPUT, queries, false, 0, dimension);
       default -> {
-        add(heads, "q", queries, true, 0, dimension);
-        add(heads, "k", keyValues, true, queries * dimension, dimension);
-        add(heads, "v", keyValues, true, (queries + keyValues) * dimension, dimension);
+        add(heads, HeadPart.QUERY, queries, true, 0, dimension);
+        add(heads, HeadPart.KEY, keyValues, true, queries * dimension, dimension);
+        add(heads, HeadPart.VALUE, keyValues, true, (queries + keyValues) * dimension, dimension);
       }
     }
     return heads;
   }
 
   private static void add(
-      List<Head> heads, String part, int count, boolean onRows, long begin, long dimension) {
+      List<Head> heads, HeadPart part, int count, boolean onRows, long begin, long dimension) {
     for (int i = 0; i < count; i++) {
       heads.add(new Head(part, i, onRows, begin + i * dimension, begin + (i + 1) * dimension));
     }

@@ -13,7 +13,7 @@ import org.threegate.run.PrintableText;
  * a name nor a pattern can block a program.
  *
  * <pre>{@code
- * NamePattern attention = NamePattern.of("self_attn\\.[qkvo]_proj", "--include");
+ * NamePattern attention = NamePattern.of("self_attn\\.[qkvo]_proj", "include");
  * System.out.println(attention.isIn("model.layers.0.self_attn.q_proj.weight"));
  * }</pre>
  */

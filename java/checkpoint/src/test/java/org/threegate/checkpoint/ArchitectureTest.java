@@ -61,12 +61,12 @@ class ArchitectureTest {
     assertThat(qwen.heads(TensorKind.Q_PROJ, 128, 128)).hasSize(4);
     assertThat(qwen.heads(TensorKind.K_PROJ, 64, 128))
         .containsExactly(
-            new Architecture.Head("k", 0, true, 0, 32),
-            new Architecture.Head("k", 1, true, 32, 64));
+            new Architecture.Head(HeadPart.KEY, 0, true, 0, 32),
+            new Architecture.Head(HeadPart.KEY, 1, true, 32, 64));
     assertThat(qwen.heads(TensorKind.O_PROJ, 128, 128)).allMatch(head -> !head.onRows());
     assertThat(qwen.heads(TensorKind.QKV, 256, 128))
         .hasSize(8)
-        .contains(new Architecture.Head("v", 1, true, 224, 256));
+        .contains(new Architecture.Head(HeadPart.VALUE, 1, true, 224, 256));
     assertThat(qwen.heads(TensorKind.Q_PROJ, 96, 128))
         .as("a matrix that the configuration does not fit")
         .isEmpty();

@@ -4,21 +4,17 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import java.util.function.Predicate;
 import org.threegate.analysis.compare.Claims;
 import org.threegate.analysis.compare.Comparison;
-import org.threegate.analysis.engine.Cluster;
+import org.threegate.analysis.engine.CompareOutcome;
+import org.threegate.analysis.engine.CompareRequest;
+import org.threegate.analysis.engine.Engine;
+import org.threegate.analysis.engine.Failure;
+import org.threegate.analysis.engine.Resumption;
 import org.threegate.analysis.geometry.GeometryOptions;
-import org.threegate.analysis.journal.Journal;
 import org.threegate.analysis.pairing.Pairing;
-import org.threegate.checkpoint.Adapter;
-import org.threegate.checkpoint.Checkpoint;
-import org.threegate.kernel.Capabilities;
-import org.threegate.kernel.Context;
-import org.threegate.kernel.Control;
 import org.threegate.report.ComparisonReport;
 import org.threegate.report.ReportDirectory;
 import org.threegate.report.TerminalReport;
@@ -122,9 +118,6 @@ final class CompareCommand implements Callable<Integer> {
   @Mixin private GeometryMixin geometry;
   @Mixin private SparkMixin spark;
 
-  /** Tensors that a cluster could not measure. */
-  private List<Cluster.Failure> failures = List.of();
-
   CompareCommand() {}
 
   /** For {@code demo}. */
@@ -144,172 +137,87 @@ final class CompareCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     selection.predicate(); // what is wrong with options is said before anything is made
     geometryOptions();
-    OutputPath.writingDirectory(out, this::compare);
+    List<Failure> failures = new ArrayList<>();
+    OutputPath.writingDirectory(out, () -> failures.addAll(compare()));
     return SparkMixin.report(failures, spec.commandLine().getErr());
   }
 
-  private void compare() throws IOException {
+  /** Compares, writes the report, and returns the tensors that could not be measured. */
+  private List<Failure> compare() throws IOException {
     long start = System.nanoTime();
-    Predicate<String> selected = selection.predicate();
-    try (Context context = openContext();
-        Control control = Control.open(context)) {
-      Interruption.guard(
-          control,
-          spec.commandLine().getErr(),
-          "the same command with --resume goes on",
-          () -> {
-            if (spark.isPresent()) {
-              compareOverSpark(control, selected, start);
-            } else {
-              compare(context, control, selected, start);
-            }
-          });
-    }
+    List<Failure> failures = new ArrayList<>();
+    Interruption.measure(
+        () -> device.open(threads, spec.commandLine().getErr()),
+        spec.commandLine().getErr(),
+        "the same command with --resume goes on",
+        (context, control) -> {
+          CompareOutcome outcome;
+          List<String> command;
+          try (Engine engine = spark.engine(context);
+              ProgressBar progress = new ProgressBar(control, noSpectrum)) {
+            command = command(engine);
+            outcome = engine.compare(request(), progress, control);
+          }
+          failures.addAll(outcome.failures());
+          if (!outcome.measured().tensors().isEmpty()) {
+            write(report(outcome, command, start));
+          }
+        });
+    return failures;
   }
 
-  private void compareOverSpark(Control control, Predicate<String> selected, long start)
-      throws IOException {
-    Cluster.Compared compared;
-    try (Cluster cluster = spark.open();
-        ProgressBar progress = new ProgressBar(control, noSpectrum)) {
-      compared =
-          cluster.compare(
-              base,
-              tuned,
-              initialAdapter,
-              selected,
-              !noDigest,
-              geometryOptions(),
-              this::requireSomething,
-              new Cluster.Keeping(
-                  ReportDirectory.journal(out),
-                  selection.command() + " | " + noDigest + " | " + geometryOptions(),
-                  resume),
-              progress,
-              control);
-    }
-    failures = compared.failures();
-    if (compared.outcome().tensors().isEmpty()) {
-      return; // that none could be measured is all there is to say
-    }
-    finish(
-        report(
-            new ComparisonReport.Backend(
-                compared.machines().device(),
-                compared.machines().binding(),
-                compared.machines().threads(),
-                compared.machines().simd(),
-                compared.machines().blas()),
-            source(base, compared.base()),
-            source(tuned, compared.tuned()),
-            compared.rest(),
-            compared.outcome(),
-            start));
-  }
-
-  /** As it goes into the report. */
-  private String named(String location) {
-    return spark.isPresent() ? location : Path.of(location).toString();
-  }
-
-  private static ComparisonReport.Source source(String location, Cluster.Contents contents) {
-    return new ComparisonReport.Source(
-        location, contents.digest(), contents.tensors(), contents.parameters());
-  }
-
-  private void compare(Context context, Control control, Predicate<String> selected, long start)
-      throws IOException {
-    try (Checkpoint baseCheckpoint = Checkpoint.open(context, Path.of(base))) {
-      if (Checkpoint.isAdapter(Path.of(tuned))) {
-        try (Adapter adapter =
-            Adapter.open(context, Path.of(tuned), initialAdapter.map(Path::of))) {
-          Pairing pairing = Pairing.of(baseCheckpoint, adapter, selected);
-          finish(run(context, control, baseCheckpoint, adapter.weights(), pairing, start));
-        }
-      } else if (initialAdapter.isPresent()) {
-        throw new InvalidInputException(
-            tuned + ": is no adapter; leave out --initial-adapter, which is of one");
-      } else {
-        try (Checkpoint tunedCheckpoint = Checkpoint.open(context, Path.of(tuned))) {
-          Pairing pairing = Pairing.of(baseCheckpoint, tunedCheckpoint, selected);
-          finish(run(context, control, baseCheckpoint, tunedCheckpoint, pairing, start));
-        }
-      }
-    }
-  }
-
-  private Context openContext() {
-    return device.open(threads, spec.commandLine().getErr());
-  }
-
-  private ComparisonReport run(
-      Context context,
-      Control control,
-      Checkpoint baseCheckpoint,
-      Checkpoint tunedCheckpoint,
-      Pairing pairing,
-      long start)
-      throws IOException {
-    requireSomething(pairing);
-    Comparison comparison =
-        new Comparison(
-            context, control, baseCheckpoint, tunedCheckpoint, !noDigest, geometryOptions());
-    Journal<Comparison.Finished> journal =
-        Journal.open(
+  private CompareRequest request() {
+    Resumption resumption =
+        new Resumption(
             ReportDirectory.journal(out),
-            Comparison.Finished.class,
-            Fingerprint.of(
-                List.of(baseCheckpoint, tunedCheckpoint),
-                selection.command(),
-                initialAdapter.orElse(""),
-                noDigest,
-                geometryOptions()),
+            Version.program(),
+            selection.command().toString(),
             resume);
-    Comparison.Outcome outcome;
-    try (ProgressBar progress = new ProgressBar(control, noSpectrum)) {
-      outcome = journal.during(() -> comparison.run(pairing, journal, progress));
-    }
-    Capabilities machine = Capabilities.query();
-    return report(
-        new ComparisonReport.Backend(
-            context.device().name().toLowerCase(Locale.ROOT),
-            context.bindingName(),
-            context.threads(),
-            machine.simd(),
-            machine.blas()),
-        source(baseCheckpoint, named(base), outcome.baseDigest()),
-        source(tunedCheckpoint, named(tuned), outcome.tunedDigest()),
-        pairing,
-        outcome,
-        start);
+    return CompareRequest.builder(base, tuned, resumption)
+        .initialAdapter(initialAdapter)
+        .selected(selection.predicate())
+        .digest(!noDigest)
+        .geometry(geometryOptions())
+        .check(this::requireSomething)
+        .build();
   }
 
-  private ComparisonReport report(
-      ComparisonReport.Backend backend,
-      ComparisonReport.Source before,
-      ComparisonReport.Source after,
-      Pairing pairing,
-      Comparison.Outcome outcome,
-      long start) {
+  private ComparisonReport report(CompareOutcome outcome, List<String> command, long start) {
+    Comparison.Outcome measured = outcome.measured();
+    Pairing unmatched = outcome.unmatched();
+    CompareOutcome.Machines machines = outcome.machines();
     return new ComparisonReport(
-        Version.current(),
-        command(),
-        backend,
-        before,
-        after,
-        seed,
-        new ComparisonReport.Seconds(
-            outcome.digestSeconds(), outcome.diffSeconds(), (System.nanoTime() - start) * 1e-9),
-        Memory.peakRssBytes(),
+        new ComparisonReport.Run(
+            Version.current(),
+            command,
+            new ComparisonReport.Backend(
+                machines.device(),
+                machines.binding(),
+                machines.threads(),
+                machines.simd(),
+                machines.blas()),
+            seed,
+            new ComparisonReport.Seconds(
+                measured.digestSeconds(),
+                measured.diffSeconds(),
+                (System.nanoTime() - start) * 1e-9),
+            Memory.peakRssBytes()),
+        source(outcome.base()),
+        source(outcome.tuned()),
         new ComparisonReport.Unmatched(
-            pairing.onlyInBase(),
-            pairing.onlyInTuned(),
-            pairing.shapeMismatch(),
-            pairing.notCompared(),
-            pairing.untouched()),
-        outcome.tensors(),
-        outcome.geometry(),
-        Claims.judge(outcome.tensors(), outcome.geometry()));
+            unmatched.onlyInBase(),
+            unmatched.onlyInTuned(),
+            unmatched.shapeMismatch(),
+            unmatched.notCompared(),
+            unmatched.untouched()),
+        measured.tensors(),
+        measured.geometry(),
+        Claims.judge(measured.tensors(), measured.geometry()));
+  }
+
+  private static ComparisonReport.Source source(CompareOutcome.Contents contents) {
+    return new ComparisonReport.Source(
+        contents.location(), contents.digest(), contents.tensors(), contents.parameters());
   }
 
   private Optional<GeometryOptions> geometryOptions() {
@@ -346,15 +254,10 @@ final class CompareCommand implements Callable<Integer> {
     }
   }
 
-  private static ComparisonReport.Source source(
-      Checkpoint checkpoint, String path, Optional<String> digest) {
-    return new ComparisonReport.Source(
-        path, digest, checkpoint.tensors().size(), checkpoint.parameters());
-  }
-
-  private List<String> command() {
+  private List<String> command(Engine engine) {
     List<String> command =
-        new ArrayList<>(List.of("compare", named(base), named(tuned), "--out", out.toString()));
+        new ArrayList<>(
+            List.of("compare", engine.named(base), engine.named(tuned), "--out", out.toString()));
     command.addAll(selection.command());
     initialAdapter.ifPresent(path -> command.addAll(List.of("--initial-adapter", path)));
     if (strict) {
@@ -376,11 +279,7 @@ final class CompareCommand implements Callable<Integer> {
     return List.copyOf(command);
   }
 
-  /**
-   * What must be the same for a comparison to go on: the program, the files, and what is selected
-   * of them.
-   */
-  private void finish(ComparisonReport report) throws IOException {
+  private void write(ComparisonReport report) throws IOException {
     ReportDirectory.write(report, out);
     if (json) {
       ReportDirectory.writeJson(report, System.out);

@@ -5,19 +5,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
-import java.util.function.Predicate;
 import java.util.stream.Collectors;
-import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
 import org.threegate.analysis.consensus.Consensus;
-import org.threegate.analysis.consensus.TensorConsensus;
-import org.threegate.analysis.consensus.TensorTrajectory;
-import org.threegate.analysis.consensus.Trajectory;
-import org.threegate.analysis.engine.Cluster;
-import org.threegate.analysis.geometry.GeometryOptions;
-import org.threegate.checkpoint.Checkpoint;
+import org.threegate.analysis.engine.ConsensusOutcome;
+import org.threegate.analysis.engine.ConsensusRequest;
+import org.threegate.analysis.engine.Engine;
+import org.threegate.analysis.engine.Failure;
 import org.threegate.kernel.Context;
-import org.threegate.kernel.Control;
 import org.threegate.report.ConsensusDirectory;
 import org.threegate.report.ConsensusReport;
 import org.threegate.report.ConsensusText;
@@ -106,108 +101,64 @@ final class ConsensusCommand implements Callable<Integer> {
 
   @Mixin private SparkMixin spark;
 
-  /** Tensors that a cluster could not measure. */
-  private List<Cluster.Failure> failures = List.of();
-
   @Override
   public Integer call() {
     selection.predicate(); // what is wrong with options is said before anything is made
     geometry.options(seed);
     stepNumbers();
-    OutputPath.writingDirectory(out, this::measure);
+    List<Failure> failures = new ArrayList<>();
+    OutputPath.writingDirectory(out, () -> failures.addAll(measure()));
     return SparkMixin.report(failures, spec.commandLine().getErr());
   }
 
-  private void measure() throws IOException {
+  /** Measures, writes the report, and returns the tensors that could not be measured. */
+  private List<Failure> measure() throws IOException {
     long start = System.nanoTime();
-    Predicate<String> selected = selection.predicate();
-    GeometryOptions options = geometry.options(seed);
-    double[] numbers = stepNumbers();
+    List<Failure> failures = new ArrayList<>();
     Interruption.measure(
         () -> Context.open(Context.Device.CPU, threads),
         spec.commandLine().getErr(),
         "nothing was written",
         (context, control) -> {
-          if (spark.isPresent()) {
-            measureOverSpark(control, selected, options, numbers, start);
-          } else {
-            write(measure(context, control, selected, options, numbers, start));
+          ConsensusReport report;
+          try (Engine engine = spark.engine(context);
+              ProgressBar progress = new ProgressBar(control, !trajectory)) {
+            ConsensusOutcome outcome = engine.consensus(request(), progress, control);
+            failures.addAll(outcome.failures());
+            report = report(engine, outcome, start);
+          }
+          if (!report.tensors().isEmpty()) {
+            write(report);
           }
         });
+    return failures;
   }
 
-  private void measureOverSpark(
-      Control control,
-      Predicate<String> selected,
-      GeometryOptions options,
-      double[] numbers,
-      long start)
-      throws IOException {
-    Cluster.Agreed agreed;
-    try (Cluster cluster = spark.open();
-        ProgressBar progress = new ProgressBar(control, !trajectory)) {
-      agreed =
-          cluster.consensus(
-              base,
-              runs,
-              selected,
-              trajectory ? numbers : new double[0],
-              options,
-              progress,
-              control);
+  private ConsensusRequest request() {
+    ConsensusRequest.Builder request =
+        ConsensusRequest.builder(base, runs).selected(selection.predicate());
+    if (trajectory) {
+      request.trajectory(stepNumbers(), geometry.options(seed));
     }
-    failures = agreed.failures();
-    if (!agreed.tensors().isEmpty()) {
-      write(report(agreed.tensors(), agreed.ways(), numbers, start));
-    }
+    return request.build();
   }
 
-  private ConsensusReport measure(
-      Context context,
-      Control control,
-      Predicate<String> selected,
-      GeometryOptions options,
-      double[] numbers,
-      long start) {
-    List<Checkpoint> opened = new ArrayList<>();
-    try (Checkpoint before = Checkpoint.open(context, Path.of(base));
-        ProgressBar progress = new ProgressBar(control, true)) {
-      for (String run : runs) {
-        opened.add(Checkpoint.open(context, Path.of(run)));
-      }
-      List<TensorConsensus> tensors =
-          Consensus.of(context, before, opened, selected, progress, control);
-      List<TensorTrajectory> ways =
-          trajectory
-              ? new Trajectory(numbers, options)
-                  .of(context, before, opened, selected, progress, control)
-              : List.of();
-      return report(tensors, ways, numbers, start);
-    } finally {
-      opened.forEach(Checkpoint::close);
-    }
-  }
-
-  /** As it goes into the report. */
-  private String named(String location) {
-    return spark.isPresent() ? location : Path.of(location).toString();
-  }
-
-  private ConsensusReport report(
-      List<TensorConsensus> tensors, List<TensorTrajectory> ways, double[] numbers, long start) {
+  private ConsensusReport report(Engine engine, ConsensusOutcome outcome, long start) {
     return new ConsensusReport(
         Version.current(),
-        command(),
-        named(base),
-        runs.stream().map(this::named).toList(),
-        tensors,
-        Consensus.judge(tensors),
-        ways,
-        trajectory ? numbers : new double[0],
+        command(engine),
+        engine.named(base),
+        runs.stream().map(engine::named).toList(),
+        outcome.tensors(),
+        Consensus.judge(outcome.tensors()),
+        outcome.trajectories(),
+        trajectory
+            ? stepNumbers().stream().mapToDouble(Double::doubleValue).toArray()
+            : new double[0],
         (System.nanoTime() - start) * 1e-9);
   }
 
-  private double[] stepNumbers() {
+  private List<Double> stepNumbers() {
     if (!steps.isEmpty() && !trajectory) {
       throw new InvalidInputException("--steps: belongs to --trajectory");
     }
@@ -215,30 +166,29 @@ final class ConsensusCommand implements Callable<Integer> {
       throw new InvalidInputException(
           "--steps: " + steps.size() + " steps of " + runs.size() + " checkpoints");
     }
-    double[] numbers =
+    List<Double> numbers =
         steps.isEmpty()
-            ? IntStream.rangeClosed(1, runs.size()).asDoubleStream().toArray()
-            : steps.stream().mapToDouble(Double::doubleValue).toArray();
-    for (int i = 0; i < numbers.length; i++) {
-      if (!(numbers[i] > (i == 0 ? 0 : numbers[i - 1]))) {
+            ? IntStream.rangeClosed(1, runs.size()).mapToObj(step -> (double) step).toList()
+            : steps;
+    double previous = 0;
+    for (double step : numbers) {
+      if (!(step > previous)) {
         throw new InvalidInputException("--steps: they must ascend from above 0");
       }
+      previous = step;
     }
     return numbers;
   }
 
-  private List<String> command() {
-    List<String> command = new ArrayList<>(List.of("consensus", named(base)));
-    runs.forEach(run -> command.add(named(run)));
+  private List<String> command(Engine engine) {
+    List<String> command = new ArrayList<>(List.of("consensus", engine.named(base)));
+    runs.forEach(run -> command.add(engine.named(run)));
     command.addAll(List.of("--out", out.toString()));
     command.addAll(selection.command());
     if (trajectory) {
       command.add("--trajectory");
       command.add("--steps");
-      command.add(
-          DoubleStream.of(stepNumbers())
-              .mapToObj(Double::toString)
-              .collect(Collectors.joining(",")));
+      command.add(stepNumbers().stream().map(Object::toString).collect(Collectors.joining(",")));
       command.addAll(geometry.command());
     }
     command.addAll(List.of("--threads", Integer.toString(threads), "--seed", Long.toString(seed)));

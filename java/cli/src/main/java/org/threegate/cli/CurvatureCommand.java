@@ -11,6 +11,7 @@ import org.threegate.analysis.curvature.CurvatureOptions;
 import org.threegate.analysis.curvature.CurvatureStudy;
 import org.threegate.analysis.curvature.LayerCurvature;
 import org.threegate.analysis.curvature.SlopeUnit;
+import org.threegate.analysis.journal.Fingerprint;
 import org.threegate.analysis.journal.Journal;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.kernel.Context;
@@ -192,7 +193,10 @@ final class CurvatureCommand implements Callable<Integer> {
                 ReportDirectory.journal(out),
                 LayerCurvature.class,
                 Fingerprint.of(
-                    List.of(samples.files(), before, after), selection.command(), options),
+                    Version.program(),
+                    List.of(samples.files(), before, after),
+                    selection.command(),
+                    options),
                 resume)) {
       CurvatureStudy study =
           journal.during(

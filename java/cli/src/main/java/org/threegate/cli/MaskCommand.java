@@ -8,14 +8,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import org.threegate.analysis.engine.Cluster;
+import org.threegate.analysis.engine.Engine;
+import org.threegate.analysis.engine.MaskRequest;
 import org.threegate.analysis.geometry.GeometryOptions;
 import org.threegate.analysis.mask.MaskFile;
 import org.threegate.analysis.mask.MaskKind;
-import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.Digests;
+import org.threegate.analysis.mask.MaskOptions;
 import org.threegate.kernel.Context;
-import org.threegate.kernel.Control;
 import org.threegate.run.InvalidInputException;
 import org.threegate.run.PrintableText;
 import picocli.CommandLine.Command;
@@ -104,57 +103,23 @@ final class MaskCommand implements Callable<Integer> {
   }
 
   private void write(Path file) throws IOException {
-    MaskKind selected = kind();
-    GeometryOptions options = options();
-    try (Context context = device.open(threads, spec.commandLine().getErr());
-        Control control = Control.open(context)) {
-      Interruption.guard(
-          control,
-          spec.commandLine().getErr(),
-          "nothing was written",
-          () -> {
-            if (spark.isPresent()) {
-              writeOverSpark(control, selected, options, file);
-            } else {
-              write(context, control, selected, options, file);
-            }
-          });
-    }
+    MaskOptions options = new MaskOptions(kind(), options());
+    Interruption.measure(
+        () -> device.open(threads, spec.commandLine().getErr()),
+        spec.commandLine().getErr(),
+        "nothing was written",
+        (context, control) -> {
+          try (Engine engine = spark.engine(context);
+              ProgressBar progress = new ProgressBar(control, true)) {
+            MaskRequest request =
+                MaskRequest.builder(base, options, file)
+                    .selected(selection.predicate())
+                    .provenance(digest -> provenance(engine, digest))
+                    .build();
+            engine.mask(request, progress, control);
+          }
+        });
     spec.commandLine().getOut().printf("mask: %s%n", file);
-  }
-
-  private void write(
-      Context context, Control control, MaskKind selected, GeometryOptions options, Path file)
-      throws IOException {
-    try (Checkpoint checkpoint = Checkpoint.open(context, Path.of(base));
-        ProgressBar progress = new ProgressBar(control, true)) {
-      MaskFile.write(
-          context,
-          MaskFile.matrices(checkpoint, selection.predicate()),
-          selected,
-          options,
-          provenance(Digests.of(context, checkpoint, control)),
-          file,
-          progress,
-          control);
-      checkpoint.check();
-    }
-  }
-
-  private void writeOverSpark(
-      Control control, MaskKind selected, GeometryOptions options, Path file) throws IOException {
-    try (Cluster cluster = spark.open();
-        ProgressBar progress = new ProgressBar(control, true)) {
-      cluster.mask(
-          base,
-          selection.predicate(),
-          selected,
-          options,
-          this::provenance,
-          file.toAbsolutePath(),
-          progress,
-          control);
-    }
   }
 
   private GeometryOptions options() {
@@ -178,10 +143,10 @@ final class MaskCommand implements Callable<Integer> {
     }
   }
 
-  private Map<String, String> provenance(String digest) {
+  private Map<String, String> provenance(Engine engine, String digest) {
     Map<String, String> provenance = new LinkedHashMap<>();
     provenance.put("threegate", Version.current());
-    provenance.put("base", spark.isPresent() ? base : Path.of(base).toString());
+    provenance.put("base", engine.named(base));
     provenance.put("baseSha256", digest);
     provenance.put("selection", String.join(" ", selection.command()));
     return provenance;

@@ -1,17 +1,21 @@
 package org.threegate.cli;
 
 import java.io.PrintWriter;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.ServiceLoader;
-import org.threegate.analysis.engine.Cluster;
+import org.threegate.analysis.engine.Engine;
+import org.threegate.analysis.engine.Failure;
+import org.threegate.analysis.engine.LocalEngine;
+import org.threegate.kernel.Context;
 import org.threegate.run.InvalidInputException;
 import org.threegate.run.PrintableText;
 import picocli.CommandLine.Option;
 
-/** {@code --spark}. */
+/** Options that choose between this machine and a Spark cluster. */
 final class SparkMixin {
   /** Failures that are written out; the others are counted. */
   private static final int MOST_LINES = 20;
@@ -31,7 +35,7 @@ final class SparkMixin {
       description = "a setting of Spark's, as often as needed")
   private Map<String, String> settings = new LinkedHashMap<>();
 
-  boolean isPresent() {
+  private boolean isPresent() {
     if (!settings.isEmpty() && master.isEmpty() && !isSubmitted()) {
       throw new InvalidInputException("--spark-conf: belongs to --spark");
     }
@@ -43,35 +47,51 @@ final class SparkMixin {
     return System.getProperty("spark.master") != null;
   }
 
-  Cluster open() {
-    Cluster.Provider provider =
-        ServiceLoader.load(Cluster.Provider.class)
+  /**
+   * Opens the engine that measures: this machine, or a cluster where one was asked for.
+   *
+   * @param context where kernels run on this machine; the caller closes it
+   */
+  Engine engine(Context context) {
+    return isPresent() ? cluster() : new LocalEngine(context);
+  }
+
+  private Engine cluster() {
+    Engine.Provider provider =
+        ServiceLoader.load(Engine.Provider.class)
             .findFirst()
             .orElseThrow(
                 () ->
                     new InvalidInputException(
                         "--spark: threegate-spark and Spark are not on the class path; the launcher ./threegate puts them there, and"
                             + " so does spark-submit"));
-    return provider.open(master.orElse(""), settings);
+    try {
+      return provider.open(master.orElse(""), settings);
+    } catch (InvalidInputException e) {
+      throw e.withProblem("--spark " + e.problem());
+    }
   }
 
   /** The options after defaults. */
   List<String> command() {
-    List<String> command = new java.util.ArrayList<>();
+    List<String> command = new ArrayList<>();
     master.ifPresent(name -> command.addAll(List.of("--spark", name)));
     settings.forEach((key, value) -> command.addAll(List.of("--spark-conf", key + "=" + value)));
     return command;
   }
 
-  /** Says what could not be measured; returns the exit code. */
-  static int report(List<Cluster.Failure> failures, PrintWriter err) {
+  /** Prints what could not be measured, and returns the exit code. */
+  static int report(List<Failure> failures, PrintWriter err) {
     failures.stream()
         .limit(MOST_LINES)
         .forEach(
             failure ->
                 err.println(
                     PrintableText.message(
-                        "threegate: tensor \"" + failure.tensor() + "\": " + failure.reason())));
+                        "threegate: tensor \""
+                            + failure.tensor()
+                            + "\": "
+                            + Advice.settings(failure.reason()))));
     if (failures.size() > MOST_LINES) {
       err.println("threegate: and " + (failures.size() - MOST_LINES) + " more tensors");
     }

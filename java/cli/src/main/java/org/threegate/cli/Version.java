@@ -7,7 +7,12 @@ import picocli.CommandLine.IVersionProvider;
 final class Version implements IVersionProvider {
   @Override
   public String[] getVersion() {
-    return new String[] {"threegate " + current()};
+    return new String[] {program()};
+  }
+
+  /** Returns name and version of the program, as {@code --version} prints them. */
+  static String program() {
+    return "threegate " + current();
   }
 
   /** The native library's, which a test holds to the project's. */

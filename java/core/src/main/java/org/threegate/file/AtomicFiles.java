@@ -16,6 +16,7 @@ import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.threegate.run.InvalidInputException;
+import org.threegate.run.Remedy;
 
 /**
  * Writes files and directories atomically: under a temporary name, which is synced and then
@@ -84,7 +85,7 @@ public final class AtomicFiles {
     try (OutputLock held = OutputLock.of(directory)) {
       if (Files.exists(directory, LinkOption.NOFOLLOW_LINKS)) {
         throw new InvalidInputException(
-            directory + ": exists already; name a new directory with --out");
+            directory + ": exists already", Remedy.CHOOSE_NEW_DIRECTORY);
       }
       Path temporary = temporary(held.output());
       deleteDirectory(temporary);

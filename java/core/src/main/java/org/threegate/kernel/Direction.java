@@ -1,10 +1,7 @@
 package org.threegate.kernel;
 
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import org.threegate.buffer.NativeBuffer;
-import org.threegate.spi.Structs;
 
 /**
  * A direction in the space of an m x n weight matrix ({@code tg_direction}).
@@ -49,33 +46,6 @@ public sealed interface Direction {
                 + matrix.rows()
                 + " x "
                 + matrix.columns());
-      }
-    }
-
-    /**
-     * Returns the entries in float64, row by row ({@code tg_direction_entries}). The caller must
-     * close the buffer.
-     */
-    public NativeBuffer values(Context context) {
-      List<NativeBuffer> masks = new ArrayList<>();
-      NativeBuffer values =
-          context.allocate(8 * Math.multiplyExact(matrix.rows(), matrix.columns()));
-      boolean done = false;
-      try (Context.Call call = context.begin();
-          NativeBuffer structs =
-              context.allocate(Structs.Direction.SIZEOF + DirectionStruct.detailBytes(this));
-          Operand.Leases leases = new Operand.Leases()) {
-        long address = leases.take(structs);
-        DirectionStruct.write(context, this, structs, 0, Structs.Direction.SIZEOF, leases, masks);
-        long out = leases.take(values);
-        call.run(unused -> context.binding().directionEntries(context.handle(), address, out));
-        done = true;
-        return values;
-      } finally {
-        masks.forEach(NativeBuffer::close);
-        if (!done) {
-          values.close();
-        }
       }
     }
 

@@ -48,7 +48,7 @@ final class ArraysReport {
       writer.vector(prefix + "angleU" + suffix, update.angleU());
       writer.vector(prefix + "angleV" + suffix, update.angleV());
       for (NullDraws draws : measure.nulls()) {
-        String name = prefix + draws.model() + "/";
+        String name = prefix + draws.model().label() + "/";
         writer.vector(name + "angleUMean" + suffix, draws.bandLeft()[0]);
         writer.vector(name + "angleUSd" + suffix, draws.bandLeft()[1]);
         writer.vector(name + "angleVMean" + suffix, draws.bandRight()[0]);

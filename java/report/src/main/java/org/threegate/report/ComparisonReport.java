@@ -17,23 +17,64 @@ import org.threegate.analysis.statistics.Totals;
 /**
  * A comparison, ready to be rendered.
  *
- * @param command the options after defaults, enough to repeat the run
+ * @param run how it was made
+ * @param base the checkpoint before training
+ * @param tuned the checkpoint after training
+ * @param unmatched names of what was not compared
+ * @param tensors one diff for each pair
  * @param geometry of the update of each matrix, by name of the tensor; empty when not wanted
  * @param findings judged on it
  */
 public record ComparisonReport(
-    String version,
-    List<String> command,
-    Backend backend,
+    Run run,
     Source base,
     Source tuned,
-    long seed,
-    Seconds seconds,
-    long peakRssBytes,
     Unmatched unmatched,
     List<TensorDiff> tensors,
     Map<String, TensorGeometry> geometry,
     List<Finding> findings) {
+  /**
+   * How a comparison was made.
+   *
+   * @param version of the program
+   * @param command the options after defaults, enough to repeat the run
+   * @param backend what ran
+   * @param seed of everything random
+   * @param seconds wall-clock time
+   * @param peakRssBytes the most memory that the process had
+   */
+  public record Run(
+      String version,
+      List<String> command,
+      Backend backend,
+      long seed,
+      Seconds seconds,
+      long peakRssBytes) {}
+
+  public String version() {
+    return run.version();
+  }
+
+  public List<String> command() {
+    return run.command();
+  }
+
+  public Backend backend() {
+    return run.backend();
+  }
+
+  public long seed() {
+    return run.seed();
+  }
+
+  public Seconds seconds() {
+    return run.seconds();
+  }
+
+  public long peakRssBytes() {
+    return run.peakRssBytes();
+  }
+
   /** What ran. */
   public record Backend(String device, String binding, int threads, String simd, String blas) {}
 

@@ -173,7 +173,7 @@ record PageJson(
     static Curves of(SpectrumMeasure measure) {
       Geometry update = measure.geometry();
       Map<String, Bands> nulls = new LinkedHashMap<>();
-      measure.nulls().forEach(draws -> nulls.put(draws.model(), Bands.of(draws)));
+      measure.nulls().forEach(draws -> nulls.put(draws.model().label(), Bands.of(draws)));
       return new Curves(
           curve(update.base()),
           curve(update.tuned()),

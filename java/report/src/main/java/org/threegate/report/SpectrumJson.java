@@ -137,7 +137,9 @@ record SpectrumJson(
 
   private static Map<String, Null> nulls(SpectrumMeasure measure) {
     Map<String, Null> nulls = new LinkedHashMap<>();
-    measure.nulls().forEach(draws -> nulls.put(draws.model(), Null.of(draws, measure.geometry())));
+    measure
+        .nulls()
+        .forEach(draws -> nulls.put(draws.model().label(), Null.of(draws, measure.geometry())));
     nulls.put("isotropic", Null.isotropic(isotropic(measure)));
     return nulls;
   }

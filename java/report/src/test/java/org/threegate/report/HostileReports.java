@@ -48,14 +48,15 @@ final class HostileReports {
     }
     String first = names.get(0);
     return new ComparisonReport(
-        first,
-        names,
-        new ComparisonReport.Backend(first, "jni", 1, first, "OpenBLAS"),
+        new ComparisonReport.Run(
+            first,
+            names,
+            new ComparisonReport.Backend(first, "jni", 1, first, "OpenBLAS"),
+            1,
+            new ComparisonReport.Seconds(1, 2, 3),
+            5),
         new ComparisonReport.Source(first, Optional.of(first), 2, 11),
         new ComparisonReport.Source(names.get(names.size() - 1), Optional.empty(), 2, 11),
-        1,
-        new ComparisonReport.Seconds(1, 2, 3),
-        5,
         new ComparisonReport.Unmatched(names, names, names, names, names),
         tensors,
         geometry,
@@ -67,16 +68,14 @@ final class HostileReports {
         name,
         OptionalInt.of(index % 4),
         name,
-        "BF16",
-        "F32",
-        List.of(2L, 3L),
-        false,
+        new TensorDiff.Stored("BF16", "F32", List.of(2L, 3L), false),
         new Totals(6, 2, 2, 4, 2, 0, 1, 4.0, 1.0, 0.5, 0.75),
         new long[] {2, 1, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
-        Optional.of(new long[] {2, 0}),
-        Optional.of(new long[] {1, 0, 1}),
-        List.of(new HeadCount(name, 0, 2, 6), new HeadCount("q", 1, 1, 6)),
-        Optional.of(MAP),
+        new TensorDiff.Places(
+            Optional.of(new long[] {2, 0}),
+            Optional.of(new long[] {1, 0, 1}),
+            List.of(new HeadCount(name, 0, 2, 6), new HeadCount("q", 1, 1, 6)),
+            Optional.of(MAP)),
         0.1);
   }
 
@@ -117,14 +116,13 @@ final class HostileReports {
               OptionalInt.of(tensors.size() % 4),
               name,
               List.of(2L, 3L),
-              new long[] {400, 400},
-              List.of(agreement),
-              new long[] {450, 300, 250},
-              new double[] {380, 440, 180},
-              MAP,
-              List.of(new TensorConsensus.Head(name, 0, agreement)),
-              bands,
-              bands));
+              new TensorConsensus.Overlap(
+                  new long[] {400, 400},
+                  List.of(agreement),
+                  new long[] {450, 300, 250},
+                  new double[] {380, 440, 180}),
+              new TensorConsensus.Places(
+                  MAP, List.of(new TensorConsensus.Head(name, 0, agreement)), bands, bands)));
       TensorTrajectory.Step step =
           new TensorTrajectory.Step(
               totals,

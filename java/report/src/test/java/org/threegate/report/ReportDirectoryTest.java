@@ -28,6 +28,7 @@ import org.threegate.analysis.geometry.Overlap;
 import org.threegate.analysis.geometry.SpectrumMeasure;
 import org.threegate.analysis.geometry.TensorGeometry;
 import org.threegate.analysis.nullmodel.NullDraws;
+import org.threegate.analysis.nullmodel.NullModel;
 import org.threegate.analysis.statistics.Claim;
 import org.threegate.analysis.statistics.Energy;
 import org.threegate.analysis.statistics.Finding;
@@ -43,42 +44,35 @@ class ReportDirectoryTest {
             "model.layers.3.self_attn.q_proj.weight",
             OptionalInt.of(3),
             "q_proj",
-            "BF16",
-            "F32",
-            List.of(2L, 3L),
-            false,
+            new TensorDiff.Stored("BF16", "F32", List.of(2L, 3L), false),
             new Totals(6, 2, 2, 4, 2, 0, 1, 4.0, 1.0, 0.5, 0.75),
             new long[] {2, 1, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
-            Optional.of(new long[] {2, 0}),
-            Optional.of(new long[] {1, 0, 1}),
-            List.of(new HeadCount("q", 0, 2, 6)),
-            Optional.of(new ChangeMap(2, 3, new long[] {1, 0, 1, 0, 0, 0})),
+            new TensorDiff.Places(
+                Optional.of(new long[] {2, 0}),
+                Optional.of(new long[] {1, 0, 1}),
+                List.of(new HeadCount("q", 0, 2, 6)),
+                Optional.of(new ChangeMap(2, 3, new long[] {1, 0, 1, 0, 0, 0}))),
             0.1);
     TensorDiff vector =
         new TensorDiff(
             "norm",
             OptionalInt.empty(),
             "norm",
-            "F32",
-            "F32",
-            List.of(5L),
-            false,
+            new TensorDiff.Stored("F32", "F32", List.of(5L), false),
             new Totals(5, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0),
             new long[15],
-            Optional.empty(),
-            Optional.empty(),
-            List.of(),
-            Optional.empty(),
+            TensorDiff.Places.NONE,
             0);
     return new ComparisonReport(
-        "0.0.0",
-        List.of("compare", "a", "b"),
-        new ComparisonReport.Backend("cpu", "jni", 1, "scalar", "OpenBLAS"),
+        new ComparisonReport.Run(
+            "0.0.0",
+            List.of("compare", "a", "b"),
+            new ComparisonReport.Backend("cpu", "jni", 1, "scalar", "OpenBLAS"),
+            1,
+            new ComparisonReport.Seconds(1, 2, 3),
+            5),
         new ComparisonReport.Source("a", Optional.of("00"), 2, 11),
         new ComparisonReport.Source("b", Optional.empty(), 2, 11),
-        1,
-        new ComparisonReport.Seconds(1, 2, 3),
-        5,
         new ComparisonReport.Unmatched(List.of("x"), List.of(), List.of(), List.of(), List.of()),
         List.of(matrix, vector),
         Map.of("model.layers.3.self_attn.q_proj.weight", geometry()),
@@ -89,19 +83,20 @@ class ReportDirectoryTest {
     Geometry measured =
         new Geometry(
             1,
-            new double[] {3, 1},
-            new double[] {3.5, 1},
-            new double[] {0.5, 0.25},
-            new double[] {1e-3},
-            new double[] {2e-3},
+            new Geometry.SingularValues(
+                new double[] {3, 1}, new double[] {3.5, 1}, new double[] {0.5, 0.25}),
+            new Geometry.Angles(new double[] {1e-3}, new double[] {2e-3}),
             new Energy(4, 2, 1, 1),
-            1e-9,
-            2e-9,
-            true);
+            new Geometry.Certificate(1e-9, 2e-9, true));
     double[] draws = {0.1, 0.2};
     double[][] band = {{1e-4}, {1e-5}};
     NullDraws matched =
-        new NullDraws("norm-matched", draws, draws, draws, draws, draws, draws, draws, band, band);
+        new NullDraws(
+            NullModel.NORM_MATCHED,
+            draws,
+            draws,
+            new NullDraws.Angles(draws, draws, band, band),
+            new NullDraws.EnergyShares(draws, draws, draws));
     Overlap overlap = new Overlap(3, 0.5, 2, 0.25, 0.4, 0.1, -1.5);
     MaskMeasure masks =
         new MaskMeasure(

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.TensorKind;
 import org.threegate.dtype.Dtype;
@@ -56,16 +57,13 @@ final class Descriptions {
     }
   }
 
-  /** A pair of matrices, as {@link org.threegate.analysis.pairing.TensorPair} has them. */
+  /** A pair of matrices, as {@link TensorPair} has them. */
   @JsonInclude(JsonInclude.Include.NON_ABSENT)
   record Pair(
       String name,
       OptionalInt layer,
       TensorKind kind,
-      String dtypeBase,
-      String dtypeTuned,
-      int dimensions,
-      boolean transposed,
+      TensorPair.Stored stored,
       Weights base,
       Weights tuned,
       List<Architecture.Head> heads) {

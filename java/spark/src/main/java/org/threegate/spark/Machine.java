@@ -72,7 +72,7 @@ record Machine(
               + other.executor
               + " "
               + other.simd
-              + ", whose last bits differ; have all run the lower level with --spark-conf"
+              + ", whose last bits differ; have all run the lower level with"
               + " spark.executorEnv.THREEGATE_SIMD=LEVEL");
     }
     if (!blas.equals(other.blas)) {
@@ -84,7 +84,7 @@ record Machine(
               + other.executor
               + " is "
               + other.blas
-              + ", whose last bits differ; have all run the same with --spark-conf"
+              + ", whose last bits differ; have all run the same with"
               + " spark.executorEnv.OPENBLAS_CORETYPE=CORE");
     }
     return Optional.empty();

@@ -16,7 +16,7 @@ import java.util.concurrent.CompletionException;
 import java.util.function.Predicate;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.threegate.analysis.compare.PairMeasurement;
-import org.threegate.analysis.engine.Cluster;
+import org.threegate.analysis.engine.Failure;
 import org.threegate.analysis.geometry.GeometryOptions;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.pairing.TensorPair;
@@ -39,7 +39,7 @@ final class Plan implements AutoCloseable {
   private final Planner planner = new Planner();
   private final List<Runnable> opened = new ArrayList<>();
   private final List<Path> directories = new ArrayList<>();
-  private final List<Cluster.Failure> failures = new ArrayList<>();
+  private final List<Failure> failures = new ArrayList<>();
   private final StringBuilder files = new StringBuilder();
 
   Plan(JavaSparkContext spark) {
@@ -122,11 +122,18 @@ final class Plan implements AutoCloseable {
     private final Side base;
     private final Side tuned;
     private final Pairing pairing;
+    private final boolean adapter;
 
-    private Sides(Side base, Side tuned, Pairing pairing) {
+    private Sides(Side base, Side tuned, Pairing pairing, boolean adapter) {
       this.base = base;
       this.tuned = tuned;
       this.pairing = pairing;
+      this.adapter = adapter;
+    }
+
+    /** Returns whether the tuned side is an adapter. */
+    boolean isAdapter() {
+      return adapter;
     }
 
     Side base() {
@@ -191,7 +198,8 @@ final class Plan implements AutoCloseable {
     model = await(after);
     Side tuned;
     Pairing pairing;
-    if (Checkpoint.isAdapter(model.mirror())) {
+    boolean isAdapter = Checkpoint.isAdapter(model.mirror());
+    if (isAdapter) {
       Optional<Path> initial = Optional.empty();
       if (initialAdapter.isPresent()) {
         initial = Optional.of(read("initial", initialAdapter.get()).mirror());
@@ -221,7 +229,8 @@ final class Plan implements AutoCloseable {
             pairing.onlyInTuned().stream().filter(name -> !damaged.contains(name)).toList(),
             pairing.shapeMismatch(),
             pairing.notCompared(),
-            pairing.untouched()));
+            pairing.untouched()),
+        isAdapter);
   }
 
   /** Of tensors whose digests no other item has. */
@@ -238,9 +247,9 @@ final class Plan implements AutoCloseable {
   }
 
   /** An answer that says what failed, by the name of the tensor. */
-  static Cluster.Failure failure(Answer answer) {
+  static Failure failure(Answer answer) {
     String name = answer.name();
-    return new Cluster.Failure(
+    return new Failure(
         name.startsWith(DIGEST) ? name.substring(name.indexOf(':') + 1) : name, answer.failure());
   }
 
@@ -258,7 +267,7 @@ final class Plan implements AutoCloseable {
   }
 
   /** Grows while it is measured. */
-  List<Cluster.Failure> failures() {
+  List<Failure> failures() {
     return failures;
   }
 

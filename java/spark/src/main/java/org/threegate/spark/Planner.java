@@ -107,10 +107,7 @@ final class Planner {
         pair.name(),
         pair.layer(),
         pair.kind(),
-        pair.dtypeBase(),
-        pair.dtypeTuned(),
-        pair.dimensions(),
-        pair.transposed(),
+        pair.stored(),
         weights(pair.base()),
         weights(pair.tuned()),
         pair.heads());

@@ -12,7 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import org.threegate.analysis.engine.Cluster;
+import org.threegate.analysis.engine.Failure;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.SafetensorsFile;
 import org.threegate.file.AtomicFiles;
@@ -31,10 +31,9 @@ final class RemoteCheckpoint implements AutoCloseable {
 
   private final RemoteModel model;
   private final Checkpoint checkpoint;
-  private final List<Cluster.Failure> failures;
+  private final List<Failure> failures;
 
-  private RemoteCheckpoint(
-      RemoteModel model, Checkpoint checkpoint, List<Cluster.Failure> failures) {
+  private RemoteCheckpoint(RemoteModel model, Checkpoint checkpoint, List<Failure> failures) {
     this.model = model;
     this.checkpoint = checkpoint;
     this.failures = List.copyOf(failures);
@@ -44,7 +43,7 @@ final class RemoteCheckpoint implements AutoCloseable {
     try {
       return new RemoteCheckpoint(model, Checkpoint.open(context, model.mirror()), List.of());
     } catch (InvalidInputException e) {
-      List<Cluster.Failure> failures = new ArrayList<>();
+      List<Failure> failures = new ArrayList<>();
       if (!leaveOutDamaged(context, model, failures)) {
         throw model.translate(e);
       }
@@ -53,8 +52,8 @@ final class RemoteCheckpoint implements AutoCloseable {
   }
 
   /** Rewrites the index without shards that cannot be opened; false: that is not what is wrong. */
-  private static boolean leaveOutDamaged(
-      Context context, RemoteModel model, List<Cluster.Failure> failures) throws IOException {
+  private static boolean leaveOutDamaged(Context context, RemoteModel model, List<Failure> failures)
+      throws IOException {
     Optional<Path> index = index(model.mirror());
     if (index.isEmpty()) {
       return false;
@@ -71,7 +70,7 @@ final class RemoteCheckpoint implements AutoCloseable {
         String reason =
             reasons.computeIfAbsent(shard, name -> reason(context, model, index.get(), name));
         if (!reason.isEmpty()) {
-          failures.add(new Cluster.Failure(entry.getKey(), reason));
+          failures.add(new Failure(entry.getKey(), reason));
           left.add(entry.getKey());
         }
       }
@@ -123,7 +122,7 @@ final class RemoteCheckpoint implements AutoCloseable {
   }
 
   /** Tensors in damaged shards. */
-  List<Cluster.Failure> failures() {
+  List<Failure> failures() {
     return failures;
   }
 

@@ -98,7 +98,7 @@ final class RemoteModel {
           location
               + ": "
               + e.getMessage()
-              + "; have Spark load it, for S3 with --spark-conf spark.jars.packages=org.apache.hadoop:hadoop-aws:VERSION",
+              + "; have Spark load it, for S3 with spark.jars.packages=org.apache.hadoop:hadoop-aws:VERSION",
           e);
     } catch (IOException | IllegalArgumentException e) {
       throw new InvalidInputException(
@@ -219,8 +219,7 @@ final class RemoteModel {
   InvalidInputException translate(InvalidInputException e) {
     java.nio.file.Path directory = Files.isDirectory(mirror) ? mirror : mirror.getParent();
     String remote = Files.isDirectory(mirror) ? location : parent(location);
-    return new InvalidInputException(
-        e.getMessage().replace(directory.toString(), remote.replaceAll("/+$", "")), e);
+    return e.withProblem(e.problem().replace(directory.toString(), remote.replaceAll("/+$", "")));
   }
 
   private static String parent(String location) {

@@ -16,7 +16,7 @@ import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
 import org.apache.spark.storage.StorageLevel;
 import org.threegate.analysis.compare.Comparison;
-import org.threegate.analysis.engine.Cluster;
+import org.threegate.analysis.engine.Failure;
 import org.threegate.report.TensorTable;
 
 /**
@@ -68,9 +68,9 @@ public final class ThreegateSpark {
    */
   public static Dataset<Row> compare(
       SparkSession spark, String base, String tuned, ComparisonOptions options) throws IOException {
-    List<Cluster.Failure> damaged = new ArrayList<>();
+    List<Failure> damaged = new ArrayList<>();
     JavaRDD<Answer> answers =
-        new SparkCluster(spark, false)
+        new SparkEngine(spark, false)
             .answers(base, tuned, options.selected(), options.geometry(), damaged);
     JavaRDD<Row> rows = answers.map((Function<Answer, Row>) ThreegateSpark::row);
     List<Row> failed =

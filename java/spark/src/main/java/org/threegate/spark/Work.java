@@ -20,8 +20,8 @@ import org.threegate.analysis.consensus.Trajectory;
 import org.threegate.analysis.diff.DiffMeasurement;
 import org.threegate.analysis.geometry.GeometryOptions;
 import org.threegate.analysis.journal.Journal;
-import org.threegate.analysis.mask.MaskFile;
-import org.threegate.analysis.mask.MaskKind;
+import org.threegate.analysis.mask.MaskOptions;
+import org.threegate.analysis.mask.MaskWriter;
 import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
@@ -73,30 +73,34 @@ interface Work extends Serializable {
   /**
    * An {@link Agreement}.
    *
-   * @param steps of the runs; none: there is no way to measure
+   * @param steps of the runs; none: they are not checkpoints of one run
    */
   record Agree(double[] steps, String options) implements Work {
     /** What the runs do to a matrix. */
-    record Agreement(TensorConsensus tensor, Optional<TensorTrajectory> way) {}
+    record Agreement(TensorConsensus tensor, Optional<TensorTrajectory> trajectory) {}
 
     @Override
     public byte[] of(Context context, List<TensorPair> pairs, Control control) throws IOException {
       GeometryOptions geometry = Journal.decode(GeometryOptions.class, options);
       TensorConsensus tensor = Consensus.of(context, pairs, control);
-      Optional<TensorTrajectory> way =
+      Optional<TensorTrajectory> trajectory =
           steps.length == 0
               ? Optional.empty()
               : Optional.of(new Trajectory(steps, geometry).of(context, pairs, control));
-      return encode(new Agreement(tensor, way));
+      return encode(new Agreement(tensor, trajectory));
     }
   }
 
   /** The bytes of a mask, as in a file. */
-  record Mask(MaskKind kind, String options) implements Work {
+  record Mask(String options) implements Work {
+    static Mask of(MaskOptions options) throws IOException {
+      return new Mask(Journal.encode(options));
+    }
+
     @Override
     public byte[] of(Context context, List<TensorPair> pairs, Control control) throws IOException {
-      GeometryOptions geometry = Journal.decode(GeometryOptions.class, options);
-      return MaskFile.of(context, pairs.get(0), kind, geometry, control);
+      MaskOptions mask = Journal.decode(MaskOptions.class, options);
+      return MaskWriter.of(context, pairs.get(0), mask, control);
     }
   }
 }

@@ -26,7 +26,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.threegate.analysis.compare.Comparison;
-import org.threegate.analysis.engine.Cluster;
+import org.threegate.analysis.engine.CompareOutcome;
+import org.threegate.analysis.engine.CompareRequest;
+import org.threegate.analysis.engine.Failure;
+import org.threegate.analysis.engine.Resumption;
 import org.threegate.analysis.geometry.GeometryOptions;
 import org.threegate.analysis.journal.Journal;
 import org.threegate.analysis.pairing.Pairing;
@@ -87,7 +90,7 @@ class FaultsTest {
         .replaceAll("\"[a-zA-Z]*[sS]econds\":[^,}]*", "");
   }
 
-  private static Cluster.Compared compare(
+  private static CompareOutcome compare(
       SparkSession spark,
       Path before,
       Path after,
@@ -98,22 +101,19 @@ class FaultsTest {
       throws IOException {
     try (Context context = Context.open(Context.Device.CPU, 1);
         Control control = Control.open(context)) {
-      return new SparkCluster(spark, false)
-          .compare(
-              before.toString(),
-              after.toString(),
-              Optional.empty(),
-              name -> true,
-              true,
-              Optional.of(GEOMETRY),
-              paired,
-              new Cluster.Keeping(journal, "options", resume),
-              progress,
-              control);
+      CompareRequest request =
+          CompareRequest.builder(
+                  before.toString(),
+                  after.toString(),
+                  new Resumption(journal, "threegate", "options", resume))
+              .geometry(Optional.of(GEOMETRY))
+              .check(paired)
+              .build();
+      return new SparkEngine(spark, false).compare(request, progress, control);
     }
   }
 
-  private Cluster.Compared compare(SparkSession spark, Progress progress) throws IOException {
+  private CompareOutcome compare(SparkSession spark, Progress progress) throws IOException {
     return compare(
         spark, base, tuned, directory.resolve("journal"), false, pairing -> {}, progress);
   }
@@ -123,7 +123,7 @@ class FaultsTest {
     List<ProcessHandle> killed = new ArrayList<>();
     AtomicInteger answers = new AtomicInteger();
     try (SparkSession spark = machines.session(Map.of())) {
-      Cluster.Compared compared =
+      CompareOutcome compared =
           compare(
               spark,
               (name, done, total) -> {
@@ -136,7 +136,7 @@ class FaultsTest {
       assertThat(killed).hasSize(1);
       assertThat(killed.get(0).isAlive()).isFalse();
       assertThat(compared.failures()).isEmpty();
-      assertThat(bits(compared.outcome())).isEqualTo(expected);
+      assertThat(bits(compared.measured())).isEqualTo(expected);
     }
   }
 
@@ -281,7 +281,7 @@ class FaultsTest {
     assertThat(finished).isPositive();
     List<String> measured = new ArrayList<>();
     try (SparkSession spark = machines.session(Map.of())) {
-      Cluster.Compared compared =
+      CompareOutcome compared =
           compare(
               spark,
               base,
@@ -290,8 +290,8 @@ class FaultsTest {
               true,
               pairing -> {},
               (name, done, total) -> measured.add(name));
-      assertThat(bits(compared.outcome())).isEqualTo(expected);
-      int pairs = compared.outcome().tensors().size();
+      assertThat(bits(compared.measured())).isEqualTo(expected);
+      int pairs = compared.measured().tensors().size();
       assertThat(measured.stream().filter(name -> !name.isEmpty()).count())
           .isLessThanOrEqualTo(pairs - finished);
       assertThat(journal).doesNotExist();
@@ -308,7 +308,7 @@ class FaultsTest {
   void aShardThatIsLostMeanwhileCostsItsTensorsAlone() throws IOException {
     Path copy = Models.write(directory.resolve("copy"), 3, 160, 2e-4, 7);
     try (SparkSession spark = machines.session(Map.of())) {
-      Cluster.Compared compared =
+      CompareOutcome compared =
           compare(
               spark,
               base,
@@ -317,17 +317,17 @@ class FaultsTest {
               false,
               pairing -> delete(copy.resolve(Models.shard(1))),
               Progress.NONE);
-      List<String> lost = compared.failures().stream().map(Cluster.Failure::tensor).toList();
+      List<String> lost = compared.failures().stream().map(Failure::tensor).toList();
       assertThat(lost).contains("model.layers.0.input_layernorm.weight").doesNotHaveDuplicates();
       assertThat(compared.failures())
           .allSatisfy(
               failure ->
                   assertThat(failure.reason()).contains("FileNotFoundException", Models.shard(1)));
-      assertThat(compared.outcome().tensors())
+      assertThat(compared.measured().tensors())
           .isNotEmpty()
           .noneMatch(tensor -> lost.contains(tensor.name()));
-      assertThat(compared.outcome().baseDigest()).isPresent();
-      assertThat(compared.outcome().tunedDigest()).isEmpty();
+      assertThat(compared.measured().baseDigest()).isPresent();
+      assertThat(compared.measured().tunedDigest()).isEmpty();
     }
   }
 

@@ -1,11 +1,15 @@
 package org.threegate.spark;
 
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.library.dependencies.SliceAssignment;
+import com.tngtech.archunit.library.dependencies.SliceIdentifier;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -22,12 +26,33 @@ class StructureTest {
 
   @TempDir Path classes;
 
+  private static final JavaClasses OWN =
+      new ClassFileImporter()
+          .withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
+          .importPackages("org.threegate.spark");
+
+  /** A nested class counts as its outermost one. */
+  private static final class ByOutermostClass implements SliceAssignment {
+    @Override
+    public SliceIdentifier getIdentifierOf(JavaClass type) {
+      return type.getEnclosingClass()
+          .map(this::getIdentifierOf)
+          .orElse(SliceIdentifier.of(type.getName()));
+    }
+
+    @Override
+    public String getDescription() {
+      return "classes";
+    }
+  }
+
+  @Test
+  void noClassesDependOnEachOtherInARing() {
+    slices().assignedFrom(new ByOutermostClass()).should().beFreeOfCycles().check(OWN);
+  }
+
   @Test
   void itMeasuresByWhatOneMachineMeasuresBy() {
-    JavaClasses own =
-        new ClassFileImporter()
-            .withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
-            .importPackages("org.threegate.spark");
     classes()
         .that()
         .resideInAPackage("org.threegate.spark..")
@@ -58,7 +83,7 @@ class StructureTest {
             "com.fasterxml.jackson..",
             "scala..",
             "java..")
-        .check(own);
+        .check(OWN);
   }
 
   @Test

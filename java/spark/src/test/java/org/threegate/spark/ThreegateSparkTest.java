@@ -34,11 +34,21 @@ import org.threegate.analysis.compare.Comparison;
 import org.threegate.analysis.consensus.Consensus;
 import org.threegate.analysis.consensus.Trajectory;
 import org.threegate.analysis.diff.TensorDiff;
-import org.threegate.analysis.engine.Cluster;
+import org.threegate.analysis.engine.CompareOutcome;
+import org.threegate.analysis.engine.CompareRequest;
+import org.threegate.analysis.engine.ConsensusOutcome;
+import org.threegate.analysis.engine.ConsensusRequest;
+import org.threegate.analysis.engine.Engine;
+import org.threegate.analysis.engine.LocalEngine;
+import org.threegate.analysis.engine.MaskOutcome;
+import org.threegate.analysis.engine.MaskRequest;
+import org.threegate.analysis.engine.Resumption;
 import org.threegate.analysis.geometry.GeometryOptions;
 import org.threegate.analysis.journal.Journal;
 import org.threegate.analysis.mask.MaskFile;
 import org.threegate.analysis.mask.MaskKind;
+import org.threegate.analysis.mask.MaskOptions;
+import org.threegate.analysis.mask.MaskWriter;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.checkpoint.Adapter;
 import org.threegate.checkpoint.Checkpoint;
@@ -96,30 +106,22 @@ class ThreegateSparkTest {
     UnitRun.freeArenas();
   }
 
-  private static Cluster cluster() {
-    return new SparkCluster(spark, false);
+  private static Engine cluster() {
+    return new SparkEngine(spark, false);
   }
 
-  private Cluster.Keeping keeping(boolean resume) {
-    return new Cluster.Keeping(directory.resolve("journal"), "options", resume);
+  private CompareRequest.Builder request(String before, String after) {
+    return CompareRequest.builder(
+        before, after, new Resumption(directory.resolve("journal"), "threegate", "options", false));
   }
 
-  private Cluster.Compared compare(Path before, Path after, Optional<GeometryOptions> geometry)
+  private CompareOutcome compare(Path before, Path after, Optional<GeometryOptions> geometry)
       throws IOException {
     try (Context context = Context.open(Context.Device.CPU, 1);
         Control control = Control.open(context)) {
-      return cluster()
-          .compare(
-              before.toString(),
-              after.toString(),
-              Optional.empty(),
-              ALL,
-              true,
-              geometry,
-              pairing -> {},
-              keeping(false),
-              Progress.NONE,
-              control);
+      CompareRequest request =
+          request(before.toString(), after.toString()).geometry(geometry).build();
+      return cluster().compare(request, Progress.NONE, control);
     }
   }
 
@@ -158,9 +160,9 @@ class ThreegateSparkTest {
 
   private void assertSame(Path before, Path after, Optional<GeometryOptions> geometry)
       throws IOException {
-    Cluster.Compared compared = compare(before, after, geometry);
+    CompareOutcome compared = compare(before, after, geometry);
     assertThat(compared.failures()).isEmpty();
-    assertThat(bits(compared.outcome())).isEqualTo(bits(alone(before, after, geometry)));
+    assertThat(bits(compared.measured())).isEqualTo(bits(alone(before, after, geometry)));
   }
 
   @Test
@@ -255,20 +257,18 @@ class ThreegateSparkTest {
         Checkpoint one = Checkpoint.open(context, tuned);
         Checkpoint two = Checkpoint.open(context, later)) {
       List<Checkpoint> runs = List.of(one, two);
-      Cluster.Agreed agreed =
-          cluster()
-              .consensus(
-                  base.toString(),
-                  List.of(tuned.toString(), later.toString()),
-                  ALL,
-                  steps,
-                  GEOMETRY,
-                  Progress.NONE,
-                  control);
+      ConsensusRequest request =
+          ConsensusRequest.builder(base.toString(), List.of(tuned.toString(), later.toString()))
+              .trajectory(List.of(10.0, 20.0), GEOMETRY)
+              .build();
+      ConsensusOutcome agreed = cluster().consensus(request, Progress.NONE, control);
+      ConsensusOutcome alone = new LocalEngine(context).consensus(request, Progress.NONE, control);
+      assertThat(bits(agreed.tensors())).isEqualTo(bits(alone.tensors()));
+      assertThat(bits(agreed.trajectories())).isEqualTo(bits(alone.trajectories()));
       assertThat(agreed.failures()).isEmpty();
       assertThat(bits(agreed.tensors()))
           .isEqualTo(bits(Consensus.of(context, before, runs, ALL, Progress.NONE, control)));
-      assertThat(bits(agreed.ways()))
+      assertThat(bits(agreed.trajectories()))
           .isEqualTo(
               bits(
                   new Trajectory(steps, GEOMETRY)
@@ -284,25 +284,16 @@ class ThreegateSparkTest {
       try (Context context = Context.open(Context.Device.CPU, 2);
           Control control = Control.open(context);
           Checkpoint checkpoint = Checkpoint.open(context, base)) {
-        MaskFile.write(
-            context,
-            MaskFile.matrices(checkpoint, ALL),
-            kind,
-            GEOMETRY,
-            Map.of("baseSha256", Digests.of(context, checkpoint, control)),
-            here,
-            Progress.NONE,
-            control);
-        cluster()
-            .mask(
-                base.toString(),
-                ALL,
-                kind,
-                GEOMETRY,
-                digest -> Map.of("baseSha256", digest),
-                there,
-                Progress.NONE,
-                control);
+        MaskOptions options = new MaskOptions(kind, GEOMETRY);
+        String digest = Digests.of(context, checkpoint, control);
+        new MaskWriter(options, Map.of("baseSha256", digest), here)
+            .compute(context, MaskFile.matrices(checkpoint, ALL), Progress.NONE, control);
+        MaskRequest request =
+            MaskRequest.builder(base.toString(), options, there)
+                .provenance(own -> Map.of("baseSha256", own))
+                .build();
+        MaskOutcome written = cluster().mask(request, Progress.NONE, control);
+        assertThat(written.baseDigest()).isEqualTo(digest);
       }
       assertThat(there).hasSameBinaryContentAs(here);
     }
@@ -317,7 +308,7 @@ class ThreegateSparkTest {
     Path damaged = Models.write(directory.resolve("damaged"), 2, 48, 2e-4, 7);
     Models.truncate(damaged, 2);
     Files.delete(damaged.resolve(Models.shard(0)));
-    Cluster.Compared compared = compare(base, damaged, Optional.empty());
+    CompareOutcome compared = compare(base, damaged, Optional.empty());
     assertThat(compared.failures())
         .isNotEmpty()
         .allSatisfy(
@@ -326,11 +317,11 @@ class ThreegateSparkTest {
                     .matches(
                         Pattern.quote(damaged.toString())
                             + "/model-0000[13]-of-00003.safetensors: .*"));
-    assertThat(compared.outcome().tensors()).isNotEmpty();
-    assertThat(compared.rest().onlyInBase()).isEmpty();
-    assertThat(compared.outcome().baseDigest()).isPresent();
-    assertThat(compared.outcome().tunedDigest()).isEmpty(); // of a part it would be no digest
-    assertThat(compared.outcome().tensors().size() + compared.failures().size())
+    assertThat(compared.measured().tensors()).isNotEmpty();
+    assertThat(compared.unmatched().onlyInBase()).isEmpty();
+    assertThat(compared.measured().baseDigest()).isPresent();
+    assertThat(compared.measured().tunedDigest()).isEmpty(); // of a part it would be no digest
+    assertThat(compared.measured().tensors().size() + compared.failures().size())
         .isLessThanOrEqualTo(alone(base, tuned, Optional.empty()).tensors().size());
     // As rows, the same.
     Dataset<Row> rows =
@@ -340,7 +331,7 @@ class ThreegateSparkTest {
             damaged.toString(),
             ComparisonOptions.DEFAULT.withoutGeometry());
     assertThat(rows.where("error is not null").count()).isEqualTo(compared.failures().size());
-    assertThat(rows.where("error is null").count()).isEqualTo(compared.outcome().tensors().size());
+    assertThat(rows.where("error is null").count()).isEqualTo(compared.measured().tensors().size());
     rows.unpersist();
   }
 
@@ -375,7 +366,7 @@ class ThreegateSparkTest {
         SafetensorsFile file = SafetensorsFile.open(context, tuned.resolve(Models.shard(1)))) {
       last = file.tensors().get(file.tensors().size() - 1).name();
     }
-    Cluster.Compared compared = compare(base, copy, Optional.empty());
+    CompareOutcome compared = compare(base, copy, Optional.empty());
     assertThat(compared.failures()).isNotEmpty();
     assertThat(compared.failures())
         .allSatisfy(
@@ -383,15 +374,15 @@ class ThreegateSparkTest {
               assertThat(failure.tensor()).startsWith(last);
               assertThat(failure.reason()).contains("ChecksumException", Models.shard(1));
             });
-    assertThat(compared.outcome().tensors())
+    assertThat(compared.measured().tensors())
         .noneMatch(
             tensor ->
                 compared.failures().stream()
                     .anyMatch(failure -> failure.tensor().equals(tensor.name())));
-    assertThat(compared.outcome().tensors().size() + compared.failures().size())
+    assertThat(compared.measured().tensors().size() + compared.failures().size())
         .isEqualTo(alone(base, tuned, Optional.empty()).tensors().size());
-    assertThat(compared.outcome().baseDigest()).isPresent();
-    assertThat(compared.outcome().tunedDigest()).isEmpty();
+    assertThat(compared.measured().baseDigest()).isPresent();
+    assertThat(compared.measured().tunedDigest()).isEmpty();
   }
 
   /** A file system without the credentials for it. */
@@ -462,25 +453,15 @@ class ThreegateSparkTest {
 
   @Test
   void otherFileSystemsAreReadThroughHadoop() throws IOException {
-    Cluster.Compared compared;
+    CompareOutcome compared;
     try (Context context = Context.open(Context.Device.CPU, 1);
         Control control = Control.open(context)) {
-      compared =
-          cluster()
-              .compare(
-                  "remote://" + base,
-                  "remote://" + tuned,
-                  Optional.empty(),
-                  ALL,
-                  true,
-                  Optional.empty(),
-                  pairing -> {},
-                  keeping(false),
-                  Progress.NONE,
-                  control);
+      CompareRequest request =
+          request("remote://" + base, "remote://" + tuned).geometry(Optional.empty()).build();
+      compared = cluster().compare(request, Progress.NONE, control);
     }
     assertThat(compared.failures()).isEmpty();
-    assertThat(bits(compared.outcome())).isEqualTo(bits(alone(base, tuned, Optional.empty())));
+    assertThat(bits(compared.measured())).isEqualTo(bits(alone(base, tuned, Optional.empty())));
   }
 
   @Test

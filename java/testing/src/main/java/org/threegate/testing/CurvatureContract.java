@@ -13,6 +13,7 @@ import org.threegate.dtype.Dtype;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.Direction;
+import org.threegate.kernel.DirectionEntries;
 import org.threegate.kernel.FiniteDifferences;
 import org.threegate.kernel.KernelException;
 import org.threegate.kernel.LayerSamples;
@@ -69,7 +70,7 @@ interface CurvatureContract {
         }
       }
       assertThat(slopes.slopes()).isDeepEqualTo(expected);
-      try (NativeBuffer values = update.within(corner).values(context)) {
+      try (NativeBuffer values = DirectionEntries.of(context, update.within(corner))) {
         double entry = at(memory, after, 0, 0) - at(memory, before, 0, 0);
         assertThat(values.getDoubles(0, 6)).containsExactly(entry, 0, 0, 0, 0, 0);
       }

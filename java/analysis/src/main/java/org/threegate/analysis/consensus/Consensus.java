@@ -131,14 +131,16 @@ public final class Consensus {
         first.layer(),
         first.kind().label(),
         transposed ? List.of(base.columns(), base.rows()) : List.of(base.rows(), base.columns()),
-        IntStream.range(0, masks.size()).mapToLong(i -> overlaps.common(i, i)).toArray(),
-        agreements,
-        overlaps.memberships(),
-        bins.changedByRuns(all, byCode),
-        transposed ? map.transposed() : map,
-        heads(context, first, masks),
-        transposed ? bands.columns() : bands.rows(),
-        transposed ? bands.rows() : bands.columns());
+        new TensorConsensus.Overlap(
+            IntStream.range(0, masks.size()).mapToLong(i -> overlaps.common(i, i)).toArray(),
+            agreements,
+            overlaps.memberships(),
+            bins.changedByRuns(all, byCode)),
+        new TensorConsensus.Places(
+            transposed ? map.transposed() : map,
+            heads(context, first, masks),
+            transposed ? bands.columns() : bands.rows(),
+            transposed ? bands.rows() : bands.columns()));
   }
 
   private static Agreement agreement(MagnitudeHistogram.Result counts, Mask one, Mask other) {
@@ -228,7 +230,7 @@ public final class Consensus {
           sum = sum.plus(agreement(counts, parts.get(i), parts.get(j)));
         }
       }
-      heads.add(new TensorConsensus.Head(head.part(), head.index(), sum));
+      heads.add(new TensorConsensus.Head(head.part().label(), head.index(), sum));
     }
     return List.copyOf(heads);
   }

@@ -82,18 +82,15 @@ public final class Capture implements AutoCloseable {
 
   private static FisherKind kind(Path path, Map<String, String> metadata) {
     String name = metadata.getOrDefault(FISHER, "");
-    return switch (name) {
-      case "true" -> FisherKind.TRUE;
-      case "empirical" -> FisherKind.EMPIRICAL;
-      case "gauss-newton" -> FisherKind.GAUSS_NEWTON;
-      default ->
-          throw new InvalidInputException(
-              path
-                  + ": metadata \"fisher\" is \""
-                  + name
-                  + "\"; it must be true (labels sampled from the model), empirical (labels of the"
-                  + " data) or gauss-newton");
-    };
+    return FisherKind.ofStored(name)
+        .orElseThrow(
+            () ->
+                new InvalidInputException(
+                    path
+                        + ": metadata \"fisher\" is \""
+                        + name
+                        + "\"; it must be true (labels sampled from the model), empirical (labels of the"
+                        + " data) or gauss-newton"));
   }
 
   private static Optional<Double> divergence(Path path, Map<String, String> metadata) {

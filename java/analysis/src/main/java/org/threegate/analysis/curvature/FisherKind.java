@@ -1,20 +1,31 @@
 package org.threegate.analysis.curvature;
 
+import java.util.Arrays;
+import java.util.Optional;
+
 /** Where the labels come from whose gradients make a Fisher information: never to be mixed up. */
 public enum FisherKind {
   /** Labels sampled from the model: the Fisher information itself. */
-  TRUE("true Fisher"),
+  TRUE("true", "true Fisher"),
   /** Labels of the data: not curvature of the loss, however often it is used for it. */
-  EMPIRICAL("empirical Fisher"),
+  EMPIRICAL("empirical", "empirical Fisher"),
   /** Output gradients times a root of the loss' Hessian: the generalised Gauss-Newton matrix. */
-  GAUSS_NEWTON("generalised Gauss-Newton");
+  GAUSS_NEWTON("gauss-newton", "generalised Gauss-Newton");
 
+  private final String stored;
   private final String label;
 
-  FisherKind(String label) {
+  FisherKind(String stored, String label) {
+    this.stored = stored;
     this.label = label;
   }
 
+  /** Returns the kind that the metadata of a capture name, if it is one. */
+  static Optional<FisherKind> ofStored(String name) {
+    return Arrays.stream(values()).filter(kind -> kind.stored.equals(name)).findFirst();
+  }
+
+  /** Returns the name in reports. */
   public String label() {
     return label;
   }

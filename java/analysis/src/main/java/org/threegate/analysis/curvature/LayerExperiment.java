@@ -16,6 +16,7 @@ import org.threegate.dtype.Dtype;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.Direction;
+import org.threegate.kernel.DirectionEntries;
 import org.threegate.kernel.LayerSamples;
 import org.threegate.kernel.Mask;
 import org.threegate.kernel.MaskSelection;
@@ -314,7 +315,7 @@ public final class LayerExperiment {
     /** U ΔW, row by row, from Uᵀ. */
     private double[][] projected(Matrix tall) {
       double[] products = new double[rank * columns];
-      try (NativeBuffer values = update.values(context)) {
+      try (NativeBuffer values = DirectionEntries.of(context, update)) {
         Matrix entries = Matrix.of(values, Dtype.F64, rows, columns);
         TokenProducts.add(context, tall, new double[0], entries, products, control);
       }
@@ -379,7 +380,7 @@ public final class LayerExperiment {
 
     private Slopes flipped(int sample) {
       SplittableRandom random = Vectors.random(options.seed(), sample);
-      try (NativeBuffer values = update.values(context)) {
+      try (NativeBuffer values = DirectionEntries.of(context, update)) {
         for (long i = 0; i < (long) rows * columns; i++) {
           if (random.nextBoolean()) {
             values.putDouble(8 * i, -values.getDouble(8 * i));

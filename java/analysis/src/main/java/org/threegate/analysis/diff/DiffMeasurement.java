@@ -61,16 +61,15 @@ public final class DiffMeasurement {
         pair.name(),
         pair.layer(),
         pair.kind().label(),
-        pair.dtypeBase(),
-        pair.dtypeTuned(),
-        shape,
-        pair.transposed(),
+        new TensorDiff.Stored(
+            pair.stored().dtypeBase(), pair.stored().dtypeTuned(), shape, pair.transposed()),
         totals(result),
         result.ulpHistogram(),
-        byRow,
-        byColumn,
-        heads(pair.heads(), byRow, byColumn, shape),
-        pair.transposed() ? map.map(ChangeMap::transposed) : map,
+        new TensorDiff.Places(
+            byRow,
+            byColumn,
+            heads(pair.heads(), byRow, byColumn, shape),
+            pair.transposed() ? map.map(ChangeMap::transposed) : map),
         seconds);
   }
 
@@ -125,7 +124,7 @@ public final class DiffMeasurement {
           changed ->
               counts.add(
                   new HeadCount(
-                      head.part(),
+                      head.part().label(),
                       head.index(),
                       range(changed, head).sum(),
                       (head.end() - head.begin()) * across)));

@@ -21,27 +21,38 @@ import org.threegate.kernel.TruncatedSvd;
  * None of it means anything without its null models, which compute the same of other updates.
  *
  * @param rank k, the leading directions
- * @param base σ(W0), all of them
- * @param tuned σ(W+)
- * @param update σ(ΔW)
- * @param angleU principal angles between the leading left subspaces, radians, ascending
- * @param angleV the same on the right
+ * @param values all singular values
+ * @param angles between the leading subspaces before and after
  * @param energy of ΔW in the leading subspaces of W0
- * @param residualBase certificate of the triplets of W0, see {@link TruncatedSvd.Result}
- * @param residualTuned of those of W+
- * @param converged whether all decompositions reached the tolerance
+ * @param certificate how right the decompositions are
  */
 public record Geometry(
-    int rank,
-    double[] base,
-    double[] tuned,
-    double[] update,
-    double[] angleU,
-    double[] angleV,
-    Energy energy,
-    double residualBase,
-    double residualTuned,
-    boolean converged) {
+    int rank, SingularValues values, Angles angles, Energy energy, Certificate certificate) {
+  /**
+   * All singular values, descending.
+   *
+   * @param base σ(W0)
+   * @param tuned σ(W+)
+   * @param update σ(ΔW)
+   */
+  public record SingularValues(double[] base, double[] tuned, double[] update) {}
+
+  /**
+   * Principal angles between the leading subspaces, in radians, ascending.
+   *
+   * @param left between the left subspaces
+   * @param right between the right subspaces
+   */
+  public record Angles(double[] left, double[] right) {}
+
+  /**
+   * How right the decompositions are.
+   *
+   * @param residualBase of the triplets of W0, see {@link TruncatedSvd.Result}
+   * @param residualTuned of those of W+
+   * @param converged whether all decompositions reached the tolerance
+   */
+  public record Certificate(double residualBase, double residualTuned, boolean converged) {}
 
   /**
    * Measures one pair of matrices.
@@ -92,15 +103,19 @@ public record Geometry(
         all.add(
             new Geometry(
                 rank,
-                before.spectrum().orElseThrow(),
-                after.spectrum().orElseThrow(),
-                update.spectrum().orElseThrow(),
-                PrincipalAngles.of(context, left, after.left().orElseThrow().firstRows(rank)),
-                PrincipalAngles.of(context, right, after.right().orElseThrow().firstRows(rank)),
+                new SingularValues(
+                    before.spectrum().orElseThrow(),
+                    after.spectrum().orElseThrow(),
+                    update.spectrum().orElseThrow()),
+                new Angles(
+                    PrincipalAngles.of(context, left, after.left().orElseThrow().firstRows(rank)),
+                    PrincipalAngles.of(
+                        context, right, after.right().orElseThrow().firstRows(rank))),
                 energy(ProjectedEnergy.of(context, tuned, Optional.of(base), left, right)),
-                before.residual(),
-                after.residual(),
-                before.isConverged() && after.isConverged() && update.isConverged()));
+                new Certificate(
+                    before.residual(),
+                    after.residual(),
+                    before.isConverged() && after.isConverged() && update.isConverged())));
       }
       return List.copyOf(all);
     }
@@ -109,41 +124,67 @@ public record Geometry(
   /** The same of the transposed matrices. */
   Geometry transposed() {
     return new Geometry(
-        rank,
-        base,
-        tuned,
-        update,
-        angleV,
-        angleU,
-        energy.transposed(),
-        residualBase,
-        residualTuned,
-        converged);
+        rank, values, new Angles(angles.right, angles.left), energy.transposed(), certificate);
+  }
+
+  /** Returns the singular values of W0. */
+  public double[] base() {
+    return values.base;
+  }
+
+  /** Returns the singular values of W+. */
+  public double[] tuned() {
+    return values.tuned;
+  }
+
+  /** Returns the singular values of ΔW. */
+  public double[] update() {
+    return values.update;
+  }
+
+  public double[] angleU() {
+    return angles.left;
+  }
+
+  public double[] angleV() {
+    return angles.right;
+  }
+
+  public double residualBase() {
+    return certificate.residualBase;
+  }
+
+  public double residualTuned() {
+    return certificate.residualTuned;
+  }
+
+  public boolean converged() {
+    return certificate.converged;
   }
 
   /** Spectral drift NSS. */
   public double nss() {
-    return Spectra.nss(base, tuned);
+    return Spectra.nss(base(), tuned());
   }
 
   /** r_spec = ‖σ(W+) − σ(W0)‖₂ / ‖ΔW‖_F; NaN without an update. */
   public double rSpec() {
-    return Spectra.distance(base, tuned) / Spectra.norm(update);
+    return Spectra.distance(base(), tuned()) / Spectra.norm(update());
   }
 
   /** γ_k = σ_k(W0) − σ_{k+1}(W0). */
   public double gap() {
-    return Spectra.gap(base, base, rank);
+    return Spectra.gap(base(), base(), rank);
   }
 
   /** δ = σ_k(W0) − σ_{k+1}(W+), the denominator of Wedin's theorem. */
   public double wedinGap() {
-    return Spectra.gap(base, tuned, rank);
+    return Spectra.gap(base(), tuned(), rank);
   }
 
   /** ‖ΔW‖₂. */
   public double deltaSpectralNorm() {
-    return update[0];
+    return update()[0];
   }
 
   /** Whether the turn of the leading subspace is decided by the gap, not by the training. */
@@ -152,11 +193,11 @@ public record Geometry(
   }
 
   public double kyFanBase() {
-    return Spectra.kyFan(base, rank);
+    return Spectra.kyFan(base(), rank);
   }
 
   public double kyFanTuned() {
-    return Spectra.kyFan(tuned, rank);
+    return Spectra.kyFan(tuned(), rank);
   }
 
   /**
@@ -166,11 +207,11 @@ public record Geometry(
     return energy.bothShare();
   }
 
-  public static double mean(double[] angles) {
-    return Arrays.stream(angles).average().orElse(0);
+  public static double mean(double[] radians) {
+    return Arrays.stream(radians).average().orElse(0);
   }
 
-  public static double max(double[] angles) {
-    return Arrays.stream(angles).max().orElse(0);
+  public static double max(double[] radians) {
+    return Arrays.stream(radians).max().orElse(0);
   }
 }

@@ -22,7 +22,7 @@ public record SpectrumMeasure(Geometry geometry, List<NullDraws> nulls, long row
 
   /** The draws of one model. */
   public Optional<NullDraws> draws(NullModel model) {
-    return nulls.stream().filter(draws -> draws.model().equals(model.label())).findFirst();
+    return nulls.stream().filter(draws -> draws.model() == model).findFirst();
   }
 
   /** Share in both sides' leading directions of an isotropic update, in closed form. */

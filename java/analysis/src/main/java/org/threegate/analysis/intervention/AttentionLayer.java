@@ -4,8 +4,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.HeadPart;
 import org.threegate.checkpoint.ModelConfig;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorKind;
@@ -63,12 +65,12 @@ record AttentionLayer(
     }
     boolean complete =
         output.isPresent()
-            && List.of("q", "k", "v").stream()
+            && Stream.of(HeadPart.QUERY, HeadPart.KEY, HeadPart.VALUE)
                 .allMatch(
                     part ->
                         parts.stream()
                             .flatMap(found -> found.heads().stream())
-                            .anyMatch(head -> head.part().equals(part)));
+                            .anyMatch(head -> head.part() == part));
     if (!complete) {
       throw new InvalidInputException(
           checkpoint.path()

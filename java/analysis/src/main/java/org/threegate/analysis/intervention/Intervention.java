@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.Random;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.HeadPart;
 import org.threegate.checkpoint.ModelCopy;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.Tensor;
@@ -70,7 +71,7 @@ public final class Intervention {
       double[][] rotation = orthogonal(attention.dimension(), random);
       for (AttentionLayer.Part part : attention.parts()) {
         for (Architecture.Head range : part.heads()) {
-          if (range.part().equals("v") && range.index() == head) {
+          if (range.part() == HeadPart.VALUE && range.index() == head) {
             rotateRows(values(part.tensor()), part.columns(), (int) range.begin(), rotation);
           }
         }
@@ -106,7 +107,7 @@ public final class Intervention {
     for (AttentionLayer.Part part : attention.parts()) {
       double[] old = values(part.tensor()).clone();
       for (Architecture.Head range : part.heads()) {
-        int[] order = range.part().equals("q") ? queries : keyValues;
+        int[] order = range.part() == HeadPart.QUERY ? queries : keyValues;
         int length = attention.dimension() * part.columns();
         int first = (int) (range.begin() - (long) range.index() * attention.dimension());
         System.arraycopy(
@@ -223,7 +224,7 @@ public final class Intervention {
     AttentionLayer.Part values =
         attention.parts().stream()
             .filter(part -> part.columns() > 1)
-            .filter(part -> part.heads().stream().anyMatch(head -> head.part().equals("v")))
+            .filter(part -> part.heads().stream().anyMatch(head -> head.part() == HeadPart.VALUE))
             .findFirst()
             .orElseThrow();
     double[] valueMatrix = rounded(values.tensor(), rounded);
@@ -231,7 +232,7 @@ public final class Intervention {
     int outputColumns = (int) attention.output().columns();
     int outputRows = (int) attention.output().rows();
     List<Architecture.Head> heads =
-        values.heads().stream().filter(head -> head.part().equals("v")).toList();
+        values.heads().stream().filter(head -> head.part() == HeadPart.VALUE).toList();
     int group = attention.queries() / attention.keyValues();
     double[][][] result = new double[attention.queries()][PROBES][outputRows];
     Random random = random(attention.index(), "probe");

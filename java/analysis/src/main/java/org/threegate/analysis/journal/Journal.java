@@ -22,6 +22,7 @@ import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Status;
 import org.threegate.run.CancelledException;
 import org.threegate.run.InvalidInputException;
+import org.threegate.run.Remedy;
 
 /**
  * What an interrupted run has finished: a line of JSON an item, behind a first line that says of
@@ -99,8 +100,8 @@ public final class Journal<T> implements AutoCloseable {
     try (InputLines lines = InputLines.ofRun(path, LONGEST_LINE)) {
       if (!lines.next().equals(Optional.of(fingerprint))) {
         throw new InvalidInputException(
-            path
-                + ": the interrupted run was of other files or with other options; leave out --resume to begin anew");
+            path + ": the interrupted run was of other files or with other options",
+            Remedy.START_AGAIN);
       }
       Optional<T> item = lines.next().flatMap(line -> item(type, line));
       while (item.isPresent()) {

@@ -72,7 +72,7 @@ public enum MaskKind {
   }
 
   /** Whether singular triplets are needed. */
-  public boolean isSpectral() {
+  boolean isSpectral() {
     return this != LOW && this != RANDOM;
   }
 

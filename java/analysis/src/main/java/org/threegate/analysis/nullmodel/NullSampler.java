@@ -463,16 +463,18 @@ public final class NullSampler {
 
   private static NullDraws collect(NullModel model, List<Drawn> drawn, int index) {
     return new NullDraws(
-        model.label(),
+        model,
         drawn.stream().mapToDouble(Drawn::nss).toArray(),
         drawn.stream().mapToDouble(Drawn::rSpec).toArray(),
-        drawn.stream().mapToDouble(draw -> largest(draw.angleU().get(index))).toArray(),
-        drawn.stream().mapToDouble(draw -> largest(draw.angleV().get(index))).toArray(),
-        drawn.stream().mapToDouble(draw -> draw.energy().get(index).bothShare()).toArray(),
-        drawn.stream().mapToDouble(draw -> draw.energy().get(index).leftEnergy()).toArray(),
-        drawn.stream().mapToDouble(draw -> draw.energy().get(index).rightEnergy()).toArray(),
-        band(drawn.stream().map(draw -> draw.angleU().get(index)).toList()),
-        band(drawn.stream().map(draw -> draw.angleV().get(index)).toList()));
+        new NullDraws.Angles(
+            drawn.stream().mapToDouble(draw -> largest(draw.angleU().get(index))).toArray(),
+            drawn.stream().mapToDouble(draw -> largest(draw.angleV().get(index))).toArray(),
+            band(drawn.stream().map(draw -> draw.angleU().get(index)).toList()),
+            band(drawn.stream().map(draw -> draw.angleV().get(index)).toList())),
+        new NullDraws.EnergyShares(
+            drawn.stream().mapToDouble(draw -> draw.energy().get(index).bothShare()).toArray(),
+            drawn.stream().mapToDouble(draw -> draw.energy().get(index).leftEnergy()).toArray(),
+            drawn.stream().mapToDouble(draw -> draw.energy().get(index).rightEnergy()).toArray()));
   }
 
   private static double largest(double[] angles) {

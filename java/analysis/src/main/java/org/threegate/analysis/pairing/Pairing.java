@@ -50,6 +50,11 @@ public record Pairing(
     return new Builder(base, selected).withAdapter(adapter).build();
   }
 
+  /** Returns what has no partner, without the pairs, whose memory lasts only as long as files. */
+  public Pairing withoutPairs() {
+    return new Pairing(List.of(), onlyInBase, onlyInTuned, shapeMismatch, notCompared, untouched);
+  }
+
   private static final class Builder {
     private final Checkpoint base;
     private final Predicate<String> selected;
@@ -190,10 +195,7 @@ public record Pairing(
                 name + "[" + e + "]",
                 architecture.layer(name),
                 kind,
-                a.type().name(),
-                b.type().name(),
-                2,
-                false,
+                new TensorPair.Stored(a.type().name(), b.type().name(), 2, false),
                 Operand.of(a.slice(e)),
                 Operand.of(b.slice(e)),
                 List.of(),
@@ -218,10 +220,7 @@ public record Pairing(
               name,
               architecture.layer(name),
               kind,
-              a.type().name(),
-              dtypeTuned,
-              dimensions,
-              transposed,
+              new TensorPair.Stored(a.type().name(), dtypeTuned, dimensions, transposed),
               left,
               right,
               dimensions < 2 ? List.of() : architecture.heads(kind, rows, columns),

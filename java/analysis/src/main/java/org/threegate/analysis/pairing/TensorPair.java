@@ -10,20 +10,44 @@ import org.threegate.kernel.Operand;
 /**
  * One matrix or vector to compare.
  *
+ * @param name of the tensor
+ * @param layer its number, where the tensor is in one
+ * @param kind the part that the tensor plays in the model
+ * @param stored how both sides are stored
+ * @param base operand before training
+ * @param tuned operand after training
+ * @param heads attention heads, as ranges of rows or columns
  * @param sources the tensors that the operands read, for digests and for reading ahead
  */
 public record TensorPair(
     String name,
     OptionalInt layer,
     TensorKind kind,
-    String dtypeBase,
-    String dtypeTuned,
-    int dimensions,
-    boolean transposed,
+    Stored stored,
     Operand base,
     Operand tuned,
     List<Architecture.Head> heads,
     List<Tensor> sources) {
+  /**
+   * How a tensor is stored.
+   *
+   * @param dtypeBase name of the dtype before training
+   * @param dtypeTuned name of the dtype after training
+   * @param dimensions number of dimensions
+   * @param transposed whether the file stores inputs as rows
+   */
+  public record Stored(String dtypeBase, String dtypeTuned, int dimensions, boolean transposed) {}
+
+  /** Returns the number of dimensions. */
+  public int dimensions() {
+    return stored.dimensions();
+  }
+
+  /** Returns whether the file stores inputs as rows. */
+  public boolean transposed() {
+    return stored.transposed();
+  }
+
   /** Returns the bytes of all sources in their files. */
   public long bytes() {
     return sources.stream().mapToLong(Tensor::bytes).sum();

@@ -8,7 +8,6 @@ import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Random;
 import java.util.function.IntToDoubleFunction;
@@ -96,10 +95,8 @@ class ClaimsTest {
             "w",
             OptionalInt.empty(),
             "other",
-            "BF16",
-            after.dtype().name(),
-            List.of(before.rows(), before.columns()),
-            false,
+            new TensorDiff.Stored(
+                "BF16", after.dtype().name(), List.of(before.rows(), before.columns()), false),
             new Totals(
                 diff.total(),
                 diff.changed(),
@@ -113,10 +110,7 @@ class ClaimsTest {
                 diff.deltaDotBase(),
                 diff.maxAbsDelta()),
             diff.ulpHistogram(),
-            Optional.empty(),
-            Optional.empty(),
-            List.of(),
-            Optional.empty(),
+            TensorDiff.Places.NONE,
             0);
     TensorGeometry geometry = GeometryMeasurement.of(context, "w", base, tuned, options, control);
     return Claims.judge(List.of(tensor), Map.of("w", geometry)).stream()

@@ -39,6 +39,7 @@ import org.threegate.kernel.Control;
 import org.threegate.run.CancelledException;
 import org.threegate.run.InvalidInputException;
 import org.threegate.run.Progress;
+import org.threegate.run.Remedy;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.Seeds;
 import org.threegate.testing.SharedData;
@@ -319,7 +320,9 @@ class ComparisonTest {
     String config = "{\"r\":2,\"lora_alpha\":8,\"init_lora_weights\":\"pissa_niter_4\"}";
     Path pissa = adapter("pissa", config, 1e-2, false);
     assertThatThrownBy(() -> compare(base, pissa, Optional.empty()))
-        .hasMessageContaining("--initial-adapter");
+        .hasMessageContaining("name the adapter as it was before training")
+        .extracting(e -> ((InvalidInputException) e).remedy().orElseThrow())
+        .isEqualTo(Remedy.NAME_INITIAL_ADAPTER);
     assertThat(
             compare(base, pissa, Optional.of(adapter("same", config, 1e-2, false)))
                 .totals(weight)

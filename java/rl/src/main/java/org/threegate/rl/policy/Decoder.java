@@ -311,6 +311,11 @@ public final class Decoder implements AutoCloseable {
         });
   }
 
+  /** Makes a cache for sequences of up to {@code capacity} tokens. */
+  public KeyValueCache cache(int batch, int capacity) {
+    return KeyValueCache.of(config(), storage().type, batch, capacity);
+  }
+
   /**
    * Logits of the token after the last one, without a gradient; {@code tokens} follow what the
    * cache has seen.

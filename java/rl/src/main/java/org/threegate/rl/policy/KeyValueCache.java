@@ -11,7 +11,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * Keys and values of the tokens that a decoder has seen, so that it sees each once.
  *
  * <pre>{@code
- * try (KeyValueCache cache = KeyValueCache.of(decoder, 1, 32)) {
+ * try (KeyValueCache cache = decoder.cache(1, 32)) {
  *   var logits = decoder.next(tokens, mask, cache);
  * }
  * }</pre>
@@ -29,9 +29,12 @@ public final class KeyValueCache implements AutoCloseable {
     this.mask = mask;
   }
 
-  /** Room for sequences of up to {@code capacity} tokens. */
-  public static KeyValueCache of(Decoder model, int batch, int capacity) {
-    DecoderConfig config = model.config();
+  /**
+   * Makes room for sequences of up to {@code capacity} tokens.
+   *
+   * @param type of the keys and values
+   */
+  static KeyValueCache of(DecoderConfig config, ScalarType type, int batch, int capacity) {
     Tensor mask =
         Scopes.own(
             () ->
@@ -48,7 +51,7 @@ public final class KeyValueCache implements AutoCloseable {
                             new long[] {
                               batch, config.keyValueHeads(), capacity, config.headDimension()
                             },
-                            new TensorOptions(model.storage().type)))));
+                            new TensorOptions(type)))));
       }
     }
     return cache;

@@ -104,8 +104,7 @@ public final class Sampler {
       shared[i] = place == null ? places.size() - 1 : place;
     }
     List<int[]> distinct = places.keySet().stream().map(IntBuffer::array).toList();
-    try (KeyValueCache cache =
-        KeyValueCache.of(model, distinct.size(), width + options.longest() - 1)) {
+    try (KeyValueCache cache = model.cache(distinct.size(), width + options.longest() - 1)) {
       Scopes.run(
           () -> {
             Tensor logits = begin(model, distinct, width, shared, cache);

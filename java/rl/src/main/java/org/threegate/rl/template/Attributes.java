@@ -24,6 +24,28 @@ final class Attributes {
           "sort",
           "update");
 
+  /** A method of texts. It is here since formats look up attributes of what they print. */
+  private static final Builtin FORMAT =
+      Builtin.of(
+          "format",
+          "* **",
+          (run, own, given) ->
+              BraceFormat.of(
+                  run,
+                  Conversions.text(own),
+                  given.others(),
+                  new BraceFormat.Lookup() {
+                    @Override
+                    public Value attribute(Value of, String name) {
+                      return Attributes.attribute(of, name);
+                    }
+
+                    @Override
+                    public Value item(Value of, Value key) {
+                      return Attributes.item(run, of, key);
+                    }
+                  }));
+
   private Attributes() {}
 
   /** {@code of.name}: a method, or else an item. */
@@ -44,7 +66,7 @@ final class Attributes {
   }
 
   private static Optional<Value> own(Value of, String name) {
-    Operators.requireDefined(of);
+    Conversions.requireDefined(of);
     if (of instanceof Value.Namespace space) {
       return Optional.ofNullable(space.values().get(name));
     }
@@ -62,6 +84,9 @@ final class Attributes {
         return Optional.of(list.items().get(1));
       }
     }
+    if (of instanceof Value.Text && name.equals(FORMAT.name())) {
+      return Optional.of(new Builtin.Bound(FORMAT, of));
+    }
     Builtin method = Methods.of(of).get(name);
     if (method != null) {
       return Optional.of(new Builtin.Bound(method, of));
@@ -73,8 +98,8 @@ final class Attributes {
 
   /** {@code of[key]}: an item, or else a method. */
   static Value item(Evaluation run, Value of, Value key) {
-    Operators.requireDefined(of);
-    if (of instanceof Value.Dict dict && Tests.isKey(key)) {
+    Conversions.requireDefined(of);
+    if (of instanceof Value.Dict dict && Conversions.isKey(key)) {
       run.budget().work(key.weight());
       Value item = dict.entries().get(key);
       if (item != null) {
@@ -85,7 +110,7 @@ final class Attributes {
       return own(of, name.value()).orElseGet(() -> missing(of, name.value()));
     }
     if (key instanceof Value.Int || key instanceof Value.Bool) {
-      return element(run, of, Operators.integer(key));
+      return element(run, of, Conversions.integer(key));
     }
     return missing(of, key.type());
   }
@@ -120,13 +145,13 @@ final class Attributes {
 
   static Value slice(
       Evaluation run, Value of, Optional<Value> first, Optional<Value> last, Optional<Value> step) {
-    Operators.requireDefined(of);
+    Conversions.requireDefined(of);
     boolean text = of instanceof Value.Text;
     if (!text && !(of instanceof Value.Listing list && list.kind().isSubscriptable())) {
       throw new TemplateException("a value of type " + of.type() + " has no slices");
     }
     int length = text ? ((Value.Text) of).length() : ((Value.Listing) of).items().size();
-    long by = given(step).map(Operators::integer).orElse(1L);
+    long by = given(step).map(Conversions::integer).orElse(1L);
     if (by == 0) {
       throw new TemplateException("a slice has a step of 0");
     }
@@ -145,7 +170,7 @@ final class Attributes {
       }
     }
     return text
-        ? Filters.joined(run, picked, "")
+        ? run.joined(picked, "")
         : run.budget().listing(((Value.Listing) of).kind(), picked);
   }
 
@@ -158,7 +183,7 @@ final class Attributes {
     if (given.isEmpty()) {
       return otherwise;
     }
-    long value = Operators.integer(given.get());
+    long value = Conversions.integer(given.get());
     long place = value < 0 ? value + length : value;
     return by > 0
         ? Math.max(0, Math.min(length, place))

@@ -14,22 +14,31 @@ final class BraceFormat {
   private static final int LONGEST_FIELD = 1000;
   private static final Pattern STEP = Pattern.compile("\\.([^.\\[\\]]+)|\\[([^\\]]+)\\]");
 
+  /** Finds what a field names behind dots and in brackets. */
+  interface Lookup {
+    Value attribute(Value of, String name);
+
+    Value item(Value of, Value key);
+  }
+
   private final Evaluation run;
+  private final Lookup lookup;
   private final String format;
   private final Arguments arguments;
   private final TextBuilder out;
   private int automatic;
   private int depth;
 
-  private BraceFormat(Evaluation run, String format, Arguments arguments) {
+  private BraceFormat(Evaluation run, String format, Arguments arguments, Lookup lookup) {
     this.run = run;
+    this.lookup = lookup;
     this.format = format;
     this.arguments = arguments;
-    this.out = run.budget().builder();
+    this.out = new TextBuilder(run.budget());
   }
 
-  static Value of(Evaluation run, String format, Arguments arguments) {
-    return new BraceFormat(run, format, arguments).formatted();
+  static Value of(Evaluation run, String format, Arguments arguments, Lookup lookup) {
+    return new BraceFormat(run, format, arguments, lookup).formatted();
   }
 
   private static TemplateException unbalanced() {
@@ -95,13 +104,13 @@ final class BraceFormat {
     String specification = colon < 0 ? "" : field.substring(colon + 1);
     // Fields in specifications are values of the same call.
     if (specification.indexOf('{') >= 0) {
-      BraceFormat inner = new BraceFormat(run, specification, arguments);
+      BraceFormat inner = new BraceFormat(run, specification, arguments, lookup);
       if (depth > 0) {
         throw new TemplateException("a format is nested too deep");
       }
       inner.depth = depth + 1;
       inner.automatic = automatic;
-      specification = Operators.text(inner.formatted());
+      specification = Conversions.text(inner.formatted());
       automatic = inner.automatic;
     }
     write(value, specification);
@@ -119,9 +128,8 @@ final class BraceFormat {
       String key = steps.group(2);
       value =
           attribute != null
-              ? Attributes.attribute(value, attribute)
-              : Attributes.item(
-                  run,
+              ? lookup.attribute(value, attribute)
+              : lookup.item(
                   value,
                   Numerals.parsedWhole(key, 10).map(Value.class::cast).orElse(new Value.Text(key)));
       end = steps.end();
@@ -156,10 +164,11 @@ final class BraceFormat {
     }
     boolean number = value instanceof Value.Num;
     if (!number && !(value instanceof Value.Text)) {
-      Operators.requireDefined(value);
+      Conversions.requireDefined(value);
       throw new TemplateException("a value of type " + value.type() + " has no such format");
     }
-    String content = number ? number((Value.Num) value, parts) : cut(Operators.text(value), parts);
+    String content =
+        number ? number((Value.Num) value, parts) : cut(Conversions.text(value), parts);
     pad(content, parts, number);
   }
 
@@ -176,7 +185,8 @@ final class BraceFormat {
   private static String number(Value.Num value, Matcher parts) {
     char kind = parts.group(9) == null ? 0 : parts.group(9).charAt(0);
     boolean real = value instanceof Value.Real || "eEfFgG%".indexOf(kind) >= 0 && kind != 0;
-    String digits = real ? real(value.real(), kind, parts) : whole(Operators.integer(value), kind);
+    String digits =
+        real ? real(value.real(), kind, parts) : whole(Conversions.integer(value), kind);
     String sign = digits.startsWith("-") ? "-" : "";
     String absolute = digits.substring(sign.length());
     if (sign.isEmpty() && parts.group(3) != null && !parts.group(3).equals("-")) {
@@ -212,17 +222,9 @@ final class BraceFormat {
       case 'o' -> Long.toString(value, 8);
       case 'x' -> Long.toString(value, 16);
       case 'X' -> Long.toString(value, 16).toUpperCase(Locale.ROOT);
-      case 'c' -> character(new Value.Int(value));
+      case 'c' -> Conversions.character(new Value.Int(value));
       default -> throw new TemplateException("a number is formatted as a text");
     };
-  }
-
-  static String character(Value value) {
-    long code = Operators.integer(value);
-    if (code < 0 || code > Character.MAX_CODE_POINT) {
-      throw new TemplateException("a number is no character");
-    }
-    return Character.toString((int) code);
   }
 
   private static String grouped(String digits, String separator) {

@@ -86,10 +86,6 @@ final class Budget {
     return new Value.Text(text);
   }
 
-  TextBuilder builder() {
-    return new TextBuilder(this);
-  }
-
   Value.Listing list(List<Value> items) {
     return listing(Value.Kind.LIST, items);
   }

@@ -88,11 +88,11 @@ record Builtin(String name, List<String> parameters, Body body) {
     }
 
     long integer(String name, long otherwise) {
-      return has(name) ? Operators.integer(get(name)) : otherwise;
+      return has(name) ? Conversions.integer(get(name)) : otherwise;
     }
 
     String text(String name) {
-      return Operators.text(get(name));
+      return Conversions.text(get(name));
     }
 
     String text(String name, String otherwise) {

@@ -4,7 +4,6 @@ import java.time.Clock;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
-import java.util.Map;
 import java.util.function.Supplier;
 
 /** One rendering: its scopes, what it has printed, and what it may still take. */
@@ -17,14 +16,11 @@ final class Evaluation {
   Evaluation(Budget budget, Clock clock) {
     this.budget = budget;
     this.clock = clock;
-    this.out = budget.builder();
+    this.out = new TextBuilder(budget);
   }
 
-  String render(List<Statement> body, Map<String, ?> arguments) {
-    Functions.TABLE.forEach(
-        (name, function) -> scope.put(name, new Builtin.Bound(function, Value.None.NONE)));
-    arguments.forEach((name, value) -> scope.put(name, Json.value(budget, value, 0)));
-    body(body);
+  /** Returns what was printed so far. */
+  String output() {
     return out.toString();
   }
 
@@ -40,32 +36,6 @@ final class Evaluation {
     return scope;
   }
 
-  /** Counts a step, and how deep it is. */
-  Value value(Expression expression) {
-    budget.enter();
-    Value value = expression.evaluate(this);
-    budget.leave();
-    return value;
-  }
-
-  /** Up to what leaves a loop. */
-  Statement.Flow body(List<Statement> body) {
-    budget.enter();
-    Statement.Flow flow = Statement.Flow.NEXT;
-    for (Statement statement : body) {
-      try {
-        flow = statement.run(this);
-      } catch (TemplateException e) {
-        throw e.at(statement.line());
-      }
-      if (flow != Statement.Flow.NEXT) {
-        break;
-      }
-    }
-    budget.leave();
-    return flow;
-  }
-
   <T> T inScope(Supplier<T> work) {
     return inScope(scope, work);
   }
@@ -78,14 +48,10 @@ final class Evaluation {
     return result;
   }
 
-  /** What a body prints, in a scope of its own. */
-  Value captured(List<Statement> body) {
-    return captured(scope, () -> body(body));
-  }
-
-  Value captured(Scope parent, Supplier<Statement.Flow> work) {
+  /** Returns what work prints, in a scope inside of {@code parent}. */
+  Value captured(Scope parent, Supplier<?> work) {
     TextBuilder outer = out;
-    out = budget.builder();
+    out = new TextBuilder(budget);
     inScope(parent, work);
     Value text = out.text();
     out = outer;
@@ -101,23 +67,14 @@ final class Evaluation {
     return Printer.text(budget, value);
   }
 
-  Value call(Value function, Arguments arguments) {
-    if (function instanceof Callable callable) {
-      budget.enter();
-      Value value = callable.call(this, arguments);
-      budget.leave();
-      return value;
+  /** Returns values as one text, with a separator between them. */
+  Value joined(List<Value> items, String separator) {
+    TextBuilder joined = new TextBuilder(budget);
+    for (int i = 0; i < items.size(); i++) {
+      budget.step();
+      joined.append(i == 0 ? "" : separator).append(text(items.get(i)));
     }
-    Operators.requireDefined(function);
-    throw new TemplateException("a value of type " + function.type() + " cannot be called");
-  }
-
-  Value filtered(Value value, List<Expression.FilterCall> filters) {
-    Value result = value;
-    for (Expression.FilterCall filter : filters) {
-      result = filter.apply(this, result);
-    }
-    return result;
+    return joined.text();
   }
 
   /** What a loop over a value goes through. */

@@ -6,9 +6,27 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/** What has a value. Evaluated through {@link Evaluation#value}, which counts. */
+/** What has a value. */
 sealed interface Expression {
+  /** Computes the value; callers use {@link #value}, which counts. */
   Value evaluate(Evaluation run);
+
+  /** Computes the value, and counts a step and how deep it is. */
+  default Value value(Evaluation run) {
+    run.budget().enter();
+    Value value = evaluate(run);
+    run.budget().leave();
+    return value;
+  }
+
+  /** Returns a value after several filters. */
+  static Value filtered(Evaluation run, Value value, List<FilterCall> filters) {
+    Value result = value;
+    for (FilterCall filter : filters) {
+      result = filter.apply(run, result);
+    }
+    return result;
+  }
 
   /** What is written as it is. */
   record Literal(Value value) implements Expression {
@@ -31,7 +49,7 @@ sealed interface Expression {
     @Override
     public Value evaluate(Evaluation run) {
       List<Value> values = new ArrayList<>(items.size());
-      items.forEach(item -> values.add(run.value(item)));
+      items.forEach(item -> values.add(item.value(run)));
       return run.budget().listing(kind, values);
     }
   }
@@ -45,7 +63,7 @@ sealed interface Expression {
     public Value evaluate(Evaluation run) {
       LinkedHashMap<Value, Value> values = new LinkedHashMap<>();
       entries.forEach(
-          entry -> values.put(Operators.key(run.value(entry.key())), run.value(entry.value())));
+          entry -> values.put(Conversions.key(entry.key().value(run)), entry.value().value(run)));
       return run.budget().dict(values);
     }
   }
@@ -54,7 +72,7 @@ sealed interface Expression {
   record Attribute(Expression of, String name) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
-      return Attributes.attribute(run.value(of), name);
+      return Attributes.attribute(of.value(run), name);
     }
   }
 
@@ -62,8 +80,8 @@ sealed interface Expression {
   record Item(Expression of, Expression key) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
-      Value value = run.value(of);
-      return Attributes.item(run, value, run.value(key));
+      Value value = of.value(run);
+      return Attributes.item(run, value, key.value(run));
     }
   }
 
@@ -76,9 +94,13 @@ sealed interface Expression {
       implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
-      Value value = run.value(of);
+      Value value = of.value(run);
       return Attributes.slice(
-          run, value, first.map(run::value), last.map(run::value), step.map(run::value));
+          run,
+          value,
+          first.map(each -> each.value(run)),
+          last.map(each -> each.value(run)),
+          step.map(each -> each.value(run)));
     }
   }
 
@@ -92,14 +114,14 @@ sealed interface Expression {
 
     Arguments evaluate(Evaluation run) {
       List<Value> values = new ArrayList<>();
-      positional.forEach(each -> values.add(run.value(each)));
-      rest.ifPresent(each -> values.addAll(run.items(run.value(each))));
+      positional.forEach(each -> values.add(each.value(run)));
+      rest.ifPresent(each -> values.addAll(run.items(each.value(run))));
       Map<String, Value> byName = new LinkedHashMap<>();
-      named.forEach((name, each) -> byName.put(name, run.value(each)));
+      named.forEach((name, each) -> byName.put(name, each.value(run)));
       others.ifPresent(
           each ->
-              Operators.dict(run.value(each))
-                  .forEach((key, value) -> byName.put(Operators.text(key), value)));
+              Conversions.dict(each.value(run))
+                  .forEach((key, value) -> byName.put(Conversions.text(key), value)));
       return new Arguments(values, byName);
     }
   }
@@ -108,16 +130,16 @@ sealed interface Expression {
   record Call(Expression callee, Given given) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
-      Value function = run.value(callee);
-      return run.call(function, given.evaluate(run));
+      Value function = callee.value(run);
+      return Callable.call(run, function, given.evaluate(run));
     }
 
     /** The same with a caller. */
-    Value with(Evaluation run, Macro caller) {
-      Value function = run.value(callee);
+    Value with(Evaluation run, Value caller) {
+      Value function = callee.value(run);
       Arguments arguments = given.evaluate(run);
       arguments.named().put("caller", caller);
-      return run.call(function, arguments);
+      return Callable.call(run, function, arguments);
     }
   }
 
@@ -132,7 +154,7 @@ sealed interface Expression {
   record Filtered(Expression of, FilterCall filter) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
-      return filter.apply(run, run.value(of));
+      return filter.apply(run, of.value(run));
     }
   }
 
@@ -140,7 +162,7 @@ sealed interface Expression {
   record Test(Expression of, String name, Given given, boolean negated) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
-      Value value = run.value(of);
+      Value value = of.value(run);
       return Value.Bool.of(Tests.holds(run, name, value, given.evaluate(run)) != negated);
     }
   }
@@ -149,7 +171,7 @@ sealed interface Expression {
   record Not(Expression of) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
-      return Value.Bool.of(!run.value(of).truth());
+      return Value.Bool.of(!of.value(run).truth());
     }
   }
 
@@ -157,7 +179,7 @@ sealed interface Expression {
   record Signed(boolean negative, Expression of) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
-      return Operators.signed(run.value(of), negative);
+      return Operators.signed(of.value(run), negative);
     }
   }
 
@@ -165,8 +187,8 @@ sealed interface Expression {
   record Binary(String operator, Expression left, Expression right) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
-      Value first = run.value(left);
-      return Operators.binary(run, operator, first, run.value(right));
+      Value first = left.value(run);
+      return Operators.binary(run, operator, first, right.value(run));
     }
   }
 
@@ -174,8 +196,8 @@ sealed interface Expression {
   record Concatenation(List<Expression> parts) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
-      TextBuilder text = run.budget().builder();
-      parts.forEach(part -> text.append(run.text(run.value(part))));
+      TextBuilder text = new TextBuilder(run.budget());
+      parts.forEach(part -> text.append(run.text(part.value(run))));
       return text.text();
     }
   }
@@ -187,9 +209,9 @@ sealed interface Expression {
   record Comparison(Expression first, List<Link> links) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
-      Value left = run.value(first);
+      Value left = first.value(run);
       for (Link link : links) {
-        Value right = run.value(link.right());
+        Value right = link.right().value(run);
         if (!Operators.compare(run, link.operator(), left, right)) {
           return Value.Bool.FALSE;
         }
@@ -203,8 +225,8 @@ sealed interface Expression {
   record And(Expression left, Expression right) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
-      Value first = run.value(left);
-      return first.truth() ? run.value(right) : first;
+      Value first = left.value(run);
+      return first.truth() ? right.value(run) : first;
     }
   }
 
@@ -212,8 +234,8 @@ sealed interface Expression {
   record Or(Expression left, Expression right) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
-      Value first = run.value(left);
-      return first.truth() ? first : run.value(right);
+      Value first = left.value(run);
+      return first.truth() ? first : right.value(run);
     }
   }
 
@@ -222,11 +244,11 @@ sealed interface Expression {
       implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
-      if (run.value(condition).truth()) {
-        return run.value(value);
+      if (condition.value(run).truth()) {
+        return value.value(run);
       }
       return otherwise
-          .map(run::value)
+          .map(each -> each.value(run))
           .orElseGet(() -> new Value.Undefined("an \"if\" without \"else\" has no value"));
     }
   }

@@ -89,8 +89,8 @@ final class Filters {
         "join",
         "d? attribute?",
         (run, value, given) ->
-            joined(
-                run, attributes(run, value, given), run.text(given.get("d", new Value.Text("")))));
+            run.joined(
+                attributes(run, value, given), run.text(given.get("d", new Value.Text("")))));
   }
 
   private static String title(String text) {
@@ -105,7 +105,7 @@ final class Filters {
   }
 
   private static Value escaped(Evaluation run, Value value, Builtin.Given given) {
-    TextBuilder out = run.budget().builder();
+    TextBuilder out = new TextBuilder(run.budget());
     run.text(value)
         .codePoints()
         .forEach(
@@ -123,7 +123,7 @@ final class Filters {
   }
 
   private static Value encoded(Evaluation run, Value value, Builtin.Given given) {
-    TextBuilder out = run.budget().builder();
+    TextBuilder out = new TextBuilder(run.budget());
     if (value instanceof Value.Text || !Tests.isIterable(value)) {
       encode(out, run.text(value), false);
       return out.text();
@@ -162,10 +162,10 @@ final class Filters {
     String indent =
         width instanceof Value.Text text
             ? text.value()
-            : run.budget().builder().repeat(" ", Operators.integer(width)).toString();
+            : new TextBuilder(run.budget()).repeat(" ", Conversions.integer(width)).toString();
     boolean blank = given.flag("blank", false);
-    List<String> lines = Strings.lines(run.budget(), Operators.text(value) + "\n", false);
-    TextBuilder out = run.budget().builder();
+    List<String> lines = Strings.lines(run.budget(), Conversions.text(value) + "\n", false);
+    TextBuilder out = new TextBuilder(run.budget());
     for (int i = 0; i < lines.size(); i++) {
       boolean own = i == 0 ? given.flag("first", false) : blank || !lines.get(i).isEmpty();
       out.append(i == 0 ? "" : "\n").append(own ? indent : "").append(lines.get(i));
@@ -183,12 +183,11 @@ final class Filters {
     if (length(value) - leeway <= length) {
       return value;
     }
-    String text = Operators.text(value);
+    String text = Conversions.text(value);
     int kept = (int) length - end.codePointCount(0, end.length());
     String cut = text.substring(0, text.offsetByCodePoints(0, kept));
     int space = given.flag("killwords", false) ? -1 : cut.lastIndexOf(' ');
-    return run.budget()
-        .builder()
+    return new TextBuilder(run.budget())
         .append(space < 0 ? cut : cut.substring(0, space))
         .append(end)
         .text();
@@ -227,7 +226,7 @@ final class Filters {
         (run, value, given) ->
             value instanceof Value.Real real
                 ? new Value.Real(Math.abs(real.value()))
-                : Operators.signed(value, Operators.integer(value) < 0));
+                : Operators.signed(value, Conversions.integer(value) < 0));
     add("round", "precision? method?", Filters::rounded);
     add(
         "sum",
@@ -278,8 +277,8 @@ final class Filters {
     if (value instanceof Value.Real real) {
       return Double.isNaN(real.value()) ? otherwise : new Value.Int(Numerals.whole(real.value()));
     }
-    Operators.requireDefined(value);
-    return value instanceof Value.Num ? new Value.Int(Operators.integer(value)) : otherwise;
+    Conversions.requireDefined(value);
+    return value instanceof Value.Num ? new Value.Int(Conversions.integer(value)) : otherwise;
   }
 
   private static Value real(Evaluation run, Value value, Builtin.Given given) {
@@ -287,7 +286,7 @@ final class Filters {
     if (value instanceof Value.Text text) {
       return Numerals.parsedReal(text.value()).map(Value.class::cast).orElse(otherwise);
     }
-    Operators.requireDefined(value);
+    Conversions.requireDefined(value);
     return value instanceof Value.Num number ? new Value.Real(number.real()) : otherwise;
   }
 
@@ -295,7 +294,7 @@ final class Filters {
     long places = given.integer("precision", 0);
     String method = given.text("method", "common");
     if (!(value instanceof Value.Num number)) {
-      Operators.requireDefined(value);
+      Conversions.requireDefined(value);
       throw new TemplateException("a value of type " + value.type() + " is no number");
     }
     double scale = Math.pow(10, places);
@@ -304,7 +303,7 @@ final class Filters {
           value instanceof Value.Real real
               ? new Value.Real(Numerals.rounded(real.value(), places))
               : places >= 0
-                  ? new Value.Int(Operators.integer(value))
+                  ? new Value.Int(Conversions.integer(value))
                   : new Value.Int(Numerals.whole(Numerals.rounded(number.real(), places)));
       case "ceil" -> new Value.Real((Math.ceil(number.real() * scale) + 0.0) / scale);
       case "floor" -> new Value.Real((Math.floor(number.real() * scale) + 0.0) / scale);
@@ -416,7 +415,7 @@ final class Filters {
     List<Value> found = new ArrayList<>();
     for (Value item : run.items(value)) {
       run.budget().work(item.weight());
-      if (seen.add(Operators.key(key.apply(item)))) {
+      if (seen.add(Conversions.key(key.apply(item)))) {
         found.add(item);
       }
     }
@@ -577,7 +576,7 @@ final class Filters {
               run, given.named().get("attribute"), otherwise == Value.None.NONE ? null : otherwise);
       change = path;
     } else if (!given.rest().isEmpty()) {
-      String name = Operators.text(given.rest().get(0));
+      String name = Conversions.text(given.rest().get(0));
       Arguments arguments = given.others().after(1);
       change = item -> apply(run, name, item, arguments);
     } else {
@@ -606,7 +605,7 @@ final class Filters {
     }
     Function<Value, Value> path = before == 0 ? item -> item : path(run, given.rest().get(0));
     boolean tested = given.rest().size() > before;
-    String name = tested ? Operators.text(given.rest().get(before)) : "";
+    String name = tested ? Conversions.text(given.rest().get(before)) : "";
     Arguments arguments = given.others().after(tested ? before + 1 : before);
     List<Value> items = new ArrayList<>();
     for (Value item : optional(run, value)) {
@@ -661,15 +660,6 @@ final class Filters {
     List<Value> found = new ArrayList<>(items.size());
     items.forEach(item -> found.add(path.apply(item)));
     return found;
-  }
-
-  static Value joined(Evaluation run, List<Value> items, String separator) {
-    TextBuilder out = run.budget().builder();
-    for (int i = 0; i < items.size(); i++) {
-      run.budget().step();
-      out.append(i == 0 ? "" : separator).append(run.text(items.get(i)));
-    }
-    return out.text();
   }
 
   private static Value otherwise(Evaluation run, Value value, Builtin.Given given) {

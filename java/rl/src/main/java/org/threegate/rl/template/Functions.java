@@ -27,7 +27,8 @@ final class Functions {
               "mapping? **",
               (run, own, given) -> {
                 Map<String, Value> values = new HashMap<>();
-                pairs(run, given).forEach((name, value) -> values.put(Operators.text(name), value));
+                pairs(run, given)
+                    .forEach((name, value) -> values.put(Conversions.text(name), value));
                 return new Value.Namespace(values);
               }),
           Builtin.of(
@@ -77,14 +78,14 @@ final class Functions {
       run.budget().work(dict.weight());
       pairs.putAll(dict.entries());
     } else if (given.get("mapping") != null) {
-      Operators.requireDefined(given.get("mapping"));
+      Conversions.requireDefined(given.get("mapping"));
       for (Value pair : run.items(given.get("mapping"))) {
         run.budget().step();
         List<Value> both = run.items(pair);
         if (both.size() != 2) {
           throw new TemplateException("a mapping is made of pairs");
         }
-        pairs.put(Operators.key(both.get(0)), both.get(1));
+        pairs.put(Conversions.key(both.get(0)), both.get(1));
       }
     }
     given.named().forEach((name, value) -> pairs.put(new Value.Text(name), value));
@@ -95,7 +96,7 @@ final class Functions {
     long first = given.integer("first", 0);
     boolean one = given.get("second") == null;
     long begin = one ? 0 : first;
-    long end = one ? first : Operators.integer(given.get("second"));
+    long end = one ? first : Conversions.integer(given.get("second"));
     long step = given.integer("third", 1);
     if (step == 0) {
       throw new TemplateException("a range has a step of 0");

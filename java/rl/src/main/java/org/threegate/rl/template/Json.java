@@ -69,7 +69,7 @@ final class Json {
             ? text.value()
             : indent == Value.None.NONE
                 ? null
-                : run.budget().builder().repeat(" ", Operators.integer(indent)).toString();
+                : new TextBuilder(run.budget()).repeat(" ", Conversions.integer(indent)).toString();
     String comma = indented == null ? ", " : ",";
     String colon = ": ";
     if (given.has("separators")) {
@@ -77,10 +77,10 @@ final class Json {
       if (separators.size() != 2) {
         throw new TemplateException("tojson has two separators");
       }
-      comma = Operators.text(separators.get(0));
-      colon = Operators.text(separators.get(1));
+      comma = Conversions.text(separators.get(0));
+      colon = Conversions.text(separators.get(1));
     }
-    TextBuilder out = run.budget().builder();
+    TextBuilder out = new TextBuilder(run.budget());
     write(
         run,
         value,
@@ -107,7 +107,7 @@ final class Json {
     } else if (value == Value.None.NONE || value instanceof Value.Num) {
       style.out().append(plain(value));
     } else {
-      Operators.requireDefined(value);
+      Conversions.requireDefined(value);
       throw new TemplateException("a value of type " + value.type() + " is not for JSON");
     }
   }

@@ -6,6 +6,7 @@ import java.util.Deque;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /** What {@code loop} is in a loop. It looks ahead only where a template asks for it. */
 final class Loop implements Callable, Iterator<Value> {
@@ -21,9 +22,9 @@ final class Loop implements Callable, Iterator<Value> {
               }));
 
   private final Budget budget;
-  private final Statement.For statement;
+  private final Optional<Recursion> recursion;
   private final Iterator<Value> rest;
-  private final int recursion;
+  private final int depth;
   private final Deque<Value> ahead = new ArrayDeque<>();
   private int index0 = -1;
   private Value before = new Value.Undefined("there is no previous item");
@@ -31,11 +32,21 @@ final class Loop implements Callable, Iterator<Value> {
   private List<Value> last = List.of();
   private boolean seen;
 
-  Loop(Budget budget, Statement.For statement, Iterator<Value> rest, int recursion) {
+  /** Runs the loop again, over other values. */
+  @FunctionalInterface
+  interface Recursion {
+    void over(Evaluation run, Value values, int depth);
+  }
+
+  /**
+   * @param recursion empty: the loop is not recursive
+   * @param depth of recursion
+   */
+  Loop(Budget budget, Optional<Recursion> recursion, Iterator<Value> rest, int depth) {
     this.budget = budget;
-    this.statement = statement;
-    this.rest = rest;
     this.recursion = recursion;
+    this.rest = rest;
+    this.depth = depth;
   }
 
   @Override
@@ -74,8 +85,8 @@ final class Loop implements Callable, Iterator<Value> {
       case "length" -> new Value.Int(length());
       case "first" -> Value.Bool.of(index0 == 0);
       case "last" -> Value.Bool.of(!hasNext());
-      case "depth" -> new Value.Int(recursion + 1L);
-      case "depth0" -> new Value.Int(recursion);
+      case "depth" -> new Value.Int(depth + 1L);
+      case "depth0" -> new Value.Int(depth);
       case "previtem" -> before;
       case "nextitem" -> peek();
       default ->
@@ -101,7 +112,7 @@ final class Loop implements Callable, Iterator<Value> {
 
   @Override
   public Value call(Evaluation run, Arguments arguments) {
-    if (!statement.recursive()) {
+    if (recursion.isEmpty()) {
       throw new TemplateException("a loop that is not recursive cannot be called");
     }
     if (arguments.positional().size() != 1) {
@@ -110,8 +121,8 @@ final class Loop implements Callable, Iterator<Value> {
     return run.captured(
         run.scope(),
         () -> {
-          statement.over(run, arguments.positional().get(0), recursion + 1);
-          return Statement.Flow.NEXT;
+          recursion.get().over(run, arguments.positional().get(0), depth + 1);
+          return Value.None.NONE;
         });
   }
 

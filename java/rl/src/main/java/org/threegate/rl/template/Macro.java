@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /**
  * A function that the template itself has.
@@ -26,7 +27,12 @@ record Macro(Definition definition, Scope scope) implements Callable {
       List<Parameter> parameters,
       boolean takesMore,
       boolean takesNamed,
-      List<Statement> body) {}
+      Consumer<Evaluation> body) {}
+
+  @Override
+  public Optional<String> macroName() {
+    return Optional.of(definition.name());
+  }
 
   @Override
   public boolean equals(Object other) {
@@ -44,7 +50,8 @@ record Macro(Definition definition, Scope scope) implements Callable {
         scope,
         () -> {
           bind(run, arguments);
-          return run.body(definition.body());
+          definition.body().accept(run);
+          return Value.None.NONE;
         });
   }
 
@@ -66,7 +73,7 @@ record Macro(Definition definition, Scope scope) implements Callable {
       } else if (named.containsKey(name)) {
         value = named.remove(name);
       } else {
-        value = parameter.otherwise().map(run::value).orElse(run.scope().get(name));
+        value = parameter.otherwise().map(each -> each.value(run)).orElse(run.scope().get(name));
       }
       run.scope().put(name, value);
     }

@@ -74,13 +74,9 @@ final class Methods {
               "iterable",
               (run, own, given) -> {
                 List<Value> items = run.items(given.get("iterable"));
-                items.forEach(Operators::text);
-                return Filters.joined(run, items, text(own));
+                items.forEach(Conversions::text);
+                return run.joined(items, text(own));
               }),
-          Builtin.of(
-              "format",
-              "* **",
-              (run, own, given) -> BraceFormat.of(run, text(own), given.others())),
           ofAll("isdigit", c -> Character.isDigit(c) || isSuperscript(c)),
           ofAll("isnumeric", Methods::isNumeric),
           ofAll("isalpha", Character::isLetter),
@@ -119,9 +115,10 @@ final class Methods {
               "get",
               "key default?",
               (run, own, given) ->
-                  Operators.dict(own)
+                  Conversions.dict(own)
                       .getOrDefault(
-                          Operators.key(given.get("key")), given.get("default", Value.None.NONE))),
+                          Conversions.key(given.get("key")),
+                          given.get("default", Value.None.NONE))),
           Builtin.of("items", "", (run, own, given) -> items(run, own)),
           Builtin.of(
               "keys",
@@ -132,7 +129,8 @@ final class Methods {
               "",
               (run, own, given) ->
                   run.budget()
-                      .listing(Value.Kind.VALUES, new ArrayList<>(Operators.dict(own).values()))));
+                      .listing(
+                          Value.Kind.VALUES, new ArrayList<>(Conversions.dict(own).values()))));
 
   private static final Map<String, Builtin> OF_LIST =
       Builtin.table(
@@ -172,7 +170,7 @@ final class Methods {
   }
 
   private static String text(Value own) {
-    return Operators.text(own);
+    return Conversions.text(own);
   }
 
   private static Builtin changing(String name, UnaryOperator<String> change) {
@@ -251,7 +249,7 @@ final class Methods {
     boolean found = false;
     for (Value part : all) {
       run.budget().work(part.weight());
-      found |= holds.test(text, Operators.text(part));
+      found |= holds.test(text, Conversions.text(part));
     }
     return Value.Bool.of(found);
   }
@@ -289,8 +287,7 @@ final class Methods {
   private static Value zeros(Evaluation run, Value own, Builtin.Given given) {
     String text = text(own);
     int sign = text.startsWith("-") || text.startsWith("+") ? 1 : 0;
-    return run.budget()
-        .builder()
+    return new TextBuilder(run.budget())
         .append(text.substring(0, sign))
         .repeat("0", given.integer("width", 0) - ((Value.Text) own).length())
         .append(text.substring(sign))
@@ -315,8 +312,7 @@ final class Methods {
           // Python's own way of halves.
           default -> missing / 2 + (missing & width & 1);
         };
-    return run.budget()
-        .builder()
+    return new TextBuilder(run.budget())
         .repeat(fill, before)
         .append(text)
         .repeat(fill, missing - before)
@@ -325,7 +321,7 @@ final class Methods {
 
   static Value items(Evaluation run, Value own) {
     List<Value> pairs = new ArrayList<>();
-    Operators.dict(own)
+    Conversions.dict(own)
         .forEach(
             (key, value) -> pairs.add(run.budget().listing(Value.Kind.TUPLE, List.of(key, value))));
     return run.budget().listing(Value.Kind.ITEMS, pairs);

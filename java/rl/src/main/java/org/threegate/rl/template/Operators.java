@@ -3,71 +3,23 @@ package org.threegate.rl.template;
 import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 
 /** What Python's operators do, within 64 bits. */
 final class Operators {
   private Operators() {}
 
-  static void requireDefined(Value value) {
-    if (value instanceof Value.Undefined undefined) {
-      throw new TemplateException(undefined.reason());
-    }
-  }
-
   private static TemplateException refused(String operator, Value left, Value right) {
-    requireDefined(left);
-    requireDefined(right);
+    Conversions.requireDefined(left);
+    Conversions.requireDefined(right);
     return new TemplateException(
         "\"" + operator + "\" is not for " + left.type() + " and " + right.type());
   }
 
-  private static TemplateException wanted(String kind, Value value) {
-    requireDefined(value);
-    return new TemplateException("a value of type " + value.type() + " is no " + kind);
-  }
-
-  /** Of a whole number or truth value. */
-  static long integer(Value value) {
-    if (value instanceof Value.Int whole) {
-      return whole.value();
-    }
-    if (value instanceof Value.Bool truth) {
-      return truth.value() ? 1 : 0;
-    }
-    throw wanted("whole number", value);
-  }
-
-  static String text(Value value) {
-    if (value instanceof Value.Text text) {
-      return text.value();
-    }
-    throw wanted("text", value);
-  }
-
-  static Map<Value, Value> dict(Value value) {
-    if (value instanceof Value.Dict dict) {
-      return dict.entries();
-    }
-    throw wanted("mapping", value);
-  }
-
-  /** What may be a key: what does not hold other values. */
-  static Value key(Value value) {
-    if (Tests.isKey(value)) {
-      return value;
-    }
-    throw wanted("key", value);
-  }
-
-  private static boolean isWhole(Value value) {
-    return value instanceof Value.Int || value instanceof Value.Bool;
-  }
-
   static Value signed(Value value, boolean negative) {
     try {
-      if (isWhole(value)) {
-        return new Value.Int(negative ? Math.negateExact(integer(value)) : integer(value));
+      if (Conversions.isWhole(value)) {
+        return new Value.Int(
+            negative ? Math.negateExact(Conversions.integer(value)) : Conversions.integer(value));
       }
     } catch (ArithmeticException e) {
       throw tooLarge();
@@ -75,7 +27,7 @@ final class Operators {
     if (value instanceof Value.Real real) {
       return negative ? new Value.Real(-real.value()) : real;
     }
-    throw wanted("number", value);
+    throw Conversions.wanted("number", value);
   }
 
   private static TemplateException tooLarge() {
@@ -90,7 +42,10 @@ final class Operators {
       return PercentFormat.of(run, format.value(), right);
     }
     if (operator.equals("+") && left instanceof Value.Text && right instanceof Value.Text) {
-      return run.budget().builder().append(text(left)).append(text(right)).text();
+      return new TextBuilder(run.budget())
+          .append(Conversions.text(left))
+          .append(Conversions.text(right))
+          .text();
     }
     if (operator.equals("+")
         && left instanceof Value.Listing first
@@ -102,18 +57,18 @@ final class Operators {
       items.addAll(second.items());
       return run.budget().listing(first.kind(), items);
     }
-    if (operator.equals("*") && isWhole(right)) {
-      return repeated(run, left, integer(right), right);
+    if (operator.equals("*") && Conversions.isWhole(right)) {
+      return repeated(run, left, Conversions.integer(right), right);
     }
-    if (operator.equals("*") && isWhole(left)) {
-      return repeated(run, right, integer(left), left);
+    if (operator.equals("*") && Conversions.isWhole(left)) {
+      return repeated(run, right, Conversions.integer(left), left);
     }
     throw refused(operator, left, right);
   }
 
   private static Value repeated(Evaluation run, Value value, long count, Value by) {
     if (value instanceof Value.Text text) {
-      return run.budget().builder().repeat(text.value(), count).text();
+      return new TextBuilder(run.budget()).repeat(text.value(), count).text();
     }
     if (value instanceof Value.Listing list
         && (list.kind() == Value.Kind.LIST || list.kind() == Value.Kind.TUPLE)) {
@@ -132,14 +87,14 @@ final class Operators {
   }
 
   private static Value arithmetic(String operator, Value.Num left, Value.Num right) {
-    boolean whole = isWhole(left) && isWhole(right);
+    boolean whole = Conversions.isWhole(left) && Conversions.isWhole(right);
     if ((operator.equals("/") || operator.equals("//") || operator.equals("%"))
         && right.real() == 0) {
       throw new TemplateException("a division by zero");
     }
     try {
       return whole && !operator.equals("/")
-          ? whole(operator, integer(left), integer(right))
+          ? whole(operator, Conversions.integer(left), Conversions.integer(right))
           : new Value.Real(real(operator, left.real(), right.real()));
     } catch (ArithmeticException e) {
       throw tooLarge();
@@ -250,11 +205,11 @@ final class Operators {
         throw refused("in", one, all);
       }
       run.budget().work(all.weight());
-      return Strings.find(text.value(), text(one), 0) >= 0;
+      return Strings.find(text.value(), Conversions.text(one), 0) >= 0;
     }
     if (all instanceof Value.Dict dict) {
       run.budget().work(one.weight());
-      return dict.entries().containsKey(key(one));
+      return dict.entries().containsKey(Conversions.key(one));
     }
     for (Value item : run.items(all)) {
       if (equal(run, item, one)) {
@@ -268,8 +223,8 @@ final class Operators {
   static int order(Evaluation run, String operator, Value left, Value right) {
     run.budget().work(Math.min(left.weight(), right.weight()));
     if (left instanceof Value.Num first && right instanceof Value.Num second) {
-      return isWhole(left) && isWhole(right)
-          ? Long.compare(integer(left), integer(right))
+      return Conversions.isWhole(left) && Conversions.isWhole(right)
+          ? Long.compare(Conversions.integer(left), Conversions.integer(right))
           : first.real() == second.real() ? 0 : Double.compare(first.real(), second.real());
     }
     if (left instanceof Value.Text first && right instanceof Value.Text second) {

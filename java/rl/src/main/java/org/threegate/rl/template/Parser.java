@@ -263,7 +263,11 @@ final class Parser {
     List<Statement> body = function(() -> body(end));
     Macro.Definition definition =
         new Macro.Definition(
-            name, parameters, used.contains("varargs"), used.contains("kwargs"), body);
+            name,
+            parameters,
+            used.contains("varargs"),
+            used.contains("kwargs"),
+            run -> Statement.body(run, body));
     used = outer;
     return definition;
   }

@@ -24,7 +24,7 @@ final class PercentFormat {
             values instanceof Value.Listing list && list.kind().isTuple()
                 ? list.items()
                 : List.of(values));
-    this.out = run.budget().builder();
+    this.out = new TextBuilder(run.budget());
   }
 
   static Value of(Evaluation run, String format, Value values) {
@@ -81,7 +81,7 @@ final class PercentFormat {
         throw new TemplateException("a format has a name without an end");
       }
       Value.Text key = run.budget().text(format.substring(position + 1, end));
-      named = Operators.dict(values).get(key);
+      named = Conversions.dict(values).get(key);
       if (named == null) {
         throw new TemplateException("a format has no value for \"" + key.value() + "\"");
       }
@@ -120,7 +120,7 @@ final class PercentFormat {
         return digits(Long.toString(whole(value)), precision);
       }
       case 'x', 'X', 'o' -> {
-        long whole = Operators.integer(value);
+        long whole = Conversions.integer(value);
         String text = Long.toString(whole, kind == 'o' ? 8 : 16);
         return digits(kind == 'X' ? text.toUpperCase(Locale.ROOT) : text, precision);
       }
@@ -134,7 +134,7 @@ final class PercentFormat {
       case 'c' -> {
         return value instanceof Value.Text text && text.length() == 1
             ? text.value()
-            : BraceFormat.character(value);
+            : Conversions.character(value);
       }
       default -> throw new TemplateException("a format has \"%" + kind + "\", which is not known");
     }
@@ -143,7 +143,7 @@ final class PercentFormat {
   private static long whole(Value value) {
     return value instanceof Value.Real real
         ? Numerals.whole(real.value())
-        : Operators.integer(value);
+        : Conversions.integer(value);
   }
 
   private static String cut(String text, long precision) {
@@ -154,8 +154,7 @@ final class PercentFormat {
 
   private String digits(String number, long precision) {
     int sign = number.startsWith("-") ? 1 : 0;
-    return run.budget()
-        .builder()
+    return new TextBuilder(run.budget())
         .append(number.substring(0, sign))
         .repeat("0", precision - number.length() + sign)
         .append(number.substring(sign))

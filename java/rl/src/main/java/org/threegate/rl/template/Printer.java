@@ -20,7 +20,7 @@ final class Printer {
 
   /** Python's {@code repr}. */
   static String written(Budget budget, Value value) {
-    TextBuilder out = budget.builder();
+    TextBuilder out = new TextBuilder(budget);
     write(out, value);
     return out.toString();
   }
@@ -42,9 +42,9 @@ final class Printer {
       write(out, list);
     } else if (value instanceof Value.Dict dict) {
       write(out, dict);
-    } else if (value instanceof Macro macro) {
+    } else if (value.macroName().isPresent()) {
       out.append("<Macro ");
-      quote(out, macro.definition().name());
+      quote(out, value.macroName().get());
       out.append(">");
     } else {
       throw new TemplateException("a value of type " + value.type() + " cannot be printed");

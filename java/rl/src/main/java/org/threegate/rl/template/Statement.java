@@ -19,6 +19,29 @@ sealed interface Statement {
 
   Flow run(Evaluation run);
 
+  /** Runs statements up to one that leaves a loop. */
+  static Flow body(Evaluation run, List<Statement> body) {
+    run.budget().enter();
+    Flow flow = Flow.NEXT;
+    for (Statement statement : body) {
+      try {
+        flow = statement.run(run);
+      } catch (TemplateException e) {
+        throw e.at(statement.line());
+      }
+      if (flow != Flow.NEXT) {
+        break;
+      }
+    }
+    run.budget().leave();
+    return flow;
+  }
+
+  /** Returns what statements print, in a scope of their own. */
+  static Value captured(Evaluation run, List<Statement> body) {
+    return run.captured(run.scope(), () -> Statement.body(run, body));
+  }
+
   /** Text between tags. */
   record Data(int line, String text) implements Statement {
     @Override
@@ -32,7 +55,7 @@ sealed interface Statement {
   record Print(int line, List<Expression> values) implements Statement {
     @Override
     public Flow run(Evaluation run) {
-      values.forEach(value -> run.print(run.text(run.value(value))));
+      values.forEach(value -> run.print(run.text(value.value(run))));
       return Flow.NEXT;
     }
   }
@@ -45,11 +68,11 @@ sealed interface Statement {
     @Override
     public Flow run(Evaluation run) {
       for (Branch branch : branches) {
-        if (run.value(branch.condition()).truth()) {
-          return run.body(branch.body());
+        if (branch.condition().value(run).truth()) {
+          return Statement.body(run, branch.body());
         }
       }
-      return run.body(otherwise);
+      return Statement.body(run, otherwise);
     }
   }
 
@@ -65,7 +88,7 @@ sealed interface Statement {
       implements Statement {
     @Override
     public Flow run(Evaluation run) {
-      over(run, run.value(items), 0);
+      over(run, items.value(run), 0);
       return Flow.NEXT;
     }
 
@@ -75,7 +98,12 @@ sealed interface Statement {
      * @param depth of recursion
      */
     void over(Evaluation run, Value values, int depth) {
-      Loop loop = new Loop(run.budget(), this, selected(run, run.iterator(values)), depth);
+      Loop loop =
+          new Loop(
+              run.budget(),
+              recursive ? Optional.of(this::over) : Optional.empty(),
+              selected(run, run.iterator(values)),
+              depth);
       boolean turned = false;
       while (loop.hasNext()) {
         run.budget().step();
@@ -86,14 +114,14 @@ sealed interface Statement {
                 () -> {
                   run.scope().put("loop", loop);
                   target.assign(run, item);
-                  return run.body(body);
+                  return Statement.body(run, body);
                 });
         if (flow == Flow.BREAK) {
           break;
         }
       }
       if (!turned) {
-        run.inScope(() -> run.body(otherwise));
+        run.inScope(() -> Statement.body(run, otherwise));
       }
     }
 
@@ -113,7 +141,7 @@ sealed interface Statement {
                 run.inScope(
                     () -> {
                       target.assign(run, item);
-                      return run.value(condition.get());
+                      return condition.get().value(run);
                     });
             if (holds.truth()) {
               found.add(item);
@@ -142,7 +170,7 @@ sealed interface Statement {
   record Set(int line, Target target, Expression value) implements Statement {
     @Override
     public Flow run(Evaluation run) {
-      target.assign(run, run.value(value));
+      target.assign(run, value.value(run));
       return Flow.NEXT;
     }
   }
@@ -153,7 +181,7 @@ sealed interface Statement {
       implements Statement {
     @Override
     public Flow run(Evaluation run) {
-      target.assign(run, run.filtered(run.captured(body), filters));
+      target.assign(run, Expression.filtered(run, Statement.captured(run, body), filters));
       return Flow.NEXT;
     }
   }
@@ -163,13 +191,13 @@ sealed interface Statement {
       implements Statement {
     @Override
     public Flow run(Evaluation run) {
-      List<Value> found = values.stream().map(run::value).toList();
+      List<Value> found = values.stream().map(each -> each.value(run)).toList();
       return run.inScope(
           () -> {
             for (int i = 0; i < found.size(); i++) {
               targets.get(i).assign(run, found.get(i));
             }
-            return run.body(body);
+            return Statement.body(run, body);
           });
     }
   }
@@ -197,7 +225,7 @@ sealed interface Statement {
       implements Statement {
     @Override
     public Flow run(Evaluation run) {
-      run.print(run.text(run.filtered(run.captured(body), filters)));
+      run.print(run.text(Expression.filtered(run, Statement.captured(run, body), filters)));
       return Flow.NEXT;
     }
   }
@@ -206,7 +234,7 @@ sealed interface Statement {
   record Generation(int line, List<Statement> body) implements Statement {
     @Override
     public Flow run(Evaluation run) {
-      return run.inScope(() -> run.body(body));
+      return run.inScope(() -> Statement.body(run, body));
     }
   }
 }

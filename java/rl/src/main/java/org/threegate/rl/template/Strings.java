@@ -108,7 +108,7 @@ final class Strings {
   }
 
   static Value replace(Budget budget, String text, String old, String replacement, long most) {
-    TextBuilder result = budget.builder();
+    TextBuilder result = new TextBuilder(budget);
     int done = 0;
     for (int place : places(budget, text, old, most < 0 ? Long.MAX_VALUE : most)) {
       result.append(text.substring(done, place)).append(replacement);

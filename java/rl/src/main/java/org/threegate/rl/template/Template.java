@@ -56,6 +56,12 @@ public final class Template {
    * @throws IllegalArgumentException when an argument is something else
    */
   public String render(Map<String, ?> arguments, Clock clock) {
-    return new Evaluation(new Budget(limits), clock).render(body, arguments);
+    Budget budget = new Budget(limits);
+    Evaluation run = new Evaluation(budget, clock);
+    Functions.TABLE.forEach(
+        (name, function) -> run.scope().put(name, new Builtin.Bound(function, Value.None.NONE)));
+    arguments.forEach((name, value) -> run.scope().put(name, Json.value(budget, value, 0)));
+    Statement.body(run, body);
+    return run.output();
   }
 }

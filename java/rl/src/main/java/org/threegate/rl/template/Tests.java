@@ -112,16 +112,8 @@ final class Tests {
         || value instanceof Value.Undefined;
   }
 
-  /** Whether it can be a key. */
-  static boolean isKey(Value value) {
-    return value instanceof Value.Text
-        || value instanceof Value.Num
-        || value instanceof Value.Undefined
-        || value == Value.None.NONE;
-  }
-
   private static boolean same(Value value, Value other) {
     return value == other
-        || isKey(value) && value.getClass() == other.getClass() && value.equals(other);
+        || Conversions.isKey(value) && value.getClass() == other.getClass() && value.equals(other);
   }
 }

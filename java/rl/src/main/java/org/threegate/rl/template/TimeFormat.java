@@ -14,7 +14,7 @@ final class TimeFormat {
 
   static Value of(Evaluation run, String format) {
     LocalDateTime now = LocalDateTime.now(run.clock());
-    TextBuilder out = run.budget().builder();
+    TextBuilder out = new TextBuilder(run.budget());
     for (int i = 0; i < format.length(); i++) {
       if (format.charAt(i) != '%' || i + 1 == format.length()) {
         out.append(format.charAt(i));

@@ -4,6 +4,7 @@ import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * What an expression is worth. The list is closed: values of JSON, what templates make of them, and
@@ -22,6 +23,11 @@ sealed interface Value
         Callable {
   /** Python's name of the type, for errors. */
   String type();
+
+  /** Name of a macro, which is printed with it; empty for what is no macro. */
+  default Optional<String> macroName() {
+    return Optional.empty();
+  }
 
   default boolean truth() {
     return true;

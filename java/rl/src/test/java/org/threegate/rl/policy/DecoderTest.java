@@ -178,7 +178,7 @@ class DecoderTest {
     try (Context context = Context.open();
         PointerScope scope = new PointerScope();
         Decoder model = Decoder.load(context, DECODERS.resolve(name));
-        KeyValueCache cache = KeyValueCache.of(model, Expected.ROWS, Expected.COLUMNS)) {
+        KeyValueCache cache = model.cache(Expected.ROWS, Expected.COLUMNS)) {
       Expected expected = Expected.of(context, DECODERS.resolve(name));
       Tensor tokens = expected.tokenTensor();
       Tensor mask = expected.maskTensor();

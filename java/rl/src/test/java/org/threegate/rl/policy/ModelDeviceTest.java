@@ -35,7 +35,7 @@ class ModelDeviceTest {
     try (Context context = Context.open();
         Decoder model = Decoder.load(context, Path.of("src/test/resources/decoders", family));
         AdamW optimizer = AdamW.of(model.parameters(), AdamW.Options.DEFAULT, Map.of());
-        KeyValueCache cache = KeyValueCache.of(model, 2, 8)) {
+        KeyValueCache cache = model.cache(2, 8)) {
       Scopes.run(
           () -> {
             Padded rows = Padded.left(List.of(new int[] {5, 6, 7}, new int[] {4}), 3, 0);

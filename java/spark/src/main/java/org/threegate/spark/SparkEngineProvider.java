@@ -10,17 +10,17 @@ import java.util.Map;
 import java.util.Optional;
 import org.apache.spark.SparkConf;
 import org.apache.spark.sql.SparkSession;
-import org.threegate.analysis.engine.Cluster;
+import org.threegate.analysis.engine.Engine;
 import org.threegate.run.InvalidInputException;
 
 /** Opens a session of Spark for a command. */
-public final class SparkClusterProvider implements Cluster.Provider {
+public final class SparkEngineProvider implements Engine.Provider {
   private static final String LOOPBACK = "127.0.0.1";
   private static final String STANDALONE = "spark://";
   private static final int PATIENCE_MILLIS = 10_000;
 
   @Override
-  public Cluster open(String master, Map<String, String> settings) {
+  public Engine open(String master, Map<String, String> settings) {
     SparkConf conf = new SparkConf();
     if (!master.isEmpty()) {
       conf.setMaster(master);
@@ -39,11 +39,10 @@ public final class SparkClusterProvider implements Cluster.Provider {
     }
     settings.forEach(conf::set);
     try {
-      return new SparkCluster(SparkSession.builder().config(conf).getOrCreate(), true);
+      return new SparkEngine(SparkSession.builder().config(conf).getOrCreate(), true);
     } catch (RuntimeException e) {
       throw new InvalidInputException(
-          "--spark "
-              + conf.get("spark.master", "")
+          conf.get("spark.master", "")
               + ": "
               + Reasons.line(e)
               + "; is the master's address right?",
@@ -69,12 +68,12 @@ public final class SparkClusterProvider implements Cluster.Provider {
       }
     }
     throw new InvalidInputException(
-        "--spark " + master + ": nobody answers (" + reason + "); is the master's address right?");
+        master + ": nobody answers (" + reason + "); is the master's address right?");
   }
 
   /** What executors need of us, if we are in one jar. */
   private static Optional<Path> jar() {
-    CodeSource source = SparkClusterProvider.class.getProtectionDomain().getCodeSource();
+    CodeSource source = SparkEngineProvider.class.getProtectionDomain().getCodeSource();
     try {
       return source == null
           ? Optional.empty()

@@ -1,0 +1,95 @@
+package org.threegate.analysis.engine;
+
+import java.util.Optional;
+import java.util.function.Consumer;
+import java.util.function.Predicate;
+import org.threegate.analysis.geometry.GeometryOptions;
+import org.threegate.analysis.pairing.Pairing;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Remedy;
+
+/**
+ * A comparison of two checkpoints.
+ *
+ * @param base location of the checkpoint before training
+ * @param tuned location of the checkpoint after it, or of an adapter
+ * @param initialAdapter location of the adapter before training; only with an adapter
+ * @param selected names of the tensors to compare
+ * @param digest whether to compute the SHA-256 of both checkpoints
+ * @param geometry what to measure of each matrix; empty: only counts
+ * @param check called with what will be compared before it is; may throw to refuse it
+ * @param resumption where finished tensors are kept
+ */
+public record CompareRequest(
+    String base,
+    String tuned,
+    Optional<String> initialAdapter,
+    Predicate<String> selected,
+    boolean digest,
+    Optional<GeometryOptions> geometry,
+    Consumer<Pairing> check,
+    Resumption resumption) {
+  /**
+   * Refuses an initial adapter; for engines that found that {@code tuned} is no adapter.
+   *
+   * @throws InvalidInputException when the request names one
+   */
+  public void refuseInitialAdapter() {
+    if (initialAdapter.isPresent()) {
+      throw new InvalidInputException(tuned + ": is no adapter", Remedy.LEAVE_OUT_INITIAL_ADAPTER);
+    }
+  }
+
+  /** Starts a request for all tensors, with digests and the default geometry. */
+  public static Builder builder(String base, String tuned, Resumption resumption) {
+    return new Builder(base, tuned, resumption);
+  }
+
+  /** Sets what differs from the defaults. */
+  public static final class Builder {
+    private final String base;
+    private final String tuned;
+    private final Resumption resumption;
+    private Optional<String> initialAdapter = Optional.empty();
+    private Predicate<String> selected = name -> true;
+    private boolean digest = true;
+    private Optional<GeometryOptions> geometry = Optional.of(GeometryOptions.DEFAULT);
+    private Consumer<Pairing> check = pairing -> {};
+
+    private Builder(String base, String tuned, Resumption resumption) {
+      this.base = base;
+      this.tuned = tuned;
+      this.resumption = resumption;
+    }
+
+    public Builder initialAdapter(Optional<String> location) {
+      this.initialAdapter = location;
+      return this;
+    }
+
+    public Builder selected(Predicate<String> names) {
+      this.selected = names;
+      return this;
+    }
+
+    public Builder digest(boolean wanted) {
+      this.digest = wanted;
+      return this;
+    }
+
+    public Builder geometry(Optional<GeometryOptions> options) {
+      this.geometry = options;
+      return this;
+    }
+
+    public Builder check(Consumer<Pairing> refusal) {
+      this.check = refusal;
+      return this;
+    }
+
+    public CompareRequest build() {
+      return new CompareRequest(
+          base, tuned, initialAdapter, selected, digest, geometry, check, resumption);
+    }
+  }
+}

@@ -1,0 +1,71 @@
+package org.threegate.analysis.engine;
+
+import java.util.List;
+import java.util.function.Predicate;
+import org.threegate.analysis.geometry.GeometryOptions;
+
+/**
+ * A measurement of what several runs from one base have in common.
+ *
+ * @param base location of the checkpoint that all runs started from
+ * @param runs locations of the tuned checkpoints, at least two
+ * @param selected names of the tensors to measure
+ * @param steps training steps of the runs, if they are checkpoints of one run; else empty
+ * @param geometry what to measure along a run
+ */
+public record ConsensusRequest(
+    String base,
+    List<String> runs,
+    Predicate<String> selected,
+    List<Double> steps,
+    GeometryOptions geometry) {
+  public ConsensusRequest {
+    runs = List.copyOf(runs);
+    steps = List.copyOf(steps);
+  }
+
+  /** Starts a request for all tensors of independent runs. */
+  public static Builder builder(String base, List<String> runs) {
+    return new Builder(base, runs);
+  }
+
+  /** Returns whether the runs are checkpoints of one run, whose trajectory is wanted. */
+  public boolean isTrajectory() {
+    return !steps.isEmpty();
+  }
+
+  /** Returns the steps as an array. */
+  public double[] stepNumbers() {
+    return steps.stream().mapToDouble(Double::doubleValue).toArray();
+  }
+
+  /** Sets what differs from the defaults. */
+  public static final class Builder {
+    private final String base;
+    private final List<String> runs;
+    private Predicate<String> selected = name -> true;
+    private List<Double> steps = List.of();
+    private GeometryOptions geometry = GeometryOptions.DEFAULT;
+
+    private Builder(String base, List<String> runs) {
+      this.base = base;
+      this.runs = runs;
+    }
+
+    public Builder selected(Predicate<String> names) {
+      this.selected = names;
+      return this;
+    }
+
+    /** Asks for the trajectory of one run with checkpoints at these steps. */
+    public Builder trajectory(List<Double> ofCheckpoints, GeometryOptions options) {
+      this.steps = ofCheckpoints;
+      this.geometry = options;
+      return this;
+    }
+
+    public ConsensusRequest build() {
+      return new ConsensusRequest(base, runs, selected, steps, geometry);
+    }
+  }
+}

@@ -1,0 +1,167 @@
+package org.threegate.analysis.engine;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import org.threegate.analysis.compare.Comparison;
+import org.threegate.analysis.consensus.Consensus;
+import org.threegate.analysis.consensus.TensorConsensus;
+import org.threegate.analysis.consensus.TensorTrajectory;
+import org.threegate.analysis.consensus.Trajectory;
+import org.threegate.analysis.journal.Fingerprint;
+import org.threegate.analysis.journal.Journal;
+import org.threegate.analysis.mask.MaskFile;
+import org.threegate.analysis.mask.MaskWriter;
+import org.threegate.analysis.pairing.Pairing;
+import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.checkpoint.Adapter;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.Digests;
+import org.threegate.kernel.Capabilities;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.run.Progress;
+
+/**
+ * Measures on this machine. Locations are paths.
+ *
+ * <pre>{@code
+ * CompareRequest request =
+ *     CompareRequest.builder(
+ *             "base", "tuned", new Resumption(Path.of("journal"), "example 1.0", "all", false))
+ *         .geometry(Optional.empty())
+ *         .build();
+ * try (Engine engine = new LocalEngine(context)) {
+ *   CompareOutcome compared = engine.compare(request, Progress.NONE, control);
+ *   System.out.println(compared.measured().tensors().size() + " tensors");
+ * }
+ * }</pre>
+ */
+public final class LocalEngine implements Engine {
+  private final Context context;
+
+  /**
+   * Creates an engine.
+   *
+   * @param context where kernels run; the caller closes it
+   */
+  public LocalEngine(Context context) {
+    this.context = context;
+  }
+
+  @Override
+  public String named(String location) {
+    return Path.of(location).toString();
+  }
+
+  @Override
+  public CompareOutcome compare(CompareRequest request, Progress progress, Control control)
+      throws IOException {
+    Path location = Path.of(request.tuned());
+    try (Checkpoint base = Checkpoint.open(context, Path.of(request.base()))) {
+      if (Checkpoint.isAdapter(location)) {
+        try (Adapter adapter =
+            Adapter.open(context, location, request.initialAdapter().map(Path::of))) {
+          Pairing pairing = Pairing.of(base, adapter, request.selected());
+          return compare(request, base, adapter.weights(), pairing, progress, control);
+        }
+      }
+      request.refuseInitialAdapter();
+      try (Checkpoint tuned = Checkpoint.open(context, location)) {
+        Pairing pairing = Pairing.of(base, tuned, request.selected());
+        return compare(request, base, tuned, pairing, progress, control);
+      }
+    }
+  }
+
+  private CompareOutcome compare(
+      CompareRequest request,
+      Checkpoint base,
+      Checkpoint tuned,
+      Pairing pairing,
+      Progress progress,
+      Control control)
+      throws IOException {
+    request.check().accept(pairing);
+    Comparison comparison =
+        new Comparison(context, control, base, tuned, request.digest(), request.geometry());
+    Resumption resumption = request.resumption();
+    String fingerprint =
+        Fingerprint.of(
+            resumption.program(),
+            List.of(base, tuned),
+            resumption.selection(),
+            request.initialAdapter().orElse(""),
+            request.digest(),
+            request.geometry());
+    Journal<Comparison.Finished> journal =
+        Journal.open(
+            resumption.journal(), Comparison.Finished.class, fingerprint, resumption.resume());
+    Comparison.Outcome measured = journal.during(() -> comparison.run(pairing, journal, progress));
+    return new CompareOutcome(
+        measured,
+        pairing.withoutPairs(),
+        contents(request.base(), base, measured.baseDigest()),
+        contents(request.tuned(), tuned, measured.tunedDigest()),
+        machine(),
+        List.of());
+  }
+
+  private CompareOutcome.Contents contents(
+      String location, Checkpoint checkpoint, Optional<String> digest) {
+    return new CompareOutcome.Contents(
+        named(location), checkpoint.tensors().size(), checkpoint.parameters(), digest);
+  }
+
+  private CompareOutcome.Machines machine() {
+    Capabilities machine = Capabilities.query();
+    return new CompareOutcome.Machines(
+        context.device().name().toLowerCase(Locale.ROOT),
+        context.bindingName(),
+        context.threads(),
+        machine.simd(),
+        machine.blas());
+  }
+
+  @Override
+  public ConsensusOutcome consensus(ConsensusRequest request, Progress progress, Control control) {
+    List<Checkpoint> runs = new ArrayList<>();
+    try (Checkpoint base = Checkpoint.open(context, Path.of(request.base()))) {
+      for (String run : request.runs()) {
+        runs.add(Checkpoint.open(context, Path.of(run)));
+      }
+      List<TensorConsensus> tensors =
+          Consensus.of(context, base, runs, request.selected(), progress, control);
+      List<TensorTrajectory> trajectories =
+          request.isTrajectory()
+              ? new Trajectory(request.stepNumbers(), request.geometry())
+                  .of(context, base, runs, request.selected(), progress, control)
+              : List.of();
+      return new ConsensusOutcome(tensors, trajectories, List.of());
+    } finally {
+      runs.forEach(Checkpoint::close);
+    }
+  }
+
+  @Override
+  public MaskOutcome mask(MaskRequest request, Progress progress, Control control)
+      throws IOException {
+    try (Checkpoint checkpoint = Checkpoint.open(context, Path.of(request.base()))) {
+      List<TensorPair> matrices = MaskFile.matrices(checkpoint, request.selected());
+      String digest = Digests.of(context, checkpoint, control);
+      Map<String, String> provenance = request.provenance().apply(digest);
+      new MaskWriter(request.options(), provenance, request.file())
+          .compute(context, matrices, progress, control);
+      checkpoint.check();
+      return new MaskOutcome(matrices.size(), digest);
+    }
+  }
+
+  /** Does nothing: the context is the caller's. */
+  @Override
+  public void close() {}
+}

@@ -1,0 +1,9 @@
+package org.threegate.analysis.engine;
+
+/**
+ * The masks that were written.
+ *
+ * @param matrices number of matrices in the file
+ * @param baseDigest SHA-256 of the checkpoint
+ */
+public record MaskOutcome(int matrices, String baseDigest) {}

@@ -1,0 +1,48 @@
+package org.threegate.analysis.journal;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.SafetensorsFile;
+
+/**
+ * Describes a run in one line. A later run may continue it only if its line is the same.
+ *
+ * <pre>{@code
+ * try (Checkpoint before = Checkpoint.open(context, base)) {
+ *   System.out.println(Fingerprint.of("example 1.0", List.of(before), "all tensors"));
+ * }
+ * }</pre>
+ */
+public final class Fingerprint {
+  private Fingerprint() {}
+
+  /**
+   * Describes a run.
+   *
+   * @param program name and version of the program
+   * @param inputs checkpoints, whose files count with their sizes and times
+   * @param options what else must be the same, by its text
+   */
+  public static String of(String program, List<Checkpoint> inputs, Object... options)
+      throws IOException {
+    StringBuilder text = new StringBuilder(program);
+    for (Checkpoint input : inputs) {
+      for (SafetensorsFile file : input.files()) {
+        Path path = file.path().toAbsolutePath().normalize();
+        text.append(" | ")
+            .append(path)
+            .append(' ')
+            .append(file.bytes())
+            .append(' ')
+            .append(Files.getLastModifiedTime(path));
+      }
+    }
+    for (Object option : options) {
+      text.append(" | ").append(option);
+    }
+    return text.toString().replaceAll("\\R", " ");
+  }
+}

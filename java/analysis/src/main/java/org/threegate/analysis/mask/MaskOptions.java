@@ -1,0 +1,29 @@
+package org.threegate.analysis.mask;
+
+import org.threegate.analysis.geometry.GeometryOptions;
+import org.threegate.analysis.pairing.TensorPair;
+
+/**
+ * Which masks to make of the matrices of a checkpoint.
+ *
+ * @param kind what the masks select
+ * @param geometry rank, share of entries, tolerance and seed; the first rank and the first share
+ *     count
+ */
+public record MaskOptions(MaskKind kind, GeometryOptions geometry) {
+  /** Returns the share of entries. */
+  double alpha() {
+    return geometry.alphas().get(0);
+  }
+
+  /** Returns the rank for one matrix. */
+  int rank(TensorPair pair) {
+    return geometry.ranksOf(Math.min(pair.base().rows(), pair.base().columns())).get(0);
+  }
+
+  /** Returns the request for one matrix. */
+  MaskKind.Request request(TensorPair pair) {
+    return new MaskKind.Request(
+        rank(pair), alpha(), geometry.tolerance(), geometry.seedOf(pair.name()));
+  }
+}

@@ -1,0 +1,149 @@
+package org.threegate.analysis.mask;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.checkpoint.SafetensorsWriter;
+import org.threegate.checkpoint.TensorType;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Control;
+import org.threegate.kernel.KernelException;
+import org.threegate.kernel.Mask;
+import org.threegate.kernel.Status;
+import org.threegate.run.CancelledException;
+import org.threegate.run.InvalidInputException;
+import org.threegate.run.Progress;
+
+/**
+ * Writes a {@link MaskFile}, one mask at a time. The file appears when it is complete.
+ *
+ * <pre>{@code
+ * MaskOptions options = new MaskOptions(MaskKind.SAFE, GeometryOptions.DEFAULT);
+ * try (Checkpoint before = Checkpoint.open(context, base)) {
+ *   new MaskWriter(options, Map.of("made", "by hand"), Path.of("mask.safetensors"))
+ *       .compute(context, MaskFile.matrices(before, name -> true), Progress.NONE, control);
+ * }
+ * }</pre>
+ */
+public final class MaskWriter {
+  private final MaskOptions options;
+  private final Map<String, String> provenance;
+  private final Path path;
+
+  /**
+   * Prepares a file.
+   *
+   * @param options which masks to make
+   * @param provenance metadata of the file
+   * @param path where the file goes
+   */
+  public MaskWriter(MaskOptions options, Map<String, String> provenance, Path path) {
+    this.options = options;
+    this.provenance = provenance;
+    this.path = path;
+  }
+
+  /** A source of masks that were computed elsewhere. */
+  @FunctionalInterface
+  public interface Masks {
+    /** Fills {@code out} with what {@link MaskWriter#of} returns for a matrix. */
+    void read(String name, ByteBuffer out) throws IOException;
+  }
+
+  /**
+   * Computes the masks and writes them.
+   *
+   * @param pairs the matrices, of which the bases count
+   */
+  public void compute(Context context, List<TensorPair> pairs, Progress progress, Control control)
+      throws IOException {
+    Map<String, TensorPair> byName = new HashMap<>();
+    pairs.forEach(pair -> byName.put(pair.name(), pair));
+    long total = pairs.stream().mapToLong(TensorPair::bytes).sum();
+    long[] done = {0};
+    write(
+        pairs,
+        (name, out) -> {
+          TensorPair pair = byName.get(name);
+          progress.at(name, done[0], total);
+          out.put(of(context, pair, options, control));
+          done[0] += pair.bytes();
+        });
+  }
+
+  /** Writes masks that were computed elsewhere. */
+  public void write(List<TensorPair> pairs, Masks masks) throws IOException {
+    SafetensorsWriter writer = new SafetensorsWriter().metadata("format", MaskFile.FORMAT);
+    provenance.forEach(writer::metadata);
+    writer
+        .metadata("kind", options.kind().label())
+        .metadata("alpha", Double.toString(options.alpha()))
+        .metadata("seed", Long.toString(options.geometry().seed()));
+    ObjectNode shapes = JsonNodeFactory.instance.objectNode();
+    ObjectNode ranks = JsonNodeFactory.instance.objectNode();
+    for (TensorPair pair : pairs) {
+      long rows = pair.base().rows();
+      long columns = pair.base().columns();
+      shapes.putArray(pair.name()).add(rows).add(columns);
+      ranks.put(pair.name(), options.rank(pair));
+      int bytes = Math.toIntExact(Math.multiplyExact(rows, (columns + 7) / 8));
+      writer.tensor(
+          pair.name(),
+          TensorType.U8,
+          List.of(rows, (columns + 7) / 8),
+          out -> {
+            ByteBuffer mask = ByteBuffer.allocate(bytes);
+            masks.read(pair.name(), mask);
+            mask.flip();
+            while (mask.hasRemaining()) {
+              out.write(mask);
+            }
+          });
+    }
+    writer.metadata("shapes", shapes.toString());
+    if (options.kind().isSpectral()) {
+      writer.metadata("ranks", ranks.toString());
+    }
+    writer.write(path);
+  }
+
+  /**
+   * Computes the mask of one matrix.
+   *
+   * @return the bytes that a file has of it: rows x ceil(columns / 8)
+   */
+  public static byte[] of(Context context, TensorPair pair, MaskOptions options, Control control) {
+    try {
+      return pack(options.kind().of(context, pair.base(), options.request(pair), control));
+    } catch (KernelException e) {
+      if (e.status() == Status.CANCELLED) {
+        throw new CancelledException();
+      }
+      String file =
+          pair.sources().stream()
+              .findFirst()
+              .map(source -> source.file().path() + ": tensor ")
+              .orElse("");
+      throw new InvalidInputException(file + pair.name() + ": " + e.getMessage(), e);
+    }
+  }
+
+  private static byte[] pack(Mask mask) {
+    long perRow = (mask.columns() + 63) / 64;
+    int bytes = Math.toIntExact((mask.columns() + 7) / 8);
+    byte[] packed = new byte[Math.toIntExact(Math.multiplyExact(mask.rows(), bytes))];
+    for (int row = 0; row < mask.rows(); row++) {
+      for (int i = 0; i < bytes; i++) {
+        packed[row * bytes + i] =
+            (byte) (mask.words()[(int) (row * perRow + i / 8)] >>> 8 * (i % 8));
+      }
+    }
+    return packed;
+  }
+}
