@@ -32,8 +32,9 @@ import org.threegate.run.InvalidInputException;
 import org.threegate.run.Progress;
 
 /**
- * Whether runs from one base change the same weights (arXiv 2511.08567, section 2.2), beside what
- * their densities and the magnitudes of the weights alone would give.
+ * Measures whether runs from the same base change the same weights (arXiv 2511.08567, section 2.2).
+ * The agreement is compared with two null models: one that knows the densities of the changes, and
+ * one that also knows the magnitudes of the weights.
  *
  * <pre>{@code
  * try (Checkpoint before = Checkpoint.open(context, base);
@@ -49,7 +50,11 @@ import org.threegate.run.Progress;
 public final class Consensus {
   private Consensus() {}
 
-  /** The pairs of every matrix that all runs share with the base, in the order of the runs. */
+  /**
+   * Returns the matrices that all runs share with the base.
+   *
+   * @return for each matrix name, one pair per run, in the order of the runs
+   */
   public static Map<String, List<TensorPair>> pairs(
       Checkpoint base, List<Checkpoint> runs, Predicate<String> selected) {
     Map<String, List<TensorPair>> byName = new LinkedHashMap<>();
@@ -63,12 +68,16 @@ public final class Consensus {
     byName.values().removeIf(list -> list.size() < runs.size());
     if (byName.isEmpty()) {
       throw new InvalidInputException(
-          base.path() + ": shares no matrix of the same shape with all of the runs");
+          base.path() + ": no matrix has the same shape in all of the runs");
     }
     return byName;
   }
 
-  /** Compares two runs or more. */
+  /**
+   * Compares two or more runs with the same base.
+   *
+   * @return one result per matrix that all runs share with the base
+   */
   public static List<TensorConsensus> of(
       Context context,
       Checkpoint base,
@@ -98,9 +107,9 @@ public final class Consensus {
   }
 
   /**
-   * One matrix.
+   * Compares the runs in one matrix.
    *
-   * @param pairs with the same base, one a run
+   * @param pairs pairs with the same base, one per run
    */
   public static TensorConsensus of(Context context, List<TensorPair> pairs, Control control) {
     TensorPair first = pairs.get(0);
@@ -159,10 +168,13 @@ public final class Consensus {
     return java.util.Arrays.stream(counts).asDoubleStream().toArray();
   }
 
-  /** Of rows and of columns. */
+  /** Similarity of the row profiles and of the column profiles. */
   record Bands(TensorConsensus.Bands rows, TensorConsensus.Bands columns) {}
 
-  /** How alike profiles are, with and without what magnitude lets one expect of them. */
+  /**
+   * Computes the similarity of row and column profiles, before and after subtracting the counts
+   * expected from the magnitudes of the weights.
+   */
   static Bands bands(Context context, Operand base, List<Mask> masks) {
     List<MagnitudeHistogram.Profile> expected = new ArrayList<>();
     for (Mask mask : masks) {
@@ -236,11 +248,11 @@ public final class Consensus {
   }
 
   /**
-   * Agreement of the changes of two runs whose bases differ, such as one that was rotated: entry by
-   * entry, where each run's chance of changing one is that of entries of about the same magnitude
-   * in its own base. Bases are stored in bf16.
+   * Computes the agreement of two runs whose bases differ, for example because one was rotated.
+   * Entries are compared by position. Under the null, the probability that a run changes an entry
+   * is that of entries of similar magnitude in its own base. Both bases must be stored in bf16.
    *
-   * @return by matrix
+   * @return agreement by matrix name
    */
   public static Map<String, Agreement> across(
       Context context,
@@ -267,7 +279,7 @@ public final class Consensus {
     Mask first = mask(context, one, control);
     Mask second = mask(context, other, control);
     if (first.rows() != second.rows() || first.columns() != second.columns()) {
-      throw new InvalidInputException(one.name() + ": differs in shape between the two bases");
+      throw new InvalidInputException(one.name() + ": has different shapes in the two bases");
     }
     double[] chances = chances(context, one, first);
     double[] others = chances(context, other, second);
@@ -288,10 +300,10 @@ public final class Consensus {
         first.rows() * first.columns(), first.count(), second.count(), common, expected, variance);
   }
 
-  /** By magnitude code. */
+  /** Returns the probability of a change, indexed by bf16 magnitude code. */
   private static double[] chances(Context context, TensorPair pair, Mask mask) {
     if (!pair.base().isStoredAs(Dtype.BF16)) {
-      throw new InvalidInputException(pair.name() + ": its base is not stored in bf16");
+      throw new InvalidInputException(pair.name() + ": the base must be stored in bf16");
     }
     MagnitudeHistogram.Result counts = MagnitudeHistogram.of(context, pair.base(), mask, mask);
     return MagnitudeBins.of(counts.all()).shares(counts.all(), counts.first());
@@ -308,7 +320,7 @@ public final class Consensus {
     return entry & (MagnitudeHistogram.CODES - 1);
   }
 
-  /** Judges whether the runs agree beyond their densities and the weights' magnitudes. */
+  /** Judges whether the runs agree more than densities and weight magnitudes explain. */
   public static List<Finding> judge(List<TensorConsensus> tensors) {
     List<Claim.Test> tests = new ArrayList<>();
     for (TensorConsensus tensor : tensors) {

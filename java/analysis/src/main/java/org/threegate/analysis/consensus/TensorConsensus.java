@@ -6,49 +6,51 @@ import org.threegate.analysis.diff.ChangeMap;
 import org.threegate.analysis.statistics.Agreement;
 
 /**
- * What several runs from one base change in one matrix.
+ * The changes of several runs from the same base in one matrix.
  *
  * @param name of the tensor
- * @param layer its number, where the tensor is in one
- * @param kind label of the part that the tensor plays in the model
- * @param shape outputs and inputs
- * @param overlap how many entries the runs change, and share
- * @param places where these entries are
+ * @param layer layer number; empty for a tensor outside the layers
+ * @param kind label of the tensor's role in the model
+ * @param shape dimensions: outputs, inputs
+ * @param overlap counts of entries that the runs change and have in common
+ * @param places positions of the changed entries
  */
 public record TensorConsensus(
     String name, OptionalInt layer, String kind, List<Long> shape, Overlap overlap, Places places) {
   /**
-   * How many entries the runs change, and share.
+   * Counts of entries that the runs change and have in common.
    *
-   * @param changed entries, by run
-   * @param pairs agreements of runs (0, 1), (0, 2), …, (1, 2), …
-   * @param changedByRuns entries that exactly 0, 1, … runs change
-   * @param changedByRunsNull the same if, among entries of about the same magnitude, runs were
-   *     independent
+   * @param changed number of changed entries, one per run
+   * @param pairs agreement of the pairs of runs (0, 1), (0, 2), …, (1, 2), …
+   * @param changedByRuns number of entries that exactly 0, 1, … runs change; length: number of runs
+   *     + 1
+   * @param changedByRunsNull expected value of {@code changedByRuns} if the runs were independent
+   *     among entries of similar magnitude
    */
   public record Overlap(
       long[] changed, List<Agreement> pairs, long[] changedByRuns, double[] changedByRunsNull) {}
 
   /**
-   * Where the entries are that the runs change.
+   * Positions of the entries that the runs change.
    *
-   * @param map entries changed, summed over runs
-   * @param heads agreement of the runs within each head
-   * @param rows how alike the runs' row profiles are
-   * @param columns the same of columns
+   * @param map changed entries, summed over runs
+   * @param heads agreement of the runs within each attention head
+   * @param rows similarity of the runs' row profiles
+   * @param columns similarity of the runs' column profiles
    */
   public record Places(ChangeMap map, List<Head> heads, Bands rows, Bands columns) {}
 
-  /** One attention head: all pairs of runs together. */
+  /** The agreement of all pairs of runs within one attention head. */
   public record Head(String part, int head, Agreement agreement) {}
 
   /**
-   * Mean over pairs of runs of the correlation of their profiles.
+   * Similarity of profiles (changed entries per row or column): Pearson correlations, averaged over
+   * pairs of runs.
    *
-   * @param correlation of the counts
-   * @param beyondMagnitude of the counts less what magnitude lets one expect of them
-   * @param magnitude of the counts with that expectation, mean over runs
-   * @param nullSd of the correlation of two independent profiles
+   * @param correlation correlation of the counts
+   * @param beyondMagnitude correlation after subtracting the counts expected from weight magnitudes
+   * @param magnitude correlation of the counts with these expected counts, averaged over runs
+   * @param nullSd standard deviation of the correlation of two independent profiles
    */
   public record Bands(
       double correlation, double beyondMagnitude, double magnitude, double nullSd) {}
@@ -85,7 +87,7 @@ public record TensorConsensus(
     return places.columns();
   }
 
-  /** Returns the agreement of all pairs together. */
+  /** Returns the agreement of all pairs of runs, pooled. */
   public Agreement agreement() {
     return overlap.pairs().stream().reduce(Agreement.NONE, Agreement::plus);
   }

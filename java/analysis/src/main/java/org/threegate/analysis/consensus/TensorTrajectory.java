@@ -7,11 +7,11 @@ import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.Totals;
 
 /**
- * One matrix along a run.
+ * The trajectory of one matrix along a run.
  *
- * @param steps one a checkpoint, in order
- * @param linearity R² of straight lines through every weight's values, the base included
- * @param walkLinearity the same of a random walk with increments of the same lengths
+ * @param steps one element per checkpoint, in order
+ * @param linearity R² of straight lines fitted to the values of each weight, including the base
+ * @param walkLinearity expected R² of a random walk with increments of the same lengths
  */
 public record TensorTrajectory(
     String name,
@@ -21,14 +21,16 @@ public record TensorTrajectory(
     double linearity,
     double walkLinearity) {
   /**
-   * One checkpoint against the base.
+   * The update of one checkpoint relative to the base.
    *
-   * @param totals of the diff
-   * @param geometry of the update, as in a comparison
-   * @param locking Sim_K of this update and the last: ‖V_K(ΔW_t)ᵀ V_K(ΔW_T)‖_F² / K, 1 for the last
-   * @param lockingNulls of random subspaces, and of updates that are a random walk
-   * @param rowStability correlation of this checkpoint's row profile with the last one's, and of
-   *     what is left of both without magnitude
+   * @param totals counts and sums of the diff
+   * @param geometry geometry of the update, as in a comparison
+   * @param locking subspace similarity Sim_K of this update and the last one: ‖V_K(ΔW_t)ᵀ
+   *     V_K(ΔW_T)‖_F² / K, 1 for the last
+   * @param lockingNulls null models of {@code locking}: random subspaces, and updates that form a
+   *     random walk
+   * @param rowStability correlation of this checkpoint's row profile with that of the last
+   *     checkpoint, before and after subtracting the effect of magnitude
    */
   public record Step(
       Totals totals,

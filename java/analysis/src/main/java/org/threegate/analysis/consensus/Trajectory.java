@@ -33,8 +33,9 @@ import org.threegate.run.Progress;
 import org.threegate.run.Workers;
 
 /**
- * Checkpoints of one run in order: how the geometry of the update grows, when its directions lock,
- * how straight the way is; each beside a null.
+ * Measures the checkpoints of one run in order. It reports how the geometry of the update grows,
+ * when its leading directions become fixed, and how straight the path is. Each measure comes with a
+ * null model.
  *
  * <pre>{@code
  * try (Checkpoint before = Checkpoint.open(context, base);
@@ -50,26 +51,33 @@ import org.threegate.run.Workers;
  * }</pre>
  */
 public final class Trajectory {
-  /** Draws of the random walk. */
+  /** Number of draws of the random walk. */
   private static final int WALKS = 4;
 
   private final double[] steps;
   private final GeometryOptions options;
 
   /**
-   * @param steps numbers of the checkpoints' steps, ascending; the base is step 0
+   * Creates a measurement.
+   *
+   * @param steps training steps of the checkpoints, ascending and positive; the base is step 0
+   * @param options measures of geometry to compute
    */
   public Trajectory(double[] steps, GeometryOptions options) {
     this.steps = steps.clone();
     this.options = options;
     for (int i = 0; i < steps.length; i++) {
       if (steps[i] <= (i == 0 ? 0 : steps[i - 1])) {
-        throw new IllegalArgumentException("steps must ascend from above 0");
+        throw new IllegalArgumentException("steps must be positive and ascending");
       }
     }
   }
 
-  /** Measures every matrix that all checkpoints share with the base. */
+  /**
+   * Measures every matrix that all checkpoints share with the base.
+   *
+   * @return one trajectory per matrix
+   */
   public List<TensorTrajectory> of(
       Context context,
       Checkpoint base,
@@ -105,9 +113,9 @@ public final class Trajectory {
   }
 
   /**
-   * One matrix.
+   * Measures one matrix.
    *
-   * @param pairs with the same base, one a checkpoint
+   * @param pairs pairs with the same base, one per checkpoint
    */
   public TensorTrajectory of(Context context, List<TensorPair> pairs, Control control) {
     TensorPair first = pairs.get(0);
@@ -195,7 +203,7 @@ public final class Trajectory {
     return pair.transposed() ? pair.base().rows() : pair.base().columns();
   }
 
-  /** Squared distances between all positions, the base first. */
+  /** Computes the squared distances between all positions; index 0 is the base. */
   private static double[][] squares(
       Context context, List<TensorPair> pairs, List<Bf16Diff.Result> diffs, Control control) {
     int count = pairs.size() + 1;
@@ -218,7 +226,7 @@ public final class Trajectory {
     return squares;
   }
 
-  /** The leading input directions of an update. */
+  /** Computes the leading right singular vectors (input directions) of an update. */
   private TruncatedSvd.Result directions(
       Context context, Operand tuned, Operand base, int rank, Control control) {
     TruncatedSvd.Request request =
@@ -257,8 +265,9 @@ public final class Trajectory {
   }
 
   /**
-   * Of Gaussian updates with the lengths of the true ones: the last is the one at {@code position}
-   * plus an independent increment, so that its directions have part of it in common.
+   * Estimates the subspace similarity of a Gaussian random walk with the lengths of the true
+   * updates. The last update is the one at {@code position} plus an independent increment, so the
+   * two share some of their directions.
    */
   private NullEstimate walkLocking(
       Context context, TensorPair pair, double[][] squares, int position, Control control) {

@@ -1,2 +1,2 @@
-/** Whether several runs change the same weights, and how one run moves from step to step. */
+/** Agreement of several runs from one base, and trajectories of single runs. */
 package org.threegate.analysis.consensus;

@@ -6,14 +6,14 @@ import org.threegate.analysis.compare.Comparison;
 import org.threegate.analysis.pairing.Pairing;
 
 /**
- * What a comparison found.
+ * The result of a comparison.
  *
  * @param measured the tensors that were compared
- * @param unmatched names of what was not compared; it has no pairs
- * @param base what the base consists of
- * @param tuned what the tuned checkpoint, or the adapter, consists of
- * @param machines what measured
- * @param failures tensors that are missing in the outcome
+ * @param unmatched names of tensors that were not compared; {@code pairs()} is empty
+ * @param base contents of the base
+ * @param tuned contents of the tuned checkpoint or adapter
+ * @param machines machines that ran the measurement
+ * @param failures tensors that could not be measured
  */
 public record CompareOutcome(
     Comparison.Outcome measured,
@@ -23,23 +23,23 @@ public record CompareOutcome(
     Machines machines,
     List<Failure> failures) {
   /**
-   * What a checkpoint consists of.
+   * The contents of a checkpoint.
    *
-   * @param location as reports show it
+   * @param location location as reports show it
    * @param tensors number of tensors
-   * @param parameters number of their elements
-   * @param digest SHA-256 of the checkpoint; empty when not wanted or not known
+   * @param parameters total number of elements
+   * @param digest SHA-256 of the checkpoint; empty if not requested or not known
    */
   public record Contents(String location, long tensors, long parameters, Optional<String> digest) {}
 
   /**
-   * What measured.
+   * The machines that ran a measurement.
    *
    * @param device {@code cpu} or {@code cuda}
    * @param binding name of the binding to native code
-   * @param threads of all machines
+   * @param threads number of threads, summed over machines
    * @param simd instruction set of the kernels
-   * @param blas library of matrix products
+   * @param blas BLAS library for matrix products
    */
   public record Machines(String device, String binding, int threads, String simd, String blas) {}
 }

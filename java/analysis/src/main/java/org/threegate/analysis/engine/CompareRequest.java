@@ -9,15 +9,16 @@ import org.threegate.run.InvalidInputException;
 import org.threegate.run.Remedy;
 
 /**
- * A comparison of two checkpoints.
+ * A request to compare two checkpoints.
  *
  * @param base location of the checkpoint before training
- * @param tuned location of the checkpoint after it, or of an adapter
- * @param initialAdapter location of the adapter before training; only with an adapter
+ * @param tuned location of the checkpoint after training, or of an adapter
+ * @param initialAdapter location of the adapter before training; allowed only if {@code tuned} is
+ *     an adapter
  * @param selected names of the tensors to compare
  * @param digest whether to compute the SHA-256 of both checkpoints
- * @param geometry what to measure of each matrix; empty: only counts
- * @param check called with what will be compared before it is; may throw to refuse it
+ * @param geometry geometry to measure for each matrix; empty: compute counts only
+ * @param check called with the pairing before the comparison starts; may throw to refuse it
  * @param resumption where finished tensors are kept
  */
 public record CompareRequest(
@@ -30,22 +31,23 @@ public record CompareRequest(
     Consumer<Pairing> check,
     Resumption resumption) {
   /**
-   * Refuses an initial adapter; for engines that found that {@code tuned} is no adapter.
+   * Refuses an initial adapter. Engines call this when {@code tuned} is not an adapter.
    *
-   * @throws InvalidInputException when the request names one
+   * @throws InvalidInputException if the request names an initial adapter
    */
   public void refuseInitialAdapter() {
     if (initialAdapter.isPresent()) {
-      throw new InvalidInputException(tuned + ": is no adapter", Remedy.LEAVE_OUT_INITIAL_ADAPTER);
+      throw new InvalidInputException(
+          tuned + ": is not an adapter", Remedy.LEAVE_OUT_INITIAL_ADAPTER);
     }
   }
 
-  /** Starts a request for all tensors, with digests and the default geometry. */
+  /** Returns a builder of a request for all tensors, with digests and the default geometry. */
   public static Builder builder(String base, String tuned, Resumption resumption) {
     return new Builder(base, tuned, resumption);
   }
 
-  /** Sets what differs from the defaults. */
+  /** Builds a request. Values that are not set keep their defaults. */
   public static final class Builder {
     private final String base;
     private final String tuned;

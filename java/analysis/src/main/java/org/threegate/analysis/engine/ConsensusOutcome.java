@@ -5,11 +5,11 @@ import org.threegate.analysis.consensus.TensorConsensus;
 import org.threegate.analysis.consensus.TensorTrajectory;
 
 /**
- * What several runs have in common.
+ * The result of comparing several runs.
  *
- * @param tensors one for each matrix
- * @param trajectories one for each matrix, if the runs are checkpoints of one run
- * @param failures tensors that are missing in the outcome
+ * @param tensors one consensus per matrix
+ * @param trajectories one trajectory per matrix if the runs are checkpoints of one run; else empty
+ * @param failures tensors that could not be measured
  */
 public record ConsensusOutcome(
     List<TensorConsensus> tensors, List<TensorTrajectory> trajectories, List<Failure> failures) {}

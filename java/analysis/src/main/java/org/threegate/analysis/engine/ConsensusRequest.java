@@ -5,13 +5,13 @@ import java.util.function.Predicate;
 import org.threegate.analysis.geometry.GeometryOptions;
 
 /**
- * A measurement of what several runs from one base have in common.
+ * A request to compare several runs from the same base.
  *
  * @param base location of the checkpoint that all runs started from
  * @param runs locations of the tuned checkpoints, at least two
  * @param selected names of the tensors to measure
  * @param steps training steps of the runs, if they are checkpoints of one run; else empty
- * @param geometry what to measure along a run
+ * @param geometry geometry to measure along a run
  */
 public record ConsensusRequest(
     String base,
@@ -24,22 +24,22 @@ public record ConsensusRequest(
     steps = List.copyOf(steps);
   }
 
-  /** Starts a request for all tensors of independent runs. */
+  /** Returns a builder of a request for all tensors of independent runs. */
   public static Builder builder(String base, List<String> runs) {
     return new Builder(base, runs);
   }
 
-  /** Returns whether the runs are checkpoints of one run, whose trajectory is wanted. */
+  /** Returns whether the runs are checkpoints of one run, so that their trajectory is measured. */
   public boolean isTrajectory() {
     return !steps.isEmpty();
   }
 
-  /** Returns the steps as an array. */
+  /** Returns the training steps as an array. */
   public double[] stepNumbers() {
     return steps.stream().mapToDouble(Double::doubleValue).toArray();
   }
 
-  /** Sets what differs from the defaults. */
+  /** Builds a request. Values that are not set keep their defaults. */
   public static final class Builder {
     private final String base;
     private final List<String> runs;
@@ -57,7 +57,7 @@ public record ConsensusRequest(
       return this;
     }
 
-    /** Asks for the trajectory of one run with checkpoints at these steps. */
+    /** Requests the trajectory of one run with checkpoints at these training steps. */
     public Builder trajectory(List<Double> ofCheckpoints, GeometryOptions options) {
       this.steps = ofCheckpoints;
       this.geometry = options;

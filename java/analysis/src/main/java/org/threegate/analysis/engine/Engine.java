@@ -6,47 +6,51 @@ import org.threegate.kernel.Control;
 import org.threegate.run.Progress;
 
 /**
- * Measures checkpoints, on this machine ({@link LocalEngine}) or on a cluster. Every engine
- * measures a tensor by the same code, so the results have the same bits.
+ * Measures checkpoints on this machine ({@link LocalEngine}) or on a cluster. All engines run the
+ * same code for each tensor, so their results are bitwise identical.
  *
- * <p>Progress is reported tensor by tensor. A cancelled control ends a measurement with {@link
+ * <p>Progress is reported per tensor. If the control is cancelled, the measurement throws {@link
  * org.threegate.run.CancelledException}.
  */
 public interface Engine extends AutoCloseable {
-  /** Opens engines of a cluster. It is found through {@link java.util.ServiceLoader}. */
+  /**
+   * Opens engines that run on a cluster. Providers are found through {@link
+   * java.util.ServiceLoader}.
+   */
   interface Provider {
     /**
      * Opens an engine.
      *
-     * @param master address of the cluster; empty: the one that this program was submitted to
-     * @param settings of the cluster, by name
+     * @param master address of the cluster; empty: the cluster that this program was submitted to
+     * @param settings settings of the cluster by name
      */
     Engine open(String master, Map<String, String> settings);
   }
 
-  /** Returns a location as reports show it. */
+  /** Returns the form of a location that reports show. */
   String named(String location);
 
   /**
    * Compares two checkpoints.
    *
-   * @throws org.threegate.run.InvalidInputException when they cannot be compared
+   * @throws org.threegate.run.InvalidInputException if they cannot be compared
    */
   CompareOutcome compare(CompareRequest request, Progress progress, Control control)
       throws IOException;
 
   /**
-   * Measures what several runs from one base have in common.
+   * Compares several runs from the same base.
    *
-   * @throws org.threegate.run.InvalidInputException when they share no matrix
+   * @throws org.threegate.run.InvalidInputException if they share no matrix
    */
   ConsensusOutcome consensus(ConsensusRequest request, Progress progress, Control control)
       throws IOException;
 
   /**
-   * Writes masks of all selected matrices of a checkpoint, or none.
+   * Writes the masks of all selected matrices of a checkpoint to one file. No file is written if
+   * any mask fails.
    *
-   * @throws org.threegate.run.InvalidInputException when there is no matrix, or one cannot be
+   * @throws org.threegate.run.InvalidInputException if no matrix is selected or a matrix cannot be
    *     masked
    */
   MaskOutcome mask(MaskRequest request, Progress progress, Control control) throws IOException;

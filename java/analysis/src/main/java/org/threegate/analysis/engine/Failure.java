@@ -3,7 +3,7 @@ package org.threegate.analysis.engine;
 /**
  * A tensor that could not be measured.
  *
- * @param tensor its name
- * @param reason why, in one line
+ * @param tensor name of the tensor
+ * @param reason cause of the failure, in one line
  */
 public record Failure(String tensor, String reason) {}

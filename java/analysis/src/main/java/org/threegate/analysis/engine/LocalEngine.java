@@ -47,7 +47,7 @@ public final class LocalEngine implements Engine {
   /**
    * Creates an engine.
    *
-   * @param context where kernels run; the caller closes it
+   * @param context context that runs the kernels; the caller closes it
    */
   public LocalEngine(Context context) {
     this.context = context;
@@ -161,7 +161,7 @@ public final class LocalEngine implements Engine {
     }
   }
 
-  /** Does nothing: the context is the caller's. */
+  /** Does nothing, because the caller owns the context. */
   @Override
   public void close() {}
 }

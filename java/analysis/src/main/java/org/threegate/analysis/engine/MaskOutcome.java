@@ -1,7 +1,7 @@
 package org.threegate.analysis.engine;
 
 /**
- * The masks that were written.
+ * The result of writing masks.
  *
  * @param matrices number of matrices in the file
  * @param baseDigest SHA-256 of the checkpoint

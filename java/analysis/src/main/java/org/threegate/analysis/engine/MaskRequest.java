@@ -7,13 +7,13 @@ import java.util.function.Predicate;
 import org.threegate.analysis.mask.MaskOptions;
 
 /**
- * Masks of all selected matrices of a checkpoint, written to one file.
+ * A request to write the masks of all selected matrices of a checkpoint to one file.
  *
  * @param base location of the checkpoint
  * @param selected names of the tensors to mask
  * @param options kind and size of the masks
- * @param file where the masks go; it appears when it is complete
- * @param provenance metadata of the file, by the SHA-256 of the checkpoint
+ * @param file output file; it is created atomically once all masks are complete
+ * @param provenance returns the metadata of the file, given the SHA-256 of the checkpoint
  */
 public record MaskRequest(
     String base,
@@ -21,12 +21,12 @@ public record MaskRequest(
     MaskOptions options,
     Path file,
     Function<String, Map<String, String>> provenance) {
-  /** Starts a request for all matrices, without metadata. */
+  /** Returns a builder of a request for all matrices, without metadata. */
   public static Builder builder(String base, MaskOptions options, Path file) {
     return new Builder(base, options, file);
   }
 
-  /** Sets what differs from the defaults. */
+  /** Builds a request. Values that are not set keep their defaults. */
   public static final class Builder {
     private final String base;
     private final MaskOptions options;

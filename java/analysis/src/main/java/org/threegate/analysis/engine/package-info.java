@@ -1,2 +1,2 @@
-/** Measurements on one machine or on a cluster, with the same bits. */
+/** Measurements on one machine or on a cluster, with bitwise identical results. */
 package org.threegate.analysis.engine;

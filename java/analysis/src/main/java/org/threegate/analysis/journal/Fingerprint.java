@@ -8,7 +8,8 @@ import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.SafetensorsFile;
 
 /**
- * Describes a run in one line. A later run may continue it only if its line is the same.
+ * Describes a run in one line. A later run may continue an interrupted one only if both lines are
+ * equal.
  *
  * <pre>{@code
  * try (Checkpoint before = Checkpoint.open(context, base)) {
@@ -23,8 +24,10 @@ public final class Fingerprint {
    * Describes a run.
    *
    * @param program name and version of the program
-   * @param inputs checkpoints, whose files count with their sizes and times
-   * @param options what else must be the same, by its text
+   * @param inputs checkpoints; the names, sizes and modification times of their files are part of
+   *     the line
+   * @param options other values that must be equal, compared by their {@code toString()}
+   * @return one line of text
    */
   public static String of(String program, List<Checkpoint> inputs, Object... options)
       throws IOException {

@@ -25,9 +25,9 @@ import org.threegate.run.InvalidInputException;
 import org.threegate.run.Remedy;
 
 /**
- * What an interrupted run has finished: a line of JSON an item, behind a first line that says of
- * what. A line that was cut off by the interruption, or that no run has written, is dropped, and
- * what comes behind it.
+ * A file of finished items, from which an interrupted run continues. The first line is the
+ * fingerprint of the run. Each further line is one item as JSON. Reading stops at the first
+ * incomplete or invalid line; that line and all lines after it are dropped.
  *
  * <pre>{@code
  * try (Journal<Comparison.Finished> journal =
@@ -36,12 +36,12 @@ import org.threegate.run.Remedy;
  * }
  * }</pre>
  *
- * @param <T> a record of what is known of an item once it is finished
+ * @param <T> record type of a finished item
  */
 public final class Journal<T> implements AutoCloseable {
-  private static final int LONGEST_LINE = 1 << 28; // bytes, of an item
+  private static final int LONGEST_LINE = 1 << 28; // bytes per item
 
-  // Only the components of records are data, not what they say of themselves.
+  // Serialize record components only; derived getters are not data.
   private static final ObjectMapper MAPPER =
       JsonMapper.builder()
           .addModule(new Jdk8Module())
@@ -59,10 +59,13 @@ public final class Journal<T> implements AutoCloseable {
   }
 
   /**
-   * Opens a journal, which nobody else writes until it is closed.
+   * Opens a journal and locks it for writing until it is closed.
    *
-   * @param fingerprint of inputs and options
-   * @param resume go on with what is there, if it has the same fingerprint; else begin anew
+   * @param path the file of the journal
+   * @param type record type of the items
+   * @param fingerprint fingerprint of inputs and options
+   * @param resume whether to continue from an existing journal with the same fingerprint; if false,
+   *     start over
    */
   public static <T> Journal<T> open(Path path, Class<T> type, String fingerprint, boolean resume)
       throws IOException {
@@ -70,7 +73,7 @@ public final class Journal<T> implements AutoCloseable {
     boolean opened = false;
     try {
       List<T> finished = resume && Files.exists(path) ? read(path, type, fingerprint) : List.of();
-      // At once: killed here, a run has finished no less than before.
+      // Replace the file atomically, so that a run killed here loses no finished item.
       AtomicFiles.write(
           path,
           file -> {
@@ -112,7 +115,7 @@ public final class Journal<T> implements AutoCloseable {
     return List.copyOf(finished);
   }
 
-  /** An item; nothing of a line that was cut off, or is not what a run has written. */
+  /** Parses a line. Returns empty if the line is truncated or not a sound item. */
   private static <T> Optional<T> item(Class<T> type, String line) {
     try {
       T item = decode(type, line);
@@ -124,7 +127,7 @@ public final class Journal<T> implements AutoCloseable {
     }
   }
 
-  /** What an earlier run finished. */
+  /** Returns the items that an earlier run finished, in the order of the file. */
   public List<T> finished() {
     return finished;
   }
@@ -135,23 +138,26 @@ public final class Journal<T> implements AutoCloseable {
     out.flush();
   }
 
-  /** An item as a line, which holds every bit of it. */
+  /** Encodes an item as one line of JSON without loss of precision. */
   public static String encode(Object item) throws IOException {
     return MAPPER.writeValueAsString(item);
   }
 
-  /** And back. */
+  /** Decodes a line that {@link #encode} wrote. */
   public static <T> T decode(Class<T> type, String line) throws IOException {
     return MAPPER.readValue(line, type);
   }
 
-  /** What fills a journal. */
+  /** A computation that writes to a journal. */
   @FunctionalInterface
   public interface Run<R> {
     R run() throws IOException;
   }
 
-  /** Runs what fills it: it stays if that is cancelled, and goes if it is complete or failed. */
+  /**
+   * Runs a computation that writes to this journal. The file is kept if the computation is
+   * cancelled. It is deleted if the computation completes or fails.
+   */
   public <R> R during(Run<R> run) throws IOException {
     R result;
     try {
@@ -173,12 +179,12 @@ public final class Journal<T> implements AutoCloseable {
         || e instanceof KernelException failure && failure.status() == Status.CANCELLED;
   }
 
-  /** Closes and removes it. */
+  /** Closes the journal and deletes its file. */
   public void delete() throws IOException {
     try {
       out.close();
     } catch (IOException e) {
-      // A full disk: what could not be written is not needed any more.
+      // Closing can fail on a full disk; the unwritten data is no longer needed.
       remove();
       return;
     }

@@ -8,11 +8,14 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 
-/** What records of measurements have in common, wherever they come from. */
+/** Validates records that were read from a file or received from another machine. */
 final class RecordCheck {
   private RecordCheck() {}
 
-  /** Whether nothing in it is null, and no whole number, which all count something, negative. */
+  /**
+   * Returns whether a value contains no null and no negative integer. All integers in these records
+   * are counts.
+   */
   static boolean isSound(Object value) {
     if (value == null) {
       return false;

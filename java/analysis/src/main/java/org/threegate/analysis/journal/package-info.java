@@ -1,2 +1,2 @@
-/** A file of finished work, from which an interrupted run goes on. */
+/** Journals of finished work, from which an interrupted run continues. */
 package org.threegate.analysis.journal;

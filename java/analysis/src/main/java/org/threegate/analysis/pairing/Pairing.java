@@ -20,14 +20,15 @@ import org.threegate.kernel.Operand;
 import org.threegate.run.InvalidInputException;
 
 /**
- * The tensors that two checkpoints share, ready to compare, and those that they do not.
+ * The tensors that two checkpoints share, paired for comparison, and the tensors that cannot be
+ * paired.
  *
- * @param pairs in the order of the base's files
- * @param onlyInBase selected names without a counterpart
- * @param onlyInTuned likewise
- * @param shapeMismatch names whose shapes differ, with both
- * @param notCompared selected names whose dtype is no floating-point number
- * @param untouched for an adapter: names of the base that it does not change
+ * @param pairs pairs in the order of the base's files
+ * @param onlyInBase selected names that only the base has
+ * @param onlyInTuned selected names that only the tuned checkpoint has
+ * @param shapeMismatch names whose shapes differ, with both shapes
+ * @param notCompared selected names whose dtype is not floating-point
+ * @param untouched for an adapter: names of base tensors that it does not change
  */
 public record Pairing(
     List<TensorPair> pairs,
@@ -37,7 +38,7 @@ public record Pairing(
     List<String> notCompared,
     List<String> untouched) {
   private static final String SCALE_SUFFIX = "_scale_inv";
-  private static final int MOST_EXPERTS = 1 << 16; // that are compared one by one
+  private static final int MOST_EXPERTS = 1 << 16; // compared one by one
   private static final String HEAD = "lm_head.weight";
 
   /** Pairs two checkpoints. */
@@ -45,12 +46,15 @@ public record Pairing(
     return new Builder(base, selected).withCheckpoint(tuned).build();
   }
 
-  /** Pairs a checkpoint with itself under an adapter. */
+  /** Pairs a checkpoint with the result of applying an adapter to it. */
   public static Pairing of(Checkpoint base, Adapter adapter, Predicate<String> selected) {
     return new Builder(base, selected).withAdapter(adapter).build();
   }
 
-  /** Returns what has no partner, without the pairs, whose memory lasts only as long as files. */
+  /**
+   * Returns this pairing without its pairs. Pairs refer to mapped files; the rest stays valid after
+   * the files are closed.
+   */
   public Pairing withoutPairs() {
     return new Pairing(List.of(), onlyInBase, onlyInTuned, shapeMismatch, notCompared, untouched);
   }
@@ -227,7 +231,10 @@ public record Pairing(
               sources));
     }
 
-    /** Everything but the scales of block-scaled weights, which belong to their weights. */
+    /**
+     * Returns all tensors except the scales of block-scaled weights, which are read with their
+     * weights.
+     */
     private static Map<String, Tensor> tensors(Checkpoint checkpoint) {
       Map<String, Tensor> tensors = new LinkedHashMap<>(checkpoint.tensors());
       tensors

@@ -11,12 +11,12 @@ import org.threegate.kernel.Operand;
  * One matrix or vector to compare.
  *
  * @param name of the tensor
- * @param layer its number, where the tensor is in one
- * @param kind the part that the tensor plays in the model
+ * @param layer layer number; empty for a tensor outside the layers
+ * @param kind role of the tensor in the model
  * @param stored how both sides are stored
  * @param base operand before training
  * @param tuned operand after training
- * @param heads attention heads, as ranges of rows or columns
+ * @param heads attention heads as ranges of rows or columns
  * @param sources the tensors that the operands read, for digests and for reading ahead
  */
 public record TensorPair(
@@ -48,7 +48,7 @@ public record TensorPair(
     return stored.transposed();
   }
 
-  /** Returns the bytes of all sources in their files. */
+  /** Returns the size of all sources in their files, in bytes. */
   public long bytes() {
     return sources.stream().mapToLong(Tensor::bytes).sum();
   }

@@ -1,26 +1,27 @@
 package org.threegate.analysis.statistics;
 
 /**
- * Two sets of entries of one matrix, or of several: what they have in common beside what chance and
- * magnitude give (arXiv 2511.08567, section 2.2 and table 2; the magnitude-matched null is ours).
+ * The overlap of two sets of entries in one or more matrices, with the overlap expected from chance
+ * and from weight magnitudes (arXiv 2511.08567, section 2.2 and table 2). The magnitude-matched
+ * null model is an addition of this project.
  *
  * <pre>{@code
  * Agreement runs = new Agreement(1000, 400, 400, 250, 180, 60);
  * System.out.println(runs.jaccard() + " against " + runs.magnitudeJaccard() + ", z " + runs.z());
  * }</pre>
  *
- * @param total entries
- * @param first entries of the first set
- * @param second entries of the second
- * @param common entries of both
- * @param expected of these when only magnitude decides
- * @param variance of these under that null
+ * @param total number of entries
+ * @param first size of the first set
+ * @param second size of the second set
+ * @param common size of the intersection
+ * @param expected expected size of the intersection under the magnitude-matched null
+ * @param variance variance of the size of the intersection under that null
  */
 public record Agreement(
     long total, long first, long second, long common, double expected, double variance) {
   public static final Agreement NONE = new Agreement(0, 0, 0, 0, 0, 0);
 
-  /** Of disjoint matrices together. */
+  /** Returns the pooled agreement of two disjoint collections of matrices. */
   public Agreement plus(Agreement other) {
     return new Agreement(
         total + other.total,
@@ -35,30 +36,33 @@ public record Agreement(
     return intersection / (first + second - intersection);
   }
 
-  /** |A ∩ B| / |A ∪ B|; NaN for two empty sets. */
+  /** Returns the Jaccard index |A ∩ B| / |A ∪ B|; NaN for two empty sets. */
   public double jaccard() {
     return jaccard(common);
   }
 
-  /** The same of independent sets of these densities p and q: pq/(p + q − pq). */
+  /** Returns the Jaccard index of independent sets with densities p and q: pq/(p + q − pq). */
   public double bernoulliJaccard() {
     double p = first / (double) total;
     double q = second / (double) total;
     return p * q / (p + q - p * q);
   }
 
-  /** The same when only magnitude decides: of the expected intersection. */
+  /** Returns the Jaccard index of the intersection expected under the magnitude-matched null. */
   public double magnitudeJaccard() {
     return jaccard(expected);
   }
 
-  /** Standard deviation of the Jaccard index under that null, to first order. */
+  /** Returns the standard deviation of the Jaccard index under that null, to first order. */
   public double magnitudeSd() {
     double union = first + second - expected;
     return Math.sqrt(variance) * (first + second) / (union * union);
   }
 
-  /** How far the intersection lies above the magnitude-matched null; 0 where its sd is. */
+  /**
+   * Returns how many standard deviations the intersection lies above its expectation under the
+   * magnitude-matched null; 0 if the standard deviation is 0.
+   */
   public double magnitudeZ() {
     return variance > 0 ? (common - expected) / Math.sqrt(variance) : 0;
   }

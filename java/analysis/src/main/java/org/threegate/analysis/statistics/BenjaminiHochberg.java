@@ -3,8 +3,8 @@ package org.threegate.analysis.statistics;
 import java.util.Arrays;
 
 /**
- * Controls the share of false discoveries among many tests (Benjamini and Hochberg, "Controlling
- * the false discovery rate", 1995).
+ * Controls the false discovery rate of multiple tests (Benjamini and Hochberg, "Controlling the
+ * false discovery rate", 1995).
  *
  * <pre>{@code
  * double largest = BenjaminiHochberg.threshold(new double[] {0.001, 0.2, 0.9}, 0.05);
@@ -15,9 +15,11 @@ public final class BenjaminiHochberg {
   private BenjaminiHochberg() {}
 
   /**
-   * The largest p-value that is significant: the largest p_(i) ≤ i·rate/count; −1 where none is.
+   * Returns the largest significant p-value: the largest p_(i) ≤ i·rate/count.
    *
-   * @param rate of false discoveries, such as 0.05
+   * @param pValues p-values in any order
+   * @param rate false discovery rate, such as 0.05
+   * @return the threshold; −1 if no test is significant
    */
   public static double threshold(double[] pValues, double rate) {
     double[] sorted = pValues.clone();

@@ -4,24 +4,24 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * A statement about an update that each matrix can speak for or against.
+ * A statement about an update that is tested on each matrix.
  *
- * @param id as in {@code report.json}
+ * @param id identifier, as in {@code report.json}
  * @param statement the claim, as a sentence
- * @param measure what is measured
- * @param sign −1 when the claim is that the measure lies below its nulls, +1 above
- * @param tests one a matrix
- * @param excluded matrices that cannot say anything, and why
+ * @param measure name of the measure
+ * @param sign +1 if the claim is that the measure lies above its nulls, −1 if below
+ * @param tests one test per matrix
+ * @param excluded description of matrices that cannot be tested, with the reason
  */
 public record Claim(
     String id, String statement, String measure, int sign, List<Test> tests, String excluded) {
   /**
-   * One matrix.
+   * The test of the claim on one matrix.
    *
-   * @param naive the value that the measure is usually held against, such as a mask's density;
-   *     empty where nobody holds it against anything
+   * @param naive the reference value in common use, such as a mask's density; empty if there is
+   *     none
    * @param nulls the applicable null models
-   * @param weight of the matrix in the means, such as its number of changed entries
+   * @param weight weight of the matrix in means, such as its number of changed entries
    */
   public record Test(
       String tensor,
@@ -31,8 +31,8 @@ public record Claim(
       List<NullEstimate> nulls,
       double weight) {
     /**
-     * The null that comes closest to explaining the observation; nulls on different sides of it
-     * explain it together.
+     * Returns the null that comes closest to explaining the observation. If nulls lie on both sides
+     * of the observation, together they explain it.
      */
     Score strictest() {
       Optional<Score> closest = Optional.empty();
@@ -52,9 +52,9 @@ public record Claim(
     }
   }
 
-  /** How far an observation lies from a null. */
+  /** The distance of an observation from a null. */
   record Score(NullEstimate estimate, double z, double pValue) {
-    /** By z where both are too unlikely for a float64. */
+    /** Compares p-values, or z-scores if both p-values underflow a float64. */
     boolean explainsMoreThan(Score other) {
       return pValue > other.pValue || (pValue == other.pValue && Math.abs(z) < Math.abs(other.z));
     }

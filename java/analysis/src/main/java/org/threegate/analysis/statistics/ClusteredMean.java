@@ -7,22 +7,23 @@ import java.util.function.DoubleUnaryOperator;
 import org.apache.commons.statistics.distribution.TDistribution;
 
 /**
- * The mean of values that come in clusters, such as the tokens of sequences, which are not
- * independent: its standard error is that of the clusters' sums (Cameron and Miller, Journal of
- * Human Resources 50(2), 2015).
+ * The mean of values in clusters that are not independent, such as tokens of the same sequence. Its
+ * standard error is computed from the sums of the clusters (Cameron and Miller, Journal of Human
+ * Resources 50(2), 2015).
  *
  * <pre>{@code
  * ClusteredMean mean = ClusteredMean.of(new double[] {1, 2, 4, 5}, new long[] {0, 0, 1, 1});
  * System.out.println(mean.value() + " ± " + mean.se());
  * }</pre>
  *
- * @param se NaN for a single cluster
- * @param skewness of the clusters' sums
- * @param values how many there were
- * @param clusters how many there were
+ * @param value mean of the values
+ * @param se cluster-robust standard error; NaN for a single cluster
+ * @param skewness skewness of the cluster sums
+ * @param values number of values
+ * @param clusters number of clusters
  */
 public record ClusteredMean(double value, double se, double skewness, int values, int clusters) {
-  /** From {@code low} to {@code high}. */
+  /** A confidence interval from {@code low} to {@code high}. */
   public record Interval(double low, double high) {
     public boolean contains(double value) {
       return low <= value && value <= high;
@@ -30,8 +31,11 @@ public record ClusteredMean(double value, double se, double skewness, int values
   }
 
   /**
-   * @param clusters the cluster of each value
-   * @throws IllegalArgumentException when there is no value, or not a cluster for each
+   * Computes the mean of clustered values.
+   *
+   * @param values the values
+   * @param clusters cluster identifier of each value
+   * @throws IllegalArgumentException if there are no values or the lengths differ
    */
   public static ClusteredMean of(double[] values, long[] clusters) {
     double[] sums = deviations(values, clusters);
@@ -48,7 +52,10 @@ public record ClusteredMean(double value, double se, double skewness, int values
     return Arrays.stream(values).average().orElse(Double.NaN);
   }
 
-  /** The sum of each cluster's deviations from the mean, in the order of their first values. */
+  /**
+   * Sums the deviations from the mean within each cluster. Clusters are in order of first
+   * appearance.
+   */
   private static double[] deviations(double[] values, long[] clusters) {
     if (values.length == 0 || values.length != clusters.length) {
       throw new IllegalArgumentException(
@@ -64,16 +71,19 @@ public record ClusteredMean(double value, double se, double skewness, int values
     return Arrays.copyOf(sums, places.size());
   }
 
-  /** Has the true mean in it with this probability; everything, for a single cluster. */
+  /**
+   * Returns the confidence interval at this level, based on Student's t-distribution. It is
+   * unbounded for a single cluster.
+   */
   public Interval interval(double probability) {
     return interval(probability, DoubleUnaryOperator.identity());
   }
 
   /**
-   * The same for values that are skew as squared slopes are, whose mean is so, too, over a hundred
-   * sequences still: by Hall's transformation of the t-statistic (Journal of the Royal Statistical
-   * Society B 54(1), 1992). For what is not skew, such as differences, estimating the skewness does
-   * harm.
+   * Returns the confidence interval for skewed values, such as squared slopes. It uses Hall's
+   * transformation of the t-statistic (Journal of the Royal Statistical Society B 54(1), 1992),
+   * because the mean of squared slopes is still skewed over a hundred sequences. Do not use it for
+   * symmetric values such as differences: estimating their skewness adds noise.
    */
   public Interval intervalOfSkew(double probability) {
     double a = skewness / Math.sqrt(clusters);
@@ -94,12 +104,14 @@ public record ClusteredMean(double value, double se, double skewness, int values
         value - se * statistic.applyAsDouble(-quantile));
   }
 
-  /** Of Student's distribution with clusters − 1 degrees of freedom. */
+  /**
+   * Returns the two-sided quantile of Student's distribution with clusters − 1 degrees of freedom.
+   */
   double quantile(double probability) {
     return TDistribution.of(clusters - 1).inverseCumulativeProbability(probability);
   }
 
-  /** The probability of a mean at least as far from zero when the true one is zero. */
+  /** Returns the two-sided p-value of the hypothesis that the true mean is zero. */
   public double pValue() {
     if (clusters < 2 || se == 0) {
       return value == 0 || clusters < 2 ? 1 : 0;

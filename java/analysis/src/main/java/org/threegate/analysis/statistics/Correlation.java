@@ -2,11 +2,11 @@ package org.threegate.analysis.statistics;
 
 import java.util.Arrays;
 
-/** Pearson's correlation of two profiles. */
+/** Pearson correlation of two profiles. */
 public final class Correlation {
   private Correlation() {}
 
-  /** NaN where one of them is constant. */
+  /** Returns the Pearson correlation of two profiles of the same length; NaN if one is constant. */
   public static double of(double[] first, double[] second) {
     double meanFirst = Arrays.stream(first).average().orElse(0);
     double meanSecond = Arrays.stream(second).average().orElse(0);
@@ -23,7 +23,7 @@ public final class Correlation {
     return product / Math.sqrt(squaresFirst * squaresSecond);
   }
 
-  /** Standard deviation for independent profiles of this length. */
+  /** Returns the standard deviation of the correlation of independent profiles of this length. */
   public static double nullSd(int length) {
     return 1 / Math.sqrt(Math.max(1, length - 1));
   }

@@ -1,8 +1,7 @@
 package org.threegate.analysis.statistics;
 
 /**
- * How far counts spread beyond independent ones, each with an expectation and a variance of its
- * own.
+ * Overdispersion of counts relative to independent counts with given expectations and variances.
  *
  * <pre>{@code
  * double z = Dispersion.z(new long[] {12, 3}, new double[] {7, 8}, new double[] {5, 6});
@@ -13,9 +12,14 @@ public final class Dispersion {
   private Dispersion() {}
 
   /**
-   * (χ² − df) / √(2 df), χ² = Σ (c_i − e_i)² / v_i over counts with a variance; about standard
-   * normal for many independent counts; 0 where none varies. The expectations are fitted to the sum
-   * of the counts, so that df is one less than the number of those that vary.
+   * Returns (χ² − df) / √(2 df) with χ² = Σ (c_i − e_i)² / v_i over the counts with positive
+   * variance. The result is approximately standard normal for many independent counts. It is 0 if
+   * no count varies. The expectations are fitted to the sum of the counts, so df is one less than
+   * the number of counts that vary.
+   *
+   * @param counts observed counts c_i
+   * @param expected expectations e_i, of the same length
+   * @param variances variances v_i, of the same length
    */
   public static double z(long[] counts, double[] expected, double[] variances) {
     double squares = 0;

@@ -1,29 +1,30 @@
 package org.threegate.analysis.statistics;
 
 /**
- * ‖ΔW‖_F² and how much of it lies in the leading directions of the base.
+ * The energy ‖ΔW‖_F² of an update and its part in the leading singular directions of the base.
  *
- * @param left in those of the outputs
- * @param right in those of the inputs
- * @param both in both
+ * @param total ‖ΔW‖_F²
+ * @param left energy in the leading left (output) directions
+ * @param right energy in the leading right (input) directions
+ * @param both energy in both the leading left and the leading right directions
  */
 public record Energy(double total, double left, double right, double both) {
-  /** Returns the energy of the transposed update: left and right change places. */
+  /** Returns the energy of the transposed update, with left and right swapped. */
   public Energy transposed() {
     return new Energy(total, right, left, both);
   }
 
-  /** Share of the left directions; NaN without an update. */
+  /** Returns the share of energy in the left directions; NaN if the update is zero. */
   public double leftEnergy() {
     return left / total;
   }
 
-  /** Share of the right directions; NaN without an update. */
+  /** Returns the share of energy in the right directions; NaN if the update is zero. */
   public double rightEnergy() {
     return right / total;
   }
 
-  /** Share of both; NaN without an update. */
+  /** Returns the share of energy in both; NaN if the update is zero. */
   public double bothShare() {
     return both / total;
   }

@@ -9,43 +9,46 @@ import java.util.Optional;
 import java.util.TreeMap;
 
 /**
- * A claim with its verdict. A matrix speaks for or against it when its measure lies at least three
- * standard deviations from the strictest applicable null (for drawn nulls: when it is as unlikely
- * as that) and is significant among all matrices and all claims at a false discovery rate of 5 %.
- * The claim is supported (contradicted) when more than half of the matrices speak for (against) it.
- * It is explained by the nulls when more than half would speak for it without them and at most a
- * tenth does with them. Else it is undetermined. The rule is ours, after arXiv 2511.08567.
+ * A claim with its verdict. A matrix counts for or against the claim under two conditions. Its
+ * measure lies at least three standard deviations from the strictest applicable null; for sampled
+ * nulls the p-value must be as small. It is also significant among all matrices and all claims at a
+ * false discovery rate of 5 %.
  *
- * @param id as in reports
- * @param verdict what may be said
- * @param statement the claim
- * @param seen the numbers beside their null models, for people
- * @param evidence what the verdict rests on
+ * <p>The claim is supported (contradicted) if more than half of the matrices count for (against)
+ * it. It is explained by the nulls if more than half would count for it without the nulls, and at
+ * most a tenth do with them. Otherwise it is undetermined. The rule is defined by this project; the
+ * claims follow arXiv 2511.08567.
+ *
+ * @param id identifier, as in reports
+ * @param verdict the verdict
+ * @param statement the claim as a sentence
+ * @param seen summary of the measured values and their null models, as text
+ * @param evidence the numbers behind the verdict
  */
 public record Finding(
     String id, Verdict verdict, String statement, String seen, Evidence evidence) {
-  /** Two-sided probability of three standard deviations. */
+  /** Two-sided p-value of three standard deviations. */
   private static final double THREE_SIGMA = 0.0026997960632601866;
 
   private static final double FALSE_DISCOVERY_RATE = 0.05;
   private static final double LEAST_Z = 3;
 
   /**
-   * What the verdict rests on.
+   * The numbers behind a verdict.
    *
-   * @param matrices that could say something
-   * @param supporting of these
-   * @param contrary of these
-   * @param naivelySupporting that would speak for the claim without the null models
+   * @param matrices number of tested matrices
+   * @param supporting number of matrices that count for the claim
+   * @param contrary number of matrices that count against it
+   * @param naivelySupporting number of matrices that would count for it without the null models
    * @param observed weighted mean of the measure
-   * @param nullMean the same of the strictest null of each matrix
-   * @param naiveMean the same of the naive value; empty where there is none
-   * @param medianZ over matrices
-   * @param explainedShare share of the deviation from the naive value that the nulls have too;
-   *     empty where there is none
-   * @param strictestNull how often which null was the strictest, in order of their names
-   * @param byKind counts by kind of matrix, likewise
-   * @param excluded what was left out and why; empty text where nothing was
+   * @param nullMean weighted mean of the strictest null of each matrix
+   * @param naiveMean weighted mean of the naive value; empty if there is none
+   * @param medianZ median z-score over matrices
+   * @param explainedShare share of the deviation from the naive value that the nulls reproduce;
+   *     empty if there is no naive value
+   * @param strictestNull how often each null was the strictest, sorted by name
+   * @param byKind votes by kind of matrix, sorted by name
+   * @param excluded description of excluded matrices with the reason; empty text if none
    */
   public record Evidence(
       int matrices,
@@ -61,7 +64,7 @@ public record Finding(
       Map<String, Votes> byKind,
       String excluded) {}
 
-  /** Matrices of one kind. */
+  /** Votes of the matrices of one kind. */
   public record Votes(int matrices, int supporting, int contrary) {
     Votes plus(boolean supports, boolean contradicts) {
       return new Votes(
@@ -69,7 +72,7 @@ public record Finding(
     }
   }
 
-  /** Judges claims together. */
+  /** Judges claims together, with one correction for multiple tests. */
   public static List<Finding> of(List<Claim> claims) {
     double[] pValues =
         claims.stream()
@@ -168,7 +171,7 @@ public record Finding(
     return count == 0 ? Double.NaN : (sorted.get((count - 1) / 2) + sorted.get(count / 2)) / 2;
   }
 
-  /** Returns the claim and what was seen of it, as one line. */
+  /** Returns the claim and a summary of its measured values, as one line. */
   public String text() {
     return statement + ": " + seen;
   }

@@ -5,8 +5,9 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * Ranges of neighbouring bf16 magnitude codes that hold at least 64 entries each; the last takes
- * the rest. Finer bins have no statistics, coarser ones a trend within them.
+ * Ranges of adjacent bf16 magnitude codes with at least 64 entries each; the last range takes the
+ * rest. Smaller bins have too few entries for stable statistics. Larger bins mix magnitudes with
+ * different rates of change.
  *
  * @param ends exclusive ends of the ranges, ascending; the last is the number of codes
  */
@@ -14,9 +15,9 @@ public record MagnitudeBins(int[] ends) {
   private static final long LEAST = 64;
 
   /**
-   * Merges codes from the first on.
+   * Merges codes into bins, starting from the first.
    *
-   * @param all entries by code
+   * @param all number of entries by magnitude code
    */
   public static MagnitudeBins of(long[] all) {
     List<Integer> ends = new ArrayList<>();
@@ -34,7 +35,7 @@ public record MagnitudeBins(int[] ends) {
     return new MagnitudeBins(ends.stream().mapToInt(Integer::intValue).toArray());
   }
 
-  /** Entries of each bin. */
+  /** Returns the number of entries in each bin, given the number by code. */
   public long[] sums(long[] byCode) {
     long[] sums = new long[ends.length];
     for (int bin = 0, code = 0; bin < ends.length; bin++) {
@@ -45,7 +46,7 @@ public record MagnitudeBins(int[] ends) {
     return sums;
   }
 
-  /** The share of entries in a set, by code: that of the code's bin. */
+  /** Returns, for each code, the share of entries in a set within the code's bin. */
   public double[] shares(long[] all, long[] set) {
     long[] entries = sums(all);
     long[] members = sums(set);
@@ -59,10 +60,13 @@ public record MagnitudeBins(int[] ends) {
   }
 
   /**
-   * How many entries would be in exactly 0, 1, … of several sets if, among entries of about the
-   * same magnitude, the sets were chosen independently: a Poisson binomial in each bin.
+   * Returns the expected number of entries in exactly 0, 1, … of several sets. The null: among
+   * entries of similar magnitude, the sets are independent. The count in each bin follows a Poisson
+   * binomial distribution.
    *
-   * @param sets entries of each set by code
+   * @param all number of entries by code
+   * @param sets for each set, its number of entries by code
+   * @return expected counts; length: number of sets + 1
    */
   public double[] changedByRuns(long[] all, List<long[]> sets) {
     long[] entries = sums(all);

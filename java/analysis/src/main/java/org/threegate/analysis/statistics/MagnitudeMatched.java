@@ -3,22 +3,24 @@ package org.threegate.analysis.statistics;
 import java.util.Arrays;
 
 /**
- * What two sets of entries would have in common if, among entries of about the same magnitude, they
- * were chosen independently: small weights change more easily in bf16, and this says how much of an
- * overlap is only that. Analytic: the sum over bins of hypergeometric counts.
+ * The overlap of two sets of entries compared with the magnitude-matched null. Under this null the
+ * sets are independent among entries of similar magnitude. Small weights change more easily in
+ * bf16; this null shows how much of an overlap that explains. It is analytic: a sum over bins of
+ * hypergeometric counts.
  *
- * @param observed entries in both sets
- * @param expected under this null
- * @param sd under this null
+ * @param observed number of entries in both sets
+ * @param expected expectation under the null
+ * @param sd standard deviation under the null
  */
 public record MagnitudeMatched(long observed, double expected, double sd) {
   /**
-   * Arrays run over magnitude codes in order, merged as {@link MagnitudeBins} says.
+   * Computes the null. Arrays are indexed by magnitude code; codes are merged into {@link
+   * MagnitudeBins}.
    *
-   * @param all entries by code
-   * @param first those in the first set
-   * @param second those in the second
-   * @param both those in both
+   * @param all number of entries by code
+   * @param first number of entries in the first set
+   * @param second number of entries in the second set
+   * @param both number of entries in both sets
    */
   public static MagnitudeMatched of(long[] all, long[] first, long[] second, long[] both) {
     MagnitudeBins bins = MagnitudeBins.of(all);
@@ -37,7 +39,10 @@ public record MagnitudeMatched(long observed, double expected, double sd) {
     return new MagnitudeMatched(Arrays.stream(both).sum(), expected, Math.sqrt(variance));
   }
 
-  /** How many standard deviations the observation lies above the expectation; 0 where sd is. */
+  /**
+   * Returns how many standard deviations the observation lies above the expectation; 0 if the
+   * standard deviation is 0.
+   */
   public double z() {
     return sd > 0 ? (observed - expected) / sd : 0;
   }

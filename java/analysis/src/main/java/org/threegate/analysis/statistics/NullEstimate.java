@@ -5,7 +5,7 @@ import org.apache.commons.statistics.distribution.NormalDistribution;
 import org.apache.commons.statistics.distribution.TDistribution;
 
 /**
- * What a measure would be of an update that knows nothing of the matrix but what a null model says.
+ * The distribution of a measure under a null model.
  *
  * <pre>{@code
  * NullEstimate drift = NullEstimate.of("norm-matched", new double[] {0.0021, 0.0020, 0.0022});
@@ -13,11 +13,15 @@ import org.apache.commons.statistics.distribution.TDistribution;
  * }</pre>
  *
  * @param model name of the null model
- * @param draws how many random updates were measured; 0 where mean and sd are in closed form
- * @param sd of one update's measure
+ * @param draws number of sampled updates; 0 if mean and standard deviation are in closed form
+ * @param mean mean of the measure under the null
+ * @param sd standard deviation of the measure of a single update
  */
 public record NullEstimate(String model, int draws, double mean, double sd) {
-  /** Mean and sd (with draws − 1) of drawn measures; NaN where there are too few. */
+  /**
+   * Estimates mean and standard deviation (with draws − 1 degrees of freedom) from sampled
+   * measures; NaN if there are too few.
+   */
   public static NullEstimate of(String model, double[] draws) {
     double mean = Arrays.stream(draws).average().orElse(Double.NaN);
     double squares = Arrays.stream(draws).map(draw -> (draw - mean) * (draw - mean)).sum();
@@ -25,22 +29,22 @@ public record NullEstimate(String model, int draws, double mean, double sd) {
     return new NullEstimate(model, draws.length, mean, sd);
   }
 
-  /** In closed form. */
+  /** Returns an estimate in closed form. */
   public static NullEstimate analytic(String model, double mean, double sd) {
     return new NullEstimate(model, 0, mean, sd);
   }
 
   /**
-   * How many standard deviations an observation lies above the mean; 0 where both agree exactly.
+   * Returns how many standard deviations an observation lies above the mean; 0 if they are equal.
    */
   public double z(double observed) {
     return observed == mean ? 0 : (observed - mean) / sd;
   }
 
   /**
-   * The probability of a measure at least as far from the mean on either side: of the normal
-   * distribution, or, where mean and sd are themselves estimates, of Student's with draws − 1
-   * degrees of freedom and sd · √(1 + 1/draws). 1 where nothing is known.
+   * Returns the two-sided p-value of an observation. It uses the normal distribution for a null in
+   * closed form. For a sampled null it uses Student's distribution with draws − 1 degrees of
+   * freedom and scale sd · √(1 + 1/draws). The result is 1 if the null is unknown.
    */
   public double pValue(double observed) {
     double distance = Math.abs(z(observed));

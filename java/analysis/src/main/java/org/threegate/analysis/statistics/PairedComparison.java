@@ -5,8 +5,9 @@ import java.util.Map;
 import org.apache.commons.statistics.distribution.BinomialDistribution;
 
 /**
- * Two measures of the same samples, such as the squared slopes along two directions, compared
- * sample by sample: what they share cancels (THEORY, section 3, the rule of statistics).
+ * A paired comparison of two measures of the same samples, such as squared slopes along two
+ * directions. Variation that both measures share cancels (THEORY, section 3, the rule of
+ * statistics).
  *
  * <pre>{@code
  * double[] first = {1.1, 2.3, 0.9, 1.7};
@@ -15,17 +16,17 @@ import org.apache.commons.statistics.distribution.BinomialDistribution;
  * System.out.println(compared.difference().value() + ", p = " + compared.difference().pValue());
  * }</pre>
  *
- * @param difference the mean of first − second
- * @param positive clusters in which the first one is larger
- * @param negative clusters in which it is smaller
+ * @param difference mean of first − second, with its standard error
+ * @param positive number of clusters in which the first measure is larger
+ * @param negative number of clusters in which it is smaller
  */
 public record PairedComparison(ClusteredMean difference, int positive, int negative) {
-  /** Of a two-sided test at 5 %: the usual promise. */
+  /** Power for which two-sided tests at 5 % are planned: the conventional value. */
   public static final double POWER = 0.8;
 
   private static final double LEVEL = 0.05;
 
-  /** Values of the same samples in both. */
+  /** Compares two measures. Element i of each array belongs to sample i. */
   public static PairedComparison of(double[] first, double[] second, long[] clusters) {
     if (first.length != second.length) {
       throw new IllegalArgumentException(first.length + " values and " + second.length);
@@ -44,7 +45,7 @@ public record PairedComparison(ClusteredMean difference, int positive, int negat
     return new PairedComparison(mean, positive, negative);
   }
 
-  /** Of the sign test: two-sided, clusters without a difference left out. */
+  /** Returns the two-sided p-value of the sign test; clusters without a difference are excluded. */
   public double signTestPValue() {
     int trials = positive + negative;
     if (trials == 0) {
@@ -54,7 +55,7 @@ public record PairedComparison(ClusteredMean difference, int positive, int negat
     return Math.min(1, 2 * BinomialDistribution.of(trials, 0.5).cumulativeProbability(fewer));
   }
 
-  /** The difference that a test at 5 % would find with a probability of {@link #POWER}. */
+  /** Returns the smallest difference that a test at 5 % detects with power {@link #POWER}. */
   public double minimumDetectable() {
     return difference.clusters() < 2 ? Double.POSITIVE_INFINITY : factor() * difference.se();
   }
@@ -64,8 +65,8 @@ public record PairedComparison(ClusteredMean difference, int positive, int negat
   }
 
   /**
-   * How many clusters would make the difference that was seen detectable with a probability of
-   * {@link #POWER}, if it is the true one; infinite for none.
+   * Returns how many clusters are needed to detect the observed difference with power {@link
+   * #POWER}; infinite if the difference is 0.
    */
   public double clustersToSettle() {
     double ratio = minimumDetectable() / Math.abs(difference.value());

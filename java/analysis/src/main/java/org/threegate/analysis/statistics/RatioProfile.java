@@ -3,24 +3,26 @@ package org.threegate.analysis.statistics;
 import java.util.Arrays;
 
 /**
- * Changed entries by row (or column), as ratios ρ_i = c_i / n, beside what independent changes of
- * the same density would give (binomial counts; arXiv 2511.08567, section 2.2, defines the ratios;
- * the null is ours).
+ * The ratio ρ_i = c_i / n of changed entries in each row or column, compared with independent
+ * changes of the same density (binomial counts). The ratios are defined in arXiv 2511.08567,
+ * section 2.2. The null model is an addition of this project.
  *
- * @param mean of the ratios: the density p
+ * @param mean mean of the ratios, which is the density p
  * @param sd standard deviation of the ratios
  * @param max largest ratio
- * @param maxIndex where it is
+ * @param maxIndex index of the largest ratio
  * @param nullSd sqrt(p(1-p)/n): the standard deviation under the null
  * @param dispersionZ how far the spread exceeds the null's: (χ² - df) / sqrt(2 df), χ² = Σ (c_i -
- *     np)² / (np(1-p)), df = number of ratios - 1; about standard normal under the null, 0 where
- *     the density is 0 or 1
+ *     np)² / (np(1-p)), df = number of ratios - 1; approximately standard normal under the null; 0
+ *     if the density is 0 or 1
  */
 public record RatioProfile(
     double mean, double sd, double max, long maxIndex, double nullSd, double dispersionZ) {
   /**
-   * @param counts changed entries of each row
-   * @param length entries of a row
+   * Computes the profile.
+   *
+   * @param counts number of changed entries in each row
+   * @param length number of entries per row
    */
   public static RatioProfile of(long[] counts, long length) {
     int rows = counts.length;

@@ -6,9 +6,10 @@ import org.apache.commons.numbers.gamma.Erf;
 import org.apache.commons.numbers.gamma.Erfc;
 
 /**
- * What rounding to bf16 makes of a Gaussian update of a bf16 matrix, in closed form (arXiv
- * 2511.08567, corollary 3.6, says when a weight moves; the expectations are ours). Only the bf16
- * magnitude codes of the matrix matter: how many entries have which spacing.
+ * The effect of rounding to bf16 on a Gaussian update of a bf16 matrix, in closed form. Corollary
+ * 3.6 of arXiv 2511.08567 states when a weight changes; the expectations are derived by this
+ * project. They depend only on how many entries have each bf16 magnitude code, which determines the
+ * spacing of representable values.
  *
  * <pre>{@code
  * long[] codes = new long[32768];
@@ -23,17 +24,20 @@ public final class RoundTrip {
   private static final int INFINITY_CODE = 0x7f80;
   private static final double ROOT_TWO = Math.sqrt(2);
 
-  /** From here on Σ k² P(k) of rounded normal numbers is s² + 1/12 to 1e-8. */
+  /**
+   * From this ratio of deviation to spacing on, Σ k² P(k) of rounded normal numbers is s² + 1/12 to
+   * 1e-8.
+   */
   private static final double SMOOTH = 1;
 
   private RoundTrip() {}
 
   /**
-   * The standard deviation of the Gaussian update whose squares have the given expected sum after
-   * the round trip.
+   * Returns the standard deviation of the Gaussian update whose expected sum of squares after
+   * rounding is the given one.
    *
-   * @param codes entries by bf16 magnitude code
-   * @param squares ‖ΔW‖_F² that is to be matched
+   * @param codes number of entries by bf16 magnitude code
+   * @param squares sum of squares ‖ΔW‖_F² to match
    */
   public static double deviation(long[] codes, double squares) {
     long entries = 0;
@@ -43,8 +47,8 @@ public final class RoundTrip {
     if (squares == 0 || entries == 0) {
       return 0;
     }
-    // Rounding can make the sum larger or smaller, but a Gaussian that moves entries by less than
-    // squares/entries moves none, and one of a thousand times that moves them all.
+    // Rounding can increase or decrease the sum. The brackets are safe: far below squares/entries
+    // // no entry changes, and a thousand times above all entries change.
     double high = Math.sqrt(squares / entries);
     while (expectedSquares(codes, high) < squares) {
       high *= 2;
@@ -64,12 +68,15 @@ public final class RoundTrip {
     return (low + high) / 2;
   }
 
-  /** By magnitude code, the variance of an entry's update after the round trip. */
+  /** Returns the variance of an entry's update after rounding, indexed by magnitude code. */
   public static double[] variances(double deviation) {
     return byCode(spacing -> squares(deviation, spacing));
   }
 
-  /** By magnitude code, its fourth cumulant E[x⁴] − 3 E[x²]², which a normal update has not. */
+  /**
+   * Returns the fourth cumulant E[x⁴] − 3 E[x²]² of an entry's update after rounding, indexed by
+   * magnitude code. It is zero for a normal variable.
+   */
   public static double[] fourthCumulants(double deviation) {
     double[] squares = variances(deviation);
     double[] cumulants = byCode(spacing -> fourths(deviation, spacing));
@@ -90,12 +97,12 @@ public final class RoundTrip {
     return moments;
   }
 
-  /** Below a power of two the spacing is half of that above. */
+  /** Averages a moment at a power of two, where the spacing below is half the spacing above. */
   private static double ofPower(double plain, DoubleUnaryOperator moment, int exponent) {
     return exponent > 1 ? (plain + moment.applyAsDouble(spacing(exponent) / 2)) / 2 : plain;
   }
 
-  /** Expected sum of the squares of a Gaussian update after the round trip. */
+  /** Returns the expected sum of squares of a Gaussian update after rounding. */
   static double expectedSquares(long[] codes, double deviation) {
     double sum = 0;
     for (int exponent = 0; exponent < INFINITY_CODE >> MANTISSA_BITS; exponent++) {
@@ -115,7 +122,10 @@ public final class RoundTrip {
     return sum;
   }
 
-  /** The share of entries that a Gaussian update leaves as they are, with its sd. */
+  /**
+   * Returns the expected share of entries that a Gaussian update leaves unchanged, with its
+   * standard deviation.
+   */
   public static NullEstimate unchanged(long[] codes, double deviation) {
     double mean = 0;
     double variance = 0;
@@ -143,7 +153,7 @@ public final class RoundTrip {
     return deviation == 0 ? 1 : Erf.value(spacing / (2 * deviation) / ROOT_TWO);
   }
 
-  /** E[round(x)²] of a normal x, rounded to multiples of the spacing. */
+  /** Returns E[round(x)²] of a normal x, rounded to multiples of the spacing. */
   private static double squares(double deviation, double spacing) {
     double scaled = deviation / spacing;
     if (scaled >= SMOOTH) {
@@ -158,7 +168,7 @@ public final class RoundTrip {
     return sum * spacing * spacing;
   }
 
-  /** E[round(x)⁴]. */
+  /** Returns E[round(x)⁴] of a normal x, rounded to multiples of the spacing. */
   private static double fourths(double deviation, double spacing) {
     double scaled = deviation / spacing;
     if (scaled >= SMOOTH) {

@@ -3,23 +3,23 @@ package org.threegate.analysis.statistics;
 import java.util.Arrays;
 
 /**
- * What singular values, all of a matrix and descending, say (arXiv 2511.08567, section 4.1 and
- * theorems 3.3 to 3.5).
+ * Measures computed from all singular values of a matrix, in descending order (arXiv 2511.08567,
+ * section 4.1 and theorems 3.3 to 3.5).
  */
 public final class Spectra {
   private Spectra() {}
 
   /**
-   * Spectral drift ‖σ(W+) − σ(W0)‖₂ / ‖σ(W0)‖₂; NaN when W0 is zero.
+   * Returns the spectral drift ‖σ(W+) − σ(W0)‖₂ / ‖σ(W0)‖₂; NaN if W0 is zero.
    *
-   * @param base σ(W0)
-   * @param tuned σ(W+), of the same length
+   * @param base singular values σ(W0), descending
+   * @param tuned singular values σ(W+), of the same length
    */
   public static double nss(double[] base, double[] tuned) {
     return distance(base, tuned) / norm(base);
   }
 
-  /** ‖σ(W+) − σ(W0)‖₂: by Mirsky at most ‖W+ − W0‖_F. */
+  /** Returns ‖σ(W+) − σ(W0)‖₂, which by Mirsky's theorem is at most ‖W+ − W0‖_F. */
   public static double distance(double[] base, double[] tuned) {
     if (base.length != tuned.length) {
       throw new IllegalArgumentException(base.length + " and " + tuned.length + " values");
@@ -32,32 +32,32 @@ public final class Spectra {
     return Math.sqrt(sum);
   }
 
-  /** ‖σ‖₂, the Frobenius norm of the matrix. */
+  /** Returns ‖σ‖₂, the Frobenius norm of the matrix. */
   public static double norm(double[] sigma) {
     return Math.sqrt(Arrays.stream(sigma).map(value -> value * value).sum());
   }
 
-  /** Ky Fan norm: the sum of the {@code rank} largest. */
+  /** Returns the Ky Fan norm: the sum of the {@code rank} largest singular values. */
   public static double kyFan(double[] sigma, int rank) {
     return Arrays.stream(sigma, 0, rank).sum();
   }
 
   /**
-   * How far the leading {@code rank} values of one matrix lie above the rest of another: σ_k −
-   * σ'_{k+1}, σ' zero beyond its end. With both of W0 it is γ_k, with the rest of W+ it is the δ of
-   * Wedin's theorem.
+   * Returns the gap σ_k − σ'_{k+1} between the leading {@code rank} values of one matrix and the
+   * rest of another. Values beyond the end of σ' count as zero. If both arguments belong to W0 this
+   * is γ_k. If {@code rest} belongs to W+ it is the δ of Wedin's theorem.
    */
   public static double gap(double[] leading, double[] rest, int rank) {
     return leading[rank - 1] - (rank < rest.length ? rest[rank] : 0);
   }
 
-  /** ‖·‖_F² / ‖·‖₂²; NaN for zero. */
+  /** Returns the stable rank ‖W‖_F² / ‖W‖₂²; NaN for a zero matrix. */
   public static double stableRank(double[] sigma) {
     double relative = norm(sigma) / sigma[0];
     return relative * relative;
   }
 
-  /** exp of the entropy of σ² as a distribution; NaN for zero. */
+  /** Returns the effective rank: exp of the entropy of the normalized σ²; NaN for a zero matrix. */
   public static double effectiveRank(double[] sigma) {
     double total = norm(sigma);
     double entropy = 0;

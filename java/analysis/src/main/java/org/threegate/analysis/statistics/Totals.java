@@ -1,7 +1,7 @@
 package org.threegate.analysis.statistics;
 
 /**
- * Additive counts and sums of a diff, and what follows from them.
+ * Additive counts and sums of a diff, and the measures derived from them.
  *
  * @param baseSquares Σ w0² over the entries finite on both sides
  * @param deltaSquares Σ Δw²
@@ -36,17 +36,20 @@ public record Totals(
         Math.max(maxAbs, other.maxAbs));
   }
 
-  /** 1 - changed/total (arXiv 2511.08567, Definition 2.2); 1 for an empty tensor. */
+  /**
+   * Returns the sparsity 1 - changed/total (arXiv 2511.08567, Definition 2.2); 1 for an empty
+   * tensor.
+   */
   public double sparsity() {
     return total == 0 ? 1 : 1 - changed / (double) total;
   }
 
-  /** ‖ΔW‖_F. */
+  /** Returns ‖ΔW‖_F, the Frobenius norm of the update. */
   public double frobenius() {
     return Math.sqrt(deltaSquares);
   }
 
-  /** ‖ΔW‖_F / ‖W0‖_F; 0 when nothing changed, not a number when W0 is zero and ΔW is not. */
+  /** Returns ‖ΔW‖_F / ‖W0‖_F; 0 if nothing changed, NaN if W0 is zero and ΔW is not. */
   public double relativeFrobenius() {
     if (deltaSquares == 0) {
       return 0;
@@ -54,12 +57,15 @@ public record Totals(
     return baseSquares == 0 ? Double.NaN : Math.sqrt(deltaSquares) / Math.sqrt(baseSquares);
   }
 
-  /** Cosine of the angle between ΔW and W0; not a number when one of them is zero. */
+  /** Returns the cosine of the angle between ΔW and W0; NaN if one of them is zero. */
   public double cosine() {
     return deltaDotBase / (Math.sqrt(deltaSquares) * Math.sqrt(baseSquares));
   }
 
-  /** Standard deviation of the cosine of an isotropic ΔW: 1/√(finite entries); its mean is 0. */
+  /**
+   * Returns the standard deviation of the cosine of an isotropic ΔW: 1/√(finite entries). The mean
+   * is 0.
+   */
   public double cosineNullSd() {
     return 1 / Math.sqrt(total - nonFinite);
   }

@@ -1,7 +1,7 @@
 package org.threegate.analysis.statistics;
 
 /**
- * What the positions of a run, known by the distances between them alone, say of its way.
+ * Measures of the path of a run, computed from the distances between its positions only.
  *
  * <pre>{@code
  * double[][] squares = {{0, 1, 4}, {1, 0, 1}, {4, 1, 0}}; // three points on a line
@@ -12,11 +12,11 @@ public final class Trajectories {
   private Trajectories() {}
 
   /**
-   * R² of the least-squares lines through every weight's values over the steps: 1 − residual over
-   * total sum of squares, over all weights.
+   * Returns R² of the least-squares lines of each weight over the steps: 1 − residual over total
+   * sum of squares, summed over all weights.
    *
-   * @param steps of the positions
-   * @param squares squared distances between the positions
+   * @param steps training steps of the positions, length n
+   * @param squares squared distances between the positions, n x n
    */
   public static double linearity(double[] steps, double[][] squares) {
     int count = steps.length;
@@ -30,8 +30,9 @@ public final class Trajectories {
     for (int i = 0; i < count; i++) {
       spread += (steps[i] - mean) * (steps[i] - mean);
       for (int j = 0; j < count; j++) {
-        // Σ over pairs of squared distances / 2n is the sum of squares about the centroid, and
-        // −½ Σ a_i a_j d_ij² the squared norm of Σ a_i x_i for weights a that sum to zero.
+        // The sum of squared distances over pairs, divided by 2n, is the sum of squares about the
+        // // centroid. For weights a that sum to zero, −½ Σ a_i a_j d_ij² is the squared norm of Σ
+        // a_i x_i.
         total += squares[i][j] / (2 * count);
         explained -= (steps[i] - mean) * (steps[j] - mean) * squares[i][j] / 2;
       }
@@ -40,8 +41,9 @@ public final class Trajectories {
   }
 
   /**
-   * The same of a random walk whose independent increments have the lengths of this run's: in many
-   * dimensions they are orthogonal. The trivial cause of a straight way is that a walk drifts.
+   * Returns R² of a random walk whose independent increments have the lengths of this run's. In
+   * high dimension such increments are orthogonal. A random walk already has a high R², so this is
+   * the null model of {@link #linearity}.
    */
   public static double walkLinearity(double[] steps, double[][] squares) {
     int count = steps.length;
@@ -59,8 +61,11 @@ public final class Trajectories {
   }
 
   /**
-   * How much two subspaces of {@code rank} dimensions among {@code dimension} have in common when
-   * they are random: mean k/n of ‖V_1 V_2ᵀ‖_F²/k and its standard deviation.
+   * Returns the distribution of ‖V_1 V_2ᵀ‖_F²/k for two random subspaces: mean k/n and its standard
+   * deviation.
+   *
+   * @param rank dimension k of the subspaces
+   * @param dimension dimension n of the space
    */
   public static NullEstimate randomLocking(int rank, long dimension) {
     double n = dimension;

@@ -1,6 +1,6 @@
 package org.threegate.analysis.statistics;
 
-/** What may be said of a claim after its null models have been heard. */
+/** The verdict on a claim after comparison with its null models. */
 public enum Verdict {
   SUPPORTED("supported"),
   EXPLAINED_BY_NULL("explained-by-null"),
@@ -13,7 +13,7 @@ public enum Verdict {
     this.label = label;
   }
 
-  /** As in {@code report.json}. */
+  /** Returns the label used in {@code report.json}. */
   public String label() {
     return label;
   }

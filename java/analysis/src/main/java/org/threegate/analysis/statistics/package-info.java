@@ -1,2 +1,2 @@
-/** Numbers to statistics, each beside what chance would give. Knows no kernels. */
+/** Statistical measures with their null models. This package does not call kernels. */
 package org.threegate.analysis.statistics;
