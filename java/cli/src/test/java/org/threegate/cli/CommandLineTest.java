@@ -112,8 +112,8 @@ class CommandLineTest {
     assertThat(run.code()).isZero();
     assertThat(run.out())
         .contains(
-            "[undetermined] The update preserves the leading subspaces: no null model was drawn.")
-        .doesNotContain("gap and not the update");
+            "[undetermined] The update preserves the leading subspaces: no null model was sampled.")
+        .doesNotContain("gap decides the angle");
   }
 
   @Test
@@ -198,13 +198,13 @@ class CommandLineTest {
       }
     }
     Files.delete(file);
-    refused(run("mask", good, "--kind", "guess", "--out", file), "no kind of mask", "geora");
+    refused(run("mask", good, "--kind", "guess", "--out", file), "not a kind of mask", "geora");
     refused(run("mask", good, "--out", file), "--kind");
     refused(run("mask", good, "--kind", "low"), "--out");
     refused(run("mask", good, "--kind", "low", "--include", "none", "--out", file), "no matrix");
     refused(run("mask", good, "--kind", "low", "--alpha", "0.1,0.2", "--out", file), "one alpha");
-    refused(run("mask", good, "--kind", "low", "--alpha", "2", "--out", file), "alpha lies");
-    refused(run("mask", "--inspect", good), "is no mask file");
+    refused(run("mask", good, "--kind", "low", "--alpha", "2", "--out", file), "alpha must be");
+    refused(run("mask", "--inspect", good), "is not a threegate mask file");
     assertThat(file).doesNotExist();
   }
 
@@ -282,7 +282,7 @@ class CommandLineTest {
     Path samples = write("capture.safetensors", capture("guess"));
     Object[] rest = {"--base", good, "--tuned", tuned, "--out", out};
     refused(run(all("curvature", samples, rest)), "\"fisher\" is \"guess\"");
-    refused(run(all("curvature", good, rest)), "no layer in it");
+    refused(run(all("curvature", good, rest)), "no layer found");
     refused(run(all("curvature", directory.resolve("none"), rest)), "no such file");
     Path right = write("right.safetensors", capture("true"));
     refused(
@@ -301,7 +301,7 @@ class CommandLineTest {
     Files.delete(journal);
     refused(
         run("curvature", right, "--base", good, "--tuned", tuned, "--out", out, "--draws", 1),
-        "at least 2 draws");
+        "draws must be at least 2");
   }
 
   private static Object[] all(Object command, Object file, Object... rest) {
@@ -314,9 +314,10 @@ class CommandLineTest {
     refused(run("consensus", good, one, one, "--out", out, "--steps", "1,2"), "--trajectory");
     refused(
         run("consensus", good, one, one, "--out", out, "--trajectory", "--steps", "2,1"),
-        "must ascend");
+        "must be positive and ascending");
     refused(
-        run("consensus", good, one, one, "--out", out, "--include", "nothing"), "shares no matrix");
+        run("consensus", good, one, one, "--out", out, "--include", "nothing"),
+        "no matrix has the same shape in all of the runs");
     refused(run("consensus", good, one, directory.resolve("none"), "--out", out), "no such file");
   }
 
@@ -324,11 +325,11 @@ class CommandLineTest {
   void whatCannotBeMeasuredIsRefused() throws IOException {
     Path tuned = write("tuned.safetensors", model(1));
     refused(compare(good, tuned, "--nulls", "guess"), "\"guess\" is no null model", "norm-matched");
-    refused(compare(good, tuned, "--rank", "0"), "a rank is at least 1");
+    refused(compare(good, tuned, "--rank", "0"), "ranks must be at least 1");
     refused(compare(good, tuned, "--rank-fraction", "1.5"), "above 0 and at most 1");
-    refused(compare(good, tuned, "--alpha", "1"), "alpha lies between 0 and 1");
-    refused(compare(good, tuned, "--draws", "1"), "at least 2 draws");
-    refused(compare(good, tuned, "--tolerance", "0"), "the tolerance lies between 0 and 1");
+    refused(compare(good, tuned, "--alpha", "1"), "alpha must be between 0 and 1");
+    refused(compare(good, tuned, "--draws", "1"), "draws must be 0 or at least 2");
+    refused(compare(good, tuned, "--tolerance", "0"), "tolerance must be between 0 and 1");
   }
 
   @Test

@@ -17,8 +17,8 @@ import org.threegate.analysis.statistics.Finding;
 import org.threegate.analysis.statistics.NullEstimate;
 
 /**
- * The claims of arXiv 2511.08567 about where an update goes, put to each matrix with the null
- * models that apply. Rank and mask are the first that were asked for.
+ * Tests the claims of arXiv 2511.08567 about the location of an update on each matrix, with the
+ * applicable null models. The first requested rank and mask are used.
  *
  * <pre>{@code
  * for (Finding finding : Claims.judge(outcome.tensors(), outcome.geometry())) {
@@ -29,13 +29,15 @@ import org.threegate.analysis.statistics.NullEstimate;
 public final class Claims {
   private Claims() {}
 
-  /** One matrix whose geometry was measured. */
+  /** A matrix with a measured geometry. */
   private record Measured(TensorDiff diff, TensorGeometry geometry) {}
 
   /**
    * Judges all claims together.
    *
-   * @param geometry by name of the tensor
+   * @param tensors diffs of the tensors
+   * @param geometry geometry by name of the tensor
+   * @return one finding per claim
    */
   public static List<Finding> judge(
       List<TensorDiff> tensors, Map<String, TensorGeometry> geometry) {
@@ -132,7 +134,7 @@ public final class Claims {
         -1,
         tests,
         tests.isEmpty()
-            ? "no null model was drawn"
+            ? "no null model was sampled"
             : excluded(all, tests.size(), "did not converge"));
   }
 
@@ -161,8 +163,8 @@ public final class Claims {
             ? excluded(
                 all,
                 tests.size(),
-                "are gap-limited, where the gap and not the update decides the angle")
-            : "no null model was drawn");
+                "are gap-limited: the singular value gap decides the angle, not the update")
+            : "no null model was sampled");
   }
 
   private static double[] largestAngles(NullDraws draws) {

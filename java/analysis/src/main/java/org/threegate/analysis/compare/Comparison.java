@@ -31,9 +31,9 @@ import org.threegate.run.Progress;
 import org.threegate.run.Workers;
 
 /**
- * Compares all pairs, tensor by tensor in file order, so that each byte is read from the disk once:
- * while the kernel compares a tensor, its digests and the geometry of its update are computed
- * beside it, and the next ones are read ahead.
+ * Compares all pairs, tensor by tensor in file order, so that each byte is read from disk once.
+ * While the kernel compares a tensor, other threads compute its digests and the geometry of its
+ * update, and the next tensors are read ahead.
  *
  * <pre>{@code
  * try (Checkpoint before = Checkpoint.open(context, base);
@@ -52,8 +52,8 @@ import org.threegate.run.Workers;
  */
 public final class Comparison {
   /**
-   * Threads that compute digests: with the processor's instructions for it one moves about 3 GB/s,
-   * and few disks give more than four times that.
+   * Largest number of digest threads. One thread digests about 3 GB/s with SHA instructions, and
+   * few disks are more than four times as fast.
    */
   private static final int MOST_DIGEST_THREADS = 4;
 
@@ -65,23 +65,24 @@ public final class Comparison {
   private final Optional<GeometryOptions> geometry;
 
   /**
-   * A tensor that is done.
+   * A finished tensor.
    *
-   * @param geometry of its update, where that was measured
-   * @param digests SHA-256 of the tensors that were read for it, by {@code base:NAME} and {@code
-   *     tuned:NAME}
+   * @param diff diff of the tensor
+   * @param geometry geometry of its update, if measured
+   * @param digests SHA-256 digests of the tensors that were read for it, keyed by {@code base:NAME}
+   *     and {@code tuned:NAME}
    */
   public record Finished(
       TensorDiff diff, Optional<TensorGeometry> geometry, Map<String, String> digests) {}
 
   /**
-   * What came out.
+   * The result of a comparison.
    *
-   * @param baseDigest SHA-256 of the base checkpoint, see {@link Digests}; empty when not wanted
-   * @param geometry by name of the tensor, in the order of the tensors; of those of two and more
-   *     dimensions, when wanted
-   * @param digestSeconds spent waiting for digests and geometries beyond the kernel's time
-   * @param diffSeconds spent in the kernel
+   * @param baseDigest SHA-256 of the base checkpoint, see {@link Digests}; empty if not requested
+   * @param geometry geometry by name of the tensor, in the order of the tensors; contains tensors
+   *     with at least two dimensions, if requested
+   * @param digestSeconds seconds spent waiting for digests and geometries after the kernel was done
+   * @param diffSeconds seconds spent in the kernel
    */
   public record Outcome(
       List<TensorDiff> tensors,
@@ -92,9 +93,12 @@ public final class Comparison {
       double diffSeconds) {}
 
   /**
-   * @param tuned the tuned checkpoint, or the adapter's own weights: what the digest is of
+   * Creates a comparison.
+   *
+   * @param tuned the tuned checkpoint, or the weights of the adapter; the tuned digest is computed
+   *     from it
    * @param digest whether to compute digests
-   * @param geometry what to measure of the geometry of each matrix; empty: nothing
+   * @param geometry geometry to measure for each matrix; empty: none
    */
   public Comparison(
       Context context,
@@ -111,7 +115,7 @@ public final class Comparison {
     this.geometry = geometry;
   }
 
-  /** A tensor whose diff is done and whose digests and geometry are on their way. */
+  /** A tensor with a finished diff and pending digests and geometry. */
   private record Started(
       TensorPair pair,
       TensorDiff diff,
@@ -122,7 +126,7 @@ public final class Comparison {
     }
   }
 
-  /** What is finished, and how to say so. */
+  /** Collects finished tensors, writes them to the journal and reports progress. */
   private final class Finishing {
     private final Journal<Finished> journal;
     private final Progress progress;
@@ -151,8 +155,8 @@ public final class Comparison {
     }
 
     /**
-     * Journals tensors that are done, in order; waits for them while more than {@code most} are
-     * started.
+     * Writes finished tensors to the journal in order. Waits for pending tensors while more than
+     * {@code most} are pending.
      */
     void run(Deque<Started> started, int most) throws IOException {
       long before = System.nanoTime();
@@ -176,7 +180,10 @@ public final class Comparison {
     }
   }
 
-  /** What an earlier run has finished, by name; what cannot be of these pairs is left out. */
+  /**
+   * Returns the tensors that an earlier run finished, by name. Records that do not fit the pairs
+   * are ignored.
+   */
   public static Map<String, Finished> finished(Journal<Finished> journal, Pairing pairing) {
     Map<String, TensorPair> pairs = new HashMap<>();
     pairing.pairs().forEach(pair -> pairs.put(pair.name(), pair));
@@ -190,7 +197,7 @@ public final class Comparison {
     return finished;
   }
 
-  /** Compares; finished tensors go to the journal. */
+  /** Compares all pairs and writes finished tensors to the journal. */
   public Outcome run(Pairing pairing, Journal<Finished> journal, Progress progress)
       throws IOException {
     Map<String, Finished> done = finished(journal, pairing);
@@ -203,8 +210,8 @@ public final class Comparison {
     List<TensorPair> left =
         pairing.pairs().stream().filter(pair -> !done.containsKey(pair.name())).toList();
     int digestThreads = Math.min(context.threads(), MOST_DIGEST_THREADS);
-    // Digests: each thread has its next tensor waiting while the diff of another one reads on.
-    // Geometries: tensors differ in cost by a thousand, and are finished in order.
+    // Allow enough pending tensors that no digest thread waits for the diff. Geometries differ in
+    // // cost by a factor of a thousand and finish in order, so they need a longer queue.
     int mostStarted = 2 * digestThreads + (geometry.isPresent() ? 8 * context.threads() : 0);
     List<TensorDiff> fresh = new ArrayList<>();
     Deque<Started> started = new ArrayDeque<>();
@@ -265,7 +272,7 @@ public final class Comparison {
     return digester.start(digest ? tensors : List.of());
   }
 
-  /** Waits for a result; a cancellation of the comparison is passed on meanwhile. */
+  /** Waits for a result. Forwards a cancellation of the comparison while waiting. */
   private <T> T await(String what, Future<T> pending, GeometryWork work) {
     try {
       return Workers.await(pending, control, work::cancel);
@@ -274,7 +281,7 @@ public final class Comparison {
     }
   }
 
-  /** What a failed kernel means for the comparison. */
+  /** Translates a failed kernel to the exception of the comparison. */
   private RuntimeException translate(String what, KernelException e) {
     if (e.status() == Status.CANCELLED) {
       return new CancelledException();
@@ -287,7 +294,7 @@ public final class Comparison {
     return e;
   }
 
-  /** Digests what no pair has read, and combines. */
+  /** Computes digests of tensors that no pair has read, and combines all digests. */
   private Optional<String> checkpointDigest(
       Checkpoint checkpoint,
       Map<String, String> digests,

@@ -9,14 +9,16 @@ import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.kernel.Context;
 import org.threegate.run.Workers;
 
-/** Measures geometries beside the diff. */
+/** Measures geometries on background threads while the diff runs. */
 final class GeometryWork implements AutoCloseable {
   private final Optional<GeometryOptions> options;
   private final Optional<Workers> workers;
 
   /**
-   * @param context gives the number of threads
-   * @param options empty: nothing is measured
+   * Starts the threads.
+   *
+   * @param context context that determines the number of threads
+   * @param options geometry to measure; empty: none
    */
   GeometryWork(Context context, Optional<GeometryOptions> options) {
     this.options = options;

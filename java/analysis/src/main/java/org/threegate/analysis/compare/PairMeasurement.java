@@ -26,9 +26,10 @@ public final class PairMeasurement {
   private PairMeasurement() {}
 
   /**
-   * The geometry of its update, where it has one.
+   * Measures the geometry of the update of a pair.
    *
-   * @param options empty: nothing is measured
+   * @param options geometry to measure; empty: none
+   * @return the geometry; empty for tensors without geometry, such as vectors
    */
   public static Optional<TensorGeometry> geometry(
       Context context, TensorPair pair, Optional<GeometryOptions> options, Control control) {
@@ -38,14 +39,14 @@ public final class PairMeasurement {
     return Optional.of(GeometryMeasurement.of(context, pair, options.orElseThrow(), control));
   }
 
-  /** About how much work a pair is, in floating-point operations and bytes alike. */
+  /** Estimates the cost of measuring a pair. Floating-point operations and bytes count equally. */
   public static long cost(TensorPair pair, Optional<GeometryOptions> options) {
     double shorter = Math.min(pair.base().rows(), pair.base().columns());
     double longer = Math.max(pair.base().rows(), pair.base().columns());
     if (options.isEmpty() || pair.dimensions() < 2 || shorter == 0) {
       return pair.bytes();
     }
-    // Three decompositions, and null models for as much again.
+    // Three decompositions; null models cost about as much again.
     return pair.bytes() + (long) (6 * shorter * shorter * (longer + 4 * shorter));
   }
 }

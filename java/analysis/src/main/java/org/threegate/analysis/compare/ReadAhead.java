@@ -10,16 +10,16 @@ import org.threegate.kernel.Context;
 import org.threegate.run.Background;
 
 /**
- * Has the operating system read ahead of the comparison, from all files at once, so that the disk
- * is never idle and has several requests to choose from. Bounded, so that what was read is still in
- * memory when it is needed. Only advice: when it fails the comparison reads by itself, and says
- * what is wrong with a file.
+ * Asks the operating system to read ahead of the comparison. It reads from all files at once, so
+ * that the disk is never idle and can reorder requests. The window is bounded, so that pages are
+ * still in memory when they are needed. Failures are ignored here: the comparison reads the file
+ * itself and reports the error.
  */
 final class ReadAhead implements AutoCloseable {
-  /** Bytes that may be requested before the comparison gets to them. */
+  /** Largest number of bytes to request ahead of the comparison. */
   private static final long WINDOW = 512L << 20;
 
-  /** Bytes of one request, from each file in turn. */
+  /** Size of one request in bytes. Requests alternate between files. */
   private static final long SLICE = 4L << 20;
 
   private final List<TensorPair> pairs;
@@ -27,13 +27,13 @@ final class ReadAhead implements AutoCloseable {
   private int reached;
   private boolean stopped;
 
-  /** Begins to read. */
+  /** Starts to read ahead. */
   ReadAhead(List<TensorPair> pairs) {
     this.pairs = List.copyOf(pairs);
     thread.submit(this::read);
   }
 
-  /** The comparison begins with pair {@code index} of those given. */
+  /** Tells the reader that the comparison has reached pair {@code index}. */
   synchronized void reach(int index) {
     reached = index;
     notifyAll();
@@ -53,7 +53,9 @@ final class ReadAhead implements AutoCloseable {
     return null;
   }
 
-  /** Waits until pair {@code next} is close enough; the one after the current always is. */
+  /**
+   * Waits until pair {@code next} is within the window. The pair after the current one always is.
+   */
   private synchronized boolean await(int next, long[] before) throws InterruptedException {
     while (!stopped && next > reached + 1 && before[next] - before[reached] > WINDOW) {
       wait();

@@ -20,8 +20,8 @@ import org.threegate.kernel.Control;
 import org.threegate.run.Background;
 
 /**
- * Computes digests of tensors on threads of their own, each tensor once. A digest takes several
- * times as long as the diff of the same bytes.
+ * Computes digests of tensors on background threads, once per tensor. A digest takes several times
+ * as long as the diff of the same bytes.
  */
 final class TensorDigests implements AutoCloseable {
   private final Background threads;
@@ -36,7 +36,9 @@ final class TensorDigests implements AutoCloseable {
   private record Request(List<Tensor> tensors, CompletableFuture<Map<String, String>> digests) {}
 
   /**
-   * @param key names a tensor among all
+   * Starts the threads.
+   *
+   * @param key returns a unique key of a tensor
    * @param known keys of tensors that need no digest
    */
   TensorDigests(int threads, Control control, Function<Tensor, String> key, Set<String> known) {
@@ -51,7 +53,11 @@ final class TensorDigests implements AutoCloseable {
     idle.addAll(contexts);
   }
 
-  /** Digests by key, of those tensors that were not started before. */
+  /**
+   * Starts the digests of those tensors that were not started before.
+   *
+   * @return digests by key
+   */
   Future<Map<String, String>> start(List<Tensor> tensors) {
     List<Tensor> fresh = tensors.stream().filter(tensor -> started.add(key.apply(tensor))).toList();
     Request request = new Request(fresh, new CompletableFuture<>());
@@ -65,7 +71,10 @@ final class TensorDigests implements AutoCloseable {
     return request.digests();
   }
 
-  /** Takes two requests when two are there: their tensors together are faster. */
+  /**
+   * Processes requests. Takes two at once if possible, because digests of two tensors interleave
+   * faster.
+   */
   private Void answer() throws InterruptedException {
     List<Request> taken = new ArrayList<>();
     if (requests.drainTo(taken, 2) > 0) {
@@ -87,7 +96,7 @@ final class TensorDigests implements AutoCloseable {
     return null;
   }
 
-  /** Cancels what is still running; a control by which nothing runs is left as it is. */
+  /** Cancels running digests. If none is running, the control is not cancelled. */
   @Override
   public void close() {
     if (answers.stream().anyMatch(answer -> !answer.isDone())) {

@@ -1,2 +1,2 @@
-/** The comparison of two checkpoints, and the claims that it puts to the update. */
+/** Comparison of two checkpoints, and claims about the update. */
 package org.threegate.analysis.compare;

@@ -1,22 +1,22 @@
 package org.threegate.analysis.curvature;
 
-/** The directions in which an update's curvature is measured. */
+/** Directions along which the curvature of an update is measured. */
 public enum Along {
   /** The update itself. */
   UPDATE("update"),
-  /** Its part between the leading singular vectors of the base, on both sides. */
+  /** The projection of the update onto the leading singular vectors of the base, on both sides. */
   PRINCIPAL("principal part"),
-  /** What is left of it without that. */
+  /** The update without its principal part. */
   COMPLEMENT("complement"),
-  /** Its entries in the principal mask. */
+  /** The entries of the update in the principal mask. */
   PRINCIPAL_MASK("in principal mask"),
-  /** Its entries in the mask of small weights. */
+  /** The entries of the update in the mask of small weights. */
   LOW_MASK("in low mask"),
-  /** Gaussian entries. */
+  /** A random direction with independent Gaussian entries. */
   ISOTROPIC("isotropic"),
   /** Random directions with the update's singular values. */
   SPECTRUM_MATCHED("spectrum-matched"),
-  /** The entries of the update with random signs: its magnitudes where they are. */
+  /** The entries of the update with random signs; positions and magnitudes are kept. */
   SIGN_FLIPPED("sign-flipped");
 
   private final String label;

@@ -15,10 +15,11 @@ import org.threegate.kernel.LayerSamples;
 import org.threegate.run.InvalidInputException;
 
 /**
- * What linear layers of a model saw, from safetensors files: {@code <layer>.input}, N x n, {@code
- * <layer>.grad_output}, N x m, and {@code <layer>.sequence}, N whole numbers; metadata {@code
- * fisher} says whose labels the gradients are of, {@code kl} how far the tuned policy is from the
- * base, in nats a token (docs/curvature.md).
+ * Captured inputs and output gradients of the linear layers of a model, in safetensors files
+ * (docs/curvature.md). Each layer has the tensors {@code <layer>.input} (N x n), {@code
+ * <layer>.grad_output} (N x m) and {@code <layer>.sequence} (N integers). The metadata {@code
+ * fisher} name the source of the labels of the gradients. The metadata {@code kl} give the
+ * divergence of the tuned policy from the base, in nats per token.
  *
  * <pre>{@code
  * try (Capture capture = Capture.open(context, Path.of("capture.safetensors"))) {
@@ -36,9 +37,11 @@ public final class Capture implements AutoCloseable {
   private static final String DIVERGENCE = "kl";
 
   /**
-   * One layer's tokens.
+   * The tokens of one layer.
    *
-   * @param sequences the sequence of each token
+   * @param name name of the layer
+   * @param samples inputs (N x n) and output gradients (N x m)
+   * @param sequences identifier of the sequence of each token, length N
    */
   public record Layer(String name, LayerSamples samples, long[] sequences) {}
 
@@ -56,7 +59,9 @@ public final class Capture implements AutoCloseable {
   }
 
   /**
-   * @throws InvalidInputException when it is no capture, with the file and the tensor
+   * Opens a capture.
+   *
+   * @throws InvalidInputException if it is not a valid capture; the message names file and tensor
    */
   public static Capture open(Context context, Path path) {
     Checkpoint files = Checkpoint.open(context, path);
@@ -71,7 +76,7 @@ public final class Capture implements AutoCloseable {
       }
       if (layers.isEmpty()) {
         throw new InvalidInputException(
-            path + ": no layer in it: a capture has tensors <layer>.input and <layer>.grad_output");
+            path + ": no layer found; a capture has tensors <layer>.input and <layer>.grad_output");
       }
       return new Capture(files, kind(path, metadata), divergence(path, metadata), layers);
     } catch (RuntimeException e) {
@@ -104,10 +109,13 @@ public final class Capture implements AutoCloseable {
         return Optional.of(value);
       }
     } catch (NumberFormatException e) {
-      // Said below.
+      // Reported below.
     }
     throw new InvalidInputException(
-        path + ": metadata \"kl\" is \"" + text + "\"; it must be nats a token, 0 or more");
+        path
+            + ": metadata \"kl\" is \""
+            + text
+            + "\"; it must be a number of nats per token, 0 or more");
   }
 
   private static Layer layer(Checkpoint files, String name) {
@@ -116,12 +124,15 @@ public final class Capture implements AutoCloseable {
     Tensor sequence = tensor(files, name + SEQUENCE, 1);
     for (Tensor tensor : List.of(input, gradient)) {
       require(
-          tensor, tensor.type().dtype().isPresent(), "is " + tensor.type(), "floats are needed");
+          tensor,
+          tensor.type().dtype().isPresent(),
+          "is " + tensor.type(),
+          "a floating-point type is required");
       require(
           tensor,
           tensor.elements() > 0 && tensor.rows() <= Integer.MAX_VALUE,
           "has shape " + tensor.shape(),
-          "a token and an entry at least, and fewer than 2^31 tokens");
+          "at least one token and one entry are required, and fewer than 2^31 tokens");
     }
     for (Tensor tensor : List.of(gradient, sequence)) {
       require(
@@ -143,7 +154,7 @@ public final class Capture implements AutoCloseable {
         tensor,
         tensor.shape().size() == dimensions,
         "has shape " + tensor.shape(),
-        dimensions + (dimensions == 1 ? " dimension is needed" : " dimensions are needed"));
+        dimensions + (dimensions == 1 ? " dimension is required" : " dimensions are required"));
     return tensor;
   }
 
@@ -162,7 +173,10 @@ public final class Capture implements AutoCloseable {
         sequences[i] = buffer.getLong(tensor.offset() + 8L * i);
       } else {
         require(
-            tensor, tensor.type() == TensorType.I32, "is " + tensor.type(), "I32 or I64 is needed");
+            tensor,
+            tensor.type() == TensorType.I32,
+            "is " + tensor.type(),
+            "I32 or I64 is required");
         sequences[i] = buffer.getInt(tensor.offset() + 4L * i);
       }
     }
@@ -173,28 +187,33 @@ public final class Capture implements AutoCloseable {
     return files.path();
   }
 
-  /** What it is read from. */
+  /** Returns the files of the capture. */
   public Checkpoint files() {
     return files;
   }
 
-  /** Whose labels the gradients are of. */
+  /** Returns the source of the labels of the gradients. */
   public FisherKind kind() {
     return kind;
   }
 
-  /** Of the tuned policy from the base, in nats a token, where it was measured. */
+  /**
+   * Returns the divergence of the tuned policy from the base in nats per token; empty if not
+   * measured.
+   */
   public Optional<Double> divergence() {
     return divergence;
   }
 
-  /** In the order of the files. */
+  /** Returns the layers in the order of the files. */
   public List<Layer> layers() {
     return layers;
   }
 
   /**
-   * @throws InvalidInputException when a file became shorter meanwhile
+   * Checks that the files still have their size.
+   *
+   * @throws InvalidInputException if a file became shorter
    */
   public void check() {
     files.check();

@@ -1,8 +1,8 @@
 package org.threegate.analysis.curvature;
 
 /**
- * A symmetric matrix that is known by its products alone. An exact Hessian of a model joins the
- * probes by implementing it.
+ * A symmetric matrix that is accessed only through matrix-vector products. Implement it to probe an
+ * operator of your own, such as the exact Hessian of a model.
  *
  * <pre>{@code
  * CurvatureOperator twice =
@@ -21,16 +21,19 @@ package org.threegate.analysis.curvature;
  * }</pre>
  */
 public interface CurvatureOperator {
-  /** Rows and columns. */
+  /** Returns the number of rows, which equals the number of columns. */
   int dimension();
 
   /**
-   * Overwrites {@code product} with the matrix times {@code vector}; both have {@link #dimension}
-   * numbers and are not the same array.
+   * Overwrites {@code product} with the matrix times {@code vector}; both have length {@link
+   * #dimension} and must be different arrays.
    */
   void apply(double[] vector, double[] product);
 
-  /** Several products at once, for operators to which that is cheaper than one after the other. */
+  /**
+   * Computes several products. Operators can override this if a batch is cheaper than single
+   * products.
+   */
   default double[][] applyAll(double[][] vectors) {
     double[][] products = new double[vectors.length][dimension()];
     for (int i = 0; i < vectors.length; i++) {

@@ -26,9 +26,9 @@ import org.threegate.run.InvalidInputException;
 import org.threegate.run.Progress;
 
 /**
- * Whether an update avoids curvature: every captured layer's curvature along the update and its
- * parts, beside random directions of the same length (arXiv 2511.08567, sections 3 and 4; the
- * comparison is ours).
+ * Measures whether an update avoids directions of high curvature. For each captured layer, it
+ * compares the curvature along the update and its parts with that along random directions of the
+ * same length (arXiv 2511.08567, sections 3 and 4). The comparison is an addition of this project.
  *
  * <pre>{@code
  * try (Capture capture = Capture.open(context, Path.of("capture.safetensors"));
@@ -44,7 +44,8 @@ import org.threegate.run.Progress;
  * }
  * }</pre>
  *
- * @param skipped captured layers that say nothing, and why
+ * @param layers curvature of each measured layer
+ * @param skipped captured layers that were not measured, with the reason
  */
 public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> skipped) {
   private static final String WEIGHT = ".weight";
@@ -54,9 +55,11 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
   }
 
   /**
-   * @param selected names of weights
-   * @param journal layers that were finished before, and where finished ones go
-   * @throws InvalidInputException when a layer's samples do not fit its weights, or no layer is
+   * Measures all captured layers.
+   *
+   * @param selected selects weights by name
+   * @param journal journal of finished layers; layers in it are not measured again
+   * @throws InvalidInputException if the samples of a layer do not fit its weights, or no layer is
    *     left
    */
   public static CurvatureStudy of(
@@ -125,7 +128,7 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
     return new CurvatureStudy(layers, skipped);
   }
 
-  /** Multiplications of one direction. */
+  /** Returns the number of multiplications for one direction. */
   private static long work(Capture.Layer layer) {
     LayerSamples samples = layer.samples();
     return samples.tokens() * samples.inputs() * samples.outputs();
@@ -133,7 +136,7 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
 
   private static LayerCurvature measure(
       LayerExperiment experiment, Capture capture, Capture.Layer layer, TensorPair pair) {
-    // gᵀ V x = xᵀ Vᵀ g: of weights that are stored transposed, inputs and gradients change places.
+    // gᵀ V x = xᵀ Vᵀ g, so for weights that are stored transposed, swap inputs and gradients.
     LayerSamples samples = layer.samples();
     Capture.Layer own =
         pair.transposed()
@@ -158,16 +161,16 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
   }
 
   /**
-   * The sum over layers of the divergence that each causes by itself, in nats a token: what layers
-   * cause together is not in it.
+   * Returns the sum over layers of the divergence that each layer causes alone, in nats per token.
+   * Interactions between layers are not included.
    */
   public double klOfLayersAlone() {
     return layers.stream().mapToDouble(layer -> layer.klAlone().value()).sum();
   }
 
   /**
-   * To second order the KL divergence that the updates of all these layers cause together, in nats
-   * a token; empty where they were captured on different sequences.
+   * Returns the KL divergence that the updates of all measured layers cause together, to second
+   * order, in nats per token. It is empty if the layers were captured on different sequences.
    */
   public Optional<ClusteredMean> klTogether() {
     Map<Long, LayerCurvature.Sequence> sums = new LinkedHashMap<>();
@@ -182,7 +185,7 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
     return Optional.of(LayerCurvature.klAlone(List.copyOf(sums.values())));
   }
 
-  /** Judges two claims by the rule of {@link Finding}. */
+  /** Returns the verdicts on two claims, by the rule of {@link Finding}. */
   public List<Finding> findings() {
     return Finding.of(
         List.of(
@@ -195,7 +198,7 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
                 Along.SPECTRUM_MATCHED),
             claim(
                 "principal-curvature",
-                "The update's principal part meets more curvature than the rest of it",
+                "The principal part of the update has higher curvature than the rest of the update",
                 1,
                 Along.PRINCIPAL,
                 Along.COMPLEMENT)));
@@ -222,7 +225,7 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
                 layer.name(),
                 layer.kind(),
                 layer.along().get(observed).value(),
-                // What people hold it against; the strictest of all decides.
+                // The isotropic null is the reference in common use; the strictest null decides.
                 Optional.of(estimates.get(0)),
                 estimates,
                 1));
@@ -232,6 +235,6 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
         tests.size() == layers.size()
             ? ""
             : (layers.size() - tests.size()) + " layers without such a part";
-    return new Claim(id, statement, "curvature along it", sign, tests, excluded);
+    return new Claim(id, statement, "curvature along the direction", sign, tests, excluded);
   }
 }

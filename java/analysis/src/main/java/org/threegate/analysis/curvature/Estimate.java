@@ -3,18 +3,19 @@ package org.threegate.analysis.curvature;
 import java.util.Arrays;
 
 /**
- * A number that random samples give.
+ * A Monte Carlo estimate with its standard error.
  *
  * <pre>{@code
  * Estimate mean = Estimate.of(new double[] {1.9, 2.1, 2.0});
  * System.out.println(mean.value() + " ± " + mean.se());
  * }</pre>
  *
- * @param se of the value; NaN where one sample alone cannot tell
- * @param samples how many there were
+ * @param value estimated value
+ * @param se standard error of the value; NaN for a single sample
+ * @param samples number of samples
  */
 public record Estimate(double value, double se, int samples) {
-  /** The mean of independent samples. */
+  /** Returns the mean of independent samples. */
   public static Estimate of(double[] samples) {
     double mean = Arrays.stream(samples).average().orElse(Double.NaN);
     double squares = Arrays.stream(samples).map(sample -> (sample - mean) * (sample - mean)).sum();
@@ -23,7 +24,7 @@ public record Estimate(double value, double se, int samples) {
     return new Estimate(mean, error, count);
   }
 
-  /** The square root, its error to first order. */
+  /** Returns the square root of the estimate, with its error to first order. */
   Estimate squareRoot() {
     double root = Math.sqrt(Math.max(0, value));
     return new Estimate(root, root > 0 ? se / (2 * root) : 0, samples);

@@ -1,7 +1,7 @@
 package org.threegate.analysis.curvature;
 
 /**
- * A matrix whose entries are known: for tests and small models.
+ * An operator with explicit entries, for tests and small models.
  *
  * <pre>{@code
  * CurvatureOperator matrix = new ExplicitOperator(new double[] {2, 1, 1, 3}, 2);
@@ -9,11 +9,14 @@ package org.threegate.analysis.curvature;
  * matrix.apply(new double[] {1, 0}, product);
  * }</pre>
  *
- * @param entries dimension · dimension numbers, row by row, symmetric
+ * @param entries symmetric matrix in row-major order, length dimension · dimension
+ * @param dimension number of rows
  */
 public record ExplicitOperator(double[] entries, int dimension) implements CurvatureOperator {
   /**
-   * @throws IllegalArgumentException when the entries do not fill the matrix or are not symmetric
+   * Validates the entries.
+   *
+   * @throws IllegalArgumentException if their number is wrong or the matrix is not symmetric
    */
   public ExplicitOperator {
     if (entries.length != Math.multiplyExact(dimension, dimension)) {

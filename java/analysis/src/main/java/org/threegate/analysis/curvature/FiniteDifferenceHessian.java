@@ -10,10 +10,10 @@ import org.threegate.kernel.FiniteDifferences;
 import org.threegate.kernel.Matrix;
 
 /**
- * The Hessian of a function of which a gradient is known, by central differences with two steps and
- * Richardson's extrapolation (Nocedal and Wright, Numerical Optimization, section 8.1). Gradients
- * may come in native memory, as those of a model do, for any number of parameters; arrays are for
- * small functions. One thread at a time.
+ * The Hessian of a function with known gradient. It uses central differences with two step sizes
+ * and Richardson extrapolation (Nocedal and Wright, Numerical Optimization, section 8.1). Gradients
+ * in native memory suit models with any number of parameters; arrays suit small functions. Not
+ * thread-safe.
  *
  * <pre>{@code
  * GradientOracle fourth = (point, gradient) -> gradient[0] = 4 * Math.pow(point[0], 3);
@@ -29,17 +29,18 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
   /** Unit roundoff of gradients in float64. */
   public static final double DOUBLE = 0x1p-53;
 
-  /** In float32. */
+  /** Unit roundoff of gradients in float32. */
   public static final double FLOAT = 0x1p-24;
 
-  /** In bf16. */
+  /** Unit roundoff of gradients in bf16. */
   public static final double BF16 = 0x1p-9;
 
-  // Roundings of a gradient, in units of its norm: a sum of many terms has more than one. And how
-  // much more the rounding of a point may matter than a random displacement of its length.
+  // Bounds for the error estimate: rounding errors of a gradient in units of its norm (a sum of //
+  // many terms has several), and how much more the rounding of a point may matter than a random //
+  // displacement of the same length.
   private static final double ROUNDINGS = 8;
 
-  private static final long VECTORS = 5; // of the size of the point
+  private static final long VECTORS = 5; // vectors of the size of the point
 
   private final Context context;
   private final Matrix point;
@@ -52,7 +53,7 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
   private final Matrix wider;
   private final Matrix direction;
   private double size;
-  // The largest |Hv| / |v| so far, a random v among them.
+  // The largest |Hv| / |v| so far, including a random v.
   private double typical;
 
   private FiniteDifferenceHessian(
@@ -79,15 +80,18 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
   }
 
   /**
-   * @param point of F32 or F64, without gaps; it must stay as it is until this is closed
-   * @param roundoff of the oracle's arithmetic, such as {@link #FLOAT}
-   * @throws IllegalStateException when the oracle gives two gradients at one point, or one that is
-   *     not finite
+   * Prepares the Hessian at a point.
+   *
+   * @param point contiguous F32 or F64 vector; it must not change until this object is closed
+   * @param roundoff unit roundoff of the oracle's arithmetic, such as {@link #FLOAT}
+   * @throws IllegalStateException if the oracle returns different gradients for the same point, or
+   *     non-finite values
    */
   public static FiniteDifferenceHessian at(
       Context context, Matrix point, NativeGradientOracle oracle, double roundoff) {
     if (point.dtype() != Dtype.F32 && point.dtype() != Dtype.F64) {
-      throw new IllegalArgumentException("a point of " + point.dtype() + "; it is F32 or F64");
+      throw new IllegalArgumentException(
+          "the dtype of the point is " + point.dtype() + "; it must be F32 or F64");
     }
     long bytes =
         Math.multiplyExact(
@@ -96,10 +100,10 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
     return begun(context, point, oracle, roundoff, memory);
   }
 
-  /** Of a function of arrays. */
+  /** Prepares the Hessian of a function of arrays at a point. */
   public static FiniteDifferenceHessian at(
       Context context, double[] point, GradientOracle oracle, double roundoff) {
-    // The point itself comes last.
+    // The buffer holds the work vectors first and the point last.
     long at = VECTORS * 8 * point.length;
     NativeBuffer memory = context.allocate(at + 8L * point.length);
     memory.putDoubles(at, point);
@@ -115,7 +119,7 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
       NativeBuffer memory) {
     try {
       if (!(roundoff > 0 && roundoff < 1)) {
-        throw new IllegalArgumentException("a unit roundoff of " + roundoff);
+        throw new IllegalArgumentException("invalid unit roundoff: " + roundoff);
       }
       FiniteDifferenceHessian hessian =
           new FiniteDifferenceHessian(context, point, oracle, roundoff, memory);
@@ -128,15 +132,16 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
   }
 
   /**
-   * H v and how far it may be from the true one, in the Euclidean norm: what the extrapolation
-   * changed, and what the roundings of gradients and of displaced points come to.
+   * A product H v with an estimate of its error in the Euclidean norm. The error includes the
+   * change by the extrapolation and the rounding of gradients and displaced points.
    */
   public record Product(double[] values, double error) {}
 
   /**
-   * The same of a product in native memory.
+   * The measures of a product in native memory.
    *
-   * @param along vᵀHv
+   * @param along the quadratic form vᵀHv
+   * @param error estimated error of the product, in the Euclidean norm
    */
   public record Measured(double along, double error) {}
 
@@ -145,17 +150,18 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
     oracle.gradient(point, behind);
     double first = squaredLength(ahead);
     if (!Double.isFinite(first)) {
-      throw new IllegalStateException("the oracle gave a gradient that is not finite");
+      throw new IllegalStateException("the oracle returned a non-finite gradient");
     }
     FiniteDifferences.difference(context, ahead, behind, Optional.empty(), ahead, 0.5, ahead);
     OperatorCheck.requireEqual(
-        "the oracle gave two gradients at one point", Math.sqrt(squaredLength(ahead)));
+        "the oracle returned different gradients for the same point",
+        Math.sqrt(squaredLength(ahead)));
     double square = squaredLength(point);
     if (!Double.isFinite(square)) {
-      throw new IllegalArgumentException("the point is not finite");
+      throw new IllegalArgumentException("the point has non-finite entries");
     }
     size = square > 0 ? Math.sqrt(square) : 1;
-    // What the Hessian makes of a displacement in no direction of its own.
+    // Estimate the effect of the Hessian on a random displacement.
     long count = point.rows() * point.columns();
     SplittableRandom random = Vectors.random(0, 0);
     for (long i = 0; i < count; i++) {
@@ -187,7 +193,9 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
   }
 
   /**
-   * @throws ArithmeticException beyond 2^31 - 1 parameters: their products stay in native memory
+   * Returns the number of parameters.
+   *
+   * @throws ArithmeticException if there are more than 2^31 - 1; use products in native memory
    */
   @Override
   public int dimension() {
@@ -199,7 +207,7 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
     System.arraycopy(multiply(vector).values(), 0, product, 0, product.length);
   }
 
-  /** A product with its error; four gradients. */
+  /** Computes H v with its error. This evaluates four gradients. */
   public Product multiply(double[] vector) {
     if (vector.length != dimension()) {
       throw new IllegalArgumentException(
@@ -226,13 +234,13 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
   }
 
   /**
-   * Overwrites {@code product} with H times {@code vector}, both of the dtype and the size of the
-   * point; four gradients.
+   * Overwrites {@code product} with H times {@code vector}. Both have the dtype and shape of the
+   * point. This evaluates four gradients.
    */
   public Measured multiply(Matrix vector, Matrix product) {
     double length = Math.sqrt(squaredLength(vector));
     if (length == 0) {
-      // A difference of a vector with itself is zero.
+      // The difference of a vector with itself is zero.
       FiniteDifferences.difference(context, point, point, Optional.empty(), point, 0.5, product);
       return new Measured(0, 0);
     }
@@ -241,13 +249,16 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
     Difference narrow = difference(vector, step / 2, Optional.of(wider), product);
     typical = Math.max(typical, Math.sqrt(squaredLength(product)) / length);
     double changed = Math.sqrt(narrow.sums().change());
-    // (4 narrow - wide) / 3.
+    // Richardson extrapolation: (4 narrow - wide) / 3.
     double rounding = (4 * rounding(narrow) + rounding(wide)) / 3;
     return new Measured(narrow.sums().along(), changed + rounding);
   }
 
   /**
-   * @param displacement how far the points are from where they should be, over twice the step
+   * A central difference.
+   *
+   * @param displacement distance of the points from their exact positions, divided by twice the
+   *     step
    */
   private record Difference(FiniteDifferences.Sums sums, double step, double displacement) {}
 
@@ -257,7 +268,7 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
         * (roundoff * gradients / (2 * difference.step()) + typical * difference.displacement());
   }
 
-  /** (g(x + step v) - g(x - step v)) / (2 step). */
+  /** Computes (g(x + step v) - g(x - step v)) / (2 step). */
   private Difference difference(Matrix vector, double step, Optional<Matrix> wide, Matrix product) {
     double there = FiniteDifferences.displace(context, point, vector, step, place);
     oracle.gradient(place, ahead);
@@ -266,7 +277,7 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
     FiniteDifferences.Sums sums =
         FiniteDifferences.difference(context, ahead, behind, wide, vector, step, product);
     if (!Double.isFinite(sums.ahead() + sums.behind())) {
-      throw new IllegalStateException("the oracle gave a gradient that is not finite");
+      throw new IllegalStateException("the oracle returned a non-finite gradient");
     }
     return new Difference(sums, step, (Math.sqrt(there) + Math.sqrt(back)) / (2 * step));
   }

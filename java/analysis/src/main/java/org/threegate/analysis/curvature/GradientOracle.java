@@ -1,11 +1,11 @@
 package org.threegate.analysis.curvature;
 
-/** A function's gradient, from any tool that can give one. */
+/** The gradient of a function, as arrays. */
 @FunctionalInterface
 public interface GradientOracle {
   /**
-   * Overwrites {@code gradient} with that at {@code point}; the same for the same point, so with
-   * fixed data, seeds and masks.
+   * Overwrites {@code gradient} with the gradient at {@code point}. The result must be
+   * deterministic, so data, seeds and dropout masks must be fixed.
    */
   void gradient(double[] point, double[] gradient);
 }

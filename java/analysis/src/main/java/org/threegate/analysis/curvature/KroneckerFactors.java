@@ -12,9 +12,9 @@ import org.threegate.kernel.TokenProducts;
 import org.threegate.kernel.TruncatedSvd;
 
 /**
- * K-FAC's factors of a linear layer, A = XᵀX/N and B = GᵀG/N: their Kronecker product stands in for
- * the layer's Fisher information (Martens and Grosse, arXiv 1503.05671), and their eigenvectors say
- * which directions of inputs and outputs matter.
+ * K-FAC factors of a linear layer, A = XᵀX/N and B = GᵀG/N. Their Kronecker product approximates
+ * the Fisher information of the layer (Martens and Grosse, arXiv 1503.05671). Their eigenvectors
+ * show which input and output directions matter.
  *
  * <pre>{@code
  * LayerSamples part =
@@ -24,13 +24,13 @@ import org.threegate.kernel.TruncatedSvd;
  * Estimate trace = Traces.hutchinson(factors.operator(context, control), 10, 1, Progress.NONE);
  * }</pre>
  *
- * @param inputs n
- * @param outputs m
- * @param ofInputs A, n x n, row by row
- * @param ofGradients B, m x m
+ * @param inputs number n of inputs
+ * @param outputs number m of outputs
+ * @param ofInputs A, n x n in row-major order
+ * @param ofGradients B, m x m in row-major order
  */
 public record KroneckerFactors(int inputs, int outputs, double[] ofInputs, double[] ofGradients) {
-  /** The factors of all tokens of some parts of a sample. */
+  /** Computes the factors from all tokens of the parts of a sample. */
   public static KroneckerFactors of(Context context, List<LayerSamples> parts, Control control) {
     LayerSamples first = LayerFisher.firstOf(parts);
     int inputs = Math.toIntExact(first.inputs());
@@ -48,7 +48,10 @@ public record KroneckerFactors(int inputs, int outputs, double[] ofInputs, doubl
     return new KroneckerFactors(inputs, outputs, ofInputs, ofGradients);
   }
 
-  /** V to B V A, for V row by row. Products in float32, as those of samples. */
+  /**
+   * Returns the operator V ↦ B V A for row-major V. Products are computed in float32, like those of
+   * samples.
+   */
   public CurvatureOperator operator(Context context, Control control) {
     int dimension = Math.multiplyExact(inputs, outputs);
     return new CurvatureOperator() {
@@ -60,7 +63,7 @@ public record KroneckerFactors(int inputs, int outputs, double[] ofInputs, doubl
       @Override
       public void apply(double[] vector, double[] product) {
         double[] half = new double[dimension];
-        // B and A are their own transposes.
+        // A and B are symmetric.
         multiply(context, ofGradients, outputs, outputs, vector, inputs, half, control);
         double[] transposed = transpose(half, outputs, inputs);
         double[] result = new double[dimension];
@@ -80,7 +83,7 @@ public record KroneckerFactors(int inputs, int outputs, double[] ofInputs, doubl
     return result;
   }
 
-  /** leftᵀ right, both with {@code rows} rows. */
+  /** Computes leftᵀ right; both have {@code rows} rows. */
   private static void multiply(
       Context context,
       double[] left,
@@ -102,12 +105,12 @@ public record KroneckerFactors(int inputs, int outputs, double[] ofInputs, doubl
     }
   }
 
-  /** The leading eigenvectors of A, as rows, with their eigenvalues. */
+  /** Returns the leading eigenvectors of A as rows (count x n), with their eigenvalues. */
   public TruncatedSvd.Result inputEigenvectors(Context context, int count, double tolerance) {
     return eigenvectors(context, ofInputs, inputs, count, tolerance);
   }
 
-  /** The leading eigenvectors of B, as rows, with their eigenvalues. */
+  /** Returns the leading eigenvectors of B as rows (count x m), with their eigenvalues. */
   public TruncatedSvd.Result gradientEigenvectors(Context context, int count, double tolerance) {
     return eigenvectors(context, ofGradients, outputs, count, tolerance);
   }
@@ -117,7 +120,7 @@ public record KroneckerFactors(int inputs, int outputs, double[] ofInputs, doubl
     try (NativeBuffer entries = context.allocate(8L * factor.length)) {
       entries.putDoubles(0, factor);
       Operand matrix = Operand.of(Matrix.of(entries, Dtype.F64, size, size));
-      // Neither has a negative eigenvalue: singular triplets are eigenpairs.
+      // Both factors are positive semidefinite, so singular triplets are eigenpairs.
       return TruncatedSvd.of(context, TruncatedSvd.Request.of(matrix, count, tolerance));
     }
   }

@@ -12,8 +12,9 @@ import org.ejml.interfaces.decomposition.EigenDecomposition_F64;
 import org.threegate.run.Progress;
 
 /**
- * Extreme eigenvalues of an operator by Lanczos' method with full reorthogonalisation (Golub and
- * Van Loan, Matrix Computations, section 10.1). It goes on where it stopped: ask for more steps.
+ * Extreme eigenvalues of an operator by the Lanczos method with full reorthogonalization (Golub and
+ * Van Loan, Matrix Computations, section 10.1). Call {@link #extend} again to continue with more
+ * steps.
  *
  * <pre>{@code
  * CurvatureOperator matrix = new ExplicitOperator(new double[] {2, 1, 1, 3}, 2);
@@ -25,7 +26,7 @@ import org.threegate.run.Progress;
  */
 public final class Lanczos {
   private static final double NEGLIGIBLE =
-      1e-14; // of the operator's size: what is left is rounding
+      1e-14; // relative to the norm of the operator; below is rounding
 
   private final CurvatureOperator operator;
   private final List<double[]> basis = new ArrayList<>();
@@ -39,10 +40,11 @@ public final class Lanczos {
     basis.add(start);
   }
 
-  /** Begins with a random direction. */
+  /** Starts from a random direction. */
   public static Lanczos start(CurvatureOperator operator, long seed) {
     if (operator.dimension() < 1) {
-      throw new IllegalArgumentException("an operator of dimension " + operator.dimension());
+      throw new IllegalArgumentException(
+          "invalid dimension of the operator: " + operator.dimension());
     }
     SplittableRandom random = Vectors.random(seed, 0);
     double[] start = new double[operator.dimension()];
@@ -52,12 +54,12 @@ public final class Lanczos {
     return new Lanczos(operator, start);
   }
 
-  /** Begins with a given direction. */
+  /** Starts from a given direction. */
   static Lanczos start(CurvatureOperator operator, double[] direction) {
     return new Lanczos(operator, direction.clone());
   }
 
-  /** Takes more steps, each one product, until there is nothing left to find. */
+  /** Takes more steps, with one product each. Stops early if the Krylov space is exhausted. */
   public void extend(int steps, Progress progress) {
     for (int i = 0; i < steps && !exhausted; i++) {
       progress.at("", i, steps);
@@ -66,7 +68,7 @@ public final class Lanczos {
       operator.apply(last, next);
       double size = Vectors.norm(next);
       if (!Double.isFinite(size)) {
-        throw new IllegalStateException("the operator gave a product that is not finite");
+        throw new IllegalStateException("the operator returned a non-finite product");
       }
       double[] parts = Vectors.orthogonalise(next, basis);
       diagonal.add(parts[parts.length - 1]);
@@ -85,17 +87,19 @@ public final class Lanczos {
   }
 
   /**
-   * Ritz values, descending.
+   * Ritz values in descending order.
    *
-   * @param residuals |H v − value v| of each: an eigenvalue lies within it
-   * @param weights how much of the first direction lies along each: they add up to 1
-   * @param vectors those of the largest values, as many as were asked for
+   * @param residuals |H v − value v| of each Ritz pair; an eigenvalue lies within this distance
+   * @param weights squared component of the first direction along each Ritz vector; the sum is 1
+   * @param vectors Ritz vectors of the largest values, as many as requested
    */
   public record Result(
       double[] values, double[] residuals, double[] weights, List<double[]> vectors) {}
 
   /**
-   * @param vectors how many eigenvectors are wanted
+   * Returns the Ritz values of the steps so far.
+   *
+   * @param vectors number of eigenvectors to compute
    */
   public Result result(int vectors) {
     int count = diagonal.size();
@@ -112,7 +116,7 @@ public final class Lanczos {
     }
     EigenDecomposition_F64<DMatrixRMaj> eigen = DecompositionFactory_DDRM.eig(count, true, true);
     if (!eigen.decompose(small)) {
-      throw new IllegalStateException("the small eigenvalue problem did not converge");
+      throw new IllegalStateException("the tridiagonal eigenvalue problem did not converge");
     }
     Integer[] order =
         IntStream.range(0, count)

@@ -8,23 +8,24 @@ import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.PairedComparison;
 
 /**
- * The curvature of one layer along its update and along others.
+ * The curvature of one layer along its update and along other directions.
  *
- * @param rank leading directions that count as principal
- * @param squaredNorm of the update
- * @param along vᵀFv of unit directions; means over draws of the random ones. Without those that are
- *     less than a millionth of the update, such as what an empty mask leaves of it
- * @param shares squared norms of the update's parts, over that of the update
- * @param drawSd of single draws' curvatures, standard deviations
- * @param comparisons token by token
- * @param sequences derivatives along the update of whole sequences' log-likelihoods
+ * @param rank number of leading directions that count as principal
+ * @param squaredNorm squared Frobenius norm of the update
+ * @param along curvature vᵀFv of unit directions, averaged over draws for random ones. Parts below
+ *     a millionth of the update, such as its part in an empty mask, are left out
+ * @param shares squared norms of the parts of the update, relative to that of the update
+ * @param drawSd standard deviation of the curvature over single draws
+ * @param comparisons paired comparisons over tokens
+ * @param sequences derivatives of the log-likelihoods of whole sequences along the update
  * @param leastInUpdateSpan the smallest curvature in the span of the update's leading singular
  *     directions
- * @param kfacInputOverlap of the leading eigenvectors of K-FAC's A with the base's right singular
- *     vectors
- * @param kfacGradientOverlap of those of B with the left ones
- * @param eigenvalueDensity of the eigenvalues of the layer's Fisher information, where it was asked
- *     for
+ * @param kfacInputOverlap overlap of the leading eigenvectors of K-FAC's A with the right singular
+ *     vectors of the base
+ * @param kfacGradientOverlap overlap of the leading eigenvectors of B with the left singular
+ *     vectors of the base
+ * @param eigenvalueDensity density of the eigenvalues of the layer's Fisher information, if
+ *     requested
  */
 public record LayerCurvature(
     String name,
@@ -41,30 +42,30 @@ public record LayerCurvature(
     Optional<Overlap> kfacInputOverlap,
     Optional<Overlap> kfacGradientOverlap,
     Optional<Density> eigenvalueDensity) {
-  /** The sum of a sequence's slopes, and how many tokens it has. */
+  /** The sum of the slopes of a sequence, and its number of tokens. */
   public record Sequence(long id, double slope, int tokens) {
     Sequence plus(Sequence other) {
       return new Sequence(id, slope + other.slope, tokens + other.tokens);
     }
 
-    /** The same sequence along another layer's update too. */
+    /** Adds the slope of the same sequence along the update of another layer. */
     public Sequence and(Sequence other) {
       return new Sequence(id, slope + other.slope, tokens);
     }
   }
 
   /**
-   * ½ ΔᵀFΔ of whole sequences, in nats a token: to second order the KL divergence that this layer's
-   * update causes by itself, and an upper bound of what it adds once the other layers may answer
-   * (δ_W, arXiv 2511.08567, appendix F.3).
+   * Returns ½ ΔᵀFΔ of whole sequences, in nats per token. To second order this is the KL divergence
+   * that the update of this layer causes alone. It is an upper bound of its contribution when the
+   * other layers can adapt (δ_W, arXiv 2511.08567, appendix F.3).
    */
   public ClusteredMean klAlone() {
     return klAlone(sequences);
   }
 
-  /** Of the updates whose slopes these are. */
+  /** Returns ½ ΔᵀFΔ in nats per token, given the slopes of whole sequences. */
   public static ClusteredMean klAlone(List<Sequence> sequences) {
-    // A sequence's half square, spread over its tokens, is the mean over tokens.
+    // Spread half of the squared slope over the tokens of the sequence and average over tokens.
     double tokens = sequences.stream().mapToInt(Sequence::tokens).average().orElse(Double.NaN);
     double[] halves =
         sequences.stream()
@@ -74,17 +75,18 @@ public record LayerCurvature(
     return ClusteredMean.of(halves, each);
   }
 
-  /** first − second. */
+  /** The comparison first − second. */
   public record Comparison(Along first, Along second, PairedComparison paired) {}
 
   /**
-   * How eigenvalues are distributed, a bump of a tenth of a decade each.
+   * The density of eigenvalues on a logarithmic scale, smoothed by a kernel with a width of a tenth
+   * of a decade.
    *
    * @param decades logarithms to base 10 of eigenvalues
-   * @param shares of all eigenvalues a decade, at each
-   * @param se of these
-   * @param largest eigenvalue that was found
-   * @param trace of the matrix, from the same probes
+   * @param share of all eigenvalues per decade, at each point
+   * @param se standard errors of the shares
+   * @param largest largest eigenvalue found
+   * @param trace trace of the matrix, from the same probes
    */
   public record Density(
       double[] decades, double[] shares, double[] se, double largest, Estimate trace) {}
@@ -92,12 +94,13 @@ public record LayerCurvature(
   /**
    * Mean squared cosine of the principal angles of two subspaces.
    *
-   * @param directions of each
-   * @param random the same of random subspaces
+   * @param directions dimension of each subspace
+   * @param observed observed value
+   * @param random distribution for random subspaces
    */
   public record Overlap(int directions, double observed, NullEstimate random) {}
 
-  /** The comparison of two directions, where both are there. */
+  /** Returns the comparison of two directions; empty if one of them was not measured. */
   public Optional<PairedComparison> compared(Along first, Along second) {
     return comparisons.stream()
         .filter(comparison -> comparison.first() == first && comparison.second() == second)

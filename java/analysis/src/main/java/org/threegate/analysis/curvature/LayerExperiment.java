@@ -44,17 +44,18 @@ import org.threegate.run.Progress;
  * }</pre>
  */
 public final class LayerExperiment {
-  private static final int MOST_SPECTRUM = 32; // singular values of an update that are matched
-  private static final int MOST_SPAN = 8; // of its directions in which the least curvature is found
-  private static final int MOST_EIGENVECTORS = 16; // of a factor of K-FAC
-  private static final long LARGEST_FACTOR = 8192; // side; beyond, a factor is not formed
+  private static final int MOST_SPECTRUM = 32; // singular values of an update to match
+  private static final int MOST_SPAN = 8; // directions of the update to search for least curvature
+  private static final int MOST_EIGENVECTORS = 16; // eigenvectors of a K-FAC factor
+  private static final long LARGEST_FACTOR = 8192; // largest side of a factor to form
 
-  // Of the update's square: the principal part is formed in float32, and less is its rounding.
+  // Relative to the squared norm of the update. The principal part is computed in float32; smaller
+  // // values are rounding.
   private static final double SMALLEST_SHARE = 1e-6;
-  private static final int DENSITY_STEPS = 20; // of Lanczos' method for each probe
+  private static final int DENSITY_STEPS = 20; // Lanczos steps per probe
   private static final int DENSITY_DECADES =
-      8; // below the largest eigenvalue; the rest counts as 0
-  private static final double DENSITY_WIDTH = 0.1; // of a bump, in decades
+      8; // decades below the largest eigenvalue; smaller ones count as 0
+  private static final double DENSITY_WIDTH = 0.1; // width of the kernel in decades
 
   private static final Along[][] COMPARED = {
     {Along.UPDATE, Along.ISOTROPIC},
@@ -71,7 +72,9 @@ public final class LayerExperiment {
   private final Control control;
 
   /**
-   * @param fisher whose labels the gradients are of
+   * Creates an experiment.
+   *
+   * @param fisher source of the labels of the gradients
    */
   public LayerExperiment(
       Context context, FisherKind fisher, CurvatureOptions options, Control control) {
@@ -81,18 +84,21 @@ public final class LayerExperiment {
     this.control = control;
   }
 
-  /** Slopes along a direction and its squared length. */
+  /** The slopes along a direction, one per unit, and the squared length of the direction. */
   private record Slopes(double[] values, double square) {
-    /** Curvature a token, along a direction of length one. */
+    /** Returns the curvature per token along the direction scaled to unit length. */
     double[] squares() {
       return Arrays.stream(values).map(value -> value * value / square).toArray();
     }
   }
 
   /**
-   * @param base m x n, as the layer's samples
-   * @throws IllegalArgumentException for another shape, fewer than two sequences, or gradients that
-   *     are all zero
+   * Measures one layer.
+   *
+   * @param base weights before the update, m x n as in the samples of the layer
+   * @param tuned weights after the update, of the same shape
+   * @throws IllegalArgumentException if the shapes differ, there are fewer than two sequences, or
+   *     all gradients are zero
    */
   public LayerCurvature measure(Capture.Layer layer, String kind, Operand base, Operand tuned) {
     LayerSamples samples = layer.samples();
@@ -102,7 +108,7 @@ public final class LayerExperiment {
               + base.rows()
               + " x "
               + base.columns()
-              + ", and the samples of a layer of "
+              + ", but the samples belong to a layer of "
               + samples.outputs()
               + " x "
               + samples.inputs());
@@ -110,7 +116,7 @@ public final class LayerExperiment {
     long sequences = Arrays.stream(layer.sequences()).distinct().count();
     if (sequences < 2) {
       throw new IllegalArgumentException(
-          "all tokens are of one sequence; errors take two at least, and tell little below twenty");
+          "all tokens belong to one sequence; error estimates need at least two sequences, and twenty to be reliable");
     }
     int rank = options.rankOf(Math.min(base.rows(), base.columns()));
     TruncatedSvd.Request request = TruncatedSvd.Request.of(base, rank, options.tolerance());
@@ -119,7 +125,7 @@ public final class LayerExperiment {
     }
   }
 
-  /** One layer's. */
+  /** The measurement of one layer. */
   private final class Measurement {
     private final Capture.Layer layer;
     private final String kind;
@@ -131,7 +137,7 @@ public final class LayerExperiment {
     private final int rank;
     private final int rows;
     private final int columns;
-    // Which of them each token belongs to, and their sequences.
+    // The unit of each token, and the sequence of each unit.
     private final int[] units;
     private final long[] unitSequences;
     private final Map<Along, double[]> curvatures = new EnumMap<>(Along.class);
@@ -204,7 +210,7 @@ public final class LayerExperiment {
     }
 
     private List<LayerCurvature.Sequence> sequences(double[] slopes) {
-      // Of sequences slopes are scaled; of tokens they are added up.
+      // Slopes of sequences are scaled; slopes of tokens are summed.
       double scale =
           options.unit() == SlopeUnit.TOKEN
               ? 1
@@ -232,7 +238,10 @@ public final class LayerExperiment {
       return result;
     }
 
-    /** So that the mean of squares is the sum over units, over the number of tokens. */
+    /**
+     * Scales slopes so that their mean square is the sum over units divided by the number of
+     * tokens.
+     */
     private double[] ofUnits(double[] slopes) {
       if (options.unit() == SlopeUnit.TOKEN) {
         return slopes;
@@ -245,7 +254,7 @@ public final class LayerExperiment {
       return sums;
     }
 
-    /** The update and its parts in masks. */
+    /** Measures the update and its parts in the masks. */
     private Slopes masked() {
       long count = Math.round(options.alpha() * rows * (double) columns);
       Mask principal = MaskSelection.principal(context, before, count, control);
@@ -281,7 +290,7 @@ public final class LayerExperiment {
       }
     }
 
-    /** The update between the leading singular vectors of the base, and the rest of it. */
+    /** Measures the principal part of the update and its complement. */
     private void principal(Slopes whole) {
       double[][] left = vectors(before.left().orElseThrow());
       double[][] right = vectors(before.right().orElseThrow());
@@ -307,12 +316,12 @@ public final class LayerExperiment {
         add(Along.PRINCIPAL, part, whole);
         double[] rest = whole.values().clone();
         Vectors.add(rest, -1, part.values());
-        // Orthogonal to it.
+        // The complement is orthogonal to the principal part.
         add(Along.COMPLEMENT, new Slopes(rest, whole.square() - part.square()), whole);
       }
     }
 
-    /** U ΔW, row by row, from Uᵀ. */
+    /** Computes U ΔW in row-major order from Uᵀ. */
     private double[][] projected(Matrix tall) {
       double[] products = new double[rank * columns];
       try (NativeBuffer values = DirectionEntries.of(context, update)) {
@@ -333,7 +342,10 @@ public final class LayerExperiment {
       return result;
     }
 
-    /** Random directions; and the least curvature in the span of the update's leading ones. */
+    /**
+     * Measures random directions. Returns the least curvature in the span of the leading directions
+     * of the update.
+     */
     private double random(Slopes whole) {
       int known = Math.min(MOST_SPECTRUM, Math.max(1, Math.min(rows, columns) / 2));
       TruncatedSvd.Request request =
@@ -391,7 +403,10 @@ public final class LayerExperiment {
       }
     }
 
-    /** The leading singular values between random bases, the rest of the norm spread evenly. */
+    /**
+     * Measures a random direction with the leading singular values of the update. The rest of the
+     * norm is spread evenly.
+     */
     private Slopes matched(double[] values, double square, int sample) {
       SplittableRandom random = Vectors.random(options.seed(), sample);
       int known = values.length;
@@ -411,7 +426,7 @@ public final class LayerExperiment {
         Matrix wide = Matrix.of(memory, 8L * known * rows, Dtype.F64, known, columns);
         double[] slopes = slopes(List.of(Direction.of(tall, wide)))[0].values().clone();
         Vectors.add(slopes, scale, rest.values());
-        // Of what is left out, the product of both parts, the mean is zero.
+        // The cross term of both parts is left out, because its mean is zero.
         return new Slopes(slopes, Math.max(square, leading));
       }
     }
@@ -474,7 +489,10 @@ public final class LayerExperiment {
               decades, curve.mean(), curve.se(), largest, density.sum(x -> x)));
     }
 
-    /** Of the leading eigenvectors of a factor of K-FAC with the base's singular vectors. */
+    /**
+     * Computes the overlap of the leading eigenvectors of a K-FAC factor with the singular vectors
+     * of the base.
+     */
     private Optional<LayerCurvature.Overlap> overlap(boolean ofInputs) {
       int side = ofInputs ? columns : rows;
       int count =

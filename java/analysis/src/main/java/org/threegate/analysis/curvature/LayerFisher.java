@@ -14,8 +14,9 @@ import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
 
 /**
- * The block of the Fisher information that belongs to one linear layer's m x n weights, from what
- * the layer saw: F V = (1/N) Gᵀ diag(s) X (THEORY, section 3). Weights are row by row in a vector.
+ * The block of the Fisher information for the m x n weights of one linear layer. It is computed
+ * from inputs X and output gradients G of the layer: F V = (1/N) Gᵀ diag(s) X (THEORY, section 3).
+ * Vectors hold the weights in row-major order.
  *
  * <pre>{@code
  * LayerSamples part =
@@ -52,9 +53,11 @@ public final class LayerFisher implements CurvatureOperator {
   }
 
   /**
-   * @param parts of one sample, of any number of tokens each
-   * @throws IllegalArgumentException when there are none, or they are of layers of different shape,
-   *     or the layer has 2^31 weights or more
+   * Creates the operator.
+   *
+   * @param parts parts of one sample, with any number of tokens each
+   * @throws IllegalArgumentException if there are no parts, their shapes differ, or the layer has
+   *     2^31 weights or more
    */
   public static LayerFisher of(
       Context context, List<LayerSamples> parts, FisherKind kind, Control control) {
@@ -62,53 +65,53 @@ public final class LayerFisher implements CurvatureOperator {
     long weights = Math.multiplyExact(first.outputs(), first.inputs());
     if (weights > Integer.MAX_VALUE) {
       throw new IllegalArgumentException(
-          "a layer of "
+          "the layer has "
               + first.outputs()
               + " x "
               + first.inputs()
-              + " weights; an operator has fewer than 2^31");
+              + " weights; an operator supports fewer than 2^31");
     }
     long tokens = parts.stream().mapToLong(LayerSamples::tokens).sum();
     return new LayerFisher(context, parts, kind, control, (int) weights, tokens, new long[0]);
   }
 
   /**
-   * The Fisher information of whole sequences, in tokens' units: F V = (1/N) Gᵀ diag(S) X, S of a
-   * token the sum of slopes over its sequence.
+   * Returns the Fisher information of whole sequences, per token: F V = (1/N) Gᵀ diag(S) X. S of a
+   * token is the sum of slopes over its sequence.
    *
-   * @param sequences of each token of all parts; one sequence may lie in several
+   * @param sequences sequence identifier of each token of all parts; a sequence may span several
+   *     parts
    */
   public LayerFisher ofSequences(long[] sequences) {
     if (sequences.length != tokens) {
       throw new IllegalArgumentException(
-          sequences.length + " sequence numbers for " + tokens + " tokens");
+          sequences.length + " sequence identifiers for " + tokens + " tokens");
     }
     return new LayerFisher(context, parts, kind, control, dimension, tokens, sequences);
   }
 
   static LayerSamples firstOf(List<LayerSamples> parts) {
     if (parts.isEmpty()) {
-      throw new IllegalArgumentException("no samples");
+      throw new IllegalArgumentException("at least one part is required");
     }
     LayerSamples first = parts.get(0);
     for (LayerSamples part : parts) {
       if (part.inputs() != first.inputs() || part.outputs() != first.outputs()) {
         throw new IllegalArgumentException(
-            "samples of layers of "
+            "the parts belong to layers of different shapes: "
                 + first.outputs()
                 + " x "
                 + first.inputs()
-                + " and of "
+                + " and "
                 + part.outputs()
                 + " x "
-                + part.inputs()
-                + " weights");
+                + part.inputs());
       }
     }
     return first;
   }
 
-  /** Whose labels the gradients are of. */
+  /** Returns the source of the labels of the gradients. */
   public FisherKind kind() {
     return kind;
   }
@@ -152,7 +155,10 @@ public final class LayerFisher implements CurvatureOperator {
     return products;
   }
 
-  /** Of all parts, one behind the other; of sequences the sum in place of each token. */
+  /**
+   * Returns the slopes of the tokens of all parts, concatenated. For sequences, each token has the
+   * sum over its sequence.
+   */
   private double[][] slopes(List<Direction> directions) {
     double[][] slopes = new double[directions.size()][Math.toIntExact(tokens)];
     int begin = 0;

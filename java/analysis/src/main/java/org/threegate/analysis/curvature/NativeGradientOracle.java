@@ -2,19 +2,17 @@ package org.threegate.analysis.curvature;
 
 import org.threegate.kernel.Matrix;
 
-/**
- * A function's gradient in native memory, from any tool that can give one: any number of
- * parameters, and nothing is copied.
- */
+/** The gradient of a function in native memory, for any number of parameters and without copies. */
 @FunctionalInterface
 public interface NativeGradientOracle {
   /**
-   * Overwrites {@code gradient} with that at {@code point}; the same for the same point, so with
-   * fixed data, seeds and masks. Both are vectors of the dtype of the parameters.
+   * Overwrites {@code gradient} with the gradient at {@code point}. Both are vectors with the dtype
+   * of the parameters. The result must be deterministic, so data, seeds and dropout masks must be
+   * fixed.
    */
   void gradient(Matrix point, Matrix gradient);
 
-  /** Of one that takes arrays. */
+  /** Returns an oracle that wraps an oracle for arrays. */
   static NativeGradientOracle of(GradientOracle oracle) {
     return (point, gradient) -> {
       int count = Math.toIntExact(point.rows() * point.columns());

@@ -3,7 +3,7 @@ package org.threegate.analysis.curvature;
 import java.util.Arrays;
 
 /**
- * What a probe relies on, asked of an operator before it is probed.
+ * Checks the assumptions of the probes on an operator.
  *
  * <pre>{@code
  * CurvatureOperator identity = new ExplicitOperator(new double[] {1, 0, 0, 1}, 2);
@@ -15,8 +15,8 @@ public final class OperatorCheck {
   private OperatorCheck() {}
 
   /**
-   * |uᵀHv − vᵀHu| of two random vectors, as a share of |u||Hv| + |v||Hu|: rounding for a symmetric
-   * operator.
+   * Returns |uᵀHv − vᵀHu| / (|u||Hv| + |v||Hu|) for two random vectors. For a symmetric operator it
+   * is at the level of rounding errors.
    */
   public static double asymmetry(CurvatureOperator operator, long seed) {
     double[] u = Vectors.signs(operator.dimension(), seed, 0);
@@ -29,7 +29,9 @@ public final class OperatorCheck {
   }
 
   /**
-   * @throws IllegalStateException when two products of one vector differ, or are not finite
+   * Checks that repeated products are equal.
+   *
+   * @throws IllegalStateException if two products of the same vector differ or are not finite
    */
   public static void requireDeterministic(CurvatureOperator operator, long seed) {
     double[] vector = Vectors.signs(operator.dimension(), seed, 0);
@@ -38,14 +40,17 @@ public final class OperatorCheck {
     operator.apply(vector, first);
     operator.apply(vector, second);
     if (!Arrays.stream(first).allMatch(Double::isFinite)) {
-      throw new IllegalStateException("the operator gave a product that is not finite");
+      throw new IllegalStateException("the operator returned a non-finite product");
     }
     Vectors.add(second, -1, first);
-    requireEqual("the operator gave two products of one vector", Vectors.norm(second));
+    requireEqual(
+        "the operator returned different products for the same vector", Vectors.norm(second));
   }
 
   /**
-   * @param difference of what was given twice, its Euclidean length
+   * Checks that two results are equal.
+   *
+   * @param difference Euclidean norm of their difference
    */
   static void requireEqual(String what, double difference) {
     if (difference != 0) {
@@ -53,7 +58,7 @@ public final class OperatorCheck {
           what
               + ", "
               + difference
-              + " apart; curvature of it would be noise: fix its seed, its batch, and switch"
+              + " apart; its curvature would be noise. Fix the seed and the batch, and switch"
               + " dropout off");
     }
   }

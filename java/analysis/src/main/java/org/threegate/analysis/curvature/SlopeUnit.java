@@ -3,14 +3,17 @@ package org.threegate.analysis.curvature;
 import java.util.Arrays;
 
 /**
- * Whose slopes are squared. Gradients with respect to a token's outputs have what later tokens of
- * its sequence say about it, too; so slopes of one sequence are not independent, and the Fisher
- * information of sequences is not that of their tokens.
+ * The unit whose slopes are squared. The gradient at the outputs of a token also contains
+ * contributions of later tokens of its sequence. Slopes of one sequence are therefore not
+ * independent, and the Fisher information of sequences differs from that of their tokens.
  */
 public enum SlopeUnit {
-  /** Each token by itself: F = Σ g xᵀ ⊗ g xᵀ over tokens, over their number. */
+  /** Single tokens: F is the sum of g xᵀ ⊗ g xᵀ over tokens, divided by their number. */
   TOKEN("token"),
-  /** The sum over a sequence, over the root of how many tokens sequences have on average. */
+  /**
+   * Whole sequences: slopes are summed over a sequence and divided by the square root of the mean
+   * sequence length.
+   */
   SEQUENCE("sequence");
 
   private final String label;
@@ -24,7 +27,9 @@ public enum SlopeUnit {
   }
 
   /**
-   * @throws IllegalArgumentException for another name
+   * Returns the unit with a label.
+   *
+   * @throws IllegalArgumentException if the label is unknown
    */
   public static SlopeUnit of(String label) {
     return Arrays.stream(values())
@@ -33,6 +38,6 @@ public enum SlopeUnit {
         .orElseThrow(
             () ->
                 new IllegalArgumentException(
-                    "the unit is \"token\" or \"sequence\", not \"" + label + '"'));
+                    "the unit must be \"token\" or \"sequence\", not \"" + label + '"'));
   }
 }

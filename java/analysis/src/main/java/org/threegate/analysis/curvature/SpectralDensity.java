@@ -7,9 +7,9 @@ import java.util.function.DoubleUnaryOperator;
 import org.threegate.run.Progress;
 
 /**
- * The distribution of an operator's eigenvalues by stochastic Lanczos quadrature (Ubaru, Chen and
- * Saad, SIAM J. Matrix Anal. Appl. 38(4), 2017): each probe gives a rule of its own, and how much
- * they differ is the error.
+ * The distribution of the eigenvalues of an operator, by stochastic Lanczos quadrature (Ubaru, Chen
+ * and Saad, SIAM J. Matrix Anal. Appl. 38(4), 2017). Each probe gives one quadrature rule. Errors
+ * are estimated from the spread over probes.
  *
  * <pre>{@code
  * CurvatureOperator matrix = new ExplicitOperator(new double[] {2, 1, 1, 3}, 2);
@@ -18,21 +18,21 @@ import org.threegate.run.Progress;
  * SpectralDensity.Curve curve = density.curve(new double[] {1, 2, 3, 4}, 0.2);
  * }</pre>
  *
- * @param dimension of the operator; 0 before the first probe
- * @param rules one a probe
+ * @param dimension dimension of the operator; 0 before the first probe
+ * @param rules one quadrature rule per probe
  */
 public record SpectralDensity(int dimension, List<Rule> rules) {
-  /** Before any probe. */
+  /** A density without probes. */
   public static final SpectralDensity EMPTY = new SpectralDensity(0, List.of());
 
-  /** Places and weights, which add up to 1. */
+  /** A quadrature rule: nodes, and weights with sum 1. */
   public record Rule(double[] nodes, double[] weights) {}
 
   /**
-   * Share of eigenvalues a unit of value.
+   * The density: share of eigenvalues per unit of value.
    *
-   * @param mean at each place
-   * @param se of the means
+   * @param mean mean over probes at each point
+   * @param se standard error of the mean at each point
    */
   public record Curve(double[] mean, double[] se) {}
 
@@ -41,11 +41,11 @@ public record SpectralDensity(int dimension, List<Rule> rules) {
   }
 
   /**
-   * Adds probes; those that are there already keep their numbers, so that a run in parts gives what
-   * a single one gives.
+   * Adds probes. Probes are numbered continuously, so a run in parts gives the same result as a
+   * single run.
    *
-   * @param probes how many more
-   * @param steps of Lanczos' method for each
+   * @param probes number of probes to add
+   * @param steps Lanczos steps per probe
    */
   public SpectralDensity extend(
       CurvatureOperator operator, int probes, int steps, long seed, Progress progress) {
@@ -61,7 +61,7 @@ public record SpectralDensity(int dimension, List<Rule> rules) {
     return new SpectralDensity(operator.dimension(), all);
   }
 
-  /** The same with other values, such as their logarithms. */
+  /** Returns the distribution of a function of the eigenvalues, such as their logarithms. */
   public SpectralDensity map(DoubleUnaryOperator function) {
     return new SpectralDensity(
         dimension,
@@ -72,7 +72,7 @@ public record SpectralDensity(int dimension, List<Rule> rules) {
             .toList());
   }
 
-  /** The sum of a function over all eigenvalues. */
+  /** Estimates the sum of a function over all eigenvalues. */
   public Estimate sum(DoubleUnaryOperator function) {
     double[] samples = new double[rules.size()];
     for (int i = 0; i < samples.length; i++) {
@@ -90,9 +90,10 @@ public record SpectralDensity(int dimension, List<Rule> rules) {
   }
 
   /**
-   * The density, each eigenvalue a normal distribution.
+   * Returns the density, smoothed by a normal kernel.
    *
-   * @param width its standard deviation
+   * @param places points at which to evaluate it
+   * @param width standard deviation of the kernel
    */
   public Curve curve(double[] places, double width) {
     double[] mean = new double[places.length];

@@ -8,7 +8,7 @@ import org.ejml.dense.row.CommonOps_DDRM;
 import org.threegate.run.Progress;
 
 /**
- * Traces and norms of operators from products with random signs.
+ * Stochastic estimates of traces and norms from products with random sign vectors.
  *
  * <pre>{@code
  * CurvatureOperator matrix = new ExplicitOperator(new double[] {2, 1, 1, 3}, 2);
@@ -18,14 +18,14 @@ import org.threegate.run.Progress;
  * }</pre>
  */
 public final class Traces {
-  // Of the largest part that a new direction brought: less is rounding.
+  // Relative to the largest new component of a direction; smaller ones are rounding.
   private static final double NEGLIGIBLE = 1e-12;
 
   private Traces() {}
 
   /**
-   * zᵀHz of random signs z (Hutchinson, Communications in Statistics 19(2), 1990): unbiased, with
-   * the variance of the entries beside the diagonal.
+   * Estimates the trace by zᵀHz with random signs z (Hutchinson, Communications in Statistics
+   * 19(2), 1990). The estimate is unbiased. Its variance comes from the off-diagonal entries.
    */
   public static Estimate hutchinson(
       CurvatureOperator operator, int samples, long seed, Progress progress) {
@@ -33,8 +33,8 @@ public final class Traces {
   }
 
   /**
-   * Samples {@code from} to before {@code to} of {@link #hutchinson}: a run in parts gives what a
-   * single one gives.
+   * Returns the samples from {@code from} (inclusive) to {@code to} (exclusive) of {@link
+   * #hutchinson}. A run in parts gives the same samples as a single run.
    */
   public static double[] quadraticForms(
       CurvatureOperator operator, int from, int to, long seed, Progress progress) {
@@ -49,7 +49,7 @@ public final class Traces {
     return forms;
   }
 
-  /** The root of the sum of squared entries, from |Hz|². */
+  /** Estimates the Frobenius norm from |Hz|² with random signs z. */
   public static Estimate frobeniusNorm(
       CurvatureOperator operator, int samples, long seed, Progress progress) {
     double[] squares = new double[samples];
@@ -63,16 +63,17 @@ public final class Traces {
   }
 
   /**
-   * Hutch++ (Meyer, Musco, Musco and Woodruff, SOSA 2021): the trace in the directions that a third
-   * of the products finds is exact, and signs sample the rest. The error is that of the rest.
+   * Estimates the trace by Hutch++ (Meyer, Musco, Musco and Woodruff, SOSA 2021). A third of the
+   * products find leading directions, in which the trace is exact. Sign vectors sample the rest,
+   * and the error is that of the rest.
    *
-   * @param products with the operator in all, 6 at least
+   * @param products total number of products with the operator, at least 6
    */
   public static Estimate hutchPlusPlus(
       CurvatureOperator operator, int products, long seed, Progress progress) {
     int each = products / 3;
     if (each < 2) {
-      throw new IllegalArgumentException(products + " products; 6 at least are needed");
+      throw new IllegalArgumentException(products + " products; at least 6 are required");
     }
     List<double[]> basis = new ArrayList<>();
     double largest = 0;
@@ -113,17 +114,17 @@ public final class Traces {
   }
 
   /**
-   * XTrace (Epperly, Tropp and Webber, SIAM J. Matrix Anal. Appl. 45(1), 2024): every sign vector
-   * samples what the directions that all others found leave over, so that no product serves one
-   * purpose alone.
+   * Estimates the trace by XTrace (Epperly, Tropp and Webber, SIAM J. Matrix Anal. Appl. 45(1),
+   * 2024). Each sign vector samples the remainder after projecting out the directions that all
+   * other vectors found. Every product thus serves both purposes.
    *
-   * @param products with the operator in all, 4 at least
+   * @param products total number of products with the operator, at least 4
    */
   public static Estimate xTrace(
       CurvatureOperator operator, int products, long seed, Progress progress) {
     int count = products / 2;
     if (count < 2) {
-      throw new IllegalArgumentException(products + " products; 4 at least are needed");
+      throw new IllegalArgumentException(products + " products; at least 4 are required");
     }
     int dimension = operator.dimension();
     double[][] signs = new double[count][];
@@ -153,13 +154,13 @@ public final class Traces {
       inside += Vectors.dot(basis.get(i), basisImages[i]);
     }
     if (!full) {
-      // The directions span the operator's range: nothing is left over.
+      // The directions span the range of the operator, so there is no remainder.
       return new Estimate(inside, 0, count);
     }
     return Estimate.of(leaveOneOut(signs, images, basis, basisImages, triangle, inside));
   }
 
-  /** The estimate of each sign vector with the directions that the others found. */
+  /** Returns the estimate of each sign vector, using the directions that the others found. */
   private static double[] leaveOneOut(
       double[][] signs,
       double[][] images,
@@ -170,11 +171,11 @@ public final class Traces {
     int count = signs.length;
     DMatrixRMaj inverse = new DMatrixRMaj(count, count);
     if (!CommonOps_DDRM.invert(triangle, inverse)) {
-      throw new IllegalStateException("the directions of a trace are dependent");
+      throw new IllegalStateException("the directions of a trace are linearly dependent");
     }
     double[] estimates = new double[count];
     for (int i = 0; i < count; i++) {
-      // In the basis: the direction that only image i brought is row i of the inverse.
+      // In this basis, the direction that only image i contributes is row i of the inverse.
       double[] own = new double[count];
       for (int k = 0; k < count; k++) {
         own[k] = inverse.get(i, k);
@@ -201,7 +202,7 @@ public final class Traces {
     return estimates;
   }
 
-  /** vᵀHv / vᵀv of each direction. */
+  /** Returns the Rayleigh quotient vᵀHv / vᵀv of each direction. */
   public static double[] rayleighQuotients(CurvatureOperator operator, double[][] directions) {
     double[][] products = operator.applyAll(directions);
     double[] quotients = new double[directions.length];

@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.SplittableRandom;
 import org.threegate.analysis.statistics.NullEstimate;
 
-/** Arithmetic of vectors, in an order that does not depend on anything. */
+/** Vector arithmetic with a fixed order of operations, for reproducible results. */
 final class Vectors {
   private Vectors() {}
 
@@ -27,7 +27,7 @@ final class Vectors {
     return Math.sqrt(dot(a, a));
   }
 
-  /** a += factor · b. */
+  /** Computes a += factor · b. */
   static void add(double[] a, double factor, double[] b) {
     for (int i = 0; i < a.length; i++) {
       a[i] += factor * b[i];
@@ -40,7 +40,10 @@ final class Vectors {
     }
   }
 
-  /** Removes from a vector what it has of orthonormal ones, twice; what it had is returned. */
+  /**
+   * Orthogonalizes a vector against an orthonormal basis, in two passes. Returns the removed
+   * coefficients.
+   */
   static double[] orthogonalise(double[] vector, List<double[]> basis) {
     double[] parts = new double[basis.size()];
     for (int pass = 0; pass < 2; pass++) {
@@ -53,13 +56,13 @@ final class Vectors {
     return parts;
   }
 
-  /** Numbers of one sample: the same whichever samples were taken before it. */
+  /** Returns the random numbers of one sample, which do not depend on earlier samples. */
   static SplittableRandom random(long seed, int sample) {
     long start = new SplittableRandom(seed).nextLong();
     return new SplittableRandom(new SplittableRandom(start + sample).nextLong());
   }
 
-  /** Independent signs. */
+  /** Returns independent random signs. */
   static double[] signs(int dimension, long seed, int sample) {
     SplittableRandom random = random(seed, sample);
     double[] signs = new double[dimension];
@@ -71,7 +74,7 @@ final class Vectors {
     return signs;
   }
 
-  /** A normal number (Marsaglia's polar method, one of its two). */
+  /** Returns a standard normal number (first of the pair of Marsaglia's polar method). */
   static double gaussian(SplittableRandom random) {
     while (true) {
       double u = 2 * random.nextDouble() - 1;
@@ -83,7 +86,7 @@ final class Vectors {
     }
   }
 
-  /** Rows of a random orthonormal basis, by the rotation-invariant measure. */
+  /** Returns random orthonormal rows from the rotation-invariant (Haar) measure, count x length. */
   static double[][] orthonormal(int count, int length, SplittableRandom random) {
     List<double[]> basis = new ArrayList<>();
     while (basis.size() < count) {
@@ -99,9 +102,9 @@ final class Vectors {
   }
 
   /**
-   * The mean squared cosine of the principal angles of two random subspaces of {@code count} of
-   * {@code side} dimensions: trace(PQ)/count of two random projections, whose first moments are
-   * known.
+   * Returns the distribution of the mean squared cosine of the principal angles of two random
+   * subspaces with {@code count} of {@code side} dimensions. It is trace(PQ)/count of two random
+   * projections, whose first two moments are known.
    */
   static NullEstimate randomOverlap(int count, int side) {
     double k = count;

@@ -1,5 +1,5 @@
 /**
- * Curvature: operators that multiply by a Fisher, Gauss-Newton or Hessian matrix, and probes that
- * ask any of them for numbers with their errors.
+ * Curvature: operators for Fisher, Gauss-Newton and Hessian matrices, and probes that estimate
+ * their properties with errors.
  */
 package org.threegate.analysis.curvature;

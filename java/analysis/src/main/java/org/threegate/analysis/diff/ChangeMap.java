@@ -4,13 +4,15 @@ import java.util.List;
 import org.threegate.kernel.Mask;
 
 /**
- * Entries of a set, such as the changed ones, on a coarse grid: cell (r, c) holds the entries (i,
- * j) with ⌊i·rows/m⌋ = r and ⌊j·columns/n⌋ = c.
+ * Counts of a set of entries, such as the changed ones, on a coarse grid. Cell (r, c) counts the
+ * entries (i, j) with ⌊i·rows/m⌋ = r and ⌊j·columns/n⌋ = c.
  *
- * @param changed row-major
+ * @param rows number of rows of the grid
+ * @param columns number of columns of the grid
+ * @param changed counts in row-major order, length rows x columns
  */
 public record ChangeMap(int rows, int columns, long[] changed) {
-  /** The largest number of rows, and of columns, of a map. */
+  /** Largest number of rows or columns of a map. */
   public static final int LARGEST_SIDE = 48;
 
   /**
@@ -31,12 +33,12 @@ public record ChangeMap(int rows, int columns, long[] changed) {
     return new ChangeMap(rows, columns, cells);
   }
 
-  /** Whether it has a count for each cell. */
+  /** Returns whether there is a non-negative count for each cell. */
   boolean isWhole() {
     return (long) rows * columns == changed.length;
   }
 
-  /** The same of the transposed matrix. */
+  /** Returns the map of the transposed matrix. */
   public ChangeMap transposed() {
     long[] cells = new long[changed.length];
     for (int i = 0; i < rows; i++) {

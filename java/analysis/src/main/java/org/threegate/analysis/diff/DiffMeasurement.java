@@ -13,7 +13,7 @@ import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 
 /**
- * Counts the changed entries of one pair of tensors, and where they are.
+ * Counts the changed entries of one pair of tensors, in total and by position.
  *
  * <pre>{@code
  * try (Checkpoint before = Checkpoint.open(context, base);
@@ -25,7 +25,7 @@ import org.threegate.kernel.Control;
  * }</pre>
  */
 public final class DiffMeasurement {
-  /** The most rows, or columns, for which changes are counted row by row. */
+  /** Largest number of rows or columns for which changes are counted per row or column. */
   public static final long LONGEST_PROFILE = 1L << 22;
 
   private DiffMeasurement() {}
@@ -33,8 +33,8 @@ public final class DiffMeasurement {
   /**
    * Compares one pair.
    *
-   * @throws org.threegate.kernel.KernelException CANCELLED through the control; IO when a mapped
-   *     file changed
+   * @throws org.threegate.kernel.KernelException with status CANCELLED if the control was
+   *     cancelled, IO if a mapped file changed
    */
   public static TensorDiff of(Context context, TensorPair pair, Control control) {
     long rows = pair.base().rows();
@@ -73,7 +73,7 @@ public final class DiffMeasurement {
         seconds);
   }
 
-  /** As outputs, inputs for a matrix. */
+  /** Returns the shape; for a matrix: outputs, inputs. */
   private static List<Long> shape(TensorPair pair) {
     long rows = pair.base().rows();
     long columns = pair.base().columns();
@@ -83,7 +83,7 @@ public final class DiffMeasurement {
     return pair.transposed() ? List.of(columns, rows) : List.of(rows, columns);
   }
 
-  /** Returns whether a diff, which was read from a file, can be that of a pair. */
+  /** Returns whether a diff that was read from a file is consistent with a pair. */
   public static boolean mayBeOf(TensorDiff diff, TensorPair pair) {
     List<Long> shape = shape(pair);
     return diff.shape().equals(shape)
@@ -110,7 +110,7 @@ public final class DiffMeasurement {
         result.maxAbsDelta());
   }
 
-  /** A head is a range of rows or of columns, so its count is the sum of theirs. */
+  /** Sums counts by attention head. A head is a range of rows or columns. */
   private static List<HeadCount> heads(
       List<Architecture.Head> heads,
       Optional<long[]> byRow,

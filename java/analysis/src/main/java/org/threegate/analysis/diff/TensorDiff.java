@@ -7,16 +7,16 @@ import org.threegate.analysis.statistics.RatioProfile;
 import org.threegate.analysis.statistics.Totals;
 
 /**
- * What the diff found in one tensor. Rows are outputs, also where the file stores them as columns.
+ * The diff of one tensor. Rows are outputs, even if the file stores them as columns.
  *
  * @param name of the tensor
- * @param layer its number, where the tensor is in one
- * @param kind label of the part that the tensor plays in the model
+ * @param layer layer number; empty for a tensor outside the layers
+ * @param kind label of the tensor's role in the model
  * @param stored how both sides are stored
  * @param totals counts and sums over all entries
  * @param ulpHistogram number of changed entries by their distance in units in the last place
- * @param places where the changed entries are
- * @param seconds spent in the kernel
+ * @param places positions of the changed entries
+ * @param seconds seconds spent in the kernel
  */
 public record TensorDiff(
     String name,
@@ -32,26 +32,26 @@ public record TensorDiff(
    *
    * @param dtypeBase name of the dtype before training
    * @param dtypeTuned name of the dtype after training
-   * @param shape as outputs, inputs for a matrix
+   * @param shape shape; for a matrix: outputs, inputs
    * @param transposed whether the file stores inputs as rows
    */
   public record Stored(String dtypeBase, String dtypeTuned, List<Long> shape, boolean transposed) {}
 
   /**
-   * Where the changed entries are.
+   * Positions of the changed entries.
    *
-   * @param rowChanged changed entries by row; for matrices of up to {@link
+   * @param rowChanged number of changed entries per row; for matrices of up to {@link
    *     DiffMeasurement#LONGEST_PROFILE} rows
-   * @param columnChanged changed entries by column, likewise
-   * @param heads changed entries by attention head
-   * @param map changed entries on a coarse grid; for matrices
+   * @param columnChanged number of changed entries per column, under the same limit
+   * @param heads number of changed entries per attention head
+   * @param map changed entries on a coarse grid; empty for vectors
    */
   public record Places(
       Optional<long[]> rowChanged,
       Optional<long[]> columnChanged,
       List<HeadCount> heads,
       Optional<ChangeMap> map) {
-    /** No places, as of a vector. */
+    /** Empty counts, used for vectors. */
     public static final Places NONE =
         new Places(Optional.empty(), Optional.empty(), List.of(), Optional.empty());
   }
@@ -64,7 +64,7 @@ public record TensorDiff(
     return stored.dtypeTuned();
   }
 
-  /** Returns the shape: outputs and inputs for a matrix. */
+  /** Returns the shape; for a matrix: outputs, inputs. */
   public List<Long> shape() {
     return stored.shape();
   }
@@ -89,12 +89,12 @@ public record TensorDiff(
     return places.map();
   }
 
-  /** Ratios of changed entries by row, beside their null. */
+  /** Returns the ratios of changed entries per row, with their null model. */
   public Optional<RatioProfile> rowProfile() {
     return rowChanged().map(counts -> RatioProfile.of(counts, shape().get(1)));
   }
 
-  /** Ratios of changed entries by column, beside their null. */
+  /** Returns the ratios of changed entries per column, with their null model. */
   public Optional<RatioProfile> columnProfile() {
     return columnChanged().map(counts -> RatioProfile.of(counts, shape().get(0)));
   }

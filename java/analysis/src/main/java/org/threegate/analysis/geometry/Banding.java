@@ -8,10 +8,10 @@ import org.threegate.kernel.Mask;
 import org.threegate.kernel.Operand;
 
 /**
- * Whether changes cluster in rows or columns beyond what the magnitudes in them let one expect.
+ * Clustering of changes in rows or columns, relative to the counts expected from weight magnitudes.
  *
  * @param rowZ dispersion of the row counts, see {@link Dispersion}
- * @param columnZ of the column counts
+ * @param columnZ dispersion of the column counts
  */
 public record Banding(double rowZ, double columnZ) {
   static Banding of(Context context, Operand base, Mask update) {

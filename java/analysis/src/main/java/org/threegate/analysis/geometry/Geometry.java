@@ -16,15 +16,15 @@ import org.threegate.kernel.ProjectedEnergy;
 import org.threegate.kernel.TruncatedSvd;
 
 /**
- * Where an update lies in the geometry of a matrix (arXiv 2511.08567, section 4): what happened to
- * the singular values, how far the leading subspaces turned, how much of the update lies in them.
- * None of it means anything without its null models, which compute the same of other updates.
+ * The geometry of an update of a matrix (arXiv 2511.08567, section 4): the change of the singular
+ * values, the rotation of the leading subspaces, and the energy of the update in them. Interpret
+ * these measures only together with their null models, which measure random updates.
  *
- * @param rank k, the leading directions
+ * @param rank number k of leading directions
  * @param values all singular values
- * @param angles between the leading subspaces before and after
- * @param energy of ΔW in the leading subspaces of W0
- * @param certificate how right the decompositions are
+ * @param angles principal angles between the leading subspaces before and after
+ * @param energy energy of ΔW in the leading subspaces of W0
+ * @param certificate accuracy of the decompositions
  */
 public record Geometry(
     int rank, SingularValues values, Angles angles, Energy energy, Certificate certificate) {
@@ -46,10 +46,10 @@ public record Geometry(
   public record Angles(double[] left, double[] right) {}
 
   /**
-   * How right the decompositions are.
+   * The accuracy of the decompositions.
    *
-   * @param residualBase of the triplets of W0, see {@link TruncatedSvd.Result}
-   * @param residualTuned of those of W+
+   * @param residualBase residual of the triplets of W0, see {@link TruncatedSvd.Result}
+   * @param residualTuned residual of the triplets of W+
    * @param converged whether all decompositions reached the tolerance
    */
   public record Certificate(double residualBase, double residualTuned, boolean converged) {}
@@ -57,8 +57,9 @@ public record Geometry(
   /**
    * Measures one pair of matrices.
    *
-   * @param rank 1 to the shorter side
-   * @param tolerance of the decompositions: angles are right to about tolerance · σ_1 / gap
+   * @param rank number of leading directions, from 1 to the shorter side
+   * @param tolerance relative tolerance of the decompositions; angles have an error of about
+   *     tolerance · σ_1 / gap
    */
   public static Geometry of(
       Context context, Operand base, Operand tuned, int rank, double tolerance, Control control) {
@@ -71,7 +72,7 @@ public record Geometry(
     return new Energy(energy.total(), energy.left(), energy.right(), energy.both());
   }
 
-  /** Returns the leading triplets of a matrix and its whole spectrum. */
+  /** Returns the leading triplets of a matrix and all its singular values. */
   static TruncatedSvd.Result decompose(
       Context context, Operand matrix, long rank, double tolerance, Control control) {
     TruncatedSvd.Request request = TruncatedSvd.Request.of(matrix, rank, tolerance).withSpectrum();
@@ -81,7 +82,8 @@ public record Geometry(
   /**
    * Measures at several ranks.
    *
-   * @param before triplets of the base, at least as many as the largest rank, and its spectrum
+   * @param before triplets of the base, at least as many as the largest rank, and all its singular
+   *     values
    */
   static List<Geometry> of(
       Context context,
@@ -121,7 +123,7 @@ public record Geometry(
     }
   }
 
-  /** The same of the transposed matrices. */
+  /** Returns the geometry of the transposed matrices. */
   Geometry transposed() {
     return new Geometry(
         rank, values, new Angles(angles.right, angles.left), energy.transposed(), certificate);
@@ -162,32 +164,35 @@ public record Geometry(
     return certificate.converged;
   }
 
-  /** Spectral drift NSS. */
+  /** Returns the spectral drift NSS = ‖σ(W+) − σ(W0)‖₂ / ‖σ(W0)‖₂. */
   public double nss() {
     return Spectra.nss(base(), tuned());
   }
 
-  /** r_spec = ‖σ(W+) − σ(W0)‖₂ / ‖ΔW‖_F; NaN without an update. */
+  /** Returns r_spec = ‖σ(W+) − σ(W0)‖₂ / ‖ΔW‖_F; NaN if the update is zero. */
   public double rSpec() {
     return Spectra.distance(base(), tuned()) / Spectra.norm(update());
   }
 
-  /** γ_k = σ_k(W0) − σ_{k+1}(W0). */
+  /** Returns γ_k = σ_k(W0) − σ_{k+1}(W0). */
   public double gap() {
     return Spectra.gap(base(), base(), rank);
   }
 
-  /** δ = σ_k(W0) − σ_{k+1}(W+), the denominator of Wedin's theorem. */
+  /** Returns δ = σ_k(W0) − σ_{k+1}(W+), the denominator of Wedin's theorem. */
   public double wedinGap() {
     return Spectra.gap(base(), tuned(), rank);
   }
 
-  /** ‖ΔW‖₂. */
+  /** Returns ‖ΔW‖₂, the spectral norm of the update. */
   public double deltaSpectralNorm() {
     return update()[0];
   }
 
-  /** Whether the turn of the leading subspace is decided by the gap, not by the training. */
+  /**
+   * Returns whether the gap, rather than the training, decides the rotation of the leading
+   * subspace.
+   */
   public boolean isGapLimited() {
     return gap() < 2 * deltaSpectralNorm();
   }
@@ -201,7 +206,8 @@ public record Geometry(
   }
 
   /**
-   * Share of the update's energy in the leading directions of both sides; NaN without an update.
+   * Returns the share of the update's energy in the leading directions of both sides; NaN if the
+   * update is zero.
    */
   public double principalEnergy() {
     return energy.bothShare();

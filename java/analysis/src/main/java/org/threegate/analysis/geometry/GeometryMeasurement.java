@@ -26,8 +26,8 @@ import org.threegate.kernel.Operand;
 import org.threegate.kernel.TruncatedSvd;
 
 /**
- * Measures where one matrix' update lies in its geometry, beside null models: the same measures of
- * random updates.
+ * Measures the geometry of the update of one matrix, together with null models: the same measures
+ * of random updates.
  *
  * <pre>{@code
  * Operand before = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64));
@@ -39,11 +39,12 @@ import org.threegate.kernel.TruncatedSvd;
  * }</pre>
  */
 public final class GeometryMeasurement {
-  /** Longest short side that the kernels decompose. */
+  /** Largest short side of a matrix that the kernels decompose. */
   public static final long LONGEST_SHORT_SIDE = 16384;
 
   /**
-   * Directions beyond the largest rank, with which the last ones mix most: null models want them.
+   * Number of extra directions beyond the largest rank. The last directions mix most with these, so
+   * the null models need them.
    */
   private static final int BEYOND = 16;
 
@@ -74,7 +75,7 @@ public final class GeometryMeasurement {
   /**
    * Measures one matrix.
    *
-   * @param name of the tensor: each has random updates of its own
+   * @param name name of the tensor, from which the seed of its random updates is derived
    */
   public static TensorGeometry of(
       Context context,
@@ -87,9 +88,9 @@ public final class GeometryMeasurement {
   }
 
   /**
-   * Measures the update of one pair, as outputs by inputs.
+   * Measures the update of one pair, oriented as outputs x inputs.
    *
-   * @param pair of at least two dimensions
+   * @param pair pair with at least two dimensions
    */
   public static TensorGeometry of(
       Context context, TensorPair pair, GeometryOptions options, Control control) {
@@ -97,9 +98,9 @@ public final class GeometryMeasurement {
   }
 
   /**
-   * Measures the update of one pair whose base is decomposed already.
+   * Measures the update of one pair whose base is already decomposed.
    *
-   * @param known from {@link #decompose}; stays open
+   * @param known result of {@link #decompose}; it is not closed
    */
   public static TensorGeometry of(
       Context context,
@@ -133,12 +134,12 @@ public final class GeometryMeasurement {
       return TensorGeometry.omitted("it has no entries");
     }
     if (Math.min(base.rows(), base.columns()) > LONGEST_SHORT_SIDE) {
-      return TensorGeometry.omitted("its short side is above " + LONGEST_SHORT_SIDE);
+      return TensorGeometry.omitted("its short side is longer than " + LONGEST_SHORT_SIDE);
     }
     Bf16Diff.Profiles mask = new Bf16Diff.Profiles(false, false, true, 0, 0);
     Bf16Diff.Result diff = Bf16Diff.compare(context, base, tuned, mask, control);
     if (diff.nonFinite() > 0) {
-      return TensorGeometry.omitted("it has entries that are not finite");
+      return TensorGeometry.omitted("it has non-finite entries");
     }
     if (diff.deltaSquares() == 0) {
       return TensorGeometry.omitted("it is unchanged");
@@ -147,7 +148,7 @@ public final class GeometryMeasurement {
         .measure(diff, known);
   }
 
-  /** Decomposes a base, once for all of its checkpoints. */
+  /** Decomposes a base, so that the result can be shared by all checkpoints of a run. */
   public static TruncatedSvd.Result decompose(
       Context context, Operand base, GeometryOptions options, Control control) {
     long shorter = Math.min(base.rows(), base.columns());
@@ -219,7 +220,10 @@ public final class GeometryMeasurement {
     }
   }
 
-  /** Of the Gaussian whose realised norm is the update's. */
+  /**
+   * Returns the standard deviation of the Gaussian update whose norm after rounding is that of the
+   * true update.
+   */
   private double deviation(long[] codes, double squares) {
     if (base.isStoredAs(Dtype.BF16) && tuned.isStoredAs(Dtype.BF16)) {
       return RoundTrip.deviation(codes, squares);

@@ -5,16 +5,18 @@ import java.util.stream.Stream;
 import org.threegate.analysis.nullmodel.NullModel;
 
 /**
- * What is measured of the geometry of an update, and against what.
+ * Options for measuring the geometry of an update and its null models.
  *
- * @param ranks numbers k of leading directions; larger ones than a matrix has are cut
- * @param rankFractions the same as shares of the shorter side
+ * @param ranks numbers k of leading directions; clipped to the shorter side of a matrix
+ * @param rankFractions numbers of leading directions as shares of the shorter side
  * @param alphas shares of entries in the masks
- * @param nulls null models to draw from
- * @param draws of each null model, at least 2; 0: by size, 20 of small matrices and 10 of large
- *     ones, whose measures vary less, but 4 where each takes a decomposition
- * @param tolerance of the decompositions, see {@link org.threegate.kernel.TruncatedSvd.Request}
- * @param seed of the draws
+ * @param nulls null models to sample
+ * @param draws number of draws of each null model, at least 2. With 0 it depends on the matrix: 20
+ *     for small and 10 for large matrices, whose measures vary less, but 4 if each draw needs a
+ *     decomposition
+ * @param tolerance relative tolerance of the decompositions, see {@link
+ *     org.threegate.kernel.TruncatedSvd.Request}
+ * @param seed seed of the draws
  */
 public record GeometryOptions(
     List<Integer> ranks,
@@ -24,27 +26,27 @@ public record GeometryOptions(
     int draws,
     double tolerance,
     long seed) {
-  /** A tenth of the directions, half of the entries, all null models. */
+  /** Default options: a tenth of the directions, half of the entries, all null models. */
   public static final GeometryOptions DEFAULT =
       new GeometryOptions(
           List.of(), List.of(0.1), List.of(0.5), List.of(NullModel.values()), 0, 1e-6, 0);
 
-  /** Checks ranges. */
+  /** Validates the options. */
   public GeometryOptions {
     ranks = List.copyOf(ranks);
     rankFractions = List.copyOf(rankFractions);
     alphas = List.copyOf(alphas);
     nulls = List.copyOf(nulls);
-    require(ranks.stream().allMatch(rank -> rank >= 1), "a rank is at least 1");
+    require(ranks.stream().allMatch(rank -> rank >= 1), "ranks must be at least 1");
     require(
         rankFractions.stream().allMatch(share -> share > 0 && share <= 1),
-        "a rank fraction is above 0 and at most 1");
-    require(!ranks.isEmpty() || !rankFractions.isEmpty(), "a rank is needed");
+        "rank fractions must be above 0 and at most 1");
+    require(!ranks.isEmpty() || !rankFractions.isEmpty(), "at least one rank is required");
     require(
         !alphas.isEmpty() && alphas.stream().allMatch(alpha -> alpha > 0 && alpha < 1),
-        "alpha lies between 0 and 1");
-    require(draws == 0 || draws >= 2, "a standard deviation needs at least 2 draws");
-    require(tolerance > 0 && tolerance < 1, "the tolerance lies between 0 and 1");
+        "alpha must be between 0 and 1");
+    require(draws == 0 || draws >= 2, "draws must be 0 or at least 2");
+    require(tolerance > 0 && tolerance < 1, "tolerance must be between 0 and 1");
   }
 
   private static void require(boolean holds, String text) {
@@ -53,7 +55,9 @@ public record GeometryOptions(
     }
   }
 
-  /** The ranks for a matrix whose shorter side this is, in order, each once. */
+  /**
+   * Returns the distinct ranks for a matrix with this shorter side, in the order of the options.
+   */
   public List<Integer> ranksOf(long shorter) {
     return Stream.concat(
             ranks.stream().map(rank -> Math.min((long) rank, shorter)),
@@ -64,7 +68,7 @@ public record GeometryOptions(
         .toList();
   }
 
-  /** A seed of its own for each tensor: FNV-1a of the name, then the finaliser of SplitMix64. */
+  /** Returns the seed for a tensor: FNV-1a of the name, then the finalizer of SplitMix64. */
   public long seedOf(String name) {
     long hash = 0xcbf29ce484222325L;
     for (int i = 0; i < name.length(); i++) {
@@ -76,7 +80,7 @@ public record GeometryOptions(
     return hash ^ hash >>> 31;
   }
 
-  /** round(alpha · entries), half up. */
+  /** Returns round(alpha · entries), rounding half up. */
   public static long countOf(double alpha, long entries) {
     return (long) Math.floor(alpha * entries + 0.5);
   }

@@ -8,16 +8,18 @@ import org.threegate.kernel.Mask;
 import org.threegate.kernel.Operand;
 
 /**
- * What part of an update's entries lies in a mask, beside what its density and what magnitude alone
- * would give (arXiv 2511.08567, section 4.2; the magnitude-matched null is ours).
+ * The share of changed entries in a mask, with the shares expected from the density of the mask and
+ * from weight magnitudes (arXiv 2511.08567, section 4.2). The magnitude-matched null model is an
+ * addition of this project.
  *
- * @param size entries of the mask
- * @param density share of all entries: the overlap of an update at random places
- * @param changed entries of the update
- * @param overlap |mask ∩ update| / |update|; NaN without an update
- * @param magnitudeBaseline the overlap expected when only magnitude decides
- * @param magnitudeSd its standard deviation
- * @param magnitudeZ how far the observation lies above that, in standard deviations
+ * @param size number of entries of the mask
+ * @param density share of all entries in the mask; the expected overlap of an update at random
+ *     positions
+ * @param changed number of changed entries
+ * @param overlap |mask ∩ update| / |update|; NaN if no entry changed
+ * @param magnitudeBaseline expected overlap under the magnitude-matched null
+ * @param magnitudeSd standard deviation under that null
+ * @param magnitudeZ z-score of the observation under that null
  */
 public record Overlap(
     long size,
@@ -28,7 +30,11 @@ public record Overlap(
     double magnitudeSd,
     double magnitudeZ) {
   /**
-   * @param base the matrix before the update, whose magnitudes count
+   * Computes the overlap of an update with a mask.
+   *
+   * @param base matrix before the update, which gives the magnitudes
+   * @param update changed entries
+   * @param mask mask of the same shape
    */
   public static Overlap of(Context context, Operand base, Mask update, Mask mask) {
     MagnitudeHistogram.Result counts = MagnitudeHistogram.of(context, base, update, mask);
@@ -46,12 +52,12 @@ public record Overlap(
         matched.z());
   }
 
-  /** The overlap of an update at random places, in closed form (binomial). */
+  /** Returns the overlap of an update at random positions, in closed form (binomial). */
   public NullEstimate densityNull() {
     return NullEstimate.analytic("density", density, Math.sqrt(density * (1 - density) / changed));
   }
 
-  /** The overlap when only magnitude decides, in closed form. */
+  /** Returns the overlap under the magnitude-matched null, in closed form. */
   public NullEstimate magnitudeNull() {
     return NullEstimate.analytic("magnitude-matched", magnitudeBaseline, magnitudeSd);
   }

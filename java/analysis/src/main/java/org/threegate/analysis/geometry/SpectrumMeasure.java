@@ -9,32 +9,37 @@ import org.threegate.analysis.nullmodel.NullModel;
 import org.threegate.analysis.statistics.NullEstimate;
 
 /**
- * The geometry of an update at one rank beside its null models.
+ * The geometry of an update at one rank, with its null models.
  *
- * @param rows of the matrix, outputs
- * @param columns inputs
+ * @param geometry geometry of the true update
+ * @param nulls draws of each null model
+ * @param rows number of rows (outputs) of the matrix
+ * @param columns number of columns (inputs)
  */
 public record SpectrumMeasure(Geometry geometry, List<NullDraws> nulls, long rows, long columns) {
-  /** Estimates from the draws of every model. */
+  /** Returns one estimate per null model from its draws. */
   public List<NullEstimate> estimates(Function<NullDraws, double[]> draws) {
     return nulls.stream().map(model -> model.estimate(draws.apply(model))).toList();
   }
 
-  /** The draws of one model. */
+  /** Returns the draws of one model; empty if it was not sampled. */
   public Optional<NullDraws> draws(NullModel model) {
     return nulls.stream().filter(draws -> draws.model() == model).findFirst();
   }
 
-  /** Share in both sides' leading directions of an isotropic update, in closed form. */
+  /**
+   * Returns the energy share of an isotropic update in the leading directions of both sides, in
+   * closed form.
+   */
   public NullEstimate isotropicEnergy() {
     double dimension = (double) rows * columns;
     double mean = geometry.rank() / (double) rows * geometry.rank() / columns;
-    // A Beta number: k² of mn squared normal numbers over all of them.
+    // This share follows a Beta distribution: the sum of k² of mn squared normals over all of them.
     double sd = Math.sqrt(mean * (1 - mean) / (dimension / 2 + 1));
     return NullEstimate.analytic("isotropic", mean, sd);
   }
 
-  /** All nulls of the principal energy: the drawn ones and the isotropic one. */
+  /** Returns all null models of the principal energy: the sampled ones and the isotropic one. */
   public List<NullEstimate> energyEstimates() {
     List<NullEstimate> all = new ArrayList<>(estimates(NullDraws::principalEnergy));
     all.add(isotropicEnergy());

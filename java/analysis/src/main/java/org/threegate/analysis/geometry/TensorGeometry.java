@@ -5,17 +5,18 @@ import java.util.Optional;
 import org.threegate.analysis.statistics.NullEstimate;
 
 /**
- * What was measured of the geometry of one tensor's update.
+ * The geometry of the update of one tensor.
  *
- * @param spectrumOmitted why nothing was measured; empty where something was
- * @param spectra one a rank, in the order asked for
- * @param masks one a rank and alpha
- * @param magnitudeMatchedDispersion of the changes; empty where nothing was measured
- * @param sparsityNull share of unchanged entries that a Gaussian update of the same norm leaves;
- *     empty where the base is not stored in bf16
- * @param spectrumSeconds for the true update
- * @param nullSeconds for its null models
- * @param maskSeconds for the masks
+ * @param spectrumOmitted reason why nothing was measured; empty if it was measured
+ * @param spectra one element per rank, in the requested order
+ * @param masks one element per rank and alpha
+ * @param magnitudeMatchedDispersion clustering of the changes in rows and columns; empty if nothing
+ *     was measured
+ * @param sparsityNull share of unchanged entries under a Gaussian update of the same norm; empty if
+ *     the base is not stored in bf16
+ * @param spectrumSeconds seconds spent on the true update
+ * @param nullSeconds seconds spent on its null models
+ * @param maskSeconds seconds spent on the masks
  */
 public record TensorGeometry(
     Optional<String> spectrumOmitted,
@@ -31,7 +32,7 @@ public record TensorGeometry(
         Optional.of(reason), List.of(), List.of(), Optional.empty(), Optional.empty(), 0, 0, 0);
   }
 
-  /** The same of the transposed matrices. */
+  /** Returns the geometry of the transposed matrices. */
   TensorGeometry transposed() {
     return new TensorGeometry(
         spectrumOmitted,

@@ -1,2 +1,2 @@
-/** Where an update lies in the singular values, singular subspaces and magnitudes of its base. */
+/** Geometry of an update: singular values, singular subspaces and magnitudes of its base. */
 package org.threegate.analysis.geometry;

@@ -14,21 +14,21 @@ import org.threegate.checkpoint.TensorKind;
 import org.threegate.run.InvalidInputException;
 
 /**
- * The attention matrices of one layer, with the heads that their rows (of queries, keys and values)
- * and columns (of the output) belong to.
+ * The attention matrices of one layer with their heads. Heads are ranges of rows of the query, key
+ * and value matrices, and of columns of the output matrix.
  *
  * @param parts matrices and vectors whose rows belong to heads
- * @param output whose columns belong to query heads
- * @param queries query heads
- * @param keyValues key and value heads
- * @param dimension entries of a head
+ * @param output matrix, whose columns belong to query heads
+ * @param queries number of query heads
+ * @param keyValues number of key-value heads
+ * @param dimension dimension of a head
  */
 record AttentionLayer(
     int index, List<Part> parts, Tensor output, int queries, int keyValues, int dimension) {
   /**
-   * A tensor whose rows begin with those of a head.
+   * A tensor whose rows belong to heads.
    *
-   * @param columns entries of a row; 1 for a bias
+   * @param columns number of entries per row; 1 for a bias
    */
   record Part(Tensor tensor, List<Architecture.Head> heads, int columns) {}
 
@@ -39,7 +39,8 @@ record AttentionLayer(
             .orElseThrow(
                 () ->
                     new InvalidInputException(
-                        checkpoint.path() + ": has no config.json, so its heads are not known"));
+                        checkpoint.path()
+                            + ": has no config.json, so its attention heads are unknown"));
     Architecture architecture = new Architecture(config);
     List<Part> parts = new ArrayList<>();
     Optional<Tensor> output = Optional.empty();

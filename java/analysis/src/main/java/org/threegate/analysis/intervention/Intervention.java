@@ -14,9 +14,9 @@ import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.Tensor;
 
 /**
- * Changes the bases of attention heads so that the function of the model stays the same: what a
- * finding about directions must not survive (arXiv 2511.08567, section 4.3). In a decoder with
- * rotary positions queries and keys cannot be rotated, values can.
+ * Changes the bases of attention heads without changing the function of the model. A finding about
+ * directions must not survive this change (arXiv 2511.08567, section 4.3). With rotary position
+ * embeddings, values can be rotated, but queries and keys cannot.
  *
  * <pre>{@code
  * try (Checkpoint model = Checkpoint.open(context, base)) {
@@ -34,16 +34,19 @@ public final class Intervention {
   private final Map<String, double[]> changed = new LinkedHashMap<>();
 
   /**
-   * How far the layer's map from inputs to outputs by way of each head's values moved: the largest
-   * over heads of ‖(W_o W_v)′x − W_o W_v x‖ / ‖W_o W_v x‖ for random x.
+   * The change of the layer's map from inputs to outputs through the values of each head. It is the
+   * maximum over heads of ‖(W_o W_v)′x − W_o W_v x‖ / ‖W_o W_v x‖ for random x.
    *
-   * @param exactError before rounding to the stored type: of the algebra in float64
-   * @param storedError as it is stored
+   * @param exactError error before rounding to the stored dtype (algebra in float64)
+   * @param storedError error after rounding to the stored dtype
    */
   public record Check(int layer, double exactError, double storedError) {}
 
   /**
-   * @param seed of rotations and permutations
+   * Creates an intervention.
+   *
+   * @param model model to change
+   * @param seed seed of rotations and permutations
    */
   public Intervention(Checkpoint model, long seed) {
     this.model = model;
@@ -59,8 +62,9 @@ public final class Intervention {
   }
 
   /**
-   * Rotates the values of every key-value head of a layer by a random orthogonal matrix of its own,
-   * and the columns of the output matrix that belong to its query heads back.
+   * Rotates the values of every key-value head of a layer by an independent random orthogonal
+   * matrix. Applies the inverse rotation to the columns of the output matrix that belong to its
+   * query heads.
    */
   public Check rotateValues(int layer) {
     AttentionLayer attention = AttentionLayer.of(model, layer);
@@ -88,8 +92,8 @@ public final class Intervention {
   }
 
   /**
-   * Exchanges key-value heads of a layer at random, and the query heads of each group with them and
-   * among themselves.
+   * Permutes the key-value heads of a layer at random. Query heads move with their group and are
+   * permuted within it.
    */
   public Check permuteHeads(int layer) {
     AttentionLayer attention = AttentionLayer.of(model, layer);
@@ -133,7 +137,7 @@ public final class Intervention {
     return check(attention, before, queries);
   }
 
-  /** Writes the model to a new directory, what did not change byte by byte. */
+  /** Writes the model to a new directory. Unchanged tensors are copied byte by byte. */
   public void write(java.nio.file.Path directory) throws java.io.IOException {
     Map<String, SafetensorsWriter.Data> written = new LinkedHashMap<>();
     changed.forEach(
@@ -165,7 +169,10 @@ public final class Intervention {
     return order;
   }
 
-  /** Haar-distributed: a Gaussian matrix made orthonormal, twice for the last digits. */
+  /**
+   * Returns a Haar-distributed orthogonal matrix: an orthonormalized Gaussian matrix, with two
+   * passes for full precision.
+   */
   private static double[][] orthogonal(int size, Random random) {
     double[][] rows = new double[size][size];
     for (int i = 0; i < size; i++) {
@@ -207,7 +214,7 @@ public final class Intervention {
     }
   }
 
-  /** Row by row W Rᵀ: entry j is the product with row j of R. */
+  /** Computes W Rᵀ row by row. Entry j of a row is its product with row j of R. */
   private static void rotateColumns(double[] matrix, int columns, int first, double[][] rotation) {
     for (int row = 0; row < matrix.length / columns; row++) {
       double[] old =
@@ -219,7 +226,7 @@ public final class Intervention {
     }
   }
 
-  /** W_o W_v x for random x, by query head and probe. */
+  /** Computes W_o W_v x for random x, indexed by query head and probe. */
   private double[][][] probe(AttentionLayer attention, boolean rounded) {
     AttentionLayer.Part values =
         attention.parts().stream()
@@ -265,7 +272,7 @@ public final class Intervention {
         : exact;
   }
 
-  /** {@code from[q]} is the query head that was what head q is now. */
+  /** Compares the maps before and after. {@code from[q]} is the former index of query head q. */
   private Check check(AttentionLayer attention, double[][][] before, int[] from) {
     return new Check(
         attention.index(),

@@ -9,7 +9,7 @@ import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.run.InvalidInputException;
 
-/** The values of a tensor in float64, and back in its type. */
+/** Reads the values of a tensor as float64, and writes them in the dtype of the tensor. */
 final class TensorValues {
   private TensorValues() {}
 
@@ -34,7 +34,7 @@ final class TensorValues {
                   + tensor.name()
                   + "\" is "
                   + tensor.type()
-                  + "; BF16, F32 and F64 can be changed");
+                  + "; only BF16, F32 and F64 are supported");
     };
   }
 
@@ -44,7 +44,7 @@ final class TensorValues {
     return values;
   }
 
-  /** Rounds to the type, to nearest even. */
+  /** Rounds to the dtype, half to even. */
   static double round(double value, TensorType type) {
     return switch (type) {
       case BF16 -> Float.intBitsToFloat(bf16(value) << 16);
@@ -53,7 +53,7 @@ final class TensorValues {
     };
   }
 
-  /** By way of a float32: a tie of that rounding errs once in 2^16. */
+  /** Rounds through float32. Double rounding of ties is wrong about once in 2^16. */
   private static short bf16(double value) {
     int bits = Float.floatToRawIntBits((float) value);
     return (short) (bits + 0x7fff + (bits >>> 16 & 1) >>> 16);

@@ -20,9 +20,9 @@ import org.threegate.kernel.Mask;
 import org.threegate.run.InvalidInputException;
 
 /**
- * Masks of a checkpoint as safetensors: of each matrix a U8 tensor of the same name, rows x
- * ceil(columns / 8), entry (i, j) in bit j mod 8 of byte j / 8 of row i (numpy's {@code unpackbits}
- * with {@code bitorder="little"}). The metadata say what it is of: {@code format} is {@code
+ * Masks of a checkpoint in a safetensors file. Each matrix has a U8 tensor of the same name with
+ * shape rows x ceil(columns / 8). Entry (i, j) is bit j mod 8 of byte j / 8 of row i (numpy's
+ * {@code unpackbits} with {@code bitorder="little"}). In the metadata, {@code format} is {@code
  * threegate-mask}, {@code shapes} a JSON object of the matrices' shapes.
  *
  * <pre>{@code
@@ -32,15 +32,15 @@ import org.threegate.run.InvalidInputException;
  * }</pre>
  */
 public final class MaskFile {
-  /** What {@code format} says. */
+  /** Value of {@code format} in the metadata. */
   public static final String FORMAT = "threegate-mask";
 
-  private static final int MOST_WORDS = Integer.MAX_VALUE - 8; // of a Java array
+  private static final int MOST_WORDS = Integer.MAX_VALUE - 8; // limit of Java arrays
 
   private final Map<String, String> provenance;
   private final List<Entry> entries;
 
-  /** One matrix. */
+  /** The mask of one matrix. */
   public record Entry(String name, Mask mask) {}
 
   private MaskFile(Map<String, String> provenance, List<Entry> entries) {
@@ -48,7 +48,7 @@ public final class MaskFile {
     this.entries = List.copyOf(entries);
   }
 
-  /** The metadata. */
+  /** Returns the metadata of the file. */
   public Map<String, String> provenance() {
     return provenance;
   }
@@ -58,9 +58,9 @@ public final class MaskFile {
   }
 
   /**
-   * The matrices of a checkpoint that masks are made of.
+   * Returns the selected matrices of a checkpoint, for which masks can be computed.
    *
-   * @throws InvalidInputException when there is none
+   * @throws InvalidInputException if there is none
    */
   public static List<TensorPair> matrices(Checkpoint checkpoint, Predicate<String> selected) {
     List<TensorPair> matrices =
@@ -77,13 +77,13 @@ public final class MaskFile {
   /**
    * Reads masks.
    *
-   * @throws InvalidInputException when the file is no mask file or contradicts itself
+   * @throws InvalidInputException if the file is not a mask file or is inconsistent
    */
   public static MaskFile read(Context context, Path path) {
     try (SafetensorsFile file = SafetensorsFile.open(context, path)) {
       if (!FORMAT.equals(file.metadata().get("format"))) {
         throw new InvalidInputException(
-            path + ": is no mask file of threegate; make one with threegate mask");
+            path + ": is not a threegate mask file; create one with threegate mask");
       }
       JsonNode shapes = shapes(path, file.metadata().getOrDefault("shapes", ""));
       List<Entry> entries = new ArrayList<>();
@@ -101,7 +101,7 @@ public final class MaskFile {
     try {
       return Json.parseObject(text, path.toString());
     } catch (InvalidInputException e) {
-      throw new InvalidInputException(path + ": metadata \"shapes\" is no JSON object", e);
+      throw new InvalidInputException(path + ": metadata \"shapes\" is not a JSON object", e);
     }
   }
 
@@ -115,13 +115,15 @@ public final class MaskFile {
         || columns > Long.MAX_VALUE - 7
         || !tensor.shape().equals(List.of(rows, (columns + 7) / 8))) {
       throw refused(
-          path, tensor, "is " + tensor.type() + tensor.shape() + ", which is no mask of " + shape);
+          path,
+          tensor,
+          "is " + tensor.type() + tensor.shape() + ", which is not a mask of " + shape);
     }
     long perRow = (columns + 63) / 64;
     long bytes = (columns + 7) / 8;
-    // Both are at most the bytes of the file: nothing overflows.
+    // Both are at most the size of the file, so nothing overflows.
     if (rows * perRow > MOST_WORDS || bytes > Integer.MAX_VALUE) {
-      throw refused(path, tensor, "has more entries than a mask can: " + shape);
+      throw refused(path, tensor, "has more entries than a mask supports: " + shape);
     }
     long[] words = new long[(int) (rows * perRow)];
     for (long row = 0; row < rows; row++) {
@@ -132,7 +134,7 @@ public final class MaskFile {
       }
       int rest = (int) (columns % 64);
       if (rest != 0 && words[(int) ((row + 1) * perRow) - 1] >>> rest != 0) {
-        throw refused(path, tensor, "has bits beyond its columns");
+        throw refused(path, tensor, "has bits set beyond its columns");
       }
     }
     return new Mask(rows, columns, words);

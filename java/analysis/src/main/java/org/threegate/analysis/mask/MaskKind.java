@@ -14,8 +14,8 @@ import org.threegate.kernel.Operand;
 import org.threegate.kernel.TruncatedSvd;
 
 /**
- * Masks of the entries that a trainer may change (arXiv 2511.08567, sections 4.2 and 5). α is the
- * share of principal entries, of low ones, or of random ones; counts are exact.
+ * Masks of the entries that a trainer may change (arXiv 2511.08567, sections 4.2 and 5). The share
+ * of principal, low or random entries is α. Masks have exactly round(α · entries) of them.
  *
  * <pre>{@code
  * Operand weight = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64));
@@ -27,36 +27,39 @@ import org.threegate.kernel.TruncatedSvd;
 public enum MaskKind {
   /** M_princ: the largest entries of the rank-k reconstruction. */
   PRINCIPAL,
-  /** What is not principal. */
+  /** All entries that are not principal. */
   COMPLEMENT,
   /** M_low: the smallest entries. */
   LOW,
-  /** M_low and what is not principal. */
+  /** The union of M_low and the entries that are not principal. */
   SAFE,
-  /** So many entries at random places. */
+  /** Entries at random positions. */
   RANDOM,
-  /** The smallest entries of the rank-k reconstruction and the smallest entries, α of each. */
+  /**
+   * The union of the smallest entries of the rank-k reconstruction and the smallest entries of the
+   * matrix, a share α of each.
+   */
   GEORA;
 
   /**
-   * What a mask depends on beside its kind.
+   * Parameters of a mask other than its kind.
    *
-   * @param rank k of the reconstruction
-   * @param alpha share of entries
-   * @param tolerance of the singular triplets
-   * @param seed of the random mask
+   * @param rank rank k of the reconstruction
+   * @param alpha share α of entries
+   * @param tolerance relative tolerance of the singular triplets
+   * @param seed seed of the random mask
    */
   public record Request(int rank, double alpha, double tolerance, long seed) {}
 
-  /** As in options and files. */
+  /** Returns the label used in options and files. */
   public String label() {
     return name().toLowerCase(java.util.Locale.ROOT);
   }
 
   /**
-   * The kind with this label.
+   * Returns the kind with a label.
    *
-   * @throws IllegalArgumentException naming the labels that there are
+   * @throws IllegalArgumentException if there is none; the message lists the valid labels
    */
   public static MaskKind of(String label) {
     List<MaskKind> found =
@@ -65,18 +68,18 @@ public enum MaskKind {
       throw new IllegalArgumentException(
           "\""
               + label
-              + "\" is no kind of mask; there are "
+              + "\" is not a kind of mask; choose from "
               + Arrays.stream(values()).map(MaskKind::label).collect(Collectors.joining(", ")));
     }
     return found.get(0);
   }
 
-  /** Whether singular triplets are needed. */
+  /** Returns whether the mask needs singular triplets. */
   boolean isSpectral() {
     return this != LOW && this != RANDOM;
   }
 
-  /** The mask of a matrix. */
+  /** Computes the mask of a matrix. */
   public Mask of(Context context, Operand weight, Request request, Control control) {
     long entries = Math.multiplyExact(weight.rows(), weight.columns());
     long count = GeometryOptions.countOf(request.alpha(), entries);
@@ -102,7 +105,7 @@ public enum MaskKind {
     }
   }
 
-  /** The complement of the principal entries and the small ones. */
+  /** Computes the union of the smallest entries and the complement of the principal entries. */
   private static Mask safe(
       Context context,
       Operand weight,

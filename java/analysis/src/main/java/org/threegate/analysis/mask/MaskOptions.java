@@ -4,11 +4,11 @@ import org.threegate.analysis.geometry.GeometryOptions;
 import org.threegate.analysis.pairing.TensorPair;
 
 /**
- * Which masks to make of the matrices of a checkpoint.
+ * Options for the masks of a checkpoint.
  *
- * @param kind what the masks select
- * @param geometry rank, share of entries, tolerance and seed; the first rank and the first share
- *     count
+ * @param kind kind of mask
+ * @param geometry rank, share of entries, tolerance and seed; only the first rank and the first
+ *     share are used
  */
 public record MaskOptions(MaskKind kind, GeometryOptions geometry) {
   /** Returns the share of entries. */

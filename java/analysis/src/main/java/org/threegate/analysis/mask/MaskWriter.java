@@ -21,7 +21,8 @@ import org.threegate.run.InvalidInputException;
 import org.threegate.run.Progress;
 
 /**
- * Writes a {@link MaskFile}, one mask at a time. The file appears when it is complete.
+ * Writes a {@link MaskFile}, one mask at a time. The file is created atomically once it is
+ * complete.
  *
  * <pre>{@code
  * MaskOptions options = new MaskOptions(MaskKind.SAFE, GeometryOptions.DEFAULT);
@@ -39,9 +40,9 @@ public final class MaskWriter {
   /**
    * Prepares a file.
    *
-   * @param options which masks to make
+   * @param options kind and parameters of the masks
    * @param provenance metadata of the file
-   * @param path where the file goes
+   * @param path output file
    */
   public MaskWriter(MaskOptions options, Map<String, String> provenance, Path path) {
     this.options = options;
@@ -52,14 +53,14 @@ public final class MaskWriter {
   /** A source of masks that were computed elsewhere. */
   @FunctionalInterface
   public interface Masks {
-    /** Fills {@code out} with what {@link MaskWriter#of} returns for a matrix. */
+    /** Fills {@code out} with the bytes that {@link MaskWriter#of} returns for a matrix. */
     void read(String name, ByteBuffer out) throws IOException;
   }
 
   /**
    * Computes the masks and writes them.
    *
-   * @param pairs the matrices, of which the bases count
+   * @param pairs the matrices; masks are computed from the bases
    */
   public void compute(Context context, List<TensorPair> pairs, Progress progress, Control control)
       throws IOException {
@@ -116,7 +117,7 @@ public final class MaskWriter {
   /**
    * Computes the mask of one matrix.
    *
-   * @return the bytes that a file has of it: rows x ceil(columns / 8)
+   * @return the packed bits as stored in the file, rows x ceil(columns / 8) bytes
    */
   public static byte[] of(Context context, TensorPair pair, MaskOptions options, Control control) {
     try {

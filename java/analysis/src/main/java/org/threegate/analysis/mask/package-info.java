@@ -1,2 +1,2 @@
-/** Masks of the entries that a trainer may change, and the files that hold them. */
+/** Masks of the entries that training may change, and their file format. */
 package org.threegate.analysis.mask;

@@ -8,10 +8,10 @@ import org.threegate.analysis.statistics.Energy;
 import org.threegate.kernel.Matrix;
 
 /**
- * What the energies of an update in leading directions vary by beyond those of one that is normal
- * in the singular bases. The variance of a quadratic form Σ P(b, b') x(b) x(b') of independent
- * entries has the part Σ P(b, b)² κ4(b) beside that of normal ones, κ4 their fourth cumulants:
- * large for an update that is sparse. P(b, b) are the leverages of rows or columns.
+ * Corrects the variance of the energy of a random update in the leading directions for entries that
+ * are not normal. The quadratic form Σ P(b, b') x(b) x(b') of independent entries has the variance
+ * of the normal case plus Σ P(b, b)² κ4(b). Here κ4 are the fourth cumulants of the entries, which
+ * are large for sparse updates. P(b, b) are the leverages of rows or columns.
  */
 final class EnergyNoise {
   private final double[] ofRows;
@@ -20,8 +20,10 @@ final class EnergyNoise {
   private final double[][] columnLeverages;
 
   /**
-   * @param ofRows sums of fourth cumulants over each row
-   * @param ofColumns and over each column
+   * Creates the correction.
+   *
+   * @param ofRows sum of fourth cumulants over each row
+   * @param ofColumns sum of fourth cumulants over each column
    * @param left leading singular vectors of W0, at least as many as the largest rank
    */
   EnergyNoise(double[] ofRows, double[] ofColumns, Matrix left, Matrix right, List<Integer> ranks) {
@@ -48,15 +50,15 @@ final class EnergyNoise {
   }
 
   /**
-   * The energies of a draw with that.
+   * Adds the correction to the energy of one draw.
    *
-   * @param index of the rank
+   * @param index index of the rank
    */
   Energy add(Energy energy, int index, SplittableRandom random) {
     double[] left = rowLeverages[index];
     double[] right = columnLeverages[index];
     double total = Arrays.stream(ofRows).sum();
-    // Shares of the total, which varies along with its parts.
+    // Use shares of the total, because the total varies together with its parts.
     double ofLeft = variance(ofRows, left, energy.leftEnergy());
     double ofRight = variance(ofColumns, right, energy.rightEnergy());
     double both = energy.bothShare();
@@ -86,7 +88,10 @@ final class EnergyNoise {
     return sum;
   }
 
-  /** Lighter tails than normal ones would take variance away, which adding cannot: very little. */
+  /**
+   * Draws a normal number. Negative variances (tails lighter than normal) are small and count as
+   * zero, because adding noise cannot reduce variance.
+   */
   private static double normal(double variance, SplittableRandom random) {
     double number =
         NormalDistribution.of(0, 1)

@@ -3,23 +3,23 @@ package org.threegate.analysis.nullmodel;
 import org.threegate.analysis.statistics.NullEstimate;
 
 /**
- * What random updates of one null model measure at one rank. Arrays have one element for each draw.
+ * Measures of the random updates of one null model at one rank. Arrays have one element per draw.
  *
- * @param model that the updates were drawn from
- * @param nss NSS
- * @param rSpec r_spec
- * @param angles between the leading subspaces before and after
- * @param energy of the update in the leading directions
+ * @param model null model of the updates
+ * @param nss spectral drift NSS
+ * @param rSpec spectral ratio r_spec
+ * @param angles angles between the leading subspaces before and after
+ * @param energy energy shares of the update in the leading directions
  */
 public record NullDraws(
     NullModel model, double[] nss, double[] rSpec, Angles angles, EnergyShares energy) {
   /**
    * Principal angles in radians.
    *
-   * @param largestLeft the largest on the left
-   * @param largestRight the largest on the right
-   * @param bandLeft mean and standard deviation over draws of each left angle: two rows of k
-   * @param bandRight the same on the right
+   * @param largestLeft largest left angle of each draw
+   * @param largestRight largest right angle of each draw
+   * @param bandLeft mean and standard deviation over draws of each left angle: 2 x k
+   * @param bandRight mean and standard deviation over draws of each right angle; 2 x k
    */
   public record Angles(
       double[] largestLeft, double[] largestRight, double[][] bandLeft, double[][] bandRight) {}
@@ -27,13 +27,13 @@ public record NullDraws(
   /**
    * Shares of the update's energy in the leading directions.
    *
-   * @param principal of both sides
-   * @param left of the left side
-   * @param right of the right side
+   * @param principal share in the leading directions of both sides
+   * @param left share in the leading left directions
+   * @param right share in the leading right directions
    */
   public record EnergyShares(double[] principal, double[] left, double[] right) {}
 
-  /** Returns an estimate from one of the arrays. */
+  /** Estimates mean and standard deviation from one of the arrays. */
   public NullEstimate estimate(double[] draws) {
     return NullEstimate.of(model.label(), draws);
   }

@@ -3,7 +3,10 @@ package org.threegate.analysis.nullmodel;
 import java.util.Arrays;
 import java.util.List;
 
-/** Random updates that a true one is held against (docs/metrics.md says what each shows). */
+/**
+ * Models of random updates that a true update is compared with. See docs/metrics.md for their
+ * purpose.
+ */
 public enum NullModel {
   /** Independent normal entries of the same Frobenius norm after the same rounding to bf16. */
   NORM_MATCHED("norm-matched"),
@@ -18,22 +21,22 @@ public enum NullModel {
     this.label = label;
   }
 
-  /** As in reports and options. */
+  /** Returns the label used in reports and options. */
   public String label() {
     return label;
   }
 
   /**
-   * The model with this label.
+   * Returns the model with a label.
    *
-   * @throws IllegalArgumentException naming the labels that there are
+   * @throws IllegalArgumentException if there is none; the message lists the valid labels
    */
   public static NullModel of(String label) {
     List<String> labels = Arrays.stream(values()).map(NullModel::label).toList();
     int index = labels.indexOf(label);
     if (index < 0) {
       throw new IllegalArgumentException(
-          "\"" + label + "\" is no null model; there are " + String.join(", ", labels));
+          "\"" + label + "\" is not a null model; choose from " + String.join(", ", labels));
     }
     return values()[index];
   }

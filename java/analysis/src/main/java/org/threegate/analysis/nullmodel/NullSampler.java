@@ -27,13 +27,14 @@ import org.threegate.kernel.TruncatedSvd;
 import org.threegate.run.CancelledException;
 
 /**
- * Random updates of one matrix, measured as the true one was.
+ * Samples random updates of one matrix and measures them as the true update was measured.
  *
- * <p>In the singular bases of W0 every entry of an update is a sum over all entries of it. Where
- * these are independent, or permuted, the sum is normal by the central limit theorem, and only its
- * variance remains to be known: so the update is drawn there, where W0 is diagonal and perturbation
- * theory gives the measures. Small matrices, to which the limit does not apply, get updates entry
- * by entry, and updates too large for perturbation theory are decomposed.
+ * <p>In the singular bases of W0, each entry of an update is a weighted sum over all its entries.
+ * If these are independent or permuted, the sum is normal by the central limit theorem, and only
+ * its variance is needed. The update is therefore sampled in these bases, where W0 is diagonal and
+ * perturbation theory gives the measures. The limit does not apply to small matrices, so their
+ * updates are sampled entry by entry. Updates that are too large for perturbation theory are
+ * decomposed.
  *
  * <pre>{@code
  * Operand before = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64));
@@ -59,22 +60,28 @@ import org.threegate.run.CancelledException;
  * }</pre>
  */
 public final class NullSampler {
-  /** Short side from which entries in the singular bases are taken to be normal. */
+  /** Smallest short side for which entries in the singular bases are treated as normal. */
   static final long FEWEST_DIRECTIONS = 256;
 
   /**
-   * Mixing up to which perturbation theory is used: it is right to about 0.2 % of a drift there,
-   * and the drifts of random updates of the largest matrices vary by 1 %.
+   * Largest mixing for which perturbation theory is used. Its error is then about 0.2 % of the
+   * drift, while the drifts of random updates of the largest matrices vary by 1 %.
    */
   private static final double MOST_MIXING = 0.1;
 
-  /** Of singular values whose matrices, and updates of a millionth of them, are float32 numbers. */
+  /**
+   * Largest exponent of singular values for which the matrix, and an update of a millionth of it,
+   * are representable in float32.
+   */
   private static final int LARGEST_EXPONENT = 100;
 
-  /** Means of permuted updates beyond what so many standard errors explain are not isotropic. */
+  /**
+   * Number of standard errors from which the mean of a permuted update counts as nonzero. A nonzero
+   * mean makes the update anisotropic.
+   */
   private static final double LARGEST_MEAN = 5;
 
-  /** What a decomposition or an exact law leaves to be added. */
+  /** No correction, for decompositions and exact distributions. */
   private static final BiFunction<Energy, Integer, Energy> NONE = (energy, index) -> energy;
 
   private final Context context;
@@ -85,7 +92,7 @@ public final class NullSampler {
   private final double[] updateValues;
   private final double deviation;
 
-  /** About the largest singular value: updates in the singular bases are in units of it. */
+  /** Unit of updates in the singular bases: approximately the largest singular value. */
   private final double unit;
 
   private final double[] scaledBase;
@@ -96,7 +103,7 @@ public final class NullSampler {
   private final Control control;
 
   /**
-   * The update that random ones are held against.
+   * The true update that random updates are compared with.
    *
    * @param base the matrix before the update
    * @param tuned the matrix after it
@@ -114,19 +121,22 @@ public final class NullSampler {
       double deviation) {}
 
   /**
-   * How random updates are drawn and measured.
+   * Settings for sampling and measuring random updates.
    *
    * @param ranks numbers of leading directions
-   * @param draws of each null model; 0: as many as suit the size of the matrix
-   * @param tolerance of decompositions
-   * @param seed of the draws
+   * @param draws number of draws of each null model; 0: chosen by the size of the matrix
+   * @param tolerance relative tolerance of decompositions
+   * @param seed seed of the draws
    */
   public record Settings(List<Integer> ranks, int draws, double tolerance, long seed) {
     private static final int FEWEST_DECOMPOSED = 4;
     private static final int FEWEST_PERTURBED = 10;
     private static final int MOST_DRAWS = 20;
 
-    /** Measures of large matrices vary less, and a decomposition costs more. */
+    /**
+     * Returns the number of draws. Large matrices need fewer, because their measures vary less and
+     * their decompositions cost more.
+     */
     private int drawsOf(long shorter, boolean decomposed) {
       if (draws > 0) {
         return draws;
@@ -137,7 +147,7 @@ public final class NullSampler {
     }
   }
 
-  /** Prepares to draw updates that are like {@code observed}. */
+  /** Prepares to sample updates that resemble {@code observed}. */
   public NullSampler(Context context, Update observed, Settings settings, Control control) {
     this.context = context;
     this.base = observed.base();
@@ -159,7 +169,7 @@ public final class NullSampler {
     return Arrays.stream(values).map(value -> value / unit).toArray();
   }
 
-  /** The measures of one random update, by rank. */
+  /** The measures of one random update, one element per rank. */
   private record Drawn(
       boolean decomposed,
       double nss,
@@ -168,7 +178,11 @@ public final class NullSampler {
       List<double[]> angleV,
       List<Energy> energy) {}
 
-  /** Draws updates of one model and measures them; one element for each rank. */
+  /**
+   * Samples updates of one model and measures them.
+   *
+   * @return one element per rank
+   */
   public List<NullDraws> draw(NullModel model) {
     List<Drawn> drawn =
         model == NullModel.SPECTRUM_PRESERVING ? rotated() : draw(independent(model));
@@ -193,7 +207,10 @@ public final class NullSampler {
     return drawn;
   }
 
-  /** Small matrices have few places to move entries to: each draw is a rotation of its own. */
+  /**
+   * Samples updates by random rotations. Small matrices have too few positions for permutations, so
+   * each draw uses a new rotation.
+   */
   private List<Drawn> rotated() {
     IntFunction<Matrix> next =
         draw -> NullUpdate.rotated(context, scaled(updateValues), longSide(), seed, draw);
@@ -216,7 +233,7 @@ public final class NullSampler {
     return Math.min(base.rows(), base.columns());
   }
 
-  /** Whether updates are drawn entry by entry, in float32 that has to hold them. */
+  /** Returns whether updates are sampled entry by entry. They must be representable in float32. */
   private boolean isSmall() {
     int exponent = Math.getExponent(unit);
     return shortSide() < FEWEST_DIRECTIONS && Math.abs(exponent) < LARGEST_EXPONENT;
@@ -227,10 +244,10 @@ public final class NullSampler {
   }
 
   /**
-   * What the central limit theorem makes of independent entries.
+   * The normal distribution of an update in the singular bases, by the central limit theorem.
    *
-   * @param variances in the singular bases, of the long side by the short one
-   * @param noise what it leaves out of the energies; empty where it leaves out nothing
+   * @param variances variances of the entries in the singular bases, long side x short side
+   * @param noise correction of the energies; empty if none is needed
    */
   private record NormalLaw(double[] variances, Optional<EnergyNoise> noise) {}
 
@@ -238,7 +255,7 @@ public final class NullSampler {
     Optional<NormalLaw> law =
         isSmall() ? Optional.empty() : model == NullModel.NORM_MATCHED ? normMatched() : permuted();
     if (law.isPresent()) {
-      // A stream of its own for each model.
+      // Use a separate random stream for each model.
       long own = seed + model.ordinal();
       double[] variances = law.get().variances();
       return draw -> {
@@ -292,7 +309,10 @@ public final class NullSampler {
         new NormalLaw(ofLongByShort, Optional.of(noise(cumulants.rows(), cumulants.columns()))));
   }
 
-  /** The same in all directions, unless the entries have a mean: that lies in one of them. */
+  /**
+   * Returns the distribution of a permuted update. It is isotropic, unless the entries have a
+   * nonzero mean, which lies in one direction; then the result is empty.
+   */
   private Optional<NormalLaw> permuted() {
     double entries = (double) base.rows() * base.columns();
     ProjectedEnergy.Result moments = moments();
@@ -323,7 +343,9 @@ public final class NullSampler {
     return value * value;
   }
 
-  /** Of the true update's entries; of both: (their sum)² / their number. */
+  /**
+   * Returns the moments of the true update's entries; {@code both} is (their sum)² / their number.
+   */
   private ProjectedEnergy.Result moments() {
     try (NativeBuffer memory = context.allocate(8 * (base.rows() + base.columns()))) {
       for (long i = 0; i < base.rows() + base.columns(); i++) {
@@ -343,7 +365,7 @@ public final class NullSampler {
     return new double[] {variance, 0, 0, 0};
   }
 
-  /** By a decomposition of W0 and the update. */
+  /** Measures an update by a decomposition of W0 plus the update. */
   private Drawn entryByEntry(Matrix matrix) {
     try (TruncatedSvd.Result after = decompose(matrix)) {
       List<double[]> left = new ArrayList<>();
@@ -396,7 +418,10 @@ public final class NullSampler {
         energy);
   }
 
-  /** Of an update's core in the singular bases of W0, which are unit vectors there. */
+  /**
+   * Measures an update from its core in the singular bases of W0, where these bases are unit
+   * vectors.
+   */
   private Drawn inBases(Matrix core, BiFunction<Energy, Integer, Energy> noise) {
     try {
       SpectrumPerturbation after = SpectrumPerturbation.of(context, scaledBase, core, ranks);
@@ -427,7 +452,10 @@ public final class NullSampler {
     }
   }
 
-  /** The core takes W0's singular values onto its diagonal. */
+  /**
+   * Measures an update by a decomposition of its core. Adds the singular values of W0 to the
+   * diagonal of the core.
+   */
   private Drawn decomposed(Matrix core, List<Energy> energy) {
     double[] values = scaledBase;
     for (int i = 0; i < values.length; i++) {
@@ -453,7 +481,7 @@ public final class NullSampler {
     }
   }
 
-  /** The first unit vectors as rows. */
+  /** Returns the first unit vectors as rows, rank x length. */
   private static Matrix units(NativeBuffer memory, int rank, long length) {
     for (long i = 0; i < rank * length; i++) {
       memory.putDouble(8 * i, i % (length + 1) == 0 && i / length < rank ? 1 : 0);
@@ -481,7 +509,7 @@ public final class NullSampler {
     return Arrays.stream(angles).max().orElse(0);
   }
 
-  /** Mean and sd of each angle over draws. */
+  /** Returns mean and standard deviation of each angle over draws, 2 x k. */
   private static double[][] band(List<double[]> angles) {
     int rank = angles.get(0).length;
     double[][] band = new double[2][rank];

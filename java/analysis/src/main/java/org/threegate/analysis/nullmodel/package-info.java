@@ -1,2 +1,2 @@
-/** Random updates that a true one is held against, and what they measure. */
+/** Null models: random updates that a true update is compared with, and their measures. */
 package org.threegate.analysis.nullmodel;

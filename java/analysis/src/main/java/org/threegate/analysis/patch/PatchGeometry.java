@@ -13,8 +13,8 @@ import org.threegate.patch.WeightPatch;
 import org.threegate.run.InvalidInputException;
 
 /**
- * What a patch does to one tensor. Only elements that change are read, so that neither time nor
- * memory depends on the number of other elements. Digests are not compared; {@link
+ * The effect of a patch on one tensor. Only changed elements are read, so time and memory do not
+ * depend on the number of unchanged elements. Digests are not compared; {@link
  * org.threegate.patch.PatchVerifier} does that.
  *
  * <pre>{@code
@@ -25,15 +25,17 @@ import org.threegate.run.InvalidInputException;
  * }
  * }</pre>
  *
- * @param rows all dimensions but the last one
- * @param elements of the tensor
- * @param changed of them
- * @param notFinite of these, whose step is no finite number; they are not in its size
- * @param rowDispersion how far rows' counts spread beyond those of so many elements at places that
- *     are all equally likely: about standard normal for these. Small weights change more easily, so
- *     that rows of small weights alone make it large: {@code compare} has the null model for that
- * @param columnDispersion the same of columns
- * @param size of the step, where its type is one of numbers
+ * @param rows product of all dimensions except the last
+ * @param columns last dimension
+ * @param elements number of elements of the tensor
+ * @param changed number of changed elements
+ * @param notFinite number of changed elements with a non-finite step; they are excluded from the
+ *     size
+ * @param rowDispersion overdispersion of the counts per row, relative to positions that are all
+ *     equally likely; then it is approximately standard normal. Small weights change more easily,
+ *     so rows of small weights alone can make it large; {@code compare} has a null model for this
+ * @param columnDispersion overdispersion of the counts per column
+ * @param size size of the step; empty for non-numeric types
  */
 public record PatchGeometry(
     String tensor,
@@ -47,31 +49,35 @@ public record PatchGeometry(
     double columnDispersion,
     Optional<Size> size) {
   private static final int DRAWS = 5;
-  private static final int MOST_ENTRIES = 1 << 24; // that are kept for their spectrum
+  private static final int MOST_ENTRIES = 1 << 24; // entries kept to compute the spectrum
   private static final int MOST_COUNTED = 1 << 24; // rows, or columns
 
   /**
-   * @param frobenius norm of the step ΔW, in float64
-   * @param spectrum of a matrix with so few changes that they fit into memory (2²⁴)
+   * The size of a step.
+   *
+   * @param frobenius Frobenius norm of the step ΔW, in float64
+   * @param spectrum spectrum of the step; empty if there are more than 2²⁴ changes
    */
   public record Size(double frobenius, Optional<Spectrum> spectrum) {}
 
   /**
-   * @param norm the largest singular value of ΔW
-   * @param normError a singular value lies within it of the norm
+   * The spectrum of a step.
+   *
+   * @param norm largest singular value of ΔW
+   * @param normError error bound: a singular value lies within this distance of the norm
    * @param stableRank frobenius² / norm²
-   * @param randomSigns the norm of the same entries at the same places whose signs are drawn: what
-   *     a step comes to that has no direction of its own
+   * @param randomSigns null model: largest singular value after drawing the signs of all entries at
+   *     random
    */
   public record Spectrum(
       double norm, double normError, double stableRank, NullEstimate randomSigns) {}
 
   /**
-   * Measures.
+   * Measures the step of a patch on one tensor.
    *
-   * @param base what the patch was made of; its values are read where they change
-   * @param seed of the null model
-   * @throws InvalidInputException when the patch is damaged, or does not fit the tensor
+   * @param base tensor to which the patch applies; only changed elements are read
+   * @param seed seed of the null model
+   * @throws InvalidInputException if the patch is damaged or does not fit the tensor
    */
   public static PatchGeometry of(WeightPatch patch, Tensor base, long seed) {
     Measurement measurement = new Measurement(base);
@@ -80,7 +86,7 @@ public record PatchGeometry(
     return measurement.geometry(seed);
   }
 
-  /** Entries come in order; those that are bytes are put together to elements. */
+  /** Accumulates entries in order. Entries that are single bytes are combined into elements. */
   private static final class Measurement {
     private final Tensor base;
     private final NativeBuffer old;
@@ -173,7 +179,7 @@ public record PatchGeometry(
       return new InvalidInputException(
           "the patch of tensor \""
               + base.name()
-              + "\" has positions that do not ascend or lie behind its end");
+              + "\" has positions that are not ascending or lie beyond its end");
     }
 
     private static long read(NativeBuffer buffer, long at, int width) {
@@ -193,7 +199,7 @@ public record PatchGeometry(
       };
     }
 
-    /** Counts the element whose bits are all there. */
+    /** Counts an element once all its bytes have been read. */
     void end() {
       if (!pending) {
         return;
@@ -219,7 +225,10 @@ public record PatchGeometry(
       step.ifPresent(own -> own.add((int) (last / columns), (int) (last % columns), difference));
     }
 
-    /** Of so many elements without replacement: hypergeometric. */
+    /**
+     * Returns the overdispersion of counts relative to sampling without replacement
+     * (hypergeometric).
+     */
     private double dispersion(long[] counts) {
       double[] expected = new double[counts.length];
       double[] variances = new double[counts.length];

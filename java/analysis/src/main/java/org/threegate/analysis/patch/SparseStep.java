@@ -6,11 +6,11 @@ import org.threegate.analysis.curvature.CurvatureOperator;
 import org.threegate.analysis.curvature.Lanczos;
 import org.threegate.run.Progress;
 
-/** The entries of a step ΔW that are not zero; products take time of their number. */
+/** The nonzero entries of a step ΔW. The time of products is proportional to their number. */
 final class SparseStep {
-  private static final int STEPS = 8; // between two looks at how far off the value is
+  private static final int STEPS = 8; // Lanczos steps between convergence checks
   private static final int MOST_STEPS = 64;
-  private static final double ENOUGH = 5e-3; // of the value
+  private static final double ENOUGH = 5e-3; // relative to the value
 
   private final int rows;
   private final int columns;
@@ -40,16 +40,18 @@ final class SparseStep {
   }
 
   /**
-   * Its largest singular value.
+   * The largest singular value.
    *
-   * @param error a singular value lies within it
+   * @param value approximate singular value
+   * @param error error bound: a singular value lies within this distance
    */
   record SpectralNorm(double value, double error) {}
 
   /**
-   * By Lanczos' method on ΔWᵀΔW or ΔWΔWᵀ, whichever is smaller.
+   * Computes the largest singular value by the Lanczos method on ΔWᵀΔW or ΔWΔWᵀ, whichever is
+   * smaller.
    *
-   * @param seed of the first direction
+   * @param seed seed of the first direction
    */
   SpectralNorm spectralNorm(long seed) {
     if (count == 0) {
@@ -86,13 +88,13 @@ final class SparseStep {
       double largest = found.values()[0];
       if (found.residuals()[0] <= ENOUGH * largest || steps >= MOST_STEPS) {
         double norm = Math.sqrt(Math.max(0, largest));
-        // Of the square's: |σ² − value| ≤ residual.
+        // The residual bounds the error of the square: |σ² − value| ≤ residual.
         return new SpectralNorm(norm, norm > 0 ? found.residuals()[0] / norm : 0);
       }
     }
   }
 
-  /** The same entries, the sign of each drawn anew. */
+  /** Returns the same entries with random signs. */
   SparseStep withRandomSigns(long seed) {
     SplittableRandom random = new SplittableRandom(seed);
     SparseStep other = new SparseStep(rows, columns);

@@ -1,2 +1,2 @@
-/** What a weight patch does to the matrices it changes, in time and memory of what changes. */
+/** Geometry of weight patches, with cost proportional to the number of changed elements. */
 package org.threegate.analysis.patch;

@@ -1,19 +1,21 @@
 package org.threegate.analysis.study;
 
 /**
- * The share of right answers.
+ * The accuracy of a model: the share of correct answers.
  *
- * @param mean over problems
- * @param shares of each problem's completions, in the order of the problems, which is the same for
- *     all runs
+ * @param mean mean over problems, with its standard error
+ * @param shares share of correct completions per problem; all runs use the same order of problems
  */
 public record Accuracy(Mean mean, double[] shares) {
-  /** Returns the accuracy on problems that are a sample of all that there could be. */
+  /**
+   * Returns the accuracy from shares of correct completions. The problems are treated as a random
+   * sample.
+   */
   public static Accuracy of(double[] shares) {
     return new Accuracy(Mean.ofPairs(shares, new double[shares.length]), shares);
   }
 
-  /** Returns what this one has more than another, problem by problem. */
+  /** Returns the mean of the paired differences from another accuracy, problem by problem. */
   Mean minus(Accuracy other) {
     return Mean.ofPairs(shares, other.shares);
   }

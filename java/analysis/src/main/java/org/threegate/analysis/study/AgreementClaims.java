@@ -9,7 +9,7 @@ import org.threegate.analysis.statistics.Agreement;
 import org.threegate.analysis.statistics.Finding;
 import org.threegate.analysis.statistics.NullEstimate;
 
-/** Claims about which weights two seeds change. */
+/** Claims about the agreement of the weights that two seeds change. */
 final class AgreementClaims {
   private final StudyRuns runs;
 
@@ -27,7 +27,7 @@ final class AgreementClaims {
               "Two seeds change the same weights",
               finding.verdict(),
               StudyRuns.seen(finding),
-              StudyRuns.SMALL + " Both seeds learn one task.",
+              StudyRuns.SMALL + " Both seeds train on the same task.",
               new StudyClaim.Plot(
                   "Jaccard index of the changed entries",
                   false,
@@ -39,7 +39,7 @@ final class AgreementClaims {
     return claims;
   }
 
-  /** What other axes take away of the agreement, matrix by matrix. */
+  /** Returns the claim about how much of the agreement is lost after a rotation of the axes. */
   Optional<StudyClaim> axes() {
     if (runs.result().rotated().isEmpty()) {
       return Optional.empty();
@@ -63,10 +63,10 @@ final class AgreementClaims {
         new StudyClaim(
             "axes-decide",
             "section 4.3",
-            "Which weights change is decided by the axes that the weights are written in",
+            "The coordinate axes of the weights decide which weights change",
             Contrast.verdict(difference.z()),
             StudyRuns.text(
-                "In the %d matrices that were rotated the seeds' Jaccard index falls from %.3f (magnitude alone: %.3f) to %.3f (%.3f), elsewhere from %.3f to %.3f.",
+                "In the %d rotated matrices the seeds' Jaccard index falls from %.3f (magnitude alone: %.3f) to %.3f (%.3f), elsewhere from %.3f to %.3f.",
                 turned.size(),
                 same.jaccard(),
                 same.magnitudeJaccard(),
@@ -74,7 +74,7 @@ final class AgreementClaims {
                 after.magnitudeJaccard(),
                 of(runs.result().seeds(), false).jaccard(),
                 of(runs.result().rotated(), false).jaccard()),
-            "Rotations do not leave Adam, whose steps are taken axis by axis, as it was: the optimizer's axes explain this as well as the model's geometry does.",
+            "Adam is not invariant under rotation, because it scales each coordinate separately. The optimizer's axes explain this result as well as the model's geometry does.",
             new StudyClaim.Plot(
                 "Jaccard index of the changed entries",
                 false,

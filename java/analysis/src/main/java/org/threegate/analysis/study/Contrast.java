@@ -5,17 +5,18 @@ import java.util.function.ToDoubleFunction;
 import org.threegate.analysis.statistics.Verdict;
 
 /**
- * The difference of two runs, and the rule that judges it. A claim that one run's measure lies
- * above another's is supported only where that holds beyond three standard errors against the
- * control that is matched in what would explain it (the size of the step, the density of a mask).
- * Where it holds against the usual control alone, the matching explains it.
+ * The difference of two runs, and the rule that judges it. A claim says that the measure of one run
+ * lies above that of another. It is supported only if the difference from the matched control
+ * exceeds three standard errors. The matched control has the same value of a confounder, such as
+ * the size of the update or the density of a mask. If the claim holds only against the usual
+ * control, it is explained by the null.
  */
 final class Contrast {
   private static final double LEAST_Z = 3;
 
   private Contrast() {}
 
-  /** Returns the difference of a measure of the matrices that both runs have. */
+  /** Returns the mean difference of a measure over the matrices that both runs share. */
   static Mean ofMatrices(
       StudyRun first, StudyRun second, ToDoubleFunction<MatrixMeasures> measure) {
     List<double[]> pairs =
@@ -39,8 +40,9 @@ final class Contrast {
   /**
    * Returns the verdict of a claim with two controls.
    *
-   * @param usual z of the difference from the usual control, positive where it speaks for the claim
-   * @param matched the same of the matched control
+   * @param usual z-score of the difference from the usual control, positive if in favour of the
+   *     claim
+   * @param matched z-score of the difference from the matched control, with the same sign
    */
   static Verdict verdict(double usual, double matched) {
     if (matched >= LEAST_Z) {

@@ -5,7 +5,7 @@ import java.util.List;
 import org.threegate.analysis.statistics.Finding;
 import org.threegate.analysis.statistics.NullEstimate;
 
-/** Claims about how far the distribution moves, and the curvature on the way. */
+/** Claims about the divergence of the output distribution and the curvature along the update. */
 final class DivergenceClaims {
   private final StudyRuns runs;
 
@@ -22,10 +22,10 @@ final class DivergenceClaims {
     return new StudyClaim(
         "kl-leash",
         "section 3.1, Gate I",
-        "Reinforcement stays closer to the base's distribution than supervision does",
+        "Reinforcement learning stays closer to the base's distribution than supervised fine-tuning does",
         Contrast.verdict(usual.z(), matched.z()),
         StudyRuns.text(
-            "KL(base ‖ tuned) is %.4f ± %.4f nats a token, %.4f ± %.4f of SFT at its usual rate and %.4f ± %.4f at the same ‖ΔW‖; ½ΔᵀFΔ of the linear layers predicts %.4f for reinforcement.",
+            "KL(base ‖ tuned) is %.4f ± %.4f nats per token; it is %.4f ± %.4f for SFT at its usual rate and %.4f ± %.4f at the same ‖ΔW‖; ½ΔᵀFΔ of the linear layers predicts %.4f for reinforcement learning.",
             own.behaviour().klPerToken().value(),
             own.behaviour().klPerToken().se(),
             runs.run(StudyRuns.USUAL).behaviour().klPerToken().value(),
@@ -33,9 +33,9 @@ final class DivergenceClaims {
             runs.run(StudyRuns.EQUAL_NORM).behaviour().klPerToken().value(),
             runs.run(StudyRuns.EQUAL_NORM).behaviour().klPerToken().se(),
             own.behaviour().klPredicted().map(Mean::value).orElse(Double.NaN)),
-        "The other style of answers is part of what supervision had to learn.",
+        "Supervised fine-tuning also had to learn a different style of answers.",
         new StudyClaim.Plot(
-            "KL(base ‖ tuned), nats a token",
+            "KL(base ‖ tuned), nats per token",
             true,
             runs.points(
                 run ->
@@ -62,12 +62,12 @@ final class DivergenceClaims {
               "section 3.2",
               finding.id().equals("low-curvature")
                   ? "The update avoids directions of high curvature"
-                  : "The principal part of the update meets more curvature than the rest of it",
+                  : "The principal part of the update has higher curvature than the rest of the update",
               finding.verdict(),
               StudyRuns.seen(finding),
-              StudyRuns.SMALL + " Each layer is measured by itself.",
+              StudyRuns.SMALL + " Each layer is measured separately.",
               new StudyClaim.Plot(
-                  "curvature of a unit step along it",
+                  "curvature of a unit step along the direction",
                   true,
                   runs.result().curvatureAlong().entrySet().stream()
                       .map(

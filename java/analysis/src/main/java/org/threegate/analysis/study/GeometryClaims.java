@@ -8,7 +8,7 @@ import org.threegate.analysis.statistics.Finding;
 import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.Verdict;
 
-/** Claims about spectra, subspaces and where one update lies. */
+/** Claims about spectra, subspaces and the location of an update. */
 final class GeometryClaims {
   private final StudyRuns runs;
 
@@ -20,7 +20,7 @@ final class GeometryClaims {
     return new StudyClaim(
         "drifts-less-than-sft",
         "section 4.1",
-        "Reinforcement keeps singular values where they are, and supervision does not",
+        "Reinforcement learning preserves singular values, and supervised fine-tuning does not",
         runs.above(-1, matrix -> Math.log(nss(matrix))),
         geometry("NSS", GeometryClaims::nss, GeometryClaims::nssNull),
         StudyRuns.SMALL,
@@ -42,11 +42,10 @@ final class GeometryClaims {
     return new StudyClaim(
         "rotates-less-than-sft",
         "section 4.1",
-        "Reinforcement turns leading subspaces less than supervision does",
+        "Reinforcement learning rotates leading subspaces less than supervised fine-tuning does",
         runs.above(-1, matrix -> Math.log(angle(matrix))),
         geometry("The largest angle", GeometryClaims::angle, GeometryClaims::angleNull),
-        StudyRuns.SMALL
-            + " Matrices whose gap decides the angle are left out, of each run its own.",
+        StudyRuns.SMALL + " Each run excludes its own matrices whose gap decides the angle.",
         new StudyClaim.Plot(
             "largest principal angle, radians",
             true,
@@ -67,7 +66,7 @@ final class GeometryClaims {
       ToDoubleFunction<MatrixMeasures> turned) {
     StudyRun own = runs.run(StudyRuns.FIRST);
     return StudyRuns.text(
-        "%s is %s (mean of matrices), %s of SFT at its usual rate, %s at the same ‖ΔW‖; the same singular values in random directions give %s.",
+        "%s is %s (mean over matrices). It is %s for SFT at its usual rate and %s for SFT at the same ‖ΔW‖. The same singular values in random directions give %s.",
         name,
         known(StudyRuns.mean(own, measure)),
         known(StudyRuns.mean(runs.run(StudyRuns.USUAL), measure)),
@@ -75,7 +74,7 @@ final class GeometryClaims {
         known(StudyRuns.mean(own, turned)));
   }
 
-  /** There is no matrix left where gaps decide all angles. */
+  /** Formats a value. It is NaN if no matrix is left because gaps decide all angles. */
   private static String known(double value) {
     return Double.isNaN(value)
         ? "decided by the gap in every matrix"
@@ -98,13 +97,13 @@ final class GeometryClaims {
     return matrix.gapLimited() ? Double.NaN : matrix.angle().nullMean();
   }
 
-  /** Claims about where one update lies: both seeds have to say the same. */
+  /** Returns the claims about the location of one update. Both seeds must give the same verdict. */
   List<StudyClaim> ofOneUpdate() {
     List<StudyClaim> claims = new ArrayList<>();
     both(
             "preserves-spectrum",
             "section 4.1",
-            "The update preserves singular values better than random ones of its norm",
+            "The update preserves singular values better than random updates of the same norm",
             "spectral drift NSS",
             true)
         .ifPresent(claims::add);
@@ -144,11 +143,11 @@ final class GeometryClaims {
     String masks =
         id.equals("avoids-principal-weights")
             ? StudyRuns.text(
-                " Of the half of entries that moved farthest %.3f are principal (chance 0.5).",
+                " Of the half of entries with the largest change, %.3f are principal (chance 0.5).",
                 runs.run(StudyRuns.FIRST).update().principalOfLargest())
             : id.equals("prefers-small-weights")
                 ? StudyRuns.text(
-                    " Of the half of entries that moved farthest %.3f are small (chance 0.5).",
+                    " Of the half of entries with the largest change, %.3f are small (chance 0.5).",
                     runs.run(StudyRuns.FIRST).update().lowOfLargest())
                 : "";
     return Optional.of(

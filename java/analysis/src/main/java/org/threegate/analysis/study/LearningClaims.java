@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** Claims about what the models of a study can do. */
+/** Claims about the accuracy of the models of a study. */
 final class LearningClaims {
   private final StudyRuns runs;
 
@@ -19,12 +19,12 @@ final class LearningClaims {
     return new StudyClaim(
         "learns",
         "premise",
-        "Reinforcement with verifiable rewards raises accuracy on problems that the model has not seen",
+        "Reinforcement learning with verifiable rewards raises accuracy on unseen problems",
         Contrast.verdict(z),
         StudyRuns.text(
-            "pass@1 of the base is %.3f; the two seeds add %.3f ± %.3f and %.3f ± %.3f, problem by problem.",
+            "pass@1 of the base is %.3f. The two seeds add %.3f ± %.3f and %.3f ± %.3f (paired by problem).",
             runs.result().base().mean().value(), one.value(), one.se(), two.value(), two.se()),
-        "What is learnt here is to say what the model knows already: the base is right in most of many tries.",
+        "The base already solves most problems within many tries; training makes it give these answers more often.",
         new StudyClaim.Plot("pass@1, held out", false, runs.accuracies()));
   }
 
@@ -35,14 +35,14 @@ final class LearningClaims {
             "safe",
             "random-safe",
             1,
-            "Training only weights that are small or not principal works better than training as many others")
+            "Training only weights that are small or not principal works better than training as many random weights")
         .ifPresent(claims::add);
     mask(
             "principal-mask-hurts",
             "principal",
             "random-half",
             -1,
-            "Training only principal weights works worse than training as many others")
+            "Training only principal weights works worse than training as many random weights")
         .ifPresent(claims::add);
     return claims;
   }
@@ -62,14 +62,14 @@ final class LearningClaims {
             statement,
             Contrast.verdict(sign * usual.z(), sign * matched.z()),
             StudyRuns.text(
-                "With %.0f %% of the weights pass@1 is %.3f; with as many at random places %.3f (difference %.3f ± %.3f), with all %.3f.",
+                "With %.0f %% of the weights, pass@1 is %.3f. With as many random weights it is %.3f (difference %.3f ± %.3f), and with all weights %.3f.",
                 100 * own.update().trainable(),
                 own.behaviour().stored().mean().value(),
                 runs.run(random).behaviour().stored().mean().value(),
                 matched.value(),
                 matched.se(),
                 runs.run(StudyRuns.FIRST).behaviour().stored().mean().value()),
-            "One run each; errors count what two seeds differ by.",
+            "Each variant has one run. Errors include the difference between two seeds.",
             new StudyClaim.Plot("pass@1, held out", false, runs.accuracies())));
   }
 
@@ -82,17 +82,17 @@ final class LearningClaims {
         new StudyClaim(
             "pissa-degrades",
             "section 5, figure 10",
-            "Adapters that begin in the principal directions do worse than those that do not",
+            "Adapters that start in the principal directions do worse than those that do not",
             Contrast.verdict(difference.z()),
             StudyRuns.text(
-                "At one rate and rank pass@1 is %.3f with LoRA and %.3f with PiSSA (difference %.3f ± %.3f); KL from the base %.3f and %.3f nats a token.",
+                "At the same rate and rank, pass@1 is %.3f with LoRA and %.3f with PiSSA (difference %.3f ± %.3f). KL from the base is %.3f and %.3f nats per token.",
                 runs.run("lora").behaviour().stored().mean().value(),
                 runs.run("pissa").behaviour().stored().mean().value(),
                 difference.value(),
                 difference.se(),
                 runs.run("lora").behaviour().klPerToken().value(),
                 runs.run("pissa").behaviour().klPerToken().value()),
-            "One run each at one rate: PiSSA's factors are larger, so that the same rate moves weights farther.",
+            "Each adapter has one run at one rate. PiSSA's factors are larger, so the same rate changes weights more.",
             new StudyClaim.Plot("pass@1, held out", false, runs.accuracies())));
   }
 }

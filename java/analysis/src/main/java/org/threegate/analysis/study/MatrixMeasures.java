@@ -3,20 +3,20 @@ package org.threegate.analysis.study;
 import java.util.OptionalInt;
 
 /**
- * What was measured of the update of one matrix.
+ * The measures of the update of one matrix.
  *
- * @param name of the matrix in the checkpoint
- * @param kind such as {@code q_proj}
- * @param layer its number, where it has one
- * @param sparsity share of entries that bf16 does not show as changed
+ * @param name name of the matrix in the checkpoint
+ * @param kind kind of matrix, such as {@code q_proj}
+ * @param layer layer number; empty for a matrix outside the layers
+ * @param sparsity share of entries that are unchanged in bf16
  * @param nss normalised spectral shift; the null has the same singular values in random directions
  * @param angle largest angle of the leading left subspace in radians, with the same null
- * @param gapLimited whether the gap, and not the update, decides the angle
- * @param principalOverlap overlap of the changed entries with M_princ; the null is by magnitude
- *     alone
- * @param lowOverlap overlap with M_low, with the same null
- * @param principalEnergy share of the update in the leading directions of both sides; the null is
- *     isotropic
+ * @param gapLimited whether the singular value gap, rather than the update, decides the angle
+ * @param principalOverlap overlap of the changed entries with M_princ; the null is
+ *     magnitude-matched
+ * @param lowOverlap overlap of the changed entries with M_low, with the same null
+ * @param principalEnergy share of the update's energy in the leading directions of both sides; the
+ *     null is isotropic
  */
 public record MatrixMeasures(
     String name,
@@ -30,10 +30,10 @@ public record MatrixMeasures(
     Measure lowOverlap,
     Measure principalEnergy) {
   /**
-   * A measure beside its null model.
+   * A measure with its null model.
    *
-   * @param value that was observed
-   * @param nullMean that the null model gives; not a number where it was not drawn
+   * @param value observed value
+   * @param nullMean mean under the null model; NaN if it was not sampled
    */
   public record Measure(double value, double nullMean) {}
 }

@@ -6,10 +6,10 @@ import java.util.Arrays;
  * A mean with its standard error.
  *
  * @param value the mean
- * @param se its standard error; not a number where it is not known
+ * @param se standard error of the mean; NaN if unknown
  */
 public record Mean(double value, double se) {
-  /** Returns a value without a standard error. */
+  /** Returns an exact value, with a standard error of 0. */
   static Mean certain(double value) {
     return new Mean(value, Double.NaN);
   }
@@ -17,11 +17,12 @@ public record Mean(double value, double se) {
   /**
    * Returns the mean of pairwise differences, with its standard error.
    *
-   * @param first as many values as {@code second} has
+   * @param first values, paired by index with {@code second}
    */
   static Mean ofPairs(double[] first, double[] second) {
     if (first.length != second.length) {
-      throw new IllegalArgumentException("pairs of " + first.length + " and " + second.length);
+      throw new IllegalArgumentException(
+          "arrays of different lengths: " + first.length + " and " + second.length);
     }
     double[] differences = new double[first.length];
     Arrays.setAll(differences, i -> first[i] - second[i]);
@@ -30,12 +31,14 @@ public record Mean(double value, double se) {
     return new Mean(mean, Math.sqrt(squares / (differences.length - 1) / differences.length));
   }
 
-  /** Returns the difference from an independent mean. */
+  /** Returns the difference from an independent mean; the standard errors add in quadrature. */
   Mean minus(Mean other) {
     return new Mean(value - other.value, Math.hypot(se, other.se));
   }
 
-  /** Returns the mean in standard errors; 0 where nothing differs, or nothing is known. */
+  /**
+   * Returns the mean in units of its standard error; 0 if the mean is 0 or its error is unknown.
+   */
   double z() {
     double z = value / se;
     return Double.isNaN(z) ? 0 : z;

@@ -2,7 +2,7 @@ package org.threegate.analysis.study;
 
 import org.threegate.analysis.statistics.Verdict;
 
-/** Claims about how many weights change, and by how much. */
+/** Claims about the number of weights that change and the size of the change. */
 final class SizeClaims {
   private final StudyRuns runs;
 
@@ -18,17 +18,17 @@ final class SizeClaims {
     return new StudyClaim(
         "sparser-than-sft",
         "section 2, table 1",
-        "Reinforcement changes fewer bf16 weights than supervision does",
+        "Reinforcement learning changes fewer bf16 weights than supervised fine-tuning does",
         runs.above(1, MatrixMeasures::sparsity),
         StudyRuns.text(
-            "Sparsity is %.3f against %.3f of SFT at its usual rate and %.3f at the same ‖ΔW‖; the entries of the same float32 update at random places give %.3f, so the number follows from how far weights move, not from which. Coherence (how far of lr·T·√N the weights got) is %.2f against %.2f.",
+            "Sparsity is %.3f, against %.3f for SFT at its usual rate and %.3f at the same ‖ΔW‖. The entries of the same float32 update in random places give %.3f: sparsity depends on how much weights change, not on which ones. Coherence (‖ΔW‖ divided by lr·T·√N) is %.2f against %.2f.",
             sparsity,
             usual,
             equal,
             own.update().sparsityPermuted().mean(),
             own.update().coherence(),
             runs.run(StudyRuns.EQUAL_NORM).update().coherence()),
-        StudyRuns.SMALL + " Sparsity depends on rate times steps before anything else.",
+        StudyRuns.SMALL + " Sparsity depends mainly on learning rate times steps.",
         new StudyClaim.Plot(
             "share of unchanged bf16 weights",
             false,
@@ -47,21 +47,21 @@ final class SizeClaims {
     return new StudyClaim(
         "bf16-hides",
         "section 3.3, Gate III",
-        "Rounding to bf16 hides most of what reinforcement changes",
+        "Rounding to bf16 hides most of the changes of reinforcement learning",
         own.update().hidden() > own.update().totals().changed()
             ? Verdict.SUPPORTED
             : Verdict.CONTRADICTED,
         StudyRuns.text(
-            "%.1f %% of the weights changed in float32 alone, %.1f %% in bf16, too; accuracy of the float32 masters is %.3f, after rounding %.3f (difference %.3f ± %.3f).",
+            "%.1f %% of the weights changed only in float32, and %.1f %% also in bf16. Accuracy of the float32 masters is %.3f; after rounding it is %.3f (difference %.3f ± %.3f).",
             100 * hidden,
             100 * (1 - own.update().totals().sparsity()),
             own.behaviour().exact().mean().value(),
             own.behaviour().stored().mean().value(),
             lost.value(),
             lost.se()),
-        "Which part is hidden is set by the rate: at 1e-6 nearly all of it.",
+        "The hidden share depends on the learning rate: at 1e-6 it is nearly everything.",
         new StudyClaim.Plot(
-            "share of weights that changed in float32 alone",
+            "share of weights that changed only in float32",
             false,
             runs.points(run -> StudyRuns.point(run, Mean.certain(run.update().hiddenShare())))));
   }

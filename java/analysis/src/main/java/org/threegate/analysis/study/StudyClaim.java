@@ -5,15 +5,15 @@ import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.Verdict;
 
 /**
- * A claim, what was seen of it, and what may be said.
+ * A claim with its measured values and its verdict.
  *
- * @param id as in {@code study.json}
- * @param source where it is claimed
+ * @param id identifier, as in {@code study.json}
+ * @param source section of the paper that makes the claim
  * @param statement the claim, as a sentence
- * @param verdict what may be said
- * @param seen the numbers, each beside its null, a sentence or two
- * @param limits what a study of this scale cannot say about it
- * @param plot what is seen of each run
+ * @param verdict verdict on the claim
+ * @param seen measured values and null models, in one or two sentences
+ * @param limits limits of the evidence from a study of this scale
+ * @param plot values of each run
  */
 public record StudyClaim(
     String id,
@@ -24,11 +24,11 @@ public record StudyClaim(
     String limits,
     Plot plot) {
   /**
-   * Values to be plotted.
+   * Values to plot.
    *
-   * @param measure what they are values of
-   * @param logarithmic whether they span decades
-   * @param points one of each run
+   * @param measure name and unit of the measure
+   * @param logarithmic whether to use a logarithmic axis
+   * @param points one point per run
    */
   public record Plot(String measure, boolean logarithmic, List<Point> points) {
     public Plot {
@@ -37,12 +37,12 @@ public record StudyClaim(
   }
 
   /**
-   * A value beside its null models.
+   * A value with its null models.
    *
-   * @param label of the run
-   * @param value of the measure
-   * @param se standard error; not a number where none is known
-   * @param nulls what null models give
+   * @param label label of the run
+   * @param value value of the measure
+   * @param se standard error; NaN if unknown
+   * @param nulls distributions of the measure under null models
    */
   public record Point(String label, double value, double se, List<NullEstimate> nulls) {
     public Point {

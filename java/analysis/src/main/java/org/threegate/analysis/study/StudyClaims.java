@@ -4,9 +4,10 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The claims of arXiv 2511.08567 put to the runs of a study. What the paper compares at usual rates
- * is compared at matched ones, too, and the matched comparison decides; what it says of one update
- * is held against null models, and both seeds have to agree.
+ * Tests the claims of arXiv 2511.08567 on the runs of a study. The paper compares runs at their
+ * usual learning rates. This class also compares them at matched update sizes, and the matched
+ * comparison decides. Claims about a single update are compared with null models, and both seeds
+ * must agree.
  *
  * <pre>{@code
  * for (StudyClaim claim : StudyClaims.judge(result)) {
@@ -17,7 +18,7 @@ import java.util.List;
 public final class StudyClaims {
   private StudyClaims() {}
 
-  /** Returns all claims that the runs can say something about, in the order of the paper. */
+  /** Returns all claims that can be tested on the runs, in the order of the paper. */
   public static List<StudyClaim> judge(StudyResult result) {
     StudyRuns runs = new StudyRuns(result);
     LearningClaims learning = new LearningClaims(runs);

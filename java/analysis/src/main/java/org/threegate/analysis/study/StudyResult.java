@@ -6,19 +6,19 @@ import org.threegate.analysis.statistics.Agreement;
 import org.threegate.analysis.statistics.Finding;
 
 /**
- * What a study measured.
+ * The measurements of a study.
  *
  * @param base accuracy before any tuning
- * @param weights of the model
- * @param runs in the order in which they were trained
+ * @param weights number of weights of the model
+ * @param runs runs in the order of training
  * @param seeds agreement of two seeds' changes, by matrix
- * @param rotated agreement of a seed with another one from a base with other axes, by matrix; empty
- *     where there was none
- * @param rotatedMatrices those whose axes were changed
- * @param consensus the claim that seeds agree, judged
- * @param curvature claims about curvature, judged; empty where it was not measured
+ * @param rotated agreement of one seed with another one that started from a rotated base, by
+ *     matrix; empty if there was no such run
+ * @param rotatedMatrices names of the rotated matrices
+ * @param consensus the verdict on the agreement of seeds
+ * @param curvature verdicts on the claims about curvature; empty if it was not measured
  * @param curvatureAlong curvature of unit steps along the update, its parts and random directions,
- *     means over layers, by what they are
+ *     averaged over layers; keyed by direction
  */
 public record StudyResult(
     Accuracy base,

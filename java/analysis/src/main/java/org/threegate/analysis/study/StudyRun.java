@@ -7,16 +7,16 @@ import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.Totals;
 
 /**
- * One run of a study and all that was measured of it.
+ * One run of a study with its measurements.
  *
- * @param recipe how it was trained
- * @param steps that were taken
- * @param behaviour what the model does
- * @param update what became of the weights
- * @param series of steps
- * @param patches what some steps would take to send
- * @param matrices one each
- * @param findings of the claims about one update, see {@code Claims}
+ * @param recipe how the run was trained
+ * @param steps number of training steps
+ * @param behaviour accuracy and divergence of the model
+ * @param update size and sparsity of the update
+ * @param series state of the run at recorded steps
+ * @param patches patch sizes of some steps
+ * @param matrices measures of each matrix
+ * @param findings verdicts on the claims about one update, see {@code Claims}
  */
 public record StudyRun(
     Recipe recipe,
@@ -30,38 +30,40 @@ public record StudyRun(
   /**
    * How a run was trained.
    *
-   * @param id such as {@code rlvr-1}
-   * @param title for people
-   * @param how a sentence
-   * @param rate the learning rate
+   * @param id identifier, such as {@code rlvr-1}
+   * @param title title in reports
+   * @param how description of the training, as a sentence
+   * @param rate learning rate
    */
   public record Recipe(String id, String title, String how, double rate) {}
 
   /**
-   * What the model of a run does.
+   * The behaviour of the model of a run.
    *
    * @param stored accuracy of the model as it is stored, rounded to bf16
    * @param exact accuracy of the float32 masters
-   * @param klPerToken KL(base ‖ run) in nats a token of texts that the base wrote
-   * @param klPredicted the same to second order, by the Fisher information at the base
+   * @param klPerToken KL(base ‖ run) in nats per token, on texts sampled from the base
+   * @param klPredicted second-order prediction of it from the Fisher information at the base, in
+   *     nats per token
    */
   public record Behaviour(
       Accuracy stored, Accuracy exact, Mean klPerToken, Optional<Mean> klPredicted) {}
 
   /**
-   * What became of the weights.
+   * The update of the weights.
    *
-   * @param totals of the update as it is stored in bf16, over all matrices
-   * @param trainable share of the weights that could move
-   * @param hidden entries that changed in float32 alone
+   * @param totals totals of the update as stored in bf16, over all matrices
+   * @param trainable share of trainable weights
+   * @param hidden number of entries that changed only in float32
    * @param norm ‖ΔW‖_F of the float32 masters
-   * @param coherence ‖ΔW‖ / (rate · steps · √(weights that could move)): 1 where Adam's steps all
-   *     go one way
-   * @param sparsityPermuted the share of unchanged entries when the float32 update's entries are
-   *     dealt out at random within each matrix
-   * @param principalOfLargest share of M_princ in the half of entries that moved farthest: a mask
-   *     of the same density for every run; chance is the density of M_princ
-   * @param lowOfLargest the same of M_low
+   * @param coherence ‖ΔW‖ / (rate · steps · √(trainable weights)); 1 if all steps of Adam have the
+   *     same direction
+   * @param sparsityPermuted share of unchanged entries after randomly permuting the entries of the
+   *     float32 update within each matrix
+   * @param principalOfLargest share of M_princ in the half of entries with the largest change. This
+   *     half has the same density for every run. The value expected by chance is the density of
+   *     M_princ
+   * @param lowOfLargest share of M_low in the same half of entries
    */
   public record Update(
       Totals totals,
@@ -72,33 +74,37 @@ public record StudyRun(
       NullEstimate sparsityPermuted,
       double principalOfLargest,
       double lowOfLargest) {
-    /** Returns the share of the weights that changed in float32 alone. */
+    /** Returns the share of weights that changed only in float32. */
     public double hiddenShare() {
       return hidden / (double) totals.total();
     }
   }
 
   /**
-   * Where a run was.
+   * The state of a run at one step.
    *
-   * @param score reward of reinforcement, loss of supervision; not a number where there was none
+   * @param step number of the step
+   * @param score mean reward (reinforcement learning) or loss (supervised fine-tuning); NaN if none
    * @param changed share of bf16 weights that differ from the base's
    * @param relativeFrobenius ‖ΔW‖ / ‖W0‖
    */
   public record Step(long step, double score, double changed, double relativeFrobenius) {}
 
   /**
-   * The patch from the stored weights before a step to those after it.
+   * The size of the patch from the stored weights before a step to those after it.
    *
-   * @param changed elements
-   * @param elements of the model
-   * @param modelBytes of the whole model
+   * @param step number of the step
+   * @param changed number of changed elements
+   * @param elements number of elements of the model
+   * @param bytes size of the patch in bytes
+   * @param modelBytes size of the whole model in bytes
    */
   public record PatchSize(long step, long changed, long elements, long bytes, long modelBytes) {
     /**
-     * What it would take to say which elements these are if every choice of so many were equally
-     * likely, by Stirling's formula: n H(p) / 8, H in bits. No code is shorter where positions are
-     * chance; what a patch has beside it are values, and the order that there is.
+     * Returns the entropy of the positions of the changed elements, in bytes. All choices of this
+     * many positions are assumed equally likely. By Stirling's formula it is n H(p) / 8 with H in
+     * bits. No code is shorter on average if positions are random. A patch also stores values, and
+     * it can be smaller if positions have structure.
      */
     public double positionEntropyBytes() {
       double share = changed / (double) elements;

@@ -11,9 +11,9 @@ import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.Verdict;
 
 /**
- * The runs of a study, as claims ask for them.
+ * Access to the runs of a study for the claims.
  *
- * @param result what the study measured
+ * @param result measurements of the study
  */
 record StudyRuns(StudyResult result) {
   static final String FIRST = "rlvr-1";
@@ -21,11 +21,11 @@ record StudyRuns(StudyResult result) {
   static final String USUAL = "sft";
   static final String EQUAL_NORM = "sft-equal-norm";
   static final String SMALL =
-      "One small model, one task, a hundred steps: magnitudes are not those of large models.";
+      "The study uses one small model, one task and a hundred steps; magnitudes differ from those of large models.";
 
   StudyRun run(String id) {
     return find(id)
-        .orElseThrow(() -> new IllegalArgumentException("a study without a run \"" + id + '"'));
+        .orElseThrow(() -> new IllegalArgumentException("the study has no run \"" + id + '"'));
   }
 
   Optional<StudyRun> find(String id) {
@@ -36,7 +36,7 @@ record StudyRuns(StudyResult result) {
     return String.format(Locale.ROOT, format, values);
   }
 
-  /** Returns what a finding saw, as a sentence. */
+  /** Returns the summary of a finding as a sentence. */
   static String seen(Finding finding) {
     return finding.seen().substring(0, 1).toUpperCase(Locale.ROOT) + finding.seen().substring(1);
   }
@@ -65,14 +65,16 @@ record StudyRuns(StudyResult result) {
         .orElse(Double.NaN);
   }
 
-  /** Whether the first run's measure lies above (sign 1) or below (−1) that of SFT. */
+  /** Judges whether the first run's measure lies above (sign 1) or below (−1) that of SFT. */
   Verdict above(int sign, ToDoubleFunction<MatrixMeasures> measure) {
     double usual = sign * Contrast.ofMatrices(run(FIRST), run(USUAL), measure).z();
     double matched = sign * Contrast.ofMatrices(run(FIRST), run(EQUAL_NORM), measure).z();
     return Contrast.verdict(usual, matched);
   }
 
-  /** A difference of single runs: what two seeds differ by counts as its error, too. */
+  /**
+   * Returns the difference of two single runs. Its error includes the difference between two seeds.
+   */
   Mean betweenRuns(StudyRun first, StudyRun second) {
     Mean own = first.behaviour().stored().minus(second.behaviour().stored());
     Mean seeds = run(FIRST).behaviour().stored().minus(run(SECOND).behaviour().stored());

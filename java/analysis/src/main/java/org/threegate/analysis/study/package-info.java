@@ -1,2 +1,2 @@
-/** Runs of one study held against each other: what was claimed, what was seen, and why. */
+/** Comparison of the runs of a study with the claims of the paper. */
 package org.threegate.analysis.study;

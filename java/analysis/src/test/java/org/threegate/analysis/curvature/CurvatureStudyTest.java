@@ -427,7 +427,7 @@ class CurvatureStudyTest {
         layer(writer(), LAYER, input, gradient, new long[TOKENS]),
         before,
         after,
-        "layer \"" + LAYER + "\": all tokens are of one sequence");
+        "layer \"" + LAYER + "\": all tokens belong to one sequence");
     refused(
         layer(writer(), LAYER, input, new double[TOKENS * OUTPUTS], sequences()),
         before,
@@ -447,7 +447,7 @@ class CurvatureStudyTest {
             new long[1]),
         before,
         after,
-        "all tokens are of one sequence");
+        "all tokens belong to one sequence");
     refused(
         writer()
             .tensor(LAYER + ".input", TensorType.F32, List.of(2L, 16L), new byte[128])
@@ -468,7 +468,7 @@ class CurvatureStudyTest {
             .tensor(LAYER + ".sequence", TensorType.I32, List.of(2L), new byte[8]),
         before,
         after,
-        "the weights are 20 x 16, and the samples of a layer of 20 x 8");
+        "the weights are 20 x 16, but the samples belong to a layer of 20 x 8");
     gradient[7 * OUTPUTS] = Double.NaN;
     refused(
         layer(writer(), LAYER, input, gradient, sequences()),

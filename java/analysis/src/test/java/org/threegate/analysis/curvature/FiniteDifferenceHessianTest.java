@@ -202,7 +202,7 @@ class FiniteDifferenceHessianTest {
       }
       Matrix narrow = Matrix.of(memory, Dtype.BF16, 1, 2);
       assertThatThrownBy(() -> FiniteDifferenceHessian.at(CONTEXT, narrow, oracle, 0.1))
-          .hasMessage("a point of BF16; it is F32 or F64");
+          .hasMessage("the dtype of the point is BF16; it must be F32 or F64");
     }
   }
 
@@ -213,18 +213,18 @@ class FiniteDifferenceHessianTest {
     GradientOracle random = (at, gradient) -> gradient[0] = noise.nextDouble();
     assertThatThrownBy(() -> FiniteDifferenceHessian.at(CONTEXT, point, random, 1e-8))
         .isInstanceOf(IllegalStateException.class)
-        .hasMessageContaining("the oracle gave two gradients at one point")
+        .hasMessageContaining("the oracle returned different gradients for the same point")
         .hasMessageContaining("dropout");
     GradientOracle broken = (at, gradient) -> gradient[1] = Double.NaN;
     assertThatThrownBy(() -> FiniteDifferenceHessian.at(CONTEXT, point, broken, 1e-8))
-        .hasMessage("the oracle gave a gradient that is not finite");
+        .hasMessage("the oracle returned a non-finite gradient");
     GradientOracle later =
         (at, gradient) -> gradient[0] = at[0] == 1 ? 0 : Double.POSITIVE_INFINITY;
     // At the point itself and at no other.
     assertThatThrownBy(() -> FiniteDifferenceHessian.at(CONTEXT, point, later, 1e-8))
-        .hasMessage("the oracle gave a gradient that is not finite");
+        .hasMessage("the oracle returned a non-finite gradient");
     assertThatThrownBy(() -> FiniteDifferenceHessian.at(CONTEXT, point, broken, 0))
-        .hasMessage("a unit roundoff of 0.0");
+        .hasMessage("invalid unit roundoff: 0.0");
     CurvatureOperator unsteady =
         new CurvatureOperator() {
           @Override
@@ -238,6 +238,6 @@ class FiniteDifferenceHessianTest {
           }
         };
     assertThatThrownBy(() -> OperatorCheck.requireDeterministic(unsteady, 1))
-        .hasMessageContaining("the operator gave two products of one vector");
+        .hasMessageContaining("the operator returned different products for the same vector");
   }
 }

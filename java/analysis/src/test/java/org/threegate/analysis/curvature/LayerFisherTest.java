@@ -102,7 +102,7 @@ class LayerFisherTest {
       expectProducts(
           new ExplicitOperator(ofSequences, WEIGHTS), fisher.ofSequences(sequences), random);
       assertThatThrownBy(() -> fisher.ofSequences(new long[3]))
-          .hasMessage("3 sequence numbers for 50 tokens");
+          .hasMessage("3 sequence identifiers for 50 tokens");
       KroneckerFactors factors = KroneckerFactors.of(context, List.of(head, tail), control);
       double[] kronecker = new double[WEIGHTS * WEIGHTS];
       for (int a = 0; a < WEIGHTS; a++) {
@@ -176,12 +176,12 @@ class LayerFisherTest {
               Matrix.of(memory, Dtype.F32, 1, 65536), Matrix.of(memory, Dtype.F32, 1, 65536));
       assertThatThrownBy(
               () -> LayerFisher.of(context, List.of(one, other), FisherKind.EMPIRICAL, control))
-          .hasMessage("samples of layers of 4 x 3 and of 5 x 3 weights");
+          .hasMessage("the parts belong to layers of different shapes: 4 x 3 and 5 x 3");
       assertThatThrownBy(() -> LayerFisher.of(context, List.of(), FisherKind.EMPIRICAL, control))
-          .hasMessage("no samples");
+          .hasMessage("at least one part is required");
       assertThatThrownBy(
               () -> LayerFisher.of(context, List.of(huge), FisherKind.EMPIRICAL, control))
-          .hasMessage("a layer of 65536 x 65536 weights; an operator has fewer than 2^31");
+          .hasMessage("the layer has 65536 x 65536 weights; an operator supports fewer than 2^31");
     }
   }
 }

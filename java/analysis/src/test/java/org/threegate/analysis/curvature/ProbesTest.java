@@ -245,9 +245,9 @@ class ProbesTest {
         .isInstanceOf(CancelledException.class);
     assertThat(seen).containsExactly(0L, 1L, 2L, 3L);
     assertThatThrownBy(() -> Traces.xTrace(operator, 3, 1, Progress.NONE))
-        .hasMessage("3 products; 4 at least are needed");
+        .hasMessage("3 products; at least 4 are required");
     assertThatThrownBy(() -> Traces.hutchPlusPlus(operator, 5, 1, Progress.NONE))
-        .hasMessage("5 products; 6 at least are needed");
+        .hasMessage("5 products; at least 6 are required");
     assertThatThrownBy(() -> Lanczos.start(operator, 1).result(0))
         .hasMessage("no steps were taken");
     assertThatThrownBy(() -> new ExplicitOperator(new double[] {1, 2, 3, 4}, 2))

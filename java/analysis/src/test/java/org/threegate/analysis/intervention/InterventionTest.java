@@ -184,7 +184,7 @@ class InterventionTest {
           .isInstanceOf(InvalidInputException.class)
           .hasMessageContaining("layer 7 has no query, key, value and output matrices");
       assertThatThrownBy(() -> new Intervention(model, 0).rotateValues(0))
-          .hasMessageContaining("is F16; BF16, F32 and F64 can be changed");
+          .hasMessageContaining("is F16; only BF16, F32 and F64 are supported");
       assertThatThrownBy(() -> new Intervention(model, 0).write(directory))
           .hasMessageContaining("exists already");
     }
