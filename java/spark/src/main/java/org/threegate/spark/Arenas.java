@@ -9,9 +9,9 @@ import org.threegate.buffer.NativeBuffer;
 import org.threegate.kernel.Context;
 
 /**
- * Native memory that goes from item to item of an executor's tasks: reading into fresh memory takes
- * seven times as long as into memory that was touched before, since each of its pages is a fault.
- * There are no more than were in use at a time; those that nobody wants for a while are freed.
+ * A pool of native memory for the tasks of an executor. Reading into fresh memory takes seven times
+ * as long as into touched memory, because of page faults. The pool never exceeds the peak number of
+ * arenas in use, and idle arenas are freed after a while.
  */
 final class Arenas {
   private static final long IDLE_SECONDS = 10;
@@ -26,7 +26,7 @@ final class Arenas {
           });
   private long lastUse = System.nanoTime();
 
-  /** Memory of at least so many bytes, with anything in it. */
+  /** Takes an arena of at least {@code bytes} bytes with undefined content. */
   synchronized NativeBuffer take(Context context, long bytes) {
     lastUse = System.nanoTime();
     NativeBuffer found = null;
@@ -50,7 +50,7 @@ final class Arenas {
     return context.allocate(bytes);
   }
 
-  /** Gives it back. */
+  /** Returns an arena to the pool. */
   synchronized void give(NativeBuffer arena) {
     lastUse = System.nanoTime();
     idle.add(arena);
@@ -68,7 +68,7 @@ final class Arenas {
     }
   }
 
-  /** Frees what nobody uses. */
+  /** Frees all arenas that are not in use. */
   synchronized void free() {
     idle.forEach(NativeBuffer::close);
     idle.clear();

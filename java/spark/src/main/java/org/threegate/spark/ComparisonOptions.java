@@ -5,32 +5,32 @@ import java.util.function.Predicate;
 import org.threegate.analysis.geometry.GeometryOptions;
 
 /**
- * What a comparison over Spark measures.
+ * Options of a comparison on Spark.
  *
  * <pre>{@code
  * ComparisonOptions attention =
  *     ComparisonOptions.DEFAULT.only(name -> name.contains("self_attn")).withoutGeometry();
  * }</pre>
  *
- * @param selected names of the tensors to compare; asked on the driver alone
- * @param geometry what to measure of each matrix; empty: nothing
+ * @param selected selects the tensors to compare by name; evaluated only on the driver
+ * @param geometry geometry to measure for each matrix; empty: none
  */
 public record ComparisonOptions(Predicate<String> selected, Optional<GeometryOptions> geometry) {
-  /** Every tensor, and the geometry that {@code threegate compare} measures. */
+  /** Default options: every tensor, and the geometry that {@code threegate compare} measures. */
   public static final ComparisonOptions DEFAULT =
       new ComparisonOptions(name -> true, Optional.of(GeometryOptions.DEFAULT));
 
-  /** The same for some tensors. */
+  /** Returns these options with another selection of tensors. */
   public ComparisonOptions only(Predicate<String> wanted) {
     return new ComparisonOptions(wanted, geometry);
   }
 
-  /** The same with another geometry. */
+  /** Returns these options with another geometry. */
   public ComparisonOptions withGeometry(GeometryOptions wanted) {
     return new ComparisonOptions(selected, Optional.of(wanted));
   }
 
-  /** Counts alone. */
+  /** Returns these options without geometry, so that only changes are counted. */
   public ComparisonOptions withoutGeometry() {
     return new ComparisonOptions(selected, Optional.empty());
   }

@@ -12,8 +12,8 @@ import org.threegate.checkpoint.TensorKind;
 import org.threegate.dtype.Dtype;
 
 /**
- * What the driver tells executors to measure: plain data, which travels as JSON, so that another
- * version is recognised before it is misread. What is not there is left out.
+ * Descriptions of work that the driver sends to executors. They are plain records in JSON, so that
+ * a different version is detected before data is misread. Absent values are omitted.
  */
 final class Descriptions {
   private Descriptions() {}
@@ -21,14 +21,14 @@ final class Descriptions {
   /**
    * A file with weights.
    *
-   * @param modified in milliseconds: another file by that name is refused
+   * @param modified modification time in milliseconds; a file with a different time is refused
    */
   record Source(String location, long bytes, long modified) {}
 
   /**
-   * A matrix in a file, or the little one that {@code values} holds.
+   * A matrix in a file, or a small matrix in {@code values}.
    *
-   * @param file index into the unit's
+   * @param file index into the files of the unit
    */
   @JsonInclude(JsonInclude.Include.NON_ABSENT)
   record Stored(
@@ -38,13 +38,13 @@ final class Descriptions {
     }
   }
 
-  /** Scales of blocks. */
+  /** The scales of a block-scaled matrix. */
   record Scale(Stored scales, long blockRows, long blockColumns) {}
 
-  /** A product of two factors. */
+  /** A scaled product of two factors, as in adapters. */
   record Product(Stored left, Stored right, double scale) {}
 
-  /** What a kernel reads as one matrix. */
+  /** An operand that a kernel reads as one matrix. */
   @JsonInclude(JsonInclude.Include.NON_ABSENT)
   record Weights(Stored values, Optional<Scale> scale, List<Product> products) {
     private void addTo(List<Stored> matrices) {
@@ -57,7 +57,7 @@ final class Descriptions {
     }
   }
 
-  /** A pair of matrices, as {@link TensorPair} has them. */
+  /** A pair of matrices, as in {@link TensorPair}. */
   @JsonInclude(JsonInclude.Include.NON_ABSENT)
   record Pair(
       String name,
@@ -67,7 +67,7 @@ final class Descriptions {
       Weights base,
       Weights tuned,
       List<Architecture.Head> heads) {
-    /** All that it reads. */
+    /** Returns all matrices that the operand reads. */
     List<Stored> matrices() {
       List<Stored> matrices = new ArrayList<>();
       base.addTo(matrices);
@@ -76,22 +76,25 @@ final class Descriptions {
     }
   }
 
-  /** Bytes of a tensor whose digest is wanted. */
+  /** The range of bytes of a tensor whose digest is requested. */
   record Digested(String key, int file, long offset, long bytes) {}
 
   /**
-   * What is measured together, under the name of its tensor.
+   * The work on one tensor.
    *
-   * @param pairs one of a comparison, one a run of a consensus; none: only digests are wanted
-   * @param bytes of native memory that it takes, about
-   * @param cost of it, beside others'
+   * @param name name of the tensor
+   * @param pairs one pair for a comparison, one pair per run for a consensus; empty if only digests
+   *     are requested
+   * @param digests tensors to digest
+   * @param bytes approximate native memory in bytes
+   * @param cost relative cost
    */
   record Item(String name, List<Pair> pairs, List<Digested> digests, long bytes, double cost) {}
 
   /**
-   * What one task does.
+   * The work of one Spark task.
    *
-   * @param alone nothing else of ours may run beside it in the executor
+   * @param alone whether it must run alone in the executor
    */
   record Unit(Map<Integer, Source> files, List<Item> items, boolean alone) {}
 }

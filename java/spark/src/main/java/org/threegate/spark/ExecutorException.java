@@ -1,6 +1,6 @@
 package org.threegate.spark;
 
-/** An executor that cannot take part, and why. */
+/** Thrown if an executor cannot take part in a job. The message states the reason. */
 final class ExecutorException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 

@@ -33,12 +33,12 @@ import org.threegate.kernel.Operand;
 import org.threegate.kernel.Sha256;
 import org.threegate.run.InvalidInputException;
 
-/** Brings ranges of remote files into native memory, where kernels read them. */
+/** Reads ranges of remote files into native memory for the kernels. */
 final class Fetch implements AutoCloseable {
-  /** Of a local file: fits a cache with what it is copied to. */
+  /** Block size for local files, in bytes: source and destination fit into the cache. */
   private static final int LOCAL_BLOCK = 1 << 19;
 
-  /** Of another: object stores answer each in a request of its own. */
+  /** Block size for other files, in bytes: object stores need one request per block. */
   private static final int BLOCK = 8 << 20;
 
   private static final String READ_POLICY = "fs.option.openfile.read.policy";
@@ -55,7 +55,9 @@ final class Fetch implements AutoCloseable {
   private ByteBuffer block = ByteBuffer.allocate(0);
 
   /**
-   * @param places of matrices in the arena, see {@link #lay}
+   * Creates a reader.
+   *
+   * @param places offsets of matrices in the arena, see {@link #lay}
    */
   Fetch(
       Context context,
@@ -70,7 +72,11 @@ final class Fetch implements AutoCloseable {
     this.arena = arena;
   }
 
-  /** Lays matrices out in an arena: where each begins. */
+  /**
+   * Computes the layout of matrices in an arena.
+   *
+   * @return offset of each matrix in bytes
+   */
   static Map<Descriptions.Stored, Long> lay(List<Descriptions.Pair> pairs) {
     Map<Descriptions.Stored, Long> places = new LinkedHashMap<>();
     long end = 0;
@@ -84,14 +90,14 @@ final class Fetch implements AutoCloseable {
     return places;
   }
 
-  /** Bytes of an arena in which all of them have room. */
+  /** Returns the size in bytes of an arena for this layout. */
   static long bytes(Map<Descriptions.Stored, Long> places) {
     return places.keySet().stream()
         .mapToLong(stored -> (stored.bytes() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT)
         .sum();
   }
 
-  /** The pair, whose operands lie in native memory until this is closed. */
+  /** Reads a pair. Its operands stay in native memory until this reader is closed. */
   TensorPair pair(Descriptions.Pair pair) throws IOException {
     return new TensorPair(
         pair.name(),
@@ -153,7 +159,7 @@ final class Fetch implements AutoCloseable {
     }
   }
 
-  /** A block on the heap. */
+  /** Reads a block to the heap. */
   private ByteBuffer block(FSDataInputStream in, long offset, int count) throws IOException {
     if (block.capacity() < count) {
       block = ByteBuffer.allocate(count);
@@ -162,8 +168,11 @@ final class Fetch implements AutoCloseable {
     return block.clear().limit(count);
   }
 
-  /** A file of this host's, without checksums beside it: one copy instead of three. */
-  @SuppressWarnings("resource") // the descriptor is the stream's, which closes it
+  /**
+   * Reads a block of a local file directly, without Hadoop's checksums. This needs one copy instead
+   * of three.
+   */
+  @SuppressWarnings("resource") // the stream owns and closes the descriptor
   private void readLocal(FileDescriptor file, long offset, long place, long bytes)
       throws IOException {
     FileChannel channel = new FileInputStream(file).getChannel();
@@ -172,7 +181,10 @@ final class Fetch implements AutoCloseable {
     }
   }
 
-  /** SHA-256 of a tensor's bytes in hexadecimal: of what was fetched, where that is all of it. */
+  /**
+   * Returns the SHA-256 of the bytes of a tensor in hexadecimal. Uses the fetched bytes if they are
+   * complete.
+   */
   String digest(Descriptions.Digested digested, Control control) throws IOException {
     for (Descriptions.Stored stored : fetched) {
       if (stored.values().isEmpty()
@@ -205,7 +217,7 @@ final class Fetch implements AutoCloseable {
       if (status.getLen() != source.bytes() || status.getModificationTime() != source.modified()) {
         throw new InvalidInputException(
             source.location()
-                + ": has changed since the job began; wait until nobody writes it and try again");
+                + ": has changed since the job began; wait until no other process writes it and try again");
       }
       in = open(files, path);
       open.put(file, in);
@@ -213,7 +225,7 @@ final class Fetch implements AutoCloseable {
     return in;
   }
 
-  /** Ranges are read, in large blocks: what object stores call random. */
+  /** Opens a file for reading large ranges, which object stores call random access. */
   private static FSDataInputStream open(FileSystem files, Path path) throws IOException {
     if (files instanceof LocalFileSystem) {
       return files.open(path);
@@ -238,7 +250,7 @@ final class Fetch implements AutoCloseable {
     try {
       in.close();
     } catch (IOException e) {
-      // It was read from, and what was read is there.
+      // The data has been read completely, so a failure to close is harmless.
       return;
     }
   }

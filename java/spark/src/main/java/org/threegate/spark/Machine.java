@@ -8,11 +8,11 @@ import org.threegate.kernel.KernelException;
 import org.threegate.loading.Bindings;
 
 /**
- * What an executor measures with. All must be alike, since the last bits of a decomposition depend
- * on the instructions that it is made with.
+ * The software and hardware with which an executor measures. All executors must match, because the
+ * last bits of a decomposition depend on the CPU instructions.
  *
- * @param executor its number and its host
- * @param failure why it cannot measure; empty when it can
+ * @param executor number and host of the executor
+ * @param failure reason why it cannot measure; empty if it can
  */
 record Machine(
     String executor, String version, String binding, String simd, String blas, String failure)
@@ -21,7 +21,7 @@ record Machine(
     static final Machine MACHINE = query();
   }
 
-  /** This one. */
+  /** Describes this executor. */
   static Machine here() {
     return Here.MACHINE;
   }
@@ -47,7 +47,7 @@ record Machine(
     return "executor " + env.executorId() + " (" + env.blockManager().blockManagerId().host() + ")";
   }
 
-  /** Why this one cannot work with {@code other}; empty when it can. */
+  /** Returns the reason why this executor does not match {@code other}; empty if it does. */
   Optional<String> unlike(Machine other) {
     if (!failure.isEmpty()) {
       return Optional.of(executor + ": cannot load the native library: " + failure);
@@ -61,7 +61,7 @@ record Machine(
               + other.executor
               + " has "
               + other.version
-              + "; give all of them the same jar");
+              + "; use the same jar on all of them");
     }
     if (!simd.equals(other.simd)) {
       return Optional.of(
@@ -72,7 +72,7 @@ record Machine(
               + other.executor
               + " "
               + other.simd
-              + ", whose last bits differ; have all run the lower level with"
+              + ", whose last bits differ; select the lower level on all of them with"
               + " spark.executorEnv.THREEGATE_SIMD=LEVEL");
     }
     if (!blas.equals(other.blas)) {
@@ -84,14 +84,16 @@ record Machine(
               + other.executor
               + " is "
               + other.blas
-              + ", whose last bits differ; have all run the same with"
+              + ", whose last bits differ; select the same library on all of them with"
               + " spark.executorEnv.OPENBLAS_CORETYPE=CORE");
     }
     return Optional.empty();
   }
 
   /**
-   * @throws ExecutorException when this one cannot work with {@code other}
+   * Checks that this executor matches another one.
+   *
+   * @throws ExecutorException if it does not match {@code other}
    */
   void require(Machine other) {
     unlike(other)

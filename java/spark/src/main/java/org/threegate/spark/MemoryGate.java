@@ -3,8 +3,8 @@ package org.threegate.spark;
 import java.io.IOException;
 
 /**
- * Native memory that the tasks of one executor may hold together. A task waits until what it takes
- * is free; what takes more than there is runs alone.
+ * Limits the native memory that the tasks of one executor use together. A task waits until enough
+ * memory is free. A task that needs more than the capacity runs alone.
  */
 final class MemoryGate {
   private final long capacity;
@@ -13,18 +13,20 @@ final class MemoryGate {
   private boolean exclusive;
 
   /**
-   * @param capacity in bytes
+   * Creates a gate.
+   *
+   * @param capacity capacity in bytes
    */
   MemoryGate(long capacity) {
     this.capacity = capacity;
   }
 
-  /** What takes memory. */
+  /** Code that uses memory. */
   interface Holder<T> {
     T run() throws IOException;
   }
 
-  /** Runs when so much is free; when nothing else runs, if {@code alone}. */
+  /** Runs code once this many bytes are free. If {@code alone}, waits until nothing else runs. */
   <T> T hold(long bytes, boolean alone, Holder<T> holder) throws IOException, InterruptedException {
     boolean whole = alone || bytes > capacity;
     synchronized (this) {

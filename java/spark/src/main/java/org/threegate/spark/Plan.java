@@ -29,7 +29,10 @@ import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.run.InvalidInputException;
 
-/** What is to be measured, from headers alone: checkpoints open on the driver, and their pairs. */
+/**
+ * The plan of a measurement, made from headers only. It holds the checkpoints opened on the driver
+ * and their pairs.
+ */
 final class Plan implements AutoCloseable {
   private static final String DIGEST = "digest of ";
 
@@ -56,11 +59,11 @@ final class Plan implements AutoCloseable {
   /**
    * A checkpoint.
    *
-   * @param name in keys of digests
-   * @param whole whether none of its tensors is missing
+   * @param name name in keys of digests
+   * @param whole whether no tensor is missing
    */
   record Side(String name, RemoteModel model, Checkpoint checkpoint, boolean whole) {
-    /** Its digest, if those of all its tensors are known. */
+    /** Returns the digest of the checkpoint; empty if the digest of a tensor is unknown. */
     Optional<String> digest(Map<String, String> digests) {
       Map<String, String> own = new HashMap<>();
       for (Tensor tensor : checkpoint.tensors().values()) {
@@ -73,7 +76,7 @@ final class Plan implements AutoCloseable {
     }
   }
 
-  /** Reads headers beside what the caller does meanwhile. */
+  /** Reads headers in the background. */
   private CompletableFuture<RemoteModel> start(String name, String location) {
     Path directory = scratch.resolve(name);
     directories.add(directory);
@@ -104,7 +107,7 @@ final class Plan implements AutoCloseable {
     return await(start(name, location));
   }
 
-  /** Opens a checkpoint; what is damaged of it goes to the failures. */
+  /** Opens a checkpoint. Damaged parts are added to the failures. */
   Side open(String name, String location) throws IOException {
     return open(name, read(name, location));
   }
@@ -117,7 +120,7 @@ final class Plan implements AutoCloseable {
     return new Side(name, model, remote.checkpoint(), remote.failures().isEmpty());
   }
 
-  /** Two checkpoints, or one and an adapter, and what they have in common. */
+  /** Two checkpoints, or a checkpoint and an adapter, with their pairs. */
   final class Sides {
     private final Side base;
     private final Side tuned;
@@ -149,9 +152,9 @@ final class Plan implements AutoCloseable {
     }
 
     /**
-     * Items of a comparison, and of digests that no pair gives.
+     * Returns the items of a comparison, and of digests that no pair computes.
      *
-     * @param finished names that need no item
+     * @param finished names of finished tensors, which need no item
      */
     List<Descriptions.Item> items(
         boolean digest, Optional<GeometryOptions> geometry, Set<String> finished) {
@@ -178,7 +181,7 @@ final class Plan implements AutoCloseable {
   /**
    * Pairs two checkpoints.
    *
-   * @param tunedLocation of a checkpoint or an adapter
+   * @param tunedLocation location of a checkpoint or an adapter
    */
   Sides compare(
       String baseLocation,
@@ -193,7 +196,9 @@ final class Plan implements AutoCloseable {
     try {
       base = open("base", await(before));
     } finally {
-      after.exceptionally(failure -> null).join(); // its files must not come when all is closed
+      after
+          .exceptionally(failure -> null)
+          .join(); // it must not create files after this plan is closed
     }
     model = await(after);
     Side tuned;
@@ -233,7 +238,7 @@ final class Plan implements AutoCloseable {
         isAdapter);
   }
 
-  /** Of tensors whose digests no other item has. */
+  /** Returns items for tensors whose digests no other item computes. */
   List<Descriptions.Item> digests(Side side) {
     List<Descriptions.Item> items = new ArrayList<>();
     for (Tensor tensor : side.checkpoint().tensors().values()) {
@@ -246,7 +251,7 @@ final class Plan implements AutoCloseable {
     return items;
   }
 
-  /** An answer that says what failed, by the name of the tensor. */
+  /** Returns the failure of an answer, under the name of the tensor. */
   static Failure failure(Answer answer) {
     String name = answer.name();
     return new Failure(
@@ -257,7 +262,7 @@ final class Plan implements AutoCloseable {
     return planner.units(items, spark.defaultParallelism());
   }
 
-  /** For who has none. */
+  /** Returns a control for callers without their own. */
   Control control() {
     return Control.open(context);
   }
@@ -266,12 +271,12 @@ final class Plan implements AutoCloseable {
     return planner;
   }
 
-  /** Grows while it is measured. */
+  /** Returns the failures. The list grows during the measurement. */
   List<Failure> failures() {
     return failures;
   }
 
-  /** All files, with their sizes and times. */
+  /** Returns a description of all files with sizes and modification times. */
   String files() {
     return files.toString();
   }
@@ -286,7 +291,7 @@ final class Plan implements AutoCloseable {
       }
       Files.deleteIfExists(scratch);
     } catch (IOException e) {
-      // Holes in a temporary directory: nothing is lost with them.
+      // These are sparse copies in a temporary directory; leaving them behind is harmless.
       return;
     }
   }

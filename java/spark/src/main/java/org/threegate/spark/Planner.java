@@ -18,20 +18,27 @@ import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
 
 /**
- * Describes pairs to executors and deals them out: the costliest first, each in a task of its own,
- * and the small ones together, so that no task is long when the others are done.
+ * Describes pairs for executors and distributes them over tasks. The most expensive items come
+ * first, each in its own task. Small items share tasks, so that all tasks finish at about the same
+ * time.
  */
 final class Planner {
-  /** Tasks that each core gets, about. */
+  /** Approximate number of tasks per core. */
   private static final int TASKS_A_CORE = 32;
 
-  /** About ten seconds of a core's: clusters grow while they work. */
+  /**
+   * Largest cost of a task, about ten seconds of one core. Short tasks let a growing cluster use
+   * new executors.
+   */
   private static final double MOST_COST = 2e11;
 
   private static final long MOST_BYTES = 1L << 30;
   private static final int MOST_ITEMS = 512;
 
-  /** Native memory beside the operands: float32 copies, an update, singular vectors. */
+  /**
+   * Native memory in bytes per weight in addition to the operands: float32 copies, an update,
+   * singular vectors.
+   */
   private static final long WORKSPACE_A_WEIGHT = 24;
 
   private final List<Descriptions.Source> files = new ArrayList<>();
@@ -40,9 +47,9 @@ final class Planner {
   private final Set<String> digested = new HashSet<>();
 
   /**
-   * Makes a checkpoint's files known.
+   * Registers the files of a checkpoint.
    *
-   * @param name of the checkpoint in keys of digests
+   * @param name name of the checkpoint in keys of digests
    */
   void add(String name, RemoteModel model, Checkpoint checkpoint) {
     Map<String, Integer> own = new HashMap<>();
@@ -61,12 +68,12 @@ final class Planner {
     }
   }
 
-  /** Keys of digests that need no item. */
+  /** Marks digests as known, so that no item computes them. */
   void known(Set<String> keys) {
     digested.addAll(keys);
   }
 
-  /** All other keys need one again. */
+  /** Keeps only these digests as known; items compute all others again. */
   void forget(Set<String> known) {
     digested.retainAll(known);
   }
@@ -74,7 +81,7 @@ final class Planner {
   /**
    * Describes what is measured of one tensor.
    *
-   * @param sources tensors whose digests are wanted, if no other item has them
+   * @param sources tensors whose digests are requested, unless another item computes them
    */
   Descriptions.Item item(
       String name, List<TensorPair> pairs, List<Tensor> sources, boolean wide, double cost) {
@@ -134,7 +141,7 @@ final class Planner {
     Integer file = fileOf.get(matrix.buffer());
     Optional<byte[]> values = Optional.empty();
     if (file == null) {
-      // Not as it is in a file: a factor of an adapter, transposed or of another adapter.
+      // Not as stored in a file: a factor of an adapter that is transposed or derived.
       long bytes = matrix.rows() * matrix.columns() * matrix.dtype().bytes();
       values = Optional.of(matrix.buffer().getBytes(matrix.offset(), bytes));
     }
@@ -147,7 +154,7 @@ final class Planner {
         values);
   }
 
-  /** Deals items out to tasks. */
+  /** Distributes items over tasks. */
   List<Descriptions.Unit> units(List<Descriptions.Item> items, int cores) {
     List<Descriptions.Item> sorted = new ArrayList<>(items);
     sorted.sort(Comparator.comparingDouble(item -> -item.cost()));
@@ -174,7 +181,7 @@ final class Planner {
     return units;
   }
 
-  /** A unit's items, each in a unit of its own in which nothing runs beside it. */
+  /** Splits a unit into units with one item each, which run alone in their executor. */
   List<Descriptions.Unit> split(Descriptions.Unit unit) {
     return unit.items().stream().map(item -> unit(List.of(item), true)).toList();
   }

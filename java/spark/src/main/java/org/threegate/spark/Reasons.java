@@ -6,7 +6,7 @@ import java.util.regex.Pattern;
 import org.threegate.kernel.KernelException;
 import org.threegate.run.InvalidInputException;
 
-/** What went wrong, in a line for the one who started the job. */
+/** Extracts the reason of a failure as one line for the user. */
 final class Reasons {
   private static final Pattern EXECUTOR = Pattern.compile("ExecutorException: (.*)");
   private static final Pattern LOST =
@@ -14,7 +14,7 @@ final class Reasons {
 
   private Reasons() {}
 
-  /** Of a failure that was thrown. */
+  /** Returns the reason of an exception. */
   static String line(Throwable failure) {
     String message = String.valueOf(failure.getMessage()).lines().findFirst().orElse("");
     if (failure instanceof InvalidInputException || failure instanceof KernelException) {
@@ -27,7 +27,7 @@ final class Reasons {
     return failure.getClass().getSimpleName() + ": " + message;
   }
 
-  /** Of a job that Spark gave up: which executor, and why. */
+  /** Returns the executor and the reason for a job that Spark aborted. */
   static String ofJob(Throwable failure) {
     StringBuilder all = new StringBuilder();
     for (Throwable cause = failure; cause != null; cause = cause.getCause()) {

@@ -21,8 +21,8 @@ import org.threegate.kernel.Context;
 import org.threegate.run.InvalidInputException;
 
 /**
- * A remote checkpoint, open as far as its headers. Shards that are damaged or missing are left out,
- * if an index names the tensors in them.
+ * A remote checkpoint with open headers. Damaged or missing shards are left out if an index lists
+ * their tensors.
  */
 final class RemoteCheckpoint implements AutoCloseable {
   private static final ObjectMapper MAPPER = new ObjectMapper();
@@ -51,7 +51,10 @@ final class RemoteCheckpoint implements AutoCloseable {
     }
   }
 
-  /** Rewrites the index without shards that cannot be opened; false: that is not what is wrong. */
+  /**
+   * Rewrites the index without shards that cannot be opened. Returns false if all shards can be
+   * opened, so the error has another cause.
+   */
   private static boolean leaveOutDamaged(Context context, RemoteModel model, List<Failure> failures)
       throws IOException {
     Optional<Path> index = index(model.mirror());
@@ -99,7 +102,7 @@ final class RemoteCheckpoint implements AutoCloseable {
     return all.size() == 1 ? Optional.of(all.get(0)) : Optional.empty();
   }
 
-  /** Why a shard cannot be opened; empty when it can. */
+  /** Returns the reason why a shard cannot be opened; empty if it can. */
   private static String reason(Context context, RemoteModel model, Path index, String shard) {
     try (SafetensorsFile file =
         SafetensorsFile.open(
@@ -107,7 +110,7 @@ final class RemoteCheckpoint implements AutoCloseable {
             index
                 .toAbsolutePath()
                 .resolveSibling(FileNames.plain(shard, index.getFileName().toString())))) {
-      return file.bytes() < 0 ? "it has no bytes" : "";
+      return file.bytes() < 0 ? "it is empty" : "";
     } catch (InvalidInputException e) {
       return model.translate(e).getMessage();
     }
@@ -121,7 +124,7 @@ final class RemoteCheckpoint implements AutoCloseable {
     return checkpoint;
   }
 
-  /** Tensors in damaged shards. */
+  /** Returns the tensors in damaged shards. */
   List<Failure> failures() {
     return failures;
   }

@@ -27,10 +27,10 @@ import org.threegate.file.FileNames;
 import org.threegate.run.InvalidInputException;
 
 /**
- * A checkpoint wherever Hadoop's file systems reach, seen from what is in front of its weights: the
- * headers of its shards, its index and its configuration. They are laid into a local directory as
- * files with holes where the weights would be, which take no room, so that the code that opens any
- * checkpoint opens this one. An adapter, which is small, is copied whole.
+ * The metadata of a checkpoint on a Hadoop file system: the headers of its shards, its index and
+ * its configuration. They are copied to a local directory as sparse files, with holes in place of
+ * the weights. The local directory can be opened like any checkpoint. Adapters are small and are
+ * copied completely.
  */
 final class RemoteModel {
   private static final int LENGTH_BYTES = 8;
@@ -55,8 +55,8 @@ final class RemoteModel {
   /**
    * Reads headers.
    *
-   * @param location of a file or a directory
-   * @param directory a new one, for the local files
+   * @param location location of a file or directory
+   * @param directory new directory for the local files
    */
   static RemoteModel read(
       Configuration configuration, String location, java.nio.file.Path directory)
@@ -74,7 +74,7 @@ final class RemoteModel {
         adapter |= name.equals(Checkpoint.ADAPTER_CONFIG);
         boolean shard = name.endsWith(SHARD);
         if (file.isFile() && FileNames.isPlain(name) && (shard || name.endsWith(DESCRIPTION))) {
-          // Beside a file that was named, other models may lie.
+          // The directory of a single file can contain other models.
           if (!shard || isDirectory || !named.getName().endsWith(SHARD) || isSame(file, named)) {
             wanted.add(file);
           }
@@ -88,7 +88,7 @@ final class RemoteModel {
               new LinkedHashMap<>());
       model.lay(files, wanted, directory, adapter);
       if (!isDirectory && !Files.exists(model.mirror)) {
-        Files.createFile(model.mirror); // what it is not is said by who opens it
+        Files.createFile(model.mirror); // opening it reports what is wrong
       }
       return model;
     } catch (FileNotFoundException e) {
@@ -98,12 +98,11 @@ final class RemoteModel {
           location
               + ": "
               + e.getMessage()
-              + "; have Spark load it, for S3 with spark.jars.packages=org.apache.hadoop:hadoop-aws:VERSION",
+              + "; add it to Spark, for S3 with spark.jars.packages=org.apache.hadoop:hadoop-aws:VERSION",
           e);
     } catch (IOException | IllegalArgumentException e) {
       throw new InvalidInputException(
-          location + ": cannot be read: " + Reasons.line(e) + "; are path and credentials right?",
-          e);
+          location + ": cannot be read: " + Reasons.line(e) + "; check path and credentials", e);
     }
   }
 
@@ -177,11 +176,15 @@ final class RemoteModel {
       }
     } catch (EOFException e) {
       throw new InvalidInputException(
-          file.getPath() + ": became shorter while it was read; wait until nobody writes it", e);
+          file.getPath()
+              + ": became shorter while it was read; wait until no other process writes it",
+          e);
     }
   }
 
-  /** Where its weights begin; what is wrong with it is said by who parses it. */
+  /**
+   * Returns the offset of the weights in bytes. Errors in the header are reported by the parser.
+   */
   private static long headerEnd(FSDataInputStream in, long bytes) throws IOException {
     byte[] prefix = new byte[(int) Math.min(LENGTH_BYTES, bytes)];
     in.readFully(0, prefix);
@@ -200,22 +203,22 @@ final class RemoteModel {
     }
   }
 
-  /** As the user named it. */
+  /** Returns the location as the user gave it. */
   String location() {
     return location;
   }
 
-  /** What to open in its place. */
+  /** Returns the local path to open instead of the location. */
   java.nio.file.Path mirror() {
     return mirror;
   }
 
-  /** Its files with weights, by name. */
+  /** Returns the files with weights by name. */
   Map<String, Descriptions.Source> shards() {
     return shards;
   }
 
-  /** A message about the local files, as one about those that they stand for. */
+  /** Translates an error about the local files to one about the remote files. */
   InvalidInputException translate(InvalidInputException e) {
     java.nio.file.Path directory = Files.isDirectory(mirror) ? mirror : mirror.getParent();
     String remote = Files.isDirectory(mirror) ? location : parent(location);

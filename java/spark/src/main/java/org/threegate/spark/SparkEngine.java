@@ -44,20 +44,22 @@ import org.threegate.run.InvalidInputException;
 import org.threegate.run.Progress;
 import org.threegate.run.Remedy;
 
-/** Measures on a Spark cluster. Locations are what the file systems of Hadoop reach. */
+/** Measures on a Spark cluster. Locations are paths or URIs of Hadoop file systems. */
 final class SparkEngine implements Engine {
   private final JavaSparkContext spark;
   private final boolean owned;
 
   /**
-   * @param owned whether the session ends with this
+   * Creates an engine.
+   *
+   * @param owned whether closing this engine stops the session
    */
   SparkEngine(SparkSession session, boolean owned) {
     this.spark = JavaSparkContext.fromSparkContext(session.sparkContext());
     this.owned = owned;
   }
 
-  /** A dataset's answers; the plan is open as long as it takes to describe it. */
+  /** Returns the answers for a dataset. The plan is closed once the items are described. */
   JavaRDD<Answer> answers(
       String base,
       String tuned,
@@ -107,7 +109,7 @@ final class SparkEngine implements Engine {
             sides.items(request.digest(), request.geometry(), collected.finished.keySet());
         resumable(() -> job.run(machine, plan.units(items), collected::add, progress, control));
         if (request.digest() && !collected.failures.isEmpty()) {
-          // Of tensors whose partner failed; what fails again has been reported.
+          // These are tensors whose partner failed; repeated failures have already been reported.
           plan.planner().forget(collected.digests.keySet());
           List<Descriptions.Item> rest = new ArrayList<>(plan.digests(sides.base()));
           rest.addAll(plan.digests(sides.tuned()));
@@ -138,7 +140,7 @@ final class SparkEngine implements Engine {
         + request.geometry();
   }
 
-  /** What came out so far, in this run and those that it continues. */
+  /** The results so far, of this run and of the interrupted runs that it continues. */
   private static final class Collected {
     private final Journal<Comparison.Finished> journal;
     private final Map<String, Comparison.Finished> finished;
@@ -170,7 +172,7 @@ final class SparkEngine implements Engine {
     void run() throws IOException;
   }
 
-  /** What was finished is kept when the cluster cannot go on. */
+  /** Runs a job. If the cluster fails, the journal keeps what was finished. */
   private static void resumable(Run run) throws IOException {
     try {
       run.run();
@@ -272,7 +274,7 @@ final class SparkEngine implements Engine {
     }
   }
 
-  /** Says what is wrong with local copies of headers in terms of what they are copies of. */
+  /** Translates errors about local copies of headers to errors about the remote files. */
   private static <T> T translated(Plan.Side side, Supplier<T> reading) {
     try {
       return reading.get();
@@ -299,7 +301,7 @@ final class SparkEngine implements Engine {
       Map<String, String> digests = new HashMap<>();
       Map<String, Long> places = new HashMap<>();
       Path file = request.file().toAbsolutePath();
-      // What the header says of the checkpoint is known when all of it has been read.
+      // The metadata of the header are known only after the whole checkpoint has been read.
       try (OutputLock held = OutputLock.of(file);
           FileChannel spool = AtomicFiles.scratch(held.output())) {
         job.run(
@@ -335,12 +337,12 @@ final class SparkEngine implements Engine {
   private static void copy(FileChannel from, long begin, ByteBuffer to) throws IOException {
     while (to.hasRemaining()) {
       if (from.read(to, begin + to.position()) < 0) {
-        throw new IOException("the masks have become fewer");
+        throw new IOException("some masks are missing");
       }
     }
   }
 
-  /** A mask is of all matrices. */
+  /** Fails if any matrix failed: a mask file must cover all matrices. */
   private static void refuse(List<Failure> failures) {
     if (!failures.isEmpty()) {
       Failure first = failures.get(0);

@@ -13,7 +13,7 @@ import org.apache.spark.sql.SparkSession;
 import org.threegate.analysis.engine.Engine;
 import org.threegate.run.InvalidInputException;
 
-/** Opens a session of Spark for a command. */
+/** Opens a Spark session for a command. */
 public final class SparkEngineProvider implements Engine.Provider {
   private static final String LOOPBACK = "127.0.0.1";
   private static final String STANDALONE = "spark://";
@@ -28,7 +28,7 @@ public final class SparkEngineProvider implements Engine.Provider {
     }
     conf.setIfMissing("spark.app.name", "threegate");
     conf.setIfMissing("spark.ui.showConsoleProgress", "false");
-    // Results are counts and measures of tensors, as many as there are.
+    // The number of results grows with the number of tensors; do not limit their size.
     conf.setIfMissing("spark.driver.maxResultSize", "0");
     if (conf.get("spark.master", "").startsWith("local")) {
       conf.setIfMissing("spark.ui.enabled", "false");
@@ -45,12 +45,12 @@ public final class SparkEngineProvider implements Engine.Provider {
           conf.get("spark.master", "")
               + ": "
               + Reasons.line(e)
-              + "; is the master's address right?",
+              + "; check the address of the master",
           e);
     }
   }
 
-  /** Spark itself takes a minute to notice that it talks to nobody. */
+  /** Checks that the master answers. Spark itself takes a minute to notice that it does not. */
   private static void requireSomebody(String master) {
     if (!master.startsWith(STANDALONE)) {
       return;
@@ -68,10 +68,10 @@ public final class SparkEngineProvider implements Engine.Provider {
       }
     }
     throw new InvalidInputException(
-        master + ": nobody answers (" + reason + "); is the master's address right?");
+        master + ": no answer (" + reason + "); check the address of the master");
   }
 
-  /** What executors need of us, if we are in one jar. */
+  /** Returns the jar to send to executors, if this program runs from one jar. */
   private static Optional<Path> jar() {
     CodeSource source = SparkEngineProvider.class.getProtectionDomain().getCodeSource();
     try {

@@ -20,7 +20,7 @@ import org.threegate.analysis.engine.Failure;
 import org.threegate.report.TensorTable;
 
 /**
- * Comparisons in a job of Spark's.
+ * Comparisons within a Spark application.
  *
  * <pre>{@code
  * Dataset<Row> tensors =
@@ -30,14 +30,16 @@ import org.threegate.report.TensorTable;
  * }</pre>
  */
 public final class ThreegateSpark {
-  /** Why a tensor could not be measured; null when it was. */
+  /** Column with the reason why a tensor could not be measured; null if it was measured. */
   public static final String ERROR = "error";
 
   private static final String NAME = "name";
 
   private ThreegateSpark() {}
 
-  /** Columns of a comparison: those of {@code tensors.parquet}, and {@value #ERROR}. */
+  /**
+   * Returns the schema of a comparison: the columns of {@code tensors.parquet} and {@value #ERROR}.
+   */
   public static StructType schema() {
     List<StructField> fields = new ArrayList<>();
     for (TensorTable.Column column : TensorTable.columns()) {
@@ -56,15 +58,18 @@ public final class ThreegateSpark {
   }
 
   /**
-   * Compares two checkpoints; a row a tensor, with the numbers that {@code threegate compare} gives
-   * on one machine. It is planned at once, from headers; measured when rows are asked for, once:
-   * the rows are kept (in memory, else on disks of the executors) until {@link
-   * Dataset#unpersist()}.
+   * Compares two checkpoints. The result has one row per tensor, with the same numbers as {@code
+   * threegate compare} on one machine. Headers are read immediately. Tensors are measured once,
+   * when the first action needs the rows. The rows are cached in memory and on disks of the
+   * executors until {@link Dataset#unpersist()}.
    *
-   * @param base a directory or a file, wherever Hadoop's file systems of this session reach
-   * @param tuned a checkpoint or an adapter, the same
-   * @throws org.threegate.run.InvalidInputException when one cannot be read, or executors cannot
-   *     measure or are not alike
+   * @param spark session to run in
+   * @param base directory or file on a Hadoop file system of the session
+   * @param tuned checkpoint or adapter on such a file system
+   * @param options tensors and geometry to measure
+   * @return one row per tensor, with the columns of {@link #schema()}
+   * @throws org.threegate.run.InvalidInputException if a checkpoint cannot be read, or executors
+   *     cannot measure or differ from each other
    */
   public static Dataset<Row> compare(
       SparkSession spark, String base, String tuned, ComparisonOptions options) throws IOException {

@@ -32,9 +32,9 @@ import scala.jdk.javaapi.CollectionConverters;
 import scala.runtime.BoxedUnit;
 
 /**
- * Has units run and takes their answers as they come. A unit at which Spark gives up, since
- * executors die of it, is split and its items run alone; one that is an item already is given up,
- * and the others go on.
+ * Runs units as a Spark job and processes their answers as they arrive. If Spark aborts a unit
+ * because executors died, the unit is split and its items run alone. If a unit with a single item
+ * is aborted, the item fails and the job continues.
  */
 final class UnitJob {
   private static final Pattern CULPRIT =
@@ -45,12 +45,12 @@ final class UnitJob {
   private final Planner planner;
   private final Work work;
 
-  /** Takes answers, one at a time. */
+  /** Receives answers, one at a time. */
   interface Taker {
     void take(Answer answer) throws IOException;
   }
 
-  /** What tasks run; serialised by Spark, so without a reference to this. */
+  /** The code that tasks run. Spark serializes it, so it must not refer to the enclosing object. */
   private interface Body extends Function1<Iterator<Answer>, List<Answer>>, Serializable {}
 
   private interface Collector extends Function2<Object, List<Answer>, BoxedUnit>, Serializable {}
@@ -63,7 +63,10 @@ final class UnitJob {
     this.work = work;
   }
 
-  /** The executor that all others have to be like; waits until there is one. */
+  /**
+   * Returns the reference executor, which all others must match. Waits until an executor is
+   * available.
+   */
   Machine reference(Progress progress, Control control) {
     progress.at("waiting for executors", 0, 1);
     int tasks = 2 * Math.max(1, spark.defaultParallelism());
@@ -89,7 +92,7 @@ final class UnitJob {
     return first;
   }
 
-  /** Units as they travel. */
+  /** Encodes units for transfer. */
   static List<String> encode(List<Descriptions.Unit> units) throws IOException {
     try {
       return units.parallelStream()
@@ -107,7 +110,7 @@ final class UnitJob {
     }
   }
 
-  /** The answers as a collection of Spark's. */
+  /** Returns the answers as a Spark RDD. */
   JavaRDD<Answer> answers(Machine reference, List<Descriptions.Unit> units) throws IOException {
     List<String> lines = encode(units);
     return spark
@@ -118,9 +121,10 @@ final class UnitJob {
   }
 
   /**
-   * Runs all.
+   * Runs all units.
    *
-   * @throws InvalidInputException when the cluster cannot do it, saying which executor and why
+   * @throws InvalidInputException if the cluster fails; the message names the executor and the
+   *     reason
    */
   void run(
       Machine reference,
@@ -176,7 +180,7 @@ final class UnitJob {
                   blamed.items().get(0).name(),
                   Map.of(),
                   new byte[0],
-                  "given up after " + culprit.group(2) + " attempts: " + reason));
+                  "failed after " + culprit.group(2) + " attempts: " + reason));
         } else {
           rounds.add(planner.split(blamed));
         }
@@ -184,7 +188,7 @@ final class UnitJob {
       }
     }
     progress.at("", (long) total, (long) total);
-    UnitRun.freeArenas(); // of executors within this JVM
+    UnitRun.freeArenas(); // of executors in this JVM
   }
 
   private static boolean isOfExecutor(Throwable failure) {
@@ -197,7 +201,7 @@ final class UnitJob {
     return false;
   }
 
-  /** Spark gave up. */
+  /** Thrown if Spark aborted a job. */
   private static final class JobFailedException extends Exception {
     private static final long serialVersionUID = 1L;
 
@@ -210,7 +214,7 @@ final class UnitJob {
       Machine reference, List<Descriptions.Unit> units, Taker taker, Control control)
       throws IOException, JobFailedException {
     JavaRDD<Answer> answers = answers(reference, units);
-    // Taken by this thread, not by the one that schedules tasks.
+    // Process answers on this thread, not on Spark's scheduler thread.
     LinkedBlockingQueue<List<Answer>> arrived = new LinkedBlockingQueue<>();
     Body body = all -> new ArrayList<>(CollectionConverters.asJava(all.toSeq()));
     Collector collector =
@@ -256,7 +260,7 @@ final class UnitJob {
     scala.util.Try<?> end = job.value().get();
     if (end.isFailure()) {
       if (control.isCancelled()) {
-        throw new CancelledException(); // Spark's own handler of Ctrl-C was faster
+        throw new CancelledException(); // Spark's own Ctrl-C handler stopped the job first
       }
       throw new JobFailedException(end.failed().get());
     }

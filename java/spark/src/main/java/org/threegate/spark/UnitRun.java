@@ -30,9 +30,12 @@ import org.threegate.kernel.Status;
 import org.threegate.run.InvalidInputException;
 import org.threegate.run.Workers;
 
-/** What runs in an executor: fetches a unit's items and measures them. */
+/** The code that runs in an executor. It fetches the items of a unit and measures them. */
 final class UnitRun implements FlatMapFunction<Iterator<String>, Answer>, Serializable {
-  /** The same in all versions: a version that differs is to be said, not to be an accident. */
+  /**
+   * Constant across versions, so that a version mismatch is reported by our own check instead of a
+   * serialization error.
+   */
   private static final long serialVersionUID = 1L;
 
   private static final String GPU = "gpu";
@@ -44,12 +47,12 @@ final class UnitRun implements FlatMapFunction<Iterator<String>, Answer>, Serial
 
   private static final Arenas ARENAS = new Arenas();
 
-  /** Of the executor that this runs in. */
+  /** The memory gate of this executor, created on first use. */
   private static final class Gate {
     static final MemoryGate GATE = new MemoryGate(ExecutorMemory.bytes(SparkEnv.get().conf()));
   }
 
-  /** Frees what tasks in this JVM left for others. */
+  /** Frees the arenas that tasks in this JVM left in the pool. */
   static void freeArenas() {
     ARENAS.free();
   }
@@ -73,7 +76,7 @@ final class UnitRun implements FlatMapFunction<Iterator<String>, Answer>, Serial
   private List<Answer> measure(Descriptions.Unit unit) throws IOException {
     TaskContext task = TaskContext.get();
     List<Answer> answers = new ArrayList<>();
-    // Results do not depend on the number of threads: each item has one.
+    // Each item runs on one thread, so results do not depend on the number of threads.
     try (Context context = context(task);
         Workers workers = Workers.like(context, "threegate-task")) {
       List<Future<Answer>> pending = new ArrayList<>();
@@ -103,12 +106,12 @@ final class UnitRun implements FlatMapFunction<Iterator<String>, Answer>, Serial
           Machine.here().executor()
               + ": has GPU "
               + gpu.addresses()[0]
-              + " by Spark's word, but kernels cannot run there: "
+              + " assigned by Spark, but kernels cannot run there: "
               + e.getMessage());
     }
   }
 
-  /** Waits; what may be different elsewhere or later is left to Spark to try again. */
+  /** Waits for the answer. Errors that may not recur are thrown, so that Spark retries the task. */
   private static Answer await(
       TaskContext task, Descriptions.Item item, Future<Answer> pending, Workers workers)
       throws IOException {
@@ -118,12 +121,12 @@ final class UnitRun implements FlatMapFunction<Iterator<String>, Answer>, Serial
       } catch (TimeoutException e) {
         if (task.isInterrupted()) {
           workers.cancel();
-          throw new TaskKilledException("the task was given up");
+          throw new TaskKilledException("the task was cancelled");
         }
       } catch (InterruptedException e) {
         workers.cancel();
         Thread.currentThread().interrupt();
-        throw new TaskKilledException("the task was given up");
+        throw new TaskKilledException("the task was cancelled");
       } catch (ExecutionException e) {
         if (e.getCause() instanceof UncheckedIOException failure) {
           int attempts = SparkEnv.get().conf().getInt("spark.task.maxFailures", 4);
@@ -137,7 +140,7 @@ final class UnitRun implements FlatMapFunction<Iterator<String>, Answer>, Serial
     }
   }
 
-  /** There a task has one attempt. */
+  /** Returns whether Spark runs in local mode, where tasks are not retried. */
   private static boolean isLocal() {
     String master = SparkEnv.get().conf().get("spark.master", "");
     return master.startsWith("local") && !master.startsWith("local-cluster");
@@ -147,7 +150,7 @@ final class UnitRun implements FlatMapFunction<Iterator<String>, Answer>, Serial
     return new Answer(item.name(), Map.of(), new byte[0], Reasons.line(reason));
   }
 
-  /** Measures an item, once more by itself when there was no memory for it beside others. */
+  /** Measures an item. If memory runs out, measures it once more without other items beside it. */
   Answer measure(
       Context context,
       Control control,
@@ -173,7 +176,7 @@ final class UnitRun implements FlatMapFunction<Iterator<String>, Answer>, Serial
         if (alone && memory) {
           throw new InvalidInputException(
               Machine.here().executor()
-                  + ": out of memory even alone ("
+                  + ": out of memory although it ran alone ("
                   + e.getMessage()
                   + "); give executors more, spark.executor.memoryOverhead",
               e);
@@ -213,7 +216,7 @@ final class UnitRun implements FlatMapFunction<Iterator<String>, Answer>, Serial
     }
   }
 
-  /** What the tasks of an executor may hold of native memory. */
+  /** The native memory that the tasks of an executor may use. */
   static final class ExecutorMemory {
     private static final String SETTING = "spark.threegate.memory";
     private static final double SHARE_OF_MACHINE = 0.5;
@@ -221,7 +224,10 @@ final class UnitRun implements FlatMapFunction<Iterator<String>, Answer>, Serial
 
     private ExecutorMemory() {}
 
-    /** As set, or what Spark sets aside outside of the heap, or half of the machine's memory. */
+    /**
+     * Returns the limit in bytes: the configured value, or Spark's off-heap memory, or half of the
+     * machine's memory.
+     */
     static long bytes(SparkConf conf) {
       if (conf.contains(SETTING)) {
         return conf.getSizeAsBytes(SETTING);

@@ -26,11 +26,11 @@ import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 
-/** What is measured of an item: the same code that runs on one machine. */
+/** The measurement of an item. It runs the same code as on one machine. */
 interface Work extends Serializable {
   byte[] of(Context context, List<TensorPair> pairs, Control control) throws IOException;
 
-  /** A record as compressed JSON, which holds every bit of it. */
+  /** Encodes a record as compressed JSON without loss of precision. */
   static byte[] encode(Object item) throws IOException {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     try (DeflaterOutputStream out =
@@ -40,7 +40,7 @@ interface Work extends Serializable {
     return bytes.toByteArray();
   }
 
-  /** And back. */
+  /** Decodes a record that {@link #encode} wrote. */
   static <T> T decode(Class<T> type, byte[] bytes) throws IOException {
     try (InflaterInputStream in = new InflaterInputStream(new ByteArrayInputStream(bytes))) {
       return Journal.decode(type, new String(in.readAllBytes(), StandardCharsets.UTF_8));
@@ -48,9 +48,9 @@ interface Work extends Serializable {
   }
 
   /**
-   * A {@link Comparison.Finished}, without digests.
+   * Produces a {@link Comparison.Finished} without digests.
    *
-   * @param options as JSON; {@code null}: no geometry
+   * @param options geometry options as JSON; {@code null}: no geometry
    */
   record Compare(String options) implements Work {
     static Compare of(Optional<GeometryOptions> geometry) throws IOException {
@@ -71,12 +71,13 @@ interface Work extends Serializable {
   }
 
   /**
-   * An {@link Agreement}.
+   * Produces an {@link Agreement}.
    *
-   * @param steps of the runs; none: they are not checkpoints of one run
+   * @param steps training steps of the runs; empty if they are not checkpoints of one run
+   * @param options geometry options as JSON
    */
   record Agree(double[] steps, String options) implements Work {
-    /** What the runs do to a matrix. */
+    /** The agreement of the runs in one matrix, and their trajectory. */
     record Agreement(TensorConsensus tensor, Optional<TensorTrajectory> trajectory) {}
 
     @Override
@@ -91,7 +92,7 @@ interface Work extends Serializable {
     }
   }
 
-  /** The bytes of a mask, as in a file. */
+  /** Produces the packed bits of a mask, as in a mask file. */
   record Mask(String options) implements Work {
     static Mask of(MaskOptions options) throws IOException {
       return new Mask(Journal.encode(options));

@@ -1,5 +1,5 @@
 /**
- * Comparisons over a Spark cluster: the same code for each tensor as on one machine, and the same
- * bits.
+ * Comparisons on a Spark cluster. Each tensor is measured by the same code as on one machine, so
+ * results are bitwise identical.
  */
 package org.threegate.spark;

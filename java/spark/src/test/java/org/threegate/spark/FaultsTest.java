@@ -360,7 +360,7 @@ class FaultsTest {
       answers.forEach(
           (name, answer) -> {
             if (name.equals(deadly)) {
-              assertThat(answer.failure()).startsWith("given up after 2 attempts: executor ");
+              assertThat(answer.failure()).startsWith("failed after 2 attempts: executor ");
             } else {
               assertThat(answer.failure()).isEmpty();
             }

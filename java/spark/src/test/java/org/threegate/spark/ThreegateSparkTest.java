@@ -473,7 +473,7 @@ class ThreegateSparkTest {
         .isInstanceOf(InvalidInputException.class)
         .hasMessage(
             "denied:///base: cannot be read: AccessControlException: Permission denied: user=nobody,"
-                + " path=denied:/base; are path and credentials right?");
+                + " path=denied:/base; check path and credentials");
   }
 
   @Test

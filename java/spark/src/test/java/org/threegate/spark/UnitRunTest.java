@@ -193,8 +193,8 @@ class UnitRunTest {
     Machine older = new Machine("executor 2 (there)", "0, ABI 1", "jni", "avx2", "BLAS", "");
     assertThat(older.unlike(MACHINE))
         .hasValue(
-            "executor 2 (there): has threegate 0, ABI 1, executor 1 (here) has 1, ABI 1; give all of"
-                + " them the same jar");
+            "executor 2 (there): has threegate 0, ABI 1, executor 1 (here) has 1, ABI 1; use the same"
+                + " jar on all of them");
     Machine blas = new Machine("executor 2 (there)", "1, ABI 1", "jni", "avx2", "MKL", "");
     assertThat(blas.unlike(MACHINE).orElseThrow()).contains("its BLAS is MKL");
     Machine broken = new Machine("executor 3 (there)", "", "", "", "", "no such file");

@@ -11,9 +11,9 @@ import java.lang.invoke.MethodHandle;
 import java.nio.file.Path;
 
 /**
- * A shared library by dlopen and dlsym, because {@link
- * java.lang.foreign.SymbolLookup#libraryLookup} does not tell which dependency is missing. Never
- * closed.
+ * A shared library, loaded by dlopen and dlsym. {@link
+ * java.lang.foreign.SymbolLookup#libraryLookup} would not report which dependency is missing. The
+ * library is never closed.
  */
 final class DynamicLibrary {
   private static final int RTLD_NOW = 2;
@@ -59,7 +59,7 @@ final class DynamicLibrary {
     return LINKER.downcallHandle(LINKER.defaultLookup().find(name).orElseThrow(), descriptor);
   }
 
-  /** The C functions throw nothing; whatever comes is the JVM's own. */
+  /** Rethrows an exception. C functions throw none, so it comes from the JVM. */
   static RuntimeException rethrow(Throwable e) {
     if (e instanceof Error error) {
       throw error;

@@ -5,7 +5,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import org.threegate.spi.KernelBinding;
 
-/** The C functions through the foreign function interface, and direct buffers as segments. */
+/** Calls C functions through the foreign function interface. Direct buffers are memory segments. */
 final class FfmBinding extends FfmFunctions implements KernelBinding {
   FfmBinding(DynamicLibrary opened) {
     super(opened);
@@ -26,7 +26,10 @@ final class FfmBinding extends FfmFunctions implements KernelBinding {
     return MemorySegment.ofAddress(address).reinterpret(bytes).asByteBuffer();
   }
 
-  /** The arena, and not the buffer, is watched: segments made of the buffer keep it, too. */
+  /**
+   * Watches the arena instead of the buffer, because segments made from the buffer keep only the
+   * arena reachable.
+   */
   @Override
   public ByteBuffer viewOf(long address, long bytes, Runnable unreachable) {
     return MemorySegment.ofAddress(address)

@@ -1,2 +1,2 @@
-/** The binding through the foreign function interface. Declarations only. */
+/** The binding through the foreign function interface. It contains declarations only. */
 package org.threegate.binding.ffm;

@@ -13,7 +13,7 @@ sealed interface CType {
    */
   record Scalar(String spelling, Kind kind) implements CType {}
 
-  /** A character of an array of them. */
+  /** An element of a character array. */
   record Character() implements CType {
     @Override
     public String spelling() {
@@ -37,7 +37,7 @@ sealed interface CType {
    */
   record Nested(String spelling, int bytes, int alignment) implements CType {}
 
-  /** The numbers of the boundary, and what they are in Java. */
+  /** The numeric types of the interface and their Java types. */
   enum Kind {
     INT32("int32_t", "int", 4),
     INT64("int64_t", "long", 8),
@@ -54,7 +54,7 @@ sealed interface CType {
     }
   }
 
-  /** Java's type of a parameter or a result: addresses are longs. */
+  /** Returns the Java type of a parameter or result. Addresses are longs. */
   default String java() {
     return this instanceof Scalar scalar ? scalar.kind().java : "long";
   }

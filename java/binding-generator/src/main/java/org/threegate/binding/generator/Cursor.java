@@ -3,7 +3,8 @@ package org.threegate.binding.generator;
 import java.util.List;
 
 /**
- * A place in the tokens of a header. Comments are skipped, and found again by what they describe.
+ * A position in the tokens of a header. Comments are skipped and can be looked up by the
+ * declaration that they describe.
  */
 final class Cursor {
   private final String file;
@@ -16,7 +17,7 @@ final class Cursor {
     this.tokens = tokens;
   }
 
-  /** The comment beside the declaration that was just read; where there is none, the one above. */
+  /** Returns the comment beside the last declaration, or else the comment above it. */
   String comment(int at) {
     Token last = tokens.get(next - 1);
     Token beside = tokens.get(next);
@@ -25,7 +26,10 @@ final class Cursor {
         : commentAbove(at);
   }
 
-  /** The comment that ends on the line above a token and does not belong to what is before it. */
+  /**
+   * Returns the comment that ends on the line above a token, unless it belongs to the previous
+   * declaration.
+   */
   String commentAbove(int at) {
     if (at == 0 || tokens.get(at - 1).kind() != Token.Kind.COMMENT) {
       return "";
@@ -84,7 +88,7 @@ final class Cursor {
   }
 
   /**
-   * What is thrown when a token breaks a rule.
+   * Returns the exception for a token that breaks a rule.
    *
    * @param rule what is allowed
    */

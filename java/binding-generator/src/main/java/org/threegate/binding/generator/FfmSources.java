@@ -5,7 +5,7 @@ import java.util.Locale;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
-/** The binding through the foreign function interface of JDK 22. */
+/** Generates the binding through the foreign function interface of JDK 22. */
 final class FfmSources {
   static final String PACKAGE = "org.threegate.binding.ffm";
 

@@ -3,7 +3,7 @@ package org.threegate.binding.generator;
 import java.util.List;
 
 /**
- * What a header declares, in its order.
+ * The declarations of a header, in their order.
  *
  * @param constants the {@code #define} lines with a number
  * @param structs the structs with fields
@@ -24,7 +24,7 @@ record Header(List<Constant> constants, List<Struct> structs, List<Function> fun
   record Constant(String name, int value, String comment) {}
 
   /**
-   * A struct with C's layout.
+   * A struct with its C layout.
    *
    * @param bytes its size
    * @param alignment its alignment in bytes

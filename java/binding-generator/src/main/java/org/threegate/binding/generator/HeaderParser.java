@@ -11,9 +11,9 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Reads the part of C that {@code threegate.h} is written in: an include guard, constants, typedefs
- * of numbers, opaque structs, structs with explicit padding and functions. Everything else is
- * refused with its line, so that nothing is silently left out of the Java side.
+ * Parses the subset of C used in {@code threegate.h}: an include guard, constants, typedefs of
+ * numbers, opaque structs, structs with explicit padding and functions. Everything else is refused
+ * with its line, so that nothing is silently missing in Java.
  */
 final class HeaderParser {
   private static final Pattern NAME = Pattern.compile("[a-z][a-z0-9]*(_[a-z0-9]+)*");
@@ -23,7 +23,7 @@ final class HeaderParser {
       Pattern.compile("#define (TG_[A-Z][A-Z0-9_]*) (?:(%1$s)|\\((-?%1$s)\\))".formatted(INTEGER));
   private static final int LONGEST_ARRAY = 1 << 16;
 
-  /** What an address may point to, beside the structs and the numbers of the boundary. */
+  /** Types that are allowed only behind pointers, in addition to structs and numbers. */
   private static final Set<String> ONLY_BEHIND_POINTERS =
       Set.of(
           "void",
@@ -62,7 +62,7 @@ final class HeaderParser {
    *
    * @param file its name, for messages
    * @param text its content
-   * @throws HeaderException when it contains anything else than what is listed above
+   * @throws HeaderException if it contains anything other than the constructs above
    */
   static Header parse(String file, String text) {
     HeaderParser parser = new HeaderParser(file, text);

@@ -8,7 +8,10 @@ import javax.lang.model.SourceVersion;
 
 /** How the names of the header are spelled in Java. */
 final class JavaNames {
-  /** Methods that every binding has beside those of the header, and those of every object. */
+  /**
+   * Methods that every binding has in addition to those of the header, and methods of {@code
+   * Object}.
+   */
   private static final Set<String> TAKEN =
       Set.of(
           "name",
@@ -24,7 +27,7 @@ final class JavaNames {
           "toString",
           "wait");
 
-  /** Keywords of C that are none of Java. */
+  /** Keywords of C that are not keywords of Java. */
   private static final Set<String> KEYWORDS_OF_C =
       Set.of(
           "auto",
@@ -59,12 +62,12 @@ final class JavaNames {
     return withoutPrefix(name).toUpperCase(Locale.ROOT);
   }
 
-  /** Whether a word means something in C or in Java, so that nothing can be named by it. */
+  /** Returns whether a word is reserved in C or Java. */
   static boolean isKeyword(String word) {
     return SourceVersion.isKeyword(word) || KEYWORDS_OF_C.contains(word);
   }
 
-  /** Whether a name can be a parameter or a method of the generated classes. */
+  /** Returns whether a name can be a parameter or a method of the generated classes. */
   static boolean isFree(String variable) {
     return !isKeyword(variable) && !TAKEN.contains(variable);
   }

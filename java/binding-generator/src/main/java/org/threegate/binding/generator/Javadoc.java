@@ -16,7 +16,7 @@ final class Javadoc {
   /**
    * A documentation comment.
    *
-   * @param indent what every line begins with
+   * @param indent prefix of every line
    * @param paragraphs the description; the first one is never empty
    * @param tags block tags, each with its text
    */
@@ -78,7 +78,9 @@ final class Javadoc {
     return html.append(escaped(text.substring(from))).toString();
   }
 
-  /** A backslash might begin an escape of the Java source, and an at sign a block tag. */
+  /**
+   * Escapes text for Javadoc. A backslash could start a Unicode escape, and an at sign a block tag.
+   */
   private static String escaped(String text) {
     return text.replace("&", "&amp;")
         .replace("<", "&lt;")

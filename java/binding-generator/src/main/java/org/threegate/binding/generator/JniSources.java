@@ -4,8 +4,8 @@ import java.util.List;
 import java.util.stream.Collectors;
 
 /**
- * The JNI binding: declarations from which JavaCPP makes the C++ shim, a class that passes calls on
- * to them, and a header by which the C++ compiler checks layouts and constants.
+ * Generates the JNI binding: declarations from which JavaCPP generates the C++ shim, a class that
+ * forwards calls to them, and a header with which the C++ compiler checks layouts and constants.
  */
 final class JniSources {
   static final String PACKAGE = "org.threegate.binding.jni";

@@ -18,7 +18,7 @@ record SourceFile(String path, String text) {
         "// Generated from threegate.h; do not edit.\npackage " + javaPackage + ";\n\n" + code);
   }
 
-  /** Writes the file where its content changed, so that nothing is compiled again without need. */
+  /** Writes the file only if its content changed, to avoid needless recompilation. */
   void writeTo(Path directory) throws IOException {
     Path file = directory.resolve(path);
     if (!Files.exists(file) || !Files.readString(file).equals(text)) {

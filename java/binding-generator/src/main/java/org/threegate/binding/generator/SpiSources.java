@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
 
-/** The part of the header that the core knows: functions, layouts of structs, constants. */
+/** Generates the sources that the core uses: functions, layouts of structs, constants. */
 final class SpiSources {
   static final String PACKAGE = "org.threegate.spi";
 

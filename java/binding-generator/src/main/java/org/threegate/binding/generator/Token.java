@@ -3,8 +3,8 @@ package org.threegate.binding.generator;
 /**
  * A word, a number, a punctuation character, a preprocessor line or a comment of the header.
  *
- * @param kind what it is
- * @param text the characters; of a comment those between the delimiters
+ * @param kind kind of token
+ * @param text the characters; for a comment, those between the delimiters
  * @param line line number of the first character, from 1
  * @param lastLine line number of the last character
  */

@@ -4,7 +4,7 @@ import java.lang.ref.Cleaner;
 import java.nio.ByteBuffer;
 import org.threegate.spi.KernelBinding;
 
-/** The C functions through JNI, and direct buffers by functions of JNI itself. */
+/** Calls C functions through JNI. Direct buffers use functions of JNI itself. */
 final class JniBinding extends JniFunctions implements KernelBinding {
   private static final Cleaner CLEANER = Cleaner.create();
 
@@ -23,7 +23,9 @@ final class JniBinding extends JniFunctions implements KernelBinding {
     return Buffers.viewOf(address, bytes);
   }
 
-  /** Slices and duplicates of a direct buffer keep it reachable: it is the last to go. */
+  /**
+   * Watches the buffer itself. Slices and duplicates keep it reachable, so it is collected last.
+   */
   @Override
   public ByteBuffer viewOf(long address, long bytes, Runnable unreachable) {
     ByteBuffer view = Buffers.viewOf(address, bytes);

@@ -40,8 +40,8 @@ public final class JniProvider implements BindingProvider {
   }
 
   /**
-   * A JVM lets one class loader load a file once; the other ones get a copy of the small shim,
-   * which finds the same library.
+   * Loads a copy of the shim. A JVM lets only one class loader load a native file, so other class
+   * loaders need a copy, which finds the same library.
    */
   private static void loadCopy(Path shim) {
     try {
