@@ -314,7 +314,7 @@ class CommandLineTest {
     refused(run("consensus", good, one, one, "--out", out, "--steps", "1,2"), "--trajectory");
     refused(
         run("consensus", good, one, one, "--out", out, "--trajectory", "--steps", "2,1"),
-        "must be positive and ascending");
+        "must ascend");
     refused(
         run("consensus", good, one, one, "--out", out, "--include", "nothing"),
         "no matrix has the same shape in all of the runs");

@@ -217,7 +217,8 @@ final class Fetch implements AutoCloseable {
       if (status.getLen() != source.bytes() || status.getModificationTime() != source.modified()) {
         throw new InvalidInputException(
             source.location()
-                + ": has changed since the job began; wait until no other process writes it and try again");
+                + ": has changed since the job began; wait until no other process writes it and try"
+                + " again");
       }
       in = open(files, path);
       open.put(file, in);

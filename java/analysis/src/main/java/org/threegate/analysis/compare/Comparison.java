@@ -211,7 +211,7 @@ public final class Comparison {
         pairing.pairs().stream().filter(pair -> !done.containsKey(pair.name())).toList();
     int digestThreads = Math.min(context.threads(), MOST_DIGEST_THREADS);
     // Allow enough pending tensors that no digest thread waits for the diff. Geometries differ in
-    // // cost by a factor of a thousand and finish in order, so they need a longer queue.
+    // cost by a factor of a thousand and finish in order, so they need a longer queue.
     int mostStarted = 2 * digestThreads + (geometry.isPresent() ? 8 * context.threads() : 0);
     List<TensorDiff> fresh = new ArrayList<>();
     Deque<Started> started = new ArrayDeque<>();

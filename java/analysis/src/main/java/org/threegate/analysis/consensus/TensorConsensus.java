@@ -8,7 +8,7 @@ import org.threegate.analysis.statistics.Agreement;
 /**
  * The changes of several runs from the same base in one matrix.
  *
- * @param name of the tensor
+ * @param name name of the tensor
  * @param layer layer number; empty for a tensor outside the layers
  * @param kind label of the tensor's role in the model
  * @param shape dimensions: outputs, inputs

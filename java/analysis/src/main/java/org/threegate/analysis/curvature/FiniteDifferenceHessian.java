@@ -35,8 +35,8 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
   /** Unit roundoff of gradients in bf16. */
   public static final double BF16 = 0x1p-9;
 
-  // Bounds for the error estimate: rounding errors of a gradient in units of its norm (a sum of //
-  // many terms has several), and how much more the rounding of a point may matter than a random //
+  // Bounds for the error estimate: rounding errors of a gradient in units of its norm (a sum of
+  // many terms has several), and how much more the rounding of a point may matter than a random
   // displacement of the same length.
   private static final double ROUNDINGS = 8;
 

@@ -83,7 +83,7 @@ public record LayerCurvature(
    * of a decade.
    *
    * @param decades logarithms to base 10 of eigenvalues
-   * @param share of all eigenvalues per decade, at each point
+   * @param shares share of all eigenvalues per decade, at each point
    * @param se standard errors of the shares
    * @param largest largest eigenvalue found
    * @param trace trace of the matrix, from the same probes

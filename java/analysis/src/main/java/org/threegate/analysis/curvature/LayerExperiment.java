@@ -50,7 +50,7 @@ public final class LayerExperiment {
   private static final long LARGEST_FACTOR = 8192; // largest side of a factor to form
 
   // Relative to the squared norm of the update. The principal part is computed in float32; smaller
-  // // values are rounding.
+  // values are rounding.
   private static final double SMALLEST_SHARE = 1e-6;
   private static final int DENSITY_STEPS = 20; // Lanczos steps per probe
   private static final int DENSITY_DECADES =
@@ -116,7 +116,8 @@ public final class LayerExperiment {
     long sequences = Arrays.stream(layer.sequences()).distinct().count();
     if (sequences < 2) {
       throw new IllegalArgumentException(
-          "all tokens belong to one sequence; error estimates need at least two sequences, and twenty to be reliable");
+          "all tokens belong to one sequence; error estimates need at least two sequences, and"
+              + " twenty to be reliable");
     }
     int rank = options.rankOf(Math.min(base.rows(), base.columns()));
     TruncatedSvd.Request request = TruncatedSvd.Request.of(base, rank, options.tolerance());

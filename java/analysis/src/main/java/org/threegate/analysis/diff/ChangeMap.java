@@ -18,7 +18,7 @@ public record ChangeMap(int rows, int columns, long[] changed) {
   /**
    * Returns the sum of the maps of several masks.
    *
-   * @param masks at least one, all of the same shape
+   * @param masks masks of the same shape; at least one
    */
   public static ChangeMap of(List<Mask> masks) {
     int rows = (int) Math.min(masks.get(0).rows(), LARGEST_SIDE);

@@ -9,7 +9,7 @@ import org.threegate.analysis.statistics.Totals;
 /**
  * The diff of one tensor. Rows are outputs, even if the file stores them as columns.
  *
- * @param name of the tensor
+ * @param name name of the tensor
  * @param layer layer number; empty for a tensor outside the layers
  * @param kind label of the tensor's role in the model
  * @param stored how both sides are stored

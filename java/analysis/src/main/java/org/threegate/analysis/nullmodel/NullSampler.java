@@ -208,8 +208,9 @@ public final class NullSampler {
   }
 
   /**
-   * Samples updates by random rotations. Small matrices have too few positions for permutations, so
-   * each draw uses a new rotation.
+   * Samples updates with the singular values of the true update in random directions. Large
+   * matrices use one rotation, which is shuffled for each draw. Small matrices have too few
+   * positions for that, so each draw uses a new rotation.
    */
   private List<Drawn> rotated() {
     IntFunction<Matrix> next =

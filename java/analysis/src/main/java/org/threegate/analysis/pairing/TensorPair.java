@@ -10,7 +10,7 @@ import org.threegate.kernel.Operand;
 /**
  * One matrix or vector to compare.
  *
- * @param name of the tensor
+ * @param name name of the tensor
  * @param layer layer number; empty for a tensor outside the layers
  * @param kind role of the tensor in the model
  * @param stored how both sides are stored

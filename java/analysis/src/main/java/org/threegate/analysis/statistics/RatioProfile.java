@@ -12,7 +12,7 @@ import java.util.Arrays;
  * @param max largest ratio
  * @param maxIndex index of the largest ratio
  * @param nullSd sqrt(p(1-p)/n): the standard deviation under the null
- * @param dispersionZ how far the spread exceeds the null's: (χ² - df) / sqrt(2 df), χ² = Σ (c_i -
+ * @param dispersionZ overdispersion relative to the null: (χ² - df) / sqrt(2 df), χ² = Σ (c_i -
  *     np)² / (np(1-p)), df = number of ratios - 1; approximately standard normal under the null; 0
  *     if the density is 0 or 1
  */

@@ -48,7 +48,7 @@ public final class RoundTrip {
       return 0;
     }
     // Rounding can increase or decrease the sum. The brackets are safe: far below squares/entries
-    // // no entry changes, and a thousand times above all entries change.
+    // no entry changes, and a thousand times above all entries change.
     double high = Math.sqrt(squares / entries);
     while (expectedSquares(codes, high) < squares) {
       high *= 2;

@@ -31,8 +31,8 @@ public final class Trajectories {
       spread += (steps[i] - mean) * (steps[i] - mean);
       for (int j = 0; j < count; j++) {
         // The sum of squared distances over pairs, divided by 2n, is the sum of squares about the
-        // // centroid. For weights a that sum to zero, −½ Σ a_i a_j d_ij² is the squared norm of Σ
-        // a_i x_i.
+        // centroid. For weights a that sum to zero, −½ Σ a_i a_j d_ij² is the squared norm of Σ a_i
+        // x_i.
         total += squares[i][j] / (2 * count);
         explained -= (steps[i] - mean) * (steps[j] - mean) * squares[i][j] / 2;
       }

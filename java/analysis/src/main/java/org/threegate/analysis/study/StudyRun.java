@@ -28,7 +28,7 @@ public record StudyRun(
     List<MatrixMeasures> matrices,
     List<Finding> findings) {
   /**
-   * How a run was trained.
+   * The training setup of a run.
    *
    * @param id identifier, such as {@code rlvr-1}
    * @param title title in reports

@@ -32,8 +32,8 @@ sealed interface CType {
    * A struct inside of a struct.
    *
    * @param spelling name of the struct
-   * @param bytes its size
-   * @param alignment its alignment in bytes
+   * @param bytes size in bytes
+   * @param alignment alignment in bytes
    */
   record Nested(String spelling, int bytes, int alignment) implements CType {}
 

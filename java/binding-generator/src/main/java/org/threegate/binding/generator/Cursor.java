@@ -11,7 +11,7 @@ final class Cursor {
   private final List<Token> tokens;
   private int next;
 
-  /** At the first token. */
+  /** Creates a cursor at the first token. */
   Cursor(String file, List<Token> tokens) {
     this.file = file;
     this.tokens = tokens;
@@ -40,7 +40,7 @@ final class Cursor {
     return isAdjacent && !isBeside ? above.text() : "";
   }
 
-  /** Takes a preprocessor line that must be there. */
+  /** Consumes a required preprocessor line. */
   void directive(String expected) {
     Token token = take();
     if (!token.text().equals(expected)) {
@@ -48,7 +48,7 @@ final class Cursor {
     }
   }
 
-  /** Takes a word or a punctuation character that must be there. */
+  /** Consumes a required word or punctuation character. */
   void expect(String expected) {
     Token token = take();
     if (!token.text().equals(expected)) {
@@ -56,7 +56,7 @@ final class Cursor {
     }
   }
 
-  /** Takes the next token; the last one is the end of the file, and stays. */
+  /** Consumes and returns the next token. The end of the file is returned repeatedly. */
   Token take() {
     Token token = peek();
     if (token.kind() != Token.Kind.END) {
@@ -65,12 +65,12 @@ final class Cursor {
     return token;
   }
 
-  /** The next token. */
+  /** Returns the next token without consuming it. */
   Token peek() {
     return tokens.get(position());
   }
 
-  /** The token after the next one. */
+  /** Returns the token after the next one without consuming it. */
   Token peekSecond() {
     int at = position() + 1;
     while (tokens.get(at).kind() == Token.Kind.COMMENT) {
@@ -79,7 +79,7 @@ final class Cursor {
     return tokens.get(at);
   }
 
-  /** Position of the next token, for its comment. */
+  /** Returns the position of the next token, for looking up its comment. */
   int position() {
     while (tokens.get(next).kind() == Token.Kind.COMMENT) {
       next++;

@@ -26,8 +26,8 @@ record Header(List<Constant> constants, List<Struct> structs, List<Function> fun
   /**
    * A struct with its C layout.
    *
-   * @param bytes its size
-   * @param alignment its alignment in bytes
+   * @param bytes size in bytes
+   * @param alignment alignment in bytes
    */
   record Struct(String name, List<Field> fields, int bytes, int alignment, String comment) {
     Struct {
@@ -38,8 +38,8 @@ record Header(List<Constant> constants, List<Struct> structs, List<Function> fun
   /**
    * A field of a struct.
    *
-   * @param declaration as C spells it, for example {@code char cpu[96]}
-   * @param offset in bytes from the beginning of the struct
+   * @param declaration declaration in C, for example {@code char cpu[96]}
+   * @param offset offset in bytes from the beginning of the struct
    */
   record Field(String name, String declaration, int offset, String comment) {}
 

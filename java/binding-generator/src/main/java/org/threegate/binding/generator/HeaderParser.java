@@ -60,8 +60,8 @@ final class HeaderParser {
   /**
    * Reads a header.
    *
-   * @param file its name, for messages
-   * @param text its content
+   * @param file name of the header, for messages
+ * @param text content of the header
    * @throws HeaderException if it contains anything other than the constructs above
    */
   static Header parse(String file, String text) {

@@ -6,7 +6,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import javax.lang.model.SourceVersion;
 
-/** How the names of the header are spelled in Java. */
+/** Converts names of the header to Java names. */
 final class JavaNames {
   /**
    * Methods that every binding has in addition to those of the header, and methods of {@code

@@ -8,7 +8,7 @@ import java.nio.file.Path;
  * A generated file.
  *
  * @param path relative to the output directory, with slashes
- * @param text its content
+ * @param text content of the file
  */
 record SourceFile(String path, String text) {
   /** A Java file with one top-level type. */
