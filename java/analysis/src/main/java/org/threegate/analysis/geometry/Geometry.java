@@ -41,7 +41,7 @@ public record Geometry(
    * Principal angles between the leading subspaces, in radians, ascending.
    *
    * @param left angles between the left subspaces, length k
- * @param right angles between the right subspaces, length k
+   * @param right angles between the right subspaces, length k
    */
   public record Angles(double[] left, double[] right) {}
 

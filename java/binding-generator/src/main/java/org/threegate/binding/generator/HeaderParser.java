@@ -61,7 +61,7 @@ final class HeaderParser {
    * Reads a header.
    *
    * @param file name of the header, for messages
- * @param text content of the header
+   * @param text content of the header
    * @throws HeaderException if it contains anything other than the constructs above
    */
   static Header parse(String file, String text) {
@@ -74,7 +74,8 @@ final class HeaderParser {
     Token first = cursor.take();
     Matcher guard = GUARD.matcher(first.text());
     if (!guard.matches()) {
-      throw cursor.refused(first, "a header begins with #ifndef and the name of its include guard");
+      throw cursor.refused(
+          first, "a header must begin with #ifndef and the name of its include guard");
     }
     cursor.directive("#define " + guard.group(1));
     while (!cursor.peek().text().equals("#endif")) {
@@ -82,7 +83,7 @@ final class HeaderParser {
     }
     cursor.take();
     if (cursor.peek().kind() != Token.Kind.END) {
-      throw cursor.refused(cursor.peek(), "nothing follows the #endif of the include guard");
+      throw cursor.refused(cursor.peek(), "nothing may follow the #endif of the include guard");
     }
   }
 
@@ -95,7 +96,7 @@ final class HeaderParser {
     } else if (token.is("TG_API")) {
       function();
     } else {
-      throw cursor.refused(token, "a declaration begins with #define, typedef or TG_API");
+      throw cursor.refused(token, "a declaration must begin with #define, typedef or TG_API");
     }
   }
 
@@ -128,7 +129,7 @@ final class HeaderParser {
   private void visibility() {
     Token token = cursor.take();
     if (!token.text().equals("#define TG_API") && !token.text().startsWith("#define TG_API ")) {
-      throw cursor.refused(token, "only TG_API depends on the compiler");
+      throw cursor.refused(token, "only TG_API may depend on the compiler");
     }
   }
 
@@ -137,8 +138,8 @@ final class HeaderParser {
     if (!matcher.matches()) {
       throw cursor.refused(
           directive,
-          "a preprocessor line is #define TG_NAME and an integer, in parentheses when it is"
-              + " negative; conditions are those of the"
+          "a preprocessor line must be #define TG_NAME and an integer, in parentheses if it is"
+              + " negative; conditions are allowed only for the"
               + " include guard, TG_API and __cplusplus");
     }
     String name = matcher.group(1);
@@ -161,7 +162,8 @@ final class HeaderParser {
     }
     CType.Kind kind = numbers.get(cursor.peek().text());
     if (kind == null) {
-      throw cursor.refused(cursor.peek(), "a typedef names a struct, int32_t, int64_t or double");
+      throw cursor.refused(
+          cursor.peek(), "a typedef must name a struct, int32_t, int64_t or double");
     }
     cursor.take();
     numbers.put(newTypeName(), kind);
@@ -184,7 +186,7 @@ final class HeaderParser {
     }
     Token end = cursor.take();
     if (layout.fields.isEmpty()) {
-      throw cursor.refused(end, "a struct has fields");
+      throw cursor.refused(end, "a struct must have fields");
     }
     layout.requireNoPadding(end, layout.alignment, "at the end");
     requireSameName(tag, newTypeName());
@@ -198,7 +200,8 @@ final class HeaderParser {
 
   private void requireSameName(Token tag, String name) {
     if (!tag.text().equals(name)) {
-      throw cursor.refused(tag, "a struct has one name: struct " + name + " " + name);
+      throw cursor.refused(
+          tag, "a struct and its typedef must have the same name: struct " + name + " " + name);
     }
   }
 
@@ -227,7 +230,7 @@ final class HeaderParser {
         count = arrayLength(type);
         brackets = "[" + count + "]";
       } else if (type instanceof CType.Character) {
-        throw cursor.refused(name, "a char is an element of an array");
+        throw cursor.refused(name, "char is allowed only as the element of an array");
       }
       requireNoPadding(name, type.alignment(), "before the field " + name.text());
       cursor.expect(";");
@@ -260,7 +263,7 @@ final class HeaderParser {
     cursor.expect("[");
     Token length = cursor.take();
     if (!(type instanceof CType.Scalar) && !(type instanceof CType.Character)) {
-      throw cursor.refused(length, "an array is one of numbers or characters");
+      throw cursor.refused(length, "the elements of an array must be numbers or characters");
     }
     int count = 0;
     if (length.kind() == Token.Kind.NUMBER && length.text().matches("[1-9][0-9]{0,4}")) {
@@ -270,7 +273,8 @@ final class HeaderParser {
     }
     if (count < 1 || count > LONGEST_ARRAY) {
       throw cursor.refused(
-          length, "the length of an array is 1 to " + LONGEST_ARRAY + ", or such a constant");
+          length,
+          "the length of an array must be 1 to " + LONGEST_ARRAY + ", or a constant in this range");
     }
     cursor.expect("]");
     return count;
@@ -286,7 +290,7 @@ final class HeaderParser {
     Token resultToken = cursor.peek();
     if (!(type(false) instanceof CType.Scalar result)) {
       throw cursor.refused(
-          resultToken, "a function returns int32_t, int64_t, double or a typedef of them");
+          resultToken, "a function must return int32_t, int64_t, double or a typedef of them");
     }
     Token name = name();
     if (!name.text().startsWith("tg_")
@@ -294,7 +298,7 @@ final class HeaderParser {
         || !functionNames.add(JavaNames.variable(name.text()))) {
       throw cursor.refused(
           name,
-          "a function is named tg_..., unlike every other one and every method of Java's objects");
+          "a function needs a unique name that begins with tg_ and is no method of java.lang.Object");
     }
     cursor.expect("(");
     List<Header.Parameter> parameters = parameters();
@@ -317,7 +321,7 @@ final class HeaderParser {
       if (!JavaNames.isFree(JavaNames.variable(name.text()))
           || !names.add(JavaNames.variable(name.text()))) {
         throw cursor.refused(
-            name, "the name of a parameter is used once, and is no method of Java's objects");
+            name, "the name of a parameter must be unique and no method of java.lang.Object");
       }
       parameters.add(new Header.Parameter(name.text(), type));
       if (!cursor.peek().is(",")) {
@@ -345,7 +349,7 @@ final class HeaderParser {
     boolean isNumber = numbers.containsKey(name);
     boolean isStruct = structs.containsKey(name);
     if (!isNumber && !isStruct && !opaque.contains(name) && !ONLY_BEHIND_POINTERS.contains(name)) {
-      throw cursor.refused(base, "it names no type of the boundary");
+      throw cursor.refused(base, "this type is not supported");
     }
     spelling.append(name);
     if (cursor.peek().is("*")) {
@@ -353,7 +357,7 @@ final class HeaderParser {
       return new CType.Pointer(spelling.toString());
     }
     if (first.is("const")) {
-      throw cursor.refused(first, "const is for what a pointer leads to");
+      throw cursor.refused(first, "const is allowed only for the target of a pointer");
     }
     if (isNumber) {
       return new CType.Scalar(name, numbers.get(name));
@@ -365,7 +369,7 @@ final class HeaderParser {
     if (isField && name.equals("char")) {
       return new CType.Character();
     }
-    throw cursor.refused(base, "it crosses the boundary only behind a pointer");
+    throw cursor.refused(base, "this type is allowed only behind a pointer");
   }
 
   private void pointers(StringBuilder spelling) {
@@ -385,7 +389,7 @@ final class HeaderParser {
     if (token.kind() != Token.Kind.WORD
         || !NAME.matcher(token.text()).matches()
         || JavaNames.isKeyword(token.text())) {
-      throw cursor.refused(token, "expected a name of lower-case words");
+      throw cursor.refused(token, "expected a lower-case name");
     }
     return token;
   }
@@ -395,7 +399,7 @@ final class HeaderParser {
     if (!token.text().startsWith("tg_")
         || !typeNames.add(JavaNames.type(token.text()))
         || numbers.containsKey(token.text())) {
-      throw cursor.refused(token, "a type is named tg_..., unlike every other one");
+      throw cursor.refused(token, "a type needs a unique name that begins with tg_");
     }
     return token.text();
   }

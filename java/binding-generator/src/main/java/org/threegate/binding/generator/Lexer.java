@@ -60,7 +60,8 @@ final class Lexer {
     String characters = matcher.group().strip();
     if (matcher.group("directive") != null) {
       if (characters.endsWith("\\")) {
-        throw new HeaderException(file, first, "a preprocessor line that continues on the next");
+        throw new HeaderException(
+            file, first, "a preprocessor line must not continue on the next line");
       }
       return new Token(Token.Kind.DIRECTIVE, characters.replaceAll("\\s+", " "), first, line);
     }
@@ -82,10 +83,10 @@ final class Lexer {
 
   private String unknown(int at) {
     if (text.startsWith("/*", at)) {
-      return "a comment without an end";
+      return "unterminated comment";
     }
     if (text.startsWith("//", at)) {
-      return "'//': comments are /* ... */";
+      return "'//' is not supported; use /* ... */";
     }
     return "unexpected character '"
         + text.substring(at, at + Character.charCount(text.codePointAt(at)))
