@@ -3,12 +3,13 @@ package org.threegate.cli;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
-/** What a jar for {@code spark-submit} runs: the commands that measure over a cluster. */
+/** Entry point of the jar for {@code spark-submit}: the commands that run on a cluster. */
 @Command(
     name = "threegate",
     mixinStandardHelpOptions = true,
     versionProvider = Version.class,
-    description = "Measures what fine-tuning changes in a language model, over Apache Spark.",
+    description =
+        "Measure how fine-tuning changes the weights of a language model, on Apache Spark.",
     subcommands = {
       CompareCommand.class,
       ConsensusCommand.class,

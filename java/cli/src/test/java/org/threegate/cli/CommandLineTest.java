@@ -97,7 +97,8 @@ class CommandLineTest {
   @Test
   void withoutSparkItIsSaidHowToHaveIt() throws IOException {
     refused(compare(good, good, "--spark", "local[2]"), "--spark", "not on the class path");
-    refused(compare(good, good, "--spark-conf", "a=b"), "--spark-conf", "belongs to --spark");
+    refused(
+        compare(good, good, "--spark-conf", "a=b"), "--spark-conf", "only allowed with --spark");
     refused(
         run("mask", good, "--kind", "low", "--out", out, "--spark", "local[2]"),
         "not on the class path");
@@ -487,9 +488,51 @@ class CommandLineTest {
     refused(compare(good, good, "--threads", "many"), "many");
     refused(compare(good, good, "--device", "tpu"), "tpu");
     refused(compare(good, good, "--device", "cuda"), "CUDA is not available");
-    refused(run("compare", good), "see threegate help");
-    refused(run("conpare"), "see threegate help");
+    refused(run("compare", good), "see threegate help compare");
+    refused(run("xyz"), "unknown command 'xyz'; see threegate help");
     assertThat(run().code()).isEqualTo(2);
+  }
+
+  @Test
+  void mistypedNamesAreSuggested() throws IOException {
+    for (CommandRun run :
+        List.of(run("comapre", good, good, "--out", out), run("help", "comapre"))) {
+      refused(run, "unknown command 'comapre'; did you mean 'compare'?");
+    }
+    refused(run("conpare"), "unknown command 'conpare'; did you mean 'compare'?");
+    refused(run("patch", "aply", good), "unknown command 'aply'; did you mean 'apply'?");
+    refused(compare(good, good, "--thread", "2"), "unknown option '--thread'", "'--threads'?");
+    refused(
+        compare(good, good, good), "unknown argument '" + good + "'; see threegate help compare");
+  }
+
+  /** The groups and their order are those of the README's table. */
+  @Test
+  void helpGroupsCommandsAsTheReadmeDoes() throws IOException {
+    List<String> rows =
+        Files.readString(Path.of(System.getProperty("threegate.root"), "README.md"))
+            .lines()
+            .dropWhile(line -> !line.startsWith("| command |"))
+            .skip(2)
+            .takeWhile(line -> line.startsWith("|"))
+            .map(line -> line.split("\\|")[1])
+            .toList();
+    List<String> documented =
+        rows.stream()
+            .flatMap(row -> Stream.of(row.split(",")))
+            .map(name -> name.replace("`", "").strip())
+            .toList();
+    List<String> listed =
+        run("help")
+            .out()
+            .lines()
+            .takeWhile(line -> !line.startsWith("Exit codes"))
+            .filter(line -> line.matches("  [a-z]+ {2,}\\S.*"))
+            .map(line -> line.strip().split(" ")[0])
+            .filter(name -> !name.equals("help") && !name.equals("threegate"))
+            .toList();
+    assertThat(listed).isEqualTo(documented);
+    assertThat(run("help").out()).contains("Compare checkpoints:", "Train decoders:");
   }
 
   @Test
@@ -498,7 +541,7 @@ class CommandLineTest {
     out = bytes("file", new byte[1]);
     CommandRun run = compare(good, good);
     assertThat(run.code()).isEqualTo(2);
-    assertThat(run.err()).contains("is a file; name a directory").hasLineCount(1);
+    assertThat(run.err()).contains("is a file; choose a directory").hasLineCount(1);
     out = out.resolve("below");
     refused(compare(good, good), "cannot be written");
     out = Path.of("/proc/threegate/report");

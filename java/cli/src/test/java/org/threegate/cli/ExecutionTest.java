@@ -119,7 +119,7 @@ class ExecutionTest {
   void helpListsTheExitCodes() {
     for (String command : List.of("compare", "patch", "train")) {
       assertThat(CommandRun.of(command, "--help").out())
-          .contains("Exit codes:", "2 ", "invalid input", "70", "a defect", "130");
+          .contains("Exit codes:", "2 ", "invalid input", "70", "a bug", "130");
     }
   }
 
