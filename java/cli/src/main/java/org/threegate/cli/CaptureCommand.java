@@ -36,7 +36,8 @@ import picocli.CommandLine.Spec;
       "",
       "Examples:",
       "  threegate capture base/ --problems train.jsonl --out capture.safetensors",
-      "  threegate capture base/ --problems train.jsonl --include 'o_proj|down_proj' --sequences 400 --out capture.safetensors",
+      "  threegate capture base/ --problems train.jsonl --include 'o_proj|down_proj' \\",
+      "      --sequences 400 --out capture.safetensors",
       "  threegate curvature capture.safetensors --base base/ --tuned run/model"
     })
 final class CaptureCommand implements Callable<Integer> {

@@ -21,8 +21,10 @@ import picocli.CommandLine.Command;
     footer = {
       "",
       "Examples:",
-      "  spark-submit --master yarn threegate-spark.jar compare hdfs:///base hdfs:///tuned --out report",
-      "  spark-submit threegate-spark.jar consensus s3a://lab/base s3a://lab/run-1 s3a://lab/run-2"
+      "  spark-submit --master yarn threegate-spark.jar compare hdfs:///base \\",
+      "      hdfs:///tuned --out report",
+      "  spark-submit threegate-spark.jar consensus s3a://lab/base s3a://lab/run-1 \\",
+      "      s3a://lab/run-2"
     })
 public final class ClusterMain {
   private ClusterMain() {}

@@ -47,7 +47,8 @@ import picocli.CommandLine.Spec;
       "  threegate compare base/ tuned/ --no-spectrum",
       "  threegate compare base/ lora-adapter/ --json | jq .summary.findings",
       "  threegate compare base/ tuned/ --out report --resume",
-      "  threegate compare hdfs:///base hdfs:///tuned --spark spark://head:7077 --out report"
+      "  threegate compare hdfs:///base hdfs:///tuned --spark spark://head:7077 \\",
+      "      --out report"
     })
 final class CompareCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;

@@ -40,8 +40,10 @@ import picocli.CommandLine.Spec;
       "",
       "Examples:",
       "  threegate consensus base/ run-seed1/ run-seed2/ run-seed3/ --out consensus",
-      "  threegate consensus base/ step-100/ step-200/ step-300/ --trajectory --steps 100,200,300",
-      "  threegate consensus base/ run-1/ run-2/ --include self_attn --json | jq .findings"
+      "  threegate consensus base/ step-100/ step-200/ step-300/ --trajectory \\",
+      "      --steps 100,200,300",
+      "  threegate consensus base/ run-1/ run-2/ --include self_attn --json \\",
+      "      | jq .findings"
     })
 final class ConsensusCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;

@@ -47,8 +47,10 @@ import picocli.CommandLine.Spec;
       "",
       "Examples:",
       "  threegate curvature capture.safetensors --base base/ --tuned run/",
-      "  threegate curvature capture.safetensors --base base/ --tuned run/ --include o_proj --draws 32 --out curvature",
-      "  threegate curvature capture.safetensors --base base/ --tuned run/ --unit sequence --resume"
+      "  threegate curvature capture.safetensors --base base/ --tuned run/ \\",
+      "      --include o_proj --draws 32 --out curvature",
+      "  threegate curvature capture.safetensors --base base/ --tuned run/ \\",
+      "      --unit sequence --resume"
     })
 final class CurvatureCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;

@@ -38,8 +38,10 @@ import picocli.CommandLine.Spec;
       "",
       "Examples:",
       "  threegate eval model/ --problems test.jsonl",
-      "  threegate eval model/ --problems test.jsonl --completions 64 --k 1,8,64 --verifier mathematical --temperature 0.7",
-      "  threegate eval model/ --problems chats.jsonl --system 'Be brief.' --template-argument enable_thinking=false",
+      "  threegate eval model/ --problems test.jsonl --completions 64 --k 1,8,64 \\",
+      "      --verifier mathematical --temperature 0.7",
+      "  threegate eval model/ --problems chats.jsonl --system 'Be brief.' \\",
+      "      --template-argument enable_thinking=false",
       "  threegate eval base/ --adapter run/adapter --problems test.jsonl --json"
     })
 final class EvaluateCommand implements Callable<Integer> {

@@ -35,8 +35,10 @@ import picocli.CommandLine.Spec;
       "",
       "Examples:",
       "  threegate generate model/ '12+34='",
-      "  threegate generate model/ 'Why is the sky blue?' --longest 200 --temperature 0.7 --top-p 0.95 --seed 3",
-      "  threegate generate model/ --chat 'Why is the sky blue?' --system 'Be brief.' --template-argument enable_thinking=false",
+      "  threegate generate model/ 'Why is the sky blue?' --longest 200 \\",
+      "      --temperature 0.7 --top-p 0.95 --seed 3",
+      "  threegate generate model/ --chat 'Why is the sky blue?' \\",
+      "      --system 'Be brief.' --template-argument enable_thinking=false",
       "  threegate generate base/ '12+34=' --adapter run/adapter --completions 4"
     })
 final class GenerateCommand implements Callable<Integer> {

@@ -39,7 +39,8 @@ import picocli.CommandLine.Spec;
       "",
       "Examples:",
       "  threegate mask base/ --kind safe --out safe.safetensors",
-      "  threegate mask base/ --kind principal --rank 64 --alpha 0.25 --include self_attn --out principal.safetensors",
+      "  threegate mask base/ --kind principal --rank 64 --alpha 0.25 \\",
+      "      --include self_attn --out principal.safetensors",
       "  threegate mask --inspect safe.safetensors"
     })
 final class MaskCommand implements Callable<Integer> {

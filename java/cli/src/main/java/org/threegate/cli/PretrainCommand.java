@@ -32,7 +32,8 @@ import picocli.CommandLine.Spec;
       "Examples:",
       "  threegate pretrain --out base",
       "  threegate pretrain --out another --seed 7",
-      "  threegate train --example > run.yaml; threegate train run.yaml --set model_name_or_path=base --set train_dataset=sums.jsonl"
+      "  threegate train --example > run.yaml; threegate train run.yaml \\",
+      "      --set model_name_or_path=base --set train_dataset=sums.jsonl"
     })
 final class PretrainCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;

@@ -43,7 +43,8 @@ import picocli.CommandLine.Spec;
       "Examples:",
       "  threegate train --example > run.yaml",
       "  threegate train run.yaml",
-      "  threegate train run.yaml --set max_steps=200 --set learning_rate=3e-5 --set output_dir=run-2",
+      "  threegate train run.yaml --set max_steps=200 --set learning_rate=3e-5 \\",
+      "      --set output_dir=run-2",
       "  threegate train run.yaml --resume"
     })
 final class TrainCommand implements Callable<Integer> {

@@ -1,6 +1,7 @@
 package org.threegate.cli;
 
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.Collectors;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
@@ -9,6 +10,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
 /** Words errors of a command line in one line, with picocli's suggestions for mistyped names. */
 final class UsageErrors {
   private static final int MOST_SUGGESTIONS = 3;
+  private static final String PREFIX = "Error: "; // of picocli
 
   private UsageErrors() {}
 
@@ -23,7 +25,7 @@ final class UsageErrors {
       return unmatched(
           new UnmatchedArgumentException(e.getCommandLine(), List.of(e.getValue())), command);
     }
-    return e.getMessage() + "; " + pointer(command);
+    return plain(e.getMessage()) + "; " + pointer(command);
   }
 
   private static String unmatched(UnmatchedArgumentException e, CommandSpec command) {
@@ -40,7 +42,13 @@ final class UsageErrors {
     return "unknown " + kind + " '" + name + "'; " + advice;
   }
 
-  /** Names the help of a command. */
+  /** Returns a message of picocli as the second half of a line. */
+  private static String plain(String message) {
+    String text = message.startsWith(PREFIX) ? message.substring(PREFIX.length()) : message;
+    return text.isEmpty() ? text : text.substring(0, 1).toLowerCase(Locale.ROOT) + text.substring(1);
+  }
+
+  /** Returns a pointer to the help of a command. */
   private static String pointer(CommandSpec command) {
     String[] names = command.qualifiedName(" ").split(" ");
     return "see threegate help" + (names.length > 1 ? " " + names[1] : "");
