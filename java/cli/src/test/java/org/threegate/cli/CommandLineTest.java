@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
@@ -24,6 +25,7 @@ import org.threegate.testing.NativeLeaks;
 
 /** The commands as a user types them: output, exit codes, and one line for each bad input. */
 @ExtendWith(NativeLeaks.class)
+@Tag("binding")
 class CommandLineTest {
   private static final String NAME = "model.layers.0.self_attn.q_proj.weight";
 

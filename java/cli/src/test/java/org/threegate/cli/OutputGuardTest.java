@@ -19,7 +19,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -29,7 +28,6 @@ import org.threegate.file.OutputLock;
 import picocli.CommandLine.Model.ArgSpec;
 
 /** No command writes over what it reads, or over what others wrote. */
-@Tag("once")
 class OutputGuardTest {
   /** Texts that are no files. */
   private static final Set<String> WORDS =
