@@ -102,7 +102,7 @@ final class InterveneCommand implements Callable<Integer> {
 
   private static void print(PrintWriter print, String what, Intervention.Check check) {
     print.printf(
-        "layer %d %s: relative change of the function of W_o W_v: %.1e in float64, %.1e as stored%n",
+        "layer %d %s: relative change of W_o W_v x: %.1e in float64, %.1e as stored%n",
         check.layer(), what, check.exactError(), check.storedError());
   }
 

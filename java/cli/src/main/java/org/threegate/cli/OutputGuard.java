@@ -269,7 +269,7 @@ final class OutputGuard {
         }
       }
     }
-    Path journal = directory.resolve("journal"); // of a study that an older version began
+    Path journal = directory.resolve("journal"); // of a study that another program began
     if (Files.isRegularFile(journal) && head(journal).startsWith("study ")) {
       return true;
     }

@@ -45,7 +45,9 @@ final class UsageErrors {
   /** Returns a message of picocli as the second half of a line. */
   private static String plain(String message) {
     String text = message.startsWith(PREFIX) ? message.substring(PREFIX.length()) : message;
-    return text.isEmpty() ? text : text.substring(0, 1).toLowerCase(Locale.ROOT) + text.substring(1);
+    return text.isEmpty()
+        ? text
+        : text.substring(0, 1).toLowerCase(Locale.ROOT) + text.substring(1);
   }
 
   /** Returns a pointer to the help of a command. */
