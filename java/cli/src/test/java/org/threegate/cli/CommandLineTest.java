@@ -174,7 +174,8 @@ class CommandLineTest {
         run("consensus", good, one, two, "--out", out, "--trajectory", "--steps", "5,10");
     assertThat(run.err()).isEmpty();
     assertThat(run.code()).isZero();
-    assertThat(run.out()).contains("The runs change the same weights", "weights against step");
+    assertThat(run.out())
+        .contains("The runs change the same weights", "R² of weights as straight lines over steps");
     JsonNode report = new ObjectMapper().readTree(out.resolve("consensus.json").toFile());
     assertThat(report.path("runs")).hasSize(2);
     assertThat(report.path("jaccard").path(0).path(0).isNull()).isTrue();
@@ -246,11 +247,9 @@ class CommandLineTest {
     assertThat(run.code()).isZero();
     assertThat(run.out())
         .contains(
-            "(empirical Fisher, squares of each token)",
-            "update − isotropic",
-            "6 tokens of 3 sequences")
+            "(empirical Fisher, unit: token)", "update − isotropic", "6 tokens of 3 sequences")
         .contains(
-            "measured, of the whole update: 0.25", "report: " + out.resolve("curvature.html"));
+            "measured for the whole update: 0.25", "report: " + out.resolve("curvature.html"));
     JsonNode report = new ObjectMapper().readTree(out.resolve("curvature.json").toFile());
     assertThat(report.path("schema").asInt()).isEqualTo(1);
     assertThat(report.path("klPerToken").asDouble()).isEqualTo(0.25);
