@@ -7,11 +7,13 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.threegate.run.InvalidInputException;
 
+@Tag("binding")
 class SafetensorsHeaderTest {
   private static SafetensorsHeader parse(String json, long dataBytes) {
     byte[] bytes = json.getBytes(StandardCharsets.UTF_8);

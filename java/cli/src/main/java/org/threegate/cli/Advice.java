@@ -4,9 +4,11 @@ import java.util.regex.Pattern;
 import org.threegate.run.InvalidInputException;
 import org.threegate.run.Remedy;
 
-/** Says in terms of options what can be done about an input that was refused. */
+/** Translates the remedies that libraries name into options of the command line. */
 final class Advice {
-  /** A setting of Spark with a value, which the command line passes with {@code --spark-conf}. */
+  /**
+   * Matches a Spark setting with a value, which the command line passes as {@code --spark-conf}.
+   */
   private static final Pattern SETTING = Pattern.compile("(?<![\\w.=-])(spark(?:\\.\\w+)+=)");
 
   private Advice() {}
@@ -24,14 +26,14 @@ final class Advice {
 
   private static String words(Remedy remedy) {
     return switch (remedy) {
-      case RESUME -> "the same command with --resume goes on";
-      case START_AGAIN -> "leave out --resume to begin anew";
-      case NAME_INITIAL_ADAPTER ->
-          "name the adapter as it was before training with --initial-adapter";
-      case LEAVE_OUT_INITIAL_ADAPTER -> "leave out --initial-adapter, which is of one";
-      case CHOOSE_NEW_DIRECTORY -> "name a new directory with --out";
-      case ACCEPT_WITHOUT_DIGESTS -> "--without-digests takes it all the same";
-      case WRITE_ELSEWHERE -> "copy the model, or use --out";
+      case RESUME -> "run the same command with --resume to continue";
+      case START_AGAIN -> "leave out --resume to start again";
+      case NAME_INITIAL_ADAPTER -> "pass the adapter from before training with --initial-adapter";
+      case LEAVE_OUT_INITIAL_ADAPTER ->
+          "leave out --initial-adapter, which only applies to an adapter";
+      case CHOOSE_NEW_DIRECTORY -> "choose a new directory with --out";
+      case ACCEPT_WITHOUT_DIGESTS -> "--without-digests accepts it without verification";
+      case WRITE_ELSEWHERE -> "copy the model, or write a new one with --out";
     };
   }
 }

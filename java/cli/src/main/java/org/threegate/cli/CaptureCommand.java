@@ -26,13 +26,18 @@ import picocli.CommandLine.Spec;
     name = "capture",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    description =
-        "Writes what a decoder's linear layers see of prompts with their answers, and the gradients of their outputs, for threegate curvature.",
+    description = {
+      "Record the layer inputs and gradients that threegate curvature needs.",
+      "",
+      "The decoder reads each prompt with its answer. The capture holds the inputs of the selected"
+          + " linear layers and the gradients of their outputs."
+    },
     footer = {
       "",
       "Examples:",
       "  threegate capture base/ --problems train.jsonl --out capture.safetensors",
-      "  threegate capture base/ --problems train.jsonl --include 'o_proj|down_proj' --sequences 400 --out capture.safetensors",
+      "  threegate capture base/ --problems train.jsonl --include 'o_proj|down_proj' \\",
+      "      --sequences 400 --out capture.safetensors",
       "  threegate curvature capture.safetensors --base base/ --tuned run/model"
     })
 final class CaptureCommand implements Callable<Integer> {
@@ -45,7 +50,7 @@ final class CaptureCommand implements Callable<Integer> {
       names = "--problems",
       paramLabel = "JSONL",
       required = true,
-      description = "prompts and answers; each is a sequence")
+      description = "Prompts and answers, one JSON object on each line.")
   private Path problems;
 
   @Mixin private TemplateMixin template;
@@ -55,34 +60,35 @@ final class CaptureCommand implements Callable<Integer> {
       names = "--out",
       paramLabel = "FILE",
       required = true,
-      description = "the capture, safetensors")
+      description = "Write the capture to this safetensors file.")
   private Path out;
 
   @Option(
       names = "--include",
       paramLabel = "REGEX",
       defaultValue = "_proj\\.weight$",
-      description = "layers whose weight matches (default: ${DEFAULT-VALUE})")
+      description = "Capture layers whose weight matches this pattern (default: ${DEFAULT-VALUE}).")
   private String include;
 
   @Option(
       names = "--sequences",
       paramLabel = "N",
       defaultValue = "256",
-      description = "of the first problems (default: ${DEFAULT-VALUE})")
+      description = "Number of problems to read, from the first (default: ${DEFAULT-VALUE}).")
   private int sequences;
 
   @Option(
       names = "--empirical",
       description =
-          "gradients of the answers' own tokens, not of tokens that the model draws: the empirical Fisher information")
+          "Take gradients at the tokens of the answers: the empirical Fisher information. By default"
+              + " the model draws the tokens: the true Fisher information.")
   private boolean empirical;
 
   @Option(
       names = "--seed",
       paramLabel = "N",
       defaultValue = "0",
-      description = "of what is drawn (default: ${DEFAULT-VALUE})")
+      description = "Seed of the drawn tokens (default: ${DEFAULT-VALUE}).")
   private long seed;
 
   @Override
@@ -94,7 +100,7 @@ final class CaptureCommand implements Callable<Integer> {
   private void capture() throws IOException {
     NamePattern selected = NamePattern.of(include, "--include");
     if (sequences < 1) {
-      throw new InvalidInputException("--sequences " + sequences + ": 1 at least");
+      throw new InvalidInputException("--sequences " + sequences + ": must be at least 1");
     }
     List<Problem> all =
         PlainProblems.read(problems, model.path(), template.options(), Clock.systemDefaultZone());
@@ -121,7 +127,9 @@ final class CaptureCommand implements Callable<Integer> {
     }
     spec.commandLine()
         .getOut()
-        .printf("%s: %d sequences, %s%n", out, texts.size(), empirical ? "empirical" : "true");
+        .printf(
+            "%s: %d sequences, %s Fisher information%n",
+            out, texts.size(), empirical ? "empirical" : "true");
     spec.commandLine().getOut().flush();
   }
 }

@@ -3,12 +3,13 @@ package org.threegate.cli;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
-/** What a jar for {@code spark-submit} runs: the commands that measure over a cluster. */
+/** Entry point of the jar for {@code spark-submit}: the commands that run on a cluster. */
 @Command(
     name = "threegate",
     mixinStandardHelpOptions = true,
     versionProvider = Version.class,
-    description = "Measures what fine-tuning changes in a language model, over Apache Spark.",
+    description =
+        "Measure how fine-tuning changes the weights of a language model, on Apache Spark.",
     subcommands = {
       CompareCommand.class,
       ConsensusCommand.class,
@@ -20,8 +21,10 @@ import picocli.CommandLine.Command;
     footer = {
       "",
       "Examples:",
-      "  spark-submit --master yarn threegate-spark.jar compare hdfs:///base hdfs:///tuned --out report",
-      "  spark-submit threegate-spark.jar consensus s3a://lab/base s3a://lab/run-1 s3a://lab/run-2"
+      "  spark-submit --master yarn threegate-spark.jar compare hdfs:///base \\",
+      "      hdfs:///tuned --out report",
+      "  spark-submit threegate-spark.jar consensus s3a://lab/base s3a://lab/run-1 \\",
+      "      s3a://lab/run-2"
     })
 public final class ClusterMain {
   private ClusterMain() {}

@@ -32,10 +32,11 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Says what changed between a base checkpoint and a tuned one, and writes report.json, report.html, tensors.parquet and"
-          + " arrays.safetensors.",
+      "Compare two checkpoints and write a report.",
       "",
-      "BASE and TUNED are a .safetensors file, a sharded *.index.json or a model directory; TUNED may also be a LoRA adapter."
+      "The report consists of report.json, report.html, tensors.parquet and arrays.safetensors. BASE"
+          + " and TUNED are .safetensors files, sharded *.index.json files or model directories. TUNED"
+          + " may also be a LoRA adapter."
     },
     footer = {
       "",
@@ -46,20 +47,21 @@ import picocli.CommandLine.Spec;
       "  threegate compare base/ tuned/ --no-spectrum",
       "  threegate compare base/ lora-adapter/ --json | jq .summary.findings",
       "  threegate compare base/ tuned/ --out report --resume",
-      "  threegate compare hdfs:///base hdfs:///tuned --spark spark://head:7077 --out report"
+      "  threegate compare hdfs:///base hdfs:///tuned --spark spark://head:7077 \\",
+      "      --out report"
     })
 final class CompareCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
   @Input
-  @Parameters(index = "0", paramLabel = "BASE", description = "the checkpoint before fine-tuning")
+  @Parameters(index = "0", paramLabel = "BASE", description = "The checkpoint before fine-tuning.")
   private String base;
 
   @Input
   @Parameters(
       index = "1",
       paramLabel = "TUNED",
-      description = "the checkpoint after it, or a LoRA adapter")
+      description = "The checkpoint after fine-tuning, or a LoRA adapter.")
   private String tuned;
 
   @Output(Output.Kind.RESULTS)
@@ -67,19 +69,19 @@ final class CompareCommand implements Callable<Integer> {
       names = "--out",
       paramLabel = "DIR",
       defaultValue = "threegate-report",
-      description = "where the report goes (default: ${DEFAULT-VALUE})")
+      description = "Write the report to this directory (default: ${DEFAULT-VALUE}).")
   private Path out;
 
   @Mixin private Selection selection;
 
-  @Option(names = "--strict", description = "refuse checkpoints whose tensors do not all match")
+  @Option(names = "--strict", description = "Refuse checkpoints whose tensors do not all match.")
   private boolean strict;
 
   @Input
   @Option(
       names = "--initial-adapter",
       paramLabel = "DIR",
-      description = "the adapter before training (PiSSA, OLoRA, CorDA)")
+      description = "The adapter from before training; needed for PiSSA, OLoRA and CorDA.")
   private Optional<String> initialAdapter;
 
   @Option(
@@ -87,32 +89,35 @@ final class CompareCommand implements Callable<Integer> {
       paramLabel = "N",
       defaultValue = "0",
       description =
-          "threads of the kernels, beside as many (at most 4) for digests; 0 (default): all")
+          "Number of threads for kernels; 0 for one on each processor (default: ${DEFAULT-VALUE})."
+              + " As many more, at most 4, compute digests.")
   private int threads;
 
   @Mixin private DeviceMixin device;
 
-  @Option(names = "--json", description = "print report.json instead of the summary")
+  @Option(names = "--json", description = "Print report.json instead of the summary.")
   private boolean json;
 
   @Option(
       names = "--seed",
       paramLabel = "N",
       defaultValue = "0",
-      description = "seed of everything random (default: ${DEFAULT-VALUE})")
+      description = "Seed of all random numbers (default: ${DEFAULT-VALUE}).")
   private long seed;
 
-  @Option(names = "--no-digest", description = "leave out the SHA-256 of the checkpoints")
+  @Option(
+      names = "--no-digest",
+      description = "Do not compute the SHA-256 digests of the checkpoints.")
   private boolean noDigest;
 
   @Option(
       names = "--resume",
-      description = "go on with an interrupted comparison into the same DIR")
+      description = "Continue an interrupted comparison with the same --out.")
   private boolean resume;
 
   @Option(
       names = "--no-spectrum",
-      description = "counts alone: no singular values, angles, masks and findings")
+      description = "Only count changes: no singular values, angles, masks or findings.")
   private boolean noSpectrum;
 
   @Mixin private GeometryMixin geometry;
@@ -120,7 +125,7 @@ final class CompareCommand implements Callable<Integer> {
 
   CompareCommand() {}
 
-  /** For {@code demo}. */
+  /** Creates the command that {@code demo --sample} runs, with default options. */
   CompareCommand(CommandSpec spec, Path base, Path tuned, Path out) {
     this.spec = spec;
     this.base = base.toString();
@@ -135,7 +140,7 @@ final class CompareCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    selection.predicate(); // what is wrong with options is said before anything is made
+    selection.predicate(); // refuse invalid options before any output exists
     geometryOptions();
     List<Failure> failures = new ArrayList<>();
     OutputPath.writingDirectory(out, () -> failures.addAll(compare()));
@@ -149,7 +154,7 @@ final class CompareCommand implements Callable<Integer> {
     Interruption.measure(
         () -> device.open(threads, spec.commandLine().getErr()),
         spec.commandLine().getErr(),
-        "the same command with --resume goes on",
+        "run the same command with --resume to continue",
         (context, control) -> {
           CompareOutcome outcome;
           List<String> command;
@@ -249,8 +254,8 @@ final class CompareCommand implements Callable<Integer> {
               + tuned
               + ": no tensor to compare"
               + (filtered
-                  ? "; --include and --exclude leave none"
-                  : "; they share no name with the same shape and a floating-point dtype"));
+                  ? "; --include and --exclude select none"
+                  : "; they share no name of a floating-point tensor of the same shape"));
     }
   }
 

@@ -30,15 +30,20 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Says whether several runs from one base change the same weights, beside what their densities and the weights' magnitudes"
-          + " alone would give; with --trajectory, how one run grows. Writes consensus.json and consensus.html."
+      "Test whether several runs change the same weights; follow the checkpoints of one run.",
+      "",
+      "The overlap of the runs is compared with null models that know only how many weights change and"
+          + " how large the weights are. --trajectory treats the runs as checkpoints of one run, and"
+          + " measures how its update grows. Writes consensus.json and consensus.html."
     },
     footer = {
       "",
       "Examples:",
       "  threegate consensus base/ run-seed1/ run-seed2/ run-seed3/ --out consensus",
-      "  threegate consensus base/ step-100/ step-200/ step-300/ --trajectory --steps 100,200,300",
-      "  threegate consensus base/ run-1/ run-2/ --include self_attn --json | jq .findings"
+      "  threegate consensus base/ step-100/ step-200/ step-300/ --trajectory \\",
+      "      --steps 100,200,300",
+      "  threegate consensus base/ run-1/ run-2/ --include self_attn --json \\",
+      "      | jq .findings"
     })
 final class ConsensusCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
@@ -47,7 +52,7 @@ final class ConsensusCommand implements Callable<Integer> {
   @Parameters(
       index = "0",
       paramLabel = "BASE",
-      description = "the checkpoint that all runs began from")
+      description = "The checkpoint that all runs started from.")
   private String base;
 
   @Input
@@ -55,7 +60,7 @@ final class ConsensusCommand implements Callable<Integer> {
       index = "1..*",
       arity = "2..*",
       paramLabel = "RUN",
-      description = "tuned checkpoints, two or more")
+      description = "The tuned checkpoints, two or more.")
   private List<String> runs;
 
   @Output(Output.Kind.RESULTS)
@@ -63,21 +68,23 @@ final class ConsensusCommand implements Callable<Integer> {
       names = "--out",
       paramLabel = "DIR",
       defaultValue = "threegate-consensus",
-      description = "where the report goes (default: ${DEFAULT-VALUE})")
+      description = "Write the report to this directory (default: ${DEFAULT-VALUE}).")
   private Path out;
 
   @Mixin private Selection selection;
 
   @Option(
       names = "--trajectory",
-      description = "the runs are checkpoints of one run, in order: measure its way too")
+      description =
+          "Treat the runs as checkpoints of one run, in order, and measure its trajectory as well.")
   private boolean trajectory;
 
   @Option(
       names = "--steps",
       split = ",",
       paramLabel = "N",
-      description = "training steps of the checkpoints (default: 1, 2, …)")
+      description =
+          "Training steps of the checkpoints, separated by commas, for --trajectory (default: 1, 2, …).")
   private List<Double> steps = new ArrayList<>();
 
   @Mixin private GeometryMixin geometry;
@@ -86,24 +93,24 @@ final class ConsensusCommand implements Callable<Integer> {
       names = "--threads",
       paramLabel = "N",
       defaultValue = "0",
-      description = "threads of the kernels; 0 (default): all")
+      description = "Number of threads; 0 for one on each processor (default: ${DEFAULT-VALUE}).")
   private int threads;
 
   @Option(
       names = "--seed",
       paramLabel = "N",
       defaultValue = "0",
-      description = "seed of everything random (default: ${DEFAULT-VALUE})")
+      description = "Seed of all random numbers (default: ${DEFAULT-VALUE}).")
   private long seed;
 
-  @Option(names = "--json", description = "print consensus.json instead of the summary")
+  @Option(names = "--json", description = "Print consensus.json instead of the summary.")
   private boolean json;
 
   @Mixin private SparkMixin spark;
 
   @Override
   public Integer call() {
-    selection.predicate(); // what is wrong with options is said before anything is made
+    selection.predicate(); // refuse invalid options before any output exists
     geometry.options(seed);
     stepNumbers();
     List<Failure> failures = new ArrayList<>();
@@ -160,11 +167,11 @@ final class ConsensusCommand implements Callable<Integer> {
 
   private List<Double> stepNumbers() {
     if (!steps.isEmpty() && !trajectory) {
-      throw new InvalidInputException("--steps: belongs to --trajectory");
+      throw new InvalidInputException("--steps: only allowed with --trajectory");
     }
     if (!steps.isEmpty() && steps.size() != runs.size()) {
       throw new InvalidInputException(
-          "--steps: " + steps.size() + " steps of " + runs.size() + " checkpoints");
+          "--steps: " + steps.size() + " steps for " + runs.size() + " checkpoints");
     }
     List<Double> numbers =
         steps.isEmpty()
@@ -173,7 +180,7 @@ final class ConsensusCommand implements Callable<Integer> {
     double previous = 0;
     for (double step : numbers) {
       if (!(step > previous)) {
-        throw new InvalidInputException("--steps: they must ascend from above 0");
+        throw new InvalidInputException("--steps: the steps must be positive and must ascend");
       }
       previous = step;
     }

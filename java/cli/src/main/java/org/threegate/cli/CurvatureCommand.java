@@ -34,23 +34,32 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Says whether an update avoids directions of high curvature: the Fisher information along it and along its parts, beside random"
-          + " directions of the same length, on the same tokens, with errors. Writes curvature.json and curvature.html.",
+      "Measure curvature along an update.",
       "",
-      "A capture holds what linear layers saw; docs/curvature.md has its format and a script that writes one."
+      "The Fisher information along the update and along its parts is compared with random directions"
+          + " of the same length on the same tokens. All values have standard errors. Writes"
+          + " curvature.json and curvature.html.",
+      "",
+      "A capture holds the inputs and output gradients of linear layers. threegate capture writes one;"
+          + " docs/curvature.md specifies the format and has a Python script that writes it."
     },
     footer = {
       "",
       "Examples:",
       "  threegate curvature capture.safetensors --base base/ --tuned run/",
-      "  threegate curvature capture.safetensors --base base/ --tuned run/ --include o_proj --draws 32 --out curvature",
-      "  threegate curvature capture.safetensors --base base/ --tuned run/ --unit sequence --resume"
+      "  threegate curvature capture.safetensors --base base/ --tuned run/ \\",
+      "      --include o_proj --draws 32 --out curvature",
+      "  threegate curvature capture.safetensors --base base/ --tuned run/ \\",
+      "      --unit sequence --resume"
     })
 final class CurvatureCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
   @Input
-  @Parameters(index = "0", paramLabel = "CAPTURE", description = "inputs and gradients of layers")
+  @Parameters(
+      index = "0",
+      paramLabel = "CAPTURE",
+      description = "The capture: inputs and output gradients of layers.")
   private Path capture;
 
   @Input
@@ -58,7 +67,7 @@ final class CurvatureCommand implements Callable<Integer> {
       names = "--base",
       paramLabel = "DIR",
       required = true,
-      description = "the checkpoint before the update")
+      description = "The checkpoint before the update.")
   private Path base;
 
   @Input
@@ -66,7 +75,7 @@ final class CurvatureCommand implements Callable<Integer> {
       names = "--tuned",
       paramLabel = "DIR",
       required = true,
-      description = "the checkpoint after it")
+      description = "The checkpoint after the update.")
   private Path tuned;
 
   @Output(Output.Kind.RESULTS)
@@ -74,7 +83,7 @@ final class CurvatureCommand implements Callable<Integer> {
       names = "--out",
       paramLabel = "DIR",
       defaultValue = "threegate-curvature",
-      description = "where the report goes (default: ${DEFAULT-VALUE})")
+      description = "Write the report to this directory (default: ${DEFAULT-VALUE}).")
   private Path out;
 
   @Mixin private Selection selection;
@@ -85,21 +94,22 @@ final class CurvatureCommand implements Callable<Integer> {
       paramLabel = "SHARE",
       defaultValue = "0.1",
       description =
-          "leading directions that are principal, of the shorter side (default: ${DEFAULT-VALUE})")
+          "Rank of the principal subspace, as a share of the shorter side of a matrix (default:"
+              + " ${DEFAULT-VALUE}).")
   private double rankFraction;
 
   @Option(
       names = "--alpha",
       paramLabel = "SHARE",
       defaultValue = "0.5",
-      description = "share of entries in the masks (default: ${DEFAULT-VALUE})")
+      description = "Share of entries in the masks (default: ${DEFAULT-VALUE}).")
   private double alpha;
 
   @Option(
       names = "--draws",
       paramLabel = "N",
       defaultValue = "8",
-      description = "random directions of each kind (default: ${DEFAULT-VALUE})")
+      description = "Number of random directions of each kind (default: ${DEFAULT-VALUE}).")
   private int draws;
 
   @Option(
@@ -107,7 +117,8 @@ final class CurvatureCommand implements Callable<Integer> {
       paramLabel = "N",
       defaultValue = "0",
       description =
-          "probes of the density of each layer's eigenvalues, twenty products with the sample each; 0 (default): none")
+          "Number of random probes for the spectral density of each layer; 0 for no density. Each probe"
+              + " costs twenty products with the sample (default: ${DEFAULT-VALUE}).")
   private int probes;
 
   @Option(
@@ -115,41 +126,44 @@ final class CurvatureCommand implements Callable<Integer> {
       paramLabel = "UNIT",
       defaultValue = "token",
       description =
-          "whose squared slopes are averaged: token, or sequence, the sum of its tokens (default: ${DEFAULT-VALUE})")
+          "Unit whose squared directional derivatives are averaged: token or sequence. The derivative"
+              + " of a sequence is the sum over its tokens (default: ${DEFAULT-VALUE}).")
   private String unit;
 
   @Option(
       names = "--tolerance",
       paramLabel = "T",
       defaultValue = "1e-6",
-      description = "certified residual of the singular triplets (default: ${DEFAULT-VALUE})")
+      description =
+          "Largest accepted residual of the singular triplets, relative to the largest singular value"
+              + " (default: ${DEFAULT-VALUE}).")
   private double tolerance;
 
   @Option(
       names = "--threads",
       paramLabel = "N",
       defaultValue = "0",
-      description = "threads of the kernels; 0 (default): all")
+      description = "Number of threads; 0 for one on each processor (default: ${DEFAULT-VALUE}).")
   private int threads;
 
   @Option(
       names = "--seed",
       paramLabel = "N",
       defaultValue = "0",
-      description = "seed of the random directions (default: ${DEFAULT-VALUE})")
+      description = "Seed of the random directions (default: ${DEFAULT-VALUE}).")
   private long seed;
 
   @Option(
       names = "--resume",
-      description = "go on with an interrupted measurement into the same DIR")
+      description = "Continue an interrupted measurement with the same --out.")
   private boolean resume;
 
-  @Option(names = "--json", description = "print curvature.json instead of the summary")
+  @Option(names = "--json", description = "Print curvature.json instead of the summary.")
   private boolean json;
 
   @Override
   public Integer call() {
-    selection.predicate(); // what is wrong with options is said before anything is made
+    selection.predicate(); // refuse invalid options before any output exists
     options();
     OutputPath.writingDirectory(out, this::measure);
     return 0;
@@ -173,7 +187,7 @@ final class CurvatureCommand implements Callable<Integer> {
     Interruption.measure(
         () -> device.open(threads, spec.commandLine().getErr()),
         spec.commandLine().getErr(),
-        "the same command with --resume goes on",
+        "run the same command with --resume to continue",
         (context, control) -> write(measure(context, control, selected, options, start)));
   }
 

@@ -17,8 +17,12 @@ import picocli.CommandLine.Spec;
     name = "demo",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    description =
-        "Shows what threegate does: the study, or with --sample the comparison of two small checkpoints that come with it.",
+    description = {
+      "Run a demonstration.",
+      "",
+      "By default this is threegate study, which takes about six minutes on two cores, three with"
+          + " --quick. --sample compares two small checkpoints instead, which takes a few seconds."
+    },
     footer = {
       "",
       "Examples:",
@@ -36,24 +40,27 @@ final class DemoCommand implements Callable<Integer> {
       names = "--out",
       paramLabel = "DIR",
       defaultValue = "threegate-demo",
-      description = "where the report goes (default: ${DEFAULT-VALUE})")
+      description = "Write the report to this directory (default: ${DEFAULT-VALUE}).")
   private Path out;
 
   @ArgGroup private Extent extent = new Extent();
 
-  /** How much of it. */
+  /** Which demonstration to run. */
   static final class Extent {
-    @Option(names = "--quick", description = "fewer and shorter runs: two minutes, not ten")
+    @Option(
+        names = "--quick",
+        description = "Do fewer and shorter runs: about three minutes on two cores, not six.")
     private boolean quick;
 
     @Option(
         names = "--sample",
         description =
-            "the attention of a small model before and after reinforcement, compared in seconds")
+            "Compare the attention weights of a small model before and after reinforcement learning: a"
+                + " few seconds.")
     private boolean sample;
   }
 
-  @Option(names = "--resume", description = "go on with an interrupted study")
+  @Option(names = "--resume", description = "Continue an interrupted study with the same --out.")
   private boolean resume;
 
   @Override

@@ -7,7 +7,7 @@ import org.threegate.kernel.Context;
 import org.threegate.kernel.KernelException;
 import picocli.CommandLine.Option;
 
-/** {@code --device}. */
+/** The option {@code --device} of commands that measure. */
 final class DeviceMixin {
   enum Choice {
     CPU,
@@ -20,21 +20,23 @@ final class DeviceMixin {
       paramLabel = "cpu|cuda|auto",
       defaultValue = "auto",
       description = {
-        "where kernels run: auto (default) is cuda where it works; else it says why and runs on the"
-            + " CPU"
+        "Device that runs the kernels. auto uses CUDA if it is available, and otherwise reports the"
+            + " reason and uses the CPU (default: ${DEFAULT-VALUE})."
       })
   private Choice choice = Choice.AUTO;
 
-  /** As it is written on a command line. */
+  /** Returns the choice as a command line writes it. */
   String choice() {
     return choice.name().toLowerCase(Locale.ROOT);
   }
 
   /**
-   * A context of the chosen device.
+   * Opens a context on the chosen device.
    *
-   * @param err where people are told that and why {@code auto} does without CUDA
-   * @throws KernelException UNSUPPORTED, with the reason, where {@code cuda} was asked for
+   * @param threads number of threads; 0 for one on each processor
+   * @param err receives the reason if {@code auto} uses the CPU
+   * @throws KernelException with status UNSUPPORTED and the reason, if {@code cuda} was chosen and
+   *     is not available
    */
   Context open(int threads, PrintWriter err) {
     if (choice == Choice.AUTO) {
@@ -51,10 +53,10 @@ final class DeviceMixin {
     return Context.open(choice == Choice.CUDA ? Context.Device.CUDA : Context.Device.CPU, threads);
   }
 
-  /** To people, as progress is; {@code doctor} says it to everyone. */
+  /** Prints the reason on a terminal only, like progress. {@code doctor} always prints it. */
   private static void say(PrintWriter err, String reason) {
     if (ProgressBar.isTerminal()) {
-      err.println("threegate: on the CPU: " + reason);
+      err.println("threegate: using the CPU: " + reason);
     }
   }
 }

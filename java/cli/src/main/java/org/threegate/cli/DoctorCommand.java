@@ -13,7 +13,12 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "doctor",
     mixinStandardHelpOptions = true,
-    description = "Says what runs on this machine, and why not a better thing.",
+    description = {
+      "Report what this machine supports.",
+      "",
+      "Prints the JDK, the binding, the device, the instruction set and the BLAS library in use. Where a"
+          + " faster variant is unavailable, it prints the reason."
+    },
     footer = {"", "Examples:", "  threegate doctor", "  THREEGATE_SIMD=avx2 threegate doctor"})
 final class DoctorCommand implements Callable<Integer> {
   private static final double GIB = 1L << 30;
@@ -44,8 +49,8 @@ final class DoctorCommand implements Callable<Integer> {
     Context.Device best = machine.cudaDevices() > 0 ? Context.Device.CUDA : Context.Device.CPU;
     try (Context context = Context.open(best, 0)) {
       out.printf(
-          "check     a context of the %s with %d threads opens and closes%n",
-          best == Context.Device.CUDA ? "device" : "CPU", context.threads());
+          "check     opened and closed a context on the %s with %d threads%n",
+          best == Context.Device.CUDA ? "GPU" : "CPU", context.threads());
     }
     return 0;
   }

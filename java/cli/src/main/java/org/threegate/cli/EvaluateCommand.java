@@ -28,14 +28,20 @@ import picocli.CommandLine.Spec;
     name = "eval",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    description =
-        "Says what share of problems a model solves: pass@k, unbiased (arXiv 2107.03374), with the 95 %% interval over problems.",
+    description = {
+      "Evaluate a decoder on problems with verifiable answers.",
+      "",
+      "Reports pass@k by the unbiased estimator (arXiv 2107.03374), with a 95 %% confidence interval"
+          + " over problems."
+    },
     footer = {
       "",
       "Examples:",
       "  threegate eval model/ --problems test.jsonl",
-      "  threegate eval model/ --problems test.jsonl --completions 64 --k 1,8,64 --verifier mathematical --temperature 0.7",
-      "  threegate eval model/ --problems chats.jsonl --system 'Be brief.' --template-argument enable_thinking=false",
+      "  threegate eval model/ --problems test.jsonl --completions 64 --k 1,8,64 \\",
+      "      --verifier mathematical --temperature 0.7",
+      "  threegate eval model/ --problems chats.jsonl --system 'Be brief.' \\",
+      "      --template-argument enable_thinking=false",
       "  threegate eval base/ --adapter run/adapter --problems test.jsonl --json"
     })
 final class EvaluateCommand implements Callable<Integer> {
@@ -48,14 +54,14 @@ final class EvaluateCommand implements Callable<Integer> {
       names = "--problems",
       paramLabel = "JSONL",
       required = true,
-      description = "prompts and answers")
+      description = "Prompts and answers, one JSON object on each line.")
   private Path problems;
 
   @Option(
       names = "--completions",
       paramLabel = "N",
       defaultValue = "8",
-      description = "of each problem (default: ${DEFAULT-VALUE})")
+      description = "Number of completions of each problem (default: ${DEFAULT-VALUE}).")
   private int completions;
 
   @Option(
@@ -63,14 +69,18 @@ final class EvaluateCommand implements Callable<Integer> {
       paramLabel = "K",
       split = ",",
       defaultValue = "1",
-      description = "completions of which one has to be right (default: ${DEFAULT-VALUE})")
+      description =
+          "Values of k in pass@k, separated by commas, at most --completions (default:"
+              + " ${DEFAULT-VALUE}).")
   private List<Integer> ks = new ArrayList<>();
 
   @Option(
       names = "--verifier",
       paramLabel = "NAME",
       defaultValue = "exact",
-      description = "exact, numeric, mathematical or countdown (default: ${DEFAULT-VALUE})")
+      description =
+          "Verifier of answers: exact, numeric, mathematical or countdown (default:"
+              + " ${DEFAULT-VALUE}).")
   private String verifier;
 
   @Mixin private TemplateMixin template;
@@ -82,10 +92,11 @@ final class EvaluateCommand implements Callable<Integer> {
       paramLabel = "N",
       defaultValue = "4096",
       description =
-          "tokens; problems with more are left out, and counted (default: ${DEFAULT-VALUE})")
+          "Largest number of tokens in a prompt. Problems with longer prompts are left out and counted"
+              + " (default: ${DEFAULT-VALUE}).")
   private int longestPrompt;
 
-  @Option(names = "--json", description = "print JSON instead")
+  @Option(names = "--json", description = "Print the result as JSON.")
   private boolean json;
 
   @Override
@@ -93,7 +104,7 @@ final class EvaluateCommand implements Callable<Integer> {
     for (int k : ks) {
       if (k < 1 || k > completions) {
         throw new InvalidInputException(
-            "--k " + k + ": 1 to --completions, which is " + completions);
+            "--k " + k + ": must be 1 to --completions, which is " + completions);
       }
     }
     List<Problem> all =
@@ -160,7 +171,8 @@ final class EvaluateCommand implements Callable<Integer> {
     if (tooLong + bounded.crashes() + bounded.timeouts() > 0) {
       text.append(
           String.format(
-              "left out, prompts too long: %d; scored 0, verifier failed: %d, took too long: %d%n",
+              "problems left out because the prompt is too long: %d; completions scored 0 because the"
+                  + " verifier failed: %d, timed out: %d%n",
               tooLong, bounded.crashes(), bounded.timeouts()));
     }
     spec.commandLine()

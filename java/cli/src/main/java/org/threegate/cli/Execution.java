@@ -20,11 +20,12 @@ import org.threegate.run.CancelledException;
 import org.threegate.run.InvalidInputException;
 import org.threegate.run.PrintableText;
 import picocli.CommandLine;
+import picocli.CommandLine.Model.UsageMessageSpec;
 import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.PicocliException;
 import picocli.CommandLine.TypeConversionException;
 
-/** Runs commands, and says in one line what became of them. */
+/** Runs commands, and reports each failure in one line. */
 final class Execution {
   static final int INVALID_INPUT = 2;
   static final int INTERNAL = 70; // EX_SOFTWARE of sysexits.h
@@ -37,7 +38,9 @@ final class Execution {
   private final PrintWriter err;
 
   /**
-   * @param refused failures that are the input's, beside those that all commands have
+   * Creates an execution that prints to the standard streams.
+   *
+   * @param refused recognizes further failures that an invalid input causes
    */
   private Execution(Predicate<Throwable> refused) {
     this.refused = refused;
@@ -48,12 +51,12 @@ final class Execution {
   /** Runs a command line and ends the process. */
   static void main(Object root, Predicate<Throwable> refused, String... arguments) {
     Execution execution = new Execution(refused);
-    // What no one waits for ends in one line, too.
+    // Failures of background threads are reported in one line as well.
     Thread.setDefaultUncaughtExceptionHandler((thread, e) -> execution.report(e));
     System.exit(execution.run(root, arguments));
   }
 
-  /** Runs a command line; returns its exit code, which its help lists. */
+  /** Runs a command line and returns its exit code. The help lists exit codes. */
   static int of(Object root, Predicate<Throwable> refused, String... arguments) {
     return new Execution(refused).run(root, arguments);
   }
@@ -71,9 +74,13 @@ final class Execution {
             .setExecutionStrategy(this::guarded)
             .setParameterExceptionHandler(
                 (e, parsed) -> {
-                  say(e.getMessage() + "; see threegate help");
+                  say(UsageErrors.message(e));
                   return INVALID_INPUT;
                 });
+    command
+        .getHelpSectionMap()
+        .put(UsageMessageSpec.SECTION_KEY_COMMAND_LIST, CommandGroups::render);
+    command.getCommandSpec().usageMessage().commandListHeading("");
     explainExitCodes(command);
     if (arguments.length == 0) {
       command.usage(out);
@@ -82,7 +89,7 @@ final class Execution {
     return command.execute(arguments);
   }
 
-  /** Nothing is run whose outputs touch what it reads. */
+  /** Runs a command after its outputs have been checked against its inputs. */
   private int guarded(ParseResult parsed) {
     try {
       for (ParseResult at = parsed; at != null; at = at.hasSubcommand() ? at.subcommand() : null) {
@@ -92,7 +99,7 @@ final class Execution {
       }
       return new CommandLine.RunLast().execute(parsed);
     } catch (PicocliException e) {
-      throw e; // has a handler
+      throw e; // has its own handler
     } catch (Throwable e) {
       return report(e);
     }
@@ -101,9 +108,12 @@ final class Execution {
   private static void explainExitCodes(CommandLine command) {
     Map<String, String> codes = new LinkedHashMap<>();
     codes.put("0", "done");
-    codes.put(Integer.toString(INVALID_INPUT), "invalid input, said in one line");
-    codes.put(Integer.toString(INTERNAL), "a defect of threegate");
-    codes.put(Integer.toString(INTERRUPTED), "interrupted; where there is --resume, it goes on");
+    codes.put(
+        Integer.toString(INVALID_INPUT), "invalid input; one line on standard error names it");
+    codes.put(Integer.toString(INTERNAL), "a bug in Threegate; please report it");
+    codes.put(
+        Integer.toString(INTERRUPTED),
+        "interrupted; continue with --resume where the command has it");
     command
         .getCommandSpec()
         .usageMessage()
@@ -116,7 +126,7 @@ final class Execution {
     try {
       return Path.of(text);
     } catch (InvalidPathException e) {
-      throw new TypeConversionException("\"" + text + "\" is no path: " + e.getReason());
+      throw new TypeConversionException("\"" + text + "\" is not a valid path: " + e.getReason());
     }
   }
 
@@ -133,7 +143,7 @@ final class Execution {
     return code;
   }
 
-  /** What went wrong, without what carried it from another thread or an initializer. */
+  /** Returns the original failure, without wrappers from other threads or initializers. */
   private static Throwable cause(Throwable thrown) {
     for (Throwable e = thrown; e != null; e = e.getCause()) {
       if (e instanceof VirtualMachineError) {
@@ -174,15 +184,15 @@ final class Execution {
     }
     if (e instanceof OutOfMemoryError) {
       return String.format(
-          "the memory of this process is used up (%s; heap up to %d MiB): the input is larger than it can be read with, or damaged;"
-              + " JAVA_TOOL_OPTIONS=-Xmx8g gives more",
+          "the memory of this process is used up (%s; the heap limit is %d MiB): the input is too large"
+              + " for it, or damaged; JAVA_TOOL_OPTIONS=-Xmx8g sets a limit of 8 GiB",
           e.getMessage(), Runtime.getRuntime().maxMemory() / MIB);
     }
     if (e instanceof StackOverflowError) {
-      return "the input is nested more deeply than it can be read; it is damaged, or was made to do this";
+      return "the input is nested more deeply than Threegate can read; it is damaged or malicious";
     }
     if (e instanceof InvalidPathException path) {
-      return "\"" + path.getInput() + "\" is no path: " + path.getReason();
+      return "\"" + path.getInput() + "\" is not a valid path: " + path.getReason();
     }
     if (e instanceof FileSystemException failure) {
       return failure.getFile()
@@ -191,7 +201,7 @@ final class Execution {
               ? "no such file or directory"
               : OutputPath.reason(failure));
     }
-    // Of a library that cannot be linked it says what to do, too.
+    // The message of an UnsatisfiedLinkError also says how to fix it.
     return e instanceof IOException && e.getMessage() == null ? e.toString() : e.getMessage();
   }
 

@@ -26,14 +26,19 @@ import picocli.CommandLine.Spec;
     name = "generate",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    description =
-        "Prints completions of prompts, one a line; on a terminal with control characters made visible.",
+    description = {
+      "Sample completions from a decoder.",
+      "",
+      "Each completion follows its prompt. On a terminal, control characters are shown as escapes."
+    },
     footer = {
       "",
       "Examples:",
       "  threegate generate model/ '12+34='",
-      "  threegate generate model/ 'Why is the sky blue?' --longest 200 --temperature 0.7 --top-p 0.95 --seed 3",
-      "  threegate generate model/ --chat 'Why is the sky blue?' --system 'Be brief.' --template-argument enable_thinking=false",
+      "  threegate generate model/ 'Why is the sky blue?' --longest 200 \\",
+      "      --temperature 0.7 --top-p 0.95 --seed 3",
+      "  threegate generate model/ --chat 'Why is the sky blue?' \\",
+      "      --system 'Be brief.' --template-argument enable_thinking=false",
       "  threegate generate base/ '12+34=' --adapter run/adapter --completions 4"
     })
 final class GenerateCommand implements Callable<Integer> {
@@ -43,19 +48,20 @@ final class GenerateCommand implements Callable<Integer> {
 
   @Mixin private ModelMixin model;
 
-  @Parameters(index = "1..*", arity = "1..*", paramLabel = "PROMPT", description = "texts")
+  @Parameters(index = "1..*", arity = "1..*", paramLabel = "PROMPT", description = "The prompts.")
   private List<String> prompts;
 
   @Option(
       names = "--completions",
       paramLabel = "N",
       defaultValue = "1",
-      description = "of each prompt (default: ${DEFAULT-VALUE})")
+      description = "Number of completions of each prompt (default: ${DEFAULT-VALUE}).")
   private int completions;
 
   @Option(
       names = "--chat",
-      description = "prompts are what a user says; the model's chat template makes prompts of them")
+      description =
+          "Treat prompts as user messages, and render them with the model's chat template.")
   private boolean chat;
 
   @Mixin private TemplateMixin template;
@@ -73,7 +79,7 @@ final class GenerateCommand implements Callable<Integer> {
     if (!chat) {
       if (template.isGiven()) {
         throw new InvalidInputException(
-            "--system and --template-argument are for conversations; add --chat");
+            "--system and --template-argument need a conversation; add --chat");
       }
       return prompts;
     }
@@ -82,7 +88,7 @@ final class GenerateCommand implements Callable<Integer> {
             .orElseThrow(
                 () ->
                     new InvalidInputException(
-                        model.path() + ": has no chat template; leave --chat out"))
+                        model.path() + ": has no chat template; leave out --chat"))
             .with(template.options());
     return prompts.stream().map(text -> own.prompt(List.of(new Message("user", text)))).toList();
   }
@@ -93,7 +99,7 @@ final class GenerateCommand implements Callable<Integer> {
             .flatMap(prompt -> Stream.generate(() -> tokenizer.encode(prompt)).limit(completions))
             .toList();
     if (tokens.stream().anyMatch(prompt -> prompt.length == 0)) {
-      throw new InvalidInputException("a prompt has no token");
+      throw new InvalidInputException("a prompt is empty: it encodes to no tokens");
     }
     List<Completion> drawn =
         Sampler.complete(
@@ -117,8 +123,8 @@ final class GenerateCommand implements Callable<Integer> {
   }
 
   /**
-   * A completion as it goes to standard output: whoever made the model has made it, so that it does
-   * not control a terminal; a file or a pipe gets what it is.
+   * Returns a completion as it is printed. The model is not trusted, so that control characters are
+   * escaped on a terminal. Files and pipes receive the text unchanged.
    */
   static String shown(String text, boolean terminal) {
     if (!terminal) {

@@ -8,7 +8,7 @@ import org.threegate.run.InvalidInputException;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** Options of what is measured of the geometry of an update. */
+/** Options that control how the geometry of an update is measured. */
 final class GeometryMixin {
   private static final String NO_NULLS = "none";
 
@@ -19,7 +19,8 @@ final class GeometryMixin {
       split = ",",
       paramLabel = "MODEL",
       description =
-          "null models to draw: norm-matched, permuted-update, spectrum-preserving (default: all), or none")
+          "Null models to draw: norm-matched, permuted-update and spectrum-preserving, separated by"
+              + " commas, or none (default: all).")
   private List<String> nulls = new ArrayList<>();
 
   @Option(
@@ -27,11 +28,11 @@ final class GeometryMixin {
       paramLabel = "N",
       defaultValue = "0",
       description =
-          "draws of each null model; 0 (default): 10 to 20, more for smaller matrices, but 4 of large"
-              + " ones where each takes a decomposition")
+          "Number of draws of each null model. 0 chooses 10 to 20, more for smaller matrices, and 4 for"
+              + " large matrices where a draw needs a decomposition (default: ${DEFAULT-VALUE}).")
   private int draws;
 
-  /** What was asked for. */
+  /** Returns the options as the library takes them. */
   GeometryOptions options(long seed) {
     try {
       return new GeometryOptions(
@@ -58,7 +59,7 @@ final class GeometryMixin {
         : nulls.stream().map(NullModel::of).distinct().toList();
   }
 
-  /** The options after defaults. */
+  /** Returns these options as arguments of a command line, with defaults filled in. */
   List<String> command() {
     List<String> command = new ArrayList<>(principal.command());
     List<String> names = models().stream().map(NullModel::label).toList();

@@ -21,7 +21,7 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "inspect",
     mixinStandardHelpOptions = true,
-    description = "Lists what is in a checkpoint, every rule of the format checked.",
+    description = "List the tensors of a checkpoint and check every rule of the file format.",
     footer = {
       "",
       "Examples:",
@@ -34,7 +34,8 @@ final class InspectCommand implements Callable<Integer> {
   @Input
   @Parameters(
       paramLabel = "FILE",
-      description = "a .safetensors file, a sharded *.index.json, a model directory or an adapter")
+      description =
+          "A .safetensors file, a sharded *.index.json file, a model directory or an adapter.")
   private Path file;
 
   @Override

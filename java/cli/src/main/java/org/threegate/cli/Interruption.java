@@ -11,7 +11,10 @@ import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Status;
 import org.threegate.run.CancelledException;
 
-/** Ctrl-C cancels the running kernel and waits until what it did is put away. */
+/**
+ * Handles Ctrl-C: cancels the running kernel, and waits until the command has removed its partial
+ * output.
+ */
 final class Interruption {
   private static final long LONGEST_SECONDS = 30;
 
@@ -21,7 +24,8 @@ final class Interruption {
   /**
    * Runs with a handler of Ctrl-C.
    *
-   * @param advice what to say after an interruption
+   * @param control cancelled by Ctrl-C
+   * @param advice text that follows "interrupted; "
    */
   static void guard(Control control, PrintWriter err, String advice, OutputPath.Writing body)
       throws IOException {
@@ -33,7 +37,7 @@ final class Interruption {
     }
   }
 
-  /** What is measured on a context. */
+  /** Measures on a context. */
   @FunctionalInterface
   interface Measuring {
     void run(Context context, Control control) throws IOException;
@@ -77,7 +81,7 @@ final class Interruption {
     try {
       Runtime.getRuntime().removeShutdownHook(hook);
     } catch (IllegalStateException e) {
-      // The JVM is going down: the hook is what is running.
+      // The JVM is shutting down, so that the hook is running.
       return;
     }
   }

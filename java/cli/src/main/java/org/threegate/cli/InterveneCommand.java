@@ -24,10 +24,11 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Writes a copy of a model whose attention heads have other bases and whose function is the same: a finding about directions"
-          + " must not survive it.",
+      "Write a model with other bases and the same function.",
       "",
-      "The algebraic identity is checked on random inputs, in float64 and as stored: rotations of bf16 weights are rounded."
+      "The bases of attention heads are rotated, or the heads are permuted. A property of the function"
+          + " is unchanged by this; a property of the basis is not. The command checks the function on"
+          + " random inputs, in float64 and as stored. Stored rotations of bf16 weights are rounded."
     },
     footer = {
       "",
@@ -39,39 +40,43 @@ final class InterveneCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
   @Input
-  @Parameters(index = "0", paramLabel = "MODEL", description = "a model directory")
+  @Parameters(index = "0", paramLabel = "MODEL", description = "The model directory.")
   private Path model;
 
   @Option(
       names = "--rotate-vo",
-      description = "rotate the values of each head, and the output matrix back")
+      description = "Rotate the values of each head, and undo this in the output matrix.")
   private boolean rotate;
 
-  @Option(names = "--permute-heads", description = "exchange heads")
+  @Option(names = "--permute-heads", description = "Permute the heads of each layer.")
   private boolean permute;
 
   @Option(
       names = "--layers",
       required = true,
       paramLabel = "N,…|A-B|all",
-      description = "layers, counted from 0")
+      description = "The layers to change, counted from 0.")
   private String layers;
 
   @Output(Output.Kind.NEW)
-  @Option(names = "--out", required = true, paramLabel = "DIR", description = "a new directory")
+  @Option(
+      names = "--out",
+      required = true,
+      paramLabel = "DIR",
+      description = "Write the model to this new directory.")
   private Path out;
 
   @Option(
       names = "--seed",
       paramLabel = "N",
       defaultValue = "0",
-      description = "seed of rotations and permutations (default: ${DEFAULT-VALUE})")
+      description = "Seed of rotations and permutations (default: ${DEFAULT-VALUE}).")
   private long seed;
 
   @Override
   public Integer call() {
     if (!rotate && !permute) {
-      throw new InvalidInputException("--rotate-vo or --permute-heads: say what to do");
+      throw new InvalidInputException("choose --rotate-vo, --permute-heads or both");
     }
     OutputPath.writingDirectory(out, this::intervene);
     return 0;
@@ -97,7 +102,7 @@ final class InterveneCommand implements Callable<Integer> {
 
   private static void print(PrintWriter print, String what, Intervention.Check check) {
     print.printf(
-        "layer %d %s: W_o W_v moved by %.1e in float64, by %.1e as stored%n",
+        "layer %d %s: relative change of W_o W_v x: %.1e in float64, %.1e as stored%n",
         check.layer(), what, check.exactError(), check.storedError());
   }
 

@@ -10,23 +10,24 @@ import picocli.CommandLine.Command;
     mixinStandardHelpOptions = true,
     versionProvider = Version.class,
     description =
-        "Measures what fine-tuning changes in a language model, each number beside its null model and its error.",
+        "Measure how fine-tuning changes the weights of a language model. Every number has an error and"
+            + " the value of a null model.",
     subcommands = {
       CompareCommand.class,
       ConsensusCommand.class,
-      CurvatureCommand.class,
-      CaptureCommand.class,
       MaskCommand.class,
       InterveneCommand.class,
-      InspectCommand.class,
-      PatchCommand.class,
+      CurvatureCommand.class,
+      CaptureCommand.class,
       TrainCommand.class,
       EvaluateCommand.class,
       GenerateCommand.class,
-      PretrainCommand.class,
+      PatchCommand.class,
       StudyCommand.class,
-      DemoCommand.class,
+      PretrainCommand.class,
+      InspectCommand.class,
       DoctorCommand.class,
+      DemoCommand.class,
       CommandLine.HelpCommand.class
     },
     footer = {
@@ -48,7 +49,7 @@ public final class Main {
     Execution.main(new Main(), TrainingException.class::isInstance, arguments);
   }
 
-  /** Runs a command line; returns its exit code. */
+  /** Runs a command line and returns its exit code. */
   static int run(String... arguments) {
     return Execution.of(new Main(), TrainingException.class::isInstance, arguments);
   }

@@ -30,16 +30,17 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Writes a mask of the entries that a trainer may change, one bit an entry, for every matrix of a checkpoint; or, with --inspect,"
-          + " says what is in such a file.",
+      "Write a mask of the weights that a trainer may change.",
       "",
-      "Kinds: principal, complement, low, safe, random, geora (docs/metrics.md)."
+      "The mask has one bit for each entry of each matrix of the checkpoint. --inspect lists the"
+          + " contents of a mask file instead. docs/masks.md describes the kinds of mask."
     },
     footer = {
       "",
       "Examples:",
       "  threegate mask base/ --kind safe --out safe.safetensors",
-      "  threegate mask base/ --kind principal --rank 64 --alpha 0.25 --include self_attn --out principal.safetensors",
+      "  threegate mask base/ --kind principal --rank 64 --alpha 0.25 \\",
+      "      --include self_attn --out principal.safetensors",
       "  threegate mask --inspect safe.safetensors"
     })
 final class MaskCommand implements Callable<Integer> {
@@ -49,17 +50,25 @@ final class MaskCommand implements Callable<Integer> {
   @Parameters(
       index = "0",
       paramLabel = "BASE",
-      description = "the checkpoint; with --inspect a mask file")
+      description = "The checkpoint, or with --inspect a mask file.")
   private String base;
 
-  @Option(names = "--kind", paramLabel = "KIND", description = "what the mask selects")
+  @Option(
+      names = "--kind",
+      paramLabel = "KIND",
+      description =
+          "The entries to select: principal, complement, low, safe, random or geora. Required without"
+              + " --inspect.")
   private Optional<String> kind = Optional.empty();
 
   @Output(Output.Kind.MASK)
-  @Option(names = "--out", paramLabel = "FILE", description = "where the mask goes")
+  @Option(
+      names = "--out",
+      paramLabel = "FILE",
+      description = "Write the mask to this file. Required without --inspect.")
   private Optional<Path> out = Optional.empty();
 
-  @Option(names = "--inspect", description = "say what is in a mask file")
+  @Option(names = "--inspect", description = "List the contents of a mask file.")
   private boolean inspect;
 
   @Mixin private Selection selection;
@@ -71,14 +80,14 @@ final class MaskCommand implements Callable<Integer> {
       names = "--threads",
       paramLabel = "N",
       defaultValue = "0",
-      description = "threads of the kernels; 0 (default): all")
+      description = "Number of threads; 0 for one on each processor (default: ${DEFAULT-VALUE}).")
   private int threads;
 
   @Option(
       names = "--seed",
       paramLabel = "N",
       defaultValue = "0",
-      description = "seed of the random mask (default: ${DEFAULT-VALUE})")
+      description = "Seed of the random mask (default: ${DEFAULT-VALUE}).")
   private long seed;
 
   @Override
@@ -88,7 +97,8 @@ final class MaskCommand implements Callable<Integer> {
       return 0;
     }
     Path file =
-        out.orElseThrow(() -> new InvalidInputException("--out: name the file of the mask"));
+        out.orElseThrow(
+            () -> new InvalidInputException("--out is missing; it gives the file of the mask"));
     OutputPath.writing(file, () -> write(file));
     return 0;
   }
@@ -96,7 +106,10 @@ final class MaskCommand implements Callable<Integer> {
   private MaskKind kind() {
     try {
       return MaskKind.of(
-          kind.orElseThrow(() -> new InvalidInputException("--kind: say what to select")));
+          kind.orElseThrow(
+              () ->
+                  new InvalidInputException(
+                      "--kind is missing; it gives the entries that the mask selects")));
     } catch (IllegalArgumentException e) {
       throw new InvalidInputException("--kind: " + e.getMessage(), e);
     }

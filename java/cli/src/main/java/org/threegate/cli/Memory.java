@@ -4,11 +4,11 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** Memory of this process, from {@code /proc/self/status}. */
+/** Reads the memory use of this process from {@code /proc/self/status}. */
 final class Memory {
   private Memory() {}
 
-  /** Largest resident set so far, mapped files included; 0 where it is not known. */
+  /** Returns the peak resident set in bytes, including mapped files, or 0 if it is unknown. */
   static long peakRssBytes() {
     try {
       return Files.readAllLines(Path.of("/proc/self/status")).stream()

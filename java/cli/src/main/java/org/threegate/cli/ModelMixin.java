@@ -10,17 +10,17 @@ import org.threegate.rl.policy.Tokenizer;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** Which decoder a command is about. */
+/** Options that select a decoder and its device. */
 final class ModelMixin {
   @Input
-  @Parameters(index = "0", paramLabel = "MODEL", description = "directory of a decoder")
+  @Parameters(index = "0", paramLabel = "MODEL", description = "The directory of the decoder.")
   private Path model;
 
   @Input
   @Option(
       names = "--adapter",
       paramLabel = "DIR",
-      description = "an adapter of low rank on the model")
+      description = "Add this low-rank adapter to the model.")
   private Optional<Path> adapter = Optional.empty();
 
   @Option(
@@ -28,10 +28,11 @@ final class ModelMixin {
       paramLabel = "DEVICE",
       defaultValue = "cpu",
       description =
-          "of the model: cpu, cuda, cuda:N or auto; a GPU takes a build for it (default: ${DEFAULT-VALUE})")
+          "Device of the model: cpu, cuda, cuda:N or auto. A GPU needs a build with CUDA kernels"
+              + " (default: ${DEFAULT-VALUE}).")
   private String device;
 
-  /** What is done with it. */
+  /** Uses an open decoder and its tokenizer. */
   @FunctionalInterface
   interface Use<E extends Exception> {
     void with(Decoder decoder, Tokenizer tokenizer) throws E;

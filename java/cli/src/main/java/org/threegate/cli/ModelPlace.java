@@ -3,12 +3,15 @@ package org.threegate.cli;
 import org.threegate.rl.policy.ModelDevice;
 import org.threegate.run.InvalidInputException;
 
-/** Where models lie, as an option or a key says it. */
+/** Selects the device of models, as an option or a key of a configuration names it. */
 final class ModelPlace {
   private ModelPlace() {}
 
   /**
-   * @param name of the option or key
+   * Selects the device of all models that are loaded from now on.
+   *
+   * @param name name of the option or key, for error messages
+   * @param device device, such as {@code cpu} or {@code cuda:0}
    */
   static void use(String name, String device) {
     try {

@@ -5,21 +5,21 @@ import java.lang.annotation.Retention;
 import java.lang.annotation.RetentionPolicy;
 import java.lang.annotation.Target;
 
-/** An option or a parameter that names what a command writes. */
+/** Marks an option or a parameter that names an output. */
 @Retention(RetentionPolicy.RUNTIME)
 @Target(ElementType.FIELD)
 @interface Output {
-  /** What may be there before. */
+  /** What may exist at the path before the command runs. */
   enum Kind {
-    /** A directory of results: none, an empty one, or results of threegate. */
+    /** A directory of results: nothing, an empty directory or results of Threegate. */
     RESULTS,
-    /** A file or a directory: none. */
+    /** A new file or directory: nothing. */
     NEW,
-    /** A mask: no file, or a mask. */
+    /** A mask file: nothing or a mask. */
     MASK,
-    /** A capture: no file, or a capture. */
+    /** A capture file: nothing or a capture. */
     CAPTURE,
-    /** A model that is changed. */
+    /** A model that the command changes. */
     IN_PLACE
   }
 

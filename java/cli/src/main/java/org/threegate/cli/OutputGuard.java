@@ -25,11 +25,11 @@ import picocli.CommandLine.Model.ArgSpec;
 import picocli.CommandLine.Model.CommandSpec;
 
 /**
- * Keeps outputs away from what is not theirs, for all commands: from the inputs of the command, and
- * from directories and files that others wrote. An input is never in an output either.
+ * Checks the outputs of all commands before they run. An output must not be an input, lie inside
+ * one or contain one. It must not replace files that Threegate did not write.
  */
 final class OutputGuard {
-  /** Results that are written last: who has one is a directory of results. */
+  /** Results that are written last. A directory that has one of them holds results. */
   private static final List<String> RESULTS =
       List.of(
           ReportDirectory.JSON,
@@ -38,15 +38,16 @@ final class OutputGuard {
           StudyDirectory.JSON,
           "metrics.jsonl");
 
-  /** What a killed run may leave alone. */
+  /** Files that may be the only ones that a killed run leaves. */
   private static final Set<String> FIRST =
       Set.of(ConsensusDirectory.HTML, CurvatureDirectory.HTML, StudyDirectory.HTML);
 
-  private static final int HEAD = 1 << 16; // bytes in which a file says what it is
+  private static final int HEAD =
+      1 << 16; // bytes at the beginning that identify the kind of a file
 
   private OutputGuard() {}
 
-  /** Holds the outputs of a command line against its inputs. */
+  /** Checks the outputs of a command line against its inputs. */
   static void check(CommandSpec command) {
     List<Path> inputs = new ArrayList<>();
     for (ArgSpec argument : command.args()) {
@@ -61,7 +62,7 @@ final class OutputGuard {
     }
   }
 
-  /** What an argument is annotated with. */
+  /** Returns the annotation of an argument, if it has one. */
   static <A extends java.lang.annotation.Annotation> Optional<A> annotation(
       ArgSpec argument, Class<A> type) {
     return argument.userObject() instanceof Field field
@@ -87,23 +88,23 @@ final class OutputGuard {
     }
   }
 
-  /** What a location may be on this machine; those of clusters are URIs. */
+  /** Returns the local paths that a location may stand for. Locations on clusters are URIs. */
   private static List<Path> local(String location) {
     List<Path> paths = new ArrayList<>(List.of(path(location, "")));
     if (location.startsWith("file:")) {
       try {
         paths.add(Path.of(URI.create(location)));
       } catch (IllegalArgumentException | FileSystemNotFoundException e) {
-        return paths; // of another machine
+        return paths; // on another machine
       }
     }
     return paths;
   }
 
   /**
-   * A path from a text.
+   * Returns a text as a path.
    *
-   * @param where it stands, for the error
+   * @param where prefix of the error message
    */
   static Path path(String text, String where) {
     try {
@@ -113,28 +114,29 @@ final class OutputGuard {
           where
               + "\""
               + text
-              + "\" is no path: "
+              + "\" is not a valid path: "
               + e.getReason().toLowerCase(java.util.Locale.ROOT),
           e);
     }
   }
 
   /**
-   * Holds an output against inputs and against what is there.
+   * Checks an output against the inputs and against existing files.
    *
-   * @throws InvalidInputException when it may not be written
+   * @throws InvalidInputException if the output must not be written
    */
   static void check(Path out, Output.Kind kind, List<Path> inputs) {
     if (out.toAbsolutePath().normalize().getFileName() == null) {
       throw new InvalidInputException(
-          out + ": is the root of a file system; name a directory in it with --out");
+          out + ": is the root of a file system; choose a directory in it");
     }
     checkWhatIsThere(out, kind);
     inputs.forEach(input -> checkApart(out, input));
     if (kind == Output.Kind.RESULTS && Files.isDirectory(out) && !isOurs(out)) {
       throw new InvalidInputException(
           out
-              + ": is a directory with other files than results of threegate; name a new or an empty one");
+              + ": is a directory that holds files other than results of Threegate; choose a new or an"
+              + " empty one");
     }
   }
 
@@ -143,38 +145,36 @@ final class OutputGuard {
       return;
     }
     switch (kind) {
-      case NEW ->
-          throw new InvalidInputException(out + ": exists already; name a new place with --out");
+      case NEW -> throw new InvalidInputException(out + ": exists already; choose a new path");
       case MASK -> checkFile(out, "threegate-mask", "mask");
       case CAPTURE -> checkFile(out, "\"fisher\"", "capture");
       case RESULTS -> {
         if (!Files.isDirectory(out)) {
-          throw new InvalidInputException(out + ": is a file; name a directory with --out");
+          throw new InvalidInputException(out + ": is a file; choose a directory");
         }
         if (!Files.isWritable(out)) {
-          throw new InvalidInputException(
-              out + ": cannot be written to; name another directory with --out");
+          throw new InvalidInputException(out + ": cannot be written to; choose another directory");
         }
       }
       case IN_PLACE -> {
-        // It must be what it is.
+        // The command that changes a model checks it.
       }
     }
   }
 
   private static void checkFile(Path out, String sign, String what) {
     if (Files.isDirectory(out)) {
-      throw new InvalidInputException(out + ": is a directory; name a file with --out");
+      throw new InvalidInputException(out + ": is a directory; choose a file");
     }
     if (!Files.isRegularFile(out, LinkOption.NOFOLLOW_LINKS) || !head(out).contains(sign)) {
       throw new InvalidInputException(
-          out + ": exists already, and is no " + what + "; name another file with --out");
+          out + ": exists already, and is not a " + what + "; choose another file");
     }
   }
 
   private static void checkApart(Path out, Path input) {
     if (!Files.exists(input)) {
-      return; // who reads it says so
+      return; // the command reports this when it reads the input
     }
     for (Path place : places(out)) {
       for (Path above = place; above != null; above = above.getParent()) {
@@ -184,7 +184,7 @@ final class OutputGuard {
               out
                   + (above.equals(place) ? ": is " : ": lies in ")
                   + input
-                  + ", which is read; name another place");
+                  + ", which is an input; choose another path");
         }
       }
     }
@@ -192,7 +192,7 @@ final class OutputGuard {
       for (Path above = place; above != null; above = above.getParent()) {
         if (isSame(above, out)) {
           throw new InvalidInputException(
-              out + ": has " + input + " in it, which is read; name another place");
+              out + ": contains " + input + ", which is an input; choose another path");
         }
       }
     }
@@ -201,40 +201,40 @@ final class OutputGuard {
     }
   }
 
-  /** A file of a model may have another name elsewhere. */
+  /** Checks that an output file is not a hard link to a file of an input. */
   private static void checkLinks(Path out, Path input) {
     for (Path file : list(input)) {
       if (isSame(file, out)) {
         throw new InvalidInputException(
-            out + ": is " + file + " by another name, which is read; name another place");
+            out + ": is a link to " + file + ", which is an input; choose another path");
       }
     }
   }
 
-  /** Shards lie beside their index. */
+  /** Returns whether an input is an index. Its shards are in the same directory. */
   private static boolean isIndex(Path input) {
     return input.toString().endsWith(".index.json");
   }
 
-  /** Where a path leads: as the operating system follows links, and as it is spelled. */
+  /** Returns the places a path may lead to: with links followed, and as it is spelled. */
   private static List<Path> places(Path path) {
     Path absolute = path.toAbsolutePath();
     return List.of(real(absolute), real(absolute.normalize()), beside(absolute.normalize()));
   }
 
-  /** With all links followed, as far as it is there. */
+  /** Follows all links of the part of a path that exists. */
   private static Path real(Path absolute) {
     for (Path there = absolute; there != null; there = there.getParent()) {
       try {
         return there.toRealPath().resolve(there.relativize(absolute)).normalize();
       } catch (IOException e) {
-        continue; // not there
+        continue; // does not exist
       }
     }
     return absolute;
   }
 
-  /** With links followed but the last. */
+  /** Follows all links but that of the last name. */
   private static Path beside(Path absolute) {
     Path parent = absolute.getParent();
     return parent == null ? absolute : real(parent).resolve(absolute.getFileName());
@@ -244,7 +244,7 @@ final class OutputGuard {
     try {
       return Files.isSameFile(one, other);
     } catch (IOException e) {
-      return false; // one is not there
+      return false; // one of them does not exist
     }
   }
 
@@ -269,7 +269,7 @@ final class OutputGuard {
         }
       }
     }
-    Path journal = directory.resolve("journal"); // of a study that began elsewhere
+    Path journal = directory.resolve("journal"); // of a study that another program began
     if (Files.isRegularFile(journal) && head(journal).startsWith("study ")) {
       return true;
     }

@@ -12,9 +12,9 @@ import java.util.Optional;
 import org.threegate.file.OutputLock;
 import org.threegate.run.InvalidInputException;
 
-/** Where results go. */
+/** Locks output paths, creates their directories, and explains failures to write. */
 final class OutputPath {
-  /** In a directory that has results of threegate, whatever else it has. */
+  /** Name of the file that marks a directory of Threegate results. */
   static final String MARK = ".threegate";
 
   private OutputPath() {}
@@ -25,8 +25,9 @@ final class OutputPath {
   }
 
   /**
-   * Writes an output, which no other run writes meanwhile; says what is wrong when it cannot be
-   * written. {@link OutputGuard} has looked before at what is there.
+   * Writes an output while holding its lock, so that no other run writes it at the same time. A
+   * failure to write becomes an {@link InvalidInputException} that names the path and the reason.
+   * {@link OutputGuard} has checked the path before.
    */
   @SuppressWarnings("try")
   static void writing(Path out, Writing writing) {
@@ -39,18 +40,19 @@ final class OutputPath {
         });
   }
 
-  /** The same of a directory; what is above it is created. */
+  /** Writes an output directory like {@link #writing}, and creates its parent directories first. */
   static void writingDirectory(Path out, Writing writing) {
     explained(out, () -> Files.createDirectories(out.toAbsolutePath().normalize().getParent()));
     writing(out, writing);
   }
 
-  /** Creates a directory of results that are written one after another, and says whose it is. */
+  /** Creates a directory of results, and marks it as one before the first result is complete. */
   static void begin(Path directory) throws IOException {
     Files.createDirectories(directory);
     Path mark = directory.resolve(MARK);
     if (!Files.exists(mark, LinkOption.NOFOLLOW_LINKS)) {
-      Files.writeString(mark, "Results of threegate; a run may write here.\n");
+      Files.writeString(
+          mark, "This directory holds results of Threegate, which may replace them.\n");
     }
   }
 
@@ -66,7 +68,7 @@ final class OutputPath {
 
   private static InvalidInputException unwritable(String where, String reason, IOException e) {
     return new InvalidInputException(
-        where + ": cannot be written: " + reason + "; free or name another place with --out", e);
+        where + ": cannot be written: " + reason + "; check the path or choose another one", e);
   }
 
   static String reason(FileSystemException e) {

@@ -10,8 +10,9 @@ import picocli.CommandLine.Command;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Create, apply, check and exchange weight patches. A patch is the difference between two"
-          + " checkpoints, bit for bit.",
+      "Create, apply, verify, inspect, chain, follow and convert lossless weight patches.",
+      "",
+      "A patch is the difference between two checkpoints, bit for bit.",
       "",
       "Formats: planar is the smallest. disk-delta-xor and disk-delta-overwrite are directories of"
           + " versions that inference engines read. sparse consists of plain tensors."

@@ -65,7 +65,7 @@ final class PatchFollowCommand implements Callable<Integer> {
             Interruption.measure(
                 () -> Context.open(Context.Device.CPU, 0),
                 spec.commandLine().getErr(),
-                "the next run continues",
+                "run the same command again to continue",
                 this::follow));
     return 0;
   }

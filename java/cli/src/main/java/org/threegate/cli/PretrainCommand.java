@@ -19,50 +19,60 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Makes the small model that the study begins with, from its recipe: 0.75 million parameters that read two-digit arithmetic,"
-          + " comparisons and strings for 1,300 steps, two to five minutes on two cores.",
+      "Pretrain a small model, such as the one that the study starts from.",
       "",
-      "The one that comes with threegate is that of the default seed; the same kind of processor makes the same bytes."
+      "The model has 0.75 million parameters. It learns two-digit arithmetic, comparison and string"
+          + " operations in 1,300 steps. This takes two to five minutes on two cores.",
+      "",
+      "The default seed gives the model that is included in Threegate. Processors of the same kind"
+          + " write the same bytes."
     },
     footer = {
       "",
       "Examples:",
       "  threegate pretrain --out base",
       "  threegate pretrain --out another --seed 7",
-      "  threegate train --example > run.yaml; threegate train run.yaml --set model_name_or_path=base --set train_dataset=sums.jsonl"
+      "  threegate train --example > run.yaml; threegate train run.yaml \\",
+      "      --set model_name_or_path=base --set train_dataset=sums.jsonl"
     })
 final class PretrainCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
   @Output(Output.Kind.NEW)
-  @Option(names = "--out", paramLabel = "DIR", required = true, description = "a new directory")
+  @Option(
+      names = "--out",
+      paramLabel = "DIR",
+      required = true,
+      description = "Write the model to this new directory.")
   private Path out;
 
   @Option(
       names = "--steps",
       paramLabel = "N",
       defaultValue = "" + BaseModel.STEPS,
-      description = "of 128 texts (default: ${DEFAULT-VALUE})")
+      description = "Number of steps of 128 texts each (default: ${DEFAULT-VALUE}).")
   private int steps;
 
   @Option(
       names = "--seed",
       paramLabel = "N",
       defaultValue = "" + BaseModel.SEED,
-      description = "of the model's beginnings and of the texts (default: ${DEFAULT-VALUE})")
+      description = "Seed of the initial weights and of the texts (default: ${DEFAULT-VALUE}).")
   private long seed;
 
   @Option(
       names = "--threads",
       paramLabel = "N",
       defaultValue = "0",
-      description = "0 (default): all processors; the outcome does not depend on it")
+      description =
+          "Number of threads; 0 for one on each processor (default: ${DEFAULT-VALUE}). The model does"
+              + " not depend on it.")
   private int threads;
 
   @Override
   public Integer call() {
     if (steps < 1) {
-      throw new InvalidInputException("--steps " + steps + ": 1 at least");
+      throw new InvalidInputException("--steps " + steps + ": must be at least 1");
     }
     OutputPath.writingDirectory(out, this::pretrain);
     return 0;

@@ -9,8 +9,8 @@ import org.threegate.run.PrintableText;
 import org.threegate.run.Progress;
 
 /**
- * A line on standard error that is drawn again ten times a second; nothing when standard error is
- * not a terminal.
+ * Shows progress as a line on standard error, which is redrawn ten times per second. Shows nothing
+ * if standard error is not a terminal.
  */
 final class ProgressBar implements Progress, AutoCloseable {
   private static final int WIDTH = 24;
@@ -30,7 +30,10 @@ final class ProgressBar implements Progress, AutoCloseable {
   private volatile boolean open = true;
 
   /**
-   * @param bytes whether the work is counted in bytes
+   * Starts to show progress.
+   *
+   * @param control shows nothing once this is cancelled
+   * @param bytes whether the amount of work is in bytes
    */
   ProgressBar(Control control, boolean bytes) {
     this.control = control;
@@ -41,12 +44,12 @@ final class ProgressBar implements Progress, AutoCloseable {
     }
   }
 
-  /** Whether somebody may be looking at standard error. */
+  /** Returns whether standard error is a terminal. */
   static boolean isTerminal() {
     return isTerminal(2);
   }
 
-  /** Whether a descriptor of this process is a terminal. */
+  /** Returns whether a file descriptor of this process is a terminal. */
   static boolean isTerminal(int descriptor) {
     try {
       String target = Path.of("/proc/self/fd/" + descriptor).toRealPath().toString();

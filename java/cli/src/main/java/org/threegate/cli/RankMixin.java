@@ -6,27 +6,31 @@ import java.util.stream.Collectors;
 import org.threegate.analysis.geometry.GeometryOptions;
 import picocli.CommandLine.Option;
 
-/** Options of what is principal. */
+/** Options that define the principal subspace and the masks. */
 final class RankMixin {
   @Option(
       names = "--rank",
       split = ",",
       paramLabel = "K",
-      description = "leading directions; several, separated by commas, are measured in one pass")
+      description =
+          "Number of leading singular directions. Several, separated by commas, are measured in one"
+              + " pass.")
   private List<Integer> ranks = new ArrayList<>();
 
   @Option(
       names = "--rank-fraction",
       split = ",",
       paramLabel = "SHARE",
-      description = "the same as shares of the shorter side (default, without --rank: 0.1)")
+      description =
+          "Number of leading directions as a share of the shorter side of a matrix (default without"
+              + " --rank: 0.1).")
   private List<Double> rankFractions = new ArrayList<>();
 
   @Option(
       names = "--alpha",
       split = ",",
       paramLabel = "SHARE",
-      description = "shares of entries in the masks (default: 0.5)")
+      description = "Share of entries in a mask, between 0 and 1 (default: 0.5).")
   private List<Double> alphas = new ArrayList<>();
 
   @Option(
@@ -34,7 +38,8 @@ final class RankMixin {
       paramLabel = "T",
       defaultValue = "1e-6",
       description =
-          "certified residual of the singular triplets, over the largest singular value (default: ${DEFAULT-VALUE})")
+          "Largest accepted residual of the singular triplets, relative to the largest singular value"
+              + " (default: ${DEFAULT-VALUE}).")
   private double tolerance = GeometryOptions.DEFAULT.tolerance();
 
   List<Integer> ranks() {
@@ -55,7 +60,7 @@ final class RankMixin {
     return tolerance;
   }
 
-  /** The options after defaults. */
+  /** Returns these options as arguments of a command line, with defaults filled in. */
   List<String> command() {
     List<String> command = new ArrayList<>();
     add(command, "--rank", ranks);

@@ -6,42 +6,44 @@ import org.threegate.rl.policy.SamplingOptions;
 import org.threegate.run.InvalidInputException;
 import picocli.CommandLine.Option;
 
-/** How completions are drawn. */
+/** Options that control how completions are sampled. */
 final class SamplingMixin {
   @Option(
       names = "--temperature",
       paramLabel = "T",
       defaultValue = "1",
       description =
-          "by which logits are divided; 0: the likeliest token (default: ${DEFAULT-VALUE})")
+          "Sampling temperature; 0 takes the most likely token (default: ${DEFAULT-VALUE}).")
   private double temperature;
 
   @Option(
       names = "--top-p",
       paramLabel = "P",
       defaultValue = "1",
-      description = "share of the likeliest tokens that are drawn from (default: ${DEFAULT-VALUE})")
+      description =
+          "Sample from the most likely tokens whose probabilities sum to P (default: ${DEFAULT-VALUE},"
+              + " all tokens).")
   private double topProbability;
 
   @Option(
       names = "--top-k",
       paramLabel = "N",
       defaultValue = "0",
-      description = "how many of the likeliest are drawn from; 0 (default): all")
+      description = "Sample from the N most likely tokens; 0 for all (default: ${DEFAULT-VALUE}).")
   private int mostLikely;
 
   @Option(
       names = "--longest",
       paramLabel = "N",
       defaultValue = "256",
-      description = "tokens of a completion (default: ${DEFAULT-VALUE})")
+      description = "Largest number of tokens in a completion (default: ${DEFAULT-VALUE}).")
   private int longest;
 
   @Option(
       names = "--seed",
       paramLabel = "N",
       defaultValue = "0",
-      description = "of what is drawn (default: ${DEFAULT-VALUE})")
+      description = "Seed of the samples (default: ${DEFAULT-VALUE}).")
   private long seed;
 
   long seed() {

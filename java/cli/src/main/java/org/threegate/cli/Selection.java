@@ -12,10 +12,13 @@ final class Selection {
   @Option(
       names = "--include",
       paramLabel = "REGEX",
-      description = "only tensors whose name it finds (RE2's syntax)")
+      description = "Select only tensors whose name contains a match (RE2 syntax).")
   private Optional<String> include = Optional.empty();
 
-  @Option(names = "--exclude", paramLabel = "REGEX", description = "no tensor whose name it finds")
+  @Option(
+      names = "--exclude",
+      paramLabel = "REGEX",
+      description = "Leave out tensors whose name contains a match (RE2 syntax).")
   private Optional<String> exclude = Optional.empty();
 
   Predicate<String> predicate() {
@@ -28,7 +31,7 @@ final class Selection {
     return include.isPresent() || exclude.isPresent();
   }
 
-  /** The options after defaults. */
+  /** Returns these options as arguments of a command line. */
   List<String> command() {
     List<String> command = new ArrayList<>();
     include.ifPresent(regex -> command.addAll(List.of("--include", regex)));

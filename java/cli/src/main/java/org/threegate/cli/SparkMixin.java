@@ -17,40 +17,41 @@ import picocli.CommandLine.Option;
 
 /** Options that choose between this machine and a Spark cluster. */
 final class SparkMixin {
-  /** Failures that are written out; the others are counted. */
+  /** Largest number of failures that are printed one by one; the rest is only counted. */
   private static final int MOST_LINES = 20;
 
   @Option(
       names = "--spark",
       paramLabel = "MASTER",
       description = {
-        "measure over a Spark cluster: local[*], spark://HOST:PORT, yarn, k8s://…; checkpoints are then named as executors"
-            + " reach them (hdfs://…, s3a://…); under spark-submit its --master counts"
+        "Measure on this Spark cluster: local[*], spark://HOST:PORT, yarn or k8s://… Executors must be"
+            + " able to read the checkpoints (hdfs://…, s3a://…). Not needed with spark-submit, which"
+            + " has its own --master."
       })
   private Optional<String> master = Optional.empty();
 
   @Option(
       names = "--spark-conf",
       paramLabel = "KEY=VALUE",
-      description = "a setting of Spark's, as often as needed")
+      description = "Spark setting, for --spark. May be repeated.")
   private Map<String, String> settings = new LinkedHashMap<>();
 
   private boolean isPresent() {
     if (!settings.isEmpty() && master.isEmpty() && !isSubmitted()) {
-      throw new InvalidInputException("--spark-conf: belongs to --spark");
+      throw new InvalidInputException("--spark-conf: only allowed with --spark");
     }
     return master.isPresent() || isSubmitted();
   }
 
-  /** By spark-submit, which has chosen a master. */
+  /** Returns whether spark-submit started this process. It has then chosen a master. */
   private static boolean isSubmitted() {
     return System.getProperty("spark.master") != null;
   }
 
   /**
-   * Opens the engine that measures: this machine, or a cluster where one was asked for.
+   * Opens the engine that measures: a cluster if one was chosen, and otherwise this machine.
    *
-   * @param context where kernels run on this machine; the caller closes it
+   * @param context context for kernels on this machine; the caller closes it
    */
   Engine engine(Context context) {
     return isPresent() ? cluster() : new LocalEngine(context);
@@ -63,8 +64,8 @@ final class SparkMixin {
             .orElseThrow(
                 () ->
                     new InvalidInputException(
-                        "--spark: threegate-spark and Spark are not on the class path; the launcher ./threegate puts them there, and"
-                            + " so does spark-submit"));
+                        "--spark: threegate-spark and Spark are not on the class path; start with the"
+                            + " launcher ./threegate or with spark-submit"));
     try {
       return provider.open(master.orElse(""), settings);
     } catch (InvalidInputException e) {
@@ -72,7 +73,7 @@ final class SparkMixin {
     }
   }
 
-  /** The options after defaults. */
+  /** Returns these options as arguments of a command line. */
   List<String> command() {
     List<String> command = new ArrayList<>();
     master.ifPresent(name -> command.addAll(List.of("--spark", name)));
@@ -80,7 +81,7 @@ final class SparkMixin {
     return command;
   }
 
-  /** Prints what could not be measured, and returns the exit code. */
+  /** Prints the tensors that could not be measured, and returns the exit code. */
   static int report(List<Failure> failures, PrintWriter err) {
     failures.stream()
         .limit(MOST_LINES)
@@ -93,7 +94,8 @@ final class SparkMixin {
                             + "\": "
                             + Advice.settings(failure.reason()))));
     if (failures.size() > MOST_LINES) {
-      err.println("threegate: and " + (failures.size() - MOST_LINES) + " more tensors");
+      err.println(
+          "threegate: " + (failures.size() - MOST_LINES) + " more tensors could not be measured");
     }
     err.flush();
     return failures.isEmpty() ? 0 : Execution.INVALID_INPUT;

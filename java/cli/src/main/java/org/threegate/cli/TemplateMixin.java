@@ -11,7 +11,7 @@ import org.threegate.rl.task.ChatTemplate;
 import org.threegate.run.InvalidInputException;
 import picocli.CommandLine.Option;
 
-/** What conversations are rendered with. */
+/** Options that control how chat templates render conversations. */
 final class TemplateMixin {
   private static final ObjectMapper JSON =
       new ObjectMapper().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
@@ -19,14 +19,14 @@ final class TemplateMixin {
   @Option(
       names = "--system",
       paramLabel = "TEXT",
-      description = "what the system says in conversations in which it says nothing")
+      description = "System message for conversations that have none.")
   private Optional<String> system = Optional.empty();
 
   @Option(
       names = "--template-argument",
       paramLabel = "NAME=JSON",
       description =
-          "an argument of the model's chat template, such as enable_thinking=false; may be repeated")
+          "Argument of the model's chat template, such as enable_thinking=false. May be repeated.")
   private List<String> arguments = List.of();
 
   boolean isGiven() {
@@ -54,14 +54,15 @@ final class TemplateMixin {
     try {
       Object value = JSON.readValue(json, Object.class);
       if (value == null && !json.strip().equals("null")) {
-        throw new InvalidInputException("--template-argument " + argument + ": a value is missing");
+        throw new InvalidInputException(
+            "--template-argument " + argument + ": the value is missing");
       }
       return value;
     } catch (JsonProcessingException e) {
       throw new InvalidInputException(
           "--template-argument "
               + argument
-              + ": not JSON; a text has double quotes, as in 'name=\"text\"'",
+              + ": not JSON; strings need double quotes, as in 'name=\"text\"'",
           e);
     }
   }

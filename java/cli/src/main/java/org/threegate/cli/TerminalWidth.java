@@ -2,14 +2,14 @@ package org.threegate.cli;
 
 import picocli.CommandLine.Model.CommandSpec;
 
-/** How wide the lines of a summary may be. */
+/** Determines the width of summaries. */
 final class TerminalWidth {
   private static final int STANDARD_OUTPUT = 1;
 
   private TerminalWidth() {}
 
   /**
-   * Returns the columns of help on a terminal, and no limit where output goes to a file or pipe.
+   * Returns the width of help texts in columns on a terminal, and no limit for a file or a pipe.
    */
   static int of(CommandSpec spec) {
     return ProgressBar.isTerminal(STANDARD_OUTPUT)

@@ -33,16 +33,18 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Fine-tunes a decoder with verifiable rewards, or by supervision, and measures what that does to its weights.",
+      "Fine-tune a decoder with verifiable rewards or by supervision.",
       "",
-      "A run that is killed at any moment and resumed ends with the same bytes as one that was not."
+      "The run also measures how its weights change. A run that is killed and resumed writes the same"
+          + " bytes as a run without interruption. docs/training.md lists all keys of the configuration."
     },
     footer = {
       "",
       "Examples:",
       "  threegate train --example > run.yaml",
       "  threegate train run.yaml",
-      "  threegate train run.yaml --set max_steps=200 --set learning_rate=3e-5 --set output_dir=run-2",
+      "  threegate train run.yaml --set max_steps=200 --set learning_rate=3e-5 \\",
+      "      --set output_dir=run-2",
       "  threegate train run.yaml --resume"
     })
 final class TrainCommand implements Callable<Integer> {
@@ -52,19 +54,19 @@ final class TrainCommand implements Callable<Integer> {
   @Parameters(
       arity = "0..1",
       paramLabel = "CONFIG.yaml",
-      description = "the configuration of the run; --example prints one with every key")
+      description = "The configuration of the run. --example prints one with every key.")
   private Optional<Path> config = Optional.empty();
 
-  @Option(names = "--example", description = "print a commented configuration")
+  @Option(names = "--example", description = "Print a commented configuration.")
   private boolean example;
 
   @Option(
       names = "--set",
       paramLabel = "KEY=VALUE",
-      description = "override a key of the configuration; may be repeated")
+      description = "Override a key of the configuration. May be repeated.")
   private List<String> changes = new ArrayList<>();
 
-  @Option(names = "--resume", description = "resume the run from its last checkpoint")
+  @Option(names = "--resume", description = "Continue the run from its last checkpoint.")
   private boolean resume;
 
   @Override
@@ -83,7 +85,7 @@ final class TrainCommand implements Callable<Integer> {
       inputs.add(file);
     }
     OutputGuard.check(output, Output.Kind.RESULTS, inputs);
-    // What is written over in it may be links to elsewhere.
+    // Files of an earlier run in this directory may be links to an input.
     TrainingRun.parts(settings)
         .forEach(part -> OutputGuard.check(part, Output.Kind.IN_PLACE, settings.inputs()));
     OutputPath.writingDirectory(output, () -> train(settings));
@@ -106,7 +108,8 @@ final class TrainCommand implements Callable<Integer> {
     Path output = settings.run().outputDir();
     if (!resume && TrainingRun.exists(output)) {
       throw new InvalidInputException(
-          output + ": has a run in it; go on with --resume, or name another place as output_dir");
+          output
+              + ": already holds a run; continue it with --resume, or choose another output_dir");
     }
     int threads = settings.model().threads();
     Threads.use(threads > 0 ? threads : Runtime.getRuntime().availableProcessors());
@@ -114,14 +117,14 @@ final class TrainCommand implements Callable<Integer> {
     Interruption.measure(
         () -> Context.open(),
         spec.commandLine().getErr(),
-        "the same command with --resume goes on",
+        "run the same command with --resume to continue",
         (context, control) -> {
           try (TrainingRun run = TrainingRun.open(context, control, settings, resume)) {
             OutputPath.begin(output);
             Path result = run.run(new Console(), progress(settings));
             print(
                 String.format(
-                    "%s: %s%nwhat changed: threegate compare %s %s%n",
+                    "%s: %s%nto see what changed: threegate compare %s %s%n",
                     result.getFileName(), result, settings.modelDirectory(), result));
           } catch (UncheckedIOException e) {
             throw e.getCause();
@@ -142,11 +145,11 @@ final class TrainCommand implements Callable<Integer> {
     out.flush();
   }
 
-  /** Says what the run says beside its metrics. */
+  /** Prints the address of the live page, and the evaluations. */
   private final class Console implements TrainingRun.Listener {
     @Override
     public void serves(URI page) {
-      spec.commandLine().getErr().println("watch it at " + page);
+      spec.commandLine().getErr().println("threegate: live page: " + page);
     }
 
     @Override

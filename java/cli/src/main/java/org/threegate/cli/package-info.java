@@ -1,2 +1,2 @@
-/** The command line. */
+/** The commands of the {@code threegate} program. */
 package org.threegate.cli;

@@ -13,13 +13,13 @@ import org.threegate.run.Remedy;
 class AdviceTest {
   @ParameterizedTest
   @CsvSource({
-    "RESUME, the same command with --resume goes on",
-    "START_AGAIN, leave out --resume to begin anew",
-    "NAME_INITIAL_ADAPTER, name the adapter as it was before training with --initial-adapter",
-    "LEAVE_OUT_INITIAL_ADAPTER, 'leave out --initial-adapter, which is of one'",
-    "CHOOSE_NEW_DIRECTORY, name a new directory with --out",
-    "ACCEPT_WITHOUT_DIGESTS, --without-digests takes it all the same",
-    "WRITE_ELSEWHERE, 'copy the model, or use --out'"
+    "RESUME, run the same command with --resume to continue",
+    "START_AGAIN, leave out --resume to start again",
+    "NAME_INITIAL_ADAPTER, pass the adapter from before training with --initial-adapter",
+    "LEAVE_OUT_INITIAL_ADAPTER, 'leave out --initial-adapter, which only applies to an adapter'",
+    "CHOOSE_NEW_DIRECTORY, choose a new directory with --out",
+    "ACCEPT_WITHOUT_DIGESTS, --without-digests accepts it without verification",
+    "WRITE_ELSEWHERE, 'copy the model, or write a new one with --out'"
   })
   void remediesBecomeOptions(Remedy remedy, String words) {
     assertThat(Advice.message(new InvalidInputException("x: is wrong", remedy)))

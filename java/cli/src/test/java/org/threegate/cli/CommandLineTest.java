@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
@@ -24,6 +25,7 @@ import org.threegate.testing.NativeLeaks;
 
 /** The commands as a user types them: output, exit codes, and one line for each bad input. */
 @ExtendWith(NativeLeaks.class)
+@Tag("binding")
 class CommandLineTest {
   private static final String NAME = "model.layers.0.self_attn.q_proj.weight";
 
@@ -97,7 +99,8 @@ class CommandLineTest {
   @Test
   void withoutSparkItIsSaidHowToHaveIt() throws IOException {
     refused(compare(good, good, "--spark", "local[2]"), "--spark", "not on the class path");
-    refused(compare(good, good, "--spark-conf", "a=b"), "--spark-conf", "belongs to --spark");
+    refused(
+        compare(good, good, "--spark-conf", "a=b"), "--spark-conf", "only allowed with --spark");
     refused(
         run("mask", good, "--kind", "low", "--out", out, "--spark", "local[2]"),
         "not on the class path");
@@ -171,7 +174,8 @@ class CommandLineTest {
         run("consensus", good, one, two, "--out", out, "--trajectory", "--steps", "5,10");
     assertThat(run.err()).isEmpty();
     assertThat(run.code()).isZero();
-    assertThat(run.out()).contains("The runs change the same weights", "weights against step");
+    assertThat(run.out())
+        .contains("The runs change the same weights", "R² of weights as straight lines over steps");
     JsonNode report = new ObjectMapper().readTree(out.resolve("consensus.json").toFile());
     assertThat(report.path("runs")).hasSize(2);
     assertThat(report.path("jaccard").path(0).path(0).isNull()).isTrue();
@@ -243,11 +247,9 @@ class CommandLineTest {
     assertThat(run.code()).isZero();
     assertThat(run.out())
         .contains(
-            "(empirical Fisher, squares of each token)",
-            "update − isotropic",
-            "6 tokens of 3 sequences")
+            "(empirical Fisher, unit: token)", "update − isotropic", "6 tokens of 3 sequences")
         .contains(
-            "measured, of the whole update: 0.25", "report: " + out.resolve("curvature.html"));
+            "measured for the whole update: 0.25", "report: " + out.resolve("curvature.html"));
     JsonNode report = new ObjectMapper().readTree(out.resolve("curvature.json").toFile());
     assertThat(report.path("schema").asInt()).isEqualTo(1);
     assertThat(report.path("klPerToken").asDouble()).isEqualTo(0.25);
@@ -488,9 +490,51 @@ class CommandLineTest {
     refused(compare(good, good, "--threads", "many"), "many");
     refused(compare(good, good, "--device", "tpu"), "tpu");
     refused(compare(good, good, "--device", "cuda"), "CUDA is not available");
-    refused(run("compare", good), "see threegate help");
-    refused(run("conpare"), "see threegate help");
+    refused(run("compare", good), "see threegate help compare");
+    refused(run("xyz"), "unknown command 'xyz'; see threegate help");
     assertThat(run().code()).isEqualTo(2);
+  }
+
+  @Test
+  void mistypedNamesAreSuggested() throws IOException {
+    for (CommandRun run :
+        List.of(run("comapre", good, good, "--out", out), run("help", "comapre"))) {
+      refused(run, "unknown command 'comapre'; did you mean 'compare'?");
+    }
+    refused(run("conpare"), "unknown command 'conpare'; did you mean 'compare'?");
+    refused(run("patch", "aply", good), "unknown command 'aply'; did you mean 'apply'?");
+    refused(compare(good, good, "--thread", "2"), "unknown option '--thread'", "'--threads'?");
+    refused(
+        compare(good, good, good), "unknown argument '" + good + "'; see threegate help compare");
+  }
+
+  /** The groups and their order are those of the README's table. */
+  @Test
+  void helpGroupsCommandsAsTheReadmeDoes() throws IOException {
+    List<String> rows =
+        Files.readString(Path.of(System.getProperty("threegate.root"), "README.md"))
+            .lines()
+            .dropWhile(line -> !line.startsWith("| command |"))
+            .skip(2)
+            .takeWhile(line -> line.startsWith("|"))
+            .map(line -> line.split("\\|")[1])
+            .toList();
+    List<String> documented =
+        rows.stream()
+            .flatMap(row -> Stream.of(row.split(",")))
+            .map(name -> name.replace("`", "").strip())
+            .toList();
+    List<String> listed =
+        run("help")
+            .out()
+            .lines()
+            .takeWhile(line -> !line.startsWith("Exit codes"))
+            .filter(line -> line.matches("  [a-z]+ {2,}\\S.*"))
+            .map(line -> line.strip().split(" ")[0])
+            .filter(name -> !name.equals("help") && !name.equals("threegate"))
+            .toList();
+    assertThat(listed).isEqualTo(documented);
+    assertThat(run("help").out()).contains("Compare checkpoints:", "Train decoders:");
   }
 
   @Test
@@ -499,7 +543,7 @@ class CommandLineTest {
     out = bytes("file", new byte[1]);
     CommandRun run = compare(good, good);
     assertThat(run.code()).isEqualTo(2);
-    assertThat(run.err()).contains("is a file; name a directory").hasLineCount(1);
+    assertThat(run.err()).contains("is a file; choose a directory").hasLineCount(1);
     out = out.resolve("below");
     refused(compare(good, good), "cannot be written");
     out = Path.of("/proc/threegate/report");

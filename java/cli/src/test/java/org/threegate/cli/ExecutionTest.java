@@ -17,6 +17,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -28,6 +29,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Parameters;
 
 /** However a command ends, it says so in one line that a terminal can show. */
+@Tag("binding")
 class ExecutionTest {
   @TempDir Path directory;
 
@@ -119,7 +121,7 @@ class ExecutionTest {
   void helpListsTheExitCodes() {
     for (String command : List.of("compare", "patch", "train")) {
       assertThat(CommandRun.of(command, "--help").out())
-          .contains("Exit codes:", "2 ", "invalid input", "70", "a defect", "130");
+          .contains("Exit codes:", "2 ", "invalid input", "70", "a bug", "130");
     }
   }
 

@@ -8,7 +8,6 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -19,7 +18,6 @@ import org.threegate.checkpoint.TensorType;
 /**
  * What a file calls a tensor, or says of itself, neither controls a terminal nor ends a command.
  */
-@Tag("once")
 class HostileNamesTest {
   @TempDir Path directory;
 

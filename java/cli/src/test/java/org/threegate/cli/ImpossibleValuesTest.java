@@ -8,7 +8,6 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -19,7 +18,6 @@ import org.threegate.kernel.Context;
 import org.threegate.rl.study.BaseModel;
 
 /** Models whose numbers are none: a sentence that names the file, whatever the command. */
-@Tag("once")
 class ImpossibleValuesTest {
   private static final String TENSOR = "model.layers.1.self_attn.o_proj.weight";
   private static final int NAN = 0x7fc0;

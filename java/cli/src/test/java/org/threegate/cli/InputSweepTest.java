@@ -15,7 +15,6 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -26,7 +25,6 @@ import org.threegate.testing.Seeds;
 import picocli.CommandLine.Model.ArgSpec;
 
 /** Whatever lies where a command expects a file, it says so in a line, and at once. */
-@Tag("once")
 class InputSweepTest {
   private static final Duration LONGEST = Duration.ofSeconds(20);
 

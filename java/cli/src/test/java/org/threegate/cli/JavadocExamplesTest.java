@@ -9,11 +9,13 @@ import java.util.Map;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.threegate.testing.JavadocExamples;
 
 /** Usage examples in Javadoc compile, and the classes that one begins with have one. */
+@Tag("binding")
 class JavadocExamplesTest {
   private static final Pattern BEGINS_WITH =
       Pattern.compile("^public final class (\\w+)(?! extends)", Pattern.MULTILINE);

@@ -12,7 +12,6 @@ import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
 import com.tngtech.archunit.library.dependencies.SliceAssignment;
 import com.tngtech.archunit.library.dependencies.SliceIdentifier;
-import java.util.Set;
 
 /** Imports run downwards only. */
 @AnalyzeClasses(packages = "org.threegate", importOptions = ImportOption.DoNotIncludeTests.class)
@@ -275,19 +274,13 @@ class LayeringTest {
 
   /** A nested class counts as its outermost one; permitted subtypes are no dependency. */
   private static final class ByOutermostClass implements SliceAssignment {
-    /** Packages whose rings are being mended. */
-    private static final Set<String> LEFT =
-        Set.of("org.threegate.analysis.study", "org.threegate.rl.study");
-
     @Override
     public SliceIdentifier getIdentifierOf(JavaClass type) {
       JavaClass outermost = type;
       while (outermost.getEnclosingClass().isPresent()) {
         outermost = outermost.getEnclosingClass().get();
       }
-      return LEFT.contains(outermost.getPackageName())
-          ? SliceIdentifier.ignore()
-          : SliceIdentifier.of(outermost.getName());
+      return SliceIdentifier.of(outermost.getName());
     }
 
     @Override

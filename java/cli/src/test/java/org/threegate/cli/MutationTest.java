@@ -22,7 +22,6 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
@@ -47,7 +46,6 @@ import org.threegate.testing.NativeLeaks;
  */
 @ExtendWith(NativeLeaks.class)
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
-@Tag("once")
 class MutationTest {
   private static final int CASES = Integer.getInteger("threegate.test.mutations", 20_500);
   private static final String ONLY = System.getProperty("threegate.test.reader", "");

@@ -19,7 +19,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -29,7 +28,6 @@ import org.threegate.file.OutputLock;
 import picocli.CommandLine.Model.ArgSpec;
 
 /** No command writes over what it reads, or over what others wrote. */
-@Tag("once")
 class OutputGuardTest {
   /** Texts that are no files. */
   private static final Set<String> WORDS =
@@ -95,8 +93,8 @@ class OutputGuardTest {
           .as(String.join(" ", line))
           .matches(
               Pattern.compile(
-                  ".*(which is read; name another|exists already[;,].*name|is a file; name a directory"
-                      + "|is a directory; name a file|other files than results of threegate).*\\R"));
+                  ".*(which is an input; choose another|exists already[;,].*choose|is a file; choose a directory"
+                      + "|is a directory; choose a file|files other than results of Threegate).*\\R"));
     }
     assertThat(run.out()).isEmpty();
     assertThat(contents()).as(String.join(" ", line)).isEqualTo(before);
@@ -188,7 +186,7 @@ class OutputGuardTest {
     }
     refused(
         List.of("train", config.toString(), "--set", "output_dir=" + config.getParent()),
-        "which is read");
+        "which is an input");
     Path out = Files.createDirectory(directory.resolve("out"));
     Files.createSymbolicLink(out.resolve("model"), input);
     Files.writeString(out.resolve(".threegate"), "");
@@ -200,7 +198,7 @@ class OutputGuardTest {
             "model_name_or_path=" + input,
             "--set",
             "output_dir=" + out),
-        "which is read");
+        "which is an input");
   }
 
   @Test
@@ -210,10 +208,10 @@ class OutputGuardTest {
         List.of(List.of(input, input), List.of(input, inside), List.of(inside, input))) {
       refused(
           List.of("patch", "apply", paths.get(0).toString(), paths.get(1).toString(), "--in-place"),
-          "which is read");
+          "which is an input");
       refused(
           List.of("patch", "follow", paths.get(1).toString(), paths.get(0).toString(), "--once"),
-          "which is read");
+          "which is an input");
     }
   }
 

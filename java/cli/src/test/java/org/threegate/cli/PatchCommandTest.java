@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
@@ -18,6 +19,7 @@ import org.threegate.testing.SharedData;
 
 /** {@code threegate patch} as a user types it. */
 @ExtendWith(NativeLeaks.class)
+@Tag("binding")
 class PatchCommandTest {
   @TempDir Path directory;
 

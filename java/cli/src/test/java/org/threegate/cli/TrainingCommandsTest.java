@@ -345,7 +345,7 @@ class TrainingCommandsTest {
     }
     // A run is not written over.
     assertThat(run("train", config, "--set", "max_steps=2").code()).isZero();
-    refused(run("train", config), "has a run in it; go on with --resume");
+    refused(run("train", config), "already holds a run; continue it with --resume");
     refused(run("train", config, "--set", "seed=6", "--resume"), "saved by another run");
   }
 

@@ -11,7 +11,6 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -31,7 +30,6 @@ import org.threegate.testing.Seeds;
  * version or the new one when it goes on, and nothing is left behind.
  */
 @Timeout(600)
-@Tag("once")
 class KilledPatchesTest {
   private static final int TENSORS = 3;
   private static final int BYTES = 60_000;

@@ -18,6 +18,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.zip.CRC32C;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
@@ -34,6 +35,7 @@ import org.threegate.testing.Seeds;
 
 /** Whenever it is interrupted, the files are the old version or, after recovery, the new one. */
 @ExtendWith(NativeLeaks.class)
+@Tag("binding")
 class PatchInPlaceTest {
   private static final int TENSORS = 5;
   private static final int BYTES = 40_000;

@@ -19,6 +19,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
@@ -38,6 +39,7 @@ import org.threegate.testing.Seeds;
 
 /** Patches lead from one checkpoint to another, bit for bit, or say why they do not. */
 @ExtendWith(NativeLeaks.class)
+@Tag("binding")
 class WeightPatchTest {
   private static final int LARGE = ChunkLayout.CHUNK + 77; // elements of a tensor of two chunks
 

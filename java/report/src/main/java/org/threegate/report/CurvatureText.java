@@ -34,8 +34,7 @@ public final class CurvatureText {
     TextLines out = new TextLines(width);
     out.line("base     %s", report.base());
     out.line("tuned    %s", report.tuned());
-    out.line(
-        "capture  %s (Fisher: %s, unit: %s)", report.capture(), report.fisher(), report.unit());
+    out.line("capture  %s (%s, unit: %s)", report.capture(), report.fisher(), report.unit());
     out.blank();
     for (Finding finding : report.study().findings()) {
       out.sentence(4, "[%s] %s", finding.verdict().label(), finding.text());

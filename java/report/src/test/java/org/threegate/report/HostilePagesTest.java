@@ -10,7 +10,6 @@ import java.util.List;
 import java.util.function.Function;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -20,7 +19,6 @@ import org.threegate.testing.BrowserTab;
 import org.threegate.testing.HostileText;
 
 /** Every page with foreign text wherever a text can stand, pointed at everywhere. */
-@Tag("once")
 class HostilePagesTest {
   /** Waits until plots are drawn and have stopped moving. */
   private static final String SETTLE = "new Promise(done => setTimeout(done, 1500))";

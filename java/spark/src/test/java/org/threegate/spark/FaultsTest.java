@@ -21,7 +21,6 @@ import org.apache.spark.scheduler.SparkListenerTaskStart;
 import org.apache.spark.sql.SparkSession;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
@@ -43,7 +42,6 @@ import org.threegate.testing.NativeLeaks;
 
 /** What may go wrong on a real cluster, and what comes out all the same. */
 @ExtendWith(NativeLeaks.class)
-@Tag("once")
 class FaultsTest {
   private static final GeometryOptions GEOMETRY = GeometryOptions.DEFAULT;
   private static final long PATIENCE_MILLIS = 120_000;

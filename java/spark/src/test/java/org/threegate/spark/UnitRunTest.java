@@ -13,6 +13,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.util.SerializableConfiguration;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
@@ -23,6 +24,7 @@ import org.threegate.testing.NativeLeaks;
 
 /** What a task does when there is no memory for it. */
 @ExtendWith(NativeLeaks.class)
+@Tag("binding")
 class UnitRunTest {
   private static final Machine MACHINE =
       new Machine("executor 1 (here)", "1, ABI 1", "jni", "avx2", "BLAS", "");

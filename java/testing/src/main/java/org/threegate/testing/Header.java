@@ -31,7 +31,11 @@ public final class Header {
   public static Header read() throws IOException {
     Path path =
         Path.of(System.getProperty("threegate.root"), "native/include/threegate/threegate.h");
-    return new Header(Files.readString(path).replaceAll("(?s)/\\*.*?\\*/", ""));
+    // A comment on lines of its own goes with them, so that a list of constants has no gaps.
+    return new Header(
+        Files.readString(path)
+            .replaceAll("(?ms)^[ \t]*/\\*.*?\\*/[ \t]*\n", "")
+            .replaceAll("(?s)/\\*.*?\\*/", ""));
   }
 
   /** Number of parameters by function. */

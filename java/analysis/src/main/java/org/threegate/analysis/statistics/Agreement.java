@@ -7,7 +7,7 @@ package org.threegate.analysis.statistics;
  *
  * <pre>{@code
  * Agreement runs = new Agreement(1000, 400, 400, 250, 180, 60);
- * System.out.println(runs.jaccard() + " against " + runs.magnitudeJaccard() + ", z " + runs.z());
+ * System.out.println(runs.jaccard() + " against " + runs.magnitudeJaccard() + ", z " + runs.magnitudeZ());
  * }</pre>
  *
  * @param total number of entries

@@ -18,6 +18,7 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.function.IntToDoubleFunction;
 import java.util.stream.Collectors;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
@@ -45,6 +46,7 @@ import org.threegate.testing.Seeds;
 import org.threegate.testing.SharedData;
 
 @ExtendWith(NativeLeaks.class)
+@Tag("binding")
 class ComparisonTest {
   private static final Optional<GeometryOptions> GEOMETRY =
       Optional.of(

@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.util.Arrays;
 import java.util.Random;
 import org.assertj.core.data.Offset;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -32,6 +33,7 @@ import org.threegate.testing.Seeds;
 import org.threegate.testing.SharedData;
 
 @ExtendWith(NativeLeaks.class)
+@Tag("binding")
 class GeometryTest {
   private static final double TOLERANCE = 1e-10;
 

@@ -18,7 +18,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -30,7 +29,6 @@ import org.threegate.testing.HostileText;
 
 /** Clients that do what no browser does, over real sockets. */
 @Timeout(120)
-@Tag("once")
 class LivePageTest {
   /** More than the page holds at once. */
   private static final int MANY = 150;

@@ -14,6 +14,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
@@ -30,6 +31,7 @@ import org.threegate.testing.SharedData;
 
 @ExtendWith(NativeLeaks.class)
 @SuppressWarnings("try")
+@Tag("binding")
 class DecoderTest {
   private static final Path DECODERS = Path.of("src/test/resources/decoders");
   private static final double TOLERANCE = 1e-5;

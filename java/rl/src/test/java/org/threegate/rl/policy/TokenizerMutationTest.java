@@ -9,7 +9,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -20,7 +19,6 @@ import org.threegate.testing.Seeds;
  * their own, which has to come to its end. More of them with {@code
  * -Dthreegate.test.tokenizers=20000}.
  */
-@Tag("once")
 class TokenizerMutationTest {
   private static final int CASES = Integer.getInteger("threegate.test.tokenizers", 2500);
   private static final Path MODELS = Path.of("src/test/resources/tokenizers");

@@ -10,14 +10,12 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Templates that want to reach something, or to take everything. */
-@Tag("once")
 class TemplateAttackTest {
   private static final Duration HANG = Duration.ofSeconds(30);
   private static final Map<String, Object> ARGUMENTS =

@@ -15,13 +15,11 @@ import java.time.ZoneOffset;
 import java.util.HashMap;
 import java.util.Map;
 import org.assertj.core.api.SoftAssertions;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Held against jinja2 as transformers sets it up (make_templates.py, make_expressions.py). */
-@Tag("once")
 class TemplateTest {
   private static final Path TEMPLATES = Path.of("src/test/resources/templates");
   private static final ObjectMapper JSON = new ObjectMapper();

@@ -8,7 +8,6 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -26,7 +25,6 @@ import org.threegate.rl.verifier.BoundedVerifier;
 import org.threegate.rl.verifier.Verifiers;
 
 /** A trained model learns to add better, on sums that it has not seen, whatever the seed. */
-@Tag("once")
 class LearningTest {
   private static final int EACH = 16;
   private static final int HELD = 400;

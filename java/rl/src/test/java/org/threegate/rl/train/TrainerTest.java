@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.bytedeco.javacpp.Pointer;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
@@ -42,6 +43,7 @@ import org.threegate.testing.NativeLeaks;
 
 @ExtendWith(NativeLeaks.class)
 @SuppressWarnings("try")
+@Tag("binding")
 class TrainerTest {
   private static final Path MODEL = Path.of("src/test/resources/decoders/llama");
   private static final Tokenizer LETTERS = PolicyTrainerTest.LETTERS;
