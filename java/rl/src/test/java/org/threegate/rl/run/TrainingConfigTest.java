@@ -227,7 +227,7 @@ class TrainingConfigTest {
   void aKeyIsGivenOnce() {
     assertThatThrownBy(() -> read("seed: 1\nthreads: 2\nseed: 3\n"))
         .isInstanceOf(InvalidInputException.class)
-        .hasMessageContaining("run.yaml: not YAML: Duplicate field 'seed'");
+        .hasMessageContaining("run.yaml: invalid YAML: Duplicate field 'seed'");
   }
 
   @Test

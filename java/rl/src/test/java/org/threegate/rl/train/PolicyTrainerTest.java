@@ -315,13 +315,13 @@ class PolicyTrainerTest {
       assertThatThrownBy(
               () ->
                   PolicyTrainer.of(model, Optional.empty(), List.of(), rollouts, options, Map.of()))
-          .hasMessage("no problems to learn from");
+          .hasMessage("problems must not be empty");
       TrainingOptions measured =
           options(PolicyObjective.DAPO.withDivergence(Divergence.K1, 1), 3, 0.01);
       assertThatThrownBy(
               () ->
                   PolicyTrainer.of(model, Optional.empty(), PROBLEMS, rollouts, measured, Map.of()))
-          .hasMessage("a divergence, and no reference to measure it from");
+          .hasMessage("an objective with a divergence needs a reference model");
     }
   }
 
