@@ -299,7 +299,7 @@ class TrainingCommandsTest {
         "max_steps=many | --set: max_steps is \"many\"; it must be a whole number",
         "max_steps=1.5 | it must be a whole number",
         "max_steps=0 | max_steps is 0; it must be 1 to",
-        "device=tpu | device: \"tpu\" is no device",
+        "device=tpu | device: \"tpu\" is not a device",
         "dtype=int8 | dtype is \"int8\"; it must be one of float32, bfloat16",
         "algorithm=ppo | algorithm is \"ppo\"; it must be one of dapo, grpo",
         "init_lora_weights=dora | init_lora_weights is \"dora\"; it must be one of lora, pissa",
@@ -337,7 +337,7 @@ class TrainingCommandsTest {
     refused(run("generate", model, "a", "--temperature", "-1"), "--temperature");
     refused(
         run("train", config, "--set", "use_peft=true", "--set", "lora_target_modules=[x_proj]"),
-        "lora_target_modules: no linear layer is one of [x_proj]");
+        "lora_target_modules: no linear layer matches the targets [x_proj]");
     assertThat(run("train", "--example").out()).isEqualTo(TrainingConfigs.example());
     for (String command : List.of("train", "eval", "generate", "capture")) {
       CommandRun help = run(command, "--help");

@@ -8,14 +8,14 @@ import java.nio.charset.StandardCharsets;
 import java.util.BitSet;
 
 /**
- * The table of a {@code Precompiled} normalizer, of SentencePiece: a trie as a double array, then
- * the texts that it points to, each up to a zero. Whoever follows it looks at no bound, so that
- * every place that a key can lead to is visited here first.
+ * Validates the table of SentencePiece's {@code Precompiled} normalizer. The table is a double-array
+ * trie followed by the replacement texts, each terminated by a zero byte. The library reads it
+ * without bounds checks, so every node that a key can reach is visited here first.
  */
 final class NormalizationTable {
   private static final int LARGEST = 4 << 20;
   private static final int LONGEST_REPLACEMENT = 256;
-  // A grapheme that is looked up has less than six bytes.
+// The library looks up graphemes of less than six bytes.
   private static final int LONGEST_KEY = 6;
   private static final int BLOCK = 0xFF;
 
@@ -28,11 +28,11 @@ final class NormalizationTable {
     this.texts = texts;
   }
 
-  /**
-   * How many times longer it can make a text, in bytes.
-   *
-   * @throws IllegalArgumentException with what is wrong
-   */
+/**
+ * Validates a table, and returns the largest factor by which it can lengthen a text, in bytes.
+ *
+ * @throws IllegalArgumentException when the table is invalid, with the reason
+ */
   static double growth(byte[] table) {
     check(table.length <= LARGEST, "is larger than " + LARGEST + " bytes");
     ByteBuffer buffer = ByteBuffer.wrap(table).order(ByteOrder.LITTLE_ENDIAN);
@@ -74,7 +74,7 @@ final class NormalizationTable {
   private void children(int node, int length, BitSet next) {
     for (int label = 1; label <= BLOCK; label++) {
       int unit = units[node ^ label];
-      // The highest bit is set in a value, which is no child.
+// The highest bit marks a value, which is not a child.
       if ((unit & (0x80000000 | BLOCK)) == label) {
         int child = node(node ^ label, unit);
         if ((unit >>> 8 & 1) == 1) {
@@ -85,7 +85,7 @@ final class NormalizationTable {
     }
   }
 
-  /** Where the children of a unit are: in a block of 256, all of which may be looked at. */
+/** Returns the offset of a node's children, within a block of 256 units that may all be read. */
   private int node(int position, int unit) {
     long offset = (unit >>> 10 & 0x3FFFFFL) << ((unit & 0x200) >>> 6);
     long node = position ^ offset;

@@ -6,11 +6,11 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * What a regular expression of a tokenizer can cost. The engine that runs it backtracks, and ends
- * the process when it did so ten million times at one place. So only those are taken whose steps at
- * one place are bounded by a small multiple of the text's length: no repetition in a repetition, no
- * back references, and at most one repetition in an alternative that may have to give back what it
- * took. One that only optional items follow never has to: the match is complete.
+ * Bounds the cost of a tokenizer's regular expression. The engine backtracks, and aborts the process
+ * after ten million steps at one position. Only expressions are accepted whose steps at a position
+ * are bounded by a small multiple of the text's length: no nested repetitions, no back references,
+ * and at most one repetition per alternative that may have to give characters back. A repetition
+ * that only optional items follow never has to, because the match is already complete.
  */
 final class SplitExpression {
   private static final int LONGEST = 8192;
@@ -27,11 +27,13 @@ final class SplitExpression {
   private static final String CLASSES = "sSdDwWhHnrtfvae";
   private static final String POSITIONS = "bBAzZ";
 
-  /**
-   * @param shortest characters that a match has at least, none or one
-   * @param steps at one place, as multiples of the length of the text; 0 when no repetition ever
-   *     gives anything back
-   */
+/**
+ * The cost of an expression.
+ *
+ * @param shortest the minimal length of a match: no character, or one
+ * @param steps the steps at one position, as a multiple of the length of the text; 0 when no
+ *     repetition ever gives characters back
+ */
   record Cost(int shortest, int steps) {}
 
   private enum Kind {
@@ -47,7 +49,7 @@ final class SplitExpression {
       return kind == Kind.CHARACTER && least == most;
     }
 
-    /** Characters one after the other: a repetition of it has one way to match. */
+/** A sequence of characters. A repetition of it can match in one way only. */
     boolean isWord() {
       return alternatives.size() == 1
           && !alternatives.get(0).isEmpty()
@@ -55,7 +57,7 @@ final class SplitExpression {
     }
   }
 
-  /** Ways to match, and steps as multiples of the length of the text. */
+/** The number of ways to match, and the steps as a multiple of the length of the text. */
   private record Ways(int ways, int steps) {
     private static final Ways ONE = new Ways(1, 0);
   }
@@ -67,9 +69,11 @@ final class SplitExpression {
     this.text = text;
   }
 
-  /**
-   * @throws IllegalArgumentException with what is not taken
-   */
+/**
+ * Computes the cost of an expression.
+ *
+ * @throws IllegalArgumentException when the expression is not accepted, with the reason
+ */
   static Cost cost(String text) {
     if (text.length() > LONGEST) {
       throw new IllegalArgumentException("has more than " + LONGEST + " characters");
@@ -140,7 +144,7 @@ final class SplitExpression {
         if (item.least == 1) {
           yield body;
         }
-        // Where the match is complete without it, nothing before it is tried again.
+// When the match is complete without it, nothing before it is tried again.
         yield new Ways(complete ? 1 : bounded(body.ways + 1L), body.steps);
       }
     };

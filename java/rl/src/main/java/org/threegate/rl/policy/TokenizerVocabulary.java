@@ -11,14 +11,14 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import org.threegate.run.PrintableText;
 
-/** The model of a {@code tokenizer.json}: most of the file, so it is written while it is read. */
+/** Validates the model of a {@code tokenizer.json}. It is streamed, because it can be large. */
 final class TokenizerVocabulary {
   static final int LARGEST_ID = 1 << 24;
   private static final int LONGEST_TOKEN = 4096;
-  // Each byte is a level of a tree that is walked by recursion, and tried at each place.
+// Each byte is a level of a trie that is traversed recursively, starting at each position.
   private static final int LONGEST_PIECE = 256;
   private static final int LONGEST_AFFIX = 64;
-  // From each character of a word, each end of the word is tried.
+// Each end of a word is tried from each of its characters.
   private static final int LONGEST_WORD = 256;
   private static final double LARGEST_SCORE = 1e6;
   private static final int MOST_SETTINGS = 64;
@@ -34,7 +34,7 @@ final class TokenizerVocabulary {
   private int size;
   private int longest = 1;
 
-  /** What all second parts of merges begin with. */
+/** The prefix that all second parts of merges share. */
   private String seconds = "";
 
   private TokenizerVocabulary(JsonParser parser, JsonGenerator out) {
@@ -42,11 +42,11 @@ final class TokenizerVocabulary {
     this.out = out;
   }
 
-  /**
-   * Writes the model that a parser stands at.
-   *
-   * @return bytes of its longest token
-   */
+/**
+ * Writes the model at the position of a parser.
+ *
+ * @return the length of the longest token in bytes
+ */
   static int copy(JsonParser parser, JsonGenerator out) throws IOException {
     return new TokenizerVocabulary(parser, out).copy();
   }
@@ -101,7 +101,7 @@ final class TokenizerVocabulary {
     }
   }
 
-  /** Files of old do not say it. */
+/** Returns the type that old files omit. */
   private String usualType(TokenizerFields given) {
     if (pieces) {
       return "Unigram";

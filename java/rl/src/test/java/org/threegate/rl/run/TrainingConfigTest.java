@@ -241,7 +241,7 @@ class TrainingConfigTest {
     assertThatThrownBy(() -> TrainingConfigs.read(file, Map.of("threads", "-1"), "options"))
         .hasMessage("options: threads is -1; it must be 0 or more");
     assertThatThrownBy(() -> TrainingConfigs.read(file, Map.of("threads", "["), "options"))
-        .hasMessageStartingWith("options threads: not YAML");
+        .hasMessageStartingWith("options threads: invalid YAML");
   }
 
   @Test

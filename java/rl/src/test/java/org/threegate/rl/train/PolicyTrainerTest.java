@@ -364,7 +364,7 @@ class PolicyTrainerTest {
       model.parameters().get("model.norm.weight").detach().fill_(new Scalar(Double.NaN));
       assertThatThrownBy(() -> passRate(model, new Rollouts(LETTERS, verifier, 8)))
           .isInstanceOf(InvalidInputException.class)
-          .hasMessageContaining("its logits are no numbers");
+          .hasMessageContaining("the logits are not finite");
     }
   }
 
