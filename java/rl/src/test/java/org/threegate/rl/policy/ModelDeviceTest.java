@@ -88,6 +88,6 @@ class ModelDeviceTest {
     }
     assertThatThrownBy(() -> ModelDevice.use("cuda:99")).hasMessageContaining("cuda:99");
     assertThatThrownBy(() -> ModelDevice.use("tpu")).hasMessageContaining("\"tpu\" is not a device");
-    assertThatThrownBy(() -> ModelDevice.use("meta")).hasMessageContaining("is no device");
+    assertThatThrownBy(() -> ModelDevice.use("meta")).hasMessageContaining("is not a device");
   }
 }
