@@ -348,7 +348,8 @@ class TrainingCommandsTest {
     // A run is not written over.
     assertThat(run("train", config, "--set", "max_steps=2").code()).isZero();
     refused(run("train", config), "has a run in it; go on with --resume");
-    refused(run("train", config, "--set", "seed=6", "--resume"), "the state belongs to another run");
+    refused(
+        run("train", config, "--set", "seed=6", "--resume"), "the state belongs to another run");
   }
 
   /** Another process follows the policy, patch by patch, to the bytes that the run ends with. */

@@ -5,8 +5,8 @@ import java.util.List;
 /**
  * The hyperparameters of a low-rank adapter. PEFT's names are given.
  *
- * @param rank the rank of each product, 1 or more ({@code r}). It is limited by the shorter side of a
- *     matrix
+ * @param rank the rank of each product, 1 or more ({@code r}). It is limited by the shorter side of
+ *     a matrix
  * @param alpha the scale is alpha / rank, or alpha / √rank ({@code lora_alpha})
  * @param rankStabilised whether the latter is used (rsLoRA, arXiv 2312.03732, {@code use_rslora})
  * @param initialisation the initial factors
@@ -19,7 +19,7 @@ public record AdapterOptions(
     boolean rankStabilised,
     List<String> targets,
     Initialisation initialisation) {
-/** All linear layers except the output head. */
+  /** All linear layers except the output head. */
   public static final List<String> ALL =
       List.of("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj");
 
@@ -31,7 +31,7 @@ public record AdapterOptions(
     }
   }
 
-/** Returns options for all linear layers, with alpha twice the rank. */
+  /** Returns options for all linear layers, with alpha twice the rank. */
   public static AdapterOptions of(int rank, Initialisation initialisation) {
     return new AdapterOptions(rank, 2.0 * rank, false, ALL, initialisation);
   }

@@ -49,14 +49,14 @@ import org.threegate.run.InvalidInputException;
  * }</pre>
  */
 public final class LowRankAdapter implements AutoCloseable {
-private static final double TOLERANCE = 1e-6; // of certified singular triplets
-private static final double PRINCIPAL_SHARE = 0.1; // of the shorter side, leading triplets
+  private static final double TOLERANCE = 1e-6; // of certified singular triplets
+  private static final double PRINCIPAL_SHARE = 0.1; // of the shorter side, leading triplets
   private static final double ALPHA = 0.5; // share of entries in the masks
   private static final String WEIGHT = ".weight";
 
   private final Decoder model;
   private final AdapterOptions options;
-// The initial products, so that a saved adapter applies to the original model.
+  // The initial products, so that a saved adapter applies to the original model.
   private final Map<String, LowRankFactors> beginnings = new LinkedHashMap<>();
 
   private LowRankAdapter(Decoder model, AdapterOptions options) {
@@ -64,16 +64,16 @@ private static final double PRINCIPAL_SHARE = 0.1; // of the shorter side, leadi
     this.options = options;
   }
 
-/**
- * Adds factors to a decoder. The decoder closes them.
- *
- * @param context the context of the kernels
- * @param model the decoder
- * @param options the hyperparameters
- * @param seed the seed of random factors
- * @return the adapter
- * @throws IllegalArgumentException when no layer matches the targets
- */
+  /**
+   * Adds factors to a decoder. The decoder closes them.
+   *
+   * @param context the context of the kernels
+   * @param model the decoder
+   * @param options the hyperparameters
+   * @param seed the seed of random factors
+   * @return the adapter
+   * @throws IllegalArgumentException when no layer matches the targets
+   */
   public static LowRankAdapter attach(
       Context context, Decoder model, AdapterOptions options, long seed) {
     LowRankAdapter adapter = new LowRankAdapter(model, options);
@@ -85,7 +85,8 @@ private static final double PRINCIPAL_SHARE = 0.1; // of the shorter side, leadi
         }
       }
       if (model.factors().size() == before) {
-        throw new IllegalArgumentException("no linear layer matches the targets " + options.targets());
+        throw new IllegalArgumentException(
+            "no linear layer matches the targets " + options.targets());
       }
       return adapter;
     } catch (RuntimeException e) {
@@ -98,7 +99,7 @@ private static final double PRINCIPAL_SHARE = 0.1; // of the shorter side, leadi
     Tensor parameter = model.parameters().get(name);
     Tensor weight = parameter.detach().to(ScalarType.Float).contiguous();
     int rank = (int) Math.min(options.rank(), Math.min(weight.size(0), weight.size(1)));
-// A matrix whose shorter side is below the rank keeps the scale of the others.
+    // A matrix whose shorter side is below the rank keeps the scale of the others.
     double scale = options.scale();
     List<Tensor> ba =
         switch (options.initialisation()) {
@@ -121,7 +122,7 @@ private static final double PRINCIPAL_SHARE = 0.1; // of the shorter side, leadi
     model.add(name, factors);
   }
 
-/** Returns copies that no scope frees. */
+  /** Returns copies that no scope frees. */
   private static LowRankFactors kept(Tensor a, Tensor b, double scale) {
     Tensor ownA = a.to(ScalarType.Float).clone().contiguous();
     Tensor ownB = b.to(ScalarType.Float).clone().contiguous();
@@ -142,7 +143,7 @@ private static final double PRINCIPAL_SHARE = 0.1; // of the shorter side, leadi
     return List.of(b, Tensors.of(values, rank, inputs));
   }
 
-/** Computes √(σ / scale) u and √(σ / scale) v of the leading triplets with the kernels. */
+  /** Computes √(σ / scale) u and √(σ / scale) v of the leading triplets with the kernels. */
   private static List<Tensor> largest(Context context, Tensor weight, int rank, double scale) {
     try (TensorMemory memory = TensorMemory.of(context, weight);
         TruncatedSvd.Result triplets =
@@ -182,7 +183,7 @@ private static final double PRINCIPAL_SHARE = 0.1; // of the shorter side, leadi
     return List.of(qr.get0().narrow(1, 0, rank), qr.get1().narrow(0, 0, rank));
   }
 
-/** Zeroes the entries that are large in the principal part, unless they are small themselves. */
+  /** Zeroes the entries that are large in the principal part, unless they are small themselves. */
   private static Tensor restricted(Context context, Tensor weight) {
     long shorter = Math.min(weight.size(0), weight.size(1));
     long principalRank = Math.max(1, Math.round(PRINCIPAL_SHARE * shorter));
@@ -199,14 +200,14 @@ private static final double PRINCIPAL_SHARE = 0.1; // of the shorter side, leadi
     }
   }
 
-/**
- * Writes {@code adapter_model.safetensors} and {@code adapter_config.json} in PEFT's format. The
- * files apply to the original model. Where the initial product was subtracted from the weights, the
- * file has factors of the difference, with twice the rank.
- *
- * @param directory the directory, which is created or already has an adapter
- * @throws IOException when the files cannot be written
- */
+  /**
+   * Writes {@code adapter_model.safetensors} and {@code adapter_config.json} in PEFT's format. The
+   * files apply to the original model. Where the initial product was subtracted from the weights,
+   * the file has factors of the difference, with twice the rank.
+   *
+   * @param directory the directory, which is created or already has an adapter
+   * @throws IOException when the files cannot be written
+   */
   public void write(Path directory) throws IOException {
     AtomicFiles.updateDirectory(directory, Checkpoint.ADAPTER_CONFIG, this::fill);
   }
@@ -249,7 +250,7 @@ private static final double PRINCIPAL_SHARE = 0.1; // of the shorter side, leadi
     Files.writeString(directory.resolve(Checkpoint.ADAPTER_CONFIG), config.toPrettyString());
   }
 
-/** Writes B A - B0 A0 as one product. */
+  /** Writes B A - B0 A0 as one product. */
   private LowRankFactors difference(String name, LowRankFactors now) {
     LowRankFactors before = beginnings.get(name);
     if (before == null) {
@@ -261,15 +262,15 @@ private static final double PRINCIPAL_SHARE = 0.1; // of the shorter side, leadi
         now.scale());
   }
 
-/**
- * Loads an adapter in PEFT's format, and adds its factors to a decoder, which closes them.
- *
- * @param context the context of the kernels
- * @param model the decoder
- * @param directory the directory of the adapter
- * @param initial the adapter before training, for initializations that change the weights
- * @throws InvalidInputException when the files are invalid, or belong to another model
- */
+  /**
+   * Loads an adapter in PEFT's format, and adds its factors to a decoder, which closes them.
+   *
+   * @param context the context of the kernels
+   * @param model the decoder
+   * @param directory the directory of the adapter
+   * @param initial the adapter before training, for initializations that change the weights
+   * @throws InvalidInputException when the files are invalid, or belong to another model
+   */
   public static void read(Context context, Decoder model, Path directory, Optional<Path> initial) {
     try (Adapter stored = Adapter.open(context, directory, initial)) {
       stored

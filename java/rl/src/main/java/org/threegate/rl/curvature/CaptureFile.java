@@ -31,7 +31,7 @@ public final class CaptureFile {
 
   private CaptureFile() {}
 
-/** Writes a file. The parameters are those of {@link CapturedLayers#of}. */
+  /** Writes a file. The parameters are those of {@link CapturedLayers#of}. */
   public static void write(
       Decoder model,
       List<CapturedLayers.Text> texts,

@@ -31,17 +31,22 @@ import org.threegate.rl.policy.Tensors;
  * }</pre>
  */
 public final class CapturedLayers implements AutoCloseable {
-/**
- * A text.
- *
- * @param tokens the token ids, 2 or more
- * @param given the number of leading tokens that are not predicted, 1 or more
- */
+  /**
+   * A text.
+   *
+   * @param tokens the token ids, 2 or more
+   * @param given the number of leading tokens that are not predicted, 1 or more
+   */
   public record Text(int[] tokens, int given) {
     public Text {
       if (given < 1 || tokens.length <= given) {
         throw new IllegalArgumentException(
-            "given must be from 1 to " + (tokens.length - 1) + " with " + tokens.length + " tokens, but is " + given);
+            "given must be from 1 to "
+                + (tokens.length - 1)
+                + " with "
+                + tokens.length
+                + " tokens, but is "
+                + given);
       }
     }
 
@@ -50,12 +55,12 @@ public final class CapturedLayers implements AutoCloseable {
     }
   }
 
-/**
- * The rows of one layer, one per predicted token, float32.
- *
- * @param input the inputs, [tokens, inputs]
- * @param gradient the gradients with respect to the outputs, [tokens, outputs]
- */
+  /**
+   * The rows of one layer, one per predicted token, float32.
+   *
+   * @param input the inputs, [tokens, inputs]
+   * @param gradient the gradients with respect to the outputs, [tokens, outputs]
+   */
   public record Rows(Tensor input, Tensor gradient) {}
 
   private final Map<String, Rows> layers;
@@ -66,17 +71,17 @@ public final class CapturedLayers implements AutoCloseable {
     this.sequences = sequences;
   }
 
-/**
- * Captures layers.
- *
- * @param model the model
- * @param texts the texts
- * @param selected selects layers by the names of their weights
- * @param empirical whether labels are the next tokens of the texts (the empirical Fisher
- *     information). Otherwise the model samples them (the true Fisher information)
- * @param seed the seed of sampled labels
- * @return the captured layers
- */
+  /**
+   * Captures layers.
+   *
+   * @param model the model
+   * @param texts the texts
+   * @param selected selects layers by the names of their weights
+   * @param empirical whether labels are the next tokens of the texts (the empirical Fisher
+   *     information). Otherwise the model samples them (the true Fisher information)
+   * @param seed the seed of sampled labels
+   * @return the captured layers
+   */
   public static CapturedLayers of(
       Decoder model, List<Text> texts, Predicate<String> selected, boolean empirical, long seed) {
     if (texts.isEmpty()) {
@@ -125,7 +130,7 @@ public final class CapturedLayers implements AutoCloseable {
     all.computeIfAbsent(weight, name -> new ArrayList<>()).add(copy);
   }
 
-/** Returns a copy that no scope frees. */
+  /** Returns a copy that no scope frees. */
   private static Tensor joined(List<Tensor> parts) {
     Tensor all = torch.cat(new TensorVector(parts.toArray(new Tensor[0])), 0);
     all.retainReference();
@@ -155,7 +160,7 @@ public final class CapturedLayers implements AutoCloseable {
         });
   }
 
-/** Samples a token at each position from the probabilities of the model. */
+  /** Samples a token at each position from the probabilities of the model. */
   private static long[] drawn(Tensor logProbabilities, SplittableRandom random) {
     int vocabulary = (int) logProbabilities.size(1);
     float[] values = Tensors.floats(logProbabilities);
@@ -177,12 +182,12 @@ public final class CapturedLayers implements AutoCloseable {
     return labels;
   }
 
-/** Returns the rows by the names of weights, in the order of the model. */
+  /** Returns the rows by the names of weights, in the order of the model. */
   public Map<String, Rows> layers() {
     return Collections.unmodifiableMap(layers);
   }
 
-/** Returns the index of the text of each row. */
+  /** Returns the index of the text of each row. */
   public long[] sequences() {
     return sequences.clone();
   }

@@ -34,14 +34,14 @@ public final class ExactHessian implements CurvatureOperator {
   private final Supplier<Tensor> objective;
   private final int dimension;
 
-/**
- * Creates the operator.
- *
- * @param parameters the parameters, whose flattened concatenation is the coordinates. All others are
- *     constant
- * @param objective computes the scalar objective. It must return the same value at each call
- * @throws IllegalArgumentException when there are no parameters, or 2^31 coordinates or more
- */
+  /**
+   * Creates the operator.
+   *
+   * @param parameters the parameters, whose flattened concatenation is the coordinates. All others
+   *     are constant
+   * @param objective computes the scalar objective. It must return the same value at each call
+   * @throws IllegalArgumentException when there are no parameters, or 2^31 coordinates or more
+   */
   public ExactHessian(List<Tensor> parameters, Supplier<Tensor> objective) {
     long count = parameters.stream().mapToLong(Tensor::numel).sum();
     if (count < 1 || count > Integer.MAX_VALUE) {
@@ -63,7 +63,7 @@ public final class ExactHessian implements CurvatureOperator {
     product(new double[][] {vector}, new double[][] {product});
   }
 
-/** Runs one forward pass, and one gradient that all products share. */
+  /** Runs one forward pass, and one gradient that all products share. */
   @Override
   public double[][] applyAll(double[][] vectors) {
     double[][] products = new double[vectors.length][dimension];
@@ -87,7 +87,8 @@ public final class ExactHessian implements CurvatureOperator {
           List<Integer> depending = new ArrayList<>();
           for (int i = 0; i < parameters.size(); i++) {
             Tensor gradient = gradients.get(i);
-// The gradient of a parameter that enters linearly is constant, so its derivative is zero.
+            // The gradient of a parameter that enters linearly is constant, so its derivative is
+            // zero.
             if (gradient.defined() && gradient.requires_grad()) {
               own.add(new Tensor(gradient));
               depending.add(i);
@@ -134,7 +135,7 @@ public final class ExactHessian implements CurvatureOperator {
     }
   }
 
-/** Returns the coordinates of one parameter, in its shape. */
+  /** Returns the coordinates of one parameter, in its shape. */
   private Tensor part(double[] vector, int index) {
     int begin = 0;
     for (int i = 0; i < index; i++) {

@@ -14,9 +14,9 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.threegate.rl.policy.Scopes;
 
 /**
- * AdamW (arXiv 1711.05101) with gradient clipping by the global norm. Parameters that are not stored
- * in float32 have float32 master weights. The optimizer updates the masters, and the parameters are
- * rounded from them. Coordinates outside of a mask keep their bits.
+ * AdamW (arXiv 1711.05101) with gradient clipping by the global norm. Parameters that are not
+ * stored in float32 have float32 master weights. The optimizer updates the masters, and the
+ * parameters are rounded from them. Coordinates outside of a mask keep their bits.
  *
  * <pre>{@code
  * try (AdamW optimizer = AdamW.of(decoder.parameters(), AdamW.Options.DEFAULT, Map.of())) {
@@ -26,22 +26,22 @@ import org.threegate.rl.policy.Scopes;
  * }</pre>
  */
 public final class AdamW implements AutoCloseable {
-/**
- * The hyperparameters.
- *
- * @param firstDecay the decay of the mean of gradients (beta 1)
- * @param secondDecay the decay of the mean of squared gradients (beta 2)
- * @param epsilon the term that is added to the denominator
- * @param weightDecay the decoupled weight decay of matrices; vectors have none
- * @param largestNorm the global norm to which gradients are clipped; infinity turns clipping off
- */
+  /**
+   * The hyperparameters.
+   *
+   * @param firstDecay the decay of the mean of gradients (beta 1)
+   * @param secondDecay the decay of the mean of squared gradients (beta 2)
+   * @param epsilon the term that is added to the denominator
+   * @param weightDecay the decoupled weight decay of matrices; vectors have none
+   * @param largestNorm the global norm to which gradients are clipped; infinity turns clipping off
+   */
   public record Options(
       double firstDecay,
       double secondDecay,
       double epsilon,
       double weightDecay,
       double largestNorm) {
-/** Betas 0.9 and 0.999, epsilon 1e-8, no weight decay, and clipping to norm 1. */
+    /** Betas 0.9 and 0.999, epsilon 1e-8, no weight decay, and clipping to norm 1. */
     public static final Options DEFAULT = new Options(0.9, 0.999, 1e-8, 0, 1);
 
     public Options {
@@ -55,16 +55,16 @@ public final class AdamW implements AutoCloseable {
     }
   }
 
-/**
- * The state of a parameter that checkpoints store. All tensors are float32.
- *
- * @param master the master weights, which are the parameter itself when it is float32
- * @param mean the decayed mean of gradients
- * @param squares the decayed mean of squared gradients
- */
+  /**
+   * The state of a parameter that checkpoints store. All tensors are float32.
+   *
+   * @param master the master weights, which are the parameter itself when it is float32
+   * @param mean the decayed mean of gradients
+   * @param squares the decayed mean of squared gradients
+   */
   public record State(Tensor master, Tensor mean, Tensor squares) {}
 
-/** A parameter, and the coordinates that may move. */
+  /** A parameter, and the coordinates that may move. */
   private record Moving(Tensor parameter, State state, Optional<Tensor> mask) {}
 
   private final Options options;
@@ -75,23 +75,24 @@ public final class AdamW implements AutoCloseable {
     this.options = options;
   }
 
-/**
- * Creates an optimizer.
- *
- * @param parameters the parameters by name
- * @param options the hyperparameters
- * @param masks bool tensors by the names of parameters, in their shapes, true where these may move;
- *     parameters without a mask may move everywhere. The caller closes them
- * @return the optimizer
- * @throws IllegalArgumentException when a mask has no parameter, or another shape
- */
+  /**
+   * Creates an optimizer.
+   *
+   * @param parameters the parameters by name
+   * @param options the hyperparameters
+   * @param masks bool tensors by the names of parameters, in their shapes, true where these may
+   *     move; parameters without a mask may move everywhere. The caller closes them
+   * @return the optimizer
+   * @throws IllegalArgumentException when a mask has no parameter, or another shape
+   */
   public static AdamW of(
       Map<String, Tensor> parameters, Options options, Map<String, Tensor> masks) {
     masks.forEach(
         (name, mask) -> {
           Tensor parameter = parameters.get(name);
           if (parameter == null || !parameter.is_same_size(mask)) {
-            throw new IllegalArgumentException("the mask of \"" + name + "\" does not match a parameter");
+            throw new IllegalArgumentException(
+                "the mask of \"" + name + "\" does not match a parameter");
           }
         });
     AdamW optimizer = new AdamW(options);
@@ -109,7 +110,7 @@ public final class AdamW implements AutoCloseable {
       Tensor master = isMaster(parameter) ? parameter : parameter.detach().to(ScalarType.Float);
       State state =
           new State(master, torch.zeros_like(master.detach()), torch.zeros_like(master.detach()));
-// No outer scope may free the state of the optimizer.
+      // No outer scope may free the state of the optimizer.
       if (!isMaster(parameter)) {
         master.retainReference();
       }
@@ -123,17 +124,17 @@ public final class AdamW implements AutoCloseable {
     return parameter.scalar_type().intern() == ScalarType.Float;
   }
 
-/** Returns the number of steps so far. */
+  /** Returns the number of steps so far. */
   public long steps() {
     return steps;
   }
 
-/**
- * Accumulates gradients.
- *
- * @param gradients the gradients in the order of the parameters; an empty one adds nothing. The
- *     caller closes them
- */
+  /**
+   * Accumulates gradients.
+   *
+   * @param gradients the gradients in the order of the parameters; an empty one adds nothing. The
+   *     caller closes them
+   */
   @SuppressWarnings("try")
   public void add(List<Optional<Tensor>> gradients) {
     if (gradients.size() != moving.size()) {
@@ -159,12 +160,13 @@ public final class AdamW implements AutoCloseable {
     }
   }
 
-/**
- * Takes a step along the accumulated gradients, and clears them.
- *
- * @param rate the learning rate
- * @return the global norm of the gradients before clipping. When it is not finite, no step is taken
- */
+  /**
+   * Takes a step along the accumulated gradients, and clears them.
+   *
+   * @param rate the learning rate
+   * @return the global norm of the gradients before clipping. When it is not finite, no step is
+   *     taken
+   */
   @SuppressWarnings("try")
   public double step(double rate) {
     try (PointerScope scope = new PointerScope();
@@ -184,7 +186,7 @@ public final class AdamW implements AutoCloseable {
     }
   }
 
-/** Returns the global norm of the gradients, within the masks. */
+  /** Returns the global norm of the gradients, within the masks. */
   private double norm() {
     double squares = 0;
     for (Moving own : moving.values()) {
@@ -226,7 +228,7 @@ public final class AdamW implements AutoCloseable {
             .mul(new Scalar(kept))
             .sub(state.mean().div(below).mul(new Scalar(rate / firstBias)));
     Tensor target = state.master().detach();
-// Adding zero would not do: it can change the sign bit of a zero.
+    // Adding zero would not do: it can change the sign bit of a zero.
     target.copy_(own.mask().map(mask -> torch.where(mask, moved, target)).orElse(moved));
     round(own);
   }
@@ -237,14 +239,14 @@ public final class AdamW implements AutoCloseable {
     }
   }
 
-/** Returns the state that a checkpoint stores besides {@link #steps}, by parameter. */
+  /** Returns the state that a checkpoint stores besides {@link #steps}, by parameter. */
   public Map<String, State> state() {
     Map<String, State> state = new LinkedHashMap<>();
     moving.forEach((name, own) -> state.put(name, own.state()));
     return state;
   }
 
-/** Continues from the step of another optimizer, whose {@link #state} was copied to this one. */
+  /** Continues from the step of another optimizer, whose {@link #state} was copied to this one. */
   public void resume(long after) {
     steps = after;
     moving.values().forEach(own -> Scopes.run(() -> round(own)));

@@ -11,29 +11,29 @@ import java.util.function.DoubleUnaryOperator;
  */
 @FunctionalInterface
 public interface Schedule {
-/**
- * Returns the factor of the peak learning rate.
- *
- * @param step the number of the step, from 0
- */
+  /**
+   * Returns the factor of the peak learning rate.
+   *
+   * @param step the number of the step, from 0
+   */
   double at(long step);
 
-/** Returns the constant schedule. */
+  /** Returns the constant schedule. */
   static Schedule constant() {
     return step -> 1;
   }
 
-/** Returns a linear warm-up to 1. The first step is not 0, in contrast to transformers. */
+  /** Returns a linear warm-up to 1. The first step is not 0, in contrast to transformers. */
   static Schedule constant(long warmUp) {
     return step -> Math.min(1, (step + 1) / (double) Math.max(1, warmUp));
   }
 
-/** Returns a warm-up, then a linear decay to {@code floor} at step {@code steps}. */
+  /** Returns a warm-up, then a linear decay to {@code floor} at step {@code steps}. */
   static Schedule linear(long warmUp, long steps, double floor) {
     return falling(warmUp, steps, floor, done -> 1 - done);
   }
 
-/** Returns a warm-up, then a cosine decay to {@code floor} at step {@code steps}. */
+  /** Returns a warm-up, then a cosine decay to {@code floor} at step {@code steps}. */
   static Schedule cosine(long warmUp, long steps, double floor) {
     return falling(warmUp, steps, floor, done -> 0.5 * (1 + Math.cos(Math.PI * done)));
   }

@@ -37,19 +37,19 @@ import org.threegate.run.InvalidInputException;
  * }</pre>
  */
 public final class Decoder implements AutoCloseable {
-private static final double MASKED = -1e30; // finite, so that a fully masked row gives no NaN
+  private static final double MASKED = -1e30; // finite, so that a fully masked row gives no NaN
 
   static {
     Threads.initialise();
   }
 
-/** The dtype in which parameters are stored and used. */
+  /** The dtype in which parameters are stored and used. */
   public enum Storage {
-/** float32: the most exact dtype for training. */
+    /** float32: the most exact dtype for training. */
     FLOAT32(ScalarType.Float),
-/** bfloat16. The optimizer keeps float32 master weights. */
+    /** bfloat16. The optimizer keeps float32 master weights. */
     BF16(ScalarType.BFloat16),
-/** float64, for exact derivatives. It is not supported for training. */
+    /** float64, for exact derivatives. It is not supported for training. */
     FLOAT64(ScalarType.Double);
 
     final ScalarType type;
@@ -58,13 +58,13 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
       this.type = type;
     }
 
-/** Returns the dtype in which norms and probabilities are computed. */
+    /** Returns the dtype in which norms and probabilities are computed. */
     ScalarType exact() {
       return this == FLOAT64 ? type : ScalarType.Float;
     }
   }
 
-/** Receives the input and the output of a linear layer, both [batch, tokens, features]. */
+  /** Receives the input and the output of a linear layer, both [batch, tokens, features]. */
   @FunctionalInterface
   interface Tap {
     void on(String weight, Tensor input, Tensor output);
@@ -95,21 +95,20 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
     return Tensors.of(narrow, shape);
   }
 
-/**
- * Loads a Hugging Face model directory. Parameters are converted to float32.
- *
- * @param context the context of the kernels
- * @param directory the directory with {@code config.json} and {@code *.safetensors}
- * @return the model
- * @throws InvalidInputException when the files are missing or damaged, the tensors do not match
- *     config.json, or an entry is not finite
- */
+  /**
+   * Loads a Hugging Face model directory. Parameters are converted to float32.
+   *
+   * @param context the context of the kernels
+   * @param directory the directory with {@code config.json} and {@code *.safetensors}
+   * @return the model
+   * @throws InvalidInputException when the files are missing or damaged, the tensors do not match
+   *     config.json, or an entry is not finite
    */
   public static Decoder load(Context context, Path directory) {
     return load(context, directory, Storage.FLOAT32);
   }
 
-/** Loads a Hugging Face model directory, with parameters in the given dtype. */
+  /** Loads a Hugging Face model directory, with parameters in the given dtype. */
   public static Decoder load(Context context, Path directory, Storage storage) {
     DecoderConfig config = DecoderConfig.read(directory);
     Map<String, Tensor> parameters = new LinkedHashMap<>();
@@ -123,7 +122,10 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
             && !name.endsWith("rotary_emb.inv_freq")
             && !(config.tiedEmbeddings() && name.equals(DecoderConfig.HEAD))) {
           throw new InvalidInputException(
-              directory + ": tensor \"" + name + "\" does not belong to a decoder with this config.json");
+              directory
+                  + ": tensor \""
+                  + name
+                  + "\" does not belong to a decoder with this config.json");
         }
       }
       files.check();
@@ -134,15 +136,15 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
     return new Decoder(directory.toString(), config, storage, parameters);
   }
 
-/**
- * Creates a decoder with random parameters. Vectors are 1, biases are 0, and matrices are normal.
- * Matrices that write into the residual stream are scaled down by √(2 · layers), as in GPT-2.
- *
- * @param config the shape of the model
- * @param deviation the standard deviation of the matrices
- * @param seed the seed of the parameters
- * @return the model
- */
+  /**
+   * Creates a decoder with random parameters. Vectors are 1, biases are 0, and matrices are normal.
+   * Matrices that write into the residual stream are scaled down by √(2 · layers), as in GPT-2.
+   *
+   * @param config the shape of the model
+   * @param deviation the standard deviation of the matrices
+   * @param seed the seed of the parameters
+   * @return the model
+   */
   public static Decoder random(DecoderConfig config, double deviation, long seed) {
     Map<String, Tensor> parameters = new LinkedHashMap<>();
     SplittableRandom random = new SplittableRandom(seed);
@@ -168,7 +170,7 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
     return new Decoder("a random model", config, Storage.FLOAT32, parameters);
   }
 
-/** Checks that the last layer is there, before memory is allocated for every layer. */
+  /** Checks that the last layer is there, before memory is allocated for every layer. */
   private static void requireLayers(DecoderConfig config, Checkpoint files) {
     String last = DecoderConfig.layer(config.layers() - 1, "input_layernorm.weight");
     if (!files.tensors().containsKey(last)) {
@@ -195,16 +197,16 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
     return Scopes.own(() -> TensorFiles.read(stored).to(storedAs).requires_grad_(true));
   }
 
-/** Returns the place that the model was read from, for errors. */
+  /** Returns the place that the model was read from, for errors. */
   String where() {
     return where;
   }
 
-/**
- * Checks that tokens belong to the vocabulary.
- *
- * @throws InvalidInputException when a token does not
- */
+  /**
+   * Checks that tokens belong to the vocabulary.
+   *
+   * @throws InvalidInputException when a token does not
+   */
   public void requireTokens(int... tokens) {
     for (int token : tokens) {
       if (token < 0 || token >= config.vocabulary()) {
@@ -227,26 +229,27 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
     return storage;
   }
 
-/**
- * Returns the parameters by their names in checkpoints. Training changes them in place, unless the
- * model has {@link #factors}.
- */
+  /**
+   * Returns the parameters by their names in checkpoints. Training changes them in place, unless
+   * the model has {@link #factors}.
+   */
   public Map<String, Tensor> parameters() {
     return Collections.unmodifiableMap(parameters);
   }
 
-/** Returns the low-rank factors by the names of the weights that they are added to. */
+  /** Returns the low-rank factors by the names of the weights that they are added to. */
   public Map<String, LowRankFactors> factors() {
     return Collections.unmodifiableMap(factors);
   }
 
-/**
- * Adds a low-rank product to a weight. From then on, only such factors are trained.
- *
- * @param weight the name of the weight
- * @param own the factors, which require gradients. The decoder closes them
- * @throws IllegalArgumentException when the shapes do not match, or the weight already has factors
- */
+  /**
+   * Adds a low-rank product to a weight. From then on, only such factors are trained.
+   *
+   * @param weight the name of the weight
+   * @param own the factors, which require gradients. The decoder closes them
+   * @throws IllegalArgumentException when the shapes do not match, or the weight already has
+   *     factors
+   */
   public void add(String weight, LowRankFactors own) {
     Tensor parameter = parameters.get(weight);
     if (parameter == null
@@ -254,7 +257,8 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
         || parameter.size(0) != own.b().size(0)
         || parameter.size(1) != own.a().size(1)
         || weight.equals(DecoderConfig.EMBEDDING)) {
-      throw new IllegalArgumentException("the shapes of the factors do not match a linear layer \"" + weight + '"');
+      throw new IllegalArgumentException(
+          "the shapes of the factors do not match a linear layer \"" + weight + '"');
     }
     if (factors.putIfAbsent(weight, own) != null) {
       throw new IllegalArgumentException("the weight already has factors: \"" + weight + '"');
@@ -262,7 +266,7 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
     parameters.values().forEach(frozen -> frozen.requires_grad_(false));
   }
 
-/** Returns the tensors to train: the factors, with PEFT's names, or else all parameters. */
+  /** Returns the tensors to train: the factors, with PEFT's names, or else all parameters. */
   public Map<String, Tensor> trainable() {
     if (factors.isEmpty()) {
       return parameters();
@@ -277,7 +281,7 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
     return all;
   }
 
-/** Returns the effective weight: the parameter itself, or its sum with the low-rank product. */
+  /** Returns the effective weight: the parameter itself, or its sum with the low-rank product. */
   public Tensor weight(String name) {
     Tensor parameter = parameters.get(name);
     LowRankFactors own = factors.get(name);
@@ -292,13 +296,13 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
                 .to(storage.type));
   }
 
-/**
- * Writes {@code model.safetensors} atomically. Low-rank products are merged into the weights.
- *
- * @param directory the directory to write to
- * @param type BF16 (rounded to nearest, ties to even) or F32
- * @throws IOException when the file cannot be written
- */
+  /**
+   * Writes {@code model.safetensors} atomically. Low-rank products are merged into the weights.
+   *
+   * @param directory the directory to write to
+   * @param type BF16 (rounded to nearest, ties to even) or F32
+   * @throws IOException when the file cannot be written
+   */
   @SuppressWarnings("try")
   public void write(Path directory, TensorType type) throws IOException {
     SafetensorsWriter writer = new SafetensorsWriter().metadata("format", "pt");
@@ -310,13 +314,12 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
     }
   }
 
-/**
- * Computes the logits of the next token at each position.
- *
- * @param tokens the token ids, [batch, tokens], int64
- * @param mask false at padding, [batch, tokens], bool. Padding may be on either side
- * @return the logits, [batch, tokens, vocabulary]; undefined where the mask is false
- */
+  /**
+   * Computes the logits of the next token at each position.
+   *
+   * @param tokens the token ids, [batch, tokens], int64
+   * @param mask false at padding, [batch, tokens], bool. Padding may be on either side
+   * @return the logits, [batch, tokens, vocabulary]; undefined where the mask is false
    */
   public Tensor logits(Tensor tokens, Tensor mask) {
     return Scopes.keep(
@@ -326,19 +329,19 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
         });
   }
 
-/** Creates a cache for sequences of up to {@code capacity} tokens. */
+  /** Creates a cache for sequences of up to {@code capacity} tokens. */
   public KeyValueCache cache(int batch, int capacity) {
     return KeyValueCache.of(config(), storage().type, batch, capacity);
   }
 
-/**
- * Computes the logits that follow the last token, without gradients.
- *
- * @param tokens the new token ids, [batch, tokens], int64. They follow those in the cache
- * @param mask false at padding, [batch, tokens], bool
- * @param cache the keys and values of the tokens so far, to which the new ones are added
- * @return the logits, [batch, vocabulary]
- */
+  /**
+   * Computes the logits that follow the last token, without gradients.
+   *
+   * @param tokens the new token ids, [batch, tokens], int64. They follow those in the cache
+   * @param mask false at padding, [batch, tokens], bool
+   * @param cache the keys and values of the tokens so far, to which the new ones are added
+   * @return the logits, [batch, vocabulary]
+   */
   public Tensor next(Tensor tokens, Tensor mask, KeyValueCache cache) {
     return Scopes.keepWithoutGradient(
         () -> {
@@ -348,28 +351,28 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
         });
   }
 
-/**
- * Computes the log-probabilities of all tokens but the first, given the tokens before them.
- *
- * @param tokens the token ids, [batch, tokens], int64
- * @param mask false at padding, [batch, tokens], bool
- * @param temperature the divisor of the logits
- * @return the log-probabilities in nats, [batch, tokens - 1]; undefined where the mask is false
- */
+  /**
+   * Computes the log-probabilities of all tokens but the first, given the tokens before them.
+   *
+   * @param tokens the token ids, [batch, tokens], int64
+   * @param mask false at padding, [batch, tokens], bool
+   * @param temperature the divisor of the logits
+   * @return the log-probabilities in nats, [batch, tokens - 1]; undefined where the mask is false
+   */
   public Tensor logProbabilities(Tensor tokens, Tensor mask, double temperature) {
     return logProbabilities(tokens, mask, temperature, 1, tokens.size(1) - 1);
   }
 
-/**
- * Computes the log-probabilities of a range of tokens. Logits are only computed for this range.
- *
- * @param tokens the token ids, [batch, tokens], int64
- * @param mask false at padding, [batch, tokens], bool
- * @param temperature the divisor of the logits
- * @param from the index of the first token of the range, 1 or more
- * @param count the number of tokens of the range
- * @return the log-probabilities in nats, [batch, count]
- */
+  /**
+   * Computes the log-probabilities of a range of tokens. Logits are only computed for this range.
+   *
+   * @param tokens the token ids, [batch, tokens], int64
+   * @param mask false at padding, [batch, tokens], bool
+   * @param temperature the divisor of the logits
+   * @param from the index of the first token of the range, 1 or more
+   * @param count the number of tokens of the range
+   * @return the log-probabilities in nats, [batch, count]
+   */
   public Tensor logProbabilities(
       Tensor tokens, Tensor mask, double temperature, long from, long count) {
     return Scopes.keep(
@@ -379,7 +382,7 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
         });
   }
 
-/** Computes the log-probabilities of tokens from the hidden states before them. */
+  /** Computes the log-probabilities of tokens from the hidden states before them. */
   Tensor chosen(
       Call call, Tensor states, Tensor tokens, double temperature, long from, long count) {
     Tensor logits =
@@ -397,7 +400,7 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
     return call.product(name, states, torch.linear(states, parameters.get(name)), factors);
   }
 
-/** Inputs that all layers of a forward pass share. */
+  /** Inputs that all layers of a forward pass share. */
   record Call(
       long batch,
       long tokens,
@@ -415,7 +418,7 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
     }
   }
 
-/** Computes the inputs that all layers share. */
+  /** Computes the inputs that all layers share. */
   Call begin(Tensor tokens, Tensor mask, Optional<KeyValueCache> cache, Optional<Tap> tap) {
     long count = tokens.size(1);
     long before = cache.map(KeyValueCache::length).orElse(0);
@@ -453,7 +456,7 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
     return torch.embedding(parameters.get(DecoderConfig.EMBEDDING), tokens);
   }
 
-/** Applies all layers. */
+  /** Applies all layers. */
   Tensor hidden(Call call, Tensor embedded) {
     Tensor states = embedded;
     for (int layer = 0; layer < config.layers(); layer++) {
@@ -463,18 +466,18 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
     return last(states);
   }
 
-/** Applies one layer. */
+  /** Applies one layer. */
   Tensor layer(Call call, int layer, Tensor before) {
     Tensor states = before.add(attention(call, layer, norm(before, layer, "input_layernorm")));
     return states.add(feedForward(call, layer, norm(states, layer, "post_attention_layernorm")));
   }
 
-/** Applies the final norm. */
+  /** Applies the final norm. */
   Tensor last(Tensor states) {
     return normed(states, parameters.get(DecoderConfig.NORM));
   }
 
-/** Returns the additive attention mask, [batch, 1, 1, new tokens, all tokens]. */
+  /** Returns the additive attention mask, [batch, 1, 1, new tokens, all tokens]. */
   private static Tensor attentionMask(Tensor known, long before, long count, int window) {
     long all = before + count;
     Tensor queries = Tensors.range(before, all).unsqueeze(1);
@@ -502,7 +505,7 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
           new TensorOptional(weight),
           new DoubleOptional(config.normEpsilon()));
     }
-// transformers rounds before it multiplies by the weight.
+    // transformers rounds before it multiplies by the weight.
     Tensor exact = states.to(storage.exact());
     Tensor squares = exact.mul(exact).mean(new long[] {-1}, true, null);
     return exact
@@ -544,7 +547,7 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
     long all = keys.size(2);
     Tensor mask = call.masks().get(config.windows().get(layer));
     if (call.cache().isPresent()) {
-// Without gradients, use the fused kernel, which has no second derivative.
+      // Without gradients, use the fused kernel, which has no second derivative.
       Tensor mixed =
           torch.scaled_dot_product_attention(
               queries.transpose(1, 2),
@@ -561,7 +564,7 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
           layer,
           "self_attn.o_proj");
     }
-// Query heads that share keys are stacked into the rows of one matrix product.
+    // Query heads that share keys are stacked into the rows of one matrix product.
     Tensor rows =
         queries
             .reshape(call.batch(), call.tokens(), groups, each, width)
@@ -583,7 +586,7 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
     return linear(call, mixed, layer, "self_attn.o_proj");
   }
 
-/** Returns the heads of queries or keys, [batch, tokens, heads, head dimension]. */
+  /** Returns the heads of queries or keys, [batch, tokens, heads, head dimension]. */
   private Tensor heads(Call call, int layer, Tensor states, String name, long count) {
     Tensor heads =
         linear(call, states, layer, "self_attn." + name + "_proj")
@@ -591,7 +594,7 @@ private static final double MASKED = -1e30; // finite, so that a fully masked ro
     return config.queryNorm() ? norm(heads, layer, "self_attn." + name + "_norm") : heads;
   }
 
-/** Applies the rotary position embeddings to heads. */
+  /** Applies the rotary position embeddings to heads. */
   private Tensor rotated(Call call, Tensor heads) {
     long half = config.headDimension() / 2;
     Tensor turned =

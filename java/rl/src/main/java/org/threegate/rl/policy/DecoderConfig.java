@@ -30,8 +30,8 @@ import org.threegate.run.InvalidInputException;
  * @param normEpsilon the epsilon of RMS norms ({@code rms_norm_eps})
  * @param positions the maximal number of positions ({@code max_position_embeddings})
  * @param rotary the rotary position embeddings
- * @param windows the attention window of each layer in tokens, including the token itself; 0 is full
- *     attention
+ * @param windows the attention window of each layer in tokens, including the token itself; 0 is
+ *     full attention
  * @param queryBias whether queries, keys and values have a bias
  * @param outputBias whether the output projection of the attention has a bias
  * @param feedForwardBias whether the feed-forward network has biases
@@ -68,23 +68,24 @@ public record DecoderConfig(
   private static final int MOST_LAYERS = 10_000;
   private static final int MOST_HEADS = 1 << 16;
   private static final int WIDEST = 1 << 24;
-private static final int NONE = -1; // some files write this for a missing token
+  private static final int NONE = -1; // some files write this for a missing token
 
   public DecoderConfig {
     windows = List.copyOf(windows);
     ends = List.copyOf(ends);
     if (windows.size() != layers) {
-      throw new IllegalArgumentException("there must be one window per layer, but there are " + windows.size());
+      throw new IllegalArgumentException(
+          "there must be one window per layer, but there are " + windows.size());
     }
   }
 
-/**
- * Reads {@code config.json}.
- *
- * @param directory the directory of the model
- * @return the configuration
- * @throws InvalidInputException when the model is of an unsupported family or a value is invalid
- */
+  /**
+   * Reads {@code config.json}.
+   *
+   * @param directory the directory of the model
+   * @return the configuration
+   * @throws InvalidInputException when the model is of an unsupported family or a value is invalid
+   */
   public static DecoderConfig read(Path directory) {
     Path path = directory.resolve("config.json");
     return parse(JsonFields.read(path));
@@ -123,7 +124,10 @@ private static final int NONE = -1; // some files write this for a missing token
     }
     if (headDimension % 2 != 0) {
       throw new InvalidInputException(
-          config.where() + ": head_dim " + headDimension + " is odd, but rotary embeddings need an even one");
+          config.where()
+              + ": head_dim "
+              + headDimension
+              + " is odd, but rotary embeddings need an even one");
     }
     int vocabulary = config.requiredInteger("vocab_size", 1, WIDEST);
     int positions = config.requiredInteger("max_position_embeddings", 1, Integer.MAX_VALUE);
@@ -196,7 +200,7 @@ private static final int NONE = -1; // some files write this for a missing token
     return "model.layers." + layer + "." + name;
   }
 
-/** Returns the names and shapes of all parameters, in the order of checkpoints. */
+  /** Returns the names and shapes of all parameters, in the order of checkpoints. */
   public Map<String, List<Long>> parameters() {
     Map<String, List<Long>> shapes = new LinkedHashMap<>();
     shapes.put(EMBEDDING, List.of((long) vocabulary, (long) hidden));

@@ -27,13 +27,12 @@ import org.bytedeco.pytorch.global.torch;
  */
 public record Differentiation(
     Decoder model, Padded texts, double temperature, long from, long count, boolean checkpointed) {
-/**
- * Computes the gradients.
- *
- * @param loss maps log-probabilities, [texts, count], to a scalar
- * @return the gradients in the order of {@link Decoder#trainable}, empty where the loss does not
- *     depend on the parameter. The caller closes them
- */
+  /**
+   * Computes the gradients.
+   *
+   * @param loss maps log-probabilities, [texts, count], to a scalar
+   * @return the gradients in the order of {@link Decoder#trainable}, empty where the loss does not
+   *     depend on the parameter. The caller closes them
    */
   public List<Optional<Tensor>> of(Function<Tensor, Tensor> loss) {
     List<Optional<Tensor>> gradients = new ArrayList<>();
@@ -53,7 +52,7 @@ public record Differentiation(
     return own;
   }
 
-/** Runs each layer forward twice: first without a graph, then with the graph of that layer. */
+  /** Runs each layer forward twice: first without a graph, then with the graph of that layer. */
   private List<Optional<Tensor>> replayed(List<Tensor> moving, Function<Tensor, Tensor> loss) {
     Decoder.Call call =
         model.begin(texts.tokens(), texts.mask(), Optional.empty(), Optional.empty());
@@ -91,7 +90,7 @@ public record Differentiation(
     return sums;
   }
 
-/** Accumulates the gradients of a layer's parameters, and returns that of its input. */
+  /** Accumulates the gradients of a layer's parameters, and returns that of its input. */
   private static Tensor back(
       Tensor value,
       Optional<Tensor> above,

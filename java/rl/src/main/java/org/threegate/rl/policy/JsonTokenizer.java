@@ -11,8 +11,8 @@ import org.threegate.run.InvalidInputException;
 import org.threegate.run.PrintableText;
 
 /**
- * A tokenizer that is defined by the {@code tokenizer.json} of a Hugging Face model directory. It is
- * thread-safe.
+ * A tokenizer that is defined by the {@code tokenizer.json} of a Hugging Face model directory. It
+ * is thread-safe.
  *
  * <p>The native tokenizers library aborts the process on some malformed files. Files are therefore
  * validated completely before the library reads them.
@@ -25,7 +25,7 @@ import org.threegate.run.PrintableText;
  * }</pre>
  */
 public final class JsonTokenizer implements Tokenizer {
-// The native library is in the jar, so nothing has to be downloaded.
+  // The native library is in the jar, so nothing has to be downloaded.
   private static final String OFFLINE = "ai.djl.offline";
   private static final TokenizersLibrary LIBRARY = TokenizersLibrary.LIB;
 
@@ -42,13 +42,13 @@ public final class JsonTokenizer implements Tokenizer {
     this.handle = LIBRARY.createTokenizerFromString(file.json());
   }
 
-/**
- * Loads a tokenizer.
- *
- * @param directory the directory with {@code tokenizer.json}
- * @return the tokenizer
- * @throws InvalidInputException when the file is missing, invalid, or not known to be safe
- */
+  /**
+   * Loads a tokenizer.
+   *
+   * @param directory the directory with {@code tokenizer.json}
+   * @return the tokenizer
+   * @throws InvalidInputException when the file is missing, invalid, or not known to be safe
+   */
   public static JsonTokenizer load(Path directory) {
     Path path = directory.resolve("tokenizer.json");
     TokenizerFile.Checked file = TokenizerFile.read(path);
@@ -65,7 +65,7 @@ public final class JsonTokenizer implements Tokenizer {
     }
   }
 
-/** Rejects tokens that the normalizer empties: the library would find them within characters. */
+  /** Rejects tokens that the normalizer empties: the library would find them within characters. */
   private static void checkNormalized(Path path, TokenizerFile.Checked file) {
     if (file.normalized().isEmpty()) {
       return;
@@ -95,15 +95,15 @@ public final class JsonTokenizer implements Tokenizer {
     }
   }
 
-/**
- * Encodes a text.
- *
- * @throws InvalidInputException when the text is too long for this tokenizer, or has characters
- *     without a token
- */
+  /**
+   * Encodes a text.
+   *
+   * @throws InvalidInputException when the text is too long for this tokenizer, or has characters
+   *     without a token
+   */
   @Override
   public int[] encode(String text) {
-// Unpaired surrogates become question marks, because the library requires valid Unicode.
+    // Unpaired surrogates become question marks, because the library requires valid Unicode.
     byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
     if (bytes.length > longestText) {
       throw new InvalidInputException(
@@ -113,11 +113,11 @@ public final class JsonTokenizer implements Tokenizer {
     return used(() -> Arrays.stream(ids(handle, whole)).mapToInt(Math::toIntExact).toArray());
   }
 
-/**
- * Decodes tokens.
- *
- * @throws InvalidInputException when there are too many tokens for one call
- */
+  /**
+   * Decodes tokens.
+   *
+   * @throws InvalidInputException when there are too many tokens for one call
+   */
   @Override
   public String decode(int[] tokens) {
     if (tokens.length > mostTokens) {

@@ -20,7 +20,7 @@ public final class KeyValueCache implements AutoCloseable {
   private final int capacity;
   private final List<Tensor> keys = new ArrayList<>();
   private final List<Tensor> values = new ArrayList<>();
-// False at padding, [batch, capacity].
+  // False at padding, [batch, capacity].
   private Tensor mask;
   private int length;
 
@@ -29,12 +29,12 @@ public final class KeyValueCache implements AutoCloseable {
     this.mask = mask;
   }
 
-/**
- * Allocates a cache.
- *
- * @param capacity the maximal number of tokens per sequence
- * @param type the dtype of keys and values
- */
+  /**
+   * Allocates a cache.
+   *
+   * @param capacity the maximal number of tokens per sequence
+   * @param type the dtype of keys and values
+   */
   static KeyValueCache of(DecoderConfig config, ScalarType type, int batch, int capacity) {
     Tensor mask =
         Scopes.own(
@@ -58,12 +58,12 @@ public final class KeyValueCache implements AutoCloseable {
     return cache;
   }
 
-/** Returns the number of tokens so far, including padding. */
+  /** Returns the number of tokens so far, including padding. */
   public int length() {
     return length;
   }
 
-/** Appends the mask of new tokens, and returns the mask of all tokens. */
+  /** Appends the mask of new tokens, and returns the mask of all tokens. */
   Tensor append(Tensor newMask) {
     int count = (int) newMask.size(1);
     if (length + count > capacity) {
@@ -80,12 +80,12 @@ public final class KeyValueCache implements AutoCloseable {
     return mask.narrow(1, 0, length + count);
   }
 
-/** Appends keys to those of a layer, and returns all keys of the layer. */
+  /** Appends keys to those of a layer, and returns all keys of the layer. */
   Tensor appendKeys(int layer, Tensor own) {
     return appended(keys.get(layer), own);
   }
 
-/** Appends values to those of a layer, and returns all values of the layer. */
+  /** Appends values to those of a layer, and returns all values of the layer. */
   Tensor appendValues(int layer, Tensor own) {
     return appended(values.get(layer), own);
   }
@@ -96,12 +96,12 @@ public final class KeyValueCache implements AutoCloseable {
     return all.narrow(2, 0, length + count);
   }
 
-/** Advances the length, after every layer has appended its keys and values. */
+  /** Advances the length, after every layer has appended its keys and values. */
   void advance(int count) {
     length += count;
   }
 
-/** Keeps the given rows of the batch, and drops the others. */
+  /** Keeps the given rows of the batch, and drops the others. */
   void select(Tensor rows) {
     for (List<Tensor> tensors : List.of(keys, values)) {
       tensors.replaceAll(tensor -> selected(tensor, rows));

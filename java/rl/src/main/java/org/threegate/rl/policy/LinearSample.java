@@ -24,15 +24,16 @@ import org.bytedeco.pytorch.global.torch;
  * @param gradient the gradient with respect to the output, [texts, tokens, outputs]
  */
 public record LinearSample(String weight, Tensor input, Tensor gradient) {
-/**
- * Collects samples of linear layers.
- *
- * @param model the model
- * @param texts the padded texts
- * @param selected selects layers by the names of their weights
- * @param objective maps logits, [texts, tokens, vocabulary], to a scalar
- * @return one sample per layer, in the order of the model. The surrounding scope frees the tensors
- */
+  /**
+   * Collects samples of linear layers.
+   *
+   * @param model the model
+   * @param texts the padded texts
+   * @param selected selects layers by the names of their weights
+   * @param objective maps logits, [texts, tokens, vocabulary], to a scalar
+   * @return one sample per layer, in the order of the model. The surrounding scope frees the
+   *     tensors
+   */
   public static List<LinearSample> of(
       Decoder model, Padded texts, Predicate<String> selected, Function<Tensor, Tensor> objective) {
     List<String> names = new ArrayList<>();

@@ -22,7 +22,7 @@ public record LowRankFactors(Tensor a, Tensor b, double scale) {
     return a.size(0);
   }
 
-/** Applies the update to rows x: scale · x Aᵀ Bᵀ. */
+  /** Applies the update to rows x: scale · x Aᵀ Bᵀ. */
   Tensor product(Tensor rows) {
     return torch
         .linear(torch.linear(rows.to(a.scalar_type()), a), b)

@@ -10,6 +10,7 @@ import org.bytedeco.pytorch.global.torch;
  * The device of all models in the process: the CPU, or a GPU when libtorch was built with CUDA (the
  * build property {@code pytorch.classifier} selects this). Results are copied back to the CPU when
  * they are read.
+ *
  * <pre>{@code
  * ModelDevice.use("auto");
  * System.out.println("models lie on " + ModelDevice.name());
@@ -23,12 +24,13 @@ public final class ModelDevice {
 
   private ModelDevice() {}
 
-/**
- * Selects the device. This must be called before the first model is created.
- *
- * @param wanted {@code cpu}, {@code cuda}, {@code cuda:N}, or {@code auto} for a GPU if there is one
- * @throws IllegalArgumentException when the device is not available, with the reason
- */
+  /**
+   * Selects the device. This must be called before the first model is created.
+   *
+   * @param wanted {@code cpu}, {@code cuda}, {@code cuda:N}, or {@code auto} for a GPU if there is
+   *     one
+   * @throws IllegalArgumentException when the device is not available, with the reason
+   */
   public static synchronized void use(String wanted) {
     Threads.initialise();
     String chosen = wanted.toLowerCase(Locale.ROOT);
@@ -44,7 +46,7 @@ public final class ModelDevice {
     place(chosen);
   }
 
-/** Selects any device of libtorch, such as {@code meta}, whose tensors only have shapes. */
+  /** Selects any device of libtorch, such as {@code meta}, whose tensors only have shapes. */
   static synchronized void place(String chosen) {
     device.ifPresent(Device::close);
     name = chosen;
@@ -67,7 +69,7 @@ public final class ModelDevice {
     }
   }
 
-/** Returns the device. */
+  /** Returns the device. */
   public static synchronized String name() {
     return name;
   }
@@ -76,14 +78,14 @@ public final class ModelDevice {
     return device;
   }
 
-/** Copies a tensor from the CPU to the device of models. */
+  /** Copies a tensor from the CPU to the device of models. */
   public static Tensor placed(Tensor made) {
     return current()
         .map(own -> Scopes.keep(() -> made.to(own, made.scalar_type().intern())))
         .orElse(made);
   }
 
-/** Copies a tensor from the device of models to the CPU. */
+  /** Copies a tensor from the device of models to the CPU. */
   public static Tensor onHost(Tensor tensor) {
     return current().isEmpty() ? tensor : Scopes.keep(tensor::cpu);
   }

@@ -18,17 +18,17 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * @param mask false at padding, [sequences, width], bool
  */
 public record Padded(Tensor tokens, Tensor mask) {
-/** Pads sequences on the left. */
+  /** Pads sequences on the left. */
   public static Padded left(List<int[]> sequences, int width, int padding) {
     return of(sequences, width, padding, true);
   }
 
-/** Pads sequences on the right. */
+  /** Pads sequences on the right. */
   public static Padded right(List<int[]> sequences, int width, int padding) {
     return of(sequences, width, padding, false);
   }
 
-/** Concatenates two batches along the tokens. */
+  /** Concatenates two batches along the tokens. */
   public Padded followedBy(Padded others) {
     return new Padded(
         torch.cat(Tensors.vector(tokens, others.tokens()), 1),

@@ -35,14 +35,14 @@ public record Rotary(
     int original,
     double scale,
     boolean exact) {
-/** The supported extensions to longer contexts. */
+  /** The supported extensions to longer contexts. */
   public enum Extension {
     DEFAULT,
     LINEAR,
     LLAMA3,
-/** YaRN (arXiv 2309.00071). */
+    /** YaRN (arXiv 2309.00071). */
     YARN,
-/** Dynamic NTK scaling, up to the original length, where it equals the default. */
+    /** Dynamic NTK scaling, up to the original length, where it equals the default. */
     DYNAMIC;
 
     private static Extension of(String label, String where) {
@@ -79,11 +79,11 @@ public record Rotary(
     }
   }
 
-/**
- * Reads the embeddings from a configuration.
- *
- * @throws InvalidInputException when the extension is not supported or a value is invalid
- */
+  /**
+   * Reads the embeddings from a configuration.
+   *
+   * @throws InvalidInputException when the extension is not supported or a value is invalid
+   */
   static Rotary parse(JsonFields config, int positions) {
     JsonFields own =
         config.object(config.has("rope_parameters") ? "rope_parameters" : "rope_scaling");
@@ -141,7 +141,7 @@ public record Rotary(
     return factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1;
   }
 
-/** Returns the frequency of each pair of dimensions of a head, in radians per position. */
+  /** Returns the frequency of each pair of dimensions of a head, in radians per position. */
   public double[] frequencies(int headDimension) {
     double[] frequencies = new double[headDimension / 2];
     for (int i = 0; i < frequencies.length; i++) {
@@ -185,7 +185,7 @@ public record Rotary(
     return plain / factor * stretch + plain * (1 - stretch);
   }
 
-/** Returns the dimension that performs a given number of rotations over the original context. */
+  /** Returns the dimension that performs a given number of rotations over the original context. */
   private double dimensionOf(double rotations, int headDimension) {
     return headDimension * Math.log(original / (rotations * 2 * Math.PI)) / (2 * Math.log(base));
   }

@@ -20,6 +20,7 @@ import org.threegate.run.InvalidInputException;
  * Samples completions of many prompts in batches. Each completion has a random number generator, so
  * that it does not depend on the other prompts. It can still differ in rounding, because matrix
  * products of other sizes may sum in another order.
+ *
  * <pre>{@code
  * List<Completion> completions =
  *     Sampler.complete(
@@ -27,11 +28,12 @@ import org.threegate.run.InvalidInputException;
  * }</pre>
  */
 public final class Sampler {
-private static final int MOST_ROWS = 128; // of a batch, so that keys and values fit into CPU caches
+  private static final int MOST_ROWS =
+      128; // of a batch, so that keys and values fit into CPU caches
 
   private Sampler() {}
 
-/** A prompt and the state of its completion. */
+  /** A prompt and the state of its completion. */
   private static final class Row {
     final int index;
     final SplittableRandom random;
@@ -61,20 +63,24 @@ private static final int MOST_ROWS = 128; // of a batch, so that keys and values
     }
   }
 
-/**
- * Samples one completion for each prompt.
- *
- * @param model the model
- * @param prompts the token ids of the prompts, at least one token each
- * @param options how tokens are sampled
- * @param seeds one seed per prompt
- * @return the completions, in the order of the prompts
- */
+  /**
+   * Samples one completion for each prompt.
+   *
+   * @param model the model
+   * @param prompts the token ids of the prompts, at least one token each
+   * @param options how tokens are sampled
+   * @param seeds one seed per prompt
+   * @return the completions, in the order of the prompts
+   */
   public static List<Completion> complete(
       Decoder model, List<int[]> prompts, SamplingOptions options, long[] seeds) {
     if (seeds.length != prompts.size()) {
       throw new IllegalArgumentException(
-          "there must be one seed per prompt, but there are " + seeds.length + " seeds and " + prompts.size() + " prompts");
+          "there must be one seed per prompt, but there are "
+              + seeds.length
+              + " seeds and "
+              + prompts.size()
+              + " prompts");
     }
     if (prompts.stream().anyMatch(prompt -> prompt.length == 0)) {
       throw new IllegalArgumentException("a prompt has no tokens");
@@ -99,7 +105,7 @@ private static final int MOST_ROWS = 128; // of a batch, so that keys and values
       rows.add(new Row(i, seeds[i], options.longest()));
     }
     Completion[] done = new Completion[seeds.length];
-// Equal prompts share one forward pass.
+    // Equal prompts share one forward pass.
     Map<IntBuffer, Integer> places = new LinkedHashMap<>();
     long[] shared = new long[seeds.length];
     for (int i = 0; i < shared.length; i++) {
@@ -117,11 +123,11 @@ private static final int MOST_ROWS = 128; // of a batch, so that keys and values
     return List.of(done);
   }
 
-/**
- * Computes the logits of the first tokens.
- *
- * @param shared the index of the prompt of each row
- */
+  /**
+   * Computes the logits of the first tokens.
+   *
+   * @param shared the index of the prompt of each row
+   */
   private static Tensor begin(
       Decoder model, List<int[]> prompts, int width, long[] shared, KeyValueCache cache) {
     Padded padded = Padded.left(prompts, width, model.config().padding());
@@ -148,7 +154,7 @@ private static final int MOST_ROWS = 128; // of a batch, so that keys and values
       List<Integer> going = new ArrayList<>();
       for (int i = 0; i < rows.size(); i++) {
         Row row = rows.get(i);
-// Finished rows stay in the batch until half of the rows are finished.
+        // Finished rows stay in the batch until half of the rows are finished.
         if (done[row.index] == null && (row.length == options.longest() || row.stopped)) {
           done[row.index] = row.completion();
         }
@@ -179,7 +185,7 @@ private static final int MOST_ROWS = 128; // of a batch, so that keys and values
         });
   }
 
-/** Samples a token for each row. Rows that are not finished append theirs. */
+  /** Samples a token for each row. Rows that are not finished append theirs. */
   private static long[] draw(
       Decoder model, Tensor logits, List<Row> rows, SamplingOptions options) {
     long[] tokens = new long[rows.size()];
@@ -212,7 +218,7 @@ private static final int MOST_ROWS = 128; // of a batch, so that keys and values
   private static Tensor drawn(Tensor logProbabilities, List<Row> rows, SamplingOptions options) {
     float[] uniform = new float[rows.size()];
     for (int i = 0; i < uniform.length; i++) {
-// The uniform number must stay below 1 in float32, too.
+      // The uniform number must stay below 1 in float32, too.
       uniform[i] = (rows.get(i).random.nextInt() >>> 8) * 0x1p-24f;
     }
     Tensor places = Tensors.of(uniform, uniform.length, 1).to(ScalarType.Double);
@@ -227,17 +233,17 @@ private static final int MOST_ROWS = 128; // of a batch, so that keys and values
       likeliest = likeliest.div(likeliest.sum(new long[] {1}, true, null));
     }
     Tensor before = likeliest.cumsum(1).sub(likeliest);
-// The most likely token is always kept, because no probability precedes it.
+    // The most likely token is always kept, because no probability precedes it.
     likeliest =
         likeliest.masked_fill(before.ge(new Scalar(options.topProbability())), new Scalar(0.0));
     return sorted.get1().gather(1, at(likeliest, places));
   }
 
-/** Returns the first index at which the cumulative sum exceeds a share of the total. */
+  /** Returns the first index at which the cumulative sum exceeds a share of the total. */
   private static Tensor at(Tensor weights, Tensor shares) {
     Tensor sums = weights.cumsum(1);
     Tensor wanted = shares.mul(sums.narrow(1, sums.size(1) - 1, 1));
-// Counting the sums that do not exceed it never selects an entry with weight zero.
+    // Counting the sums that do not exceed it never selects an entry with weight zero.
     return sums.le(wanted).sum(new long[] {1}, true, null);
   }
 }

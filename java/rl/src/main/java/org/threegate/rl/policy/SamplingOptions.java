@@ -7,8 +7,8 @@ import java.util.Set;
  * How tokens are sampled. The names of transformers' {@code GenerationConfig} are given.
  *
  * @param temperature the divisor of the logits ({@code temperature}); 0 is greedy decoding
- * @param topProbability the probability mass of nucleus sampling (arXiv 1904.09751, {@code top_p}); 1
- *     turns it off
+ * @param topProbability the probability mass of nucleus sampling (arXiv 1904.09751, {@code top_p});
+ *     1 turns it off
  * @param mostLikely the number of most likely tokens to sample from ({@code top_k}); 0 turns it off
  * @param longest the maximal number of tokens of a completion, up to 1,048,576 ({@code
  *     max_new_tokens})
@@ -20,7 +20,9 @@ public record SamplingOptions(
 
   public SamplingOptions {
     stops = Set.copyOf(stops);
-    require(temperature >= 0 && Double.isFinite(temperature), "temperature must be 0 or more, and finite");
+    require(
+        temperature >= 0 && Double.isFinite(temperature),
+        "temperature must be 0 or more, and finite");
     require(
         topProbability > 0 && topProbability <= 1, "topProbability must be above 0 and at most 1");
     require(mostLikely >= 0, "mostLikely must be 0 or more");
@@ -34,7 +36,7 @@ public record SamplingOptions(
     }
   }
 
-/** Returns options that sample from all tokens at temperature 1. */
+  /** Returns options that sample from all tokens at temperature 1. */
   public static SamplingOptions plain(int longest, List<Integer> stops) {
     return new SamplingOptions(1, 1, 0, longest, Set.copyOf(stops));
   }

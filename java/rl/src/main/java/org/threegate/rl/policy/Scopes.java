@@ -20,7 +20,7 @@ public final class Scopes {
 
   private Scopes() {}
 
-/** Returns the result of a computation, and frees its other tensors. The outer scope frees it. */
+  /** Returns the result of a computation, and frees its other tensors. The outer scope frees it. */
   public static <T extends Pointer> T keep(Supplier<T> computation) {
     T result = own(computation);
     PointerScope outer = PointerScope.getInnerScope();
@@ -31,7 +31,7 @@ public final class Scopes {
     return result;
   }
 
-/** Returns the result of a computation. No scope frees it: the caller closes it. */
+  /** Returns the result of a computation. No scope frees it: the caller closes it. */
   @SuppressWarnings("try")
   static <T extends Pointer> T own(Supplier<T> computation) {
     try (PointerScope scope = new PointerScope()) {
@@ -41,7 +41,7 @@ public final class Scopes {
     }
   }
 
-/** Does the same as {@link #keep}, without recording gradients. */
+  /** Does the same as {@link #keep}, without recording gradients. */
   @SuppressWarnings("try")
   public static <T extends Pointer> T keepWithoutGradient(Supplier<T> computation) {
     return keep(
@@ -52,7 +52,7 @@ public final class Scopes {
         });
   }
 
-/** Runs a computation without a result. */
+  /** Runs a computation without a result. */
   @SuppressWarnings("try")
   public static void run(Runnable computation) {
     try (PointerScope scope = new PointerScope()) {

@@ -22,18 +22,17 @@ import org.threegate.run.InvalidInputException;
  * }</pre>
  */
 public final class TensorFiles {
-private static final int CHUNK = 1 << 30; // bytes per copy
+  private static final int CHUNK = 1 << 30; // bytes per copy
 
   private TensorFiles() {}
 
-/**
- * Reads a stored tensor in its dtype.
- *
- * @param stored the stored tensor
- * @return the tensor
- * @throws InvalidInputException when the dtype is not a supported floating-point type, or an entry is
- *     not finite
- */
+  /**
+   * Reads a stored tensor in its dtype.
+   *
+   * @param stored the stored tensor
+   * @return the tensor
+   * @throws InvalidInputException when the dtype is not a supported floating-point type, or an
+   *     entry is not finite
    */
   public static Tensor read(org.threegate.checkpoint.Tensor stored) {
     ScalarType type =
@@ -66,22 +65,23 @@ private static final int CHUNK = 1 << 30; // bytes per copy
         });
   }
 
-/**
- * Adds a tensor to a file. Its values are read when the file is written.
- *
- * @param writer the writer of the file
- * @param name the name in the file
- * @param type BF16 (rounded to nearest, ties to even) or F32
- * @param tensor the tensor
- * @return the writer
- */
+  /**
+   * Adds a tensor to a file. Its values are read when the file is written.
+   *
+   * @param writer the writer of the file
+   * @param name the name in the file
+   * @param type BF16 (rounded to nearest, ties to even) or F32
+   * @param tensor the tensor
+   * @return the writer
+   */
   public static SafetensorsWriter put(
       SafetensorsWriter writer, String name, TensorType type, Tensor tensor) {
     ScalarType to =
         switch (type) {
           case BF16 -> ScalarType.BFloat16;
           case F32 -> ScalarType.Float;
-          default -> throw new IllegalArgumentException("the type must be BF16 or F32, not " + type);
+          default ->
+              throw new IllegalArgumentException("the type must be BF16 or F32, not " + type);
         };
     return writer.tensor(
         name,
@@ -103,7 +103,7 @@ private static final int CHUNK = 1 << 30; // bytes per copy
         });
   }
 
-/** Returns a copy of a contiguous matrix, in its dtype. */
+  /** Returns a copy of a contiguous matrix, in its dtype. */
   public static Tensor copyOf(Matrix matrix) {
     ScalarType type =
         switch (matrix.dtype()) {

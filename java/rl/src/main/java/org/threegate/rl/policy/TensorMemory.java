@@ -28,13 +28,13 @@ public final class TensorMemory implements AutoCloseable {
     this.matrix = matrix;
   }
 
-/**
- * Wraps the memory of a tensor.
- *
- * @param context the context of the kernels
- * @param given a contiguous tensor in float32, float64, bfloat16 or float16. A vector becomes a
- *     matrix with one row
- */
+  /**
+   * Wraps the memory of a tensor.
+   *
+   * @param context the context of the kernels
+   * @param given a contiguous tensor in float32, float64, bfloat16 or float16. A vector becomes a
+   *     matrix with one row
+   */
   public static TensorMemory of(Context context, Tensor given) {
     Tensor tensor = ModelDevice.onHost(given);
     Dtype dtype = dtype(tensor.scalar_type());
@@ -55,7 +55,8 @@ public final class TensorMemory implements AutoCloseable {
       case BFloat16 -> Dtype.BF16;
       case Half -> Dtype.F16;
       default ->
-          throw new IllegalArgumentException("unsupported dtype " + type + "; kernels need a floating-point type");
+          throw new IllegalArgumentException(
+              "unsupported dtype " + type + "; kernels need a floating-point type");
     };
   }
 

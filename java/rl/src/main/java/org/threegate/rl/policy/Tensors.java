@@ -24,7 +24,7 @@ import org.threegate.kernel.Mask;
 public final class Tensors {
   private Tensors() {}
 
-/** Returns an int64 tensor with a copy of the values. */
+  /** Returns an int64 tensor with a copy of the values. */
   public static Tensor of(long[] values, long... shape) {
     return Scopes.keep(
         () -> {
@@ -34,7 +34,7 @@ public final class Tensors {
         });
   }
 
-/** Returns a float32 tensor with a copy of the values. */
+  /** Returns a float32 tensor with a copy of the values. */
   public static Tensor of(float[] values, long... shape) {
     return Scopes.keep(
         () -> {
@@ -44,7 +44,7 @@ public final class Tensors {
         });
   }
 
-/** Returns a mask of the kernels as a bool tensor. */
+  /** Returns a mask of the kernels as a bool tensor. */
   public static Tensor of(Mask mask) {
     return Scopes.keep(
         () -> {
@@ -65,7 +65,7 @@ public final class Tensors {
         });
   }
 
-/** Returns a copy of the values of an int64 tensor. */
+  /** Returns a copy of the values of an int64 tensor. */
   public static long[] longs(Tensor tensor) {
     long[] values = new long[Math.toIntExact(tensor.numel())];
     Scopes.run(
@@ -76,7 +76,7 @@ public final class Tensors {
     return values;
   }
 
-/** Returns a copy of the values of a tensor. */
+  /** Returns a copy of the values of a tensor. */
   public static float[] floats(Tensor tensor) {
     float[] values = new float[Math.toIntExact(tensor.numel())];
     Scopes.run(
@@ -87,7 +87,7 @@ public final class Tensors {
     return values;
   }
 
-/** Returns whether all entries are finite. It takes one pass without a copy. */
+  /** Returns whether all entries are finite. It takes one pass without a copy. */
   public static boolean areFinite(Tensor tensor) {
     if (tensor.numel() == 0) {
       return true;
@@ -95,7 +95,7 @@ public final class Tensors {
     boolean[] finite = new boolean[1];
     Scopes.run(
         () -> {
-// Minimum and maximum are both NaN when an entry is NaN.
+          // Minimum and maximum are both NaN when an entry is NaN.
           var ends = tensor.detach().aminmax();
           finite[0] =
               Double.isFinite(ends.get0().item_double())
@@ -108,13 +108,13 @@ public final class Tensors {
     return new TensorVector(tensors);
   }
 
-/** Returns an int64 tensor with the values begin, begin + 1, …, end - 1. */
+  /** Returns an int64 tensor with the values begin, begin + 1, …, end - 1. */
   static Tensor range(long begin, long end) {
     return ModelDevice.placed(
         torch.arange(new Scalar(begin), new Scalar(end), new TensorOptions(ScalarType.Long)));
   }
 
-/** Returns the shape of a tensor. */
+  /** Returns the shape of a tensor. */
   static List<Long> shape(Tensor tensor) {
     List<Long> shape = new ArrayList<>();
     for (int i = 0; i < tensor.dim(); i++) {

@@ -24,9 +24,11 @@ import org.bytedeco.pytorch.global.torch;
  */
 public final class Threads {
   static {
-// By default, JavaCPP queries the memory of the process for every new object, which took two fifths
-// of the time of sampling. Scopes free native memory, so the check is not needed. It has no effect
-// when native objects existed before; such programs set the property at their start.
+    // By default, JavaCPP queries the memory of the process for every new object, which took two
+    // fifths
+    // of the time of sampling. Scopes free native memory, so the check is not needed. It has no
+    // effect
+    // when native objects existed before; such programs set the property at their start.
     System.getProperties().putIfAbsent("org.bytedeco.javacpp.maxPhysicalBytes", "0");
     UnpackedLibraries.prepareTorch();
   }
@@ -37,7 +39,7 @@ public final class Threads {
 
   private Threads() {}
 
-/** Sets the number of threads. The default is the number of processors. */
+  /** Sets the number of threads. The default is the number of processors. */
   public static synchronized void use(int threads) {
     if (threads < 1) {
       throw new IllegalArgumentException("threads must be 1 or more, not " + threads);
@@ -49,12 +51,12 @@ public final class Threads {
     prepare(count);
   }
 
-/** Returns the number of threads. */
+  /** Returns the number of threads. */
   public static synchronized int count() {
     return count;
   }
 
-/** Configures libtorch. This must run before the first model is created. */
+  /** Configures libtorch. This must run before the first model is created. */
   static synchronized void initialise() {
     torch.set_num_threads(1);
     prepare(count);
@@ -62,7 +64,7 @@ public final class Threads {
 
   private static void prepare(int threads) {
     if (products != threads) {
-// This call creates a native object.
+      // This call creates a native object.
       Scopes.run(() -> openblas.blas_set_num_threads(threads));
       products = threads;
     }
@@ -78,24 +80,24 @@ public final class Threads {
         });
   }
 
-/** A thread of the pool, which may split its work into parts, too. */
+  /** A thread of the pool, which may split its work into parts, too. */
   private static final class PartThread extends Thread {
     PartThread(Runnable work) {
       super(work, "threegate-part");
     }
   }
 
-/**
- * Computes parts in parallel. A single part runs on the calling thread.
- *
- * @param parts the computations
- * @param taken receives the results in the order of the parts. Result i is passed on before part i +
- *     n starts, where n is the number of threads. Native objects of a result must outlive the scopes
- *     of the thread that computed them
- */
+  /**
+   * Computes parts in parallel. A single part runs on the calling thread.
+   *
+   * @param parts the computations
+   * @param taken receives the results in the order of the parts. Result i is passed on before part
+   *     i + n starts, where n is the number of threads. Native objects of a result must outlive the
+   *     scopes of the thread that computed them
+   */
   public static <T> void map(List<Callable<T>> parts, Consumer<T> taken) {
     if (Thread.currentThread() instanceof PartThread) {
-// A thread of the pool must not wait for the pool.
+      // A thread of the pool must not wait for the pool.
       parts.forEach(part -> taken.accept(call(part)));
     } else {
       together(parts, taken);
@@ -119,7 +121,7 @@ public final class Threads {
         taken.accept(call(() -> joined(first)));
       }
     } finally {
-// Even after a failure, parts that have started still use tensors of the caller.
+      // Even after a failure, parts that have started still use tensors of the caller.
       started.forEach(Threads::settle);
     }
   }
@@ -128,7 +130,7 @@ public final class Threads {
     try {
       joined(part);
     } catch (Exception e) {
-// Report the first failure.
+      // Report the first failure.
     }
   }
 
@@ -139,7 +141,7 @@ public final class Threads {
         try {
           return part.get();
         } catch (InterruptedException e) {
-// Wait for parts that have started: they use tensors of the caller.
+          // Wait for parts that have started: they use tensors of the caller.
           interrupted = true;
         }
       }

@@ -7,9 +7,9 @@ import org.threegate.loading.NativeLibraries;
 
 /**
  * Unpacks native libraries to a directory that only this user can write to. Their loaders trust
- * their caches: that of tokenizers compares only the name of a file, and that of libtorch only name,
- * size and time. The tokenizers library (14 MB) is unpacked here and compared with its jar at each
- * start. libtorch (about 1 GB) is too large for that, and is protected by the permissions.
+ * their caches: that of tokenizers compares only the name of a file, and that of libtorch only
+ * name, size and time. The tokenizers library (14 MB) is unpacked here and compared with its jar at
+ * each start. libtorch (about 1 GB) is too large for that, and is protected by the permissions.
  *
  * <p>Directories that the user configured with the variables and properties of those libraries are
  * kept.
@@ -21,7 +21,7 @@ final class UnpackedLibraries {
 
   private UnpackedLibraries() {}
 
-/** Prepares the cache of JavaCPP. Call it before the first class of JavaCPP is used. */
+  /** Prepares the cache of JavaCPP. Call it before the first class of JavaCPP is used. */
   static void prepareTorch() {
     if (System.getProperty(TORCH_CACHE, "").isEmpty()) {
       try {
@@ -32,7 +32,7 @@ final class UnpackedLibraries {
     }
   }
 
-/** Prepares the cache of tokenizers. Call it before the first tokenizer is created. */
+  /** Prepares the cache of tokenizers. Call it before the first tokenizer is created. */
   static void prepareTokenizers() {
     if (System.getenv(TOKENIZERS) == null && System.getProperty(TOKENIZERS, "").isEmpty()) {
       try {

@@ -79,9 +79,9 @@ record Arm(
   private static final int PROMPTS = 16;
   private static final int COMPLETIONS = 16; // of each
   private static final int DEMONSTRATIONS = 128;
-private static final int LONGEST_DEMONSTRATION = 24; // tokens
-private static final int ROWS = 32; // demonstrations per forward and backward pass
-private static final int RANK = 8; // of adapters
+  private static final int LONGEST_DEMONSTRATION = 24; // tokens
+  private static final int ROWS = 32; // demonstrations per forward and backward pass
+  private static final int RANK = 8; // of adapters
 
   private static Arm reinforced(
       String id, String title, String how, long steps, long seed, Setting setting) {
@@ -93,12 +93,12 @@ private static final int RANK = 8; // of adapters
     return new Arm(id, title, how, Algorithm.SFT, rate, steps, seed, setting);
   }
 
-/**
- * Returns all runs. Each comes after those that it refers to.
- *
- * @param steps the number of steps of reinforcement learning
- * @param quick whether adapters, rejection sampling and the principal mask are left out
- */
+  /**
+   * Returns all runs. Each comes after those that it refers to.
+   *
+   * @param steps the number of steps of reinforcement learning
+   * @param quick whether adapters, rejection sampling and the principal mask are left out
+   */
   static List<Arm> all(long steps, long seed, boolean quick) {
     long first = 2 * seed + 1;
     long second = 2 * seed + 2;
@@ -210,16 +210,16 @@ private static final int RANK = 8; // of adapters
     return new Arm(id, title, how, Algorithm.DAPO, ADAPTER_RATE, steps, seed, Setting.by(kind));
   }
 
-/** Returns whether the run imitates answers with digit-by-digit working. */
+  /** Returns whether the run imitates answers with digit-by-digit working. */
   boolean isSupervised() {
     return algorithm == Algorithm.SFT;
   }
 
-/**
- * Returns the configuration of the run.
- *
- * @param base the directory of the initial model
- */
+  /**
+   * Returns the configuration of the run.
+   *
+   * @param base the directory of the initial model
+   */
   TrainingConfig config(Path base) {
     Map<String, Object> values = new LinkedHashMap<>();
     values.put("model_name_or_path", base);

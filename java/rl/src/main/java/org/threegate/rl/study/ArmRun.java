@@ -27,11 +27,13 @@ import org.threegate.rl.train.SupervisedTrainer;
 import org.threegate.rl.train.Trainer;
 import org.threegate.run.CancelledException;
 
-/** Trains one run. It also takes the measurements that need float32 masters, which no file keeps. */
+/**
+ * Trains one run. It also takes the measurements that need float32 masters, which no file keeps.
+ */
 final class ArmRun {
-private static final long PATCHED = 10; // steps between two measurements of the patch size
+  private static final long PATCHED = 10; // steps between two measurements of the patch size
 
-/** Results that are known once the model has been trained and written. */
+  /** Results that are known once the model has been trained and written. */
   record Trained(
       long steps,
       StudyRun.Behaviour behaviour,
@@ -39,7 +41,7 @@ private static final long PATCHED = 10; // steps between two measurements of the
       List<StudyRun.Step> series,
       List<StudyRun.PatchSize> patches) {}
 
-/** The update of the float32 weights, with the components of {@link StudyRun.Update}. */
+  /** The update of the float32 weights, with the components of {@link StudyRun.Update}. */
   record Moved(
       double trainable,
       long hidden,
@@ -59,11 +61,11 @@ private static final long PATCHED = 10; // steps between two measurements of the
   private double score;
   private double hidden;
 
-/**
- * Prepares a run.
- *
- * @param progress receives the number of each step
- */
+  /**
+   * Prepares a run.
+   *
+   * @param progress receives the number of each step
+   */
   ArmRun(Context context, Control control, Arm arm, Behaviour behaviour, LongConsumer progress) {
     this.context = context;
     this.control = control;
@@ -73,16 +75,16 @@ private static final long PATCHED = 10; // steps between two measurements of the
     this.movement = new Movement(context, control);
   }
 
-/** Returns the directory of the adapter of a run. */
+  /** Returns the directory of the adapter of a run. */
   static Path adapter(Path run) {
     return run.resolve("adapter");
   }
 
-/**
- * Trains from a base model and writes the result.
- *
- * @param longestNorm the norm ‖ΔW‖ / ‖W0‖ at which the run ends
- */
+  /**
+   * Trains from a base model and writes the result.
+   *
+   * @param longestNorm the norm ‖ΔW‖ / ‖W0‖ at which the run ends
+   */
   Trained run(Path base, Path directory, Optional<Double> longestNorm) throws IOException {
     Files.createDirectories(directory);
     try (Decoder before = Decoder.load(context, base)) {
@@ -183,7 +185,8 @@ private static final long PATCHED = 10; // steps between two measurements of the
             stored,
             exact,
             divergence.measured(),
-// The Fisher information belongs to the axes of the base, which a rotated base does not share.
+            // The Fisher information belongs to the axes of the base, which a rotated base does not
+            // share.
             arm.setting().rotated() ? Optional.empty() : Optional.of(divergence.predicted())),
         new Moved(
             shares.allowed() / shares.entries(),

@@ -22,8 +22,8 @@ import org.threegate.rl.run.TrainingSession;
 
 /**
  * The initial model of the study: a decoder with 0.75 million parameters that was pretrained on the
- * {@link Corpus}. It comes with the library. {@link #pretrain} reproduces it, with the same bytes on
- * the same kind of processor.
+ * {@link Corpus}. It comes with the library. {@link #pretrain} reproduces it, with the same bytes
+ * on the same kind of processor.
  *
  * <pre>{@code
  * BaseModel.extract(Path.of("base"));
@@ -31,25 +31,25 @@ import org.threegate.rl.run.TrainingSession;
  * }</pre>
  */
 public final class BaseModel {
-/** The number of pretraining steps. */
+  /** The number of pretraining steps. */
   public static final int STEPS = 1300;
 
-/** The seed of the model that comes with the library. */
+  /** The seed of the model that comes with the library. */
   public static final long SEED = 1;
 
   private static final List<String> DESCRIPTION = List.of("config.json", "tokenizer.json");
   private static final String WEIGHTS = "model.safetensors";
-private static final double DEVIATION = 0.09; // with less, spectra do not resemble large models
+  private static final double DEVIATION = 0.09; // with less, spectra do not resemble large models
 
   private BaseModel() {}
 
-/** Writes the model that comes with the library to a Hugging Face directory. */
+  /** Writes the model that comes with the library to a Hugging Face directory. */
   public static void extract(Path directory) throws IOException {
     describe(directory);
     copy(WEIGHTS, directory);
   }
 
-/** Writes the files of a model directory other than the weights. */
+  /** Writes the files of a model directory other than the weights. */
   static void describe(Path directory) throws IOException {
     Files.createDirectories(directory);
     for (String file : DESCRIPTION) {
@@ -70,15 +70,15 @@ private static final double DEVIATION = 0.09; // with less, spectra do not resem
     }
   }
 
-/**
- * Pretrains a model, and rounds it to bf16.
- *
- * @param context the context of the session that trains it
- * @param directory the Hugging Face directory to write
- * @param steps the number of steps, normally {@link #STEPS}
- * @param seed the seed of the initial weights and of the corpus
- * @param observer receives the events of training
- */
+  /**
+   * Pretrains a model, and rounds it to bf16.
+   *
+   * @param context the context of the session that trains it
+   * @param directory the Hugging Face directory to write
+   * @param steps the number of steps, normally {@link #STEPS}
+   * @param seed the seed of the initial weights and of the corpus
+   * @param observer receives the events of training
+   */
   public static void pretrain(
       Context context, Path directory, int steps, long seed, TrainingObserver observer)
       throws IOException {

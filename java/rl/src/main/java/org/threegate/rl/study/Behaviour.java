@@ -28,11 +28,13 @@ final class Behaviour implements AutoCloseable {
   static final int LONGEST = 10; // tokens of a completion
   static final int LONGEST_PROMPT = 16; // tokens
 
-private static final int EACH = 4; // completions per held-out problem
-private static final long DRAWN = 4711; // the sampling seed, the same for all models
+  private static final int EACH = 4; // completions per held-out problem
+  private static final long DRAWN = 4711; // the sampling seed, the same for all models
   private static final Duration LIMIT = Duration.ofSeconds(5);
 
-/** KL(base ‖ model), and its prediction from the update and the Fisher information at the base. */
+  /**
+   * KL(base ‖ model), and its prediction from the update and the Fisher information at the base.
+   */
   record Divergence(Mean measured, Mean predicted) {}
 
   private final Tokenizer tokenizer;
@@ -73,11 +75,11 @@ private static final long DRAWN = 4711; // the sampling seed, the same for all m
             event -> told.putAll(event.metrics()));
   }
 
-/**
- * Prepares the measurements.
- *
- * @param base the directory of the model that others are compared with
- */
+  /**
+   * Prepares the measurements.
+   *
+   * @param base the directory of the model that others are compared with
+   */
   static Behaviour of(Context context, Path base, StudyOptions options) {
     Tokenizer tokenizer = JsonTokenizer.load(base);
     BoundedVerifier verifier = new BoundedVerifier(Corpus.VERIFIER, LIMIT, Threads.count());
@@ -102,12 +104,12 @@ private static final long DRAWN = 4711; // the sampling seed, the same for all m
     return sampling;
   }
 
-/** Returns the texts that the base has sampled. */
+  /** Returns the texts that the base has sampled. */
   List<CapturedLayers.Text> texts() {
     return texts;
   }
 
-/** Measures the accuracy on held-out problems. */
+  /** Measures the accuracy on held-out problems. */
   Accuracy accuracy(Decoder model) {
     List<Rollout> drawn = rollouts.draw(model, problems, EACH, sampling, DRAWN);
     double[] shares = new double[problems.size()];
@@ -117,7 +119,7 @@ private static final long DRAWN = 4711; // the sampling seed, the same for all m
     return Accuracy.of(shares);
   }
 
-/** Returns whether a stored run was measured on the same number of problems. */
+  /** Returns whether a stored run was measured on the same number of problems. */
   boolean hasAsked(StudyRun run) {
     return run.behaviour().stored().shares().length == problems.size()
         && run.behaviour().exact().shares().length == problems.size();

@@ -22,16 +22,16 @@ import org.threegate.rl.verifier.Verifier;
  * }</pre>
  */
 public final class Corpus {
-/** The pairs of operands in the pretraining corpus. */
+  /** The pairs of operands in the pretraining corpus. */
   public static final Split PRETRAINING = new Split(0, 0.6);
 
-/** The pairs that models are tuned on. */
+  /** The pairs that models are tuned on. */
   public static final Split TUNING = new Split(0.6, 0.9);
 
-/** The held-out pairs. */
+  /** The held-out pairs. */
   public static final Split TEST = new Split(0.9, 1);
 
-/** Scores the answer after the last mark, and ignores the working before it. */
+  /** Scores the answer after the last mark, and ignores the working before it. */
   public static final Verifier VERIFIER =
       (response, answer) ->
           response.substring(response.lastIndexOf(Corpus.MARK) + 1).equals(answer) ? 1 : 0;
@@ -40,10 +40,10 @@ public final class Corpus {
   private static final String END = "$";
   private static final char MARK = '#';
   private static final int OPERANDS = 100;
-private static final int LETTERS = 4; // per string
+  private static final int LETTERS = 4; // per string
   private static final double WRONG = 0.4; // share of sums, differences and products
   private static final double SCRATCHPADS = 0.1; // share of sums and differences
-// The shares of + - * % max comparison copy reverse sort, in this order.
+  // The shares of + - * % max comparison copy reverse sort, in this order.
   private static final double[] SHARES = {.22, .22, .12, .06, .08, .08, .07, .07, .08};
 
   private Corpus() {}
@@ -63,12 +63,12 @@ private static final int LETTERS = 4; // per string
     }
   }
 
-/**
- * Returns a text of the pretraining corpus.
- *
- * @param seed the seed of the corpus
- * @param place the position of the text, from 0. The corpus is endless
- */
+  /**
+   * Returns a text of the pretraining corpus.
+   *
+   * @param seed the seed of the corpus
+   * @param place the position of the text, from 0. The corpus is endless
+   */
   public static Demonstration pretraining(long seed, long place) {
     SplittableRandom random = new SplittableRandom(seed + 0x9e3779b97f4a7c15L * (place + 1));
     double drawn = random.nextDouble();
@@ -111,19 +111,19 @@ private static final int LETTERS = 4; // per string
     if (random.nextDouble() >= SCRATCHPADS) {
       return prompt + wrong(answer, random);
     }
-// Ten is added to each digit, so that no difference is negative.
+    // Ten is added to each digit, so that no difference is negative.
     int ones = first % 10 + 10 - second % 10;
     int tens = first / 10 + 10 - second / 10 - (ones < 10 ? 1 : 0);
     return prompt + text("%02d,%02d", ones, tens) + MARK + answer + END;
   }
 
-/** Writes the ones, then the tens with the carry. */
+  /** Writes the ones, then the tens with the carry. */
   private static String scratchpad(int first, int second) {
     int ones = first % 10 + second % 10;
     return text("%02d,%02d", ones, first / 10 + second / 10 + ones / 10) + MARK;
   }
 
-/** Replaces a random digit in a share of the answers. */
+  /** Replaces a random digit in a share of the answers. */
   private static String wrong(String answer, SplittableRandom random) {
     char[] letters = answer.toCharArray();
     if (random.nextDouble() < WRONG) {
@@ -148,7 +148,7 @@ private static final int LETTERS = 4; // per string
         + END;
   }
 
-/** Returns all sums of a split in order, with correct answers. */
+  /** Returns all sums of a split in order, with correct answers. */
   public static List<Problem> sums(Split part) {
     List<Problem> problems = new ArrayList<>();
     for (Pair pair : pairs(part)) {
@@ -158,7 +158,7 @@ private static final int LETTERS = 4; // per string
     return List.copyOf(problems);
   }
 
-/** Returns the same sums with digit-by-digit working. */
+  /** Returns the same sums with digit-by-digit working. */
   public static List<Demonstration> scratchpads(Split part) {
     List<Demonstration> texts = new ArrayList<>();
     for (Pair pair : pairs(part)) {

@@ -22,19 +22,19 @@ import org.threegate.rl.policy.Tensors;
 final class Movement {
   private static final int SHUFFLES = 5;
   private static final double TOLERANCE = 1e-6;
-private static final double ALPHA = 0.5; // share of the entries in masks
+  private static final double ALPHA = 0.5; // share of the entries in masks
   private static final double RANK_SHARE = 0.1;
 
-/**
- * The movement of all matrices together.
- *
- * @param entries the number of entries of all matrices
- * @param allowed the number of entries that may move
- * @param permutedSparsities the shares of unchanged entries in permuted updates
- * @param principalOfLargest the share of the principal mask in the half of the entries that moved
- *     most
- * @param lowOfLargest the share of the low-magnitude mask in the same half
- */
+  /**
+   * The movement of all matrices together.
+   *
+   * @param entries the number of entries of all matrices
+   * @param allowed the number of entries that may move
+   * @param permutedSparsities the shares of unchanged entries in permuted updates
+   * @param principalOfLargest the share of the principal mask in the half of the entries that moved
+   *     most
+   * @param lowOfLargest the share of the low-magnitude mask in the same half
+   */
   record Shares(
       double entries,
       double allowed,
@@ -50,7 +50,7 @@ private static final double ALPHA = 0.5; // share of the entries in masks
     this.control = control;
   }
 
-/** Returns the masks of entries that may move in a run, by the names of matrices. */
+  /** Returns the masks of entries that may move in a run, by the names of matrices. */
   Map<String, Mask> masks(Arm arm, Decoder before) {
     Map<String, Mask> masks = new LinkedHashMap<>();
     arm.setting()
@@ -121,14 +121,14 @@ private static final double ALPHA = 0.5; // share of the entries in masks
     return new Shares(total, allowed, sparsities, principal / chosen, low / chosen);
   }
 
-/** The half of the entries that moved most, and how many of them are in the masks. */
+  /** The half of the entries that moved most, and how many of them are in the masks. */
   private record Largest(long count, long principal, long low) {}
 
-/**
- * Finds the entries that moved most.
- *
- * @param sparsities receives the shares of unchanged entries in permuted updates
- */
+  /**
+   * Finds the entries that moved most.
+   *
+   * @param sparsities receives the shares of unchanged entries in permuted updates
+   */
   private Largest largest(Tensor base, Decoder policy, String name, double[] sparsities) {
     Largest[] largest = new Largest[1];
     Scopes.run(

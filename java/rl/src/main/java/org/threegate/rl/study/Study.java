@@ -53,7 +53,7 @@ import org.threegate.run.Progress;
  */
 public final class Study {
   private static final List<Integer> ROTATED_LAYERS = List.of(1, 2);
-private static final long MEASURING = 25; // the steps that take as long as measuring a run
+  private static final long MEASURING = 25; // the steps that take as long as measuring a run
   private static final Predicate<String> ALL = name -> true;
 
   private final Context context;
@@ -71,17 +71,17 @@ private static final long MEASURING = 25; // the steps that take as long as meas
     this.progress = progress;
   }
 
-/**
- * Runs the study.
- *
- * @param context the context of the kernels
- * @param control cancels the study
- * @param directory the directory of the models: {@code base}, {@code rotated} and {@code runs/ID}
- * @param options the size of the study
- * @param resume whether to skip the runs that an interrupted study has finished
- * @param progress receives the progress
- * @return the measurements
- */
+  /**
+   * Runs the study.
+   *
+   * @param context the context of the kernels
+   * @param control cancels the study
+   * @param directory the directory of the models: {@code base}, {@code rotated} and {@code runs/ID}
+   * @param options the size of the study
+   * @param resume whether to skip the runs that an interrupted study has finished
+   * @param progress receives the progress
+   * @return the measurements
+   */
   public static StudyResult run(
       Context context,
       Control control,
@@ -118,7 +118,7 @@ private static final long MEASURING = 25; // the steps that take as long as meas
     List<Arm> arms = Arm.all(options.steps(), options.seed(), options.quick());
     long total = arms.stream().mapToLong(arm -> arm.steps() + MEASURING).sum() + MEASURING;
     try (Behaviour behaviour = Behaviour.of(context, base(), options)) {
-// Runs that were measured on other problems cannot be compared.
+      // Runs that were measured on other problems cannot be compared.
       journal.finished().stream()
           .filter(behaviour::hasAsked)
           .forEach(run -> done.put(run.id(), run));
@@ -139,7 +139,7 @@ private static final long MEASURING = 25; // the steps that take as long as meas
     }
   }
 
-/** Returns the names of the matrices that the rotation changes. */
+  /** Returns the names of the matrices that the rotation changes. */
   private List<String> rotate() throws IOException {
     List<String> names = new ArrayList<>();
     try (Checkpoint model = Checkpoint.open(context, base())) {
@@ -149,7 +149,7 @@ private static final long MEASURING = 25; // the steps that take as long as meas
         intervention.write(rotated());
       }
       try (Checkpoint other = Checkpoint.open(context, rotated())) {
-// The rotation only changes the value and output projections of these layers.
+        // The rotation only changes the value and output projections of these layers.
         for (int layer : ROTATED_LAYERS) {
           other.tensors().keySet().stream()
               .filter(name -> name.contains("layers." + layer + "."))
@@ -223,7 +223,7 @@ private static final long MEASURING = 25; // the steps that take as long as meas
 
   private Comparison.Outcome compare(
       Checkpoint before, Path run, Journal<Comparison.Finished> journal) throws IOException {
-// The update of an adapter is its low-rank product, not the difference of rounded matrices.
+    // The update of an adapter is its low-rank product, not the difference of rounded matrices.
     if (Files.exists(ArmRun.adapter(run))) {
       try (Adapter after = Adapter.open(context, ArmRun.adapter(run), Optional.empty())) {
         return comparison(before, after.weights())
@@ -303,7 +303,7 @@ private static final long MEASURING = 25; // the steps that take as long as meas
     }
   }
 
-/** Returns the mean over the layers that have each direction. */
+  /** Returns the mean over the layers that have each direction. */
   private static Map<String, Double> along(CurvatureStudy curvature) {
     Map<String, Double> means = new LinkedHashMap<>();
     for (Along direction : Along.values()) {

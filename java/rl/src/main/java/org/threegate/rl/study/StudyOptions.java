@@ -18,17 +18,17 @@ public record StudyOptions(boolean quick, long steps, long seed) {
     }
   }
 
-/** Returns options with the number of steps that the claims need. */
+  /** Returns options with the number of steps that the claims need. */
   public static StudyOptions of(boolean quick, long seed) {
     return new StudyOptions(quick, quick ? QUICK_STEPS : STEPS, seed);
   }
 
-/** Returns the number of held-out problems. */
+  /** Returns the number of held-out problems. */
   int problems() {
     return quick ? 400 : Integer.MAX_VALUE;
   }
 
-/** Returns the number of texts on which curvature and divergence are measured. */
+  /** Returns the number of texts on which curvature and divergence are measured. */
   int texts() {
     return quick ? 48 : 128;
   }

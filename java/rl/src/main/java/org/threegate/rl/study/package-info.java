@@ -1,2 +1,4 @@
-/** A study that tests the claims of arXiv 2511.08567 on a small model, including its pretraining. */
+/**
+ * A study that tests the claims of arXiv 2511.08567 on a small model, including its pretraining.
+ */
 package org.threegate.rl.study;

@@ -7,7 +7,7 @@ import java.util.Map;
 record Arguments(List<Value> positional, Map<String, Value> named) {
   static final Arguments NONE = new Arguments(List.of(), Map.of());
 
-/** Returns the arguments without the first positional ones. */
+  /** Returns the arguments without the first positional ones. */
   Arguments after(int count) {
     return new Arguments(positional.subList(count, positional.size()), named);
   }

@@ -7,7 +7,7 @@ import java.util.Set;
 
 /** Resolves attributes and items: only items of values, and methods from fixed tables. */
 final class Attributes {
-/** Methods of Python that are not available: they modify their object, or are not needed. */
+  /** Methods of Python that are not available: they modify their object, or are not needed. */
   private static final Set<String> WITHHELD =
       Set.of(
           "append",
@@ -24,7 +24,7 @@ final class Attributes {
           "sort",
           "update");
 
-/** {@code str.format}. It is defined here because format strings resolve attributes, too. */
+  /** {@code str.format}. It is defined here because format strings resolve attributes, too. */
   private static final Builtin FORMAT =
       Builtin.of(
           "format",
@@ -48,7 +48,7 @@ final class Attributes {
 
   private Attributes() {}
 
-/** Evaluates {@code of.name}: a method, or else an item. */
+  /** Evaluates {@code of.name}: a method, or else an item. */
   static Value attribute(Value of, String name) {
     Optional<Value> own = own(of, name);
     if (own.isPresent()) {
@@ -96,7 +96,7 @@ final class Attributes {
         : Optional.empty();
   }
 
-/** Evaluates {@code of[key]}: an item, or else a method. */
+  /** Evaluates {@code of[key]}: an item, or else a method. */
   static Value item(Evaluation run, Value of, Value key) {
     Conversions.requireDefined(of);
     if (of instanceof Value.Dict dict && Conversions.isKey(key)) {
@@ -131,7 +131,7 @@ final class Attributes {
         : ((Value.Listing) of).items().get((int) place);
   }
 
-/** Slices code points. */
+  /** Slices code points. */
   private static Value part(Evaluation run, Value.Text text, long first, long last) {
     String value = text.value();
     if (text.isSimple()) {
@@ -178,7 +178,7 @@ final class Attributes {
     return bound.filter(value -> value != Value.None.NONE);
   }
 
-/** Clamps the bounds of a slice as Python does. */
+  /** Clamps the bounds of a slice as Python does. */
   private static long bound(Optional<Value> given, int length, long by, long otherwise) {
     if (given.isEmpty()) {
       return otherwise;

@@ -14,7 +14,7 @@ final class BraceFormat {
   private static final int LONGEST_FIELD = 1000;
   private static final Pattern STEP = Pattern.compile("\\.([^.\\[\\]]+)|\\[([^\\]]+)\\]");
 
-/** Resolves the attributes and items of a field. */
+  /** Resolves the attributes and items of a field. */
   interface Lookup {
     Value attribute(Value of, String name);
 
@@ -102,7 +102,7 @@ final class BraceFormat {
       value = run.budget().text(run.text(value));
     }
     String specification = colon < 0 ? "" : field.substring(colon + 1);
-// Nested fields in a specification take values of the same call.
+    // Nested fields in a specification take values of the same call.
     if (specification.indexOf('{') >= 0) {
       BraceFormat inner = new BraceFormat(run, specification, arguments, lookup);
       if (depth > 0) {
@@ -165,7 +165,8 @@ final class BraceFormat {
     boolean number = value instanceof Value.Num;
     if (!number && !(value instanceof Value.Text)) {
       Conversions.requireDefined(value);
-      throw new TemplateException("a value of type " + value.type() + " does not support this format");
+      throw new TemplateException(
+          "a value of type " + value.type() + " does not support this format");
     }
     String content =
         number ? number((Value.Num) value, parts) : cut(Conversions.text(value), parts);
@@ -205,7 +206,7 @@ final class BraceFormat {
       if (given < 0) {
         return Numerals.shortest(value);
       }
-// Python formats like "g", but always shows that the number is a float.
+      // Python formats like "g", but always shows that the number is a float.
       String text = Numerals.formatted(value, 'g', given, false);
       return text.chars().allMatch(c -> c == '-' || Character.isDigit(c)) ? text + ".0" : text;
     }

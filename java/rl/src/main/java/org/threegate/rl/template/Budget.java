@@ -28,7 +28,7 @@ final class Budget {
     spend(1);
   }
 
-/** Counts work on a number of characters or elements. */
+  /** Counts work on a number of characters or elements. */
   void work(long size) {
     spend(1 + size / UNIT);
   }
@@ -57,7 +57,7 @@ final class Budget {
     depth--;
   }
 
-/** Checks a size before the value is allocated. */
+  /** Checks a size before the value is allocated. */
   void size(long size) {
     if (size > limits.characters()) {
       throw new TemplateException(
@@ -65,7 +65,7 @@ final class Budget {
     }
   }
 
-/** Counts characters before they are allocated. */
+  /** Counts characters before they are allocated. */
   void produce(long size) {
     produced += size;
     work(size);
@@ -75,7 +75,7 @@ final class Budget {
     }
   }
 
-/** Counts elements of lists. */
+  /** Counts elements of lists. */
   void elements(long count) {
     produce(ELEMENT * count);
   }
@@ -103,7 +103,7 @@ final class Budget {
     return new Value.Stream(items.iterator());
   }
 
-/** Checks the printed size of a value: values can contain the same value many times. */
+  /** Checks the printed size of a value: values can contain the same value many times. */
   private <V extends Value> V bounded(V value, long elements) {
     size(value.weight());
     if (value.depth() > limits.nesting()) {

@@ -17,7 +17,7 @@ import java.util.stream.Stream;
  * @param body the implementation
  */
 record Builtin(String name, List<String> parameters, Body body) {
-/** The implementation, which receives the value that the builtin is applied to. */
+  /** The implementation, which receives the value that the builtin is applied to. */
   @FunctionalInterface
   interface Body {
     Value apply(Evaluation run, Value subject, Given given);
@@ -66,7 +66,7 @@ record Builtin(String name, List<String> parameters, Body body) {
     return new Given(run, values, rest, named);
   }
 
-/** Returns the builtin as a callable value, optionally bound to a value. */
+  /** Returns the builtin as a callable value, optionally bound to a value. */
   record Bound(Builtin builtin, Value subject) implements Callable {
     @Override
     public Value call(Evaluation run, Arguments arguments) {
@@ -74,10 +74,10 @@ record Builtin(String name, List<String> parameters, Body body) {
     }
   }
 
-/** The arguments by the names of their parameters. */
+  /** The arguments by the names of their parameters. */
   record Given(
       Evaluation run, Map<String, Value> values, List<Value> rest, Map<String, Value> named) {
-/** Returns whether an argument is given and is not {@code none}. */
+    /** Returns whether an argument is given and is not {@code none}. */
     boolean has(String name) {
       return values.getOrDefault(name, Value.None.NONE) != Value.None.NONE;
     }

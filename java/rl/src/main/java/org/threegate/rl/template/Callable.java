@@ -4,7 +4,7 @@ package org.threegate.rl.template;
 sealed interface Callable extends Value permits Builtin.Bound, Macro, Loop {
   Value call(Evaluation run, Arguments arguments);
 
-/** Calls a value, or fails if it is not callable. */
+  /** Calls a value, or fails if it is not callable. */
   static Value call(Evaluation run, Value function, Arguments arguments) {
     if (function instanceof Callable callable) {
       run.budget().enter();

@@ -17,7 +17,7 @@ final class Conversions {
     return new TemplateException("a value of type " + value.type() + " is no " + kind);
   }
 
-/** Converts an integer or a boolean. */
+  /** Converts an integer or a boolean. */
   static long integer(Value value) {
     if (value instanceof Value.Int whole) {
       return whole.value();
@@ -42,7 +42,7 @@ final class Conversions {
     throw wanted("mapping", value);
   }
 
-/** Returns a value as a mapping key. Values that contain others are not hashable. */
+  /** Returns a value as a mapping key. Values that contain others are not hashable. */
   static Value key(Value value) {
     if (isKey(value)) {
       return value;
@@ -54,7 +54,7 @@ final class Conversions {
     return value instanceof Value.Int || value instanceof Value.Bool;
   }
 
-/** Returns whether a value can be a mapping key. */
+  /** Returns whether a value can be a mapping key. */
   static boolean isKey(Value value) {
     return value instanceof Value.Text
         || value instanceof Value.Num
@@ -62,7 +62,7 @@ final class Conversions {
         || value == Value.None.NONE;
   }
 
-/** Returns the character with a code point as a string. */
+  /** Returns the character with a code point as a string. */
   static String character(Value value) {
     long code = integer(value);
     if (code < 0 || code > Character.MAX_CODE_POINT) {

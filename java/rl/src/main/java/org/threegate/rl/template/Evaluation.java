@@ -48,7 +48,7 @@ final class Evaluation {
     return result;
   }
 
-/** Returns the output of a computation, which runs in a scope inside of {@code parent}. */
+  /** Returns the output of a computation, which runs in a scope inside of {@code parent}. */
   Value captured(Scope parent, Supplier<?> work) {
     TextBuilder outer = out;
     out = new TextBuilder(budget);
@@ -62,7 +62,7 @@ final class Evaluation {
     out.append(text);
   }
 
-/** Converts a value as Python's {@code str} does. */
+  /** Converts a value as Python's {@code str} does. */
   String text(Value value) {
     return Printer.text(budget, value);
   }
@@ -77,12 +77,12 @@ final class Evaluation {
     return joined.text();
   }
 
-/** Returns an iterator over a value, as loops use it. */
+  /** Returns an iterator over a value, as loops use it. */
   Iterator<Value> iterator(Value value) {
     return value instanceof Value.Stream stream ? stream.rest() : items(value).iterator();
   }
 
-/** Returns all items of a value. */
+  /** Returns all items of a value. */
   List<Value> items(Value value) {
     if (value instanceof Value.Listing list) {
       return list.items();

@@ -8,10 +8,10 @@ import java.util.Optional;
 
 /** A node of the syntax tree that has a value. */
 sealed interface Expression {
-/** Computes the value. Callers use {@link #value}, which counts against the budget. */
+  /** Computes the value. Callers use {@link #value}, which counts against the budget. */
   Value evaluate(Evaluation run);
 
-/** Computes the value, and counts a step and the depth of the evaluation. */
+  /** Computes the value, and counts a step and the depth of the evaluation. */
   default Value value(Evaluation run) {
     run.budget().enter();
     Value value = evaluate(run);
@@ -19,7 +19,7 @@ sealed interface Expression {
     return value;
   }
 
-/** Applies several filters to a value. */
+  /** Applies several filters to a value. */
   static Value filtered(Evaluation run, Value value, List<FilterCall> filters) {
     Value result = value;
     for (FilterCall filter : filters) {
@@ -28,7 +28,7 @@ sealed interface Expression {
     return result;
   }
 
-/** A literal. */
+  /** A literal. */
   record Literal(Value value) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -36,7 +36,7 @@ sealed interface Expression {
     }
   }
 
-/** A name: a variable of a scope, or a function. */
+  /** A name: a variable of a scope, or a function. */
   record Name(String name) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -44,7 +44,7 @@ sealed interface Expression {
     }
   }
 
-/** A list or a tuple. */
+  /** A list or a tuple. */
   record Sequence(Value.Kind kind, List<Expression> items) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -54,10 +54,10 @@ sealed interface Expression {
     }
   }
 
-/** A key and its value. */
+  /** A key and its value. */
   record Entry(Expression key, Expression value) {}
 
-/** A mapping. */
+  /** A mapping. */
   record Mapping(List<Entry> entries) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -68,7 +68,7 @@ sealed interface Expression {
     }
   }
 
-/** An attribute: {@code of.name}. */
+  /** An attribute: {@code of.name}. */
   record Attribute(Expression of, String name) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -76,7 +76,7 @@ sealed interface Expression {
     }
   }
 
-/** A subscript: {@code of[key]}. */
+  /** A subscript: {@code of[key]}. */
   record Item(Expression of, Expression key) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -85,7 +85,7 @@ sealed interface Expression {
     }
   }
 
-/** A slice: {@code of[first:last:step]}. */
+  /** A slice: {@code of[first:last:step]}. */
   record Slice(
       Expression of,
       Optional<Expression> first,
@@ -104,7 +104,7 @@ sealed interface Expression {
     }
   }
 
-/** The arguments of a call. */
+  /** The arguments of a call. */
   record Given(
       List<Expression> positional,
       Map<String, Expression> named,
@@ -134,7 +134,7 @@ sealed interface Expression {
       return Callable.call(run, function, given.evaluate(run));
     }
 
-/** Evaluates the call with a {@code caller}, for call blocks. */
+    /** Evaluates the call with a {@code caller}, for call blocks. */
     Value with(Evaluation run, Value caller) {
       Value function = callee.value(run);
       Arguments arguments = given.evaluate(run);
@@ -143,14 +143,14 @@ sealed interface Expression {
     }
   }
 
-/** A filter and its arguments. */
+  /** A filter and its arguments. */
   record FilterCall(String name, Given given) {
     Value apply(Evaluation run, Value value) {
       return Filters.apply(run, name, value, given.evaluate(run));
     }
   }
 
-/** A filtered value: {@code of|filter}. */
+  /** A filtered value: {@code of|filter}. */
   record Filtered(Expression of, FilterCall filter) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -158,7 +158,7 @@ sealed interface Expression {
     }
   }
 
-/** A test: {@code of is test}. */
+  /** A test: {@code of is test}. */
   record Test(Expression of, String name, Given given, boolean negated) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -167,7 +167,7 @@ sealed interface Expression {
     }
   }
 
-/** A logical {@code not}. */
+  /** A logical {@code not}. */
   record Not(Expression of) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -175,7 +175,7 @@ sealed interface Expression {
     }
   }
 
-/** A sign before a number. */
+  /** A sign before a number. */
   record Signed(boolean negative, Expression of) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -183,7 +183,7 @@ sealed interface Expression {
     }
   }
 
-/** An arithmetic operation, which strings and lists support, too. */
+  /** An arithmetic operation, which strings and lists support, too. */
   record Binary(String operator, Expression left, Expression right) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -192,7 +192,7 @@ sealed interface Expression {
     }
   }
 
-/** A concatenation: {@code a ~ b}. */
+  /** A concatenation: {@code a ~ b}. */
   record Concatenation(List<Expression> parts) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -202,10 +202,10 @@ sealed interface Expression {
     }
   }
 
-/** A comparison operator and its right operand. */
+  /** A comparison operator and its right operand. */
   record Link(String operator, Expression right) {}
 
-/** A chain of comparisons: {@code a < b < c}. */
+  /** A chain of comparisons: {@code a < b < c}. */
   record Comparison(Expression first, List<Link> links) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -221,7 +221,7 @@ sealed interface Expression {
     }
   }
 
-/** A logical {@code and}: the first false operand, or the last one. */
+  /** A logical {@code and}: the first false operand, or the last one. */
   record And(Expression left, Expression right) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -230,7 +230,7 @@ sealed interface Expression {
     }
   }
 
-/** A logical {@code or}: the first true operand, or the last one. */
+  /** A logical {@code or}: the first true operand, or the last one. */
   record Or(Expression left, Expression right) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -239,7 +239,7 @@ sealed interface Expression {
     }
   }
 
-/** A conditional: {@code value if condition else otherwise}. */
+  /** A conditional: {@code value if condition else otherwise}. */
   record Conditional(Expression condition, Expression value, Optional<Expression> otherwise)
       implements Expression {
     @Override

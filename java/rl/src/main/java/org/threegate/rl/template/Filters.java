@@ -442,7 +442,7 @@ final class Filters {
         : value;
   }
 
-/** Returns the sort key of an item: an attribute, in lower case unless the case matters. */
+  /** Returns the sort key of an item: an attribute, in lower case unless the case matters. */
   private static Function<Value, Value> key(Evaluation run, Builtin.Given given) {
     boolean exact = given.flag("case_sensitive", false);
     Function<Value, Value> own =
@@ -454,7 +454,7 @@ final class Filters {
     };
   }
 
-/** Returns the sort key for several attributes, which are separated by commas. */
+  /** Returns the sort key for several attributes, which are separated by commas. */
   private static List<Function<Value, Value>> keys(Evaluation run, Builtin.Given given) {
     if (!(given.get("attribute", Value.None.NONE) instanceof Value.Text text)) {
       return List.of(key(run, given));
@@ -590,16 +590,16 @@ final class Filters {
     return run.budget().stream(items);
   }
 
-/** Treats every false value as an empty list. */
+  /** Treats every false value as an empty list. */
   private static List<Value> optional(Evaluation run, Value value) {
     return value.truth() ? run.items(value) : List.of();
   }
 
-/**
- * Selects items by a test.
- *
- * @param before the number of arguments before the name of the test
- */
+  /**
+   * Selects items by a test.
+   *
+   * @param before the number of arguments before the name of the test
+   */
   private static Value chosen(
       Evaluation run, Value value, Builtin.Given given, int before, boolean wanted) {
     if (given.rest().size() < before) {
@@ -625,7 +625,7 @@ final class Filters {
     return path(run, attribute, null);
   }
 
-/** Resolves a path of names and indexes that are separated by dots. */
+  /** Resolves a path of names and indexes that are separated by dots. */
   private static Function<Value, Value> path(Evaluation run, Value attribute, Value otherwise) {
     List<Value> keys = new ArrayList<>();
     if (attribute instanceof Value.Text text) {

@@ -10,7 +10,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 
 /** The functions that templates may call. */
 final class Functions {
-/** The limit of Jinja's sandbox. */
+  /** The limit of Jinja's sandbox. */
   private static final BigInteger LONGEST_RANGE = BigInteger.valueOf(100_000);
 
   static final Map<String, Builtin> TABLE =

@@ -11,7 +11,7 @@ import java.util.Map;
 final class Json {
   private Json() {}
 
-/** Converts a Java object of a JSON type. Other types are rejected. */
+  /** Converts a Java object of a JSON type. Other types are rejected. */
   static Value value(Budget budget, Object object, int depth) {
     if (depth > budget.limits().nesting()) {
       throw new TemplateException("an argument is nested deeper than " + budget.limits().nesting());
@@ -52,7 +52,7 @@ final class Json {
     return new Value.Int(number.longValue());
   }
 
-/** The formatting options. */
+  /** The formatting options. */
   private record Style(
       TextBuilder out, boolean ascii, String indent, String comma, String colon, boolean sorted) {
     void line(int depth) {

@@ -21,11 +21,11 @@ import java.time.Duration;
  */
 public record Limits(
     int source, int nesting, int depth, long steps, int characters, long produced, Duration time) {
-/** Limits that suffice for conversations with tools and hundreds of turns. */
+  /** Limits that suffice for conversations with tools and hundreds of turns. */
   public static final Limits DEFAULT =
       new Limits(1 << 20, 100, 500, 4_000_000, 1 << 22, 1L << 26, Duration.ofSeconds(2));
 
-/** Returns the same limits with another time. */
+  /** Returns the same limits with another time. */
   public Limits within(Duration other) {
     return new Limits(source, nesting, depth, steps, characters, produced, other);
   }

@@ -32,18 +32,18 @@ final class Loop implements Callable, Iterator<Value> {
   private List<Value> last = List.of();
   private boolean seen;
 
-/** Runs the loop again over other values. */
+  /** Runs the loop again over other values. */
   @FunctionalInterface
   interface Recursion {
     void over(Evaluation run, Value values, int depth);
   }
 
-/**
- * Creates the variable.
- *
- * @param recursion runs the loop again; empty when the loop is not recursive
- * @param depth the depth of the recursion
- */
+  /**
+   * Creates the variable.
+   *
+   * @param recursion runs the loop again; empty when the loop is not recursive
+   * @param depth the depth of the recursion
+   */
   Loop(Budget budget, Optional<Recursion> recursion, Iterator<Value> rest, int depth) {
     this.budget = budget;
     this.recursion = recursion;

@@ -14,15 +14,15 @@ import java.util.function.Consumer;
  * @param scope the scope of the definition
  */
 record Macro(Definition definition, Scope scope) implements Callable {
-/** A parameter and its default value. */
+  /** A parameter and its default value. */
   record Parameter(String name, Optional<Expression> otherwise) {}
 
-/**
- * The definition of a macro.
- *
- * @param takesMore whether surplus positional arguments are collected in {@code varargs}
- * @param takesNamed whether surplus named arguments are collected in {@code kwargs}
- */
+  /**
+   * The definition of a macro.
+   *
+   * @param takesMore whether surplus positional arguments are collected in {@code varargs}
+   * @param takesNamed whether surplus named arguments are collected in {@code kwargs}
+   */
   record Definition(
       String name,
       List<Parameter> parameters,

@@ -213,7 +213,7 @@ final class Methods {
     return strip(run, text(own), given, left, right);
   }
 
-/** Returns the characters to strip: {@code chars}, or white space. */
+  /** Returns the characters to strip: {@code chars}, or white space. */
   static Value strip(
       Evaluation run, String text, Builtin.Given given, boolean left, boolean right) {
     IntPredicate stripped = Strings.SPACE;
@@ -302,14 +302,14 @@ final class Methods {
     return centred(run, text(own), given.integer("width", 0), fill, side);
   }
 
-/** Pads a string to a width on the left, on the right or on both sides. */
+  /** Pads a string to a width on the left, on the right or on both sides. */
   static Value centred(Evaluation run, String text, long width, String fill, char side) {
     long missing = Math.max(0, width - text.codePointCount(0, text.length()));
     long before =
         switch (side) {
           case '<' -> 0;
           case '>' -> missing;
-// The rounding of CPython.
+          // The rounding of CPython.
           default -> missing / 2 + (missing & width & 1);
         };
     return new TextBuilder(run.budget())

@@ -9,7 +9,7 @@ import java.util.Optional;
 
 /** Formats and parses numbers as Python does. */
 final class Numerals {
-/** The maximal precision. */
+  /** The maximal precision. */
   private static final int MOST_DIGITS = 1000;
 
   private static final int ENOUGH_DIGITS = 17;
@@ -24,7 +24,7 @@ final class Numerals {
     return value < 0 || value == 0 && 1 / value < 0;
   }
 
-/** Returns the shortest digits that parse to the same number. */
+  /** Returns the shortest digits that parse to the same number. */
   static String shortest(double value) {
     if (!Double.isFinite(value)) {
       return special(value);
@@ -65,11 +65,11 @@ final class Numerals {
         + String.format(Locale.ROOT, exponent < 0 ? "e-%02d" : "e+%02d", Math.abs(exponent));
   }
 
-/**
- * Formats a number like {@code e}, {@code f} or {@code g} of C, without a plus sign.
- *
- * @param zeros whether {@code g} keeps trailing zeros
- */
+  /**
+   * Formats a number like {@code e}, {@code f} or {@code g} of C, without a plus sign.
+   *
+   * @param zeros whether {@code g} keeps trailing zeros
+   */
   static String formatted(double value, char kind, long precision, boolean zeros) {
     if (precision > MOST_DIGITS) {
       throw new TemplateException("a number has more than " + MOST_DIGITS + " digits");
@@ -117,7 +117,7 @@ final class Numerals {
     return digits.substring(0, digits.charAt(end - 1) == '.' ? end - 1 : end);
   }
 
-/** Rounds half to even. */
+  /** Rounds half to even. */
   static double rounded(double value, long places) {
     if (!Double.isFinite(value) || places > 400) {
       return value;
@@ -130,7 +130,7 @@ final class Numerals {
     return Math.copySign(rounded, value);
   }
 
-/** Truncates towards zero. */
+  /** Truncates towards zero. */
   static long whole(double value) {
     if (!Double.isFinite(value) || Math.abs(value) >= 0x1p63) {
       throw new TemplateException("a number does not fit into a 64-bit integer");
@@ -138,7 +138,7 @@ final class Numerals {
     return (long) value;
   }
 
-/** Parses an integer as Python's {@code int} does. */
+  /** Parses an integer as Python's {@code int} does. */
   static Optional<Value.Int> parsedWhole(String text, int base) {
     String digits = Strings.strip(text, Strings.SPACE, true, true);
     if (digits.length() > MOST_DIGITS || !digits.matches("[+-]?[0-9A-Za-z]+(_[0-9A-Za-z]+)*+")) {
@@ -161,7 +161,7 @@ final class Numerals {
     }
   }
 
-/** Parses a number as Python's {@code float} does. */
+  /** Parses a number as Python's {@code float} does. */
   static Optional<Value.Real> parsedReal(String text) {
     String stripped = Strings.strip(text, Strings.SPACE, true, true);
     if (stripped.length() > MOST_DIGITS) {

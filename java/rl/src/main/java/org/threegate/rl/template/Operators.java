@@ -123,7 +123,7 @@ final class Operators {
     if (base >= -1 && base <= 1) {
       return exponent == 0 || base == 1 ? 1 : base == 0 ? 0 : exponent % 2 == 0 ? 1 : -1;
     }
-// The base is at least 2 in magnitude, so the result exceeds 64 bits.
+    // The base is at least 2 in magnitude, so the result exceeds 64 bits.
     if (exponent >= Long.SIZE) {
       throw new ArithmeticException();
     }
@@ -219,7 +219,7 @@ final class Operators {
     return false;
   }
 
-/** Compares values that have an order. */
+  /** Compares values that have an order. */
   static int order(Evaluation run, String operator, Value left, Value right) {
     run.budget().work(Math.min(left.weight(), right.weight()));
     if (left instanceof Value.Num first && right instanceof Value.Num second) {

@@ -20,10 +20,10 @@ final class Parser {
   private int position;
   private int depth;
 
-/** The number of open loops in the current macro. */
+  /** The number of open loops in the current macro. */
   private int loops;
 
-/** The names of {@link #OF_MACROS} that the innermost macro uses. */
+  /** The names of {@link #OF_MACROS} that the innermost macro uses. */
   private Set<String> used = new HashSet<>();
 
   Parser(List<Token> tokens, int deepest) {
@@ -114,7 +114,7 @@ final class Parser {
 
   // Statements.
 
-/** Parses statements up to one of the names, which is not consumed. */
+  /** Parses statements up to one of the names, which is not consumed. */
   private List<Statement> statements(Set<String> ends) {
     enter();
     List<Statement> statements = new ArrayList<>();
@@ -175,7 +175,7 @@ final class Parser {
     return statements(ends);
   }
 
-/** Parses a body in which {@code break} and {@code continue} do not refer to an outer loop. */
+  /** Parses a body in which {@code break} and {@code continue} do not refer to an outer loop. */
   private <T> T function(java.util.function.Supplier<T> parsed) {
     int outer = loops;
     loops = 0;
@@ -348,7 +348,7 @@ final class Parser {
         || token.kind() == Kind.NAME && names.contains(token.text());
   }
 
-/** Parses one expression, or a tuple without brackets. */
+  /** Parses one expression, or a tuple without brackets. */
   private Expression tuple(boolean conditional, Set<String> ends) {
     List<Expression> items = new ArrayList<>();
     boolean several = false;
@@ -664,7 +664,7 @@ final class Parser {
     return new Expression.Test(of, name, given, negated);
   }
 
-/** Parses the argument of a test without brackets. */
+  /** Parses the argument of a test without brackets. */
   private boolean startsArgument() {
     Token token = current();
     return switch (token.kind()) {

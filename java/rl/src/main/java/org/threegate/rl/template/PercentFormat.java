@@ -136,7 +136,8 @@ final class PercentFormat {
             ? text.value()
             : Conversions.character(value);
       }
-      default -> throw new TemplateException("a format has \"%" + kind + "\", which is not supported");
+      default ->
+          throw new TemplateException("a format has \"%" + kind + "\", which is not supported");
     }
   }
 

@@ -7,7 +7,7 @@ import java.util.Map;
 final class Printer {
   private Printer() {}
 
-/** Prints like Python's {@code str}. */
+  /** Prints like Python's {@code str}. */
   static String text(Budget budget, Value value) {
     if (value instanceof Value.Text text) {
       return text.value();
@@ -18,7 +18,7 @@ final class Printer {
     return written(budget, value);
   }
 
-/** Prints like Python's {@code repr}. */
+  /** Prints like Python's {@code repr}. */
   static String written(Budget budget, Value value) {
     TextBuilder out = new TextBuilder(budget);
     write(out, value);

@@ -7,19 +7,19 @@ import java.util.Optional;
 
 /** A node of the syntax tree that is executed. */
 sealed interface Statement {
-/** How control continues after a statement. */
+  /** How control continues after a statement. */
   enum Flow {
     NEXT,
     BREAK,
     CONTINUE
   }
 
-/** Returns the line on which the statement begins. */
+  /** Returns the line on which the statement begins. */
   int line();
 
   Flow run(Evaluation run);
 
-/** Executes statements, up to one that leaves a loop. */
+  /** Executes statements, up to one that leaves a loop. */
   static Flow body(Evaluation run, List<Statement> body) {
     run.budget().enter();
     Flow flow = Flow.NEXT;
@@ -37,12 +37,12 @@ sealed interface Statement {
     return flow;
   }
 
-/** Returns the output of statements, which run in a new scope. */
+  /** Returns the output of statements, which run in a new scope. */
   static Value captured(Evaluation run, List<Statement> body) {
     return run.captured(run.scope(), () -> Statement.body(run, body));
   }
 
-/** Text between tags. */
+  /** Text between tags. */
   record Data(int line, String text) implements Statement {
     @Override
     public Flow run(Evaluation run) {
@@ -51,7 +51,7 @@ sealed interface Statement {
     }
   }
 
-/** An output statement. */
+  /** An output statement. */
   record Print(int line, List<Expression> values) implements Statement {
     @Override
     public Flow run(Evaluation run) {
@@ -60,10 +60,10 @@ sealed interface Statement {
     }
   }
 
-/** A condition and its body. */
+  /** A condition and its body. */
   record Branch(Expression condition, List<Statement> body) {}
 
-/** An {@code if} statement. The first branch whose condition holds is executed. */
+  /** An {@code if} statement. The first branch whose condition holds is executed. */
   record If(int line, List<Branch> branches, List<Statement> otherwise) implements Statement {
     @Override
     public Flow run(Evaluation run) {
@@ -76,7 +76,7 @@ sealed interface Statement {
     }
   }
 
-/** A {@code for} loop. Each iteration has a scope. */
+  /** A {@code for} loop. Each iteration has a scope. */
   record For(
       int line,
       Target target,
@@ -92,11 +92,11 @@ sealed interface Statement {
       return Flow.NEXT;
     }
 
-/**
- * Runs all iterations.
- *
- * @param depth the depth of the recursion
- */
+    /**
+     * Runs all iterations.
+     *
+     * @param depth the depth of the recursion
+     */
     void over(Evaluation run, Value values, int depth) {
       Loop loop =
           new Loop(
@@ -125,7 +125,7 @@ sealed interface Statement {
       }
     }
 
-/** Filters items by the condition, lazily. */
+    /** Filters items by the condition, lazily. */
     private Iterator<Value> selected(Evaluation run, Iterator<Value> all) {
       if (condition.isEmpty()) {
         return all;
@@ -158,7 +158,7 @@ sealed interface Statement {
     }
   }
 
-/** A {@code break} or {@code continue} statement. */
+  /** A {@code break} or {@code continue} statement. */
   record Jump(int line, Flow flow) implements Statement {
     @Override
     public Flow run(Evaluation run) {
@@ -166,7 +166,7 @@ sealed interface Statement {
     }
   }
 
-/** An assignment. */
+  /** An assignment. */
   record Set(int line, Target target, Expression value) implements Statement {
     @Override
     public Flow run(Evaluation run) {
@@ -175,7 +175,7 @@ sealed interface Statement {
     }
   }
 
-/** An assignment of the output of a body. */
+  /** An assignment of the output of a body. */
   record SetBlock(
       int line, Target target, List<Expression.FilterCall> filters, List<Statement> body)
       implements Statement {
@@ -186,7 +186,7 @@ sealed interface Statement {
     }
   }
 
-/** A {@code with} block: variables for its body. */
+  /** A {@code with} block: variables for its body. */
   record With(int line, List<Target> targets, List<Expression> values, List<Statement> body)
       implements Statement {
     @Override
@@ -202,7 +202,7 @@ sealed interface Statement {
     }
   }
 
-/** The definition of a macro. */
+  /** The definition of a macro. */
   record MacroDefinition(int line, Macro.Definition macro) implements Statement {
     @Override
     public Flow run(Evaluation run) {
@@ -211,7 +211,7 @@ sealed interface Statement {
     }
   }
 
-/** A {@code call} block, whose body the callee can call as {@code caller}. */
+  /** A {@code call} block, whose body the callee can call as {@code caller}. */
   record CallBlock(int line, Macro.Definition caller, Expression.Call call) implements Statement {
     @Override
     public Flow run(Evaluation run) {
@@ -220,7 +220,7 @@ sealed interface Statement {
     }
   }
 
-/** A {@code filter} block. */
+  /** A {@code filter} block. */
   record FilterBlock(int line, List<Expression.FilterCall> filters, List<Statement> body)
       implements Statement {
     @Override
@@ -230,7 +230,10 @@ sealed interface Statement {
     }
   }
 
-/** A {@code generation} block, which marks the assistant's tokens for training. Here it is a scope. */
+  /**
+   * A {@code generation} block, which marks the assistant's tokens for training. Here it is a
+   * scope.
+   */
   record Generation(int line, List<Statement> body) implements Statement {
     @Override
     public Flow run(Evaluation run) {

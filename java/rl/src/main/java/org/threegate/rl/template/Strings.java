@@ -7,7 +7,7 @@ import java.util.function.IntPredicate;
 
 /** String operations of Python. Their time is linear in the length of the string. */
 final class Strings {
-/** The white space of Python, which differs from that of Java. */
+  /** The white space of Python, which differs from that of Java. */
   static final IntPredicate SPACE =
       c ->
           c == ' '
@@ -44,10 +44,10 @@ final class Strings {
     return text.substring(begin, end);
   }
 
-/**
- * Returns the index of a substring at or after a position, or -1. It uses the linear algorithm of
- * Knuth, Morris and Pratt.
- */
+  /**
+   * Returns the index of a substring at or after a position, or -1. It uses the linear algorithm of
+   * Knuth, Morris and Pratt.
+   */
   static int find(String text, String part, int from) {
     if (part.length() <= SHORT || from + part.length() > text.length()) {
       return text.indexOf(part, from);
@@ -55,7 +55,7 @@ final class Strings {
     return match(text, part, from, false);
   }
 
-/** Returns the last index of a substring. */
+  /** Returns the last index of a substring. */
   static int findLast(String text, String part) {
     return part.length() <= SHORT ? text.lastIndexOf(part) : match(text, part, 0, true);
   }
@@ -85,9 +85,10 @@ final class Strings {
     return part.charAt(length) == next ? length + 1 : length;
   }
 
-/**
- * Finds occurrences that do not overlap, from the left. An empty substring occurs at every position.
- */
+  /**
+   * Finds occurrences that do not overlap, from the left. An empty substring occurs at every
+   * position.
+   */
   static List<Integer> places(Budget budget, String text, String part, long most) {
     budget.work(text.length());
     List<Integer> places = new ArrayList<>();
@@ -118,7 +119,7 @@ final class Strings {
     return result.append(text.substring(done)).text();
   }
 
-/** Splits at a separator. */
+  /** Splits at a separator. */
   static List<String> split(Budget budget, String text, String separator, long most) {
     if (separator.isEmpty()) {
       throw new TemplateException("the separator must not be empty");
@@ -133,7 +134,7 @@ final class Strings {
     return parts;
   }
 
-/** Splits from the right, so that a limit applies to the last separators. */
+  /** Splits from the right, so that a limit applies to the last separators. */
   static List<String> splitRight(Budget budget, String text, String separator, long most) {
     String reversed = new StringBuilder(text).reverse().toString();
     String turned = new StringBuilder(separator).reverse().toString();
@@ -144,7 +145,7 @@ final class Strings {
     return parts;
   }
 
-/** Splits at white space. */
+  /** Splits at white space. */
   static List<String> words(Budget budget, String text, long most) {
     List<String> words = new ArrayList<>();
     String rest = strip(text, SPACE, true, false);
@@ -183,7 +184,7 @@ final class Strings {
     return lines;
   }
 
-/** Makes the first character upper case and the others lower case. */
+  /** Makes the first character upper case and the others lower case. */
   static String capitalized(String text) {
     if (text.isEmpty()) {
       return text;
@@ -199,7 +200,7 @@ final class Strings {
         : Character.toString(title);
   }
 
-/** Capitalizes each run of letters. */
+  /** Capitalizes each run of letters. */
   static String title(String text) {
     StringBuilder result = new StringBuilder();
     boolean inside = false;
@@ -216,7 +217,7 @@ final class Strings {
     return Character.isUpperCase(c) || Character.isLowerCase(c) || Character.isTitleCase(c);
   }
 
-/** Returns whether all cased letters have a case, and there is at least one. */
+  /** Returns whether all cased letters have a case, and there is at least one. */
   static boolean isCase(String text, IntPredicate wanted) {
     return text.codePoints().anyMatch(wanted)
         && text.codePoints().allMatch(c -> !isCased(c) || wanted.test(c));

@@ -6,7 +6,7 @@ import java.util.List;
 sealed interface Target {
   void assign(Evaluation run, Value value);
 
-/** A variable of the innermost scope. */
+  /** A variable of the innermost scope. */
   record Name(String name) implements Target {
     @Override
     public void assign(Evaluation run, Value value) {
@@ -14,7 +14,7 @@ sealed interface Target {
     }
   }
 
-/** Several targets, which unpack a value. */
+  /** Several targets, which unpack a value. */
   record Several(List<Target> targets) implements Target {
     @Override
     public void assign(Evaluation run, Value value) {
@@ -29,12 +29,13 @@ sealed interface Target {
     }
   }
 
-/** An attribute of a namespace. */
+  /** An attribute of a namespace. */
   record Attribute(String namespace, String name) implements Target {
     @Override
     public void assign(Evaluation run, Value value) {
       if (!(run.scope().get(namespace) instanceof Value.Namespace space)) {
-        throw new TemplateException("\"" + namespace + "\" is not a namespace, so its attributes cannot be set");
+        throw new TemplateException(
+            "\"" + namespace + "\" is not a namespace, so its attributes cannot be set");
       }
       space.values().put(name, value);
     }

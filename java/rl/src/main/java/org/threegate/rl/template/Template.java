@@ -6,8 +6,9 @@ import java.util.Map;
 
 /**
  * A parsed Jinja template, with the settings and extensions that transformers uses for chat
- * templates: {@code trim_blocks}, {@code lstrip_blocks}, a {@code tojson} that does not escape HTML,
- * {@code raise_exception}, {@code strftime_now} and {@code {% generation %}}. It is thread-safe.
+ * templates: {@code trim_blocks}, {@code lstrip_blocks}, a {@code tojson} that does not escape
+ * HTML, {@code raise_exception}, {@code strftime_now} and {@code {% generation %}}. It is
+ * thread-safe.
  *
  * <pre>{@code
  * Template template = Template.parse("{% for m in messages %}{{ m.role }}: {{ m.content }}{% endfor %}");
@@ -24,25 +25,25 @@ public final class Template {
     this.limits = limits;
   }
 
-/**
- * Parses a template within {@link Limits#DEFAULT}.
- *
- * @param source the text of the template
- * @return the template
- * @throws TemplateException when the template is invalid
- */
+  /**
+   * Parses a template within {@link Limits#DEFAULT}.
+   *
+   * @param source the text of the template
+   * @return the template
+   * @throws TemplateException when the template is invalid
+   */
   public static Template parse(String source) {
     return parse(source, Limits.DEFAULT);
   }
 
-/**
- * Parses a template.
- *
- * @param source the text of the template
- * @param limits the limits of parsing and rendering
- * @return the template
- * @throws TemplateException when the template is invalid
- */
+  /**
+   * Parses a template.
+   *
+   * @param source the text of the template
+   * @param limits the limits of parsing and rendering
+   * @return the template
+   * @throws TemplateException when the template is invalid
+   */
   public static Template parse(String source, Limits limits) {
     if (source.length() > limits.source()) {
       throw new TemplateException("has more than " + limits.source() + " characters");
@@ -51,16 +52,16 @@ public final class Template {
         new Parser(new Lexer(source).tokens(), limits.nesting()).template(), limits);
   }
 
-/**
- * Renders the template.
- *
- * @param arguments the variables by name. Values are null, booleans, numbers, strings, and lists and
- *     maps of these
- * @param clock the clock of {@code strftime_now}, with its time zone
- * @return the output
- * @throws TemplateException when the template rejects the arguments, fails, or exceeds a limit
- * @throws IllegalArgumentException when an argument has another type
- */
+  /**
+   * Renders the template.
+   *
+   * @param arguments the variables by name. Values are null, booleans, numbers, strings, and lists
+   *     and maps of these
+   * @param clock the clock of {@code strftime_now}, with its time zone
+   * @return the output
+   * @throws TemplateException when the template rejects the arguments, fails, or exceeds a limit
+   * @throws IllegalArgumentException when an argument has another type
+   */
   public String render(Map<String, ?> arguments, Clock clock) {
     Budget budget = new Budget(limits);
     Evaluation run = new Evaluation(budget, clock);

@@ -25,12 +25,12 @@ public final class TemplateException extends RuntimeException {
     this.line = line;
   }
 
-/** Returns the line of the template, from 1, or 0 when it is unknown. */
+  /** Returns the line of the template, from 1, or 0 when it is unknown. */
   public int line() {
     return line;
   }
 
-/** Adds a line, unless a more deeply nested node has already set one. */
+  /** Adds a line, unless a more deeply nested node has already set one. */
   TemplateException at(int outer) {
     return line > 0 ? this : new TemplateException(getMessage(), outer);
   }

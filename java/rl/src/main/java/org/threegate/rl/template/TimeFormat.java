@@ -61,7 +61,7 @@ final class TimeFormat {
     return text.toString();
   }
 
-/** Returns the expansion of a directive, or null when it is unknown. */
+  /** Returns the expansion of a directive, or null when it is unknown. */
   private static String directive(LocalDateTime now, char letter) {
     int weekday = now.getDayOfWeek().getValue();
     int hour12 = now.get(ChronoField.CLOCK_HOUR_OF_AMPM);

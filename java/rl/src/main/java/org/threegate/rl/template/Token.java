@@ -6,7 +6,7 @@ package org.threegate.rl.template;
  * @param text the text, with escapes of string literals resolved
  */
 record Token(Kind kind, String text, int line) {
-/** The kinds of tokens. */
+  /** The kinds of tokens. */
   enum Kind {
     DATA,
     STATEMENT,

@@ -21,10 +21,10 @@ sealed interface Value
         Value.Namespace,
         Cycler,
         Callable {
-/** Returns Python's name of the type, for errors. */
+  /** Returns Python's name of the type, for errors. */
   String type();
 
-/** Returns the name of a macro, which is printed with it, or an empty string for other values. */
+  /** Returns the name of a macro, which is printed with it, or an empty string for other values. */
   default Optional<String> macroName() {
     return Optional.empty();
   }
@@ -33,17 +33,17 @@ sealed interface Value
     return true;
   }
 
-/** Returns the number of characters and elements in the value, counting repeated ones again. */
+  /** Returns the number of characters and elements in the value, counting repeated ones again. */
   default long weight() {
     return 1;
   }
 
-/** Returns the depth of nested values. */
+  /** Returns the depth of nested values. */
   default int depth() {
     return 0;
   }
 
-/** A missing value. Most uses of it fail with the reason. */
+  /** A missing value. Most uses of it fail with the reason. */
   record Undefined(String reason) implements Value {
     @Override
     public String type() {
@@ -81,13 +81,13 @@ sealed interface Value
     }
   }
 
-/** A number. As in Python, booleans are numbers. */
+  /** A number. As in Python, booleans are numbers. */
   sealed interface Num extends Value permits Bool, Int, Real {
-/** Returns the number as a double, rounded where necessary. */
+    /** Returns the number as a double, rounded where necessary. */
     double real();
   }
 
-/** A boolean, which equals 0 or 1. */
+  /** A boolean, which equals 0 or 1. */
   record Bool(boolean value) implements Num {
     static final Bool TRUE = new Bool(true);
     static final Bool FALSE = new Bool(false);
@@ -122,7 +122,7 @@ sealed interface Value
     }
   }
 
-/** A 64-bit integer. Keys are comparable, so that colliding hashes cannot slow down mappings. */
+  /** A 64-bit integer. Keys are comparable, so that colliding hashes cannot slow down mappings. */
   record Int(long value) implements Num, Comparable<Int> {
     @Override
     public String type() {
@@ -157,7 +157,7 @@ sealed interface Value
     }
   }
 
-/** A 64-bit floating-point number. */
+  /** A 64-bit floating-point number. */
   record Real(double value) implements Num, Comparable<Real> {
     @Override
     public String type() {
@@ -196,7 +196,7 @@ sealed interface Value
     }
   }
 
-/** A string of code points, as in Python. */
+  /** A string of code points, as in Python. */
   final class Text implements Value, Comparable<Text> {
     private final String value;
     private int length = -1;
@@ -209,7 +209,7 @@ sealed interface Value
       return value;
     }
 
-/** Returns the length in code points. */
+    /** Returns the length in code points. */
     int length() {
       if (length < 0) {
         length = value.codePointCount(0, value.length());
@@ -217,7 +217,7 @@ sealed interface Value
       return length;
     }
 
-/** Returns whether each code point is one {@code char}. */
+    /** Returns whether each code point is one {@code char}. */
     boolean isSimple() {
       return length() == value.length();
     }
@@ -237,7 +237,7 @@ sealed interface Value
       return value.length();
     }
 
-/** Compares by code points, whose order differs from that of UTF-16. */
+    /** Compares by code points, whose order differs from that of UTF-16. */
     @Override
     public int compareTo(Text other) {
       int common = Math.min(value.length(), other.value.length());
@@ -264,7 +264,7 @@ sealed interface Value
     }
   }
 
-/** The kinds of sequences. */
+  /** The kinds of sequences. */
   enum Kind {
     LIST("list", "[", "]"),
     TUPLE("tuple", "(", ")"),
@@ -293,18 +293,18 @@ sealed interface Value
     }
   }
 
-/** An immutable sequence. */
+  /** An immutable sequence. */
   final class Listing implements Value {
     private final Kind kind;
     private final List<Value> items;
     private final long weight;
     private final int depth;
 
-/**
- * Creates a sequence.
- *
- * @param items the items, which must not change afterwards
- */
+    /**
+     * Creates a sequence.
+     *
+     * @param items the items, which must not change afterwards
+     */
     Listing(Kind kind, List<Value> items) {
       this.kind = kind;
       this.items = items;
@@ -359,17 +359,17 @@ sealed interface Value
     }
   }
 
-/** An immutable mapping in insertion order. */
+  /** An immutable mapping in insertion order. */
   final class Dict implements Value {
     private final Map<Value, Value> entries;
     private final long weight;
     private final int depth;
 
-/**
- * Creates a mapping.
- *
- * @param entries the entries, which must not change afterwards
- */
+    /**
+     * Creates a mapping.
+     *
+     * @param entries the entries, which must not change afterwards
+     */
     Dict(LinkedHashMap<Value, Value> entries) {
       this.entries = entries;
       long sum = 1;
@@ -417,7 +417,9 @@ sealed interface Value
     }
   }
 
-/** An iterator, like a Python generator: it can be read once, is always true and has no length. */
+  /**
+   * An iterator, like a Python generator: it can be read once, is always true and has no length.
+   */
   final class Stream implements Value {
     private final Iterator<Value> rest;
 
@@ -435,7 +437,9 @@ sealed interface Value
     }
   }
 
-/** A {@code namespace}, the only mutable value. It may contain itself, so it is never traversed. */
+  /**
+   * A {@code namespace}, the only mutable value. It may contain itself, so it is never traversed.
+   */
   final class Namespace implements Value {
     private final Map<String, Value> values;
 

@@ -253,7 +253,8 @@ class DecoderTest {
             .isEqualTo(16);
       }
       Tensor gaps = weight.detach().transpose(0, 1);
-      assertThatThrownBy(() -> TensorMemory.of(context, gaps)).hasMessage("the tensor must be contiguous");
+      assertThatThrownBy(() -> TensorMemory.of(context, gaps))
+          .hasMessage("the tensor must be contiguous");
       assertThatThrownBy(() -> TensorMemory.of(context, Tensors.of(new long[] {1}, 1)))
           .hasMessageContaining("kernels need a floating-point type");
     }
