@@ -43,7 +43,7 @@ public final class JsonLines implements TrainingObserver, AutoCloseable {
    * Opens a file to append to. Lines of later steps and an incomplete last line are removed.
    *
    * @param path the file
-   * @param step the step that the run goes on from; 0 starts a new file
+   * @param step the step that the run resumes from; 0 starts a new file
    * @return the observer
    */
   public static JsonLines open(Path path, long step) throws IOException {

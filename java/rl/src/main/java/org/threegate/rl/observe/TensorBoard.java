@@ -47,7 +47,7 @@ public final class TensorBoard implements TrainingObserver, AutoCloseable {
    * Opens a new event file.
    *
    * @param directory the log directory
-   * @param step the step that the run goes on from; 0 for a new run
+   * @param step the step that the run resumes from; 0 for a new run
    * @param clock the clock of the event times
    * @return the observer
    */

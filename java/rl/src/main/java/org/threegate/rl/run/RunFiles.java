@@ -19,7 +19,7 @@ final class RunFiles {
   private static final List<String> PARTS =
       List.of("checkpoints", "tensorboard", "versions", "model", "adapter");
 
-  /** Files of a model that are copied beside its weights. */
+  /** Files of a model that are copied together with its weights. */
   private static final List<String> DESCRIPTION =
       List.of(
           "config.json",
@@ -139,7 +139,7 @@ final class RunFiles {
     return text.toString();
   }
 
-  /** Returns the files that a model has beside its weights. */
+  /** Returns the files of a model other than its weights. */
   static List<Path> description(Path model) {
     return DESCRIPTION.stream().map(model::resolve).filter(Files::isRegularFile).toList();
   }

@@ -43,7 +43,7 @@ final class RunObservers implements AutoCloseable {
   /**
    * Opens the sinks.
    *
-   * @param from the step that the run goes on from. Later lines of an interrupted run are dropped
+   * @param from the step that the run resumes from. Later lines of an interrupted run are dropped
    * @param added sinks of the caller
    */
   RunObservers(

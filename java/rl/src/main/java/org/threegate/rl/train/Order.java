@@ -2,7 +2,7 @@ package org.threegate.rl.train;
 
 import java.util.SplittableRandom;
 
-/** A random order of examples. It is shuffled anew after each pass over all of them. */
+/** A random order of examples. It is shuffled again after each pass over all of them. */
 final class Order {
   private final int count;
   private final long seed;

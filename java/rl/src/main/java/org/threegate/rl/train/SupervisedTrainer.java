@@ -42,7 +42,7 @@ public final class SupervisedTrainer extends Trainer {
      */
     Demonstration at(long place);
 
-    /** Returns a sequence that repeats a list, shuffled anew for each pass. */
+    /** Returns a sequence that repeats a list, shuffled again for each pass. */
     static Source of(List<Demonstration> demonstrations, long seed) {
       Order order = new Order(demonstrations.size(), seed);
       return place -> demonstrations.get(order.at(place));
