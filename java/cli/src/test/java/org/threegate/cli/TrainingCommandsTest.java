@@ -287,7 +287,7 @@ class TrainingCommandsTest {
             "use_peft=true",
             "--set",
             "output_dir=" + out + "2"),
-        "weight_mask: is of weights");
+        "weight_mask: cannot be combined with use_peft");
   }
 
   @ParameterizedTest
@@ -299,12 +299,12 @@ class TrainingCommandsTest {
         "max_steps=many | --set: max_steps is \"many\"; it must be a whole number",
         "max_steps=1.5 | it must be a whole number",
         "max_steps=0 | max_steps is 0; it must be 1 to",
-        "device=tpu | device: \"tpu\" is no device",
+        "device=tpu | device: \"tpu\" is not a device",
         "dtype=int8 | dtype is \"int8\"; it must be one of float32, bfloat16",
         "algorithm=ppo | algorithm is \"ppo\"; it must be one of dapo, grpo",
         "init_lora_weights=dora | init_lora_weights is \"dora\"; it must be one of lora, pissa",
         "observed_matrices=( | observed_matrices: \"(\" is not a valid regular expression",
-        "observed_matrices=none | observed_matrices: no matrix to look at",
+        "observed_matrices=none | observed_matrices: no matrix is selected",
         "model_name_or_path=/nowhere | /nowhere",
         "model_name_or_path= | model_name_or_path is missing in the configuration",
         "train_dataset=/nowhere.jsonl | /nowhere.jsonl: no such file",
@@ -312,7 +312,7 @@ class TrainingCommandsTest {
         "weight_mask=/nowhere.safetensors | /nowhere.safetensors",
         "adam_beta1=2 | adam_beta1 is 2.0; it must be 0 or more, and below 1",
         "max_steps | --set max_steps: not of the form KEY=VALUE",
-        "'max_steps=[' | not YAML"
+        "'max_steps=[' | invalid YAML"
       })
   void whatIsWrongIsSaidInALine(String change, String message) {
     refused(run("train", config, "--set", change), message);
@@ -324,18 +324,20 @@ class TrainingCommandsTest {
     refused(run("train", directory.resolve("none.yaml")), "none.yaml: no such file");
     Path other = directory.resolve("other.yaml");
     Files.writeString(other, "- a list");
-    refused(run("train", other), "other.yaml: is not a mapping");
+    refused(run("train", other), "other.yaml: must be a mapping");
     Files.writeString(other, Files.readString(config) + "\nsampling:\n  prompt: 3\n");
     refused(run("train", other), "other.yaml: there is no key \"sampling\"");
     Files.writeString(other, Files.readString(config) + "\nwarmup_steps: 3\n");
     refused(run("train", other), "other.yaml: warmup_steps is 3", "constant_with_warmup");
     Path problems = directory.resolve("problems.jsonl");
     refused(run("eval", model, "--problems", problems, "--k", "9"), "--k 9");
-    refused(run("eval", model, "--problems", problems, "--verifier", "none"), "is no verifier");
+    refused(
+        run("eval", model, "--problems", problems, "--verifier", "none"),
+        "is not a reward function");
     refused(run("generate", model, "a", "--temperature", "-1"), "--temperature");
     refused(
         run("train", config, "--set", "use_peft=true", "--set", "lora_target_modules=[x_proj]"),
-        "lora_target_modules: no linear layer is one of [x_proj]");
+        "lora_target_modules: no linear layer matches the targets [x_proj]");
     assertThat(run("train", "--example").out()).isEqualTo(TrainingConfigs.example());
     for (String command : List.of("train", "eval", "generate", "capture")) {
       CommandRun help = run(command, "--help");
@@ -346,7 +348,8 @@ class TrainingCommandsTest {
     // A run is not written over.
     assertThat(run("train", config, "--set", "max_steps=2").code()).isZero();
     refused(run("train", config), "already holds a run; continue it with --resume");
-    refused(run("train", config, "--set", "seed=6", "--resume"), "saved by another run");
+    refused(
+        run("train", config, "--set", "seed=6", "--resume"), "the state belongs to another run");
   }
 
   /** Another process follows the policy, patch by patch, to the bytes that the run ends with. */
@@ -432,7 +435,7 @@ class TrainingCommandsTest {
     given.set(given.size() - 1, "mode=no");
     refused(run(given.toArray()), "--template-argument mode=no: not JSON");
     given.set(given.size() - 1, "messages=[]");
-    refused(run(given.toArray()), "messages are no argument");
+    refused(run(given.toArray()), "\"messages\" cannot be an argument");
     given.set(given.size() - 1, "mode");
     refused(run(given.toArray()), "not of the form NAME=JSON");
 

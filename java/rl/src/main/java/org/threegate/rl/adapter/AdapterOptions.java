@@ -3,12 +3,15 @@ package org.threegate.rl.adapter;
 import java.util.List;
 
 /**
- * An adapter of low rank.
+ * The hyperparameters of a low-rank adapter. PEFT's names are given.
  *
- * @param rank of each product, 1 at least; that of a smaller matrix is its shorter side
- * @param alpha the scale is alpha / rank, or alpha / √rank
- * @param rankStabilised the latter (rsLoRA, arXiv 2312.03732)
- * @param targets last parts of the names of linear layers, such as {@code q_proj}
+ * @param rank the rank of each product, 1 or more ({@code r}). It is limited by the shorter side of
+ *     a matrix
+ * @param alpha the scale is alpha / rank, or alpha / √rank ({@code lora_alpha})
+ * @param rankStabilised whether the latter is used (rsLoRA, arXiv 2312.03732, {@code use_rslora})
+ * @param initialisation the initial factors
+ * @param targets the last parts of the names of linear layers, such as {@code q_proj} ({@code
+ *     target_modules})
  */
 public record AdapterOptions(
     int rank,
@@ -16,7 +19,7 @@ public record AdapterOptions(
     boolean rankStabilised,
     List<String> targets,
     Initialisation initialisation) {
-  /** All linear layers but the head. */
+  /** All linear layers except the output head. */
   public static final List<String> ALL =
       List.of("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj");
 
@@ -24,11 +27,11 @@ public record AdapterOptions(
     targets = List.copyOf(targets);
     if (rank < 1 || !(alpha > 0) || Double.isInfinite(alpha) || targets.isEmpty()) {
       throw new IllegalArgumentException(
-          "an adapter has a rank of 1 at least, an alpha above 0 and a target");
+          "rank must be 1 or more, alpha above 0, and targets not empty");
     }
   }
 
-  /** Of all linear layers, with alpha twice the rank. */
+  /** Returns options for all linear layers, with alpha twice the rank. */
   public static AdapterOptions of(int rank, Initialisation initialisation) {
     return new AdapterOptions(rank, 2.0 * rank, false, ALL, initialisation);
   }

@@ -3,20 +3,24 @@ package org.threegate.rl.adapter;
 import java.util.Arrays;
 import java.util.List;
 
-/** What the factors of an adapter are before training: scale · B A with A of rank x inputs. */
+/**
+ * How the factors of an adapter are initialized. The product is scale · B A, A is [rank, inputs].
+ */
 public enum Initialisation {
-  /** A uniform within 1 / √inputs, B zero (arXiv 2106.09685, and as PEFT has it). */
+  /** LoRA: A is uniform within 1 / √inputs and B is zero (arXiv 2106.09685, as in PEFT). */
   LORA("lora"),
-  /** The largest singular triplets, which leave the weight (arXiv 2404.02948). */
+  /**
+   * PiSSA: the largest singular triplets, which are subtracted from the weight (arXiv 2404.02948).
+   */
   PISSA("pissa"),
-  /** The smallest singular triplets, which leave the weight (arXiv 2406.09044). */
+  /** MiLoRA: the smallest singular triplets, subtracted from the weight (arXiv 2406.09044). */
   MILORA("milora"),
-  /** B from the orthogonal factor of a QR decomposition, A from the other (arXiv 2406.01775). */
+  /** OLoRA: the factors of a QR decomposition, subtracted from the weight (arXiv 2406.01775). */
   OLORA("olora"),
   /**
-   * The largest singular triplets of the weight where reinforcement mostly moves it, that is
-   * without its large entries in the principal part (arXiv 2601.09361 restricts to such a subspace;
-   * the entries here are those of {@code MaskKind.SAFE}).
+   * GeoRA: the largest singular triplets of the weight without its large entries in the principal
+   * part, which is where reinforcement learning mostly changes weights. arXiv 2601.09361 restricts
+   * updates to such a subspace. The entries here are those of {@code MaskKind.SAFE}.
    */
   GEORA("geora");
 
@@ -26,20 +30,20 @@ public enum Initialisation {
     this.label = label;
   }
 
-  /** As in configurations. */
+  /** Returns the name, as in configurations. */
   public String label() {
     return label;
   }
 
-  /** Whether what the factors begin as is taken from the weight. */
+  /** Returns whether the initial product is subtracted from the weight. */
   boolean movesWeight() {
     return this != LORA;
   }
 
   /**
-   * The initialisation with this label.
+   * Returns the initialization with this label.
    *
-   * @throws IllegalArgumentException naming those there are
+   * @throws IllegalArgumentException when there is none; the message lists the labels
    */
   public static Initialisation of(String label) {
     List<String> labels = Arrays.stream(values()).map(Initialisation::label).toList();

@@ -38,8 +38,8 @@ import org.threegate.rl.policy.Tensors;
 import org.threegate.run.InvalidInputException;
 
 /**
- * Factors that are trained in the place of a decoder's weights. The function of the model is at
- * first what it was: what factors begin as is taken from the weights.
+ * Low-rank factors that are trained in place of a decoder's weights. Attaching them does not change
+ * the function of the model: the initial product is subtracted from the weights.
  *
  * <pre>{@code
  * try (LowRankAdapter adapter =
@@ -49,14 +49,14 @@ import org.threegate.run.InvalidInputException;
  * }</pre>
  */
 public final class LowRankAdapter implements AutoCloseable {
-  private static final double TOLERANCE = 1e-6; // certified, of singular triplets
-  private static final double PRINCIPAL_SHARE = 0.1; // leading triplets, of the shorter side
+  private static final double TOLERANCE = 1e-6; // of certified singular triplets
+  private static final double PRINCIPAL_SHARE = 0.1; // of the shorter side, leading triplets
   private static final double ALPHA = 0.5; // share of entries in the masks
   private static final String WEIGHT = ".weight";
 
   private final Decoder model;
   private final AdapterOptions options;
-  // What was taken from the weights, so that a file can be of the model as it was.
+  // The initial products, so that a saved adapter applies to the original model.
   private final Map<String, LowRankFactors> beginnings = new LinkedHashMap<>();
 
   private LowRankAdapter(Decoder model, AdapterOptions options) {
@@ -65,10 +65,14 @@ public final class LowRankAdapter implements AutoCloseable {
   }
 
   /**
-   * Adds factors to a decoder, which closes them.
+   * Adds factors to a decoder. The decoder closes them.
    *
-   * @param seed of what is drawn
-   * @throws IllegalArgumentException when no layer is a target
+   * @param context the context of the kernels
+   * @param model the decoder
+   * @param options the hyperparameters
+   * @param seed the seed of random factors
+   * @return the adapter
+   * @throws IllegalArgumentException when no layer matches the targets
    */
   public static LowRankAdapter attach(
       Context context, Decoder model, AdapterOptions options, long seed) {
@@ -81,7 +85,8 @@ public final class LowRankAdapter implements AutoCloseable {
         }
       }
       if (model.factors().size() == before) {
-        throw new IllegalArgumentException("no linear layer is one of " + options.targets());
+        throw new IllegalArgumentException(
+            "no linear layer matches the targets " + options.targets());
       }
       return adapter;
     } catch (RuntimeException e) {
@@ -94,7 +99,7 @@ public final class LowRankAdapter implements AutoCloseable {
     Tensor parameter = model.parameters().get(name);
     Tensor weight = parameter.detach().to(ScalarType.Float).contiguous();
     int rank = (int) Math.min(options.rank(), Math.min(weight.size(0), weight.size(1)));
-    // A matrix with a shorter side than the rank has the scale of the others.
+    // A matrix whose shorter side is below the rank keeps the scale of the others.
     double scale = options.scale();
     List<Tensor> ba =
         switch (options.initialisation()) {
@@ -117,7 +122,7 @@ public final class LowRankAdapter implements AutoCloseable {
     model.add(name, factors);
   }
 
-  /** Copies that no scope frees. */
+  /** Returns copies that no scope frees. */
   private static LowRankFactors kept(Tensor a, Tensor b, double scale) {
     Tensor ownA = a.to(ScalarType.Float).clone().contiguous();
     Tensor ownB = b.to(ScalarType.Float).clone().contiguous();
@@ -138,7 +143,7 @@ public final class LowRankAdapter implements AutoCloseable {
     return List.of(b, Tensors.of(values, rank, inputs));
   }
 
-  /** √(σ / scale) u and √(σ / scale) v of leading triplets, by the kernels. */
+  /** Computes √(σ / scale) u and √(σ / scale) v of the leading triplets with the kernels. */
   private static List<Tensor> largest(Context context, Tensor weight, int rank, double scale) {
     try (TensorMemory memory = TensorMemory.of(context, weight);
         TruncatedSvd.Result triplets =
@@ -178,7 +183,7 @@ public final class LowRankAdapter implements AutoCloseable {
     return List.of(qr.get0().narrow(1, 0, rank), qr.get1().narrow(0, 0, rank));
   }
 
-  /** Without the entries that are large in the principal part, unless they are small themselves. */
+  /** Zeroes the entries that are large in the principal part, unless they are small themselves. */
   private static Tensor restricted(Context context, Tensor weight) {
     long shorter = Math.min(weight.size(0), weight.size(1));
     long principalRank = Math.max(1, Math.round(PRINCIPAL_SHARE * shorter));
@@ -196,11 +201,12 @@ public final class LowRankAdapter implements AutoCloseable {
   }
 
   /**
-   * Writes {@code adapter_model.safetensors} and {@code adapter_config.json} as PEFT does, to be
-   * used with the model as it was before: where the weights were moved the file has the factors of
-   * the difference, of twice the rank.
+   * Writes {@code adapter_model.safetensors} and {@code adapter_config.json} in PEFT's format. The
+   * files apply to the original model. Where the initial product was subtracted from the weights,
+   * the file has factors of the difference, with twice the rank.
    *
-   * @param directory that is made, or that has an adapter
+   * @param directory the directory, which is created or already has an adapter
+   * @throws IOException when the files cannot be written
    */
   public void write(Path directory) throws IOException {
     AtomicFiles.updateDirectory(directory, Checkpoint.ADAPTER_CONFIG, this::fill);
@@ -244,7 +250,7 @@ public final class LowRankAdapter implements AutoCloseable {
     Files.writeString(directory.resolve(Checkpoint.ADAPTER_CONFIG), config.toPrettyString());
   }
 
-  /** B A - B0 A0, as one product. */
+  /** Writes B A - B0 A0 as one product. */
   private LowRankFactors difference(String name, LowRankFactors now) {
     LowRankFactors before = beginnings.get(name);
     if (before == null) {
@@ -257,10 +263,13 @@ public final class LowRankAdapter implements AutoCloseable {
   }
 
   /**
-   * Adds the factors of PEFT's files to a decoder, which closes them.
+   * Loads an adapter in PEFT's format, and adds its factors to a decoder, which closes them.
    *
-   * @param initial the adapter before training, for initialisations that move weights
-   * @throws InvalidInputException when it is none, or of another model
+   * @param context the context of the kernels
+   * @param model the decoder
+   * @param directory the directory of the adapter
+   * @param initial the adapter before training, for initializations that change the weights
+   * @throws InvalidInputException when the files are invalid, or belong to another model
    */
   public static void read(Context context, Decoder model, Path directory, Optional<Path> initial) {
     try (Adapter stored = Adapter.open(context, directory, initial)) {
@@ -278,7 +287,7 @@ public final class LowRankAdapter implements AutoCloseable {
     List<Tensor> bs = new ArrayList<>();
     for (Operand.LowRank term : terms) {
       if (term.left().dtype().bytes() == 1 || term.right().dtype().bytes() == 1) {
-        throw new InvalidInputException(where + " are FP8; BF16, F16, F32 or F64 are needed");
+        throw new InvalidInputException(where + " are FP8; they must be BF16, F16, F32 or F64");
       }
       as.add(TensorFiles.copyOf(term.right()).to(ScalarType.Float));
       bs.add(
@@ -289,7 +298,7 @@ public final class LowRankAdapter implements AutoCloseable {
     Tensor a = torch.cat(new TensorVector(as.toArray(new Tensor[0])), 0);
     Tensor b = torch.cat(new TensorVector(bs.toArray(new Tensor[0])), 1);
     if (!Tensors.areFinite(a) || !Tensors.areFinite(b)) {
-      throw new InvalidInputException(where + " have entries that are no finite numbers");
+      throw new InvalidInputException(where + " have entries that are not finite");
     }
     LowRankFactors factors = kept(a, b, scale);
     try {

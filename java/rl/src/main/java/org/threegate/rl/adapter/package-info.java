@@ -1,2 +1,2 @@
-/** Adapters of low rank: how they begin, and PEFT's files of them. */
+/** Low-rank adapters: their initialization, and files in PEFT's format. */
 package org.threegate.rl.adapter;

@@ -13,8 +13,8 @@ import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.TensorFiles;
 
 /**
- * Writes what linear layers see of texts, for {@code threegate curvature} and {@code LayerFisher}
- * (docs/curvature.md).
+ * Writes the inputs and output gradients of linear layers to a file, for {@code threegate
+ * curvature} and {@code LayerFisher} (docs/curvature.md).
  *
  * <pre>{@code
  * CaptureFile.write(
@@ -31,7 +31,7 @@ public final class CaptureFile {
 
   private CaptureFile() {}
 
-  /** Parameters as {@link CapturedLayers#of} has them. */
+  /** Writes a file. The parameters are those of {@link CapturedLayers#of}. */
   public static void write(
       Decoder model,
       List<CapturedLayers.Text> texts,

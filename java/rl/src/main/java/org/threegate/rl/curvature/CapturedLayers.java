@@ -19,8 +19,8 @@ import org.threegate.rl.policy.Scopes;
 import org.threegate.rl.policy.Tensors;
 
 /**
- * What linear layers see of texts, and gradients of log-likelihoods with respect to what they make
- * of it: the Fisher information of each layer is in these rows.
+ * The inputs of linear layers on some texts, and the gradients of log-likelihoods with respect to
+ * their outputs. The Fisher information of each layer is computed from these rows.
  *
  * <pre>{@code
  * try (CapturedLayers layers =
@@ -34,14 +34,19 @@ public final class CapturedLayers implements AutoCloseable {
   /**
    * A text.
    *
-   * @param tokens 2 at least
-   * @param given how many of them are not predicted, 1 at least
+   * @param tokens the token ids, 2 or more
+   * @param given the number of leading tokens that are not predicted, 1 or more
    */
   public record Text(int[] tokens, int given) {
     public Text {
       if (given < 1 || tokens.length <= given) {
         throw new IllegalArgumentException(
-            "a text of " + tokens.length + " tokens of which " + given + " are given");
+            "given must be from 1 to "
+                + (tokens.length - 1)
+                + " with "
+                + tokens.length
+                + " tokens, but is "
+                + given);
       }
     }
 
@@ -51,10 +56,10 @@ public final class CapturedLayers implements AutoCloseable {
   }
 
   /**
-   * One layer's rows, one a predicted token, float32.
+   * The rows of one layer, one per predicted token, float32.
    *
-   * @param input tokens x inputs
-   * @param gradient tokens x outputs
+   * @param input the inputs, [tokens, inputs]
+   * @param gradient the gradients with respect to the outputs, [tokens, outputs]
    */
   public record Rows(Tensor input, Tensor gradient) {}
 
@@ -67,15 +72,20 @@ public final class CapturedLayers implements AutoCloseable {
   }
 
   /**
-   * @param selected names of weights
-   * @param empirical labels are the texts' next tokens; else the model's own draws, which make it
-   *     the true Fisher information
-   * @param seed of these
+   * Captures layers.
+   *
+   * @param model the model
+   * @param texts the texts
+   * @param selected selects layers by the names of their weights
+   * @param empirical whether labels are the next tokens of the texts (the empirical Fisher
+   *     information). Otherwise the model samples them (the true Fisher information)
+   * @param seed the seed of sampled labels
+   * @return the captured layers
    */
   public static CapturedLayers of(
       Decoder model, List<Text> texts, Predicate<String> selected, boolean empirical, long seed) {
     if (texts.isEmpty()) {
-      throw new IllegalArgumentException("no texts");
+      throw new IllegalArgumentException("texts must not be empty");
     }
     texts.forEach(text -> model.requireTokens(text.tokens()));
     Map<String, Rows> layers = new LinkedHashMap<>();
@@ -120,7 +130,7 @@ public final class CapturedLayers implements AutoCloseable {
     all.computeIfAbsent(weight, name -> new ArrayList<>()).add(copy);
   }
 
-  /** One tensor that no scope frees. */
+  /** Returns a copy that no scope frees. */
   private static Tensor joined(List<Tensor> parts) {
     Tensor all = torch.cat(new TensorVector(parts.toArray(new Tensor[0])), 0);
     all.retainReference();
@@ -150,7 +160,7 @@ public final class CapturedLayers implements AutoCloseable {
         });
   }
 
-  /** A token of each position, by the model's probabilities. */
+  /** Samples a token at each position from the probabilities of the model. */
   private static long[] drawn(Tensor logProbabilities, SplittableRandom random) {
     int vocabulary = (int) logProbabilities.size(1);
     float[] values = Tensors.floats(logProbabilities);
@@ -172,12 +182,12 @@ public final class CapturedLayers implements AutoCloseable {
     return labels;
   }
 
-  /** By the names of weights, in the order of the model. */
+  /** Returns the rows by the names of weights, in the order of the model. */
   public Map<String, Rows> layers() {
     return Collections.unmodifiableMap(layers);
   }
 
-  /** Of each row the number of its text. */
+  /** Returns the index of the text of each row. */
   public long[] sequences() {
     return sequences.clone();
   }

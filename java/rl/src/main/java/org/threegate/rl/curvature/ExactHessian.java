@@ -16,9 +16,9 @@ import org.threegate.rl.policy.ModelDevice;
 import org.threegate.rl.policy.Scopes;
 
 /**
- * Products with the Hessian of any objective of a model, by differentiating twice (Pearlmutter
- * 1994, Fast exact multiplication by the Hessian): exact but for rounding, which is that of the
- * model's storage; {@code FLOAT64} gives fourteen digits.
+ * Computes products of vectors with the Hessian of an objective, by differentiating twice
+ * (Pearlmutter 1994, "Fast exact multiplication by the Hessian"). Products are exact up to rounding
+ * in the dtype of the model. {@code FLOAT64} gives fourteen digits.
  *
  * <pre>{@code
  * ExactHessian hessian =
@@ -35,15 +35,18 @@ public final class ExactHessian implements CurvatureOperator {
   private final int dimension;
 
   /**
-   * @param parameters one behind the other, they are the vectors' coordinates; others are held
-   * @param objective one number, the same each time it is asked for: with fixed data
-   * @throws IllegalArgumentException for no parameters, or 2^31 coordinates or more
+   * Creates the operator.
+   *
+   * @param parameters the parameters, whose flattened concatenation is the coordinates. All others
+   *     are constant
+   * @param objective computes the scalar objective. It must return the same value at each call
+   * @throws IllegalArgumentException when there are no parameters, or 2^31 coordinates or more
    */
   public ExactHessian(List<Tensor> parameters, Supplier<Tensor> objective) {
     long count = parameters.stream().mapToLong(Tensor::numel).sum();
     if (count < 1 || count > Integer.MAX_VALUE) {
       throw new IllegalArgumentException(
-          count + " coordinates; an operator has 1 to fewer than 2^31");
+          "the parameters must have from 1 to 2^31 - 1 coordinates, but have " + count);
     }
     this.parameters = List.copyOf(parameters);
     this.objective = objective;
@@ -60,7 +63,7 @@ public final class ExactHessian implements CurvatureOperator {
     product(new double[][] {vector}, new double[][] {product});
   }
 
-  /** One forward pass and one gradient for all. */
+  /** Runs one forward pass, and one gradient that all products share. */
   @Override
   public double[][] applyAll(double[][] vectors) {
     double[][] products = new double[vectors.length][dimension];
@@ -84,7 +87,8 @@ public final class ExactHessian implements CurvatureOperator {
           List<Integer> depending = new ArrayList<>();
           for (int i = 0; i < parameters.size(); i++) {
             Tensor gradient = gradients.get(i);
-            // What is linear in a parameter has a gradient that nothing hangs on.
+            // The gradient of a parameter that enters linearly is constant, so its derivative is
+            // zero.
             if (gradient.defined() && gradient.requires_grad()) {
               own.add(new Tensor(gradient));
               depending.add(i);
@@ -131,7 +135,7 @@ public final class ExactHessian implements CurvatureOperator {
     }
   }
 
-  /** The coordinates of one parameter, in its shape. */
+  /** Returns the coordinates of one parameter, in its shape. */
   private Tensor part(double[] vector, int index) {
     int begin = 0;
     for (int i = 0; i < index; i++) {

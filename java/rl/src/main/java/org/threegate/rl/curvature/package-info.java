@@ -1,2 +1,2 @@
-/** Curvature of a model's own objective, for the operators and probes of the analysis. */
+/** The curvature of a model's objective, for the operators and probes of the analysis. */
 package org.threegate.rl.curvature;

@@ -3,35 +3,41 @@ package org.threegate.rl.event;
 import java.util.Map;
 import org.threegate.rl.policy.Decoder;
 
-/** Something that happened in a run. */
+/** An event of a training run. */
 public sealed interface TrainingEvent {
-  /** Number of the step, from 1. */
+  /** Returns the number of the step, from 1. */
   long step();
 
-  /** By the names that TRL gives them, as far as it has them. */
+  /** Returns the metrics by name. Names are those of TRL where TRL has the metric. */
   Map<String, Double> metrics();
 
   /**
-   * Parameters moved.
+   * The optimizer updated the parameters.
    *
-   * @param metrics by the names that TRL gives them
-   * @param policy as it is now: an observer reads its weights before it returns
+   * @param step the number of the step, from 1
+   * @param metrics the metrics of the step by name
+   * @param policy the model after the step. Its weights change in the next step, so that observers
+   *     read them before they return
    */
   record StepTaken(long step, Map<String, Double> metrics, Decoder policy)
       implements TrainingEvent {}
 
   /**
-   * Parameters stayed where they were.
+   * The step did not change the parameters.
    *
-   * @param reason such as that all rewards were equal
+   * @param step the number of the step, from 1
+   * @param metrics the metrics of the step by name
+   * @param reason the reason, for example that all rewards were equal
    */
   record StepSkipped(long step, String reason, Map<String, Double> metrics)
       implements TrainingEvent {}
 
   /**
-   * An observer measured the model after a step, and tells others.
+   * An observer measured the model after a step, and passes the result on to other observers.
    *
-   * @param of what was measured, such as {@code geometry}
+   * @param step the number of the step, from 1
+   * @param of the kind of the measurement, such as {@code geometry}
+   * @param metrics the results by name
    */
   record Measured(long step, String of, Map<String, Double> metrics) implements TrainingEvent {}
 }

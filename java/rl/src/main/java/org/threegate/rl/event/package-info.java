@@ -1,2 +1,2 @@
-/** What happens while a model is trained, for whoever wants to know. */
+/** Events of a training run, and the interface of their observers. */
 package org.threegate.rl.event;

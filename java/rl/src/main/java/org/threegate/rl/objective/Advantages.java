@@ -3,7 +3,8 @@ package org.threegate.rl.objective;
 import java.util.Arrays;
 
 /**
- * Advantages from rewards. Completions of one prompt, a group, lie one behind the other.
+ * Computes advantages from rewards. Rewards are ordered by group: all completions of one prompt are
+ * adjacent. Arrays have the shape [groups * group size].
  *
  * <pre>{@code
  * double[] rewards = {1, 0, 0, 1, 1, 1, 1, 1};
@@ -12,7 +13,7 @@ import java.util.Arrays;
  * }</pre>
  */
 public final class Advantages {
-  // As TRL has it.
+  // The value that TRL uses.
   private static final double EPSILON = 1e-4;
 
   private Advantages() {}
@@ -37,7 +38,7 @@ public final class Advantages {
   private static void requireGroups(double[] rewards, int size) {
     if (size < 2 || rewards.length % size != 0) {
       throw new IllegalArgumentException(
-          rewards.length + " rewards in groups of " + size + "; groups have 2 members at least");
+          rewards.length + " rewards cannot be split into groups of " + size + " (2 or more)");
     }
   }
 
@@ -46,7 +47,14 @@ public final class Advantages {
     return Math.sqrt(squares / (values.length - 1));
   }
 
-  /** GRPO (arXiv 2402.03300): less the group's mean, over its standard deviation and 1e-4. */
+  /**
+   * Normalizes within groups (GRPO, arXiv 2402.03300): subtracts the group's mean and divides by
+   * the group's standard deviation plus 1e-4.
+   *
+   * @param rewards the rewards, ordered by group
+   * @param groupSize the number of completions per prompt, 2 or more
+   * @return one advantage per reward
+   */
   public static double[] normalised(double[] rewards, int groupSize) {
     return byGroup(
         rewards,
@@ -54,12 +62,24 @@ public final class Advantages {
         (group, i, mean) -> (group[i] - mean) / (deviation(group, mean) + EPSILON));
   }
 
-  /** Dr. GRPO (arXiv 2503.20783): less the group's mean. */
+  /**
+   * Subtracts the group's mean (Dr. GRPO, arXiv 2503.20783).
+   *
+   * @param rewards the rewards, ordered by group
+   * @param groupSize the number of completions per prompt, 2 or more
+   * @return one advantage per reward
+   */
   public static double[] centred(double[] rewards, int groupSize) {
     return byGroup(rewards, groupSize, (group, i, mean) -> group[i] - mean);
   }
 
-  /** RLOO (arXiv 2402.14740): less the mean of the group's others. */
+  /**
+   * Subtracts the mean of the other rewards of the group (RLOO, arXiv 2402.14740).
+   *
+   * @param rewards the rewards, ordered by group
+   * @param groupSize the number of completions per prompt, 2 or more
+   * @return one advantage per reward
+   */
   public static double[] leaveOneOut(double[] rewards, int groupSize) {
     return byGroup(
         rewards,
@@ -68,24 +88,42 @@ public final class Advantages {
   }
 
   /**
-   * REINFORCE++ (arXiv 2501.03262): less the mean of the batch, over its standard deviation and
-   * 1e-4.
+   * Normalizes over the batch (REINFORCE++, arXiv 2501.03262): subtracts the batch's mean and
+   * divides by the batch's standard deviation plus 1e-4.
+   *
+   * @param rewards the rewards of the batch, 2 or more
+   * @return one advantage per reward
    */
   public static double[] ofBatch(double[] rewards) {
     if (rewards.length < 2) {
-      throw new IllegalArgumentException("a batch of " + rewards.length + " rewards; 2 at least");
+      throw new IllegalArgumentException(
+          "a batch must have 2 rewards or more, but has " + rewards.length);
     }
     double mean = Arrays.stream(rewards).average().orElseThrow();
     double deviation = deviation(rewards, mean) + EPSILON;
     return Arrays.stream(rewards).map(reward -> (reward - mean) / deviation).toArray();
   }
 
-  /** Its variant with a baseline: less the group's mean, then as {@link #ofBatch}. */
+  /**
+   * Subtracts the group's mean, then normalizes over the batch as {@link #ofBatch} does
+   * (REINFORCE++-baseline, arXiv 2501.03262).
+   *
+   * @param rewards the rewards, ordered by group
+   * @param groupSize the number of completions per prompt, 2 or more
+   * @return one advantage per reward
+   */
   public static double[] ofBatchWithBaseline(double[] rewards, int groupSize) {
     return ofBatch(centred(rewards, groupSize));
   }
 
-  /** Of each group whether its rewards differ: others teach nothing, and DAPO samples again. */
+  /**
+   * Finds the groups whose rewards differ. Groups with equal rewards have no gradient, and DAPO's
+   * dynamic sampling replaces them.
+   *
+   * @param rewards the rewards, ordered by group
+   * @param groupSize the number of completions per prompt, 2 or more
+   * @return one flag per group
+   */
   public static boolean[] differing(double[] rewards, int groupSize) {
     requireGroups(rewards, groupSize);
     boolean[] differing = new boolean[rewards.length / groupSize];
@@ -96,13 +134,18 @@ public final class Advantages {
   }
 
   /**
-   * DAPO's penalty of completions that are too long (arXiv 2503.14476, section 3.4): 0 up to {@code
-   * longest - margin} tokens, then falling to -1 at {@code longest}.
+   * Returns DAPO's soft penalty of overlong completions (arXiv 2503.14476, section 3.4). It is 0 up
+   * to {@code longest - margin} tokens, and falls linearly to -1 at {@code longest}.
+   *
+   * @param tokens the length of the completion in tokens
+   * @param longest the maximal length of a completion in tokens
+   * @param margin the number of tokens over which the penalty falls, from 1 to {@code longest}
+   * @return the penalty, from -1 to 0, to add to the reward
    */
   public static double lengthPenalty(int tokens, int longest, int margin) {
     if (margin < 1 || margin > longest) {
       throw new IllegalArgumentException(
-          "a margin of " + margin + " tokens before the longest, " + longest);
+          "margin must be from 1 to longest (" + longest + "), but is " + margin);
     }
     return Math.max(-1, Math.min(0, (longest - margin - tokens) / (double) margin));
   }

@@ -7,8 +7,8 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
- * What reinforcement is compared with: supervision, of demonstrations or of one's own right
- * answers, and preferences.
+ * Baselines to compare reinforcement learning with: supervised fine-tuning and direct preference
+ * optimization.
  *
  * <pre>{@code
  * var demonstrated = decoder.logProbabilities(tokens, mask, 1);
@@ -19,10 +19,12 @@ public final class Comparisons {
   private Comparisons() {}
 
   /**
-   * The mean negative log-likelihood of tokens.
+   * Returns the mean negative log-likelihood of the tokens (supervised fine-tuning).
    *
-   * @param logProbabilities [texts, tokens]
-   * @param mask of those that count; rejection sampling leaves out whole texts
+   * @param logProbabilities the log-probability of each token, [texts, tokens]
+   * @param mask 1 for tokens that count, 0 for others, [texts, tokens]. Rejection sampling masks
+   *     whole texts
+   * @return the loss
    */
   public static Loss supervised(Tensor logProbabilities, Tensor mask) {
     Tensor counted = mask.to(logProbabilities.scalar_type());
@@ -31,12 +33,15 @@ public final class Comparisons {
   }
 
   /**
-   * DPO (arXiv 2305.18290): - log σ(weight · (margin of the policy - margin of the reference)).
+   * Returns the loss of DPO (arXiv 2305.18290): -log σ(beta · (margin of the policy - margin of the
+   * reference)).
    *
-   * @param chosen log-likelihoods of the better texts by the policy, [pairs]
-   * @param rejected of the worse ones
-   * @param chosenBefore and by the reference
-   * @param weight beta
+   * @param chosen the policy's log-likelihoods of the preferred texts, [pairs]
+   * @param rejected the policy's log-likelihoods of the other texts, [pairs]
+   * @param chosenBefore the reference's log-likelihoods of the preferred texts, [pairs]
+   * @param rejectedBefore the reference's log-likelihoods of the other texts, [pairs]
+   * @param weight beta, the weight of the implicit KL penalty
+   * @return the loss, and TRL's {@code rewards/} metrics
    */
   public static Loss preference(
       Tensor chosen, Tensor rejected, Tensor chosenBefore, Tensor rejectedBefore, double weight) {

@@ -4,18 +4,19 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * Estimates of the KL divergence from a reference, of tokens that the policy drew itself (Schulman,
- * "Approximating KL divergence", 2020); d is the policy's log-probability less the reference's.
+ * Estimators of the KL divergence from a reference model, on tokens that the policy sampled
+ * (Schulman, "Approximating KL divergence", 2020). Here d is the log-probability under the policy
+ * minus that under the reference.
  */
 public enum Divergence {
-  /** d: unbiased, of either sign. */
+  /** d: unbiased, but may be negative. */
   K1 {
     @Override
     public Tensor of(Tensor own, Tensor reference) {
       return own.sub(reference);
     }
   },
-  /** d²/2: biased, and its gradient is that of the divergence. */
+  /** d²/2: biased, but its gradient is an unbiased estimate of the divergence's gradient. */
   K2 {
     @Override
     public Tensor of(Tensor own, Tensor reference) {
@@ -23,7 +24,7 @@ public enum Divergence {
       return apart.mul(apart).mul(new Scalar(0.5));
     }
   },
-  /** exp(-d) + d - 1: unbiased, never negative. */
+  /** exp(-d) + d - 1: unbiased and never negative. It is the estimator of TRL. */
   K3 {
     @Override
     public Tensor of(Tensor own, Tensor reference) {
@@ -32,6 +33,6 @@ public enum Divergence {
     }
   };
 
-  /** Of each token; log-probabilities of any shape. */
+  /** Returns the estimate for each token. Both tensors have the same shape, as has the result. */
   public abstract Tensor of(Tensor own, Tensor reference);
 }

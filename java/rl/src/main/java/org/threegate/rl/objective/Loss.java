@@ -4,9 +4,9 @@ import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * What an objective came to.
+ * The value of an objective on a batch.
  *
- * @param value to be differentiated
- * @param metrics by the names that TRL gives them
+ * @param value the loss to differentiate, a scalar
+ * @param metrics the metrics by name. Names are those of TRL where TRL has the metric
  */
 public record Loss(Tensor value, Map<String, Double> metrics) {}

@@ -4,13 +4,14 @@ import java.util.Optional;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * Completions and what is known of them; all [completions, tokens] but the advantages.
+ * A batch of completions, as {@link PolicyObjective} takes it. All tensors but the advantages have
+ * the shape [completions, tokens].
  *
- * @param logProbabilities of the policy, which can be differentiated
- * @param before of the policy that drew them
- * @param reference of the reference model, where there is one
- * @param mask 1 for tokens of a completion, 0 for padding, in the dtype of the others
- * @param advantages [completions]
+ * @param logProbabilities the log-probabilities under the policy, which require a gradient
+ * @param before the log-probabilities under the policy that sampled the completions
+ * @param reference the log-probabilities under the reference model, if there is one
+ * @param mask 1 for tokens of a completion and 0 for padding, in the dtype of the others
+ * @param advantages the advantage of each completion, [completions]
  */
 public record PolicyBatch(
     Tensor logProbabilities,

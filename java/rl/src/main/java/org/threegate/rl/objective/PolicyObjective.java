@@ -9,21 +9,23 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
- * A policy gradient's surrogate: probability ratios times advantages, clipped. The well-known ones
- * are its presets; what else they differ in is in {@link Advantages}.
+ * The clipped surrogate objective of policy gradient methods: probability ratios times advantages.
+ * The constants are presets of well-known algorithms. The algorithms also differ in their {@link
+ * Advantages}.
  *
  * <pre>{@code
  * PolicyObjective objective = PolicyObjective.DAPO.withDivergence(Divergence.K3, 0.01);
  * }</pre>
  *
- * @param ratio of what
- * @param surrogate what becomes of ratios far from one
- * @param clipLow ratios below {@code 1 - clipLow} are clipped where that helps
- * @param clipHigh ratios above {@code 1 + clipHigh}; of {@link Surrogate#CAPPED} the cap itself
- * @param average over what
- * @param length of {@link Average#LENGTH}, tokens
- * @param divergence from the reference that is added, if any
- * @param weight of the divergence
+ * @param ratio the level at which probability ratios are computed
+ * @param surrogate how ratios far from 1 are limited
+ * @param clipLow the lower clipping range: ratios are clipped below {@code 1 - clipLow}
+ * @param clipHigh the upper clipping range: ratios are clipped above {@code 1 + clipHigh}. For
+ *     {@link Surrogate#CAPPED} it is the cap itself
+ * @param average how the losses of tokens are averaged
+ * @param length the number of tokens that {@link Average#LENGTH} divides by
+ * @param divergence the estimator of the KL divergence from the reference, if it is penalized
+ * @param weight the weight of the divergence, TRL's {@code beta}
  */
 public record PolicyObjective(
     Ratio ratio,
@@ -34,44 +36,46 @@ public record PolicyObjective(
     int length,
     Optional<Divergence> divergence,
     double weight) {
-  /** Of which probabilities. */
+  /** The level at which probability ratios are computed. */
   public enum Ratio {
-    /** Each token's. */
+    /** One ratio per token. */
     TOKEN,
-    /** Their geometric mean over a completion (GSPO, arXiv 2507.18071). */
+    /** The geometric mean of the tokens' ratios of a completion (GSPO, arXiv 2507.18071). */
     SEQUENCE_MEAN,
-    /** The whole completion's. */
+    /** The ratio of the completion's probabilities: the product of the tokens' ratios. */
     SEQUENCE
   }
 
-  /** What is minimised of a ratio r and an advantage A. */
+  /** The term that is minimized, for a ratio r and an advantage A. */
   public enum Surrogate {
-    /** - min(r A, clip(r) A) (PPO, arXiv 1707.06347). */
+    /** -min(r A, clip(r) A) (PPO, arXiv 1707.06347). */
     CLIPPED,
-    /** - min(r, cap) A log p, the first factor a constant (CISPO, arXiv 2506.13585). */
+    /** -min(r, cap) A log p, where the first factor has no gradient (CISPO, arXiv 2506.13585). */
     CAPPED
   }
 
-  /** How tokens make one number. */
+  /** How the losses of tokens are averaged. */
   public enum Average {
-    /** The mean of each completion, then of completions: short ones count more a token. */
+    /**
+     * The mean over each completion, then over completions (GRPO). Short ones weigh more per token.
+     */
     SEQUENCES,
-    /** Of all tokens. */
+    /** The mean over all tokens of the batch (DAPO). */
     TOKENS,
-    /** Over a constant number of tokens for each completion (Dr. GRPO). */
+    /** The sum divided by a constant number of tokens per completion (Dr. GRPO). */
     LENGTH
   }
 
-  /** arXiv 2402.03300, without a divergence. */
+  /** GRPO (arXiv 2402.03300), without a divergence. */
   public static final PolicyObjective GRPO =
       new PolicyObjective(
           Ratio.TOKEN, Surrogate.CLIPPED, 0.2, 0.2, Average.SEQUENCES, 0, Optional.empty(), 0);
 
-  /** arXiv 2503.14476. */
+  /** DAPO (arXiv 2503.14476). */
   public static final PolicyObjective DAPO =
       GRPO.withClip(0.2, 0.28).withAverage(Average.TOKENS, 0);
 
-  /** arXiv 2507.18071, with the clipping that it recommends. */
+  /** GSPO (arXiv 2507.18071), with the clipping ranges that the paper recommends. */
   public static final PolicyObjective GSPO =
       new PolicyObjective(
           Ratio.SEQUENCE_MEAN,
@@ -83,26 +87,28 @@ public record PolicyObjective(
           Optional.empty(),
           0);
 
-  /** arXiv 2506.13585. */
+  /** CISPO (arXiv 2506.13585). */
   public static final PolicyObjective CISPO =
       new PolicyObjective(
           Ratio.TOKEN, Surrogate.CAPPED, 0, 5, Average.TOKENS, 0, Optional.empty(), 0);
 
-  /** arXiv 2402.14740, with ratios for more than one update a batch. */
+  /** RLOO (arXiv 2402.14740), with ratios for more than one update per batch. */
   public static final PolicyObjective RLOO =
       new PolicyObjective(
           Ratio.SEQUENCE, Surrogate.CLIPPED, 0.2, 0.2, Average.SEQUENCES, 0, Optional.empty(), 0);
 
-  /** arXiv 2501.03262. */
+  /** REINFORCE++ (arXiv 2501.03262). */
   public static final PolicyObjective REINFORCE_PLUS_PLUS = GRPO.withAverage(Average.TOKENS, 0);
 
   public PolicyObjective {
     boolean capped = surrogate == Surrogate.CAPPED;
-    require(capped || (clipLow > 0 && clipLow <= 1), "the lower clip lies between 0 and 1");
-    require(clipHigh > 0, "the upper clip is above 0");
-    require(!capped || ratio == Ratio.TOKEN, "a capped surrogate has ratios of tokens");
-    require(average != Average.LENGTH || length > 0, "a constant length is 1 at least");
-    require(weight >= 0 && (divergence.isPresent() || weight == 0), "a divergence has a weight");
+    require(capped || (clipLow > 0 && clipLow <= 1), "clipLow must be above 0 and at most 1");
+    require(clipHigh > 0, "clipHigh must be above 0");
+    require(!capped || ratio == Ratio.TOKEN, "a capped surrogate requires token-level ratios");
+    require(average != Average.LENGTH || length > 0, "length must be 1 or more");
+    require(
+        weight >= 0 && (divergence.isPresent() || weight == 0),
+        "weight must be 0 or more, and 0 without a divergence");
   }
 
   private static void require(boolean holds, String text) {
@@ -111,7 +117,7 @@ public record PolicyObjective(
     }
   }
 
-  /** arXiv 2503.20783; its advantages are {@link Advantages#centred}. */
+  /** Returns Dr. GRPO (arXiv 2503.20783). Its advantages are {@link Advantages#centred}. */
   public static PolicyObjective drGrpo(int longestCompletion) {
     return GRPO.withAverage(Average.LENGTH, longestCompletion);
   }
@@ -121,7 +127,11 @@ public record PolicyObjective(
   }
 
   /**
-   * @param tokens of {@link Average#LENGTH}
+   * Returns this objective with another average.
+   *
+   * @param over how the losses of tokens are averaged
+   * @param tokens the number of tokens that {@link Average#LENGTH} divides by
+   * @return the objective
    */
   public PolicyObjective withAverage(Average over, int tokens) {
     return new PolicyObjective(
@@ -134,9 +144,11 @@ public record PolicyObjective(
   }
 
   /**
-   * The loss of a batch.
+   * Computes the loss of a batch.
    *
-   * @throws IllegalArgumentException when a divergence is asked for and the batch has no reference
+   * @param batch the completions
+   * @return the loss and its metrics
+   * @throws IllegalArgumentException when the objective has a divergence and the batch no reference
    */
   public Loss loss(PolicyBatch batch) {
     Tensor advantages = batch.advantages().unsqueeze(1);
@@ -150,7 +162,7 @@ public record PolicyObjective(
               .orElseThrow(
                   () ->
                       new IllegalArgumentException(
-                          "a divergence, and no reference to measure it from"));
+                          "a divergence needs the log-probabilities of a reference model"));
       Tensor apart = divergence.get().of(batch.logProbabilities(), reference);
       each = each.add(apart.mul(new Scalar(weight)));
       metrics.put("kl", mean(apart, batch.mask()));
@@ -159,7 +171,7 @@ public record PolicyObjective(
     return new Loss(averaged(each, batch.mask()), metrics);
   }
 
-  /** [completions, tokens], or [completions, 1]. */
+  /** Returns log ratios, [completions, tokens] or [completions, 1]. */
   private Tensor ratios(PolicyBatch batch) {
     Tensor logRatios = batch.logProbabilities().sub(batch.before());
     if (ratio == Ratio.TOKEN) {
@@ -173,7 +185,7 @@ public record PolicyObjective(
     return values.sum(new long[] {1}, true, null);
   }
 
-  /** Tokens of each completion; 1 of one that is empty. */
+  /** Returns the number of tokens of each completion, and 1 for an empty one. */
   private static Tensor counts(Tensor mask) {
     return rowSums(mask).clamp_min(new Scalar(1.0));
   }

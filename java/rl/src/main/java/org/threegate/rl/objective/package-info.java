@@ -1,2 +1,2 @@
-/** What is minimised: small pure functions of log-probabilities, advantages and masks. */
+/** Objectives: pure functions of log-probabilities, advantages and masks. */
 package org.threegate.rl.objective;

@@ -9,7 +9,7 @@ import org.threegate.rl.event.TrainingObserver;
 import org.threegate.run.PrintableText;
 
 /**
- * A line a step for whoever looks on.
+ * Prints one line per step to a console.
  *
  * <pre>{@code
  * trainer.run(new ConsoleProgress(System.err, 100, 10));
@@ -39,8 +39,11 @@ public final class ConsoleProgress implements TrainingObserver {
   private final long every;
 
   /**
-   * @param steps in all
-   * @param every so many of which, and for each that is skipped, a line is printed
+   * Creates the observer.
+   *
+   * @param out the stream to print to
+   * @param steps the number of steps of the run
+   * @param every the number of steps between two lines. Skipped steps are always printed
    */
   public ConsoleProgress(PrintStream out, long steps, long every) {
     this.out = out;

@@ -23,12 +23,15 @@ import org.threegate.rl.policy.TensorMemory;
 import org.threegate.rl.policy.Tensors;
 
 /**
- * How far the policy has moved from what it was, in nats a token of texts that the base wrote, and
- * which layers that is spent in. The divergence KL(base ‖ policy) is exact over the vocabulary; its
- * second-order prediction ½ ΔWᵀ F ΔW, with the Fisher information of each layer at the base (arXiv
- * 2511.08567, section 3), is the layer's budget; all layers in concert have another, for their
- * slopes add up before they are squared. Where prediction and divergence part, the step has left
- * the region where the curvature at the base says anything.
+ * Measures how far the policy has moved from the initial model, in nats per token, and how much
+ * each layer contributes.
+ *
+ * <p>The texts are completions that the initial model sampled. The divergence KL(initial ‖ policy)
+ * is exact: it sums over the vocabulary. Two second-order predictions stand beside it, ½ ΔWᵀ F ΔW
+ * with the Fisher information F at the initial model (arXiv 2511.08567, section 3): one for each
+ * layer alone, and one for all layers together, whose directional derivatives are added before they
+ * are squared. Where prediction and divergence differ, the policy has left the region in which the
+ * curvature at the initial model describes it.
  *
  * <pre>{@code
  * List<CapturedLayers.Text> texts = List.of(new CapturedLayers.Text(new int[] {5, 6, 7}, 1));
@@ -39,7 +42,7 @@ import org.threegate.rl.policy.Tensors;
  * }</pre>
  */
 public final class DivergenceObserver implements TrainingObserver, AutoCloseable {
-  private static final int ROWS = 64; // texts that are predicted at a time
+  private static final int ROWS = 64; // texts per forward pass
 
   private final Context context;
   private final Control control;
@@ -67,12 +70,16 @@ public final class DivergenceObserver implements TrainingObserver, AutoCloseable
   }
 
   /**
-   * Begins with a model as it is now.
+   * Creates the observer. The model has to be the initial one.
    *
-   * @param texts prompts with completions that the model drew
-   * @param selected names of weights whose budgets are told
-   * @param every so many steps
-   * @param seed of the labels that the Fisher information is of
+   * @param context the context of the kernels
+   * @param model the initial model
+   * @param texts prompts with completions that the model sampled
+   * @param selected selects weights by their names, for the share of each layer
+   * @param every the number of steps between two measurements
+   * @param seed the seed of the labels that the Fisher information is estimated from
+   * @param told receives the measurements
+   * @return the observer
    */
   public static DivergenceObserver of(
       Context context,
@@ -83,7 +90,7 @@ public final class DivergenceObserver implements TrainingObserver, AutoCloseable
       long seed,
       TrainingObserver told) {
     if (every < 1) {
-      throw new IllegalArgumentException("a divergence is measured every 1 step or more");
+      throw new IllegalArgumentException("every must be 1 or more");
     }
     CapturedLayers captured = CapturedLayers.of(model, texts, selected, false, seed);
     DivergenceObserver observer =
@@ -100,7 +107,7 @@ public final class DivergenceObserver implements TrainingObserver, AutoCloseable
     return observer;
   }
 
-  /** Log-probabilities of the vocabulary at each predicted token, [tokens, vocabulary] a part. */
+  /** Returns log-probabilities at each predicted token, a list of [tokens, vocabulary]. */
   private static List<Tensor> predictions(Decoder model, List<CapturedLayers.Text> texts) {
     List<Tensor> parts = new ArrayList<>();
     for (int begin = 0; begin < texts.size(); begin += ROWS) {
@@ -164,7 +171,9 @@ public final class DivergenceObserver implements TrainingObserver, AutoCloseable
     }
   }
 
-  /** A mean over tokens; those of a text are not independent. */
+  /**
+   * Adds a mean over tokens and its standard error, which is over texts: their tokens correlate.
+   */
   private void put(Map<String, Double> metrics, String name, double[] values) {
     ClusteredMean mean = ClusteredMean.of(values, captured.sequences());
     metrics.put(name, mean.value());

@@ -5,7 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.function.UnaryOperator;
 import org.threegate.rl.event.TrainingEvent;
 
-/** An event as an object of JSON: its step, what it was, its metrics. */
+/** Writes an event as a JSON object: step, kind of the event, and metrics. */
 final class EventRow {
   private static final ObjectMapper MAPPER = new ObjectMapper();
 
@@ -16,7 +16,10 @@ final class EventRow {
   }
 
   /**
-   * @param shown what becomes of text
+   * Writes an event.
+   *
+   * @param event the event
+   * @param shown converts texts, for example to escape control characters
    */
   static String of(TrainingEvent event, UnaryOperator<String> shown) {
     ObjectNode row = MAPPER.createObjectNode().put("step", event.step());

@@ -23,10 +23,13 @@ import org.threegate.rl.policy.Scopes;
 import org.threegate.rl.policy.TensorMemory;
 
 /**
- * Where a run has got to: how many weights changed in bf16, since the beginning and in the last
- * step, and, less often, where the update lies in the geometry of the weights, beside null models.
- * Means over matrices; names begin with {@code geometry/}, those of null models say which ({@code
- * sd} is that of one matrix, in the mean).
+ * Measures how the weights change. It counts the weights whose bf16 value changed since the
+ * beginning and in the last step. Less often, it measures the update in the geometry of the
+ * weights, beside null models.
+ *
+ * <p>Values are means over matrices. Names begin with {@code geometry/}, and end with the name of
+ * the null model where there is one. A final {@code sd} is the mean of the matrices' standard
+ * deviations.
  *
  * <pre>{@code
  * try (GeometryObserver geometry =
@@ -61,12 +64,17 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
   }
 
   /**
-   * Begins with a model as it is now.
+   * Creates the observer. The model has to be the initial one.
    *
-   * @param selected names of matrices to look at
-   * @param every so many steps changes are counted
-   * @param everySpectrum so many steps singular values, angles and energies are measured; 0: never
-   * @param told what is measured
+   * @param context the context of the kernels
+   * @param model the initial model
+   * @param selected selects matrices by their names
+   * @param every the number of steps between two counts of changed weights
+   * @param everySpectrum the number of steps between two measurements of singular values, angles
+   *     and energies; 0 turns these off
+   * @param options the null models and their draws
+   * @param told receives the measurements
+   * @return the observer
    */
   public static GeometryObserver of(
       Context context,
@@ -77,7 +85,7 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
       GeometryOptions options,
       TrainingObserver told) {
     if (every < 1 || everySpectrum < 0) {
-      throw new IllegalArgumentException("changes are counted every 1 step or more");
+      throw new IllegalArgumentException("every must be 1 or more");
     }
     GeometryObserver observer = new GeometryObserver(context, every, everySpectrum, options, told);
     model
@@ -91,15 +99,16 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
             });
     if (observer.base.isEmpty()) {
       observer.close();
-      throw new IllegalArgumentException("no matrix to look at");
+      throw new IllegalArgumentException("no matrix is selected");
     }
     return observer;
   }
 
   /**
-   * A copy that no scope frees.
+   * Returns a copy that no scope frees.
    *
-   * @param exact in bf16 where that loses nothing: null models are told then what rounding hides
+   * @param exact whether to store it in bf16 where that is lossless, so that null models can
+   *     account for rounding
    */
   private static Tensor copied(Decoder model, String name, boolean exact) {
     List<Tensor> copy = new ArrayList<>();
@@ -131,7 +140,7 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
     goOnFrom(taken.policy());
   }
 
-  /** What the next step is compared with: the model of a run that is resumed. */
+  /** Sets the model that the next step is compared with, for a run that is resumed. */
   public void goOnFrom(Decoder policy) {
     Scopes.run(() -> last.forEach((name, copy) -> copy.copy_(policy.weight(name).detach())));
   }
@@ -168,7 +177,7 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
     metrics.put("geometry/relative_frobenius", Math.sqrt(update / squares));
   }
 
-  /** Sums over matrices. */
+  /** Sums over matrices, from which means are computed. */
   private static final class Means {
     private final Map<String, Double> sums = new LinkedHashMap<>();
     private final Map<String, Integer> counts = new LinkedHashMap<>();

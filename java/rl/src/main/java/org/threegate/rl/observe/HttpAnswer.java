@@ -6,10 +6,12 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * An answer, after which the connection ends.
+ * An HTTP response. The connection closes after it.
  *
- * @param type of the body
- * @param fields of the head beside those that every answer has
+ * @param status the status code
+ * @param type the content type of the body
+ * @param fields additional header fields
+ * @param body the body
  */
 record HttpAnswer(int status, String type, Map<String, String> fields, byte[] body) {
   static final int OK = 200;
@@ -20,10 +22,10 @@ record HttpAnswer(int status, String type, Map<String, String> fields, byte[] bo
   static final int TOO_LARGE = 431;
   static final int FAILED = 500;
 
-  /** To a request that is longer than any of ours. */
-  static final HttpAnswer TOO_LONG = text(TOO_LARGE, "too long a request");
+  /** The response to a request that exceeds the maximal length. */
+  static final HttpAnswer TOO_LONG = text(TOO_LARGE, "the request is too long");
 
-  /** What browsers are told of all that comes from here. */
+  /** The header fields of all responses. */
   private static final Map<String, String> ALWAYS =
       Map.of(
           "Cache-Control", "no-store",
@@ -49,15 +51,15 @@ record HttpAnswer(int status, String type, Map<String, String> fields, byte[] bo
         status, "text/plain; charset=utf-8", Map.of(), text.getBytes(StandardCharsets.UTF_8));
   }
 
-  /** The same with other fields. */
+  /** Returns the same response with other additional fields. */
   HttpAnswer with(Map<String, String> others) {
     return new HttpAnswer(status, type, others, body);
   }
 
   /**
-   * What is sent.
+   * Returns the bytes to send.
    *
-   * @param whole the body too
+   * @param whole whether the body is included
    */
   ByteBuffer[] bytes(boolean whole) {
     Map<String, String> all = new LinkedHashMap<>(ALWAYS);

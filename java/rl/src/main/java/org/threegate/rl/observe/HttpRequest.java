@@ -8,14 +8,15 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * The head of a request.
+ * The head of an HTTP request.
  *
- * @param host as the client calls this machine
- * @param path up to a question mark, as it was sent
- * @param query after it; empty where there is none
+ * @param method the method
+ * @param host the value of the Host field
+ * @param path the part of the target before the question mark, not decoded
+ * @param query the part after it; empty when there is none
  */
 record HttpRequest(String method, String host, String path, String query) {
-  /** Bytes of a head, at most. */
+  /** The maximal length of a head in bytes. */
   static final int LONGEST = 8192;
 
   private static final Pattern FIRST =
@@ -25,24 +26,27 @@ record HttpRequest(String method, String host, String path, String query) {
       Pattern.compile("(127\\.0\\.0\\.1|localhost)(:\\d{1,5})?", Pattern.CASE_INSENSITIVE);
 
   /**
-   * @param head lines without the empty one at their end
-   * @throws IllegalArgumentException when it is no request, or names no host, or two
+   * Parses a head.
+   *
+   * @param head the lines, without the final empty line
+   * @return the request
+   * @throws IllegalArgumentException when it is malformed, or does not have exactly one Host field
    */
   static HttpRequest of(String head) {
     String[] lines = head.split("\r\n", -1);
     Matcher first = FIRST.matcher(lines[0]);
     if (!first.matches()) {
-      throw new IllegalArgumentException("not a request");
+      throw new IllegalArgumentException("malformed request line");
     }
     String host = "";
     for (String line : List.of(lines).subList(1, lines.length)) {
       Matcher field = FIELD.matcher(line);
       if (!field.matches()) {
-        throw new IllegalArgumentException("not a field");
+        throw new IllegalArgumentException("malformed header field");
       }
       if (field.group(1).toLowerCase(Locale.ROOT).equals("host")) {
         if (!host.isEmpty()) {
-          throw new IllegalArgumentException("two hosts");
+          throw new IllegalArgumentException("more than one Host field");
         }
         host = field.group(2).strip();
       }
@@ -56,15 +60,17 @@ record HttpRequest(String method, String host, String path, String query) {
         query < 0 ? "" : target.substring(query + 1));
   }
 
-  /** Why it is not answered, if it is not. */
+  /** Returns the response that rejects the request, if it has to be rejected. */
   Optional<HttpAnswer> refusal() {
     if (!LOCAL.matcher(host).matches()) {
-      // A name that somebody else had resolve to this machine is not ours.
-      return Optional.of(HttpAnswer.text(HttpAnswer.FORBIDDEN, "only for 127.0.0.1 and localhost"));
+      // A foreign name that resolves to this machine is refused: this prevents DNS rebinding.
+      return Optional.of(
+          HttpAnswer.text(
+              HttpAnswer.FORBIDDEN, "this page is only served for 127.0.0.1 and localhost"));
     }
     if (!method.equals("GET") && !method.equals("HEAD")) {
       return Optional.of(
-          HttpAnswer.text(HttpAnswer.NOT_ALLOWED, "GET and HEAD alone")
+          HttpAnswer.text(HttpAnswer.NOT_ALLOWED, "only GET and HEAD are supported")
               .with(Map.of("Allow", "GET, HEAD")));
     }
     return Optional.empty();

@@ -20,8 +20,8 @@ import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 
 /**
- * One object of JSON a line for each event: its step, what it was, its metrics. Nothing in it
- * depends on the clock, so that a run that was resumed has the same file as one that was not.
+ * Writes each event as a line of JSON: step, kind of the event, and metrics. No value depends on
+ * the clock, so that the file of a resumed run equals that of an uninterrupted one.
  *
  * <pre>{@code
  * try (JsonLines lines = JsonLines.open(Path.of("metrics.jsonl"), 0)) {
@@ -30,7 +30,7 @@ import org.threegate.rl.event.TrainingObserver;
  * }</pre>
  */
 public final class JsonLines implements TrainingObserver, AutoCloseable {
-  private static final int LONGEST = 1 << 24; // of lines, in bytes
+  private static final int LONGEST = 1 << 24; // bytes of a line
   private static final ObjectMapper MAPPER = new ObjectMapper();
 
   private final FileChannel out;
@@ -40,9 +40,11 @@ public final class JsonLines implements TrainingObserver, AutoCloseable {
   }
 
   /**
-   * Goes on with a file, of which lines of later steps, and one that was torn, are dropped.
+   * Opens a file to append to. Lines of later steps and an incomplete last line are removed.
    *
-   * @param step after which the run goes on; 0: a new file
+   * @param path the file
+   * @param step the step that the run resumes from; 0 starts a new file
+   * @return the observer
    */
   public static JsonLines open(Path path, long step) throws IOException {
     List<String> kept = new ArrayList<>();
@@ -71,7 +73,7 @@ public final class JsonLines implements TrainingObserver, AutoCloseable {
       JsonNode row = MAPPER.readTree(line);
       return row.path("step").isNumber() && row.path("step").asLong() <= step;
     } catch (JsonProcessingException e) {
-      return false; // the last one of a run that was killed
+      return false; // an incomplete line, left by a killed run
     }
   }
 

@@ -15,10 +15,10 @@ import org.threegate.rl.event.TrainingObserver;
 import org.threegate.run.PrintableText;
 
 /**
- * A page that is drawn anew while a run goes on: each metric over steps, beside its null models. It
- * is served on the loopback interface alone, and to requests that name it as their host alone. A
- * run that is told more than the page keeps, 64 million characters, loses every other of its older
- * points there.
+ * Serves a web page that plots the metrics of a run while it goes on, beside those of null models.
+ * The page is only reachable on the loopback interface, and only under the names of this machine.
+ * It keeps up to 64 million characters of events; beyond that, every other one of the older events
+ * is dropped.
  *
  * <pre>{@code
  * try (LivePage page = LivePage.open(0, 100)) {
@@ -41,7 +41,7 @@ public final class LivePage implements TrainingObserver, AutoCloseable {
   private long characters;
   private long told;
 
-  /** An event and how many came before it. */
+  /** An event as JSON, and its number. */
   private record Row(long number, String json) {}
 
   private LivePage(int port, long steps, long most, String page) throws IOException {
@@ -54,15 +54,20 @@ public final class LivePage implements TrainingObserver, AutoCloseable {
   }
 
   /**
-   * @param port to listen on; 0: one that is free
-   * @param steps of the run in all
+   * Starts serving the page.
+   *
+   * @param port the port to listen on; 0 chooses a free one
+   * @param steps the number of steps of the run
+   * @return the page
    */
   public static LivePage open(int port, long steps) throws IOException {
     return open(port, steps, MOST_CHARACTERS);
   }
 
   /**
-   * @param most characters of events that are kept
+   * Starts serving the page, with another bound on the events that it keeps.
+   *
+   * @param most the maximal number of characters
    */
   static LivePage open(int port, long steps, long most) throws IOException {
     try (InputStream in = LivePage.class.getResourceAsStream("page.html")) {
@@ -71,7 +76,7 @@ public final class LivePage implements TrainingObserver, AutoCloseable {
     }
   }
 
-  /** Where it is. */
+  /** Returns the address of the page. */
   public URI address() {
     return URI.create("http://127.0.0.1:" + server.port() + "/");
   }
@@ -88,7 +93,7 @@ public final class LivePage implements TrainingObserver, AutoCloseable {
     }
   }
 
-  /** Drops every other row of the older half. */
+  /** Drops every other event of the older half. */
   private void thin() {
     List<Row> all = List.copyOf(rows);
     rows.clear();
@@ -110,11 +115,11 @@ public final class LivePage implements TrainingObserver, AutoCloseable {
               Map.of("Content-Security-Policy", policy),
               page);
       case "/events" -> events(request.query());
-      default -> HttpAnswer.text(HttpAnswer.NOT_FOUND, "nothing here");
+      default -> HttpAnswer.text(HttpAnswer.NOT_FOUND, "not found");
     };
   }
 
-  /** Events from a number on, as many as one answer takes. */
+  /** Returns events from a number on, as many as fit into one response. */
   private HttpAnswer events(String query) {
     Matcher asked = FROM.matcher(query);
     long from = asked.matches() ? Long.parseLong(asked.group(1)) : 0;

@@ -18,15 +18,15 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.Function;
 
 /**
- * Answers GET and HEAD on the loopback interface, from one thread that waits for nobody: a client
- * that is slow has a deadline, of too many the one that came first goes, and what each may send and
- * be sent is bounded.
+ * An HTTP server for GET and HEAD on the loopback interface. It runs in one thread and never
+ * blocks: connections have a deadline, the oldest is dropped when there are too many, and the sizes
+ * of requests and responses are bounded.
  */
 final class LoopbackServer implements AutoCloseable {
-  /** Time from the connection to the last byte of the answer. */
+  /** The time from connecting to the last byte of the response. */
   private static final Duration PATIENCE = Duration.ofSeconds(10);
 
-  /** Time for the client to close after that. */
+  /** The time that a client then has to close the connection. */
   private static final Duration FAREWELL = Duration.ofSeconds(1);
 
   private static final int MOST_CONNECTIONS = 64;
@@ -52,8 +52,10 @@ final class LoopbackServer implements AutoCloseable {
   }
 
   /**
-   * @param port to listen on; 0: one that is free
-   * @param pages the answer to a request that is valid, for this host, and a GET or HEAD
+   * Starts the server.
+   *
+   * @param port the port to listen on; 0 chooses a free one
+   * @param pages returns the response to a valid GET or HEAD request
    */
   static LoopbackServer open(int port, Function<HttpRequest, HttpAnswer> pages) throws IOException {
     return open(port, pages, PATIENCE);
@@ -103,7 +105,7 @@ final class LoopbackServer implements AutoCloseable {
       }
     } catch (IOException e) {
       System.getLogger(LoopbackServer.class.getName())
-          .log(System.Logger.Level.WARNING, "the page is no longer served", e);
+          .log(System.Logger.Level.WARNING, "the server of the live page has stopped", e);
     } finally {
       List.copyOf(connections).forEach(this::drop);
     }
@@ -120,7 +122,7 @@ final class LoopbackServer implements AutoCloseable {
         drop(connection);
       }
     } catch (IOException | CancelledKeyException e) {
-      drop(connection); // the client is gone
+      drop(connection); // the client has disconnected
     }
   }
 
@@ -138,7 +140,7 @@ final class LoopbackServer implements AutoCloseable {
         drop(connections.getFirst());
       }
     } catch (IOException e) {
-      // The process has no file to spare: another connection gives one up.
+      // Out of file descriptors: drop a connection to free one.
       if (connections.isEmpty()) {
         LockSupport.parkNanos(PAUSE_MILLIS * 1_000_000L);
       } else {
@@ -152,11 +154,11 @@ final class LoopbackServer implements AutoCloseable {
     try {
       connection.channel.close();
     } catch (IOException e) {
-      // It is closed as far as it can be.
+      // Nothing more can be done to close it.
     }
   }
 
-  /** One request and its answer. */
+  /** A connection with its request and response. */
   private final class Connection {
     private final SocketChannel channel;
     private final ByteBuffer request = ByteBuffer.allocate(HttpRequest.LONGEST);
@@ -169,10 +171,11 @@ final class LoopbackServer implements AutoCloseable {
       this.deadline = deadline;
     }
 
-    /** Does what can be done now; true when nothing is left to do. */
+    /** Reads or writes what is possible now, and returns whether the connection is finished. */
     boolean isDone(SelectionKey key) throws IOException {
       if (answered) {
-        // What is still sent is not read by anybody; a reset would take the answer away.
+        // Discard further input: closing with unread input would reset the connection and lose the
+        // response.
         request.clear();
         return channel.read(request) < 0;
       }
@@ -210,7 +213,7 @@ final class LoopbackServer implements AutoCloseable {
       } catch (IllegalArgumentException e) {
         return HttpAnswer.text(HttpAnswer.BAD_REQUEST, "not a request").bytes(true);
       } catch (RuntimeException e) {
-        return HttpAnswer.text(HttpAnswer.FAILED, "this page failed").bytes(true);
+        return HttpAnswer.text(HttpAnswer.FAILED, "internal error").bytes(true);
       }
     }
   }

@@ -9,8 +9,9 @@ import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 
 /**
- * Metrics as Micrometer meters: a gauge each, with the last value, {@code threegate.} before its
- * name and dots for slashes; counters of steps that were taken and skipped.
+ * Reports metrics to Micrometer. Each metric is a gauge with its last value. The name gets the
+ * prefix {@code threegate.}, and slashes become dots. Two counters count the taken and the skipped
+ * steps.
  *
  * <pre>{@code
  * trainer.run(new MeterObserver(new io.micrometer.core.instrument.simple.SimpleMeterRegistry()));
@@ -45,7 +46,7 @@ public final class MeterObserver implements TrainingObserver {
         name,
         own -> {
           AtomicReference<Double> value = new AtomicReference<>(Double.NaN);
-          // The registry holds what it measures weakly; the map holds it.
+          // The registry only references the value weakly; the map keeps it alive.
           return registry.gauge(
               PREFIX + own.replace('/', '.').replace('@', '.'), value, AtomicReference::get);
         });

@@ -17,8 +17,8 @@ import org.threegate.rl.event.TrainingObserver;
 import org.threegate.rl.policy.Decoder;
 
 /**
- * Publishes what a policy becomes, in bf16, as patches that samplers in other processes follow with
- * a {@code PatchSubscriber}. Only steps in which parameters moved are versions.
+ * Publishes the policy in bf16 as patches, which samplers in other processes follow with a {@code
+ * PatchSubscriber}. Only steps that changed the parameters are published.
  *
  * <pre>{@code
  * try (PatchObserver patches =
@@ -45,11 +45,17 @@ public final class PatchObserver implements TrainingObserver, AutoCloseable {
   }
 
   /**
-   * Begins with a model as it is now, or goes on where the directory ends.
+   * Creates the observer. It begins with the current model, or appends to the versions that the
+   * directory already has.
    *
-   * @param description files that go with whole versions: configuration, tokenizer
-   * @param every so many steps a version is published
-   * @param told its number, and how many bytes it has beside the whole model's
+   * @param context the context of the kernels
+   * @param model the policy
+   * @param directory the directory of the versions
+   * @param description files that are copied beside whole versions: configuration and tokenizer
+   * @param options the options of the publisher
+   * @param every the number of steps between two versions
+   * @param told receives the number of the version, its bytes, and their share of the whole model
+   * @return the observer
    */
   public static PatchObserver of(
       Context context,
@@ -61,11 +67,11 @@ public final class PatchObserver implements TrainingObserver, AutoCloseable {
       TrainingObserver told)
       throws IOException {
     if (every < 1) {
-      throw new IllegalArgumentException("a version is published every 1 step or more");
+      throw new IllegalArgumentException("every must be 1 or more");
     }
     Files.createDirectories(directory);
     Path scratch = directory.resolve(".policy");
-    AtomicFiles.deleteDirectory(scratch); // of a run that was killed
+    AtomicFiles.deleteDirectory(scratch); // left by a killed run
     Files.createDirectories(scratch);
     for (Path file : description) {
       Files.copy(file, scratch.resolve(file.getFileName()), StandardCopyOption.REPLACE_EXISTING);

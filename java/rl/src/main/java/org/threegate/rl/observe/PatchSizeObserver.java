@@ -20,8 +20,8 @@ import org.threegate.rl.policy.Decoder;
 import org.threegate.run.Progress;
 
 /**
- * Measures what a step would take to send: the planar patch from the bf16 weights before it to
- * those after it, beside the whole model. Nothing is kept.
+ * Measures the size of the patch that would transfer a step: the planar patch between the bf16
+ * weights before and after it, compared with the whole model. It keeps no files.
  *
  * <pre>{@code
  * try (PatchSizeObserver sizes = PatchSizeObserver.of(context, Path.of("scratch"), 10, lines)) {
@@ -36,7 +36,7 @@ public final class PatchSizeObserver implements TrainingObserver, AutoCloseable 
   private final Path scratch;
   private final long every;
   private final TrainingObserver told;
-  private long stored = -1; // step whose weights are there
+  private long stored = -1; // step of the weights on disk
 
   private PatchSizeObserver(Context context, Path scratch, long every, TrainingObserver told) {
     this.context = context;
@@ -46,18 +46,21 @@ public final class PatchSizeObserver implements TrainingObserver, AutoCloseable 
   }
 
   /**
-   * Begins.
+   * Creates the observer.
    *
-   * @param scratch a directory that is made, and removed when this is closed
-   * @param every so many steps one is measured, the first one of all not
-   * @param told {@code patch/changed} elements, {@code patch/bytes} and {@code patch/model_bytes}
+   * @param context the context of the kernels
+   * @param scratch a directory to create. It is deleted when the observer is closed
+   * @param every the number of steps between two measurements; the first step is not measured
+   * @param told receives {@code patch/changed} (elements), {@code patch/bytes} and {@code
+   *     patch/model_bytes}
+   * @return the observer
    */
   public static PatchSizeObserver of(
       Context context, Path scratch, long every, TrainingObserver told) throws IOException {
     if (every < 1) {
-      throw new IllegalArgumentException("a step is measured every 1 step or more");
+      throw new IllegalArgumentException("every must be 1 or more");
     }
-    AtomicFiles.deleteDirectory(scratch); // of a run that was killed
+    AtomicFiles.deleteDirectory(scratch); // left by a killed run
     Files.createDirectories(scratch.resolve("before"));
     Files.createDirectories(scratch.resolve("after"));
     return new PatchSizeObserver(context, scratch, every, told);

@@ -17,9 +17,9 @@ import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 
 /**
- * Metrics as an event file that TensorBoard reads: TFRecords, each a protocol buffer of {@code
- * tensorflow.Event} with a summary of scalars. A run that goes on has a new file beside the old
- * one, which takes the steps after it back.
+ * Writes metrics as an event file for TensorBoard: TFRecords that contain {@code tensorflow.Event}
+ * protocol buffers with scalar summaries. A resumed run writes a new file, which invalidates the
+ * later steps of the older ones.
  *
  * <pre>{@code
  * try (TensorBoard board = TensorBoard.open(Path.of("run"), 0, Clock.systemUTC())) {
@@ -44,7 +44,12 @@ public final class TensorBoard implements TrainingObserver, AutoCloseable {
   }
 
   /**
-   * @param step after which the run goes on; 0: it begins
+   * Opens a new event file.
+   *
+   * @param directory the log directory
+   * @param step the step that the run resumes from; 0 for a new run
+   * @param clock the clock of the event times
+   * @return the observer
    */
   public static TensorBoard open(Path directory, long step, Clock clock) throws IOException {
     Files.createDirectories(directory);
@@ -61,7 +66,7 @@ public final class TensorBoard implements TrainingObserver, AutoCloseable {
     version.bytes(3, "brain.Event:2".getBytes(StandardCharsets.UTF_8));
     board.record(version);
     if (step > 0) {
-      // A session that starts at a step: what others wrote of it and later steps is void.
+      // SessionLog START: TensorBoard discards events of this and later steps from earlier files.
       Message start = board.event(step + 1);
       Message log = new Message();
       log.varint(1, 1);
@@ -71,7 +76,7 @@ public final class TensorBoard implements TrainingObserver, AutoCloseable {
     return board;
   }
 
-  /** Fields of a protocol buffer. */
+  /** Encodes the fields of a protocol buffer. */
   private static final class Message {
     private final ByteArrayOutputStream out = new ByteArrayOutputStream();
 

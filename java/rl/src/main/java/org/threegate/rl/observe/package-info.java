@@ -1,2 +1,2 @@
-/** What watches a run: geometry, and where metrics go. Trainers do not know of it. */
+/** Observers of training runs: measurements of the policy, and sinks for metrics. */
 package org.threegate.rl.observe;

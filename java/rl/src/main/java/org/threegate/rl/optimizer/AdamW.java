@@ -14,9 +14,9 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.threegate.rl.policy.Scopes;
 
 /**
- * AdamW (arXiv 1711.05101) with gradients clipped by their common norm. Parameters that are not
- * stored in float32 have masters that are: these move, and the parameters are their rounding.
- * Coordinates outside a mask keep their bits, whatever their gradients and the decay say.
+ * AdamW (arXiv 1711.05101) with gradient clipping by the global norm. Parameters that are not
+ * stored in float32 have float32 master weights. The optimizer updates the masters, and the
+ * parameters are rounded from them. Coordinates outside of a mask keep their bits.
  *
  * <pre>{@code
  * try (AdamW optimizer = AdamW.of(decoder.parameters(), AdamW.Options.DEFAULT, Map.of())) {
@@ -27,13 +27,13 @@ import org.threegate.rl.policy.Scopes;
  */
 public final class AdamW implements AutoCloseable {
   /**
-   * How steps are taken.
+   * The hyperparameters.
    *
-   * @param firstDecay of the mean of gradients, beta 1
-   * @param secondDecay of the mean of their squares, beta 2
-   * @param epsilon added to the root of the latter
-   * @param weightDecay of matrices; vectors have none
-   * @param largestNorm of all gradients together; infinite: they are not clipped
+   * @param firstDecay the decay of the mean of gradients (beta 1)
+   * @param secondDecay the decay of the mean of squared gradients (beta 2)
+   * @param epsilon the term that is added to the denominator
+   * @param weightDecay the decoupled weight decay of matrices; vectors have none
+   * @param largestNorm the global norm to which gradients are clipped; infinity turns clipping off
    */
   public record Options(
       double firstDecay,
@@ -41,30 +41,30 @@ public final class AdamW implements AutoCloseable {
       double epsilon,
       double weightDecay,
       double largestNorm) {
-    /** 0.9, 0.999, 1e-8, no decay, norms up to 1. */
+    /** Betas 0.9 and 0.999, epsilon 1e-8, no weight decay, and clipping to norm 1. */
     public static final Options DEFAULT = new Options(0.9, 0.999, 1e-8, 0, 1);
 
     public Options {
       if (!(firstDecay >= 0 && firstDecay < 1 && secondDecay >= 0 && secondDecay < 1)) {
-        throw new IllegalArgumentException("decays lie between 0 and 1");
+        throw new IllegalArgumentException("firstDecay and secondDecay must be from 0 to below 1");
       }
       if (!(epsilon > 0 && weightDecay >= 0 && largestNorm > 0)) {
         throw new IllegalArgumentException(
-            "epsilon and the largest norm are above 0, the weight decay is 0 or more");
+            "epsilon and largestNorm must be above 0, and weightDecay 0 or more");
       }
     }
   }
 
   /**
-   * What a checkpoint has to keep of a parameter, float32.
+   * The state of a parameter that checkpoints store. All tensors are float32.
    *
-   * @param master that moves: the parameter itself where that is float32
-   * @param mean of gradients
-   * @param squares the mean of their squares
+   * @param master the master weights, which are the parameter itself when it is float32
+   * @param mean the decayed mean of gradients
+   * @param squares the decayed mean of squared gradients
    */
   public record State(Tensor master, Tensor mean, Tensor squares) {}
 
-  /** One parameter, and where it may move. */
+  /** A parameter, and the coordinates that may move. */
   private record Moving(Tensor parameter, State state, Optional<Tensor> mask) {}
 
   private final Options options;
@@ -76,9 +76,14 @@ public final class AdamW implements AutoCloseable {
   }
 
   /**
-   * @param masks by the names of parameters, bool, of their shapes: true where they may move; those
-   *     without one may move everywhere. They stay the caller's
-   * @throws IllegalArgumentException for a mask of no parameter, or of another shape
+   * Creates an optimizer.
+   *
+   * @param parameters the parameters by name
+   * @param options the hyperparameters
+   * @param masks bool tensors by the names of parameters, in their shapes, true where these may
+   *     move; parameters without a mask may move everywhere. The caller closes them
+   * @return the optimizer
+   * @throws IllegalArgumentException when a mask has no parameter, or another shape
    */
   public static AdamW of(
       Map<String, Tensor> parameters, Options options, Map<String, Tensor> masks) {
@@ -86,7 +91,8 @@ public final class AdamW implements AutoCloseable {
         (name, mask) -> {
           Tensor parameter = parameters.get(name);
           if (parameter == null || !parameter.is_same_size(mask)) {
-            throw new IllegalArgumentException("the mask of \"" + name + "\" fits no parameter");
+            throw new IllegalArgumentException(
+                "the mask of \"" + name + "\" does not match a parameter");
           }
         });
     AdamW optimizer = new AdamW(options);
@@ -104,7 +110,7 @@ public final class AdamW implements AutoCloseable {
       Tensor master = isMaster(parameter) ? parameter : parameter.detach().to(ScalarType.Float);
       State state =
           new State(master, torch.zeros_like(master.detach()), torch.zeros_like(master.detach()));
-      // No scope around the making of an optimizer frees what it keeps.
+      // No outer scope may free the state of the optimizer.
       if (!isMaster(parameter)) {
         master.retainReference();
       }
@@ -118,15 +124,16 @@ public final class AdamW implements AutoCloseable {
     return parameter.scalar_type().intern() == ScalarType.Float;
   }
 
-  /** Steps so far. */
+  /** Returns the number of steps so far. */
   public long steps() {
     return steps;
   }
 
   /**
-   * Adds to the gradients that parameters have.
+   * Accumulates gradients.
    *
-   * @param gradients in the order of the parameters; empty: nothing. They stay the caller's
+   * @param gradients the gradients in the order of the parameters; an empty one adds nothing. The
+   *     caller closes them
    */
   @SuppressWarnings("try")
   public void add(List<Optional<Tensor>> gradients) {
@@ -154,10 +161,11 @@ public final class AdamW implements AutoCloseable {
   }
 
   /**
-   * Takes a step along the gradients that the parameters have, and forgets these.
+   * Takes a step along the accumulated gradients, and clears them.
    *
-   * @return the norm of all gradients together, before it was clipped; where it is not finite no
-   *     step was taken
+   * @param rate the learning rate
+   * @return the global norm of the gradients before clipping. When it is not finite, no step is
+   *     taken
    */
   @SuppressWarnings("try")
   public double step(double rate) {
@@ -178,7 +186,7 @@ public final class AdamW implements AutoCloseable {
     }
   }
 
-  /** Where they may move. */
+  /** Returns the global norm of the gradients, within the masks. */
   private double norm() {
     double squares = 0;
     for (Moving own : moving.values()) {
@@ -220,7 +228,7 @@ public final class AdamW implements AutoCloseable {
             .mul(new Scalar(kept))
             .sub(state.mean().div(below).mul(new Scalar(rate / firstBias)));
     Tensor target = state.master().detach();
-    // Not by adding nothing: a zero's sign is a bit, too.
+    // Adding zero would not do: it can change the sign bit of a zero.
     target.copy_(own.mask().map(mask -> torch.where(mask, moved, target)).orElse(moved));
     round(own);
   }
@@ -231,14 +239,14 @@ public final class AdamW implements AutoCloseable {
     }
   }
 
-  /** By parameter: what a checkpoint has to keep besides {@link #steps}. */
+  /** Returns the state that a checkpoint stores besides {@link #steps}, by parameter. */
   public Map<String, State> state() {
     Map<String, State> state = new LinkedHashMap<>();
     moving.forEach((name, own) -> state.put(name, own.state()));
     return state;
   }
 
-  /** Goes on where another one was, of which {@link #state} has been copied here. */
+  /** Continues from the step of another optimizer, whose {@link #state} was copied to this one. */
   public void resume(long after) {
     steps = after;
     moving.values().forEach(own -> Scopes.run(() -> round(own)));

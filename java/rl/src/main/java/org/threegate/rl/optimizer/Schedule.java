@@ -3,7 +3,7 @@ package org.threegate.rl.optimizer;
 import java.util.function.DoubleUnaryOperator;
 
 /**
- * The learning rate of each step, as a share of the largest: rising in a line, then falling.
+ * A learning rate schedule: the factor of the peak learning rate at each step.
  *
  * <pre>{@code
  * double share = Schedule.cosine(100, 1300, 0.1).at(50);
@@ -12,26 +12,28 @@ import java.util.function.DoubleUnaryOperator;
 @FunctionalInterface
 public interface Schedule {
   /**
-   * @param step from 0
+   * Returns the factor of the peak learning rate.
+   *
+   * @param step the number of the step, from 0
    */
   double at(long step);
 
-  /** Always 1. */
+  /** Returns the constant schedule. */
   static Schedule constant() {
     return step -> 1;
   }
 
-  /** 1 after so many steps, of which the first is not 0. */
+  /** Returns a linear warm-up to 1. The first step is not 0, in contrast to transformers. */
   static Schedule constant(long warmUp) {
     return step -> Math.min(1, (step + 1) / (double) Math.max(1, warmUp));
   }
 
-  /** After a warm-up down to {@code floor} at step {@code steps}, in a line. */
+  /** Returns a warm-up, then a linear decay to {@code floor} at step {@code steps}. */
   static Schedule linear(long warmUp, long steps, double floor) {
     return falling(warmUp, steps, floor, done -> 1 - done);
   }
 
-  /** The same along half a cosine. */
+  /** Returns a warm-up, then a cosine decay to {@code floor} at step {@code steps}. */
   static Schedule cosine(long warmUp, long steps, double floor) {
     return falling(warmUp, steps, floor, done -> 0.5 * (1 + Math.cos(Math.PI * done)));
   }
@@ -40,7 +42,7 @@ public interface Schedule {
       long warmUp, long steps, double floor, DoubleUnaryOperator shape) {
     if (warmUp < 0 || steps <= warmUp || !(floor >= 0 && floor <= 1)) {
       throw new IllegalArgumentException(
-          "a warm-up of " + warmUp + " of " + steps + " steps, down to " + floor);
+          "invalid schedule: warm-up " + warmUp + ", steps " + steps + ", floor " + floor);
     }
     return step -> {
       if (step < warmUp) {

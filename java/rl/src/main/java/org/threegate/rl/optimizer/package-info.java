@@ -1,2 +1,2 @@
-/** How parameters follow gradients. */
+/** Optimizers and learning rate schedules. */
 package org.threegate.rl.optimizer;

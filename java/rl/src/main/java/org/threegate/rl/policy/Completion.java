@@ -1,11 +1,11 @@
 package org.threegate.rl.policy;
 
 /**
- * What a decoder made of a prompt.
+ * A sampled completion of a prompt.
  *
- * @param tokens a token that ended it among them
- * @param logProbabilities of each, at the temperature it was drawn with (at 1 where that is 0),
- *     among all tokens of the vocabulary
- * @param stopped a token ended it, not its length
+ * @param tokens the tokens of the completion, including the end token if it has one
+ * @param logProbabilities the log-probability of each token over the whole vocabulary, at the
+ *     sampling temperature (at 1 for greedy decoding)
+ * @param stopped whether an end token ended the completion, and not the maximal length
  */
 public record Completion(int[] tokens, float[] logProbabilities, boolean stopped) {}

@@ -25,8 +25,9 @@ import org.threegate.kernel.Context;
 import org.threegate.run.InvalidInputException;
 
 /**
- * A decoder that can be differentiated, by libtorch. Every derivative exists, of any order:
- * attention is written out, not fused.
+ * A decoder-only transformer on libtorch that can be differentiated. Derivatives of any order exist
+ * where gradients are recorded, because attention is then composed of basic operations and not
+ * fused.
  *
  * <pre>{@code
  * try (Decoder model = Decoder.load(context, Path.of("base"))) {
@@ -36,19 +37,19 @@ import org.threegate.run.InvalidInputException;
  * }</pre>
  */
 public final class Decoder implements AutoCloseable {
-  private static final double MASKED = -1e30; // not infinite: a row without any token is no NaN
+  private static final double MASKED = -1e30; // finite, so that a fully masked row gives no NaN
 
   static {
     Threads.initialise();
   }
 
-  /** What parameters are kept and computed with as. */
+  /** The dtype in which parameters are stored and used. */
   public enum Storage {
-    /** As they are trained most exactly. */
+    /** float32: the most exact dtype for training. */
     FLOAT32(ScalarType.Float),
-    /** Rounded; an optimizer keeps float32 masters of them. */
+    /** bfloat16. The optimizer keeps float32 master weights. */
     BF16(ScalarType.BFloat16),
-    /** For derivatives that are to be exact; not for training. */
+    /** float64, for exact derivatives. It is not supported for training. */
     FLOAT64(ScalarType.Double);
 
     final ScalarType type;
@@ -57,13 +58,13 @@ public final class Decoder implements AutoCloseable {
       this.type = type;
     }
 
-    /** What norms and probabilities are computed in. */
+    /** Returns the dtype in which norms and probabilities are computed. */
     ScalarType exact() {
       return this == FLOAT64 ? type : ScalarType.Float;
     }
   }
 
-  /** Is shown what a linear layer sees and makes: [batch, tokens, inputs] and [.., outputs]. */
+  /** Receives the input and the output of a linear layer, both [batch, tokens, features]. */
   @FunctionalInterface
   interface Tap {
     void on(String weight, Tensor input, Tensor output);
@@ -95,16 +96,19 @@ public final class Decoder implements AutoCloseable {
   }
 
   /**
-   * Reads a Hugging Face directory; parameters become float32, whatever they are stored as.
+   * Loads a Hugging Face model directory. Parameters are converted to float32.
    *
-   * @throws InvalidInputException when it is none, its tensors are not those of its config.json, or
-   *     an entry is no finite number
+   * @param context the context of the kernels
+   * @param directory the directory with {@code config.json} and {@code *.safetensors}
+   * @return the model
+   * @throws InvalidInputException when the files are missing or damaged, the tensors do not match
+   *     config.json, or an entry is not finite
    */
   public static Decoder load(Context context, Path directory) {
     return load(context, directory, Storage.FLOAT32);
   }
 
-  /** The same, with parameters stored as they are to be computed with. */
+  /** Loads a Hugging Face model directory, with parameters in the given dtype. */
   public static Decoder load(Context context, Path directory, Storage storage) {
     DecoderConfig config = DecoderConfig.read(directory);
     Map<String, Tensor> parameters = new LinkedHashMap<>();
@@ -118,7 +122,10 @@ public final class Decoder implements AutoCloseable {
             && !name.endsWith("rotary_emb.inv_freq")
             && !(config.tiedEmbeddings() && name.equals(DecoderConfig.HEAD))) {
           throw new InvalidInputException(
-              directory + ": tensor \"" + name + "\" is none of a decoder of this config.json");
+              directory
+                  + ": tensor \""
+                  + name
+                  + "\" does not belong to a decoder with this config.json");
         }
       }
       files.check();
@@ -130,10 +137,13 @@ public final class Decoder implements AutoCloseable {
   }
 
   /**
-   * A decoder whose parameters are drawn: vectors are 1, biases 0, matrices normal; those that
-   * write into the residual stream by √(2 · layers) smaller.
+   * Creates a decoder with random parameters. Vectors are 1, biases are 0, and matrices are normal.
+   * Matrices that write into the residual stream are scaled down by √(2 · layers), as in GPT-2.
    *
-   * @param deviation of matrices
+   * @param config the shape of the model
+   * @param deviation the standard deviation of the matrices
+   * @param seed the seed of the parameters
+   * @return the model
    */
   public static Decoder random(DecoderConfig config, double deviation, long seed) {
     Map<String, Tensor> parameters = new LinkedHashMap<>();
@@ -157,10 +167,10 @@ public final class Decoder implements AutoCloseable {
                   name,
                   Scopes.own(() -> Tensors.of(values, Tensors.shape(shape)).requires_grad_(true)));
             });
-    return new Decoder("a model that was drawn", config, Storage.FLOAT32, parameters);
+    return new Decoder("a random model", config, Storage.FLOAT32, parameters);
   }
 
-  /** Before anything is made of each layer. */
+  /** Checks that the last layer is there, before memory is allocated for every layer. */
   private static void requireLayers(DecoderConfig config, Checkpoint files) {
     String last = DecoderConfig.layer(config.layers() - 1, "input_layernorm.weight");
     if (!files.tensors().containsKey(last)) {
@@ -187,13 +197,15 @@ public final class Decoder implements AutoCloseable {
     return Scopes.own(() -> TensorFiles.read(stored).to(storedAs).requires_grad_(true));
   }
 
-  /** Where it was read, for errors. */
+  /** Returns the place that the model was read from, for errors. */
   String where() {
     return where;
   }
 
   /**
-   * @throws InvalidInputException for a token that is none of the vocabulary
+   * Checks that tokens belong to the vocabulary.
+   *
+   * @throws InvalidInputException when a token does not
    */
   public void requireTokens(int... tokens) {
     for (int token : tokens) {
@@ -204,7 +216,7 @@ public final class Decoder implements AutoCloseable {
                 + token
                 + " of a vocabulary of "
                 + config.vocabulary()
-                + "; its tokenizer is another model's");
+                + "; the tokenizer belongs to another model");
       }
     }
   }
@@ -218,22 +230,25 @@ public final class Decoder implements AutoCloseable {
   }
 
   /**
-   * By the names of checkpoints; training changes them where they lie, unless there are {@link
-   * #factors}.
+   * Returns the parameters by their names in checkpoints. Training changes them in place, unless
+   * the model has {@link #factors}.
    */
   public Map<String, Tensor> parameters() {
     return Collections.unmodifiableMap(parameters);
   }
 
-  /** What adds to weights, by the names of these. */
+  /** Returns the low-rank factors by the names of the weights that they are added to. */
   public Map<String, LowRankFactors> factors() {
     return Collections.unmodifiableMap(factors);
   }
 
   /**
-   * Adds a product of low rank to a weight. From now on such factors alone are trained.
+   * Adds a low-rank product to a weight. From then on, only such factors are trained.
    *
-   * @param own with gradients; the decoder closes them
+   * @param weight the name of the weight
+   * @param own the factors, which require gradients. The decoder closes them
+   * @throws IllegalArgumentException when the shapes do not match, or the weight already has
+   *     factors
    */
   public void add(String weight, LowRankFactors own) {
     Tensor parameter = parameters.get(weight);
@@ -242,15 +257,16 @@ public final class Decoder implements AutoCloseable {
         || parameter.size(0) != own.b().size(0)
         || parameter.size(1) != own.a().size(1)
         || weight.equals(DecoderConfig.EMBEDDING)) {
-      throw new IllegalArgumentException("factors that fit no linear layer \"" + weight + '"');
+      throw new IllegalArgumentException(
+          "the shapes of the factors do not match a linear layer \"" + weight + '"');
     }
     if (factors.putIfAbsent(weight, own) != null) {
-      throw new IllegalArgumentException("a second pair of factors for \"" + weight + '"');
+      throw new IllegalArgumentException("the weight already has factors: \"" + weight + '"');
     }
     parameters.values().forEach(frozen -> frozen.requires_grad_(false));
   }
 
-  /** What training moves: factors where there are some, by PEFT's names, else all parameters. */
+  /** Returns the tensors to train: the factors, with PEFT's names, or else all parameters. */
   public Map<String, Tensor> trainable() {
     if (factors.isEmpty()) {
       return parameters();
@@ -265,7 +281,7 @@ public final class Decoder implements AutoCloseable {
     return all;
   }
 
-  /** A weight as the model has it: a parameter where it lies, or its sum with factors' product. */
+  /** Returns the effective weight: the parameter itself, or its sum with the low-rank product. */
   public Tensor weight(String name) {
     Tensor parameter = parameters.get(name);
     LowRankFactors own = factors.get(name);
@@ -281,9 +297,11 @@ public final class Decoder implements AutoCloseable {
   }
 
   /**
-   * Writes {@code model.safetensors}, whole or not at all; products of factors are added.
+   * Writes {@code model.safetensors} atomically. Low-rank products are merged into the weights.
    *
-   * @param type BF16, rounded to nearest even, or F32
+   * @param directory the directory to write to
+   * @param type BF16 (rounded to nearest, ties to even) or F32
+   * @throws IOException when the file cannot be written
    */
   @SuppressWarnings("try")
   public void write(Path directory, TensorType type) throws IOException {
@@ -297,11 +315,11 @@ public final class Decoder implements AutoCloseable {
   }
 
   /**
-   * Logits of the token after each.
+   * Computes the logits of the next token at each position.
    *
-   * @param tokens [batch, tokens], int64
-   * @param mask of those that are some, the same shape, bool: padding may stand on either side
-   * @return [batch, tokens, vocabulary]; what they are where the mask is false has no meaning
+   * @param tokens the token ids, [batch, tokens], int64
+   * @param mask false at padding, [batch, tokens], bool. Padding may be on either side
+   * @return the logits, [batch, tokens, vocabulary]; undefined where the mask is false
    */
   public Tensor logits(Tensor tokens, Tensor mask) {
     return Scopes.keep(
@@ -311,16 +329,18 @@ public final class Decoder implements AutoCloseable {
         });
   }
 
-  /** Makes a cache for sequences of up to {@code capacity} tokens. */
+  /** Creates a cache for sequences of up to {@code capacity} tokens. */
   public KeyValueCache cache(int batch, int capacity) {
     return KeyValueCache.of(config(), storage().type, batch, capacity);
   }
 
   /**
-   * Logits of the token after the last one, without a gradient; {@code tokens} follow what the
-   * cache has seen.
+   * Computes the logits that follow the last token, without gradients.
    *
-   * @return [batch, vocabulary]
+   * @param tokens the new token ids, [batch, tokens], int64. They follow those in the cache
+   * @param mask false at padding, [batch, tokens], bool
+   * @param cache the keys and values of the tokens so far, to which the new ones are added
+   * @return the logits, [batch, vocabulary]
    */
   public Tensor next(Tensor tokens, Tensor mask, KeyValueCache cache) {
     return Scopes.keepWithoutGradient(
@@ -332,20 +352,26 @@ public final class Decoder implements AutoCloseable {
   }
 
   /**
-   * Log-probabilities of tokens 1, 2, …, given those before them.
+   * Computes the log-probabilities of all tokens but the first, given the tokens before them.
    *
-   * @param temperature by which logits are divided
-   * @return [batch, tokens - 1]; without a meaning where the mask of the token is false
+   * @param tokens the token ids, [batch, tokens], int64
+   * @param mask false at padding, [batch, tokens], bool
+   * @param temperature the divisor of the logits
+   * @return the log-probabilities in nats, [batch, tokens - 1]; undefined where the mask is false
    */
   public Tensor logProbabilities(Tensor tokens, Tensor mask, double temperature) {
     return logProbabilities(tokens, mask, temperature, 1, tokens.size(1) - 1);
   }
 
   /**
-   * The same of {@code count} tokens from the one at {@code from}, 1 or later: others cost no row
-   * of the vocabulary.
+   * Computes the log-probabilities of a range of tokens. Logits are only computed for this range.
    *
-   * @return [batch, count]
+   * @param tokens the token ids, [batch, tokens], int64
+   * @param mask false at padding, [batch, tokens], bool
+   * @param temperature the divisor of the logits
+   * @param from the index of the first token of the range, 1 or more
+   * @param count the number of tokens of the range
+   * @return the log-probabilities in nats, [batch, count]
    */
   public Tensor logProbabilities(
       Tensor tokens, Tensor mask, double temperature, long from, long count) {
@@ -356,7 +382,7 @@ public final class Decoder implements AutoCloseable {
         });
   }
 
-  /** Log-probabilities of tokens, from the states before them. */
+  /** Computes the log-probabilities of tokens from the hidden states before them. */
   Tensor chosen(
       Call call, Tensor states, Tensor tokens, double temperature, long from, long count) {
     Tensor logits =
@@ -374,7 +400,7 @@ public final class Decoder implements AutoCloseable {
     return call.product(name, states, torch.linear(states, parameters.get(name)), factors);
   }
 
-  /** What all layers of one call share. */
+  /** Inputs that all layers of a forward pass share. */
   record Call(
       long batch,
       long tokens,
@@ -392,7 +418,7 @@ public final class Decoder implements AutoCloseable {
     }
   }
 
-  /** Prepares what layers share. */
+  /** Computes the inputs that all layers share. */
   Call begin(Tensor tokens, Tensor mask, Optional<KeyValueCache> cache, Optional<Tap> tap) {
     long count = tokens.size(1);
     long before = cache.map(KeyValueCache::length).orElse(0);
@@ -430,7 +456,7 @@ public final class Decoder implements AutoCloseable {
     return torch.embedding(parameters.get(DecoderConfig.EMBEDDING), tokens);
   }
 
-  /** All layers. */
+  /** Applies all layers. */
   Tensor hidden(Call call, Tensor embedded) {
     Tensor states = embedded;
     for (int layer = 0; layer < config.layers(); layer++) {
@@ -440,18 +466,18 @@ public final class Decoder implements AutoCloseable {
     return last(states);
   }
 
-  /** One layer. */
+  /** Applies one layer. */
   Tensor layer(Call call, int layer, Tensor before) {
     Tensor states = before.add(attention(call, layer, norm(before, layer, "input_layernorm")));
     return states.add(feedForward(call, layer, norm(states, layer, "post_attention_layernorm")));
   }
 
-  /** What follows the last layer, but for the head. */
+  /** Applies the final norm. */
   Tensor last(Tensor states) {
     return normed(states, parameters.get(DecoderConfig.NORM));
   }
 
-  /** To be added to scores: [batch, 1, 1, new tokens, all tokens]. */
+  /** Returns the additive attention mask, [batch, 1, 1, new tokens, all tokens]. */
   private static Tensor attentionMask(Tensor known, long before, long count, int window) {
     long all = before + count;
     Tensor queries = Tensors.range(before, all).unsqueeze(1);
@@ -479,7 +505,7 @@ public final class Decoder implements AutoCloseable {
           new TensorOptional(weight),
           new DoubleOptional(config.normEpsilon()));
     }
-    // Transformers rounds before it multiplies by the weight.
+    // transformers rounds before it multiplies by the weight.
     Tensor exact = states.to(storage.exact());
     Tensor squares = exact.mul(exact).mean(new long[] {-1}, true, null);
     return exact
@@ -521,7 +547,7 @@ public final class Decoder implements AutoCloseable {
     long all = keys.size(2);
     Tensor mask = call.masks().get(config.windows().get(layer));
     if (call.cache().isPresent()) {
-      // Nothing is differentiated: one fused kernel, which has no second derivative.
+      // Without gradients, use the fused kernel, which has no second derivative.
       Tensor mixed =
           torch.scaled_dot_product_attention(
               queries.transpose(1, 2),
@@ -538,7 +564,7 @@ public final class Decoder implements AutoCloseable {
           layer,
           "self_attn.o_proj");
     }
-    // Query heads that share keys are rows of one product.
+    // Query heads that share keys are stacked into the rows of one matrix product.
     Tensor rows =
         queries
             .reshape(call.batch(), call.tokens(), groups, each, width)
@@ -560,7 +586,7 @@ public final class Decoder implements AutoCloseable {
     return linear(call, mixed, layer, "self_attn.o_proj");
   }
 
-  /** Heads of queries or keys: [batch, tokens, heads, width]. */
+  /** Returns the heads of queries or keys, [batch, tokens, heads, head dimension]. */
   private Tensor heads(Call call, int layer, Tensor states, String name, long count) {
     Tensor heads =
         linear(call, states, layer, "self_attn." + name + "_proj")
@@ -568,7 +594,7 @@ public final class Decoder implements AutoCloseable {
     return config.queryNorm() ? norm(heads, layer, "self_attn." + name + "_norm") : heads;
   }
 
-  /** Heads, turned by the angles of their positions. */
+  /** Applies the rotary position embeddings to heads. */
   private Tensor rotated(Call call, Tensor heads) {
     long half = config.headDimension() / 2;
     Tensor turned =

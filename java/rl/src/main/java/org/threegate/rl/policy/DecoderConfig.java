@@ -12,31 +12,34 @@ import org.threegate.checkpoint.JsonFields;
 import org.threegate.run.InvalidInputException;
 
 /**
- * The shape of a decoder of the Llama, Qwen2, Qwen3 or Mistral family, from {@code config.json}.
+ * The architecture of a decoder of the Llama, Qwen2, Qwen3 or Mistral family, as read from {@code
+ * config.json}.
  *
  * <pre>{@code
  * DecoderConfig config = DecoderConfig.read(Path.of("base"));
  * System.out.println(config.parameters().size() + " tensors");
  * }</pre>
  *
- * @param vocabulary entries
- * @param hidden width of the residual stream
- * @param intermediate width of the feed-forward network
- * @param heads of queries
- * @param keyValueHeads of keys and values; it divides heads
- * @param headDimension of each
- * @param normEpsilon in root mean squares
- * @param positions for which it was made
- * @param windows of each layer, how many tokens one sees, itself among them; 0: all before it
- * @param queryBias of queries, keys and values
- * @param outputBias of the attention's output
- * @param feedForwardBias of the feed-forward network
- * @param queryNorm of each head of queries and keys
- * @param tiedEmbeddings the output head is the input embedding
- * @param begin token that begins a text, if there is one
- * @param padding token that stands where there is none; the first of the end tokens where the file
- *     does not say, or says -1
- * @param ends tokens that end a text
+ * @param vocabulary the number of tokens of the vocabulary ({@code vocab_size})
+ * @param hidden the width of the residual stream ({@code hidden_size})
+ * @param intermediate the width of the feed-forward network ({@code intermediate_size})
+ * @param heads the number of query heads ({@code num_attention_heads})
+ * @param keyValueHeads the number of key and value heads, which divides {@code heads} ({@code
+ *     num_key_value_heads})
+ * @param headDimension the width of a head ({@code head_dim})
+ * @param normEpsilon the epsilon of RMS norms ({@code rms_norm_eps})
+ * @param positions the maximal number of positions ({@code max_position_embeddings})
+ * @param rotary the rotary position embeddings
+ * @param windows the attention window of each layer in tokens, including the token itself; 0 is
+ *     full attention
+ * @param queryBias whether queries, keys and values have a bias
+ * @param outputBias whether the output projection of the attention has a bias
+ * @param feedForwardBias whether the feed-forward network has biases
+ * @param queryNorm whether each head of queries and keys is normalized
+ * @param tiedEmbeddings whether the output head is the input embedding
+ * @param begin the token that begins a text, if there is one
+ * @param padding the padding token. It is the first end token when the file has none, or has -1
+ * @param ends the tokens that end a text
  */
 public record DecoderConfig(
     int vocabulary,
@@ -65,18 +68,23 @@ public record DecoderConfig(
   private static final int MOST_LAYERS = 10_000;
   private static final int MOST_HEADS = 1 << 16;
   private static final int WIDEST = 1 << 24;
-  private static final int NONE = -1; // how some files say that there is no such token
+  private static final int NONE = -1; // some files write this for a missing token
 
   public DecoderConfig {
     windows = List.copyOf(windows);
     ends = List.copyOf(ends);
     if (windows.size() != layers) {
-      throw new IllegalArgumentException(windows.size() + " windows of " + layers + " layers");
+      throw new IllegalArgumentException(
+          "there must be one window per layer, but there are " + windows.size());
     }
   }
 
   /**
-   * @throws InvalidInputException for a model of another family, with the file
+   * Reads {@code config.json}.
+   *
+   * @param directory the directory of the model
+   * @return the configuration
+   * @throws InvalidInputException when the model is of an unsupported family or a value is invalid
    */
   public static DecoderConfig read(Path directory) {
     Path path = directory.resolve("config.json");
@@ -107,7 +115,7 @@ public record DecoderConfig(
           config.where()
               + ": num_attention_heads "
               + heads
-              + " is no multiple of num_key_value_heads "
+              + " is not a multiple of num_key_value_heads "
               + keyValueHeads);
     }
     int headDimension = config.integer("head_dim", 1, WIDEST).orElse(hidden / heads);
@@ -116,7 +124,10 @@ public record DecoderConfig(
     }
     if (headDimension % 2 != 0) {
       throw new InvalidInputException(
-          config.where() + ": head_dim " + headDimension + " is odd; pairs of it are rotated");
+          config.where()
+              + ": head_dim "
+              + headDimension
+              + " is odd, but rotary embeddings need an even one");
     }
     int vocabulary = config.requiredInteger("vocab_size", 1, WIDEST);
     int positions = config.requiredInteger("max_position_embeddings", 1, Integer.MAX_VALUE);
@@ -163,7 +174,7 @@ public record DecoderConfig(
             : config.integer("max_window_layers", 0, Integer.MAX_VALUE).orElse(0);
     JsonNode types = config.value("layer_types");
     if (!types.isMissingNode() && (!types.isArray() || types.size() != layers)) {
-      throw config.refused("layer_types", "one type of each of " + layers + " layers");
+      throw config.refused("layer_types", "a list of " + layers + " types, one per layer");
     }
     List<Integer> windows = new ArrayList<>();
     for (int i = 0; i < layers; i++) {
@@ -173,7 +184,7 @@ public record DecoderConfig(
         case "full_attention" -> windows.add(0);
         case "sliding_attention" -> {
           if (window == 0) {
-            throw config.refused("sliding_window", "1 or more where layers slide");
+            throw config.refused("sliding_window", "1 or more with sliding_attention layers");
           }
           windows.add(window);
         }
@@ -189,7 +200,7 @@ public record DecoderConfig(
     return "model.layers." + layer + "." + name;
   }
 
-  /** Names and shapes of all parameters, as checkpoints have them. */
+  /** Returns the names and shapes of all parameters, in the order of checkpoints. */
   public Map<String, List<Long>> parameters() {
     Map<String, List<Long>> shapes = new LinkedHashMap<>();
     shapes.put(EMBEDDING, List.of((long) vocabulary, (long) hidden));

@@ -10,28 +10,29 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * Gradients of a function of tokens' log-probabilities.
+ * Computes gradients of a function of the log-probabilities of tokens.
  *
  * <pre>{@code
  * Differentiation part = new Differentiation(decoder, rows, 1, 1, 9, true);
  * var gradients = part.of(chosen -> chosen.mean().neg());
  * }</pre>
  *
- * @param texts of which the tokens are
- * @param temperature by which logits are divided
- * @param from the first token whose log-probability is wanted, 1 or later
- * @param count of them
- * @param checkpointed activations inside of layers are computed again when they are needed (arXiv
- *     1604.06174), which takes a third more time and keeps one state a layer
+ * @param model the model
+ * @param texts the padded sequences
+ * @param temperature the divisor of the logits
+ * @param from the index of the first token whose log-probability is needed, 1 or more
+ * @param count the number of tokens
+ * @param checkpointed whether activations within layers are recomputed in the backward pass (arXiv
+ *     1604.06174). It takes a third more time and stores one hidden state per layer
  */
 public record Differentiation(
     Decoder model, Padded texts, double temperature, long from, long count, boolean checkpointed) {
   /**
-   * Differentiates.
+   * Computes the gradients.
    *
-   * @param loss one number, of log-probabilities [texts, count]
-   * @return in the order of {@link Decoder#trainable}; empty where the loss does not depend on one.
-   *     Whoever called closes them
+   * @param loss maps log-probabilities, [texts, count], to a scalar
+   * @return the gradients in the order of {@link Decoder#trainable}, empty where the loss does not
+   *     depend on the parameter. The caller closes them
    */
   public List<Optional<Tensor>> of(Function<Tensor, Tensor> loss) {
     List<Optional<Tensor>> gradients = new ArrayList<>();
@@ -51,7 +52,7 @@ public record Differentiation(
     return own;
   }
 
-  /** Each layer forwards twice: without a graph, then with one of its own. */
+  /** Runs each layer forward twice: first without a graph, then with the graph of that layer. */
   private List<Optional<Tensor>> replayed(List<Tensor> moving, Function<Tensor, Tensor> loss) {
     Decoder.Call call =
         model.begin(texts.tokens(), texts.mask(), Optional.empty(), Optional.empty());
@@ -89,7 +90,7 @@ public record Differentiation(
     return sums;
   }
 
-  /** Adds gradients of parameters to their sums; that of the state below is returned. */
+  /** Accumulates the gradients of a layer's parameters, and returns that of its input. */
   private static Tensor back(
       Tensor value,
       Optional<Tensor> above,

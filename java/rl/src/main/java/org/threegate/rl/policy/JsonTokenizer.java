@@ -11,11 +11,11 @@ import org.threegate.run.InvalidInputException;
 import org.threegate.run.PrintableText;
 
 /**
- * Text to tokens and back, by the {@code tokenizer.json} of a Hugging Face directory. Any number of
- * threads may use one.
+ * A tokenizer that is defined by the {@code tokenizer.json} of a Hugging Face model directory. It
+ * is thread-safe.
  *
- * <p>A file of someone else cannot end the process: it is checked in whole, part by part, before
- * the library that runs it sees it.
+ * <p>The native tokenizers library aborts the process on some malformed files. Files are therefore
+ * validated completely before the library reads them.
  *
  * <pre>{@code
  * try (Tokenizer tokenizer = JsonTokenizer.load(Path.of("base"))) {
@@ -25,7 +25,7 @@ import org.threegate.run.PrintableText;
  * }</pre>
  */
 public final class JsonTokenizer implements Tokenizer {
-  // Nothing is ever fetched: the library is in the jar.
+  // The native library is in the jar, so nothing has to be downloaded.
   private static final String OFFLINE = "ai.djl.offline";
   private static final TokenizersLibrary LIBRARY = TokenizersLibrary.LIB;
 
@@ -43,7 +43,11 @@ public final class JsonTokenizer implements Tokenizer {
   }
 
   /**
-   * @throws InvalidInputException when the file is missing, is none, or is not known to be harmless
+   * Loads a tokenizer.
+   *
+   * @param directory the directory with {@code tokenizer.json}
+   * @return the tokenizer
+   * @throws InvalidInputException when the file is missing, invalid, or not known to be safe
    */
   public static JsonTokenizer load(Path directory) {
     Path path = directory.resolve("tokenizer.json");
@@ -61,7 +65,7 @@ public final class JsonTokenizer implements Tokenizer {
     }
   }
 
-  /** A token of which the normalizer leaves nothing would be found within characters. */
+  /** Rejects tokens that the normalizer empties: the library would find them within characters. */
   private static void checkNormalized(Path path, TokenizerFile.Checked file) {
     if (file.normalized().isEmpty()) {
       return;
@@ -92,29 +96,33 @@ public final class JsonTokenizer implements Tokenizer {
   }
 
   /**
-   * @throws InvalidInputException when the text is longer than this tokenizer bears, or has what no
-   *     token stands for
+   * Encodes a text.
+   *
+   * @throws InvalidInputException when the text is too long for this tokenizer, or has characters
+   *     without a token
    */
   @Override
   public int[] encode(String text) {
-    // Half a character becomes a question mark: the library takes whole ones only.
+    // Unpaired surrogates become question marks, because the library requires valid Unicode.
     byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
     if (bytes.length > longestText) {
       throw new InvalidInputException(
-          path + ": a text of " + bytes.length + " bytes; it takes up to " + longestText);
+          path + ": the text has " + bytes.length + " bytes; the limit is " + longestText);
     }
     String whole = new String(bytes, StandardCharsets.UTF_8);
     return used(() -> Arrays.stream(ids(handle, whole)).mapToInt(Math::toIntExact).toArray());
   }
 
   /**
-   * @throws InvalidInputException when there are more tokens than may be decoded at once
+   * Decodes tokens.
+   *
+   * @throws InvalidInputException when there are too many tokens for one call
    */
   @Override
   public String decode(int[] tokens) {
     if (tokens.length > mostTokens) {
       throw new InvalidInputException(
-          path + ": " + tokens.length + " tokens; it decodes up to " + mostTokens + " at once");
+          path + ": " + tokens.length + " tokens; the limit of one call is " + mostTokens);
     }
     if (tokens.length == 0) {
       return "";

@@ -8,7 +8,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
- * Keys and values of the tokens that a decoder has seen, so that it sees each once.
+ * Caches the attention keys and values of tokens, so that a decoder processes each token once.
  *
  * <pre>{@code
  * try (KeyValueCache cache = decoder.cache(1, 32)) {
@@ -20,7 +20,7 @@ public final class KeyValueCache implements AutoCloseable {
   private final int capacity;
   private final List<Tensor> keys = new ArrayList<>();
   private final List<Tensor> values = new ArrayList<>();
-  // Which of the tokens so far are some: [batch, capacity].
+  // False at padding, [batch, capacity].
   private Tensor mask;
   private int length;
 
@@ -30,9 +30,10 @@ public final class KeyValueCache implements AutoCloseable {
   }
 
   /**
-   * Makes room for sequences of up to {@code capacity} tokens.
+   * Allocates a cache.
    *
-   * @param type of the keys and values
+   * @param capacity the maximal number of tokens per sequence
+   * @param type the dtype of keys and values
    */
   static KeyValueCache of(DecoderConfig config, ScalarType type, int batch, int capacity) {
     Tensor mask =
@@ -57,12 +58,12 @@ public final class KeyValueCache implements AutoCloseable {
     return cache;
   }
 
-  /** Tokens so far, padding among them. */
+  /** Returns the number of tokens so far, including padding. */
   public int length() {
     return length;
   }
 
-  /** Appends the mask of new tokens; the mask of all is returned. */
+  /** Appends the mask of new tokens, and returns the mask of all tokens. */
   Tensor append(Tensor newMask) {
     int count = (int) newMask.size(1);
     if (length + count > capacity) {
@@ -79,12 +80,12 @@ public final class KeyValueCache implements AutoCloseable {
     return mask.narrow(1, 0, length + count);
   }
 
-  /** Appends keys to a layer's; all of them are returned. */
+  /** Appends keys to those of a layer, and returns all keys of the layer. */
   Tensor appendKeys(int layer, Tensor own) {
     return appended(keys.get(layer), own);
   }
 
-  /** Appends values to a layer's; all of them are returned. */
+  /** Appends values to those of a layer, and returns all values of the layer. */
   Tensor appendValues(int layer, Tensor own) {
     return appended(values.get(layer), own);
   }
@@ -95,12 +96,12 @@ public final class KeyValueCache implements AutoCloseable {
     return all.narrow(2, 0, length + count);
   }
 
-  /** Every layer has got its keys and values of so many tokens. */
+  /** Advances the length, after every layer has appended its keys and values. */
   void advance(int count) {
     length += count;
   }
 
-  /** Keeps some rows of the batch. */
+  /** Keeps the given rows of the batch, and drops the others. */
   void select(Tensor rows) {
     for (List<Tensor> tensors : List.of(keys, values)) {
       tensors.replaceAll(tensor -> selected(tensor, rows));

@@ -11,23 +11,28 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * What a linear layer saw of a text, and how an objective depends on what it made of that: from
- * these follow the layer's Fisher information and K-FAC's factors.
+ * The input of a linear layer on some texts, and the gradient of an objective with respect to its
+ * output. Fisher information and K-FAC factors of the layer are computed from these.
  *
  * <pre>{@code
  * List<LinearSample> samples =
  *     LinearSample.of(decoder, rows, name -> name.contains("o_proj"), logits -> logits.mean());
  * }</pre>
  *
- * @param weight name of the layer's weight
- * @param input [texts, tokens, inputs]
- * @param gradient of the objective with respect to the outputs, [texts, tokens, outputs]
+ * @param weight the name of the weight of the layer
+ * @param input the input, [texts, tokens, inputs]
+ * @param gradient the gradient with respect to the output, [texts, tokens, outputs]
  */
 public record LinearSample(String weight, Tensor input, Tensor gradient) {
   /**
-   * @param selected names of weights
-   * @param objective one number, of logits [texts, tokens, vocabulary]
-   * @return in the order of the model; the scope around it frees their tensors
+   * Collects samples of linear layers.
+   *
+   * @param model the model
+   * @param texts the padded texts
+   * @param selected selects layers by the names of their weights
+   * @param objective maps logits, [texts, tokens, vocabulary], to a scalar
+   * @return one sample per layer, in the order of the model. The surrounding scope frees the
+   *     tensors
    */
   public static List<LinearSample> of(
       Decoder model, Padded texts, Predicate<String> selected, Function<Tensor, Tensor> objective) {

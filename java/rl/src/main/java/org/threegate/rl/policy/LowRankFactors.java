@@ -5,15 +5,16 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * What is added to a weight: scale · B A (LoRA, arXiv 2106.09685).
+ * A low-rank update of a weight: scale · B A (LoRA, arXiv 2106.09685).
  *
- * @param a rank x inputs
- * @param b outputs x rank
+ * @param a the factor A, [rank, inputs]
+ * @param b the factor B, [outputs, rank]
+ * @param scale the scale of the product
  */
 public record LowRankFactors(Tensor a, Tensor b, double scale) {
   public LowRankFactors {
     if (a.dim() != 2 || b.dim() != 2 || a.size(0) != b.size(1)) {
-      throw new IllegalArgumentException("factors whose ranks differ");
+      throw new IllegalArgumentException("a must be [rank, inputs] and b [outputs, rank]");
     }
   }
 
@@ -21,7 +22,7 @@ public record LowRankFactors(Tensor a, Tensor b, double scale) {
     return a.size(0);
   }
 
-  /** Of rows: scale · x Aᵀ Bᵀ. */
+  /** Applies the update to rows x: scale · x Aᵀ Bᵀ. */
   Tensor product(Tensor rows) {
     return torch
         .linear(torch.linear(rows.to(a.scalar_type()), a), b)

@@ -7,9 +7,9 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * Where tensors of models lie, for the whole process: on the host, or on a GPU where libtorch was
- * built for one (the property {@code pytorch.classifier} of the build chooses it). What is read of
- * tensors comes back to the host by itself.
+ * The device of all models in the process: the CPU, or a GPU when libtorch was built with CUDA (the
+ * build property {@code pytorch.classifier} selects this). Results are copied back to the CPU when
+ * they are read.
  *
  * <pre>{@code
  * ModelDevice.use("auto");
@@ -25,10 +25,11 @@ public final class ModelDevice {
   private ModelDevice() {}
 
   /**
-   * Chooses, before the first model is made.
+   * Selects the device. This must be called before the first model is created.
    *
-   * @param wanted {@code cpu}, {@code cuda}, {@code cuda:1}, or {@code auto}: a GPU if there is one
-   * @throws IllegalArgumentException for a device that is not there, with the reason
+   * @param wanted {@code cpu}, {@code cuda}, {@code cuda:N}, or {@code auto} for a GPU if there is
+   *     one
+   * @throws IllegalArgumentException when the device is not available, with the reason
    */
   public static synchronized void use(String wanted) {
     Threads.initialise();
@@ -40,12 +41,12 @@ public final class ModelDevice {
       requireCuda(chosen);
     } else if (!chosen.equals(HOST)) {
       throw new IllegalArgumentException(
-          "\"" + wanted + "\" is no device; there are auto, cpu, cuda and cuda:N");
+          "\"" + wanted + "\" is not a device; use auto, cpu, cuda or cuda:N");
     }
     place(chosen);
   }
 
-  /** Any device of libtorch, such as {@code meta}, which has shapes alone. */
+  /** Selects any device of libtorch, such as {@code meta}, whose tensors only have shapes. */
   static synchronized void place(String chosen) {
     device.ifPresent(Device::close);
     name = chosen;
@@ -59,7 +60,7 @@ public final class ModelDevice {
           wanted + ": this libtorch has no CUDA; build with -Dpytorch.classifier=linux-x86_64-gpu");
     }
     if (!torch.cuda_is_available()) {
-      throw new IllegalArgumentException(wanted + ": libtorch finds no GPU, or no driver for one");
+      throw new IllegalArgumentException(wanted + ": libtorch found no GPU, or no driver for it");
     }
     int number = wanted.contains(":") ? Integer.parseInt(wanted.substring(5)) : 0;
     if (number >= torch.cuda_device_count()) {
@@ -68,7 +69,7 @@ public final class ModelDevice {
     }
   }
 
-  /** The device's. */
+  /** Returns the device. */
   public static synchronized String name() {
     return name;
   }
@@ -77,14 +78,14 @@ public final class ModelDevice {
     return device;
   }
 
-  /** A tensor of the host, where models are. */
+  /** Copies a tensor from the CPU to the device of models. */
   public static Tensor placed(Tensor made) {
     return current()
         .map(own -> Scopes.keep(() -> made.to(own, made.scalar_type().intern())))
         .orElse(made);
   }
 
-  /** A tensor of models, where its numbers can be read. */
+  /** Copies a tensor from the device of models to the CPU. */
   public static Tensor onHost(Tensor tensor) {
     return current().isEmpty() ? tensor : Scopes.keep(tensor::cpu);
   }

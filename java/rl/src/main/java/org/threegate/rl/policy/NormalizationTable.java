@@ -8,14 +8,14 @@ import java.nio.charset.StandardCharsets;
 import java.util.BitSet;
 
 /**
- * The table of a {@code Precompiled} normalizer, of SentencePiece: a trie as a double array, then
- * the texts that it points to, each up to a zero. Whoever follows it looks at no bound, so that
- * every place that a key can lead to is visited here first.
+ * Validates the table of SentencePiece's {@code Precompiled} normalizer. The table is a
+ * double-array trie followed by the replacement texts, each terminated by a zero byte. The library
+ * reads it without bounds checks, so every node that a key can reach is visited here first.
  */
 final class NormalizationTable {
   private static final int LARGEST = 4 << 20;
   private static final int LONGEST_REPLACEMENT = 256;
-  // A grapheme that is looked up has less than six bytes.
+  // The library looks up graphemes of less than six bytes.
   private static final int LONGEST_KEY = 6;
   private static final int BLOCK = 0xFF;
 
@@ -29,9 +29,9 @@ final class NormalizationTable {
   }
 
   /**
-   * How many times longer it can make a text, in bytes.
+   * Validates a table, and returns the largest factor by which it can lengthen a text, in bytes.
    *
-   * @throws IllegalArgumentException with what is wrong
+   * @throws IllegalArgumentException when the table is invalid, with the reason
    */
   static double growth(byte[] table) {
     check(table.length <= LARGEST, "is larger than " + LARGEST + " bytes");
@@ -40,7 +40,7 @@ final class NormalizationTable {
     int size = buffer.getInt();
     check(
         size > 0 && size % Integer.BYTES == 0 && size <= buffer.remaining(),
-        "has a trie of another size than it says");
+        "declares a wrong size of the trie");
     int[] units = new int[size / Integer.BYTES];
     buffer.asIntBuffer().get(units);
     byte[] texts = new byte[buffer.remaining() - size];
@@ -74,7 +74,7 @@ final class NormalizationTable {
   private void children(int node, int length, BitSet next) {
     for (int label = 1; label <= BLOCK; label++) {
       int unit = units[node ^ label];
-      // The highest bit is set in a value, which is no child.
+      // The highest bit marks a value, which is not a child.
       if ((unit & (0x80000000 | BLOCK)) == label) {
         int child = node(node ^ label, unit);
         if ((unit >>> 8 & 1) == 1) {
@@ -85,19 +85,17 @@ final class NormalizationTable {
     }
   }
 
-  /** Where the children of a unit are: in a block of 256, all of which may be looked at. */
+  /** Returns the offset of a node's children, within a block of 256 units that may all be read. */
   private int node(int position, int unit) {
     long offset = (unit >>> 10 & 0x3FFFFFL) << ((unit & 0x200) >>> 6);
     long node = position ^ offset;
-    check((node | BLOCK) < units.length, "has a trie that leads out of itself");
+    check((node | BLOCK) < units.length, "has a trie with an offset out of range");
     return (int) node;
   }
 
   private void replacement(int start, int length) {
-    check(start <= texts.length, "points behind its texts");
-    check(
-        start == texts.length || (texts[start] & 0xC0) != 0x80,
-        "points into the middle of a character");
+    check(start <= texts.length, "has a value beyond the end of its texts");
+    check(start == texts.length || (texts[start] & 0xC0) != 0x80, "has a value within a character");
     int end = start;
     while (end < texts.length && texts[end] != 0) {
       end++;

@@ -7,28 +7,28 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
- * Sequences of different lengths side by side.
+ * A batch of sequences that are padded to the same length.
  *
  * <pre>{@code
  * Padded rows = Padded.left(List.of(new int[] {5, 6}, new int[] {7}), 2, 0);
  * var logits = decoder.logits(rows.tokens(), rows.mask());
  * }</pre>
  *
- * @param tokens [sequences, width], int64
- * @param mask of those that are some, bool
+ * @param tokens the token ids, [sequences, width], int64
+ * @param mask false at padding, [sequences, width], bool
  */
 public record Padded(Tensor tokens, Tensor mask) {
-  /** Padding before them. */
+  /** Pads sequences on the left. */
   public static Padded left(List<int[]> sequences, int width, int padding) {
     return of(sequences, width, padding, true);
   }
 
-  /** Padding after them. */
+  /** Pads sequences on the right. */
   public static Padded right(List<int[]> sequences, int width, int padding) {
     return of(sequences, width, padding, false);
   }
 
-  /** Rows of both, one behind the other. */
+  /** Concatenates two batches along the tokens. */
   public Padded followedBy(Padded others) {
     return new Padded(
         torch.cat(Tensors.vector(tokens, others.tokens()), 1),

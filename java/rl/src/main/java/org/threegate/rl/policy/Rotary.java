@@ -4,24 +4,25 @@ import org.threegate.checkpoint.JsonFields;
 import org.threegate.run.InvalidInputException;
 
 /**
- * Rotary position embeddings (arXiv 2104.09864) and their extensions to longer sequences, as
- * transformers names them.
+ * Rotary position embeddings (arXiv 2104.09864) and their extensions to longer contexts. Names and
+ * formulas follow {@code modeling_rope_utils} of transformers.
  *
  * <pre>{@code
  * Rotary rotary = new Rotary(Rotary.Extension.DEFAULT, 10000, 1, 1, 4, 32, 1, 2048, 1, false);
  * double[] angles = rotary.frequencies(64);
  * }</pre>
  *
- * @param extension to longer sequences
- * @param base theta
- * @param factor by which sequences are longer
- * @param lowFactor llama3: wavelengths beyond {@code original / lowFactor} are stretched
- * @param highFactor llama3: those below {@code original / highFactor} are not
- * @param fast yarn: rotations over the original length from which on a frequency is left alone
- * @param slow yarn: rotations up to which it is stretched
- * @param original positions before the extension
- * @param scale of cosines and sines
- * @param exact yarn: the bounds of the ramp are not rounded to whole dimensions
+ * @param extension the extension to longer contexts
+ * @param base the base of the frequencies ({@code rope_theta})
+ * @param factor the factor by which the context is extended
+ * @param lowFactor llama3: wavelengths above {@code original / lowFactor} are stretched
+ * @param highFactor llama3: wavelengths below {@code original / highFactor} are unchanged
+ * @param fast yarn: frequencies with at least this many rotations over the original context are
+ *     unchanged ({@code beta_fast})
+ * @param slow yarn: frequencies with at most this many rotations are stretched ({@code beta_slow})
+ * @param original the number of positions before the extension
+ * @param scale the factor of cosines and sines ({@code attention_factor})
+ * @param exact yarn: whether the bounds of the ramp are not rounded to whole dimensions
  */
 public record Rotary(
     Extension extension,
@@ -34,14 +35,14 @@ public record Rotary(
     int original,
     double scale,
     boolean exact) {
-  /** Extensions to longer sequences. */
+  /** The supported extensions to longer contexts. */
   public enum Extension {
     DEFAULT,
     LINEAR,
     LLAMA3,
-    /** arXiv 2309.00071. */
+    /** YaRN (arXiv 2309.00071). */
     YARN,
-    /** As far as it is the default one. */
+    /** Dynamic NTK scaling, up to the original length, where it equals the default. */
     DYNAMIC;
 
     private static Extension of(String label, String where) {
@@ -70,16 +71,18 @@ public record Rotary(
     if (!(base > 1 && factor > 0 && fast > 0 && slow > 0 && original > 0 && scale > 0)
         || !Double.isFinite(base * factor * fast * slow * scale)) {
       throw new IllegalArgumentException(
-          "a base above 1, and a factor, rotations, positions and a scale above 0 are needed");
+          "base must be above 1, and factor, fast, slow, original and scale above 0");
     }
     if (extension == Extension.LLAMA3 && !(lowFactor > 0 && highFactor > lowFactor)) {
       throw new IllegalArgumentException(
-          "low_freq_factor " + lowFactor + " is not below high_freq_factor " + highFactor);
+          "low_freq_factor " + lowFactor + " must be below high_freq_factor " + highFactor);
     }
   }
 
   /**
-   * @throws InvalidInputException for an extension that is not there, or with numbers that are none
+   * Reads the embeddings from a configuration.
+   *
+   * @throws InvalidInputException when the extension is not supported or a value is invalid
    */
   static Rotary parse(JsonFields config, int positions) {
     JsonFields own =
@@ -138,7 +141,7 @@ public record Rotary(
     return factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1;
   }
 
-  /** Radians a position, of each pair of a head's dimensions. */
+  /** Returns the frequency of each pair of dimensions of a head, in radians per position. */
   public double[] frequencies(int headDimension) {
     double[] frequencies = new double[headDimension / 2];
     for (int i = 0; i < frequencies.length; i++) {
@@ -182,7 +185,7 @@ public record Rotary(
     return plain / factor * stretch + plain * (1 - stretch);
   }
 
-  /** Where a pair of dimensions turns so many times over the original length. */
+  /** Returns the dimension that performs a given number of rotations over the original context. */
   private double dimensionOf(double rotations, int headDimension) {
     return headDimension * Math.log(original / (rotations * 2 * Math.PI)) / (2 * Math.log(base));
   }

@@ -17,9 +17,9 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.threegate.run.InvalidInputException;
 
 /**
- * Draws completions of many prompts at once, each by random numbers of its own: what one becomes
- * does not depend on the others (but for rounding: a product of more rows may add up in another
- * order).
+ * Samples completions of many prompts in batches. Each completion has a random number generator, so
+ * that it does not depend on the other prompts. It can still differ in rounding, because matrix
+ * products of other sizes may sum in another order.
  *
  * <pre>{@code
  * List<Completion> completions =
@@ -28,11 +28,12 @@ import org.threegate.run.InvalidInputException;
  * }</pre>
  */
 public final class Sampler {
-  private static final int MOST_ROWS = 128; // of a part: their keys and values stay in the caches
+  private static final int MOST_ROWS =
+      128; // of a batch, so that keys and values fit into CPU caches
 
   private Sampler() {}
 
-  /** A prompt on its way. */
+  /** A prompt and the state of its completion. */
   private static final class Row {
     final int index;
     final SplittableRandom random;
@@ -63,18 +64,26 @@ public final class Sampler {
   }
 
   /**
-   * @param prompts one token at least each
-   * @param seeds one a prompt
-   * @return in the order of the prompts
+   * Samples one completion for each prompt.
+   *
+   * @param model the model
+   * @param prompts the token ids of the prompts, at least one token each
+   * @param options how tokens are sampled
+   * @param seeds one seed per prompt
+   * @return the completions, in the order of the prompts
    */
   public static List<Completion> complete(
       Decoder model, List<int[]> prompts, SamplingOptions options, long[] seeds) {
     if (seeds.length != prompts.size()) {
       throw new IllegalArgumentException(
-          seeds.length + " seeds for " + prompts.size() + " prompts");
+          "there must be one seed per prompt, but there are "
+              + seeds.length
+              + " seeds and "
+              + prompts.size()
+              + " prompts");
     }
     if (prompts.stream().anyMatch(prompt -> prompt.length == 0)) {
-      throw new IllegalArgumentException("a prompt without a token");
+      throw new IllegalArgumentException("a prompt has no tokens");
     }
     prompts.forEach(model::requireTokens);
     List<Callable<List<Completion>>> parts = new ArrayList<>();
@@ -96,7 +105,7 @@ public final class Sampler {
       rows.add(new Row(i, seeds[i], options.longest()));
     }
     Completion[] done = new Completion[seeds.length];
-    // Completions of one prompt share what the decoder makes of it.
+    // Equal prompts share one forward pass.
     Map<IntBuffer, Integer> places = new LinkedHashMap<>();
     long[] shared = new long[seeds.length];
     for (int i = 0; i < shared.length; i++) {
@@ -115,9 +124,9 @@ public final class Sampler {
   }
 
   /**
-   * Logits of the first tokens.
+   * Computes the logits of the first tokens.
    *
-   * @param shared which of the prompts each row has
+   * @param shared the index of the prompt of each row
    */
   private static Tensor begin(
       Decoder model, List<int[]> prompts, int width, long[] shared, KeyValueCache cache) {
@@ -145,7 +154,7 @@ public final class Sampler {
       List<Integer> going = new ArrayList<>();
       for (int i = 0; i < rows.size(); i++) {
         Row row = rows.get(i);
-        // Rows that are over go along until half of them are.
+        // Finished rows stay in the batch until half of the rows are finished.
         if (done[row.index] == null && (row.length == options.longest() || row.stopped)) {
           done[row.index] = row.completion();
         }
@@ -176,7 +185,7 @@ public final class Sampler {
         });
   }
 
-  /** A token of each row; rows that are not over take theirs. */
+  /** Samples a token for each row. Rows that are not finished append theirs. */
   private static long[] draw(
       Decoder model, Tensor logits, List<Row> rows, SamplingOptions options) {
     long[] tokens = new long[rows.size()];
@@ -194,7 +203,7 @@ public final class Sampler {
             if (Float.isNaN(chosen[i])) {
               throw new InvalidInputException(
                   model.where()
-                      + ": its logits are no numbers: its weights are damaged, or too large");
+                      + ": the logits are not finite; the weights are damaged or too large");
             }
             Row row = rows.get(i);
             if (!row.stopped && row.length < options.longest()) {
@@ -209,7 +218,7 @@ public final class Sampler {
   private static Tensor drawn(Tensor logProbabilities, List<Row> rows, SamplingOptions options) {
     float[] uniform = new float[rows.size()];
     for (int i = 0; i < uniform.length; i++) {
-      // Below 1 in float32, too.
+      // The uniform number must stay below 1 in float32, too.
       uniform[i] = (rows.get(i).random.nextInt() >>> 8) * 0x1p-24f;
     }
     Tensor places = Tensors.of(uniform, uniform.length, 1).to(ScalarType.Double);
@@ -224,17 +233,17 @@ public final class Sampler {
       likeliest = likeliest.div(likeliest.sum(new long[] {1}, true, null));
     }
     Tensor before = likeliest.cumsum(1).sub(likeliest);
-    // The likeliest one has nothing before it, and stays.
+    // The most likely token is always kept, because no probability precedes it.
     likeliest =
         likeliest.masked_fill(before.ge(new Scalar(options.topProbability())), new Scalar(0.0));
     return sorted.get1().gather(1, at(likeliest, places));
   }
 
-  /** Where the cumulative sum of weights passes a share of their sum. */
+  /** Returns the first index at which the cumulative sum exceeds a share of the total. */
   private static Tensor at(Tensor weights, Tensor shares) {
     Tensor sums = weights.cumsum(1);
     Tensor wanted = shares.mul(sums.narrow(1, sums.size(1) - 1, 1));
-    // How many sums do not exceed it: a weight of zero is never chosen.
+    // Counting the sums that do not exceed it never selects an entry with weight zero.
     return sums.le(wanted).sum(new long[] {1}, true, null);
   }
 }

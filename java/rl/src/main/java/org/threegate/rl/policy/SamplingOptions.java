@@ -4,14 +4,15 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * How tokens are drawn.
+ * How tokens are sampled. The names of transformers' {@code GenerationConfig} are given.
  *
- * @param temperature by which logits are divided; 0: the likeliest token, always
- * @param topProbability the smallest set of likeliest tokens whose probabilities reach it is drawn
- *     from (arXiv 1904.09751); 1: all
- * @param mostLikely how many of the likeliest are drawn from; 0: all
- * @param longest most tokens of a completion, 1,048,576 at most
- * @param stops tokens that end one; they belong to it
+ * @param temperature the divisor of the logits ({@code temperature}); 0 is greedy decoding
+ * @param topProbability the probability mass of nucleus sampling (arXiv 1904.09751, {@code top_p});
+ *     1 turns it off
+ * @param mostLikely the number of most likely tokens to sample from ({@code top_k}); 0 turns it off
+ * @param longest the maximal number of tokens of a completion, up to 1,048,576 ({@code
+ *     max_new_tokens})
+ * @param stops the tokens that end a completion. They are part of it
  */
 public record SamplingOptions(
     double temperature, double topProbability, int mostLikely, int longest, Set<Integer> stops) {
@@ -19,12 +20,14 @@ public record SamplingOptions(
 
   public SamplingOptions {
     stops = Set.copyOf(stops);
-    require(temperature >= 0 && Double.isFinite(temperature), "a temperature is 0 or more");
     require(
-        topProbability > 0 && topProbability <= 1, "a top probability is above 0 and at most 1");
-    require(mostLikely >= 0, "how many of the likeliest is 0 or more");
-    require(longest >= 1, "a completion has 1 token at least");
-    require(longest <= MOST_TOKENS, "a completion has " + MOST_TOKENS + " tokens at most");
+        temperature >= 0 && Double.isFinite(temperature),
+        "temperature must be 0 or more, and finite");
+    require(
+        topProbability > 0 && topProbability <= 1, "topProbability must be above 0 and at most 1");
+    require(mostLikely >= 0, "mostLikely must be 0 or more");
+    require(longest >= 1, "longest must be 1 or more");
+    require(longest <= MOST_TOKENS, "longest must be at most " + MOST_TOKENS);
   }
 
   private static void require(boolean holds, String text) {
@@ -33,7 +36,7 @@ public record SamplingOptions(
     }
   }
 
-  /** From all tokens at temperature 1, until one of {@code stops}. */
+  /** Returns options that sample from all tokens at temperature 1. */
   public static SamplingOptions plain(int longest, List<Integer> stops) {
     return new SamplingOptions(1, 1, 0, longest, Set.copyOf(stops));
   }

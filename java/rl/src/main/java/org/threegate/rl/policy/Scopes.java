@@ -6,8 +6,8 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 
 /**
- * Frees what a computation leaves behind at once, not when a garbage collector that does not see
- * native memory finds it.
+ * Frees the intermediate tensors of a computation when it ends. The garbage collector would free
+ * them too late, because it does not know the size of native memory.
  *
  * <pre>{@code
  * var likeliest = Scopes.keep(() -> decoder.logits(tokens, mask).softmax(-1).max());
@@ -20,7 +20,7 @@ public final class Scopes {
 
   private Scopes() {}
 
-  /** The one result of a computation, which the scope around it frees; the rest is freed here. */
+  /** Returns the result of a computation, and frees its other tensors. The outer scope frees it. */
   public static <T extends Pointer> T keep(Supplier<T> computation) {
     T result = own(computation);
     PointerScope outer = PointerScope.getInnerScope();
@@ -31,7 +31,7 @@ public final class Scopes {
     return result;
   }
 
-  /** The same, but no scope frees it: whoever called closes it. */
+  /** Returns the result of a computation. No scope frees it: the caller closes it. */
   @SuppressWarnings("try")
   static <T extends Pointer> T own(Supplier<T> computation) {
     try (PointerScope scope = new PointerScope()) {
@@ -41,7 +41,7 @@ public final class Scopes {
     }
   }
 
-  /** {@link #keep} of a computation that is not to be differentiated. */
+  /** Does the same as {@link #keep}, without recording gradients. */
   @SuppressWarnings("try")
   public static <T extends Pointer> T keepWithoutGradient(Supplier<T> computation) {
     return keep(
@@ -52,7 +52,7 @@ public final class Scopes {
         });
   }
 
-  /** A computation without a result. */
+  /** Runs a computation without a result. */
   @SuppressWarnings("try")
   public static void run(Runnable computation) {
     try (PointerScope scope = new PointerScope()) {

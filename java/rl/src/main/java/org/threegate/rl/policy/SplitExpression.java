@@ -6,11 +6,11 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * What a regular expression of a tokenizer can cost. The engine that runs it backtracks, and ends
- * the process when it did so ten million times at one place. So only those are taken whose steps at
- * one place are bounded by a small multiple of the text's length: no repetition in a repetition, no
- * back references, and at most one repetition in an alternative that may have to give back what it
- * took. One that only optional items follow never has to: the match is complete.
+ * Bounds the cost of a tokenizer's regular expression. The engine backtracks, and aborts the
+ * process after ten million steps at one position. Only expressions are accepted whose steps at a
+ * position are bounded by a small multiple of the text's length: no nested repetitions, no back
+ * references, and at most one repetition per alternative that may have to give characters back. A
+ * repetition that only optional items follow never has to, because the match is already complete.
  */
 final class SplitExpression {
   private static final int LONGEST = 8192;
@@ -28,9 +28,11 @@ final class SplitExpression {
   private static final String POSITIONS = "bBAzZ";
 
   /**
-   * @param shortest characters that a match has at least, none or one
-   * @param steps at one place, as multiples of the length of the text; 0 when no repetition ever
-   *     gives anything back
+   * The cost of an expression.
+   *
+   * @param shortest the minimal length of a match: no character, or one
+   * @param steps the steps at one position, as a multiple of the length of the text; 0 when no
+   *     repetition ever gives characters back
    */
   record Cost(int shortest, int steps) {}
 
@@ -47,7 +49,7 @@ final class SplitExpression {
       return kind == Kind.CHARACTER && least == most;
     }
 
-    /** Characters one after the other: a repetition of it has one way to match. */
+    /** A sequence of characters. A repetition of it can match in one way only. */
     boolean isWord() {
       return alternatives.size() == 1
           && !alternatives.get(0).isEmpty()
@@ -55,7 +57,7 @@ final class SplitExpression {
     }
   }
 
-  /** Ways to match, and steps as multiples of the length of the text. */
+  /** The number of ways to match, and the steps as a multiple of the length of the text. */
   private record Ways(int ways, int steps) {
     private static final Ways ONE = new Ways(1, 0);
   }
@@ -68,7 +70,9 @@ final class SplitExpression {
   }
 
   /**
-   * @throws IllegalArgumentException with what is not taken
+   * Computes the cost of an expression.
+   *
+   * @throws IllegalArgumentException when the expression is not accepted, with the reason
    */
   static Cost cost(String text) {
     if (text.length() > LONGEST) {
@@ -77,7 +81,7 @@ final class SplitExpression {
     SplitExpression parser = new SplitExpression(text);
     List<List<Item>> alternatives = parser.alternatives(0);
     if (parser.position < text.length()) {
-      throw parser.refused("a bracket that nothing opens");
+      throw parser.refused("an unmatched closing bracket");
     }
     Ways ways = parser.ways(alternatives, true);
     return new Cost(shortest(alternatives), ways.steps);
@@ -114,7 +118,7 @@ final class SplitExpression {
       Item item = sequence.get(i);
       Ways one = item(item, complete);
       if (all.steps > 0 && one.steps > 0) {
-        throw refused("two repetitions that may have to give back what they took");
+        throw refused("two repetitions that can backtrack");
       }
       int ways = bounded((long) all.ways * one.ways);
       int steps = bounded((long) all.steps * one.ways + (long) all.ways * one.steps);
@@ -140,7 +144,7 @@ final class SplitExpression {
         if (item.least == 1) {
           yield body;
         }
-        // Where the match is complete without it, nothing before it is tried again.
+        // When the match is complete without it, nothing before it is tried again.
         yield new Ways(complete ? 1 : bounded(body.ways + 1L), body.steps);
       }
     };
@@ -200,16 +204,16 @@ final class SplitExpression {
     boolean look = false;
     boolean behind = false;
     if (position < text.length() && text.charAt(position) == '?') {
-      String kind = take(GROUP, "a group of a kind that is not known");
+      String kind = take(GROUP, "an unsupported group");
       look = !kind.endsWith(":");
       behind = kind.startsWith("?<");
     }
     List<List<Item>> alternatives = alternatives(depth + 1);
     if (!take(')')) {
-      throw refused("a bracket that nothing closes");
+      throw refused("an unclosed bracket");
     }
     if (behind && !alternatives.stream().flatMap(List::stream).allMatch(Item::isFixed)) {
-      throw refused("a repetition before a position");
+      throw refused("a repetition within a lookbehind");
     }
     return repeated(look ? Kind.LOOK : Kind.GROUP, alternatives);
   }
@@ -221,12 +225,12 @@ final class SplitExpression {
     boolean possessive = false;
     if (position < text.length() && text.charAt(position) == '{') {
       Matcher count = matcher(COUNT);
-      take(COUNT, "a repetition that is not one");
+      take(COUNT, "an invalid repetition");
       count.lookingAt();
       least = Integer.parseInt(count.group(1));
       most = count.group(2) == null ? least : limit(count.group(3));
       if (most < least || most == 0) {
-        throw refused("a repetition that is not one");
+        throw refused("an invalid repetition");
       }
     } else if (take('?')) {
       least = 0;
@@ -258,7 +262,7 @@ final class SplitExpression {
     int depth = 0;
     do {
       if (position >= text.length()) {
-        throw refused("a class that nothing closes");
+        throw refused("an unclosed class");
       }
       char c = text.charAt(position);
       if (c == '\\') {
@@ -282,15 +286,15 @@ final class SplitExpression {
   private void escape() {
     position++;
     if (position >= text.length()) {
-      throw refused("an escape of nothing");
+      throw refused("an incomplete escape");
     }
     int c = text.codePointAt(position);
     if (c == 'p' || c == 'P') {
-      take(PROPERTY, "a property that is not one");
+      take(PROPERTY, "an invalid property");
     } else if (c == 'x' || c == 'u') {
-      take(CODE, "a character that is not one");
+      take(CODE, "an invalid character code");
     } else if (Character.isLetterOrDigit(c) && CLASSES.indexOf(c) < 0 && POSITIONS.indexOf(c) < 0) {
-      throw refused("an escape that is not known");
+      throw refused("an unsupported escape");
     } else {
       position += Character.charCount(c);
     }

@@ -14,7 +14,7 @@ import org.threegate.kernel.Matrix;
 import org.threegate.run.InvalidInputException;
 
 /**
- * Tensors from files and back, of any size.
+ * Reads tensors of any size from files, and writes them.
  *
  * <pre>{@code
  * TensorFiles.put(new SafetensorsWriter(), "weight", TensorType.F32, decoder.weight("lm_head.weight"))
@@ -22,15 +22,17 @@ import org.threegate.run.InvalidInputException;
  * }</pre>
  */
 public final class TensorFiles {
-  private static final int CHUNK = 1 << 30; // bytes that are copied at a time
+  private static final int CHUNK = 1 << 30; // bytes per copy
 
   private TensorFiles() {}
 
   /**
-   * A stored tensor as it is.
+   * Reads a stored tensor in its dtype.
    *
-   * @throws InvalidInputException when it is none of floating-point numbers that can be computed
-   *     with, or one of them is not finite
+   * @param stored the stored tensor
+   * @return the tensor
+   * @throws InvalidInputException when the dtype is not a supported floating-point type, or an
+   *     entry is not finite
    */
   public static Tensor read(org.threegate.checkpoint.Tensor stored) {
     ScalarType type =
@@ -46,7 +48,7 @@ public final class TensorFiles {
                       + stored.name()
                       + "\" is "
                       + stored.type()
-                      + "; BF16, F16, F32 or F64 is needed");
+                      + "; it must be BF16, F16, F32 or F64");
         };
     return Scopes.keep(
         () -> {
@@ -57,16 +59,20 @@ public final class TensorFiles {
                 stored.file().path()
                     + ": tensor \""
                     + stored.name()
-                    + "\" has entries that are no finite numbers; fetch or train it again");
+                    + "\" has entries that are not finite; the file is damaged or training diverged");
           }
           return ModelDevice.placed(copy);
         });
   }
 
   /**
-   * Adds a tensor to a file; its values are read when that is written.
+   * Adds a tensor to a file. Its values are read when the file is written.
    *
-   * @param type BF16, rounded to nearest even, or F32
+   * @param writer the writer of the file
+   * @param name the name in the file
+   * @param type BF16 (rounded to nearest, ties to even) or F32
+   * @param tensor the tensor
+   * @return the writer
    */
   public static SafetensorsWriter put(
       SafetensorsWriter writer, String name, TensorType type, Tensor tensor) {
@@ -74,7 +80,8 @@ public final class TensorFiles {
         switch (type) {
           case BF16 -> ScalarType.BFloat16;
           case F32 -> ScalarType.Float;
-          default -> throw new IllegalArgumentException("BF16 or F32, not " + type);
+          default ->
+              throw new IllegalArgumentException("the type must be BF16 or F32, not " + type);
         };
     return writer.tensor(
         name,
@@ -96,7 +103,7 @@ public final class TensorFiles {
         });
   }
 
-  /** A copy of a matrix that lies without gaps, in its dtype. */
+  /** Returns a copy of a contiguous matrix, in its dtype. */
   public static Tensor copyOf(Matrix matrix) {
     ScalarType type =
         switch (matrix.dtype()) {
@@ -104,10 +111,10 @@ public final class TensorFiles {
           case F16 -> ScalarType.Half;
           case F32 -> ScalarType.Float;
           case F64 -> ScalarType.Double;
-          default -> throw new IllegalArgumentException("a matrix of " + matrix.dtype());
+          default -> throw new IllegalArgumentException("unsupported dtype " + matrix.dtype());
         };
     if (matrix.rowStride() != matrix.columns()) {
-      throw new IllegalArgumentException("a matrix with gaps");
+      throw new IllegalArgumentException("the matrix must be contiguous");
     }
     return Scopes.keep(
         () -> {

@@ -9,8 +9,8 @@ import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
 
 /**
- * A tensor's memory as the kernels see it: without a copy, so that what moves there moves here. The
- * tensor has to stay where it is until this is closed.
+ * Gives kernels access to the memory of a tensor without a copy. Changes on either side are visible
+ * on the other. The tensor must stay allocated until this object is closed.
  *
  * <pre>{@code
  * var weight = decoder.parameters().get("model.layers.0.mlp.up_proj.weight");
@@ -29,13 +29,17 @@ public final class TensorMemory implements AutoCloseable {
   }
 
   /**
-   * @param given without gaps, float32, float64, bf16 or f16; a vector is one row
+   * Wraps the memory of a tensor.
+   *
+   * @param context the context of the kernels
+   * @param given a contiguous tensor in float32, float64, bfloat16 or float16. A vector becomes a
+   *     matrix with one row
    */
   public static TensorMemory of(Context context, Tensor given) {
     Tensor tensor = ModelDevice.onHost(given);
     Dtype dtype = dtype(tensor.scalar_type());
     if (!tensor.is_contiguous()) {
-      throw new IllegalArgumentException("a tensor with gaps");
+      throw new IllegalArgumentException("the tensor must be contiguous");
     }
     long rows = tensor.dim() < 2 ? 1 : tensor.size(0);
     long columns = rows == 0 ? 0 : tensor.numel() / rows;
@@ -51,7 +55,8 @@ public final class TensorMemory implements AutoCloseable {
       case BFloat16 -> Dtype.BF16;
       case Half -> Dtype.F16;
       default ->
-          throw new IllegalArgumentException("a tensor of " + type + "; kernels know floats");
+          throw new IllegalArgumentException(
+              "unsupported dtype " + type + "; kernels need a floating-point type");
     };
   }
 

@@ -14,7 +14,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.threegate.kernel.Mask;
 
 /**
- * Tensors from arrays and back.
+ * Converts arrays to tensors and back.
  *
  * <pre>{@code
  * var rows = Tensors.of(new long[] {5, 6, 7, 8}, 2, 2);
@@ -24,7 +24,7 @@ import org.threegate.kernel.Mask;
 public final class Tensors {
   private Tensors() {}
 
-  /** A copy of whole numbers, int64. */
+  /** Returns an int64 tensor with a copy of the values. */
   public static Tensor of(long[] values, long... shape) {
     return Scopes.keep(
         () -> {
@@ -34,7 +34,7 @@ public final class Tensors {
         });
   }
 
-  /** A copy of numbers, float32. */
+  /** Returns a float32 tensor with a copy of the values. */
   public static Tensor of(float[] values, long... shape) {
     return Scopes.keep(
         () -> {
@@ -44,7 +44,7 @@ public final class Tensors {
         });
   }
 
-  /** A mask as kernels have it, bool. */
+  /** Returns a mask of the kernels as a bool tensor. */
   public static Tensor of(Mask mask) {
     return Scopes.keep(
         () -> {
@@ -65,7 +65,7 @@ public final class Tensors {
         });
   }
 
-  /** A copy of an int64 tensor's numbers. */
+  /** Returns a copy of the values of an int64 tensor. */
   public static long[] longs(Tensor tensor) {
     long[] values = new long[Math.toIntExact(tensor.numel())];
     Scopes.run(
@@ -76,7 +76,7 @@ public final class Tensors {
     return values;
   }
 
-  /** A copy of a tensor's numbers. */
+  /** Returns a copy of the values of a tensor. */
   public static float[] floats(Tensor tensor) {
     float[] values = new float[Math.toIntExact(tensor.numel())];
     Scopes.run(
@@ -87,7 +87,7 @@ public final class Tensors {
     return values;
   }
 
-  /** Whether all entries are finite numbers, in one pass without a copy. */
+  /** Returns whether all entries are finite. It takes one pass without a copy. */
   public static boolean areFinite(Tensor tensor) {
     if (tensor.numel() == 0) {
       return true;
@@ -95,7 +95,7 @@ public final class Tensors {
     boolean[] finite = new boolean[1];
     Scopes.run(
         () -> {
-          // Both are none where an entry is no number.
+          // Minimum and maximum are both NaN when an entry is NaN.
           var ends = tensor.detach().aminmax();
           finite[0] =
               Double.isFinite(ends.get0().item_double())
@@ -108,13 +108,13 @@ public final class Tensors {
     return new TensorVector(tensors);
   }
 
-  /** begin, begin + 1, … end - 1. */
+  /** Returns an int64 tensor with the values begin, begin + 1, …, end - 1. */
   static Tensor range(long begin, long end) {
     return ModelDevice.placed(
         torch.arange(new Scalar(begin), new Scalar(end), new TensorOptions(ScalarType.Long)));
   }
 
-  /** Sizes of a tensor. */
+  /** Returns the shape of a tensor. */
   static List<Long> shape(Tensor tensor) {
     List<Long> shape = new ArrayList<>();
     for (int i = 0; i < tensor.dim(); i++) {

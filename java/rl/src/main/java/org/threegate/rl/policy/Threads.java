@@ -13,11 +13,10 @@ import org.bytedeco.openblas.global.openblas;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * Threads of models, for the whole process. Parts of a batch go to threads of ours, each of which
- * computes alone: what comes out does not depend on their number. A part that has no others beside
- * it gets threads for its products. The rest of libtorch takes one always: its threads and those of
- * products wait actively, and on few cores for each other, which was seen to cost nine tenths of
- * the time.
+ * The thread pool of models, for the whole process. Parts of a batch run on its threads, and each
+ * part computes with one thread. Results therefore do not depend on the number of threads. A part
+ * that runs alone uses several threads for its matrix products. The other thread pools of libtorch
+ * are limited to one thread: they busy-wait, and on few cores that took nine tenths of the time.
  *
  * <pre>{@code
  * Threads.use(4);
@@ -25,9 +24,11 @@ import org.bytedeco.pytorch.global.torch;
  */
 public final class Threads {
   static {
-    // Else JavaCPP asks the operating system at every new object how much memory the process has:
-    // two fifths of sampling. Scopes free what is native; a collector is not needed for it. Whoever
-    // has made native objects before sets it where the process starts.
+    // By default, JavaCPP queries the memory of the process for every new object, which took two
+    // fifths
+    // of the time of sampling. Scopes free native memory, so the check is not needed. It has no
+    // effect
+    // when native objects existed before; such programs set the property at their start.
     System.getProperties().putIfAbsent("org.bytedeco.javacpp.maxPhysicalBytes", "0");
     UnpackedLibraries.prepareTorch();
   }
@@ -38,10 +39,10 @@ public final class Threads {
 
   private Threads() {}
 
-  /** Takes so many from now on; all processors unless this is called. */
+  /** Sets the number of threads. The default is the number of processors. */
   public static synchronized void use(int threads) {
     if (threads < 1) {
-      throw new IllegalArgumentException(threads + " threads; 1 at least");
+      throw new IllegalArgumentException("threads must be 1 or more, not " + threads);
     }
     pool.shutdown();
     pool = pool(threads);
@@ -50,12 +51,12 @@ public final class Threads {
     prepare(count);
   }
 
-  /** How many there are. */
+  /** Returns the number of threads. */
   public static synchronized int count() {
     return count;
   }
 
-  /** Before the first model is made. */
+  /** Configures libtorch. This must run before the first model is created. */
   static synchronized void initialise() {
     torch.set_num_threads(1);
     prepare(count);
@@ -63,7 +64,7 @@ public final class Threads {
 
   private static void prepare(int threads) {
     if (products != threads) {
-      // Calling it makes an object.
+      // This call creates a native object.
       Scopes.run(() -> openblas.blas_set_num_threads(threads));
       products = threads;
     }
@@ -79,7 +80,7 @@ public final class Threads {
         });
   }
 
-  /** A thread of the pool: what it is given may have parts of its own. */
+  /** A thread of the pool, which may split its work into parts, too. */
   private static final class PartThread extends Thread {
     PartThread(Runnable work) {
       super(work, "threegate-part");
@@ -87,15 +88,16 @@ public final class Threads {
   }
 
   /**
-   * Computes parts, as many at once as there are threads; one part alone in the caller's.
+   * Computes parts in parallel. A single part runs on the calling thread.
    *
-   * @param taken is given the results in the order of the parts, each before the one that comes as
-   *     many after it as there are threads is begun. Everything native that a result holds must
-   *     outlive the scopes of its thread
+   * @param parts the computations
+   * @param taken receives the results in the order of the parts. Result i is passed on before part
+   *     i + n starts, where n is the number of threads. Native objects of a result must outlive the
+   *     scopes of the thread that computed them
    */
   public static <T> void map(List<Callable<T>> parts, Consumer<T> taken) {
     if (Thread.currentThread() instanceof PartThread) {
-      // It would wait for threads of which it is one.
+      // A thread of the pool must not wait for the pool.
       parts.forEach(part -> taken.accept(call(part)));
     } else {
       together(parts, taken);
@@ -119,7 +121,7 @@ public final class Threads {
         taken.accept(call(() -> joined(first)));
       }
     } finally {
-      // Others that were started work on tensors of the caller, also where one has failed.
+      // Even after a failure, parts that have started still use tensors of the caller.
       started.forEach(Threads::settle);
     }
   }
@@ -128,7 +130,7 @@ public final class Threads {
     try {
       joined(part);
     } catch (Exception e) {
-      // The failure that came first is the one that is told.
+      // Report the first failure.
     }
   }
 
@@ -139,7 +141,7 @@ public final class Threads {
         try {
           return part.get();
         } catch (InterruptedException e) {
-          // What was started has to end: it works on tensors of the caller.
+          // Wait for parts that have started: they use tensors of the caller.
           interrupted = true;
         }
       }

@@ -1,11 +1,11 @@
 package org.threegate.rl.policy;
 
-/** Text to tokens and back. */
+/** Converts text to tokens and back. */
 public interface Tokenizer extends AutoCloseable {
-  /** Tokens of a text as it is: no special token is added to those that are written in it. */
+  /** Encodes a text as token ids. No special tokens are added to those that the text contains. */
   int[] encode(String text);
 
-  /** The text of tokens, special ones among them. */
+  /** Decodes token ids to text, including special tokens. */
   String decode(int[] tokens);
 
   @Override

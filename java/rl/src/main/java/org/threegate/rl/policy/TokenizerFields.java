@@ -8,11 +8,11 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import org.threegate.run.PrintableText;
 
-/** Fields of an object in a {@code tokenizer.json}, each of one kind and in a range. */
+/** Reads fields of an object in a {@code tokenizer.json}, and checks their types and ranges. */
 record TokenizerFields(JsonNode node, String where) {
   private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
 
-  /** Something that is not known to be harmless; the message lacks the file. */
+  /** Signals a value that is not known to be safe. The message does not name the file. */
   static final class Refused extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
@@ -23,7 +23,7 @@ record TokenizerFields(JsonNode node, String where) {
 
   TokenizerFields {
     if (!node.isObject()) {
-      throw refused(where, "is no object");
+      throw refused(where, "must be an object");
     }
   }
 
@@ -31,24 +31,24 @@ record TokenizerFields(JsonNode node, String where) {
     return new Refused(field + " " + what);
   }
 
-  /** Bytes in UTF-8. */
+  /** Returns the length in UTF-8 bytes. */
   static int bytes(String text) {
     return text.getBytes(StandardCharsets.UTF_8).length;
   }
 
-  /** The text, if each of its characters is whole. */
+  /** Returns the text, after checking that it has no unpaired surrogates. */
   static String whole(String text, String field) {
     if (text.codePoints().anyMatch(c -> c >= 0xD800 && c < 0xE000)) {
-      throw refused(field, "has half a character: " + PrintableText.name(text));
+      throw refused(field, "has an unpaired surrogate: " + PrintableText.name(text));
     }
     return text;
   }
 
-  /** Text of so many bytes. */
+  /** Returns a text whose length in bytes is in a range. */
   String text(String name, int least, int most) {
     JsonNode value = node.path(name);
     if (!value.isTextual()) {
-      throw refused(field(name), "is no text");
+      throw refused(field(name), "must be a string");
     }
     int length = bytes(whole(value.textValue(), field(name)));
     if (length < least || length > most) {
@@ -57,7 +57,7 @@ record TokenizerFields(JsonNode node, String where) {
     return value.textValue();
   }
 
-  /** Text, none where the field is null or missing. */
+  /** Returns a text, which is empty when the field is null or missing. */
   String textOrNone(String name, int most) {
     return isNone(name) ? "" : text(name, 0, most);
   }
@@ -65,7 +65,7 @@ record TokenizerFields(JsonNode node, String where) {
   String character(String name) {
     String text = text(name, 1, 4);
     if (text.codePointCount(0, text.length()) != 1) {
-      throw refused(field(name), "is not one character");
+      throw refused(field(name), "must be one character");
     }
     return text;
   }
@@ -77,13 +77,13 @@ record TokenizerFields(JsonNode node, String where) {
         return text;
       }
     }
-    throw refused(field(name), "is no known one: " + PrintableText.name(text));
+    throw refused(field(name), "is not supported: " + PrintableText.name(text));
   }
 
   int number(String name, int least, int most) {
     JsonNode value = node.path(name);
     if (!value.isIntegralNumber() || !value.canConvertToInt()) {
-      throw refused(field(name), "is no whole number");
+      throw refused(field(name), "must be an integer");
     }
     int number = value.intValue();
     if (number < least || number > most) {
@@ -98,7 +98,7 @@ record TokenizerFields(JsonNode node, String where) {
     }
     JsonNode value = node.path(name);
     if (!value.isBoolean()) {
-      throw refused(field(name), "is neither true nor false");
+      throw refused(field(name), "must be true or false");
     }
     return value.booleanValue();
   }
@@ -111,7 +111,7 @@ record TokenizerFields(JsonNode node, String where) {
     return where + "." + name;
   }
 
-  /** The value that a parser stands at, with at most so many values in it. */
+  /** Reads the value at a parser's position, with a bound on the number of values in it. */
   static JsonNode tree(JsonParser parser, String field, int most) throws IOException {
     return value(parser, field, new int[] {most});
   }
@@ -141,7 +141,7 @@ record TokenizerFields(JsonNode node, String where) {
         return NODES.textNode(parser.getText());
       }
       case VALUE_NUMBER_INT -> {
-        // Whatever is longer is out of every range.
+        // Any longer number is out of every range.
         return parser.getTextLength() > 18
             ? NODES.numberNode(Double.MAX_VALUE)
             : NODES.numberNode(parser.getLongValue());

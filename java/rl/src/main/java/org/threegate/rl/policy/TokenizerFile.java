@@ -26,10 +26,10 @@ import org.threegate.file.InputFiles;
 import org.threegate.run.InvalidInputException;
 
 /**
- * A {@code tokenizer.json}, checked, and written anew from what is known to be harmless. The
- * library that runs it ends the process at what it does not expect, so nothing reaches it that was
- * not looked at: each part is one of a list, with fields of a list, each in its range. What tokens
- * do not depend on (padding, truncation, what is put around a text) is left out.
+ * Validates a {@code tokenizer.json} and rewrites it from values that are known to be safe. The
+ * native library aborts the process on unexpected input. Each part must therefore have a known
+ * type, known fields and values in range. Parts that do not affect tokens (padding, truncation and
+ * post-processing) are left out.
  */
 final class TokenizerFile {
   private static final long LARGEST = 100_000_000;
@@ -65,13 +65,14 @@ final class TokenizerFile {
   private int longestToken;
 
   /**
-   * A tokenizer that may be handed over.
+   * A validated tokenizer.
    *
-   * @param json the file anew
-   * @param normalizer a tokenizer that finds a token in all that its normalizer leaves something of
-   * @param normalized tokens that are looked for in normalized text
-   * @param longestText bytes of a text that may be encoded
-   * @param mostTokens that may be decoded at once
+   * @param json the rewritten file
+   * @param normalizer a tokenizer that tests whether the normalizer empties a text: it finds a
+   *     token in every text that is not empty
+   * @param normalized the tokens that are searched in normalized text
+   * @param longestText the maximal length of a text to encode, in bytes
+   * @param mostTokens the maximal number of tokens to decode in one call
    */
   record Checked(
       String json, String normalizer, List<String> normalized, int longestText, int mostTokens) {}
@@ -79,7 +80,9 @@ final class TokenizerFile {
   private TokenizerFile() {}
 
   /**
-   * @throws InvalidInputException when there is no such file or it is not known to be harmless
+   * Reads and validates a file.
+   *
+   * @throws InvalidInputException when the file is missing, or is not known to be safe
    */
   static Checked read(Path path) {
     try (Reader reader =
@@ -97,14 +100,13 @@ final class TokenizerFile {
     } catch (IOException e) {
       throw new InvalidInputException(path + ": cannot be read: " + e.getMessage(), e);
     } catch (TokenizerFields.Refused e) {
-      throw new InvalidInputException(
-          path + ": not a tokenizer that can be used: " + e.getMessage(), e);
+      throw new InvalidInputException(path + ": not a supported tokenizer: " + e.getMessage(), e);
     }
   }
 
   private void fields(JsonParser parser) throws IOException {
     if (parser.nextToken() != JsonToken.START_OBJECT) {
-      throw refused("the file", "is no JSON object");
+      throw refused("the file", "must be a JSON object");
     }
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
       String name = parser.currentName();
@@ -112,7 +114,7 @@ final class TokenizerFile {
       switch (name) {
         case "version" -> {
           if (!"1.0".equals(parser.getValueAsString())) {
-            throw refused(name, "is not 1.0, the only one that is known");
+            throw refused(name, "must be 1.0");
           }
         }
         case ADDED -> addedTokens = TokenizerFields.tree(parser, name, 12 * MOST_ADDED);
@@ -176,7 +178,7 @@ final class TokenizerFile {
   private JsonNode addedTokens() {
     ArrayNode tokens = JsonNodeFactory.instance.arrayNode();
     if (!addedTokens.isNull() && (!addedTokens.isArray() || addedTokens.size() > MOST_ADDED)) {
-      throw refused(ADDED, "is no list of at most " + MOST_ADDED + " tokens");
+      throw refused(ADDED, "must be a list of at most " + MOST_ADDED + " tokens");
     }
     int together = 0;
     boolean blankToLeft = false;
@@ -214,9 +216,9 @@ final class TokenizerFile {
     if (together > LONGEST_ADDED_TOGETHER) {
       throw refused(ADDED, "has " + together + " bytes, not up to " + LONGEST_ADDED_TOGETHER);
     }
-    // It would take what the other took already, and end before it begins.
+    // The token would start within the other's match and end before its own start.
     if (blankToLeft && anyToRight) {
-      throw refused(ADDED, "has one with rstrip beside a blank one with lstrip");
+      throw refused(ADDED, "combines a token with rstrip and a blank token with lstrip");
     }
     return tokens;
   }

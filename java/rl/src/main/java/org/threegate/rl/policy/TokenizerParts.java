@@ -18,18 +18,18 @@ import java.util.stream.Collectors;
 import org.threegate.run.PrintableText;
 
 /**
- * The parts of a tokenizer that make texts into others, each written anew, and how long a text may
- * be so that neither its length after them nor the steps of their regular expressions end the
- * process.
+ * Validates and rewrites the parts of a tokenizer that transform text. It also computes the maximal
+ * length of a text for which neither the growth of the text nor the backtracking of regular
+ * expressions aborts the process.
  */
 final class TokenizerParts {
   static final int MOST_VALUES = 1000;
   private static final int LONGEST_TEXT = 4_000_000;
   private static final double LONGEST_RESULT = 16e6;
   private static final double LONGEST_DECODED = 256e6;
-  // Half of the steps after which the engine ends the process.
+  // Half of the steps at which the regular expression engine aborts.
   private static final double MOST_STEPS = 5e6;
-  // Seconds, at the worst, of what looks at a text anew at each of its characters.
+  // The worst case in seconds, for parts whose time is quadratic in the length of the text.
   private static final double LONGEST_QUADRATIC = 100_000;
   private static final int SHORTEST_USEFUL = 1000;
   private static final int LARGEST_TABLE = 6 << 20;
@@ -40,27 +40,27 @@ final class TokenizerParts {
     "Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"
   };
 
-  /** Those of well-known models, that look at no text twice however they fail. */
+  /** Expressions of well-known models, whose failed matches never reread the text. */
   private static final Set<String> WELL_KNOWN = wellKnown();
 
   private double longest = LONGEST_TEXT;
   private double growth = 1;
   private int count;
 
-  /** Bytes that a text may have. */
+  /** Returns the maximal length of a text in bytes. */
   int longestText() {
     atMost(LONGEST_RESULT / growth);
     return (int) longest;
   }
 
-  /** Tokens of so many bytes that may be decoded at once; after the decoder. */
+  /** Returns how many tokens of the given length may be decoded in one call. Call it last. */
   int mostTokens(int longestToken) {
     return (int) (LONGEST_DECODED / (Math.max(1, longestToken) * growth));
   }
 
   /**
-   * There is a token of so many bytes that has what is before it looked at, each time that it is
-   * found.
+   * Accounts for a token of the given length that makes the library reread the text before each
+   * match.
    */
   void looksBack(int bytes, boolean normalized) {
     atMost(LONGEST_QUADRATIC * Math.sqrt(Math.max(1, bytes)) / (normalized ? growth : 1));
@@ -84,7 +84,7 @@ final class TokenizerParts {
     return part(node, "pre_tokenizer", 0, this::onePreTokenizer);
   }
 
-  /** Growth is that of decoded text from here on. */
+  /** From here on, growth refers to decoded text. */
   JsonNode decoder(JsonNode node) {
     growth = 1;
     return part(node, "decoder", 0, this::oneDecoder);
@@ -106,7 +106,7 @@ final class TokenizerParts {
     String list = where.replaceFirst("\\W.*", "").replace("_", "") + "s";
     JsonNode items = node.path(list);
     if (!items.isArray()) {
-      throw refused(given.field(list), "is no list");
+      throw refused(given.field(list), "must be a list");
     }
     ObjectNode sequence = JsonNodeFactory.instance.objectNode().put("type", type);
     ArrayNode parts = sequence.putArray(list);
@@ -234,7 +234,7 @@ final class TokenizerParts {
     int shortest = pattern(given, part);
     // Content before the first character has no place in the text that it could stand for.
     if (shortest == 0 && !mayMatchNothing) {
-      throw refused(given.field("pattern"), "matches where there is nothing to replace");
+      throw refused(given.field("pattern"), "must not match an empty text");
     }
     int length = TokenizerFields.bytes(content);
     grow(shortest == 0 ? length + 1.0 : length / (double) shortest);
@@ -286,7 +286,7 @@ final class TokenizerParts {
   }
 
   private static TokenizerFields.Refused unknown(TokenizerFields given) {
-    return refused(given.field("type"), "is no known one: " + PrintableText.name(type(given)));
+    return refused(given.field("type"), "is not supported: " + PrintableText.name(type(given)));
   }
 
   private static Set<String> wellKnown() {

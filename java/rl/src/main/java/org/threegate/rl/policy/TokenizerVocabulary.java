@@ -11,14 +11,14 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import org.threegate.run.PrintableText;
 
-/** The model of a {@code tokenizer.json}: most of the file, so it is written while it is read. */
+/** Validates the model of a {@code tokenizer.json}. It is streamed, because it can be large. */
 final class TokenizerVocabulary {
   static final int LARGEST_ID = 1 << 24;
   private static final int LONGEST_TOKEN = 4096;
-  // Each byte is a level of a tree that is walked by recursion, and tried at each place.
+  // Each byte is a level of a trie that is traversed recursively, starting at each position.
   private static final int LONGEST_PIECE = 256;
   private static final int LONGEST_AFFIX = 64;
-  // From each character of a word, each end of the word is tried.
+  // Each end of a word is tried from each of its characters.
   private static final int LONGEST_WORD = 256;
   private static final double LARGEST_SCORE = 1e6;
   private static final int MOST_SETTINGS = 64;
@@ -34,7 +34,7 @@ final class TokenizerVocabulary {
   private int size;
   private int longest = 1;
 
-  /** What all second parts of merges begin with. */
+  /** The prefix that all second parts of merges share. */
   private String seconds = "";
 
   private TokenizerVocabulary(JsonParser parser, JsonGenerator out) {
@@ -43,9 +43,9 @@ final class TokenizerVocabulary {
   }
 
   /**
-   * Writes the model that a parser stands at.
+   * Writes the model at the position of a parser.
    *
-   * @return bytes of its longest token
+   * @return the length of the longest token in bytes
    */
   static int copy(JsonParser parser, JsonGenerator out) throws IOException {
     return new TokenizerVocabulary(parser, out).copy();
@@ -77,7 +77,8 @@ final class TokenizerVocabulary {
   private void settings(TokenizerFields given) throws IOException {
     String type = given.isNone("type") ? usualType(given) : given.text("type", 1, 20);
     if (type.equals("Unigram") ? !pieces : !words) {
-      throw refused(VOCABULARY, "is missing or not one of " + PrintableText.name(type));
+      throw refused(
+          VOCABULARY, "is missing, or does not belong to the type " + PrintableText.name(type));
     }
     out.writeStringField("type", type);
     switch (type) {
@@ -97,11 +98,11 @@ final class TokenizerVocabulary {
         }
         out.writeBooleanField("byte_fallback", given.flag("byte_fallback", false));
       }
-      default -> throw refused("model.type", "is no known one: " + PrintableText.name(type));
+      default -> throw refused("model.type", "is not supported: " + PrintableText.name(type));
     }
   }
 
-  /** Files of old do not say it. */
+  /** Returns the type that old files omit. */
   private String usualType(TokenizerFields given) {
     if (pieces) {
       return "Unigram";
@@ -112,10 +113,10 @@ final class TokenizerVocabulary {
   private void pairs(TokenizerFields given) throws IOException {
     String prefix = given.textOrNone("continuing_subword_prefix", LONGEST_AFFIX);
     if (!merges || merged && !seconds.startsWith(prefix)) {
-      throw refused(MERGES, "is missing, or lacks the prefix of what continues a word");
+      throw refused(MERGES, "is missing, or continuing_subword_prefix does not match it");
     }
     if (given.node().path("dropout").asDouble(0) != 0) {
-      throw refused("model.dropout", "is not 0: tokens would be drawn at random");
+      throw refused("model.dropout", "must be 0, because tokenization would be random otherwise");
     }
     if (!given.isNone("unk_token")) {
       out.writeStringField("unk_token", given.text("unk_token", 0, LONGEST_TOKEN));
@@ -229,7 +230,7 @@ final class TokenizerVocabulary {
 
   private static void expect(boolean holds, String field) {
     if (!holds) {
-      throw refused(field, "is not what a tokenizer has there");
+      throw refused(field, "has an unexpected type");
     }
   }
 }

@@ -6,13 +6,13 @@ import org.threegate.loading.NativeCache;
 import org.threegate.loading.NativeLibraries;
 
 /**
- * Has the libraries of others unpacked where only this user can write. They load what they find in
- * their caches, whoever put it there: the tokenizers' by its name alone, libtorch's by name, size
- * and time. So the first, of 14 MB, is unpacked here and compared with its jar at each start. The
- * others, of a gigabyte, are too large for that; nobody else can reach them.
+ * Unpacks native libraries to a directory that only this user can write to. Their loaders trust
+ * their caches: that of tokenizers compares only the name of a file, and that of libtorch only
+ * name, size and time. The tokenizers library (14 MB) is unpacked here and compared with its jar at
+ * each start. libtorch (about 1 GB) is too large for that, and is protected by the permissions.
  *
- * <p>Where somebody has named other directories, by the variables and properties of those
- * libraries, they stay.
+ * <p>Directories that the user configured with the variables and properties of those libraries are
+ * kept.
  */
 final class UnpackedLibraries {
   private static final String TORCH_CACHE = "org.bytedeco.javacpp.cachedir";
@@ -21,7 +21,7 @@ final class UnpackedLibraries {
 
   private UnpackedLibraries() {}
 
-  /** Before the first class of JavaCPP is used. */
+  /** Prepares the cache of JavaCPP. Call it before the first class of JavaCPP is used. */
   static void prepareTorch() {
     if (System.getProperty(TORCH_CACHE, "").isEmpty()) {
       try {
@@ -32,7 +32,7 @@ final class UnpackedLibraries {
     }
   }
 
-  /** Before the first tokenizer is made. */
+  /** Prepares the cache of tokenizers. Call it before the first tokenizer is created. */
   static void prepareTokenizers() {
     if (System.getenv(TOKENIZERS) == null && System.getProperty(TOKENIZERS, "").isEmpty()) {
       try {

@@ -1,2 +1,2 @@
-/** Decoders of language models: what they compute, and what is sampled from them. */
+/** Decoders on libtorch: models, tokenizers and sampling. */
 package org.threegate.rl.policy;

@@ -4,18 +4,24 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * The share of problems that one of k completions solves, pass@k, without bias (arXiv 2107.03374,
- * equation 1), and how far it may be off: problems are the sample, completions of one are not
- * independent.
+ * The unbiased estimate of pass@k (arXiv 2107.03374, equation 1): the probability that at least one
+ * of k completions solves a problem. Its standard error is over problems, because completions of
+ * the same problem are not independent.
  *
- * @param se over problems; not a number for fewer than two
+ * @param value the estimate, from 0 to 1
+ * @param se the standard error over problems; NaN for fewer than two problems
  */
 public record PassRate(double value, double se, int problems) {
   private static final double NORMAL_95 = 1.959963984540054;
 
   /**
-   * @param each completions of a problem, one behind the other; solved: a score of 1
-   * @param k completions of which one has to be right, {@code each} at most
+   * Estimates pass@k.
+   *
+   * @param rollouts the scored completions. Those of a problem are adjacent, and a score of 1 is a
+   *     success
+   * @param each the number of completions per problem
+   * @param k the number of attempts, from 1 to {@code each}
+   * @return the estimate
    */
   public static PassRate of(List<Rollout> rollouts, int each, int k) {
     if (each < 1 || rollouts.isEmpty() || rollouts.size() % each != 0 || k < 1 || k > each) {
@@ -36,7 +42,7 @@ public record PassRate(double value, double se, int problems) {
     return new PassRate(mean, error, shares.length);
   }
 
-  /** That k of n completions, of which c are right, have a right one among them. */
+  /** Returns the probability that k of n completions include one of the c correct ones. */
   static double atLeastOne(int n, int c, int k) {
     if (n - c < k) {
       return 1;
@@ -48,12 +54,12 @@ public record PassRate(double value, double se, int problems) {
     return 1 - none;
   }
 
-  /** Ends of the 95 % interval, between 0 and 1. */
+  /** Returns the lower end of the 95 % confidence interval, 0 or more. */
   public double low() {
     return Math.max(0, value - NORMAL_95 * se);
   }
 
-  /** See {@link #low}. */
+  /** Returns the upper end of the 95 % confidence interval, 1 or less. */
   public double high() {
     return Math.min(1, value + NORMAL_95 * se);
   }

@@ -5,10 +5,13 @@ import org.threegate.rl.task.Problem;
 import org.threegate.rl.verifier.BoundedVerifier.Score;
 
 /**
- * A completion of a problem.
+ * A scored completion of a problem.
  *
- * @param prompt its tokens
- * @param response the text of the completion, without the token that ended it
+ * @param problem the problem
+ * @param prompt the tokens of the prompt
+ * @param completion the sampled tokens
+ * @param response the text of the completion, without the end token
+ * @param score the score of the response
  */
 public record Rollout(
     Problem problem, int[] prompt, Completion completion, String response, Score score) {}

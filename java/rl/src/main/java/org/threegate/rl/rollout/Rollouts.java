@@ -13,7 +13,7 @@ import org.threegate.rl.task.Problem;
 import org.threegate.rl.verifier.BoundedVerifier;
 
 /**
- * Draws completions of problems and scores them.
+ * Samples completions of problems and scores them.
  *
  * <pre>{@code
  * List<Rollout> rollouts =
@@ -22,13 +22,21 @@ import org.threegate.rl.verifier.BoundedVerifier;
  * double share = PassRate.of(rollouts, 8, 1).value();
  * }</pre>
  *
- * @param longestPrompt tokens; a problem with more is refused
+ * @param tokenizer the tokenizer of the model
+ * @param verifier scores the responses
+ * @param longestPrompt the maximal length of a prompt in tokens
  */
 public record Rollouts(Tokenizer tokenizer, BoundedVerifier verifier, int longestPrompt) {
   /**
-   * @param each completions of a problem, which lie one behind the other
-   * @param seed of everything that is drawn
-   * @throws IllegalArgumentException for a prompt that is too long or empty
+   * Samples completions and scores them.
+   *
+   * @param model the model to sample from
+   * @param problems the problems
+   * @param each the number of completions per problem
+   * @param options how completions are sampled
+   * @param seed the seed of all randomness
+   * @return the completions; those of a problem are adjacent
+   * @throws IllegalArgumentException when a prompt is empty or too long
    */
   public List<Rollout> draw(
       Decoder model, List<Problem> problems, int each, SamplingOptions options, long seed) {
@@ -61,7 +69,7 @@ public record Rollouts(Tokenizer tokenizer, BoundedVerifier verifier, int longes
     return List.copyOf(rollouts);
   }
 
-  /** Whether a problem's prompt has a token, and not too many. */
+  /** Returns whether the prompt of a problem has at least one token and is not too long. */
   public boolean fits(Problem problem) {
     int tokens = tokenizer.encode(problem.prompt()).length;
     return tokens > 0 && tokens <= longestPrompt;

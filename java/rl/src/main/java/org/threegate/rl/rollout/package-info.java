@@ -1,2 +1,2 @@
-/** Completions of problems, and what they are worth. */
+/** Sampling of completions, and their scores. */
 package org.threegate.rl.rollout;

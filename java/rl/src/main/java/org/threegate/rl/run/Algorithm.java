@@ -7,25 +7,25 @@ import org.threegate.rl.objective.PolicyObjective;
 import org.threegate.rl.train.AdvantageRule;
 import org.threegate.rl.train.TrainingOptions;
 
-/** Algorithms of training. Each is a preset of the keys of the objective. */
+/** Training algorithms. Each is a preset of the keys of the objective. */
 public enum Algorithm {
-  /** arXiv 2503.14476. */
+  /** DAPO (arXiv 2503.14476). */
   DAPO(LossType.DAPO, ImportanceSamplingLevel.TOKEN, ScaleRewards.GROUP, 0.2, 0.28),
-  /** arXiv 2402.03300. */
+  /** GRPO (arXiv 2402.03300). */
   GRPO(LossType.GRPO, ImportanceSamplingLevel.TOKEN, ScaleRewards.GROUP, 0.2, 0.2),
-  /** arXiv 2503.20783. */
+  /** Dr. GRPO (arXiv 2503.20783). */
   DR_GRPO(LossType.DR_GRPO, ImportanceSamplingLevel.TOKEN, ScaleRewards.NONE, 0.2, 0.2),
-  /** arXiv 2507.18071. */
+  /** GSPO (arXiv 2507.18071). */
   GSPO(LossType.GRPO, ImportanceSamplingLevel.SEQUENCE, ScaleRewards.GROUP, 3e-4, 4e-4),
-  /** arXiv 2506.13585. */
+  /** CISPO (arXiv 2506.13585). */
   CISPO(LossType.CISPO, ImportanceSamplingLevel.TOKEN, ScaleRewards.GROUP, 0.2, 5),
-  /** arXiv 2402.14740. */
+  /** RLOO (arXiv 2402.14740). */
   RLOO(LossType.GRPO, ImportanceSamplingLevel.SEQUENCE, ScaleRewards.NONE, 0.2, 0.2),
-  /** arXiv 2501.03262. */
+  /** REINFORCE++ (arXiv 2501.03262). */
   REINFORCE_PLUS_PLUS(LossType.DAPO, ImportanceSamplingLevel.TOKEN, ScaleRewards.BATCH, 0.2, 0.2),
-  /** Imitates right completions. CISPO's loss of these is their likelihood. */
+  /** Rejection sampling: imitates correct completions. On them, CISPO's loss is the likelihood. */
   REJECTION_SAMPLING(LossType.CISPO, ImportanceSamplingLevel.TOKEN, ScaleRewards.NONE, 0.2, 5),
-  /** Imitates the answers of problems: supervised fine-tuning. */
+  /** Supervised fine-tuning: imitates the answers of the problems. */
   SFT(LossType.DAPO, ImportanceSamplingLevel.TOKEN, ScaleRewards.NONE, 0.2, 0.2);
 
   private final LossType lossType;
@@ -65,7 +65,7 @@ public enum Algorithm {
     };
   }
 
-  /** Refuses choices that this algorithm does not leave. */
+  /** Checks that the chosen values are compatible with this algorithm. */
   void require(LossType chosen, ImportanceSamplingLevel chosenLevel, ScaleRewards chosenScale) {
     requireOwn("loss_type", chosen, lossType);
     requireOwn("importance_sampling_level", chosenLevel, level);

@@ -86,7 +86,7 @@ final class Composition {
 
   private static Schedule schedule(TrainingConfig config) {
     TrainingConfig.LearningRate rate = config.optimization().learningRate();
-    // Each update is a step of the optimizer.
+    // Each update is one optimizer step.
     long steps = config.run().maxSteps() * config.optimization().numIterations();
     return switch (rate.lrSchedulerType()) {
       case CONSTANT -> Schedule.constant();
@@ -125,7 +125,7 @@ final class Composition {
     }
   }
 
-  /** Returns the clock of chat templates, which stands still on a day. */
+  /** Returns the clock of chat templates, which always shows the configured day. */
   static Clock clock(TrainingConfig.Chat chat) {
     return chat.chatTemplateDate()
         .map(LocalDate::atStartOfDay)

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
-/** The commented example of a configuration file, which follows from the descriptions of keys. */
+/** Writes the commented example of a configuration file from the descriptions of the keys. */
 final class ConfigExample {
   private static final int WIDTH = 100; // of comments
 

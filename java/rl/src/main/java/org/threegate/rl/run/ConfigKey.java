@@ -19,7 +19,7 @@ import org.threegate.patch.PatchFormat;
  * @param path the components that lead to it, the last of which has the value
  */
 record ConfigKey(String name, Key description, List<RecordComponent> path) {
-  private static final int LONGEST = 100; // characters for which another key is suggested
+  private static final int LONGEST = 100; // characters of a key for which a suggestion is searched
 
   /** Returns the keys of a record and of the records in it, in their order. */
   static List<ConfigKey> of(Class<? extends Record> type) {
@@ -141,7 +141,7 @@ record ConfigKey(String name, Key description, List<RecordComponent> path) {
     return best;
   }
 
-  /** Levenshtein's distance. */
+  /** Returns the Levenshtein distance. */
   private static int distance(String first, String second) {
     int[] row = new int[second.length() + 1];
     Arrays.setAll(row, j -> j);

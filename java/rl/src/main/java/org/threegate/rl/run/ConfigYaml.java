@@ -30,9 +30,9 @@ import org.threegate.run.InvalidInputException;
 import org.yaml.snakeyaml.LoaderOptions;
 import org.yaml.snakeyaml.error.YAMLException;
 
-/** YAML of configurations: how it is parsed, bound to records and written. */
+/** Parses YAML configurations, binds them to records, and writes them. */
 final class ConfigYaml {
-  /** Bytes of a file, at most. */
+  /** The maximal size of a file in bytes. */
   static final int LARGEST = 1 << 20;
 
   private static final int DEEPEST = 20;
@@ -68,7 +68,7 @@ final class ConfigYaml {
         .build();
   }
 
-  /** Reads paths without looking for file systems that a text may name. */
+  /** Reads paths with the default file system only: a text cannot select another provider. */
   private static final class PathReader extends FromStringDeserializer<Path> {
     private static final long serialVersionUID = 1L;
 
@@ -111,7 +111,7 @@ final class ConfigYaml {
       return YAML.createObjectNode();
     }
     if (!node.isObject()) {
-      throw new InvalidInputException(where + ": is not a mapping of keys to values");
+      throw new InvalidInputException(where + ": must be a mapping of keys to values");
     }
     return node;
   }
@@ -122,13 +122,13 @@ final class ConfigYaml {
       return YAML.readTree(text);
     } catch (JsonProcessingException e) {
       throw new InvalidInputException(
-          where + ": not YAML: " + e.getOriginalMessage().lines().findFirst().orElse(""), e);
+          where + ": invalid YAML: " + e.getOriginalMessage().lines().findFirst().orElse(""), e);
     } catch (YAMLException | NumberFormatException e) {
-      throw new InvalidInputException(where + ": not YAML: " + e.getMessage(), e);
+      throw new InvalidInputException(where + ": invalid YAML: " + e.getMessage(), e);
     }
   }
 
-  /** Returns a value as YAML has it: constants by their labels, paths and days as texts. */
+  /** Converts a value for YAML: constants become labels, paths and days become strings. */
   static JsonNode node(Object value) {
     if (value instanceof Optional<?> optional) {
       return optional.map(ConfigYaml::node).orElse(YAML.nullNode());

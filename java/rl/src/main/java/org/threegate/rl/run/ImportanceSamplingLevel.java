@@ -1,9 +1,9 @@
 package org.threegate.rl.run;
 
-/** Which probabilities the ratios of the new and the old policy are of, by TRL's names. */
+/** The level at which importance sampling ratios are computed, with TRL's names. */
 public enum ImportanceSamplingLevel {
-  /** Of each token. */
+  /** One ratio per token. */
   TOKEN,
-  /** Of the whole sequence: their geometric mean (arXiv 2507.18071), or their product in RLOO. */
+  /** One ratio per sequence: the geometric mean (arXiv 2507.18071), or the product with RLOO. */
   SEQUENCE
 }

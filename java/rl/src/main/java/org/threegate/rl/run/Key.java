@@ -15,10 +15,10 @@ import java.lang.annotation.Target;
   /** The default value in YAML. It is ignored where {@link #byAlgorithm} holds. */
   String standard() default "";
 
-  /** What the key means, in one or two sentences. */
+  /** The meaning of the key, in one or two sentences. */
   String meaning();
 
-  /** How TRL writes this where it has another name for it, or how it differs under this name. */
+  /** The name of the key in TRL where it differs, or the difference in meaning. */
   String trl() default "";
 
   /** Whether the key may change when a run is resumed. */

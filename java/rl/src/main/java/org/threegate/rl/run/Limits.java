@@ -3,11 +3,11 @@ package org.threegate.rl.run;
 import org.threegate.checkpoint.NamePattern;
 import org.threegate.run.InvalidInputException;
 
-/** Bounds of values. What is wrong is said with the key that has the value. */
+/** Checks the ranges of values. Errors name the key of the value. */
 final class Limits {
   private Limits() {}
 
-  /** A value that a key cannot have. */
+  /** Signals that a value is out of the range of its key. */
   static final class Exceeded extends IllegalArgumentException {
     private static final long serialVersionUID = 1L;
 
@@ -54,12 +54,12 @@ final class Limits {
     require(value >= 0 && Double.isFinite(value), key, value, "0 or more, and finite");
   }
 
-  /** Above 0, and at most 1. */
+  /** Requires a value above 0 and at most 1. */
   static void share(String key, double value) {
     require(value > 0 && value <= 1, key, value, "above 0 and at most 1");
   }
 
-  /** From 0 to below 1. */
+  /** Requires a value from 0 to below 1. */
   static void decay(String key, double value) {
     require(value >= 0 && value < 1, key, value, "0 or more, and below 1");
   }

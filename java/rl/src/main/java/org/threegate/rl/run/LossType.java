@@ -2,15 +2,15 @@ package org.threegate.rl.run;
 
 import org.threegate.rl.objective.PolicyObjective;
 
-/** How the losses of tokens make one number, by TRL's names. */
+/** How the losses of tokens are averaged, with TRL's names. */
 public enum LossType {
-  /** The mean of each completion's tokens, then the mean of completions (arXiv 2402.03300). */
+  /** The mean over the tokens of each completion, then over completions (arXiv 2402.03300). */
   GRPO(PolicyObjective.Average.SEQUENCES),
-  /** The mean of all tokens (arXiv 2503.14476). */
+  /** The mean over all tokens of the batch (arXiv 2503.14476). */
   DAPO(PolicyObjective.Average.TOKENS),
-  /** The sum over {@code max_completion_length} for each completion (arXiv 2503.20783). */
+  /** The sum, divided by {@code max_completion_length} per completion (arXiv 2503.20783). */
   DR_GRPO(PolicyObjective.Average.LENGTH),
-  /** The mean of all tokens, with capped ratios as weights (arXiv 2506.13585). */
+  /** The mean over all tokens, weighted by capped ratios (arXiv 2506.13585). */
   CISPO(PolicyObjective.Average.TOKENS);
 
   private final PolicyObjective.Average average;

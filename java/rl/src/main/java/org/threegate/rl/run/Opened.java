@@ -4,7 +4,7 @@ import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.Deque;
 
-/** Resources that were opened, which close in the opposite order. */
+/** Collects opened resources, and closes them in reverse order. */
 final class Opened implements AutoCloseable {
   private final Deque<AutoCloseable> resources = new ArrayDeque<>();
 
@@ -14,7 +14,7 @@ final class Opened implements AutoCloseable {
     return resource;
   }
 
-  /** Closes all of them, also where one fails; the first failure is thrown. */
+  /** Closes all resources, even when one fails. The first failure is thrown. */
   @Override
   public void close() throws IOException {
     Exception first = null;

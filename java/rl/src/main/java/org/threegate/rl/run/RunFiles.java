@@ -13,13 +13,13 @@ import java.util.regex.Pattern;
 import org.threegate.file.AtomicFiles;
 import org.threegate.rl.train.Trainer;
 
-/** The files of a run's directory. */
+/** The files in the directory of a run. */
 final class RunFiles {
   private static final Pattern STATE = Pattern.compile("state-(\\d+)\\.safetensors");
   private static final List<String> PARTS =
       List.of("checkpoints", "tensorboard", "versions", "model", "adapter");
 
-  /** Files of a model that are copied beside its weights. */
+  /** Files of a model that are copied together with its weights. */
   private static final List<String> DESCRIPTION =
       List.of(
           "config.json",
@@ -73,7 +73,7 @@ final class RunFiles {
     return directory.resolve("checkpoints");
   }
 
-  /** Makes the directories, and removes what a killed run has left behind. */
+  /** Creates the directories, and deletes what a killed run has left behind. */
   void prepare() throws IOException {
     Files.createDirectories(states());
     AtomicFiles.removeLeftovers(directory);
@@ -95,8 +95,9 @@ final class RunFiles {
   /**
    * Saves the state of a run.
    *
-   * @param identity of the run, see {@link #identity}
-   * @param kept how many states are kept
+   * @param trainer the trainer whose state is saved
+   * @param identity the identifier of the run, see {@link #identity}
+   * @param kept the number of states to keep
    */
   void save(Trainer trainer, String identity, int kept) throws IOException {
     trainer.save(
@@ -122,7 +123,7 @@ final class RunFiles {
     return all.isEmpty() ? Optional.empty() : Optional.of(all.get(all.size() - 1));
   }
 
-  /** Returns what has to be the same in a run and in one that resumes it. */
+  /** Returns the identifier of a run, which must not change when it is resumed. */
   static String identity(TrainingConfig config) throws IOException {
     StringBuilder text = new StringBuilder(TrainingConfigs.identity(config));
     List<Path> files = new ArrayList<>(AtomicFiles.list(config.modelDirectory()));
@@ -138,7 +139,7 @@ final class RunFiles {
     return text.toString();
   }
 
-  /** Returns the files that a model has beside its weights. */
+  /** Returns the files of a model other than its weights. */
   static List<Path> description(Path model) {
     return DESCRIPTION.stream().map(model::resolve).filter(Files::isRegularFile).toList();
   }

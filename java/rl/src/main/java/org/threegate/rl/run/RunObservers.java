@@ -24,8 +24,8 @@ import org.threegate.rl.task.Problem;
 import org.threegate.run.InvalidInputException;
 
 /**
- * The observers of a run on disk. Sinks write events; the others measure the model at each step and
- * tell the sinks.
+ * The observers of a run in a directory. Sinks write events. Other observers measure the model
+ * after each step and send the results to the sinks.
  */
 final class RunObservers implements AutoCloseable {
   private static final long DIVERGENCE_SEED = -2; // added to the seed of the run
@@ -43,7 +43,7 @@ final class RunObservers implements AutoCloseable {
   /**
    * Opens the sinks.
    *
-   * @param from the step that the run goes on from. Later lines of an interrupted run are dropped
+   * @param from the step that the run resumes from. Later lines of an interrupted run are dropped
    * @param added sinks of the caller
    */
   RunObservers(

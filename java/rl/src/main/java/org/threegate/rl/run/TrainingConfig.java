@@ -29,14 +29,14 @@ import org.threegate.run.InvalidInputException;
  * System.out.print(TrainingConfigs.yaml(config));
  * }</pre>
  *
- * @param model the model, and where it is computed
- * @param run the extent of the run, and what it writes
+ * @param model the model, its dtype and its device
+ * @param run the length of the run, and its outputs
  * @param data problems, prompts and rewards
  * @param generation how completions are sampled
- * @param objective what is minimised
- * @param optimization how parameters move
+ * @param objective the objective that is minimized
+ * @param optimization the optimizer and its learning rate
  * @param adapter the low-rank adapter
- * @param observation what is measured and reported during the run
+ * @param observation the measurements and reports during the run
  */
 public record TrainingConfig(
     Model model,
@@ -61,7 +61,7 @@ public record TrainingConfig(
     TENSORBOARD
   }
 
-  /** How the learning rate changes over the run, by the names of transformers. */
+  /** The learning rate schedules, with the names of transformers. */
   public enum LrScheduler {
     CONSTANT,
     CONSTANT_WITH_WARMUP,
@@ -99,7 +99,7 @@ public record TrainingConfig(
     }
   }
 
-  /** The extent of a run, and what it writes. */
+  /** The length of a run, and its outputs. */
   public record Run(
       @Key(
               standard = "threegate-run",
@@ -159,7 +159,7 @@ public record TrainingConfig(
     }
   }
 
-  /** How conversations become prompts, by the chat template of the model. */
+  /** The options of the chat template, which renders conversations as prompts. */
   public record Chat(
       @Key(standard = "\"\"", meaning = "System message of conversations that have none.")
           String systemPrompt,
@@ -177,7 +177,7 @@ public record TrainingConfig(
     }
   }
 
-  /** What a completion is worth. */
+  /** The reward of a completion. */
   public record Reward(
       @Key(
               standard = "exact",
@@ -236,7 +236,7 @@ public record TrainingConfig(
     }
   }
 
-  /** What is minimised. */
+  /** The objective that is minimized. */
   public record Objective(
       @Key(
               standard = "dapo",
@@ -283,7 +283,7 @@ public record TrainingConfig(
     }
   }
 
-  /** How parameters move. */
+  /** The optimizer and its learning rate. */
   public record Optimization(
       LearningRate learningRate,
       Adam adam,
@@ -382,7 +382,7 @@ public record TrainingConfig(
     }
   }
 
-  /** What is measured and reported during a run. */
+  /** The measurements and reports during a run. */
   public record Observation(
       Logging logging,
       @Key(
@@ -416,7 +416,7 @@ public record TrainingConfig(
     }
   }
 
-  /** Where metrics go. `metrics.jsonl` always has all of them. */
+  /** The outputs of metrics. {@code metrics.jsonl} always has all of them. */
   public record Logging(
       @Key(
               standard = "10",

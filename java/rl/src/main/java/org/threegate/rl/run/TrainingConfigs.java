@@ -30,14 +30,15 @@ public final class TrainingConfigs {
 
   private TrainingConfigs() {}
 
-  /** A value, and the place that errors name. */
+  /** A value, and the source that errors name. */
   private record Given(JsonNode value, String where) {}
 
   /**
-   * Makes a configuration of values.
+   * Creates a configuration from values.
    *
-   * @param values the values of keys. All other keys have their defaults
-   * @throws InvalidInputException for a key that does not exist, or a value that it cannot have
+   * @param values values by key. All other keys have their defaults
+   * @return the configuration
+   * @throws InvalidInputException when a key does not exist or a value is out of range
    */
   public static TrainingConfig of(Map<String, ?> values) {
     Map<String, Given> given = new LinkedHashMap<>();
@@ -50,10 +51,11 @@ public final class TrainingConfigs {
    * Reads a configuration file.
    *
    * @param file the YAML file
-   * @param changes keys and values in YAML that replace those of the file
-   * @param source what errors call the place that the changes come from
-   * @throws InvalidInputException for a key that does not exist, with the nearest one, or a value
-   *     that a key cannot have. The message names the file or the source, and the key
+   * @param changes YAML values by key, which override those of the file
+   * @param source the name of the source of the changes in errors
+   * @return the configuration
+   * @throws InvalidInputException when a key does not exist, with the nearest key, or when a value
+   *     is out of range. The message names the file or the source, and the key
    */
   public static TrainingConfig read(Path file, Map<String, String> changes, String source) {
     Map<String, Given> given = new LinkedHashMap<>();
@@ -80,7 +82,7 @@ public final class TrainingConfigs {
     return of(values);
   }
 
-  /** Adds a value; {@code key.name} is a member of a key that is a mapping. */
+  /** Adds a value. {@code key.name} sets a member of a key whose value is a mapping. */
   private static void put(Map<String, Given> given, String name, Given value) {
     int dot = name.indexOf('.');
     Optional<ConfigKey> mapping = find(dot < 0 ? "" : name.substring(0, dot));
@@ -112,7 +114,7 @@ public final class TrainingConfigs {
     return KEYS.stream().filter(key -> key.name().equals(name)).findFirst();
   }
 
-  /** Returns a value as the mapper takes it, where YAML has other ways to write it. */
+  /** Normalizes a value for the mapper, where YAML allows several notations. */
   private static JsonNode normal(ConfigKey key, Given given) {
     JsonNode value = given.value().isMissingNode() ? NODES.nullNode() : given.value();
     boolean empty = value.isNull() || value.isTextual() && value.asText().isEmpty();
@@ -140,7 +142,7 @@ public final class TrainingConfigs {
     return members.isPresent() ? constant(key, members.get(), value, given.where()) : value;
   }
 
-  /** YAML takes 1e-5 for a text. */
+  /** YAML 1.1 parses 1e-5 as a string, which is converted here. */
   private static double number(ConfigKey key, Given given) {
     JsonNode value = given.value();
     try {
@@ -190,7 +192,7 @@ public final class TrainingConfigs {
     }
   }
 
-  /** Returns what the chosen algorithm decides, if there is such an algorithm. */
+  /** Returns the values that the chosen algorithm decides, if the algorithm exists. */
   private static Map<String, Object> preset(Map<String, Given> given) {
     Algorithm algorithm =
         Optional.ofNullable(given.get(ALGORITHM))
@@ -207,7 +209,7 @@ public final class TrainingConfigs {
         "");
   }
 
-  /** Says which key is wrong, and where its value comes from. */
+  /** Adds the key and the source of its value to an error. */
   private static InvalidInputException explained(JsonMappingException e, Map<String, Given> given) {
     for (Throwable cause = e; cause != null; cause = cause.getCause()) {
       if (cause instanceof Limits.Exceeded exceeded) {

@@ -28,9 +28,9 @@ import org.threegate.run.CancelledException;
 import org.threegate.run.InvalidInputException;
 
 /**
- * A training run in a directory. It holds the lock of the directory, writes metrics and
- * checkpoints, and ends with a model or an adapter. A run that was interrupted at any moment can be
- * resumed. It then ends with the same bytes as an uninterrupted one.
+ * A training run in a directory. The run locks the directory, writes metrics and checkpoints, and
+ * ends with a model or an adapter. A run can be interrupted at any moment and resumed. It then ends
+ * with the same bytes as an uninterrupted run.
  *
  * <pre>{@code
  * TrainingConfig config = TrainingConfigs.read(Path.of("run.yaml"), Map.of(), "");
@@ -52,15 +52,15 @@ public final class TrainingRun implements AutoCloseable {
   private final TrainingConfig config;
   private final List<Problem> evaluation;
 
-  /** Is told what no event of the training says. */
+  /** Receives notifications that are not training events. */
   public interface Listener {
     /** Ignores everything. */
     Listener NONE = new Listener() {};
 
-    /** The page of the run is served at an address. */
+    /** Called when the live page is served at an address. */
     default void serves(URI page) {}
 
-    /** The model was evaluated, at a step. */
+    /** Called when the model was evaluated after a step. */
     default void evaluated(long step, PassRate passRate) {}
   }
 
@@ -77,22 +77,24 @@ public final class TrainingRun implements AutoCloseable {
   }
 
   /**
-   * Opens a run. Nothing is written yet but the lock.
+   * Opens a run. It locks the directory and writes nothing else.
    *
-   * @param context of kernels
-   * @param control cancels the run, which then saves its state first
-   * @param config of the run
-   * @param resume whether it goes on from the last checkpoint, if there is one
-   * @throws InvalidInputException for files or values that cannot be used, or for a directory that
-   *     has a run already
-   * @throws IOException when there is no place for the lock
+   * @param context the context of the kernels
+   * @param control cancels the run, which then saves its state
+   * @param config the configuration
+   * @param resume whether to resume from the last checkpoint, if there is one
+   * @return the run
+   * @throws InvalidInputException when a file or value cannot be used, or when the directory
+   *     already has a run and {@code resume} is false
+   * @throws IOException when the lock cannot be created
    */
   public static TrainingRun open(
       Context context, Control control, TrainingConfig config, boolean resume) throws IOException {
     Path output = config.run().outputDir();
     if (!resume && exists(output)) {
       throw new InvalidInputException(
-          output + ": has a run in it; resume it, or name another directory as output_dir");
+          output
+              + ": the directory already has a run; resume it, or set output_dir to another directory");
     }
     Files.createDirectories(output.toAbsolutePath().normalize().getParent());
     OutputLock lock = OutputLock.ofRun(output);
@@ -114,7 +116,9 @@ public final class TrainingRun implements AutoCloseable {
     return new RunFiles(config.run().outputDir()).parts();
   }
 
-  /** With the day on which the run began: prompts that have it stay the same when it goes on. */
+  /**
+   * Sets the day on which the run began, so that prompts with a date stay the same when resumed.
+   */
   private static TrainingConfig dated(TrainingConfig config, boolean resume) {
     if (config.data().chat().chatTemplateDate().isPresent()) {
       return config;
@@ -129,12 +133,13 @@ public final class TrainingRun implements AutoCloseable {
   }
 
   /**
-   * Trains to the end.
+   * Trains to the end of the run.
    *
-   * @param listener is told of the page and of evaluations
-   * @param sinks are told all events, as the files of the run are
+   * @param listener is notified of the page and of evaluations
+   * @param sinks additional observers, which receive all events
    * @return the directory of the trained model or adapter
    * @throws CancelledException when the run was cancelled. Its state is saved
+   * @throws IOException when a file cannot be written
    */
   public Path run(Listener listener, List<TrainingObserver> sinks) throws IOException {
     String identity = RunFiles.identity(config);
@@ -144,7 +149,8 @@ public final class TrainingRun implements AutoCloseable {
     try (RunObservers observers = new RunObservers(context, session, files, from, sinks)) {
       observers.page().ifPresent(listener::serves);
       List<TrainingObserver> all = new ArrayList<>(List.of(observers.sinks()));
-      // These measure from the initial model, so that they open before anything is resumed.
+      // These observers measure against the initial model, so they open before the state is
+      // restored.
       Optional<GeometryObserver> geometry = observers.geometry();
       geometry.ifPresent(all::add);
       observers.divergence().ifPresent(all::add);

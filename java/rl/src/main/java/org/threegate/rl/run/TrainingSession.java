@@ -33,8 +33,8 @@ import org.threegate.run.InvalidInputException;
 
 /**
  * The parts of a training run in memory: model, adapter, problems, rewards, objective and
- * optimizer, composed by a configuration. Each part may be given instead. A given part stays the
- * caller's; all others close with the session. A session closes on the thread that opened it.
+ * optimizer, as a configuration describes them. A caller may supply each part instead. The session
+ * closes the parts that it created, and only those. It must be closed by the thread that opened it.
  *
  * <pre>{@code
  * TrainingConfig config =
@@ -78,16 +78,17 @@ public final class TrainingSession implements AutoCloseable {
   }
 
   /**
-   * Begins a session.
+   * Starts a session.
    *
-   * @param context of kernels that read models and write them
-   * @param config of the run
+   * @param context the context of the kernels that read and write models
+   * @param config the configuration of the run
+   * @return a builder, to supply parts
    */
   public static Builder builder(Context context, TrainingConfig config) {
     return new Builder(context, config);
   }
 
-  /** Parts that are given instead of what the configuration names. */
+  /** Builds a session. Supplied parts replace those that the configuration names. */
   public static final class Builder {
     private final Context context;
     private final TrainingConfig config;
@@ -109,20 +110,20 @@ public final class TrainingSession implements AutoCloseable {
       return this;
     }
 
-    /** Samples and scores with these instead of {@code reward_funcs}. */
+    /** Samples and scores with these rollouts instead of {@code reward_funcs}. */
     public Builder rollouts(Rollouts value) {
       rollouts = Optional.of(value);
       return this;
     }
 
-    /** Takes these problems instead of {@code train_dataset}. */
+    /** Trains on these problems instead of {@code train_dataset}. */
     public Builder problems(List<Problem> value) {
       problems = List.copyOf(value);
       return this;
     }
 
     /**
-     * Imitates these demonstrations instead of the answers of problems. The algorithm has to be
+     * Imitates these demonstrations instead of the answers of problems. It requires the algorithm
      * {@code sft}.
      */
     public Builder demonstrations(SupervisedTrainer.Source value, Tokenizer of) {
@@ -131,7 +132,7 @@ public final class TrainingSession implements AutoCloseable {
       return this;
     }
 
-    /** Moves entries within these masks alone, by the names of matrices. */
+    /** Restricts updates to the entries that are true in these masks, by the names of matrices. */
     public Builder masks(Map<String, Mask> value) {
       masks = new LinkedHashMap<>(value);
       return this;
@@ -148,7 +149,7 @@ public final class TrainingSession implements AutoCloseable {
      */
     public TrainingSession open() {
       if (isImitating() && config.objective().algorithm() != Algorithm.SFT) {
-        throw new IllegalArgumentException("demonstrations are for the algorithm sft");
+        throw new IllegalArgumentException("demonstrations require the algorithm sft");
       }
       Opened opened = new Opened();
       try {
@@ -172,7 +173,7 @@ public final class TrainingSession implements AutoCloseable {
     return read(config.trainingFile());
   }
 
-  /** Reads problems, rendered as those of the training data are. */
+  /** Reads problems, and renders them like those of the training data. */
   List<Problem> read(Path file) {
     TrainingConfig.Chat chat = config.data().chat();
     return PlainProblems.read(
@@ -220,13 +221,15 @@ public final class TrainingSession implements AutoCloseable {
         .ifPresent(
             file -> {
               if (!policy.factors().isEmpty()) {
-                throw new InvalidInputException(
-                    "weight_mask: is of weights, and an adapter has its own");
+                throw new InvalidInputException("weight_mask: cannot be combined with use_peft");
               }
               for (MaskFile.Entry entry : MaskFile.read(context, file).entries()) {
                 if (!policy.parameters().containsKey(entry.name())) {
                   throw new InvalidInputException(
-                      file + ": mask \"" + entry.name() + "\" is of no weight of the model");
+                      file
+                          + ": mask \""
+                          + entry.name()
+                          + "\" does not belong to a weight of the model");
                 }
                 masks.put(entry.name(), Tensors.of(entry.mask()));
               }
@@ -253,7 +256,7 @@ public final class TrainingSession implements AutoCloseable {
         masks);
   }
 
-  /** Returns the answers of problems as demonstrations, each with an end token. */
+  /** Converts the answers of problems to demonstrations, each with an end token. */
   private SupervisedTrainer.Source answers(Tokenizer tokenizer) {
     List<Integer> ends = policy.config().ends();
     String end = ends.isEmpty() ? "" : tokenizer.decode(new int[] {ends.get(0)});
@@ -279,26 +282,26 @@ public final class TrainingSession implements AutoCloseable {
     return adapter;
   }
 
-  /** Returns the training problems; none where demonstrations were given. */
+  /** Returns the training problems. The list is empty when demonstrations were given. */
   public List<Problem> problems() {
     return problems;
   }
 
   /**
-   * Returns what samples completions and scores them.
+   * Returns the sampler and scorer of completions.
    *
-   * @throws IllegalStateException where demonstrations were given
+   * @throws IllegalStateException when demonstrations were given
    */
   public Rollouts rollouts() {
     return rollouts.orElseThrow(() -> new IllegalStateException("demonstrations are not sampled"));
   }
 
-  /** Returns how completions are sampled. */
+  /** Returns the sampling options. */
   public SamplingOptions sampling() {
     return Composition.sampling(config, policy.config().ends());
   }
 
-  /** Returns the trainer, which takes the steps. */
+  /** Returns the trainer. */
   public Trainer trainer() {
     return trainer;
   }

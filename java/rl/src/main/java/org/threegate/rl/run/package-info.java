@@ -1,2 +1,2 @@
-/** Training runs: their configuration, what they are composed of, and what they write. */
+/** Training runs: their configuration, their parts and their files. */
 package org.threegate.rl.run;

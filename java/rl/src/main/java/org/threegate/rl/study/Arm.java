@@ -13,10 +13,16 @@ import org.threegate.rl.run.TrainingConfig;
 import org.threegate.rl.run.TrainingConfigs;
 
 /**
- * One run of the study, before it is run.
+ * The plan of one run of the study.
  *
- * @param id its directory
- * @param steps at most
+ * @param id the name of its directory
+ * @param title the title in reports
+ * @param how a description of what sets the run apart
+ * @param algorithm the training algorithm
+ * @param rate the learning rate
+ * @param steps the maximal number of steps
+ * @param seed the seed of the run
+ * @param setting the differences from plain training of the base
  */
 record Arm(
     String id,
@@ -74,7 +80,7 @@ record Arm(
   private static final int COMPLETIONS = 16; // of each
   private static final int DEMONSTRATIONS = 128;
   private static final int LONGEST_DEMONSTRATION = 24; // tokens
-  private static final int ROWS = 32; // of demonstrations that are differentiated at a time
+  private static final int ROWS = 32; // demonstrations per forward and backward pass
   private static final int RANK = 8; // of adapters
 
   private static Arm reinforced(
@@ -88,10 +94,10 @@ record Arm(
   }
 
   /**
-   * All runs, in an order in which each comes after those that it refers to.
+   * Returns all runs. Each comes after those that it refers to.
    *
-   * @param steps of reinforcement
-   * @param quick without adapters, rejection sampling and the principal mask
+   * @param steps the number of steps of reinforcement learning
+   * @param quick whether adapters, rejection sampling and the principal mask are left out
    */
   static List<Arm> all(long steps, long seed, boolean quick) {
     long first = 2 * seed + 1;
@@ -103,7 +109,7 @@ record Arm(
         supervised(
             "sft",
             "SFT, usual rate",
-            "answers worked out digit by digit are imitated, at ten times the rate and three times the steps",
+            "imitates answers with digit-by-digit working, at ten times the rate and three times the steps",
             SUPERVISED_RATE,
             3 * steps,
             first,
@@ -112,7 +118,7 @@ record Arm(
         supervised(
             "sft-equal-steps",
             "SFT, RLVR's rate and steps",
-            "the same answers, at the rate and for the steps of RLVR",
+            "imitates the same answers, with the rate and the steps of RLVR",
             RATE,
             steps,
             first,
@@ -121,7 +127,7 @@ record Arm(
         supervised(
             "sft-equal-norm",
             "SFT, RLVR's |dW|",
-            "the same answers, at RLVR's rate until the step is as long as RLVR's",
+            "imitates the same answers at RLVR's rate, until the update has the norm of RLVR's",
             RATE,
             2 * steps,
             first,
@@ -131,7 +137,7 @@ record Arm(
           new Arm(
               "rejection",
               "Rejection sampling",
-              "right completions of its own are imitated",
+              "imitates its own correct completions",
               Algorithm.REJECTION_SAMPLING,
               RATE,
               steps,
@@ -142,7 +148,7 @@ record Arm(
         reinforced(
             ROTATED,
             "RLVR, seed 2, rotated base",
-            "values of layers 1 and 2 have other axes",
+            "the values of layers 1 and 2 are rotated",
             steps,
             second,
             Setting.ROTATED));
@@ -150,7 +156,7 @@ record Arm(
         reinforced(
             "safe",
             "RLVR, safe mask",
-            "only small weights and those that are not principal may move",
+            "only small weights and weights outside of the principal mask may move",
             steps,
             first,
             Setting.within(MaskKind.SAFE)));
@@ -158,7 +164,7 @@ record Arm(
         reinforced(
             "random-safe",
             "RLVR, random mask like safe",
-            "as many weights, at random places",
+            "the same number of weights at random positions",
             steps,
             first,
             Setting.like(MaskKind.SAFE)));
@@ -175,7 +181,7 @@ record Arm(
           reinforced(
               "random-half",
               "RLVR, random half",
-              "as many weights, at random places",
+              "the same number of weights at random positions",
               steps,
               first,
               Setting.like(MaskKind.PRINCIPAL)));
@@ -183,7 +189,7 @@ record Arm(
           adapted(
               "lora",
               "RLVR, LoRA",
-              "factors of rank 8 that begin as nothing",
+              "factors of rank 8, initialized with a zero product",
               steps,
               first,
               Initialisation.LORA));
@@ -191,7 +197,7 @@ record Arm(
           adapted(
               "pissa",
               "RLVR, PiSSA",
-              "factors of rank 8 that begin as the leading triplets",
+              "factors of rank 8, initialized with the leading singular triplets",
               steps,
               first,
               Initialisation.PISSA));
@@ -204,7 +210,7 @@ record Arm(
     return new Arm(id, title, how, Algorithm.DAPO, ADAPTER_RATE, steps, seed, Setting.by(kind));
   }
 
-  /** Returns whether answers that are worked out digit by digit are imitated. */
+  /** Returns whether the run imitates answers with digit-by-digit working. */
   boolean isSupervised() {
     return algorithm == Algorithm.SFT;
   }
@@ -212,7 +218,7 @@ record Arm(
   /**
    * Returns the configuration of the run.
    *
-   * @param base directory of the model that it begins with
+   * @param base the directory of the initial model
    */
   TrainingConfig config(Path base) {
     Map<String, Object> values = new LinkedHashMap<>();

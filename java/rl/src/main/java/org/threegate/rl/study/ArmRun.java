@@ -27,11 +27,13 @@ import org.threegate.rl.train.SupervisedTrainer;
 import org.threegate.rl.train.Trainer;
 import org.threegate.run.CancelledException;
 
-/** Trains one arm and measures what takes the float32 masters, which no file keeps. */
+/**
+ * Trains one run. It also takes the measurements that need float32 masters, which no file keeps.
+ */
 final class ArmRun {
-  private static final long PATCHED = 10; // steps from one whose patch is measured to the next
+  private static final long PATCHED = 10; // steps between two measurements of the patch size
 
-  /** What is known once a model has been trained and written. */
+  /** Results that are known once the model has been trained and written. */
   record Trained(
       long steps,
       StudyRun.Behaviour behaviour,
@@ -39,7 +41,7 @@ final class ArmRun {
       List<StudyRun.Step> series,
       List<StudyRun.PatchSize> patches) {}
 
-  /** How float32 weights moved; the components are those of {@link StudyRun.Update}. */
+  /** The update of the float32 weights, with the components of {@link StudyRun.Update}. */
   record Moved(
       double trainable,
       long hidden,
@@ -60,7 +62,9 @@ final class ArmRun {
   private double hidden;
 
   /**
-   * @param progress is told each step's number
+   * Prepares a run.
+   *
+   * @param progress receives the number of each step
    */
   ArmRun(Context context, Control control, Arm arm, Behaviour behaviour, LongConsumer progress) {
     this.context = context;
@@ -71,15 +75,15 @@ final class ArmRun {
     this.movement = new Movement(context, control);
   }
 
-  /** Returns the directory of a run's adapter. */
+  /** Returns the directory of the adapter of a run. */
   static Path adapter(Path run) {
     return run.resolve("adapter");
   }
 
   /**
-   * Trains from a base and writes the outcome.
+   * Trains from a base model and writes the result.
    *
-   * @param longestNorm ‖ΔW‖ / ‖W0‖ at which it ends
+   * @param longestNorm the norm ‖ΔW‖ / ‖W0‖ at which the run ends
    */
   Trained run(Path base, Path directory, Optional<Double> longestNorm) throws IOException {
     Files.createDirectories(directory);
@@ -181,7 +185,8 @@ final class ArmRun {
             stored,
             exact,
             divergence.measured(),
-            // The prediction is that of the base, whose axes a rotated one does not have.
+            // The Fisher information belongs to the axes of the base, which a rotated base does not
+            // share.
             arm.setting().rotated() ? Optional.empty() : Optional.of(divergence.predicted())),
         new Moved(
             shares.allowed() / shares.entries(),

@@ -21,9 +21,9 @@ import org.threegate.rl.run.TrainingConfigs;
 import org.threegate.rl.run.TrainingSession;
 
 /**
- * The model that the study begins with: a decoder of 0.75 million parameters that has read the
- * {@link Corpus}. It comes with the library, and {@link #pretrain} makes it: the same bytes on the
- * same kind of processor.
+ * The initial model of the study: a decoder with 0.75 million parameters that was pretrained on the
+ * {@link Corpus}. It comes with the library. {@link #pretrain} reproduces it, with the same bytes
+ * on the same kind of processor.
  *
  * <pre>{@code
  * BaseModel.extract(Path.of("base"));
@@ -31,25 +31,25 @@ import org.threegate.rl.run.TrainingSession;
  * }</pre>
  */
 public final class BaseModel {
-  /** Steps of pretraining. */
+  /** The number of pretraining steps. */
   public static final int STEPS = 1300;
 
-  /** Seed of the model that comes with the library. */
+  /** The seed of the model that comes with the library. */
   public static final long SEED = 1;
 
   private static final List<String> DESCRIPTION = List.of("config.json", "tokenizer.json");
   private static final String WEIGHTS = "model.safetensors";
-  private static final double DEVIATION = 0.09; // with less, spectra are unlike those of large ones
+  private static final double DEVIATION = 0.09; // with less, spectra do not resemble large models
 
   private BaseModel() {}
 
-  /** Writes the model that comes with the library, as a Hugging Face directory. */
+  /** Writes the model that comes with the library to a Hugging Face directory. */
   public static void extract(Path directory) throws IOException {
     describe(directory);
     copy(WEIGHTS, directory);
   }
 
-  /** Writes what a directory needs beside weights. */
+  /** Writes the files of a model directory other than the weights. */
   static void describe(Path directory) throws IOException {
     Files.createDirectories(directory);
     for (String file : DESCRIPTION) {
@@ -71,12 +71,13 @@ public final class BaseModel {
   }
 
   /**
-   * Makes a model, rounded to bf16.
+   * Pretrains a model, and rounds it to bf16.
    *
-   * @param context of the session that trains it
-   * @param directory where it goes, as a Hugging Face directory
-   * @param steps {@link #STEPS}, unless it is not to be learnt to the end
-   * @param seed of its beginnings and of the corpus
+   * @param context the context of the session that trains it
+   * @param directory the Hugging Face directory to write
+   * @param steps the number of steps, normally {@link #STEPS}
+   * @param seed the seed of the initial weights and of the corpus
+   * @param observer receives the events of training
    */
   public static void pretrain(
       Context context, Path directory, int steps, long seed, TrainingObserver observer)

@@ -23,16 +23,18 @@ import org.threegate.rl.rollout.Rollouts;
 import org.threegate.rl.task.Problem;
 import org.threegate.rl.verifier.BoundedVerifier;
 
-/** What models of the study do: how often they are right, and how far they are from the base. */
+/** Measures the models of the study: their accuracy, and their divergence from the base. */
 final class Behaviour implements AutoCloseable {
   static final int LONGEST = 10; // tokens of a completion
   static final int LONGEST_PROMPT = 16; // tokens
 
-  private static final int EACH = 4; // completions of a held-out problem
-  private static final long DRAWN = 4711; // every model draws by the same numbers
+  private static final int EACH = 4; // completions per held-out problem
+  private static final long DRAWN = 4711; // the sampling seed, the same for all models
   private static final Duration LIMIT = Duration.ofSeconds(5);
 
-  /** KL(base ‖ model), and what the Fisher information at the base makes of the update. */
+  /**
+   * KL(base ‖ model), and its prediction from the update and the Fisher information at the base.
+   */
   record Divergence(Mean measured, Mean predicted) {}
 
   private final Tokenizer tokenizer;
@@ -74,7 +76,9 @@ final class Behaviour implements AutoCloseable {
   }
 
   /**
-   * @param base directory of the model that others are held against
+   * Prepares the measurements.
+   *
+   * @param base the directory of the model that others are compared with
    */
   static Behaviour of(Context context, Path base, StudyOptions options) {
     Tokenizer tokenizer = JsonTokenizer.load(base);
@@ -100,12 +104,12 @@ final class Behaviour implements AutoCloseable {
     return sampling;
   }
 
-  /** What the base wrote. */
+  /** Returns the texts that the base has sampled. */
   List<CapturedLayers.Text> texts() {
     return texts;
   }
 
-  /** On problems that no model has seen. */
+  /** Measures the accuracy on held-out problems. */
   Accuracy accuracy(Decoder model) {
     List<Rollout> drawn = rollouts.draw(model, problems, EACH, sampling, DRAWN);
     double[] shares = new double[problems.size()];
@@ -115,7 +119,7 @@ final class Behaviour implements AutoCloseable {
     return Accuracy.of(shares);
   }
 
-  /** Whether a run has an answer to each of these problems. */
+  /** Returns whether a stored run was measured on the same number of problems. */
   boolean hasAsked(StudyRun run) {
     return run.behaviour().stored().shares().length == problems.size()
         && run.behaviour().exact().shares().length == problems.size();

@@ -11,10 +11,10 @@ import org.threegate.rl.task.Split;
 import org.threegate.rl.verifier.Verifier;
 
 /**
- * Texts such as {@code B27+58=085$}: two-digit arithmetic, comparisons, and strings to be copied,
- * reversed and sorted. Answers are of fixed width. Many answers of the pretraining corpus are wrong
- * on purpose: a model that learnt from it knows how to add, and says so too rarely, which is what
- * reinforcement can mend. Pairs of operands are in one of three parts, by their content.
+ * The texts of the study, such as {@code B27+58=085$}: two-digit arithmetic, comparisons, and
+ * strings to copy, reverse or sort. Answers have a fixed width. Many answers of the pretraining
+ * corpus are deliberately wrong. A model that was trained on it can add, but often does not, which
+ * reinforcement learning can fix. A hash assigns each pair of operands to one of three splits.
  *
  * <pre>{@code
  * List<Problem> held = Corpus.sums(Corpus.TEST);
@@ -22,16 +22,16 @@ import org.threegate.rl.verifier.Verifier;
  * }</pre>
  */
 public final class Corpus {
-  /** Pairs of operands that the pretraining corpus has. */
+  /** The pairs of operands in the pretraining corpus. */
   public static final Split PRETRAINING = new Split(0, 0.6);
 
-  /** Pairs that models are tuned on. */
+  /** The pairs that models are tuned on. */
   public static final Split TUNING = new Split(0.6, 0.9);
 
-  /** Pairs that no model has seen. */
+  /** The held-out pairs. */
   public static final Split TEST = new Split(0.9, 1);
 
-  /** An answer is what stands behind the last mark: how it was reached does not matter. */
+  /** Scores the answer after the last mark, and ignores the working before it. */
   public static final Verifier VERIFIER =
       (response, answer) ->
           response.substring(response.lastIndexOf(Corpus.MARK) + 1).equals(answer) ? 1 : 0;
@@ -40,10 +40,10 @@ public final class Corpus {
   private static final String END = "$";
   private static final char MARK = '#';
   private static final int OPERANDS = 100;
-  private static final int LETTERS = 4; // of strings
+  private static final int LETTERS = 4; // per string
   private static final double WRONG = 0.4; // share of sums, differences and products
   private static final double SCRATCHPADS = 0.1; // share of sums and differences
-  // Shares of + - * % max comparison copy reverse sort, in order.
+  // The shares of + - * % max comparison copy reverse sort, in this order.
   private static final double[] SHARES = {.22, .22, .12, .06, .08, .08, .07, .07, .08};
 
   private Corpus() {}
@@ -64,9 +64,10 @@ public final class Corpus {
   }
 
   /**
-   * A text of the pretraining corpus, the same for the same seed and place.
+   * Returns a text of the pretraining corpus.
    *
-   * @param place from 0, without an end
+   * @param seed the seed of the corpus
+   * @param place the position of the text, from 0. The corpus is endless
    */
   public static Demonstration pretraining(long seed, long place) {
     SplittableRandom random = new SplittableRandom(seed + 0x9e3779b97f4a7c15L * (place + 1));
@@ -110,19 +111,19 @@ public final class Corpus {
     if (random.nextDouble() >= SCRATCHPADS) {
       return prompt + wrong(answer, random);
     }
-    // Digit by digit, ten added to each.
+    // Ten is added to each digit, so that no difference is negative.
     int ones = first % 10 + 10 - second % 10;
     int tens = first / 10 + 10 - second / 10 - (ones < 10 ? 1 : 0);
     return prompt + text("%02d,%02d", ones, tens) + MARK + answer + END;
   }
 
-  /** Ones, then tens with what is carried. */
+  /** Writes the ones, then the tens with the carry. */
   private static String scratchpad(int first, int second) {
     int ones = first % 10 + second % 10;
     return text("%02d,%02d", ones, first / 10 + second / 10 + ones / 10) + MARK;
   }
 
-  /** With one digit drawn anew, or as it is. */
+  /** Replaces a random digit in a share of the answers. */
   private static String wrong(String answer, SplittableRandom random) {
     char[] letters = answer.toCharArray();
     if (random.nextDouble() < WRONG) {
@@ -147,7 +148,7 @@ public final class Corpus {
         + END;
   }
 
-  /** All sums of a part, in order, with right answers. */
+  /** Returns all sums of a split in order, with correct answers. */
   public static List<Problem> sums(Split part) {
     List<Problem> problems = new ArrayList<>();
     for (Pair pair : pairs(part)) {
@@ -157,7 +158,7 @@ public final class Corpus {
     return List.copyOf(problems);
   }
 
-  /** The same, in another style: digit by digit. */
+  /** Returns the same sums with digit-by-digit working. */
   public static List<Demonstration> scratchpads(Split part) {
     List<Demonstration> texts = new ArrayList<>();
     for (Pair pair : pairs(part)) {

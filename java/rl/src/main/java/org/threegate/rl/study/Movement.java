@@ -18,21 +18,22 @@ import org.threegate.rl.policy.Scopes;
 import org.threegate.rl.policy.TensorMemory;
 import org.threegate.rl.policy.Tensors;
 
-/** Where weights may move in an arm, and where they moved. */
+/** Determines where weights may move in a run, and measures where they moved. */
 final class Movement {
   private static final int SHUFFLES = 5;
   private static final double TOLERANCE = 1e-6;
-  private static final double ALPHA = 0.5; // share of entries in masks
+  private static final double ALPHA = 0.5; // share of the entries in masks
   private static final double RANK_SHARE = 0.1;
 
   /**
-   * How all matrices together moved.
+   * The movement of all matrices together.
    *
-   * @param entries of all matrices
-   * @param allowed of these that may move
-   * @param permutedSparsities shares of unchanged entries in shuffled updates
-   * @param principalOfLargest share of M_princ in the half of entries that moved farthest
-   * @param lowOfLargest the same of M_low
+   * @param entries the number of entries of all matrices
+   * @param allowed the number of entries that may move
+   * @param permutedSparsities the shares of unchanged entries in permuted updates
+   * @param principalOfLargest the share of the principal mask in the half of the entries that moved
+   *     most
+   * @param lowOfLargest the share of the low-magnitude mask in the same half
    */
   record Shares(
       double entries,
@@ -49,7 +50,7 @@ final class Movement {
     this.control = control;
   }
 
-  /** Returns where weights may move in an arm, by the names of matrices. */
+  /** Returns the masks of entries that may move in a run, by the names of matrices. */
   Map<String, Mask> masks(Arm arm, Decoder before) {
     Map<String, Mask> masks = new LinkedHashMap<>();
     arm.setting()
@@ -120,11 +121,13 @@ final class Movement {
     return new Shares(total, allowed, sparsities, principal / chosen, low / chosen);
   }
 
-  /** The half of the entries that moved farthest, and what of it is in masks. */
+  /** The half of the entries that moved most, and how many of them are in the masks. */
   private record Largest(long count, long principal, long low) {}
 
   /**
-   * @param sparsities to which unchanged entries of shuffled updates are added
+   * Finds the entries that moved most.
+   *
+   * @param sparsities receives the shares of unchanged entries in permuted updates
    */
   private Largest largest(Tensor base, Decoder policy, String name, double[] sparsities) {
     Largest[] largest = new Largest[1];

@@ -42,8 +42,8 @@ import org.threegate.rl.policy.Decoder;
 import org.threegate.run.Progress;
 
 /**
- * The claims of arXiv 2511.08567, tested: tunes a small model in all the ways that have to be told
- * apart and measures what that did.
+ * Tests the claims of arXiv 2511.08567. The study trains a small model in the ways that the claims
+ * distinguish, and measures the updates.
  *
  * <pre>{@code
  * StudyResult result =
@@ -53,7 +53,7 @@ import org.threegate.run.Progress;
  */
 public final class Study {
   private static final List<Integer> ROTATED_LAYERS = List.of(1, 2);
-  private static final long MEASURING = 25; // steps that measuring a run takes as long as
+  private static final long MEASURING = 25; // the steps that take as long as measuring a run
   private static final Predicate<String> ALL = name -> true;
 
   private final Context context;
@@ -72,10 +72,15 @@ public final class Study {
   }
 
   /**
-   * Runs a study.
+   * Runs the study.
    *
-   * @param directory where models go: {@code base}, {@code rotated}, {@code runs/ID}
-   * @param resume runs that an interrupted study has finished are not run again
+   * @param context the context of the kernels
+   * @param control cancels the study
+   * @param directory the directory of the models: {@code base}, {@code rotated} and {@code runs/ID}
+   * @param options the size of the study
+   * @param resume whether to skip the runs that an interrupted study has finished
+   * @param progress receives the progress
+   * @return the measurements
    */
   public static StudyResult run(
       Context context,
@@ -113,7 +118,7 @@ public final class Study {
     List<Arm> arms = Arm.all(options.steps(), options.seed(), options.quick());
     long total = arms.stream().mapToLong(arm -> arm.steps() + MEASURING).sum() + MEASURING;
     try (Behaviour behaviour = Behaviour.of(context, base(), options)) {
-      // One that was asked other problems cannot stand beside the others.
+      // Runs that were measured on other problems cannot be compared.
       journal.finished().stream()
           .filter(behaviour::hasAsked)
           .forEach(run -> done.put(run.id(), run));
@@ -134,7 +139,7 @@ public final class Study {
     }
   }
 
-  /** Names of the matrices that have other axes now. */
+  /** Returns the names of the matrices that the rotation changes. */
   private List<String> rotate() throws IOException {
     List<String> names = new ArrayList<>();
     try (Checkpoint model = Checkpoint.open(context, base())) {
@@ -144,7 +149,7 @@ public final class Study {
         intervention.write(rotated());
       }
       try (Checkpoint other = Checkpoint.open(context, rotated())) {
-        // Only values and outputs of these layers differ.
+        // The rotation only changes the value and output projections of these layers.
         for (int layer : ROTATED_LAYERS) {
           other.tensors().keySet().stream()
               .filter(name -> name.contains("layers." + layer + "."))
@@ -218,7 +223,7 @@ public final class Study {
 
   private Comparison.Outcome compare(
       Checkpoint before, Path run, Journal<Comparison.Finished> journal) throws IOException {
-    // The update of an adapter is that of its factors, not the difference of rounded matrices.
+    // The update of an adapter is its low-rank product, not the difference of rounded matrices.
     if (Files.exists(ArmRun.adapter(run))) {
       try (Adapter after = Adapter.open(context, ArmRun.adapter(run), Optional.empty())) {
         return comparison(before, after.weights())
@@ -298,7 +303,7 @@ public final class Study {
     }
   }
 
-  /** Means over the layers that have such a direction. */
+  /** Returns the mean over the layers that have each direction. */
   private static Map<String, Double> along(CurvatureStudy curvature) {
     Map<String, Double> means = new LinkedHashMap<>();
     for (Along direction : Along.values()) {

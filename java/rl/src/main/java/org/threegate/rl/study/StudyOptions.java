@@ -1,11 +1,12 @@
 package org.threegate.rl.study;
 
 /**
- * How large a study is.
+ * The size of a study.
  *
- * @param quick fewer runs, on fewer problems
- * @param steps of reinforcement; supervision at its usual rate takes three times as many
- * @param seed of everything that is drawn
+ * @param quick whether to do fewer runs, on fewer problems
+ * @param steps the number of steps of reinforcement learning. Supervised fine-tuning at its usual
+ *     rate takes three times as many
+ * @param seed the seed of all randomness
  */
 public record StudyOptions(boolean quick, long steps, long seed) {
   private static final long STEPS = 100;
@@ -13,21 +14,21 @@ public record StudyOptions(boolean quick, long steps, long seed) {
 
   public StudyOptions {
     if (steps < 1) {
-      throw new IllegalArgumentException(steps + " steps; 1 at least");
+      throw new IllegalArgumentException("steps must be 1 or more, not " + steps);
     }
   }
 
-  /** With as many steps as the claims take. */
+  /** Returns options with the number of steps that the claims need. */
   public static StudyOptions of(boolean quick, long seed) {
     return new StudyOptions(quick, quick ? QUICK_STEPS : STEPS, seed);
   }
 
-  /** Held-out problems. */
+  /** Returns the number of held-out problems. */
   int problems() {
     return quick ? 400 : Integer.MAX_VALUE;
   }
 
-  /** Texts on which curvature and divergence are measured. */
+  /** Returns the number of texts on which curvature and divergence are measured. */
   int texts() {
     return quick ? 48 : 128;
   }

@@ -1,2 +1,4 @@
-/** The claims of arXiv 2511.08567 put to the test on a small model, from its pretraining on. */
+/**
+ * A study that tests the claims of arXiv 2511.08567 on a small model, including its pretraining.
+ */
 package org.threegate.rl.study;

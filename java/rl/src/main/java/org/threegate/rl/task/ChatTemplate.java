@@ -18,11 +18,11 @@ import org.threegate.rl.template.TemplateException;
 import org.threegate.run.InvalidInputException;
 
 /**
- * Makes prompts of conversations, by the template in Jinja that comes with a model: {@code
- * chat_template.jinja}, {@code chat_template.json}, or {@code chat_template} in {@code
- * tokenizer_config.json}. A template is a program that somebody else wrote: it sees the
- * conversation, arguments and special tokens, nothing else, and what it takes is bounded by {@link
- * Limits#DEFAULT}.
+ * Renders conversations as prompts, by the Jinja template of a model: {@code chat_template.jinja},
+ * {@code chat_template.json}, or {@code chat_template} in {@code tokenizer_config.json}. The output
+ * equals that of {@code apply_chat_template} in transformers. Templates are untrusted programs:
+ * they only see the conversation, the arguments and the special tokens, and {@link Limits#DEFAULT}
+ * bounds their time and memory.
  *
  * <pre>{@code
  * ChatTemplate template = ChatTemplate.load(Path.of("Qwen3-1.7B")).orElseThrow();
@@ -35,7 +35,7 @@ public final class ChatTemplate {
   private static final String CONFIG = "tokenizer_config.json";
   private static final String DEFAULT = "default";
 
-  /** Taken by transformers where there are tools. */
+  /** The template that transformers uses when tools are given. */
   private static final String WITH_TOOLS = "tool_use";
 
   private static final List<String> SPECIAL =
@@ -60,25 +60,27 @@ public final class ChatTemplate {
   }
 
   /**
-   * What conversations are rendered with.
+   * Options of rendering.
    *
-   * @param system what the system says at the beginning of conversations in which it does not
-   * @param arguments of the template by name, as in transformers' {@code apply_chat_template}:
-   *     null, truth values, numbers, texts, lists and maps of these
+   * @param system the system message that is added to conversations without one
+   * @param arguments additional arguments of the template by name, as those of transformers' {@code
+   *     apply_chat_template}. Values are null, booleans, numbers, strings, and lists and maps of
+   *     these
    */
   public record Options(Optional<String> system, Map<String, Object> arguments) {
-    /** Conversations as they are. */
+    /** Renders conversations without additions. */
     public static final Options NONE = new Options(Optional.empty(), Map.of());
 
     public Options {
       if (arguments.containsKey("messages")) {
-        throw new IllegalArgumentException("messages are no argument; they are the conversation");
+        throw new IllegalArgumentException(
+            "\"messages\" cannot be an argument: it is the conversation");
       }
       arguments = new LinkedHashMap<>(arguments);
     }
   }
 
-  /** Texts of a model's files, parsed when they are first needed. */
+  /** The template texts of a model. They are parsed when they are first needed. */
   private record Source(
       String where,
       Map<String, String> texts,
@@ -90,9 +92,11 @@ public final class ChatTemplate {
   }
 
   /**
-   * The template of a Hugging Face directory, if it has one.
+   * Loads the template of a Hugging Face model directory.
    *
-   * @throws InvalidInputException when its files are damaged
+   * @param directory the directory of the model
+   * @return the template, or empty when the model has none
+   * @throws InvalidInputException when a file is damaged
    */
   public static Optional<ChatTemplate> load(Path directory) {
     Path config = directory.resolve(CONFIG);
@@ -126,11 +130,11 @@ public final class ChatTemplate {
   }
 
   private static String text(Path file) {
-    // A character has four bytes at most.
+    // UTF-8 takes at most four bytes per character.
     return InputFiles.text(file, 4L * Limits.DEFAULT.source());
   }
 
-  /** A text, or several ones by name. */
+  /** Reads one template text, or several by name. */
   private static Optional<Map<String, String>> texts(Path where, JsonNode settings) {
     JsonNode node = settings.path("chat_template");
     if (node.isMissingNode() || node.isNull()) {
@@ -145,12 +149,12 @@ public final class ChatTemplate {
     }
     if (!texts.containsKey(DEFAULT)) {
       throw new InvalidInputException(
-          where + ": chat_template has none with the name \"default\"; name one so");
+          where + ": chat_template has no template with the name \"default\"");
     }
     return Optional.of(texts);
   }
 
-  /** Special tokens that have a name, as texts. */
+  /** Reads the special tokens that have a name. */
   private static Map<String, Object> special(Path directory, Optional<JsonNode> settings) {
     Map<String, Object> special = new HashMap<>();
     object(directory.resolve("special_tokens_map.json"))
@@ -180,21 +184,23 @@ public final class ChatTemplate {
         .map(JsonNode::asText);
   }
 
-  /** The same template with other options. */
+  /** Returns the same template with other options. */
   public ChatTemplate with(Options other) {
     return new ChatTemplate(source, other, clock);
   }
 
-  /** The same template at another time, for those that print the date. */
+  /** Returns the same template with another clock, for templates that print the date. */
   public ChatTemplate at(Clock other) {
     return new ChatTemplate(source, options, other);
   }
 
   /**
-   * A conversation as a prompt that the assistant is to go on with.
+   * Renders a conversation as a prompt for the next turn of the assistant.
    *
-   * @throws InvalidInputException when the template refuses the conversation, fails, or takes more
-   *     than it may
+   * @param messages the conversation
+   * @return the prompt
+   * @throws InvalidInputException when the template rejects the conversation, fails or exceeds its
+   *     limits
    */
   public String prompt(List<Message> messages) {
     Map<String, Object> known = new HashMap<>(source.special());
@@ -228,7 +234,7 @@ public final class ChatTemplate {
     return spoken;
   }
 
-  /** A conversation as a plain problem; a plain one as it is. */
+  /** Returns a problem with a plain prompt: a conversation is rendered, a plain prompt is kept. */
   public Problem plain(Problem problem) {
     return problem.isChat()
         ? Problem.of(prompt(problem.messages()), problem.answer(), problem.kind())

@@ -1,9 +1,10 @@
 package org.threegate.rl.task;
 
 /**
- * A text to be imitated.
+ * A text to imitate.
  *
- * @param prompt which is given, and not learnt; empty: all of the response is
- * @param response what follows
+ * @param prompt the part that is given and has no loss. When it is empty, the whole response is
+ *     learned
+ * @param response the part to learn
  */
 public record Demonstration(String prompt, String response) {}

@@ -9,7 +9,7 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 
 /**
- * Problems that are made up, the same for the same seed.
+ * Generators of synthetic problems. The same seed gives the same problems.
  *
  * <pre>{@code
  * Function<SplittableRandom, Problem> sums = Generators.arithmetic('+', 2);
@@ -18,14 +18,19 @@ import java.util.stream.Collectors;
  */
 public final class Generators {
   private static final int MOST_DIGITS = 9;
-  private static final int TRIES = 10_000; // before a part is taken to be empty
+  private static final int TRIES = 10_000; // after which a split counts as empty
 
   private Generators() {}
 
   /**
-   * Draws problems of a part; one may come twice.
+   * Draws problems of a split. A problem may be drawn more than once.
    *
-   * @throws IllegalStateException when the part seems to have none
+   * @param generator generates a problem
+   * @param count the number of problems
+   * @param seed the seed
+   * @param part the split that the problems belong to
+   * @return the problems
+   * @throws IllegalStateException when no problem of the split is found
    */
   public static List<Problem> draw(
       Function<SplittableRandom, Problem> generator, int count, long seed, Split part) {
@@ -50,15 +55,21 @@ public final class Generators {
   }
 
   /**
-   * Two numbers of up to {@code digits} digits, written with as many, and their sum, difference,
-   * product or remainder, as short as it is.
+   * Generates an operation on two numbers, which are padded with zeros to {@code digits} digits.
+   * The answer is the sum, difference, product or remainder without padding.
    *
-   * @param sign {@code + - * %}
+   * @param sign the operator, one of {@code + - * %}
+   * @param digits the number of digits of each operand
    */
   public static Function<SplittableRandom, Problem> arithmetic(char sign, int digits) {
     if ("+-*%".indexOf(sign) < 0 || digits < 1 || digits > MOST_DIGITS) {
       throw new IllegalArgumentException(
-          "a sign of + - * % and 1 to " + MOST_DIGITS + " digits, not " + sign + " and " + digits);
+          "sign must be one of + - * % and digits from 1 to "
+              + MOST_DIGITS
+              + ", not "
+              + sign
+              + " and "
+              + digits);
     }
     long end = Math.round(Math.pow(10, digits));
     return random -> {
@@ -80,12 +91,12 @@ public final class Generators {
     return String.format("%0" + digits + "d", number);
   }
 
-  /** Which of two numbers is larger: {@code <}, {@code =} or {@code >}. */
+  /** Generates comparisons of two numbers. The answer is {@code <}, {@code =} or {@code >}. */
   public static Function<SplittableRandom, Problem> comparison(int digits) {
     long end = Math.round(Math.pow(10, digits));
     return random -> {
       long first = random.nextLong(end);
-      // Equal ones would hardly come otherwise.
+      // Equal numbers would be rare otherwise.
       long second = random.nextInt(10) == 0 ? first : random.nextLong(end);
       int order = Long.compare(first, second);
       return Problem.of(
@@ -95,7 +106,7 @@ public final class Generators {
     };
   }
 
-  /** Digits to be put in order. */
+  /** Generates strings of digits to sort. */
   public static Function<SplittableRandom, Problem> sorting(int length) {
     return random -> {
       char[] digits = new char[length];
@@ -109,15 +120,16 @@ public final class Generators {
   }
 
   /**
-   * Numbers of which an expression is to make a target, each used once at most; some expression of
-   * all of them does. The answer is for {@code Verifiers.COUNTDOWN}.
+   * Generates countdown problems: reach a target with given numbers, each used at most once. Every
+   * problem has a solution that uses all numbers. The answers are for {@code Verifiers.COUNTDOWN}.
    *
-   * @param numbers how many, 2 at least
-   * @param largest of them
+   * @param numbers how many numbers are given, 2 or more
+   * @param largest the largest of the numbers
    */
   public static Function<SplittableRandom, Problem> countdown(int numbers, int largest) {
     if (numbers < 2 || largest < 1) {
-      throw new IllegalArgumentException(numbers + " numbers of up to " + largest);
+      throw new IllegalArgumentException(
+          "numbers must be 2 or more and largest 1 or more, not " + numbers + " and " + largest);
     }
     return random -> {
       List<Integer> given = new ArrayList<>();

@@ -1,4 +1,4 @@
 package org.threegate.rl.task;
 
-/** A turn of a conversation. */
+/** A message of a conversation, with the keys of transformers' chat templates. */
 public record Message(String role, String content) {}

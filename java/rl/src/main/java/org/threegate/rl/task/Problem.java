@@ -3,38 +3,40 @@ package org.threegate.rl.task;
 import java.util.List;
 
 /**
- * What a model is asked, and what is right.
+ * A prompt and its reference answer.
  *
- * @param messages a conversation, for a chat template; one of the role {@code ""} is a plain prompt
- * @param answer as its verifier reads it
- * @param kind what sort of problem it is; empty where nobody said
+ * @param messages a conversation for the chat template. A single message with the role {@code ""}
+ *     is a plain prompt
+ * @param answer the reference answer, in the form that the verifier reads
+ * @param kind the category of the problem; empty when it is unknown
  */
 public record Problem(List<Message> messages, String answer, String kind) {
   public Problem {
     messages = List.copyOf(messages);
     if (messages.isEmpty()) {
-      throw new IllegalArgumentException("a problem without a prompt");
+      throw new IllegalArgumentException("a problem must have a message");
     }
   }
 
-  /** A plain prompt. */
+  /** Returns a problem with a plain prompt. */
   public static Problem of(String prompt, String answer, String kind) {
     return new Problem(List.of(new Message("", prompt)), answer, kind);
   }
 
-  /** Whether a chat template has to make a prompt of it. */
+  /** Returns whether the problem is a conversation, which a chat template has to render. */
   public boolean isChat() {
     return !messages.get(0).role().isEmpty();
   }
 
   /**
-   * The plain prompt.
+   * Returns the plain prompt.
    *
-   * @throws IllegalStateException for a conversation
+   * @throws IllegalStateException when the problem is a conversation
    */
   public String prompt() {
     if (isChat()) {
-      throw new IllegalStateException("a conversation; a chat template makes a prompt of it");
+      throw new IllegalStateException(
+          "the problem is a conversation; render it with a chat template first");
     }
     return messages.get(0).content();
   }

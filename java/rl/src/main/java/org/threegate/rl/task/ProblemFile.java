@@ -10,9 +10,14 @@ import org.threegate.file.InputLines;
 import org.threegate.run.InvalidInputException;
 
 /**
- * Problems in JSON, one a line: {@code {"prompt": "2+2=", "answer": "4"}}; a conversation as {@code
- * messages}, or as the prompt, with its {@code answer}; or the rows of verl, whose answer is {@code
- * reward_model.ground_truth} and whose kind is {@code data_source}.
+ * Reads problems from JSON Lines files. Three forms of lines are supported:
+ *
+ * <ul>
+ *   <li>{@code {"prompt": "2+2=", "answer": "4"}};
+ *   <li>a conversation as {@code messages}, or as {@code prompt}, with its {@code answer};
+ *   <li>rows of verl, whose answer is {@code reward_model.ground_truth} and whose kind is {@code
+ *       data_source}.
+ * </ul>
  *
  * <pre>{@code
  * List<Problem> problems = ProblemFile.read(Path.of("train.jsonl"));
@@ -25,7 +30,11 @@ public final class ProblemFile {
   private ProblemFile() {}
 
   /**
-   * @throws InvalidInputException for a line that is no problem, with its number
+   * Reads a file.
+   *
+   * @param path the JSON Lines file
+   * @return the problems, in the order of the lines
+   * @throws InvalidInputException when a line is not a problem; the message has the line number
    */
   public static List<Problem> read(Path path) {
     List<Problem> problems = new ArrayList<>();
@@ -40,7 +49,7 @@ public final class ProblemFile {
       }
     }
     if (problems.isEmpty()) {
-      throw new InvalidInputException(path + ": no problem in it");
+      throw new InvalidInputException(path + ": the file has no problems");
     }
     return List.copyOf(problems);
   }
@@ -52,7 +61,7 @@ public final class ProblemFile {
     JsonNode answer = row.has("answer") ? row.path("answer") : truth;
     if (!answer.isTextual() && !answer.isNumber()) {
       throw new InvalidInputException(
-          where + ": neither \"answer\" nor \"reward_model.ground_truth\" is a text or a number");
+          where + ": \"answer\" or \"reward_model.ground_truth\" must be a string or a number");
     }
     String kind = row.path("kind").asText(row.path("data_source").asText(""));
     if (asked.isTextual()) {
@@ -60,7 +69,7 @@ public final class ProblemFile {
     }
     if (!asked.isArray() || asked.isEmpty()) {
       throw new InvalidInputException(
-          where + ": \"prompt\" is no text and there are no \"messages\"");
+          where + ": \"prompt\" must be a string, or \"messages\" a list");
     }
     List<Message> messages = new ArrayList<>();
     for (JsonNode message : asked) {
@@ -71,7 +80,7 @@ public final class ProblemFile {
             where
                 + ": message "
                 + (messages.size() + 1)
-                + " has no text for \"role\" or \"content\"");
+                + " must have a string for \"role\" and for \"content\"");
       }
       messages.add(new Message(message.path("role").asText(), message.path("content").asText()));
     }

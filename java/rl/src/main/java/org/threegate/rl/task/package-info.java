@@ -1,2 +1,2 @@
-/** Problems with answers that can be verified: read from files, or made up. */
+/** Problems with verifiable answers: read from files, or generated. */
 package org.threegate.rl.task;

@@ -5,9 +5,9 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/** What is behind a dot, and in brackets: items of values and methods from lists; nothing else. */
+/** Resolves attributes and items: only items of values, and methods from fixed tables. */
 final class Attributes {
-  /** Methods of Python that change what they are of, or that nobody needs. */
+  /** Methods of Python that are not available: they modify their object, or are not needed. */
   private static final Set<String> WITHHELD =
       Set.of(
           "append",
@@ -24,7 +24,7 @@ final class Attributes {
           "sort",
           "update");
 
-  /** A method of texts. It is here since formats look up attributes of what they print. */
+  /** {@code str.format}. It is defined here because format strings resolve attributes, too. */
   private static final Builtin FORMAT =
       Builtin.of(
           "format",
@@ -48,7 +48,7 @@ final class Attributes {
 
   private Attributes() {}
 
-  /** {@code of.name}: a method, or else an item. */
+  /** Evaluates {@code of.name}: a method, or else an item. */
   static Value attribute(Value of, String name) {
     Optional<Value> own = own(of, name);
     if (own.isPresent()) {
@@ -96,7 +96,7 @@ final class Attributes {
         : Optional.empty();
   }
 
-  /** {@code of[key]}: an item, or else a method. */
+  /** Evaluates {@code of[key]}: an item, or else a method. */
   static Value item(Evaluation run, Value of, Value key) {
     Conversions.requireDefined(of);
     if (of instanceof Value.Dict dict && Conversions.isKey(key)) {
@@ -131,7 +131,7 @@ final class Attributes {
         : ((Value.Listing) of).items().get((int) place);
   }
 
-  /** Of code points. */
+  /** Slices code points. */
   private static Value part(Evaluation run, Value.Text text, long first, long last) {
     String value = text.value();
     if (text.isSimple()) {
@@ -148,12 +148,12 @@ final class Attributes {
     Conversions.requireDefined(of);
     boolean text = of instanceof Value.Text;
     if (!text && !(of instanceof Value.Listing list && list.kind().isSubscriptable())) {
-      throw new TemplateException("a value of type " + of.type() + " has no slices");
+      throw new TemplateException("a value of type " + of.type() + " cannot be sliced");
     }
     int length = text ? ((Value.Text) of).length() : ((Value.Listing) of).items().size();
     long by = given(step).map(Conversions::integer).orElse(1L);
     if (by == 0) {
-      throw new TemplateException("a slice has a step of 0");
+      throw new TemplateException("the step of a slice must not be 0");
     }
     long begin = bound(given(first), length, by, by > 0 ? 0 : length - 1L);
     long end = bound(given(last), length, by, by > 0 ? length : -1L);
@@ -178,7 +178,7 @@ final class Attributes {
     return bound.filter(value -> value != Value.None.NONE);
   }
 
-  /** As Python cuts bounds to what there is. */
+  /** Clamps the bounds of a slice as Python does. */
   private static long bound(Optional<Value> given, int length, long by, long otherwise) {
     if (given.isEmpty()) {
       return otherwise;

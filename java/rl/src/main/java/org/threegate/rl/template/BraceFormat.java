@@ -5,7 +5,7 @@ import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** {@code 'text'.format(values)}. Fields reach no further than a template does. */
+/** Implements {@code str.format}. Its fields can only reach what a template can reach. */
 final class BraceFormat {
   private static final Pattern SPECIFICATION =
       Pattern.compile(
@@ -14,7 +14,7 @@ final class BraceFormat {
   private static final int LONGEST_FIELD = 1000;
   private static final Pattern STEP = Pattern.compile("\\.([^.\\[\\]]+)|\\[([^\\]]+)\\]");
 
-  /** Finds what a field names behind dots and in brackets. */
+  /** Resolves the attributes and items of a field. */
   interface Lookup {
     Value attribute(Value of, String name);
 
@@ -42,7 +42,7 @@ final class BraceFormat {
   }
 
   private static TemplateException unbalanced() {
-    return new TemplateException("a format has a brace without its other one");
+    return new TemplateException("a format has an unmatched brace");
   }
 
   private Value formatted() {
@@ -90,7 +90,7 @@ final class BraceFormat {
     if (mark >= 0) {
       String written = name.substring(mark + 1);
       if (!written.equals("s") && !written.equals("r")) {
-        throw new TemplateException("a format has a conversion that is not known");
+        throw new TemplateException("a format has an unknown conversion");
       }
       conversion = written.charAt(0);
       name = name.substring(0, mark);
@@ -102,7 +102,7 @@ final class BraceFormat {
       value = run.budget().text(run.text(value));
     }
     String specification = colon < 0 ? "" : field.substring(colon + 1);
-    // Fields in specifications are values of the same call.
+    // Nested fields in a specification take values of the same call.
     if (specification.indexOf('{') >= 0) {
       BraceFormat inner = new BraceFormat(run, specification, arguments, lookup);
       if (depth > 0) {
@@ -122,7 +122,7 @@ final class BraceFormat {
     Value value = first(field.substring(0, end));
     while (end < field.length()) {
       if (!steps.find(end) || steps.start() != end) {
-        throw new TemplateException("a format has a field that is not known");
+        throw new TemplateException("a format has an invalid field");
       }
       String attribute = steps.group(1);
       String key = steps.group(2);
@@ -148,7 +148,7 @@ final class BraceFormat {
     }
     long index = name.isEmpty() ? automatic++ : name.length() > 9 ? -1 : Long.parseLong(name);
     if (index < 0 || index >= arguments.positional().size()) {
-      throw new TemplateException("a format has more places than values");
+      throw new TemplateException("a format has more fields than values");
     }
     return arguments.positional().get((int) index);
   }
@@ -160,12 +160,13 @@ final class BraceFormat {
     }
     Matcher parts = SPECIFICATION.matcher(specification);
     if (!parts.matches()) {
-      throw new TemplateException("a format has a specification that is not known");
+      throw new TemplateException("a format has an invalid specification");
     }
     boolean number = value instanceof Value.Num;
     if (!number && !(value instanceof Value.Text)) {
       Conversions.requireDefined(value);
-      throw new TemplateException("a value of type " + value.type() + " has no such format");
+      throw new TemplateException(
+          "a value of type " + value.type() + " does not support this format");
     }
     String content =
         number ? number((Value.Num) value, parts) : cut(Conversions.text(value), parts);
@@ -174,7 +175,7 @@ final class BraceFormat {
 
   private static String cut(String text, Matcher parts) {
     if (parts.group(9) != null && !parts.group(9).equals("s")) {
-      throw new TemplateException("a text is formatted as a number");
+      throw new TemplateException("a string cannot be formatted as a number");
     }
     int most = parts.group(8) == null ? Integer.MAX_VALUE : Integer.parseInt(parts.group(8));
     return text.codePointCount(0, text.length()) <= most
@@ -205,12 +206,12 @@ final class BraceFormat {
       if (given < 0) {
         return Numerals.shortest(value);
       }
-      // Python's own: as "g", but a number of this type is seen to be one.
+      // Python formats like "g", but always shows that the number is a float.
       String text = Numerals.formatted(value, 'g', given, false);
       return text.chars().allMatch(c -> c == '-' || Character.isDigit(c)) ? text + ".0" : text;
     }
     if ("eEfFgGn".indexOf(kind) < 0) {
-      throw new TemplateException("a number is formatted as a whole one");
+      throw new TemplateException("a float cannot be formatted as an integer");
     }
     return Numerals.formatted(value, kind == 'n' ? 'g' : kind, precision, parts.group(4) != null);
   }
@@ -223,7 +224,7 @@ final class BraceFormat {
       case 'x' -> Long.toString(value, 16);
       case 'X' -> Long.toString(value, 16).toUpperCase(Locale.ROOT);
       case 'c' -> Conversions.character(new Value.Int(value));
-      default -> throw new TemplateException("a number is formatted as a text");
+      default -> throw new TemplateException("a number cannot be formatted as a string");
     };
   }
 

@@ -3,7 +3,7 @@ package org.threegate.rl.template;
 import java.util.LinkedHashMap;
 import java.util.List;
 
-/** Counts what a rendering has taken of its {@link Limits}; lists and texts are made by it. */
+/** Counts the resources that a rendering uses, and enforces its {@link Limits}. */
 final class Budget {
   private static final int LOOK = 1024;
   private static final long ELEMENT = 16;
@@ -28,7 +28,7 @@ final class Budget {
     spend(1);
   }
 
-  /** Work that goes through so many characters or elements. */
+  /** Counts work on a number of characters or elements. */
   void work(long size) {
     spend(1 + size / UNIT);
   }
@@ -57,7 +57,7 @@ final class Budget {
     depth--;
   }
 
-  /** Held before anything so large is made. */
+  /** Checks a size before the value is allocated. */
   void size(long size) {
     if (size > limits.characters()) {
       throw new TemplateException(
@@ -65,7 +65,7 @@ final class Budget {
     }
   }
 
-  /** More characters, before they are there. */
+  /** Counts characters before they are allocated. */
   void produce(long size) {
     produced += size;
     work(size);
@@ -75,7 +75,7 @@ final class Budget {
     }
   }
 
-  /** More places in lists. */
+  /** Counts elements of lists. */
   void elements(long count) {
     produce(ELEMENT * count);
   }
@@ -103,7 +103,7 @@ final class Budget {
     return new Value.Stream(items.iterator());
   }
 
-  /** Values hold others many times over: what counts is how large they are when printed. */
+  /** Checks the printed size of a value: values can contain the same value many times. */
   private <V extends Value> V bounded(V value, long elements) {
     size(value.weight());
     if (value.depth() > limits.nesting()) {

@@ -9,12 +9,15 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * A filter, test, method or function: what templates call by its name.
+ * A filter, test, method or function that templates can call by name.
  *
- * @param parameters names; with "?" where there is a default, "*" and "**" take the rest
+ * @param name the name
+ * @param parameters the parameter names, separated by spaces. "?" marks one with a default, and "*"
+ *     and "**" collect the remaining arguments
+ * @param body the implementation
  */
 record Builtin(String name, List<String> parameters, Body body) {
-  /** What it does to the value that it is of. */
+  /** The implementation, which receives the value that the builtin is applied to. */
   @FunctionalInterface
   interface Body {
     Value apply(Evaluation run, Value subject, Given given);
@@ -45,12 +48,12 @@ record Builtin(String name, List<String> parameters, Body body) {
       if (!rest.isEmpty()) {
         values.put(own, rest.remove(0));
         if (named.containsKey(own)) {
-          throw new TemplateException(name + "() has two values for \"" + own + "\"");
+          throw new TemplateException(name + "() got multiple values for argument \"" + own + "\"");
         }
       } else if (named.containsKey(own)) {
         values.put(own, named.remove(own));
       } else if (!parameter.endsWith("?")) {
-        throw new TemplateException(name + "() lacks \"" + own + "\"");
+        throw new TemplateException(name + "() is missing the argument \"" + own + "\"");
       }
     }
     if (!rest.isEmpty() && !parameters.contains("*")) {
@@ -63,7 +66,7 @@ record Builtin(String name, List<String> parameters, Body body) {
     return new Given(run, values, rest, named);
   }
 
-  /** Of a value, or of nothing: what a name or a method is worth. */
+  /** Returns the builtin as a callable value, optionally bound to a value. */
   record Bound(Builtin builtin, Value subject) implements Callable {
     @Override
     public Value call(Evaluation run, Arguments arguments) {
@@ -71,10 +74,10 @@ record Builtin(String name, List<String> parameters, Body body) {
     }
   }
 
-  /** Arguments by the names of their parameters. */
+  /** The arguments by the names of their parameters. */
   record Given(
       Evaluation run, Map<String, Value> values, List<Value> rest, Map<String, Value> named) {
-    /** Whether there is one that is not {@code none}. */
+    /** Returns whether an argument is given and is not {@code none}. */
     boolean has(String name) {
       return values.getOrDefault(name, Value.None.NONE) != Value.None.NONE;
     }

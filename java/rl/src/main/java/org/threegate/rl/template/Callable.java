@@ -1,10 +1,10 @@
 package org.threegate.rl.template;
 
-/** What can be called: functions and methods that are known by name, macros, recursive loops. */
+/** A callable value: a builtin function or method, a macro, or a recursive loop. */
 sealed interface Callable extends Value permits Builtin.Bound, Macro, Loop {
   Value call(Evaluation run, Arguments arguments);
 
-  /** Calls a value, if it can be called. */
+  /** Calls a value, or fails if it is not callable. */
   static Value call(Evaluation run, Value function, Arguments arguments) {
     if (function instanceof Callable callable) {
       run.budget().enter();

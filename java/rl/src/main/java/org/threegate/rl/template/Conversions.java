@@ -2,7 +2,7 @@ package org.threegate.rl.template;
 
 import java.util.Map;
 
-/** Values as what an operation needs; other values are refused. */
+/** Converts values to the types that operations require, or rejects them. */
 final class Conversions {
   private Conversions() {}
 
@@ -17,7 +17,7 @@ final class Conversions {
     return new TemplateException("a value of type " + value.type() + " is no " + kind);
   }
 
-  /** Of a whole number or truth value. */
+  /** Converts an integer or a boolean. */
   static long integer(Value value) {
     if (value instanceof Value.Int whole) {
       return whole.value();
@@ -42,7 +42,7 @@ final class Conversions {
     throw wanted("mapping", value);
   }
 
-  /** What may be a key: what does not hold other values. */
+  /** Returns a value as a mapping key. Values that contain others are not hashable. */
   static Value key(Value value) {
     if (isKey(value)) {
       return value;
@@ -54,7 +54,7 @@ final class Conversions {
     return value instanceof Value.Int || value instanceof Value.Bool;
   }
 
-  /** Whether it can be a key. */
+  /** Returns whether a value can be a mapping key. */
   static boolean isKey(Value value) {
     return value instanceof Value.Text
         || value instanceof Value.Num
@@ -62,11 +62,11 @@ final class Conversions {
         || value == Value.None.NONE;
   }
 
-  /** The character with this code point, as a text. */
+  /** Returns the character with a code point as a string. */
   static String character(Value value) {
     long code = integer(value);
     if (code < 0 || code > Character.MAX_CODE_POINT) {
-      throw new TemplateException("a number is no character");
+      throw new TemplateException("a number is not a valid code point");
     }
     return Character.toString((int) code);
   }

@@ -3,7 +3,7 @@ package org.threegate.rl.template;
 import java.util.List;
 import java.util.Map;
 
-/** Values in turn, outside of loops. */
+/** The object that {@code cycler()} returns: repeats values outside of loops. */
 final class Cycler implements Value {
   private static final Map<String, Builtin> METHODS =
       Builtin.table(

@@ -6,7 +6,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.function.Supplier;
 
-/** One rendering: its scopes, what it has printed, and what it may still take. */
+/** The state of one rendering: its scopes, its output and its budget. */
 final class Evaluation {
   private final Budget budget;
   private final Clock clock;
@@ -48,7 +48,7 @@ final class Evaluation {
     return result;
   }
 
-  /** Returns what work prints, in a scope inside of {@code parent}. */
+  /** Returns the output of a computation, which runs in a scope inside of {@code parent}. */
   Value captured(Scope parent, Supplier<?> work) {
     TextBuilder outer = out;
     out = new TextBuilder(budget);
@@ -62,7 +62,7 @@ final class Evaluation {
     out.append(text);
   }
 
-  /** As Python's {@code str} has it. */
+  /** Converts a value as Python's {@code str} does. */
   String text(Value value) {
     return Printer.text(budget, value);
   }
@@ -77,12 +77,12 @@ final class Evaluation {
     return joined.text();
   }
 
-  /** What a loop over a value goes through. */
+  /** Returns an iterator over a value, as loops use it. */
   Iterator<Value> iterator(Value value) {
     return value instanceof Value.Stream stream ? stream.rest() : items(value).iterator();
   }
 
-  /** The same at once. */
+  /** Returns all items of a value. */
   List<Value> items(Value value) {
     if (value instanceof Value.Listing list) {
       return list.items();
@@ -100,7 +100,7 @@ final class Evaluation {
     } else if (value instanceof Value.Text text) {
       text.value().codePoints().forEach(each -> items.add(budget.text(Character.toString(each))));
     } else {
-      throw new TemplateException("a value of type " + value.type() + " has no items");
+      throw new TemplateException("a value of type " + value.type() + " is not iterable");
     }
     return items;
   }

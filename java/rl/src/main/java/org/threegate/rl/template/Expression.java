@@ -6,12 +6,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/** What has a value. */
+/** A node of the syntax tree that has a value. */
 sealed interface Expression {
-  /** Computes the value; callers use {@link #value}, which counts. */
+  /** Computes the value. Callers use {@link #value}, which counts against the budget. */
   Value evaluate(Evaluation run);
 
-  /** Computes the value, and counts a step and how deep it is. */
+  /** Computes the value, and counts a step and the depth of the evaluation. */
   default Value value(Evaluation run) {
     run.budget().enter();
     Value value = evaluate(run);
@@ -19,7 +19,7 @@ sealed interface Expression {
     return value;
   }
 
-  /** Returns a value after several filters. */
+  /** Applies several filters to a value. */
   static Value filtered(Evaluation run, Value value, List<FilterCall> filters) {
     Value result = value;
     for (FilterCall filter : filters) {
@@ -28,7 +28,7 @@ sealed interface Expression {
     return result;
   }
 
-  /** What is written as it is. */
+  /** A literal. */
   record Literal(Value value) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -36,7 +36,7 @@ sealed interface Expression {
     }
   }
 
-  /** Something with a name: of a scope, or a function. */
+  /** A name: a variable of a scope, or a function. */
   record Name(String name) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -68,7 +68,7 @@ sealed interface Expression {
     }
   }
 
-  /** {@code of.name}. */
+  /** An attribute: {@code of.name}. */
   record Attribute(Expression of, String name) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -76,7 +76,7 @@ sealed interface Expression {
     }
   }
 
-  /** {@code of[key]}. */
+  /** A subscript: {@code of[key]}. */
   record Item(Expression of, Expression key) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -85,7 +85,7 @@ sealed interface Expression {
     }
   }
 
-  /** {@code of[first:last:step]}. */
+  /** A slice: {@code of[first:last:step]}. */
   record Slice(
       Expression of,
       Optional<Expression> first,
@@ -104,7 +104,7 @@ sealed interface Expression {
     }
   }
 
-  /** Arguments. */
+  /** The arguments of a call. */
   record Given(
       List<Expression> positional,
       Map<String, Expression> named,
@@ -134,7 +134,7 @@ sealed interface Expression {
       return Callable.call(run, function, given.evaluate(run));
     }
 
-    /** The same with a caller. */
+    /** Evaluates the call with a {@code caller}, for call blocks. */
     Value with(Evaluation run, Value caller) {
       Value function = callee.value(run);
       Arguments arguments = given.evaluate(run);
@@ -143,14 +143,14 @@ sealed interface Expression {
     }
   }
 
-  /** A filter by its name. */
+  /** A filter and its arguments. */
   record FilterCall(String name, Given given) {
     Value apply(Evaluation run, Value value) {
       return Filters.apply(run, name, value, given.evaluate(run));
     }
   }
 
-  /** {@code of|filter}. */
+  /** A filtered value: {@code of|filter}. */
   record Filtered(Expression of, FilterCall filter) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -158,7 +158,7 @@ sealed interface Expression {
     }
   }
 
-  /** {@code of is test}. */
+  /** A test: {@code of is test}. */
   record Test(Expression of, String name, Given given, boolean negated) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -167,7 +167,7 @@ sealed interface Expression {
     }
   }
 
-  /** {@code not}. */
+  /** A logical {@code not}. */
   record Not(Expression of) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -183,7 +183,7 @@ sealed interface Expression {
     }
   }
 
-  /** Arithmetic, also of texts and lists. */
+  /** An arithmetic operation, which strings and lists support, too. */
   record Binary(String operator, Expression left, Expression right) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -192,7 +192,7 @@ sealed interface Expression {
     }
   }
 
-  /** {@code a ~ b}: as texts. */
+  /** A concatenation: {@code a ~ b}. */
   record Concatenation(List<Expression> parts) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -202,10 +202,10 @@ sealed interface Expression {
     }
   }
 
-  /** An operator and what is on its right. */
+  /** A comparison operator and its right operand. */
   record Link(String operator, Expression right) {}
 
-  /** {@code a < b < c}. */
+  /** A chain of comparisons: {@code a < b < c}. */
   record Comparison(Expression first, List<Link> links) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -221,7 +221,7 @@ sealed interface Expression {
     }
   }
 
-  /** The first that is false, or the last. */
+  /** A logical {@code and}: the first false operand, or the last one. */
   record And(Expression left, Expression right) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -230,7 +230,7 @@ sealed interface Expression {
     }
   }
 
-  /** The first that is true, or the last. */
+  /** A logical {@code or}: the first true operand, or the last one. */
   record Or(Expression left, Expression right) implements Expression {
     @Override
     public Value evaluate(Evaluation run) {
@@ -239,7 +239,7 @@ sealed interface Expression {
     }
   }
 
-  /** {@code value if condition else otherwise}. */
+  /** A conditional: {@code value if condition else otherwise}. */
   record Conditional(Expression condition, Expression value, Optional<Expression> otherwise)
       implements Expression {
     @Override

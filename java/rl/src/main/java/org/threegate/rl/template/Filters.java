@@ -15,7 +15,7 @@ import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 
-/** What may follow {@code |}. */
+/** The filters of Jinja that templates may use after {@code |}. */
 final class Filters {
   private static final Pattern TITLE_WORD = Pattern.compile("(?<=[-\\s({\\[<])(?=[^-\\s({\\[<])");
   private static final String UNRESERVED = "_.-~/";
@@ -178,7 +178,7 @@ final class Filters {
     long length = given.integer("length", 255);
     long leeway = given.integer("leeway", 5);
     if (length < end.codePointCount(0, end.length()) || leeway < 0) {
-      throw new TemplateException("truncate has a length below that of its end");
+      throw new TemplateException("the length of truncate is below that of its end");
     }
     if (length(value) - leeway <= length) {
       return value;
@@ -195,7 +195,7 @@ final class Filters {
 
   private static Value formatted(Evaluation run, Value value, Builtin.Given given) {
     if (!given.named().isEmpty() && !given.rest().isEmpty()) {
-      throw new TemplateException("format has arguments with names and without");
+      throw new TemplateException("format cannot combine positional and named arguments");
     }
     Value values =
         given.named().isEmpty()
@@ -234,7 +234,7 @@ final class Filters {
         (run, value, given) -> {
           Value sum = given.get("start", new Value.Int(0));
           if (sum instanceof Value.Text) {
-            throw new TemplateException("texts are joined, not summed");
+            throw new TemplateException("sum does not support strings; use join");
           }
           for (Value item : attributes(run, value, given)) {
             sum = Operators.binary(run, "+", sum, item);
@@ -264,7 +264,7 @@ final class Filters {
     if (value instanceof Value.Text text) {
       long base = given.integer("base", 10);
       if (base < Character.MIN_RADIX || base > Character.MAX_RADIX) {
-        throw new TemplateException("int has a base of 2 to 36");
+        throw new TemplateException("the base of int must be from 2 to 36");
       }
       Value whole = Numerals.parsedWhole(text.value(), (int) base).orElse(null);
       return whole != null
@@ -340,7 +340,7 @@ final class Filters {
 
   private static List<Value> reversible(Evaluation run, Value value) {
     if (value instanceof Value.Stream) {
-      throw new TemplateException("what is gone through once has no last item; \"list\" makes one");
+      throw new TemplateException("an iterator has no last item; convert it with \"list\" first");
     }
     return run.items(value);
   }
@@ -442,7 +442,7 @@ final class Filters {
         : value;
   }
 
-  /** What items are compared by: an attribute, without large letters. */
+  /** Returns the sort key of an item: an attribute, in lower case unless the case matters. */
   private static Function<Value, Value> key(Evaluation run, Builtin.Given given) {
     boolean exact = given.flag("case_sensitive", false);
     Function<Value, Value> own =
@@ -454,7 +454,7 @@ final class Filters {
     };
   }
 
-  /** The same of several attributes, with commas between them. */
+  /** Returns the sort key for several attributes, which are separated by commas. */
   private static List<Function<Value, Value>> keys(Evaluation run, Builtin.Given given) {
     if (!(given.get("attribute", Value.None.NONE) instanceof Value.Text text)) {
       return List.of(key(run, given));
@@ -580,7 +580,7 @@ final class Filters {
       Arguments arguments = given.others().after(1);
       change = item -> apply(run, name, item, arguments);
     } else {
-      throw new TemplateException("map has a filter or an attribute");
+      throw new TemplateException("map requires a filter or an attribute");
     }
     List<Value> items = new ArrayList<>();
     for (Value item : optional(run, value)) {
@@ -590,18 +590,20 @@ final class Filters {
     return run.budget().stream(items);
   }
 
-  /** What is false has no items, whatever it is. */
+  /** Treats every false value as an empty list. */
   private static List<Value> optional(Evaluation run, Value value) {
     return value.truth() ? run.items(value) : List.of();
   }
 
   /**
-   * @param before how many arguments come before the name of a test
+   * Selects items by a test.
+   *
+   * @param before the number of arguments before the name of the test
    */
   private static Value chosen(
       Evaluation run, Value value, Builtin.Given given, int before, boolean wanted) {
     if (given.rest().size() < before) {
-      throw new TemplateException("a selection by an attribute lacks its name");
+      throw new TemplateException("the name of the attribute is missing");
     }
     Function<Value, Value> path = before == 0 ? item -> item : path(run, given.rest().get(0));
     boolean tested = given.rest().size() > before;
@@ -623,7 +625,7 @@ final class Filters {
     return path(run, attribute, null);
   }
 
-  /** Items of items, by names and numbers with dots between them. */
+  /** Resolves a path of names and indexes that are separated by dots. */
   private static Function<Value, Value> path(Evaluation run, Value attribute, Value otherwise) {
     List<Value> keys = new ArrayList<>();
     if (attribute instanceof Value.Text text) {

@@ -8,9 +8,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
 
-/** Functions that templates may call; there are no others. */
+/** The functions that templates may call. */
 final class Functions {
-  /** As Jinja's sandbox has it. */
+  /** The limit of Jinja's sandbox. */
   private static final BigInteger LONGEST_RANGE = BigInteger.valueOf(100_000);
 
   static final Map<String, Builtin> TABLE =
@@ -83,7 +83,7 @@ final class Functions {
         run.budget().step();
         List<Value> both = run.items(pair);
         if (both.size() != 2) {
-          throw new TemplateException("a mapping is made of pairs");
+          throw new TemplateException("dict requires pairs");
         }
         pairs.put(Conversions.key(both.get(0)), both.get(1));
       }
@@ -99,7 +99,7 @@ final class Functions {
     long end = one ? first : Conversions.integer(given.get("second"));
     long step = given.integer("third", 1);
     if (step == 0) {
-      throw new TemplateException("a range has a step of 0");
+      throw new TemplateException("the step of a range must not be 0");
     }
     BigInteger span = BigInteger.valueOf(end).subtract(BigInteger.valueOf(begin));
     if (span.divide(BigInteger.valueOf(step)).compareTo(LONGEST_RANGE) > 0) {

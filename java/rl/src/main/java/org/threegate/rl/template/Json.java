@@ -7,11 +7,11 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** JSON: as what arguments come, and what {@code tojson} writes as Python's {@code dumps} does. */
+/** Converts arguments from Java objects, and writes JSON as Python's {@code json.dumps} does. */
 final class Json {
   private Json() {}
 
-  /** A value of what JSON is in Java; anything else is refused. */
+  /** Converts a Java object of a JSON type. Other types are rejected. */
   static Value value(Budget budget, Object object, int depth) {
     if (depth > budget.limits().nesting()) {
       throw new TemplateException("an argument is nested deeper than " + budget.limits().nesting());
@@ -39,7 +39,7 @@ final class Json {
           (key, item) -> entries.put(budget.text((String) key), value(budget, item, depth + 1)));
       return budget.dict(entries);
     }
-    throw new IllegalArgumentException("a " + object.getClass().getName() + " is no value of JSON");
+    throw new IllegalArgumentException("a " + object.getClass().getName() + " is not a JSON type");
   }
 
   private static Value number(Number number) {
@@ -52,7 +52,7 @@ final class Json {
     return new Value.Int(number.longValue());
   }
 
-  /** How it is written. */
+  /** The formatting options. */
   private record Style(
       TextBuilder out, boolean ascii, String indent, String comma, String colon, boolean sorted) {
     void line(int depth) {
@@ -75,7 +75,7 @@ final class Json {
     if (given.has("separators")) {
       List<Value> separators = run.items(given.get("separators"));
       if (separators.size() != 2) {
-        throw new TemplateException("tojson has two separators");
+        throw new TemplateException("tojson requires two separators");
       }
       comma = Conversions.text(separators.get(0));
       colon = Conversions.text(separators.get(1));
@@ -108,7 +108,7 @@ final class Json {
       style.out().append(plain(value));
     } else {
       Conversions.requireDefined(value);
-      throw new TemplateException("a value of type " + value.type() + " is not for JSON");
+      throw new TemplateException("a value of type " + value.type() + " is not JSON serializable");
     }
   }
 

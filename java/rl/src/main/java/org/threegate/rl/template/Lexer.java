@@ -5,9 +5,9 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 
-/** Words of a template, in one pass. White space goes as trim_blocks and lstrip_blocks have it. */
+/** Splits a template into tokens, with {@code trim_blocks} and {@code lstrip_blocks} enabled. */
 final class Lexer {
-  /** Longer ones first. */
+  /** The operators. Longer ones come first. */
   private static final List<String> OPERATORS =
       List.of(
           "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{",
@@ -22,7 +22,7 @@ final class Lexer {
   private int line = 1;
   private int counted;
 
-  /** Whether what was read last ended a line. */
+  /** Whether the last text that was read ended with a line break. */
   private boolean lineStarts = true;
 
   Lexer(String source) {
@@ -55,7 +55,7 @@ final class Lexer {
     tokens.add(new Token(kind, text, line()));
   }
 
-  /** Of the position. */
+  /** Returns the line of the position. */
   private int line() {
     for (; counted < position; counted++) {
       if (source.charAt(counted) == '\n') {
@@ -69,7 +69,7 @@ final class Lexer {
     return index < source.length() ? source.charAt(index) : 0;
   }
 
-  /** Where the next one begins. */
+  /** Returns the position of the next tag. */
   private int tag() {
     for (int i = source.indexOf('{', position); i >= 0; i = source.indexOf('{', i + 1)) {
       if (at(i + 1) == '{' || at(i + 1) == '%' || at(i + 1) == '#') {
@@ -79,7 +79,9 @@ final class Lexer {
     return -1;
   }
 
-  /** Text up to a tag, which may take the space before it; goes on after the tag's sign. */
+  /**
+   * Reads text up to a tag, which may strip white space before it, and skips the tag's delimiter.
+   */
   private void data(int end, int next) {
     String text = source.substring(position, end);
     char sign = at(end + 2);
@@ -101,7 +103,7 @@ final class Lexer {
     return at(tag + 2) == '-' || at(tag + 2) == '+' ? tag + 3 : tag + 2;
   }
 
-  /** Goes on after a closing tag, and the space that it takes. */
+  /** Skips a closing delimiter and the white space that it strips. */
   private void close(int end, boolean stripped, boolean trimmed) {
     position = end;
     if (stripped) {
@@ -134,7 +136,7 @@ final class Lexer {
     close(end + 2, sign == '-', sign != '+');
   }
 
-  /** Where a word and the end of its tag are, from a tag on; -1 where there is another. */
+  /** Finds a keyword and the end of its tag. Returns -1 if the tag has another keyword. */
   private int word(int tag, String word) {
     int begin = skipSpace(afterSign(tag));
     int end = skipSpace(begin + word.length());
@@ -284,7 +286,7 @@ final class Lexer {
     position = i + 1;
   }
 
-  /** Returns the place of its last character. */
+  /** Returns the position of the last character of the literal. */
   private int escape(int index, StringBuilder text) {
     char kind = at(index);
     int known = kind == 0 ? -1 : ESCAPES.indexOf(kind);
@@ -317,12 +319,12 @@ final class Lexer {
     for (int i = begin; i < end; i++) {
       int digit = Character.digit(at(i), radix);
       if (digit < 0 || value > Character.MAX_CODE_POINT) {
-        throw failure("a text has an escape that is no character");
+        throw failure("a string has an invalid escape");
       }
       value = value * radix + digit;
     }
     if (value > Character.MAX_CODE_POINT) {
-      throw failure("a text has an escape that is no character");
+      throw failure("a string has an invalid escape");
     }
     text.appendCodePoint(value);
     return end - 1;

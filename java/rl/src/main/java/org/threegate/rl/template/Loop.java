@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/** What {@code loop} is in a loop. It looks ahead only where a template asks for it. */
+/** The variable {@code loop}. It only reads ahead when a template asks for it. */
 final class Loop implements Callable, Iterator<Value> {
   private static final Map<String, Builtin> METHODS =
       Builtin.table(
@@ -32,15 +32,17 @@ final class Loop implements Callable, Iterator<Value> {
   private List<Value> last = List.of();
   private boolean seen;
 
-  /** Runs the loop again, over other values. */
+  /** Runs the loop again over other values. */
   @FunctionalInterface
   interface Recursion {
     void over(Evaluation run, Value values, int depth);
   }
 
   /**
-   * @param recursion empty: the loop is not recursive
-   * @param depth of recursion
+   * Creates the variable.
+   *
+   * @param recursion runs the loop again; empty when the loop is not recursive
+   * @param depth the depth of the recursion
    */
   Loop(Budget budget, Optional<Recursion> recursion, Iterator<Value> rest, int depth) {
     this.budget = budget;
@@ -98,7 +100,7 @@ final class Loop implements Callable, Iterator<Value> {
 
   private Value cycle(List<Value> values) {
     if (values.isEmpty()) {
-      throw new TemplateException("loop.cycle() lacks values");
+      throw new TemplateException("loop.cycle() requires values");
     }
     return values.get(index0 % values.size());
   }
@@ -116,7 +118,7 @@ final class Loop implements Callable, Iterator<Value> {
       throw new TemplateException("a loop that is not recursive cannot be called");
     }
     if (arguments.positional().size() != 1) {
-      throw new TemplateException("loop() has one argument");
+      throw new TemplateException("loop() requires one argument");
     }
     return run.captured(
         run.scope(),

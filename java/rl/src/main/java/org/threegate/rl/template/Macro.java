@@ -8,19 +8,20 @@ import java.util.Optional;
 import java.util.function.Consumer;
 
 /**
- * A function that the template itself has.
+ * A macro of a template.
  *
- * @param scope that it was defined in
+ * @param definition the definition
+ * @param scope the scope of the definition
  */
 record Macro(Definition definition, Scope scope) implements Callable {
-  /** A name, and what it is worth where a call says nothing. */
+  /** A parameter and its default value. */
   record Parameter(String name, Optional<Expression> otherwise) {}
 
   /**
-   * As it is written.
+   * The definition of a macro.
    *
-   * @param takesMore whether arguments without a parameter are {@code varargs}
-   * @param takesNamed whether named ones without a parameter are {@code kwargs}
+   * @param takesMore whether surplus positional arguments are collected in {@code varargs}
+   * @param takesNamed whether surplus named arguments are collected in {@code kwargs}
    */
   record Definition(
       String name,

@@ -12,7 +12,7 @@ import java.util.function.IntPredicate;
 import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
 
-/** Methods of texts, mappings and lists that templates may call; none changes what it is of. */
+/** The methods of strings, mappings and lists that templates may call. None modifies its object. */
 final class Methods {
   private static final Map<String, Builtin> OF_TEXT =
       Builtin.table(
@@ -144,7 +144,7 @@ final class Methods {
                     return new Value.Int(i);
                   }
                 }
-                throw new TemplateException("a list does not have the value to find");
+                throw new TemplateException("the value is not in the list");
               }),
           Builtin.of(
               "count",
@@ -213,7 +213,7 @@ final class Methods {
     return strip(run, text(own), given, left, right);
   }
 
-  /** What {@code chars} says, or white space. */
+  /** Returns the characters to strip: {@code chars}, or white space. */
   static Value strip(
       Evaluation run, String text, Builtin.Given given, boolean left, boolean right) {
     IntPredicate stripped = Strings.SPACE;
@@ -261,7 +261,7 @@ final class Methods {
     String part = given.text("sub");
     int place = last ? Strings.findLast(text, part) : Strings.find(text, part, 0);
     if (place < 0 && !lenient) {
-      throw new TemplateException("a text does not have the part to find");
+      throw new TemplateException("the substring was not found");
     }
     return new Value.Int(place < 0 ? -1 : text.codePointCount(0, place));
   }
@@ -271,7 +271,7 @@ final class Methods {
     String text = text(own);
     String separator = given.text("sep");
     if (separator.isEmpty()) {
-      throw new TemplateException("a text cannot be split at nothing");
+      throw new TemplateException("the separator must not be empty");
     }
     int place = last ? Strings.findLast(text, separator) : Strings.find(text, separator, 0);
     List<String> parts =
@@ -297,19 +297,19 @@ final class Methods {
   private static Value padded(Evaluation run, Value own, Builtin.Given given, char side) {
     String fill = given.text("fillchar", " ");
     if (fill.codePointCount(0, fill.length()) != 1) {
-      throw new TemplateException("what a text is filled with is not one character");
+      throw new TemplateException("the fill character must be one character");
     }
     return centred(run, text(own), given.integer("width", 0), fill, side);
   }
 
-  /** On the left, right or in the middle of so many characters. */
+  /** Pads a string to a width on the left, on the right or on both sides. */
   static Value centred(Evaluation run, String text, long width, String fill, char side) {
     long missing = Math.max(0, width - text.codePointCount(0, text.length()));
     long before =
         switch (side) {
           case '<' -> 0;
           case '>' -> missing;
-          // Python's own way of halves.
+          // The rounding of CPython.
           default -> missing / 2 + (missing & width & 1);
         };
     return new TextBuilder(run.budget())

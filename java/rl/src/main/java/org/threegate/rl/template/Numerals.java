@@ -7,9 +7,9 @@ import java.math.RoundingMode;
 import java.util.Locale;
 import java.util.Optional;
 
-/** Numbers as Python writes them. */
+/** Formats and parses numbers as Python does. */
 final class Numerals {
-  /** Digits that a precision may ask for. */
+  /** The maximal precision. */
   private static final int MOST_DIGITS = 1000;
 
   private static final int ENOUGH_DIGITS = 17;
@@ -24,7 +24,7 @@ final class Numerals {
     return value < 0 || value == 0 && 1 / value < 0;
   }
 
-  /** The fewest digits that are read as the same number. */
+  /** Returns the shortest digits that parse to the same number. */
   static String shortest(double value) {
     if (!Double.isFinite(value)) {
       return special(value);
@@ -66,10 +66,9 @@ final class Numerals {
   }
 
   /**
-   * As {@code e}, {@code f} or {@code g} of C have it, without a sign for numbers that are not
-   * negative.
+   * Formats a number like {@code e}, {@code f} or {@code g} of C, without a plus sign.
    *
-   * @param zeros whether {@code g} keeps zeros at the end
+   * @param zeros whether {@code g} keeps trailing zeros
    */
   static String formatted(double value, char kind, long precision, boolean zeros) {
     if (precision > MOST_DIGITS) {
@@ -118,7 +117,7 @@ final class Numerals {
     return digits.substring(0, digits.charAt(end - 1) == '.' ? end - 1 : end);
   }
 
-  /** To the nearest, halves to even ones. */
+  /** Rounds half to even. */
   static double rounded(double value, long places) {
     if (!Double.isFinite(value) || places > 400) {
       return value;
@@ -131,15 +130,15 @@ final class Numerals {
     return Math.copySign(rounded, value);
   }
 
-  /** Towards zero. */
+  /** Truncates towards zero. */
   static long whole(double value) {
     if (!Double.isFinite(value) || Math.abs(value) >= 0x1p63) {
-      throw new TemplateException("a number is no whole one of 64 bits");
+      throw new TemplateException("a number does not fit into a 64-bit integer");
     }
     return (long) value;
   }
 
-  /** A whole number from a text, or nothing of Python's form. */
+  /** Parses an integer as Python's {@code int} does. */
   static Optional<Value.Int> parsedWhole(String text, int base) {
     String digits = Strings.strip(text, Strings.SPACE, true, true);
     if (digits.length() > MOST_DIGITS || !digits.matches("[+-]?[0-9A-Za-z]+(_[0-9A-Za-z]+)*+")) {
@@ -154,7 +153,7 @@ final class Numerals {
     try {
       BigInteger value = new BigInteger(plain, base);
       if (value.bitLength() > 63) {
-        throw new TemplateException("a whole number does not fit 64 bits");
+        throw new TemplateException("an integer does not fit into 64 bits");
       }
       return Optional.of(new Value.Int(value.longValue()));
     } catch (NumberFormatException e) {
@@ -162,7 +161,7 @@ final class Numerals {
     }
   }
 
-  /** A number from a text, or nothing of Python's form. */
+  /** Parses a number as Python's {@code float} does. */
   static Optional<Value.Real> parsedReal(String text) {
     String stripped = Strings.strip(text, Strings.SPACE, true, true);
     if (stripped.length() > MOST_DIGITS) {

@@ -4,7 +4,7 @@ import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.List;
 
-/** What Python's operators do, within 64 bits. */
+/** Python's operators, with 64-bit integers. */
 final class Operators {
   private Operators() {}
 
@@ -31,7 +31,7 @@ final class Operators {
   }
 
   private static TemplateException tooLarge() {
-    return new TemplateException("a whole number does not fit 64 bits");
+    return new TemplateException("an integer does not fit into 64 bits");
   }
 
   static Value binary(Evaluation run, String operator, Value left, Value right) {
@@ -123,7 +123,7 @@ final class Operators {
     if (base >= -1 && base <= 1) {
       return exponent == 0 || base == 1 ? 1 : base == 0 ? 0 : exponent % 2 == 0 ? 1 : -1;
     }
-    // Two is the smallest base that grows.
+    // The base is at least 2 in magnitude, so the result exceeds 64 bits.
     if (exponent >= Long.SIZE) {
       throw new ArithmeticException();
     }
@@ -146,7 +146,7 @@ final class Operators {
       throw new TemplateException("a division by zero");
     }
     if (power && !Double.isFinite(result) && Double.isFinite(left) && Double.isFinite(right)) {
-      throw new TemplateException("a power is no real number of 64 bits");
+      throw new TemplateException("a power is not a real number of 64 bits");
     }
     return result;
   }
@@ -219,7 +219,7 @@ final class Operators {
     return false;
   }
 
-  /** Negative, zero or positive, where values have an order. */
+  /** Compares values that have an order. */
   static int order(Evaluation run, String operator, Value left, Value right) {
     run.budget().work(Math.min(left.weight(), right.weight()));
     if (left instanceof Value.Num first && right instanceof Value.Num second) {

@@ -10,7 +10,7 @@ import java.util.Optional;
 import java.util.Set;
 import org.threegate.rl.template.Token.Kind;
 
-/** Jinja's grammar, by recursive descent; how deep it may go is bounded. */
+/** A recursive descent parser for Jinja's grammar, with a bounded depth. */
 final class Parser {
   private static final Set<String> COMPARISONS = Set.of("==", "!=", "<", "<=", ">", ">=");
   private static final Set<String> OF_MACROS = Set.of("varargs", "kwargs");
@@ -20,10 +20,10 @@ final class Parser {
   private int position;
   private int depth;
 
-  /** How many loops of the same function are open here. */
+  /** The number of open loops in the current macro. */
   private int loops;
 
-  /** Names of {@link #OF_MACROS} that the innermost macro uses. */
+  /** The names of {@link #OF_MACROS} that the innermost macro uses. */
   private Set<String> used = new HashSet<>();
 
   Parser(List<Token> tokens, int deepest) {
@@ -114,7 +114,7 @@ final class Parser {
 
   // Statements.
 
-  /** Up to one of the names, which is not read. */
+  /** Parses statements up to one of the names, which is not consumed. */
   private List<Statement> statements(Set<String> ends) {
     enter();
     List<Statement> statements = new ArrayList<>();
@@ -175,7 +175,7 @@ final class Parser {
     return statements(ends);
   }
 
-  /** A body that no loop around it can be left from. */
+  /** Parses a body in which {@code break} and {@code continue} do not refer to an outer loop. */
   private <T> T function(java.util.function.Supplier<T> parsed) {
     int outer = loops;
     loops = 0;
@@ -212,7 +212,7 @@ final class Parser {
 
   private Statement jump(int line, String name) {
     if (loops == 0) {
-      throw new TemplateException("{% " + name + " %} is in no loop", line);
+      throw new TemplateException("{% " + name + " %} is outside of a loop", line);
     }
     return new Statement.Jump(
         line, name.equals("break") ? Statement.Flow.BREAK : Statement.Flow.CONTINUE);
@@ -252,7 +252,7 @@ final class Parser {
   private Statement callBlock(int line) {
     List<Macro.Parameter> parameters = isOperator("(") ? parameters() : List.of();
     if (!(expression() instanceof Expression.Call call)) {
-      throw new TemplateException("{% call %} calls nothing", line);
+      throw new TemplateException("{% call %} requires a call", line);
     }
     return new Statement.CallBlock(line, definition("caller", "endcall", parameters), call);
   }
@@ -348,7 +348,7 @@ final class Parser {
         || token.kind() == Kind.NAME && names.contains(token.text());
   }
 
-  /** One expression, or several with commas. */
+  /** Parses one expression, or a tuple without brackets. */
   private Expression tuple(boolean conditional, Set<String> ends) {
     List<Expression> items = new ArrayList<>();
     boolean several = false;
@@ -529,7 +529,7 @@ final class Parser {
     try {
       return new BigInteger(radix == 10 ? text : text.substring(2), radix).longValueExact();
     } catch (ArithmeticException | NumberFormatException e) {
-      throw failure("\"" + text + "\" is no whole number of 64 bits");
+      throw failure("\"" + text + "\" does not fit into a 64-bit integer");
     }
   }
 
@@ -664,7 +664,7 @@ final class Parser {
     return new Expression.Test(of, name, given, negated);
   }
 
-  /** Of a test without brackets. */
+  /** Parses the argument of a test without brackets. */
   private boolean startsArgument() {
     Token token = current();
     return switch (token.kind()) {

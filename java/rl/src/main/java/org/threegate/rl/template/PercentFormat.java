@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 
-/** {@code 'text' % values}. */
+/** Implements {@code 'text' % values}. */
 final class PercentFormat {
   private static final int MOST_DIGITS = 9;
 
@@ -43,7 +43,7 @@ final class PercentFormat {
       }
     }
     if (!rest.isEmpty() && (several || !(values instanceof Value.Dict))) {
-      throw new TemplateException("a format has fewer places than values");
+      throw new TemplateException("a format has fewer fields than values");
     }
     return out.text();
   }
@@ -57,7 +57,7 @@ final class PercentFormat {
 
   private Value next() {
     if (rest.isEmpty()) {
-      throw new TemplateException("a format has more places than values");
+      throw new TemplateException("a format has more fields than values");
     }
     return rest.remove(0);
   }
@@ -68,7 +68,7 @@ final class PercentFormat {
       position++;
     }
     if (position - begin > MOST_DIGITS) {
-      throw new TemplateException("a format has a width beyond any");
+      throw new TemplateException("the width of a format is too large");
     }
     return position == begin ? 0 : Long.parseLong(format.substring(begin, position));
   }
@@ -78,7 +78,7 @@ final class PercentFormat {
     if (peek() == '(') {
       int end = format.indexOf(')', position);
       if (end < 0) {
-        throw new TemplateException("a format has a name without an end");
+        throw new TemplateException("a format has an unclosed name");
       }
       Value.Text key = run.budget().text(format.substring(position + 1, end));
       named = Conversions.dict(values).get(key);
@@ -136,7 +136,8 @@ final class PercentFormat {
             ? text.value()
             : Conversions.character(value);
       }
-      default -> throw new TemplateException("a format has \"%" + kind + "\", which is not known");
+      default ->
+          throw new TemplateException("a format has \"%" + kind + "\", which is not supported");
     }
   }
 

@@ -3,11 +3,11 @@ package org.threegate.rl.template;
 import java.util.List;
 import java.util.Map;
 
-/** Values as Python prints them. */
+/** Prints values as Python does. */
 final class Printer {
   private Printer() {}
 
-  /** Python's {@code str}. */
+  /** Prints like Python's {@code str}. */
   static String text(Budget budget, Value value) {
     if (value instanceof Value.Text text) {
       return text.value();
@@ -18,7 +18,7 @@ final class Printer {
     return written(budget, value);
   }
 
-  /** Python's {@code repr}. */
+  /** Prints like Python's {@code repr}. */
   static String written(Budget budget, Value value) {
     TextBuilder out = new TextBuilder(budget);
     write(out, value);

@@ -3,7 +3,7 @@ package org.threegate.rl.template;
 import java.util.HashMap;
 import java.util.Map;
 
-/** Names and their values; those of outer scopes are seen, and hidden by own ones. */
+/** Variables and their values. A scope reads those of outer scopes, and its own hide them. */
 final class Scope {
   private final Scope parent;
   private final Map<String, Value> values = new HashMap<>();

@@ -5,21 +5,21 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
 
-/** What a template is made of: text, and what stands between braces and per cent signs. */
+/** A node of the syntax tree that is executed. */
 sealed interface Statement {
-  /** How a body goes on after a statement. */
+  /** How control continues after a statement. */
   enum Flow {
     NEXT,
     BREAK,
     CONTINUE
   }
 
-  /** Where it begins. */
+  /** Returns the line on which the statement begins. */
   int line();
 
   Flow run(Evaluation run);
 
-  /** Runs statements up to one that leaves a loop. */
+  /** Executes statements, up to one that leaves a loop. */
   static Flow body(Evaluation run, List<Statement> body) {
     run.budget().enter();
     Flow flow = Flow.NEXT;
@@ -37,7 +37,7 @@ sealed interface Statement {
     return flow;
   }
 
-  /** Returns what statements print, in a scope of their own. */
+  /** Returns the output of statements, which run in a new scope. */
   static Value captured(Evaluation run, List<Statement> body) {
     return run.captured(run.scope(), () -> Statement.body(run, body));
   }
@@ -51,7 +51,7 @@ sealed interface Statement {
     }
   }
 
-  /** Values as texts. */
+  /** An output statement. */
   record Print(int line, List<Expression> values) implements Statement {
     @Override
     public Flow run(Evaluation run) {
@@ -60,10 +60,10 @@ sealed interface Statement {
     }
   }
 
-  /** A condition and what is done if it holds. */
+  /** A condition and its body. */
   record Branch(Expression condition, List<Statement> body) {}
 
-  /** The first branch that holds. */
+  /** An {@code if} statement. The first branch whose condition holds is executed. */
   record If(int line, List<Branch> branches, List<Statement> otherwise) implements Statement {
     @Override
     public Flow run(Evaluation run) {
@@ -76,7 +76,7 @@ sealed interface Statement {
     }
   }
 
-  /** A loop; each turn has a scope of its own. */
+  /** A {@code for} loop. Each iteration has a scope. */
   record For(
       int line,
       Target target,
@@ -93,9 +93,9 @@ sealed interface Statement {
     }
 
     /**
-     * All turns.
+     * Runs all iterations.
      *
-     * @param depth of recursion
+     * @param depth the depth of the recursion
      */
     void over(Evaluation run, Value values, int depth) {
       Loop loop =
@@ -125,7 +125,7 @@ sealed interface Statement {
       }
     }
 
-    /** Items that the condition holds for, asked no earlier than an item is wanted. */
+    /** Filters items by the condition, lazily. */
     private Iterator<Value> selected(Evaluation run, Iterator<Value> all) {
       if (condition.isEmpty()) {
         return all;
@@ -158,7 +158,7 @@ sealed interface Statement {
     }
   }
 
-  /** Leaves a turn or a loop. */
+  /** A {@code break} or {@code continue} statement. */
   record Jump(int line, Flow flow) implements Statement {
     @Override
     public Flow run(Evaluation run) {
@@ -175,7 +175,7 @@ sealed interface Statement {
     }
   }
 
-  /** An assignment of what a body prints. */
+  /** An assignment of the output of a body. */
   record SetBlock(
       int line, Target target, List<Expression.FilterCall> filters, List<Statement> body)
       implements Statement {
@@ -186,7 +186,7 @@ sealed interface Statement {
     }
   }
 
-  /** Names for a body alone. */
+  /** A {@code with} block: variables for its body. */
   record With(int line, List<Target> targets, List<Expression> values, List<Statement> body)
       implements Statement {
     @Override
@@ -202,7 +202,7 @@ sealed interface Statement {
     }
   }
 
-  /** A macro, under its name from here on. */
+  /** The definition of a macro. */
   record MacroDefinition(int line, Macro.Definition macro) implements Statement {
     @Override
     public Flow run(Evaluation run) {
@@ -211,7 +211,7 @@ sealed interface Statement {
     }
   }
 
-  /** A call with a body, which the callee knows as {@code caller}. */
+  /** A {@code call} block, whose body the callee can call as {@code caller}. */
   record CallBlock(int line, Macro.Definition caller, Expression.Call call) implements Statement {
     @Override
     public Flow run(Evaluation run) {
@@ -220,7 +220,7 @@ sealed interface Statement {
     }
   }
 
-  /** A body through filters. */
+  /** A {@code filter} block. */
   record FilterBlock(int line, List<Expression.FilterCall> filters, List<Statement> body)
       implements Statement {
     @Override
@@ -230,7 +230,10 @@ sealed interface Statement {
     }
   }
 
-  /** What an assistant said, for those who train on it; here a scope. */
+  /**
+   * A {@code generation} block, which marks the assistant's tokens for training. Here it is a
+   * scope.
+   */
   record Generation(int line, List<Statement> body) implements Statement {
     @Override
     public Flow run(Evaluation run) {

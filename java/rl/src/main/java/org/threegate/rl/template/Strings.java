@@ -5,9 +5,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.function.IntPredicate;
 
-/** What Python does with texts, in time that grows with their length alone. */
+/** String operations of Python. Their time is linear in the length of the string. */
 final class Strings {
-  /** Python's white space, which is not Java's. */
+  /** The white space of Python, which differs from that of Java. */
   static final IntPredicate SPACE =
       c ->
           c == ' '
@@ -45,7 +45,8 @@ final class Strings {
   }
 
   /**
-   * Where a part begins, at or after a place; -1 where it does not. Linear: Knuth, Morris, Pratt.
+   * Returns the index of a substring at or after a position, or -1. It uses the linear algorithm of
+   * Knuth, Morris and Pratt.
    */
   static int find(String text, String part, int from) {
     if (part.length() <= SHORT || from + part.length() > text.length()) {
@@ -54,7 +55,7 @@ final class Strings {
     return match(text, part, from, false);
   }
 
-  /** Where a part begins last. */
+  /** Returns the last index of a substring. */
   static int findLast(String text, String part) {
     return part.length() <= SHORT ? text.lastIndexOf(part) : match(text, part, 0, true);
   }
@@ -85,7 +86,8 @@ final class Strings {
   }
 
   /**
-   * Parts that are not looked at for each other, from the left; those of an empty part are many.
+   * Finds occurrences that do not overlap, from the left. An empty substring occurs at every
+   * position.
    */
   static List<Integer> places(Budget budget, String text, String part, long most) {
     budget.work(text.length());
@@ -117,10 +119,10 @@ final class Strings {
     return result.append(text.substring(done)).text();
   }
 
-  /** Parts between separators. */
+  /** Splits at a separator. */
   static List<String> split(Budget budget, String text, String separator, long most) {
     if (separator.isEmpty()) {
-      throw new TemplateException("a text cannot be split at nothing");
+      throw new TemplateException("the separator must not be empty");
     }
     List<String> parts = new ArrayList<>();
     int done = 0;
@@ -132,7 +134,7 @@ final class Strings {
     return parts;
   }
 
-  /** The same from the right; the separators that matter are the last ones. */
+  /** Splits from the right, so that a limit applies to the last separators. */
   static List<String> splitRight(Budget budget, String text, String separator, long most) {
     String reversed = new StringBuilder(text).reverse().toString();
     String turned = new StringBuilder(separator).reverse().toString();
@@ -143,7 +145,7 @@ final class Strings {
     return parts;
   }
 
-  /** Words between white space. */
+  /** Splits at white space. */
   static List<String> words(Budget budget, String text, long most) {
     List<String> words = new ArrayList<>();
     String rest = strip(text, SPACE, true, false);
@@ -182,7 +184,7 @@ final class Strings {
     return lines;
   }
 
-  /** The first letter large, the others small. */
+  /** Makes the first character upper case and the others lower case. */
   static String capitalized(String text) {
     if (text.isEmpty()) {
       return text;
@@ -198,7 +200,7 @@ final class Strings {
         : Character.toString(title);
   }
 
-  /** Each run of letters capitalized. */
+  /** Capitalizes each run of letters. */
   static String title(String text) {
     StringBuilder result = new StringBuilder();
     boolean inside = false;
@@ -215,7 +217,7 @@ final class Strings {
     return Character.isUpperCase(c) || Character.isLowerCase(c) || Character.isTitleCase(c);
   }
 
-  /** Whether there are letters with a case, and all have this one. */
+  /** Returns whether all cased letters have a case, and there is at least one. */
   static boolean isCase(String text, IntPredicate wanted) {
     return text.codePoints().anyMatch(wanted)
         && text.codePoints().allMatch(c -> !isCased(c) || wanted.test(c));

@@ -2,11 +2,11 @@ package org.threegate.rl.template;
 
 import java.util.List;
 
-/** What is assigned to. */
+/** The target of an assignment. */
 sealed interface Target {
   void assign(Evaluation run, Value value);
 
-  /** A name of the innermost scope. */
+  /** A variable of the innermost scope. */
   record Name(String name) implements Target {
     @Override
     public void assign(Evaluation run, Value value) {
@@ -14,7 +14,7 @@ sealed interface Target {
     }
   }
 
-  /** Names that take an item each. */
+  /** Several targets, which unpack a value. */
   record Several(List<Target> targets) implements Target {
     @Override
     public void assign(Evaluation run, Value value) {
@@ -34,7 +34,8 @@ sealed interface Target {
     @Override
     public void assign(Evaluation run, Value value) {
       if (!(run.scope().get(namespace) instanceof Value.Namespace space)) {
-        throw new TemplateException("\"" + namespace + "\" is no namespace to assign to");
+        throw new TemplateException(
+            "\"" + namespace + "\" is not a namespace, so its attributes cannot be set");
       }
       space.values().put(name, value);
     }

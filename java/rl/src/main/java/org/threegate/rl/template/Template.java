@@ -5,9 +5,10 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * A parsed template in Jinja, as transformers renders chat templates: blocks take the line that
- * they are alone on, {@code tojson} keeps its text, {@code raise_exception}, {@code strftime_now}
- * and {@code {% generation %}} are known. May be rendered by many threads at once.
+ * A parsed Jinja template, with the settings and extensions that transformers uses for chat
+ * templates: {@code trim_blocks}, {@code lstrip_blocks}, a {@code tojson} that does not escape
+ * HTML, {@code raise_exception}, {@code strftime_now} and {@code {% generation %}}. It is
+ * thread-safe.
  *
  * <pre>{@code
  * Template template = Template.parse("{% for m in messages %}{{ m.role }}: {{ m.content }}{% endfor %}");
@@ -25,19 +26,23 @@ public final class Template {
   }
 
   /**
-   * Parses within {@link Limits#DEFAULT}.
+   * Parses a template within {@link Limits#DEFAULT}.
    *
-   * @throws TemplateException when it is no template
+   * @param source the text of the template
+   * @return the template
+   * @throws TemplateException when the template is invalid
    */
   public static Template parse(String source) {
     return parse(source, Limits.DEFAULT);
   }
 
   /**
-   * Parses.
+   * Parses a template.
    *
-   * @param limits of this and of what is rendered
-   * @throws TemplateException when it is no template
+   * @param source the text of the template
+   * @param limits the limits of parsing and rendering
+   * @return the template
+   * @throws TemplateException when the template is invalid
    */
   public static Template parse(String source, Limits limits) {
     if (source.length() > limits.source()) {
@@ -48,12 +53,14 @@ public final class Template {
   }
 
   /**
-   * Renders.
+   * Renders the template.
    *
-   * @param arguments by name: null, truth values, numbers, texts, lists and maps of these
-   * @param clock for {@code strftime_now}, with the zone
-   * @throws TemplateException when the template refuses the arguments, fails, or takes too much
-   * @throws IllegalArgumentException when an argument is something else
+   * @param arguments the variables by name. Values are null, booleans, numbers, strings, and lists
+   *     and maps of these
+   * @param clock the clock of {@code strftime_now}, with its time zone
+   * @return the output
+   * @throws TemplateException when the template rejects the arguments, fails, or exceeds a limit
+   * @throws IllegalArgumentException when an argument has another type
    */
   public String render(Map<String, ?> arguments, Clock clock) {
     Budget budget = new Budget(limits);

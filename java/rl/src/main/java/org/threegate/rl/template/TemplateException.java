@@ -1,7 +1,7 @@
 package org.threegate.rl.template;
 
 /**
- * A template is no template, refuses its arguments, or wants more than it may have.
+ * Signals that a template is invalid, rejects its arguments, or exceeds a limit.
  *
  * <pre>{@code
  * try {
@@ -25,12 +25,12 @@ public final class TemplateException extends RuntimeException {
     this.line = line;
   }
 
-  /** Of the template, from 1; 0 where it is of none. */
+  /** Returns the line of the template, from 1, or 0 when it is unknown. */
   public int line() {
     return line;
   }
 
-  /** The innermost line is the one to tell. */
+  /** Adds a line, unless a more deeply nested node has already set one. */
   TemplateException at(int outer) {
     return line > 0 ? this : new TemplateException(getMessage(), outer);
   }

@@ -4,7 +4,7 @@ import java.util.Map;
 import java.util.function.IntPredicate;
 import java.util.function.Predicate;
 
-/** What may follow {@code is}. */
+/** The tests that templates may use after {@code is}. */
 final class Tests {
   static final Map<String, Builtin> TABLE =
       Builtin.table(

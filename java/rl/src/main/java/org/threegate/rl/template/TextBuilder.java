@@ -1,6 +1,6 @@
 package org.threegate.rl.template;
 
-/** A text in the making, held against the budget before it grows. */
+/** Builds a string, and checks the budget before it grows. */
 final class TextBuilder {
   private final Budget budget;
   private final StringBuilder text = new StringBuilder();

@@ -6,7 +6,7 @@ import java.time.temporal.ChronoField;
 import java.time.temporal.IsoFields;
 import java.util.Locale;
 
-/** {@code strftime} of a time without a zone, in the locale of C. */
+/** Implements {@code strftime} for times without a zone, in the C locale. */
 final class TimeFormat {
   private static final String FLAGS = "-_0^#";
 
@@ -61,7 +61,7 @@ final class TimeFormat {
     return text.toString();
   }
 
-  /** What a letter stands for; null where it stands for nothing. */
+  /** Returns the expansion of a directive, or null when it is unknown. */
   private static String directive(LocalDateTime now, char letter) {
     int weekday = now.getDayOfWeek().getValue();
     int hour12 = now.get(ChronoField.CLOCK_HOUR_OF_AMPM);

@@ -1,12 +1,12 @@
 package org.threegate.rl.template;
 
 /**
- * A word of a template.
+ * A token of a template.
  *
- * @param text as it is read: escapes of texts are resolved
+ * @param text the text, with escapes of string literals resolved
  */
 record Token(Kind kind, String text, int line) {
-  /** What sort of word. */
+  /** The kinds of tokens. */
   enum Kind {
     DATA,
     STATEMENT,

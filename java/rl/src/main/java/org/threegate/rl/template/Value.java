@@ -7,8 +7,8 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * What an expression is worth. The list is closed: values of JSON, what templates make of them, and
- * functions that are known by name. Equality is Python's.
+ * The value of an expression. The hierarchy is sealed: JSON values, values that templates create,
+ * and functions. Equality is that of Python.
  */
 sealed interface Value
     permits Value.Undefined,
@@ -21,10 +21,10 @@ sealed interface Value
         Value.Namespace,
         Cycler,
         Callable {
-  /** Python's name of the type, for errors. */
+  /** Returns Python's name of the type, for errors. */
   String type();
 
-  /** Name of a macro, which is printed with it; empty for what is no macro. */
+  /** Returns the name of a macro, which is printed with it, or an empty string for other values. */
   default Optional<String> macroName() {
     return Optional.empty();
   }
@@ -33,17 +33,17 @@ sealed interface Value
     return true;
   }
 
-  /** Characters and elements of all that is in it, however often it is. */
+  /** Returns the number of characters and elements in the value, counting repeated ones again. */
   default long weight() {
     return 1;
   }
 
-  /** Of values in values. */
+  /** Returns the depth of nested values. */
   default int depth() {
     return 0;
   }
 
-  /** What is not there; most uses of it are errors, with the reason. */
+  /** A missing value. Most uses of it fail with the reason. */
   record Undefined(String reason) implements Value {
     @Override
     public String type() {
@@ -81,13 +81,13 @@ sealed interface Value
     }
   }
 
-  /** Numbers, which truth values are, too. */
+  /** A number. As in Python, booleans are numbers. */
   sealed interface Num extends Value permits Bool, Int, Real {
-    /** Rounded where it has to be. */
+    /** Returns the number as a double, rounded where necessary. */
     double real();
   }
 
-  /** A truth value, equal to 0 or 1. */
+  /** A boolean, which equals 0 or 1. */
   record Bool(boolean value) implements Num {
     static final Bool TRUE = new Bool(true);
     static final Bool FALSE = new Bool(false);
@@ -122,7 +122,7 @@ sealed interface Value
     }
   }
 
-  /** A whole number of 64 bits. Keys that are comparable cannot be made to collide at a cost. */
+  /** A 64-bit integer. Keys are comparable, so that colliding hashes cannot slow down mappings. */
   record Int(long value) implements Num, Comparable<Int> {
     @Override
     public String type() {
@@ -157,7 +157,7 @@ sealed interface Value
     }
   }
 
-  /** A number of 64 bits. */
+  /** A 64-bit floating-point number. */
   record Real(double value) implements Num, Comparable<Real> {
     @Override
     public String type() {
@@ -196,7 +196,7 @@ sealed interface Value
     }
   }
 
-  /** A text, of code points as in Python. */
+  /** A string of code points, as in Python. */
   final class Text implements Value, Comparable<Text> {
     private final String value;
     private int length = -1;
@@ -209,7 +209,7 @@ sealed interface Value
       return value;
     }
 
-    /** In code points. */
+    /** Returns the length in code points. */
     int length() {
       if (length < 0) {
         length = value.codePointCount(0, value.length());
@@ -217,7 +217,7 @@ sealed interface Value
       return length;
     }
 
-    /** Whether code points are characters of Java. */
+    /** Returns whether each code point is one {@code char}. */
     boolean isSimple() {
       return length() == value.length();
     }
@@ -237,7 +237,7 @@ sealed interface Value
       return value.length();
     }
 
-    /** By code points, which surrogates are not in the order of. */
+    /** Compares by code points, whose order differs from that of UTF-16. */
     @Override
     public int compareTo(Text other) {
       int common = Math.min(value.length(), other.value.length());
@@ -264,7 +264,7 @@ sealed interface Value
     }
   }
 
-  /** What sort of sequence it is. */
+  /** The kinds of sequences. */
   enum Kind {
     LIST("list", "[", "]"),
     TUPLE("tuple", "(", ")"),
@@ -293,7 +293,7 @@ sealed interface Value
     }
   }
 
-  /** A sequence that does not change. */
+  /** An immutable sequence. */
   final class Listing implements Value {
     private final Kind kind;
     private final List<Value> items;
@@ -301,7 +301,9 @@ sealed interface Value
     private final int depth;
 
     /**
-     * @param items not changed by anybody from now on
+     * Creates a sequence.
+     *
+     * @param items the items, which must not change afterwards
      */
     Listing(Kind kind, List<Value> items) {
       this.kind = kind;
@@ -357,14 +359,16 @@ sealed interface Value
     }
   }
 
-  /** A mapping that does not change, in the order in which it was made. */
+  /** An immutable mapping in insertion order. */
   final class Dict implements Value {
     private final Map<Value, Value> entries;
     private final long weight;
     private final int depth;
 
     /**
-     * @param entries not changed by anybody from now on
+     * Creates a mapping.
+     *
+     * @param entries the entries, which must not change afterwards
      */
     Dict(LinkedHashMap<Value, Value> entries) {
       this.entries = entries;
@@ -413,7 +417,9 @@ sealed interface Value
     }
   }
 
-  /** What Python's generators are: gone through once, always true, of no length. */
+  /**
+   * An iterator, like a Python generator: it can be read once, is always true and has no length.
+   */
   final class Stream implements Value {
     private final Iterator<Value> rest;
 
@@ -431,7 +437,9 @@ sealed interface Value
     }
   }
 
-  /** The one value that templates change. It may hold itself, so nothing looks into it. */
+  /**
+   * A {@code namespace}, the only mutable value. It may contain itself, so it is never traversed.
+   */
   final class Namespace implements Value {
     private final Map<String, Value> values;
 

@@ -1,6 +1,6 @@
 /**
- * The part of Jinja that chat templates use: lexer, parser, tree, evaluator. Templates are foreign
- * programs. Here they see JSON-like values and lists of functions fixed by name, and every step,
- * character and level of nesting is counted. Knows no files, and nothing of Java can be reached.
+ * The part of Jinja that chat templates use: lexer, parser, syntax tree and evaluator. Templates
+ * are untrusted programs. They see JSON values and fixed tables of functions. Every step, character
+ * and level of nesting is counted. They have no access to files or to Java objects.
  */
 package org.threegate.rl.template;

@@ -3,7 +3,7 @@ package org.threegate.rl.train;
 import java.util.Arrays;
 import org.threegate.rl.objective.Advantages;
 
-/** How rewards become advantages, of groups one behind the other. */
+/** Computes advantages from rewards that are ordered by group. See {@link Advantages}. */
 @FunctionalInterface
 public interface AdvantageRule {
   AdvantageRule NORMALISED = Advantages::normalised;
@@ -12,7 +12,7 @@ public interface AdvantageRule {
   AdvantageRule OF_BATCH = (rewards, groupSize) -> Advantages.ofBatch(rewards);
   AdvantageRule OF_BATCH_WITH_BASELINE = Advantages::ofBatchWithBaseline;
 
-  /** All alike: what is kept is imitated. */
+  /** Gives every completion the advantage 1, so that the kept completions are imitated. */
   AdvantageRule ONES =
       (rewards, groupSize) -> {
         double[] ones = new double[rewards.length];

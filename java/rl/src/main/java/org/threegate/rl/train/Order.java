@@ -2,7 +2,7 @@ package org.threegate.rl.train;
 
 import java.util.SplittableRandom;
 
-/** An order of examples that is drawn anew once all have had their turn. */
+/** A random order of examples. It is shuffled again after each pass over all of them. */
 final class Order {
   private final int count;
   private final long seed;
@@ -14,12 +14,12 @@ final class Order {
     this.seed = seed;
   }
 
-  /** Everything that is drawn follows from the seed of a run and a number. */
+  /** Derives a seed from the seed of the run and a number. */
   static long seed(long seed, long number) {
     return new SplittableRandom(seed + 0x9e3779b97f4a7c15L * number).nextLong();
   }
 
-  /** The example at a place, from 0 without an end. */
+  /** Returns the index of the example at a position of the endless order, from 0. */
   int at(long place) {
     if (place / count != epoch) {
       epoch = place / count;

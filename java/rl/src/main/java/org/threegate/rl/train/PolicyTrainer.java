@@ -27,8 +27,8 @@ import org.threegate.rl.task.Problem;
 import org.threegate.rl.verifier.BoundedVerifier;
 
 /**
- * Reinforcement with verifiable rewards: draws completions, scores them, and follows the gradient
- * of an objective. Observers are told; none of them is known here.
+ * Trains a policy by reinforcement learning with verifiable rewards. Each step samples completions,
+ * scores them and follows the gradient of an objective, as TRL's {@code GRPOTrainer} does.
  *
  * <pre>{@code
  * try (PolicyTrainer trainer =
@@ -60,9 +60,16 @@ public final class PolicyTrainer extends Trainer {
   }
 
   /**
-   * @param policy whose parameters move; it stays the caller's, as everything here does
-   * @param reference that a divergence is measured from
-   * @param masks where parameters may move, by their names
+   * Creates a trainer.
+   *
+   * @param policy the model to train. The caller closes it, as everything that is passed here
+   * @param reference the model that the KL divergence is measured from, if the objective has one
+   * @param problems the training problems
+   * @param rollouts samples completions and scores them
+   * @param options the hyperparameters
+   * @param masks bool tensors by the names of parameters, true where these may move; parameters
+   *     without a mask may move everywhere
+   * @return the trainer, which has taken no step
    */
   public static PolicyTrainer of(
       Decoder policy,
@@ -72,10 +79,10 @@ public final class PolicyTrainer extends Trainer {
       TrainingOptions options,
       Map<String, Tensor> masks) {
     if (problems.isEmpty()) {
-      throw new IllegalArgumentException("no problems to learn from");
+      throw new IllegalArgumentException("problems must not be empty");
     }
     if (options.objective().divergence().isPresent() && reference.isEmpty()) {
-      throw new IllegalArgumentException("a divergence, and no reference to measure it from");
+      throw new IllegalArgumentException("an objective with a divergence needs a reference model");
     }
     AdamW optimizer = AdamW.of(policy.trainable(), options.optimizer(), masks);
     return new PolicyTrainer(policy, reference, problems, rollouts, options, optimizer);
@@ -88,7 +95,8 @@ public final class PolicyTrainer extends Trainer {
     double[] rewards;
     int round = 0;
     do {
-      // Rounds count beside steps, whose own numbers are even and odd ones above 0.
+      // Seeds of rounds lie above those of steps: 2 * step is the trainer's, 2 * step + 1 the
+      // sampler's.
       long number = 2 * step() + 1 + ((long) round << 40);
       drawn.addAll(
           rollouts.draw(
@@ -120,7 +128,7 @@ public final class PolicyTrainer extends Trainer {
     return taken(metrics);
   }
 
-  /** The next problems whose prompts are not too long; how many were is counted. */
+  /** Returns the next problems whose prompts fit, and counts the skipped ones. */
   private List<Problem> batch(Map<String, Double> metrics) {
     List<Problem> batch = new ArrayList<>();
     int inARow = 0;
@@ -187,7 +195,7 @@ public final class PolicyTrainer extends Trainer {
     return (double) drawn.stream().filter(which).count() / drawn.size();
   }
 
-  /** Completions that teach something. */
+  /** Returns the indices of the completions to learn from. */
   private List<Integer> kept(double[] rewards, List<Rollout> drawn, Map<String, Double> metrics) {
     boolean[] differing = Advantages.differing(rewards, options.group());
     int equal = 0;
@@ -201,13 +209,13 @@ public final class PolicyTrainer extends Trainer {
               .filter(i -> drawn.get(i).score().value() == 1)
               .boxed()
               .toList();
-      // Nothing is learnt where nothing differs at all.
+      // Without any differing group there is no gradient.
       case ALL -> equal < differing.length ? groups(differing, true) : List.of();
       case DIFFERING -> groups(differing, false);
     };
   }
 
-  /** What later rounds drew beyond the batch is left. */
+  /** Returns the completions of the first groups; surplus ones of later rounds are dropped. */
   private List<Integer> groups(boolean[] differing, boolean all) {
     return IntStream.range(0, differing.length)
         .filter(group -> all || differing[group])
@@ -217,7 +225,7 @@ public final class PolicyTrainer extends Trainer {
         .toList();
   }
 
-  /** One update; the norm of its gradient. */
+  /** Performs one optimizer update, and returns the norm of its gradient. */
   private double learn(
       List<Integer> kept, List<Rollout> drawn, double[] advantages, Map<String, Double> metrics) {
     long tokens = kept.stream().mapToLong(i -> drawn.get(i).completion().tokens().length).sum();
@@ -276,7 +284,7 @@ public final class PolicyTrainer extends Trainer {
         texts.tokens(), texts.mask(), options.sampling().temperature(), prompt, longest);
   }
 
-  /** Log-probabilities of the policy that drew them. */
+  /** Returns the log-probabilities with which the completions were sampled, float32. */
   private static Tensor drawnWith(List<Rollout> rows, int longest) {
     float[] values = new float[rows.size() * longest];
     for (int i = 0; i < rows.size(); i++) {

@@ -4,17 +4,17 @@ import org.threegate.rl.optimizer.AdamW;
 import org.threegate.rl.optimizer.Schedule;
 
 /**
- * A run of supervision.
+ * The hyperparameters of supervised training.
  *
- * @param steps in all
- * @param batch demonstrations a step
- * @param rows of a batch that are differentiated at a time, by one thread
- * @param checkpointed activations are computed again when they are needed, to save memory
- * @param longest tokens of a demonstration, those after it are cut off
- * @param rate the largest learning rate
- * @param schedule of it
- * @param optimizer that follows gradients
- * @param seed of the order of demonstrations
+ * @param steps the number of steps of the run
+ * @param batch the number of demonstrations per step
+ * @param rows the number of sequences that one thread differentiates at a time
+ * @param checkpointed whether activations are recomputed in the backward pass to save memory
+ * @param longest the maximal length of a demonstration in tokens; the rest is cut off
+ * @param rate the peak learning rate
+ * @param schedule the learning rate schedule
+ * @param optimizer the hyperparameters of the optimizer
+ * @param seed the seed of the order of demonstrations
  */
 public record SupervisedOptions(
     long steps,
@@ -29,14 +29,14 @@ public record SupervisedOptions(
   public SupervisedOptions {
     if (steps < 1 || batch < 1 || rows < 1 || longest < 2) {
       throw new IllegalArgumentException(
-          "a run has 1 step, 1 demonstration, 1 row and 2 tokens at least");
+          "steps, batch and rows must be 1 or more, and longest 2 or more");
     }
     if (!(rate > 0 && Double.isFinite(rate))) {
-      throw new IllegalArgumentException("a learning rate is above 0");
+      throw new IllegalArgumentException("rate must be above 0 and finite");
     }
   }
 
-  /** At a constant rate. */
+  /** Returns options with a constant learning rate. */
   public static SupervisedOptions of(long steps, int batch, int longest, double rate, long seed) {
     return new SupervisedOptions(
         steps, batch, 64, false, longest, rate, Schedule.constant(), AdamW.Options.DEFAULT, seed);

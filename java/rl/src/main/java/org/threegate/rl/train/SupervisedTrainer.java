@@ -17,8 +17,9 @@ import org.threegate.rl.policy.Tokenizer;
 import org.threegate.rl.task.Demonstration;
 
 /**
- * Imitates demonstrations: pretraining, supervised fine-tuning, and rejection sampling where they
- * are one's own right answers. The loss is the mean over all tokens of responses in a batch.
+ * Trains a model to imitate demonstrations: pretraining, supervised fine-tuning, or rejection
+ * sampling on the model's own correct answers. The loss is the mean negative log-likelihood over
+ * all response tokens of a batch.
  *
  * <pre>{@code
  * List<Demonstration> demonstrations = List.of(new Demonstration("12+34=", "46$"));
@@ -30,16 +31,18 @@ import org.threegate.rl.task.Demonstration;
  * }</pre>
  */
 public final class SupervisedTrainer extends Trainer {
-  /** Demonstrations without an end. */
+  /** An endless sequence of demonstrations. */
   @FunctionalInterface
   public interface Source {
     /**
-     * The demonstration at a place, from 0; places are asked for in order, but for a run that is
-     * resumed.
+     * Returns the demonstration at a position.
+     *
+     * @param place the position, from 0. Positions are requested in order, except when a run is
+     *     resumed
      */
     Demonstration at(long place);
 
-    /** A list over and over, in an order that is drawn anew each time. */
+    /** Returns a sequence that repeats a list, shuffled again for each pass. */
     static Source of(List<Demonstration> demonstrations, long seed) {
       Order order = new Order(demonstrations.size(), seed);
       return place -> demonstrations.get(order.at(place));
@@ -63,8 +66,15 @@ public final class SupervisedTrainer extends Trainer {
   }
 
   /**
-   * @param policy whose parameters move; it stays the caller's, as everything here does
-   * @param masks where parameters may move, by their names
+   * Creates a trainer.
+   *
+   * @param policy the model to train. The caller closes it, as everything that is passed here
+   * @param tokenizer the tokenizer of the model
+   * @param source the texts to imitate
+   * @param options the hyperparameters
+   * @param masks bool tensors by the names of parameters, true where these may move; parameters
+   *     without a mask may move everywhere
+   * @return the trainer, which has taken no step
    */
   public static SupervisedTrainer of(
       Decoder policy,
@@ -81,9 +91,10 @@ public final class SupervisedTrainer extends Trainer {
   }
 
   /**
-   * A demonstration in tokens.
+   * A tokenized demonstration.
    *
-   * @param given how many of them are the prompt's, 1 at least: nothing predicts the first
+   * @param tokens the tokens of prompt and response
+   * @param given the number of prompt tokens, 1 or more, because nothing predicts the first token
    */
   private record Row(int[] tokens, int given) {}
 
@@ -110,7 +121,7 @@ public final class SupervisedTrainer extends Trainer {
     }
     metrics.put("demonstrations/too_long", (double) tooLong);
     if (rows.isEmpty()) {
-      return skipped("no demonstration has a token to learn", metrics);
+      return skipped("no demonstration of the batch has a response token", metrics);
     }
     long tokens = rows.stream().mapToLong(row -> row.tokens().length - row.given()).sum();
     metrics.put("num_tokens", (double) tokens);
@@ -128,7 +139,8 @@ public final class SupervisedTrainer extends Trainer {
     int given = part.stream().mapToInt(Row::given).min().orElseThrow();
     int padding = policy.config().padding();
     Padded texts = Padded.right(part.stream().map(Row::tokens).toList(), width, padding);
-    // Ones stand for tokens that are learnt, where nothing is padding.
+    // The mask has ones for tokens with a loss, where others have ones for tokens that are not
+    // padding.
     List<int[]> learnt =
         part.stream()
             .map(

@@ -29,9 +29,9 @@ import org.threegate.run.InvalidInputException;
 import org.threegate.run.PrintableText;
 
 /**
- * What all training has: steps, one after the other, that can be saved and gone on with. A run that
- * was saved, ended at any moment and resumed ends with the same bytes as one that was not: what is
- * drawn in a step follows from the seed and the step's number.
+ * The base of all trainers: takes steps, saves its state and resumes from it. A run that is
+ * interrupted and resumed ends with the same bytes as an uninterrupted one, because all randomness
+ * of a step derives from the seed and the number of the step.
  *
  * <pre>{@code
  * while (!trainer.isDone()) {
@@ -44,7 +44,7 @@ import org.threegate.run.PrintableText;
  */
 public abstract sealed class Trainer implements AutoCloseable
     permits PolicyTrainer, SupervisedTrainer {
-  /** Steps in a row whose gradient is not finite, after which a run is given up. */
+  /** Consecutive steps with a gradient that is not finite, after which the run fails. */
   static final int MOST_FAILURES = 5;
 
   private static final long MOST = 1L << 40; // steps and examples that a run may have had
@@ -58,25 +58,26 @@ public abstract sealed class Trainer implements AutoCloseable
   private long step;
   private int failures;
 
-  /** How many examples have been taken from the data. */
+  /** The number of examples that have been taken from the data. */
   long position;
 
   Trainer(Decoder policy, AdamW optimizer, long steps) {
     if (policy.storage() == Decoder.Storage.FLOAT64) {
       optimizer.close();
-      throw new IllegalArgumentException("parameters in float64 are not trained");
+      throw new IllegalArgumentException(
+          "parameters in float64 cannot be trained; use float32 or bfloat16");
     }
     this.policy = policy;
     this.optimizer = optimizer;
     this.steps = steps;
   }
 
-  /** Steps so far. */
+  /** Returns the number of steps so far. */
   public long step() {
     return step;
   }
 
-  /** Steps in all. */
+  /** Returns the number of steps of the whole run. */
   public long steps() {
     return steps;
   }
@@ -85,7 +86,7 @@ public abstract sealed class Trainer implements AutoCloseable
     return step >= steps;
   }
 
-  /** Runs to the end. */
+  /** Trains to the end of the run. */
   public void run(TrainingObserver observer) {
     while (!isDone()) {
       observer.on(next());
@@ -95,14 +96,15 @@ public abstract sealed class Trainer implements AutoCloseable
   /**
    * Takes one step.
    *
-   * @throws TrainingException when gradients have not been finite for some steps
+   * @return the event of the step
+   * @throws TrainingException when the gradient was not finite in several consecutive steps
    */
   public TrainingEvent next() {
     step++;
     return attempt();
   }
 
-  /** One step, whose number is counted already. */
+  /** Takes one step, whose number {@link #step} already counts. */
   abstract TrainingEvent attempt();
 
   TrainingEvent taken(Map<String, Double> metrics) {
@@ -126,21 +128,25 @@ public abstract sealed class Trainer implements AutoCloseable
     return skipped("the gradient is not finite", metrics);
   }
 
-  /** Gradients of a part of a batch, and what its metrics add to the batch's. */
+  /** The gradients of a part of a batch, and its contribution to the metrics of the batch. */
   private record Part(List<Optional<Tensor>> gradients, Map<String, Double> metrics) {}
 
   /**
    * A part of a batch.
    *
-   * @param share of the batch's loss that it is
+   * @param part the forward and backward pass
+   * @param share the weight of this part's loss in the loss of the batch
+   * @param loss computes the loss from log-probabilities
    */
   record Piece(Differentiation part, double share, Function<Tensor, Loss> loss) {}
 
   /**
-   * Differentiates the parts of a batch and takes a step along the sum.
+   * Differentiates the parts of a batch and takes an optimizer step along the summed gradient.
    *
-   * @param pieces each makes its tensors where it is called
-   * @return the norm of the gradient
+   * @param pieces the parts. Each allocates its tensors in the thread that runs it
+   * @param rate the learning rate of the step
+   * @param metrics receives the metrics of the step
+   * @return the norm of the gradient before clipping
    */
   double learn(List<Callable<Piece>> pieces, double rate, Map<String, Double> metrics) {
     List<Callable<Part>> parts = new ArrayList<>();
@@ -192,9 +198,12 @@ public abstract sealed class Trainer implements AutoCloseable
   }
 
   /**
-   * Writes all that a run needs to go on, whole or not at all, and synced.
+   * Saves the state of the run: parameters, optimizer and counters. The file is replaced atomically
+   * and synced to disk.
    *
-   * @param run what it is a run of: only the same one goes on with it
+   * @param file the safetensors file to write
+   * @param run an identifier of the run, which {@link #resume} must repeat
+   * @throws IOException when the file cannot be written
    */
   public void save(Path file, String run) throws IOException {
     SafetensorsWriter writer =
@@ -217,22 +226,25 @@ public abstract sealed class Trainer implements AutoCloseable
   }
 
   /**
-   * Goes on from what {@link #save} wrote.
+   * Restores the state that {@link #save} wrote.
    *
-   * @throws InvalidInputException when the file is damaged, or of another run or model
+   * @param context the context of the kernels
+   * @param file the file to read
+   * @param run the identifier that was given to {@link #save}
+   * @throws InvalidInputException when the file is damaged, or belongs to another run or model
    */
   public void resume(Context context, Path file, String run) {
     try (Checkpoint saved = Checkpoint.open(context, file)) {
       Map<String, String> metadata = saved.files().get(0).metadata();
       if (!run.equals(metadata.get("run"))) {
         throw new InvalidInputException(
-            file + ": saved by another run: its configuration or its model differ");
+            file + ": the state belongs to another run, with another configuration or model");
       }
       Map<String, AdamW.State> states = optimizer.state();
       if (saved.tensors().size() != 3 * states.size()) {
-        throw new InvalidInputException(file + ": saved for another model");
+        throw new InvalidInputException(file + ": the state belongs to another model");
       }
-      // Nothing moves before all is known to be there.
+      // Check everything before anything changes, so that a failure leaves the trainer as it was.
       states.forEach(
           (name, state) -> {
             for (String part : List.of(MASTER, MEAN, SQUARES)) {
@@ -265,7 +277,7 @@ public abstract sealed class Trainer implements AutoCloseable
         return number;
       }
     } catch (NumberFormatException e) {
-      // Said below.
+      // The error below covers this case, too.
     }
     throw new InvalidInputException(
         file
@@ -299,7 +311,7 @@ public abstract sealed class Trainer implements AutoCloseable
         });
   }
 
-  /** The number of the step that a saved state stands at. */
+  /** Returns the step number that a saved state was written at. */
   public static long savedStep(Context context, Path file) {
     try (Checkpoint saved = Checkpoint.open(context, file)) {
       return number(file, saved.files().get(0).metadata(), "step", MOST);

@@ -1,6 +1,6 @@
 package org.threegate.rl.train;
 
-/** A run that cannot go on; what it came to before stands. */
+/** Signals that a run cannot go on. Steps that were taken before are not undone. */
 public final class TrainingException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 

@@ -6,25 +6,28 @@ import org.threegate.rl.optimizer.Schedule;
 import org.threegate.rl.policy.SamplingOptions;
 
 /**
- * A run of reinforcement.
+ * The hyperparameters of reinforcement learning. TRL's names are given where they differ.
  *
- * @param steps in all
- * @param prompts a step
- * @param group completions of each
- * @param updates of the same completions, 1 at least
- * @param rounds of prompts that are drawn at most until {@code prompts} groups have differing
- *     rewards (DAPO's dynamic sampling, arXiv 2503.14476, section 3.2); 1: what is drawn is taken
- * @param rows of a batch that are differentiated at a time, by one thread
- * @param checkpointed activations are computed again when they are needed, to save memory
- * @param sampling of completions
- * @param objective that is minimised
- * @param advantages of rewards
- * @param kept which completions are learnt from
- * @param lengthMargin tokens before the longest in which completions are punished; 0: they are not
- * @param rate the largest learning rate
- * @param schedule of it
- * @param optimizer that follows gradients
- * @param seed of everything that is drawn
+ * @param steps the number of steps of the run ({@code max_steps})
+ * @param prompts the number of prompts per step
+ * @param group the number of completions per prompt ({@code num_generations})
+ * @param updates the number of updates per batch of completions ({@code num_iterations})
+ * @param rounds the maximal number of times that prompts are drawn, until {@code prompts} groups
+ *     have differing rewards (DAPO's dynamic sampling, arXiv 2503.14476, section 3.2). 1 turns this
+ *     off
+ * @param rows the number of sequences that one thread differentiates at a time
+ * @param checkpointed whether activations are recomputed in the backward pass to save memory
+ *     ({@code gradient_checkpointing})
+ * @param sampling how completions are sampled
+ * @param objective the objective to minimize
+ * @param advantages how advantages are computed from rewards
+ * @param kept the completions to learn from
+ * @param lengthMargin the number of tokens before the maximal length over which DAPO's length
+ *     penalty grows; 0 turns it off
+ * @param rate the peak learning rate
+ * @param schedule the learning rate schedule
+ * @param optimizer the hyperparameters of the optimizer
+ * @param seed the seed of all randomness
  */
 public record TrainingOptions(
     long steps,
@@ -43,22 +46,24 @@ public record TrainingOptions(
     Schedule schedule,
     AdamW.Options optimizer,
     long seed) {
-  /** Which completions are learnt from. */
+  /** Selects the completions to learn from. */
   public enum Kept {
     ALL,
-    /** Those of groups whose rewards differ; others teach nothing (arXiv 2503.14476). */
+    /** The groups whose rewards differ. Others have no gradient (arXiv 2503.14476). */
     DIFFERING,
-    /** Those that scored 1: with {@link AdvantageRule#ONES} this is rejection sampling. */
+    /** The completions with score 1. With {@link AdvantageRule#ONES} this is rejection sampling. */
     RIGHT
   }
 
   public TrainingOptions {
-    require(steps >= 1, "a run has 1 step at least");
-    require(prompts >= 1 && group >= 2, "a step has 1 prompt and 2 completions of it at least");
-    require(updates >= 1 && rows >= 1 && rounds >= 1, "updates, rounds and rows are 1 at least");
-    require(lengthMargin >= 0 && lengthMargin <= sampling.longest(), "a margin within the length");
-    require(rate > 0 && Double.isFinite(rate), "a learning rate is above 0");
-    require(sampling.temperature() > 0, "completions are drawn, at a temperature above 0");
+    require(steps >= 1, "steps must be 1 or more");
+    require(prompts >= 1 && group >= 2, "prompts must be 1 or more, and group 2 or more");
+    require(updates >= 1 && rows >= 1 && rounds >= 1, "updates, rounds and rows must be 1 or more");
+    require(
+        lengthMargin >= 0 && lengthMargin <= sampling.longest(),
+        "lengthMargin must be from 0 to the maximal length");
+    require(rate > 0 && Double.isFinite(rate), "rate must be above 0 and finite");
+    require(sampling.temperature() > 0, "the temperature must be above 0 in training");
   }
 
   private static void require(boolean holds, String text) {
@@ -68,23 +73,28 @@ public record TrainingOptions(
   }
 
   /**
-   * Of DAPO's objective with groups' normalised advantages, one update a batch, a constant rate,
-   * unless it is told otherwise.
+   * Starts options with defaults: DAPO's objective, advantages normalized within groups, one update
+   * per batch, and a constant learning rate.
    *
-   * @param rate of learning
+   * @param steps the number of steps of the run
+   * @param prompts the number of prompts per step
+   * @param group the number of completions per prompt
+   * @param sampling how completions are sampled
+   * @param rate the learning rate
+   * @param seed the seed of all randomness
    */
   public static Builder builder(
       long steps, int prompts, int group, SamplingOptions sampling, double rate, long seed) {
     return new Builder(steps, prompts, group, sampling, rate, seed);
   }
 
-  /** {@link #builder} that nothing else is told. */
+  /** Returns options with all defaults of {@link #builder}. */
   public static TrainingOptions of(
       long steps, int prompts, int group, SamplingOptions sampling, double rate, long seed) {
     return builder(steps, prompts, group, sampling, rate, seed).build();
   }
 
-  /** Options on their way, by the names of the components. */
+  /** Builds options. The methods have the names of the components. */
   public static final class Builder {
     private final long steps;
     private final int prompts;
@@ -164,7 +174,9 @@ public record TrainingOptions(
     }
 
     /**
-     * @throws IllegalArgumentException for what no run can have
+     * Returns the options.
+     *
+     * @throws IllegalArgumentException when a value is out of its range
      */
     public TrainingOptions build() {
       return new TrainingOptions(

@@ -1,2 +1,2 @@
-/** The loop: sample, verify, learn. */
+/** Training loops: sample completions, verify them, and update the policy. */
 package org.threegate.rl.train;

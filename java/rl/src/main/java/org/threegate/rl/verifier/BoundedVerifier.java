@@ -14,8 +14,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * Calls a verifier in threads of its own and for so long only: one that throws, or does not come
- * back, has scored 0, and is counted.
+ * Runs a verifier with a time limit. A call that throws an exception or exceeds the limit scores 0
+ * and is counted.
  *
  * <pre>{@code
  * try (BoundedVerifier verifier =
@@ -27,7 +27,7 @@ import java.util.concurrent.atomic.AtomicLong;
  * }</pre>
  */
 public final class BoundedVerifier implements AutoCloseable {
-  /** Threads that do not come back, beyond which nothing is scored any more. */
+  /** Abandoned calls that still run, beyond which {@link #scoreAll} fails. */
   static final int MOST_ABANDONED = 64;
 
   private final Verifier verifier;
@@ -45,35 +45,42 @@ public final class BoundedVerifier implements AutoCloseable {
   private final AtomicLong timeouts = new AtomicLong();
 
   /**
-   * @param limit of one call
-   * @param threads that score at a time
+   * Creates the pool that runs the verifier.
+   *
+   * @param verifier the verifier to run. It must be thread-safe when {@code threads} is above 1
+   * @param limit the time limit of one call
+   * @param threads the number of calls that run at the same time
    */
   public BoundedVerifier(Verifier verifier, Duration limit, int threads) {
     if (threads < 1 || limit.isNegative() || limit.isZero()) {
-      throw new IllegalArgumentException(threads + " threads for " + limit + " each");
+      throw new IllegalArgumentException(
+          "threads and limit must be positive, but are " + threads + " and " + limit);
     }
     this.verifier = verifier;
     this.limitNanos = limit.toNanos();
     this.threads = threads;
   }
 
-  /** What is to be scored. */
+  /** A response to score, and the reference answer of its problem. */
   public record Request(String response, String answer) {}
 
   /** How a call ended. */
   public enum Outcome {
     SCORED,
-    /** It threw something, or its score was no number. */
+    /** The verifier threw an exception, or returned a score that is not finite. */
     CRASHED,
     TIMED_OUT
   }
 
   /**
-   * @param value 0 unless it was scored
+   * The result of one call.
+   *
+   * @param value the score, which is 0 unless the outcome is {@code SCORED}
+   * @param outcome how the call ended
    */
   public record Score(double value, Outcome outcome) {}
 
-  /** A call under way. */
+  /** A call that runs or has ended. */
   private final class Call implements Runnable {
     final int index;
     final Request request;
@@ -100,11 +107,11 @@ public final class BoundedVerifier implements AutoCloseable {
                 ? new Score(value, Outcome.SCORED)
                 : new Score(0, Outcome.CRASHED);
       } catch (Throwable e) {
-        // A stack that overflows is a crash like any other.
+        // A stack overflow counts as a crash, like any other error.
         found = new Score(0, Outcome.CRASHED);
       }
       setThread(null);
-      // An interruption was meant for this call, and its thread goes on to another one.
+      // Clear an interruption that was meant for this call: the pool reuses the thread.
       Thread.interrupted();
       if (over.compareAndSet(false, true)) {
         score = found;
@@ -114,7 +121,7 @@ public final class BoundedVerifier implements AutoCloseable {
       }
     }
 
-    /** Gives it up, unless it has just come back. */
+    /** Abandons the call, unless it has just ended. */
     boolean abandon() {
       if (!over.compareAndSet(false, true)) {
         return false;
@@ -128,7 +135,7 @@ public final class BoundedVerifier implements AutoCloseable {
       thread = running;
     }
 
-    /** The thread of this call, for as long as it has one. */
+    /** The thread that runs this call, as long as it runs. */
     private synchronized void interrupt() {
       if (thread != null) {
         thread.interrupt();
@@ -137,10 +144,12 @@ public final class BoundedVerifier implements AutoCloseable {
   }
 
   /**
-   * Scores, several at a time.
+   * Scores responses, several at a time.
    *
-   * @return in the order of the requests
-   * @throws IllegalStateException when too many calls never came back, or the thread is interrupted
+   * @param requests the responses to score
+   * @return the scores, in the order of the requests
+   * @throws IllegalStateException when too many abandoned calls still run, or when the calling
+   *     thread is interrupted
    */
   public List<Score> scoreAll(List<Request> requests) {
     Score[] scores = new Score[requests.size()];
@@ -171,7 +180,7 @@ public final class BoundedVerifier implements AutoCloseable {
     return List.of(scores);
   }
 
-  /** Waits for one to come back or to run out of time, and takes those that did. */
+  /** Waits until a call ends or exceeds its limit, and collects the calls that have ended. */
   private static List<Call> finished(List<Call> running, BlockingQueue<Call> done) {
     List<Call> finished = new ArrayList<>();
     long earliest = running.stream().mapToLong(call -> call.deadline).min().orElseThrow();
@@ -197,12 +206,12 @@ public final class BoundedVerifier implements AutoCloseable {
     return finished;
   }
 
-  /** Calls that threw, so far. */
+  /** Returns the number of calls so far that threw an exception. */
   public long crashes() {
     return crashes.get();
   }
 
-  /** Calls that were given up, so far. */
+  /** Returns the number of calls so far that exceeded the time limit. */
   public long timeouts() {
     return timeouts.get();
   }

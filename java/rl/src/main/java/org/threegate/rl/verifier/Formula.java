@@ -7,17 +7,17 @@ import java.util.TreeSet;
 import org.apache.commons.numbers.complex.Complex;
 import org.apache.commons.numbers.fraction.BigFraction;
 
-/** A formula: numbers, variables, and what is made of them. */
+/** The syntax tree of a formula. */
 sealed interface Formula {
   /** A rational number. */
   record Number(BigFraction value) implements Formula {}
 
-  /** {@code pi}, {@code e}, {@code i} or {@code infinity}. */
+  /** A constant: {@code pi}, {@code e}, {@code i} or {@code infinity}. */
   record Constant(String name) implements Formula {}
 
   record Variable(String name) implements Formula {}
 
-  /** {@code + - * / ^}. */
+  /** A binary operation: {@code + - * / ^}. */
   record Operation(char sign, Formula left, Formula right) implements Formula {}
 
   /** A function of one argument. */
@@ -31,7 +31,7 @@ sealed interface Formula {
     return new Number(BigFraction.of(value));
   }
 
-  /** Its exact value; empty where it has none that is rational, or a huge one. */
+  /** Returns the exact value. It is empty when the value is not rational, or is too large. */
   default Optional<BigFraction> exact() {
     if (this instanceof Number number) {
       return Optional.of(number.value());
@@ -113,7 +113,7 @@ sealed interface Formula {
         : Optional.empty();
   }
 
-  /** Its value, somewhere in the complex plane; not finite where it has none. */
+  /** Evaluates the formula in the complex plane. The result is not finite where it is undefined. */
   default Complex value(Map<String, Complex> variables) {
     if (this instanceof Number number) {
       return Complex.ofCartesian(number.value().doubleValue(), 0);
@@ -161,7 +161,7 @@ sealed interface Formula {
     };
   }
 
-  /** Whole powers by multiplication, which keeps what is real real. */
+  /** Raises to an integer power by multiplication, so that real values stay real. */
   private static Complex power(Complex base, Formula exponent, Complex value) {
     Optional<BigFraction> exact = exponent.exact();
     if (exact.isPresent()
@@ -177,7 +177,7 @@ sealed interface Formula {
     return base.pow(value);
   }
 
-  /** Whether it is made of infinity. */
+  /** Returns whether the formula is infinity, with either sign. */
   default boolean namesInfinity() {
     if (this instanceof Operation operation) {
       return operation.left().namesInfinity() || operation.right().namesInfinity();
@@ -186,7 +186,7 @@ sealed interface Formula {
         || this instanceof Function function && function.argument().namesInfinity();
   }
 
-  /** Names of the variables in it. */
+  /** Returns the names of the variables. */
   default Set<String> variables() {
     Set<String> names = new TreeSet<>();
     if (this instanceof Variable variable) {

@@ -8,7 +8,9 @@ import java.util.Optional;
 import java.util.Set;
 import org.apache.commons.numbers.fraction.BigFraction;
 
-/** Formulas in LaTeX, or in the notation of programs, after {@link Notation} has tidied them. */
+/**
+ * Parses formulas in LaTeX or in the notation of programs, after {@link Notation} normalized them.
+ */
 final class FormulaParser {
   private static final int DEEPEST = 60;
   private static final int LONGEST_NUMBER = 1000;
@@ -21,7 +23,7 @@ final class FormulaParser {
           "exp", "abs", "sqrt");
   private static final Map<String, String> CONSTANTS =
       Map.of("pi", "pi", "infty", "infinity", "infinity", "infinity", "oo", "infinity");
-  // Short ones that are no product of variables.
+  // Short words that are not products of variables.
   private static final Set<String> WORDS = Set.of("yes", "no", "all", "any", "odd");
   private static final Set<String> LETTERS =
       Set.of(
@@ -32,7 +34,7 @@ final class FormulaParser {
   private int at;
   private int depth;
 
-  /** What is no formula. */
+  /** Signals that a text is not a formula. */
   private static final class Malformed extends RuntimeException {
     Malformed() {
       super("no formula", null, false, false);
@@ -150,7 +152,7 @@ final class FormulaParser {
     return peek() == '{' || peek() == '(' || peek() == '\\' ? primary() : single();
   }
 
-  /** One group, or one digit or letter: an argument of a command. */
+  /** Parses the argument of a command: one group, one digit or one letter. */
   private Formula argument() {
     return peek() == '{' || peek() == '\\' ? primary() : oneCharacter();
   }
@@ -167,7 +169,7 @@ final class FormulaParser {
     throw new Malformed();
   }
 
-  /** A number as a whole, or one letter. */
+  /** Parses a whole number or one letter. */
   private Formula single() {
     return Character.isDigit(peek()) || peek() == '.' ? number() : oneCharacter();
   }
@@ -199,7 +201,7 @@ final class FormulaParser {
     throw new Malformed();
   }
 
-  /** {@code 1\frac{1}{2}} and {@code 1 1/2} are one and a half. */
+  /** Parses a mixed number: {@code 1\frac{1}{2}} and {@code 1 1/2} are one and a half. */
   private Formula mixed(Formula whole) {
     if (!isWhole(whole)) {
       return whole;
@@ -220,7 +222,7 @@ final class FormulaParser {
           return new Formula.Operation('+', whole, new Formula.Operation('/', top, bottom));
         }
       }
-      // Two numbers side by side are none.
+      // Two adjacent numbers are not a formula.
       throw new Malformed();
     }
     at = before;
@@ -282,7 +284,9 @@ final class FormulaParser {
     return fraction(value).add(BigFraction.of(new BigInteger(period), nines.multiply(scale)));
   }
 
-  /** Of {@code 1.5e-3}: digits must follow, or it is Euler's number. */
+  /**
+   * Parses the exponent of {@code 1.5e-3}. Without digits after it, {@code e} is Euler's number.
+   */
   private int decimalExponent() {
     if (at >= text.length() || Character.toLowerCase(text.charAt(at)) != 'e') {
       return 0;
@@ -370,7 +374,7 @@ final class FormulaParser {
     return exponent.isPresent() ? new Formula.Operation('^', result, exponent.get()) : result;
   }
 
-  /** The argument of a function without brackets: {@code 2x} of {@code \sin 2x + 1}. */
+  /** Parses a function's argument without brackets, such as {@code 2x} in {@code \sin 2x + 1}. */
   private Formula product() {
     Formula result = power();
     while (Character.isDigit(peek()) || isLetter(peek())) {

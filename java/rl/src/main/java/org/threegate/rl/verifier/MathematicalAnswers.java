@@ -11,12 +11,19 @@ import java.util.TreeSet;
 import org.apache.commons.numbers.complex.Complex;
 
 /**
- * Whether two answers mean the same: numbers exactly, whatever they are written as (fractions,
- * mixed, decimal, with an exponent or a per-cent sign, roots, powers, factorials); formulas of
- * variables by their values at several points; equations up to a factor; tuples, sets, lists,
- * vectors and matrices by their entries; intervals, unions of them and inequalities of one
- * variable; else words. Units and degree signs are dropped. A decimal is the number it is: 0.33 is
- * not 1/3.
+ * Decides whether two answers are mathematically equal.
+ *
+ * <ul>
+ *   <li>Numbers are compared exactly in every notation: fractions, mixed numbers, decimals,
+ *       exponents, percentages, roots, powers and factorials.
+ *   <li>Formulas with variables are compared by their values at several points.
+ *   <li>Equations are compared up to a factor.
+ *   <li>Tuples, sets, lists, vectors and matrices are compared entry by entry.
+ *   <li>Intervals, unions of intervals and inequalities of one variable are compared as sets.
+ *   <li>Everything else is compared as text.
+ * </ul>
+ *
+ * <p>Units and degree signs are ignored. Decimals are not rounded: 0.33 does not equal 1/3.
  *
  * <pre>{@code
  * MathematicalAnswers.Verdict verdict =
@@ -29,7 +36,7 @@ public final class MathematicalAnswers {
   private static final double TOLERANCE = 1e-9;
   private static final String BOXED = "\\boxed";
   private static final String MARK = "####";
-  // Real, of both signs, and of no simple relation.
+  // Real points of both signs without a simple relation between them.
   private static final double[] POINTS = {
     0.7390851332, 1.9021605831, -1.2824271291, 2.6220575543, -0.5772156649, 3.3598856662
   };
@@ -37,19 +44,19 @@ public final class MathematicalAnswers {
 
   private MathematicalAnswers() {}
 
-  /** What comparing came to. */
+  /** The result of a comparison. */
   public enum Verdict {
     EQUAL,
     DIFFERENT,
-    /** One of them was not understood; scored as wrong. */
+    /** An answer could not be parsed. It is scored as wrong. */
     UNDECIDED
   }
 
   private sealed interface Answer {
-    /** A number or a formula; of a percentage the number before the sign. */
+    /** A number or a formula. For a percentage it is the number before the sign. */
     record Expression(Formula formula, boolean percentage) implements Answer {}
 
-    /** With '{' or ' ' as brackets their order does not matter. */
+    /** With '{' or ' ' as brackets, the order of the entries does not matter. */
     record Items(char open, char close, List<Answer> items) implements Answer {
       boolean isOrdered() {
         return open != Notation.OPEN_SET && open != ' ';
@@ -63,7 +70,7 @@ public final class MathematicalAnswers {
     record Words(String text, boolean mathematical) implements Answer {}
   }
 
-  /** The last boxed answer, what follows the last mark, or all of a response. */
+  /** Returns the last boxed answer, else the text after the last mark, else the whole response. */
   static Optional<String> extract(String response) {
     int boxed = response.lastIndexOf(BOXED);
     if (boxed >= 0) {
@@ -74,7 +81,7 @@ public final class MathematicalAnswers {
     return rest.isBlank() ? Optional.empty() : Optional.of(rest.strip());
   }
 
-  /** What the braces at {@code begin} enclose, braces within them counted. */
+  /** Returns the text within the braces that open at {@code begin}; inner braces may nest. */
   private static Optional<String> braced(String text, int begin) {
     int open = begin;
     while (open < text.length() && text.charAt(open) == ' ') {
@@ -96,7 +103,7 @@ public final class MathematicalAnswers {
     return Optional.empty();
   }
 
-  /** Whether two answers are one. */
+  /** Compares two answers. */
   public static Verdict compare(String first, String second) {
     if (first.length() > LONGEST || second.length() > LONGEST) {
       return first.equals(second) ? Verdict.EQUAL : Verdict.UNDECIDED;
@@ -109,7 +116,7 @@ public final class MathematicalAnswers {
     return compare(answer(one, 0), answer(other, 0));
   }
 
-  /** Without white space, but for that between digits. */
+  /** Removes white space, except between digits. */
   private static String plain(String text) {
     return text.replaceAll("(?<![0-9]) | (?![0-9])", "");
   }
@@ -164,7 +171,7 @@ public final class MathematicalAnswers {
     return texts.stream().map(text -> answer(text, depth + 1)).toList();
   }
 
-  /** Parts between separators that are in no brackets. */
+  /** Splits a text at separators outside of brackets. */
   private static List<String> split(String text, String separators) {
     List<String> parts = new ArrayList<>();
     int depth = 0;
@@ -184,7 +191,7 @@ public final class MathematicalAnswers {
     return parts;
   }
 
-  /** A set, a tuple or an interval; brackets around one thing are left out. */
+  /** Parses a set, a tuple or an interval. Brackets around a single entry are removed. */
   private static Optional<Answer> bracketed(String text, int depth) {
     if (text.length() < 2) {
       return Optional.empty();
@@ -204,7 +211,7 @@ public final class MathematicalAnswers {
         level--;
       }
       if (level == 0 && i < text.length() - 1) {
-        return Optional.empty(); // it closes before the end
+        return Optional.empty(); // the bracket closes before the end
       }
     }
     String inside = text.substring(1, text.length() - 1);
@@ -216,7 +223,7 @@ public final class MathematicalAnswers {
     return open == '(' && close == ')' ? Optional.of(answer(inside, depth + 1)) : Optional.empty();
   }
 
-  /** Equations, and inequalities of a variable as intervals. */
+  /** Parses equations, and turns inequalities of one variable into intervals. */
   private static Optional<Answer> related(String text) {
     String signs = "=<>\u2264\u2265";
     List<String> sides = split(text, signs);
@@ -325,7 +332,7 @@ public final class MathematicalAnswers {
     return a == Verdict.UNDECIDED || b == Verdict.UNDECIDED ? Verdict.UNDECIDED : Verdict.EQUAL;
   }
 
-  /** As sets: each has an equal among the others. */
+  /** Compares as sets: each entry equals one of the other's. */
   private static Verdict unordered(List<Answer> a, List<Answer> b) {
     return worse(contained(a, b), contained(b, a));
   }
@@ -353,14 +360,14 @@ public final class MathematicalAnswers {
     if (a.percentage() == b.percentage() || same == Verdict.EQUAL) {
       return same;
     }
-    // 50 % is 50, where per cent are asked for, and a half.
+    // 50 % matches 50, for answers in per cent, and one half.
     Formula hundred = Formula.of(100);
     return a.percentage()
         ? formulas(new Formula.Operation('/', a.formula(), hundred), b.formula())
         : formulas(a.formula(), new Formula.Operation('/', b.formula(), hundred));
   }
 
-  /** {@code x = 5} is 5. */
+  /** Reduces {@code x = 5} to 5. */
   private static Verdict solved(Answer.Equation equation, Answer other) {
     boolean named =
         equation.left() instanceof Formula.Variable
@@ -373,7 +380,7 @@ public final class MathematicalAnswers {
         : Verdict.DIFFERENT;
   }
 
-  /** Two equations have the same solutions where one is a multiple of the other. */
+  /** Two equations have the same solutions when one is a multiple of the other. */
   private static Verdict equations(Answer.Equation a, Answer.Equation b) {
     Formula one = new Formula.Operation('-', a.left(), a.right());
     Formula other = new Formula.Operation('-', b.left(), b.right());
@@ -409,7 +416,7 @@ public final class MathematicalAnswers {
       }
       boolean infinite = one.isInfinite() || two.isInfinite();
       if (infinite && one.isInfinite() && two.isInfinite() && !bothNameInfinity) {
-        continue; // too large for a double, which is not the same
+        continue; // a value too large for a double does not prove a difference
       }
       if (infinite ? one.getReal() != two.getReal() : !isClose(one, two)) {
         return Verdict.DIFFERENT;
@@ -423,7 +430,7 @@ public final class MathematicalAnswers {
     return a.subtract(b).abs() <= TOLERANCE * Math.max(a.abs(), b.abs());
   }
 
-  /** Values of all variables. */
+  /** Returns values for all variables. */
   private static List<Map<String, Complex>> places(Formula a, Formula b) {
     Set<String> names = new TreeSet<>(a.variables());
     names.addAll(b.variables());
@@ -432,7 +439,7 @@ public final class MathematicalAnswers {
       Map<String, Complex> place = new HashMap<>();
       int index = i;
       for (String name : names) {
-        // No two of them alike: the first differ by the point, the others by a factor, too.
+        // All values differ: by the point for the first variable, by a factor for the others.
         double value = POINTS[index % POINTS.length] * (1 + (index / POINTS.length) / 7.0);
         place.put(name, Complex.ofCartesian(value, 0));
         index += 1 + POINTS.length * (names.size() > 1 ? 1 : 0);

@@ -4,9 +4,9 @@ import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Brings the ways to write one thing in LaTeX, in Unicode and in programs to one. */
+/** Normalizes notation: LaTeX, Unicode and program syntax of the same thing become one. */
 final class Notation {
-  /** Braces of a set, which are no group. */
+  /** Braces of a set, as opposed to those of a LaTeX group. */
   static final char OPEN_SET = '\u2983';
 
   static final char CLOSE_SET = '\u2984';
@@ -78,7 +78,7 @@ final class Notation {
     return unit.matches() ? unit.group(1).strip() : result;
   }
 
-  /** Rows of tuples; of one column, a tuple. */
+  /** Writes a matrix as a tuple of its rows. A matrix with one column becomes a tuple. */
   private static String matrices(String text) {
     return MATRIX
         .matcher(text)
@@ -95,7 +95,7 @@ final class Notation {
             });
   }
 
-  /** Text in formulas: a conjunction is a comma, the whole is itself, a unit is dropped. */
+  /** Replaces text in formulas: conjunctions become commas, pure text stays, units are dropped. */
   private static String words(String text) {
     Matcher whole = TEXT.matcher(text.strip());
     if (whole.matches()) {

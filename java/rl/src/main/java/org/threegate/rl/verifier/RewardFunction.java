@@ -42,7 +42,10 @@ public enum RewardFunction {
     List<String> labels = Arrays.stream(values()).map(RewardFunction::label).toList();
     if (!labels.contains(label)) {
       throw new IllegalArgumentException(
-          "\"" + label + "\" is no verifier; there are " + String.join(", ", labels));
+          "\""
+              + label
+              + "\" is not a reward function; the reward functions are "
+              + String.join(", ", labels));
     }
     return values()[labels.indexOf(label)];
   }

@@ -1,16 +1,18 @@
 package org.threegate.rl.verifier;
 
 /**
- * Scores a response. Anything may be one: a program of your own, too. A loop calls it through a
- * {@link BoundedVerifier}, which survives what it does.
+ * Scores responses of a model. Implement it to train on rewards of your own. Training calls it
+ * through a {@link BoundedVerifier}, which handles exceptions and time limits.
  */
 @FunctionalInterface
 public interface Verifier {
   /**
-   * @param response what the model wrote after the prompt, without the token that ended it
-   * @param answer what the problem says is right
-   * @return a finite score; 1 for a right answer, 0 for a wrong one
-   * @throws Exception when it cannot tell
+   * Scores a response.
+   *
+   * @param response the text that the model wrote after the prompt, without the end token
+   * @param answer the reference answer of the problem
+   * @return a finite score; by convention 1 for a correct answer and 0 for a wrong one
+   * @throws Exception when the response cannot be scored. It then counts as a crash and scores 0
    */
   double score(String response, String answer) throws Exception;
 }

@@ -9,7 +9,7 @@ import java.util.regex.Pattern;
 import org.apache.commons.numbers.fraction.BigFraction;
 
 /**
- * Verifiers that come with the loop.
+ * The verifiers that come with the library.
  *
  * <pre>{@code
  * double right = Verifiers.MATHEMATICAL.score("So it is \\boxed{\\frac{1}{2}}.", "0.5");
@@ -24,21 +24,21 @@ public final class Verifiers {
   private static final int LONGEST_EXPRESSION = 1000;
 
   private static final Pattern COUNTDOWN_ANSWER = Pattern.compile("(-?[0-9]+) from ([0-9 ]+)");
-  // Two numbers at least, and what joins them.
+  // At least two numbers, and the operators between them.
   private static final Pattern EXPRESSION =
       Pattern.compile("[(0-9][0-9()+*/ -]*[-+*/][0-9()+*/ -]*[)0-9]");
   private static final Pattern WHOLE = Pattern.compile("[0-9]+");
 
   private Verifiers() {}
 
-  /** The response is the answer, but for white space around it. */
+  /** Scores 1 when the response equals the answer, ignoring leading and trailing white space. */
   public static final Verifier EXACT =
       (response, answer) -> scoreOf(response.strip().equals(answer.strip()));
 
   /**
-   * The number behind the last {@code ####}, as GSM8K writes it, or the last number where there is
-   * no such mark, equals that of the answer: thousands' commas, a dollar or per-cent sign and
-   * trailing zeros do not matter, digits do.
+   * Scores 1 when the final number of the response equals that of the answer. The final number is
+   * the one after the last {@code ####}, as in GSM8K, or the last number when there is no such
+   * mark. Thousands separators, dollar and per cent signs and trailing zeros are ignored.
    */
   public static final Verifier NUMERIC =
       (response, answer) -> {
@@ -49,8 +49,9 @@ public final class Verifiers {
       };
 
   /**
-   * The last {@code \boxed{}}, else what follows the last {@code ####}, else the response itself
-   * equals the answer as mathematics: see {@link MathematicalAnswers}.
+   * Scores 1 when the final answer of the response is mathematically equal to the reference answer.
+   * The final answer is the content of the last {@code \boxed{}}, else the text after the last
+   * {@code ####}, else the whole response. See {@link MathematicalAnswers} for the comparison.
    */
   public static final Verifier MATHEMATICAL =
       (response, answer) ->
@@ -64,15 +65,15 @@ public final class Verifiers {
                   .orElse(false));
 
   /**
-   * The last expression of the response makes the target of the given numbers, each used once at
-   * most; answers read {@code 24 from 3 5 7 9}.
+   * Scores 1 when the last expression of the response evaluates to the target and uses each of the
+   * given numbers at most once. The answer reads {@code 24 from 3 5 7 9}.
    */
   public static final Verifier COUNTDOWN =
       (response, answer) -> {
         Matcher game = COUNTDOWN_ANSWER.matcher(answer.strip());
         if (!game.matches()) {
           throw new IllegalArgumentException(
-              "an answer of a countdown reads \"24 from 3 5 7 9\", not \"" + answer + '"');
+              "a countdown answer must read like \"24 from 3 5 7 9\", but is \"" + answer + '"');
         }
         Matcher last =
             EXPRESSION.matcher(
@@ -112,7 +113,7 @@ public final class Verifiers {
       if (digits.length() <= LONGEST_NUMBER) {
         last = Optional.of(new BigDecimal(digits));
         if (mark >= 0) {
-          // The first one behind the mark.
+          // The first number after the mark is the answer.
           return last;
         }
       }

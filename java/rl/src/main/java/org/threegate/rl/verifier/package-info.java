@@ -1,2 +1,2 @@
-/** Whether an answer is right: rewards that can be verified. */
+/** Verifiable rewards: functions that check whether an answer is correct. */
 package org.threegate.rl.verifier;

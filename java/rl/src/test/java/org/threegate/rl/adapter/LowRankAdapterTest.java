@@ -169,7 +169,7 @@ class LowRankAdapterTest {
       assertThat(plain).isNotEqualTo(wanted);
       assertThatThrownBy(() -> LowRankAdapter.read(context, model, PEFT, Optional.empty()))
           .isInstanceOf(InvalidInputException.class)
-          .hasMessageContaining("a second pair of factors");
+          .hasMessageContaining("the weight already has factors");
       assertThatThrownBy(
               () ->
                   LowRankAdapter.attach(

@@ -136,7 +136,7 @@ class ObjectivesTest {
     assertThat(Advantages.lengthPenalty(100, 100, 20)).isEqualTo(-1);
     assertThat(Advantages.lengthPenalty(500, 100, 20)).isEqualTo(-1);
     assertThatThrownBy(() -> Advantages.normalised(rewards, 3))
-        .hasMessage("8 rewards in groups of 3; groups have 2 members at least");
+        .hasMessage("8 rewards cannot be split into groups of 3 (2 or more)");
     assertThatThrownBy(() -> Advantages.ofBatch(new double[1]))
         .isInstanceOf(IllegalArgumentException.class);
     assertThatThrownBy(() -> Advantages.lengthPenalty(1, 10, 0))

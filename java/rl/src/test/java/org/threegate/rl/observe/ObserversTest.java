@@ -134,7 +134,7 @@ class ObserversTest {
               () ->
                   GeometryObserver.of(
                       context, model, name -> false, 1, 0, GeometryOptions.DEFAULT, told::add))
-          .hasMessage("no matrix to look at");
+          .hasMessage("no matrix is selected");
       try (GeometryObserver observer =
           GeometryObserver.of(
               context,

@@ -90,10 +90,10 @@ class AdamWTest {
         assertThat(end[5]).isLessThan(6);
       }
       assertThatThrownBy(() -> AdamW.of(Map.of("w", parameter), options, Map.of("v", mask)))
-          .hasMessage("the mask of \"v\" fits no parameter");
+          .hasMessage("the mask of \"v\" does not match a parameter");
       assertThatThrownBy(
               () -> AdamW.of(Map.of("w", parameter), options, Map.of("w", mask.narrow(0, 0, 1))))
-          .hasMessage("the mask of \"w\" fits no parameter");
+          .hasMessage("the mask of \"w\" does not match a parameter");
     }
   }
 

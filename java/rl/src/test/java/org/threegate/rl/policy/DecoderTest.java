@@ -235,7 +235,7 @@ class DecoderTest {
                             Tensors.floats(value.to(ScalarType.BFloat16).to(ScalarType.Float))));
       }
       assertThatThrownBy(() -> model.write(directory, TensorType.I32))
-          .hasMessage("BF16 or F32, not I32");
+          .hasMessage("the type must be BF16 or F32, not I32");
     }
   }
 
@@ -255,9 +255,10 @@ class DecoderTest {
             .isEqualTo(16);
       }
       Tensor gaps = weight.detach().transpose(0, 1);
-      assertThatThrownBy(() -> TensorMemory.of(context, gaps)).hasMessage("a tensor with gaps");
+      assertThatThrownBy(() -> TensorMemory.of(context, gaps))
+          .hasMessage("the tensor must be contiguous");
       assertThatThrownBy(() -> TensorMemory.of(context, Tensors.of(new long[] {1}, 1)))
-          .hasMessageContaining("kernels know floats");
+          .hasMessageContaining("kernels need a floating-point type");
     }
   }
 
@@ -284,7 +285,7 @@ class DecoderTest {
       refused(
           context,
           config.replace("\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3"),
-          "no multiple");
+          "not a multiple");
       refused(context, config.replace("\"head_dim\": 8", "\"head_dim\": 7"), "head_dim 7 is odd");
       refused(
           context,
@@ -298,7 +299,7 @@ class DecoderTest {
       refused(
           context,
           config.replace("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1"),
-          "is none of a decoder of this config.json");
+          "does not belong to a decoder with this config.json");
       refused(context, "{", "not valid JSON");
     }
   }

@@ -87,7 +87,8 @@ class ModelDeviceTest {
           .hasMessageContaining("-Dpytorch.classifier=linux-x86_64-gpu");
     }
     assertThatThrownBy(() -> ModelDevice.use("cuda:99")).hasMessageContaining("cuda:99");
-    assertThatThrownBy(() -> ModelDevice.use("tpu")).hasMessageContaining("\"tpu\" is no device");
-    assertThatThrownBy(() -> ModelDevice.use("meta")).hasMessageContaining("is no device");
+    assertThatThrownBy(() -> ModelDevice.use("tpu"))
+        .hasMessageContaining("\"tpu\" is not a device");
+    assertThatThrownBy(() -> ModelDevice.use("meta")).hasMessageContaining("is not a device");
   }
 }

@@ -157,13 +157,13 @@ class SamplerTest {
     SamplingOptions options = SamplingOptions.plain(3, List.of());
     assertThat(Sampler.complete(model, List.of(), options, new long[0])).isEmpty();
     assertThatThrownBy(() -> Sampler.complete(model, List.of(PROMPT), options, new long[2]))
-        .hasMessage("2 seeds for 1 prompts");
+        .hasMessage("there must be one seed per prompt, but there are 2 seeds and 1 prompts");
     assertThatThrownBy(() -> Sampler.complete(model, List.of(new int[0]), options, new long[1]))
-        .hasMessage("a prompt without a token");
+        .hasMessage("a prompt has no tokens");
     assertThatThrownBy(() -> Sampler.complete(model, List.of(new int[] {24}), options, new long[1]))
         .isInstanceOf(InvalidInputException.class)
         .hasMessageContaining("token 24 of a vocabulary of 24");
     assertThatThrownBy(() -> new SamplingOptions(-1, 1, 0, 1, Set.of()))
-        .hasMessage("a temperature is 0 or more");
+        .hasMessage("temperature must be 0 or more, and finite");
   }
 }

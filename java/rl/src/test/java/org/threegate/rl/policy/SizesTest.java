@@ -185,7 +185,7 @@ class SizesTest {
             .isInstanceOf(InvalidInputException.class)
             .hasMessageContaining(directory.resolve(WEIGHTS).toString())
             .hasMessageContaining(tensor)
-            .hasMessageContaining("no finite numbers");
+            .hasMessageContaining("not finite");
       }
     }
   }
@@ -200,7 +200,7 @@ class SizesTest {
         assertThatThrownBy(() -> draw(model, OPTIONS))
             .isInstanceOf(InvalidInputException.class)
             .hasMessageContaining(directory.toString())
-            .hasMessageContaining("no numbers");
+            .hasMessageContaining("not finite");
       }
     }
   }

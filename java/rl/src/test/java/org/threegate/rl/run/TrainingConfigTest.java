@@ -227,7 +227,7 @@ class TrainingConfigTest {
   void aKeyIsGivenOnce() {
     assertThatThrownBy(() -> read("seed: 1\nthreads: 2\nseed: 3\n"))
         .isInstanceOf(InvalidInputException.class)
-        .hasMessageContaining("run.yaml: not YAML: Duplicate field 'seed'");
+        .hasMessageContaining("run.yaml: invalid YAML: Duplicate field 'seed'");
   }
 
   @Test
@@ -241,7 +241,7 @@ class TrainingConfigTest {
     assertThatThrownBy(() -> TrainingConfigs.read(file, Map.of("threads", "-1"), "options"))
         .hasMessage("options: threads is -1; it must be 0 or more");
     assertThatThrownBy(() -> TrainingConfigs.read(file, Map.of("threads", "["), "options"))
-        .hasMessageStartingWith("options threads: not YAML");
+        .hasMessageStartingWith("options threads: invalid YAML");
   }
 
   @Test

@@ -113,7 +113,7 @@ class ChatTemplateTest {
         "{\"chat_template\": [{\"name\": \"tools\", \"template\": \"t\"}]}");
     assertThatThrownBy(() -> ChatTemplate.load(directory))
         .isInstanceOf(InvalidInputException.class)
-        .hasMessageContaining("none with the name \"default\"");
+        .hasMessageContaining("no template with the name \"default\"");
   }
 
   @Test

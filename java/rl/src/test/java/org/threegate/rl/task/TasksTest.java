@@ -59,15 +59,17 @@ class TasksTest {
   @Test
   void whatIsNoProblemIsRefusedByItsLine() throws IOException {
     String right = "{\"prompt\": \"2+2=\", \"answer\": \"4\"}\n";
-    refused(right + "{\"prompt\": \"2+2=\"}", ":2: neither \"answer\"");
-    refused(right + right + "{\"answer\": \"4\"}", ":3: \"prompt\" is no text");
-    refused("{\"messages\": [], \"answer\": \"4\"}", ":1: \"prompt\" is no text");
+    refused(
+        right + "{\"prompt\": \"2+2=\"}",
+        ":2: \"answer\" or \"reward_model.ground_truth\" must be a string or a number");
+    refused(right + right + "{\"answer\": \"4\"}", ":3: \"prompt\" must be a string");
+    refused("{\"messages\": [], \"answer\": \"4\"}", ":1: \"prompt\" must be a string");
     refused(
         "{\"messages\": [{\"role\": \"user\"}], \"answer\": \"4\"}",
-        ":1: message 1 has no text for \"role\" or \"content\"");
+        ":1: message 1 must have a string for \"role\" and for \"content\"");
     refused(right + "{", ":2: not valid JSON");
     refused(right + "[1]", ":2: not a JSON object");
-    refused("\n\n", "no problem in it");
+    refused("\n\n", "the file has no problems");
     Files.write(
         directory.resolve("problems.jsonl"), "\u00ff".getBytes(StandardCharsets.ISO_8859_1));
     assertThatThrownBy(() -> ProblemFile.read(directory.resolve("problems.jsonl")))

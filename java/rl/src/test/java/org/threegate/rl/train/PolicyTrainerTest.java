@@ -315,13 +315,13 @@ class PolicyTrainerTest {
       assertThatThrownBy(
               () ->
                   PolicyTrainer.of(model, Optional.empty(), List.of(), rollouts, options, Map.of()))
-          .hasMessage("no problems to learn from");
+          .hasMessage("problems must not be empty");
       TrainingOptions measured =
           options(PolicyObjective.DAPO.withDivergence(Divergence.K1, 1), 3, 0.01);
       assertThatThrownBy(
               () ->
                   PolicyTrainer.of(model, Optional.empty(), PROBLEMS, rollouts, measured, Map.of()))
-          .hasMessage("a divergence, and no reference to measure it from");
+          .hasMessage("an objective with a divergence needs a reference model");
     }
   }
 
@@ -364,7 +364,7 @@ class PolicyTrainerTest {
       model.parameters().get("model.norm.weight").detach().fill_(new Scalar(Double.NaN));
       assertThatThrownBy(() -> passRate(model, new Rollouts(LETTERS, verifier, 8)))
           .isInstanceOf(InvalidInputException.class)
-          .hasMessageContaining("its logits are no numbers");
+          .hasMessageContaining("the logits are not finite");
     }
   }
 

@@ -250,7 +250,7 @@ class TrainerTest {
       Map<String, float[]> before = values(model);
       assertThatThrownBy(() -> trainer.resume(context, file, "another"))
           .isInstanceOf(InvalidInputException.class)
-          .hasMessageContaining("state.safetensors: saved by another run");
+          .hasMessageContaining("state.safetensors: the state belongs to another run");
       byte[] whole = Files.readAllBytes(file);
       Path damaged = directory.resolve("damaged.safetensors");
       for (int length : new int[] {0, 7, 100, whole.length - 1}) {
