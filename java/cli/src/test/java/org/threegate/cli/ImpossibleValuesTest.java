@@ -59,13 +59,13 @@ class ImpossibleValuesTest {
     Path run = directory.resolve("run.yaml");
     Files.writeString(
         run,
-        "model: "
+        "model_name_or_path: "
             + model
-            + "\noutput: "
+            + "\noutput_dir: "
             + directory.resolve("run")
-            + "\nsteps: 1\ndata: {train: "
+            + "\nmax_steps: 1\ntrain_dataset: "
             + problems
-            + "}\n");
+            + "\n");
     return new CommandRun[] {
       CommandRun.of("generate", model, "1+2=", "--longest", 4),
       CommandRun.of("eval", model, "--problems", problems, "--longest", 4, "--completions", 2),
