@@ -168,6 +168,6 @@ class StudyClaimsTest {
     assertThat(mean.z()).isCloseTo(2 * Math.sqrt(3), within(1e-12));
     assertThat(Mean.ofPairs(new double[0], new double[0]).z()).isZero();
     assertThatThrownBy(() -> Mean.ofPairs(new double[1], new double[2]))
-        .hasMessage("pairs of 1 and 2");
+        .hasMessage("arrays of different lengths: 1 and 2");
   }
 }
