@@ -170,7 +170,7 @@ class DecoderTest {
     Files.writeString(directory.resolve("tokenizer.json"), "{}");
     assertThatThrownBy(() -> JsonTokenizer.load(directory))
         .isInstanceOf(InvalidInputException.class)
-        .hasMessageContaining("not a tokenizer");
+        .hasMessageContaining("not a supported tokenizer");
   }
 
   /** Token by token through the cache, in parts, and at once. */

@@ -124,12 +124,12 @@ class TemplateTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "{{ 2 ** 63 }}|does not fit 64 bits",
-        "{{ 9223372036854775807 + 1 }}|does not fit 64 bits",
+        "{{ 2 ** 63 }}|does not fit into 64 bits",
+        "{{ 9223372036854775807 + 1 }}|does not fit into 64 bits",
         "{{ {(1, 2): 3} }}|is no key",
         "{{ range(3) }}|cannot be printed",
         "{{ [1]!map('string') }}|cannot be printed",
-        "{{ (-1) ** 0.5 }}|no real number",
+        "{{ (-1) ** 0.5 }}|not a real number",
         "{{ [1]!random }}|there is no filter \"random\"",
       })
   void whatJinjaAllowsAndThisDoesNot(String source, String reason) {
