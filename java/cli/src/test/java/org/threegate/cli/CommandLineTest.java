@@ -326,7 +326,8 @@ class CommandLineTest {
   @Test
   void whatCannotBeMeasuredIsRefused() throws IOException {
     Path tuned = write("tuned.safetensors", model(1));
-    refused(compare(good, tuned, "--nulls", "guess"), "\"guess\" is not a null model", "norm-matched");
+    refused(
+        compare(good, tuned, "--nulls", "guess"), "\"guess\" is not a null model", "norm-matched");
     refused(compare(good, tuned, "--rank", "0"), "ranks must be at least 1");
     refused(compare(good, tuned, "--rank-fraction", "1.5"), "above 0 and at most 1");
     refused(compare(good, tuned, "--alpha", "1"), "alpha must be between 0 and 1");

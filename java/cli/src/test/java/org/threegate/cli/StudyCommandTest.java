@@ -159,7 +159,8 @@ class StudyCommandTest {
     assertThat(run("generate", out, "B27+58=", "--longest", 3).code()).isZero();
     run("pretrain", "--out", out).assertRefused("exists already");
     run("pretrain", "--out", directory.resolve("none"), "--steps", 0).assertRefused("--steps 0");
-    run("study", "--steps", 0, "--out", directory.resolve("none")).assertRefused("steps must be 1 or more, not 0");
+    run("study", "--steps", 0, "--out", directory.resolve("none"))
+        .assertRefused("steps must be 1 or more, not 0");
     run("demo", "--quick", "--sample").assertRefused("--quick");
     assertThat(directory.resolve("none")).doesNotExist();
     for (String command : List.of("study", "pretrain", "demo")) {
