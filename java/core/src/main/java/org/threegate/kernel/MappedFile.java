@@ -70,12 +70,10 @@ public final class MappedFile implements AutoCloseable {
   }
 
   /** Returns the path of the file. */
-  /** Returns the path of the file. */
   public Path path() {
     return path;
   }
 
-  /** Returns the size of the file in bytes. */
   /** Returns the size of the file in bytes. */
   public long bytes() {
     return buffer.bytes();
