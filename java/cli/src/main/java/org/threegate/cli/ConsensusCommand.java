@@ -16,6 +16,7 @@ import org.threegate.kernel.Context;
 import org.threegate.report.ConsensusDirectory;
 import org.threegate.report.ConsensusReport;
 import org.threegate.report.ConsensusText;
+import org.threegate.report.Provenance;
 import org.threegate.run.InvalidInputException;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -152,8 +153,7 @@ final class ConsensusCommand implements Callable<Integer> {
 
   private ConsensusReport report(Engine engine, ConsensusOutcome outcome, long start) {
     return new ConsensusReport(
-        Version.current(),
-        command(engine),
+        new Provenance(Version.current(), command(engine), (System.nanoTime() - start) * 1e-9),
         engine.named(base),
         runs.stream().map(engine::named).toList(),
         outcome.tensors(),
@@ -161,8 +161,7 @@ final class ConsensusCommand implements Callable<Integer> {
         outcome.trajectories(),
         trajectory
             ? stepNumbers().stream().mapToDouble(Double::doubleValue).toArray()
-            : new double[0],
-        (System.nanoTime() - start) * 1e-9);
+            : new double[0]);
   }
 
   private List<Double> stepNumbers() {

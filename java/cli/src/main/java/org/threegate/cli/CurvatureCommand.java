@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.function.Predicate;
 import org.threegate.analysis.curvature.Capture;
+import org.threegate.analysis.curvature.CurvatureInputs;
 import org.threegate.analysis.curvature.CurvatureOptions;
 import org.threegate.analysis.curvature.CurvatureStudy;
 import org.threegate.analysis.curvature.LayerCurvature;
@@ -19,6 +20,7 @@ import org.threegate.kernel.Control;
 import org.threegate.report.CurvatureDirectory;
 import org.threegate.report.CurvatureReport;
 import org.threegate.report.CurvatureText;
+import org.threegate.report.Provenance;
 import org.threegate.report.ReportDirectory;
 import org.threegate.run.InvalidInputException;
 import picocli.CommandLine.Command;
@@ -216,19 +218,21 @@ final class CurvatureCommand implements Callable<Integer> {
           journal.during(
               () ->
                   CurvatureStudy.of(
-                      context, samples, before, after, selected, options, journal, progress,
+                      context,
+                      new CurvatureInputs(samples, before, after, selected),
+                      options,
+                      journal,
+                      progress,
                       control));
       return new CurvatureReport(
-          Version.current(),
-          command(),
+          new Provenance(Version.current(), command(), (System.nanoTime() - start) * 1e-9),
           capture.toString(),
           base.toString(),
           tuned.toString(),
           samples.kind().label(),
           options.unit().label(),
           samples.divergence(),
-          study,
-          (System.nanoTime() - start) * 1e-9);
+          study);
     }
   }
 

@@ -17,6 +17,7 @@ import java.util.stream.Stream;
 import java.util.zip.CRC32C;
 import org.threegate.analysis.compare.Comparison;
 import org.threegate.analysis.curvature.Capture;
+import org.threegate.analysis.curvature.CurvatureInputs;
 import org.threegate.analysis.curvature.CurvatureOptions;
 import org.threegate.analysis.curvature.CurvatureStudy;
 import org.threegate.analysis.curvature.LayerCurvature;
@@ -48,6 +49,7 @@ import org.threegate.patch.WeightPatch;
 import org.threegate.report.CurvatureDirectory;
 import org.threegate.report.CurvatureReport;
 import org.threegate.report.CurvatureText;
+import org.threegate.report.Provenance;
 import org.threegate.rl.adapter.LowRankAdapter;
 import org.threegate.rl.curvature.CaptureFile;
 import org.threegate.rl.curvature.CapturedLayers;
@@ -330,26 +332,21 @@ final class Readers {
       CurvatureStudy study =
           CurvatureStudy.of(
               context,
-              samples,
-              before,
-              after,
-              name -> true,
+              new CurvatureInputs(samples, before, after, name -> true),
               options,
               finished,
               Progress.NONE,
               control);
       CurvatureReport report =
           new CurvatureReport(
-              "0",
-              List.of(),
+              new Provenance("0", List.of(), 0),
               "capture",
               "base",
               "tuned",
               "own",
               "token",
               Optional.empty(),
-              study,
-              0);
+              study);
       CurvatureText.render(report);
       CurvatureDirectory.write(report, journal.resolveSibling("report"));
     }

@@ -63,11 +63,11 @@ record ComparisonJson(
     static Summary of(ComparisonReport report) {
       Totals totals = report.totals();
       return new Summary(
-          totals.total(),
-          totals.changed(),
+          totals.counts().total(),
+          totals.counts().changed(),
           totals.sparsity(),
-          totals.changedStored(),
-          totals.hidden(),
+          totals.counts().changedStored(),
+          totals.counts().hidden(),
           totals.relativeFrobenius(),
           report.nss(),
           report.largestAngle(),
@@ -121,17 +121,17 @@ record ComparisonJson(
     static Diff of(TensorDiff tensor) {
       Totals totals = tensor.totals();
       return new Diff(
-          totals.total(),
-          totals.changed(),
-          totals.changedBits(),
-          totals.changedStored(),
-          totals.hidden(),
-          totals.nonFinite(),
+          totals.counts().total(),
+          totals.counts().changed(),
+          totals.counts().changedBits(),
+          totals.counts().changedStored(),
+          totals.counts().hidden(),
+          totals.counts().nonFinite(),
           totals.sparsity(),
           totals.frobenius(),
           totals.relativeFrobenius(),
-          totals.maxAbs(),
-          totals.signFlips(),
+          totals.sums().maxAbs(),
+          totals.counts().signFlips(),
           totals.cosine(),
           new CosineNull(0, totals.cosineNullSd(), totals.cosine() / totals.cosineNullSd()),
           tensor.ulpHistogram(),

@@ -137,11 +137,11 @@ record ConsensusJson(
     int runs = report.runs().size();
     return new ConsensusJson(
         SCHEMA,
-        report.version(),
-        report.command(),
+        report.provenance().version(),
+        report.provenance().command(),
         report.base(),
         report.runs(),
-        report.seconds(),
+        report.provenance().seconds(),
         FindingJson.of(report.findings()),
         matrix(report, Agreement::jaccard),
         matrix(report, Agreement::bernoulliJaccard),

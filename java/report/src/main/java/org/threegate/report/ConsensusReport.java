@@ -14,23 +14,20 @@ import org.threegate.analysis.statistics.Finding;
 /**
  * Holds the agreement of runs from one base, ready to be rendered.
  *
- * @param command the options after defaults, enough to repeat the run
+ * @param provenance how the report was made
  * @param base path of the base
  * @param runs paths of the tuned checkpoints
  * @param trajectory measures of each matrix if the runs are checkpoints of one run, else empty
  * @param steps training steps of these checkpoints, else empty
- * @param seconds wall-clock seconds
  */
 public record ConsensusReport(
-    String version,
-    List<String> command,
+    Provenance provenance,
     String base,
     List<String> runs,
     List<TensorConsensus> tensors,
     List<Finding> findings,
     List<TensorTrajectory> trajectory,
-    double[] steps,
-    double seconds) {
+    double[] steps) {
   /** Returns the agreement of each pair of runs over all matrices, in the order of the pairs. */
   public List<Agreement> pairs() {
     List<Agreement> sums = new ArrayList<>();

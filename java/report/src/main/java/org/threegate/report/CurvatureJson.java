@@ -52,14 +52,16 @@ record CurvatureJson(
           layer.sequences().size(),
           layer.rank(),
           layer.squaredNorm(),
-          layer.along().keySet().stream().map(along -> Direction.of(layer, along)).toList(),
+          layer.directions().along().keySet().stream()
+              .map(along -> Direction.of(layer, along))
+              .toList(),
           layer.comparisons().stream().map(Comparison::of).toList(),
           layer.klAlone().value(),
           layer.klAlone().se(),
-          layer.leastInUpdateSpan(),
-          layer.kfacInputOverlap().map(Overlap::of),
-          layer.kfacGradientOverlap().map(Overlap::of),
-          layer.eigenvalueDensity().map(Density::of));
+          layer.spectrum().leastInUpdateSpan(),
+          layer.spectrum().kfacInputOverlap().map(Overlap::of),
+          layer.spectrum().kfacGradientOverlap().map(Overlap::of),
+          layer.spectrum().eigenvalueDensity().map(Density::of));
     }
   }
 
@@ -72,7 +74,7 @@ record CurvatureJson(
       double share,
       double drawSd) {
     static Direction of(LayerCurvature layer, Along along) {
-      ClusteredMean mean = layer.along().get(along);
+      ClusteredMean mean = layer.directions().along().get(along);
       ClusteredMean.Interval interval = mean.intervalOfSkew(LEVEL);
       return new Direction(
           along.label(),
@@ -80,8 +82,8 @@ record CurvatureJson(
           mean.se(),
           interval.low(),
           interval.high(),
-          layer.shares().getOrDefault(along, Double.NaN),
-          layer.drawSd().getOrDefault(along, Double.NaN));
+          layer.directions().shares().getOrDefault(along, Double.NaN),
+          layer.directions().drawSd().getOrDefault(along, Double.NaN));
     }
   }
 
@@ -151,14 +153,14 @@ record CurvatureJson(
     Optional<ClusteredMean> together = report.study().klTogether();
     return new CurvatureJson(
         SCHEMA,
-        report.version(),
-        report.command(),
+        report.provenance().version(),
+        report.provenance().command(),
         report.capture(),
         report.base(),
         report.tuned(),
         report.fisher(),
         report.unit(),
-        report.seconds(),
+        report.provenance().seconds(),
         report.klPerToken().orElse(Double.NaN),
         report.study().klOfLayersAlone(),
         together.map(ClusteredMean::value).orElse(Double.NaN),

@@ -1,13 +1,12 @@
 package org.threegate.report;
 
-import java.util.List;
 import java.util.Optional;
 import org.threegate.analysis.curvature.CurvatureStudy;
 
 /**
  * Holds the curvature along an update, ready to be rendered.
  *
- * @param command the options after defaults, enough to repeat the run
+ * @param provenance how the report was made
  * @param capture path of the capture
  * @param base path of the base
  * @param tuned path of the tuned checkpoint
@@ -15,16 +14,14 @@ import org.threegate.analysis.curvature.CurvatureStudy;
  * @param unit samples whose slopes are squared: {@code token} or {@code sequence}
  * @param klPerToken KL divergence of the tuned policy from the base in nats per token, if it was
  *     measured
- * @param seconds wall-clock seconds
+ * @param study curvature of each layer
  */
 public record CurvatureReport(
-    String version,
-    List<String> command,
+    Provenance provenance,
     String capture,
     String base,
     String tuned,
     String fisher,
     String unit,
     Optional<Double> klPerToken,
-    CurvatureStudy study,
-    double seconds) {}
+    CurvatureStudy study) {}

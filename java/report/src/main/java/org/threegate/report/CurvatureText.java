@@ -87,7 +87,7 @@ public final class CurvatureText {
         layer.rank(),
         Math.sqrt(layer.squaredNorm()));
     out.line("  %-20s %11s %9s  %-23s %8s", "curvature along", "", "± se", "95 %", "of |ΔW|²");
-    for (Map.Entry<Along, ClusteredMean> entry : layer.along().entrySet()) {
+    for (Map.Entry<Along, ClusteredMean> entry : layer.directions().along().entrySet()) {
       ClusteredMean mean = entry.getValue();
       ClusteredMean.Interval interval = mean.intervalOfSkew(0.95);
       out.line(
@@ -96,7 +96,7 @@ public final class CurvatureText {
           mean.value(),
           mean.se(),
           String.format(Locale.ROOT, "%.3g to %.3g", interval.low(), interval.high()),
-          Optional.ofNullable(layer.shares().get(entry.getKey()))
+          Optional.ofNullable(layer.directions().shares().get(entry.getKey()))
               .map(share -> String.format(Locale.ROOT, "%.3f", share))
               .orElse(""));
     }
@@ -128,10 +128,11 @@ public final class CurvatureText {
         "  KL divergence of this layer alone, ½ ΔᵀFΔ: %.3g ± %.1g nats per token; least curvature in the leading directions of the update: %.3g",
         layer.klAlone().value(),
         layer.klAlone().se(),
-        layer.leastInUpdateSpan());
-    overlap(out, "A (inputs) with right", layer.kfacInputOverlap());
-    overlap(out, "B (gradients) with left", layer.kfacGradientOverlap());
+        layer.spectrum().leastInUpdateSpan());
+    overlap(out, "A (inputs) with right", layer.spectrum().kfacInputOverlap());
+    overlap(out, "B (gradients) with left", layer.spectrum().kfacGradientOverlap());
     layer
+        .spectrum()
         .eigenvalueDensity()
         .ifPresent(
             own ->

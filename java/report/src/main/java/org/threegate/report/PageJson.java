@@ -52,17 +52,17 @@ record PageJson(
       double maxAbs) {
     static Sums of(Totals totals) {
       return new Sums(
-          totals.total(),
-          totals.changed(),
-          totals.changedStored(),
-          totals.hidden(),
-          totals.nonFinite(),
-          totals.signFlips(),
+          totals.counts().total(),
+          totals.counts().changed(),
+          totals.counts().changedStored(),
+          totals.counts().hidden(),
+          totals.counts().nonFinite(),
+          totals.counts().signFlips(),
           totals.sparsity(),
           totals.relativeFrobenius(),
           totals.cosine(),
           totals.cosineNullSd(),
-          totals.maxAbs());
+          totals.sums().maxAbs());
     }
   }
 

@@ -43,19 +43,21 @@ public final class TerminalReport {
     out.sentence(
         4,
         "%,d of %,d entries in %d tensors changed in bf16: sparsity %.4f (exact counts)",
-        totals.changed(),
-        totals.total(),
+        totals.counts().changed(),
+        totals.counts().total(),
         report.tensors().size(),
         totals.sparsity());
     out.sentence(
         4,
         "%,d changed as stored, %,d of them hidden by bf16 (%.1f %%); |dW|/|W0| = %.3e",
-        totals.changedStored(),
-        totals.hidden(),
-        totals.changedStored() == 0 ? 0 : 100.0 * totals.hidden() / totals.changedStored(),
+        totals.counts().changedStored(),
+        totals.counts().hidden(),
+        totals.counts().changedStored() == 0
+            ? 0
+            : 100.0 * totals.counts().hidden() / totals.counts().changedStored(),
         totals.relativeFrobenius());
-    if (totals.nonFinite() > 0) {
-      out.line("%,d entries are not finite and are left out of norms", totals.nonFinite());
+    if (totals.counts().nonFinite() > 0) {
+      out.line("%,d entries are not finite and are left out of norms", totals.counts().nonFinite());
     }
     findings(out, report);
     table(out, "kind", report.byKind());
@@ -133,9 +135,11 @@ public final class TerminalReport {
             out.line(
                 "%-10s %,14d %9.4f %9.4f %11.3e %9s",
                 name,
-                totals.total(),
+                totals.counts().total(),
                 totals.sparsity(),
-                totals.total() == 0 ? 0 : totals.hidden() / (double) totals.total(),
+                totals.counts().total() == 0
+                    ? 0
+                    : totals.counts().hidden() / (double) totals.counts().total(),
                 totals.relativeFrobenius(),
                 cosine(totals)));
   }
@@ -152,7 +156,7 @@ public final class TerminalReport {
         tensor ->
             tensor.rowProfile().isEmpty()
                 || tensor.shape().get(1) < SMALLEST_PROFILE
-                || tensor.totals().changed() == 0);
+                || tensor.totals().counts().changed() == 0);
     sorted.sort(Comparator.comparingDouble(TerminalReport::rowExcess).reversed());
     if (sorted.isEmpty()) {
       return;

@@ -69,7 +69,7 @@ final class HostileReports {
         OptionalInt.of(index % 4),
         name,
         new TensorDiff.Stored("BF16", "F32", List.of(2L, 3L), false),
-        new Totals(6, 2, 2, 4, 2, 0, 1, 4.0, 1.0, 0.5, 0.75),
+        new Totals(new Totals.Counts(6, 2, 2, 4, 2, 0, 1), new Totals.Sums(4.0, 1.0, 0.5, 0.75)),
         new long[] {2, 1, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
         new TensorDiff.Places(
             Optional.of(new long[] {2, 0}),
@@ -108,7 +108,8 @@ final class HostileReports {
     TensorConsensus.Bands bands = new TensorConsensus.Bands(0.5, 0.25, 0.4, 0.1);
     List<TensorConsensus> tensors = new ArrayList<>();
     List<TensorTrajectory> trajectories = new ArrayList<>();
-    Totals totals = new Totals(6, 2, 2, 4, 2, 0, 1, 4.0, 1.0, 0.5, 0.75);
+    Totals totals =
+        new Totals(new Totals.Counts(6, 2, 2, 4, 2, 0, 1), new Totals.Sums(4.0, 1.0, 0.5, 0.75));
     for (String name : names) {
       tensors.add(
           new TensorConsensus(
@@ -137,15 +138,13 @@ final class HostileReports {
           new TensorTrajectory(name, OptionalInt.of(1), name, List.of(step, step), 0.5, 0.25));
     }
     return new ConsensusReport(
-        names.get(0),
-        names,
+        new Provenance(names.get(0), names, 3),
         names.get(0),
         names.subList(0, 2),
         tensors,
         findings(names),
         trajectories,
-        new double[] {10, 20},
-        3);
+        new double[] {10, 20});
   }
 
   static CurvatureReport curvature(List<String> names) {
@@ -167,35 +166,33 @@ final class HostileReports {
               4,
               1,
               2,
-              along,
-              Map.of(Along.UPDATE, 1.0),
-              Map.of(Along.ISOTROPIC, 0.5),
+              new LayerCurvature.Directions(
+                  along, Map.of(Along.UPDATE, 1.0), Map.of(Along.ISOTROPIC, 0.5)),
               List.of(new LayerCurvature.Comparison(Along.UPDATE, Along.ISOTROPIC, paired)),
               List.of(new LayerCurvature.Sequence(0, 1, 2), new LayerCurvature.Sequence(1, 2, 2)),
-              0.5,
-              Optional.empty(),
-              Optional.empty(),
-              Optional.of(
-                  new LayerCurvature.Density(
-                      new double[] {-2, -1, 0},
-                      new double[] {0.1, 0.3, 0.1},
-                      new double[] {0.01, 0.01, 0.01},
-                      2,
-                      Estimate.of(new double[] {1.9, 2.1, 2.0})))));
+              new LayerCurvature.Spectrum(
+                  0.5,
+                  Optional.empty(),
+                  Optional.empty(),
+                  Optional.of(
+                      new LayerCurvature.Density(
+                          new double[] {-2, -1, 0},
+                          new double[] {0.1, 0.3, 0.1},
+                          new double[] {0.01, 0.01, 0.01},
+                          2,
+                          Estimate.of(new double[] {1.9, 2.1, 2.0}))))));
       skipped.put(name, "no samples for " + name);
     }
     String first = names.get(0);
     return new CurvatureReport(
-        first,
-        names,
+        new Provenance(first, names, 3),
         names.get(names.size() - 1),
         first,
         first,
         first,
         first,
         Optional.of(0.5),
-        new CurvatureStudy(layers, skipped),
-        3);
+        new CurvatureStudy(layers, skipped));
   }
 
   static StudyReport study(List<String> names) {
@@ -261,7 +258,8 @@ final class HostileReports {
         20,
         new StudyRun.Behaviour(accuracy, accuracy, mean, Optional.of(mean)),
         new StudyRun.Update(
-            new Totals(6, 2, 2, 4, 2, 0, 1, 4.0, 1.0, 0.5, 0.75),
+            new Totals(
+                new Totals.Counts(6, 2, 2, 4, 2, 0, 1), new Totals.Sums(4.0, 1.0, 0.5, 0.75)),
             1,
             2,
             1,

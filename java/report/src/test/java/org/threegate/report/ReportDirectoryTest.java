@@ -47,7 +47,8 @@ class ReportDirectoryTest {
             OptionalInt.of(3),
             "q_proj",
             new TensorDiff.Stored("BF16", "F32", List.of(2L, 3L), false),
-            new Totals(6, 2, 2, 4, 2, 0, 1, 4.0, 1.0, 0.5, 0.75),
+            new Totals(
+                new Totals.Counts(6, 2, 2, 4, 2, 0, 1), new Totals.Sums(4.0, 1.0, 0.5, 0.75)),
             new long[] {2, 1, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
             new TensorDiff.Places(
                 Optional.of(new long[] {2, 0}),
@@ -61,7 +62,7 @@ class ReportDirectoryTest {
             OptionalInt.empty(),
             "norm",
             new TensorDiff.Stored("F32", "F32", List.of(5L), false),
-            new Totals(5, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0),
+            new Totals(new Totals.Counts(5, 0, 0, 0, 0, 5, 0), new Totals.Sums(0, 0, 0, 0)),
             new long[15],
             TensorDiff.Places.NONE,
             0);

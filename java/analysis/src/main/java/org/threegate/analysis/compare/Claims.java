@@ -189,7 +189,7 @@ public final class Claims {
                           measured.diff().totals().sparsity(),
                           Optional.empty(),
                           List.of(estimate),
-                          measured.diff().totals().total())));
+                          measured.diff().totals().counts().total())));
     }
     return new Claim(
         "sparser-than-noise",

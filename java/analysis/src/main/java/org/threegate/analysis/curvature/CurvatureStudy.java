@@ -38,8 +38,8 @@ import org.threegate.run.Progress;
  *         Journal.open(Path.of("journal"), LayerCurvature.class, "base against tuned", false)) {
  *   CurvatureStudy study =
  *       CurvatureStudy.of(
- *           context, capture, before, after, name -> true, CurvatureOptions.DEFAULT,
- *           journal, Progress.NONE, control);
+ *           context, new CurvatureInputs(capture, before, after, name -> true),
+ *           CurvatureOptions.DEFAULT, journal, Progress.NONE, control);
  *   study.findings().forEach(finding -> System.out.println(finding.text()));
  * }
  * }</pre>
@@ -57,22 +57,22 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
   /**
    * Measures all captured layers.
    *
-   * @param selected selects weights by name
    * @param journal journal of finished layers; layers in it are not measured again
    * @throws InvalidInputException if the samples of a layer do not fit its weights, or no layer is
    *     left
    */
   public static CurvatureStudy of(
       Context context,
-      Capture capture,
-      Checkpoint base,
-      Checkpoint tuned,
-      Predicate<String> selected,
+      CurvatureInputs inputs,
       CurvatureOptions options,
       Journal<LayerCurvature> journal,
       Progress progress,
       Control control)
       throws IOException {
+    Capture capture = inputs.capture();
+    Checkpoint base = inputs.base();
+    Checkpoint tuned = inputs.tuned();
+    Predicate<String> selected = inputs.selected();
     Map<String, TensorPair> pairs = new LinkedHashMap<>();
     Pairing.of(base, tuned, selected).pairs().forEach(pair -> pairs.put(pair.name(), pair));
     LayerExperiment experiment = new LayerExperiment(context, capture.kind(), options, control);
@@ -217,14 +217,16 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
                 difference ->
                     estimates.add(
                         NullEstimate.analytic(
-                            other.label(), layer.along().get(other).value(), difference.se())));
+                            other.label(),
+                            layer.directions().along().get(other).value(),
+                            difference.se())));
       }
       if (!estimates.isEmpty()) {
         tests.add(
             new Claim.Test(
                 layer.name(),
                 layer.kind(),
-                layer.along().get(observed).value(),
+                layer.directions().along().get(observed).value(),
                 // The isotropic null is the reference in common use; the strictest null decides.
                 Optional.of(estimates.get(0)),
                 estimates,

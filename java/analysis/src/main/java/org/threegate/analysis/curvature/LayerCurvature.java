@@ -10,22 +10,14 @@ import org.threegate.analysis.statistics.PairedComparison;
 /**
  * The curvature of one layer along its update and along other directions.
  *
+ * @param kind kind of the layer's matrix, such as {@code q_proj}
+ * @param tokens number of captured tokens
  * @param rank number of leading directions that count as principal
  * @param squaredNorm squared Frobenius norm of the update
- * @param along curvature vᵀFv of unit directions, averaged over draws for random ones. Parts below
- *     a millionth of the update, such as its part in an empty mask, are left out
- * @param shares squared norms of the parts of the update, relative to that of the update
- * @param drawSd standard deviation of the curvature over single draws
+ * @param directions curvature along single directions
  * @param comparisons paired comparisons over tokens
  * @param sequences derivatives of the log-likelihoods of whole sequences along the update
- * @param leastInUpdateSpan the smallest curvature in the span of the update's leading singular
- *     directions
- * @param kfacInputOverlap overlap of the leading eigenvectors of K-FAC's A with the right singular
- *     vectors of the base
- * @param kfacGradientOverlap overlap of the leading eigenvectors of B with the left singular
- *     vectors of the base
- * @param eigenvalueDensity density of the eigenvalues of the layer's Fisher information, if
- *     requested
+ * @param spectrum eigenvalues and eigenvectors of the layer's Fisher information
  */
 public record LayerCurvature(
     String name,
@@ -33,15 +25,39 @@ public record LayerCurvature(
     int tokens,
     int rank,
     double squaredNorm,
-    Map<Along, ClusteredMean> along,
-    Map<Along, Double> shares,
-    Map<Along, Double> drawSd,
+    Directions directions,
     List<Comparison> comparisons,
     List<Sequence> sequences,
-    double leastInUpdateSpan,
-    Optional<Overlap> kfacInputOverlap,
-    Optional<Overlap> kfacGradientOverlap,
-    Optional<Density> eigenvalueDensity) {
+    Spectrum spectrum) {
+  /**
+   * Curvature along directions.
+   *
+   * @param along curvature vᵀFv of unit directions, averaged over draws for random ones. Parts
+   *     below a millionth of the update, such as its part in an empty mask, are left out
+   * @param shares squared norms of the parts of the update, relative to that of the update
+   * @param drawSd standard deviation of the curvature over single draws
+   */
+  public record Directions(
+      Map<Along, ClusteredMean> along, Map<Along, Double> shares, Map<Along, Double> drawSd) {}
+
+  /**
+   * Eigenvalues and eigenvectors.
+   *
+   * @param leastInUpdateSpan the smallest curvature in the span of the update's leading singular
+   *     directions
+   * @param kfacInputOverlap overlap of the leading eigenvectors of K-FAC's A with the right
+   *     singular vectors of the base
+   * @param kfacGradientOverlap overlap of the leading eigenvectors of B with the left singular
+   *     vectors of the base
+   * @param eigenvalueDensity density of the eigenvalues of the layer's Fisher information, if
+   *     requested
+   */
+  public record Spectrum(
+      double leastInUpdateSpan,
+      Optional<Overlap> kfacInputOverlap,
+      Optional<Overlap> kfacGradientOverlap,
+      Optional<Density> eigenvalueDensity) {}
+
   /** The sum of the slopes of a sequence, and its number of tokens. */
   public record Sequence(long id, double slope, int tokens) {
     Sequence plus(Sequence other) {

@@ -199,15 +199,10 @@ public final class LayerExperiment {
           samples.tokens(),
           rank,
           along.square(),
-          means,
-          shares,
-          deviations,
+          new LayerCurvature.Directions(means, shares, deviations),
           List.copyOf(comparisons),
           sequences(along.values()),
-          least,
-          overlap(true),
-          overlap(false),
-          density());
+          new LayerCurvature.Spectrum(least, overlap(true), overlap(false), density()));
     }
 
     private List<LayerCurvature.Sequence> sequences(double[] slopes) {

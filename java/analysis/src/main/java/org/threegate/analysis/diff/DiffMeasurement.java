@@ -87,7 +87,7 @@ public final class DiffMeasurement {
   public static boolean mayBeOf(TensorDiff diff, TensorPair pair) {
     List<Long> shape = shape(pair);
     return diff.shape().equals(shape)
-        && diff.totals().total() == pair.base().rows() * pair.base().columns()
+        && diff.totals().counts().total() == pair.base().rows() * pair.base().columns()
         && diff.rowChanged().stream().allMatch(counts -> counts.length == shape.get(0))
         && diff.columnChanged().stream()
             .allMatch(counts -> shape.size() == 2 && counts.length == shape.get(1))
@@ -97,17 +97,19 @@ public final class DiffMeasurement {
   /** Returns the totals of a diff. */
   public static Totals totals(Bf16Diff.Result result) {
     return new Totals(
-        result.total(),
-        result.changed(),
-        result.changedBits(),
-        result.changedStored(),
-        result.hidden(),
-        result.nonFinite(),
-        result.signFlips(),
-        result.baseSquares(),
-        result.deltaSquares(),
-        result.deltaDotBase(),
-        result.maxAbsDelta());
+        new Totals.Counts(
+            result.total(),
+            result.changed(),
+            result.changedBits(),
+            result.changedStored(),
+            result.hidden(),
+            result.nonFinite(),
+            result.signFlips()),
+        new Totals.Sums(
+            result.baseSquares(),
+            result.deltaSquares(),
+            result.deltaDotBase(),
+            result.maxAbsDelta()));
   }
 
   /** Sums counts by attention head. A head is a range of rows or columns. */

@@ -36,41 +36,53 @@ public record Finding(
   /**
    * The numbers behind a verdict.
    *
+   * @param votes votes of all tested matrices
+   * @param naivelySupporting number of matrices that would count for it without the null models
+   * @param means means over the tested matrices
+   * @param strictestNull how often each null was the strictest, sorted by name
+   * @param byKind votes by kind of matrix, sorted by name
+   * @param excluded description of excluded matrices with the reason; empty text if none
+   */
+  public record Evidence(
+      Votes votes,
+      int naivelySupporting,
+      Means means,
+      Map<String, Integer> strictestNull,
+      Map<String, Votes> byKind,
+      String excluded) {}
+
+  /**
+   * Numbers of matrices.
+   *
    * @param matrices number of tested matrices
    * @param supporting number of matrices that count for the claim
    * @param contrary number of matrices that count against it
-   * @param naivelySupporting number of matrices that would count for it without the null models
+   */
+  public record Votes(int matrices, int supporting, int contrary) {
+    private static final Votes NONE = new Votes(0, 0, 0);
+
+    private Votes plus(boolean supports, boolean contradicts) {
+      return new Votes(
+          matrices + 1, supporting + (supports ? 1 : 0), contrary + (contradicts ? 1 : 0));
+    }
+  }
+
+  /**
+   * Means over matrices.
+   *
    * @param observed weighted mean of the measure
    * @param nullMean weighted mean of the strictest null of each matrix
    * @param naiveMean weighted mean of the naive value; empty if there is none
    * @param medianZ median z-score over matrices
    * @param explainedShare share of the deviation from the naive value that the nulls reproduce;
    *     empty if there is no naive value
-   * @param strictestNull how often each null was the strictest, sorted by name
-   * @param byKind votes by kind of matrix, sorted by name
-   * @param excluded description of excluded matrices with the reason; empty text if none
    */
-  public record Evidence(
-      int matrices,
-      int supporting,
-      int contrary,
-      int naivelySupporting,
+  public record Means(
       double observed,
       double nullMean,
       Optional<Double> naiveMean,
       double medianZ,
-      Optional<Double> explainedShare,
-      Map<String, Integer> strictestNull,
-      Map<String, Votes> byKind,
-      String excluded) {}
-
-  /** Votes of the matrices of one kind. */
-  public record Votes(int matrices, int supporting, int contrary) {
-    Votes plus(boolean supports, boolean contradicts) {
-      return new Votes(
-          matrices + 1, supporting + (supports ? 1 : 0), contrary + (contradicts ? 1 : 0));
-    }
-  }
+      Optional<Double> explainedShare) {}
 
   /** Judges claims together, with one correction for multiple tests. */
   public static List<Finding> of(List<Claim> claims) {
@@ -93,8 +105,7 @@ public record Finding(
   }
 
   private static Finding judge(Claim claim, double threshold) {
-    int supporting = 0;
-    int contrary = 0;
+    Votes votes = Votes.NONE;
     int naively = 0;
     double weight = 0;
     double observed = 0;
@@ -109,40 +120,31 @@ public record Finding(
       boolean significant = isSignificant(score.z(), score.pValue(), threshold);
       boolean supports = significant && score.z() * claim.sign() > 0;
       boolean contradicts = significant && !supports;
-      supporting += supports ? 1 : 0;
-      contrary += contradicts ? 1 : 0;
+      votes = votes.plus(supports, contradicts);
       naively += test.naive().map(value -> speaks(value, test, claim)).orElse(true) ? 1 : 0;
       scores.add(score.z());
       strictest.merge(score.estimate().model(), 1, Integer::sum);
       kinds.put(
-          test.kind(),
-          kinds.getOrDefault(test.kind(), new Votes(0, 0, 0)).plus(supports, contradicts));
+          test.kind(), kinds.getOrDefault(test.kind(), Votes.NONE).plus(supports, contradicts));
       weight += test.weight();
       observed += test.weight() * test.observed();
       expected += test.weight() * score.estimate().mean();
       hasNaive &= test.naive().isPresent();
       naive += test.weight() * test.naive().map(NullEstimate::mean).orElse(0.0);
     }
-    int matrices = claim.tests().size();
     Optional<Double> naiveMean = hasNaive ? Optional.of(naive / weight) : Optional.empty();
     double deviation = observed - naive;
     Optional<Double> explained =
         hasNaive && deviation != 0 ? Optional.of((expected - naive) / deviation) : Optional.empty();
     Evidence evidence =
         new Evidence(
-            matrices,
-            supporting,
-            contrary,
+            votes,
             naively,
-            observed / weight,
-            expected / weight,
-            naiveMean,
-            median(scores),
-            explained,
+            new Means(observed / weight, expected / weight, naiveMean, median(scores), explained),
             Collections.unmodifiableMap(strictest),
             Collections.unmodifiableMap(kinds),
             claim.excluded());
-    Verdict verdict = verdict(matrices, supporting, contrary, naively);
+    Verdict verdict = verdict(votes, naively);
     return new Finding(
         claim.id(), verdict, claim.statement(), seen(claim, verdict, evidence), evidence);
   }
@@ -152,14 +154,15 @@ public record Finding(
     return z * claim.sign() >= LEAST_Z;
   }
 
-  private static Verdict verdict(int matrices, int supporting, int contrary, int naively) {
-    if (2 * supporting > matrices) {
+  private static Verdict verdict(Votes votes, int naively) {
+    int matrices = votes.matrices();
+    if (2 * votes.supporting() > matrices) {
       return Verdict.SUPPORTED;
     }
-    if (2 * contrary > matrices) {
+    if (2 * votes.contrary() > matrices) {
       return Verdict.CONTRADICTED;
     }
-    if (2 * naively > matrices && 10 * (supporting + contrary) <= matrices) {
+    if (2 * naively > matrices && 10 * (votes.supporting() + votes.contrary()) <= matrices) {
       return Verdict.EXPLAINED_BY_NULL;
     }
     return Verdict.UNDETERMINED;
@@ -177,7 +180,9 @@ public record Finding(
   }
 
   private static String seen(Claim claim, Verdict verdict, Evidence evidence) {
-    if (evidence.matrices() == 0) {
+    Votes votes = evidence.votes();
+    Means means = evidence.means();
+    if (votes.matrices() == 0) {
       String why = claim.excluded().isEmpty() ? "no matrix to test" : claim.excluded();
       return why + ".";
     }
@@ -187,24 +192,24 @@ public record Finding(
             Locale.ROOT,
             "%s is %.4g, null models give %.4g",
             claim.measure(),
-            evidence.observed(),
-            evidence.nullMean()));
-    evidence
+            means.observed(),
+            means.nullMean()));
+    means
         .naiveMean()
         .ifPresent(value -> text.append(String.format(Locale.ROOT, ", chance %.4g", value)));
     text.append(
         String.format(
             Locale.ROOT,
             "; beyond the strictest null, %d of %d matrices speak for it and %d against",
-            evidence.supporting(),
-            evidence.matrices(),
-            evidence.contrary()));
-    if (verdict == Verdict.EXPLAINED_BY_NULL && evidence.explainedShare().isPresent()) {
+            votes.supporting(),
+            votes.matrices(),
+            votes.contrary()));
+    if (verdict == Verdict.EXPLAINED_BY_NULL && means.explainedShare().isPresent()) {
       text.append(
           String.format(
               Locale.ROOT,
               "; %.0f %% of the deviation from chance is explained",
-              100 * evidence.explainedShare().get()));
+              100 * means.explainedShare().get()));
     }
     if (!claim.excluded().isEmpty()) {
       text.append("; ").append(claim.excluded());

@@ -1,39 +1,61 @@
 package org.threegate.analysis.statistics;
 
-/**
- * Additive counts and sums of a diff, and the measures derived from them.
- *
- * @param baseSquares Σ w0² over the entries finite on both sides
- * @param deltaSquares Σ Δw²
- * @param deltaDotBase Σ Δw·w0
- */
-public record Totals(
-    long total,
-    long changed,
-    long changedBits,
-    long changedStored,
-    long hidden,
-    long nonFinite,
-    long signFlips,
-    double baseSquares,
-    double deltaSquares,
-    double deltaDotBase,
-    double maxAbs) {
-  public static final Totals ZERO = new Totals(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+/** Additive counts and sums of a diff, and the measures derived from them. */
+public record Totals(Counts counts, Sums sums) {
+  public static final Totals ZERO =
+      new Totals(new Counts(0, 0, 0, 0, 0, 0, 0), new Sums(0, 0, 0, 0));
+
+  /**
+   * Numbers of entries. The fields of {@code tg_diff_result} with these names define them.
+   *
+   * @param total all entries
+   * @param changed entries that differ after rounding to bf16 (arXiv 2511.08567, Definition 2.1)
+   * @param changedBits entries whose bits differ after rounding to bf16
+   * @param changedStored entries that differ as stored
+   * @param hidden entries that differ as stored and agree after rounding to bf16
+   * @param nonFinite entries that are not finite in one of the matrices
+   * @param signFlips entries whose sign changed
+   */
+  public record Counts(
+      long total,
+      long changed,
+      long changedBits,
+      long changedStored,
+      long hidden,
+      long nonFinite,
+      long signFlips) {
+    Counts plus(Counts other) {
+      return new Counts(
+          total + other.total,
+          changed + other.changed,
+          changedBits + other.changedBits,
+          changedStored + other.changedStored,
+          hidden + other.hidden,
+          nonFinite + other.nonFinite,
+          signFlips + other.signFlips);
+    }
+  }
+
+  /**
+   * Sums over the entries that are finite in both matrices.
+   *
+   * @param baseSquares Σ w0²
+   * @param deltaSquares Σ Δw²
+   * @param deltaDotBase Σ Δw·w0
+   * @param maxAbs max |Δw|
+   */
+  public record Sums(double baseSquares, double deltaSquares, double deltaDotBase, double maxAbs) {
+    Sums plus(Sums other) {
+      return new Sums(
+          baseSquares + other.baseSquares,
+          deltaSquares + other.deltaSquares,
+          deltaDotBase + other.deltaDotBase,
+          Math.max(maxAbs, other.maxAbs));
+    }
+  }
 
   public Totals plus(Totals other) {
-    return new Totals(
-        total + other.total,
-        changed + other.changed,
-        changedBits + other.changedBits,
-        changedStored + other.changedStored,
-        hidden + other.hidden,
-        nonFinite + other.nonFinite,
-        signFlips + other.signFlips,
-        baseSquares + other.baseSquares,
-        deltaSquares + other.deltaSquares,
-        deltaDotBase + other.deltaDotBase,
-        Math.max(maxAbs, other.maxAbs));
+    return new Totals(counts.plus(other.counts), sums.plus(other.sums));
   }
 
   /**
@@ -41,25 +63,27 @@ public record Totals(
    * tensor.
    */
   public double sparsity() {
-    return total == 0 ? 1 : 1 - changed / (double) total;
+    return counts.total == 0 ? 1 : 1 - counts.changed / (double) counts.total;
   }
 
   /** Returns ‖ΔW‖_F, the Frobenius norm of the update. */
   public double frobenius() {
-    return Math.sqrt(deltaSquares);
+    return Math.sqrt(sums.deltaSquares);
   }
 
   /** Returns ‖ΔW‖_F / ‖W0‖_F; 0 if nothing changed, NaN if W0 is zero and ΔW is not. */
   public double relativeFrobenius() {
-    if (deltaSquares == 0) {
+    if (sums.deltaSquares == 0) {
       return 0;
     }
-    return baseSquares == 0 ? Double.NaN : Math.sqrt(deltaSquares) / Math.sqrt(baseSquares);
+    return sums.baseSquares == 0
+        ? Double.NaN
+        : Math.sqrt(sums.deltaSquares) / Math.sqrt(sums.baseSquares);
   }
 
   /** Returns the cosine of the angle between ΔW and W0; NaN if one of them is zero. */
   public double cosine() {
-    return deltaDotBase / (Math.sqrt(deltaSquares) * Math.sqrt(baseSquares));
+    return sums.deltaDotBase / (Math.sqrt(sums.deltaSquares) * Math.sqrt(sums.baseSquares));
   }
 
   /**
@@ -67,6 +91,6 @@ public record Totals(
    * is 0.
    */
   public double cosineNullSd() {
-    return 1 / Math.sqrt(total - nonFinite);
+    return 1 / Math.sqrt(counts.total - counts.nonFinite);
   }
 }

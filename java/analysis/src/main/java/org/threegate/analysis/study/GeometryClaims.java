@@ -164,18 +164,18 @@ final class GeometryClaims {
                 runs.points(
                     run ->
                         run.finding(id)
-                            .filter(finding -> finding.evidence().matrices() > 0)
+                            .filter(finding -> finding.evidence().votes().matrices() > 0)
                             .map(finding -> ofFinding(run, finding))
                             .orElse(StudyRuns.point(run, Mean.certain(Double.NaN)))))));
   }
 
   private static StudyClaim.Point ofFinding(StudyRun run, Finding finding) {
-    Finding.Evidence evidence = finding.evidence();
+    Finding.Means means = finding.evidence().means();
     List<NullEstimate> nulls = new ArrayList<>();
-    nulls.add(NullEstimate.analytic("strictest null", evidence.nullMean(), Double.NaN));
-    evidence
+    nulls.add(NullEstimate.analytic("strictest null", means.nullMean(), Double.NaN));
+    means
         .naiveMean()
         .ifPresent(mean -> nulls.add(NullEstimate.analytic("chance", mean, Double.NaN)));
-    return new StudyClaim.Point(run.title(), evidence.observed(), Double.NaN, nulls);
+    return new StudyClaim.Point(run.title(), means.observed(), Double.NaN, nulls);
   }
 }

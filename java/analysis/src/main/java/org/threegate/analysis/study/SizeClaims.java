@@ -48,7 +48,7 @@ final class SizeClaims {
         "bf16-hides",
         "section 3.3, Gate III",
         "Rounding to bf16 hides most of the changes of reinforcement learning",
-        own.update().hidden() > own.update().totals().changed()
+        own.update().hidden() > own.update().totals().counts().changed()
             ? Verdict.SUPPORTED
             : Verdict.CONTRADICTED,
         StudyRuns.text(

@@ -76,7 +76,7 @@ public record StudyRun(
       double lowOfLargest) {
     /** Returns the share of weights that changed only in float32. */
     public double hiddenShare() {
-      return hidden / (double) totals.total();
+      return hidden / (double) totals.counts().total();
     }
   }
 

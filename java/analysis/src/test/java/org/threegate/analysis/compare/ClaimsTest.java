@@ -98,17 +98,19 @@ class ClaimsTest {
             new TensorDiff.Stored(
                 "BF16", after.dtype().name(), List.of(before.rows(), before.columns()), false),
             new Totals(
-                diff.total(),
-                diff.changed(),
-                diff.changedBits(),
-                diff.changedStored(),
-                diff.hidden(),
-                diff.nonFinite(),
-                diff.signFlips(),
-                diff.baseSquares(),
-                diff.deltaSquares(),
-                diff.deltaDotBase(),
-                diff.maxAbsDelta()),
+                new Totals.Counts(
+                    diff.total(),
+                    diff.changed(),
+                    diff.changedBits(),
+                    diff.changedStored(),
+                    diff.hidden(),
+                    diff.nonFinite(),
+                    diff.signFlips()),
+                new Totals.Sums(
+                    diff.baseSquares(),
+                    diff.deltaSquares(),
+                    diff.deltaDotBase(),
+                    diff.maxAbsDelta())),
             diff.ulpHistogram(),
             TensorDiff.Places.NONE,
             0);
@@ -152,7 +154,7 @@ class ClaimsTest {
           }
           Finding principal = findings.get("avoids-principal-weights");
           naive += principal.evidence().naivelySupporting();
-          assertThat(principal.evidence().observed()).isBetween(0.40, 0.47);
+          assertThat(principal.evidence().means().observed()).isBetween(0.40, 0.47);
         } finally {
           after.buffer().close();
         }
@@ -196,9 +198,9 @@ class ClaimsTest {
               .get("avoids-principal-weights");
       assertThat(finding.verdict()).as(finding.text()).isEqualTo(Verdict.SUPPORTED);
       // 0.1 of one half against 0.1 and 0.2 of the halves: a third, where chance gives a half.
-      assertThat(finding.evidence().observed()).isCloseTo(1.0 / 3, within(0.02));
+      assertThat(finding.evidence().means().observed()).isCloseTo(1.0 / 3, within(0.02));
       // Principal entries are larger, and large ones moved less: magnitude explains half of it.
-      assertThat(finding.evidence().nullMean()).isBetween(0.38, 0.48);
+      assertThat(finding.evidence().means().nullMean()).isBetween(0.38, 0.48);
     }
   }
 
@@ -284,7 +286,7 @@ class ClaimsTest {
             i -> i / size < 8 || i % size < 8 ? 0 : 1e-3 * random.nextGaussian());
     Finding energy = findings.get("avoids-principal-directions");
     assertThat(energy.verdict()).as(energy.text()).isEqualTo(Verdict.SUPPORTED);
-    assertThat(energy.evidence().observed()).isLessThan(1e-9);
+    assertThat(energy.evidence().means().observed()).isLessThan(1e-9);
     assertThat(findings.get("preserves-subspaces").verdict()).isEqualTo(Verdict.SUPPORTED);
   }
 
@@ -296,12 +298,12 @@ class ClaimsTest {
         judgeUpdate(size, values(size), i -> i / size < 8 && i / size == i % size ? 1e-3 : 0);
     Finding energy = findings.get("avoids-principal-directions");
     assertThat(energy.verdict()).as(energy.text()).isEqualTo(Verdict.CONTRADICTED);
-    assertThat(energy.evidence().observed()).isCloseTo(1, within(1e-6));
-    assertThat(energy.evidence().nullMean()).isCloseTo(64.0 / (size * size), within(0.01));
+    assertThat(energy.evidence().means().observed()).isCloseTo(1, within(1e-6));
+    assertThat(energy.evidence().means().nullMean()).isCloseTo(64.0 / (size * size), within(0.01));
     Finding drift = findings.get("preserves-spectrum");
     assertThat(drift.verdict()).as(drift.text()).isEqualTo(Verdict.CONTRADICTED);
     double planted = 1e-3 * Math.sqrt(8) / Spectra.norm(values(size));
-    assertThat(drift.evidence().observed()).isCloseTo(planted, within(1e-6 * planted));
+    assertThat(drift.evidence().means().observed()).isCloseTo(planted, within(1e-6 * planted));
   }
 
   /** Directions 0 and 40 turned into each other by 0.01 on the left: far more than chance would. */
@@ -329,6 +331,6 @@ class ClaimsTest {
             });
     Finding angles = findings.get("preserves-subspaces");
     assertThat(angles.verdict()).as(angles.text()).isEqualTo(Verdict.CONTRADICTED);
-    assertThat(angles.evidence().observed()).isCloseTo(angle, within(1e-5));
+    assertThat(angles.evidence().means().observed()).isCloseTo(angle, within(1e-5));
   }
 }

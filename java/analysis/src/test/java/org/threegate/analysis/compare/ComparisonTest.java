@@ -133,18 +133,21 @@ class ComparisonTest {
     for (Map.Entry<String, JsonNode> entry : reference.properties()) {
       JsonNode expected = entry.getValue().path("diff");
       Totals actual = compared.totals(entry.getKey());
-      assertThat(actual.total()).isEqualTo(expected.path("total").asLong());
-      assertThat(actual.changed()).as(entry.getKey()).isEqualTo(expected.path("changed").asLong());
-      assertThat(actual.changedBits()).isEqualTo(expected.path("changedBits").asLong());
-      assertThat(actual.changedStored()).isEqualTo(expected.path("changedStored").asLong());
-      assertThat(actual.hidden()).isEqualTo(expected.path("hidden").asLong());
-      assertThat(actual.nonFinite()).isEqualTo(expected.path("nonFinite").asLong());
+      assertThat(actual.counts().total()).isEqualTo(expected.path("total").asLong());
+      assertThat(actual.counts().changed())
+          .as(entry.getKey())
+          .isEqualTo(expected.path("changed").asLong());
+      assertThat(actual.counts().changedBits()).isEqualTo(expected.path("changedBits").asLong());
+      assertThat(actual.counts().changedStored())
+          .isEqualTo(expected.path("changedStored").asLong());
+      assertThat(actual.counts().hidden()).isEqualTo(expected.path("hidden").asLong());
+      assertThat(actual.counts().nonFinite()).isEqualTo(expected.path("nonFinite").asLong());
       assertThat(actual.frobenius())
           .isCloseTo(
               expected.path("frobenius").asDouble(), within(1e-12 * (1e-3 + actual.frobenius())));
       assertThat(actual.relativeFrobenius())
           .isCloseTo(expected.path("relativeFrobenius").asDouble(), within(1e-12));
-      assertThat(actual.maxAbs()).isEqualTo(expected.path("maxAbs").asDouble());
+      assertThat(actual.sums().maxAbs()).isEqualTo(expected.path("maxAbs").asDouble());
     }
   }
 
@@ -189,8 +192,8 @@ class ComparisonTest {
         model("tuned", tensor(new SafetensorsWriter(), name, shape, i -> i / 10 == 2 ? 2 : 1), "");
     Compared compared = compare(base, tuned, Optional.empty());
     assertThat(compared.tensors()).containsOnlyKeys(name + "[0]", name + "[1]", name + "[2]");
-    assertThat(compared.totals(name + "[2]").changed()).isEqualTo(10);
-    assertThat(compared.totals(name + "[1]").changed()).isZero();
+    assertThat(compared.totals(name + "[2]").counts().changed()).isEqualTo(10);
+    assertThat(compared.totals(name + "[1]").counts().changed()).isZero();
     assertThat(compared.tensors().get(name + "[2]").kind()).isEqualTo("expert");
   }
 
@@ -218,8 +221,8 @@ class ComparisonTest {
             config);
     Compared compared = compare(base, tuned, Optional.empty());
     assertThat(compared.tensors()).containsOnlyKeys(name);
-    assertThat(compared.totals(name).changed()).isEqualTo(1);
-    assertThat(compared.totals(name).maxAbs()).isEqualTo(1);
+    assertThat(compared.totals(name).counts().changed()).isEqualTo(1);
+    assertThat(compared.totals(name).sums().maxAbs()).isEqualTo(1);
     assertThat(compared.pairing().onlyInBase()).as("the scale belongs to its weight").isEmpty();
     Path wrong = model("wrong", quantised, "{}");
     assertThatThrownBy(() -> compare(wrong, tuned, Optional.empty()))
@@ -263,9 +266,9 @@ class ComparisonTest {
     // The step is far below the spacing of bf16 and of float32 at 1, yet its norm is right: α/r ·
     // ‖BA‖.
     Totals totals = lora.totals(weight);
-    assertThat(totals.changedStored()).isEqualTo(24);
-    assertThat(totals.changed()).isZero();
-    assertThat(totals.hidden()).isEqualTo(24);
+    assertThat(totals.counts().changedStored()).isEqualTo(24);
+    assertThat(totals.counts().changed()).isZero();
+    assertThat(totals.counts().hidden()).isEqualTo(24);
     Random random = new Random(5);
     double[] a = floatsOf(random, 12, 1e-6);
     double[] b = floatsOf(random, 8, 1e-6);

@@ -170,10 +170,7 @@ class CurvatureStudyTest {
           () ->
               CurvatureStudy.of(
                   context,
-                  samples,
-                  before,
-                  after,
-                  name -> true,
+                  new CurvatureInputs(samples, before, after, name -> true),
                   options,
                   journal,
                   progress,
@@ -241,7 +238,8 @@ class CurvatureStudyTest {
     double whole = Arrays.stream(update).map(entry -> entry * entry).sum();
     double part = Arrays.stream(principal).map(entry -> entry * entry).sum();
     assertThat(found.squaredNorm()).isCloseTo(whole, within(1e-9 * whole));
-    assertThat(found.shares().get(Along.PRINCIPAL)).isCloseTo(part / whole, within(1e-6));
+    assertThat(found.directions().shares().get(Along.PRINCIPAL))
+        .isCloseTo(part / whole, within(1e-6));
     // Isotropic directions: the mean of |g|²|x|², within its draws.
     double expected = 0;
     for (int token = 0; token < TOKENS; token++) {
@@ -255,28 +253,30 @@ class CurvatureStudyTest {
       }
       expected += inputs * gradients / TOKENS / (INPUTS * OUTPUTS);
     }
-    double sd = found.drawSd().get(Along.ISOTROPIC);
-    assertThat(found.along().get(Along.ISOTROPIC).value())
+    double sd = found.directions().drawSd().get(Along.ISOTROPIC);
+    assertThat(found.directions().along().get(Along.ISOTROPIC).value())
         .isCloseTo(expected, within(8 * sd / Math.sqrt(OPTIONS.draws())));
     // The trace of the Fisher information is the same mean; its eigenvalues are few and many.
-    LayerCurvature.Density density = found.eigenvalueDensity().orElseThrow();
+    LayerCurvature.Density density = found.spectrum().eigenvalueDensity().orElseThrow();
     double trace = expected * INPUTS * OUTPUTS;
     assertThat(density.trace().value()).isCloseTo(trace, within(12 * density.trace().se()));
-    assertThat(density.largest()).isBetween(found.along().get(Along.UPDATE).value(), trace);
+    assertThat(density.largest())
+        .isBetween(found.directions().along().get(Along.UPDATE).value(), trace);
     assertThat(Arrays.stream(density.shares()).sum() * 0.1).isBetween(0.5, 1.01);
     double divergence = sumOfSquares(gradient, update, input) / 2 / TOKENS;
     assertThat(found.klAlone().value()).isCloseTo(divergence, within(ROUNDING * divergence));
     assertThat(study.klTogether().orElseThrow().value())
         .isCloseTo(divergence, within(ROUNDING * divergence));
     // The leading inputs and gradients are the first axes, as the base's singular vectors are.
-    assertThat(found.kfacInputOverlap().orElseThrow().observed()).isGreaterThan(0.9);
-    assertThat(found.kfacGradientOverlap().orElseThrow().random().mean())
+    assertThat(found.spectrum().kfacInputOverlap().orElseThrow().observed()).isGreaterThan(0.9);
+    assertThat(found.spectrum().kfacGradientOverlap().orElseThrow().random().mean())
         .isCloseTo(3.0 / OUTPUTS, within(1e-12));
-    assertThat(found.leastInUpdateSpan()).isBetween(0.0, found.along().get(Along.UPDATE).value());
+    assertThat(found.spectrum().leastInUpdateSpan())
+        .isBetween(0.0, found.directions().along().get(Along.UPDATE).value());
   }
 
   private static void expect(LayerCurvature found, Along along, double expected) {
-    assertThat(found.along().get(along).value())
+    assertThat(found.directions().along().get(along).value())
         .as(along.label())
         .isCloseTo(expected, within(ROUNDING * expected));
   }
@@ -305,12 +305,14 @@ class CurvatureStudyTest {
         .isCloseTo(ofTokens.klAlone().value(), within(1e-12 * ofTokens.klAlone().value()));
     assertThat(found.klAlone().value())
         .isCloseTo(
-            found.along().get(Along.UPDATE).value() * found.squaredNorm() / 2,
+            found.directions().along().get(Along.UPDATE).value() * found.squaredNorm() / 2,
             within(1e-9 * found.klAlone().value()));
     assertThat(found.sequences()).hasSize(SEQUENCES);
-    assertThat(found.eigenvalueDensity().orElseThrow().largest())
-        .isGreaterThanOrEqualTo(found.along().get(Along.UPDATE).value() * (1 - ROUNDING));
-    assertThat(found.leastInUpdateSpan()).isBetween(0.0, found.along().get(Along.UPDATE).value());
+    assertThat(found.spectrum().eigenvalueDensity().orElseThrow().largest())
+        .isGreaterThanOrEqualTo(
+            found.directions().along().get(Along.UPDATE).value() * (1 - ROUNDING));
+    assertThat(found.spectrum().leastInUpdateSpan())
+        .isBetween(0.0, found.directions().along().get(Along.UPDATE).value());
   }
 
   @Test
@@ -372,7 +374,7 @@ class CurvatureStudyTest {
     CurvatureStudy of =
         study(capture, before, model("steep", plus(base, steep), plus(base, steep)));
     assertThat(of.findings().get(0).verdict()).isEqualTo(Verdict.CONTRADICTED);
-    assertThat(of.layers().get(0).along()).doesNotContainKey(Along.COMPLEMENT);
+    assertThat(of.layers().get(0).directions().along()).doesNotContainKey(Along.COMPLEMENT);
     of = study(capture, before, model("flat", plus(base, flat), plus(base, flat)));
     assertThat(of.findings().get(0).verdict()).isEqualTo(Verdict.SUPPORTED);
     // Both layers saw the same tokens: their slopes add up before they are squared.
@@ -385,7 +387,7 @@ class CurvatureStudyTest {
       PairedComparison compared = layer.compared(Along.UPDATE, Along.ISOTROPIC).orElseThrow();
       // A single Gaussian direction, among others: within what draws differ by.
       assertThat(Math.abs(compared.difference().value()))
-          .isLessThan(9 * layer.drawSd().get(Along.ISOTROPIC));
+          .isLessThan(9 * layer.directions().drawSd().get(Along.ISOTROPIC));
     }
   }
 

@@ -178,7 +178,8 @@ class NullStatisticsTest {
     assertThat(verdict(new Claim("id", "A claim", "m", 1, List.of(), "none there")))
         .isEqualTo(Verdict.UNDETERMINED);
     Finding finding = Finding.of(List.of(claim(1, naive, matched, 10, 10.5, 9.5))).get(0);
-    assertThat(finding.evidence().explainedShare().orElseThrow()).isCloseTo(1, within(1e-9));
+    assertThat(finding.evidence().means().explainedShare().orElseThrow())
+        .isCloseTo(1, within(1e-9));
     // A report must not change from one process to the next.
     assertThat(
             Finding.of(List.of(claim(1, matched, naive, 1, 9, 5)))

@@ -63,15 +63,20 @@ class RatioProfileTest {
   @Test
   void totalsAddUpAndDefineTheirRatios() {
     Totals totals =
-        new Totals(10, 2, 3, 4, 2, 1, 1, 4, 1, 1, 0.5)
-            .plus(new Totals(10, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0.25));
+        new Totals(new Totals.Counts(10, 2, 3, 4, 2, 1, 1), new Totals.Sums(4, 1, 1, 0.5))
+            .plus(
+                new Totals(
+                    new Totals.Counts(10, 0, 0, 0, 0, 0, 0), new Totals.Sums(5, 0, 0, 0.25)));
     assertThat(totals.sparsity()).isEqualTo(0.9);
     assertThat(totals.relativeFrobenius()).isCloseTo(1.0 / 3, within(1e-15));
     assertThat(totals.cosine()).isCloseTo(1.0 / 3, within(1e-15));
     assertThat(totals.cosineNullSd()).isCloseTo(1 / Math.sqrt(19), within(1e-15));
-    assertThat(totals.maxAbs()).isEqualTo(0.5);
+    assertThat(totals.sums().maxAbs()).isEqualTo(0.5);
     assertThat(Totals.ZERO.sparsity()).isEqualTo(1);
     assertThat(Totals.ZERO.relativeFrobenius()).isZero();
-    assertThat(new Totals(1, 1, 1, 1, 0, 0, 0, 0, 1, 0, 1).relativeFrobenius()).isNaN();
+    assertThat(
+            new Totals(new Totals.Counts(1, 1, 1, 1, 0, 0, 0), new Totals.Sums(0, 1, 0, 1))
+                .relativeFrobenius())
+        .isNaN();
   }
 }

@@ -57,7 +57,9 @@ class StudyClaimsTest {
             new Mean(divergence, divergence / 20),
             Optional.of(new Mean(divergence, divergence / 20))),
         new StudyRun.Update(
-            new Totals(1000, changed, changed, 1000, 1000 - changed, 0, 0, 100, 1, 0, 1),
+            new Totals(
+                new Totals.Counts(1000, changed, changed, 1000, 1000 - changed, 0, 0),
+                new Totals.Sums(100, 1, 0, 1)),
             0.7,
             1000 - changed,
             1,

@@ -14,6 +14,7 @@ import org.threegate.analysis.compare.Comparison;
 import org.threegate.analysis.consensus.Consensus;
 import org.threegate.analysis.curvature.Along;
 import org.threegate.analysis.curvature.Capture;
+import org.threegate.analysis.curvature.CurvatureInputs;
 import org.threegate.analysis.curvature.CurvatureOptions;
 import org.threegate.analysis.curvature.CurvatureStudy;
 import org.threegate.analysis.curvature.LayerCurvature;
@@ -189,8 +190,8 @@ public final class Study {
             .map(TensorDiff::totals)
             .reduce(Totals.ZERO, Totals::plus);
     ArmRun.Moved moved = trained.moved();
-    double norm = moved.relativeFrobenius() * Math.sqrt(totals.baseSquares());
-    double moving = moved.trainable() * totals.total();
+    double norm = moved.relativeFrobenius() * Math.sqrt(totals.sums().baseSquares());
+    double moving = moved.trainable() * totals.counts().total();
     return new StudyRun(
         new StudyRun.Recipe(arm.id(), arm.title(), arm.how(), arm.rate()),
         trained.steps(),
@@ -308,8 +309,8 @@ public final class Study {
     Map<String, Double> means = new LinkedHashMap<>();
     for (Along direction : Along.values()) {
       curvature.layers().stream()
-          .filter(layer -> layer.along().containsKey(direction))
-          .mapToDouble(layer -> layer.along().get(direction).value())
+          .filter(layer -> layer.directions().along().containsKey(direction))
+          .mapToDouble(layer -> layer.directions().along().get(direction).value())
           .average()
           .ifPresent(mean -> means.put(direction.label(), mean));
     }
@@ -335,10 +336,7 @@ public final class Study {
             () ->
                 CurvatureStudy.of(
                     context,
-                    capture,
-                    before,
-                    after,
-                    ALL,
+                    new CurvatureInputs(capture, before, after, ALL),
                     CurvatureOptions.DEFAULT,
                     journal,
                     Progress.NONE,
