@@ -111,7 +111,8 @@ final class CaptureCommand implements Callable<Integer> {
       Decoder decoder, Tokenizer tokenizer, List<Problem> all, NamePattern selected)
       throws IOException {
     List<CapturedLayers.Text> texts = new ArrayList<>();
-    int[] end = decoder.config().ends().stream().limit(1).mapToInt(Integer::intValue).toArray();
+    int[] end =
+        decoder.config().tokens().ends().stream().limit(1).mapToInt(Integer::intValue).toArray();
     for (Problem problem : all.subList(0, Math.min(sequences, all.size()))) {
       int[] tokens = tokenizer.encode(problem.prompt() + problem.answer());
       int[] text = Arrays.copyOf(tokens, tokens.length + end.length);

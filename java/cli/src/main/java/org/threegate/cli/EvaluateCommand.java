@@ -138,7 +138,7 @@ final class EvaluateCommand implements Callable<Integer> {
             decoder,
             fitting,
             completions,
-            sampling.sampling(decoder.config().ends()),
+            sampling.sampling(decoder.config().tokens().ends()),
             sampling.seed());
     print(drawn, all.size() - fitting.size(), bounded);
   }

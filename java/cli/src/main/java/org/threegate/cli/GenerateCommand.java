@@ -105,7 +105,7 @@ final class GenerateCommand implements Callable<Integer> {
         Sampler.complete(
             decoder,
             tokens,
-            sampling.sampling(decoder.config().ends()),
+            sampling.sampling(decoder.config().tokens().ends()),
             new SplittableRandom(sampling.seed()).longs(tokens.size()).toArray());
     boolean terminal = ProgressBar.isTerminal(STANDARD_OUTPUT);
     for (int i = 0; i < drawn.size(); i++) {

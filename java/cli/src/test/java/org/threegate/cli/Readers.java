@@ -260,7 +260,7 @@ final class Readers {
       Sampler.complete(
           decoder,
           List.of(new int[] {3, 4, 5}),
-          SamplingOptions.plain(2, decoder.config().ends()),
+          SamplingOptions.plain(2, decoder.config().tokens().ends()),
           new long[] {1});
     }
   }

@@ -130,7 +130,7 @@ public final class DivergenceObserver implements TrainingObserver, AutoCloseable
                 .map(text -> Arrays.copyOf(text.tokens(), text.tokens().length - 1))
                 .toList(),
             width,
-            model.config().padding());
+            model.config().tokens().padding());
     List<Long> wanted = new ArrayList<>();
     for (int i = 0; i < part.size(); i++) {
       CapturedLayers.Text text = part.get(i);

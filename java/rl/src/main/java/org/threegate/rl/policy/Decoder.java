@@ -83,7 +83,7 @@ public final class Decoder implements AutoCloseable {
     this.config = config;
     this.storage = storage;
     this.parameters = parameters;
-    double[] angles = config.rotary().frequencies(config.headDimension());
+    double[] angles = config.rotary().frequencies(config.attention().headDimension());
     frequencies = Scopes.own(() -> floats(angles, angles.length));
   }
 
@@ -438,7 +438,7 @@ public final class Decoder implements AutoCloseable {
     Tensor both = torch.cat(Tensors.vector(angles, angles), -1).unsqueeze(2);
     Scalar scale = new Scalar(config.rotary().scale());
     Map<Integer, Tensor> masks = new HashMap<>();
-    for (int window : config.windows()) {
+    for (int window : config.attention().windows()) {
       masks.computeIfAbsent(
           window, own -> attentionMask(known, before, count, own).to(storage.type));
     }
@@ -525,19 +525,19 @@ public final class Decoder implements AutoCloseable {
   }
 
   private Tensor attention(Call call, int layer, Tensor states) {
-    long width = config.headDimension();
-    long groups = config.keyValueHeads();
-    long each = config.heads() / groups;
+    long width = config.attention().headDimension();
+    long groups = config.attention().keyValueHeads();
+    long each = config.attention().heads() / groups;
     Tensor rotated =
         rotated(
             call,
             torch.cat(
                 Tensors.vector(
-                    heads(call, layer, states, "q", config.heads()),
+                    heads(call, layer, states, "q", config.attention().heads()),
                     heads(call, layer, states, "k", groups)),
                 2));
-    Tensor queries = rotated.narrow(2, 0, config.heads());
-    Tensor ownKeys = rotated.narrow(2, config.heads(), groups).transpose(1, 2);
+    Tensor queries = rotated.narrow(2, 0, config.attention().heads());
+    Tensor ownKeys = rotated.narrow(2, config.attention().heads(), groups).transpose(1, 2);
     Tensor ownValues =
         linear(call, states, layer, "self_attn.v_proj")
             .view(call.batch(), call.tokens(), groups, width)
@@ -545,7 +545,7 @@ public final class Decoder implements AutoCloseable {
     Tensor keys = call.cache().map(own -> own.appendKeys(layer, ownKeys)).orElse(ownKeys);
     Tensor values = call.cache().map(own -> own.appendValues(layer, ownValues)).orElse(ownValues);
     long all = keys.size(2);
-    Tensor mask = call.masks().get(config.windows().get(layer));
+    Tensor mask = call.masks().get(config.attention().windows().get(layer));
     if (call.cache().isPresent()) {
       // Without gradients, use the fused kernel, which has no second derivative.
       Tensor mixed =
@@ -560,7 +560,9 @@ public final class Decoder implements AutoCloseable {
               true);
       return linear(
           call,
-          mixed.transpose(1, 2).reshape(call.batch(), call.tokens(), config.heads() * width),
+          mixed
+              .transpose(1, 2)
+              .reshape(call.batch(), call.tokens(), config.attention().heads() * width),
           layer,
           "self_attn.o_proj");
     }
@@ -582,7 +584,7 @@ public final class Decoder implements AutoCloseable {
             .matmul(values)
             .view(call.batch(), groups, each, call.tokens(), width)
             .permute(0, 3, 1, 2, 4)
-            .reshape(call.batch(), call.tokens(), config.heads() * width);
+            .reshape(call.batch(), call.tokens(), config.attention().heads() * width);
     return linear(call, mixed, layer, "self_attn.o_proj");
   }
 
@@ -590,13 +592,15 @@ public final class Decoder implements AutoCloseable {
   private Tensor heads(Call call, int layer, Tensor states, String name, long count) {
     Tensor heads =
         linear(call, states, layer, "self_attn." + name + "_proj")
-            .view(call.batch(), call.tokens(), count, config.headDimension());
-    return config.queryNorm() ? norm(heads, layer, "self_attn." + name + "_norm") : heads;
+            .view(call.batch(), call.tokens(), count, config.attention().headDimension());
+    return config.attention().queryNorm()
+        ? norm(heads, layer, "self_attn." + name + "_norm")
+        : heads;
   }
 
   /** Applies the rotary position embeddings to heads. */
   private Tensor rotated(Call call, Tensor heads) {
-    long half = config.headDimension() / 2;
+    long half = config.attention().headDimension() / 2;
     Tensor turned =
         torch.cat(
             Tensors.vector(heads.narrow(-1, half, half).neg(), heads.narrow(-1, 0, half)), -1);

@@ -23,44 +23,64 @@ import org.threegate.run.InvalidInputException;
  * @param vocabulary the number of tokens of the vocabulary ({@code vocab_size})
  * @param hidden the width of the residual stream ({@code hidden_size})
  * @param intermediate the width of the feed-forward network ({@code intermediate_size})
- * @param heads the number of query heads ({@code num_attention_heads})
- * @param keyValueHeads the number of key and value heads, which divides {@code heads} ({@code
- *     num_key_value_heads})
- * @param headDimension the width of a head ({@code head_dim})
- * @param normEpsilon the epsilon of RMS norms ({@code rms_norm_eps})
  * @param positions the maximal number of positions ({@code max_position_embeddings})
+ * @param normEpsilon the epsilon of RMS norms ({@code rms_norm_eps})
+ * @param attention the attention of all layers
  * @param rotary the rotary position embeddings
- * @param windows the attention window of each layer in tokens, including the token itself; 0 is
- *     full attention
- * @param queryBias whether queries, keys and values have a bias
- * @param outputBias whether the output projection of the attention has a bias
  * @param feedForwardBias whether the feed-forward network has biases
- * @param queryNorm whether each head of queries and keys is normalized
  * @param tiedEmbeddings whether the output head is the input embedding
- * @param begin the token that begins a text, if there is one
- * @param padding the padding token. It is the first end token when the file has none, or has -1
- * @param ends the tokens that end a text
+ * @param tokens the tokens with a meaning of their own
  */
 public record DecoderConfig(
     int vocabulary,
     int hidden,
     int intermediate,
-    int layers,
-    int heads,
-    int keyValueHeads,
-    int headDimension,
-    double normEpsilon,
     int positions,
+    double normEpsilon,
+    Attention attention,
     Rotary rotary,
-    List<Integer> windows,
-    boolean queryBias,
-    boolean outputBias,
     boolean feedForwardBias,
-    boolean queryNorm,
     boolean tiedEmbeddings,
-    OptionalInt begin,
-    int padding,
-    List<Integer> ends) {
+    SpecialTokens tokens) {
+  /**
+   * The attention of a decoder.
+   *
+   * @param heads the number of query heads ({@code num_attention_heads})
+   * @param keyValueHeads the number of key and value heads, which divides {@code heads} ({@code
+   *     num_key_value_heads})
+   * @param headDimension the width of a head ({@code head_dim})
+   * @param windows the attention window of each layer in tokens, including the token itself; 0 is
+   *     full attention
+   * @param queryBias whether queries, keys and values have a bias
+   * @param outputBias whether the output projection has a bias
+   * @param queryNorm whether each head of queries and keys is normalized
+   */
+  public record Attention(
+      int heads,
+      int keyValueHeads,
+      int headDimension,
+      List<Integer> windows,
+      boolean queryBias,
+      boolean outputBias,
+      boolean queryNorm) {
+    public Attention {
+      windows = List.copyOf(windows);
+    }
+  }
+
+  /**
+   * Tokens with a meaning of their own.
+   *
+   * @param begin the token that begins a text, if there is one
+   * @param padding the padding token. It is the first end token when the file has none, or has -1
+   * @param ends the tokens that end a text
+   */
+  public record SpecialTokens(OptionalInt begin, int padding, List<Integer> ends) {
+    public SpecialTokens {
+      ends = List.copyOf(ends);
+    }
+  }
+
   static final String EMBEDDING = "model.embed_tokens.weight";
   static final String HEAD = "lm_head.weight";
   static final String NORM = "model.norm.weight";
@@ -70,13 +90,9 @@ public record DecoderConfig(
   private static final int WIDEST = 1 << 24;
   private static final int NONE = -1; // some files write this for a missing token
 
-  public DecoderConfig {
-    windows = List.copyOf(windows);
-    ends = List.copyOf(ends);
-    if (windows.size() != layers) {
-      throw new IllegalArgumentException(
-          "there must be one window per layer, but there are " + windows.size());
-    }
+  /** Returns the number of layers ({@code num_hidden_layers}). */
+  public int layers() {
+    return attention.windows().size();
   }
 
   /**
@@ -136,26 +152,33 @@ public record DecoderConfig(
     List<Integer> paddings = tokens(config, "pad_token_id", vocabulary);
     List<Integer> windows =
         windows(config, family, config.requiredInteger("num_hidden_layers", 1, MOST_LAYERS));
+    Attention attention =
+        new Attention(
+            heads,
+            keyValueHeads,
+            headDimension,
+            windows,
+            biased || family.equals("qwen2"),
+            biased,
+            family.equals("qwen3"));
+    SpecialTokens tokens =
+        new SpecialTokens(
+            tokens(config, "bos_token_id", vocabulary).stream()
+                .mapToInt(Integer::intValue)
+                .findFirst(),
+            Stream.concat(paddings.stream(), ends.stream()).findFirst().orElse(0),
+            ends);
     return new DecoderConfig(
         vocabulary,
         hidden,
         config.requiredInteger("intermediate_size", 1, WIDEST),
-        windows.size(),
-        heads,
-        keyValueHeads,
-        headDimension,
-        config.number("rms_norm_eps", 0, 1).orElse(1e-6),
         positions,
+        config.number("rms_norm_eps", 0, 1).orElse(1e-6),
+        attention,
         Rotary.parse(config, positions),
-        windows,
-        biased || family.equals("qwen2"),
-        biased,
         config.flag("mlp_bias", false),
-        family.equals("qwen3"),
         config.flag("tie_word_embeddings", false),
-        tokens(config, "bos_token_id", vocabulary).stream().mapToInt(Integer::intValue).findFirst(),
-        Stream.concat(paddings.stream(), ends.stream()).findFirst().orElse(0),
-        ends);
+        tokens);
   }
 
   private static List<Integer> tokens(JsonFields config, String name, int vocabulary) {
@@ -204,17 +227,17 @@ public record DecoderConfig(
   public Map<String, List<Long>> parameters() {
     Map<String, List<Long>> shapes = new LinkedHashMap<>();
     shapes.put(EMBEDDING, List.of((long) vocabulary, (long) hidden));
-    for (int i = 0; i < layers; i++) {
+    for (int i = 0; i < layers(); i++) {
       shapes.put(layer(i, "input_layernorm.weight"), List.of((long) hidden));
-      long queries = (long) heads * headDimension;
-      long keys = (long) keyValueHeads * headDimension;
-      linear(shapes, layer(i, "self_attn.q_proj"), queries, hidden, queryBias);
-      linear(shapes, layer(i, "self_attn.k_proj"), keys, hidden, queryBias);
-      linear(shapes, layer(i, "self_attn.v_proj"), keys, hidden, queryBias);
-      linear(shapes, layer(i, "self_attn.o_proj"), hidden, queries, outputBias);
-      if (queryNorm) {
-        shapes.put(layer(i, "self_attn.q_norm.weight"), List.of((long) headDimension));
-        shapes.put(layer(i, "self_attn.k_norm.weight"), List.of((long) headDimension));
+      long queries = (long) attention.heads() * attention.headDimension();
+      long keys = (long) attention.keyValueHeads() * attention.headDimension();
+      linear(shapes, layer(i, "self_attn.q_proj"), queries, hidden, attention.queryBias());
+      linear(shapes, layer(i, "self_attn.k_proj"), keys, hidden, attention.queryBias());
+      linear(shapes, layer(i, "self_attn.v_proj"), keys, hidden, attention.queryBias());
+      linear(shapes, layer(i, "self_attn.o_proj"), hidden, queries, attention.outputBias());
+      if (attention.queryNorm()) {
+        shapes.put(layer(i, "self_attn.q_norm.weight"), List.of((long) attention.headDimension()));
+        shapes.put(layer(i, "self_attn.k_norm.weight"), List.of((long) attention.headDimension()));
       }
       shapes.put(layer(i, "post_attention_layernorm.weight"), List.of((long) hidden));
       linear(shapes, layer(i, "mlp.gate_proj"), intermediate, hidden, feedForwardBias);

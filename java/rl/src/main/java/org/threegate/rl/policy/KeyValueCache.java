@@ -50,7 +50,10 @@ public final class KeyValueCache implements AutoCloseable {
                     ModelDevice.placed(
                         torch.zeros(
                             new long[] {
-                              batch, config.keyValueHeads(), capacity, config.headDimension()
+                              batch,
+                              config.attention().keyValueHeads(),
+                              capacity,
+                              config.attention().headDimension()
                             },
                             new TensorOptions(type)))));
       }

@@ -130,7 +130,7 @@ public final class Sampler {
    */
   private static Tensor begin(
       Decoder model, List<int[]> prompts, int width, long[] shared, KeyValueCache cache) {
-    Padded padded = Padded.left(prompts, width, model.config().padding());
+    Padded padded = Padded.left(prompts, width, model.config().tokens().padding());
     Tensor logits = model.next(padded.tokens(), padded.mask(), cache);
     if (prompts.size() == shared.length) {
       return logits;

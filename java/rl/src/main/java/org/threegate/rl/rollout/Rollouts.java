@@ -18,7 +18,7 @@ import org.threegate.rl.verifier.BoundedVerifier;
  * <pre>{@code
  * List<Rollout> rollouts =
  *     new Rollouts(tokenizer, verifier, 512)
- *         .draw(decoder, problems, 8, SamplingOptions.plain(256, decoder.config().ends()), 1);
+ *         .draw(decoder, problems, 8, SamplingOptions.plain(256, decoder.config().tokens().ends()), 1);
  * double share = PassRate.of(rollouts, 8, 1).value();
  * }</pre>
  *

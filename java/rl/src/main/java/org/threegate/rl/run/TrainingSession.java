@@ -244,7 +244,7 @@ public final class TrainingSession implements AutoCloseable {
           reference,
           problems,
           rollouts(),
-          Composition.reinforcement(config, policy.config().ends()),
+          Composition.reinforcement(config, policy.config().tokens().ends()),
           masks);
     }
     Tokenizer tokenizer = parts.tokenizer.orElseGet(() -> rollouts().tokenizer());
@@ -258,7 +258,7 @@ public final class TrainingSession implements AutoCloseable {
 
   /** Converts the answers of problems to demonstrations, each with an end token. */
   private SupervisedTrainer.Source answers(Tokenizer tokenizer) {
-    List<Integer> ends = policy.config().ends();
+    List<Integer> ends = policy.config().tokens().ends();
     String end = ends.isEmpty() ? "" : tokenizer.decode(new int[] {ends.get(0)});
     List<Demonstration> demonstrations =
         problems.stream()
@@ -298,7 +298,7 @@ public final class TrainingSession implements AutoCloseable {
 
   /** Returns the sampling options. */
   public SamplingOptions sampling() {
-    return Composition.sampling(config, policy.config().ends());
+    return Composition.sampling(config, policy.config().tokens().ends());
   }
 
   /** Returns the trainer. */

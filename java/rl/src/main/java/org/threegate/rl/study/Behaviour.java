@@ -55,7 +55,7 @@ final class Behaviour implements AutoCloseable {
     this.tokenizer = tokenizer;
     this.verifier = verifier;
     this.rollouts = new Rollouts(tokenizer, verifier, LONGEST_PROMPT);
-    this.sampling = SamplingOptions.plain(LONGEST, base.config().ends());
+    this.sampling = SamplingOptions.plain(LONGEST, base.config().tokens().ends());
     List<Problem> held = Corpus.sums(Corpus.TEST);
     this.problems = held.subList(0, Math.min(options.problems(), held.size()));
     this.texts =

@@ -246,7 +246,7 @@ public final class PolicyTrainer extends Trainer {
     int prompt = rows.stream().mapToInt(row -> row.prompt().length).max().orElseThrow();
     int longest =
         rows.stream().mapToInt(row -> row.completion().tokens().length).max().orElseThrow();
-    int padding = policy.config().padding();
+    int padding = policy.config().tokens().padding();
     Padded prompts = Padded.left(rows.stream().map(Rollout::prompt).toList(), prompt, padding);
     Padded completions =
         Padded.right(

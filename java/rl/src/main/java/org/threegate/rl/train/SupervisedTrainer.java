@@ -137,7 +137,7 @@ public final class SupervisedTrainer extends Trainer {
   private Piece piece(List<Row> part, long tokens) {
     int width = part.stream().mapToInt(row -> row.tokens().length).max().orElseThrow();
     int given = part.stream().mapToInt(Row::given).min().orElseThrow();
-    int padding = policy.config().padding();
+    int padding = policy.config().tokens().padding();
     Padded texts = Padded.right(part.stream().map(Row::tokens).toList(), width, padding);
     // The mask has ones for tokens with a loss, where others have ones for tokens that are not
     // padding.

@@ -149,7 +149,7 @@ class DecoderTest {
               .isEqualTo(tokens.file().buffer().getLong(tokens.offset() + 8L * (row * length + i)));
         }
         assertThat(tokenizer.decode(own)).isEqualTo(texts[row]);
-        Padded padded = Padded.left(List.of(own), length + 3, model.config().padding());
+        Padded padded = Padded.left(List.of(own), length + 3, model.config().tokens().padding());
         float[] found =
             Tensors.floats(model.logits(padded.tokens(), padded.mask()).narrow(1, 3, length));
         for (int i = 0; i < found.length; i++) {

@@ -64,7 +64,12 @@ class ModelDeviceTest {
             Decoder.Call cached =
                 model.begin(rows.tokens(), rows.mask(), Optional.of(cache), Optional.empty());
             assertThat(cached.masks().values()).allMatch(Tensor::is_meta);
-            long[] shape = {2, model.config().keyValueHeads(), 3, model.config().headDimension()};
+            long[] shape = {
+              2,
+              model.config().attention().keyValueHeads(),
+              3,
+              model.config().attention().headDimension()
+            };
             Tensor keys =
                 ModelDevice.placed(torch.zeros(shape, new TensorOptions(ScalarType.Float)));
             assertThat(cache.appendKeys(0, keys).is_meta()).isTrue();

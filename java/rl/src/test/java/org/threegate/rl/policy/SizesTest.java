@@ -61,10 +61,11 @@ class SizesTest {
             "config.json",
             text -> {
               DecoderConfig config = parse(text);
-              assertThat(config.ends()).allMatch(token -> token < config.vocabulary());
-              assertThat(config.padding()).isBetween(0, config.vocabulary() - 1);
-              if (config.headDimension() < 1000) {
-                for (double angle : config.rotary().frequencies(config.headDimension())) {
+              assertThat(config.tokens().ends()).allMatch(token -> token < config.vocabulary());
+              assertThat(config.tokens().padding()).isBetween(0, config.vocabulary() - 1);
+              if (config.attention().headDimension() < 1000) {
+                for (double angle :
+                    config.rotary().frequencies(config.attention().headDimension())) {
                   assertThat(angle).isFinite();
                 }
               }
@@ -83,7 +84,7 @@ class SizesTest {
           text -> {
             Files.writeString(directory.resolve("config.json"), text);
             try (Decoder model = Decoder.load(context, directory)) {
-              SamplingOptions options = SamplingOptions.plain(2, model.config().ends());
+              SamplingOptions options = SamplingOptions.plain(2, model.config().tokens().ends());
               assertThat(draw(model, options)).hasSize(2);
             }
           });
@@ -128,13 +129,17 @@ class SizesTest {
   @Test
   void whatModelsWriteForNothingIsNothing() throws IOException {
     String config = Files.readString(DECODERS.resolve("llama/config.json"));
-    assertThat(parse(config.replace("\"pad_token_id\": 0", "\"pad_token_id\": -1")).padding())
+    assertThat(
+            parse(config.replace("\"pad_token_id\": 0", "\"pad_token_id\": -1")).tokens().padding())
         .isEqualTo(2);
-    assertThat(parse(config.replace("\"pad_token_id\": 0", "\"pad_token_id\": null")).padding())
+    assertThat(
+            parse(config.replace("\"pad_token_id\": 0", "\"pad_token_id\": null"))
+                .tokens()
+                .padding())
         .isEqualTo(2);
     DecoderConfig several =
         parse(config.replace("\"eos_token_id\": 2", "\"eos_token_id\": [3, 2]"));
-    assertThat(several.ends()).containsExactly(3, 2);
+    assertThat(several.tokens().ends()).containsExactly(3, 2);
     DecoderConfig old =
         parse(
             """
@@ -144,8 +149,8 @@ class SizesTest {
              "rms_norm_eps": 1e-05, "rope_scaling": null, "rope_theta": 1000000,
              "sliding_window": null, "layer_types": null, "pad_token_id": -1,
              "bos_token_id": 1, "eos_token_id": 2, "hidden_act": "silu"}""");
-    assertThat(old.keyValueHeads()).isEqualTo(32);
-    assertThat(old.headDimension()).isEqualTo(128);
+    assertThat(old.attention().keyValueHeads()).isEqualTo(32);
+    assertThat(old.attention().headDimension()).isEqualTo(128);
     assertThat(old.rotary().base()).isEqualTo(1e6);
   }
 

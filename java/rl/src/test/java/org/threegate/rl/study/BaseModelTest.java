@@ -49,7 +49,7 @@ class BaseModelTest {
                   model,
                   Corpus.sums(Corpus.TEST),
                   8,
-                  SamplingOptions.plain(10, model.config().ends()),
+                  SamplingOptions.plain(10, model.config().tokens().ends()),
                   1);
       assertThat(PassRate.of(drawn, 8, 1).value()).isBetween(0.15, 0.5);
       assertThat(PassRate.of(drawn, 8, 8).value()).isGreaterThan(0.5);

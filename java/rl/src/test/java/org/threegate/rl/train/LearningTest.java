@@ -43,7 +43,7 @@ class LearningTest {
         Decoder model = Decoder.load(context, base);
         Tokenizer tokenizer = JsonTokenizer.load(base);
         BoundedVerifier verifier = new BoundedVerifier(Verifiers.EXACT, Duration.ofSeconds(5), 2)) {
-      SamplingOptions sampling = SamplingOptions.plain(10, model.config().ends());
+      SamplingOptions sampling = SamplingOptions.plain(10, model.config().tokens().ends());
       Rollouts rollouts = new Rollouts(tokenizer, verifier, 32);
       PassRate before =
           PassRate.of(rollouts.draw(model, test, EACH, sampling, 100 + seed), EACH, 1);
