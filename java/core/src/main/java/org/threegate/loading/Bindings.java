@@ -10,14 +10,14 @@ import org.threegate.spi.Constants;
 import org.threegate.spi.KernelBinding;
 
 /**
- * Chooses and loads the binding, once a JVM: FFM where the JDK has it (22 and later), else JNI.
- * {@code -Dthreegate.binding=jni|ffm} forces one, and a forced choice never falls back. A failure
- * is remembered with every reason.
+ * Chooses and loads the binding, once per JVM: FFM if the JDK has it (22 and later), else JNI.
+ * {@code -Dthreegate.binding=jni|ffm} forces one of them, without a fallback. If no binding can be
+ * loaded, every later call fails with the same reasons.
  */
 public final class Bindings {
   private static final String CHOICE_PROPERTY = "threegate.binding";
 
-  /** {@code TG_ABI_VERSION} of the header that this was built with. */
+  /** The {@code TG_ABI_VERSION} of the header that this class was built with. */
   public static final int ABI_VERSION = Constants.ABI_VERSION;
 
   private Bindings() {}
@@ -29,9 +29,9 @@ public final class Bindings {
   }
 
   /**
-   * The binding of this JVM.
+   * Returns the binding of this JVM.
    *
-   * @throws UnsatisfiedLinkError when there is none, with every reason
+   * @throws UnsatisfiedLinkError if no binding can be loaded; the message has every reason
    */
   public static KernelBinding get() {
     KernelBinding binding = Holder.OUTCOME.binding();
@@ -42,12 +42,12 @@ public final class Bindings {
     return binding;
   }
 
-  /** Why better bindings than the one in use are not used; empty when the best one is. */
+  /** Returns why preferred bindings are not used; empty if the most preferred one is. */
   public static List<String> reasons() {
     return Holder.OUTCOME.reasons();
   }
 
-  /** Where the libraries in use are, and whether they were verified; of no binding it is empty. */
+  /** Returns where the libraries are and whether they were verified; "" without a binding. */
   public static String libraries() {
     return Holder.OUTCOME.libraries();
   }

@@ -14,8 +14,8 @@ import org.threegate.spi.KernelBinding;
 import org.threegate.spi.Structs;
 
 /**
- * SHA-256 of files by the kernel library itself, before there is a {@code Context}: the structs of
- * {@code threegate.h} in one direct buffer.
+ * Computes SHA-256 digests of files with the kernel library. This happens before there is a {@code
+ * Context}, so the structs of {@code threegate.h} are written to a direct buffer.
  */
 final class NativeDigests {
   private static final int THREADS = 4;
@@ -28,14 +28,14 @@ final class NativeDigests {
   private static final int REST = ERROR + ERROR_BYTES;
   private static final int DIGEST = 32;
 
-  /** Bytes of a part: ci/native writes the digests of as many. */
+  /** Size of a part in bytes. The build (ci/native) writes digests of parts of this size. */
   static final int PART = 4 << 20;
 
   private NativeDigests() {}
 
   /**
-   * Digests of the parts of each file, in their order, a line each; without files that the library
-   * cannot read.
+   * Returns the digests of the parts of each file, in order, one per line. Files that the library
+   * cannot read are left out.
    */
   static Map<Path, String> of(KernelBinding binding, List<Path> files) {
     ByteBuffer block = ByteBuffer.allocateDirect(REST).order(ByteOrder.LITTLE_ENDIAN);

@@ -2,25 +2,25 @@ package org.threegate.spi;
 
 import java.nio.file.Path;
 
-/** One way of calling the native library; found by {@link java.util.ServiceLoader}. */
+/** A way to call the native library. {@link java.util.ServiceLoader} finds the providers. */
 public interface BindingProvider {
-  /** {@code "jni"} or {@code "ffm"}. */
+  /** Returns {@code "jni"} or {@code "ffm"}. */
   String name();
 
-  /** Providers are tried from the highest preference down. */
+  /** Returns the preference. Providers are tried in descending order. */
   int preference();
 
   /**
-   * The library that this binding adds to the common ones, a resource of its own jar; empty when it
-   * needs none.
+   * Returns the resource of the library that only this binding needs; "" if it needs none. The
+   * resource is in the jar of the binding.
    */
   String shimResource();
 
   /**
    * Loads the library from a directory that holds all files.
    *
-   * @throws UnsatisfiedLinkError when that fails; the message is the reason that the operating
-   *     system gives
+   * @throws UnsatisfiedLinkError if it cannot be loaded; the message is that of the operating
+   *     system
    */
   KernelBinding load(Path directory);
 }
