@@ -325,7 +325,7 @@ class ComparisonTest {
     String config = "{\"r\":2,\"lora_alpha\":8,\"init_lora_weights\":\"pissa_niter_4\"}";
     Path pissa = adapter("pissa", config, 1e-2, false);
     assertThatThrownBy(() -> compare(base, pissa, Optional.empty()))
-        .hasMessageContaining("name the adapter as it was before training")
+        .hasMessageContaining("give the adapter from before training")
         .extracting(e -> ((InvalidInputException) e).remedy().orElseThrow())
         .isEqualTo(Remedy.NAME_INITIAL_ADAPTER);
     assertThat(
