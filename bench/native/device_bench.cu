@@ -472,7 +472,7 @@ void bench_patch(tg_context* context, double bandwidth) {
     const std::vector<uint16_t> those = on_host(values, expected);
     if (left != 0 || !std::equal(there.begin(), there.end(), places.begin()) ||
         !std::equal(those.begin(), those.end(), bits.begin())) {
-      fail("what changed on the device is not what changed on the CPU");
+      fail("the device and the CPU found different changes");
     }
     // Gaps and planes, in both directions.
     const int64_t back = std::min<int64_t>(changed, kCompared);
@@ -484,7 +484,7 @@ void bench_patch(tg_context* context, double bandwidth) {
     const std::vector<uint32_t> again = on_host(positions, expected);
     const std::vector<uint16_t> turned = on_host(target, kCompared);
     if (again != there || turned != planes) {
-      fail("gaps or planes of the device are not those of the CPU");
+      fail("gaps or planes differ between the device and the CPU");
     }
     const std::string name = "patch of 2^29 bf16, " + std::to_string(percent) + " % changed, ";
     print((name + "extract, seconds").c_str(), extracted, "s");

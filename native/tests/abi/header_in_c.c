@@ -1,4 +1,4 @@
-/* The header as C11, and the layout that both Java bindings rely on. */
+/* Checks that the header compiles as C11, and that structs have the layout on which both Java bindings rely. */
 #include <stddef.h>
 
 #include "threegate/threegate.h"

@@ -218,7 +218,7 @@ TEST(Curvature, ProductsOfTokensAddUp) {
     };
     const auto expect = [&](const Stored& left, const double* own, const Stored& right, const std::vector<double>& sums) {
       for (int64_t i = 0; i < left.matrix.columns; ++i) {
-        // Of many rows the reference computes every seventh one and those around the boundaries of tiles.
+        // If there are many rows, the reference computes every seventh one and those around the boundaries of tiles.
         if (left.matrix.columns > 1000 && i % 7 != 0 && i % 512 > 1 && i % 512 < 510) {
           continue;
         }

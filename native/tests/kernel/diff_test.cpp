@@ -401,7 +401,7 @@ TEST(Diff, BeyondTwoToThe31Elements) {
   EXPECT_EQ(kElements, result.total);
   EXPECT_EQ(2, result.changed);
   EXPECT_EQ(2.0, result.delta_squares);
-  // The same as a matrix of few, long rows.
+  // The result is the same for a matrix of few, long rows.
   a.values.rows = b.values.rows = 7;
   a.values.columns = b.values.columns = a.values.row_stride = b.values.row_stride = kElements / 7;
   std::vector<int64_t> rows(7);

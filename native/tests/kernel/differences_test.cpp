@@ -102,7 +102,7 @@ Found difference(tg_context* context, Streams& streams, double step, bool extrap
 TEST(Differences, AreThoseOfTheDefinition) {
   uint64_t seed = support::seed();
   for (const tg_dtype dtype : {TG_F32, TG_F64}) {
-    // Small enough in float64 for the difference between the displaced point and the point to be exact.
+    // In float64 the step is so small that the difference between the displaced point and the point is exact.
     const double step = dtype == TG_F32 ? 0.37 : 0.37 * 0x1p-20;
     const double unit = dtype == TG_F32 ? 0x1p-24 : 0x1p-53;
     for (const int64_t count : {0, 1, 15, 16, 17, 63, 4097, 100003}) {

@@ -35,7 +35,7 @@ Selected select(const tg_mask_scores& scores, int64_t count, bool smallest, int 
   return result;
 }
 
-// Sorts all scores.
+// Returns the expected mask by sorting all scores.
 std::vector<uint64_t> expected(const std::vector<double>& scores, int64_t columns, int64_t count, bool smallest) {
   std::vector<size_t> order(scores.size());
   std::iota(order.begin(), order.end(), size_t{0});

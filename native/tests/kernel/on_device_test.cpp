@@ -150,7 +150,7 @@ TEST_F(OnDevice, LittleMemoryMeansMoreParts) {
   const Model model(random);
   const Compared expected = compare(cpu_context().get(), model.bases, model.tuned);
   if (!support::is_emulated()) {
-    GTEST_SKIP() << "only an emulated device has little memory when asked to";
+    GTEST_SKIP() << "only the memory of an emulated device can be limited";
   }
   // Room for slots of one MiB, but not for all data.
   const Setting memory("THREEGATE_EMULATED_MEMORY", std::to_string(int64_t{3} << 20));
@@ -390,7 +390,7 @@ class EmulatedMemory {
 // Masks that are made, combined and counted on the device equal those of the host.
 TEST_F(OnDevice, MasksMayStayThere) {
   if (!support::is_emulated()) {
-    GTEST_SKIP() << "a pointer that is known to be a device's comes from the emulation";
+    GTEST_SKIP() << "only the emulation provides pointers that are known to be in device memory";
   }
   constexpr int64_t kRows = 70;
   constexpr int64_t kColumns = 300;
@@ -448,7 +448,7 @@ TEST_F(OnDevice, MasksMayStayThere) {
 // If little memory is left, masks are processed in parts.
 TEST_F(OnDevice, MasksLargerThanTheDeviceAreCombined) {
   if (!support::is_emulated()) {
-    GTEST_SKIP() << "only the emulation has less memory when asked to";
+    GTEST_SKIP() << "only the memory of an emulated device can be limited";
   }
   constexpr int64_t kColumns = 70;
   constexpr int64_t kRows = 5000;
@@ -559,10 +559,10 @@ TEST_F(OnDevice, CurvatureOfManyTokensIsThatOfTheCpu) {
   }
 }
 
-// The numbers have the same bits on the device, and the sums another order.
+// The numbers have the same bits as on the CPU. The sums are computed in another order.
 TEST_F(OnDevice, DifferencesAreThoseOfTheCpu) {
   if (!support::is_emulated()) {
-    GTEST_SKIP() << "a pointer that is known to be a device's comes from the emulation";
+    GTEST_SKIP() << "only the emulation provides pointers that are known to be in device memory";
   }
   const auto cpu = cpu_context();
   const auto context = support::make_context();
@@ -619,10 +619,10 @@ TEST_F(OnDevice, DifferencesAreThoseOfTheCpu) {
   }
 }
 
-// Elements and entries that stay on the device.
+// Elements and entries stay on the device.
 TEST_F(OnDevice, PatchesAreThoseOfTheCpu) {
   if (!support::is_emulated()) {
-    GTEST_SKIP() << "a pointer that is known to be a device's comes from the emulation";
+    GTEST_SKIP() << "only the emulation provides pointers that are known to be in device memory";
   }
   constexpr int64_t kCount = 3 * 4096 + 77;
   std::mt19937_64 random(support::seed());
@@ -728,7 +728,7 @@ TEST_F(OnDevice, PatchesAreThoseOfTheCpu) {
 // Device memory is read by the functions that allow it, and refused by the others.
 TEST_F(OnDevice, RefusesDeviceMemoryWhereTheCpuReads) {
   if (!support::is_emulated()) {
-    GTEST_SKIP() << "a pointer that is known to be a device's comes from the emulation";
+    GTEST_SKIP() << "only the emulation provides pointers that are known to be in device memory";
   }
   const auto context = support::make_context();
   constexpr int64_t kSide = 80;
@@ -761,7 +761,7 @@ TEST_F(OnDevice, AfterAFailureEveryCallSaysSo) {
   const Model model(random);
   const auto context = support::make_context();
   if (!support::is_emulated()) {
-    GTEST_SKIP() << "only an emulated device fails when asked to";
+    GTEST_SKIP() << "only an emulated device can be made to fail";
   }
   const Setting fault("THREEGATE_EMULATED_FAULT", "1");
   const Compared failed = compare(context.get(), model.bases, model.tuned);

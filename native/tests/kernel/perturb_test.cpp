@@ -104,7 +104,7 @@ TEST(Perturb, RoundsToBf16) {
   std::vector<uint16_t> codes(base.size());
   ASSERT_EQ(TG_OK, tg_perturb(context.get(), &matrix, nullptr, &options, nullptr, codes.data()));
   for (size_t i = 0; i < codes.size(); ++i) {
-    // Rounding through float32 may round a tie the other way, and nothing more.
+    // Rounding through float32 may round a tie the other way. No other difference is allowed.
     EXPECT_LE(std::abs(codes[i] - threegate::float_to_bf16(wide[i])), 1) << i;
     EXPECT_NEAR(static_cast<double>(wide[i]), static_cast<double>(threegate::bf16_to_float(codes[i])),
                 std::abs(static_cast<double>(wide[i])) / 256 + 1e-30);
@@ -113,7 +113,7 @@ TEST(Perturb, RoundsToBf16) {
 
 TEST(Perturb, APermutedUpdateKeepsItsEntriesAndForgetsTheirPlaces) {
   const int64_t rows = 600;
-  const int64_t columns = 1000;  // for several buckets
+  const int64_t columns = 1000;  // enough for several buckets
   std::vector<float> base(static_cast<size_t>(rows * columns), 0);
   std::vector<float> tuned(base.size());
   for (size_t i = 0; i < tuned.size(); ++i) {

@@ -42,7 +42,7 @@ std::vector<double> angles(const Rows& first, const Rows& second) {
   return result;
 }
 
-// Rows 0 .. k-1 turned by the given angles towards rows k .. 2k-1, and then mixed with each other.
+// Returns rows 0 .. k-1 rotated by the given angles towards rows k .. 2k-1, and then mixed with each other.
 Rows turned(const Rows& basis, const std::vector<double>& by, std::mt19937_64& random) {
   const size_t k = by.size();
   Rows rows(k, std::vector<double>(basis[0].size()));
@@ -110,7 +110,8 @@ TEST(PrincipalAngles, CosinesAreTheSingularValuesOfTheProducts) {
   }
 }
 
-// Wedin: the sine of the turn of a leading subspace is at most |D| over the gap (P, Theorem 3.3), for any matrix and step.
+// Wedin's bound: the sine of the rotation of a leading subspace is at most |D| over the gap (P, Theorem 3.3), for any matrix and
+// step.
 TEST(PrincipalAngles, KeepTheBoundOfWedin) {
   std::mt19937_64 random(support::seed());
   std::normal_distribution<double> normal;

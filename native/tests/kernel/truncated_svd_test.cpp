@@ -96,7 +96,8 @@ Solution solve(const Problem& problem, const Request& request) {
   return solve({operand(problem.entries.data(), problem.rows, problem.columns, TG_F64)}, request)[0];
 }
 
-// max_i |A v_i - sigma_i u_i|, |A^T u_i - sigma_i v_i| over sigma_1 in long double, independent of that of the kernel.
+// Returns the largest |A v_i - sigma_i u_i| or |A^T u_i - sigma_i v_i| relative to sigma_1, computed in long double and
+// independently of the kernel.
 double residual(const Problem& problem, const Solution& solution, int64_t rank) {
   long double worst = 0;
   for (int64_t k = 0; k < rank; ++k) {
@@ -381,7 +382,7 @@ TEST(TruncatedSvd, OfALargeMatrix) {
   std::mt19937_64 random(support::seed());
   std::normal_distribution<float> normal;
   if (support::tests_device() && support::is_emulated()) {
-    GTEST_SKIP() << "so large a matrix takes minutes on an emulated device, which has smaller ones in OnDevice";
+    GTEST_SKIP() << "a matrix of this size takes minutes on an emulated device; OnDevice has smaller ones";
   }
   for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{2051, 2100}, {2100, 2051}}) {
     Problem problem{"", rows, columns, {}};
@@ -417,7 +418,7 @@ TEST(TruncatedSvd, OfALargeMatrix) {
 // The Krylov space of a multiple of the identity grows only by rounding.
 TEST(TruncatedSvd, OfALargeMultipleOfTheIdentity) {
   if (support::tests_device() && support::is_emulated()) {
-    GTEST_SKIP() << "an emulated device has smaller multiples of the identity in the other tests";
+    GTEST_SKIP() << "the other tests of an emulated device have smaller multiples of the identity";
   }
   const int64_t size = 2048;
   std::vector<uint16_t> codes(static_cast<size_t>(size * size), 0);
@@ -434,7 +435,7 @@ TEST(TruncatedSvd, OfALargeMultipleOfTheIdentity) {
 TEST(TruncatedSvd, ABatchGivesWhatEachGivesAloneForAnyNumberOfThreads) {
   std::vector<Problem> list = problems();
   if (support::tests_device() && support::is_emulated()) {
-    // Six of them are as good a batch for an emulated device, which takes seconds for each.
+    // An emulated device takes seconds for each, and six of them are sufficient for a batch.
     std::vector<Problem> some;
     for (size_t i = 0; i < list.size(); i += 3) {
       some.push_back(list[i]);

@@ -11,7 +11,7 @@ namespace {
 struct Format {
   int exponent_bits;
   int mantissa_bits;
-  bool finite_only;  // in E4M3 the top exponent holds numbers and one NaN
+  bool finite_only;  // in E4M3 the top exponent has numbers and one NaN
 };
 
 double decode_small(const Format& format, uint32_t code) {

@@ -68,7 +68,7 @@ class ArchitectureTest {
         .hasSize(8)
         .contains(new Architecture.Head(HeadPart.VALUE, 1, true, 224, 256));
     assertThat(qwen.heads(TensorKind.Q_PROJ, 96, 128))
-        .as("a matrix that the configuration does not fit")
+        .as("heads of a matrix that does not fit the configuration")
         .isEmpty();
     assertThat(qwen.heads(TensorKind.DOWN_PROJ, 128, 128)).isEmpty();
     assertThat(new Architecture(ModelConfig.UNKNOWN).heads(TensorKind.Q_PROJ, 128, 128)).isEmpty();

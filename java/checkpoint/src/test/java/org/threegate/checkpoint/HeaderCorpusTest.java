@@ -12,7 +12,8 @@ import org.junit.jupiter.api.Test;
 import org.threegate.testing.Seeds;
 
 /**
- * The fuzzer's corpus, and short mutations of it, in every run; {@code ci/fuzz} goes on from there.
+ * Tests the fuzzer's corpus and short mutations of it in every run. {@code ci/fuzz} continues from
+ * there.
  */
 class HeaderCorpusTest {
   private static final Path CORPUS =

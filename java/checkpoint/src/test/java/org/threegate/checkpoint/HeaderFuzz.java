@@ -4,8 +4,8 @@ import java.nio.ByteBuffer;
 import org.threegate.run.InvalidInputException;
 
 /**
- * For Jazzer: whatever the bytes are, the parser returns or says what is wrong, and what it returns
- * obeys the format.
+ * Fuzz target for Jazzer. For any bytes, the parser either returns a header that obeys the format
+ * or reports the error in one line.
  */
 public final class HeaderFuzz {
   private HeaderFuzz() {}
@@ -21,16 +21,16 @@ public final class HeaderFuzz {
       for (SafetensorsHeader.Entry entry : header.entries()) {
         if (header.dataOffset() + entry.begin() != covered
             || entry.shape().stream().anyMatch(n -> n < 0)) {
-          throw new AssertionError("a broken rule passed: " + entry);
+          throw new AssertionError("an invalid entry was accepted: " + entry);
         }
         covered = header.dataOffset() + entry.end();
       }
       if (covered != data.length) {
-        throw new AssertionError("bytes behind the last tensor passed");
+        throw new AssertionError("bytes after the last tensor were accepted");
       }
     } catch (InvalidInputException e) {
       if (e.getMessage().indexOf('\n') >= 0) {
-        throw new AssertionError("a message of several lines", e);
+        throw new AssertionError("the message has several lines", e);
       }
     }
   }

@@ -16,7 +16,10 @@ import org.threegate.file.AtomicFiles;
 import org.threegate.testing.DyingDisk;
 import org.threegate.testing.Seeds;
 
-/** Killed at each change of the disk: the old output or the new one, and then nothing is left. */
+/**
+ * Tests writes that are killed at each change of the disk. The output is the old one or the new
+ * one, and the next write leaves no other files.
+ */
 class KilledWritesTest {
   @TempDir Path directory;
 
@@ -30,7 +33,7 @@ class KilledWritesTest {
     void at(Path output) throws IOException;
   }
 
-  /** Kills a writing at its first change, its second, and so on, and writes again. */
+  /** Kills a write at its first change, its second, and so on, and writes again after each. */
   private void kill(Writing writing, Writing before, Look look) throws IOException {
     Random random = Seeds.random("KilledWritesTest");
     int changes = 0;

@@ -15,7 +15,9 @@ import org.threegate.run.InvalidInputException;
 class ModelConfigTest {
   @TempDir Path directory;
 
-  /** A model must not be read as one without a configuration. */
+  /**
+   * A model whose configuration cannot be read must not be treated as one without a configuration.
+   */
   @Test
   void passesOverNoConfigurationThatCannotBeRead() throws IOException {
     Path config = directory.resolve("config.json");

@@ -22,7 +22,7 @@ class ModulePatternsTest {
     return ModulePatterns.of(node, WHERE);
   }
 
-  /** As {@code re.match(rf"(.*\.)?({key})$", name)} has it. */
+  /** Patterns match as {@code re.match(rf"(.*\.)?({key})$", name)} does in Python. */
   @Test
   void modulesThatEndWithAPatternHaveItsNumber() {
     ModulePatterns patterns =

@@ -11,7 +11,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.threegate.run.InvalidInputException;
 
-/** Patterns from files take neither time nor memory. */
+/** Tests that patterns from files cannot take much time or memory. */
 class NamePatternTest {
   @Test
   void namesAreFound() {

@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import org.junit.jupiter.api.Test;
 
 class PagePolicyTest {
-  /** The digest is that of the example in the specification, Content Security Policy Level 2. */
+  /** The digest is from the example in the specification of Content Security Policy Level 2. */
   @Test
   void scriptsAndStylesAreKnownByTheirHashes() {
     assertThat(PagePolicy.of("<p><script>alert('Hello, world.');</script>"))

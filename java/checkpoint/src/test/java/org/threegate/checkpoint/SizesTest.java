@@ -17,7 +17,7 @@ import org.threegate.run.InvalidInputException;
 import org.threegate.testing.JsonMutations;
 import org.threegate.testing.NativeLeaks;
 
-/** What files say of sizes is held against what they have. */
+/** Tests that the sizes stated in files are checked against the data in them. */
 @ExtendWith(NativeLeaks.class)
 class SizesTest {
   private static final String CONFIG =

@@ -66,7 +66,7 @@ class AtomicFilesTest {
     assertThat(elsewhere(file))
         .isInstanceOf(InvalidInputException.class)
         .hasMessageContaining("another run is writing it");
-    // Who has it writes, and has it still.
+    // The holder of the lock may write, and still holds the lock afterwards.
     AtomicFiles.write(file, out -> {});
     assertThat(elsewhere(file)).hasMessageContaining("another run is writing it");
     held.close();
@@ -75,7 +75,7 @@ class AtomicFilesTest {
     assertThat(AtomicFiles.list(directory)).containsExactly(file);
   }
 
-  /** What writing a file in another thread comes to. */
+  /** Returns the result of writing a file in another thread, as an exception. */
   private static Exception elsewhere(Path file) throws Exception {
     return CompletableFuture.supplyAsync(
             () -> {
@@ -164,7 +164,7 @@ class AtomicFilesTest {
     Path file = directory.resolve("file");
     try (OutputLock held = OutputLock.of(file)) {
       assertThat(child(held.output())).isEqualTo(2);
-      assertThat(child(file)).isEqualTo(2); // the first one's end did not release it
+      assertThat(child(file)).isEqualTo(2); // the end of the first process did not release it
     }
     assertThat(child(file)).isZero();
     assertThat(AtomicFiles.list(directory)).isEmpty();
@@ -182,7 +182,7 @@ class AtomicFilesTest {
         .waitFor();
   }
 
-  /** Takes a lock; exits with 2 when it is refused. */
+  /** Takes a lock, and exits with 2 if it is refused. */
   static final class Locking {
     public static void main(String[] arguments) throws IOException {
       try (OutputLock held = OutputLock.of(Path.of(arguments[0]))) {

@@ -58,7 +58,7 @@ class InputFilesTest {
 
   @Test
   void doesNotBelieveASizeOfNothing() {
-    // Files of /proc say that they are empty.
+    // Files in /proc report a size of zero.
     assertThat(InputFiles.bytes(Path.of("/proc/self/stat"), 10_000)).isNotEmpty();
     assertThatThrownBy(() -> InputFiles.bytes(Path.of("/proc/self/status"), 10))
         .isInstanceOf(InvalidInputException.class)

@@ -34,7 +34,8 @@ import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.Seeds;
 
 /**
- * Patches of patches, of other writers, of any number of threads, and of what is larger than all.
+ * Tests combinations of patches, patches of other writers, any number of threads, and tensors
+ * beyond 32-bit positions.
  */
 @ExtendWith(NativeLeaks.class)
 class ChainTest {
@@ -55,7 +56,7 @@ class ChainTest {
     return model;
   }
 
-  /** Most tensors change, not always the same ones. */
+  /** Changes most tensors, but not the same ones each time. */
   private void move(Random random) {
     for (byte[] own : weights) {
       if (random.nextInt(3) > 0) {
@@ -97,7 +98,10 @@ class ChainTest {
     }
   }
 
-  /** Through patches of every format: what one from the first to the last would have been. */
+  /**
+   * Combines patches of every format. The result equals a patch from the first model to the last
+   * one.
+   */
   @ParameterizedTest
   @EnumSource(PatchFormat.class)
   void patchesOfPatchesAreThoseOfTheirEnds(PatchFormat format) throws IOException {
@@ -170,7 +174,7 @@ class ChainTest {
     assertThat(alone).isNotEmpty();
   }
 
-  /** As TRL writes them: raw positions, no digests, the version that it leads to. */
+  /** A patch of TRL has raw positions, no digests, and only the version to which it leads. */
   @Test
   void sparsePatchesOfOtherWritersAreRead() throws IOException {
     Path base = model("base");
@@ -204,7 +208,7 @@ class ChainTest {
         weights[3][2998] = 5;
         weights[3][2999] = 6;
         assertThat(Files.mismatch(out.resolve("base"), model("expected"))).isEqualTo(-1);
-        // And from there to a patch that has them.
+        // The patch can be rewritten as one that has digests.
         Path checked = directory.resolve("checked.safetensors");
         new PatchCombiner(context, PatchOptions.of(PatchFormat.PLANAR))
             .combine(model, List.of(opened), checked, Progress.NONE);
@@ -216,7 +220,7 @@ class ChainTest {
     }
   }
 
-  /** Gaps that fit 16 bits in one chunk, and not in the next. */
+  /** The gaps fit 16 bits in one chunk but not in the next. All gaps therefore have 32 bits. */
   @Test
   void gapsAreAsWideAsTheWidestOne() throws IOException {
     byte[] before = new byte[ChunkLayout.CHUNK + 100_000];
@@ -248,7 +252,7 @@ class ChainTest {
     }
   }
 
-  /** A few bytes that ask for 128 MB. */
+  /** A frame of a few bytes asks for a window of 128 MB. */
   @Test
   void framesGetNoMoreMemoryThanTheyMayNeed() throws IOException {
     Path base = model("base");
@@ -284,7 +288,7 @@ class ChainTest {
 
   private static final long HUGE = (1L << 32) + 10;
 
-  /** Bytes that are zero but for a few; the file takes no room. */
+  /** Writes a file of zeros with a few other bytes. The file is sparse. */
   private static void writeHuge(Path path, long[] positions, int value) throws IOException {
     byte[] header =
         ("{\"w\":{\"dtype\":\"U8\",\"shape\":[" + HUGE + "],\"data_offsets\":[0," + HUGE + "]}}  ")
@@ -302,7 +306,7 @@ class ChainTest {
     }
   }
 
-  /** Positions that no 32 bits hold. */
+  /** Positions of more than 32 bits are supported. */
   @Test
   void tensorsMayHaveMoreThanTwoToThe32Elements() throws IOException {
     long[] changed = {3, (1L << 32) - 1, 1L << 32, (1L << 32) + 5};

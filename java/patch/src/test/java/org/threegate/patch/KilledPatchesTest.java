@@ -26,18 +26,18 @@ import org.threegate.testing.DyingDisk;
 import org.threegate.testing.Seeds;
 
 /**
- * Killed at each change of the disk, and by the operating system at random: a model is the old
- * version or the new one when it goes on, and nothing is left behind.
+ * Tests processes that are killed at each change of the disk, or by a signal at a random time.
+ * After recovery the model has the old or the new version, and no other files are left.
  */
 @Timeout(600)
 class KilledPatchesTest {
   private static final int TENSORS = 3;
   private static final int BYTES = 60_000;
 
-  /** So many of each kind; more are asked for by hand. */
+  /** Number of kills of each kind. */
   private static final int KILLS = Integer.getInteger("threegate.test.kills", 6);
 
-  /** Of publishing, which takes long: at one of so many changes. */
+  /** Publishing takes long, so it is killed only at one change out of this many. */
   private static final int STRIDE = Math.max(1, 246 / KILLS);
 
   @TempDir Path directory;
@@ -133,13 +133,13 @@ class KilledPatchesTest {
         Files.deleteIfExists(model.resolve("..threegate-patch-journal.lock"));
         assertThat(AtomicFiles.list(model)).hasSize(2);
       }
-      assertThat(mixed).as("killed inside the writes to the weights").isGreaterThan(3);
+      assertThat(mixed).as("kills inside the writes to the weights").isGreaterThan(3);
       System.out.println(
           "in place: killed at each of " + changes + " changes, " + mixed + " inside");
     }
   }
 
-  /** The command that was killed is said again. */
+  /** A user whose command was killed runs the same command again. */
   @Test
   void inPlaceAtEachChangeAndAgain() throws IOException {
     byte[] before = Files.readAllBytes(weights(model));
@@ -198,7 +198,7 @@ class KilledPatchesTest {
           new PatchSubscriber(context, versions, served).update();
         }
         PatchPublisher publisher = PatchPublisher.open(context, versions, model, options(format));
-        // A version that was complete when the publisher was killed has been published.
+        // A version that was complete when the publisher was killed counts as published.
         move(weights, random);
         store(model, weights);
         for (int i = 0; i < 3; i++) {
@@ -221,7 +221,7 @@ class KilledPatchesTest {
     return AtomicFiles.list(directory).stream().map(path -> path.getFileName().toString()).toList();
   }
 
-  /** A child process of this test. */
+  /** Starts a child process of this test. */
   private Process child(String... arguments) throws IOException {
     List<String> command =
         new ArrayList<>(
@@ -239,7 +239,7 @@ class KilledPatchesTest {
     return new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
   }
 
-  /** Waits until it says that it has begun, and kills it up to so many milliseconds later. */
+  /** Waits until the child has begun, and kills it at most this many milliseconds later. */
   private void kill(Process child, int millis) throws Exception {
     assertThat(child.getInputStream().read()).isEqualTo('!');
     TimeUnit.MICROSECONDS.sleep(random.nextInt(1000 * millis));
@@ -281,7 +281,8 @@ class KilledPatchesTest {
         assertThat(publisher.getInputStream().read()).isEqualTo('!');
         for (int i = 0; i < KILLS; i++) {
           kill(child("follow", versions.toString(), served.toString()), 300);
-          // It goes on to a version that there is, bit for bit: its digest is compared on the way.
+          // The follower continues to an existing version. The update compares digests, so the bits
+          // are right.
           long version = new PatchSubscriber(context, versions, served).update();
           assertThat(version).isPositive();
           assertThat(names(directory))
@@ -302,7 +303,7 @@ class KilledPatchesTest {
     }
   }
 
-  /** What is killed. */
+  /** The program that is killed. */
   static final class Child {
     public static void main(String[] arguments) throws IOException {
       try (Context context = Context.open(Context.Device.CPU, 1)) {
@@ -319,7 +320,7 @@ class KilledPatchesTest {
       System.out.flush();
     }
 
-    /** There and back. */
+    /** Applies a patch and its inverse in turn. */
     private static void apply(Context context, String... arguments) throws IOException {
       Path model = Path.of(arguments[1]);
       Path there = Path.of(arguments[2]);

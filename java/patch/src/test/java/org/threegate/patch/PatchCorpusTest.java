@@ -15,7 +15,8 @@ import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.Seeds;
 
 /**
- * The fuzzer's corpus, and short mutations of it, in every run; {@code ci/fuzz} goes on from there.
+ * Tests the fuzzer's corpus and short mutations of it in every run. {@code ci/fuzz} continues from
+ * there.
  */
 @ExtendWith(NativeLeaks.class)
 class PatchCorpusTest {

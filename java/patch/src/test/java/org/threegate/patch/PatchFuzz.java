@@ -16,10 +16,11 @@ import org.threegate.run.InvalidInputException;
 import org.threegate.run.Progress;
 
 /**
- * For Jazzer: whatever a patch is, it is applied or it is said what is wrong, and nothing native
- * stays behind. The first byte says whether the others are a file, or what a patch of each format
- * holds of a tensor, so that what reads the contents is reached, too. The corpus has one of each
- * kind, written byte by byte after docs/patches.md.
+ * Fuzz target for Jazzer. Any patch is either applied or refused with a message, and no native
+ * objects remain. The first byte selects a kind of input: the other bytes are a file, or the
+ * contents that a patch of one format has for a tensor. Fuzzing thus reaches the code that reads
+ * the contents, too. The corpus has one input of each kind, written byte by byte after
+ * docs/patches.md.
  */
 public final class PatchFuzz {
   static final int KINDS = 5;
@@ -58,7 +59,7 @@ public final class PatchFuzz {
       read(context, base, patch);
     }
     if (Context.liveObjects() != objects || NativeBuffer.leaks() != 0) {
-      throw new AssertionError("native objects were left behind");
+      throw new AssertionError("native objects remain");
     }
   }
 
@@ -75,7 +76,7 @@ public final class PatchFuzz {
       new PatchVerifier(patch).verify(base, Progress.NONE);
     } catch (InvalidInputException e) {
       if (e.getMessage().indexOf('\n') >= 0) {
-        throw new AssertionError("a message of several lines", e);
+        throw new AssertionError("the message has several lines", e);
       }
     }
   }
@@ -96,7 +97,7 @@ public final class PatchFuzz {
         return file;
       }
       case 2 -> {
-        // Half of them are gaps, half values.
+        // Half of the bytes are gaps, the others are values.
         int entries = contents.length / 4;
         describe(writer, PatchFormat.SPARSE.metadataName())
             .metadata("model_version", "1")

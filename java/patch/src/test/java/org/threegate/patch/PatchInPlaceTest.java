@@ -33,7 +33,10 @@ import org.threegate.run.Progress;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.Seeds;
 
-/** Whenever it is interrupted, the files are the old version or, after recovery, the new one. */
+/**
+ * Tests that files have the old version or, after recovery, the new one, whenever a patch is
+ * interrupted.
+ */
 @ExtendWith(NativeLeaks.class)
 @Tag("binding")
 class PatchInPlaceTest {
@@ -101,7 +104,7 @@ class PatchInPlaceTest {
     }
   }
 
-  /** Any part of the writes may have reached the disk when the journal is found again. */
+  /** Any part of the writes may have reached the disk when the journal is found. */
   @Test
   void interruptedWritesAreCompleted() throws IOException {
     Random random = Seeds.random("interruptedWritesAreCompleted");
@@ -124,7 +127,7 @@ class PatchInPlaceTest {
     }
   }
 
-  /** The journal of this patch. */
+  /** Returns the journal of the patch without patching the files. */
   private byte[] journal(Context context) throws IOException {
     new PatchInPlace(context, model).prepare(patch, DigestPolicy.REQUIRED, Progress.NONE);
     assertThat(now()).isEqualTo(before);
@@ -159,7 +162,7 @@ class PatchInPlaceTest {
     }
   }
 
-  /** A journal whose checksum is right, whoever wrote it. */
+  /** Returns the journal with a correct checksum. Anyone can compute it. */
   private static byte[] signed(byte[] journal) {
     CRC32C sum = new CRC32C();
     sum.update(journal, 0, journal.length - Long.BYTES);
@@ -175,7 +178,7 @@ class PatchInPlaceTest {
     assertThat(now()).isEqualTo(before);
   }
 
-  /** Of the first part: the digests before it are of 32 letters, four of them. */
+  /** Returns the offset of the first part. It follows four digests of 32 characters each. */
   private static int firstPart() {
     return 4 + 32 + 32 + 4 + 4 + 4 * (8 + 32);
   }
@@ -185,7 +188,8 @@ class PatchInPlaceTest {
     try (Context context = Context.open()) {
       byte[] journal = journal(context);
       int part = firstPart();
-      // Tensor, first element, width, count; number and length of digests; checksum.
+      // Offsets and values of fields. The fields of a part are tensor, first element, width and
+      // count. The last offsets are those of the number and the length of digests.
       int[][] forged = {
         {part, -2},
         {part, TENSORS},
@@ -228,7 +232,10 @@ class PatchInPlaceTest {
     }
   }
 
-  /** Bytes of the journal as somebody likes them: the new version, or a refusal and the old one. */
+  /**
+   * Flips bits of a journal and corrects its checksum. Recovery leads to the new version, or it
+   * refuses the journal and keeps the old one.
+   */
   @Test
   void nothingButTheVersionOfTheDigestsComesOfAForgedJournal() throws IOException {
     Random random = Seeds.random("nothingButTheVersionOfTheDigests");
@@ -254,12 +261,13 @@ class PatchInPlaceTest {
     }
   }
 
-  /** Headers are the same. A weight is not, and the patch does not write over it. */
+  /** The headers are equal but one weight differs. Recovery does not overwrite it. */
   @Test
   void journalsOfAnotherVersionAreRefused() throws IOException {
     try (Context context = Context.open()) {
       byte[] journal = journal(context);
-      // Elements of two bytes are written whole: one that is equal in both versions is kept.
+      // Elements of two bytes are written whole. The patch therefore keeps only those that are
+      // equal in both versions.
       int kept = before.length - 2;
       while (before[kept] != after[kept] || before[kept + 1] != after[kept + 1]) {
         kept -= 2;
@@ -313,7 +321,7 @@ class PatchInPlaceTest {
     }
   }
 
-  /** Whoever was killed says the same command again. */
+  /** A user whose command was killed runs the same command again. */
   @Test
   void theSamePatchIsNotAppliedTwice() throws IOException {
     try (Context context = Context.open()) {

@@ -26,7 +26,9 @@ import org.threegate.run.Progress;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.Seeds;
 
-/** A subscriber ends with the publisher's bytes, whatever it missed, or says why not. */
+/**
+ * Tests that a subscriber gets the publisher's bytes, whatever it missed, or reports why it cannot.
+ */
 @ExtendWith(NativeLeaks.class)
 class PublishingTest {
   private static final int BYTES = 20_000;
@@ -73,12 +75,12 @@ class PublishingTest {
         assertThat(steady.update()).isEqualTo(version);
         assertSame(directory.resolve("steady"), model());
         if (version % 5 == 0) {
-          // Versions that it has not seen are gone by now.
+          // Versions that this subscriber has not seen are deleted by now.
           assertThat(lazy.update()).isEqualTo(version);
           assertSame(directory.resolve("lazy"), model());
         }
         if (version == 6) {
-          // Another process goes on.
+          // Another process continues to publish.
           publisher = PatchPublisher.open(context, versions, directory.resolve("none"), options);
         }
       }
@@ -108,7 +110,7 @@ class PublishingTest {
       move(random);
       publisher.publish(model());
       byte[] second = Files.readAllBytes(model().resolve("model.safetensors"));
-      // What another is writing is no version yet.
+      // A version that is still being written does not count.
       Files.createDirectory(versions.resolve("weight_v000003"));
       assertThat(subscriber.update()).isEqualTo(2);
       Files.delete(versions.resolve("weight_v000003"));
@@ -127,7 +129,8 @@ class PublishingTest {
       assertThatThrownBy(subscriber::update)
           .hasMessageContaining("version 3 is missing, and no later version is a full checkpoint")
           .hasMessageContaining("the model has version 2");
-      // Killed between the weights and the note of their version.
+      // The same state results if a subscriber is killed between writing the weights and recording
+      // their version.
       Files.createDirectory(third.getParent());
       Files.write(third, whole);
       new PatchInPlace(context, served).apply(third, Progress.NONE);
@@ -135,7 +138,7 @@ class PublishingTest {
       assertThat(subscriber.update()).isEqualTo(4);
       assertSame(served, model());
       assertThat(first).isNotEqualTo(second);
-      // What somebody else has there is not written over.
+      // Files of another origin are not overwritten.
       Path other = Files.createDirectory(directory.resolve("other"));
       Path mine = Files.writeString(other.resolve("model.safetensors"), "mine");
       assertThatThrownBy(() -> new PatchSubscriber(context, versions, other).update())
@@ -227,7 +230,7 @@ class PublishingTest {
     }
   }
 
-  /** What another thread may do while a lock is held here. */
+  /** Returns the result of work in another thread, or the message of its exception. */
   private static String elsewhere(Callable<Long> work) throws Exception {
     return CompletableFuture.supplyAsync(
             () -> {

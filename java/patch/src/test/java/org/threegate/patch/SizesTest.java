@@ -23,7 +23,7 @@ import org.threegate.run.Progress;
 import org.threegate.testing.JsonMutations;
 import org.threegate.testing.NativeLeaks;
 
-/** What a patch says of itself is held against what it and its base have. */
+/** Tests that the sizes and names stated in a patch are checked against its data and its base. */
 @ExtendWith(NativeLeaks.class)
 class SizesTest {
   private static final int BYTES = 200;
@@ -84,7 +84,7 @@ class SizesTest {
     }
   }
 
-  /** The metadata of a patch that is a file, and the shapes of what it holds. */
+  /** Changes the metadata of a patch that is a file, and the shapes of its tensors. */
   @ParameterizedTest
   @EnumSource(names = {"SPARSE", "PLANAR"})
   void noFieldOfAFileIsBelieved(PatchFormat format) throws Exception {

@@ -37,7 +37,9 @@ import org.threegate.run.Progress;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.Seeds;
 
-/** Patches lead from one checkpoint to another, bit for bit, or say why they do not. */
+/**
+ * Tests that patches lead from one checkpoint to another, bit for bit, or report why they do not.
+ */
 @ExtendWith(NativeLeaks.class)
 @Tag("binding")
 class WeightPatchTest {
@@ -47,7 +49,10 @@ class WeightPatchTest {
 
   private record Model(String name, TensorType type, byte[] before, byte[] after) {}
 
-  /** A byte or more of so many elements changes, anywhere: signs of zeros, payloads of NaN. */
+  /**
+   * Returns a tensor in which some elements change by one bit, anywhere. The bit may be the sign of
+   * a zero or in the payload of a NaN.
+   */
   private static Model model(
       String name, TensorType type, int bytes, double density, Random random) {
     byte[] before = new byte[bytes];
@@ -171,7 +176,8 @@ class WeightPatchTest {
                           .filter(model -> !Arrays.equals(model.before(), model.after()))
                           .count());
           new PatchVerifier(opened).verify(before, Progress.NONE);
-          // From another base it leads elsewhere, and says so; only the new bytes are known to all.
+          // A patch refuses another base, which here is the target. An overwriting delta leads from
+          // there to the target, too.
           if (format != PatchFormat.DISK_DELTA_OVERWRITE) {
             assertThatThrownBy(() -> new PatchVerifier(opened).verify(other, Progress.NONE))
                 .isInstanceOf(InvalidInputException.class)
@@ -195,7 +201,7 @@ class WeightPatchTest {
 
   private static byte[] content(Tensor stored) {
     byte[] frame = bytes(stored);
-    // The header says how long the contents are.
+    // The header of a frame contains the length of its contents.
     long size = Zstd.getFrameContentSize(frame);
     return Zstd.decompress(frame, Math.toIntExact(size));
   }
@@ -217,7 +223,7 @@ class WeightPatchTest {
           assertThat(stored.type()).isEqualTo(TensorType.U8);
           assertThat(content(stored))
               .isEqualTo(patch.equals(xor) ? hex("01 00") : hex("01000000 00000000 81"));
-          // By another implementation.
+          // Another implementation computes the expected digest.
           HashValue128 digest = Hashing.xxh3_128().hashBytesTo128Bits(hex("813f"));
           assertThat(shard.metadata())
               .containsEntry(
@@ -326,7 +332,10 @@ class WeightPatchTest {
     }
   }
 
-  /** Whatever is flipped, cut or put in: the right bytes, or a sentence. */
+  /**
+   * A patch with flipped, cut or overwritten bytes gives the right result or is refused with one
+   * sentence.
+   */
   @ParameterizedTest
   @EnumSource(PatchFormat.class)
   void damagedPatchesAreRefused(PatchFormat format) throws IOException {
@@ -359,7 +368,8 @@ class WeightPatchTest {
           apply(context, base().getParent(), patch, out);
           Map<String, byte[]> patched = contents(context, out.resolve("model.safetensors"));
           for (Model model : models) {
-            // A name that was changed may have dropped a tensor from the patch, not damaged one.
+            // A changed name may remove a tensor from the patch. The tensor then keeps its old
+            // bytes.
             assertThat(patched.get(model.name())).isIn(model.after(), model.before());
           }
           Files.delete(out.resolve("model.safetensors"));
@@ -410,7 +420,7 @@ class WeightPatchTest {
     }
   }
 
-  /** Bytes for each changed element of a random update of Gaussian weights, by density. */
+  /** Checks the bytes per changed element of a random update of Gaussian weights, by density. */
   @Test
   void planarPatchesAreSmall() throws IOException {
     Random random = Seeds.random("planarPatchesAreSmall");
@@ -424,7 +434,7 @@ class WeightPatchTest {
       int changed = 0;
       for (int i = 0; i < elements; i++) {
         short code = (short) (Float.floatToIntBits((float) (0.02 * random.nextGaussian())) >> 16);
-        // As a small step has it: the neighbouring number, up or down.
+        // A small step changes a number to the next one, up or down.
         boolean moves = random.nextDouble() < target.getKey();
         first.putShort(code);
         second.putShort((short) (moves ? code + (random.nextBoolean() ? 1 : -1) : code));

@@ -18,9 +18,9 @@ import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.threegate.testing.Glossary;
 
-/** Every key of a report, and every column of a table, is in {@code docs/glossary.md}. */
+/** Tests that every key of a report and every column of a table is in {@code docs/glossary.md}. */
 class GlossaryTest {
-  /** Keys of documents, by the name of the document in the glossary. */
+  /** Keys of documents by the name of the document in the glossary. */
   private static final Map<String, Set<String>> KEYS =
       Map.of(
           "report", keys(ComparisonJson.class),
@@ -34,7 +34,10 @@ class GlossaryTest {
     return keys;
   }
 
-  /** Follows the components of records. Keys of maps are names of tensors, kinds or null models. */
+  /**
+   * Collects the keys of a record and of its components. Keys of maps are left out, because they
+   * are names of tensors, kinds or null models.
+   */
   private static void collect(Type type, Set<String> keys, Set<Type> seen) {
     if (type instanceof ParameterizedType generic) {
       Type[] arguments = generic.getActualTypeArguments();
@@ -42,7 +45,7 @@ class GlossaryTest {
     } else if (type instanceof Class<?> record && record.isRecord() && seen.add(record)) {
       for (RecordComponent component : record.getRecordComponents()) {
         if (component.getGenericType().getTypeName().contains(MapJson.class.getName())) {
-          continue; // Maps are data of pages; files do not have them.
+          continue; // Maps are data for pages. Files do not contain them.
         }
         JsonProperty named = component.getAccessor().getAnnotation(JsonProperty.class);
         if (!component.getAccessor().isAnnotationPresent(JsonUnwrapped.class)) {
@@ -79,7 +82,10 @@ class GlossaryTest {
     assertThat(stale.values()).as(stale.toString()).allMatch(Set::isEmpty);
   }
 
-  /** Columns are paths of {@code report.json}, flattened: {@code nssNull.z} is nssNullZ. */
+  /**
+   * A column is a flattened path of {@code report.json}. For example, {@code nssNull.z} is
+   * nssNullZ.
+   */
   @Test
   void everyColumnIsAKeyOrAFlattenedPath() throws IOException {
     List<String> keys =

@@ -18,12 +18,14 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.threegate.testing.BrowserTab;
 import org.threegate.testing.HostileText;
 
-/** Every page with foreign text wherever a text can stand, pointed at everywhere. */
+/** Tests that hostile text in any place of a page is shown as text, also in tooltips. */
 class HostilePagesTest {
   /** Waits until plots are drawn and have stopped moving. */
   private static final String SETTLE = "new Promise(done => setTimeout(done, 1500))";
 
-  /** Shows the tooltip of every point of every plot, and looks whether it is more than text. */
+  /**
+   * Shows the tooltip of every point of every plot, and collects elements that are not plain text.
+   */
   private static final String POINT_AT_ALL =
       """
       (async () => {
@@ -46,7 +48,7 @@ class HostilePagesTest {
         return { tips, foreign: [...foreign], shown: [...shown] };
       })()""";
 
-  /** Points of the window where something is drawn of a plot, that is scrolled to first. */
+  /** Scrolls to a plot, and returns points of the window where the plot draws something. */
   private static final String POINTS =
       """
       (plot => {
@@ -63,7 +65,7 @@ class HostilePagesTest {
         return points.slice(0, 12);
       })""";
 
-  /** Where to look at what was seen. */
+  /** Directory for screenshots. */
   private static final Path PICTURES = Path.of("target/pages");
 
   private static final List<String> NAMES = HostileText.names();
@@ -97,7 +99,7 @@ class HostilePagesTest {
     Path out = directory.resolve("out");
     writer.write(out);
     Path page = out.resolve(name);
-    // The policy must have nothing to do: without it, text is text as well.
+    // Text must be shown as text without the policy, too. The policy is only a second defence.
     for (boolean policy : new boolean[] {false, true}) {
       try (BrowserTab tab = BrowserTab.open(page.toUri(), directory, policy)) {
         String title = tab.evaluate("document.title").asText();
@@ -124,7 +126,7 @@ class HostilePagesTest {
     }
   }
 
-  /** What the policy is for: something that no page of ours does. */
+  /** The policy forbids actions that none of the pages needs. */
   @Test
   void thePolicyForbidsWhatThePageDoesNotNeed() throws Exception {
     Path out = directory.resolve("out");
@@ -185,7 +187,10 @@ class HostilePagesTest {
                 names -> StudyText.render(HostileReports.study(names))));
   }
 
-  /** No name ends a line, moves the cursor, turns what follows around, or has no end. */
+  /**
+   * Names do not end a line, move the cursor, change the direction of text, or have unlimited
+   * length.
+   */
   @ParameterizedTest(name = "{0}")
   @MethodSource("texts")
   void foreignTextIsTextOnATerminal(String name, Function<List<String>, String> render) {

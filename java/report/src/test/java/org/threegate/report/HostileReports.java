@@ -31,7 +31,7 @@ import org.threegate.analysis.study.StudyClaim;
 import org.threegate.analysis.study.StudyResult;
 import org.threegate.analysis.study.StudyRun;
 
-/** Reports of every kind whose texts are foreign, wherever a text can stand. */
+/** Makes reports of every kind with given names wherever text can stand. */
 final class HostileReports {
   private static final ComparisonReport.Backend BACKEND =
       new ComparisonReport.Backend("cpu", "jni", 1, "scalar", "OpenBLAS");

@@ -193,7 +193,7 @@ class ReportDirectoryTest {
     assertThat(finding.path("verdict").asText()).isEqualTo("supported");
     assertThat(root.path("summary").path("nss").path("max").asDouble())
         .isEqualTo(0.5 / Math.sqrt(10));
-    // The gap is 2 and the update's norm 0.5: the angle is a finding.
+    // The gap of 2 is larger than the norm of the update, 0.5, so the angle is reported.
     assertThat(root.path("summary").path("angleMaxDegrees").path("max").asDouble())
         .isCloseTo(Math.toDegrees(2e-3), within(1e-12));
     assertThat(TerminalReport.render(report()))

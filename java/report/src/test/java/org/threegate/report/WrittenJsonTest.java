@@ -13,8 +13,8 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * Documents are byte for byte what schema 1 has always been: order of keys, digits of numbers, what
- * is null and what is absent.
+ * Tests that documents of schema 1 do not change by a byte. This covers the order of keys, the
+ * digits of numbers, and which values are null or absent.
  */
 class WrittenJsonTest {
   private static final List<String> NAMES = List.of("first", "second");

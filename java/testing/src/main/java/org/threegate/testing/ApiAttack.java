@@ -474,7 +474,7 @@ public final class ApiAttack {
 
     private FileChannel channel() {
       try {
-        // It is closed when it is collected; no more than a few hundred are made.
+        // The channel is closed when it is collected. No more than a few hundred are made.
         Object old = shared(FileChannel.class);
         return old instanceof FileChannel channel
             ? channel
@@ -530,7 +530,7 @@ public final class ApiAttack {
         try {
           closeable.close();
         } catch (Exception e) {
-          // It is in use. The cleaner closes it, or the thread that uses it.
+          // The object is in use. The cleaner or the thread that uses it closes it.
           if (!isExpected(e) && unexpected == null) {
             unexpected = e;
           }

@@ -13,8 +13,8 @@ import org.threegate.kernel.KernelException;
 import org.threegate.kernel.Status;
 
 /**
- * What every binding must do, by families of kernels. Each binding's module extends this; the JVM
- * is started with {@code -Dthreegate.binding} forced.
+ * Tests that every binding must pass, by families of kernels. The module of each binding extends
+ * this class. The JVM must be started with {@code -Dthreegate.binding}.
  */
 @Tag("binding")
 public abstract class BindingContract
@@ -30,7 +30,7 @@ public abstract class BindingContract
         DigestContract {
   private long objects;
 
-  /** The suite runs once a SIMD level; a level that this machine lacks is left out by name. */
+  /** Skips the tests if this machine lacks the SIMD level. The suite runs once for each level. */
   @BeforeAll
   static void theForcedLevelIsThere() {
     try {

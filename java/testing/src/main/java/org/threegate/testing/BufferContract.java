@@ -35,7 +35,7 @@ import org.threegate.kernel.Status;
 import org.threegate.kernel.TruncatedSvd;
 import org.threegate.loading.Bindings;
 
-/** Native memory: bounds, ownership, views and copies. */
+/** Tests native memory: bounds, ownership, views and copies. */
 interface BufferContract {
   @Test
   default void buffersAreCheckedOwnedAndAligned() {
@@ -91,7 +91,7 @@ interface BufferContract {
     }
   }
 
-  /** What is read-only is so for every way of writing. */
+  /** Read-only buffers refuse every kind of write. */
   @Test
   default void whatCannotBeWrittenIsRefused(@TempDir Path directory) throws IOException {
     Path path = directory.resolve("constant.bin");
@@ -157,7 +157,7 @@ interface BufferContract {
     awaitCollected();
   }
 
-  /** The memory of a closed buffer stays for as long as there is a slice, and no longer. */
+  /** The memory of a closed buffer exists as long as there is a slice, and no longer. */
   @Test
   default void aSliceOutlivesItsBuffer(@TempDir Path directory) throws Exception {
     Path path = directory.resolve("sliced.bin");
@@ -168,7 +168,7 @@ interface BufferContract {
     awaitCollected();
   }
 
-  /** Arrays and channels, across the places where one view of memory ends and the next begins. */
+  /** Copies arrays and channels across the boundaries between views of memory. */
   @Test
   default void rangesAreCopied(@TempDir Path directory) throws IOException {
     long at = (1L << 30) - 5;
@@ -214,7 +214,10 @@ interface BufferContract {
     }
   }
 
-  /** Sizes whose product or sum is beyond 64 bits, or that a native function is not told. */
+  /**
+   * Sizes are refused if their product or sum exceeds 64 bits, or if the native function does not
+   * receive them and cannot check them.
+   */
   @Test
   default void sizesThatOverflowAreRefused() {
     try (Context context = Context.open(DEVICE, 0);
@@ -273,10 +276,10 @@ interface BufferContract {
     assertThat(NativeBuffer.leaks()).isEqualTo(before + 1);
   }
 
-  /** In a frame of its own, which must be gone before slices can be collected. */
+  /** Uses a separate stack frame, which must be gone before slices can be collected. */
   private static void requireOutlived(NativeBuffer buffer, MappedFile file) throws Exception {
     buffer.fill(0, 1 << 20, (byte) 5);
-    // Not the slices themselves, but what was made of them.
+    // The views are derived from slices. The slices themselves are not kept.
     List<ByteBuffer> views =
         List.of(
             buffer.slice(1 << 10, 1 << 10).duplicate().slice(3, 20),
@@ -294,7 +297,7 @@ interface BufferContract {
     assertThatThrownBy(() -> buffer.slice(0, 1)).hasMessageContaining("closed");
   }
 
-  /** Slices that nothing refers to. */
+  /** Waits until slices without references are collected. */
   private static void awaitCollected() {
     try {
       for (int i = 0; i < 1000 && NativeBuffer.retained() > 0; i++) {

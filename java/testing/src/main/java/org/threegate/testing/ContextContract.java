@@ -28,9 +28,9 @@ import org.threegate.kernel.Operand;
 import org.threegate.kernel.Status;
 import org.threegate.loading.Bindings;
 
-/** Bindings, capabilities and contexts. */
+/** Tests bindings, capabilities and contexts. */
 interface ContextContract {
-  /** {@code "jni"} or {@code "ffm"}. */
+  /** Returns {@code "jni"} or {@code "ffm"}. */
   String expectedBinding();
 
   @Test
@@ -98,7 +98,7 @@ interface ContextContract {
     }
   }
 
-  /** A crash would end this JVM, so it is in another one. */
+  /** Runs in another JVM, because a crash would end this one. */
   @Test
   @DisabledIfEnvironmentVariable(named = "THREEGATE_SIMD", matches = ".+")
   @DisabledIfSystemProperty(named = "threegate.test.device", matches = "CUDA")
@@ -113,7 +113,7 @@ interface ContextContract {
     assertThat(result.output()).contains("10000 rounds");
   }
 
-  /** A second class loader of one JVM loads the library too. */
+  /** A second class loader of the same JVM can load the library, too. */
   @Test
   default void twoClassLoadersCanBothCall() throws Exception {
     List<URL> urls =

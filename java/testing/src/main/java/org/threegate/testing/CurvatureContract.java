@@ -21,7 +21,7 @@ import org.threegate.kernel.Mask;
 import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
 
-/** Slopes of layers and finite differences of gradients. */
+/** Tests slopes of layers and finite differences of gradients. */
 interface CurvatureContract {
   @Test
   default void slopesAreDerivatives() {
@@ -31,7 +31,7 @@ interface CurvatureContract {
     try (Context context = Context.open(DEVICE, 2);
         NativeBuffer memory = context.allocate(4096);
         Control control = Control.open(context)) {
-      // Small whole numbers: every sum is exact.
+      // All values are small integers, so that every sum is exact.
       for (int i = 0; i < 512; i++) {
         memory.putDouble(8L * i, i * 7 % 11 - 5);
       }
@@ -112,7 +112,7 @@ interface CurvatureContract {
       Matrix out = Matrix.of(memory, 36, Dtype.F32, 1, 3);
       assertThat(FiniteDifferences.displace(context, first, second, 0.5, out)).isZero();
       assertThat(memory.getFloat(36 + 8)).isEqualTo(11);
-      // 2⁻³⁰ times 4, 8 and 16, and 1, 2 and 3 keep nothing of them.
+      // The sums of 1, 2 and 3 with 2⁻³⁰ times 4, 8 and 16 round to 1, 2 and 3.
       assertThat(FiniteDifferences.displace(context, first, second, 0x1p-30, out))
           .isEqualTo(0x1p-60 * (16 + 64 + 256));
       FiniteDifferences.Sums sums =

@@ -18,7 +18,7 @@ import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
 import org.threegate.kernel.Status;
 
-/** Matrices and the comparison of two of them. */
+/** Tests matrices and the comparison of two of them. */
 interface DiffContract {
   @Test
   default void theDiffCountsWhatJavaCounts() {
@@ -139,7 +139,7 @@ interface DiffContract {
     }
   }
 
-  /** The example of the class documentation of {@link Bf16Diff}. */
+  /** Runs the example of the class documentation of {@link Bf16Diff}. */
   @Test
   default void theDocumentedExampleRuns() {
     try (Context context = Context.open(DEVICE, 0);

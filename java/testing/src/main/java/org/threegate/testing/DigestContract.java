@@ -15,7 +15,7 @@ import org.threegate.kernel.Control;
 import org.threegate.kernel.Sha256;
 import org.threegate.kernel.Xxh3;
 
-/** SHA-256 and XXH3. */
+/** Tests SHA-256 and XXH3. */
 interface DigestContract {
   @Test
   default void digestsAreThoseOfTheJdk() throws Exception {
@@ -59,7 +59,7 @@ interface DigestContract {
       assertThat(hex.formatHex(whole.digest())).isEqualTo("99aa06d3014798d86001c324468d497f");
       Xxh3.update(context, whole.part(buffer, 0, bytes.length), parts.part(buffer, 0, 1234));
       Xxh3.update(context, parts.part(buffer, 1234, bytes.length - 1234));
-      // By another implementation.
+      // Another implementation computed the expected digest.
       assertThat(hex.formatHex(whole.digest())).isEqualTo("8ce7a24d31cd94b1ccf90df7e7e37036");
       assertThat(parts.digest()).isEqualTo(whole.digest());
       assertThatThrownBy(() -> whole.part(buffer, 1, bytes.length))

@@ -27,7 +27,7 @@ public final class Glossary {
     this.tables = tables;
   }
 
-  /** Reads the page of this repository. */
+  /** Reads the glossary of this repository. */
   public static Glossary read() throws IOException {
     Path page = Path.of(System.getProperty("threegate.root"), "docs", "glossary.md");
     Map<String, List<List<String>>> tables = new LinkedHashMap<>();

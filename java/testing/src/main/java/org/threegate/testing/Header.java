@@ -27,18 +27,19 @@ public final class Header {
     this.text = text;
   }
 
-  /** The header of this checkout. */
+  /** Reads the header of this checkout. */
   public static Header read() throws IOException {
     Path path =
         Path.of(System.getProperty("threegate.root"), "native/include/threegate/threegate.h");
-    // A comment on lines of its own goes with them, so that a list of constants has no gaps.
+    // Comments on separate lines are removed with these lines, so that lists of constants have no
+    // gaps.
     return new Header(
         Files.readString(path)
             .replaceAll("(?ms)^[ \t]*/\\*.*?\\*/[ \t]*\n", "")
             .replaceAll("(?s)/\\*.*?\\*/", ""));
   }
 
-  /** Number of parameters by function. */
+  /** Returns the number of parameters by function. */
   public Map<String, Integer> functions() {
     Map<String, Integer> functions = new LinkedHashMap<>();
     Matcher matcher = FUNCTION.matcher(text);
@@ -49,13 +50,13 @@ public final class Header {
     return functions;
   }
 
-  /** Value of a constant. */
+  /** Returns the value of a constant. */
   public int constant(String name) {
     return Optional.ofNullable(constants().get(name))
         .orElseThrow(() -> new IllegalArgumentException("no constant " + name));
   }
 
-  /** Values of all constants by name, in the order of the header. */
+  /** Returns the values of all constants by name, in the order of the header. */
   public Map<String, Integer> constants() {
     Map<String, Integer> constants = new LinkedHashMap<>();
     Matcher matcher = CONSTANT.matcher(text);
@@ -65,7 +66,7 @@ public final class Header {
     return constants;
   }
 
-  /** Names of the constants that directly follow a typedef of {@code int32_t}. */
+  /** Returns the names of the constants that directly follow a typedef of {@code int32_t}. */
   public List<String> constantsOf(String typedef) {
     String after = text.substring(text.indexOf("typedef int32_t " + typedef + ";"));
     return after
@@ -77,7 +78,8 @@ public final class Header {
   }
 
   /**
-   * Offset of each field by {@code struct.field}, and the size of each struct by {@code struct}.
+   * Returns the offset of each field by {@code struct.field}, and the size of each struct by {@code
+   * struct}.
    */
   public Map<String, Integer> layouts() {
     Map<String, Integer> layouts = new LinkedHashMap<>();

@@ -29,7 +29,7 @@ public final class JsonMutations {
   private static final String PLACE = "@mutated@";
   private static final ObjectMapper MAPPER = new ObjectMapper();
 
-  // Text as in a file: some are not values of Java, and some are not JSON.
+  // These are texts as in a file: some are not values of Java, and some are not JSON.
   private static final List<String> VALUES =
       List.of(
           "0",

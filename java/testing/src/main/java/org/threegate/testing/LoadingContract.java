@@ -24,8 +24,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * What every binding must do with the files that it unpacks and loads. Each case is a JVM of its
- * own with a cache of its own. It does not depend on the SIMD level: subclasses run it once.
+ * Tests of the files that a binding unpacks and loads. Each case runs in a separate JVM with a
+ * separate cache. Subclasses run the tests once, because they do not depend on the SIMD level.
  */
 @Tag("binding")
 public abstract class LoadingContract {
@@ -40,7 +40,7 @@ public abstract class LoadingContract {
     cache = directory.resolve("cache");
   }
 
-  /** Such as a directory that its test made others' to write. */
+  /** Restores permissions, for example of a directory that a test made writable for others. */
   @AfterEach
   void giveBack() throws IOException {
     try (Stream<Path> all = Files.walk(directory)) {
@@ -113,7 +113,7 @@ public abstract class LoadingContract {
   void whatIsUnpackedIsTheUsersAlone() throws Exception {
     requireLoaded(child().before("umask 000").run(), cache);
     requireOwn();
-    // And is used as it is: nothing is written the second time.
+    // A second run uses the files as they are and writes nothing.
     Map<String, Object> times = new TreeMap<>();
     for (Path file : files(unpacked())) {
       times.put(file.toString(), Files.getAttribute(file, "unix:ctime"));
@@ -124,7 +124,10 @@ public abstract class LoadingContract {
     }
   }
 
-  /** By other bytes of the same length, by none, by half, by links, by what others may write. */
+  /**
+   * Files that differ from those of the jar are unpacked again: files that are cut, changed by a
+   * bit, deleted, linked, or writable for others.
+   */
   @Test
   void whatIsNotTheJarsIsUnpackedAgain() throws Exception {
     requireLoaded(child().run(), cache);
@@ -148,7 +151,8 @@ public abstract class LoadingContract {
     }
     requireLoaded(child().run(), cache);
     requireSame(contents(own), expected);
-    // One by one: the first is loaded before the others are looked at.
+    // Each library is damaged in another way. The first one is loaded before the others are
+    // checked.
     for (int i = 0; i < libraries.size(); i++) {
       Path library = libraries.get(i);
       Path elsewhere = directory.resolve("planted-" + i);
@@ -180,11 +184,11 @@ public abstract class LoadingContract {
       }
       mode(open, "rwx------");
     }
-    // Another directory could be put in its place.
+    // Others could replace the cache if they can write to the directory above it.
     mode(directory, "rwxrwxrwx");
     requireRefused(child().run(), directory.toString(), "can be written by others");
     mode(directory, "rwxr-xr-x");
-    // Readable is no harm; it is made private all the same.
+    // Read permission for others does no harm, but the cache becomes private again.
     mode(cache, "rwxr-xr-x");
     requireLoaded(child().run(), cache);
     requireOwn();
@@ -203,14 +207,14 @@ public abstract class LoadingContract {
     requireRefused(child().run(), own.toString(), "is a link or a file");
     Files.delete(own);
     Files.move(elsewhere, own);
-    // The lock, too: opening it must not make a file somewhere else.
+    // The lock may not be a link either, because opening it would create a file elsewhere.
     Path lock = own.resolve("lock");
     Files.deleteIfExists(lock);
     Files.createSymbolicLink(lock, directory.resolve("made"));
     Files.delete(own.resolve("libopenblas.so.0"));
     requireRefused(child().run(), lock.toString());
     assertThat(directory.resolve("made")).doesNotExist();
-    // A link to the cache itself is the user's to make; it is what it leads to that counts.
+    // The user may replace the cache itself by a link. Only the target of the link is checked.
     Files.delete(lock);
     Path link = directory.resolve("link");
     Files.createSymbolicLink(link, cache);
@@ -226,7 +230,8 @@ public abstract class LoadingContract {
     ChildJvm.Result variable =
         ChildJvm.of(LoadMain.class).environment(Map.of("XDG_CACHE_HOME", "some/cache")).run();
     requireRefused(variable, "XDG_CACHE_HOME is \"some/cache\"", "absolute path");
-    // The property comes first, and the variable's directory is a common one.
+    // The property has priority over the variable. The variable names a directory that programs
+    // share.
     Map<String, String> xdg = Map.of("XDG_CACHE_HOME", directory.resolve("xdg").toString());
     requireLoaded(child().environment(xdg).run(), cache);
     assertThat(directory.resolve("xdg")).doesNotExist();
@@ -298,7 +303,7 @@ public abstract class LoadingContract {
     requireRefused(child.run(), given.toString(), "every user can write to it");
   }
 
-  /** As the tokenizers' library is. */
+  /** The library of the tokenizers, for example, is loaded in this way. */
   @Test
   void anotherLibraryIsComparedWithItsJar() throws Exception {
     ChildJvm child = ChildJvm.of(LoadMain.class, "other").options("-Dthreegate.cache=" + cache);

@@ -22,7 +22,7 @@ import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
 import org.threegate.kernel.Status;
 
-/** Files that are mapped into memory. */
+/** Tests files that are mapped into memory. */
 interface MappedFileContract {
   @Test
   default void aMappedFileIsReadAndItsTruncationIsAnError(@TempDir Path directory)

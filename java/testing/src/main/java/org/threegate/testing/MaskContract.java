@@ -19,7 +19,7 @@ import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
 import org.threegate.kernel.TruncatedSvd;
 
-/** Selection of entries, set algebra of masks and magnitude histograms. */
+/** Tests the selection of entries, set algebra of masks and magnitude histograms. */
 interface MaskContract {
   @Test
   default void masksCross() {
@@ -64,7 +64,7 @@ interface MaskContract {
           .hasMessage("no masks");
       try (TruncatedSvd.Result svd =
           TruncatedSvd.of(context, TruncatedSvd.Request.of(matrix, rows, 1e-13))) {
-        // All triplets: the reconstruction is the matrix itself, up to rounding.
+        // With all triplets, the reconstruction is the matrix itself up to rounding.
         Mask principal = MaskSelection.principal(context, svd, 136, control);
         assertThat(principal.words()).isEqualTo(high.words());
       }

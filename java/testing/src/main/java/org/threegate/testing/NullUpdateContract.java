@@ -17,7 +17,7 @@ import org.threegate.kernel.NullUpdate;
 import org.threegate.kernel.Operand;
 import org.threegate.kernel.TruncatedSvd;
 
-/** Random updates. */
+/** Tests random updates. */
 interface NullUpdateContract {
   @Test
   default void nullUpdatesAreWhatTheySay() {
@@ -40,7 +40,7 @@ interface NullUpdateContract {
           squares += Math.pow(noise.getFloat(4L * i) - 1, 2) / (rows * columns);
         }
         assertThat(squares).isBetween(0.23, 0.27);
-        // The same bits in every binding, at every level: Philox4x32-10 with the key (3, 0).
+        // Philox4x32-10 with the key (3, 0) gives the same bits in every binding at every level.
         assertThat(noise.getFloat(0)).isEqualTo(1.51510739f);
       }
       Matrix permuted = NullUpdate.permuted(context, base, tuned, 3, 1, control);
@@ -98,7 +98,7 @@ interface NullUpdateContract {
         }
         assertThat(above).isCloseTo(4.0 * count * count, within(1000.0));
         assertThat(below).isCloseTo(4.0 * count * (1000 - count), within(5000.0));
-        // The same bits in every binding, at every level.
+        // The bits are the same in every binding at every level.
         assertThat(entries.getFloat(0)).isEqualTo(1.1120815f);
       }
       assertThatThrownBy(() -> NullUpdate.normal(context, new double[3], 3, new double[5], 3, 1))

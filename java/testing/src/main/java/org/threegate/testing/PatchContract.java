@@ -10,7 +10,7 @@ import org.threegate.kernel.ChangedElements;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.KernelException;
 
-/** Elements that differ between two runs of weights. */
+/** Tests the elements that differ between two versions of weights. */
 interface PatchContract {
   @Test
   default void changedElementsCross() {
@@ -26,7 +26,7 @@ interface PatchContract {
       ChangedElements.Elements after = new ChangedElements.Elements(memory, 16, 8, 2);
       try (ChangedElements bits =
           ChangedElements.allocate(context, 4, 2, ChangedElements.Form.OVERWRITE)) {
-        // In two parts.
+        // The elements are appended in two parts.
         bits.append(
             new ChangedElements.Elements(memory, 0, 5, 2),
             new ChangedElements.Elements(memory, 16, 5, 2),

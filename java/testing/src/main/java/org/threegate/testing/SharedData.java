@@ -12,8 +12,8 @@ public final class SharedData {
   /**
    * Finds a fixture.
    *
-   * @param name of a file or directory
-   * @throws IllegalArgumentException when there is none
+   * @param name name of a file or directory
+   * @throws IllegalArgumentException if there is none
    */
   public static Path require(String name) {
     Path path =

@@ -23,7 +23,7 @@ import org.threegate.kernel.SpectrumPerturbation;
 import org.threegate.kernel.Status;
 import org.threegate.kernel.TruncatedSvd;
 
-/** Singular values and vectors, and what is measured in their bases. */
+/** Tests singular values and vectors, and measures in their bases. */
 interface SvdContract {
   @Test
   default void singularTripletsAreThoseOfTheMatrix() {
@@ -123,7 +123,10 @@ interface SvdContract {
     }
   }
 
-  /** A rotation of the first two of three coordinates, by an angle that a cosine cannot show. */
+  /**
+   * Rotates the first two of three coordinates by an angle that is too small to be computed from
+   * its cosine.
+   */
   @Test
   default void smallAnglesAndEnergiesCross() {
     double angle = 3e-9;
@@ -136,7 +139,7 @@ interface SvdContract {
       double[] angles = PrincipalAngles.of(context, first, second);
       assertThat(angles).hasSize(1);
       assertThat(angles[0]).isCloseTo(angle, within(1e-15));
-      // 2 x 3 matrices: W0 = 0, W1 = (3 4 0; 0 0 12).
+      // The 2 x 3 matrices are W0 = 0 and W1 = (3 4 0; 0 0 12).
       for (int i = 0; i < 6; i++) {
         memory.putDouble(48 + 8 * i, i == 0 ? 3 : i == 1 ? 4 : i == 5 ? 12 : 0);
       }
@@ -157,7 +160,9 @@ interface SvdContract {
     }
   }
 
-  /** Two levels that turn into each other by a quarter of a right angle, and a third alone. */
+  /**
+   * Two levels are rotated into each other by a quarter of a right angle. A third one is isolated.
+   */
   @Test
   default void perturbedSpectraCross() {
     try (Context context = Context.open(DEVICE, 0);
@@ -192,7 +197,8 @@ interface SvdContract {
   default void projectedVariancesCross() {
     try (Context context = Context.open(DEVICE, 0);
         NativeBuffer memory = context.allocate(8 * 8)) {
-      // diag(2, 1) and a column of zeros; entries of magnitude 2 have variance 5, of 1 variance 3.
+      // The matrix is diag(2, 1) and a column of zeros. Entries of magnitude 2 have variance 5, and
+      // those of magnitude 1 have variance 3.
       short[] codes = {0x4000, 0, 0, 0, (short) 0xbf80, 0};
       for (int i = 0; i < codes.length; i++) {
         memory.putShort(2 * i, codes[i]);
@@ -205,7 +211,8 @@ interface SvdContract {
       Matrix left = Matrix.of(memory, 16, Dtype.F64, 1, 2);
       Matrix right = Matrix.of(memory, 32, Dtype.F64, 1, 3);
       double[] values = {2, 1};
-      // One other row, without a slope; two other columns, with the squared values 1 and 0.
+      // There is one other row, without a slope. There are two other columns, with the squared
+      // values 1 and 0.
       assertThat(ProjectedEnergy.variances(context, matrix, table, values, left, right))
           .containsExactly(new double[] {5, 0, 0, 0, 3 * 0.5, 3 * 0.5, 0, 0, 0}, within(1e-6));
       assertThatThrownBy(

@@ -39,10 +39,10 @@ import org.threegate.kernel.TruncatedSvd;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.Seeds;
 
-/** Noise is explained, planted effects are found. */
+/** Tests that null models explain noise and that planted effects are found. */
 @ExtendWith(NativeLeaks.class)
 class ClaimsTest {
-  /** Weights of a random matrix with a few spikes, as bf16. */
+  /** Returns a random bf16 matrix with a few spikes. */
   private static Matrix weights(
       Context context, NativeBuffer memory, int rows, int columns, double spikes, long seed) {
     Control control = Control.open(context);
@@ -120,8 +120,8 @@ class ClaimsTest {
   }
 
   /**
-   * Isotropic noise stored in bf16, on a random matrix: it "avoids principal weights", and nothing
-   * of that is left beside the null models. -Dthreegate.test.noise=N takes N seeds of each shape.
+   * Isotropic noise on a random matrix, stored in bf16, seems to "avoid principal weights". The
+   * null models explain all of it. {@code -Dthreegate.test.noise=N} tests N seeds of each shape.
    */
   @ParameterizedTest
   @CsvSource({"128, 128, 200", "1024, 1024, 10", "4096, 1024, 5"})
@@ -167,7 +167,7 @@ class ClaimsTest {
     assertThat(verdicts.get(Verdict.EXPLAINED_BY_NULL)).isGreaterThan(4 * seeds);
   }
 
-  /** An update that changes principal entries half as often as others of their magnitude. */
+  /** The update changes principal entries half as often as other entries of their magnitude. */
   @Test
   void anUpdateThatAvoidsPrincipalEntriesIsFound() {
     int size = 256;
@@ -183,7 +183,7 @@ class ClaimsTest {
         for (int i = 0; i < size * size; i++) {
           double chance = principal.contains(i / size, i % size) ? 0.1 : 0.2;
           short code = memory.getShort(2L * i);
-          // One unit in the last place up or down.
+          // The entry moves by one unit in the last place, up or down.
           boolean moves = random.nextDouble() < chance && (code & 0x7fff) > 0x80;
           tuned.putShort(2L * i, moves ? (short) (code + (random.nextBoolean() ? 1 : -1)) : code);
         }
@@ -197,14 +197,16 @@ class ClaimsTest {
                   GeometryOptions.DEFAULT)
               .get("avoids-principal-weights");
       assertThat(finding.verdict()).as(finding.text()).isEqualTo(Verdict.SUPPORTED);
-      // 0.1 of one half against 0.1 and 0.2 of the halves: a third, where chance gives a half.
+      // Half of the entries change with probability 0.1 and the others with 0.2. A third of the
+      // changes is therefore principal, where chance would give a half.
       assertThat(finding.evidence().means().observed()).isCloseTo(1.0 / 3, within(0.02));
-      // Principal entries are larger, and large ones moved less: magnitude explains half of it.
+      // Principal entries are larger, and large entries change less often. Magnitude therefore
+      // explains about half of the effect.
       assertThat(finding.evidence().means().nullMean()).isBetween(0.38, 0.48);
     }
   }
 
-  /** The update is given in the singular bases of the base, which are random. */
+  /** Judges an update that is given in the singular bases of the base. These bases are random. */
   private static Map<String, Finding> judgeUpdate(
       int size, double[] values, IntToDoubleFunction update) {
     double[][] left = orthonormal(size, 5);
@@ -266,7 +268,7 @@ class ClaimsTest {
     return rows;
   }
 
-  /** Eight large singular values over a bulk. */
+  /** Returns eight large singular values above a bulk. */
   private static double[] values(int size) {
     double[] values = new double[size];
     for (int i = 0; i < size; i++) {
@@ -290,7 +292,7 @@ class ClaimsTest {
     assertThat(findings.get("preserves-subspaces").verdict()).isEqualTo(Verdict.SUPPORTED);
   }
 
-  /** The eight largest singular values grow by a thousandth each. */
+  /** The update increases each of the eight largest singular values by 0.001. */
   @Test
   void anUpdateInsideTheLeadingSubspaceContradicts() {
     int size = 96;
@@ -306,7 +308,9 @@ class ClaimsTest {
     assertThat(drift.evidence().means().observed()).isCloseTo(planted, within(1e-6 * planted));
   }
 
-  /** Directions 0 and 40 turned into each other by 0.01 on the left: far more than chance would. */
+  /**
+   * The update rotates left directions 0 and 40 by 0.01, which is far more than chance would give.
+   */
   @Test
   void aKnownRotationIsFoundWithItsAngle() {
     int size = 96;

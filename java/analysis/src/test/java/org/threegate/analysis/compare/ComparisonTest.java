@@ -86,7 +86,8 @@ class ComparisonTest {
       Comparison.Outcome outcome =
           new Comparison(context, control, left, right, true, GEOMETRY)
               .run(pairing, journal, Progress.NONE);
-      // It is the caller's: another comparison may follow.
+      // A comparison must not cancel the control of its caller, because another comparison may
+      // follow.
       assertThat(control.isCancelled()).isFalse();
       return new Compared(
           pairing,
@@ -119,7 +120,8 @@ class ComparisonTest {
   }
 
   /**
-   * Float64 LAPACK-side values of real checkpoints; counts must be equal, norms agree to float64.
+   * Compares real checkpoints with float64 values from LAPACK. Counts must be equal, and norms must
+   * agree to float64 precision.
    */
   @ParameterizedTest
   @ValueSource(strings = {"rlvr-add-seed1", "rlvr-add-seed1-float32", "sft-scratchpad-lr1e-4"})
@@ -164,8 +166,8 @@ class ComparisonTest {
             "base",
             tensor(new SafetensorsWriter(), "h.0.attn.c_attn.weight", shape, i -> 1),
             config);
-    // Column 5 of the file is output 5: the second entry of head q... 4 outputs each for q, k, v,
-    // so k's head 0.
+    // Column 5 of the file is output 5. There are 4 outputs for each of q, k and v, so it is in
+    // head 0 of k.
     Path tuned =
         model(
             "tuned",
@@ -209,7 +211,7 @@ class ComparisonTest {
             .tensor(name, TensorType.F8_E4M3, shape, codes)
             .tensor(name + "_scale_inv", TensorType.F32, List.of(2L, 3L), floats(6, i -> i + 1));
     Path base = model("base", quantised, config);
-    // Row 2, column 4 is the ragged corner: block (1, 2), scale 6.
+    // Entry (2, 4) is in the ragged corner, which is block (1, 2) with scale 6.
     Path tuned =
         model(
             "tuned",
@@ -263,8 +265,8 @@ class ComparisonTest {
         compare(base, adapter("lora", "{\"r\":2,\"lora_alpha\":8}", 1e-6, false), Optional.empty());
     assertThat(lora.pairing().untouched()).containsExactly("model.norm.weight");
     assertThat(lora.tensors()).containsOnlyKeys(weight);
-    // The step is far below the spacing of bf16 and of float32 at 1, yet its norm is right: α/r ·
-    // ‖BA‖.
+    // The step is far below the spacing of bf16 and of float32 at 1. Its norm must still be right:
+    // α/r · ‖BA‖.
     Totals totals = lora.totals(weight);
     assertThat(totals.counts().changedStored()).isEqualTo(24);
     assertThat(totals.counts().changed()).isZero();
@@ -393,7 +395,7 @@ class ComparisonTest {
       try (Control control = Control.open(context);
           Journal<Comparison.Finished> journal =
               Journal.open(journalPath, Comparison.Finished.class, "f", true)) {
-        // Nine were finished; what had begun of the others may have been.
+        // Nine tensors were finished. Others that had begun may have been finished, too.
         assertThat(journal.finished()).hasSizeBetween(9, 11);
         Comparison.Outcome resumed =
             new Comparison(context, control, left, right, true, GEOMETRY)
@@ -421,7 +423,7 @@ class ComparisonTest {
     }
   }
 
-  /** Any number of threads, and where the tensors lie in the file, change nothing. */
+  /** Digests do not depend on the number of threads or on the positions of tensors in the file. */
   @Test
   void digestsAreOfTensorsNotOfFiles() throws IOException {
     Random random = Seeds.random("digestsAreOfTensorsNotOfFiles");

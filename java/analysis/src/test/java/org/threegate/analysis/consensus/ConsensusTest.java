@@ -55,13 +55,16 @@ class ConsensusTest {
     return path;
   }
 
-  /** Bits of the float that has the value rounded to bf16. */
+  /** Returns the bits of the float to which a value rounds in bf16. */
   private static int bf16(double value) {
     int bits = Float.floatToRawIntBits((float) value);
     return bits + 0x7fff + (bits >>> 16 & 1) & 0xffff0000;
   }
 
-  /** As a checkpoint has them: what all runs share must not be hidden below the rounding. */
+  /**
+   * Returns random weights that bf16 represents exactly, as in a checkpoint. Otherwise all runs
+   * would share the rounding errors of the weights.
+   */
   private static double[] weights(Random random, double sd) {
     return java.util.Arrays.stream(gaussian(random, sd))
         .map(value -> Float.intBitsToFloat(bf16(value)))
@@ -90,7 +93,10 @@ class ConsensusTest {
     }
   }
 
-  /** Noise changes small weights: runs agree far more than chance, and no more than magnitude. */
+  /**
+   * Noise changes small weights more easily. Runs therefore agree far more than chance would give,
+   * but not more than magnitude explains.
+   */
   @Test
   void independentNoiseAgreesByMagnitudeAlone() throws IOException {
     Random random = Seeds.random("independentNoiseAgreesByMagnitudeAlone");
@@ -117,7 +123,10 @@ class ConsensusTest {
     assertThat(Math.abs(tensor.rows().beyondMagnitude())).isLessThan(6 * tensor.rows().nullSd());
   }
 
-  /** Rows of small weights change more easily: dispersed against density, not against magnitude. */
+  /**
+   * Rows of small weights change more easily. Their changes are dispersed if compared with the
+   * overall density, but not if compared with the densities by magnitude.
+   */
   @Test
   void bandsOfSmallWeightsAreExplainedByMagnitude() throws IOException {
     Random random = Seeds.random("bandsOfSmallWeightsAreExplainedByMagnitude");
@@ -148,7 +157,10 @@ class ConsensusTest {
     }
   }
 
-  /** Two runs that change the same rows: agreement and bands beyond magnitude. */
+  /**
+   * Two runs that change the same rows agree more, and form stronger bands, than magnitude
+   * explains.
+   */
   @Test
   void runsThatShareRowsAgree() throws IOException {
     Random random = Seeds.random("runsThatShareRowsAgree");
@@ -168,7 +180,10 @@ class ConsensusTest {
         .isEqualTo(tensors.get(0).changed()[0] + tensors.get(0).changed()[1]);
   }
 
-  /** The same noise agrees with itself; from a base in another order only where magnitudes do. */
+  /**
+   * The same noise agrees with itself. On a base in another order it agrees only where the
+   * magnitudes do.
+   */
   @Test
   void agreementIsMeasuredAcrossBases() throws IOException {
     Random random = Seeds.random("agreementIsMeasuredAcrossBases");
@@ -191,7 +206,7 @@ class ConsensusTest {
       assertThat(same.magnitudeZ()).isGreaterThan(20);
       Agreement apart =
           Consensus.across(context, one, oneTuned, two, twoTuned, name -> true, control).get(NAME);
-      // What they share is a large step, whatever the magnitude.
+      // Both runs have the same large steps, but at weights of other magnitudes.
       assertThat(apart.jaccard()).isLessThan(0.9);
       Agreement shuffled =
           consensus(base, List.of(run, model("run2", i -> weights[i] + noise[entries - 1 - i])))
@@ -210,7 +225,7 @@ class ConsensusTest {
     }
   }
 
-  /** Two seeds agree beyond magnitude; rotating two layers brings those back to it. */
+  /** Two real runs with different seeds agree more than magnitude explains. */
   @Test
   void realRunsShowWhatTheirDescriptionSays() {
     Path base = SharedData.require("base");

@@ -44,7 +44,7 @@ class CurvatureStudyTest {
   private static final int TOKENS = SEQUENCES * EACH;
   private static final CurvatureOptions OPTIONS =
       new CurvatureOptions(0.2, 0.5, 24, 8, SlopeUnit.TOKEN, 1e-9, 3);
-  private static final double ROUNDING = 1e-5; // of float32 products
+  private static final double ROUNDING = 1e-5; // relative error of float32 products
 
   @TempDir Path directory;
   private Context context;
@@ -78,7 +78,7 @@ class CurvatureStudyTest {
     return random.doubles(count).map(unused -> (float) random.nextGaussian()).toArray();
   }
 
-  /** Inputs of which all but the first few dimensions are small, and gradients likewise. */
+  /** Returns values of which only the first three dimensions are large. */
   private static double[] anisotropic(Random random, int width) {
     double[] values = new double[TOKENS * width];
     for (int i = 0; i < values.length; i++) {
@@ -93,7 +93,7 @@ class CurvatureStudyTest {
     return ids;
   }
 
-  /** A base whose singular vectors are the axes, the first ones leading. */
+  /** Returns a base whose singular vectors are the axes, in order. */
   private static double[] base() {
     double[] entries = new double[OUTPUTS * INPUTS];
     for (int i = 0; i < INPUTS; i++) {
@@ -139,7 +139,7 @@ class CurvatureStudyTest {
     return path;
   }
 
-  /** Two layers that saw the same. */
+  /** Writes a capture of two layers with the same inputs and gradients. */
   private Path both(double[] input, double[] gradient) throws IOException {
     SafetensorsWriter one = layer(writer(), LAYER, input, gradient, sequences());
     return write(layer(one, OTHER, input, gradient, sequences()));
@@ -178,7 +178,7 @@ class CurvatureStudyTest {
     }
   }
 
-  /** g' V x of a token. */
+  /** Returns g' V x of a token. */
   private static double slope(double[] gradient, double[] entries, double[] input, int token) {
     double sum = 0;
     for (int i = 0; i < OUTPUTS; i++) {
@@ -189,7 +189,7 @@ class CurvatureStudyTest {
     return sum;
   }
 
-  /** Of the slopes of whole sequences. */
+  /** Returns the sum of the squared slopes of whole sequences. */
   private static double sumOfSquares(double[] gradient, double[] entries, double[] input) {
     double sum = 0;
     for (int sequence = 0; sequence < SEQUENCES; sequence++) {
@@ -240,7 +240,8 @@ class CurvatureStudyTest {
     assertThat(found.squaredNorm()).isCloseTo(whole, within(1e-9 * whole));
     assertThat(found.directions().shares().get(Along.PRINCIPAL))
         .isCloseTo(part / whole, within(1e-6));
-    // Isotropic directions: the mean of |g|²|x|², within its draws.
+    // The expected value along isotropic directions is the mean of |g|²|x|², divided by the number
+    // of weights. The measured value may differ by its sampling error.
     double expected = 0;
     for (int token = 0; token < TOKENS; token++) {
       double inputs = 0;
@@ -256,7 +257,7 @@ class CurvatureStudyTest {
     double sd = found.directions().drawSd().get(Along.ISOTROPIC);
     assertThat(found.directions().along().get(Along.ISOTROPIC).value())
         .isCloseTo(expected, within(8 * sd / Math.sqrt(OPTIONS.draws())));
-    // The trace of the Fisher information is the same mean; its eigenvalues are few and many.
+    // The trace of the Fisher information is this mean times the number of weights.
     LayerCurvature.Density density = found.spectrum().eigenvalueDensity().orElseThrow();
     double trace = expected * INPUTS * OUTPUTS;
     assertThat(density.trace().value()).isCloseTo(trace, within(12 * density.trace().se()));
@@ -267,7 +268,8 @@ class CurvatureStudyTest {
     assertThat(found.klAlone().value()).isCloseTo(divergence, within(ROUNDING * divergence));
     assertThat(study.klTogether().orElseThrow().value())
         .isCloseTo(divergence, within(ROUNDING * divergence));
-    // The leading inputs and gradients are the first axes, as the base's singular vectors are.
+    // The leading inputs and gradients lie along the first axes, as do the singular vectors of the
+    // base.
     assertThat(found.spectrum().kfacInputOverlap().orElseThrow().observed()).isGreaterThan(0.9);
     assertThat(found.spectrum().kfacGradientOverlap().orElseThrow().random().mean())
         .isCloseTo(3.0 / OUTPUTS, within(1e-12));
@@ -281,7 +283,7 @@ class CurvatureStudyTest {
         .isCloseTo(expected, within(ROUNDING * expected));
   }
 
-  /** Of whole sequences: sums of slopes take the place of slopes. */
+  /** With sequences as the unit, the sums of slopes over sequences take the place of slopes. */
   @Test
   void sequencesMayBeTheUnit() throws IOException {
     Random random = Seeds.random("sequencesMayBeTheUnit");
@@ -300,7 +302,7 @@ class CurvatureStudyTest {
     LayerCurvature ofTokens = study(capture, before, after).layers().get(0);
     expect(
         found, Along.UPDATE, sumOfSquares(gradient, update, input) / TOKENS / found.squaredNorm());
-    // ½ ΔᵀFΔ is that of sequences in any case.
+    // ½ ΔᵀFΔ is computed over sequences for either unit.
     assertThat(found.klAlone().value())
         .isCloseTo(ofTokens.klAlone().value(), within(1e-12 * ofTokens.klAlone().value()));
     assertThat(found.klAlone().value())
@@ -353,7 +355,10 @@ class CurvatureStudyTest {
     assertThat(directory.resolve("journal")).doesNotExist();
   }
 
-  /** An update into what the layer uses is found to be steep, one beside it flat, noise neither. */
+  /**
+   * An update in directions that the layer uses is found to be steep. One in unused directions is
+   * flat, and noise is neither.
+   */
   @Test
   void plantedCurvatureIsFound() throws IOException {
     Random random = Seeds.random("plantedCurvatureIsFound");
@@ -377,7 +382,7 @@ class CurvatureStudyTest {
     assertThat(of.layers().get(0).directions().along()).doesNotContainKey(Along.COMPLEMENT);
     of = study(capture, before, model("flat", plus(base, flat), plus(base, flat)));
     assertThat(of.findings().get(0).verdict()).isEqualTo(Verdict.SUPPORTED);
-    // Both layers saw the same tokens: their slopes add up before they are squared.
+    // Both layers saw the same tokens, so their slopes are added before they are squared.
     double alone = of.layers().get(0).klAlone().value();
     ClusteredMean together = of.klTogether().orElseThrow();
     assertThat(together.value()).isCloseTo(4 * alone, within(1e-9 * alone));
@@ -385,7 +390,7 @@ class CurvatureStudyTest {
     of = study(capture, before, model("noise", plus(base, noise), plus(base, moreNoise)));
     for (LayerCurvature layer : of.layers()) {
       PairedComparison compared = layer.compared(Along.UPDATE, Along.ISOTROPIC).orElseThrow();
-      // A single Gaussian direction, among others: within what draws differ by.
+      // A single Gaussian direction differs from the others by no more than draws differ.
       assertThat(Math.abs(compared.difference().value()))
           .isLessThan(9 * layer.directions().drawSd().get(Along.ISOTROPIC));
     }

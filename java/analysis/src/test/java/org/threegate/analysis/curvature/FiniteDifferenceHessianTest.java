@@ -23,7 +23,7 @@ class FiniteDifferenceHessianTest {
     assertThat(Context.liveObjects()).isZero();
   }
 
-  /** Sums of sines of a random linear map: every derivative is known and none vanishes. */
+  /** A sum of sines of a random linear map. Every derivative is known and none vanishes. */
   private record Waves(double[][] map) {
     static Waves of(Random random) {
       double[][] map = new double[SIZE][SIZE];
@@ -42,7 +42,7 @@ class FiniteDifferenceHessianTest {
       }
     }
 
-    /** The same by float32 arithmetic. */
+    /** Computes the same gradient in float32 arithmetic. */
     void narrowGradient(double[] point, double[] gradient) {
       float[] sums = new float[SIZE];
       for (double[] row : map) {
@@ -94,7 +94,7 @@ class FiniteDifferenceHessianTest {
         assertThat(Vectors.norm(truth)).isLessThanOrEqualTo(found.error());
         worst = Math.max(worst, found.error() / size);
       }
-      // And they say something.
+      // The bounds must also be small enough to be useful.
       assertThat(worst).isLessThan(narrow ? 0.05 : 1e-6);
     }
   }
@@ -120,8 +120,9 @@ class FiniteDifferenceHessianTest {
   }
 
   /**
-   * Where gradients vanish their rounding does, too; what is left is that of the displaced points,
-   * which a direction of little curvature turns into one of much.
+   * At a minimum the gradients vanish, and so do their rounding errors. What remains is the
+   * rounding of the displaced points. It turns a direction of low curvature slightly towards
+   * directions of high curvature.
    */
   @Test
   void errorsBoundTheTrueOnesInAMinimum() {
@@ -158,7 +159,7 @@ class FiniteDifferenceHessianTest {
   void nativeGradientsOfFloatsGiveTheSame() {
     Random random = Seeds.random("nativeGradientsOfFloatsGiveTheSame");
     int count = 1000;
-    // Of the sum of x⁴ / 4.
+    // Computes the gradient of the sum of x⁴ / 4.
     NativeGradientOracle oracle =
         (point, gradient) -> {
           for (int i = 0; i < count; i++) {
@@ -190,7 +191,7 @@ class FiniteDifferenceHessianTest {
         assertThat(Math.sqrt(error)).isLessThanOrEqualTo(found.error());
         assertThat(found.error()).isLessThan(0.02 * Math.sqrt(size));
         assertThat(found.along()).isCloseTo(along, withinPercentage(0.1));
-        // The same by way of arrays.
+        // Arrays give the same result.
         double[] values = new double[count];
         for (int i = 0; i < count; i++) {
           values[i] = memory.getFloat(4L * (count + i));
@@ -220,7 +221,7 @@ class FiniteDifferenceHessianTest {
         .hasMessage("the oracle returned a non-finite gradient");
     GradientOracle later =
         (at, gradient) -> gradient[0] = at[0] == 1 ? 0 : Double.POSITIVE_INFINITY;
-    // At the point itself and at no other.
+    // The gradient is finite at the point itself and at no other point.
     assertThatThrownBy(() -> FiniteDifferenceHessian.at(CONTEXT, point, later, 1e-8))
         .hasMessage("the oracle returned a non-finite gradient");
     assertThatThrownBy(() -> FiniteDifferenceHessian.at(CONTEXT, point, broken, 0))

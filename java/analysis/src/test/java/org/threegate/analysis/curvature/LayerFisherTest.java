@@ -25,7 +25,7 @@ class LayerFisherTest {
   private static final int INPUTS = 7;
   private static final int OUTPUTS = 5;
   private static final int WEIGHTS = INPUTS * OUTPUTS;
-  // Of float32 products, for sums of this length and numbers around one.
+  // Relative error of float32 products, for sums of this length and values around one.
   private static final double ROUNDING = 1e-5;
 
   private static Matrix fill(NativeBuffer memory, long offset, int columns, Random random) {
@@ -48,7 +48,7 @@ class LayerFisherTest {
         NativeBuffer memory = context.allocate(1 << 16)) {
       Matrix x = fill(memory, 0, INPUTS, random);
       Matrix g = fill(memory, 8192, OUTPUTS, random);
-      // In two parts, as a longer sample would come.
+      // The samples come in two parts, as those of a longer run do.
       LayerSamples head =
           new LayerSamples(
               Matrix.of(memory, 0, Dtype.F32, 20, INPUTS),
@@ -82,7 +82,8 @@ class LayerFisherTest {
         }
       }
       expectProducts(new ExplicitOperator(entries, WEIGHTS), fisher, random);
-      // Of sequences, one of which lies in both parts: the square of the sum of their gradients.
+      // With sequences as the unit, the gradients of a sequence are summed before they are squared.
+      // Sequences extend over both parts.
       long[] sequences = new long[TOKENS];
       double[][] sums = new double[3][WEIGHTS];
       for (int t = 0; t < TOKENS; t++) {

@@ -17,7 +17,7 @@ import org.threegate.testing.Seeds;
 class ProbesTest {
   private static final int SIZE = 60;
 
-  /** A symmetric matrix with given eigenvalues, and its eigenvectors. */
+  /** A symmetric matrix with known eigenvalues and eigenvectors. */
   private record Known(ExplicitOperator operator, double[] values, double[][] vectors) {}
 
   private static Known known(Random random, int size, IntToDoubleFunction value) {
@@ -71,7 +71,7 @@ class ProbesTest {
       Vectors.add(product, -found.values()[i], vector);
       assertThat(Vectors.norm(product)).isCloseTo(found.residuals()[i], within(1e-10));
     }
-    // All there is to find is found, and then it stops.
+    // The iteration finds all eigenvalues, and then it stops.
     lanczos.extend(1000, Progress.NONE);
     double[] all = lanczos.result(0).values();
     double[] expected = known.values().clone();
@@ -107,7 +107,7 @@ class ProbesTest {
       Estimate sum = density.sum(Math::log);
       covered += Math.abs(sum.value() - logarithm) <= 2.2 * sum.se() ? 1 : 0;
     }
-    // Student's distribution with 11 degrees of freedom: 95 %.
+    // The intervals are those of Student's distribution with 11 degrees of freedom at 95 %.
     assertThat(covered).isBetween(83, 100);
     SpectralDensity parts =
         SpectralDensity.EMPTY
@@ -130,7 +130,10 @@ class ProbesTest {
     }
   }
 
-  /** Unbiased, and as far off as each says; those that look for the range are much closer. */
+  /**
+   * Estimates of traces are unbiased, and their errors are as large as stated. The methods that
+   * find the range first are much more accurate.
+   */
   @Test
   void tracesAreAsFarOffAsTheySay() {
     Random random = Seeds.random("tracesAreAsFarOffAsTheySay");
@@ -163,7 +166,7 @@ class ProbesTest {
     assertThat(errors[2]).isLessThan(errors[1]);
   }
 
-  /** Of a matrix of low rank nothing is left to sample. */
+  /** The methods find the range of a matrix of low rank exactly, so nothing is left to sample. */
   @Test
   void lowRanksAreExact() {
     Random random = Seeds.random("lowRanksAreExact");
@@ -179,7 +182,7 @@ class ProbesTest {
     assertThat(zero.value()).isZero();
   }
 
-  /** Each estimate of XTrace, by its definition: without one vector, all anew. */
+  /** Computes each estimate of XTrace by its definition: from the beginning, without one vector. */
   @Test
   void xTraceLeavesOneOut() {
     Random random = Seeds.random("xTraceLeavesOneOut");

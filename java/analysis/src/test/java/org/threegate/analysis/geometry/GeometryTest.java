@@ -42,8 +42,9 @@ class GeometryTest {
   }
 
   /**
-   * Float64 LAPACK values. The matrices' gaps are about 1e-3 of σ_1, so that vectors with residuals
-   * of rounding, 1e-15, give angles and energies to 1e-9 of themselves and better.
+   * Compares with float64 values from LAPACK. The gaps of the matrices are about 1e-3 of σ_1.
+   * Vectors with residuals of 1e-15, the rounding error, therefore give angles and energies with
+   * relative errors of about 1e-9 or less.
    */
   @ParameterizedTest
   @ValueSource(strings = {"rlvr-add-seed1", "rlvr-add-seed1-float32", "sft-scratchpad-lr1e-4"})
@@ -89,7 +90,7 @@ class GeometryTest {
   }
 
   /**
-   * Selections are exact, so that overlaps agree to the last entry unless two scores of the
+   * Selections are exact. Overlaps must therefore agree to the last entry, unless two scores of the
    * reconstruction are equal up to rounding.
    */
   @ParameterizedTest
@@ -143,8 +144,8 @@ class GeometryTest {
 
   /**
    * Noise on a random matrix, stored in bf16, reproduces the published figures: the update avoids
-   * principal entries and prefers small ones. Beside magnitude nothing of that is left: z is
-   * standard normal over seeds, within five standard errors.
+   * principal entries and prefers small ones. Magnitude explains all of it: z is standard normal
+   * over seeds, within five standard errors.
    */
   @Test
   void noiseIsExplainedByMagnitude() {
@@ -187,7 +188,7 @@ class GeometryTest {
         }
       }
     }
-    assertThat(overlaps).as("what looks like avoidance").isBetween(0.42, 0.46);
+    assertThat(overlaps).as("overlap that looks like avoidance").isBetween(0.42, 0.46);
     for (double[] z : new double[][] {principalZ, lowZ}) {
       double mean = Arrays.stream(z).average().orElseThrow();
       double squares = Arrays.stream(z).map(value -> value * value).average().orElseThrow();
@@ -221,7 +222,7 @@ class GeometryTest {
     }
   }
 
-  /** The bounds that hold on every matrix: Weyl, Mirsky, Ky Fan, Wedin. */
+  /** Checks the bounds that hold for every matrix: Weyl, Mirsky, Ky Fan, Wedin. */
   @Test
   void boundsHoldOnEveryMatrix() {
     Random random = Seeds.random("boundsHoldOnEveryMatrix");
@@ -275,7 +276,7 @@ class GeometryTest {
     }
   }
 
-  /** A rotation of two singular directions by a known small angle comes back as that angle. */
+  /** Rotates two singular directions by a small angle, and expects to measure that angle. */
   @Test
   void aRotationByAKnownAngleIsFound() {
     double angle = 1e-8;
@@ -284,7 +285,7 @@ class GeometryTest {
         Control control = Control.open(context);
         NativeBuffer before = context.allocate(8L * size * size);
         NativeBuffer after = context.allocate(8L * size * size)) {
-      // diag(6, 5, 4, ...); rows 2 and 3 (σ = 5 and 4) turned into each other.
+      // The base is diag(6, 5, 4, ...). Rows 2 and 3 (σ = 5 and 4) are rotated into each other.
       double[] base = new double[size * size];
       double[] tuned = new double[size * size];
       for (int i = 0; i < size; i++) {

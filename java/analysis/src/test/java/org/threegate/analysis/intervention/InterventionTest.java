@@ -23,7 +23,10 @@ import org.threegate.run.InvalidInputException;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.Seeds;
 
-/** Two layers, four query heads in two groups, heads of three, hidden size ten, with biases. */
+/**
+ * Tests interventions on a model with two layers, four query heads in two groups, heads of
+ * dimension three, hidden size ten, and biases.
+ */
 @ExtendWith(NativeLeaks.class)
 class InterventionTest {
   private static final int HIDDEN = 10;
@@ -66,7 +69,10 @@ class InterventionTest {
             type == TensorType.F16 ? TensorType.BF16 : type));
   }
 
-  /** The attention of one layer over three positions, in float64, straight from its definition. */
+  /**
+   * Computes the attention of one layer over three positions in float64, directly from its
+   * definition.
+   */
   private static double[] attention(Checkpoint model, int layer) {
     TreeMap<String, double[]> w = new TreeMap<>();
     String prefix = "model.layers." + layer + ".self_attn.";

@@ -15,7 +15,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.threegate.run.InvalidInputException;
 
-/** A journal that is gone on with is a file like any other: what no run has written is dropped. */
+/**
+ * Tests that a resumed journal is validated like any other file. Entries that no run can have
+ * written are dropped.
+ */
 class JournalTest {
   @TempDir Path directory;
 
@@ -91,7 +94,9 @@ class JournalTest {
         .hasMessageContaining("a pipe or a device");
   }
 
-  /** It takes the place of a link, of which the target stays, and of a pipe, which nobody reads. */
+  /**
+   * A new journal replaces a link, whose target stays unchanged, and a pipe, which nobody reads.
+   */
   @Test
   void aNewJournalIsWrittenThroughNothing() throws IOException, InterruptedException {
     Path target = Files.writeString(directory.resolve("target"), "somebody's");

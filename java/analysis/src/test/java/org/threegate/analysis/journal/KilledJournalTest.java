@@ -18,11 +18,11 @@ import org.threegate.run.InvalidInputException;
 import org.threegate.testing.DyingDisk;
 import org.threegate.testing.Seeds;
 
-/** What was finished stays finished, whenever a run is killed. */
+/** Tests that no finished item is lost, whenever a run is killed. */
 class KilledJournalTest {
   @TempDir Path directory;
 
-  /** What is finished. */
+  /** A finished item. */
   record Item(String name, double value) {}
 
   private static final List<Item> ITEMS =
@@ -45,7 +45,7 @@ class KilledJournalTest {
     return Files.readAllBytes(path());
   }
 
-  /** Wherever it was cut off, within a character too. */
+  /** The journal may be cut off at any byte, also within a character. */
   @Test
   void tornLinesAreDropped() throws IOException {
     byte[] all = written();

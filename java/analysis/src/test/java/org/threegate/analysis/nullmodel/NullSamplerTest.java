@@ -33,8 +33,9 @@ import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.Seeds;
 
 /**
- * Updates drawn in the singular bases of W0 and measured by perturbation theory are distributed as
- * updates drawn entry by entry and measured by decompositions.
+ * Tests that two ways to draw updates agree in distribution. One draws in the singular bases of W0
+ * and measures by perturbation theory. The other draws entry by entry and measures by
+ * decompositions.
  */
 @ExtendWith(NativeLeaks.class)
 class NullSamplerTest {
@@ -46,7 +47,10 @@ class NullSamplerTest {
     return (short) (bits + 0x7fff + (bits >>> 16 & 1) >>> 16);
   }
 
-  /** Rows and columns of very different size, three outlying directions; the update is sparse. */
+  /**
+   * Writes a base and a tuned matrix. Rows and columns have very different scales, a rank-one term
+   * adds an outlying direction, and the update is sparse.
+   */
   private static void fill(NativeBuffer memory, int rows, int columns, double step, Random random) {
     double[][] outer = new double[2][Math.max(rows, columns)];
     for (double[] vector : outer) {
@@ -70,7 +74,7 @@ class NullSamplerTest {
   @ParameterizedTest
   @CsvSource({"256, 300, 2e-5", "640, 256, 1e-4"})
   void drawsAreDistributedAsThoseEntryByEntry(int rows, int columns, double step) {
-    // Fixed: of thousands of random matrices some would miss by chance alone.
+    // The seed is fixed, because among thousands of random matrices some would fail by chance.
     Random random = new Random(Long.getLong("threegate.test.seed", rows));
     try (Context context = Context.open();
         Control control = Control.open(context);
@@ -113,7 +117,7 @@ class NullSamplerTest {
     }
   }
 
-  /** Float64 matrices far beyond float32, in which updates are drawn. */
+  /** Float64 matrices may be scaled far beyond the range of float32, in which updates are drawn. */
   @ParameterizedTest
   @CsvSource({"256, 260, 200", "260, 256, -200", "40, 50, 200", "50, 40, -200"})
   void theScaleDoesNotMatter(int rows, int columns, int exponent) {
@@ -145,7 +149,8 @@ class NullSamplerTest {
       for (NullModel model : NullModel.values()) {
         NullDraws plain = measured.get(0).draws(model).orElseThrow();
         NullDraws scaled = measured.get(1).draws(model).orElseThrow();
-        // Small matrices of ordinary scale get updates entry by entry.
+        // Small matrices of ordinary scale get updates that are drawn entry by entry, so the draws
+        // differ.
         double allowed = Math.min(rows, columns) < NullSampler.FEWEST_DIRECTIONS ? 0.8 : 1e-6;
         for (int i = 0; i < 8; i++) {
           assertThat(scaled.nss()[i])
@@ -159,7 +164,7 @@ class NullSamplerTest {
     }
   }
 
-  /** Draws from one rotation vary as independent rotations do. */
+  /** Checks that draws from one rotation vary as independent rotations do. */
   private static void agreeWithRotations(
       Context context, NullDraws draws, Geometry observed, int rows, int columns) {
     double[] nss = new double[DRAWS];
@@ -230,7 +235,8 @@ class NullSamplerTest {
     NullEstimate wanted = NullEstimate.of("", expected);
     double error = Math.hypot(actual.sd(), wanted.sd()) / Math.sqrt(DRAWS);
     assertThat(actual.mean()).as(what).isCloseTo(wanted.mean(), within(5 * error));
-    // An sd of a hundred normal draws is right to 7 %, of skewed ones less.
+    // The standard deviation of a hundred normal draws is accurate to 7 %. That of skewed draws is
+    // less accurate.
     assertThat(actual.sd()).as("sd of " + what).isBetween(wanted.sd() / 1.8, wanted.sd() * 1.8);
   }
 }

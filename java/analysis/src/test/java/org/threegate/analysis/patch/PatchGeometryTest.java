@@ -25,7 +25,7 @@ import org.threegate.run.Progress;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.Seeds;
 
-/** What is said of a patch is what is true of the step. */
+/** Tests that the measures of a patch are those of the step that it stores. */
 @ExtendWith(NativeLeaks.class)
 class PatchGeometryTest {
   private static final int ROWS = 60;
@@ -70,19 +70,19 @@ class PatchGeometryTest {
 
   private static final List<Long> SHAPE = List.of((long) ROWS, (long) COLUMNS);
 
-  /** A step whose singular values are known: 3 and 2 along two pairs of sparse directions. */
+  /** Measures a step with known singular values: 3 and 2 along two pairs of sparse directions. */
   @Test
   void aStepIsMeasuredFromWhatChanges() throws IOException {
     Random random = Seeds.random("aStepIsMeasuredFromWhatChanges");
     float[] before = new float[ROWS * COLUMNS];
     for (int i = 0; i < before.length; i++) {
-      before[i] = random.nextInt(1 << 10); // steps are exact
+      before[i] = random.nextInt(1 << 10); // small integers, so that steps are exact
     }
     float[] after = before.clone();
     long changed = 0;
     for (int row = 0; row < 32; row++) {
       for (int column = 0; column < 32; column++) {
-        // 16 x 16 and 16 x 16 blocks of equal numbers: each of rank one, norm 16 |entry|.
+        // There are two 16 x 16 blocks of equal numbers. Each has rank one and norm 16 |entry|.
         boolean first = row < 16 && column < 16;
         boolean second = row >= 16 && column >= 16;
         if (first || second) {
@@ -98,7 +98,7 @@ class PatchGeometryTest {
         assertThat(geometry.changed()).isEqualTo(changed);
         assertThat(geometry.elements()).isEqualTo((long) ROWS * COLUMNS);
         assertThat(geometry.notFinite()).isZero();
-        // 32 rows of 16 and 28 of none.
+        // 32 rows have 16 changes each, and 28 rows have none.
         assertThat(geometry.rowDispersion()).isGreaterThan(30);
         PatchGeometry.Size size = geometry.size().orElseThrow();
         assertThat(size.frobenius()).isCloseTo(Math.sqrt(13), within(1e-12));
@@ -106,14 +106,14 @@ class PatchGeometryTest {
         assertThat(spectrum.norm()).isCloseTo(3, within(spectrum.normError() + 1e-9));
         assertThat(spectrum.normError()).isLessThan(0.02);
         assertThat(spectrum.stableRank()).isCloseTo(13.0 / 9, within(0.02));
-        // Without its direction it is far smaller: about |entry| (√16 + √16).
+        // With random signs the norm is far smaller: about |entry| (√16 + √16).
         assertThat(spectrum.randomSigns().mean()).isBetween(1.0, 2.0);
         assertThat(spectrum.randomSigns().pValue(spectrum.norm())).isLessThan(0.01);
       }
     }
   }
 
-  /** Places and signs that know of nothing are what the null models say. */
+  /** The null models match a step with random places and signs. */
   @Test
   void aStepWithoutStructureIsTheNullModels() throws IOException {
     Random random = Seeds.random("aStepWithoutStructureIsTheNullModels");
@@ -142,11 +142,11 @@ class PatchGeometryTest {
         extreme += spectrum.randomSigns().pValue(spectrum.norm()) < 0.05 ? 1 : 0;
       }
     }
-    // Means of 40 standard normal numbers, and of their squares.
+    // Bounds for the mean of 40 standard normal numbers and for the mean of their squares.
     assertThat(rows / trials).isBetween(-0.7, 0.7);
     assertThat(columns / trials).isBetween(-0.7, 0.7);
     assertThat(squares / trials).isBetween(0.3, 2.2);
-    // Of 40, 2 are expected; 10 and more come once in 10^4.
+    // Two of 40 are expected. Ten or more occur once in 10^4 runs.
     assertThat(extreme).isLessThan(10);
   }
 
@@ -164,7 +164,7 @@ class PatchGeometryTest {
       assertThat(geometry.changed()).isEqualTo(3);
       assertThat(geometry.notFinite()).isEqualTo(1);
       assertThat(geometry.size().orElseThrow().frobenius()).isEqualTo(2);
-      // Of a type without numbers, and of a vector.
+      // Measures a vector of a type without numbers.
       byte[] bytes = new byte[12];
       byte[] other = bytes.clone();
       other[3] = 1;
@@ -178,7 +178,7 @@ class PatchGeometryTest {
       assertThat(vector.size().orElseThrow().spectrum()).isEmpty();
       try (Checkpoint model = Checkpoint.open(context, directory.resolve("base-planar"));
           WeightPatch patch = WeightPatch.open(context, directory.resolve("patch-sparse"))) {
-        // A patch of a tensor of another shape.
+        // The patch is for a tensor of another shape.
         assertThatThrownBy(() -> PatchGeometry.of(patch, model.tensors().get("w"), 1))
             .hasMessageContaining("patch-sparse");
       }

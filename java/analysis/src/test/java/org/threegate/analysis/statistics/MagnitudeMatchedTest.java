@@ -10,7 +10,8 @@ import org.threegate.testing.Seeds;
 class MagnitudeMatchedTest {
   @Test
   void handComputedValues() {
-    // Codes 0 and 1 share a bin of 100; codes 2 and 3 one of 70 + 30, for 30 are too few.
+    // Codes 0 and 1 share a bin of 100 entries. Codes 2 and 3 share another one, because 30 entries
+    // are too few for a bin.
     long[] all = {40, 60, 70, 30};
     long[] first = {10, 10, 35, 15};
     long[] second = {20, 30, 10, 10};
@@ -33,7 +34,7 @@ class MagnitudeMatchedTest {
         .isZero();
   }
 
-  /** Sets chosen independently within each magnitude: z is standard normal. */
+  /** The sets are chosen independently within each magnitude, so z is standard normal. */
   @Test
   void independentSetsAreExplained() {
     Random random = Seeds.random("independentSetsAreExplained");
@@ -44,7 +45,8 @@ class MagnitudeMatchedTest {
       int codes = 50;
       long[][] counts = new long[4][codes];
       for (int code = 0; code < codes; code++) {
-        // The first set prefers small codes, the second large ones: a naive null would be wrong.
+        // The first set prefers small codes and the second one large codes. A naive null model
+        // would be wrong.
         double p = 0.9 - 0.8 * code / codes;
         for (int i = 0; i < 100; i++) {
           boolean a = random.nextDouble() < p;
@@ -59,7 +61,7 @@ class MagnitudeMatchedTest {
       sum += z;
       squares += z * z;
     }
-    // Five standard errors of the mean and of the variance of 400 standard normal values.
+    // Allows five standard errors of the mean and of the variance of 400 standard normal values.
     assertThat(sum / rounds).isCloseTo(0, within(5 / Math.sqrt(rounds)));
     assertThat(squares / rounds).isCloseTo(1, within(5 * Math.sqrt(2.0 / rounds)));
   }

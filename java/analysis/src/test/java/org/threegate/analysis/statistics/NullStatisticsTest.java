@@ -32,7 +32,7 @@ class NullStatisticsTest {
     assertThat(NullEstimate.of("m", new double[] {1}).pValue(5)).isEqualTo(1);
   }
 
-  /** The example of Benjamini and Hochberg's paper: four of fifteen. */
+  /** The example of Benjamini and Hochberg's paper, which rejects four of fifteen hypotheses. */
   @Test
   void falseDiscoveriesAreControlled() {
     double[] pValues = {
@@ -49,7 +49,9 @@ class NullStatisticsTest {
     return (short) (bits + 0x7fff + (bits >>> 16 & 1) >>> 16);
   }
 
-  /** Against rounding itself, on magnitudes that include zeros, powers of two and subnormals. */
+  /**
+   * Compares with rounding itself, on magnitudes that include zeros, powers of two and subnormals.
+   */
   @Test
   void theRoundTripIsWhatRoundingDoes() {
     Random random = Seeds.random("theRoundTripIsWhatRoundingDoes");
@@ -78,7 +80,7 @@ class NullStatisticsTest {
     assertThat(RoundTrip.deviation(new long[32768], 1)).isZero();
   }
 
-  /** Of one weight of each kind: a power of two, another, a subnormal. */
+  /** Checks one weight of each kind: a power of two, another number, and a subnormal. */
   @Test
   void momentsByCodeAreThoseOfRounding() {
     Random random = Seeds.random("momentsByCodeAreThoseOfRounding");
@@ -97,7 +99,7 @@ class NullStatisticsTest {
         }
         double variance = RoundTrip.variances(steps * spacing)[code] / (spacing * spacing);
         double cumulant = RoundTrip.fourthCumulants(steps * spacing)[code] / Math.pow(spacing, 4);
-        // With steps beyond a binade the spacing is another.
+        // Steps beyond a binade meet another spacing, so the formula is less accurate.
         double allowed = steps > 5 ? 0.15 : 0.05;
         assertThat(variance).as(code + ", " + steps).isCloseTo(squares, within(allowed * squares));
         assertThat(cumulant + 3 * variance * variance)
@@ -145,7 +147,7 @@ class NullStatisticsTest {
     }
     assertThat(Trajectories.linearity(steps, line)).isCloseTo(1, within(1e-14));
     double linearity = Trajectories.linearity(steps, walk);
-    // Three orthogonal unit increments, the regressions done by hand: 1.7 of 2.5.
+    // The walk has three orthogonal unit increments. Regressions by hand explain 1.7 of 2.5.
     assertThat(linearity).isCloseTo(0.68, within(1e-14));
     assertThat(Trajectories.walkLinearity(steps, walk)).isCloseTo(linearity, within(1e-14));
     assertThat(Trajectories.randomLocking(1, 10).sd())
@@ -173,7 +175,8 @@ class NullStatisticsTest {
     assertThat(verdict(claim(1, naive, matched, 20, 21, 9.5))).isEqualTo(Verdict.SUPPORTED);
     assertThat(verdict(claim(-1, naive, matched, 20, 21, 9.5))).isEqualTo(Verdict.CONTRADICTED);
     assertThat(verdict(claim(1, naive, matched, 20, 10, 10))).isEqualTo(Verdict.UNDETERMINED);
-    // Between its nulls: together they explain it, but nothing points to the claim naively.
+    // The values lie between the null models. The naive null model points in the other direction,
+    // and the matched one does not.
     assertThat(verdict(claim(-1, naive, matched, 5, 5))).isEqualTo(Verdict.UNDETERMINED);
     assertThat(verdict(new Claim("id", "A claim", "m", 1, List.of(), "none there")))
         .isEqualTo(Verdict.UNDETERMINED);

@@ -14,7 +14,10 @@ class PairedComparisonTest {
   private static final int TOKENS = 20;
   private static final int EXPERIMENTS = 4000;
 
-  /** Squared slopes of tokens that share a part with their sequence; the mean is 2. */
+  /**
+   * Returns squared slopes of tokens. The tokens of a sequence share a part of their slopes. The
+   * mean of the squares is 2.
+   */
   private static double[] squares(Random random) {
     double[] values = new double[SEQUENCES * TOKENS];
     for (int sequence = 0; sequence < SEQUENCES; sequence++) {
@@ -33,7 +36,7 @@ class PairedComparisonTest {
     return clusters;
   }
 
-  /** 95 % of the intervals have the true mean; without clusters half of them would. */
+  /** 95 % of the intervals contain the true mean. Without clusters far fewer do. */
   @Test
   void intervalsCoverWhatTheySay() {
     Random random = Seeds.random("intervalsCoverWhatTheySay");
@@ -57,12 +60,12 @@ class PairedComparisonTest {
     assertThat(differences / (double) EXPERIMENTS).isCloseTo(0.95, within(0.02));
   }
 
-  /** A difference of the size that is promised to be found is found as often as promised. */
+  /** A difference of the minimum detectable size is found as often as the power promises. */
   @Test
   void whatIsDetectableIsDetected() {
     Random random = Seeds.random("whatIsDetectableIsDetected");
     long[] clusters = sequences();
-    // The standard error of the difference of two independent experiments, once and for all.
+    // The mean of the minimum detectable difference over independent experiments.
     int trials = 200;
     double effect = 0;
     for (int i = 0; i < trials; i++) {
@@ -85,11 +88,13 @@ class PairedComparisonTest {
     }
     assertThat(found / (double) EXPERIMENTS).isCloseTo(PairedComparison.POWER, within(0.05));
     assertThat(imagined / (double) EXPERIMENTS).isCloseTo(0.05, within(0.025));
-    // The sign test is discrete, so at most its level.
+    // The sign test is discrete, so it rejects at most as often as its level.
     assertThat(signs / (double) EXPERIMENTS).isLessThan(0.07);
   }
 
-  /** Four times as many clusters as settle twice the difference. */
+  /**
+   * The number of clusters grows with the square of the ratio of detectable to observed difference.
+   */
   @Test
   void saysHowManyWouldSettleIt() {
     double[] zeros = new double[8];
@@ -112,14 +117,14 @@ class PairedComparisonTest {
 
   @Test
   void clustersAreWhatCounts() {
-    // Each value three times in its cluster: no more is known than of one each.
+    // Each value occurs three times in its cluster. The copies add no information.
     double[] once = {1, 2, 4, 9};
     double[] thrice = {1, 1, 1, 2, 2, 2, 4, 4, 4, 9, 9, 9};
     ClusteredMean few = ClusteredMean.of(once, new long[] {0, 1, 2, 3});
     ClusteredMean many = ClusteredMean.of(thrice, new long[] {5, 5, 5, 6, 6, 6, 7, 7, 7, 8, 8, 8});
     assertThat(many.value()).isEqualTo(few.value());
     assertThat(many.se()).isCloseTo(few.se(), within(1e-15));
-    // Of independent values: the usual standard error.
+    // Independent values have the usual standard error.
     assertThat(few.se()).isCloseTo(Math.sqrt(38.0 / 3 / 4), within(1e-12));
     ClusteredMean single = ClusteredMean.of(once, new long[4]);
     assertThat(single.se()).isNaN();

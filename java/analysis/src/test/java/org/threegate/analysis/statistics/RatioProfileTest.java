@@ -27,8 +27,8 @@ class RatioProfileTest {
   }
 
   /**
-   * Independent changes give z about standard normal; twice the density in half of the rows does
-   * not.
+   * Independent changes give z that is about standard normal. Twice the density in half of the rows
+   * gives a far larger z.
    */
   @Test
   void theNullHoldsOnIndependentChangesAndFailsOnOthers() {
@@ -42,7 +42,7 @@ class RatioProfileTest {
       squares += z * z;
     }
     double mean = sum / trials;
-    // Four standard errors of a mean and of a variance of 200 draws.
+    // Allows four standard errors of the mean and of the variance of 200 draws.
     assertThat(mean).isBetween(-4 / Math.sqrt(trials), 4 / Math.sqrt(trials));
     assertThat(squares / trials - mean * mean)
         .isBetween(1 - 4 * Math.sqrt(2.0 / trials), 1 + 4 * Math.sqrt(2.0 / trials));
