@@ -20,7 +20,7 @@ import org.threegate.testing.Mutations;
 /**
  * A program that loads and uses mutated tokenizers, because they may crash the process. Its
  * arguments are {@code MODELS DIRECTORY SEED FIRST END}. It prints the number of each case before
-  * the case begins.
+ * the case begins.
  */
 final class TokenizerCases {
   private static final String[] WORDS = {

@@ -17,7 +17,7 @@ import org.threegate.testing.Seeds;
 /**
  * Tests that no tokenizer crashes the process. A separate process loads and uses mutated tokenizers
  * of every kind, and must end normally. {@code -Dthreegate.test.tokenizers=20000} tests more of
-  * them.
+ * them.
  */
 class TokenizerMutationTest {
   private static final int CASES = Integer.getInteger("threegate.test.tokenizers", 2500);

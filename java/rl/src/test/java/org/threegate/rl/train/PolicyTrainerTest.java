@@ -134,7 +134,7 @@ class PolicyTrainerTest {
 
   /**
    * Runs with the same seed end with the same bits, and runs with other seeds differ. Frozen
-      * weights do not change, and steps leak no objects.
+   * weights do not change, and steps leak no objects.
    */
   @Test
   void aRunIsWhatItsSeedMakesIt() {

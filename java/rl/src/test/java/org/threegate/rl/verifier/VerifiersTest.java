@@ -121,9 +121,7 @@ class VerifiersTest {
     }
   }
 
-  /**
-   * A call that times out just as it ends does not interrupt the next call in its thread.
-   */
+  /** A call that times out just as it ends does not interrupt the next call in its thread. */
   @Test
   void anInterruptionReachesNoOtherCall() {
     Verifier sleeps =
