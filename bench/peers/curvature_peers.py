@@ -66,7 +66,7 @@ for name, body, runs in (
     ("torch, einsum", einsum, 3),
     ("torch, batched products", batched, 3),
     ("torch, one by one", one_by_one, 3),
-    ("torch, a gradient a token", per_sample, 1),
+    ("torch, one gradient per token", per_sample, 1),
     ("torch, F V of given slopes", product, 3),
     ("torch, displace 2^26 (no rounding error)", displace, 3),
     ("torch, difference of 2^26, extrapolated, with sums", difference, 3),

@@ -143,7 +143,7 @@ public final class PatchBench {
     print("verify planar", verify, times(verify / read) + " of reading both");
     Path rewritten = directory.resolve("bench-rewritten");
     double rewrite = seconds(context -> delete(rewritten), context -> rewrite(rewritten));
-    print("write the checkpoint anew, synced", rewrite, "");
+    print("write the whole checkpoint, synced", rewrite, "");
     delete(rewritten);
     Path served = directory.resolve("bench-served");
     double inPlace =
