@@ -30,7 +30,7 @@ std::vector<float> normal(int64_t count, std::mt19937_64& random) {
   return numbers;
 }
 
-// Operations per second.
+// Returns the operations per second.
 double sgemm_rate(const char* library, const std::vector<float>& a, const std::vector<float>& b) {
   void* const handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) {

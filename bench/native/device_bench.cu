@@ -1,4 +1,4 @@
-// The kernels of the CUDA device on matrices of a whole model, compared with the limits of the device in the same run. Matrices
+// Measures the kernels of the CUDA device on matrices of a whole model, and the limits of the device in the same run. Matrices
 // have a flat bulk of singular values and a few spikes, as weights have. They are made on the device and stay there. Prints one
 // figure per line: name TAB value TAB unit.
 //
@@ -51,7 +51,7 @@ Device device_memory(int64_t bytes) {
 
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-// The median of some runs after a warm-up run.
+// Returns the median of several runs after a warm-up run.
 template <typename Body>
 double median(int runs, Body body) {
   body();
@@ -162,7 +162,7 @@ class Workspace {
   tg_workspace own_{};
 };
 
-// Bytes read and written per second.
+// Returns the bytes that a copy reads and writes per second.
 double copy_bandwidth() {
   constexpr int64_t kBytes = int64_t{4} << 30;
   const Device from = device_memory(kBytes);
@@ -474,7 +474,7 @@ void bench_patch(tg_context* context, double bandwidth) {
         !std::equal(those.begin(), those.end(), bits.begin())) {
       fail("the device and the CPU found different changes");
     }
-    // Gaps and planes, in both directions.
+    // Checks gaps in both directions, and byte planes.
     const int64_t back = std::min<int64_t>(changed, kCompared);
     check(tg_patch_gaps(context, positions, back, -1), context, "gaps");
     check(tg_patch_positions(context, positions, back, -1), context, "positions");

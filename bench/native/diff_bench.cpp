@@ -1,4 +1,4 @@
-// The comparison of two buffers with every output but the mask, compared with the read bandwidth of the same buffers.
+// Measures the comparison of two buffers with all outputs except the mask, and the read bandwidth of the same buffers.
 //
 // BM_Read/CHANGED/T sums both buffers as 64-bit words on T threads, which is the physical limit of the run. BM_Diff/CHANGED/T
 // compares the buffers, where CHANGED tenths of a per cent of the entries moved by a step of the size of an RL step. There are 64
@@ -177,7 +177,7 @@ void BM_Read(benchmark::State& state) {
   state.SetBytesProcessed(state.iterations() * kBytes);
 }
 
-// Measures the comparison with all profiles but the mask.
+// Measures the comparison with all profiles except the mask.
 void run_diff(benchmark::State& state, const uint16_t* base_codes, const uint16_t* tuned_codes, int64_t row_count,
               int64_t threads) {
   const tg_context_options options{sizeof(tg_context_options), static_cast<int32_t>(threads), TG_CPU, 0, 0};

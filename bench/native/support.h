@@ -48,7 +48,7 @@ inline void require(tg_context* context, tg_status status) {
   }
 }
 
-// A context with one thread.
+// Opens a context with one thread.
 inline Context open_context() {
   const tg_context_options options{sizeof(options), 1, TG_CPU, 0, 0};
   tg_context* context = nullptr;
@@ -68,7 +68,7 @@ inline Memory allocate(int64_t bytes) {
   return Memory(memory);
 }
 
-// The best of several runs.
+// Returns the best time of several runs.
 template <typename Work>
 double seconds(int runs, Work work) {
   double best = 1e9;
@@ -143,7 +143,7 @@ struct Triplets {
   tg_svd_result result;
 };
 
-// The seconds that tg_svd takes.
+// Returns the seconds that tg_svd takes.
 inline double decompose(tg_context* context, const tg_operand& matrix, Triplets& triplets, int runs) {
   tg_workspace_size size{sizeof(size), 0, 0};
   require(context, tg_svd_workspace(context, &matrix, nullptr, 1, &triplets.options, &triplets.result, &size));

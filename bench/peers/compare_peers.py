@@ -1,9 +1,9 @@
-"""The straightforward torch script for what threegate compare measures of one layer: full singular value decompositions, stored
-reconstructions, topk masks, null models by decomposing again. Prints, tab-separated: matrix, rows, columns, seconds.
+"""Measures a straightforward torch script for what threegate compare measures on one layer. It uses full singular value decompositions,
+stored reconstructions, topk masks, and new decompositions for null models. Prints, tab-separated: matrix, rows, columns, seconds.
 
   compare_peers.py BASE.safetensors TUNED.safetensors LAYER DRAWS [NAME...]
 
-Magnitude-matched baselines are left out, which flatters the script. Threads: what OMP_NUM_THREADS says.
+The script has no magnitude-matched baselines, which is in its favour. OMP_NUM_THREADS sets the number of threads.
 """
 import os
 import sys

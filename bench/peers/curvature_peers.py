@@ -1,5 +1,5 @@
-"""Slopes of 2048 tokens along eight directions of a 2048 x 2048 layer by the formulations that torch offers, a product F V, and
-finite differences of 2^26 numbers: float32, one thread.
+"""Measures the slopes of 2048 tokens along eight directions of a 2048 x 2048 layer, in the formulations that torch offers. Also measures
+a product F V and finite differences of 2^26 numbers. All are in float32 with one thread.
 
 Prints, tab-separated: name, seconds (the best of three).
 """
@@ -32,7 +32,7 @@ def one_by_one():
 
 
 def per_sample():
-    # A gradient a token, as torch.func.vmap(grad) makes them, in as many tokens as fit memory.
+    # One gradient per token, as torch.func.vmap(grad) makes them, for as many tokens at once as fit into memory.
     parts = []
     for begin in range(0, TOKENS, 64):
         gradients = g[begin : begin + 64, :, None] * x[begin : begin + 64, None, :]
@@ -66,7 +66,7 @@ for name, body, runs in (
     ("torch, einsum", einsum, 3),
     ("torch, batched products", batched, 3),
     ("torch, one by one", one_by_one, 3),
-    ("torch, a gradient a token", per_sample, 1),
+    ("torch, one gradient per token", per_sample, 1),
     ("torch, F V of given slopes", product, 3),
     ("torch, displace 2^26 (no rounding error)", displace, 3),
     ("torch, difference of 2^26, extrapolated, with sums", difference, 3),

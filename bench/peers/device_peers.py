@@ -1,5 +1,5 @@
-"""What torch and cuSOLVER through torch do on the device with matrices like those of threegate_bench_device: a flat bulk and eight
-spikes. Prints, tab-separated: what, value, unit. SVD times are of all matrices of a 7B model, from one of each shape."""
+"""Measures torch and cuSOLVER on the device with matrices like those of threegate_bench_device: a flat bulk and eight spikes. Prints,
+tab-separated: name, value, unit. SVD times are for all matrices of a 7B model, extrapolated from one matrix of each shape."""
 import ctypes
 import sys
 import time
@@ -8,7 +8,7 @@ import torch
 
 DEVICE = "cuda"
 RANK, TOLERANCE = 64, 1e-5
-# Of 32 layers: how many 4096 x 4096 and 11008 x 4096.
+# The number of matrices of each shape in 32 layers.
 COUNTS = {(4096, 4096): 128, (11008, 4096): 96}
 
 
@@ -35,14 +35,14 @@ def matrix(rows, columns):
 
 
 def residual(a, u, s, v):
-    """Of the certificate: the largest of both sides, over the largest singular value."""
+    """Returns the residual as the certificate defines it: the largest of both sides, relative to the largest singular value."""
     left = (a @ v - u * s).norm(dim=0).max()
     right = (a.T @ u - v * s).norm(dim=0).max()
     return float(torch.maximum(left, right) / s[0])
 
 
 class Gesvdr:
-    """cuSOLVER's randomised SVD, which torch has no name for: cusolverDnXgesvdr of CUDA 13, called by its C signature."""
+    """The randomised SVD of cuSOLVER, which torch does not offer: cusolverDnXgesvdr of CUDA 13, called through its C signature."""
 
     FLOAT32 = 0
     OVERSAMPLING = 32
@@ -56,7 +56,7 @@ class Gesvdr:
     @staticmethod
     def check(status):
         if status != 0:
-            raise RuntimeError(f"cuSOLVER's status {status}")
+            raise RuntimeError(f"cuSOLVER failed with status {status}")
 
     def __call__(self, a, iterations):
         rows, columns = a.shape
@@ -80,7 +80,7 @@ class Gesvdr:
 
 
 def enough_iterations(method, a):
-    """The first power of two of them that reaches the tolerance; None beyond 512."""
+    """Returns the smallest power of two of iterations that reaches the tolerance, or None if 512 do not."""
     iterations = 2
     while iterations <= 512:
         if residual(a, *method(a, iterations)) <= TOLERANCE:
@@ -139,7 +139,7 @@ def main():
 
 
 def patch():
-    """Positions and new bits of what changed of 2^29 bf16, 1 % of them."""
+    """Extracts the positions and new bits of the changed ones of 2^29 bf16 numbers, which are 1 %."""
     before = torch.randint(-(2**15), 2**15, (2**29,), dtype=torch.int16, device=DEVICE)
     after = before ^ (torch.rand(2**29, device=DEVICE) < 0.01).to(torch.int16)
 

@@ -1,7 +1,7 @@
-"""The diff's statistics in numpy and torch, on the bytes of two .safetensors files: seconds of the best formulation of each.
+"""Measures the statistics of the diff in numpy and torch, on the bytes of two .safetensors files.
 
-Usage: diff_peers.py BASE TUNED, both bf16 throughout, seen as rows of 1536 entries. Prints `NAME<tab>SECONDS`. One thread. Blocks
-of several sizes are tried, because both libraries are several times faster on blocks that stay in the cache; the best one counts.
+Usage: diff_peers.py BASE TUNED. Both files must be bf16 only, and are read as rows of 1536 entries. Prints `NAME<tab>SECONDS` for one
+thread. Both libraries are several times faster on blocks that stay in the cache, so the best of several block sizes counts.
 """
 
 import json
@@ -111,7 +111,7 @@ def main():
     try:
         import torch
     except ImportError:
-        print("torch is not installed: skipped", file=sys.stderr)
+        print("SKIPPED: torch is not installed", file=sys.stderr)
         return
     torch.set_num_threads(1)
     x, y = torch.from_numpy(a.view(np.int16)), torch.from_numpy(b.view(np.int16))

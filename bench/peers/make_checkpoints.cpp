@@ -1,4 +1,4 @@
-// See make_checkpoints.
+// The program that the script make_checkpoints builds and runs.
 #include <sys/stat.h>
 
 #include <cstdint>
@@ -23,7 +23,7 @@ uint64_t mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-// About Gaussian (sum of four uniforms), standard deviation 0.02, as bf16.
+// Returns a roughly Gaussian number (the sum of four uniform ones) with standard deviation 0.02 as bf16.
 uint16_t weight(uint64_t random) {
   float sum = 0;
   for (int i = 0; i < 4; ++i) {

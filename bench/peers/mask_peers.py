@@ -1,4 +1,4 @@
-"""The principal mask by the formulations that torch and numpy offer, on the factors of threegate_bench_mask.
+"""Measures the principal mask in the formulations that torch and numpy offer, on the factors of threegate_bench_mask.
 
 Each stores the reconstruction, which the kernel does not. Prints, tab-separated: rows, columns, rank, name, seconds (the best of
 two), bytes of the reconstruction. One thread, float32.

@@ -1,8 +1,10 @@
-"""patch_peers.py make DIRECTORY | create DIRECTORY | evict FILES: a pair of checkpoints, and the sparse patch of them as torch makes it.
+"""patch_peers.py make DIRECTORY | create DIRECTORY | evict FILES: writes a pair of checkpoints, and measures a sparse patch by torch.
 
-make: DIRECTORY/base and DIRECTORY/tuned, bf16 in the shapes of Qwen2.5-1.5B, 3.1 GB each, 1 % of the elements changed by one spacing.
-create: positions and values of what changed, as a safetensors file, without checksums; prints seconds, the best of three.
-evict: drops files from the page cache.
+make: writes DIRECTORY/base and DIRECTORY/tuned, bf16 in the shapes of Qwen2.5-1.5B with 3.1 GB each. 1 % of the elements differ by one
+spacing.
+create: writes the positions and values of the changed elements to a safetensors file, without checksums. Prints the best of three times
+in seconds.
+evict: drops the files from the page cache.
 """
 import os
 import pathlib

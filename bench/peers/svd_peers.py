@@ -1,7 +1,7 @@
-"""Leading singular triplets by every formulation that numpy, scipy and torch offer, on the matrices of threegate_bench_svd.
+"""Measures leading singular triplets in the formulations that numpy, scipy and torch offer, on the matrices of threegate_bench_svd.
 
-Prints, tab-separated: rows, columns, rank, tolerance asked for, name, seconds (the best of two), residual measured in float64.
-One thread. Formulations that cannot reach a tolerance are printed too; who reads the table leaves them out.
+Prints, tab-separated: rows, columns, rank, requested tolerance, name, seconds (the best of two), residual measured in float64. All use
+one thread. Formulations that miss the tolerance are printed too, and must be left out of comparisons.
 """
 import os
 import sys
@@ -65,7 +65,7 @@ def main(directory):
                     peers["arpack"] = lambda: iterative(a, rank, "arpack", tolerance)
                     peers["propack"] = lambda: iterative(a, rank, "propack", tolerance)
                 if rank == 32 and tolerance == 1e-4 and not large:
-                    # Neither depends on rank or tolerance.
+                    # These depend neither on the rank nor on the tolerance.
                     peers["torch.linalg.svd"] = lambda: torch_svd(a, rank)
                     peers["numpy gesdd"] = lambda: gesdd(a, rank)
                 for name, solve in peers.items():

@@ -1,4 +1,4 @@
-"""training_peers.py MODEL: the update and the sampling of TrainingBench by transformers and torch, eager, on all processors.
+"""training_peers.py MODEL: measures the update and the sampling of TrainingBench with transformers and eager torch, on all processors.
 
 Prints, tab-separated: name, seconds (the best of ten).
 """

@@ -1,4 +1,4 @@
-"""Writes the adapter that the tests read, made by PEFT on one of the random decoders: make_adapters.py RESOURCES."""
+"""make_adapters.py RESOURCES: writes an adapter by PEFT for one of the random decoders, as a reference for LowRankAdapter."""
 import sys
 from pathlib import Path
 

@@ -1,8 +1,8 @@
-"""make_decoders.py DIRECTORY [MODEL FILE]: tiny random decoders of each family by transformers, and what they compute: a reference for Decoder.
+"""make_decoders.py DIRECTORY [MODEL FILE]: writes tiny random decoders of each family and their results by transformers, as a reference for Decoder.
 
-Each has config.json, model.safetensors and expected.safetensors: tokens and mask (3 rows, padded on the left), logits where the mask
-is 1, the mean loss of next tokens, and its gradient by parameter. Of a MODEL with a tokenizer, FILE gets tokens and logits of a few
-texts. Written once; run it again only for another family.
+Each has config.json, model.safetensors and expected.safetensors. The last one holds tokens and a mask (3 rows, padded on the left),
+the logits where the mask is 1, the mean loss of the next tokens, and its gradient for each parameter. With a MODEL that has a
+tokenizer, the tokens and logits of a few texts are written to FILE. Run it again only to add a family.
 """
 import json
 import pathlib

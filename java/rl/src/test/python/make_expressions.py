@@ -1,6 +1,6 @@
-"""make_expressions.py FILE COUNT SEED: what jinja2, set up by transformers, makes of random expressions.
+"""make_expressions.py FILE COUNT SEED: renders random expressions with jinja2, as transformers configures it.
 
-Writes FILE: {"context": ..., "cases": [[template, expected or null where it fails], ...]}.
+Writes FILE: {"context": ..., "cases": [[template, expected output, or null if it fails], ...]}.
 """
 import copy
 import json
@@ -30,7 +30,7 @@ CONTEXT = {
     ],
     "e": [],
 }
-# What prints an address, or has no order of its own.
+# Output that contains an address or depends on an unspecified order.
 UNSPECIFIED = re.compile(r"<(generator|built-in|bound|function|Undefined|list_?reverse|reversed|filter|map|zip|class|range|dict_?|str|method)|object at|^range\(|range\(")
 BEYOND = re.compile(r"\d{19,}")
 
@@ -42,7 +42,7 @@ LEAVES = {
     "any": ["z", "u", "b", "m[9]", "d.two", "d.missing", "d['items']", "m[1].content", "d.get('one')", "m[2].tool_calls[0].arguments"],
     "truth": ["b", "true", "false", "z"],
 }
-# One way to write each kind of expression a line: $kind stands for another expression, «a¦b» for a or b.
+# The ways to write each kind of expression, one per line. $kind stands for another expression, «a¦b» for a or b.
 WAYS = {
     "text": """
 $text + $text

@@ -1,6 +1,6 @@
-"""make_objectives.py FILE: losses, gradients and metrics of TRL's trainers on one small batch: a reference for PolicyObjective.
+"""make_objectives.py FILE: writes losses, gradients and metrics of TRL's trainers on a small batch, as a reference for PolicyObjective.
 
-The trainers' own _compute_loss is run on an object that has what it reads and nothing else. float64.
+It calls _compute_loss of the trainers, in float64, on an object that has only the attributes that this method reads.
 """
 import collections
 import json

@@ -1,4 +1,4 @@
-"""make_optimizer.py FILE: torch.optim.AdamW with clipped gradients and a schedule on two parameters: a reference for AdamW."""
+"""make_optimizer.py FILE: writes steps of torch.optim.AdamW with clipped gradients and a schedule, as a reference for AdamW."""
 import json
 import math
 import sys

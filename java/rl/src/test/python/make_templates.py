@@ -1,7 +1,7 @@
-"""make_templates.py DIRECTORY: what transformers makes of DIRECTORY/*.jinja, on 29 February 2024, 13:05:09.
+"""make_templates.py DIRECTORY: renders DIRECTORY/*.jinja with transformers, at the fixed time 29 February 2024, 13:05:09.
 
 The templates were written for this project with the constructs of well-known families: their macros, namespaces,
-slices, filters and white space. Writes DIRECTORY/prompts.json; the prompt is null where a template refuses.
+slices, filters and white space. Writes DIRECTORY/prompts.json. The prompt is null where a template raises an error.
 """
 import datetime
 import json

@@ -1,5 +1,7 @@
-"""Writes the tokenizers that the tests read, small ones of each kind, and what the library in Python makes of texts with them:
-make_tokenizers.py RESOURCES. With tokenizers and sentencepiece (which makes the table of the Precompiled normalizer)."""
+"""make_tokenizers.py RESOURCES: writes small tokenizers of each kind, and the tokens that the library in Python gives for texts.
+
+Needs tokenizers and sentencepiece, which makes the table of the Precompiled normalizer.
+"""
 import json
 import sys
 import tempfile
@@ -13,7 +15,7 @@ CORPUS = ["The quick brown fox jumps over the lazy dog 12345 times.", "def f(x):
           "Hello, world! It's 3.14 isn't it?", "日本語のテキスト и русский текст", "<think>12+34=46</think>"] * 3
 TEXTS = ["The quick brown fox 12345", "  def f(x):\n    return x+1\r\n\n", "ﬁne Å ½ ① e\u0301 é \u0001x", "Hello, world! isn't it? 3.14",
          "日本語 и русский", "<|endoftext|> [MASK] <s> <extra_id_0> mask", "   ", "ABC|def  \t x", "ﷺab"]
-# From, to: a ligature, composition, a compatibility form, what vanishes, what becomes long.
+# Code points from and to: ligatures, compositions, compatibility forms, a removed one, and one that becomes long.
 RULES = ["FB01\t66 69", "41 30A\tC5", "BD\t31 2044 32", "2460\t31", "65 301\tE9", "1\t", "3000\t20", "FDFA\t635 644 649 20 627 644 644 647",
          "61 30A\tE5"]
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
@@ -79,7 +81,7 @@ def bert():
 
 
 def fields(message):
-    """The fields of a protocol buffer that have a length, with their numbers."""
+    """Yields the number and the bytes of each length-delimited field of a protocol buffer."""
     at = 0
 
     def varint():
@@ -126,7 +128,7 @@ def t5():
 
 
 def wordlevel():
-    """With all parts that the others lack."""
+    """A tokenizer with all parts that the others lack."""
     tokenizer = Tokenizer(models.WordLevel({"<unk>": 0, "a": 1, "b": 2, "1": 3, ".": 4}, "<unk>"))
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.Strip(), normalizers.NFKC(), normalizers.StripAccents(), normalizers.Lowercase(), normalizers.Nmt()])

@@ -1,4 +1,4 @@
-"""make_trl_keys.py FILE: the keys of TRL's GRPOConfig and ModelConfig, and of the classes they extend, with their defaults.
+"""make_trl_keys.py FILE: writes the keys and defaults of TRL's GRPOConfig and ModelConfig, and of the classes they extend.
 
 Reads the sources of the installed packages trl and transformers, so that neither has to be importable.
 """

@@ -12,7 +12,8 @@ import org.threegate.kernel.Operand;
 public final class EmbedDiff {
   private static final int ROWS = 512;
   private static final int COLUMNS = 1024;
-  private static final double STEP = 3e-5; // of an update; the weights have standard deviation 0.02
+  /** Standard deviation of the update. That of the weights is 0.02. */
+  private static final double STEP = 3e-5;
 
   private EmbedDiff() {}
 

@@ -24,8 +24,8 @@ import org.threegate.loading.Bindings;
 import org.threegate.spi.KernelBinding;
 
 /**
- * The cost of a call through the binding that {@code -Dthreegate.binding} names, and the diff
- * through the whole Java API. Run both bindings with {@code ci/bench}.
+ * Measures calls through the binding that {@code -Dthreegate.binding} names, and the diff through
+ * the whole Java API. {@code ci/bench} runs both bindings.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -63,19 +63,19 @@ public class BindingBenchmark {
     context.close();
   }
 
-  /** A C function without arguments. */
+  /** Calls a C function without arguments. */
   @Benchmark
   public int callWithoutArguments() {
     return binding.abiVersion();
   }
 
-  /** A C function with two pointers that it writes through. */
+  /** Calls a C function that writes through two pointers. */
   @Benchmark
   public int callWithPointers() {
     return binding.liveObjects(address, address + 8);
   }
 
-  /** 25 MB against itself: the kernel with all profiles, the structs and the result arrays. */
+  /** Compares 25 MB with itself, with row and column profiles. */
   @Benchmark
   @OutputTimeUnit(TimeUnit.MICROSECONDS)
   public Bf16Diff.Result diff() {

@@ -26,9 +26,9 @@ import org.threegate.patch.WeightPatch;
 import org.threegate.run.Progress;
 
 /**
- * Patches of a pair of checkpoints, from files to files, in a process that is warm, as a
- * publisher's is: beside reading both, and beside writing the checkpoint anew. Prints name,
- * seconds, ratio.
+ * Measures patches of a pair of checkpoints from files to files, after a warm-up, as in a publisher
+ * that runs for long. The times are compared with reading both checkpoints and with writing a whole
+ * one. Prints name, seconds and ratio.
  */
 public final class PatchBench {
   private static final int RUNS = 4; // the first one warms up
@@ -48,7 +48,7 @@ public final class PatchBench {
     void run(Context context) throws IOException;
   }
 
-  /** The best of some runs, each with a context of its own. */
+  /** Returns the best time of several runs, each with its own context. */
   private double seconds(Work before, Work work) throws IOException {
     double best = Double.POSITIVE_INFINITY;
     for (int i = 0; i < RUNS; i++) {
@@ -78,7 +78,7 @@ public final class PatchBench {
     return directory.resolve("tuned");
   }
 
-  /** All tensors of both, in blocks, by as many threads as there are: nothing is done with them. */
+  /** Reads all tensors of both checkpoints in blocks, on all threads, and does not use them. */
   private void read(Context context) {
     try (Checkpoint before = Checkpoint.open(context, base());
         Checkpoint after = Checkpoint.open(context, tuned())) {
@@ -143,7 +143,7 @@ public final class PatchBench {
     print("verify planar", verify, times(verify / read) + " of reading both");
     Path rewritten = directory.resolve("bench-rewritten");
     double rewrite = seconds(context -> delete(rewritten), context -> rewrite(rewritten));
-    print("write the checkpoint anew, synced", rewrite, "");
+    print("write the whole checkpoint, synced", rewrite, "");
     delete(rewritten);
     Path served = directory.resolve("bench-served");
     double inPlace =
@@ -184,7 +184,7 @@ public final class PatchBench {
     }
   }
 
-  /** Entries of every tensor, applied to weights that lie in memory, as a sampler's do. */
+  /** Applies the changes to weights that are in memory, like those of a sampler. */
   private void resident(double rewrite) throws IOException {
     double best = Double.POSITIVE_INFINITY;
     try (Context context = Context.open(Context.Device.CPU, 0);

@@ -27,14 +27,14 @@ import org.threegate.rl.policy.Tensors;
 import org.threegate.rl.policy.Threads;
 
 /**
- * An update of 256 texts of 7 + 6 tokens, and 16 completions of each of 16 prompts by 10 tokens, on
- * all processors, and what it costs to count changed weights after a step: {@code TrainingBench
- * MODEL}. Prints: name, seconds (the best of ten).
+ * Measures training on all processors: {@code TrainingBench MODEL}. An update takes 256 texts of 7
+ * + 6 tokens. Sampling draws 16 completions of 10 tokens for each of 16 prompts. Observing counts
+ * the changed weights after a step. Prints the name and the best of ten times in seconds.
  */
 public final class TrainingBench {
   private static final int ROWS = 256;
   private static final int PART = 64;
-  private static final int GROUP = 16; // completions of a prompt
+  private static final int GROUP = 16; // completions per prompt
   private static final int PROMPT = 7;
   private static final int COMPLETION = 6;
   private static final int RUNS = 10;
@@ -60,7 +60,7 @@ public final class TrainingBench {
         Arrays.setAll(prompt, j -> 3 + (own + j) % (vocabulary - 3));
         prompts.add(prompt);
       }
-      // No token ends one: each has ten.
+      // No token ends a completion, so each has ten tokens.
       SamplingOptions options = SamplingOptions.plain(10, List.of());
       long[] seeds = new long[ROWS];
       Arrays.setAll(seeds, i -> i);
@@ -80,7 +80,7 @@ public final class TrainingBench {
     }
   }
 
-  /** As the trainer does it: in parts, each by one thread. */
+  /** Computes the gradients in parts with one thread each, as the trainer does. */
   private static void update(Decoder model, AdamW optimizer, long[] numbers, float[] weights) {
     List<Callable<List<Optional<Tensor>>>> parts = new ArrayList<>();
     for (int begin = 0; begin < ROWS; begin += PART) {

@@ -9,7 +9,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.threegate.run.InvalidInputException;
 import org.threegate.run.Remedy;
 
-/** Remedies that libraries name become options of the command line. */
+/** Verifies that the command line turns remedies named by libraries into options. */
 class AdviceTest {
   @ParameterizedTest
   @CsvSource({

@@ -9,8 +9,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * The script of docs/curvature.md, on a tiny random model of transformers: what it captures gives
- * back the gradient of every weight. Skipped, by name, where $PYTHON has no transformers.
+ * Tests the script of docs/curvature.md on a tiny random model of transformers. The gradient of
+ * every weight must follow from what the script captures. Prints SKIPPED if $PYTHON has no
+ * transformers.
  */
 class CaptureScriptTest {
   private static final String CHECK =

@@ -23,7 +23,7 @@ import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.testing.NativeLeaks;
 
-/** The commands as a user types them: output, exit codes, and one line for each bad input. */
+/** Tests commands as a user types them: their output, exit codes and one-line error messages. */
 @ExtendWith(NativeLeaks.class)
 @Tag("binding")
 class CommandLineTest {
@@ -43,7 +43,7 @@ class CommandLineTest {
     return run(arguments.toArray());
   }
 
-  /** One line that names what is wrong, exit code 2, and nothing left behind. */
+  /** Asserts a one-line error, exit code 2, and that no output file is left. */
   private void refused(CommandRun run, String... parts) throws IOException {
     run.assertRefused(parts);
     assertThat(run.out()).isEmpty();
@@ -214,7 +214,7 @@ class CommandLineTest {
 
   @Test
   void aModelIsNotWrittenOverAnother() throws IOException {
-    // Before any work: nothing is printed but the refusal.
+    // The command fails before it does any work, so it prints nothing else.
     refused(
         run("intervene", good, "--rotate-vo", "--layers", "0", "--out", directory),
         "exists already");
@@ -255,8 +255,8 @@ class CommandLineTest {
     assertThat(report.path("klPerToken").asDouble()).isEqualTo(0.25);
     JsonNode layer = report.path("layers").path(0);
     assertThat(layer.path("directions").path(0).path("direction").asText()).isEqualTo("update");
-    // One entry of 1/128 changed: its curvature is that of g₀ x₀, one but for rounding of the
-    // first.
+    // Only the first entry changed, so the curvature is the mean square of g₀ x₀. It is close
+    // to 1, because all values of the capture are 1 except the first of each tensor.
     assertThat(layer.path("directions").path(0).path("curvature").asDouble()).isBetween(1.0, 1.1);
     String page = Files.readString(out.resolve("curvature.html"));
     assertThat(page.contains("/*DATA*/") || page.contains("/*SHARED*/")).isFalse();
@@ -298,7 +298,7 @@ class CommandLineTest {
         run("curvature", right, "--base", good, "--tuned", tuned, "--out", out, "--resume");
     assertThat(other.code()).isEqualTo(2);
     assertThat(other.err()).contains("the interrupted run was of other files");
-    // It may be gone on with yet.
+    // The journal is kept, because the interrupted run can still be resumed.
     assertThat(journal).hasContent("another run");
     Files.delete(journal);
     refused(
@@ -387,7 +387,7 @@ class CommandLineTest {
     JsonNode report = new ObjectMapper().readTree(run.out());
     assertThat(report.path("base").path("sha256").isNull()).isTrue();
     assertThat(report.path("tensors").path(0).path("diff").path("cosine").isNull())
-        .as("0/0 is null, never NaN")
+        .as("0/0 is written as null, not as NaN")
         .isTrue();
     assertThat(run.out()).doesNotContain("NaN");
   }
@@ -509,7 +509,7 @@ class CommandLineTest {
         compare(good, good, good), "unknown argument '" + good + "'; see threegate help compare");
   }
 
-  /** The groups and their order are those of the README's table. */
+  /** The help lists the commands in the order of the table in the README. */
   @Test
   void helpGroupsCommandsAsTheReadmeDoes() throws IOException {
     List<String> rows =

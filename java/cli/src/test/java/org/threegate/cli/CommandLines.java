@@ -14,9 +14,9 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
 
-/** Every command that there is, with an argument for each that it can have of files. */
+/** All commands, and command lines that give each of them its file arguments. */
 final class CommandLines {
-  /** Without which nothing is read or written. */
+  /** Further arguments that a command needs before it reads or writes anything. */
   private static final Map<String, List<String>> NEEDED =
       Map.of(
           "mask", List.of("--kind", "low"),
@@ -29,7 +29,7 @@ final class CommandLines {
 
   private CommandLines() {}
 
-  /** One command of all. */
+  /** A command without subcommands, and its full name. */
   record Command(String name, CommandSpec spec) {
     @Override
     public String toString() {
@@ -44,7 +44,7 @@ final class CommandLines {
       return spec.args().stream().filter(argument -> kind(argument).isPresent()).findFirst();
     }
 
-    /** A command line, with what a file argument is given, if anything. */
+    /** Returns a command line with the files that the function gives for the file arguments. */
     String[] line(Function<ArgSpec, Optional<Path>> files) {
       List<String> line = new ArrayList<>(List.of(name.split(" ")));
       spec.positionalParameters().stream()

@@ -7,7 +7,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.stream.Stream;
 
-/** What a command line came to, in this process. */
+/** The exit code and the output of a command line that ran in this process. */
 record CommandRun(int code, String out, String err) {
   static CommandRun of(Object... arguments) {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
@@ -26,7 +26,7 @@ record CommandRun(int code, String out, String err) {
     }
   }
 
-  /** One line that names what is wrong, and exit code 2. */
+  /** Asserts that one line says what is wrong, and that the exit code is 2. */
   void assertRefused(String... parts) {
     assertThat(err).startsWith("threegate: ").contains(parts);
     assertThat(err.lines()).hasSize(1);

@@ -28,12 +28,12 @@ import org.threegate.run.InvalidInputException;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Parameters;
 
-/** However a command ends, it says so in one line that a terminal can show. */
+/** Tests that every failure of a command ends in one line that is safe to print on a terminal. */
 @Tag("binding")
 class ExecutionTest {
   @TempDir Path directory;
 
-  /** A command that fails. */
+  /** The root of a command line whose only command fails. */
   @Command(name = "threegate", subcommands = Failing.class)
   static final class Root {}
 
@@ -125,7 +125,7 @@ class ExecutionTest {
     }
   }
 
-  /** What does not fit ends a process in a line, and not in a trace of each thread. */
+  /** A process that runs out of memory prints one line instead of a stack trace of each thread. */
   @Test
   void aProcessWhoseMemoryIsUsedUpSaysSo() throws Exception {
     Path problems = directory.resolve("problems.jsonl");

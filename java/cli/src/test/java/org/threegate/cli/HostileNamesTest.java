@@ -16,7 +16,7 @@ import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
 
 /**
- * What a file calls a tensor, or says of itself, neither controls a terminal nor ends a command.
+ * Tests that tensor names and metadata from files neither control the terminal nor crash a command.
  */
 class HostileNamesTest {
   @TempDir Path directory;

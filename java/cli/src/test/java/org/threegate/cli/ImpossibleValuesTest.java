@@ -17,7 +17,7 @@ import org.threegate.checkpoint.Checkpoint;
 import org.threegate.kernel.Context;
 import org.threegate.rl.study.BaseModel;
 
-/** Models whose numbers are none: a sentence that names the file, whatever the command. */
+/** Tests that commands name the file if the values of a model are not finite or not possible. */
 class ImpossibleValuesTest {
   private static final String TENSOR = "model.layers.1.self_attn.o_proj.weight";
   private static final int NAN = 0x7fc0;
@@ -39,7 +39,7 @@ class ImpossibleValuesTest {
     Files.writeString(problems, "{\"prompt\": \"1+2=\", \"answer\": \"3\"}\n".repeat(4));
   }
 
-  /** Some entries of a tensor of a model become others, in bf16. */
+  /** Overwrites the first entries of a tensor of a model with a value in bf16. */
   private static void poke(Path model, String tensor, int bits, int count) throws IOException {
     Path file = model.resolve("model.safetensors");
     long offset;
@@ -112,7 +112,7 @@ class ImpossibleValuesTest {
     }
   }
 
-  /** What measures says it, or measures what there is. */
+  /** Commands that measure a model either report the bad values or measure the rest. */
   @ParameterizedTest
   @ValueSource(ints = {NAN, LARGE})
   void whatMeasuresIsNoDefect(int bits) throws IOException {

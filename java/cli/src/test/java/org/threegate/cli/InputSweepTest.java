@@ -24,7 +24,7 @@ import org.threegate.checkpoint.TensorType;
 import org.threegate.testing.Seeds;
 import picocli.CommandLine.Model.ArgSpec;
 
-/** Whatever lies where a command expects a file, it says so in a line, and at once. */
+/** Tests that each command rejects any unusable input file in one line, and without delay. */
 class InputSweepTest {
   private static final Duration LONGEST = Duration.ofSeconds(20);
 
@@ -45,7 +45,7 @@ class InputSweepTest {
     out = directory.resolve("out");
   }
 
-  /** What is no input, by what it is. */
+  /** Returns paths that are no valid inputs, by a description of each. */
   private Map<String, String> bad() throws IOException, InterruptedException {
     Map<String, String> bad = new LinkedHashMap<>();
     Path pipe = directory.resolve("pipe");
@@ -136,7 +136,7 @@ class InputSweepTest {
     }
   }
 
-  /** Files of an interrupted run are inputs, too. */
+  /** The journal of an interrupted run is an input, too. */
   @Test
   void noJournalHangsOrEndsACommand() throws IOException, InterruptedException {
     Path journal = directory.resolve(".out.journal");
@@ -155,7 +155,7 @@ class InputSweepTest {
     }
   }
 
-  /** Configurations that are made to take memory, time or the stack. */
+  /** Configurations may be written to exhaust memory, time or the stack. */
   @Test
   void noConfigurationFillsTheMemory() throws IOException {
     String bomb =

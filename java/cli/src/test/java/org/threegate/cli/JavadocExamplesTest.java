@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.threegate.testing.JavadocExamples;
 
-/** Usage examples in Javadoc compile, and the classes that one begins with have one. */
+/** Tests that the examples in Javadoc compile, and that the entry classes of the API have one. */
 @Tag("binding")
 class JavadocExamplesTest {
   private static final Pattern BEGINS_WITH =
@@ -43,7 +43,7 @@ class JavadocExamplesTest {
           "task",
           "verifier");
 
-  /** What an example may use without saying where it comes from. */
+  /** Variables that an example may use without declaring them. */
   private static final String FIELDS =
       """
         static org.threegate.kernel.Context context;
@@ -73,7 +73,7 @@ class JavadocExamplesTest {
 
   @TempDir Path classes;
 
-  /** What needs Spark is compiled where Spark is. */
+  /** Returns the sources without those of the Spark module, which compiles its own examples. */
   private static Map<String, String> sources() throws IOException {
     return JavadocExamples.sources(path -> !path.contains("/spark/"));
   }

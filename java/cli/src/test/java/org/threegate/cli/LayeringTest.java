@@ -13,7 +13,7 @@ import com.tngtech.archunit.lang.ArchRule;
 import com.tngtech.archunit.library.dependencies.SliceAssignment;
 import com.tngtech.archunit.library.dependencies.SliceIdentifier;
 
-/** Imports run downwards only. */
+/** Verifies that packages depend only on packages of lower layers. */
 @AnalyzeClasses(packages = "org.threegate", importOptions = ImportOption.DoNotIncludeTests.class)
 class LayeringTest {
   @ArchTest
@@ -250,7 +250,7 @@ class LayeringTest {
           .dependOnClassesThat()
           .resideInAnyPackage("org.threegate.analysis..", "org.threegate.report..");
 
-  /** Templates come with models, from anywhere: what runs them knows no files and no reflection. */
+  /** Templates come with untrusted models, so the interpreter must not use files or reflection. */
   @ArchTest
   static final ArchRule TEMPLATES_REACH_NOTHING =
       classes()
@@ -272,7 +272,7 @@ class LayeringTest {
   static final ArchRule NO_CYCLES =
       slices().matching("org.threegate.(**)").should().beFreeOfCycles();
 
-  /** A nested class counts as its outermost one; permitted subtypes are no dependency. */
+  /** Assigns a class to the slice of its outermost class. */
   private static final class ByOutermostClass implements SliceAssignment {
     @Override
     public SliceIdentifier getIdentifierOf(JavaClass type) {

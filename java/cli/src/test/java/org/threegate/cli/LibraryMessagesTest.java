@@ -12,11 +12,11 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
-/** Libraries do not name options of the command line: they may serve another program. */
+/** Verifies that libraries, which other programs may use, name no command-line options. */
 class LibraryMessagesTest {
   private static final Pattern OPTION = Pattern.compile("\"(?:[^\"\\\\\n]|\\\\.)*?--[a-z]");
 
-  /** An option of the JVM, not of the command line. */
+  /** A message that is allowed, because it names an option of the JVM. */
   private static final String OF_JAVA = "start java with --enable-native-access";
 
   @Test

@@ -36,13 +36,13 @@ import org.threegate.testing.Mutations;
 import org.threegate.testing.NativeLeaks;
 
 /**
- * Whatever is in a file, it is read, or one line says what is wrong: within two seconds of the
- * processor and the memory that tests have, and nothing native stays behind.
+ * Tests that a file with any content is either read or rejected in one line. Each case may take two
+ * seconds of CPU time, memory is bounded, and no native memory may leak.
  *
- * <p>{@code -Dthreegate.test.mutations=N} has N cases, {@code -Dthreegate.test.seed=N} those of a
- * seed, {@code -Dthreegate.test.reader=NAME} those of one reader. The files of a case that fails
- * are left in {@code target/mutations}; in {@code src/test/resources/mutations} they are read first
- * ever after.
+ * <p>{@code -Dthreegate.test.mutations=N} sets the number of cases, {@code -Dthreegate.test.seed=N}
+ * the seed, and {@code -Dthreegate.test.reader=NAME} runs the cases of one reader. The files of a
+ * failed case are written to {@code target/mutations}. Cases that are copied to {@code
+ * src/test/resources/mutations} are tested in every run.
  */
 @ExtendWith(NativeLeaks.class)
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
@@ -53,7 +53,7 @@ class MutationTest {
   private static final long LONGEST = TimeUnit.SECONDS.toNanos(2);
   private static final long HANGS = TimeUnit.SECONDS.toNanos(30);
   private static final int LONGEST_LINE = 600;
-  // The heap of tests, libtorch, and what native code may take beside them.
+  // Enough for the heap of tests, libtorch, and the memory that native code may allocate.
   private static final long MOST_KILOBYTES = 3L << 20;
   private static final int MOST_KEPT = 2;
   private static final Path CORPUS = Path.of("src/test/resources/mutations");
@@ -63,7 +63,7 @@ class MutationTest {
   private Path directory = CORPUS;
   private List<Readers.Reader> readers = List.of();
 
-  /** What fails, by reader, with the cases. */
+  /** The names of the cases that failed, by reader and kind of failure. */
   private final Map<String, Queue<String>> failures = new ConcurrentSkipListMap<>();
 
   private final Map<String, AtomicInteger> read = new TreeMap<>();
@@ -82,10 +82,10 @@ class MutationTest {
     }
   }
 
-  /** A case: which reader, and the files that differ from the valid ones. */
+  /** A reader, and the contents of the files that differ from its valid ones. */
   private record Case(String name, Readers.Reader reader, Map<String, byte[]> files) {}
 
-  /** A thread that reads, and since when it reads what. */
+  /** A thread that runs cases, and records its current case and when that case began. */
   private final class Worker extends Thread {
     private final Path place;
     private final Queue<Case> cases;
@@ -129,7 +129,7 @@ class MutationTest {
     assertThat(failures).isEmpty();
   }
 
-  /** Each case that ever failed, of every reader: a directory with the files that differ. */
+  /** Runs all cases that failed before. Each is a directory with the files that differ. */
   @Test
   @Timeout(value = 10, unit = TimeUnit.MINUTES)
   void whatEverFailed() throws IOException, InterruptedException {
@@ -201,10 +201,10 @@ class MutationTest {
       }
     }
     assertThat(failures.entrySet().stream().map(Object::toString)).isEmpty();
-    assertThat(peak()).as("KiB of memory at the most").isLessThan(MOST_KILOBYTES);
+    assertThat(peak()).as("peak memory of this process in KiB").isLessThan(MOST_KILOBYTES);
   }
 
-  /** What this process had of memory at the most, in KiB. */
+  /** Returns the peak memory of this process in KiB. */
   private static long peak() throws IOException {
     try (Stream<String> lines = Files.lines(Path.of("/proc/self/status"))) {
       return lines
@@ -225,7 +225,7 @@ class MutationTest {
       refused.get(own.reader().name()).incrementAndGet();
       String line = String.valueOf(e.getMessage());
       if (line.lines().count() != 1 || line.length() > LONGEST_LINE) {
-        fail(own, "is no one line: " + PrintableText.name(line));
+        fail(own, "the message is not one short line: " + PrintableText.name(line));
       }
     } catch (Exception | Error e) {
       StackTraceElement[] at = e.getStackTrace();
@@ -262,7 +262,7 @@ class MutationTest {
     }
   }
 
-  /** The valid files, and over them those of the case. */
+  /** Writes the valid files, with those of the case in place of the valid ones. */
   private static void lay(Case own, Path place) throws IOException {
     if (Files.exists(place)) {
       try (Stream<Path> before = Files.walk(place)) {

@@ -27,9 +27,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.threegate.file.OutputLock;
 import picocli.CommandLine.Model.ArgSpec;
 
-/** No command writes over what it reads, or over what others wrote. */
+/** Tests that no command overwrites its inputs or files that Threegate did not write. */
 class OutputGuardTest {
-  /** Texts that are no files. */
+  /** Arguments of text type that are no file names. */
   private static final Set<String> WORDS =
       Set.of(
           "--include",
@@ -67,7 +67,7 @@ class OutputGuardTest {
     return model;
   }
 
-  /** What is there, links not followed. */
+  /** Returns the contents of all files below the directory, without following links. */
   private Map<String, String> contents() throws IOException {
     Map<String, String> contents = new TreeMap<>();
     try (Stream<Path> files = Files.walk(directory)) {
@@ -88,7 +88,7 @@ class OutputGuardTest {
     assertThat(run.err()).as(String.join(" ", line)).startsWith("threegate: ").hasLineCount(1);
     run.assertRefused(parts.length > 0 ? parts : new String[] {""});
     if (parts.length == 0) {
-      // The guard says so, not who finds later that a file is none of weights.
+      // The guard must refuse it, before a reader finds that the file holds no weights.
       assertThat(run.err())
           .as(String.join(" ", line))
           .matches(
@@ -119,7 +119,7 @@ class OutputGuardTest {
     }
   }
 
-  /** Places that are, lie in, or have the input in them. */
+  /** Returns paths that are the input, lie in it, or contain it. */
   private List<Path> places() throws IOException {
     Path link = Files.createSymbolicLink(directory.resolve("link"), input);
     Path file =
@@ -269,7 +269,7 @@ class OutputGuardTest {
     OutputGuard.check(results, Output.Kind.RESULTS, List.of(input));
   }
 
-  /** A thread may take its own lock again. */
+  /** Takes the lock in another thread, because a thread can take its own lock again. */
   private static OutputLock heldByAnother(Path out) {
     return CompletableFuture.supplyAsync(
             () -> {
@@ -290,7 +290,7 @@ class OutputGuardTest {
         List.of(
             command.line(argument -> Optional.of(CommandLines.isInput(argument) ? input : out)));
     if (command.name().equals("patch inspect")) {
-      return; // what it writes is written at once
+      return; // It takes no lock, because it writes its file at once.
     }
     try (OutputLock held = heldByAnother(out)) {
       refused(line, held.output() + ": another run is writing it");

@@ -17,7 +17,7 @@ import org.threegate.checkpoint.TensorType;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.SharedData;
 
-/** {@code threegate patch} as a user types it. */
+/** Tests {@code threegate patch} as a user types it. */
 @ExtendWith(NativeLeaks.class)
 @Tag("binding")
 class PatchCommandTest {
@@ -33,7 +33,7 @@ class PatchCommandTest {
     assertThat(run.code()).isZero();
   }
 
-  /** Real checkpoints, through every format and back, to the same bytes. */
+  /** Patches of real checkpoints reproduce the tuned model exactly in every format. */
   @Test
   void patchesLeadFromOneModelToAnother() throws IOException {
     Path base = SharedData.require("base");
@@ -87,7 +87,7 @@ class PatchCommandTest {
     }
   }
 
-  /** Steps one after the other, as files and as a directory of versions. */
+  /** Consecutive patches are combined, given as files or as a directory of versions. */
   @Test
   void patchesAreChained() throws IOException {
     Path base = SharedData.require("base");
@@ -204,7 +204,7 @@ class PatchCommandTest {
     run("patch", "create", base, base, "--out", directory.resolve("no/such/place"))
         .assertRefused("cannot be written");
     assertThat(out).doesNotExist();
-    // Nothing changed: a patch of nothing.
+    // If nothing changed, the patch is empty.
     Path nothing = directory.resolve("nothing");
     succeeds(
         run("patch", "create", base, base, "--format", "disk-delta-xor", "--out", nothing),
@@ -217,7 +217,7 @@ class PatchCommandTest {
     assertThat(run("patch", "--help").out()).contains("Examples:").doesNotContain("%n");
   }
 
-  /** The library does not know options; the command names the one that helps. */
+  /** The library knows no options, so the command adds the option that helps to its message. */
   @Test
   void patchesWithoutDigestsNeedAnOption() throws IOException {
     Path model = Files.createDirectory(directory.resolve("model")).resolve("model.safetensors");

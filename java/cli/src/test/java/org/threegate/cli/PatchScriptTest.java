@@ -12,8 +12,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.threegate.testing.SharedData;
 
 /**
- * The reader of docs/patches.md, by torch, on a patch of real checkpoints: it gets the same bits.
- * Skipped, by name, where $PYTHON has no torch.
+ * Tests that the PyTorch reader of docs/patches.md applies a patch of real checkpoints to the exact
+ * bits. Prints SKIPPED if $PYTHON has no torch.
  */
 class PatchScriptTest {
   private static final Pattern SCRIPT = Pattern.compile("```python\\n(.*?)```", Pattern.DOTALL);

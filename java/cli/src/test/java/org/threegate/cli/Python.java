@@ -8,7 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Assumptions;
 
-/** Python, where $PYTHON (python3) has what a test needs. */
+/** Runs scripts with $PYTHON, or with python3 if that is not set. */
 final class Python {
   private final String python;
 
@@ -16,7 +16,7 @@ final class Python {
     this.python = python;
   }
 
-  /** Skips a test, by name, where a module is missing. */
+  /** Returns a Python that has the modules. Skips the test, and prints why, if one is missing. */
   static Python require(String modules) throws InterruptedException {
     Python python = new Python(System.getenv().getOrDefault("PYTHON", "python3"));
     boolean there;
@@ -43,7 +43,7 @@ final class Python {
     return new Run(process.waitFor(), out);
   }
 
-  /** What a script prints, which ends well. */
+  /** Returns what a script prints. Fails if the script does. */
   String output(Path script, Object... arguments) throws IOException, InterruptedException {
     List<String> all = new ArrayList<>(List.of(script.toString()));
     for (Object argument : arguments) {

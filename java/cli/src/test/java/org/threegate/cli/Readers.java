@@ -71,26 +71,26 @@ import org.threegate.rl.train.SupervisedTrainer;
 import org.threegate.rl.train.Trainer;
 import org.threegate.run.Progress;
 
-/** All that reads a file of somebody else: a valid one of each, and how commands read it. */
+/** All readers of untrusted files, with valid files for each. */
 final class Readers {
   private static final Path FIXTURES =
       Path.of(System.getProperty("threegate.root")).resolve("java/rl/src/test/resources");
   private static final String WEIGHTS = "model.safetensors";
   private static final String RUN = "a run";
 
-  /** Reads a directory to its end. */
+  /** Reads the files in a directory completely, as commands do. */
   @FunctionalInterface
   interface Read {
     void of(Context context, Path directory) throws IOException;
   }
 
   /**
-   * One of them.
+   * A reader.
    *
-   * @param share of the cases
+   * @param share its share of the cases, relative to the other readers
    * @param valid a directory that is read without an error
-   * @param mutated its files that are somebody else's
-   * @param repaired what makes checksums right again, half the time
+   * @param mutated the untrusted files of that directory, which the test mutates
+   * @param repaired corrects the checksum of a mutated file, used for half of the mutations
    */
   record Reader(
       String name,
@@ -166,7 +166,7 @@ final class Readers {
     byte[] matrix = new byte[4 * 24];
     byte[] vector = new byte[2 * 7];
     for (int i = 0; i < matrix.length; i++) {
-      // Small finite numbers.
+      // This upper byte makes the numbers small and finite.
       matrix[i] = (byte) (i % 4 == 3 ? 0x3D : random.nextInt());
     }
     for (int i = 0; i < vector.length; i++) {
@@ -204,7 +204,7 @@ final class Readers {
     }
   }
 
-  // What decoders read.
+  // Models, adapters, captures, training states and masks.
 
   private void models(Context context) throws IOException {
     Path llama = FIXTURES.resolve("decoders/llama");
@@ -283,7 +283,7 @@ final class Readers {
     }
   }
 
-  /** What an interrupted measurement of curvature left, up to the page that is made of it. */
+  /** Adds a reader of curvature journals, which also renders the report. */
   private void curvatureJournal(Context context, Decoder decoder, Path llama) throws IOException {
     Path capture = root.resolve("curvature-capture.safetensors");
     List<CapturedLayers.Text> texts = new ArrayList<>();
@@ -392,7 +392,7 @@ final class Readers {
     }
   }
 
-  // Texts.
+  // Tokenizers, chat templates, problems and configurations.
 
   private void texts() throws IOException {
     try (Stream<Path> models = Files.list(FIXTURES.resolve("tokenizers"))) {
@@ -451,7 +451,7 @@ final class Readers {
     ProblemFile.read(path.resolve("problems.jsonl")).forEach(Problem::messages);
   }
 
-  // Patches and what applies them.
+  // Patches, their journals and directories of versions.
 
   private void patches(Context context) throws IOException {
     Path base = made("patch-base").resolve(WEIGHTS);
@@ -517,7 +517,7 @@ final class Readers {
     }
   }
 
-  /** With the checksum behind it that it should have. */
+  /** Returns the journal with a correct checksum at its end. */
   private static byte[] summed(byte[] journal) {
     if (journal.length < Long.BYTES) {
       return journal;

@@ -23,7 +23,7 @@ import org.threegate.run.CancelledException;
 import org.threegate.testing.Browser;
 import org.threegate.testing.NativeLeaks;
 
-/** {@code study}, {@code demo} and {@code pretrain}, with few steps. */
+/** Tests {@code study}, {@code demo} and {@code pretrain} with few steps. */
 @ExtendWith(NativeLeaks.class)
 class StudyCommandTest {
   private static final long STEPS = 2;
@@ -41,7 +41,7 @@ class StudyCommandTest {
     return json;
   }
 
-  /** A study that was interrupted and goes on says what one that was not does. */
+  /** A study that is interrupted and resumed gives the same results as one that is not. */
   @Test
   void aStudyIsRunInterruptedAndGoneOnWith() throws Exception {
     Path whole = directory.resolve("whole");
@@ -65,7 +65,7 @@ class StudyCommandTest {
             "safe-mask-matters");
     for (JsonNode ran : json.path("runs")) {
       assertThat(ran.path("changed").asLong()).isPositive();
-      // Every number stands beside its null.
+      // Each measure is reported with that of its null model.
       assertThat(ran.path("sparsityPermuted").asDouble()).isBetween(0.01, 1.0);
       assertThat(ran.path("tensors").get(0).path("nssNull").asDouble()).isPositive();
       for (JsonNode patch : ran.path("patches")) {
@@ -74,7 +74,7 @@ class StudyCommandTest {
             .isBetween(1.0, patch.path("bytes").asDouble());
       }
     }
-    // Masks hold weights where they are.
+    // Only weights that the mask selects may change.
     JsonNode safe = json.path("runs").get(6);
     assertThat(safe.path("id").asText()).isEqualTo("safe");
     assertThat(safe.path("changed").asDouble() / safe.path("total").asDouble())
@@ -108,7 +108,7 @@ class StudyCommandTest {
     assertThat(seen).contains("RLVR, seed 1: geometry");
     run("study", "--quick", "--steps", 3, "--out", part, "--resume")
         .assertRefused("with other options");
-    // What is no run of this study is measured anew.
+    // Journal entries that belong to no run of this study are ignored.
     Path journal = part.resolve("journal");
     String line = Files.readAllLines(journal).get(1);
     for (String forged :
@@ -126,7 +126,7 @@ class StudyCommandTest {
       String file = "runs/" + model + "/model.safetensors";
       assertThat(Files.mismatch(part.resolve(file), whole.resolve(file))).isEqualTo(-1);
     }
-    // What it leaves are checkpoints like others.
+    // Other commands can read the models that the study writes.
     assertThat(
             run(
                     "compare",

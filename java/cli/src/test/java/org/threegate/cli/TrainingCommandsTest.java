@@ -26,7 +26,7 @@ import org.threegate.rl.run.TrainingConfigs;
 import org.threegate.testing.Glossary;
 import org.threegate.testing.NativeLeaks;
 
-/** {@code train}, {@code eval} and {@code generate} as a user types them. */
+/** Tests {@code train}, {@code eval} and {@code generate} as a user types them. */
 @ExtendWith(NativeLeaks.class)
 class TrainingCommandsTest {
   private static final Path FIXTURE =
@@ -107,7 +107,7 @@ class TrainingCommandsTest {
     Glossary glossary = Glossary.read();
     assertThat(rows)
         .flatMap(row -> row.properties().stream().map(Map.Entry::getKey).toList())
-        .as("metrics are explained in docs/glossary.md")
+        .as("docs/glossary.md explains each metric")
         .allMatch(glossary::hasMetric);
     return rows;
   }
@@ -134,7 +134,7 @@ class TrainingCommandsTest {
     double after = rows.get(rows.size() - 1).path("pass@1").asDouble();
     assertThat(after).isGreaterThan(before + 0.2);
     assertThat(rows).anyMatch(row -> row.path("divergence/kl_per_token").asDouble() > 0.01);
-    // Every third step, but those in which nothing moved.
+    // It is measured in every third step, except in steps that change no weight.
     assertThat(rows.stream().filter(row -> row.has("geometry/nss/norm-matched")).count())
         .isBetween(12L, 20L);
     try (Stream<Path> states = Files.list(out.resolve("checkpoints"))) {
@@ -182,7 +182,7 @@ class TrainingCommandsTest {
     refused(
         run("capture", model, "--problems", problems, "--include", "none", "--out", capture),
         "no linear layer is selected");
-    // What was written is a checkpoint like others.
+    // Other commands can read the model that training writes.
     CommandRun compared =
         run(
             "compare",
@@ -275,7 +275,7 @@ class TrainingCommandsTest {
             .orElseThrow()
             .path("geometry/changed")
             .asDouble();
-    // All that may move does at this rate.
+    // At this learning rate, all weights that the mask selects change.
     assertThat(changed).isBetween(0.5, 0.95);
     refused(
         run(
@@ -345,14 +345,14 @@ class TrainingCommandsTest {
       assertThat(help.out()).contains("Examples:").doesNotContain("%n");
       assertThat(help.err()).isEmpty();
     }
-    // A run is not written over.
+    // Training does not overwrite an earlier run.
     assertThat(run("train", config, "--set", "max_steps=2").code()).isZero();
     refused(run("train", config), "already holds a run; continue it with --resume");
     refused(
         run("train", config, "--set", "seed=6", "--resume"), "the state belongs to another run");
   }
 
-  /** Another process follows the policy, patch by patch, to the bytes that the run ends with. */
+  /** A second process applies the published patches and ends with the final model of the run. */
   @Test
   void samplersFollowByPatches() throws Exception {
     Path served = directory.resolve("served");
@@ -471,7 +471,9 @@ class TrainingCommandsTest {
   }
 
   /**
-   * @param before words in front of the command
+   * Starts a long training in a process of its own.
+   *
+   * @param before a command that runs the training, such as a shell with a limit
    */
   private Process start(Path output, boolean resume, List<String> before) throws IOException {
     List<String> arguments =
@@ -493,7 +495,7 @@ class TrainingCommandsTest {
     return start(before, arguments);
   }
 
-  /** The command line in a process of its own. */
+  /** Starts a command line in a process of its own. */
   private Process start(List<String> before, List<String> arguments) throws IOException {
     List<String> command = new ArrayList<>(before);
     command.addAll(
@@ -503,7 +505,7 @@ class TrainingCommandsTest {
             System.getProperty("java.class.path"),
             "-XX:TieredStopAtLevel=1",
             "-XX:-UsePerfData"));
-    // As this JVM runs: newer ones warn, on the log, of native access that nobody allowed.
+    // Newer JVMs log a warning if native access is not enabled.
     ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
         .filter(argument -> argument.startsWith("--enable-native-access"))
         .forEach(command::add);
@@ -525,7 +527,7 @@ class TrainingCommandsTest {
     return Files.readString(directory.resolve("process.log"));
   }
 
-  /** The last step that a file of metrics has, 0 without one. */
+  /** Returns the last step in a file of metrics, or 0 if there is none. */
   private static long step(Path metrics) throws IOException {
     if (!Files.exists(metrics)) {
       return 0;
@@ -537,8 +539,8 @@ class TrainingCommandsTest {
   }
 
   /**
-   * Killed at twenty moments, or out of space, and resumed: it ends with the bytes of one that was
-   * not.
+   * A run that is killed twenty times, or that runs out of disk space, and is resumed writes the
+   * same bytes as one that is not interrupted.
    */
   @Test
   void aRunThatIsEndedAndResumedEndsWithTheSameBytes() throws Exception {
@@ -549,7 +551,7 @@ class TrainingCommandsTest {
     for (int kill = 1; kill <= KILLS; kill++) {
       Process process = start(out, true);
       if (kill % 4 == 0) {
-        // While it starts, perhaps.
+        // This kill may hit the process while it starts.
         Thread.sleep(random.nextInt(1000));
       } else {
         long wanted = (long) kill * STEPS / (KILLS + 2);
@@ -563,7 +565,7 @@ class TrainingCommandsTest {
     }
     assertThat(start(out, true).waitFor()).as(log()).isZero();
     assertSameRun(whole);
-    // No file may have more than so many kilobytes: a disk that fills, at the first saved state.
+    // The limit of file sizes acts like a full disk when the first state is saved.
     out = directory.resolve("full");
     List<String> limited =
         List.of("bash", "-c", "ulimit -f " + FULL_KILOBYTES + "; exec \"$@\"", "bash");

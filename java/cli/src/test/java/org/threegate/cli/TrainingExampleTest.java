@@ -8,7 +8,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.threegate.testing.DocumentedProgram;
 import org.threegate.testing.SharedData;
 
-/** The program of docs/training.md compiles, and does what it says. */
+/** Tests that the program of docs/training.md compiles and trains. */
 class TrainingExampleTest {
   @TempDir Path directory;
 

@@ -5,7 +5,7 @@ import java.nio.file.Path;
 import org.threegate.kernel.Context;
 import org.threegate.run.Progress;
 
-/** What a patch that was interrupted leaves beside a model. */
+/** Writes the journal that an interrupted patch leaves in the directory of a model. */
 public final class InterruptedPatches {
   public static final String JOURNAL = PatchInPlace.JOURNAL;
 

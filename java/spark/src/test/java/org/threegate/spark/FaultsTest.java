@@ -40,7 +40,7 @@ import org.threegate.run.InvalidInputException;
 import org.threegate.run.Progress;
 import org.threegate.testing.NativeLeaks;
 
-/** What may go wrong on a real cluster, and what comes out all the same. */
+/** Tests that faults of a real cluster leave results unchanged or are reported. */
 @ExtendWith(NativeLeaks.class)
 class FaultsTest {
   private static final GeometryOptions GEOMETRY = GeometryOptions.DEFAULT;
@@ -79,7 +79,7 @@ class FaultsTest {
     machines.stop();
   }
 
-  /** All but the time it took. */
+  /** Returns the results as JSON, without the times. */
   private static String bits(Comparison.Outcome outcome) throws IOException {
     return (Journal.encode(outcome.tensors())
             + Journal.encode(outcome.geometry())
@@ -138,12 +138,12 @@ class FaultsTest {
     }
   }
 
-  /** The first attempt at one tensor takes long. */
+  /** Delays the first attempt at one tensor, so that Spark starts a second one. */
   private record Slow(String name, Work work) implements Work {
     @Override
     public byte[] of(Context context, List<TensorPair> pairs, Control control) throws IOException {
       try {
-        // Another attempt runs in another executor, beside this one.
+        // A speculative attempt runs in another executor while this one sleeps.
         if (pairs.get(0).name().equals(name) && SLOW.getAndSet(false)) {
           for (int i = 0; i < 600 && !control.isCancelled(); i++) {
             Thread.sleep(50);
@@ -196,9 +196,9 @@ class FaultsTest {
   }
 
   /**
-   * All answers, by tensor; none comes twice.
+   * Returns the answers by tensor. Fails if an answer arrives twice.
    *
-   * @param together all in one task
+   * @param together whether one task measures all tensors
    */
   private static Map<String, Answer> run(SparkSession spark, Work work, boolean together)
       throws IOException {
@@ -230,7 +230,7 @@ class FaultsTest {
     return answers;
   }
 
-  /** A driver, for the test that kills it. */
+  /** The program of the driver that a test kills. */
   public static final class Driver {
     private Driver() {}
 
@@ -275,7 +275,8 @@ class FaultsTest {
     }
     assertThat(driver.isAlive()).isTrue();
     driver.destroyForcibly().waitFor();
-    int finished = Files.readAllLines(journal).size() - 2; // a title, and perhaps a line cut off
+    // The journal also has a title, and its last line may be cut off.
+    int finished = Files.readAllLines(journal).size() - 2;
     assertThat(finished).isPositive();
     List<String> measured = new ArrayList<>();
     try (SparkSession spark = machines.session(Map.of())) {
@@ -293,7 +294,7 @@ class FaultsTest {
       assertThat(measured.stream().filter(name -> !name.isEmpty()).count())
           .isLessThanOrEqualTo(pairs - finished);
       assertThat(journal).doesNotExist();
-      // With other options nothing of it may be used.
+      // The journal of a run with other options must not be used.
       Files.writeString(journal, "spark of something else\n");
       assertThatThrownBy(
               () -> compare(spark, base, tuned, journal, true, pairing -> {}, Progress.NONE))
@@ -337,7 +338,7 @@ class FaultsTest {
     }
   }
 
-  /** Executors die of one tensor, whenever they see it. */
+  /** Ends the executor whenever it measures one tensor. */
   private record Deadly(String name, Work work) implements Work {
     @Override
     public byte[] of(Context context, List<TensorPair> pairs, Control control) throws IOException {

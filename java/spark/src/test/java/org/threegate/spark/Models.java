@@ -15,7 +15,7 @@ import java.util.stream.Collectors;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
 
-/** Checkpoints with several shards: linear layers, norms and experts of three dimensions. */
+/** Writes checkpoints in shards, with linear layers, norms and three-dimensional experts. */
 final class Models {
   private static final int SHARDS = 3;
 
@@ -36,9 +36,9 @@ final class Models {
   }
 
   /**
-   * Writes one.
+   * Writes a checkpoint.
    *
-   * @param step size of a random update of what {@code seed} gives; 0: none
+   * @param step the size of a random update of the weights that {@code seed} gives, or 0
    */
   static Path write(Path directory, int layers, long width, double step, long seed)
       throws IOException {
@@ -89,7 +89,7 @@ final class Models {
     }
   }
 
-  /** A LoRA adapter of the query projections. */
+  /** Writes a LoRA adapter of a query projection. */
   static Path adapter(Path directory, int width) throws IOException {
     Files.createDirectories(directory);
     Random random = new Random(3);

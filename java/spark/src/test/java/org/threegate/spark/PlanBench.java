@@ -22,7 +22,7 @@ public final class PlanBench {
 
   private PlanBench() {}
 
-  /** Headers and holes: experts of 2048 x 2048 in bf16, 8 MB each. */
+  /** Writes sparse files with the headers of bf16 experts of 2048 x 2048, 8 MB each. */
   private static Path write(Path directory, int tensors) throws IOException {
     Files.createDirectories(directory);
     StringBuilder index = new StringBuilder("{\"weight_map\":{");
@@ -53,9 +53,9 @@ public final class PlanBench {
   }
 
   /**
-   * Prints how long it takes.
+   * Prints the time that planning takes.
    *
-   * @param arguments a new directory, and how many tensors
+   * @param arguments a new directory, and the number of tensors
    */
   public static void main(String[] arguments) throws IOException {
     int tensors = Integer.parseInt(arguments[1]);

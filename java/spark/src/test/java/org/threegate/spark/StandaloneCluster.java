@@ -15,7 +15,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import org.apache.spark.sql.SparkSession;
 
-/** A master and workers of Spark's, processes of their own on the loopback address. */
+/** Runs a Spark master and workers in separate processes on the loopback address. */
 final class StandaloneCluster {
   private static final String LOOPBACK = "127.0.0.1";
   private static final long PATIENCE_SECONDS = 60;
@@ -64,10 +64,10 @@ final class StandaloneCluster {
     return List.of(System.getProperty("java.class.path").split(File.pathSeparator));
   }
 
-  /** A worker with one core, on a host of its own; executors have its environment. */
+  /** Starts a worker with one core on its own host. Its executors inherit its environment. */
   Process work(Map<String, String> environment) throws IOException {
     int number = processes.size();
-    // Spark runs a task that it expects to be late again on another host, if at all.
+    // Spark starts a speculative copy of a task only on another host.
     String host = "127.0.0." + (number + 1);
     Map<String, String> own = new HashMap<>(environment);
     own.put("SPARK_LOCAL_IP", host);
@@ -94,7 +94,7 @@ final class StandaloneCluster {
     return "spark://" + LOOPBACK + ":" + port;
   }
 
-  /** A session whose executors see what this test sees. */
+  /** Opens a session whose executors have the class path and options of this test. */
   SparkSession session(Map<String, String> settings) {
     SparkSession.Builder builder =
         SparkSession.builder()
@@ -116,7 +116,7 @@ final class StandaloneCluster {
         .collect(Collectors.joining(File.pathSeparator));
   }
 
-  /** What executors need of the options of this JVM. */
+  /** Returns the options of this JVM that executors need. */
   static String inherited() {
     List<String> options = new ArrayList<>();
     String binding = System.getProperty("threegate.binding", "");
@@ -129,7 +129,7 @@ final class StandaloneCluster {
     return String.join(" ", options);
   }
 
-  /** Executors that are alive. */
+  /** Returns the executors that are alive. */
   List<ProcessHandle> executors() {
     return processes.stream()
         .flatMap(Process::descendants)
@@ -139,7 +139,7 @@ final class StandaloneCluster {
         .toList();
   }
 
-  /** A JVM with the class path of this one. */
+  /** Starts a JVM with the class path of this one. */
   Process start(Map<String, String> environment, String main, String... arguments)
       throws IOException {
     List<String> command =

@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.threegate.testing.JavadocExamples;
 
-/** What this module may use, and that its examples compile. */
+/** Verifies the dependencies of this module, and that its examples compile. */
 class StructureTest {
   private static final String FIELDS =
       """
@@ -31,7 +31,7 @@ class StructureTest {
           .withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
           .importPackages("org.threegate.spark");
 
-  /** A nested class counts as its outermost one. */
+  /** Assigns a class to the slice of its outermost class. */
   private static final class ByOutermostClass implements SliceAssignment {
     @Override
     public SliceIdentifier getIdentifierOf(JavaClass type) {

@@ -63,7 +63,7 @@ import org.threegate.testing.DocumentedProgram;
 import org.threegate.testing.NativeLeaks;
 import org.threegate.testing.SharedData;
 
-/** A cluster finds what one machine finds, bit for bit. */
+/** Tests that Spark gives the same results as one machine, bit for bit. */
 @ExtendWith(NativeLeaks.class)
 class ThreegateSparkTest {
   private static final Predicate<String> ALL = name -> true;
@@ -100,7 +100,7 @@ class ThreegateSparkTest {
     spark.stop();
   }
 
-  /** Executors keep memory for the next task; here they are in this JVM. */
+  /** Frees the memory that executors keep between tasks, because here they run in this JVM. */
   @AfterEach
   void freeArenas() {
     UnitRun.freeArenas();
@@ -145,7 +145,7 @@ class ThreegateSparkTest {
     }
   }
 
-  /** All but the time it took. */
+  /** Returns the results as JSON, without the times. */
   private static String bits(Object... found) throws IOException {
     StringBuilder all = new StringBuilder();
     for (Object one : found) {
@@ -169,7 +169,7 @@ class ThreegateSparkTest {
   void aClusterFindsWhatOneMachineFinds() throws IOException {
     assertSame(base, tuned, Optional.of(GEOMETRY));
     assertSame(base, tuned, Optional.empty());
-    // One shard, named as a file.
+    // A single shard can be named as a file.
     assertSame(base.resolve(Models.shard(1)), tuned.resolve(Models.shard(1)), Optional.empty());
   }
 
@@ -320,10 +320,11 @@ class ThreegateSparkTest {
     assertThat(compared.measured().tensors()).isNotEmpty();
     assertThat(compared.unmatched().onlyInBase()).isEmpty();
     assertThat(compared.measured().baseDigest()).isPresent();
-    assertThat(compared.measured().tunedDigest()).isEmpty(); // of a part it would be no digest
+    // A digest would not cover the whole checkpoint.
+    assertThat(compared.measured().tunedDigest()).isEmpty();
     assertThat(compared.measured().tensors().size() + compared.failures().size())
         .isLessThanOrEqualTo(alone(base, tuned, Optional.empty()).tensors().size());
-    // As rows, the same.
+    // The rows report the same failures.
     Dataset<Row> rows =
         ThreegateSpark.compare(
             spark,
@@ -335,7 +336,7 @@ class ThreegateSparkTest {
     rows.unpersist();
   }
 
-  /** With checksums beside it, as Hadoop writes local files. */
+  /** Copies a model together with the checksum files that Hadoop writes. */
   private Path checked(Path model) throws IOException {
     Path copy = Files.createDirectory(directory.resolve("checked"));
     FileSystem files = FileSystem.getLocal(spark.sparkContext().hadoopConfiguration());
@@ -385,7 +386,7 @@ class ThreegateSparkTest {
     assertThat(compared.measured().tunedDigest()).isEmpty();
   }
 
-  /** A file system without the credentials for it. */
+  /** A file system that denies access, as if credentials were missing. */
   public static final class Denied extends RawLocalFileSystem {
     @Override
     public URI getUri() {
@@ -398,7 +399,7 @@ class ThreegateSparkTest {
     }
   }
 
-  /** One that Hadoop does not know to be local, whose streams have no descriptors. */
+  /** A file system that Hadoop does not know as local. Its streams have no file descriptors. */
   public static final class Remote extends RawLocalFileSystem {
     @Override
     public URI getUri() {
@@ -412,7 +413,7 @@ class ThreegateSparkTest {
     }
   }
 
-  /** A stream, and nothing else. */
+  /** A stream without optional capabilities. */
   private static final class Plain extends FSInputStream {
     private final FSDataInputStream in;
 

@@ -22,7 +22,7 @@ import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.testing.NativeLeaks;
 
-/** What a task does when there is no memory for it. */
+/** Tests how tasks share memory, and what they do if it does not suffice. */
 @ExtendWith(NativeLeaks.class)
 @Tag("binding")
 class UnitRunTest {
@@ -39,7 +39,7 @@ class UnitRunTest {
     List<Thread> threads = new ArrayList<>();
     List<Integer> done = Collections.synchronizedList(new ArrayList<>());
     for (int i = 0; i < 40; i++) {
-      int bytes = 10 + 3 * i; // from the 31st on more than there is: they run alone
+      int bytes = 10 + 3 * i; // above the limit from i = 31 on; these run alone
       boolean alone = i % 7 == 0;
       Thread thread =
           new Thread(
@@ -96,7 +96,7 @@ class UnitRunTest {
       assertThat(arenas.take(context, 5)).isSameAs(small);
       assertThat(arenas.take(context, 500)).isSameAs(large);
       arenas.give(small);
-      // What is too small makes room.
+      // A free buffer that is too small is closed to make room.
       NativeBuffer larger = arenas.take(context, 2000);
       assertThat(small.isClosed()).isTrue();
       arenas.give(larger);
@@ -106,7 +106,7 @@ class UnitRunTest {
     }
   }
 
-  /** Has memory only when nothing runs beside it, or never. */
+  /** Measures a tensor with work that runs out of memory until attempt {@code enough}. */
   private Answer measure(AtomicInteger attempts, int enough, MemoryGate gate) throws IOException {
     Path base = Models.write(directory.resolve("base"), 1, 16, 0, 1);
     Path tuned = Models.write(directory.resolve("tuned"), 1, 16, 1e-3, 1);
@@ -202,7 +202,7 @@ class UnitRunTest {
     Machine broken = new Machine("executor 3 (there)", "", "", "", "", "no such file");
     assertThat(broken.unlike(MACHINE))
         .hasValue("executor 3 (there): cannot load the native library: no such file");
-    // Bindings may differ: what they call is the same.
+    // Bindings may differ, because they call the same library.
     assertThat(
             new Machine("executor 2 (there)", "1, ABI 1", "ffm", "avx2", "BLAS", "")
                 .unlike(MACHINE))

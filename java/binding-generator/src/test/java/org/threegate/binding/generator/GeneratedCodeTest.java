@@ -29,7 +29,8 @@ import org.junit.jupiter.api.condition.JRE;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * The code is compiled with every warning and every check of Javadoc, and looked at from within.
+ * Tests the generated code, which is compiled with all warnings and Javadoc checks and inspected by
+ * reflection.
  */
 class GeneratedCodeTest {
   private static final String BINDING =
@@ -186,7 +187,7 @@ class GeneratedCodeTest {
     }
   }
 
-  /** The compiler of C++ agrees, and refuses a layout that is another one. */
+  /** The C++ compiler accepts the generated checks, and rejects checks of other numbers. */
   @Test
   void theCompilerChecksLayoutsAndConstants() throws Exception {
     write("jni", PlantedHeader.EVERY_KIND);
@@ -202,7 +203,7 @@ class GeneratedCodeTest {
     }
   }
 
-  /** Everything that the library declares is mirrored, with Javadoc that has no errors. */
+  /** Each function and struct of the library has a counterpart with valid Javadoc. */
   @Test
   void theHeaderOfTheLibraryIsMirrored() throws Exception {
     Path path =
@@ -217,7 +218,7 @@ class GeneratedCodeTest {
     }
   }
 
-  /** Files that are as they were keep their time, so that nothing is compiled again. */
+  /** Unchanged files keep their modification time, so that they are not compiled again. */
   @Test
   void unchangedFilesAreNotWritten() throws Exception {
     write("spi", PlantedHeader.EVERY_KIND);
@@ -241,7 +242,7 @@ class GeneratedCodeTest {
     return Files.readString(directory.resolve("sources").resolve(path));
   }
 
-  /** Bindings are compiled together with the interface that they implement. */
+  /** Compiles a binding together with the interface that it implements. */
   private URLClassLoader compiled(String part, String declarations) throws IOException {
     write("spi", declarations);
     write(part, declarations);

@@ -14,7 +14,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 class HeaderParserTest {
   private static final String STRUCT = "typedef struct tg_s {\n%s\n} tg_s;";
 
-  /** Declarations, the line within them that is refused, and what the message says. */
+  /** Returns declarations, the line that is rejected, and a part of the message. */
   static Stream<Arguments> refused() {
     return Stream.of(
         // Constants and preprocessor lines.

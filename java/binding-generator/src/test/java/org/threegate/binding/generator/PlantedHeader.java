@@ -1,20 +1,20 @@
 package org.threegate.binding.generator;
 
-/** Headers that tests write. */
+/** Header files for tests. */
 final class PlantedHeader {
   /** Line of the first declaration. */
   static final int FIRST_LINE = 5;
 
   private PlantedHeader() {}
 
-  /** A header with the given declarations, which begin on line {@link #FIRST_LINE}. */
+  /** Returns a header with the given declarations, which begin on {@link #FIRST_LINE}. */
   static String text(String declarations) {
     return "#ifndef PLANTED_H\n#define PLANTED_H\n\n#include <stdint.h>\n"
         + declarations
         + "\n#endif\n";
   }
 
-  /** The same, read. */
+  /** Returns the parsed header with the given declarations. */
   static Header header(String declarations) {
     return HeaderParser.parse("planted.h", text(declarations));
   }

@@ -59,7 +59,7 @@ class LowRankAdapterTest {
     return tensor.norm().item_double();
   }
 
-  /** The model computes what it did; training moves factors alone; files are of the difference. */
+  /** Attaching changes no result, training changes the factors only, and files hold the update. */
   @ParameterizedTest
   @EnumSource(Initialisation.class)
   void theModelBeginsAsItWasAndFilesAreOfIt(Initialisation initialisation) throws IOException {
@@ -91,7 +91,7 @@ class LowRankAdapterTest {
       adapter.write(directory.resolve("."));
       LowRankAdapter.read(context, base, directory, Optional.empty());
       assertClose(logits(base), after, 5e-5);
-      // And merged.
+      // The merged model computes the same.
       Files.copy(MODEL.resolve("config.json"), directory.resolve("config.json"));
       model.write(directory, TensorType.F32);
       Files.delete(directory.resolve("adapter_config.json"));
@@ -101,7 +101,7 @@ class LowRankAdapterTest {
     }
   }
 
-  /** What leaves a weight is what the definitions say, against decompositions in float64. */
+  /** The part that leaves a weight agrees with a decomposition in float64. */
   @ParameterizedTest
   @CsvSource({"PISSA, 0", "MILORA, 1"})
   void whatLeavesAWeightIsItsLargestOrSmallestPart(Initialisation initialisation, int end) {
@@ -124,7 +124,7 @@ class LowRankAdapterTest {
       Tensor product =
           factors.b().detach().matmul(factors.a().detach()).mul(new Scalar(factors.scale()));
       assertThat(norm(product.sub(part))).isLessThan(1e-5 * norm(weight));
-      // Balanced: both factors have the same norm.
+      // The factors are balanced, so both have the same norm.
       assertThat(norm(factors.a().detach())).isCloseTo(norm(factors.b().detach()), within(1e-4));
       assertThat(norm(model.parameters().get(name).sub(weight.sub(part))))
           .isLessThan(1e-5 * norm(weight));
@@ -147,7 +147,7 @@ class LowRankAdapterTest {
             LowRankAdapter.attach(context, third, AdapterOptions.of(2, Initialisation.PISSA), 1)) {
       Tensor b = model.factors().get(name).b().detach();
       assertThat(norm(b.t().matmul(b).sub(torch.eye(2)))).isLessThan(1e-5);
-      // The largest part without large entries is smaller than the largest part of all.
+      // Without the large entries of the weight, the leading part is smaller.
       LowRankFactors ofRest = other.factors().get(name);
       LowRankFactors ofAll = third.factors().get(name);
       double rest = norm(ofRest.b().detach().matmul(ofRest.a().detach()));
@@ -182,7 +182,7 @@ class LowRankAdapterTest {
     }
   }
 
-  /** With float32 factors a model of bf16 weights computes. */
+  /** A model with bf16 weights accepts float32 factors. */
   @Test
   void weightsInBf16TakeFactorsToo() {
     try (Context context = Context.open();
@@ -199,7 +199,7 @@ class LowRankAdapterTest {
         squares += wanted[i] * wanted[i];
         errors += Math.pow(rounded[i] - wanted[i], 2);
       }
-      // bf16 has eight bits: a thousandth of each sum or product, and a few of them in a row.
+      // bf16 has eight significant bits, and the rounding errors of a few operations add up.
       assertThat(Math.sqrt(errors / squares)).isBetween(1e-4, 0.05);
       assertThat(model.trainable().values())
           .allMatch(tensor -> tensor.scalar_type().intern() == ScalarType.Float);

@@ -47,7 +47,7 @@ class CurvatureTest {
     return Padded.right(List.of(new int[] {3, 4, 5, 6, 7}, new int[] {8, 9, 10, 2, 5}), 5, 0);
   }
 
-  /** The objective of a step of reinforcement, with its advantages and the policy that drew. */
+  /** Returns the objective of a policy update, with advantages and an earlier policy. */
   private static Supplier<Tensor> objective(Decoder model, Padded texts) {
     Tensor before =
         Scopes.keepWithoutGradient(
@@ -65,7 +65,7 @@ class CurvatureTest {
     };
   }
 
-  /** Exact products equal differences of gradients, within the error that these state. */
+  /** Exact products agree with finite differences of gradients, within their error bound. */
   @Test
   void exactProductsAreThoseOfFiniteDifferences() {
     try (Context context = Context.open();
@@ -146,7 +146,7 @@ class CurvatureTest {
         });
   }
 
-  /** The Fisher information from what layers saw is that of gradients, text by text. */
+  /** The Fisher information from a capture equals that from the gradients of each text. */
   @Test
   void capturesGiveTheInformationThatGradientsGive() throws IOException {
     String name = "model.layers.1.self_attn.o_proj.weight";
@@ -179,7 +179,7 @@ class CurvatureTest {
         double[] vector = new SplittableRandom(5).doubles(fisher.dimension(), -1, 1).toArray();
         double[] product = new double[vector.length];
         fisher.apply(vector, product);
-        // N F v = sum over texts of (g . v) g, N the number of tokens.
+        // With N tokens, N F v is the sum of (g . v) g over the texts.
         double[] expected = new double[vector.length];
         for (float[] gradient : gradients) {
           double slope = 0;
@@ -198,7 +198,7 @@ class CurvatureTest {
           assertThat(product[i]).isCloseTo(expected[i], within(1e-4 * size));
         }
       }
-      // The model's own labels: others with another seed, the same with the same.
+      // Labels drawn from the model depend on the seed only.
       List<byte[]> files = new ArrayList<>();
       for (long seed : new long[] {1, 1, 2}) {
         CaptureFile.write(model, texts, own -> own.equals(name), false, seed, file);

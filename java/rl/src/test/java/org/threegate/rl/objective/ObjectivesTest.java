@@ -44,7 +44,7 @@ class ObjectivesTest {
     return values;
   }
 
-  /** Losses, gradients and metrics of TRL's trainers. */
+  /** Losses, gradients and metrics equal those of TRL's trainers. */
   @ParameterizedTest
   @ValueSource(strings = {"grpo", "bnpo", "dapo", "dr_grpo", "gspo", "cispo", "rloo"})
   void lossesAreThoseOfTrl(String name) {
@@ -87,7 +87,7 @@ class ObjectivesTest {
           .properties()
           .forEach(
               metric ->
-                  // TRL counts in float32.
+                  // TRL computes its metrics in float32.
                   assertThat(loss.metrics().get(metric.getKey()))
                       .as(metric.getKey())
                       .isCloseTo(metric.getValue().asDouble(), within(1e-6)));
@@ -173,7 +173,7 @@ class ObjectivesTest {
               tensor(new double[] {-1.5, -2}, 2),
               tensor(new double[] {-1, -1}, 2),
               0.5);
-      // Margins: 0.5 (0.5 + 1) and 0.5 (-1 - 0).
+      // The margins are 0.5 (0.5 + 1) and 0.5 (-1 - 0).
       double expected = (Math.log1p(Math.exp(-0.75)) + Math.log1p(Math.exp(0.5))) / 2;
       assertThat(loss.value().item_double()).isCloseTo(expected, within(ROUNDING));
       assertThat(loss.metrics())

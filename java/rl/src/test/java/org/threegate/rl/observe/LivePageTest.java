@@ -27,10 +27,10 @@ import org.threegate.rl.event.TrainingEvent;
 import org.threegate.testing.BrowserTab;
 import org.threegate.testing.HostileText;
 
-/** Clients that do what no browser does, over real sockets. */
+/** Tests the live page over sockets, with clients that behave as no browser does. */
 @Timeout(120)
 class LivePageTest {
-  /** More than the page holds at once. */
+  /** More connections than the server keeps open at once. */
   private static final int MANY = 150;
 
   private static final int GUARD_MILLIS = 30_000;
@@ -75,7 +75,7 @@ class LivePageTest {
     return new TrainingEvent.Measured(step, "test", metrics);
   }
 
-  /** Heads and bodies that never end, and nothing at all, from more clients than there is room. */
+  /** Incomplete requests from more clients than the server keeps open do not block others. */
   @ParameterizedTest
   @ValueSource(
       strings = {
@@ -97,7 +97,7 @@ class LivePageTest {
     }
   }
 
-  /** Answers that nobody reads, of more bytes than a socket buffers. */
+  /** Clients that do not read a response larger than the socket buffer do not block others. */
   @Test
   void anAnswerThatIsNotReadBlocksNobody() throws IOException {
     HttpAnswer large = new HttpAnswer(HttpAnswer.OK, "text/plain", Map.of(), new byte[1 << 24]);
@@ -113,7 +113,7 @@ class LivePageTest {
     }
   }
 
-  /** A byte now and then does not keep a connection, and neither does silence. */
+  /** A client that is silent or sends single bytes is disconnected at the deadline. */
   @Test
   void whoIsSlowHasADeadline() throws Exception {
     try (LoopbackServer server =
@@ -252,7 +252,7 @@ class LivePageTest {
     }
   }
 
-  /** A page that somebody still holds on to ends at once, and leaves no thread. */
+  /** Closing the page ends open connections at once and leaves no thread. */
   @Test
   void theEndWaitsForNobody() throws Exception {
     LivePage page = LivePage.open(0, 9);
@@ -268,7 +268,7 @@ class LivePageTest {
     assertThatThrownBy(() -> LivePage.open(-1, 9)).isInstanceOf(IllegalArgumentException.class);
   }
 
-  /** All events come, a part at a time; of too many, fewer of the old ones. */
+  /** Events are sent in bounded parts. If there are too many, some of the old ones are dropped. */
   @Test
   void whatIsKeptAndSentIsBounded() throws IOException {
     int count = 20_000;
@@ -331,7 +331,7 @@ class LivePageTest {
           tab.picture(
               Files.createDirectories(Path.of("target/pages"))
                   .resolve(policy ? "live.png" : "live-without-policy.png"));
-          // Without a policy the browser looks for an icon.
+          // Without the content security policy, the browser requests an icon that does not exist.
           assertThat(tab.complaints())
               .allMatch(complaint -> !policy && complaint.contains("404 (Not Found)"));
           assertThat(tab.requests())
@@ -341,7 +341,7 @@ class LivePageTest {
     }
   }
 
-  /** A line of the file is one line, whatever a name is; no text of it reaches a terminal raw. */
+  /** Any text stays within its line of the file, and reaches the console without control codes. */
   @Test
   void foreignTextStaysInItsField() throws IOException {
     List<String> names = HostileText.names();

@@ -67,7 +67,7 @@ class ObserversTest {
     assertThat(whole.lines().toList().get(0))
         .isEqualTo(
             "{\"step\":1,\"event\":\"skipped\",\"reason\":\"all alike\",\"reward\":0.25,\"loss\":null}");
-    // Killed in the middle of a line of a step that is taken again.
+    // The process was killed while it wrote a line, and resumes after step 2.
     Files.writeString(path, whole + "{\"step\":4,\"eve");
     try (JsonLines lines = JsonLines.open(path, 2)) {
       lines.on(skipped(3));
@@ -79,7 +79,7 @@ class ObserversTest {
     assertThat(Files.readString(path)).isEqualTo("{\"step\":9,\"event\":\"geometry\",\"a\":1.0}\n");
   }
 
-  /** Records as TensorFlow frames them; fields read back by hand. */
+  /** Event files have the record framing, checksums and fields of TensorFlow. */
   @Test
   void eventFilesAreFramedAndSummed() throws IOException {
     Clock clock = Clock.fixed(Instant.ofEpochMilli(1_700_000_000_500L), ZoneOffset.UTC);
@@ -109,12 +109,12 @@ class ObserversTest {
     assertThat(last.getDouble()).isCloseTo(1_700_000_000.5, within(1e-6));
     byte[] rest = new byte[last.remaining()];
     last.get(rest);
-    // step 300; a summary of one value, its tag and its number: 0.5 is 3f000000.
+    // Step 300 and a summary of one tag and its value. The bits of 0.5 are 3f000000.
     assertThat(rest)
         .containsExactly(
             0x10, 0xac, 0x02, 0x2a, 0x0f, 0x0a, 0x0d, 0x0a, 0x06, 'r', 'e', 'w', 'a', 'r', 'd',
             0x15, 0, 0, 0, 0x3f);
-    // A session that starts at step 7.
+    // The second record starts a session at step 7.
     assertThat(records.get(1)).endsWith(new byte[] {0x10, 7, 0x3a, 2, 8, 1});
   }
 
@@ -156,7 +156,7 @@ class ObserversTest {
     }
     assertThat(told).extracting(TrainingEvent::step).containsExactly(2L, 4L, 6L);
     Map<String, Double> first = told.get(0).metrics();
-    // One of two matrices grew by two hundredths.
+    // One of the two matrices grew by two hundredths, so nearly all of its entries changed.
     assertThat(first.get("geometry/changed")).isBetween(0.45, 0.5);
     assertThat(first).doesNotContainKey("geometry/nss");
     Map<String, Double> second = told.get(1).metrics();
@@ -168,7 +168,7 @@ class ObserversTest {
             "geometry/nss/permuted-update",
             "geometry/nss/permuted-update/sd",
             "geometry/principal_energy/isotropic");
-    // One matrix grew by a hundredth: one to three spacings of bf16, or hardly less.
+    // One matrix grew by a hundredth in this step, which is about one to three bf16 spacings.
     assertThat(first.get("geometry/changed_in_step")).isBetween(0.4, 0.5);
     Map<String, Double> third = told.get(2).metrics();
     assertThat(third.get("geometry/changed_in_step")).isZero();
@@ -177,8 +177,8 @@ class ObserversTest {
   }
 
   /**
-   * The divergence is what logits say; its prediction is right for small steps, to second order,
-   * and the whole of it needs all layers: with one that moves, its budget.
+   * The measured divergence agrees with its second-order prediction if the step is small. Only one
+   * layer moves here, so the prediction equals the share of that layer.
    */
   @Test
   void divergencesAreMeasuredAndPredicted() {
@@ -216,7 +216,7 @@ class ObserversTest {
     assertThat(small.get("divergence/kl_alone/" + name))
         .isCloseTo(predicted, within(1e-9 * predicted));
     assertThat(small.get("divergence/kl_alone/model.layers.1.mlp.up_proj.weight")).isZero();
-    // A large step has left the region where the curvature at the base says it all.
+    // After a large step, the curvature at the base no longer predicts the divergence.
     Map<String, Double> large = told.get(2).metrics();
     assertThat(large.get("divergence/kl_predicted"))
         .isGreaterThan(1.5 * large.get("divergence/kl_per_token"));
@@ -256,7 +256,7 @@ class ObserversTest {
     assertThatThrownBy(() -> get(client, address)).isInstanceOf(IOException.class);
   }
 
-  /** Drawn by a browser, with what came after it was opened. */
+  /** A browser draws the events without errors. */
   @Test
   void thePageDrawsWhatHappens() throws Exception {
     try (LivePage page = LivePage.open(0, 9)) {

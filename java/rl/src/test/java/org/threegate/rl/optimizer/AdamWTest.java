@@ -38,7 +38,7 @@ class AdamWTest {
     }
   }
 
-  /** By a product with what the gradient is to be. */
+  /** Gives a parameter the stated gradient, by a backward pass through a product. */
   private static void differentiate(Tensor parameter, float[] gradient, long... shape) {
     parameter.mul(Tensors.of(gradient, shape)).sum().backward();
   }
@@ -69,7 +69,7 @@ class AdamWTest {
     }
   }
 
-  /** Bits of frozen coordinates: of zeros of both signs, too, and under decay. */
+  /** Frozen coordinates keep their exact bits, even signed zeros, and with weight decay. */
   @Test
   void frozenCoordinatesKeepTheirBits() {
     float[] begin = {1.5f, -0.0f, 0.0f, Float.MIN_VALUE, -3e30f, 7};
@@ -80,7 +80,7 @@ class AdamWTest {
       try (AdamW optimizer = AdamW.of(Map.of("w", parameter), options, Map.of("w", mask))) {
         for (int step = 0; step < 20; step++) {
           differentiate(parameter, new float[] {3, -1, 2, 1, 1, 0.5f}, 2, 3);
-          // Of the one that moves alone: the others' gradients do not take its share.
+          // The norm is that of the trainable coordinate, so the others do not affect clipping.
           assertThat(optimizer.step(0.1)).isCloseTo(0.5, within(1e-6));
         }
         float[] end = Tensors.floats(parameter);
@@ -106,7 +106,7 @@ class AdamWTest {
         assertThat(optimizer.step(0.1)).isNaN();
         assertThat(Tensors.floats(parameter)).containsExactly(1, 2);
         assertThat(optimizer.steps()).isZero();
-        // It is forgotten.
+        // The gradient that was not finite is discarded.
         differentiate(parameter, new float[] {3, 4}, 2);
         assertThat(optimizer.step(0.1)).isCloseTo(5, within(1e-5));
         assertThat(Tensors.floats(parameter)[0]).isCloseTo(0.9f, within(1e-4f));
@@ -114,7 +114,7 @@ class AdamWTest {
     }
   }
 
-  /** What is resumed goes on bit by bit; and memory stays flat. */
+  /** A resumed optimizer takes the same steps to the last bit, and no step leaks memory. */
   @Test
   void stateMayBeCopied() {
     try (PointerScope scope = new PointerScope()) {

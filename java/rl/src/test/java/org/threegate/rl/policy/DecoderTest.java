@@ -44,7 +44,7 @@ class DecoderTest {
     }
   }
 
-  /** What transformers computed. */
+  /** Inputs, and the results that transformers computed for them. */
   private record Expected(long[] tokens, long[] mask, Map<String, float[]> floats) {
     static final int ROWS = 3;
     static final int COLUMNS = 12;
@@ -102,7 +102,7 @@ class DecoderTest {
               .isCloseTo(wanted[i], within((float) (2 * TOLERANCE)));
         }
       }
-      // The loss of next tokens and its gradient.
+      // The mean loss of the next tokens and its gradient must agree, too.
       Tensor logProbabilities =
           model.logProbabilities(expected.tokenTensor(), expected.maskTensor(), 1);
       Tensor mask = expected.maskTensor().to(ScalarType.Float);
@@ -127,7 +127,7 @@ class DecoderTest {
     }
   }
 
-  /** The checkpoint that development has; its tokenizer, too. */
+  /** The trained model of the shared test data and its tokenizer agree with the references. */
   @Test
   void aTrainedModelIsTheSameHere() {
     Path base = SharedData.require("base");
@@ -173,7 +173,7 @@ class DecoderTest {
         .hasMessageContaining("not a supported tokenizer");
   }
 
-  /** Token by token through the cache, in parts, and at once. */
+  /** Logits computed in parts and token by token with the cache equal those computed at once. */
   @ParameterizedTest
   @MethodSource("decoders")
   void theCacheChangesNothing(String name) {

@@ -52,7 +52,7 @@ class DifferentiationTest {
     return values;
   }
 
-  /** Tied embeddings, biases, windows and norms of heads are there. */
+  /** The models cover tied embeddings, biases, sliding windows and norms of heads. */
   @ParameterizedTest
   @ValueSource(strings = {"llama", "llama-tied-biased", "mistral-window", "qwen3"})
   void activationsThatAreComputedAgainGiveTheSameGradients(String name) {
@@ -73,7 +73,7 @@ class DifferentiationTest {
     }
   }
 
-  /** A parameter in bf16 is the rounding of its master, which steps below its spacing move. */
+  /** A bf16 parameter is its rounded float32 master, which small steps change nevertheless. */
   @Test
   void parametersInBf16HaveMasters() {
     String name = "model.layers.0.mlp.up_proj.weight";
@@ -96,7 +96,7 @@ class DifferentiationTest {
       for (int i = 0; i < before.length; i++) {
         moved += masterAfter[i] != masterBefore[i] ? 1 : 0;
         hidden += masterAfter[i] != masterBefore[i] && after[i] == before[i] ? 1 : 0;
-        // Nearest, ties to even: in eight bits of mantissa.
+        // Round to the nearest bf16 value, ties to even.
         int bits = Float.floatToRawIntBits(masterAfter[i]);
         int rounded = (bits + 0x7fff + (bits >>> 16 & 1)) & 0xffff0000;
         assertThat(Float.floatToRawIntBits(after[i])).isEqualTo(rounded);
@@ -137,7 +137,7 @@ class DifferentiationTest {
           .hasMessage("on purpose");
       assertThat(taken).isEmpty();
     }
-    // Parts of parts do not wait for each other.
+    // Nested calls do not wait for each other, so they cannot deadlock.
     List<Integer> inner = Collections.synchronizedList(new ArrayList<>());
     Callable<Integer> outer =
         () -> {

@@ -24,7 +24,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.threegate.run.InvalidInputException;
 
-/** Each of what ended the process is one line; tokens are those of the library in Python. */
+/**
+ * Tests that tokens equal those of the library in Python, and that files that made the library end
+ * the process are rejected in one line.
+ */
 @Tag("binding")
 class JsonTokenizerTest {
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -56,7 +59,7 @@ class JsonTokenizerTest {
     }
   }
 
-  /** Those of Llama 3, Qwen, DeepSeek, Mistral, gpt-oss, BLOOM, ALBERT and others. */
+  /** Expressions of Llama 3, Qwen, DeepSeek, Mistral, gpt-oss, BLOOM, ALBERT and others. */
   @ParameterizedTest
   @ValueSource(
       strings = {
@@ -83,7 +86,7 @@ class JsonTokenizerTest {
     }
   }
 
-  /** Long texts of what such expressions give back, as far as they are taken at all. */
+  /** Known expressions take linear time even on long texts that could make them backtrack. */
   @Test
   void wellKnownExpressionsAreLinear() throws IOException {
     List<String> known =
@@ -185,7 +188,7 @@ class JsonTokenizerTest {
     refused(model, "model.merges");
   }
 
-  /** It would be found between the bytes of a character. */
+  /** A token that normalization leaves empty would match between the bytes of a character. */
   @Test
   void tokensOfWhichNothingIsLeftAreRefused() throws IOException {
     ObjectNode model = model("bpe-gpt2");
@@ -205,7 +208,7 @@ class JsonTokenizerTest {
     refused(model, "added_tokens");
   }
 
-  /** 2^64 times longer. */
+  /** These normalizers would make a text 2^60 times as long. */
   @Test
   void normalizersThatDoubleAgainAndAgainAreRefused() throws IOException {
     ObjectNode model = model("bpe-gpt2");
@@ -229,7 +232,7 @@ class JsonTokenizerTest {
     refused(model, "model.vocab");
   }
 
-  /** Units that lead out, values behind the texts, sizes that are not there. */
+  /** Sizes and offsets that lead outside the table are rejected. */
   @Test
   void damagedTablesAreRefused() throws IOException {
     byte[] table = table();
@@ -297,7 +300,7 @@ class JsonTokenizerTest {
     }
   }
 
-  /** One thread closes it while others encode: they end, or are told so. */
+  /** If one thread closes the tokenizer while others encode, they get an exception. */
   @Test
   void closingWhileOthersEncodeIsSafe() throws Exception {
     write(model("bpe-llama3"));

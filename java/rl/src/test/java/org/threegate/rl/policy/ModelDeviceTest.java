@@ -19,8 +19,8 @@ import org.threegate.kernel.Context;
 import org.threegate.rl.optimizer.AdamW;
 
 /**
- * All tensors of a model lie on one device. The device here has shapes and no numbers; an operation
- * that met a tensor of the host would fail on it as on a GPU.
+ * Tests that all tensors of a model lie on one device. The meta device has shapes but no values. An
+ * operation that also uses a tensor of the host fails on it as on a GPU.
  */
 class ModelDeviceTest {
   @AfterEach
@@ -40,7 +40,7 @@ class ModelDeviceTest {
           () -> {
             Padded rows = Padded.left(List.of(new int[] {5, 6, 7}, new int[] {4}), 3, 0);
             assertThat(model.parameters().values()).allMatch(Tensor::is_meta);
-            // Embeddings are looked up by an operation that this device has not.
+            // The meta device cannot look up embeddings, so this starts from hidden states.
             Tensor states =
                 ModelDevice.placed(
                     torch.zeros(
@@ -60,7 +60,7 @@ class ModelDeviceTest {
                         assertThat(own.grad().is_meta()).as(name).isTrue();
                       }
                     });
-            // Nor has it fused attention.
+            // It has no fused attention either, so masks and the cache are checked directly.
             Decoder.Call cached =
                 model.begin(rows.tokens(), rows.mask(), Optional.of(cache), Optional.empty());
             assertThat(cached.masks().values()).allMatch(Tensor::is_meta);

@@ -87,7 +87,7 @@ class SamplerTest {
     expect(
         drawn(new SamplingOptions(1, 1, 4, 1, Set.of())),
         Arrays.stream(four).map(p -> p / sum).toArray());
-    // Just more than the first two have: a third is among them.
+    // This is slightly more than the share of the first two tokens, so a third is included.
     double share = sorted[0] + sorted[1] + 1e-4;
     double[] three = Arrays.stream(all).map(p -> p >= sorted[2] ? p : 0).toArray();
     double whole = Arrays.stream(three).sum();
@@ -101,7 +101,7 @@ class SamplerTest {
     expect(drawn(new SamplingOptions(1, 1e-9, 0, 1, Set.of())), first);
   }
 
-  /** Prompts of different lengths, together and each by itself, to different ends. */
+  /** A completion does not depend on the other prompts that are completed with it. */
   @Test
   void companyDoesNotMatter() {
     List<int[]> prompts =
@@ -120,7 +120,7 @@ class SamplerTest {
       int last = own.tokens()[own.tokens().length - 1];
       assertThat(own.stopped()).isEqualTo(options.stops().contains(last));
       assertThat(own.stopped() || own.tokens().length == 12).isTrue();
-      // The probabilities that it says are those of the whole text.
+      // The reported probabilities equal those from one pass over the whole text.
       int[] text =
           IntStream.concat(Arrays.stream(prompts.get(i)), Arrays.stream(own.tokens())).toArray();
       Scopes.run(

@@ -27,7 +27,7 @@ import org.threegate.run.InvalidInputException;
 import org.threegate.testing.JsonMutations;
 import org.threegate.testing.NativeLeaks;
 
-/** What config.json and weights say is held against what is there. */
+/** Tests that numbers in config.json and in weights are validated before they are used. */
 @ExtendWith(NativeLeaks.class)
 class SizesTest {
   private static final Path DECODERS = Path.of("src/test/resources/decoders");
@@ -167,7 +167,7 @@ class SizesTest {
     }
   }
 
-  /** One value of a tensor of a model becomes another. */
+  /** Overwrites the first value of a tensor of the model. */
   private void poke(Context context, String tensor, float value) throws IOException {
     long offset;
     try (Checkpoint files = Checkpoint.open(context, directory)) {

@@ -18,8 +18,9 @@ import org.threegate.run.InvalidInputException;
 import org.threegate.testing.Mutations;
 
 /**
- * Mutated tokenizers, each loaded and used, in a process that may end of it: {@code MODELS
- * DIRECTORY SEED FIRST END}. The number of a case goes to standard output before the case begins.
+ * A program that loads and uses mutated tokenizers, because they may crash the process. Its
+ * arguments are {@code MODELS DIRECTORY SEED FIRST END}. It prints the number of each case before
+ * the case begins.
  */
 final class TokenizerCases {
   private static final String[] WORDS = {
@@ -112,7 +113,7 @@ final class TokenizerCases {
     System.out.println("used " + used);
   }
 
-  /** All parts of the models, those in sequences by themselves, and what no model has. */
+  /** Returns the parts of all models, those within sequences, and parts that no model has. */
   private static Map<String, List<JsonNode>> parts(List<byte[]> models) throws IOException {
     Map<String, List<JsonNode>> parts = new TreeMap<>();
     for (String kind : List.of("normalizer", "pre_tokenizer", "decoder")) {
@@ -133,7 +134,7 @@ final class TokenizerCases {
     return parts;
   }
 
-  /** The model with parts of others, in any order, and other added tokens. */
+  /** Returns the model with random parts of other models and with other added tokens. */
   private static byte[] recombined(byte[] model, Map<String, List<JsonNode>> parts, Random random)
       throws IOException {
     ObjectNode file = (ObjectNode) JSON.readTree(model);
@@ -180,6 +181,8 @@ final class TokenizerCases {
   }
 
   /**
+   * Loads the tokenizer of a directory and uses it on random text and tokens.
+   *
    * @return whether it could be loaded
    */
   static boolean use(Path directory, Random random) {
@@ -208,7 +211,7 @@ final class TokenizerCases {
 
   private static void oneLine(InvalidInputException e) {
     if (!e.getMessage().contains("tokenizer.json") || e.getMessage().contains("\n")) {
-      throw new AssertionError("not one line that names the file", e);
+      throw new AssertionError("the message is not one line that names the file", e);
     }
   }
 

@@ -15,9 +15,9 @@ import org.junit.jupiter.api.io.TempDir;
 import org.threegate.testing.Seeds;
 
 /**
- * No tokenizer ends the process: mutated ones of every kind are loaded and used in a process of
- * their own, which has to come to its end. More of them with {@code
- * -Dthreegate.test.tokenizers=20000}.
+ * Tests that no tokenizer crashes the process. A separate process loads and uses mutated tokenizers
+ * of every kind, and must end normally. {@code -Dthreegate.test.tokenizers=20000} tests more of
+ * them.
  */
 class TokenizerMutationTest {
   private static final int CASES = Integer.getInteger("threegate.test.tokenizers", 2500);
@@ -55,12 +55,12 @@ class TokenizerMutationTest {
     assertThat(process.waitFor())
         .as(where + Files.readString(directory.resolve("errors")))
         .isZero();
-    // Enough of them were harmless and went through the library.
+    // Enough of the mutated tokenizers could be loaded and used.
     assertThat(last).startsWith("used ");
     assertThat(Integer.parseInt(last.substring(5))).isGreaterThan(CASES / 10);
   }
 
-  /** The models themselves go through the same use. */
+  /** The models without mutations can be loaded and used. */
   @Test
   void theModelsAreUsed() throws IOException {
     List<byte[]> models = TokenizerCases.models(MODELS);

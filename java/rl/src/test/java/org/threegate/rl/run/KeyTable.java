@@ -7,7 +7,7 @@ import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
 
-/** The table of keys of docs/training.md, as it follows from the records of the configuration. */
+/** Generates the table of keys in docs/training.md from the records of the configuration. */
 final class KeyTable {
   private static final String ROW = "| %s | %s | %s | %s | %s |%n";
 

@@ -23,7 +23,7 @@ import org.threegate.rl.train.AdvantageRule;
 import org.threegate.rl.train.TrainingOptions;
 import org.threegate.run.InvalidInputException;
 
-/** Keys of configurations: their types, ranges and defaults, and where these are written down. */
+/** Tests the types, ranges, defaults and documentation of the keys of configurations. */
 class TrainingConfigTest {
   private static final String BEGIN = "<!-- keys -->\n";
   private static final String END = "<!-- end of keys -->\n";
@@ -53,7 +53,7 @@ class TrainingConfigTest {
       assertThat(example).containsOnlyOnce(line);
     }
     assertThat(example.lines()).allMatch(line -> line.length() <= 120);
-    // Those that are commented out are dapo's, which is the default.
+    // The keys that are commented out show the values of dapo, the default algorithm.
     assertThat(read(example.replaceAll("(?m)^# ([a-z_]+: )", "$1")))
         .isEqualTo(TrainingConfigs.of(Map.of()));
   }
@@ -97,7 +97,7 @@ class TrainingConfigTest {
         .doesNotContain("output_dir", "threads", "report_to", "chat_template_date");
   }
 
-  /** What each algorithm was before its parts had keys. */
+  /** Each algorithm selects the objective and the advantages that its name stands for. */
   @Test
   void algorithmsArePresets() {
     Map<Algorithm, PolicyObjective> objectives =
@@ -122,7 +122,7 @@ class TrainingConfigTest {
         (algorithm, objective) -> {
           PolicyObjective own =
               Composition.objective(TrainingConfigs.of(Map.of("algorithm", algorithm)));
-          // A capped surrogate has no lower clip, and other averages no length.
+          // Where the objective uses no lower clip or no length, the value in the keys is ignored.
           PolicyObjective like =
               objective
                   .withClip(own.clipLow(), objective.clipHigh())
@@ -166,12 +166,12 @@ class TrainingConfigTest {
     assertThat(Composition.objective(config))
         .isEqualTo(
             PolicyObjective.drGrpo(256).withClip(0.2, 0.3).withDivergence(Divergence.K2, 0.04));
-    // Another algorithm brings its own.
+    // Selecting another algorithm discards these keys.
     assertThat(TrainingConfigs.with(config, Map.of("algorithm", "gspo")).objective().lossType())
         .isEqualTo(LossType.GRPO);
   }
 
-  /** Without any key the options are those that the trainers have by themselves. */
+  /** Without keys, the options equal the defaults of the trainers. */
   @Test
   void defaultsAreThoseOfTheTrainers() {
     TrainingOptions own = options(Map.of());

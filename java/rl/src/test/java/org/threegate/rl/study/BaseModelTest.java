@@ -22,7 +22,7 @@ import org.threegate.rl.rollout.Rollout;
 import org.threegate.rl.rollout.Rollouts;
 import org.threegate.rl.verifier.BoundedVerifier;
 
-/** The model that the study begins with: what it can do, and that its recipe makes it. */
+/** Tests the skill of the base model of the study, and that its recipe is reproducible. */
 class BaseModelTest {
   @TempDir Path directory;
 
@@ -31,7 +31,7 @@ class BaseModelTest {
     Threads.use(Runtime.getRuntime().availableProcessors());
   }
 
-  /** There is something to be learnt, and the model can do it at times. */
+  /** The model adds correctly at times, so reinforcement learning can improve it. */
   @Test
   void knowsHowToAddAndSaysSoTooRarely() throws IOException {
     Path base = directory.resolve("base");
@@ -56,7 +56,7 @@ class BaseModelTest {
     }
   }
 
-  /** Six steps of the recipe, with any number of threads. */
+  /** Six steps of the recipe write the same bytes with any number of threads. */
   @Test
   void theRecipeMakesTheSameBytes() throws IOException {
     List<Double> losses = new ArrayList<>();

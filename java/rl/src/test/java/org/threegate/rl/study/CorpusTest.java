@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.threegate.rl.task.Demonstration;
 import org.threegate.rl.task.Problem;
 
-/** Texts are what they claim to be, and parts do not leak. */
+/** Tests the content and the shares of the generated texts, and that the parts are disjoint. */
 class CorpusTest {
   private static final int COUNT = 40_000;
   private static final List<String> TEXTS =
@@ -67,7 +67,7 @@ class CorpusTest {
         }
       }
     }
-    // A digit that is drawn anew is the old one in a tenth of all cases.
+    // 40 % of these answers get a random digit, which is the old one in a tenth of the cases.
     assertThat(wrong / (double) sums).isCloseTo(0.36, within(0.015));
     assertThat(share(text -> text.contains("+"))).isCloseTo(0.22, within(0.01));
     assertThat(share(text -> text.contains("#"))).isCloseTo(0.044, within(0.005));

@@ -18,7 +18,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.threegate.run.InvalidInputException;
 
-/** What templates make of conversations is held elsewhere; here is what is around them. */
+/**
+ * Tests how chat templates are found, configured and rejected. {@code TemplateTest} tests what they
+ * render.
+ */
 class ChatTemplateTest {
   private static final Path TEMPLATES = Path.of("src/test/resources/templates");
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -102,7 +105,7 @@ class ChatTemplateTest {
     assertThatThrownBy(() -> ChatTemplate.load(directory))
         .isInstanceOf(InvalidInputException.class);
     Files.delete(own);
-    // A link to nothing is not passed over either: the next best template would be another one.
+    // A broken link is an error, because the next file could hold another template.
     Files.createSymbolicLink(own, directory.resolve("nowhere"));
     assertThatThrownBy(() -> ChatTemplate.load(directory))
         .isInstanceOf(InvalidInputException.class)
@@ -142,7 +145,7 @@ class ChatTemplateTest {
     assertThat(own.plain(plain)).isSameAs(plain);
   }
 
-  /** A template comes with a model, from anywhere. */
+  /** Templates come with untrusted models, so they must not reach anything else. */
   @Test
   void templatesReachNothingElse() throws IOException {
     List<Message> messages = List.of(new Message("user", "{{ 1 + 1 }}"));

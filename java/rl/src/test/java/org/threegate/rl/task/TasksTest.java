@@ -90,10 +90,10 @@ class TasksTest {
     Set<String> both = new HashSet<>(train);
     both.retainAll(test);
     assertThat(both).isEmpty();
-    // Of 10,000 sums there are; five standard deviations of a fair share.
+    // There are 10,000 sums. The test share is a tenth of them, within five standard deviations.
     assertThat(train.size() + test.size()).isBetween(9_900, 10_000);
     assertThat(test.size()).isBetween(850, 1150);
-    // Neighbours, too: of each first number about a tenth is held out.
+    // About a tenth of the sums with each first number is held out, too.
     for (int first = 0; first < 100; first++) {
       String begin = String.format("%02d+", first);
       assertThat(test.stream().filter(prompt -> prompt.startsWith(begin)).count())
@@ -146,7 +146,7 @@ class TasksTest {
         .isInstanceOf(IllegalStateException.class);
   }
 
-  /** Of two numbers all expressions can be tried. */
+  /** With two numbers, the test can try all expressions. */
   @Test
   void countdownsCanBeWon() throws Exception {
     for (Problem problem : Generators.draw(Generators.countdown(2, 20), 200, 5, Split.ALL)) {

@@ -15,7 +15,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Templates that want to reach something, or to take everything. */
+/** Tests templates that try to reach other objects, or to exhaust time or memory. */
 class TemplateAttackTest {
   private static final Duration HANG = Duration.ofSeconds(30);
   private static final Map<String, Object> ARGUMENTS =
@@ -37,7 +37,7 @@ class TemplateAttackTest {
         HANG, () -> Template.parse(source).render(ARGUMENTS, Clock.systemUTC()));
   }
 
-  /** Each has another way to take too much. */
+  /** Returns templates that each try to exhaust time or memory in another way. */
   static List<String> greedy() {
     String ten = "0,".repeat(10);
     return List.of(
@@ -109,7 +109,7 @@ class TemplateAttackTest {
     assertThatThrownBy(() -> render(source)).isInstanceOf(TemplateException.class);
   }
 
-  /** 3,000 in each other, and as many after each other. */
+  /** Returns templates with 3,000 nested or chained constructs. */
   static List<String> nestings() {
     int count = 3000;
     List<String> nestings = new ArrayList<>();
@@ -144,7 +144,7 @@ class TemplateAttackTest {
         .hasMessageContaining("nested deeper than");
   }
 
-  /** Nesting that is allowed fits a thread of half the usual stack. */
+  /** The limit on nesting takes effect before a stack of half the usual size overflows. */
   @Test
   void whatIsAllowedFitsTheStack() throws InterruptedException {
     String deepest =
@@ -171,7 +171,7 @@ class TemplateAttackTest {
     assertThat(seen).singleElement().isInstanceOf(TemplateException.class);
   }
 
-  /** Escapes that were published for Jinja in Python and in Java. */
+  /** Published sandbox escapes for Jinja in Python and in Java fail. */
   @ParameterizedTest
   @ValueSource(
       strings = {
@@ -229,7 +229,7 @@ class TemplateAttackTest {
     assertThatThrownBy(() -> render(source)).isInstanceOf(TemplateException.class);
   }
 
-  /** What is private has no value; Python's sandbox says so, too. */
+  /** Private attributes are undefined, as in Python's sandbox. */
   @ParameterizedTest
   @ValueSource(
       strings = {
@@ -304,7 +304,7 @@ class TemplateAttackTest {
     assertThat(parse.line()).isEqualTo(4);
   }
 
-  /** By the clock, where steps alone would be allowed to go on. */
+  /** The time limit ends it; the step limit alone would not. */
   @Test
   void timeIsBounded() {
     Limits limits = Limits.DEFAULT;

@@ -19,7 +19,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Held against jinja2 as transformers sets it up (make_templates.py, make_expressions.py). */
+/**
+ * Compares the output of templates with that of jinja2, as transformers configures it. The scripts
+ * make_templates.py and make_expressions.py wrote the expected output.
+ */
 class TemplateTest {
   private static final Path TEMPLATES = Path.of("src/test/resources/templates");
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -97,7 +100,7 @@ class TemplateTest {
     assertThat(all.path("cases")).hasSize(800);
   }
 
-  /** Python's {@code strftime} on Linux in the locale of C. */
+  /** Dates equal those of Python's {@code strftime} on Linux in the C locale. */
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
@@ -119,7 +122,7 @@ class TemplateTest {
     assertThat(render("{{ strftime_now(f) }}", Map.of("f", format))).isEqualTo(expected);
   }
 
-  /** Where this is stricter than Jinja on purpose. */
+  /** Templates that Jinja accepts, and that are deliberately rejected here. */
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
@@ -138,7 +141,7 @@ class TemplateTest {
         .hasMessageContaining(reason);
   }
 
-  /** Marks of escaped text are not carried on. */
+  /** Escaped text is a plain string, without the mark of safe text that Jinja adds. */
   @Test
   void escapedTextIsPlainText() {
     assertThat(render("{{ ('<'|e) + '<' }}{{ '<'|safe }}", Map.of())).isEqualTo("&lt;<<");

@@ -24,7 +24,7 @@ import org.threegate.rl.task.Problem;
 import org.threegate.rl.verifier.BoundedVerifier;
 import org.threegate.rl.verifier.Verifiers;
 
-/** A trained model learns to add better, on sums that it has not seen, whatever the seed. */
+/** Tests that training improves addition on unseen sums, with each of several seeds. */
 class LearningTest {
   private static final int EACH = 16;
   private static final int HELD = 400;

@@ -44,7 +44,7 @@ import org.threegate.testing.NativeLeaks;
 class PolicyTrainerTest {
   private static final Path MODEL = Path.of("src/test/resources/decoders/llama");
 
-  /** A letter a token. */
+  /** A tokenizer with one token per letter. */
   static final Tokenizer LETTERS =
       new Tokenizer() {
         @Override
@@ -62,7 +62,7 @@ class PolicyTrainerTest {
         }
       };
 
-  /** Right is to begin with the last letter of the prompt. */
+  /** Accepts responses that begin with the answer, which is the last letter of the prompt. */
   private static final Verifier REPEATS = (response, answer) -> response.startsWith(answer) ? 1 : 0;
 
   private static final List<Problem> PROBLEMS = new ArrayList<>();
@@ -133,7 +133,8 @@ class PolicyTrainerTest {
   }
 
   /**
-   * The same bits from the same seed, and others from another; frozen ones stay; memory does, too.
+   * Runs with the same seed end with the same bits, and runs with other seeds differ. Frozen
+   * weights do not change, and steps leak no objects.
    */
   @Test
   void aRunIsWhatItsSeedMakesIt() {
@@ -196,7 +197,7 @@ class PolicyTrainerTest {
     assertThat(ends.get(2).get("lm_head.weight")).isNotEqualTo(ends.get(0).get("lm_head.weight"));
   }
 
-  /** Parts of a batch add up to the whole of it. */
+  /** The gradients of the parts of a batch add up to that of the whole batch. */
   @ParameterizedTest
   @ValueSource(strings = {"tokens", "sequences", "length"})
   void partsOfABatchAddUp(String average) {
@@ -230,7 +231,7 @@ class PolicyTrainerTest {
     assertThat(norms.get(3)).isCloseTo(norms.get(1), within(1e-6));
   }
 
-  /** DAPO's dynamic sampling: until there are groups enough, or rounds are over. */
+  /** DAPO draws prompts until enough groups have different rewards, or the rounds are over. */
   @Test
   void promptsAreDrawnUntilEnoughTeach() {
     try (Context context = Context.open();
@@ -249,7 +250,7 @@ class PolicyTrainerTest {
           metrics.put(rounds, trainer.next().metrics());
         }
       }
-      // Some groups of the first round teach nothing.
+      // In some groups of the first round, all rewards are equal.
       assertThat(metrics.get(1).get("frac_reward_zero_std")).isGreaterThan(0);
       assertThat(metrics.get(50).get("sampling/rounds")).isBetween(2.0, 20.0);
       double drawn = 6 * metrics.get(50).get("sampling/rounds");
@@ -294,7 +295,7 @@ class PolicyTrainerTest {
             .forEach((name, values) -> assertThat(values).isEqualTo(before.get(name)));
       }
       assertThat(broken.crashes()).isEqualTo(3 * 72);
-      // Prompts have 2 to 4 letters.
+      // Prompts have 2 to 4 letters, so some exceed the limit of 2 tokens.
       try (PolicyTrainer trainer =
           PolicyTrainer.of(
               model,
@@ -325,7 +326,7 @@ class PolicyTrainerTest {
     }
   }
 
-  /** Gradients that are not finite move nothing, and end a run that does not recover. */
+  /** A gradient that is not finite changes no weight. Several in a row end the run. */
   @Test
   void gradientsThatAreNotFiniteAreSurvivedOrEndIt() {
     try (Context context = Context.open();
@@ -360,7 +361,7 @@ class PolicyTrainerTest {
             .isInstanceOf(TrainingException.class)
             .hasMessageContaining("has not been finite in 5 steps in a row");
       }
-      // Of a model that has come to nothing no tokens are drawn.
+      // A model whose logits are NaN draws no tokens.
       model.parameters().get("model.norm.weight").detach().fill_(new Scalar(Double.NaN));
       assertThatThrownBy(() -> passRate(model, new Rollouts(LETTERS, verifier, 8)))
           .isInstanceOf(InvalidInputException.class)
@@ -383,7 +384,7 @@ class PolicyTrainerTest {
       }
     }
     assertThat(PassRate.of(rollouts, 4, 1).value()).isCloseTo(7 / 16.0, within(1e-12));
-    // Two of four: 1 - C(4 - c, 2) / 6.
+    // For k = 2 and n = 4, a problem with c correct answers counts 1 - C(4 - c, 2) / 6.
     PassRate two = PassRate.of(rollouts, 4, 2);
     assertThat(two.value()).isCloseTo((0 + 0.5 + 5 / 6.0 + 1) / 4, within(1e-12));
     assertThat(two.low()).isLessThan(two.value());

@@ -71,7 +71,7 @@ class TrainerTest {
     for (char letter = 'd'; letter < 'q'; letter++) {
       demonstrations.add(new Demonstration("vw" + letter, "" + letter + letter));
     }
-    // Cut to nothing to learn: neither is counted.
+    // Truncation leaves no token of this response, so the demonstration is not counted.
     demonstrations.add(new Demonstration("vwxyzvwxyz", "d"));
     return SupervisedTrainer.of(
         model,
@@ -95,7 +95,7 @@ class TrainerTest {
     }
   }
 
-  /** The mean over tokens of the whole batch, however it is cut into parts. */
+  /** The loss is the mean over the whole batch, however threads divide the batch. */
   @Test
   void theNumberOfThreadsChangesNoBit() {
     List<Map<String, float[]>> ends = new ArrayList<>();
@@ -112,7 +112,7 @@ class TrainerTest {
     assertSame(ends.get(0), ends.get(2));
   }
 
-  /** Of a state that was saved no number is believed. */
+  /** The numbers of a saved state are validated. */
   @ParameterizedTest
   @CsvSource({"failures, 0, 9", "step, 10, -1", "position, 70, -7", "optimizer_steps, 10, 1e"})
   void aStateThatIsImpossibleIsRefused(String field, String before, String after) throws Exception {
@@ -152,7 +152,10 @@ class TrainerTest {
         Map.of());
   }
 
-  /** With parameters in float32 and bf16, and with factors; prompts that are too long move on. */
+  /**
+   * Tests parameters in float32 and bf16, and low-rank factors. Prompts that are too long are
+   * skipped, and must be counted in the position of the resumed run.
+   */
   @Test
   void aRunThatIsResumedEndsWithTheSameBits() throws Exception {
     for (String kind : List.of("float32", "bf16", "factors")) {
@@ -233,8 +236,7 @@ class TrainerTest {
       long bytes = Pointer.physicalBytes();
       trainer.run(event -> {});
       assertThat(Pointer.totalCount()).isLessThanOrEqualTo(objects);
-      // The heap of this process grows as it likes, by far less than 1,800 leaks of a kilobyte a
-      // parameter would.
+      // The bound is loose, because the heap of the process may grow for other reasons.
       assertThat(Pointer.physicalBytes() - bytes).isLessThan(256L << 20);
     }
   }

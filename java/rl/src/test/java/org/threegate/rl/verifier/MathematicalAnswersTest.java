@@ -15,7 +15,7 @@ import org.threegate.testing.Seeds;
 class MathematicalAnswersTest {
   private static final Path TABLE = Path.of("src/test/resources/verifier/conformance.tsv");
 
-  /** A verdict and two answers a line; comparing is symmetric. */
+  /** Each line has a verdict and two answers, which are compared in both orders. */
   @Test
   void theConformanceTableHolds() throws IOException {
     List<String> wrong = new ArrayList<>();
@@ -33,7 +33,7 @@ class MathematicalAnswersTest {
                 .name()
                 .toLowerCase(Locale.ROOT);
         if (!found.equals(fields[0])) {
-          wrong.add(found + ": " + line + (order == 1 ? " (the other way round)" : ""));
+          wrong.add(found + ": " + line + (order == 1 ? " (in reverse order)" : ""));
         }
       }
     }
@@ -41,7 +41,7 @@ class MathematicalAnswersTest {
     assertThat(pairs).isGreaterThanOrEqualTo(200);
   }
 
-  /** Whatever is thrown at it, it answers, soon. */
+  /** Random input gives a verdict, and neither fails nor hangs. */
   @Test
   void noiseIsAnswered() {
     Random random = Seeds.random("noiseIsAnswered");

@@ -54,7 +54,7 @@ class VerifiersTest {
     expect(verifier, 1, "It is\n#### 1/2", "0.5");
     expect(verifier, 1, "1/2", "0.5");
     expect(verifier, 0, "", "0.5");
-    // What is not understood is wrong, both ways.
+    // An answer that cannot be parsed scores 0.
     expect(verifier, 0, "\\boxed{\\oint}", "0.5");
   }
 
@@ -114,16 +114,14 @@ class VerifiersTest {
           .containsExactly(scored(1), crashed, late, crashed, late, crashed, scored(0));
       assertThat(bounded.crashes()).isEqualTo(3);
       assertThat(bounded.timeouts()).isEqualTo(2);
-      // It goes on as before.
+      // Later calls are not affected.
       List<Request> many = Collections.nCopies(1000, new Request("a", "a"));
       assertThat(bounded.scoreAll(many)).containsOnly(scored(1)).hasSize(1000);
       never.countDown();
     }
   }
 
-  /**
-   * Calls that are given up just as they end do not interrupt those that follow in their threads.
-   */
+  /** A call that times out just as it ends does not interrupt the next call in its thread. */
   @Test
   void anInterruptionReachesNoOtherCall() {
     Verifier sleeps =
@@ -142,7 +140,7 @@ class VerifiersTest {
       for (int i = 0; i < 120; i++) {
         requests.add(new Request(i % 2 == 0 ? "late" : "soon", ""));
       }
-      // Late or not, none of them fails.
+      // Calls may time out, but none of them fails.
       assertThat(bounded.scoreAll(requests)).noneMatch(score -> score.outcome() == Outcome.CRASHED);
       assertThat(bounded.crashes()).isZero();
     }
