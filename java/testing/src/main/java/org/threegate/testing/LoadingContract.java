@@ -337,6 +337,20 @@ public abstract class LoadingContract {
         binding + ": add org.threegate:threegate-binding-" + binding);
   }
 
+  @Test
+  void theDoctorReportsWithAndWithoutABinding() throws Exception {
+    String[] options = {"-Dthreegate.cache=" + cache, "-Dthreegate.binding=" + binding()};
+    ChildJvm.Result works = ChildJvm.of(DoctorMain.class).options(options).run();
+    assertThat(works.code()).as(works.output()).isZero();
+    assertThat(works.output())
+        .contains("binding   " + binding() + "\n", cache.toString(), "opened and closed a context");
+    ChildJvm.Result fails =
+        ChildJvm.of(DoctorMain.class).options(options).without("threegate-natives").run();
+    assertThat(fails.code()).as(fails.output()).isEqualTo(REFUSED);
+    assertThat(fails.output())
+        .contains("JDK ", "binding   none\n", "add org.threegate:threegate-natives");
+  }
+
   /** Returns the binding under test. */
   protected abstract String binding();
 
