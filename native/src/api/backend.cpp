@@ -22,8 +22,9 @@ constexpr const char* kCudaLibraryVariable = "THREEGATE_CUDA_LIBRARY";
 CudaBackend load_cuda() {
   CudaBackend backend;
   const char* given = std::getenv(kCudaLibraryVariable);
-  const std::string path = given != nullptr ? given : library_directory() + "/" + kCudaLibrary;
-  if (access(path.c_str(), F_OK) != 0) {
+  const std::string path = given != nullptr ? given : shipped_library(kCudaLibrary);
+  const bool searched = given == nullptr && path == kCudaLibrary;  // by the loader, for the static library
+  if (!searched && access(path.c_str(), F_OK) != 0) {
     backend.reason = given != nullptr ? std::string(kCudaLibraryVariable) + " names " + path + ", which cannot be read"
                                       : "this build does not include " + std::string(kCudaLibrary) + " beside libthreegate";
     return backend;
