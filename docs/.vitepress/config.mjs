@@ -104,6 +104,7 @@ export default defineConfig({
           page('Apache Spark', 'spark'),
           page('Study', 'study'),
           page('Embedding', 'embedding'),
+          page('Python', 'python'),
         ],
       },
       {
