@@ -3,8 +3,6 @@
 #ifndef THREEGATE_CPU_DIFF_BLOCK_WIDE_H
 #define THREEGATE_CPU_DIFF_BLOCK_WIDE_H
 
-#include <immintrin.h>
-
 #include <algorithm>
 #include <cmath>
 
@@ -16,9 +14,15 @@ namespace {
 
 inline void convert_f16(const uint8_t* in, int64_t count, float* out) {
   int64_t i = 0;
+#if defined(__x86_64__)
   for (; i + 8 <= count; i += 8) {
     _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(in + 2 * i))));
   }
+#else
+  for (; i + 4 <= count; i += 4) {
+    vst1q_f32(out + i, vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(in + 2 * i))));
+  }
+#endif
   for (; i < count; ++i) {
     out[i] = f16_to_float(load<uint16_t>(in + 2 * i));
   }

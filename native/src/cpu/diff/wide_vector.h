@@ -5,7 +5,11 @@
 #ifndef THREEGATE_CPU_DIFF_WIDE_VECTOR_H
 #define THREEGATE_CPU_DIFF_WIDE_VECTOR_H
 
+#if defined(__x86_64__)
 #include <immintrin.h>
+#else
+#include <arm_neon.h>
+#endif
 
 #include <cstdint>
 #include <cstring>
@@ -53,6 +57,7 @@ template <typename V>
 }
 #else
 [[gnu::always_inline]] inline Word8 max_words(const Word8& a, const Word8& b) { return a > b ? a : b; }
+#if defined(__AVX2__)
 // For signed values that fit in 32 bits. The high halves, which are 0 or -1, become 0.
 [[gnu::always_inline]] inline Word8 clamp_small(const Word8& v, int64_t low, int64_t high) {
   Word8 result = v;
@@ -63,6 +68,12 @@ template <typename V>
   }
   return result;
 }
+#else
+[[gnu::always_inline]] inline Word8 clamp_small(const Word8& v, int64_t low, int64_t high) {
+  const auto raised = reinterpret_cast<Integer8>(v) < low ? Integer8{} + low : reinterpret_cast<Integer8>(v);
+  return reinterpret_cast<Word8>(raised > high ? Integer8{} + high : raised);
+}
+#endif
 #endif
 
 // Counts the bins of tg_diff_result.ulp_histogram in 4-bit fields of 64-bit lanes. A vector of entries takes one addition.
