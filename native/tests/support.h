@@ -89,6 +89,8 @@ inline std::vector<double> tolerances(const std::vector<double>& all) {
 inline std::vector<std::pair<int, const char*>> simd_names() {
 #if defined(__x86_64__)
   return {{TG_SIMD_SCALAR, "scalar"}, {TG_SIMD_AVX2, "avx2"}, {TG_SIMD_AVX512, "avx512"}};
+#elif defined(__aarch64__)
+  return {{TG_SIMD_SCALAR, "scalar"}, {TG_SIMD_NEON, "neon"}};
 #else
   return {{TG_SIMD_SCALAR, "scalar"}};
 #endif

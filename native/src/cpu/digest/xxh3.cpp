@@ -1,3 +1,8 @@
+// The scalar variant. xxHash would take NEON on AArch64, which is a level of its own.
+#if defined(__aarch64__)
+#define XXH_VECTOR XXH_SCALAR
+#endif
+
 #include "xxh3.h"
 
 #include <cstring>

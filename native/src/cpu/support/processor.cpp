@@ -2,6 +2,9 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 namespace threegate {
@@ -50,6 +53,16 @@ bool has_bf16_dot() noexcept {
   constexpr unsigned kBf16Bit = 1U << 5;
   return (Leaf(7, 1).eax & kBf16Bit) != 0;
 }
+
+#elif defined(__aarch64__)
+
+bool supports(SimdLevel level) noexcept {
+  return level == SimdLevel::kScalar || (level == SimdLevel::kNeon && (getauxval(AT_HWCAP) & HWCAP_ASIMD) != 0);
+}
+
+bool has_sha256_instructions() noexcept { return (getauxval(AT_HWCAP) & HWCAP_SHA2) != 0; }
+
+bool has_bf16_dot() noexcept { return false; }
 
 #else
 

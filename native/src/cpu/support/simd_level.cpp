@@ -13,6 +13,8 @@ constexpr const char* kVariable = "THREEGATE_SIMD";
 // Why the machine does not support a level.
 const char* lacking(SimdLevel level) noexcept {
   switch (level) {
+    case SimdLevel::kNeon:
+      return "the processor lacks Advanced SIMD";
     case SimdLevel::kAvx512:
       return "the processor lacks AVX-512 F, BW, DQ, VL or VBMI2";
     default:
@@ -42,6 +44,8 @@ SimdLevel best_simd_level() noexcept {
 
 const char* simd_level_name(SimdLevel level) noexcept {
   switch (level) {
+    case SimdLevel::kNeon:
+      return "neon";
     case SimdLevel::kAvx512:
       return "avx512";
     case SimdLevel::kAvx2:

@@ -12,10 +12,12 @@ enum class SimdLevel {
   kScalar = TG_SIMD_SCALAR,
   kAvx2 = TG_SIMD_AVX2,
   kAvx512 = TG_SIMD_AVX512,
+  kNeon = TG_SIMD_NEON,
 };
 
-// TG_AT_LEVEL(level, name) is the variant of a function for a level: name_scalar, name_avx2 or name_avx512.
-// TG_LANES_AT_LEVEL is the same for functions whose loops a compiler vectorises.
+// TG_AT_LEVEL(level, name) is the variant of a function for a level: name_scalar, name_avx2, name_avx512 or name_neon.
+// TG_LANES_AT_LEVEL is the same for functions whose loops a compiler vectorises. AArch64 includes NEON, so that name_scalar is
+// vectorised there, and no variant of its own is needed.
 #if defined(__x86_64__)
 constexpr SimdLevel kSimdLevels[] = {SimdLevel::kScalar, SimdLevel::kAvx2, SimdLevel::kAvx512};  // ascending
 constexpr bool kHasAvx512 = true;
@@ -24,6 +26,11 @@ constexpr bool kHasAvx512 = true;
    : (level) == ::threegate::SimdLevel::kAvx2 ? name##_avx2   \
                                               : name##_scalar)
 #define TG_LANES_AT_LEVEL(level, name) TG_AT_LEVEL(level, name)
+#elif defined(__aarch64__)
+constexpr SimdLevel kSimdLevels[] = {SimdLevel::kScalar, SimdLevel::kNeon};
+constexpr bool kHasAvx512 = false;
+#define TG_AT_LEVEL(level, name) ((level) == ::threegate::SimdLevel::kNeon ? name##_neon : name##_scalar)
+#define TG_LANES_AT_LEVEL(level, name) ((void)(level), name##_scalar)
 #else
 constexpr SimdLevel kSimdLevels[] = {SimdLevel::kScalar};
 constexpr bool kHasAvx512 = false;
