@@ -1,3 +1,6 @@
+#include <array>
+#include <cstddef>
+#include <memory>
 #include <thread>
 
 #include "support.h"
@@ -21,6 +24,24 @@ TEST(Context, RefusesBadOptionsWithAReason) {
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_context_create(&device, &context, error, sizeof(error)));
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_context_create(nullptr, &context, nullptr, 0));
   EXPECT_EQ(nullptr, context);
+}
+
+TEST(Context, FillsCapabilitiesOfAnOlderProgram) {
+  tg_capabilities whole{};
+  whole.size = sizeof(whole);
+  ASSERT_EQ(TG_OK, tg_capabilities_query(&whole));
+  EXPECT_NE(std::string::npos, std::string(whole.blas_file).find("libopenblas"));
+  // AddressSanitizer would detect a write beyond these bytes.
+  const auto older = std::make_unique<std::array<uint64_t, offsetof(tg_capabilities, blas_file) / 8>>();
+  auto* capabilities = reinterpret_cast<tg_capabilities*>(older->data());
+  capabilities->size = sizeof(*older);
+  ASSERT_EQ(TG_OK, tg_capabilities_query(capabilities));
+  EXPECT_EQ(static_cast<int64_t>(sizeof(*older)), capabilities->size);
+  EXPECT_STREQ(whole.blas, capabilities->blas);
+  for (const int64_t size : {int64_t{0}, capabilities->size - 8, whole.size + 8}) {
+    capabilities->size = size;
+    EXPECT_EQ(TG_INVALID_ARGUMENT, tg_capabilities_query(capabilities));
+  }
 }
 
 TEST(Context, SaysWhyCudaIsNotThere) {

@@ -182,7 +182,7 @@ final class NativeFiles {
           "the cache directory may be mounted noexec: name another with -Dthreegate.cache=DIR");
     }
     if (reason.contains("GLIBC_")) {
-      hints.add("glibc 2.36 (Debian 12) or newer is needed");
+      hints.add("glibc 2.34 (RHEL 9, Ubuntu 22.04, Debian 12) or newer is needed");
     }
     return hints.isEmpty() ? "" : "; " + String.join("; ", hints);
   }
