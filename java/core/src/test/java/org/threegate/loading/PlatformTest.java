@@ -30,8 +30,7 @@ class PlatformTest {
     Platform platform = Platform.of(system, processor, "");
     assertThatThrownBy(platform::require)
         .isInstanceOf(UnsatisfiedLinkError.class)
-        .hasMessage(
-            "threegate has natives for linux-x86_64 and linux-aarch64; this is " + name);
+        .hasMessage("threegate has natives for linux-x86_64 and linux-aarch64; this is " + name);
   }
 
   @Test
