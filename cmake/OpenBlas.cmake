@@ -10,18 +10,25 @@ set(THREEGATE_SYSTEM_BLAS_LIBRARIES "libopenblas.so.0;liblapacke.so.3" CACHE STR
 
 if(THREEGATE_BLAS STREQUAL "bundled")
   # A library comes after those that it needs.
-  set(THREEGATE_OPENBLAS_FILES libquadmath.so.0 libgfortran.so.5 libopenblas.so.0)
+  if(CMAKE_SYSTEM_PROCESSOR STREQUAL aarch64)
+    set(platform linux-arm64)
+    set(THREEGATE_OPENBLAS_FILES libgfortran.so.5 libopenblas.so.0)
+  else()
+    set(platform linux-x86_64)
+    set(THREEGATE_OPENBLAS_FILES libquadmath.so.0 libgfortran.so.5 libopenblas.so.0)
+  endif()
   set(libraries ${THREEGATE_OPENBLAS_FILES})
   if(NOT THREEGATE_OPENBLAS_DIRECTORY)
     set(unpacked "${CMAKE_CURRENT_LIST_DIR}/../native/build/openblas-${THREEGATE_OPENBLAS_VERSION}")
     cmake_path(NORMAL_PATH unpacked)
     # Not a cache variable, so that it is found again after the checkout was moved or its build was deleted.
-    set(THREEGATE_OPENBLAS_DIRECTORY "${unpacked}/org/bytedeco/openblas/linux-x86_64")
+    set(THREEGATE_OPENBLAS_DIRECTORY "${unpacked}/org/bytedeco/openblas/${platform}")
     if(NOT EXISTS "${THREEGATE_OPENBLAS_DIRECTORY}/libopenblas.so.0")
       message(STATUS "Unpacking OpenBLAS ${THREEGATE_OPENBLAS_VERSION} with Maven")
       execute_process(
         COMMAND ${CMAKE_CURRENT_LIST_DIR}/../mvnw -q -B -N -f ${CMAKE_CURRENT_LIST_DIR}/../pom.xml
-          dependency:unpack@openblas -Dopenblas.directory=${unpacked}
+          dependency:unpack -Dartifact=org.bytedeco:openblas:${THREEGATE_OPENBLAS_VERSION}:jar:${platform} -DoutputDirectory=${unpacked}
+          -Dmdep.unpack.includes=org/bytedeco/openblas/${platform}/lib*.so.*,org/bytedeco/openblas/${platform}/include/*
         RESULT_VARIABLE failed)
       if(failed)
         message(FATAL_ERROR "Maven could not unpack OpenBLAS; set THREEGATE_OPENBLAS_DIRECTORY to a directory with libopenblas.so.0 and include/")

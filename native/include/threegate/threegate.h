@@ -212,12 +212,14 @@ typedef struct tg_context_options {
   int32_t reserved;
 } tg_context_options;
 
-/** No vector instructions beyond those of x86-64-v2. */
+/** No vector instructions beyond those of x86-64-v2, or on other architectures beyond what a compiler makes of loops. */
 #define TG_SIMD_SCALAR 0
 /** AVX2, FMA, F16C and BMI2. */
 #define TG_SIMD_AVX2 1
 /** AVX-512 F, BW, DQ, VL and VBMI2 (Ice Lake, Zen 4 and later). */
 #define TG_SIMD_AVX512 2
+/** NEON (Advanced SIMD) of AArch64, and its SHA-2 instructions where the processor has them. */
+#define TG_SIMD_NEON 3
 
 /** What the library can use on this machine. Texts are terminated by a zero byte. */
 typedef struct tg_capabilities {
@@ -262,8 +264,8 @@ TG_API tg_status tg_capabilities_query(tg_capabilities* capabilities);
  * Creates a context and its worker threads. If that fails, `error` receives the reason: at most `error_capacity` bytes
  * including the terminating zero. `error` may be NULL.
  *
- * The environment variable THREEGATE_SIMD (scalar, avx2 or avx512) selects the instruction set of the CPU kernels. A
- * level that the machine lacks leads to TG_UNSUPPORTED. It is never replaced by another one.
+ * The environment variable THREEGATE_SIMD selects the instruction set of the CPU kernels: scalar, avx2 or avx512 on
+ * x86-64, and scalar or neon on AArch64. A level that the machine lacks leads to TG_UNSUPPORTED. It is never replaced by another one.
  */
 TG_API tg_status tg_context_create(const tg_context_options* options, tg_context** context, char* error, int64_t error_capacity);
 

@@ -37,8 +37,6 @@ final class NativeFiles {
   private static final String RESOURCES = "/org/threegate/natives/";
   // In a separate, optional jar.
   private static final String CUDA = "-cuda13/libthreegate_cuda.so.1";
-  private static final List<String> LATER =
-      List.of("libquadmath.so.0", "libgfortran.so.5", "libopenblas.so.0");
   private static final int HASH_BYTES = 12;
 
   private final Path directory;
@@ -63,7 +61,8 @@ final class NativeFiles {
    *     the class path, or if one cannot be unpacked
    */
   static NativeFiles of(Class<?> provider, String shimResource) {
-    String platform = Platform.current().require();
+    Platform current = Platform.current();
+    String platform = current.require();
     String override = System.getProperty(PATH_PROPERTY, "");
     try {
       if (!override.isEmpty()) {
@@ -76,21 +75,18 @@ final class NativeFiles {
                 + " with the classifier "
                 + platform);
       }
-      if (!shimResource.isEmpty() && provider.getResource(shimResource) == null) {
-        throw new UnsatisfiedLinkError(
-            shimResource + " is missing from the jar of the JNI binding; build it again");
-      }
+      String shim = shimOf(platform, provider, shimResource);
       List<PackedFile> first = new ArrayList<>();
       List<PackedFile> later = new ArrayList<>();
-      for (String name : LATER) {
+      for (String name : current.blasLibraries()) {
         later.add(PackedFile.of(NativeFiles.class, resources + name));
       }
       first.add(PackedFile.of(NativeFiles.class, resources + LIBRARY));
       if (NativeFiles.class.getResource(RESOURCES + platform + CUDA) != null) {
         later.add(PackedFile.of(NativeFiles.class, RESOURCES + platform + CUDA));
       }
-      if (!shimResource.isEmpty()) {
-        first.add(PackedFile.of(provider, shimResource, ".sha256"));
+      if (!shim.isEmpty()) {
+        first.add(PackedFile.of(provider, shim, ".sha256"));
       }
       NativeFiles files = new NativeFiles(NativeCache.directory(hash(first, later)), first, later);
       files.unpacker.repair(files.first, files.unpacker::isResource);
@@ -98,6 +94,26 @@ final class NativeFiles {
     } catch (IOException e) {
       throw failed(e);
     }
+  }
+
+  /**
+   * Returns the resource of the library of a binding for a platform. A jar has it in a directory of
+   * that name, beside the one for the platform on which the jar was built.
+   */
+  private static String shimOf(String platform, Class<?> provider, String resource) {
+    if (resource.isEmpty()) {
+      return "";
+    }
+    int name = resource.lastIndexOf('/') + 1;
+    String own = resource.substring(0, name) + platform + "/" + resource.substring(name);
+    if (provider.getResource(own) != null) {
+      return own;
+    }
+    if (provider.getResource(resource) == null) {
+      throw new UnsatisfiedLinkError(
+          resource + " is missing from the jar of the JNI binding; build it again");
+    }
+    return resource;
   }
 
   private static UnsatisfiedLinkError failed(IOException e) {

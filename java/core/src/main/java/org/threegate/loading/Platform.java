@@ -16,7 +16,7 @@ import java.util.Locale;
  */
 record Platform(String system, String processor, boolean musl) {
   /** Platforms with native libraries, as in the classifiers of the natives jar. */
-  static final List<String> SUPPORTED = List.of("linux-x86_64");
+  static final List<String> SUPPORTED = List.of("linux-x86_64", "linux-aarch64");
 
   private static final Path MAPS = Path.of("/proc/self/maps");
 
@@ -55,6 +55,14 @@ record Platform(String system, String processor, boolean musl) {
   /** Returns the name as in the classifiers of the natives jar. */
   String name() {
     return system + "-" + processor;
+  }
+
+  /** Returns the libraries that the kernel library loads, without the CUDA one. */
+  List<String> blasLibraries() {
+    // The Fortran library of AArch64 needs no libquadmath, because its long double has 128 bits.
+    return processor.equals("aarch64")
+        ? List.of("libgfortran.so.5", "libopenblas.so.0")
+        : List.of("libquadmath.so.0", "libgfortran.so.5", "libopenblas.so.0");
   }
 
   /**

@@ -14,6 +14,7 @@ class PlatformTest {
   @Test
   void linuxWithGlibcIsSupported() {
     assertThat(Platform.of("Linux", "amd64", GLIBC).require()).isEqualTo("linux-x86_64");
+    assertThat(Platform.of("Linux", "aarch64", GLIBC).require()).isEqualTo("linux-aarch64");
     assertThat(Platform.current().require()).isIn(Platform.SUPPORTED);
   }
 
@@ -29,8 +30,14 @@ class PlatformTest {
     Platform platform = Platform.of(system, processor, "");
     assertThatThrownBy(platform::require)
         .isInstanceOf(UnsatisfiedLinkError.class)
-        .hasMessageStartingWith("threegate has natives for linux-x86_64")
-        .hasMessageEndingWith("; this is " + name);
+        .hasMessage("threegate has natives for linux-x86_64 and linux-aarch64; this is " + name);
+  }
+
+  @Test
+  void onlyOneProcessorNeedsLibquadmath() {
+    assertThat(Platform.of("Linux", "amd64", GLIBC).blasLibraries()).contains("libquadmath.so.0");
+    assertThat(Platform.of("Linux", "aarch64", GLIBC).blasLibraries())
+        .containsExactly("libgfortran.so.5", "libopenblas.so.0");
   }
 
   @ParameterizedTest

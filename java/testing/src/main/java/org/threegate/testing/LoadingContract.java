@@ -311,11 +311,13 @@ public abstract class LoadingContract {
   void otherPlatformsAreRefusedByName() throws Exception {
     requireRefused(
         child("-Dos.name=Mac OS X", "-Dos.arch=aarch64").run(),
-        "threegate has natives for linux-x86_64",
+        "threegate has natives for linux-x86_64 and linux-aarch64",
         "this is mac os x-aarch64");
     requireRefused(
         child("-Dos.name=Windows 11", "-Dos.arch=amd64").run(), "this is windows 11-x86_64");
     requireRefused(child("-Dos.name=Linux", "-Dos.arch=riscv64").run(), "this is linux-riscv64");
+    requireRefused(
+        child("-Dos.name=Linux", "-Dos.arch=aarch64").run(), "with the classifier linux-aarch64");
     assertThat(cache).doesNotExist();
   }
 
