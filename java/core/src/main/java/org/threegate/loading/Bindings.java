@@ -64,7 +64,9 @@ public final class Bindings {
         }
         providers.add(iterator.next());
       } catch (ServiceConfigurationError | UnsupportedClassVersionError e) {
-        reasons.add(e.getMessage());
+        if (!isForNewerJdk(e)) {
+          reasons.add(e.getMessage());
+        }
       }
     }
     if (Runtime.version().feature() < 22) {
@@ -90,6 +92,12 @@ public final class Bindings {
       }
     }
     return new Outcome(null, List.copyOf(reasons), "");
+  }
+
+  /** Returns whether the FFM binding is there, but this JDK is too old for it. */
+  private static boolean isForNewerJdk(Throwable e) {
+    return e instanceof UnsupportedClassVersionError
+        || e.getCause() instanceof UnsupportedClassVersionError;
   }
 
   private static KernelBinding load(BindingProvider provider, NativeFiles files) {
