@@ -89,6 +89,7 @@ export default defineConfig({
           page('Getting started', 'getting-started'),
           page('Concepts', 'concepts'),
           page('FAQ', 'faq'),
+          page('Versions', 'versions'),
         ],
       },
       {

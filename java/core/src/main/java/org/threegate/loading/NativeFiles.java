@@ -34,11 +34,9 @@ import org.threegate.spi.KernelBinding;
 final class NativeFiles {
   static final String LIBRARY = "libthreegate.so.1";
   private static final String PATH_PROPERTY = "threegate.library.path";
-  private static final String PLATFORM = "linux-x86_64";
-  private static final String RESOURCES = "/org/threegate/natives/" + PLATFORM + "/";
+  private static final String RESOURCES = "/org/threegate/natives/";
   // In a separate, optional jar.
-  private static final String CUDA_RESOURCE =
-      "/org/threegate/natives/" + PLATFORM + "-cuda13/libthreegate_cuda.so.1";
+  private static final String CUDA = "-cuda13/libthreegate_cuda.so.1";
   private static final List<String> LATER =
       List.of("libquadmath.so.0", "libgfortran.so.5", "libopenblas.so.0");
   private static final int HASH_BYTES = 12;
@@ -61,22 +59,35 @@ final class NativeFiles {
    *
    * @param provider class of the binding
    * @param shimResource library of the binding itself; "" if it has none
-   * @throws UnsatisfiedLinkError if a library cannot be unpacked
+   * @throws UnsatisfiedLinkError if there are no libraries for this platform, if they are not on
+   *     the class path, or if one cannot be unpacked
    */
   static NativeFiles of(Class<?> provider, String shimResource) {
+    String platform = Platform.current().require();
     String override = System.getProperty(PATH_PROPERTY, "");
     try {
       if (!override.isEmpty()) {
-        return new NativeFiles(overriding(override), List.of(), List.of());
+        return new NativeFiles(overriding(override, nameOf(shimResource)), List.of(), List.of());
+      }
+      String resources = RESOURCES + platform + "/";
+      if (NativeFiles.class.getResource(resources + LIBRARY) == null) {
+        throw new UnsatisfiedLinkError(
+            "the native libraries are not on the class path; add org.threegate:threegate-natives"
+                + " with the classifier "
+                + platform);
+      }
+      if (!shimResource.isEmpty() && provider.getResource(shimResource) == null) {
+        throw new UnsatisfiedLinkError(
+            shimResource + " is missing from the jar of the JNI binding; build it again");
       }
       List<PackedFile> first = new ArrayList<>();
       List<PackedFile> later = new ArrayList<>();
       for (String name : LATER) {
-        later.add(PackedFile.of(NativeFiles.class, RESOURCES + name));
+        later.add(PackedFile.of(NativeFiles.class, resources + name));
       }
-      first.add(PackedFile.of(NativeFiles.class, RESOURCES + LIBRARY));
-      if (NativeFiles.class.getResource(CUDA_RESOURCE) != null) {
-        later.add(PackedFile.of(NativeFiles.class, CUDA_RESOURCE));
+      first.add(PackedFile.of(NativeFiles.class, resources + LIBRARY));
+      if (NativeFiles.class.getResource(RESOURCES + platform + CUDA) != null) {
+        later.add(PackedFile.of(NativeFiles.class, RESOURCES + platform + CUDA));
       }
       if (!shimResource.isEmpty()) {
         first.add(PackedFile.of(provider, shimResource, ".sha256"));
@@ -109,11 +120,25 @@ final class NativeFiles {
                 + (unpacker.repaired() == 0 ? "" : ", " + unpacker.repaired() + " unpacked now"));
   }
 
-  private static Path overriding(String given) throws IOException {
+  private static String nameOf(String resource) {
+    return resource.substring(resource.lastIndexOf('/') + 1);
+  }
+
+  private static Path overriding(String given, String shim) throws IOException {
     Path directory = Path.of(given).toAbsolutePath();
     if (!Files.isRegularFile(directory.resolve(LIBRARY))) {
       throw new UnsatisfiedLinkError(
-          "-D" + PATH_PROPERTY + "=" + given + ": no " + LIBRARY + " there");
+          "-D" + PATH_PROPERTY + "=" + given + ": the directory has no " + LIBRARY);
+    }
+    if (!shim.isEmpty() && !Files.isRegularFile(directory.resolve(shim))) {
+      throw new UnsatisfiedLinkError(
+          "-D"
+              + PATH_PROPERTY
+              + "="
+              + given
+              + ": the directory has no "
+              + shim
+              + ", which the JNI binding needs; copy it from the jar of threegate-binding-jni");
     }
     Path real = directory.toRealPath();
     if (Files.getPosixFilePermissions(real).contains(PosixFilePermission.OTHERS_WRITE)

@@ -45,8 +45,7 @@ record PackedFile(String name, Class<?> owner, String resource, String sha256) {
   private static InputStream open(Class<?> owner, String resource) throws IOException {
     InputStream in = owner.getResourceAsStream(resource);
     if (in == null) {
-      throw new IOException(
-          resource + " is not on the class path (is the natives jar for linux-x86_64 there?)");
+      throw new IOException(resource + " is not on the class path");
     }
     return in;
   }
