@@ -70,13 +70,13 @@ final class NativeFiles {
         return new NativeFiles(overriding(override, nameOf(shimResource)), List.of(), List.of());
       }
       String resources = RESOURCES + platform + "/";
-      if (NativeFiles.class.getResource(resources + LIBRARY) == null) {
+      if (!PackedFile.exists(NativeFiles.class, resources + LIBRARY)) {
         throw new UnsatisfiedLinkError(
             "the native libraries are not on the class path; add org.threegate:threegate-natives"
                 + " with the classifier "
                 + platform);
       }
-      if (!shimResource.isEmpty() && provider.getResource(shimResource) == null) {
+      if (!shimResource.isEmpty() && !PackedFile.exists(provider, shimResource)) {
         throw new UnsatisfiedLinkError(
             shimResource + " is missing from the jar of the JNI binding; build it again");
       }
@@ -86,7 +86,7 @@ final class NativeFiles {
         later.add(PackedFile.of(NativeFiles.class, resources + name));
       }
       first.add(PackedFile.of(NativeFiles.class, resources + LIBRARY));
-      if (NativeFiles.class.getResource(RESOURCES + platform + CUDA) != null) {
+      if (PackedFile.exists(NativeFiles.class, RESOURCES + platform + CUDA)) {
         later.add(PackedFile.of(NativeFiles.class, RESOURCES + platform + CUDA));
       }
       if (!shimResource.isEmpty()) {
