@@ -77,10 +77,10 @@ public final class Bindings {
           break;
         }
         providers.add(iterator.next());
-      } catch (UnsupportedClassVersionError e) {
-        continue; // the FFM binding on an old JDK, see below
-      } catch (ServiceConfigurationError | NoClassDefFoundError e) {
-        reasons.add(e.getMessage());
+      } catch (ServiceConfigurationError | UnsupportedClassVersionError | NoClassDefFoundError e) {
+        if (!isForNewerJdk(e)) {
+          reasons.add(e.getMessage());
+        }
       }
     }
     if (isWanted(FFM, forced) && Runtime.version().feature() < FFM_JDK) {
@@ -110,6 +110,12 @@ public final class Bindings {
       reasons.add(missing(JNI));
     }
     return new Outcome(null, List.copyOf(reasons), "");
+  }
+
+  /** Returns whether the FFM binding is there, but this JDK is too old for it. */
+  private static boolean isForNewerJdk(Throwable e) {
+    return e instanceof UnsupportedClassVersionError
+        || e.getCause() instanceof UnsupportedClassVersionError;
   }
 
   private static String missing(String name) {

@@ -69,7 +69,7 @@ final class NativeFiles {
         return new NativeFiles(overriding(override, nameOf(shimResource)), List.of(), List.of());
       }
       String resources = RESOURCES + platform + "/";
-      if (NativeFiles.class.getResource(resources + LIBRARY) == null) {
+      if (!PackedFile.exists(NativeFiles.class, resources + LIBRARY)) {
         throw new UnsatisfiedLinkError(
             "the native libraries are not on the class path; add org.threegate:threegate-natives"
                 + " with the classifier "
@@ -82,7 +82,7 @@ final class NativeFiles {
         later.add(PackedFile.of(NativeFiles.class, resources + name));
       }
       first.add(PackedFile.of(NativeFiles.class, resources + LIBRARY));
-      if (NativeFiles.class.getResource(RESOURCES + platform + CUDA) != null) {
+      if (PackedFile.exists(NativeFiles.class, RESOURCES + platform + CUDA)) {
         later.add(PackedFile.of(NativeFiles.class, RESOURCES + platform + CUDA));
       }
       if (!shim.isEmpty()) {
@@ -106,10 +106,10 @@ final class NativeFiles {
     }
     int name = resource.lastIndexOf('/') + 1;
     String own = resource.substring(0, name) + platform + "/" + resource.substring(name);
-    if (provider.getResource(own) != null) {
+    if (PackedFile.exists(provider, own)) {
       return own;
     }
-    if (provider.getResource(resource) == null) {
+    if (!PackedFile.exists(provider, resource)) {
       throw new UnsatisfiedLinkError(
           resource + " is missing from the jar of the JNI binding; build it again");
     }
