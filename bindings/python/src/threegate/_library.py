@@ -42,10 +42,11 @@ FUNCTIONS = {
 }
 
 
-def _fields(names: str) -> list[tuple[str, Any]]:
+def _fields(names: str, **structs: Any) -> list[tuple[str, Any]]:
     # A number is the length of a text.
+    kinds = {**_TYPES, **structs}
     pairs = (word.split(":") for word in names.split())
-    return [(name, _TYPES[kind] if kind in _TYPES else c_char * int(kind)) for name, kind in pairs]
+    return [(name, kinds[kind] if kind in kinds else c_char * int(kind)) for name, kind in pairs]
 
 
 class _Sized(ctypes.Structure):
@@ -60,8 +61,9 @@ class tg_matrix(ctypes.Structure):
 
 
 class tg_operand(_Sized):
-    _fields_ = [("size", c_int64), ("values", tg_matrix), ("block_scale", tg_matrix)] + _fields(
-        "block_rows:q block_columns:q low_rank:p low_rank_count:q"
+    _fields_ = _fields(
+        "size:q values:matrix block_scale:matrix block_rows:q block_columns:q low_rank:p low_rank_count:q",
+        matrix=tg_matrix,
     )
 
 
@@ -93,10 +95,10 @@ class tg_diff_profiles(_Sized):
 
 
 class tg_diff_result(_Sized):
-    _fields_ = (
-        _fields("size:q total:q changed:q changed_bits:q changed_stored:q hidden:q non_finite:q sign_flips:q")
-        + [("ulp_histogram", c_int64 * 15)]
-        + _fields("base_squares:d delta_squares:d delta_dot_base:d max_abs_delta:d")
+    _fields_ = _fields(
+        "size:q total:q changed:q changed_bits:q changed_stored:q hidden:q non_finite:q sign_flips:q "
+        "ulp_histogram:bins base_squares:d delta_squares:d delta_dot_base:d max_abs_delta:d",
+        bins=c_int64 * 15,
     )
 
 
@@ -111,8 +113,8 @@ class tg_svd_result(_Sized):
 
 
 class tg_mask_scores(_Sized):
-    _fields_ = [("size", c_int64), ("matrix", POINTER(tg_operand))] + _fields(
-        "values:p left:p right:p rank:q rows:q columns:q"
+    _fields_ = _fields(
+        "size:q matrix:operand values:p left:p right:p rank:q rows:q columns:q", operand=POINTER(tg_operand)
     )
 
 

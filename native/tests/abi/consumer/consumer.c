@@ -8,7 +8,8 @@ int main(void) {
   if (tg_abi_version() < TG_ABI_VERSION || tg_capabilities_query(&machine) != TG_OK) {
     return 1;
   }
-  printf("threegate %s, %d threads, %s\n", machine.version, machine.hardware_threads, machine.blas);
+  printf("threegate %s, %d threads, %s\nCUDA: %s\n", machine.version, machine.hardware_threads, machine.blas,
+         machine.cuda_reason);
   FILE* maps = fopen("/proc/self/maps", "r");
   char line[4096];
   char last[4096] = "";
