@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "api/context.h"
+#include "api/processor_name.h"
 #include "common/error.h"
 #include "cpu/support/blas.h"
 #include "cpu/support/library_directory.h"
@@ -51,18 +52,6 @@ CudaBackend load_cuda() {
   return backend;
 }
 
-std::string processor_name() {
-  std::ifstream info("/proc/cpuinfo");
-  std::string line;
-  while (std::getline(info, line)) {
-    const auto colon = line.find(": ");
-    if (line.rfind("model name", 0) == 0 && colon != std::string::npos) {
-      return line.substr(colon + 2);
-    }
-  }
-  return "unknown processor";
-}
-
 }  // namespace
 
 const CudaBackend& cuda_backend() {
@@ -95,7 +84,8 @@ extern "C" tg_status tg_capabilities_query(tg_capabilities* capabilities) {
       threegate::copy_text(text, field, static_cast<int64_t>(sizeof(field)));
     };
     copy(THREEGATE_VERSION, values.version);
-    copy(threegate::processor_name(), values.cpu);
+    std::ifstream info("/proc/cpuinfo");
+    copy(threegate::processor_name(info), values.cpu);
     copy(threegate::simd_level_reason(), values.simd_reason);
     copy(cuda.reason, values.cuda_reason);
     copy(threegate::blas().description, values.blas);

@@ -1,8 +1,10 @@
 #include <array>
 #include <cstddef>
 #include <memory>
+#include <sstream>
 #include <thread>
 
+#include "api/processor_name.h"
 #include "support.h"
 
 extern "C" int32_t abi_version_in_c(void);
@@ -81,6 +83,17 @@ TEST(Context, ForcedSimdLevelIsObeyedOrRefused) {
   }
   EXPECT_EQ("THREEGATE_SIMD is \"mmx\"; allowed are " + names, error);
   unsetenv("THREEGATE_SIMD");
+}
+
+TEST(Context, NamesTheProcessorsOfEveryArchitecture) {
+  const auto name = [](const std::string& text) {
+    std::istringstream info(text);
+    return threegate::processor_name(info);
+  };
+  EXPECT_EQ("AMD EPYC", name("processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC\n"));
+  EXPECT_EQ("Arm Neoverse V2", name("processor\t: 0\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU part\t: 0xd4f\n"));
+  EXPECT_EQ("AArch64 implementer 0x61, part 0x022", name("CPU implementer\t: 0x61\nCPU part\t: 0x022\n"));
+  EXPECT_EQ("unknown processor", name(""));
 }
 
 TEST(Context, ThreadsAreWhatWasAskedFor) {

@@ -100,7 +100,7 @@ final class NativeFiles {
    * Returns the resource of the library of a binding for a platform. A jar has it in a directory of
    * that name, beside the one for the platform on which the jar was built.
    */
-  private static String shimOf(String platform, Class<?> provider, String resource) {
+  static String shimOf(String platform, Class<?> provider, String resource) {
     if (resource.isEmpty()) {
       return "";
     }
