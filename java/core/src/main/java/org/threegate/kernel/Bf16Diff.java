@@ -58,8 +58,7 @@ public final class Bf16Diff {
    *     (1/4,1/2], (1/2,1], (1,2], (2,4], …, (512,1024], above
    * @param rowChanged changed entries in each row, if requested
    * @param columnChanged changed entries in each column, if requested
-   * @param mask changed entries, if requested: bit j mod 64 of word i · ceil(columns/64) + j/64 is
-   *     entry (i, j)
+   * @param mask changed entries, if requested
    * @param map counts in mapRows x mapColumns cells, row by row, if requested
    */
   public record Result(
@@ -77,8 +76,40 @@ public final class Bf16Diff {
       double maxAbsDelta,
       Optional<long[]> rowChanged,
       Optional<long[]> columnChanged,
-      Optional<long[]> mask,
-      Optional<long[]> map) {}
+      Optional<Mask> mask,
+      Optional<long[]> map) {
+    /** Copies the arrays. */
+    public Result {
+      if (ulpHistogram.length != ULP_BINS) {
+        throw new IllegalArgumentException(
+            "a histogram of " + ulpHistogram.length + " bins; there are " + ULP_BINS);
+      }
+      ulpHistogram = ulpHistogram.clone();
+      rowChanged = rowChanged.map(long[]::clone);
+      columnChanged = columnChanged.map(long[]::clone);
+      map = map.map(long[]::clone);
+    }
+
+    @Override
+    public long[] ulpHistogram() {
+      return ulpHistogram.clone();
+    }
+
+    @Override
+    public Optional<long[]> rowChanged() {
+      return rowChanged.map(long[]::clone);
+    }
+
+    @Override
+    public Optional<long[]> columnChanged() {
+      return columnChanged.map(long[]::clone);
+    }
+
+    @Override
+    public Optional<long[]> map() {
+      return map.map(long[]::clone);
+    }
+  }
 
   /** Compares two matrices and returns counts and sums only. */
   public static Result compare(Context context, Operand base, Operand tuned) {
@@ -121,8 +152,8 @@ public final class Bf16Diff {
     }
 
     private long vectorBytes() {
-      return Math.multiplyExact(
-          8, Math.addExact(Math.addExact(rowCount(), columnCount()), words() + cells()));
+      return Sizes.product(
+          8, Sizes.sum(Sizes.sum(rowCount(), columnCount()), Sizes.sum(words(), cells())));
     }
   }
 
@@ -139,7 +170,7 @@ public final class Bf16Diff {
     long vectorBytes = 0;
     for (Pair pair : pairs) {
       termBytes += pair.base().termBytes() + pair.tuned().termBytes();
-      vectorBytes = Math.addExact(vectorBytes, pair.vectorBytes());
+      vectorBytes = Sizes.sum(vectorBytes, pair.vectorBytes());
     }
     long tunedAt = (long) count * Structs.Operand.SIZEOF;
     long profilesAt = tunedAt + (long) count * Structs.Operand.SIZEOF;
@@ -251,12 +282,14 @@ public final class Bf16Diff {
         structs.getDouble(at + Structs.DiffResult.MAX_ABS_DELTA),
         optional(profiles.rows(), vectors, vector, pair.rowCount()),
         optional(profiles.columns(), vectors, columns, pair.columnCount()),
-        optional(profiles.mask(), vectors, mask, pair.words()),
+        profiles.mask()
+            ? Optional.of(Mask.copyOf(vectors, mask, pair.base().rows(), pair.base().columns()))
+            : Optional.empty(),
         optional(pair.hasMap(), vectors, map, pair.cells()));
   }
 
   private static Optional<long[]> optional(
       boolean wanted, NativeBuffer from, long offset, long count) {
-    return wanted ? Optional.of(from.getLongs(offset, count)) : Optional.empty();
+    return wanted ? Optional.of(from.getLongs(offset, Sizes.length(count))) : Optional.empty();
   }
 }

@@ -27,7 +27,7 @@ public final class DirectionEntries {
   public static NativeBuffer of(Context context, Direction.Entries direction) {
     List<NativeBuffer> masks = new ArrayList<>();
     NativeBuffer values =
-        context.allocate(8 * Math.multiplyExact(direction.rows(), direction.columns()));
+        context.allocate(8 * Sizes.product(direction.rows(), direction.columns()));
     boolean done = false;
     try (Context.Call call = context.begin();
         NativeBuffer structs =

@@ -106,7 +106,7 @@ public final class FiniteDifferences {
   }
 
   private static long count(Matrix vector) {
-    return Math.multiplyExact(vector.rows(), vector.columns());
+    return Sizes.product(vector.rows(), vector.columns());
   }
 
   private static long address(Matrix vector, Matrix like, Operand.Leases leases) {

@@ -1,6 +1,7 @@
 package org.threegate.kernel;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.spi.KernelBinding;
@@ -26,18 +27,19 @@ public record LayerSamples(Matrix input, Matrix gradient) {
   private static final double[] NO_WEIGHTS = {};
 
   /**
-   * @throws IllegalArgumentException if the numbers of rows differ
+   * @throws IllegalArgumentException if the numbers of rows differ, or are too large for an array
    */
   public LayerSamples {
     if (input.rows() != gradient.rows()) {
       throw new IllegalArgumentException(
           gradient.rows() + " gradients for " + input.rows() + " inputs");
     }
+    Sizes.length(input.rows());
   }
 
   /** Returns the number of tokens, N. */
   public int tokens() {
-    return Math.toIntExact(input.rows());
+    return (int) input.rows();
   }
 
   /** Returns the number of inputs of the layer, n. */
@@ -57,6 +59,35 @@ public record LayerSamples(Matrix input, Matrix gradient) {
    * @param squares squared Frobenius norms of the directions
    */
   public record Slopes(double[][] slopes, double[] squares) {
+    /** Copies the arrays. */
+    public Slopes {
+      if (slopes.length != squares.length) {
+        throw new IllegalArgumentException(
+            slopes.length + " arrays of slopes and " + squares.length + " squared norms");
+      }
+      slopes = copy(slopes);
+      squares = squares.clone();
+    }
+
+    private static double[][] copy(double[][] arrays) {
+      return Arrays.stream(arrays).map(double[]::clone).toArray(double[][]::new);
+    }
+
+    @Override
+    public double[][] slopes() {
+      return copy(slopes);
+    }
+
+    @Override
+    public double[] squares() {
+      return squares.clone();
+    }
+
+    /** Returns the slopes along one direction. */
+    public double[] along(int direction) {
+      return slopes[direction].clone();
+    }
+
     /** Returns the slopes along a direction scaled to norm 1; zeros if its norm is 0. */
     public double[] normalised(int direction) {
       double length = Math.sqrt(squares[direction]);
@@ -88,7 +119,7 @@ public record LayerSamples(Matrix input, Matrix gradient) {
     List<NativeBuffer> masks = new ArrayList<>();
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(at);
-        NativeBuffer out = context.allocate(8L * count * (tokens + 1));
+        NativeBuffer out = context.allocate(Sizes.product(8L * count, tokens + 1L));
         NativeBuffer.Lease controlLease = control.lease();
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);

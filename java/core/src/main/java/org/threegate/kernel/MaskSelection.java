@@ -31,16 +31,16 @@ public final class MaskSelection {
    */
   public static Mask principal(
       Context context, TruncatedSvd.Result triplets, long count, Control control) {
-    return principal(context, triplets, triplets.values().length, count, control);
+    return principal(context, triplets, triplets.rank(), count, control);
   }
 
   /** Selects entries by the reconstruction from the leading {@code rank} triplets. */
   public static Mask principal(
       Context context, TruncatedSvd.Result triplets, int rank, long count, Control control) {
-    Matrix left = triplets.left().orElseThrow();
-    Matrix right = triplets.right().orElseThrow();
-    if (rank < 0 || rank > triplets.values().length) {
-      throw new IllegalArgumentException(rank + " of " + triplets.values().length + " triplets");
+    Matrix left = triplets.leftVectors();
+    Matrix right = triplets.rightVectors();
+    if (rank < 0 || rank > triplets.rank()) {
+      throw new IllegalArgumentException(rank + " of " + triplets.rank() + " triplets");
     }
     requireVectors(left, rank);
     requireVectors(right, rank);

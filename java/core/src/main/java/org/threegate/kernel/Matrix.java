@@ -13,7 +13,12 @@ import org.threegate.spi.Structs;
  */
 public record Matrix(
     NativeBuffer buffer, long offset, Dtype dtype, long rows, long columns, long rowStride) {
-  /** Checks that all elements lie in the buffer. */
+  /**
+   * Checks that all elements lie in the buffer.
+   *
+   * @throws IllegalArgumentException if there is no such matrix
+   * @throws IndexOutOfBoundsException if an element lies outside of the buffer
+   */
   public Matrix {
     Objects.requireNonNull(dtype);
     if (rows < 0 || columns < 0 || rowStride < columns) {
@@ -21,10 +26,8 @@ public record Matrix(
           "no matrix of " + rows + " x " + columns + " with row stride " + rowStride);
     }
     long elements =
-        rows == 0 || columns == 0
-            ? 0
-            : Math.addExact(Math.multiplyExact(rows - 1, rowStride), columns);
-    Objects.checkFromIndexSize(offset, Math.multiplyExact(elements, dtype.bytes()), buffer.bytes());
+        rows == 0 || columns == 0 ? 0 : Sizes.sum(Sizes.product(rows - 1, rowStride), columns);
+    Objects.checkFromIndexSize(offset, Sizes.product(elements, dtype.bytes()), buffer.bytes());
   }
 
   /** Returns a contiguous matrix. */

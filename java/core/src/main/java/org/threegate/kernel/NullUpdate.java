@@ -61,11 +61,10 @@ public final class NullUpdate {
       long seed,
       long draw,
       Control control) {
-    long entries = Math.multiplyExact(base.rows(), base.columns());
+    long entries = Sizes.product(base.rows(), base.columns());
     long tunedAt = base.structBytes();
     long optionsAt = tunedAt + tuned.map(Operand::structBytes).orElse(0L);
-    NativeBuffer result =
-        context.allocate(Math.multiplyExact(entries, dtype == Dtype.BF16 ? 2 : 4));
+    NativeBuffer result = context.allocate(Sizes.product(entries, dtype == Dtype.BF16 ? 2 : 4));
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(optionsAt + Structs.PerturbOptions.SIZEOF);
         Operand.Leases leases = new Operand.Leases();
@@ -146,7 +145,7 @@ public final class NullUpdate {
     requireCore(core);
     return core(
         context,
-        Math.toIntExact(core.columns()),
+        Sizes.length(core.columns()),
         core.rows(),
         Structs.ShuffleOptions.SIZEOF,
         (call, structs, address, out) -> {
@@ -220,7 +219,7 @@ public final class NullUpdate {
   private static Matrix core(
       Context context, int count, long longSide, long structBytes, Draw draw) {
     long rows = count + Math.min(count, longSide - count);
-    NativeBuffer result = context.allocate(Math.multiplyExact(4L * Math.max(rows, 0), count));
+    NativeBuffer result = context.allocate(Sizes.product(4L * Math.max(rows, 0), count));
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(structBytes);
         Operand.Leases leases = new Operand.Leases()) {

@@ -28,7 +28,7 @@ public final class PrincipalAngles {
    * @param second k x n, float64 or float32, with orthonormal rows
    */
   public static double[] of(Context context, Matrix first, Matrix second) {
-    int rank = Math.toIntExact(first.rows());
+    int rank = Sizes.length(first.rows());
     KernelBinding binding = context.binding();
     try (Context.Call call = context.begin();
         NativeBuffer structs =

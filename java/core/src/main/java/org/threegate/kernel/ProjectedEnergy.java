@@ -110,7 +110,7 @@ public final class ProjectedEnergy {
       throw new IllegalArgumentException(
           "a table of " + table.length + " codes; there are " + MagnitudeHistogram.CODES);
     }
-    int count = Math.toIntExact(Math.multiplyExact(left.rows() + 2, right.rows() + 2));
+    int count = Sizes.length(Sizes.product(left.rows() + 2, right.rows() + 2));
     long leftAt = matrix.structBytes();
     long rightAt = leftAt + Structs.Matrix.SIZEOF;
     long workspaceAt = rightAt + Structs.Matrix.SIZEOF;

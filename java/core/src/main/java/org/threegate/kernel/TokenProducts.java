@@ -31,7 +31,7 @@ public final class TokenProducts {
       Matrix right,
       double[] sums,
       Control control) {
-    long count = Math.multiplyExact(left.columns(), right.columns());
+    long count = Sizes.product(left.columns(), right.columns());
     if (sums.length != count) {
       throw new IllegalArgumentException(
           sums.length + " sums for " + left.columns() + " x " + right.columns());

@@ -74,13 +74,11 @@ public final class TruncatedSvd {
     }
 
     private long arrayBytes() {
-      return Math.multiplyExact(
+      return Sizes.product(
           8L,
-          Math.addExact(
-              Math.addExact(rank, spectrum ? shorter() : 0),
-              vectors
-                  ? Math.multiplyExact(rank, Math.addExact(matrix.rows(), matrix.columns()))
-                  : 0));
+          Sizes.sum(
+              Sizes.sum(rank, spectrum ? shorter() : 0),
+              vectors ? Sizes.product(rank, Sizes.sum(matrix.rows(), matrix.columns())) : 0));
     }
   }
 
@@ -120,6 +118,12 @@ public final class TruncatedSvd {
         throw new IllegalArgumentException(
             values.length + " singular values and " + basis.rows() + " vectors");
       }
+      values = values.clone();
+    }
+
+    @Override
+    public double[] values() {
+      return values.clone();
     }
 
     /**
@@ -128,8 +132,8 @@ public final class TruncatedSvd {
      * @param whole a decomposition of full rank
      */
     public static Start of(Result whole) {
-      Matrix left = whole.left().orElseThrow();
-      Matrix right = whole.right().orElseThrow();
+      Matrix left = whole.leftVectors();
+      Matrix right = whole.rightVectors();
       return new Start(whole.values(), left.columns() > right.columns() ? right : left);
     }
   }
@@ -158,6 +162,50 @@ public final class TruncatedSvd {
       Method method,
       Status status)
       implements AutoCloseable {
+    /** Copies the arrays. */
+    public Result {
+      values = values.clone();
+      spectrum = spectrum.map(double[]::clone);
+    }
+
+    @Override
+    public double[] values() {
+      return values.clone();
+    }
+
+    @Override
+    public Optional<double[]> spectrum() {
+      return spectrum.map(double[]::clone);
+    }
+
+    /** Returns the number of triplets. */
+    public int rank() {
+      return values.length;
+    }
+
+    /**
+     * Returns the left vectors.
+     *
+     * @throws IllegalArgumentException if the request was without vectors
+     */
+    public Matrix leftVectors() {
+      return left.orElseThrow(Result::withoutVectors);
+    }
+
+    /**
+     * Returns the right vectors.
+     *
+     * @throws IllegalArgumentException if the request was without vectors
+     */
+    public Matrix rightVectors() {
+      return right.orElseThrow(Result::withoutVectors);
+    }
+
+    private static IllegalArgumentException withoutVectors() {
+      return new IllegalArgumentException(
+          "the decomposition has no vectors; ask for them with Request.of");
+    }
+
     /** Returns whether the tolerance was reached. */
     public boolean isConverged() {
       return status == Status.OK;

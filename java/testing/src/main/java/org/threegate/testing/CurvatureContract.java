@@ -48,7 +48,7 @@ interface CurvatureContract {
           samples.slopes(
               context, List.of(update, update.within(corner), Direction.of(left, right)), control);
       double[] products = new double[outputs * inputs];
-      samples.addProducts(context, slopes.slopes()[0], products, control);
+      samples.addProducts(context, slopes.along(0), products, control);
       double[] factor = new double[inputs * inputs];
       samples.addInputProducts(context, factor, control);
       double[] other = new double[outputs * outputs];

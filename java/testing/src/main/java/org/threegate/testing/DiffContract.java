@@ -67,8 +67,7 @@ interface DiffContract {
         assertThat(result.rowChanged().orElseThrow()).isEqualTo(rowChanged);
         assertThat(Arrays.stream(result.columnChanged().orElseThrow()).sum()).isEqualTo(changed);
         assertThat(Arrays.stream(result.map().orElseThrow()).sum()).isEqualTo(changed);
-        assertThat(Arrays.stream(result.mask().orElseThrow()).map(Long::bitCount).sum())
-            .isEqualTo(changed);
+        assertThat(result.mask().orElseThrow().count()).isEqualTo(changed);
         assertThat(Arrays.stream(result.ulpHistogram()).sum()).isEqualTo(result.total());
         assertThat(result.deltaSquares())
             .isCloseTo(squares, org.assertj.core.data.Percentage.withPercentage(1e-9));
@@ -131,7 +130,7 @@ interface DiffContract {
       assertThatThrownBy(() -> Matrix.of(memory, 1, Dtype.F32, 4, 4))
           .isInstanceOf(IndexOutOfBoundsException.class);
       assertThatThrownBy(() -> Matrix.of(memory, 0, Dtype.F32, Long.MAX_VALUE, 4))
-          .isInstanceOf(ArithmeticException.class);
+          .isInstanceOf(IllegalArgumentException.class);
       Matrix small = Matrix.of(memory, 0, Dtype.F32, 2, 2);
       Matrix other = Matrix.of(memory, 0, Dtype.F32, 2, 3);
       assertThatThrownBy(() -> Bf16Diff.compare(context, Operand.of(small), Operand.of(other)))

@@ -103,7 +103,7 @@ public final class Consensus {
   private static Mask mask(Context context, TensorPair pair, Control control) {
     Bf16Diff.Profiles profiles = new Bf16Diff.Profiles(false, false, true, 0, 0);
     Bf16Diff.Result diff = Bf16Diff.compare(context, pair.base(), pair.tuned(), profiles, control);
-    return new Mask(pair.base().rows(), pair.base().columns(), diff.mask().orElseThrow());
+    return diff.mask().orElseThrow();
   }
 
   /**

@@ -126,7 +126,7 @@ public final class Trajectory {
       Bf16Diff.Result diff =
           Bf16Diff.compare(context, pair.base(), pair.tuned(), profiles, control);
       diffs.add(diff);
-      masks.add(new Mask(pair.base().rows(), pair.base().columns(), diff.mask().orElseThrow()));
+      masks.add(diff.mask().orElseThrow());
     }
     double[][] squares = squares(context, pairs, diffs, control);
     double[] locking = new double[pairs.size()];

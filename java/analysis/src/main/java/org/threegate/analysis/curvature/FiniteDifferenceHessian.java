@@ -135,7 +135,17 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
    * A product H v with an estimate of its error in the Euclidean norm. The error includes the
    * change by the extrapolation and the rounding of gradients and displaced points.
    */
-  public record Product(double[] values, double error) {}
+  public record Product(double[] values, double error) {
+    /** Copies the arrays. */
+    public Product {
+      values = values.clone();
+    }
+
+    @Override
+    public double[] values() {
+      return values.clone();
+    }
+  }
 
   /**
    * The measures of a product in native memory.

@@ -30,6 +30,22 @@ import org.threegate.kernel.TruncatedSvd;
  * @param ofGradients B, m x m in row-major order
  */
 public record KroneckerFactors(int inputs, int outputs, double[] ofInputs, double[] ofGradients) {
+  /** Copies the arrays. */
+  public KroneckerFactors {
+    ofInputs = ofInputs.clone();
+    ofGradients = ofGradients.clone();
+  }
+
+  @Override
+  public double[] ofInputs() {
+    return ofInputs.clone();
+  }
+
+  @Override
+  public double[] ofGradients() {
+    return ofGradients.clone();
+  }
+
   /** Computes the factors from all tokens of the parts of a sample. */
   public static KroneckerFactors of(Context context, List<LayerSamples> parts, Control control) {
     LayerSamples first = LayerFisher.firstOf(parts);

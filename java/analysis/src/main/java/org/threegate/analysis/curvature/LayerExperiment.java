@@ -168,8 +168,9 @@ public final class LayerExperiment {
         this.unitSequences = layer.sequences();
       } else {
         Map<Long, Integer> known = new LinkedHashMap<>();
+        long[] tokenSequences = layer.sequences();
         for (int token = 0; token < units.length; token++) {
-          units[token] = known.computeIfAbsent(layer.sequences()[token], id -> known.size());
+          units[token] = known.computeIfAbsent(tokenSequences[token], id -> known.size());
         }
         this.unitSequences = known.keySet().stream().mapToLong(Long::longValue).toArray();
       }
@@ -212,11 +213,8 @@ public final class LayerExperiment {
               ? 1
               : Math.sqrt((double) samples.tokens() / unitSequences.length);
       Map<Long, LayerCurvature.Sequence> sums = new LinkedHashMap<>();
-      for (int token = 0; token < units.length; token++) {
-        sums.merge(
-            layer.sequences()[token],
-            new LayerCurvature.Sequence(layer.sequences()[token], 0, 1),
-            LayerCurvature.Sequence::plus);
+      for (long id : layer.sequences()) {
+        sums.merge(id, new LayerCurvature.Sequence(id, 0, 1), LayerCurvature.Sequence::plus);
       }
       for (int unit = 0; unit < slopes.length; unit++) {
         sums.merge(
@@ -230,7 +228,8 @@ public final class LayerExperiment {
     private Slopes[] slopes(List<? extends Direction> directions) {
       LayerSamples.Slopes found = samples.slopes(context, directions, control);
       Slopes[] result = new Slopes[directions.size()];
-      Arrays.setAll(result, i -> new Slopes(ofUnits(found.slopes()[i]), found.squares()[i]));
+      double[] squares = found.squares();
+      Arrays.setAll(result, i -> new Slopes(ofUnits(found.along(i)), squares[i]));
       return result;
     }
 

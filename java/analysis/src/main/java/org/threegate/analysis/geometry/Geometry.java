@@ -35,7 +35,29 @@ public record Geometry(
    * @param tuned σ(W+)
    * @param update σ(ΔW)
    */
-  public record SingularValues(double[] base, double[] tuned, double[] update) {}
+  public record SingularValues(double[] base, double[] tuned, double[] update) {
+    /** Copies the arrays. */
+    public SingularValues {
+      base = base.clone();
+      tuned = tuned.clone();
+      update = update.clone();
+    }
+
+    @Override
+    public double[] base() {
+      return base.clone();
+    }
+
+    @Override
+    public double[] tuned() {
+      return tuned.clone();
+    }
+
+    @Override
+    public double[] update() {
+      return update.clone();
+    }
+  }
 
   /**
    * Principal angles between the leading subspaces, in radians, ascending.
@@ -43,7 +65,23 @@ public record Geometry(
    * @param left angles between the left subspaces, length k
    * @param right angles between the right subspaces, length k
    */
-  public record Angles(double[] left, double[] right) {}
+  public record Angles(double[] left, double[] right) {
+    /** Copies the arrays. */
+    public Angles {
+      left = left.clone();
+      right = right.clone();
+    }
+
+    @Override
+    public double[] left() {
+      return left.clone();
+    }
+
+    @Override
+    public double[] right() {
+      return right.clone();
+    }
+  }
 
   /**
    * The accuracy of the decompositions.
@@ -131,25 +169,25 @@ public record Geometry(
 
   /** Returns the singular values of W0. */
   public double[] base() {
-    return values.base;
+    return values.base();
   }
 
   /** Returns the singular values of W+. */
   public double[] tuned() {
-    return values.tuned;
+    return values.tuned();
   }
 
   /** Returns the singular values of ΔW. */
   public double[] update() {
-    return values.update;
+    return values.update();
   }
 
   public double[] angleU() {
-    return angles.left;
+    return angles.left();
   }
 
   public double[] angleV() {
-    return angles.right;
+    return angles.right();
   }
 
   public double residualBase() {

@@ -162,7 +162,7 @@ public final class GeometryMeasurement {
   }
 
   private TensorGeometry measure(Bf16Diff.Result diff, Optional<TruncatedSvd.Result> known) {
-    Mask update = new Mask(base.rows(), base.columns(), diff.mask().orElseThrow());
+    Mask update = diff.mask().orElseThrow();
     long[] codes = MagnitudeHistogram.of(context, base, update, update).all();
     double deviation = deviation(codes, diff.deltaSquares());
     long start = System.nanoTime();

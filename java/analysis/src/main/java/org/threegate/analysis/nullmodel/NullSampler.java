@@ -118,7 +118,23 @@ public final class NullSampler {
       TruncatedSvd.Result decomposed,
       double[] baseValues,
       double[] updateValues,
-      double deviation) {}
+      double deviation) {
+    /** Copies the arrays. */
+    public Update {
+      baseValues = baseValues.clone();
+      updateValues = updateValues.clone();
+    }
+
+    @Override
+    public double[] baseValues() {
+      return baseValues.clone();
+    }
+
+    @Override
+    public double[] updateValues() {
+      return updateValues.clone();
+    }
+  }
 
   /**
    * Settings for sampling and measuring random updates.

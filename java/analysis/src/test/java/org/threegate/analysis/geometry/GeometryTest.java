@@ -113,7 +113,7 @@ class GeometryTest {
         Bf16Diff.Result diff =
             Bf16Diff.compare(
                 context, before, after, new Bf16Diff.Profiles(false, false, true, 0, 0), control);
-        Mask update = new Mask(before.rows(), before.columns(), diff.mask().orElseThrow());
+        Mask update = diff.mask().orElseThrow();
         long count = (before.rows() * before.columns() + 1) / 2;
         TruncatedSvd.Request request =
             TruncatedSvd.Request.of(before, entry.getValue().path("k").asInt(), TOLERANCE);
@@ -171,7 +171,7 @@ class GeometryTest {
         Bf16Diff.Result diff =
             Bf16Diff.compare(
                 context, base, tuned, new Bf16Diff.Profiles(false, false, true, 0, 0), control);
-        Mask update = new Mask(size, size, diff.mask().orElseThrow());
+        Mask update = diff.mask().orElseThrow();
         long half = (long) size * size / 2;
         try (TruncatedSvd.Result svd =
             TruncatedSvd.of(context, TruncatedSvd.Request.of(base, 13, TOLERANCE))) {

@@ -90,7 +90,7 @@ class NullSamplerTest {
       Bf16Diff.Result diff =
           Bf16Diff.compare(
               context, before, after, new Bf16Diff.Profiles(false, false, true, 0, 0), control);
-      Mask update = new Mask(rows, columns, diff.mask().orElseThrow());
+      Mask update = diff.mask().orElseThrow();
       long[] codes = MagnitudeHistogram.of(context, before, update, update).all();
       double deviation = RoundTrip.deviation(codes, diff.deltaSquares());
       agree(
