@@ -179,7 +179,7 @@ public final class Bf16Diff {
     long workspaceAt = optionsAt + Structs.DiffOptions.SIZEOF;
     long termsAt = workspaceAt + Workspace.STRUCT_BYTES;
     KernelBinding binding = context.binding();
-    try (Context.Call call = context.begin();
+    try (Context.Call call = context.begin(control);
         NativeBuffer structs = context.allocate(termsAt + termBytes);
         NativeBuffer vectors = context.allocate(vectorBytes);
         Operand.Leases leases = new Operand.Leases()) {
@@ -200,33 +200,31 @@ public final class Bf16Diff {
             resultsAt + (long) i * Structs.DiffResult.SIZEOF + Structs.DiffResult.SIZE,
             Structs.DiffResult.SIZEOF);
       }
-      try (NativeBuffer.Lease controlLease = control.lease()) {
-        Workspace.use(
-            context,
-            call,
-            structs,
-            workspaceAt,
-            size ->
-                binding.diffWorkspace(
-                    context.handle(),
-                    address,
-                    address + tunedAt,
-                    count,
-                    address + optionsAt,
-                    address + profilesAt,
-                    size),
-            workspace ->
-                binding.diff(
-                    context.handle(),
-                    address,
-                    address + tunedAt,
-                    count,
-                    address + optionsAt,
-                    controlLease.address(),
-                    workspace,
-                    address + profilesAt,
-                    address + resultsAt));
-      }
+      Workspace.use(
+          context,
+          call,
+          structs,
+          workspaceAt,
+          size ->
+              binding.diffWorkspace(
+                  context.handle(),
+                  address,
+                  address + tunedAt,
+                  count,
+                  address + optionsAt,
+                  address + profilesAt,
+                  size),
+          workspace ->
+              binding.diff(
+                  context.handle(),
+                  address,
+                  address + tunedAt,
+                  count,
+                  address + optionsAt,
+                  call.control(),
+                  workspace,
+                  address + profilesAt,
+                  address + resultsAt));
       List<Result> results = new ArrayList<>(count);
       long read = 0;
       for (int i = 0; i < count; i++) {

@@ -117,10 +117,9 @@ public record LayerSamples(Matrix input, Matrix gradient) {
     }
     KernelBinding binding = context.binding();
     List<NativeBuffer> masks = new ArrayList<>();
-    try (Context.Call call = context.begin();
+    try (Context.Call call = context.begin(control);
         NativeBuffer structs = context.allocate(at);
         NativeBuffer out = context.allocate(Sizes.product(8L * count, tokens + 1L));
-        NativeBuffer.Lease controlLease = control.lease();
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       structs.putLong(Structs.LayerSamples.SIZE, Structs.LayerSamples.SIZEOF);
@@ -145,7 +144,7 @@ public record LayerSamples(Matrix input, Matrix gradient) {
                   address,
                   address + directionsAt,
                   count,
-                  controlLease.address(),
+                  call.control(),
                   workspace,
                   slopesAddress,
                   slopesAddress + 8L * count * tokens));

@@ -121,10 +121,9 @@ public final class MaskSelection {
         .putInt(optionsAt + Structs.MaskOptions.SMALLEST, smallest ? 1 : 0)
         .putInt(optionsAt + Structs.MaskOptions.RESERVED, 0);
     KernelBinding binding = context.binding();
-    try (Context.Call call = context.begin();
+    try (Context.Call call = context.begin(control);
         NativeBuffer bits = context.allocate(8L * words);
-        Operand.Leases leases = new Operand.Leases();
-        NativeBuffer.Lease controlLease = control.lease()) {
+        Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       long bitsAddress = leases.takeOutput(bits);
       Workspace.use(
@@ -138,7 +137,7 @@ public final class MaskSelection {
                   context.handle(),
                   address,
                   address + optionsAt,
-                  controlLease.address(),
+                  call.control(),
                   workspace,
                   bitsAddress,
                   words));

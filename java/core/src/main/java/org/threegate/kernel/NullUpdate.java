@@ -65,10 +65,9 @@ public final class NullUpdate {
     long tunedAt = base.structBytes();
     long optionsAt = tunedAt + tuned.map(Operand::structBytes).orElse(0L);
     NativeBuffer result = context.allocate(Sizes.product(entries, dtype == Dtype.BF16 ? 2 : 4));
-    try (Context.Call call = context.begin();
+    try (Context.Call call = context.begin(control);
         NativeBuffer structs = context.allocate(optionsAt + Structs.PerturbOptions.SIZEOF);
-        Operand.Leases leases = new Operand.Leases();
-        NativeBuffer.Lease controlLease = control.lease()) {
+        Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       base.write(structs, address, 0, leases);
       tuned.ifPresent(other -> other.write(structs, address, tunedAt, leases));
@@ -86,12 +85,7 @@ public final class NullUpdate {
               context
                   .binding()
                   .perturb(
-                      context.handle(),
-                      address,
-                      other,
-                      address + optionsAt,
-                      controlLease.address(),
-                      out));
+                      context.handle(), address, other, address + optionsAt, call.control(), out));
       return Matrix.of(result, dtype, base.rows(), base.columns());
     } catch (RuntimeException | Error e) {
       result.close();

@@ -43,10 +43,9 @@ public final class TokenProducts {
     long rightAt = Structs.Matrix.SIZEOF;
     long workspaceAt = rightAt + Structs.Matrix.SIZEOF;
     KernelBinding binding = context.binding();
-    try (Context.Call call = context.begin();
+    try (Context.Call call = context.begin(control);
         NativeBuffer structs = context.allocate(workspaceAt + Workspace.STRUCT_BYTES);
         NativeBuffer numbers = context.allocate(8 * (count + weights.length));
-        NativeBuffer.Lease controlLease = control.lease();
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       Operand.writeMatrix(left, structs, 0, leases);
@@ -68,7 +67,7 @@ public final class TokenProducts {
                   address,
                   weightsAddress,
                   address + rightAt,
-                  controlLease.address(),
+                  call.control(),
                   workspace,
                   sumsAddress));
       System.arraycopy(numbers.getDoubles(0, count), 0, sums, 0, sums.length);

@@ -293,10 +293,9 @@ public final class TruncatedSvd {
     long bytes =
         startValuesAt + starts.stream().mapToLong(start -> 8L * start.values().length).sum();
     KernelBinding binding = context.binding();
-    try (Context.Call call = context.begin();
+    try (Context.Call call = context.begin(control);
         NativeBuffer structs = context.allocate(bytes);
-        Operand.Leases leases = new Operand.Leases();
-        NativeBuffer.Lease controlLease = control.lease()) {
+        Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       for (int i = 0; i < count; i++) {
         Request request = requests.get(i);
@@ -364,7 +363,7 @@ public final class TruncatedSvd {
                         subtracted,
                         count,
                         address + optionsAt,
-                        controlLease.address(),
+                        call.control(),
                         workspace,
                         address + resultsAt)
                     : binding.svdTrack(
@@ -374,7 +373,7 @@ public final class TruncatedSvd {
                         count,
                         address + optionsAt,
                         start,
-                        controlLease.address(),
+                        call.control(),
                         workspace,
                         address + resultsAt));
       } catch (KernelException e) {
