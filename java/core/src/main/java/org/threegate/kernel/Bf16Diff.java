@@ -46,8 +46,24 @@ public final class Bf16Diff {
       }
     }
 
+    /** No vectors. */
     public static final Profiles NONE = new Profiles(false, false, false, 0, 0);
+
+    /** Counts in rows and columns. */
     public static final Profiles ROWS_AND_COLUMNS = new Profiles(true, true, false, 0, 0);
+
+    /** The mask alone. */
+    public static final Profiles MASK = NONE.withMask();
+
+    /** Returns these vectors and the mask. */
+    public Profiles withMask() {
+      return new Profiles(rows, columns, true, mapRows, mapColumns);
+    }
+
+    /** Returns these vectors and a map with a number of rows and columns. */
+    public Profiles withMap(int ofRows, int ofColumns) {
+      return new Profiles(rows, columns, mask, ofRows, ofColumns);
+    }
   }
 
   /**
@@ -114,7 +130,7 @@ public final class Bf16Diff {
   /** Compares two matrices and returns counts and sums only. */
   public static Result compare(Context context, Operand base, Operand tuned) {
     try (Control control = Control.open(context)) {
-      return compare(context, base, tuned, Profiles.NONE, control);
+      return compare(context, new Pair(base, tuned, Profiles.NONE), control);
     }
   }
 
@@ -124,9 +140,8 @@ public final class Bf16Diff {
    * @throws KernelException CANCELLED if the control was cancelled; IO if a mapped file was
    *     truncated; INVALID_ARGUMENT if the shapes differ
    */
-  public static Result compare(
-      Context context, Operand base, Operand tuned, Profiles profiles, Control control) {
-    return compare(context, List.of(new Pair(base, tuned, profiles)), control).get(0);
+  public static Result compare(Context context, Pair pair, Control control) {
+    return compare(context, List.of(pair), control).get(0);
   }
 
   /** Two matrices of the same shape, and the vectors to return. */
@@ -179,7 +194,7 @@ public final class Bf16Diff {
     long workspaceAt = optionsAt + Structs.DiffOptions.SIZEOF;
     long termsAt = workspaceAt + Workspace.STRUCT_BYTES;
     KernelBinding binding = context.binding();
-    try (Context.Call call = context.begin(control);
+    try (Context.Call call = control.begin(context);
         NativeBuffer structs = context.allocate(termsAt + termBytes);
         NativeBuffer vectors = context.allocate(vectorBytes);
         Operand.Leases leases = new Operand.Leases()) {

@@ -193,20 +193,7 @@ public final class Context implements AutoCloseable {
 
   /** Reserves the context and its scratch block for one operation. */
   Call begin() {
-    return new Call(() -> {});
-  }
-
-  /** Reserves the context for one operation that can be cancelled. */
-  Call begin(Control caller) {
-    Call call = new Call(() -> caller.end(control));
-    try {
-      caller.begin(control);
-      return call;
-    } catch (RuntimeException | Error e) {
-      call.end = () -> {};
-      call.close();
-      throw e;
-    }
+    return new Call();
   }
 
   /**
@@ -216,9 +203,9 @@ public final class Context implements AutoCloseable {
   final class Call implements AutoCloseable {
     private final NativeBuffer.Lease lease;
     private final NativeBuffer.Lease controlLease;
-    private Runnable end;
+    private Runnable end = () -> {};
 
-    private Call(Runnable end) {
+    private Call() {
       if (!lock.tryLock()) {
         throw new KernelException(
             Status.BUSY, "the context is in use by another call; use one context a thread");
@@ -228,7 +215,6 @@ public final class Context implements AutoCloseable {
         throw new IllegalStateException(
             closed ? "the context is closed" : "a call runs within another call");
       }
-      this.end = end;
       lease = scratch.lease();
       controlLease = control.lease();
       control
@@ -249,6 +235,16 @@ public final class Context implements AutoCloseable {
     /** Returns the address of the {@code tg_control} for the native call. */
     long control() {
       return controlLease.address();
+    }
+
+    /** Returns the {@code tg_control}. */
+    NativeBuffer controlStruct() {
+      return control;
+    }
+
+    /** Sets what to do when the operation ends. */
+    void atEnd(Runnable action) {
+      end = action;
     }
 
     /**

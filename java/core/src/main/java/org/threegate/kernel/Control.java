@@ -69,8 +69,20 @@ public final class Control implements AutoCloseable {
         : running.stream().mapToLong(struct -> struct.getLong(field)).sum();
   }
 
-  /** Begins to control a call through its struct, until {@link #end}. */
-  synchronized void begin(NativeBuffer struct) {
+  /** Reserves a context for one operation that this controls. */
+  Context.Call begin(Context context) {
+    Context.Call call = context.begin();
+    try {
+      begin(call.controlStruct());
+      call.atEnd(() -> end(call.controlStruct()));
+      return call;
+    } catch (RuntimeException | Error e) {
+      call.close();
+      throw e;
+    }
+  }
+
+  private synchronized void begin(NativeBuffer struct) {
     requireOpen();
     running.add(struct);
     if (cancelled) {
@@ -78,7 +90,7 @@ public final class Control implements AutoCloseable {
     }
   }
 
-  synchronized void end(NativeBuffer struct) {
+  private synchronized void end(NativeBuffer struct) {
     running.remove(struct);
     done = struct.getLong(Structs.Control.DONE);
     total = struct.getLong(Structs.Control.TOTAL);

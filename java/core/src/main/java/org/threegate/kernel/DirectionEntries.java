@@ -10,7 +10,7 @@ import org.threegate.spi.Structs;
  *
  * <pre>{@code
  * Operand before = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64));
- * Operand after = Operand.of(Matrix.of(buffer, 8192, Dtype.BF16, 64, 64));
+ * Operand after = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64).at(8192));
  * try (NativeBuffer values = DirectionEntries.of(context, Direction.update(before, after))) {
  *   System.out.println(values.getDouble(0));
  * }

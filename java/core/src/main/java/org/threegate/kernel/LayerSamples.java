@@ -17,15 +17,13 @@ import org.threegate.spi.Structs;
  *     <pre>{@code
  * LayerSamples samples =
  *     new LayerSamples(
- *         Matrix.of(buffer, Dtype.BF16, 100, 64), Matrix.of(buffer, 12800, Dtype.BF16, 100, 32));
- * Operand weight = Operand.of(Matrix.of(buffer, 19200, Dtype.BF16, 32, 64));
+ *         Matrix.of(buffer, Dtype.BF16, 100, 64), Matrix.of(buffer, Dtype.BF16, 100, 32).at(12800));
+ * Operand weight = Operand.of(Matrix.of(buffer, Dtype.BF16, 32, 64).at(19200));
  * LayerSamples.Slopes slopes = samples.slopes(context, List.of(Direction.of(weight)), control);
  * double[] along = slopes.normalised(0);
  * }</pre>
  */
 public record LayerSamples(Matrix input, Matrix gradient) {
-  private static final double[] NO_WEIGHTS = {};
-
   /**
    * @throws IllegalArgumentException if the numbers of rows differ, or are too large for an array
    */
@@ -117,7 +115,7 @@ public record LayerSamples(Matrix input, Matrix gradient) {
     }
     KernelBinding binding = context.binding();
     List<NativeBuffer> masks = new ArrayList<>();
-    try (Context.Call call = context.begin(control);
+    try (Context.Call call = control.begin(context);
         NativeBuffer structs = context.allocate(at);
         NativeBuffer out = context.allocate(Sizes.product(8L * count, tokens + 1L));
         Operand.Leases leases = new Operand.Leases()) {
@@ -166,12 +164,13 @@ public record LayerSamples(Matrix input, Matrix gradient) {
    * @param products m x n, row by row
    */
   public void addProducts(Context context, double[] weights, double[] products, Control control) {
-    TokenProducts.add(context, gradient, weights, input, products, control);
+    TokenProducts.add(
+        context, new TokenProducts.Factors(gradient, weights, input), products, control);
   }
 
   /** Adds the sum over tokens of input · inputᵀ, n x n, which is N times a factor of K-FAC. */
   public void addInputProducts(Context context, double[] products, Control control) {
-    TokenProducts.add(context, input, NO_WEIGHTS, input, products, control);
+    TokenProducts.add(context, TokenProducts.Factors.of(input, input), products, control);
   }
 
   /**
@@ -179,6 +178,6 @@ public record LayerSamples(Matrix input, Matrix gradient) {
    * K-FAC.
    */
   public void addGradientProducts(Context context, double[] products, Control control) {
-    TokenProducts.add(context, gradient, NO_WEIGHTS, gradient, products, control);
+    TokenProducts.add(context, TokenProducts.Factors.of(gradient, gradient), products, control);
   }
 }

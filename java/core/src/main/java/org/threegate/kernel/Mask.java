@@ -9,6 +9,11 @@ import org.threegate.buffer.NativeBuffer;
  * j/64 is entry (i, j). Bits beyond the columns are 0. A mask cannot be changed.
  *
  * <p>Masks are equal if they have the same shape and the same entries.
+ *
+ * <pre>{@code
+ * Mask mask = new Mask(2, 3, new long[] {0b101, 0b000});
+ * System.out.println(mask.contains(0, 2) + ", " + mask.count() + " entries");
+ * }</pre>
  */
 public final class Mask {
   private final long rows;

@@ -35,7 +35,7 @@ public final class Sha256 {
   public static List<byte[]> of(Context context, List<Range> ranges, Control control) {
     List<Range> all = List.copyOf(ranges);
     int count = all.size();
-    try (Context.Call call = context.begin(control);
+    try (Context.Call call = control.begin(context);
         NativeBuffer structs =
             context.allocate((long) count * (Structs.Span.SIZEOF + DIGEST_BYTES));
         Operand.Leases leases = new Operand.Leases()) {

@@ -14,7 +14,7 @@ import org.threegate.spi.Structs;
  *
  * <pre>{@code
  * double[] base = {3, 2, 1};
- * Matrix core = NullUpdate.rotated(context, new double[] {1e-3, 1e-3, 1e-3}, 50, 7, 0);
+ * Matrix core = NullUpdate.rotated(context, new NullUpdate.Spectrum(new double[] {1e-3, 1e-3, 1e-3}, 50), new NullUpdate.Draw(7, 0));
  * try (NativeBuffer update = core.buffer()) {
  *   SpectrumPerturbation after = SpectrumPerturbation.of(context, base, core, List.of(1));
  *   System.out.println(after.values()[0] + ", turned by " + after.longAngles().get(0)[0]);

@@ -293,7 +293,7 @@ public final class TruncatedSvd {
     long bytes =
         startValuesAt + starts.stream().mapToLong(start -> 8L * start.values().length).sum();
     KernelBinding binding = context.binding();
-    try (Context.Call call = context.begin(control);
+    try (Context.Call call = control.begin(context);
         NativeBuffer structs = context.allocate(bytes);
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
@@ -433,10 +433,10 @@ public final class TruncatedSvd {
     return new Result(
         array.getDoubles(0, rank),
         request.vectors()
-            ? Optional.of(Matrix.of(array, left, Dtype.F64, rank, rows))
+            ? Optional.of(Matrix.of(array, Dtype.F64, rank, rows).at(left))
             : Optional.empty(),
         request.vectors()
-            ? Optional.of(Matrix.of(array, right, Dtype.F64, rank, columns))
+            ? Optional.of(Matrix.of(array, Dtype.F64, rank, columns).at(right))
             : Optional.empty(),
         request.spectrum()
             ? Optional.of(array.getDoubles(behind, request.shorter()))

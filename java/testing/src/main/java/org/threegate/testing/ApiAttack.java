@@ -480,7 +480,7 @@ public final class ApiAttack {
           random.nextInt(3) == 0
               ? Dtype.values()[random.nextInt(Dtype.values().length)]
               : random.nextBoolean() ? Dtype.F32 : Dtype.F64;
-      return Matrix.of(buffer, 0, dtype, rows, columns);
+      return Matrix.of(buffer, dtype, rows, columns);
     }
 
     private int size() {

@@ -86,7 +86,11 @@ interface ContextContract {
       Operand operand = Operand.of(Matrix.of(memory, Dtype.F8_E4M3, 1 << 14, 1 << 14));
       CompletableFuture<Void> other =
           CompletableFuture.runAsync(
-              () -> Bf16Diff.compare(context, operand, operand, Bf16Diff.Profiles.NONE, control));
+              () ->
+                  Bf16Diff.compare(
+                      context,
+                      new Bf16Diff.Pair(operand, operand, Bf16Diff.Profiles.NONE),
+                      control));
       while (control.done() == 0 && !other.isDone()) {
         Thread.onSpinWait();
       }

@@ -9,7 +9,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.FutureTask;
 import org.junit.jupiter.api.Test;
@@ -74,7 +73,9 @@ interface InterruptionContract {
       Operand bf16 = Operand.of(Matrix.of(memory, Dtype.BF16, n, n));
       Mask mask = MaskSelection.largest(context, operand, n, control);
       double[] values = {3, 2, 1};
-      Matrix core = NullUpdate.rotated(context, values, n, 1, 0);
+      Matrix core =
+          NullUpdate.rotated(
+              context, new NullUpdate.Spectrum(values, n), new NullUpdate.Draw(1, 0));
       LayerSamples samples = new LayerSamples(matrix, matrix);
       ChangedElements.Elements before = new ChangedElements.Elements(memory, 0, n * n, 4);
       ChangedElements.Elements after = new ChangedElements.Elements(other, 0, n * n, 4);
@@ -86,7 +87,8 @@ interface InterruptionContract {
           "svd", () -> TruncatedSvd.of(context, TruncatedSvd.Request.of(operand, 1, 1e-6)).close());
       calls.put("angles", () -> PrincipalAngles.of(context, basis, basis));
       calls.put(
-          "energy", () -> ProjectedEnergy.of(context, operand, Optional.empty(), basis, basis));
+          "energy",
+          () -> ProjectedEnergy.of(context, operand, new ProjectedEnergy.Bases(basis, basis)));
       calls.put(
           "variances",
           () ->
@@ -94,20 +96,38 @@ interface InterruptionContract {
                   context,
                   bf16,
                   new double[MagnitudeHistogram.CODES],
-                  new double[] {8, 7, 6, 5, 4, 3, 2, 1},
-                  basis,
-                  basis));
-      calls.put("rotated", () -> NullUpdate.rotated(context, values, n, 1, 0).buffer().close());
-      calls.put("shuffled", () -> NullUpdate.shuffled(context, core, 1, 0).buffer().close());
+                  new ProjectedEnergy.SingularBases(
+                      new double[] {8, 7, 6, 5, 4, 3, 2, 1}, basis, basis)));
+      calls.put(
+          "rotated",
+          () ->
+              NullUpdate.rotated(
+                      context, new NullUpdate.Spectrum(values, n), new NullUpdate.Draw(1, 0))
+                  .buffer()
+                  .close());
+      calls.put(
+          "shuffled",
+          () -> NullUpdate.shuffled(context, core, new NullUpdate.Draw(1, 0)).buffer().close());
       calls.put(
           "normal",
           () ->
-              NullUpdate.normal(context, values, n, new double[] {1, 0, 0, 0}, 1, 0)
+              NullUpdate.normal(
+                      context,
+                      new NullUpdate.Spectrum(values, n),
+                      new double[] {1, 0, 0, 0},
+                      new NullUpdate.Draw(1, 0))
                   .buffer()
                   .close());
       calls.put(
           "permuted",
-          () -> NullUpdate.permuted(context, operand, operand, 1, 0, control).buffer().close());
+          () ->
+              NullUpdate.permuted(
+                      context,
+                      new NullUpdate.Pair(operand, operand),
+                      new NullUpdate.Draw(1, 0),
+                      control)
+                  .buffer()
+                  .close());
       calls.put("perturbation", () -> SpectrumPerturbation.of(context, values, core, List.of(1)));
       calls.put("selection", () -> MaskSelection.largest(context, operand, n, control));
       calls.put("combination", () -> MaskSets.combine(context, MaskSets.Operation.UNION, mask));
@@ -120,7 +140,10 @@ interface InterruptionContract {
       calls.put("slopes", () -> samples.slopes(context, List.of(Direction.of(operand)), control));
       calls.put("products", () -> samples.addInputProducts(context, new double[n * n], control));
       calls.put(
-          "displacement", () -> FiniteDifferences.displace(context, matrix, zeros, 1, matrix));
+          "displacement",
+          () ->
+              FiniteDifferences.displace(
+                  context, new FiniteDifferences.Displacement(matrix, zeros, 1), matrix));
       calls.put("extraction", () -> changed.extract(before, after));
       calls.put("differing", () -> changed.differing(after));
       calls.put(
@@ -201,18 +224,30 @@ interface InterruptionContract {
       calls.put(
           "diff",
           () ->
-              Bf16Diff.compare(context, large, large, Bf16Diff.Profiles.ROWS_AND_COLUMNS, control));
+              Bf16Diff.compare(
+                  context,
+                  new Bf16Diff.Pair(large, large, Bf16Diff.Profiles.ROWS_AND_COLUMNS),
+                  control));
       calls.put(
           "svd",
           () ->
               TruncatedSvd.of(context, TruncatedSvd.Request.of(Operand.of(normal), 64, 1e-12))
                   .close());
-      calls.put("energy", () -> ProjectedEnergy.of(context, large, Optional.empty(), basis, basis));
+      calls.put(
+          "energy",
+          () -> ProjectedEnergy.of(context, large, new ProjectedEnergy.Bases(basis, basis)));
       calls.put("selection", () -> MaskSelection.largest(context, large, 1 << 20, control));
       calls.put("histogram", () -> MagnitudeHistogram.of(context, large, mask, mask));
       calls.put(
           "perturbation",
-          () -> NullUpdate.gaussian(context, half, 1, Dtype.BF16, 1, 0, control).buffer().close());
+          () ->
+              NullUpdate.gaussian(
+                      context,
+                      new NullUpdate.Noise(half, 1, Dtype.BF16),
+                      new NullUpdate.Draw(1, 0),
+                      control)
+                  .buffer()
+                  .close());
       calls.put(
           "slopes",
           () -> samples.slopes(context, List.of(Direction.of(Operand.of(normal))), control));

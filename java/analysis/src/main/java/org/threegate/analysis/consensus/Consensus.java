@@ -101,8 +101,9 @@ public final class Consensus {
   }
 
   private static Mask mask(Context context, TensorPair pair, Control control) {
-    Bf16Diff.Profiles profiles = new Bf16Diff.Profiles(false, false, true, 0, 0);
-    Bf16Diff.Result diff = Bf16Diff.compare(context, pair.base(), pair.tuned(), profiles, control);
+    Bf16Diff.Profiles profiles = Bf16Diff.Profiles.MASK;
+    Bf16Diff.Result diff =
+        Bf16Diff.compare(context, new Bf16Diff.Pair(pair.base(), pair.tuned(), profiles), control);
     return diff.mask().orElseThrow();
   }
 

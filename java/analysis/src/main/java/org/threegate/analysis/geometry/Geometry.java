@@ -4,7 +4,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
-import java.util.Optional;
 import org.threegate.analysis.statistics.Energy;
 import org.threegate.analysis.statistics.Spectra;
 import org.threegate.kernel.Context;
@@ -151,7 +150,9 @@ public record Geometry(
                     PrincipalAngles.of(context, left, after.left().orElseThrow().firstRows(rank)),
                     PrincipalAngles.of(
                         context, right, after.right().orElseThrow().firstRows(rank))),
-                energy(ProjectedEnergy.of(context, tuned, Optional.of(base), left, right)),
+                energy(
+                    ProjectedEnergy.ofDifference(
+                        context, tuned, base, new ProjectedEnergy.Bases(left, right))),
                 new Certificate(
                     before.residual(),
                     after.residual(),
