@@ -278,6 +278,14 @@ TG_API tg_status tg_error_message(tg_context* context, char* buffer, int64_t cap
 /** Writes the number of CPU threads of the context to `threads`. */
 TG_API tg_status tg_context_threads(tg_context* context, int32_t* threads);
 
+/**
+ * Sets the control of those calls of the context that take none; NULL for none. Only `cancel` is read. The caller keeps the
+ * control until another one is set or the context is destroyed. A call on the CPU that is cancelled leaves its outputs
+ * undefined. tg_patch_apply, tg_patch_gaps, tg_patch_positions, tg_byte_planes and tg_byte_elements always finish. Since
+ * version 17.
+ */
+TG_API tg_status tg_context_set_control(tg_context* context, tg_control* control);
+
 /* ---------------------------------------------------------------- memory ------------------------------------------ */
 
 /** Allocates `bytes` bytes (0 or more) that are 64-byte aligned and not initialised. */

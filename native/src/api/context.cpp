@@ -108,4 +108,13 @@ tg_status tg_context_threads(tg_context* context, int32_t* threads) {
   });
 }
 
+tg_status tg_context_set_control(tg_context* context, tg_control* control) {
+  return threegate::guarded_call(context, [&] {
+    if (control != nullptr) {
+      threegate::require_struct(control, "control");
+    }
+    context->control = control;
+  });
+}
+
 }  // extern "C"

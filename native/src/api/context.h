@@ -8,6 +8,7 @@
 #include <string>
 
 #include "api/backend.h"
+#include "common/control.h"
 #include "common/error.h"
 #include "cpu/support/simd_level.h"
 #include "cpu/support/thread_pool.h"
@@ -50,6 +51,7 @@ struct tg_context {
   threegate::SimdLevel simd;
   threegate::ThreadPool pool;
   std::unique_ptr<threegate::CudaDevice> cuda;  // nullptr if kernels run on the CPU
+  const tg_control* control = nullptr;          // of the calls that take none
   std::atomic<bool> busy{false};
   std::mutex error_mutex;
   std::string error;
@@ -90,6 +92,7 @@ tg_status guarded_call(tg_context* context, Body body) noexcept {
   tg_status status = TG_OK;
   try {
     const ContextLease lease(*context);
+    const ControlOfCall control(context->control);
     body();
   } catch (...) {
     status = describe_current_exception(message);

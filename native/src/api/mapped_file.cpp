@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
@@ -17,6 +18,8 @@
 
 namespace threegate {
 namespace {
+
+constexpr int64_t kReadAtOnce = int64_t{1} << 24;  // bytes between two looks for a cancellation
 
 // The mapped ranges, in a list that a signal handler may walk. Nodes are reused and never freed.
 struct Range {
@@ -170,7 +173,9 @@ struct tg_mapped_file {
 
   void read(int64_t offset, int64_t bytes, char* destination) const {
     while (bytes > 0) {
-      const ssize_t count = pread(descriptor.get(), destination, static_cast<size_t>(bytes), offset);
+      threegate::require_not_cancelled();
+      const ssize_t count =
+          pread(descriptor.get(), destination, static_cast<size_t>(std::min(bytes, threegate::kReadAtOnce)), offset);
       if (count < 0 && errno == EINTR) {
         continue;
       }

@@ -9,6 +9,8 @@
 namespace threegate {
 namespace {
 
+constexpr int64_t kPiece = int64_t{1} << 24;  // bytes that are read between two looks for a cancellation
+
 void require_parts(const tg_xxh3_part* parts, int64_t count) {
   require(count >= 0, "count", std::to_string(count), "it must not be negative");
   require(parts != nullptr || count == 0, "parts", "NULL", "count elements are required");
@@ -24,6 +26,18 @@ void require_parts(const tg_xxh3_part* parts, int64_t count) {
   }
 }
 
+void in_pieces(const tg_xxh3_part& part, digest::Xxh3Function update) {
+  tg_xxh3_part piece = part;
+  int64_t left = part.bytes;
+  do {
+    require_not_cancelled();
+    piece.bytes = std::min(left, kPiece);
+    update(piece);
+    left -= piece.bytes;
+    piece.data = static_cast<const uint8_t*>(piece.data) + piece.bytes;
+  } while (left > 0);
+}
+
 }  // namespace
 }  // namespace threegate
 
@@ -34,7 +48,7 @@ extern "C" tg_status tg_xxh3_update(tg_context* context, const tg_xxh3_part* par
     std::atomic<int64_t> next{0};
     context->pool.run(static_cast<int>(std::clamp<int64_t>(count, 1, context->pool.threads())), [&](int) {
       for (int64_t part = next.fetch_add(1); part < count; part = next.fetch_add(1)) {
-        update(parts[part]);
+        threegate::in_pieces(parts[part], update);
       }
     });
     for (int64_t i = 0; i < count; ++i) {

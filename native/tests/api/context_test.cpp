@@ -3,6 +3,7 @@
 #include <memory>
 #include <sstream>
 #include <thread>
+#include <vector>
 
 #include "api/processor_name.h"
 #include "support.h"
@@ -63,6 +64,29 @@ TEST(Context, SaysWhyCudaIsNotThere) {
   char error[400] = "";
   EXPECT_EQ(TG_UNSUPPORTED, tg_context_create(&options, &context, error, sizeof(error)));
   EXPECT_EQ(std::string("CUDA is not available: ") + capabilities.cuda_reason, error);
+}
+
+TEST(Context, CancelsCallsThatTakeNoControl) {
+  const tg_context_options options{sizeof(tg_context_options), 2, TG_CPU, 0, 0};
+  tg_context* context = nullptr;
+  ASSERT_EQ(TG_OK, tg_context_create(&options, &context, nullptr, 0));
+  const std::vector<uint64_t> words(4096, 5);
+  const std::array<const uint64_t*, 2> masks{words.data(), words.data()};
+  const tg_mask_sets sets{sizeof(tg_mask_sets), masks.data(), 2, 4096, 64};
+  std::array<int64_t, 4> common{};
+  tg_control control{};
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_context_set_control(context, &control));
+  control.size = sizeof(control);
+  control.cancel = 1;
+  ASSERT_EQ(TG_OK, tg_context_set_control(context, &control));
+  EXPECT_EQ(TG_CANCELLED, tg_mask_overlaps(context, &sets, common.data(), nullptr));
+  control.cancel = 0;
+  EXPECT_EQ(TG_OK, tg_mask_overlaps(context, &sets, common.data(), nullptr));
+  EXPECT_EQ(2 * 4096, common[1]);
+  control.cancel = 1;
+  ASSERT_EQ(TG_OK, tg_context_set_control(context, nullptr));
+  EXPECT_EQ(TG_OK, tg_mask_overlaps(context, &sets, common.data(), nullptr));
+  EXPECT_EQ(TG_OK, tg_context_destroy(context));
 }
 
 TEST(Context, ForcedSimdLevelIsObeyedOrRefused) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "common/control.h"
 #include "differences_lanes.h"
 
 namespace threegate::curvature {
@@ -22,6 +23,7 @@ void in_parts(ThreadPool& pool, int64_t count, Body body) {
   const int threads = count <= kAlone ? 1 : pool.threads();
   pool.run(threads, [&](int thread) {
     for (int64_t part = thread; part < kParts; part += threads) {
+      require_not_cancelled();
       body(static_cast<size_t>(part), begin_of(part, count), begin_of(part + 1, count));
     }
   });

@@ -247,6 +247,7 @@ void direction_entries(ThreadPool& pool, const tg_direction& direction, double* 
   const auto threads = static_cast<int>(std::clamp<int64_t>(rows, 1, pool.threads()));
   pool.run(threads, [&](int thread) {
     for (int64_t row = rows * thread / threads; row < rows * (thread + 1) / threads; ++row) {
+      require_not_cancelled();
       for (int64_t column = 0; column < columns; column += kRun) {
         stage_direction(direction, row, column, std::min(kRun, columns - column), entries + row * columns + column);
       }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/control.h"
 #include "cpu/support/operand.h"
 
 namespace threegate::mask {
@@ -13,6 +14,7 @@ void for_codes(const tg_operand& matrix, Body body) {
   double run[kRun];
   const bool plain = matrix.values.dtype == TG_BF16 && is_plain(matrix);
   for (int64_t i = 0; i < matrix.values.rows; ++i) {
+    require_not_cancelled();
     for (int64_t j = 0; j < matrix.values.columns; j += kRun) {
       const int64_t count = std::min(kRun, matrix.values.columns - j);
       if (plain) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <vector>
 
+#include "common/control.h"
 #include "common/sets.h"
 
 namespace threegate::mask {
@@ -18,6 +19,7 @@ void for_blocks(ThreadPool& pool, int64_t words, Body body) {
   const auto threads = static_cast<int>(std::clamp<int64_t>(blocks, 1, pool.threads()));
   pool.run(threads, [&](int thread) {
     for (int64_t block = blocks * thread / threads; block < blocks * (thread + 1) / threads; ++block) {
+      require_not_cancelled();
       body(static_cast<size_t>(thread), block * kBlock, std::min(words, (block + 1) * kBlock));
     }
   });

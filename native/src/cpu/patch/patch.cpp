@@ -5,6 +5,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/control.h"
 #include "cpu/support/processor.h"
 #include "extract_lanes.h"
 
@@ -79,6 +80,9 @@ int64_t differing_range(const tg_patch_entries& entries, int64_t begin, int64_t 
   const auto* values = static_cast<const uint8_t*>(entries.values);
   int64_t found = 0;
   for (int64_t i = begin; i < end; ++i) {
+    if (i % kPart == 0) {
+      require_not_cancelled();
+    }
     const int64_t at = load<uint32_t>(reinterpret_cast<const uint8_t*>(entries.positions), i);
     found += at >= count || load<Element>(target, at) != load<Element>(values, i) ? 1 : 0;
   }
@@ -150,7 +154,10 @@ int64_t extract(ThreadPool& pool, SimdLevel level, const tg_patch_pair& pair, co
     std::vector<uint8_t> values(static_cast<size_t>(kPart * pair.width));
     for (int64_t part = next.fetch_add(1); part < parts; part = next.fetch_add(1)) {
       const int64_t begin = part * kPart;
-      const int64_t found = range(pair, begin, std::min(pair.count, begin + kPart), {positions.data(), values.data()});
+      // The other threads wait for every part, also after a cancellation.
+      const int64_t found = is_cancelled(control_of_call)
+                                ? 0
+                                : range(pair, begin, std::min(pair.count, begin + kPart), {positions.data(), values.data()});
       const int64_t at = order.place(part, found);
       if (found > 0 && at + found <= entries.count) {
         std::memcpy(reinterpret_cast<uint8_t*>(entries.positions) + 4 * at, positions.data(), static_cast<size_t>(4 * found));
@@ -159,6 +166,7 @@ int64_t extract(ThreadPool& pool, SimdLevel level, const tg_patch_pair& pair, co
       }
     }
   });
+  require_not_cancelled();
   return order.used();
 }
 

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <vector>
 
+#include "common/control.h"
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
 #include "cpu/support/levels.h"
@@ -77,6 +78,7 @@ class Draw {
 // matrices", 1980).
 bool haar(Normals numbers, int64_t rows, int64_t order, float* matrix, float* reflectors, float* work, int64_t work_size) {
   for (int64_t j = 0; j < order; ++j) {
+    require_not_cancelled();
     float* column = matrix + j * rows;
     double squares = 0;
     for (int64_t i = j; i < rows; ++i) {
@@ -116,6 +118,7 @@ bool tall_haar(const Draw& draw, const tg_rotation_options& options, float* matr
   Normals diagonal = draw.numbers(Purpose::kGamma);
   Normals accept = draw.numbers(Purpose::kGamma, int64_t{1} << 40);
   for (int64_t j = 0; j < r; ++j) {
+    require_not_cancelled();
     float* column = matrix + j * rows;
     for (int64_t i = 0; i < r; ++i) {
       column[i] = static_cast<float>(dense.next());
@@ -126,9 +129,11 @@ bool tall_haar(const Draw& draw, const tg_rotation_options& options, float* matr
   const auto& functions = blas().single;
   const lapack_int n = blas_size(r);
   functions.syrk(CblasColMajor, CblasUpper, CblasTrans, n, blas_size(rows), 1.0F, matrix, blas_size(rows), 0.0F, gram, n);
+  require_not_cancelled();
   if (functions.potrf(LAPACK_COL_MAJOR, 'U', n, gram, n) != 0) {
     return false;
   }
+  require_not_cancelled();
   functions.trsm(CblasColMajor, CblasRight, CblasUpper, CblasNoTrans, CblasNonUnit, blas_size(rows), n, 1.0F, gram, n, matrix,
                  blas_size(rows));
   return true;
@@ -180,6 +185,7 @@ bool rotate_update(SimdLevel level, const tg_rotation_options& options, void* wo
       arrays.left[j * rows + i] *= value;
     }
   }
+  require_not_cancelled();
   // The core is row-major, and its transpose is right * left^T.
   blas().single.gemm(CblasColMajor, CblasNoTrans, CblasTrans, blas_size(r), blas_size(rows), blas_size(r), 1.0F, arrays.right,
                      blas_size(r), arrays.left, blas_size(rows), 0.0F, core, blas_size(r));
@@ -248,6 +254,7 @@ void normal_update(SimdLevel level, const tg_normal_options& options, float* cor
   Deviations deviations(options);
   std::vector<float> numbers(static_cast<size_t>(blocks * kBlock));
   for (int64_t i = 0; i < core_rows(n, options.long_side); ++i) {
+    require_not_cancelled();
     const double* of_row = deviations.row(i);
     const bool triangular = i >= n && below > n;
     const int64_t skipped = triangular ? (i - n) / kBlock : 0;
@@ -276,6 +283,7 @@ void shuffle_update(const tg_shuffle_options& options, const float* core, float*
   const std::vector<int64_t> rows = order(0);
   const std::vector<int64_t> columns = order(1);
   for (int64_t i = 0; i < options.core_rows; ++i) {
+    require_not_cancelled();
     const float* from = core + (i < options.count ? rows[static_cast<size_t>(i)] : i) * options.count;
     float* to = shuffled + i * options.count;
     for (int64_t j = 0; j < options.count; ++j) {

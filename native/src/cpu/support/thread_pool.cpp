@@ -3,6 +3,8 @@
 #include <csignal>
 #include <system_error>
 
+#include "common/control.h"
+
 namespace threegate {
 namespace {
 
@@ -104,6 +106,7 @@ void ThreadPool::serve(int thread) {
 
 void ThreadPool::guarded(int thread) noexcept {
   try {
+    const ControlOfCall control(control_);
     (*work_)(thread);
   } catch (...) {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -122,6 +125,7 @@ void ThreadPool::run(int threads, const std::function<void(int)>& work) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     work_ = &work;
+    control_ = control_of_call;
     failure_ = nullptr;
     wanted_ = used;
     running_ = used - 1;

@@ -11,6 +11,8 @@
 #include <mutex>
 #include <vector>
 
+#include "threegate/threegate.h"
+
 namespace threegate {
 
 class ThreadPool {
@@ -44,6 +46,7 @@ class ThreadPool {
   std::condition_variable begin_;
   std::condition_variable end_;
   const std::function<void(int)>* work_ = nullptr;
+  const tg_control* control_ = nullptr;  // of the call that the work belongs to
   std::exception_ptr failure_;
   int64_t generation_ = 0;
   int wanted_ = 0;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 
+#include "common/control.h"
 #include "common/lanes.h"
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
@@ -109,6 +110,7 @@ class Perturbation {
   void values(SimdLevel level, tg_perturbation_result& result) const {
     double total = 0;
     for (int64_t second = 0; second < count_; second += kPairTile) {
+      require_not_cancelled();
       const int64_t columns = std::min(kPairTile, count_ - second);
       std::copy_n(diagonal_ + second, columns, result.values + second);
       double* strongest = right_;
@@ -181,6 +183,7 @@ class Perturbation {
     const int64_t of_left = options_.core_rows - rank;
     const int64_t of_right = count_ - rank;
     for (int64_t first = 0; first < rank; first += kPairTile) {
+      require_not_cancelled();
       for (int64_t second = rank / kPairTile * kPairTile; second < count_; second += kPairTile) {
         fill_tile(first, second);
         pair_tangents(level, *tile_, *tangents_);

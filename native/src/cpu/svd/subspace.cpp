@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/control.h"
 #include "common/lanes.h"
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
@@ -15,6 +16,7 @@ namespace {
 
 void read_rows(const tg_matrix& matrix, double* out) {
   for (int64_t i = 0; i < matrix.rows; ++i) {
+    require_not_cancelled();
     for (int64_t j = 0; j < matrix.columns; ++j) {
       out[i * matrix.columns + j] = load_double(matrix, i, j);
     }
@@ -105,6 +107,7 @@ struct Variances {
 void add_squares(const tg_matrix& matrix, double* of_rows, double* of_columns) {
   std::fill_n(of_columns, matrix.columns, 0.0);
   for (int64_t i = 0; i < matrix.rows; ++i) {
+    require_not_cancelled();
     double sum = 0;
     for (int64_t j = 0; j < matrix.columns; ++j) {
       const double entry = load_double(matrix, i, j);
@@ -155,12 +158,15 @@ bool principal_angles(const tg_matrix& first, const tg_matrix& second, void* wor
   functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas_size(rank), blas_size(rank), blas_size(length), 1.0, own.second,
                  blas_size(length), own.first, blas_size(length), 0.0, own.products, blas_size(rank));
   std::copy_n(own.products, rank * rank, own.copy);
+  require_not_cancelled();
   if (!own.singular_values(own.copy, rank, rank, own.cosines)) {
     return false;
   }
+  require_not_cancelled();
   // The part of the second space outside of the first. Row-major rank x length is column-major length x rank.
   functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(rank), blas_size(length), blas_size(rank), -1.0,
                  own.products, blas_size(rank), own.first, blas_size(length), 1.0, own.second, blas_size(length));
+  require_not_cancelled();
   if (!own.singular_values(own.second, length, rank, own.sines)) {
     return false;
   }
@@ -192,6 +198,7 @@ void projected_energy(const tg_operand& matrix, const tg_operand* subtracted, co
   double short_energy = 0;
   for (int64_t begin = 0; begin < view.long_side; begin += kPanel) {
     const int64_t count = std::min(kPanel, view.long_side - begin);
+    require_not_cancelled();
     read_panel(view, begin, count, own.panel);
     total += sum_of_squares(own.panel, count * view.short_side);
     fourth += sum_of_fourths(own.panel, count * view.short_side);
@@ -239,6 +246,7 @@ void projected_variances(const tg_operand& matrix, const double* table, const do
   const auto& functions = blas().single;
   const lapack_int classes = blas_size(own.classes);
   for (int64_t begin = 0; begin < rows; begin += kPanel) {
+    require_not_cancelled();
     const int64_t some = std::min(kPanel, rows - begin);
     for (int64_t i = 0; i < some; ++i) {
       const uint8_t* codes = element_address(matrix.values, begin + i, 0);

@@ -79,6 +79,7 @@ public class BindingBenchmark {
   @Benchmark
   @OutputTimeUnit(TimeUnit.MICROSECONDS)
   public Bf16Diff.Result diff() {
-    return Bf16Diff.compare(context, operand, operand, Bf16Diff.Profiles.ROWS_AND_COLUMNS, control);
+    return Bf16Diff.compare(
+        context, new Bf16Diff.Pair(operand, operand, Bf16Diff.Profiles.ROWS_AND_COLUMNS), control);
   }
 }

@@ -26,7 +26,7 @@ import org.threegate.run.Remedy;
  * weights before training. Their update is s·(BA − B₀A₀), which needs the initial adapter.
  *
  * <pre>{@code
- * try (Adapter adapter = Adapter.open(context, tuned, Optional.empty())) {
+ * try (Adapter adapter = Adapter.open(context, tuned)) {
  *   adapter.updates().forEach((weight, terms) -> System.out.println(weight + ": " + terms.size()));
  * }
  * }</pre>
@@ -111,11 +111,24 @@ public final class Adapter implements AutoCloseable {
    * Opens an adapter.
    *
    * @param path the directory of the adapter, or its weights
-   * @param initial the adapter before training, which PiSSA, OLoRA and CorDA need
-   * @throws InvalidInputException if the adapter is invalid, or the initial one is needed and
-   *     missing
+   * @throws InvalidInputException if the adapter is invalid, or needs the one before training
    */
-  public static Adapter open(Context context, Path path, Optional<Path> initial) {
+  public static Adapter open(Context context, Path path) {
+    return open(context, path, Optional.empty());
+  }
+
+  /**
+   * Opens an adapter, and subtracts the one before training from it.
+   *
+   * @param path the directory of the adapter, or its weights
+   * @param initial the adapter before training, which PiSSA, OLoRA and CorDA need
+   * @throws InvalidInputException if one of the adapters is invalid
+   */
+  public static Adapter open(Context context, Path path, Path initial) {
+    return open(context, path, Optional.of(initial));
+  }
+
+  private static Adapter open(Context context, Path path, Optional<Path> initial) {
     Adapter adapter = openOne(context, path);
     try {
       boolean movesBase = MOVES_BASE.matcher(adapter.settings.initialisation()).matches();

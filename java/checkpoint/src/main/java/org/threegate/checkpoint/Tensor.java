@@ -47,18 +47,14 @@ public record Tensor(String name, TensorType type, List<Long> shape, MappedFile 
    * @throws java.util.NoSuchElementException if the kernels do not support the dtype
    */
   public Matrix matrix() {
-    return Matrix.of(file.buffer(), offset, type.dtype().orElseThrow(), rows(), columns());
+    return Matrix.of(file.buffer(), type.dtype().orElseThrow(), rows(), columns()).at(offset);
   }
 
   /** Returns the matrix at an index of the first of three dimensions. */
   public Matrix slice(long index) {
     long rows = shape.get(1);
     long columns = shape.get(2);
-    return Matrix.of(
-        file.buffer(),
-        offset + index * rows * columns * type.bits() / 8,
-        type.dtype().orElseThrow(),
-        rows,
-        columns);
+    return Matrix.of(file.buffer(), type.dtype().orElseThrow(), rows, columns)
+        .at(offset + index * rows * columns * type.bits() / 8);
   }
 }

@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
@@ -109,7 +108,7 @@ class SizesTest {
               directory.getFileName().toString(),
               text -> {
                 write(Checkpoint.ADAPTER_CONFIG, text);
-                try (Adapter adapter = Adapter.open(context, directory, Optional.empty())) {
+                try (Adapter adapter = Adapter.open(context, directory)) {
                   double scale = adapter.updates().get("q_proj.weight").get(0).scale();
                   assertThat(scale).isFinite().isPositive();
                 }
@@ -125,7 +124,7 @@ class SizesTest {
         Checkpoint.ADAPTER_CONFIG,
         "{" + field + (field.contains("alpha") ? ", \"r\": 2" : ", \"lora_alpha\": 1") + "}");
     try (Context context = Context.open()) {
-      assertThatThrownBy(() -> Adapter.open(context, directory, Optional.empty()))
+      assertThatThrownBy(() -> Adapter.open(context, directory))
           .isInstanceOf(InvalidInputException.class)
           .hasMessageContaining(Checkpoint.ADAPTER_CONFIG)
           .hasMessageContaining(field.split("\"")[1]);

@@ -178,13 +178,15 @@ final class CompareCommand implements Callable<Integer> {
             Version.program(),
             selection.command().toString(),
             resume);
-    return CompareRequest.builder(base, tuned, resumption)
-        .initialAdapter(initialAdapter)
-        .selected(selection.predicate())
-        .digest(!noDigest)
-        .geometry(geometryOptions())
-        .check(this::requireSomething)
-        .build();
+    CompareRequest.Builder request =
+        CompareRequest.builder(base, tuned, resumption)
+            .selected(selection.predicate())
+            .digest(!noDigest)
+            .check(this::requireSomething)
+            .withoutGeometry();
+    initialAdapter.ifPresent(request::initialAdapter);
+    geometryOptions().ifPresent(request::geometry);
+    return request.build();
   }
 
   private ComparisonReport report(CompareOutcome outcome, List<String> command, long start) {

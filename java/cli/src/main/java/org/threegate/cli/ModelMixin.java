@@ -47,7 +47,7 @@ final class ModelMixin {
     try (Context context = Context.open();
         Decoder decoder = Decoder.load(context, model);
         Tokenizer tokenizer = JsonTokenizer.load(model)) {
-      adapter.ifPresent(path -> LowRankAdapter.read(context, decoder, path, Optional.empty()));
+      adapter.ifPresent(path -> LowRankAdapter.read(context, decoder, path));
       use.with(decoder, tokenizer);
     }
   }

@@ -2,9 +2,12 @@ package org.threegate.cli;
 
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noConstructors;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noMethods;
 import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 
+import com.tngtech.archunit.base.DescribedPredicate;
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.importer.ImportOption;
 import com.tngtech.archunit.junit.AnalyzeClasses;
@@ -12,6 +15,7 @@ import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
 import com.tngtech.archunit.library.dependencies.SliceAssignment;
 import com.tngtech.archunit.library.dependencies.SliceIdentifier;
+import java.util.List;
 
 /** Verifies that packages depend only on packages of lower layers. */
 @AnalyzeClasses(packages = "org.threegate", importOptions = ImportOption.DoNotIncludeTests.class)
@@ -292,6 +296,60 @@ class LayeringTest {
   @ArchTest
   static final ArchRule NO_RINGS_OF_CLASSES =
       slices().assignedFrom(new ByOutermostClass()).should().beFreeOfCycles();
+
+  private static final DescribedPredicate<List<JavaClass>> AN_OPTIONAL =
+      DescribedPredicate.describe(
+          "an Optional",
+          types ->
+              types.stream()
+                  .anyMatch(
+                      type ->
+                          type.getPackageName().equals("java.util")
+                              && type.getSimpleName().startsWith("Optional")));
+
+  private static final DescribedPredicate<List<JavaClass>> MORE_THAN_FOUR =
+      DescribedPredicate.describe("more than four types", types -> types.size() > 4);
+
+  /** Callers choose another method or leave a call out. Components of records may be optional. */
+  @ArchTest
+  static final ArchRule PARAMETERS_ARE_NOT_OPTIONAL =
+      noMethods()
+          .that()
+          .arePublic()
+          .and()
+          .areDeclaredInClassesThat()
+          .arePublic()
+          .should()
+          .haveRawParameterTypes(AN_OPTIONAL);
+
+  @ArchTest
+  static final ArchRule CONSTRUCTORS_TAKE_NO_OPTIONAL =
+      noConstructors()
+          .that()
+          .arePublic()
+          .and()
+          .areDeclaredInClassesThat()
+          .arePublic()
+          .and()
+          .areDeclaredInClassesThat()
+          .areNotAssignableTo(Record.class)
+          .should()
+          .haveRawParameterTypes(AN_OPTIONAL);
+
+  /** Longer lists are records. */
+  @ArchTest
+  static final ArchRule CALLS_OF_KERNELS_ARE_SHORT =
+      noMethods()
+          .that()
+          .arePublic()
+          .and()
+          .areDeclaredInClassesThat()
+          .arePublic()
+          .and()
+          .areDeclaredInClassesThat()
+          .resideInAnyPackage("org.threegate.kernel", "org.threegate.buffer", "org.threegate.run")
+          .should()
+          .haveRawParameterTypes(MORE_THAN_FOUR);
 
   @ArchTest
   static final ArchRule LIBRARIES_DO_NOT_PRINT =

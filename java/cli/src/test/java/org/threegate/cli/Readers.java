@@ -266,11 +266,11 @@ final class Readers {
   }
 
   private static void adapter(Context context, Path model, Path path) {
-    try (Adapter adapter = Adapter.open(context, path, Optional.empty());
+    try (Adapter adapter = Adapter.open(context, path);
         Decoder decoder = Decoder.load(context, model)) {
       adapter.updates();
       adapter.replaced();
-      LowRankAdapter.read(context, decoder, path, Optional.empty());
+      LowRankAdapter.read(context, decoder, path);
       Sampler.complete(
           decoder, List.of(new int[] {3, 4}), SamplingOptions.plain(1, List.of(2)), new long[] {1});
     }
@@ -557,7 +557,7 @@ final class Readers {
     try (Checkpoint before = Checkpoint.open(context, base);
         Checkpoint after = Checkpoint.open(context, tuned);
         Control control = Control.open(context)) {
-      new Comparison(context, control, before, after, true, Optional.empty())
+      new Comparison(context, control, before, after, new Comparison.Wanted(true, Optional.empty()))
           .run(Pairing.of(before, after, name -> true), journal, Progress.NONE);
     }
   }

@@ -51,6 +51,8 @@ import org.threegate.spi.KernelBinding;
 public final class NativeBuffer implements AutoCloseable {
   private static final Cleaner CLEANER = Cleaner.create();
   private static final int TRANSFER = 8 << 20; // bytes given to a channel at a time
+  private static final int LONGEST_ARRAY = Integer.MAX_VALUE - 8; // that every JVM supports
+  private static final long MOST_BYTES = 1L << 47; // that a process can address
 
   private final NativeMemory memory;
   private final Cleaner.Cleanable cleanable;
@@ -115,11 +117,13 @@ public final class NativeBuffer implements AutoCloseable {
    * Allocates memory with undefined contents.
    *
    * @param bytes at least 0
+   * @throws IllegalArgumentException if no process can have as much memory
    * @throws OutOfMemoryError if there is not enough memory
    */
   public static NativeBuffer allocate(KernelBinding binding, long bytes) {
-    if (bytes < 0) {
-      throw new IllegalArgumentException("bytes is " + bytes + "; it must not be negative");
+    if (bytes < 0 || bytes > MOST_BYTES) {
+      throw new IllegalArgumentException(
+          "bytes is " + bytes + "; allowed are 0 to " + MOST_BYTES + " (2^47)");
     }
     ByteBuffer out = ByteBuffer.allocateDirect(8).order(ByteOrder.nativeOrder());
     if (binding.memoryAllocate(bytes, binding.addressOf(out)) != 0) {
@@ -191,7 +195,7 @@ public final class NativeBuffer implements AutoCloseable {
   }
 
   private static long requireMemory(long address, long bytes) {
-    if (bytes < 0 || (address == 0 && bytes > 0)) {
+    if (bytes < 0 || bytes > MOST_BYTES || (address == 0 && bytes > 0)) {
       throw new IllegalArgumentException("no memory of " + bytes + " bytes at address " + address);
     }
     return address;
@@ -400,7 +404,7 @@ public final class NativeBuffer implements AutoCloseable {
   /** Returns {@code count} shorts that begin at an offset. */
   public short[] getShorts(long offset, long count) {
     checkElements(offset, count, 2);
-    short[] values = new short[Math.toIntExact(count)];
+    short[] values = new short[(int) count];
     memory.forEachPart(
         offset,
         2 * count,
@@ -421,7 +425,7 @@ public final class NativeBuffer implements AutoCloseable {
   /** Returns {@code count} ints that begin at an offset. */
   public int[] getInts(long offset, long count) {
     checkElements(offset, count, 4);
-    int[] values = new int[Math.toIntExact(count)];
+    int[] values = new int[(int) count];
     memory.forEachPart(
         offset,
         4 * count,
@@ -442,7 +446,7 @@ public final class NativeBuffer implements AutoCloseable {
   /** Returns {@code count} longs that begin at an offset. */
   public long[] getLongs(long offset, long count) {
     checkElements(offset, count, 8);
-    long[] values = new long[Math.toIntExact(count)];
+    long[] values = new long[(int) count];
     memory.forEachPart(
         offset,
         8 * count,
@@ -463,7 +467,7 @@ public final class NativeBuffer implements AutoCloseable {
   /** Returns {@code count} floats that begin at an offset. */
   public float[] getFloats(long offset, long count) {
     checkElements(offset, count, 4);
-    float[] values = new float[Math.toIntExact(count)];
+    float[] values = new float[(int) count];
     memory.forEachPart(
         offset,
         4 * count,
@@ -484,7 +488,7 @@ public final class NativeBuffer implements AutoCloseable {
   /** Returns {@code count} doubles that begin at an offset. */
   public double[] getDoubles(long offset, long count) {
     checkElements(offset, count, 8);
-    double[] values = new double[Math.toIntExact(count)];
+    double[] values = new double[(int) count];
     memory.forEachPart(
         offset,
         8 * count,
@@ -505,7 +509,7 @@ public final class NativeBuffer implements AutoCloseable {
   /** Returns {@code count} bytes that begin at an offset. */
   public byte[] getBytes(long offset, long count) {
     checkElements(offset, count, 1);
-    byte[] values = new byte[Math.toIntExact(count)];
+    byte[] values = new byte[(int) count];
     get(offset, ByteBuffer.wrap(values));
     return values;
   }
@@ -619,7 +623,7 @@ public final class NativeBuffer implements AutoCloseable {
   }
 
   private void checkElements(long offset, long count, int width) {
-    Objects.checkIndex(count, Integer.MAX_VALUE);
+    Objects.checkIndex(count, LONGEST_ARRAY + 1L);
     Objects.checkFromIndexSize(offset, count * width, memory.bytes());
   }
 

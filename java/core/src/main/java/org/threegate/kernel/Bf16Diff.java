@@ -46,8 +46,24 @@ public final class Bf16Diff {
       }
     }
 
+    /** No vectors. */
     public static final Profiles NONE = new Profiles(false, false, false, 0, 0);
+
+    /** Counts in rows and columns. */
     public static final Profiles ROWS_AND_COLUMNS = new Profiles(true, true, false, 0, 0);
+
+    /** The mask alone. */
+    public static final Profiles MASK = NONE.withMask();
+
+    /** Returns these vectors and the mask. */
+    public Profiles withMask() {
+      return new Profiles(rows, columns, true, mapRows, mapColumns);
+    }
+
+    /** Returns these vectors and a map with a number of rows and columns. */
+    public Profiles withMap(int ofRows, int ofColumns) {
+      return new Profiles(rows, columns, mask, ofRows, ofColumns);
+    }
   }
 
   /**
@@ -58,8 +74,7 @@ public final class Bf16Diff {
    *     (1/4,1/2], (1/2,1], (1,2], (2,4], …, (512,1024], above
    * @param rowChanged changed entries in each row, if requested
    * @param columnChanged changed entries in each column, if requested
-   * @param mask changed entries, if requested: bit j mod 64 of word i · ceil(columns/64) + j/64 is
-   *     entry (i, j)
+   * @param mask changed entries, if requested
    * @param map counts in mapRows x mapColumns cells, row by row, if requested
    */
   public record Result(
@@ -77,13 +92,45 @@ public final class Bf16Diff {
       double maxAbsDelta,
       Optional<long[]> rowChanged,
       Optional<long[]> columnChanged,
-      Optional<long[]> mask,
-      Optional<long[]> map) {}
+      Optional<Mask> mask,
+      Optional<long[]> map) {
+    /** Copies the arrays. */
+    public Result {
+      if (ulpHistogram.length != ULP_BINS) {
+        throw new IllegalArgumentException(
+            "a histogram of " + ulpHistogram.length + " bins; there are " + ULP_BINS);
+      }
+      ulpHistogram = ulpHistogram.clone();
+      rowChanged = rowChanged.map(long[]::clone);
+      columnChanged = columnChanged.map(long[]::clone);
+      map = map.map(long[]::clone);
+    }
+
+    @Override
+    public long[] ulpHistogram() {
+      return ulpHistogram.clone();
+    }
+
+    @Override
+    public Optional<long[]> rowChanged() {
+      return rowChanged.map(long[]::clone);
+    }
+
+    @Override
+    public Optional<long[]> columnChanged() {
+      return columnChanged.map(long[]::clone);
+    }
+
+    @Override
+    public Optional<long[]> map() {
+      return map.map(long[]::clone);
+    }
+  }
 
   /** Compares two matrices and returns counts and sums only. */
   public static Result compare(Context context, Operand base, Operand tuned) {
     try (Control control = Control.open(context)) {
-      return compare(context, base, tuned, Profiles.NONE, control);
+      return compare(context, new Pair(base, tuned, Profiles.NONE), control);
     }
   }
 
@@ -93,9 +140,8 @@ public final class Bf16Diff {
    * @throws KernelException CANCELLED if the control was cancelled; IO if a mapped file was
    *     truncated; INVALID_ARGUMENT if the shapes differ
    */
-  public static Result compare(
-      Context context, Operand base, Operand tuned, Profiles profiles, Control control) {
-    return compare(context, List.of(new Pair(base, tuned, profiles)), control).get(0);
+  public static Result compare(Context context, Pair pair, Control control) {
+    return compare(context, List.of(pair), control).get(0);
   }
 
   /** Two matrices of the same shape, and the vectors to return. */
@@ -121,8 +167,8 @@ public final class Bf16Diff {
     }
 
     private long vectorBytes() {
-      return Math.multiplyExact(
-          8, Math.addExact(Math.addExact(rowCount(), columnCount()), words() + cells()));
+      return Sizes.product(
+          8, Sizes.sum(Sizes.sum(rowCount(), columnCount()), Sizes.sum(words(), cells())));
     }
   }
 
@@ -139,7 +185,7 @@ public final class Bf16Diff {
     long vectorBytes = 0;
     for (Pair pair : pairs) {
       termBytes += pair.base().termBytes() + pair.tuned().termBytes();
-      vectorBytes = Math.addExact(vectorBytes, pair.vectorBytes());
+      vectorBytes = Sizes.sum(vectorBytes, pair.vectorBytes());
     }
     long tunedAt = (long) count * Structs.Operand.SIZEOF;
     long profilesAt = tunedAt + (long) count * Structs.Operand.SIZEOF;
@@ -148,7 +194,7 @@ public final class Bf16Diff {
     long workspaceAt = optionsAt + Structs.DiffOptions.SIZEOF;
     long termsAt = workspaceAt + Workspace.STRUCT_BYTES;
     KernelBinding binding = context.binding();
-    try (Context.Call call = context.begin();
+    try (Context.Call call = control.begin(context);
         NativeBuffer structs = context.allocate(termsAt + termBytes);
         NativeBuffer vectors = context.allocate(vectorBytes);
         Operand.Leases leases = new Operand.Leases()) {
@@ -169,33 +215,31 @@ public final class Bf16Diff {
             resultsAt + (long) i * Structs.DiffResult.SIZEOF + Structs.DiffResult.SIZE,
             Structs.DiffResult.SIZEOF);
       }
-      try (NativeBuffer.Lease controlLease = control.lease()) {
-        Workspace.use(
-            context,
-            call,
-            structs,
-            workspaceAt,
-            size ->
-                binding.diffWorkspace(
-                    context.handle(),
-                    address,
-                    address + tunedAt,
-                    count,
-                    address + optionsAt,
-                    address + profilesAt,
-                    size),
-            workspace ->
-                binding.diff(
-                    context.handle(),
-                    address,
-                    address + tunedAt,
-                    count,
-                    address + optionsAt,
-                    controlLease.address(),
-                    workspace,
-                    address + profilesAt,
-                    address + resultsAt));
-      }
+      Workspace.use(
+          context,
+          call,
+          structs,
+          workspaceAt,
+          size ->
+              binding.diffWorkspace(
+                  context.handle(),
+                  address,
+                  address + tunedAt,
+                  count,
+                  address + optionsAt,
+                  address + profilesAt,
+                  size),
+          workspace ->
+              binding.diff(
+                  context.handle(),
+                  address,
+                  address + tunedAt,
+                  count,
+                  address + optionsAt,
+                  call.control(),
+                  workspace,
+                  address + profilesAt,
+                  address + resultsAt));
       List<Result> results = new ArrayList<>(count);
       long read = 0;
       for (int i = 0; i < count; i++) {
@@ -251,12 +295,14 @@ public final class Bf16Diff {
         structs.getDouble(at + Structs.DiffResult.MAX_ABS_DELTA),
         optional(profiles.rows(), vectors, vector, pair.rowCount()),
         optional(profiles.columns(), vectors, columns, pair.columnCount()),
-        optional(profiles.mask(), vectors, mask, pair.words()),
+        profiles.mask()
+            ? Optional.of(Mask.copyOf(vectors, mask, pair.base().rows(), pair.base().columns()))
+            : Optional.empty(),
         optional(pair.hasMap(), vectors, map, pair.cells()));
   }
 
   private static Optional<long[]> optional(
       boolean wanted, NativeBuffer from, long offset, long count) {
-    return wanted ? Optional.of(from.getLongs(offset, count)) : Optional.empty();
+    return wanted ? Optional.of(from.getLongs(offset, Sizes.length(count))) : Optional.empty();
   }
 }

@@ -45,10 +45,11 @@ public final class ChangedElements implements AutoCloseable {
    */
   public record Elements(NativeBuffer buffer, long offset, long count, int width) {
     public Elements {
+      requireWidth(width);
       if (offset < 0
           || count < 0
-          || width < 1
-          || Math.addExact(offset, Math.multiplyExact(count, width)) > buffer.bytes()) {
+          || count > MOST_ELEMENTS
+          || Sizes.sum(offset, count * width) > buffer.bytes()) {
         throw new IllegalArgumentException(
             count
                 + " elements of "
@@ -63,6 +64,7 @@ public final class ChangedElements implements AutoCloseable {
   }
 
   private static final long POSITION_BYTES = 4;
+  private static final long MOST_ELEMENTS = 1L << 32; // positions have 32 bits
 
   private final Context context;
   private final int width;
@@ -90,18 +92,31 @@ public final class ChangedElements implements AutoCloseable {
   /**
    * Allocates an empty list of entries.
    *
-   * @param capacity largest number of entries
+   * @param capacity largest number of entries, at most 2³²
    * @param width bytes of an element: 1, 2, 4 or 8
+   * @throws IllegalArgumentException if there can be no such list
    */
   public static ChangedElements allocate(Context context, long capacity, int width, Form form) {
-    NativeBuffer positions = context.allocate(Math.multiplyExact(capacity, POSITION_BYTES));
+    Objects.requireNonNull(form);
+    requireWidth(width);
+    if (capacity < 0 || capacity > MOST_ELEMENTS) {
+      throw new IllegalArgumentException(
+          "a list of " + capacity + " entries; it can have 0 to " + MOST_ELEMENTS);
+    }
+    NativeBuffer positions = context.allocate(capacity * POSITION_BYTES);
     try {
-      NativeBuffer values = context.allocate(Math.multiplyExact(capacity, width));
-      return new ChangedElements(
-          context, width, Objects.requireNonNull(form), capacity, positions, values);
+      NativeBuffer values = context.allocate(capacity * width);
+      return new ChangedElements(context, width, form, capacity, positions, values);
     } catch (RuntimeException | Error e) {
       positions.close();
       throw e;
+    }
+  }
+
+  private static void requireWidth(int width) {
+    if (width != 1 && width != 2 && width != 4 && width != 8) {
+      throw new IllegalArgumentException(
+          "elements of " + width + " bytes; they can have 1, 2, 4 or 8");
     }
   }
 

@@ -15,6 +15,8 @@ import org.threegate.spi.Structs;
  * call at a time; a second, concurrent call fails with {@link Status#BUSY}. Contexts are
  * independent of each other.
  *
+ * <p>An interrupt of the thread that runs a call cancels it; see {@link Control}.
+ *
  * <pre>{@code
  * try (Context context = Context.open()) {
  *   System.out.println(context.threads() + " threads through " + context.bindingName());
@@ -44,8 +46,10 @@ public final class Context implements AutoCloseable {
   private final long handle;
   private final NativeBuffer scratch;
   private final NativeBuffer error;
+  private final NativeBuffer control; // the tg_control of the running call
   private final ReentrantLock lock = new ReentrantLock();
-  private boolean closed;
+  private Interruption interruption;
+  private volatile boolean closed;
 
   private Context(KernelBinding binding, Device device, int deviceIndex, long handle) {
     this.binding = binding;
@@ -54,6 +58,12 @@ public final class Context implements AutoCloseable {
     this.handle = handle;
     this.scratch = NativeBuffer.allocate(binding, SCRATCH_BYTES);
     this.error = NativeBuffer.allocate(binding, ERROR_BYTES);
+    this.control = NativeBuffer.allocate(binding, Structs.Control.SIZEOF);
+    this.control.putLong(Structs.Control.SIZE, Structs.Control.SIZEOF);
+    this.interruption = new Interruption(control);
+    try (NativeBuffer.Lease lease = control.lease()) {
+      binding.contextSetControl(handle, lease.address());
+    }
   }
 
   /** Opens a CPU context with one thread for each hardware thread. */
@@ -160,6 +170,7 @@ public final class Context implements AutoCloseable {
         binding.contextDestroy(handle);
         scratch.close();
         error.close();
+        control.close();
       }
     } finally {
       lock.unlock();
@@ -174,13 +185,25 @@ public final class Context implements AutoCloseable {
     return handle;
   }
 
+  void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException("the context is closed");
+    }
+  }
+
   /** Reserves the context and its scratch block for one operation. */
   Call begin() {
     return new Call();
   }
 
+  /**
+   * An operation: one or more native calls. An interrupt of its thread cancels it, whether or not
+   * it has a {@link Control}.
+   */
   final class Call implements AutoCloseable {
     private final NativeBuffer.Lease lease;
+    private final NativeBuffer.Lease controlLease;
+    private Runnable end = () -> {};
 
     private Call() {
       if (!lock.tryLock()) {
@@ -193,6 +216,12 @@ public final class Context implements AutoCloseable {
             closed ? "the context is closed" : "a call runs within another call");
       }
       lease = scratch.lease();
+      controlLease = control.lease();
+      control
+          .putLong(Structs.Control.CANCEL, 0)
+          .putLong(Structs.Control.DONE, 0)
+          .putLong(Structs.Control.TOTAL, 0);
+      interruption.beginCall();
     }
 
     NativeBuffer scratch() {
@@ -203,13 +232,32 @@ public final class Context implements AutoCloseable {
       return lease.address();
     }
 
+    /** Returns the address of the {@code tg_control} for the native call. */
+    long control() {
+      return controlLease.address();
+    }
+
+    /** Returns the {@code tg_control}. */
+    NativeBuffer controlStruct() {
+      return control;
+    }
+
+    /** Sets what to do when the operation ends. */
+    void atEnd(Runnable action) {
+      end = action;
+    }
+
     /**
      * Runs a native call with the address of the scratch block; throws if its status is an error.
      */
     void run(LongToIntFunction function) {
       int status = function.applyAsInt(lease.address());
       if (status != 0) {
-        throw new KernelException(Status.of(status), message(status));
+        throw new KernelException(
+            Status.of(status),
+            status == Constants.CANCELLED && Thread.currentThread().isInterrupted()
+                ? "cancelled, because the thread was interrupted"
+                : message(status));
       }
     }
 
@@ -224,6 +272,11 @@ public final class Context implements AutoCloseable {
 
     @Override
     public void close() {
+      if (!interruption.endCall()) {
+        interruption = new Interruption(control);
+      }
+      end.run();
+      controlLease.close();
       lease.close();
       lock.unlock();
     }

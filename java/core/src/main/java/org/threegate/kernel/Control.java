@@ -1,10 +1,16 @@
 package org.threegate.kernel;
 
+import java.util.ArrayList;
+import java.util.List;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.spi.Structs;
 
 /**
- * Cancels a running call and reports its progress, from any thread ({@code tg_control}).
+ * Cancels running calls and reports their progress, from any thread ({@code tg_control}).
+ *
+ * <p>An interrupt of the thread that runs a call cancels that call only, also one without a
+ * control. The call throws a {@link KernelException} with {@link Status#CANCELLED}, and the thread
+ * stays interrupted.
  *
  * <pre>{@code
  * try (Control control = Control.open(context)) {
@@ -15,49 +21,97 @@ import org.threegate.spi.Structs;
  * }</pre>
  */
 public final class Control implements AutoCloseable {
-  private final NativeBuffer struct;
+  // The native code reads and writes the struct of each call. All fields are guarded by this.
+  private final List<NativeBuffer> running = new ArrayList<>(1);
+  private boolean cancelled;
+  private boolean closed;
+  private long done;
+  private long total;
 
-  private Control(NativeBuffer struct) {
-    this.struct = struct;
-    struct
-        .putLong(Structs.Control.SIZE, Structs.Control.SIZEOF)
-        .putLong(Structs.Control.CANCEL, 0)
-        .putLong(Structs.Control.DONE, 0)
-        .putLong(Structs.Control.TOTAL, 0);
-  }
+  private Control() {}
 
+  /** Opens a control for calls of any context. */
   public static Control open(Context context) {
-    return new Control(context.allocate(Structs.Control.SIZEOF));
+    context.requireOpen();
+    return new Control();
   }
 
   /**
-   * Cancels the running call and every later call with this control. They fail with {@link
+   * Cancels the running calls and every later call with this control. They fail with {@link
    * Status#CANCELLED}.
    */
-  public void cancel() {
-    struct.putInt(Structs.Control.CANCEL, 1);
+  public synchronized void cancel() {
+    requireOpen();
+    cancelled = true;
+    running.forEach(struct -> struct.putInt(Structs.Control.CANCEL, 1));
   }
 
-  public boolean isCancelled() {
-    return struct.getInt(Structs.Control.CANCEL) != 0;
+  /** Returns whether {@link #cancel} was called. */
+  public synchronized boolean isCancelled() {
+    requireOpen();
+    return cancelled;
   }
 
-  /** Returns the finished units of work of the running call. */
-  public long done() {
-    return struct.getLong(Structs.Control.DONE);
+  /** Returns the finished units of work of the running calls, or of the last one. */
+  public synchronized long done() {
+    return progress(Structs.Control.DONE, done);
   }
 
-  /** Returns all units of work of the running call. */
-  public long total() {
-    return struct.getLong(Structs.Control.TOTAL);
+  /** Returns all units of work of the running calls, or of the last one. */
+  public synchronized long total() {
+    return progress(Structs.Control.TOTAL, total);
   }
 
-  NativeBuffer.Lease lease() {
-    return struct.lease();
+  private long progress(int field, long last) {
+    requireOpen();
+    return running.isEmpty()
+        ? last
+        : running.stream().mapToLong(struct -> struct.getLong(field)).sum();
   }
 
+  /** Reserves a context for one operation that this controls. */
+  Context.Call begin(Context context) {
+    Context.Call call = context.begin();
+    try {
+      begin(call.controlStruct());
+      call.atEnd(() -> end(call.controlStruct()));
+      return call;
+    } catch (RuntimeException | Error e) {
+      call.close();
+      throw e;
+    }
+  }
+
+  private synchronized void begin(NativeBuffer struct) {
+    requireOpen();
+    running.add(struct);
+    if (cancelled) {
+      struct.putInt(Structs.Control.CANCEL, 1);
+    }
+  }
+
+  private synchronized void end(NativeBuffer struct) {
+    running.remove(struct);
+    done = struct.getLong(Structs.Control.DONE);
+    total = struct.getLong(Structs.Control.TOTAL);
+  }
+
+  private void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException("the control is closed");
+    }
+  }
+
+  /**
+   * Closes the control. A second close has no effect.
+   *
+   * @throws IllegalStateException if a call uses it
+   */
   @Override
-  public void close() {
-    struct.close();
+  public synchronized void close() {
+    if (!running.isEmpty()) {
+      throw new IllegalStateException("the control is in use by a running call");
+    }
+    closed = true;
   }
 }

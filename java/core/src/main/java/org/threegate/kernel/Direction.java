@@ -8,7 +8,7 @@ import java.util.Optional;
  *
  * <pre>{@code
  * Operand before = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64));
- * Operand after = Operand.of(Matrix.of(buffer, 8192, Dtype.BF16, 64, 64));
+ * Operand after = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64).at(8192));
  * Mask low = MaskSelection.smallest(context, before, 2048, control);
  * Direction update = Direction.update(before, after);
  * Direction masked = Direction.update(before, after).within(low);

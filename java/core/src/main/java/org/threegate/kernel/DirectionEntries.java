@@ -10,7 +10,7 @@ import org.threegate.spi.Structs;
  *
  * <pre>{@code
  * Operand before = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64));
- * Operand after = Operand.of(Matrix.of(buffer, 8192, Dtype.BF16, 64, 64));
+ * Operand after = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64).at(8192));
  * try (NativeBuffer values = DirectionEntries.of(context, Direction.update(before, after))) {
  *   System.out.println(values.getDouble(0));
  * }
@@ -27,7 +27,7 @@ public final class DirectionEntries {
   public static NativeBuffer of(Context context, Direction.Entries direction) {
     List<NativeBuffer> masks = new ArrayList<>();
     NativeBuffer values =
-        context.allocate(8 * Math.multiplyExact(direction.rows(), direction.columns()));
+        context.allocate(8 * Sizes.product(direction.rows(), direction.columns()));
     boolean done = false;
     try (Context.Call call = context.begin();
         NativeBuffer structs =

@@ -11,9 +11,9 @@ import org.threegate.spi.Structs;
  *
  * <pre>{@code
  * Matrix point = Matrix.of(buffer, Dtype.F32, 1, 1000);
- * Matrix direction = Matrix.of(buffer, 4000, Dtype.F32, 1, 1000);
- * Matrix displaced = Matrix.of(buffer, 8000, Dtype.F32, 1, 1000);
- * double rounding = FiniteDifferences.displace(context, point, direction, 1e-3, displaced);
+ * Matrix direction = Matrix.of(buffer, Dtype.F32, 1, 1000).at(4000);
+ * Matrix displaced = Matrix.of(buffer, Dtype.F32, 1, 1000).at(8000);
+ * double rounding = FiniteDifferences.displace(context, new FiniteDifferences.Displacement(point, direction, 1e-3), displaced);
  * }</pre>
  */
 public final class FiniteDifferences {
@@ -30,13 +30,46 @@ public final class FiniteDifferences {
   public record Sums(double ahead, double behind, double change, double along) {}
 
   /**
+   * A point and a step along a direction.
+   *
+   * @param point vector to begin at
+   * @param direction vector to follow
+   * @param step factor of the direction, finite and not 0
+   */
+  public record Displacement(Matrix point, Matrix direction, double step) {}
+
+  /**
+   * Two gradients, at the ends of a step forwards and of one backwards.
+   *
+   * @param ahead gradient at point + step · direction
+   * @param behind gradient at point - step · direction
+   * @param direction direction of the step
+   * @param step factor of the direction, finite and not 0
+   * @param wider the product from a step that is twice as wide, to extrapolate from
+   */
+  public record Gradients(
+      Matrix ahead, Matrix behind, Matrix direction, double step, Optional<Matrix> wider) {
+    /** Returns two gradients without extrapolation. */
+    public static Gradients of(Matrix ahead, Matrix behind, Matrix direction, double step) {
+      return new Gradients(ahead, behind, direction, step, Optional.empty());
+    }
+
+    /** Returns these gradients with the product from a step that is twice as wide. */
+    public Gradients extrapolating(Matrix product) {
+      return new Gradients(ahead, behind, direction, step, Optional.of(product));
+    }
+  }
+
+  /**
    * Computes {@code displaced} = point + step · direction.
    *
-   * @param displaced output; may be {@code point} or {@code direction}
+   * @param displaced output; may be the point or the direction
    * @return the squared norm of the rounding error
    */
-  public static double displace(
-      Context context, Matrix point, Matrix direction, double step, Matrix displaced) {
+  public static double displace(Context context, Displacement displacement, Matrix displaced) {
+    Matrix point = displacement.point();
+    Matrix direction = displacement.direction();
+    double step = displacement.step();
     long roundingAt = Structs.Displacement.SIZEOF;
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(roundingAt + 8);
@@ -59,20 +92,13 @@ public final class FiniteDifferences {
   }
 
   /**
-   * Computes {@code product} = (ahead - behind) / (2 step). With {@code wider} the result is
+   * Computes {@code product} = (ahead - behind) / (2 step). With a wider step the result is
    * Richardson's extrapolation (4 narrow - wider) / 3.
    *
-   * @param wider the product from a step that is twice as wide
    * @param product output; may be any of the inputs
    */
-  public static Sums difference(
-      Context context,
-      Matrix ahead,
-      Matrix behind,
-      Optional<Matrix> wider,
-      Matrix direction,
-      double step,
-      Matrix product) {
+  public static Sums difference(Context context, Gradients gradients, Matrix product) {
+    Matrix ahead = gradients.ahead();
     long sumsAt = Structs.GradientDifference.SIZEOF;
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(sumsAt + Structs.DifferenceSums.SIZEOF);
@@ -81,15 +107,16 @@ public final class FiniteDifferences {
       structs
           .putLong(Structs.GradientDifference.SIZE, Structs.GradientDifference.SIZEOF)
           .putLong(Structs.GradientDifference.AHEAD, address(ahead, ahead, leases))
-          .putLong(Structs.GradientDifference.BEHIND, address(behind, ahead, leases))
+          .putLong(Structs.GradientDifference.BEHIND, address(gradients.behind(), ahead, leases))
           .putLong(
               Structs.GradientDifference.WIDER,
-              wider.map(vector -> address(vector, ahead, leases)).orElse(0L))
-          .putLong(Structs.GradientDifference.DIRECTION, address(direction, ahead, leases))
+              gradients.wider().map(vector -> address(vector, ahead, leases)).orElse(0L))
+          .putLong(
+              Structs.GradientDifference.DIRECTION, address(gradients.direction(), ahead, leases))
           .putLong(Structs.GradientDifference.COUNT, count(ahead))
           .putInt(Structs.GradientDifference.DTYPE, ahead.dtype().code())
           .putInt(Structs.GradientDifference.RESERVED, 0)
-          .putDouble(Structs.GradientDifference.STEP, step)
+          .putDouble(Structs.GradientDifference.STEP, gradients.step())
           .putLong(sumsAt + Structs.DifferenceSums.SIZE, Structs.DifferenceSums.SIZEOF);
       long to = outputAddress(product, ahead, leases);
       call.run(
@@ -106,7 +133,7 @@ public final class FiniteDifferences {
   }
 
   private static long count(Matrix vector) {
-    return Math.multiplyExact(vector.rows(), vector.columns());
+    return Sizes.product(vector.rows(), vector.columns());
   }
 
   private static long address(Matrix vector, Matrix like, Operand.Leases leases) {

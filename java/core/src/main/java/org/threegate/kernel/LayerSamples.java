@@ -1,6 +1,7 @@
 package org.threegate.kernel;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.spi.KernelBinding;
@@ -16,28 +17,27 @@ import org.threegate.spi.Structs;
  *     <pre>{@code
  * LayerSamples samples =
  *     new LayerSamples(
- *         Matrix.of(buffer, Dtype.BF16, 100, 64), Matrix.of(buffer, 12800, Dtype.BF16, 100, 32));
- * Operand weight = Operand.of(Matrix.of(buffer, 19200, Dtype.BF16, 32, 64));
+ *         Matrix.of(buffer, Dtype.BF16, 100, 64), Matrix.of(buffer, Dtype.BF16, 100, 32).at(12800));
+ * Operand weight = Operand.of(Matrix.of(buffer, Dtype.BF16, 32, 64).at(19200));
  * LayerSamples.Slopes slopes = samples.slopes(context, List.of(Direction.of(weight)), control);
  * double[] along = slopes.normalised(0);
  * }</pre>
  */
 public record LayerSamples(Matrix input, Matrix gradient) {
-  private static final double[] NO_WEIGHTS = {};
-
   /**
-   * @throws IllegalArgumentException if the numbers of rows differ
+   * @throws IllegalArgumentException if the numbers of rows differ, or are too large for an array
    */
   public LayerSamples {
     if (input.rows() != gradient.rows()) {
       throw new IllegalArgumentException(
           gradient.rows() + " gradients for " + input.rows() + " inputs");
     }
+    Sizes.length(input.rows());
   }
 
   /** Returns the number of tokens, N. */
   public int tokens() {
-    return Math.toIntExact(input.rows());
+    return (int) input.rows();
   }
 
   /** Returns the number of inputs of the layer, n. */
@@ -57,6 +57,35 @@ public record LayerSamples(Matrix input, Matrix gradient) {
    * @param squares squared Frobenius norms of the directions
    */
   public record Slopes(double[][] slopes, double[] squares) {
+    /** Copies the arrays. */
+    public Slopes {
+      if (slopes.length != squares.length) {
+        throw new IllegalArgumentException(
+            slopes.length + " arrays of slopes and " + squares.length + " squared norms");
+      }
+      slopes = copy(slopes);
+      squares = squares.clone();
+    }
+
+    private static double[][] copy(double[][] arrays) {
+      return Arrays.stream(arrays).map(double[]::clone).toArray(double[][]::new);
+    }
+
+    @Override
+    public double[][] slopes() {
+      return copy(slopes);
+    }
+
+    @Override
+    public double[] squares() {
+      return squares.clone();
+    }
+
+    /** Returns the slopes along one direction. */
+    public double[] along(int direction) {
+      return slopes[direction].clone();
+    }
+
     /** Returns the slopes along a direction scaled to norm 1; zeros if its norm is 0. */
     public double[] normalised(int direction) {
       double length = Math.sqrt(squares[direction]);
@@ -86,10 +115,9 @@ public record LayerSamples(Matrix input, Matrix gradient) {
     }
     KernelBinding binding = context.binding();
     List<NativeBuffer> masks = new ArrayList<>();
-    try (Context.Call call = context.begin();
+    try (Context.Call call = control.begin(context);
         NativeBuffer structs = context.allocate(at);
-        NativeBuffer out = context.allocate(8L * count * (tokens + 1));
-        NativeBuffer.Lease controlLease = control.lease();
+        NativeBuffer out = context.allocate(Sizes.product(8L * count, tokens + 1L));
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       structs.putLong(Structs.LayerSamples.SIZE, Structs.LayerSamples.SIZEOF);
@@ -114,7 +142,7 @@ public record LayerSamples(Matrix input, Matrix gradient) {
                   address,
                   address + directionsAt,
                   count,
-                  controlLease.address(),
+                  call.control(),
                   workspace,
                   slopesAddress,
                   slopesAddress + 8L * count * tokens));
@@ -136,12 +164,13 @@ public record LayerSamples(Matrix input, Matrix gradient) {
    * @param products m x n, row by row
    */
   public void addProducts(Context context, double[] weights, double[] products, Control control) {
-    TokenProducts.add(context, gradient, weights, input, products, control);
+    TokenProducts.add(
+        context, new TokenProducts.Factors(gradient, weights, input), products, control);
   }
 
   /** Adds the sum over tokens of input · inputᵀ, n x n, which is N times a factor of K-FAC. */
   public void addInputProducts(Context context, double[] products, Control control) {
-    TokenProducts.add(context, input, NO_WEIGHTS, input, products, control);
+    TokenProducts.add(context, TokenProducts.Factors.of(input, input), products, control);
   }
 
   /**
@@ -149,6 +178,6 @@ public record LayerSamples(Matrix input, Matrix gradient) {
    * K-FAC.
    */
   public void addGradientProducts(Context context, double[] products, Control control) {
-    TokenProducts.add(context, gradient, NO_WEIGHTS, gradient, products, control);
+    TokenProducts.add(context, TokenProducts.Factors.of(gradient, gradient), products, control);
   }
 }

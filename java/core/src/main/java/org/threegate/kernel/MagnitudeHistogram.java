@@ -23,7 +23,42 @@ public final class MagnitudeHistogram {
   private MagnitudeHistogram() {}
 
   /** Counts by code: all entries, entries in the first mask, in the second, and in both. */
-  public record Result(long[] all, long[] first, long[] second, long[] both) {}
+  public record Result(long[] all, long[] first, long[] second, long[] both) {
+    /** Copies the arrays, each of {@link #CODES} counts. */
+    public Result {
+      all = counts(all);
+      first = counts(first);
+      second = counts(second);
+      both = counts(both);
+    }
+
+    private static long[] counts(long[] given) {
+      if (given.length != CODES) {
+        throw new IllegalArgumentException(given.length + " counts for " + CODES + " codes");
+      }
+      return given.clone();
+    }
+
+    @Override
+    public long[] all() {
+      return all.clone();
+    }
+
+    @Override
+    public long[] first() {
+      return first.clone();
+    }
+
+    @Override
+    public long[] second() {
+      return second.clone();
+    }
+
+    @Override
+    public long[] both() {
+      return both.clone();
+    }
+  }
 
   /**
    * Counts entries.
@@ -84,7 +119,23 @@ public final class MagnitudeHistogram {
    * @param rows a sum for each row
    * @param columns a sum for each column
    */
-  public record Profile(double[] rows, double[] columns) {}
+  public record Profile(double[] rows, double[] columns) {
+    /** Copies the arrays. */
+    public Profile {
+      rows = rows.clone();
+      columns = columns.clone();
+    }
+
+    @Override
+    public double[] rows() {
+      return rows.clone();
+    }
+
+    @Override
+    public double[] columns() {
+      return columns.clone();
+    }
+  }
 
   /**
    * Sums numbers over rows and columns.
@@ -100,8 +151,7 @@ public final class MagnitudeHistogram {
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(matrix.structBytes());
         NativeBuffer numbers =
-            context.allocate(
-                Math.multiplyExact(8, Math.addExact(Math.addExact(CODES, rows), columns)));
+            context.allocate(Sizes.product(8, Sizes.sum(Sizes.sum(CODES, rows), columns)));
         Operand.Leases leases = new Operand.Leases()) {
       numbers.putDoubles(0, table);
       long address = leases.take(structs);

@@ -1,23 +1,63 @@
 package org.threegate.kernel;
 
+import java.util.Arrays;
 import java.util.Objects;
 import org.threegate.buffer.NativeBuffer;
 
 /**
  * A set of entries of a matrix, with one bit for each. Bit j mod 64 of word i · ceil(columns/64) +
- * j/64 is entry (i, j), as in {@link Bf16Diff.Result#mask}. Bits beyond the columns are 0.
+ * j/64 is entry (i, j). Bits beyond the columns are 0. A mask cannot be changed.
+ *
+ * <p>Masks are equal if they have the same shape and the same entries.
+ *
+ * <pre>{@code
+ * Mask mask = new Mask(2, 3, new long[] {0b101, 0b000});
+ * System.out.println(mask.contains(0, 2) + ", " + mask.count() + " entries");
+ * }</pre>
  */
-public record Mask(long rows, long columns, long[] words) {
+public final class Mask {
+  private final long rows;
+  private final long columns;
+  private final long[] words;
+
+  /** A mask that owns its words. */
+  private record Words(long[] own) {}
+
   /**
-   * @throws IllegalArgumentException if the number of words does not fit the shape
+   * Creates a mask.
+   *
+   * @param rows number of rows
+   * @param columns number of columns
+   * @param words the bits, rows x ceil(columns/64) words, which are copied
+   * @throws IllegalArgumentException if the number of words does not fit the shape, or a bit beyond
+   *     the columns is set
    */
-  public Mask {
-    if (rows < 0 || columns < 0) {
-      throw new IllegalArgumentException("no mask of " + rows + " x " + columns + " entries");
-    }
-    if (words.length != Math.multiplyExact(rows, wordsPerRow(columns))) {
+  public Mask(long rows, long columns, long[] words) {
+    this(rows, columns, new Words(words.clone()));
+  }
+
+  private Mask(long rows, long columns, Words words) {
+    this.rows = rows;
+    this.columns = columns;
+    this.words = words.own();
+    if (wordCount(rows, columns) != this.words.length) {
       throw new IllegalArgumentException(
-          words.length + " words for " + rows + " x " + columns + " entries");
+          this.words.length + " words for " + rows + " x " + columns + " entries");
+    }
+    requireNothingBeyond();
+  }
+
+  private void requireNothingBeyond() {
+    int rest = (int) (columns % 64);
+    if (rest == 0) {
+      return;
+    }
+    int perRow = (int) wordsPerRow(columns);
+    for (int last = perRow - 1; last < words.length; last += perRow) {
+      if (words[last] >>> rest != 0) {
+        throw new IllegalArgumentException(
+            "row " + last / perRow + " has bits beyond its " + columns + " columns");
+      }
     }
   }
 
@@ -27,7 +67,30 @@ public record Mask(long rows, long columns, long[] words) {
 
   /** Returns the number of words of a mask with a shape. */
   static int wordCount(long rows, long columns) {
-    return Math.toIntExact(Math.multiplyExact(rows, wordsPerRow(columns)));
+    if (rows < 0 || columns < 0) {
+      throw new IllegalArgumentException("no mask of " + rows + " x " + columns + " entries");
+    }
+    return Sizes.length(Sizes.product(rows, wordsPerRow(columns)));
+  }
+
+  /** Returns the number of rows. */
+  public long rows() {
+    return rows;
+  }
+
+  /** Returns the number of columns. */
+  public long columns() {
+    return columns;
+  }
+
+  /** Returns a copy of the bits, rows x ceil(columns/64) words. */
+  public long[] words() {
+    return words.clone();
+  }
+
+  /** Returns the number of words. */
+  int wordCount() {
+    return words.length;
   }
 
   /** Returns the number of entries in the set. */
@@ -39,43 +102,43 @@ public record Mask(long rows, long columns, long[] words) {
     return count;
   }
 
+  /**
+   * Returns whether an entry is in the set.
+   *
+   * @throws IndexOutOfBoundsException if there is no such row or column
+   */
   public boolean contains(long row, long column) {
     Objects.checkIndex(row, rows);
     Objects.checkIndex(column, columns);
     return (words[(int) (row * wordsPerRow(columns) + column / 64)] >>> column & 1) != 0;
   }
 
-  /** Returns the part in rows and columns from {@code begin} to before {@code end}. */
+  /**
+   * Returns the part in rows and columns from {@code begin} to before {@code end}.
+   *
+   * @throws IndexOutOfBoundsException if the part does not lie in the mask
+   */
   public Mask slice(long rowBegin, long rowEnd, long columnBegin, long columnEnd) {
-    if (rowBegin < 0
-        || rowEnd > rows
-        || rowBegin > rowEnd
-        || columnBegin < 0
-        || columnEnd > columns
-        || columnBegin > columnEnd) {
-      throw new IndexOutOfBoundsException(
-          "rows " + rowBegin + " to " + rowEnd + ", columns " + columnBegin + " to " + columnEnd);
-    }
-    Mask part =
-        new Mask(
-            rowEnd - rowBegin,
-            columnEnd - columnBegin,
-            new long[wordCount(rowEnd - rowBegin, columnEnd - columnBegin)]);
-    long perRow = wordsPerRow(part.columns);
-    for (long row = rowBegin; row < rowEnd; row++) {
-      for (long column = columnBegin; column < columnEnd; column++) {
-        if (contains(row, column)) {
-          long at = column - columnBegin;
-          part.words[(int) ((row - rowBegin) * perRow + at / 64)] |= 1L << at;
+    Objects.checkFromToIndex(rowBegin, rowEnd, rows);
+    Objects.checkFromToIndex(columnBegin, columnEnd, columns);
+    long[] part = new long[wordCount(rowEnd - rowBegin, columnEnd - columnBegin)];
+    long perRow = wordsPerRow(columnEnd - columnBegin);
+    if (perRow > 0) {
+      for (long row = rowBegin; row < rowEnd; row++) {
+        for (long column = columnBegin; column < columnEnd; column++) {
+          if (contains(row, column)) {
+            long at = column - columnBegin;
+            part[(int) ((row - rowBegin) * perRow + at / 64)] |= 1L << at;
+          }
         }
       }
     }
-    return part;
+    return new Mask(rowEnd - rowBegin, columnEnd - columnBegin, new Words(part));
   }
 
   /** Returns the number of entries in each row. */
   public long[] rowCounts() {
-    long[] counts = new long[Math.toIntExact(rows)];
+    long[] counts = new long[Sizes.length(rows)];
     long perRow = wordsPerRow(columns);
     for (int i = 0; i < words.length; i++) {
       counts[(int) (i / perRow)] += Long.bitCount(words[i]);
@@ -85,7 +148,7 @@ public record Mask(long rows, long columns, long[] words) {
 
   /** Returns the number of entries in each column. */
   public long[] columnCounts() {
-    long[] counts = new long[Math.toIntExact(columns)];
+    long[] counts = new long[Sizes.length(columns)];
     long perRow = wordsPerRow(columns);
     for (int i = 0; i < words.length; i++) {
       int first = (int) (i % perRow * 64);
@@ -99,9 +162,28 @@ public record Mask(long rows, long columns, long[] words) {
   /**
    * Returns the number of entries in each cell of a map, row by row. Entry (i, j) lies in cell (i ·
    * mapRows / rows, j · mapColumns / columns), as in {@link Bf16Diff.Result#map}.
+   *
+   * @param mapRows rows of the map, at most those of the mask
+   * @param mapColumns columns of the map, at most those of the mask
+   * @throws IllegalArgumentException if the map has more rows or columns than the mask
    */
   public long[] map(int mapRows, int mapColumns) {
-    long[] cells = new long[Math.multiplyExact(mapRows, mapColumns)];
+    if (mapRows < 0 || mapRows > rows || mapColumns < 0 || mapColumns > columns) {
+      throw new IllegalArgumentException(
+          "a map of "
+              + mapRows
+              + " x "
+              + mapColumns
+              + " cells; the mask has "
+              + rows
+              + " x "
+              + columns
+              + " entries");
+    }
+    long[] cells = new long[Sizes.length((long) mapRows * mapColumns)];
+    if (cells.length == 0) {
+      return cells;
+    }
     long perRow = wordsPerRow(columns);
     for (int i = 0; i < words.length; i++) {
       long row = i / perRow;
@@ -113,6 +195,24 @@ public record Mask(long rows, long columns, long[] words) {
       }
     }
     return cells;
+  }
+
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof Mask mask
+        && mask.rows == rows
+        && mask.columns == columns
+        && Arrays.equals(mask.words, words);
+  }
+
+  @Override
+  public int hashCode() {
+    return Objects.hash(rows, columns, Arrays.hashCode(words));
+  }
+
+  @Override
+  public String toString() {
+    return count() + " of " + rows + " x " + columns + " entries";
   }
 
   NativeBuffer copyTo(Context context) {
@@ -133,6 +233,6 @@ public record Mask(long rows, long columns, long[] words) {
   }
 
   static Mask copyOf(NativeBuffer buffer, long offset, long rows, long columns) {
-    return new Mask(rows, columns, buffer.getLongs(offset, wordCount(rows, columns)));
+    return new Mask(rows, columns, new Words(buffer.getLongs(offset, wordCount(rows, columns))));
   }
 }

@@ -31,16 +31,25 @@ public final class MaskSelection {
    */
   public static Mask principal(
       Context context, TruncatedSvd.Result triplets, long count, Control control) {
-    return principal(context, triplets, triplets.values().length, count, control);
+    return principal(context, new Leading(triplets, triplets.rank()), count, control);
   }
 
-  /** Selects entries by the reconstruction from the leading {@code rank} triplets. */
-  public static Mask principal(
-      Context context, TruncatedSvd.Result triplets, int rank, long count, Control control) {
-    Matrix left = triplets.left().orElseThrow();
-    Matrix right = triplets.right().orElseThrow();
-    if (rank < 0 || rank > triplets.values().length) {
-      throw new IllegalArgumentException(rank + " of " + triplets.values().length + " triplets");
+  /**
+   * The leading triplets of a decomposition.
+   *
+   * @param of the decomposition
+   * @param rank number of leading triplets
+   */
+  public record Leading(TruncatedSvd.Result of, int rank) {}
+
+  /** Selects entries by the reconstruction from leading triplets. */
+  public static Mask principal(Context context, Leading leading, long count, Control control) {
+    TruncatedSvd.Result triplets = leading.of();
+    int rank = leading.rank();
+    Matrix left = triplets.leftVectors();
+    Matrix right = triplets.rightVectors();
+    if (rank < 0 || rank > triplets.rank()) {
+      throw new IllegalArgumentException(rank + " of " + triplets.rank() + " triplets");
     }
     requireVectors(left, rank);
     requireVectors(right, rank);
@@ -121,10 +130,9 @@ public final class MaskSelection {
         .putInt(optionsAt + Structs.MaskOptions.SMALLEST, smallest ? 1 : 0)
         .putInt(optionsAt + Structs.MaskOptions.RESERVED, 0);
     KernelBinding binding = context.binding();
-    try (Context.Call call = context.begin();
+    try (Context.Call call = control.begin(context);
         NativeBuffer bits = context.allocate(8L * words);
-        Operand.Leases leases = new Operand.Leases();
-        NativeBuffer.Lease controlLease = control.lease()) {
+        Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       long bitsAddress = leases.takeOutput(bits);
       Workspace.use(
@@ -138,7 +146,7 @@ public final class MaskSelection {
                   context.handle(),
                   address,
                   address + optionsAt,
-                  controlLease.address(),
+                  call.control(),
                   workspace,
                   bitsAddress,
                   words));

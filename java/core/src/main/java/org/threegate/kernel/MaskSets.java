@@ -1,6 +1,7 @@
 package org.threegate.kernel;
 
 import java.util.List;
+import java.util.Objects;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.spi.Constants;
 import org.threegate.spi.Structs;
@@ -49,8 +50,39 @@ public final class MaskSets {
    * @param memberships at k, the number of entries in exactly k masks
    */
   public record Overlaps(int masks, long[] pairs, long[] memberships) {
-    /** Returns the number of entries in both of two masks. */
+    /** Copies the arrays. */
+    public Overlaps {
+      if (masks < 0 || pairs.length != (long) masks * masks || memberships.length != masks + 1L) {
+        throw new IllegalArgumentException(
+            pairs.length
+                + " pairs and "
+                + memberships.length
+                + " memberships of "
+                + masks
+                + " masks");
+      }
+      pairs = pairs.clone();
+      memberships = memberships.clone();
+    }
+
+    @Override
+    public long[] pairs() {
+      return pairs.clone();
+    }
+
+    @Override
+    public long[] memberships() {
+      return memberships.clone();
+    }
+
+    /**
+     * Returns the number of entries in both of two masks.
+     *
+     * @throws IndexOutOfBoundsException if there is no such mask
+     */
     public long common(int first, int second) {
+      Objects.checkIndex(first, masks);
+      Objects.checkIndex(second, masks);
       return pairs[first * masks + second];
     }
   }
@@ -63,7 +95,7 @@ public final class MaskSets {
   public static Mask combine(Context context, Operation operation, Mask... masks) {
     List<Mask> all = List.of(masks);
     Mask first = firstOf(all);
-    long words = first.words().length;
+    int words = first.wordCount();
     try (Context.Call call = context.begin();
         Sets sets = new Sets(context, all, 1 + words)) {
       call.run(
@@ -89,16 +121,16 @@ public final class MaskSets {
   public static Overlaps overlaps(Context context, List<Mask> masks) {
     List<Mask> all = List.copyOf(masks);
     int count = all.size();
-    long pairs = (long) count * count;
+    int pairs = Sizes.length((long) count * count);
     try (Context.Call call = context.begin();
-        Sets sets = new Sets(context, all, pairs + count + 1)) {
+        Sets sets = new Sets(context, all, (long) pairs + count + 1)) {
       call.run(
           unused ->
               context
                   .binding()
                   .maskOverlaps(
-                      context.handle(), sets.address, sets.results(), sets.results() + 8 * pairs));
-      return new Overlaps(count, sets.longs(0, (int) pairs), sets.longs(pairs, count + 1));
+                      context.handle(), sets.address, sets.results(), sets.results() + 8L * pairs));
+      return new Overlaps(count, sets.longs(0, pairs), sets.longs(pairs, count + 1));
     }
   }
 
@@ -120,10 +152,11 @@ public final class MaskSets {
 
     Sets(Context context, List<Mask> masks, long results) {
       Mask first = firstOf(masks);
-      long maskBytes = 8L * first.words().length;
+      long maskBytes = 8L * first.wordCount();
       resultsAt = Structs.MaskSets.SIZEOF + 8L * masks.size();
       long masksAt = resultsAt + 8 * results;
-      buffer = context.allocate(masksAt + maskBytes * masks.size());
+      long bytes = Sizes.sum(masksAt, Sizes.product(maskBytes, masks.size()));
+      buffer = context.allocate(bytes);
       address = leases.take(buffer);
       buffer
           .putLong(Structs.MaskSets.SIZE, Structs.MaskSets.SIZEOF)

@@ -8,12 +8,26 @@ import org.threegate.spi.Structs;
 /**
  * A row-major matrix in native memory ({@code tg_matrix}).
  *
+ * <pre>{@code
+ * Matrix first = Matrix.of(buffer, Dtype.F32, 4, 8);
+ * Matrix second = first.at(4 * 8 * Float.BYTES);
+ * }</pre>
+ *
+ * @param buffer the memory
  * @param offset position of the first element in the buffer, in bytes; any alignment is valid
+ * @param dtype type of the elements
+ * @param rows number of rows
+ * @param columns number of columns
  * @param rowStride distance between the starts of two rows, in elements; at least {@code columns}
  */
 public record Matrix(
     NativeBuffer buffer, long offset, Dtype dtype, long rows, long columns, long rowStride) {
-  /** Checks that all elements lie in the buffer. */
+  /**
+   * Checks that all elements lie in the buffer.
+   *
+   * @throws IllegalArgumentException if there is no such matrix
+   * @throws IndexOutOfBoundsException if an element lies outside of the buffer
+   */
   public Matrix {
     Objects.requireNonNull(dtype);
     if (rows < 0 || columns < 0 || rowStride < columns) {
@@ -21,20 +35,22 @@ public record Matrix(
           "no matrix of " + rows + " x " + columns + " with row stride " + rowStride);
     }
     long elements =
-        rows == 0 || columns == 0
-            ? 0
-            : Math.addExact(Math.multiplyExact(rows - 1, rowStride), columns);
-    Objects.checkFromIndexSize(offset, Math.multiplyExact(elements, dtype.bytes()), buffer.bytes());
-  }
-
-  /** Returns a contiguous matrix. */
-  public static Matrix of(NativeBuffer buffer, long offset, Dtype dtype, long rows, long columns) {
-    return new Matrix(buffer, offset, dtype, rows, columns, columns);
+        rows == 0 || columns == 0 ? 0 : Sizes.sum(Sizes.product(rows - 1, rowStride), columns);
+    Objects.checkFromIndexSize(offset, Sizes.product(elements, dtype.bytes()), buffer.bytes());
   }
 
   /** Returns a contiguous matrix at the start of a buffer. */
   public static Matrix of(NativeBuffer buffer, Dtype dtype, long rows, long columns) {
-    return of(buffer, 0, dtype, rows, columns);
+    return new Matrix(buffer, 0, dtype, rows, columns, columns);
+  }
+
+  /**
+   * Returns a matrix of the same shape elsewhere in the buffer.
+   *
+   * @param position position of its first element, in bytes
+   */
+  public Matrix at(long position) {
+    return new Matrix(buffer, position, dtype, rows, columns, rowStride);
   }
 
   /** Returns the first {@code count} rows, in the same memory. */

@@ -14,72 +14,99 @@ import org.threegate.spi.Structs;
  *
  * <pre>{@code
  * Operand before = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64));
- * Matrix after = NullUpdate.gaussian(context, before, 1e-4, Dtype.BF16, 7, 0, control);
+ * Matrix after = NullUpdate.gaussian(context, new NullUpdate.Noise(before, 1e-4, Dtype.BF16), new NullUpdate.Draw(7, 0), control);
  * try (NativeBuffer noise = after.buffer()) {
  *   System.out.println(noise.bytes() + " bytes of a matrix with noise");
  * }
  * }</pre>
  */
 public final class NullUpdate {
-  private static final int GAUSSIAN = Constants.PERTURB_GAUSSIAN;
-  private static final int PERMUTED = Constants.PERTURB_PERMUTED;
-
   private NullUpdate() {}
 
   /**
-   * Adds independent normal numbers to a matrix.
+   * Which of the independent draws to make.
    *
+   * @param seed seed of the generator
+   * @param number number of the draw, 0 to 2^32 - 1
+   */
+  public record Draw(long seed, long number) {}
+
+  /**
+   * Independent normal numbers that are added to a matrix.
+   *
+   * @param base the matrix
    * @param deviation standard deviation of each number
    * @param dtype dtype to which the sum is rounded: F32 or BF16
-   * @param draw number of the draw, 0 to 2^32 - 1
    */
-  public static Matrix gaussian(
-      Context context,
-      Operand base,
-      double deviation,
-      Dtype dtype,
-      long seed,
-      long draw,
-      Control control) {
-    return perturb(
-        context, base, Optional.empty(), GAUSSIAN, deviation, dtype, seed, draw, control);
+  public record Noise(Operand base, double deviation, Dtype dtype) {}
+
+  /**
+   * A matrix before and after an update.
+   *
+   * @param base the matrix before
+   * @param tuned the matrix after, of the same shape
+   */
+  public record Pair(Operand base, Operand tuned) {}
+
+  /**
+   * Singular values, and the length of the long side of W0.
+   *
+   * @param values r singular values, descending
+   * @param longSide length of the long side of W0, at least r
+   */
+  public record Spectrum(double[] values, long longSide) {
+    /** Copies the values. */
+    public Spectrum {
+      values = values.clone();
+    }
+
+    @Override
+    public double[] values() {
+      return values.clone();
+    }
+  }
+
+  /** Adds independent normal numbers to a matrix. */
+  public static Matrix gaussian(Context context, Noise noise, Draw draw, Control control) {
+    return perturb(context, new Perturbation(Optional.empty(), noise), draw, control);
   }
 
   /** Adds the entries of tuned - base at random positions. The result is float32. */
-  public static Matrix permuted(
-      Context context, Operand base, Operand tuned, long seed, long draw, Control control) {
-    return perturb(context, base, Optional.of(tuned), PERMUTED, 0, Dtype.F32, seed, draw, control);
+  public static Matrix permuted(Context context, Pair pair, Draw draw, Control control) {
+    Noise none = new Noise(pair.base(), 0, Dtype.F32);
+    return perturb(context, new Perturbation(Optional.of(pair.tuned()), none), draw, control);
+  }
+
+  /** A {@code tg_perturb}: of the entries of an update if there is one, or else of noise. */
+  private record Perturbation(Optional<Operand> tuned, Noise noise) {
+    int kind() {
+      return tuned.isPresent() ? Constants.PERTURB_PERMUTED : Constants.PERTURB_GAUSSIAN;
+    }
   }
 
   private static Matrix perturb(
-      Context context,
-      Operand base,
-      Optional<Operand> tuned,
-      int kind,
-      double deviation,
-      Dtype dtype,
-      long seed,
-      long draw,
-      Control control) {
-    long entries = Math.multiplyExact(base.rows(), base.columns());
+      Context context, Perturbation perturbation, Draw draw, Control control) {
+    Operand base = perturbation.noise().base();
+    Dtype dtype = perturbation.noise().dtype();
+    Optional<Operand> tuned = perturbation.tuned();
+    long entries = Sizes.product(base.rows(), base.columns());
     long tunedAt = base.structBytes();
     long optionsAt = tunedAt + tuned.map(Operand::structBytes).orElse(0L);
-    NativeBuffer result =
-        context.allocate(Math.multiplyExact(entries, dtype == Dtype.BF16 ? 2 : 4));
-    try (Context.Call call = context.begin();
+    NativeBuffer result = context.allocate(Sizes.product(entries, dtype == Dtype.BF16 ? 2 : 4));
+    try (Context.Call call = control.begin(context);
         NativeBuffer structs = context.allocate(optionsAt + Structs.PerturbOptions.SIZEOF);
-        Operand.Leases leases = new Operand.Leases();
-        NativeBuffer.Lease controlLease = control.lease()) {
+        Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       base.write(structs, address, 0, leases);
       tuned.ifPresent(other -> other.write(structs, address, tunedAt, leases));
       structs
           .putLong(optionsAt + Structs.PerturbOptions.SIZE, Structs.PerturbOptions.SIZEOF)
-          .putInt(optionsAt + Structs.PerturbOptions.KIND, kind)
+          .putInt(optionsAt + Structs.PerturbOptions.KIND, perturbation.kind())
           .putInt(optionsAt + Structs.PerturbOptions.DTYPE, dtype.code())
-          .putLong(optionsAt + Structs.PerturbOptions.SEED, seed)
-          .putLong(optionsAt + Structs.PerturbOptions.DRAW, draw)
-          .putDouble(optionsAt + Structs.PerturbOptions.DEVIATION, deviation);
+          .putLong(optionsAt + Structs.PerturbOptions.SEED, draw.seed())
+          .putLong(optionsAt + Structs.PerturbOptions.DRAW, draw.number())
+          .putDouble(
+              optionsAt + Structs.PerturbOptions.DEVIATION, perturbation.noise().deviation());
       long other = tuned.isPresent() ? address + tunedAt : 0;
       long out = leases.takeOutput(result);
       call.run(
@@ -87,12 +114,7 @@ public final class NullUpdate {
               context
                   .binding()
                   .perturb(
-                      context.handle(),
-                      address,
-                      other,
-                      address + optionsAt,
-                      controlLease.address(),
-                      out));
+                      context.handle(), address, other, address + optionsAt, call.control(), out));
       return Matrix.of(result, dtype, base.rows(), base.columns());
     } catch (RuntimeException | Error e) {
       result.close();
@@ -105,11 +127,11 @@ public final class NullUpdate {
    * core in the singular bases of W0, where W0 is diagonal: (r + min(r, longSide − r)) x r,
    * float32. See {@link SpectrumPerturbation}.
    *
-   * @param values the r singular values of the update
-   * @param longSide length of the long side of W0, at least r
+   * @param spectrum singular values of the update
    */
-  public static Matrix rotated(
-      Context context, double[] values, long longSide, long seed, long draw) {
+  public static Matrix rotated(Context context, Spectrum spectrum, Draw draw) {
+    double[] values = spectrum.values();
+    long longSide = spectrum.longSide();
     int count = values.length;
     long valuesAt = Structs.RotationOptions.SIZEOF;
     long workspaceAt = valuesAt + 8L * count;
@@ -124,8 +146,8 @@ public final class NullUpdate {
               .putLong(Structs.RotationOptions.SIZE, Structs.RotationOptions.SIZEOF)
               .putLong(Structs.RotationOptions.COUNT, count)
               .putLong(Structs.RotationOptions.LONG_SIDE, longSide)
-              .putLong(Structs.RotationOptions.SEED, seed)
-              .putLong(Structs.RotationOptions.DRAW, draw)
+              .putLong(Structs.RotationOptions.SEED, draw.seed())
+              .putLong(Structs.RotationOptions.DRAW, draw.number())
               .putLong(Structs.RotationOptions.UPDATE_VALUES, address + valuesAt);
           Workspace.use(
               context,
@@ -142,11 +164,11 @@ public final class NullUpdate {
    * Makes another draw from a result of {@link #rotated} at the cost of a copy. It permutes the
    * first r rows and the columns, under which the Haar measure is invariant.
    */
-  public static Matrix shuffled(Context context, Matrix core, long seed, long draw) {
+  public static Matrix shuffled(Context context, Matrix core, Draw draw) {
     requireCore(core);
     return core(
         context,
-        Math.toIntExact(core.columns()),
+        Sizes.length(core.columns()),
         core.rows(),
         Structs.ShuffleOptions.SIZEOF,
         (call, structs, address, out) -> {
@@ -154,8 +176,8 @@ public final class NullUpdate {
               .putLong(Structs.ShuffleOptions.SIZE, Structs.ShuffleOptions.SIZEOF)
               .putLong(Structs.ShuffleOptions.COUNT, core.columns())
               .putLong(Structs.ShuffleOptions.CORE_ROWS, core.rows())
-              .putLong(Structs.ShuffleOptions.SEED, seed)
-              .putLong(Structs.ShuffleOptions.DRAW, draw);
+              .putLong(Structs.ShuffleOptions.SEED, draw.seed())
+              .putLong(Structs.ShuffleOptions.DRAW, draw.number());
           try (NativeBuffer.Lease lease = core.buffer().lease()) {
             long from = lease.address() + core.offset();
             call.run(
@@ -169,13 +191,13 @@ public final class NullUpdate {
    * central limit theorem, this holds for updates with many independent or permuted entries. The
    * result is a core as that of {@link #rotated}.
    *
-   * @param values the r singular values of W0, descending
-   * @param longSide length of the long side of W0, at least r
+   * @param spectrum singular values of W0
    * @param variances (k + 2) x (k + 2), row by row: directions of the long side by those of the
    *     short side, as {@link ProjectedEnergy#variances} returns them; {v, 0, 0, 0} is v everywhere
    */
-  public static Matrix normal(
-      Context context, double[] values, long longSide, double[] variances, long seed, long draw) {
+  public static Matrix normal(Context context, Spectrum spectrum, double[] variances, Draw draw) {
+    double[] values = spectrum.values();
+    long longSide = spectrum.longSide();
     int classes = (int) Math.sqrt(variances.length);
     if (classes < 2 || classes * classes != variances.length) {
       throw new IllegalArgumentException(
@@ -196,8 +218,8 @@ public final class NullUpdate {
               .putLong(Structs.NormalOptions.COUNT, values.length)
               .putLong(Structs.NormalOptions.LONG_SIDE, longSide)
               .putLong(Structs.NormalOptions.LEADING, classes - 2)
-              .putLong(Structs.NormalOptions.SEED, seed)
-              .putLong(Structs.NormalOptions.DRAW, draw)
+              .putLong(Structs.NormalOptions.SEED, draw.seed())
+              .putLong(Structs.NormalOptions.DRAW, draw.number())
               .putLong(Structs.NormalOptions.VALUES, address + valuesAt)
               .putLong(Structs.NormalOptions.VARIANCES, address + variancesAt);
           call.run(unused -> context.binding().normalUpdate(context.handle(), address, out));
@@ -213,18 +235,18 @@ public final class NullUpdate {
   }
 
   @FunctionalInterface
-  private interface Draw {
+  private interface CoreKernel {
     void into(Context.Call call, NativeBuffer structs, long address, long core);
   }
 
   private static Matrix core(
-      Context context, int count, long longSide, long structBytes, Draw draw) {
+      Context context, int count, long longSide, long structBytes, CoreKernel kernel) {
     long rows = count + Math.min(count, longSide - count);
-    NativeBuffer result = context.allocate(Math.multiplyExact(4L * Math.max(rows, 0), count));
+    NativeBuffer result = context.allocate(Sizes.product(4L * Math.max(rows, 0), count));
     try (Context.Call call = context.begin();
         NativeBuffer structs = context.allocate(structBytes);
         Operand.Leases leases = new Operand.Leases()) {
-      draw.into(call, structs, leases.take(structs), leases.takeOutput(result));
+      kernel.into(call, structs, leases.take(structs), leases.takeOutput(result));
       return Matrix.of(result, Dtype.F32, rows, count);
     } catch (RuntimeException | Error e) {
       result.close();

@@ -10,7 +10,7 @@ import org.threegate.spi.Structs;
  *
  * <pre>{@code
  * TruncatedSvd.Request before = TruncatedSvd.Request.of(Operand.of(Matrix.of(buffer, Dtype.F32, 64, 64)), 8, 1e-12);
- * TruncatedSvd.Request after = TruncatedSvd.Request.of(Operand.of(Matrix.of(buffer, 16384, Dtype.F32, 64, 64)), 8, 1e-12);
+ * TruncatedSvd.Request after = TruncatedSvd.Request.of(Operand.of(Matrix.of(buffer, Dtype.F32, 64, 64).at(16384)), 8, 1e-12);
  * try (TruncatedSvd.Result base = TruncatedSvd.of(context, before);
  *     TruncatedSvd.Result tuned = TruncatedSvd.of(context, after)) {
  *   double[] angles = PrincipalAngles.of(context, base.left().orElseThrow(), tuned.left().orElseThrow());
@@ -28,7 +28,7 @@ public final class PrincipalAngles {
    * @param second k x n, float64 or float32, with orthonormal rows
    */
   public static double[] of(Context context, Matrix first, Matrix second) {
-    int rank = Math.toIntExact(first.rows());
+    int rank = Sizes.length(first.rows());
     KernelBinding binding = context.binding();
     try (Context.Call call = context.begin();
         NativeBuffer structs =

@@ -12,11 +12,10 @@ import org.threegate.spi.Structs;
  *
  * <pre>{@code
  * Operand before = Operand.of(Matrix.of(buffer, Dtype.F32, 64, 64));
- * Operand after = Operand.of(Matrix.of(buffer, 16384, Dtype.F32, 64, 64));
+ * Operand after = Operand.of(Matrix.of(buffer, Dtype.F32, 64, 64).at(16384));
  * try (TruncatedSvd.Result svd = TruncatedSvd.of(context, TruncatedSvd.Request.of(before, 8, 1e-9))) {
  *   ProjectedEnergy.Result energy =
- *       ProjectedEnergy.of(
- *           context, after, Optional.of(before), svd.left().orElseThrow(), svd.right().orElseThrow());
+ *       ProjectedEnergy.ofDifference(context, after, before, new ProjectedEnergy.Bases(svd.left().orElseThrow(), svd.right().orElseThrow()));
  *   System.out.println(energy.both() / energy.total() + ", chance gives " + 64.0 / 4096);
  * }
  * }</pre>
@@ -36,13 +35,48 @@ public final class ProjectedEnergy {
   public record Result(double total, double left, double right, double both, double fourth) {}
 
   /**
-   * Measures energies.
+   * Bases of a left and a right subspace.
    *
    * @param left U, k x rows, float64 or float32, with orthonormal rows
    * @param right V, k x columns, float64 or float32, with orthonormal rows
    */
-  public static Result of(
-      Context context, Operand matrix, Optional<Operand> subtracted, Matrix left, Matrix right) {
+  public record Bases(Matrix left, Matrix right) {}
+
+  /**
+   * Singular values of a matrix, and its leading singular vectors.
+   *
+   * @param values all singular values, descending
+   * @param left leading left singular vectors, k x rows, float64 or float32
+   * @param right leading right singular vectors, k x columns, float64 or float32
+   */
+  public record SingularBases(double[] values, Matrix left, Matrix right) {
+    /** Copies the values. */
+    public SingularBases {
+      values = values.clone();
+    }
+
+    @Override
+    public double[] values() {
+      return values.clone();
+    }
+  }
+
+  /** Measures the energies of a matrix. */
+  public static Result of(Context context, Operand matrix, Bases bases) {
+    return of(context, Direction.of(matrix), bases);
+  }
+
+  /** Measures the energies of the difference of two matrices. */
+  public static Result ofDifference(
+      Context context, Operand matrix, Operand subtracted, Bases bases) {
+    return of(context, Direction.update(subtracted, matrix), bases);
+  }
+
+  private static Result of(Context context, Direction.Entries difference, Bases bases) {
+    Operand matrix = difference.matrix();
+    Optional<Operand> subtracted = difference.subtracted();
+    Matrix left = bases.left();
+    Matrix right = bases.right();
     long subtractedAt = matrix.structBytes();
     long leftAt = subtractedAt + subtracted.map(Operand::structBytes).orElse(0L);
     long rightAt = leftAt + Structs.Matrix.SIZEOF;
@@ -95,13 +129,14 @@ public final class ProjectedEnergy {
    *
    * @param matrix plain BF16 values
    * @param table variance of an entry for each of the 32768 bf16 magnitude codes
-   * @param values all singular values of the matrix, descending
-   * @param left leading left singular vectors, k x rows, float64 or float32
-   * @param right leading right singular vectors, k x columns, float64 or float32
+   * @param bases singular values and vectors of the matrix
    * @return (k + 2) x (k + 2), row by row
    */
   public static double[] variances(
-      Context context, Operand matrix, double[] table, double[] values, Matrix left, Matrix right) {
+      Context context, Operand matrix, double[] table, SingularBases bases) {
+    double[] values = bases.values();
+    Matrix left = bases.left();
+    Matrix right = bases.right();
     if (values.length != Math.min(matrix.rows(), matrix.columns())) {
       throw new IllegalArgumentException(
           values.length + " singular values of " + matrix.rows() + " x " + matrix.columns());
@@ -110,7 +145,7 @@ public final class ProjectedEnergy {
       throw new IllegalArgumentException(
           "a table of " + table.length + " codes; there are " + MagnitudeHistogram.CODES);
     }
-    int count = Math.toIntExact(Math.multiplyExact(left.rows() + 2, right.rows() + 2));
+    int count = Sizes.length(Sizes.product(left.rows() + 2, right.rows() + 2));
     long leftAt = matrix.structBytes();
     long rightAt = leftAt + Structs.Matrix.SIZEOF;
     long workspaceAt = rightAt + Structs.Matrix.SIZEOF;

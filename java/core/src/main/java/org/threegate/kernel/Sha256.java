@@ -35,7 +35,7 @@ public final class Sha256 {
   public static List<byte[]> of(Context context, List<Range> ranges, Control control) {
     List<Range> all = List.copyOf(ranges);
     int count = all.size();
-    try (Context.Call call = context.begin();
+    try (Context.Call call = control.begin(context);
         NativeBuffer structs =
             context.allocate((long) count * (Structs.Span.SIZEOF + DIGEST_BYTES));
         Operand.Leases leases = new Operand.Leases()) {
@@ -51,8 +51,6 @@ public final class Sha256 {
                 range.bytes() == 0 ? 0 : lease.address() + range.offset())
             .putLong((long) i * Structs.Span.SIZEOF + Structs.Span.BYTES, range.bytes());
       }
-      NativeBuffer.Lease controlLease = control.lease();
-      leases.add(controlLease);
       long digests = (long) count * Structs.Span.SIZEOF;
       call.run(
           unused ->
@@ -62,7 +60,7 @@ public final class Sha256 {
                       context.handle(),
                       own.address(),
                       count,
-                      controlLease.address(),
+                      call.control(),
                       own.address() + digests));
       List<byte[]> result = new ArrayList<>();
       for (int i = 0; i < count; i++) {

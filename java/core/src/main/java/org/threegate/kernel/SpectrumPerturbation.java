@@ -14,7 +14,7 @@ import org.threegate.spi.Structs;
  *
  * <pre>{@code
  * double[] base = {3, 2, 1};
- * Matrix core = NullUpdate.rotated(context, new double[] {1e-3, 1e-3, 1e-3}, 50, 7, 0);
+ * Matrix core = NullUpdate.rotated(context, new NullUpdate.Spectrum(new double[] {1e-3, 1e-3, 1e-3}, 50), new NullUpdate.Draw(7, 0));
  * try (NativeBuffer update = core.buffer()) {
  *   SpectrumPerturbation after = SpectrumPerturbation.of(context, base, core, List.of(1));
  *   System.out.println(after.values()[0] + ", turned by " + after.longAngles().get(0)[0]);
@@ -44,6 +44,56 @@ public record SpectrumPerturbation(
     double[] bothEnergy,
     double mixing,
     double boundaryMixing) {
+  /** Copies the arrays. */
+  public SpectrumPerturbation {
+    if (longAngles.size() != longEnergy.length
+        || shortAngles.size() != longEnergy.length
+        || shortEnergy.length != longEnergy.length
+        || bothEnergy.length != longEnergy.length) {
+      throw new IllegalArgumentException("angles and energies of different numbers of ranks");
+    }
+    values = values.clone();
+    longAngles = copy(longAngles);
+    shortAngles = copy(shortAngles);
+    longEnergy = longEnergy.clone();
+    shortEnergy = shortEnergy.clone();
+    bothEnergy = bothEnergy.clone();
+  }
+
+  private static List<double[]> copy(List<double[]> arrays) {
+    return arrays.stream().map(double[]::clone).toList();
+  }
+
+  @Override
+  public double[] values() {
+    return values.clone();
+  }
+
+  @Override
+  public List<double[]> longAngles() {
+    return copy(longAngles);
+  }
+
+  @Override
+  public List<double[]> shortAngles() {
+    return copy(shortAngles);
+  }
+
+  @Override
+  public double[] longEnergy() {
+    return longEnergy.clone();
+  }
+
+  @Override
+  public double[] shortEnergy() {
+    return shortEnergy.clone();
+  }
+
+  @Override
+  public double[] bothEnergy() {
+    return bothEnergy.clone();
+  }
+
   /**
    * Perturbs a diagonal matrix.
    *

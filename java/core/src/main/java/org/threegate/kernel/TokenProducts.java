@@ -10,28 +10,50 @@ import org.threegate.spi.Structs;
  *
  * <pre>{@code
  * Matrix left = Matrix.of(buffer, Dtype.F32, 100, 4);
- * Matrix right = Matrix.of(buffer, 1600, Dtype.F32, 100, 3);
+ * Matrix right = Matrix.of(buffer, Dtype.F32, 100, 3).at(1600);
  * double[] sums = new double[4 * 3];
- * TokenProducts.add(context, left, new double[0], right, sums, control);
+ * TokenProducts.add(context, TokenProducts.Factors.of(left, right), sums, control);
  * }</pre>
  */
 public final class TokenProducts {
   private TokenProducts() {}
 
   /**
+   * Two matrices with one row for each token.
+   *
+   * @param left rows of the left factors
+   * @param weights one for each token, or an empty array for equal weights of 1
+   * @param right rows of the right factors
+   */
+  public record Factors(Matrix left, double[] weights, Matrix right) {
+    private static final double[] NO_WEIGHTS = {};
+
+    /** Copies the weights. */
+    public Factors {
+      weights = weights.clone();
+    }
+
+    /** Returns factors with equal weights of 1. */
+    public static Factors of(Matrix left, Matrix right) {
+      return new Factors(left, NO_WEIGHTS, right);
+    }
+
+    @Override
+    public double[] weights() {
+      return weights.clone();
+    }
+  }
+
+  /**
    * Adds the products to {@code sums}.
    *
-   * @param weights one for each token, or an empty array
    * @param sums left.columns x right.columns, row by row
    */
-  public static void add(
-      Context context,
-      Matrix left,
-      double[] weights,
-      Matrix right,
-      double[] sums,
-      Control control) {
-    long count = Math.multiplyExact(left.columns(), right.columns());
+  public static void add(Context context, Factors factors, double[] sums, Control control) {
+    Matrix left = factors.left();
+    Matrix right = factors.right();
+    double[] weights = factors.weights();
+    long count = Sizes.product(left.columns(), right.columns());
     if (sums.length != count) {
       throw new IllegalArgumentException(
           sums.length + " sums for " + left.columns() + " x " + right.columns());
@@ -43,10 +65,9 @@ public final class TokenProducts {
     long rightAt = Structs.Matrix.SIZEOF;
     long workspaceAt = rightAt + Structs.Matrix.SIZEOF;
     KernelBinding binding = context.binding();
-    try (Context.Call call = context.begin();
+    try (Context.Call call = control.begin(context);
         NativeBuffer structs = context.allocate(workspaceAt + Workspace.STRUCT_BYTES);
         NativeBuffer numbers = context.allocate(8 * (count + weights.length));
-        NativeBuffer.Lease controlLease = control.lease();
         Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       Operand.writeMatrix(left, structs, 0, leases);
@@ -68,7 +89,7 @@ public final class TokenProducts {
                   address,
                   weightsAddress,
                   address + rightAt,
-                  controlLease.address(),
+                  call.control(),
                   workspace,
                   sumsAddress));
       System.arraycopy(numbers.getDoubles(0, count), 0, sums, 0, sums.length);

@@ -74,13 +74,11 @@ public final class TruncatedSvd {
     }
 
     private long arrayBytes() {
-      return Math.multiplyExact(
+      return Sizes.product(
           8L,
-          Math.addExact(
-              Math.addExact(rank, spectrum ? shorter() : 0),
-              vectors
-                  ? Math.multiplyExact(rank, Math.addExact(matrix.rows(), matrix.columns()))
-                  : 0));
+          Sizes.sum(
+              Sizes.sum(rank, spectrum ? shorter() : 0),
+              vectors ? Sizes.product(rank, Sizes.sum(matrix.rows(), matrix.columns())) : 0));
     }
   }
 
@@ -120,6 +118,12 @@ public final class TruncatedSvd {
         throw new IllegalArgumentException(
             values.length + " singular values and " + basis.rows() + " vectors");
       }
+      values = values.clone();
+    }
+
+    @Override
+    public double[] values() {
+      return values.clone();
     }
 
     /**
@@ -128,8 +132,8 @@ public final class TruncatedSvd {
      * @param whole a decomposition of full rank
      */
     public static Start of(Result whole) {
-      Matrix left = whole.left().orElseThrow();
-      Matrix right = whole.right().orElseThrow();
+      Matrix left = whole.leftVectors();
+      Matrix right = whole.rightVectors();
       return new Start(whole.values(), left.columns() > right.columns() ? right : left);
     }
   }
@@ -158,6 +162,50 @@ public final class TruncatedSvd {
       Method method,
       Status status)
       implements AutoCloseable {
+    /** Copies the arrays. */
+    public Result {
+      values = values.clone();
+      spectrum = spectrum.map(double[]::clone);
+    }
+
+    @Override
+    public double[] values() {
+      return values.clone();
+    }
+
+    @Override
+    public Optional<double[]> spectrum() {
+      return spectrum.map(double[]::clone);
+    }
+
+    /** Returns the number of triplets. */
+    public int rank() {
+      return values.length;
+    }
+
+    /**
+     * Returns the left vectors.
+     *
+     * @throws IllegalArgumentException if the request was without vectors
+     */
+    public Matrix leftVectors() {
+      return left.orElseThrow(Result::withoutVectors);
+    }
+
+    /**
+     * Returns the right vectors.
+     *
+     * @throws IllegalArgumentException if the request was without vectors
+     */
+    public Matrix rightVectors() {
+      return right.orElseThrow(Result::withoutVectors);
+    }
+
+    private static IllegalArgumentException withoutVectors() {
+      return new IllegalArgumentException(
+          "the decomposition has no vectors; ask for them with Request.of");
+    }
+
     /** Returns whether the tolerance was reached. */
     public boolean isConverged() {
       return status == Status.OK;
@@ -245,10 +293,9 @@ public final class TruncatedSvd {
     long bytes =
         startValuesAt + starts.stream().mapToLong(start -> 8L * start.values().length).sum();
     KernelBinding binding = context.binding();
-    try (Context.Call call = context.begin();
+    try (Context.Call call = control.begin(context);
         NativeBuffer structs = context.allocate(bytes);
-        Operand.Leases leases = new Operand.Leases();
-        NativeBuffer.Lease controlLease = control.lease()) {
+        Operand.Leases leases = new Operand.Leases()) {
       long address = leases.take(structs);
       for (int i = 0; i < count; i++) {
         Request request = requests.get(i);
@@ -316,7 +363,7 @@ public final class TruncatedSvd {
                         subtracted,
                         count,
                         address + optionsAt,
-                        controlLease.address(),
+                        call.control(),
                         workspace,
                         address + resultsAt)
                     : binding.svdTrack(
@@ -326,7 +373,7 @@ public final class TruncatedSvd {
                         count,
                         address + optionsAt,
                         start,
-                        controlLease.address(),
+                        call.control(),
                         workspace,
                         address + resultsAt));
       } catch (KernelException e) {
@@ -386,10 +433,10 @@ public final class TruncatedSvd {
     return new Result(
         array.getDoubles(0, rank),
         request.vectors()
-            ? Optional.of(Matrix.of(array, left, Dtype.F64, rank, rows))
+            ? Optional.of(Matrix.of(array, Dtype.F64, rank, rows).at(left))
             : Optional.empty(),
         request.vectors()
-            ? Optional.of(Matrix.of(array, right, Dtype.F64, rank, columns))
+            ? Optional.of(Matrix.of(array, Dtype.F64, rank, columns).at(right))
             : Optional.empty(),
         request.spectrum()
             ? Optional.of(array.getDoubles(behind, request.shorter()))

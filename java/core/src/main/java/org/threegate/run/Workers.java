@@ -31,6 +31,8 @@ public final class Workers implements AutoCloseable {
   /** Milliseconds between two checks of {@link #await} for a cancellation. */
   private static final long CANCELLATION_MILLIS = 50;
 
+  private static final int MOST_THREADS = 1024;
+
   private final int count;
   private final BlockingQueue<Context> contexts;
   private final Control control;
@@ -82,10 +84,13 @@ public final class Workers implements AutoCloseable {
   /**
    * Opens a pool on the CPU.
    *
-   * @param count number of threads, at least 1
+   * @param count number of threads, 1 to 1024
    * @param name name of each thread
    */
   public static Workers onCpu(int count, String name) {
+    if (count < 1 || count > MOST_THREADS) {
+      throw new IllegalArgumentException(count + " threads; allowed are 1 to " + MOST_THREADS);
+    }
     List<Context> contexts = new ArrayList<>();
     for (int i = 0; i < count; i++) {
       contexts.add(Context.open(Context.Device.CPU, 1));

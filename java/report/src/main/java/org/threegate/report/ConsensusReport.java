@@ -74,9 +74,11 @@ public record ConsensusReport(
   public double[][] changedByRuns() {
     double[][] sums = new double[2][runs.size() + 1];
     for (TensorConsensus tensor : tensors) {
+      long[] observed = tensor.changedByRuns();
+      double[] expected = tensor.changedByRunsNull();
       for (int i = 0; i <= runs.size(); i++) {
-        sums[0][i] += tensor.changedByRuns()[i];
-        sums[1][i] += tensor.changedByRunsNull()[i];
+        sums[0][i] += observed[i];
+        sums[1][i] += expected[i];
       }
     }
     double total = Arrays.stream(sums[0]).sum();

@@ -18,11 +18,12 @@ record MapJson(int rows, int columns, byte[] cells) {
    * @param sets number of sets of changes that the counts are summed over
    */
   static MapJson of(ChangeMap map, List<Long> shape, int sets) {
-    byte[] cells = new byte[map.changed().length];
+    long[] changed = map.changed();
+    byte[] cells = new byte[changed.length];
     for (int i = 0; i < cells.length; i++) {
       long height = extent(i / map.columns(), map.rows(), shape.get(0));
       long width = extent(i % map.columns(), map.columns(), shape.get(1));
-      cells[i] = (byte) Math.round(SCALE * map.changed()[i] / ((double) height * width * sets));
+      cells[i] = (byte) Math.round(SCALE * changed[i] / ((double) height * width * sets));
     }
     return new MapJson(map.rows(), map.columns(), cells);
   }

@@ -65,7 +65,10 @@ final class ParquetReport {
   private static Group row(TensorDiff diff, Optional<TensorGeometry> geometry) {
     Group row = new SimpleGroup(SCHEMA);
     for (TensorTable.Column column : TensorTable.columns()) {
-      column.of(diff, geometry).ifPresent(value -> add(row, column.name(), value));
+      geometry
+          .map(measured -> column.of(diff, measured))
+          .orElseGet(() -> column.of(diff))
+          .ifPresent(value -> add(row, column.name(), value));
     }
     return row;
   }

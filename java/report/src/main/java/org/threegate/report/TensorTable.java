@@ -28,7 +28,7 @@ import org.threegate.analysis.statistics.Totals;
  * <pre>{@code
  * for (TensorDiff tensor : report.tensors()) {
  *   for (TensorTable.Column column : TensorTable.columns()) {
- *     System.out.println(column.name() + " " + column.of(tensor, Optional.empty()));
+ *     System.out.println(column.name() + " " + column.of(tensor));
  *   }
  * }
  * }</pre>
@@ -77,13 +77,18 @@ public final class TensorTable {
     }
 
     /**
-     * Returns the value of a tensor.
+     * Returns the value of a tensor without geometry.
      *
      * @return a {@code String}, {@code Long} or {@code Double}; empty where nothing was measured
      *     and where the number is not finite
      */
-    public Optional<Object> of(TensorDiff diff, Optional<TensorGeometry> geometry) {
-      return value.apply(Row.of(diff, geometry));
+    public Optional<Object> of(TensorDiff diff) {
+      return value.apply(Row.of(diff, Optional.empty()));
+    }
+
+    /** Returns the value of a tensor with geometry, as the other overload does. */
+    public Optional<Object> of(TensorDiff diff, TensorGeometry geometry) {
+      return value.apply(Row.of(diff, Optional.of(geometry)));
     }
 
     private static Column text(String name, Function<TensorDiff, String> value) {

@@ -135,7 +135,7 @@ final class Fetch implements AutoCloseable {
         read(stored, place);
       }
     }
-    return Matrix.of(arena, place, stored.dtype(), stored.rows(), stored.columns());
+    return Matrix.of(arena, stored.dtype(), stored.rows(), stored.columns()).at(place);
   }
 
   private void read(Descriptions.Stored stored, long place) throws IOException {

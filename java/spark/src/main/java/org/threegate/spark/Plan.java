@@ -167,7 +167,7 @@ final class Plan implements AutoCloseable {
                   List.of(pair),
                   digest ? pair.sources() : List.of(),
                   geometry.isPresent() && pair.dimensions() >= 2,
-                  PairMeasurement.cost(pair, geometry)));
+                  PairMeasurement.cost(pair, geometry.isPresent())));
         }
       }
       if (digest) {
@@ -210,7 +210,11 @@ final class Plan implements AutoCloseable {
         initial = Optional.of(read("initial", initialAdapter.get()).mirror());
       }
       try {
-        Adapter adapter = Adapter.open(context, model.mirror(), initial);
+        Path mirror = model.mirror();
+        Adapter adapter =
+            initial
+                .map(start -> Adapter.open(context, mirror, start))
+                .orElseGet(() -> Adapter.open(context, mirror));
         opened.add(0, adapter::close);
         tuned = new Side("tuned", model, adapter.weights(), true);
         planner.add("tuned", model, adapter.weights());

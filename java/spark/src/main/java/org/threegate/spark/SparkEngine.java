@@ -241,7 +241,7 @@ final class SparkEngine implements Engine {
       List<Descriptions.Item> items = new ArrayList<>();
       matrices.forEach(
           (name, pairs) -> {
-            double cost = (double) PairMeasurement.cost(pairs.get(0), geometry);
+            double cost = (double) PairMeasurement.cost(pairs.get(0), geometry.isPresent());
             items.add(
                 plan.planner()
                     .item(name, pairs, List.of(), geometry.isPresent(), pairs.size() * cost));
@@ -293,7 +293,7 @@ final class SparkEngine implements Engine {
           translated(base, () -> MaskFile.matrices(base.checkpoint(), request.selected()));
       List<Descriptions.Item> items = new ArrayList<>();
       for (TensorPair pair : matrices) {
-        long cost = PairMeasurement.cost(pair, Optional.of(request.options().geometry()));
+        long cost = PairMeasurement.cost(pair, true);
         items.add(plan.planner().item(pair.name(), List.of(pair), pair.sources(), true, cost));
       }
       items.addAll(plan.digests(base));

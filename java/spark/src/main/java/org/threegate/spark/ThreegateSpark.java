@@ -93,7 +93,13 @@ public final class ThreegateSpark {
     List<TensorTable.Column> columns = TensorTable.columns();
     Object[] values = new Object[columns.size() + 1];
     for (int i = 0; i < columns.size(); i++) {
-      values[i] = columns.get(i).of(finished.diff(), finished.geometry()).orElse(null);
+      TensorTable.Column column = columns.get(i);
+      values[i] =
+          finished
+              .geometry()
+              .map(geometry -> column.of(finished.diff(), geometry))
+              .orElseGet(() -> column.of(finished.diff()))
+              .orElse(null);
     }
     return RowFactory.create(values);
   }

@@ -65,7 +65,7 @@ interface Work extends Serializable {
       return encode(
           new Comparison.Finished(
               DiffMeasurement.of(context, pair, control),
-              PairMeasurement.geometry(context, pair, geometry, control),
+              geometry.flatMap(wanted -> PairMeasurement.geometry(context, pair, wanted, control)),
               Map.of()));
     }
   }

@@ -69,7 +69,12 @@ class FaultsTest {
             Journal.open(shared.resolve("alone"), Comparison.Finished.class, "x", false)) {
       expected =
           bits(
-              new Comparison(context, control, left, right, true, Optional.of(GEOMETRY))
+              new Comparison(
+                      context,
+                      control,
+                      left,
+                      right,
+                      new Comparison.Wanted(true, Optional.of(GEOMETRY)))
                   .run(Pairing.of(left, right, name -> true), journal, Progress.NONE));
     }
   }
@@ -104,7 +109,7 @@ class FaultsTest {
                   before.toString(),
                   after.toString(),
                   new Resumption(journal, "threegate", "options", resume))
-              .geometry(Optional.of(GEOMETRY))
+              .geometry(GEOMETRY)
               .check(paired)
               .build();
       return new SparkEngine(spark, false).compare(request, progress, control);

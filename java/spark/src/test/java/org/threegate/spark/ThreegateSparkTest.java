@@ -119,9 +119,10 @@ class ThreegateSparkTest {
       throws IOException {
     try (Context context = Context.open(Context.Device.CPU, 1);
         Control control = Control.open(context)) {
-      CompareRequest request =
-          request(before.toString(), after.toString()).geometry(geometry).build();
-      return cluster().compare(request, Progress.NONE, control);
+      CompareRequest.Builder request =
+          request(before.toString(), after.toString()).withoutGeometry();
+      geometry.ifPresent(request::geometry);
+      return cluster().compare(request.build(), Progress.NONE, control);
     }
   }
 
@@ -133,13 +134,14 @@ class ThreegateSparkTest {
         Journal<Comparison.Finished> journal =
             Journal.open(directory.resolve("alone"), Comparison.Finished.class, "x", false)) {
       if (Checkpoint.isAdapter(after)) {
-        try (Adapter adapter = Adapter.open(context, after, Optional.empty())) {
-          return new Comparison(context, control, left, adapter.weights(), true, geometry)
+        try (Adapter adapter = Adapter.open(context, after)) {
+          return new Comparison(
+                  context, control, left, adapter.weights(), new Comparison.Wanted(true, geometry))
               .run(Pairing.of(left, adapter, ALL), journal, Progress.NONE);
         }
       }
       try (Checkpoint right = Checkpoint.open(context, after)) {
-        return new Comparison(context, control, left, right, true, geometry)
+        return new Comparison(context, control, left, right, new Comparison.Wanted(true, geometry))
             .run(Pairing.of(left, right, ALL), journal, Progress.NONE);
       }
     }
@@ -204,8 +206,9 @@ class ThreegateSparkTest {
           assertThat(row.<Object>getAs(column.name()))
               .as(tensor.name() + " " + column.name())
               .isEqualTo(
-                  column
-                      .of(tensor, Optional.ofNullable(alone.geometry().get(tensor.name())))
+                  Optional.ofNullable(alone.geometry().get(tensor.name()))
+                      .map(geometry -> column.of(tensor, geometry))
+                      .orElseGet(() -> column.of(tensor))
                       .orElse(null));
         }
         assertThat(row.isNullAt(row.fieldIndex(ThreegateSpark.ERROR))).isTrue();
@@ -458,7 +461,7 @@ class ThreegateSparkTest {
     try (Context context = Context.open(Context.Device.CPU, 1);
         Control control = Control.open(context)) {
       CompareRequest request =
-          request("remote://" + base, "remote://" + tuned).geometry(Optional.empty()).build();
+          request("remote://" + base, "remote://" + tuned).withoutGeometry().build();
       compared = cluster().compare(request, Progress.NONE, control);
     }
     assertThat(compared.failures()).isEmpty();

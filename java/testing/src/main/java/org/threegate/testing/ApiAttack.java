@@ -26,7 +26,6 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
-import java.util.NoSuchElementException;
 import java.util.Optional;
 import java.util.Random;
 import java.util.TreeMap;
@@ -49,6 +48,9 @@ import org.threegate.spi.KernelBinding;
  * random arguments from several threads. Some arguments are objects that another thread closes at
  * the same time. Methods are found by reflection, so that new kernels are covered.
  *
+ * <p>A call may refuse its arguments, in a documented way. Sizes that overflow or that no machine
+ * has are refused as arguments. Arrays that go into a result or come out of it must be copies.
+ *
  * <p>The program {@code ApiAttack ROUNDS SEED} runs in a separate JVM, which a crash would end. It
  * exits with 1 if a call throws an unexpected exception. Methods with addresses are left out,
  * because addresses are trusted.
@@ -66,10 +68,8 @@ public final class ApiAttack {
           IllegalStateException.class,
           IllegalArgumentException.class,
           IndexOutOfBoundsException.class,
-          ArithmeticException.class,
-          NegativeArraySizeException.class,
           UnsupportedOperationException.class,
-          NoSuchElementException.class,
+          NoArgument.class,
           java.nio.BufferOverflowException.class,
           java.nio.BufferUnderflowException.class,
           IOException.class);
@@ -91,6 +91,15 @@ public final class ApiAttack {
   };
 
   private static final List<Class<?>> SHAPED = List.of(Matrix.class, Operand.class, Mask.class);
+
+  /** An argument of a call could not be made. */
+  private static final class NoArgument extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    NoArgument(String message) {
+      super(message);
+    }
+  }
 
   private final Map<Class<?>, AtomicReferenceArray<Object>> pools = new ConcurrentHashMap<>();
   private final List<Executable> calls;
@@ -252,9 +261,17 @@ public final class ApiAttack {
     }
 
     private boolean isExpected(Throwable thrown) {
-      // A random size may need more memory than there is. No argument is null.
       return EXPECTED.stream().anyMatch(type -> type.isInstance(thrown))
-          || thrown instanceof OutOfMemoryError;
+          || thrown instanceof OutOfMemoryError error && isPlausible(error);
+    }
+
+    /**
+     * Returns whether there was too little memory for a size that can exist. Sizes that cannot must
+     * be refused as arguments.
+     */
+    private boolean isPlausible(OutOfMemoryError error) {
+      String message = String.valueOf(error.getMessage());
+      return message.contains("Java heap space") || message.startsWith("cannot allocate ");
     }
 
     private void attack(Executable call) throws ReflectiveOperationException {
@@ -270,6 +287,11 @@ public final class ApiAttack {
         result = ((Constructor<?>) call).newInstance(arguments);
       }
       returned.merge(name(call), 1, Integer::sum);
+      List<Object> shared = new ArrayList<>();
+      ArrayCopies.arraysIn(arguments, shared);
+      if (result != null && result.getClass().getName().startsWith("org.threegate.")) {
+        ArrayCopies.require(result, shared);
+      }
       share(result);
     }
 
@@ -404,7 +426,7 @@ public final class ApiAttack {
         return share(MappedFile.open((Context) value(Context.class, depth), file));
       }
       if (depth == 0) {
-        throw new NoSuchElementException("no " + raw.getSimpleName());
+        throw new NoArgument("no " + raw.getSimpleName());
       }
       return share(made(raw, depth - 1));
     }
@@ -429,7 +451,7 @@ public final class ApiAttack {
         }
       }
       if (makers.isEmpty()) {
-        throw new NoSuchElementException("nothing makes a " + raw);
+        throw new NoArgument("nothing makes a " + raw);
       }
       Executable maker = makers.get(random.nextInt(makers.size()));
       Object[] arguments = arguments(maker, depth);
@@ -445,7 +467,7 @@ public final class ApiAttack {
         if (!isExpected(e.getCause())) {
           throw e;
         }
-        throw new NoSuchElementException("no " + raw.getSimpleName());
+        throw new NoArgument("no " + raw.getSimpleName());
       }
     }
 
@@ -458,7 +480,7 @@ public final class ApiAttack {
           random.nextInt(3) == 0
               ? Dtype.values()[random.nextInt(Dtype.values().length)]
               : random.nextBoolean() ? Dtype.F32 : Dtype.F64;
-      return Matrix.of(buffer, 0, dtype, rows, columns);
+      return Matrix.of(buffer, dtype, rows, columns);
     }
 
     private int size() {

@@ -19,6 +19,7 @@ import org.threegate.kernel.Status;
 @Tag("binding")
 public abstract class BindingContract
     implements ContextContract,
+        InterruptionContract,
         BufferContract,
         MappedFileContract,
         DiffContract,

@@ -28,6 +28,7 @@ import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
 import org.threegate.kernel.Status;
 import org.threegate.loading.Bindings;
+import org.threegate.run.Workers;
 
 /** Tests bindings, capabilities and contexts. */
 interface ContextContract {
@@ -91,7 +92,11 @@ interface ContextContract {
       Operand operand = Operand.of(Matrix.of(memory, Dtype.F8_E4M3, 1 << 14, 1 << 14));
       CompletableFuture<Void> other =
           CompletableFuture.runAsync(
-              () -> Bf16Diff.compare(context, operand, operand, Bf16Diff.Profiles.NONE, control));
+              () ->
+                  Bf16Diff.compare(
+                      context,
+                      new Bf16Diff.Pair(operand, operand, Bf16Diff.Profiles.NONE),
+                      control));
       while (control.done() == 0 && !other.isDone()) {
         Thread.onSpinWait();
       }
@@ -117,6 +122,15 @@ interface ContextContract {
             .run();
     assertThat(result.code()).as(result.output()).isZero();
     assertThat(result.output()).contains("10000 rounds");
+  }
+
+  @Test
+  default void aPoolHasAPlausibleNumberOfThreads() {
+    for (int count : new int[] {0, -1, Integer.MIN_VALUE, Integer.MAX_VALUE}) {
+      assertThatThrownBy(() -> Workers.onCpu(count, "never"))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(count + " threads; allowed are 1 to 1024");
+    }
   }
 
   /** A second class loader of the same JVM can load the library, too. */

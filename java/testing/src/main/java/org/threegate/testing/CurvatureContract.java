@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.within;
 import static org.threegate.testing.TestDevice.DEVICE;
 
 import java.util.List;
-import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.dtype.Dtype;
@@ -35,12 +34,12 @@ interface CurvatureContract {
       for (int i = 0; i < 512; i++) {
         memory.putDouble(8L * i, i * 7 % 11 - 5);
       }
-      Matrix x = Matrix.of(memory, 0, Dtype.F64, tokens, inputs);
-      Matrix g = Matrix.of(memory, 800, Dtype.F64, tokens, outputs);
-      Matrix before = Matrix.of(memory, 1600, Dtype.F64, outputs, inputs);
-      Matrix after = Matrix.of(memory, 1720, Dtype.F64, outputs, inputs);
-      Matrix left = Matrix.of(memory, 2400, Dtype.F64, outputs, 1);
-      Matrix right = Matrix.of(memory, 2504, Dtype.F64, 1, inputs);
+      Matrix x = Matrix.of(memory, Dtype.F64, tokens, inputs);
+      Matrix g = Matrix.of(memory, Dtype.F64, tokens, outputs).at(800);
+      Matrix before = Matrix.of(memory, Dtype.F64, outputs, inputs).at(1600);
+      Matrix after = Matrix.of(memory, Dtype.F64, outputs, inputs).at(1720);
+      Matrix left = Matrix.of(memory, Dtype.F64, outputs, 1).at(2400);
+      Matrix right = Matrix.of(memory, Dtype.F64, 1, inputs).at(2504);
       LayerSamples samples = new LayerSamples(x, g);
       Direction.Entries update = Direction.update(Operand.of(before), Operand.of(after));
       Mask corner = new Mask(outputs, inputs, new long[] {1, 0});
@@ -48,7 +47,7 @@ interface CurvatureContract {
           samples.slopes(
               context, List.of(update, update.within(corner), Direction.of(left, right)), control);
       double[] products = new double[outputs * inputs];
-      samples.addProducts(context, slopes.slopes()[0], products, control);
+      samples.addProducts(context, slopes.along(0), products, control);
       double[] factor = new double[inputs * inputs];
       samples.addInputProducts(context, factor, control);
       double[] other = new double[outputs * outputs];
@@ -106,31 +105,48 @@ interface CurvatureContract {
       for (int i = 0; i < numbers.length; i++) {
         memory.putFloat(4L * i, numbers[i]);
       }
-      Matrix first = Matrix.of(memory, 0, Dtype.F32, 1, 3);
-      Matrix second = Matrix.of(memory, 12, Dtype.F32, 3, 1);
-      Matrix third = Matrix.of(memory, 24, Dtype.F32, 1, 3);
-      Matrix out = Matrix.of(memory, 36, Dtype.F32, 1, 3);
-      assertThat(FiniteDifferences.displace(context, first, second, 0.5, out)).isZero();
+      Matrix first = Matrix.of(memory, Dtype.F32, 1, 3);
+      Matrix second = Matrix.of(memory, Dtype.F32, 3, 1).at(12);
+      Matrix third = Matrix.of(memory, Dtype.F32, 1, 3).at(24);
+      Matrix out = Matrix.of(memory, Dtype.F32, 1, 3).at(36);
+      assertThat(
+              FiniteDifferences.displace(
+                  context, new FiniteDifferences.Displacement(first, second, 0.5), out))
+          .isZero();
       assertThat(memory.getFloat(36 + 8)).isEqualTo(11);
       // The sums of 1, 2 and 3 with 2⁻³⁰ times 4, 8 and 16 round to 1, 2 and 3.
-      assertThat(FiniteDifferences.displace(context, first, second, 0x1p-30, out))
+      assertThat(
+              FiniteDifferences.displace(
+                  context, new FiniteDifferences.Displacement(first, second, 0x1p-30), out))
           .isEqualTo(0x1p-60 * (16 + 64 + 256));
       FiniteDifferences.Sums sums =
-          FiniteDifferences.difference(context, second, first, Optional.empty(), third, 0.25, out);
+          FiniteDifferences.difference(
+              context, FiniteDifferences.Gradients.of(second, first, third, 0.25), out);
       assertThat(sums).isEqualTo(new FiniteDifferences.Sums(336, 14, 0, 6 - 26));
       assertThat(memory.getFloat(36 + 8)).isEqualTo(26);
       sums =
           FiniteDifferences.difference(
-              context, second, first, Optional.of(first), third, 0.25, out);
+              context,
+              FiniteDifferences.Gradients.of(second, first, third, 0.25).extrapolating(first),
+              out);
       assertThat(sums.change()).isCloseTo((5 * 5 + 10 * 10 + 23 * 23) / 9.0, within(1e-12));
       assertThat(memory.getFloat(36)).isEqualTo((float) (6 + 5 / 3.0));
       Matrix shorter = Matrix.of(memory, Dtype.F32, 1, 2);
-      assertThatThrownBy(() -> FiniteDifferences.displace(context, first, shorter, 1, out))
+      assertThatThrownBy(
+              () ->
+                  FiniteDifferences.displace(
+                      context, new FiniteDifferences.Displacement(first, shorter, 1), out))
           .hasMessage("a vector of 2 F32 beside one of 3 F32");
       Matrix gaps = new Matrix(memory, 0, Dtype.F32, 3, 1, 2);
-      assertThatThrownBy(() -> FiniteDifferences.displace(context, gaps, first, 1, out))
+      assertThatThrownBy(
+              () ->
+                  FiniteDifferences.displace(
+                      context, new FiniteDifferences.Displacement(gaps, first, 1), out))
           .hasMessage("a vector must be contiguous");
-      assertThatThrownBy(() -> FiniteDifferences.displace(context, first, third, 0, out))
+      assertThatThrownBy(
+              () ->
+                  FiniteDifferences.displace(
+                      context, new FiniteDifferences.Displacement(first, third, 0), out))
           .isInstanceOf(KernelException.class)
           .hasMessageContaining("step is 0.000000; it must be finite and not 0");
     }

@@ -30,11 +30,26 @@ public final class DocumentedProgram {
    */
   public static String run(String page, Path directory, String... arguments)
       throws IOException, ReflectiveOperationException {
+    return runNamed("\\w+", page, directory, arguments);
+  }
+
+  /**
+   * Runs a program of a page.
+   *
+   * @param wanted name of its class, as a regular expression
+   * @param page path of the page, relative to the root of the repository
+   * @param directory directory for class files
+   * @return the output of the program
+   */
+  public static String runNamed(String wanted, String page, Path directory, String... arguments)
+      throws IOException, ReflectiveOperationException {
     Path root = Path.of(System.getProperty("threegate.root"));
     Matcher program = PROGRAM.matcher(Files.readString(root.resolve(page)));
-    assertThat(program.find()).isTrue();
-    Matcher name = NAME.matcher(program.group(1));
-    assertThat(name.find()).isTrue();
+    Matcher name;
+    do {
+      assertThat(program.find()).as(page + " has a program " + wanted).isTrue();
+      name = NAME.matcher(program.group(1));
+    } while (!name.find() || !name.group(1).matches(wanted));
     Path source = Files.writeString(directory.resolve(name.group(1) + ".java"), program.group(1));
     int compiled =
         ToolProvider.getSystemJavaCompiler()

@@ -74,10 +74,7 @@ interface MaskContract {
       assertThat(Arrays.stream(counts.second()).sum()).isEqualTo(136);
       assertThat(Arrays.stream(counts.both()).sum()).isEqualTo(1);
       assertThat(counts.all()[0x3f80]).isEqualTo(1);
-      double[] table = new double[MagnitudeHistogram.CODES];
-      for (int i = 0; i < table.length; i++) {
-        table[i] = counts.all()[i];
-      }
+      double[] table = Arrays.stream(counts.all()).asDoubleStream().toArray();
       MagnitudeHistogram.Profile profile = MagnitudeHistogram.profile(context, matrix, table);
       double squares = Arrays.stream(table).map(value -> value * value).sum();
       assertThat(Arrays.stream(profile.rows()).sum()).isEqualTo(squares);

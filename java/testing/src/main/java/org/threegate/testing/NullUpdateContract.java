@@ -33,7 +33,12 @@ interface NullUpdateContract {
       }
       Operand base = Operand.of(Matrix.of(before, Dtype.F32, rows, columns));
       Operand tuned = Operand.of(Matrix.of(after, Dtype.F32, rows, columns));
-      Matrix noisy = NullUpdate.gaussian(context, base, 0.5, Dtype.F32, 3, 1, control);
+      Matrix noisy =
+          NullUpdate.gaussian(
+              context,
+              new NullUpdate.Noise(base, 0.5, Dtype.F32),
+              new NullUpdate.Draw(3, 1),
+              control);
       try (NativeBuffer noise = noisy.buffer()) {
         double squares = 0;
         for (int i = 0; i < rows * columns; i++) {
@@ -43,7 +48,9 @@ interface NullUpdateContract {
         // Philox4x32-10 with the key (3, 0) gives the same bits in every binding at every level.
         assertThat(noise.getFloat(0)).isEqualTo(1.51510739f);
       }
-      Matrix permuted = NullUpdate.permuted(context, base, tuned, 3, 1, control);
+      Matrix permuted =
+          NullUpdate.permuted(
+              context, new NullUpdate.Pair(base, tuned), new NullUpdate.Draw(3, 1), control);
       try (NativeBuffer moved = permuted.buffer()) {
         double[] entries = new double[rows * columns];
         int stayed = 0;
@@ -57,14 +64,18 @@ interface NullUpdateContract {
           assertThat(entries[i]).isEqualTo(i);
         }
       }
-      Matrix core = NullUpdate.rotated(context, new double[] {3, 2, 1}, 50, 3, 1);
+      Matrix core =
+          NullUpdate.rotated(
+              context,
+              new NullUpdate.Spectrum(new double[] {3, 2, 1}, 50),
+              new NullUpdate.Draw(3, 1));
       try {
         assertThat(core.rows()).isEqualTo(6);
         double[] sigma =
             TruncatedSvd.of(context, TruncatedSvd.Request.spectrum(Operand.of(core), 1e-9))
                 .values();
         assertThat(sigma).containsExactly(new double[] {3, 2, 1}, within(1e-6));
-        Matrix shuffled = NullUpdate.shuffled(context, core, 3, 1);
+        Matrix shuffled = NullUpdate.shuffled(context, core, new NullUpdate.Draw(3, 1));
         try (NativeBuffer moved = shuffled.buffer()) {
           for (int i = 0; i < 18; i++) {
             float entry = core.buffer().getFloat(4L * i);
@@ -76,7 +87,13 @@ interface NullUpdateContract {
         core.buffer().close();
       }
       control.cancel();
-      assertThatThrownBy(() -> NullUpdate.permuted(context, base, tuned, 3, 1, control))
+      assertThatThrownBy(
+              () ->
+                  NullUpdate.permuted(
+                      context,
+                      new NullUpdate.Pair(base, tuned),
+                      new NullUpdate.Draw(3, 1),
+                      control))
           .hasMessage("cancelled");
     }
   }
@@ -86,7 +103,11 @@ interface NullUpdateContract {
     int count = 40;
     try (Context context = Context.open(DEVICE, 0)) {
       Matrix core =
-          NullUpdate.normal(context, new double[count], 1000, new double[] {4, 0, 0, 0}, 3, 1);
+          NullUpdate.normal(
+              context,
+              new NullUpdate.Spectrum(new double[count], 1000),
+              new double[] {4, 0, 0, 0},
+              new NullUpdate.Draw(3, 1));
       try (NativeBuffer entries = core.buffer()) {
         assertThat(core.rows()).isEqualTo(2 * count);
         double above = 0;
@@ -101,7 +122,13 @@ interface NullUpdateContract {
         // The bits are the same in every binding at every level.
         assertThat(entries.getFloat(0)).isEqualTo(1.1120815f);
       }
-      assertThatThrownBy(() -> NullUpdate.normal(context, new double[3], 3, new double[5], 3, 1))
+      assertThatThrownBy(
+              () ->
+                  NullUpdate.normal(
+                      context,
+                      new NullUpdate.Spectrum(new double[3], 3),
+                      new double[5],
+                      new NullUpdate.Draw(3, 1)))
           .hasMessage("5 variances; their number must be a square");
     }
   }

@@ -7,7 +7,6 @@ import static org.threegate.testing.TestDevice.DEVICE;
 
 import java.util.Arrays;
 import java.util.List;
-import java.util.Optional;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.threegate.buffer.NativeBuffer;
@@ -134,8 +133,8 @@ interface SvdContract {
         NativeBuffer memory = context.allocate(8 * 15)) {
       memory.putDouble(0, 1).putDouble(8, 0).putDouble(16, 0);
       memory.putDouble(24, Math.cos(angle)).putDouble(32, Math.sin(angle)).putDouble(40, 0);
-      Matrix first = Matrix.of(memory, 0, Dtype.F64, 1, 3);
-      Matrix second = Matrix.of(memory, 24, Dtype.F64, 1, 3);
+      Matrix first = Matrix.of(memory, Dtype.F64, 1, 3);
+      Matrix second = Matrix.of(memory, Dtype.F64, 1, 3).at(24);
       double[] angles = PrincipalAngles.of(context, first, second);
       assertThat(angles).hasSize(1);
       assertThat(angles[0]).isCloseTo(angle, within(1e-15));
@@ -144,12 +143,15 @@ interface SvdContract {
         memory.putDouble(48 + 8 * i, i == 0 ? 3 : i == 1 ? 4 : i == 5 ? 12 : 0);
       }
       memory.putDouble(96, 1).putDouble(104, 0);
-      Operand tuned = Operand.of(Matrix.of(memory, 48, Dtype.F64, 2, 3));
-      Matrix left = Matrix.of(memory, 96, Dtype.F64, 1, 2);
+      Operand tuned = Operand.of(Matrix.of(memory, Dtype.F64, 2, 3).at(48));
+      Matrix left = Matrix.of(memory, Dtype.F64, 1, 2).at(96);
       ProjectedEnergy.Result energy =
-          ProjectedEnergy.of(context, tuned, Optional.empty(), left, first);
+          ProjectedEnergy.of(context, tuned, new ProjectedEnergy.Bases(left, first));
       assertThat(energy).isEqualTo(new ProjectedEnergy.Result(169, 25, 9, 9, 81 + 256 + 20736));
-      assertThat(ProjectedEnergy.of(context, tuned, Optional.of(tuned), left, first).total())
+      assertThat(
+              ProjectedEnergy.ofDifference(
+                      context, tuned, tuned, new ProjectedEnergy.Bases(left, first))
+                  .total())
           .isZero();
       try (TruncatedSvd.Result none =
           TruncatedSvd.of(context, TruncatedSvd.Request.of(tuned, 1, 1e-9).minus(tuned))) {
@@ -208,15 +210,22 @@ interface SvdContract {
       table[0x3f80] = 3;
       memory.putDoubles(16, new double[] {1, 0, 1, 0, 0});
       Operand matrix = Operand.of(Matrix.of(memory, Dtype.BF16, 2, 3));
-      Matrix left = Matrix.of(memory, 16, Dtype.F64, 1, 2);
-      Matrix right = Matrix.of(memory, 32, Dtype.F64, 1, 3);
+      Matrix left = Matrix.of(memory, Dtype.F64, 1, 2).at(16);
+      Matrix right = Matrix.of(memory, Dtype.F64, 1, 3).at(32);
       double[] values = {2, 1};
       // There is one other row, without a slope. There are two other columns, with the squared
       // values 1 and 0.
-      assertThat(ProjectedEnergy.variances(context, matrix, table, values, left, right))
+      assertThat(
+              ProjectedEnergy.variances(
+                  context, matrix, table, new ProjectedEnergy.SingularBases(values, left, right)))
           .containsExactly(new double[] {5, 0, 0, 0, 3 * 0.5, 3 * 0.5, 0, 0, 0}, within(1e-6));
       assertThatThrownBy(
-              () -> ProjectedEnergy.variances(context, matrix, new double[3], values, left, right))
+              () ->
+                  ProjectedEnergy.variances(
+                      context,
+                      matrix,
+                      new double[3],
+                      new ProjectedEnergy.SingularBases(values, left, right)))
           .hasMessage("a table of 3 codes; there are 32768");
     }
   }

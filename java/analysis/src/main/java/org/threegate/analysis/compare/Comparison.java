@@ -42,8 +42,7 @@ import org.threegate.run.Workers;
  *         Journal.open(
  *             Path.of("journal"), Comparison.Finished.class, "base against tuned", false)) {
  *   Pairing pairing = Pairing.of(before, after, name -> name.contains("self_attn"));
- *   Comparison comparison = new Comparison(
- *           context, control, before, after, false, Optional.of(GeometryOptions.DEFAULT));
+ *   Comparison comparison = new Comparison(context, control, before, after, new Comparison.Wanted(false, Optional.of(GeometryOptions.DEFAULT)));
  *   for (TensorDiff tensor : comparison.run(pairing, journal, (name, done, total) -> {}).tensors()) {
  *     System.out.println(tensor.name() + " " + tensor.totals().sparsity());
  *   }
@@ -93,26 +92,28 @@ public final class Comparison {
       double diffSeconds) {}
 
   /**
+   * What to compute besides counts.
+   *
+   * @param digest whether to compute digests
+   * @param geometry geometry to measure for each matrix; empty: none
+   */
+  public record Wanted(boolean digest, Optional<GeometryOptions> geometry) {}
+
+  /**
    * Creates a comparison.
    *
    * @param tuned the tuned checkpoint, or the weights of the adapter; the tuned digest is computed
    *     from it
-   * @param digest whether to compute digests
-   * @param geometry geometry to measure for each matrix; empty: none
+   * @param wanted what to compute besides counts
    */
   public Comparison(
-      Context context,
-      Control control,
-      Checkpoint base,
-      Checkpoint tuned,
-      boolean digest,
-      Optional<GeometryOptions> geometry) {
+      Context context, Control control, Checkpoint base, Checkpoint tuned, Wanted wanted) {
     this.context = context;
     this.control = control;
     this.base = base;
     this.tuned = tuned;
-    this.digest = digest;
-    this.geometry = geometry;
+    this.digest = wanted.digest();
+    this.geometry = wanted.geometry();
   }
 
   /** A tensor with a finished diff and pending digests and geometry. */

@@ -29,13 +29,14 @@ final class GeometryWork implements AutoCloseable {
     if (workers.isEmpty() || pair.dimensions() < 2) {
       return CompletableFuture.completedFuture(Optional.empty());
     }
+    GeometryOptions wanted = options.orElseThrow();
     return workers
         .get()
-        .submit((context, control) -> PairMeasurement.geometry(context, pair, options, control));
+        .submit((context, control) -> PairMeasurement.geometry(context, pair, wanted, control));
   }
 
   long cost(TensorPair pair) {
-    return PairMeasurement.cost(pair, options);
+    return PairMeasurement.cost(pair, options.isPresent());
   }
 
   void cancel() {

@@ -12,11 +12,10 @@ import org.threegate.kernel.Control;
  * Measures the geometry of one pair of tensors, and estimates the work of measuring it.
  *
  * <pre>{@code
- * Optional<GeometryOptions> options = Optional.of(GeometryOptions.DEFAULT);
  * try (Checkpoint before = Checkpoint.open(context, base);
  *     Checkpoint after = Checkpoint.open(context, tuned)) {
  *   for (TensorPair pair : Pairing.of(before, after, name -> true).pairs()) {
- *     PairMeasurement.geometry(context, pair, options, control)
+ *     PairMeasurement.geometry(context, pair, GeometryOptions.DEFAULT, control)
  *         .ifPresent(geometry -> System.out.println(geometry.spectra().size() + " ranks"));
  *   }
  * }
@@ -28,22 +27,26 @@ public final class PairMeasurement {
   /**
    * Measures the geometry of the update of a pair.
    *
-   * @param options geometry to measure; empty: none
+   * @param options geometry to measure
    * @return the geometry; empty for tensors without geometry, such as vectors
    */
   public static Optional<TensorGeometry> geometry(
-      Context context, TensorPair pair, Optional<GeometryOptions> options, Control control) {
-    if (options.isEmpty() || pair.dimensions() < 2) {
+      Context context, TensorPair pair, GeometryOptions options, Control control) {
+    if (pair.dimensions() < 2) {
       return Optional.empty();
     }
-    return Optional.of(GeometryMeasurement.of(context, pair, options.orElseThrow(), control));
+    return Optional.of(GeometryMeasurement.of(context, pair, options, control));
   }
 
-  /** Estimates the cost of measuring a pair. Floating-point operations and bytes count equally. */
-  public static long cost(TensorPair pair, Optional<GeometryOptions> options) {
+  /**
+   * Estimates the cost of measuring a pair. Floating-point operations and bytes count equally.
+   *
+   * @param geometry whether its geometry is measured
+   */
+  public static long cost(TensorPair pair, boolean geometry) {
     double shorter = Math.min(pair.base().rows(), pair.base().columns());
     double longer = Math.max(pair.base().rows(), pair.base().columns());
-    if (options.isEmpty() || pair.dimensions() < 2 || shorter == 0) {
+    if (!geometry || pair.dimensions() < 2 || shorter == 0) {
       return pair.bytes();
     }
     // Three decompositions; null models cost about as much again.

@@ -101,9 +101,10 @@ public final class Consensus {
   }
 
   private static Mask mask(Context context, TensorPair pair, Control control) {
-    Bf16Diff.Profiles profiles = new Bf16Diff.Profiles(false, false, true, 0, 0);
-    Bf16Diff.Result diff = Bf16Diff.compare(context, pair.base(), pair.tuned(), profiles, control);
-    return new Mask(pair.base().rows(), pair.base().columns(), diff.mask().orElseThrow());
+    Bf16Diff.Profiles profiles = Bf16Diff.Profiles.MASK;
+    Bf16Diff.Result diff =
+        Bf16Diff.compare(context, new Bf16Diff.Pair(pair.base(), pair.tuned(), profiles), control);
+    return diff.mask().orElseThrow();
   }
 
   /**

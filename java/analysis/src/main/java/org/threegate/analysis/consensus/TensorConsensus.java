@@ -28,7 +28,29 @@ public record TensorConsensus(
    *     among entries of similar magnitude
    */
   public record Overlap(
-      long[] changed, List<Agreement> pairs, long[] changedByRuns, double[] changedByRunsNull) {}
+      long[] changed, List<Agreement> pairs, long[] changedByRuns, double[] changedByRunsNull) {
+    /** Copies the arrays. */
+    public Overlap {
+      changed = changed.clone();
+      changedByRuns = changedByRuns.clone();
+      changedByRunsNull = changedByRunsNull.clone();
+    }
+
+    @Override
+    public long[] changed() {
+      return changed.clone();
+    }
+
+    @Override
+    public long[] changedByRuns() {
+      return changedByRuns.clone();
+    }
+
+    @Override
+    public double[] changedByRunsNull() {
+      return changedByRunsNull.clone();
+    }
+  }
 
   /**
    * Positions of the entries that the runs change.

@@ -119,14 +119,15 @@ public final class Trajectory {
    */
   public TensorTrajectory of(Context context, List<TensorPair> pairs, Control control) {
     TensorPair first = pairs.get(0);
-    Bf16Diff.Profiles profiles = new Bf16Diff.Profiles(false, false, true, 0, 0);
+    Bf16Diff.Profiles profiles = Bf16Diff.Profiles.MASK;
     List<Bf16Diff.Result> diffs = new ArrayList<>();
     List<Mask> masks = new ArrayList<>();
     for (TensorPair pair : pairs) {
       Bf16Diff.Result diff =
-          Bf16Diff.compare(context, pair.base(), pair.tuned(), profiles, control);
+          Bf16Diff.compare(
+              context, new Bf16Diff.Pair(pair.base(), pair.tuned(), profiles), control);
       diffs.add(diff);
-      masks.add(new Mask(pair.base().rows(), pair.base().columns(), diff.mask().orElseThrow()));
+      masks.add(diff.mask().orElseThrow());
     }
     double[][] squares = squares(context, pairs, diffs, control);
     double[] locking = new double[pairs.size()];
@@ -215,9 +216,8 @@ public final class Trajectory {
         squares[i][j] =
             Bf16Diff.compare(
                     context,
-                    pairs.get(j - 1).tuned(),
-                    pairs.get(i - 1).tuned(),
-                    Bf16Diff.Profiles.NONE,
+                    new Bf16Diff.Pair(
+                        pairs.get(j - 1).tuned(), pairs.get(i - 1).tuned(), Bf16Diff.Profiles.NONE),
                     control)
                 .deltaSquares();
         squares[j][i] = squares[i][j];
@@ -286,12 +286,18 @@ public final class Trajectory {
         double rest = Math.sqrt(squares[position][last] / entries);
         Matrix early =
             NullUpdate.gaussian(
-                context, zero, reached, Dtype.F32, options.seed(), 2L * draw, control);
+                context,
+                new NullUpdate.Noise(zero, reached, Dtype.F32),
+                new NullUpdate.Draw(options.seed(), 2L * draw),
+                control);
         try (NativeBuffer ownedEarly = early.buffer()) {
           Operand start = Operand.of(Matrix.of(ownedEarly, Dtype.F32, rows, columns));
           Matrix late =
               NullUpdate.gaussian(
-                  context, start, rest, Dtype.F32, options.seed(), 2L * draw + 1, control);
+                  context,
+                  new NullUpdate.Noise(start, rest, Dtype.F32),
+                  new NullUpdate.Draw(options.seed(), 2L * draw + 1),
+                  control);
           try (NativeBuffer ownedLate = late.buffer();
               TruncatedSvd.Result one = directions(context, start, zero, rank(pair), control);
               TruncatedSvd.Result other =

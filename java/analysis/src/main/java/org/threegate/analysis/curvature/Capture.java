@@ -43,7 +43,17 @@ public final class Capture implements AutoCloseable {
    * @param samples inputs (N x n) and output gradients (N x m)
    * @param sequences identifier of the sequence of each token, length N
    */
-  public record Layer(String name, LayerSamples samples, long[] sequences) {}
+  public record Layer(String name, LayerSamples samples, long[] sequences) {
+    /** Copies the arrays. */
+    public Layer {
+      sequences = sequences.clone();
+    }
+
+    @Override
+    public long[] sequences() {
+      return sequences.clone();
+    }
+  }
 
   private final Checkpoint files;
   private final FisherKind kind;

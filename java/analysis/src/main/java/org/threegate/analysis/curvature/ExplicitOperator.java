@@ -19,6 +19,7 @@ public record ExplicitOperator(double[] entries, int dimension) implements Curva
    * @throws IllegalArgumentException if their number is wrong or the matrix is not symmetric
    */
   public ExplicitOperator {
+    entries = entries.clone();
     if (entries.length != Math.multiplyExact(dimension, dimension)) {
       throw new IllegalArgumentException(
           entries.length + " entries for " + dimension + " x " + dimension);
@@ -30,6 +31,11 @@ public record ExplicitOperator(double[] entries, int dimension) implements Curva
         }
       }
     }
+  }
+
+  @Override
+  public double[] entries() {
+    return entries.clone();
   }
 
   @Override

@@ -76,7 +76,7 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
 
   private Matrix part(int index) {
     long bytes = point.rows() * point.columns() * point.dtype().bytes();
-    return Matrix.of(memory, index * bytes, point.dtype(), point.rows(), point.columns());
+    return Matrix.of(memory, point.dtype(), point.rows(), point.columns()).at(index * bytes);
   }
 
   /**
@@ -107,7 +107,7 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
     long at = VECTORS * 8 * point.length;
     NativeBuffer memory = context.allocate(at + 8L * point.length);
     memory.putDoubles(at, point);
-    Matrix own = Matrix.of(memory, at, Dtype.F64, 1, point.length);
+    Matrix own = Matrix.of(memory, Dtype.F64, 1, point.length).at(at);
     return begun(context, own, NativeGradientOracle.of(oracle), roundoff, memory);
   }
 
@@ -135,7 +135,17 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
    * A product H v with an estimate of its error in the Euclidean norm. The error includes the
    * change by the extrapolation and the rounding of gradients and displaced points.
    */
-  public record Product(double[] values, double error) {}
+  public record Product(double[] values, double error) {
+    /** Copies the arrays. */
+    public Product {
+      values = values.clone();
+    }
+
+    @Override
+    public double[] values() {
+      return values.clone();
+    }
+  }
 
   /**
    * The measures of a product in native memory.
@@ -152,7 +162,8 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
     if (!Double.isFinite(first)) {
       throw new IllegalStateException("the oracle returned a non-finite gradient");
     }
-    FiniteDifferences.difference(context, ahead, behind, Optional.empty(), ahead, 0.5, ahead);
+    FiniteDifferences.difference(
+        context, FiniteDifferences.Gradients.of(ahead, behind, ahead, 0.5), ahead);
     OperatorCheck.requireEqual(
         "the oracle returned different gradients for the same point",
         Math.sqrt(squaredLength(ahead)));
@@ -176,7 +187,7 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
 
   private double squaredLength(Matrix vector) {
     return FiniteDifferences.difference(
-            context, vector, vector, Optional.empty(), vector, 0.5, wider)
+            context, FiniteDifferences.Gradients.of(vector, vector, vector, 0.5), wider)
         .ahead();
   }
 
@@ -241,7 +252,8 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
     double length = Math.sqrt(squaredLength(vector));
     if (length == 0) {
       // The difference of a vector with itself is zero.
-      FiniteDifferences.difference(context, point, point, Optional.empty(), point, 0.5, product);
+      FiniteDifferences.difference(
+          context, FiniteDifferences.Gradients.of(point, point, point, 0.5), product);
       return new Measured(0, 0);
     }
     double step = step(length);
@@ -270,12 +282,17 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
 
   /** Computes (g(x + step v) - g(x - step v)) / (2 step). */
   private Difference difference(Matrix vector, double step, Optional<Matrix> wide, Matrix product) {
-    double there = FiniteDifferences.displace(context, point, vector, step, place);
+    double there =
+        FiniteDifferences.displace(
+            context, new FiniteDifferences.Displacement(point, vector, step), place);
     oracle.gradient(place, ahead);
-    double back = FiniteDifferences.displace(context, point, vector, -step, place);
+    double back =
+        FiniteDifferences.displace(
+            context, new FiniteDifferences.Displacement(point, vector, -step), place);
     oracle.gradient(place, behind);
     FiniteDifferences.Sums sums =
-        FiniteDifferences.difference(context, ahead, behind, wide, vector, step, product);
+        FiniteDifferences.difference(
+            context, new FiniteDifferences.Gradients(ahead, behind, vector, step, wide), product);
     if (!Double.isFinite(sums.ahead() + sums.behind())) {
       throw new IllegalStateException("the oracle returned a non-finite gradient");
     }

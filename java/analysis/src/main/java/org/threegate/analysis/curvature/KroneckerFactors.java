@@ -19,7 +19,7 @@ import org.threegate.kernel.TruncatedSvd;
  * <pre>{@code
  * LayerSamples part =
  *     new LayerSamples(
- *         Matrix.of(buffer, Dtype.F32, 100, 16), Matrix.of(buffer, 6400, Dtype.F32, 100, 8));
+ *         Matrix.of(buffer, Dtype.F32, 100, 16), Matrix.of(buffer, Dtype.F32, 100, 8).at(6400));
  * KroneckerFactors factors = KroneckerFactors.of(context, List.of(part), control);
  * Estimate trace = Traces.hutchinson(factors.operator(context, control), 10, 1, Progress.NONE);
  * }</pre>
@@ -30,6 +30,22 @@ import org.threegate.kernel.TruncatedSvd;
  * @param ofGradients B, m x m in row-major order
  */
 public record KroneckerFactors(int inputs, int outputs, double[] ofInputs, double[] ofGradients) {
+  /** Copies the arrays. */
+  public KroneckerFactors {
+    ofInputs = ofInputs.clone();
+    ofGradients = ofGradients.clone();
+  }
+
+  @Override
+  public double[] ofInputs() {
+    return ofInputs.clone();
+  }
+
+  @Override
+  public double[] ofGradients() {
+    return ofGradients.clone();
+  }
+
   /** Computes the factors from all tokens of the parts of a sample. */
   public static KroneckerFactors of(Context context, List<LayerSamples> parts, Control control) {
     LayerSamples first = LayerFisher.firstOf(parts);
@@ -97,9 +113,9 @@ public record KroneckerFactors(int inputs, int outputs, double[] ofInputs, doubl
       numbers.putDoubles(0, left).putDoubles(8L * left.length, right);
       TokenProducts.add(
           context,
-          Matrix.of(numbers, 0, Dtype.F64, rows, leftColumns),
-          new double[0],
-          Matrix.of(numbers, 8L * left.length, Dtype.F64, rows, rightColumns),
+          TokenProducts.Factors.of(
+              Matrix.of(numbers, Dtype.F64, rows, leftColumns),
+              Matrix.of(numbers, Dtype.F64, rows, rightColumns).at(8L * left.length)),
           result,
           control);
     }

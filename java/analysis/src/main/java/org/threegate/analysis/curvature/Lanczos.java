@@ -94,7 +94,35 @@ public final class Lanczos {
    * @param vectors Ritz vectors of the largest values, as many as requested
    */
   public record Result(
-      double[] values, double[] residuals, double[] weights, List<double[]> vectors) {}
+      double[] values, double[] residuals, double[] weights, List<double[]> vectors) {
+    /** Copies the arrays. */
+    public Result {
+      values = values.clone();
+      residuals = residuals.clone();
+      weights = weights.clone();
+      vectors = vectors.stream().map(double[]::clone).toList();
+    }
+
+    @Override
+    public double[] values() {
+      return values.clone();
+    }
+
+    @Override
+    public double[] residuals() {
+      return residuals.clone();
+    }
+
+    @Override
+    public double[] weights() {
+      return weights.clone();
+    }
+
+    @Override
+    public List<double[]> vectors() {
+      return vectors.stream().map(double[]::clone).toList();
+    }
+  }
 
   /**
    * Returns the Ritz values of the steps so far.

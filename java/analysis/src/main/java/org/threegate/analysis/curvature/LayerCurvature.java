@@ -105,7 +105,29 @@ public record LayerCurvature(
    * @param trace trace of the matrix, from the same probes
    */
   public record Density(
-      double[] decades, double[] shares, double[] se, double largest, Estimate trace) {}
+      double[] decades, double[] shares, double[] se, double largest, Estimate trace) {
+    /** Copies the arrays. */
+    public Density {
+      decades = decades.clone();
+      shares = shares.clone();
+      se = se.clone();
+    }
+
+    @Override
+    public double[] decades() {
+      return decades.clone();
+    }
+
+    @Override
+    public double[] shares() {
+      return shares.clone();
+    }
+
+    @Override
+    public double[] se() {
+      return se.clone();
+    }
+  }
 
   /**
    * Mean squared cosine of the principal angles of two subspaces.

@@ -34,10 +34,10 @@ import org.threegate.run.Progress;
  * <pre>{@code
  * LayerSamples samples =
  *     new LayerSamples(
- *         Matrix.of(buffer, Dtype.F32, 20, 64), Matrix.of(buffer, 5120, Dtype.F32, 20, 32));
+ *         Matrix.of(buffer, Dtype.F32, 20, 64), Matrix.of(buffer, Dtype.F32, 20, 32).at(5120));
  * Capture.Layer layer = new Capture.Layer("layer", samples, new long[20]);
- * Operand before = Operand.of(Matrix.of(buffer, 7680, Dtype.BF16, 32, 64));
- * Operand after = Operand.of(Matrix.of(buffer, 11776, Dtype.BF16, 32, 64));
+ * Operand before = Operand.of(Matrix.of(buffer, Dtype.BF16, 32, 64).at(7680));
+ * Operand after = Operand.of(Matrix.of(buffer, Dtype.BF16, 32, 64).at(11776));
  * LayerCurvature found =
  *     new LayerExperiment(context, FisherKind.TRUE, CurvatureOptions.DEFAULT, control)
  *         .measure(layer, "q_proj", before, after);
@@ -168,8 +168,9 @@ public final class LayerExperiment {
         this.unitSequences = layer.sequences();
       } else {
         Map<Long, Integer> known = new LinkedHashMap<>();
+        long[] tokenSequences = layer.sequences();
         for (int token = 0; token < units.length; token++) {
-          units[token] = known.computeIfAbsent(layer.sequences()[token], id -> known.size());
+          units[token] = known.computeIfAbsent(tokenSequences[token], id -> known.size());
         }
         this.unitSequences = known.keySet().stream().mapToLong(Long::longValue).toArray();
       }
@@ -212,11 +213,8 @@ public final class LayerExperiment {
               ? 1
               : Math.sqrt((double) samples.tokens() / unitSequences.length);
       Map<Long, LayerCurvature.Sequence> sums = new LinkedHashMap<>();
-      for (int token = 0; token < units.length; token++) {
-        sums.merge(
-            layer.sequences()[token],
-            new LayerCurvature.Sequence(layer.sequences()[token], 0, 1),
-            LayerCurvature.Sequence::plus);
+      for (long id : layer.sequences()) {
+        sums.merge(id, new LayerCurvature.Sequence(id, 0, 1), LayerCurvature.Sequence::plus);
       }
       for (int unit = 0; unit < slopes.length; unit++) {
         sums.merge(
@@ -230,7 +228,8 @@ public final class LayerExperiment {
     private Slopes[] slopes(List<? extends Direction> directions) {
       LayerSamples.Slopes found = samples.slopes(context, directions, control);
       Slopes[] result = new Slopes[directions.size()];
-      Arrays.setAll(result, i -> new Slopes(ofUnits(found.slopes()[i]), found.squares()[i]));
+      double[] squares = found.squares();
+      Arrays.setAll(result, i -> new Slopes(ofUnits(found.along(i)), squares[i]));
       return result;
     }
 
@@ -298,8 +297,8 @@ public final class LayerExperiment {
       }
       try (NativeBuffer memory = context.allocate(8L * rank * (rows + columns))) {
         memory.putDoubles(0, transposed);
-        Matrix tall = Matrix.of(memory, 0, Dtype.F64, rows, rank);
-        Matrix wide = Matrix.of(memory, 8L * rank * rows, Dtype.F64, rank, columns);
+        Matrix tall = Matrix.of(memory, Dtype.F64, rows, rank);
+        Matrix wide = Matrix.of(memory, Dtype.F64, rank, columns).at(8L * rank * rows);
         double[][] half = projected(tall);
         for (int k = 0; k < rank; k++) {
           double[] combined = new double[columns];
@@ -322,7 +321,7 @@ public final class LayerExperiment {
       double[] products = new double[rank * columns];
       try (NativeBuffer values = DirectionEntries.of(context, update)) {
         Matrix entries = Matrix.of(values, Dtype.F64, rows, columns);
-        TokenProducts.add(context, tall, new double[0], entries, products, control);
+        TokenProducts.add(context, TokenProducts.Factors.of(tall, entries), products, control);
       }
       double[][] result = new double[rank][];
       Arrays.setAll(result, k -> Arrays.copyOfRange(products, k * columns, (k + 1) * columns));
@@ -418,8 +417,8 @@ public final class LayerExperiment {
           }
           memory.putDoubles(8L * (known * rows + k * columns), right[k]);
         }
-        Matrix tall = Matrix.of(memory, 0, Dtype.F64, rows, known);
-        Matrix wide = Matrix.of(memory, 8L * known * rows, Dtype.F64, known, columns);
+        Matrix tall = Matrix.of(memory, Dtype.F64, rows, known);
+        Matrix wide = Matrix.of(memory, Dtype.F64, known, columns).at(8L * known * rows);
         double[] slopes = slopes(List.of(Direction.of(tall, wide)))[0].values().clone();
         Vectors.add(slopes, scale, rest.values());
         // The cross term of both parts is left out, because its mean is zero.
@@ -442,8 +441,8 @@ public final class LayerExperiment {
               at, others.buffer().getDoubles(others.offset() + 8L * k * columns, columns));
           directions.add(
               Direction.of(
-                  Matrix.of(memory, 8L * k * rows, Dtype.F64, rows, 1),
-                  Matrix.of(memory, at, Dtype.F64, 1, columns)));
+                  Matrix.of(memory, Dtype.F64, rows, 1).at(8L * k * rows),
+                  Matrix.of(memory, Dtype.F64, 1, columns).at(at)));
         }
         Slopes[] found = slopes(directions);
         Arrays.setAll(slopes, k -> found[k].values());
@@ -513,7 +512,7 @@ public final class LayerExperiment {
       try (TruncatedSvd.Result eigen =
           KroneckerFactors.eigenvectors(context, factor, side, count, options.tolerance())) {
         Matrix of = (ofInputs ? before.right() : before.left()).orElseThrow();
-        Matrix leading = Matrix.of(of.buffer(), of.offset(), of.dtype(), count, side);
+        Matrix leading = Matrix.of(of.buffer(), of.dtype(), count, side).at(of.offset());
         double[] angles = PrincipalAngles.of(context, eigen.right().orElseThrow(), leading);
         double observed =
             Arrays.stream(angles).map(angle -> Math.pow(Math.cos(angle), 2)).sum() / count;

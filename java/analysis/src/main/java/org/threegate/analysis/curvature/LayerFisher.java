@@ -21,7 +21,7 @@ import org.threegate.kernel.Operand;
  * <pre>{@code
  * LayerSamples part =
  *     new LayerSamples(
- *         Matrix.of(buffer, Dtype.F32, 100, 16), Matrix.of(buffer, 6400, Dtype.F32, 100, 8));
+ *         Matrix.of(buffer, Dtype.F32, 100, 16), Matrix.of(buffer, Dtype.F32, 100, 8).at(6400));
  * LayerFisher fisher = LayerFisher.of(context, List.of(part), FisherKind.TRUE, control);
  * Estimate trace = Traces.hutchinson(fisher, 10, 1, Progress.NONE);
  * }</pre>
@@ -135,7 +135,8 @@ public final class LayerFisher implements CurvatureOperator {
       for (int i = 0; i < vectors.length; i++) {
         entries.putDoubles(bytes * i, vectors[i]);
         Matrix matrix =
-            Matrix.of(entries, bytes * i, Dtype.F64, parts.get(0).outputs(), parts.get(0).inputs());
+            Matrix.of(entries, Dtype.F64, parts.get(0).outputs(), parts.get(0).inputs())
+                .at(bytes * i);
         directions[i] = Direction.of(Operand.of(matrix));
       }
       double[][] slopes = slopes(List.of(directions));

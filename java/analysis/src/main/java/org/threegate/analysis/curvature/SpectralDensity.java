@@ -26,7 +26,23 @@ public record SpectralDensity(int dimension, List<Rule> rules) {
   public static final SpectralDensity EMPTY = new SpectralDensity(0, List.of());
 
   /** A quadrature rule: nodes, and weights with sum 1. */
-  public record Rule(double[] nodes, double[] weights) {}
+  public record Rule(double[] nodes, double[] weights) {
+    /** Copies the arrays. */
+    public Rule {
+      nodes = nodes.clone();
+      weights = weights.clone();
+    }
+
+    @Override
+    public double[] nodes() {
+      return nodes.clone();
+    }
+
+    @Override
+    public double[] weights() {
+      return weights.clone();
+    }
+  }
 
   /**
    * The density: share of eigenvalues per unit of value.
@@ -34,7 +50,23 @@ public record SpectralDensity(int dimension, List<Rule> rules) {
    * @param mean mean over probes at each point
    * @param se standard error of the mean at each point
    */
-  public record Curve(double[] mean, double[] se) {}
+  public record Curve(double[] mean, double[] se) {
+    /** Copies the arrays. */
+    public Curve {
+      mean = mean.clone();
+      se = se.clone();
+    }
+
+    @Override
+    public double[] mean() {
+      return mean.clone();
+    }
+
+    @Override
+    public double[] se() {
+      return se.clone();
+    }
+  }
 
   public SpectralDensity {
     rules = List.copyOf(rules);
@@ -83,8 +115,8 @@ public record SpectralDensity(int dimension, List<Rule> rules) {
 
   private static double integral(Rule rule, DoubleUnaryOperator function) {
     double sum = 0;
-    for (int i = 0; i < rule.nodes().length; i++) {
-      sum += rule.weights()[i] * function.applyAsDouble(rule.nodes()[i]);
+    for (int i = 0; i < rule.nodes.length; i++) {
+      sum += rule.weights[i] * function.applyAsDouble(rule.nodes[i]);
     }
     return sum;
   }

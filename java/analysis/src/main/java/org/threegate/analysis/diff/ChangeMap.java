@@ -12,6 +12,16 @@ import org.threegate.kernel.Mask;
  * @param changed counts in row-major order, length rows x columns
  */
 public record ChangeMap(int rows, int columns, long[] changed) {
+  /** Copies the arrays. */
+  public ChangeMap {
+    changed = changed.clone();
+  }
+
+  @Override
+  public long[] changed() {
+    return changed.clone();
+  }
+
   /** Largest number of rows or columns of a map. */
   public static final int LARGEST_SIDE = 48;
 

@@ -51,7 +51,7 @@ public final class DiffMeasurement {
             mapColumns);
     long start = System.nanoTime();
     Bf16Diff.Result result =
-        Bf16Diff.compare(context, pair.base(), pair.tuned(), profiles, control);
+        Bf16Diff.compare(context, new Bf16Diff.Pair(pair.base(), pair.tuned(), profiles), control);
     double seconds = (System.nanoTime() - start) * 1e-9;
     Optional<ChangeMap> map = result.map().map(cells -> new ChangeMap(mapRows, mapColumns, cells));
     Optional<long[]> byRow = pair.transposed() ? result.columnChanged() : result.rowChanged();

@@ -27,6 +27,16 @@ public record TensorDiff(
     long[] ulpHistogram,
     Places places,
     double seconds) {
+  /** Copies the arrays. */
+  public TensorDiff {
+    ulpHistogram = ulpHistogram.clone();
+  }
+
+  @Override
+  public long[] ulpHistogram() {
+    return ulpHistogram.clone();
+  }
+
   /**
    * How a tensor is stored.
    *
@@ -51,6 +61,22 @@ public record TensorDiff(
       Optional<long[]> columnChanged,
       List<HeadCount> heads,
       Optional<ChangeMap> map) {
+    /** Copies the arrays. */
+    public Places {
+      rowChanged = rowChanged.map(long[]::clone);
+      columnChanged = columnChanged.map(long[]::clone);
+    }
+
+    @Override
+    public Optional<long[]> rowChanged() {
+      return rowChanged.map(long[]::clone);
+    }
+
+    @Override
+    public Optional<long[]> columnChanged() {
+      return columnChanged.map(long[]::clone);
+    }
+
     /** Empty counts, used for vectors. */
     public static final Places NONE =
         new Places(Optional.empty(), Optional.empty(), List.of(), Optional.empty());

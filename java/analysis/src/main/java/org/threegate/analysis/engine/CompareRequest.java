@@ -64,31 +64,43 @@ public record CompareRequest(
       this.resumption = resumption;
     }
 
-    public Builder initialAdapter(Optional<String> location) {
-      this.initialAdapter = location;
+    /** Sets the location of the adapter before training. */
+    public Builder initialAdapter(String location) {
+      this.initialAdapter = Optional.of(location);
       return this;
     }
 
+    /** Sets the names of the tensors to compare. */
     public Builder selected(Predicate<String> names) {
       this.selected = names;
       return this;
     }
 
+    /** Sets whether to compute the SHA-256 of both checkpoints. */
     public Builder digest(boolean wanted) {
       this.digest = wanted;
       return this;
     }
 
-    public Builder geometry(Optional<GeometryOptions> options) {
-      this.geometry = options;
+    /** Sets the geometry to measure for each matrix. */
+    public Builder geometry(GeometryOptions options) {
+      this.geometry = Optional.of(options);
       return this;
     }
 
+    /** Leaves the geometry out: only counts are computed. */
+    public Builder withoutGeometry() {
+      this.geometry = Optional.empty();
+      return this;
+    }
+
+    /** Sets what may refuse the pairing before the comparison starts. */
     public Builder check(Consumer<Pairing> refusal) {
       this.check = refusal;
       return this;
     }
 
+    /** Returns the request. */
     public CompareRequest build() {
       return new CompareRequest(
           base, tuned, initialAdapter, selected, digest, geometry, check, resumption);

@@ -33,7 +33,7 @@ import org.threegate.run.Progress;
  * CompareRequest request =
  *     CompareRequest.builder(
  *             "base", "tuned", new Resumption(Path.of("journal"), "example 1.0", "all", false))
- *         .geometry(Optional.empty())
+ *         .withoutGeometry()
  *         .build();
  * try (Engine engine = new LocalEngine(context)) {
  *   CompareOutcome compared = engine.compare(request, Progress.NONE, control);
@@ -65,7 +65,10 @@ public final class LocalEngine implements Engine {
     try (Checkpoint base = Checkpoint.open(context, Path.of(request.base()))) {
       if (Checkpoint.isAdapter(location)) {
         try (Adapter adapter =
-            Adapter.open(context, location, request.initialAdapter().map(Path::of))) {
+            request
+                .initialAdapter()
+                .map(initial -> Adapter.open(context, location, Path.of(initial)))
+                .orElseGet(() -> Adapter.open(context, location))) {
           Pairing pairing = Pairing.of(base, adapter, request.selected());
           return compare(request, base, adapter.weights(), pairing, progress, control);
         }
@@ -88,7 +91,12 @@ public final class LocalEngine implements Engine {
       throws IOException {
     request.check().accept(pairing);
     Comparison comparison =
-        new Comparison(context, control, base, tuned, request.digest(), request.geometry());
+        new Comparison(
+            context,
+            control,
+            base,
+            tuned,
+            new Comparison.Wanted(request.digest(), request.geometry()));
     Resumption resumption = request.resumption();
     String fingerprint =
         Fingerprint.of(

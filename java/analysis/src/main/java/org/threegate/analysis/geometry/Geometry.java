@@ -4,7 +4,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
-import java.util.Optional;
 import org.threegate.analysis.statistics.Energy;
 import org.threegate.analysis.statistics.Spectra;
 import org.threegate.kernel.Context;
@@ -35,7 +34,29 @@ public record Geometry(
    * @param tuned σ(W+)
    * @param update σ(ΔW)
    */
-  public record SingularValues(double[] base, double[] tuned, double[] update) {}
+  public record SingularValues(double[] base, double[] tuned, double[] update) {
+    /** Copies the arrays. */
+    public SingularValues {
+      base = base.clone();
+      tuned = tuned.clone();
+      update = update.clone();
+    }
+
+    @Override
+    public double[] base() {
+      return base.clone();
+    }
+
+    @Override
+    public double[] tuned() {
+      return tuned.clone();
+    }
+
+    @Override
+    public double[] update() {
+      return update.clone();
+    }
+  }
 
   /**
    * Principal angles between the leading subspaces, in radians, ascending.
@@ -43,7 +64,23 @@ public record Geometry(
    * @param left angles between the left subspaces, length k
    * @param right angles between the right subspaces, length k
    */
-  public record Angles(double[] left, double[] right) {}
+  public record Angles(double[] left, double[] right) {
+    /** Copies the arrays. */
+    public Angles {
+      left = left.clone();
+      right = right.clone();
+    }
+
+    @Override
+    public double[] left() {
+      return left.clone();
+    }
+
+    @Override
+    public double[] right() {
+      return right.clone();
+    }
+  }
 
   /**
    * The accuracy of the decompositions.
@@ -113,7 +150,9 @@ public record Geometry(
                     PrincipalAngles.of(context, left, after.left().orElseThrow().firstRows(rank)),
                     PrincipalAngles.of(
                         context, right, after.right().orElseThrow().firstRows(rank))),
-                energy(ProjectedEnergy.of(context, tuned, Optional.of(base), left, right)),
+                energy(
+                    ProjectedEnergy.ofDifference(
+                        context, tuned, base, new ProjectedEnergy.Bases(left, right))),
                 new Certificate(
                     before.residual(),
                     after.residual(),
@@ -131,25 +170,25 @@ public record Geometry(
 
   /** Returns the singular values of W0. */
   public double[] base() {
-    return values.base;
+    return values.base();
   }
 
   /** Returns the singular values of W+. */
   public double[] tuned() {
-    return values.tuned;
+    return values.tuned();
   }
 
   /** Returns the singular values of ΔW. */
   public double[] update() {
-    return values.update;
+    return values.update();
   }
 
   public double[] angleU() {
-    return angles.left;
+    return angles.left();
   }
 
   public double[] angleV() {
-    return angles.right;
+    return angles.right();
   }
 
   public double residualBase() {

@@ -31,7 +31,7 @@ import org.threegate.kernel.TruncatedSvd;
  *
  * <pre>{@code
  * Operand before = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64));
- * Operand after = Operand.of(Matrix.of(buffer, 8192, Dtype.BF16, 64, 64));
+ * Operand after = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64).at(8192));
  * TensorGeometry geometry =
  *     GeometryMeasurement.of(context, "q_proj", before, after, GeometryOptions.DEFAULT, control);
  * SpectrumMeasure spectrum = geometry.spectra().get(0);
@@ -136,8 +136,8 @@ public final class GeometryMeasurement {
     if (Math.min(base.rows(), base.columns()) > LONGEST_SHORT_SIDE) {
       return TensorGeometry.omitted("its short side is longer than " + LONGEST_SHORT_SIDE);
     }
-    Bf16Diff.Profiles mask = new Bf16Diff.Profiles(false, false, true, 0, 0);
-    Bf16Diff.Result diff = Bf16Diff.compare(context, base, tuned, mask, control);
+    Bf16Diff.Profiles mask = Bf16Diff.Profiles.MASK;
+    Bf16Diff.Result diff = Bf16Diff.compare(context, new Bf16Diff.Pair(base, tuned, mask), control);
     if (diff.nonFinite() > 0) {
       return TensorGeometry.omitted("it has non-finite entries");
     }
@@ -162,7 +162,7 @@ public final class GeometryMeasurement {
   }
 
   private TensorGeometry measure(Bf16Diff.Result diff, Optional<TruncatedSvd.Result> known) {
-    Mask update = new Mask(base.rows(), base.columns(), diff.mask().orElseThrow());
+    Mask update = diff.mask().orElseThrow();
     long[] codes = MagnitudeHistogram.of(context, base, update, update).all();
     double deviation = deviation(codes, diff.deltaSquares());
     long start = System.nanoTime();
@@ -241,7 +241,9 @@ public final class GeometryMeasurement {
       Mask low = MaskSelection.smallest(context, base, count, control);
       Overlap ofLow = Overlap.of(context, base, update, low);
       for (int rank : ranks) {
-        Mask principal = MaskSelection.principal(context, before, rank, count, control);
+        Mask principal =
+            MaskSelection.principal(
+                context, new MaskSelection.Leading(before, rank), count, control);
         Mask complement = MaskSets.combine(context, COMPLEMENT, principal);
         Mask principalNotLow = MaskSets.combine(context, DIFFERENCE, principal, low);
         all.add(

@@ -137,12 +137,12 @@ public final class MaskWriter {
 
   private static byte[] pack(Mask mask) {
     long perRow = (mask.columns() + 63) / 64;
+    long[] words = mask.words();
     int bytes = Math.toIntExact((mask.columns() + 7) / 8);
     byte[] packed = new byte[Math.toIntExact(Math.multiplyExact(mask.rows(), bytes))];
     for (int row = 0; row < mask.rows(); row++) {
       for (int i = 0; i < bytes; i++) {
-        packed[row * bytes + i] =
-            (byte) (mask.words()[(int) (row * perRow + i / 8)] >>> 8 * (i % 8));
+        packed[row * bytes + i] = (byte) (words[(int) (row * perRow + i / 8)] >>> 8 * (i % 8));
       }
     }
     return packed;

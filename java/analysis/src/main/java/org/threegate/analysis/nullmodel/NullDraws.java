@@ -1,5 +1,6 @@
 package org.threegate.analysis.nullmodel;
 
+import java.util.Arrays;
 import org.threegate.analysis.statistics.NullEstimate;
 
 /**
@@ -13,6 +14,22 @@ import org.threegate.analysis.statistics.NullEstimate;
  */
 public record NullDraws(
     NullModel model, double[] nss, double[] rSpec, Angles angles, EnergyShares energy) {
+  /** Copies the arrays. */
+  public NullDraws {
+    nss = nss.clone();
+    rSpec = rSpec.clone();
+  }
+
+  @Override
+  public double[] nss() {
+    return nss.clone();
+  }
+
+  @Override
+  public double[] rSpec() {
+    return rSpec.clone();
+  }
+
   /**
    * Principal angles in radians.
    *
@@ -22,7 +39,35 @@ public record NullDraws(
    * @param bandRight mean and standard deviation over draws of each right angle; 2 x k
    */
   public record Angles(
-      double[] largestLeft, double[] largestRight, double[][] bandLeft, double[][] bandRight) {}
+      double[] largestLeft, double[] largestRight, double[][] bandLeft, double[][] bandRight) {
+    /** Copies the arrays. */
+    public Angles {
+      largestLeft = largestLeft.clone();
+      largestRight = largestRight.clone();
+      bandLeft = Arrays.stream(bandLeft).map(double[]::clone).toArray(double[][]::new);
+      bandRight = Arrays.stream(bandRight).map(double[]::clone).toArray(double[][]::new);
+    }
+
+    @Override
+    public double[] largestLeft() {
+      return largestLeft.clone();
+    }
+
+    @Override
+    public double[] largestRight() {
+      return largestRight.clone();
+    }
+
+    @Override
+    public double[][] bandLeft() {
+      return Arrays.stream(bandLeft).map(double[]::clone).toArray(double[][]::new);
+    }
+
+    @Override
+    public double[][] bandRight() {
+      return Arrays.stream(bandRight).map(double[]::clone).toArray(double[][]::new);
+    }
+  }
 
   /**
    * Shares of the update's energy in the leading directions.
@@ -31,7 +76,29 @@ public record NullDraws(
    * @param left share in the leading left directions
    * @param right share in the leading right directions
    */
-  public record EnergyShares(double[] principal, double[] left, double[] right) {}
+  public record EnergyShares(double[] principal, double[] left, double[] right) {
+    /** Copies the arrays. */
+    public EnergyShares {
+      principal = principal.clone();
+      left = left.clone();
+      right = right.clone();
+    }
+
+    @Override
+    public double[] principal() {
+      return principal.clone();
+    }
+
+    @Override
+    public double[] left() {
+      return left.clone();
+    }
+
+    @Override
+    public double[] right() {
+      return right.clone();
+    }
+  }
 
   /** Estimates mean and standard deviation from one of the arrays. */
   public NullEstimate estimate(double[] draws) {
@@ -39,31 +106,31 @@ public record NullDraws(
   }
 
   public double[] angleU() {
-    return angles.largestLeft;
+    return angles.largestLeft();
   }
 
   public double[] angleV() {
-    return angles.largestRight;
+    return angles.largestRight();
   }
 
   public double[] principalEnergy() {
-    return energy.principal;
+    return energy.principal();
   }
 
   public double[] leftEnergy() {
-    return energy.left;
+    return energy.left();
   }
 
   public double[] rightEnergy() {
-    return energy.right;
+    return energy.right();
   }
 
   public double[][] bandLeft() {
-    return angles.bandLeft;
+    return angles.bandLeft();
   }
 
   public double[][] bandRight() {
-    return angles.bandRight;
+    return angles.bandRight();
   }
 
   /** Returns the draws for the transposed matrices. */

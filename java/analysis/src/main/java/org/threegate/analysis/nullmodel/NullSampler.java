@@ -38,7 +38,7 @@ import org.threegate.run.CancelledException;
  *
  * <pre>{@code
  * Operand before = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64));
- * Operand after = Operand.of(Matrix.of(buffer, 8192, Dtype.BF16, 64, 64));
+ * Operand after = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64).at(8192));
  * TruncatedSvd.Request request = TruncatedSvd.Request.of(before, 16, 1e-6).withSpectrum();
  * TruncatedSvd.Request update = TruncatedSvd.Request.spectrum(after, 1e-6).minus(before);
  * try (TruncatedSvd.Result base = TruncatedSvd.of(context, request);
@@ -118,7 +118,23 @@ public final class NullSampler {
       TruncatedSvd.Result decomposed,
       double[] baseValues,
       double[] updateValues,
-      double deviation) {}
+      double deviation) {
+    /** Copies the arrays. */
+    public Update {
+      baseValues = baseValues.clone();
+      updateValues = updateValues.clone();
+    }
+
+    @Override
+    public double[] baseValues() {
+      return baseValues.clone();
+    }
+
+    @Override
+    public double[] updateValues() {
+      return updateValues.clone();
+    }
+  }
 
   /**
    * Settings for sampling and measuring random updates.
@@ -214,13 +230,19 @@ public final class NullSampler {
    */
   private List<Drawn> rotated() {
     IntFunction<Matrix> next =
-        draw -> NullUpdate.rotated(context, scaled(updateValues), longSide(), seed, draw);
+        draw ->
+            NullUpdate.rotated(
+                context,
+                new NullUpdate.Spectrum(scaled(updateValues), longSide()),
+                new NullUpdate.Draw(seed, draw));
     if (isSmall()) {
       return draw(draw -> inBases(next.apply(draw), NONE));
     }
     Matrix first = next.apply(0);
     try {
-      return draw(draw -> inBases(NullUpdate.shuffled(context, first, seed, draw), NONE));
+      return draw(
+          draw ->
+              inBases(NullUpdate.shuffled(context, first, new NullUpdate.Draw(seed, draw)), NONE));
     } finally {
       first.buffer().close();
     }
@@ -262,7 +284,11 @@ public final class NullSampler {
       return draw -> {
         SplittableRandom random = new SplittableRandom(own ^ (long) draw << 32);
         return inBases(
-            NullUpdate.normal(context, scaledBase, longSide(), variances, own, draw),
+            NullUpdate.normal(
+                context,
+                new NullUpdate.Spectrum(scaledBase, longSide()),
+                variances,
+                new NullUpdate.Draw(own, draw)),
             (energy, index) ->
                 law.get().noise().map(noise -> noise.add(energy, index, random)).orElse(energy));
       };
@@ -272,13 +298,17 @@ public final class NullSampler {
             entryByEntry(
                 NullUpdate.gaussian(
                     context,
-                    base,
-                    deviation,
-                    tuned.isStoredAs(Dtype.BF16) ? Dtype.BF16 : Dtype.F32,
-                    seed,
-                    draw,
+                    new NullUpdate.Noise(
+                        base, deviation, tuned.isStoredAs(Dtype.BF16) ? Dtype.BF16 : Dtype.F32),
+                    new NullUpdate.Draw(seed, draw),
                     control))
-        : draw -> entryByEntry(NullUpdate.permuted(context, base, tuned, seed, draw, control));
+        : draw ->
+            entryByEntry(
+                NullUpdate.permuted(
+                    context,
+                    new NullUpdate.Pair(base, tuned),
+                    new NullUpdate.Draw(seed, draw),
+                    control));
   }
 
   private Optional<NormalLaw> normMatched() {
@@ -293,9 +323,8 @@ public final class NullSampler {
             context,
             base,
             RoundTrip.variances(deviation),
-            baseValues,
-            before.left().orElseThrow(),
-            before.right().orElseThrow());
+            new ProjectedEnergy.SingularBases(
+                baseValues, before.left().orElseThrow(), before.right().orElseThrow()));
     int classes = (int) Math.sqrt(variances.length);
     double[] ofLongByShort = new double[variances.length];
     for (int i = 0; i < classes; i++) {
@@ -353,12 +382,13 @@ public final class NullSampler {
         long length = i < base.rows() ? base.rows() : base.columns();
         memory.putDouble(8 * i, 1 / Math.sqrt(length));
       }
-      return ProjectedEnergy.of(
+      return ProjectedEnergy.ofDifference(
           context,
           tuned,
-          Optional.of(base),
-          Matrix.of(memory, 0, Dtype.F64, 1, base.rows()),
-          Matrix.of(memory, 8 * base.rows(), Dtype.F64, 1, base.columns()));
+          base,
+          new ProjectedEnergy.Bases(
+              Matrix.of(memory, Dtype.F64, 1, base.rows()),
+              Matrix.of(memory, Dtype.F64, 1, base.columns()).at(8 * base.rows())));
     }
   }
 
@@ -379,7 +409,8 @@ public final class NullSampler {
         right.add(angles(right0, after.right().orElseThrow()));
         energy.add(
             energy(
-                ProjectedEnergy.of(context, Operand.of(matrix), Optional.of(base), left0, right0)));
+                ProjectedEnergy.ofDifference(
+                    context, Operand.of(matrix), base, new ProjectedEnergy.Bases(left0, right0))));
       }
       return drawn(true, baseValues, after.spectrum().orElseThrow(), left, right, energy);
     } finally {
@@ -487,7 +518,7 @@ public final class NullSampler {
     for (long i = 0; i < rank * length; i++) {
       memory.putDouble(8 * i, i % (length + 1) == 0 && i / length < rank ? 1 : 0);
     }
-    return Matrix.of(memory, 0, Dtype.F64, rank, length);
+    return Matrix.of(memory, Dtype.F64, rank, length);
   }
 
   private static NullDraws collect(NullModel model, List<Drawn> drawn, int index) {

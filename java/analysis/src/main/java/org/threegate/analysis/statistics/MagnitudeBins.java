@@ -12,6 +12,16 @@ import java.util.List;
  * @param ends exclusive ends of the ranges, ascending; the last is the number of codes
  */
 public record MagnitudeBins(int[] ends) {
+  /** Copies the arrays. */
+  public MagnitudeBins {
+    ends = ends.clone();
+  }
+
+  @Override
+  public int[] ends() {
+    return ends.clone();
+  }
+
   private static final long LEAST = 64;
 
   /**

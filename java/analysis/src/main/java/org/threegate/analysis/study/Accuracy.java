@@ -7,6 +7,16 @@ package org.threegate.analysis.study;
  * @param shares share of correct completions per problem; all runs use the same order of problems
  */
 public record Accuracy(Mean mean, double[] shares) {
+  /** Copies the arrays. */
+  public Accuracy {
+    shares = shares.clone();
+  }
+
+  @Override
+  public double[] shares() {
+    return shares.clone();
+  }
+
   /**
    * Returns the accuracy from shares of correct completions. The problems are treated as a random
    * sample.

@@ -54,11 +54,9 @@ class ClaimsTest {
       Matrix gaussian =
           NullUpdate.gaussian(
               context,
-              Operand.of(Matrix.of(zero, Dtype.F32, rows, columns)),
-              0.05,
-              Dtype.BF16,
-              seed,
-              0,
+              new NullUpdate.Noise(
+                  Operand.of(Matrix.of(zero, Dtype.F32, rows, columns)), 0.05, Dtype.BF16),
+              new NullUpdate.Draw(seed, 0),
               control);
       Random random = new Random(seed);
       double[] left = random.doubles(rows, -1, 1).toArray();
@@ -137,7 +135,10 @@ class ClaimsTest {
         Matrix before = weights(context, memory, rows, columns, 0, seed);
         Matrix after =
             NullUpdate.gaussian(
-                context, Operand.of(before), 1e-4, Dtype.BF16, 1000 + seed, 0, control);
+                context,
+                new NullUpdate.Noise(Operand.of(before), 1e-4, Dtype.BF16),
+                new NullUpdate.Draw(1000 + seed, 0),
+                control);
         try {
           Map<String, Finding> findings =
               judge(context, control, before, after, GeometryOptions.DEFAULT);

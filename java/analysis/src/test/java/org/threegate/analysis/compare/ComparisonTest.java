@@ -67,7 +67,10 @@ class ComparisonTest {
         Control control = Control.open(context);
         Checkpoint left = Checkpoint.open(context, base)) {
       if (Checkpoint.isAdapter(tuned)) {
-        try (Adapter adapter = Adapter.open(context, tuned, initial)) {
+        try (Adapter adapter =
+            initial
+                .map(before -> Adapter.open(context, tuned, before))
+                .orElseGet(() -> Adapter.open(context, tuned))) {
           return run(
               context, control, left, adapter.weights(), Pairing.of(left, adapter, name -> true));
         }
@@ -84,7 +87,7 @@ class ComparisonTest {
     try (Journal<Comparison.Finished> journal =
         Journal.open(directory.resolve("journal"), Comparison.Finished.class, "test", false)) {
       Comparison.Outcome outcome =
-          new Comparison(context, control, left, right, true, GEOMETRY)
+          new Comparison(context, control, left, right, new Comparison.Wanted(true, GEOMETRY))
               .run(pairing, journal, Progress.NONE);
       // A comparison must not cancel the control of its caller, because another comparison may
       // follow.
@@ -376,7 +379,8 @@ class ComparisonTest {
       try (Control control = Control.open(context);
           Journal<Comparison.Finished> journal =
               Journal.open(journalPath, Comparison.Finished.class, "f", false)) {
-        Comparison comparison = new Comparison(context, control, left, right, true, GEOMETRY);
+        Comparison comparison =
+            new Comparison(context, control, left, right, new Comparison.Wanted(true, GEOMETRY));
         assertThatThrownBy(
                 () ->
                     comparison.run(
@@ -398,13 +402,13 @@ class ComparisonTest {
         // Nine tensors were finished. Others that had begun may have been finished, too.
         assertThat(journal.finished()).hasSizeBetween(9, 11);
         Comparison.Outcome resumed =
-            new Comparison(context, control, left, right, true, GEOMETRY)
+            new Comparison(context, control, left, right, new Comparison.Wanted(true, GEOMETRY))
                 .run(pairing, journal, Progress.NONE);
         try (Control fresh = Control.open(context);
             Journal<Comparison.Finished> empty =
                 Journal.open(directory.resolve("other"), Comparison.Finished.class, "f", false)) {
           Comparison.Outcome whole =
-              new Comparison(context, fresh, left, right, true, GEOMETRY)
+              new Comparison(context, fresh, left, right, new Comparison.Wanted(true, GEOMETRY))
                   .run(pairing, empty, Progress.NONE);
           assertThat(resumed.baseDigest()).isEqualTo(whole.baseDigest()).isPresent();
           assertThat(resumed.tensors())

@@ -148,7 +148,9 @@ class ConsensusTest {
               context, NAME, pair.base(), pair.tuned(), GeometryOptions.DEFAULT, control);
       Bf16Diff.Result diff =
           Bf16Diff.compare(
-              context, pair.base(), pair.tuned(), Bf16Diff.Profiles.ROWS_AND_COLUMNS, control);
+              context,
+              new Bf16Diff.Pair(pair.base(), pair.tuned(), Bf16Diff.Profiles.ROWS_AND_COLUMNS),
+              control);
       RatioProfile rows = RatioProfile.of(diff.rowChanged().orElseThrow(), SIZE);
       assertThat(rows.dispersionZ()).isGreaterThan(50);
       assertThat(geometry.magnitudeMatchedDispersion().orElseThrow().rowZ()).isBetween(-5.0, 5.0);

@@ -168,9 +168,9 @@ class FiniteDifferenceHessianTest {
           }
         };
     try (NativeBuffer memory = CONTEXT.allocate(12L * count)) {
-      Matrix point = Matrix.of(memory, 0, Dtype.F32, 10, count / 10);
-      Matrix vector = Matrix.of(memory, 4L * count, Dtype.F32, 10, count / 10);
-      Matrix product = Matrix.of(memory, 8L * count, Dtype.F32, 10, count / 10);
+      Matrix point = Matrix.of(memory, Dtype.F32, 10, count / 10);
+      Matrix vector = Matrix.of(memory, Dtype.F32, 10, count / 10).at(4L * count);
+      Matrix product = Matrix.of(memory, Dtype.F32, 10, count / 10).at(8L * count);
       for (int i = 0; i < 2 * count; i++) {
         memory.putFloat(4L * i, (float) random.nextGaussian());
       }

@@ -32,7 +32,7 @@ class LayerFisherTest {
     for (int i = 0; i < TOKENS * columns; i++) {
       memory.putInt(offset + 4L * i, Float.floatToRawIntBits((float) random.nextGaussian()));
     }
-    return Matrix.of(memory, offset, Dtype.F32, TOKENS, columns);
+    return Matrix.of(memory, Dtype.F32, TOKENS, columns).at(offset);
   }
 
   private static double at(NativeBuffer memory, Matrix matrix, int row, int column) {
@@ -51,12 +51,12 @@ class LayerFisherTest {
       // The samples come in two parts, as those of a longer run do.
       LayerSamples head =
           new LayerSamples(
-              Matrix.of(memory, 0, Dtype.F32, 20, INPUTS),
-              Matrix.of(memory, 8192, Dtype.F32, 20, OUTPUTS));
+              Matrix.of(memory, Dtype.F32, 20, INPUTS),
+              Matrix.of(memory, Dtype.F32, 20, OUTPUTS).at(8192));
       LayerSamples tail =
           new LayerSamples(
-              Matrix.of(memory, 20 * INPUTS * 4, Dtype.F32, 30, INPUTS),
-              Matrix.of(memory, 8192 + 20 * OUTPUTS * 4, Dtype.F32, 30, OUTPUTS));
+              Matrix.of(memory, Dtype.F32, 30, INPUTS).at(20 * INPUTS * 4),
+              Matrix.of(memory, Dtype.F32, 30, OUTPUTS).at(8192 + 20 * OUTPUTS * 4));
       LayerFisher fisher = LayerFisher.of(context, List.of(head, tail), FisherKind.TRUE, control);
       assertThat(fisher.kind().label()).isEqualTo("true Fisher");
       double[] entries = new double[WEIGHTS * WEIGHTS];

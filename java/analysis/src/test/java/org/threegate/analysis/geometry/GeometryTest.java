@@ -112,8 +112,8 @@ class GeometryTest {
         Operand after = Operand.of(tuned.tensors().get(entry.getKey()).matrix());
         Bf16Diff.Result diff =
             Bf16Diff.compare(
-                context, before, after, new Bf16Diff.Profiles(false, false, true, 0, 0), control);
-        Mask update = new Mask(before.rows(), before.columns(), diff.mask().orElseThrow());
+                context, new Bf16Diff.Pair(before, after, Bf16Diff.Profiles.MASK), control);
+        Mask update = diff.mask().orElseThrow();
         long count = (before.rows() * before.columns() + 1) / 2;
         TruncatedSvd.Request request =
             TruncatedSvd.Request.of(before, entry.getValue().path("k").asInt(), TOLERANCE);
@@ -170,8 +170,8 @@ class GeometryTest {
         Operand tuned = Operand.of(Matrix.of(after, Dtype.BF16, size, size));
         Bf16Diff.Result diff =
             Bf16Diff.compare(
-                context, base, tuned, new Bf16Diff.Profiles(false, false, true, 0, 0), control);
-        Mask update = new Mask(size, size, diff.mask().orElseThrow());
+                context, new Bf16Diff.Pair(base, tuned, Bf16Diff.Profiles.MASK), control);
+        Mask update = diff.mask().orElseThrow();
         long half = (long) size * size / 2;
         try (TruncatedSvd.Result svd =
             TruncatedSvd.of(context, TruncatedSvd.Request.of(base, 13, TOLERANCE))) {

@@ -80,8 +80,9 @@ class NullSamplerTest {
         Control control = Control.open(context);
         NativeBuffer memory = context.allocate(4L * rows * columns)) {
       fill(memory, rows, columns, step, random);
-      Operand before = Operand.of(Matrix.of(memory, 0, Dtype.BF16, rows, columns));
-      Operand after = Operand.of(Matrix.of(memory, 2L * rows * columns, Dtype.BF16, rows, columns));
+      Operand before = Operand.of(Matrix.of(memory, Dtype.BF16, rows, columns));
+      Operand after =
+          Operand.of(Matrix.of(memory, Dtype.BF16, rows, columns).at(2L * rows * columns));
       GeometryOptions options =
           new GeometryOptions(
               List.of(RANK), List.of(), List.of(0.5), List.of(NullModel.values()), DRAWS, 1e-6, 1);
@@ -89,8 +90,8 @@ class NullSamplerTest {
           GeometryMeasurement.of(context, "w", before, after, options, control).spectra().get(0);
       Bf16Diff.Result diff =
           Bf16Diff.compare(
-              context, before, after, new Bf16Diff.Profiles(false, false, true, 0, 0), control);
-      Mask update = new Mask(rows, columns, diff.mask().orElseThrow());
+              context, new Bf16Diff.Pair(before, after, Bf16Diff.Profiles.MASK), control);
+      Mask update = diff.mask().orElseThrow();
       long[] codes = MagnitudeHistogram.of(context, before, update, update).all();
       double deviation = RoundTrip.deviation(codes, diff.deltaSquares());
       agree(
@@ -100,14 +101,23 @@ class NullSamplerTest {
               before,
               control,
               draw ->
-                  NullUpdate.gaussian(context, before, deviation, Dtype.BF16, 2, draw, control)));
+                  NullUpdate.gaussian(
+                      context,
+                      new NullUpdate.Noise(before, deviation, Dtype.BF16),
+                      new NullUpdate.Draw(2, draw),
+                      control)));
       agree(
           measured.draws(NullModel.PERMUTED_UPDATE).orElseThrow(),
           entryByEntry(
               context,
               before,
               control,
-              draw -> NullUpdate.permuted(context, before, after, 2, draw, control)));
+              draw ->
+                  NullUpdate.permuted(
+                      context,
+                      new NullUpdate.Pair(before, after),
+                      new NullUpdate.Draw(2, draw),
+                      control)));
       agreeWithRotations(
           context,
           measured.draws(NullModel.SPECTRUM_PRESERVING).orElseThrow(),
@@ -139,10 +149,10 @@ class NullSamplerTest {
       List<SpectrumMeasure> measured = new ArrayList<>();
       for (long pair = 0; pair < 2; pair++) {
         Operand before =
-            Operand.of(Matrix.of(memory, 16 * pair * entries, Dtype.F64, rows, columns));
+            Operand.of(Matrix.of(memory, Dtype.F64, rows, columns).at(16 * pair * entries));
         Operand after =
             Operand.of(
-                Matrix.of(memory, 16 * pair * entries + 8 * entries, Dtype.F64, rows, columns));
+                Matrix.of(memory, Dtype.F64, rows, columns).at(16 * pair * entries + 8 * entries));
         measured.add(
             GeometryMeasurement.of(context, "w", before, after, options, control).spectra().get(0));
       }
@@ -173,7 +183,10 @@ class NullSamplerTest {
     double[] ofShort = new double[DRAWS];
     for (int draw = 0; draw < DRAWS; draw++) {
       Matrix core =
-          NullUpdate.rotated(context, observed.update(), Math.max(rows, columns), 3, draw);
+          NullUpdate.rotated(
+              context,
+              new NullUpdate.Spectrum(observed.update(), Math.max(rows, columns)),
+              new NullUpdate.Draw(3, draw));
       try {
         SpectrumPerturbation after =
             SpectrumPerturbation.of(context, observed.base(), core, List.of(RANK));

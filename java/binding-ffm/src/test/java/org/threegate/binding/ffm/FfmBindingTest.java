@@ -1,6 +1,7 @@
 package org.threegate.binding.ffm;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.io.InputStream;
@@ -15,7 +16,11 @@ import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
 import org.threegate.buffer.NativeBuffer;
-import org.threegate.loading.Bindings;
+import org.threegate.dtype.Dtype;
+import org.threegate.kernel.Bf16Diff;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Matrix;
+import org.threegate.kernel.Operand;
 import org.threegate.testing.BindingContract;
 import org.threegate.testing.Header;
 
@@ -66,13 +71,26 @@ class FfmBindingTest extends BindingContract {
 
   @Test
   void aMemorySegmentIsWrappedWithoutACopy() {
-    try (Arena arena = Arena.ofConfined()) {
+    try (Context context = Context.open(Context.Device.CPU, 1)) {
+      Arena arena = Arena.ofConfined();
       MemorySegment segment = arena.allocate(16);
-      try (NativeBuffer buffer =
-          NativeBuffer.wrap(Bindings.get(), segment.address(), segment.byteSize(), segment)) {
+      try (NativeBuffer buffer = MemorySegments.wrap(context, segment)) {
         buffer.putInt(4, 12);
         assertThat(segment.get(ValueLayout.JAVA_INT, 4)).isEqualTo(12);
+        Operand matrix = Operand.of(Matrix.of(buffer, Dtype.F32, 2, 2));
+        assertThat(Bf16Diff.compare(context, matrix, matrix).total()).isEqualTo(4);
       }
+      try (NativeBuffer constant = MemorySegments.wrap(context, segment.asReadOnly())) {
+        assertThat(constant.getInt(4)).isEqualTo(12);
+        assertThat(constant.isReadOnly()).isTrue();
+      }
+      assertThatThrownBy(() -> MemorySegments.wrap(context, MemorySegment.ofArray(new int[4])))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("a heap segment has no address; allocate it in an Arena");
+      arena.close();
+      assertThatThrownBy(() -> MemorySegments.wrap(context, segment))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("the arena of the segment is closed");
     }
   }
 }

@@ -9,7 +9,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.SplittableRandom;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
@@ -268,11 +267,10 @@ public final class LowRankAdapter implements AutoCloseable {
    * @param context the context of the kernels
    * @param model the decoder
    * @param directory the directory of the adapter
-   * @param initial the adapter before training, for initializations that change the weights
    * @throws InvalidInputException when the files are invalid, or belong to another model
    */
-  public static void read(Context context, Decoder model, Path directory, Optional<Path> initial) {
-    try (Adapter stored = Adapter.open(context, directory, initial)) {
+  public static void read(Context context, Decoder model, Path directory) {
+    try (Adapter stored = Adapter.open(context, directory)) {
       stored
           .updates()
           .forEach((weight, terms) -> Scopes.run(() -> add(model, directory, weight, terms)));

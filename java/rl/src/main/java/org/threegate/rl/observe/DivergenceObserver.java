@@ -216,7 +216,7 @@ public final class DivergenceObserver implements TrainingObserver, AutoCloseable
             slopes[0] =
                 new LayerSamples(input.matrix(), gradient.matrix())
                     .slopes(context, List.of(update), control)
-                    .slopes()[0];
+                    .along(0);
           }
         });
     return slopes[0];

@@ -28,6 +28,7 @@ import org.threegate.rl.task.Problem;
 import org.threegate.rl.train.PolicyTrainer;
 import org.threegate.rl.train.SupervisedTrainer;
 import org.threegate.rl.train.Trainer;
+import org.threegate.rl.train.TrainingOptions;
 import org.threegate.rl.verifier.BoundedVerifier;
 import org.threegate.run.InvalidInputException;
 
@@ -239,13 +240,10 @@ public final class TrainingSession implements AutoCloseable {
 
   private Trainer trainer(Builder parts, Optional<Decoder> reference, Map<String, Tensor> masks) {
     if (config.objective().algorithm() != Algorithm.SFT) {
-      return PolicyTrainer.of(
-          policy,
-          reference,
-          problems,
-          rollouts(),
-          Composition.reinforcement(config, policy.config().tokens().ends()),
-          masks);
+      TrainingOptions options = Composition.reinforcement(config, policy.config().tokens().ends());
+      return reference.isPresent()
+          ? PolicyTrainer.of(policy, reference.get(), problems, rollouts(), options, masks)
+          : PolicyTrainer.of(policy, problems, rollouts(), options, masks);
     }
     Tokenizer tokenizer = parts.tokenizer.orElseGet(() -> rollouts().tokenizer());
     return SupervisedTrainer.of(

@@ -226,7 +226,7 @@ public final class Study {
       Checkpoint before, Path run, Journal<Comparison.Finished> journal) throws IOException {
     // The update of an adapter is its low-rank product, not the difference of rounded matrices.
     if (Files.exists(ArmRun.adapter(run))) {
-      try (Adapter after = Adapter.open(context, ArmRun.adapter(run), Optional.empty())) {
+      try (Adapter after = Adapter.open(context, ArmRun.adapter(run))) {
         return comparison(before, after.weights())
             .run(Pairing.of(before, after, ALL), journal, Progress.NONE);
       }
@@ -238,7 +238,11 @@ public final class Study {
 
   private Comparison comparison(Checkpoint before, Checkpoint after) {
     return new Comparison(
-        context, control, before, after, false, Optional.of(GeometryOptions.DEFAULT));
+        context,
+        control,
+        before,
+        after,
+        new Comparison.Wanted(false, Optional.of(GeometryOptions.DEFAULT)));
   }
 
   private static List<MatrixMeasures> matrices(Comparison.Outcome outcome) {

@@ -32,7 +32,7 @@ import org.threegate.rl.verifier.BoundedVerifier;
  *
  * <pre>{@code
  * try (PolicyTrainer trainer =
- *     PolicyTrainer.of(decoder, Optional.empty(), problems, rollouts, options, Map.of())) {
+ *     PolicyTrainer.of(decoder, problems, rollouts, options, Map.of())) {
  *   trainer.run(event -> System.out.println("step " + event.step()));
  * }
  * }</pre>
@@ -60,10 +60,9 @@ public final class PolicyTrainer extends Trainer {
   }
 
   /**
-   * Creates a trainer.
+   * Creates a trainer with an objective without a divergence.
    *
    * @param policy the model to train. The caller closes it, as everything that is passed here
-   * @param reference the model that the KL divergence is measured from, if the objective has one
    * @param problems the training problems
    * @param rollouts samples completions and scores them
    * @param options the hyperparameters
@@ -72,6 +71,37 @@ public final class PolicyTrainer extends Trainer {
    * @return the trainer, which has taken no step
    */
   public static PolicyTrainer of(
+      Decoder policy,
+      List<Problem> problems,
+      Rollouts rollouts,
+      TrainingOptions options,
+      Map<String, Tensor> masks) {
+    return of(policy, Optional.empty(), problems, rollouts, options, masks);
+  }
+
+  /**
+   * Creates a trainer with a reference model.
+   *
+   * @param policy the model to train. The caller closes it, as everything that is passed here
+   * @param reference the model that the KL divergence is measured from
+   * @param problems the training problems
+   * @param rollouts samples completions and scores them
+   * @param options the hyperparameters
+   * @param masks bool tensors by the names of parameters, true where these may move; parameters
+   *     without a mask may move everywhere
+   * @return the trainer, which has taken no step
+   */
+  public static PolicyTrainer of(
+      Decoder policy,
+      Decoder reference,
+      List<Problem> problems,
+      Rollouts rollouts,
+      TrainingOptions options,
+      Map<String, Tensor> masks) {
+    return of(policy, Optional.of(reference), problems, rollouts, options, masks);
+  }
+
+  private static PolicyTrainer of(
       Decoder policy,
       Optional<Decoder> reference,
       List<Problem> problems,

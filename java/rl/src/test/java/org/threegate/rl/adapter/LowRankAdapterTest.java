@@ -10,7 +10,6 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -89,7 +88,7 @@ class LowRankAdapterTest {
       float[] after = logits(model);
       assertThat(after).isNotEqualTo(before);
       adapter.write(directory.resolve("."));
-      LowRankAdapter.read(context, base, directory, Optional.empty());
+      LowRankAdapter.read(context, base, directory);
       assertClose(logits(base), after, 5e-5);
       // The merged model computes the same.
       Files.copy(MODEL.resolve("config.json"), directory.resolve("config.json"));
@@ -163,11 +162,11 @@ class LowRankAdapterTest {
         Decoder model = Decoder.load(context, MODEL);
         Checkpoint expected = Checkpoint.open(context, PEFT.resolve("expected.safetensors"))) {
       float[] plain = logits(model);
-      LowRankAdapter.read(context, model, PEFT, Optional.empty());
+      LowRankAdapter.read(context, model, PEFT);
       float[] wanted = Tensors.floats(TensorFiles.read(expected.tensors().get("logits")));
       assertClose(logits(model), wanted, 2e-5);
       assertThat(plain).isNotEqualTo(wanted);
-      assertThatThrownBy(() -> LowRankAdapter.read(context, model, PEFT, Optional.empty()))
+      assertThatThrownBy(() -> LowRankAdapter.read(context, model, PEFT))
           .isInstanceOf(InvalidInputException.class)
           .hasMessageContaining("the weight already has factors");
       assertThatThrownBy(

@@ -7,7 +7,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -48,8 +47,7 @@ class LearningTest {
       PassRate before =
           PassRate.of(rollouts.draw(model, test, EACH, sampling, 100 + seed), EACH, 1);
       TrainingOptions options = TrainingOptions.of(40, 16, 16, sampling, 3e-5, seed);
-      try (PolicyTrainer trainer =
-          PolicyTrainer.of(model, Optional.empty(), train, rollouts, options, Map.of())) {
+      try (PolicyTrainer trainer = PolicyTrainer.of(model, train, rollouts, options, Map.of())) {
         trainer.run(event -> {});
       }
       PassRate after = PassRate.of(rollouts.draw(model, test, EACH, sampling, 200 + seed), EACH, 1);

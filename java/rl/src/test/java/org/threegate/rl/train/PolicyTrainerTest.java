@@ -11,7 +11,6 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
@@ -113,12 +112,7 @@ class PolicyTrainerTest {
       double before = passRate(model, rollouts);
       try (PolicyTrainer trainer =
           PolicyTrainer.of(
-              model,
-              Optional.of(reference),
-              PROBLEMS,
-              rollouts,
-              options(objective, 60, 0.02),
-              Map.of())) {
+              model, reference, PROBLEMS, rollouts, options(objective, 60, 0.02), Map.of())) {
         trainer.run(event -> {});
       }
       assertThat(before).isLessThan(0.2);
@@ -159,12 +153,7 @@ class PolicyTrainerTest {
         List<String> metrics = new ArrayList<>();
         try (PolicyTrainer trainer =
             PolicyTrainer.of(
-                model,
-                Optional.empty(),
-                PROBLEMS,
-                rollouts,
-                options,
-                Map.of(frozen, mask.to(ScalarType.Bool)))) {
+                model, PROBLEMS, rollouts, options, Map.of(frozen, mask.to(ScalarType.Bool)))) {
           trainer.next();
           long objects = Pointer.totalCount();
           trainer.run(
@@ -215,12 +204,7 @@ class PolicyTrainerTest {
         TrainingOptions options = builder(objective, 1, 0.01).rows(rows).build();
         try (PolicyTrainer trainer =
             PolicyTrainer.of(
-                model,
-                Optional.empty(),
-                PROBLEMS,
-                new Rollouts(LETTERS, verifier, 8),
-                options,
-                Map.of())) {
+                model, PROBLEMS, new Rollouts(LETTERS, verifier, 8), options, Map.of())) {
           TrainingEvent.StepTaken taken = (TrainingEvent.StepTaken) trainer.next();
           norms.add(taken.metrics().get("grad_norm"));
           norms.add(taken.metrics().get("loss"));
@@ -242,7 +226,6 @@ class PolicyTrainerTest {
         try (PolicyTrainer trainer =
             PolicyTrainer.of(
                 model,
-                Optional.empty(),
                 PROBLEMS,
                 new Rollouts(LETTERS, verifier, 8),
                 builder(PolicyObjective.DAPO, 1, 1e-6).rounds(rounds).build(),
@@ -276,12 +259,7 @@ class PolicyTrainerTest {
         List<TrainingEvent> events = new ArrayList<>();
         try (PolicyTrainer trainer =
             PolicyTrainer.of(
-                model,
-                Optional.empty(),
-                PROBLEMS,
-                new Rollouts(LETTERS, verifier, 8),
-                options,
-                Map.of())) {
+                model, PROBLEMS, new Rollouts(LETTERS, verifier, 8), options, Map.of())) {
           trainer.run(events::add);
         }
         assertThat(events).hasSize(3);
@@ -297,31 +275,20 @@ class PolicyTrainerTest {
       assertThat(broken.crashes()).isEqualTo(3 * 72);
       // Prompts have 2 to 4 letters, so some exceed the limit of 2 tokens.
       try (PolicyTrainer trainer =
-          PolicyTrainer.of(
-              model,
-              Optional.empty(),
-              PROBLEMS,
-              new Rollouts(LETTERS, never, 2),
-              options,
-              Map.of())) {
+          PolicyTrainer.of(model, PROBLEMS, new Rollouts(LETTERS, never, 2), options, Map.of())) {
         assertThat(trainer.next().metrics().get("prompts/too_long")).isBetween(6.0, 18.0);
       }
       Rollouts rollouts = new Rollouts(LETTERS, never, 1);
-      try (PolicyTrainer trainer =
-          PolicyTrainer.of(model, Optional.empty(), PROBLEMS, rollouts, options, Map.of())) {
+      try (PolicyTrainer trainer = PolicyTrainer.of(model, PROBLEMS, rollouts, options, Map.of())) {
         assertThatThrownBy(() -> trainer.run(event -> {}))
             .isInstanceOf(TrainingException.class)
             .hasMessage("no problem has a prompt of 1 to 1 tokens");
       }
-      assertThatThrownBy(
-              () ->
-                  PolicyTrainer.of(model, Optional.empty(), List.of(), rollouts, options, Map.of()))
+      assertThatThrownBy(() -> PolicyTrainer.of(model, List.of(), rollouts, options, Map.of()))
           .hasMessage("problems must not be empty");
       TrainingOptions measured =
           options(PolicyObjective.DAPO.withDivergence(Divergence.K1, 1), 3, 0.01);
-      assertThatThrownBy(
-              () ->
-                  PolicyTrainer.of(model, Optional.empty(), PROBLEMS, rollouts, measured, Map.of()))
+      assertThatThrownBy(() -> PolicyTrainer.of(model, PROBLEMS, rollouts, measured, Map.of()))
           .hasMessage("an objective with a divergence needs a reference model");
     }
   }
@@ -341,12 +308,7 @@ class PolicyTrainerTest {
       TrainingOptions options = builder(PolicyObjective.DAPO, 100, 0.01).advantages(rule).build();
       try (PolicyTrainer trainer =
           PolicyTrainer.of(
-              model,
-              Optional.empty(),
-              PROBLEMS,
-              new Rollouts(LETTERS, verifier, 8),
-              options,
-              Map.of())) {
+              model, PROBLEMS, new Rollouts(LETTERS, verifier, 8), options, Map.of())) {
         Map<String, float[]> before = copy(model.parameters());
         for (int i = 0; i < PolicyTrainer.MOST_FAILURES - 1; i++) {
           assertThat(((TrainingEvent.StepSkipped) trainer.next()).reason())

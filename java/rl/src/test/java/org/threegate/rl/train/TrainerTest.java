@@ -13,7 +13,6 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import org.bytedeco.javacpp.Pointer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
@@ -141,7 +140,6 @@ class TrainerTest {
     }
     return PolicyTrainer.of(
         model,
-        Optional.empty(),
         problems,
         new Rollouts(LETTERS, verifier, 4),
         TrainingOptions.builder(9, 5, 8, SamplingOptions.plain(2, List.of(2)), 0.01, 3)
@@ -221,7 +219,6 @@ class TrainerTest {
         PolicyTrainer trainer =
             PolicyTrainer.of(
                 model,
-                Optional.empty(),
                 List.of(Problem.of("de", "e", ""), Problem.of("df", "f", "")),
                 new Rollouts(LETTERS, verifier, 4),
                 TrainingOptions.builder(2000, 2, 4, SamplingOptions.plain(2, List.of(2)), 1e-6, 3)
