@@ -265,7 +265,8 @@ TG_API tg_status tg_capabilities_query(tg_capabilities* capabilities);
  * including the terminating zero. `error` may be NULL.
  *
  * The environment variable THREEGATE_SIMD selects the instruction set of the CPU kernels: scalar, avx2 or avx512 on
- * x86-64, and scalar or neon on AArch64. A level that the machine lacks leads to TG_UNSUPPORTED. It is never replaced by another one.
+ * x86-64, and scalar or neon on AArch64. A level that the machine lacks leads to TG_UNSUPPORTED. It is never replaced by
+ * another one.
  */
 TG_API tg_status tg_context_create(const tg_context_options* options, tg_context** context, char* error, int64_t error_capacity);
 

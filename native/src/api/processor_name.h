@@ -26,7 +26,7 @@ inline std::string processor_name(std::istream& info) {
     if (colon == std::string::npos) {
       continue;
     }
-    const std::string value = line.substr(colon + 2);
+    std::string value = line.substr(colon + 2);
     if (line.rfind("model name", 0) == 0) {
       return value;
     }
