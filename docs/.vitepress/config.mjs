@@ -66,7 +66,7 @@ export default defineConfig({
   base: process.env.THREEGATE_DOCS_BASE || '/',
   srcDir: root,
   outDir: output,
-  srcExclude: ['java/**', 'native/**', 'target/**', 'shared/**', '.github/**', 'docs/node_modules/**'],
+  srcExclude: ['bindings/**', 'java/**', 'native/**', 'target/**', 'shared/**', '.github/**', 'docs/node_modules/**'],
   rewrites: { 'README.md': 'index.md' },
   vite: { logLevel: 'warn', plugins: [resolvePackages] },
   markdown: {
@@ -89,6 +89,7 @@ export default defineConfig({
           page('Getting started', 'getting-started'),
           page('Concepts', 'concepts'),
           page('FAQ', 'faq'),
+          page('Versions', 'versions'),
         ],
       },
       {
@@ -104,6 +105,7 @@ export default defineConfig({
           page('Apache Spark', 'spark'),
           page('Study', 'study'),
           page('Embedding', 'embedding'),
+          page('Python', 'python'),
         ],
       },
       {

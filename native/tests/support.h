@@ -13,6 +13,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "threegate/threegate.h"
@@ -84,14 +85,31 @@ inline std::vector<double> tolerances(const std::vector<double>& all) {
                              : std::vector<double>(all.begin(), beyond == all.end() ? beyond : beyond + 1);
 }
 
+// The SIMD levels of this architecture, ascending.
+inline std::vector<std::pair<int, const char*>> simd_names() {
+#if defined(__x86_64__)
+  return {{TG_SIMD_SCALAR, "scalar"}, {TG_SIMD_AVX2, "avx2"}, {TG_SIMD_AVX512, "avx512"}};
+#elif defined(__aarch64__)
+  return {{TG_SIMD_SCALAR, "scalar"}, {TG_SIMD_NEON, "neon"}};
+#else
+  return {{TG_SIMD_SCALAR, "scalar"}};
+#endif
+}
+
 // The SIMD levels of this machine. Kernels are tested at each of them.
 inline std::vector<std::string> simd_levels() {
   tg_capabilities capabilities{};
   capabilities.size = sizeof(capabilities);
   EXPECT_EQ(TG_OK, tg_capabilities_query(&capabilities));
-  std::vector<std::string> levels{"scalar", "avx2", "avx512"};
-  // A device has one level.
-  levels.resize(tests_device() ? 1 : static_cast<size_t>(capabilities.simd) + 1);
+  std::vector<std::string> levels{"scalar"};
+  if (tests_device()) {
+    return levels;  // a device has one level
+  }
+  for (const auto& [code, name] : simd_names()) {
+    if (code != TG_SIMD_SCALAR && code <= capabilities.simd) {
+      levels.emplace_back(name);
+    }
+  }
   return levels;
 }
 

@@ -5,8 +5,9 @@
  *  - Only int32_t, int64_t, double, pointers, and structs behind pointers cross this boundary.
  *  - Every function that can fail returns a tg_status. tg_error_message copies out the text of the last failure of a
  *    context. The text names the argument, its value and the allowed values. Arguments are checked before any work.
- *  - Structs begin with `size`, which the caller sets to sizeof(struct). A struct of another size is refused with
- *    TG_INVALID_ARGUMENT. Structs that are only parts of others or elements of arrays have no `size`.
+ *  - Structs begin with `size`, which the caller sets to sizeof(struct). A struct that grows keeps its older sizes. Any
+ *    other size is refused with TG_INVALID_ARGUMENT. Structs that are only parts of others or elements of arrays have no
+ *    `size`.
  *  - The caller allocates the outputs. Data pointers may have any alignment. Pointers to structs are 8-byte aligned.
  *  - A context runs one call at a time. A second, concurrent call returns TG_BUSY. Different contexts are independent.
  *  - The library never prints, never exits and lets no C++ exception out.
@@ -45,8 +46,9 @@ extern "C" {
 #endif
 
 /**
- * The version of this interface. It is raised with every change of a declaration below, additions included. The caller
- * and the library must have the same version.
+ * The version of this interface. It is raised with every change of a declaration below, additions included. A program runs
+ * with every library of the same SONAME whose version is not lower than that of the header that the program was compiled
+ * with. Changes that would break a compiled program change the SONAME.
  */
 #define TG_ABI_VERSION 17
 
@@ -210,12 +212,14 @@ typedef struct tg_context_options {
   int32_t reserved;
 } tg_context_options;
 
-/** No vector instructions beyond those of x86-64-v2. */
+/** No vector instructions beyond those of x86-64-v2, or on other architectures beyond what a compiler makes of loops. */
 #define TG_SIMD_SCALAR 0
 /** AVX2, FMA, F16C and BMI2. */
 #define TG_SIMD_AVX2 1
 /** AVX-512 F, BW, DQ, VL and VBMI2 (Ice Lake, Zen 4 and later). */
 #define TG_SIMD_AVX512 2
+/** NEON (Advanced SIMD) of AArch64, and its SHA-2 instructions where the processor has them. */
+#define TG_SIMD_NEON 3
 
 /** What the library can use on this machine. Texts are terminated by a zero byte. */
 typedef struct tg_capabilities {
@@ -243,20 +247,25 @@ typedef struct tg_capabilities {
   char blas[160];
   /** The name, compute capability and memory of the first CUDA device. It is empty if there is none. */
   char cuda[160];
+  /** The path of the BLAS library. Since version 17. */
+  char blas_file[256];
 } tg_capabilities;
 
-/** Returns the TG_ABI_VERSION of the library. Compare it with that of the header before any other call. */
+/** Returns the TG_ABI_VERSION of the library. It must not be lower than that of the header; check it before any other call. */
 TG_API int32_t tg_abi_version(void);
 
-/** Fills `capabilities` with what the library can use on this machine. It needs no context. */
+/**
+ * Fills `capabilities` with what the library can use on this machine. It needs no context. The struct of version 16, which
+ * ends before blas_file, is also accepted.
+ */
 TG_API tg_status tg_capabilities_query(tg_capabilities* capabilities);
 
 /**
  * Creates a context and its worker threads. If that fails, `error` receives the reason: at most `error_capacity` bytes
  * including the terminating zero. `error` may be NULL.
  *
- * The environment variable THREEGATE_SIMD (scalar, avx2 or avx512) selects the instruction set of the CPU kernels. A
- * level that the machine lacks leads to TG_UNSUPPORTED. It is never replaced by another one.
+ * The environment variable THREEGATE_SIMD selects the instruction set of the CPU kernels: scalar, avx2 or avx512 on
+ * x86-64, and scalar or neon on AArch64. A level that the machine lacks leads to TG_UNSUPPORTED. It is never replaced by another one.
  */
 TG_API tg_status tg_context_create(const tg_context_options* options, tg_context** context, char* error, int64_t error_capacity);
 

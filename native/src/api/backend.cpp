@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "api/context.h"
+#include "api/processor_name.h"
 #include "common/error.h"
 #include "cpu/support/blas.h"
 #include "cpu/support/library_directory.h"
@@ -22,8 +23,9 @@ constexpr const char* kCudaLibraryVariable = "THREEGATE_CUDA_LIBRARY";
 CudaBackend load_cuda() {
   CudaBackend backend;
   const char* given = std::getenv(kCudaLibraryVariable);
-  const std::string path = given != nullptr ? given : library_directory() + "/" + kCudaLibrary;
-  if (access(path.c_str(), F_OK) != 0) {
+  const std::string path = given != nullptr ? given : shipped_library(kCudaLibrary);
+  const bool searched = given == nullptr && path == kCudaLibrary;  // by the loader, for the static library
+  if (!searched && access(path.c_str(), F_OK) != 0) {
     backend.reason = given != nullptr ? std::string(kCudaLibraryVariable) + " names " + path + ", which cannot be read"
                                       : "this build does not include " + std::string(kCudaLibrary) + " beside libthreegate";
     return backend;
@@ -50,18 +52,6 @@ CudaBackend load_cuda() {
   return backend;
 }
 
-std::string processor_name() {
-  std::ifstream info("/proc/cpuinfo");
-  std::string line;
-  while (std::getline(info, line)) {
-    const auto colon = line.find(": ");
-    if (line.rfind("model name", 0) == 0 && colon != std::string::npos) {
-      return line.substr(colon + 2);
-    }
-  }
-  return "unknown processor";
-}
-
 }  // namespace
 
 const CudaBackend& cuda_backend() {
@@ -84,22 +74,24 @@ int32_t hardware_threads() noexcept {
 extern "C" tg_status tg_capabilities_query(tg_capabilities* capabilities) {
   std::string message;
   try {
-    threegate::require_struct(capabilities, "capabilities");
     const threegate::CudaBackend& cuda = threegate::cuda_backend();
-    capabilities->hardware_threads = threegate::hardware_threads();
-    capabilities->simd = static_cast<int32_t>(threegate::chosen_simd_level());
-    capabilities->cuda_devices = cuda.devices;
-    capabilities->reserved = 0;
-    capabilities->memory_bytes = sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGE_SIZE);
+    tg_capabilities values{};
+    values.hardware_threads = threegate::hardware_threads();
+    values.simd = static_cast<int32_t>(threegate::chosen_simd_level());
+    values.cuda_devices = cuda.devices;
+    values.memory_bytes = sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGE_SIZE);
     const auto copy = [](const std::string& text, auto& field) {
       threegate::copy_text(text, field, static_cast<int64_t>(sizeof(field)));
     };
-    copy(THREEGATE_VERSION, capabilities->version);
-    copy(threegate::processor_name(), capabilities->cpu);
-    copy(threegate::simd_level_reason(), capabilities->simd_reason);
-    copy(cuda.reason, capabilities->cuda_reason);
-    copy(threegate::blas().description, capabilities->blas);
-    copy(cuda.name, capabilities->cuda);
+    copy(THREEGATE_VERSION, values.version);
+    std::ifstream info("/proc/cpuinfo");
+    copy(threegate::processor_name(info), values.cpu);
+    copy(threegate::simd_level_reason(), values.simd_reason);
+    copy(cuda.reason, values.cuda_reason);
+    copy(threegate::blas().description, values.blas);
+    copy(cuda.name, values.cuda);
+    copy(threegate::blas().file, values.blas_file);
+    threegate::write_struct(values, capabilities, "capabilities");
   } catch (...) {
     return threegate::describe_current_exception(message);
   }

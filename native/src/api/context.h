@@ -2,6 +2,7 @@
 #define THREEGATE_API_CONTEXT_H
 
 #include <atomic>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -103,12 +104,32 @@ tg_status guarded_call(tg_context* context, Body body) noexcept {
   return status;
 }
 
+// The size of a struct in the first version of this SONAME. Programs that were compiled then still pass it. A struct that has
+// grown since has a specialisation here, and functions that take it must read or write the smaller struct, too.
+template <typename Struct>
+constexpr int64_t kFirstSize = sizeof(Struct);
+template <>
+inline constexpr int64_t kFirstSize<tg_capabilities> = 992;  // without blas_file
+
 // Throws INVALID_ARGUMENT unless the struct is not null and has the size that this library was built with.
 template <typename Struct>
 void require_struct(const Struct* argument, const char* name) {
+  static_assert(kFirstSize<Struct> == sizeof(Struct), "the struct has grown: use write_struct, or read it in a similar way");
   require(argument != nullptr, name, "NULL", "it must point to a struct");
   require(argument->size == static_cast<int64_t>(sizeof(Struct)), name, "a struct of size " + std::to_string(argument->size),
           ("the size in this library is " + std::to_string(sizeof(Struct))).c_str());
+}
+
+// Writes `values` to a struct of the caller, which may end earlier because it comes from an older header. Its `size` stays as it
+// is.
+template <typename Struct>
+void write_struct(Struct values, Struct* destination, const char* name) {
+  require(destination != nullptr, name, "NULL", "it must point to a struct");
+  const int64_t size = destination->size;
+  require(size >= kFirstSize<Struct> && size <= static_cast<int64_t>(sizeof(Struct)), name,
+          "a struct of size " + std::to_string(size), ("the size in this library is " + std::to_string(sizeof(Struct))).c_str());
+  values.size = size;
+  std::memcpy(destination, &values, static_cast<size_t>(size));
 }
 
 }  // namespace threegate

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "context_switch.h"
 #include "cuda_runtime.h"
 #include "executor.h"
 #include "thread_order.h"
@@ -23,32 +24,6 @@ uint3 threadIdx;
 uint3 blockIdx;
 dim3 blockDim;
 dim3 gridDim;
-
-extern "C" void emulation_switch(void** save, void* load);
-// Saves the registers that a function must preserve on the stack, and continues where another call saved them (System V x86-64).
-__asm__(R"(
-.text
-.type emulation_switch, @function
-emulation_switch:
-  pushq %rbp
-  pushq %rbx
-  pushq %r12
-  pushq %r13
-  pushq %r14
-  pushq %r15
-  movq %rsp, (%rdi)
-  movq %rsi, %rsp
-  popq %r15
-  popq %r14
-  popq %r13
-  popq %r12
-  popq %rbx
-  popq %rbp
-  ret
-.size emulation_switch, .-emulation_switch
-.section .note.GNU-stack,"",@progbits
-.text
-)");
 
 namespace emulation {
 namespace {
@@ -236,12 +211,7 @@ class Executor {
     constexpr size_t kOutermost = 8192;
     __asan_unpoison_memory_region(reinterpret_cast<unsigned char*>(top) - kOutermost, kOutermost);
 #endif
-    *--top = nullptr;  // keeps the stack aligned as after a call
-    *--top = reinterpret_cast<void*>(&Executor::enter);
-    for (int i = 0; i < 6; ++i) {
-      *--top = nullptr;
-    }
-    thread.pointer = top;
+    thread.pointer = first_frame(top, &Executor::enter);
   }
 
   void finish_switch([[maybe_unused]] void* fake_stack) {

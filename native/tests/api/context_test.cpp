@@ -1,7 +1,11 @@
 #include <array>
+#include <cstddef>
+#include <memory>
+#include <sstream>
 #include <thread>
 #include <vector>
 
+#include "api/processor_name.h"
 #include "support.h"
 
 extern "C" int32_t abi_version_in_c(void);
@@ -23,6 +27,24 @@ TEST(Context, RefusesBadOptionsWithAReason) {
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_context_create(&device, &context, error, sizeof(error)));
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_context_create(nullptr, &context, nullptr, 0));
   EXPECT_EQ(nullptr, context);
+}
+
+TEST(Context, FillsCapabilitiesOfAnOlderProgram) {
+  tg_capabilities whole{};
+  whole.size = sizeof(whole);
+  ASSERT_EQ(TG_OK, tg_capabilities_query(&whole));
+  EXPECT_NE(std::string::npos, std::string(whole.blas_file).find("libopenblas"));
+  // AddressSanitizer would detect a write beyond these bytes.
+  const auto older = std::make_unique<std::array<uint64_t, offsetof(tg_capabilities, blas_file) / 8>>();
+  auto* capabilities = reinterpret_cast<tg_capabilities*>(older->data());
+  capabilities->size = sizeof(*older);
+  ASSERT_EQ(TG_OK, tg_capabilities_query(capabilities));
+  EXPECT_EQ(static_cast<int64_t>(sizeof(*older)), capabilities->size);
+  EXPECT_STREQ(whole.blas, capabilities->blas);
+  for (const int64_t size : {int64_t{0}, capabilities->size - 8, whole.size + 8}) {
+    capabilities->size = size;
+    EXPECT_EQ(TG_INVALID_ARGUMENT, tg_capabilities_query(capabilities));
+  }
 }
 
 TEST(Context, SaysWhyCudaIsNotThere) {
@@ -73,14 +95,29 @@ TEST(Context, ForcedSimdLevelIsObeyedOrRefused) {
   setenv("THREEGATE_SIMD", "scalar", 1);
   EXPECT_EQ(TG_OK, tg_capabilities_query(&capabilities));
   EXPECT_EQ(TG_SIMD_SCALAR, capabilities.simd);
-  EXPECT_NE(std::string::npos, std::string(capabilities.simd_reason).find("THREEGATE_SIMD"));
+  EXPECT_EQ(support::simd_names().size() > 1, std::string(capabilities.simd_reason).find("THREEGATE_SIMD") == 0);
   setenv("THREEGATE_SIMD", "mmx", 1);
   const tg_context_options options{sizeof(tg_context_options), 1, TG_CPU, 0, 0};
   tg_context* context = nullptr;
   char error[256] = "";
   EXPECT_EQ(TG_INVALID_ARGUMENT, tg_context_create(&options, &context, error, sizeof(error)));
-  EXPECT_STREQ("THREEGATE_SIMD is \"mmx\"; allowed are scalar, avx2, avx512", error);
+  std::string names;
+  for (const auto& [code, name] : support::simd_names()) {
+    names += (names.empty() ? "" : ", ") + std::string(name);
+  }
+  EXPECT_EQ("THREEGATE_SIMD is \"mmx\"; allowed are " + names, error);
   unsetenv("THREEGATE_SIMD");
+}
+
+TEST(Context, NamesTheProcessorsOfEveryArchitecture) {
+  const auto name = [](const std::string& text) {
+    std::istringstream info(text);
+    return threegate::processor_name(info);
+  };
+  EXPECT_EQ("AMD EPYC", name("processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC\n"));
+  EXPECT_EQ("Arm Neoverse V2", name("processor\t: 0\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU part\t: 0xd4f\n"));
+  EXPECT_EQ("AArch64 implementer 0x61, part 0x022", name("CPU implementer\t: 0x61\nCPU part\t: 0x022\n"));
+  EXPECT_EQ("unknown processor", name(""));
 }
 
 TEST(Context, ThreadsAreWhatWasAskedFor) {

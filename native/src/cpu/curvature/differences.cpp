@@ -31,15 +31,15 @@ void in_parts(ThreadPool& pool, int64_t count, Body body) {
 
 }  // namespace
 
-double displace_plain(const tg_displacement& displacement, int64_t begin, int64_t end, void* displaced) {
+double displace_scalar(const tg_displacement& displacement, int64_t begin, int64_t end, void* displaced) {
   return displace_range(displacement, begin, end, displaced);
 }
-tg_difference_sums difference_plain(const tg_gradient_difference& difference, int64_t begin, int64_t end, void* product) {
+tg_difference_sums difference_scalar(const tg_gradient_difference& difference, int64_t begin, int64_t end, void* product) {
   return difference_range(difference, begin, end, product);
 }
 
 double displace(ThreadPool& pool, SimdLevel level, const tg_displacement& displacement, void* displaced) {
-  const auto range = level == SimdLevel::kAvx512 ? displace_avx512 : level == SimdLevel::kAvx2 ? displace_avx2 : displace_plain;
+  const auto range = TG_LANES_AT_LEVEL(level, displace);
   std::array<double, kParts> sums{};
   in_parts(pool, displacement.count,
            [&](size_t part, int64_t begin, int64_t end) { sums[part] = range(displacement, begin, end, displaced); });
@@ -52,9 +52,7 @@ double displace(ThreadPool& pool, SimdLevel level, const tg_displacement& displa
 
 void difference_gradients(ThreadPool& pool, SimdLevel level, const tg_gradient_difference& difference, void* product,
                           tg_difference_sums& sums) {
-  const auto range = level == SimdLevel::kAvx512 ? difference_avx512
-                     : level == SimdLevel::kAvx2 ? difference_avx2
-                                                 : difference_plain;
+  const auto range = TG_LANES_AT_LEVEL(level, difference);
   std::array<tg_difference_sums, kParts> parts{};
   in_parts(pool, difference.count,
            [&](size_t part, int64_t begin, int64_t end) { parts[part] = range(difference, begin, end, product); });

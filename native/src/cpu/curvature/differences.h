@@ -21,7 +21,7 @@ void difference_gradients(ThreadPool& pool, SimdLevel level, const tg_gradient_d
 #define TG_DIFFERENCES(suffix)                                                                                \
   double displace_##suffix(const tg_displacement& displacement, int64_t begin, int64_t end, void* displaced); \
   tg_difference_sums difference_##suffix(const tg_gradient_difference& difference, int64_t begin, int64_t end, void* product);
-TG_DIFFERENCES(plain)
+TG_DIFFERENCES(scalar)
 TG_DIFFERENCES(avx2)
 TG_DIFFERENCES(avx512)
 #undef TG_DIFFERENCES

@@ -51,10 +51,12 @@ using BlockFunction = bool (*)(const BlockInput& input, BlockResult& result);
 bool block_scalar(const BlockInput& input, BlockResult& result);
 bool block_wide_avx2(const BlockInput& input, BlockResult& result);
 bool block_wide_avx512(const BlockInput& input, BlockResult& result);
+bool block_wide_neon(const BlockInput& input, BlockResult& result);
 
 // For plain bf16 on both sides.
 bool block_bf16_avx2(const BlockInput& input, BlockResult& result);
 bool block_bf16_avx512(const BlockInput& input, BlockResult& result);
+bool block_bf16_neon(const BlockInput& input, BlockResult& result);
 
 }  // namespace threegate::diff
 

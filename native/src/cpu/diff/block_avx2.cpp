@@ -8,6 +8,7 @@
 #include <cstddef>
 
 #include "block_wide.h"
+#include "compress_table.h"
 
 namespace threegate::diff {
 namespace {
@@ -16,31 +17,6 @@ constexpr int64_t kQueue = 4096;
 constexpr int64_t kPrefetchBytes = 8192;
 constexpr int64_t kPairVectors = 7;  // vectors of eight pairs, with two additions each, before the histogram must be spilled
 constexpr int kSparse = 4;           // changed entries of 64 up to which their columns are noted one by one
-
-// For each set of eight 16-bit lanes, the byte shuffle that moves them to the front.
-struct CompressTable {
-  alignas(64) uint8_t shuffle[256][16];
-};
-
-constexpr CompressTable make_compress_table() {
-  CompressTable table{};
-  for (size_t set = 0; set < 256; ++set) {
-    size_t out = 0;
-    for (size_t lane = 0; lane < 8; ++lane) {
-      if ((set >> lane & 1) != 0) {
-        table.shuffle[set][2 * out] = static_cast<uint8_t>(2 * lane);
-        table.shuffle[set][2 * out + 1] = static_cast<uint8_t>(2 * lane + 1);
-        ++out;
-      }
-    }
-    for (size_t byte = 2 * out; byte < 16; ++byte) {
-      table.shuffle[set][byte] = 0x80;
-    }
-  }
-  return table;
-}
-
-constexpr CompressTable kCompress = make_compress_table();
 
 // Sums over the differences of pairs, four per vector.
 struct DeltaSums4 {

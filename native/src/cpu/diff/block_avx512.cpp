@@ -62,7 +62,7 @@ class ChangedQueue {
     // Two sets of sums, so that an addition need not wait for the one before.
     DeltaSums sums = sums_;
     DeltaSums more = more_;
-    UlpHistogram<> histogram;
+    UlpHistogram<Word8> histogram;
     int64_t flips = 0;
     for (int64_t i = 0; i < size; i += 32 * kPairVectors) {
       for (int64_t j = i; j < i + 32 * kPairVectors; j += 32) {
@@ -81,7 +81,7 @@ class ChangedQueue {
   }
 
   // Returns the number of pairs that differ in sign.
-  [[gnu::always_inline]] static int add(__m512i a, __m512i b, DeltaSums& sums, DeltaSums& more, UlpHistogram<>& histogram) {
+  [[gnu::always_inline]] static int add(__m512i a, __m512i b, DeltaSums& sums, DeltaSums& more, UlpHistogram<Word8>& histogram) {
     const __m512i magnitude = _mm512_set1_epi16(0x7fff);
     const __mmask32 opposite = _mm512_movepi16_mask(_mm512_xor_si512(a, b));
     // The value that ceiling_exponent is compared with: the exponent of the base minus the bins below it.

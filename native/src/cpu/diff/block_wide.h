@@ -3,56 +3,24 @@
 #ifndef THREEGATE_CPU_DIFF_BLOCK_WIDE_H
 #define THREEGATE_CPU_DIFF_BLOCK_WIDE_H
 
-#include <immintrin.h>
-
 #include <algorithm>
 #include <cmath>
 
-#include "cpu/support/operand.h"
+#include "stage.h"
 #include "wide_vector.h"
 
 namespace threegate::diff {
 namespace {
 
-inline void convert_f16(const uint8_t* in, int64_t count, float* out) {
-  int64_t i = 0;
-  for (; i + 8 <= count; i += 8) {
-    _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(in + 2 * i))));
-  }
-  for (; i < count; ++i) {
-    out[i] = f16_to_float(load<uint16_t>(in + 2 * i));
+// Eight entries of a stage.
+template <bool kDouble>
+[[gnu::always_inline]] inline Double8 values(const Stage& stage, int64_t i) {
+  if constexpr (kDouble) {
+    return load_vector<Double8>(stage.wide + i);
+  } else {
+    return __builtin_convertvector(load_vector<Float8>(stage.narrow + i), Double8);
   }
 }
-
-// The run of one operand. `narrow` rounds to the same bf16 as the entry. `wide` holds the entry if float32 cannot.
-struct Stage {
-  alignas(64) float narrow[kRun];
-  alignas(64) double wide[kRun];
-
-  template <bool kDouble>
-  void read(const tg_operand& operand, int64_t row, int64_t column, int64_t count) {
-    const int64_t padded = (count + 15) / 16 * 16;
-    if constexpr (kDouble) {
-      stage_double(operand, row, column, count, wide, convert_f16);
-      std::fill(wide + count, wide + padded, 0.0);
-      for (int64_t i = 0; i < padded; ++i) {
-        narrow[i] = double_to_float_odd(wide[i]);
-      }
-    } else {
-      stage_float(operand, row, column, count, narrow, convert_f16);
-      std::fill(narrow + count, narrow + padded, 0.0F);
-    }
-  }
-
-  template <bool kDouble>
-  [[gnu::always_inline]] Double8 values(int64_t i) const {
-    if constexpr (kDouble) {
-      return load_vector<Double8>(wide + i);
-    } else {
-      return __builtin_convertvector(load_vector<Float8>(narrow + i), Double8);
-    }
-  }
-};
 
 [[gnu::always_inline]] inline Word16 bf16_codes(const Word16& bits) { return (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16; }
 
@@ -79,7 +47,7 @@ bool block_wide(const BlockInput& input, BlockResult& result) {
   Stage base;
   Stage tuned;
   DeltaSums sums;
-  UlpHistogram<> histogram;
+  UlpHistogram<Word8> histogram;
   int64_t bins[16] = {};
   Double8 base_squares_low{};
   Double8 base_squares_high{};
@@ -92,8 +60,8 @@ bool block_wide(const BlockInput& input, BlockResult& result) {
     Integer16 flip_count{};
     for (int64_t begin = 0; begin < input.columns; begin += kRun) {
       const int64_t count = std::min(kRun, input.columns - begin);
-      base.read<kDouble>(*input.base, row, input.column + begin, count);
-      tuned.read<kDouble>(*input.tuned, row, input.column + begin, count);
+      base.read<kDouble>(*input.base, row, input.column + begin, count, 16);
+      tuned.read<kDouble>(*input.tuned, row, input.column + begin, count, 16);
       alignas(64) int32_t flags[kRun];
       for (int64_t j = 0; j < count; j += 16) {
         const auto a = load_vector<Word16>(base.narrow + j);
@@ -102,10 +70,10 @@ bool block_wide(const BlockInput& input, BlockResult& result) {
         const Word16 b_code = bf16_codes(b);
         const Integer16 bits = a_code != b_code;
         const Integer16 changed = bits & (((a_code | b_code) & 0x7fffU) != 0U);
-        const Double8 a_low = base.values<kDouble>(j);
-        const Double8 a_high = base.values<kDouble>(j + 8);
-        const Double8 b_low = tuned.values<kDouble>(j);
-        const Double8 b_high = tuned.values<kDouble>(j + 8);
+        const Double8 a_low = values<kDouble>(base, j);
+        const Double8 a_high = values<kDouble>(base, j + 8);
+        const Double8 b_low = values<kDouble>(tuned, j);
+        const Double8 b_high = values<kDouble>(tuned, j + 8);
         Integer16 stored;
         if constexpr (kDouble) {
           store_vector(&stored, __builtin_convertvector(a_low != b_low, Narrow8));

@@ -88,17 +88,13 @@ int64_t columns_per_thread(const tg_operand& base, const tg_diff_profiles* profi
   return profiles != nullptr && profiles->column_changed != nullptr ? base.values.columns : 0;
 }
 
+// One scalar variant serves all operands.
+constexpr BlockFunction block_bf16_scalar = block_scalar;
+constexpr BlockFunction block_wide_scalar = block_scalar;
+
 BlockFunction choose(SimdLevel level, const tg_operand& base, const tg_operand& tuned) {
   const bool bf16 = base.values.dtype == TG_BF16 && tuned.values.dtype == TG_BF16 && is_plain(base) && is_plain(tuned);
-  switch (level) {
-    case SimdLevel::kAvx512:
-      return bf16 ? block_bf16_avx512 : block_wide_avx512;
-    case SimdLevel::kAvx2:
-      return bf16 ? block_bf16_avx2 : block_wide_avx2;
-    case SimdLevel::kScalar:
-      break;
-  }
-  return block_scalar;
+  return bf16 ? TG_AT_LEVEL(level, block_bf16) : TG_AT_LEVEL(level, block_wide);
 }
 
 // Sums by recursive halving. The rounding error grows with the logarithm of the number of blocks.

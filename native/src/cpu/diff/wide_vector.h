@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "block.h"
+#include "ulp_histogram.h"
 
 namespace threegate::diff {
 namespace {
@@ -65,56 +66,11 @@ template <typename V>
 }
 #endif
 
-// Counts the bins of tg_diff_result.ulp_histogram in 4-bit fields of 64-bit lanes. A vector of entries takes one addition.
-template <typename Words = Word8>
-class UlpHistogram {
- public:
-  static constexpr int kAdditions = 15;  // before a field could overflow
-
-  // Adds one-hot fields. Bin b is the number 1 shifted by 4 b bits. spill() must follow after at most kAdditions calls.
-  [[gnu::always_inline]] void add(const Words& one_hot) { fields_ += one_hot; }
-
-  // Moves the counts to fields of eight bits, which hold seventeen additions, and from there to the 16 `bins`.
-  [[gnu::always_inline]] void spill(int64_t* bins) {
-    even_ += fields_ & 0x0f0f0f0f0f0f0f0fULL;
-    odd_ += (fields_ >> 4) & 0x0f0f0f0f0f0f0f0fULL;
-    fields_ = Words{};
-    if (++spills_ == 17) {
-      flush(bins);
-    }
-  }
-
-  [[gnu::always_inline]] void flush(int64_t* bins) {
-    count(even_, odd_, bins);
-    even_ = Words{};
-    odd_ = Words{};
-    spills_ = 0;
-  }
-
- private:
-  // Static, so that the sums next to this object stay in registers.
-  [[gnu::noinline]] static void count(Words even, Words odd, int64_t* bins) {
-    for (size_t lane = 0; lane < sizeof(Words) / sizeof(uint64_t); ++lane) {
-      for (int bin = 0; bin < 16; bin += 2) {
-        bins[bin] += static_cast<int64_t>((even[lane] >> (4 * bin)) & 0xffU);
-        bins[bin + 1] += static_cast<int64_t>((odd[lane] >> (4 * bin)) & 0xffU);
-      }
-    }
-  }
-
-  Words fields_{};
-  Words even_{};
-  Words odd_{};
-  int spills_ = 0;
-};
-
 // |delta| of eight pairs as bits. As integers they are ordered as the numbers are.
 [[gnu::always_inline]] inline Word8 magnitude_bits(const Double8& v) { return load_vector<Word8>(&v) & 0x7fffffffffffffffULL; }
 
 // The exponent of the smallest power of two that is not below a number given as bits, or 0 for zero.
 [[gnu::always_inline]] inline Word8 ceiling_exponent(const Word8& magnitude) { return (magnitude + 0xfffffffffffffULL) >> 52; }
-
-constexpr int64_t kSmallestNormalExponent = 1023 - 126;  // of bf16, with the bias of a double
 
 // Sums over the differences of pairs.
 class DeltaSums {
@@ -150,12 +106,6 @@ class DeltaSums {
   Double8 dot_{};
   Word8 max_{};
 };
-
-inline void copy_bins(const int64_t* bins, BlockResult& result) {
-  for (int bin = 1; bin < TG_ULP_BINS; ++bin) {
-    result.ulp_histogram[bin] = bins[bin];
-  }
-}
 
 }  // namespace
 }  // namespace threegate::diff

@@ -1,15 +1,15 @@
 #include "sha256.h"
 
-#include <cpuid.h>
-
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "common/control.h"
 #include "cpu/digest/sha256_constants.h"
+#include "cpu/support/processor.h"
 
 namespace threegate::digest {
 namespace {
@@ -105,14 +105,13 @@ void compress_scalar(uint32_t* const* states, const uint8_t* const* data, size_t
   }
 }
 
-CompressFunction choose_compress(SimdLevel level) noexcept {
-  unsigned eax = 0;
-  unsigned ebx = 0;
-  unsigned ecx = 0;
-  unsigned edx = 0;
-  constexpr unsigned kShaBit = 1U << 29;
-  const bool has = __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (ebx & kShaBit) != 0;
-  return has && level > SimdLevel::kScalar ? compress_sha_extensions : compress_scalar;
+CompressFunction choose_compress([[maybe_unused]] SimdLevel level) noexcept {
+  if constexpr (std::size(kSimdLevels) > 1) {
+    if (has_sha256_instructions() && level != SimdLevel::kScalar) {
+      return compress_sha_extensions;
+    }
+  }
+  return compress_scalar;
 }
 
 bool sha256(CompressFunction compress, const tg_span* spans, int64_t count, std::atomic<int64_t>& next, size_t most_streams,

@@ -1,3 +1,8 @@
+// The scalar variant. xxHash would take NEON on AArch64, which is a level of its own.
+#if defined(__aarch64__)
+#define XXH_VECTOR XXH_SCALAR
+#endif
+
 #include "xxh3.h"
 
 #include <cstring>
@@ -6,11 +11,9 @@
 
 namespace threegate::digest {
 
-void xxh3_update_plain(const tg_xxh3_part& part) { xxh3_update(part); }
+void xxh3_update_scalar(const tg_xxh3_part& part) { xxh3_update(part); }
 
-Xxh3Function choose_xxh3(SimdLevel level) noexcept {
-  return level == SimdLevel::kAvx512 ? xxh3_update_avx512 : level == SimdLevel::kAvx2 ? xxh3_update_avx2 : xxh3_update_plain;
-}
+Xxh3Function choose_xxh3(SimdLevel level) noexcept { return TG_AT_LEVEL(level, xxh3_update); }
 
 void xxh3_digest(const void* state, uint8_t* digest) {
   const Xxh3State own = state_of(const_cast<void*>(state));  // NOLINT(cppcoreguidelines-pro-type-const-cast): only read

@@ -11,9 +11,10 @@ namespace threegate::digest {
 
 // Adds the bytes of a part to its state.
 using Xxh3Function = void (*)(const tg_xxh3_part& part);
-void xxh3_update_plain(const tg_xxh3_part& part);
+void xxh3_update_scalar(const tg_xxh3_part& part);
 void xxh3_update_avx2(const tg_xxh3_part& part);
 void xxh3_update_avx512(const tg_xxh3_part& part);
+void xxh3_update_neon(const tg_xxh3_part& part);
 
 Xxh3Function choose_xxh3(SimdLevel level) noexcept;
 

@@ -16,11 +16,14 @@ struct Compared {
 };
 
 Compared compare(SimdLevel level, const float* values, int64_t count, float low, float high);
+Compared compare_scalar(const float* values, int64_t count, float low, float high);
 Compared compare_avx2(const float* values, int64_t count, float low, float high);
 Compared compare_avx512(const float* values, int64_t count, float low, float high);
+Compared compare_neon(const float* values, int64_t count, float low, float high);
 
 // The product of two vectors, in float64.
 double dot(SimdLevel level, const float* left, const float* right, int64_t count);
+double dot_scalar(const float* left, const float* right, int64_t count);
 double dot_avx2(const float* left, const float* right, int64_t count);
 double dot_avx512(const float* left, const float* right, int64_t count);
 

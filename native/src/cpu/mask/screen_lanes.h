@@ -2,7 +2,9 @@
 #ifndef THREEGATE_CPU_MASK_SCREEN_LANES_H
 #define THREEGATE_CPU_MASK_SCREEN_LANES_H
 
+#if defined(__x86_64__)
 #include <immintrin.h>
+#endif
 
 #include <cmath>
 #include <limits>
@@ -15,8 +17,10 @@ namespace {
 
 constexpr float kInfiniteScore = std::numeric_limits<float>::infinity();
 
-// Compares sixteen or four scores at a time. Returns the number of scores compared.
-inline int64_t compare_vectors(const float* values, int64_t count, float low, float high, Compared& result) {
+// Compares sixteen or four scores at a time where x86-64 has instructions for it. Returns the number of scores compared.
+[[maybe_unused]] inline int64_t compare_vectors([[maybe_unused]] const float* values, [[maybe_unused]] int64_t count,
+                                                [[maybe_unused]] float low, [[maybe_unused]] float high,
+                                                [[maybe_unused]] Compared& result) {
   int64_t l = 0;
 #if defined(__AVX512F__)
   uint32_t finite = 0xffffU;
@@ -27,7 +31,7 @@ inline int64_t compare_vectors(const float* values, int64_t count, float low, fl
     result.between |= static_cast<uint64_t>(_mm512_cmp_ps_mask(score, _mm512_set1_ps(low), _CMP_GE_OQ)) << l;
   }
   result.finite = finite == 0xffffU;
-#else
+#elif defined(__x86_64__)
   const __m128 sign = _mm_set1_ps(-0.0F);
   __m128 wrong = _mm_setzero_ps();
   for (; l + 4 <= count; l += 4) {
@@ -41,9 +45,11 @@ inline int64_t compare_vectors(const float* values, int64_t count, float low, fl
   return l;
 }
 
-inline Compared compare_lanes(const float* values, int64_t count, float low, float high) {
+// `vectors` compares the first scores, as compare_vectors does.
+template <typename Vectors>
+Compared compare_with(Vectors vectors, const float* values, int64_t count, float low, float high) {
   Compared result{0, 0, true};
-  for (int64_t l = compare_vectors(values, count, low, high, result); l < count; ++l) {
+  for (int64_t l = vectors(values, count, low, high, result); l < count; ++l) {
     const float score = std::abs(values[l]);
     result.finite = result.finite && score < kInfiniteScore;
     result.above |= static_cast<uint64_t>(score > high) << l;
@@ -51,6 +57,10 @@ inline Compared compare_lanes(const float* values, int64_t count, float low, flo
   }
   result.between &= ~result.above;
   return result;
+}
+
+inline Compared compare_lanes(const float* values, int64_t count, float low, float high) {
+  return compare_with(compare_vectors, values, count, low, high);
 }
 
 inline double dot_lanes(const float* left, const float* right, int64_t count) {

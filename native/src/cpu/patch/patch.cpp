@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/control.h"
+#include "cpu/support/processor.h"
 #include "extract_lanes.h"
 
 namespace threegate::patch {
@@ -39,7 +40,7 @@ class InOrder {
     // Parts take equally long, some microseconds. A sleeping thread would wake up too late.
     for (int64_t turns = 0; next_.load(std::memory_order_acquire) != part; ++turns) {
       if (turns < kTurns) {
-        __builtin_ia32_pause();
+        relax();
       } else {
         std::this_thread::yield();
       }
@@ -137,12 +138,12 @@ void put(uint32_t* numbers, int64_t index, uint32_t value) {
 
 }  // namespace
 
-int64_t extract_plain(const tg_patch_pair& pair, int64_t begin, int64_t end, Places to) {
+int64_t extract_scalar(const tg_patch_pair& pair, int64_t begin, int64_t end, Places to) {
   return extract_with<Group>(pair, begin, end, to);
 }
 
 int64_t extract(ThreadPool& pool, SimdLevel level, const tg_patch_pair& pair, const tg_patch_entries& entries) {
-  const auto range = level == SimdLevel::kAvx512 ? extract_avx512 : level == SimdLevel::kAvx2 ? extract_avx2 : extract_plain;
+  const auto range = TG_AT_LEVEL(level, extract);
   const int64_t parts = (pair.count + kPart - 1) / kPart;
   const int threads = pair.count <= kAlone ? 1 : static_cast<int>(std::min<int64_t>(parts, pool.threads()));
   InOrder order;

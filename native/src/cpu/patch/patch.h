@@ -37,9 +37,10 @@ struct Places {
   uint8_t* values;
 };
 #define TG_PATCH(suffix) int64_t extract_##suffix(const tg_patch_pair& pair, int64_t begin, int64_t end, Places to);
-TG_PATCH(plain)
+TG_PATCH(scalar)
 TG_PATCH(avx2)
 TG_PATCH(avx512)
+TG_PATCH(neon)
 #undef TG_PATCH
 
 }  // namespace threegate::patch

@@ -15,6 +15,7 @@ void normals(SimdLevel level, const Stream& stream, int64_t block, int64_t block
 // Writes row `index` of a matrix of normal numbers. Each row uses blocks of its own.
 void normal_row(SimdLevel level, const Stream& stream, int64_t index, int64_t length, float* out);
 
+void normals_scalar(const Stream& stream, int64_t block, int64_t blocks, float* out);
 void normals_avx2(const Stream& stream, int64_t block, int64_t blocks, float* out);
 void normals_avx512(const Stream& stream, int64_t block, int64_t blocks, float* out);
 

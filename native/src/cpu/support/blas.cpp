@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
+#include <sstream>
 #include <vector>
 
 #include "common/error.h"
@@ -34,33 +35,58 @@ class Environment {
   std::vector<char*> entries_;
 };
 
-void* open_library() {
-  static char threads[] = "OPENBLAS_NUM_THREADS=1";
-  const Environment environment({threads});
-  const std::string path = library_directory() + "/" + "libopenblas.so.0";
+// The libraries of OpenBLAS that could be loaded, and why others could not.
+struct Libraries {
+  std::vector<void*> loaded;
+  std::string reasons;
+};
+
+void open_library(const std::string& name, Libraries& libraries) {
 #if defined(__SANITIZE_ADDRESS__)
   constexpr int kFlags = RTLD_NOW | RTLD_LOCAL;  // AddressSanitizer does not allow RTLD_DEEPBIND
 #else
   constexpr int kFlags = RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND;
 #endif
-  void* library = dlopen(path.c_str(), kFlags);
-  if (library == nullptr) {
-    throw Error(TG_INTERNAL, std::string("OpenBLAS cannot be loaded: ") + dlerror());
+#if defined(THREEGATE_SYSTEM_BLAS)
+  const std::string& path = name;
+#else
+  const std::string path = shipped_library(name);
+#endif
+  void* library = path.empty() ? nullptr : dlopen(path.c_str(), kFlags);
+  if (library != nullptr) {
+    libraries.loaded.push_back(library);
+    return;
   }
-  return library;
+  libraries.reasons += (libraries.reasons.empty() ? "" : "; ") +
+                       (path.empty() ? name + " is neither beside libthreegate nor in threegate/ there" : std::string(dlerror()));
+}
+
+// Libraries come after those that they need. The loader then takes these and not others of the same name in the system.
+Libraries open_libraries() {
+  static char threads[] = "OPENBLAS_NUM_THREADS=1";
+  const Environment environment({threads});
+  Libraries libraries;
+  std::istringstream names(THREEGATE_BLAS_LIBRARIES);
+  for (std::string name; std::getline(names, name, ':');) {
+    open_library(name, libraries);
+  }
+  return libraries;
 }
 
 template <typename Function>
-void find(void* library, const char* name, Function& function) {
-  void* address = dlsym(library, name);
-  if (address == nullptr) {
-    throw Error(TG_INTERNAL, std::string("OpenBLAS lacks ") + name);
+void find(const Libraries& libraries, const char* name, Function& function) {
+  for (void* library : libraries.loaded) {
+    if (void* address = dlsym(library, name)) {
+      function = reinterpret_cast<Function>(address);
+      return;
+    }
   }
-  function = reinterpret_cast<Function>(address);
+  throw Error(TG_INTERNAL, libraries.reasons.empty() ? std::string("OpenBLAS lacks ") + name
+                                                     : "OpenBLAS cannot be loaded: " + libraries.reasons);
 }
 
 Blas load() {
-  void* library = open_library();
+  const Libraries library = open_libraries();
   Blas result{};
   find(library, "cblas_sgemm", result.single.gemm);
   find(library, "cblas_ssyrk", result.single.syrk);
@@ -91,6 +117,10 @@ Blas load() {
   find(library, "openblas_get_config", config);
   set_threads(1);
   result.description = config();
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<const void*>(result.single.gemm), &info) != 0) {
+    result.file = info.dli_fname;
+  }
   return result;
 }
 

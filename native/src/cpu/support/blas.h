@@ -51,6 +51,7 @@ struct BlasFunctions<double> {
 
 struct Blas {
   std::string description;  // name, version and kernels
+  std::string file;         // the path of the library
   BlasFunctions<float> single;
   BlasFunctions<double> wide;
 

@@ -1,4 +1,4 @@
-// The directory of this library. Libraries that ship with it are loaded from there.
+// The libraries that ship with this one: OpenBLAS and libthreegate_cuda.
 #ifndef THREEGATE_CPU_SUPPORT_LIBRARY_DIRECTORY_H
 #define THREEGATE_CPU_SUPPORT_LIBRARY_DIRECTORY_H
 
@@ -6,8 +6,10 @@
 
 namespace threegate {
 
-// Returns the directory without a slash at the end, or "." if the loader does not tell it.
-std::string library_directory();
+// Returns the path of a library that ships with this one. It lies in the directory "threegate" beside libthreegate, as in an
+// installation, or beside libthreegate itself, where Java unpacks all libraries. Returns "" if it is in neither. In a program
+// that is linked with the static library, it returns `name` then, because the loader can search for it.
+std::string shipped_library(const std::string& name);
 
 }  // namespace threegate
 

@@ -3,34 +3,49 @@
 #include <cstdlib>
 
 #include "common/error.h"
+#include "processor.h"
 
 namespace threegate {
 namespace {
 
 constexpr const char* kVariable = "THREEGATE_SIMD";
 
-// Every processor with AVX2 has F16C. Compilers do not agree on a name for it.
-bool has_avx2() noexcept {
-  return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 && __builtin_cpu_supports("bmi2") != 0;
+// Why the machine does not support a level.
+const char* lacking(SimdLevel level) noexcept {
+  switch (level) {
+    case SimdLevel::kNeon:
+      return "the processor lacks Advanced SIMD";
+    case SimdLevel::kAvx512:
+      return "the processor lacks AVX-512 F, BW, DQ, VL or VBMI2";
+    default:
+      return "the processor lacks AVX2, FMA or BMI2";
+  }
 }
 
-bool has_avx512() noexcept {
-  return has_avx2() && __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
-         __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
-         __builtin_cpu_supports("avx512vbmi2") != 0;
+std::string names() {
+  std::string list;
+  for (const SimdLevel level : kSimdLevels) {
+    list += (list.empty() ? "" : ", ") + std::string(simd_level_name(level));
+  }
+  return list;
 }
 
 }  // namespace
 
 SimdLevel best_simd_level() noexcept {
-  if (has_avx512()) {
-    return SimdLevel::kAvx512;
+  SimdLevel best = SimdLevel::kScalar;
+  for (const SimdLevel level : kSimdLevels) {
+    if (supports(level)) {
+      best = level;
+    }
   }
-  return has_avx2() ? SimdLevel::kAvx2 : SimdLevel::kScalar;
+  return best;
 }
 
 const char* simd_level_name(SimdLevel level) noexcept {
   switch (level) {
+    case SimdLevel::kNeon:
+      return "neon";
     case SimdLevel::kAvx512:
       return "avx512";
     case SimdLevel::kAvx2:
@@ -48,28 +63,28 @@ SimdLevel chosen_simd_level() {
     return best;
   }
   const std::string name(forced);
-  for (const SimdLevel level : {SimdLevel::kScalar, SimdLevel::kAvx2, SimdLevel::kAvx512}) {
+  for (const SimdLevel level : kSimdLevels) {
     if (name == simd_level_name(level)) {
-      if (level > best) {
+      if (!supports(level)) {
         throw Error(TG_UNSUPPORTED, std::string(kVariable) + "=" + name + ": the highest level of this machine is " +
                                         simd_level_name(best) + "; unset the variable or select a lower level");
       }
       return level;
     }
   }
-  throw Error(TG_INVALID_ARGUMENT, std::string(kVariable) + " is \"" + name + "\"; allowed are scalar, avx2, avx512");
+  throw Error(TG_INVALID_ARGUMENT, std::string(kVariable) + " is \"" + name + "\"; allowed are " + names());
 }
 
 std::string simd_level_reason() {
   const SimdLevel level = chosen_simd_level();
-  if (level == SimdLevel::kAvx512) {
-    return {};
+  bool is_next = false;
+  for (const SimdLevel other : kSimdLevels) {
+    if (is_next) {
+      return supports(other) ? std::string(kVariable) + " forces " + simd_level_name(level) : lacking(other);
+    }
+    is_next = other == level;
   }
-  if (level < best_simd_level()) {
-    return std::string(kVariable) + " forces " + simd_level_name(level);
-  }
-  return level == SimdLevel::kAvx2 ? "the processor lacks AVX-512 F, BW, DQ, VL or VBMI2"
-                                   : "the processor lacks AVX2, FMA or BMI2";
+  return {};
 }
 
 }  // namespace threegate

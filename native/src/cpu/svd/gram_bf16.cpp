@@ -1,22 +1,11 @@
 #include "gram_bf16.h"
 
-#include <cpuid.h>
-
 #include <algorithm>
 #include <cstring>
 
 #include "cpu/support/operand.h"
 
 namespace threegate::svd {
-
-bool has_bf16_dot() noexcept {
-  unsigned eax = 0;
-  unsigned ebx = 0;
-  unsigned ecx = 0;
-  unsigned edx = 0;
-  constexpr unsigned kBf16Bit = 1U << 5;
-  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & kBf16Bit) != 0;
-}
 
 bool is_plain_bf16(const View& view) noexcept {
   return view.subtracted == nullptr && view.scale == 1 && view.operand->values.dtype == TG_BF16 && is_plain(*view.operand);

@@ -12,9 +12,6 @@ namespace threegate::svd {
 constexpr int64_t kDotPanel =
     2048;  // entries of the long side, a multiple of 32. Sixty rows of it stay in the second-level cache
 
-// Returns whether this processor has AVX512_BF16.
-bool has_bf16_dot() noexcept;
-
 // Returns whether the view is plain bf16 with a scale of 1.
 bool is_plain_bf16(const View& view) noexcept;
 

@@ -10,6 +10,7 @@
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
 #include "cpu/support/operand.h"
+#include "cpu/support/processor.h"
 #include "cpu/support/simd_level.h"
 #include "gram_bf16.h"
 #include "panel.h"
@@ -26,9 +27,9 @@ class GramMatrix {
         symmetric_(arena, order_, rank),
         packed_(arena.take<uint16_t>(std::is_same_v<T, float> ? packed_entries(order_) : 0)) {}
 
-  void form(const View& view, SimdLevel level, T* panel) {
+  void form(const View& view, [[maybe_unused]] SimdLevel level, T* panel) {
     std::fill_n(matrix_, order_ * order_, T{0});
-    if constexpr (std::is_same_v<T, float>) {
+    if constexpr (kHasAvx512 && std::is_same_v<T, float>) {
       if (level == SimdLevel::kAvx512 && has_bf16_dot() && is_plain_bf16(view)) {
         for (int64_t begin = 0; begin < view.long_side; begin += kDotPanel) {
           check_cancelled(view);

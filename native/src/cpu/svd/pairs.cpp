@@ -4,30 +4,13 @@
 
 namespace threegate::svd {
 
-void add_pairs(SimdLevel level, const PairTile& tile, PairSums& sums) {
-  switch (level) {
-    case SimdLevel::kAvx512:
-      add_pairs_avx512(tile, sums);
-      return;
-    case SimdLevel::kAvx2:
-      add_pairs_avx2(tile, sums);
-      return;
-    default:
-      add_tile(tile, sums);
-  }
-}
+void add_pairs_scalar(const PairTile& tile, PairSums& sums) { add_tile(tile, sums); }
+void pair_tangents_scalar(const PairTile& tile, PairTangents& tangents) { tile_tangents(tile, tangents); }
+
+void add_pairs(SimdLevel level, const PairTile& tile, PairSums& sums) { TG_LANES_AT_LEVEL(level, add_pairs)(tile, sums); }
 
 void pair_tangents(SimdLevel level, const PairTile& tile, PairTangents& tangents) {
-  switch (level) {
-    case SimdLevel::kAvx512:
-      pair_tangents_avx512(tile, tangents);
-      return;
-    case SimdLevel::kAvx2:
-      pair_tangents_avx2(tile, tangents);
-      return;
-    default:
-      tile_tangents(tile, tangents);
-  }
+  TG_LANES_AT_LEVEL(level, pair_tangents)(tile, tangents);
 }
 
 }  // namespace threegate::svd

@@ -36,10 +36,12 @@ struct PairTangents {
 
 // Computes the sums over the pairs of the tile.
 void add_pairs(SimdLevel level, const PairTile& tile, PairSums& sums);
+void add_pairs_scalar(const PairTile& tile, PairSums& sums);
 void add_pairs_avx2(const PairTile& tile, PairSums& sums);
 void add_pairs_avx512(const PairTile& tile, PairSums& sums);
 
 void pair_tangents(SimdLevel level, const PairTile& tile, PairTangents& tangents);
+void pair_tangents_scalar(const PairTile& tile, PairTangents& tangents);
 void pair_tangents_avx2(const PairTile& tile, PairTangents& tangents);
 void pair_tangents_avx512(const PairTile& tile, PairTangents& tangents);
 

@@ -15,7 +15,8 @@ import org.threegate.spi.Structs;
  * @param cpu model name of the processor
  * @param hardwareThreads threads that the process may use
  * @param memoryBytes physical memory in bytes
- * @param simd instruction set of the CPU kernels: {@code scalar}, {@code avx2} or {@code avx512}
+ * @param simd instruction set of the CPU kernels: {@code scalar}, {@code avx2}, {@code avx512} or
+ *     {@code neon}
  * @param simdReason why no better instruction set is used; "" if the best one is
  * @param cudaDevices number of usable CUDA devices
  * @param cudaReason why no CUDA device is usable; "" if one is
@@ -47,7 +48,8 @@ public record Capabilities(
     if (status != 0) {
       throw new KernelException(
           Status.of(status),
-          "cannot query the machine; is THREEGATE_SIMD scalar, avx2 or avx512, and no more than it has?");
+          "cannot query the machine; is THREEGATE_SIMD a level that it has: scalar, avx2 or avx512 on"
+              + " x86-64, scalar or neon on AArch64?");
     }
     return new Capabilities(
         text(struct, Structs.Capabilities.VERSION),
@@ -67,6 +69,7 @@ public record Capabilities(
       case Constants.SIMD_SCALAR -> "scalar";
       case Constants.SIMD_AVX2 -> "avx2";
       case Constants.SIMD_AVX512 -> "avx512";
+      case Constants.SIMD_NEON -> "neon";
       default -> throw new IllegalStateException("no SIMD level has the code " + level);
     };
   }

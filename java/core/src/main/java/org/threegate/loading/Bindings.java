@@ -16,6 +16,9 @@ import org.threegate.spi.KernelBinding;
  */
 public final class Bindings {
   private static final String CHOICE_PROPERTY = "threegate.binding";
+  private static final String JNI = "jni";
+  private static final String FFM = "ffm";
+  private static final int FFM_JDK = 22;
 
   /** The {@code TG_ABI_VERSION} of the header that this class was built with. */
   public static final int ABI_VERSION = Constants.ABI_VERSION;
@@ -53,6 +56,17 @@ public final class Bindings {
   }
 
   private static Outcome choose(String forced) {
+    if (!forced.isEmpty() && !List.of(JNI, FFM).contains(forced)) {
+      return new Outcome(
+          null,
+          List.of(
+              "-D"
+                  + CHOICE_PROPERTY
+                  + "="
+                  + forced
+                  + ": there is no such binding; choose jni or ffm"),
+          "");
+    }
     List<BindingProvider> providers = new ArrayList<>();
     List<String> reasons = new ArrayList<>();
     var iterator =
@@ -63,16 +77,19 @@ public final class Bindings {
           break;
         }
         providers.add(iterator.next());
-      } catch (ServiceConfigurationError | UnsupportedClassVersionError e) {
-        reasons.add(e.getMessage());
+      } catch (ServiceConfigurationError | UnsupportedClassVersionError | NoClassDefFoundError e) {
+        if (!isForNewerJdk(e)) {
+          reasons.add(e.getMessage());
+        }
       }
     }
-    if (Runtime.version().feature() < 22) {
-      reasons.add("ffm: needs JDK 22, this is JDK " + Runtime.version().feature());
-    } else if (providers.stream().noneMatch(provider -> provider.name().equals("ffm"))) {
-      reasons.add("ffm: its jar is not on the class path");
+    if (isWanted(FFM, forced) && Runtime.version().feature() < FFM_JDK) {
+      reasons.add("ffm: needs JDK " + FFM_JDK + ", and this is JDK " + Runtime.version().feature());
+    } else if (isWanted(FFM, forced) && isMissing(FFM, providers)) {
+      reasons.add(missing(FFM));
     }
-    providers.removeIf(provider -> !forced.isEmpty() && !provider.name().equals(forced));
+    List<BindingProvider> found = List.copyOf(providers);
+    providers.removeIf(provider -> !isWanted(provider.name(), forced));
     providers.sort(Comparator.comparingInt(BindingProvider::preference).reversed());
     if (!forced.isEmpty()) {
       reasons.add("-D" + CHOICE_PROPERTY + "=" + forced + " forces the choice");
@@ -89,7 +106,28 @@ public final class Bindings {
                 + NativeFiles.hint(String.valueOf(e.getMessage())));
       }
     }
+    if (isWanted(JNI, forced) && isMissing(JNI, found)) {
+      reasons.add(missing(JNI));
+    }
     return new Outcome(null, List.copyOf(reasons), "");
+  }
+
+  /** Returns whether the FFM binding is there, but this JDK is too old for it. */
+  private static boolean isForNewerJdk(Throwable e) {
+    return e instanceof UnsupportedClassVersionError
+        || e.getCause() instanceof UnsupportedClassVersionError;
+  }
+
+  private static String missing(String name) {
+    return name + ": add org.threegate:threegate-binding-" + name + " to the class path";
+  }
+
+  private static boolean isWanted(String name, String forced) {
+    return forced.isEmpty() || name.equals(forced);
+  }
+
+  private static boolean isMissing(String name, List<BindingProvider> providers) {
+    return providers.stream().noneMatch(provider -> provider.name().equals(name));
   }
 
   private static KernelBinding load(BindingProvider provider, NativeFiles files) {

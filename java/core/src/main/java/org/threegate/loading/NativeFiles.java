@@ -34,13 +34,9 @@ import org.threegate.spi.KernelBinding;
 final class NativeFiles {
   static final String LIBRARY = "libthreegate.so.1";
   private static final String PATH_PROPERTY = "threegate.library.path";
-  private static final String PLATFORM = "linux-x86_64";
-  private static final String RESOURCES = "/org/threegate/natives/" + PLATFORM + "/";
+  private static final String RESOURCES = "/org/threegate/natives/";
   // In a separate, optional jar.
-  private static final String CUDA_RESOURCE =
-      "/org/threegate/natives/" + PLATFORM + "-cuda13/libthreegate_cuda.so.1";
-  private static final List<String> LATER =
-      List.of("libquadmath.so.0", "libgfortran.so.5", "libopenblas.so.0");
+  private static final String CUDA = "-cuda13/libthreegate_cuda.so.1";
   private static final int HASH_BYTES = 12;
 
   private final Path directory;
@@ -61,25 +57,36 @@ final class NativeFiles {
    *
    * @param provider class of the binding
    * @param shimResource library of the binding itself; "" if it has none
-   * @throws UnsatisfiedLinkError if a library cannot be unpacked
+   * @throws UnsatisfiedLinkError if there are no libraries for this platform, if they are not on
+   *     the class path, or if one cannot be unpacked
    */
   static NativeFiles of(Class<?> provider, String shimResource) {
+    Platform current = Platform.current();
+    String platform = current.require();
     String override = System.getProperty(PATH_PROPERTY, "");
     try {
       if (!override.isEmpty()) {
-        return new NativeFiles(overriding(override), List.of(), List.of());
+        return new NativeFiles(overriding(override, nameOf(shimResource)), List.of(), List.of());
       }
+      String resources = RESOURCES + platform + "/";
+      if (!PackedFile.exists(NativeFiles.class, resources + LIBRARY)) {
+        throw new UnsatisfiedLinkError(
+            "the native libraries are not on the class path; add org.threegate:threegate-natives"
+                + " with the classifier "
+                + platform);
+      }
+      String shim = shimOf(platform, provider, shimResource);
       List<PackedFile> first = new ArrayList<>();
       List<PackedFile> later = new ArrayList<>();
-      for (String name : LATER) {
-        later.add(PackedFile.of(NativeFiles.class, RESOURCES + name));
+      for (String name : current.blasLibraries()) {
+        later.add(PackedFile.of(NativeFiles.class, resources + name));
       }
-      first.add(PackedFile.of(NativeFiles.class, RESOURCES + LIBRARY));
-      if (NativeFiles.class.getResource(CUDA_RESOURCE) != null) {
-        later.add(PackedFile.of(NativeFiles.class, CUDA_RESOURCE));
+      first.add(PackedFile.of(NativeFiles.class, resources + LIBRARY));
+      if (PackedFile.exists(NativeFiles.class, RESOURCES + platform + CUDA)) {
+        later.add(PackedFile.of(NativeFiles.class, RESOURCES + platform + CUDA));
       }
-      if (!shimResource.isEmpty()) {
-        first.add(PackedFile.of(provider, shimResource, ".sha256"));
+      if (!shim.isEmpty()) {
+        first.add(PackedFile.of(provider, shim, ".sha256"));
       }
       NativeFiles files = new NativeFiles(NativeCache.directory(hash(first, later)), first, later);
       files.unpacker.repair(files.first, files.unpacker::isResource);
@@ -87,6 +94,26 @@ final class NativeFiles {
     } catch (IOException e) {
       throw failed(e);
     }
+  }
+
+  /**
+   * Returns the resource of the library of a binding for a platform. A jar has it in a directory of
+   * that name, beside the one for the platform on which the jar was built.
+   */
+  static String shimOf(String platform, Class<?> provider, String resource) {
+    if (resource.isEmpty()) {
+      return "";
+    }
+    int name = resource.lastIndexOf('/') + 1;
+    String own = resource.substring(0, name) + platform + "/" + resource.substring(name);
+    if (PackedFile.exists(provider, own)) {
+      return own;
+    }
+    if (!PackedFile.exists(provider, resource)) {
+      throw new UnsatisfiedLinkError(
+          resource + " is missing from the jar of the JNI binding; build it again");
+    }
+    return resource;
   }
 
   private static UnsatisfiedLinkError failed(IOException e) {
@@ -109,11 +136,25 @@ final class NativeFiles {
                 + (unpacker.repaired() == 0 ? "" : ", " + unpacker.repaired() + " unpacked now"));
   }
 
-  private static Path overriding(String given) throws IOException {
+  private static String nameOf(String resource) {
+    return resource.substring(resource.lastIndexOf('/') + 1);
+  }
+
+  private static Path overriding(String given, String shim) throws IOException {
     Path directory = Path.of(given).toAbsolutePath();
     if (!Files.isRegularFile(directory.resolve(LIBRARY))) {
       throw new UnsatisfiedLinkError(
-          "-D" + PATH_PROPERTY + "=" + given + ": no " + LIBRARY + " there");
+          "-D" + PATH_PROPERTY + "=" + given + ": the directory has no " + LIBRARY);
+    }
+    if (!shim.isEmpty() && !Files.isRegularFile(directory.resolve(shim))) {
+      throw new UnsatisfiedLinkError(
+          "-D"
+              + PATH_PROPERTY
+              + "="
+              + given
+              + ": the directory has no "
+              + shim
+              + ", which the JNI binding needs; copy it from the jar of threegate-binding-jni");
     }
     Path real = directory.toRealPath();
     if (Files.getPosixFilePermissions(real).contains(PosixFilePermission.OTHERS_WRITE)
@@ -182,7 +223,7 @@ final class NativeFiles {
           "the cache directory may be mounted noexec: name another with -Dthreegate.cache=DIR");
     }
     if (reason.contains("GLIBC_")) {
-      hints.add("glibc 2.36 (Debian 12) or newer is needed");
+      hints.add("glibc 2.34 (RHEL 9, Ubuntu 22.04, Debian 12) or newer is needed");
     }
     return hints.isEmpty() ? "" : "; " + String.join("; ", hints);
   }

@@ -42,12 +42,29 @@ record PackedFile(String name, Class<?> owner, String resource, String sha256) {
     return open(owner, resource);
   }
 
+  /** Returns whether there is such a resource. */
+  static boolean exists(Class<?> owner, String resource) {
+    return owner.getResource(resource) != null || loader(owner).getResource(path(resource)) != null;
+  }
+
   private static InputStream open(Class<?> owner, String resource) throws IOException {
     InputStream in = owner.getResourceAsStream(resource);
     if (in == null) {
-      throw new IOException(
-          resource + " is not on the class path (is the natives jar for linux-x86_64 there?)");
+      // A class in a named module finds resources of its own module only.
+      in = loader(owner).getResourceAsStream(path(resource));
+    }
+    if (in == null) {
+      throw new IOException(resource + " is not on the class path");
     }
     return in;
+  }
+
+  private static ClassLoader loader(Class<?> owner) {
+    ClassLoader loader = owner.getClassLoader();
+    return loader == null ? ClassLoader.getSystemClassLoader() : loader;
+  }
+
+  private static String path(String resource) {
+    return resource.substring(1);
   }
 }

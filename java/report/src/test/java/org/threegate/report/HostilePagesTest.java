@@ -12,6 +12,8 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -93,6 +95,7 @@ class HostilePagesTest {
             "study.html", (Writer) to -> StudyDirectory.write(HostileReports.study(NAMES), to)));
   }
 
+  @Execution(ExecutionMode.CONCURRENT) // browsers mostly wait for animations
   @ParameterizedTest(name = "{0}")
   @MethodSource("pages")
   void foreignTextIsTextEverywhere(String name, Writer writer) throws Exception {

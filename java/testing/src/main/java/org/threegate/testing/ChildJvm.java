@@ -1,5 +1,6 @@
 package org.threegate.testing;
 
+import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -8,6 +9,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * Runs a Java program in a separate JVM with the class path and binding of this one. It is used for
@@ -27,6 +31,7 @@ public final class ChildJvm {
   private List<String> options = List.of();
   private Map<String, String> environment = Map.of();
   private List<String> before = List.of();
+  private Predicate<String> left = entry -> true;
 
   /**
    * The result of a program.
@@ -58,6 +63,12 @@ public final class ChildJvm {
     return this;
   }
 
+  /** Leaves out the entries of the class path that contain a text. */
+  public ChildJvm without(String part) {
+    left = left.and(entry -> !entry.contains(part));
+    return this;
+  }
+
   /** Sets a shell command that runs before the program. */
   public ChildJvm before(String command) {
     before = List.of("sh", "-c", command + "; exec \"$@\"", "sh");
@@ -76,7 +87,11 @@ public final class ChildJvm {
     command.add("-XX:-CreateCoredumpOnCrash");
     command.add("-XX:ErrorFile=/dev/stderr");
     command.addAll(options);
-    command.addAll(List.of("-cp", System.getProperty("java.class.path"), program.getName()));
+    String classPath =
+        Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
+            .filter(left)
+            .collect(Collectors.joining(File.pathSeparator));
+    command.addAll(List.of("-cp", classPath, program.getName()));
     command.addAll(arguments);
     ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
     builder.environment().putAll(environment);

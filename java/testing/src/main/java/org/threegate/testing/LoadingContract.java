@@ -32,7 +32,7 @@ public abstract class LoadingContract {
   private static final int REFUSED = 3;
   private static final int KILLS = 5;
 
-  @TempDir Path directory;
+  @TempDir protected Path directory;
   private Path cache;
 
   @BeforeEach
@@ -50,8 +50,11 @@ public abstract class LoadingContract {
     }
   }
 
-  private ChildJvm child() {
-    return ChildJvm.of(LoadMain.class).options("-Dthreegate.cache=" + cache, "-Xmx64m");
+  /** Returns a program that loads the binding with the cache of this test. */
+  protected ChildJvm child(String... options) {
+    List<String> all = new ArrayList<>(List.of("-Dthreegate.cache=" + cache, "-Xmx64m"));
+    all.addAll(List.of(options));
+    return ChildJvm.of(LoadMain.class).options(all.toArray(String[]::new));
   }
 
   private static void requireLoaded(ChildJvm.Result result, Path from) {
@@ -60,7 +63,8 @@ public abstract class LoadingContract {
         .contains("OpenBLAS", from + "/", "libthreegate.so.1", "libopenblas.so.0");
   }
 
-  private void requireRefused(ChildJvm.Result result, String... parts) {
+  /** Requires one line that contains all parts. */
+  protected static void requireRefused(ChildJvm.Result result, String... parts) {
     assertThat(result.code()).as(result.output()).isEqualTo(REFUSED);
     assertThat(result.output()).contains(parts);
     assertThat(result.output().strip().lines()).hasSize(1);
@@ -302,6 +306,55 @@ public abstract class LoadingContract {
     mode(given.resolve("libthreegate.so.1"), "rw-rw-rw-");
     requireRefused(child.run(), given.toString(), "every user can write to it");
   }
+
+  @Test
+  void otherPlatformsAreRefusedByName() throws Exception {
+    requireRefused(
+        child("-Dos.name=Mac OS X", "-Dos.arch=aarch64").run(),
+        "threegate has natives for linux-x86_64 and linux-aarch64",
+        "this is mac os x-aarch64");
+    requireRefused(
+        child("-Dos.name=Windows 11", "-Dos.arch=amd64").run(), "this is windows 11-x86_64");
+    requireRefused(child("-Dos.name=Linux", "-Dos.arch=riscv64").run(), "this is linux-riscv64");
+    requireRefused(
+        child("-Dos.name=Linux", "-Dos.arch=aarch64").run(), "with the classifier linux-aarch64");
+    assertThat(cache).doesNotExist();
+  }
+
+  @Test
+  void anUnknownBindingListsTheChoices() throws Exception {
+    requireRefused(
+        child("-Dthreegate.binding=jna").run(), "-Dthreegate.binding=jna", "choose jni or ffm");
+  }
+
+  @Test
+  void missingArtifactsAreNamed() throws Exception {
+    String binding = binding();
+    requireRefused(
+        child("-Dthreegate.binding=" + binding).without("threegate-natives").run(),
+        "org.threegate:threegate-natives",
+        "linux-x86_64");
+    requireRefused(
+        child("-Dthreegate.binding=" + binding).without("binding-" + binding).run(),
+        binding + ": add org.threegate:threegate-binding-" + binding);
+  }
+
+  @Test
+  void theDoctorReportsWithAndWithoutABinding() throws Exception {
+    String[] options = {"-Dthreegate.cache=" + cache, "-Dthreegate.binding=" + binding()};
+    ChildJvm.Result works = ChildJvm.of(DoctorMain.class).options(options).run();
+    assertThat(works.code()).as(works.output()).isZero();
+    assertThat(works.output())
+        .contains("binding   " + binding() + "\n", cache.toString(), "opened and closed a context");
+    ChildJvm.Result fails =
+        ChildJvm.of(DoctorMain.class).options(options).without("threegate-natives").run();
+    assertThat(fails.code()).as(fails.output()).isEqualTo(REFUSED);
+    assertThat(fails.output())
+        .contains("JDK ", "binding   none\n", "add org.threegate:threegate-natives");
+  }
+
+  /** Returns the binding under test. */
+  protected abstract String binding();
 
   /** The library of the tokenizers, for example, is loaded in this way. */
   @Test

@@ -23,9 +23,11 @@ public final class FfmProvider implements BindingProvider {
 
   @Override
   public KernelBinding load(Path directory) {
-    if (!FfmProvider.class.getModule().isNativeAccessEnabled()) {
+    Module module = FfmProvider.class.getModule();
+    if (!module.isNativeAccessEnabled()) {
       throw new UnsatisfiedLinkError(
-          "native access is denied; start java with --enable-native-access=ALL-UNNAMED");
+          "native access is denied; start java with --enable-native-access="
+              + (module.isNamed() ? module.getName() : "ALL-UNNAMED"));
     }
     return new FfmBinding(DynamicLibrary.open(directory.resolve("libthreegate.so.1")));
   }

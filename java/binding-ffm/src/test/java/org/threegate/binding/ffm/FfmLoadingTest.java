@@ -7,4 +7,9 @@ import org.threegate.testing.LoadingContract;
 @DisabledIfSystemProperty(named = "threegate.binding", matches = "jni")
 @DisabledIfSystemProperty(named = "threegate.test.device", matches = "CUDA")
 @DisabledIfEnvironmentVariable(named = "THREEGATE_SIMD", matches = ".+")
-class FfmLoadingTest extends LoadingContract {}
+class FfmLoadingTest extends LoadingContract {
+  @Override
+  protected String binding() {
+    return "ffm";
+  }
+}

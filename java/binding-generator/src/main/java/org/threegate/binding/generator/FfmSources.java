@@ -5,15 +5,52 @@ import java.util.Locale;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
-/** Generates the binding through the foreign function interface of JDK 22. */
+/**
+ * Generates the binding through the foreign function interface of JDK 22, and the metadata with
+ * which GraalVM compiles its calls into a native image.
+ */
 final class FfmSources {
   static final String PACKAGE = "org.threegate.binding.ffm";
+  static final String METADATA =
+      "META-INF/native-image/org.threegate/threegate-binding-ffm/reachability-metadata.json";
+
+  /** The signatures of dlopen, dlsym and dlerror, by which DynamicLibrary finds the functions. */
+  private static final List<String> SYSTEM =
+      List.of(
+          signature("void*", Stream.of("void*", "jint")),
+          signature("void*", Stream.of("void*", "void*")),
+          signature("void*", Stream.empty()));
 
   private FfmSources() {}
 
   /** The Java file of the package. */
   static List<SourceFile> of(Header header) {
     return List.of(SourceFile.java(PACKAGE, "FfmFunctions", code(header)));
+  }
+
+  /** The resource with the signature of every call. */
+  static List<SourceFile> metadata(Header header) {
+    Stream<String> functions =
+        header.functions().stream()
+            .map(
+                function ->
+                    signature(
+                        "j" + function.result().java(),
+                        function.parameters().stream()
+                            .map(parameter -> "j" + parameter.type().java())));
+    String downcalls =
+        Stream.concat(SYSTEM.stream(), functions)
+            .distinct()
+            .collect(Collectors.joining(",\n", "{\n  \"foreign\": {\n    \"downcalls\": [\n", ""));
+    return List.of(new SourceFile(METADATA, downcalls + "\n    ]\n  }\n}\n"));
+  }
+
+  private static String signature(String result, Stream<String> parameters) {
+    return parameters
+        .map(type -> '"' + type + '"')
+        .collect(
+            Collectors.joining(
+                ", ", "      {\"returnType\": \"" + result + "\", \"parameterTypes\": [", "]}"));
   }
 
   private static String code(Header header) {

@@ -5,7 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
-/** Writes the Java code of one module: {@code Main spi|jni|ffm HEADER OUTPUT}. */
+/** Writes the Java code of one module: {@code Main spi|jni|ffm|ffm-metadata HEADER OUTPUT}. */
 public final class Main {
   private Main() {}
 
@@ -31,7 +31,8 @@ public final class Main {
       case "spi" -> SpiSources.of(header);
       case "jni" -> JniSources.of(header);
       case "ffm" -> FfmSources.of(header);
-      default -> throw new IllegalArgumentException(part + " is not spi, jni or ffm");
+      case "ffm-metadata" -> FfmSources.metadata(header);
+      default -> throw new IllegalArgumentException(part + " is not spi, jni, ffm or ffm-metadata");
     };
   }
 }

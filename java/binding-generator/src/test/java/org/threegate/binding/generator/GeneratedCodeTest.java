@@ -173,6 +173,19 @@ class GeneratedCodeTest {
         .contains("return (double) Handles.DOUBLE_RESULT.invokeExact(text);");
   }
 
+  /** GraalVM reads the signatures of C functions and of those that find them. */
+  @Test
+  void metadataHasEverySignatureOnce() throws Exception {
+    write("ffm-metadata", PlantedHeader.EVERY_KIND);
+    assertThat(generated(FfmSources.METADATA))
+        .contains(
+            "{\"returnType\": \"jint\", \"parameterTypes\": [\"jlong\", \"jlong\", \"jlong\","
+                + " \"jint\", \"jlong\", \"jdouble\", \"jdouble\", \"jlong\"]}")
+        .contains("{\"returnType\": \"void*\", \"parameterTypes\": [\"void*\", \"jint\"]}")
+        .containsOnlyOnce("{\"returnType\": \"jint\", \"parameterTypes\": []}")
+        .endsWith("    ]\n  }\n}\n");
+  }
+
   @Test
   @Tag("binding")
   @EnabledForJreRange(min = JRE.JAVA_22)

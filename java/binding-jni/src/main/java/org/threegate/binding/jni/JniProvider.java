@@ -9,6 +9,7 @@ import org.threegate.spi.KernelBinding;
 /** The binding for every JDK from 17 on. */
 public final class JniProvider implements BindingProvider {
   private static final String SHIM = "libjnithreegate.so";
+  private static final String JAVACPP = "org.bytedeco.javacpp.Loader";
 
   @Override
   public String name() {
@@ -27,6 +28,7 @@ public final class JniProvider implements BindingProvider {
 
   @Override
   public KernelBinding load(Path directory) {
+    requireJavaCpp();
     Path shim = directory.resolve(SHIM);
     try {
       System.load(shim.toString());
@@ -37,6 +39,16 @@ public final class JniProvider implements BindingProvider {
       loadCopy(shim);
     }
     return new JniBinding();
+  }
+
+  /** Checks for the classes that the shim looks up when it is loaded. */
+  private static void requireJavaCpp() {
+    try {
+      Class.forName(JAVACPP, false, JniProvider.class.getClassLoader());
+    } catch (ClassNotFoundException e) {
+      throw new UnsatisfiedLinkError(
+          "JavaCPP is not on the class path; add org.bytedeco:javacpp to it");
+    }
   }
 
   /**

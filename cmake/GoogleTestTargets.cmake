@@ -1,0 +1,10 @@
+# GTest::gtest and GTest::gtest_main. A cross build compiles them from the sources that come with libgtest-dev.
+if(CMAKE_CROSSCOMPILING)
+  set(THREEGATE_GOOGLETEST_SOURCES /usr/src/googletest CACHE PATH "Sources of GoogleTest, for cross builds")
+  set(BUILD_GMOCK OFF)
+  set(INSTALL_GTEST OFF)
+  add_subdirectory(${THREEGATE_GOOGLETEST_SOURCES} ${CMAKE_BINARY_DIR}/googletest EXCLUDE_FROM_ALL SYSTEM)
+else()
+  find_package(GTest REQUIRED)
+endif()
+include(GoogleTest)

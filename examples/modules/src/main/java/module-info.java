@@ -1,0 +1,4 @@
+/** A program of a named module. */
+module example.modules {
+  requires org.threegate;
+}
