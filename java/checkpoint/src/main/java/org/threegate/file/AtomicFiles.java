@@ -37,12 +37,24 @@ public final class AtomicFiles {
   /** Writes the contents of a file. */
   @FunctionalInterface
   public interface Contents {
+    /**
+     * Writes the file.
+     *
+     * @param out channel of the new file
+     * @throws IOException if the file cannot be written
+     */
     void writeTo(FileChannel out) throws IOException;
   }
 
   /** Fills a directory with files. */
   @FunctionalInterface
   public interface Filling {
+    /**
+     * Writes the files.
+     *
+     * @param directory the new, empty directory
+     * @throws IOException if a file cannot be written
+     */
     void fill(Path directory) throws IOException;
   }
 
@@ -50,6 +62,8 @@ public final class AtomicFiles {
    * Writes a file and replaces an existing one. Nothing is left if this fails. The new file gets
    * the permissions of the old one. A link is replaced by a file, and its target stays unchanged.
    *
+   * @param path path of the file
+   * @param contents writes the file
    * @throws InvalidInputException if another run is writing the file
    * @throws IOException if the file cannot be written
    */
@@ -105,7 +119,9 @@ public final class AtomicFiles {
    * Creates a directory with files, or replaces files in an existing one. In an existing directory
    * the files are renamed one after the other.
    *
+   * @param directory path of the directory
    * @param last name of the file that is replaced last, which readers open first
+   * @param filling fills the directory
    * @throws InvalidInputException if another run is writing the directory
    * @throws IOException if the directory cannot be written
    */
@@ -152,7 +168,11 @@ public final class AtomicFiles {
     }
   }
 
-  /** Returns the temporary path of an output. Only the holder of the output's lock may write it. */
+  /**
+   * {@return the temporary path of an output} Only the holder of the output's lock may write it.
+   *
+   * @param output path of the output, on whose disk the file is
+   */
   public static Path temporary(Path output) {
     Path target = output.toAbsolutePath().normalize();
     return target.resolveSibling(PARTIAL + target.getFileName());
@@ -162,6 +182,10 @@ public final class AtomicFiles {
    * Opens a temporary file without a name, on the disk of an output. It is deleted when it is
    * closed or the process ends. Only the holder of the output's lock may call this, before the
    * output is written.
+   *
+   * @param output path of the output, on whose disk the file is
+   * @return the open file
+   * @throws IOException if the file system fails
    */
   public static FileChannel scratch(Path output) throws IOException {
     Path name = temporary(output);
@@ -178,7 +202,12 @@ public final class AtomicFiles {
     }
   }
 
-  /** Removes what killed runs left in a directory. Outputs that are being written stay. */
+  /**
+   * Removes what killed runs left in a directory. Outputs that are being written stay.
+   *
+   * @param directory path of the directory
+   * @throws IOException if the file system fails
+   */
   public static void removeLeftovers(Path directory) throws IOException {
     Set<String> names = new TreeSet<>();
     for (Path file : list(directory)) {
@@ -199,7 +228,12 @@ public final class AtomicFiles {
     }
   }
 
-  /** Syncs the files of a directory, and the directory. */
+  /**
+   * Syncs the files of a directory, and the directory.
+   *
+   * @param directory path of the directory
+   * @throws IOException if the file system fails
+   */
   public static void syncAll(Path directory) throws IOException {
     for (Path file : list(directory)) {
       if (Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)) {
@@ -209,14 +243,25 @@ public final class AtomicFiles {
     sync(directory);
   }
 
-  /** Syncs a file, or the entries of a directory. */
+  /**
+   * Syncs a file, or the entries of a directory.
+   *
+   * @param path path of the file or directory
+   * @throws IOException if the file system fails
+   */
   public static void sync(Path path) throws IOException {
     try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
       channel.force(true);
     }
   }
 
-  /** Lists the entries of a directory. */
+  /**
+   * Lists the entries of a directory.
+   *
+   * @param directory path of the directory
+   * @return the entries
+   * @throws IOException if the file system fails
+   */
   public static List<Path> list(Path directory) throws IOException {
     List<Path> files = new ArrayList<>();
     try (DirectoryStream<Path> entries = Files.newDirectoryStream(directory)) {
@@ -225,7 +270,12 @@ public final class AtomicFiles {
     return files;
   }
 
-  /** Deletes a file or a directory with its contents, if it exists. Links are not followed. */
+  /**
+   * Deletes a file or a directory with its contents, if it exists. Links are not followed.
+   *
+   * @param directory path of the directory
+   * @throws IOException if the file system fails
+   */
   public static void deleteDirectory(Path directory) throws IOException {
     if (Files.isDirectory(directory, LinkOption.NOFOLLOW_LINKS)) {
       for (Path file : list(directory)) {

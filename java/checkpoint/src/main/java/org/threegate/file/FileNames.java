@@ -18,8 +18,9 @@ public final class FileNames {
   private FileNames() {}
 
   /**
-   * Returns a name that is valid: without separators, control characters and a leading dot.
+   * {@return a name that is valid: without separators, control characters and a leading dot}
    *
+   * @param name name to check
    * @param where source of the name, for errors
    * @throws InvalidInputException if the name is not valid
    */
@@ -34,7 +35,11 @@ public final class FileNames {
     return name;
   }
 
-  /** Returns whether a name is one of a file in the same directory. */
+  /**
+   * {@return whether a name is one of a file in the same directory}
+   *
+   * @param name name to check
+   */
   public static boolean isPlain(String name) {
     return !name.isEmpty()
         && name.length() <= LONGEST

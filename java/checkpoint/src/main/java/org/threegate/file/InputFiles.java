@@ -27,16 +27,19 @@ public final class InputFiles {
   private InputFiles() {}
 
   /**
-   * Returns whether a path exists, even as a broken link or as something else than a file. Reading
+   * {@return whether a path exists, even as a broken link or as something else than a file} Reading
    * such a path fails, so that it is not silently skipped.
+   *
+   * @param path path of the file
    */
   public static boolean isThere(Path path) {
     return Files.exists(path, LinkOption.NOFOLLOW_LINKS);
   }
 
   /**
-   * Returns the bytes of a file.
+   * {@return the bytes of a file}
    *
+   * @param path path of the file
    * @param most largest valid size in bytes
    * @throws InvalidInputException if the file does not exist, is not regular, or is larger
    */
@@ -54,8 +57,9 @@ public final class InputFiles {
   }
 
   /**
-   * Returns the text of a file in UTF-8.
+   * {@return the text of a file in UTF-8}
    *
+   * @param path path of the file
    * @param most largest valid size in bytes
    * @throws InvalidInputException as {@link #bytes} does, and if the text is not valid UTF-8
    */
@@ -66,7 +70,9 @@ public final class InputFiles {
   /**
    * Opens a stream over a file that is read in parts.
    *
+   * @param path path of the file
    * @param most largest valid size in bytes when the file is opened
+   * @return the stream, which the caller closes
    * @throws InvalidInputException if the file does not exist, is not regular, or is larger
    */
   public static InputStream open(Path path, long most) {
@@ -81,6 +87,7 @@ public final class InputFiles {
   /**
    * Checks a file without opening it.
    *
+   * @param path path of the file
    * @param most largest valid size in bytes
    * @return the size in bytes
    * @throws InvalidInputException if the file does not exist, is not regular, or is larger
@@ -123,7 +130,9 @@ public final class InputFiles {
   /**
    * Decodes UTF-8.
    *
+   * @param bytes bytes of UTF-8
    * @param where source of the bytes, for errors
+   * @return the text
    * @throws InvalidInputException if the bytes are not valid UTF-8
    */
   public static String decode(ByteBuffer bytes, String where) {

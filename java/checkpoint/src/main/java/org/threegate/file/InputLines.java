@@ -40,7 +40,9 @@ public final class InputLines implements AutoCloseable {
   /**
    * Opens a file of UTF-8 text.
    *
+   * @param path path of the file
    * @param longest largest valid length of a line, in bytes
+   * @return the lines, which the caller closes
    * @throws InvalidInputException if the file does not exist, is not regular, or is larger than 64
    *     GiB
    */
@@ -52,14 +54,16 @@ public final class InputLines implements AutoCloseable {
    * Opens a file that a killed run may have left. Bytes that are not valid UTF-8 become replacement
    * characters.
    *
+   * @param path path of the file
    * @param longest largest valid length of a line, in bytes
+   * @return the lines, which the caller closes
    */
   public static InputLines ofRun(Path path, int longest) {
     return new InputLines(path, longest, false);
   }
 
   /**
-   * Returns the next line without its line end; empty after the last one.
+   * {@return the next line without its line end; empty after the last one}
    *
    * @throws InvalidInputException if the line is too long or not valid UTF-8, or cannot be read
    */
@@ -90,12 +94,12 @@ public final class InputLines implements AutoCloseable {
             : new String(bytes, 0, length, StandardCharsets.UTF_8));
   }
 
-  /** Returns the number of the last line that was read, from 1. */
+  /** {@return the number of the last line that was read, from 1} */
   public long number() {
     return number;
   }
 
-  /** Returns the file and the number of the last line, for errors. */
+  /** {@return the file and the number of the last line, for errors} */
   public String where() {
     return path + ":" + number;
   }

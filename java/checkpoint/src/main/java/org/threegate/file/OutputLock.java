@@ -47,6 +47,8 @@ public final class OutputLock implements AutoCloseable {
   /**
    * Takes the lock of an output.
    *
+   * @param output path of the output
+   * @return the lock
    * @throws InvalidInputException if another process or another thread holds it
    * @throws IOException if the parent directory of the output cannot be written
    */
@@ -59,6 +61,8 @@ public final class OutputLock implements AutoCloseable {
    * code within the run takes. Its file is {@code .NAME.run.lock} beside the output, or {@code
    * .run.lock} in a directory whose parent cannot be written.
    *
+   * @param output path of the output
+   * @return the lock
    * @throws InvalidInputException if another run holds it
    * @throws IOException if the lock file cannot be created
    */
@@ -148,7 +152,7 @@ public final class OutputLock implements AutoCloseable {
     return HELD.containsKey(lockOf(output));
   }
 
-  /** Returns the output, as it was given. */
+  /** {@return the output, as it was given} */
   public Path output() {
     return output;
   }

@@ -89,16 +89,19 @@ public final class NativeBuffer implements AutoCloseable {
       }
     }
 
-    /** Returns the address of the first byte. It must not be used after the lease is closed. */
+    /** {@return the address of the first byte} It must not be used after the lease is closed. */
     public long address() {
       requireOpen();
       return memory.address();
     }
 
     /**
-     * Returns a part of the memory as a direct little-endian buffer. It is read-only unless the
+     * {@return a part of the memory as a direct little-endian buffer} It is read-only unless the
      * lease is for output. Unlike a {@link NativeBuffer#slice} it keeps nothing: it must not be
      * used after the lease is closed.
+     *
+     * @param offset position of the first byte
+     * @param bytes number of bytes
      */
     public ByteBuffer view(long offset, int bytes) {
       requireOpen();
@@ -116,7 +119,9 @@ public final class NativeBuffer implements AutoCloseable {
   /**
    * Allocates memory with undefined contents.
    *
+   * @param binding binding to the native library
    * @param bytes at least 0
+   * @return the buffer, which the caller closes
    * @throws IllegalArgumentException if no process can have as much memory
    * @throws OutOfMemoryError if there is not enough memory
    */
@@ -139,6 +144,9 @@ public final class NativeBuffer implements AutoCloseable {
    * Wraps the memory of a direct buffer, from index 0 to its capacity, without a copy. The result
    * is read-only if the direct buffer is.
    *
+   * @param binding binding to the native library
+   * @param direct direct buffer
+   * @return a buffer over the same memory
    * @throws IllegalArgumentException if the buffer is not direct
    */
   public static NativeBuffer wrap(KernelBinding binding, ByteBuffer direct) {
@@ -159,9 +167,12 @@ public final class NativeBuffer implements AutoCloseable {
   /**
    * Wraps memory of another owner, such as a MemorySegment or a JavaCPP Pointer, without a copy.
    *
+   * @param binding binding to the native library
    * @param address address of the first byte
+   * @param bytes number of bytes
    * @param keptAlive owner of the memory, which stays reachable as long as this buffer or a slice
    *     does, and must not free the memory before
+   * @return a buffer over the same memory
    */
   public static NativeBuffer wrap(
       KernelBinding binding, long address, long bytes, Object keptAlive) {
@@ -178,9 +189,12 @@ public final class NativeBuffer implements AutoCloseable {
   /**
    * Takes over memory that can only be read.
    *
+   * @param binding binding to the native library
    * @param address address of the first byte
+   * @param bytes number of bytes
    * @param free frees the memory; called once, from any thread, when the buffer is closed and
    *     nothing uses it any more
+   * @return the buffer
    */
   public static NativeBuffer readOnly(
       KernelBinding binding, long address, long bytes, Runnable free) {
@@ -202,29 +216,29 @@ public final class NativeBuffer implements AutoCloseable {
   }
 
   /**
-   * Returns how many buffers of this JVM were dropped without being closed. {@code
+   * {@return how many buffers of this JVM were dropped without being closed} {@code
    * -Dthreegate.trace.leaks=true} prints where each of them was allocated.
    */
   public static long leaks() {
     return NativeMemory.leaks();
   }
 
-  /** Returns how many closed buffers have memory that a {@link #slice} keeps. */
+  /** {@return how many closed buffers have memory that a {@link #slice} keeps} */
   public static long retained() {
     return NativeMemory.retained();
   }
 
-  /** Returns the size in bytes. */
+  /** {@return the size in bytes} */
   public long bytes() {
     return memory.bytes();
   }
 
-  /** Returns whether the buffer is closed. */
+  /** {@return whether the buffer is closed} */
   public boolean isClosed() {
     return memory.isClosed();
   }
 
-  /** Returns whether the memory can only be read. */
+  /** {@return whether the memory can only be read} */
   public boolean isReadOnly() {
     return memory.isReadOnly();
   }
@@ -232,6 +246,7 @@ public final class NativeBuffer implements AutoCloseable {
   /**
    * Takes a lease for a native call that reads.
    *
+   * @return the lease, which the caller closes
    * @throws IllegalStateException if the buffer is closed
    */
   public Lease lease() {
@@ -241,6 +256,7 @@ public final class NativeBuffer implements AutoCloseable {
   /**
    * Takes a lease for a native call that writes.
    *
+   * @return the lease, which the caller closes
    * @throws IllegalStateException if the buffer is closed
    * @throws UnsupportedOperationException if the buffer is read-only
    */
@@ -261,15 +277,22 @@ public final class NativeBuffer implements AutoCloseable {
   }
 
   /**
-   * Returns a part of the memory as a direct little-endian buffer. It stays valid after this buffer
-   * is closed. All memory of this buffer is kept until the slice and all buffers made of it are
-   * collected.
+   * {@return a part of the memory as a direct little-endian buffer} It stays valid after this
+   * buffer is closed. All memory of this buffer is kept until the slice and all buffers made of it
+   * are collected.
+   *
+   * @param offset position of the first byte
+   * @param bytes number of bytes
    */
   public ByteBuffer slice(long offset, int bytes) {
     return memory.slice(offset, bytes);
   }
 
-  /** Returns the byte at an offset. */
+  /**
+   * {@return the byte at an offset}
+   *
+   * @param offset position of the first byte
+   */
   public byte getByte(long offset) {
     ByteBuffer window = memory.enter(offset, 1);
     try {
@@ -279,7 +302,11 @@ public final class NativeBuffer implements AutoCloseable {
     }
   }
 
-  /** Returns the short at an offset. */
+  /**
+   * {@return the short at an offset}
+   *
+   * @param offset position of the first byte
+   */
   public short getShort(long offset) {
     ByteBuffer window = memory.enter(offset, 2);
     try {
@@ -289,7 +316,11 @@ public final class NativeBuffer implements AutoCloseable {
     }
   }
 
-  /** Returns the int at an offset. */
+  /**
+   * {@return the int at an offset}
+   *
+   * @param offset position of the first byte
+   */
   public int getInt(long offset) {
     ByteBuffer window = memory.enter(offset, 4);
     try {
@@ -299,7 +330,11 @@ public final class NativeBuffer implements AutoCloseable {
     }
   }
 
-  /** Returns the long at an offset. */
+  /**
+   * {@return the long at an offset}
+   *
+   * @param offset position of the first byte
+   */
   public long getLong(long offset) {
     ByteBuffer window = memory.enter(offset, 8);
     try {
@@ -309,7 +344,11 @@ public final class NativeBuffer implements AutoCloseable {
     }
   }
 
-  /** Returns the float at an offset. */
+  /**
+   * {@return the float at an offset}
+   *
+   * @param offset position of the first byte
+   */
   public float getFloat(long offset) {
     ByteBuffer window = memory.enter(offset, 4);
     try {
@@ -319,7 +358,11 @@ public final class NativeBuffer implements AutoCloseable {
     }
   }
 
-  /** Returns the double at an offset. */
+  /**
+   * {@return the double at an offset}
+   *
+   * @param offset position of the first byte
+   */
   public double getDouble(long offset) {
     ByteBuffer window = memory.enter(offset, 8);
     try {
@@ -329,7 +372,13 @@ public final class NativeBuffer implements AutoCloseable {
     }
   }
 
-  /** Sets the byte at an offset. */
+  /**
+   * Sets the byte at an offset.
+   *
+   * @param offset position of the first byte
+   * @param value value to store
+   * @return this buffer
+   */
   public NativeBuffer putByte(long offset, byte value) {
     requireWritable();
     ByteBuffer window = memory.enter(offset, 1);
@@ -341,7 +390,13 @@ public final class NativeBuffer implements AutoCloseable {
     return this;
   }
 
-  /** Sets the short at an offset. */
+  /**
+   * Sets the short at an offset.
+   *
+   * @param offset position of the first byte
+   * @param value value to store
+   * @return this buffer
+   */
   public NativeBuffer putShort(long offset, short value) {
     requireWritable();
     ByteBuffer window = memory.enter(offset, 2);
@@ -353,7 +408,13 @@ public final class NativeBuffer implements AutoCloseable {
     return this;
   }
 
-  /** Sets the int at an offset. */
+  /**
+   * Sets the int at an offset.
+   *
+   * @param offset position of the first byte
+   * @param value value to store
+   * @return this buffer
+   */
   public NativeBuffer putInt(long offset, int value) {
     requireWritable();
     ByteBuffer window = memory.enter(offset, 4);
@@ -365,7 +426,13 @@ public final class NativeBuffer implements AutoCloseable {
     return this;
   }
 
-  /** Sets the long at an offset. */
+  /**
+   * Sets the long at an offset.
+   *
+   * @param offset position of the first byte
+   * @param value value to store
+   * @return this buffer
+   */
   public NativeBuffer putLong(long offset, long value) {
     requireWritable();
     ByteBuffer window = memory.enter(offset, 8);
@@ -377,7 +444,13 @@ public final class NativeBuffer implements AutoCloseable {
     return this;
   }
 
-  /** Sets the float at an offset. */
+  /**
+   * Sets the float at an offset.
+   *
+   * @param offset position of the first byte
+   * @param value value to store
+   * @return this buffer
+   */
   public NativeBuffer putFloat(long offset, float value) {
     requireWritable();
     ByteBuffer window = memory.enter(offset, 4);
@@ -389,7 +462,13 @@ public final class NativeBuffer implements AutoCloseable {
     return this;
   }
 
-  /** Sets the double at an offset. */
+  /**
+   * Sets the double at an offset.
+   *
+   * @param offset position of the first byte
+   * @param value value to store
+   * @return this buffer
+   */
   public NativeBuffer putDouble(long offset, double value) {
     requireWritable();
     ByteBuffer window = memory.enter(offset, 8);
@@ -401,7 +480,12 @@ public final class NativeBuffer implements AutoCloseable {
     return this;
   }
 
-  /** Returns {@code count} shorts that begin at an offset. */
+  /**
+   * {@return {@code count} shorts that begin at an offset}
+   *
+   * @param offset position of the first byte
+   * @param count number of elements
+   */
   public short[] getShorts(long offset, long count) {
     checkElements(offset, count, 2);
     short[] values = new short[(int) count];
@@ -412,7 +496,13 @@ public final class NativeBuffer implements AutoCloseable {
     return values;
   }
 
-  /** Stores shorts from an offset on. */
+  /**
+   * Stores shorts from an offset on.
+   *
+   * @param offset position of the first byte
+   * @param values values to store
+   * @return this buffer
+   */
   public NativeBuffer putShorts(long offset, short[] values) {
     requireWritable();
     memory.forEachPart(
@@ -422,7 +512,12 @@ public final class NativeBuffer implements AutoCloseable {
     return this;
   }
 
-  /** Returns {@code count} ints that begin at an offset. */
+  /**
+   * {@return {@code count} ints that begin at an offset}
+   *
+   * @param offset position of the first byte
+   * @param count number of elements
+   */
   public int[] getInts(long offset, long count) {
     checkElements(offset, count, 4);
     int[] values = new int[(int) count];
@@ -433,7 +528,13 @@ public final class NativeBuffer implements AutoCloseable {
     return values;
   }
 
-  /** Stores ints from an offset on. */
+  /**
+   * Stores ints from an offset on.
+   *
+   * @param offset position of the first byte
+   * @param values values to store
+   * @return this buffer
+   */
   public NativeBuffer putInts(long offset, int[] values) {
     requireWritable();
     memory.forEachPart(
@@ -443,7 +544,12 @@ public final class NativeBuffer implements AutoCloseable {
     return this;
   }
 
-  /** Returns {@code count} longs that begin at an offset. */
+  /**
+   * {@return {@code count} longs that begin at an offset}
+   *
+   * @param offset position of the first byte
+   * @param count number of elements
+   */
   public long[] getLongs(long offset, long count) {
     checkElements(offset, count, 8);
     long[] values = new long[(int) count];
@@ -454,7 +560,13 @@ public final class NativeBuffer implements AutoCloseable {
     return values;
   }
 
-  /** Stores longs from an offset on. */
+  /**
+   * Stores longs from an offset on.
+   *
+   * @param offset position of the first byte
+   * @param values values to store
+   * @return this buffer
+   */
   public NativeBuffer putLongs(long offset, long[] values) {
     requireWritable();
     memory.forEachPart(
@@ -464,7 +576,12 @@ public final class NativeBuffer implements AutoCloseable {
     return this;
   }
 
-  /** Returns {@code count} floats that begin at an offset. */
+  /**
+   * {@return {@code count} floats that begin at an offset}
+   *
+   * @param offset position of the first byte
+   * @param count number of elements
+   */
   public float[] getFloats(long offset, long count) {
     checkElements(offset, count, 4);
     float[] values = new float[(int) count];
@@ -475,7 +592,13 @@ public final class NativeBuffer implements AutoCloseable {
     return values;
   }
 
-  /** Stores floats from an offset on. */
+  /**
+   * Stores floats from an offset on.
+   *
+   * @param offset position of the first byte
+   * @param values values to store
+   * @return this buffer
+   */
   public NativeBuffer putFloats(long offset, float[] values) {
     requireWritable();
     memory.forEachPart(
@@ -485,7 +608,12 @@ public final class NativeBuffer implements AutoCloseable {
     return this;
   }
 
-  /** Returns {@code count} doubles that begin at an offset. */
+  /**
+   * {@return {@code count} doubles that begin at an offset}
+   *
+   * @param offset position of the first byte
+   * @param count number of elements
+   */
   public double[] getDoubles(long offset, long count) {
     checkElements(offset, count, 8);
     double[] values = new double[(int) count];
@@ -496,7 +624,13 @@ public final class NativeBuffer implements AutoCloseable {
     return values;
   }
 
-  /** Stores doubles from an offset on. */
+  /**
+   * Stores doubles from an offset on.
+   *
+   * @param offset position of the first byte
+   * @param values values to store
+   * @return this buffer
+   */
   public NativeBuffer putDoubles(long offset, double[] values) {
     requireWritable();
     memory.forEachPart(
@@ -506,7 +640,12 @@ public final class NativeBuffer implements AutoCloseable {
     return this;
   }
 
-  /** Returns {@code count} bytes that begin at an offset. */
+  /**
+   * {@return {@code count} bytes that begin at an offset}
+   *
+   * @param offset position of the first byte
+   * @param count number of elements
+   */
   public byte[] getBytes(long offset, long count) {
     checkElements(offset, count, 1);
     byte[] values = new byte[(int) count];
@@ -514,17 +653,34 @@ public final class NativeBuffer implements AutoCloseable {
     return values;
   }
 
-  /** Stores bytes from an offset on. */
+  /**
+   * Stores bytes from an offset on.
+   *
+   * @param offset position of the first byte
+   * @param values values to store
+   * @return this buffer
+   */
   public NativeBuffer putBytes(long offset, byte[] values) {
     return put(offset, ByteBuffer.wrap(values));
   }
 
-  /** Copies from an offset into a buffer, from its position to its limit. */
+  /**
+   * Copies from an offset into a buffer, from its position to its limit.
+   *
+   * @param offset position of the first byte
+   * @param to buffer to fill
+   */
   public void get(long offset, ByteBuffer to) {
     memory.forEachPart(offset, to.remaining(), (part, at) -> to.put(part));
   }
 
-  /** Copies a buffer, from its position to its limit, to an offset. */
+  /**
+   * Copies a buffer, from its position to its limit, to an offset.
+   *
+   * @param offset position of the first byte
+   * @param from buffer to copy
+   * @return this buffer
+   */
   public NativeBuffer put(long offset, ByteBuffer from) {
     requireWritable();
     memory.forEachPart(
@@ -538,7 +694,14 @@ public final class NativeBuffer implements AutoCloseable {
     return this;
   }
 
-  /** Sets {@code bytes} bytes to {@code value}. */
+  /**
+   * Sets {@code bytes} bytes to {@code value}.
+   *
+   * @param offset position of the first byte
+   * @param bytes number of bytes
+   * @param value value to store
+   * @return this buffer
+   */
   public NativeBuffer fill(long offset, long bytes, byte value) {
     requireWritable();
     long eight = 0x0101010101010101L * (value & 0xff);
@@ -556,7 +719,14 @@ public final class NativeBuffer implements AutoCloseable {
     return this;
   }
 
-  /** Writes a whole range to a channel. */
+  /**
+   * Writes a whole range to a channel.
+   *
+   * @param out channel to write to
+   * @param offset position of the first byte
+   * @param bytes number of bytes
+   * @throws IOException if the channel fails
+   */
   public void writeTo(WritableByteChannel out, long offset, long bytes) throws IOException {
     memory.forEachPart(
         offset,
@@ -570,7 +740,15 @@ public final class NativeBuffer implements AutoCloseable {
         });
   }
 
-  /** Writes a whole range to a position of a file. */
+  /**
+   * Writes a whole range to a position of a file.
+   *
+   * @param out channel to write to
+   * @param position position in the file, in bytes
+   * @param offset position of the first byte
+   * @param bytes number of bytes
+   * @throws IOException if the channel fails
+   */
   public void writeTo(FileChannel out, long position, long offset, long bytes) throws IOException {
     memory.forEachPart(
         offset,
@@ -587,6 +765,9 @@ public final class NativeBuffer implements AutoCloseable {
   /**
    * Fills a range from a channel.
    *
+   * @param in channel to read from
+   * @param offset position of the first byte
+   * @param bytes number of bytes
    * @throws EOFException if the channel ends before
    */
   public void readFrom(ReadableByteChannel in, long offset, long bytes) throws IOException {
@@ -606,6 +787,10 @@ public final class NativeBuffer implements AutoCloseable {
   /**
    * Fills a range from a position of a file.
    *
+   * @param in channel to read from
+   * @param position position in the file, in bytes
+   * @param offset position of the first byte
+   * @param bytes number of bytes
    * @throws EOFException if the file ends before
    */
   public void readFrom(FileChannel in, long position, long offset, long bytes) throws IOException {

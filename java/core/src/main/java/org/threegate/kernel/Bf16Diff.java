@@ -40,6 +40,7 @@ public final class Bf16Diff {
    * @param mapColumns columns of that map
    */
   public record Profiles(boolean rows, boolean columns, boolean mask, int mapRows, int mapColumns) {
+    /** Checks the components. */
     public Profiles {
       if (mapRows < 0 || mapColumns < 0) {
         throw new IllegalArgumentException("a map of " + mapRows + " x " + mapColumns);
@@ -55,12 +56,17 @@ public final class Bf16Diff {
     /** The mask alone. */
     public static final Profiles MASK = NONE.withMask();
 
-    /** Returns these vectors and the mask. */
+    /** {@return these vectors and the mask} */
     public Profiles withMask() {
       return new Profiles(rows, columns, true, mapRows, mapColumns);
     }
 
-    /** Returns these vectors and a map with a number of rows and columns. */
+    /**
+     * {@return these vectors and a map with a number of rows and columns}
+     *
+     * @param ofRows rows of the map
+     * @param ofColumns columns of the map
+     */
     public Profiles withMap(int ofRows, int ofColumns) {
       return new Profiles(rows, columns, mask, ofRows, ofColumns);
     }
@@ -70,8 +76,19 @@ public final class Bf16Diff {
    * Counts and sums. Sums cover entries that are finite in both matrices. {@code tg_diff_result}
    * defines each of them.
    *
+   * @param total number of entries
+   * @param changed entries that differ after rounding to bf16
+   * @param changedBits entries whose bits differ after rounding
+   * @param changedStored entries that differ as they are stored
+   * @param hidden entries that differ as stored but not after rounding
+   * @param nonFinite entries that are not finite in one of the matrices
+   * @param signFlips entries whose sign differs
    * @param ulpHistogram |Δw| in units of the bf16 spacing at the base's entry: 0, (0,1/4],
    *     (1/4,1/2], (1/2,1], (1,2], (2,4], …, (512,1024], above
+   * @param baseSquares squared Frobenius norm of the base
+   * @param deltaSquares squared Frobenius norm of the difference
+   * @param deltaDotBase dot product of the difference and the base
+   * @param maxAbsDelta largest absolute difference
    * @param rowChanged changed entries in each row, if requested
    * @param columnChanged changed entries in each column, if requested
    * @param mask changed entries, if requested
@@ -106,28 +123,39 @@ public final class Bf16Diff {
       map = map.map(long[]::clone);
     }
 
+    /** {@return a copy of the array} */
     @Override
     public long[] ulpHistogram() {
       return ulpHistogram.clone();
     }
 
+    /** {@return a copy of the array} */
     @Override
     public Optional<long[]> rowChanged() {
       return rowChanged.map(long[]::clone);
     }
 
+    /** {@return a copy of the array} */
     @Override
     public Optional<long[]> columnChanged() {
       return columnChanged.map(long[]::clone);
     }
 
+    /** {@return a copy of the array} */
     @Override
     public Optional<long[]> map() {
       return map.map(long[]::clone);
     }
   }
 
-  /** Compares two matrices and returns counts and sums only. */
+  /**
+   * Compares two matrices and returns counts and sums only.
+   *
+   * @param context context that runs the kernel
+   * @param base matrix before training
+   * @param tuned matrix after training
+   * @return counts and sums
+   */
   public static Result compare(Context context, Operand base, Operand tuned) {
     try (Control control = Control.open(context)) {
       return compare(context, new Pair(base, tuned, Profiles.NONE), control);
@@ -137,6 +165,10 @@ public final class Bf16Diff {
   /**
    * Compares two matrices.
    *
+   * @param context context that runs the kernel
+   * @param pair the two matrices
+   * @param control cancels the call and reports its progress
+   * @return counts and sums
    * @throws KernelException CANCELLED if the control was cancelled; IO if a mapped file was
    *     truncated; INVALID_ARGUMENT if the shapes differ
    */
@@ -144,7 +176,13 @@ public final class Bf16Diff {
     return compare(context, List.of(pair), control).get(0);
   }
 
-  /** Two matrices of the same shape, and the vectors to return. */
+  /**
+   * Two matrices of the same shape, and the vectors to return.
+   *
+   * @param base matrix before training
+   * @param tuned matrix after training
+   * @param profiles vectors to return
+   */
   public record Pair(Operand base, Operand tuned, Profiles profiles) {
     private long rowCount() {
       return profiles.rows() ? base.rows() : 0;
@@ -175,6 +213,9 @@ public final class Bf16Diff {
   /**
    * Compares many pairs in one call. On a CUDA device they share launches and copies.
    *
+   * @param context context that runs the kernel
+   * @param given the items, which are copied
+   * @param control cancels the call and reports its progress
    * @return a result for each pair, in order
    * @throws KernelException as the other overload does
    */

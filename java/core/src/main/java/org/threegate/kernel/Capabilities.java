@@ -13,6 +13,8 @@ import org.threegate.spi.Structs;
  *
  * @param version version of the native library
  * @param cpu model name of the processor
+ * @param hardwareThreads threads that the process may use
+ * @param memoryBytes physical memory in bytes
  * @param simd instruction set of the CPU kernels: {@code scalar}, {@code avx2}, {@code avx512} or
  *     {@code neon}
  * @param simdReason why no better instruction set is used; "" if the best one is
@@ -32,7 +34,11 @@ public record Capabilities(
     String cudaReason,
     String blas,
     String cuda) {
-  /** Queries the native library. */
+  /**
+   * Queries the native library.
+   *
+   * @return what this machine can use
+   */
   public static Capabilities query() {
     KernelBinding binding = Bindings.get();
     ByteBuffer struct =

@@ -39,11 +39,13 @@ public final class ChangedElements implements AutoCloseable {
   /**
    * A contiguous array of elements.
    *
+   * @param buffer buffer with the elements
    * @param offset first byte in the buffer
    * @param count number of elements, at most 2³²
    * @param width bytes of an element: 1, 2, 4 or 8
    */
   public record Elements(NativeBuffer buffer, long offset, long count, int width) {
+    /** Checks the components. */
     public Elements {
       requireWidth(width);
       if (offset < 0
@@ -92,8 +94,11 @@ public final class ChangedElements implements AutoCloseable {
   /**
    * Allocates an empty list of entries.
    *
+   * @param context context that runs the kernel
    * @param capacity largest number of entries, at most 2³²
    * @param width bytes of an element: 1, 2, 4 or 8
+   * @param form form of the values
+   * @return the list, which the caller closes
    * @throws IllegalArgumentException if there can be no such list
    */
   public static ChangedElements allocate(Context context, long capacity, int width, Form form) {
@@ -120,12 +125,16 @@ public final class ChangedElements implements AutoCloseable {
     }
   }
 
-  /** Returns the number of entries. */
+  /** {@return the number of entries} */
   public long count() {
     return count;
   }
 
-  /** Sets the number of entries, after positions and values were written directly. */
+  /**
+   * Sets the number of entries, after positions and values were written directly.
+   *
+   * @param entries number of entries
+   */
   public void count(long entries) {
     if (entries < 0 || entries > capacity) {
       throw new IllegalArgumentException(entries + " entries exceed the capacity of " + capacity);
@@ -133,27 +142,27 @@ public final class ChangedElements implements AutoCloseable {
     count = entries;
   }
 
-  /** Returns the bytes of an element. */
+  /** {@return the bytes of an element} */
   public int width() {
     return width;
   }
 
-  /** Returns the form of values. */
+  /** {@return the form of values} */
   public Form form() {
     return form;
   }
 
-  /** Returns the largest number of entries. */
+  /** {@return the largest number of entries} */
   public long capacity() {
     return capacity;
   }
 
-  /** Returns the positions: ascending unsigned 32-bit integers. */
+  /** {@return the positions: ascending unsigned 32-bit integers} */
   public NativeBuffer positions() {
     return positions;
   }
 
-  /** Returns the values; each has the bytes of an element. */
+  /** {@return the values; each has the bytes of an element} */
   public NativeBuffer values() {
     return values;
   }
@@ -161,6 +170,8 @@ public final class ChangedElements implements AutoCloseable {
   /**
    * Replaces the entries by the differences of two arrays.
    *
+   * @param before elements before the change
+   * @param after elements after the change
    * @return the number of entries
    * @throws IllegalArgumentException if they exceed the capacity
    */
@@ -171,6 +182,8 @@ public final class ChangedElements implements AutoCloseable {
   /**
    * Appends the differences of two arrays, which are a part of larger ones.
    *
+   * @param before elements before the change
+   * @param after elements after the change
    * @param first position of the part's first element
    * @return the new number of entries
    * @throws IllegalArgumentException if they exceed the capacity
@@ -239,6 +252,7 @@ public final class ChangedElements implements AutoCloseable {
   /**
    * Applies the entries to an array.
    *
+   * @param target array of elements
    * @throws KernelException INVALID_ARGUMENT if positions do not ascend or lie beyond the target;
    *     nothing is written then
    */
@@ -258,6 +272,7 @@ public final class ChangedElements implements AutoCloseable {
   /**
    * Counts the entries whose values differ from a target. The form must be {@link Form#OVERWRITE}.
    *
+   * @param target array of elements
    * @return 0 if the entries were applied
    * @throws KernelException INVALID_ARGUMENT if positions do not ascend or lie beyond the target
    */
@@ -311,7 +326,13 @@ public final class ChangedElements implements AutoCloseable {
     }
   }
 
-  /** Splits elements into planes of bytes of equal significance, lowest first. */
+  /**
+   * Splits elements into planes of bytes of equal significance, lowest first.
+   *
+   * @param context context that runs the kernel
+   * @param from elements, or planes, to read
+   * @param to buffer to fill, at least as large
+   */
   public static void toPlanes(Context context, Elements from, NativeBuffer to) {
     planes(context, from, to, context.binding()::bytePlanes);
   }
@@ -319,7 +340,9 @@ public final class ChangedElements implements AutoCloseable {
   /**
    * Joins planes of bytes to elements.
    *
+   * @param context context that runs the kernel
    * @param from the planes, with the size of the elements
+   * @param to buffer to fill, at least as large
    */
   public static void fromPlanes(Context context, Elements from, NativeBuffer to) {
     planes(context, from, to, context.binding()::byteElements);

@@ -26,7 +26,9 @@ import org.threegate.spi.Structs;
 public final class Context implements AutoCloseable {
   /** The kind of processor that runs kernels. */
   public enum Device {
+    /** The CPU. */
     CPU(Constants.CPU),
+    /** A CUDA device. */
     CUDA(Constants.CUDA);
 
     private final int code;
@@ -66,7 +68,11 @@ public final class Context implements AutoCloseable {
     }
   }
 
-  /** Opens a CPU context with one thread for each hardware thread. */
+  /**
+   * Opens a CPU context with one thread for each hardware thread.
+   *
+   * @return the context, which the caller closes
+   */
   public static Context open() {
     return open(Device.CPU, 0);
   }
@@ -74,7 +80,9 @@ public final class Context implements AutoCloseable {
   /**
    * Opens a context.
    *
+   * @param device kind of processor
    * @param threads threads of CPU kernels; 0 for one for each hardware thread of this process
+   * @return the context, which the caller closes
    * @throws KernelException UNSUPPORTED if the device is not usable; the message has the reason
    */
   public static Context open(Device device, int threads) {
@@ -84,8 +92,10 @@ public final class Context implements AutoCloseable {
   /**
    * Opens a context on one of several CUDA devices.
    *
+   * @param device kind of processor
    * @param deviceIndex number of the CUDA device, from 0
    * @param threads threads of CPU kernels; 0 for one for each hardware thread of this process
+   * @return the context, which the caller closes
    */
   public static Context open(Device device, int deviceIndex, int threads) {
     KernelBinding binding = Bindings.get();
@@ -104,22 +114,27 @@ public final class Context implements AutoCloseable {
     return new Context(binding, device, deviceIndex, block.getLong(out));
   }
 
-  /** Opens another context on the same device. */
+  /**
+   * Opens another context on the same device.
+   *
+   * @param threads threads of CPU kernels; 0 for one for each hardware thread
+   * @return the context, which the caller closes
+   */
   public Context another(int threads) {
     return open(device, deviceIndex, threads);
   }
 
-  /** Returns the name of the binding: {@code "jni"} or {@code "ffm"}. */
+  /** {@return the name of the binding: {@code "jni"} or {@code "ffm"}} */
   public String bindingName() {
     return binding.name();
   }
 
-  /** Returns the device on which kernels run, if they support it. */
+  /** {@return the device on which kernels run, if they support it} */
   public Device device() {
     return device;
   }
 
-  /** Returns the number of threads of CPU kernels, including the caller's. */
+  /** {@return the number of threads of CPU kernels, including the caller's} */
   public int threads() {
     try (Call call = begin()) {
       call.run(scratch -> binding.contextThreads(handle, scratch));
@@ -127,12 +142,22 @@ public final class Context implements AutoCloseable {
     }
   }
 
-  /** Allocates native memory with undefined contents. */
+  /**
+   * Allocates native memory with undefined contents.
+   *
+   * @param bytes number of bytes
+   * @return the buffer, which the caller closes
+   */
   public NativeBuffer allocate(long bytes) {
     return NativeBuffer.allocate(binding, bytes);
   }
 
-  /** Wraps a direct buffer without a copy. */
+  /**
+   * Wraps a direct buffer without a copy.
+   *
+   * @param direct direct buffer
+   * @return a buffer over the same memory
+   */
   public NativeBuffer wrap(ByteBuffer direct) {
     return NativeBuffer.wrap(binding, direct);
   }
@@ -141,15 +166,17 @@ public final class Context implements AutoCloseable {
    * Wraps memory of another owner without a copy.
    *
    * @param address address of the first byte
+   * @param bytes number of bytes
    * @param keptAlive owner of the memory, which stays reachable as long as the buffer does
+   * @return a buffer over the same memory
    */
   public NativeBuffer wrap(long address, long bytes, Object keptAlive) {
     return NativeBuffer.wrap(binding, address, bytes, keptAlive);
   }
 
   /**
-   * Returns the number of live objects of the native library in this process: memory blocks,
-   * contexts and mapped files.
+   * {@return the number of live objects of the native library in this process: memory blocks,
+   * contexts and mapped files}
    */
   public static long liveObjects() {
     KernelBinding binding = Bindings.get();

@@ -30,7 +30,12 @@ public final class Control implements AutoCloseable {
 
   private Control() {}
 
-  /** Opens a control for calls of any context. */
+  /**
+   * Opens a control for calls of any context.
+   *
+   * @param context an open context
+   * @return the control, which the caller closes
+   */
   public static Control open(Context context) {
     context.requireOpen();
     return new Control();
@@ -46,18 +51,18 @@ public final class Control implements AutoCloseable {
     running.forEach(struct -> struct.putInt(Structs.Control.CANCEL, 1));
   }
 
-  /** Returns whether {@link #cancel} was called. */
+  /** {@return whether {@link #cancel} was called} */
   public synchronized boolean isCancelled() {
     requireOpen();
     return cancelled;
   }
 
-  /** Returns the finished units of work of the running calls, or of the last one. */
+  /** {@return the finished units of work of the running calls, or of the last one} */
   public synchronized long done() {
     return progress(Structs.Control.DONE, done);
   }
 
-  /** Returns all units of work of the running calls, or of the last one. */
+  /** {@return all units of work of the running calls, or of the last one} */
   public synchronized long total() {
     return progress(Structs.Control.TOTAL, total);
   }

@@ -15,8 +15,10 @@ import java.util.Optional;
  * }</pre>
  */
 public sealed interface Direction {
+  /** {@return the number of rows} */
   long rows();
 
+  /** {@return the number of columns} */
   long columns();
 
   /**
@@ -28,6 +30,7 @@ public sealed interface Direction {
    */
   record Entries(Operand matrix, Optional<Operand> subtracted, Optional<Mask> mask)
       implements Direction {
+    /** Checks the components. */
     public Entries {
       subtracted.ifPresent(
           other -> requireShape("what is subtracted", other.rows(), other.columns(), matrix));
@@ -49,7 +52,11 @@ public sealed interface Direction {
       }
     }
 
-    /** Returns the part within a mask. */
+    /**
+     * {@return the part within a mask}
+     *
+     * @param other mask of the shape of the matrix
+     */
     public Entries within(Mask other) {
       return new Entries(matrix, subtracted, Optional.of(other));
     }
@@ -65,8 +72,13 @@ public sealed interface Direction {
     }
   }
 
-  /** A sum of low-rank terms. Their product is never formed. */
+  /**
+   * A sum of low-rank terms. Their product is never formed.
+   *
+   * @param terms the terms, at least one
+   */
   record Factors(List<Operand.LowRank> terms) implements Direction {
+    /** Checks the components. */
     public Factors {
       if (terms.isEmpty()) {
         throw new IllegalArgumentException("no terms");
@@ -85,17 +97,31 @@ public sealed interface Direction {
     }
   }
 
-  /** Returns the direction of all entries of a matrix. */
+  /**
+   * {@return the direction of all entries of a matrix}
+   *
+   * @param matrix matrix to read
+   */
   static Entries of(Operand matrix) {
     return new Entries(matrix, Optional.empty(), Optional.empty());
   }
 
-  /** Returns the difference of two matrices, after minus before. */
+  /**
+   * {@return the difference of two matrices, after minus before}
+   *
+   * @param before matrix before the update
+   * @param after matrix after the update
+   */
   static Entries update(Operand before, Operand after) {
     return new Entries(after, Optional.of(before), Optional.empty());
   }
 
-  /** Returns the product of two factors, m x r and r x n. */
+  /**
+   * {@return the product of two factors, m x r and r x n}
+   *
+   * @param left left factor, m x r
+   * @param right right factor, r x n
+   */
   static Factors of(Matrix left, Matrix right) {
     return new Factors(List.of(new Operand.LowRank(left, right, 1)));
   }

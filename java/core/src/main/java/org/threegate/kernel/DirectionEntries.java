@@ -22,6 +22,8 @@ public final class DirectionEntries {
   /**
    * Computes the entries.
    *
+   * @param context context that runs the kernel
+   * @param direction the direction
    * @return float64, row by row; the caller closes the buffer
    */
   public static NativeBuffer of(Context context, Direction.Entries direction) {

@@ -28,7 +28,11 @@ public final class Doctor {
    */
   public record Report(boolean usable, String text) {}
 
-  /** Loads the binding, opens a context, and reports the result. It does not throw. */
+  /**
+   * Loads the binding, opens a context, and reports the result. It does not throw.
+   *
+   * @return the report
+   */
   public static Report report() {
     StringBuilder text = new StringBuilder();
     line(

@@ -49,12 +49,23 @@ public final class FiniteDifferences {
    */
   public record Gradients(
       Matrix ahead, Matrix behind, Matrix direction, double step, Optional<Matrix> wider) {
-    /** Returns two gradients without extrapolation. */
+    /**
+     * {@return two gradients without extrapolation}
+     *
+     * @param ahead gradient ahead
+     * @param behind gradient behind
+     * @param direction direction of the step
+     * @param step factor of the direction
+     */
     public static Gradients of(Matrix ahead, Matrix behind, Matrix direction, double step) {
       return new Gradients(ahead, behind, direction, step, Optional.empty());
     }
 
-    /** Returns these gradients with the product from a step that is twice as wide. */
+    /**
+     * {@return these gradients with the product from a step that is twice as wide}
+     *
+     * @param product product from the wider step
+     */
     public Gradients extrapolating(Matrix product) {
       return new Gradients(ahead, behind, direction, step, Optional.of(product));
     }
@@ -63,6 +74,8 @@ public final class FiniteDifferences {
   /**
    * Computes {@code displaced} = point + step · direction.
    *
+   * @param context context that runs the kernel
+   * @param displacement point and step
    * @param displaced output; may be the point or the direction
    * @return the squared norm of the rounding error
    */
@@ -95,7 +108,10 @@ public final class FiniteDifferences {
    * Computes {@code product} = (ahead - behind) / (2 step). With a wider step the result is
    * Richardson's extrapolation (4 narrow - wider) / 3.
    *
+   * @param context context that runs the kernel
+   * @param gradients gradients and step
    * @param product output; may be any of the inputs
+   * @return sums over the difference
    */
   public static Sums difference(Context context, Gradients gradients, Matrix product) {
     Matrix ahead = gradients.ahead();

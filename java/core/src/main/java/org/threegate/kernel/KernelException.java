@@ -4,6 +4,7 @@ package org.threegate.kernel;
 public final class KernelException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
+  /** Status of the call. */
   private final Status status;
 
   KernelException(Status status, String message) {
@@ -11,6 +12,7 @@ public final class KernelException extends RuntimeException {
     this.status = status;
   }
 
+  /** {@return the status of the call} */
   public Status status() {
     return status;
   }

@@ -25,6 +25,8 @@ import org.threegate.spi.Structs;
  */
 public record LayerSamples(Matrix input, Matrix gradient) {
   /**
+   * Checks the numbers of tokens.
+   *
    * @throws IllegalArgumentException if the numbers of rows differ, or are too large for an array
    */
   public LayerSamples {
@@ -35,17 +37,17 @@ public record LayerSamples(Matrix input, Matrix gradient) {
     Sizes.length(input.rows());
   }
 
-  /** Returns the number of tokens, N. */
+  /** {@return the number of tokens, N} */
   public int tokens() {
     return (int) input.rows();
   }
 
-  /** Returns the number of inputs of the layer, n. */
+  /** {@return the number of inputs of the layer, n} */
   public long inputs() {
     return input.columns();
   }
 
-  /** Returns the number of outputs of the layer, m. */
+  /** {@return the number of outputs of the layer, m} */
   public long outputs() {
     return gradient.columns();
   }
@@ -71,22 +73,32 @@ public record LayerSamples(Matrix input, Matrix gradient) {
       return Arrays.stream(arrays).map(double[]::clone).toArray(double[][]::new);
     }
 
+    /** {@return a copy of the arrays} */
     @Override
     public double[][] slopes() {
       return copy(slopes);
     }
 
+    /** {@return a copy of the array} */
     @Override
     public double[] squares() {
       return squares.clone();
     }
 
-    /** Returns the slopes along one direction. */
+    /**
+     * {@return the slopes along one direction}
+     *
+     * @param direction index of the direction
+     */
     public double[] along(int direction) {
       return slopes[direction].clone();
     }
 
-    /** Returns the slopes along a direction scaled to norm 1; zeros if its norm is 0. */
+    /**
+     * {@return the slopes along a direction scaled to norm 1; zeros if its norm is 0}
+     *
+     * @param direction index of the direction
+     */
     public double[] normalised(int direction) {
       double length = Math.sqrt(squares[direction]);
       double[] result = slopes[direction].clone();
@@ -98,8 +110,12 @@ public record LayerSamples(Matrix input, Matrix gradient) {
   }
 
   /**
-   * Returns the slope of every token along every direction ({@code tg_layer_slopes}). The mean of
+   * {@return the slope of every token along every direction ({@code tg_layer_slopes})} The mean of
    * the squares is the quadratic form of the layer's Fisher information.
+   *
+   * @param context context that runs the kernel
+   * @param given directions of the shape of the layer
+   * @param control cancels the call and reports its progress
    */
   public Slopes slopes(Context context, List<? extends Direction> given, Control control) {
     List<Direction> directions = List.copyOf(given);
@@ -160,15 +176,23 @@ public record LayerSamples(Matrix input, Matrix gradient) {
    * Adds the sum over tokens of weight · gradient · inputᵀ ({@code tg_token_products}). If the
    * weights are slopes along V, the sum is N times the Fisher information times V.
    *
+   * @param context context that runs the kernel
    * @param weights one for each token
    * @param products m x n, row by row
+   * @param control cancels the call and reports its progress
    */
   public void addProducts(Context context, double[] weights, double[] products, Control control) {
     TokenProducts.add(
         context, new TokenProducts.Factors(gradient, weights, input), products, control);
   }
 
-  /** Adds the sum over tokens of input · inputᵀ, n x n, which is N times a factor of K-FAC. */
+  /**
+   * Adds the sum over tokens of input · inputᵀ, n x n, which is N times a factor of K-FAC.
+   *
+   * @param context context that runs the kernel
+   * @param products sums, row by row, to add to
+   * @param control cancels the call and reports its progress
+   */
   public void addInputProducts(Context context, double[] products, Control control) {
     TokenProducts.add(context, TokenProducts.Factors.of(input, input), products, control);
   }
@@ -176,6 +200,10 @@ public record LayerSamples(Matrix input, Matrix gradient) {
   /**
    * Adds the sum over tokens of gradient · gradientᵀ, m x m, which is N times the other factor of
    * K-FAC.
+   *
+   * @param context context that runs the kernel
+   * @param products sums, row by row, to add to
+   * @param control cancels the call and reports its progress
    */
   public void addGradientProducts(Context context, double[] products, Control control) {
     TokenProducts.add(context, TokenProducts.Factors.of(gradient, gradient), products, control);

@@ -22,7 +22,14 @@ public final class MagnitudeHistogram {
 
   private MagnitudeHistogram() {}
 
-  /** Counts by code: all entries, entries in the first mask, in the second, and in both. */
+  /**
+   * Counts by code: all entries, entries in the first mask, in the second, and in both.
+   *
+   * @param all counts of all entries
+   * @param first counts of entries in the first mask
+   * @param second counts of entries in the second mask
+   * @param both counts of entries in both masks
+   */
   public record Result(long[] all, long[] first, long[] second, long[] both) {
     /** Copies the arrays, each of {@link #CODES} counts. */
     public Result {
@@ -39,21 +46,25 @@ public final class MagnitudeHistogram {
       return given.clone();
     }
 
+    /** {@return a copy of the array} */
     @Override
     public long[] all() {
       return all.clone();
     }
 
+    /** {@return a copy of the array} */
     @Override
     public long[] first() {
       return first.clone();
     }
 
+    /** {@return a copy of the array} */
     @Override
     public long[] second() {
       return second.clone();
     }
 
+    /** {@return a copy of the array} */
     @Override
     public long[] both() {
       return both.clone();
@@ -63,6 +74,11 @@ public final class MagnitudeHistogram {
   /**
    * Counts entries.
    *
+   * @param context context that runs the kernel
+   * @param matrix matrix to read
+   * @param first first mask, of the shape of the matrix
+   * @param second second mask, of the shape of the matrix
+   * @return the counts
    * @throws IllegalArgumentException if a mask has another shape
    */
   public static Result of(Context context, Operand matrix, Mask first, Mask second) {
@@ -126,11 +142,13 @@ public final class MagnitudeHistogram {
       columns = columns.clone();
     }
 
+    /** {@return a copy of the array} */
     @Override
     public double[] rows() {
       return rows.clone();
     }
 
+    /** {@return a copy of the array} */
     @Override
     public double[] columns() {
       return columns.clone();
@@ -140,7 +158,10 @@ public final class MagnitudeHistogram {
   /**
    * Sums numbers over rows and columns.
    *
+   * @param context context that runs the kernel
+   * @param matrix matrix to read
    * @param table a number for each of the {@link #CODES} magnitude codes
+   * @return the sums
    */
   public static Profile profile(Context context, Operand matrix, double[] table) {
     if (table.length != CODES) {

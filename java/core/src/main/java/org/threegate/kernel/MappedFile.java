@@ -38,6 +38,9 @@ public final class MappedFile implements AutoCloseable {
   /**
    * Maps a file.
    *
+   * @param context context of the calling thread
+   * @param path path of the file
+   * @return the file, which the caller closes
    * @throws KernelException IO if the file cannot be opened or mapped; the message names it
    */
   public static MappedFile open(Context context, Path path) {
@@ -69,17 +72,17 @@ public final class MappedFile implements AutoCloseable {
     }
   }
 
-  /** Returns the path of the file. */
+  /** {@return the path of the file} */
   public Path path() {
     return path;
   }
 
-  /** Returns the size of the file in bytes. */
+  /** {@return the size of the file in bytes} */
   public long bytes() {
     return buffer.bytes();
   }
 
-  /** Returns the contents. The buffer is read-only and is closed with this file. */
+  /** {@return the contents} The buffer is read-only and is closed with this file. */
   public NativeBuffer buffer() {
     return buffer;
   }
@@ -88,6 +91,8 @@ public final class MappedFile implements AutoCloseable {
    * Tells the operating system that a range will be read soon. The call may wait for the disk.
    *
    * @param context context of the calling thread, which may read ahead while a kernel runs
+   * @param offset position of the first byte
+   * @param bytes number of bytes
    */
   public void willNeed(Context context, long offset, long bytes) {
     advise(context, offset, bytes, 1);
@@ -96,6 +101,10 @@ public final class MappedFile implements AutoCloseable {
   /**
    * Tells the operating system that a range will not be read again, so that its pages can be
    * released.
+   *
+   * @param context context of the calling thread
+   * @param offset position of the first byte
+   * @param bytes number of bytes
    */
   public void isDone(Context context, long offset, long bytes) {
     advise(context, offset, bytes, 0);
@@ -119,6 +128,7 @@ public final class MappedFile implements AutoCloseable {
    *
    * @param context context of the calling thread
    * @param offset position of the first byte in the file
+   * @param destination buffer to fill
    * @param bytes number of bytes to read
    */
   public void read(Context context, long offset, NativeBuffer destination, long bytes) {

@@ -73,17 +73,17 @@ public final class Mask {
     return Sizes.length(Sizes.product(rows, wordsPerRow(columns)));
   }
 
-  /** Returns the number of rows. */
+  /** {@return the number of rows} */
   public long rows() {
     return rows;
   }
 
-  /** Returns the number of columns. */
+  /** {@return the number of columns} */
   public long columns() {
     return columns;
   }
 
-  /** Returns a copy of the bits, rows x ceil(columns/64) words. */
+  /** {@return a copy of the bits, rows x ceil(columns/64) words} */
   public long[] words() {
     return words.clone();
   }
@@ -93,7 +93,7 @@ public final class Mask {
     return words.length;
   }
 
-  /** Returns the number of entries in the set. */
+  /** {@return the number of entries in the set} */
   public long count() {
     long count = 0;
     for (long word : words) {
@@ -103,8 +103,10 @@ public final class Mask {
   }
 
   /**
-   * Returns whether an entry is in the set.
+   * {@return whether an entry is in the set}
    *
+   * @param row row of the entry, from 0
+   * @param column column of the entry, from 0
    * @throws IndexOutOfBoundsException if there is no such row or column
    */
   public boolean contains(long row, long column) {
@@ -114,8 +116,12 @@ public final class Mask {
   }
 
   /**
-   * Returns the part in rows and columns from {@code begin} to before {@code end}.
+   * {@return the part in rows and columns from {@code begin} to before {@code end}}
    *
+   * @param rowBegin first row
+   * @param rowEnd row after the last one
+   * @param columnBegin first column
+   * @param columnEnd column after the last one
    * @throws IndexOutOfBoundsException if the part does not lie in the mask
    */
   public Mask slice(long rowBegin, long rowEnd, long columnBegin, long columnEnd) {
@@ -136,7 +142,7 @@ public final class Mask {
     return new Mask(rowEnd - rowBegin, columnEnd - columnBegin, new Words(part));
   }
 
-  /** Returns the number of entries in each row. */
+  /** {@return the number of entries in each row} */
   public long[] rowCounts() {
     long[] counts = new long[Sizes.length(rows)];
     long perRow = wordsPerRow(columns);
@@ -146,7 +152,7 @@ public final class Mask {
     return counts;
   }
 
-  /** Returns the number of entries in each column. */
+  /** {@return the number of entries in each column} */
   public long[] columnCounts() {
     long[] counts = new long[Sizes.length(columns)];
     long perRow = wordsPerRow(columns);
@@ -160,8 +166,8 @@ public final class Mask {
   }
 
   /**
-   * Returns the number of entries in each cell of a map, row by row. Entry (i, j) lies in cell (i ·
-   * mapRows / rows, j · mapColumns / columns), as in {@link Bf16Diff.Result#map}.
+   * {@return the number of entries in each cell of a map, row by row} Entry (i, j) lies in cell (i
+   * · mapRows / rows, j · mapColumns / columns), as in {@link Bf16Diff.Result#map}.
    *
    * @param mapRows rows of the map, at most those of the mask
    * @param mapColumns columns of the map, at most those of the mask

@@ -27,7 +27,11 @@ public final class MaskSelection {
    * Selects the entries with the largest magnitudes in the reconstruction from singular triplets,
    * which is never stored.
    *
+   * @param context context that runs the kernel
+   * @param triplets a decomposition with vectors
    * @param count number of entries to select
+   * @param control cancels the call and reports its progress
+   * @return the selected entries
    */
   public static Mask principal(
       Context context, TruncatedSvd.Result triplets, long count, Control control) {
@@ -42,7 +46,15 @@ public final class MaskSelection {
    */
   public record Leading(TruncatedSvd.Result of, int rank) {}
 
-  /** Selects entries by the reconstruction from leading triplets. */
+  /**
+   * Selects entries by the reconstruction from leading triplets.
+   *
+   * @param context context that runs the kernel
+   * @param leading the triplets
+   * @param count number of entries to select
+   * @param control cancels the call and reports its progress
+   * @return the selected entries
+   */
   public static Mask principal(Context context, Leading leading, long count, Control control) {
     TruncatedSvd.Result triplets = leading.of();
     int rank = leading.rank();
@@ -82,12 +94,28 @@ public final class MaskSelection {
     }
   }
 
-  /** Selects the {@code count} entries with the largest magnitudes. */
+  /**
+   * Selects the {@code count} entries with the largest magnitudes.
+   *
+   * @param context context that runs the kernel
+   * @param matrix matrix to read
+   * @param count number of entries to select
+   * @param control cancels the call and reports its progress
+   * @return the selected entries
+   */
   public static Mask largest(Context context, Operand matrix, long count, Control control) {
     return ofMatrix(context, matrix, count, false, control);
   }
 
-  /** Selects the {@code count} entries with the smallest magnitudes. */
+  /**
+   * Selects the {@code count} entries with the smallest magnitudes.
+   *
+   * @param context context that runs the kernel
+   * @param matrix matrix to read
+   * @param count number of entries to select
+   * @param control cancels the call and reports its progress
+   * @return the selected entries
+   */
   public static Mask smallest(Context context, Operand matrix, long count, Control control) {
     return ofMatrix(context, matrix, count, true, control);
   }

@@ -65,19 +65,23 @@ public final class MaskSets {
       memberships = memberships.clone();
     }
 
+    /** {@return a copy of the array} */
     @Override
     public long[] pairs() {
       return pairs.clone();
     }
 
+    /** {@return a copy of the array} */
     @Override
     public long[] memberships() {
       return memberships.clone();
     }
 
     /**
-     * Returns the number of entries in both of two masks.
+     * {@return the number of entries in both of two masks}
      *
+     * @param first index of the first mask
+     * @param second index of the second mask
      * @throws IndexOutOfBoundsException if there is no such mask
      */
     public long common(int first, int second) {
@@ -90,6 +94,10 @@ public final class MaskSets {
   /**
    * Combines masks.
    *
+   * @param context context that runs the kernel
+   * @param operation set operation
+   * @param masks masks of the same shape
+   * @return the combined mask
    * @throws IllegalArgumentException if there is no mask, or their shapes differ
    */
   public static Mask combine(Context context, Operation operation, Mask... masks) {
@@ -116,6 +124,9 @@ public final class MaskSets {
   /**
    * Counts the entries that masks share.
    *
+   * @param context context that runs the kernel
+   * @param masks masks of the same shape
+   * @return the counts
    * @throws IllegalArgumentException if there is no mask, or their shapes differ
    */
   public static Overlaps overlaps(Context context, List<Mask> masks) {

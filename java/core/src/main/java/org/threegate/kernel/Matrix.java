@@ -39,13 +39,20 @@ public record Matrix(
     Objects.checkFromIndexSize(offset, Sizes.product(elements, dtype.bytes()), buffer.bytes());
   }
 
-  /** Returns a contiguous matrix at the start of a buffer. */
+  /**
+   * {@return a contiguous matrix at the start of a buffer}
+   *
+   * @param buffer the memory
+   * @param dtype dtype of the elements
+   * @param rows number of rows
+   * @param columns number of columns
+   */
   public static Matrix of(NativeBuffer buffer, Dtype dtype, long rows, long columns) {
     return new Matrix(buffer, 0, dtype, rows, columns, columns);
   }
 
   /**
-   * Returns a matrix of the same shape elsewhere in the buffer.
+   * {@return a matrix of the same shape elsewhere in the buffer}
    *
    * @param position position of its first element, in bytes
    */
@@ -53,7 +60,11 @@ public record Matrix(
     return new Matrix(buffer, position, dtype, rows, columns, rowStride);
   }
 
-  /** Returns the first {@code count} rows, in the same memory. */
+  /**
+   * {@return the first {@code count} rows, in the same memory}
+   *
+   * @param count number of rows to keep
+   */
   public Matrix firstRows(long count) {
     return new Matrix(
         buffer, offset, dtype, Objects.checkIndex(count, rows + 1), columns, rowStride);

@@ -60,18 +60,35 @@ public final class NullUpdate {
       values = values.clone();
     }
 
+    /** {@return a copy of the array} */
     @Override
     public double[] values() {
       return values.clone();
     }
   }
 
-  /** Adds independent normal numbers to a matrix. */
+  /**
+   * Adds independent normal numbers to a matrix.
+   *
+   * @param context context that runs the kernel
+   * @param noise matrix and noise
+   * @param draw which of the independent draws to make
+   * @param control cancels the call and reports its progress
+   * @return the sum; the caller closes its buffer
+   */
   public static Matrix gaussian(Context context, Noise noise, Draw draw, Control control) {
     return perturb(context, new Perturbation(Optional.empty(), noise), draw, control);
   }
 
-  /** Adds the entries of tuned - base at random positions. The result is float32. */
+  /**
+   * Adds the entries of tuned - base at random positions. The result is float32.
+   *
+   * @param context context that runs the kernel
+   * @param pair the matrix before and after the update
+   * @param draw which of the independent draws to make
+   * @param control cancels the call and reports its progress
+   * @return the sum; the caller closes its buffer
+   */
   public static Matrix permuted(Context context, Pair pair, Draw draw, Control control) {
     Noise none = new Noise(pair.base(), 0, Dtype.F32);
     return perturb(context, new Perturbation(Optional.of(pair.tuned()), none), draw, control);
@@ -127,7 +144,10 @@ public final class NullUpdate {
    * core in the singular bases of W0, where W0 is diagonal: (r + min(r, longSide − r)) x r,
    * float32. See {@link SpectrumPerturbation}.
    *
+   * @param context context that runs the kernel
    * @param spectrum singular values of the update
+   * @param draw which of the independent draws to make
+   * @return the core; the caller closes its buffer
    */
   public static Matrix rotated(Context context, Spectrum spectrum, Draw draw) {
     double[] values = spectrum.values();
@@ -163,6 +183,11 @@ public final class NullUpdate {
   /**
    * Makes another draw from a result of {@link #rotated} at the cost of a copy. It permutes the
    * first r rows and the columns, under which the Haar measure is invariant.
+   *
+   * @param context context that runs the kernel
+   * @param core the core to permute
+   * @param draw which of the independent draws to make
+   * @return another core; the caller closes its buffer
    */
   public static Matrix shuffled(Context context, Matrix core, Draw draw) {
     requireCore(core);
@@ -191,9 +216,12 @@ public final class NullUpdate {
    * central limit theorem, this holds for updates with many independent or permuted entries. The
    * result is a core as that of {@link #rotated}.
    *
+   * @param context context that runs the kernel
    * @param spectrum singular values of W0
    * @param variances (k + 2) x (k + 2), row by row: directions of the long side by those of the
    *     short side, as {@link ProjectedEnergy#variances} returns them; {v, 0, 0, 0} is v everywhere
+   * @param draw which of the independent draws to make
+   * @return the core; the caller closes its buffer
    */
   public static Matrix normal(Context context, Spectrum spectrum, double[] variances, Draw draw) {
     double[] values = spectrum.values();

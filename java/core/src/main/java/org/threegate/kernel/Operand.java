@@ -12,52 +12,91 @@ import org.threegate.spi.Structs;
  * A matrix as kernels read it ({@code tg_operand}): stored values, optionally times a float32 scale
  * for each block (quantized checkpoints), optionally plus low-rank terms (adapters). Terms are
  * computed in float64, tile by tile, and never stored.
+ *
+ * @param values stored values
+ * @param blockScale a scale for each block
+ * @param lowRank low-rank terms to add
  */
 public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRank> lowRank) {
   /**
    * A float32 scale for each block of {@code blockRows x blockColumns} values. Blocks at the edges
    * may be smaller.
+   *
+   * @param scales float32 scales, a row for each row of blocks
+   * @param blockRows rows of a block
+   * @param blockColumns columns of a block
    */
   public record BlockScale(Matrix scales, long blockRows, long blockColumns) {}
 
-  /** The product {@code scale * left * right}: left is rows x rank, right is rank x columns. */
+  /**
+   * The product {@code scale * left * right}: left is rows x rank, right is rank x columns.
+   *
+   * @param left left factor
+   * @param right right factor
+   * @param scale factor of the product
+   */
   public record LowRank(Matrix left, Matrix right, double scale) {}
 
+  /** Checks the components. */
   public Operand {
     lowRank = List.copyOf(lowRank);
   }
 
-  /** Returns stored values. */
+  /**
+   * {@return stored values}
+   *
+   * @param values stored values
+   */
   public static Operand of(Matrix values) {
     return new Operand(values, Optional.empty(), List.of());
   }
 
-  /** Returns the values of a block-scaled checkpoint. */
+  /**
+   * {@return the values of a block-scaled checkpoint}
+   *
+   * @param values stored values
+   * @param blockScale a scale for each block
+   */
   public static Operand scaled(Matrix values, BlockScale blockScale) {
     return new Operand(values, Optional.of(blockScale), List.of());
   }
 
-  /** Returns values plus low-rank terms. */
+  /**
+   * {@return values plus low-rank terms}
+   *
+   * @param values stored values
+   * @param lowRank low-rank terms to add
+   */
   public static Operand adapted(Matrix values, List<LowRank> lowRank) {
     return new Operand(values, Optional.empty(), lowRank);
   }
 
-  /** Returns whether the operand is its stored values alone, in this dtype. */
+  /**
+   * {@return whether the operand is its stored values alone, in this dtype}
+   *
+   * @param dtype dtype of the values
+   */
   public boolean isStoredAs(Dtype dtype) {
     return values.dtype() == dtype && blockScale.isEmpty() && lowRank.isEmpty();
   }
 
+  /** {@return the number of rows} */
   public long rows() {
     return values.rows();
   }
 
+  /** {@return the number of columns} */
   public long columns() {
     return values.columns();
   }
 
   /**
-   * Returns rows and columns of stored values from {@code begin} to before {@code end}.
+   * {@return rows and columns of stored values from {@code begin} to before {@code end}}
    *
+   * @param rowBegin first row
+   * @param rowEnd row after the last one
+   * @param columnBegin first column
+   * @param columnEnd column after the last one
    * @throws IllegalArgumentException if the values are scaled or adapted
    */
   public Operand slice(long rowBegin, long rowEnd, long columnBegin, long columnEnd) {

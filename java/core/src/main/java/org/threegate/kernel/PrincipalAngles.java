@@ -22,8 +22,9 @@ public final class PrincipalAngles {
   private PrincipalAngles() {}
 
   /**
-   * Returns the k angles in radians, ascending.
+   * {@return the k angles in radians, ascending}
    *
+   * @param context context that runs the kernel
    * @param first k x n, float64 or float32, with orthonormal rows
    * @param second k x n, float64 or float32, with orthonormal rows
    */

@@ -55,18 +55,34 @@ public final class ProjectedEnergy {
       values = values.clone();
     }
 
+    /** {@return a copy of the array} */
     @Override
     public double[] values() {
       return values.clone();
     }
   }
 
-  /** Measures the energies of a matrix. */
+  /**
+   * Measures the energies of a matrix.
+   *
+   * @param context context that runs the kernel
+   * @param matrix matrix to read
+   * @param bases bases of the subspaces
+   * @return the energies
+   */
   public static Result of(Context context, Operand matrix, Bases bases) {
     return of(context, Direction.of(matrix), bases);
   }
 
-  /** Measures the energies of the difference of two matrices. */
+  /**
+   * Measures the energies of the difference of two matrices.
+   *
+   * @param context context that runs the kernel
+   * @param matrix matrix to read
+   * @param subtracted matrix to subtract, of the same shape
+   * @param bases bases of the subspaces
+   * @return the energies
+   */
   public static Result ofDifference(
       Context context, Operand matrix, Operand subtracted, Bases bases) {
     return of(context, Direction.update(subtracted, matrix), bases);
@@ -127,6 +143,7 @@ public final class ProjectedEnergy {
    * columns describe the other directions: their mean, and the slope with which they depart from
    * it, in proportion to their squared singular values.
    *
+   * @param context context that runs the kernel
    * @param matrix plain BF16 values
    * @param table variance of an entry for each of the 32768 bf16 magnitude codes
    * @param bases singular values and vectors of the matrix

@@ -19,16 +19,26 @@ public final class Sha256 {
 
   private Sha256() {}
 
-  /** A range of bytes in a buffer. */
+  /**
+   * A range of bytes in a buffer.
+   *
+   * @param buffer buffer with the bytes
+   * @param offset position of the first byte
+   * @param bytes number of bytes
+   */
   public record Range(NativeBuffer buffer, long offset, long bytes) {
+    /** Checks the components. */
     public Range {
       Objects.checkFromIndexSize(offset, bytes, buffer.bytes());
     }
   }
 
   /**
-   * Returns a digest of 32 bytes for each range.
+   * {@return a digest of 32 bytes for each range}
    *
+   * @param context context that runs the kernel
+   * @param ranges ranges of bytes
+   * @param control cancels the call and reports its progress
    * @throws KernelException CANCELLED if the control was cancelled; IO if a mapped file was
    *     truncated
    */

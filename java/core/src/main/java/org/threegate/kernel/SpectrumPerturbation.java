@@ -64,31 +64,37 @@ public record SpectrumPerturbation(
     return arrays.stream().map(double[]::clone).toList();
   }
 
+  /** {@return a copy of the array} */
   @Override
   public double[] values() {
     return values.clone();
   }
 
+  /** {@return a copy of the arrays} */
   @Override
   public List<double[]> longAngles() {
     return copy(longAngles);
   }
 
+  /** {@return a copy of the arrays} */
   @Override
   public List<double[]> shortAngles() {
     return copy(shortAngles);
   }
 
+  /** {@return a copy of the array} */
   @Override
   public double[] longEnergy() {
     return longEnergy.clone();
   }
 
+  /** {@return a copy of the array} */
   @Override
   public double[] shortEnergy() {
     return shortEnergy.clone();
   }
 
+  /** {@return a copy of the array} */
   @Override
   public double[] bothEnergy() {
     return bothEnergy.clone();
@@ -97,10 +103,12 @@ public record SpectrumPerturbation(
   /**
    * Perturbs a diagonal matrix.
    *
+   * @param context context that runs the kernel
    * @param base r singular values, descending
    * @param core the update: float32, r to 2r rows and r columns, as {@link NullUpdate#rotated}
    *     returns it
-   * @param ranks dimensions of the leading subspaces, each 1 to r
+   * @param given dimensions of the leading subspaces, each 1 to r
+   * @return the perturbed spectrum and subspaces
    */
   public static SpectrumPerturbation of(
       Context context, double[] base, Matrix core, List<Integer> given) {

@@ -33,11 +33,17 @@ public final class TokenProducts {
       weights = weights.clone();
     }
 
-    /** Returns factors with equal weights of 1. */
+    /**
+     * {@return factors with equal weights of 1}
+     *
+     * @param left left factor
+     * @param right right factor
+     */
     public static Factors of(Matrix left, Matrix right) {
       return new Factors(left, NO_WEIGHTS, right);
     }
 
+    /** {@return a copy of the array} */
     @Override
     public double[] weights() {
       return weights.clone();
@@ -47,7 +53,10 @@ public final class TokenProducts {
   /**
    * Adds the products to {@code sums}.
    *
+   * @param context context that runs the kernel
+   * @param factors the two matrices and their weights
    * @param sums left.columns x right.columns, row by row
+   * @param control cancels the call and reports its progress
    */
   public static void add(Context context, Factors factors, double[] sums, Control control) {
     Matrix left = factors.left();

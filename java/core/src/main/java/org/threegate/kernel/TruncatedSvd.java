@@ -29,6 +29,7 @@ public final class TruncatedSvd {
   /**
    * A request to decompose a matrix.
    *
+   * @param matrix matrix to decompose
    * @param subtracted matrix of the same shape to subtract while it is read, so that the difference
    *     is decomposed
    * @param rank number of leading triplets, from 1 to the shorter side
@@ -43,12 +44,23 @@ public final class TruncatedSvd {
       double tolerance,
       boolean vectors,
       boolean spectrum) {
-    /** Returns a request for leading values and vectors. */
+    /**
+     * {@return a request for leading values and vectors}
+     *
+     * @param matrix matrix to decompose
+     * @param rank number of leading triplets, from 1 to the shorter side
+     * @param tolerance largest valid residual
+     */
     public static Request of(Operand matrix, long rank, double tolerance) {
       return new Request(matrix, Optional.empty(), rank, tolerance, true, false);
     }
 
-    /** Returns a request for all singular values without vectors. */
+    /**
+     * {@return a request for all singular values without vectors}
+     *
+     * @param matrix matrix to decompose
+     * @param tolerance largest valid residual
+     */
     public static Request spectrum(Operand matrix, double tolerance) {
       return new Request(
           matrix,
@@ -59,12 +71,16 @@ public final class TruncatedSvd {
           true);
     }
 
-    /** Returns this request with all singular values beside the leading triplets. */
+    /** {@return this request with all singular values beside the leading triplets} */
     public Request withSpectrum() {
       return new Request(matrix, subtracted, rank, tolerance, vectors, true);
     }
 
-    /** Returns this request for the difference of its matrix and another one. */
+    /**
+     * {@return this request for the difference of its matrix and another one}
+     *
+     * @param other matrix to subtract
+     */
     public Request minus(Operand other) {
       return new Request(matrix, Optional.of(other), rank, tolerance, vectors, spectrum);
     }
@@ -84,11 +100,17 @@ public final class TruncatedSvd {
 
   /** The algorithm that reached the tolerance. */
   public enum Method {
+    /** The Gram matrix of the short side in float32. */
     GRAM_SINGLE(Constants.SVD_GRAM_SINGLE),
+    /** The Gram matrix of the short side in float64. */
     GRAM_DOUBLE(Constants.SVD_GRAM_DOUBLE),
+    /** The triangular factor of a QR decomposition, in float64. */
     TRIANGLE(Constants.SVD_TRIANGLE),
+    /** Refinement of the singular vectors of a matrix nearby. */
     TRACKED(Constants.SVD_TRACKED),
+    /** Block Lanczos on the Gram matrix in float32, for few triplets of a large matrix. */
     BLOCK_LANCZOS(Constants.SVD_BLOCK_LANCZOS),
+    /** Subspace iteration with Chebyshev filters in float32, on a CUDA device. */
     CHEBYSHEV(Constants.SVD_CHEBYSHEV);
 
     private final int code;
@@ -113,6 +135,7 @@ public final class TruncatedSvd {
    * @param basis F64 or F32; row i is the vector of value i; the caller keeps the buffer open
    */
   public record Start(double[] values, Matrix basis) {
+    /** Checks the components. */
     public Start {
       if (values.length != basis.rows()) {
         throw new IllegalArgumentException(
@@ -121,13 +144,14 @@ public final class TruncatedSvd {
       values = values.clone();
     }
 
+    /** {@return a copy of the array} */
     @Override
     public double[] values() {
       return values.clone();
     }
 
     /**
-     * Returns a starting point.
+     * {@return a starting point}
      *
      * @param whole a decomposition of full rank
      */
@@ -149,6 +173,7 @@ public final class TruncatedSvd {
    *     σ_1
    * @param orthogonality largest entry of |U Uᵀ − 1| and |V Vᵀ − 1|
    * @param spectrumError estimated largest error of the spectrum, relative to σ_1
+   * @param method algorithm that reached the tolerance
    * @param status OK, or NOT_CONVERGED if the tolerance was not reached
    */
   public record Result(
@@ -168,23 +193,25 @@ public final class TruncatedSvd {
       spectrum = spectrum.map(double[]::clone);
     }
 
+    /** {@return a copy of the array} */
     @Override
     public double[] values() {
       return values.clone();
     }
 
+    /** {@return a copy of the array} */
     @Override
     public Optional<double[]> spectrum() {
       return spectrum.map(double[]::clone);
     }
 
-    /** Returns the number of triplets. */
+    /** {@return the number of triplets} */
     public int rank() {
       return values.length;
     }
 
     /**
-     * Returns the left vectors.
+     * {@return the left vectors}
      *
      * @throws IllegalArgumentException if the request was without vectors
      */
@@ -193,7 +220,7 @@ public final class TruncatedSvd {
     }
 
     /**
-     * Returns the right vectors.
+     * {@return the right vectors}
      *
      * @throws IllegalArgumentException if the request was without vectors
      */
@@ -206,7 +233,7 @@ public final class TruncatedSvd {
           "the decomposition has no vectors; ask for them with Request.of");
     }
 
-    /** Returns whether the tolerance was reached. */
+    /** {@return whether the tolerance was reached} */
     public boolean isConverged() {
       return status == Status.OK;
     }
@@ -220,6 +247,9 @@ public final class TruncatedSvd {
   /**
    * Decomposes one matrix.
    *
+   * @param context context that runs the kernel
+   * @param request what to decompose
+   * @return the result, which the caller closes
    * @throws KernelException INVALID_ARGUMENT if an entry is not finite
    */
   public static Result of(Context context, Request request) {
@@ -233,8 +263,11 @@ public final class TruncatedSvd {
    * this is several times as fast as a new decomposition. If the matrices are too far apart, it
    * decomposes from the beginning.
    *
+   * @param context context that runs the kernel
    * @param request a request for vectors, without a spectrum
    * @param start decomposition of the other matrix, which can serve many later ones
+   * @param control cancels the call and reports its progress
+   * @return the result, which the caller closes
    */
   public static Result track(Context context, Request request, Start start, Control control) {
     return of(context, List.of(request), List.of(start), control).get(0);
@@ -243,6 +276,10 @@ public final class TruncatedSvd {
   /**
    * Decomposes several matrices in parallel on the threads of the context.
    *
+   * @param context context that runs the kernel
+   * @param requests what to decompose; either only differences or only single matrices
+   * @param control cancels the call and reports its progress
+   * @return the result, which the caller closes
    * @throws KernelException CANCELLED if the control was cancelled; INVALID_ARGUMENT if an entry is
    *     not finite; IO if a mapped file was truncated
    */

@@ -22,8 +22,16 @@ public final class Xxh3 implements AutoCloseable {
   private final Context context;
   private final NativeBuffer state; // and a digest after it
 
-  /** Bytes to add to a checksum. */
+  /**
+   * Bytes to add to a checksum.
+   *
+   * @param checksum checksum to add to
+   * @param buffer buffer with the bytes
+   * @param offset position of the first byte
+   * @param bytes number of bytes
+   */
   public record Part(Xxh3 checksum, NativeBuffer buffer, long offset, long bytes) {
+    /** Checks the components. */
     public Part {
       Objects.checkFromIndexSize(offset, bytes, buffer.bytes());
     }
@@ -34,19 +42,35 @@ public final class Xxh3 implements AutoCloseable {
     this.state = state;
   }
 
-  /** Begins a checksum. */
+  /**
+   * Begins a checksum.
+   *
+   * @param context context that runs the kernel
+   * @return the checksum, which the caller closes
+   */
   public static Xxh3 begin(Context context) {
     NativeBuffer state = context.allocate(Constants.XXH3_STATE_BYTES + DIGEST_BYTES);
     state.fill(0, Constants.XXH3_STATE_BYTES, (byte) 0);
     return new Xxh3(context, state);
   }
 
-  /** Returns bytes to add to this checksum. */
+  /**
+   * {@return bytes to add to this checksum}
+   *
+   * @param buffer buffer with the bytes
+   * @param offset position of the first byte
+   * @param bytes number of bytes
+   */
   public Part part(NativeBuffer buffer, long offset, long bytes) {
     return new Part(this, buffer, offset, bytes);
   }
 
-  /** Adds parts to their checksums. Different checksums are updated in parallel. */
+  /**
+   * Adds parts to their checksums. Different checksums are updated in parallel.
+   *
+   * @param context context that runs the kernel
+   * @param given parts, each of another checksum
+   */
   public static void update(Context context, Part... given) {
     Part[] parts = given.clone();
     try (Context.Call call = context.begin();
@@ -64,7 +88,7 @@ public final class Xxh3 implements AutoCloseable {
     }
   }
 
-  /** Returns the digest of all bytes so far, 16 bytes. More bytes may be added afterwards. */
+  /** {@return the digest of all bytes so far, 16 bytes} More bytes may be added afterwards. */
   public byte[] digest() {
     try (Context.Call call = context.begin();
         Operand.Leases leases = new Operand.Leases()) {

@@ -32,7 +32,7 @@ public final class Bindings {
   }
 
   /**
-   * Returns the binding of this JVM.
+   * {@return the binding of this JVM}
    *
    * @throws UnsatisfiedLinkError if no binding can be loaded; the message has every reason
    */
@@ -45,12 +45,12 @@ public final class Bindings {
     return binding;
   }
 
-  /** Returns why preferred bindings are not used; empty if the most preferred one is. */
+  /** {@return why preferred bindings are not used; empty if the most preferred one is} */
   public static List<String> reasons() {
     return Holder.OUTCOME.reasons();
   }
 
-  /** Returns where the libraries are and whether they were verified; "" without a binding. */
+  /** {@return where the libraries are and whether they were verified; "" without a binding} */
   public static String libraries() {
     return Holder.OUTCOME.libraries();
   }

@@ -27,7 +27,7 @@ public final class NativeCache {
   private NativeCache() {}
 
   /**
-   * Returns the path of the cache. The directory need not exist and is not checked.
+   * {@return the path of the cache} The directory need not exist and is not checked.
    *
    * @throws IOException if the configured path is not absolute
    */
@@ -54,7 +54,7 @@ public final class NativeCache {
   }
 
   /**
-   * Returns a directory in the cache that only this user can write. It is created if it does not
+   * {@return a directory in the cache that only this user can write} It is created if it does not
    * exist.
    *
    * @param name a plain file name

@@ -18,6 +18,7 @@ public final class NativeLibraries {
    *
    * @param name name of a directory in the cache
    * @param owner class whose loader has the resource
+   * @param resource name of the resource
    * @return path of the library
    * @throws IOException as {@link NativeCache#directory} does, and if there is no such resource
    */

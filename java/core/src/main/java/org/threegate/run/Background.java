@@ -30,7 +30,13 @@ public final class Background implements AutoCloseable {
             });
   }
 
-  /** Queues work for the next free thread. */
+  /**
+   * Queues work for the next free thread.
+   *
+   * @param <T> type of the result
+   * @param work what the thread computes
+   * @return its result
+   */
   public <T> Future<T> submit(Callable<T> work) {
     return executor.submit(work);
   }

@@ -9,14 +9,28 @@ import java.util.Optional;
 public final class InvalidInputException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
+  /** What is wrong, without a remedy. */
   private final String problem;
+
   // Not an Optional field, which cannot be serialized.
+  /** What the user can do; null if nothing is known. */
   private final Remedy remedy;
 
+  /**
+   * Creates an exception.
+   *
+   * @param message names the input and the problem
+   */
   public InvalidInputException(String message) {
     this(message, null, null);
   }
 
+  /**
+   * Creates an exception with a cause.
+   *
+   * @param message names the input and the problem
+   * @param cause the exception that showed the problem
+   */
   public InvalidInputException(String message, Throwable cause) {
     this(message, null, cause);
   }
@@ -25,6 +39,7 @@ public final class InvalidInputException extends RuntimeException {
    * An input that is refused, with a remedy that each program words in its own way.
    *
    * @param problem where and what, without the remedy
+   * @param remedy what the user can do
    */
   public InvalidInputException(String problem, Remedy remedy) {
     this(problem, remedy, null);
@@ -36,22 +51,30 @@ public final class InvalidInputException extends RuntimeException {
     this.remedy = remedy;
   }
 
-  /** Returns where and what, without the remedy. */
+  /** {@return where and what, without the remedy} */
   public String problem() {
     return problem;
   }
 
-  /** Returns the remedy that a program words itself; empty when the problem says all there is. */
+  /** {@return the remedy that a program words itself; empty when the problem says all there is} */
   public Optional<Remedy> remedy() {
     return Optional.ofNullable(remedy);
   }
 
-  /** Returns an exception with this one's remedy and cause, but another problem. */
+  /**
+   * {@return an exception with this one's remedy and cause, but another problem}
+   *
+   * @param other where and what, without the remedy
+   */
   public InvalidInputException withProblem(String other) {
     return new InvalidInputException(other, remedy, this);
   }
 
-  /** Returns an exception with this one's problem, but another remedy. */
+  /**
+   * {@return an exception with this one's problem, but another remedy}
+   *
+   * @param other what the user can do instead
+   */
   public InvalidInputException withRemedy(Remedy other) {
     return new InvalidInputException(getMessage(), other, this);
   }

@@ -18,8 +18,10 @@ public final class PrintableText {
   private PrintableText() {}
 
   /**
-   * Returns the text with a visible escape, such as {@code \}{@code u202e}, for each invisible
-   * character: controls, line ends, changes of direction, and unpaired surrogates.
+   * {@return the text with a visible escape, such as {@code \}{@code u202e}, for each invisible
+   * character: controls, line ends, changes of direction, and unpaired surrogates}
+   *
+   * @param text the text
    */
   public static String of(String text) {
     StringBuilder printable = new StringBuilder(text.length());
@@ -27,12 +29,20 @@ public final class PrintableText {
     return printable.toString();
   }
 
-  /** Returns a printable name, shortened in its middle to 200 characters. */
+  /**
+   * {@return a printable name, shortened in its middle to 200 characters}
+   *
+   * @param name any text
+   */
   public static String name(String name) {
     return of(shortened(name, LONGEST_NAME));
   }
 
-  /** Returns a printable message, shortened in its middle to 600 characters. */
+  /**
+   * {@return a printable message, shortened in its middle to 600 characters}
+   *
+   * @param text the text
+   */
   public static String message(String text) {
     return shortened(of(shortened(text, LONGEST_MESSAGE)), LONGEST_MESSAGE);
   }

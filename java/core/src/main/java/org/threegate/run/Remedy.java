@@ -26,7 +26,7 @@ public enum Remedy {
     this.words = words;
   }
 
-  /** Returns the remedy in words that name no program's options. */
+  /** {@return the remedy in words that name no program's options} */
   public String words() {
     return words;
   }

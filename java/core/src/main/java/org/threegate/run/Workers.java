@@ -38,7 +38,11 @@ public final class Workers implements AutoCloseable {
   private final Control control;
   private final Background threads;
 
-  /** A piece of work. */
+  /**
+   * A piece of work.
+   *
+   * @param <T> type of the result
+   */
   @FunctionalInterface
   public interface Work<T> {
     /**
@@ -46,17 +50,24 @@ public final class Workers implements AutoCloseable {
      *
      * @param own context of the thread that runs this
      * @param control cancelled by {@link Workers#cancel}
+     * @return the result
      */
     T with(Context own, Control control);
   }
 
-  /** What {@link #forEach} does with one item. */
+  /**
+   * What {@link #forEach} does with one item.
+   *
+   * @param <T> type of the result
+   */
   @FunctionalInterface
   public interface ItemWork<T> {
     /**
      * Processes an item.
      *
      * @param own context of the thread that runs this
+     * @param item item to process
+     * @throws IOException if the file system fails
      */
     void with(Context own, T item) throws IOException;
   }
@@ -71,7 +82,9 @@ public final class Workers implements AutoCloseable {
   /**
    * Opens a pool on the device of a context, with as many threads as the context has.
    *
+   * @param context context whose device and number of threads to use
    * @param name name of each thread
+   * @return the pool, which the caller closes
    */
   public static Workers like(Context context, String name) {
     List<Context> contexts = new ArrayList<>();
@@ -86,6 +99,7 @@ public final class Workers implements AutoCloseable {
    *
    * @param count number of threads, 1 to 1024
    * @param name name of each thread
+   * @return the pool, which the caller closes
    */
   public static Workers onCpu(int count, String name) {
     if (count < 1 || count > MOST_THREADS) {
@@ -98,7 +112,13 @@ public final class Workers implements AutoCloseable {
     return new Workers(name, contexts);
   }
 
-  /** Queues a piece of work for the next free thread. */
+  /**
+   * Queues a piece of work for the next free thread.
+   *
+   * @param <T> type of the result
+   * @param work what a thread computes
+   * @return its result
+   */
   public <T> Future<T> submit(Work<T> work) {
     return threads.submit(
         () -> {
@@ -115,6 +135,9 @@ public final class Workers implements AutoCloseable {
    * Processes all items and waits for them. Items begin in the order of the list. After a failure
    * no further item begins.
    *
+   * @param <T> type of the result
+   * @param items items to process
+   * @param work what a thread computes
    * @throws IOException if an item threw one; unchecked exceptions and errors are also rethrown.
    *     The first failure counts
    */
@@ -173,8 +196,11 @@ public final class Workers implements AutoCloseable {
   /**
    * Waits for a result.
    *
+   * @param <T> type of the result
+   * @param pending result to wait for
    * @param control control of the caller
    * @param cancel called if that control is cancelled while this waits
+   * @return the result
    * @throws CancelledException if this thread is interrupted
    */
   public static <T> T await(Future<T> pending, Control control, Runnable cancel) {

@@ -8,23 +8,30 @@ import java.nio.ByteBuffer;
  * arguments. The layers above do so for all bindings, and manage lifetimes.
  */
 public interface KernelBinding extends NativeFunctions {
-  /** Returns {@code "jni"} or {@code "ffm"}. */
+  /** {@return {@code "jni"} or {@code "ffm"}} */
   String name();
 
-  /** Returns the address of the first byte (index 0) of a direct buffer. */
+  /**
+   * {@return the address of the first byte (index 0) of a direct buffer}
+   *
+   * @param direct direct buffer
+   */
   long addressOf(ByteBuffer direct);
 
   /**
-   * Returns a view of native memory as a direct buffer. The caller keeps the memory alive.
+   * {@return a view of native memory as a direct buffer} The caller keeps the memory alive.
    *
+   * @param address address of the first byte
    * @param bytes size of the view, at most {@link Integer#MAX_VALUE}
    */
   ByteBuffer viewOf(long address, long bytes);
 
   /**
-   * Returns a view of native memory, and reports when the view and everything derived from it have
-   * been collected.
+   * {@return a view of native memory, and reports when the view and everything derived from it have
+   * been collected}
    *
+   * @param address address of the first byte
+   * @param bytes size of the view
    * @param unreachable called once, from any thread; must not refer to the view
    */
   ByteBuffer viewOf(long address, long bytes, Runnable unreachable);
