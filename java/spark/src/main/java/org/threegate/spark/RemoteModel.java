@@ -1,7 +1,6 @@
 package org.threegate.spark;
 
 import java.io.EOFException;
-import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -21,7 +20,6 @@ import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
-import org.apache.hadoop.fs.UnsupportedFileSystemException;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.file.FileNames;
 import org.threegate.run.InvalidInputException;
@@ -61,8 +59,8 @@ final class RemoteModel {
   static RemoteModel read(
       Configuration configuration, String location, java.nio.file.Path directory)
       throws IOException {
-    try {
-      FileSystem files = new Path(location).getFileSystem(configuration);
+    try (FileSystem files =
+        FileSystem.newInstance(new Path(location).toUri(), Stores.impatient(configuration))) {
       Path named = files.makeQualified(new Path(location));
       boolean isDirectory = files.getFileStatus(named).isDirectory();
       Path parent = isDirectory ? named : named.getParent();
@@ -91,18 +89,11 @@ final class RemoteModel {
         Files.createFile(model.mirror); // opening it reports what is wrong
       }
       return model;
-    } catch (FileNotFoundException e) {
-      throw new InvalidInputException(location + ": no such file or directory", e);
-    } catch (UnsupportedFileSystemException e) {
-      throw new InvalidInputException(
-          location
-              + ": "
-              + e.getMessage()
-              + "; add it to Spark, for S3 with spark.jars.packages=org.apache.hadoop:hadoop-aws:VERSION",
-          e);
-    } catch (IOException | IllegalArgumentException e) {
-      throw new InvalidInputException(
-          location + ": cannot be read: " + Reasons.line(e) + "; check path and credentials", e);
+    } catch (IOException | RuntimeException e) {
+      if (e instanceof InvalidInputException known) {
+        throw known;
+      }
+      throw new InvalidInputException(location + ": " + Stores.problem(location, e), e);
     }
   }
 

@@ -6,8 +6,10 @@ import java.net.Socket;
 import java.net.URISyntaxException;
 import java.nio.file.Path;
 import java.security.CodeSource;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.apache.spark.SparkConf;
 import org.apache.spark.sql.SparkSession;
 import org.threegate.analysis.engine.Engine;
@@ -17,6 +19,10 @@ import org.threegate.run.InvalidInputException;
 public final class SparkEngineProvider implements Engine.Provider {
   private static final String LOOPBACK = "127.0.0.1";
   private static final String STANDALONE = "spark://";
+  private static final String YARN = "yarn";
+  private static final String KUBERNETES = "k8s://";
+  private static final String KUBERNETES_MANAGER =
+      "org.apache.spark.scheduler.cluster.k8s.KubernetesClusterManager";
   private static final int PATIENCE_MILLIS = 10_000;
 
   @Override
@@ -30,17 +36,21 @@ public final class SparkEngineProvider implements Engine.Provider {
     conf.setIfMissing("spark.ui.showConsoleProgress", "false");
     // The number of results grows with the number of tensors; do not limit their size.
     conf.setIfMissing("spark.driver.maxResultSize", "0");
-    if (conf.get("spark.master", "").startsWith("local")) {
+    boolean isLocal = conf.get("spark.master", "").startsWith("local");
+    if (isLocal) {
       conf.setIfMissing("spark.ui.enabled", "false");
       conf.setIfMissing("spark.driver.host", LOOPBACK);
       conf.setIfMissing("spark.driver.bindAddress", LOOPBACK);
-    } else {
-      jar().ifPresent(jar -> conf.setIfMissing("spark.jars", jar.toString()));
     }
-    settings.forEach(conf::set);
+    boolean isSent = isLocal || master.isEmpty(); // spark-submit adds the jar of the program
+    Jars.add(conf, settings, isSent ? List.of() : jar().stream().toList());
+    settings.entrySet().stream()
+        .filter(setting -> !setting.getKey().equals(Jars.JARS))
+        .forEach(setting -> conf.set(setting.getKey(), setting.getValue()));
+    requireManager(master);
     try {
       return new SparkEngine(SparkSession.builder().config(conf).getOrCreate(), true);
-    } catch (RuntimeException e) {
+    } catch (Exception e) { // Scala also throws checked exceptions without declaring them
       throw new InvalidInputException(
           conf.get("spark.master", "")
               + ": "
@@ -69,6 +79,33 @@ public final class SparkEngineProvider implements Engine.Provider {
     }
     throw new InvalidInputException(
         master + ": no answer (" + reason + "); check the address of the master");
+  }
+
+  /** Checks that Spark can ask this kind of cluster for executors. */
+  private static void requireManager(String master) {
+    if (master.startsWith(KUBERNETES) && !isLoadable(KUBERNETES_MANAGER)) {
+      throw new InvalidInputException(
+          master
+              + ": this program has no client for Kubernetes; add it with --spark-conf "
+              + Jars.PACKAGES
+              + "=org.apache.spark:spark-kubernetes_2.13:"
+              + org.apache.spark.package$.MODULE$.SPARK_VERSION());
+    }
+    if (master.equals(YARN)
+        && Stream.of("HADOOP_CONF_DIR", "YARN_CONF_DIR").noneMatch(System.getenv()::containsKey)) {
+      throw new InvalidInputException(
+          "yarn: the address of the cluster is unknown; set HADOOP_CONF_DIR to the directory with"
+              + " yarn-site.xml");
+    }
+  }
+
+  private static boolean isLoadable(String name) {
+    try {
+      Class.forName(name, false, Thread.currentThread().getContextClassLoader());
+      return true;
+    } catch (ClassNotFoundException e) {
+      return false;
+    }
   }
 
   /** Returns the jar to send to executors, if this program runs from one jar. */
