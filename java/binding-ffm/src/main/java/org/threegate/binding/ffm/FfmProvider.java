@@ -6,6 +6,9 @@ import org.threegate.spi.KernelBinding;
 
 /** The binding for JDK 22 and later. */
 public final class FfmProvider implements BindingProvider {
+  /** Creates a provider. {@link java.util.ServiceLoader} calls this. */
+  public FfmProvider() {}
+
   @Override
   public String name() {
     return "ffm";
