@@ -10,12 +10,16 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import org.apache.spark.SimpleFutureAction;
+import org.apache.spark.SparkConf;
+import org.apache.spark.api.java.JavaFutureAction;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.util.SerializableConfiguration;
@@ -40,6 +44,11 @@ final class UnitJob {
   private static final Pattern CULPRIT =
       Pattern.compile("Task (\\d+) in stage \\S+ failed (\\d+) times");
   private static final long POLL_MILLIS = 50;
+
+  /** Setting with the longest time to wait for the first executor. */
+  private static final String PATIENCE = "spark.threegate.executorTimeout";
+
+  private static final String PATIENCE_DEFAULT = "5min";
 
   private final JavaSparkContext spark;
   private final Planner planner;
@@ -71,15 +80,10 @@ final class UnitJob {
     progress.at("waiting for executors", 0, 1);
     int tasks = 2 * Math.max(1, spark.defaultParallelism());
     List<Integer> numbers = IntStream.range(0, tasks).boxed().toList();
-    List<Machine> machines;
-    try {
-      machines = spark.parallelize(numbers, tasks).map(number -> Machine.here()).collect();
-    } catch (RuntimeException e) {
-      if (control.isCancelled()) {
-        throw new CancelledException();
-      }
-      throw new InvalidInputException(Reasons.ofJob(e), e);
-    }
+    List<Machine> machines =
+        await(
+            spark.parallelize(numbers, tasks).map(number -> Machine.here()).collectAsync(),
+            control);
     Machine first = machines.get(0);
     for (Machine machine : machines) {
       machine
@@ -90,6 +94,64 @@ final class UnitJob {
               });
     }
     return first;
+  }
+
+  /**
+   * Waits for a job. Fails if no executor starts in time; Spark itself would wait, or stop the
+   * session.
+   */
+  private <T> T await(JavaFutureAction<T> job, Control control) {
+    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(patience(spark.getConf()));
+    try {
+      while (true) {
+        try {
+          return job.get(POLL_MILLIS, TimeUnit.MILLISECONDS);
+        } catch (TimeoutException e) {
+          if (control.isCancelled()) {
+            throw new CancelledException();
+          }
+          if (System.nanoTime() > end && !hasExecutors()) {
+            throw new InvalidInputException(
+                noExecutor("within " + patience(spark.getConf()) + " s")
+                    + " ("
+                    + PATIENCE
+                    + " sets the time to wait)",
+                e);
+          }
+        }
+      }
+    } catch (ExecutionException e) {
+      if (control.isCancelled()) {
+        throw new CancelledException(); // Spark's own Ctrl-C handler stopped the job first
+      }
+      String reason = Reasons.ofJob(e.getCause());
+      throw new InvalidInputException(
+          spark.sc().isStopped() || !hasExecutors() ? noExecutor("(" + reason + ")") : reason, e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new CancelledException();
+    } finally {
+      if (!job.isDone() && !spark.sc().isStopped()) {
+        job.cancel(true);
+      }
+    }
+  }
+
+  private static long patience(SparkConf conf) {
+    return conf.getTimeAsSeconds(PATIENCE, PATIENCE_DEFAULT);
+  }
+
+  /** Returns whether an executor is registered. In local mode, the driver is the executor. */
+  private boolean hasExecutors() {
+    return spark.isLocal() || spark.sc().statusTracker().getExecutorInfos().length > 1;
+  }
+
+  private String noExecutor(String when) {
+    return spark.master()
+        + ": no executor started "
+        + when
+        + "; read the logs of its workers, and compare spark.executor.memory and spark.executor.cores"
+        + " with what they have";
   }
 
   /** Encodes units for transfer. */
