@@ -24,9 +24,9 @@ final class SparkMixin {
       names = "--spark",
       paramLabel = "MASTER",
       description = {
-        "Measure on this Spark cluster: local[*], spark://HOST:PORT, yarn or k8s://… Executors must be"
-            + " able to read the checkpoints (hdfs://…, s3a://…). Not needed with spark-submit, which"
-            + " has its own --master."
+        "Measure on this Spark cluster: local[*] or spark://HOST:PORT. Executors must be able to read"
+            + " the checkpoints (hdfs://…, s3a://…). Other clusters need spark-submit, which has its own"
+            + " --master."
       })
   private Optional<String> master = Optional.empty();
 

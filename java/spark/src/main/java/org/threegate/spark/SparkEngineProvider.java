@@ -9,7 +9,6 @@ import java.security.CodeSource;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.stream.Stream;
 import org.apache.spark.SparkConf;
 import org.apache.spark.sql.SparkSession;
 import org.threegate.analysis.engine.Engine;
@@ -19,14 +18,11 @@ import org.threegate.run.InvalidInputException;
 public final class SparkEngineProvider implements Engine.Provider {
   private static final String LOOPBACK = "127.0.0.1";
   private static final String STANDALONE = "spark://";
-  private static final String YARN = "yarn";
-  private static final String KUBERNETES = "k8s://";
-  private static final String KUBERNETES_MANAGER =
-      "org.apache.spark.scheduler.cluster.k8s.KubernetesClusterManager";
   private static final int PATIENCE_MILLIS = 10_000;
 
   @Override
   public Engine open(String master, Map<String, String> settings) {
+    requireManager(master);
     SparkConf conf = new SparkConf();
     if (!master.isEmpty()) {
       conf.setMaster(master);
@@ -47,7 +43,6 @@ public final class SparkEngineProvider implements Engine.Provider {
     settings.entrySet().stream()
         .filter(setting -> !setting.getKey().equals(Jars.JARS))
         .forEach(setting -> conf.set(setting.getKey(), setting.getValue()));
-    requireManager(master);
     try {
       return new SparkEngine(SparkSession.builder().config(conf).getOrCreate(), true);
     } catch (Exception e) { // Scala also throws checked exceptions without declaring them
@@ -81,30 +76,16 @@ public final class SparkEngineProvider implements Engine.Provider {
         master + ": no answer (" + reason + "); check the address of the master");
   }
 
-  /** Checks that Spark can ask this kind of cluster for executors. */
+  /** Checks that this program has a client for this kind of cluster. */
   private static void requireManager(String master) {
-    if (master.startsWith(KUBERNETES) && !isLoadable(KUBERNETES_MANAGER)) {
+    if (master.equals("yarn") || master.startsWith("k8s://")) {
       throw new InvalidInputException(
           master
-              + ": this program has no client for Kubernetes; add it with --spark-conf "
-              + Jars.PACKAGES
-              + "=org.apache.spark:spark-kubernetes_2.13:"
+              + ": this program has no client for such a cluster; start threegate-spark.jar with"
+              + " spark-submit --master "
+              + master
+              + " of an installed Spark "
               + org.apache.spark.package$.MODULE$.SPARK_VERSION());
-    }
-    if (master.equals(YARN)
-        && Stream.of("HADOOP_CONF_DIR", "YARN_CONF_DIR").noneMatch(System.getenv()::containsKey)) {
-      throw new InvalidInputException(
-          "yarn: the address of the cluster is unknown; set HADOOP_CONF_DIR to the directory with"
-              + " yarn-site.xml");
-    }
-  }
-
-  private static boolean isLoadable(String name) {
-    try {
-      Class.forName(name, false, Thread.currentThread().getContextClassLoader());
-      return true;
-    } catch (ClassNotFoundException e) {
-      return false;
     }
   }
 

@@ -126,7 +126,7 @@ final class UnitJob {
       }
       String reason = Reasons.ofJob(e.getCause());
       throw new InvalidInputException(
-          spark.sc().isStopped() ? noExecutor("(" + reason + ")") : reason, e);
+          spark.sc().isStopped() || !hasExecutors() ? noExecutor("(" + reason + ")") : reason, e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new CancelledException();

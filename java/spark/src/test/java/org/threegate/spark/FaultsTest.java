@@ -387,7 +387,7 @@ class FaultsTest {
   }
 
   @Test
-  void executorsThatNoWorkerHasRoomForAreSaidInALine() {
+  void executorsThatNoWorkerHasRoomForAreSaidInALine() throws IOException {
     Map<String, String> settings =
         Map.of("spark.executor.memory", "999g", "spark.threegate.executorTimeout", "3s");
     try (SparkSession spark = machines.session(settings)) {

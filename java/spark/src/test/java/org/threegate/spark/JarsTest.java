@@ -125,4 +125,14 @@ class JarsTest {
         .hasMessageContaining("not found")
         .hasMessageNotContaining("\n");
   }
+
+  @Test
+  void clustersWithoutAClientAreSentToSparkSubmit() {
+    for (String master : List.of("yarn", "k8s://https://127.0.0.1:1")) {
+      assertThatThrownBy(() -> new SparkEngineProvider().open(master, Map.of()))
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageStartingWith(master + ": this program has no client for such a cluster")
+          .hasMessageContaining("spark-submit --master " + master);
+    }
+  }
 }
