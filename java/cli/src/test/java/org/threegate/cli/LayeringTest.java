@@ -187,6 +187,7 @@ class LayeringTest {
           .whereLayer("kernel")
           .mayOnlyBeAccessedByLayers(
               "cli",
+              "binding",
               "patch",
               "patchGeometry",
               "pairing",
