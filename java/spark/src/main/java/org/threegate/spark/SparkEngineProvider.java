@@ -81,11 +81,10 @@ public final class SparkEngineProvider implements Engine.Provider {
     if (master.equals("yarn") || master.startsWith("k8s://")) {
       throw new InvalidInputException(
           master
-              + ": this program has no client for such a cluster; start threegate-spark.jar with"
-              + " spark-submit --master "
-              + master
-              + " of an installed Spark "
-              + org.apache.spark.package$.MODULE$.SPARK_VERSION());
+              + ": this program has no client for such a cluster; start threegate-spark.jar with the"
+              + " spark-submit of an installed Spark "
+              + org.apache.spark.package$.MODULE$.SPARK_VERSION()
+              + " and this master");
     }
   }
 
