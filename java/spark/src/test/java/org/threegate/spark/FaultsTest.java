@@ -382,7 +382,7 @@ class FaultsTest {
           .isInstanceOf(InvalidInputException.class)
           .hasMessageMatching(
               "executor \\d+ \\(127\\.0\\.0\\.\\d\\): cannot load the native library: .*"
-                  + "no libthreegate\\.so\\.1 there.*");
+                  + "the directory has no libthreegate\\.so\\.1.*");
     }
   }
 
