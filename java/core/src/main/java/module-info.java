@@ -9,7 +9,6 @@ module org.threegate.core {
   exports org.threegate.dtype;
   exports org.threegate.kernel;
   exports org.threegate.loading;
-  exports org.threegate.run;
   exports org.threegate.spi;
 
   uses org.threegate.spi.BindingProvider;

@@ -28,7 +28,6 @@ import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
 import org.threegate.kernel.Status;
 import org.threegate.loading.Bindings;
-import org.threegate.run.Workers;
 
 /** Tests bindings, capabilities and contexts. */
 interface ContextContract {
@@ -122,15 +121,6 @@ interface ContextContract {
             .run();
     assertThat(result.code()).as(result.output()).isZero();
     assertThat(result.output()).contains("10000 rounds");
-  }
-
-  @Test
-  default void aPoolHasAPlausibleNumberOfThreads() {
-    for (int count : new int[] {0, -1, Integer.MIN_VALUE, Integer.MAX_VALUE}) {
-      assertThatThrownBy(() -> Workers.onCpu(count, "never"))
-          .isInstanceOf(IllegalArgumentException.class)
-          .hasMessage(count + " threads; allowed are 1 to 1024");
-    }
   }
 
   /** A second class loader of the same JVM can load the library, too. */
