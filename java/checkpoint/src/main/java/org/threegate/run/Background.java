@@ -9,6 +9,13 @@ import java.util.concurrent.TimeUnit;
 /**
  * A fixed pool of daemon threads that read mapped files. Closing always waits for the threads: a
  * file must not be unmapped while one of them reads it.
+ *
+ * <pre>{@code
+ * try (Background background = new Background("threegate-example", 2)) {
+ *   Future<Long> bytes = background.submit(() -> Files.size(base));
+ *   System.out.println(bytes.get() + " bytes");
+ * }
+ * }</pre>
  */
 public final class Background implements AutoCloseable {
   private final ExecutorService executor;
