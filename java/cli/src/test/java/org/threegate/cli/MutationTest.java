@@ -47,7 +47,7 @@ import org.threegate.testing.NativeLeaks;
 @ExtendWith(NativeLeaks.class)
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class MutationTest {
-  private static final int CASES = Integer.getInteger("threegate.test.mutations", 20_500);
+  private static final int CASES = Integer.getInteger("threegate.test.mutations", 12_000);
   private static final String ONLY = System.getProperty("threegate.test.reader", "");
   private static final int THREADS = 2;
   private static final long LONGEST = TimeUnit.SECONDS.toNanos(2);

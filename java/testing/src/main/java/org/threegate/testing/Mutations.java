@@ -1,6 +1,8 @@
 package org.threegate.testing;
 
+import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamWriteConstraints;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
@@ -24,7 +26,13 @@ import java.util.Random;
  * }</pre>
  */
 public final class Mutations {
-  private static final ObjectMapper MAPPER = new ObjectMapper();
+  // A mutation may nest one deep value in another, so texts are written deeper than they are read.
+  private static final ObjectMapper MAPPER =
+      new ObjectMapper(
+          JsonFactory.builder()
+              .streamWriteConstraints(
+                  StreamWriteConstraints.builder().maxNestingDepth(100_000).build())
+              .build());
   private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
   private static final int LARGEST = 1 << 20;
 
@@ -285,12 +293,19 @@ public final class Mutations {
       return bytes(text);
     }
     change(tree, any(tree));
-    byte[] mutated = tree.toString().getBytes(StandardCharsets.UTF_8);
     // Placeholders for numbers that a node cannot hold.
-    return new String(mutated, StandardCharsets.UTF_8)
+    return written(tree)
         .replace("\"\\u0001raw:1e999\"", "1e999")
         .replace("\"\\u0001raw:1e-999\"", "1e-999")
         .getBytes(StandardCharsets.UTF_8);
+  }
+
+  private static String written(JsonNode tree) {
+    try {
+      return MAPPER.writeValueAsString(tree);
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException(e);
+    }
   }
 
   private void change(JsonNode tree, JsonNode other) {

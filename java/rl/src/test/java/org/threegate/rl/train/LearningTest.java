@@ -7,9 +7,10 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.threegate.kernel.Context;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.JsonTokenizer;
@@ -23,15 +24,22 @@ import org.threegate.rl.task.Problem;
 import org.threegate.rl.verifier.BoundedVerifier;
 import org.threegate.rl.verifier.Verifiers;
 
-/** Tests that training improves addition on unseen sums, with each of several seeds. */
+/**
+ * Tests that training improves addition on unseen sums. {@code -Dthreegate.test.learning=N} sets
+ * the number of seeds.
+ */
 class LearningTest {
   private static final int EACH = 16;
   private static final int HELD = 400;
 
   @TempDir Path directory;
 
+  static LongStream seeds() {
+    return LongStream.rangeClosed(1, Integer.getInteger("threegate.test.learning", 1));
+  }
+
   @ParameterizedTest
-  @ValueSource(longs = {1, 2, 3})
+  @MethodSource("seeds")
   void additionIsLearnt(long seed) throws IOException {
     Path base = directory.resolve("base");
     BaseModel.extract(base);
