@@ -1,4 +1,4 @@
-# find_package(threegate) and pkg-config for the installed library.
+# find_package(threegate) and pkg-config for the installed library, and licences.
 include(CMakePackageConfigHelpers)
 
 install(TARGETS threegate EXPORT threegate-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
@@ -10,6 +10,16 @@ install(DIRECTORY include/threegate DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 foreach(file ${THREEGATE_OPENBLAS_FILES})
   install(FILES "${THREEGATE_OPENBLAS_DIRECTORY}/${file}" DESTINATION ${CMAKE_INSTALL_LIBDIR}/threegate)
 endforeach()
+# The licences of what is installed.
+set(licensed libthreegate.so.${THREEGATE_SONAME} ${THREEGATE_OPENBLAS_FILES})
+if(TARGET threegate_cuda)
+  list(APPEND licensed libthreegate_cuda.so.${THREEGATE_SONAME})
+endif()
+execute_process(COMMAND ${CMAKE_CURRENT_LIST_DIR}/../licenses/collect ${CMAKE_CURRENT_BINARY_DIR}/documentation ${licensed}
+  COMMAND_ERROR_IS_FATAL ANY)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/../licenses/THIRD-PARTY)
+install(DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/documentation/licenses DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES ${CMAKE_CURRENT_LIST_DIR}/../LICENSE ${CMAKE_CURRENT_LIST_DIR}/../NOTICE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(EXPORT threegate-targets NAMESPACE threegate:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/threegate)
 
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/threegate-config.cmake.in

@@ -12,11 +12,13 @@ import com.fasterxml.jackson.databind.ser.std.StdSerializer;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import org.threegate.checkpoint.PagePolicy;
 
 /** Renders pages that hold their data and their plotting library and so need no network. */
 final class HtmlPage {
   private static final String ECHARTS = "/META-INF/resources/webjars/echarts/5.5.0/echarts.min.js";
+  private static final String LICENCES = "/META-INF/licenses/echarts/";
   private static final int LAST_ASCII = 127;
   private static final ObjectWriter DATA = writer();
 
@@ -25,12 +27,21 @@ final class HtmlPage {
   static String render(String template, Record data) throws IOException {
     String page =
         resource("/org/threegate/report/" + template)
-            .replace("/*ECHARTS*/", resource(ECHARTS).replace("</script", "<\\/script"))
+            .replace("/*ECHARTS*/", echarts())
             .replace("/*STYLE*/", resource("/org/threegate/report/style.css"))
             .replace("/*SHARED*/", resource("/org/threegate/report/shared.js"));
     // The data come last, so that nothing in them is taken for a place to fill, or for a script.
     return page.replace("/*POLICY*/", PagePolicy.of(page) + "; trusted-types default")
         .replace("/*DATA*/", DATA.writeValueAsString(data));
+  }
+
+  // Whoever passes a page on passes the library on. Its file lacks these notices.
+  private static String echarts() throws IOException {
+    StringBuilder script = new StringBuilder();
+    for (String notice : List.of("NOTICE", "LICENSE-zrender", "LICENSE-d3")) {
+      script.append("/*\n").append(resource(LICENCES + notice)).append("*/\n");
+    }
+    return script.append(resource(ECHARTS).replace("</script", "<\\/script")).toString();
   }
 
   private static String resource(String name) throws IOException {

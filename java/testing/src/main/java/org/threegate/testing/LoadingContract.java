@@ -298,6 +298,11 @@ public abstract class LoadingContract {
     for (Path file : files(unpacked())) {
       Files.copy(file, given.resolve(file.getFileName()), StandardCopyOption.COPY_ATTRIBUTES);
     }
+    // Changed libraries are used, too. The licence of libquadmath asks for it.
+    for (Path file : files(given)) {
+      mode(file, "rwx------");
+      Files.write(file, new byte[] {0}, StandardOpenOption.APPEND);
+    }
     ChildJvm child = ChildJvm.of(LoadMain.class).options("-Dthreegate.library.path=" + given);
     requireLoaded(child.run(), given);
     mode(given, "rwxrwxrwx");

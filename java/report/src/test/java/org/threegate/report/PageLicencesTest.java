@@ -1,0 +1,26 @@
+package org.threegate.report;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Pages contain ECharts and what it is made of, whose licences ask for their notices. */
+class PageLicencesTest {
+  @TempDir Path directory;
+
+  @Test
+  void aPageHasTheNoticesOfItsPlottingLibrary() throws Exception {
+    ReportDirectory.write(HostileReports.comparison(List.of("a", "b")), directory);
+    assertThat(Files.readString(directory.resolve(ReportDirectory.HTML)))
+        .contains(
+            "Copyright 2017-2024 The Apache Software Foundation", // NOTICE of ECharts
+            "http://www.apache.org/licenses/LICENSE-2.0",
+            "Copyright (c) 2017, Baidu Inc.", // zrender
+            "Copyright 2010-2016 Mike Bostock", // d3
+            "Copyright (c) Microsoft Corporation."); // tslib
+  }
+}
