@@ -389,31 +389,28 @@ class FaultsTest {
   @Test
   void executorsThatNoWorkerHasRoomForAreSaidInALine() throws IOException {
     Map<String, String> settings =
-        Map.of("spark.executor.memory", "999g", "spark.threegate.executorTimeout", "3s");
+        Map.of("spark.executor.memory", "999g", "spark.threegate.executorTimeout", "1s");
     try (SparkSession spark = machines.session(settings)) {
       assertThatThrownBy(() -> compare(spark, Progress.NONE))
           .isInstanceOf(InvalidInputException.class)
           .hasMessage(
               machines.master()
-                  + ": no executor started within 3 s; read the logs of its workers, and compare"
+                  + ": no executor started within 1 s; read the logs of its workers, and compare"
                   + " spark.executor.memory and spark.executor.cores with what they have"
                   + " (spark.threegate.executorTimeout sets the time to wait)");
     }
   }
 
   @Test
-  void aClusterThatGivesUpStartingExecutorsIsSaidInALine() throws Exception {
-    StandaloneCluster broken = new StandaloneCluster(directory.resolve("broken"));
-    try {
-      broken.work(Map.of("JAVA_HOME", "/nowhere"));
-      try (SparkSession spark = broken.session(Map.of())) {
-        assertThatThrownBy(() -> compare(spark, Progress.NONE))
-            .isInstanceOf(InvalidInputException.class)
-            .hasMessageStartingWith(broken.master() + ": no executor started (")
-            .hasMessageNotContaining("\n");
-      }
-    } finally {
-      broken.stop();
+  void aClusterThatGivesUpStartingExecutorsIsSaidInALine() throws IOException {
+    // The master gives up after ten executors for which a worker finds no JVM.
+    Map<String, String> settings =
+        Map.of("spark.executorEnv.JAVA_HOME", directory.resolve("none").toString());
+    try (SparkSession spark = machines.session(settings)) {
+      assertThatThrownBy(() -> compare(spark, Progress.NONE))
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageStartingWith(machines.master() + ": no executor started (")
+          .hasMessageNotContaining("\n");
     }
   }
 
