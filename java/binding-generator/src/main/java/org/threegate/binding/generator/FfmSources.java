@@ -66,8 +66,8 @@ final class FfmSources {
 
     /**
      * Passes each call on. Addresses are longs, as in the JNI binding. The handles are constants, so that
-     * the JVM compiles a call through one of them to a plain call. They are bound when the first of them is
-     * used, after the first instance was made.
+     * the JVM compiles a call through one of them to a plain call. Each has a class of its own, which binds
+     * it at its first call: binding all of them takes a tenth of a second.
      */
     abstract class FfmFunctions implements NativeFunctions {
       private static DynamicLibrary library;
@@ -77,11 +77,9 @@ final class FfmSources {
           Map.ofEntries(
     %s);
 
-      private static final class Handles {
     %s
-        private static MethodHandle bind(String name) {
-          return library.function(name, FUNCTIONS.get(name));
-        }
+      private static MethodHandle bind(String name) {
+        return library.function(name, FUNCTIONS.get(name));
       }
 
       FfmFunctions(DynamicLibrary opened) {
@@ -115,8 +113,13 @@ final class FfmSources {
   }
 
   private static String handle(Header.Function function) {
-    return "    static final MethodHandle %s = bind(\"%s\");\n"
-        .formatted(JavaNames.constant(function.name()), function.name());
+    return """
+      private static final class %s {
+        static final MethodHandle HANDLE = bind("%s");
+      }
+
+    """
+        .formatted(JavaNames.type(function.name()), function.name());
   }
 
   private static String call(Header.Function function) {
@@ -124,7 +127,7 @@ final class FfmSources {
       @Override
       public %s {
         try {
-          return (%s) Handles.%s.invokeExact(%s);
+          return (%s) %s.HANDLE.invokeExact(%s);
         } catch (Throwable e) {
           throw DynamicLibrary.rethrow(e);
         }
@@ -133,7 +136,7 @@ final class FfmSources {
         .formatted(
             SpiSources.declaration(function),
             function.result().java(),
-            JavaNames.constant(function.name()),
+            JavaNames.type(function.name()),
             SpiSources.arguments(function));
   }
 }
