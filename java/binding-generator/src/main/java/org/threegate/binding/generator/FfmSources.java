@@ -14,12 +14,11 @@ final class FfmSources {
   static final String METADATA =
       "META-INF/native-image/org.threegate/threegate-binding-ffm/reachability-metadata.json";
 
-  /** The signatures of dlopen, dlsym and dlerror, by which DynamicLibrary finds the functions. */
+  /**
+   * The signatures of dlopen and dlerror, by which DynamicLibrary finds the reason of a failure.
+   */
   private static final List<String> SYSTEM =
-      List.of(
-          signature("void*", Stream.of("void*", "jint")),
-          signature("void*", Stream.of("void*", "void*")),
-          signature("void*", Stream.empty()));
+      List.of(signature("void*", Stream.of("void*", "jint")), signature("void*", Stream.empty()));
 
   private FfmSources() {}
 
