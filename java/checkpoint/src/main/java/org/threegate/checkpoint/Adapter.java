@@ -110,7 +110,9 @@ public final class Adapter implements AutoCloseable {
   /**
    * Opens an adapter.
    *
+   * @param context context that maps the files and holds transposed factors
    * @param path the directory of the adapter, or its weights
+   * @return the adapter, which the caller closes
    * @throws InvalidInputException if the adapter is invalid, or needs the one before training
    */
   public static Adapter open(Context context, Path path) {
@@ -120,8 +122,10 @@ public final class Adapter implements AutoCloseable {
   /**
    * Opens an adapter, and subtracts the one before training from it.
    *
+   * @param context context that maps the files and holds transposed factors
    * @param path the directory of the adapter, or its weights
    * @param initial the adapter before training, which PiSSA, OLoRA and CorDA need
+   * @return the adapter, which the caller closes
    * @throws InvalidInputException if one of the adapters is invalid
    */
   public static Adapter open(Context context, Path path, Path initial) {
@@ -262,24 +266,24 @@ public final class Adapter implements AutoCloseable {
         settings.path() + ": tensor \"" + tensor.name() + "\" " + what);
   }
 
-  /** Returns the low-rank terms of ΔW, by the name of the weight in the base model. */
+  /** {@return the low-rank terms of ΔW, by the name of the weight in the base model} */
   public Map<String, List<Operand.LowRank>> updates() {
     return updates;
   }
 
   /**
-   * Returns the tensors that replace whole tensors of the base, by their names in the base model.
+   * {@return the tensors that replace whole tensors of the base, by their names in the base model}
    */
   public Map<String, Tensor> replaced() {
     return replaced;
   }
 
-  /** Returns the tensors of the adapter's file. */
+  /** {@return the tensors of the adapter's file} */
   public Checkpoint weights() {
     return weights;
   }
 
-  /** Returns the rank in the configuration; patterns may set other ranks for some modules. */
+  /** {@return the rank in the configuration; patterns may set other ranks for some modules} */
   public long rank() {
     return Math.round(settings.rank());
   }

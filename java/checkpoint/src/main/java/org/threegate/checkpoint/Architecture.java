@@ -52,6 +52,11 @@ public final class Architecture {
 
   private final ModelConfig config;
 
+  /**
+   * Creates the rules for a model.
+   *
+   * @param config shapes of the model; {@link ModelConfig#UNKNOWN} if it has no configuration
+   */
   public Architecture(ModelConfig config) {
     this.config = config;
   }
@@ -67,7 +72,11 @@ public final class Architecture {
    */
   public record Head(HeadPart part, int index, boolean onRows, long begin, long end) {}
 
-  /** Returns the number of the layer in a tensor's name, if it has one. */
+  /**
+   * {@return the number of the layer in a tensor's name, if it has one}
+   *
+   * @param name name of a tensor in the checkpoint
+   */
   public OptionalInt layer(String name) {
     Matcher matcher = LAYER.matcher(name);
     if (!matcher.find()) {
@@ -80,7 +89,12 @@ public final class Architecture {
     }
   }
 
-  /** Returns the role of a tensor with a name and a number of dimensions. */
+  /**
+   * {@return the role of a tensor with a name and a number of dimensions}
+   *
+   * @param name name of a tensor in the checkpoint
+   * @param dimensions number of dimensions of the tensor
+   */
   public TensorKind kind(String name, int dimensions) {
     if (name.endsWith(".bias") || name.endsWith("_bias")) {
       return TensorKind.BIAS;
@@ -103,7 +117,12 @@ public final class Architecture {
     return last.contains("conv") && dimensions > 2 ? TensorKind.CONV : TensorKind.OTHER;
   }
 
-  /** Returns whether the rows of a stored matrix are inputs, as in GPT-2's Conv1D. */
+  /**
+   * {@return whether the rows of a stored matrix are inputs, as in GPT-2's Conv1D}
+   *
+   * @param name name of a tensor in the checkpoint
+   * @param dimensions number of dimensions of the tensor; only matrices can be transposed
+   */
   public boolean isTransposed(String name, int dimensions) {
     return dimensions == 2
         && (config.modelType().isEmpty() || config.modelType().equals("gpt2"))
@@ -113,6 +132,7 @@ public final class Architecture {
   /**
    * Returns the attention heads in a matrix.
    *
+   * @param kind role of the matrix; only the matrices of attention have heads
    * @param rows number of outputs
    * @param columns number of inputs
    * @return empty if the configuration does not fit the matrix

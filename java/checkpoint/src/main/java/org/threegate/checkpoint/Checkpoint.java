@@ -53,7 +53,9 @@ public final class Checkpoint implements AutoCloseable {
   /**
    * Opens a checkpoint.
    *
+   * @param context context that maps the files
    * @param path a safetensors file, an index of shards, or a directory
+   * @return the checkpoint, which the caller closes
    * @throws InvalidInputException if there is no such checkpoint, or one of its files is invalid
    */
   public static Checkpoint open(Context context, Path path) {
@@ -83,7 +85,11 @@ public final class Checkpoint implements AutoCloseable {
     }
   }
 
-  /** Returns whether a path is the directory of a LoRA adapter, or its weights. */
+  /**
+   * {@return whether a path is the directory of a LoRA adapter, or its weights}
+   *
+   * @param path path of a file or directory, which need not exist
+   */
   public static boolean isAdapter(Path path) {
     Path directory = Files.isDirectory(path) ? path : path.toAbsolutePath().getParent();
     return directory != null
@@ -200,27 +206,27 @@ public final class Checkpoint implements AutoCloseable {
             });
   }
 
-  /** Returns the path that was opened, as it was given. */
+  /** {@return the path that was opened, as it was given} */
   public Path path() {
     return path;
   }
 
-  /** Returns the tensors by name, in the order of the files. */
+  /** {@return the tensors by name, in the order of the files} */
   public Map<String, Tensor> tensors() {
     return tensors;
   }
 
-  /** Returns the files, in the order of the index. */
+  /** {@return the files, in the order of the index} */
   public List<SafetensorsFile> files() {
     return files;
   }
 
-  /** Returns the {@code config.json} beside the weights, if there is one. */
+  /** {@return the {@code config.json} beside the weights, if there is one} */
   public Optional<ModelConfig> config() {
     return config;
   }
 
-  /** Returns the number of elements of all tensors. */
+  /** {@return the number of elements of all tensors} */
   public long parameters() {
     return tensors.values().stream().mapToLong(Tensor::elements).sum();
   }

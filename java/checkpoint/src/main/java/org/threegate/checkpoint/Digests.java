@@ -28,8 +28,12 @@ public final class Digests {
   private Digests() {}
 
   /**
-   * Returns the digests of tensors' bytes, in hexadecimal digits. Many tensors in one call are
+   * {@return the digests of tensors' bytes, in hexadecimal digits} Many tensors in one call are
    * fastest.
+   *
+   * @param context context whose threads compute the digests
+   * @param tensors tensors of open checkpoints
+   * @param control cancels the computation
    */
   public static List<String> of(Context context, List<Tensor> tensors, Control control) {
     List<Sha256.Range> ranges =
@@ -40,7 +44,13 @@ public final class Digests {
     return Sha256.of(context, ranges, control).stream().map(HexFormat.of()::formatHex).toList();
   }
 
-  /** Returns the digest of a checkpoint, in hexadecimal digits. */
+  /**
+   * {@return the digest of a checkpoint, in hexadecimal digits}
+   *
+   * @param context context whose threads compute the digests
+   * @param checkpoint an open checkpoint
+   * @param control cancels the computation
+   */
   public static String of(Context context, Checkpoint checkpoint, Control control) {
     List<Tensor> tensors = List.copyOf(checkpoint.tensors().values());
     List<String> values = of(context, tensors, control);
@@ -52,8 +62,9 @@ public final class Digests {
   }
 
   /**
-   * Returns the digest of a checkpoint, in hexadecimal digits.
+   * {@return the digest of a checkpoint, in hexadecimal digits}
    *
+   * @param tensors all tensors of the checkpoint, by name
    * @param digests digests of all tensors, by name
    */
   public static String combine(Map<String, Tensor> tensors, Map<String, String> digests) {
@@ -76,7 +87,11 @@ public final class Digests {
     return HexFormat.of().formatHex(digest.digest());
   }
 
-  /** Begins a digest. */
+  /**
+   * Begins a digest.
+   *
+   * @return a new digest, of SHA-256
+   */
   public static MessageDigest sha256() {
     try {
       return MessageDigest.getInstance("SHA-256");

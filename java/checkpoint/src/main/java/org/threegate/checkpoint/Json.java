@@ -44,6 +44,8 @@ public final class Json {
   /**
    * Reads an object from a file.
    *
+   * @param path path of a file of at most 100 MB
+   * @return the object
    * @throws InvalidInputException if the file is not a JSON object; the message names the file
    */
   public static JsonNode readObject(Path path) {
@@ -53,7 +55,9 @@ public final class Json {
   /**
    * Parses an object.
    *
+   * @param text JSON text
    * @param where source of the text, named in errors
+   * @return the object
    * @throws InvalidInputException if the text is not a JSON object
    */
   public static JsonNode parseObject(String text, String where) {

@@ -36,6 +36,8 @@ public final class JsonFields {
   /**
    * Reads the object in a file.
    *
+   * @param path path of a file of at most 100 MB
+   * @return the fields of the object
    * @throws InvalidInputException if the file is not a JSON object
    */
   public static JsonFields read(Path path) {
@@ -43,36 +45,49 @@ public final class JsonFields {
   }
 
   /**
-   * Returns the fields of an object.
+   * {@return the fields of an object}
    *
+   * @param object a JSON object
    * @param where source of the object, named in errors
    */
   public static JsonFields of(JsonNode object, String where) {
     return new JsonFields(object, where, "");
   }
 
-  /** Returns the source of the object. */
+  /** {@return the source of the object} */
   public String where() {
     return where;
   }
 
-  /** Returns the names of the fields. */
+  /** {@return the names of the fields} */
   public List<String> names() {
     return node.properties().stream().map(Map.Entry::getKey).toList();
   }
 
-  /** Returns the value of a field; a missing node if it is null or missing. */
+  /**
+   * {@return the value of a field; a missing node if it is null or missing}
+   *
+   * @param name name of the field
+   */
   public JsonNode value(String name) {
     JsonNode value = node.path(name);
     return value.isNull() ? MissingNode.getInstance() : value;
   }
 
-  /** Returns whether a field is present and not null. */
+  /**
+   * {@return whether a field is present and not null}
+   *
+   * @param name name of the field
+   */
   public boolean has(String name) {
     return !value(name).isMissingNode();
   }
 
-  /** Returns the fields of an object in a field. There are none if the field is missing. */
+  /**
+   * {@return the fields of an object in a field} There are none if the field is missing.
+   *
+   * @param name name of the field; another value than an object is refused
+   */
   public JsonFields object(String name) {
     if (has(name) && !value(name).isObject()) {
       throw refused(name, "an object");
@@ -80,21 +95,37 @@ public final class JsonFields {
     return new JsonFields(value(name), where, prefix + name + ".");
   }
 
-  /** Returns a whole number within a range, if the field is present. 8.0 is a whole number. */
+  /**
+   * {@return a whole number within a range, if the field is present} 8.0 is a whole number.
+   *
+   * @param name name of the field
+   * @param least smallest valid number
+   * @param most largest valid number
+   */
   public OptionalInt integer(String name, int least, int most) {
     return has(name)
         ? OptionalInt.of(integer(name, value(name), least, most))
         : OptionalInt.empty();
   }
 
-  /** Returns a whole number within a range; the field must be present. */
+  /**
+   * {@return a whole number within a range; the field must be present}
+   *
+   * @param name name of the field
+   * @param least smallest valid number
+   * @param most largest valid number
+   */
   public int requiredInteger(String name, int least, int most) {
     return integer(name, value(name), least, most);
   }
 
   /**
-   * Returns a list of whole numbers within a range. The field may be a list or a single number. The
-   * result is empty if the field is missing.
+   * {@return a list of whole numbers within a range} The field may be a list or a single number.
+   * The result is empty if the field is missing.
+   *
+   * @param name name of the field
+   * @param least smallest valid number of the list
+   * @param most largest valid number of the list
    */
   public List<Integer> integers(String name, int least, int most) {
     JsonNode value = value(name);
@@ -115,14 +146,26 @@ public final class JsonFields {
     return (int) number;
   }
 
-  /** Returns a finite number within a range, if the field is present. */
+  /**
+   * {@return a finite number within a range, if the field is present}
+   *
+   * @param name name of the field
+   * @param least smallest valid number
+   * @param most largest valid number
+   */
   public OptionalDouble number(String name, double least, double most) {
     return has(name)
         ? OptionalDouble.of(requiredNumber(name, least, most))
         : OptionalDouble.empty();
   }
 
-  /** Returns a finite number within a range; the field must be present. */
+  /**
+   * {@return a finite number within a range; the field must be present}
+   *
+   * @param name name of the field
+   * @param least smallest valid number
+   * @param most largest valid number
+   */
   public double requiredNumber(String name, double least, double most) {
     double number = value(name).isNumber() ? value(name).doubleValue() : Double.NaN;
     if (!(number >= least && number <= most)) {
@@ -131,7 +174,12 @@ public final class JsonFields {
     return number;
   }
 
-  /** Returns a boolean, or {@code otherwise} if the field is missing. */
+  /**
+   * {@return a boolean, or {@code otherwise} if the field is missing}
+   *
+   * @param name name of the field; another value than a boolean is refused
+   * @param otherwise result if the field is missing
+   */
   public boolean flag(String name, boolean otherwise) {
     if (has(name) && !value(name).isBoolean()) {
       throw refused(name, "true or false");
@@ -139,7 +187,11 @@ public final class JsonFields {
     return value(name).asBoolean(otherwise);
   }
 
-  /** Returns a string, if the field is present. */
+  /**
+   * {@return a string, if the field is present}
+   *
+   * @param name name of the field; another value than a string is refused
+   */
   public Optional<String> text(String name) {
     if (has(name) && !value(name).isTextual()) {
       throw refused(name, "a text");
@@ -148,8 +200,9 @@ public final class JsonFields {
   }
 
   /**
-   * Returns the error for an invalid field.
+   * {@return the error for an invalid field}
    *
+   * @param name name of the field
    * @param must what the field must be, such as "a positive number"
    */
   public InvalidInputException refused(String name, String must) {

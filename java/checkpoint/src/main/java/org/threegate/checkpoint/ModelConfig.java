@@ -51,6 +51,8 @@ public record ModelConfig(
   /**
    * Reads the {@code config.json} of a directory, if it has one.
    *
+   * @param directory directory of a model
+   * @return the configuration; empty if there is no such file
    * @throws InvalidInputException if the file is not a JSON object, or has an impossible size
    */
   public static Optional<ModelConfig> read(Path directory) {

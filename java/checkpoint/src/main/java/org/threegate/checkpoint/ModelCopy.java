@@ -26,6 +26,7 @@ public final class ModelCopy {
   /**
    * Writes a copy, which appears when it is complete.
    *
+   * @param model an open checkpoint, whose other files are copied from its directory
    * @param changed writers of the bytes of changed tensors, by name; dtypes and shapes stay
    * @param directory a new directory
    * @throws InvalidInputException if the directory exists

@@ -30,7 +30,9 @@ public final class NamePattern {
   /**
    * Compiles a pattern.
    *
+   * @param regex regular expression in the syntax of RE2, of at most 1,000 characters
    * @param where source of the pattern, named in errors
+   * @return the compiled pattern
    * @throws InvalidInputException if the pattern is invalid or too large
    */
   public static NamePattern of(String regex, String where) {
@@ -94,12 +96,20 @@ public final class NamePattern {
     return most;
   }
 
-  /** Returns whether a part of a name matches. */
+  /**
+   * {@return whether a part of a name matches}
+   *
+   * @param name name of a tensor or module
+   */
   public boolean isIn(String name) {
     return pattern.matcher(name).find();
   }
 
-  /** Returns whether a whole name matches. */
+  /**
+   * {@return whether a whole name matches}
+   *
+   * @param name name of a tensor or module
+   */
   public boolean matches(String name) {
     return pattern.matches(name);
   }

@@ -21,7 +21,7 @@ public final class PagePolicy {
   private PagePolicy() {}
 
   /**
-   * Returns the directives for a page.
+   * {@return the directives for a page}
    *
    * @param html the page before foreign text is inserted, with {@code \n} as line ends; every
    *     {@code <script>} and {@code <style>} without attributes is allowed

@@ -32,6 +32,9 @@ public final class SafetensorsFile implements AutoCloseable {
   /**
    * Opens a file.
    *
+   * @param context context that maps the file
+   * @param path path of the file
+   * @return the open file, which the caller closes
    * @throws InvalidInputException if the file cannot be read or violates the format
    */
   public static SafetensorsFile open(Context context, Path path) {
@@ -73,19 +76,22 @@ public final class SafetensorsFile implements AutoCloseable {
     }
   }
 
+  /** {@return the path of the file} */
   public Path path() {
     return file.path();
   }
 
+  /** {@return the size of the file in bytes} */
   public long bytes() {
     return file.bytes();
   }
 
+  /** {@return the strings of {@code __metadata__}, in the order of the file} */
   public Map<String, String> metadata() {
     return header.metadata();
   }
 
-  /** Returns the tensors, in the order of their data. */
+  /** {@return the tensors, in the order of their data} */
   public List<Tensor> tensors() {
     return header.entries().stream()
         .map(

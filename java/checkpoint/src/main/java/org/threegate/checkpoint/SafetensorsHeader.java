@@ -31,10 +31,9 @@ import org.threegate.run.InvalidInputException;
  * @param metadata the strings of {@code __metadata__}
  * @param dataOffset position of the data in the file, in bytes
  */
-public record SafetensorsHeader(
-    List<Entry> entries, Map<String, String> metadata, long dataOffset) {
+record SafetensorsHeader(List<Entry> entries, Map<String, String> metadata, long dataOffset) {
   /** Bytes of the length before the header. */
-  public static final int LENGTH_BYTES = 8;
+  static final int LENGTH_BYTES = 8;
 
   private static final long LONGEST_HEADER = 100_000_000;
   private static final int MOST_DIMENSIONS = 64; // as numpy has it
@@ -47,7 +46,7 @@ public record SafetensorsHeader(
    * @param begin start of its bytes, relative to the data
    * @param end end of its bytes, relative to the data
    */
-  public record Entry(String name, TensorType type, List<Long> shape, long begin, long end) {}
+  record Entry(String name, TensorType type, List<Long> shape, long begin, long end) {}
 
   /**
    * Returns the length of the header in bytes, checked against the file.
@@ -94,7 +93,7 @@ public record SafetensorsHeader(
    * @param fileBytes size of the file
    * @throws InvalidInputException if the header violates a rule of the format
    */
-  public static SafetensorsHeader parse(String file, ByteBuffer header, long fileBytes) {
+  static SafetensorsHeader parse(String file, ByteBuffer header, long fileBytes) {
     long dataOffset = LENGTH_BYTES + (long) header.remaining();
     String json = InputFiles.decode(header, file + ": header");
     if (!json.startsWith("{")) {

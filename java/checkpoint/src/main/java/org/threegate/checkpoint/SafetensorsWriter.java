@@ -29,15 +29,30 @@ public final class SafetensorsWriter {
   private final Map<String, String> metadata = new LinkedHashMap<>();
   private final Map<String, Pending> tensors = new LinkedHashMap<>();
 
+  /** Creates a writer of a file without tensors. */
+  public SafetensorsWriter() {}
+
   private record Pending(TensorType type, List<Long> shape, long bytes, Data data) {}
 
   /** Writes a tensor's bytes, little-endian. */
   @FunctionalInterface
   public interface Data {
+    /**
+     * Writes the bytes of the tensor.
+     *
+     * @param out channel of the file, positioned where the tensor begins
+     * @throws IOException if the bytes cannot be written
+     */
     void writeTo(FileChannel out) throws IOException;
   }
 
-  /** Adds an entry to the metadata. */
+  /**
+   * Adds an entry to the metadata.
+   *
+   * @param key key of the entry; an entry with the same key is replaced
+   * @param value value of the entry
+   * @return this writer
+   */
   public SafetensorsWriter metadata(String key, String value) {
     metadata.put(key, value);
     return this;
@@ -46,7 +61,11 @@ public final class SafetensorsWriter {
   /**
    * Adds a tensor.
    *
+   * @param name name of the tensor
+   * @param type dtype of the tensor
+   * @param shape dimensions; empty for a scalar
    * @param data writes exactly the bytes of the tensor
+   * @return this writer
    * @throws IllegalArgumentException if the name is taken
    */
   public SafetensorsWriter tensor(String name, TensorType type, List<Long> shape, Data data) {
@@ -60,13 +79,23 @@ public final class SafetensorsWriter {
   /**
    * Adds a tensor whose bytes are in memory.
    *
+   * @param name name of the tensor
+   * @param type dtype of the tensor
+   * @param shape dimensions; empty for a scalar
    * @param data little-endian, row by row
+   * @return this writer
    */
   public SafetensorsWriter tensor(String name, TensorType type, List<Long> shape, byte[] data) {
     return tensor(name, type, shape, out -> writeFully(out, ByteBuffer.wrap(data)));
   }
 
-  /** Adds a float64 vector. */
+  /**
+   * Adds a float64 vector.
+   *
+   * @param name name of the tensor
+   * @param values elements of the vector, which are read when the file is written
+   * @return this writer
+   */
   public SafetensorsWriter vector(String name, double[] values) {
     return tensor(
         name,
@@ -88,6 +117,7 @@ public final class SafetensorsWriter {
   /**
    * Writes the file, which appears when it is complete.
    *
+   * @param path path of the file; an existing file is replaced
    * @throws IOException if it cannot be written
    */
   public void write(Path path) throws IOException {

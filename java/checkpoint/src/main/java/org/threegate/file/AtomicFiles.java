@@ -234,7 +234,7 @@ public final class AtomicFiles {
    * @param directory path of the directory
    * @throws IOException if the file system fails
    */
-  public static void syncAll(Path directory) throws IOException {
+  static void syncAll(Path directory) throws IOException {
     for (Path file : list(directory)) {
       if (Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)) {
         sync(file);

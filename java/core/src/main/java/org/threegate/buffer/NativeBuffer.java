@@ -59,8 +59,7 @@ public final class NativeBuffer implements AutoCloseable {
 
   private NativeBuffer(NativeMemory memory) {
     this.memory = memory;
-    this.cleanable =
-        memory.isOwned() ? CLEANER.register(this, memory::drop) : NativeMemory.NOTHING::run;
+    this.cleanable = memory.isOwned() ? CLEANER.register(this, memory) : NativeMemory.NOTHING::run;
   }
 
   /** The right to use a buffer's memory in native code, until the lease is closed. */

@@ -15,7 +15,7 @@ import org.threegate.spi.KernelBinding;
  * freed once, when it is closed and the last user has left. It also has the direct buffers through
  * which accessors reach the memory.
  */
-final class NativeMemory {
+final class NativeMemory implements Runnable {
   /** Frees nothing: the memory belongs to somebody else. */
   static final Runnable NOTHING = () -> {};
 
@@ -212,7 +212,8 @@ final class NativeMemory {
   }
 
   /** Closes the memory of a buffer that was dropped, and counts a leak if it was open. */
-  void drop() {
+  @Override
+  public void run() {
     if (close(true)) {
       LEAKS.incrementAndGet();
       if (allocation != null) {

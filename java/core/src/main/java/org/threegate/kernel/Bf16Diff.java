@@ -118,9 +118,9 @@ public final class Bf16Diff {
             "a histogram of " + ulpHistogram.length + " bins; there are " + ULP_BINS);
       }
       ulpHistogram = ulpHistogram.clone();
-      rowChanged = rowChanged.map(long[]::clone);
-      columnChanged = columnChanged.map(long[]::clone);
-      map = map.map(long[]::clone);
+      rowChanged = copy(rowChanged);
+      columnChanged = copy(columnChanged);
+      map = copy(map);
     }
 
     /** {@return a copy of the array} */
@@ -132,19 +132,23 @@ public final class Bf16Diff {
     /** {@return a copy of the array} */
     @Override
     public Optional<long[]> rowChanged() {
-      return rowChanged.map(long[]::clone);
+      return copy(rowChanged);
     }
 
     /** {@return a copy of the array} */
     @Override
     public Optional<long[]> columnChanged() {
-      return columnChanged.map(long[]::clone);
+      return copy(columnChanged);
     }
 
     /** {@return a copy of the array} */
     @Override
     public Optional<long[]> map() {
-      return map.map(long[]::clone);
+      return copy(map);
+    }
+
+    private static Optional<long[]> copy(Optional<long[]> array) {
+      return array.isPresent() ? Optional.of(array.get().clone()) : array;
     }
   }
 

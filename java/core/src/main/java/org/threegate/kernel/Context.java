@@ -2,6 +2,7 @@ package org.threegate.kernel;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.LongToIntFunction;
 import org.threegate.buffer.NativeBuffer;
@@ -137,7 +138,7 @@ public final class Context implements AutoCloseable {
   /** {@return the number of threads of CPU kernels, including the caller's} */
   public int threads() {
     try (Call call = begin()) {
-      call.run(scratch -> binding.contextThreads(handle, scratch));
+      call.check(binding.contextThreads(handle, call.address()));
       return call.scratch().getInt(0);
     }
   }
@@ -230,7 +231,7 @@ public final class Context implements AutoCloseable {
   final class Call implements AutoCloseable {
     private final NativeBuffer.Lease lease;
     private final NativeBuffer.Lease controlLease;
-    private Runnable end = () -> {};
+    private Optional<Runnable> end = Optional.empty();
 
     private Call() {
       if (!lock.tryLock()) {
@@ -271,14 +272,18 @@ public final class Context implements AutoCloseable {
 
     /** Sets what to do when the operation ends. */
     void atEnd(Runnable action) {
-      end = action;
+      end = Optional.of(action);
     }
 
     /**
      * Runs a native call with the address of the scratch block; throws if its status is an error.
      */
     void run(LongToIntFunction function) {
-      int status = function.applyAsInt(lease.address());
+      check(function.applyAsInt(lease.address()));
+    }
+
+    /** Throws if the status of a native call is an error. */
+    void check(int status) {
       if (status != 0) {
         throw new KernelException(
             Status.of(status),
@@ -302,7 +307,9 @@ public final class Context implements AutoCloseable {
       if (!interruption.endCall()) {
         interruption = new Interruption(control);
       }
-      end.run();
+      if (end.isPresent()) {
+        end.get().run();
+      }
       controlLease.close();
       lease.close();
       lock.unlock();

@@ -79,11 +79,25 @@ public final class Control implements AutoCloseable {
     Context.Call call = context.begin();
     try {
       begin(call.controlStruct());
-      call.atEnd(() -> end(call.controlStruct()));
+      call.atEnd(new End(call.controlStruct()));
       return call;
     } catch (RuntimeException | Error e) {
       call.close();
       throw e;
+    }
+  }
+
+  /** Ends an operation. A lambda would delay the first call of a program by some milliseconds. */
+  private final class End implements Runnable {
+    private final NativeBuffer struct;
+
+    End(NativeBuffer struct) {
+      this.struct = struct;
+    }
+
+    @Override
+    public void run() {
+      end(struct);
     }
   }
 

@@ -140,12 +140,17 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
     for (int i = 0; i < Structs.Matrix.SIZEOF; i += 8) {
       struct.putLong(at + Structs.Operand.BLOCK_SCALE + i, 0);
     }
-    blockScale.ifPresent(
-        scale -> writeMatrix(scale.scales(), struct, at + Structs.Operand.BLOCK_SCALE, leases));
+    long blockRows = 0;
+    long blockColumns = 0;
+    if (blockScale.isPresent()) {
+      BlockScale scale = blockScale.get();
+      writeMatrix(scale.scales(), struct, at + Structs.Operand.BLOCK_SCALE, leases);
+      blockRows = scale.blockRows();
+      blockColumns = scale.blockColumns();
+    }
     struct
-        .putLong(at + Structs.Operand.BLOCK_ROWS, blockScale.map(BlockScale::blockRows).orElse(0L))
-        .putLong(
-            at + Structs.Operand.BLOCK_COLUMNS, blockScale.map(BlockScale::blockColumns).orElse(0L))
+        .putLong(at + Structs.Operand.BLOCK_ROWS, blockRows)
+        .putLong(at + Structs.Operand.BLOCK_COLUMNS, blockColumns)
         .putLong(at + Structs.Operand.LOW_RANK, lowRank.isEmpty() ? 0 : address + terms)
         .putLong(at + Structs.Operand.LOW_RANK_COUNT, lowRank.size());
     writeTerms(lowRank, struct, terms, leases);
@@ -190,7 +195,9 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
 
     @Override
     public void close() {
-      forEach(NativeBuffer.Lease::close);
+      for (NativeBuffer.Lease lease : this) {
+        lease.close();
+      }
     }
   }
 }

@@ -28,7 +28,7 @@ final class Workspace {
     long workspaceAt = at + Structs.WorkspaceSize.SIZEOF;
     try (NativeBuffer.Lease own = structs.lease()) {
       structs.putLong(at + Structs.WorkspaceSize.SIZE, Structs.WorkspaceSize.SIZEOF);
-      call.run(unused -> query.applyAsInt(own.address() + at));
+      call.check(query.applyAsInt(own.address() + at));
       long bytes = structs.getLong(at + Structs.WorkspaceSize.HOST_BYTES);
       try (NativeBuffer memory = context.allocate(bytes);
           NativeBuffer.Lease lease = memory.lease()) {
@@ -38,7 +38,7 @@ final class Workspace {
             .putLong(workspaceAt + Structs.Workspace.HOST_BYTES, bytes)
             .putLong(workspaceAt + Structs.Workspace.DEVICE, 0)
             .putLong(workspaceAt + Structs.Workspace.DEVICE_BYTES, 0);
-        call.run(unused -> kernel.applyAsInt(own.address() + workspaceAt));
+        call.check(kernel.applyAsInt(own.address() + workspaceAt));
       }
     }
   }

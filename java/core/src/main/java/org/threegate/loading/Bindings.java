@@ -1,7 +1,6 @@
 package org.threegate.loading;
 
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
@@ -88,13 +87,17 @@ public final class Bindings {
     } else if (isWanted(FFM, forced) && isMissing(FFM, providers)) {
       reasons.add(missing(FFM));
     }
-    List<BindingProvider> found = List.copyOf(providers);
-    providers.removeIf(provider -> !isWanted(provider.name(), forced));
-    providers.sort(Comparator.comparingInt(BindingProvider::preference).reversed());
+    List<BindingProvider> wanted = new ArrayList<>();
+    for (BindingProvider provider : providers) {
+      if (isWanted(provider.name(), forced)) {
+        boolean best = wanted.isEmpty() || provider.preference() > wanted.get(0).preference();
+        wanted.add(best ? 0 : wanted.size(), provider);
+      }
+    }
     if (!forced.isEmpty()) {
       reasons.add("-D" + CHOICE_PROPERTY + "=" + forced + " forces the choice");
     }
-    for (BindingProvider provider : providers) {
+    for (BindingProvider provider : wanted) {
       try {
         NativeFiles files = NativeFiles.of(provider.getClass(), provider.shimResource());
         return new Outcome(load(provider, files), List.copyOf(reasons), files.state());
@@ -106,7 +109,7 @@ public final class Bindings {
                 + NativeFiles.hint(String.valueOf(e.getMessage())));
       }
     }
-    if (isWanted(JNI, forced) && isMissing(JNI, found)) {
+    if (isWanted(JNI, forced) && isMissing(JNI, providers)) {
       reasons.add(missing(JNI));
     }
     return new Outcome(null, List.copyOf(reasons), "");
@@ -127,7 +130,12 @@ public final class Bindings {
   }
 
   private static boolean isMissing(String name, List<BindingProvider> providers) {
-    return providers.stream().noneMatch(provider -> provider.name().equals(name));
+    for (BindingProvider provider : providers) {
+      if (provider.name().equals(name)) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private static KernelBinding load(BindingProvider provider, NativeFiles files) {

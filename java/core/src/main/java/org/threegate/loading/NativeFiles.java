@@ -1,15 +1,10 @@
 package org.threegate.loading;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermission;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import org.threegate.spi.KernelBinding;
@@ -25,11 +20,11 @@ import org.threegate.spi.KernelBinding;
  *       is often mounted noexec.
  * </ol>
  *
- * <p>Unpacked files are verified at every start, before they are loaded. A file that differs, or
- * that another user could have written, is unpacked again. The kernel library (2 MB) is compared
- * with the jar byte by byte, because a JVM that has just started hashes only 50 MB/s. The other
- * libraries (40 MB) are loaded by the kernel library, which first hashes them in parallel. Nothing
- * is ever downloaded.
+ * <p>Unpacked files are verified before they are loaded, unless a {@link Stamp} says that they have
+ * not changed since they were verified. A file that differs, or that another user could have
+ * written, is unpacked again. The kernel library (2 MB) is compared with the jar byte by byte,
+ * because a JVM that has just started hashes only 50 MB/s. The other libraries (40 MB) are loaded
+ * by the kernel library, which first hashes them in parallel. Nothing is ever downloaded.
  */
 final class NativeFiles {
   static final String LIBRARY = "libthreegate.so.1";
@@ -37,18 +32,26 @@ final class NativeFiles {
   private static final String RESOURCES = "/org/threegate/natives/";
   // In a separate, optional jar.
   private static final String CUDA = "-cuda13/libthreegate_cuda.so.1";
-  private static final int HASH_BYTES = 12;
+  private static final long FNV_BASIS = 0xcbf29ce484222325L;
+  private static final long FNV_PRIME = 0x100000001b3L;
 
   private final Path directory;
   private final List<PackedFile> first; // loaded by the JVM
   private final List<PackedFile> later; // loaded by the first ones when they are needed
   private final Unpacker unpacker;
+  private final Stamp stamp;
+  private final boolean verified;
 
-  private NativeFiles(Path directory, List<PackedFile> first, List<PackedFile> later) {
+  private NativeFiles(Path directory, List<PackedFile> first, List<PackedFile> later)
+      throws IOException {
     this.directory = directory;
     this.first = first;
     this.later = later;
     this.unpacker = new Unpacker(directory);
+    List<PackedFile> all = new ArrayList<>(first);
+    all.addAll(later);
+    this.stamp = Stamp.of(directory, all);
+    this.verified = stamp.isValid();
   }
 
   /**
@@ -89,7 +92,9 @@ final class NativeFiles {
         first.add(PackedFile.of(provider, shim, ".sha256"));
       }
       NativeFiles files = new NativeFiles(NativeCache.directory(hash(first, later)), first, later);
-      files.unpacker.repair(files.first, files.unpacker::isResource);
+      if (!files.verified) {
+        files.unpacker.repair(files.first, files.unpacker::isResource);
+      }
       return files;
     } catch (IOException e) {
       throw failed(e);
@@ -132,7 +137,8 @@ final class NativeFiles {
     return directory
         + (first.isEmpty()
             ? ", given by -D" + PATH_PROPERTY + " and not verified"
-            : ", of this user alone, verified"
+            : ", of this user alone, "
+                + (verified ? "unchanged since they were verified" : "verified")
                 + (unpacker.repaired() == 0 ? "" : ", " + unpacker.repaired() + " unpacked now"));
   }
 
@@ -170,17 +176,25 @@ final class NativeFiles {
     return real;
   }
 
+  /**
+   * Returns a name for the directory of these files: the FNV-1a hash of their digests, by which
+   * they are verified. The first digest of the JDK itself would take 10 ms.
+   */
   private static String hash(List<PackedFile> first, List<PackedFile> later) {
-    MessageDigest digest = sha256();
+    long hash = FNV_BASIS;
     for (List<PackedFile> files : List.of(later, first)) {
-      files.forEach(file -> digest.update(file.sha256().getBytes(StandardCharsets.US_ASCII)));
+      for (PackedFile file : files) {
+        for (int i = 0; i < file.sha256().length(); i++) {
+          hash = (hash ^ file.sha256().charAt(i)) * FNV_PRIME;
+        }
+      }
     }
-    return HexFormat.of().formatHex(digest.digest(), 0, HASH_BYTES);
+    return Long.toHexString(hash);
   }
 
   /** Verifies the libraries that are loaded later, and unpacks those that differ. */
   void verify(KernelBinding binding) {
-    if (later.isEmpty()) {
+    if (later.isEmpty() || verified) {
       return;
     }
     try {
@@ -202,16 +216,11 @@ final class NativeFiles {
             }
             return known == null ? unpacker.isResource(file) : known.strip().equals(file.sha256());
           });
+      if (unpacker.repaired() == 0) {
+        stamp.write();
+      }
     } catch (IOException e) {
       throw failed(e);
-    }
-  }
-
-  private static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new UncheckedIOException(new IOException("every JDK has SHA-256", e));
     }
   }
 

@@ -26,7 +26,7 @@ import java.util.Set;
  * Files are synced before they get their names.
  */
 final class Unpacker {
-  private static final String PARTIAL = ".partial";
+  static final String PARTIAL = ".partial";
   private static final int PART = 1 << 16;
   private static final long PAUSE_MILLIS = 20;
   private static final FileAttribute<Set<PosixFilePermission>> OWN =

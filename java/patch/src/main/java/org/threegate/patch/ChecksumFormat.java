@@ -29,12 +29,17 @@ public enum ChecksumFormat {
     this.label = label;
   }
 
-  /** Returns the name in options and in the metadata of patches, such as {@code xxh3-128}. */
+  /** {@return the name in options and in the metadata of patches, such as {@code xxh3-128}} */
   public String label() {
     return label;
   }
 
-  /** Finds the algorithm with a label. */
+  /**
+   * Finds the algorithm with a label.
+   *
+   * @param label name of an algorithm, as {@link #label} returns it
+   * @return the algorithm; empty if no algorithm has this label
+   */
   public static Optional<ChecksumFormat> byLabel(String label) {
     return Arrays.stream(values()).filter(format -> format.label.equals(label)).findFirst();
   }

@@ -50,6 +50,7 @@ public final class PatchApplier {
   /**
    * Creates an applier.
    *
+   * @param patch an open patch
    * @param base checkpoint that the patch was made from
    */
   public PatchApplier(WeightPatch patch, Checkpoint base) {

@@ -29,6 +29,7 @@ public final class PatchCreator {
    * Creates a creator of patches.
    *
    * @param context its number of threads is used
+   * @param options format, checksums and versions of the patches
    */
   public PatchCreator(Context context, PatchOptions options) {
     this.context = context;

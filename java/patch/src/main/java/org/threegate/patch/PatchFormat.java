@@ -25,7 +25,7 @@ public enum PatchFormat {
     this.directory = directory;
   }
 
-  /** Returns the name that users give, such as {@code disk-delta-xor}. */
+  /** {@return the name that users give, such as {@code disk-delta-xor}} */
   public String label() {
     return label;
   }
@@ -35,14 +35,15 @@ public enum PatchFormat {
     return metadataName;
   }
 
-  /** Returns whether a patch of this format is a directory. */
+  /** {@return whether a patch of this format is a directory} */
   public boolean isDirectory() {
     return directory;
   }
 
   /**
-   * Returns the format with a label.
+   * {@return the format with a label}
    *
+   * @param label name of a format, as {@link #label} returns it
    * @throws IllegalArgumentException if there is none; the message lists the labels
    */
   public static PatchFormat of(String label) {

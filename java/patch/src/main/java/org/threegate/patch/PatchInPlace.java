@@ -42,6 +42,7 @@ public final class PatchInPlace {
   /**
    * Creates an object that patches a model. No file is read yet.
    *
+   * @param context its number of threads is used
    * @param model a directory, or a safetensors file
    */
   public PatchInPlace(Context context, Path model) {
@@ -54,6 +55,7 @@ public final class PatchInPlace {
   /**
    * Applies a patch that has digests.
    *
+   * @param patch a patch of any format, as {@link WeightPatch#open(Context, Path)} reads it
    * @param progress receives bytes of changed tensors
    * @throws InvalidInputException if the patch is damaged or was made from another base, or if the
    *     files are links or another process patches them; nothing is written then
@@ -63,7 +65,14 @@ public final class PatchInPlace {
     apply(patch, DigestPolicy.REQUIRED, progress);
   }
 
-  /** Applies a patch as {@link #apply(Path, Progress)} does, with a choice about digests. */
+  /**
+   * Applies a patch as {@link #apply(Path, Progress)} does, with a choice about digests.
+   *
+   * @param patch a patch of any format
+   * @param policy whether a patch without digests is refused
+   * @param progress receives bytes of changed tensors
+   * @throws IOException if a file cannot be read or written
+   */
   public void apply(Path patch, DigestPolicy policy, Progress progress) throws IOException {
     try (OutputLock held = OutputLock.of(journal)) {
       prepare(patch, policy, progress);
@@ -96,6 +105,8 @@ public final class PatchInPlace {
   /**
    * Completes a patch that was interrupted, then applies a patch unless it was the interrupted one.
    *
+   * @param patch a patch of any format
+   * @param policy whether a patch without digests is refused
    * @param progress receives bytes of changed tensors
    * @return whether an interrupted patch was completed
    * @throws InvalidInputException as {@link #recover} and {@link #apply(Path, Progress)} do

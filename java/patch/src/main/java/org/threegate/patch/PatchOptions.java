@@ -21,23 +21,39 @@ public record PatchOptions(
     PositionEncoding positions,
     PatchVersions versions) {
 
-  /** Returns options with XXH3 digests, gaps as positions, and versions 0 to 1. */
+  /**
+   * {@return options with XXH3 digests, gaps as positions, and versions 0 to 1}
+   *
+   * @param format file format of the patch
+   */
   public static PatchOptions of(PatchFormat format) {
     return new PatchOptions(
         format, ChecksumFormat.XXH3_128, PositionEncoding.GAPS, PatchVersions.FIRST);
   }
 
-  /** Returns these options with another checksum. */
+  /**
+   * {@return these options with another checksum}
+   *
+   * @param other algorithm of the tensors' digests
+   */
   public PatchOptions withChecksum(ChecksumFormat other) {
     return new PatchOptions(format, other, positions, versions);
   }
 
-  /** Returns these options with another encoding of positions. */
+  /**
+   * {@return these options with another encoding of positions}
+   *
+   * @param other how {@link PatchFormat#SPARSE} stores positions
+   */
   public PatchOptions withPositions(PositionEncoding other) {
     return new PatchOptions(format, checksum, other, versions);
   }
 
-  /** Returns these options with other versions. */
+  /**
+   * {@return these options with other versions}
+   *
+   * @param other versions before and after the patch
+   */
   public PatchOptions withVersions(PatchVersions other) {
     return new PatchOptions(format, checksum, positions, other);
   }

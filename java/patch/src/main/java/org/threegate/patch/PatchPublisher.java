@@ -47,6 +47,8 @@ public final class PatchPublisher {
         new Options(PatchFormat.PLANAR, ChecksumFormat.XXH3_128, 50, 2);
 
     /**
+     * Checks the numbers.
+     *
      * @throws IllegalArgumentException if a number is below 1
      */
     public Options {
@@ -67,8 +69,11 @@ public final class PatchPublisher {
    * Opens a directory of versions. An empty directory gets the model as version 1. Otherwise the
    * publisher continues after the last version.
    *
+   * @param context its number of threads is used
    * @param directory created if it does not exist
    * @param model a checkpoint; not read if the directory has versions
+   * @param options how versions are published
+   * @return the publisher
    * @throws InvalidInputException if another process is publishing into the directory
    * @throws IOException if a file cannot be read or written
    */
@@ -91,7 +96,11 @@ public final class PatchPublisher {
     return directory.resolve(PUBLISHED);
   }
 
-  /** Returns the last version in the directory. */
+  /**
+   * {@return the last version in the directory}
+   *
+   * @throws IOException if the directory cannot be read
+   */
   public long version() throws IOException {
     List<Long> versions = VersionDirectory.versions(directory);
     return versions.get(versions.size() - 1);

@@ -36,6 +36,7 @@ public final class PatchSubscriber {
   /**
    * Creates a subscriber. No file is read yet.
    *
+   * @param context its number of threads is used
    * @param directory directory of versions
    * @param model directory of the model; created by the first update, or left by another one
    */
@@ -45,12 +46,21 @@ public final class PatchSubscriber {
     this.target = model;
   }
 
-  /** Returns whether a directory exists and has a complete version. */
+  /**
+   * {@return whether a directory exists and has a complete version}
+   *
+   * @param directory directory of versions
+   * @throws IOException if the directory cannot be read
+   */
   public static boolean hasVersions(Path directory) throws IOException {
     return Files.isDirectory(directory) && !VersionDirectory.versions(directory).isEmpty();
   }
 
-  /** Returns the version of the model, or 0 if it has none yet. */
+  /**
+   * {@return the version of the model, or 0 if it has none yet}
+   *
+   * @throws IOException if the recorded version cannot be read
+   */
   public long version() throws IOException {
     return RecordedVersion.read(target).orElse(0);
   }

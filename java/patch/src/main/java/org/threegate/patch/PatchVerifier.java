@@ -21,7 +21,11 @@ import org.threegate.run.Progress;
 public final class PatchVerifier {
   private final WeightPatch patch;
 
-  /** Creates a verifier of an open patch. */
+  /**
+   * Creates a verifier of an open patch.
+   *
+   * @param patch an open patch
+   */
   public PatchVerifier(WeightPatch patch) {
     this.patch = patch;
   }
@@ -42,6 +46,7 @@ public final class PatchVerifier {
   /**
    * Returns whether a model already is the result of the patch.
    *
+   * @param model an open checkpoint
    * @return whether every changed tensor has the digest that the patch carries; false if the patch
    *     lacks one
    * @throws InvalidInputException if the model has no tensor of a changed tensor's name

@@ -11,6 +11,8 @@ public record PatchVersions(long base, long target) {
   public static final PatchVersions FIRST = new PatchVersions(0, 1);
 
   /**
+   * Checks the versions.
+   *
    * @throws IllegalArgumentException if the versions do not increase
    */
   public PatchVersions {

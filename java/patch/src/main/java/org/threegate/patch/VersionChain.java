@@ -21,7 +21,7 @@ public final class VersionChain {
   private VersionChain() {}
 
   /**
-   * Returns the patches from the version after the model's to the last one, in order.
+   * {@return the patches from the version after the model's to the last one, in order}
    *
    * @param patches a directory of versions; any other path is returned as the only patch
    * @param model a model whose version a {@link PatchSubscriber} recorded, or a version in the

@@ -66,7 +66,9 @@ public final class WeightPatch implements AutoCloseable {
   /**
    * Opens a patch that has digests.
    *
+   * @param context context that maps the files of the patch
    * @param path a file, the directory of a disk delta, or a directory of one version
+   * @return the patch, which the caller closes
    * @throws InvalidInputException if it is not a patch, is damaged, or lacks the digest of a tensor
    */
   public static WeightPatch open(Context context, Path path) {
@@ -76,7 +78,10 @@ public final class WeightPatch implements AutoCloseable {
   /**
    * Opens a patch.
    *
+   * @param context context that maps the files of the patch
    * @param path a file, the directory of a disk delta, or a directory of one version
+   * @param policy whether a patch without digests is refused
+   * @return the patch, which the caller closes
    * @throws InvalidInputException if it is not a patch, is damaged, or lacks a digest that the
    *     policy requires
    */
@@ -94,12 +99,12 @@ public final class WeightPatch implements AutoCloseable {
             : PatchFileHeaderReader.read(context, patch, policy));
   }
 
-  /** Returns how the patch is written, and the versions that it connects. */
+  /** {@return how the patch is written, and the versions that it connects} */
   public PatchOptions options() {
     return headers.options();
   }
 
-  /** Returns the tensors that the patch changes, in the order of its headers. */
+  /** {@return the tensors that the patch changes, in the order of its headers} */
   public List<Entry> entries() {
     List<Entry> entries = new ArrayList<>();
     tensors()
@@ -112,8 +117,9 @@ public final class WeightPatch implements AutoCloseable {
   }
 
   /**
-   * Returns the tensor of a model that the patch changes.
+   * {@return the tensor of a model that the patch changes}
    *
+   * @param base model that the patch applies to
    * @param name name of a tensor of {@link #entries}
    * @throws InvalidInputException if the model has no tensor of that name
    */
@@ -130,6 +136,7 @@ public final class WeightPatch implements AutoCloseable {
    * Counts the changes: elements, or bytes in {@link PatchFormat#DISK_DELTA_OVERWRITE}.
    *
    * @param base model that the patch applies to, of which only dtypes and shapes are read
+   * @return the number of changes, over all tensors
    * @throws InvalidInputException if the patch is damaged or does not fit the model
    */
   public long changed(Checkpoint base) {
@@ -144,6 +151,7 @@ public final class WeightPatch implements AutoCloseable {
    * Decodes the changes of a tensor, part by part. Digests are not compared.
    *
    * @param tensor tensor of the base, of which only dtype and shape are read
+   * @param visitor receives each part, in the order of positions
    * @throws InvalidInputException if the patch is damaged or does not change the tensor
    */
   public void forEachEntry(Tensor tensor, EntryVisitor visitor) {

@@ -51,40 +51,72 @@ public record ComparisonReport(
       Seconds seconds,
       long peakRssBytes) {}
 
+  /** {@return the version of Threegate} */
   public String version() {
     return run.version();
   }
 
+  /** {@return the options after defaults, enough to repeat the run} */
   public List<String> command() {
     return run.command();
   }
 
+  /** {@return what ran the kernels} */
   public Backend backend() {
     return run.backend();
   }
 
+  /** {@return the seed of everything random} */
   public long seed() {
     return run.seed();
   }
 
+  /** {@return the wall-clock time of the run} */
   public Seconds seconds() {
     return run.seconds();
   }
 
+  /** {@return the largest resident memory of the process, in bytes} */
   public long peakRssBytes() {
     return run.peakRssBytes();
   }
 
-  /** What ran. */
+  /**
+   * What ran the kernels.
+   *
+   * @param device {@code cpu} or {@code cuda}
+   * @param binding name of the binding to native code
+   * @param threads number of threads, summed over machines
+   * @param simd instruction set of the kernels
+   * @param blas BLAS library for matrix products
+   */
   public record Backend(String device, String binding, int threads, String simd, String blas) {}
 
-  /** One side. */
+  /**
+   * A checkpoint or adapter that was compared.
+   *
+   * @param path path as it was given
+   * @param sha256 SHA-256 of the checkpoint; empty if it was not computed
+   * @param tensors number of tensors
+   * @param parameters total number of elements
+   */
   public record Source(String path, Optional<String> sha256, long tensors, long parameters) {}
 
-  /** Wall-clock seconds. */
+  /**
+   * Wall-clock seconds.
+   *
+   * @param read time spent waiting for digests and geometries
+   * @param diff time spent in the kernel that counts changes
+   * @param total time from start to end
+   */
   public record Seconds(double read, double diff, double total) {}
 
-  /** Median and largest of a measure over matrices. */
+  /**
+   * Median and largest of a measure over matrices.
+   *
+   * @param median the median; the mean of both middle values for an even number of matrices
+   * @param max the largest value
+   */
   public record Extent(double median, double max) {
     static Optional<Extent> of(DoubleStream values) {
       double[] sorted = values.filter(Double::isFinite).sorted().toArray();
@@ -96,7 +128,15 @@ public record ComparisonReport(
     }
   }
 
-  /** What could not be compared. */
+  /**
+   * Names of tensors that could not be compared.
+   *
+   * @param onlyInBase names that only the base has
+   * @param onlyInTuned names that only the tuned checkpoint has
+   * @param shapeMismatch names whose shapes differ, with both shapes
+   * @param notCompared names whose dtype is not floating-point
+   * @param untouchedByAdapter names of base tensors that the adapter does not change
+   */
   public record Unmatched(
       List<String> onlyInBase,
       List<String> onlyInTuned,
@@ -104,7 +144,7 @@ public record ComparisonReport(
       List<String> notCompared,
       List<String> untouchedByAdapter) {}
 
-  /** Counts and sums over all tensors. */
+  /** {@return counts and sums over all tensors} */
   public Totals totals() {
     return tensors.stream().map(TensorDiff::totals).reduce(Totals.ZERO, Totals::plus);
   }
@@ -122,12 +162,15 @@ public record ComparisonReport(
         .toList();
   }
 
-  /** Spectral drift over matrices. */
+  /** {@return the spectral drift over matrices; empty if none was measured} */
   public Optional<Extent> nss() {
     return Extent.of(spectra().stream().mapToDouble(measure -> measure.geometry().nss()));
   }
 
-  /** The largest principal angle over matrices that are not gap-limited, in degrees. */
+  /**
+   * {@return the largest principal angle over matrices that are not gap-limited, in degrees; empty
+   * if there are none}
+   */
   public Optional<Extent> largestAngle() {
     return Extent.of(
         spectra().stream()
@@ -140,17 +183,17 @@ public record ComparisonReport(
                             Geometry.max(measure.geometry().angleV())))));
   }
 
-  /** Matrices whose angles say nothing about the update. */
+  /** {@return the number of matrices whose angles say nothing about the update} */
   public long gapLimited() {
     return spectra().stream().filter(measure -> measure.geometry().isGapLimited()).count();
   }
 
-  /** Counts and sums by kind, in order of first appearance. */
+  /** {@return counts and sums by kind, in the order of first appearance} */
   public Map<String, Totals> byKind() {
     return group(TensorDiff::kind);
   }
 
-  /** Counts and sums by layer, tensors without a layer under "-" at the end. */
+  /** {@return counts and sums by layer; tensors without a layer are under "-" at the end} */
   public Map<String, Totals> byLayer() {
     List<TensorDiff> sorted = new ArrayList<>(tensors);
     sorted.sort(

@@ -13,17 +13,32 @@ import java.nio.file.Path;
  * }</pre>
  */
 public final class ConsensusDirectory {
+  /** Name of the JSON document. */
   public static final String JSON = "consensus.json";
+
+  /** Name of the page. */
   public static final String HTML = "consensus.html";
 
   private ConsensusDirectory() {}
 
-  /** Writes only {@code consensus.json}. The stream stays open. */
+  /**
+   * Writes only {@code consensus.json}. The stream stays open.
+   *
+   * @param report report to write
+   * @param out stream that receives the document in UTF-8
+   * @throws IOException if the stream cannot be written
+   */
   public static void writeJson(ConsensusReport report, OutputStream out) throws IOException {
     ReportMapper.write(ConsensusJson.file(report), out);
   }
 
-  /** Writes both files. */
+  /**
+   * Writes both files.
+   *
+   * @param report report to write
+   * @param directory path of the directory, which is created if it does not exist
+   * @throws IOException if a file cannot be written
+   */
   public static void write(ConsensusReport report, Path directory) throws IOException {
     PageFiles.write(directory, HTML, ConsensusJson.page(report), JSON, ConsensusJson.file(report));
   }

@@ -17,6 +17,8 @@ import org.threegate.analysis.statistics.Finding;
  * @param provenance how the report was made
  * @param base path of the base
  * @param runs paths of the tuned checkpoints
+ * @param tensors agreement of the runs in each matrix
+ * @param findings verdicts on the claims
  * @param trajectory measures of each matrix if the runs are checkpoints of one run, else empty
  * @param steps training steps of these checkpoints, else empty
  */
@@ -28,7 +30,7 @@ public record ConsensusReport(
     List<Finding> findings,
     List<TensorTrajectory> trajectory,
     double[] steps) {
-  /** Returns the agreement of each pair of runs over all matrices, in the order of the pairs. */
+  /** {@return the agreement of each pair of runs over all matrices, in the order of the pairs} */
   public List<Agreement> pairs() {
     List<Agreement> sums = new ArrayList<>();
     for (TensorConsensus tensor : tensors) {
@@ -49,12 +51,12 @@ public record ConsensusReport(
     return low * runs.size() - low * (low + 1) / 2 + high - low - 1;
   }
 
-  /** Returns the agreement over all pairs for each kind of matrix. */
+  /** {@return the agreement over all pairs for each kind of matrix} */
   public Map<String, Agreement> byKind() {
     return group(TensorConsensus::kind);
   }
 
-  /** Returns the agreement over all pairs for each layer. */
+  /** {@return the agreement over all pairs for each layer} */
   public Map<String, Agreement> byLayer() {
     return group(
         tensor -> tensor.layer().isPresent() ? Integer.toString(tensor.layer().getAsInt()) : "-");
@@ -91,7 +93,7 @@ public record ConsensusReport(
   }
 
   /** Returns the trajectory over all matrices, one summary per step. */
-  public List<StepSummary> stepSummaries() {
+  List<StepSummary> stepSummaries() {
     List<StepSummary> summaries = new ArrayList<>();
     for (int i = 0; i < steps.length; i++) {
       summaries.add(StepSummary.of(steps[i], i, trajectory));

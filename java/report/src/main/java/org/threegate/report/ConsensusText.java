@@ -17,7 +17,12 @@ import org.threegate.analysis.statistics.Finding;
 public final class ConsensusText {
   private ConsensusText() {}
 
-  /** Renders a summary for output that is not a terminal: nothing is wrapped. */
+  /**
+   * Renders a summary for output that is not a terminal: nothing is wrapped.
+   *
+   * @param report report to render
+   * @return lines of text
+   */
   public static String render(ConsensusReport report) {
     return render(report, TextLines.UNLIMITED);
   }
@@ -25,6 +30,7 @@ public final class ConsensusText {
   /**
    * Renders a summary.
    *
+   * @param report report to render
    * @param width columns of the terminal; sentences are wrapped to it, rows of tables are not
    * @return lines of text
    */

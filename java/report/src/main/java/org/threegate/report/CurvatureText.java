@@ -19,7 +19,12 @@ import org.threegate.analysis.statistics.PairedComparison;
 public final class CurvatureText {
   private CurvatureText() {}
 
-  /** Renders a summary for output that is not a terminal: nothing is wrapped. */
+  /**
+   * Renders a summary for output that is not a terminal: nothing is wrapped.
+   *
+   * @param report report to render
+   * @return lines of text
+   */
   public static String render(CurvatureReport report) {
     return render(report, TextLines.UNLIMITED);
   }
@@ -27,6 +32,7 @@ public final class CurvatureText {
   /**
    * Renders a summary.
    *
+   * @param report report to render
    * @param width columns of the terminal; sentences are wrapped to it, rows of tables are not
    * @return lines of text
    */

@@ -21,28 +21,49 @@ import org.threegate.file.AtomicFiles;
  * }</pre>
  */
 public final class ReportDirectory {
+  /** Name of the JSON document. */
   public static final String JSON = "report.json";
+
+  /** Name of the table with a row per tensor. */
   public static final String PARQUET = "tensors.parquet";
+
+  /** Name of the file with arrays such as spectra. */
   public static final String ARRAYS = "arrays.safetensors";
+
+  /** Name of the page. */
   public static final String HTML = "report.html";
 
   private ReportDirectory() {}
 
   /**
-   * Returns the path of the journal, from which an interrupted comparison into {@code directory}
-   * resumes.
+   * {@return the path of the journal, from which an interrupted comparison into {@code directory}
+   * resumes}
+   *
+   * @param directory path of the directory of the report
    */
   public static Path journal(Path directory) {
     Path absolute = directory.toAbsolutePath().normalize();
     return absolute.resolveSibling("." + absolute.getFileName() + ".journal");
   }
 
-  /** Writes only {@code report.json}. The stream stays open. */
+  /**
+   * Writes only {@code report.json}. The stream stays open.
+   *
+   * @param report report to write
+   * @param out stream that receives the document in UTF-8
+   * @throws IOException if the stream cannot be written
+   */
   public static void writeJson(ComparisonReport report, OutputStream out) throws IOException {
     ReportMapper.write(ComparisonJson.of(report), out);
   }
 
-  /** Writes all files. */
+  /**
+   * Writes all files.
+   *
+   * @param report report to write
+   * @param directory path of the directory, which is created if it does not exist
+   * @throws IOException if a file cannot be written
+   */
   public static void write(ComparisonReport report, Path directory) throws IOException {
     AtomicFiles.updateDirectory(
         directory,

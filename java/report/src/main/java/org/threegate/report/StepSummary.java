@@ -26,7 +26,7 @@ import org.threegate.analysis.statistics.Totals;
  * @param rowStability correlation of row profiles with those of the last step
  * @param rowStabilityBeyondMagnitude the same after subtracting what magnitudes predict
  */
-public record StepSummary(
+record StepSummary(
     double step,
     double sparsity,
     double relativeFrobenius,

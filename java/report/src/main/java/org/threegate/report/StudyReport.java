@@ -7,8 +7,11 @@ import org.threegate.analysis.study.StudyResult;
 /**
  * Holds the results of a study, ready to be rendered.
  *
+ * @param version version of Threegate
  * @param command the options after defaults, enough to repeat it
  * @param backend device, binding and threads
+ * @param result measurements of the study
+ * @param claims claims with their verdicts
  * @param seconds wall-clock seconds
  */
 public record StudyReport(
@@ -18,6 +21,7 @@ public record StudyReport(
     StudyResult result,
     List<StudyClaim> claims,
     double seconds) {
+  /** Copies the lists. */
   public StudyReport {
     claims = List.copyOf(claims);
   }

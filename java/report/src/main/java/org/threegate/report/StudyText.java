@@ -16,7 +16,12 @@ import org.threegate.run.PrintableText;
 public final class StudyText {
   private StudyText() {}
 
-  /** Renders a summary for output that is not a terminal: nothing is wrapped. */
+  /**
+   * Renders a summary for output that is not a terminal: nothing is wrapped.
+   *
+   * @param report report to render
+   * @return lines of text
+   */
   public static String render(StudyReport report) {
     return render(report, TextLines.UNLIMITED);
   }
@@ -24,6 +29,7 @@ public final class StudyText {
   /**
    * Renders a summary.
    *
+   * @param report report to render
    * @param width columns of the terminal; sentences are wrapped to it, rows of tables are not
    * @return lines of text
    */

@@ -50,8 +50,11 @@ public final class TensorTable {
 
   /** The type of the values of a column. */
   public enum Type {
+    /** Strings. */
     TEXT,
+    /** Whole numbers. */
     COUNT,
+    /** Floating-point numbers. */
     REAL
   }
 
@@ -67,11 +70,12 @@ public final class TensorTable {
       this.value = value;
     }
 
-    /** Returns the flattened path of the value in {@code report.json}. */
+    /** {@return the flattened path of the value in {@code report.json}} */
     public String name() {
       return name;
     }
 
+    /** {@return the type of the values} */
     public Type type() {
       return type;
     }
@@ -79,6 +83,7 @@ public final class TensorTable {
     /**
      * Returns the value of a tensor without geometry.
      *
+     * @param diff diff of the tensor
      * @return a {@code String}, {@code Long} or {@code Double}; empty where nothing was measured
      *     and where the number is not finite
      */
@@ -86,7 +91,12 @@ public final class TensorTable {
       return value.apply(Row.of(diff, Optional.empty()));
     }
 
-    /** Returns the value of a tensor with geometry, as the other overload does. */
+    /**
+     * {@return the value of a tensor with geometry, as the other overload does}
+     *
+     * @param diff diff of the tensor
+     * @param geometry geometry of the same tensor
+     */
     public Optional<Object> of(TensorDiff diff, TensorGeometry geometry) {
       return value.apply(Row.of(diff, Optional.of(geometry)));
     }
@@ -247,7 +257,7 @@ public final class TensorTable {
 
   private TensorTable() {}
 
-  /** Returns all columns in order. */
+  /** {@return all columns in order} */
   public static List<Column> columns() {
     return ALL;
   }

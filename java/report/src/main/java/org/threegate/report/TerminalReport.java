@@ -24,7 +24,12 @@ public final class TerminalReport {
 
   private TerminalReport() {}
 
-  /** Renders a summary for output that is not a terminal: nothing is wrapped. */
+  /**
+   * Renders a summary for output that is not a terminal: nothing is wrapped.
+   *
+   * @param report report to render
+   * @return lines of text
+   */
   public static String render(ComparisonReport report) {
     return render(report, TextLines.UNLIMITED);
   }
@@ -32,6 +37,7 @@ public final class TerminalReport {
   /**
    * Renders a summary.
    *
+   * @param report report to render
    * @param width columns of the terminal; sentences are wrapped to it, rows of tables are not
    * @return lines of text
    */

@@ -20,17 +20,25 @@ public record ComparisonOptions(Predicate<String> selected, Optional<GeometryOpt
   public static final ComparisonOptions DEFAULT =
       new ComparisonOptions(name -> true, Optional.of(GeometryOptions.DEFAULT));
 
-  /** Returns these options with another selection of tensors. */
+  /**
+   * {@return these options with another selection of tensors}
+   *
+   * @param wanted selects tensors by name
+   */
   public ComparisonOptions only(Predicate<String> wanted) {
     return new ComparisonOptions(wanted, geometry);
   }
 
-  /** Returns these options with another geometry. */
+  /**
+   * {@return these options with another geometry}
+   *
+   * @param wanted geometry to measure for each matrix
+   */
   public ComparisonOptions withGeometry(GeometryOptions wanted) {
     return new ComparisonOptions(selected, Optional.of(wanted));
   }
 
-  /** Returns these options without geometry, so that only changes are counted. */
+  /** {@return these options without geometry, so that only changes are counted} */
   public ComparisonOptions withoutGeometry() {
     return new ComparisonOptions(selected, Optional.empty());
   }

@@ -12,6 +12,10 @@ import org.threegate.loading.Bindings;
  * last bits of a decomposition depend on the CPU instructions.
  *
  * @param executor number and host of the executor
+ * @param version version of Threegate
+ * @param binding name of the binding to native code
+ * @param simd instruction set of the kernels
+ * @param blas BLAS library for matrix products
  * @param failure reason why it cannot measure; empty if it can
  */
 record Machine(

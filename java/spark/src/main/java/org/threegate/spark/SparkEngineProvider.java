@@ -16,6 +16,9 @@ import org.threegate.run.InvalidInputException;
 
 /** Opens a Spark session for a command. */
 public final class SparkEngineProvider implements Engine.Provider {
+  /** Creates a provider. {@link java.util.ServiceLoader} calls this. */
+  public SparkEngineProvider() {}
+
   private static final String LOOPBACK = "127.0.0.1";
   private static final String STANDALONE = "spark://";
   private static final int PATIENCE_MILLIS = 10_000;

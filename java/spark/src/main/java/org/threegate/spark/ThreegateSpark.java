@@ -38,7 +38,8 @@ public final class ThreegateSpark {
   private ThreegateSpark() {}
 
   /**
-   * Returns the schema of a comparison: the columns of {@code tensors.parquet} and {@value #ERROR}.
+   * {@return the schema of a comparison: the columns of {@code tensors.parquet} and {@value
+   * #ERROR}}
    */
   public static StructType schema() {
     List<StructField> fields = new ArrayList<>();
@@ -70,6 +71,7 @@ public final class ThreegateSpark {
    * @return one row per tensor, with the columns of {@link #schema()}
    * @throws org.threegate.run.InvalidInputException if a checkpoint cannot be read, or executors
    *     cannot measure or differ from each other
+   * @throws IOException if a file system fails
    */
   public static Dataset<Row> compare(
       SparkSession spark, String base, String tuned, ComparisonOptions options) throws IOException {

@@ -92,7 +92,11 @@ interface Work extends Serializable {
     }
   }
 
-  /** Produces the packed bits of a mask, as in a mask file. */
+  /**
+   * Produces the packed bits of a mask, as in a mask file.
+   *
+   * @param options kind and size of the mask, as JSON
+   */
   record Mask(String options) implements Work {
     static Mask of(MaskOptions options) throws IOException {
       return new Mask(Journal.encode(options));

@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.threegate.kernel.Capabilities;
 import org.threegate.kernel.Context;
+import org.threegate.loading.Bindings;
 import org.threegate.loading.NativeLibraries;
 
 /**
@@ -22,6 +23,7 @@ public final class LoadMain {
     }
     try (Context context = Context.open(Context.Device.CPU, 1)) {
       System.out.println(Capabilities.query().blas() + ", " + context.threads() + " thread");
+      System.out.println(Bindings.libraries());
       Files.readAllLines(Path.of("/proc/self/maps")).stream()
           .filter(line -> line.contains("threegate") || line.contains("openblas"))
           .map(line -> line.substring(line.indexOf('/')))

@@ -3,12 +3,14 @@ package org.threegate.testing;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
@@ -31,6 +33,8 @@ import org.junit.jupiter.api.io.TempDir;
 public abstract class LoadingContract {
   private static final int REFUSED = 3;
   private static final int KILLS = 5;
+  private static final int MOMENT_MILLIS = 2500;
+  private static final String UNCHANGED = "unchanged since they were verified";
 
   @TempDir protected Path directory;
   private Path cache;
@@ -117,15 +121,78 @@ public abstract class LoadingContract {
   void whatIsUnpackedIsTheUsersAlone() throws Exception {
     requireLoaded(child().before("umask 000").run(), cache);
     requireOwn();
-    // A second run uses the files as they are and writes nothing.
-    Map<String, Object> times = new TreeMap<>();
+    // A second run uses the files as they are. It adds only the stamp that they are verified.
+    Map<Path, Object> times = new TreeMap<>();
     for (Path file : files(unpacked())) {
-      times.put(file.toString(), Files.getAttribute(file, "unix:ctime"));
+      times.put(file, Files.getAttribute(file, "unix:ctime"));
     }
     requireLoaded(child().run(), cache);
-    for (Path file : files(unpacked())) {
-      assertThat(Files.getAttribute(file, "unix:ctime")).isEqualTo(times.get(file.toString()));
+    for (Path file : times.keySet()) {
+      assertThat(Files.getAttribute(file, "unix:ctime")).isEqualTo(times.get(file));
     }
+    requireOwn();
+  }
+
+  /**
+   * Files that were verified are not read again, until one of them or the stamp changes, even if
+   * its size and its time of modification stay the same.
+   */
+  @Test
+  void whatWasVerifiedIsReadAgainOnlyAfterAChange() throws Exception {
+    requireLoaded(child().run(), cache);
+    // Files that were written a moment ago are verified, but get no stamp.
+    Thread.sleep(MOMENT_MILLIS);
+    ChildJvm.Result verified = child().run();
+    requireLoaded(verified, cache);
+    assertThat(verified.output()).contains(", verified").doesNotContain(UNCHANGED);
+    Path own = unpacked();
+    Path stamp = own.resolve("verified");
+    Map<String, byte[]> expected = contents(own);
+    ChildJvm.Result unchanged = child().run();
+    requireLoaded(unchanged, cache);
+    assertThat(unchanged.output()).contains(UNCHANGED);
+    Random random = Seeds.random("whatWasVerifiedIsReadAgainOnlyAfterAChange");
+    for (Path library : files(own).stream().filter(file -> !file.equals(stamp)).toList()) {
+      if (!library.toString().contains(".so")) {
+        continue;
+      }
+      requireStamped();
+      FileTime modified = Files.getLastModifiedTime(library);
+      try (FileChannel file =
+          FileChannel.open(library, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+        ByteBuffer one = ByteBuffer.allocate(1);
+        long at = random.nextLong(file.size());
+        file.read(one, at);
+        file.write(one.put(0, (byte) (one.get(0) ^ 1 << random.nextInt(8))).flip(), at);
+      }
+      Files.setLastModifiedTime(library, modified);
+      ChildJvm.Result repaired = child().run();
+      requireLoaded(repaired, cache);
+      assertThat(repaired.output()).contains("1 unpacked now");
+      expected.put("verified", Files.readAllBytes(stamp));
+      requireSame(contents(own), expected);
+    }
+    requireStamped();
+    // A stamp that others can write, a link and a stamp with other contents count for nothing.
+    mode(stamp, "rw-rw-rw-");
+    assertThat(child().run().output()).doesNotContain(UNCHANGED);
+    requireStamped();
+    Path elsewhere = directory.resolve("stamp");
+    Files.move(stamp, elsewhere);
+    Files.createSymbolicLink(stamp, elsewhere);
+    assertThat(child().run().output()).doesNotContain(UNCHANGED);
+    requireStamped();
+    Files.writeString(stamp, Files.readString(stamp).replace('1', '2'));
+    assertThat(child().run().output()).doesNotContain(UNCHANGED);
+    requireStamped();
+  }
+
+  /** Runs until the files are verified and stamped. */
+  private void requireStamped() throws Exception {
+    Thread.sleep(MOMENT_MILLIS);
+    requireLoaded(child().run(), cache);
+    assertThat(child().run().output()).contains(UNCHANGED);
+    requireOwn();
   }
 
   /**

@@ -77,9 +77,11 @@ public final class Comparison {
   /**
    * The result of a comparison.
    *
-   * @param baseDigest SHA-256 of the base checkpoint, see {@link Digests}; empty if not requested
+   * @param tensors diffs of the tensors, in the order of the pairs
    * @param geometry geometry by name of the tensor, in the order of the tensors; contains tensors
    *     with at least two dimensions, if requested
+   * @param baseDigest SHA-256 of the base checkpoint, see {@link Digests}; empty if not requested
+   * @param tunedDigest SHA-256 of the tuned checkpoint; empty if not requested
    * @param digestSeconds seconds spent waiting for digests and geometries after the kernel was done
    * @param diffSeconds seconds spent in the kernel
    */
@@ -102,6 +104,9 @@ public final class Comparison {
   /**
    * Creates a comparison.
    *
+   * @param context context that runs the kernels
+   * @param control cancels the comparison
+   * @param base the checkpoint before training
    * @param tuned the tuned checkpoint, or the weights of the adapter; the tuned digest is computed
    *     from it
    * @param wanted what to compute besides counts
@@ -182,8 +187,11 @@ public final class Comparison {
   }
 
   /**
-   * Returns the tensors that an earlier run finished, by name. Records that do not fit the pairs
+   * {@return the tensors that an earlier run finished, by name} Records that do not fit the pairs
    * are ignored.
+   *
+   * @param journal journal of an earlier run
+   * @param pairing pairs of this run
    */
   public static Map<String, Finished> finished(Journal<Finished> journal, Pairing pairing) {
     Map<String, TensorPair> pairs = new HashMap<>();
@@ -198,7 +206,15 @@ public final class Comparison {
     return finished;
   }
 
-  /** Compares all pairs and writes finished tensors to the journal. */
+  /**
+   * Compares all pairs and writes finished tensors to the journal.
+   *
+   * @param pairing pairs to compare
+   * @param journal receives each finished tensor; tensors in it are not measured again
+   * @param progress receives the work that is done, as estimated by {@link PairMeasurement#cost}
+   * @return the diffs, geometries and digests of all pairs
+   * @throws IOException if the journal cannot be written
+   */
   public Outcome run(Pairing pairing, Journal<Finished> journal, Progress progress)
       throws IOException {
     Map<String, Finished> done = finished(journal, pairing);

@@ -27,7 +27,10 @@ public final class PairMeasurement {
   /**
    * Measures the geometry of the update of a pair.
    *
+   * @param context context that runs the kernels
+   * @param pair pair to measure
    * @param options geometry to measure
+   * @param control cancels the measurement
    * @return the geometry; empty for tensors without geometry, such as vectors
    */
   public static Optional<TensorGeometry> geometry(
@@ -41,7 +44,9 @@ public final class PairMeasurement {
   /**
    * Estimates the cost of measuring a pair. Floating-point operations and bytes count equally.
    *
+   * @param pair pair to measure
    * @param geometry whether its geometry is measured
+   * @return the cost, as a number of operations
    */
   public static long cost(TensorPair pair, boolean geometry) {
     double shorter = Math.min(pair.base().rows(), pair.base().columns());

@@ -53,6 +53,9 @@ public final class Consensus {
   /**
    * Returns the matrices that all runs share with the base.
    *
+   * @param base checkpoint that all runs started from
+   * @param runs tuned checkpoints
+   * @param selected selects matrices by name
    * @return for each matrix name, one pair per run, in the order of the runs
    */
   public static Map<String, List<TensorPair>> pairs(
@@ -76,6 +79,12 @@ public final class Consensus {
   /**
    * Compares two or more runs with the same base.
    *
+   * @param context context that runs the kernels
+   * @param base checkpoint that all runs started from
+   * @param runs tuned checkpoints, at least two
+   * @param selected selects matrices by name
+   * @param progress receives the bytes of the matrices that are done
+   * @param control cancels the measurement
    * @return one result per matrix that all runs share with the base
    */
   public static List<TensorConsensus> of(
@@ -110,7 +119,10 @@ public final class Consensus {
   /**
    * Compares the runs in one matrix.
    *
+   * @param context context that runs the kernels
    * @param pairs pairs with the same base, one per run
+   * @param control cancels the measurement
+   * @return the agreement of the runs
    */
   public static TensorConsensus of(Context context, List<TensorPair> pairs, Control control) {
     TensorPair first = pairs.get(0);
@@ -253,6 +265,13 @@ public final class Consensus {
    * Entries are compared by position. Under the null, the probability that a run changes an entry
    * is that of entries of similar magnitude in its own base. Both bases must be stored in bf16.
    *
+   * @param context context that runs the kernels
+   * @param base base of the first run
+   * @param run tuned checkpoint of the first run
+   * @param otherBase base of the second run
+   * @param otherRun tuned checkpoint of the second run
+   * @param selected selects matrices by name
+   * @param control cancels the measurement
    * @return agreement by matrix name
    */
   public static Map<String, Agreement> across(
@@ -321,7 +340,12 @@ public final class Consensus {
     return entry & (MagnitudeHistogram.CODES - 1);
   }
 
-  /** Judges whether the runs agree more than densities and weight magnitudes explain. */
+  /**
+   * Judges whether the runs agree more than densities and weight magnitudes explain.
+   *
+   * @param tensors agreement of the runs in each matrix
+   * @return one finding per claim
+   */
   public static List<Finding> judge(List<TensorConsensus> tensors) {
     List<Claim.Test> tests = new ArrayList<>();
     for (TensorConsensus tensor : tensors) {

@@ -36,16 +36,19 @@ public record TensorConsensus(
       changedByRunsNull = changedByRunsNull.clone();
     }
 
+    /** {@return a copy of the numbers of changed entries, one per run} */
     @Override
     public long[] changed() {
       return changed.clone();
     }
 
+    /** {@return a copy of the numbers of entries that exactly 0, 1, … runs change} */
     @Override
     public long[] changedByRuns() {
       return changedByRuns.clone();
     }
 
+    /** {@return a copy of the expected values of {@link #changedByRuns}} */
     @Override
     public double[] changedByRunsNull() {
       return changedByRunsNull.clone();
@@ -62,7 +65,13 @@ public record TensorConsensus(
    */
   public record Places(ChangeMap map, List<Head> heads, Bands rows, Bands columns) {}
 
-  /** The agreement of all pairs of runs within one attention head. */
+  /**
+   * The agreement of all pairs of runs within one attention head.
+   *
+   * @param part projection: {@code q}, {@code k}, {@code v} or {@code o}
+   * @param head index of the head
+   * @param agreement agreement of the pairs of runs, pooled
+   */
   public record Head(String part, int head, Agreement agreement) {}
 
   /**
@@ -77,39 +86,47 @@ public record TensorConsensus(
   public record Bands(
       double correlation, double beyondMagnitude, double magnitude, double nullSd) {}
 
+  /** {@return the number of changed entries, one per run} */
   public long[] changed() {
     return overlap.changed();
   }
 
+  /** {@return the agreement of each pair of runs} */
   public List<Agreement> pairs() {
     return overlap.pairs();
   }
 
+  /** {@return the number of entries that exactly 0, 1, … runs change} */
   public long[] changedByRuns() {
     return overlap.changedByRuns();
   }
 
+  /** {@return the expected values of {@link #changedByRuns} for independent runs} */
   public double[] changedByRunsNull() {
     return overlap.changedByRunsNull();
   }
 
+  /** {@return the changed entries on a coarse grid, summed over runs} */
   public ChangeMap map() {
     return places.map();
   }
 
+  /** {@return the agreement of the runs within each attention head} */
   public List<Head> heads() {
     return places.heads();
   }
 
+  /** {@return the similarity of the runs' row profiles} */
   public Bands rows() {
     return places.rows();
   }
 
+  /** {@return the similarity of the runs' column profiles} */
   public Bands columns() {
     return places.columns();
   }
 
-  /** Returns the agreement of all pairs of runs, pooled. */
+  /** {@return the agreement of all pairs of runs, pooled} */
   public Agreement agreement() {
     return overlap.pairs().stream().reduce(Agreement.NONE, Agreement::plus);
   }

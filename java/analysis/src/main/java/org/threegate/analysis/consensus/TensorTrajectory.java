@@ -9,6 +9,9 @@ import org.threegate.analysis.statistics.Totals;
 /**
  * The trajectory of one matrix along a run.
  *
+ * @param name name of the tensor
+ * @param layer layer number; empty for a tensor outside the layers
+ * @param kind label of the tensor's role in the model
  * @param steps one element per checkpoint, in order
  * @param linearity R² of straight lines fitted to the values of each weight, including the base
  * @param walkLinearity expected R² of a random walk with increments of the same lengths
@@ -31,6 +34,7 @@ public record TensorTrajectory(
    *     random walk
    * @param rowStability correlation of this checkpoint's row profile with that of the last
    *     checkpoint, before and after subtracting the effect of magnitude
+   * @param columnStability the same for the column profiles
    */
   public record Step(
       Totals totals,

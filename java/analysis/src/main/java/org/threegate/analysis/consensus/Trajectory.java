@@ -76,6 +76,12 @@ public final class Trajectory {
   /**
    * Measures every matrix that all checkpoints share with the base.
    *
+   * @param context context that runs the kernels
+   * @param base checkpoint that the run started from
+   * @param run checkpoints of the run, one for each training step
+   * @param selected selects matrices by name
+   * @param progress receives the bytes of the matrices that are done
+   * @param control cancels the measurement
    * @return one trajectory per matrix
    */
   public List<TensorTrajectory> of(
@@ -115,7 +121,10 @@ public final class Trajectory {
   /**
    * Measures one matrix.
    *
+   * @param context context that runs the kernels
    * @param pairs pairs with the same base, one per checkpoint
+   * @param control cancels the measurement
+   * @return the trajectory of the matrix
    */
   public TensorTrajectory of(Context context, List<TensorPair> pairs, Control control) {
     TensorPair first = pairs.get(0);

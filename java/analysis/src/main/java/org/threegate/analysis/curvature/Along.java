@@ -25,6 +25,7 @@ public enum Along {
     this.label = label;
   }
 
+  /** {@return the name in reports} */
   public String label() {
     return label;
   }

@@ -49,6 +49,7 @@ public final class Capture implements AutoCloseable {
       sequences = sequences.clone();
     }
 
+    /** {@return a copy of the identifiers, one per token} */
     @Override
     public long[] sequences() {
       return sequences.clone();
@@ -71,6 +72,9 @@ public final class Capture implements AutoCloseable {
   /**
    * Opens a capture.
    *
+   * @param context context that maps the files
+   * @param path a safetensors file, an index of shards, or a directory
+   * @return the capture, which the caller closes
    * @throws InvalidInputException if it is not a valid capture; the message names file and tensor
    */
   public static Capture open(Context context, Path path) {
@@ -193,29 +197,30 @@ public final class Capture implements AutoCloseable {
     return sequences;
   }
 
+  /** {@return the path that was opened} */
   public Path path() {
     return files.path();
   }
 
-  /** Returns the files of the capture. */
+  /** {@return the files of the capture} */
   public Checkpoint files() {
     return files;
   }
 
-  /** Returns the source of the labels of the gradients. */
+  /** {@return the source of the labels of the gradients} */
   public FisherKind kind() {
     return kind;
   }
 
   /**
-   * Returns the divergence of the tuned policy from the base in nats per token; empty if not
-   * measured.
+   * {@return the divergence of the tuned policy from the base in nats per token; empty if not
+   * measured}
    */
   public Optional<Double> divergence() {
     return divergence;
   }
 
-  /** Returns the layers in the order of the files. */
+  /** {@return the layers in the order of the files} */
   public List<Layer> layers() {
     return layers;
   }

@@ -21,18 +21,24 @@ package org.threegate.analysis.curvature;
  * }</pre>
  */
 public interface CurvatureOperator {
-  /** Returns the number of rows, which equals the number of columns. */
+  /** {@return the number of rows, which equals the number of columns} */
   int dimension();
 
   /**
    * Overwrites {@code product} with the matrix times {@code vector}; both have length {@link
    * #dimension} and must be different arrays.
+   *
+   * @param vector vector to multiply, which stays unchanged
+   * @param product array for the product
    */
   void apply(double[] vector, double[] product);
 
   /**
    * Computes several products. Operators can override this if a batch is cheaper than single
    * products.
+   *
+   * @param vectors vectors of length {@link #dimension}, one per row
+   * @return the products, in the same order
    */
   default double[][] applyAll(double[][] vectors) {
     double[][] products = new double[vectors.length][dimension()];

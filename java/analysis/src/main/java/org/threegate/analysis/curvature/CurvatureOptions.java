@@ -24,6 +24,11 @@ public record CurvatureOptions(
   public static final CurvatureOptions DEFAULT =
       new CurvatureOptions(0.1, 0.5, 8, 0, SlopeUnit.TOKEN, 1e-6, 0);
 
+  /**
+   * Validates the options.
+   *
+   * @throws IllegalArgumentException if one of them is out of its range
+   */
   public CurvatureOptions {
     require(rankShare > 0 && rankShare <= 1, "rank fractions must be above 0 and at most 1");
     require(alpha > 0 && alpha < 1, "alpha must be between 0 and 1");

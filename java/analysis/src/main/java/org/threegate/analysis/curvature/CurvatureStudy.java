@@ -50,6 +50,7 @@ import org.threegate.run.Progress;
 public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> skipped) {
   private static final String WEIGHT = ".weight";
 
+  /** Copies the list. */
   public CurvatureStudy {
     layers = List.copyOf(layers);
   }
@@ -57,9 +58,16 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
   /**
    * Measures all captured layers.
    *
+   * @param context context that runs the kernels
+   * @param inputs capture and checkpoints, which stay open
+   * @param options what to measure of each layer
    * @param journal journal of finished layers; layers in it are not measured again
+   * @param progress receives the work that is done, layer by layer
+   * @param control cancels the study
+   * @return the curvature of all layers
    * @throws InvalidInputException if the samples of a layer do not fit its weights, or no layer is
    *     left
+   * @throws IOException if the journal cannot be written
    */
   public static CurvatureStudy of(
       Context context,
@@ -161,7 +169,7 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
   }
 
   /**
-   * Returns the sum over layers of the divergence that each layer causes alone, in nats per token.
+   * {@return the sum over layers of the divergence that each layer causes alone, in nats per token}
    * Interactions between layers are not included.
    */
   public double klOfLayersAlone() {
@@ -169,8 +177,8 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
   }
 
   /**
-   * Returns the KL divergence that the updates of all measured layers cause together, to second
-   * order, in nats per token. It is empty if the layers were captured on different sequences.
+   * {@return the KL divergence that the updates of all measured layers cause together, to second
+   * order, in nats per token} It is empty if the layers were captured on different sequences.
    */
   public Optional<ClusteredMean> klTogether() {
     Map<Long, LayerCurvature.Sequence> sums = new LinkedHashMap<>();
@@ -185,7 +193,7 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
     return Optional.of(LayerCurvature.klAlone(List.copyOf(sums.values())));
   }
 
-  /** Returns the verdicts on two claims, by the rule of {@link Finding}. */
+  /** {@return the verdicts on two claims, by the rule of {@link Finding}} */
   public List<Finding> findings() {
     return Finding.of(
         List.of(

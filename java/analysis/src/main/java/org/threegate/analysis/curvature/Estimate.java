@@ -15,7 +15,11 @@ import java.util.Arrays;
  * @param samples number of samples
  */
 public record Estimate(double value, double se, int samples) {
-  /** Returns the mean of independent samples. */
+  /**
+   * {@return the mean of independent samples}
+   *
+   * @param samples independent samples; without any the mean is NaN
+   */
   public static Estimate of(double[] samples) {
     double mean = Arrays.stream(samples).average().orElse(Double.NaN);
     double squares = Arrays.stream(samples).map(sample -> (sample - mean) * (sample - mean)).sum();

@@ -33,6 +33,7 @@ public record ExplicitOperator(double[] entries, int dimension) implements Curva
     }
   }
 
+  /** {@return a copy of the entries, in row-major order} */
   @Override
   public double[] entries() {
     return entries.clone();

@@ -82,8 +82,11 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
   /**
    * Prepares the Hessian at a point.
    *
+   * @param context context that runs the kernels
    * @param point contiguous F32 or F64 vector; it must not change until this object is closed
+   * @param oracle gradient of the function; it must be deterministic
    * @param roundoff unit roundoff of the oracle's arithmetic, such as {@link #FLOAT}
+   * @return the Hessian, which the caller closes
    * @throws IllegalStateException if the oracle returns different gradients for the same point, or
    *     non-finite values
    */
@@ -100,7 +103,15 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
     return begun(context, point, oracle, roundoff, memory);
   }
 
-  /** Prepares the Hessian of a function of arrays at a point. */
+  /**
+   * Prepares the Hessian of a function of arrays at a point.
+   *
+   * @param context context that runs the kernels
+   * @param point point at which the function is differentiated; it is copied
+   * @param oracle gradient of the function; it must be deterministic
+   * @param roundoff unit roundoff of the oracle's arithmetic, such as {@link #DOUBLE}
+   * @return the Hessian, which the caller closes
+   */
   public static FiniteDifferenceHessian at(
       Context context, double[] point, GradientOracle oracle, double roundoff) {
     // The buffer holds the work vectors first and the point last.
@@ -134,6 +145,9 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
   /**
    * A product H v with an estimate of its error in the Euclidean norm. The error includes the
    * change by the extrapolation and the rounding of gradients and displaced points.
+   *
+   * @param values elements of the product
+   * @param error estimated error, in the Euclidean norm
    */
   public record Product(double[] values, double error) {
     /** Copies the arrays. */
@@ -141,6 +155,7 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
       values = values.clone();
     }
 
+    /** {@return a copy of the elements of the product} */
     @Override
     public double[] values() {
       return values.clone();
@@ -218,7 +233,12 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
     System.arraycopy(multiply(vector).values(), 0, product, 0, product.length);
   }
 
-  /** Computes H v with its error. This evaluates four gradients. */
+  /**
+   * Computes H v with its error. This evaluates four gradients.
+   *
+   * @param vector vector of length {@link #dimension}
+   * @return the product and its error
+   */
   public Product multiply(double[] vector) {
     if (vector.length != dimension()) {
       throw new IllegalArgumentException(
@@ -247,6 +267,10 @@ public final class FiniteDifferenceHessian implements CurvatureOperator, AutoClo
   /**
    * Overwrites {@code product} with H times {@code vector}. Both have the dtype and shape of the
    * point. This evaluates four gradients.
+   *
+   * @param vector vector v to multiply, which stays unchanged
+   * @param product vector for the product
+   * @return the quadratic form vᵀHv and the error of the product
    */
   public Measured multiply(Matrix vector, Matrix product) {
     double length = Math.sqrt(squaredLength(vector));

@@ -28,7 +28,7 @@ public enum FisherKind {
     return Arrays.stream(values()).filter(kind -> kind.stored.equals(name)).findFirst();
   }
 
-  /** Returns the name in reports. */
+  /** {@return the name in reports} */
   public String label() {
     return label;
   }

@@ -6,6 +6,9 @@ public interface GradientOracle {
   /**
    * Overwrites {@code gradient} with the gradient at {@code point}. The result must be
    * deterministic, so data, seeds and dropout masks must be fixed.
+   *
+   * @param point point of the function's parameters, which must stay unchanged
+   * @param gradient array of the same length for the gradient
    */
   void gradient(double[] point, double[] gradient);
 }

@@ -36,17 +36,26 @@ public record KroneckerFactors(int inputs, int outputs, double[] ofInputs, doubl
     ofGradients = ofGradients.clone();
   }
 
+  /** {@return a copy of A, in row-major order} */
   @Override
   public double[] ofInputs() {
     return ofInputs.clone();
   }
 
+  /** {@return a copy of B, in row-major order} */
   @Override
   public double[] ofGradients() {
     return ofGradients.clone();
   }
 
-  /** Computes the factors from all tokens of the parts of a sample. */
+  /**
+   * Computes the factors from all tokens of the parts of a sample.
+   *
+   * @param context context that runs the kernels
+   * @param parts parts of one sample, with any number of tokens each
+   * @param control cancels the computation
+   * @return the factors
+   */
   public static KroneckerFactors of(Context context, List<LayerSamples> parts, Control control) {
     LayerSamples first = LayerFisher.firstOf(parts);
     int inputs = Math.toIntExact(first.inputs());
@@ -65,8 +74,11 @@ public record KroneckerFactors(int inputs, int outputs, double[] ofInputs, doubl
   }
 
   /**
-   * Returns the operator V ↦ B V A for row-major V. Products are computed in float32, like those of
-   * samples.
+   * {@return the operator V ↦ B V A for row-major V} Products are computed in float32, like those
+   * of samples.
+   *
+   * @param context context that runs the products
+   * @param control cancels the products
    */
   public CurvatureOperator operator(Context context, Control control) {
     int dimension = Math.multiplyExact(inputs, outputs);
@@ -121,12 +133,24 @@ public record KroneckerFactors(int inputs, int outputs, double[] ofInputs, doubl
     }
   }
 
-  /** Returns the leading eigenvectors of A as rows (count x n), with their eigenvalues. */
+  /**
+   * {@return the leading eigenvectors of A as rows (count x n), with their eigenvalues}
+   *
+   * @param context context that runs the decomposition
+   * @param count number of eigenvectors, from 1 to n
+   * @param tolerance relative tolerance of the decomposition
+   */
   public TruncatedSvd.Result inputEigenvectors(Context context, int count, double tolerance) {
     return eigenvectors(context, ofInputs, inputs, count, tolerance);
   }
 
-  /** Returns the leading eigenvectors of B as rows (count x m), with their eigenvalues. */
+  /**
+   * {@return the leading eigenvectors of B as rows (count x m), with their eigenvalues}
+   *
+   * @param context context that runs the decomposition
+   * @param count number of eigenvectors, from 1 to m
+   * @param tolerance relative tolerance of the decomposition
+   */
   public TruncatedSvd.Result gradientEigenvectors(Context context, int count, double tolerance) {
     return eigenvectors(context, ofGradients, outputs, count, tolerance);
   }

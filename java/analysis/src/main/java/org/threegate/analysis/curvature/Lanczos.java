@@ -40,7 +40,13 @@ public final class Lanczos {
     basis.add(start);
   }
 
-  /** Starts from a random direction. */
+  /**
+   * Starts from a random direction.
+   *
+   * @param operator symmetric operator
+   * @param seed seed of the direction
+   * @return a process that has taken no step
+   */
   public static Lanczos start(CurvatureOperator operator, long seed) {
     if (operator.dimension() < 1) {
       throw new IllegalArgumentException(
@@ -59,7 +65,12 @@ public final class Lanczos {
     return new Lanczos(operator, direction.clone());
   }
 
-  /** Takes more steps, with one product each. Stops early if the Krylov space is exhausted. */
+  /**
+   * Takes more steps, with one product each. Stops early if the Krylov space is exhausted.
+   *
+   * @param steps number of steps to add
+   * @param progress receives the steps that are done
+   */
   public void extend(int steps, Progress progress) {
     for (int i = 0; i < steps && !exhausted; i++) {
       progress.at("", i, steps);
@@ -89,6 +100,7 @@ public final class Lanczos {
   /**
    * Ritz values in descending order.
    *
+   * @param values Ritz values, which approximate eigenvalues
    * @param residuals |H v − value v| of each Ritz pair; an eigenvalue lies within this distance
    * @param weights squared component of the first direction along each Ritz vector; the sum is 1
    * @param vectors Ritz vectors of the largest values, as many as requested
@@ -103,21 +115,25 @@ public final class Lanczos {
       vectors = vectors.stream().map(double[]::clone).toList();
     }
 
+    /** {@return a copy of the Ritz values, descending} */
     @Override
     public double[] values() {
       return values.clone();
     }
 
+    /** {@return a copy of the residuals, one per Ritz value} */
     @Override
     public double[] residuals() {
       return residuals.clone();
     }
 
+    /** {@return a copy of the weights, one per Ritz value} */
     @Override
     public double[] weights() {
       return weights.clone();
     }
 
+    /** {@return copies of the Ritz vectors, each of the operator's dimension} */
     @Override
     public List<double[]> vectors() {
       return vectors.stream().map(double[]::clone).toList();
@@ -125,7 +141,7 @@ public final class Lanczos {
   }
 
   /**
-   * Returns the Ritz values of the steps so far.
+   * {@return the Ritz values of the steps so far}
    *
    * @param vectors number of eigenvectors to compute
    */

@@ -10,6 +10,7 @@ import org.threegate.analysis.statistics.PairedComparison;
 /**
  * The curvature of one layer along its update and along other directions.
  *
+ * @param name name of the layer
  * @param kind kind of the layer's matrix, such as {@code q_proj}
  * @param tokens number of captured tokens
  * @param rank number of leading directions that count as principal
@@ -58,28 +59,43 @@ public record LayerCurvature(
       Optional<Overlap> kfacGradientOverlap,
       Optional<Density> eigenvalueDensity) {}
 
-  /** The sum of the slopes of a sequence, and its number of tokens. */
+  /**
+   * The sum of the slopes of a sequence, and its number of tokens.
+   *
+   * @param id identifier of the sequence
+   * @param slope derivative of the sequence's log-likelihood along the update
+   * @param tokens number of tokens of the sequence
+   */
   public record Sequence(long id, double slope, int tokens) {
     Sequence plus(Sequence other) {
       return new Sequence(id, slope + other.slope, tokens + other.tokens);
     }
 
-    /** Adds the slope of the same sequence along the update of another layer. */
+    /**
+     * Adds the slope of the same sequence along the update of another layer.
+     *
+     * @param other slope of the same sequence in another layer
+     * @return the sequence with the sum of both slopes
+     */
     public Sequence and(Sequence other) {
       return new Sequence(id, slope + other.slope, tokens);
     }
   }
 
   /**
-   * Returns ½ ΔᵀFΔ of whole sequences, in nats per token. To second order this is the KL divergence
-   * that the update of this layer causes alone. It is an upper bound of its contribution when the
-   * other layers can adapt (δ_W, arXiv 2511.08567, appendix F.3).
+   * {@return ½ ΔᵀFΔ of whole sequences, in nats per token} To second order this is the KL
+   * divergence that the update of this layer causes alone. It is an upper bound of its contribution
+   * when the other layers can adapt (δ_W, arXiv 2511.08567, appendix F.3).
    */
   public ClusteredMean klAlone() {
     return klAlone(sequences);
   }
 
-  /** Returns ½ ΔᵀFΔ in nats per token, given the slopes of whole sequences. */
+  /**
+   * {@return ½ ΔᵀFΔ in nats per token, given the slopes of whole sequences}
+   *
+   * @param sequences slopes of whole sequences along an update
+   */
   public static ClusteredMean klAlone(List<Sequence> sequences) {
     // Spread half of the squared slope over the tokens of the sequence and average over tokens.
     double tokens = sequences.stream().mapToInt(Sequence::tokens).average().orElse(Double.NaN);
@@ -91,7 +107,13 @@ public record LayerCurvature(
     return ClusteredMean.of(halves, each);
   }
 
-  /** The comparison first − second. */
+  /**
+   * The comparison first − second.
+   *
+   * @param first direction whose curvature is reduced by that of the second
+   * @param second direction that the first is compared with
+   * @param paired difference of both, paired by tokens
+   */
   public record Comparison(Along first, Along second, PairedComparison paired) {}
 
   /**
@@ -113,16 +135,19 @@ public record LayerCurvature(
       se = se.clone();
     }
 
+    /** {@return a copy of the logarithms to base 10 of eigenvalues} */
     @Override
     public double[] decades() {
       return decades.clone();
     }
 
+    /** {@return a copy of the shares of eigenvalues per decade} */
     @Override
     public double[] shares() {
       return shares.clone();
     }
 
+    /** {@return a copy of the standard errors of the shares} */
     @Override
     public double[] se() {
       return se.clone();
@@ -138,7 +163,12 @@ public record LayerCurvature(
    */
   public record Overlap(int directions, double observed, NullEstimate random) {}
 
-  /** Returns the comparison of two directions; empty if one of them was not measured. */
+  /**
+   * {@return the comparison of two directions; empty if one of them was not measured}
+   *
+   * @param first first direction of the comparison
+   * @param second second direction of the comparison
+   */
   public Optional<PairedComparison> compared(Along first, Along second) {
     return comparisons.stream()
         .filter(comparison -> comparison.first() == first && comparison.second() == second)

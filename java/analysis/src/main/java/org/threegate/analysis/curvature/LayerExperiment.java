@@ -30,20 +30,8 @@ import org.threegate.run.Progress;
 /**
  * Measures the curvature of a layer along its update, its parts, and random directions of the same
  * length, on the same tokens (THEORY, section 3).
- *
- * <pre>{@code
- * LayerSamples samples =
- *     new LayerSamples(
- *         Matrix.of(buffer, Dtype.F32, 20, 64), Matrix.of(buffer, Dtype.F32, 20, 32).at(5120));
- * Capture.Layer layer = new Capture.Layer("layer", samples, new long[20]);
- * Operand before = Operand.of(Matrix.of(buffer, Dtype.BF16, 32, 64).at(7680));
- * Operand after = Operand.of(Matrix.of(buffer, Dtype.BF16, 32, 64).at(11776));
- * LayerCurvature found =
- *     new LayerExperiment(context, FisherKind.TRUE, CurvatureOptions.DEFAULT, control)
- *         .measure(layer, "q_proj", before, after);
- * }</pre>
  */
-public final class LayerExperiment {
+final class LayerExperiment {
   private static final int MOST_SPECTRUM = 32; // singular values of an update to match
   private static final int MOST_SPAN = 8; // directions of the update to search for least curvature
   private static final int MOST_EIGENVECTORS = 16; // eigenvectors of a K-FAC factor
@@ -76,8 +64,7 @@ public final class LayerExperiment {
    *
    * @param fisher source of the labels of the gradients
    */
-  public LayerExperiment(
-      Context context, FisherKind fisher, CurvatureOptions options, Control control) {
+  LayerExperiment(Context context, FisherKind fisher, CurvatureOptions options, Control control) {
     this.context = context;
     this.fisher = fisher;
     this.options = options;
@@ -100,7 +87,7 @@ public final class LayerExperiment {
    * @throws IllegalArgumentException if the shapes differ, there are fewer than two sequences, or
    *     all gradients are zero
    */
-  public LayerCurvature measure(Capture.Layer layer, String kind, Operand base, Operand tuned) {
+  LayerCurvature measure(Capture.Layer layer, String kind, Operand base, Operand tuned) {
     LayerSamples samples = layer.samples();
     if (base.rows() != samples.outputs() || base.columns() != samples.inputs()) {
       throw new IllegalArgumentException(

@@ -55,7 +55,11 @@ public final class LayerFisher implements CurvatureOperator {
   /**
    * Creates the operator.
    *
+   * @param context context that runs the products
    * @param parts parts of one sample, with any number of tokens each
+   * @param kind source of the labels of the gradients
+   * @param control cancels the products
+   * @return the operator
    * @throws IllegalArgumentException if there are no parts, their shapes differ, or the layer has
    *     2^31 weights or more
    */
@@ -76,7 +80,7 @@ public final class LayerFisher implements CurvatureOperator {
   }
 
   /**
-   * Returns the Fisher information of whole sequences, per token: F V = (1/N) Gᵀ diag(S) X. S of a
+   * {@return the Fisher information of whole sequences, per token: F V = (1/N) Gᵀ diag(S) X} S of a
    * token is the sum of slopes over its sequence.
    *
    * @param sequences sequence identifier of each token of all parts; a sequence may span several
@@ -111,7 +115,7 @@ public final class LayerFisher implements CurvatureOperator {
     return first;
   }
 
-  /** Returns the source of the labels of the gradients. */
+  /** {@return the source of the labels of the gradients} */
   public FisherKind kind() {
     return kind;
   }

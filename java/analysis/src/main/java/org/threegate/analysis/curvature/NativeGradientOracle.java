@@ -9,10 +9,17 @@ public interface NativeGradientOracle {
    * Overwrites {@code gradient} with the gradient at {@code point}. Both are vectors with the dtype
    * of the parameters. The result must be deterministic, so data, seeds and dropout masks must be
    * fixed.
+   *
+   * @param point parameters of the function, which must stay unchanged
+   * @param gradient vector for the gradient
    */
   void gradient(Matrix point, Matrix gradient);
 
-  /** Returns an oracle that wraps an oracle for arrays. */
+  /**
+   * {@return an oracle that wraps an oracle for arrays}
+   *
+   * @param oracle gradient of a function of arrays
+   */
   static NativeGradientOracle of(GradientOracle oracle) {
     return (point, gradient) -> {
       int count = Math.toIntExact(point.rows() * point.columns());

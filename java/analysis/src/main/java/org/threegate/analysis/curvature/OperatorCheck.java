@@ -15,8 +15,11 @@ public final class OperatorCheck {
   private OperatorCheck() {}
 
   /**
-   * Returns |uᵀHv − vᵀHu| / (|u||Hv| + |v||Hu|) for two random vectors. For a symmetric operator it
-   * is at the level of rounding errors.
+   * {@return |uᵀHv − vᵀHu| / (|u||Hv| + |v||Hu|) for two random vectors} For a symmetric operator
+   * it is at the level of rounding errors.
+   *
+   * @param operator operator to check; it is applied twice
+   * @param seed seed of the vectors
    */
   public static double asymmetry(CurvatureOperator operator, long seed) {
     double[] u = Vectors.signs(operator.dimension(), seed, 0);
@@ -31,6 +34,8 @@ public final class OperatorCheck {
   /**
    * Checks that repeated products are equal.
    *
+   * @param operator operator to check; it is applied twice
+   * @param seed seed of the vector
    * @throws IllegalStateException if two products of the same vector differ or are not finite
    */
   public static void requireDeterministic(CurvatureOperator operator, long seed) {

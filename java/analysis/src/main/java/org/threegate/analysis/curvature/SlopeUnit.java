@@ -22,13 +22,15 @@ public enum SlopeUnit {
     this.label = label;
   }
 
+  /** {@return the name in options and reports} */
   public String label() {
     return label;
   }
 
   /**
-   * Returns the unit with a label.
+   * {@return the unit with a label}
    *
+   * @param label name of a unit, as {@link #label} returns it
    * @throws IllegalArgumentException if the label is unknown
    */
   public static SlopeUnit of(String label) {

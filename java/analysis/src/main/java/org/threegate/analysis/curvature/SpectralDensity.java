@@ -25,7 +25,12 @@ public record SpectralDensity(int dimension, List<Rule> rules) {
   /** A density without probes. */
   public static final SpectralDensity EMPTY = new SpectralDensity(0, List.of());
 
-  /** A quadrature rule: nodes, and weights with sum 1. */
+  /**
+   * A quadrature rule: nodes, and weights with sum 1.
+   *
+   * @param nodes values at which a function is evaluated
+   * @param weights weight of each node
+   */
   public record Rule(double[] nodes, double[] weights) {
     /** Copies the arrays. */
     public Rule {
@@ -33,11 +38,13 @@ public record SpectralDensity(int dimension, List<Rule> rules) {
       weights = weights.clone();
     }
 
+    /** {@return a copy of the nodes} */
     @Override
     public double[] nodes() {
       return nodes.clone();
     }
 
+    /** {@return a copy of the weights, one per node} */
     @Override
     public double[] weights() {
       return weights.clone();
@@ -57,17 +64,20 @@ public record SpectralDensity(int dimension, List<Rule> rules) {
       se = se.clone();
     }
 
+    /** {@return a copy of the means, one per point} */
     @Override
     public double[] mean() {
       return mean.clone();
     }
 
+    /** {@return a copy of the standard errors, one per point} */
     @Override
     public double[] se() {
       return se.clone();
     }
   }
 
+  /** Copies the list. */
   public SpectralDensity {
     rules = List.copyOf(rules);
   }
@@ -76,8 +86,12 @@ public record SpectralDensity(int dimension, List<Rule> rules) {
    * Adds probes. Probes are numbered continuously, so a run in parts gives the same result as a
    * single run.
    *
+   * @param operator symmetric operator, the same for all probes
    * @param probes number of probes to add
    * @param steps Lanczos steps per probe
+   * @param seed seed of all probes
+   * @param progress receives the probes that are done
+   * @return a density with the probes of this one and the new ones
    */
   public SpectralDensity extend(
       CurvatureOperator operator, int probes, int steps, long seed, Progress progress) {
@@ -93,7 +107,11 @@ public record SpectralDensity(int dimension, List<Rule> rules) {
     return new SpectralDensity(operator.dimension(), all);
   }
 
-  /** Returns the distribution of a function of the eigenvalues, such as their logarithms. */
+  /**
+   * {@return the distribution of a function of the eigenvalues, such as their logarithms}
+   *
+   * @param function function that is applied to every node
+   */
   public SpectralDensity map(DoubleUnaryOperator function) {
     return new SpectralDensity(
         dimension,
@@ -104,7 +122,12 @@ public record SpectralDensity(int dimension, List<Rule> rules) {
             .toList());
   }
 
-  /** Estimates the sum of a function over all eigenvalues. */
+  /**
+   * Estimates the sum of a function over all eigenvalues.
+   *
+   * @param function function of an eigenvalue
+   * @return the sum over all eigenvalues, with its standard error
+   */
   public Estimate sum(DoubleUnaryOperator function) {
     double[] samples = new double[rules.size()];
     for (int i = 0; i < samples.length; i++) {
@@ -122,7 +145,7 @@ public record SpectralDensity(int dimension, List<Rule> rules) {
   }
 
   /**
-   * Returns the density, smoothed by a normal kernel.
+   * {@return the density, smoothed by a normal kernel}
    *
    * @param places points at which to evaluate it
    * @param width standard deviation of the kernel

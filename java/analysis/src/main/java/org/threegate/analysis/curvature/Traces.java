@@ -26,6 +26,12 @@ public final class Traces {
   /**
    * Estimates the trace by zᵀHz with random signs z (Hutchinson, Communications in Statistics
    * 19(2), 1990). The estimate is unbiased. Its variance comes from the off-diagonal entries.
+   *
+   * @param operator symmetric operator
+   * @param samples number of sign vectors, with one product each
+   * @param seed seed of the sign vectors
+   * @param progress receives the samples that are done
+   * @return the trace with its standard error
    */
   public static Estimate hutchinson(
       CurvatureOperator operator, int samples, long seed, Progress progress) {
@@ -33,8 +39,14 @@ public final class Traces {
   }
 
   /**
-   * Returns the samples from {@code from} (inclusive) to {@code to} (exclusive) of {@link
-   * #hutchinson}. A run in parts gives the same samples as a single run.
+   * {@return the samples from {@code from} (inclusive) to {@code to} (exclusive) of {@link
+   * #hutchinson}} A run in parts gives the same samples as a single run.
+   *
+   * @param operator symmetric operator
+   * @param from number of the first sample, from 0
+   * @param to number after that of the last sample
+   * @param seed seed of the sign vectors
+   * @param progress receives the samples that are done
    */
   public static double[] quadraticForms(
       CurvatureOperator operator, int from, int to, long seed, Progress progress) {
@@ -49,7 +61,15 @@ public final class Traces {
     return forms;
   }
 
-  /** Estimates the Frobenius norm from |Hz|² with random signs z. */
+  /**
+   * Estimates the Frobenius norm from |Hz|² with random signs z.
+   *
+   * @param operator symmetric operator
+   * @param samples number of sign vectors, with one product each
+   * @param seed seed of the sign vectors
+   * @param progress receives the samples that are done
+   * @return the Frobenius norm with its standard error
+   */
   public static Estimate frobeniusNorm(
       CurvatureOperator operator, int samples, long seed, Progress progress) {
     double[] squares = new double[samples];
@@ -67,7 +87,11 @@ public final class Traces {
    * products find leading directions, in which the trace is exact. Sign vectors sample the rest,
    * and the error is that of the rest.
    *
+   * @param operator symmetric operator
    * @param products total number of products with the operator, at least 6
+   * @param seed seed of the vectors
+   * @param progress receives the products that are done
+   * @return the trace with its standard error
    */
   public static Estimate hutchPlusPlus(
       CurvatureOperator operator, int products, long seed, Progress progress) {
@@ -118,7 +142,11 @@ public final class Traces {
    * 2024). Each sign vector samples the remainder after projecting out the directions that all
    * other vectors found. Every product thus serves both purposes.
    *
+   * @param operator symmetric operator
    * @param products total number of products with the operator, at least 4
+   * @param seed seed of the vectors
+   * @param progress receives the products that are done
+   * @return the trace with its standard error
    */
   public static Estimate xTrace(
       CurvatureOperator operator, int products, long seed, Progress progress) {
@@ -202,7 +230,12 @@ public final class Traces {
     return estimates;
   }
 
-  /** Returns the Rayleigh quotient vᵀHv / vᵀv of each direction. */
+  /**
+   * {@return the Rayleigh quotient vᵀHv / vᵀv of each direction}
+   *
+   * @param operator symmetric operator
+   * @param directions vectors of the operator's dimension, one per row, none of them zero
+   */
   public static double[] rayleighQuotients(CurvatureOperator operator, double[][] directions) {
     double[][] products = operator.applyAll(directions);
     double[] quotients = new double[directions.length];

@@ -17,6 +17,7 @@ public record ChangeMap(int rows, int columns, long[] changed) {
     changed = changed.clone();
   }
 
+  /** {@return a copy of the counts, in row-major order} */
   @Override
   public long[] changed() {
     return changed.clone();
@@ -26,7 +27,7 @@ public record ChangeMap(int rows, int columns, long[] changed) {
   public static final int LARGEST_SIDE = 48;
 
   /**
-   * Returns the sum of the maps of several masks.
+   * {@return the sum of the maps of several masks}
    *
    * @param masks masks of the same shape; at least one
    */
@@ -48,7 +49,7 @@ public record ChangeMap(int rows, int columns, long[] changed) {
     return (long) rows * columns == changed.length;
   }
 
-  /** Returns the map of the transposed matrix. */
+  /** {@return the map of the transposed matrix} */
   public ChangeMap transposed() {
     long[] cells = new long[changed.length];
     for (int i = 0; i < rows; i++) {

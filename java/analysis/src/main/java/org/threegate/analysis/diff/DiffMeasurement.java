@@ -33,6 +33,10 @@ public final class DiffMeasurement {
   /**
    * Compares one pair.
    *
+   * @param context context that runs the kernel
+   * @param pair pair to compare
+   * @param control cancels the comparison
+   * @return counts and sums of the pair
    * @throws org.threegate.kernel.KernelException with status CANCELLED if the control was
    *     cancelled, IO if a mapped file changed
    */
@@ -83,7 +87,12 @@ public final class DiffMeasurement {
     return pair.transposed() ? List.of(columns, rows) : List.of(rows, columns);
   }
 
-  /** Returns whether a diff that was read from a file is consistent with a pair. */
+  /**
+   * {@return whether a diff that was read from a file is consistent with a pair}
+   *
+   * @param diff diff of unknown origin
+   * @param pair pair that the diff may be of
+   */
   public static boolean mayBeOf(TensorDiff diff, TensorPair pair) {
     List<Long> shape = shape(pair);
     return diff.shape().equals(shape)
@@ -94,7 +103,11 @@ public final class DiffMeasurement {
         && diff.map().stream().allMatch(map -> map.isWhole());
   }
 
-  /** Returns the totals of a diff. */
+  /**
+   * {@return the totals of a diff}
+   *
+   * @param result result of the kernel
+   */
   public static Totals totals(Bf16Diff.Result result) {
     return new Totals(
         new Totals.Counts(

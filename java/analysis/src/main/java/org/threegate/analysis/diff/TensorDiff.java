@@ -32,6 +32,7 @@ public record TensorDiff(
     ulpHistogram = ulpHistogram.clone();
   }
 
+  /** {@return a copy of the histogram} */
   @Override
   public long[] ulpHistogram() {
     return ulpHistogram.clone();
@@ -67,11 +68,13 @@ public record TensorDiff(
       columnChanged = columnChanged.map(long[]::clone);
     }
 
+    /** {@return a copy of the numbers of changed entries, one per row} */
     @Override
     public Optional<long[]> rowChanged() {
       return rowChanged.map(long[]::clone);
     }
 
+    /** {@return a copy of the numbers of changed entries, one per column} */
     @Override
     public Optional<long[]> columnChanged() {
       return columnChanged.map(long[]::clone);
@@ -82,45 +85,52 @@ public record TensorDiff(
         new Places(Optional.empty(), Optional.empty(), List.of(), Optional.empty());
   }
 
+  /** {@return the name of the dtype before training} */
   public String dtypeBase() {
     return stored.dtypeBase();
   }
 
+  /** {@return the name of the dtype after training} */
   public String dtypeTuned() {
     return stored.dtypeTuned();
   }
 
-  /** Returns the shape; for a matrix: outputs, inputs. */
+  /** {@return the shape; for a matrix: outputs, inputs} */
   public List<Long> shape() {
     return stored.shape();
   }
 
+  /** {@return whether the file stores inputs as rows} */
   public boolean transposed() {
     return stored.transposed();
   }
 
+  /** {@return the number of changed entries of each row; empty if they were not counted} */
   public Optional<long[]> rowChanged() {
     return places.rowChanged();
   }
 
+  /** {@return the number of changed entries of each column; empty if they were not counted} */
   public Optional<long[]> columnChanged() {
     return places.columnChanged();
   }
 
+  /** {@return the number of changed entries of each attention head} */
   public List<HeadCount> heads() {
     return places.heads();
   }
 
+  /** {@return the changed entries on a coarse grid; empty for vectors} */
   public Optional<ChangeMap> map() {
     return places.map();
   }
 
-  /** Returns the ratios of changed entries per row, with their null model. */
+  /** {@return the ratios of changed entries per row, with their null model} */
   public Optional<RatioProfile> rowProfile() {
     return rowChanged().map(counts -> RatioProfile.of(counts, shape().get(1)));
   }
 
-  /** Returns the ratios of changed entries per column, with their null model. */
+  /** {@return the ratios of changed entries per column, with their null model} */
   public Optional<RatioProfile> columnProfile() {
     return columnChanged().map(counts -> RatioProfile.of(counts, shape().get(0)));
   }

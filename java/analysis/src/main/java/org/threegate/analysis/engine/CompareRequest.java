@@ -42,7 +42,13 @@ public record CompareRequest(
     }
   }
 
-  /** Returns a builder of a request for all tensors, with digests and the default geometry. */
+  /**
+   * {@return a builder of a request for all tensors, with digests and the default geometry}
+   *
+   * @param base location of the checkpoint before training
+   * @param tuned location of the checkpoint after training, or of an adapter
+   * @param resumption where finished tensors are kept
+   */
   public static Builder builder(String base, String tuned, Resumption resumption) {
     return new Builder(base, tuned, resumption);
   }
@@ -64,43 +70,72 @@ public record CompareRequest(
       this.resumption = resumption;
     }
 
-    /** Sets the location of the adapter before training. */
+    /**
+     * Sets the location of the adapter before training.
+     *
+     * @param location location of an adapter, which is refused if {@code tuned} is none
+     * @return this builder
+     */
     public Builder initialAdapter(String location) {
       this.initialAdapter = Optional.of(location);
       return this;
     }
 
-    /** Sets the names of the tensors to compare. */
+    /**
+     * Sets the names of the tensors to compare.
+     *
+     * @param names selects tensors by name; the default selects all
+     * @return this builder
+     */
     public Builder selected(Predicate<String> names) {
       this.selected = names;
       return this;
     }
 
-    /** Sets whether to compute the SHA-256 of both checkpoints. */
+    /**
+     * Sets whether to compute the SHA-256 of both checkpoints.
+     *
+     * @param wanted whether to compute them; true by default
+     * @return this builder
+     */
     public Builder digest(boolean wanted) {
       this.digest = wanted;
       return this;
     }
 
-    /** Sets the geometry to measure for each matrix. */
+    /**
+     * Sets the geometry to measure for each matrix.
+     *
+     * @param options geometry to measure
+     * @return this builder
+     */
     public Builder geometry(GeometryOptions options) {
       this.geometry = Optional.of(options);
       return this;
     }
 
-    /** Leaves the geometry out: only counts are computed. */
+    /**
+     * Leaves the geometry out: only counts are computed.
+     *
+     * @return this builder
+     */
     public Builder withoutGeometry() {
       this.geometry = Optional.empty();
       return this;
     }
 
-    /** Sets what may refuse the pairing before the comparison starts. */
+    /**
+     * Sets what may refuse the pairing before the comparison starts.
+     *
+     * @param refusal receives the pairing, and may throw an exception
+     * @return this builder
+     */
     public Builder check(Consumer<Pairing> refusal) {
       this.check = refusal;
       return this;
     }
 
-    /** Returns the request. */
+    /** {@return the request} */
     public CompareRequest build() {
       return new CompareRequest(
           base, tuned, initialAdapter, selected, digest, geometry, check, resumption);

@@ -19,22 +19,28 @@ public record ConsensusRequest(
     Predicate<String> selected,
     List<Double> steps,
     GeometryOptions geometry) {
+  /** Copies the lists. */
   public ConsensusRequest {
     runs = List.copyOf(runs);
     steps = List.copyOf(steps);
   }
 
-  /** Returns a builder of a request for all tensors of independent runs. */
+  /**
+   * {@return a builder of a request for all tensors of independent runs}
+   *
+   * @param base location of the checkpoint that all runs started from
+   * @param runs locations of the tuned checkpoints, at least two
+   */
   public static Builder builder(String base, List<String> runs) {
     return new Builder(base, runs);
   }
 
-  /** Returns whether the runs are checkpoints of one run, so that their trajectory is measured. */
+  /** {@return whether the runs are checkpoints of one run, so that their trajectory is measured} */
   public boolean isTrajectory() {
     return !steps.isEmpty();
   }
 
-  /** Returns the training steps as an array. */
+  /** {@return the training steps as an array} */
   public double[] stepNumbers() {
     return steps.stream().mapToDouble(Double::doubleValue).toArray();
   }
@@ -52,18 +58,31 @@ public record ConsensusRequest(
       this.runs = runs;
     }
 
+    /**
+     * Sets the names of the tensors to measure.
+     *
+     * @param names selects tensors by name; the default selects all
+     * @return this builder
+     */
     public Builder selected(Predicate<String> names) {
       this.selected = names;
       return this;
     }
 
-    /** Requests the trajectory of one run with checkpoints at these training steps. */
+    /**
+     * Requests the trajectory of one run with checkpoints at these training steps.
+     *
+     * @param ofCheckpoints training step of each run, ascending and positive
+     * @param options geometry to measure at each step
+     * @return this builder
+     */
     public Builder trajectory(List<Double> ofCheckpoints, GeometryOptions options) {
       this.steps = ofCheckpoints;
       this.geometry = options;
       return this;
     }
 
+    /** {@return the request} */
     public ConsensusRequest build() {
       return new ConsensusRequest(base, runs, selected, steps, geometry);
     }

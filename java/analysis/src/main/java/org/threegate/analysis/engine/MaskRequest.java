@@ -21,7 +21,13 @@ public record MaskRequest(
     MaskOptions options,
     Path file,
     Function<String, Map<String, String>> provenance) {
-  /** Returns a builder of a request for all matrices, without metadata. */
+  /**
+   * {@return a builder of a request for all matrices, without metadata}
+   *
+   * @param base location of the checkpoint
+   * @param options kind and size of the masks
+   * @param file output file
+   */
   public static Builder builder(String base, MaskOptions options, Path file) {
     return new Builder(base, options, file);
   }
@@ -40,16 +46,29 @@ public record MaskRequest(
       this.file = file;
     }
 
+    /**
+     * Sets the names of the tensors to mask.
+     *
+     * @param names selects tensors by name; the default selects all
+     * @return this builder
+     */
     public Builder selected(Predicate<String> names) {
       this.selected = names;
       return this;
     }
 
+    /**
+     * Sets the metadata of the file.
+     *
+     * @param byDigest returns the metadata, given the SHA-256 of the checkpoint
+     * @return this builder
+     */
     public Builder provenance(Function<String, Map<String, String>> byDigest) {
       this.provenance = byDigest;
       return this;
     }
 
+    /** {@return the request} */
     public MaskRequest build() {
       return new MaskRequest(base, selected, options, file, provenance);
     }

@@ -42,16 +42,19 @@ public record Geometry(
       update = update.clone();
     }
 
+    /** {@return a copy of the singular values of W0, descending} */
     @Override
     public double[] base() {
       return base.clone();
     }
 
+    /** {@return a copy of the singular values of W+, descending} */
     @Override
     public double[] tuned() {
       return tuned.clone();
     }
 
+    /** {@return a copy of the singular values of ΔW, descending} */
     @Override
     public double[] update() {
       return update.clone();
@@ -71,11 +74,13 @@ public record Geometry(
       right = right.clone();
     }
 
+    /** {@return a copy of the angles between the left subspaces, in radians, ascending} */
     @Override
     public double[] left() {
       return left.clone();
     }
 
+    /** {@return a copy of the angles between the right subspaces, in radians, ascending} */
     @Override
     public double[] right() {
       return right.clone();
@@ -94,9 +99,14 @@ public record Geometry(
   /**
    * Measures one pair of matrices.
    *
+   * @param context context that runs the kernels
+   * @param base W0, the matrix before training
+   * @param tuned W+, the matrix after training, of the same shape
    * @param rank number of leading directions, from 1 to the shorter side
    * @param tolerance relative tolerance of the decompositions; angles have an error of about
    *     tolerance · σ_1 / gap
+   * @param control cancels the measurement
+   * @return the geometry of the update
    */
   public static Geometry of(
       Context context, Operand base, Operand tuned, int rank, double tolerance, Control control) {
@@ -168,94 +178,111 @@ public record Geometry(
         rank, values, new Angles(angles.right, angles.left), energy.transposed(), certificate);
   }
 
-  /** Returns the singular values of W0. */
+  /** {@return the singular values of W0} */
   public double[] base() {
     return values.base();
   }
 
-  /** Returns the singular values of W+. */
+  /** {@return the singular values of W+} */
   public double[] tuned() {
     return values.tuned();
   }
 
-  /** Returns the singular values of ΔW. */
+  /** {@return the singular values of ΔW} */
   public double[] update() {
     return values.update();
   }
 
+  /** {@return the principal angles between the left subspaces, in radians, ascending} */
   public double[] angleU() {
     return angles.left();
   }
 
+  /** {@return the principal angles between the right subspaces, in radians, ascending} */
   public double[] angleV() {
     return angles.right();
   }
 
+  /** {@return the residual of the triplets of W0} */
   public double residualBase() {
     return certificate.residualBase;
   }
 
+  /** {@return the residual of the triplets of W+} */
   public double residualTuned() {
     return certificate.residualTuned;
   }
 
+  /** {@return whether all decompositions reached the tolerance} */
   public boolean converged() {
     return certificate.converged;
   }
 
-  /** Returns the spectral drift NSS = ‖σ(W+) − σ(W0)‖₂ / ‖σ(W0)‖₂. */
+  /** {@return the spectral drift NSS = ‖σ(W+) − σ(W0)‖₂ / ‖σ(W0)‖₂} */
   public double nss() {
     return Spectra.nss(base(), tuned());
   }
 
-  /** Returns r_spec = ‖σ(W+) − σ(W0)‖₂ / ‖ΔW‖_F; NaN if the update is zero. */
+  /** {@return r_spec = ‖σ(W+) − σ(W0)‖₂ / ‖ΔW‖_F; NaN if the update is zero} */
   public double rSpec() {
     return Spectra.distance(base(), tuned()) / Spectra.norm(update());
   }
 
-  /** Returns γ_k = σ_k(W0) − σ_{k+1}(W0). */
+  /** {@return γ_k = σ_k(W0) − σ_{k+1}(W0)} */
   public double gap() {
     return Spectra.gap(base(), base(), rank);
   }
 
-  /** Returns δ = σ_k(W0) − σ_{k+1}(W+), the denominator of Wedin's theorem. */
+  /** {@return δ = σ_k(W0) − σ_{k+1}(W+), the denominator of Wedin's theorem} */
   public double wedinGap() {
     return Spectra.gap(base(), tuned(), rank);
   }
 
-  /** Returns ‖ΔW‖₂, the spectral norm of the update. */
+  /** {@return ‖ΔW‖₂, the spectral norm of the update} */
   public double deltaSpectralNorm() {
     return update()[0];
   }
 
   /**
-   * Returns whether the gap, rather than the training, decides the rotation of the leading
-   * subspace.
+   * {@return whether the gap, rather than the training, decides the rotation of the leading
+   * subspace}
    */
   public boolean isGapLimited() {
     return gap() < 2 * deltaSpectralNorm();
   }
 
+  /** {@return the sum of the k largest singular values of W0} */
   public double kyFanBase() {
     return Spectra.kyFan(base(), rank);
   }
 
+  /** {@return the sum of the k largest singular values of W+} */
   public double kyFanTuned() {
     return Spectra.kyFan(tuned(), rank);
   }
 
   /**
-   * Returns the share of the update's energy in the leading directions of both sides; NaN if the
-   * update is zero.
+   * {@return the share of the update's energy in the leading directions of both sides; NaN if the
+   * update is zero}
    */
   public double principalEnergy() {
     return energy.bothShare();
   }
 
+  /**
+   * {@return the mean of some angles; 0 if there are none}
+   *
+   * @param radians angles in radians
+   */
   public static double mean(double[] radians) {
     return Arrays.stream(radians).average().orElse(0);
   }
 
+  /**
+   * {@return the largest of some angles; 0 if there are none}
+   *
+   * @param radians angles in radians
+   */
   public static double max(double[] radians) {
     return Arrays.stream(radians).max().orElse(0);
   }

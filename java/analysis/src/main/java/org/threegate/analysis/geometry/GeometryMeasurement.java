@@ -75,7 +75,13 @@ public final class GeometryMeasurement {
   /**
    * Measures one matrix.
    *
+   * @param context context that runs the kernels
    * @param name name of the tensor, from which the seed of its random updates is derived
+   * @param base matrix before training
+   * @param tuned matrix after training, of the same shape
+   * @param options measures, null models and their draws
+   * @param control cancels the measurement
+   * @return the geometry, or the reason why it was not measured
    */
   public static TensorGeometry of(
       Context context,
@@ -90,7 +96,11 @@ public final class GeometryMeasurement {
   /**
    * Measures the update of one pair, oriented as outputs x inputs.
    *
+   * @param context context that runs the kernels
    * @param pair pair with at least two dimensions
+   * @param options measures, null models and their draws
+   * @param control cancels the measurement
+   * @return the geometry, or the reason why it was not measured
    */
   public static TensorGeometry of(
       Context context, TensorPair pair, GeometryOptions options, Control control) {
@@ -100,7 +110,12 @@ public final class GeometryMeasurement {
   /**
    * Measures the update of one pair whose base is already decomposed.
    *
+   * @param context context that runs the kernels
+   * @param pair pair with at least two dimensions
    * @param known result of {@link #decompose}; it is not closed
+   * @param options measures, null models and their draws; the same as for the decomposition
+   * @param control cancels the measurement
+   * @return the geometry, or the reason why it was not measured
    */
   public static TensorGeometry of(
       Context context,
@@ -148,7 +163,15 @@ public final class GeometryMeasurement {
         .measure(diff, known);
   }
 
-  /** Decomposes a base, so that the result can be shared by all checkpoints of a run. */
+  /**
+   * Decomposes a base, so that the result can be shared by all checkpoints of a run.
+   *
+   * @param context context that runs the decomposition
+   * @param base matrix before training
+   * @param options ranks and tolerance
+   * @param control cancels the decomposition
+   * @return the leading triplets, which the caller closes
+   */
   public static TruncatedSvd.Result decompose(
       Context context, Operand base, GeometryOptions options, Control control) {
     long shorter = Math.min(base.rows(), base.columns());

@@ -56,7 +56,9 @@ public record GeometryOptions(
   }
 
   /**
-   * Returns the distinct ranks for a matrix with this shorter side, in the order of the options.
+   * {@return the distinct ranks for a matrix with this shorter side, in the order of the options}
+   *
+   * @param shorter length of the shorter side of the matrix
    */
   public List<Integer> ranksOf(long shorter) {
     return Stream.concat(
@@ -68,7 +70,11 @@ public record GeometryOptions(
         .toList();
   }
 
-  /** Returns the seed for a tensor: FNV-1a of the name, then the finalizer of SplitMix64. */
+  /**
+   * {@return the seed for a tensor: FNV-1a of the name, then the finalizer of SplitMix64}
+   *
+   * @param name name of the tensor
+   */
   public long seedOf(String name) {
     long hash = 0xcbf29ce484222325L;
     for (int i = 0; i < name.length(); i++) {
@@ -80,7 +86,12 @@ public record GeometryOptions(
     return hash ^ hash >>> 31;
   }
 
-  /** Returns round(alpha · entries), rounding half up. */
+  /**
+   * {@return round(alpha · entries), rounding half up}
+   *
+   * @param alpha share of entries, from 0 to 1
+   * @param entries number of all entries
+   */
   public static long countOf(double alpha, long entries) {
     return (long) Math.floor(alpha * entries + 0.5);
   }

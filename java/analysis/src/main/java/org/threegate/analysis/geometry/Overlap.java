@@ -32,9 +32,11 @@ public record Overlap(
   /**
    * Computes the overlap of an update with a mask.
    *
+   * @param context context that runs the kernels
    * @param base matrix before the update, which gives the magnitudes
    * @param update changed entries
    * @param mask mask of the same shape
+   * @return the overlap and its null models
    */
   public static Overlap of(Context context, Operand base, Mask update, Mask mask) {
     MagnitudeHistogram.Result counts = MagnitudeHistogram.of(context, base, update, mask);
@@ -52,12 +54,12 @@ public record Overlap(
         matched.z());
   }
 
-  /** Returns the overlap of an update at random positions, in closed form (binomial). */
+  /** {@return the overlap of an update at random positions, in closed form (binomial)} */
   public NullEstimate densityNull() {
     return NullEstimate.analytic("density", density, Math.sqrt(density * (1 - density) / changed));
   }
 
-  /** Returns the overlap under the magnitude-matched null, in closed form. */
+  /** {@return the overlap under the magnitude-matched null, in closed form} */
   public NullEstimate magnitudeNull() {
     return NullEstimate.analytic("magnitude-matched", magnitudeBaseline, magnitudeSd);
   }

@@ -17,19 +17,27 @@ import org.threegate.analysis.statistics.NullEstimate;
  * @param columns number of columns (inputs)
  */
 public record SpectrumMeasure(Geometry geometry, List<NullDraws> nulls, long rows, long columns) {
-  /** Returns one estimate per null model from its draws. */
+  /**
+   * {@return one estimate per null model from its draws}
+   *
+   * @param draws selects a measure of the draws
+   */
   public List<NullEstimate> estimates(Function<NullDraws, double[]> draws) {
     return nulls.stream().map(model -> model.estimate(draws.apply(model))).toList();
   }
 
-  /** Returns the draws of one model; empty if it was not sampled. */
+  /**
+   * {@return the draws of one model; empty if it was not sampled}
+   *
+   * @param model null model
+   */
   public Optional<NullDraws> draws(NullModel model) {
     return nulls.stream().filter(draws -> draws.model() == model).findFirst();
   }
 
   /**
-   * Returns the energy share of an isotropic update in the leading directions of both sides, in
-   * closed form.
+   * {@return the energy share of an isotropic update in the leading directions of both sides, in
+   * closed form}
    */
   public NullEstimate isotropicEnergy() {
     double dimension = (double) rows * columns;
@@ -39,7 +47,7 @@ public record SpectrumMeasure(Geometry geometry, List<NullDraws> nulls, long row
     return NullEstimate.analytic("isotropic", mean, sd);
   }
 
-  /** Returns all null models of the principal energy: the sampled ones and the isotropic one. */
+  /** {@return all null models of the principal energy: the sampled ones and the isotropic one} */
   public List<NullEstimate> energyEstimates() {
     List<NullEstimate> all = new ArrayList<>(estimates(NullDraws::principalEnergy));
     all.add(isotropicEnergy());

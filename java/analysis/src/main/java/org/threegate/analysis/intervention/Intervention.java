@@ -37,6 +37,7 @@ public final class Intervention {
    * The change of the layer's map from inputs to outputs through the values of each head. It is the
    * maximum over heads of ‖(W_o W_v)′x − W_o W_v x‖ / ‖W_o W_v x‖ for random x.
    *
+   * @param layer number of the layer, from 0
    * @param exactError error before rounding to the stored dtype (algebra in float64)
    * @param storedError error after rounding to the stored dtype
    */
@@ -65,6 +66,9 @@ public final class Intervention {
    * Rotates the values of every key-value head of a layer by an independent random orthogonal
    * matrix. Applies the inverse rotation to the columns of the output matrix that belong to its
    * query heads.
+   *
+   * @param layer number of the layer, from 0
+   * @return how much the function of the layer changed
    */
   public Check rotateValues(int layer) {
     AttentionLayer attention = AttentionLayer.of(model, layer);
@@ -94,6 +98,9 @@ public final class Intervention {
   /**
    * Permutes the key-value heads of a layer at random. Query heads move with their group and are
    * permuted within it.
+   *
+   * @param layer number of the layer, from 0
+   * @return how much the function of the layer changed
    */
   public Check permuteHeads(int layer) {
     AttentionLayer attention = AttentionLayer.of(model, layer);
@@ -137,7 +144,12 @@ public final class Intervention {
     return check(attention, before, queries);
   }
 
-  /** Writes the model to a new directory. Unchanged tensors are copied byte by byte. */
+  /**
+   * Writes the model to a new directory. Unchanged tensors are copied byte by byte.
+   *
+   * @param directory path of a directory that does not exist
+   * @throws java.io.IOException if a file cannot be read or written
+   */
   public void write(java.nio.file.Path directory) throws java.io.IOException {
     Map<String, SafetensorsWriter.Data> written = new LinkedHashMap<>();
     changed.forEach(

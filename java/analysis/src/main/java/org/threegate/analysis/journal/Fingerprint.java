@@ -28,6 +28,7 @@ public final class Fingerprint {
    *     the line
    * @param options other values that must be equal, compared by their {@code toString()}
    * @return one line of text
+   * @throws IOException if the size or time of a file cannot be read
    */
   public static String of(String program, List<Checkpoint> inputs, Object... options)
       throws IOException {

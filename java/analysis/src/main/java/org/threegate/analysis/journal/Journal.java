@@ -61,11 +61,14 @@ public final class Journal<T> implements AutoCloseable {
   /**
    * Opens a journal and locks it for writing until it is closed.
    *
+   * @param <T> record type of a finished item
    * @param path the file of the journal
    * @param type record type of the items
    * @param fingerprint fingerprint of inputs and options
    * @param resume whether to continue from an existing journal with the same fingerprint; if false,
    *     start over
+   * @return the journal, which the caller closes
+   * @throws IOException if the file cannot be read or written
    */
   public static <T> Journal<T> open(Path path, Class<T> type, String fingerprint, boolean resume)
       throws IOException {
@@ -127,36 +130,71 @@ public final class Journal<T> implements AutoCloseable {
     }
   }
 
-  /** Returns the items that an earlier run finished, in the order of the file. */
+  /** {@return the items that an earlier run finished, in the order of the file} */
   public List<T> finished() {
     return finished;
   }
 
+  /**
+   * Appends an item, which survives if the process is killed afterwards.
+   *
+   * @param item finished item
+   * @throws IOException if the file cannot be written
+   */
   public void add(T item) throws IOException {
     out.write(encode(item));
     out.newLine();
     out.flush();
   }
 
-  /** Encodes an item as one line of JSON without loss of precision. */
+  /**
+   * Encodes an item as one line of JSON without loss of precision.
+   *
+   * @param item record to encode
+   * @return the line, without its line end
+   * @throws IOException if the item cannot be encoded
+   */
   public static String encode(Object item) throws IOException {
     return MAPPER.writeValueAsString(item);
   }
 
-  /** Decodes a line that {@link #encode} wrote. */
+  /**
+   * Decodes a line that {@link #encode} wrote.
+   *
+   * @param <T> record type of the item
+   * @param type record type of the item
+   * @param line line without its line end
+   * @return the item
+   * @throws IOException if the line is not an item of this type
+   */
   public static <T> T decode(Class<T> type, String line) throws IOException {
     return MAPPER.readValue(line, type);
   }
 
-  /** A computation that writes to a journal. */
+  /**
+   * A computation that writes to a journal.
+   *
+   * @param <R> type of the result
+   */
   @FunctionalInterface
   public interface Run<R> {
+    /**
+     * Runs the computation.
+     *
+     * @return the result
+     * @throws IOException if a file cannot be read or written
+     */
     R run() throws IOException;
   }
 
   /**
    * Runs a computation that writes to this journal. The file is kept if the computation is
    * cancelled. It is deleted if the computation completes or fails.
+   *
+   * @param <R> type of the result
+   * @param run computation that adds items to this journal
+   * @return the result of the computation
+   * @throws IOException if the computation throws it, or the journal cannot be deleted
    */
   public <R> R during(Run<R> run) throws IOException {
     R result;
@@ -179,7 +217,11 @@ public final class Journal<T> implements AutoCloseable {
         || e instanceof KernelException failure && failure.status() == Status.CANCELLED;
   }
 
-  /** Closes the journal and deletes its file. */
+  /**
+   * Closes the journal and deletes its file.
+   *
+   * @throws IOException if the file cannot be deleted
+   */
   public void delete() throws IOException {
     try {
       out.close();

@@ -40,7 +40,12 @@ public final class MaskFile {
   private final Map<String, String> provenance;
   private final List<Entry> entries;
 
-  /** The mask of one matrix. */
+  /**
+   * The mask of one matrix.
+   *
+   * @param name name of the matrix
+   * @param mask entries of the matrix in the mask
+   */
   public record Entry(String name, Mask mask) {}
 
   private MaskFile(Map<String, String> provenance, List<Entry> entries) {
@@ -48,18 +53,21 @@ public final class MaskFile {
     this.entries = List.copyOf(entries);
   }
 
-  /** Returns the metadata of the file. */
+  /** {@return the metadata of the file} */
   public Map<String, String> provenance() {
     return provenance;
   }
 
+  /** {@return the masks, in the order of the file} */
   public List<Entry> entries() {
     return entries;
   }
 
   /**
-   * Returns the selected matrices of a checkpoint, for which masks can be computed.
+   * {@return the selected matrices of a checkpoint, for which masks can be computed}
    *
+   * @param checkpoint an open checkpoint
+   * @param selected selects matrices by name
    * @throws InvalidInputException if there is none
    */
   public static List<TensorPair> matrices(Checkpoint checkpoint, Predicate<String> selected) {
@@ -77,6 +85,9 @@ public final class MaskFile {
   /**
    * Reads masks.
    *
+   * @param context context that maps the file
+   * @param path path of the mask file
+   * @return the masks, which are copied from the file
    * @throws InvalidInputException if the file is not a mask file or is inconsistent
    */
   public static MaskFile read(Context context, Path path) {

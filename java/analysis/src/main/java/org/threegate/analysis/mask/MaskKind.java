@@ -51,14 +51,15 @@ public enum MaskKind {
    */
   public record Request(int rank, double alpha, double tolerance, long seed) {}
 
-  /** Returns the label used in options and files. */
+  /** {@return the label used in options and files} */
   public String label() {
     return name().toLowerCase(java.util.Locale.ROOT);
   }
 
   /**
-   * Returns the kind with a label.
+   * {@return the kind with a label}
    *
+   * @param label name of a kind, as {@link #label} returns it
    * @throws IllegalArgumentException if there is none; the message lists the valid labels
    */
   public static MaskKind of(String label) {
@@ -79,7 +80,15 @@ public enum MaskKind {
     return this != LOW && this != RANDOM;
   }
 
-  /** Computes the mask of a matrix. */
+  /**
+   * Computes the mask of a matrix.
+   *
+   * @param context context that runs the kernels
+   * @param weight the matrix
+   * @param request parameters of the mask
+   * @param control cancels the computation
+   * @return the mask, of the shape of the matrix
+   */
   public Mask of(Context context, Operand weight, Request request, Control control) {
     long entries = Math.multiplyExact(weight.rows(), weight.columns());
     long count = GeometryOptions.countOf(request.alpha(), entries);

@@ -53,14 +53,24 @@ public final class MaskWriter {
   /** A source of masks that were computed elsewhere. */
   @FunctionalInterface
   public interface Masks {
-    /** Fills {@code out} with the bytes that {@link MaskWriter#of} returns for a matrix. */
+    /**
+     * Fills {@code out} with the bytes that {@link MaskWriter#of} returns for a matrix.
+     *
+     * @param name name of the matrix
+     * @param out buffer with room for exactly the bytes of the mask
+     * @throws IOException if the mask cannot be read
+     */
     void read(String name, ByteBuffer out) throws IOException;
   }
 
   /**
    * Computes the masks and writes them.
    *
+   * @param context context that runs the kernels
    * @param pairs the matrices; masks are computed from the bases
+   * @param progress receives the bytes of the matrices that are done
+   * @param control cancels the computation
+   * @throws IOException if the file cannot be written
    */
   public void compute(Context context, List<TensorPair> pairs, Progress progress, Control control)
       throws IOException {
@@ -78,7 +88,13 @@ public final class MaskWriter {
         });
   }
 
-  /** Writes masks that were computed elsewhere. */
+  /**
+   * Writes masks that were computed elsewhere.
+   *
+   * @param pairs the matrices; their names and shapes are written
+   * @param masks source of the bits of each matrix
+   * @throws IOException if a mask cannot be read, or the file cannot be written
+   */
   public void write(List<TensorPair> pairs, Masks masks) throws IOException {
     SafetensorsWriter writer = new SafetensorsWriter().metadata("format", MaskFile.FORMAT);
     provenance.forEach(writer::metadata);
@@ -117,6 +133,10 @@ public final class MaskWriter {
   /**
    * Computes the mask of one matrix.
    *
+   * @param context context that runs the kernels
+   * @param pair the matrix; the mask is computed from its base
+   * @param options kind and size of the mask
+   * @param control cancels the computation
    * @return the packed bits as stored in the file, rows x ceil(columns / 8) bytes
    */
   public static byte[] of(Context context, TensorPair pair, MaskOptions options, Control control) {

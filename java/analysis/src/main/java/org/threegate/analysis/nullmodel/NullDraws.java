@@ -20,11 +20,13 @@ public record NullDraws(
     rSpec = rSpec.clone();
   }
 
+  /** {@return a copy of the spectral drifts, one per draw} */
   @Override
   public double[] nss() {
     return nss.clone();
   }
 
+  /** {@return a copy of the spectral ratios, one per draw} */
   @Override
   public double[] rSpec() {
     return rSpec.clone();
@@ -48,21 +50,25 @@ public record NullDraws(
       bandRight = Arrays.stream(bandRight).map(double[]::clone).toArray(double[][]::new);
     }
 
+    /** {@return a copy of the largest left angles, one per draw} */
     @Override
     public double[] largestLeft() {
       return largestLeft.clone();
     }
 
+    /** {@return a copy of the largest right angles, one per draw} */
     @Override
     public double[] largestRight() {
       return largestRight.clone();
     }
 
+    /** {@return a copy of the means and standard deviations of the left angles, 2 x k} */
     @Override
     public double[][] bandLeft() {
       return Arrays.stream(bandLeft).map(double[]::clone).toArray(double[][]::new);
     }
 
+    /** {@return a copy of the means and standard deviations of the right angles, 2 x k} */
     @Override
     public double[][] bandRight() {
       return Arrays.stream(bandRight).map(double[]::clone).toArray(double[][]::new);
@@ -84,56 +90,71 @@ public record NullDraws(
       right = right.clone();
     }
 
+    /** {@return a copy of the shares in the leading directions of both sides, one per draw} */
     @Override
     public double[] principal() {
       return principal.clone();
     }
 
+    /** {@return a copy of the shares in the leading left directions, one per draw} */
     @Override
     public double[] left() {
       return left.clone();
     }
 
+    /** {@return a copy of the shares in the leading right directions, one per draw} */
     @Override
     public double[] right() {
       return right.clone();
     }
   }
 
-  /** Estimates mean and standard deviation from one of the arrays. */
+  /**
+   * Estimates mean and standard deviation from one of the arrays.
+   *
+   * @param draws one of the arrays of this record, with one element per draw
+   * @return the distribution of the measure under this null model
+   */
   public NullEstimate estimate(double[] draws) {
     return NullEstimate.of(model.label(), draws);
   }
 
+  /** {@return the largest left angle of each draw, in radians} */
   public double[] angleU() {
     return angles.largestLeft();
   }
 
+  /** {@return the largest right angle of each draw, in radians} */
   public double[] angleV() {
     return angles.largestRight();
   }
 
+  /** {@return the share of energy in the leading directions of both sides, one per draw} */
   public double[] principalEnergy() {
     return energy.principal();
   }
 
+  /** {@return the share of energy in the leading left directions, one per draw} */
   public double[] leftEnergy() {
     return energy.left();
   }
 
+  /** {@return the share of energy in the leading right directions, one per draw} */
   public double[] rightEnergy() {
     return energy.right();
   }
 
+  /** {@return the mean and standard deviation over draws of each left angle, 2 x k, in radians} */
   public double[][] bandLeft() {
     return angles.bandLeft();
   }
 
+  /** {@return the mean and standard deviation over draws of each right angle, 2 x k, in radians} */
   public double[][] bandRight() {
     return angles.bandRight();
   }
 
-  /** Returns the draws for the transposed matrices. */
+  /** {@return the draws for the transposed matrices} */
   public NullDraws transposed() {
     return new NullDraws(
         model,

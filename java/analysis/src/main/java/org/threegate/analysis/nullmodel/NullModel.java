@@ -21,14 +21,15 @@ public enum NullModel {
     this.label = label;
   }
 
-  /** Returns the label used in reports and options. */
+  /** {@return the label used in reports and options} */
   public String label() {
     return label;
   }
 
   /**
-   * Returns the model with a label.
+   * {@return the model with a label}
    *
+   * @param label name of a model, as {@link #label} returns it
    * @throws IllegalArgumentException if there is none; the message lists the valid labels
    */
   public static NullModel of(String label) {

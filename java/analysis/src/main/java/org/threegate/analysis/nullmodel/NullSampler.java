@@ -125,11 +125,13 @@ public final class NullSampler {
       updateValues = updateValues.clone();
     }
 
+    /** {@return a copy of the singular values of the base, descending} */
     @Override
     public double[] baseValues() {
       return baseValues.clone();
     }
 
+    /** {@return a copy of the singular values of the update, descending} */
     @Override
     public double[] updateValues() {
       return updateValues.clone();
@@ -163,7 +165,14 @@ public final class NullSampler {
     }
   }
 
-  /** Prepares to sample updates that resemble {@code observed}. */
+  /**
+   * Prepares to sample updates that resemble {@code observed}.
+   *
+   * @param context context that runs the kernels
+   * @param observed the true update
+   * @param settings ranks, draws, tolerance and seed
+   * @param control cancels the sampling
+   */
   public NullSampler(Context context, Update observed, Settings settings, Control control) {
     this.context = context;
     this.base = observed.base();
@@ -197,6 +206,7 @@ public final class NullSampler {
   /**
    * Samples updates of one model and measures them.
    *
+   * @param model null model of the updates
    * @return one element per rank
    */
   public List<NullDraws> draw(NullModel model) {

@@ -41,19 +41,33 @@ public record Pairing(
   private static final int MOST_EXPERTS = 1 << 16; // compared one by one
   private static final String HEAD = "lm_head.weight";
 
-  /** Pairs two checkpoints. */
+  /**
+   * Pairs two checkpoints.
+   *
+   * @param base checkpoint before training
+   * @param tuned checkpoint after training
+   * @param selected selects tensors by name
+   * @return the pairs, and the tensors that cannot be paired
+   */
   public static Pairing of(Checkpoint base, Checkpoint tuned, Predicate<String> selected) {
     return new Builder(base, selected).withCheckpoint(tuned).build();
   }
 
-  /** Pairs a checkpoint with the result of applying an adapter to it. */
+  /**
+   * Pairs a checkpoint with the result of applying an adapter to it.
+   *
+   * @param base checkpoint that the adapter belongs to
+   * @param adapter an open adapter
+   * @param selected selects tensors by name
+   * @return the pairs, and the tensors that cannot be paired
+   */
   public static Pairing of(Checkpoint base, Adapter adapter, Predicate<String> selected) {
     return new Builder(base, selected).withAdapter(adapter).build();
   }
 
   /**
-   * Returns this pairing without its pairs. Pairs refer to mapped files; the rest stays valid after
-   * the files are closed.
+   * {@return this pairing without its pairs} Pairs refer to mapped files; the rest stays valid
+   * after the files are closed.
    */
   public Pairing withoutPairs() {
     return new Pairing(List.of(), onlyInBase, onlyInTuned, shapeMismatch, notCompared, untouched);

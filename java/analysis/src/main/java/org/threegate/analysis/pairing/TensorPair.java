@@ -38,17 +38,17 @@ public record TensorPair(
    */
   public record Stored(String dtypeBase, String dtypeTuned, int dimensions, boolean transposed) {}
 
-  /** Returns the number of dimensions. */
+  /** {@return the number of dimensions} */
   public int dimensions() {
     return stored.dimensions();
   }
 
-  /** Returns whether the file stores inputs as rows. */
+  /** {@return whether the file stores inputs as rows} */
   public boolean transposed() {
     return stored.transposed();
   }
 
-  /** Returns the size of all sources in their files, in bytes. */
+  /** {@return the size of all sources in their files, in bytes} */
   public long bytes() {
     return sources.stream().mapToLong(Tensor::bytes).sum();
   }

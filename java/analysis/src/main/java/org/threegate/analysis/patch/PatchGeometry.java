@@ -25,6 +25,8 @@ import org.threegate.run.InvalidInputException;
  * }
  * }</pre>
  *
+ * @param tensor name of the tensor
+ * @param type dtype of the tensor
  * @param rows product of all dimensions except the last
  * @param columns last dimension
  * @param elements number of elements of the tensor
@@ -75,8 +77,10 @@ public record PatchGeometry(
   /**
    * Measures the step of a patch on one tensor.
    *
+   * @param patch an open patch that changes the tensor
    * @param base tensor to which the patch applies; only changed elements are read
    * @param seed seed of the null model
+   * @return the effect on the tensor
    * @throws InvalidInputException if the patch is damaged or does not fit the tensor
    */
   public static PatchGeometry of(WeightPatch patch, Tensor base, long seed) {

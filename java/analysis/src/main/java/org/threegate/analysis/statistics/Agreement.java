@@ -21,7 +21,11 @@ public record Agreement(
     long total, long first, long second, long common, double expected, double variance) {
   public static final Agreement NONE = new Agreement(0, 0, 0, 0, 0, 0);
 
-  /** Returns the pooled agreement of two disjoint collections of matrices. */
+  /**
+   * {@return the pooled agreement of two disjoint collections of matrices}
+   *
+   * @param other agreement in other matrices
+   */
   public Agreement plus(Agreement other) {
     return new Agreement(
         total + other.total,
@@ -36,32 +40,32 @@ public record Agreement(
     return intersection / (first + second - intersection);
   }
 
-  /** Returns the Jaccard index |A ∩ B| / |A ∪ B|; NaN for two empty sets. */
+  /** {@return the Jaccard index |A ∩ B| / |A ∪ B|; NaN for two empty sets} */
   public double jaccard() {
     return jaccard(common);
   }
 
-  /** Returns the Jaccard index of independent sets with densities p and q: pq/(p + q − pq). */
+  /** {@return the Jaccard index of independent sets with densities p and q: pq/(p + q − pq)} */
   public double bernoulliJaccard() {
     double p = first / (double) total;
     double q = second / (double) total;
     return p * q / (p + q - p * q);
   }
 
-  /** Returns the Jaccard index of the intersection expected under the magnitude-matched null. */
+  /** {@return the Jaccard index of the intersection expected under the magnitude-matched null} */
   public double magnitudeJaccard() {
     return jaccard(expected);
   }
 
-  /** Returns the standard deviation of the Jaccard index under that null, to first order. */
+  /** {@return the standard deviation of the Jaccard index under that null, to first order} */
   public double magnitudeSd() {
     double union = first + second - expected;
     return Math.sqrt(variance) * (first + second) / (union * union);
   }
 
   /**
-   * Returns how many standard deviations the intersection lies above its expectation under the
-   * magnitude-matched null; 0 if the standard deviation is 0.
+   * {@return how many standard deviations the intersection lies above its expectation under the
+   * magnitude-matched null; 0 if the standard deviation is 0}
    */
   public double magnitudeZ() {
     return variance > 0 ? (common - expected) / Math.sqrt(variance) : 0;

@@ -5,13 +5,8 @@ import java.util.Arrays;
 /**
  * Controls the false discovery rate of multiple tests (Benjamini and Hochberg, "Controlling the
  * false discovery rate", 1995).
- *
- * <pre>{@code
- * double largest = BenjaminiHochberg.threshold(new double[] {0.001, 0.2, 0.9}, 0.05);
- * System.out.println("significant: p up to " + largest);
- * }</pre>
  */
-public final class BenjaminiHochberg {
+final class BenjaminiHochberg {
   private BenjaminiHochberg() {}
 
   /**
@@ -21,7 +16,7 @@ public final class BenjaminiHochberg {
    * @param rate false discovery rate, such as 0.05
    * @return the threshold; −1 if no test is significant
    */
-  public static double threshold(double[] pValues, double rate) {
+  static double threshold(double[] pValues, double rate) {
     double[] sorted = pValues.clone();
     Arrays.sort(sorted);
     for (int i = sorted.length; i > 0; i--) {

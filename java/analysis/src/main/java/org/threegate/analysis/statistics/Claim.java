@@ -18,6 +18,9 @@ public record Claim(
   /**
    * The test of the claim on one matrix.
    *
+   * @param tensor name of the matrix
+   * @param kind kind of the matrix, such as {@code q_proj}
+   * @param observed measured value
    * @param naive the reference value in common use, such as a mask's density; empty if there is
    *     none
    * @param nulls the applicable null models

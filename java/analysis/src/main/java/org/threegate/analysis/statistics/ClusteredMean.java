@@ -23,8 +23,18 @@ import org.apache.commons.statistics.distribution.TDistribution;
  * @param clusters number of clusters
  */
 public record ClusteredMean(double value, double se, double skewness, int values, int clusters) {
-  /** A confidence interval from {@code low} to {@code high}. */
+  /**
+   * A confidence interval from {@code low} to {@code high}.
+   *
+   * @param low lower end of the interval
+   * @param high upper end of the interval
+   */
   public record Interval(double low, double high) {
+    /**
+     * {@return whether a value lies in the interval, whose ends belong to it}
+     *
+     * @param value value to look for
+     */
     public boolean contains(double value) {
       return low <= value && value <= high;
     }
@@ -35,6 +45,7 @@ public record ClusteredMean(double value, double se, double skewness, int values
    *
    * @param values the values
    * @param clusters cluster identifier of each value
+   * @return the mean with its standard error
    * @throws IllegalArgumentException if there are no values or the lengths differ
    */
   public static ClusteredMean of(double[] values, long[] clusters) {
@@ -72,18 +83,22 @@ public record ClusteredMean(double value, double se, double skewness, int values
   }
 
   /**
-   * Returns the confidence interval at this level, based on Student's t-distribution. It is
+   * {@return the confidence interval at this level, based on Student's t-distribution} It is
    * unbounded for a single cluster.
+   *
+   * @param probability level of the interval, such as 0.95
    */
   public Interval interval(double probability) {
     return interval(probability, DoubleUnaryOperator.identity());
   }
 
   /**
-   * Returns the confidence interval for skewed values, such as squared slopes. It uses Hall's
+   * {@return the confidence interval for skewed values, such as squared slopes} It uses Hall's
    * transformation of the t-statistic (Journal of the Royal Statistical Society B 54(1), 1992),
    * because the mean of squared slopes is still skewed over a hundred sequences. Do not use it for
    * symmetric values such as differences: estimating their skewness adds noise.
+   *
+   * @param probability level of the interval, such as 0.95
    */
   public Interval intervalOfSkew(double probability) {
     double a = skewness / Math.sqrt(clusters);
@@ -111,7 +126,7 @@ public record ClusteredMean(double value, double se, double skewness, int values
     return TDistribution.of(clusters - 1).inverseCumulativeProbability(probability);
   }
 
-  /** Returns the two-sided p-value of the hypothesis that the true mean is zero. */
+  /** {@return the two-sided p-value of the hypothesis that the true mean is zero} */
   public double pValue() {
     if (clusters < 2 || se == 0) {
       return value == 0 || clusters < 2 ? 1 : 0;

@@ -6,7 +6,12 @@ import java.util.Arrays;
 public final class Correlation {
   private Correlation() {}
 
-  /** Returns the Pearson correlation of two profiles of the same length; NaN if one is constant. */
+  /**
+   * {@return the Pearson correlation of two profiles of the same length; NaN if one is constant}
+   *
+   * @param first first profile
+   * @param second second profile, of the same length
+   */
   public static double of(double[] first, double[] second) {
     double meanFirst = Arrays.stream(first).average().orElse(0);
     double meanSecond = Arrays.stream(second).average().orElse(0);
@@ -23,7 +28,11 @@ public final class Correlation {
     return product / Math.sqrt(squaresFirst * squaresSecond);
   }
 
-  /** Returns the standard deviation of the correlation of independent profiles of this length. */
+  /**
+   * {@return the standard deviation of the correlation of independent profiles of this length}
+   *
+   * @param length number of elements of each profile
+   */
   public static double nullSd(int length) {
     return 1 / Math.sqrt(Math.max(1, length - 1));
   }

@@ -12,8 +12,8 @@ public final class Dispersion {
   private Dispersion() {}
 
   /**
-   * Returns (χ² − df) / √(2 df) with χ² = Σ (c_i − e_i)² / v_i over the counts with positive
-   * variance. The result is approximately standard normal for many independent counts. It is 0 if
+   * {@return (χ² − df) / √(2 df) with χ² = Σ (c_i − e_i)² / v_i over the counts with positive
+   * variance} The result is approximately standard normal for many independent counts. It is 0 if
    * no count varies. The expectations are fitted to the sum of the counts, so df is one less than
    * the number of counts that vary.
    *

@@ -9,22 +9,22 @@ package org.threegate.analysis.statistics;
  * @param both energy in both the leading left and the leading right directions
  */
 public record Energy(double total, double left, double right, double both) {
-  /** Returns the energy of the transposed update, with left and right swapped. */
+  /** {@return the energy of the transposed update, with left and right swapped} */
   public Energy transposed() {
     return new Energy(total, right, left, both);
   }
 
-  /** Returns the share of energy in the left directions; NaN if the update is zero. */
+  /** {@return the share of energy in the left directions; NaN if the update is zero} */
   public double leftEnergy() {
     return left / total;
   }
 
-  /** Returns the share of energy in the right directions; NaN if the update is zero. */
+  /** {@return the share of energy in the right directions; NaN if the update is zero} */
   public double rightEnergy() {
     return right / total;
   }
 
-  /** Returns the share of energy in both; NaN if the update is zero. */
+  /** {@return the share of energy in both; NaN if the update is zero} */
   public double bothShare() {
     return both / total;
   }

@@ -84,7 +84,12 @@ public record Finding(
       double medianZ,
       Optional<Double> explainedShare) {}
 
-  /** Judges claims together, with one correction for multiple tests. */
+  /**
+   * Judges claims together, with one correction for multiple tests.
+   *
+   * @param claims claims with their tests
+   * @return one finding per claim, in the same order
+   */
   public static List<Finding> of(List<Claim> claims) {
     double[] pValues =
         claims.stream()
@@ -174,7 +179,7 @@ public record Finding(
     return count == 0 ? Double.NaN : (sorted.get((count - 1) / 2) + sorted.get(count / 2)) / 2;
   }
 
-  /** Returns the claim and a summary of its measured values, as one line. */
+  /** {@return the claim and a summary of its measured values, as one line} */
   public String text() {
     return statement + ": " + seen;
   }

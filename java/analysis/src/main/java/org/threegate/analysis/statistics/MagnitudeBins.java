@@ -17,6 +17,7 @@ public record MagnitudeBins(int[] ends) {
     ends = ends.clone();
   }
 
+  /** {@return a copy of the exclusive ends of the ranges} */
   @Override
   public int[] ends() {
     return ends.clone();
@@ -28,6 +29,7 @@ public record MagnitudeBins(int[] ends) {
    * Merges codes into bins, starting from the first.
    *
    * @param all number of entries by magnitude code
+   * @return the bins
    */
   public static MagnitudeBins of(long[] all) {
     List<Integer> ends = new ArrayList<>();
@@ -45,7 +47,11 @@ public record MagnitudeBins(int[] ends) {
     return new MagnitudeBins(ends.stream().mapToInt(Integer::intValue).toArray());
   }
 
-  /** Returns the number of entries in each bin, given the number by code. */
+  /**
+   * {@return the number of entries in each bin, given the number by code}
+   *
+   * @param byCode number of entries by magnitude code
+   */
   public long[] sums(long[] byCode) {
     long[] sums = new long[ends.length];
     for (int bin = 0, code = 0; bin < ends.length; bin++) {
@@ -56,7 +62,13 @@ public record MagnitudeBins(int[] ends) {
     return sums;
   }
 
-  /** Returns, for each code, the share of entries in a set within the code's bin. */
+  /**
+   * Returns, for each code, the share of entries in a set within the code's bin.
+   *
+   * @param all number of entries by magnitude code
+   * @param set number of entries in the set, by magnitude code
+   * @return the shares, one per code; 0 in a bin without entries
+   */
   public double[] shares(long[] all, long[] set) {
     long[] entries = sums(all);
     long[] members = sums(set);

@@ -21,6 +21,7 @@ public record MagnitudeMatched(long observed, double expected, double sd) {
    * @param first number of entries in the first set
    * @param second number of entries in the second set
    * @param both number of entries in both sets
+   * @return the overlap under the null
    */
   public static MagnitudeMatched of(long[] all, long[] first, long[] second, long[] both) {
     MagnitudeBins bins = MagnitudeBins.of(all);
@@ -40,8 +41,8 @@ public record MagnitudeMatched(long observed, double expected, double sd) {
   }
 
   /**
-   * Returns how many standard deviations the observation lies above the expectation; 0 if the
-   * standard deviation is 0.
+   * {@return how many standard deviations the observation lies above the expectation; 0 if the
+   * standard deviation is 0}
    */
   public double z() {
     return sd > 0 ? (observed - expected) / sd : 0;

@@ -21,6 +21,10 @@ public record NullEstimate(String model, int draws, double mean, double sd) {
   /**
    * Estimates mean and standard deviation (with draws − 1 degrees of freedom) from sampled
    * measures; NaN if there are too few.
+   *
+   * @param model name of the null model
+   * @param draws measure of each sampled update
+   * @return the estimate
    */
   public static NullEstimate of(String model, double[] draws) {
     double mean = Arrays.stream(draws).average().orElse(Double.NaN);
@@ -29,22 +33,32 @@ public record NullEstimate(String model, int draws, double mean, double sd) {
     return new NullEstimate(model, draws.length, mean, sd);
   }
 
-  /** Returns an estimate in closed form. */
+  /**
+   * {@return an estimate in closed form}
+   *
+   * @param model name of the null model
+   * @param mean mean of the measure under the null
+   * @param sd standard deviation of the measure under the null
+   */
   public static NullEstimate analytic(String model, double mean, double sd) {
     return new NullEstimate(model, 0, mean, sd);
   }
 
   /**
-   * Returns how many standard deviations an observation lies above the mean; 0 if they are equal.
+   * {@return how many standard deviations an observation lies above the mean; 0 if they are equal}
+   *
+   * @param observed measured value
    */
   public double z(double observed) {
     return observed == mean ? 0 : (observed - mean) / sd;
   }
 
   /**
-   * Returns the two-sided p-value of an observation. It uses the normal distribution for a null in
+   * {@return the two-sided p-value of an observation} It uses the normal distribution for a null in
    * closed form. For a sampled null it uses Student's distribution with draws − 1 degrees of
    * freedom and scale sd · √(1 + 1/draws). The result is 1 if the null is unknown.
+   *
+   * @param observed measured value
    */
   public double pValue(double observed) {
     double distance = Math.abs(z(observed));

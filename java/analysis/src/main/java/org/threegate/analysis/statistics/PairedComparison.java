@@ -26,7 +26,14 @@ public record PairedComparison(ClusteredMean difference, int positive, int negat
 
   private static final double LEVEL = 0.05;
 
-  /** Compares two measures. Element i of each array belongs to sample i. */
+  /**
+   * Compares two measures. Element i of each array belongs to sample i.
+   *
+   * @param first first measure of each sample
+   * @param second second measure of each sample, of the same length
+   * @param clusters cluster identifier of each sample
+   * @return the comparison
+   */
   public static PairedComparison of(double[] first, double[] second, long[] clusters) {
     if (first.length != second.length) {
       throw new IllegalArgumentException(first.length + " values and " + second.length);
@@ -45,7 +52,9 @@ public record PairedComparison(ClusteredMean difference, int positive, int negat
     return new PairedComparison(mean, positive, negative);
   }
 
-  /** Returns the two-sided p-value of the sign test; clusters without a difference are excluded. */
+  /**
+   * {@return the two-sided p-value of the sign test; clusters without a difference are excluded}
+   */
   public double signTestPValue() {
     int trials = positive + negative;
     if (trials == 0) {
@@ -55,7 +64,7 @@ public record PairedComparison(ClusteredMean difference, int positive, int negat
     return Math.min(1, 2 * BinomialDistribution.of(trials, 0.5).cumulativeProbability(fewer));
   }
 
-  /** Returns the smallest difference that a test at 5 % detects with power {@link #POWER}. */
+  /** {@return the smallest difference that a test at 5 % detects with power {@link #POWER}} */
   public double minimumDetectable() {
     return difference.clusters() < 2 ? Double.POSITIVE_INFINITY : factor() * difference.se();
   }
@@ -65,8 +74,8 @@ public record PairedComparison(ClusteredMean difference, int positive, int negat
   }
 
   /**
-   * Returns how many clusters are needed to detect the observed difference with power {@link
-   * #POWER}; infinite if the difference is 0.
+   * {@return how many clusters are needed to detect the observed difference with power {@link
+   * #POWER}; infinite if the difference is 0}
    */
   public double clustersToSettle() {
     double ratio = minimumDetectable() / Math.abs(difference.value());

@@ -23,6 +23,7 @@ public record RatioProfile(
    *
    * @param counts number of changed entries in each row
    * @param length number of entries per row
+   * @return the ratios, compared with their null model
    */
   public static RatioProfile of(long[] counts, long length) {
     int rows = counts.length;

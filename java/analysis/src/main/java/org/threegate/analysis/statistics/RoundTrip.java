@@ -33,8 +33,8 @@ public final class RoundTrip {
   private RoundTrip() {}
 
   /**
-   * Returns the standard deviation of the Gaussian update whose expected sum of squares after
-   * rounding is the given one.
+   * {@return the standard deviation of the Gaussian update whose expected sum of squares after
+   * rounding is the given one}
    *
    * @param codes number of entries by bf16 magnitude code
    * @param squares sum of squares ‖ΔW‖_F² to match
@@ -68,14 +68,20 @@ public final class RoundTrip {
     return (low + high) / 2;
   }
 
-  /** Returns the variance of an entry's update after rounding, indexed by magnitude code. */
+  /**
+   * {@return the variance of an entry's update after rounding, indexed by magnitude code}
+   *
+   * @param deviation standard deviation of the Gaussian update before rounding
+   */
   public static double[] variances(double deviation) {
     return byCode(spacing -> squares(deviation, spacing));
   }
 
   /**
-   * Returns the fourth cumulant E[x⁴] − 3 E[x²]² of an entry's update after rounding, indexed by
-   * magnitude code. It is zero for a normal variable.
+   * {@return the fourth cumulant E[x⁴] − 3 E[x²]² of an entry's update after rounding, indexed by
+   * magnitude code} It is zero for a normal variable.
+   *
+   * @param deviation standard deviation of the Gaussian update before rounding
    */
   public static double[] fourthCumulants(double deviation) {
     double[] squares = variances(deviation);
@@ -123,8 +129,11 @@ public final class RoundTrip {
   }
 
   /**
-   * Returns the expected share of entries that a Gaussian update leaves unchanged, with its
-   * standard deviation.
+   * {@return the expected share of entries that a Gaussian update leaves unchanged, with its
+   * standard deviation}
+   *
+   * @param codes number of entries by bf16 magnitude code
+   * @param deviation standard deviation of the Gaussian update before rounding
    */
   public static NullEstimate unchanged(long[] codes, double deviation) {
     double mean = 0;

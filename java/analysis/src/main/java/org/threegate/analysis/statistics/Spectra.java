@@ -10,7 +10,7 @@ public final class Spectra {
   private Spectra() {}
 
   /**
-   * Returns the spectral drift ‖σ(W+) − σ(W0)‖₂ / ‖σ(W0)‖₂; NaN if W0 is zero.
+   * {@return the spectral drift ‖σ(W+) − σ(W0)‖₂ / ‖σ(W0)‖₂; NaN if W0 is zero}
    *
    * @param base singular values σ(W0), descending
    * @param tuned singular values σ(W+), of the same length
@@ -19,7 +19,12 @@ public final class Spectra {
     return distance(base, tuned) / norm(base);
   }
 
-  /** Returns ‖σ(W+) − σ(W0)‖₂, which by Mirsky's theorem is at most ‖W+ − W0‖_F. */
+  /**
+   * {@return ‖σ(W+) − σ(W0)‖₂, which by Mirsky's theorem is at most ‖W+ − W0‖_F}
+   *
+   * @param base singular values σ(W0), descending
+   * @param tuned singular values σ(W+), of the same length
+   */
   public static double distance(double[] base, double[] tuned) {
     if (base.length != tuned.length) {
       throw new IllegalArgumentException(base.length + " and " + tuned.length + " values");
@@ -32,32 +37,53 @@ public final class Spectra {
     return Math.sqrt(sum);
   }
 
-  /** Returns ‖σ‖₂, the Frobenius norm of the matrix. */
+  /**
+   * {@return ‖σ‖₂, the Frobenius norm of the matrix}
+   *
+   * @param sigma all singular values of the matrix
+   */
   public static double norm(double[] sigma) {
     return Math.sqrt(Arrays.stream(sigma).map(value -> value * value).sum());
   }
 
-  /** Returns the Ky Fan norm: the sum of the {@code rank} largest singular values. */
+  /**
+   * {@return the Ky Fan norm: the sum of the {@code rank} largest singular values}
+   *
+   * @param sigma singular values of the matrix, descending
+   * @param rank number of values to add, at most all of them
+   */
   public static double kyFan(double[] sigma, int rank) {
     return Arrays.stream(sigma, 0, rank).sum();
   }
 
   /**
-   * Returns the gap σ_k − σ'_{k+1} between the leading {@code rank} values of one matrix and the
-   * rest of another. Values beyond the end of σ' count as zero. If both arguments belong to W0 this
+   * {@return the gap σ_k − σ'_{k+1} between the leading {@code rank} values of one matrix and the
+   * rest of another} Values beyond the end of σ' count as zero. If both arguments belong to W0 this
    * is γ_k. If {@code rest} belongs to W+ it is the δ of Wedin's theorem.
+   *
+   * @param leading singular values σ of one matrix, descending
+   * @param rest singular values σ' of the other matrix, descending
+   * @param rank number k of leading values, at least 1
    */
   public static double gap(double[] leading, double[] rest, int rank) {
     return leading[rank - 1] - (rank < rest.length ? rest[rank] : 0);
   }
 
-  /** Returns the stable rank ‖W‖_F² / ‖W‖₂²; NaN for a zero matrix. */
+  /**
+   * {@return the stable rank ‖W‖_F² / ‖W‖₂²; NaN for a zero matrix}
+   *
+   * @param sigma all singular values of the matrix, descending
+   */
   public static double stableRank(double[] sigma) {
     double relative = norm(sigma) / sigma[0];
     return relative * relative;
   }
 
-  /** Returns the effective rank: exp of the entropy of the normalized σ²; NaN for a zero matrix. */
+  /**
+   * {@return the effective rank: exp of the entropy of the normalized σ²; NaN for a zero matrix}
+   *
+   * @param sigma all singular values of the matrix
+   */
   public static double effectiveRank(double[] sigma) {
     double total = norm(sigma);
     double entropy = 0;

@@ -1,6 +1,11 @@
 package org.threegate.analysis.statistics;
 
-/** Additive counts and sums of a diff, and the measures derived from them. */
+/**
+ * Additive counts and sums of a diff, and the measures derived from them.
+ *
+ * @param counts numbers of entries
+ * @param sums sums over finite entries
+ */
 public record Totals(Counts counts, Sums sums) {
   public static final Totals ZERO =
       new Totals(new Counts(0, 0, 0, 0, 0, 0, 0), new Sums(0, 0, 0, 0));
@@ -54,24 +59,29 @@ public record Totals(Counts counts, Sums sums) {
     }
   }
 
+  /**
+   * {@return the totals of two disjoint sets of entries}
+   *
+   * @param other totals of the other set
+   */
   public Totals plus(Totals other) {
     return new Totals(counts.plus(other.counts), sums.plus(other.sums));
   }
 
   /**
-   * Returns the sparsity 1 - changed/total (arXiv 2511.08567, Definition 2.2); 1 for an empty
-   * tensor.
+   * {@return the sparsity 1 - changed/total (arXiv 2511.08567, Definition 2.2); 1 for an empty
+   * tensor}
    */
   public double sparsity() {
     return counts.total == 0 ? 1 : 1 - counts.changed / (double) counts.total;
   }
 
-  /** Returns ‖ΔW‖_F, the Frobenius norm of the update. */
+  /** {@return ‖ΔW‖_F, the Frobenius norm of the update} */
   public double frobenius() {
     return Math.sqrt(sums.deltaSquares);
   }
 
-  /** Returns ‖ΔW‖_F / ‖W0‖_F; 0 if nothing changed, NaN if W0 is zero and ΔW is not. */
+  /** {@return ‖ΔW‖_F / ‖W0‖_F; 0 if nothing changed, NaN if W0 is zero and ΔW is not} */
   public double relativeFrobenius() {
     if (sums.deltaSquares == 0) {
       return 0;
@@ -81,13 +91,13 @@ public record Totals(Counts counts, Sums sums) {
         : Math.sqrt(sums.deltaSquares) / Math.sqrt(sums.baseSquares);
   }
 
-  /** Returns the cosine of the angle between ΔW and W0; NaN if one of them is zero. */
+  /** {@return the cosine of the angle between ΔW and W0; NaN if one of them is zero} */
   public double cosine() {
     return sums.deltaDotBase / (Math.sqrt(sums.deltaSquares) * Math.sqrt(sums.baseSquares));
   }
 
   /**
-   * Returns the standard deviation of the cosine of an isotropic ΔW: 1/√(finite entries). The mean
+   * {@return the standard deviation of the cosine of an isotropic ΔW: 1/√(finite entries)} The mean
    * is 0.
    */
   public double cosineNullSd() {

@@ -12,8 +12,8 @@ public final class Trajectories {
   private Trajectories() {}
 
   /**
-   * Returns R² of the least-squares lines of each weight over the steps: 1 − residual over total
-   * sum of squares, summed over all weights.
+   * {@return R² of the least-squares lines of each weight over the steps: 1 − residual over total
+   * sum of squares, summed over all weights}
    *
    * @param steps training steps of the positions, length n
    * @param squares squared distances between the positions, n x n
@@ -41,9 +41,12 @@ public final class Trajectories {
   }
 
   /**
-   * Returns R² of a random walk whose independent increments have the lengths of this run's. In
+   * {@return R² of a random walk whose independent increments have the lengths of this run's} In
    * high dimension such increments are orthogonal. A random walk already has a high R², so this is
    * the null model of {@link #linearity}.
+   *
+   * @param steps training steps of the positions, length n
+   * @param squares squared distances between the positions, n x n
    */
   public static double walkLinearity(double[] steps, double[][] squares) {
     int count = steps.length;
@@ -61,8 +64,8 @@ public final class Trajectories {
   }
 
   /**
-   * Returns the distribution of ‖V_1 V_2ᵀ‖_F²/k for two random subspaces: mean k/n and its standard
-   * deviation.
+   * {@return the distribution of ‖V_1 V_2ᵀ‖_F²/k for two random subspaces: mean k/n and its
+   * standard deviation}
    *
    * @param rank dimension k of the subspaces
    * @param dimension dimension n of the space

@@ -12,14 +12,17 @@ public record Accuracy(Mean mean, double[] shares) {
     shares = shares.clone();
   }
 
+  /** {@return a copy of the shares of correct completions, one per problem} */
   @Override
   public double[] shares() {
     return shares.clone();
   }
 
   /**
-   * Returns the accuracy from shares of correct completions. The problems are treated as a random
+   * {@return the accuracy from shares of correct completions} The problems are treated as a random
    * sample.
+   *
+   * @param shares share of correct completions of each problem, from 0 to 1
    */
   public static Accuracy of(double[] shares) {
     return new Accuracy(Mean.ofPairs(shares, new double[shares.length]), shares);

@@ -31,6 +31,7 @@ public record StudyClaim(
    * @param points one point per run
    */
   public record Plot(String measure, boolean logarithmic, List<Point> points) {
+    /** Copies the list. */
     public Plot {
       points = List.copyOf(points);
     }
@@ -45,6 +46,7 @@ public record StudyClaim(
    * @param nulls distributions of the measure under null models
    */
   public record Point(String label, double value, double se, List<NullEstimate> nulls) {
+    /** Copies the list. */
     public Point {
       nulls = List.copyOf(nulls);
     }

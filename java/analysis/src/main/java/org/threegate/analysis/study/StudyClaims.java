@@ -18,7 +18,11 @@ import java.util.List;
 public final class StudyClaims {
   private StudyClaims() {}
 
-  /** Returns all claims that can be tested on the runs, in the order of the paper. */
+  /**
+   * {@return all claims that can be tested on the runs, in the order of the paper}
+   *
+   * @param result measurements of the study
+   */
   public static List<StudyClaim> judge(StudyResult result) {
     StudyRuns runs = new StudyRuns(result);
     LearningClaims learning = new LearningClaims(runs);

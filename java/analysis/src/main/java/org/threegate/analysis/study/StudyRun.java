@@ -74,7 +74,7 @@ public record StudyRun(
       NullEstimate sparsityPermuted,
       double principalOfLargest,
       double lowOfLargest) {
-    /** Returns the share of weights that changed only in float32. */
+    /** {@return the share of weights that changed only in float32} */
     public double hiddenShare() {
       return hidden / (double) totals.counts().total();
     }
@@ -101,7 +101,7 @@ public record StudyRun(
    */
   public record PatchSize(long step, long changed, long elements, long bytes, long modelBytes) {
     /**
-     * Returns the entropy of the positions of the changed elements, in bytes. All choices of this
+     * {@return the entropy of the positions of the changed elements, in bytes} All choices of this
      * many positions are assumed equally likely. By Stirling's formula it is n H(p) / 8 with H in
      * bits. No code is shorter on average if positions are random. A patch also stores values, and
      * it can be smaller if positions have structure.
@@ -116,17 +116,21 @@ public record StudyRun(
     }
   }
 
-  /** Returns the name of the run, such as {@code rlvr-1}. */
+  /** {@return the name of the run, such as {@code rlvr-1}} */
   public String id() {
     return recipe.id();
   }
 
-  /** Returns the title of the run. */
+  /** {@return the title of the run} */
   public String title() {
     return recipe.title();
   }
 
-  /** Returns the finding with this id, if it was judged. */
+  /**
+   * {@return the finding with this id, if it was judged}
+   *
+   * @param id identifier of a claim
+   */
   public Optional<Finding> finding(String id) {
     return findings.stream().filter(finding -> finding.id().equals(id)).findFirst();
   }

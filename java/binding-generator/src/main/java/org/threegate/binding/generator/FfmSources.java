@@ -14,12 +14,11 @@ final class FfmSources {
   static final String METADATA =
       "META-INF/native-image/org.threegate/threegate-binding-ffm/reachability-metadata.json";
 
-  /** The signatures of dlopen, dlsym and dlerror, by which DynamicLibrary finds the functions. */
+  /**
+   * The signatures of dlopen and dlerror, by which DynamicLibrary finds the reason of a failure.
+   */
   private static final List<String> SYSTEM =
-      List.of(
-          signature("void*", Stream.of("void*", "jint")),
-          signature("void*", Stream.of("void*", "void*")),
-          signature("void*", Stream.empty()));
+      List.of(signature("void*", Stream.of("void*", "jint")), signature("void*", Stream.empty()));
 
   private FfmSources() {}
 
@@ -66,8 +65,8 @@ final class FfmSources {
 
     /**
      * Passes each call on. Addresses are longs, as in the JNI binding. The handles are constants, so that
-     * the JVM compiles a call through one of them to a plain call. They are bound when the first of them is
-     * used, after the first instance was made.
+     * the JVM compiles a call through one of them to a plain call. Each has a class of its own, which binds
+     * it at its first call: binding all of them takes a tenth of a second.
      */
     abstract class FfmFunctions implements NativeFunctions {
       private static DynamicLibrary library;
@@ -77,11 +76,9 @@ final class FfmSources {
           Map.ofEntries(
     %s);
 
-      private static final class Handles {
     %s
-        private static MethodHandle bind(String name) {
-          return library.function(name, FUNCTIONS.get(name));
-        }
+      private static MethodHandle bind(String name) {
+        return library.function(name, FUNCTIONS.get(name));
       }
 
       FfmFunctions(DynamicLibrary opened) {
@@ -115,8 +112,13 @@ final class FfmSources {
   }
 
   private static String handle(Header.Function function) {
-    return "    static final MethodHandle %s = bind(\"%s\");\n"
-        .formatted(JavaNames.constant(function.name()), function.name());
+    return """
+      private static final class %s {
+        static final MethodHandle HANDLE = bind("%s");
+      }
+
+    """
+        .formatted(JavaNames.type(function.name()), function.name());
   }
 
   private static String call(Header.Function function) {
@@ -124,7 +126,7 @@ final class FfmSources {
       @Override
       public %s {
         try {
-          return (%s) Handles.%s.invokeExact(%s);
+          return (%s) %s.HANDLE.invokeExact(%s);
         } catch (Throwable e) {
           throw DynamicLibrary.rethrow(e);
         }
@@ -133,7 +135,7 @@ final class FfmSources {
         .formatted(
             SpiSources.declaration(function),
             function.result().java(),
-            JavaNames.constant(function.name()),
+            JavaNames.type(function.name()),
             SpiSources.arguments(function));
   }
 }

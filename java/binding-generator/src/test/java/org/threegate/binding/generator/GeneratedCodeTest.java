@@ -169,8 +169,9 @@ class GeneratedCodeTest {
                 + " JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_DOUBLE, JAVA_DOUBLE, JAVA_LONG))")
         .contains("Map.entry(\"tg_nothing\", FunctionDescriptor.of(JAVA_INT))")
         .contains("Map.entry(\"tg_long_result\", FunctionDescriptor.of(JAVA_LONG, JAVA_INT))")
-        .contains("static final MethodHandle LONG_RESULT = bind(\"tg_long_result\");")
-        .contains("return (double) Handles.DOUBLE_RESULT.invokeExact(text);");
+        .contains(
+            "class LongResult {\n    static final MethodHandle HANDLE = bind(\"tg_long_result\");")
+        .contains("return (double) DoubleResult.HANDLE.invokeExact(text);");
   }
 
   /** GraalVM reads the signatures of C functions and of those that find them. */

@@ -11,6 +11,9 @@ public final class JniProvider implements BindingProvider {
   private static final String SHIM = "libjnithreegate.so";
   private static final String JAVACPP = "org.bytedeco.javacpp.Loader";
 
+  /** Creates a provider. {@link java.util.ServiceLoader} calls this. */
+  public JniProvider() {}
+
   @Override
   public String name() {
     return "jni";

@@ -23,6 +23,11 @@ public record AdapterOptions(
   public static final List<String> ALL =
       List.of("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj");
 
+  /**
+   * Validates the options.
+   *
+   * @throws IllegalArgumentException when the rank or alpha is not above 0, or there are no targets
+   */
   public AdapterOptions {
     targets = List.copyOf(targets);
     if (rank < 1 || !(alpha > 0) || Double.isInfinite(alpha) || targets.isEmpty()) {
@@ -31,7 +36,12 @@ public record AdapterOptions(
     }
   }
 
-  /** Returns options for all linear layers, with alpha twice the rank. */
+  /**
+   * {@return options for all linear layers, with alpha twice the rank}
+   *
+   * @param rank the rank of each product, 1 or more
+   * @param initialisation the initial factors
+   */
   public static AdapterOptions of(int rank, Initialisation initialisation) {
     return new AdapterOptions(rank, 2.0 * rank, false, ALL, initialisation);
   }

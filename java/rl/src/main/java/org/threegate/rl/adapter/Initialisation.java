@@ -30,7 +30,7 @@ public enum Initialisation {
     this.label = label;
   }
 
-  /** Returns the name, as in configurations. */
+  /** {@return the name, as in configurations} */
   public String label() {
     return label;
   }
@@ -41,8 +41,9 @@ public enum Initialisation {
   }
 
   /**
-   * Returns the initialization with this label.
+   * {@return the initialization with this label}
    *
+   * @param label name of an initialization, as {@link #label} returns it
    * @throws IllegalArgumentException when there is none; the message lists the labels
    */
   public static Initialisation of(String label) {

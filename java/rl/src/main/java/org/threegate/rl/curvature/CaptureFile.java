@@ -31,7 +31,18 @@ public final class CaptureFile {
 
   private CaptureFile() {}
 
-  /** Writes a file. The parameters are those of {@link CapturedLayers#of}. */
+  /**
+   * Writes a file. The other parameters are those of {@link CapturedLayers#of}.
+   *
+   * @param model the model
+   * @param texts the texts
+   * @param selected selects layers by the names of their weights
+   * @param empirical whether labels are the next tokens of the texts instead of samples of the
+   *     model
+   * @param seed the seed of sampled labels
+   * @param file path of the safetensors file; an existing file is replaced
+   * @throws IOException when the file cannot be written
+   */
   public static void write(
       Decoder model,
       List<CapturedLayers.Text> texts,

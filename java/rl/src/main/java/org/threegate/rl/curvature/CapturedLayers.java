@@ -38,6 +38,11 @@ public final class CapturedLayers implements AutoCloseable {
    * @param given the number of leading tokens that are not predicted, 1 or more
    */
   public record Text(int[] tokens, int given) {
+    /**
+     * Checks the number of given tokens.
+     *
+     * @throws IllegalArgumentException when it is not from 1 to the number of tokens minus 1
+     */
     public Text {
       if (given < 1 || tokens.length <= given) {
         throw new IllegalArgumentException(
@@ -182,12 +187,12 @@ public final class CapturedLayers implements AutoCloseable {
     return labels;
   }
 
-  /** Returns the rows by the names of weights, in the order of the model. */
+  /** {@return the rows by the names of weights, in the order of the model} */
   public Map<String, Rows> layers() {
     return Collections.unmodifiableMap(layers);
   }
 
-  /** Returns the index of the text of each row. */
+  /** {@return the index of the text of each row} */
   public long[] sequences() {
     return sequences.clone();
   }

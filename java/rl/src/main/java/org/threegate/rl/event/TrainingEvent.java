@@ -5,10 +5,10 @@ import org.threegate.rl.policy.Decoder;
 
 /** An event of a training run. */
 public sealed interface TrainingEvent {
-  /** Returns the number of the step, from 1. */
+  /** {@return the number of the step, from 1} */
   long step();
 
-  /** Returns the metrics by name. Names are those of TRL where TRL has the metric. */
+  /** {@return the metrics by name} Names are those of TRL where TRL has the metric. */
   Map<String, Double> metrics();
 
   /**

@@ -33,6 +33,11 @@ public enum Divergence {
     }
   };
 
-  /** Returns the estimate for each token. Both tensors have the same shape, as has the result. */
+  /**
+   * {@return the estimate for each token} Both tensors have the same shape, as has the result.
+   *
+   * @param own log-probabilities under the policy
+   * @param reference log-probabilities under the reference model
+   */
   public abstract Tensor of(Tensor own, Tensor reference);
 }

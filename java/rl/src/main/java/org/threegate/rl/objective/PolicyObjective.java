@@ -100,6 +100,12 @@ public record PolicyObjective(
   /** REINFORCE++ (arXiv 2501.03262). */
   public static final PolicyObjective REINFORCE_PLUS_PLUS = GRPO.withAverage(Average.TOKENS, 0);
 
+  /**
+   * Validates the objective.
+   *
+   * @throws IllegalArgumentException when a component is out of its range, or does not fit the
+   *     others
+   */
   public PolicyObjective {
     boolean capped = surrogate == Surrogate.CAPPED;
     require(capped || (clipLow > 0 && clipLow <= 1), "clipLow must be above 0 and at most 1");
@@ -117,11 +123,24 @@ public record PolicyObjective(
     }
   }
 
-  /** Returns Dr. GRPO (arXiv 2503.20783). Its advantages are {@link Advantages#centred}. */
+  /**
+   * {@return the objective of Dr. GRPO (arXiv 2503.20783)} Its advantages are {@link
+   * Advantages#centred}.
+   *
+   * @param longestCompletion the maximal number of tokens of a completion, by which sums are
+   *     divided
+   */
   public static PolicyObjective drGrpo(int longestCompletion) {
     return GRPO.withAverage(Average.LENGTH, longestCompletion);
   }
 
+  /**
+   * Returns this objective with other clipping ranges.
+   *
+   * @param low the lower clipping range, above 0 and at most 1 unless the surrogate is capped
+   * @param high the upper clipping range, above 0
+   * @return the objective
+   */
   public PolicyObjective withClip(double low, double high) {
     return new PolicyObjective(ratio, surrogate, low, high, average, length, divergence, weight);
   }
@@ -138,6 +157,13 @@ public record PolicyObjective(
         ratio, surrogate, clipLow, clipHigh, over, tokens, divergence, weight);
   }
 
+  /**
+   * Returns this objective with a penalty of the divergence from the reference model.
+   *
+   * @param estimate the estimator of the divergence
+   * @param factor the weight of the divergence, 0 or more
+   * @return the objective
+   */
   public PolicyObjective withDivergence(Divergence estimate, double factor) {
     return new PolicyObjective(
         ratio, surrogate, clipLow, clipHigh, average, length, Optional.of(estimate), factor);

@@ -140,7 +140,11 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
     goOnFrom(taken.policy());
   }
 
-  /** Sets the model that the next step is compared with, for a run that is resumed. */
+  /**
+   * Sets the model that the next step is compared with, for a run that is resumed.
+   *
+   * @param policy the model that was resumed
+   */
   public void goOnFrom(Decoder policy) {
     Scopes.run(() -> last.forEach((name, copy) -> copy.copy_(policy.weight(name).detach())));
   }

@@ -45,6 +45,7 @@ public final class JsonLines implements TrainingObserver, AutoCloseable {
    * @param path the file
    * @param step the step that the run resumes from; 0 starts a new file
    * @return the observer
+   * @throws IOException when the file cannot be read or written
    */
   public static JsonLines open(Path path, long step) throws IOException {
     List<String> kept = new ArrayList<>();

@@ -59,6 +59,7 @@ public final class LivePage implements TrainingObserver, AutoCloseable {
    * @param port the port to listen on; 0 chooses a free one
    * @param steps the number of steps of the run
    * @return the page
+   * @throws IOException when the port cannot be opened
    */
   public static LivePage open(int port, long steps) throws IOException {
     return open(port, steps, MOST_CHARACTERS);
@@ -76,7 +77,7 @@ public final class LivePage implements TrainingObserver, AutoCloseable {
     }
   }
 
-  /** Returns the address of the page. */
+  /** {@return the address of the page} */
   public URI address() {
     return URI.create("http://127.0.0.1:" + server.port() + "/");
   }

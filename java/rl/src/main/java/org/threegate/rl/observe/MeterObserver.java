@@ -25,6 +25,11 @@ public final class MeterObserver implements TrainingObserver {
   private final Counter taken;
   private final Counter skipped;
 
+  /**
+   * Creates the observer.
+   *
+   * @param registry the registry that the gauges and counters are added to
+   */
   public MeterObserver(MeterRegistry registry) {
     this.registry = registry;
     this.taken = registry.counter(PREFIX + "steps", "outcome", "taken");

@@ -56,6 +56,7 @@ public final class PatchObserver implements TrainingObserver, AutoCloseable {
    * @param every the number of steps between two versions
    * @param told receives the number of the version, its bytes, and their share of the whole model
    * @return the observer
+   * @throws IOException when the directory cannot be read or written
    */
   public static PatchObserver of(
       Context context,

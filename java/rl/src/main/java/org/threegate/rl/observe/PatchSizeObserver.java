@@ -54,6 +54,7 @@ public final class PatchSizeObserver implements TrainingObserver, AutoCloseable 
    * @param told receives {@code patch/changed} (elements), {@code patch/bytes} and {@code
    *     patch/model_bytes}
    * @return the observer
+   * @throws IOException when the directory cannot be created
    */
   public static PatchSizeObserver of(
       Context context, Path scratch, long every, TrainingObserver told) throws IOException {

@@ -50,6 +50,7 @@ public final class TensorBoard implements TrainingObserver, AutoCloseable {
    * @param step the step that the run resumes from; 0 for a new run
    * @param clock the clock of the event times
    * @return the observer
+   * @throws IOException when the file cannot be created
    */
   public static TensorBoard open(Path directory, long step, Clock clock) throws IOException {
     Files.createDirectories(directory);

@@ -44,6 +44,11 @@ public final class AdamW implements AutoCloseable {
     /** Betas 0.9 and 0.999, epsilon 1e-8, no weight decay, and clipping to norm 1. */
     public static final Options DEFAULT = new Options(0.9, 0.999, 1e-8, 0, 1);
 
+    /**
+     * Validates the hyperparameters.
+     *
+     * @throws IllegalArgumentException when one of them is out of its range
+     */
     public Options {
       if (!(firstDecay >= 0 && firstDecay < 1 && secondDecay >= 0 && secondDecay < 1)) {
         throw new IllegalArgumentException("firstDecay and secondDecay must be from 0 to below 1");
@@ -124,7 +129,7 @@ public final class AdamW implements AutoCloseable {
     return parameter.scalar_type().intern() == ScalarType.Float;
   }
 
-  /** Returns the number of steps so far. */
+  /** {@return the number of steps so far} */
   public long steps() {
     return steps;
   }
@@ -239,14 +244,18 @@ public final class AdamW implements AutoCloseable {
     }
   }
 
-  /** Returns the state that a checkpoint stores besides {@link #steps}, by parameter. */
+  /** {@return the state that a checkpoint stores besides {@link #steps}, by parameter} */
   public Map<String, State> state() {
     Map<String, State> state = new LinkedHashMap<>();
     moving.forEach((name, own) -> state.put(name, own.state()));
     return state;
   }
 
-  /** Continues from the step of another optimizer, whose {@link #state} was copied to this one. */
+  /**
+   * Continues from the step of another optimizer, whose {@link #state} was copied to this one.
+   *
+   * @param after the number of steps that were taken
+   */
   public void resume(long after) {
     steps = after;
     moving.values().forEach(own -> Scopes.run(() -> round(own)));

@@ -12,28 +12,44 @@ import java.util.function.DoubleUnaryOperator;
 @FunctionalInterface
 public interface Schedule {
   /**
-   * Returns the factor of the peak learning rate.
+   * {@return the factor of the peak learning rate}
    *
    * @param step the number of the step, from 0
    */
   double at(long step);
 
-  /** Returns the constant schedule. */
+  /** {@return the constant schedule} */
   static Schedule constant() {
     return step -> 1;
   }
 
-  /** Returns a linear warm-up to 1. The first step is not 0, in contrast to transformers. */
+  /**
+   * {@return a linear warm-up to 1} The first step is not 0, in contrast to transformers.
+   *
+   * @param warmUp the number of steps of the warm-up; 0 for none
+   */
   static Schedule constant(long warmUp) {
     return step -> Math.min(1, (step + 1) / (double) Math.max(1, warmUp));
   }
 
-  /** Returns a warm-up, then a linear decay to {@code floor} at step {@code steps}. */
+  /**
+   * {@return a warm-up, then a linear decay to {@code floor} at step {@code steps}}
+   *
+   * @param warmUp the number of steps of the warm-up; 0 for none
+   * @param steps the number of steps of the run, more than those of the warm-up
+   * @param floor the last factor, from 0 to 1
+   */
   static Schedule linear(long warmUp, long steps, double floor) {
     return falling(warmUp, steps, floor, done -> 1 - done);
   }
 
-  /** Returns a warm-up, then a cosine decay to {@code floor} at step {@code steps}. */
+  /**
+   * {@return a warm-up, then a cosine decay to {@code floor} at step {@code steps}}
+   *
+   * @param warmUp the number of steps of the warm-up; 0 for none
+   * @param steps the number of steps of the run, more than those of the warm-up
+   * @param floor the last factor, from 0 to 1
+   */
   static Schedule cosine(long warmUp, long steps, double floor) {
     return falling(warmUp, steps, floor, done -> 0.5 * (1 + Math.cos(Math.PI * done)));
   }

@@ -108,7 +108,14 @@ public final class Decoder implements AutoCloseable {
     return load(context, directory, Storage.FLOAT32);
   }
 
-  /** Loads a Hugging Face model directory, with parameters in the given dtype. */
+  /**
+   * Loads a Hugging Face model directory, with parameters in the given dtype.
+   *
+   * @param context the context of the kernels
+   * @param directory the directory with {@code config.json} and {@code *.safetensors}
+   * @param storage the dtype of the parameters
+   * @return the model, which the caller closes
+   */
   public static Decoder load(Context context, Path directory, Storage storage) {
     DecoderConfig config = DecoderConfig.read(directory);
     Map<String, Tensor> parameters = new LinkedHashMap<>();
@@ -205,6 +212,7 @@ public final class Decoder implements AutoCloseable {
   /**
    * Checks that tokens belong to the vocabulary.
    *
+   * @param tokens the token ids
    * @throws InvalidInputException when a token does not
    */
   public void requireTokens(int... tokens) {
@@ -221,23 +229,25 @@ public final class Decoder implements AutoCloseable {
     }
   }
 
+  /** {@return the shape of the model} */
   public DecoderConfig config() {
     return config;
   }
 
+  /** {@return the dtype in which parameters are stored} */
   public Storage storage() {
     return storage;
   }
 
   /**
-   * Returns the parameters by their names in checkpoints. Training changes them in place, unless
+   * {@return the parameters by their names in checkpoints} Training changes them in place, unless
    * the model has {@link #factors}.
    */
   public Map<String, Tensor> parameters() {
     return Collections.unmodifiableMap(parameters);
   }
 
-  /** Returns the low-rank factors by the names of the weights that they are added to. */
+  /** {@return the low-rank factors by the names of the weights that they are added to} */
   public Map<String, LowRankFactors> factors() {
     return Collections.unmodifiableMap(factors);
   }
@@ -266,7 +276,7 @@ public final class Decoder implements AutoCloseable {
     parameters.values().forEach(frozen -> frozen.requires_grad_(false));
   }
 
-  /** Returns the tensors to train: the factors, with PEFT's names, or else all parameters. */
+  /** {@return the tensors to train: the factors, with PEFT's names, or else all parameters} */
   public Map<String, Tensor> trainable() {
     if (factors.isEmpty()) {
       return parameters();
@@ -281,7 +291,11 @@ public final class Decoder implements AutoCloseable {
     return all;
   }
 
-  /** Returns the effective weight: the parameter itself, or its sum with the low-rank product. */
+  /**
+   * {@return the effective weight: the parameter itself, or its sum with the low-rank product}
+   *
+   * @param name the name of a parameter
+   */
   public Tensor weight(String name) {
     Tensor parameter = parameters.get(name);
     LowRankFactors own = factors.get(name);
@@ -329,7 +343,13 @@ public final class Decoder implements AutoCloseable {
         });
   }
 
-  /** Creates a cache for sequences of up to {@code capacity} tokens. */
+  /**
+   * Creates a cache for sequences of up to {@code capacity} tokens.
+   *
+   * @param batch the number of sequences
+   * @param capacity the maximal number of tokens of a sequence
+   * @return the cache, which the caller closes
+   */
   public KeyValueCache cache(int batch, int capacity) {
     return KeyValueCache.of(config(), storage().type, batch, capacity);
   }

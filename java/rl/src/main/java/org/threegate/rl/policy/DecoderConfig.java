@@ -63,6 +63,7 @@ public record DecoderConfig(
       boolean queryBias,
       boolean outputBias,
       boolean queryNorm) {
+    /** Copies the list. */
     public Attention {
       windows = List.copyOf(windows);
     }
@@ -76,6 +77,7 @@ public record DecoderConfig(
    * @param ends the tokens that end a text
    */
   public record SpecialTokens(OptionalInt begin, int padding, List<Integer> ends) {
+    /** Copies the list. */
     public SpecialTokens {
       ends = List.copyOf(ends);
     }
@@ -90,7 +92,7 @@ public record DecoderConfig(
   private static final int WIDEST = 1 << 24;
   private static final int NONE = -1; // some files write this for a missing token
 
-  /** Returns the number of layers ({@code num_hidden_layers}). */
+  /** {@return the number of layers ({@code num_hidden_layers})} */
   public int layers() {
     return attention.windows().size();
   }
@@ -223,7 +225,7 @@ public record DecoderConfig(
     return "model.layers." + layer + "." + name;
   }
 
-  /** Returns the names and shapes of all parameters, in the order of checkpoints. */
+  /** {@return the names and shapes of all parameters, in the order of checkpoints} */
   public Map<String, List<Long>> parameters() {
     Map<String, List<Long>> shapes = new LinkedHashMap<>();
     shapes.put(EMBEDDING, List.of((long) vocabulary, (long) hidden));

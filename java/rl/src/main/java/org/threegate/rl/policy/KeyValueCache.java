@@ -61,7 +61,7 @@ public final class KeyValueCache implements AutoCloseable {
     return cache;
   }
 
-  /** Returns the number of tokens so far, including padding. */
+  /** {@return the number of tokens so far, including padding} */
   public int length() {
     return length;
   }

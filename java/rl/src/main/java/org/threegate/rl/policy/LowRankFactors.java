@@ -12,12 +12,18 @@ import org.bytedeco.pytorch.global.torch;
  * @param scale the scale of the product
  */
 public record LowRankFactors(Tensor a, Tensor b, double scale) {
+  /**
+   * Checks the shapes.
+   *
+   * @throws IllegalArgumentException when the factors are no matrices, or have different ranks
+   */
   public LowRankFactors {
     if (a.dim() != 2 || b.dim() != 2 || a.size(0) != b.size(1)) {
       throw new IllegalArgumentException("a must be [rank, inputs] and b [outputs, rank]");
     }
   }
 
+  /** {@return the rank of the product} */
   public long rank() {
     return a.size(0);
   }

@@ -69,7 +69,7 @@ public final class ModelDevice {
     }
   }
 
-  /** Returns the device. */
+  /** {@return the device} */
   public static synchronized String name() {
     return name;
   }
@@ -78,14 +78,24 @@ public final class ModelDevice {
     return device;
   }
 
-  /** Copies a tensor from the CPU to the device of models. */
+  /**
+   * Copies a tensor from the CPU to the device of models.
+   *
+   * @param made a tensor on the CPU
+   * @return the copy; the tensor itself when models are on the CPU
+   */
   public static Tensor placed(Tensor made) {
     return current()
         .map(own -> Scopes.keep(() -> made.to(own, made.scalar_type().intern())))
         .orElse(made);
   }
 
-  /** Copies a tensor from the device of models to the CPU. */
+  /**
+   * Copies a tensor from the device of models to the CPU.
+   *
+   * @param tensor a tensor on the device of models
+   * @return the copy; the tensor itself when models are on the CPU
+   */
   public static Tensor onHost(Tensor tensor) {
     return current().isEmpty() ? tensor : Scopes.keep(tensor::cpu);
   }

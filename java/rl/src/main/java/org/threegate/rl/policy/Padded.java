@@ -18,17 +18,36 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * @param mask false at padding, [sequences, width], bool
  */
 public record Padded(Tensor tokens, Tensor mask) {
-  /** Pads sequences on the left. */
+  /**
+   * Pads sequences on the left.
+   *
+   * @param sequences the token ids of each sequence
+   * @param width the length of all padded sequences, at least that of the longest
+   * @param padding the padding token
+   * @return the batch
+   */
   public static Padded left(List<int[]> sequences, int width, int padding) {
     return of(sequences, width, padding, true);
   }
 
-  /** Pads sequences on the right. */
+  /**
+   * Pads sequences on the right.
+   *
+   * @param sequences the token ids of each sequence
+   * @param width the length of all padded sequences, at least that of the longest
+   * @param padding the padding token
+   * @return the batch
+   */
   public static Padded right(List<int[]> sequences, int width, int padding) {
     return of(sequences, width, padding, false);
   }
 
-  /** Concatenates two batches along the tokens. */
+  /**
+   * Concatenates two batches along the tokens.
+   *
+   * @param others a batch of as many sequences
+   * @return the batch of the joined sequences
+   */
   public Padded followedBy(Padded others) {
     return new Padded(
         torch.cat(Tensors.vector(tokens, others.tokens()), 1),

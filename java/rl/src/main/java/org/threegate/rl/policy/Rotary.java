@@ -37,8 +37,11 @@ public record Rotary(
     boolean exact) {
   /** The supported extensions to longer contexts. */
   public enum Extension {
+    /** No extension. */
     DEFAULT,
+    /** All wavelengths are stretched by the factor. */
     LINEAR,
+    /** Long wavelengths are stretched, short ones are not, and those between are interpolated. */
     LLAMA3,
     /** YaRN (arXiv 2309.00071). */
     YARN,
@@ -67,6 +70,11 @@ public record Rotary(
   private static final double MOST_BASE = 1e15;
   private static final double MOST_FACTOR = 1e6;
 
+  /**
+   * Validates the parameters.
+   *
+   * @throws IllegalArgumentException when one of them is out of its range
+   */
   public Rotary {
     if (!(base > 1 && factor > 0 && fast > 0 && slow > 0 && original > 0 && scale > 0)
         || !Double.isFinite(base * factor * fast * slow * scale)) {
@@ -141,7 +149,11 @@ public record Rotary(
     return factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1;
   }
 
-  /** Returns the frequency of each pair of dimensions of a head, in radians per position. */
+  /**
+   * {@return the frequency of each pair of dimensions of a head, in radians per position}
+   *
+   * @param headDimension the width of a head, an even number
+   */
   public double[] frequencies(int headDimension) {
     double[] frequencies = new double[headDimension / 2];
     for (int i = 0; i < frequencies.length; i++) {

@@ -18,6 +18,11 @@ public record SamplingOptions(
     double temperature, double topProbability, int mostLikely, int longest, Set<Integer> stops) {
   private static final int MOST_TOKENS = 1 << 20;
 
+  /**
+   * Validates the options.
+   *
+   * @throws IllegalArgumentException when one of them is out of its range
+   */
   public SamplingOptions {
     stops = Set.copyOf(stops);
     require(
@@ -36,7 +41,12 @@ public record SamplingOptions(
     }
   }
 
-  /** Returns options that sample from all tokens at temperature 1. */
+  /**
+   * {@return options that sample from all tokens at temperature 1}
+   *
+   * @param longest the maximal number of tokens of a completion
+   * @param stops the tokens that end a completion
+   */
   public static SamplingOptions plain(int longest, List<Integer> stops) {
     return new SamplingOptions(1, 1, 0, longest, Set.copyOf(stops));
   }

@@ -20,7 +20,12 @@ public final class Scopes {
 
   private Scopes() {}
 
-  /** Returns the result of a computation, and frees its other tensors. The outer scope frees it. */
+  /**
+   * {@return the result of a computation, and frees its other tensors} The outer scope frees it.
+   *
+   * @param <T> the type of the result, a tensor or another native object
+   * @param computation computes the result
+   */
   public static <T extends Pointer> T keep(Supplier<T> computation) {
     T result = own(computation);
     PointerScope outer = PointerScope.getInnerScope();
@@ -41,7 +46,13 @@ public final class Scopes {
     }
   }
 
-  /** Does the same as {@link #keep}, without recording gradients. */
+  /**
+   * Does the same as {@link #keep}, without recording gradients.
+   *
+   * @param <T> the type of the result, a tensor or another native object
+   * @param computation computes the result
+   * @return the result, which the outer scope frees
+   */
   @SuppressWarnings("try")
   public static <T extends Pointer> T keepWithoutGradient(Supplier<T> computation) {
     return keep(
@@ -52,7 +63,11 @@ public final class Scopes {
         });
   }
 
-  /** Runs a computation without a result. */
+  /**
+   * Runs a computation without a result, and frees its tensors.
+   *
+   * @param computation the computation
+   */
   @SuppressWarnings("try")
   public static void run(Runnable computation) {
     try (PointerScope scope = new PointerScope()) {

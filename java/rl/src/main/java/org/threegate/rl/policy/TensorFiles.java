@@ -103,7 +103,11 @@ public final class TensorFiles {
         });
   }
 
-  /** Returns a copy of a contiguous matrix, in its dtype. */
+  /**
+   * {@return a copy of a contiguous matrix, in its dtype}
+   *
+   * @param matrix a contiguous matrix in bf16, float16, float32 or float64
+   */
   public static Tensor copyOf(Matrix matrix) {
     ScalarType type =
         switch (matrix.dtype()) {

@@ -34,6 +34,7 @@ public final class TensorMemory implements AutoCloseable {
    * @param context the context of the kernels
    * @param given a contiguous tensor in float32, float64, bfloat16 or float16. A vector becomes a
    *     matrix with one row
+   * @return the wrapper, which the caller closes
    */
   public static TensorMemory of(Context context, Tensor given) {
     Tensor tensor = ModelDevice.onHost(given);
@@ -60,10 +61,12 @@ public final class TensorMemory implements AutoCloseable {
     };
   }
 
+  /** {@return the memory as a matrix, which is valid until this object is closed} */
   public Matrix matrix() {
     return matrix;
   }
 
+  /** {@return the memory as an operand, which is valid until this object is closed} */
   public Operand operand() {
     return Operand.of(matrix);
   }

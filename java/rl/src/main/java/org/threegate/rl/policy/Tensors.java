@@ -24,7 +24,12 @@ import org.threegate.kernel.Mask;
 public final class Tensors {
   private Tensors() {}
 
-  /** Returns an int64 tensor with a copy of the values. */
+  /**
+   * {@return an int64 tensor with a copy of the values}
+   *
+   * @param values the values in row-major order
+   * @param shape the dimensions
+   */
   public static Tensor of(long[] values, long... shape) {
     return Scopes.keep(
         () -> {
@@ -34,7 +39,12 @@ public final class Tensors {
         });
   }
 
-  /** Returns a float32 tensor with a copy of the values. */
+  /**
+   * {@return a float32 tensor with a copy of the values}
+   *
+   * @param values the values in row-major order
+   * @param shape the dimensions
+   */
   public static Tensor of(float[] values, long... shape) {
     return Scopes.keep(
         () -> {
@@ -44,7 +54,11 @@ public final class Tensors {
         });
   }
 
-  /** Returns a mask of the kernels as a bool tensor. */
+  /**
+   * {@return a mask of the kernels as a bool tensor}
+   *
+   * @param mask the mask
+   */
   public static Tensor of(Mask mask) {
     return Scopes.keep(
         () -> {
@@ -65,7 +79,11 @@ public final class Tensors {
         });
   }
 
-  /** Returns a copy of the values of an int64 tensor. */
+  /**
+   * {@return a copy of the values of an int64 tensor}
+   *
+   * @param tensor an int64 tensor of any shape
+   */
   public static long[] longs(Tensor tensor) {
     long[] values = new long[Math.toIntExact(tensor.numel())];
     Scopes.run(
@@ -76,7 +94,11 @@ public final class Tensors {
     return values;
   }
 
-  /** Returns a copy of the values of a tensor. */
+  /**
+   * {@return a copy of the values of a tensor}
+   *
+   * @param tensor a tensor of any shape
+   */
   public static float[] floats(Tensor tensor) {
     float[] values = new float[Math.toIntExact(tensor.numel())];
     Scopes.run(
@@ -87,7 +109,11 @@ public final class Tensors {
     return values;
   }
 
-  /** Returns whether all entries are finite. It takes one pass without a copy. */
+  /**
+   * {@return whether all entries are finite} It takes one pass without a copy.
+   *
+   * @param tensor a tensor of any shape
+   */
   public static boolean areFinite(Tensor tensor) {
     if (tensor.numel() == 0) {
       return true;

@@ -39,7 +39,11 @@ public final class Threads {
 
   private Threads() {}
 
-  /** Sets the number of threads. The default is the number of processors. */
+  /**
+   * Sets the number of threads. The default is the number of processors.
+   *
+   * @param threads the number of threads, 1 or more
+   */
   public static synchronized void use(int threads) {
     if (threads < 1) {
       throw new IllegalArgumentException("threads must be 1 or more, not " + threads);
@@ -51,7 +55,7 @@ public final class Threads {
     prepare(count);
   }
 
-  /** Returns the number of threads. */
+  /** {@return the number of threads} */
   public static synchronized int count() {
     return count;
   }
@@ -90,6 +94,7 @@ public final class Threads {
   /**
    * Computes parts in parallel. A single part runs on the calling thread.
    *
+   * @param <T> the type of a result
    * @param parts the computations
    * @param taken receives the results in the order of the parts. Result i is passed on before part
    *     i + n starts, where n is the number of threads. Native objects of a result must outlive the

@@ -10,6 +10,7 @@ import java.util.List;
  *
  * @param value the estimate, from 0 to 1
  * @param se the standard error over problems; NaN for fewer than two problems
+ * @param problems the number of problems
  */
 public record PassRate(double value, double se, int problems) {
   private static final double NORMAL_95 = 1.959963984540054;
@@ -54,12 +55,12 @@ public record PassRate(double value, double se, int problems) {
     return 1 - none;
   }
 
-  /** Returns the lower end of the 95 % confidence interval, 0 or more. */
+  /** {@return the lower end of the 95 % confidence interval, 0 or more} */
   public double low() {
     return Math.max(0, value - NORMAL_95 * se);
   }
 
-  /** Returns the upper end of the 95 % confidence interval, 1 or less. */
+  /** {@return the upper end of the 95 % confidence interval, 1 or less} */
   public double high() {
     return Math.min(1, value + NORMAL_95 * se);
   }

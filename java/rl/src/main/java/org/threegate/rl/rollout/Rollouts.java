@@ -69,7 +69,11 @@ public record Rollouts(Tokenizer tokenizer, BoundedVerifier verifier, int longes
     return List.copyOf(rollouts);
   }
 
-  /** Returns whether the prompt of a problem has at least one token and is not too long. */
+  /**
+   * {@return whether the prompt of a problem has at least one token and is not too long}
+   *
+   * @param problem a problem with a plain prompt
+   */
   public boolean fits(Problem problem) {
     int tokens = tokenizer.encode(problem.prompt()).length;
     return tokens > 0 && tokens <= longestPrompt;

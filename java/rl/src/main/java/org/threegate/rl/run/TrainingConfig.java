@@ -51,6 +51,7 @@ public record TrainingConfig(
 
   /** Types that parameters are stored in. */
   public enum Dtype {
+    /** float32 parameters. */
     FLOAT32,
     /** bfloat16 parameters, with float32 masters that the optimizer moves. */
     BFLOAT16
@@ -58,18 +59,32 @@ public record TrainingConfig(
 
   /** Services that metrics are reported to. */
   public enum Report {
+    /** Event files of TensorBoard. */
     TENSORBOARD
   }
 
   /** The learning rate schedules, with the names of transformers. */
   public enum LrScheduler {
+    /** The peak at each step. */
     CONSTANT,
+    /** A linear warm-up, then the peak. */
     CONSTANT_WITH_WARMUP,
+    /** A linear warm-up, then a linear decay. */
     LINEAR,
+    /** A linear warm-up, then a decay along a cosine. */
     COSINE
   }
 
-  /** The model. */
+  /**
+   * The model.
+   *
+   * @param modelNameOrPath directory of a Hugging Face decoder: {@code config.json}, {@code
+   *     *.safetensors}, {@code tokenizer.json}
+   * @param dtype type that parameters are stored in: float32, or bfloat16 with float32 masters
+   * @param device device of the model: cpu, cuda, cuda:N or auto. A GPU needs a build with {@code
+   *     -Dpytorch.classifier=linux-x86_64-gpu}
+   * @param threads number of threads. 0 takes all processors. The results do not depend on it
+   */
   public record Model(
       @Key(
               meaning =
@@ -94,12 +109,26 @@ public record TrainingConfig(
                   "Number of threads. 0 takes all processors. The results do not depend on it.",
               mayChange = true)
           int threads) {
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one of them is out of its range; the message names the
+     *     key
+     */
     public Model {
       Limits.least("threads", threads, 0);
     }
   }
 
-  /** The length of a run, and its outputs. */
+  /**
+   * The length of a run, and its outputs.
+   *
+   * @param outputDir directory of the run. It gets the metrics, the checkpoints and the result
+   * @param maxSteps number of training steps
+   * @param seed seed of all random numbers. The same seed gives the same bits
+   * @param saveSteps steps between two checkpoints. An interrupted run resumes from the last one
+   * @param saveTotalLimit number of checkpoints that are kept. The oldest ones are deleted
+   */
   public record Run(
       @Key(
               standard = "threegate-run",
@@ -123,6 +152,12 @@ public record TrainingConfig(
               meaning = "Number of checkpoints that are kept. The oldest ones are deleted.",
               mayChange = true)
           int saveTotalLimit) {
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one of them is out of its range; the message names the
+     *     key
+     */
     public Run {
       Limits.within("max_steps", maxSteps, 1, MOST_STEPS);
       Limits.least("save_steps", saveSteps, 1);
@@ -130,7 +165,19 @@ public record TrainingConfig(
     }
   }
 
-  /** Problems, prompts and rewards. */
+  /**
+   * Problems, prompts and rewards.
+   *
+   * @param trainDataset JSON Lines file of training problems: {@code prompt} and {@code answer},
+   *     {@code messages} and {@code answer}, or verl's rows
+   * @param evalDataset the same for evaluation, which takes place before and after training. May be
+   *     left out
+   * @param numGenerationsEval completions of each evaluation problem, for pass@1 and pass@k
+   * @param maxPromptLength longest prompt in tokens. Problems with longer prompts are skipped and
+   *     counted
+   * @param chat the options of the chat template
+   * @param reward the reward of a completion
+   */
   public record Data(
       @Key(
               meaning =
@@ -153,13 +200,27 @@ public record TrainingConfig(
           int maxPromptLength,
       Chat chat,
       Reward reward) {
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one of them is out of its range; the message names the
+     *     key
+     */
     public Data {
       Limits.least("num_generations_eval", numGenerationsEval, 1);
       Limits.least("max_prompt_length", maxPromptLength, 1);
     }
   }
 
-  /** The options of the chat template, which renders conversations as prompts. */
+  /**
+   * The options of the chat template, which renders conversations as prompts.
+   *
+   * @param systemPrompt system message of conversations that have none
+   * @param chatTemplateKwargs arguments of the chat template, such as {@code {enable_thinking:
+   *     false}}
+   * @param chatTemplateDate day that templates print which print a date, such as 2026-01-31. By
+   *     default the day on which the run began
+   */
   public record Chat(
       @Key(standard = "\"\"", meaning = "System message of conversations that have none.")
           String systemPrompt,
@@ -172,12 +233,21 @@ public record TrainingConfig(
                   "Day that templates print which print a date, such as 2026-01-31. By default the day on which the run began.",
               mayChange = true)
           Optional<LocalDate> chatTemplateDate) {
+    /** Copies the arguments. */
     public Chat {
       chatTemplateKwargs = Collections.unmodifiableMap(new LinkedHashMap<>(chatTemplateKwargs));
     }
   }
 
-  /** The reward of a completion. */
+  /**
+   * The reward of a completion.
+   *
+   * @param rewardFuncs reward function: exact, numeric (GSM8K's {@code ####}), mathematical ({@code
+   *     \boxed{}}) or countdown
+   * @param rewardTimeout seconds after which a completion scores 0 and is counted as failed
+   * @param softPunishCache tokens before the longest completion in which length is punished, as
+   *     DAPO does. 0: never
+   */
   public record Reward(
       @Key(
               standard = "exact",
@@ -195,13 +265,30 @@ public record TrainingConfig(
                   "Tokens before the longest completion in which length is punished, as DAPO does. 0: never.",
               trl = "argument of `get_soft_overlong_punishment`")
           int softPunishCache) {
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one of them is out of its range; the message names the
+     *     key
+     */
     public Reward {
       Limits.positive("reward_timeout", rewardTimeout);
       Limits.least("soft_punish_cache", softPunishCache, 0);
     }
   }
 
-  /** How completions are sampled. */
+  /**
+   * How completions are sampled.
+   *
+   * @param promptsPerStep prompts of a step, or demonstrations of a step of supervised fine-tuning
+   * @param numGenerations completions of each prompt
+   * @param maxNumGenBatches most batches of prompts in a step, until enough groups have differing
+   *     rewards (DAPO's dynamic sampling)
+   * @param maxCompletionLength longest completion in tokens
+   * @param temperature temperature of sampling
+   * @param topP probability mass of the tokens that are sampled from, in evaluation too
+   * @param topK number of most likely tokens that are sampled from. 0: all of them
+   */
   public record Generation(
       @Key(
               standard = "16",
@@ -225,6 +312,12 @@ public record TrainingConfig(
               standard = "0",
               meaning = "Number of most likely tokens that are sampled from. 0: all of them.")
           int topK) {
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one of them is out of its range; the message names the
+     *     key
+     */
     public Generation {
       Limits.least("prompts_per_step", promptsPerStep, 1);
       Limits.least("num_generations", numGenerations, 1);
@@ -236,7 +329,23 @@ public record TrainingConfig(
     }
   }
 
-  /** The objective that is minimized. */
+  /**
+   * The objective that is minimized.
+   *
+   * @param algorithm preset of the components below: dapo, grpo, dr_grpo, gspo, cispo, rloo,
+   *     reinforce_plus_plus; rejection_sampling imitates right completions, sft the answers
+   * @param lossType how the losses of tokens are averaged: grpo, dapo, dr_grpo or cispo
+   * @param importanceSamplingLevel probability ratios of each token, or of the whole sequence:
+   *     token or sequence
+   * @param scaleRewards whether advantages are divided by the standard deviation of rewards: group
+   *     or none. batch only comes with reinforce_plus_plus
+   * @param epsilon ratios below 1 - epsilon are clipped
+   * @param epsilonHigh ratios above 1 + epsilon_high are clipped. With loss type cispo it is the
+   *     cap
+   * @param beta weight of the KL divergence from the initial model. 0: none, and no reference is
+   *     loaded
+   * @param klEstimator estimator of that divergence: k1, k2 or k3
+   */
   public record Objective(
       @Key(
               standard = "dapo",
@@ -275,6 +384,12 @@ public record TrainingConfig(
               meaning = "Estimator of that divergence: k1, k2 or k3.",
               trl = "always k3")
           Divergence klEstimator) {
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one of them is out of its range; the message names the
+     *     key
+     */
     public Objective {
       Limits.share("epsilon", epsilon);
       Limits.positive("epsilon_high", epsilonHigh);
@@ -283,7 +398,17 @@ public record TrainingConfig(
     }
   }
 
-  /** The optimizer and its learning rate. */
+  /**
+   * The optimizer and its learning rate.
+   *
+   * @param learningRate the learning rate over time
+   * @param adam the optimizer's decays and limits
+   * @param numIterations updates of the model per batch of completions
+   * @param microBatchSize sequences that one thread differentiates at a time. It bounds memory
+   * @param gradientCheckpointing whether activations are computed again in the backward pass: a
+   *     third slower, much less memory
+   * @param weightMask mask file of the weights that may move. All others keep their bits
+   */
   public record Optimization(
       LearningRate learningRate,
       Adam adam,
@@ -301,13 +426,26 @@ public record TrainingConfig(
           boolean gradientCheckpointing,
       @Key(meaning = "Mask file of the weights that may move. All others keep their bits.")
           Optional<Path> weightMask) {
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one of them is out of its range; the message names the
+     *     key
+     */
     public Optimization {
       Limits.least("num_iterations", numIterations, 1);
       Limits.least("micro_batch_size", microBatchSize, 1);
     }
   }
 
-  /** The learning rate over time. */
+  /**
+   * The learning rate over time.
+   *
+   * @param learningRate peak learning rate
+   * @param lrSchedulerType schedule: constant, constant_with_warmup, linear or cosine
+   * @param warmupSteps steps over which the rate rises in a line to its peak
+   * @param minLrRate share of the peak at which linear and cosine schedules end
+   */
   public record LearningRate(
       @Key(standard = "1.0e-6", meaning = "Peak learning rate.") double learningRate,
       @Key(
@@ -324,6 +462,12 @@ public record TrainingConfig(
               meaning = "Share of the peak at which linear and cosine schedules end.",
               trl = "`lr_scheduler_kwargs.min_lr_rate`")
           double minLrRate) {
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one of them is out of its range; the message names the
+     *     key
+     */
     public LearningRate {
       Limits.positive("learning_rate", learningRate);
       Limits.least("warmup_steps", warmupSteps, 0);
@@ -336,7 +480,15 @@ public record TrainingConfig(
     }
   }
 
-  /** The optimizer. */
+  /**
+   * The optimizer.
+   *
+   * @param adamBeta1 decay of AdamW's mean of gradients
+   * @param adamBeta2 decay of AdamW's mean of squared gradients
+   * @param adamEpsilon added to the root of the latter
+   * @param weightDecay weight decay of matrices. Vectors have none
+   * @param maxGradNorm norm to which the gradient of a step is clipped
+   */
   public record Adam(
       @Key(standard = "0.9", meaning = "Decay of AdamW's mean of gradients.") double adamBeta1,
       @Key(standard = "0.999", meaning = "Decay of AdamW's mean of squared gradients.")
@@ -346,6 +498,12 @@ public record TrainingConfig(
           double weightDecay,
       @Key(standard = "1.0", meaning = "Norm to which the gradient of a step is clipped.")
           double maxGradNorm) {
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one of them is out of its range; the message names the
+     *     key
+     */
     public Adam {
       Limits.decay("adam_beta1", adamBeta1);
       Limits.decay("adam_beta2", adamBeta2);
@@ -355,7 +513,16 @@ public record TrainingConfig(
     }
   }
 
-  /** The low-rank adapter. */
+  /**
+   * The low-rank adapter.
+   *
+   * @param usePeft whether an adapter is trained and the model stays
+   * @param initLoraWeights what the factors begin as: lora, pissa, milora, olora or geora
+   * @param loraR rank of the adapter
+   * @param loraAlpha the product is scaled by lora_alpha / lora_r
+   * @param useRslora whether it is scaled by lora_alpha / √lora_r instead
+   * @param loraTargetModules names of the linear layers that get factors
+   */
   public record Adapter(
       @Key(standard = "false", meaning = "Whether an adapter is trained and the model stays.")
           boolean usePeft,
@@ -373,6 +540,12 @@ public record TrainingConfig(
               standard = "[q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj]",
               meaning = "Names of the linear layers that get factors.")
           List<String> loraTargetModules) {
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one of them is out of its range; the message names the
+     *     key
+     */
     public Adapter {
       loraTargetModules = List.copyOf(loraTargetModules);
       Limits.least("lora_r", loraR, 1);
@@ -382,7 +555,19 @@ public record TrainingConfig(
     }
   }
 
-  /** The measurements and reports during a run. */
+  /**
+   * The measurements and reports during a run.
+   *
+   * @param logging the outputs of metrics
+   * @param geometrySteps steps between two counts of the weights that changed. 0: never
+   * @param spectrumSteps steps between two measurements of spectral drift, angles and energies,
+   *     with null models. 0: never
+   * @param divergenceSteps steps between two measurements of the KL divergence from the initial
+   *     model, with each layer's share by its Fisher information. 0: never
+   * @param divergenceTexts training prompts that the initial model completes for it
+   * @param observedMatrices regular expression of the names of matrices that are measured
+   * @param patches how the policy is published as patches
+   */
   public record Observation(
       Logging logging,
       @Key(
@@ -407,6 +592,12 @@ public record TrainingConfig(
               meaning = "Regular expression of the names of matrices that are measured.")
           String observedMatrices,
       Patches patches) {
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one of them is out of its range; the message names the
+     *     key
+     */
     public Observation {
       Limits.least("geometry_steps", geometrySteps, 0);
       Limits.least("spectrum_steps", spectrumSteps, 0);
@@ -416,7 +607,14 @@ public record TrainingConfig(
     }
   }
 
-  /** The outputs of metrics. {@code metrics.jsonl} always has all of them. */
+  /**
+   * The outputs of metrics. {@code metrics.jsonl} always has all of them.
+   *
+   * @param loggingSteps steps between two lines on the console. 0: none
+   * @param reportTo services that metrics are also reported to
+   * @param pagePort port of a page on this machine that shows the run while it goes on. 0: a free
+   *     port. -1: no page
+   */
   public record Logging(
       @Key(
               standard = "10",
@@ -434,6 +632,12 @@ public record TrainingConfig(
                   "Port of a page on this machine that shows the run while it goes on. 0: a free port. -1: no page.",
               mayChange = true)
           int pagePort) {
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one of them is out of its range; the message names the
+     *     key
+     */
     public Logging {
       reportTo = List.copyOf(reportTo);
       Limits.least("logging_steps", loggingSteps, 0);
@@ -441,7 +645,14 @@ public record TrainingConfig(
     }
   }
 
-  /** How the policy is published as patches. */
+  /**
+   * How the policy is published as patches.
+   *
+   * @param patchSteps steps between two published patches, in {@code versions/} of the run. 0:
+   *     never
+   * @param patchFormat format of patches: planar, disk-delta-xor, disk-delta-overwrite or sparse
+   * @param patchAnchorInterval versions from one that is whole to the next
+   */
   public record Patches(
       @Key(
               standard = "0",
@@ -454,12 +665,23 @@ public record TrainingConfig(
           PatchFormat patchFormat,
       @Key(standard = "50", meaning = "Versions from one that is whole to the next.")
           int patchAnchorInterval) {
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one of them is out of its range; the message names the
+     *     key
+     */
     public Patches {
       Limits.least("patch_steps", patchSteps, 0);
       Limits.least("patch_anchor_interval", patchAnchorInterval, 1);
     }
   }
 
+  /**
+   * Checks values that depend on each other.
+   *
+   * @throws IllegalArgumentException if they do not fit; the message names a key
+   */
   public TrainingConfig {
     boolean imitates = objective.algorithm() == Algorithm.SFT;
     Limits.require(
@@ -490,7 +712,7 @@ public record TrainingConfig(
   }
 
   /**
-   * Returns the directory of the model.
+   * {@return the directory of the model}
    *
    * @throws InvalidInputException when the configuration has none
    */
@@ -499,7 +721,7 @@ public record TrainingConfig(
   }
 
   /**
-   * Returns the file of training problems.
+   * {@return the file of training problems}
    *
    * @throws InvalidInputException when the configuration has none
    */
@@ -512,7 +734,7 @@ public record TrainingConfig(
         () -> new InvalidInputException(key + " is missing in the configuration"));
   }
 
-  /** Returns the files and directories that a run reads. */
+  /** {@return the files and directories that a run reads} */
   public List<Path> inputs() {
     List<Path> inputs = new ArrayList<>();
     model.modelNameOrPath().ifPresent(inputs::add);

@@ -70,7 +70,12 @@ public final class TrainingConfigs {
     return bind(given);
   }
 
-  /** Returns a configuration with other values of some keys. */
+  /**
+   * {@return a configuration with other values of some keys}
+   *
+   * @param config the configuration, which stays unchanged
+   * @param changes values by key
+   */
   public static TrainingConfig with(TrainingConfig config, Map<String, ?> changes) {
     Map<String, Object> values = new LinkedHashMap<>();
     for (ConfigKey key : KEYS) {
@@ -230,18 +235,26 @@ public final class TrainingConfigs {
     return given.containsKey(key) ? given.get(key).where() : "configuration";
   }
 
-  /** Returns all keys and their values as a file that {@link #read} takes. */
+  /**
+   * {@return all keys and their values as a file that {@link #read} takes}
+   *
+   * @param config the configuration
+   */
   public static String yaml(TrainingConfig config) {
     return ConfigYaml.text(config, KEYS, key -> true);
   }
 
-  /** Returns the part of {@link #yaml} that has to be the same when a run is resumed. */
+  /**
+   * {@return the part of {@link #yaml} that has to be the same when a run is resumed}
+   *
+   * @param config the configuration
+   */
   public static String identity(TrainingConfig config) {
     return ConfigYaml.text(config, KEYS, key -> !key.description().mayChange());
   }
 
   /**
-   * Returns a commented configuration file with every key and its default. Keys whose default
+   * {@return a commented configuration file with every key and its default} Keys whose default
    * depends on the algorithm are commented out.
    */
   public static String example() {

@@ -57,10 +57,19 @@ public final class TrainingRun implements AutoCloseable {
     /** Ignores everything. */
     Listener NONE = new Listener() {};
 
-    /** Called when the live page is served at an address. */
+    /**
+     * Called when the live page is served at an address.
+     *
+     * @param page the address of the page
+     */
     default void serves(URI page) {}
 
-    /** Called when the model was evaluated after a step. */
+    /**
+     * Called when the model was evaluated after a step.
+     *
+     * @param step the number of steps before the evaluation
+     * @param passRate the share of problems that the model solved
+     */
     default void evaluated(long step, PassRate passRate) {}
   }
 
@@ -106,12 +115,20 @@ public final class TrainingRun implements AutoCloseable {
     }
   }
 
-  /** Returns whether a directory has a run in it. */
+  /**
+   * {@return whether a directory has a run in it}
+   *
+   * @param output the directory of a run, which need not exist
+   */
   public static boolean exists(Path output) {
     return Files.exists(new RunFiles(output).metrics());
   }
 
-  /** Returns the directories that a run writes within its own. */
+  /**
+   * {@return the directories that a run writes within its own}
+   *
+   * @param config the configuration of the run
+   */
   public static List<Path> parts(TrainingConfig config) {
     return new RunFiles(config.run().outputDir()).parts();
   }

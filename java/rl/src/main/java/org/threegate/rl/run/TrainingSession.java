@@ -105,19 +105,34 @@ public final class TrainingSession implements AutoCloseable {
       this.config = config;
     }
 
-    /** Trains this model instead of the one of {@code model_name_or_path}. */
+    /**
+     * Trains this model instead of the one of {@code model_name_or_path}.
+     *
+     * @param value the model, which the caller closes
+     * @return this builder
+     */
     public Builder policy(Decoder value) {
       policy = Optional.of(value);
       return this;
     }
 
-    /** Samples and scores with these rollouts instead of {@code reward_funcs}. */
+    /**
+     * Samples and scores with these rollouts instead of {@code reward_funcs}.
+     *
+     * @param value samples and scores completions; the caller closes its parts
+     * @return this builder
+     */
     public Builder rollouts(Rollouts value) {
       rollouts = Optional.of(value);
       return this;
     }
 
-    /** Trains on these problems instead of {@code train_dataset}. */
+    /**
+     * Trains on these problems instead of {@code train_dataset}.
+     *
+     * @param value the training problems
+     * @return this builder
+     */
     public Builder problems(List<Problem> value) {
       problems = List.copyOf(value);
       return this;
@@ -126,6 +141,10 @@ public final class TrainingSession implements AutoCloseable {
     /**
      * Imitates these demonstrations instead of the answers of problems. It requires the algorithm
      * {@code sft}.
+     *
+     * @param value the demonstrations
+     * @param of the tokenizer of the model
+     * @return this builder
      */
     public Builder demonstrations(SupervisedTrainer.Source value, Tokenizer of) {
       demonstrations = Optional.of(value);
@@ -133,7 +152,12 @@ public final class TrainingSession implements AutoCloseable {
       return this;
     }
 
-    /** Restricts updates to the entries that are true in these masks, by the names of matrices. */
+    /**
+     * Restricts updates to the entries that are true in these masks, by the names of matrices.
+     *
+     * @param value a mask for each restricted matrix, of its shape
+     * @return this builder
+     */
     public Builder masks(Map<String, Mask> value) {
       masks = new LinkedHashMap<>(value);
       return this;
@@ -146,6 +170,7 @@ public final class TrainingSession implements AutoCloseable {
     /**
      * Opens the session.
      *
+     * @return the session, which the caller closes
      * @throws InvalidInputException for files or values that cannot be used
      */
     public TrainingSession open() {
@@ -265,28 +290,28 @@ public final class TrainingSession implements AutoCloseable {
     return SupervisedTrainer.Source.of(demonstrations, config.run().seed());
   }
 
-  /** Returns the configuration of the run. */
+  /** {@return the configuration of the run} */
   public TrainingConfig config() {
     return config;
   }
 
-  /** Returns the model that is trained. */
+  /** {@return the model that is trained} */
   public Decoder policy() {
     return policy;
   }
 
-  /** Returns the adapter, if one is trained. */
+  /** {@return the adapter, if one is trained} */
   public Optional<LowRankAdapter> adapter() {
     return adapter;
   }
 
-  /** Returns the training problems. The list is empty when demonstrations were given. */
+  /** {@return the training problems} The list is empty when demonstrations were given. */
   public List<Problem> problems() {
     return problems;
   }
 
   /**
-   * Returns the sampler and scorer of completions.
+   * {@return the sampler and scorer of completions}
    *
    * @throws IllegalStateException when demonstrations were given
    */
@@ -294,12 +319,12 @@ public final class TrainingSession implements AutoCloseable {
     return rollouts.orElseThrow(() -> new IllegalStateException("demonstrations are not sampled"));
   }
 
-  /** Returns the sampling options. */
+  /** {@return the sampling options} */
   public SamplingOptions sampling() {
     return Composition.sampling(config, policy.config().tokens().ends());
   }
 
-  /** Returns the trainer. */
+  /** {@return the trainer} */
   public Trainer trainer() {
     return trainer;
   }

@@ -43,7 +43,12 @@ public final class BaseModel {
 
   private BaseModel() {}
 
-  /** Writes the model that comes with the library to a Hugging Face directory. */
+  /**
+   * Writes the model that comes with the library to a Hugging Face directory.
+   *
+   * @param directory the directory, which is created when it does not exist
+   * @throws IOException when a file cannot be written
+   */
   public static void extract(Path directory) throws IOException {
     describe(directory);
     copy(WEIGHTS, directory);
@@ -78,6 +83,7 @@ public final class BaseModel {
    * @param steps the number of steps, normally {@link #STEPS}
    * @param seed the seed of the initial weights and of the corpus
    * @param observer receives the events of training
+   * @throws IOException when a file cannot be written
    */
   public static void pretrain(
       Context context, Path directory, int steps, long seed, TrainingObserver observer)

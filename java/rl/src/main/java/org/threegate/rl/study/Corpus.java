@@ -64,7 +64,7 @@ public final class Corpus {
   }
 
   /**
-   * Returns a text of the pretraining corpus.
+   * {@return a text of the pretraining corpus}
    *
    * @param seed the seed of the corpus
    * @param place the position of the text, from 0. The corpus is endless
@@ -148,7 +148,11 @@ public final class Corpus {
         + END;
   }
 
-  /** Returns all sums of a split in order, with correct answers. */
+  /**
+   * {@return all sums of a split in order, with correct answers}
+   *
+   * @param part the split that the operands belong to
+   */
   public static List<Problem> sums(Split part) {
     List<Problem> problems = new ArrayList<>();
     for (Pair pair : pairs(part)) {
@@ -158,7 +162,11 @@ public final class Corpus {
     return List.copyOf(problems);
   }
 
-  /** Returns the same sums with digit-by-digit working. */
+  /**
+   * {@return the same sums with digit-by-digit working}
+   *
+   * @param part the split that the operands belong to
+   */
   public static List<Demonstration> scratchpads(Split part) {
     List<Demonstration> texts = new ArrayList<>();
     for (Pair pair : pairs(part)) {

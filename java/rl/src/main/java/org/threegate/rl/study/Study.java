@@ -82,6 +82,7 @@ public final class Study {
    * @param resume whether to skip the runs that an interrupted study has finished
    * @param progress receives the progress
    * @return the measurements
+   * @throws IOException when a file cannot be read or written
    */
   public static StudyResult run(
       Context context,

@@ -12,13 +12,23 @@ public record StudyOptions(boolean quick, long steps, long seed) {
   private static final long STEPS = 100;
   private static final long QUICK_STEPS = 32;
 
+  /**
+   * Validates the size.
+   *
+   * @throws IllegalArgumentException when there is no step
+   */
   public StudyOptions {
     if (steps < 1) {
       throw new IllegalArgumentException("steps must be 1 or more, not " + steps);
     }
   }
 
-  /** Returns options with the number of steps that the claims need. */
+  /**
+   * {@return options with the number of steps that the claims need}
+   *
+   * @param quick whether to do fewer runs, on fewer problems
+   * @param seed the seed of all randomness
+   */
   public static StudyOptions of(boolean quick, long seed) {
     return new StudyOptions(quick, quick ? QUICK_STEPS : STEPS, seed);
   }

@@ -71,6 +71,11 @@ public final class ChatTemplate {
     /** Renders conversations without additions. */
     public static final Options NONE = new Options(Optional.empty(), Map.of());
 
+    /**
+     * Copies the arguments.
+     *
+     * @throws IllegalArgumentException when an argument has the name {@code messages}
+     */
     public Options {
       if (arguments.containsKey("messages")) {
         throw new IllegalArgumentException(
@@ -184,12 +189,20 @@ public final class ChatTemplate {
         .map(JsonNode::asText);
   }
 
-  /** Returns the same template with other options. */
+  /**
+   * {@return the same template with other options}
+   *
+   * @param other the system message and the arguments of the template
+   */
   public ChatTemplate with(Options other) {
     return new ChatTemplate(source, other, clock);
   }
 
-  /** Returns the same template with another clock, for templates that print the date. */
+  /**
+   * {@return the same template with another clock, for templates that print the date}
+   *
+   * @param other the clock, with its time zone
+   */
   public ChatTemplate at(Clock other) {
     return new ChatTemplate(source, options, other);
   }
@@ -234,7 +247,11 @@ public final class ChatTemplate {
     return spoken;
   }
 
-  /** Returns a problem with a plain prompt: a conversation is rendered, a plain prompt is kept. */
+  /**
+   * {@return a problem with a plain prompt: a conversation is rendered, a plain prompt is kept}
+   *
+   * @param problem a problem of any kind
+   */
   public Problem plain(Problem problem) {
     return problem.isChat()
         ? Problem.of(prompt(problem.messages()), problem.answer(), problem.kind())

@@ -60,6 +60,7 @@ public final class Generators {
    *
    * @param sign the operator, one of {@code + - * %}
    * @param digits the number of digits of each operand
+   * @return the generator, for {@link #draw}
    */
   public static Function<SplittableRandom, Problem> arithmetic(char sign, int digits) {
     if ("+-*%".indexOf(sign) < 0 || digits < 1 || digits > MOST_DIGITS) {
@@ -91,7 +92,12 @@ public final class Generators {
     return String.format("%0" + digits + "d", number);
   }
 
-  /** Generates comparisons of two numbers. The answer is {@code <}, {@code =} or {@code >}. */
+  /**
+   * Generates comparisons of two numbers. The answer is {@code <}, {@code =} or {@code >}.
+   *
+   * @param digits the number of digits of each number
+   * @return the generator, for {@link #draw}
+   */
   public static Function<SplittableRandom, Problem> comparison(int digits) {
     long end = Math.round(Math.pow(10, digits));
     return random -> {
@@ -106,7 +112,12 @@ public final class Generators {
     };
   }
 
-  /** Generates strings of digits to sort. */
+  /**
+   * Generates strings of digits to sort.
+   *
+   * @param length the number of digits of a string
+   * @return the generator, for {@link #draw}
+   */
   public static Function<SplittableRandom, Problem> sorting(int length) {
     return random -> {
       char[] digits = new char[length];
@@ -125,6 +136,7 @@ public final class Generators {
    *
    * @param numbers how many numbers are given, 2 or more
    * @param largest the largest of the numbers
+   * @return the generator, for {@link #draw}
    */
   public static Function<SplittableRandom, Problem> countdown(int numbers, int largest) {
     if (numbers < 2 || largest < 1) {

@@ -25,6 +25,7 @@ public final class PlainProblems {
    * @param model directory of the model whose template renders conversations
    * @param options of the template
    * @param clock for templates that print the date
+   * @return the problems, in the order of the lines
    * @throws InvalidInputException for a line that is no problem, or for conversations where the
    *     model has no template
    */

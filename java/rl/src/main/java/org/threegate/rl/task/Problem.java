@@ -11,6 +11,11 @@ import java.util.List;
  * @param kind the category of the problem; empty when it is unknown
  */
 public record Problem(List<Message> messages, String answer, String kind) {
+  /**
+   * Copies the list.
+   *
+   * @throws IllegalArgumentException when there is no message
+   */
   public Problem {
     messages = List.copyOf(messages);
     if (messages.isEmpty()) {
@@ -18,18 +23,24 @@ public record Problem(List<Message> messages, String answer, String kind) {
     }
   }
 
-  /** Returns a problem with a plain prompt. */
+  /**
+   * {@return a problem with a plain prompt}
+   *
+   * @param prompt the text of the prompt
+   * @param answer the reference answer, in the form that the verifier reads
+   * @param kind the category of the problem; empty when it is unknown
+   */
   public static Problem of(String prompt, String answer, String kind) {
     return new Problem(List.of(new Message("", prompt)), answer, kind);
   }
 
-  /** Returns whether the problem is a conversation, which a chat template has to render. */
+  /** {@return whether the problem is a conversation, which a chat template has to render} */
   public boolean isChat() {
     return !messages.get(0).role().isEmpty();
   }
 
   /**
-   * Returns the plain prompt.
+   * {@return the plain prompt}
    *
    * @throws IllegalStateException when the problem is a conversation
    */

@@ -21,6 +21,11 @@ public record Split(double from, double to) {
   /** The whole hash range. */
   public static final Split ALL = new Split(0, 1);
 
+  /**
+   * Checks the range.
+   *
+   * @throws IllegalArgumentException when it is not within 0 and 1
+   */
   public Split {
     if (!(from >= 0 && from < to && to <= 1)) {
       throw new IllegalArgumentException(
@@ -28,7 +33,11 @@ public record Split(double from, double to) {
     }
   }
 
-  /** Returns whether a content belongs to the split. */
+  /**
+   * {@return whether a content belongs to the split}
+   *
+   * @param content a text that identifies a problem
+   */
   public boolean contains(String content) {
     double place = (hash(content) >>> 11) * 0x1p-53;
     return place >= from && place < to;

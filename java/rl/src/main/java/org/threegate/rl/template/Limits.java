@@ -25,7 +25,11 @@ public record Limits(
   public static final Limits DEFAULT =
       new Limits(1 << 20, 100, 500, 4_000_000, 1 << 22, 1L << 26, Duration.ofSeconds(2));
 
-  /** Returns the same limits with another time. */
+  /**
+   * {@return the same limits with another time}
+   *
+   * @param other the maximal elapsed time
+   */
   public Limits within(Duration other) {
     return new Limits(source, nesting, depth, steps, characters, produced, other);
   }

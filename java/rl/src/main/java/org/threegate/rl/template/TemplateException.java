@@ -14,6 +14,7 @@ package org.threegate.rl.template;
 public final class TemplateException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
+  /** The line of the template, from 1; 0 when it is unknown. */
   private final int line;
 
   TemplateException(String message) {
@@ -25,7 +26,7 @@ public final class TemplateException extends RuntimeException {
     this.line = line;
   }
 
-  /** Returns the line of the template, from 1, or 0 when it is unknown. */
+  /** {@return the line of the template, from 1, or 0 when it is unknown} */
   public int line() {
     return line;
   }

@@ -6,10 +6,19 @@ import org.threegate.rl.objective.Advantages;
 /** Computes advantages from rewards that are ordered by group. See {@link Advantages}. */
 @FunctionalInterface
 public interface AdvantageRule {
+  /** Advantages normalized within groups, as {@link Advantages#normalised} computes them. */
   AdvantageRule NORMALISED = Advantages::normalised;
+
+  /** Rewards minus the mean of their group, as {@link Advantages#centred} computes them. */
   AdvantageRule CENTRED = Advantages::centred;
+
+  /** Rewards minus the mean of the others of their group; see {@link Advantages#leaveOneOut}. */
   AdvantageRule LEAVE_ONE_OUT = Advantages::leaveOneOut;
+
+  /** Rewards normalized over the batch, as {@link Advantages#ofBatch} computes them. */
   AdvantageRule OF_BATCH = (rewards, groupSize) -> Advantages.ofBatch(rewards);
+
+  /** Centred rewards normalized over the batch; see {@link Advantages#ofBatchWithBaseline}. */
   AdvantageRule OF_BATCH_WITH_BASELINE = Advantages::ofBatchWithBaseline;
 
   /** Gives every completion the advantage 1, so that the kept completions are imitated. */
@@ -20,5 +29,12 @@ public interface AdvantageRule {
         return ones;
       };
 
+  /**
+   * Computes the advantages.
+   *
+   * @param rewards the rewards, ordered by group
+   * @param groupSize the number of completions per prompt, 2 or more
+   * @return one advantage per reward
+   */
   double[] advantages(double[] rewards, int groupSize);
 }

@@ -26,6 +26,11 @@ public record SupervisedOptions(
     Schedule schedule,
     AdamW.Options optimizer,
     long seed) {
+  /**
+   * Validates the options.
+   *
+   * @throws IllegalArgumentException when one of them is out of its range
+   */
   public SupervisedOptions {
     if (steps < 1 || batch < 1 || rows < 1 || longest < 2) {
       throw new IllegalArgumentException(
@@ -36,7 +41,15 @@ public record SupervisedOptions(
     }
   }
 
-  /** Returns options with a constant learning rate. */
+  /**
+   * {@return options with a constant learning rate}
+   *
+   * @param steps the number of steps of the run
+   * @param batch the number of demonstrations per step
+   * @param longest the maximal length of a demonstration in tokens
+   * @param rate the learning rate
+   * @param seed the seed of the order of demonstrations
+   */
   public static SupervisedOptions of(long steps, int batch, int longest, double rate, long seed) {
     return new SupervisedOptions(
         steps, batch, 64, false, longest, rate, Schedule.constant(), AdamW.Options.DEFAULT, seed);

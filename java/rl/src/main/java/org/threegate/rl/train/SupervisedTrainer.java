@@ -35,14 +35,19 @@ public final class SupervisedTrainer extends Trainer {
   @FunctionalInterface
   public interface Source {
     /**
-     * Returns the demonstration at a position.
+     * {@return the demonstration at a position}
      *
      * @param place the position, from 0. Positions are requested in order, except when a run is
      *     resumed
      */
     Demonstration at(long place);
 
-    /** Returns a sequence that repeats a list, shuffled again for each pass. */
+    /**
+     * {@return a sequence that repeats a list, shuffled again for each pass}
+     *
+     * @param demonstrations the list, one demonstration at least
+     * @param seed the seed of the orders
+     */
     static Source of(List<Demonstration> demonstrations, long seed) {
       Order order = new Order(demonstrations.size(), seed);
       return place -> demonstrations.get(order.at(place));

@@ -72,21 +72,26 @@ public abstract sealed class Trainer implements AutoCloseable
     this.steps = steps;
   }
 
-  /** Returns the number of steps so far. */
+  /** {@return the number of steps so far} */
   public long step() {
     return step;
   }
 
-  /** Returns the number of steps of the whole run. */
+  /** {@return the number of steps of the whole run} */
   public long steps() {
     return steps;
   }
 
+  /** {@return whether all steps of the run were taken} */
   public boolean isDone() {
     return step >= steps;
   }
 
-  /** Trains to the end of the run. */
+  /**
+   * Trains to the end of the run.
+   *
+   * @param observer receives the event of each step
+   */
   public void run(TrainingObserver observer) {
     while (!isDone()) {
       observer.on(next());
@@ -311,7 +316,12 @@ public abstract sealed class Trainer implements AutoCloseable
         });
   }
 
-  /** Returns the step number that a saved state was written at. */
+  /**
+   * {@return the step number that a saved state was written at}
+   *
+   * @param context the context of the kernels
+   * @param file a file that {@link #save} wrote
+   */
   public static long savedStep(Context context, Path file) {
     try (Checkpoint saved = Checkpoint.open(context, file)) {
       return number(file, saved.files().get(0).metadata(), "step", MOST);

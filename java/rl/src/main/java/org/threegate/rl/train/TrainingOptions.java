@@ -48,6 +48,7 @@ public record TrainingOptions(
     long seed) {
   /** Selects the completions to learn from. */
   public enum Kept {
+    /** All completions. */
     ALL,
     /** The groups whose rewards differ. Others have no gradient (arXiv 2503.14476). */
     DIFFERING,
@@ -55,6 +56,11 @@ public record TrainingOptions(
     RIGHT
   }
 
+  /**
+   * Validates the options.
+   *
+   * @throws IllegalArgumentException when one of them is out of its range
+   */
   public TrainingOptions {
     require(steps >= 1, "steps must be 1 or more");
     require(prompts >= 1 && group >= 2, "prompts must be 1 or more, and group 2 or more");
@@ -82,13 +88,23 @@ public record TrainingOptions(
    * @param sampling how completions are sampled
    * @param rate the learning rate
    * @param seed the seed of all randomness
+   * @return a builder
    */
   public static Builder builder(
       long steps, int prompts, int group, SamplingOptions sampling, double rate, long seed) {
     return new Builder(steps, prompts, group, sampling, rate, seed);
   }
 
-  /** Returns options with all defaults of {@link #builder}. */
+  /**
+   * {@return options with all defaults of {@link #builder}}
+   *
+   * @param steps the number of steps of the run
+   * @param prompts the number of prompts per step
+   * @param group the number of completions per prompt
+   * @param sampling how completions are sampled
+   * @param rate the learning rate
+   * @param seed the seed of all randomness
+   */
   public static TrainingOptions of(
       long steps, int prompts, int group, SamplingOptions sampling, double rate, long seed) {
     return builder(steps, prompts, group, sampling, rate, seed).build();
@@ -123,58 +139,118 @@ public record TrainingOptions(
       this.seed = seed;
     }
 
+    /**
+     * Sets the number of updates per batch of completions.
+     *
+     * @param value the number, 1 or more
+     * @return this builder
+     */
     public Builder updates(int value) {
       updates = value;
       return this;
     }
 
+    /**
+     * Sets how often prompts are drawn at most, until enough groups have differing rewards.
+     *
+     * @param value the number, 1 or more
+     * @return this builder
+     */
     public Builder rounds(int value) {
       rounds = value;
       return this;
     }
 
+    /**
+     * Sets the number of sequences that one thread differentiates at a time.
+     *
+     * @param value the number, 1 or more
+     * @return this builder
+     */
     public Builder rows(int value) {
       rows = value;
       return this;
     }
 
+    /**
+     * Sets whether activations are recomputed in the backward pass.
+     *
+     * @param value true to save memory at the cost of time
+     * @return this builder
+     */
     public Builder checkpointed(boolean value) {
       checkpointed = value;
       return this;
     }
 
+    /**
+     * Sets the objective to minimize.
+     *
+     * @param value the objective
+     * @return this builder
+     */
     public Builder objective(PolicyObjective value) {
       objective = value;
       return this;
     }
 
+    /**
+     * Sets how advantages are computed from rewards.
+     *
+     * @param value the rule
+     * @return this builder
+     */
     public Builder advantages(AdvantageRule value) {
       advantages = value;
       return this;
     }
 
+    /**
+     * Sets the completions to learn from.
+     *
+     * @param value which completions are kept
+     * @return this builder
+     */
     public Builder kept(Kept value) {
       kept = value;
       return this;
     }
 
+    /**
+     * Sets the number of tokens over which DAPO's length penalty grows.
+     *
+     * @param value the number, up to the maximal length; 0 turns the penalty off
+     * @return this builder
+     */
     public Builder lengthMargin(int value) {
       lengthMargin = value;
       return this;
     }
 
+    /**
+     * Sets the schedule of the learning rate.
+     *
+     * @param value the schedule
+     * @return this builder
+     */
     public Builder schedule(Schedule value) {
       schedule = value;
       return this;
     }
 
+    /**
+     * Sets the hyperparameters of the optimizer.
+     *
+     * @param value the hyperparameters
+     * @return this builder
+     */
     public Builder optimizer(AdamW.Options value) {
       optimizer = value;
       return this;
     }
 
     /**
-     * Returns the options.
+     * {@return the options}
      *
      * @throws IllegalArgumentException when a value is out of its range
      */

@@ -61,14 +61,21 @@ public final class BoundedVerifier implements AutoCloseable {
     this.threads = threads;
   }
 
-  /** A response to score, and the reference answer of its problem. */
+  /**
+   * A response to score, and the reference answer of its problem.
+   *
+   * @param response the text of the completion
+   * @param answer the reference answer of the problem
+   */
   public record Request(String response, String answer) {}
 
   /** How a call ended. */
   public enum Outcome {
+    /** The verifier returned a finite score. */
     SCORED,
     /** The verifier threw an exception, or returned a score that is not finite. */
     CRASHED,
+    /** The call exceeded the time limit. */
     TIMED_OUT
   }
 
@@ -206,12 +213,12 @@ public final class BoundedVerifier implements AutoCloseable {
     return finished;
   }
 
-  /** Returns the number of calls so far that threw an exception. */
+  /** {@return the number of calls so far that threw an exception} */
   public long crashes() {
     return crashes.get();
   }
 
-  /** Returns the number of calls so far that exceeded the time limit. */
+  /** {@return the number of calls so far that exceeded the time limit} */
   public long timeouts() {
     return timeouts.get();
   }

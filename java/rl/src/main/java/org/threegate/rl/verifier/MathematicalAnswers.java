@@ -46,7 +46,9 @@ public final class MathematicalAnswers {
 
   /** The result of a comparison. */
   public enum Verdict {
+    /** The answers are equal. */
     EQUAL,
+    /** The answers differ. */
     DIFFERENT,
     /** An answer could not be parsed. It is scored as wrong. */
     UNDECIDED
@@ -103,7 +105,13 @@ public final class MathematicalAnswers {
     return Optional.empty();
   }
 
-  /** Compares two answers. */
+  /**
+   * Compares two answers.
+   *
+   * @param first an answer
+   * @param second another answer
+   * @return whether they are equal, as far as it can be decided
+   */
   public static Verdict compare(String first, String second) {
     if (first.length() > LONGEST || second.length() > LONGEST) {
       return first.equals(second) ? Verdict.EQUAL : Verdict.UNDECIDED;

@@ -12,9 +12,13 @@ import java.util.Locale;
  * }</pre>
  */
 public enum RewardFunction {
+  /** {@link Verifiers#EXACT}: equal texts. */
   EXACT(Verifiers.EXACT),
+  /** {@link Verifiers#NUMERIC}: equal final numbers. */
   NUMERIC(Verifiers.NUMERIC),
+  /** {@link Verifiers#MATHEMATICAL}: mathematically equal answers. */
   MATHEMATICAL(Verifiers.MATHEMATICAL),
+  /** {@link Verifiers#COUNTDOWN}: an expression with the given numbers and value. */
   COUNTDOWN(Verifiers.COUNTDOWN);
 
   private final Verifier verifier;
@@ -23,19 +27,20 @@ public enum RewardFunction {
     this.verifier = verifier;
   }
 
-  /** Returns the verifier that scores responses. */
+  /** {@return the verifier that scores responses} */
   public Verifier verifier() {
     return verifier;
   }
 
-  /** Returns the name, as in configurations. */
+  /** {@return the name, as in configurations} */
   public String label() {
     return name().toLowerCase(Locale.ROOT);
   }
 
   /**
-   * Returns the reward function with this name.
+   * {@return the reward function with this name}
    *
+   * @param label name of a reward function, as {@link #label} returns it
    * @throws IllegalArgumentException for any other name. The message lists those there are
    */
   public static RewardFunction of(String label) {
