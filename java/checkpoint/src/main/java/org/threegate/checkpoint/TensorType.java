@@ -13,6 +13,8 @@ public enum TensorType {
   I8(8),
   F8_E5M2(8, Dtype.F8_E5M2),
   F8_E4M3(8, Dtype.F8_E4M3),
+  F8_E4M3FNUZ(8),
+  F8_E5M2FNUZ(8),
   F8_E8M0(8),
   I16(16),
   U16(16),

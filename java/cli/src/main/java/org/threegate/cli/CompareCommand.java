@@ -191,7 +191,7 @@ final class CompareCommand implements Callable<Integer> {
 
   private ComparisonReport report(CompareOutcome outcome, List<String> command, long start) {
     Comparison.Outcome measured = outcome.measured();
-    Pairing unmatched = outcome.unmatched();
+    Pairing.Unpaired unmatched = outcome.unmatched().names();
     CompareOutcome.Machines machines = outcome.machines();
     return new ComparisonReport(
         new ComparisonReport.Run(
@@ -233,9 +233,9 @@ final class CompareCommand implements Callable<Integer> {
 
   private void requireSomething(Pairing pairing) {
     if (strict) {
-      List<String> problems = new ArrayList<>(pairing.onlyInBase());
-      problems.addAll(pairing.onlyInTuned());
-      problems.addAll(pairing.shapeMismatch());
+      List<String> problems = new ArrayList<>(pairing.names().onlyInBase());
+      problems.addAll(pairing.names().onlyInTuned());
+      problems.addAll(pairing.names().shapeMismatch());
       if (!problems.isEmpty()) {
         throw new InvalidInputException(
             tuned
