@@ -196,7 +196,8 @@ final class Plan implements AutoCloseable {
       String baseLocation,
       String tunedLocation,
       Optional<String> initialAdapter,
-      Predicate<String> selected)
+      Predicate<String> selected,
+      Map<String, String> renames)
       throws IOException {
     CompletableFuture<RemoteModel> before = start("base", baseLocation);
     CompletableFuture<RemoteModel> after = start("tuned", tunedLocation);
@@ -233,7 +234,7 @@ final class Plan implements AutoCloseable {
       }
     } else {
       tuned = open("tuned", model);
-      pairing = Pairing.of(base.checkpoint(), tuned.checkpoint(), selected);
+      pairing = Pairing.of(base.checkpoint(), tuned.checkpoint(), selected, renames);
     }
     Set<String> damaged = new HashSet<>();
     failures.forEach(failure -> damaged.add(failure.tensor()));

@@ -69,7 +69,7 @@ final class SparkEngine implements Engine {
       throws IOException {
     try (Plan plan = new Plan(spark);
         Control control = plan.control()) {
-      Plan.Sides sides = plan.compare(base, tuned, Optional.empty(), selected);
+      Plan.Sides sides = plan.compare(base, tuned, Optional.empty(), selected, Map.of());
       UnitJob job = new UnitJob(spark, plan.planner(), Work.Compare.of(geometry));
       failures.addAll(plan.failures());
       return job.answers(
@@ -89,7 +89,11 @@ final class SparkEngine implements Engine {
     try (Plan plan = new Plan(spark)) {
       Plan.Sides sides =
           plan.compare(
-              request.base(), request.tuned(), request.initialAdapter(), request.selected());
+              request.base(),
+              request.tuned(),
+              request.initialAdapter(),
+              request.selected(),
+              request.renames());
       if (!sides.isAdapter()) {
         request.refuseInitialAdapter();
       }

@@ -75,7 +75,7 @@ public final class LocalEngine implements Engine {
       }
       request.refuseInitialAdapter();
       try (Checkpoint tuned = Checkpoint.open(context, location)) {
-        Pairing pairing = Pairing.of(base, tuned, request.selected());
+        Pairing pairing = Pairing.of(base, tuned, request.selected(), request.renames());
         return compare(request, base, tuned, pairing, progress, control);
       }
     }

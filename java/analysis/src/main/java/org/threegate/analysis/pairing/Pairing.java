@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
+import org.threegate.analysis.statistics.Accounting;
 import org.threegate.checkpoint.Adapter;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
@@ -18,6 +19,7 @@ import org.threegate.checkpoint.weight.Values;
 import org.threegate.checkpoint.weight.Weight;
 import org.threegate.checkpoint.weight.Weights;
 import org.threegate.kernel.Operand;
+import org.threegate.run.InvalidInputException;
 
 /**
  * The weights that two checkpoints share, paired for comparison, and an account of all stored
@@ -57,7 +59,17 @@ public record Pairing(
 
   /** Pairs two checkpoints. */
   public static Pairing of(Checkpoint base, Checkpoint tuned, Predicate<String> selected) {
-    return new Builder(base, selected).withCheckpoint(tuned);
+    return of(base, tuned, selected, Map.of());
+  }
+
+  /**
+   * Pairs two checkpoints whose names differ.
+   *
+   * @param renames beginnings of names of the tuned checkpoint, and what stands there in the base
+   */
+  public static Pairing of(
+      Checkpoint base, Checkpoint tuned, Predicate<String> selected, Map<String, String> renames) {
+    return new Builder(base, selected).withCheckpoint(tuned, renames);
   }
 
   /** Pairs a checkpoint with the result of applying an adapter to it. */
@@ -182,10 +194,10 @@ public record Pairing(
       this.before = new Account(Weights.of(base));
     }
 
-    Pairing withCheckpoint(Checkpoint tuned) {
+    Pairing withCheckpoint(Checkpoint tuned, Map<String, String> renames) {
       Account after = new Account(Weights.of(tuned));
       Map<String, Weight> left = new LinkedHashMap<>(before.weights.byName());
-      Map<String, Weight> right = renamed(left, after.weights.byName());
+      Map<String, Weight> right = withoutWrappers(left, renamed(after.weights.byName(), renames));
       tiedCopy(base, left).ifPresent(copy -> setAside(before, left, copy));
       tiedCopy(tuned, right).ifPresent(copy -> setAside(after, right, copy));
       Set<String> names = new LinkedHashSet<>(left.keySet());
@@ -245,8 +257,31 @@ public record Pairing(
           weight.sources());
     }
 
+    /** Returns weights under names that begin as the caller wants. The first rename counts. */
+    private Map<String, Weight> renamed(Map<String, Weight> weights, Map<String, String> renames) {
+      Map<String, Weight> renamed = new LinkedHashMap<>();
+      weights.forEach(
+          (name, weight) -> {
+            String own =
+                renames.entrySet().stream()
+                    .filter(rename -> name.startsWith(rename.getKey()))
+                    .findFirst()
+                    .map(rename -> rename.getValue() + name.substring(rename.getKey().length()))
+                    .orElse(name);
+            if (renamed.putIfAbsent(own, weight) != null) {
+              throw new InvalidInputException(
+                  "two tensors of the tuned checkpoint are named " + own + " after renaming");
+            }
+            if (!own.equals(name)) {
+              matched.add(own + " = " + name);
+            }
+          });
+      return renamed;
+    }
+
     /** Returns the weights of the tuned checkpoint under the names of the base. */
-    private Map<String, Weight> renamed(Map<String, Weight> left, Map<String, Weight> tuned) {
+    private Map<String, Weight> withoutWrappers(
+        Map<String, Weight> left, Map<String, Weight> tuned) {
       Set<String> onlyLeft = new LinkedHashSet<>(left.keySet());
       onlyLeft.removeAll(tuned.keySet());
       Set<String> onlyRight = new LinkedHashSet<>(tuned.keySet());

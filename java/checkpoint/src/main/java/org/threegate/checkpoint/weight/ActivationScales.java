@@ -3,7 +3,7 @@ package org.threegate.checkpoint.weight;
 import java.util.List;
 
 /** Scales of activations and of caches, which no weight needs. */
-final class ActivationScales implements Weights.Layout {
+final class ActivationScales implements Layout {
   private static final int MOST = 1 << 20; // entries; larger tensors are weights
   private static final List<String> SUFFIXES =
       List.of(
@@ -21,7 +21,7 @@ final class ActivationScales implements Weights.Layout {
           ".act_scale");
 
   @Override
-  public void take(Weights.Inventory inventory) {
+  public void take(Inventory inventory) {
     if (inventory.quantization().method().isEmpty()) {
       return;
     }

@@ -13,7 +13,7 @@ import org.threegate.checkpoint.weight.ScaleGrid.Numbers;
  * of inputs: MXFP4 of gpt-oss ({@code _blocks} and {@code _scales}), and NVFP4 and MXFP4 of
  * ModelOpt and compressed-tensors.
  */
-final class BlockFloats implements Weights.Layout {
+final class BlockFloats implements Layout {
   private static final String BLOCKS = "_blocks";
   private static final String PACKED = "_packed";
   private static final int BLOCK_BYTES = 16;
@@ -21,7 +21,7 @@ final class BlockFloats implements Weights.Layout {
   private static final float[] E8M0 = ByteCodes.of(TensorType.F8_E8M0);
 
   @Override
-  public void take(Weights.Inventory inventory) {
+  public void take(Inventory inventory) {
     for (String name : inventory.names()) {
       Optional<Tensor> codes =
           inventory.find(name).filter(tensor -> tensor.type() == TensorType.U8);
@@ -40,7 +40,7 @@ final class BlockFloats implements Weights.Layout {
    * Takes the experts of gpt-oss. Their blocks are stored as outputs x inputs, and the model's
    * weight is inputs x outputs.
    */
-  private static void takeBlocks(Weights.Inventory inventory, Tensor codes) {
+  private static void takeBlocks(Inventory inventory, Tensor codes) {
     String name = codes.name().substring(0, codes.name().length() - BLOCKS.length());
     Optional<Tensor> scales = inventory.find(name + "_scales");
     if (scales.isEmpty()) {
@@ -57,7 +57,7 @@ final class BlockFloats implements Weights.Layout {
             && shape.get(2) <= Integer.MAX_VALUE / (2 * BLOCK_BYTES);
     if (!fits) {
       String reason = "MXFP4 blocks of " + shape + " do not fit the scales of " + exponents.shape();
-      PackedIntegers.refuse(inventory, List.of(codes, exponents), reason);
+      inventory.refuse(List.of(codes, exponents), reason);
       return;
     }
     long experts = shape.get(0);
@@ -73,7 +73,7 @@ final class BlockFloats implements Weights.Layout {
   }
 
   /** Decodes blocks into inputs x outputs. */
-  private record Blocks(Tensor codes, Tensor exponents) implements Decoder {
+  private record Blocks(Tensor codes, Tensor exponents) implements RowDecoder {
     @Override
     public void decode(long first, int count, float[] out) {
       long outputs = codes.shape().get(1);
@@ -116,7 +116,7 @@ final class BlockFloats implements Weights.Layout {
   }
 
   /** Takes a weight of ModelOpt or compressed-tensors. */
-  private static void takePairs(Weights.Inventory inventory, Tensor codes) {
+  private static void takePairs(Inventory inventory, Tensor codes) {
     boolean packed = codes.name().endsWith(PACKED);
     String name =
         packed ? codes.name().substring(0, codes.name().length() - PACKED.length()) : codes.name();
@@ -155,8 +155,7 @@ final class BlockFloats implements Weights.Layout {
             && global
             && sources.size() <= 3;
     if (!fits) {
-      PackedIntegers.refuse(
-          inventory,
+      inventory.refuse(
           sources,
           "four-bit floats of " + codes.shape() + " do not fit the scales of " + scales.shape());
       return;
@@ -176,7 +175,7 @@ final class BlockFloats implements Weights.Layout {
 
   /** Decodes rows of pairs. The scale of a group comes first, as the libraries have it. */
   private record Pairs(Tensor codes, Tensor scales, float[] table, float times, float over)
-      implements Decoder {
+      implements RowDecoder {
     @Override
     public void decode(long first, int count, float[] out) {
       int bytes = Math.toIntExact(codes.shape().get(1));

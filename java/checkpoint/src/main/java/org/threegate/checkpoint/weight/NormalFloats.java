@@ -15,7 +15,7 @@ import org.threegate.checkpoint.weight.ScaleGrid.Numbers;
  * table has the value of each code. Blocks of entries, counted through the rows, share the largest
  * magnitude, which may be quantized itself.
  */
-final class NormalFloats implements Weights.Layout {
+final class NormalFloats implements Layout {
   private static final String STATE = ".quant_state.bitsandbytes__";
   private static final int CODES = 16;
   private static final int MOST_STATE = 1 << 16; // bytes
@@ -23,7 +23,7 @@ final class NormalFloats implements Weights.Layout {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   @Override
-  public void take(Weights.Inventory inventory) {
+  public void take(Inventory inventory) {
     for (String name : inventory.names()) {
       int at = name.indexOf(STATE);
       if (at > 0) {
@@ -38,7 +38,7 @@ final class NormalFloats implements Weights.Layout {
     }
   }
 
-  private static void take(Weights.Inventory inventory, Tensor codes, Tensor state) {
+  private static void take(Inventory inventory, Tensor codes, Tensor state) {
     String name = codes.name();
     List<Tensor> sources = new ArrayList<>(List.of(codes, state));
     for (String suffix : List.of(".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map")) {
@@ -46,8 +46,7 @@ final class NormalFloats implements Weights.Layout {
     }
     Optional<Blocks> blocks = Blocks.of(inventory, codes, state);
     if (blocks.isEmpty()) {
-      PackedIntegers.refuse(
-          inventory, sources, "codes of bitsandbytes whose quant_state does not fit them");
+      inventory.refuse(sources, "codes of bitsandbytes whose quant_state does not fit them");
       return;
     }
     Blocks own = blocks.get();
@@ -63,8 +62,8 @@ final class NormalFloats implements Weights.Layout {
   /** The entries of one weight. */
   private record Blocks(
       Tensor codes, long rows, long columns, int size, float[] table, Nested largest)
-      implements Decoder {
-    static Optional<Blocks> of(Weights.Inventory inventory, Tensor codes, Tensor state) {
+      implements RowDecoder {
+    static Optional<Blocks> of(Inventory inventory, Tensor codes, Tensor state) {
       Optional<JsonNode> read = read(state);
       Optional<Tensor> map = inventory.find(codes.name() + ".quant_map");
       Optional<Tensor> absmax = inventory.find(codes.name() + ".absmax");
@@ -132,8 +131,7 @@ final class NormalFloats implements Weights.Layout {
   /** The largest magnitudes of blocks, perhaps as codes with a magnitude for each block of them. */
   private record Nested(
       Tensor absmax, Optional<float[]> table, Optional<Tensor> outer, int size, float offset) {
-    static Optional<Nested> of(
-        Weights.Inventory inventory, String name, Tensor absmax, JsonNode fields) {
+    static Optional<Nested> of(Inventory inventory, String name, Tensor absmax, JsonNode fields) {
       if (absmax.type() == TensorType.F32) {
         return Optional.of(new Nested(absmax, Optional.empty(), Optional.empty(), 1, 0));
       }

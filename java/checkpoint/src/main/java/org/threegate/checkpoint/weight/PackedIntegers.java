@@ -14,7 +14,7 @@ import org.threegate.checkpoint.weight.ScaleGrid.Numbers;
  * Integers of a few bits, packed in words of 32 bits, with a scale and a zero point for each group
  * of inputs: GPTQ and AWQ ({@code qweight}), and compressed-tensors ({@code weight_packed}).
  */
-final class PackedIntegers implements Weights.Layout {
+final class PackedIntegers implements Layout {
   private static final int WORD = 32;
   private static final String CODES = ".qweight";
   private static final String PACKED = ".weight_packed";
@@ -25,7 +25,7 @@ final class PackedIntegers implements Weights.Layout {
   private static final int[] AWQ_8 = {0, 2, 1, 3};
 
   @Override
-  public void take(Weights.Inventory inventory) {
+  public void take(Inventory inventory) {
     for (String name : inventory.names()) {
       if (name.endsWith(CODES)) {
         inventory.find(name).ifPresent(codes -> takeGroups(inventory, codes));
@@ -39,7 +39,7 @@ final class PackedIntegers implements Weights.Layout {
   }
 
   /** Takes a weight of GPTQ or AWQ. */
-  private static void takeGroups(Weights.Inventory inventory, Tensor codes) {
+  private static void takeGroups(Inventory inventory, Tensor codes) {
     String stem = codes.name().substring(0, codes.name().length() - CODES.length());
     Optional<Tensor> scales = inventory.find(stem + ".scales");
     Optional<Tensor> zeros = inventory.find(stem + ".qzeros");
@@ -68,7 +68,7 @@ final class PackedIntegers implements Weights.Layout {
     zeros.ifPresent(sources::add);
     order.ifPresent(sources::add);
     if (groups.isEmpty()) {
-      refuse(inventory, sources, reason);
+      inventory.refuse(sources, reason);
       return;
     }
     Groups own = groups.get();
@@ -81,18 +81,8 @@ final class PackedIntegers implements Weights.Layout {
             sources));
   }
 
-  static void refuse(Weights.Inventory inventory, List<Tensor> sources, String reason) {
-    inventory.refuse(sources.get(0), reason);
-    sources.stream()
-        .skip(1)
-        .forEach(
-            source ->
-                inventory.consume(
-                    source, "read with " + sources.get(0).name() + ", which is refused"));
-  }
-
   /** Decodes codes that are stored input by input, so that a row of the file has all outputs. */
-  private static final class Groups implements Decoder {
+  private static final class Groups implements RowDecoder {
     private final NativeBuffer buffer;
     private final long offset;
     private final long outputs;
@@ -129,7 +119,7 @@ final class PackedIntegers implements Weights.Layout {
 
     /** Returns the decoder; empty if the shapes do not fit each other. */
     static Optional<Groups> of(
-        Weights.Inventory inventory,
+        Inventory inventory,
         Tensor codes,
         Tensor scales,
         Tensor zeros,
@@ -282,7 +272,7 @@ final class PackedIntegers implements Weights.Layout {
   }
 
   /** Takes a weight of compressed-tensors. */
-  private static void takePacked(Weights.Inventory inventory, Tensor codes) {
+  private static void takePacked(Inventory inventory, Tensor codes) {
     String stem = codes.name().substring(0, codes.name().length() - "_packed".length());
     Optional<Tensor> scale = inventory.find(stem + "_scale");
     Optional<Tensor> shape = inventory.find(stem + "_shape");
@@ -310,7 +300,7 @@ final class PackedIntegers implements Weights.Layout {
                       + codes.shape()
                       + ", scales "
                       + scale.get().shape();
-      refuse(inventory, sources, reason);
+      inventory.refuse(sources, reason);
       return;
     }
     inventory.add(
@@ -334,7 +324,7 @@ final class PackedIntegers implements Weights.Layout {
       Tensor scale,
       Optional<Tensor> zero,
       int[] groupOf)
-      implements Decoder {
+      implements RowDecoder {
     static Optional<Packed> of(
         Tensor codes,
         int bits,

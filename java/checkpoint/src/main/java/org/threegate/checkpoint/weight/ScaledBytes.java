@@ -16,12 +16,12 @@ import org.threegate.kernel.Matrix;
  * compressed-tensors, FBGEMM and ModelOpt ({@code weight_scale}), of DeepSeek's own files ({@code
  * scale}), and of bitsandbytes ({@code SCB}, the largest magnitude of a row).
  */
-final class ScaledBytes implements Weights.Layout {
+final class ScaledBytes implements Layout {
   private static final int DEFAULT_BLOCK = 128;
   private static final float LARGEST_INT8 = 127;
 
   @Override
-  public void take(Weights.Inventory inventory) {
+  public void take(Inventory inventory) {
     for (String name : inventory.names()) {
       inventory.find(name).filter(ScaledBytes::isCodes).ifPresent(codes -> take(inventory, codes));
     }
@@ -33,7 +33,7 @@ final class ScaledBytes implements Weights.Layout {
             || tensor.type().name().startsWith("F8_") && tensor.type() != TensorType.F8_E8M0);
   }
 
-  private static void take(Weights.Inventory inventory, Tensor codes) {
+  private static void take(Inventory inventory, Tensor codes) {
     String name = codes.name();
     String stem = name.endsWith(".weight") ? name.substring(0, name.length() - 7) : name;
     Optional<Tensor> largest = inventory.find(stem + ".SCB");
@@ -86,15 +86,15 @@ final class ScaledBytes implements Weights.Layout {
       return new Values.Scaled(matrix, grid);
     }
     float[] table = ByteCodes.of(codes.type());
-    Decoder scaled =
+    RowDecoder scaled =
         zeros.isEmpty()
-            ? Decoder.scaledBytes(codes.file().buffer(), codes.offset(), columns, table, grid)
+            ? RowDecoder.scaledBytes(codes.file().buffer(), codes.offset(), columns, table, grid)
             : shifted(codes, columns, table, grid, zeros.get());
     return new Values.Computed(rows, columns, scaled);
   }
 
   /** Returns the decoder of codes from which a zero point is subtracted. */
-  private static Decoder shifted(
+  private static RowDecoder shifted(
       Tensor codes, long columns, float[] table, ScaleGrid grid, ScaleGrid zeros) {
     int width = Math.toIntExact(columns);
     return (first, count, out) -> {

@@ -15,9 +15,12 @@ import org.threegate.kernel.Operand;
  * closed.
  *
  * <pre>{@code
- * Values values = new Values.Stored(Operand.of(tensor.matrix()));
- * try (Values.Opened opened = values.open(context)) {
- *   System.out.println(opened.operand().rows() + " rows");
+ * try (Checkpoint checkpoint = Checkpoint.open(context, base)) {
+ *   for (Weight weight : Weights.of(checkpoint).byName().values()) {
+ *     try (Values.Opened opened = weight.entries().open(context)) {
+ *       System.out.println(weight.name() + ": " + opened.operand().rows() + " rows");
+ *     }
+ *   }
  * }
  * }</pre>
  */
@@ -110,7 +113,7 @@ public sealed interface Values {
     @Override
     public Values rows(long begin, long end) {
       Objects.checkFromToIndex(begin, end, rows());
-      return new Computed(end - begin, columns(), Decoder.of(codes, grid).from(begin));
+      return new Computed(end - begin, columns(), RowDecoder.of(codes, grid).from(begin));
     }
   }
 
@@ -121,7 +124,7 @@ public sealed interface Values {
    * @param columns number of columns
    * @param decoder computes rows
    */
-  record Computed(long rows, long columns, Decoder decoder) implements Values {
+  record Computed(long rows, long columns, RowDecoder decoder) implements Values {
     private static final long BLOCK_ENTRIES = 1 << 18;
 
     @Override

@@ -5,7 +5,7 @@ import org.threegate.kernel.Matrix;
 
 /** Computes rows of a matrix in float32. */
 @FunctionalInterface
-public interface Decoder {
+public interface RowDecoder {
   /**
    * Computes rows.
    *
@@ -20,7 +20,7 @@ public interface Decoder {
    *
    * @param begin row that becomes row 0
    */
-  default Decoder from(long begin) {
+  default RowDecoder from(long begin) {
     return (first, count, out) -> decode(begin + first, count, out);
   }
 
@@ -30,7 +30,7 @@ public interface Decoder {
    * @param codes codes of a float8 dtype
    * @param grid scales
    */
-  static Decoder of(Matrix codes, ScaleGrid grid) {
+  static RowDecoder of(Matrix codes, ScaleGrid grid) {
     return scaledBytes(
         codes.buffer(), codes.offset(), codes.columns(), ByteCodes.of(codes.dtype()), grid);
   }
@@ -45,7 +45,7 @@ public interface Decoder {
    * @param table value of each of the 256 codes
    * @param grid scales
    */
-  static Decoder scaledBytes(
+  static RowDecoder scaledBytes(
       NativeBuffer buffer, long offset, long columns, float[] table, ScaleGrid grid) {
     int width = Math.toIntExact(columns);
     return (first, count, out) -> {

@@ -1,4 +1,4 @@
-package org.threegate.analysis.pairing;
+package org.threegate.analysis.statistics;
 
 import java.util.List;
 import java.util.TreeSet;
