@@ -39,6 +39,7 @@ public final class Adapter implements AutoCloseable {
   private final Checkpoint weights;
   private final Map<String, List<Operand.LowRank>> updates = new LinkedHashMap<>();
   private final Map<String, Tensor> replaced = new LinkedHashMap<>();
+  private final Map<Tensor, String> weightOf = new LinkedHashMap<>();
   private final List<NativeBuffer> transposed = new ArrayList<>();
   private final Context context;
   private final Settings settings;
@@ -174,18 +175,20 @@ public final class Adapter implements AutoCloseable {
       Matcher matcher = FACTOR.matcher(tensor.name());
       if (matcher.matches()) {
         (matcher.group(2).equals("A") ? right : left).put(matcher.group(1), tensor);
+        weightOf.put(tensor, matcher.group(1) + ".weight");
       } else if (tensor.name().contains("lora_")) {
         throw invalid(
             tensor,
             "is a kind of factor that cannot be read (only lora_A and lora_B can); merge the adapter first");
       } else {
         // Modules that were trained whole (modules_to_save).
-        replaced.put(
+        String name =
             tensor
                 .name()
                 .replaceFirst("^base_model\\.model\\.", "")
-                .replace(".modules_to_save.default", ""),
-            tensor);
+                .replace(".modules_to_save.default", "");
+        replaced.put(name, tensor);
+        weightOf.put(tensor, name);
       }
     }
     for (Map.Entry<String, Tensor> entry : left.entrySet()) {
@@ -276,6 +279,15 @@ public final class Adapter implements AutoCloseable {
    */
   public Map<String, Tensor> replaced() {
     return replaced;
+  }
+
+  /**
+   * {@return the name of the weight of the base model that a tensor of the adapter belongs to}
+   *
+   * @param tensor a tensor of {@link #weights}
+   */
+  public String weightOf(Tensor tensor) {
+    return weightOf.get(tensor);
   }
 
   /** {@return the tensors of the adapter's file} */

@@ -1,7 +1,6 @@
 package org.threegate.checkpoint;
 
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import org.threegate.file.InputFiles;
@@ -17,8 +16,7 @@ import org.threegate.run.InvalidInputException;
  * @param keyValueHeads number of key and value heads; by default, that of query heads
  * @param headDimension elements of a head; by default, the hidden size over the query heads
  * @param tiedEmbeddings whether the output head is the input embedding
- * @param blockRows rows of a block that shares a scale, in a block-scaled FP8 checkpoint
- * @param blockColumns columns of such a block
+ * @param quantization how the weights are quantized
  */
 public record ModelConfig(
     String modelType,
@@ -27,11 +25,8 @@ public record ModelConfig(
     OptionalInt keyValueHeads,
     OptionalInt headDimension,
     boolean tiedEmbeddings,
-    int blockRows,
-    int blockColumns) {
-  private static final String QUANTIZATION = "quantization_config";
-  private static final String BLOCK_SIZE = "weight_block_size";
-  private static final int DEFAULT_BLOCK = 128;
+    Quantization quantization) {
+  private static final String MODEL_OPT = "hf_quant_config.json";
   private static final int MOST_HEADS = 1 << 16;
   private static final int MOST_LAYERS = 1 << 16;
   private static final int WIDEST = 1 << 24;
@@ -45,8 +40,7 @@ public record ModelConfig(
           OptionalInt.empty(),
           OptionalInt.empty(),
           false,
-          DEFAULT_BLOCK,
-          DEFAULT_BLOCK);
+          Quantization.NONE);
 
   /**
    * Reads the {@code config.json} of a directory, if it has one.
@@ -57,7 +51,14 @@ public record ModelConfig(
    */
   public static Optional<ModelConfig> read(Path directory) {
     Path path = directory.resolve("config.json");
-    return InputFiles.isThere(path) ? Optional.of(parse(JsonFields.read(path))) : Optional.empty();
+    if (!InputFiles.isThere(path)) {
+      return Optional.empty();
+    }
+    ModelConfig config = parse(JsonFields.read(path));
+    Path modelOpt = directory.resolve(MODEL_OPT);
+    boolean stated = !config.quantization().method().isEmpty() || !InputFiles.isThere(modelOpt);
+    return Optional.of(
+        stated ? config : config.with(Quantization.parseModelOpt(JsonFields.read(modelOpt))));
   }
 
   static ModelConfig parse(JsonFields root) {
@@ -72,7 +73,6 @@ public record ModelConfig(
         && hidden.getAsInt() >= heads.getAsInt()) {
       headDimension = OptionalInt.of(hidden.getAsInt() / heads.getAsInt());
     }
-    List<Integer> block = block(root);
     return new ModelConfig(
         text.text("model_type").or(() -> root.text("model_type")).orElse(""),
         size(text, MOST_LAYERS, "num_hidden_layers", "n_layer"),
@@ -80,8 +80,7 @@ public record ModelConfig(
         keyValueHeads.isPresent() ? keyValueHeads : heads,
         headDimension,
         root.flag("tie_word_embeddings", text.flag("tie_word_embeddings", false)),
-        block.get(0),
-        block.get(1));
+        Quantization.parse(root));
   }
 
   /** Returns the first field with a size. A list, with a size for each layer, is skipped. */
@@ -97,16 +96,8 @@ public record ModelConfig(
     return OptionalInt.empty();
   }
 
-  private static List<Integer> block(JsonFields root) {
-    if (!root.value(QUANTIZATION).isObject()
-        || !root.object(QUANTIZATION).value(BLOCK_SIZE).isArray()) {
-      return List.of(DEFAULT_BLOCK, DEFAULT_BLOCK);
-    }
-    JsonFields quantization = root.object(QUANTIZATION);
-    List<Integer> block = quantization.integers(BLOCK_SIZE, 1, WIDEST);
-    if (block.size() != 2) {
-      throw quantization.refused(BLOCK_SIZE, "the rows and the columns of a block");
-    }
-    return block;
+  private ModelConfig with(Quantization other) {
+    return new ModelConfig(
+        modelType, layers, attentionHeads, keyValueHeads, headDimension, tiedEmbeddings, other);
   }
 }

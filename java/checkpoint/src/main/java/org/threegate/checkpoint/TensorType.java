@@ -21,6 +21,10 @@ public enum TensorType {
   F8_E5M2(8, Dtype.F8_E5M2),
   /** Floating-point numbers of 8 bits, 4 of the exponent and 3 of the fraction. */
   F8_E4M3(8, Dtype.F8_E4M3),
+  /** As F8_E4M3, with a bias of 8 and neither infinities nor a negative zero. */
+  F8_E4M3FNUZ(8),
+  /** As F8_E5M2, with a bias of 16 and neither infinities nor a negative zero. */
+  F8_E5M2FNUZ(8),
   /** Powers of two with 8 bits of the exponent, as scales of blocks. */
   F8_E8M0(8),
   /** Signed integers of 16 bits. */

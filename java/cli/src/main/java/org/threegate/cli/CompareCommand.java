@@ -3,17 +3,21 @@ package org.threegate.cli;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.threegate.analysis.compare.Claims;
 import org.threegate.analysis.compare.Comparison;
+import org.threegate.analysis.diff.TensorDiff;
 import org.threegate.analysis.engine.CompareOutcome;
 import org.threegate.analysis.engine.CompareRequest;
 import org.threegate.analysis.engine.Engine;
 import org.threegate.analysis.engine.Failure;
 import org.threegate.analysis.engine.Resumption;
 import org.threegate.analysis.geometry.GeometryOptions;
+import org.threegate.analysis.geometry.TensorGeometry;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.report.ComparisonReport;
 import org.threegate.report.ReportDirectory;
@@ -76,6 +80,14 @@ final class CompareCommand implements Callable<Integer> {
 
   @Option(names = "--strict", description = "Refuse checkpoints whose tensors do not all match.")
   private boolean strict;
+
+  @Option(
+      names = "--rename",
+      paramLabel = "FROM=TO",
+      description =
+          "Read names of TUNED that begin with FROM as if they began with TO. Can be repeated."
+              + " Prefixes of wrappers such as module. need no option.")
+  private Map<String, String> renames = new LinkedHashMap<>();
 
   @Input
   @Option(
@@ -182,6 +194,7 @@ final class CompareCommand implements Callable<Integer> {
         CompareRequest.builder(base, tuned, resumption)
             .selected(selection.predicate())
             .digest(!noDigest)
+            .renames(renames)
             .check(this::requireSomething)
             .withoutGeometry();
     initialAdapter.ifPresent(request::initialAdapter);
@@ -191,7 +204,12 @@ final class CompareCommand implements Callable<Integer> {
 
   private ComparisonReport report(CompareOutcome outcome, List<String> command, long start) {
     Comparison.Outcome measured = outcome.measured();
-    Pairing unmatched = outcome.unmatched();
+    Pairing pairing = outcome.unmatched();
+    Pairing.Unpaired unmatched = pairing.names();
+    List<TensorDiff> judged =
+        measured.tensors().stream().filter(tensor -> !tensor.isQuantizedOnOneSide()).toList();
+    Map<String, TensorGeometry> geometries = new LinkedHashMap<>(measured.geometry());
+    geometries.keySet().retainAll(judged.stream().map(TensorDiff::name).toList());
     CompareOutcome.Machines machines = outcome.machines();
     return new ComparisonReport(
         new ComparisonReport.Run(
@@ -217,9 +235,11 @@ final class CompareCommand implements Callable<Integer> {
             unmatched.shapeMismatch(),
             unmatched.notCompared(),
             unmatched.untouched()),
+        ComparisonReport.Coverage.of(
+            pairing.accounting(), pairing.matched(), measured.tensors().size() - judged.size()),
         measured.tensors(),
         measured.geometry(),
-        Claims.judge(measured.tensors(), measured.geometry()));
+        Claims.judge(judged, geometries));
   }
 
   private static ComparisonReport.Source source(CompareOutcome.Contents contents) {
@@ -231,11 +251,20 @@ final class CompareCommand implements Callable<Integer> {
     return noSpectrum ? Optional.empty() : Optional.of(geometry.options(seed));
   }
 
+  private static List<String> firstFew(List<String> names) {
+    List<String> few = new ArrayList<>(names.subList(0, Math.min(3, names.size())));
+    if (names.size() > few.size()) {
+      few.add((names.size() - few.size()) + " more");
+    }
+    return few;
+  }
+
   private void requireSomething(Pairing pairing) {
     if (strict) {
-      List<String> problems = new ArrayList<>(pairing.onlyInBase());
-      problems.addAll(pairing.onlyInTuned());
-      problems.addAll(pairing.shapeMismatch());
+      List<String> problems = new ArrayList<>(pairing.names().onlyInBase());
+      problems.addAll(pairing.names().onlyInTuned());
+      problems.addAll(pairing.names().shapeMismatch());
+      problems.addAll(pairing.names().notCompared());
       if (!problems.isEmpty()) {
         throw new InvalidInputException(
             tuned
@@ -257,7 +286,10 @@ final class CompareCommand implements Callable<Integer> {
               + ": no tensor to compare"
               + (filtered
                   ? "; --include and --exclude select none"
-                  : "; they share no name of a floating-point tensor of the same shape"));
+                  : pairing.names().notCompared().isEmpty()
+                      ? "; they share no name of a floating-point tensor of the same shape"
+                      : "; refused are "
+                          + String.join(", ", firstFew(pairing.names().notCompared()))));
     }
   }
 

@@ -161,6 +161,7 @@ class LayeringTest {
               "cli",
               "report",
               "patchGeometry",
+              "pairing",
               "measure",
               "curvature",
               "observe",

@@ -33,6 +33,7 @@ class OutputGuardTest {
   private static final Set<String> WORDS =
       Set.of(
           "--include",
+          "--rename",
           "--system",
           "--template-argument",
           "--exclude",

@@ -24,6 +24,7 @@ record ComparisonJson(
     Elapsed elapsedSeconds,
     long peakRssBytes,
     ComparisonReport.Unmatched unmatched,
+    ComparisonReport.Coverage coverage,
     Summary summary,
     List<Tensor> tensors) {
   private static final int SCHEMA = 1;
@@ -169,6 +170,7 @@ record ComparisonJson(
         Elapsed.of(report),
         report.peakRssBytes(),
         report.unmatched(),
+        report.coverage(),
         Summary.of(report),
         report.tensors().stream()
             .map(tensor -> Tensor.of(tensor, report.geometryOf(tensor)))

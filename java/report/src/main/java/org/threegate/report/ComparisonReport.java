@@ -3,6 +3,7 @@ package org.threegate.report;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
@@ -11,6 +12,7 @@ import org.threegate.analysis.diff.TensorDiff;
 import org.threegate.analysis.geometry.Geometry;
 import org.threegate.analysis.geometry.SpectrumMeasure;
 import org.threegate.analysis.geometry.TensorGeometry;
+import org.threegate.analysis.statistics.Accounting;
 import org.threegate.analysis.statistics.Finding;
 import org.threegate.analysis.statistics.Totals;
 
@@ -21,6 +23,7 @@ import org.threegate.analysis.statistics.Totals;
  * @param base the checkpoint before training
  * @param tuned the checkpoint after training
  * @param unmatched names of what was not compared
+ * @param coverage where each stored tensor ended
  * @param tensors one diff for each pair
  * @param geometry of the update of each matrix, by name of the tensor; empty when not wanted
  * @param findings judged on it
@@ -30,6 +33,7 @@ public record ComparisonReport(
     Source base,
     Source tuned,
     Unmatched unmatched,
+    Coverage coverage,
     List<TensorDiff> tensors,
     Map<String, TensorGeometry> geometry,
     List<Finding> findings) {
@@ -143,6 +147,74 @@ public record ComparisonReport(
       List<String> shapeMismatch,
       List<String> notCompared,
       List<String> untouchedByAdapter) {}
+
+  /**
+   * How much of the models was compared.
+   *
+   * @param entries entries of the selected weights, on the side where a smaller part is compared
+   * @param weights selected weights of that side
+   * @param caveat what to keep in mind when reading the findings; empty if nearly all was compared
+   * @param matched pairs of names that differ by a prefix, as "name of the base = name of the
+   *     tuned"
+   * @param base where each stored tensor of the base ended
+   * @param tuned where each stored tensor of the tuned checkpoint ended
+   */
+  public record Coverage(
+      Accounting.Share entries,
+      Accounting.Share weights,
+      Optional<String> caveat,
+      List<String> matched,
+      Accounting.Side base,
+      Accounting.Side tuned) {
+    /** Smallest part of the entries for which findings need no caveat. */
+    private static final double NEARLY_ALL = 0.99;
+
+    /**
+     * Describes a pairing.
+     *
+     * @param accounting where each stored tensor ended
+     * @param matched pairs of names that differ by a prefix
+     * @param quantized number of weights that only one side stores in a quantized layout
+     * @return how much was compared, with a caveat if one is needed
+     */
+    public static Coverage of(Accounting accounting, List<String> matched, long quantized) {
+      boolean ofBase = accounting.base().entries().value() <= accounting.tuned().entries().value();
+      Accounting.Side side = ofBase ? accounting.base() : accounting.tuned();
+      List<String> caveats = new ArrayList<>();
+      if (side.entries().value() < NEARLY_ALL) {
+        caveats.add(
+            String.format(
+                Locale.ROOT,
+                "Only %.3g %% of the entries were compared, so the findings hold for these alone.",
+                100 * side.entries().value()));
+      }
+      if (quantized > 0) {
+        caveats.add(
+            String.format(
+                Locale.ROOT,
+                "%,d weights are quantized on one side only. Their difference is mostly quantization, so no finding is judged on them.",
+                quantized));
+      }
+      return new Coverage(
+          side.entries(),
+          side.weights(),
+          caveats.isEmpty() ? Optional.empty() : Optional.of(String.join(" ", caveats)),
+          matched,
+          accounting.base(),
+          accounting.tuned());
+    }
+
+    /** {@return one line, such as "2,189 of 7,680 entries in 1 of 4 tensors were compared"} */
+    public String line() {
+      return String.format(
+          Locale.ROOT,
+          "%,d of %,d entries in %,d of %,d tensors were compared",
+          entries.compared(),
+          entries.all(),
+          weights.compared(),
+          weights.all());
+    }
+  }
 
   /** {@return counts and sums over all tensors} */
   public Totals totals() {

@@ -30,6 +30,7 @@ record PageJson(
     String tunedDigest,
     String backend,
     double seconds,
+    String coverage,
     Map<String, List<String>> unmatched,
     List<FindingJson> findings,
     Sums totals,
@@ -229,7 +230,8 @@ record PageJson(
             report.backend().threads() + " threads",
             report.backend().binding()),
         report.seconds().total(),
-        unmatched(report.unmatched()),
+        report.coverage().line() + ". " + report.coverage().caveat().orElse(""),
+        unmatched(report.unmatched(), report.coverage()),
         FindingJson.of(report.findings()),
         Sums.of(report.totals()),
         report.tensors().stream()
@@ -237,13 +239,15 @@ record PageJson(
             .toList());
   }
 
-  private static Map<String, List<String>> unmatched(ComparisonReport.Unmatched unmatched) {
+  private static Map<String, List<String>> unmatched(
+      ComparisonReport.Unmatched unmatched, ComparisonReport.Coverage coverage) {
     Map<String, List<String>> names = new LinkedHashMap<>();
     names.put("only in base", unmatched.onlyInBase());
     names.put("only in tuned", unmatched.onlyInTuned());
     names.put("shapes differ", unmatched.shapeMismatch());
-    names.put("not floating point", unmatched.notCompared());
+    names.put("refused", unmatched.notCompared());
     names.put("untouched by the adapter", unmatched.untouchedByAdapter());
+    names.put("matched in spite of a prefix", coverage.matched());
     return names;
   }
 }

@@ -46,6 +46,8 @@ public final class TerminalReport {
     Totals totals = report.totals();
     out.line("base   %s", report.base().path());
     out.line("tuned  %s", report.tuned().path());
+    out.sentence(4, "%s", report.coverage().line());
+    report.coverage().caveat().ifPresent(caveat -> out.sentence(4, "%s", caveat));
     out.sentence(
         4,
         "%,d of %,d entries in %d tensors changed in bf16: sparsity %.4f (exact counts)",
@@ -78,7 +80,8 @@ public final class TerminalReport {
     names(out, "only in base", report.unmatched().onlyInBase());
     names(out, "only in tuned", report.unmatched().onlyInTuned());
     names(out, "shapes differ", report.unmatched().shapeMismatch());
-    names(out, "not floating point", report.unmatched().notCompared());
+    names(out, "refused", report.unmatched().notCompared());
+    names(out, "matched in spite of a prefix", report.coverage().matched());
     if (!report.unmatched().untouchedByAdapter().isEmpty()) {
       out.line(
           "%d tensors that the adapter does not change",

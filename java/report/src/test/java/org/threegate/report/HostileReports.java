@@ -16,6 +16,7 @@ import org.threegate.analysis.diff.ChangeMap;
 import org.threegate.analysis.diff.HeadCount;
 import org.threegate.analysis.diff.TensorDiff;
 import org.threegate.analysis.geometry.TensorGeometry;
+import org.threegate.analysis.statistics.Accounting;
 import org.threegate.analysis.statistics.Agreement;
 import org.threegate.analysis.statistics.Claim;
 import org.threegate.analysis.statistics.ClusteredMean;
@@ -58,9 +59,26 @@ final class HostileReports {
         new ComparisonReport.Source(first, Optional.of(first), 2, 11),
         new ComparisonReport.Source(names.get(names.size() - 1), Optional.empty(), 2, 11),
         new ComparisonReport.Unmatched(names, names, names, names, names),
+        coverage(names),
         tensors,
         geometry,
         findings(names));
+  }
+
+  private static ComparisonReport.Coverage coverage(List<String> names) {
+    List<Accounting.Note> notes =
+        names.stream().map(name -> new Accounting.Note(name, name)).toList();
+    Accounting.Side side =
+        new Accounting.Side(
+            names,
+            notes,
+            notes,
+            notes,
+            names,
+            names,
+            new Accounting.Share(1, 4),
+            new Accounting.Share(5, 11));
+    return ComparisonReport.Coverage.of(new Accounting(side, side), names, 2);
   }
 
   private static TensorDiff diff(String name, int index) {

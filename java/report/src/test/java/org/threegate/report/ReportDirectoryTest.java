@@ -30,6 +30,7 @@ import org.threegate.analysis.geometry.SpectrumMeasure;
 import org.threegate.analysis.geometry.TensorGeometry;
 import org.threegate.analysis.nullmodel.NullDraws;
 import org.threegate.analysis.nullmodel.NullModel;
+import org.threegate.analysis.statistics.Accounting;
 import org.threegate.analysis.statistics.Claim;
 import org.threegate.analysis.statistics.Energy;
 import org.threegate.analysis.statistics.Finding;
@@ -77,9 +78,24 @@ class ReportDirectoryTest {
         new ComparisonReport.Source("a", Optional.of("00"), 2, 11),
         new ComparisonReport.Source("b", Optional.empty(), 2, 11),
         new ComparisonReport.Unmatched(List.of("x"), List.of(), List.of(), List.of(), List.of()),
+        coverage(),
         List.of(matrix, vector),
         Map.of("model.layers.3.self_attn.q_proj.weight", geometry()),
         List.of(finding()));
+  }
+
+  private static ComparisonReport.Coverage coverage() {
+    Accounting.Side side =
+        new Accounting.Side(
+            List.of("norm"),
+            List.of(new Accounting.Note("x", "the tuned checkpoint has no such weight")),
+            List.of(),
+            List.of(),
+            List.of(),
+            List.of(),
+            new Accounting.Share(1, 2),
+            new Accounting.Share(5, 11));
+    return ComparisonReport.Coverage.of(new Accounting(side, side), List.of(), 0);
   }
 
   static TensorGeometry geometry() {

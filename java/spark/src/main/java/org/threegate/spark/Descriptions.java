@@ -9,7 +9,7 @@ import java.util.OptionalInt;
 import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.TensorKind;
-import org.threegate.dtype.Dtype;
+import org.threegate.checkpoint.TensorType;
 
 /**
  * Descriptions of work that the driver sends to executors. They are plain records in JSON, so that
@@ -32,14 +32,19 @@ final class Descriptions {
    */
   @JsonInclude(JsonInclude.Include.NON_ABSENT)
   record Stored(
-      int file, long offset, Dtype dtype, long rows, long columns, Optional<byte[]> values) {
+      int file, long offset, TensorType dtype, long rows, long columns, Optional<byte[]> values) {
     long bytes() {
-      return rows * columns * dtype.bytes();
+      return rows * columns * dtype.bits() / Byte.SIZE;
     }
   }
 
-  /** The scales of a block-scaled matrix. */
-  record Scale(Stored scales, long blockRows, long blockColumns) {}
+  /**
+   * The scales of codes, as in {@link org.threegate.checkpoint.weight.ScaleGrid}.
+   *
+   * @param period rows after which blocks start anew
+   * @param factor factor of all scales
+   */
+  record Scale(Stored scales, long blockRows, long blockColumns, long period, float factor) {}
 
   /** A scaled product of two factors, as in adapters. */
   record Product(Stored left, Stored right, double scale) {}

@@ -24,8 +24,11 @@ import org.apache.hadoop.fs.LocalFileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.StreamCapabilities;
 import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Digests;
+import org.threegate.checkpoint.weight.ScaleGrid;
+import org.threegate.checkpoint.weight.Values;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.Matrix;
@@ -97,36 +100,56 @@ final class Fetch implements AutoCloseable {
         .sum();
   }
 
-  /** Reads a pair. Its operands stay in native memory until this reader is closed. */
+  /** Reads a pair. Its operands stay in native memory until it and this reader are closed. */
   TensorPair pair(Descriptions.Pair pair) throws IOException {
-    return new TensorPair(
-        pair.name(),
-        pair.layer(),
-        pair.kind(),
-        pair.stored(),
-        operand(pair.base()),
-        operand(pair.tuned()),
-        pair.heads(),
-        List.of());
+    return new WeightPair(
+            pair.name(),
+            pair.layer(),
+            pair.kind(),
+            pair.stored(),
+            values(pair.base()),
+            values(pair.tuned()),
+            pair.heads(),
+            List.of())
+        .open(context);
   }
 
-  private Operand operand(Descriptions.Weights weights) throws IOException {
-    Matrix values = matrix(weights.values());
+  private Values values(Descriptions.Weights weights) throws IOException {
+    Matrix stored = matrix(weights.values());
+    Values values = new Values.Stored(Operand.of(stored));
     if (weights.scale().isPresent()) {
       Descriptions.Scale scale = weights.scale().get();
-      return Operand.scaled(
-          values,
-          new Operand.BlockScale(matrix(scale.scales()), scale.blockRows(), scale.blockColumns()));
+      ScaleGrid grid =
+          new ScaleGrid(
+              arena,
+              place(scale.scales()),
+              scale.scales().dtype(),
+              scale.scales().columns(),
+              scale.blockRows(),
+              scale.blockColumns(),
+              scale.period(),
+              scale.factor());
+      values = new Values.Scaled(stored, grid);
+    }
+    if (weights.products().isEmpty()) {
+      return values;
     }
     List<Operand.LowRank> products = new ArrayList<>();
     for (Descriptions.Product product : weights.products()) {
       products.add(
           new Operand.LowRank(matrix(product.left()), matrix(product.right()), product.scale()));
     }
-    return Operand.adapted(values, products);
+    return new Values.Adapted(values, products);
   }
 
   private Matrix matrix(Descriptions.Stored stored) throws IOException {
+    long place = place(stored);
+    return Matrix.of(arena, stored.dtype().dtype().orElseThrow(), stored.rows(), stored.columns())
+        .at(place);
+  }
+
+  /** Returns where a matrix lies in the arena, after it was read. */
+  private long place(Descriptions.Stored stored) throws IOException {
     long place = places.get(stored);
     if (fetched.add(stored)) {
       if (stored.values().isPresent()) {
@@ -135,7 +158,7 @@ final class Fetch implements AutoCloseable {
         read(stored, place);
       }
     }
-    return Matrix.of(arena, stored.dtype(), stored.rows(), stored.columns()).at(place);
+    return place;
   }
 
   private void read(Descriptions.Stored stored, long place) throws IOException {

@@ -19,7 +19,7 @@ import org.threegate.analysis.compare.PairMeasurement;
 import org.threegate.analysis.engine.Failure;
 import org.threegate.analysis.geometry.GeometryOptions;
 import org.threegate.analysis.pairing.Pairing;
-import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.checkpoint.Adapter;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Digests;
@@ -159,8 +159,17 @@ final class Plan implements AutoCloseable {
     List<Descriptions.Item> items(
         boolean digest, Optional<GeometryOptions> geometry, Set<String> finished) {
       List<Descriptions.Item> items = new ArrayList<>();
-      for (TensorPair pair : pairing.pairs()) {
-        if (!finished.contains(pair.name())) {
+      for (WeightPair pair : pairing.pairs()) {
+        if (!Planner.isReadable(pair.base()) || !Planner.isReadable(pair.tuned())) {
+          failures.add(
+              new Failure(
+                  pair.name(),
+                  "it is stored as "
+                      + pair.stored().dtypeBase()
+                      + " and "
+                      + pair.stored().dtypeTuned()
+                      + "; a cluster reads floats and float8 with scales, so compare it on one machine"));
+        } else if (!finished.contains(pair.name())) {
           items.add(
               planner.item(
                   pair.name(),
@@ -187,7 +196,8 @@ final class Plan implements AutoCloseable {
       String baseLocation,
       String tunedLocation,
       Optional<String> initialAdapter,
-      Predicate<String> selected)
+      Predicate<String> selected,
+      Map<String, String> renames)
       throws IOException {
     CompletableFuture<RemoteModel> before = start("base", baseLocation);
     CompletableFuture<RemoteModel> after = start("tuned", tunedLocation);
@@ -224,22 +234,12 @@ final class Plan implements AutoCloseable {
       }
     } else {
       tuned = open("tuned", model);
-      pairing = Pairing.of(base.checkpoint(), tuned.checkpoint(), selected);
+      pairing = Pairing.of(base.checkpoint(), tuned.checkpoint(), selected, renames);
     }
     Set<String> damaged = new HashSet<>();
     failures.forEach(failure -> damaged.add(failure.tensor()));
     failures.removeIf(failure -> !selected.test(failure.tensor()));
-    return new Sides(
-        base,
-        tuned,
-        new Pairing(
-            pairing.pairs(),
-            pairing.onlyInBase().stream().filter(name -> !damaged.contains(name)).toList(),
-            pairing.onlyInTuned().stream().filter(name -> !damaged.contains(name)).toList(),
-            pairing.shapeMismatch(),
-            pairing.notCompared(),
-            pairing.untouched()),
-        isAdapter);
+    return new Sides(base, tuned, pairing.without(damaged), isAdapter);
   }
 
   /** Returns items for tensors whose digests no other item computes. */

@@ -10,12 +10,14 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
-import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Tensor;
+import org.threegate.checkpoint.TensorType;
+import org.threegate.checkpoint.weight.ScaleGrid;
+import org.threegate.checkpoint.weight.Values;
 import org.threegate.kernel.Matrix;
-import org.threegate.kernel.Operand;
 
 /**
  * Describes pairs for executors and distributes them over tasks. The most expensive items come
@@ -84,7 +86,7 @@ final class Planner {
    * @param sources tensors whose digests are requested, unless another item computes them
    */
   Descriptions.Item item(
-      String name, List<TensorPair> pairs, List<Tensor> sources, boolean wide, double cost) {
+      String name, List<WeightPair> pairs, List<Tensor> sources, boolean wide, double cost) {
     List<Descriptions.Pair> described = pairs.stream().map(this::pair).toList();
     List<Descriptions.Digested> digests = new ArrayList<>();
     for (Tensor tensor : sources) {
@@ -109,7 +111,7 @@ final class Planner {
     return new Descriptions.Item(name, described, digests, bytes, Math.max(cost, reading));
   }
 
-  private Descriptions.Pair pair(TensorPair pair) {
+  private Descriptions.Pair pair(WeightPair pair) {
     return new Descriptions.Pair(
         pair.name(),
         pair.layer(),
@@ -120,38 +122,65 @@ final class Planner {
         pair.heads());
   }
 
-  private Descriptions.Weights weights(Operand operand) {
-    return new Descriptions.Weights(
-        stored(operand.values()),
-        operand
-            .blockScale()
-            .map(
-                scale ->
-                    new Descriptions.Scale(
-                        stored(scale.scales()), scale.blockRows(), scale.blockColumns())),
-        operand.lowRank().stream()
-            .map(
-                term ->
-                    new Descriptions.Product(
-                        stored(term.left()), stored(term.right()), term.scale()))
-            .toList());
+  /** Returns whether executors can read the entries. They read floats and float8 with scales. */
+  static boolean isReadable(Values values) {
+    if (values instanceof Values.Adapted adapted) {
+      return isReadable(adapted.base());
+    }
+    return !(values instanceof Values.Computed);
+  }
+
+  private Descriptions.Weights weights(Values values) {
+    if (values instanceof Values.Adapted adapted) {
+      Descriptions.Weights base = weights(adapted.base());
+      List<Descriptions.Product> products =
+          adapted.terms().stream()
+              .map(
+                  term ->
+                      new Descriptions.Product(
+                          stored(term.left()), stored(term.right()), term.scale()))
+              .toList();
+      return new Descriptions.Weights(base.values(), base.scale(), products);
+    }
+    if (values instanceof Values.Scaled scaled) {
+      ScaleGrid grid = scaled.grid();
+      long blocks = scaled.rows() == 0 ? 0 : grid.rowOf(scaled.rows() - 1) + 1;
+      Descriptions.Stored scales =
+          stored(grid.buffer(), grid.offset(), grid.type(), blocks, grid.columns());
+      return new Descriptions.Weights(
+          stored(scaled.codes()),
+          Optional.of(
+              new Descriptions.Scale(
+                  scales, grid.blockRows(), grid.blockColumns(), grid.period(), grid.factor())),
+          List.of());
+    }
+    if (values instanceof Values.Stored plain) {
+      return new Descriptions.Weights(
+          stored(plain.operand().values()), Optional.empty(), List.of());
+    }
+    throw new IllegalArgumentException("entries that are computed cannot be described");
   }
 
   private Descriptions.Stored stored(Matrix matrix) {
-    Integer file = fileOf.get(matrix.buffer());
+    return stored(
+        matrix.buffer(),
+        matrix.offset(),
+        TensorType.valueOf(matrix.dtype().name()),
+        matrix.rows(),
+        matrix.columns());
+  }
+
+  private Descriptions.Stored stored(
+      NativeBuffer buffer, long offset, TensorType type, long rows, long columns) {
+    Integer file = fileOf.get(buffer);
     Optional<byte[]> values = Optional.empty();
     if (file == null) {
       // Not as stored in a file: a factor of an adapter that is transposed or derived.
-      long bytes = matrix.rows() * matrix.columns() * matrix.dtype().bytes();
-      values = Optional.of(matrix.buffer().getBytes(matrix.offset(), bytes));
+      long bytes = rows * columns * type.bits() / Byte.SIZE;
+      values = Optional.of(buffer.getBytes(offset, bytes));
     }
     return new Descriptions.Stored(
-        file == null ? -1 : file,
-        file == null ? 0 : matrix.offset(),
-        matrix.dtype(),
-        matrix.rows(),
-        matrix.columns(),
-        values);
+        file == null ? -1 : file, file == null ? 0 : offset, type, rows, columns, values);
   }
 
   /** Distributes items over tasks. */

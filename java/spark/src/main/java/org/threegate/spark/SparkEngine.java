@@ -35,7 +35,7 @@ import org.threegate.analysis.journal.Journal;
 import org.threegate.analysis.mask.MaskFile;
 import org.threegate.analysis.mask.MaskWriter;
 import org.threegate.analysis.pairing.Pairing;
-import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.file.AtomicFiles;
 import org.threegate.file.OutputLock;
@@ -69,7 +69,7 @@ final class SparkEngine implements Engine {
       throws IOException {
     try (Plan plan = new Plan(spark);
         Control control = plan.control()) {
-      Plan.Sides sides = plan.compare(base, tuned, Optional.empty(), selected);
+      Plan.Sides sides = plan.compare(base, tuned, Optional.empty(), selected, Map.of());
       UnitJob job = new UnitJob(spark, plan.planner(), Work.Compare.of(geometry));
       failures.addAll(plan.failures());
       return job.answers(
@@ -89,7 +89,11 @@ final class SparkEngine implements Engine {
     try (Plan plan = new Plan(spark)) {
       Plan.Sides sides =
           plan.compare(
-              request.base(), request.tuned(), request.initialAdapter(), request.selected());
+              request.base(),
+              request.tuned(),
+              request.initialAdapter(),
+              request.selected(),
+              request.renames());
       if (!sides.isAdapter()) {
         request.refuseInitialAdapter();
       }
@@ -185,7 +189,7 @@ final class SparkEngine implements Engine {
       CompareRequest request, Plan.Sides sides, Machine machine, Collected collected) {
     List<TensorDiff> tensors = new ArrayList<>();
     Map<String, TensorGeometry> geometries = new LinkedHashMap<>();
-    for (TensorPair pair : sides.pairing().pairs()) {
+    for (WeightPair pair : sides.pairing().pairs()) {
       Comparison.Finished own = collected.finished.get(pair.name());
       if (own != null) {
         tensors.add(own.diff());
@@ -234,7 +238,7 @@ final class SparkEngine implements Engine {
       for (int i = 0; i < request.runs().size(); i++) {
         runs.add(plan.open("run-" + i, request.runs().get(i)).checkpoint());
       }
-      Map<String, List<TensorPair>> matrices =
+      Map<String, List<WeightPair>> matrices =
           translated(base, () -> Consensus.pairs(base.checkpoint(), runs, request.selected()));
       Optional<GeometryOptions> geometry =
           request.isTrajectory() ? Optional.of(request.geometry()) : Optional.empty();
@@ -289,10 +293,10 @@ final class SparkEngine implements Engine {
     try (Plan plan = new Plan(spark)) {
       Plan.Side base = plan.open("base", request.base());
       refuse(plan.failures());
-      List<TensorPair> matrices =
+      List<WeightPair> matrices =
           translated(base, () -> MaskFile.matrices(base.checkpoint(), request.selected()));
       List<Descriptions.Item> items = new ArrayList<>();
-      for (TensorPair pair : matrices) {
+      for (WeightPair pair : matrices) {
         long cost = PairMeasurement.cost(pair, true);
         items.add(plan.planner().item(pair.name(), List.of(pair), pair.sources(), true, cost));
       }

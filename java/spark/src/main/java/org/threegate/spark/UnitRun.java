@@ -200,8 +200,8 @@ final class UnitRun implements FlatMapFunction<Iterator<String>, Answer>, Serial
       throws IOException {
     Map<Descriptions.Stored, Long> places = Fetch.lay(item.pairs());
     NativeBuffer arena = arenas.take(context, Fetch.bytes(places));
+    List<TensorPair> pairs = new ArrayList<>();
     try (Fetch fetch = new Fetch(context, files, unit.files(), places, arena)) {
-      List<TensorPair> pairs = new ArrayList<>();
       for (Descriptions.Pair pair : item.pairs()) {
         pairs.add(fetch.pair(pair));
       }
@@ -212,6 +212,7 @@ final class UnitRun implements FlatMapFunction<Iterator<String>, Answer>, Serial
       byte[] result = pairs.isEmpty() ? new byte[0] : work.of(context, pairs, control);
       return new Answer(item.name(), digests, result, "");
     } finally {
+      pairs.forEach(TensorPair::close);
       arenas.give(arena);
     }
   }

@@ -213,7 +213,7 @@ class FaultsTest {
         Control control = Control.open(context);
         Plan plan = new Plan(own)) {
       Plan.Sides sides =
-          plan.compare(base.toString(), tuned.toString(), Optional.empty(), name -> true);
+          plan.compare(base.toString(), tuned.toString(), Optional.empty(), name -> true, Map.of());
       List<Descriptions.Unit> units = plan.units(sides.items(false, Optional.empty(), Set.of()));
       if (together) {
         Map<Integer, Descriptions.Source> files = new HashMap<>();

@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -74,7 +75,8 @@ public final class PlanBench {
       int units = 0;
       try (Plan plan = new Plan(own)) {
         Plan.Sides sides =
-            plan.compare(base.toString(), tuned.toString(), Optional.empty(), name -> true);
+            plan.compare(
+                base.toString(), tuned.toString(), Optional.empty(), name -> true, Map.of());
         List<Descriptions.Item> items =
             sides.items(true, Optional.of(GeometryOptions.DEFAULT), Set.of());
         for (String line : UnitJob.encode(plan.units(items))) {

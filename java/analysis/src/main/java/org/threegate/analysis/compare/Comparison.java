@@ -18,6 +18,7 @@ import org.threegate.analysis.geometry.TensorGeometry;
 import org.threegate.analysis.journal.Journal;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Digests;
 import org.threegate.checkpoint.Tensor;
@@ -123,7 +124,7 @@ public final class Comparison {
 
   /** A tensor with a finished diff and pending digests and geometry. */
   private record Started(
-      TensorPair pair,
+      WeightPair pair,
       TensorDiff diff,
       Future<Map<String, String>> digests,
       Future<Optional<TensorGeometry>> geometry) {
@@ -194,11 +195,11 @@ public final class Comparison {
    * @param pairing pairs of this run
    */
   public static Map<String, Finished> finished(Journal<Finished> journal, Pairing pairing) {
-    Map<String, TensorPair> pairs = new HashMap<>();
+    Map<String, WeightPair> pairs = new HashMap<>();
     pairing.pairs().forEach(pair -> pairs.put(pair.name(), pair));
     Map<String, Finished> finished = new HashMap<>();
     for (Finished one : journal.finished()) {
-      TensorPair pair = pairs.get(one.diff().name());
+      WeightPair pair = pairs.get(one.diff().name());
       if (pair != null && DiffMeasurement.mayBeOf(one.diff(), pair)) {
         finished.put(pair.name(), one);
       }
@@ -224,7 +225,7 @@ public final class Comparison {
       digests.putAll(finished.digests());
       finished.geometry().ifPresent(own -> geometries.put(finished.diff().name(), own));
     }
-    List<TensorPair> left =
+    List<WeightPair> left =
         pairing.pairs().stream().filter(pair -> !done.containsKey(pair.name())).toList();
     int digestThreads = Math.min(context.threads(), MOST_DIGEST_THREADS);
     // Allow enough pending tensors that no digest thread waits for the diff. Geometries differ in
@@ -241,7 +242,7 @@ public final class Comparison {
       Finishing finishing =
           new Finishing(journal, progress, work, digests, geometries, total, begun);
       for (int i = 0; i < left.size(); i++) {
-        TensorPair pair = left.get(i);
+        WeightPair pair = left.get(i);
         ahead.reach(i);
         if (started.isEmpty()) {
           progress.at(pair.name(), finishing.done, total);
@@ -333,9 +334,9 @@ public final class Comparison {
     return Optional.of(Digests.combine(checkpoint.tensors(), own));
   }
 
-  private TensorDiff compare(TensorPair pair) {
-    try {
-      return DiffMeasurement.of(context, pair, control);
+  private TensorDiff compare(WeightPair pair) {
+    try (TensorPair opened = pair.open(context)) {
+      return DiffMeasurement.of(context, opened, control);
     } catch (KernelException e) {
       throw translate(pair.name(), e);
     }

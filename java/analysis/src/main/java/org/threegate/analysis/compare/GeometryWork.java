@@ -6,6 +6,7 @@ import java.util.concurrent.Future;
 import org.threegate.analysis.geometry.GeometryOptions;
 import org.threegate.analysis.geometry.TensorGeometry;
 import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.kernel.Context;
 import org.threegate.run.Workers;
 
@@ -25,17 +26,22 @@ final class GeometryWork implements AutoCloseable {
     this.workers = options.map(wanted -> Workers.like(context, "threegate-geometry"));
   }
 
-  Future<Optional<TensorGeometry>> start(TensorPair pair) {
+  Future<Optional<TensorGeometry>> start(WeightPair pair) {
     if (workers.isEmpty() || pair.dimensions() < 2) {
       return CompletableFuture.completedFuture(Optional.empty());
     }
     GeometryOptions wanted = options.orElseThrow();
     return workers
         .get()
-        .submit((context, control) -> PairMeasurement.geometry(context, pair, wanted, control));
+        .submit(
+            (context, control) -> {
+              try (TensorPair opened = pair.open(context)) {
+                return PairMeasurement.geometry(context, opened, wanted, control);
+              }
+            });
   }
 
-  long cost(TensorPair pair) {
+  long cost(WeightPair pair) {
     return PairMeasurement.cost(pair, options.isPresent());
   }
 

@@ -5,6 +5,7 @@ import org.threegate.analysis.geometry.GeometryMeasurement;
 import org.threegate.analysis.geometry.GeometryOptions;
 import org.threegate.analysis.geometry.TensorGeometry;
 import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 
@@ -14,9 +15,11 @@ import org.threegate.kernel.Control;
  * <pre>{@code
  * try (Checkpoint before = Checkpoint.open(context, base);
  *     Checkpoint after = Checkpoint.open(context, tuned)) {
- *   for (TensorPair pair : Pairing.of(before, after, name -> true).pairs()) {
- *     PairMeasurement.geometry(context, pair, GeometryOptions.DEFAULT, control)
- *         .ifPresent(geometry -> System.out.println(geometry.spectra().size() + " ranks"));
+ *   for (WeightPair shared : Pairing.of(before, after, name -> true).pairs()) {
+ *     try (TensorPair pair = shared.open(context)) {
+ *       PairMeasurement.geometry(context, pair, GeometryOptions.DEFAULT, control)
+ *           .ifPresent(geometry -> System.out.println(geometry.spectra().size() + " ranks"));
+ *     }
  *   }
  * }
  * }</pre>
@@ -48,9 +51,9 @@ public final class PairMeasurement {
    * @param geometry whether its geometry is measured
    * @return the cost, as a number of operations
    */
-  public static long cost(TensorPair pair, boolean geometry) {
-    double shorter = Math.min(pair.base().rows(), pair.base().columns());
-    double longer = Math.max(pair.base().rows(), pair.base().columns());
+  public static long cost(WeightPair pair, boolean geometry) {
+    double shorter = Math.min(pair.rows(), pair.columns());
+    double longer = Math.max(pair.rows(), pair.columns());
     if (!geometry || pair.dimensions() < 2 || shorter == 0) {
       return pair.bytes();
     }

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
-import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.kernel.Context;
 import org.threegate.run.Background;
@@ -22,13 +22,13 @@ final class ReadAhead implements AutoCloseable {
   /** Size of one request in bytes. Requests alternate between files. */
   private static final long SLICE = 4L << 20;
 
-  private final List<TensorPair> pairs;
+  private final List<WeightPair> pairs;
   private final Background thread = new Background("threegate-read-ahead", 1);
   private int reached;
   private boolean stopped;
 
   /** Starts to read ahead. */
-  ReadAhead(List<TensorPair> pairs) {
+  ReadAhead(List<WeightPair> pairs) {
     this.pairs = List.copyOf(pairs);
     thread.submit(this::read);
   }

@@ -8,8 +8,10 @@ import java.util.Optional;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
 import org.threegate.analysis.diff.ChangeMap;
+import org.threegate.analysis.pairing.OpenPairs;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.analysis.statistics.Agreement;
 import org.threegate.analysis.statistics.Claim;
 import org.threegate.analysis.statistics.Correlation;
@@ -58,12 +60,12 @@ public final class Consensus {
    * @param selected selects matrices by name
    * @return for each matrix name, one pair per run, in the order of the runs
    */
-  public static Map<String, List<TensorPair>> pairs(
+  public static Map<String, List<WeightPair>> pairs(
       Checkpoint base, List<Checkpoint> runs, Predicate<String> selected) {
-    Map<String, List<TensorPair>> byName = new LinkedHashMap<>();
+    Map<String, List<WeightPair>> byName = new LinkedHashMap<>();
     for (Checkpoint run : runs) {
-      for (TensorPair pair : Pairing.of(base, run, selected).pairs()) {
-        if (pair.dimensions() >= 2 && pair.base().rows() > 0 && pair.base().columns() > 0) {
+      for (WeightPair pair : Pairing.of(base, run, selected).pairs()) {
+        if (pair.dimensions() >= 2 && pair.rows() > 0 && pair.columns() > 0) {
           byName.computeIfAbsent(pair.name(), name -> new ArrayList<>()).add(pair);
         }
       }
@@ -94,14 +96,16 @@ public final class Consensus {
       Predicate<String> selected,
       Progress progress,
       Control control) {
-    Map<String, List<TensorPair>> byName = pairs(base, runs, selected);
-    long total = byName.values().stream().flatMap(List::stream).mapToLong(TensorPair::bytes).sum();
+    Map<String, List<WeightPair>> byName = pairs(base, runs, selected);
+    long total = byName.values().stream().flatMap(List::stream).mapToLong(WeightPair::bytes).sum();
     long done = 0;
     List<TensorConsensus> tensors = new ArrayList<>();
-    for (List<TensorPair> pairs : byName.values()) {
+    for (List<WeightPair> pairs : byName.values()) {
       progress.at(pairs.get(0).name(), done, total);
-      tensors.add(of(context, pairs, control));
-      done += pairs.stream().mapToLong(TensorPair::bytes).sum();
+      try (OpenPairs opened = OpenPairs.of(context, pairs)) {
+        tensors.add(of(context, opened.pairs(), control));
+      }
+      done += pairs.stream().mapToLong(WeightPair::bytes).sum();
     }
     progress.at("", total, total);
     base.check();
@@ -282,13 +286,15 @@ public final class Consensus {
       Checkpoint otherRun,
       Predicate<String> selected,
       Control control) {
-    Map<String, List<TensorPair>> first = pairs(base, List.of(run), selected);
-    Map<String, List<TensorPair>> second = pairs(otherBase, List.of(otherRun), selected);
+    Map<String, List<WeightPair>> first = pairs(base, List.of(run), selected);
+    Map<String, List<WeightPair>> second = pairs(otherBase, List.of(otherRun), selected);
     Map<String, Agreement> agreements = new LinkedHashMap<>();
     for (String name : first.keySet()) {
       if (second.containsKey(name)) {
-        agreements.put(
-            name, across(context, first.get(name).get(0), second.get(name).get(0), control));
+        try (TensorPair one = first.get(name).get(0).open(context);
+            TensorPair other = second.get(name).get(0).open(context)) {
+          agreements.put(name, across(context, one, other, control));
+        }
       }
     }
     return agreements;

@@ -13,7 +13,9 @@ import org.threegate.analysis.diff.DiffMeasurement;
 import org.threegate.analysis.geometry.GeometryMeasurement;
 import org.threegate.analysis.geometry.GeometryOptions;
 import org.threegate.analysis.geometry.TensorGeometry;
+import org.threegate.analysis.pairing.OpenPairs;
 import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.Trajectories;
 import org.threegate.buffer.NativeBuffer;
@@ -95,21 +97,27 @@ public final class Trajectory {
       throw new InvalidInputException(
           run.size() + " checkpoints and " + steps.length + " steps; give one step a checkpoint");
     }
-    Map<String, List<TensorPair>> byName = Consensus.pairs(base, run, selected);
-    long total = byName.values().stream().flatMap(List::stream).mapToLong(TensorPair::bytes).sum();
+    Map<String, List<WeightPair>> byName = Consensus.pairs(base, run, selected);
+    long total = byName.values().stream().flatMap(List::stream).mapToLong(WeightPair::bytes).sum();
     long done = 0;
     List<TensorTrajectory> tensors = new ArrayList<>();
-    Deque<List<TensorPair>> left = new ArrayDeque<>(byName.values());
+    Deque<List<WeightPair>> left = new ArrayDeque<>(byName.values());
     Deque<Future<TensorTrajectory>> started = new ArrayDeque<>();
     try (Workers workers = Workers.like(context, "threegate-trajectory")) {
-      for (List<TensorPair> next : byName.values()) {
+      for (List<WeightPair> next : byName.values()) {
         while (!left.isEmpty() && started.size() < 2 * context.threads()) {
-          List<TensorPair> pairs = left.remove();
-          started.add(workers.submit((own, ownControl) -> of(own, pairs, ownControl)));
+          List<WeightPair> pairs = left.remove();
+          started.add(
+              workers.submit(
+                  (own, ownControl) -> {
+                    try (OpenPairs opened = OpenPairs.of(own, pairs)) {
+                      return of(own, opened.pairs(), ownControl);
+                    }
+                  }));
         }
         progress.at(next.get(0).name(), done, total);
         tensors.add(Workers.await(started.remove(), control, workers::cancel));
-        done += next.stream().mapToLong(TensorPair::bytes).sum();
+        done += next.stream().mapToLong(WeightPair::bytes).sum();
       }
     }
     progress.at("", total, total);

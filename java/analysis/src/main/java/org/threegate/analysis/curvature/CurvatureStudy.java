@@ -10,6 +10,7 @@ import java.util.function.Predicate;
 import org.threegate.analysis.journal.Journal;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.analysis.statistics.Claim;
 import org.threegate.analysis.statistics.ClusteredMean;
 import org.threegate.analysis.statistics.Finding;
@@ -81,7 +82,7 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
     Checkpoint base = inputs.base();
     Checkpoint tuned = inputs.tuned();
     Predicate<String> selected = inputs.selected();
-    Map<String, TensorPair> pairs = new LinkedHashMap<>();
+    Map<String, WeightPair> pairs = new LinkedHashMap<>();
     Pairing.of(base, tuned, selected).pairs().forEach(pair -> pairs.put(pair.name(), pair));
     LayerExperiment experiment = new LayerExperiment(context, capture.kind(), options, control);
     List<LayerCurvature> layers = new ArrayList<>();
@@ -91,7 +92,7 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
     for (Capture.Layer layer : capture.layers()) {
       progress.at(layer.name(), done, total);
       done += work(layer);
-      TensorPair pair = pairs.get(layer.name() + WEIGHT);
+      WeightPair pair = pairs.get(layer.name() + WEIGHT);
       if (!selected.test(layer.name() + WEIGHT)) {
         continue;
       }
@@ -105,10 +106,6 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
                 + WEIGHT
                 + "\" in common");
       }
-      if (Bf16Diff.compare(context, pair.base(), pair.tuned()).changedStored() == 0) {
-        skipped.put(layer.name(), "its weights did not change");
-        continue;
-      }
       Optional<LayerCurvature> before =
           journal.finished().stream()
               .filter(finished -> finished.name().equals(layer.name()))
@@ -117,9 +114,15 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
         layers.add(before.get());
         continue;
       }
-      LayerCurvature measured = measure(experiment, capture, layer, pair);
-      journal.add(measured);
-      layers.add(measured);
+      try (TensorPair opened = pair.open(context)) {
+        if (Bf16Diff.compare(context, opened.base(), opened.tuned()).changedStored() == 0) {
+          skipped.put(layer.name(), "its weights did not change");
+          continue;
+        }
+        LayerCurvature measured = measure(experiment, capture, layer, opened);
+        journal.add(measured);
+        layers.add(measured);
+      }
     }
     progress.at("", total, total);
     if (layers.isEmpty()) {

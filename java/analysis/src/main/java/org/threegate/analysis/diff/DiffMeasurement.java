@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.LongStream;
 import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.analysis.statistics.Totals;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.kernel.Bf16Diff;
@@ -18,8 +19,10 @@ import org.threegate.kernel.Control;
  * <pre>{@code
  * try (Checkpoint before = Checkpoint.open(context, base);
  *     Checkpoint after = Checkpoint.open(context, tuned)) {
- *   for (TensorPair pair : Pairing.of(before, after, name -> true).pairs()) {
- *     System.out.println(DiffMeasurement.of(context, pair, control).totals().sparsity());
+ *   for (WeightPair shared : Pairing.of(before, after, name -> true).pairs()) {
+ *     try (TensorPair pair = shared.open(context)) {
+ *       System.out.println(DiffMeasurement.of(context, pair, control).totals().sparsity());
+ *     }
  *   }
  * }
  * }</pre>
@@ -60,7 +63,7 @@ public final class DiffMeasurement {
     Optional<ChangeMap> map = result.map().map(cells -> new ChangeMap(mapRows, mapColumns, cells));
     Optional<long[]> byRow = pair.transposed() ? result.columnChanged() : result.rowChanged();
     Optional<long[]> byColumn = pair.transposed() ? result.rowChanged() : result.columnChanged();
-    List<Long> shape = shape(pair);
+    List<Long> shape = pair.stored().shape(rows, columns);
     return new TensorDiff(
         pair.name(),
         pair.layer(),
@@ -77,26 +80,16 @@ public final class DiffMeasurement {
         seconds);
   }
 
-  /** Returns the shape; for a matrix: outputs, inputs. */
-  private static List<Long> shape(TensorPair pair) {
-    long rows = pair.base().rows();
-    long columns = pair.base().columns();
-    if (pair.dimensions() < 2) {
-      return List.of(columns);
-    }
-    return pair.transposed() ? List.of(columns, rows) : List.of(rows, columns);
-  }
-
   /**
    * {@return whether a diff that was read from a file is consistent with a pair}
    *
    * @param diff diff of unknown origin
    * @param pair pair that the diff may be of
    */
-  public static boolean mayBeOf(TensorDiff diff, TensorPair pair) {
-    List<Long> shape = shape(pair);
+  public static boolean mayBeOf(TensorDiff diff, WeightPair pair) {
+    List<Long> shape = pair.shape();
     return diff.shape().equals(shape)
-        && diff.totals().counts().total() == pair.base().rows() * pair.base().columns()
+        && diff.totals().counts().total() == pair.rows() * pair.columns()
         && diff.rowChanged().stream().allMatch(counts -> counts.length == shape.get(0))
         && diff.columnChanged().stream()
             .allMatch(counts -> shape.size() == 2 && counts.length == shape.get(1))

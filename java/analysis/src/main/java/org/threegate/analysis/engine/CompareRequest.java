@@ -1,5 +1,6 @@
 package org.threegate.analysis.engine;
 
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
@@ -18,6 +19,7 @@ import org.threegate.run.Remedy;
  * @param selected names of the tensors to compare
  * @param digest whether to compute the SHA-256 of both checkpoints
  * @param geometry geometry to measure for each matrix; empty: compute counts only
+ * @param renames beginnings of names of the tuned checkpoint, and what stands there in the base
  * @param check called with the pairing before the comparison starts; may throw to refuse it
  * @param resumption where finished tensors are kept
  */
@@ -28,6 +30,7 @@ public record CompareRequest(
     Predicate<String> selected,
     boolean digest,
     Optional<GeometryOptions> geometry,
+    Map<String, String> renames,
     Consumer<Pairing> check,
     Resumption resumption) {
   /**
@@ -62,6 +65,7 @@ public record CompareRequest(
     private Predicate<String> selected = name -> true;
     private boolean digest = true;
     private Optional<GeometryOptions> geometry = Optional.of(GeometryOptions.DEFAULT);
+    private Map<String, String> renames = Map.of();
     private Consumer<Pairing> check = pairing -> {};
 
     private Builder(String base, String tuned, Resumption resumption) {
@@ -125,6 +129,17 @@ public record CompareRequest(
     }
 
     /**
+     * Sets beginnings of names of the tuned checkpoint, and what stands there in the base.
+     *
+     * @param beginnings what the base has, by what the tuned checkpoint has
+     * @return this builder
+     */
+    public Builder renames(Map<String, String> beginnings) {
+      this.renames = Map.copyOf(beginnings);
+      return this;
+    }
+
+    /**
      * Sets what may refuse the pairing before the comparison starts.
      *
      * @param refusal receives the pairing, and may throw an exception
@@ -138,7 +153,7 @@ public record CompareRequest(
     /** {@return the request} */
     public CompareRequest build() {
       return new CompareRequest(
-          base, tuned, initialAdapter, selected, digest, geometry, check, resumption);
+          base, tuned, initialAdapter, selected, digest, geometry, renames, check, resumption);
     }
   }
 }

@@ -17,7 +17,7 @@ import org.threegate.analysis.journal.Journal;
 import org.threegate.analysis.mask.MaskFile;
 import org.threegate.analysis.mask.MaskWriter;
 import org.threegate.analysis.pairing.Pairing;
-import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.checkpoint.Adapter;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Digests;
@@ -75,7 +75,7 @@ public final class LocalEngine implements Engine {
       }
       request.refuseInitialAdapter();
       try (Checkpoint tuned = Checkpoint.open(context, location)) {
-        Pairing pairing = Pairing.of(base, tuned, request.selected());
+        Pairing pairing = Pairing.of(base, tuned, request.selected(), request.renames());
         return compare(request, base, tuned, pairing, progress, control);
       }
     }
@@ -159,7 +159,7 @@ public final class LocalEngine implements Engine {
   public MaskOutcome mask(MaskRequest request, Progress progress, Control control)
       throws IOException {
     try (Checkpoint checkpoint = Checkpoint.open(context, Path.of(request.base()))) {
-      List<TensorPair> matrices = MaskFile.matrices(checkpoint, request.selected());
+      List<WeightPair> matrices = MaskFile.matrices(checkpoint, request.selected());
       String digest = Digests.of(context, checkpoint, control);
       Map<String, String> provenance = request.provenance().apply(digest);
       new MaskWriter(request.options(), provenance, request.file())

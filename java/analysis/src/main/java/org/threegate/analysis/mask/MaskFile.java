@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Predicate;
 import org.threegate.analysis.pairing.Pairing;
-import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Json;
 import org.threegate.checkpoint.SafetensorsFile;
@@ -70,11 +70,11 @@ public final class MaskFile {
    * @param selected selects matrices by name
    * @throws InvalidInputException if there is none
    */
-  public static List<TensorPair> matrices(Checkpoint checkpoint, Predicate<String> selected) {
-    List<TensorPair> matrices =
+  public static List<WeightPair> matrices(Checkpoint checkpoint, Predicate<String> selected) {
+    List<WeightPair> matrices =
         Pairing.of(checkpoint, checkpoint, selected).pairs().stream()
             .filter(pair -> pair.dimensions() >= 2)
-            .filter(pair -> pair.base().rows() > 0 && pair.base().columns() > 0)
+            .filter(pair -> pair.rows() > 0 && pair.columns() > 0)
             .toList();
     if (matrices.isEmpty()) {
       throw new InvalidInputException(checkpoint.path() + ": no matrix to mask");

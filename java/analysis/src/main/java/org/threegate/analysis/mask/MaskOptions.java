@@ -17,13 +17,16 @@ public record MaskOptions(MaskKind kind, GeometryOptions geometry) {
   }
 
   /** Returns the rank for one matrix. */
-  int rank(TensorPair pair) {
-    return geometry.ranksOf(Math.min(pair.base().rows(), pair.base().columns())).get(0);
+  int rank(long rows, long columns) {
+    return geometry.ranksOf(Math.min(rows, columns)).get(0);
   }
 
   /** Returns the request for one matrix. */
   MaskKind.Request request(TensorPair pair) {
     return new MaskKind.Request(
-        rank(pair), alpha(), geometry.tolerance(), geometry.seedOf(pair.name()));
+        rank(pair.base().rows(), pair.base().columns()),
+        alpha(),
+        geometry.tolerance(),
+        geometry.seedOf(pair.name()));
   }
 }

@@ -9,6 +9,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
@@ -72,18 +73,23 @@ public final class MaskWriter {
    * @param control cancels the computation
    * @throws IOException if the file cannot be written
    */
-  public void compute(Context context, List<TensorPair> pairs, Progress progress, Control control)
+  public void compute(Context context, List<WeightPair> pairs, Progress progress, Control control)
       throws IOException {
-    Map<String, TensorPair> byName = new HashMap<>();
+    Map<String, WeightPair> byName = new HashMap<>();
     pairs.forEach(pair -> byName.put(pair.name(), pair));
-    long total = pairs.stream().mapToLong(TensorPair::bytes).sum();
+    long total = pairs.stream().mapToLong(WeightPair::bytes).sum();
     long[] done = {0};
     write(
         pairs,
         (name, out) -> {
-          TensorPair pair = byName.get(name);
+          WeightPair pair = byName.get(name);
           progress.at(name, done[0], total);
-          out.put(of(context, pair, options, control));
+          try (TensorPair opened = pair.open(context)) {
+            out.put(of(context, opened, options, control));
+          } catch (InvalidInputException e) {
+            String file = pair.sources().get(0).file().path().toString();
+            throw new InvalidInputException(file + ": tensor " + e.getMessage(), e);
+          }
           done[0] += pair.bytes();
         });
   }
@@ -95,7 +101,7 @@ public final class MaskWriter {
    * @param masks source of the bits of each matrix
    * @throws IOException if a mask cannot be read, or the file cannot be written
    */
-  public void write(List<TensorPair> pairs, Masks masks) throws IOException {
+  public void write(List<WeightPair> pairs, Masks masks) throws IOException {
     SafetensorsWriter writer = new SafetensorsWriter().metadata("format", MaskFile.FORMAT);
     provenance.forEach(writer::metadata);
     writer
@@ -104,11 +110,11 @@ public final class MaskWriter {
         .metadata("seed", Long.toString(options.geometry().seed()));
     ObjectNode shapes = JsonNodeFactory.instance.objectNode();
     ObjectNode ranks = JsonNodeFactory.instance.objectNode();
-    for (TensorPair pair : pairs) {
-      long rows = pair.base().rows();
-      long columns = pair.base().columns();
+    for (WeightPair pair : pairs) {
+      long rows = pair.rows();
+      long columns = pair.columns();
       shapes.putArray(pair.name()).add(rows).add(columns);
-      ranks.put(pair.name(), options.rank(pair));
+      ranks.put(pair.name(), options.rank(rows, columns));
       int bytes = Math.toIntExact(Math.multiplyExact(rows, (columns + 7) / 8));
       writer.tensor(
           pair.name(),
@@ -146,12 +152,7 @@ public final class MaskWriter {
       if (e.status() == Status.CANCELLED) {
         throw new CancelledException();
       }
-      String file =
-          pair.sources().stream()
-              .findFirst()
-              .map(source -> source.file().path() + ": tensor ")
-              .orElse("");
-      throw new InvalidInputException(file + pair.name() + ": " + e.getMessage(), e);
+      throw new InvalidInputException(pair.name() + ": " + e.getMessage(), e);
     }
   }
 

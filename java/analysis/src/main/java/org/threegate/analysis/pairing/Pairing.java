@@ -8,38 +8,54 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
+import org.threegate.analysis.statistics.Accounting;
 import org.threegate.checkpoint.Adapter;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.ModelConfig;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorKind;
-import org.threegate.checkpoint.TensorType;
-import org.threegate.kernel.Matrix;
+import org.threegate.checkpoint.weight.Values;
+import org.threegate.checkpoint.weight.Weight;
+import org.threegate.checkpoint.weight.Weights;
 import org.threegate.kernel.Operand;
 import org.threegate.run.InvalidInputException;
 
 /**
- * The tensors that two checkpoints share, paired for comparison, and the tensors that cannot be
- * paired.
+ * The weights that two checkpoints share, paired for comparison, and an account of all stored
+ * tensors.
  *
  * @param pairs pairs in the order of the base's files
- * @param onlyInBase selected names that only the base has
- * @param onlyInTuned selected names that only the tuned checkpoint has
- * @param shapeMismatch names whose shapes differ, with both shapes
- * @param notCompared selected names whose dtype is not floating-point
- * @param untouched for an adapter: names of base tensors that it does not change
+ * @param names names of weights that are not compared
+ * @param matched pairs of names that differ by a prefix, as "name of the base = name of the tuned"
+ * @param accounting where each stored tensor ended
  */
 public record Pairing(
-    List<TensorPair> pairs,
-    List<String> onlyInBase,
-    List<String> onlyInTuned,
-    List<String> shapeMismatch,
-    List<String> notCompared,
-    List<String> untouched) {
-  private static final String SCALE_SUFFIX = "_scale_inv";
+    List<WeightPair> pairs, Unpaired names, List<String> matched, Accounting accounting) {
   private static final int MOST_EXPERTS = 1 << 16; // compared one by one
-  private static final String HEAD = "lm_head.weight";
+  private static final int COMPARED_BYTES = 1 << 20;
+
+  /**
+   * Names of weights that are not compared.
+   *
+   * @param onlyInBase selected names that only the base has
+   * @param onlyInTuned selected names that only the tuned checkpoint has
+   * @param shapeMismatch selected names whose shapes differ, with both shapes
+   * @param notCompared selected tensors that are refused, with the reason
+   * @param untouched for an adapter: names of base tensors that it does not change
+   */
+  public record Unpaired(
+      List<String> onlyInBase,
+      List<String> onlyInTuned,
+      List<String> shapeMismatch,
+      List<String> notCompared,
+      List<String> untouched) {}
+
+  /** Copies the lists. */
+  public Pairing {
+    pairs = List.copyOf(pairs);
+    matched = List.copyOf(matched);
+  }
 
   /**
    * Pairs two checkpoints.
@@ -50,7 +66,17 @@ public record Pairing(
    * @return the pairs, and the tensors that cannot be paired
    */
   public static Pairing of(Checkpoint base, Checkpoint tuned, Predicate<String> selected) {
-    return new Builder(base, selected).withCheckpoint(tuned).build();
+    return of(base, tuned, selected, Map.of());
+  }
+
+  /**
+   * Pairs two checkpoints whose names differ.
+   *
+   * @param renames beginnings of names of the tuned checkpoint, and what stands there in the base
+   */
+  public static Pairing of(
+      Checkpoint base, Checkpoint tuned, Predicate<String> selected, Map<String, String> renames) {
+    return new Builder(base, selected).withCheckpoint(tuned, renames);
   }
 
   /**
@@ -62,7 +88,7 @@ public record Pairing(
    * @return the pairs, and the tensors that cannot be paired
    */
   public static Pairing of(Checkpoint base, Adapter adapter, Predicate<String> selected) {
-    return new Builder(base, selected).withAdapter(adapter).build();
+    return new Builder(base, selected).withAdapter(adapter);
   }
 
   /**
@@ -70,257 +96,423 @@ public record Pairing(
    * after the files are closed.
    */
   public Pairing withoutPairs() {
-    return new Pairing(List.of(), onlyInBase, onlyInTuned, shapeMismatch, notCompared, untouched);
+    return new Pairing(List.of(), names, matched, accounting);
+  }
+
+  /**
+   * Returns this pairing without names that a damaged file made unmatched.
+   *
+   * @param damaged names of tensors in damaged files
+   */
+  public Pairing without(Set<String> damaged) {
+    Unpaired left =
+        new Unpaired(
+            names.onlyInBase().stream().filter(name -> !damaged.contains(name)).toList(),
+            names.onlyInTuned().stream().filter(name -> !damaged.contains(name)).toList(),
+            names.shapeMismatch(),
+            names.notCompared(),
+            names.untouched());
+    return new Pairing(pairs, left, matched, accounting);
+  }
+
+  /** The lists of one side while they grow. */
+  private static final class Account {
+    private final Weights weights;
+    private final List<String> compared = new ArrayList<>();
+    private final List<Accounting.Note> unmatched = new ArrayList<>();
+    private final List<Accounting.Note> consumed = new ArrayList<>();
+    private final List<Accounting.Note> refused = new ArrayList<>();
+    private final List<String> unchanged = new ArrayList<>();
+    private final List<String> notSelected = new ArrayList<>();
+    private long weightsCompared;
+    private long weightsAll;
+    private long entriesCompared;
+    private long entriesAll;
+
+    Account(Weights weights) {
+      this.weights = weights;
+      weights.consumed().forEach((name, use) -> consumed.add(new Accounting.Note(name, use)));
+      weights.refused().forEach((name, why) -> refused.add(new Accounting.Note(name, why)));
+    }
+
+    private static String stored(Weight weight) {
+      return weight.sources().get(0).name();
+    }
+
+    private void count(Weight weight, long entries) {
+      weightsAll++;
+      entriesAll += weight.elements();
+      weightsCompared += entries > 0 || weight.elements() == 0 ? 1 : 0;
+      entriesCompared += entries;
+    }
+
+    void compared(Weight weight, long entries) {
+      compared.add(stored(weight));
+      count(weight, entries);
+    }
+
+    void unmatched(Weight weight, String reason) {
+      unmatched.add(new Accounting.Note(stored(weight), reason));
+      count(weight, 0);
+    }
+
+    void consumed(Weight weight, String use) {
+      consumed.add(new Accounting.Note(stored(weight), use));
+    }
+
+    void unchanged(Weight weight) {
+      unchanged.add(stored(weight));
+      count(weight, weight.elements());
+    }
+
+    void notSelected(Weight weight) {
+      notSelected.add(stored(weight));
+    }
+
+    /** Counts refused tensors as entries that are not compared. */
+    Accounting.Side side(Checkpoint checkpoint, Predicate<String> selected) {
+      for (Accounting.Note note : List.copyOf(refused)) {
+        if (selected.test(note.tensor())) {
+          weightsAll++;
+          entriesAll += checkpoint.tensors().get(note.tensor()).elements();
+        }
+      }
+      return new Accounting.Side(
+          compared,
+          unmatched,
+          consumed,
+          refused,
+          unchanged,
+          notSelected,
+          new Accounting.Share(weightsCompared, weightsAll),
+          new Accounting.Share(entriesCompared, entriesAll));
+    }
   }
 
   private static final class Builder {
     private final Checkpoint base;
     private final Predicate<String> selected;
-    private final ModelConfig config;
     private final Architecture architecture;
-    private final List<TensorPair> pairs = new ArrayList<>();
+    private final Account before;
+    private final List<WeightPair> pairs = new ArrayList<>();
     private final List<String> onlyInBase = new ArrayList<>();
     private final List<String> onlyInTuned = new ArrayList<>();
     private final List<String> shapeMismatch = new ArrayList<>();
-    private final List<String> notCompared = new ArrayList<>();
     private final List<String> untouched = new ArrayList<>();
+    private final List<String> matched = new ArrayList<>();
 
     Builder(Checkpoint base, Predicate<String> selected) {
       this.base = base;
       this.selected = selected;
-      this.config = base.config().orElse(ModelConfig.UNKNOWN);
-      this.architecture = new Architecture(config);
+      this.architecture = new Architecture(base.config().orElse(ModelConfig.UNKNOWN));
+      this.before = new Account(Weights.of(base));
     }
 
-    Builder withCheckpoint(Checkpoint tuned) {
-      Map<String, Tensor> left = tensors(base);
-      Map<String, Tensor> right = tensors(tuned);
-      boolean tied =
-          config.tiedEmbeddings() || tuned.config().map(ModelConfig::tiedEmbeddings).orElse(false);
+    Pairing withCheckpoint(Checkpoint tuned, Map<String, String> renames) {
+      Account after = new Account(Weights.of(tuned));
+      Map<String, Weight> left = new LinkedHashMap<>(before.weights.byName());
+      Map<String, Weight> right = withoutWrappers(left, renamed(after.weights.byName(), renames));
+      tiedCopy(base, left).ifPresent(copy -> setAside(before, left, copy));
+      tiedCopy(tuned, right).ifPresent(copy -> setAside(after, right, copy));
       Set<String> names = new LinkedHashSet<>(left.keySet());
       names.addAll(right.keySet());
       for (String name : names) {
+        Weight one = left.get(name);
+        Weight other = right.get(name);
         if (!selected.test(name)) {
-          continue;
-        }
-        Tensor a = left.get(name);
-        Tensor b = right.get(name);
-        if (tied && name.equals(HEAD) && (a == null || b == null)) {
-          continue; // a tied head that one side stores and the other does not: it is the embedding,
-          // compared as that
-        }
-        if (a == null) {
-          onlyInTuned.add(name);
-        } else if (b == null) {
+          Optional.ofNullable(one).ifPresent(before::notSelected);
+          Optional.ofNullable(other).ifPresent(after::notSelected);
+        } else if (one == null) {
+          pairWithEmbedding(left, other, after);
+        } else if (other == null) {
           onlyInBase.add(name);
-        } else if (a.type().dtype().isEmpty() || b.type().dtype().isEmpty()) {
-          notCompared.add(name + " " + a.type());
-        } else if (!a.shape().equals(b.shape())) {
-          shapeMismatch.add(name + " " + a.shape() + " " + b.shape());
+          before.unmatched(one, "the tuned checkpoint has no such weight");
         } else {
-          add(name, a, b, scale(base, a, config), scale(tuned, b, tuned.config().orElse(config)));
+          pair(one, other, after);
         }
       }
-      return this;
+      return pairing(after, tuned);
     }
 
-    Builder withAdapter(Adapter adapter) {
+    /** Pairs two weights of one name, or lists them if their shapes differ. */
+    private void pair(Weight one, Weight other, Account after) {
+      if (one.shape().equals(other.shape())) {
+        add(one, other);
+        before.compared(one, one.elements());
+        after.compared(other, other.elements());
+        return;
+      }
+      TensorKind kind = architecture.kind(one.name(), one.shape().size());
+      boolean vocabulary =
+          (kind == TensorKind.EMBED || kind == TensorKind.LM_HEAD)
+              && one.shape().size() == 2
+              && other.shape().size() == 2
+              && one.shape().get(1).equals(other.shape().get(1));
+      String shapes = one.shape() + " " + other.shape();
+      shapeMismatch.add(one.name() + " " + shapes);
+      if (!vocabulary) {
+        before.unmatched(one, "shape " + one.shape() + " against " + other.shape());
+        after.unmatched(other, "shape " + other.shape() + " against " + one.shape());
+        return;
+      }
+      // A vocabulary that grew or was padded keeps its first rows.
+      long rows = Math.min(one.shape().get(0), other.shape().get(0));
+      add(firstRows(one, rows), firstRows(other, rows));
+      before.compared(one, rows * one.shape().get(1));
+      after.compared(other, rows * other.shape().get(1));
+    }
+
+    private static Weight firstRows(Weight weight, long rows) {
+      return new Weight(
+          weight.name(),
+          List.of(rows, weight.shape().get(1)),
+          weight.storedAs(),
+          weight.entries().rows(0, rows),
+          weight.sources());
+    }
+
+    /** Returns weights under names that begin as the caller wants. The first rename counts. */
+    private Map<String, Weight> renamed(Map<String, Weight> weights, Map<String, String> renames) {
+      Map<String, Weight> renamed = new LinkedHashMap<>();
+      weights.forEach(
+          (name, weight) -> {
+            String own =
+                renames.entrySet().stream()
+                    .filter(rename -> name.startsWith(rename.getKey()))
+                    .findFirst()
+                    .map(rename -> rename.getValue() + name.substring(rename.getKey().length()))
+                    .orElse(name);
+            if (renamed.putIfAbsent(own, weight) != null) {
+              throw new InvalidInputException(
+                  "two tensors of the tuned checkpoint are named " + own + " after renaming");
+            }
+            if (!own.equals(name)) {
+              matched.add(own + " = " + name);
+            }
+          });
+      return renamed;
+    }
+
+    /** Returns the weights of the tuned checkpoint under the names of the base. */
+    private Map<String, Weight> withoutWrappers(
+        Map<String, Weight> left, Map<String, Weight> tuned) {
+      Set<String> onlyLeft = new LinkedHashSet<>(left.keySet());
+      onlyLeft.removeAll(tuned.keySet());
+      Set<String> onlyRight = new LinkedHashSet<>(tuned.keySet());
+      onlyRight.removeAll(left.keySet());
+      Map<String, String> names = Names.match(onlyLeft, onlyRight);
+      Map<String, Weight> renamed = new LinkedHashMap<>();
+      tuned.forEach(
+          (name, weight) -> {
+            String own = names.getOrDefault(name, name);
+            if (!own.equals(name)) {
+              matched.add(own + " = " + name);
+            }
+            renamed.put(own, weight);
+          });
+      return renamed;
+    }
+
+    private static void setAside(Account account, Map<String, Weight> weights, Weight copy) {
+      weights.values().remove(copy);
+      account.consumed(copy, "tied copy of the embedding");
+    }
+
+    /** Returns the output head if it is stored beside the embedding with the same bytes. */
+    private Optional<Weight> tiedCopy(Checkpoint checkpoint, Map<String, Weight> weights) {
+      boolean tied = checkpoint.config().map(ModelConfig::tiedEmbeddings).orElse(false);
+      Optional<Weight> head = find(weights, TensorKind.LM_HEAD);
+      Optional<Weight> embedding = find(weights, TensorKind.EMBED);
+      return head.filter(own -> tied && embedding.isPresent() && sameBytes(own, embedding.get()));
+    }
+
+    private Optional<Weight> find(Map<String, Weight> weights, TensorKind kind) {
+      return weights.values().stream()
+          .filter(weight -> weight.shape().size() == 2 && weight.isPlain())
+          .filter(weight -> architecture.kind(weight.name(), 2) == kind)
+          .findFirst();
+    }
+
+    private static boolean sameBytes(Weight one, Weight other) {
+      Tensor a = one.sources().get(0);
+      Tensor b = other.sources().get(0);
+      if (a.type() != b.type() || !a.shape().equals(b.shape())) {
+        return false;
+      }
+      for (long at = 0; at < a.bytes(); at += COMPARED_BYTES) {
+        int count = (int) Math.min(COMPARED_BYTES, a.bytes() - at);
+        byte[] own = a.file().buffer().getBytes(a.offset() + at, count);
+        if (!java.util.Arrays.equals(own, b.file().buffer().getBytes(b.offset() + at, count))) {
+          return false;
+        }
+      }
+      return true;
+    }
+
+    /**
+     * Lists a weight that only the tuned checkpoint has. An output head whose base is tied came
+     * from the embedding, and is compared with that.
+     */
+    private void pairWithEmbedding(Map<String, Weight> left, Weight other, Account after) {
+      boolean head =
+          architecture.kind(other.name(), other.shape().size()) == TensorKind.LM_HEAD
+              && base.config().map(ModelConfig::tiedEmbeddings).orElse(false);
+      Optional<Weight> embedding =
+          find(left, TensorKind.EMBED).filter(own -> own.shape().equals(other.shape()));
+      if (head && embedding.isPresent()) {
+        Weight from = embedding.get();
+        add(
+            new Weight(other.name(), from.shape(), from.storedAs(), from.entries(), from.sources()),
+            other);
+        matched.add(from.name() + " = " + other.name());
+        after.compared(other, other.elements());
+        return;
+      }
+      onlyInTuned.add(other.name());
+      after.unmatched(other, "the base has no such weight");
+    }
+
+    Pairing withAdapter(Adapter adapter) {
+      Account after = new Account(new Weights(Map.of(), Map.of(), Map.of()));
+      Map<String, String> ends = new LinkedHashMap<>();
+      Map<String, Weight> weights = before.weights.byName();
       for (String name : adapter.updates().keySet()) {
-        if (selected.test(name) && !base.tensors().containsKey(name)) {
+        if (selected.test(name) && !weights.containsKey(name)) {
           onlyInTuned.add(name);
         }
       }
-      for (Map.Entry<String, Tensor> entry : tensors(base).entrySet()) {
-        String name = entry.getKey();
-        Tensor tensor = entry.getValue();
+      for (Weight weight : weights.values()) {
+        String name = weight.name();
         List<Operand.LowRank> update = adapter.updates().get(name);
         Tensor replacement = adapter.replaced().get(name);
         if (!selected.test(name)) {
-          continue;
-        }
-        if (update != null && tensor.type().dtype().isPresent()) {
-          addAdapted(adapter, tensor, update);
-        } else if (replacement != null && replacement.shape().equals(tensor.shape())) {
-          add(name, tensor, replacement, Optional.empty(), Optional.empty());
+          before.notSelected(weight);
+        } else if (update != null) {
+          addAdapted(adapter, weight, update);
+        } else if (replacement != null && replacement.type().dtype().isPresent()) {
+          pair(weight, Weight.of(replacement), after);
+          ends.put(replacement.name(), "");
         } else {
           untouched.add(name);
+          before.unchanged(weight);
         }
       }
-      return this;
+      for (Tensor tensor : adapter.weights().tensors().values()) {
+        if (ends.containsKey(tensor.name())) {
+          continue;
+        }
+        String name = adapter.weightOf(tensor);
+        boolean factor = adapter.updates().containsKey(name);
+        if (!selected.test(name)) {
+          after.notSelected.add(tensor.name());
+        } else if (factor && weights.containsKey(name)) {
+          after.consumed.add(new Accounting.Note(tensor.name(), "factor of " + name));
+        } else {
+          if (!factor) {
+            onlyInTuned.add(name);
+          }
+          after.unmatched.add(new Accounting.Note(tensor.name(), "the base has no weight " + name));
+        }
+      }
+      return pairing(after, adapter.weights());
     }
 
-    private void addAdapted(Adapter adapter, Tensor tensor, List<Operand.LowRank> update) {
+    private void addAdapted(Adapter adapter, Weight weight, List<Operand.LowRank> update) {
       Operand.LowRank term = update.get(0);
-      if (tensor.shape().size() != 2
-          || term.left().rows() != tensor.rows()
-          || term.right().columns() != tensor.columns()) {
-        shapeMismatch.add(
-            tensor.name()
-                + " "
-                + tensor.shape()
-                + " ["
-                + term.left().rows()
-                + ", "
-                + term.right().columns()
-                + "]");
+      if (weight.shape().size() != 2
+          || term.left().rows() != weight.entries().rows()
+          || term.right().columns() != weight.entries().columns()) {
+        String factors = "[" + term.left().rows() + ", " + term.right().columns() + "]";
+        shapeMismatch.add(weight.name() + " " + weight.shape() + " " + factors);
+        before.unmatched(weight, "shape " + weight.shape() + " against factors of " + factors);
         return;
       }
-      String factors = "F64 (" + term.left().dtype() + " factors)";
-      List<Tensor> sources = new ArrayList<>(List.of(tensor));
+      List<Tensor> sources = new ArrayList<>(weight.sources());
       sources.addAll(
           adapter.weights().tensors().values().stream()
-              .filter(factor -> factor.name().contains(stem(tensor.name()) + ".lora_"))
+              .filter(factor -> adapter.weightOf(factor).equals(weight.name()))
               .toList());
-      addMatrix(
-          tensor.name(),
-          tensor,
-          factors,
-          Operand.of(tensor.matrix()),
-          Operand.adapted(tensor.matrix(), update),
+      before.compared(weight, weight.elements());
+      add(
+          weight.name(),
+          weight,
+          "F64 (" + term.left().dtype() + " factors)",
+          weight.entries(),
+          new Values.Adapted(weight.entries(), update),
           sources);
     }
 
-    private static String stem(String name) {
-      return name.endsWith(".weight")
-          ? name.substring(0, name.length() - ".weight".length())
-          : name;
+    private void add(Weight one, Weight other) {
+      List<Tensor> sources = new ArrayList<>(one.sources());
+      sources.addAll(other.sources());
+      TensorKind kind = architecture.kind(one.name(), one.shape().size());
+      boolean slices =
+          one.shape().size() == 3
+              && kind == TensorKind.EXPERT
+              && one.elements() > 0
+              && one.shape().get(0) <= MOST_EXPERTS;
+      if (!slices) {
+        add(one.name(), one, other.storedAs(), one.entries(), other.entries(), sources);
+        return;
+      }
+      for (long e = 0; e < one.shape().get(0); e++) {
+        pairs.add(
+            new WeightPair(
+                one.name() + "[" + e + "]",
+                architecture.layer(one.name()),
+                kind,
+                new TensorPair.Stored(one.storedAs(), other.storedAs(), 2, false),
+                one.slice(e),
+                other.slice(e),
+                List.of(),
+                e == 0 ? sources : List.of()));
+      }
     }
 
     private void add(
-        String name, Tensor a, Tensor b, Optional<Tensor> scaleA, Optional<Tensor> scaleB) {
-      TensorKind kind = architecture.kind(name, a.shape().size());
-      boolean slices =
-          a.shape().size() == 3
-              && kind == TensorKind.EXPERT
-              && a.elements() > 0
-              && a.shape().get(0) <= MOST_EXPERTS;
-      if (!slices) {
-        List<Tensor> sources = new ArrayList<>(List.of(a, b));
-        scaleA.ifPresent(sources::add);
-        scaleB.ifPresent(sources::add);
-        addMatrix(
-            name,
-            a,
-            b.type().name(),
-            operand(a, scaleA, config),
-            operand(b, scaleB, config),
-            sources);
-        return;
-      }
-      for (long e = 0; e < a.shape().get(0); e++) {
-        pairs.add(
-            new TensorPair(
-                name + "[" + e + "]",
-                architecture.layer(name),
-                kind,
-                new TensorPair.Stored(a.type().name(), b.type().name(), 2, false),
-                Operand.of(a.slice(e)),
-                Operand.of(b.slice(e)),
-                List.of(),
-                e == 0 ? List.of(a, b) : List.of()));
-      }
-    }
-
-    private void addMatrix(
         String name,
-        Tensor a,
-        String dtypeTuned,
-        Operand left,
-        Operand right,
+        Weight weight,
+        String storedTuned,
+        Values left,
+        Values right,
         List<Tensor> sources) {
-      int dimensions = a.shape().size();
+      int dimensions = weight.shape().size();
       TensorKind kind = architecture.kind(name, dimensions);
       boolean transposed = architecture.isTransposed(name, dimensions);
       long rows = transposed ? left.columns() : left.rows();
       long columns = transposed ? left.rows() : left.columns();
       pairs.add(
-          new TensorPair(
+          new WeightPair(
               name,
               architecture.layer(name),
               kind,
-              new TensorPair.Stored(a.type().name(), dtypeTuned, dimensions, transposed),
+              new TensorPair.Stored(weight.storedAs(), storedTuned, dimensions, transposed),
               left,
               right,
               dimensions < 2 ? List.of() : architecture.heads(kind, rows, columns),
               sources));
     }
 
-    /**
-     * Returns all tensors except the scales of block-scaled weights, which are read with their
-     * weights.
-     */
-    private static Map<String, Tensor> tensors(Checkpoint checkpoint) {
-      Map<String, Tensor> tensors = new LinkedHashMap<>(checkpoint.tensors());
-      tensors
-          .keySet()
-          .removeIf(
-              name ->
-                  name.endsWith(SCALE_SUFFIX)
-                      && checkpoint
-                          .tensors()
-                          .containsKey(name.substring(0, name.length() - SCALE_SUFFIX.length())));
-      return tensors;
-    }
-
-    private static Optional<Tensor> scale(
-        Checkpoint checkpoint, Tensor tensor, ModelConfig config) {
-      Optional<Tensor> found =
-          Optional.ofNullable(checkpoint.tensors().get(tensor.name() + SCALE_SUFFIX));
-      found.ifPresent(
-          scale -> {
-            long rows = ceiling(tensor.rows(), config.blockRows());
-            long columns = ceiling(tensor.columns(), config.blockColumns());
-            if (scale.type() != TensorType.F32
-                || scale.shape().size() != 2
-                || scale.rows() != rows
-                || scale.columns() != columns) {
-              throw new InvalidInputException(
-                  checkpoint.path()
-                      + ": tensor \""
-                      + scale.name()
-                      + "\" is "
-                      + scale.type()
-                      + scale.shape()
-                      + "; blocks of "
-                      + config.blockRows()
-                      + " x "
-                      + config.blockColumns()
-                      + " of "
-                      + tensor.shape()
-                      + " need F32["
-                      + rows
-                      + ", "
-                      + columns
-                      + "]");
-            }
-          });
-      return found;
-    }
-
-    private static long ceiling(long a, long b) {
-      return (a + b - 1) / b;
-    }
-
-    private static Operand operand(Tensor tensor, Optional<Tensor> scale, ModelConfig config) {
-      Matrix values = tensor.matrix();
-      return scale
-          .map(
-              s ->
-                  Operand.scaled(
-                      values,
-                      new Operand.BlockScale(
-                          s.matrix(), config.blockRows(), config.blockColumns())))
-          .orElseGet(() -> Operand.of(values));
-    }
-
-    Pairing build() {
+    private Pairing pairing(Account after, Checkpoint tuned) {
+      List<String> notCompared = new ArrayList<>();
+      for (Account account : List.of(before, after)) {
+        for (Accounting.Note note : account.refused) {
+          String line = note.tensor() + " " + note.reason();
+          if (selected.test(note.tensor()) && !notCompared.contains(line)) {
+            notCompared.add(line);
+          }
+        }
+      }
       return new Pairing(
-          List.copyOf(pairs),
-          List.copyOf(onlyInBase),
-          List.copyOf(onlyInTuned),
-          List.copyOf(shapeMismatch),
-          List.copyOf(notCompared),
-          List.copyOf(untouched));
+          pairs,
+          new Unpaired(
+              List.copyOf(onlyInBase),
+              List.copyOf(onlyInTuned),
+              List.copyOf(shapeMismatch),
+              notCompared,
+              List.copyOf(untouched)),
+          matched,
+          new Accounting(before.side(base, selected), after.side(tuned, selected)));
     }
   }
 }

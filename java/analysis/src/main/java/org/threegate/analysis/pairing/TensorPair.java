@@ -2,13 +2,14 @@ package org.threegate.analysis.pairing;
 
 import java.util.List;
 import java.util.OptionalInt;
+import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Architecture;
-import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorKind;
 import org.threegate.kernel.Operand;
 
 /**
- * One matrix or vector to compare.
+ * One matrix or vector to compare, as kernels read it. Closing it frees entries that were computed
+ * for it.
  *
  * @param name name of the tensor
  * @param layer layer number; empty for a tensor outside the layers
@@ -17,7 +18,7 @@ import org.threegate.kernel.Operand;
  * @param base operand before training
  * @param tuned operand after training
  * @param heads attention heads as ranges of rows or columns
- * @param sources the tensors that the operands read, for digests and for reading ahead
+ * @param computed memory of entries that are not read from a file; {@link #close} frees it
  */
 public record TensorPair(
     String name,
@@ -27,7 +28,8 @@ public record TensorPair(
     Operand base,
     Operand tuned,
     List<Architecture.Head> heads,
-    List<Tensor> sources) {
+    List<NativeBuffer> computed)
+    implements AutoCloseable {
   /**
    * How a tensor is stored.
    *
@@ -36,7 +38,15 @@ public record TensorPair(
    * @param dimensions number of dimensions
    * @param transposed whether the file stores inputs as rows
    */
-  public record Stored(String dtypeBase, String dtypeTuned, int dimensions, boolean transposed) {}
+  public record Stored(String dtypeBase, String dtypeTuned, int dimensions, boolean transposed) {
+    /** Returns the shape of rows x columns: outputs, inputs; for a vector, its length. */
+    public List<Long> shape(long rows, long columns) {
+      if (dimensions < 2) {
+        return List.of(columns);
+      }
+      return transposed ? List.of(columns, rows) : List.of(rows, columns);
+    }
+  }
 
   /** {@return the number of dimensions} */
   public int dimensions() {
@@ -48,8 +58,8 @@ public record TensorPair(
     return stored.transposed();
   }
 
-  /** {@return the size of all sources in their files, in bytes} */
-  public long bytes() {
-    return sources.stream().mapToLong(Tensor::bytes).sum();
+  @Override
+  public void close() {
+    computed.forEach(NativeBuffer::close);
   }
 }

@@ -142,7 +142,7 @@ class ConsensusTest {
         Control control = Control.open(context);
         Checkpoint before = Checkpoint.open(context, base);
         Checkpoint after = Checkpoint.open(context, tuned)) {
-      TensorPair pair = Pairing.of(before, after, name -> true).pairs().get(0);
+      TensorPair pair = Pairing.of(before, after, name -> true).pairs().get(0).open(context);
       TensorGeometry geometry =
           GeometryMeasurement.of(
               context, NAME, pair.base(), pair.tuned(), GeometryOptions.DEFAULT, control);

@@ -1,0 +1,224 @@
+package org.threegate.checkpoint.weight;
+
+import java.util.List;
+import java.util.Objects;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.checkpoint.Tensor;
+import org.threegate.dtype.Dtype;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Matrix;
+import org.threegate.kernel.Operand;
+
+/**
+ * The entries of a matrix. Kernels read stored entries where they lie in a mapped file. Entries in
+ * a layout that no kernel knows are computed when the matrix is opened, and are freed when it is
+ * closed.
+ *
+ * <pre>{@code
+ * try (Checkpoint checkpoint = Checkpoint.open(context, base)) {
+ *   for (Weight weight : Weights.of(checkpoint).byName().values()) {
+ *     try (Values.Opened opened = weight.entries().open(context)) {
+ *       System.out.println(weight.name() + ": " + opened.operand().rows() + " rows");
+ *     }
+ *   }
+ * }
+ * }</pre>
+ */
+public sealed interface Values {
+  /** Returns the number of rows. */
+  long rows();
+
+  /** Returns the number of columns. */
+  long columns();
+
+  /**
+   * Returns the entries as kernels read them.
+   *
+   * @param context context that allocates memory for entries that are computed
+   */
+  Opened open(Context context);
+
+  /**
+   * Returns some rows of the matrix.
+   *
+   * @param begin first row
+   * @param end row after the last one
+   */
+  Values rows(long begin, long end);
+
+  /**
+   * Entries that kernels read as they are stored.
+   *
+   * @param operand stored values, perhaps with a float32 scale for each block
+   */
+  record Stored(Operand operand) implements Values {
+    @Override
+    public long rows() {
+      return operand.rows();
+    }
+
+    @Override
+    public long columns() {
+      return operand.columns();
+    }
+
+    @Override
+    public Opened open(Context context) {
+      return new Opened(operand, List.of());
+    }
+
+    @Override
+    public Values rows(long begin, long end) {
+      return new Stored(operand.slice(begin, end, 0, columns()));
+    }
+  }
+
+  /**
+   * Codes with a scale for each block of them. Kernels read scales in float32. Scales of other
+   * dtypes are small and are converted when the matrix is opened, without rounding.
+   *
+   * @param codes stored codes
+   * @param grid scales
+   */
+  record Scaled(Matrix codes, ScaleGrid grid) implements Values {
+    @Override
+    public long rows() {
+      return codes.rows();
+    }
+
+    @Override
+    public long columns() {
+      return codes.columns();
+    }
+
+    @Override
+    public Opened open(Context context) {
+      long blocks = rows() == 0 ? 0 : grid.rowOf(rows() - 1) + 1;
+      NativeBuffer scales = context.allocate(Math.max(1, blocks * grid.columns() * 4));
+      try {
+        for (long row = 0; row < blocks; row++) {
+          scales.putFloats(row * grid.columns() * 4, grid.row(row));
+        }
+        Matrix matrix = Matrix.of(scales, Dtype.F32, blocks, grid.columns());
+        return new Opened(
+            Operand.scaled(
+                codes, new Operand.BlockScale(matrix, grid.blockRows(), grid.blockColumns())),
+            List.of(scales));
+      } catch (RuntimeException e) {
+        scales.close();
+        throw e;
+      }
+    }
+
+    @Override
+    public Values rows(long begin, long end) {
+      Objects.checkFromToIndex(begin, end, rows());
+      return new Computed(end - begin, columns(), RowDecoder.of(codes, grid).from(begin));
+    }
+  }
+
+  /**
+   * Entries that are computed in float32 when the matrix is opened.
+   *
+   * @param rows number of rows
+   * @param columns number of columns
+   * @param decoder computes rows
+   */
+  record Computed(long rows, long columns, RowDecoder decoder) implements Values {
+    private static final long BLOCK_ENTRIES = 1 << 18;
+
+    @Override
+    public Opened open(Context context) {
+      long bytes = Math.multiplyExact(Math.multiplyExact(rows, columns), 4L);
+      NativeBuffer buffer = context.allocate(Math.max(1, bytes));
+      try {
+        int block = (int) Math.max(1, Math.min(rows, BLOCK_ENTRIES / Math.max(1, columns)));
+        float[] values = new float[Math.toIntExact(block * columns)];
+        for (long row = 0; row < rows; row += block) {
+          int count = (int) Math.min(block, rows - row);
+          decoder.decode(row, count, values);
+          float[] filled =
+              count == block
+                  ? values
+                  : java.util.Arrays.copyOf(values, Math.toIntExact(count * columns));
+          buffer.putFloats(row * columns * 4, filled);
+        }
+        return new Opened(Operand.of(Matrix.of(buffer, Dtype.F32, rows, columns)), List.of(buffer));
+      } catch (RuntimeException e) {
+        buffer.close();
+        throw e;
+      }
+    }
+
+    @Override
+    public Values rows(long begin, long end) {
+      Objects.checkFromToIndex(begin, end, rows);
+      return new Computed(end - begin, columns, decoder.from(begin));
+    }
+  }
+
+  /**
+   * A matrix plus low-rank terms, as an adapter stores them.
+   *
+   * @param base matrix that the adapter changes
+   * @param terms low-rank terms to add
+   */
+  record Adapted(Values base, List<Operand.LowRank> terms) implements Values {
+    /** Copies the terms. */
+    public Adapted {
+      terms = List.copyOf(terms);
+    }
+
+    @Override
+    public long rows() {
+      return base.rows();
+    }
+
+    @Override
+    public long columns() {
+      return base.columns();
+    }
+
+    @Override
+    public Opened open(Context context) {
+      Opened opened = base.open(context);
+      Operand operand = opened.operand();
+      return new Opened(
+          new Operand(operand.values(), operand.blockScale(), terms), opened.computed());
+    }
+
+    @Override
+    public Values rows(long begin, long end) {
+      List<Operand.LowRank> own =
+          terms.stream()
+              .map(
+                  term ->
+                      new Operand.LowRank(
+                          Operand.of(term.left())
+                              .slice(begin, end, 0, term.left().columns())
+                              .values(),
+                          term.right(),
+                          term.scale()))
+              .toList();
+      return new Adapted(base.rows(begin, end), own);
+    }
+  }
+
+  /**
+   * Entries that kernels can read, until it is closed.
+   *
+   * @param operand the entries
+   * @param computed memory that {@link #close} frees
+   */
+  record Opened(Operand operand, List<NativeBuffer> computed) implements AutoCloseable {
+    @Override
+    public void close() {
+      computed.forEach(NativeBuffer::close);
+    }
+  }
+
+  /** Returns the entries of a tensor that is a matrix, as they are stored. */
+  static Values of(Tensor tensor) {
+    return new Stored(Operand.of(tensor.matrix()));
+  }
+}

@@ -1,0 +1,60 @@
+package org.threegate.checkpoint.weight;
+
+import java.util.List;
+import org.threegate.checkpoint.Tensor;
+import org.threegate.kernel.Matrix;
+import org.threegate.kernel.Operand;
+
+/**
+ * A weight of a model as its layers use it.
+ *
+ * @param name name in the model, without the suffix of a quantized layout
+ * @param shape dimensions; empty for a scalar
+ * @param storedAs how the entries are stored: a dtype, or the name of a quantized layout
+ * @param entries the entries as a matrix: the last dimension is that of the columns; weights of
+ *     four or more dimensions have a row for each index of the first dimension
+ * @param sources the tensors that the entries are read from
+ */
+public record Weight(
+    String name, List<Long> shape, String storedAs, Values entries, List<Tensor> sources) {
+  /** Copies the lists. */
+  public Weight {
+    shape = List.copyOf(shape);
+    sources = List.copyOf(sources);
+  }
+
+  /** Returns a weight whose entries are those of a floating-point tensor. */
+  public static Weight of(Tensor tensor) {
+    long rows = Shapes.rows(tensor.shape());
+    long columns = Shapes.columns(tensor.shape());
+    Matrix matrix =
+        Matrix.of(tensor.file().buffer(), tensor.type().dtype().orElseThrow(), rows, columns)
+            .at(tensor.offset());
+    return new Weight(
+        tensor.name(),
+        tensor.shape(),
+        tensor.type().name(),
+        new Values.Stored(Operand.of(matrix)),
+        List.of(tensor));
+  }
+
+  /** Returns the number of entries. */
+  public long elements() {
+    return shape.stream().reduce(1L, Math::multiplyExact);
+  }
+
+  /** Returns whether kernels read the entries as they are stored, without scales. */
+  public boolean isPlain() {
+    return entries instanceof Values.Stored stored && stored.operand().blockScale().isEmpty();
+  }
+
+  /**
+   * Returns the matrix at an index of the first of three dimensions.
+   *
+   * @param index index of the first dimension
+   */
+  public Values slice(long index) {
+    long rows = shape.get(1);
+    return entries.rows(index * rows, (index + 1) * rows);
+  }
+}

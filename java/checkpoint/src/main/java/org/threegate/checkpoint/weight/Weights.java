@@ -1,0 +1,53 @@
+package org.threegate.checkpoint.weight;
+
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.ModelConfig;
+import org.threegate.checkpoint.Quantization;
+
+/**
+ * The weights of a checkpoint. Each stored tensor ends in exactly one place: it is the source of a
+ * weight, it was used to read other tensors, or it is refused with a reason.
+ *
+ * <pre>{@code
+ * try (Checkpoint checkpoint = Checkpoint.open(context, base)) {
+ *   Weights weights = Weights.of(checkpoint);
+ *   weights.refused().forEach((name, reason) -> System.out.println(name + ": " + reason));
+ * }
+ * }</pre>
+ *
+ * @param byName weights by name, in the order of the files
+ * @param consumed stored tensors that only help to read others, such as scales, with their use
+ * @param refused stored tensors whose layout is not understood, with the reason
+ */
+public record Weights(
+    Map<String, Weight> byName, Map<String, String> consumed, Map<String, String> refused) {
+  /** Copies the maps; their order is kept. */
+  public Weights {
+    byName = Collections.unmodifiableMap(new LinkedHashMap<>(byName));
+    consumed = Collections.unmodifiableMap(new LinkedHashMap<>(consumed));
+    refused = Collections.unmodifiableMap(new LinkedHashMap<>(refused));
+  }
+
+  /** Reads the weights of a checkpoint by its own configuration. */
+  public static Weights of(Checkpoint checkpoint) {
+    Quantization quantization =
+        checkpoint.config().map(ModelConfig::quantization).orElse(Quantization.NONE);
+    Inventory inventory = new Inventory(checkpoint.tensors(), quantization);
+    for (Layout layout : LAYOUTS) {
+      layout.take(inventory);
+    }
+    return new Weights(inventory.weights(), inventory.consumed(), inventory.refused());
+  }
+
+  private static final List<Layout> LAYOUTS =
+      List.of(
+          new PackedIntegers(),
+          new BlockFloats(),
+          new NormalFloats(),
+          new ScaledBytes(),
+          new ActivationScales());
+}
