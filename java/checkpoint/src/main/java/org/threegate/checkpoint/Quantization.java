@@ -38,7 +38,7 @@ public record Quantization(
     block = List.copyOf(block);
   }
 
-  /** Returns the name of the method as a reader knows it. */
+  /** {@return the name of the method as a reader knows it} */
   public String label() {
     return format.isEmpty() ? method : method + " (" + format + ")";
   }
@@ -88,7 +88,7 @@ public record Quantization(
             .toLowerCase(Locale.ROOT));
   }
 
-  /** Returns the scheme of the first group of compressed-tensors, or no fields. */
+  /** {@return the scheme of the first group of compressed-tensors, or no fields} */
   private static JsonFields weights(JsonFields own) {
     JsonFields groups = own.object("config_groups");
     List<String> names = new ArrayList<>(groups.names());
@@ -102,7 +102,7 @@ public record Quantization(
         com.fasterxml.jackson.databind.node.MissingNode.getInstance(), own.where());
   }
 
-  /** Returns the first positive size; -1 means one scale for all columns and counts as none. */
+  /** {@return the first positive size; -1 means one scale for all columns and counts as none} */
   private static OptionalInt size(List<JsonFields> places, String... names) {
     for (JsonFields place : places) {
       for (String name : names) {

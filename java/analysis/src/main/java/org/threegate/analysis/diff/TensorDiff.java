@@ -55,7 +55,7 @@ public record TensorDiff(
     }
   }
 
-  /** Returns whether one side only is quantized, so that the difference is mostly quantization. */
+  /** {@return whether one side only is quantized, so that the difference is mostly quantization} */
   public boolean isQuantizedOnOneSide() {
     return Stored.isQuantized(stored.dtypeBase()) != Stored.isQuantized(stored.dtypeTuned());
   }

@@ -20,6 +20,7 @@ public record OpenPairs(List<TensorPair> pairs) implements AutoCloseable {
    *
    * @param context context that allocates memory for entries that are computed
    * @param shared one pair per run
+   * @return the pairs, to be closed
    */
   public static OpenPairs of(Context context, List<WeightPair> shared) {
     List<TensorPair> opened = new ArrayList<>();

@@ -72,7 +72,12 @@ public record Pairing(
   /**
    * Pairs two checkpoints whose names differ.
    *
+   * @param base checkpoint before training
+   * @param tuned checkpoint after training
+   * @param selected names to compare
    * @param renames beginnings of names of the tuned checkpoint, and what stands there in the base
+   * @return the pairs, and an account of all stored tensors
+   * @throws InvalidInputException if two names are the same after renaming
    */
   public static Pairing of(
       Checkpoint base, Checkpoint tuned, Predicate<String> selected, Map<String, String> renames) {
@@ -100,7 +105,7 @@ public record Pairing(
   }
 
   /**
-   * Returns this pairing without names that a damaged file made unmatched.
+   * {@return this pairing without names that a damaged file made unmatched}
    *
    * @param damaged names of tensors in damaged files
    */
@@ -271,7 +276,7 @@ public record Pairing(
           weight.sources());
     }
 
-    /** Returns weights under names that begin as the caller wants. The first rename counts. */
+    /** {@return weights under names that begin as the caller wants. The first rename counts} */
     private Map<String, Weight> renamed(Map<String, Weight> weights, Map<String, String> renames) {
       Map<String, Weight> renamed = new LinkedHashMap<>();
       weights.forEach(
@@ -293,7 +298,7 @@ public record Pairing(
       return renamed;
     }
 
-    /** Returns the weights of the tuned checkpoint under the names of the base. */
+    /** {@return the weights of the tuned checkpoint under the names of the base} */
     private Map<String, Weight> withoutWrappers(
         Map<String, Weight> left, Map<String, Weight> tuned) {
       Set<String> onlyLeft = new LinkedHashSet<>(left.keySet());
@@ -318,7 +323,7 @@ public record Pairing(
       account.consumed(copy, "tied copy of the embedding");
     }
 
-    /** Returns the output head if it is stored beside the embedding with the same bytes. */
+    /** {@return the output head if it is stored beside the embedding with the same bytes} */
     private Optional<Weight> tiedCopy(Checkpoint checkpoint, Map<String, Weight> weights) {
       boolean tied = checkpoint.config().map(ModelConfig::tiedEmbeddings).orElse(false);
       Optional<Weight> head = find(weights, TensorKind.LM_HEAD);

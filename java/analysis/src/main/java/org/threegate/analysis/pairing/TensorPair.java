@@ -39,7 +39,12 @@ public record TensorPair(
    * @param transposed whether the file stores inputs as rows
    */
   public record Stored(String dtypeBase, String dtypeTuned, int dimensions, boolean transposed) {
-    /** Returns the shape of rows x columns: outputs, inputs; for a vector, its length. */
+    /**
+     * {@return the shape of a matrix: outputs, inputs; for a vector, its length}
+     *
+     * @param rows rows as stored
+     * @param columns columns as stored
+     */
     public List<Long> shape(long rows, long columns) {
       if (dimensions < 2) {
         return List.of(columns);

@@ -37,33 +37,33 @@ public record WeightPair(
     sources = List.copyOf(sources);
   }
 
-  /** Returns the number of dimensions. */
+  /** {@return the number of dimensions} */
   public int dimensions() {
     return stored.dimensions();
   }
 
-  /** Returns the number of rows as stored. */
+  /** {@return the number of rows as stored} */
   public long rows() {
     return base.rows();
   }
 
-  /** Returns the number of columns as stored. */
+  /** {@return the number of columns as stored} */
   public long columns() {
     return base.columns();
   }
 
-  /** Returns the shape; for a matrix: outputs, inputs. */
+  /** {@return the shape; for a matrix: outputs, inputs} */
   public List<Long> shape() {
     return stored.shape(rows(), columns());
   }
 
-  /** Returns the size of all sources in their files, in bytes. */
+  /** {@return the size of all sources in their files, in bytes} */
   public long bytes() {
     return sources.stream().mapToLong(Tensor::bytes).sum();
   }
 
   /**
-   * Returns the pair as kernels read it.
+   * {@return the pair as kernels read it}
    *
    * @param context context that allocates memory for entries that are computed
    */

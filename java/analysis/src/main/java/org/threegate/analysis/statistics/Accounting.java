@@ -49,7 +49,7 @@ public record Accounting(Side base, Side tuned) {
       notSelected = List.copyOf(notSelected);
     }
 
-    /** Returns the number of tensors in all lists. */
+    /** {@return the number of tensors in all lists} */
     public int tensors() {
       return compared.size()
           + unmatched.size()
@@ -59,7 +59,7 @@ public record Accounting(Side base, Side tuned) {
           + notSelected.size();
     }
 
-    /** Returns the names in all lists, in alphabetical order. */
+    /** {@return the names in all lists, in alphabetical order} */
     public List<String> names() {
       TreeSet<String> names = new TreeSet<>(compared);
       unmatched.forEach(note -> names.add(note.tensor()));
@@ -78,13 +78,13 @@ public record Accounting(Side base, Side tuned) {
    * @param all size of the whole
    */
   public record Share(long compared, long all) {
-    /** Returns the part of the whole, from 0 to 1; 1 if there is nothing. */
+    /** {@return the part of the whole, from 0 to 1; 1 if there is nothing} */
     public double value() {
       return all == 0 ? 1 : (double) compared / all;
     }
   }
 
-  /** Returns the part of the entries that is compared, on the side where it is smaller. */
+  /** {@return the part of the entries that is compared, on the side where it is smaller} */
   public Share coverage() {
     return base.entries().value() <= tuned.entries().value() ? base.entries() : tuned.entries();
   }

@@ -16,7 +16,7 @@ public interface RowDecoder {
   void decode(long first, int count, float[] out);
 
   /**
-   * Returns the decoder of the rows from one on.
+   * {@return the decoder of the rows from one on}
    *
    * @param begin row that becomes row 0
    */
@@ -25,7 +25,7 @@ public interface RowDecoder {
   }
 
   /**
-   * Returns the decoder of codes of one byte that have a scale for each block.
+   * {@return the decoder of codes of one byte that have a scale for each block}
    *
    * @param codes codes of a float8 dtype
    * @param grid scales
@@ -44,6 +44,7 @@ public interface RowDecoder {
    * @param columns codes of a row
    * @param table value of each of the 256 codes
    * @param grid scales
+   * @return the decoder
    */
   static RowDecoder scaledBytes(
       NativeBuffer buffer, long offset, long columns, float[] table, ScaleGrid grid) {

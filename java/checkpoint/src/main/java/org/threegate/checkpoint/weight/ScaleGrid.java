@@ -26,7 +26,7 @@ public record ScaleGrid(
     long period,
     float factor) {
   /**
-   * Returns the row of blocks of a row of the matrix.
+   * {@return the row of blocks of a row of the matrix}
    *
    * @param row row of the matrix
    */
@@ -35,13 +35,17 @@ public record ScaleGrid(
     return before + row % period / blockRows;
   }
 
-  /** Returns whether blocks have the same number of rows throughout, but for the last. */
+  /**
+   * {@return whether blocks have the same number of rows throughout, but for the last}
+   *
+   * @param rows rows of the matrix
+   */
   public boolean isEven(long rows) {
     return rows <= period || period % blockRows == 0;
   }
 
   /**
-   * Returns the scales of a row of blocks, in float32.
+   * {@return the scales of a row of blocks, in float32}
    *
    * @param row number of the row of blocks
    */
@@ -98,7 +102,7 @@ public record ScaleGrid(
       };
     }
 
-    /** Returns the value of a float16 code. */
+    /** {@return the value of a float16 code} */
     static float half(short code) {
       int exponent = code >> 10 & 0x1F;
       int mantissa = code & 0x3FF;

@@ -25,21 +25,21 @@ import org.threegate.kernel.Operand;
  * }</pre>
  */
 public sealed interface Values {
-  /** Returns the number of rows. */
+  /** {@return the number of rows} */
   long rows();
 
-  /** Returns the number of columns. */
+  /** {@return the number of columns} */
   long columns();
 
   /**
-   * Returns the entries as kernels read them.
+   * {@return the entries as kernels read them}
    *
    * @param context context that allocates memory for entries that are computed
    */
   Opened open(Context context);
 
   /**
-   * Returns some rows of the matrix.
+   * {@return some rows of the matrix}
    *
    * @param begin first row
    * @param end row after the last one
@@ -217,7 +217,11 @@ public sealed interface Values {
     }
   }
 
-  /** Returns the entries of a tensor that is a matrix, as they are stored. */
+  /**
+   * {@return the entries of a tensor that is a matrix, as they are stored}
+   *
+   * @param tensor tensor of a dtype that kernels support
+   */
   static Values of(Tensor tensor) {
     return new Stored(Operand.of(tensor.matrix()));
   }

@@ -23,7 +23,11 @@ public record Weight(
     sources = List.copyOf(sources);
   }
 
-  /** Returns a weight whose entries are those of a floating-point tensor. */
+  /**
+   * {@return a weight whose entries are those of a floating-point tensor}
+   *
+   * @param tensor tensor of a dtype that kernels support
+   */
   public static Weight of(Tensor tensor) {
     long rows = Shapes.rows(tensor.shape());
     long columns = Shapes.columns(tensor.shape());
@@ -38,18 +42,18 @@ public record Weight(
         List.of(tensor));
   }
 
-  /** Returns the number of entries. */
+  /** {@return the number of entries} */
   public long elements() {
     return shape.stream().reduce(1L, Math::multiplyExact);
   }
 
-  /** Returns whether kernels read the entries as they are stored, without scales. */
+  /** {@return whether kernels read the entries as they are stored, without scales} */
   public boolean isPlain() {
     return entries instanceof Values.Stored stored && stored.operand().blockScale().isEmpty();
   }
 
   /**
-   * Returns the matrix at an index of the first of three dimensions.
+   * {@return the matrix at an index of the first of three dimensions}
    *
    * @param index index of the first dimension
    */

@@ -32,7 +32,11 @@ public record Weights(
     refused = Collections.unmodifiableMap(new LinkedHashMap<>(refused));
   }
 
-  /** Reads the weights of a checkpoint by its own configuration. */
+  /**
+   * {@return the weights of a checkpoint, read by its own configuration}
+   *
+   * @param checkpoint an open checkpoint
+   */
   public static Weights of(Checkpoint checkpoint) {
     Quantization quantization =
         checkpoint.config().map(ModelConfig::quantization).orElse(Quantization.NONE);
