@@ -10,6 +10,7 @@ import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.ModelConfig;
 import org.threegate.checkpoint.SafetensorsFile;
 import org.threegate.checkpoint.Tensor;
+import org.threegate.checkpoint.weight.Weights;
 import org.threegate.kernel.Context;
 import org.threegate.run.PrintableText;
 import picocli.CommandLine.Command;
@@ -78,8 +79,23 @@ final class InspectCommand implements Callable<Integer> {
       out.printf(
           "%,d parameters in %,d tensors %s%n",
           checkpoint.parameters(), checkpoint.tensors().size(), byType);
+      describe(out, Weights.of(checkpoint));
     }
     return 0;
+  }
+
+  /** Prints what a comparison would make of tensors that are not stored as floats. */
+  private static void describe(PrintWriter out, Weights weights) {
+    Map<String, Long> layouts = new TreeMap<>();
+    weights.byName().values().stream()
+        .filter(weight -> weight.sources().size() > 1)
+        .forEach(weight -> layouts.merge(weight.storedAs(), 1L, Long::sum));
+    layouts.forEach((layout, count) -> out.printf("%,d weights stored as %s%n", count, layout));
+    weights
+        .refused()
+        .forEach(
+            (name, reason) ->
+                out.printf("refused: %s: %s%n", PrintableText.of(name), PrintableText.of(reason)));
   }
 
   private static String text(java.util.OptionalInt value) {
