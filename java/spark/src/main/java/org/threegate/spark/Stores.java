@@ -1,9 +1,14 @@
 package org.threegate.spark;
 
 import java.io.FileNotFoundException;
+import java.net.ConnectException;
+import java.net.UnknownHostException;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.UnsupportedFileSystemException;
@@ -50,7 +55,8 @@ final class Stores {
     if (failure instanceof FileNotFoundException) {
       return "no such file or directory";
     }
-    if (isMissing(failure)) {
+    if (hasCause(
+        failure, Set.of(UnsupportedFileSystemException.class, ClassNotFoundException.class))) {
       String scheme = String.valueOf(new Path(location).toUri().getScheme());
       String module = MODULES.get(scheme);
       return "Spark has no file system for "
@@ -63,20 +69,19 @@ final class Stores {
               : "add spark.jars.packages=org.apache.hadoop:" + module + ":" + hadoopVersion());
     }
     String reason = Reasons.line(failure);
+    if (hasCause(failure, Set.of(ConnectException.class, UnknownHostException.class))) {
+      return "the server does not answer (" + reason + "); check its address";
+    }
     Matcher status = STATUS.matcher(reason);
     return status.find()
         ? "the server failed with status " + status.group(1) + " (" + reason + "); try again later"
         : "cannot be read: " + reason + "; check path and credentials";
   }
 
-  private static boolean isMissing(Exception failure) {
-    for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
-      if (cause instanceof UnsupportedFileSystemException
-          || cause instanceof ClassNotFoundException) {
-        return true;
-      }
-    }
-    return false;
+  /** Returns whether a failure or one of its causes is of these classes. */
+  private static boolean hasCause(Throwable failure, Set<Class<? extends Exception>> classes) {
+    return Stream.iterate(failure, Objects::nonNull, Throwable::getCause)
+        .anyMatch(cause -> classes.stream().anyMatch(type -> type.isInstance(cause)));
   }
 
   /** Returns the version of Hadoop that Spark brings, which its file systems must have. */

@@ -3,6 +3,8 @@ package org.threegate.spark;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.net.ConnectException;
+import java.net.UnknownHostException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.regex.Matcher;
@@ -58,6 +60,18 @@ class StoresTest {
     assertThat(Stores.problem("s3a://lab/base", new IOException(message.formatted(403))))
         .startsWith("cannot be read: ")
         .endsWith("; check path and credentials");
+  }
+
+  @Test
+  void aServerThatDoesNotAnswerIsNotAskedForCredentials() {
+    ConnectException refused = new ConnectException("getFileStatus on s3a://lab/base: refused");
+    assertThat(Stores.problem("s3a://lab/base", refused))
+        .isEqualTo(
+            "the server does not answer (ConnectException: getFileStatus on s3a://lab/base:"
+                + " refused); check its address");
+    assertThat(Stores.problem("s3a://lab/base", new IOException(new UnknownHostException("lab"))))
+        .startsWith("the server does not answer (")
+        .endsWith("; check its address");
   }
 
   @Test
