@@ -1,8 +1,11 @@
 package org.threegate.checkpoint;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
+import java.util.TreeSet;
 import org.threegate.file.InputFiles;
 import org.threegate.run.InvalidInputException;
 
@@ -16,6 +19,8 @@ import org.threegate.run.InvalidInputException;
  * @param keyValueHeads number of key and value heads; by default, that of query heads
  * @param headDimension elements of a head; by default, the hidden size over the query heads
  * @param tiedEmbeddings whether the output head is the input embedding
+ * @param fusedHeads order of heads in a fused matrix
+ * @param global layers with other heads; empty if all are alike
  * @param quantization how the weights are quantized
  */
 public record ModelConfig(
@@ -25,8 +30,34 @@ public record ModelConfig(
     OptionalInt keyValueHeads,
     OptionalInt headDimension,
     boolean tiedEmbeddings,
+    FusedHeads fusedHeads,
+    Optional<GlobalAttention> global,
     Quantization quantization) {
+  /** The order of heads in a matrix that holds queries, keys and values. */
+  public enum FusedHeads {
+    /** All queries, then all keys, then all values. */
+    CONCATENATED,
+    /** For each key-value head: its queries, its key, its value. */
+    GROUPED
+  }
+
+  /**
+   * Layers whose heads have another size than those of the other layers.
+   *
+   * @param layers numbers of these layers
+   * @param keyValueHeads number of their key and value heads
+   * @param headDimension elements of their heads
+   */
+  public record GlobalAttention(Set<Integer> layers, int keyValueHeads, int headDimension) {
+    /** Copies the set. */
+    public GlobalAttention {
+      layers = Set.copyOf(layers);
+    }
+  }
+
   private static final String MODEL_OPT = "hf_quant_config.json";
+  private static final Set<String> PER_HEAD =
+      Set.of("gpt_neox", "bloom", "minimax", "falcon", "gpt_bigcode");
   private static final int MOST_HEADS = 1 << 16;
   private static final int MOST_LAYERS = 1 << 16;
   private static final int WIDEST = 1 << 24;
@@ -40,6 +71,8 @@ public record ModelConfig(
           OptionalInt.empty(),
           OptionalInt.empty(),
           false,
+          FusedHeads.CONCATENATED,
+          Optional.empty(),
           Quantization.NONE);
 
   /**
@@ -63,9 +96,24 @@ public record ModelConfig(
 
   static ModelConfig parse(JsonFields root) {
     JsonFields text = root.value("text_config").isObject() ? root.object("text_config") : root;
-    OptionalInt heads = size(text, MOST_HEADS, "num_attention_heads", "n_head");
-    OptionalInt hidden = size(text, WIDEST, "hidden_size", "n_embd");
-    OptionalInt keyValueHeads = size(text, MOST_HEADS, "num_key_value_heads");
+    String type = text.text("model_type").or(() -> root.text("model_type")).orElse("");
+    OptionalInt heads =
+        size(text, MOST_HEADS, "num_attention_heads", "n_head", "n_heads", "num_heads");
+    OptionalInt hidden = size(text, WIDEST, "hidden_size", "n_embd", "d_model");
+    boolean grouped = text.flag("new_decoder_architecture", false);
+    // Falcon and GPT-BigCode have one key-value head unless they say otherwise.
+    boolean shared =
+        (type.equals("falcon") || type.equals("gpt_bigcode"))
+            && text.flag("multi_query", true)
+            && !grouped;
+    OptionalInt keyValueHeads =
+        shared
+            ? OptionalInt.of(1)
+            : size(
+                text,
+                MOST_HEADS,
+                type.equals("falcon") && !grouped ? "num_attention_heads" : "num_key_value_heads",
+                "num_kv_heads");
     OptionalInt headDimension = size(text, WIDEST, "head_dim");
     if (headDimension.isEmpty()
         && heads.isPresent()
@@ -74,13 +122,34 @@ public record ModelConfig(
       headDimension = OptionalInt.of(hidden.getAsInt() / heads.getAsInt());
     }
     return new ModelConfig(
-        text.text("model_type").or(() -> root.text("model_type")).orElse(""),
+        type,
         size(text, MOST_LAYERS, "num_hidden_layers", "n_layer"),
         heads,
         keyValueHeads.isPresent() ? keyValueHeads : heads,
         headDimension,
         root.flag("tie_word_embeddings", text.flag("tie_word_embeddings", false)),
+        PER_HEAD.contains(type) && !shared ? FusedHeads.GROUPED : FusedHeads.CONCATENATED,
+        global(text, keyValueHeads.isPresent() ? keyValueHeads : heads),
         Quantization.parse(root));
+  }
+
+  /** Returns the layers of Gemma 4 that attend to all tokens, if their heads differ. */
+  private static Optional<GlobalAttention> global(JsonFields text, OptionalInt keyValueHeads) {
+    OptionalInt dimension = size(text, WIDEST, "global_head_dim");
+    OptionalInt own = size(text, MOST_HEADS, "num_global_key_value_heads");
+    if (dimension.isEmpty() || keyValueHeads.isEmpty() || !text.value("layer_types").isArray()) {
+      return Optional.empty();
+    }
+    Set<Integer> layers = new TreeSet<>();
+    int layer = 0;
+    for (JsonNode kind : text.value("layer_types")) {
+      if (kind.asText().equals("full_attention") && layer < MOST_LAYERS) {
+        layers.add(layer);
+      }
+      layer++;
+    }
+    return Optional.of(
+        new GlobalAttention(layers, own.orElse(keyValueHeads.getAsInt()), dimension.getAsInt()));
   }
 
   /** Returns the first field with a size. A list, with a size for each layer, is skipped. */
@@ -98,6 +167,14 @@ public record ModelConfig(
 
   private ModelConfig with(Quantization other) {
     return new ModelConfig(
-        modelType, layers, attentionHeads, keyValueHeads, headDimension, tiedEmbeddings, other);
+        modelType,
+        layers,
+        attentionHeads,
+        keyValueHeads,
+        headDimension,
+        tiedEmbeddings,
+        fusedHeads,
+        global,
+        other);
   }
 }

@@ -466,7 +466,8 @@ public record Pairing(
                 one.name() + "[" + e + "]",
                 architecture.layer(one.name()),
                 kind,
-                new TensorPair.Stored(one.storedAs(), other.storedAs(), 2, false),
+                new TensorPair.Stored(
+                    one.storedAs(), other.storedAs(), 2, architecture.isTransposed(one.name(), 3)),
                 one.slice(e),
                 other.slice(e),
                 List.of(),
@@ -494,7 +495,7 @@ public record Pairing(
               new TensorPair.Stored(weight.storedAs(), storedTuned, dimensions, transposed),
               left,
               right,
-              dimensions < 2 ? List.of() : architecture.heads(kind, rows, columns),
+              dimensions < 2 ? List.of() : architecture.heads(name, kind, rows, columns),
               sources));
     }
 
