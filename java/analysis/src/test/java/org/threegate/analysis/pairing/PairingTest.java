@@ -1,0 +1,262 @@
+package org.threegate.analysis.pairing;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
+import java.util.function.IntToDoubleFunction;
+import java.util.function.Predicate;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+import org.threegate.analysis.statistics.Accounting;
+import org.threegate.checkpoint.Adapter;
+import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.SafetensorsWriter;
+import org.threegate.checkpoint.TensorType;
+import org.threegate.kernel.Bf16Diff;
+import org.threegate.kernel.Context;
+import org.threegate.run.InvalidInputException;
+import org.threegate.testing.NativeLeaks;
+
+/** Tests that weights find their counterparts, and that each stored tensor is accounted for. */
+@ExtendWith(NativeLeaks.class)
+class PairingTest {
+  private static final String TIED = "{\"model_type\":\"llama\",\"tie_word_embeddings\":true}";
+  private static final String UNTIED = "{\"model_type\":\"llama\",\"tie_word_embeddings\":false}";
+  private static final Predicate<String> ALL = name -> true;
+
+  @TempDir Path directory;
+
+  /** Pairs of names and of the rows of a matrix of two columns with float32 entries. */
+  private record Model(SafetensorsWriter writer, String config) {
+    static Model of(String config) {
+      return new Model(new SafetensorsWriter(), config);
+    }
+
+    Model with(String name, long rows, IntToDoubleFunction value) {
+      int count = Math.toIntExact(2 * rows);
+      ByteBuffer bytes = ByteBuffer.allocate(4 * count).order(ByteOrder.LITTLE_ENDIAN);
+      for (int i = 0; i < count; i++) {
+        bytes.putFloat((float) value.applyAsDouble(i));
+      }
+      writer.tensor(name, TensorType.F32, List.of(rows, 2L), bytes.array());
+      return this;
+    }
+
+    Model with(String name, TensorType type) {
+      writer.tensor(name, type, List.of(2L, 2L), new byte[4 * type.bits() / 8]);
+      return this;
+    }
+  }
+
+  private Path write(Model model) throws IOException {
+    Path path = Files.createTempDirectory(directory, "model");
+    model.writer().write(path.resolve("model.safetensors"));
+    Files.writeString(path.resolve("config.json"), model.config());
+    return path;
+  }
+
+  private Pairing pair(
+      Model base, Model tuned, Predicate<String> selected, Map<String, String> renames)
+      throws IOException {
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Checkpoint before = Checkpoint.open(context, write(base));
+        Checkpoint after = Checkpoint.open(context, write(tuned))) {
+      Pairing pairing = Pairing.of(before, after, selected, renames);
+      accountsForAll(before, pairing.accounting().base());
+      accountsForAll(after, pairing.accounting().tuned());
+      return pairing;
+    }
+  }
+
+  private Pairing pair(Model base, Model tuned) throws IOException {
+    return pair(base, tuned, ALL, Map.of());
+  }
+
+  private static void accountsForAll(Checkpoint checkpoint, Accounting.Side side) {
+    assertThat(side.names())
+        .containsExactlyElementsOf(new TreeSet<>(checkpoint.tensors().keySet()));
+    assertThat(side.tensors()).isEqualTo(checkpoint.tensors().size());
+  }
+
+  private static List<String> names(Pairing pairing) {
+    return pairing.pairs().stream().map(WeightPair::name).toList();
+  }
+
+  @Test
+  void eachStoredTensorIsInOneList() throws IOException {
+    Model base =
+        Model.of(TIED)
+            .with("a.weight", 3, i -> i)
+            .with("b.weight", 4, i -> i)
+            .with("codes.weight", TensorType.F8_E4M3)
+            .with("positions", TensorType.I64)
+            .with("skipped.weight", 1, i -> i)
+            .with("gone.weight", 2, i -> i);
+    Model tuned =
+        Model.of(TIED)
+            .with("a.weight", 3, i -> i)
+            .with("b.weight", 5, i -> i)
+            .with("codes.weight", TensorType.F8_E4M3)
+            .with("positions", TensorType.I64)
+            .with("skipped.weight", 1, i -> i)
+            .with("new.weight", 2, i -> i);
+    Pairing pairing = pair(base, tuned, name -> !name.startsWith("skipped"), Map.of());
+    assertThat(names(pairing)).containsExactly("a.weight");
+    Accounting.Side side = pairing.accounting().base();
+    assertThat(side.compared()).containsExactly("a.weight");
+    assertThat(side.unmatched())
+        .containsExactly(
+            new Accounting.Note("b.weight", "shape [4, 2] against [5, 2]"),
+            new Accounting.Note("gone.weight", "the tuned checkpoint has no such weight"));
+    assertThat(side.refused())
+        .extracting(Accounting.Note::tensor)
+        .containsExactly("codes.weight", "positions");
+    assertThat(side.notSelected()).containsExactly("skipped.weight");
+    // 6 of a, 8 of b, 4 codes, 4 positions, 4 of the tensor that is gone.
+    assertThat(side.entries()).isEqualTo(new Accounting.Share(6, 26));
+    assertThat(side.weights()).isEqualTo(new Accounting.Share(1, 5));
+  }
+
+  @Test
+  void namesAreMatchedInSpiteOfWrappers() throws IOException {
+    String name = "model.layers.0.mlp.up_proj.weight";
+    for (String wrapped :
+        List.of(
+            "module." + name,
+            "_orig_mod." + name,
+            "base_model.model." + name,
+            "model.language_model.layers.0.mlp.up_proj.weight",
+            "_fsdp_wrapped_module.model.layers.0._checkpoint_wrapped_module.mlp.up_proj.weight")) {
+      Pairing pairing =
+          pair(Model.of(UNTIED).with(name, 3, i -> i), Model.of(UNTIED).with(wrapped, 3, i -> i));
+      assertThat(names(pairing)).as(wrapped).containsExactly(name);
+      assertThat(pairing.matched()).containsExactly(name + " = " + wrapped);
+    }
+  }
+
+  /** Two names that are the same without their wrappers are not guessed. */
+  @Test
+  void ambiguousNamesAreNotMatched() throws IOException {
+    Pairing pairing =
+        pair(
+            Model.of(UNTIED).with("a.weight", 3, i -> i),
+            Model.of(UNTIED)
+                .with("module.a.weight", 3, i -> i)
+                .with("_orig_mod.a.weight", 3, i -> i));
+    assertThat(pairing.pairs()).isEmpty();
+    assertThat(pairing.matched()).isEmpty();
+    assertThat(pairing.names().onlyInTuned())
+        .containsExactlyInAnyOrder("module.a.weight", "_orig_mod.a.weight");
+  }
+
+  @Test
+  void namesCanBeRenamed() throws IOException {
+    Model base = Model.of(UNTIED).with("model.a.weight", 3, i -> i);
+    Model tuned = Model.of(UNTIED).with("actor.net.a.weight", 3, i -> i);
+    assertThat(pair(base, tuned).pairs()).isEmpty();
+    Pairing pairing = pair(base, tuned, ALL, Map.of("actor.net.", "model."));
+    assertThat(names(pairing)).containsExactly("model.a.weight");
+    assertThat(pairing.matched()).containsExactly("model.a.weight = actor.net.a.weight");
+    Model both = Model.of(UNTIED).with("x.a", 1, i -> i).with("y.a", 1, i -> i);
+    assertThatThrownBy(() -> pair(base, both, ALL, Map.of("x.", "z.", "y.", "z.")))
+        .isInstanceOf(InvalidInputException.class)
+        .hasMessageContaining("z.a");
+  }
+
+  @Test
+  void aTiedCopyIsCountedOnce() throws IOException {
+    Model base = Model.of(TIED).with("model.embed_tokens.weight", 3, i -> i);
+    Model copy =
+        Model.of(TIED)
+            .with("model.embed_tokens.weight", 3, i -> i + 1)
+            .with("lm_head.weight", 3, i -> i + 1);
+    Pairing pairing = pair(base, copy);
+    assertThat(names(pairing)).containsExactly("model.embed_tokens.weight");
+    assertThat(pairing.accounting().tuned().consumed())
+        .containsExactly(new Accounting.Note("lm_head.weight", "tied copy of the embedding"));
+    assertThat(pairing.accounting().coverage().value()).isEqualTo(1);
+  }
+
+  /** A head that was untied and trained came from the embedding. */
+  @Test
+  void anUntiedHeadIsComparedWithTheEmbedding() throws IOException {
+    Model base = Model.of(TIED).with("model.embed_tokens.weight", 3, i -> i + 1);
+    Model untied =
+        Model.of(UNTIED)
+            .with("model.embed_tokens.weight", 3, i -> i + 1)
+            .with("lm_head.weight", 3, i -> i == 4 ? 9 : i + 1);
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Checkpoint before = Checkpoint.open(context, write(base));
+        Checkpoint after = Checkpoint.open(context, write(untied))) {
+      Pairing pairing = Pairing.of(before, after, ALL);
+      assertThat(names(pairing)).containsExactly("model.embed_tokens.weight", "lm_head.weight");
+      accountsForAll(after, pairing.accounting().tuned());
+      try (TensorPair head = pairing.pairs().get(1).open(context)) {
+        assertThat(Bf16Diff.compare(context, head.base(), head.tuned()).changed()).isEqualTo(1);
+      }
+    }
+  }
+
+  @Test
+  void vocabulariesAreComparedInTheRowsThatBothHave() throws IOException {
+    Model base = Model.of(UNTIED).with("model.embed_tokens.weight", 3, i -> i + 1);
+    Model longer =
+        Model.of(UNTIED).with("model.embed_tokens.weight", 5, i -> i == 3 || i > 5 ? 100 : i + 1);
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Checkpoint before = Checkpoint.open(context, write(base));
+        Checkpoint after = Checkpoint.open(context, write(longer))) {
+      Pairing pairing = Pairing.of(before, after, ALL);
+      assertThat(pairing.names().shapeMismatch())
+          .containsExactly("model.embed_tokens.weight [3, 2] [5, 2]");
+      assertThat(pairing.accounting().coverage()).isEqualTo(new Accounting.Share(6, 10));
+      try (TensorPair rows = pairing.pairs().get(0).open(context)) {
+        Bf16Diff.Result diff = Bf16Diff.compare(context, rows.base(), rows.tuned());
+        assertThat(diff.total()).isEqualTo(6);
+        assertThat(diff.changed()).isEqualTo(1);
+      }
+    }
+  }
+
+  @Test
+  void eachTensorOfAnAdapterIsInOneList() throws IOException {
+    String module = "model.layers.0.self_attn.q_proj";
+    Model base =
+        Model.of(UNTIED)
+            .with(module + ".weight", 4, i -> i + 1)
+            .with("model.norm.weight", 1, i -> i + 1)
+            .with("lm_head.weight", 3, i -> i + 1);
+    Path adapter = Files.createDirectories(directory.resolve("adapter"));
+    Files.writeString(adapter.resolve("adapter_config.json"), "{\"r\":2,\"lora_alpha\":4}");
+    new Model(new SafetensorsWriter(), "")
+        .with("base_model.model." + module + ".lora_A.weight", 2, i -> i)
+        .with("base_model.model." + module + ".lora_B.weight", 4, i -> i)
+        .with("base_model.model.model.layers.9.mlp.up_proj.lora_A.weight", 2, i -> i)
+        .with("base_model.model.model.layers.9.mlp.up_proj.lora_B.weight", 4, i -> i)
+        .with("base_model.model.lm_head.weight", 3, i -> i + 2)
+        .writer()
+        .write(adapter.resolve("adapter_model.safetensors"));
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Checkpoint before = Checkpoint.open(context, write(base));
+        Adapter after = Adapter.open(context, adapter)) {
+      Pairing pairing = Pairing.of(before, after, ALL);
+      accountsForAll(before, pairing.accounting().base());
+      accountsForAll(after.weights(), pairing.accounting().tuned());
+      assertThat(pairing.accounting().tuned().consumed())
+          .allMatch(note -> note.reason().equals("factor of " + module + ".weight"))
+          .hasSize(2);
+      assertThat(pairing.accounting().tuned().unmatched()).hasSize(2);
+      assertThat(pairing.accounting().tuned().compared())
+          .containsExactly("base_model.model.lm_head.weight");
+      assertThat(pairing.accounting().base().unchanged()).containsExactly("model.norm.weight");
+    }
+  }
+}
