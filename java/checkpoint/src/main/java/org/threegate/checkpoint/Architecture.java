@@ -186,6 +186,59 @@ public final class Architecture {
   }
 
   /**
+   * A part of a fused matrix.
+   *
+   * @param label label in the names of reports, such as "q"
+   * @param kind role of the part
+   * @param begin first row
+   * @param end row after the last one
+   */
+  public record Part(String label, TensorKind kind, long begin, long end) {}
+
+  /**
+   * {@return the parts of a fused matrix whose rows lie together: queries, keys and values, or gate
+   * and up}
+   *
+   * @param name name of the matrix
+   * @param kind role of the matrix
+   * @param rows number of outputs
+   * @param columns number of inputs
+   */
+  public List<Part> parts(String name, TensorKind kind, long rows, long columns) {
+    if (kind == TensorKind.GATE_UP && rows % 2 == 0) {
+      return List.of(
+          new Part("gate", TensorKind.GATE_PROJ, 0, rows / 2),
+          new Part("up", TensorKind.UP_PROJ, rows / 2, rows));
+    }
+    if (kind != TensorKind.QKV) {
+      return List.of();
+    }
+    List<Part> parts = new ArrayList<>();
+    List<Head> heads = heads(name, kind, rows, columns);
+    Map<HeadPart, TensorKind> kinds =
+        Map.of(
+            HeadPart.QUERY, TensorKind.Q_PROJ,
+            HeadPart.KEY, TensorKind.K_PROJ,
+            HeadPart.VALUE, TensorKind.V_PROJ);
+    long covered = 0;
+    for (HeadPart part : List.of(HeadPart.QUERY, HeadPart.KEY, HeadPart.VALUE)) {
+      long begin = covered;
+      for (Head head : heads) {
+        if (head.part() == part) {
+          if (head.begin() != covered) {
+            return List.of(); // The parts are interleaved.
+          }
+          covered = head.end();
+        }
+      }
+      if (covered > begin) {
+        parts.add(new Part(part.label(), kinds.get(part), begin, covered));
+      }
+    }
+    return parts;
+  }
+
+  /**
    * Returns the attention heads in a matrix of a layer.
    *
    * @param name name of the matrix; it has heads only within an attention module of the language

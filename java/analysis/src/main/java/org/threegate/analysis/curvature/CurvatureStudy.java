@@ -83,7 +83,7 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
     Checkpoint tuned = inputs.tuned();
     Predicate<String> selected = inputs.selected();
     Map<String, WeightPair> pairs = new LinkedHashMap<>();
-    Pairing.of(base, tuned, selected).pairs().forEach(pair -> pairs.put(pair.name(), pair));
+    Pairing.whole(base, tuned, selected).pairs().forEach(pair -> pairs.put(pair.name(), pair));
     LayerExperiment experiment = new LayerExperiment(context, capture.kind(), options, control);
     List<LayerCurvature> layers = new ArrayList<>();
     Map<String, String> skipped = new LinkedHashMap<>();

@@ -87,8 +87,12 @@ public final class MaskWriter {
           try (TensorPair opened = pair.open(context)) {
             out.put(of(context, opened, options, control));
           } catch (InvalidInputException e) {
-            String file = pair.sources().get(0).file().path().toString();
-            throw new InvalidInputException(file + ": tensor " + e.getMessage(), e);
+            String file =
+                pair.sources().stream()
+                    .findFirst()
+                    .map(source -> source.file().path() + ": tensor ")
+                    .orElse("");
+            throw new InvalidInputException(file + e.getMessage(), e);
           }
           done[0] += pair.bytes();
         });

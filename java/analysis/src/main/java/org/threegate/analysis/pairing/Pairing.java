@@ -81,7 +81,19 @@ public record Pairing(
    */
   public static Pairing of(
       Checkpoint base, Checkpoint tuned, Predicate<String> selected, Map<String, String> renames) {
-    return new Builder(base, selected).withCheckpoint(tuned, renames);
+    return new Builder(base, selected, true).withCheckpoint(tuned, renames);
+  }
+
+  /**
+   * Pairs two checkpoints, and leaves fused matrices whole.
+   *
+   * @param base checkpoint before training
+   * @param tuned checkpoint after training
+   * @param selected names to compare
+   * @return the pairs, under the names of the stored tensors
+   */
+  public static Pairing whole(Checkpoint base, Checkpoint tuned, Predicate<String> selected) {
+    return new Builder(base, selected, false).withCheckpoint(tuned, Map.of());
   }
 
   /**
@@ -93,7 +105,7 @@ public record Pairing(
    * @return the pairs, and the tensors that cannot be paired
    */
   public static Pairing of(Checkpoint base, Adapter adapter, Predicate<String> selected) {
-    return new Builder(base, selected).withAdapter(adapter);
+    return new Builder(base, selected, true).withAdapter(adapter);
   }
 
   /**
@@ -197,6 +209,7 @@ public record Pairing(
   private static final class Builder {
     private final Checkpoint base;
     private final Predicate<String> selected;
+    private final boolean split;
     private final Architecture architecture;
     private final Account before;
     private final List<WeightPair> pairs = new ArrayList<>();
@@ -206,9 +219,10 @@ public record Pairing(
     private final List<String> untouched = new ArrayList<>();
     private final List<String> matched = new ArrayList<>();
 
-    Builder(Checkpoint base, Predicate<String> selected) {
+    Builder(Checkpoint base, Predicate<String> selected, boolean split) {
       this.base = base;
       this.selected = selected;
+      this.split = split;
       this.architecture = new Architecture(base.config().orElse(ModelConfig.UNKNOWN));
       this.before = new Account(Weights.of(base));
     }
@@ -485,6 +499,25 @@ public record Pairing(
       int dimensions = weight.shape().size();
       TensorKind kind = architecture.kind(name, dimensions);
       boolean transposed = architecture.isTransposed(name, dimensions);
+      List<Architecture.Part> parts =
+          dimensions == 2 && !transposed && split
+              ? architecture.parts(name, kind, left.rows(), left.columns())
+              : List.of();
+      if (!parts.isEmpty()) {
+        for (Architecture.Part part : parts) {
+          pairs.add(
+              new WeightPair(
+                  name + "[" + part.label() + "]",
+                  architecture.layer(name),
+                  part.kind(),
+                  new TensorPair.Stored(weight.storedAs(), storedTuned, dimensions, false),
+                  left.rows(part.begin(), part.end()),
+                  right.rows(part.begin(), part.end()),
+                  architecture.heads(name, part.kind(), part.end() - part.begin(), left.columns()),
+                  part.begin() == 0 ? sources : List.of()));
+        }
+        return;
+      }
       long rows = transposed ? left.columns() : left.rows();
       long columns = transposed ? left.rows() : left.columns();
       pairs.add(

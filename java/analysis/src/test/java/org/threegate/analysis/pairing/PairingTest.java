@@ -226,6 +226,45 @@ class PairingTest {
     }
   }
 
+  /** Phi-3 stores queries, keys and values in one matrix, and gate and up in another. */
+  @Test
+  void fusedMatricesAreComparedByTheirParts() throws IOException {
+    String attention = "model.layers.0.self_attn.qkv_proj.weight";
+    String feedForward = "model.layers.0.mlp.gate_up_proj.weight";
+    String config =
+        "{\"model_type\":\"phi3\",\"num_attention_heads\":2,\"num_key_value_heads\":1,\"head_dim\":2}";
+    Model base = Model.of(config).with(attention, 8, i -> i).with(feedForward, 6, i -> i);
+    Model tuned =
+        Model.of(config)
+            .with(attention, 8, i -> i == 9 ? 100 : i)
+            .with(feedForward, 6, i -> i > 5 ? i + 1 : i);
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Checkpoint before = Checkpoint.open(context, write(base));
+        Checkpoint after = Checkpoint.open(context, write(tuned))) {
+      Pairing pairing = Pairing.of(before, after, ALL);
+      accountsForAll(before, pairing.accounting().base());
+      assertThat(names(pairing))
+          .containsExactly(
+              attention + "[q]",
+              attention + "[k]",
+              attention + "[v]",
+              feedForward + "[gate]",
+              feedForward + "[up]");
+      assertThat(pairing.pairs().stream().map(pair -> pair.kind().label()))
+          .containsExactly("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj");
+      assertThat(pairing.pairs().stream().map(pair -> pair.heads().size()))
+          .containsExactly(2, 1, 1, 0, 0);
+      long[] changed = new long[5];
+      for (int i = 0; i < changed.length; i++) {
+        try (TensorPair pair = pairing.pairs().get(i).open(context)) {
+          changed[i] = Bf16Diff.compare(context, pair.base(), pair.tuned()).changed();
+        }
+      }
+      assertThat(changed).containsExactly(0, 1, 0, 0, 6);
+      assertThat(names(Pairing.whole(before, after, ALL))).containsExactly(attention, feedForward);
+    }
+  }
+
   @Test
   void eachTensorOfAnAdapterIsInOneList() throws IOException {
     String module = "model.layers.0.self_attn.q_proj";

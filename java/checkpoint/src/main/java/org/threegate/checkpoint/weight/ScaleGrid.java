@@ -45,6 +45,23 @@ public record ScaleGrid(
   }
 
   /**
+   * {@return the scales of the rows from the start of a block on}
+   *
+   * @param begin row of the matrix that becomes row 0
+   */
+  ScaleGrid from(long begin) {
+    return new ScaleGrid(
+        buffer,
+        offset + rowOf(begin) * columns * type.bits() / Byte.SIZE,
+        type,
+        columns,
+        blockRows,
+        blockColumns,
+        period - begin,
+        factor);
+  }
+
+  /**
    * {@return the scales of a row of blocks, in float32}
    *
    * @param row number of the row of blocks

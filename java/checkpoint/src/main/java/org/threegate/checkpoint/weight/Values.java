@@ -113,6 +113,10 @@ public sealed interface Values {
     @Override
     public Values rows(long begin, long end) {
       Objects.checkFromToIndex(begin, end, rows());
+      if (begin % grid.blockRows() == 0 && grid.period() >= rows()) {
+        return new Scaled(
+            Operand.of(codes).slice(begin, end, 0, columns()).values(), grid.from(begin));
+      }
       return new Computed(end - begin, columns(), RowDecoder.of(codes, grid).from(begin));
     }
   }
