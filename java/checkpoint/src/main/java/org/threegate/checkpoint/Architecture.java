@@ -60,6 +60,8 @@ public final class Architecture {
           Map.entry("fc_out", TensorKind.DOWN_PROJ),
           Map.entry("dense_4h_to_h", TensorKind.DOWN_PROJ),
           Map.entry("gate_up_proj", TensorKind.GATE_UP),
+          Map.entry("input_linear", TensorKind.GATE_UP),
+          Map.entry("output_linear", TensorKind.DOWN_PROJ),
           Map.entry("router", TensorKind.ROUTER),
           Map.entry("shared_expert_gate", TensorKind.ROUTER),
           Map.entry("embed_tokens", TensorKind.EMBED),
@@ -144,6 +146,10 @@ public final class Architecture {
     String parent = segments.length < 2 ? "" : segments[segments.length - 2];
     if (dimensions == 3 && STACKED.contains(last)) {
       return TensorKind.EXPERT;
+    }
+    if (parent.equals("router") && last.equals("layer")
+        || parent.equals("gate") && last.equals("wg")) {
+      return TensorKind.ROUTER;
     }
     if (last.equals("gate_proj")) {
       // A gate of attention has the name of the one in the feed-forward network.
@@ -290,6 +296,10 @@ public final class Architecture {
       return List.of();
     }
     int queries = config.attentionHeads().getAsInt();
+    if (kind == TensorKind.QKV && config.modelType().equals("minimax")) {
+      // Its layers of linear attention are fused, and have as many keys as queries.
+      return rows == 3 * queries * dimension ? fused(queries, queries, dimension) : List.of();
+    }
     // Qwen3-Next and Qwen3.5 store a gate after the queries of each head.
     boolean gated =
         kind == TensorKind.Q_PROJ
@@ -322,19 +332,20 @@ public final class Architecture {
       case K_PROJ -> add(heads, HeadPart.KEY, keyValues, true, 0, dimension, dimension);
       case V_PROJ -> add(heads, HeadPart.VALUE, keyValues, true, 0, dimension, dimension);
       case O_PROJ -> add(heads, HeadPart.OUTPUT, queries, false, 0, dimension, dimension);
-      default -> addFused(heads, queries, keyValues, dimension);
+      default -> heads.addAll(fused(queries, keyValues, dimension));
     }
     return heads;
   }
 
-  private void addFused(List<Head> heads, int queries, int keyValues, long dimension) {
+  private List<Head> fused(int queries, int keyValues, long dimension) {
+    List<Head> heads = new ArrayList<>();
     if (config.fusedHeads() == ModelConfig.FusedHeads.CONCATENATED) {
       add(heads, HeadPart.QUERY, queries, true, 0, dimension, dimension);
       long keys = queries * dimension;
       add(heads, HeadPart.KEY, keyValues, true, keys, dimension, dimension);
       long values = keys + keyValues * dimension;
       add(heads, HeadPart.VALUE, keyValues, true, values, dimension, dimension);
-      return;
+      return heads;
     }
     int group = queries / keyValues;
     long step = (group + 2) * dimension;
@@ -344,6 +355,7 @@ public final class Architecture {
     }
     add(heads, HeadPart.KEY, keyValues, true, group * dimension, dimension, step);
     add(heads, HeadPart.VALUE, keyValues, true, (group + 1) * dimension, dimension, step);
+    return heads;
   }
 
   private static void add(

@@ -58,6 +58,9 @@ public record ModelConfig(
   private static final String MODEL_OPT = "hf_quant_config.json";
   private static final Set<String> PER_HEAD =
       Set.of("gpt_neox", "bloom", "minimax", "falcon", "gpt_bigcode");
+  private static final Set<String> MULTI_HEAD =
+      Set.of(
+          "gpt2", "gpt_neo", "gpt_neox", "gptj", "gpt_bigcode", "bloom", "mpt", "opt", "codegen");
   private static final int MOST_HEADS = 1 << 16;
   private static final int MOST_LAYERS = 1 << 16;
   private static final int WIDEST = 1 << 24;
@@ -106,14 +109,12 @@ public record ModelConfig(
         (type.equals("falcon") || type.equals("gpt_bigcode"))
             && text.flag("multi_query", true)
             && !grouped;
-    OptionalInt keyValueHeads =
-        shared
-            ? OptionalInt.of(1)
-            : size(
-                text,
-                MOST_HEADS,
-                type.equals("falcon") && !grouped ? "num_attention_heads" : "num_key_value_heads",
-                "num_kv_heads");
+    OptionalInt keyValueHeads = size(text, MOST_HEADS, "num_key_value_heads", "num_kv_heads");
+    if (shared) {
+      keyValueHeads = OptionalInt.of(1);
+    } else if (MULTI_HEAD.contains(type) || type.equals("falcon") && !grouped) {
+      keyValueHeads = heads; // whatever a configuration of these families says beside it
+    }
     OptionalInt headDimension = size(text, WIDEST, "head_dim");
     if (headDimension.isEmpty()
         && heads.isPresent()

@@ -68,6 +68,9 @@ class ArchitectureTest {
     "model.layers.0.block_sparse_moe.gate.weight, 2, router, 0",
     "model.layers.0.block_sparse_moe.input_linear.weight, 3, expert, 0",
     "model.layers.0.block_sparse_moe.experts.3.w1.weight, 2, expert, 0",
+    "model.layers.0.block_sparse_moe.router.layer.weight, 2, router, 0",
+    "model.layers.0.mlp.gate.wg.weight, 2, router, 0",
+    "model.layers.0.shared_mlp.input_linear.weight, 2, gate_up, 0",
     "model.layers.0.mlp.shared_experts.up_proj.weight, 2, up_proj, 0",
     "gpt_neox.layers.1.attention.query_key_value.weight, 2, qkv, 1",
     "gpt_neox.layers.1.attention.dense.weight, 2, o_proj, 1",
@@ -124,6 +127,15 @@ class ArchitectureTest {
     assertThat(begins(neox, fused, HeadPart.QUERY, 192)).containsExactly(0L, 48L, 96L, 144L);
     assertThat(begins(neox, fused, HeadPart.KEY, 192)).containsExactly(16L, 64L, 112L, 160L);
     assertThat(begins(neox, fused, HeadPart.VALUE, 192)).containsExactly(32L, 80L, 128L, 176L);
+    Architecture stated =
+        architecture("{" + sizes + "\"model_type\":\"gpt_neox\",\"num_key_value_heads\":2}");
+    assertThat(begins(stated, fused, HeadPart.KEY, 192))
+        .as("a family without shared keys")
+        .containsExactly(16L, 64L, 112L, 160L);
+    Architecture minimax =
+        architecture("{" + sizes + "\"model_type\":\"minimax\",\"num_key_value_heads\":2}");
+    assertThat(begins(minimax, "model.layers.0.self_attn.qkv_proj.weight", HeadPart.KEY, 192))
+        .containsExactly(16L, 64L, 112L, 160L);
     Architecture phi3 =
         architecture("{" + sizes + "\"model_type\":\"phi3\",\"num_key_value_heads\":2}");
     String joined = "model.layers.0.self_attn.qkv_proj.weight";
