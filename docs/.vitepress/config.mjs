@@ -110,7 +110,7 @@ export default defineConfig({
       },
       {
         text: 'Reference',
-        items: [page('Metrics', 'metrics'), page('Glossary', 'glossary'), page('Performance', 'performance')],
+        items: [page('Metrics', 'metrics'), page('Model families', 'families'), page('Glossary', 'glossary'), page('Performance', 'performance')],
       },
       {
         text: 'Development',

@@ -36,7 +36,15 @@ public final class Architecture {
   private static final Set<String> ATTENTION =
       Set.of("self_attn", "self_attention", "attn", "attention", "mixer");
   private static final Set<String> FEED_FORWARD =
-      Set.of("mlp", "feed_forward", "ffn", "block_sparse_moe", "moe", "mixer");
+      Set.of(
+          "mlp",
+          "feed_forward",
+          "ffn",
+          "block_sparse_moe",
+          "moe",
+          "mixer",
+          "shared_expert",
+          "shared_experts");
   private static final Set<String> STACKED = Set.of("input_linear", "output_linear");
 
   /** Modules with the same role wherever they are. */
@@ -156,6 +164,9 @@ public final class Architecture {
       return ATTENTION.contains(parent) && !parent.equals("mixer")
           ? TensorKind.OTHER
           : TensorKind.GATE_PROJ;
+    }
+    if (module.equals("head")) {
+      return TensorKind.LM_HEAD;
     }
     boolean mamba = parent.equals("mixer") && last.equals("out_proj");
     TensorKind kind = mamba ? null : ANYWHERE.get(last);
