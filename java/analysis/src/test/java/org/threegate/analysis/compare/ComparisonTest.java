@@ -32,10 +32,10 @@ import org.threegate.analysis.journal.Journal;
 import org.threegate.analysis.nullmodel.NullModel;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.statistics.Totals;
-import org.threegate.checkpoint.Adapter;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
+import org.threegate.checkpoint.adapter.Adapter;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.run.CancelledException;
@@ -345,7 +345,8 @@ class ComparisonTest {
                 .frobenius())
         .isCloseTo(0, within(1e-15));
     Path dora = adapter("dora", "{\"r\":2,\"lora_alpha\":8,\"use_dora\":true}", 1e-2, false);
-    assertThatThrownBy(() -> compare(base, dora, Optional.empty())).hasMessageContaining("DoRA");
+    assertThatThrownBy(() -> compare(base, dora, Optional.empty()))
+        .hasMessageContaining("lora_magnitude_vector");
   }
 
   @Test
