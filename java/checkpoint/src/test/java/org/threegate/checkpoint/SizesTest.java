@@ -11,6 +11,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.threegate.checkpoint.adapter.Adapter;
 import org.threegate.kernel.Context;
 import org.threegate.run.InvalidInputException;
 import org.threegate.testing.JsonMutations;

@@ -1,6 +1,8 @@
 package org.threegate.analysis.pairing;
 
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -9,16 +11,16 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
 import org.threegate.analysis.statistics.Accounting;
-import org.threegate.checkpoint.Adapter;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.ModelConfig;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorKind;
+import org.threegate.checkpoint.adapter.AdaptedWeights;
+import org.threegate.checkpoint.adapter.Adapter;
 import org.threegate.checkpoint.weight.Values;
 import org.threegate.checkpoint.weight.Weight;
 import org.threegate.checkpoint.weight.Weights;
-import org.threegate.kernel.Operand;
 import org.threegate.run.InvalidInputException;
 
 /**
@@ -141,6 +143,7 @@ public record Pairing(
     private final List<Accounting.Note> refused = new ArrayList<>();
     private final List<String> unchanged = new ArrayList<>();
     private final List<String> notSelected = new ArrayList<>();
+    private final Set<String> factors = new HashSet<>();
     private long weightsCompared;
     private long weightsAll;
     private long entriesCompared;
@@ -163,12 +166,28 @@ public record Pairing(
       entriesCompared += entries;
     }
 
+    /** Lists a tensor as a part of an update; without a phrase, as one of no selected weight. */
+    void uses(String tensor, String use) {
+      factors.add(tensor);
+      if (use.isEmpty()) {
+        notSelected.add(tensor);
+      } else {
+        consumed.add(new Accounting.Note(tensor, use));
+      }
+    }
+
     void compared(Weight weight, long entries) {
+      if (factors.contains(stored(weight))) {
+        return;
+      }
       compared.add(stored(weight));
       count(weight, entries);
     }
 
     void unmatched(Weight weight, String reason) {
+      if (factors.contains(stored(weight))) {
+        return;
+      }
       unmatched.add(new Accounting.Note(stored(weight), reason));
       count(weight, 0);
     }
@@ -183,7 +202,9 @@ public record Pairing(
     }
 
     void notSelected(Weight weight) {
-      notSelected.add(stored(weight));
+      if (!factors.contains(stored(weight))) {
+        notSelected.add(stored(weight));
+      }
     }
 
     /** Counts refused tensors as entries that are not compared. */
@@ -393,72 +414,97 @@ public record Pairing(
 
     Pairing withAdapter(Adapter adapter) {
       Account after = new Account(new Weights(Map.of(), Map.of(), Map.of()));
-      Map<String, String> ends = new LinkedHashMap<>();
-      Map<String, Weight> weights = before.weights.byName();
-      for (String name : adapter.updates().keySet()) {
-        if (selected.test(name) && !weights.containsKey(name)) {
-          onlyInTuned.add(name);
-        }
-      }
-      for (Weight weight : weights.values()) {
-        String name = weight.name();
-        List<Operand.LowRank> update = adapter.updates().get(name);
-        Tensor replacement = adapter.replaced().get(name);
-        if (!selected.test(name)) {
-          before.notSelected(weight);
-        } else if (update != null) {
-          addAdapted(adapter, weight, update);
-        } else if (replacement != null && replacement.type().dtype().isPresent()) {
-          pair(weight, Weight.of(replacement), after);
-          ends.put(replacement.name(), "");
-        } else {
-          untouched.add(name);
-          before.unchanged(weight);
-        }
-      }
-      for (Tensor tensor : adapter.weights().tensors().values()) {
-        if (ends.containsKey(tensor.name())) {
-          continue;
-        }
-        String name = adapter.weightOf(tensor);
-        boolean factor = adapter.updates().containsKey(name);
-        if (!selected.test(name)) {
-          after.notSelected.add(tensor.name());
-        } else if (factor && weights.containsKey(name)) {
-          after.consumed.add(new Accounting.Note(tensor.name(), "factor of " + name));
-        } else {
-          if (!factor) {
-            onlyInTuned.add(name);
-          }
-          after.unmatched.add(new Accounting.Note(tensor.name(), "the base has no weight " + name));
-        }
-      }
+      Map<String, Weight> left = underNames(before.weights.byName(), adapter.names());
+      tiedCopy(base, left).ifPresent(copy -> setAside(before, left, copy));
+      AdaptedWeights tuned =
+          adapter.applyTo(withTiedHead(left, adapter), base.config().orElse(ModelConfig.UNKNOWN));
+      account(adapter, tuned, left, after);
+      left.forEach(
+          (name, weight) -> {
+            Optional<Weight> other = Optional.ofNullable(tuned.byName().get(name));
+            String factors = tuned.unfit().getOrDefault(name, "");
+            if (!selected.test(weight.name())) {
+              before.notSelected(weight);
+              other.ifPresent(after::notSelected);
+            } else if (!factors.isEmpty()) {
+              shapeMismatch.add(weight.name() + " " + weight.shape() + " " + factors);
+              String reason = "shape " + weight.shape() + " against factors of " + factors;
+              before.unmatched(weight, reason);
+              other.ifPresent(replacement -> after.unmatched(replacement, reason));
+            } else if (other.isPresent()) {
+              pair(weight, other.get(), after);
+            } else {
+              untouched.add(weight.name());
+              before.unchanged(weight);
+            }
+          });
+      tuned
+          .byName()
+          .forEach(
+              (name, other) -> {
+                if (!left.containsKey(name) && selected.test(name)) {
+                  pairWithEmbedding(left, other, after);
+                } else if (!left.containsKey(name)) {
+                  after.notSelected(other);
+                }
+              });
       return pairing(after, adapter.weights());
     }
 
-    private void addAdapted(Adapter adapter, Weight weight, List<Operand.LowRank> update) {
-      Operand.LowRank term = update.get(0);
-      if (weight.shape().size() != 2
-          || term.left().rows() != weight.entries().rows()
-          || term.right().columns() != weight.entries().columns()) {
-        String factors = "[" + term.left().rows() + ", " + term.right().columns() + "]";
-        shapeMismatch.add(weight.name() + " " + weight.shape() + " " + factors);
-        before.unmatched(weight, "shape " + weight.shape() + " against factors of " + factors);
-        return;
+    /** Returns weights of the base under the names that an adapter has for them. */
+    private Map<String, Weight> underNames(Map<String, Weight> weights, Set<String> names) {
+      Set<String> onlyLeft = new LinkedHashSet<>(weights.keySet());
+      onlyLeft.removeAll(names);
+      Set<String> onlyRight = new LinkedHashSet<>(names);
+      onlyRight.removeAll(weights.keySet());
+      Map<String, String> byBase = new HashMap<>();
+      Names.match(onlyLeft, onlyRight).forEach((own, name) -> byBase.put(name, own));
+      Map<String, Weight> named = new LinkedHashMap<>();
+      weights.forEach(
+          (name, weight) -> {
+            if (byBase.containsKey(name)) {
+              matched.add(name + " = " + byBase.get(name));
+            }
+            named.put(byBase.getOrDefault(name, name), weight);
+          });
+      return named;
+    }
+
+    /** Adds the output head that a tied base has in its embedding, if an adapter changes it. */
+    private Map<String, Weight> withTiedHead(Map<String, Weight> left, Adapter adapter) {
+      Map<String, Weight> all = new LinkedHashMap<>(left);
+      boolean tied = base.config().map(ModelConfig::tiedEmbeddings).orElse(false);
+      for (String name : adapter.names()) {
+        if (tied && architecture.kind(name, 2) == TensorKind.LM_HEAD) {
+          find(left, TensorKind.EMBED).ifPresent(embedding -> all.putIfAbsent(name, embedding));
+        }
       }
-      List<Tensor> sources = new ArrayList<>(weight.sources());
-      sources.addAll(
-          adapter.weights().tensors().values().stream()
-              .filter(factor -> adapter.weightOf(factor).equals(weight.name()))
-              .toList());
-      before.compared(weight, weight.elements());
-      add(
-          weight.name(),
-          weight,
-          "F64 (" + term.left().dtype() + " factors)",
-          weight.entries(),
-          new Values.Adapted(weight.entries(), update),
-          sources);
+      return all;
+    }
+
+    /** Lists the tensors of an adapter that are parts of updates, or cannot be applied. */
+    private void account(
+        Adapter adapter, AdaptedWeights tuned, Map<String, Weight> left, Account after) {
+      for (String tensor : adapter.weights().tensors().keySet()) {
+        List<String> updated = tuned.uses().getOrDefault(tensor, List.of());
+        Optional<AdaptedWeights.Unmatched> why = Optional.ofNullable(tuned.unmatched().get(tensor));
+        if (!updated.isEmpty()) {
+          List<String> names =
+              updated.stream()
+                  .map(name -> left.containsKey(name) ? left.get(name).name() : name)
+                  .filter(selected)
+                  .toList();
+          String others = names.size() < 2 ? "" : " and " + (names.size() - 1) + " more";
+          after.uses(tensor, names.isEmpty() ? "" : "factor of " + names.get(0) + others);
+        } else if (why.isPresent() && !selected.test(why.get().weight())) {
+          after.uses(tensor, "");
+        } else if (why.isPresent()) {
+          after.unmatched.add(new Accounting.Note(tensor, why.get().reason()));
+          if (!left.containsKey(why.get().weight()) && !onlyInTuned.contains(why.get().weight())) {
+            onlyInTuned.add(why.get().weight());
+          }
+        }
+      }
     }
 
     private void add(Weight one, Weight other) {

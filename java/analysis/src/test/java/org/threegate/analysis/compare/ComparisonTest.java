@@ -32,10 +32,12 @@ import org.threegate.analysis.journal.Journal;
 import org.threegate.analysis.nullmodel.NullModel;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.statistics.Totals;
-import org.threegate.checkpoint.Adapter;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.SafetensorsWriter;
+import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
+import org.threegate.checkpoint.adapter.Adapter;
+import org.threegate.checkpoint.weight.DoubleRows;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.run.CancelledException;
@@ -345,7 +347,35 @@ class ComparisonTest {
                 .frobenius())
         .isCloseTo(0, within(1e-15));
     Path dora = adapter("dora", "{\"r\":2,\"lora_alpha\":8,\"use_dora\":true}", 1e-2, false);
-    assertThatThrownBy(() -> compare(base, dora, Optional.empty())).hasMessageContaining("DoRA");
+    assertThatThrownBy(() -> compare(base, dora, Optional.empty()))
+        .hasMessageContaining("lora_magnitude_vector");
+  }
+
+  /** Changes that are computed are measured as those of files are. */
+  @ParameterizedTest
+  @ValueSource(strings = {"dora", "dora-embedding", "experts", "ia3", "lokr", "oft", "tokens"})
+  void changesOfAdaptersHaveTheNormsOfTheirMerge(String name) throws IOException {
+    Path adapters = Path.of("../checkpoint/src/test/resources/adapters");
+    Path adapter = adapters.resolve("cases").resolve(name);
+    Path base =
+        adapters.resolve("bases").resolve(Files.readString(adapter.resolve("base.txt")).trim());
+    Compared compared = compare(base, adapter, Optional.empty());
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Checkpoint expected = Checkpoint.open(context, adapter.resolve("expected.safetensors"))) {
+      for (Tensor change : expected.tensors().values()) {
+        double right = 0;
+        for (double entry : DoubleRows.all(change.matrix())) {
+          right += entry * entry;
+        }
+        double squares = 0;
+        for (TensorDiff diff : compared.tensors().values()) {
+          if (diff.name().equals(change.name()) || diff.name().startsWith(change.name() + "[")) {
+            squares += Math.pow(diff.totals().frobenius(), 2);
+          }
+        }
+        assertThat(squares).isCloseTo(right, within(1e-10 * right));
+      }
+    }
   }
 
   @Test

@@ -1,7 +1,9 @@
 package org.threegate.checkpoint.weight;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.function.UnaryOperator;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.dtype.Dtype;
@@ -187,8 +189,10 @@ public sealed interface Values {
     public Opened open(Context context) {
       Opened opened = base.open(context);
       Operand operand = opened.operand();
+      List<Operand.LowRank> all = new ArrayList<>(operand.lowRank());
+      all.addAll(terms);
       return new Opened(
-          new Operand(operand.values(), operand.blockScale(), terms), opened.computed());
+          new Operand(operand.values(), operand.blockScale(), all), opened.computed());
     }
 
     @Override
@@ -205,6 +209,116 @@ public sealed interface Values {
                           term.scale()))
               .toList();
       return new Adapted(base.rows(begin, end), own);
+    }
+  }
+
+  /**
+   * Entries that are computed from other entries, in float64, when the matrix is opened.
+   *
+   * @param base entries that the formula starts from
+   * @param formula computes rows from rows of the base
+   * @param begin first row that is kept
+   * @param end row after the last one that is kept
+   */
+  record Formed(Values base, UnaryOperator<DoubleRows> formula, long begin, long end)
+      implements Values {
+    /**
+     * {@return all rows of a formula}
+     *
+     * @param base entries that the formula starts from
+     * @param formula computes rows from rows of the base
+     */
+    public static Formed of(Values base, UnaryOperator<DoubleRows> formula) {
+      return new Formed(base, formula, 0, base.rows());
+    }
+
+    @Override
+    public long rows() {
+      return end - begin;
+    }
+
+    @Override
+    public long columns() {
+      return base.columns();
+    }
+
+    @Override
+    public Opened open(Context context) {
+      Matrix matrix = Float64.allocate(context, rows(), columns());
+      try (Opened opened = base.open(context)) {
+        Float64.fill(matrix, formula.apply(DoubleRows.of(opened.operand())), begin);
+        return new Opened(Operand.of(matrix), List.of(matrix.buffer()));
+      } catch (RuntimeException e) {
+        matrix.buffer().close();
+        throw e;
+      }
+    }
+
+    @Override
+    public Values rows(long from, long to) {
+      Objects.checkFromToIndex(from, to, rows());
+      return new Formed(base, formula, begin + from, begin + to);
+    }
+  }
+
+  /**
+   * Matrices of the same number of columns, one below the other, such as those of experts. The rows
+   * of one matrix are read as that matrix is. The whole is computed in float64.
+   *
+   * @param parts the matrices; at least one
+   */
+  record Stacked(List<Values> parts) implements Values {
+    /** Copies the list. */
+    public Stacked {
+      parts = List.copyOf(parts);
+    }
+
+    @Override
+    public long rows() {
+      return parts.stream().mapToLong(Values::rows).sum();
+    }
+
+    @Override
+    public long columns() {
+      return parts.get(0).columns();
+    }
+
+    @Override
+    public Opened open(Context context) {
+      Matrix matrix = Float64.allocate(context, rows(), columns());
+      try {
+        long at = 0;
+        for (Values part : parts) {
+          Matrix own = Matrix.of(matrix.buffer(), matrix.dtype(), part.rows(), columns());
+          try (Opened opened = part.open(context)) {
+            Float64.fill(own.at(at * columns() * Double.BYTES), DoubleRows.of(opened.operand()), 0);
+          }
+          at += part.rows();
+        }
+        return new Opened(Operand.of(matrix), List.of(matrix.buffer()));
+      } catch (RuntimeException e) {
+        matrix.buffer().close();
+        throw e;
+      }
+    }
+
+    @Override
+    public Values rows(long begin, long end) {
+      Objects.checkFromToIndex(begin, end, rows());
+      List<Values> own = new ArrayList<>();
+      long first = 0;
+      for (Values part : parts) {
+        long from = Math.max(begin, first) - first;
+        long to = Math.min(end, first + part.rows()) - first;
+        if (from < to) {
+          own.add(part.rows(from, to));
+        }
+        first += part.rows();
+      }
+      if (own.isEmpty()) {
+        return parts.get(0).rows(0, 0);
+      }
+      return own.size() == 1 ? own.get(0) : new Stacked(own);
     }
   }
 

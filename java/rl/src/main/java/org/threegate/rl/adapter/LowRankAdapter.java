@@ -16,10 +16,10 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.threegate.checkpoint.Adapter;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
+import org.threegate.checkpoint.adapter.Adapter;
 import org.threegate.file.AtomicFiles;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
@@ -271,6 +271,17 @@ public final class LowRankAdapter implements AutoCloseable {
    */
   public static void read(Context context, Decoder model, Path directory) {
     try (Adapter stored = Adapter.open(context, directory)) {
+      stored.beyondUpdates().stream()
+          .findFirst()
+          .ifPresent(
+              name -> {
+                throw new InvalidInputException(
+                    directory
+                        + ": tensor \""
+                        + name
+                        + "\" is no factor of a linear layer, and the decoder reads only such factors;"
+                        + " merge the adapter into the model first");
+              });
       stored
           .updates()
           .forEach((weight, terms) -> Scopes.run(() -> add(model, directory, weight, terms)));

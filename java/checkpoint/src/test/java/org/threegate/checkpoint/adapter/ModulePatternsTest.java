@@ -1,4 +1,4 @@
-package org.threegate.checkpoint;
+package org.threegate.checkpoint.adapter;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;

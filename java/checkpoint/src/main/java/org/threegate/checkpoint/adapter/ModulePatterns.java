@@ -1,4 +1,4 @@
-package org.threegate.checkpoint;
+package org.threegate.checkpoint.adapter;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
@@ -7,15 +7,19 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Predicate;
+import org.threegate.checkpoint.NamePattern;
 import org.threegate.run.InvalidInputException;
 
 /**
  * PEFT's {@code rank_pattern} or {@code alpha_pattern}: numbers for modules whose names end with a
- * match of a pattern. The first pattern that matches counts.
+ * match of a pattern, as PEFT's {@code get_pattern_key} finds them: {@code (.*\.)?(PATTERN)$}. The
+ * first pattern that matches counts.
  */
 final class ModulePatterns {
   private static final int MOST_PATTERNED =
       100; // the limit for regular expressions; plain names are cheap
+
+  static final ModulePatterns NONE = new ModulePatterns();
 
   private record Rule(Predicate<String> module, double value) {}
 
