@@ -127,7 +127,7 @@ final class Planner {
     if (values instanceof Values.Adapted adapted) {
       return isReadable(adapted.base());
     }
-    return !(values instanceof Values.Computed);
+    return values instanceof Values.Stored || values instanceof Values.Scaled;
   }
 
   private Descriptions.Weights weights(Values values) {
