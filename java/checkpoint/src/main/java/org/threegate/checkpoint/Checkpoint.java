@@ -1,24 +1,20 @@
 package org.threegate.checkpoint;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.TreeMap;
-import java.util.stream.Stream;
-import org.threegate.file.FileNames;
+import java.util.regex.Pattern;
 import org.threegate.file.InputFiles;
 import org.threegate.kernel.Context;
 import org.threegate.run.InvalidInputException;
 
 /**
- * The tensors of one model: a {@code .safetensors} file, a {@code *.index.json} of shards, or a
- * directory with one of them. Files are mapped; only headers are read.
+ * The tensors of one model: a {@code .safetensors} file, a file of torch such as {@code
+ * pytorch_model.bin}, a {@code *.index.json} of shards, or a directory with one of them. Files are
+ * mapped; only headers are read. Nothing in a file of torch is executed.
  *
  * <pre>{@code
  * try (Checkpoint checkpoint = Checkpoint.open(context, Path.of("Qwen2.5-1.5B"))) {
@@ -31,22 +27,19 @@ public final class Checkpoint implements AutoCloseable {
   /** File name of an adapter's configuration. */
   public static final String ADAPTER_CONFIG = "adapter_config.json";
 
+  /** A name as models have it on Hugging Face. */
+  private static final Pattern HUB_NAME = Pattern.compile("[\\w.-]+/[\\w.-]+");
+
   /** File name of an adapter's weights. */
   public static final String ADAPTER_WEIGHTS = "adapter_model.safetensors";
 
   private final Path path;
-  private final List<SafetensorsFile> files;
-  private final Map<String, Tensor> tensors;
+  private final CheckpointReader read;
   private final Optional<ModelConfig> config;
 
-  private Checkpoint(
-      Path path,
-      List<SafetensorsFile> files,
-      Map<String, Tensor> tensors,
-      Optional<ModelConfig> config) {
+  private Checkpoint(Path path, CheckpointReader read, Optional<ModelConfig> config) {
     this.path = path;
-    this.files = files;
-    this.tensors = tensors;
+    this.read = read;
     this.config = config;
   }
 
@@ -54,33 +47,37 @@ public final class Checkpoint implements AutoCloseable {
    * Opens a checkpoint.
    *
    * @param context context that maps the files
-   * @param path a safetensors file, an index of shards, or a directory
+   * @param path a file of safetensors or of torch, an index of shards, or a directory
    * @return the checkpoint, which the caller closes
    * @throws InvalidInputException if there is no such checkpoint, or one of its files is invalid
    */
   public static Checkpoint open(Context context, Path path) {
     if (!Files.exists(path)) {
-      throw new InvalidInputException(path + ": no such file or directory");
+      throw new InvalidInputException(
+          path
+              + ": no such file or directory"
+              + (HUB_NAME.matcher(path.toString()).matches()
+                  ? "; if it is a model of Hugging Face, download it first: hf download " + path
+                  : ""));
     }
-    Path weights = Files.isDirectory(path) ? weightsOf(path) : path;
-    refusePickles(weights);
+    Path resolved = Files.isDirectory(path) ? ModelDirectory.resolved(path) : path;
+    if (!resolved.equals(path) && isAdapter(resolved)) {
+      throw new InvalidInputException(path + ": holds an adapter; name its directory " + resolved);
+    }
+    Path weights = Files.isDirectory(path) ? ModelDirectory.weights(resolved) : path;
     Path directory =
         Files.isDirectory(path)
-            ? path
+            ? resolved
             : Optional.ofNullable(path.toAbsolutePath().getParent()).orElse(path);
-    List<SafetensorsFile> files = new ArrayList<>();
+    CheckpointReader reader = new CheckpointReader(context);
     try {
-      Map<String, Tensor> tensors = new LinkedHashMap<>();
-      if (weights.toString().endsWith(".json")) {
-        openShards(context, weights, files, tensors);
-      } else {
-        SafetensorsFile file = SafetensorsFile.open(context, weights);
-        files.add(file);
-        file.tensors().forEach(tensor -> tensors.put(tensor.name(), tensor));
-      }
-      return new Checkpoint(path, List.copyOf(files), tensors, ModelConfig.read(directory));
+      reader.read(weights);
+      // verl keeps the configuration in a directory of its own.
+      Optional<ModelConfig> config =
+          ModelConfig.read(directory).or(() -> ModelConfig.read(directory.resolve("huggingface")));
+      return new Checkpoint(resolved, reader, config);
     } catch (RuntimeException e) {
-      files.forEach(SafetensorsFile::close);
+      reader.files().forEach(TensorFile::close);
       throw e;
     }
   }
@@ -100,125 +97,29 @@ public final class Checkpoint implements AutoCloseable {
             : path.getFileName().toString().startsWith("adapter_model"));
   }
 
-  private static Path weightsOf(Path directory) {
-    for (String name : List.of("model.safetensors.index.json", "model.safetensors")) {
-      if (InputFiles.isThere(directory.resolve(name))) {
-        return directory.resolve(name);
-      }
-    }
-    List<Path> indexes = matching(directory, ".safetensors.index.json");
-    List<Path> single = matching(directory, ".safetensors");
-    if (indexes.size() == 1) {
-      return indexes.get(0);
-    }
-    if (single.size() == 1 && indexes.isEmpty()) {
-      return single.get(0);
-    }
-    if (single.size() > 1) {
-      throw new InvalidInputException(
-          directory
-              + ": "
-              + single.size()
-              + " .safetensors files and no index; name the file or the index.json");
-    }
-    for (String suffix : List.of(".bin", ".pt", ".pth", ".ckpt")) {
-      matching(directory, suffix).stream().findFirst().ifPresent(Checkpoint::refusePickles);
-    }
-    throw new InvalidInputException(
-        directory + ": no .safetensors file and no .safetensors.index.json in this directory");
-  }
-
-  private static List<Path> matching(Path directory, String suffix) {
-    try (Stream<Path> entries = Files.list(directory)) {
-      return entries
-          .filter(entry -> entry.getFileName().toString().endsWith(suffix))
-          .sorted()
-          .toList();
-    } catch (IOException e) {
-      throw new InvalidInputException(directory + ": cannot be listed: " + e.getMessage(), e);
-    }
-  }
-
-  /** Refuses a pickle by its name, before a byte is read, because reading it can run code. */
-  private static void refusePickles(Path path) {
-    if (path.toString().matches(".*\\.(bin|pt|pth|ckpt|pkl)(\\.index\\.json)?")) {
-      throw new InvalidInputException(
-          path
-              + ": is a PyTorch pickle, which can run code and is never opened; convert it first, for example with"
-              + " transformers: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(OUT, safe_serialization=True)");
-    }
-  }
-
-  private static void openShards(
-      Context context, Path index, List<SafetensorsFile> files, Map<String, Tensor> tensors) {
-    JsonNode map = Json.readObject(index).path("weight_map");
-    if (!map.isObject() || map.isEmpty()) {
-      throw new InvalidInputException(
-          index + ": has no \"weight_map\" with tensors; it is not a safetensors index");
-    }
-    Path directory = Optional.ofNullable(index.toAbsolutePath().getParent()).orElseThrow();
-    Map<String, Map<String, Tensor>> shards = new TreeMap<>();
-    map.properties()
-        .forEach(
-            entry -> {
-              String where = index + ": tensor \"" + entry.getKey() + "\"";
-              if (!entry.getValue().isTextual()) {
-                throw new InvalidInputException(where + ": its file is not a text");
-              }
-              String shard = FileNames.plain(entry.getValue().asText(), where);
-              shards.put(shard, Map.of());
-            });
-    for (String shard : List.copyOf(shards.keySet())) {
-      if (!Files.exists(directory.resolve(shard))) {
-        throw new InvalidInputException(
-            directory.resolve(shard)
-                + ": no such file, though "
-                + index.getFileName()
-                + " names it");
-      }
-      SafetensorsFile file = SafetensorsFile.open(context, directory.resolve(shard));
-      files.add(file);
-      Map<String, Tensor> own = new LinkedHashMap<>();
-      file.tensors().forEach(tensor -> own.put(tensor.name(), tensor));
-      shards.put(shard, own);
-    }
-    // In the order of the files, so that they are read from front to back.
-    shards.forEach(
-        (shard, own) ->
-            own.forEach(
-                (name, tensor) -> {
-                  if (shard.equals(map.path(name).asText())) {
-                    tensors.put(name, tensor);
-                  }
-                }));
-    map.fieldNames()
-        .forEachRemaining(
-            name -> {
-              if (!tensors.containsKey(name)) {
-                throw new InvalidInputException(
-                    index
-                        + ": tensor \""
-                        + name
-                        + "\" is not in "
-                        + map.path(name).asText()
-                        + ", where it should be");
-              }
-            });
-  }
-
-  /** {@return the path that was opened, as it was given} */
+  /** {@return the path that was opened; for a repository of the cache, that of its snapshot} */
   public Path path() {
     return path;
   }
 
-  /** {@return the tensors by name, in the order of the files} */
+  /** {@return the stored tensors by name, in the order of the files} */
   public Map<String, Tensor> tensors() {
-    return tensors;
+    return Collections.unmodifiableMap(read.tensors());
+  }
+
+  /** {@return tensors of which each stored tensor is a part, by name} */
+  public Map<String, TensorParts> parts() {
+    return Collections.unmodifiableMap(read.parts());
+  }
+
+  /** {@return what the files hold beside the tensors of the model: the name, and what it is} */
+  public Map<String, String> others() {
+    return Collections.unmodifiableMap(read.others());
   }
 
   /** {@return the files, in the order of the index} */
-  public List<SafetensorsFile> files() {
-    return files;
+  public List<TensorFile> files() {
+    return Collections.unmodifiableList(read.files());
   }
 
   /** {@return the {@code config.json} beside the weights, if there is one} */
@@ -228,7 +129,22 @@ public final class Checkpoint implements AutoCloseable {
 
   /** {@return the number of elements of all tensors} */
   public long parameters() {
-    return tensors.values().stream().mapToLong(Tensor::elements).sum();
+    return tensors().values().stream().mapToLong(Tensor::elements).sum();
+  }
+
+  /**
+   * Checks that all files are of safetensors, the only format that is written.
+   *
+   * @throws InvalidInputException if a file is of torch
+   */
+  public void requireSafetensors() {
+    for (TensorFile file : read.files()) {
+      if (!(file instanceof SafetensorsFile)) {
+        throw new InvalidInputException(
+            file.path()
+                + ": is a file of torch, which is only read; save the model as safetensors");
+      }
+    }
   }
 
   /**
@@ -237,11 +153,11 @@ public final class Checkpoint implements AutoCloseable {
    * @throws InvalidInputException if a file has changed
    */
   public void check() {
-    files.forEach(SafetensorsFile::check);
+    read.files().forEach(TensorFile::check);
   }
 
   @Override
   public void close() {
-    files.forEach(SafetensorsFile::close);
+    read.files().forEach(TensorFile::close);
   }
 }

@@ -29,18 +29,19 @@ public final class ModelCopy {
    * @param model an open checkpoint, whose other files are copied from its directory
    * @param changed writers of the bytes of changed tensors, by name; dtypes and shapes stay
    * @param directory a new directory
-   * @throws InvalidInputException if the directory exists
+   * @throws InvalidInputException if the directory exists, or a file is not one of safetensors
    * @throws IOException if a file cannot be read or written
    */
   public static void write(
       Checkpoint model, Map<String, SafetensorsWriter.Data> changed, Path directory)
       throws IOException {
+    model.requireSafetensors();
     Path source =
         Files.isDirectory(model.path()) ? model.path() : model.path().toAbsolutePath().getParent();
     AtomicFiles.writeDirectory(
         directory,
         copy -> {
-          for (SafetensorsFile file : model.files()) {
+          for (TensorFile file : model.files()) {
             writer(file, changed).write(copy.resolve(file.path().getFileName().toString()));
           }
           copyOthers(source, copy);
@@ -49,7 +50,7 @@ public final class ModelCopy {
   }
 
   private static SafetensorsWriter writer(
-      SafetensorsFile file, Map<String, SafetensorsWriter.Data> changed) {
+      TensorFile file, Map<String, SafetensorsWriter.Data> changed) {
     SafetensorsWriter writer = new SafetensorsWriter();
     file.metadata().forEach(writer::metadata);
     for (Tensor tensor : file.tensors()) {

@@ -1,13 +1,11 @@
 package org.threegate.checkpoint;
 
 import java.nio.ByteBuffer;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.kernel.Context;
-import org.threegate.kernel.KernelException;
 import org.threegate.kernel.MappedFile;
 import org.threegate.run.InvalidInputException;
 
@@ -20,12 +18,11 @@ import org.threegate.run.InvalidInputException;
  * }
  * }</pre>
  */
-public final class SafetensorsFile implements AutoCloseable {
-  private final MappedFile file;
+public final class SafetensorsFile extends TensorFile {
   private final SafetensorsHeader header;
 
   private SafetensorsFile(MappedFile file, SafetensorsHeader header) {
-    this.file = file;
+    super(file);
     this.header = header;
   }
 
@@ -38,24 +35,7 @@ public final class SafetensorsFile implements AutoCloseable {
    * @throws InvalidInputException if the file cannot be read or violates the format
    */
   public static SafetensorsFile open(Context context, Path path) {
-    if (!Files.exists(path)) {
-      throw new InvalidInputException(path + ": no such file");
-    }
-    MappedFile file;
-    try {
-      file = MappedFile.open(context, path);
-    } catch (KernelException e) {
-      throw new InvalidInputException(e.getMessage(), e);
-    }
-    try {
-      return new SafetensorsFile(file, readHeader(context, file));
-    } catch (KernelException e) {
-      file.close();
-      throw new InvalidInputException(e.getMessage(), e);
-    } catch (RuntimeException e) {
-      file.close();
-      throw e;
-    }
+    return open(context, path, file -> new SafetensorsFile(file, readHeader(context, file)));
   }
 
   /** Parses a copy of the header, because the file may change between check and use. */
@@ -76,22 +56,12 @@ public final class SafetensorsFile implements AutoCloseable {
     }
   }
 
-  /** {@return the path of the file} */
-  public Path path() {
-    return file.path();
-  }
-
-  /** {@return the size of the file in bytes} */
-  public long bytes() {
-    return file.bytes();
-  }
-
-  /** {@return the strings of {@code __metadata__}, in the order of the file} */
+  @Override
   public Map<String, String> metadata() {
     return header.metadata();
   }
 
-  /** {@return the tensors, in the order of their data} */
+  @Override
   public List<Tensor> tensors() {
     return header.entries().stream()
         .map(
@@ -100,27 +70,8 @@ public final class SafetensorsFile implements AutoCloseable {
                     entry.name(),
                     entry.type(),
                     entry.shape(),
-                    file,
+                    mapped(),
                     header.dataOffset() + entry.begin()))
         .toList();
-  }
-
-  /**
-   * Checks that the file has not changed since it was opened.
-   *
-   * @throws InvalidInputException if the file has changed
-   */
-  public void check() {
-    try {
-      file.check();
-    } catch (KernelException e) {
-      throw new InvalidInputException(
-          e.getMessage() + "; try again when no other process writes it", e);
-    }
-  }
-
-  @Override
-  public void close() {
-    file.close();
   }
 }

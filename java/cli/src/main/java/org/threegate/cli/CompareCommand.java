@@ -39,7 +39,8 @@ import picocli.CommandLine.Spec;
       "Compare two checkpoints and write a report.",
       "",
       "The report consists of report.json, report.html, tensors.parquet and arrays.safetensors. BASE"
-          + " and TUNED are .safetensors files, sharded *.index.json files or model directories. TUNED"
+          + " and TUNED are .safetensors files, files of torch (.bin, .pt, .pth), sharded *.index.json"
+          + " files or model directories. TUNED"
           + " may also be a LoRA adapter."
     },
     footer = {

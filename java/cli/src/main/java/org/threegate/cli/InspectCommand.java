@@ -8,8 +8,8 @@ import java.util.concurrent.Callable;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.ModelConfig;
-import org.threegate.checkpoint.SafetensorsFile;
 import org.threegate.checkpoint.Tensor;
+import org.threegate.checkpoint.TensorFile;
 import org.threegate.checkpoint.weight.Weights;
 import org.threegate.kernel.Context;
 import org.threegate.run.PrintableText;
@@ -36,7 +36,8 @@ final class InspectCommand implements Callable<Integer> {
   @Parameters(
       paramLabel = "FILE",
       description =
-          "A .safetensors file, a sharded *.index.json file, a model directory or an adapter.")
+          "A .safetensors file, a file of torch, a sharded *.index.json file, a model directory or"
+              + " an adapter.")
   private Path file;
 
   @Override
@@ -56,7 +57,7 @@ final class InspectCommand implements Callable<Integer> {
             tensor.shape(),
             PrintableText.of(tensor.name()));
       }
-      for (SafetensorsFile part : checkpoint.files()) {
+      for (TensorFile part : checkpoint.files()) {
         out.printf(
             "%s: %,d bytes, valid%n", PrintableText.of(part.path().toString()), part.bytes());
         part.metadata()
@@ -64,6 +65,11 @@ final class InspectCommand implements Callable<Integer> {
                 (key, value) ->
                     out.printf("  %s: %s%n", PrintableText.of(key), PrintableText.of(value)));
       }
+      checkpoint
+          .others()
+          .forEach(
+              (name, what) ->
+                  out.printf("  %s: %s%n", PrintableText.name(name), PrintableText.of(what)));
       checkpoint
           .config()
           .ifPresent(

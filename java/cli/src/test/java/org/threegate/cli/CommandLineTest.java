@@ -28,6 +28,8 @@ import org.threegate.testing.NativeLeaks;
 @Tag("binding")
 class CommandLineTest {
   private static final String NAME = "model.layers.0.self_attn.q_proj.weight";
+  private static final Path TORCH =
+      Path.of(System.getProperty("threegate.root"), "java/checkpoint/src/test/resources/torch");
 
   @TempDir Path directory;
   private Path good;
@@ -444,10 +446,34 @@ class CommandLineTest {
     refused(
         compare(bytes("cut.safetensors", java.util.Arrays.copyOf(whole, whole.length - 1)), good),
         "truncated");
-    refused(compare(bytes("pytorch_model.bin", new byte[9]), good), "pickle", "convert it first");
+    refused(
+        compare(bytes("pytorch_model.bin", new byte[9]), good),
+        "pytorch_model.bin: is not a zip archive");
     bytes("empty/pytorch_model.bin", new byte[9]);
-    refused(compare(empty, good), "pytorch_model.bin: is a PyTorch pickle");
-    refused(compare(good, bytes("x.pt", new byte[9])), "x.pt: is a PyTorch pickle");
+    refused(compare(empty, good), "pytorch_model.bin: is not a zip archive");
+    refused(compare(good, bytes("x.pt", new byte[0])), "x.pt: empty, not a file of torch");
+    refused(compare(TORCH.resolve("module.pt"), good), "Linear is not a constructor of tensors");
+    refused(compare(Path.of("org/name"), good), "download it first: hf download org/name");
+  }
+
+  @Test
+  void filesOfTorchAreCompared() throws IOException {
+    Path pickle = TORCH.resolve("protocol-2.pt");
+    Path same = TORCH.resolve("protocol-2.safetensors");
+    CommandRun run = compare(same, pickle);
+    assertThat(run.code()).as(run.err()).isZero();
+    assertThat(run.out()).contains("0 of 92 entries in 10 tensors changed in bf16");
+    CommandRun inspected = CommandRun.of("inspect", pickle);
+    assertThat(inspected.code()).as(inspected.err()).isZero();
+    assertThat(inspected.out()).contains("embed.weight", "protocol-2.pt", "valid");
+    Path patch = directory.resolve("patch.safetensors");
+    CommandRun created = CommandRun.of("patch", "create", pickle, same, "--out", patch);
+    assertThat(created.code()).as(created.err()).isZero();
+    CommandRun applied =
+        CommandRun.of("patch", "apply", pickle, patch, "--out", directory.resolve("patched"));
+    assertThat(applied.code()).isEqualTo(2);
+    assertThat(applied.err()).contains("protocol-2.pt: is a file of torch, which is only read");
+    assertThat(directory.resolve("patched")).doesNotExist();
   }
 
   @Test

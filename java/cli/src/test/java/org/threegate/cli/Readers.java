@@ -34,6 +34,8 @@ import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.checkpoint.adapter.Adapter;
+import org.threegate.checkpoint.weight.Weight;
+import org.threegate.checkpoint.weight.Weights;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.patch.DigestPolicy;
@@ -75,6 +77,11 @@ import org.threegate.run.Progress;
 final class Readers {
   private static final Path FIXTURES =
       Path.of(System.getProperty("threegate.root")).resolve("java/rl/src/test/resources");
+  private static final Path CHECKPOINTS =
+      Path.of(System.getProperty("threegate.root")).resolve("java/checkpoint/src/test/resources");
+  private static final String[] RANKS = {
+    "model_world_size_2_rank_0.pt", "model_world_size_2_rank_1.pt"
+  };
   private static final String WEIGHTS = "model.safetensors";
   private static final String RUN = "a run";
 
@@ -156,6 +163,17 @@ final class Readers {
             + "\"b.weight\":\"model-00002-of-00002.safetensors\"}}");
     add("index", 4, Readers::tensors, "model.safetensors.index.json");
 
+    Path torch = CHECKPOINTS.resolve("torch");
+    copy(torch, made("torch"), "under-model.pt");
+    add(
+        "torch",
+        6,
+        (context, path) -> tensors(context, path.resolve("under-model.pt")),
+        "under-model.pt");
+
+    copy(torch.resolve("ranks"), made("ranks"), RANKS);
+    add("ranks", 2, (context, path) -> weights(context, path), RANKS);
+
     Path config = made("config");
     copy(FIXTURES.resolve("decoders/qwen3"), config, "config.json", WEIGHTS);
     add("config", 4, Readers::heads, "config.json");
@@ -189,6 +207,14 @@ final class Readers {
         architecture.layer(tensor.name());
       }
       checkpoint.check();
+    }
+  }
+
+  private static void weights(Context context, Path path) {
+    try (Checkpoint checkpoint = Checkpoint.open(context, path)) {
+      for (Weight weight : Weights.of(checkpoint).byName().values()) {
+        weight.entries().open(context).close();
+      }
     }
   }
 

@@ -6,8 +6,8 @@ import java.security.MessageDigest;
 import java.util.List;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Digests;
-import org.threegate.checkpoint.SafetensorsFile;
 import org.threegate.checkpoint.Tensor;
+import org.threegate.checkpoint.TensorFile;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 
@@ -27,7 +27,7 @@ final class Fingerprint {
   /** Returns the fingerprint of a checkpoint. */
   static byte[] of(Checkpoint model) {
     Fingerprint all = new Fingerprint();
-    for (SafetensorsFile file : model.files()) {
+    for (TensorFile file : model.files()) {
       all.put(file.path().getFileName().toString());
       all.put(file);
     }
@@ -41,7 +41,10 @@ final class Fingerprint {
    * @param unsigned stored tensors without a digest in the headers, whose contents are digested
    */
   static byte[] of(
-      Context context, PatchOptions options, List<SafetensorsFile> files, List<Tensor> unsigned) {
+      Context context,
+      PatchOptions options,
+      List<? extends TensorFile> files,
+      List<Tensor> unsigned) {
     Fingerprint all = new Fingerprint();
     all.put(text(options));
     files.forEach(all::put);
@@ -68,7 +71,7 @@ final class Fingerprint {
         + ']';
   }
 
-  private void put(SafetensorsFile file) {
+  private void put(TensorFile file) {
     put(file.bytes());
     put(file.metadata().size());
     file.metadata()

@@ -7,7 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.SafetensorsFile;
+import org.threegate.checkpoint.TensorFile;
 import org.threegate.file.AtomicFiles;
 import org.threegate.file.OutputLock;
 import org.threegate.kernel.ChangedElements;
@@ -218,7 +218,8 @@ public final class PatchInPlace {
 
   /** Checks that no other file name leads to the bytes of the model. */
   private static void requireUnshared(Checkpoint model) throws IOException {
-    for (SafetensorsFile file : model.files()) {
+    model.requireSafetensors();
+    for (TensorFile file : model.files()) {
       boolean isLink = Files.isSymbolicLink(file.path());
       int names = (int) Files.getAttribute(file.path(), "unix:nlink", LinkOption.NOFOLLOW_LINKS);
       if (isLink || names > 1) {

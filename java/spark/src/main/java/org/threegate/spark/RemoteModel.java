@@ -15,12 +15,14 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.TorchFile;
 import org.threegate.file.FileNames;
 import org.threegate.run.InvalidInputException;
 
@@ -78,6 +80,7 @@ final class RemoteModel {
           }
         }
       }
+      refuseTorch(location, isDirectory ? all : new FileStatus[] {files.getFileStatus(named)});
       Files.createDirectories(directory);
       RemoteModel model =
           new RemoteModel(
@@ -94,6 +97,18 @@ final class RemoteModel {
         throw known;
       }
       throw new InvalidInputException(location + ": " + Stores.problem(location, e), e);
+    }
+  }
+
+  /** Refuses models that are stored only in files of torch. */
+  private static void refuseTorch(String location, FileStatus[] files) {
+    List<String> names = Stream.of(files).map(file -> file.getPath().getName()).toList();
+    if (names.stream().noneMatch(name -> name.endsWith(SHARD))
+        && names.stream().anyMatch(TorchFile::isNamed)) {
+      throw new InvalidInputException(
+          location
+              + ": holds files of torch, which a cluster does not read; save the model as"
+              + " safetensors, or compare without a cluster");
     }
   }
 

@@ -5,7 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.threegate.checkpoint.Checkpoint;
-import org.threegate.checkpoint.SafetensorsFile;
+import org.threegate.checkpoint.TensorFile;
 
 /**
  * Describes a run in one line. A later run may continue an interrupted one only if both lines are
@@ -34,7 +34,7 @@ public final class Fingerprint {
       throws IOException {
     StringBuilder text = new StringBuilder(program);
     for (Checkpoint input : inputs) {
-      for (SafetensorsFile file : input.files()) {
+      for (TensorFile file : input.files()) {
         Path path = file.path().toAbsolutePath().normalize();
         text.append(" | ")
             .append(path)

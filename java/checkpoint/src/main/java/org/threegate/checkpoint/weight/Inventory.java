@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.threegate.checkpoint.Quantization;
 import org.threegate.checkpoint.Tensor;
+import org.threegate.checkpoint.TensorParts;
 
 /** The stored tensors that no layout has taken yet, and where the others ended. */
 final class Inventory {
@@ -48,6 +49,16 @@ final class Inventory {
         .skip(1)
         .forEach(source -> consumed.put(source.name(), "read with " + weight.name()));
     weights.put(weight.sources().get(0).name(), weight);
+  }
+
+  /** Adds the weight whose rows several tensors hold, or refuses them. */
+  void join(TensorParts whole) {
+    Tensor first = whole.parts().get(0);
+    if (isPlain(first)) {
+      add(Weight.of(whole));
+    } else {
+      refuse(whole.parts(), whyNotPlain(first));
+    }
   }
 
   void consume(Tensor tensor, String use) {
@@ -94,15 +105,21 @@ final class Inventory {
   }
 
   private Optional<Weight> plain(Tensor tensor) {
-    if (tensor.type().dtype().isPresent() && tensor.type().bits() > Byte.SIZE) {
+    if (isPlain(tensor)) {
       return Optional.of(Weight.of(tensor));
     }
-    String method = quantization.method().isEmpty() ? "" : " of " + quantization.label();
-    refuse(
-        tensor,
-        tensor.type().name().startsWith("F")
-            ? tensor.type() + " codes" + method + " without a scale"
-            : tensor.type() + method + " holds no floating-point numbers");
+    refuse(tensor, whyNotPlain(tensor));
     return Optional.empty();
+  }
+
+  private static boolean isPlain(Tensor tensor) {
+    return tensor.type().dtype().isPresent() && tensor.type().bits() > Byte.SIZE;
+  }
+
+  private String whyNotPlain(Tensor tensor) {
+    String method = quantization.method().isEmpty() ? "" : " of " + quantization.label();
+    return tensor.type().name().startsWith("F")
+        ? tensor.type() + " codes" + method + " without a scale"
+        : tensor.type() + method + " holds no floating-point numbers";
   }
 }

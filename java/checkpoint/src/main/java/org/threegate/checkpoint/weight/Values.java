@@ -164,6 +164,56 @@ public sealed interface Values {
   }
 
   /**
+   * Entries whose parts lie in several places, one part after the other. They are copied as they
+   * are stored when the matrix is opened.
+   *
+   * @param rows number of rows
+   * @param columns number of columns
+   * @param parts tensors of one dtype, which together hold the entries
+   * @param first index of the first entry, counted from the begin of the first part
+   */
+  record Joined(long rows, long columns, List<Tensor> parts, long first) implements Values {
+    private static final int COPIED_BYTES = 1 << 24;
+
+    /** Copies the list. */
+    public Joined {
+      parts = List.copyOf(parts);
+    }
+
+    @Override
+    public Opened open(Context context) {
+      Dtype dtype = parts.get(0).type().dtype().orElseThrow();
+      long begin = first * dtype.bytes();
+      long end = begin + rows * columns * dtype.bytes();
+      NativeBuffer buffer = context.allocate(Math.max(1, end - begin));
+      try {
+        long position = 0; // of a part, if all parts lay in one place
+        for (Tensor part : parts) {
+          long from = Math.max(begin, position);
+          long to = Math.min(end, position + part.bytes());
+          try (NativeBuffer.Lease lease = part.file().buffer().lease()) {
+            for (long at = from; at < to; at += COPIED_BYTES) {
+              int count = (int) Math.min(COPIED_BYTES, to - at);
+              buffer.put(at - begin, lease.view(part.offset() + at - position, count));
+            }
+          }
+          position += part.bytes();
+        }
+        return new Opened(Operand.of(Matrix.of(buffer, dtype, rows, columns)), List.of(buffer));
+      } catch (RuntimeException e) {
+        buffer.close();
+        throw e;
+      }
+    }
+
+    @Override
+    public Values rows(long begin, long end) {
+      Objects.checkFromToIndex(begin, end, rows);
+      return new Joined(end - begin, columns, parts, first + begin * columns);
+    }
+  }
+
+  /**
    * A matrix plus low-rank terms, as an adapter stores them.
    *
    * @param base matrix that the adapter changes

@@ -2,6 +2,7 @@ package org.threegate.checkpoint.weight;
 
 import java.util.List;
 import org.threegate.checkpoint.Tensor;
+import org.threegate.checkpoint.TensorParts;
 import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
 
@@ -40,6 +41,17 @@ public record Weight(
         tensor.type().name(),
         new Values.Stored(Operand.of(matrix)),
         List.of(tensor));
+  }
+
+  /** Returns a weight whose rows lie in several floating-point tensors. */
+  static Weight of(TensorParts whole) {
+    List<Long> shape = whole.shape();
+    return new Weight(
+        whole.name(),
+        shape,
+        whole.parts().get(0).type().name(),
+        new Values.Joined(Shapes.rows(shape), Shapes.columns(shape), whole.parts(), 0),
+        whole.parts());
   }
 
   /** {@return the number of entries} */

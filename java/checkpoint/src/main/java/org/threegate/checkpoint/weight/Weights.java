@@ -41,10 +41,15 @@ public record Weights(
     Quantization quantization =
         checkpoint.config().map(ModelConfig::quantization).orElse(Quantization.NONE);
     Inventory inventory = new Inventory(checkpoint.tensors(), quantization);
+    checkpoint.parts().values().forEach(inventory::join);
     for (Layout layout : LAYOUTS) {
       layout.take(inventory);
     }
-    return new Weights(inventory.weights(), inventory.consumed(), inventory.refused());
+    Map<String, Weight> weights = inventory.weights();
+    Map<String, String> consumed = new LinkedHashMap<>(checkpoint.others());
+    consumed.keySet().removeAll(checkpoint.tensors().keySet());
+    consumed.putAll(inventory.consumed());
+    return new Weights(weights, consumed, inventory.refused());
   }
 
   private static final List<Layout> LAYOUTS =

@@ -1,0 +1,217 @@
+package org.threegate.checkpoint;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.threegate.file.FileNames;
+import org.threegate.file.InputFiles;
+import org.threegate.run.InvalidInputException;
+
+/**
+ * Finds the weights in a directory of a model. A directory in another layout is refused with the
+ * way that leads to weights which can be read.
+ */
+final class ModelDirectory {
+  /** A file of one rank, as verl writes it. */
+  static final Pattern RANK = Pattern.compile("model_world_size_(\\d+)_rank_(\\d+)\\.pt");
+
+  /** Files that trainers leave beside the weights. */
+  private static final Pattern NOT_WEIGHTS =
+      Pattern.compile(
+          "(training_args|optimizer|scheduler|scaler|rng_state|random_states|extra_state|optim_|adapter_model"
+              + "|trainer_state|common|dataloader|data).*");
+
+  private static final Pattern STEP =
+      Pattern.compile("(checkpoint-|global_step_?|step_?-?|iter_|epoch_?-?)\\d+");
+  private static final long LONGEST_REF = 255;
+  private static final int SHOWN = 3;
+
+  private ModelDirectory() {}
+
+  /**
+   * Returns the directory with the files of a model: the path itself, or a snapshot if the path is
+   * a repository in the cache of Hugging Face.
+   */
+  static Path resolved(Path directory) {
+    Path snapshots = directory.resolve("snapshots");
+    String name = String.valueOf(directory.getFileName());
+    if (!name.startsWith("models--") || !Files.isDirectory(snapshots)) {
+      return directory;
+    }
+    Path main = directory.resolve("refs/main");
+    if (Files.exists(main)) {
+      String commit = InputFiles.text(main, LONGEST_REF).strip();
+      Path snapshot = snapshots.resolve(FileNames.plain(commit, main.toString()));
+      if (Files.isDirectory(snapshot)) {
+        return snapshot;
+      }
+    }
+    List<Path> all = list(snapshots).stream().filter(Files::isDirectory).toList();
+    if (all.size() == 1) {
+      return all.get(0);
+    }
+    throw new InvalidInputException(
+        directory
+            + ": has "
+            + all.size()
+            + " snapshots, and none is refs/main; "
+            + (all.isEmpty() ? "download the model again" : "name one below snapshots/"));
+  }
+
+  /**
+   * Returns the file or the index with the weights.
+   *
+   * @throws InvalidInputException if there are none, or several
+   */
+  static Path weights(Path directory) {
+    Optional<Path> usual = named(directory, "model.safetensors.index.json", "model.safetensors");
+    if (usual.isPresent()) {
+      return usual.get();
+    }
+    List<Path> indexes = ending(directory, ".safetensors.index.json");
+    List<Path> single = ending(directory, ".safetensors");
+    if (indexes.size() == 1) {
+      return indexes.get(0);
+    }
+    if (single.size() == 1 && indexes.isEmpty()) {
+      return single.get(0);
+    }
+    if (single.size() > 1) {
+      throw new InvalidInputException(
+          directory
+              + ": "
+              + single.size()
+              + " .safetensors files and no index; name the file or the index.json");
+    }
+    return named(directory, "pytorch_model.bin.index.json", "pytorch_model.bin")
+        .or(() -> torch(directory))
+        .orElseThrow(
+            () ->
+                new InvalidInputException(
+                    directory
+                        + ": no .safetensors file, no index of shards and no file of torch in this"
+                        + " directory"
+                        + steps(directory)));
+  }
+
+  /** Returns the one file of torch that holds weights, or a file of the first rank. */
+  private static Optional<Path> torch(Path directory) {
+    refuseOtherLayouts(directory);
+    List<Path> indexes = ending(directory, ".bin.index.json");
+    if (indexes.size() == 1) {
+      return Optional.of(indexes.get(0));
+    }
+    List<Path> files =
+        list(directory).stream()
+            .filter(file -> TorchFile.isNamed(name(file)))
+            .filter(file -> !NOT_WEIGHTS.matcher(file.getFileName().toString()).matches())
+            .toList();
+    List<Path> ranks = files.stream().filter(file -> RANK.matcher(name(file)).matches()).toList();
+    long sizes =
+        ranks.stream().map(file -> RANK.matcher(name(file)).replaceFirst("$1")).distinct().count();
+    if (sizes > 1 || (files.size() > 1 && ranks.size() < files.size())) {
+      throw new InvalidInputException(
+          directory
+              + ": "
+              + files.size()
+              + " files of torch, such as "
+              + name(files.get(0))
+              + " and "
+              + name(files.get(files.size() - 1))
+              + "; name the one with the weights");
+    }
+    return files.stream().findFirst();
+  }
+
+  /** Refuses layouts of trainers and other programs, with the program that converts them. */
+  private static void refuseOtherLayouts(Path directory) {
+    if (!ending(directory, ".gguf").isEmpty()) {
+      throw other(
+          directory,
+          "holds GGUF files of llama.cpp; compare the safetensors that they were made from");
+    }
+    if (Files.exists(directory.resolve("zero_to_fp32.py"))) {
+      throw other(
+          directory,
+          "is a checkpoint of DeepSpeed; run its own zero_to_fp32.py DIR OUT, and compare OUT");
+    }
+    if (Files.exists(directory.resolve("latest_checkpointed_iteration.txt"))
+        || Files.exists(directory.resolve("metadata.json"))
+            && Files.exists(directory.resolve("common.pt"))) {
+      throw other(
+          directory,
+          "is a checkpoint of Megatron; export it to Hugging Face's format first, for example with"
+              + " Megatron Bridge");
+    }
+    if (isDistributed(directory)) {
+      throw other(
+          directory,
+          "is a distributed checkpoint of torch; convert it: python -m"
+              + " torch.distributed.checkpoint.format_utils dcp_to_torch DIR model.pt");
+    }
+    for (Path inner : list(directory)) {
+      if (Files.isDirectory(inner) && isDistributed(inner)) {
+        throw other(
+            directory,
+            "holds the distributed checkpoint "
+                + name(inner)
+                + "; convert it: accelerate merge-weights DIR/"
+                + name(inner)
+                + " OUT");
+      }
+    }
+  }
+
+  private static boolean isDistributed(Path directory) {
+    return Files.exists(directory.resolve(".metadata")) && !ending(directory, ".distcp").isEmpty();
+  }
+
+  private static InvalidInputException other(Path directory, String what) {
+    return new InvalidInputException(directory + ": " + what);
+  }
+
+  /** Returns what to name instead, if the directory holds those of steps or of models. */
+  private static String steps(Path directory) {
+    List<String> inner =
+        list(directory).stream()
+            .filter(Files::isDirectory)
+            .map(ModelDirectory::name)
+            .filter(
+                name ->
+                    STEP.matcher(name).matches()
+                        || name.startsWith("models--")
+                        || name.equals("actor"))
+            .toList();
+    if (inner.isEmpty()) {
+      return Files.isDirectory(directory.resolve("hub")) ? "; name a model below hub/" : "";
+    }
+    return "; name one of those in it: "
+        + String.join(", ", inner.subList(0, Math.min(SHOWN, inner.size())))
+        + (inner.size() > SHOWN ? ", ..." : "");
+  }
+
+  /** Returns the first file that exists. A broken link counts, so that reading it fails. */
+  private static Optional<Path> named(Path directory, String... names) {
+    return Stream.of(names).map(directory::resolve).filter(InputFiles::isThere).findFirst();
+  }
+
+  private static String name(Path path) {
+    return path.getFileName().toString();
+  }
+
+  private static List<Path> ending(Path directory, String suffix) {
+    return list(directory).stream().filter(file -> name(file).endsWith(suffix)).toList();
+  }
+
+  private static List<Path> list(Path directory) {
+    try (Stream<Path> entries = Files.list(directory)) {
+      return entries.sorted().toList();
+    } catch (IOException e) {
+      throw new InvalidInputException(directory + ": cannot be listed: " + e.getMessage(), e);
+    }
+  }
+}

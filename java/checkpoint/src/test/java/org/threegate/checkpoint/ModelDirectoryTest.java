@@ -1,0 +1,104 @@
+package org.threegate.checkpoint;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.threegate.run.InvalidInputException;
+
+/** Tests which file of a directory is read, and what is said about other layouts. */
+class ModelDirectoryTest {
+  @TempDir Path directory;
+
+  private Path made(String... files) throws IOException {
+    Path model = Files.createTempDirectory(directory, "model");
+    for (String file : files) {
+      Files.createDirectories(model.resolve(file).getParent());
+      Files.writeString(model.resolve(file), "");
+    }
+    return model;
+  }
+
+  private static String chosen(Path model) {
+    return model.relativize(ModelDirectory.weights(model)).toString();
+  }
+
+  private static void refused(Path model, String... words) {
+    assertThatThrownBy(() -> ModelDirectory.weights(model))
+        .isInstanceOf(InvalidInputException.class)
+        .hasMessageStartingWith(model + ": ")
+        .hasMessageContainingAll(words);
+  }
+
+  @Test
+  void theWeightsAreFound() throws IOException {
+    assertThat(chosen(made("model.safetensors", "pytorch_model.bin")))
+        .isEqualTo("model.safetensors");
+    assertThat(chosen(made("pytorch_model.bin", "training_args.bin", "optimizer.bin")))
+        .isEqualTo("pytorch_model.bin");
+    assertThat(chosen(made("pytorch_model.bin.index.json", "pytorch_model-00001-of-00001.bin")))
+        .isEqualTo("pytorch_model.bin.index.json");
+    assertThat(chosen(made("model.pt", "optimizer.pt", "rng_state_0.pth", "scheduler.pt")))
+        .isEqualTo("model.pt");
+    assertThat(chosen(made("any.ckpt"))).isEqualTo("any.ckpt");
+    assertThat(
+            chosen(
+                made(
+                    "model_world_size_2_rank_0.pt",
+                    "model_world_size_2_rank_1.pt",
+                    "optim_world_size_2_rank_0.pt",
+                    "extra_state_world_size_2_rank_0.pt",
+                    "huggingface/config.json")))
+        .isEqualTo("model_world_size_2_rank_0.pt");
+    // After DeepSpeed's own script has run.
+    assertThat(chosen(made("zero_to_fp32.py", "pytorch_model.bin"))).isEqualTo("pytorch_model.bin");
+  }
+
+  @Test
+  void otherLayoutsAreRefusedWithTheWayThatLeadsOn() throws IOException {
+    refused(made("a.pt", "b.pt"), "2 files of torch, such as a.pt and b.pt", "name the one");
+    refused(made("model_world_size_2_rank_0.pt", "model_world_size_4_rank_0.pt"), "name the one");
+    refused(made("x-q4_k_m.gguf"), "GGUF", "safetensors that they were made from");
+    refused(made("zero_to_fp32.py", "latest", "global_step100/x.pt"), "zero_to_fp32.py DIR OUT");
+    refused(made(".metadata", "__0_0.distcp"), "format_utils dcp_to_torch DIR model.pt");
+    refused(
+        made("pytorch_model_fsdp_0/.metadata", "pytorch_model_fsdp_0/__0_0.distcp"),
+        "accelerate merge-weights DIR/pytorch_model_fsdp_0 OUT");
+    refused(made("latest_checkpointed_iteration.txt", "iter_0000100/x"), "Megatron");
+    refused(made("metadata.json", "common.pt", ".metadata", "__0_0.distcp"), "Megatron");
+    refused(
+        made("checkpoint-100/x", "checkpoint-200/x", "checkpoint-300/x", "checkpoint-400/x"),
+        "name one of those in it: checkpoint-100, checkpoint-200, checkpoint-300, ...");
+    refused(made("global_step_100/actor/x"), "in it: global_step_100");
+    refused(made("actor/x", "critic/x"), "in it: actor");
+    refused(made("models--org--name/snapshots/a/x"), "in it: models--org--name");
+    refused(made("hub/models--org--name/x"), "name a model below hub/");
+    refused(made(), "no .safetensors file, no index of shards and no file of torch");
+  }
+
+  @Test
+  void aRepositoryOfTheCacheIsItsSnapshot() throws IOException {
+    Path repository = Files.createDirectories(directory.resolve("models--org--name"));
+    Path snapshots = Files.createDirectories(repository.resolve("snapshots"));
+    assertThatThrownBy(() -> ModelDirectory.resolved(repository))
+        .hasMessageContaining("has 0 snapshots", "download the model again");
+    Path first = Files.createDirectory(snapshots.resolve("abc"));
+    assertThat(ModelDirectory.resolved(repository)).isEqualTo(first);
+    Path second = Files.createDirectory(snapshots.resolve("def"));
+    assertThatThrownBy(() -> ModelDirectory.resolved(repository))
+        .isInstanceOf(InvalidInputException.class)
+        .hasMessageContaining("has 2 snapshots, and none is refs/main; name one below snapshots/");
+    Files.createDirectory(repository.resolve("refs"));
+    Files.writeString(repository.resolve("refs/main"), "def\n");
+    assertThat(ModelDirectory.resolved(repository)).isEqualTo(second);
+    Files.writeString(repository.resolve("refs/main"), "../../..");
+    assertThatThrownBy(() -> ModelDirectory.resolved(repository))
+        .isInstanceOf(InvalidInputException.class)
+        .hasMessageContaining("not a plain file name");
+    assertThat(ModelDirectory.resolved(first)).isEqualTo(first);
+  }
+}

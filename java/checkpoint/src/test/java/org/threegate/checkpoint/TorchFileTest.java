@@ -1,0 +1,198 @@
+package org.threegate.checkpoint;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.threegate.checkpoint.weight.Values;
+import org.threegate.checkpoint.weight.Weight;
+import org.threegate.checkpoint.weight.Weights;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.Matrix;
+import org.threegate.run.InvalidInputException;
+import org.threegate.testing.NativeLeaks;
+
+/**
+ * Tests that files of torch are read as torch reads them. {@code src/test/python/torch_files.py}
+ * makes the files, and the same tensors as safetensors.
+ */
+@ExtendWith(NativeLeaks.class)
+class TorchFileTest {
+  private static final Path FIXTURES = Path.of("src/test/resources/torch");
+
+  @TempDir Path directory;
+
+  static Stream<Path> fixtures() throws IOException {
+    return Files.list(FIXTURES)
+        .filter(file -> file.toString().endsWith(".safetensors"))
+        .map(
+            file ->
+                file.resolveSibling(file.getFileName().toString().replace(".safetensors", ".pt")))
+        .sorted();
+  }
+
+  @ParameterizedTest
+  @MethodSource("fixtures")
+  void tensorsAreThoseOfTorch(Path file) {
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Checkpoint read = Checkpoint.open(context, file);
+        Checkpoint expected = Checkpoint.open(context, safetensors(file))) {
+      assertSame(read, expected);
+      read.check();
+      read.others()
+          .keySet()
+          .forEach(name -> assertThat(Weights.of(read).consumed()).containsKey(name));
+    }
+  }
+
+  private static Path safetensors(Path file) {
+    return file.resolveSibling(file.getFileName().toString().replace(".pt", ".safetensors"));
+  }
+
+  private static void assertSame(Checkpoint read, Checkpoint expected) {
+    assertThat(read.tensors()).containsOnlyKeys(expected.tensors().keySet());
+    for (Tensor right : expected.tensors().values()) {
+      Tensor tensor = read.tensors().get(right.name());
+      assertThat(tensor.type()).as(right.name()).isEqualTo(right.type());
+      assertThat(tensor.shape()).as(right.name()).isEqualTo(right.shape());
+      assertThat(bytes(tensor)).as(right.name()).isEqualTo(bytes(right));
+    }
+  }
+
+  private static byte[] bytes(Tensor tensor) {
+    return tensor.file().buffer().getBytes(tensor.offset(), tensor.bytes());
+  }
+
+  @Test
+  void shardsAreReadByTheirIndex() {
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Checkpoint read = Checkpoint.open(context, FIXTURES.resolve("shards"));
+        Checkpoint expected =
+            Checkpoint.open(context, FIXTURES.resolve("protocol-2.safetensors"))) {
+      assertSame(read, expected);
+      assertThat(read.files()).hasSize(2);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "other-key.pt|holds no tensors at its top level",
+        "two-models.pt|several state dictionaries, model and module",
+        "no-dictionary.pt|holds no dictionary of tensors",
+        "transposed.pt|tensor \"a.weight\" is a view with the strides [1, 4]",
+        "expanded.pt|tensor \"a.weight\" is a view with the strides [0, 1]",
+        "module.pt|torch.nn.modules.linear.Linear is not a constructor of tensors",
+        "legacy.pt|is not a zip archive",
+        "script.pt|if it is a TorchScript program",
+        "columns|distributed by Shard, not by rows",
+        "mesh|distributed over a mesh of 2 dimensions"
+      })
+  void otherFilesAreRefusedByName(String file, String words) {
+    try (Context context = Context.open(Context.Device.CPU, 1)) {
+      assertThatThrownBy(() -> Checkpoint.open(context, FIXTURES.resolve(file)))
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageContaining(words);
+    }
+  }
+
+  @Test
+  void ranksAreJoinedByRows() throws IOException {
+    for (Path path :
+        List.of(
+            FIXTURES.resolve("ranks"), FIXTURES.resolve("ranks/model_world_size_2_rank_1.pt"))) {
+      try (Context context = Context.open(Context.Device.CPU, 1);
+          Checkpoint read =
+              Checkpoint.open(context, path.toString().endsWith("ranks") ? only(path) : path);
+          Checkpoint expected =
+              Checkpoint.open(context, FIXTURES.resolve("ranks/whole.safetensors"))) {
+        Weights weights = Weights.of(read);
+        assertThat(weights.byName()).containsOnlyKeys(expected.tensors().keySet());
+        assertThat(weights.refused()).isEmpty();
+        assertThat(weights.consumed())
+            .containsOnlyKeys(
+                "a.weight [rank 1 of 2]", "u.weight [rank 1 of 2]", "norm.weight [rank 1 of 2]");
+        for (Tensor right : expected.tensors().values()) {
+          Weight weight = weights.byName().get(right.name());
+          assertThat(weight.shape()).isEqualTo(right.shape());
+          assertThat(weight.storedAs()).isEqualTo(right.type().name());
+          Weight whole = Weight.of(right);
+          long rows = whole.entries().rows();
+          for (long begin = 0; begin < rows; begin++) {
+            for (long end = begin + 1; end <= rows; end++) {
+              assertThat(bytes(context, weight.entries().rows(begin, end)))
+                  .isEqualTo(bytes(context, whole.entries().rows(begin, end)));
+            }
+          }
+          assertThat(bytes(context, weight.entries())).isEqualTo(bytes(right));
+        }
+      }
+    }
+  }
+
+  /** Returns a directory with the files of the ranks only. */
+  private Path only(Path ranks) throws IOException {
+    for (int rank = 0; rank < 2; rank++) {
+      String name = "model_world_size_2_rank_" + rank + ".pt";
+      Files.copy(ranks.resolve(name), directory.resolve(name));
+    }
+    Files.createDirectory(directory.resolve("huggingface"));
+    Files.writeString(directory.resolve("huggingface/config.json"), "{\"model_type\":\"llama\"}");
+    return directory;
+  }
+
+  private static byte[] bytes(Context context, Values values) {
+    try (Values.Opened opened = values.open(context)) {
+      Matrix matrix = opened.operand().values();
+      return matrix
+          .buffer()
+          .getBytes(matrix.offset(), matrix.rows() * matrix.columns() * matrix.dtype().bytes());
+    }
+  }
+
+  @Test
+  void ranksThatDoNotFitAreRefused() throws IOException {
+    Path ranks = only(FIXTURES.resolve("ranks"));
+    Path second = ranks.resolve("model_world_size_2_rank_1.pt");
+    try (Context context = Context.open(Context.Device.CPU, 1)) {
+      try (Checkpoint read = Checkpoint.open(context, ranks)) {
+        assertThat(read.config().orElseThrow().modelType()).isEqualTo("llama");
+      }
+      Files.copy(ranks.resolve("model_world_size_2_rank_0.pt"), ranks.resolve("part.pt"));
+      refused(context, ranks.resolve("part.pt"), "holds only its part of each tensor");
+      Files.delete(ranks.resolve("part.pt"));
+      Files.delete(second);
+      refused(context, ranks, "model_world_size_2_rank_1.pt: no such file");
+      Files.copy(ranks.resolve("model_world_size_2_rank_0.pt"), second);
+      refused(context, ranks, "the parts of tensor \"a.weight\"", "do not make a whole");
+    }
+  }
+
+  private static void refused(Context context, Path path, String... words) {
+    assertThatThrownBy(() -> Checkpoint.open(context, path))
+        .isInstanceOf(InvalidInputException.class)
+        .hasMessageContainingAll(words);
+  }
+
+  @Test
+  void filesOfTorchAreNotWritten() {
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Checkpoint read = Checkpoint.open(context, FIXTURES.resolve("protocol-2.pt"))) {
+      assertThatThrownBy(() -> ModelCopy.write(read, Map.of(), directory.resolve("copy")))
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageContaining("protocol-2.pt: is a file of torch, which is only read");
+    }
+  }
+}
