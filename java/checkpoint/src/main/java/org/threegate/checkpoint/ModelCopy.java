@@ -35,6 +35,25 @@ public final class ModelCopy {
   public static void write(
       Checkpoint model, Map<String, SafetensorsWriter.Data> changed, Path directory)
       throws IOException {
+    write(model, changed, directory, copy -> {});
+  }
+
+  /**
+   * Writes a copy, which appears when it is complete and has passed a check.
+   *
+   * @param model an open checkpoint, whose other files are copied from its directory
+   * @param changed writers of the bytes of changed tensors, by name; dtypes and shapes stay
+   * @param directory a new directory
+   * @param check receives the finished copy under a temporary name; if it throws, nothing is left
+   * @throws InvalidInputException if the directory exists
+   * @throws IOException if a file cannot be read or written
+   */
+  public static void write(
+      Checkpoint model,
+      Map<String, SafetensorsWriter.Data> changed,
+      Path directory,
+      AtomicFiles.Filling check)
+      throws IOException {
     model.requireSafetensors();
     Path source =
         Files.isDirectory(model.path()) ? model.path() : model.path().toAbsolutePath().getParent();
@@ -46,6 +65,7 @@ public final class ModelCopy {
           }
           copyOthers(source, copy);
           model.check();
+          check.fill(copy);
         });
   }
 

@@ -1,16 +1,20 @@
 package org.threegate.cli;
 
+import com.sun.management.OperatingSystemMXBean;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.Callable;
 import java.util.stream.IntStream;
 import org.threegate.analysis.intervention.Intervention;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.ModelConfig;
 import org.threegate.kernel.Context;
+import org.threegate.rl.policy.ModelLogits;
 import org.threegate.run.InvalidInputException;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -28,7 +32,10 @@ import picocli.CommandLine.Spec;
       "",
       "The bases of attention heads are rotated, or the heads are permuted. A property of the function"
           + " is unchanged by this; a property of the basis is not. The command checks the function on"
-          + " random inputs, in float64 and as stored. Stored rotations of bf16 weights are rounded."
+          + " random inputs, in float64 and as stored. Stored rotations of bf16 weights are rounded.",
+      "",
+      "A model is refused if a tensor or a setting of its attention is not known to keep the function."
+          + " The logits of llama, mistral, qwen2 and qwen3 models are compared, too."
     },
     footer = {
       "",
@@ -37,6 +44,15 @@ import picocli.CommandLine.Spec;
       "  threegate intervene base/ --permute-heads --layers all --out base-permuted"
     })
 final class InterveneCommand implements Callable<Integer> {
+  /** Relative change of logits that the order of float32 sums may cause. */
+  private static final double EXACT = 1e-4;
+
+  /**
+   * How much the layers may amplify the rounding of stored weights. A change of the function is
+   * larger: it moves logits by 0.3 or more.
+   */
+  private static final double AMPLIFICATION = 32;
+
   @Spec private CommandSpec spec;
 
   @Input
@@ -87,23 +103,61 @@ final class InterveneCommand implements Callable<Integer> {
     try (Context context = Context.open(Context.Device.CPU, 1);
         Checkpoint checkpoint = Checkpoint.open(context, model)) {
       Intervention intervention = new Intervention(checkpoint, seed);
+      double largest = 0;
       for (int layer : numbers(checkpoint.config().orElse(ModelConfig.UNKNOWN))) {
         if (rotate) {
-          print(print, "rotated", intervention.rotateValues(layer));
+          largest = Math.max(largest, print(print, "rotated", intervention.rotateValues(layer)));
         }
         if (permute) {
-          print(print, "permuted", intervention.permuteHeads(layer));
+          largest = Math.max(largest, print(print, "permuted", intervention.permuteHeads(layer)));
         }
       }
-      intervention.write(out);
+      double rounding = largest;
+      intervention.write(out, copy -> certify(context, print, copy, rounding));
     }
     print.printf("model: %s%n", out);
   }
 
-  private static void print(PrintWriter print, String what, Intervention.Check check) {
+  /** Prints a check, and returns the error of the stored weights. */
+  private static double print(PrintWriter print, String what, Intervention.Check check) {
     print.printf(
         "layer %d %s: relative change of W_o W_v x: %.1e in float64, %.1e as stored%n",
         check.layer(), what, check.exactError(), check.storedError());
+    return check.storedError();
+  }
+
+  /** Compares the logits of the model and of its copy, if the model can be run here. */
+  private void certify(Context context, PrintWriter print, Path copy, double rounding) {
+    ModelLogits before;
+    try {
+      requireMemory();
+      before = ModelLogits.of(context, model, seed);
+    } catch (InvalidInputException e) {
+      print.printf(
+          "logits: not compared, because this model is not run here (%s)%n", e.getMessage());
+      return;
+    }
+    double distance = before.distance(ModelLogits.of(context, copy, seed));
+    print.printf(
+        "logits of %d random tokens: relative change %.1e%n", ModelLogits.TOKENS, distance);
+    if (!(distance <= Math.max(EXACT, AMPLIFICATION * rounding))) {
+      throw new InvalidInputException(
+          String.format(
+              Locale.ROOT,
+              "%s: the logits would change by %.1e, which rounding does not explain; nothing is written",
+              model,
+              distance));
+    }
+  }
+
+  private void requireMemory() {
+    double needed = ModelLogits.bytes(model);
+    if (ManagementFactory.getOperatingSystemMXBean() instanceof OperatingSystemMXBean system
+        && needed > system.getTotalMemorySize() / 2.0) {
+      throw new InvalidInputException(
+          String.format(
+              Locale.ROOT, "%s: it takes %.0f GB, over half of the memory", model, needed / 1e9));
+    }
   }
 
   private List<Integer> numbers(ModelConfig config) {

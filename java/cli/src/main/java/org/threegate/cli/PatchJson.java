@@ -1,6 +1,5 @@
 package org.threegate.cli;
 
-import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
@@ -33,9 +32,8 @@ final class PatchJson {
       long seed,
       List<TensorChange> tensors) {}
 
-  /** Norms are absent where they were not measured. */
+  /** Norms are null where they were not measured or are not defined. */
   @JsonNaming(SnakeCaseStrategy.class)
-  @JsonInclude(JsonInclude.Include.NON_ABSENT)
   private record TensorChange(
       String name,
       String dtype,
@@ -52,7 +50,16 @@ final class PatchJson {
       Optional<Double> stableRank,
       Optional<RandomSigns> randomSigns) {}
 
-  private record RandomSigns(int draws, double mean, double sd, double z, double p) {}
+  private record RandomSigns(
+      int draws,
+      Optional<Double> mean,
+      Optional<Double> sd,
+      Optional<Double> z,
+      Optional<Double> p) {}
+
+  private static Optional<Double> finite(double value) {
+    return Double.isFinite(value) ? Optional.of(value) : Optional.empty();
+  }
 
   /** Writes a new file. */
   static void write(Path file, PatchOptions options, List<PatchGeometry> all, long seed)
@@ -88,19 +95,19 @@ final class PatchJson {
         own.notFinite(),
         own.rowDispersion(),
         own.columnDispersion(),
-        own.size().map(PatchGeometry.Size::frobenius),
-        spectrum.map(PatchGeometry.Spectrum::norm),
-        spectrum.map(PatchGeometry.Spectrum::normError),
-        spectrum.map(PatchGeometry.Spectrum::stableRank),
+        own.size().flatMap(size -> finite(size.frobenius())),
+        spectrum.flatMap(found -> finite(found.norm())),
+        spectrum.flatMap(found -> finite(found.normError())),
+        spectrum.flatMap(found -> finite(found.stableRank())),
         spectrum.map(PatchJson::randomSigns));
   }
 
   private static RandomSigns randomSigns(PatchGeometry.Spectrum found) {
     return new RandomSigns(
         found.randomSigns().draws(),
-        found.randomSigns().mean(),
-        found.randomSigns().sd(),
-        found.randomSigns().z(found.norm()),
-        found.randomSigns().pValue(found.norm()));
+        finite(found.randomSigns().mean()),
+        finite(found.randomSigns().sd()),
+        finite(found.randomSigns().z(found.norm())),
+        finite(found.randomSigns().pValue(found.norm())));
   }
 }

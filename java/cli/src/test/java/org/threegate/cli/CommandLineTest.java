@@ -125,7 +125,8 @@ class CommandLineTest {
   void whatIsNotMeasuredIsNamed() throws IOException {
     CommandRun run = compare(good, good);
     assertThat(run.code()).isZero();
-    assertThat(run.out()).contains("without singular values: " + NAME + " (it is unchanged)");
+    assertThat(run.out())
+        .contains("left out of means and findings: " + NAME + " (it is unchanged)");
     JsonNode report = new ObjectMapper().readTree(out.resolve("report.json").toFile());
     assertThat(report.path("tensors").path(0).path("spectrumOmitted").asText())
         .isEqualTo("it is unchanged");

@@ -9,6 +9,7 @@ import java.util.function.ToDoubleFunction;
 import org.threegate.analysis.diff.HeadCount;
 import org.threegate.analysis.diff.TensorDiff;
 import org.threegate.analysis.geometry.TensorGeometry;
+import org.threegate.analysis.statistics.Accounting;
 import org.threegate.analysis.statistics.RatioProfile;
 import org.threegate.analysis.statistics.Totals;
 
@@ -60,6 +61,7 @@ record ComparisonJson(
       Optional<ComparisonReport.Extent> nss,
       Optional<ComparisonReport.Extent> angleMaxDegrees,
       long gapLimited,
+      List<Accounting.Note> excluded,
       List<FindingJson> findings) {
     static Summary of(ComparisonReport report) {
       Totals totals = report.totals();
@@ -73,6 +75,7 @@ record ComparisonJson(
           report.nss(),
           report.largestAngle(),
           report.gapLimited(),
+          report.excluded(),
           FindingJson.of(report.findings()));
     }
   }

@@ -1,6 +1,7 @@
 package org.threegate.report;
 
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -37,6 +38,9 @@ public record ComparisonReport(
     List<TensorDiff> tensors,
     Map<String, TensorGeometry> geometry,
     List<Finding> findings) {
+  /** Title of the matrices that means and findings leave out. */
+  static final String LEFT_OUT = "left out of means and findings";
+
   /**
    * How a comparison was made.
    *
@@ -234,6 +238,21 @@ public record ComparisonReport(
         .toList();
   }
 
+  /**
+   * {@return the matrices that means and findings leave out, with the reason; unchanged matrices
+   * are last}
+   */
+  public List<Accounting.Note> excluded() {
+    List<Accounting.Note> excluded = new ArrayList<>();
+    geometry.forEach(
+        (name, measured) ->
+            measured
+                .spectrumOmitted()
+                .ifPresent(reason -> excluded.add(new Accounting.Note(name, reason))));
+    excluded.sort(Comparator.comparing(note -> note.reason().equals(TensorGeometry.UNCHANGED)));
+    return excluded;
+  }
+
   /** {@return the spectral drift over matrices; empty if none was measured} */
   public Optional<Extent> nss() {
     return Extent.of(spectra().stream().mapToDouble(measure -> measure.geometry().nss()));
@@ -268,8 +287,7 @@ public record ComparisonReport(
   /** {@return counts and sums by layer; tensors without a layer are under "-" at the end} */
   public Map<String, Totals> byLayer() {
     List<TensorDiff> sorted = new ArrayList<>(tensors);
-    sorted.sort(
-        java.util.Comparator.comparingInt(tensor -> tensor.layer().orElse(Integer.MAX_VALUE)));
+    sorted.sort(Comparator.comparingInt(tensor -> tensor.layer().orElse(Integer.MAX_VALUE)));
     return group(
         sorted,
         tensor -> tensor.layer().isPresent() ? Integer.toString(tensor.layer().getAsInt()) : "-");

@@ -1,8 +1,8 @@
 package org.threegate.report;
 
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
+import java.util.function.ToDoubleFunction;
 import org.threegate.analysis.consensus.TensorTrajectory;
 import org.threegate.analysis.statistics.Agreement;
 import org.threegate.analysis.statistics.Finding;
@@ -85,7 +85,7 @@ public final class ConsensusText {
     out.blank();
     out.sentence(
         0,
-        "Along the run: medians over matrices, with null models in brackets. A dash: the last step has no random walk.");
+        "Along the run: medians over matrices, with null models in brackets. A dash: not defined, as the random walk of the last step.");
     out.line(
         "%8s %9s %11s %23s %23s %20s %17s",
         "step",
@@ -106,23 +106,25 @@ public final class ConsensusText {
           step.angle(),
           step.angleNull(),
           step.locking(),
-          Double.isNaN(step.lockingWalk())
-              ? "-"
-              : String.format(Locale.ROOT, "%.3f", step.lockingWalk()),
+          TextLines.text("%.3f", step.lockingWalk()),
           step.rowStability(),
           step.rowStabilityBeyondMagnitude());
     }
-    double[] linearity =
-        report.trajectory().stream().mapToDouble(TensorTrajectory::linearity).sorted().toArray();
-    double[] walk =
-        report.trajectory().stream()
-            .mapToDouble(TensorTrajectory::walkLinearity)
-            .sorted()
-            .toArray();
     out.sentence(
         4,
         "Linearity: R² of weights as straight lines over steps is %.4f; for a random walk it is %.4f (medians over matrices).",
-        linearity[linearity.length / 2],
-        walk[walk.length / 2]);
+        median(report, TensorTrajectory::linearity),
+        median(report, TensorTrajectory::walkLinearity));
+  }
+
+  /** Returns the median over the matrices whose measure is defined; NaN if there are none. */
+  private static double median(ConsensusReport report, ToDoubleFunction<TensorTrajectory> measure) {
+    double[] defined =
+        report.trajectory().stream()
+            .mapToDouble(measure)
+            .filter(Double::isFinite)
+            .sorted()
+            .toArray();
+    return defined.length == 0 ? Double.NaN : defined[defined.length / 2];
   }
 }

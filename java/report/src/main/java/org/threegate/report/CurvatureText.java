@@ -1,6 +1,5 @@
 package org.threegate.report;
 
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import org.threegate.analysis.curvature.Along;
@@ -69,16 +68,12 @@ public final class CurvatureText {
             .klTogether()
             .map(
                 kl ->
-                    String.format(
-                        Locale.ROOT,
-                        "all measured layers together %.3g ± %.1g",
-                        kl.value(),
-                        kl.se()))
+                    TextLines.text("all measured layers together %.3g ± %.1g", kl.value(), kl.se()))
             .orElse("all measured layers together unknown, because their sequences differ"),
         report.study().klOfLayersAlone(),
         report
             .klPerToken()
-            .map(kl -> String.format(Locale.ROOT, "; measured for the whole update: %.3g", kl))
+            .map(kl -> TextLines.text("; measured for the whole update: %.3g", kl))
             .orElse(""));
     return out.toString();
   }
@@ -101,9 +96,9 @@ public final class CurvatureText {
           entry.getKey().label(),
           mean.value(),
           mean.se(),
-          String.format(Locale.ROOT, "%.3g to %.3g", interval.low(), interval.high()),
+          TextLines.text("%.3g to %.3g", interval.low(), interval.high()),
           Optional.ofNullable(layer.directions().shares().get(entry.getKey()))
-              .map(share -> String.format(Locale.ROOT, "%.3f", share))
+              .map(share -> TextLines.text("%.3f", share))
               .orElse(""));
     }
     out.line(
@@ -126,7 +121,7 @@ public final class CurvatureText {
           paired.signTestPValue(),
           paired.minimumDetectable(),
           Double.isFinite(paired.clustersToSettle())
-              ? String.format(Locale.ROOT, "%.0f", paired.clustersToSettle())
+              ? TextLines.text("%.0f", paired.clustersToSettle())
               : "–");
     }
     out.sentence(

@@ -21,9 +21,9 @@ record GeometryJson(
     Optional<MasksJson> masks,
     @JsonInclude(Include.NON_EMPTY) List<SpectrumJson> spectrumByRank,
     @JsonInclude(Include.NON_EMPTY) List<MasksJson> masksByAlphaAndRank,
-    @JsonInclude(Include.NON_ABSENT) Optional<Banding> magnitudeMatchedDispersion,
-    @JsonInclude(Include.NON_ABSENT) Optional<String> spectrumOmitted,
-    @JsonInclude(Include.NON_ABSENT) Optional<SparsityNull> sparsityNull) {
+    Optional<Banding> magnitudeMatchedDispersion,
+    Optional<String> spectrumOmitted,
+    Optional<SparsityNull> sparsityNull) {
   record SparsityNull(String model, double mean, double sd) {}
 
   static GeometryJson of(Optional<TensorGeometry> measured) {

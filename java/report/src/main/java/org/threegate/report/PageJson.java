@@ -231,7 +231,7 @@ record PageJson(
             report.backend().binding()),
         report.seconds().total(),
         report.coverage().line() + ". " + report.coverage().caveat().orElse(""),
-        unmatched(report.unmatched(), report.coverage()),
+        unmatched(report),
         FindingJson.of(report.findings()),
         Sums.of(report.totals()),
         report.tensors().stream()
@@ -239,15 +239,20 @@ record PageJson(
             .toList());
   }
 
-  private static Map<String, List<String>> unmatched(
-      ComparisonReport.Unmatched unmatched, ComparisonReport.Coverage coverage) {
+  private static Map<String, List<String>> unmatched(ComparisonReport report) {
+    ComparisonReport.Unmatched unmatched = report.unmatched();
     Map<String, List<String>> names = new LinkedHashMap<>();
     names.put("only in base", unmatched.onlyInBase());
     names.put("only in tuned", unmatched.onlyInTuned());
     names.put("shapes differ", unmatched.shapeMismatch());
     names.put("refused", unmatched.notCompared());
     names.put("untouched by the adapter", unmatched.untouchedByAdapter());
-    names.put("matched in spite of a prefix", coverage.matched());
+    names.put("matched in spite of a prefix", report.coverage().matched());
+    names.put(
+        ComparisonReport.LEFT_OUT,
+        report.excluded().stream()
+            .map(note -> note.tensor() + " (" + note.reason() + ")")
+            .toList());
     return names;
   }
 }

@@ -1,6 +1,5 @@
 package org.threegate.report;
 
-import java.util.Locale;
 import org.threegate.analysis.study.Mean;
 import org.threegate.analysis.study.StudyClaim;
 import org.threegate.analysis.study.StudyRun;
@@ -53,7 +52,7 @@ public final class StudyText {
           run.update().totals().relativeFrobenius(),
           Double.isNaN(run.update().coherence())
               ? "-"
-              : String.format(Locale.ROOT, "%.2f", run.update().coherence()));
+              : TextLines.text("%.2f", run.update().coherence()));
     }
     out.sentence(
         0,
@@ -87,9 +86,9 @@ public final class StudyText {
         out.line(
             "%-30s  %-10s  %-9.0f  %-9s  %.0f",
             PrintableText.of(run.title()),
-            String.format(Locale.ROOT, "%.2f %%", 100 * changed / elements),
+            TextLines.text("%.2f %%", 100 * changed / elements),
             bytes / steps,
-            String.format(Locale.ROOT, "%.2f %%", 100 * bytes / model),
+            TextLines.text("%.2f %%", 100 * bytes / model),
             chance / steps);
       }
     }

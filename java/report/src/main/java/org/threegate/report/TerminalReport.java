@@ -3,7 +3,6 @@ package org.threegate.report;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import org.threegate.analysis.diff.HeadCount;
 import org.threegate.analysis.diff.TensorDiff;
@@ -73,10 +72,15 @@ public final class TerminalReport {
     out.blank();
     out.sentence(
         0,
-        "Cosine: of ΔW with W0, in standard deviations (sd) of a step without a preferred direction. A dash in its place: nothing changed. A dash as a layer: tensors outside of layers.");
+        "Cosine: of ΔW with W0, in standard deviations (sd) of a step without a preferred direction. A dash in place of a number: it is not defined, because the weights or the update are zero. A dash as a layer: tensors outside of layers.");
     widestRows(out, report.tensors());
     widestHeads(out, report.tensors());
-    names(out, "without singular values", omitted(report));
+    names(
+        out,
+        ComparisonReport.LEFT_OUT,
+        report.excluded().stream()
+            .map(note -> note.tensor() + " (" + note.reason() + ")")
+            .toList());
     names(out, "only in base", report.unmatched().onlyInBase());
     names(out, "only in tuned", report.unmatched().onlyInTuned());
     names(out, "shapes differ", report.unmatched().shapeMismatch());
@@ -88,16 +92,6 @@ public final class TerminalReport {
           report.unmatched().untouchedByAdapter().size());
     }
     return out.toString();
-  }
-
-  private static List<String> omitted(ComparisonReport report) {
-    List<String> names = new ArrayList<>();
-    report
-        .geometry()
-        .forEach(
-            (name, geometry) ->
-                geometry.spectrumOmitted().ifPresent(why -> names.add(name + " (" + why + ")")));
-    return names;
   }
 
   private static void findings(TextLines out, ComparisonReport report) {
@@ -155,8 +149,7 @@ public final class TerminalReport {
 
   /** Returns the cosine of ΔW and W0, in standard deviations of an isotropic step. */
   private static String cosine(Totals totals) {
-    double z = totals.cosine() / totals.cosineNullSd();
-    return Double.isFinite(z) ? String.format(Locale.ROOT, "%+.1f sd", z) : "-";
+    return TextLines.text("%+.1f sd", totals.cosine() / totals.cosineNullSd());
   }
 
   private static void widestRows(TextLines out, List<TensorDiff> tensors) {

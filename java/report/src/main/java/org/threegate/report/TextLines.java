@@ -1,11 +1,16 @@
 package org.threegate.report;
 
 import java.util.Locale;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** The lines of a summary. Text from outside is made visible and adds no lines. */
 final class TextLines {
   /** A width at which nothing is wrapped. */
   static final int UNLIMITED = Integer.MAX_VALUE;
+
+  /** A specifier of a format; its group is the width. */
+  private static final Pattern SPECIFIER = Pattern.compile("%[-+,]*(\\d*)(?:\\.\\d+)?[a-zA-Z%]");
 
   private final StringBuilder out = new StringBuilder();
   private final int width;
@@ -57,7 +62,29 @@ final class TextLines {
         shown[i] = ShownText.of(text);
       }
     }
-    return String.format(Locale.ROOT, format, shown);
+    return text(format, shown);
+  }
+
+  /**
+   * Formats like {@link String#format}, with a dash in place of numbers that are not finite. Each
+   * specifier takes the next argument.
+   */
+  static String text(String format, Object... arguments) {
+    Object[] finite = arguments.clone();
+    StringBuilder text = new StringBuilder();
+    Matcher specifier = SPECIFIER.matcher(format);
+    for (int i = 0; specifier.find(); ) {
+      String own = specifier.group();
+      if (!own.equals("%%")) {
+        if (finite[i] instanceof Double value && !Double.isFinite(value)) {
+          finite[i] = "-";
+          own = "%" + specifier.group(1) + "s";
+        }
+        i++;
+      }
+      specifier.appendReplacement(text, Matcher.quoteReplacement(own));
+    }
+    return String.format(Locale.ROOT, specifier.appendTail(text).toString(), finite);
   }
 
   @Override

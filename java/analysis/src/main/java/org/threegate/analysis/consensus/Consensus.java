@@ -211,29 +211,39 @@ public final class Consensus {
   private static TensorConsensus.Bands bands(List<double[]> counts, List<double[]> expected) {
     int length = counts.get(0).length;
     List<double[]> rest = new ArrayList<>();
-    double magnitude = 0;
+    List<Double> magnitude = new ArrayList<>();
     for (int run = 0; run < counts.size(); run++) {
       double[] difference = new double[length];
       for (int i = 0; i < length; i++) {
         difference[i] = counts.get(run)[i] - expected.get(run)[i];
       }
       rest.add(difference);
-      magnitude += Correlation.of(counts.get(run), expected.get(run)) / counts.size();
+      magnitude.add(Correlation.of(counts.get(run), expected.get(run)));
     }
     return new TensorConsensus.Bands(
-        meanCorrelation(counts), meanCorrelation(rest), magnitude, Correlation.nullSd(length));
+        meanCorrelation(counts),
+        meanCorrelation(rest),
+        meanOfDefined(magnitude),
+        Correlation.nullSd(length));
   }
 
   private static double meanCorrelation(List<double[]> profiles) {
-    double sum = 0;
-    int pairs = 0;
+    List<Double> correlations = new ArrayList<>();
     for (int i = 0; i < profiles.size(); i++) {
       for (int j = i + 1; j < profiles.size(); j++) {
-        sum += Correlation.of(profiles.get(i), profiles.get(j));
-        pairs++;
+        correlations.add(Correlation.of(profiles.get(i), profiles.get(j)));
       }
     }
-    return sum / pairs;
+    return meanOfDefined(correlations);
+  }
+
+  /** Returns the mean of the values that are finite; NaN if there are none. */
+  private static double meanOfDefined(List<Double> values) {
+    return values.stream()
+        .mapToDouble(Double::doubleValue)
+        .filter(Double::isFinite)
+        .average()
+        .orElse(Double.NaN);
   }
 
   private static List<TensorConsensus.Head> heads(

@@ -49,6 +49,7 @@ import org.threegate.run.Progress;
  * @param skipped captured layers that were not measured, with the reason
  */
 public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> skipped) {
+  private static final String UNCHANGED = "its weights did not change";
   private static final String WEIGHT = ".weight";
 
   /** Copies the list. */
@@ -115,8 +116,10 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
         continue;
       }
       try (TensorPair opened = pair.open(context)) {
-        if (Bf16Diff.compare(context, opened.base(), opened.tuned()).changedStored() == 0) {
-          skipped.put(layer.name(), "its weights did not change");
+        Optional<String> reason =
+            reasonToSkip(Bf16Diff.compare(context, opened.base(), opened.tuned()));
+        if (reason.isPresent()) {
+          skipped.put(layer.name(), reason.get());
           continue;
         }
         LayerCurvature measured = measure(experiment, capture, layer, opened);
@@ -126,17 +129,47 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
     }
     progress.at("", total, total);
     if (layers.isEmpty()) {
-      throw new InvalidInputException(
-          capture.path()
-              + ": none of its layers changed between "
-              + base.path()
-              + " and "
-              + tuned.path());
+      throw nothingToMeasure(inputs, skipped);
     }
     capture.check();
     base.check();
     tuned.check();
     return new CurvatureStudy(layers, skipped);
+  }
+
+  private static InvalidInputException nothingToMeasure(
+      CurvatureInputs inputs, Map<String, String> skipped) {
+    String capture = inputs.capture().path() + ": none of its layers ";
+    return skipped.entrySet().stream()
+        .filter(layer -> !layer.getValue().equals(UNCHANGED))
+        .findFirst()
+        .map(
+            layer ->
+                new InvalidInputException(
+                    capture
+                        + "can be measured; layer \""
+                        + layer.getKey()
+                        + "\": "
+                        + layer.getValue()))
+        .orElseGet(
+            () ->
+                new InvalidInputException(
+                    capture
+                        + "changed between "
+                        + inputs.base().path()
+                        + " and "
+                        + inputs.tuned().path()));
+  }
+
+  /** Returns why a layer is not measured; empty if it is. A base of zeros has no directions. */
+  private static Optional<String> reasonToSkip(Bf16Diff.Result diff) {
+    if (diff.changedStored() == 0) {
+      return Optional.of(UNCHANGED);
+    }
+    if (diff.nonFinite() > 0) {
+      return Optional.of("it has non-finite entries");
+    }
+    return diff.baseSquares() == 0 ? Optional.of("its base is zero") : Optional.empty();
   }
 
   /** Returns the number of multiplications for one direction. */

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import org.threegate.analysis.statistics.Energy;
+import org.threegate.analysis.statistics.Ratio;
 import org.threegate.analysis.statistics.Spectra;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
@@ -218,14 +219,14 @@ public record Geometry(
     return certificate.converged;
   }
 
-  /** {@return the spectral drift NSS = ‖σ(W+) − σ(W0)‖₂ / ‖σ(W0)‖₂} */
+  /** {@return the spectral drift NSS = ‖σ(W+) − σ(W0)‖₂ / ‖σ(W0)‖₂; NaN if W0 is zero} */
   public double nss() {
     return Spectra.nss(base(), tuned());
   }
 
   /** {@return r_spec = ‖σ(W+) − σ(W0)‖₂ / ‖ΔW‖_F; NaN if the update is zero} */
   public double rSpec() {
-    return Spectra.distance(base(), tuned()) / Spectra.norm(update());
+    return Ratio.of(Spectra.distance(base(), tuned()), Spectra.norm(update()));
   }
 
   /** {@return γ_k = σ_k(W0) − σ_{k+1}(W0)} */

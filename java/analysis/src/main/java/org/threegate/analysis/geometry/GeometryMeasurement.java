@@ -48,6 +48,11 @@ public final class GeometryMeasurement {
    */
   private static final int BEYOND = 16;
 
+  /** The update of a base that is smaller than this share of it equals W+ in float32. */
+  private static final double VANISHING = 0x1p-24;
+
+  private static final String TOO_SMALL = "its base or its update is too close to zero";
+
   private final Context context;
   private final Operand base;
   private final Operand tuned;
@@ -157,7 +162,16 @@ public final class GeometryMeasurement {
       return TensorGeometry.omitted("it has non-finite entries");
     }
     if (diff.deltaSquares() == 0) {
-      return TensorGeometry.omitted("it is unchanged");
+      return TensorGeometry.omitted(TensorGeometry.UNCHANGED);
+    }
+    if (diff.baseSquares() == 0) {
+      return TensorGeometry.omitted("its base is zero");
+    }
+    if (Math.sqrt(diff.baseSquares()) < VANISHING * Math.sqrt(diff.deltaSquares())) {
+      return TensorGeometry.omitted(TOO_SMALL);
+    }
+    if (!Double.isFinite(diff.baseSquares() + diff.deltaSquares())) {
+      return TensorGeometry.omitted("its norm is too large for float64");
     }
     return new GeometryMeasurement(context, name, base, tuned, options, control)
         .measure(diff, known);
@@ -194,6 +208,9 @@ public final class GeometryMeasurement {
       List<Geometry> geometries =
           Geometry.of(context, base, before, tuned, ranks, options.tolerance(), control);
       double spectrumSeconds = seconds(start);
+      if (Double.isNaN(geometries.get(0).nss()) || Double.isNaN(geometries.get(0).rSpec())) {
+        return TensorGeometry.omitted(TOO_SMALL);
+      }
       start = System.nanoTime();
       List<List<NullDraws>> nulls = new ArrayList<>();
       ranks.forEach(rank -> nulls.add(new ArrayList<>()));

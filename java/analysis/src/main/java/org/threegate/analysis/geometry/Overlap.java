@@ -2,6 +2,7 @@ package org.threegate.analysis.geometry;
 
 import org.threegate.analysis.statistics.MagnitudeMatched;
 import org.threegate.analysis.statistics.NullEstimate;
+import org.threegate.analysis.statistics.Ratio;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.MagnitudeHistogram;
 import org.threegate.kernel.Mask;
@@ -46,11 +47,11 @@ public record Overlap(
     long size = mask.count();
     return new Overlap(
         size,
-        size / ((double) mask.rows() * mask.columns()),
+        Ratio.of(size, (double) mask.rows() * mask.columns()),
         changed,
-        matched.observed() / (double) changed,
-        matched.expected() / changed,
-        matched.sd() / changed,
+        Ratio.of(matched.observed(), changed),
+        Ratio.of(matched.expected(), changed),
+        Ratio.of(matched.sd(), changed),
         matched.z());
   }
 

@@ -27,6 +27,9 @@ public record TensorGeometry(
     double spectrumSeconds,
     double nullSeconds,
     double maskSeconds) {
+  /** Reason why nothing was measured of a matrix that no training changed. */
+  public static final String UNCHANGED = "it is unchanged";
+
   static TensorGeometry omitted(String reason) {
     return new TensorGeometry(
         Optional.of(reason), List.of(), List.of(), Optional.empty(), Optional.empty(), 0, 0, 0);

@@ -2,7 +2,6 @@ package org.threegate.analysis.intervention;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.threegate.checkpoint.Architecture;
@@ -19,18 +18,52 @@ import org.threegate.run.InvalidInputException;
  *
  * @param parts matrices and vectors whose rows belong to heads
  * @param output matrix, whose columns belong to query heads
- * @param queries number of query heads
- * @param keyValues number of key-value heads
- * @param dimension dimension of a head
+ * @param shape numbers and dimension of the heads
+ * @param joint a normalization of queries or keys with entries of its own for each head; empty if
+ *     all heads share theirs
  */
 record AttentionLayer(
-    int index, List<Part> parts, Tensor output, int queries, int keyValues, int dimension) {
+    int index,
+    List<Part> parts,
+    Tensor output,
+    Shape shape,
+    Optional<KnownAttention.Member> joint) {
   /**
    * A tensor whose rows belong to heads.
    *
    * @param columns number of entries per row; 1 for a bias
    */
   record Part(Tensor tensor, List<Architecture.Head> heads, int columns) {}
+
+  /**
+   * The heads of a layer.
+   *
+   * @param queries number of query heads
+   * @param keyValues number of key-value heads
+   * @param dimension dimension of a head
+   */
+  record Shape(int queries, int keyValues, int dimension) {
+    static Shape of(Checkpoint checkpoint, ModelConfig config) {
+      if (config.attentionHeads().isEmpty()
+          || config.keyValueHeads().isEmpty()
+          || config.headDimension().isEmpty()) {
+        throw new InvalidInputException(
+            checkpoint.path() + ": its config.json does not state its attention heads");
+      }
+      int queries = config.attentionHeads().getAsInt();
+      int keyValues = config.keyValueHeads().getAsInt();
+      if (queries % keyValues != 0) {
+        throw new InvalidInputException(
+            checkpoint.path()
+                + ": its config.json has "
+                + queries
+                + " query heads, which is not a multiple of its "
+                + keyValues
+                + " key-value heads");
+      }
+      return new Shape(queries, keyValues, config.headDimension().getAsInt());
+    }
+  }
 
   static AttentionLayer of(Checkpoint checkpoint, int index) {
     ModelConfig config =
@@ -44,34 +77,80 @@ record AttentionLayer(
     Architecture architecture = new Architecture(config);
     List<Part> parts = new ArrayList<>();
     Optional<Tensor> output = Optional.empty();
-    for (Map.Entry<String, Tensor> entry : checkpoint.tensors().entrySet()) {
-      Tensor tensor = entry.getValue();
-      if (architecture.layer(entry.getKey()).orElse(-1) != index || tensor.shape().size() != 2) {
-        continue;
+    Optional<KnownAttention.Member> joint = Optional.empty();
+    List<KnownAttention.Member> members = KnownAttention.of(checkpoint, architecture, index);
+    Shape shape = Shape.of(checkpoint, config);
+    for (KnownAttention.Member member : members) {
+      Tensor tensor = member.tensor();
+      if (member.isNorm()) {
+        boolean shared = tensor.shape().equals(List.of((long) shape.dimension()));
+        joint = shared ? joint : Optional.of(member);
+      } else if (member.isWeight()) {
+        List<Architecture.Head> heads = heads(architecture, member);
+        if (architecture.kind(tensor.name(), 2) == TensorKind.O_PROJ) {
+          output = Optional.of(tensor);
+        } else {
+          parts.add(new Part(tensor, heads, Math.toIntExact(tensor.columns())));
+        }
+      } else if (!member.part().endsWith("o_proj.bias")) {
+        parts.add(new Part(tensor, headsOfBias(architecture, member), 1));
       }
-      TensorKind kind = architecture.kind(entry.getKey(), 2);
-      List<Architecture.Head> heads = architecture.heads(kind, tensor.rows(), tensor.columns());
-      if (heads.isEmpty() || architecture.isTransposed(entry.getKey(), 2)) {
-        continue;
-      }
-      if (kind == TensorKind.O_PROJ) {
-        output = Optional.of(tensor);
-        continue;
-      }
-      parts.add(new Part(tensor, heads, Math.toIntExact(tensor.columns())));
-      Optional.ofNullable(
-              checkpoint.tensors().get(entry.getKey().replaceAll("\\.weight$", ".bias")))
-          .filter(bias -> bias.shape().size() == 1 && bias.elements() == tensor.rows())
-          .ifPresent(bias -> parts.add(new Part(bias, heads, 1)));
     }
+    requireComplete(checkpoint, index, parts, output.isPresent());
+    return new AttentionLayer(index, parts, output.orElseThrow(), shape, joint);
+  }
+
+  private static List<Architecture.Head> heads(
+      Architecture architecture, KnownAttention.Member member) {
+    Tensor tensor = member.tensor();
+    List<Architecture.Head> heads =
+        tensor.shape().size() == 2
+            ? architecture.heads(
+                architecture.kind(tensor.name(), 2), tensor.rows(), tensor.columns())
+            : List.of();
+    if (heads.isEmpty()) {
+      throw doesNotFit(member);
+    }
+    return heads;
+  }
+
+  /** Returns the heads of a bias, which are those of the rows of its matrix. */
+  private static List<Architecture.Head> headsOfBias(
+      Architecture architecture, KnownAttention.Member member) {
+    Tensor tensor = member.tensor();
+    String weight = tensor.name().replaceAll("\\.bias$", ".weight");
+    List<Architecture.Head> heads =
+        tensor.shape().size() == 1
+            ? architecture.heads(architecture.kind(weight, 2), tensor.elements(), 1)
+            : List.of();
+    if (heads.isEmpty()) {
+      throw doesNotFit(member);
+    }
+    return heads;
+  }
+
+  private static InvalidInputException doesNotFit(KnownAttention.Member member) {
+    return member.refused(
+        "has shape "
+            + member.tensor().shape()
+            + ", which does not fit the attention heads of config.json");
+  }
+
+  private static void requireComplete(
+      Checkpoint checkpoint, int index, List<Part> parts, boolean output) {
     boolean complete =
-        output.isPresent()
+        output
             && Stream.of(HeadPart.QUERY, HeadPart.KEY, HeadPart.VALUE)
                 .allMatch(
                     part ->
                         parts.stream()
-                            .flatMap(found -> found.heads().stream())
-                            .anyMatch(head -> head.part() == part));
+                                .filter(found -> found.tensor().shape().size() == 2)
+                                .filter(
+                                    found ->
+                                        found.heads().stream()
+                                            .anyMatch(head -> head.part() == part))
+                                .count()
+                            == 1);
     if (!complete) {
       throw new InvalidInputException(
           checkpoint.path()
@@ -79,12 +158,17 @@ record AttentionLayer(
               + index
               + " has no query, key, value and output matrices that fit its config.json");
     }
-    return new AttentionLayer(
-        index,
-        parts,
-        output.get(),
-        config.attentionHeads().orElseThrow(),
-        config.keyValueHeads().orElseThrow(),
-        config.headDimension().orElseThrow());
+  }
+
+  int queries() {
+    return shape.queries();
+  }
+
+  int keyValues() {
+    return shape.keyValues();
+  }
+
+  int dimension() {
+    return shape.dimension();
   }
 }

@@ -1,6 +1,8 @@
 package org.threegate.analysis.intervention;
 
+import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -12,11 +14,13 @@ import org.threegate.checkpoint.HeadPart;
 import org.threegate.checkpoint.ModelCopy;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.Tensor;
+import org.threegate.file.AtomicFiles;
 
 /**
  * Changes the bases of attention heads without changing the function of the model. A finding about
  * directions must not survive this change (arXiv 2511.08567, section 4.3). With rotary position
- * embeddings, values can be rotated, but queries and keys cannot.
+ * embeddings, values can be rotated, but queries and keys cannot. A model is refused unless all
+ * tensors of its attention are known to keep its function.
  *
  * <pre>{@code
  * try (Checkpoint model = Checkpoint.open(context, base)) {
@@ -69,6 +73,7 @@ public final class Intervention {
    *
    * @param layer number of the layer, from 0
    * @return how much the function of the layer changed
+   * @throws org.threegate.run.InvalidInputException if the attention of the layer is not known
    */
   public Check rotateValues(int layer) {
     AttentionLayer attention = AttentionLayer.of(model, layer);
@@ -101,9 +106,17 @@ public final class Intervention {
    *
    * @param layer number of the layer, from 0
    * @return how much the function of the layer changed
+   * @throws org.threegate.run.InvalidInputException if the attention of the layer is not known
    */
   public Check permuteHeads(int layer) {
     AttentionLayer attention = AttentionLayer.of(model, layer);
+    attention
+        .joint()
+        .ifPresent(
+            norm -> {
+              throw norm.refused(
+                  "normalizes all heads together, so heads cannot be permuted; values can be rotated");
+            });
     double[][][] before = probe(attention, false);
     Random random = random(layer, "permute");
     int group = attention.queries() / attention.keyValues();
@@ -148,9 +161,20 @@ public final class Intervention {
    * Writes the model to a new directory. Unchanged tensors are copied byte by byte.
    *
    * @param directory path of a directory that does not exist
-   * @throws java.io.IOException if a file cannot be read or written
+   * @throws IOException if a file cannot be read or written
    */
-  public void write(java.nio.file.Path directory) throws java.io.IOException {
+  public void write(Path directory) throws IOException {
+    write(directory, copy -> {});
+  }
+
+  /**
+   * Writes the model to a new directory, which appears after a check.
+   *
+   * @param directory path of a directory that does not exist
+   * @param check receives the finished copy under a temporary name; if it throws, nothing is left
+   * @throws IOException if a file cannot be read or written
+   */
+  public void write(Path directory, AtomicFiles.Filling check) throws IOException {
     Map<String, SafetensorsWriter.Data> written = new LinkedHashMap<>();
     changed.forEach(
         (name, values) ->
@@ -163,7 +187,7 @@ public final class Intervention {
                     out.write(bytes);
                   }
                 }));
-    ModelCopy.write(model, written, directory);
+    ModelCopy.write(model, written, directory, check);
   }
 
   private static int[] identity(int count) {

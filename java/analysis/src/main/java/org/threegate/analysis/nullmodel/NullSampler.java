@@ -10,6 +10,7 @@ import java.util.function.BiFunction;
 import java.util.function.IntFunction;
 import org.threegate.analysis.statistics.Energy;
 import org.threegate.analysis.statistics.NullEstimate;
+import org.threegate.analysis.statistics.Ratio;
 import org.threegate.analysis.statistics.RoundTrip;
 import org.threegate.analysis.statistics.Spectra;
 import org.threegate.buffer.NativeBuffer;
@@ -453,8 +454,8 @@ public final class NullSampler {
     double distance = Spectra.distance(base, after);
     return new Drawn(
         decomposed,
-        distance / Spectra.norm(base),
-        distance / Math.sqrt(energy.get(0).total()),
+        Ratio.of(distance, Spectra.norm(base)),
+        Ratio.of(distance, Math.sqrt(energy.get(0).total())),
         left,
         right,
         energy);

@@ -37,7 +37,7 @@ public record Agreement(
   }
 
   private double jaccard(double intersection) {
-    return intersection / (first + second - intersection);
+    return Ratio.of(intersection, first + second - intersection);
   }
 
   /** {@return the Jaccard index |A ∩ B| / |A ∪ B|; NaN for two empty sets} */
@@ -45,11 +45,14 @@ public record Agreement(
     return jaccard(common);
   }
 
-  /** {@return the Jaccard index of independent sets with densities p and q: pq/(p + q − pq)} */
+  /**
+   * {@return the Jaccard index of independent sets with densities p and q: pq/(p + q − pq); NaN for
+   * two empty sets}
+   */
   public double bernoulliJaccard() {
     double p = first / (double) total;
     double q = second / (double) total;
-    return p * q / (p + q - p * q);
+    return Ratio.of(p * q, p + q - p * q);
   }
 
   /** {@return the Jaccard index of the intersection expected under the magnitude-matched null} */
@@ -60,7 +63,7 @@ public record Agreement(
   /** {@return the standard deviation of the Jaccard index under that null, to first order} */
   public double magnitudeSd() {
     double union = first + second - expected;
-    return Math.sqrt(variance) * (first + second) / (union * union);
+    return Ratio.of(Math.sqrt(variance) * (first + second), union * union);
   }
 
   /**

@@ -1,5 +1,6 @@
 package org.threegate.analysis.statistics;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -15,6 +16,33 @@ import java.util.Optional;
  */
 public record Claim(
     String id, String statement, String measure, int sign, List<Test> tests, String excluded) {
+  /** Largest number of names in a sentence. */
+  private static final int MOST_NAMES = 5;
+
+  /**
+   * Returns the claim without the tests that decide nothing, because the observation or all null
+   * models are undefined. Such a null model has no variance. The claim names their matrices.
+   */
+  Claim defined() {
+    List<Test> defined = new ArrayList<>();
+    List<String> undefined = new ArrayList<>();
+    for (Test test : tests) {
+      test.defined().ifPresentOrElse(defined::add, () -> undefined.add(test.tensor()));
+    }
+    if (undefined.isEmpty()) {
+      return new Claim(id, statement, measure, sign, defined, excluded);
+    }
+    String names = String.join(", ", undefined.subList(0, Math.min(MOST_NAMES, undefined.size())));
+    String why =
+        "left out, because their measure or null model is undefined: "
+            + names
+            + (undefined.size() > MOST_NAMES
+                ? " and " + (undefined.size() - MOST_NAMES) + " more"
+                : "");
+    String all = excluded.isEmpty() ? why : excluded + "; " + why;
+    return new Claim(id, statement, measure, sign, defined, all);
+  }
+
   /**
    * The test of the claim on one matrix.
    *
@@ -33,6 +61,22 @@ public record Claim(
       Optional<NullEstimate> naive,
       List<NullEstimate> nulls,
       double weight) {
+    /** Returns the test with the null models that are defined; empty if nothing is left. */
+    Optional<Test> defined() {
+      List<NullEstimate> usable =
+          nulls.stream().filter(estimate -> Double.isFinite(estimate.z(observed))).toList();
+      return usable.isEmpty() || !Double.isFinite(weight)
+          ? Optional.empty()
+          : Optional.of(
+              new Test(
+                  tensor,
+                  kind,
+                  observed,
+                  naive.filter(estimate -> Double.isFinite(estimate.mean())),
+                  usable,
+                  weight));
+    }
+
     /**
      * Returns the null that comes closest to explaining the observation. If nulls lie on both sides
      * of the observation, together they explain it.

@@ -25,7 +25,7 @@ public final class Correlation {
       squaresFirst += a * a;
       squaresSecond += b * b;
     }
-    return product / Math.sqrt(squaresFirst * squaresSecond);
+    return Ratio.of(product, Math.sqrt(squaresFirst) * Math.sqrt(squaresSecond));
   }
 
   /**

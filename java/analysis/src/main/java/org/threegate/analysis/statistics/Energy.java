@@ -16,16 +16,16 @@ public record Energy(double total, double left, double right, double both) {
 
   /** {@return the share of energy in the left directions; NaN if the update is zero} */
   public double leftEnergy() {
-    return left / total;
+    return Ratio.of(left, total);
   }
 
   /** {@return the share of energy in the right directions; NaN if the update is zero} */
   public double rightEnergy() {
-    return right / total;
+    return Ratio.of(right, total);
   }
 
   /** {@return the share of energy in both; NaN if the update is zero} */
   public double bothShare() {
-    return both / total;
+    return Ratio.of(both, total);
   }
 }

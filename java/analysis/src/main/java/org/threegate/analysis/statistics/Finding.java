@@ -87,10 +87,11 @@ public record Finding(
   /**
    * Judges claims together, with one correction for multiple tests.
    *
-   * @param claims claims with their tests
+   * @param all claims with their tests; undefined tests are left out by name
    * @return one finding per claim, in the same order
    */
-  public static List<Finding> of(List<Claim> claims) {
+  public static List<Finding> of(List<Claim> all) {
+    List<Claim> claims = all.stream().map(Claim::defined).toList();
     double[] pValues =
         claims.stream()
             .flatMap(claim -> claim.tests().stream())

@@ -16,7 +16,7 @@ public final class Spectra {
    * @param tuned singular values σ(W+), of the same length
    */
   public static double nss(double[] base, double[] tuned) {
-    return distance(base, tuned) / norm(base);
+    return Ratio.of(distance(base, tuned), norm(base));
   }
 
   /**
@@ -75,7 +75,7 @@ public final class Spectra {
    * @param sigma all singular values of the matrix, descending
    */
   public static double stableRank(double[] sigma) {
-    double relative = norm(sigma) / sigma[0];
+    double relative = Ratio.of(norm(sigma), sigma[0]);
     return relative * relative;
   }
 

@@ -86,21 +86,19 @@ public record Totals(Counts counts, Sums sums) {
     if (sums.deltaSquares == 0) {
       return 0;
     }
-    return sums.baseSquares == 0
-        ? Double.NaN
-        : Math.sqrt(sums.deltaSquares) / Math.sqrt(sums.baseSquares);
+    return Ratio.of(Math.sqrt(sums.deltaSquares), Math.sqrt(sums.baseSquares));
   }
 
   /** {@return the cosine of the angle between ΔW and W0; NaN if one of them is zero} */
   public double cosine() {
-    return sums.deltaDotBase / (Math.sqrt(sums.deltaSquares) * Math.sqrt(sums.baseSquares));
+    return Ratio.of(sums.deltaDotBase, Math.sqrt(sums.deltaSquares) * Math.sqrt(sums.baseSquares));
   }
 
   /**
    * {@return the standard deviation of the cosine of an isotropic ΔW: 1/√(finite entries)} The mean
-   * is 0.
+   * is 0. It is NaN if no entry is finite.
    */
   public double cosineNullSd() {
-    return 1 / Math.sqrt(counts.total - counts.nonFinite);
+    return Ratio.of(1, Math.sqrt(counts.total - counts.nonFinite));
   }
 }

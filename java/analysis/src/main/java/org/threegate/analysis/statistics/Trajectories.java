@@ -13,7 +13,7 @@ public final class Trajectories {
 
   /**
    * {@return R² of the least-squares lines of each weight over the steps: 1 − residual over total
-   * sum of squares, summed over all weights}
+   * sum of squares, summed over all weights; NaN if no weight moves}
    *
    * @param steps training steps of the positions, length n
    * @param squares squared distances between the positions, n x n
@@ -37,7 +37,7 @@ public final class Trajectories {
         explained -= (steps[i] - mean) * (steps[j] - mean) * squares[i][j] / 2;
       }
     }
-    return explained / spread / total;
+    return Ratio.of(explained / spread, total);
   }
 
   /**
