@@ -118,13 +118,22 @@ public final class Architecture {
   public record Head(HeadPart part, int index, boolean onRows, long begin, long end) {}
 
   /**
+   * {@return whether a tensor belongs to another modality, or to the prediction of further tokens}
+   *
+   * @param name name of a tensor in the checkpoint
+   */
+  public boolean isApart(String name) {
+    return TOWER.matcher(name).find();
+  }
+
+  /**
    * {@return the number of the layer in a tensor's name, if it has one}
    *
    * @param name name of a tensor in the checkpoint
    */
   public OptionalInt layer(String name) {
     Matcher matcher = LAYER.matcher(name);
-    if (TOWER.matcher(name).find() || !matcher.find()) {
+    if (isApart(name) || !matcher.find()) {
       return OptionalInt.empty();
     }
     try {
@@ -268,7 +277,7 @@ public final class Architecture {
   public List<Head> heads(String name, TensorKind kind, long rows, long columns) {
     String[] segments = name.split("\\.");
     boolean attention = Arrays.stream(segments).anyMatch(ATTENTION::contains);
-    if (!attention || TOWER.matcher(name).find()) {
+    if (!attention || isApart(name)) {
       return List.of();
     }
     Optional<ModelConfig.GlobalAttention> own =

@@ -134,7 +134,7 @@ final class KnownAttention {
     for (Tensor tensor : checkpoint.tensors().values()) {
       Member member = new Member(tensor.name(), tensor);
       int layer = architecture.layer(tensor.name()).orElse(-1);
-      if (layer >= 0 && !tensor.name().startsWith(stack)) {
+      if (layer >= 0 && !tensor.name().startsWith(stack) || architecture.isApart(tensor.name())) {
         throw member.refused(
             "belongs to a layer outside of \""
                 + stack
