@@ -33,6 +33,7 @@ import org.threegate.checkpoint.weight.Weight;
 import org.threegate.checkpoint.weight.Weights;
 import org.threegate.kernel.Context;
 import org.threegate.run.InvalidInputException;
+import org.threegate.testing.JsonMutations;
 import org.threegate.testing.NativeLeaks;
 
 /**
@@ -176,6 +177,48 @@ class AdapterTest {
     try (Context context = Context.open(Context.Device.CPU, 1);
         Adapter adapter = Adapter.open(context, path)) {
       assertThat(adapter.updates()).hasSize(2);
+    }
+  }
+
+  /** No field of a configuration is believed: a changed one is read, or refused in one line. */
+  @ParameterizedTest
+  @CsvSource({
+    "patterns",
+    "dora",
+    "tokens",
+    "experts",
+    "adalora",
+    "ia3",
+    "loha",
+    "lokr",
+    "oft",
+    "vera"
+  })
+  void noFieldOfAConfigurationIsBelieved(String name) throws IOException {
+    Path from = FIXTURES.resolve("cases").resolve(name);
+    Path model =
+        FIXTURES.resolve("bases").resolve(Files.readString(from.resolve("base.txt")).trim());
+    Files.copy(
+        from.resolve(Checkpoint.ADAPTER_WEIGHTS), directory.resolve(Checkpoint.ADAPTER_WEIGHTS));
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Checkpoint base = Checkpoint.open(context, model)) {
+      Map<String, Weight> before = Weights.of(base).byName();
+      int refused =
+          JsonMutations.requireReadOrRefused(
+              Files.readString(from.resolve(Checkpoint.ADAPTER_CONFIG)),
+              InvalidInputException.class,
+              directory.getFileName().toString(),
+              text -> {
+                Files.writeString(directory.resolve(Checkpoint.ADAPTER_CONFIG), text);
+                try (Adapter adapter = Adapter.open(context, directory)) {
+                  AdaptedWeights tuned = adapter.applyTo(before, base.config().orElseThrow());
+                  everyTensorIsInOnePlace(adapter, tuned);
+                  for (Weight weight : tuned.byName().values()) {
+                    values(context, weight.entries());
+                  }
+                }
+              });
+      assertThat(refused).isGreaterThan(20);
     }
   }
 
