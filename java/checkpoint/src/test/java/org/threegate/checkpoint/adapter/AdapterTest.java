@@ -12,6 +12,7 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
@@ -219,6 +220,77 @@ class AdapterTest {
                 }
               });
       assertThat(refused).isGreaterThan(20);
+    }
+  }
+
+  /** Tensors of other shapes, dtypes or names are listed, or refused in one line. */
+  @ParameterizedTest
+  @MethodSource("cases")
+  void noTensorIsBelieved(String name) throws IOException {
+    Path from = FIXTURES.resolve("cases").resolve(name);
+    Path model =
+        FIXTURES.resolve("bases").resolve(Files.readString(from.resolve("base.txt")).trim());
+    Files.copy(
+        from.resolve(Checkpoint.ADAPTER_CONFIG), directory.resolve(Checkpoint.ADAPTER_CONFIG));
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Checkpoint base = Checkpoint.open(context, model);
+        Checkpoint stored = Checkpoint.open(context, from.resolve(Checkpoint.ADAPTER_WEIGHTS))) {
+      Map<String, Weight> before = Weights.of(base).byName();
+      for (Tensor changed : stored.tensors().values()) {
+        long count = changed.elements();
+        for (List<Long> shape :
+            List.of(
+                List.of(count),
+                List.of(1L, count),
+                List.of(count, 1L),
+                List.of(1L, 1L, count),
+                List.of(1L, count, 1L, 1L),
+                List.of(0L, count),
+                List.<Long>of())) {
+          rewrite(stored, changed, shape, TensorType.F32, changed.name());
+          readOrRefuse(context, before, base);
+        }
+        rewrite(stored, changed, changed.shape(), TensorType.I32, changed.name());
+        readOrRefuse(context, before, base);
+        for (String other :
+            List.of(
+                changed.name() + ".weight",
+                changed.name().replaceFirst("_[aA]", "_B"),
+                changed.name().replaceFirst("\\d", "7"),
+                "base_model.model." + changed.name(),
+                "")) {
+          rewrite(stored, changed, changed.shape(), TensorType.F32, other);
+          readOrRefuse(context, before, base);
+        }
+      }
+    }
+  }
+
+  private void rewrite(
+      Checkpoint stored, Tensor changed, List<Long> shape, TensorType type, String name)
+      throws IOException {
+    SafetensorsWriter writer = new SafetensorsWriter();
+    for (Tensor tensor : stored.tensors().values()) {
+      byte[] bytes = tensor.file().buffer().getBytes(tensor.offset(), tensor.bytes());
+      if (!tensor.name().equals(changed.name())) {
+        if (!tensor.name().equals(name)) {
+          writer.tensor(tensor.name(), tensor.type(), tensor.shape(), bytes);
+        }
+      } else {
+        long count = shape.stream().reduce(1L, (a, b) -> a * b);
+        writer.tensor(name, type, shape, Arrays.copyOf(bytes, (int) (4 * count)));
+      }
+    }
+    writer.write(directory.resolve(Checkpoint.ADAPTER_WEIGHTS));
+  }
+
+  private void readOrRefuse(Context context, Map<String, Weight> before, Checkpoint base) {
+    try (Adapter adapter = Adapter.open(context, directory)) {
+      AdaptedWeights tuned = adapter.applyTo(before, base.config().orElseThrow());
+      everyTensorIsInOnePlace(adapter, tuned);
+      tuned.byName().values().forEach(weight -> values(context, weight.entries()));
+    } catch (InvalidInputException e) {
+      assertThat(e).hasMessageContaining(directory.getFileName().toString());
     }
   }
 
