@@ -25,6 +25,7 @@ import org.threegate.run.Remedy;
 
 /** The tensors of an open adapter by what they are, and the products of its factors. */
 final class AdapterFile implements AutoCloseable {
+  private static final String OLD_WEIGHTS = "adapter_model.bin";
   private static final long MOST_ENTRIES = 1L << 27; // of a factor that is copied or converted
 
   private final Checkpoint weights;
@@ -77,6 +78,13 @@ final class AdapterFile implements AutoCloseable {
     Path config = directory.resolve(Checkpoint.ADAPTER_CONFIG);
     Settings settings = Settings.read(config, path);
     Path file = Files.isDirectory(path) ? path.resolve(Checkpoint.ADAPTER_WEIGHTS) : path;
+    if (!Files.exists(file) && Files.exists(directory.resolve(OLD_WEIGHTS))) {
+      throw new InvalidInputException(
+          directory.resolve(OLD_WEIGHTS)
+              + ": is an adapter in PyTorch's pickle format; load it with PEFT and save it again,"
+              + " which writes "
+              + Checkpoint.ADAPTER_WEIGHTS);
+    }
     AdapterFile adapter = new AdapterFile(context, Checkpoint.open(context, file), settings);
     try {
       adapter.sort();

@@ -12,6 +12,7 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
@@ -22,6 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.ModelConfig;
 import org.threegate.checkpoint.SafetensorsWriter;
@@ -33,6 +35,7 @@ import org.threegate.checkpoint.weight.Weight;
 import org.threegate.checkpoint.weight.Weights;
 import org.threegate.kernel.Context;
 import org.threegate.run.InvalidInputException;
+import org.threegate.testing.JsonMutations;
 import org.threegate.testing.NativeLeaks;
 
 /**
@@ -176,6 +179,144 @@ class AdapterTest {
     try (Context context = Context.open(Context.Device.CPU, 1);
         Adapter adapter = Adapter.open(context, path)) {
       assertThat(adapter.updates()).hasSize(2);
+    }
+  }
+
+  /** No field of a configuration is believed: a changed one is read, or refused in one line. */
+  @ParameterizedTest
+  @CsvSource({
+    "patterns",
+    "dora",
+    "tokens",
+    "experts",
+    "adalora",
+    "ia3",
+    "loha",
+    "lokr",
+    "oft",
+    "vera"
+  })
+  void noFieldOfAConfigurationIsBelieved(String name) throws IOException {
+    Path from = FIXTURES.resolve("cases").resolve(name);
+    Path model =
+        FIXTURES.resolve("bases").resolve(Files.readString(from.resolve("base.txt")).trim());
+    Files.copy(
+        from.resolve(Checkpoint.ADAPTER_WEIGHTS), directory.resolve(Checkpoint.ADAPTER_WEIGHTS));
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Checkpoint base = Checkpoint.open(context, model)) {
+      Map<String, Weight> before = Weights.of(base).byName();
+      int refused =
+          JsonMutations.requireReadOrRefused(
+              Files.readString(from.resolve(Checkpoint.ADAPTER_CONFIG)),
+              InvalidInputException.class,
+              directory.getFileName().toString(),
+              text -> {
+                Files.writeString(directory.resolve(Checkpoint.ADAPTER_CONFIG), text);
+                try (Adapter adapter = Adapter.open(context, directory)) {
+                  AdaptedWeights tuned = adapter.applyTo(before, base.config().orElseThrow());
+                  everyTensorIsInOnePlace(adapter, tuned);
+                  for (Weight weight : tuned.byName().values()) {
+                    values(context, weight.entries());
+                  }
+                }
+              });
+      assertThat(refused).isGreaterThan(20);
+    }
+  }
+
+  /** Tensors of other shapes, dtypes or names are listed, or refused in one line. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "lora-bias",
+        "embedding",
+        "tokens",
+        "dora-embedding",
+        "experts",
+        "adalora",
+        "ia3",
+        "loha",
+        "lokr-both",
+        "oft",
+        "vera"
+      })
+  void noTensorIsBelieved(String name) throws IOException {
+    Path from = FIXTURES.resolve("cases").resolve(name);
+    Path model =
+        FIXTURES.resolve("bases").resolve(Files.readString(from.resolve("base.txt")).trim());
+    Files.copy(
+        from.resolve(Checkpoint.ADAPTER_CONFIG), directory.resolve(Checkpoint.ADAPTER_CONFIG));
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Checkpoint base = Checkpoint.open(context, model);
+        Checkpoint stored = Checkpoint.open(context, from.resolve(Checkpoint.ADAPTER_WEIGHTS))) {
+      Map<String, Weight> before = Weights.of(base).byName();
+      for (Tensor changed : stored.tensors().values()) {
+        long count = changed.elements();
+        for (List<Long> shape :
+            List.of(
+                List.of(count),
+                List.of(1L, count),
+                List.of(count, 1L),
+                List.of(1L, 1L, count),
+                List.of(1L, count, 1L, 1L),
+                List.of(0L, count),
+                List.<Long>of())) {
+          rewrite(stored, changed, shape, TensorType.F32, changed.name());
+          readOrRefuse(context, before, base);
+        }
+        rewrite(stored, changed, changed.shape(), TensorType.I32, changed.name());
+        readOrRefuse(context, before, base);
+        for (String other :
+            List.of(
+                changed.name() + ".weight",
+                changed.name().replaceFirst("_[aA]", "_B"),
+                changed.name().replaceFirst("\\d", "7"),
+                "base_model.model." + changed.name(),
+                "")) {
+          rewrite(stored, changed, changed.shape(), TensorType.F32, other);
+          readOrRefuse(context, before, base);
+        }
+      }
+    }
+  }
+
+  private void rewrite(
+      Checkpoint stored, Tensor changed, List<Long> shape, TensorType type, String name)
+      throws IOException {
+    SafetensorsWriter writer = new SafetensorsWriter();
+    for (Tensor tensor : stored.tensors().values()) {
+      byte[] bytes = tensor.file().buffer().getBytes(tensor.offset(), tensor.bytes());
+      if (!tensor.name().equals(changed.name())) {
+        if (!tensor.name().equals(name)) {
+          writer.tensor(tensor.name(), tensor.type(), tensor.shape(), bytes);
+        }
+      } else {
+        long count = shape.stream().reduce(1L, (a, b) -> a * b);
+        writer.tensor(name, type, shape, Arrays.copyOf(bytes, (int) (4 * count)));
+      }
+    }
+    writer.write(directory.resolve(Checkpoint.ADAPTER_WEIGHTS));
+  }
+
+  private void readOrRefuse(Context context, Map<String, Weight> before, Checkpoint base) {
+    try (Adapter adapter = Adapter.open(context, directory)) {
+      AdaptedWeights tuned = adapter.applyTo(before, base.config().orElseThrow());
+      everyTensorIsInOnePlace(adapter, tuned);
+      tuned.byName().values().forEach(weight -> values(context, weight.entries()));
+    } catch (InvalidInputException e) {
+      assertThat(e).hasMessageContaining(directory.getFileName().toString());
+    }
+  }
+
+  @Test
+  void anOldAdapterIsNamed() throws IOException {
+    Path inner = Files.createDirectories(directory.resolve("default"));
+    Files.writeString(inner.resolve(Checkpoint.ADAPTER_CONFIG), "{\"r\": 2, \"lora_alpha\": 2}");
+    Files.writeString(inner.resolve("adapter_model.bin"), "pickle");
+    try (Context context = Context.open(Context.Device.CPU, 1)) {
+      assertThatThrownBy(() -> Adapter.open(context, inner))
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageContaining("adapter_model.bin: is an adapter in PyTorch's pickle format");
     }
   }
 
