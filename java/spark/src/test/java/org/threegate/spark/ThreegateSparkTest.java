@@ -494,6 +494,13 @@ class ThreegateSparkTest {
     assertThatThrownBy(() -> compare(noise, tuned, Optional.empty()))
         .isInstanceOf(InvalidInputException.class)
         .hasMessageStartingWith(noise.toString());
+    Path torch = Files.createDirectory(directory.resolve("torch"));
+    Path file = Files.write(torch.resolve("pytorch_model.bin"), new byte[] {1, 2, 3});
+    for (Path one : List.of(torch, file)) {
+      assertThatThrownBy(() -> compare(base, one, Optional.empty()))
+          .isInstanceOf(InvalidInputException.class)
+          .hasMessageStartingWith(one + ": holds files of torch, which a cluster does not read");
+    }
     assertThatThrownBy(
             () ->
                 ThreegateSpark.compare(
