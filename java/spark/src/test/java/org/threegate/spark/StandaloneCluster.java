@@ -96,6 +96,7 @@ final class StandaloneCluster {
 
   /** Opens a session whose executors have the class path and options of this test. */
   SparkSession session(Map<String, String> settings) {
+    awaitStopped();
     SparkSession.Builder builder =
         SparkSession.builder()
             .master(master())
@@ -108,6 +109,23 @@ final class StandaloneCluster {
             .config("spark.executor.extraJavaOptions", inherited());
     settings.forEach(builder::config);
     return builder.getOrCreate();
+  }
+
+  /**
+   * Waits for a context that Spark stops in the background because its cluster gave up. A session
+   * must not be built on it.
+   */
+  private static void awaitStopped() {
+    for (Thread thread : Thread.getAllStackTraces().keySet()) {
+      if (thread.getName().startsWith("stop-spark-context")) {
+        try {
+          thread.join();
+        } catch (InterruptedException e) {
+          Thread.currentThread().interrupt();
+          throw new IllegalStateException(e);
+        }
+      }
+    }
   }
 
   static String directories() {

@@ -78,7 +78,7 @@ record AttentionLayer(
     List<Part> parts = new ArrayList<>();
     Optional<Tensor> output = Optional.empty();
     Optional<KnownAttention.Member> joint = Optional.empty();
-    List<KnownAttention.Member> members = KnownAttention.of(checkpoint, architecture, index);
+    List<KnownAttention.Member> members = KnownAttention.of(checkpoint, index);
     Shape shape = Shape.of(checkpoint, config);
     for (KnownAttention.Member member : members) {
       Tensor tensor = member.tensor();

@@ -8,7 +8,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
-import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.JsonFields;
 import org.threegate.checkpoint.Tensor;
@@ -98,6 +97,10 @@ final class KnownAttention {
           "(?:mlp|block_sparse_moe|feed_forward)\\..+|[a-z_]*norm\\.(?:weight|bias)"
               + "|self_attn\\.rotary_emb\\.inv_freq");
 
+  /** The number of a layer of any stack, such as that of a tower. */
+  private static final Pattern NUMBERED =
+      Pattern.compile("(?:^|\\.)(?:\\w*layers?|\\w*blocks?|h)\\.\\d+\\.");
+
   private KnownAttention() {}
 
   /** A tensor of a layer, with its name within the layer. */
@@ -125,7 +128,7 @@ final class KnownAttention {
    *
    * @throws InvalidInputException if a tensor, a field or the family is not known
    */
-  static List<Member> of(Checkpoint checkpoint, Architecture architecture, int index) {
+  static List<Member> of(Checkpoint checkpoint, int index) {
     String stack =
         checkpoint.tensors().keySet().stream().anyMatch(name -> name.startsWith("model.layers."))
             ? "model.layers."
@@ -133,15 +136,14 @@ final class KnownAttention {
     String prefix = stack + index + ".";
     for (Tensor tensor : checkpoint.tensors().values()) {
       Member member = new Member(tensor.name(), tensor);
-      int layer = architecture.layer(tensor.name()).orElse(-1);
-      if (layer >= 0 && !tensor.name().startsWith(stack) || architecture.isApart(tensor.name())) {
+      if (!tensor.name().startsWith(stack) && NUMBERED.matcher(tensor.name()).find()) {
         throw member.refused(
             "belongs to a layer outside of \""
                 + stack
                 + "\", and only models with that single stack of layers are understood");
       }
-      if (layer == index && !tensor.name().startsWith(prefix)) {
-        throw unknown(member, index);
+      if (tensor.name().startsWith(stack + "0") && !tensor.name().startsWith(stack + "0.")) {
+        throw unknown(member, index); // another spelling of a number
       }
     }
     List<Member> members =

@@ -182,6 +182,30 @@ class InterventionTest {
   }
 
   @Test
+  void aCopyThatFailsItsCheckIsNotLeft() throws IOException {
+    Path source = model(TensorType.F32);
+    Path out = directory.resolve("out");
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Checkpoint model = Checkpoint.open(context, source)) {
+      Intervention intervention = new Intervention(model, 0);
+      intervention.rotateValues(0);
+      assertThatThrownBy(
+              () ->
+                  intervention.write(
+                      out,
+                      copy -> {
+                        assertThat(copy.resolve("model.safetensors")).exists();
+                        assertThat(copy.resolve("config.json")).exists();
+                        throw new InvalidInputException("another function");
+                      }))
+          .hasMessage("another function");
+    }
+    try (Stream<Path> files = Files.list(directory)) {
+      assertThat(files).containsExactly(source);
+    }
+  }
+
+  @Test
   void whatCannotBeChangedIsRefused() throws IOException {
     Path source = model(TensorType.F16);
     try (Context context = Context.open(Context.Device.CPU, 1);

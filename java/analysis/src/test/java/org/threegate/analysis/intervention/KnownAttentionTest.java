@@ -127,7 +127,8 @@ class KnownAttentionTest {
   @ValueSource(
       strings = {
         "model.vision_tower.encoder.layers.0.self_attn.q_proj.weight",
-        "mtp.layers.0.self_attn.q_proj.weight"
+        "mtp.layers.0.self_attn.q_proj.weight",
+        "visual.blocks.1.attn.qkv.weight"
       })
   void aSecondStackOfLayersIsNamed(String name) {
     tensors.put(name, List.of(12L, 10L));
