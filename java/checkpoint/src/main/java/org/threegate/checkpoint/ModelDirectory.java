@@ -1,5 +1,6 @@
 package org.threegate.checkpoint;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -68,9 +69,16 @@ final class ModelDirectory {
    * @throws InvalidInputException if there are none, or several
    */
   static Path weights(Path directory) {
-    Optional<Path> usual = named(directory, "model.safetensors.index.json", "model.safetensors");
-    if (usual.isPresent()) {
-      return usual.get();
+    Optional<Path> index = named(directory, "model.safetensors.index.json");
+    Optional<Path> whole = named(directory, "model.safetensors");
+    if (index.isPresent() && whole.isPresent() && !names(index.get(), "model.safetensors")) {
+      throw new InvalidInputException(
+          directory
+              + ": has model.safetensors and model.safetensors.index.json, which names other files;"
+              + " one of them is left from another model, so name the one to read");
+    }
+    if (index.or(() -> whole).isPresent()) {
+      return index.or(() -> whole).get();
     }
     List<Path> indexes = ending(directory, ".safetensors.index.json");
     List<Path> single = ending(directory, ".safetensors");
@@ -96,6 +104,16 @@ final class ModelDirectory {
                         + ": no .safetensors file, no index of shards and no file of torch in this"
                         + " directory"
                         + steps(directory)));
+  }
+
+  /** Returns whether an index of shards names a file. */
+  private static boolean names(Path index, String file) {
+    for (JsonNode shard : Json.readObject(index).path("weight_map")) {
+      if (shard.asText().equals(file)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** Returns the one file of torch that holds weights, or a file of the first rank. */

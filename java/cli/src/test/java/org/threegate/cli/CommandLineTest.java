@@ -419,6 +419,12 @@ class CommandLineTest {
     refused(compare(shards, good), "b.safetensors: no such file", "names it");
     Files.writeString(index, "{\"weight_map\":{\"x\":\"a.safetensors\"}}");
     refused(compare(shards, good), "tensor \"x\" is not in a.safetensors");
+    Path whole = write("shards/model.safetensors", model(0));
+    refused(compare(shards, good), "has model.safetensors and model.safetensors.index.json");
+    Files.writeString(index, "{\"weight_map\":{\"" + NAME + "\":\"model.safetensors\"}}");
+    assertThat(compare(shards, good, "--include", "q_proj").code()).isZero();
+    out = directory.resolve("refused");
+    Files.delete(whole);
     Files.writeString(index, "{\"weight_map\":{\"x\":\"../good.safetensors\"}}");
     refused(compare(shards, good), "is not a plain file name");
     Files.writeString(index, "{\"weight_map\":7}");
