@@ -24,22 +24,29 @@ public final class Json {
   // A token takes about 100 bytes as a node. This suffices for an index of a million tensors.
   private static final long MOST_TOKENS = 4_000_000;
 
-  static final JsonFactory FACTORY =
-      JsonFactory.builder()
-          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-          .streamReadConstraints(
-              StreamReadConstraints.builder()
-                  .maxNestingDepth(DEEPEST)
-                  .maxStringLength(LONGEST_STRING)
-                  .maxNameLength(LONGEST_STRING)
-                  .maxTokenCount(MOST_TOKENS)
-                  .build())
-          .build();
+  private static final JsonFactory FACTORY = factory(LONGEST_STRING);
+
+  /** The factory for headers of safetensors, whose metadata may be one string as long as they are. */
+  static final JsonFactory HEADERS = factory((int) LARGEST_FILE);
+
   private static final ObjectMapper MAPPER =
       new ObjectMapper(FACTORY)
           .enable(com.fasterxml.jackson.databind.DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
 
   private Json() {}
+
+  private static JsonFactory factory(int longestString) {
+    return JsonFactory.builder()
+        .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+        .streamReadConstraints(
+            StreamReadConstraints.builder()
+                .maxNestingDepth(DEEPEST)
+                .maxStringLength(longestString)
+                .maxNameLength(LONGEST_STRING)
+                .maxTokenCount(MOST_TOKENS)
+                .build())
+        .build();
+  }
 
   /**
    * Reads an object from a file.

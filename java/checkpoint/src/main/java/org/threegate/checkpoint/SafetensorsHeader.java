@@ -20,6 +20,7 @@ import org.threegate.run.InvalidInputException;
  *
  * <ul>
  *   <li>The length is at most 100 MB and lies within the file.
+ *   <li>The text begins with a brace, as the format demands; white space may follow the object.
  *   <li>The text is valid UTF-8 and JSON without duplicate keys.
  *   <li>Dtypes are known; sizes do not overflow and match the offsets.
  *   <li>A shape has at most 64 dimensions. In an empty tensor the product of the dimensions other
@@ -102,7 +103,7 @@ record SafetensorsHeader(List<Entry> entries, Map<String, String> metadata, long
     }
     List<Entry> entries = new ArrayList<>();
     Map<String, String> metadata = new LinkedHashMap<>();
-    try (JsonParser parser = Json.FACTORY.createParser(json)) {
+    try (JsonParser parser = Json.HEADERS.createParser(json)) {
       parser.nextToken();
       while (parser.nextToken() != JsonToken.END_OBJECT) {
         String name = parser.currentName();

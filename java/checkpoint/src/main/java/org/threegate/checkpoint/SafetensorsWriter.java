@@ -149,7 +149,7 @@ public final class SafetensorsWriter {
 
   private byte[] header() throws IOException {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
-    try (JsonGenerator json = Json.FACTORY.createGenerator(out)) {
+    try (JsonGenerator json = Json.HEADERS.createGenerator(out)) {
       json.writeStartObject();
       if (!metadata.isEmpty()) {
         json.writeObjectFieldStart("__metadata__");

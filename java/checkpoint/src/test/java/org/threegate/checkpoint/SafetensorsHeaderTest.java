@@ -37,6 +37,22 @@ class SafetensorsHeaderTest {
     assertThat(header.entries().get(0).shape()).isEqualTo(List.of(1L, 3L));
   }
 
+  /** Some tools keep a whole training configuration in the metadata. */
+  @Test
+  void metadataMayHaveMegabytes() {
+    String long20 = "x".repeat(20_000_000);
+    assertThat(parse("{\"__metadata__\":{\"config\":\"" + long20 + "\"}}", 0).metadata())
+        .containsEntry("config", long20);
+  }
+
+  @Test
+  void whiteSpaceMayFollowTheObjectOnly() {
+    assertThat(parse("{}  \n", 0).entries()).isEmpty();
+    assertThatThrownBy(() -> parse(" {}", 0))
+        .isInstanceOf(InvalidInputException.class)
+        .hasMessageContaining("does not begin with '{'");
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',

@@ -30,6 +30,8 @@ import picocli.CommandLine.Spec;
       "  threegate inspect Qwen2.5-1.5B/"
     })
 final class InspectCommand implements Callable<Integer> {
+  private static final int SHOWN = 1000; // characters of a value of the metadata
+
   @Spec private CommandSpec spec;
 
   @Input
@@ -63,7 +65,7 @@ final class InspectCommand implements Callable<Integer> {
         part.metadata()
             .forEach(
                 (key, value) ->
-                    out.printf("  %s: %s%n", PrintableText.of(key), PrintableText.of(value)));
+                    out.printf("  %s: %s%n", PrintableText.of(key), shown(value)));
       }
       checkpoint
           .others()
@@ -102,6 +104,14 @@ final class InspectCommand implements Callable<Integer> {
         .forEach(
             (name, reason) ->
                 out.printf("refused: %s: %s%n", PrintableText.of(name), PrintableText.of(reason)));
+  }
+
+  /** Returns the start of a value of the metadata, which may be megabytes long. */
+  private static String shown(String value) {
+    return value.length() <= SHOWN
+        ? PrintableText.of(value)
+        : String.format(
+            "%s… (%,d characters)", PrintableText.of(value.substring(0, SHOWN)), value.length());
   }
 
   private static String text(java.util.OptionalInt value) {

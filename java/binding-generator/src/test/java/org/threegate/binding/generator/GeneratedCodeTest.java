@@ -195,7 +195,9 @@ class GeneratedCodeTest {
     Files.writeString(
         directory.resolve("sources/org/threegate/binding/ffm/DynamicLibrary.java"), BINDING);
     try (URLClassLoader classes = compiled("ffm", PlantedHeader.EVERY_KIND)) {
+      // One method for each function, beside the one that binds them.
       assertThat(signatures(classes.loadClass("org.threegate.binding.ffm.FfmFunctions")))
+          .filteredOn(signature -> !signature.contains(" bind("))
           .hasSize(5)
           .contains("int everything(long, long, long, int, long, double, double, long)");
     }
