@@ -26,7 +26,9 @@ public final class Json {
 
   private static final JsonFactory FACTORY = factory(LONGEST_STRING);
 
-  /** The factory for headers of safetensors, whose metadata may be one string as long as they are. */
+  /**
+   * The factory for headers of safetensors, whose metadata may be one string as long as they are.
+   */
   static final JsonFactory HEADERS = factory((int) LARGEST_FILE);
 
   private static final ObjectMapper MAPPER =

@@ -63,9 +63,7 @@ final class InspectCommand implements Callable<Integer> {
         out.printf(
             "%s: %,d bytes, valid%n", PrintableText.of(part.path().toString()), part.bytes());
         part.metadata()
-            .forEach(
-                (key, value) ->
-                    out.printf("  %s: %s%n", PrintableText.of(key), shown(value)));
+            .forEach((key, value) -> out.printf("  %s: %s%n", PrintableText.of(key), shown(value)));
       }
       checkpoint
           .others()
