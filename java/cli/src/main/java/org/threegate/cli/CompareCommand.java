@@ -39,9 +39,8 @@ import picocli.CommandLine.Spec;
       "Compare two checkpoints and write a report.",
       "",
       "The report consists of report.json, report.html, tensors.parquet and arrays.safetensors. BASE"
-          + " and TUNED are .safetensors files, files of torch (.bin, .pt, .pth), sharded *.index.json"
-          + " files or model directories. TUNED"
-          + " may also be a LoRA adapter."
+          + " and TUNED are model directories, files of safetensors or torch, or indexes of shards."
+          + " TUNED may also be an adapter of PEFT."
     },
     footer = {
       "",
@@ -66,7 +65,7 @@ final class CompareCommand implements Callable<Integer> {
   @Parameters(
       index = "1",
       paramLabel = "TUNED",
-      description = "The checkpoint after fine-tuning, or a LoRA adapter.")
+      description = "The checkpoint after fine-tuning, or an adapter of PEFT.")
   private String tuned;
 
   @Output(Output.Kind.RESULTS)
