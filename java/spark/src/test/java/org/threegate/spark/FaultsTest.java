@@ -296,7 +296,8 @@ class FaultsTest {
               (name, done, total) -> measured.add(name));
       assertThat(bits(compared.measured())).isEqualTo(expected);
       int pairs = compared.measured().tensors().size();
-      assertThat(measured.stream().filter(name -> !name.isEmpty()).count())
+      // A task that Spark repeats reports its tensors again.
+      assertThat(measured.stream().filter(name -> !name.isEmpty()).distinct().count())
           .isLessThanOrEqualTo(pairs - finished);
       assertThat(journal).doesNotExist();
       // The journal of a run with other options must not be used.
