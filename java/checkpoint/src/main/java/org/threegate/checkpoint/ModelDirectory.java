@@ -69,16 +69,9 @@ final class ModelDirectory {
    * @throws InvalidInputException if there are none, or several
    */
   static Path weights(Path directory) {
-    Optional<Path> index = named(directory, "model.safetensors.index.json");
-    Optional<Path> whole = named(directory, "model.safetensors");
-    if (index.isPresent() && whole.isPresent() && !names(index.get(), "model.safetensors")) {
-      throw new InvalidInputException(
-          directory
-              + ": has model.safetensors and model.safetensors.index.json, which names other files;"
-              + " one of them is left from another model, so name the one to read");
-    }
-    if (index.or(() -> whole).isPresent()) {
-      return index.or(() -> whole).get();
+    Optional<Path> usual = usual(directory, "model.safetensors");
+    if (usual.isPresent()) {
+      return usual.get();
     }
     List<Path> indexes = ending(directory, ".safetensors.index.json");
     List<Path> single = ending(directory, ".safetensors");
@@ -95,7 +88,7 @@ final class ModelDirectory {
               + single.size()
               + " .safetensors files and no index; name the file or the index.json");
     }
-    return named(directory, "pytorch_model.bin.index.json", "pytorch_model.bin")
+    return usual(directory, "pytorch_model.bin")
         .or(() -> torch(directory))
         .orElseThrow(
             () ->
@@ -104,6 +97,23 @@ final class ModelDirectory {
                         + ": no .safetensors file, no index of shards and no file of torch in this"
                         + " directory"
                         + steps(directory)));
+  }
+
+  /** Returns the file with the usual name, or its index of shards. */
+  private static Optional<Path> usual(Path directory, String file) {
+    Optional<Path> index = named(directory, file + ".index.json");
+    Optional<Path> whole = named(directory, file);
+    if (index.isPresent() && whole.isPresent() && !names(index.get(), file)) {
+      throw new InvalidInputException(
+          directory
+              + ": has "
+              + file
+              + " and "
+              + file
+              + ".index.json, which names other files; one of them is left from another model, so"
+              + " name the one to read");
+    }
+    return index.or(() -> whole);
   }
 
   /** Returns whether an index of shards names a file. */
@@ -213,8 +223,8 @@ final class ModelDirectory {
   }
 
   /** Returns the first file that exists. A broken link counts, so that reading it fails. */
-  private static Optional<Path> named(Path directory, String... names) {
-    return Stream.of(names).map(directory::resolve).filter(InputFiles::isThere).findFirst();
+  private static Optional<Path> named(Path directory, String name) {
+    return Optional.of(directory.resolve(name)).filter(InputFiles::isThere);
   }
 
   private static String name(Path path) {

@@ -58,6 +58,19 @@ class ModelDirectoryTest {
     assertThat(chosen(made("zero_to_fp32.py", "pytorch_model.bin"))).isEqualTo("pytorch_model.bin");
   }
 
+  /** A directory that was written twice has the files of two models. */
+  @Test
+  void anIndexAndAFileThatItDoesNotNameAreRefused() throws IOException {
+    for (String file : new String[] {"model.safetensors", "pytorch_model.bin"}) {
+      Path model = made(file);
+      Path index = model.resolve(file + ".index.json");
+      Files.writeString(index, "{\"weight_map\":{\"a\":\"shard-1\"}}");
+      refused(model, "has " + file + " and " + file + ".index.json", "name the one to read");
+      Files.writeString(index, "{\"weight_map\":{\"a\":\"" + file + "\"}}");
+      assertThat(chosen(model)).isEqualTo(file + ".index.json");
+    }
+  }
+
   @Test
   void otherLayoutsAreRefusedWithTheWayThatLeadsOn() throws IOException {
     refused(made("a.pt", "b.pt"), "2 files of torch, such as a.pt and b.pt", "name the one");
