@@ -35,7 +35,7 @@ class PairingTest {
 
   @TempDir Path directory;
 
-  /** Pairs of names and of the rows of a matrix of two columns with float32 entries. */
+  /** A model whose matrices have two columns of float32 entries, and its configuration. */
   private record Model(SafetensorsWriter writer, String config) {
     static Model of(String config) {
       return new Model(new SafetensorsWriter(), config);

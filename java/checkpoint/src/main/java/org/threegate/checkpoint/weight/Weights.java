@@ -25,6 +25,14 @@ import org.threegate.checkpoint.Quantization;
  */
 public record Weights(
     Map<String, Weight> byName, Map<String, String> consumed, Map<String, String> refused) {
+  private static final List<Layout> LAYOUTS =
+      List.of(
+          new PackedIntegers(),
+          new BlockFloats(),
+          new NormalFloats(),
+          new ScaledBytes(),
+          new ActivationScales());
+
   /** Copies the maps; their order is kept. */
   public Weights {
     byName = Collections.unmodifiableMap(new LinkedHashMap<>(byName));
@@ -51,12 +59,4 @@ public record Weights(
     consumed.putAll(inventory.consumed());
     return new Weights(weights, consumed, inventory.refused());
   }
-
-  private static final List<Layout> LAYOUTS =
-      List.of(
-          new PackedIntegers(),
-          new BlockFloats(),
-          new NormalFloats(),
-          new ScaledBytes(),
-          new ActivationScales());
 }
