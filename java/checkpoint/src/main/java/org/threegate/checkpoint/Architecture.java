@@ -11,9 +11,10 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Derives the role of a tensor from its name. Known model families are Llama, Qwen2, Qwen3,
- * Mistral, Gemma, Phi-3 (fused qkv and gate-up), GPT-2 (Conv1D, stored transposed) and Qwen3-MoE
- * (separate experts, or all experts in one tensor of three dimensions).
+ * Derives the role of a tensor from its name, and the places of its parts and heads from the
+ * configuration. Fused matrices may have their parts one after the other (Phi-3), head by head
+ * (GPT-NeoX), or as inputs x outputs (GPT-2's Conv1D). Experts may be matrices of their own, or
+ * stored together in a tensor of three dimensions.
  *
  * <pre>{@code
  * Architecture architecture = new Architecture(ModelConfig.read(directory).orElseThrow());
@@ -31,10 +32,18 @@ public final class Architecture {
   private static final Pattern TOWER =
       Pattern.compile(
           "(?:^|\\.)(?:visual|vision_tower|vision_model|vision_encoder|image_encoder|audio_tower"
-              + "|audio_model|audio_encoder|speech_encoder|vit|mtp)\\.");
+              + "|audio_model|audio_encoder|speech_encoder|vit|mtp|mtp_layers|mtp_block)\\.");
+
+  /** Families whose experts are stored as inputs x outputs. */
+  private static final List<String> INPUTS_FIRST =
+      List.of("gpt_oss", "llama4", "qwen3_vl_moe", "aria");
 
   private static final Set<String> ATTENTION =
       Set.of("self_attn", "self_attention", "attn", "attention", "mixer");
+
+  /** Modules that mix tokens in another way than attention. */
+  private static final Set<String> MIXERS = Set.of("linear_attn", "mamba", "mixer", "conv");
+
   private static final Set<String> FEED_FORWARD =
       Set.of(
           "mlp",
@@ -46,6 +55,19 @@ public final class Architecture {
           "shared_expert",
           "shared_experts");
   private static final Set<String> STACKED = Set.of("input_linear", "output_linear");
+  private static final Set<String> GATE_UP = Set.of("gate_up_proj", "input_linear");
+  private static final Set<String> GATES = Set.of("gate_proj", "g_proj", "output_gate");
+
+  /** Matrices of an expert. */
+  private static final Map<String, TensorKind> IN_EXPERT =
+      Map.of(
+          "gate_proj", TensorKind.EXPERT_GATE,
+          "w1", TensorKind.EXPERT_GATE,
+          "up_proj", TensorKind.EXPERT_UP,
+          "w3", TensorKind.EXPERT_UP,
+          "down_proj", TensorKind.EXPERT_DOWN,
+          "w2", TensorKind.EXPERT_DOWN,
+          "output_linear", TensorKind.EXPERT_DOWN);
 
   /** Modules with the same role wherever they are. */
   private static final Map<String, TensorKind> ANYWHERE =
@@ -57,7 +79,14 @@ public final class Architecture {
           Map.entry("qkv_proj", TensorKind.QKV),
           Map.entry("query_key_value", TensorKind.QKV),
           Map.entry("Wqkv", TensorKind.QKV),
+          Map.entry("wqkv", TensorKind.QKV),
           Map.entry("c_attn", TensorKind.QKV),
+          Map.entry("q_a_proj", TensorKind.Q_A_PROJ),
+          Map.entry("wq_a", TensorKind.Q_A_PROJ),
+          Map.entry("q_b_proj", TensorKind.Q_B_PROJ),
+          Map.entry("wq_b", TensorKind.Q_B_PROJ),
+          Map.entry("kv_a_proj_with_mqa", TensorKind.KV_A_PROJ),
+          Map.entry("kv_b_proj", TensorKind.KV_B_PROJ),
           Map.entry("up_proj", TensorKind.UP_PROJ),
           Map.entry("c_fc", TensorKind.UP_PROJ),
           Map.entry("fc1", TensorKind.UP_PROJ),
@@ -85,7 +114,11 @@ public final class Architecture {
   /** Modules whose role depends on the module that they are in. */
   private static final Map<String, TensorKind> IN_ATTENTION =
       Map.of(
-          "out_proj", TensorKind.O_PROJ, "c_proj", TensorKind.O_PROJ, "dense", TensorKind.O_PROJ);
+          "out_proj", TensorKind.O_PROJ,
+          "c_proj", TensorKind.O_PROJ,
+          "dense", TensorKind.O_PROJ,
+          "wo", TensorKind.O_PROJ,
+          "kv_proj", TensorKind.QKV);
 
   private static final Map<String, TensorKind> IN_FEED_FORWARD =
       Map.ofEntries(
@@ -94,6 +127,12 @@ public final class Architecture {
           Map.entry("w2", TensorKind.DOWN_PROJ),
           Map.entry("w3", TensorKind.UP_PROJ),
           Map.entry("gate", TensorKind.ROUTER));
+
+  private static final Map<HeadPart, TensorKind> KINDS =
+      Map.of(
+          HeadPart.QUERY, TensorKind.Q_PROJ,
+          HeadPart.KEY, TensorKind.K_PROJ,
+          HeadPart.VALUE, TensorKind.V_PROJ);
 
   private final ModelConfig config;
 
@@ -119,11 +158,16 @@ public final class Architecture {
 
   /**
    * {@return whether a tensor belongs to another modality, or to the prediction of further tokens}
+   * DeepSeek and GLM number the layers of the latter after those of the model.
    *
    * @param name name of a tensor in the checkpoint
    */
   public boolean isApart(String name) {
-    return TOWER.matcher(name).find();
+    OptionalInt number = number(name);
+    return TOWER.matcher(name).find()
+        || number.isPresent()
+            && config.layers().isPresent()
+            && number.getAsInt() >= config.layers().getAsInt();
   }
 
   /**
@@ -132,12 +176,15 @@ public final class Architecture {
    * @param name name of a tensor in the checkpoint
    */
   public OptionalInt layer(String name) {
+    return isApart(name) ? OptionalInt.empty() : number(name);
+  }
+
+  private static OptionalInt number(String name) {
     Matcher matcher = LAYER.matcher(name);
-    if (isApart(name) || !matcher.find()) {
-      return OptionalInt.empty();
-    }
     try {
-      return OptionalInt.of(Integer.parseInt(matcher.group(1)));
+      return matcher.find()
+          ? OptionalInt.of(Integer.parseInt(matcher.group(1)))
+          : OptionalInt.empty();
     } catch (NumberFormatException e) {
       return OptionalInt.empty();
     }
@@ -155,31 +202,37 @@ public final class Architecture {
     }
     String module =
         name.endsWith(".weight") ? name.substring(0, name.length() - ".weight".length()) : name;
-    if (module.contains(".experts.")) {
-      return TensorKind.EXPERT;
-    }
     String[] segments = module.split("\\.");
     String last = segments.length == 0 ? module : segments[segments.length - 1];
     String parent = segments.length < 2 ? "" : segments[segments.length - 2];
-    if (dimensions == 3 && STACKED.contains(last)) {
-      return TensorKind.EXPERT;
-    }
-    if (parent.equals("router") && last.equals("layer")
+    if (parent.equals("router") && (last.equals("layer") || last.equals("gate"))
         || parent.equals("gate") && last.equals("wg")) {
       return TensorKind.ROUTER;
     }
+    if (module.contains(".experts.") || dimensions == 3 && STACKED.contains(last)) {
+      return isExpertOfAttention(name)
+          ? TensorKind.EXPERT
+          : IN_EXPERT.getOrDefault(last, TensorKind.EXPERT);
+    }
+    if (ATTENTION.contains(parent) && !parent.equals("mixer") && GATES.contains(last)) {
+      return TensorKind.ATTENTION_GATE; // "gate_proj" is also the name in a feed-forward network
+    }
     if (last.equals("gate_proj")) {
-      // A gate of attention has the name of the one in the feed-forward network.
-      return ATTENTION.contains(parent) && !parent.equals("mixer")
-          ? TensorKind.OTHER
-          : TensorKind.GATE_PROJ;
+      return TensorKind.GATE_PROJ;
     }
     if (module.equals("head")) {
       return TensorKind.LM_HEAD;
     }
-    boolean mamba = parent.equals("mixer") && last.equals("out_proj");
-    TensorKind kind = mamba ? null : ANYWHERE.get(last);
-    if (kind == null && ATTENTION.contains(parent) && !mamba) {
+    if (MIXERS.contains(parent) && dimensions == 2) {
+      if (last.startsWith("in_proj")) {
+        return TensorKind.MIXER_IN;
+      }
+      if (last.equals("out_proj")) {
+        return TensorKind.MIXER_OUT;
+      }
+    }
+    TensorKind kind = ANYWHERE.get(last);
+    if (kind == null && ATTENTION.contains(parent)) {
       kind = IN_ATTENTION.get(last);
     }
     if (kind == null && FEED_FORWARD.contains(parent)) {
@@ -194,21 +247,49 @@ public final class Architecture {
     return last.contains("conv") && dimensions > 2 ? TensorKind.CONV : TensorKind.OTHER;
   }
 
+  private static boolean isInAttention(String name) {
+    return Arrays.stream(name.split("\\.")).anyMatch(ATTENTION::contains);
+  }
+
   /**
-   * {@return whether the rows of a stored matrix are inputs, as in GPT-2's Conv1D}
+   * {@return whether the rows of a stored matrix are inputs, as in GPT-2's Conv1D and in the
+   * experts of some families}
    *
    * @param name name of a tensor in the checkpoint
-   * @param dimensions number of dimensions of the tensor; only matrices can be transposed
+   * @param shape dimensions of the tensor; of three, the first counts experts
    */
-  public boolean isTransposed(String name, int dimensions) {
-    if (dimensions == 3) {
-      boolean inputsFirst =
-          config.modelType().equals("gpt_oss") || config.modelType().startsWith("llama4");
-      return inputsFirst && name.contains(".experts.");
+  public boolean isTransposed(String name, List<Long> shape) {
+    if (shape.size() == 3) {
+      TensorKind kind = kind(name, 3);
+      boolean down = kind == TensorKind.EXPERT_DOWN;
+      boolean up = kind == TensorKind.EXPERT && isGateUp(name);
+      if ((down || up) && config.hidden().isPresent()) {
+        long hidden = config.hidden().getAsInt();
+        boolean plain = shape.get(down ? 1 : 2) == hidden;
+        boolean turned = shape.get(down ? 2 : 1) == hidden;
+        if (plain != turned) {
+          return turned;
+        }
+      }
+      return name.contains(".experts.")
+          && INPUTS_FIRST.stream().anyMatch(family -> config.modelType().startsWith(family));
     }
-    return dimensions == 2
+    return shape.size() == 2
         && (config.modelType().isEmpty() || config.modelType().equals("gpt2"))
         && CONV1D.matcher(name).find();
+  }
+
+  /** Returns whether a name is that of an expert of attention, as JetMoE has them. */
+  private static boolean isExpertOfAttention(String name) {
+    return isInAttention(name) && !name.contains(".mixer.");
+  }
+
+  /** Returns whether a matrix of an expert holds gate and first projection. */
+  private static boolean isGateUp(String name) {
+    String module =
+        name.endsWith(".weight") ? name.substring(0, name.length() - ".weight".length()) : name;
+    return GATE_UP.contains(module.substring(module.lastIndexOf('.') + 1))
+        && !isExpertOfAttention(name);
   }
 
   /**
@@ -216,49 +297,76 @@ public final class Architecture {
    *
    * @param label label in the names of reports, such as "q"
    * @param kind role of the part
-   * @param begin first row
-   * @param end row after the last one
+   * @param outputs the outputs of the fused matrix that are those of the part
+   * @param heads attention heads as ranges of the outputs of the part
    */
-  public record Part(String label, TensorKind kind, long begin, long end) {}
+  public record Part(String label, TensorKind kind, Ranges outputs, List<Head> heads) {
+    /** Copies the list. */
+    public Part {
+      heads = List.copyOf(heads);
+    }
+  }
 
   /**
-   * {@return the parts of a fused matrix whose rows lie together: queries, keys and values, or gate
-   * and up}
+   * {@return the parts of a fused matrix, or of its bias: queries, keys and values, or gate and up}
    *
-   * @param name name of the matrix
-   * @param kind role of the matrix
+   * @param name name of the tensor
+   * @param kind role of the tensor
    * @param rows number of outputs
    * @param columns number of inputs
    */
   public List<Part> parts(String name, TensorKind kind, long rows, long columns) {
-    if (kind == TensorKind.GATE_UP && rows % 2 == 0) {
+    if (kind == TensorKind.BIAS) {
+      String weight =
+          name.endsWith(".bias")
+              ? name.substring(0, name.length() - "bias".length()) + "weight"
+              : name.substring(0, name.length() - "_bias".length());
+      TensorKind own = kind(weight, 2);
+      return own == TensorKind.BIAS
+          ? List.of()
+          : parts(weight, own, rows, columns).stream()
+              .map(part -> new Part(part.label(), kind, part.outputs(), List.of()))
+              .toList();
+    }
+    boolean expert = kind == TensorKind.EXPERT && isGateUp(name);
+    if ((kind == TensorKind.GATE_UP || expert) && rows > 0 && rows % 2 == 0) {
+      long half = rows / 2;
+      boolean mixed = expert && config.modelType().equals("gpt_oss");
       return List.of(
-          new Part("gate", TensorKind.GATE_PROJ, 0, rows / 2),
-          new Part("up", TensorKind.UP_PROJ, rows / 2, rows));
+          new Part(
+              "gate",
+              expert ? TensorKind.EXPERT_GATE : TensorKind.GATE_PROJ,
+              mixed ? new Ranges(0, 1, 2, half) : Ranges.of(0, half),
+              List.of()),
+          new Part(
+              "up",
+              expert ? TensorKind.EXPERT_UP : TensorKind.UP_PROJ,
+              mixed ? new Ranges(1, 1, 2, half) : Ranges.of(half, rows),
+              List.of()));
     }
-    if (kind != TensorKind.QKV) {
-      return List.of();
-    }
+    boolean whole = kind != TensorKind.QKV && kind != TensorKind.Q_PROJ;
+    List<AttentionLayout.Place> places =
+        whole
+            ? List.of()
+            : attention(name).map(own -> own.places(kind, rows, columns)).orElse(List.of());
     List<Part> parts = new ArrayList<>();
-    List<Head> heads = heads(name, kind, rows, columns);
-    Map<HeadPart, TensorKind> kinds =
-        Map.of(
-            HeadPart.QUERY, TensorKind.Q_PROJ,
-            HeadPart.KEY, TensorKind.K_PROJ,
-            HeadPart.VALUE, TensorKind.V_PROJ);
-    long covered = 0;
-    for (HeadPart part : List.of(HeadPart.QUERY, HeadPart.KEY, HeadPart.VALUE)) {
-      long begin = covered;
-      for (Head head : heads) {
-        if (head.part() == part) {
-          if (head.begin() != covered) {
-            return List.of(); // The parts are interleaved.
-          }
-          covered = head.end();
-        }
+    for (AttentionLayout.Place place : places) {
+      Ranges outputs = place.ranges();
+      boolean gated = kind == TensorKind.Q_PROJ && outputs.size() < rows;
+      if (kind == TensorKind.QKV || gated) {
+        AttentionLayout.Place own =
+            new AttentionLayout.Place(place.part(), Ranges.of(0, outputs.size()), place.head());
+        parts.add(new Part(place.part().label(), KINDS.get(place.part()), outputs, heads(own)));
       }
-      if (covered > begin) {
-        parts.add(new Part(part.label(), kinds.get(part), begin, covered));
+      if (gated) {
+        // What lies between the queries of the heads are their gates.
+        Ranges gates =
+            new Ranges(
+                outputs.begin() + outputs.length(),
+                outputs.step() - outputs.length(),
+                outputs.step(),
+                outputs.count());
+        parts.add(new Part("gate", TensorKind.ATTENTION_GATE, gates, List.of()));
       }
     }
     return parts;
@@ -275,19 +383,7 @@ public final class Architecture {
    * @return empty if the configuration does not fit the matrix
    */
   public List<Head> heads(String name, TensorKind kind, long rows, long columns) {
-    String[] segments = name.split("\\.");
-    boolean attention = Arrays.stream(segments).anyMatch(ATTENTION::contains);
-    if (!attention || isApart(name)) {
-      return List.of();
-    }
-    Optional<ModelConfig.GlobalAttention> own =
-        config
-            .global()
-            .filter(
-                all -> layer(name).isPresent() && all.layers().contains(layer(name).getAsInt()));
-    return own.map(
-            all -> heads(kind, rows, columns, all.keyValueHeads(), (long) all.headDimension()))
-        .orElseGet(() -> heads(kind, rows, columns));
+    return attention(name).map(own -> heads(own.places(kind, rows, columns))).orElse(List.of());
   }
 
   /**
@@ -299,95 +395,36 @@ public final class Architecture {
    * @return empty if the configuration does not fit the matrix
    */
   public List<Head> heads(TensorKind kind, long rows, long columns) {
-    if (config.keyValueHeads().isEmpty() || config.headDimension().isEmpty()) {
-      return List.of();
-    }
-    return heads(
-        kind,
-        rows,
-        columns,
-        config.keyValueHeads().getAsInt(),
-        (long) config.headDimension().getAsInt());
+    return config
+        .heads()
+        .ofMost()
+        .map(own -> heads(new AttentionLayout(config, own).places(kind, rows, columns)))
+        .orElse(List.of());
   }
 
-  private List<Head> heads(
-      TensorKind kind, long rows, long columns, int keyValues, long dimension) {
-    if (config.attentionHeads().isEmpty() || rows == 0 || columns == 0) {
-      return List.of();
-    }
-    int queries = config.attentionHeads().getAsInt();
-    if (kind == TensorKind.QKV && config.modelType().equals("minimax")) {
-      // Its layers of linear attention are fused, and have as many keys as queries.
-      return rows == 3 * queries * dimension ? fused(queries, queries, dimension) : List.of();
-    }
-    // Qwen3-Next and Qwen3.5 store a gate after the queries of each head.
-    boolean gated =
-        kind == TensorKind.Q_PROJ
-            && rows == 2 * queries * dimension
-            && (config.modelType().startsWith("qwen3_next")
-                || config.modelType().startsWith("qwen3_5"));
-    long covered =
-        switch (kind) {
-          case Q_PROJ -> gated ? rows : queries * dimension;
-          case O_PROJ -> queries * dimension;
-          case K_PROJ, V_PROJ -> keyValues * dimension;
-          case QKV -> (queries + 2L * keyValues) * dimension;
-          default -> 0;
-        };
-    // Before a head is listed: a matrix that is there bounds how many there are.
-    if (covered != (kind == TensorKind.O_PROJ ? columns : rows)) {
-      return List.of();
-    }
+  private static List<Head> heads(List<AttentionLayout.Place> places) {
+    return places.stream().flatMap(place -> heads(place).stream()).toList();
+  }
+
+  private static List<Head> heads(AttentionLayout.Place place) {
     List<Head> heads = new ArrayList<>();
-    switch (kind) {
-      case Q_PROJ ->
-          add(
-              heads,
-              HeadPart.QUERY,
-              queries,
-              true,
-              0,
-              dimension,
-              gated ? 2 * dimension : dimension);
-      case K_PROJ -> add(heads, HeadPart.KEY, keyValues, true, 0, dimension, dimension);
-      case V_PROJ -> add(heads, HeadPart.VALUE, keyValues, true, 0, dimension, dimension);
-      case O_PROJ -> add(heads, HeadPart.OUTPUT, queries, false, 0, dimension, dimension);
-      default -> heads.addAll(fused(queries, keyValues, dimension));
+    boolean onRows = place.part() != HeadPart.OUTPUT;
+    for (long index = 0; index < place.ranges().size() / place.head(); index++) {
+      long begin = place.ranges().at(index * place.head());
+      heads.add(new Head(place.part(), (int) index, onRows, begin, begin + place.head()));
     }
     return heads;
   }
 
-  private List<Head> fused(int queries, int keyValues, long dimension) {
-    List<Head> heads = new ArrayList<>();
-    if (config.fusedHeads() == ModelConfig.FusedHeads.CONCATENATED) {
-      add(heads, HeadPart.QUERY, queries, true, 0, dimension, dimension);
-      long keys = queries * dimension;
-      add(heads, HeadPart.KEY, keyValues, true, keys, dimension, dimension);
-      long values = keys + keyValues * dimension;
-      add(heads, HeadPart.VALUE, keyValues, true, values, dimension, dimension);
-      return heads;
+  /** Returns the places of heads in the layer of a tensor of the language model's attention. */
+  private Optional<AttentionLayout> attention(String name) {
+    if (!isInAttention(name) || isApart(name)) {
+      return Optional.empty();
     }
-    int group = queries / keyValues;
-    long step = (group + 2) * dimension;
-    for (int query = 0; query < queries; query++) {
-      long begin = query / group * step + query % group * dimension;
-      heads.add(new Head(HeadPart.QUERY, query, true, begin, begin + dimension));
-    }
-    add(heads, HeadPart.KEY, keyValues, true, group * dimension, dimension, step);
-    add(heads, HeadPart.VALUE, keyValues, true, (group + 1) * dimension, dimension, step);
-    return heads;
-  }
-
-  private static void add(
-      List<Head> heads,
-      HeadPart part,
-      int count,
-      boolean onRows,
-      long begin,
-      long dimension,
-      long step) {
-    for (int i = 0; i < count; i++) {
-      heads.add(new Head(part, i, onRows, begin + i * step, begin + i * step + dimension));
-    }
+    OptionalInt layer = layer(name);
+    AttentionHeads heads = config.heads();
+    Optional<AttentionHeads.OfLayer> own =
+        layer.isPresent() ? heads.ofLayer(layer.getAsInt()) : heads.ofMost();
+    return own.map(sizes -> new AttentionLayout(config, sizes));
   }
 }

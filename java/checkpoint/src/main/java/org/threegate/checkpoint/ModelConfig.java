@@ -1,11 +1,8 @@
 package org.threegate.checkpoint;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.Set;
-import java.util.TreeSet;
 import org.threegate.file.InputFiles;
 import org.threegate.run.InvalidInputException;
 
@@ -15,53 +12,39 @@ import org.threegate.run.InvalidInputException;
  *
  * @param modelType name of the model family; "" if unknown
  * @param layers number of layers
- * @param attentionHeads number of query heads, at most 65,536
- * @param keyValueHeads number of key and value heads; by default, that of query heads
- * @param headDimension elements of a head; by default, the hidden size over the query heads
- * @param tiedEmbeddings whether the output head is the input embedding
- * @param fusedHeads order of heads in a fused matrix
- * @param global layers with other heads; empty if all are alike
+ * @param hidden width of the residual stream
+ * @param heads attention heads
+ * @param embeddings whether the output head is the input embedding
  * @param quantization how the weights are quantized
  */
 public record ModelConfig(
     String modelType,
     OptionalInt layers,
-    OptionalInt attentionHeads,
-    OptionalInt keyValueHeads,
-    OptionalInt headDimension,
-    boolean tiedEmbeddings,
-    FusedHeads fusedHeads,
-    Optional<GlobalAttention> global,
+    OptionalInt hidden,
+    AttentionHeads heads,
+    Embeddings embeddings,
     Quantization quantization) {
-  /** The order of heads in a matrix that holds queries, keys and values. */
-  public enum FusedHeads {
-    /** All queries, then all keys, then all values. */
-    CONCATENATED,
-    /** For each key-value head: its queries, its key, its value. */
-    GROUPED
-  }
+  /** Whether the output head is the input embedding. */
+  public enum Embeddings {
+    /** The output head is the embedding. */
+    TIED,
+    /** The output head is a matrix of its own. */
+    SEPARATE,
+    /** The configuration does not say, and its family has no known default. */
+    UNSTATED;
 
-  /**
-   * Layers whose heads have another size than those of the other layers.
-   *
-   * @param layers numbers of these layers
-   * @param keyValueHeads number of their key and value heads
-   * @param headDimension elements of their heads
-   */
-  public record GlobalAttention(Set<Integer> layers, int keyValueHeads, int headDimension) {
-    /** Copies the set. */
-    public GlobalAttention {
-      layers = Set.copyOf(layers);
+    /**
+     * {@return whether the output head is the embedding}
+     *
+     * @param stored whether the checkpoint stores an output head
+     */
+    public boolean areTied(boolean stored) {
+      return this == TIED || this == UNSTATED && !stored;
     }
   }
 
+  private static final String TIE = "tie_word_embeddings";
   private static final String MODEL_OPT = "hf_quant_config.json";
-  private static final Set<String> PER_HEAD =
-      Set.of("gpt_neox", "bloom", "minimax", "falcon", "gpt_bigcode");
-  private static final Set<String> MULTI_HEAD =
-      Set.of(
-          "gpt2", "gpt_neo", "gpt_neox", "gptj", "gpt_bigcode", "bloom", "mpt", "opt", "codegen");
-  private static final int MOST_HEADS = 1 << 16;
   private static final int MOST_LAYERS = 1 << 16;
   private static final int WIDEST = 1 << 24;
 
@@ -71,11 +54,8 @@ public record ModelConfig(
           "",
           OptionalInt.empty(),
           OptionalInt.empty(),
-          OptionalInt.empty(),
-          OptionalInt.empty(),
-          false,
-          FusedHeads.CONCATENATED,
-          Optional.empty(),
+          AttentionHeads.UNKNOWN,
+          Embeddings.UNSTATED,
           Quantization.NONE);
 
   /**
@@ -100,82 +80,23 @@ public record ModelConfig(
   static ModelConfig parse(JsonFields root) {
     JsonFields text = root.value("text_config").isObject() ? root.object("text_config") : root;
     String type = text.text("model_type").or(() -> root.text("model_type")).orElse("");
-    OptionalInt heads =
-        size(text, MOST_HEADS, "num_attention_heads", "n_head", "n_heads", "num_heads");
-    OptionalInt hidden = size(text, WIDEST, "hidden_size", "n_embd", "d_model");
-    boolean grouped = text.flag("new_decoder_architecture", false);
-    // Falcon and GPT-BigCode have one key-value head unless they say otherwise.
-    boolean shared =
-        (type.equals("falcon") || type.equals("gpt_bigcode"))
-            && text.flag("multi_query", true)
-            && !grouped;
-    OptionalInt keyValueHeads = size(text, MOST_HEADS, "num_key_value_heads", "num_kv_heads");
-    if (shared) {
-      keyValueHeads = OptionalInt.of(1);
-    } else if (MULTI_HEAD.contains(type) || type.equals("falcon") && !grouped) {
-      keyValueHeads = heads; // whatever a configuration of these families says beside it
-    }
-    OptionalInt headDimension = size(text, WIDEST, "head_dim");
-    if (headDimension.isEmpty()
-        && heads.isPresent()
-        && hidden.isPresent()
-        && hidden.getAsInt() >= heads.getAsInt()) {
-      headDimension = OptionalInt.of(hidden.getAsInt() / heads.getAsInt());
-    }
+    OptionalInt hidden =
+        AttentionHeads.size(text, WIDEST, "hidden_size", "n_embd", "d_model", "model_dim");
+    Optional<Boolean> tied =
+        root.has(TIE) || text.has(TIE)
+            ? Optional.of(root.flag(TIE, text.flag(TIE, false)))
+            : DefaultEmbeddings.areTied(type);
     return new ModelConfig(
         type,
-        size(text, MOST_LAYERS, "num_hidden_layers", "n_layer"),
-        heads,
-        keyValueHeads.isPresent() ? keyValueHeads : heads,
-        headDimension,
-        root.flag("tie_word_embeddings", text.flag("tie_word_embeddings", false)),
-        PER_HEAD.contains(type) && !shared ? FusedHeads.GROUPED : FusedHeads.CONCATENATED,
-        global(text, keyValueHeads.isPresent() ? keyValueHeads : heads),
+        AttentionHeads.size(
+            text, MOST_LAYERS, "num_hidden_layers", "n_layer", "n_layers", "num_layers"),
+        hidden,
+        AttentionHeads.parse(text, type, hidden),
+        tied.map(own -> own ? Embeddings.TIED : Embeddings.SEPARATE).orElse(Embeddings.UNSTATED),
         Quantization.parse(root));
   }
 
-  /** Returns the layers of Gemma 4 that attend to all tokens, if their heads differ. */
-  private static Optional<GlobalAttention> global(JsonFields text, OptionalInt keyValueHeads) {
-    OptionalInt dimension = size(text, WIDEST, "global_head_dim");
-    OptionalInt own = size(text, MOST_HEADS, "num_global_key_value_heads");
-    if (dimension.isEmpty() || keyValueHeads.isEmpty() || !text.value("layer_types").isArray()) {
-      return Optional.empty();
-    }
-    Set<Integer> layers = new TreeSet<>();
-    int layer = 0;
-    for (JsonNode kind : text.value("layer_types")) {
-      if (kind.asText().equals("full_attention") && layer < MOST_LAYERS) {
-        layers.add(layer);
-      }
-      layer++;
-    }
-    return Optional.of(
-        new GlobalAttention(layers, own.orElse(keyValueHeads.getAsInt()), dimension.getAsInt()));
-  }
-
-  /** Returns the first field with a size. A list, with a size for each layer, is skipped. */
-  private static OptionalInt size(JsonFields fields, int most, String... names) {
-    for (String name : names) {
-      if (!fields.value(name).isContainerNode()) {
-        OptionalInt size = fields.integer(name, 0, most);
-        if (size.isPresent() && size.getAsInt() > 0) {
-          return size;
-        }
-      }
-    }
-    return OptionalInt.empty();
-  }
-
   private ModelConfig with(Quantization other) {
-    return new ModelConfig(
-        modelType,
-        layers,
-        attentionHeads,
-        keyValueHeads,
-        headDimension,
-        tiedEmbeddings,
-        fusedHeads,
-        global,
-        other);
+    return new ModelConfig(modelType, layers, hidden, heads, embeddings, other);
   }
 }

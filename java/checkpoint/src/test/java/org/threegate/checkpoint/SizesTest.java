@@ -24,7 +24,10 @@ class SizesTest {
       """
       {"model_type": "qwen3", "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 4,
        "num_key_value_heads": 2, "head_dim": 2, "tie_word_embeddings": false,
-       "text_config": {"num_attention_heads": 4, "head_dim": 2, "num_key_value_heads": 2},
+       "text_config": {"num_attention_heads": 4, "head_dim": 2, "num_key_value_heads": 2,
+         "num_attention_heads_per_layer": [4], "v_head_dim": 1, "global_head_dim": 2,
+         "layer_types": ["full_attention"], "per_layer_config": {"0": {"head_dim": 2}},
+         "kv_lora_rank": 4, "qk_nope_head_dim": 1, "qk_rope_head_dim": 1},
        "quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}}""";
   private static final String ADAPTER =
       """
@@ -50,7 +53,12 @@ class SizesTest {
               Architecture architecture =
                   new Architecture(ModelConfig.read(directory).orElseThrow());
               for (TensorKind kind : TensorKind.values()) {
+                String name = "model.layers.0.self_attn.x.weight";
                 assertThat(architecture.heads(kind, 8, 8)).hasSizeLessThanOrEqualTo(16);
+                assertThat(architecture.heads(name, kind, 8, 8)).hasSizeLessThanOrEqualTo(16);
+                for (Architecture.Part part : architecture.parts(name, kind, 8, 8)) {
+                  assertThat(part.outputs().end()).isLessThanOrEqualTo(8);
+                }
               }
             });
     assertThat(refused).isGreaterThan(100);
@@ -79,8 +87,8 @@ class SizesTest {
     write(
         "config.json",
         """
-        {"num_attention_heads": [12, 16], "num_key_value_heads": null, "head_dim": null,
-         "hidden_size": 8, "num_hidden_layers": 0, "model_type": null, "text_config": null,
+        {"num_attention_heads": ["12", -1], "num_key_value_heads": null, "head_dim": null,
+         "hidden_size": null, "num_hidden_layers": 0, "model_type": null, "text_config": null,
          "tie_word_embeddings": null, "pad_token_id": -1, "rope_scaling": null,
          "quantization_config": {"weight_block_size": null}}""");
     ModelConfig config = ModelConfig.read(directory).orElseThrow();
@@ -90,7 +98,7 @@ class SizesTest {
   @Test
   void moreHeadsThanEntriesHaveNoDimension() throws Exception {
     write("config.json", "{\"num_attention_heads\": 16, \"hidden_size\": 8}");
-    assertThat(ModelConfig.read(directory).orElseThrow().headDimension()).isEmpty();
+    assertThat(ModelConfig.read(directory).orElseThrow().heads().dimension()).isEmpty();
   }
 
   @Test

@@ -78,10 +78,12 @@ final class InspectCommand implements Callable<Integer> {
                       "config: %s, %s layers, %s heads, %s key-value heads, head dimension %s%s%n",
                       found.modelType().isEmpty() ? "unnamed" : PrintableText.of(found.modelType()),
                       text(found.layers()),
-                      text(found.attentionHeads()),
-                      text(found.keyValueHeads()),
-                      text(found.headDimension()),
-                      found.tiedEmbeddings() ? ", tied embeddings" : ""));
+                      text(found.heads().queries()),
+                      text(found.heads().keyValues()),
+                      text(found.heads().dimension()),
+                      found.embeddings() == ModelConfig.Embeddings.TIED
+                          ? ", tied embeddings"
+                          : ""));
       out.printf(
           "%,d parameters in %,d tensors %s%n",
           checkpoint.parameters(), checkpoint.tensors().size(), byType);

@@ -8,6 +8,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.checkpoint.Architecture;
+import org.threegate.checkpoint.Ranges;
 import org.threegate.checkpoint.TensorKind;
 import org.threegate.checkpoint.TensorType;
 
@@ -49,9 +50,17 @@ final class Descriptions {
   /** A scaled product of two factors, as in adapters. */
   record Product(Stored left, Stored right, double scale) {}
 
-  /** An operand that a kernel reads as one matrix. */
+  /** The rows and columns of a part of a matrix. */
+  record Part(Ranges rows, Ranges columns) {}
+
+  /**
+   * An operand that a kernel reads as one matrix.
+   *
+   * @param part the part of the matrix that is wanted; empty for all of it
+   */
   @JsonInclude(JsonInclude.Include.NON_ABSENT)
-  record Weights(Stored values, Optional<Scale> scale, List<Product> products) {
+  record Weights(
+      Stored values, Optional<Scale> scale, List<Product> products, Optional<Part> part) {
     private void addTo(List<Stored> matrices) {
       matrices.add(values);
       scale.ifPresent(own -> matrices.add(own.scales()));

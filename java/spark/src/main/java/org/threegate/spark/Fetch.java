@@ -131,9 +131,16 @@ final class Fetch implements AutoCloseable {
               scale.factor());
       values = new Values.Scaled(stored, grid);
     }
-    if (weights.products().isEmpty()) {
-      return values;
+    if (!weights.products().isEmpty()) {
+      values = adapted(weights, values);
     }
+    if (weights.part().isPresent()) {
+      return values.part(weights.part().get().rows(), weights.part().get().columns());
+    }
+    return values;
+  }
+
+  private Values adapted(Descriptions.Weights weights, Values values) throws IOException {
     List<Operand.LowRank> products = new ArrayList<>();
     for (Descriptions.Product product : weights.products()) {
       products.add(

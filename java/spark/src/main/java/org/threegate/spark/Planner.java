@@ -127,10 +127,21 @@ final class Planner {
     if (values instanceof Values.Adapted adapted) {
       return isReadable(adapted.base());
     }
+    if (values instanceof Values.Selected selected) {
+      return isReadable(selected.whole());
+    }
     return values instanceof Values.Stored || values instanceof Values.Scaled;
   }
 
   private Descriptions.Weights weights(Values values) {
+    if (values instanceof Values.Selected selected) {
+      Descriptions.Weights whole = weights(selected.whole());
+      return new Descriptions.Weights(
+          whole.values(),
+          whole.scale(),
+          whole.products(),
+          Optional.of(new Descriptions.Part(selected.kept(), selected.across())));
+    }
     if (values instanceof Values.Adapted adapted) {
       Descriptions.Weights base = weights(adapted.base());
       List<Descriptions.Product> products =
@@ -140,7 +151,7 @@ final class Planner {
                       new Descriptions.Product(
                           stored(term.left()), stored(term.right()), term.scale()))
               .toList();
-      return new Descriptions.Weights(base.values(), base.scale(), products);
+      return new Descriptions.Weights(base.values(), base.scale(), products, Optional.empty());
     }
     if (values instanceof Values.Scaled scaled) {
       ScaleGrid grid = scaled.grid();
@@ -152,11 +163,12 @@ final class Planner {
           Optional.of(
               new Descriptions.Scale(
                   scales, grid.blockRows(), grid.blockColumns(), grid.period(), grid.factor())),
-          List.of());
+          List.of(),
+          Optional.empty());
     }
     if (values instanceof Values.Stored plain) {
       return new Descriptions.Weights(
-          stored(plain.operand().values()), Optional.empty(), List.of());
+          stored(plain.operand().values()), Optional.empty(), List.of(), Optional.empty());
     }
     throw new IllegalArgumentException("entries that are computed cannot be described");
   }

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.threegate.checkpoint.Architecture;
+import org.threegate.checkpoint.AttentionHeads;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.HeadPart;
 import org.threegate.checkpoint.ModelConfig;
@@ -44,14 +45,17 @@ record AttentionLayer(
    */
   record Shape(int queries, int keyValues, int dimension) {
     static Shape of(Checkpoint checkpoint, ModelConfig config) {
-      if (config.attentionHeads().isEmpty()
-          || config.keyValueHeads().isEmpty()
-          || config.headDimension().isEmpty()) {
-        throw new InvalidInputException(
-            checkpoint.path() + ": its config.json does not state its attention heads");
-      }
-      int queries = config.attentionHeads().getAsInt();
-      int keyValues = config.keyValueHeads().getAsInt();
+      AttentionHeads.OfLayer heads =
+          config
+              .heads()
+              .ofMost()
+              .orElseThrow(
+                  () ->
+                      new InvalidInputException(
+                          checkpoint.path()
+                              + ": its config.json does not state its attention heads"));
+      int queries = heads.queries();
+      int keyValues = heads.keyValues();
       if (queries % keyValues != 0) {
         throw new InvalidInputException(
             checkpoint.path()
@@ -61,7 +65,7 @@ record AttentionLayer(
                 + keyValues
                 + " key-value heads");
       }
-      return new Shape(queries, keyValues, config.headDimension().getAsInt());
+      return new Shape(queries, keyValues, heads.dimension());
     }
   }
 

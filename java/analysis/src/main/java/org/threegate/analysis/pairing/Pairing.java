@@ -14,6 +14,7 @@ import org.threegate.analysis.statistics.Accounting;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.ModelConfig;
+import org.threegate.checkpoint.Ranges;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorKind;
 import org.threegate.checkpoint.adapter.AdaptedWeights;
@@ -36,6 +37,9 @@ public record Pairing(
     List<WeightPair> pairs, Unpaired names, List<String> matched, Accounting accounting) {
   private static final int MOST_EXPERTS = 1 << 16; // compared one by one
   private static final int COMPARED_BYTES = 1 << 20;
+  private static final Set<TensorKind> EXPERTS =
+      Set.of(
+          TensorKind.EXPERT, TensorKind.EXPERT_GATE, TensorKind.EXPERT_UP, TensorKind.EXPERT_DOWN);
 
   /**
    * Names of weights that are not compared.
@@ -360,10 +364,20 @@ public record Pairing(
 
     /** {@return the output head if it is stored beside the embedding with the same bytes} */
     private Optional<Weight> tiedCopy(Checkpoint checkpoint, Map<String, Weight> weights) {
-      boolean tied = checkpoint.config().map(ModelConfig::tiedEmbeddings).orElse(false);
+      boolean separate = embeddings(checkpoint) == ModelConfig.Embeddings.SEPARATE;
       Optional<Weight> head = find(weights, TensorKind.LM_HEAD);
       Optional<Weight> embedding = find(weights, TensorKind.EMBED);
-      return head.filter(own -> tied && embedding.isPresent() && sameBytes(own, embedding.get()));
+      return head.filter(
+          own -> !separate && embedding.isPresent() && sameBytes(own, embedding.get()));
+    }
+
+    private static ModelConfig.Embeddings embeddings(Checkpoint checkpoint) {
+      return checkpoint.config().orElse(ModelConfig.UNKNOWN).embeddings();
+    }
+
+    /** Returns whether the output head of the base is its embedding. */
+    private boolean isTied(Map<String, Weight> left) {
+      return embeddings(base).areTied(find(left, TensorKind.LM_HEAD).isPresent());
     }
 
     private Optional<Weight> find(Map<String, Weight> weights, TensorKind kind) {
@@ -396,7 +410,7 @@ public record Pairing(
     private void pairWithEmbedding(Map<String, Weight> left, Weight other, Account after) {
       boolean head =
           architecture.kind(other.name(), other.shape().size()) == TensorKind.LM_HEAD
-              && base.config().map(ModelConfig::tiedEmbeddings).orElse(false);
+              && isTied(left);
       Optional<Weight> embedding =
           find(left, TensorKind.EMBED).filter(own -> own.shape().equals(other.shape()));
       if (head && embedding.isPresent()) {
@@ -473,7 +487,7 @@ public record Pairing(
     /** Adds the output head that a tied base has in its embedding, if an adapter changes it. */
     private Map<String, Weight> withTiedHead(Map<String, Weight> left, Adapter adapter) {
       Map<String, Weight> all = new LinkedHashMap<>(left);
-      boolean tied = base.config().map(ModelConfig::tiedEmbeddings).orElse(false);
+      boolean tied = isTied(left);
       for (String name : adapter.names()) {
         if (tied && architecture.kind(name, 2) == TensorKind.LM_HEAD) {
           find(left, TensorKind.EMBED).ifPresent(embedding -> all.putIfAbsent(name, embedding));
@@ -510,72 +524,86 @@ public record Pairing(
     private void add(Weight one, Weight other) {
       List<Tensor> sources = new ArrayList<>(one.sources());
       sources.addAll(other.sources());
-      TensorKind kind = architecture.kind(one.name(), one.shape().size());
+      List<Long> shape = one.shape();
+      TensorKind kind = architecture.kind(one.name(), shape.size());
       boolean slices =
-          one.shape().size() == 3
-              && kind == TensorKind.EXPERT
+          shape.size() == 3
+              && EXPERTS.contains(kind)
               && one.elements() > 0
-              && one.shape().get(0) <= MOST_EXPERTS;
+              && shape.get(0) <= MOST_EXPERTS;
+      TensorPair.Stored stored =
+          new TensorPair.Stored(
+              one.storedAs(),
+              other.storedAs(),
+              slices ? 2 : shape.size(),
+              (slices || shape.size() == 2) && architecture.isTransposed(one.name(), shape));
       if (!slices) {
-        add(one.name(), one, other.storedAs(), one.entries(), other.entries(), sources);
+        add(new Whole(one.name(), "", kind, stored), one.entries(), other.entries(), sources);
         return;
       }
-      for (long e = 0; e < one.shape().get(0); e++) {
-        pairs.add(
-            new WeightPair(
-                one.name() + "[" + e + "]",
-                architecture.layer(one.name()),
-                kind,
-                new TensorPair.Stored(
-                    one.storedAs(), other.storedAs(), 2, architecture.isTransposed(one.name(), 3)),
-                one.slice(e),
-                other.slice(e),
-                List.of(),
-                e == 0 ? sources : List.of()));
+      for (long e = 0; e < shape.get(0); e++) {
+        add(
+            new Whole(one.name(), "[" + e + "]", kind, stored),
+            one.slice(e),
+            other.slice(e),
+            e == 0 ? sources : List.of());
       }
     }
 
-    private void add(
-        String name,
-        Weight weight,
-        String storedTuned,
-        Values left,
-        Values right,
-        List<Tensor> sources) {
-      int dimensions = weight.shape().size();
-      TensorKind kind = architecture.kind(name, dimensions);
-      boolean transposed = architecture.isTransposed(name, dimensions);
+    /**
+     * A matrix or a vector that may have parts.
+     *
+     * @param suffix number of an expert in brackets; "" if there is none
+     */
+    private record Whole(String weight, String suffix, TensorKind kind, TensorPair.Stored stored) {
+      String name() {
+        return weight + suffix;
+      }
+
+      /** Returns whether outputs are columns as stored. So are those of vectors and biases. */
+      boolean outputsAreColumns() {
+        return stored.transposed() || stored.dimensions() < 2 || kind == TensorKind.BIAS;
+      }
+    }
+
+    private void add(Whole whole, Values left, Values right, List<Tensor> sources) {
+      boolean across = whole.outputsAreColumns();
+      long outputs = across ? left.columns() : left.rows();
+      long inputs = across ? left.rows() : left.columns();
+      boolean none = whole.stored().dimensions() > 2 || left.rows() == 0 || left.columns() == 0;
       List<Architecture.Part> parts =
-          dimensions == 2 && !transposed && split
-              ? architecture.parts(name, kind, left.rows(), left.columns())
-              : List.of();
-      if (!parts.isEmpty()) {
-        for (Architecture.Part part : parts) {
-          pairs.add(
-              new WeightPair(
-                  name + "[" + part.label() + "]",
-                  architecture.layer(name),
-                  part.kind(),
-                  new TensorPair.Stored(weight.storedAs(), storedTuned, dimensions, false),
-                  left.rows(part.begin(), part.end()),
-                  right.rows(part.begin(), part.end()),
-                  architecture.heads(name, part.kind(), part.end() - part.begin(), left.columns()),
-                  part.begin() == 0 ? sources : List.of()));
-        }
+          none || !split
+              ? List.of()
+              : architecture.parts(whole.weight(), whole.kind(), outputs, inputs);
+      if (parts.isEmpty()) {
+        pairs.add(
+            new WeightPair(
+                whole.name(),
+                architecture.layer(whole.weight()),
+                whole.kind(),
+                whole.stored(),
+                left,
+                right,
+                whole.stored().dimensions() < 2
+                    ? List.of()
+                    : architecture.heads(whole.weight(), whole.kind(), outputs, inputs),
+                sources));
         return;
       }
-      long rows = transposed ? left.columns() : left.rows();
-      long columns = transposed ? left.rows() : left.columns();
-      pairs.add(
-          new WeightPair(
-              name,
-              architecture.layer(name),
-              kind,
-              new TensorPair.Stored(weight.storedAs(), storedTuned, dimensions, transposed),
-              left,
-              right,
-              dimensions < 2 ? List.of() : architecture.heads(name, kind, rows, columns),
-              sources));
+      for (Architecture.Part part : parts) {
+        Ranges rows = across ? Ranges.of(0, left.rows()) : part.outputs();
+        Ranges columns = across ? part.outputs() : Ranges.of(0, left.columns());
+        pairs.add(
+            new WeightPair(
+                whole.name() + "[" + part.label() + "]",
+                architecture.layer(whole.weight()),
+                part.kind(),
+                whole.stored(),
+                left.part(rows, columns),
+                right.part(rows, columns),
+                part.heads(),
+                part == parts.get(0) ? sources : List.of()));
+      }
     }
 
     private Pairing pairing(Account after, Checkpoint tuned) {

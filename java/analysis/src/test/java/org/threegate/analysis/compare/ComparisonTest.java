@@ -18,6 +18,7 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.function.IntToDoubleFunction;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.assertj.core.api.InstanceOfAssertFactories;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -172,23 +173,27 @@ class ComparisonTest {
             "base",
             tensor(new SafetensorsWriter(), "h.0.attn.c_attn.weight", shape, i -> 1),
             config);
-    // Column 5 of the file is output 5. There are 4 outputs for each of q, k and v, so it is in
-    // head 0 of k.
+    // Column 5 of the file is output 5. There are 4 outputs for each of q, k and v, so it is the
+    // second one of k, in head 0.
     Path tuned =
         model(
             "tuned",
             tensor(
                 new SafetensorsWriter(), "h.0.attn.c_attn.weight", shape, i -> i % 12 == 5 ? 2 : 1),
             config);
-    TensorDiff diff =
-        compare(base, tuned, Optional.empty()).tensors().get("h.0.attn.c_attn.weight");
+    Compared compared = compare(base, tuned, Optional.empty());
+    TensorDiff diff = compared.tensors().get("h.0.attn.c_attn.weight[k]");
+    assertThat(diff.kind()).isEqualTo("k_proj");
     assertThat(diff.transposed()).isTrue();
-    assertThat(diff.shape()).containsExactly(12L, 4L);
-    assertThat(diff.rowChanged().orElseThrow()).containsExactly(0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0);
+    assertThat(diff.shape()).containsExactly(4L, 4L);
+    assertThat(diff.rowChanged().orElseThrow()).containsExactly(0, 4, 0, 0);
     assertThat(diff.columnChanged().orElseThrow()).containsExactly(1, 1, 1, 1);
-    assertThat(diff.heads()).hasSize(6).contains(new HeadCount("k", 0, 4, 8));
-    assertThat(diff.map().orElseThrow().rows()).isEqualTo(12);
-    assertThat(diff.map().orElseThrow().changed()[5 * 4 + 2]).isEqualTo(1);
+    assertThat(diff.heads())
+        .containsExactly(new HeadCount("k", 0, 4, 8), new HeadCount("k", 1, 0, 8));
+    assertThat(diff.map().orElseThrow().rows()).isEqualTo(4);
+    assertThat(diff.map().orElseThrow().changed()[4 + 2]).isEqualTo(1);
+    assertThat(compared.totals("h.0.attn.c_attn.weight[q]").counts().changed()).isZero();
+    assertThat(compared.totals("h.0.attn.c_attn.weight[v]").counts().changed()).isZero();
   }
 
   @Test
@@ -199,10 +204,16 @@ class ComparisonTest {
     Path tuned =
         model("tuned", tensor(new SafetensorsWriter(), name, shape, i -> i / 10 == 2 ? 2 : 1), "");
     Compared compared = compare(base, tuned, Optional.empty());
-    assertThat(compared.tensors()).containsOnlyKeys(name + "[0]", name + "[1]", name + "[2]");
-    assertThat(compared.totals(name + "[2]").counts().changed()).isEqualTo(10);
-    assertThat(compared.totals(name + "[1]").counts().changed()).isZero();
-    assertThat(compared.tensors().get(name + "[2]").kind()).isEqualTo("expert");
+    assertThat(compared.tensors().keySet())
+        .containsExactlyInAnyOrderElementsOf(
+            Stream.of(0, 1, 2)
+                .flatMap(e -> Stream.of(name + "[" + e + "][gate]", name + "[" + e + "][up]"))
+                .toList());
+    assertThat(compared.totals(name + "[2][gate]").counts().changed()).isEqualTo(5);
+    assertThat(compared.totals(name + "[2][up]").counts().changed()).isEqualTo(5);
+    assertThat(compared.totals(name + "[1][up]").counts().changed()).isZero();
+    assertThat(compared.tensors().get(name + "[2][gate]").kind()).isEqualTo("expert_gate");
+    assertThat(compared.tensors().get(name + "[2][up]").kind()).isEqualTo("expert_up");
   }
 
   @Test
@@ -389,8 +400,9 @@ class ComparisonTest {
     Compared compared =
         compare(model("base", one, tied), model("tuned", two, tied), Optional.empty());
     assertThat(compared.pairing().names().onlyInTuned()).isEmpty();
+    String separate = "{\"tie_word_embeddings\":false}";
     assertThat(
-            compare(model("base2", one, ""), model("tuned2", two, ""), Optional.empty())
+            compare(model("base2", one, separate), model("tuned2", two, separate), Optional.empty())
                 .pairing()
                 .names()
                 .onlyInTuned())

@@ -8,6 +8,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
@@ -186,6 +187,27 @@ class PairingTest {
     assertThat(pairing.accounting().coverage().value()).isEqualTo(1);
   }
 
+  /** Families have a default. Without one, a checkpoint that has no output head is tied. */
+  @Test
+  void embeddingsAreTiedByDefaultOrIfThereIsNoHead() throws IOException {
+    String embedding = "model.embed_tokens.weight";
+    for (String config :
+        List.of("{\"model_type\":\"gemma\"}", "{\"model_type\":\"another\"}", "{}")) {
+      Model base = Model.of(config).with(embedding, 3, i -> i);
+      Model tuned =
+          Model.of(config).with(embedding, 3, i -> i + 1).with("lm_head.weight", 3, i -> i + 2);
+      assertThat(names(pair(base, tuned))).as(config).containsExactly(embedding, "lm_head.weight");
+      Model copy =
+          Model.of(config).with(embedding, 3, i -> i + 1).with("lm_head.weight", 3, i -> i + 1);
+      assertThat(names(pair(copy, copy))).as(config).containsExactly(embedding);
+    }
+    String separate = "{\"model_type\":\"llama\"}";
+    Model copy = Model.of(separate).with(embedding, 3, i -> i).with("lm_head.weight", 3, i -> i);
+    assertThat(names(pair(copy, copy))).containsExactlyInAnyOrder(embedding, "lm_head.weight");
+    assertThat(pair(Model.of(separate).with(embedding, 3, i -> i), copy).names().onlyInTuned())
+        .containsExactly("lm_head.weight");
+  }
+
   /** A head that was untied and trained came from the embedding. */
   @Test
   void anUntiedHeadIsComparedWithTheEmbedding() throws IOException {
@@ -262,6 +284,115 @@ class PairingTest {
       }
       assertThat(changed).containsExactly(0, 1, 0, 0, 6);
       assertThat(names(Pairing.whole(before, after, ALL))).containsExactly(attention, feedForward);
+    }
+  }
+
+  /** The changed entries of each pair of two models, by name. */
+  private Map<String, Long> changed(Model base, Model tuned) throws IOException {
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Checkpoint before = Checkpoint.open(context, write(base));
+        Checkpoint after = Checkpoint.open(context, write(tuned))) {
+      Pairing pairing = Pairing.of(before, after, ALL);
+      accountsForAll(before, pairing.accounting().base());
+      assertThat(pairing.accounting().coverage().value()).isEqualTo(1);
+      assertThat(pairing.pairs().stream().flatMap(pair -> pair.sources().stream()))
+          .as("each stored tensor is digested once")
+          .doesNotHaveDuplicates()
+          .hasSize(before.tensors().size() + after.tensors().size());
+      Map<String, Long> changed = new LinkedHashMap<>();
+      for (WeightPair pair : pairing.pairs()) {
+        try (TensorPair opened = pair.open(context)) {
+          Bf16Diff.Result diff = Bf16Diff.compare(context, opened.base(), opened.tuned());
+          assertThat(diff.total()).isEqualTo(pair.rows() * pair.columns());
+          changed.put(pair.name(), diff.changed());
+        }
+      }
+      return changed;
+    }
+  }
+
+  /** GPT-NeoX stores the query, key and value of a head, then those of the next head. */
+  @Test
+  void partsThatAreStoredHeadByHeadAreGathered() throws IOException {
+    String attention = "gpt_neox.layers.0.attention.query_key_value.";
+    String config =
+        "{\"model_type\":\"gpt_neox\",\"num_attention_heads\":3,\"hidden_size\":6,"
+            + "\"num_hidden_layers\":1}";
+    Model base = Model.of(config).with(attention + "weight", 18, i -> i);
+    // Two entries a row, two rows a head: the key of head 1 is rows 8 and 9.
+    Model tuned =
+        Model.of(config).with(attention + "weight", 18, i -> i / 2 == 8 || i == 19 ? -9 : i);
+    vector(base, attention + "bias", 18, i -> i);
+    vector(tuned, attention + "bias", 18, i -> i % 6 == 4 ? -9 : i);
+    assertThat(changed(base, tuned))
+        .containsOnly(
+            Map.entry(attention + "bias[q]", 0L),
+            Map.entry(attention + "bias[k]", 0L),
+            Map.entry(attention + "bias[v]", 3L),
+            Map.entry(attention + "weight[q]", 0L),
+            Map.entry(attention + "weight[k]", 3L),
+            Map.entry(attention + "weight[v]", 0L));
+  }
+
+  private static void vector(Model model, String name, int size, IntToDoubleFunction value) {
+    ByteBuffer bytes = ByteBuffer.allocate(4 * size).order(ByteOrder.LITTLE_ENDIAN);
+    for (int i = 0; i < size; i++) {
+      bytes.putFloat((float) value.applyAsDouble(i));
+    }
+    model.writer().tensor(name, TensorType.F32, List.of((long) size), bytes.array());
+  }
+
+  /** gpt-oss stores the columns of gate and up by turns, Llama 4 one half after the other. */
+  @Test
+  void gateAndUpOfExpertsAreComparedApart() throws IOException {
+    String name = "model.layers.0.mlp.experts.gate_up_proj";
+    for (String family : List.of("gpt_oss", "llama4_text")) {
+      String config = "{\"model_type\":\"" + family + "\",\"hidden_size\":3}";
+      Model base = Model.of(config);
+      Model tuned = Model.of(config);
+      byte[] before = new byte[2 * 2 * 3 * 4];
+      byte[] after = before.clone();
+      for (int input = 0; input < 3; input++) {
+        after[2 * (12 + 4 * input + 1) + 1] = 0x40; // output 1 of expert 1
+      }
+      base.writer().tensor(name, TensorType.BF16, List.of(2L, 3L, 4L), before);
+      tuned.writer().tensor(name, TensorType.BF16, List.of(2L, 3L, 4L), after);
+      boolean mixed = family.equals("gpt_oss");
+      assertThat(changed(base, tuned))
+          .as(family)
+          .containsExactly(
+              Map.entry(name + "[0][gate]", 0L),
+              Map.entry(name + "[0][up]", 0L),
+              Map.entry(name + "[1][gate]", mixed ? 0L : 3L),
+              Map.entry(name + "[1][up]", mixed ? 3L : 0L));
+    }
+  }
+
+  /** The factors of an adapter are cut as the rows of the matrix are. */
+  @Test
+  void anAdapterOfAFusedMatrixIsComparedByParts() throws IOException {
+    String module = "gpt_neox.layers.0.attention.query_key_value";
+    Model base =
+        Model.of("{\"model_type\":\"gpt_neox\",\"num_attention_heads\":2,\"hidden_size\":2}")
+            .with(module + ".weight", 6, i -> i + 1);
+    Path adapter = Files.createDirectories(directory.resolve("adapter"));
+    Files.writeString(adapter.resolve("adapter_config.json"), "{\"r\":2,\"lora_alpha\":2}");
+    new Model(new SafetensorsWriter(), "")
+        .with("base_model.model." + module + ".lora_A.weight", 2, i -> 1)
+        .with("base_model.model." + module + ".lora_B.weight", 6, i -> i / 2 == 5 ? 1 : 0)
+        .writer()
+        .write(adapter.resolve("adapter_model.safetensors"));
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Checkpoint before = Checkpoint.open(context, write(base));
+        Adapter after = Adapter.open(context, adapter)) {
+      List<WeightPair> pairs = Pairing.of(before, after, ALL).pairs();
+      long[] changed = new long[3];
+      for (int i = 0; i < changed.length; i++) {
+        try (TensorPair pair = pairs.get(i).open(context)) {
+          changed[i] = Bf16Diff.compare(context, pair.base(), pair.tuned()).changed();
+        }
+      }
+      assertThat(changed).as("the value of the second head").containsExactly(0, 0, 2);
     }
   }
 

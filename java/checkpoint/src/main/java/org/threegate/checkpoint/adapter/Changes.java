@@ -118,7 +118,7 @@ final class Changes {
 
   /** Returns whether a weight has inputs as rows, by its name. */
   boolean isTransposed(Weight weight) {
-    return architecture.isTransposed(weight.name(), weight.shape().size());
+    return architecture.isTransposed(weight.name(), weight.shape());
   }
 
   /** Returns entries that a formula makes of others. */

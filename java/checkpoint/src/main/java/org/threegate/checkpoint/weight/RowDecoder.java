@@ -1,6 +1,7 @@
 package org.threegate.checkpoint.weight;
 
 import org.threegate.buffer.NativeBuffer;
+import org.threegate.checkpoint.Ranges;
 import org.threegate.kernel.Matrix;
 
 /** Computes rows of a matrix in float32. */
@@ -22,6 +23,35 @@ public interface RowDecoder {
    */
   default RowDecoder from(long begin) {
     return (first, count, out) -> decode(begin + first, count, out);
+  }
+
+  /**
+   * {@return the decoder of some rows and columns}
+   *
+   * @param rows rows that are kept
+   * @param columns columns that are kept
+   * @param width number of columns of this decoder
+   */
+  default RowDecoder part(Ranges rows, Ranges columns, long width) {
+    int all = Math.toIntExact(width);
+    int kept = Math.toIntExact(columns.size());
+    return (first, count, out) -> {
+      int done = 0;
+      while (done < count) {
+        long index = first + done;
+        int run = (int) Math.min(count - done, rows.length() - index % rows.length());
+        float[] whole = new float[Math.multiplyExact(run, all)];
+        decode(rows.at(index), run, whole);
+        for (int i = 0; i < run; i++) {
+          for (int j = 0; j < kept; j += columns.length()) {
+            int length = (int) columns.length();
+            int from = i * all + (int) columns.at(j);
+            System.arraycopy(whole, from, out, (done + i) * kept + j, length);
+          }
+        }
+        done += run;
+      }
+    };
   }
 
   /**

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.function.UnaryOperator;
 import org.threegate.buffer.NativeBuffer;
+import org.threegate.checkpoint.Ranges;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.dtype.Dtype;
 import org.threegate.kernel.Context;
@@ -47,6 +48,26 @@ public sealed interface Values {
    * @param end row after the last one
    */
   Values rows(long begin, long end);
+
+  /**
+   * {@return some rows and columns of the matrix, such as those of a part of a fused matrix} Rows
+   * that follow each other are read where they lie. Others are copied when the part is opened.
+   *
+   * @param rows rows that are kept
+   * @param columns columns that are kept
+   * @throws IndexOutOfBoundsException if the matrix has no such rows or columns
+   */
+  default Values part(Ranges rows, Ranges columns) {
+    Objects.checkFromToIndex(rows.begin(), rows.end(), rows());
+    Objects.checkFromToIndex(columns.begin(), columns.end(), columns());
+    if (columns.isAll(columns()) && rows.gapless()) {
+      return rows(rows.begin(), rows.begin() + rows.size());
+    }
+    return this instanceof Computed computed
+        ? new Computed(
+            rows.size(), columns.size(), computed.decoder().part(rows, columns, columns()))
+        : new Selected(this, rows, columns);
+  }
 
   /**
    * Entries that kernels read as they are stored.
@@ -369,6 +390,42 @@ public sealed interface Values {
         return parts.get(0).rows(0, 0);
       }
       return own.size() == 1 ? own.get(0) : new Stacked(own);
+    }
+  }
+
+  /**
+   * Some rows and columns of a matrix. Stored values are copied in their dtype when it is opened,
+   * with their scales and the factors of low-rank terms, so that the entries stay the same.
+   *
+   * @param whole the matrix
+   * @param kept rows that are kept
+   * @param across columns that are kept
+   */
+  record Selected(Values whole, Ranges kept, Ranges across) implements Values {
+    @Override
+    public long rows() {
+      return kept.size();
+    }
+
+    @Override
+    public long columns() {
+      return across.size();
+    }
+
+    @Override
+    public Opened open(Context context) {
+      try (Opened opened = whole.open(context)) {
+        Selection part = Selection.of(context, opened.operand(), kept, across);
+        return new Opened(part.operand(), part.buffers());
+      }
+    }
+
+    @Override
+    public Values rows(long begin, long end) {
+      Objects.checkFromToIndex(begin, end, rows());
+      return begin == end
+          ? new Computed(0, columns(), (first, count, out) -> {})
+          : new Selected(this, Ranges.of(begin, end), Ranges.of(0, columns()));
     }
   }
 
