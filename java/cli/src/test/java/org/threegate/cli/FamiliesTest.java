@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -71,7 +72,39 @@ class FamiliesTest {
       this.architecture = new Architecture(config);
       List<WeightPair> pairs = Pairing.of(model, model, name -> true).pairs();
       pairs.forEach(this::add);
+      requireEachEntryOnce(pairs);
       this.head = pairs.stream().anyMatch(pair -> pair.kind() == TensorKind.LM_HEAD);
+    }
+
+    /** The parts of a tensor are measured without gaps and without overlaps. */
+    private void requireEachEntryOnce(List<WeightPair> pairs) {
+      Map<String, BitSet> covered = new TreeMap<>();
+      for (WeightPair pair : pairs) {
+        pair.place()
+            .ifPresent(
+                place -> {
+                  BitSet entries = covered.computeIfAbsent(place.weight(), name -> new BitSet());
+                  List<Long> shape = model.tensors().get(place.weight()).shape();
+                  long width = shape.get(shape.size() - 1);
+                  assertThat(place.rows().size()).isEqualTo(pair.rows());
+                  assertThat(place.columns().size()).isEqualTo(pair.columns());
+                  for (long i = 0; i < pair.rows() * pair.columns(); i++) {
+                    long row = place.rows().at(i / pair.columns());
+                    long column = place.columns().at(i % pair.columns());
+                    int entry = Math.toIntExact(row * width + column);
+                    if (entries.get(entry)) {
+                      throw new AssertionError(pair.name() + " has entry " + entry + " twice");
+                    }
+                    entries.set(entry);
+                  }
+                });
+      }
+      covered.forEach(
+          (name, entries) ->
+              assertThat((long) entries.cardinality())
+                  .as(name)
+                  .isEqualTo(entries.length())
+                  .isEqualTo(model.tensors().get(name).elements()));
     }
 
     private void add(WeightPair pair) {

@@ -14,6 +14,7 @@ import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import org.apache.hadoop.conf.Configuration;
@@ -110,6 +111,7 @@ final class Fetch implements AutoCloseable {
             values(pair.base()),
             values(pair.tuned()),
             pair.heads(),
+            Optional.empty(), // the place in the file is known to the driver
             List.of())
         .open(context);
   }

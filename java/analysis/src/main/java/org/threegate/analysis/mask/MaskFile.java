@@ -23,7 +23,9 @@ import org.threegate.run.InvalidInputException;
  * Masks of a checkpoint in a safetensors file. Each matrix has a U8 tensor of the same name with
  * shape rows x ceil(columns / 8). Entry (i, j) is bit j mod 8 of byte j / 8 of row i (numpy's
  * {@code unpackbits} with {@code bitorder="little"}). In the metadata, {@code format} is {@code
- * threegate-mask}, {@code shapes} a JSON object of the matrices' shapes.
+ * threegate-mask}, {@code shapes} a JSON object of the matrices' shapes. {@code parts} has the
+ * places of masks of parts of fused weights: the weight, and {@link org.threegate.checkpoint.Ranges
+ * ranges} of its rows and columns.
  *
  * <pre>{@code
  * for (MaskFile.Entry entry : MaskFile.read(context, Path.of("mask.safetensors")).entries()) {
@@ -104,6 +106,7 @@ public final class MaskFile {
       Map<String, String> provenance = new LinkedHashMap<>(file.metadata());
       provenance.remove("shapes");
       provenance.remove("ranks");
+      provenance.remove("parts");
       return new MaskFile(provenance, entries);
     }
   }

@@ -1,5 +1,6 @@
 package org.threegate.analysis.mask;
 
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
@@ -10,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.analysis.pairing.WeightPair;
+import org.threegate.checkpoint.Ranges;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
@@ -114,11 +116,19 @@ public final class MaskWriter {
         .metadata("seed", Long.toString(options.geometry().seed()));
     ObjectNode shapes = JsonNodeFactory.instance.objectNode();
     ObjectNode ranks = JsonNodeFactory.instance.objectNode();
+    ObjectNode parts = JsonNodeFactory.instance.objectNode();
     for (WeightPair pair : pairs) {
       long rows = pair.rows();
       long columns = pair.columns();
       shapes.putArray(pair.name()).add(rows).add(columns);
       ranks.put(pair.name(), options.rank(rows, columns));
+      pair.place()
+          .ifPresent(
+              place -> {
+                ObjectNode part = parts.putObject(pair.name()).put("weight", place.weight());
+                add(part.putArray("rows"), place.rows());
+                add(part.putArray("columns"), place.columns());
+              });
       int bytes = Math.toIntExact(Math.multiplyExact(rows, (columns + 7) / 8));
       writer.tensor(
           pair.name(),
@@ -134,10 +144,17 @@ public final class MaskWriter {
           });
     }
     writer.metadata("shapes", shapes.toString());
+    if (!parts.isEmpty()) {
+      writer.metadata("parts", parts.toString());
+    }
     if (options.kind().isSpectral()) {
       writer.metadata("ranks", ranks.toString());
     }
     writer.write(path);
+  }
+
+  private static void add(ArrayNode array, Ranges ranges) {
+    array.add(ranges.begin()).add(ranges.length()).add(ranges.step()).add(ranges.count());
   }
 
   /**

@@ -8,6 +8,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.function.Predicate;
 import org.threegate.analysis.statistics.Accounting;
@@ -538,12 +539,16 @@ public record Pairing(
               slices ? 2 : shape.size(),
               (slices || shape.size() == 2) && architecture.isTransposed(one.name(), shape));
       if (!slices) {
-        add(new Whole(one.name(), "", kind, stored), one.entries(), other.entries(), sources);
+        add(
+            new Whole(one.name(), OptionalLong.empty(), kind, stored),
+            one.entries(),
+            other.entries(),
+            sources);
         return;
       }
       for (long e = 0; e < shape.get(0); e++) {
         add(
-            new Whole(one.name(), "[" + e + "]", kind, stored),
+            new Whole(one.name(), OptionalLong.of(e), kind, stored),
             one.slice(e),
             other.slice(e),
             e == 0 ? sources : List.of());
@@ -553,11 +558,26 @@ public record Pairing(
     /**
      * A matrix or a vector that may have parts.
      *
-     * @param suffix number of an expert in brackets; "" if there is none
+     * @param expert number of an expert
      */
-    private record Whole(String weight, String suffix, TensorKind kind, TensorPair.Stored stored) {
+    private record Whole(
+        String weight, OptionalLong expert, TensorKind kind, TensorPair.Stored stored) {
       String name() {
-        return weight + suffix;
+        return weight + (expert.isPresent() ? "[" + expert.getAsLong() + "]" : "");
+      }
+
+      /**
+       * Returns where a part lies in the weight. The rows of an expert follow those of the one
+       * before.
+       *
+       * @param size rows of an expert
+       */
+      WeightPair.Place place(Ranges rows, Ranges columns, long size) {
+        return new WeightPair.Place(
+            weight,
+            new Ranges(
+                rows.begin() + expert.orElse(0) * size, rows.length(), rows.step(), rows.count()),
+            columns);
       }
 
       /** Returns whether outputs are columns as stored. So are those of vectors and biases. */
@@ -576,6 +596,7 @@ public record Pairing(
               ? List.of()
               : architecture.parts(whole.weight(), whole.kind(), outputs, inputs);
       if (parts.isEmpty()) {
+        boolean part = whole.expert().isPresent();
         pairs.add(
             new WeightPair(
                 whole.name(),
@@ -587,6 +608,11 @@ public record Pairing(
                 whole.stored().dimensions() < 2
                     ? List.of()
                     : architecture.heads(whole.weight(), whole.kind(), outputs, inputs),
+                part
+                    ? Optional.of(
+                        whole.place(
+                            Ranges.of(0, left.rows()), Ranges.of(0, left.columns()), left.rows()))
+                    : Optional.empty(),
                 sources));
         return;
       }
@@ -602,6 +628,7 @@ public record Pairing(
                 left.part(rows, columns),
                 right.part(rows, columns),
                 part.heads(),
+                Optional.of(whole.place(rows, columns, left.rows())),
                 part == parts.get(0) ? sources : List.of()));
       }
     }

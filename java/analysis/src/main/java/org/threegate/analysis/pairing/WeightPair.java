@@ -2,9 +2,11 @@ package org.threegate.analysis.pairing;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Architecture;
+import org.threegate.checkpoint.Ranges;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorKind;
 import org.threegate.checkpoint.weight.Values;
@@ -20,6 +22,7 @@ import org.threegate.kernel.Context;
  * @param base entries before training
  * @param tuned entries after training
  * @param heads attention heads as ranges of rows or columns
+ * @param place where the weight has these entries; empty if they are all of its entries
  * @param sources the stored tensors that are read, for digests and for reading ahead
  */
 public record WeightPair(
@@ -30,7 +33,18 @@ public record WeightPair(
     Values base,
     Values tuned,
     List<Architecture.Head> heads,
+    Optional<Place> place,
     List<Tensor> sources) {
+  /**
+   * The place of a part in its weight. A weight of three dimensions is taken as a matrix: the rows
+   * of each expert follow those of the one before.
+   *
+   * @param weight name of the weight
+   * @param rows rows of the part, as they are stored
+   * @param columns columns of the part, as they are stored
+   */
+  public record Place(String weight, Ranges rows, Ranges columns) {}
+
   /** Copies the lists. */
   public WeightPair {
     heads = List.copyOf(heads);
