@@ -66,19 +66,22 @@ final class HostileReports {
   }
 
   private static ComparisonReport.Coverage coverage(List<String> names) {
+    return ComparisonReport.Coverage.of(new Accounting(side(names), side(names)), names, 2);
+  }
+
+  private static Accounting.Side side(List<String> names) {
     List<Accounting.Note> notes =
         names.stream().map(name -> new Accounting.Note(name, name)).toList();
-    Accounting.Side side =
-        new Accounting.Side(
-            names,
-            notes,
-            notes,
-            notes,
-            names,
-            names,
-            new Accounting.Share(1, 4),
-            new Accounting.Share(5, 11));
-    return ComparisonReport.Coverage.of(new Accounting(side, side), names, 2);
+    return new Accounting.Side(
+        names,
+        notes,
+        notes,
+        notes,
+        notes,
+        names,
+        names,
+        new Accounting.Share(1, 4),
+        new Accounting.Share(5, 11));
   }
 
   private static TensorDiff diff(String name, int index) {
@@ -159,6 +162,8 @@ final class HostileReports {
         new Provenance(names.get(0), names, 3),
         names.get(0),
         names.subList(0, 2),
+        ConsensusReport.Coverage.of(
+            new Accounting.OfRuns(side(names), List.of(side(names), side(names))), names, 2),
         tensors,
         findings(names),
         trajectories,

@@ -1,0 +1,123 @@
+package org.threegate.report;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import org.threegate.analysis.statistics.Accounting;
+
+/**
+ * Renders where the stored tensors of checkpoints ended.
+ *
+ * <pre>{@code
+ * System.out.print(Account.mask(side, 80));
+ * }</pre>
+ */
+public final class Account {
+  /** Smallest part of the entries for which findings need no caveat. */
+  private static final double NEARLY_ALL = 0.99;
+
+  private static final int MOST_NAMES = 5;
+  private static final int MOST_REASONS = 10;
+
+  private Account() {}
+
+  /** Returns the side of whose entries the smallest part is compared; the first one of several. */
+  static Accounting.Side smallest(List<Accounting.Side> sides) {
+    return sides.stream()
+        .min(Comparator.comparingDouble(side -> side.entries().value()))
+        .orElseThrow();
+  }
+
+  /**
+   * {@return whether so much is compared that findings hold for the whole model}
+   *
+   * @param entries entries that are compared, of all entries
+   */
+  public static boolean isNearlyAll(Accounting.Share entries) {
+    return entries.value() >= NEARLY_ALL;
+  }
+
+  /** Returns what to keep in mind when reading findings; empty if nearly all was compared. */
+  static Optional<String> caveat(Accounting.Side side, long quantized) {
+    List<String> caveats = new ArrayList<>();
+    if (!isNearlyAll(side.entries())) {
+      caveats.add(
+          String.format(
+              Locale.ROOT,
+              "Only %.3g %% of the entries were compared, so the findings hold for these alone.",
+              100 * side.entries().value()));
+    }
+    if (quantized > 0) {
+      caveats.add(
+          String.format(
+              Locale.ROOT,
+              "%,d weights are quantized on one side only. Their difference is mostly quantization, so no finding is judged on them.",
+              quantized));
+    }
+    return caveats.isEmpty() ? Optional.empty() : Optional.of(String.join(" ", caveats));
+  }
+
+  /** Returns one line, such as "2,189 of 7,680 entries in 1 of 4 tensors were compared". */
+  static String line(Accounting.Share entries, Accounting.Share weights, String end) {
+    return String.format(
+        Locale.ROOT,
+        "%,d of %,d entries in %,d of %,d tensors %s",
+        entries.compared(),
+        entries.all(),
+        weights.compared(),
+        weights.all(),
+        end);
+  }
+
+  /**
+   * Renders which tensors of a checkpoint have a mask.
+   *
+   * @param side where each stored tensor ended; the compared ones have a mask
+   * @param width columns of the terminal; sentences are wrapped to it
+   * @return lines of text
+   */
+  public static String mask(Accounting.Side side, int width) {
+    TextLines out = new TextLines(width);
+    out.sentence(4, "%s", line(side.entries(), side.weights(), "have a mask"));
+    missing(out, "no mask", side);
+    return out.toString();
+  }
+
+  /**
+   * Adds the tensors that are not compared, a line for each reason.
+   *
+   * @param who begin of each line
+   */
+  static void missing(TextLines out, String who, Accounting.Side side) {
+    Map<String, List<String>> byReason = new LinkedHashMap<>();
+    add(byReason, "unmatched", side.unmatched());
+    add(byReason, "refused", side.refused());
+    add(byReason, "left out", side.leftOut());
+    byReason.entrySet().stream()
+        .limit(MOST_REASONS)
+        .forEach(
+            entry -> out.sentence(4, "%s, %s: %s", who, entry.getKey(), few(entry.getValue())));
+    long more = byReason.values().stream().skip(MOST_REASONS).mapToLong(List::size).sum();
+    if (more > 0) {
+      out.sentence(4, "%s: %,d more tensors for other reasons", who, more);
+    }
+  }
+
+  private static String few(List<String> names) {
+    return String.join(", ", names.subList(0, Math.min(MOST_NAMES, names.size())))
+        + (names.size() > MOST_NAMES ? " and " + (names.size() - MOST_NAMES) + " more" : "");
+  }
+
+  private static void add(
+      Map<String, List<String>> byReason, String list, List<Accounting.Note> notes) {
+    for (Accounting.Note note : notes) {
+      byReason
+          .computeIfAbsent(list + " (" + note.reason() + ")", reason -> new ArrayList<>())
+          .add(note.tensor());
+    }
+  }
+}
