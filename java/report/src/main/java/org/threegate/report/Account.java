@@ -41,15 +41,20 @@ public final class Account {
     return entries.value() >= NEARLY_ALL;
   }
 
-  /** Returns what to keep in mind when reading findings; empty if nearly all was compared. */
-  static Optional<String> caveat(Accounting.Side side, long quantized) {
+  /**
+   * Returns what to keep in mind when reading findings; empty if nearly all was compared.
+   *
+   * @param done what happened to the entries, such as "compared"
+   */
+  static Optional<String> caveat(Accounting.Side side, long quantized, String done) {
     List<String> caveats = new ArrayList<>();
     if (!isNearlyAll(side.entries())) {
       caveats.add(
           String.format(
               Locale.ROOT,
-              "Only %.3g %% of the entries were compared, so the findings hold for these alone.",
-              100 * side.entries().value()));
+              "Only %.3g %% of the entries were %s, so the findings hold for these alone.",
+              100 * side.entries().value(),
+              done));
     }
     if (quantized > 0) {
       caveats.add(

@@ -182,7 +182,7 @@ public record ComparisonReport(
       return new Coverage(
           side.entries(),
           side.weights(),
-          Account.caveat(side, quantized),
+          Account.caveat(side, quantized, "compared"),
           matched,
           accounting.base(),
           accounting.tuned());

@@ -67,7 +67,7 @@ public record ConsensusReport(
       return new Coverage(
           side.entries(),
           side.weights(),
-          Account.caveat(side, quantized),
+          Account.caveat(side, quantized, "compared"),
           matched,
           accounting.base(),
           accounting.runs());

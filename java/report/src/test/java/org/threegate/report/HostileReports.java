@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import org.threegate.analysis.consensus.TensorConsensus;
 import org.threegate.analysis.consensus.TensorTrajectory;
 import org.threegate.analysis.curvature.Along;
@@ -16,6 +17,7 @@ import org.threegate.analysis.diff.ChangeMap;
 import org.threegate.analysis.diff.HeadCount;
 import org.threegate.analysis.diff.TensorDiff;
 import org.threegate.analysis.geometry.TensorGeometry;
+import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.statistics.Accounting;
 import org.threegate.analysis.statistics.Agreement;
 import org.threegate.analysis.statistics.Claim;
@@ -215,7 +217,15 @@ final class HostileReports {
         first,
         first,
         Optional.of(0.5),
-        new CurvatureStudy(layers, skipped));
+        new CurvatureStudy(
+            layers,
+            skipped,
+            new Pairing(
+                List.of(),
+                new Pairing.Unpaired(names, names, names, names, names),
+                names,
+                new Accounting(side(names), side(names))),
+            Set.of(first)));
   }
 
   static StudyReport study(List<String> names) {

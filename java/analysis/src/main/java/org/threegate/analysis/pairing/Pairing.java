@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Function;
 import java.util.function.Predicate;
 import org.threegate.analysis.statistics.Accounting;
 import org.threegate.checkpoint.Architecture;
@@ -36,6 +37,8 @@ public record Pairing(
     List<WeightPair> pairs, Unpaired names, List<String> matched, Accounting accounting) {
   private static final int MOST_EXPERTS = 1 << 16; // compared one by one
   private static final int COMPARED_BYTES = 1 << 20;
+  private static final Function<Weight, Optional<String>> ALL = weight -> Optional.empty();
+  private static final Function<Weight, Optional<String>> MATRICES = Pairing::whyNotMatrix;
 
   /**
    * Names of weights that are not compared.
@@ -83,7 +86,7 @@ public record Pairing(
    */
   public static Pairing of(
       Checkpoint base, Checkpoint tuned, Predicate<String> selected, Map<String, String> renames) {
-    return new Builder(base, selected, Matched.SPLIT).withCheckpoint(tuned, renames);
+    return new Builder(base, selected, true, ALL).withCheckpoint(tuned, renames);
   }
 
   /**
@@ -92,10 +95,16 @@ public record Pairing(
    * @param base checkpoint before training
    * @param tuned checkpoint after training
    * @param selected names to compare
+   * @param leftOut returns why a weight is not compared, given its name; empty if it is
    * @return the pairs, under the names of the stored tensors
    */
-  public static Pairing whole(Checkpoint base, Checkpoint tuned, Predicate<String> selected) {
-    return new Builder(base, selected, Matched.WHOLE).withCheckpoint(tuned, Map.of());
+  public static Pairing whole(
+      Checkpoint base,
+      Checkpoint tuned,
+      Predicate<String> selected,
+      Function<String, Optional<String>> leftOut) {
+    return new Builder(base, selected, false, weight -> leftOut.apply(weight.name()))
+        .withCheckpoint(tuned, Map.of());
   }
 
   /**
@@ -106,7 +115,7 @@ public record Pairing(
    * @return one pair for each matrix; vectors are left out
    */
   public static Pairing matrices(Checkpoint checkpoint, Predicate<String> selected) {
-    return new Builder(checkpoint, selected, Matched.MATRICES).withCheckpoint(checkpoint, Map.of());
+    return new Builder(checkpoint, selected, true, MATRICES).withCheckpoint(checkpoint, Map.of());
   }
 
   /**
@@ -124,7 +133,7 @@ public record Pairing(
     List<Account> accounts = new ArrayList<>();
     List<Found> found = new ArrayList<>();
     for (Checkpoint run : runs) {
-      Builder builder = new Builder(base, selected, Matched.MATRICES);
+      Builder builder = new Builder(base, selected, true, MATRICES);
       Account account = new Account(Weights.of(run));
       builder.match(run, Map.of(), account);
       String number = "run " + (builders.size() + 1) + ": ";
@@ -157,7 +166,7 @@ public record Pairing(
    * @return the pairs, and the tensors that cannot be paired
    */
   public static Pairing of(Checkpoint base, Adapter adapter, Predicate<String> selected) {
-    return new Builder(base, selected, Matched.SPLIT).withAdapter(adapter);
+    return new Builder(base, selected, true, ALL).withAdapter(adapter);
   }
 
   /**
@@ -182,6 +191,13 @@ public record Pairing(
             names.notCompared(),
             names.untouched());
     return new Pairing(pairs, left, matched, accounting);
+  }
+
+  private static Optional<String> whyNotMatrix(Weight weight) {
+    if (weight.elements() == 0) {
+      return Optional.of("it has no entries");
+    }
+    return weight.shape().size() >= 2 ? Optional.empty() : Optional.of("it is not a matrix");
   }
 
   private static Weight firstRows(Weight weight, long rows) {
@@ -293,16 +309,6 @@ public record Pairing(
     }
   }
 
-  /** What becomes of weights that match. */
-  private enum Matched {
-    /** Fused matrices are split. */
-    SPLIT,
-    /** Fused matrices stay whole. */
-    WHOLE,
-    /** Fused matrices are split, and vectors are left out. */
-    MATRICES
-  }
-
   /**
    * Two weights that match.
    *
@@ -333,7 +339,8 @@ public record Pairing(
   private static final class Builder {
     private final Checkpoint base;
     private final Predicate<String> selected;
-    private final Matched kept;
+    private final boolean split;
+    private final Function<Weight, Optional<String>> leftOut;
     private final Architecture architecture;
     private final Account before;
     private final List<Match> matches = new ArrayList<>();
@@ -344,10 +351,21 @@ public record Pairing(
     private final List<String> untouched = new ArrayList<>();
     private final List<String> matched = new ArrayList<>();
 
-    Builder(Checkpoint base, Predicate<String> selected, Matched kept) {
+    /**
+     * Prepares a pairing.
+     *
+     * @param split whether fused matrices are split
+     * @param leftOut returns why a weight that matches is not compared; empty if it is
+     */
+    Builder(
+        Checkpoint base,
+        Predicate<String> selected,
+        boolean split,
+        Function<Weight, Optional<String>> leftOut) {
       this.base = base;
       this.selected = selected;
-      this.kept = kept;
+      this.split = split;
+      this.leftOut = leftOut;
       this.architecture = new Architecture(base.config().orElse(ModelConfig.UNKNOWN));
       this.before = new Account(Weights.of(base));
     }
@@ -386,10 +404,10 @@ public record Pairing(
     /** Matches two weights of one name, or lists them if their shapes differ. */
     private void match(Weight one, Weight other, Account after) {
       if (one.shape().equals(other.shape())) {
-        if (kept == Matched.MATRICES && !isMatrix(one)) {
-          String reason = one.elements() == 0 ? "it has no entries" : "it is not a matrix";
-          before.leftOut(one, reason);
-          after.leftOut(other, reason);
+        Optional<String> reason = leftOut.apply(one);
+        if (reason.isPresent()) {
+          before.leftOut(one, reason.get());
+          after.leftOut(other, reason.get());
           return;
         }
         matches.add(new Match(one, other, true, Match.ALL_ROWS));
@@ -442,10 +460,6 @@ public record Pairing(
           before.unmatched(match.one(), reason);
         }
       }
-    }
-
-    private static boolean isMatrix(Weight weight) {
-      return weight.shape().size() >= 2 && weight.elements() > 0;
     }
 
     /** Makes pairs of the weights that match, in the order in which they were found. */
@@ -693,7 +707,7 @@ public record Pairing(
       TensorKind kind = architecture.kind(name, dimensions);
       boolean transposed = architecture.isTransposed(name, dimensions);
       List<Architecture.Part> parts =
-          dimensions == 2 && !transposed && kept != Matched.WHOLE
+          dimensions == 2 && !transposed && split
               ? architecture.parts(name, kind, left.rows(), left.columns())
               : List.of();
       if (!parts.isEmpty()) {

@@ -73,7 +73,7 @@ public record SharedMatrices(
       matched.addAll(pairing.matched());
       for (WeightPair pair : pairing.pairs()) {
         byName.computeIfAbsent(pair.name(), name -> new ArrayList<>()).add(pair);
-        if (pair.stored().isQuantizedOnOneSide()) {
+        if (pair.isQuantizedOnOneSide()) {
           quantized.add(pair.name());
         }
       }

@@ -5,7 +5,6 @@ import java.util.OptionalInt;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.TensorKind;
-import org.threegate.checkpoint.weight.Weight;
 import org.threegate.kernel.Operand;
 
 /**
@@ -40,13 +39,6 @@ public record TensorPair(
    * @param transposed whether the file stores inputs as rows
    */
   public record Stored(String dtypeBase, String dtypeTuned, int dimensions, boolean transposed) {
-    /**
-     * Returns whether one side only is quantized, so that the difference is mostly quantization.
-     */
-    boolean isQuantizedOnOneSide() {
-      return Weight.isQuantized(dtypeBase) != Weight.isQuantized(dtypeTuned);
-    }
-
     /**
      * {@return the shape of a matrix: outputs, inputs; for a vector, its length}
      *

@@ -8,6 +8,7 @@ import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorKind;
 import org.threegate.checkpoint.weight.Values;
+import org.threegate.checkpoint.weight.Weight;
 import org.threegate.kernel.Context;
 
 /**
@@ -40,6 +41,11 @@ public record WeightPair(
   /** {@return the number of dimensions} */
   public int dimensions() {
     return stored.dimensions();
+  }
+
+  /** {@return whether one side only is quantized, so that the difference is mostly quantization} */
+  public boolean isQuantizedOnOneSide() {
+    return Weight.isQuantized(stored.dtypeBase()) != Weight.isQuantized(stored.dtypeTuned());
   }
 
   /** {@return the number of rows as stored} */

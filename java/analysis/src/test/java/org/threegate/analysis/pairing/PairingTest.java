@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeSet;
 import java.util.function.IntToDoubleFunction;
 import java.util.function.Predicate;
@@ -385,7 +386,19 @@ class PairingTest {
         }
       }
       assertThat(changed).containsExactly(0, 1, 0, 0, 6);
-      assertThat(names(Pairing.whole(before, after, ALL))).containsExactly(attention, feedForward);
+      assertThat(names(Pairing.whole(before, after, ALL, name -> Optional.empty())))
+          .containsExactly(attention, feedForward);
+      Pairing one =
+          Pairing.whole(
+              before,
+              after,
+              ALL,
+              name -> name.equals(attention) ? Optional.empty() : Optional.of("not wanted"));
+      assertThat(names(one)).containsExactly(attention);
+      accountsForAll(before, one.accounting().base());
+      accountsForAll(after, one.accounting().tuned());
+      assertThat(one.accounting().tuned().leftOut())
+          .containsExactly(new Accounting.Note(feedForward, "not wanted"));
     }
   }
 
