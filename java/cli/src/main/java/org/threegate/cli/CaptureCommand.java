@@ -7,7 +7,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.Callable;
+import org.threegate.analysis.statistics.Accounting;
 import org.threegate.checkpoint.NamePattern;
+import org.threegate.report.Account;
 import org.threegate.rl.curvature.CaptureFile;
 import org.threegate.rl.curvature.CapturedLayers;
 import org.threegate.rl.policy.Decoder;
@@ -121,8 +123,10 @@ final class CaptureCommand implements Callable<Integer> {
         texts.add(new CapturedLayers.Text(text, 1));
       }
     }
+    Accounting.Side captured;
     try {
-      CaptureFile.write(decoder, texts, selected::isIn, empirical, seed, out.toAbsolutePath());
+      captured =
+          CaptureFile.write(decoder, texts, selected::isIn, empirical, seed, out.toAbsolutePath());
     } catch (IllegalArgumentException e) {
       throw new InvalidInputException(model.path() + ", " + problems + ": " + e.getMessage(), e);
     }
@@ -131,6 +135,9 @@ final class CaptureCommand implements Callable<Integer> {
         .printf(
             "%s: %d sequences, %s Fisher information%n",
             out, texts.size(), empirical ? "empirical" : "true");
+    spec.commandLine()
+        .getOut()
+        .print(Account.text(captured, "are captured", "not captured", TerminalWidth.of(spec)));
     spec.commandLine().getOut().flush();
   }
 }

@@ -17,6 +17,7 @@ import org.threegate.analysis.mask.MaskFile;
 import org.threegate.analysis.mask.MaskKind;
 import org.threegate.analysis.mask.MaskOptions;
 import org.threegate.analysis.pairing.Pairing;
+import org.threegate.analysis.statistics.Accounting;
 import org.threegate.kernel.Context;
 import org.threegate.report.Account;
 import org.threegate.run.InvalidInputException;
@@ -144,11 +145,7 @@ final class MaskCommand implements Callable<Integer> {
             outcome.add(engine.mask(request, progress, control));
           }
         });
-    outcome.forEach(
-        written ->
-            spec.commandLine()
-                .getOut()
-                .print(Account.mask(written.accounting(), TerminalWidth.of(spec))));
+    outcome.forEach(written -> spec.commandLine().getOut().print(described(written.accounting())));
     spec.commandLine().getOut().printf("mask: %s%n", file);
   }
 
@@ -162,6 +159,10 @@ final class MaskCommand implements Callable<Integer> {
           List.of(matrices.accounting().base()),
           selection.predicate());
     }
+  }
+
+  private String described(Accounting.Side side) {
+    return Account.text(side, "have a mask", "no mask", TerminalWidth.of(spec));
   }
 
   private GeometryOptions options() {
@@ -217,7 +218,7 @@ final class MaskCommand implements Callable<Integer> {
           "%,14d of %,14d  %.4f  in %d matrices%n",
           selected, total, selected / (double) total, file.entries().size());
       if (file.accounting().tensors() > 0) {
-        print.print(Account.mask(file.accounting(), TerminalWidth.of(spec)));
+        print.print(described(file.accounting()));
       }
       file.provenance().entrySet().stream()
           .sorted(Map.Entry.comparingByKey())

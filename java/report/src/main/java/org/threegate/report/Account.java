@@ -7,13 +7,14 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import org.threegate.analysis.statistics.Accounting;
 
 /**
  * Renders where the stored tensors of checkpoints ended.
  *
  * <pre>{@code
- * System.out.print(Account.mask(side, 80));
+ * System.out.print(Account.text(side, "have a mask", "no mask", 80));
  * }</pre>
  */
 public final class Account {
@@ -79,16 +80,21 @@ public final class Account {
   }
 
   /**
-   * Renders which tensors of a checkpoint have a mask.
+   * Renders what became of the tensors of a checkpoint.
    *
-   * @param side where each stored tensor ended; the compared ones have a mask
+   * @param side where each stored tensor ended
+   * @param done what the compared tensors have, such as "have a mask"
+   * @param undone what the others have, such as "no mask"
    * @param width columns of the terminal; sentences are wrapped to it
    * @return lines of text
    */
-  public static String mask(Accounting.Side side, int width) {
+  public static String text(Accounting.Side side, String done, String undone, int width) {
     TextLines out = new TextLines(width);
-    out.sentence(4, "%s", line(side.entries(), side.weights(), "have a mask"));
-    missing(out, "no mask", side);
+    out.sentence(4, "%s", line(side.entries(), side.weights(), done));
+    missing(out, undone, side);
+    if (!side.notSelected().isEmpty()) {
+      out.sentence(4, "%s, not selected: %s", undone, few(side.notSelected()));
+    }
     return out.toString();
   }
 
@@ -112,8 +118,13 @@ public final class Account {
     }
   }
 
-  private static String few(List<String> names) {
-    return String.join(", ", names.subList(0, Math.min(MOST_NAMES, names.size())))
+  /**
+   * {@return the first names of a list, and how many there are besides}
+   *
+   * @param names names of tensors, which are not escaped
+   */
+  public static String few(List<String> names) {
+    return names.stream().limit(MOST_NAMES).collect(Collectors.joining(", "))
         + (names.size() > MOST_NAMES ? " and " + (names.size() - MOST_NAMES) + " more" : "");
   }
 
