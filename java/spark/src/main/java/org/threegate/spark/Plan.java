@@ -113,7 +113,7 @@ final class Plan implements AutoCloseable {
   }
 
   private Side open(String name, RemoteModel model) throws IOException {
-    RemoteCheckpoint remote = RemoteCheckpoint.open(context, model);
+    RemoteCheckpoint remote = RemoteCheckpoint.open(context, model, spark.hadoopConfiguration());
     opened.add(0, remote::close);
     failures.addAll(remote.failures());
     planner.add(name, model, remote.checkpoint());
@@ -160,15 +160,8 @@ final class Plan implements AutoCloseable {
         boolean digest, Optional<GeometryOptions> geometry, Set<String> finished) {
       List<Descriptions.Item> items = new ArrayList<>();
       for (WeightPair pair : pairing.pairs()) {
-        if (!Planner.isReadable(pair.base()) || !Planner.isReadable(pair.tuned())) {
-          failures.add(
-              new Failure(
-                  pair.name(),
-                  "it is stored as "
-                      + pair.stored().dtypeBase()
-                      + " and "
-                      + pair.stored().dtypeTuned()
-                      + "; a cluster reads floats and float8 with scales, so compare it on one machine"));
+        if (!planner.isReadable(pair)) {
+          failures.add(unreadable(pair));
         } else if (!finished.contains(pair.name())) {
           items.add(
               planner.item(
@@ -185,6 +178,17 @@ final class Plan implements AutoCloseable {
       }
       return items;
     }
+  }
+
+  /** Returns the failure of a pair that executors cannot read. */
+  static Failure unreadable(WeightPair pair) {
+    return new Failure(
+        pair.name(),
+        "it is stored as "
+            + pair.stored().dtypeBase()
+            + " and "
+            + pair.stored().dtypeTuned()
+            + ", and a cluster cannot compute it from what is stored; measure it on one machine");
   }
 
   /**
@@ -214,6 +218,7 @@ final class Plan implements AutoCloseable {
     Side tuned;
     Pairing pairing;
     boolean isAdapter = Checkpoint.isAdapter(model.mirror());
+    planner.paired(renames, isAdapter, initialAdapter.isPresent());
     if (isAdapter) {
       Optional<Path> initial = Optional.empty();
       if (initialAdapter.isPresent()) {

@@ -247,6 +247,12 @@ final class SparkEngine implements Engine {
       List<Descriptions.Item> items = new ArrayList<>();
       matrices.forEach(
           (name, pairs) -> {
+            Optional<WeightPair> unreadable =
+                pairs.stream().filter(pair -> !plan.planner().isReadable(pair)).findFirst();
+            if (unreadable.isPresent()) {
+              plan.failures().add(Plan.unreadable(unreadable.get()));
+              return;
+            }
             double cost = (double) PairMeasurement.cost(pairs.get(0), geometry.isPresent());
             items.add(
                 plan.planner()
@@ -301,6 +307,9 @@ final class SparkEngine implements Engine {
       request.check().accept(matrices);
       List<Descriptions.Item> items = new ArrayList<>();
       for (WeightPair pair : matrices.pairs()) {
+        if (!plan.planner().isReadable(pair)) {
+          refuse(List.of(Plan.unreadable(pair)));
+        }
         long cost = PairMeasurement.cost(pair, true);
         items.add(plan.planner().item(pair.name(), List.of(pair), pair.sources(), true, cost));
       }

@@ -30,6 +30,9 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.threegate.analysis.compare.Comparison;
 import org.threegate.analysis.consensus.Consensus;
 import org.threegate.analysis.consensus.Trajectory;
@@ -251,6 +254,54 @@ class ThreegateSparkTest {
     }
   }
 
+  static Stream<Path> quantized() throws IOException {
+    try (Stream<Path> all = Files.list(Path.of("../checkpoint/src/test/resources/quantized"))) {
+      return all.sorted().toList().stream();
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("quantized")
+  void computedEntriesAreThoseOfOneMachine(Path fixture) throws IOException {
+    Path stored = fixture.resolve("model.safetensors");
+    Path other = fixture.resolve("expected.safetensors");
+    CompareOutcome compared = compare(stored, other, Optional.empty());
+    Comparison.Outcome expected = alone(stored, other, Optional.empty());
+    assertThat(compared.failures()).isEmpty();
+    assertThat(expected.tensors()).isNotEmpty();
+    assertThat(bits(compared.measured().tensors())).isEqualTo(bits(expected.tensors()));
+    assertThat(compared.measured().baseDigest()).isEqualTo(expected.baseDigest());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"gptq-4", "bitsandbytes-nf4-nested", "packed-4-zero-point"})
+  void computedEntriesOfRunsAndMasksAreThoseOfOneMachine(String fixture) throws IOException {
+    Path path = Path.of("../checkpoint/src/test/resources/quantized", fixture);
+    String stored = path.resolve("model.safetensors").toString();
+    String other = path.resolve("expected.safetensors").toString();
+    try (Context context = Context.open(Context.Device.CPU, 2);
+        Control control = Control.open(context)) {
+      Engine alone = new LocalEngine(context);
+      ConsensusRequest runs =
+          ConsensusRequest.builder(other, List.of(stored, other, stored)).build();
+      ConsensusOutcome agreed = cluster().consensus(runs, Progress.NONE, control);
+      assertThat(agreed.failures()).isEmpty();
+      assertThat(bits(agreed.tensors()))
+          .isEqualTo(bits(alone.consensus(runs, Progress.NONE, control).tensors()));
+      assertThat(agreed.shared().accounting().base().tensors()).isPositive();
+      MaskOptions options = new MaskOptions(MaskKind.LOW, GEOMETRY);
+      Path here = directory.resolve("here");
+      Path there = directory.resolve("there");
+      MaskOutcome one =
+          alone.mask(MaskRequest.builder(stored, options, here).build(), Progress.NONE, control);
+      MaskOutcome many =
+          cluster()
+              .mask(MaskRequest.builder(stored, options, there).build(), Progress.NONE, control);
+      assertThat(many).isEqualTo(one);
+      assertThat(there).hasSameBinaryContentAs(here);
+    }
+  }
+
   @Test
   void runsAgreeAsTheyDoOnOneMachine() throws IOException {
     double[] steps = {10, 20};
@@ -269,6 +320,8 @@ class ThreegateSparkTest {
       assertThat(bits(agreed.tensors())).isEqualTo(bits(alone.tensors()));
       assertThat(bits(agreed.trajectories())).isEqualTo(bits(alone.trajectories()));
       assertThat(agreed.failures()).isEmpty();
+      assertThat(agreed.shared()).isEqualTo(alone.shared());
+      assertThat(agreed.shared().accounting().base().leftOut()).hasSize(2);
       assertThat(bits(agreed.tensors()))
           .isEqualTo(bits(Consensus.of(context, before, runs, ALL, Progress.NONE, control)));
       assertThat(bits(agreed.trajectories()))

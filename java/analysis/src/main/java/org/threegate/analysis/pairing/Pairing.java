@@ -692,7 +692,8 @@ public record Pairing(
                 one.slice(e),
                 other.slice(e),
                 List.of(),
-                e == 0 ? sources : List.of()));
+                e == 0 ? sources : List.of(),
+                sources));
       }
     }
 
@@ -721,7 +722,8 @@ public record Pairing(
                   left.rows(part.begin(), part.end()),
                   right.rows(part.begin(), part.end()),
                   architecture.heads(name, part.kind(), part.end() - part.begin(), left.columns()),
-                  part.begin() == 0 ? sources : List.of()));
+                  part.begin() == 0 ? sources : List.of(),
+                  sources));
         }
         return;
       }
@@ -736,6 +738,7 @@ public record Pairing(
               left,
               right,
               dimensions < 2 ? List.of() : architecture.heads(name, kind, rows, columns),
+              sources,
               sources));
     }
 

@@ -21,7 +21,9 @@ import org.threegate.kernel.Context;
  * @param base entries before training
  * @param tuned entries after training
  * @param heads attention heads as ranges of rows or columns
- * @param sources the stored tensors that are read, for digests and for reading ahead
+ * @param sources the stored tensors that are read, for digests and for reading ahead; empty if an
+ *     earlier pair lists them
+ * @param tensors all stored tensors that the entries of both sides come from
  */
 public record WeightPair(
     String name,
@@ -31,11 +33,13 @@ public record WeightPair(
     Values base,
     Values tuned,
     List<Architecture.Head> heads,
-    List<Tensor> sources) {
+    List<Tensor> sources,
+    List<Tensor> tensors) {
   /** Copies the lists. */
   public WeightPair {
     heads = List.copyOf(heads);
     sources = List.copyOf(sources);
+    tensors = List.copyOf(tensors);
   }
 
   /** {@return the number of dimensions} */
