@@ -105,20 +105,24 @@ final class Descriptions {
    *
    * @param pair name of the pair in the excerpts
    * @param tuned one excerpt per run; empty for a mask
+   * @param initial the adapter from before training
    * @param renames beginnings of names of the tuned checkpoint, and what stands there in the base
    * @param adapter whether the tuned side is an adapter
    * @param entries number of entries of the matrix
    */
+  @JsonInclude(JsonInclude.Include.NON_ABSENT)
   record Computed(
       String pair,
       Excerpt base,
       List<Excerpt> tuned,
+      Optional<Excerpt> initial,
       Map<String, String> renames,
       boolean adapter,
       long entries) {
     List<Part> parts() {
       List<Part> parts = new ArrayList<>(base.parts());
       tuned.forEach(excerpt -> parts.addAll(excerpt.parts()));
+      initial.ifPresent(excerpt -> parts.addAll(excerpt.parts()));
       return parts;
     }
   }

@@ -8,12 +8,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.stream.Collectors;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.pairing.SharedMatrices;
 import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.analysis.pairing.WeightPair;
-import org.threegate.analysis.statistics.Accounting;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.adapter.Adapter;
@@ -79,7 +77,13 @@ final class Excerpts implements AutoCloseable {
     }
     if (computed.adapter()) {
       Path adapter = write("tuned", computed.tuned().get(0), Checkpoint.ADAPTER_WEIGHTS);
-      Adapter open = Adapter.open(context, adapter);
+      Adapter open =
+          computed.initial().isPresent()
+              ? Adapter.open(
+                  context,
+                  adapter,
+                  write("initial", computed.initial().get(), Checkpoint.ADAPTER_WEIGHTS))
+              : Adapter.open(context, adapter);
       opened.add(0, open::close);
       return List.of(named(name, computed, Pairing.of(base, open, any -> true)));
     }
@@ -102,18 +106,14 @@ final class Excerpts implements AutoCloseable {
     return pairing.pairs().stream()
         .filter(pair -> pair.name().equals(computed.pair()))
         .findFirst()
-        .orElseThrow(() -> new InvalidInputException(name + ": " + why(pairing.accounting())));
+        .orElseThrow(() -> new InvalidInputException(name + ": " + why(pairing)));
   }
 
   /** Returns why a matrix cannot be read. Headers on the driver do not tell all of it. */
-  private static String why(Accounting accounting) {
-    List<Accounting.Note> notes = new ArrayList<>(accounting.base().refused());
-    notes.addAll(accounting.tuned().refused());
-    return notes.isEmpty()
+  private static String why(Pairing pairing) {
+    return pairing.names().notCompared().isEmpty()
         ? "cannot be read from its stored tensors"
-        : notes.stream()
-            .map(note -> note.tensor() + " is refused: " + note.reason())
-            .collect(Collectors.joining("; "));
+        : "refused are " + String.join("; ", pairing.names().notCompared());
   }
 
   private Checkpoint checkpoint(String name, Descriptions.Excerpt excerpt) throws IOException {

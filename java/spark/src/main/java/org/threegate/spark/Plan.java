@@ -22,6 +22,7 @@ import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Digests;
+import org.threegate.checkpoint.SafetensorsFile;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.adapter.Adapter;
 import org.threegate.file.AtomicFiles;
@@ -218,11 +219,12 @@ final class Plan implements AutoCloseable {
     Side tuned;
     Pairing pairing;
     boolean isAdapter = Checkpoint.isAdapter(model.mirror());
-    planner.paired(renames, isAdapter, initialAdapter.isPresent());
     if (isAdapter) {
       Optional<Path> initial = Optional.empty();
       if (initialAdapter.isPresent()) {
-        initial = Optional.of(read("initial", initialAdapter.get()).mirror());
+        RemoteModel start = read("initial", initialAdapter.get());
+        initial = Optional.of(start.mirror());
+        addInitial(start);
       }
       try {
         Path mirror = model.mirror();
@@ -241,10 +243,27 @@ final class Plan implements AutoCloseable {
       tuned = open("tuned", model);
       pairing = Pairing.of(base.checkpoint(), tuned.checkpoint(), selected, renames);
     }
+    planner.paired(renames, isAdapter, pairing.pairs());
     Set<String> damaged = new HashSet<>();
     failures.forEach(failure -> damaged.add(failure.tensor()));
     failures.removeIf(failure -> !selected.test(failure.tensor()));
     return new Sides(base, tuned, pairing.without(damaged), isAdapter);
+  }
+
+  private void addInitial(RemoteModel model) throws IOException {
+    Path weights =
+        Files.isDirectory(model.mirror())
+            ? model.mirror().resolve(Checkpoint.ADAPTER_WEIGHTS)
+            : model.mirror();
+    try {
+      SafetensorsFile file = SafetensorsFile.open(context, weights);
+      opened.add(0, file::close);
+      if (!file.tensors().isEmpty()) {
+        planner.addInitial(model, file);
+      }
+    } catch (InvalidInputException e) {
+      throw model.translate(e);
+    }
   }
 
   /** Returns items for tensors whose digests no other item computes. */

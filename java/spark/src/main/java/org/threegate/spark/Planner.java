@@ -17,6 +17,7 @@ import java.util.regex.Pattern;
 import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.SafetensorsFile;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorKind;
 import org.threegate.checkpoint.TensorType;
@@ -52,6 +53,7 @@ final class Planner {
   private static final long COMPUTED_BYTES = Double.BYTES;
 
   private static final String BASE = "base";
+  private static final String BIAS = ".bias";
 
   private final List<Descriptions.Source> files = new ArrayList<>();
   private final Map<NativeBuffer, Integer> fileOf = new IdentityHashMap<>();
@@ -60,7 +62,9 @@ final class Planner {
   private final Map<String, Map<String, String>> texts = new LinkedHashMap<>();
   private final Map<String, String> renames = new HashMap<>();
   private boolean adapter;
-  private boolean initial;
+  private final Map<String, List<Tensor>> tensorsOf = new HashMap<>();
+  private final Map<String, Tensor> initial = new HashMap<>();
+  private Optional<Map<String, String>> initialTexts = Optional.empty();
   private boolean sent = true; // whether texts are short enough for that
 
   /**
@@ -94,12 +98,24 @@ final class Planner {
    * @param beginnings beginnings of names of the tuned checkpoint, and what stands there in the
    *     base
    * @param ofAdapter whether it is an adapter
-   * @param fromInitial whether the adapter is compared with an initial one
+   * @param pairs all pairs
    */
-  void paired(Map<String, String> beginnings, boolean ofAdapter, boolean fromInitial) {
+  void paired(Map<String, String> beginnings, boolean ofAdapter, List<WeightPair> pairs) {
     renames.putAll(beginnings);
     adapter = ofAdapter;
-    initial = fromInitial;
+    if (ofAdapter) {
+      pairs.forEach(pair -> tensorsOf.put(pair.name(), pair.tensors()));
+    }
+  }
+
+  /** Registers the file of the adapter from before training. */
+  void addInitial(RemoteModel model, SafetensorsFile weights) throws IOException {
+    Optional<Map<String, String>> own = model.texts();
+    sent &= own.isPresent();
+    initialTexts = own;
+    files.add(model.shards().get(weights.path().getFileName().toString()));
+    fileOf.put(weights.tensors().get(0).file().buffer(), files.size() - 1);
+    weights.tensors().forEach(tensor -> initial.put(tensor.name(), tensor));
   }
 
   /** Marks digests as known, so that no item computes them. */
@@ -164,14 +180,11 @@ final class Planner {
   }
 
   /**
-   * Returns whether executors can read the pair. An initial adapter is on the driver alone, and a
-   * long description would be sent with each matrix.
+   * Returns whether executors can read the pair. Long descriptions are not sent with each matrix.
    */
   boolean isReadable(WeightPair pair) {
     return isPlain(pair)
-        || !initial
-            && sent
-            && pair.tensors().stream().allMatch(one -> fileOf.containsKey(one.file().buffer()));
+        || sent && pair.tensors().stream().allMatch(one -> fileOf.containsKey(one.file().buffer()));
   }
 
   /** Returns whether kernels read both sides as they are stored, with scales or factors. */
@@ -194,7 +207,13 @@ final class Planner {
     Map<String, Map<String, Descriptions.Part>> parts = new LinkedHashMap<>();
     texts.keySet().forEach(model -> parts.put(model, new LinkedHashMap<>()));
     for (WeightPair pair : pairs) {
-      for (Tensor tensor : pair.tensors()) {
+      List<Tensor> tensors = new ArrayList<>(pair.tensors());
+      // Some adapters change a bias as they change the weight beside it.
+      if (pair.name().endsWith(BIAS)) {
+        String stem = pair.name().substring(0, pair.name().length() - BIAS.length());
+        tensors.addAll(tensorsOf.getOrDefault(stem + ".weight", List.of()));
+      }
+      for (Tensor tensor : tensors) {
         parts.get(models.get(tensor.file().buffer())).put(tensor.name(), part(tensor, expert));
       }
     }
@@ -208,6 +227,14 @@ final class Planner {
         expert.map(own -> own.weight() + "[0]").orElse(first.name()),
         new Descriptions.Excerpt(texts.get(BASE), List.copyOf(parts.get(BASE).values())),
         tuned,
+        initialTexts.map(
+            own ->
+                new Descriptions.Excerpt(
+                    own,
+                    tuned.get(0).parts().stream()
+                        .filter(part -> initial.containsKey(part.name()))
+                        .map(part -> part(initial.get(part.name()), Optional.empty()))
+                        .toList())),
         renames,
         adapter,
         first.rows() * first.columns());

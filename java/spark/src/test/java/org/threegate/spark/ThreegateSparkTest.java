@@ -12,6 +12,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -21,6 +22,7 @@ import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.RawLocalFileSystem;
 import org.apache.hadoop.security.AccessControlException;
+import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
@@ -70,6 +72,7 @@ import org.threegate.testing.SharedData;
 @ExtendWith(NativeLeaks.class)
 class ThreegateSparkTest {
   private static final Predicate<String> ALL = name -> true;
+  private static final Path ADAPTERS = Path.of("../checkpoint/src/test/resources/adapters");
   private static final GeometryOptions GEOMETRY = GeometryOptions.DEFAULT;
 
   @TempDir static Path shared;
@@ -254,6 +257,36 @@ class ThreegateSparkTest {
     }
   }
 
+  static Stream<Path> adapters() throws IOException {
+    try (Stream<Path> all = Files.list(ADAPTERS.resolve("cases"))) {
+      return all.sorted().toList().stream();
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("adapters")
+  void computedUpdatesOfAdaptersAreThoseOfOneMachine(Path adapter) throws IOException {
+    String before =
+        ADAPTERS
+            .resolve("bases")
+            .resolve(Files.readString(adapter.resolve("base.txt")).trim())
+            .toString();
+    CompareRequest.Builder request = request(before, adapter.toString()).withoutGeometry();
+    if (Files.exists(adapter.resolve("initial"))) {
+      request.initialAdapter(adapter.resolve("initial").toString());
+    }
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Control control = Control.open(context)) {
+      CompareOutcome many = cluster().compare(request.build(), Progress.NONE, control);
+      CompareOutcome one =
+          new LocalEngine(context).compare(request.build(), Progress.NONE, control);
+      assertThat(many.failures()).isEmpty();
+      assertThat(many.measured().tensors()).isNotEmpty();
+      assertThat(bits(many.measured().tensors())).isEqualTo(bits(one.measured().tensors()));
+      assertThat(many.unmatched()).isEqualTo(one.unmatched());
+    }
+  }
+
   static Stream<Path> quantized() throws IOException {
     try (Stream<Path> all = Files.list(Path.of("../checkpoint/src/test/resources/quantized"))) {
       return all.sorted().toList().stream();
@@ -271,6 +304,30 @@ class ThreegateSparkTest {
     assertThat(expected.tensors()).isNotEmpty();
     assertThat(bits(compared.measured().tensors())).isEqualTo(bits(expected.tensors()));
     assertThat(compared.measured().baseDigest()).isEqualTo(expected.baseDigest());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"mxfp4-experts", "fp8-experts-ragged"})
+  void anExecutorReadsTheCodesOfItsExpertAlone(String fixture) throws IOException {
+    Path path = Path.of("../checkpoint/src/test/resources/quantized", fixture);
+    try (Plan plan = new Plan(JavaSparkContext.fromSparkContext(spark.sparkContext()))) {
+      Plan.Sides sides =
+          plan.compare(
+              path.resolve("model.safetensors").toString(),
+              path.resolve("expected.safetensors").toString(),
+              Optional.empty(),
+              ALL,
+              Map.of());
+      List<Descriptions.Computed> experts =
+          sides.items(false, Optional.empty(), Set.of()).stream()
+              .filter(item -> item.name().endsWith("]"))
+              .flatMap(item -> item.computed().stream())
+              .toList();
+      assertThat(experts).hasSizeGreaterThan(1);
+      assertThat(experts)
+          .flatExtracting(Descriptions.Computed::parts)
+          .allSatisfy(part -> assertThat(part.shape().get(0)).isEqualTo(1));
+    }
   }
 
   @ParameterizedTest
