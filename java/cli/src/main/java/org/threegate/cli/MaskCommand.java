@@ -145,7 +145,9 @@ final class MaskCommand implements Callable<Integer> {
             outcome.add(engine.mask(request, progress, control));
           }
         });
-    outcome.forEach(written -> spec.commandLine().getOut().print(described(written.accounting())));
+    outcome.forEach(
+        written ->
+            spec.commandLine().getOut().print(described(written.unmatched().accounting().base())));
     spec.commandLine().getOut().printf("mask: %s%n", file);
   }
 

@@ -14,7 +14,8 @@ import org.threegate.analysis.statistics.Accounting;
  * Renders where the stored tensors of checkpoints ended.
  *
  * <pre>{@code
- * System.out.print(Account.text(side, "have a mask", "no mask", 80));
+ * System.out.print(
+ *     Account.text(consensusReport.coverage().base(), "were compared", "not compared", 80));
  * }</pre>
  */
 public final class Account {

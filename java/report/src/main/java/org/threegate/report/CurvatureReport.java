@@ -29,13 +29,13 @@ public record CurvatureReport(
     CurvatureStudy study) {
   /** {@return how much of the models was measured, with a caveat if one is needed} */
   public ComparisonReport.Coverage coverage() {
-    Accounting accounting = study.unmatched().accounting();
+    Accounting accounting = study.accounting();
     Accounting.Side side = Account.smallest(List.of(accounting.base(), accounting.tuned()));
     return new ComparisonReport.Coverage(
         side.entries(),
         side.weights(),
         Account.caveat(side, study.quantized().size(), "measured"),
-        study.unmatched().matched(),
+        study.matched(),
         accounting.base(),
         accounting.tuned());
   }

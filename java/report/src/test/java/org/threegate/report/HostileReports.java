@@ -17,7 +17,6 @@ import org.threegate.analysis.diff.ChangeMap;
 import org.threegate.analysis.diff.HeadCount;
 import org.threegate.analysis.diff.TensorDiff;
 import org.threegate.analysis.geometry.TensorGeometry;
-import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.statistics.Accounting;
 import org.threegate.analysis.statistics.Agreement;
 import org.threegate.analysis.statistics.Claim;
@@ -218,14 +217,7 @@ final class HostileReports {
         first,
         Optional.of(0.5),
         new CurvatureStudy(
-            layers,
-            skipped,
-            new Pairing(
-                List.of(),
-                new Pairing.Unpaired(names, names, names, names, names),
-                names,
-                new Accounting(side(names), side(names))),
-            Set.of(first)));
+            layers, skipped, new Accounting(side(names), side(names)), names, Set.of(first)));
   }
 
   static StudyReport study(List<String> names) {

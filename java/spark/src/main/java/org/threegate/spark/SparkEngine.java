@@ -339,7 +339,7 @@ final class SparkEngine implements Engine {
         String digest = base.digest(digests).orElseThrow();
         new MaskWriter(request.options(), request.provenance().apply(digest), file)
             .write(matrices, (name, out) -> copy(spool, places.get(name), out));
-        return new MaskOutcome(matrices.pairs().size(), digest, matrices.accounting().base());
+        return new MaskOutcome(matrices.pairs().size(), digest, matrices.withoutPairs());
       }
     }
   }

@@ -14,6 +14,7 @@ import org.threegate.analysis.journal.Journal;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.analysis.pairing.WeightPair;
+import org.threegate.analysis.statistics.Accounting;
 import org.threegate.analysis.statistics.Claim;
 import org.threegate.analysis.statistics.ClusteredMean;
 import org.threegate.analysis.statistics.Finding;
@@ -50,14 +51,16 @@ import org.threegate.run.Progress;
  *
  * @param layers curvature of each measured layer
  * @param skipped captured layers that were not measured, with the reason
- * @param unmatched account of all stored tensors; {@code pairs()} is empty
+ * @param accounting where each stored tensor ended
+ * @param matched pairs of names that differ by a prefix
  * @param quantized layers that one side only stores in a quantized layout; no claim is judged on
  *     them
  */
 public record CurvatureStudy(
     List<LayerCurvature> layers,
     Map<String, String> skipped,
-    Pairing unmatched,
+    Accounting accounting,
+    List<String> matched,
     Set<String> quantized) {
   private static final String UNCHANGED = "its weights did not change";
   private static final String WEIGHT = ".weight";
@@ -65,6 +68,7 @@ public record CurvatureStudy(
   /** Copies the list. */
   public CurvatureStudy {
     layers = List.copyOf(layers);
+    matched = List.copyOf(matched);
     quantized = Set.copyOf(quantized);
   }
 
@@ -160,7 +164,7 @@ public record CurvatureStudy(
     capture.check();
     base.check();
     tuned.check();
-    return new CurvatureStudy(layers, skipped, pairing.withoutPairs(), quantized);
+    return new CurvatureStudy(layers, skipped, pairing.accounting(), pairing.matched(), quantized);
   }
 
   private static InvalidInputException nothingToMeasure(

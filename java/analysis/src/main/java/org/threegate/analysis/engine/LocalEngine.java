@@ -169,7 +169,7 @@ public final class LocalEngine implements Engine {
       new MaskWriter(request.options(), provenance, request.file())
           .compute(context, matrices, progress, control);
       checkpoint.check();
-      return new MaskOutcome(matrices.pairs().size(), digest, matrices.accounting().base());
+      return new MaskOutcome(matrices.pairs().size(), digest, matrices.withoutPairs());
     }
   }
 

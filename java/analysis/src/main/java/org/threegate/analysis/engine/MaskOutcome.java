@@ -1,12 +1,13 @@
 package org.threegate.analysis.engine;
 
-import org.threegate.analysis.statistics.Accounting;
+import org.threegate.analysis.pairing.Pairing;
 
 /**
  * The result of writing masks.
  *
  * @param matrices number of matrices in the file
  * @param baseDigest SHA-256 of the checkpoint
- * @param accounting where each stored tensor ended; those with a mask are the compared ones
+ * @param unmatched account of all stored tensors; those with a mask are the compared ones; {@code
+ *     pairs()} is empty
  */
-public record MaskOutcome(int matrices, String baseDigest, Accounting.Side accounting) {}
+public record MaskOutcome(int matrices, String baseDigest, Pairing unmatched) {}

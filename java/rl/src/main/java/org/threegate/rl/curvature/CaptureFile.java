@@ -4,13 +4,9 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.function.Predicate;
-import org.bytedeco.pytorch.Tensor;
-import org.threegate.analysis.statistics.Accounting;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.rl.policy.Decoder;
@@ -45,10 +41,10 @@ public final class CaptureFile {
    *     model
    * @param seed the seed of sampled labels
    * @param file path of the safetensors file; an existing file is replaced
-   * @return where each weight of the model ended; the compared ones are captured
+   * @return the names of the weights whose layers are captured
    * @throws IOException when the file cannot be written
    */
-  public static Accounting.Side write(
+  public static List<String> write(
       Decoder model,
       List<CapturedLayers.Text> texts,
       Predicate<String> selected,
@@ -68,41 +64,8 @@ public final class CaptureFile {
         writer.tensor(layer + ".sequence", TensorType.I64, List.of(rows.input().size(0)), numbers);
       }
       writer.write(file);
-      return accounting(model, captured.layers().keySet(), selected);
+      return List.copyOf(captured.layers().keySet());
     }
-  }
-
-  private static Accounting.Side accounting(
-      Decoder model, Set<String> captured, Predicate<String> selected) {
-    List<String> compared = new ArrayList<>();
-    List<Accounting.Note> leftOut = new ArrayList<>();
-    List<String> notSelected = new ArrayList<>();
-    long entries = 0;
-    long all = 0;
-    for (Map.Entry<String, Tensor> weight : model.parameters().entrySet()) {
-      String name = weight.getKey();
-      long own = weight.getValue().numel();
-      if (captured.contains(name)) {
-        compared.add(name);
-        entries += own;
-      } else if (selected.test(name)) {
-        leftOut.add(new Accounting.Note(name, "it is not a linear layer"));
-      } else {
-        notSelected.add(name);
-        continue;
-      }
-      all += own;
-    }
-    return new Accounting.Side(
-        compared,
-        List.of(),
-        List.of(),
-        List.of(),
-        leftOut,
-        List.of(),
-        notSelected,
-        new Accounting.Share(compared.size(), compared.size() + leftOut.size()),
-        new Accounting.Share(entries, all));
   }
 
   private static byte[] bytes(long[] numbers) {
