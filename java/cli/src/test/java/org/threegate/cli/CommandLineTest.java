@@ -203,14 +203,25 @@ class CommandLineTest {
         write(
             "part.safetensors",
             partly(0).tensor("gone.weight", TensorType.BF16, List.of(4L, 4L), codes(16, 0)));
-    Path one = write("one.safetensors", partly(1));
+    SafetensorsWriter more =
+        partly(1).tensor("new.weight", TensorType.BF16, List.of(1L, 4L), codes(4, 0));
+    Path one = write("one.safetensors", more);
     Path two = write("two.safetensors", partly(2));
     refused(
         run("consensus", base, one, two, "--out", out, "--strict"),
-        "4 tensors do not match in all runs",
+        "5 tensors do not match in all runs",
         "leave out --strict");
     refused(
-        run("consensus", base, one, two, "--out", out, "--strict", "--exclude", "gone|positions"),
+        run(
+            "consensus",
+            base,
+            one,
+            two,
+            "--out",
+            out,
+            "--strict",
+            "--exclude",
+            "gone|new|positions"),
         "32 of 40 entries in 1 of 2 tensors",
         "less than 99 %");
     CommandRun run = run("consensus", base, one, two, "--out", out);
@@ -221,7 +232,9 @@ class CommandLineTest {
             "Only 52.5 % of the entries were compared",
             "base, unmatched (run 1: the tuned checkpoint has no such weight): gone.weight",
             "base, refused (I64 holds no floating-point numbers): positions",
-            "run 2, left out (it is not a matrix): norm.weight");
+            "base, left out (it is not a matrix): norm.weight",
+            "run 1, unmatched (the base has no such weight): new.weight")
+        .doesNotContain("run 2,");
     assertThat(run.out().indexOf("Only 52.5 %")).isLessThan(run.out().indexOf("The runs change"));
     JsonNode coverage =
         new ObjectMapper().readTree(out.resolve("consensus.json").toFile()).path("coverage");

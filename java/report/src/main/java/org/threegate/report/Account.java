@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Collectors;
 import org.threegate.analysis.statistics.Accounting;
 
@@ -97,6 +98,29 @@ public final class Account {
       out.sentence(4, "%s, not selected: %s", undone, few(side.notSelected()));
     }
     return out.toString();
+  }
+
+  /** Adds the tensors of a run that are not compared, without those that the base lists, too. */
+  static void missing(TextLines out, String who, Accounting.Side run, Accounting.Side base) {
+    missing(
+        out,
+        who,
+        new Accounting.Side(
+            run.compared(),
+            without(run.unmatched(), base.unmatched()),
+            run.consumed(),
+            without(run.refused(), base.refused()),
+            without(run.leftOut(), base.leftOut()),
+            run.unchanged(),
+            run.notSelected(),
+            run.weights(),
+            run.entries()));
+  }
+
+  private static List<Accounting.Note> without(
+      List<Accounting.Note> notes, List<Accounting.Note> named) {
+    Set<String> names = named.stream().map(Accounting.Note::tensor).collect(Collectors.toSet());
+    return notes.stream().filter(note -> !names.contains(note.tensor())).toList();
   }
 
   /**

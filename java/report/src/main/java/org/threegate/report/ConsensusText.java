@@ -69,7 +69,8 @@ public final class ConsensusText {
     out.blank();
     Account.missing(out, "base", report.coverage().base());
     for (int i = 0; i < report.runs().size(); i++) {
-      Account.missing(out, "run " + (i + 1), report.coverage().runs().get(i));
+      Account.missing(
+          out, "run " + (i + 1), report.coverage().runs().get(i), report.coverage().base());
     }
     return out.toString();
   }

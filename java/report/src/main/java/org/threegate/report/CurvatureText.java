@@ -81,7 +81,7 @@ public final class CurvatureText {
             .orElse(""));
     out.blank();
     Account.missing(out, "base", coverage.base());
-    Account.missing(out, "tuned", coverage.tuned());
+    Account.missing(out, "tuned", coverage.tuned(), coverage.base());
     return out.toString();
   }
 

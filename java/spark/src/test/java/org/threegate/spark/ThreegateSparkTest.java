@@ -257,15 +257,27 @@ class ThreegateSparkTest {
     }
   }
 
-  static Stream<Path> adapters() throws IOException {
-    try (Stream<Path> all = Files.list(ADAPTERS.resolve("cases"))) {
-      return all.sorted().toList().stream();
-    }
-  }
-
   @ParameterizedTest
-  @MethodSource("adapters")
-  void computedUpdatesOfAdaptersAreThoseOfOneMachine(Path adapter) throws IOException {
+  @ValueSource(
+      strings = {
+        "bias-all",
+        "conv1d",
+        "dora",
+        "dora-pissa",
+        "embedding",
+        "experts-down",
+        "ia3",
+        "loha",
+        "lokr",
+        "oft",
+        "pissa",
+        "resized-embedding",
+        "tokens",
+        "vera",
+        "whole-modules"
+      })
+  void computedUpdatesOfAdaptersAreThoseOfOneMachine(String name) throws IOException {
+    Path adapter = ADAPTERS.resolve("cases").resolve(name);
     String before =
         ADAPTERS
             .resolve("bases")
