@@ -37,6 +37,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.threegate.analysis.compare.Comparison;
 import org.threegate.analysis.consensus.Consensus;
+import org.threegate.analysis.consensus.TensorConsensus;
 import org.threegate.analysis.consensus.Trajectory;
 import org.threegate.analysis.diff.TensorDiff;
 import org.threegate.analysis.engine.CompareOutcome;
@@ -357,7 +358,8 @@ class ThreegateSparkTest {
       assertThat(agreed.failures()).isEmpty();
       assertThat(bits(agreed.tensors()))
           .isEqualTo(bits(alone.consensus(runs, Progress.NONE, control).tensors()));
-      assertThat(agreed.shared().accounting().base().tensors()).isPositive();
+      assertThat(agreed.shared().quantized())
+          .containsExactlyElementsOf(agreed.tensors().stream().map(TensorConsensus::name).toList());
       MaskOptions options = new MaskOptions(MaskKind.LOW, GEOMETRY);
       Path here = directory.resolve("here");
       Path there = directory.resolve("there");
