@@ -57,6 +57,11 @@ public enum TensorKind {
   /** A tensor whose name tells no role. */
   OTHER;
 
+  /** {@return whether this is a matrix of an expert} */
+  public boolean isExpert() {
+    return this == EXPERT || this == EXPERT_GATE || this == EXPERT_UP || this == EXPERT_DOWN;
+  }
+
   /** {@return the name in reports, in lower case} */
   public String label() {
     return name().toLowerCase(java.util.Locale.ROOT);

@@ -6,8 +6,12 @@ import java.time.Clock;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.Callable;
+import org.threegate.analysis.statistics.Accounting;
 import org.threegate.checkpoint.NamePattern;
+import org.threegate.report.Account;
 import org.threegate.rl.curvature.CaptureFile;
 import org.threegate.rl.curvature.CapturedLayers;
 import org.threegate.rl.policy.Decoder;
@@ -121,8 +125,10 @@ final class CaptureCommand implements Callable<Integer> {
         texts.add(new CapturedLayers.Text(text, 1));
       }
     }
+    List<String> captured;
     try {
-      CaptureFile.write(decoder, texts, selected::isIn, empirical, seed, out.toAbsolutePath());
+      captured =
+          CaptureFile.write(decoder, texts, selected::isIn, empirical, seed, out.toAbsolutePath());
     } catch (IllegalArgumentException e) {
       throw new InvalidInputException(model.path() + ", " + problems + ": " + e.getMessage(), e);
     }
@@ -131,6 +137,46 @@ final class CaptureCommand implements Callable<Integer> {
         .printf(
             "%s: %d sequences, %s Fisher information%n",
             out, texts.size(), empirical ? "empirical" : "true");
+    spec.commandLine()
+        .getOut()
+        .print(
+            Account.text(
+                accounting(decoder, Set.copyOf(captured), selected),
+                "are captured",
+                "not captured",
+                TerminalWidth.of(spec)));
     spec.commandLine().getOut().flush();
+  }
+
+  private static Accounting.Side accounting(
+      Decoder decoder, Set<String> captured, NamePattern selected) {
+    List<Accounting.Note> leftOut = new ArrayList<>();
+    List<String> notSelected = new ArrayList<>();
+    long entries = 0;
+    long all = 0;
+    for (Map.Entry<String, List<Long>> weight : decoder.config().parameters().entrySet()) {
+      String name = weight.getKey();
+      if (!selected.isIn(name)) {
+        notSelected.add(name);
+        continue;
+      }
+      long own = weight.getValue().stream().reduce(1L, Math::multiplyExact);
+      all += own;
+      if (captured.contains(name)) {
+        entries += own;
+      } else {
+        leftOut.add(new Accounting.Note(name, "it is not a linear layer"));
+      }
+    }
+    return new Accounting.Side(
+        List.copyOf(captured),
+        List.of(),
+        List.of(),
+        List.of(),
+        leftOut,
+        List.of(),
+        notSelected,
+        new Accounting.Share(captured.size(), captured.size() + leftOut.size()),
+        new Accounting.Share(entries, all));
   }
 }

@@ -12,7 +12,10 @@ import org.threegate.analysis.engine.ConsensusOutcome;
 import org.threegate.analysis.engine.ConsensusRequest;
 import org.threegate.analysis.engine.Engine;
 import org.threegate.analysis.engine.Failure;
+import org.threegate.analysis.pairing.SharedMatrices;
+import org.threegate.analysis.statistics.Accounting;
 import org.threegate.kernel.Context;
+import org.threegate.report.Account;
 import org.threegate.report.ConsensusDirectory;
 import org.threegate.report.ConsensusReport;
 import org.threegate.report.ConsensusText;
@@ -73,6 +76,12 @@ final class ConsensusCommand implements Callable<Integer> {
   private Path out;
 
   @Mixin private Selection selection;
+
+  @Option(
+      names = "--strict",
+      description =
+          "Refuse checkpoints whose tensors do not all match, or share less than 99 %% of the entries.")
+  private boolean strict;
 
   @Option(
       names = "--trajectory",
@@ -144,11 +153,37 @@ final class ConsensusCommand implements Callable<Integer> {
 
   private ConsensusRequest request() {
     ConsensusRequest.Builder request =
-        ConsensusRequest.builder(base, runs).selected(selection.predicate());
+        ConsensusRequest.builder(base, runs)
+            .selected(selection.predicate())
+            .check(this::requireAll);
     if (trajectory) {
       request.trajectory(stepNumbers(), geometry.options(seed));
     }
     return request.build();
+  }
+
+  /** Refuses checkpoints that do not match, if that was asked for. */
+  private void requireAll(SharedMatrices shared) {
+    if (!strict) {
+      return;
+    }
+    List<Accounting.Side> sides = new ArrayList<>(List.of(shared.accounting().base()));
+    sides.addAll(shared.accounting().runs());
+    Strictness.require(
+        base, "do not match in all runs", "compare the rest", sides, selection.predicate());
+    ConsensusReport.Coverage coverage = coverage(shared);
+    if (!Account.isNearlyAll(coverage.entries())) {
+      throw new InvalidInputException(
+          base
+              + ": "
+              + coverage.line()
+              + ", which is less than 99 %; leave out --strict to accept it");
+    }
+  }
+
+  private static ConsensusReport.Coverage coverage(SharedMatrices shared) {
+    return ConsensusReport.Coverage.of(
+        shared.accounting(), shared.matched(), shared.quantized().size());
   }
 
   private ConsensusReport report(Engine engine, ConsensusOutcome outcome, long start) {
@@ -156,8 +191,9 @@ final class ConsensusCommand implements Callable<Integer> {
         new Provenance(Version.current(), command(engine), (System.nanoTime() - start) * 1e-9),
         engine.named(base),
         runs.stream().map(engine::named).toList(),
+        coverage(outcome.shared()),
         outcome.tensors(),
-        Consensus.judge(outcome.tensors()),
+        Consensus.judge(outcome.tensors(), outcome.shared().quantized()),
         outcome.trajectories(),
         trajectory
             ? stepNumbers().stream().mapToDouble(Double::doubleValue).toArray()
@@ -191,6 +227,9 @@ final class ConsensusCommand implements Callable<Integer> {
     runs.forEach(run -> command.add(engine.named(run)));
     command.addAll(List.of("--out", out.toString()));
     command.addAll(selection.command());
+    if (strict) {
+      command.add("--strict");
+    }
     if (trajectory) {
       command.add("--trajectory");
       command.add("--steps");

@@ -3,18 +3,23 @@ package org.threegate.cli;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.threegate.analysis.engine.Engine;
+import org.threegate.analysis.engine.MaskOutcome;
 import org.threegate.analysis.engine.MaskRequest;
 import org.threegate.analysis.geometry.GeometryOptions;
 import org.threegate.analysis.mask.MaskFile;
 import org.threegate.analysis.mask.MaskKind;
 import org.threegate.analysis.mask.MaskOptions;
+import org.threegate.analysis.pairing.Pairing;
+import org.threegate.analysis.statistics.Accounting;
 import org.threegate.kernel.Context;
+import org.threegate.report.Account;
 import org.threegate.run.InvalidInputException;
 import org.threegate.run.PrintableText;
 import picocli.CommandLine.Command;
@@ -72,6 +77,12 @@ final class MaskCommand implements Callable<Integer> {
   private boolean inspect;
 
   @Mixin private Selection selection;
+
+  @Option(
+      names = "--strict",
+      description = "Refuse a checkpoint with tensors in a layout that is not understood.")
+  private boolean strict;
+
   @Mixin private RankMixin principal;
   @Mixin private DeviceMixin device;
   @Mixin private SparkMixin spark;
@@ -117,6 +128,7 @@ final class MaskCommand implements Callable<Integer> {
 
   private void write(Path file) throws IOException {
     MaskOptions options = new MaskOptions(kind(), options());
+    List<MaskOutcome> outcome = new ArrayList<>();
     Interruption.measure(
         () -> device.open(threads, spec.commandLine().getErr()),
         spec.commandLine().getErr(),
@@ -128,11 +140,31 @@ final class MaskCommand implements Callable<Integer> {
                 MaskRequest.builder(base, options, file)
                     .selected(selection.predicate())
                     .provenance(digest -> provenance(engine, digest))
+                    .check(this::requireAll)
                     .build();
-            engine.mask(request, progress, control);
+            outcome.add(engine.mask(request, progress, control));
           }
         });
+    outcome.forEach(
+        written ->
+            spec.commandLine().getOut().print(described(written.unmatched().accounting().base())));
     spec.commandLine().getOut().printf("mask: %s%n", file);
+  }
+
+  /** Refuses tensors that get no mask because they are not understood, if that was asked for. */
+  private void requireAll(Pairing matrices) {
+    if (strict) {
+      Strictness.require(
+          base,
+          "get no mask",
+          "mask the rest",
+          List.of(matrices.accounting().base()),
+          selection.predicate());
+    }
+  }
+
+  private String described(Accounting.Side side) {
+    return Account.text(side, "have a mask", "no mask", TerminalWidth.of(spec));
   }
 
   private GeometryOptions options() {
@@ -187,6 +219,9 @@ final class MaskCommand implements Callable<Integer> {
       print.printf(
           "%,14d of %,14d  %.4f  in %d matrices%n",
           selected, total, selected / (double) total, file.entries().size());
+      if (file.accounting().tensors() > 0) {
+        print.print(described(file.accounting()));
+      }
       file.provenance().entrySet().stream()
           .sorted(Map.Entry.comparingByKey())
           .forEach(

@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.threegate.kernel.Context;
+import org.threegate.report.Account;
 import org.threegate.rl.event.TrainingObserver;
 import org.threegate.rl.observe.ConsoleProgress;
 import org.threegate.rl.policy.Threads;
@@ -21,6 +22,7 @@ import org.threegate.rl.run.TrainingConfig;
 import org.threegate.rl.run.TrainingConfigs;
 import org.threegate.rl.run.TrainingRun;
 import org.threegate.run.InvalidInputException;
+import org.threegate.run.PrintableText;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -145,11 +147,21 @@ final class TrainCommand implements Callable<Integer> {
     out.flush();
   }
 
-  /** Prints the address of the live page, and the evaluations. */
+  /** Prints the address of the live page, the weights without a mask, and the evaluations. */
   private final class Console implements TrainingRun.Listener {
     @Override
     public void serves(URI page) {
       spec.commandLine().getErr().println("threegate: live page: " + page);
+    }
+
+    @Override
+    public void unmasked(List<String> names) {
+      print(
+          String.format(
+              Locale.ROOT,
+              "weight_mask: %,d weights have no mask and may move everywhere: %s%n",
+              names.size(),
+              PrintableText.of(Account.few(names))));
     }
 
     @Override

@@ -178,7 +178,8 @@ class CommandLineTest {
     assertThat(run.err()).isEmpty();
     assertThat(run.code()).isZero();
     assertThat(run.out())
-        .contains("The runs change the same weights", "R² of weights as straight lines over steps");
+        .contains("The runs change the same weights", "R² of weights as straight lines over steps")
+        .contains("32 of 32 entries in 1 of 1 tensors were compared in all runs");
     JsonNode report = new ObjectMapper().readTree(out.resolve("consensus.json").toFile());
     assertThat(report.path("runs")).hasSize(2);
     assertThat(report.path("jaccard").path(0).path(0).isNull()).isTrue();
@@ -187,6 +188,87 @@ class CommandLineTest {
     String page = Files.readString(out.resolve("consensus.html"));
     assertThat(page.contains("/*DATA*/") || page.contains("/*SHARED*/")).isFalse();
     nothingPartial();
+  }
+
+  /** A model whose matrix is a small part of it. */
+  private static SafetensorsWriter partly(int first) {
+    return model(first)
+        .tensor("norm.weight", TensorType.BF16, List.of(8L), codes(8, 0))
+        .tensor("positions", TensorType.I64, List.of(5L), new byte[40]);
+  }
+
+  @Test
+  void whatRunsDoNotShareIsNamed() throws IOException {
+    Path base =
+        write(
+            "part.safetensors",
+            partly(0).tensor("gone.weight", TensorType.BF16, List.of(4L, 4L), codes(16, 0)));
+    SafetensorsWriter more =
+        partly(1).tensor("new.weight", TensorType.BF16, List.of(1L, 4L), codes(4, 0));
+    Path one = write("one.safetensors", more);
+    Path two = write("two.safetensors", partly(2));
+    refused(
+        run("consensus", base, one, two, "--out", out, "--strict"),
+        "5 tensors do not match in all runs",
+        "leave out --strict");
+    refused(
+        run(
+            "consensus",
+            base,
+            one,
+            two,
+            "--out",
+            out,
+            "--strict",
+            "--exclude",
+            "gone|new|positions"),
+        "32 of 40 entries in 1 of 2 tensors",
+        "less than 99 %");
+    CommandRun run = run("consensus", base, one, two, "--out", out);
+    assertThat(run.code()).isZero();
+    assertThat(run.out())
+        .contains(
+            "32 of 61 entries in 1 of 4 tensors were compared in all runs",
+            "Only 52.5 % of the entries were compared",
+            "base, unmatched (run 1: the tuned checkpoint has no such weight): gone.weight",
+            "base, refused (I64 holds no floating-point numbers): positions",
+            "base, left out (it is not a matrix): norm.weight",
+            "run 1, unmatched (the base has no such weight): new.weight")
+        .doesNotContain("run 2,");
+    assertThat(run.out().indexOf("Only 52.5 %")).isLessThan(run.out().indexOf("The runs change"));
+    JsonNode coverage =
+        new ObjectMapper().readTree(out.resolve("consensus.json").toFile()).path("coverage");
+    assertThat(coverage.path("entries").path("compared").asInt()).isEqualTo(32);
+    assertThat(coverage.path("runs")).hasSize(2);
+    assertThat(coverage.path("base").path("leftOut").path(0).path("tensor").asText())
+        .isEqualTo("norm.weight");
+    run = run("consensus", base, one, two, "--out", out, "--strict", "--include", "proj");
+    assertThat(run.code()).isZero();
+    assertThat(run.out()).contains("32 of 32 entries").doesNotContain("Only");
+  }
+
+  @Test
+  void whatHasNoMaskIsNamed() throws IOException {
+    Path base = write("part.safetensors", partly(0));
+    Path file = directory.resolve("mask.safetensors");
+    CommandRun run = run("mask", base, "--kind", "low", "--out", file);
+    assertThat(run.code()).isZero();
+    String named =
+        """
+        32 of 45 entries in 1 of 3 tensors have a mask
+        no mask, refused (I64 holds no floating-point numbers): positions
+        no mask, left out (it is not a matrix): norm.weight
+        """;
+    assertThat(run.out()).startsWith(named);
+    assertThat(run("mask", "--inspect", file).out()).contains(named).doesNotContain("coverage");
+    Files.delete(file);
+    refused(
+        run("mask", base, "--kind", "low", "--out", file, "--strict"),
+        "1 tensors get no mask, the first is positions (I64 holds no floating-point numbers)",
+        "leave out --strict to mask the rest");
+    assertThat(file).doesNotExist();
+    run = run("mask", base, "--kind", "low", "--out", file, "--strict", "--exclude", "positions");
+    assertThat(run.code()).isZero();
   }
 
   @Test

@@ -166,7 +166,15 @@ class TrainingCommandsTest {
     Path capture = directory.resolve("capture.safetensors");
     CommandRun captured =
         run("capture", model, "--problems", problems, "--include", "up_proj", "--out", capture);
-    assertThat(captured.out()).contains("21 sequences, true");
+    assertThat(captured.out())
+        .contains("21 sequences, true", "entries in 2 of 2 tensors are captured")
+        .contains("not captured, not selected: model.embed_tokens.weight, ");
+    captured = run("capture", model, "--problems", problems, "--include", "e", "--out", capture);
+    assertThat(captured.out())
+        .contains("not captured, left out (it is not a linear layer): model.embed_tokens.weight, ");
+    captured =
+        run("capture", model, "--problems", problems, "--include", "up_proj", "--out", capture);
+    assertThat(captured.code()).isZero();
     CommandRun curvature =
         run(
             "curvature",
@@ -268,6 +276,8 @@ class TrainingCommandsTest {
     CommandRun run =
         run("train", config, "--set", "weight_mask=" + mask, "--set", "observed_matrices=up_proj");
     assertThat(run.err()).isEmpty();
+    assertThat(run.out())
+        .contains("weights have no mask and may move everywhere: model.embed_tokens.weight, ");
     double changed =
         metrics(out).stream()
             .filter(row -> row.has("geometry/changed"))

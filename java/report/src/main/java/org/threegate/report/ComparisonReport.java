@@ -4,7 +4,6 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
@@ -170,9 +169,6 @@ public record ComparisonReport(
       List<String> matched,
       Accounting.Side base,
       Accounting.Side tuned) {
-    /** Smallest part of the entries for which findings need no caveat. */
-    private static final double NEARLY_ALL = 0.99;
-
     /**
      * Describes a pairing.
      *
@@ -182,27 +178,11 @@ public record ComparisonReport(
      * @return how much was compared, with a caveat if one is needed
      */
     public static Coverage of(Accounting accounting, List<String> matched, long quantized) {
-      boolean ofBase = accounting.base().entries().value() <= accounting.tuned().entries().value();
-      Accounting.Side side = ofBase ? accounting.base() : accounting.tuned();
-      List<String> caveats = new ArrayList<>();
-      if (side.entries().value() < NEARLY_ALL) {
-        caveats.add(
-            String.format(
-                Locale.ROOT,
-                "Only %.3g %% of the entries were compared, so the findings hold for these alone.",
-                100 * side.entries().value()));
-      }
-      if (quantized > 0) {
-        caveats.add(
-            String.format(
-                Locale.ROOT,
-                "%,d weights are quantized on one side only. Their difference is mostly quantization, so no finding is judged on them.",
-                quantized));
-      }
+      Accounting.Side side = Account.smallest(List.of(accounting.base(), accounting.tuned()));
       return new Coverage(
           side.entries(),
           side.weights(),
-          caveats.isEmpty() ? Optional.empty() : Optional.of(String.join(" ", caveats)),
+          Account.caveat(side, quantized, "compared"),
           matched,
           accounting.base(),
           accounting.tuned());
@@ -210,13 +190,7 @@ public record ComparisonReport(
 
     /** {@return one line, such as "2,189 of 7,680 entries in 1 of 4 tensors were compared"} */
     public String line() {
-      return String.format(
-          Locale.ROOT,
-          "%,d of %,d entries in %,d of %,d tensors were compared",
-          entries.compared(),
-          entries.all(),
-          weights.compared(),
-          weights.all());
+      return Account.line(entries, weights, "were compared");
     }
   }
 

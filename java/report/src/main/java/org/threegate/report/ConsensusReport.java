@@ -5,9 +5,11 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Function;
 import org.threegate.analysis.consensus.TensorConsensus;
 import org.threegate.analysis.consensus.TensorTrajectory;
+import org.threegate.analysis.statistics.Accounting;
 import org.threegate.analysis.statistics.Agreement;
 import org.threegate.analysis.statistics.Finding;
 
@@ -17,6 +19,7 @@ import org.threegate.analysis.statistics.Finding;
  * @param provenance how the report was made
  * @param base path of the base
  * @param runs paths of the tuned checkpoints
+ * @param coverage where each stored tensor ended
  * @param tensors agreement of the runs in each matrix
  * @param findings verdicts on the claims
  * @param trajectory measures of each matrix if the runs are checkpoints of one run, else empty
@@ -26,10 +29,56 @@ public record ConsensusReport(
     Provenance provenance,
     String base,
     List<String> runs,
+    Coverage coverage,
     List<TensorConsensus> tensors,
     List<Finding> findings,
     List<TensorTrajectory> trajectory,
     double[] steps) {
+  /**
+   * How much of the models was compared.
+   *
+   * @param entries entries of the selected weights, of the checkpoint where the smallest part is
+   *     compared
+   * @param weights selected weights of that checkpoint
+   * @param caveat what to keep in mind when reading the findings; empty if nearly all was compared
+   * @param matched pairs of names that differ by a prefix, as "name of the base = name of the run"
+   * @param base where each stored tensor of the base ended
+   * @param runs where each stored tensor of the tuned checkpoints ended
+   */
+  public record Coverage(
+      Accounting.Share entries,
+      Accounting.Share weights,
+      Optional<String> caveat,
+      List<String> matched,
+      Accounting.Side base,
+      List<Accounting.Side> runs) {
+    /**
+     * Describes an account.
+     *
+     * @param accounting where each stored tensor ended
+     * @param matched pairs of names that differ by a prefix
+     * @param quantized number of matrices that the base or a run alone stores in a quantized layout
+     * @return how much was compared, with a caveat if one is needed
+     */
+    public static Coverage of(Accounting.OfRuns accounting, List<String> matched, long quantized) {
+      List<Accounting.Side> sides = new ArrayList<>(List.of(accounting.base()));
+      sides.addAll(accounting.runs());
+      Accounting.Side side = Account.smallest(sides);
+      return new Coverage(
+          side.entries(),
+          side.weights(),
+          Account.caveat(side, quantized, "compared"),
+          matched,
+          accounting.base(),
+          accounting.runs());
+    }
+
+    /** {@return one line, such as "2,189 of 7,680 entries in 1 of 4 tensors were compared"} */
+    public String line() {
+      return Account.line(entries, weights, "were compared in all runs");
+    }
+  }
+
   /** {@return the agreement of each pair of runs over all matrices, in the order of the pairs} */
   public List<Agreement> pairs() {
     List<Agreement> sums = new ArrayList<>();

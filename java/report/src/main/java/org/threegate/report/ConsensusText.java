@@ -40,6 +40,8 @@ public final class ConsensusText {
     for (int i = 0; i < report.runs().size(); i++) {
       out.line("run %-2d %s", i + 1, report.runs().get(i));
     }
+    out.sentence(4, "%s", report.coverage().line());
+    report.coverage().caveat().ifPresent(caveat -> out.sentence(4, "%s", caveat));
     out.blank();
     for (Finding finding : report.findings()) {
       out.sentence(4, "[%s] %s", finding.verdict().label(), finding.text());
@@ -64,6 +66,12 @@ public final class ConsensusText {
       out.line("  %2d  %8.4f  %8.4f", i, changedByRuns[0][i], changedByRuns[1][i]);
     }
     trajectory(out, report);
+    out.blank();
+    Account.missing(out, "base", report.coverage().base());
+    for (int i = 0; i < report.runs().size(); i++) {
+      Account.missing(
+          out, "run " + (i + 1), report.coverage().runs().get(i), report.coverage().base());
+    }
     return out.toString();
   }
 

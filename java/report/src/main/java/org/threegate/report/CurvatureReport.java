@@ -1,7 +1,9 @@
 package org.threegate.report;
 
+import java.util.List;
 import java.util.Optional;
 import org.threegate.analysis.curvature.CurvatureStudy;
+import org.threegate.analysis.statistics.Accounting;
 
 /**
  * Holds the curvature along an update, ready to be rendered.
@@ -24,4 +26,17 @@ public record CurvatureReport(
     String fisher,
     String unit,
     Optional<Double> klPerToken,
-    CurvatureStudy study) {}
+    CurvatureStudy study) {
+  /** {@return how much of the models was measured, with a caveat if one is needed} */
+  public ComparisonReport.Coverage coverage() {
+    Accounting accounting = study.accounting();
+    Accounting.Side side = Account.smallest(List.of(accounting.base(), accounting.tuned()));
+    return new ComparisonReport.Coverage(
+        side.entries(),
+        side.weights(),
+        Account.caveat(side, study.quantized().size(), "measured"),
+        study.matched(),
+        accounting.base(),
+        accounting.tuned());
+  }
+}

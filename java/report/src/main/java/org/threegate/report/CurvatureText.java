@@ -40,6 +40,10 @@ public final class CurvatureText {
     out.line("base     %s", report.base());
     out.line("tuned    %s", report.tuned());
     out.line("capture  %s (%s, unit: %s)", report.capture(), report.fisher(), report.unit());
+    ComparisonReport.Coverage coverage = report.coverage();
+    out.sentence(
+        4, "%s", Account.line(coverage.entries(), coverage.weights(), "are in measured layers"));
+    coverage.caveat().ifPresent(caveat -> out.sentence(4, "%s", caveat));
     out.blank();
     for (Finding finding : report.study().findings()) {
       out.sentence(4, "[%s] %s", finding.verdict().label(), finding.text());
@@ -75,6 +79,9 @@ public final class CurvatureText {
             .klPerToken()
             .map(kl -> TextLines.text("; measured for the whole update: %.3g", kl))
             .orElse(""));
+    out.blank();
+    Account.missing(out, "base", coverage.base());
+    Account.missing(out, "tuned", coverage.tuned(), coverage.base());
     return out.toString();
   }
 

@@ -36,6 +36,15 @@ for (const f of data.findings) {
   text(row, "span", f.text);
 }
 
+// How much was compared, and which tensors of each side were not.
+function covered(coverage, end, sides) {
+  byId("coverage").textContent = many(coverage.entries.compared) + " of " + many(coverage.entries.all) + " entries in " + many(coverage.weights.compared) + " of " + many(coverage.weights.all) + " tensors " + end + ". " + (coverage.caveat || "");
+  for (const [who, side] of sides) for (const [list, notes] of [["unmatched", side.unmatched], ["refused", side.refused], ["left out", side.leftOut]]) if (notes.length) {
+    byId("missing").hidden = false;
+    text(byId("missingBody"), "p", who + ", " + list + " (" + notes.length + "): " + notes.map(note => note.tensor + " (" + note.reason + ")").join(", "), "note");
+  }
+}
+
 function cellMap(target, x, cells, title, label) {
   target.getDom().hidden = !cells;
   if (!cells) { target.clear(); return; }

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import org.threegate.analysis.consensus.TensorConsensus;
 import org.threegate.analysis.consensus.TensorTrajectory;
 import org.threegate.analysis.curvature.Along;
@@ -66,19 +67,22 @@ final class HostileReports {
   }
 
   private static ComparisonReport.Coverage coverage(List<String> names) {
+    return ComparisonReport.Coverage.of(new Accounting(side(names), side(names)), names, 2);
+  }
+
+  private static Accounting.Side side(List<String> names) {
     List<Accounting.Note> notes =
         names.stream().map(name -> new Accounting.Note(name, name)).toList();
-    Accounting.Side side =
-        new Accounting.Side(
-            names,
-            notes,
-            notes,
-            notes,
-            names,
-            names,
-            new Accounting.Share(1, 4),
-            new Accounting.Share(5, 11));
-    return ComparisonReport.Coverage.of(new Accounting(side, side), names, 2);
+    return new Accounting.Side(
+        names,
+        notes,
+        notes,
+        notes,
+        notes,
+        names,
+        names,
+        new Accounting.Share(1, 4),
+        new Accounting.Share(5, 11));
   }
 
   private static TensorDiff diff(String name, int index) {
@@ -159,6 +163,8 @@ final class HostileReports {
         new Provenance(names.get(0), names, 3),
         names.get(0),
         names.subList(0, 2),
+        ConsensusReport.Coverage.of(
+            new Accounting.OfRuns(side(names), List.of(side(names), side(names))), names, 2),
         tensors,
         findings(names),
         trajectories,
@@ -210,7 +216,8 @@ final class HostileReports {
         first,
         first,
         Optional.of(0.5),
-        new CurvatureStudy(layers, skipped));
+        new CurvatureStudy(
+            layers, skipped, new Accounting(side(names), side(names)), names, Set.of(first)));
   }
 
   static StudyReport study(List<String> names) {

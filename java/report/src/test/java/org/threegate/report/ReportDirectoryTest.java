@@ -93,6 +93,7 @@ class ReportDirectoryTest {
             List.of(),
             List.of(),
             List.of(),
+            List.of(),
             new Accounting.Share(1, 2),
             new Accounting.Share(5, 11));
     return ComparisonReport.Coverage.of(new Accounting(side, side), List.of(), 0);

@@ -51,7 +51,7 @@ final class Descriptions {
   record Product(Stored left, Stored right, double scale) {}
 
   /** The rows and columns of a part of a matrix. */
-  record Part(Ranges rows, Ranges columns) {}
+  record Selected(Ranges rows, Ranges columns) {}
 
   /**
    * An operand that a kernel reads as one matrix.
@@ -60,7 +60,7 @@ final class Descriptions {
    */
   @JsonInclude(JsonInclude.Include.NON_ABSENT)
   record Weights(
-      Stored values, Optional<Scale> scale, List<Product> products, Optional<Part> part) {
+      Stored values, Optional<Scale> scale, List<Product> products, Optional<Selected> part) {
     private void addTo(List<Stored> matrices) {
       matrices.add(values);
       scale.ifPresent(own -> matrices.add(own.scales()));
@@ -90,6 +90,52 @@ final class Descriptions {
     }
   }
 
+  /** A stored tensor, or the part of one that belongs to one expert. */
+  record Part(String name, TensorType dtype, List<Long> shape, int file, long offset) {
+    long bytes() {
+      return shape.stream().reduce(1L, Math::multiplyExact) * dtype.bits() / Byte.SIZE;
+    }
+  }
+
+  /**
+   * The parts of a checkpoint or adapter that a pair needs.
+   *
+   * @param texts contents of its descriptions, such as {@code config.json}, by file name
+   */
+  record Excerpt(Map<String, String> texts, List<Part> parts) {
+    long bytes() {
+      return parts.stream().mapToLong(Part::bytes).sum();
+    }
+  }
+
+  /**
+   * Pairs of a matrix whose entries are computed. The executor makes them from excerpts by the code
+   * that pairs whole checkpoints.
+   *
+   * @param pair name of the pair in the excerpts
+   * @param tuned one excerpt per run; empty for a mask
+   * @param initial the adapter from before training
+   * @param renames beginnings of names of the tuned checkpoint, and what stands there in the base
+   * @param adapter whether the tuned side is an adapter
+   * @param entries number of entries of the matrix
+   */
+  @JsonInclude(JsonInclude.Include.NON_ABSENT)
+  record Computed(
+      String pair,
+      Excerpt base,
+      List<Excerpt> tuned,
+      Optional<Excerpt> initial,
+      Map<String, String> renames,
+      boolean adapter,
+      long entries) {
+    List<Part> parts() {
+      List<Part> parts = new ArrayList<>(base.parts());
+      tuned.forEach(excerpt -> parts.addAll(excerpt.parts()));
+      initial.ifPresent(excerpt -> parts.addAll(excerpt.parts()));
+      return parts;
+    }
+  }
+
   /** The range of bytes of a tensor whose digest is requested. */
   record Digested(String key, int file, long offset, long bytes) {}
 
@@ -99,11 +145,19 @@ final class Descriptions {
    * @param name name of the tensor
    * @param pairs one pair for a comparison, one pair per run for a consensus; empty if only digests
    *     are requested
+   * @param computed these pairs, if entries of them are computed
    * @param digests tensors to digest
    * @param bytes approximate native memory in bytes
    * @param cost relative cost
    */
-  record Item(String name, List<Pair> pairs, List<Digested> digests, long bytes, double cost) {}
+  @JsonInclude(JsonInclude.Include.NON_ABSENT)
+  record Item(
+      String name,
+      List<Pair> pairs,
+      Optional<Computed> computed,
+      List<Digested> digests,
+      long bytes,
+      double cost) {}
 
   /**
    * The work of one Spark task.

@@ -112,6 +112,7 @@ final class Fetch implements AutoCloseable {
             values(pair.tuned()),
             pair.heads(),
             Optional.empty(), // the place in the file is known to the driver
+            List.of(),
             List.of())
         .open(context);
   }
@@ -237,6 +238,17 @@ final class Fetch implements AutoCloseable {
       digest.update(block(in, digested.offset() + at, count));
     }
     return HexFormat.of().formatHex(digest.digest());
+  }
+
+  /** Copies a range of a file to a local file. */
+  void copy(int file, long offset, long bytes, FileChannel out) throws IOException {
+    FSDataInputStream in = stream(file);
+    for (long at = 0; at < bytes; at += BLOCK) {
+      ByteBuffer some = block(in, offset + at, (int) Math.min(BLOCK, bytes - at));
+      while (some.hasRemaining()) {
+        out.write(some);
+      }
+    }
   }
 
   private FSDataInputStream stream(int file) throws IOException {

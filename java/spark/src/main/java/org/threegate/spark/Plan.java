@@ -22,6 +22,7 @@ import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Digests;
+import org.threegate.checkpoint.SafetensorsFile;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.adapter.Adapter;
 import org.threegate.file.AtomicFiles;
@@ -113,7 +114,7 @@ final class Plan implements AutoCloseable {
   }
 
   private Side open(String name, RemoteModel model) throws IOException {
-    RemoteCheckpoint remote = RemoteCheckpoint.open(context, model);
+    RemoteCheckpoint remote = RemoteCheckpoint.open(context, model, spark.hadoopConfiguration());
     opened.add(0, remote::close);
     failures.addAll(remote.failures());
     planner.add(name, model, remote.checkpoint());
@@ -160,15 +161,8 @@ final class Plan implements AutoCloseable {
         boolean digest, Optional<GeometryOptions> geometry, Set<String> finished) {
       List<Descriptions.Item> items = new ArrayList<>();
       for (WeightPair pair : pairing.pairs()) {
-        if (!Planner.isReadable(pair.base()) || !Planner.isReadable(pair.tuned())) {
-          failures.add(
-              new Failure(
-                  pair.name(),
-                  "it is stored as "
-                      + pair.stored().dtypeBase()
-                      + " and "
-                      + pair.stored().dtypeTuned()
-                      + "; a cluster reads floats and float8 with scales, so compare it on one machine"));
+        if (!planner.isReadable(pair)) {
+          failures.add(unreadable(pair));
         } else if (!finished.contains(pair.name())) {
           items.add(
               planner.item(
@@ -185,6 +179,17 @@ final class Plan implements AutoCloseable {
       }
       return items;
     }
+  }
+
+  /** Returns the failure of a pair that executors cannot read. */
+  static Failure unreadable(WeightPair pair) {
+    return new Failure(
+        pair.name(),
+        "it is stored as "
+            + pair.stored().dtypeBase()
+            + " and "
+            + pair.stored().dtypeTuned()
+            + ", and a cluster cannot compute it from what is stored; measure it on one machine");
   }
 
   /**
@@ -217,7 +222,9 @@ final class Plan implements AutoCloseable {
     if (isAdapter) {
       Optional<Path> initial = Optional.empty();
       if (initialAdapter.isPresent()) {
-        initial = Optional.of(read("initial", initialAdapter.get()).mirror());
+        RemoteModel start = read("initial", initialAdapter.get());
+        initial = Optional.of(start.mirror());
+        addInitial(start);
       }
       try {
         Path mirror = model.mirror();
@@ -236,10 +243,27 @@ final class Plan implements AutoCloseable {
       tuned = open("tuned", model);
       pairing = Pairing.of(base.checkpoint(), tuned.checkpoint(), selected, renames);
     }
+    planner.paired(renames, isAdapter, pairing.pairs());
     Set<String> damaged = new HashSet<>();
     failures.forEach(failure -> damaged.add(failure.tensor()));
     failures.removeIf(failure -> !selected.test(failure.tensor()));
     return new Sides(base, tuned, pairing.without(damaged), isAdapter);
+  }
+
+  private void addInitial(RemoteModel model) throws IOException {
+    Path weights =
+        Files.isDirectory(model.mirror())
+            ? model.mirror().resolve(Checkpoint.ADAPTER_WEIGHTS)
+            : model.mirror();
+    try {
+      SafetensorsFile file = SafetensorsFile.open(context, weights);
+      opened.add(0, file::close);
+      if (!file.tensors().isEmpty()) {
+        planner.addInitial(model, file);
+      }
+    } catch (InvalidInputException e) {
+      throw model.translate(e);
+    }
   }
 
   /** Returns items for tensors whose digests no other item computes. */

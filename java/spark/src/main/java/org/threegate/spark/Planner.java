@@ -1,18 +1,23 @@
 package org.threegate.spark;
 
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.SafetensorsFile;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.checkpoint.weight.ScaleGrid;
@@ -43,23 +48,39 @@ final class Planner {
    */
   private static final long WORKSPACE_A_WEIGHT = 24;
 
+  /** Largest size of a computed entry, in bytes. */
+  private static final long COMPUTED_BYTES = Double.BYTES;
+
+  private static final String BASE = "base";
+  private static final String BIAS = ".bias";
+
   private final List<Descriptions.Source> files = new ArrayList<>();
   private final Map<NativeBuffer, Integer> fileOf = new IdentityHashMap<>();
   private final Map<NativeBuffer, String> models = new IdentityHashMap<>();
   private final Set<String> digested = new HashSet<>();
+  private final Map<String, Map<String, String>> texts = new LinkedHashMap<>();
+  private final Map<String, String> renames = new HashMap<>();
+  private boolean adapter;
+  private final Map<String, List<Tensor>> tensorsOf = new HashMap<>();
+  private final Map<String, Tensor> initial = new HashMap<>();
+  private Optional<Map<String, String>> initialTexts = Optional.empty();
+  private boolean sent = true; // whether texts are short enough for that
 
   /**
    * Registers the files of a checkpoint.
    *
    * @param name name of the checkpoint in keys of digests
    */
-  void add(String name, RemoteModel model, Checkpoint checkpoint) {
-    Map<String, Integer> own = new HashMap<>();
+  void add(String name, RemoteModel model, Checkpoint checkpoint) throws IOException {
+    Optional<Map<String, String>> own = model.texts();
+    texts.put(name, own.orElse(Map.of()));
+    sent &= own.isPresent();
+    Map<String, Integer> indexes = new HashMap<>();
     for (Tensor tensor : checkpoint.tensors().values()) {
       NativeBuffer buffer = tensor.file().buffer();
       String file = tensor.file().path().getFileName().toString();
       int index =
-          own.computeIfAbsent(
+          indexes.computeIfAbsent(
               file,
               shard -> {
                 files.add(model.shards().get(shard));
@@ -68,6 +89,32 @@ final class Planner {
       fileOf.put(buffer, index);
       models.put(buffer, name);
     }
+  }
+
+  /**
+   * Says how the tuned side is paired with the base.
+   *
+   * @param beginnings beginnings of names of the tuned checkpoint, and what stands there in the
+   *     base
+   * @param ofAdapter whether it is an adapter
+   * @param pairs all pairs
+   */
+  void paired(Map<String, String> beginnings, boolean ofAdapter, List<WeightPair> pairs) {
+    renames.putAll(beginnings);
+    adapter = ofAdapter;
+    if (ofAdapter) {
+      pairs.forEach(pair -> tensorsOf.put(pair.name(), pair.tensors()));
+    }
+  }
+
+  /** Registers the file of the adapter from before training. */
+  void addInitial(RemoteModel model, SafetensorsFile weights) throws IOException {
+    Optional<Map<String, String>> own = model.texts();
+    sent &= own.isPresent();
+    initialTexts = own;
+    files.add(model.shards().get(weights.path().getFileName().toString()));
+    fileOf.put(weights.tensors().get(0).file().buffer(), files.size() - 1);
+    weights.tensors().forEach(tensor -> initial.put(tensor.name(), tensor));
   }
 
   /** Marks digests as known, so that no item computes them. */
@@ -87,7 +134,10 @@ final class Planner {
    */
   Descriptions.Item item(
       String name, List<WeightPair> pairs, List<Tensor> sources, boolean wide, double cost) {
-    List<Descriptions.Pair> described = pairs.stream().map(this::pair).toList();
+    boolean plain = pairs.stream().allMatch(Planner::isPlain);
+    List<Descriptions.Pair> described = plain ? pairs.stream().map(this::pair).toList() : List.of();
+    Optional<Descriptions.Computed> computed =
+        plain ? Optional.empty() : Optional.of(computed(pairs));
     List<Descriptions.Digested> digests = new ArrayList<>();
     for (Tensor tensor : sources) {
       NativeBuffer buffer = tensor.file().buffer();
@@ -106,9 +156,15 @@ final class Planner {
       weights = Math.max(weights, pair.base().values().rows() * pair.base().values().columns());
     }
     long fetched = stored.stream().mapToLong(Descriptions.Stored::bytes).sum();
+    if (computed.isPresent()) {
+      weights = computed.get().entries();
+      long excerpts = computed.get().parts().stream().mapToLong(Descriptions.Part::bytes).sum();
+      fetched = excerpts + COMPUTED_BYTES * 2 * weights * pairs.size();
+    }
     long bytes = fetched + (wide ? WORKSPACE_A_WEIGHT * weights : weights);
     double reading = fetched + digests.stream().mapToLong(Descriptions.Digested::bytes).sum();
-    return new Descriptions.Item(name, described, digests, bytes, Math.max(cost, reading));
+    return new Descriptions.Item(
+        name, described, computed, digests, bytes, Math.max(cost, reading));
   }
 
   private Descriptions.Pair pair(WeightPair pair) {
@@ -122,15 +178,106 @@ final class Planner {
         pair.heads());
   }
 
-  /** Returns whether executors can read the entries. They read floats and float8 with scales. */
-  static boolean isReadable(Values values) {
+  /**
+   * Returns whether executors can read the pair. Long descriptions are not sent with each matrix.
+   */
+  boolean isReadable(WeightPair pair) {
+    return isPlain(pair)
+        || sent && pair.tensors().stream().allMatch(one -> fileOf.containsKey(one.file().buffer()));
+  }
+
+  /** Returns whether kernels read both sides as they are stored, with scales or factors. */
+  private static boolean isPlain(WeightPair pair) {
+    return isPlain(pair.base()) && isPlain(pair.tuned());
+  }
+
+  private static boolean isPlain(Values values) {
     if (values instanceof Values.Adapted adapted) {
-      return isReadable(adapted.base());
+      return isPlain(adapted.base());
     }
     if (values instanceof Values.Selected selected) {
-      return isReadable(selected.whole());
+      return isPlain(selected.whole());
     }
     return values instanceof Values.Stored || values instanceof Values.Scaled;
+  }
+
+  /** Describes the stored tensors of pairs whose entries are computed. */
+  private Descriptions.Computed computed(List<WeightPair> pairs) {
+    WeightPair first = pairs.get(0);
+    Optional<Expert> expert = Expert.of(first);
+    List<Descriptions.Excerpt> tuned = new ArrayList<>();
+    Map<String, Map<String, Descriptions.Part>> parts = new LinkedHashMap<>();
+    texts.keySet().forEach(model -> parts.put(model, new LinkedHashMap<>()));
+    for (WeightPair pair : pairs) {
+      List<Tensor> tensors = new ArrayList<>(pair.tensors());
+      // Some adapters change a bias as they change the weight beside it.
+      if (pair.name().endsWith(BIAS)) {
+        String stem = pair.name().substring(0, pair.name().length() - BIAS.length());
+        tensors.addAll(tensorsOf.getOrDefault(stem + ".weight", List.of()));
+      }
+      for (Tensor tensor : tensors) {
+        parts.get(models.get(tensor.file().buffer())).put(tensor.name(), part(tensor, expert));
+      }
+    }
+    parts.forEach(
+        (model, own) -> {
+          if (!model.equals(BASE)) {
+            tuned.add(new Descriptions.Excerpt(texts.get(model), List.copyOf(own.values())));
+          }
+        });
+    return new Descriptions.Computed(
+        expert.map(own -> own.weight() + "[0]" + own.part()).orElse(first.name()),
+        new Descriptions.Excerpt(texts.get(BASE), List.copyOf(parts.get(BASE).values())),
+        tuned,
+        initialTexts.map(
+            own ->
+                new Descriptions.Excerpt(
+                    own,
+                    tuned.get(0).parts().stream()
+                        .filter(part -> initial.containsKey(part.name()))
+                        .map(part -> part(initial.get(part.name()), Optional.empty()))
+                        .toList())),
+        renames,
+        adapter,
+        first.rows() * first.columns());
+  }
+
+  private Descriptions.Part part(Tensor tensor, Optional<Expert> expert) {
+    int file = fileOf.get(tensor.file().buffer());
+    List<Long> shape = tensor.shape();
+    if (expert.isEmpty() || shape.isEmpty() || shape.get(0) != expert.get().count()) {
+      return new Descriptions.Part(tensor.name(), tensor.type(), shape, file, tensor.offset());
+    }
+    List<Long> one = new ArrayList<>(shape);
+    one.set(0, 1L);
+    long begin = tensor.bytes() / shape.get(0) * expert.get().index();
+    return new Descriptions.Part(tensor.name(), tensor.type(), one, file, tensor.offset() + begin);
+  }
+
+  /**
+   * One of the experts in a weight of three dimensions. Its codes and scales are one part of those
+   * that are stored, so that no executor reads the others.
+   */
+  private record Expert(String weight, long index, long count, String part) {
+    private static final Pattern NAME =
+        Pattern.compile("(.*)\\[(\\d+)\\]((?:\\[\\w+\\])?)", Pattern.DOTALL);
+
+    /** Returns the expert; empty if the codes do not belong to several experts. */
+    static Optional<Expert> of(WeightPair pair) {
+      Matcher name = NAME.matcher(pair.name());
+      List<Long> shape = pair.tensors().get(0).shape();
+      boolean fits =
+          name.matches()
+              && pair.kind().isExpert()
+              && pair.stored().dimensions() == 2
+              && shape.size() >= 3
+              && pair.tensors().stream()
+                  .allMatch(one -> one.elements() == 1 || one.shape().get(0).equals(shape.get(0)));
+      return fits
+          ? Optional.of(
+              new Expert(name.group(1), Long.parseLong(name.group(2)), shape.get(0), name.group(3)))
+          : Optional.empty();
+    }
   }
 
   private Descriptions.Weights weights(Values values) {
@@ -140,7 +287,7 @@ final class Planner {
           whole.values(),
           whole.scale(),
           whole.products(),
-          Optional.of(new Descriptions.Part(selected.kept(), selected.across())));
+          Optional.of(new Descriptions.Selected(selected.kept(), selected.across())));
     }
     if (values instanceof Values.Adapted adapted) {
       Descriptions.Weights base = weights(adapted.base());
@@ -237,6 +384,9 @@ final class Planner {
           }
         }
       }
+      item.computed()
+          .ifPresent(
+              own -> own.parts().forEach(part -> used.put(part.file(), files.get(part.file()))));
       item.digests().forEach(one -> used.put(one.file(), files.get(one.file())));
     }
     return new Descriptions.Unit(used, List.copyOf(items), alone);

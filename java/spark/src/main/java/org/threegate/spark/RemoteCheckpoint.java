@@ -12,9 +12,12 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
 import org.threegate.analysis.engine.Failure;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.SafetensorsFile;
+import org.threegate.checkpoint.Tensor;
+import org.threegate.checkpoint.weight.Weights;
 import org.threegate.file.AtomicFiles;
 import org.threegate.file.FileNames;
 import org.threegate.kernel.Context;
@@ -39,16 +42,43 @@ final class RemoteCheckpoint implements AutoCloseable {
     this.failures = List.copyOf(failures);
   }
 
-  static RemoteCheckpoint open(Context context, RemoteModel model) throws IOException {
+  static RemoteCheckpoint open(Context context, RemoteModel model, Configuration configuration)
+      throws IOException {
     try {
-      return new RemoteCheckpoint(model, Checkpoint.open(context, model.mirror()), List.of());
+      return new RemoteCheckpoint(model, filled(context, model, configuration), List.of());
     } catch (InvalidInputException e) {
       List<Failure> failures = new ArrayList<>();
       if (!leaveOutDamaged(context, model, failures)) {
         throw model.translate(e);
       }
-      return new RemoteCheckpoint(model, Checkpoint.open(context, model.mirror()), failures);
+      return new RemoteCheckpoint(model, filled(context, model, configuration), failures);
     }
+  }
+
+  /**
+   * Opens the local files, after tensors that describe others have been copied into them: plans
+   * need the shapes and block sizes that they state.
+   */
+  private static Checkpoint filled(Context context, RemoteModel model, Configuration configuration)
+      throws IOException {
+    Checkpoint checkpoint = Checkpoint.open(context, model.mirror());
+    Map<String, List<Tensor>> byFile = new LinkedHashMap<>();
+    for (Tensor tensor : checkpoint.tensors().values()) {
+      if (Weights.isDescription(tensor)) {
+        String file = tensor.file().path().getFileName().toString();
+        byFile.computeIfAbsent(file, name -> new ArrayList<>()).add(tensor);
+      }
+    }
+    if (byFile.isEmpty()) {
+      return checkpoint;
+    }
+    checkpoint.close();
+    Path directory =
+        Files.isDirectory(model.mirror()) ? model.mirror() : model.mirror().getParent();
+    for (Map.Entry<String, List<Tensor>> file : byFile.entrySet()) {
+      model.fill(configuration, file.getKey(), directory.resolve(file.getKey()), file.getValue());
+    }
+    return Checkpoint.open(context, model.mirror());
   }
 
   /**

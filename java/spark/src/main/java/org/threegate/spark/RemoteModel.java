@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -22,6 +23,7 @@ import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TorchFile;
 import org.threegate.file.FileNames;
 import org.threegate.run.InvalidInputException;
@@ -40,6 +42,9 @@ final class RemoteModel {
   private static final String DESCRIPTION = ".json";
   private static final long LONGEST_DESCRIPTION = 1L << 28;
   private static final int READERS = 16;
+  private static final List<String> TEXTS =
+      List.of("config.json", "hf_quant_config.json", Checkpoint.ADAPTER_CONFIG);
+  private static final long LONGEST_TEXTS = 1L << 20;
 
   private final String location;
   private final java.nio.file.Path mirror;
@@ -119,14 +124,7 @@ final class RemoteModel {
   private void lay(
       FileSystem files, List<FileStatus> wanted, java.nio.file.Path directory, boolean whole)
       throws IOException {
-    ExecutorService readers =
-        Executors.newFixedThreadPool(
-            READERS,
-            task -> {
-              Thread thread = new Thread(task, "threegate-headers");
-              thread.setDaemon(true);
-              return thread;
-            });
+    ExecutorService readers = readers();
     try {
       List<Future<?>> pending = new ArrayList<>();
       for (FileStatus file : wanted) {
@@ -144,6 +142,24 @@ final class RemoteModel {
                   return null;
                 }));
       }
+      await(pending);
+    } finally {
+      readers.shutdownNow();
+    }
+  }
+
+  private static ExecutorService readers() {
+    return Executors.newFixedThreadPool(
+        READERS,
+        task -> {
+          Thread thread = new Thread(task, "threegate-headers");
+          thread.setDaemon(true);
+          return thread;
+        });
+  }
+
+  private static void await(List<Future<?>> pending) throws IOException {
+    try {
       for (Future<?> one : pending) {
         one.get();
       }
@@ -155,8 +171,6 @@ final class RemoteModel {
         throw refused;
       }
       throw e.getCause() instanceof IOException failure ? failure : new IOException(e.getCause());
-    } finally {
-      readers.shutdownNow();
     }
   }
 
@@ -203,6 +217,36 @@ final class RemoteModel {
         : LENGTH_BYTES + length;
   }
 
+  /** Copies tensors of a shard into its local file. */
+  void fill(
+      Configuration configuration, String shard, java.nio.file.Path local, List<Tensor> tensors)
+      throws IOException {
+    Path remote = new Path(shards.get(shard).location());
+    ExecutorService readers = readers();
+    try (FileSystem files =
+            FileSystem.newInstance(remote.toUri(), Stores.impatient(configuration));
+        FSDataInputStream in = files.open(remote);
+        FileChannel out = FileChannel.open(local, StandardOpenOption.WRITE)) {
+      List<Future<?>> pending = new ArrayList<>();
+      for (Tensor tensor : tensors) {
+        pending.add(
+            readers.submit(
+                () -> {
+                  byte[] bytes = new byte[(int) tensor.bytes()];
+                  in.readFully(tensor.offset(), bytes);
+                  writeFully(out, tensor.offset(), ByteBuffer.wrap(bytes));
+                  return null;
+                }));
+      }
+      await(pending);
+    } catch (EOFException e) {
+      throw new InvalidInputException(
+          remote + ": became shorter while it was read; wait until no other process writes it", e);
+    } finally {
+      readers.shutdownNow();
+    }
+  }
+
   private static void writeFully(FileChannel file, long at, ByteBuffer bytes) throws IOException {
     for (long to = at; bytes.hasRemaining(); ) {
       to += file.write(bytes, to);
@@ -222,6 +266,27 @@ final class RemoteModel {
   /** Returns the files with weights by name. */
   Map<String, Descriptions.Source> shards() {
     return shards;
+  }
+
+  /**
+   * Returns the contents of the descriptions that tell how weights are stored, by file name; empty
+   * if they are too long to be sent with each matrix.
+   */
+  Optional<Map<String, String>> texts() throws IOException {
+    java.nio.file.Path directory = Files.isDirectory(mirror) ? mirror : mirror.getParent();
+    Map<String, String> texts = new LinkedHashMap<>();
+    long characters = 0;
+    for (String name : TEXTS) {
+      java.nio.file.Path file = directory.resolve(name);
+      if (Files.isRegularFile(file)) {
+        characters += Files.size(file);
+        if (characters > LONGEST_TEXTS) {
+          return Optional.empty();
+        }
+        texts.put(name, Files.readString(file));
+      }
+    }
+    return Optional.of(texts);
   }
 
   /** Translates an error about the local files to one about the remote files. */

@@ -18,7 +18,6 @@ import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
 import org.threegate.analysis.compare.Comparison;
 import org.threegate.analysis.compare.PairMeasurement;
-import org.threegate.analysis.consensus.Consensus;
 import org.threegate.analysis.diff.TensorDiff;
 import org.threegate.analysis.engine.CompareOutcome;
 import org.threegate.analysis.engine.CompareRequest;
@@ -35,6 +34,7 @@ import org.threegate.analysis.journal.Journal;
 import org.threegate.analysis.mask.MaskFile;
 import org.threegate.analysis.mask.MaskWriter;
 import org.threegate.analysis.pairing.Pairing;
+import org.threegate.analysis.pairing.SharedMatrices;
 import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.file.AtomicFiles;
@@ -238,13 +238,21 @@ final class SparkEngine implements Engine {
       for (int i = 0; i < request.runs().size(); i++) {
         runs.add(plan.open("run-" + i, request.runs().get(i)).checkpoint());
       }
-      Map<String, List<WeightPair>> matrices =
-          translated(base, () -> Consensus.pairs(base.checkpoint(), runs, request.selected()));
+      SharedMatrices shared =
+          translated(base, () -> SharedMatrices.of(base.checkpoint(), runs, request.selected()));
+      request.check().accept(shared);
+      Map<String, List<WeightPair>> matrices = shared.byName();
       Optional<GeometryOptions> geometry =
           request.isTrajectory() ? Optional.of(request.geometry()) : Optional.empty();
       List<Descriptions.Item> items = new ArrayList<>();
       matrices.forEach(
           (name, pairs) -> {
+            Optional<WeightPair> unreadable =
+                pairs.stream().filter(pair -> !plan.planner().isReadable(pair)).findFirst();
+            if (unreadable.isPresent()) {
+              plan.failures().add(Plan.unreadable(unreadable.get()));
+              return;
+            }
             double cost = (double) PairMeasurement.cost(pairs.get(0), geometry.isPresent());
             items.add(
                 plan.planner()
@@ -274,6 +282,7 @@ final class SparkEngine implements Engine {
       return new ConsensusOutcome(
           inOrder.stream().map(Work.Agree.Agreement::tensor).toList(),
           inOrder.stream().flatMap(own -> own.trajectory().stream()).toList(),
+          shared.withoutPairs(),
           List.copyOf(plan.failures()));
     }
   }
@@ -293,10 +302,14 @@ final class SparkEngine implements Engine {
     try (Plan plan = new Plan(spark)) {
       Plan.Side base = plan.open("base", request.base());
       refuse(plan.failures());
-      List<WeightPair> matrices =
+      Pairing matrices =
           translated(base, () -> MaskFile.matrices(base.checkpoint(), request.selected()));
+      request.check().accept(matrices);
       List<Descriptions.Item> items = new ArrayList<>();
-      for (WeightPair pair : matrices) {
+      for (WeightPair pair : matrices.pairs()) {
+        if (!plan.planner().isReadable(pair)) {
+          refuse(List.of(Plan.unreadable(pair)));
+        }
         long cost = PairMeasurement.cost(pair, true);
         items.add(plan.planner().item(pair.name(), List.of(pair), pair.sources(), true, cost));
       }
@@ -326,7 +339,7 @@ final class SparkEngine implements Engine {
         String digest = base.digest(digests).orElseThrow();
         new MaskWriter(request.options(), request.provenance().apply(digest), file)
             .write(matrices, (name, out) -> copy(spool, places.get(name), out));
-        return new MaskOutcome(matrices.size(), digest);
+        return new MaskOutcome(matrices.pairs().size(), digest, matrices.withoutPairs());
       }
     }
   }

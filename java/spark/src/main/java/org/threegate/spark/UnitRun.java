@@ -201,9 +201,13 @@ final class UnitRun implements FlatMapFunction<Iterator<String>, Answer>, Serial
     Map<Descriptions.Stored, Long> places = Fetch.lay(item.pairs());
     NativeBuffer arena = arenas.take(context, Fetch.bytes(places));
     List<TensorPair> pairs = new ArrayList<>();
-    try (Fetch fetch = new Fetch(context, files, unit.files(), places, arena)) {
+    try (Fetch fetch = new Fetch(context, files, unit.files(), places, arena);
+        Excerpts excerpts = new Excerpts(context, fetch)) {
       for (Descriptions.Pair pair : item.pairs()) {
         pairs.add(fetch.pair(pair));
+      }
+      if (item.computed().isPresent()) {
+        pairs.addAll(excerpts.pairs(item.name(), item.computed().get()));
       }
       Map<String, String> digests = new HashMap<>();
       for (Descriptions.Digested digested : item.digests()) {

@@ -12,6 +12,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -21,6 +22,7 @@ import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.RawLocalFileSystem;
 import org.apache.hadoop.security.AccessControlException;
+import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
@@ -30,8 +32,12 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.threegate.analysis.compare.Comparison;
 import org.threegate.analysis.consensus.Consensus;
+import org.threegate.analysis.consensus.TensorConsensus;
 import org.threegate.analysis.consensus.Trajectory;
 import org.threegate.analysis.diff.TensorDiff;
 import org.threegate.analysis.engine.CompareOutcome;
@@ -67,6 +73,7 @@ import org.threegate.testing.SharedData;
 @ExtendWith(NativeLeaks.class)
 class ThreegateSparkTest {
   private static final Predicate<String> ALL = name -> true;
+  private static final Path ADAPTERS = Path.of("../checkpoint/src/test/resources/adapters");
   private static final GeometryOptions GEOMETRY = GeometryOptions.DEFAULT;
 
   @TempDir static Path shared;
@@ -251,6 +258,121 @@ class ThreegateSparkTest {
     }
   }
 
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "bias-all",
+        "conv1d",
+        "dora",
+        "dora-pissa",
+        "embedding",
+        "experts-down",
+        "ia3",
+        "loha",
+        "lokr",
+        "oft",
+        "pissa",
+        "resized-embedding",
+        "tokens",
+        "vera",
+        "whole-modules"
+      })
+  void computedUpdatesOfAdaptersAreThoseOfOneMachine(String name) throws IOException {
+    Path adapter = ADAPTERS.resolve("cases").resolve(name);
+    String before =
+        ADAPTERS
+            .resolve("bases")
+            .resolve(Files.readString(adapter.resolve("base.txt")).trim())
+            .toString();
+    CompareRequest.Builder request = request(before, adapter.toString()).withoutGeometry();
+    if (Files.exists(adapter.resolve("initial"))) {
+      request.initialAdapter(adapter.resolve("initial").toString());
+    }
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Control control = Control.open(context)) {
+      CompareOutcome many = cluster().compare(request.build(), Progress.NONE, control);
+      CompareOutcome one =
+          new LocalEngine(context).compare(request.build(), Progress.NONE, control);
+      assertThat(many.failures()).isEmpty();
+      assertThat(many.measured().tensors()).isNotEmpty();
+      assertThat(bits(many.measured().tensors())).isEqualTo(bits(one.measured().tensors()));
+      assertThat(many.unmatched()).isEqualTo(one.unmatched());
+    }
+  }
+
+  static Stream<Path> quantized() throws IOException {
+    try (Stream<Path> all = Files.list(Path.of("../checkpoint/src/test/resources/quantized"))) {
+      return all.sorted().toList().stream();
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("quantized")
+  void computedEntriesAreThoseOfOneMachine(Path fixture) throws IOException {
+    Path stored = fixture.resolve("model.safetensors");
+    Path other = fixture.resolve("expected.safetensors");
+    CompareOutcome compared = compare(stored, other, Optional.empty());
+    Comparison.Outcome expected = alone(stored, other, Optional.empty());
+    assertThat(compared.failures()).isEmpty();
+    assertThat(expected.tensors()).isNotEmpty();
+    assertThat(bits(compared.measured().tensors())).isEqualTo(bits(expected.tensors()));
+    assertThat(compared.measured().baseDigest()).isEqualTo(expected.baseDigest());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"mxfp4-experts", "fp8-experts-ragged"})
+  void anExecutorReadsTheCodesOfItsExpertAlone(String fixture) throws IOException {
+    Path path = Path.of("../checkpoint/src/test/resources/quantized", fixture);
+    try (Plan plan = new Plan(JavaSparkContext.fromSparkContext(spark.sparkContext()))) {
+      Plan.Sides sides =
+          plan.compare(
+              path.resolve("model.safetensors").toString(),
+              path.resolve("expected.safetensors").toString(),
+              Optional.empty(),
+              ALL,
+              Map.of());
+      List<Descriptions.Computed> experts =
+          sides.items(false, Optional.empty(), Set.of()).stream()
+              .filter(item -> item.name().endsWith("]"))
+              .flatMap(item -> item.computed().stream())
+              .toList();
+      assertThat(experts).hasSizeGreaterThan(1);
+      assertThat(experts)
+          .flatExtracting(Descriptions.Computed::parts)
+          .allSatisfy(part -> assertThat(part.shape().get(0)).isEqualTo(1));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"gptq-4", "bitsandbytes-nf4-nested", "packed-4-zero-point"})
+  void computedEntriesOfRunsAndMasksAreThoseOfOneMachine(String fixture) throws IOException {
+    Path path = Path.of("../checkpoint/src/test/resources/quantized", fixture);
+    String stored = path.resolve("model.safetensors").toString();
+    String other = path.resolve("expected.safetensors").toString();
+    try (Context context = Context.open(Context.Device.CPU, 2);
+        Control control = Control.open(context)) {
+      Engine alone = new LocalEngine(context);
+      ConsensusRequest runs =
+          ConsensusRequest.builder(other, List.of(stored, other, stored)).build();
+      ConsensusOutcome agreed = cluster().consensus(runs, Progress.NONE, control);
+      assertThat(agreed.failures()).isEmpty();
+      assertThat(bits(agreed.tensors()))
+          .isEqualTo(bits(alone.consensus(runs, Progress.NONE, control).tensors()));
+      assertThat(agreed.shared().quantized())
+          .containsExactlyElementsOf(agreed.tensors().stream().map(TensorConsensus::name).toList());
+      MaskOptions options = new MaskOptions(MaskKind.LOW, GEOMETRY);
+      Path here = directory.resolve("here");
+      Path there = directory.resolve("there");
+      MaskOutcome one =
+          alone.mask(MaskRequest.builder(stored, options, here).build(), Progress.NONE, control);
+      MaskOutcome many =
+          cluster()
+              .mask(MaskRequest.builder(stored, options, there).build(), Progress.NONE, control);
+      assertThat(many).isEqualTo(one);
+      assertThat(there).hasSameBinaryContentAs(here);
+    }
+  }
+
   @Test
   void runsAgreeAsTheyDoOnOneMachine() throws IOException {
     double[] steps = {10, 20};
@@ -269,6 +391,8 @@ class ThreegateSparkTest {
       assertThat(bits(agreed.tensors())).isEqualTo(bits(alone.tensors()));
       assertThat(bits(agreed.trajectories())).isEqualTo(bits(alone.trajectories()));
       assertThat(agreed.failures()).isEmpty();
+      assertThat(agreed.shared()).isEqualTo(alone.shared());
+      assertThat(agreed.shared().accounting().base().leftOut()).hasSize(2);
       assertThat(bits(agreed.tensors()))
           .isEqualTo(bits(Consensus.of(context, before, runs, ALL, Progress.NONE, control)));
       assertThat(bits(agreed.trajectories()))

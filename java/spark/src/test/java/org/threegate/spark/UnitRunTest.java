@@ -115,11 +115,14 @@ class UnitRunTest {
         Control control = Control.open(context);
         RemoteCheckpoint before =
             RemoteCheckpoint.open(
-                context, RemoteModel.read(files, base.toString(), directory.resolve("mirror-0")));
+                context,
+                RemoteModel.read(files, base.toString(), directory.resolve("mirror-0")),
+                files);
         RemoteCheckpoint after =
             RemoteCheckpoint.open(
                 context,
-                RemoteModel.read(files, tuned.toString(), directory.resolve("mirror-1")))) {
+                RemoteModel.read(files, tuned.toString(), directory.resolve("mirror-1")),
+                files)) {
       Planner planner = new Planner();
       planner.add("base", before.model(), before.checkpoint());
       planner.add("tuned", after.model(), after.checkpoint());

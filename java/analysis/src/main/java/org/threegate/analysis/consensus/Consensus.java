@@ -5,11 +5,12 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
 import org.threegate.analysis.diff.ChangeMap;
 import org.threegate.analysis.pairing.OpenPairs;
-import org.threegate.analysis.pairing.Pairing;
+import org.threegate.analysis.pairing.SharedMatrices;
 import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.analysis.statistics.Agreement;
@@ -53,32 +54,6 @@ public final class Consensus {
   private Consensus() {}
 
   /**
-   * Returns the matrices that all runs share with the base.
-   *
-   * @param base checkpoint that all runs started from
-   * @param runs tuned checkpoints
-   * @param selected selects matrices by name
-   * @return for each matrix name, one pair per run, in the order of the runs
-   */
-  public static Map<String, List<WeightPair>> pairs(
-      Checkpoint base, List<Checkpoint> runs, Predicate<String> selected) {
-    Map<String, List<WeightPair>> byName = new LinkedHashMap<>();
-    for (Checkpoint run : runs) {
-      for (WeightPair pair : Pairing.of(base, run, selected).pairs()) {
-        if (pair.dimensions() >= 2 && pair.rows() > 0 && pair.columns() > 0) {
-          byName.computeIfAbsent(pair.name(), name -> new ArrayList<>()).add(pair);
-        }
-      }
-    }
-    byName.values().removeIf(list -> list.size() < runs.size());
-    if (byName.isEmpty()) {
-      throw new InvalidInputException(
-          base.path() + ": no matrix has the same shape in all of the runs");
-    }
-    return byName;
-  }
-
-  /**
    * Compares two or more runs with the same base.
    *
    * @param context context that runs the kernels
@@ -96,11 +71,28 @@ public final class Consensus {
       Predicate<String> selected,
       Progress progress,
       Control control) {
-    Map<String, List<WeightPair>> byName = pairs(base, runs, selected);
-    long total = byName.values().stream().flatMap(List::stream).mapToLong(WeightPair::bytes).sum();
+    List<TensorConsensus> tensors =
+        of(context, SharedMatrices.of(base, runs, selected), progress, control);
+    base.check();
+    runs.forEach(Checkpoint::check);
+    return tensors;
+  }
+
+  /**
+   * Compares two or more runs in the matrices that they share.
+   *
+   * @param context context that runs the kernels
+   * @param shared matrices of open checkpoints
+   * @param progress receives the bytes of the matrices that are done
+   * @param control cancels the measurement
+   * @return one result per matrix
+   */
+  public static List<TensorConsensus> of(
+      Context context, SharedMatrices shared, Progress progress, Control control) {
+    long total = shared.bytes();
     long done = 0;
     List<TensorConsensus> tensors = new ArrayList<>();
-    for (List<WeightPair> pairs : byName.values()) {
+    for (List<WeightPair> pairs : shared.byName().values()) {
       progress.at(pairs.get(0).name(), done, total);
       try (OpenPairs opened = OpenPairs.of(context, pairs)) {
         tensors.add(of(context, opened.pairs(), control));
@@ -108,8 +100,6 @@ public final class Consensus {
       done += pairs.stream().mapToLong(WeightPair::bytes).sum();
     }
     progress.at("", total, total);
-    base.check();
-    runs.forEach(Checkpoint::check);
     return List.copyOf(tensors);
   }
 
@@ -296,8 +286,9 @@ public final class Consensus {
       Checkpoint otherRun,
       Predicate<String> selected,
       Control control) {
-    Map<String, List<WeightPair>> first = pairs(base, List.of(run), selected);
-    Map<String, List<WeightPair>> second = pairs(otherBase, List.of(otherRun), selected);
+    Map<String, List<WeightPair>> first = SharedMatrices.of(base, List.of(run), selected).byName();
+    Map<String, List<WeightPair>> second =
+        SharedMatrices.of(otherBase, List.of(otherRun), selected).byName();
     Map<String, Agreement> agreements = new LinkedHashMap<>();
     for (String name : first.keySet()) {
       if (second.containsKey(name)) {
@@ -363,10 +354,22 @@ public final class Consensus {
    * @return one finding per claim
    */
   public static List<Finding> judge(List<TensorConsensus> tensors) {
+    return judge(tensors, Set.of());
+  }
+
+  /**
+   * Judges whether the runs agree more than densities and weight magnitudes explain.
+   *
+   * @param tensors agreement of the runs in each matrix
+   * @param quantized names of matrices to leave out, because their difference is mostly
+   *     quantization
+   * @return one finding per claim
+   */
+  public static List<Finding> judge(List<TensorConsensus> tensors, Set<String> quantized) {
     List<Claim.Test> tests = new ArrayList<>();
     for (TensorConsensus tensor : tensors) {
       Agreement agreement = tensor.agreement();
-      if (agreement.first() > 0 && agreement.second() > 0) {
+      if (agreement.first() > 0 && agreement.second() > 0 && !quantized.contains(tensor.name())) {
         double independent = agreement.bernoulliJaccard();
         NullEstimate density =
             NullEstimate.analytic("independent", independent, agreement.magnitudeSd());
@@ -391,6 +394,11 @@ public final class Consensus {
                 "Jaccard index of two runs",
                 1,
                 tests,
-                "")));
+                quantized.isEmpty()
+                    ? ""
+                    : quantized.size()
+                        + " of "
+                        + tensors.size()
+                        + " matrices are quantized on one side only")));
   }
 }

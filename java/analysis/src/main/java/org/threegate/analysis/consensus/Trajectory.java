@@ -14,6 +14,7 @@ import org.threegate.analysis.geometry.GeometryMeasurement;
 import org.threegate.analysis.geometry.GeometryOptions;
 import org.threegate.analysis.geometry.TensorGeometry;
 import org.threegate.analysis.pairing.OpenPairs;
+import org.threegate.analysis.pairing.SharedMatrices;
 import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.analysis.statistics.NullEstimate;
@@ -93,12 +94,31 @@ public final class Trajectory {
       Predicate<String> selected,
       Progress progress,
       Control control) {
-    if (run.size() != steps.length) {
+    List<TensorTrajectory> tensors =
+        of(context, SharedMatrices.of(base, run, selected), progress, control);
+    base.check();
+    run.forEach(Checkpoint::check);
+    return tensors;
+  }
+
+  /**
+   * Measures the matrices that all checkpoints share with the base.
+   *
+   * @param context context that runs the kernels
+   * @param shared matrices of open checkpoints, one for each training step
+   * @param progress receives the bytes of the matrices that are done
+   * @param control cancels the measurement
+   * @return one trajectory per matrix
+   */
+  public List<TensorTrajectory> of(
+      Context context, SharedMatrices shared, Progress progress, Control control) {
+    int count = shared.accounting().runs().size();
+    if (count != steps.length) {
       throw new InvalidInputException(
-          run.size() + " checkpoints and " + steps.length + " steps; give one step a checkpoint");
+          count + " checkpoints and " + steps.length + " steps; give one step a checkpoint");
     }
-    Map<String, List<WeightPair>> byName = Consensus.pairs(base, run, selected);
-    long total = byName.values().stream().flatMap(List::stream).mapToLong(WeightPair::bytes).sum();
+    Map<String, List<WeightPair>> byName = shared.byName();
+    long total = shared.bytes();
     long done = 0;
     List<TensorTrajectory> tensors = new ArrayList<>();
     Deque<List<WeightPair>> left = new ArrayDeque<>(byName.values());
@@ -121,8 +141,6 @@ public final class Trajectory {
       }
     }
     progress.at("", total, total);
-    base.check();
-    run.forEach(Checkpoint::check);
     return List.copyOf(tensors);
   }
 

@@ -2,15 +2,19 @@ package org.threegate.analysis.curvature;
 
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Predicate;
+import java.util.stream.Collectors;
 import org.threegate.analysis.journal.Journal;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.analysis.pairing.WeightPair;
+import org.threegate.analysis.statistics.Accounting;
 import org.threegate.analysis.statistics.Claim;
 import org.threegate.analysis.statistics.ClusteredMean;
 import org.threegate.analysis.statistics.Finding;
@@ -47,14 +51,25 @@ import org.threegate.run.Progress;
  *
  * @param layers curvature of each measured layer
  * @param skipped captured layers that were not measured, with the reason
+ * @param accounting where each stored tensor ended
+ * @param matched pairs of names that differ by a prefix
+ * @param quantized layers that one side only stores in a quantized layout; no claim is judged on
+ *     them
  */
-public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> skipped) {
+public record CurvatureStudy(
+    List<LayerCurvature> layers,
+    Map<String, String> skipped,
+    Accounting accounting,
+    List<String> matched,
+    Set<String> quantized) {
   private static final String UNCHANGED = "its weights did not change";
   private static final String WEIGHT = ".weight";
 
   /** Copies the list. */
   public CurvatureStudy {
     layers = List.copyOf(layers);
+    matched = List.copyOf(matched);
+    quantized = Set.copyOf(quantized);
   }
 
   /**
@@ -84,7 +99,19 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
     Checkpoint tuned = inputs.tuned();
     Predicate<String> selected = inputs.selected();
     Map<String, WeightPair> pairs = new LinkedHashMap<>();
-    Pairing.whole(base, tuned, selected).pairs().forEach(pair -> pairs.put(pair.name(), pair));
+    Set<String> captured =
+        capture.layers().stream().map(layer -> layer.name() + WEIGHT).collect(Collectors.toSet());
+    Pairing pairing =
+        Pairing.whole(
+            base,
+            tuned,
+            selected,
+            name ->
+                captured.contains(name)
+                    ? Optional.empty()
+                    : Optional.of("the capture has no such layer"));
+    pairing.pairs().forEach(pair -> pairs.put(pair.name(), pair));
+    Set<String> quantized = new HashSet<>();
     LayerExperiment experiment = new LayerExperiment(context, capture.kind(), options, control);
     List<LayerCurvature> layers = new ArrayList<>();
     Map<String, String> skipped = new LinkedHashMap<>();
@@ -106,6 +133,9 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
                 + layer.name()
                 + WEIGHT
                 + "\" in common");
+      }
+      if (pair.isQuantizedOnOneSide()) {
+        quantized.add(layer.name());
       }
       Optional<LayerCurvature> before =
           journal.finished().stream()
@@ -134,7 +164,7 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
     capture.check();
     base.check();
     tuned.check();
-    return new CurvatureStudy(layers, skipped);
+    return new CurvatureStudy(layers, skipped, pairing.accounting(), pairing.matched(), quantized);
   }
 
   private static InvalidInputException nothingToMeasure(
@@ -250,7 +280,9 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
 
   private Claim claim(String id, String statement, int sign, Along observed, Along... nulls) {
     List<Claim.Test> tests = new ArrayList<>();
-    for (LayerCurvature layer : layers) {
+    List<LayerCurvature> judged =
+        layers.stream().filter(layer -> !quantized.contains(layer.name())).toList();
+    for (LayerCurvature layer : judged) {
       List<NullEstimate> estimates = new ArrayList<>();
       for (Along other : nulls) {
         layer
@@ -277,10 +309,14 @@ public record CurvatureStudy(List<LayerCurvature> layers, Map<String, String> sk
                 1));
       }
     }
-    String excluded =
-        tests.size() == layers.size()
-            ? ""
-            : (layers.size() - tests.size()) + " layers without such a part";
-    return new Claim(id, statement, "curvature along the direction", sign, tests, excluded);
+    List<String> excluded = new ArrayList<>();
+    if (tests.size() < judged.size()) {
+      excluded.add((judged.size() - tests.size()) + " layers without such a part");
+    }
+    if (judged.size() < layers.size()) {
+      excluded.add((layers.size() - judged.size()) + " layers that one side only stores quantized");
+    }
+    return new Claim(
+        id, statement, "curvature along the direction", sign, tests, String.join("; ", excluded));
   }
 }

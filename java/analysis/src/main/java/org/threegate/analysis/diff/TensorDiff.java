@@ -3,9 +3,9 @@ package org.threegate.analysis.diff;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.Set;
 import org.threegate.analysis.statistics.RatioProfile;
 import org.threegate.analysis.statistics.Totals;
+import org.threegate.checkpoint.weight.Weight;
 
 /**
  * The diff of one tensor. Rows are outputs, even if the file stores them as columns.
@@ -47,17 +47,11 @@ public record TensorDiff(
    * @param shape shape; for a matrix: outputs, inputs
    * @param transposed whether the file stores inputs as rows
    */
-  public record Stored(String dtypeBase, String dtypeTuned, List<Long> shape, boolean transposed) {
-    private static final Set<String> FLOATS = Set.of("F64", "F32", "F16", "BF16");
-
-    private static boolean isQuantized(String dtype) {
-      return FLOATS.stream().noneMatch(dtype::startsWith);
-    }
-  }
+  public record Stored(String dtypeBase, String dtypeTuned, List<Long> shape, boolean transposed) {}
 
   /** {@return whether one side only is quantized, so that the difference is mostly quantization} */
   public boolean isQuantizedOnOneSide() {
-    return Stored.isQuantized(stored.dtypeBase()) != Stored.isQuantized(stored.dtypeTuned());
+    return Weight.isQuantized(stored.dtypeBase()) != Weight.isQuantized(stored.dtypeTuned());
   }
 
   /**

@@ -1,8 +1,10 @@
 package org.threegate.analysis.engine;
 
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 import org.threegate.analysis.geometry.GeometryOptions;
+import org.threegate.analysis.pairing.SharedMatrices;
 
 /**
  * A request to compare several runs from the same base.
@@ -12,13 +14,15 @@ import org.threegate.analysis.geometry.GeometryOptions;
  * @param selected names of the tensors to measure
  * @param steps training steps of the runs, if they are checkpoints of one run; else empty
  * @param geometry geometry to measure along a run
+ * @param check called with the shared matrices before the measurement; may throw to refuse them
  */
 public record ConsensusRequest(
     String base,
     List<String> runs,
     Predicate<String> selected,
     List<Double> steps,
-    GeometryOptions geometry) {
+    GeometryOptions geometry,
+    Consumer<SharedMatrices> check) {
   /** Copies the lists. */
   public ConsensusRequest {
     runs = List.copyOf(runs);
@@ -52,6 +56,7 @@ public record ConsensusRequest(
     private Predicate<String> selected = name -> true;
     private List<Double> steps = List.of();
     private GeometryOptions geometry = GeometryOptions.DEFAULT;
+    private Consumer<SharedMatrices> check = shared -> {};
 
     private Builder(String base, List<String> runs) {
       this.base = base;
@@ -82,9 +87,20 @@ public record ConsensusRequest(
       return this;
     }
 
+    /**
+     * Sets what may refuse the checkpoints before the measurement starts.
+     *
+     * @param refusal receives the shared matrices, and may throw an exception
+     * @return this builder
+     */
+    public Builder check(Consumer<SharedMatrices> refusal) {
+      this.check = refusal;
+      return this;
+    }
+
     /** {@return the request} */
     public ConsensusRequest build() {
-      return new ConsensusRequest(base, runs, selected, steps, geometry);
+      return new ConsensusRequest(base, runs, selected, steps, geometry, check);
     }
   }
 }

@@ -17,7 +17,7 @@ import org.threegate.analysis.journal.Journal;
 import org.threegate.analysis.mask.MaskFile;
 import org.threegate.analysis.mask.MaskWriter;
 import org.threegate.analysis.pairing.Pairing;
-import org.threegate.analysis.pairing.WeightPair;
+import org.threegate.analysis.pairing.SharedMatrices;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Digests;
 import org.threegate.checkpoint.adapter.Adapter;
@@ -142,14 +142,17 @@ public final class LocalEngine implements Engine {
       for (String run : request.runs()) {
         runs.add(Checkpoint.open(context, Path.of(run)));
       }
-      List<TensorConsensus> tensors =
-          Consensus.of(context, base, runs, request.selected(), progress, control);
+      SharedMatrices shared = SharedMatrices.of(base, runs, request.selected());
+      request.check().accept(shared);
+      List<TensorConsensus> tensors = Consensus.of(context, shared, progress, control);
       List<TensorTrajectory> trajectories =
           request.isTrajectory()
               ? new Trajectory(request.stepNumbers(), request.geometry())
-                  .of(context, base, runs, request.selected(), progress, control)
+                  .of(context, shared, progress, control)
               : List.of();
-      return new ConsensusOutcome(tensors, trajectories, List.of());
+      base.check();
+      runs.forEach(Checkpoint::check);
+      return new ConsensusOutcome(tensors, trajectories, shared.withoutPairs(), List.of());
     } finally {
       runs.forEach(Checkpoint::close);
     }
@@ -159,13 +162,14 @@ public final class LocalEngine implements Engine {
   public MaskOutcome mask(MaskRequest request, Progress progress, Control control)
       throws IOException {
     try (Checkpoint checkpoint = Checkpoint.open(context, Path.of(request.base()))) {
-      List<WeightPair> matrices = MaskFile.matrices(checkpoint, request.selected());
+      Pairing matrices = MaskFile.matrices(checkpoint, request.selected());
+      request.check().accept(matrices);
       String digest = Digests.of(context, checkpoint, control);
       Map<String, String> provenance = request.provenance().apply(digest);
       new MaskWriter(request.options(), provenance, request.file())
           .compute(context, matrices, progress, control);
       checkpoint.check();
-      return new MaskOutcome(matrices.size(), digest);
+      return new MaskOutcome(matrices.pairs().size(), digest, matrices.withoutPairs());
     }
   }
 

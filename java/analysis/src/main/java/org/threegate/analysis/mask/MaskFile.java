@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Predicate;
 import org.threegate.analysis.pairing.Pairing;
-import org.threegate.analysis.pairing.WeightPair;
+import org.threegate.analysis.statistics.Accounting;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Json;
 import org.threegate.checkpoint.SafetensorsFile;
@@ -23,9 +23,10 @@ import org.threegate.run.InvalidInputException;
  * Masks of a checkpoint in a safetensors file. Each matrix has a U8 tensor of the same name with
  * shape rows x ceil(columns / 8). Entry (i, j) is bit j mod 8 of byte j / 8 of row i (numpy's
  * {@code unpackbits} with {@code bitorder="little"}). In the metadata, {@code format} is {@code
- * threegate-mask}, {@code shapes} a JSON object of the matrices' shapes. {@code parts} has the
- * places of masks of parts of fused weights: the weight, and {@link org.threegate.checkpoint.Ranges
- * ranges} of its rows and columns.
+ * threegate-mask}, {@code shapes} a JSON object of the matrices' shapes, and {@code coverage} one
+ * of all stored tensors of the checkpoint, with the reasons why some have no mask. {@code parts}
+ * has the places of masks of parts of fused weights: the weight, and {@link
+ * org.threegate.checkpoint.Ranges ranges} of its rows and columns.
  *
  * <pre>{@code
  * for (MaskFile.Entry entry : MaskFile.read(context, Path.of("mask.safetensors")).entries()) {
@@ -41,6 +42,7 @@ public final class MaskFile {
 
   private final Map<String, String> provenance;
   private final List<Entry> entries;
+  private final Accounting.Side accounting;
 
   /**
    * The mask of one matrix.
@@ -50,9 +52,11 @@ public final class MaskFile {
    */
   public record Entry(String name, Mask mask) {}
 
-  private MaskFile(Map<String, String> provenance, List<Entry> entries) {
+  private MaskFile(
+      Map<String, String> provenance, List<Entry> entries, Accounting.Side accounting) {
     this.provenance = Collections.unmodifiableMap(provenance);
     this.entries = List.copyOf(entries);
+    this.accounting = accounting;
   }
 
   /** {@return the metadata of the file} */
@@ -66,19 +70,24 @@ public final class MaskFile {
   }
 
   /**
-   * {@return the selected matrices of a checkpoint, for which masks can be computed}
+   * {@return where each stored tensor of the checkpoint ended; the compared ones have a mask} It is
+   * without tensors if the file does not say so.
+   */
+  public Accounting.Side accounting() {
+    return accounting;
+  }
+
+  /**
+   * {@return the selected matrices of a checkpoint, each paired with itself, and an account of all
+   * stored tensors}
    *
    * @param checkpoint an open checkpoint
    * @param selected selects matrices by name
    * @throws InvalidInputException if there is none
    */
-  public static List<WeightPair> matrices(Checkpoint checkpoint, Predicate<String> selected) {
-    List<WeightPair> matrices =
-        Pairing.of(checkpoint, checkpoint, selected).pairs().stream()
-            .filter(pair -> pair.dimensions() >= 2)
-            .filter(pair -> pair.rows() > 0 && pair.columns() > 0)
-            .toList();
-    if (matrices.isEmpty()) {
+  public static Pairing matrices(Checkpoint checkpoint, Predicate<String> selected) {
+    Pairing matrices = Pairing.matrices(checkpoint, selected);
+    if (matrices.pairs().isEmpty()) {
       throw new InvalidInputException(checkpoint.path() + ": no matrix to mask");
     }
     return matrices;
@@ -107,7 +116,9 @@ public final class MaskFile {
       provenance.remove("shapes");
       provenance.remove("ranks");
       provenance.remove("parts");
-      return new MaskFile(provenance, entries);
+      String account = provenance.getOrDefault(MaskAccount.KEY, "{}");
+      provenance.remove(MaskAccount.KEY);
+      return new MaskFile(provenance, entries, MaskAccount.decode(account, path.toString()));
     }
   }
 

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.checkpoint.Ranges;
@@ -70,19 +71,19 @@ public final class MaskWriter {
    * Computes the masks and writes them.
    *
    * @param context context that runs the kernels
-   * @param pairs the matrices; masks are computed from the bases
+   * @param matrices the matrices, see {@link MaskFile#matrices}; masks are computed from the bases
    * @param progress receives the bytes of the matrices that are done
    * @param control cancels the computation
    * @throws IOException if the file cannot be written
    */
-  public void compute(Context context, List<WeightPair> pairs, Progress progress, Control control)
+  public void compute(Context context, Pairing matrices, Progress progress, Control control)
       throws IOException {
     Map<String, WeightPair> byName = new HashMap<>();
-    pairs.forEach(pair -> byName.put(pair.name(), pair));
-    long total = pairs.stream().mapToLong(WeightPair::bytes).sum();
+    matrices.pairs().forEach(pair -> byName.put(pair.name(), pair));
+    long total = matrices.pairs().stream().mapToLong(WeightPair::bytes).sum();
     long[] done = {0};
     write(
-        pairs,
+        matrices,
         (name, out) -> {
           WeightPair pair = byName.get(name);
           progress.at(name, done[0], total);
@@ -103,11 +104,12 @@ public final class MaskWriter {
   /**
    * Writes masks that were computed elsewhere.
    *
-   * @param pairs the matrices; their names and shapes are written
+   * @param matrices the matrices; their names and shapes are written, and which tensors have no
+   *     mask
    * @param masks source of the bits of each matrix
    * @throws IOException if a mask cannot be read, or the file cannot be written
    */
-  public void write(List<WeightPair> pairs, Masks masks) throws IOException {
+  public void write(Pairing matrices, Masks masks) throws IOException {
     SafetensorsWriter writer = new SafetensorsWriter().metadata("format", MaskFile.FORMAT);
     provenance.forEach(writer::metadata);
     writer
@@ -117,7 +119,7 @@ public final class MaskWriter {
     ObjectNode shapes = JsonNodeFactory.instance.objectNode();
     ObjectNode ranks = JsonNodeFactory.instance.objectNode();
     ObjectNode parts = JsonNodeFactory.instance.objectNode();
-    for (WeightPair pair : pairs) {
+    for (WeightPair pair : matrices.pairs()) {
       long rows = pair.rows();
       long columns = pair.columns();
       shapes.putArray(pair.name()).add(rows).add(columns);
@@ -143,7 +145,9 @@ public final class MaskWriter {
             }
           });
     }
-    writer.metadata("shapes", shapes.toString());
+    writer
+        .metadata("shapes", shapes.toString())
+        .metadata(MaskAccount.KEY, MaskAccount.encode(matrices.accounting().base()));
     if (!parts.isEmpty()) {
       writer.metadata("parts", parts.toString());
     }

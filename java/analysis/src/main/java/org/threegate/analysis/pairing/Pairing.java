@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.function.Function;
 import java.util.function.Predicate;
 import org.threegate.analysis.statistics.Accounting;
 import org.threegate.checkpoint.Architecture;
@@ -38,9 +39,8 @@ public record Pairing(
     List<WeightPair> pairs, Unpaired names, List<String> matched, Accounting accounting) {
   private static final int MOST_EXPERTS = 1 << 16; // compared one by one
   private static final int COMPARED_BYTES = 1 << 20;
-  private static final Set<TensorKind> EXPERTS =
-      Set.of(
-          TensorKind.EXPERT, TensorKind.EXPERT_GATE, TensorKind.EXPERT_UP, TensorKind.EXPERT_DOWN);
+  private static final Function<Weight, Optional<String>> ALL = weight -> Optional.empty();
+  private static final Function<Weight, Optional<String>> MATRICES = Pairing::whyNotMatrix;
 
   /**
    * Names of weights that are not compared.
@@ -88,7 +88,7 @@ public record Pairing(
    */
   public static Pairing of(
       Checkpoint base, Checkpoint tuned, Predicate<String> selected, Map<String, String> renames) {
-    return new Builder(base, selected, true).withCheckpoint(tuned, renames);
+    return new Builder(base, selected, true, ALL).withCheckpoint(tuned, renames);
   }
 
   /**
@@ -97,10 +97,66 @@ public record Pairing(
    * @param base checkpoint before training
    * @param tuned checkpoint after training
    * @param selected names to compare
+   * @param leftOut returns why a weight is not compared, given its name; empty if it is
    * @return the pairs, under the names of the stored tensors
    */
-  public static Pairing whole(Checkpoint base, Checkpoint tuned, Predicate<String> selected) {
-    return new Builder(base, selected, false).withCheckpoint(tuned, Map.of());
+  public static Pairing whole(
+      Checkpoint base,
+      Checkpoint tuned,
+      Predicate<String> selected,
+      Function<String, Optional<String>> leftOut) {
+    return new Builder(base, selected, false, weight -> leftOut.apply(weight.name()))
+        .withCheckpoint(tuned, Map.of());
+  }
+
+  /**
+   * Pairs a checkpoint with itself, to measure its matrices.
+   *
+   * @param checkpoint checkpoint with matrices
+   * @param selected selects tensors by name
+   * @return one pair for each matrix; vectors are left out
+   */
+  public static Pairing matrices(Checkpoint checkpoint, Predicate<String> selected) {
+    return new Builder(checkpoint, selected, true, MATRICES).withCheckpoint(checkpoint, Map.of());
+  }
+
+  /**
+   * Pairs several checkpoints with one base. Only what all of them have is compared.
+   *
+   * @param base checkpoint before training
+   * @param runs tuned checkpoints
+   * @param selected selects tensors by name
+   * @return for each run, pairs of the same names and shapes in the same order; vectors are left
+   *     out
+   */
+  public static List<Pairing> shared(
+      Checkpoint base, List<Checkpoint> runs, Predicate<String> selected) {
+    List<Builder> builders = new ArrayList<>();
+    List<Account> accounts = new ArrayList<>();
+    List<Found> found = new ArrayList<>();
+    for (Checkpoint run : runs) {
+      Builder builder = new Builder(base, selected, true, MATRICES);
+      Account account = new Account(Weights.of(run));
+      builder.match(run, Map.of(), account);
+      String number = "run " + (builders.size() + 1) + ": ";
+      builder.before.unmatched.replaceAll(
+          note -> new Accounting.Note(note.tensor(), number + note.reason()));
+      builders.add(builder);
+      accounts.add(account);
+      found.add(builder.found());
+    }
+    for (int i = 0; i < runs.size(); i++) {
+      for (int j = 0; j < runs.size(); j++) {
+        if (i != j) {
+          builders.get(i).keep(found.get(j), "run " + (j + 1), accounts.get(i));
+        }
+      }
+    }
+    List<Pairing> pairings = new ArrayList<>();
+    for (int i = 0; i < runs.size(); i++) {
+      pairings.add(builders.get(i).pairing(accounts.get(i), runs.get(i)));
+    }
+    return List.copyOf(pairings);
   }
 
   /**
@@ -112,7 +168,7 @@ public record Pairing(
    * @return the pairs, and the tensors that cannot be paired
    */
   public static Pairing of(Checkpoint base, Adapter adapter, Predicate<String> selected) {
-    return new Builder(base, selected, true).withAdapter(adapter);
+    return new Builder(base, selected, true, ALL).withAdapter(adapter);
   }
 
   /**
@@ -139,6 +195,22 @@ public record Pairing(
     return new Pairing(pairs, left, matched, accounting);
   }
 
+  private static Optional<String> whyNotMatrix(Weight weight) {
+    if (weight.elements() == 0) {
+      return Optional.of("it has no entries");
+    }
+    return weight.shape().size() >= 2 ? Optional.empty() : Optional.of("it is not a matrix");
+  }
+
+  private static Weight firstRows(Weight weight, long rows) {
+    return new Weight(
+        weight.name(),
+        List.of(rows, weight.shape().get(1)),
+        weight.storedAs(),
+        weight.entries().rows(0, rows),
+        weight.sources());
+  }
+
   /** The lists of one side while they grow. */
   private static final class Account {
     private final Weights weights;
@@ -146,6 +218,7 @@ public record Pairing(
     private final List<Accounting.Note> unmatched = new ArrayList<>();
     private final List<Accounting.Note> consumed = new ArrayList<>();
     private final List<Accounting.Note> refused = new ArrayList<>();
+    private final List<Accounting.Note> leftOut = new ArrayList<>();
     private final List<String> unchanged = new ArrayList<>();
     private final List<String> notSelected = new ArrayList<>();
     private final Set<String> factors = new HashSet<>();
@@ -197,6 +270,11 @@ public record Pairing(
       count(weight, 0);
     }
 
+    void leftOut(Weight weight, String reason) {
+      leftOut.add(new Accounting.Note(stored(weight), reason));
+      count(weight, 0);
+    }
+
     void consumed(Weight weight, String use) {
       consumed.add(new Accounting.Note(stored(weight), use));
     }
@@ -225,6 +303,7 @@ public record Pairing(
           unmatched,
           consumed,
           refused,
+          leftOut,
           unchanged,
           notSelected,
           new Accounting.Share(weightsCompared, weightsAll),
@@ -232,12 +311,41 @@ public record Pairing(
     }
   }
 
+  /**
+   * Two weights that match.
+   *
+   * @param inBase whether the base has the first under its own name, and not as a tied copy
+   * @param rows number of rows that both have
+   */
+  private record Match(Weight one, Weight other, boolean inBase, long rows) {
+    static final long ALL_ROWS = Long.MAX_VALUE;
+
+    /** Returns the entries of a weight that are compared. */
+    long entries(Weight weight) {
+      return first(weight).elements();
+    }
+
+    Weight first(Weight weight) {
+      return rows == ALL_ROWS || weight.shape().get(0) <= rows ? weight : firstRows(weight, rows);
+    }
+  }
+
+  /**
+   * What a run has of the base, before other runs are looked at.
+   *
+   * @param rows number of rows that match, by the name of the weight
+   * @param missing reasons by the name of the stored tensor of the base
+   */
+  private record Found(Map<String, Long> rows, Map<String, String> missing) {}
+
   private static final class Builder {
     private final Checkpoint base;
     private final Predicate<String> selected;
     private final boolean split;
+    private final Function<Weight, Optional<String>> leftOut;
     private final Architecture architecture;
     private final Account before;
+    private final List<Match> matches = new ArrayList<>();
     private final List<WeightPair> pairs = new ArrayList<>();
     private final List<String> onlyInBase = new ArrayList<>();
     private final List<String> onlyInTuned = new ArrayList<>();
@@ -245,16 +353,33 @@ public record Pairing(
     private final List<String> untouched = new ArrayList<>();
     private final List<String> matched = new ArrayList<>();
 
-    Builder(Checkpoint base, Predicate<String> selected, boolean split) {
+    /**
+     * Prepares a pairing.
+     *
+     * @param split whether fused matrices are split
+     * @param leftOut returns why a weight that matches is not compared; empty if it is
+     */
+    Builder(
+        Checkpoint base,
+        Predicate<String> selected,
+        boolean split,
+        Function<Weight, Optional<String>> leftOut) {
       this.base = base;
       this.selected = selected;
       this.split = split;
+      this.leftOut = leftOut;
       this.architecture = new Architecture(base.config().orElse(ModelConfig.UNKNOWN));
       this.before = new Account(Weights.of(base));
     }
 
     Pairing withCheckpoint(Checkpoint tuned, Map<String, String> renames) {
       Account after = new Account(Weights.of(tuned));
+      match(tuned, renames, after);
+      return pairing(after, tuned);
+    }
+
+    /** Finds the weights that match, and lists the others. */
+    void match(Checkpoint tuned, Map<String, String> renames, Account after) {
       Map<String, Weight> left = new LinkedHashMap<>(before.weights.byName());
       Map<String, Weight> right = withoutWrappers(left, renamed(after.weights.byName(), renames));
       tiedCopy(base, left).ifPresent(copy -> setAside(before, left, copy));
@@ -273,18 +398,21 @@ public record Pairing(
           onlyInBase.add(name);
           before.unmatched(one, "the tuned checkpoint has no such weight");
         } else {
-          pair(one, other, after);
+          match(one, other, after);
         }
       }
-      return pairing(after, tuned);
     }
 
-    /** Pairs two weights of one name, or lists them if their shapes differ. */
-    private void pair(Weight one, Weight other, Account after) {
+    /** Matches two weights of one name, or lists them if their shapes differ. */
+    private void match(Weight one, Weight other, Account after) {
       if (one.shape().equals(other.shape())) {
-        add(one, other);
-        before.compared(one, one.elements());
-        after.compared(other, other.elements());
+        Optional<String> reason = leftOut.apply(one);
+        if (reason.isPresent()) {
+          before.leftOut(one, reason.get());
+          after.leftOut(other, reason.get());
+          return;
+        }
+        matches.add(new Match(one, other, true, Match.ALL_ROWS));
         return;
       }
       TensorKind kind = architecture.kind(one.name(), one.shape().size());
@@ -292,7 +420,8 @@ public record Pairing(
           (kind == TensorKind.EMBED || kind == TensorKind.LM_HEAD)
               && one.shape().size() == 2
               && other.shape().size() == 2
-              && one.shape().get(1).equals(other.shape().get(1));
+              && one.shape().get(1).equals(other.shape().get(1))
+              && Math.min(one.shape().get(0), other.shape().get(0)) > 0;
       String shapes = one.shape() + " " + other.shape();
       shapeMismatch.add(one.name() + " " + shapes);
       if (!vocabulary) {
@@ -302,18 +431,48 @@ public record Pairing(
       }
       // A vocabulary that grew or was padded keeps its first rows.
       long rows = Math.min(one.shape().get(0), other.shape().get(0));
-      add(firstRows(one, rows), firstRows(other, rows));
-      before.compared(one, rows * one.shape().get(1));
-      after.compared(other, rows * other.shape().get(1));
+      matches.add(new Match(one, other, true, rows));
     }
 
-    private static Weight firstRows(Weight weight, long rows) {
-      return new Weight(
-          weight.name(),
-          List.of(rows, weight.shape().get(1)),
-          weight.storedAs(),
-          weight.entries().rows(0, rows),
-          weight.sources());
+    Found found() {
+      Map<String, Long> rows = new HashMap<>();
+      matches.forEach(match -> rows.put(match.one().name(), match.rows()));
+      Map<String, String> missing = new HashMap<>();
+      before.unmatched.forEach(note -> missing.put(note.tensor(), note.reason()));
+      return new Found(rows, missing);
+    }
+
+    /** Keeps the matches that another run has, too, and lists the others. */
+    void keep(Found other, String run, Account after) {
+      List<Match> all = List.copyOf(matches);
+      matches.clear();
+      for (Match match : all) {
+        long rows = other.rows().getOrDefault(match.one().name(), 0L);
+        if (rows > 0) {
+          long both = Math.min(rows, match.rows());
+          matches.add(new Match(match.one(), match.other(), match.inBase(), both));
+          continue;
+        }
+        String reason =
+            match.inBase()
+                ? other.missing().getOrDefault(Account.stored(match.one()), run + " leaves it out")
+                : run + ": its output head is that of the base";
+        after.unmatched(match.other(), reason);
+        if (match.inBase()) {
+          before.unmatched(match.one(), reason);
+        }
+      }
+    }
+
+    /** Makes pairs of the weights that match, in the order in which they were found. */
+    private void pairMatches(Account after) {
+      for (Match match : matches) {
+        add(match.first(match.one()), match.first(match.other()));
+        if (match.inBase()) {
+          before.compared(match.one(), match.entries(match.one()));
+        }
+        after.compared(match.other(), match.entries(match.other()));
+      }
     }
 
     /** {@return weights under names that begin as the caller wants. The first rename counts} */
@@ -416,11 +575,10 @@ public record Pairing(
           find(left, TensorKind.EMBED).filter(own -> own.shape().equals(other.shape()));
       if (head && embedding.isPresent()) {
         Weight from = embedding.get();
-        add(
-            new Weight(other.name(), from.shape(), from.storedAs(), from.entries(), from.sources()),
-            other);
+        Weight named =
+            new Weight(other.name(), from.shape(), from.storedAs(), from.entries(), from.sources());
+        matches.add(new Match(named, other, false, Match.ALL_ROWS));
         matched.add(from.name() + " = " + other.name());
-        after.compared(other, other.elements());
         return;
       }
       onlyInTuned.add(other.name());
@@ -447,7 +605,7 @@ public record Pairing(
               before.unmatched(weight, reason);
               other.ifPresent(replacement -> after.unmatched(replacement, reason));
             } else if (other.isPresent()) {
-              pair(weight, other.get(), after);
+              match(weight, other.get(), after);
             } else {
               untouched.add(weight.name());
               before.unchanged(weight);
@@ -529,7 +687,7 @@ public record Pairing(
       TensorKind kind = architecture.kind(one.name(), shape.size());
       boolean slices =
           shape.size() == 3
-              && EXPERTS.contains(kind)
+              && kind.isExpert()
               && one.elements() > 0
               && shape.get(0) <= MOST_EXPERTS;
       TensorPair.Stored stored =
@@ -543,6 +701,7 @@ public record Pairing(
             new Whole(one.name(), OptionalLong.empty(), kind, stored),
             one.entries(),
             other.entries(),
+            sources,
             sources);
         return;
       }
@@ -551,7 +710,8 @@ public record Pairing(
             new Whole(one.name(), OptionalLong.of(e), kind, stored),
             one.slice(e),
             other.slice(e),
-            e == 0 ? sources : List.of());
+            e == 0 ? sources : List.of(),
+            sources);
       }
     }
 
@@ -586,7 +746,8 @@ public record Pairing(
       }
     }
 
-    private void add(Whole whole, Values left, Values right, List<Tensor> sources) {
+    private void add(
+        Whole whole, Values left, Values right, List<Tensor> sources, List<Tensor> tensors) {
       boolean across = whole.outputsAreColumns();
       long outputs = across ? left.columns() : left.rows();
       long inputs = across ? left.rows() : left.columns();
@@ -613,7 +774,8 @@ public record Pairing(
                         whole.place(
                             Ranges.of(0, left.rows()), Ranges.of(0, left.columns()), left.rows()))
                     : Optional.empty(),
-                sources));
+                sources,
+                tensors));
         return;
       }
       for (Architecture.Part part : parts) {
@@ -629,11 +791,13 @@ public record Pairing(
                 right.part(rows, columns),
                 part.heads(),
                 Optional.of(whole.place(rows, columns, left.rows())),
-                part == parts.get(0) ? sources : List.of()));
+                part == parts.get(0) ? sources : List.of(),
+                tensors));
       }
     }
 
     private Pairing pairing(Account after, Checkpoint tuned) {
+      pairMatches(after);
       List<String> notCompared = new ArrayList<>();
       for (Account account : List.of(before, after)) {
         for (Accounting.Note note : account.refused) {

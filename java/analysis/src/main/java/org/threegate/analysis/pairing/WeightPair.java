@@ -10,6 +10,7 @@ import org.threegate.checkpoint.Ranges;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorKind;
 import org.threegate.checkpoint.weight.Values;
+import org.threegate.checkpoint.weight.Weight;
 import org.threegate.kernel.Context;
 
 /**
@@ -23,7 +24,9 @@ import org.threegate.kernel.Context;
  * @param tuned entries after training
  * @param heads attention heads as ranges of rows or columns
  * @param place where the weight has these entries; empty if they are all of its entries
- * @param sources the stored tensors that are read, for digests and for reading ahead
+ * @param sources the stored tensors that are read, for digests and for reading ahead; empty if an
+ *     earlier pair lists them
+ * @param tensors all stored tensors that the entries of both sides come from
  */
 public record WeightPair(
     String name,
@@ -34,7 +37,8 @@ public record WeightPair(
     Values tuned,
     List<Architecture.Head> heads,
     Optional<Place> place,
-    List<Tensor> sources) {
+    List<Tensor> sources,
+    List<Tensor> tensors) {
   /**
    * The place of a part in its weight. A weight of three dimensions is taken as a matrix: the rows
    * of each expert follow those of the one before.
@@ -49,11 +53,17 @@ public record WeightPair(
   public WeightPair {
     heads = List.copyOf(heads);
     sources = List.copyOf(sources);
+    tensors = List.copyOf(tensors);
   }
 
   /** {@return the number of dimensions} */
   public int dimensions() {
     return stored.dimensions();
+  }
+
+  /** {@return whether one side only is quantized, so that the difference is mostly quantization} */
+  public boolean isQuantizedOnOneSide() {
+    return Weight.isQuantized(stored.dtypeBase()) != Weight.isQuantized(stored.dtypeTuned());
   }
 
   /** {@return the number of rows as stored} */

@@ -25,6 +25,8 @@ public record Accounting(Side base, Side tuned) {
    * @param unmatched tensors without a counterpart
    * @param consumed tensors that only help to read others, and copies that are counted once
    * @param refused tensors in a layout that is not understood
+   * @param leftOut tensors that the measurement does not cover, such as vectors where only matrices
+   *     are measured
    * @param unchanged tensors that an adapter leaves as they are
    * @param notSelected names of tensors that the caller did not select
    * @param weights weights of the model: how many, and how many of them are compared
@@ -35,6 +37,7 @@ public record Accounting(Side base, Side tuned) {
       List<Note> unmatched,
       List<Note> consumed,
       List<Note> refused,
+      List<Note> leftOut,
       List<String> unchanged,
       List<String> notSelected,
       Share weights,
@@ -45,6 +48,7 @@ public record Accounting(Side base, Side tuned) {
       unmatched = List.copyOf(unmatched);
       consumed = List.copyOf(consumed);
       refused = List.copyOf(refused);
+      leftOut = List.copyOf(leftOut);
       unchanged = List.copyOf(unchanged);
       notSelected = List.copyOf(notSelected);
     }
@@ -55,6 +59,7 @@ public record Accounting(Side base, Side tuned) {
           + unmatched.size()
           + consumed.size()
           + refused.size()
+          + leftOut.size()
           + unchanged.size()
           + notSelected.size();
     }
@@ -65,9 +70,24 @@ public record Accounting(Side base, Side tuned) {
       unmatched.forEach(note -> names.add(note.tensor()));
       consumed.forEach(note -> names.add(note.tensor()));
       refused.forEach(note -> names.add(note.tensor()));
+      leftOut.forEach(note -> names.add(note.tensor()));
       names.addAll(unchanged);
       names.addAll(notSelected);
       return List.copyOf(names);
+    }
+  }
+
+  /**
+   * Where each stored tensor of several checkpoints ended. A tensor is compared if all checkpoints
+   * have it.
+   *
+   * @param base the tensors of the base
+   * @param runs the tensors of each tuned checkpoint
+   */
+  public record OfRuns(Side base, List<Side> runs) {
+    /** Copies the list. */
+    public OfRuns {
+      runs = List.copyOf(runs);
     }
   }
 

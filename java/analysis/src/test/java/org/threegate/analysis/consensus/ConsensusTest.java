@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
 import java.util.function.IntToDoubleFunction;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -113,6 +114,10 @@ class ConsensusTest {
     assertThat(agreement.magnitudeZ()).isBetween(-5.0, 5.0);
     Finding finding = Consensus.judge(tensors).get(0);
     assertThat(finding.verdict()).as(finding.text()).isEqualTo(Verdict.EXPLAINED_BY_NULL);
+    // Nothing is judged on a matrix that one side only stores quantized.
+    Finding withheld = Consensus.judge(tensors, Set.of(NAME)).get(0);
+    assertThat(withheld.verdict()).isEqualTo(Verdict.UNDETERMINED);
+    assertThat(withheld.text()).endsWith(": 1 of 1 matrices are quantized on one side only.");
     TensorConsensus tensor = tensors.get(0);
     double entries = SIZE * SIZE;
     for (int i = 0; i <= 3; i++) {

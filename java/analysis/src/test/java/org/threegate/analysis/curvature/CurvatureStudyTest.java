@@ -19,6 +19,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.threegate.analysis.journal.Journal;
+import org.threegate.analysis.statistics.Accounting;
 import org.threegate.analysis.statistics.ClusteredMean;
 import org.threegate.analysis.statistics.PairedComparison;
 import org.threegate.analysis.statistics.Verdict;
@@ -407,6 +408,14 @@ class CurvatureStudyTest {
     CurvatureStudy study = study(capture, model("base", base, base), model("tuned", tuned, base));
     assertThat(study.skipped()).containsOnlyKeys(OTHER);
     assertThat(study.layers()).hasSize(1);
+    Accounting.Side side = study.accounting().tuned();
+    assertThat(side.compared()).containsExactlyInAnyOrder(LAYER + ".weight", OTHER + ".weight");
+    assertThat(side.leftOut()).isEmpty();
+    Path one = write(layer(writer(), LAYER, input, gradient, sequences()));
+    study = study(one, model("base", base, base), model("tuned", tuned, base));
+    assertThat(study.accounting().base().leftOut())
+        .containsExactly(new Accounting.Note(OTHER + ".weight", "the capture has no such layer"));
+    assertThat(study.accounting().coverage().value()).isEqualTo(0.5);
     assertThatThrownBy(() -> study(capture, model("base", base, base), model("same", base, base)))
         .isInstanceOf(InvalidInputException.class)
         .hasMessageContaining("none of its layers changed");

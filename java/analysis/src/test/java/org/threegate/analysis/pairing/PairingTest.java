@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeSet;
 import java.util.function.IntToDoubleFunction;
 import java.util.function.Predicate;
@@ -56,6 +57,11 @@ class PairingTest {
       writer.tensor(name, type, List.of(2L, 2L), new byte[4 * type.bits() / 8]);
       return this;
     }
+  }
+
+  private static Model withVector(Model model, String name) {
+    model.writer().tensor(name, TensorType.F32, List.of(3L), new byte[12]);
+    return model;
   }
 
   private Path write(Model model) throws IOException {
@@ -125,6 +131,125 @@ class PairingTest {
     // 6 of a, 8 of b, 4 codes, 4 positions, 4 of the tensor that is gone.
     assertThat(side.entries()).isEqualTo(new Accounting.Share(6, 26));
     assertThat(side.weights()).isEqualTo(new Accounting.Share(1, 5));
+  }
+
+  private SharedMatrices shared(Predicate<String> selected, Model base, Model... runs)
+      throws IOException {
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Checkpoint before = Checkpoint.open(context, write(base));
+        Checkpoint first = Checkpoint.open(context, write(runs[0]));
+        Checkpoint second = Checkpoint.open(context, write(runs[1]))) {
+      SharedMatrices shared = SharedMatrices.of(before, List.of(first, second), selected);
+      accountsForAll(before, shared.accounting().base());
+      accountsForAll(first, shared.accounting().runs().get(0));
+      accountsForAll(second, shared.accounting().runs().get(1));
+      return shared;
+    }
+  }
+
+  @Test
+  void eachStoredTensorOfRunsIsInOneList() throws IOException {
+    Model base =
+        Model.of(UNTIED)
+            .with("a.weight", 3, i -> i)
+            .with("b.weight", 4, i -> i)
+            .with("c.weight", 2, i -> i)
+            .with("codes.weight", TensorType.F8_E4M3)
+            .with("skipped.weight", 1, i -> i);
+    Model first =
+        Model.of(UNTIED)
+            .with("module.a.weight", 3, i -> i)
+            .with("b.weight", 4, i -> i)
+            .with("new.weight", 1, i -> i)
+            .with("skipped.weight", 1, i -> i);
+    Model second =
+        Model.of(UNTIED)
+            .with("a.weight", 3, i -> i)
+            .with("b.weight", 5, i -> i)
+            .with("c.weight", 2, i -> i)
+            .with("positions", TensorType.I64);
+    SharedMatrices shared =
+        shared(
+            name -> !name.startsWith("skipped"),
+            withVector(base, "norm.weight"),
+            withVector(first, "norm.weight"),
+            withVector(second, "norm.weight"));
+    assertThat(shared.byName()).containsOnlyKeys("a.weight");
+    assertThat(shared.byName().get("a.weight")).hasSize(2);
+    assertThat(shared.matched()).containsExactly("a.weight = module.a.weight");
+    Accounting.Side side = shared.accounting().base();
+    assertThat(side.unmatched())
+        .containsExactly(
+            new Accounting.Note("c.weight", "run 1: the tuned checkpoint has no such weight"),
+            new Accounting.Note("b.weight", "run 2: shape [4, 2] against [5, 2]"));
+    assertThat(side.leftOut())
+        .containsExactly(new Accounting.Note("norm.weight", "it is not a matrix"));
+    assertThat(side.refused()).extracting(Accounting.Note::tensor).containsExactly("codes.weight");
+    // 6 of a; 8 of b, 4 of c, 4 codes and 3 of the vector are not compared.
+    assertThat(side.entries()).isEqualTo(new Accounting.Share(6, 25));
+    assertThat(shared.accounting().runs().get(0).compared()).containsExactly("module.a.weight");
+    assertThat(shared.accounting().runs().get(0).unmatched())
+        .containsExactly(
+            new Accounting.Note("new.weight", "the base has no such weight"),
+            new Accounting.Note("b.weight", "run 2: shape [4, 2] against [5, 2]"));
+    assertThat(shared.accounting().runs().get(1).unmatched())
+        .containsExactly(
+            new Accounting.Note("b.weight", "shape [5, 2] against [4, 2]"),
+            new Accounting.Note("c.weight", "run 1: the tuned checkpoint has no such weight"));
+  }
+
+  @Test
+  void runsShareTheRowsThatAllEmbeddingsHave() throws IOException {
+    String embedding = "model.embed_tokens.weight";
+    SharedMatrices shared =
+        shared(
+            ALL,
+            Model.of(UNTIED).with(embedding, 8, i -> i),
+            Model.of(UNTIED).with(embedding, 6, i -> i),
+            Model.of(UNTIED).with(embedding, 9, i -> i));
+    assertThat(shared.byName().get(embedding))
+        .allSatisfy(pair -> assertThat(pair.shape()).containsExactly(6L, 2L))
+        .allSatisfy(pair -> assertThat(pair.tuned().rows()).isEqualTo(6));
+    assertThat(shared.accounting().base().entries()).isEqualTo(new Accounting.Share(12, 16));
+    assertThat(shared.accounting().runs().get(1).entries()).isEqualTo(new Accounting.Share(12, 18));
+  }
+
+  @Test
+  void anOutputHeadOfOneRunIsUnmatched() throws IOException {
+    String embedding = "model.embed_tokens.weight";
+    SharedMatrices shared =
+        shared(
+            ALL,
+            Model.of(TIED).with(embedding, 3, i -> i),
+            Model.of(UNTIED).with(embedding, 3, i -> i).with("lm_head.weight", 3, i -> -i),
+            Model.of(TIED).with(embedding, 3, i -> i));
+    assertThat(shared.byName()).containsOnlyKeys(embedding);
+    assertThat(shared.accounting().runs().get(0).unmatched())
+        .containsExactly(
+            new Accounting.Note("lm_head.weight", "run 2: its output head is that of the base"));
+    assertThat(shared.matched()).containsExactly(embedding + " = lm_head.weight");
+  }
+
+  @Test
+  void aMaskIsForMatricesOnly() throws IOException {
+    Model model =
+        Model.of(UNTIED)
+            .with("a.weight", 3, i -> i)
+            .with("empty.weight", 0, i -> i)
+            .with("positions", TensorType.I64)
+            .with("skipped.weight", 1, i -> i);
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Checkpoint checkpoint = Checkpoint.open(context, write(withVector(model, "norm")))) {
+      Pairing matrices = Pairing.matrices(checkpoint, name -> !name.startsWith("skipped"));
+      assertThat(names(matrices)).containsExactly("a.weight");
+      Accounting.Side side = matrices.accounting().base();
+      accountsForAll(checkpoint, side);
+      assertThat(side.leftOut())
+          .containsExactly(
+              new Accounting.Note("empty.weight", "it has no entries"),
+              new Accounting.Note("norm", "it is not a matrix"));
+      assertThat(side.entries()).isEqualTo(new Accounting.Share(6, 13));
+    }
   }
 
   @Test
@@ -283,7 +408,19 @@ class PairingTest {
         }
       }
       assertThat(changed).containsExactly(0, 1, 0, 0, 6);
-      assertThat(names(Pairing.whole(before, after, ALL))).containsExactly(attention, feedForward);
+      assertThat(names(Pairing.whole(before, after, ALL, name -> Optional.empty())))
+          .containsExactly(attention, feedForward);
+      Pairing one =
+          Pairing.whole(
+              before,
+              after,
+              ALL,
+              name -> name.equals(attention) ? Optional.empty() : Optional.of("not wanted"));
+      assertThat(names(one)).containsExactly(attention);
+      accountsForAll(before, one.accounting().base());
+      accountsForAll(after, one.accounting().tuned());
+      assertThat(one.accounting().tuned().leftOut())
+          .containsExactly(new Accounting.Note(feedForward, "not wanted"));
     }
   }
 

@@ -16,7 +16,7 @@ import org.threegate.checkpoint.weight.ScaleGrid.Numbers;
  * magnitude, which may be quantized itself.
  */
 final class NormalFloats implements Layout {
-  private static final String STATE = ".quant_state.bitsandbytes__";
+  static final String STATE = ".quant_state.bitsandbytes__";
   private static final int CODES = 16;
   private static final int MOST_STATE = 1 << 16; // bytes
   private static final int MOST_BLOCK = 1 << 16; // entries

@@ -1,6 +1,7 @@
 package org.threegate.checkpoint.weight;
 
 import java.util.List;
+import java.util.Set;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorParts;
 import org.threegate.kernel.Matrix;
@@ -18,6 +19,8 @@ import org.threegate.kernel.Operand;
  */
 public record Weight(
     String name, List<Long> shape, String storedAs, Values entries, List<Tensor> sources) {
+  private static final Set<String> FLOATS = Set.of("F64", "F32", "F16", "BF16");
+
   /** Copies the lists. */
   public Weight {
     shape = List.copyOf(shape);
@@ -62,6 +65,15 @@ public record Weight(
   /** {@return whether kernels read the entries as they are stored, without scales} */
   public boolean isPlain() {
     return entries instanceof Values.Stored stored && stored.operand().blockScale().isEmpty();
+  }
+
+  /**
+   * {@return whether a way to store entries is a quantized one}
+   *
+   * @param storedAs a dtype, or the name of a quantized layout, as {@link #storedAs} has it
+   */
+  public static boolean isQuantized(String storedAs) {
+    return FLOATS.stream().noneMatch(storedAs::startsWith);
   }
 
   /**

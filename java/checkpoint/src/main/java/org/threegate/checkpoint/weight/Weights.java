@@ -7,6 +7,7 @@ import java.util.Map;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.ModelConfig;
 import org.threegate.checkpoint.Quantization;
+import org.threegate.checkpoint.Tensor;
 
 /**
  * The weights of a checkpoint. Each stored tensor ends in exactly one place: it is the source of a
@@ -33,11 +34,28 @@ public record Weights(
           new ScaledBytes(),
           new ActivationScales());
 
+  /** Ends of names of tensors that state the shape of packed codes. */
+  private static final String SHAPE = ".weight_shape";
+
+  private static final long LARGEST_DESCRIPTION = 1 << 16;
+
   /** Copies the maps; their order is kept. */
   public Weights {
     byName = Collections.unmodifiableMap(new LinkedHashMap<>(byName));
     consumed = Collections.unmodifiableMap(new LinkedHashMap<>(consumed));
     refused = Collections.unmodifiableMap(new LinkedHashMap<>(refused));
+  }
+
+  /**
+   * {@return whether the contents of a tensor state how others are stored} To find the weights of a
+   * checkpoint, only these tensors are read.
+   *
+   * @param tensor a stored tensor
+   */
+  public static boolean isDescription(Tensor tensor) {
+    return tensor.bytes() > 0
+        && tensor.bytes() <= LARGEST_DESCRIPTION
+        && (tensor.name().endsWith(SHAPE) || tensor.name().contains(NormalFloats.STATE));
   }
 
   /**

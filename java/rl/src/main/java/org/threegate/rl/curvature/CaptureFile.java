@@ -41,9 +41,10 @@ public final class CaptureFile {
    *     model
    * @param seed the seed of sampled labels
    * @param file path of the safetensors file; an existing file is replaced
+   * @return the names of the weights whose layers are captured
    * @throws IOException when the file cannot be written
    */
-  public static void write(
+  public static List<String> write(
       Decoder model,
       List<CapturedLayers.Text> texts,
       Predicate<String> selected,
@@ -63,6 +64,7 @@ public final class CaptureFile {
         writer.tensor(layer + ".sequence", TensorType.I64, List.of(rows.input().size(0)), numbers);
       }
       writer.write(file);
+      return List.copyOf(captured.layers().keySet());
     }
   }
 

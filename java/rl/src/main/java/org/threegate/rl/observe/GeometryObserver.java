@@ -175,6 +175,8 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
         inStep += results.get(1).changed();
       }
     }
+    long all = policy.parameters().values().stream().mapToLong(Tensor::numel).sum();
+    metrics.put("geometry/observed", (double) total / all);
     metrics.put("geometry/changed", (double) changed / total);
     metrics.put("geometry/changed_in_step", (double) inStep / total);
     metrics.put("geometry/hidden", (double) hidden / total);

@@ -407,7 +407,8 @@ public record TrainingConfig(
    * @param microBatchSize sequences that one thread differentiates at a time. It bounds memory
    * @param gradientCheckpointing whether activations are computed again in the backward pass: a
    *     third slower, much less memory
-   * @param weightMask mask file of the weights that may move. All others keep their bits
+   * @param weightMask mask file of the entries that may move; weights without a mask move
+   *     everywhere
    */
   public record Optimization(
       LearningRate learningRate,
@@ -424,7 +425,9 @@ public record TrainingConfig(
               meaning =
                   "Whether activations are computed again in the backward pass: a third slower, much less memory.")
           boolean gradientCheckpointing,
-      @Key(meaning = "Mask file of the weights that may move. All others keep their bits.")
+      @Key(
+              meaning =
+                  "Mask file of the entries that may move. Weights without a mask move everywhere.")
           Optional<Path> weightMask) {
     /**
      * Checks the values.

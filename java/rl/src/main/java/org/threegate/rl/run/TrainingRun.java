@@ -65,6 +65,13 @@ public final class TrainingRun implements AutoCloseable {
     default void serves(URI page) {}
 
     /**
+     * Called before the first step if only some weights have a mask.
+     *
+     * @param names the weights that have no mask and may move everywhere
+     */
+    default void unmasked(List<String> names) {}
+
+    /**
      * Called when the model was evaluated after a step.
      *
      * @param step the number of steps before the evaluation
@@ -165,6 +172,9 @@ public final class TrainingRun implements AutoCloseable {
     long from = last.isPresent() ? Trainer.savedStep(context, last.get()) : 0;
     try (RunObservers observers = new RunObservers(context, session, files, from, sinks)) {
       observers.page().ifPresent(listener::serves);
+      if (!session.unmasked().isEmpty()) {
+        listener.unmasked(session.unmasked());
+      }
       List<TrainingObserver> all = new ArrayList<>(List.of(observers.sinks()));
       // These observers measure against the initial model, so they open before the state is
       // restored.

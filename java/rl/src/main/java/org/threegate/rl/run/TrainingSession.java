@@ -54,6 +54,7 @@ public final class TrainingSession implements AutoCloseable {
   private final Optional<Rollouts> rollouts;
   private final List<Problem> problems;
   private final Trainer trainer;
+  private final List<String> unmasked;
 
   private TrainingSession(Builder parts, Opened opened) {
     Context context = parts.context;
@@ -71,6 +72,12 @@ public final class TrainingSession implements AutoCloseable {
     this.adapter =
         config.adapter().usePeft() ? Optional.of(opened.add(attach(context))) : Optional.empty();
     Map<String, Tensor> masks = masks(context, parts.masks);
+    this.unmasked =
+        masks.isEmpty()
+            ? List.of()
+            : policy.trainable().keySet().stream()
+                .filter(name -> !masks.containsKey(name))
+                .toList();
     try {
       this.trainer = opened.add(trainer(parts, reference, masks));
     } catch (IllegalArgumentException e) {
@@ -303,6 +310,13 @@ public final class TrainingSession implements AutoCloseable {
   /** {@return the adapter, if one is trained} */
   public Optional<LowRankAdapter> adapter() {
     return adapter;
+  }
+
+  /**
+   * {@return the weights that have no mask and may move everywhere, if there are masks for others}
+   */
+  public List<String> unmasked() {
+    return unmasked;
   }
 
   /** {@return the training problems} The list is empty when demonstrations were given. */

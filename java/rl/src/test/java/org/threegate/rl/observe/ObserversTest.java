@@ -128,8 +128,14 @@ class ObserversTest {
   @Test
   void geometryIsOfTheModelAsItMoves() {
     List<TrainingEvent> told = new ArrayList<>();
+    long all = 0;
+    long observed = 0;
     try (Context context = Context.open();
         Decoder model = Decoder.load(context, MODEL)) {
+      for (Map.Entry<String, Tensor> one : model.parameters().entrySet()) {
+        all += one.getValue().numel();
+        observed += one.getKey().contains("up_proj") ? one.getValue().numel() : 0;
+      }
       assertThatThrownBy(
               () ->
                   GeometryObserver.of(
@@ -170,6 +176,7 @@ class ObserversTest {
             "geometry/principal_energy/isotropic");
     // One matrix grew by a hundredth in this step, which is about one to three bf16 spacings.
     assertThat(first.get("geometry/changed_in_step")).isBetween(0.4, 0.5);
+    assertThat(first.get("geometry/observed")).isEqualTo((double) observed / all);
     Map<String, Double> third = told.get(2).metrics();
     assertThat(third.get("geometry/changed_in_step")).isZero();
     assertThat(third.get("geometry/changed")).isGreaterThan(0.45);
