@@ -1,6 +1,7 @@
 package org.threegate.analysis.pairing;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -35,7 +36,7 @@ import org.threegate.run.InvalidInputException;
 public record Pairing(
     List<WeightPair> pairs, Unpaired names, List<String> matched, Accounting accounting) {
   private static final int MOST_EXPERTS = 1 << 16; // compared one by one
-  private static final int COMPARED_BYTES = 1 << 20;
+  private static final int COMPARED_ENTRIES = 1 << 20;
 
   /**
    * Names of weights that are not compared.
@@ -374,15 +375,12 @@ public record Pairing(
     }
 
     private static boolean sameBytes(Weight one, Weight other) {
-      Tensor a = one.sources().get(0);
-      Tensor b = other.sources().get(0);
-      if (a.type() != b.type() || !a.shape().equals(b.shape())) {
+      if (!one.storedAs().equals(other.storedAs()) || !one.shape().equals(other.shape())) {
         return false;
       }
-      for (long at = 0; at < a.bytes(); at += COMPARED_BYTES) {
-        int count = (int) Math.min(COMPARED_BYTES, a.bytes() - at);
-        byte[] own = a.file().buffer().getBytes(a.offset() + at, count);
-        if (!java.util.Arrays.equals(own, b.file().buffer().getBytes(b.offset() + at, count))) {
+      for (long at = 0; at < one.elements(); at += COMPARED_ENTRIES) {
+        int count = (int) Math.min(COMPARED_ENTRIES, one.elements() - at);
+        if (!Arrays.equals(one.stored(at, count), other.stored(at, count))) {
           return false;
         }
       }
