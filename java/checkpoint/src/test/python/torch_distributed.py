@@ -147,9 +147,10 @@ def of_one_process():
 
 
 def scaler():
-    """Returns an object of the class that DeepSpeed stores beside the masters."""
+    """Returns objects of the classes that DeepSpeed stores beside the masters."""
     names = ["deepspeed", "deepspeed.runtime", "deepspeed.runtime.fp16", "deepspeed.runtime.fp16.loss_scaler"]
     names += ["deepspeed.runtime.zero", "deepspeed.runtime.zero.config"]
+    names += ["deepspeed.utils", "deepspeed.utils.tensor_fragment"]
     modules = {name: sys.modules.setdefault(name, types.ModuleType(name)) for name in names}
     scaling = type("LossScaler", (), {"__module__": names[3]})
     modules[names[3]].LossScaler = scaling
@@ -157,14 +158,19 @@ def scaler():
 
     stages = enum.Enum("ZeroStageEnum", {"gradients": 2, "weights": 3}, module=names[5], type=int)
     modules[names[5]].ZeroStageEnum = stages
+    address = type("fragment_address", (), {"__module__": names[-1]})
+    modules[names[-1]].fragment_address = address
     made = scaling()
     made.cur_scale = 1.0
-    return made, stages
+    made.dtype = torch.bfloat16
+    place = address()
+    place.numel, place.start = 4, 0
+    return made, stages, place
 
 
 def zero(stage, world):
     """Cuts tensors as ZeRO does: stage 2 all parameters of a group together, stage 3 each parameter."""
-    made, stages = scaler()
+    made, stages, place = scaler()
     name = f"zero-{stage}"
     groups = [
         OrderedDict({"model.embed_tokens.weight": normal(7, 4), "a.weight": normal(5, 3), "e.weight": normal(2, 3, 2)}),
@@ -184,10 +190,14 @@ def zero(stage, world):
     for rank in range(world):
         if stage == 3:
             flat = torch.cat([part(v, rank, world) for v in parameters.values()])
-            vectors = [flat[:9].clone(), flat[9:].clone()]  # groups that do not end with a parameter
+            vectors = [flat[:15].clone(), flat[15:].clone()]  # a group may end after any parameter
             key = "fp32_flat_groups"
         else:
-            vectors = [part(torch.cat([v.flatten() for v in g.values()]), rank, 2 * world) for g in groups]
+            flat = [torch.cat([v.flatten() for v in g.values()]) for g in groups]
+            vectors = [part(v, rank, 2 * world) for v in flat]
+            # The padding of the last process is not stored.
+            starts = [rank * own.numel() for own in vectors]
+            vectors = [own[: max(0, v.numel() - at)].clone() for own, v, at in zip(vectors, flat, starts)]
             key = "single_partition_of_fp32_groups"
         moments = {i: {"step": torch.tensor(1.0), "exp_avg": torch.zeros_like(v)} for i, v in enumerate(vectors)}
         state = {
@@ -198,6 +208,8 @@ def zero(stage, world):
             "partition_count": world if stage == 3 else [world] * len(groups),
             "base_optimizer_state": {"state": moments, "param_groups": [{"lr": 0.1, "betas": (0.9, 0.95)}]},
             key: vectors,
+            "group_paddings": [0, 2],
+            "param_slice_mappings": [OrderedDict({k: place for k in group}) for group in groups],
         }
         everything = {"optimizer_state_dict": state, "ds_config": {"train_batch_size": 8}, "ds_version": "0.15.0"}
         step = f"{name}/global_step5"

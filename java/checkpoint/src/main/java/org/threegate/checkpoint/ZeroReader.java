@@ -86,7 +86,7 @@ final class ZeroReader {
               "optimizer_state_dict" + of(rank, ranks),
               state.others() + " other tensors of the optimizer");
     }
-    checkGroups(ranks);
+    checkGroups(ranks, stage == 3);
     ChunkFile file =
         open(
             directory.resolve(
@@ -120,14 +120,18 @@ final class ZeroReader {
     contents.others().putIfAbsent(name, what);
   }
 
-  /** Checks that all processes have the same groups of one dtype. */
-  private void checkGroups(int ranks) {
+  /**
+   * Checks that all processes have the same groups of one dtype.
+   *
+   * @param equal whether they are of one size; else the last processes may have no padding
+   */
+  private void checkGroups(int ranks, boolean equal) {
     List<Held> first = groupsOfRanks.get(0);
     for (List<Held> groups : groupsOfRanks) {
       boolean same = groups.size() == first.size();
       for (int i = 0; same && i < groups.size(); i++) {
         same =
-            groups.get(i).entries() == first.get(i).entries()
+            (!equal || groups.get(i).entries() == first.get(i).entries())
                 && groups.get(i).vector().type() == first.get(0).vector().type();
       }
       if (!same) {

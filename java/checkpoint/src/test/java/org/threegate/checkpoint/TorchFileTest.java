@@ -4,8 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -241,6 +244,73 @@ class TorchFileTest {
       Files.copy(ranks.resolve("model_world_size_2_rank_0.pt"), second);
       // Both say that they are the first one.
       refused(context, ranks, "the parts of tensor \"u.weight\"", "do not make a whole");
+    }
+  }
+
+  /** Copies a fixture, so that a test can damage it. */
+  private Path copied(String name) throws IOException {
+    Path to = directory.resolve(name);
+    try (Stream<Path> all = Files.walk(FIXTURES.resolve(name))) {
+      for (Path from : all.toList()) {
+        Files.copy(from, to.resolve(FIXTURES.resolve(name).relativize(from)));
+      }
+    }
+    return to;
+  }
+
+  private static void replace(Path file, String from, String to) throws IOException {
+    String bytes = new String(Files.readAllBytes(file), StandardCharsets.ISO_8859_1);
+    assertThat(bytes).contains(from);
+    Files.write(file, bytes.replace(from, to).getBytes(StandardCharsets.ISO_8859_1));
+  }
+
+  @Test
+  void distributedCheckpointsThatDoNotFitAreRefused() throws IOException {
+    Path grid = copied("dcp-grid");
+    try (Context context = Context.open(Context.Device.CPU, 1)) {
+      byte[] second = Files.readAllBytes(grid.resolve("__1_0.distcp"));
+      Files.write(grid.resolve("__1_0.distcp"), Arrays.copyOf(second, second.length - 1));
+      refused(context, grid, "__1_0.distcp", "ends beyond the file");
+      Files.delete(grid.resolve("__1_0.distcp"));
+      refused(context, grid, "__1_0.distcp: no such file, though .metadata names it");
+      Files.copy(grid.resolve("__0_0.distcp"), grid.resolve("__1_0.distcp"));
+      refused(context, grid, "__1_0.distcp", "but .metadata has");
+      Files.write(grid.resolve("__1_0.distcp"), second);
+      Path metadata = grid.resolve(".metadata");
+      byte[] valid = Files.readAllBytes(metadata);
+      replace(metadata, "__1_0.distcp", "../0.distcp!");
+      refused(context, grid, "names the file", "which is not a plain file name");
+      Files.write(metadata, valid);
+      replace(metadata, "bfloat16", "int88888");
+      refused(context, grid, "torch.int88888 does not describe a distributed checkpoint");
+    }
+  }
+
+  @Test
+  void filesOfDeepSpeedThatDoNotFitAreRefused() throws IOException {
+    try (Context context = Context.open(Context.Device.CPU, 1)) {
+      Path third = copied("zero-3").resolve("global_step5");
+      Path last = third.resolve("zero_pp_rank_2_mp_rank_00_optim_states.pt");
+      byte[] bytes = Files.readAllBytes(last);
+      Files.delete(last);
+      refused(context, third, "rank_2_mp_rank_00_optim_states.pt: no such file");
+      Files.copy(
+          FIXTURES.resolve("zero-2/global_step5/bf16_zero_pp_rank_0_mp_rank_00_optim_states.pt"),
+          last);
+      refused(context, third, "is of another run");
+      Files.write(last, bytes);
+      Files.copy(
+          FIXTURES.resolve("zero-2/global_step5/mp_rank_00_model_states.pt"),
+          third.resolve("zero_pp_rank_1_mp_rank_00_model_states.pt"),
+          StandardCopyOption.REPLACE_EXISTING);
+      refused(context, third, "parts of parameter \"z.weight\"", "do not make a whole");
+      Path second = copied("zero-2").resolve("global_step5");
+      replace(second.resolve("mp_rank_00_model_states.pt"), "norm.weight", "norm2weight");
+      try (Checkpoint read = Checkpoint.open(context, second)) {
+        assertThat(Weights.of(read).byName()).containsKey("norm2weight");
+      }
+      replace(second.resolve("mp_rank_00_model_states.pt"), "param_shapes", "frozen_shape");
+      refused(context, second, "has no buffer_names and param_shapes");
     }
   }
 

@@ -26,6 +26,7 @@ enum Vocabulary {
           "torch.distributed._tensor.placement_types.Replicate",
           "torch.distributed._tensor.placement_types._Partial",
           "torch.distributed._tensor.placement_types.Partial",
+          "deepspeed.utils.tensor_fragment.fragment_address",
           "deepspeed.runtime.zero.config.ZeroStageEnum",
           "deepspeed.runtime.fp16.loss_scaler.LossScaler",
           "deepspeed.runtime.fp16.loss_scaler.DynamicLossScaler"),
