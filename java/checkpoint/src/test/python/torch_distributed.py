@@ -97,6 +97,14 @@ def of_rank(rank):
     dcp.save(state, checkpoint_id=path("dcp-grid"))
     save_ranks(rank, "ranks-grid", state)
 
+    # An output head that is a copy of the embedding.
+    embedding = tensors["model.embed_tokens.weight"]
+    tied = {k: distribute_tensor(embedding, line, [Shard(0)]) for k in ("model.embed_tokens.weight", "lm_head.weight")}
+    dcp.save(tied, checkpoint_id=path("dcp-tied"))
+    if rank == 0:
+        with open(path("dcp-tied/config.json"), "w") as file:
+            file.write('{"model_type": "llama", "tie_word_embeddings": true}\n')
+
     # Columns, and local tensors that are transposed in their storage.
     columns = {k: distribute_tensor(v, line, [Shard(v.dim() - 1)]) for k, v in tensors.items() if k != "d.bias"}
     turned = distribute_tensor(tensors["b.weight"], line, [Shard(0)])

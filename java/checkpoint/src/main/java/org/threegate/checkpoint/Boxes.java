@@ -37,11 +37,11 @@ final class Boxes {
    * Returns whether pieces are all cells of a grid, so that each entry lies in exactly one of them.
    * The time grows with the number of pieces only. torch splits tensors in no other way.
    */
-  static boolean cover(List<Long> space, List<TensorParts.Piece> pieces) {
+  static boolean cover(List<Long> space, List<TensorPiece> pieces) {
     List<TreeMap<Long, Long>> cuts = new ArrayList<>();
     space.forEach(size -> cuts.add(new TreeMap<>()));
     Set<List<Long>> cells = new HashSet<>();
-    for (TensorParts.Piece piece : pieces) {
+    for (TensorPiece piece : pieces) {
       for (int i = 0; i < space.size(); i++) {
         long end = piece.begin().get(i) + piece.size().get(i);
         Long other = cuts.get(i).putIfAbsent(piece.begin().get(i), end);

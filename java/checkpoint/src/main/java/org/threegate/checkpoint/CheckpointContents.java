@@ -5,7 +5,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.threegate.checkpoint.TensorParts.Piece;
 import org.threegate.checkpoint.torch.TorchTensor;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.MappedFile;
@@ -63,12 +62,12 @@ final class CheckpointContents {
    * @param base position in the file from which the offset of the tensor counts
    * @param begin first index of each dimension of the whole
    */
-  static Piece piece(
+  static TensorPiece piece(
       String stored, TorchTensor tensor, MappedFile file, long base, List<Long> begin) {
     boolean ordered = tensor.strides().isEmpty();
     TensorType type = TensorType.valueOf(tensor.type().name());
     List<Long> shape = ordered ? tensor.shape() : List.of(tensor.span());
-    return new Piece(
+    return new TensorPiece(
         new Tensor(stored, type, shape, file, base + tensor.offset()),
         begin,
         tensor.shape(),
@@ -100,7 +99,7 @@ final class CheckpointContents {
               + PrintableText.name(name)
               + "\" is stored twice");
     }
-    Piece first = whole.pieces().get(0);
+    TensorPiece first = whole.pieces().get(0);
     if (whole.pieces().size() == 1 && first.strides().equals(Boxes.strides(first.size()))) {
       Tensor tensor = first.tensor();
       tensors.put(

@@ -9,7 +9,6 @@ import java.util.Map;
 import java.util.SortedSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import org.threegate.checkpoint.TensorParts.Piece;
 import org.threegate.checkpoint.torch.ByteSource;
 import org.threegate.checkpoint.torch.DistributedMetadata;
 import org.threegate.checkpoint.torch.DistributedMetadata.Chunk;
@@ -61,7 +60,7 @@ final class DistributedReader {
 
   private void add(Chunked whole) {
     boolean empty = whole.shape().contains(0L);
-    List<Piece> pieces = new ArrayList<>();
+    List<TensorPiece> pieces = new ArrayList<>();
     for (Chunk chunk : whole.chunks()) {
       String stored = whole.name() + " [chunk at " + chunk.begin() + "]";
       if (!empty && chunk.size().contains(0L)) {
@@ -86,11 +85,11 @@ final class DistributedReader {
               + whole.shape()
               + "; save the checkpoint again");
     }
-    pieces.sort(Comparator.comparing(Piece::begin, Boxes::compare));
+    pieces.sort(Comparator.comparing(TensorPiece::begin, Boxes::compare));
     contents.add(new TensorParts(whole.name(), whole.shape(), whole.shape(), pieces));
   }
 
-  private Piece piece(Chunked whole, Chunk chunk, String stored) {
+  private TensorPiece piece(Chunked whole, Chunk chunk, String stored) {
     ChunkFile file = files.get(chunk.place().file());
     Place place = chunk.place();
     String what = "tensor \"" + PrintableText.name(stored) + "\"";

@@ -36,6 +36,7 @@ final class ModelDirectory {
 
   private static final long LONGEST_REF = 255;
   private static final int SHOWN = 3;
+  private static final String ADAPTER = "adapter_model.safetensors";
 
   private ModelDirectory() {}
 
@@ -96,13 +97,29 @@ final class ModelDirectory {
     }
     return usual(directory, "pytorch_model.bin")
         .or(() -> torch(directory))
-        .orElseThrow(
-            () ->
-                new InvalidInputException(
-                    directory
-                        + ": no .safetensors file, no index of shards and no file of torch in this"
-                        + " directory"
-                        + steps(directory)));
+        .orElseThrow(() -> other(directory, nothing(directory)));
+  }
+
+  /** Returns what a directory without weights holds instead, and what to name. */
+  private static String nothing(Path directory) {
+    List<String> adapters =
+        list(directory).stream()
+            .filter(inner -> Files.exists(inner.resolve(ADAPTER)))
+            .map(ModelDirectory::name)
+            .toList();
+    if (adapters.isEmpty()) {
+      return "no .safetensors file, no index of shards and no file of torch in this directory"
+          + steps(directory);
+    }
+    return "no weights in this directory, but "
+        + (adapters.size() == 1 ? "an adapter in " : "adapters in ")
+        + shown(adapters)
+        + (adapters.size() == 1 ? "; name that directory" : "; name one of those directories");
+  }
+
+  private static String shown(List<String> names) {
+    return String.join(", ", names.subList(0, Math.min(SHOWN, names.size())))
+        + (names.size() > SHOWN ? ", ..." : "");
   }
 
   /** Returns the file with the usual name, or its index of shards. */
@@ -197,8 +214,7 @@ final class ModelDirectory {
       throw other(
           directory,
           "holds the distributed checkpoints "
-              + String.join(", ", inner.stream().limit(SHOWN).map(ModelDirectory::name).toList())
-              + (inner.size() > SHOWN ? ", ..." : "")
+              + shown(inner.stream().map(ModelDirectory::name).toList())
               + "; name the one of the model");
     }
     return inner.stream().findFirst().map(path -> path.resolve(DistributedReader.METADATA));
@@ -261,9 +277,7 @@ final class ModelDirectory {
     if (inner.isEmpty()) {
       return Files.isDirectory(directory.resolve("hub")) ? "; name a model below hub/" : "";
     }
-    return "; name one of those in it: "
-        + String.join(", ", inner.subList(0, Math.min(SHOWN, inner.size())))
-        + (inner.size() > SHOWN ? ", ..." : "");
+    return "; name one of those in it: " + shown(inner);
   }
 
   /** Returns the first file that exists. A broken link counts, so that reading it fails. */

@@ -9,7 +9,6 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import org.threegate.checkpoint.TensorParts.Piece;
 import org.threegate.checkpoint.torch.TensorShare;
 import org.threegate.checkpoint.torch.TorchTensor;
 import org.threegate.run.InvalidInputException;
@@ -93,7 +92,7 @@ final class RankReader {
     }
     List<Long> mesh = mesh(name, held);
     Map<TensorShare.Box, Held> boxes = new LinkedHashMap<>();
-    List<Piece> pieces = new ArrayList<>();
+    List<TensorPiece> pieces = new ArrayList<>();
     for (Held own : held) {
       TensorShare.Box box = first.box(mesh, place(own));
       boolean empty = box.size().contains(0L);
@@ -112,7 +111,7 @@ final class RankReader {
             CheckpointContents.piece(stored, own.tensor(), own.file().mapped(), 0, box.begin()));
       }
     }
-    pieces.sort(Comparator.comparing(Piece::begin, Boxes::compare));
+    pieces.sort(Comparator.comparing(TensorPiece::begin, Boxes::compare));
     if (first.whole().contains(0L)) {
       pieces.subList(1, pieces.size()).clear(); // all are empty
     } else if (!Boxes.cover(first.whole(), pieces)) {

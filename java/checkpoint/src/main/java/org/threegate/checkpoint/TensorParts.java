@@ -12,7 +12,8 @@ import java.util.List;
  *     the pieces are ranges of the entries in the order of the indexes
  * @param pieces the pieces in the order of their first entries; each has the same dtype
  */
-public record TensorParts(String name, List<Long> shape, List<Long> space, List<Piece> pieces) {
+public record TensorParts(
+    String name, List<Long> shape, List<Long> space, List<TensorPiece> pieces) {
   /** Copies the lists. */
   public TensorParts {
     shape = List.copyOf(shape);
@@ -20,25 +21,24 @@ public record TensorParts(String name, List<Long> shape, List<Long> space, List<
     pieces = List.copyOf(pieces);
   }
 
-  /**
-   * A box of a tensor, with at least one entry.
-   *
-   * @param tensor what is stored; its first entry is the first one of the box
-   * @param begin first index of each dimension
-   * @param size number of indexes of each dimension
-   * @param strides stored entries from one index to the next of each dimension
-   */
-  public record Piece(Tensor tensor, List<Long> begin, List<Long> size, List<Long> strides) {
-    /** Copies the lists. */
-    public Piece {
-      begin = List.copyOf(begin);
-      size = List.copyOf(size);
-      strides = List.copyOf(strides);
-    }
-  }
-
   /** {@return the stored tensors that hold the entries} */
   public List<Tensor> parts() {
-    return pieces.stream().map(Piece::tensor).toList();
+    return pieces.stream().map(TensorPiece::tensor).toList();
+  }
+
+  /** {@return the dtype of the entries} */
+  public TensorType type() {
+    return pieces.get(0).tensor().type();
+  }
+
+  /**
+   * Copies entries as they are stored.
+   *
+   * @param first index of the first entry, in the order of the indexes
+   * @param count number of entries
+   * @param to receives each entry once, in any order, from its offset 0 on
+   */
+  public void copy(long first, long count, TensorPiece.Destination to) {
+    pieces.forEach(piece -> Assembly.copy(piece, space, first, first + count, to));
   }
 }

@@ -9,7 +9,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.threegate.checkpoint.TensorParts.Piece;
 import org.threegate.checkpoint.torch.TorchTensor;
 import org.threegate.checkpoint.torch.ZeroModelState;
 import org.threegate.checkpoint.torch.ZeroOptimizerState;
@@ -39,7 +38,6 @@ final class ZeroReader {
   private final Path directory;
   private final String prefix;
   private final List<List<Held>> groupsOfRanks = new ArrayList<>();
-  private final Map<String, String> stated = new LinkedHashMap<>();
 
   private ZeroReader(CheckpointContents contents, Path directory, String prefix) {
     this.contents = contents;
@@ -94,7 +92,7 @@ final class ZeroReader {
     ZeroModelState model = ZeroModelState.read(file.source());
     addBuffers(model, file.mapped(), stage);
     if (stage == 3) {
-      addFrozenParts(model, ranks);
+      addFrozenParts(file, model, ranks);
       addEqualParts(model, ranks);
     } else {
       model.frozenShapes().forEach((name, shape) -> addFrozen(file, model, name, shape));
@@ -175,15 +173,17 @@ final class ZeroReader {
   }
 
   /** Adds parameters that are not trained, of which each process holds an equal part. */
-  private void addFrozenParts(ZeroModelState model, int ranks) {
+  private void addFrozenParts(ChunkFile first, ZeroModelState model, int ranks) {
     if (model.frozenShapes().isEmpty()) {
       return;
     }
     List<Map<String, Held>> fragments = new ArrayList<>();
     for (int rank = 0; rank < ranks; rank++) {
       ChunkFile file =
-          open(directory.resolve("zero_pp_rank_" + rank + "_mp_rank_00_model_states.pt"));
-      ZeroModelState own = ZeroModelState.read(file.source());
+          rank == 0
+              ? first
+              : open(directory.resolve("zero_pp_rank_" + rank + "_mp_rank_00_model_states.pt"));
+      ZeroModelState own = rank == 0 ? model : ZeroModelState.read(file.source());
       Map<String, Held> held = new LinkedHashMap<>();
       for (String name : model.frozenShapes().keySet()) {
         TorchTensor part = fragment(file, own, name);
@@ -230,7 +230,7 @@ final class ZeroReader {
   private long addEqual(String name, List<Long> shape, List<List<Held>> ranks, long at) {
     long entries = entries(name, shape);
     long length = entries / ranks.size() + (entries % ranks.size() == 0 ? 0 : 1);
-    List<Piece> pieces = new ArrayList<>();
+    List<TensorPiece> pieces = new ArrayList<>();
     for (int rank = 0; rank < ranks.size(); rank++) {
       long begin = Math.min(entries, length * rank);
       long count = Math.min(length, entries - begin);
@@ -258,7 +258,7 @@ final class ZeroReader {
       long at = 0;
       for (Map.Entry<String, List<Long>> parameter : model.shapes().get(i).entrySet()) {
         long entries = entries(parameter.getKey(), parameter.getValue());
-        List<Piece> pieces = new ArrayList<>();
+        List<TensorPiece> pieces = new ArrayList<>();
         take(parameter.getKey(), parts, at, 0, entries, pieces);
         add(parameter.getKey(), parameter.getValue(), entries, pieces);
         at += entries;
@@ -285,7 +285,7 @@ final class ZeroReader {
    * @param begin index of the first entry in the parameter
    */
   private void take(
-      String name, List<Held> vectors, long at, long begin, long count, List<Piece> pieces) {
+      String name, List<Held> vectors, long at, long begin, long count, List<TensorPiece> pieces) {
     long position = 0; // of the vector
     for (Held vector : vectors) {
       long from = Math.max(at, position);
@@ -302,7 +302,7 @@ final class ZeroReader {
                     : "");
         List<Long> size = List.of(to - from);
         pieces.add(
-            new Piece(
+            new TensorPiece(
                 new Tensor(stored, type, size, vector.file(), offset),
                 List.of(begin + from - at),
                 size,
@@ -312,7 +312,7 @@ final class ZeroReader {
     }
   }
 
-  private void add(String name, List<Long> shape, long entries, List<Piece> pieces) {
+  private void add(String name, List<Long> shape, long entries, List<TensorPiece> pieces) {
     if (entries == 0) {
       note(name, "holds no entries");
     } else if (Boxes.cover(List.of(entries), pieces)) {

@@ -9,15 +9,14 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
-import org.threegate.checkpoint.TensorParts.Piece;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.MappedFile;
 
 class BoxesTest {
   @TempDir Path directory;
 
-  private static Piece piece(MappedFile file, List<Long> begin, List<Long> size) {
-    return new Piece(
+  private static TensorPiece piece(MappedFile file, List<Long> begin, List<Long> size) {
+    return new TensorPiece(
         new Tensor("a", TensorType.F32, size, file, 0), begin, size, Boxes.strides(size));
   }
 
@@ -28,9 +27,9 @@ class BoxesTest {
     try (Context context = Context.open(Context.Device.CPU, 1);
         MappedFile file = MappedFile.open(context, path)) {
       List<Long> space = List.of(4L, 6L);
-      Piece left = piece(file, List.of(0L, 0L), List.of(4L, 2L));
-      Piece right = piece(file, List.of(0L, 2L), List.of(4L, 4L));
-      Piece lower = piece(file, List.of(2L, 2L), List.of(2L, 4L));
+      TensorPiece left = piece(file, List.of(0L, 0L), List.of(4L, 2L));
+      TensorPiece right = piece(file, List.of(0L, 2L), List.of(4L, 4L));
+      TensorPiece lower = piece(file, List.of(2L, 2L), List.of(2L, 4L));
       assertThat(Boxes.cover(space, List.of(left, right))).isTrue();
       assertThat(Boxes.cover(space, List.of(left))).isFalse();
       assertThat(Boxes.cover(space, List.of(right))).isFalse();
@@ -40,7 +39,7 @@ class BoxesTest {
       assertThat(Boxes.cover(List.of(), List.of(piece(file, List.of(), List.of())))).isTrue();
       assertThat(Boxes.cover(List.of(), List.of())).isFalse();
       // Cells that are missing in the middle of a grid.
-      List<Piece> grid = new ArrayList<>();
+      List<TensorPiece> grid = new ArrayList<>();
       for (long i = 0; i < 300; i++) {
         for (long j = 0; j < 300; j++) {
           grid.add(piece(file, List.of(i, j), List.of(1L, 1L)));

@@ -83,6 +83,12 @@ class ModelDirectoryTest {
         made("checkpoint-100/x", "checkpoint-200/x", "checkpoint-300/x", "checkpoint-400/x"),
         "name one of those in it: checkpoint-100, checkpoint-200, checkpoint-300, ...");
     refused(made("global_step_100/actor/x"), "in it: global_step_100");
+    refused(
+        made("trainer_state.json", "checkpoint-200/adapter_model.safetensors"),
+        "no weights in this directory, but an adapter in checkpoint-200; name that directory");
+    refused(
+        made("a/adapter_model.safetensors", "b/adapter_model.safetensors"),
+        "adapters in a, b; name one of those directories");
     refused(made("actor/x", "critic/x"), "in it: actor");
     refused(made("models--org--name/snapshots/a/x"), "in it: models--org--name");
     refused(made("hub/models--org--name/x"), "name a model below hub/");

@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
+import java.util.regex.Pattern;
 import org.threegate.analysis.statistics.Accounting;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
@@ -36,6 +37,11 @@ import org.threegate.run.InvalidInputException;
 public record Pairing(
     List<WeightPair> pairs, Unpaired names, List<String> matched, Accounting accounting) {
   private static final int MOST_EXPERTS = 1 << 16; // compared one by one
+
+  /** Embeddings of positions, which no output head is tied to. */
+  private static final Pattern POSITIONS =
+      Pattern.compile("(^|\\.)(wpe|embed_positions|position_embeddings)\\.");
+
   private static final int COMPARED_ENTRIES = 1 << 20;
 
   /**
@@ -363,7 +369,7 @@ public record Pairing(
     private Optional<Weight> tiedCopy(Checkpoint checkpoint, Map<String, Weight> weights) {
       boolean tied = checkpoint.config().map(ModelConfig::tiedEmbeddings).orElse(false);
       Optional<Weight> head = find(weights, TensorKind.LM_HEAD);
-      Optional<Weight> embedding = find(weights, TensorKind.EMBED);
+      Optional<Weight> embedding = embedding(weights);
       return head.filter(own -> tied && embedding.isPresent() && sameBytes(own, embedding.get()));
     }
 
@@ -371,7 +377,13 @@ public record Pairing(
       return weights.values().stream()
           .filter(weight -> weight.shape().size() == 2 && weight.isPlain())
           .filter(weight -> architecture.kind(weight.name(), 2) == kind)
+          .filter(weight -> !POSITIONS.matcher(weight.name()).find())
           .findFirst();
+    }
+
+    /** {@return the embedding of the tokens, which an output head may be tied to} */
+    private Optional<Weight> embedding(Map<String, Weight> weights) {
+      return find(weights, TensorKind.EMBED);
     }
 
     private static boolean sameBytes(Weight one, Weight other) {
@@ -395,8 +407,7 @@ public record Pairing(
       boolean head =
           architecture.kind(other.name(), other.shape().size()) == TensorKind.LM_HEAD
               && base.config().map(ModelConfig::tiedEmbeddings).orElse(false);
-      Optional<Weight> embedding =
-          find(left, TensorKind.EMBED).filter(own -> own.shape().equals(other.shape()));
+      Optional<Weight> embedding = embedding(left).filter(own -> own.shape().equals(other.shape()));
       if (head && embedding.isPresent()) {
         Weight from = embedding.get();
         add(
@@ -415,7 +426,10 @@ public record Pairing(
       Map<String, Weight> left = underNames(before.weights.byName(), adapter.names());
       tiedCopy(base, left).ifPresent(copy -> setAside(before, left, copy));
       AdaptedWeights tuned =
-          adapter.applyTo(withTiedHead(left, adapter), base.config().orElse(ModelConfig.UNKNOWN));
+          withMergedHead(
+              left,
+              adapter.applyTo(
+                  withTiedHead(left, adapter), base.config().orElse(ModelConfig.UNKNOWN)));
       account(adapter, tuned, left, after);
       left.forEach(
           (name, weight) -> {
@@ -474,10 +488,53 @@ public record Pairing(
       boolean tied = base.config().map(ModelConfig::tiedEmbeddings).orElse(false);
       for (String name : adapter.names()) {
         if (tied && architecture.kind(name, 2) == TensorKind.LM_HEAD) {
-          find(left, TensorKind.EMBED).ifPresent(embedding -> all.putIfAbsent(name, embedding));
+          embedding(left).ifPresent(embedding -> all.putIfAbsent(name, embedding));
         }
       }
       return all;
+    }
+
+    /**
+     * Returns weights in which an update of a tied head is one of the embedding: both are one
+     * parameter, so that PEFT changes both when it merges the adapter.
+     */
+    private AdaptedWeights withMergedHead(Map<String, Weight> left, AdaptedWeights tuned) {
+      Map<String, Weight> weights = new LinkedHashMap<>(tuned.byName());
+      Map<String, List<String>> uses = new LinkedHashMap<>(tuned.uses());
+      boolean tied = base.config().map(ModelConfig::tiedEmbeddings).orElse(false);
+      Optional<Weight> embedding = embedding(left).filter(own -> tied);
+      for (String head : tuned.byName().keySet()) {
+        boolean updated = tuned.uses().values().stream().anyMatch(names -> names.contains(head));
+        if (embedding.isEmpty()
+            || left.containsKey(head)
+            || !updated
+            || architecture.kind(head, 2) != TensorKind.LM_HEAD) {
+          continue;
+        }
+        String name =
+            left.entrySet().stream()
+                .filter(own -> own.getValue() == embedding.get())
+                .map(Map.Entry::getKey)
+                .findFirst()
+                .orElseThrow();
+        Weight own = weights.remove(head);
+        if (weights.containsKey(name)) {
+          throw new InvalidInputException(
+              "the adapter changes "
+                  + head
+                  + " and "
+                  + name
+                  + ", which are one parameter of "
+                  + base.path()
+                  + "; merge the adapter with PEFT, and compare the merged model");
+        }
+        weights.put(
+            name, new Weight(name, own.shape(), own.storedAs(), own.entries(), own.sources()));
+        uses.replaceAll(
+            (tensor, names) -> names.stream().map(old -> old.equals(head) ? name : old).toList());
+        matched.add(name + " = " + head);
+      }
+      return new AdaptedWeights(weights, tuned.unfit(), uses, tuned.unmatched());
     }
 
     /** Lists the tensors of an adapter that are parts of updates, or cannot be applied. */

@@ -176,10 +176,10 @@ public sealed interface Values {
   record Joined(long rows, long columns, TensorParts whole, long first) implements Values {
     @Override
     public Opened open(Context context) {
-      Dtype dtype = whole.pieces().get(0).tensor().type().dtype().orElseThrow();
+      Dtype dtype = whole.type().dtype().orElseThrow();
       NativeBuffer buffer = context.allocate(Math.max(1, rows * columns * dtype.bytes()));
       try {
-        Assembly.copy(whole, first, rows * columns, buffer::put);
+        whole.copy(first, rows * columns, buffer::put);
         return new Opened(Operand.of(Matrix.of(buffer, dtype, rows, columns)), List.of(buffer));
       } catch (RuntimeException e) {
         buffer.close();

@@ -50,7 +50,7 @@ public record Weight(
     return new Weight(
         whole.name(),
         shape,
-        whole.pieces().get(0).tensor().type().name(),
+        whole.type().name(),
         new Values.Joined(Shapes.rows(shape), Shapes.columns(shape), whole, 0),
         whole.parts());
   }
@@ -77,11 +77,12 @@ public record Weight(
     int entry = sources.get(0).type().bits() / Byte.SIZE;
     if (entries instanceof Values.Joined joined) {
       ByteBuffer bytes = ByteBuffer.allocate(count * entry);
-      Assembly.copy(
-          joined.whole(),
-          joined.first() + first,
-          count,
-          (offset, part) -> bytes.position((int) offset).put(part));
+      joined
+          .whole()
+          .copy(
+              joined.first() + first,
+              count,
+              (offset, part) -> bytes.position((int) offset).put(part));
       return bytes.array();
     }
     if (isPlain() && entries instanceof Values.Stored stored) {

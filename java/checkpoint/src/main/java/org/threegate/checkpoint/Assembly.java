@@ -1,12 +1,10 @@
-package org.threegate.checkpoint.weight;
+package org.threegate.checkpoint;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 import org.threegate.buffer.NativeBuffer;
-import org.threegate.checkpoint.TensorParts;
-import org.threegate.checkpoint.TensorParts.Piece;
 
 /**
  * Copies entries of a tensor from its pieces into the order of the indexes. Runs of entries that
@@ -17,18 +15,11 @@ final class Assembly {
   private static final int TILE = 64;
   private static final int COPIED_BYTES = 1 << 24;
 
-  /** Receives entries. */
-  @FunctionalInterface
-  interface Destination {
-    /** Writes bytes, from the position of a buffer to its limit, to an offset. */
-    void put(long offset, ByteBuffer bytes);
-  }
-
-  private final Piece piece;
+  private final TensorPiece piece;
   private final int bytes;
   private final long begin;
   private final long end;
-  private final Destination to;
+  private final TensorPiece.Destination to;
   private final List<Long> begins;
   private final List<Long> sizes;
   private final List<Long> strides;
@@ -36,7 +27,8 @@ final class Assembly {
   private NativeBuffer.Lease lease;
 
   /** Keeps the dimensions of a piece that are not copied at once, and clips the first one. */
-  private Assembly(Piece piece, List<Long> space, long begin, long end, Destination to) {
+  private Assembly(
+      TensorPiece piece, List<Long> space, long begin, long end, TensorPiece.Destination to) {
     this.piece = piece;
     this.bytes = piece.tensor().type().bits() / Byte.SIZE;
     this.begin = begin;
@@ -54,17 +46,16 @@ final class Assembly {
   }
 
   /**
-   * Copies entries.
+   * Copies the entries of a piece that lie in a range.
    *
-   * @param whole the tensor
-   * @param first index of the first entry, in the order of the indexes
-   * @param count number of entries
-   * @param to receives the entries from its offset 0 on
+   * @param space dimensions that the piece lies in
+   * @param begin index of the first entry, in the order of the indexes
+   * @param end index after the last entry
+   * @param to receives the entries; offset 0 is that of the first one of the range
    */
-  static void copy(TensorParts whole, long first, long count, Destination to) {
-    for (Piece piece : whole.pieces()) {
-      new Assembly(piece, whole.space(), first, first + count, to).copy();
-    }
+  static void copy(
+      TensorPiece piece, List<Long> space, long begin, long end, TensorPiece.Destination to) {
+    new Assembly(piece, space, begin, end, to).copy();
   }
 
   private void copy() {
