@@ -189,6 +189,13 @@ final class ModelDirectory {
           directory,
           "holds GGUF files of llama.cpp; compare the safetensors that they were made from");
     }
+    if (!ending(directory, ".distcp").isEmpty() && !isDistributed(directory)) {
+      throw other(
+          directory,
+          "has .distcp files without "
+              + DistributedReader.METADATA
+              + ", which says what they hold; copy that file, too");
+    }
     if (Files.exists(directory.resolve("latest_checkpointed_iteration.txt"))
         || Files.exists(directory.resolve("metadata.json"))
             && Files.exists(directory.resolve("common.pt"))) {

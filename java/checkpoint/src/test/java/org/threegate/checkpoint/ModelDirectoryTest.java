@@ -76,6 +76,7 @@ class ModelDirectoryTest {
   void otherLayoutsAreRefusedWithTheWayThatLeadsOn() throws IOException {
     refused(made("a.pt", "b.pt"), "2 files of torch, such as a.pt and b.pt", "name the one");
     refused(made("model_world_size_2_rank_0.pt", "model_world_size_4_rank_0.pt"), "name the one");
+    refused(made("__0_0.distcp", "config.json"), ".distcp files without .metadata");
     refused(made("x-q4_k_m.gguf"), "GGUF", "safetensors that they were made from");
     refused(made("latest_checkpointed_iteration.txt", "iter_0000100/x"), "Megatron");
     refused(made("metadata.json", "common.pt", ".metadata", "__0_0.distcp"), "Megatron");
