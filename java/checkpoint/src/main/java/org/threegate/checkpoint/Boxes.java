@@ -6,10 +6,41 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import org.threegate.checkpoint.torch.TorchTensor;
+import org.threegate.kernel.MappedFile;
 
 /** Boxes that cover a tensor. */
 final class Boxes {
   private Boxes() {}
+
+  /**
+   * Returns a tensor of torch as a piece of a whole.
+   *
+   * @param stored name of the piece
+   * @param file file of the tensor
+   * @param base position in the file from which the offset of the tensor counts
+   * @param begin first index of each dimension of the whole
+   */
+  static TensorPiece piece(
+      String stored, TorchTensor tensor, MappedFile file, long base, List<Long> begin) {
+    boolean ordered = tensor.strides().isEmpty();
+    TensorType type = TensorType.valueOf(tensor.type().name());
+    List<Long> shape = ordered ? tensor.shape() : List.of(tensor.span());
+    return new TensorPiece(
+        new Tensor(stored, type, shape, file, base + tensor.offset()),
+        begin,
+        tensor.shape(),
+        ordered ? strides(tensor.shape()) : tensor.strides());
+  }
+
+  /** Returns a tensor of torch that lies in one place as the only piece of itself. */
+  static TensorPiece piece(TorchTensor tensor, MappedFile file) {
+    String stored =
+        tensor.strides().isEmpty()
+            ? tensor.name()
+            : tensor.name() + " [strides " + tensor.strides() + "]";
+    return piece(stored, tensor, file, 0, tensor.shape().stream().map(size -> 0L).toList());
+  }
 
   /** Returns the distances of entries that lie in the order of the indexes, without gaps. */
   static List<Long> strides(List<Long> shape) {

@@ -54,39 +54,10 @@ final class CheckpointContents {
     return file;
   }
 
-  /**
-   * Returns a tensor of torch as a piece of a whole.
-   *
-   * @param stored name of the piece
-   * @param file file of the tensor
-   * @param base position in the file from which the offset of the tensor counts
-   * @param begin first index of each dimension of the whole
-   */
-  static TensorPiece piece(
-      String stored, TorchTensor tensor, MappedFile file, long base, List<Long> begin) {
-    boolean ordered = tensor.strides().isEmpty();
-    TensorType type = TensorType.valueOf(tensor.type().name());
-    List<Long> shape = ordered ? tensor.shape() : List.of(tensor.span());
-    return new TensorPiece(
-        new Tensor(stored, type, shape, file, base + tensor.offset()),
-        begin,
-        tensor.shape(),
-        ordered ? Boxes.strides(tensor.shape()) : tensor.strides());
-  }
-
   /** Adds a tensor of a file of torch that lies in one place. */
   void add(MappedFile file, TorchTensor tensor) {
-    String stored =
-        tensor.strides().isEmpty()
-            ? tensor.name()
-            : tensor.name() + " [strides " + tensor.strides() + "]";
-    List<Long> begin = tensor.shape().stream().map(size -> 0L).toList();
-    add(
-        new TensorParts(
-            tensor.name(),
-            tensor.shape(),
-            tensor.shape(),
-            List.of(piece(stored, tensor, file, 0, begin))));
+    List<TensorPiece> only = List.of(Boxes.piece(tensor, file));
+    add(new TensorParts(tensor.name(), tensor.shape(), tensor.shape(), only));
   }
 
   /** Adds a tensor whose pieces cover it. One that lies in one place is read where it lies. */

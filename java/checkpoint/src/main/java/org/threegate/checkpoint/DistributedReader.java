@@ -116,6 +116,6 @@ final class DistributedReader {
               + chunk.size()
               + "; are they of one step?");
     }
-    return CheckpointContents.piece(stored, tensor, file.mapped(), place.offset(), chunk.begin());
+    return Boxes.piece(stored, tensor, file.mapped(), place.offset(), chunk.begin());
   }
 }

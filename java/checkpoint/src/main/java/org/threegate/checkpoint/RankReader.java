@@ -107,8 +107,7 @@ final class RankReader {
       } else if (other != null) {
         contents.others().put(stored, "stored by rank " + other.rank() + ", too");
       } else {
-        pieces.add(
-            CheckpointContents.piece(stored, own.tensor(), own.file().mapped(), 0, box.begin()));
+        pieces.add(Boxes.piece(stored, own.tensor(), own.file().mapped(), 0, box.begin()));
       }
     }
     pieces.sort(Comparator.comparing(TensorPiece::begin, Boxes::compare));

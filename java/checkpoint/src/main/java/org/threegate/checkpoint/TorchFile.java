@@ -96,7 +96,6 @@ public final class TorchFile extends TensorFile {
   }
 
   private Tensor stored(TorchTensor tensor) {
-    List<Long> begin = tensor.shape().stream().map(size -> 0L).toList();
-    return CheckpointContents.piece(tensor.name(), tensor, mapped(), 0, begin).tensor();
+    return Boxes.piece(tensor, mapped()).tensor();
   }
 }
