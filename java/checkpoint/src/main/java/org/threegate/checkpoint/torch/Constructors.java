@@ -49,8 +49,6 @@ final class Constructors {
   private static final Set<String> CONTAINERS =
       Set.of("collections.OrderedDict", "torch.Size", "torch.Tensor", PARAMETER, BYTES);
 
-  private static final int MOST_DIMENSIONS = 64; // as numpy has it
-
   private final ByteSource source;
   private final Vocabulary vocabulary;
 
@@ -182,26 +180,19 @@ final class Constructors {
     if (strides.size() != shape.size() || first < 0) {
       throw source.damaged("has a tensor whose strides do not fit its shape");
     }
+    Dimensions.check(source, shape);
     try {
-      long elements = 1;
       long last = first;
       for (int i = 0; i < shape.size(); i++) {
-        elements = Math.multiplyExact(elements, Math.max(1, shape.get(i)));
         last =
             Math.addExact(last, Math.multiplyExact(Math.max(0, shape.get(i) - 1), strides.get(i)));
       }
-      boolean empty = shape.contains(0L);
-      // Loops over an empty tensor, such as one over its rows, stay short.
-      if (empty && elements > Integer.MAX_VALUE) {
-        throw source.damaged("has an empty tensor of impossible dimensions");
-      }
-      long end = empty ? first : Math.addExact(last, 1);
+      long end = shape.contains(0L) ? first : Math.addExact(last, 1);
       long stored =
           storage.type().isPresent() ? storage.elements() : storage.elements() / type.bytes();
       if (end > stored) {
         throw source.damaged("has a tensor that ends beyond its storage");
       }
-      Math.multiplyExact(elements, type.bytes());
     } catch (ArithmeticException e) {
       throw source.damaged("has a tensor of impossible dimensions");
     }
@@ -253,7 +244,7 @@ final class Constructors {
         || !(Instance.field(state, "_spec") instanceof Instance description)
         || !(description.field("placements") instanceof Sequence placements)
         || placements.items().isEmpty()
-        || placements.items().size() > MOST_DIMENSIONS) {
+        || placements.items().size() > Dimensions.MOST) {
       throw source.damaged("has a distributed tensor without its placements");
     }
     List<Integer> split = new ArrayList<>();
@@ -273,6 +264,7 @@ final class Constructors {
         throw merge("by " + placement.kind() + ", which is not read");
       }
     }
+    Dimensions.check(source, whole);
     checkOrder(description.field("shard_order"));
     return new Part(own, new TensorShare(whole, split, coordinates(description, split.size())));
   }
@@ -338,7 +330,7 @@ final class Constructors {
   }
 
   private List<Long> sizes(List<PickleValue> values) {
-    if (values.size() > MOST_DIMENSIONS) {
+    if (values.size() > Dimensions.MOST) {
       throw source.damaged("has a tensor of " + values.size() + " dimensions");
     }
     List<Long> sizes = new ArrayList<>();

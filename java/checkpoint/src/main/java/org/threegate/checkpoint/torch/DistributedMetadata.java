@@ -30,7 +30,6 @@ public record DistributedMetadata(List<Chunked> tensors, Map<String, String> oth
   /** Largest valid size of the file in bytes. */
   public static final int LARGEST = 256 << 20;
 
-  private static final int MOST_DIMENSIONS = 64;
   private static final int SHOWN_KEYS = 8;
 
   /** Copies the collections. */
@@ -264,6 +263,7 @@ public record DistributedMetadata(List<Chunked> tensors, Map<String, String> oth
 
     private Chunked chunked(String name, String own, Instance description, Map<Key, Place> places) {
       List<Long> shape = sizes(sequence(description.field("size")));
+      Dimensions.check(source, shape);
       Instance properties = instance(description.field("properties"), "TensorProperties");
       PickleValue dtype =
           properties.state() instanceof Sequence values && !values.items().isEmpty()
@@ -348,7 +348,7 @@ public record DistributedMetadata(List<Chunked> tensors, Map<String, String> oth
     }
 
     private List<Long> sizes(Sequence values) {
-      if (values.items().size() > MOST_DIMENSIONS) {
+      if (values.items().size() > Dimensions.MOST) {
         throw source.damaged("has a tensor of " + values.items().size() + " dimensions");
       }
       return values.items().stream().map(this::whole).toList();

@@ -127,7 +127,7 @@ public record ZeroModelState(
         .forEach(
             (name, value) -> {
               List<Long> shape = new ArrayList<>();
-              if (!(value instanceof Sequence sizes) || sizes.items().size() > 64) {
+              if (!(value instanceof Sequence sizes) || sizes.items().size() > Dimensions.MOST) {
                 throw source.damaged("has a parameter without dimensions");
               }
               for (PickleValue size : sizes.items()) {

@@ -133,6 +133,10 @@ class DistributedMetadataTest {
     refused(
         metadata(fields("a", tensor(Item.rows(0, 4, 0))), places("b", Item.rows(0, 4, 0)), "N"),
         "has a chunk at [0, 0] that is not stored");
+    refused(
+        one(Item.rows(0, 4, 0))
+            .replace(sizes(List.of(4, 3)), sizes(List.of(0, Integer.MAX_VALUE, 2))),
+        "impossible dimensions");
     // The same bytes for many chunks would make a large tensor of a small file.
     refused(
         metadata(
