@@ -31,7 +31,7 @@ class TorchCorpusTest {
     for (Path file : files) {
       byte[] seed = Files.readAllBytes(file);
       TorchFuzz.fuzzerTestOneInput(seed);
-      mutate(random, seed, 100, TorchFuzz::fuzzerTestOneInput);
+      mutate(random, seed, 40, TorchFuzz::fuzzerTestOneInput);
       ByteSource source = Archives.source(seed);
       if (seed[0] == 'P' && !file.endsWith("script.pt")) {
         ZipDirectory.Range pickle =
@@ -41,7 +41,7 @@ class TorchCorpusTest {
                 .orElseThrow()
                 .getValue();
         byte[] code = source.read(pickle.begin(), (int) pickle.bytes());
-        mutate(random, code, 500, TorchFuzz::fuzzerTestOneInput);
+        mutate(random, code, 200, TorchFuzz::fuzzerTestOneInput);
       }
     }
   }
@@ -57,7 +57,7 @@ class TorchCorpusTest {
     for (Path file : files) {
       byte[] seed = Files.readAllBytes(file);
       MetadataFuzz.fuzzerTestOneInput(seed);
-      mutate(random, seed, 2000, MetadataFuzz::fuzzerTestOneInput);
+      mutate(random, seed, 500, MetadataFuzz::fuzzerTestOneInput);
     }
   }
 
