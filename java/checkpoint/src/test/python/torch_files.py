@@ -80,7 +80,6 @@ def main():
     torch.save({"a": state, "epoch": 1}, path("other-key.pt"))
     torch.save({"model": state, "module": state}, path("two-models.pt"))
     torch.save(normal(3), path("no-dictionary.pt"))
-    torch.save({"a.weight": normal(3, 4).t()}, path("transposed.pt"))
     torch.save({"a.weight": normal(1, 4).expand(3, 4)}, path("expanded.pt"))
     torch.save(module, path("module.pt"))
     torch.save(state, path("legacy.pt"), _use_new_zipfile_serialization=False)
@@ -110,18 +109,13 @@ def of_rank(rank):
     mesh = init_device_mesh("cpu", (2,), mesh_dim_names=("fsdp",))
     whole = load_file(path("ranks/whole.safetensors"))
 
-    def part(tensor, placement, dimension=0):
-        local = tensor if placement == Replicate() else tensor.chunk(2, dimension)[rank].clone()
+    def part(tensor, placement):
+        local = tensor if placement == Replicate() else tensor.chunk(2)[rank].clone()
         return DTensor.from_local(local, mesh, [placement], shape=tensor.shape, stride=tensor.stride())
 
     state = OrderedDict({k: part(v, Shard(0)) for k, v in whole.items() if k != "norm.weight"})
     state["norm.weight"] = part(whole["norm.weight"], Replicate())
     torch.save(state, path(f"ranks/model_world_size_2_rank_{rank}.pt"))
-    by_columns = {"a.weight": part(whole["u.weight"], Shard(1), 1)}
-    torch.save(by_columns, path(f"columns/model_world_size_2_rank_{rank}.pt"))
-    mesh = init_device_mesh("cpu", (2, 1), mesh_dim_names=("ddp", "fsdp"))
-    twice = DTensor.from_local(whole["a.weight"], mesh, [Replicate(), Shard(0)], run_check=False)
-    torch.save({"a.weight": twice}, path(f"mesh/model_world_size_2_rank_{rank}.pt"))
 
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@ import org.threegate.run.InvalidInputException;
 
 /**
  * The tensors of one model: a {@code .safetensors} file, a file of torch such as {@code
- * pytorch_model.bin}, a {@code *.index.json} of shards, or a directory with one of them. Files are
- * mapped; only headers are read. Nothing in a file of torch is executed.
+ * pytorch_model.bin}, a {@code *.index.json} of shards, or a directory with one of them, with a
+ * distributed checkpoint of torch or with one of DeepSpeed. Files are mapped; only headers are
+ * read. Nothing in a file of torch is executed.
  *
  * <pre>{@code
  * try (Checkpoint checkpoint = Checkpoint.open(context, Path.of("Qwen2.5-1.5B"))) {
@@ -34,10 +35,10 @@ public final class Checkpoint implements AutoCloseable {
   public static final String ADAPTER_WEIGHTS = "adapter_model.safetensors";
 
   private final Path path;
-  private final CheckpointReader read;
+  private final CheckpointContents read;
   private final Optional<ModelConfig> config;
 
-  private Checkpoint(Path path, CheckpointReader read, Optional<ModelConfig> config) {
+  private Checkpoint(Path path, CheckpointContents read, Optional<ModelConfig> config) {
     this.path = path;
     this.read = read;
     this.config = config;
@@ -69,15 +70,15 @@ public final class Checkpoint implements AutoCloseable {
         Files.isDirectory(path)
             ? resolved
             : Optional.ofNullable(path.toAbsolutePath().getParent()).orElse(path);
-    CheckpointReader reader = new CheckpointReader(context);
+    CheckpointContents contents = new CheckpointContents(context);
     try {
-      reader.read(weights);
+      new CheckpointReader(contents).read(weights);
       // verl keeps the configuration in a directory of its own.
       Optional<ModelConfig> config =
           ModelConfig.read(directory).or(() -> ModelConfig.read(directory.resolve("huggingface")));
-      return new Checkpoint(resolved, reader, config);
+      return new Checkpoint(resolved, contents, config);
     } catch (RuntimeException e) {
-      reader.files().forEach(TensorFile::close);
+      contents.files().forEach(TensorFile::close);
       throw e;
     }
   }

@@ -3,7 +3,6 @@ package org.threegate.checkpoint;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -12,74 +11,58 @@ import java.util.TreeMap;
 import java.util.regex.Matcher;
 import org.threegate.checkpoint.torch.TorchTensor;
 import org.threegate.file.FileNames;
-import org.threegate.kernel.Context;
 import org.threegate.run.InvalidInputException;
-import org.threegate.run.PrintableText;
 
-/** Opens the files of a checkpoint, and collects what they hold. */
+/** Opens the files of a checkpoint. */
 final class CheckpointReader {
-  private static final int MOST_RANKS = 1 << 14;
+  private final CheckpointContents contents;
 
-  private final Context context;
-  private final List<TensorFile> files = new ArrayList<>();
-  private final Map<String, Tensor> tensors = new LinkedHashMap<>();
-  private final Map<String, String> others = new LinkedHashMap<>();
-  private final Map<String, TensorParts> parts = new LinkedHashMap<>();
-
-  CheckpointReader(Context context) {
-    this.context = context;
+  CheckpointReader(CheckpointContents contents) {
+    this.contents = contents;
   }
 
-  List<TensorFile> files() {
-    return files;
-  }
-
-  Map<String, Tensor> tensors() {
-    return tensors;
-  }
-
-  Map<String, String> others() {
-    return others;
-  }
-
-  Map<String, TensorParts> parts() {
-    return parts;
-  }
-
-  /** Reads a file, or all files of which it is the index or one of the ranks. */
+  /** Reads a file, or all files that it describes or belongs to. */
   void read(Path weights) {
-    Matcher rank = ModelDirectory.RANK.matcher(weights.getFileName().toString());
-    if (weights.toString().endsWith(".json")) {
+    String name = weights.getFileName().toString();
+    Matcher rank = ModelDirectory.RANK.matcher(name);
+    if (name.equals(DistributedReader.METADATA)) {
+      DistributedReader.read(contents, weights);
+    } else if (ZeroReader.isNamed(name)) {
+      ZeroReader.read(contents, weights);
+    } else if (name.endsWith(".json")) {
       readShards(weights);
-    } else if (rank.matches()) {
-      readRanks(weights, rank.group(1));
-    } else {
-      open(weights).tensors().forEach(tensor -> tensors.put(tensor.name(), tensor));
-    }
-  }
-
-  /** Opens a file by the ending of its name. */
-  private TensorFile open(Path path) {
-    if (!TorchFile.isNamed(path.getFileName().toString())) {
-      TensorFile file = SafetensorsFile.open(context, path);
-      files.add(file);
-      return file;
-    }
-    TorchFile file = openTorch(path);
-    if (file.descriptions().stream().anyMatch(tensor -> tensor.whole().isPresent())) {
+    } else if (name.endsWith(".distcp")) {
       throw new InvalidInputException(
-          path
-              + ": holds only its part of each tensor; name the directory with the files"
-              + " model_world_size_N_rank_R.pt of all ranks");
+          weights + ": holds chunks that another file describes; name its directory");
+    } else if (rank.matches()) {
+      RankReader.read(contents, weights, rank.group(1));
+    } else {
+      Map<String, Runnable> found = open(weights);
+      found.values().forEach(Runnable::run);
     }
-    return file;
   }
 
-  private TorchFile openTorch(Path path) {
-    TorchFile file = TorchFile.open(context, path);
-    files.add(file);
-    others.putAll(file.others());
-    return file;
+  /** Opens a file by the ending of its name. Returns what adds each of its tensors, by name. */
+  private Map<String, Runnable> open(Path path) {
+    Map<String, Runnable> found = new LinkedHashMap<>();
+    if (!TorchFile.isNamed(path.getFileName().toString())) {
+      for (Tensor tensor :
+          contents.opened(SafetensorsFile.open(contents.context(), path)).tensors()) {
+        found.put(tensor.name(), () -> contents.tensors().put(tensor.name(), tensor));
+      }
+      return found;
+    }
+    TorchFile file = contents.openTorch(path);
+    for (TorchTensor tensor : file.descriptions()) {
+      if (tensor.share().isPresent() && !tensor.shape().equals(tensor.share().get().whole())) {
+        throw new InvalidInputException(
+            path
+                + ": holds only its part of each tensor; name the directory with the files"
+                + " model_world_size_N_rank_R.pt of all ranks");
+      }
+      found.put(tensor.name(), () -> contents.add(file.mapped(), tensor));
+    }
+    return found;
   }
 
   private void readShards(Path index) {
@@ -89,7 +72,7 @@ final class CheckpointReader {
           index + ": has no \"weight_map\" with tensors; it is not an index of shards");
     }
     Path directory = Optional.ofNullable(index.toAbsolutePath().getParent()).orElseThrow();
-    Map<String, Map<String, Tensor>> shards = new TreeMap<>();
+    Map<String, Map<String, Runnable>> shards = new TreeMap<>();
     map.properties()
         .forEach(
             entry -> {
@@ -108,23 +91,21 @@ final class CheckpointReader {
                 + index.getFileName()
                 + " names it");
       }
-      Map<String, Tensor> own = new LinkedHashMap<>();
-      open(directory.resolve(shard)).tensors().forEach(tensor -> own.put(tensor.name(), tensor));
-      shards.put(shard, own);
+      shards.put(shard, open(directory.resolve(shard)));
     }
     // In the order of the files, so that they are read from front to back.
     shards.forEach(
         (shard, own) ->
             own.forEach(
-                (name, tensor) -> {
+                (name, adding) -> {
                   if (shard.equals(map.path(name).asText())) {
-                    tensors.put(name, tensor);
+                    adding.run();
                   }
                 }));
     map.fieldNames()
         .forEachRemaining(
             name -> {
-              if (!tensors.containsKey(name)) {
+              if (!contents.tensors().containsKey(name) && !contents.parts().containsKey(name)) {
                 throw new InvalidInputException(
                     index
                         + ": tensor \""
@@ -134,66 +115,5 @@ final class CheckpointReader {
                         + ", where it should be");
               }
             });
-  }
-
-  /** Reads the files of all ranks, each with some rows of each tensor. */
-  private void readRanks(Path one, String size) {
-    int ranks = size.length() > 5 ? MOST_RANKS + 1 : Integer.parseInt(size);
-    if (ranks > MOST_RANKS || ranks == 0) {
-      throw new InvalidInputException(one + ": names " + size + " ranks; at most " + MOST_RANKS);
-    }
-    Map<String, List<Tensor>> found = new LinkedHashMap<>();
-    Map<String, List<Long>> whole = new LinkedHashMap<>();
-    for (int rank = 0; rank < ranks; rank++) {
-      Path path = one.resolveSibling("model_world_size_" + ranks + "_rank_" + rank + ".pt");
-      if (!Files.exists(path)) {
-        throw new InvalidInputException(path + ": no such file, though there are other ranks");
-      }
-      TorchFile file = openTorch(path);
-      for (TorchTensor described : file.descriptions()) {
-        Tensor tensor = file.tensor(described);
-        String stored = described.name() + " [rank " + rank + " of " + ranks + "]";
-        if (described.whole().isPresent()) {
-          Tensor part =
-              new Tensor(stored, tensor.type(), tensor.shape(), tensor.file(), tensor.offset());
-          found.computeIfAbsent(described.name(), name -> new ArrayList<>()).add(part);
-          if (!whole
-              .computeIfAbsent(described.name(), name -> described.whole().get())
-              .equals(described.whole().get())) {
-            throw differs(path, described.name());
-          }
-          tensors.put(stored, part);
-        } else if (rank == 0) {
-          tensors.put(described.name(), tensor);
-        } else if (tensors.containsKey(described.name())) {
-          others.put(stored, "stored whole by rank 0, too");
-        } else {
-          throw differs(path, described.name());
-        }
-      }
-    }
-    found.forEach((name, own) -> join(one, new TensorParts(name, whole.get(name), own), ranks));
-  }
-
-  private void join(Path one, TensorParts joined, int ranks) {
-    long rows = joined.parts().stream().mapToLong(part -> part.shape().get(0)).sum();
-    boolean sameType = joined.parts().stream().map(Tensor::type).distinct().count() == 1;
-    boolean fits =
-        joined.parts().size() == ranks
-            && rows == joined.shape().get(0)
-            && rows <= Integer.MAX_VALUE
-            && sameType;
-    if (!fits || tensors.containsKey(joined.name())) {
-      throw differs(one, joined.name());
-    }
-    parts.put(joined.name(), joined);
-  }
-
-  private static InvalidInputException differs(Path path, String tensor) {
-    return new InvalidInputException(
-        path
-            + ": the parts of tensor \""
-            + PrintableText.name(tensor)
-            + "\" in the files of all ranks do not make a whole; are they of one step?");
   }
 }

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.threegate.file.FileNames;
@@ -28,8 +29,14 @@ final class ModelDirectory {
 
   private static final Pattern STEP =
       Pattern.compile("(checkpoint-|global_step_?|step_?-?|iter_|epoch_?-?)\\d+");
+
+  /** Files of DeepSpeed for models that are split in other ways than by ZeRO. */
+  private static final Pattern PARALLEL =
+      Pattern.compile("^layer_|expp?_rank_|expert_|mp_rank_(?!00_)");
+
   private static final long LONGEST_REF = 255;
   private static final int SHOWN = 3;
+  private static final String ADAPTER = "adapter_model.safetensors";
 
   private ModelDirectory() {}
 
@@ -90,13 +97,29 @@ final class ModelDirectory {
     }
     return usual(directory, "pytorch_model.bin")
         .or(() -> torch(directory))
-        .orElseThrow(
-            () ->
-                new InvalidInputException(
-                    directory
-                        + ": no .safetensors file, no index of shards and no file of torch in this"
-                        + " directory"
-                        + steps(directory)));
+        .orElseThrow(() -> other(directory, nothing(directory)));
+  }
+
+  /** Returns what a directory without weights holds instead, and what to name. */
+  private static String nothing(Path directory) {
+    List<String> adapters =
+        list(directory).stream()
+            .filter(inner -> Files.exists(inner.resolve(ADAPTER)))
+            .map(ModelDirectory::name)
+            .toList();
+    if (adapters.isEmpty()) {
+      return "no .safetensors file, no index of shards and no file of torch in this directory"
+          + steps(directory);
+    }
+    return "no weights in this directory, but "
+        + (adapters.size() == 1 ? "an adapter in " : "adapters in ")
+        + shown(adapters)
+        + (adapters.size() == 1 ? "; name that directory" : "; name one of those directories");
+  }
+
+  private static String shown(List<String> names) {
+    return String.join(", ", names.subList(0, Math.min(SHOWN, names.size())))
+        + (names.size() > SHOWN ? ", ..." : "");
   }
 
   /** Returns the file with the usual name, or its index of shards. */
@@ -129,6 +152,10 @@ final class ModelDirectory {
   /** Returns the one file of torch that holds weights, or a file of the first rank. */
   private static Optional<Path> torch(Path directory) {
     refuseOtherLayouts(directory);
+    Optional<Path> parallel = distributed(directory).or(() -> zero(directory));
+    if (parallel.isPresent()) {
+      return parallel;
+    }
     List<Path> indexes = ending(directory, ".bin.index.json");
     if (indexes.size() == 1) {
       return Optional.of(indexes.get(0));
@@ -162,10 +189,12 @@ final class ModelDirectory {
           directory,
           "holds GGUF files of llama.cpp; compare the safetensors that they were made from");
     }
-    if (Files.exists(directory.resolve("zero_to_fp32.py"))) {
+    if (!ending(directory, ".distcp").isEmpty() && !isDistributed(directory)) {
       throw other(
           directory,
-          "is a checkpoint of DeepSpeed; run its own zero_to_fp32.py DIR OUT, and compare OUT");
+          "has .distcp files without "
+              + DistributedReader.METADATA
+              + ", which says what they hold; copy that file, too");
     }
     if (Files.exists(directory.resolve("latest_checkpointed_iteration.txt"))
         || Files.exists(directory.resolve("metadata.json"))
@@ -175,27 +204,65 @@ final class ModelDirectory {
           "is a checkpoint of Megatron; export it to Hugging Face's format first, for example with"
               + " Megatron Bridge");
     }
+  }
+
+  /** Returns the description of a distributed checkpoint of torch, here or in a directory here. */
+  private static Optional<Path> distributed(Path directory) {
     if (isDistributed(directory)) {
+      return Optional.of(directory.resolve(DistributedReader.METADATA));
+    }
+    List<Path> inner =
+        list(directory).stream()
+            .filter(path -> Files.isDirectory(path) && isDistributed(path))
+            .filter(
+                path -> !name(path).startsWith("optimizer") && !STEP.matcher(name(path)).matches())
+            .toList();
+    if (inner.size() > 1) {
       throw other(
           directory,
-          "is a distributed checkpoint of torch; convert it: python -m"
-              + " torch.distributed.checkpoint.format_utils dcp_to_torch DIR model.pt");
+          "holds the distributed checkpoints "
+              + shown(inner.stream().map(ModelDirectory::name).toList())
+              + "; name the one of the model");
     }
-    for (Path inner : list(directory)) {
-      if (Files.isDirectory(inner) && isDistributed(inner)) {
+    return inner.stream().findFirst().map(path -> path.resolve(DistributedReader.METADATA));
+  }
+
+  /** Returns a file of DeepSpeed, here or in the directory of the latest step. */
+  private static Optional<Path> zero(Path directory) {
+    Path latest = directory.resolve("latest");
+    Path step = directory;
+    if (Files.isRegularFile(latest)) {
+      String tag = InputFiles.text(latest, LONGEST_REF).strip();
+      step = directory.resolve(FileNames.plain(tag, latest.toString()));
+    }
+    if (!Files.isDirectory(step)) {
+      return Optional.empty();
+    }
+    List<Path> states = ending(step, "_states.pt");
+    for (Path file : states) {
+      Matcher parallel = PARALLEL.matcher(name(file));
+      if (parallel.find()) {
         throw other(
-            directory,
-            "holds the distributed checkpoint "
-                + name(inner)
-                + "; convert it: accelerate merge-weights DIR/"
-                + name(inner)
-                + " OUT");
+            step,
+            "holds "
+                + name(file)
+                + ", of a model that is split by tensors, layers or experts, not by ZeRO alone;"
+                + " export it with DeepSpeed first");
       }
     }
+    return states.stream()
+        .filter(file -> ZeroReader.isNamed(name(file)))
+        .findFirst()
+        .or(
+            () ->
+                states.stream()
+                    .filter(file -> name(file).equals("mp_rank_00_model_states.pt"))
+                    .findFirst());
   }
 
   private static boolean isDistributed(Path directory) {
-    return Files.exists(directory.resolve(".metadata")) && !ending(directory, ".distcp").isEmpty();
+    return Files.exists(directory.resolve(DistributedReader.METADATA))
+        && !ending(directory, ".distcp").isEmpty();
   }
 
   private static InvalidInputException other(Path directory, String what) {
@@ -217,9 +284,7 @@ final class ModelDirectory {
     if (inner.isEmpty()) {
       return Files.isDirectory(directory.resolve("hub")) ? "; name a model below hub/" : "";
     }
-    return "; name one of those in it: "
-        + String.join(", ", inner.subList(0, Math.min(SHOWN, inner.size())))
-        + (inner.size() > SHOWN ? ", ..." : "");
+    return "; name one of those in it: " + shown(inner);
   }
 
   /** Returns the first file that exists. A broken link counts, so that reading it fails. */

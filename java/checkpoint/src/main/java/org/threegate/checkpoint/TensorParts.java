@@ -3,16 +3,42 @@ package org.threegate.checkpoint;
 import java.util.List;
 
 /**
- * A tensor whose rows several processes stored, each some of them, one after the other.
+ * A tensor that lies in pieces, or whose entries do not lie in the order of the indexes. The pieces
+ * are boxes that together cover each entry once.
  *
  * @param name name of the whole tensor
  * @param shape dimensions of the whole tensor
- * @param parts the parts in the order of the rows; each has the same dtype
+ * @param space dimensions that the boxes lie in: those of the tensor, or the number of entries if
+ *     the pieces are ranges of the entries in the order of the indexes
+ * @param pieces the pieces in the order of their first entries; each has the same dtype
  */
-public record TensorParts(String name, List<Long> shape, List<Tensor> parts) {
+public record TensorParts(
+    String name, List<Long> shape, List<Long> space, List<TensorPiece> pieces) {
   /** Copies the lists. */
   public TensorParts {
     shape = List.copyOf(shape);
-    parts = List.copyOf(parts);
+    space = List.copyOf(space);
+    pieces = List.copyOf(pieces);
+  }
+
+  /** {@return the stored tensors that hold the entries} */
+  public List<Tensor> parts() {
+    return pieces.stream().map(TensorPiece::tensor).toList();
+  }
+
+  /** {@return the dtype of the entries} */
+  public TensorType type() {
+    return pieces.get(0).tensor().type();
+  }
+
+  /**
+   * Copies entries as they are stored.
+   *
+   * @param first index of the first entry, in the order of the indexes
+   * @param count number of entries
+   * @param to receives each entry once, in any order, from its offset 0 on
+   */
+  public void copy(long first, long count, TensorPiece.Destination to) {
+    pieces.forEach(piece -> Assembly.copy(piece, space, first, first + count, to));
   }
 }

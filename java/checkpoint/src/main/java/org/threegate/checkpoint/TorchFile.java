@@ -53,7 +53,7 @@ public final class TorchFile extends TensorFile {
     return NAME.matcher(name).matches();
   }
 
-  private static ByteSource source(MappedFile file) {
+  static ByteSource source(MappedFile file) {
     return new ByteSource() {
       @Override
       public String name() {
@@ -79,7 +79,7 @@ public final class TorchFile extends TensorFile {
 
   @Override
   public List<Tensor> tensors() {
-    return archive.tensors().stream().map(this::tensor).toList();
+    return archive.tensors().stream().map(this::stored).toList();
   }
 
   /** {@return what else the file holds: the key, and what it is} */
@@ -87,18 +87,15 @@ public final class TorchFile extends TensorFile {
     return archive.others();
   }
 
-  /** Returns the tensors with what is known about the whole of which they are parts. */
+  /**
+   * Returns the tensors with their strides, and with what is known about the whole of which they
+   * are parts.
+   */
   List<TorchTensor> descriptions() {
     return archive.tensors();
   }
 
-  /** Returns a described tensor. */
-  Tensor tensor(TorchTensor described) {
-    return new Tensor(
-        described.name(),
-        TensorType.valueOf(described.type().name()),
-        described.shape(),
-        mapped(),
-        described.offset());
+  private Tensor stored(TorchTensor tensor) {
+    return Boxes.piece(tensor, mapped()).tensor();
   }
 }

@@ -39,8 +39,9 @@ import picocli.CommandLine.Spec;
       "Compare two checkpoints and write a report.",
       "",
       "The report consists of report.json, report.html, tensors.parquet and arrays.safetensors. BASE"
-          + " and TUNED are model directories, files of safetensors or torch, or indexes of shards."
-          + " TUNED may also be an adapter of PEFT."
+          + " and TUNED are model directories, files of safetensors or torch, indexes of shards, or"
+          + " checkpoints of FSDP, torch.distributed and DeepSpeed. TUNED may also be an adapter of"
+          + " PEFT."
     },
     footer = {
       "",

@@ -38,8 +38,8 @@ final class InspectCommand implements Callable<Integer> {
   @Parameters(
       paramLabel = "FILE",
       description =
-          "A .safetensors file, a file of torch, a sharded *.index.json file, a model directory or"
-              + " an adapter.")
+          "A .safetensors file, a file of torch, a sharded *.index.json file, a directory of a model"
+              + " or of a training run's checkpoint, or an adapter.")
   private Path file;
 
   @Override

@@ -23,7 +23,6 @@ import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.threegate.analysis.intervention.Intervention;
-import org.threegate.analysis.mask.MaskFile;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.checkpoint.Architecture;
@@ -171,7 +170,7 @@ class FamiliesTest {
     }
 
     String line(String family, Context context) {
-      assertThat(MaskFile.matrices(model, name -> true)).as("masks").hasSize(compared);
+      assertThat(Pairing.matrices(model, name -> true).pairs()).as("masks").hasSize(compared);
       List<String> counted = new ArrayList<>();
       heads.forEach((kind, count) -> counted.add(kind + " " + count));
       return "| "

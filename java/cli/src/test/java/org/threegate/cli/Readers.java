@@ -172,11 +172,27 @@ final class Readers {
         "under-model.pt");
 
     copy(torch.resolve("ranks"), made("ranks"), RANKS);
-    add("ranks", 2, (context, path) -> weights(context, path), RANKS);
+    add("ranks", 2, Readers::weights, RANKS);
+    copyAll(torch, "ranks-grid", 2);
+    copyAll(torch, "dcp-grid", 4);
+    copyAll(torch, "dcp-nested", 2);
+    copyAll(torch, "zero-2", 2);
+    copyAll(torch, "zero-3", 2);
 
     Path config = made("config");
     copy(FIXTURES.resolve("decoders/qwen3"), config, "config.json", WEIGHTS);
     add("config", 4, Readers::heads, "config.json");
+  }
+
+  /** Adds a reader of a checkpoint with several files. */
+  private void copyAll(Path from, String name, int share) throws IOException {
+    Path to = made(name);
+    String[] names = files(from.resolve(name));
+    for (String file : names) {
+      Files.createDirectories(to.resolve(file).getParent());
+      Files.copy(from.resolve(name).resolve(file), to.resolve(file));
+    }
+    add(name, share, Readers::weights, names);
   }
 
   private static SafetensorsWriter weights(int seed) {

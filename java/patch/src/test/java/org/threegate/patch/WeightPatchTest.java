@@ -25,6 +25,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.SafetensorsFile;
@@ -448,6 +449,53 @@ class WeightPatchTest {
         System.out.printf(
             "planar, density %s: %.3f bytes a changed element%n", target.getKey(), each);
         assertThat(each).as("density " + target.getKey()).isLessThan(target.getValue());
+      }
+    }
+  }
+
+  /** A patch of a checkpoint of several processes is that of the same tensors in one file. */
+  @ParameterizedTest
+  @ValueSource(strings = {"dcp-grid", "ranks-grid", "zero-3", "views"})
+  void tensorsInPiecesGiveTheSamePatch(String name) throws IOException {
+    Path torch =
+        Path.of(System.getProperty("threegate.root"))
+            .resolve("java/checkpoint/src/test/resources/torch");
+    Path whole = torch.resolve("expected/" + name + ".safetensors");
+    Path changed = directory.resolve("changed.safetensors");
+    PatchOptions options = PatchOptions.of(PatchFormat.PLANAR);
+    try (Context context = Context.open(Context.Device.CPU, 2);
+        Checkpoint pieces = Checkpoint.open(context, torch.resolve(name));
+        Checkpoint same = Checkpoint.open(context, whole)) {
+      SafetensorsWriter writer = new SafetensorsWriter();
+      for (Tensor tensor : same.tensors().values()) {
+        byte[] bytes = tensor.file().buffer().getBytes(tensor.offset(), tensor.bytes());
+        for (int i = 0; i < bytes.length; i += 7) {
+          bytes[i] ^= 1;
+        }
+        writer.tensor(tensor.name(), tensor.type(), tensor.shape(), bytes);
+      }
+      writer.write(changed);
+      try (Checkpoint base = Checkpoint.open(context, changed)) {
+        Path patch = directory.resolve("patch.safetensors");
+        new PatchCreator(context, options).create(base, pieces, patch, Progress.NONE);
+        Path out = directory.resolve("out.safetensors");
+        apply(context, changed, patch, out);
+        try (Checkpoint patched = Checkpoint.open(context, out)) {
+          for (Tensor tensor : same.tensors().values()) {
+            Tensor own = patched.tensors().get(tensor.name());
+            assertThat(own.file().buffer().getBytes(own.offset(), own.bytes()))
+                .as(tensor.name())
+                .isEqualTo(tensor.file().buffer().getBytes(tensor.offset(), tensor.bytes()));
+          }
+        }
+        if (!pieces.parts().isEmpty()) {
+          assertThatThrownBy(
+                  () ->
+                      new PatchCreator(context, options)
+                          .create(pieces, base, directory.resolve("no"), Progress.NONE))
+              .isInstanceOf(InvalidInputException.class)
+              .hasMessageContaining("lies in pieces, where no patch applies");
+        }
       }
     }
   }

@@ -109,7 +109,7 @@ final class RemoteModel {
   private static void refuseTorch(String location, FileStatus[] files) {
     List<String> names = Stream.of(files).map(file -> file.getPath().getName()).toList();
     if (names.stream().noneMatch(name -> name.endsWith(SHARD))
-        && names.stream().anyMatch(TorchFile::isNamed)) {
+        && names.stream().anyMatch(name -> TorchFile.isNamed(name) || name.endsWith(".distcp"))) {
       throw new InvalidInputException(
           location
               + ": holds files of torch, which a cluster does not read; save the model as"

@@ -1,6 +1,7 @@
 package org.threegate.analysis.pairing;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -12,6 +13,7 @@ import java.util.OptionalLong;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Predicate;
+import java.util.regex.Pattern;
 import org.threegate.analysis.statistics.Accounting;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
@@ -38,9 +40,13 @@ import org.threegate.run.InvalidInputException;
 public record Pairing(
     List<WeightPair> pairs, Unpaired names, List<String> matched, Accounting accounting) {
   private static final int MOST_EXPERTS = 1 << 16; // compared one by one
-  private static final int COMPARED_BYTES = 1 << 20;
+  private static final int COMPARED_ENTRIES = 1 << 20;
   private static final Function<Weight, Optional<String>> ALL = weight -> Optional.empty();
   private static final Function<Weight, Optional<String>> MATRICES = Pairing::whyNotMatrix;
+
+  /** Embeddings of positions, which no output head is tied to. */
+  private static final Pattern POSITIONS =
+      Pattern.compile("(^|\\.)(wpe|embed_positions|position_embeddings)\\.");
 
   /**
    * Names of weights that are not compared.
@@ -526,7 +532,7 @@ public record Pairing(
     private Optional<Weight> tiedCopy(Checkpoint checkpoint, Map<String, Weight> weights) {
       boolean separate = embeddings(checkpoint) == ModelConfig.Embeddings.SEPARATE;
       Optional<Weight> head = find(weights, TensorKind.LM_HEAD);
-      Optional<Weight> embedding = find(weights, TensorKind.EMBED);
+      Optional<Weight> embedding = embedding(weights);
       return head.filter(
           own -> !separate && embedding.isPresent() && sameBytes(own, embedding.get()));
     }
@@ -544,19 +550,22 @@ public record Pairing(
       return weights.values().stream()
           .filter(weight -> weight.shape().size() == 2 && weight.isPlain())
           .filter(weight -> architecture.kind(weight.name(), 2) == kind)
+          .filter(weight -> !POSITIONS.matcher(weight.name()).find())
           .findFirst();
     }
 
+    /** {@return the embedding of the tokens, which an output head may be tied to} */
+    private Optional<Weight> embedding(Map<String, Weight> weights) {
+      return find(weights, TensorKind.EMBED);
+    }
+
     private static boolean sameBytes(Weight one, Weight other) {
-      Tensor a = one.sources().get(0);
-      Tensor b = other.sources().get(0);
-      if (a.type() != b.type() || !a.shape().equals(b.shape())) {
+      if (!one.storedAs().equals(other.storedAs()) || !one.shape().equals(other.shape())) {
         return false;
       }
-      for (long at = 0; at < a.bytes(); at += COMPARED_BYTES) {
-        int count = (int) Math.min(COMPARED_BYTES, a.bytes() - at);
-        byte[] own = a.file().buffer().getBytes(a.offset() + at, count);
-        if (!java.util.Arrays.equals(own, b.file().buffer().getBytes(b.offset() + at, count))) {
+      for (long at = 0; at < one.elements(); at += COMPARED_ENTRIES) {
+        int count = (int) Math.min(COMPARED_ENTRIES, one.elements() - at);
+        if (!Arrays.equals(one.stored(at, count), other.stored(at, count))) {
           return false;
         }
       }
@@ -571,8 +580,7 @@ public record Pairing(
       boolean head =
           architecture.kind(other.name(), other.shape().size()) == TensorKind.LM_HEAD
               && isTied(left);
-      Optional<Weight> embedding =
-          find(left, TensorKind.EMBED).filter(own -> own.shape().equals(other.shape()));
+      Optional<Weight> embedding = embedding(left).filter(own -> own.shape().equals(other.shape()));
       if (head && embedding.isPresent()) {
         Weight from = embedding.get();
         Weight named =
@@ -590,7 +598,10 @@ public record Pairing(
       Map<String, Weight> left = underNames(before.weights.byName(), adapter.names());
       tiedCopy(base, left).ifPresent(copy -> setAside(before, left, copy));
       AdaptedWeights tuned =
-          adapter.applyTo(withTiedHead(left, adapter), base.config().orElse(ModelConfig.UNKNOWN));
+          withMergedHead(
+              left,
+              adapter.applyTo(
+                  withTiedHead(left, adapter), base.config().orElse(ModelConfig.UNKNOWN)));
       account(adapter, tuned, left, after);
       left.forEach(
           (name, weight) -> {
@@ -649,10 +660,53 @@ public record Pairing(
       boolean tied = isTied(left);
       for (String name : adapter.names()) {
         if (tied && architecture.kind(name, 2) == TensorKind.LM_HEAD) {
-          find(left, TensorKind.EMBED).ifPresent(embedding -> all.putIfAbsent(name, embedding));
+          embedding(left).ifPresent(embedding -> all.putIfAbsent(name, embedding));
         }
       }
       return all;
+    }
+
+    /**
+     * Returns weights in which an update of a tied head is one of the embedding: both are one
+     * parameter, so that PEFT changes both when it merges the adapter.
+     */
+    private AdaptedWeights withMergedHead(Map<String, Weight> left, AdaptedWeights tuned) {
+      Map<String, Weight> weights = new LinkedHashMap<>(tuned.byName());
+      Map<String, List<String>> uses = new LinkedHashMap<>(tuned.uses());
+      boolean tied = isTied(left);
+      Optional<Weight> embedding = embedding(left).filter(own -> tied);
+      for (String head : tuned.byName().keySet()) {
+        boolean updated = tuned.uses().values().stream().anyMatch(names -> names.contains(head));
+        if (embedding.isEmpty()
+            || left.containsKey(head)
+            || !updated
+            || architecture.kind(head, 2) != TensorKind.LM_HEAD) {
+          continue;
+        }
+        String name =
+            left.entrySet().stream()
+                .filter(own -> own.getValue() == embedding.get())
+                .map(Map.Entry::getKey)
+                .findFirst()
+                .orElseThrow();
+        Weight own = weights.remove(head);
+        if (weights.containsKey(name)) {
+          throw new InvalidInputException(
+              "the adapter changes "
+                  + head
+                  + " and "
+                  + name
+                  + ", which are one parameter of "
+                  + base.path()
+                  + "; merge the adapter with PEFT, and compare the merged model");
+        }
+        weights.put(
+            name, new Weight(name, own.shape(), own.storedAs(), own.entries(), own.sources()));
+        uses.replaceAll(
+            (tensor, names) -> names.stream().map(old -> old.equals(head) ? name : old).toList());
+        matched.add(name + " = " + head);
+      }
+      return new AdaptedWeights(weights, tuned.unfit(), uses, tuned.unmatched());
     }
 
     /** Lists the tensors of an adapter that are parts of updates, or cannot be applied. */

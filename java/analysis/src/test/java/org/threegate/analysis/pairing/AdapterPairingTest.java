@@ -1,6 +1,7 @@
 package org.threegate.analysis.pairing;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -19,6 +20,7 @@ import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.checkpoint.adapter.Adapter;
 import org.threegate.kernel.Context;
+import org.threegate.run.InvalidInputException;
 import org.threegate.testing.NativeLeaks;
 
 /** Tests how the tensors of an adapter are paired with those of its base. */
@@ -119,13 +121,30 @@ class AdapterPairingTest {
         .containsExactly(new Accounting.Note("lm_head.weight", "tied copy of the embedding"));
   }
 
+  /** Both are one parameter, so that PEFT changes both when it merges the adapter. */
   @Test
-  void factorsOfATiedHeadAreAddedToTheEmbedding() throws IOException {
-    add(base, "model.embed_tokens.weight", 4L, 6L);
+  void factorsOfATiedHeadChangeTheEmbedding() throws IOException {
+    add(base, "transformer.wpe.weight", 9L, 6L);
+    add(base, "transformer.wte.weight", 4L, 6L);
     addFactors("lm_head");
     Pairing pairing = pair(TIED, name -> true);
-    assertThat(names(pairing)).containsExactly("lm_head.weight");
-    assertThat(pairing.accounting().tuned().consumed()).hasSize(2);
+    assertThat(names(pairing)).containsExactly("transformer.wte.weight");
+    assertThat(pairing.matched()).containsExactly("transformer.wte.weight = lm_head.weight");
+    assertThat(pairing.accounting().tuned().consumed())
+        .extracting(Accounting.Note::reason)
+        .containsExactly("factor of transformer.wte.weight", "factor of transformer.wte.weight");
+  }
+
+  @Test
+  void factorsOfATiedHeadAndOfItsEmbeddingAreRefused() throws IOException {
+    add(base, "model.embed_tokens.weight", 4L, 6L);
+    addFactors("lm_head");
+    add(adapter, "base_model.model.model.embed_tokens.lora_embedding_A", 2L, 4L);
+    add(adapter, "base_model.model.model.embed_tokens.lora_embedding_B", 6L, 2L);
+    assertThatThrownBy(() -> pair(TIED, name -> true))
+        .isInstanceOf(InvalidInputException.class)
+        .hasMessageContaining(
+            "changes lm_head.weight and model.embed_tokens.weight, which are one parameter of");
   }
 
   @Test

@@ -333,6 +333,24 @@ class PairingTest {
         .containsExactly("lm_head.weight");
   }
 
+  @Test
+  void aTiedCopyInPiecesIsCountedOnce() {
+    Path model =
+        Path.of(System.getProperty("threegate.root"))
+            .resolve("java/checkpoint/src/test/resources/torch/dcp-tied");
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Checkpoint before = Checkpoint.open(context, model);
+        Checkpoint after = Checkpoint.open(context, model)) {
+      Pairing pairing = Pairing.of(before, after, ALL);
+      assertThat(names(pairing)).containsExactly("model.embed_tokens.weight");
+      accountsForAll(after, pairing.accounting().tuned());
+      assertThat(pairing.accounting().tuned().consumed())
+          .contains(
+              new Accounting.Note("lm_head.weight [chunk at [0, 0]]", "tied copy of the embedding"),
+              new Accounting.Note("lm_head.weight [chunk at [2, 0]]", "read with lm_head.weight"));
+    }
+  }
+
   /** A head that was untied and trained came from the embedding. */
   @Test
   void anUntiedHeadIsComparedWithTheEmbedding() throws IOException {

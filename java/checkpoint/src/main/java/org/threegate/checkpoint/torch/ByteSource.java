@@ -1,5 +1,6 @@
 package org.threegate.checkpoint.torch;
 
+import java.util.Arrays;
 import org.threegate.run.InvalidInputException;
 
 /** An untrusted file that is read in parts. */
@@ -17,6 +18,59 @@ public interface ByteSource {
    * @param count number of bytes, all within the file
    */
   byte[] read(long offset, int count);
+
+  /**
+   * {@return a file that has been read}
+   *
+   * @param name name of the file, for errors
+   * @param contents its bytes, which are not copied
+   */
+  static ByteSource of(String name, byte[] contents) {
+    return new ByteSource() {
+      @Override
+      public String name() {
+        return name;
+      }
+
+      @Override
+      public long bytes() {
+        return contents.length;
+      }
+
+      @Override
+      public byte[] read(long offset, int count) {
+        int from = Math.toIntExact(offset);
+        return Arrays.copyOfRange(contents, from, from + count);
+      }
+    };
+  }
+
+  /**
+   * {@return a range of the file as a file of its own}
+   *
+   * @param begin position of the first byte
+   * @param bytes number of bytes, all within the file
+   * @param what what lies there, for errors
+   */
+  default ByteSource range(long begin, long bytes, String what) {
+    ByteSource whole = this;
+    return new ByteSource() {
+      @Override
+      public String name() {
+        return whole.name() + ": " + what;
+      }
+
+      @Override
+      public long bytes() {
+        return bytes;
+      }
+
+      @Override
+      public byte[] read(long offset, int count) {
+        return whole.read(begin + offset, count);
+      }
+    };
+  }
 
   /**
    * {@return an error that names the file}

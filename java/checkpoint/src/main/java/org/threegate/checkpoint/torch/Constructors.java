@@ -49,61 +49,38 @@ final class Constructors {
   private static final Set<String> CONTAINERS =
       Set.of("collections.OrderedDict", "torch.Size", "torch.Tensor", PARAMETER, BYTES);
 
-  /** Functions and classes whose values no tensor needs. */
-  private static final Set<String> WITHOUT_CONTENT =
-      Set.of(
-          "torch.device",
-          "torch.serialization._get_layout",
-          "torch.strided",
-          "_codecs.encode",
-          "builtins.set",
-          "__builtin__.set");
-
-  /** Classes that describe how a tensor is distributed. */
-  private static final Set<String> DESCRIPTIONS =
-      Set.of(
-          "torch.distributed.device_mesh.DeviceMesh",
-          "torch.distributed._mesh_layout._MeshLayout",
-          "torch.distributed._mesh_layout._FlatLayout",
-          "torch.distributed.tensor._dtensor_spec.DTensorSpec",
-          "torch.distributed.tensor._dtensor_spec.TensorMeta",
-          "torch.distributed.tensor._dtensor_spec.ShardOrderEntry",
-          "torch.distributed.tensor.placement_types.Shard",
-          "torch.distributed.tensor.placement_types.Replicate",
-          "torch.distributed.tensor.placement_types.Partial",
-          "torch.distributed._tensor._dtensor_spec.DTensorSpec",
-          "torch.distributed._tensor._dtensor_spec.TensorMeta",
-          "torch.distributed._tensor.placement_types.DTensorSpec",
-          "torch.distributed._tensor.placement_types.TensorMeta",
-          "torch.distributed._tensor.placement_types.Shard",
-          "torch.distributed._tensor.placement_types.Replicate",
-          "torch.distributed._tensor.placement_types._Partial",
-          "torch.distributed._tensor.placement_types.Partial");
-
-  private static final int MOST_DIMENSIONS = 64; // as numpy has it
-
   private final ByteSource source;
+  private final Vocabulary vocabulary;
 
-  Constructors(ByteSource source) {
+  Constructors(ByteSource source, Vocabulary vocabulary) {
     this.source = source;
+    this.vocabulary = vocabulary;
   }
 
   /** Returns a name, if it is on the list. */
   Name name(String module, String name) {
     String path = module + "." + name;
-    if (FUNCTIONS.contains(path)
-        || CONTAINERS.contains(path)
-        || WITHOUT_CONTENT.contains(path)
-        || DESCRIPTIONS.contains(path)
-        || DISTRIBUTED.contains(path)
-        || TorchType.ofDtype(path).isPresent()
-        || TorchType.ofStorage(path).isPresent()) {
+    boolean known =
+        CONTAINERS.contains(path)
+            || vocabulary.describes(path)
+            || vocabulary.isWithoutContent(path)
+            || TorchType.ofDtype(path).isPresent();
+    if (known || vocabulary == Vocabulary.TENSORS && isTensor(path)) {
       return new Name(path);
     }
     throw source.refusal(
         PrintableText.name(path)
-            + " is not a constructor of tensors, and nothing in a pickle is executed; save only"
-            + " the tensors: torch.save(model.state_dict(), FILE)");
+            + (vocabulary == Vocabulary.TENSORS
+                ? " is not a constructor of tensors, and nothing in a pickle is executed; save only"
+                    + " the tensors: torch.save(model.state_dict(), FILE)"
+                : " does not describe a distributed checkpoint, and nothing in a pickle is"
+                    + " executed; save only the tensors: dcp.save(model.state_dict(), ...)"));
+  }
+
+  private static boolean isTensor(String path) {
+    return FUNCTIONS.contains(path)
+        || DISTRIBUTED.contains(path)
+        || TorchType.ofStorage(path).isPresent();
   }
 
   /** Returns what a call describes. */
@@ -115,10 +92,10 @@ final class Constructors {
   }
 
   private PickleValue call(String function, List<PickleValue> arguments) {
-    if (DESCRIPTIONS.contains(function)) {
+    if (vocabulary.describes(function)) {
       return new Instance(function, arguments);
     }
-    if (WITHOUT_CONTENT.contains(function)) {
+    if (vocabulary.isWithoutContent(function)) {
       return Plain.OTHER;
     }
     return switch (function) {
@@ -147,7 +124,7 @@ final class Constructors {
   PickleValue create(PickleValue type, PickleValue arguments) {
     if (type instanceof Name name
         && arguments instanceof Sequence values
-        && (DESCRIPTIONS.contains(name.path()) || name.path().equals("collections.OrderedDict"))) {
+        && (vocabulary.describes(name.path()) || name.path().equals("collections.OrderedDict"))) {
       return call(name.path(), values.items());
     }
     throw source.damaged("creates an object of a class that describes no tensor");
@@ -155,7 +132,7 @@ final class Constructors {
 
   /** Gives an object its state. */
   void build(PickleValue object, PickleValue state) {
-    if (object instanceof Instance instance && DESCRIPTIONS.contains(instance.type())) {
+    if (object instanceof Instance instance && vocabulary.describes(instance.type())) {
       instance.become(state);
     } else if (!(object instanceof Dictionary)) {
       throw source.damaged("changes an object that describes no tensor");
@@ -165,7 +142,8 @@ final class Constructors {
 
   /** Returns the storage that a persistent identifier names. */
   Storage storage(PickleValue identifier) {
-    if (!(identifier instanceof Sequence parts)
+    if (vocabulary != Vocabulary.TENSORS
+        || !(identifier instanceof Sequence parts)
         || parts.items().size() < 5
         || !(parts.items().get(0) instanceof Text kind)
         || !kind.value().equals("storage")
@@ -202,26 +180,19 @@ final class Constructors {
     if (strides.size() != shape.size() || first < 0) {
       throw source.damaged("has a tensor whose strides do not fit its shape");
     }
+    Dimensions.check(source, shape);
     try {
-      long elements = 1;
       long last = first;
       for (int i = 0; i < shape.size(); i++) {
-        elements = Math.multiplyExact(elements, Math.max(1, shape.get(i)));
         last =
             Math.addExact(last, Math.multiplyExact(Math.max(0, shape.get(i) - 1), strides.get(i)));
       }
-      boolean empty = shape.contains(0L);
-      // Loops over an empty tensor, such as one over its rows, stay short.
-      if (empty && elements > Integer.MAX_VALUE) {
-        throw source.damaged("has an empty tensor of impossible dimensions");
-      }
-      long end = empty ? first : Math.addExact(last, 1);
+      long end = shape.contains(0L) ? first : Math.addExact(last, 1);
       long stored =
           storage.type().isPresent() ? storage.elements() : storage.elements() / type.bytes();
       if (end > stored) {
         throw source.damaged("has a tensor that ends beyond its storage");
       }
-      Math.multiplyExact(elements, type.bytes());
     } catch (ArithmeticException e) {
       throw source.damaged("has a tensor of impossible dimensions");
     }
@@ -269,29 +240,66 @@ final class Constructors {
 
   /** Returns what this process holds of a DTensor. */
   private Part part(List<Long> whole, PickleValue state) {
-    PickleValue local = field(state, "_local_tensor");
-    PickleValue spec = field(state, "_spec");
-    if (!(local instanceof Strided own)
-        || !(spec instanceof Instance description)
-        || !(field(description.state(), "placements") instanceof Sequence placements)) {
+    if (!(Instance.field(state, "_local_tensor") instanceof Strided own)
+        || !(Instance.field(state, "_spec") instanceof Instance description)
+        || !(description.field("placements") instanceof Sequence placements)
+        || placements.items().isEmpty()
+        || placements.items().size() > Dimensions.MOST) {
       throw source.damaged("has a distributed tensor without its placements");
     }
-    if (placements.items().size() != 1
-        || !(placements.items().get(0) instanceof Instance placement)) {
-      throw merge("over a mesh of " + placements.items().size() + " dimensions");
+    List<Integer> split = new ArrayList<>();
+    for (PickleValue value : placements.items()) {
+      if (!(value instanceof Instance placement)) {
+        throw source.damaged("has a distributed tensor without its placements");
+      }
+      if (placement.kind().equals("Replicate")) {
+        split.add(-1);
+      } else if (placement.kind().equals("Shard")) {
+        long dimension = dimension(placement);
+        if (dimension < 0 || dimension >= whole.size()) {
+          throw source.damaged("has a distributed tensor that is split along no dimension");
+        }
+        split.add((int) dimension);
+      } else {
+        throw merge("by " + placement.kind() + ", which is not read");
+      }
     }
-    String kind = placement.type().substring(placement.type().lastIndexOf('.') + 1);
-    if (kind.equals("Replicate") && own.shape().equals(whole)) {
-      return new Part(own, whole, false);
+    Dimensions.check(source, whole);
+    checkOrder(description.field("shard_order"));
+    return new Part(own, new TensorShare(whole, split, coordinates(description, split.size())));
+  }
+
+  /** Refuses meshes whose later dimensions split a tensor first. */
+  private void checkOrder(PickleValue order) {
+    if (!(order instanceof Sequence entries)) {
+      return; // the only order of older versions
     }
-    if (!kind.equals("Shard") || dimension(placement) != 0 || whole.isEmpty()) {
-      throw merge("by " + kind + ", not by rows");
+    for (PickleValue entry : entries.items()) {
+      long last = -1;
+      if (entry instanceof Instance one
+          && one.arguments().size() > 1
+          && one.arguments().get(1) instanceof Sequence meshDimensions) {
+        for (PickleValue value : meshDimensions.items()) {
+          if (!(value instanceof Whole index) || index.value() <= last) {
+            throw merge("in another order than that of the mesh");
+          }
+          last = index.value();
+        }
+      }
     }
-    if (own.shape().size() != whole.size()
-        || !own.shape().subList(1, whole.size()).equals(whole.subList(1, whole.size()))) {
-      throw source.damaged("has a part of " + own.shape() + " of a tensor of " + whole);
+  }
+
+  /** Returns the place of this process in its mesh; empty if it is not stated. */
+  private List<Long> coordinates(Instance description, int dimensions) {
+    if (!(description.field("mesh") instanceof Instance mesh)
+        || !(mesh.field("_coordinate_on_dim") instanceof Sequence place)) {
+      return List.of();
     }
-    return new Part(own, whole, true);
+    List<Long> coordinates = sizes(place.items());
+    if (coordinates.size() != dimensions) {
+      throw source.damaged("has a distributed tensor whose placements do not fit its mesh");
+    }
+    return coordinates;
   }
 
   private InvalidInputException merge(String how) {
@@ -304,24 +312,12 @@ final class Constructors {
 
   /** Returns the dimension of a placement; -1 if it is not stated. */
   private static long dimension(Instance placement) {
-    PickleValue state = placement.state();
     List<PickleValue> values =
-        state instanceof Sequence items ? items.items() : placement.arguments();
-    if (field(state, "dim") instanceof Whole dimension) {
+        placement.state() instanceof Sequence items ? items.items() : placement.arguments();
+    if (placement.field("dim") instanceof Whole dimension) {
       return dimension.value();
     }
     return !values.isEmpty() && values.get(0) instanceof Whole dimension ? dimension.value() : -1;
-  }
-
-  /** Returns a field of a state: a dictionary, or one of attributes and one of slots. */
-  private static PickleValue field(PickleValue state, String name) {
-    List<PickleValue> parts = state instanceof Sequence both ? both.items() : List.of(state);
-    for (PickleValue part : parts.subList(0, Math.min(2, parts.size()))) {
-      if (part instanceof Dictionary fields && fields.entries().containsKey(name)) {
-        return fields.entries().get(name);
-      }
-    }
-    return Plain.NONE;
   }
 
   private TorchType dtype(List<PickleValue> arguments, int index) {
@@ -330,8 +326,11 @@ final class Constructors {
   }
 
   private List<Long> sizes(List<PickleValue> arguments, int index) {
-    List<PickleValue> values = argument(arguments, index, Sequence.class).items();
-    if (values.size() > MOST_DIMENSIONS) {
+    return sizes(argument(arguments, index, Sequence.class).items());
+  }
+
+  private List<Long> sizes(List<PickleValue> values) {
+    if (values.size() > Dimensions.MOST) {
       throw source.damaged("has a tensor of " + values.size() + " dimensions");
     }
     List<Long> sizes = new ArrayList<>();

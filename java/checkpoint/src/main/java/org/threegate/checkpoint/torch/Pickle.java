@@ -8,6 +8,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.threegate.checkpoint.torch.PickleValue.Dictionary;
+import org.threegate.checkpoint.torch.PickleValue.Instance;
 import org.threegate.checkpoint.torch.PickleValue.Plain;
 import org.threegate.checkpoint.torch.PickleValue.Sequence;
 import org.threegate.checkpoint.torch.PickleValue.Text;
@@ -36,10 +37,10 @@ final class Pickle {
   private final Map<Integer, PickleValue> memo = new HashMap<>();
   private int values;
 
-  private Pickle(ByteSource source, byte[] code) {
+  private Pickle(ByteSource source, byte[] code, Vocabulary vocabulary) {
     this.source = source;
     this.code = ByteBuffer.wrap(code).order(ByteOrder.LITTLE_ENDIAN);
-    this.constructors = new Constructors(source);
+    this.constructors = new Constructors(source, vocabulary);
   }
 
   /**
@@ -47,9 +48,10 @@ final class Pickle {
    *
    * @param source file of the pickle, for errors
    * @param code the pickle
+   * @param vocabulary names that the pickle may use
    */
-  static PickleValue read(ByteSource source, byte[] code) {
-    return new Pickle(source, code).run();
+  static PickleValue read(ByteSource source, byte[] code, Vocabulary vocabulary) {
+    return new Pickle(source, code, vocabulary).run();
   }
 
   private PickleValue run() {
@@ -253,6 +255,8 @@ final class Pickle {
       dictionary.entries().put(text.value(), value);
     } else if (key instanceof Whole number) {
       dictionary.entries().put(Long.toString(number.value()), value);
+    } else if (key instanceof Instance object) {
+      dictionary.objects().add(Map.entry(object, value));
     } else {
       throw source.refusal("has a dictionary with a key that is neither a text nor a number");
     }

@@ -57,19 +57,27 @@ sealed interface PickleValue {
       return true;
     }
 
-    private boolean isEmpty() {
+    boolean isEmpty() {
       return shape.contains(0L);
+    }
+
+    /** Returns the number of elements from the first one to the last one in the storage. */
+    long span() {
+      long last = 0;
+      for (int i = 0; i < shape.size() && !isEmpty(); i++) {
+        last += (shape.get(i) - 1) * strides.get(i);
+      }
+      return isEmpty() ? 0 : last + 1;
+    }
+
+    /** Returns whether the tensor has more elements than there are in the storage. */
+    boolean isExpanded() {
+      return shape.stream().reduce(1L, (a, b) -> a * b) > span();
     }
   }
 
-  /**
-   * What one process holds of a tensor that several processes share.
-   *
-   * @param local the elements of this process
-   * @param whole dimensions of the whole tensor
-   * @param split whether the local elements are some of the rows; else they are all
-   */
-  record Part(Strided local, List<Long> whole, boolean split) implements PickleValue {}
+  /** What one process holds of a tensor that several processes share. */
+  record Part(Strided local, TensorShare share) implements PickleValue {}
 
   /** A list or a tuple. */
   final class Sequence implements PickleValue {
@@ -87,6 +95,12 @@ sealed interface PickleValue {
   /** A dictionary. Integers as keys become texts. */
   final class Dictionary implements PickleValue {
     private final Map<String, PickleValue> entries = new LinkedHashMap<>();
+    private final List<Map.Entry<Instance, PickleValue>> objects = new ArrayList<>();
+
+    /** Returns the entries whose keys are objects, which need not be distinct. */
+    List<Map.Entry<Instance, PickleValue>> objects() {
+      return objects;
+    }
 
     Map<String, PickleValue> entries() {
       return entries;
@@ -118,6 +132,27 @@ sealed interface PickleValue {
 
     void become(PickleValue other) {
       state = other;
+    }
+
+    /** Returns a field of the state: a dictionary, or one of attributes and one of slots. */
+    PickleValue field(String name) {
+      return field(state, name);
+    }
+
+    /** Returns a field of a state; {@code None} if there is none. */
+    static PickleValue field(PickleValue state, String name) {
+      List<PickleValue> parts = state instanceof Sequence both ? both.items() : List.of(state);
+      for (PickleValue part : parts.subList(0, Math.min(2, parts.size()))) {
+        if (part instanceof Dictionary fields && fields.entries().containsKey(name)) {
+          return fields.entries().get(name);
+        }
+      }
+      return Plain.NONE;
+    }
+
+    /** Returns the name of the class without its module. */
+    String kind() {
+      return type.substring(type.lastIndexOf('.') + 1);
     }
   }
 }

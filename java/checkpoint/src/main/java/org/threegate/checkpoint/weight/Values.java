@@ -7,6 +7,7 @@ import java.util.function.UnaryOperator;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Ranges;
 import org.threegate.checkpoint.Tensor;
+import org.threegate.checkpoint.TensorParts;
 import org.threegate.dtype.Dtype;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Matrix;
@@ -185,41 +186,21 @@ public sealed interface Values {
   }
 
   /**
-   * Entries whose parts lie in several places, one part after the other. They are copied as they
-   * are stored when the matrix is opened.
+   * Entries that lie in several places, or in another order. They are copied as they are stored
+   * when the matrix is opened.
    *
    * @param rows number of rows
    * @param columns number of columns
-   * @param parts tensors of one dtype, which together hold the entries
-   * @param first index of the first entry, counted from the begin of the first part
+   * @param whole the tensor and its pieces
+   * @param first index of the first entry in the whole tensor
    */
-  record Joined(long rows, long columns, List<Tensor> parts, long first) implements Values {
-    private static final int COPIED_BYTES = 1 << 24;
-
-    /** Copies the list. */
-    public Joined {
-      parts = List.copyOf(parts);
-    }
-
+  record Joined(long rows, long columns, TensorParts whole, long first) implements Values {
     @Override
     public Opened open(Context context) {
-      Dtype dtype = parts.get(0).type().dtype().orElseThrow();
-      long begin = first * dtype.bytes();
-      long end = begin + rows * columns * dtype.bytes();
-      NativeBuffer buffer = context.allocate(Math.max(1, end - begin));
+      Dtype dtype = whole.type().dtype().orElseThrow();
+      NativeBuffer buffer = context.allocate(Math.max(1, rows * columns * dtype.bytes()));
       try {
-        long position = 0; // of a part, if all parts lay in one place
-        for (Tensor part : parts) {
-          long from = Math.max(begin, position);
-          long to = Math.min(end, position + part.bytes());
-          try (NativeBuffer.Lease lease = part.file().buffer().lease()) {
-            for (long at = from; at < to; at += COPIED_BYTES) {
-              int count = (int) Math.min(COPIED_BYTES, to - at);
-              buffer.put(at - begin, lease.view(part.offset() + at - position, count));
-            }
-          }
-          position += part.bytes();
-        }
+        whole.copy(first, rows * columns, buffer::put);
         return new Opened(Operand.of(Matrix.of(buffer, dtype, rows, columns)), List.of(buffer));
       } catch (RuntimeException e) {
         buffer.close();
@@ -230,7 +211,7 @@ public sealed interface Values {
     @Override
     public Values rows(long begin, long end) {
       Objects.checkFromToIndex(begin, end, rows);
-      return new Joined(end - begin, columns, parts, first + begin * columns);
+      return new Joined(end - begin, columns, whole, first + begin * columns);
     }
   }
 

@@ -1,5 +1,6 @@
 package org.threegate.checkpoint.weight;
 
+import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Set;
 import org.threegate.checkpoint.Tensor;
@@ -46,14 +47,14 @@ public record Weight(
         List.of(tensor));
   }
 
-  /** Returns a weight whose rows lie in several floating-point tensors. */
+  /** Returns a weight whose entries lie in pieces. */
   static Weight of(TensorParts whole) {
     List<Long> shape = whole.shape();
     return new Weight(
         whole.name(),
         shape,
-        whole.parts().get(0).type().name(),
-        new Values.Joined(Shapes.rows(shape), Shapes.columns(shape), whole.parts(), 0),
+        whole.type().name(),
+        new Values.Joined(Shapes.rows(shape), Shapes.columns(shape), whole, 0),
         whole.parts());
   }
 
@@ -62,9 +63,36 @@ public record Weight(
     return shape.stream().reduce(1L, Math::multiplyExact);
   }
 
-  /** {@return whether kernels read the entries as they are stored, without scales} */
+  /** {@return whether the entries are floating-point numbers as they are stored, without scales} */
   public boolean isPlain() {
-    return entries instanceof Values.Stored stored && stored.operand().blockScale().isEmpty();
+    return entries instanceof Values.Joined
+        || entries instanceof Values.Stored stored && stored.operand().blockScale().isEmpty();
+  }
+
+  /**
+   * {@return the stored bytes of some entries of a plain weight}
+   *
+   * @param first index of the first entry, in the order of the indexes
+   * @param count number of entries
+   * @throws IllegalStateException if the weight is not plain
+   */
+  public byte[] stored(long first, int count) {
+    int entry = sources.get(0).type().bits() / Byte.SIZE;
+    if (entries instanceof Values.Joined joined) {
+      ByteBuffer bytes = ByteBuffer.allocate(count * entry);
+      joined
+          .whole()
+          .copy(
+              joined.first() + first,
+              count,
+              (offset, part) -> bytes.position((int) offset).put(part));
+      return bytes.array();
+    }
+    if (isPlain() && entries instanceof Values.Stored stored) {
+      Matrix matrix = stored.operand().values();
+      return matrix.buffer().getBytes(matrix.offset() + first * entry, (long) count * entry);
+    }
+    throw new IllegalStateException(name + " is not plain");
   }
 
   /**

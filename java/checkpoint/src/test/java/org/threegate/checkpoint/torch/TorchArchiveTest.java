@@ -52,7 +52,8 @@ class TorchArchiveTest {
     assertThat(tensor.name()).isEqualTo("a");
     assertThat(tensor.type()).isEqualTo(TorchType.U8);
     assertThat(tensor.shape()).containsExactly(2L, 2L);
-    assertThat(tensor.whole()).isEqualTo(Optional.<List<Long>>empty());
+    assertThat(tensor.share()).isEqualTo(Optional.<TensorShare>empty());
+    assertThat(tensor.strides()).isEmpty();
     int at = (int) tensor.offset();
     assertThat(Arrays.copyOfRange(file, at, at + 4)).containsExactly(1, 2, 3, 4);
   }
@@ -149,12 +150,17 @@ class TorchArchiveTest {
         Archives.tensor("a", number(0) + "(" + huge + number(0) + "t" + ROWS + END), "impossible");
     String beyond = "\u008a\u0009\0\0\0\0\0\0\0\0\u0001"; // 2^64
     refusedPickle(Archives.tensor("a", number(0) + "(" + beyond + "t" + two + END), "not a size");
-    refusedPickle(
-        Archives.tensor("a", FOUR + "(" + number(1) + number(2) + "t" + END),
-        "tensor \"a\" is a view with the strides [1, 2]",
-        ".contiguous()");
-    refusedPickle(
-        Archives.tensor("a", FOUR + "(" + number(0) + number(1) + "t" + END), "is a view");
+    for (int stride = 0; stride < 2; stride++) {
+      refusedPickle(
+          Archives.tensor("a", FOUR + "(" + number(stride) + number(1) + "t" + END),
+          "tensor \"a\" has more entries than are stored",
+          ".contiguous()");
+    }
+    byte[] turned =
+        Archives.of(
+            Archives.tensor("a", FOUR + "(" + number(1) + number(2) + "t" + END), new byte[4]);
+    assertThat(read(turned).tensors().get(0).strides()).containsExactly(1L, 2L);
+    assertThat(read(turned).tensors().get(0).span()).isEqualTo(4);
   }
 
   @Test

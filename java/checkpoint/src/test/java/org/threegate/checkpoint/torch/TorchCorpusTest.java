@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Random;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.threegate.testing.Seeds;
@@ -23,14 +24,14 @@ class TorchCorpusTest {
   void theCorpusPasses() throws IOException {
     Random random = Seeds.random("theCorpusPasses");
     List<Path> files;
-    try (Stream<Path> entries = Files.list(CORPUS)) {
+    try (Stream<Path> entries = Files.walk(CORPUS)) {
       files = entries.filter(file -> file.toString().endsWith(".pt")).toList();
     }
-    assertThat(files).hasSizeGreaterThan(10);
+    assertThat(files).hasSizeGreaterThan(30);
     for (Path file : files) {
       byte[] seed = Files.readAllBytes(file);
       TorchFuzz.fuzzerTestOneInput(seed);
-      mutate(random, seed, 300);
+      mutate(random, seed, 40, TorchFuzz::fuzzerTestOneInput);
       ByteSource source = Archives.source(seed);
       if (seed[0] == 'P' && !file.endsWith("script.pt")) {
         ZipDirectory.Range pickle =
@@ -39,18 +40,34 @@ class TorchCorpusTest {
                 .findFirst()
                 .orElseThrow()
                 .getValue();
-        mutate(random, source.read(pickle.begin(), (int) pickle.bytes()), 2000);
+        byte[] code = source.read(pickle.begin(), (int) pickle.bytes());
+        mutate(random, code, 200, TorchFuzz::fuzzerTestOneInput);
       }
     }
   }
 
-  private static void mutate(Random random, byte[] seed, int times) {
+  @Test
+  void theMetadataPasses() throws IOException {
+    Random random = Seeds.random("theMetadataPasses");
+    List<Path> files;
+    try (Stream<Path> entries = Files.walk(CORPUS)) {
+      files = entries.filter(file -> file.endsWith(".metadata")).toList();
+    }
+    assertThat(files).hasSizeGreaterThan(5);
+    for (Path file : files) {
+      byte[] seed = Files.readAllBytes(file);
+      MetadataFuzz.fuzzerTestOneInput(seed);
+      mutate(random, seed, 500, MetadataFuzz::fuzzerTestOneInput);
+    }
+  }
+
+  private static void mutate(Random random, byte[] seed, int times, Consumer<byte[]> target) {
     for (int i = 0; i < times; i++) {
       byte[] mutated = seed.clone();
       for (int k = 0; k <= random.nextInt(3); k++) {
         mutated[random.nextInt(mutated.length)] = (byte) random.nextInt(256);
       }
-      TorchFuzz.fuzzerTestOneInput(mutated);
+      target.accept(mutated);
     }
   }
 }
