@@ -7,8 +7,9 @@
 #include <cmath>
 #include <cstddef>
 
+#include "wide_lanes_avx2.h"
+// after the lanes
 #include "block_wide.h"
-#include "compress_table.h"
 
 namespace threegate::diff {
 namespace {

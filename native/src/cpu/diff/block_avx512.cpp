@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "wide_lanes_avx512.h"
+// after the lanes
 #include "block_wide.h"
 
 namespace threegate::diff {
