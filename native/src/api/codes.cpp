@@ -1,0 +1,75 @@
+#include "cpu/codes/codes.h"
+
+#include "api/context.h"
+#include "api/mapped_file.h"
+#include "api/operand.h"
+
+namespace threegate {
+namespace {
+
+void require_positive(int64_t value, const char* field) {
+  require(value > 0, field, std::to_string(value), "it must be positive");
+}
+
+// Throws INVALID_ARGUMENT unless every group exists.
+void require_groups(const tg_codes& codes) {
+  require_positive(codes.groups, "codes.groups");
+  if (codes.group_of == nullptr) {
+    require_positive(codes.group_columns, "codes.group_columns");
+    require(ceiling_quotient(codes.columns, codes.group_columns) <= codes.groups, "codes.groups", std::to_string(codes.groups),
+            "each group of columns needs one");
+    return;
+  }
+  for (int64_t j = 0; j < codes.columns; ++j) {
+    require(codes.group_of[j] >= 0 && codes.group_of[j] < codes.groups, "codes.group_of", std::to_string(codes.group_of[j]),
+            "it must be less than groups");
+  }
+}
+
+void require_codes(const tg_codes* codes, const float* entries) {
+  require_struct(codes, "codes");
+  require(codes->order >= TG_CODES_LOW_FIRST && codes->order <= TG_CODES_AWQ, "codes.order", std::to_string(codes->order),
+          "allowed are TG_CODES_LOW_FIRST (1) to TG_CODES_AWQ (5)");
+  require(codes->bits == 4 || (codes->bits == 8 && codes->order == TG_CODES_LOW_FIRST), "codes.bits", std::to_string(codes->bits),
+          "allowed are 4, and 8 with TG_CODES_LOW_FIRST");
+  require(codes->rows >= 0 && codes->columns >= 0, "codes.rows",
+          std::to_string(codes->rows) + " x " + std::to_string(codes->columns), "neither may be negative");
+  require(codes->first_row >= 0 && (codes->first_row == 0 || codes->order > TG_CODES_DOWN), "codes.first_row",
+          std::to_string(codes->first_row), "it must be 0 where no word has codes of several rows");
+  require_positive(codes->scale_rows, "codes.scale_rows");
+  if (checked_product(codes->rows, codes->columns, "rows * columns") == 0) {
+    return;
+  }
+  require_groups(*codes);
+  const int64_t bits = checked_product(codes->columns, codes->bits, "columns * bits");
+  const bool across = codes::is_across(*codes);
+  require(across ? codes->stride >= 4 : codes->stride >= ceiling_quotient(bits, 8), "codes.stride", std::to_string(codes->stride),
+          "it must hold the codes of a row");
+  checked_product(std::max(codes->rows, codes->columns), codes->stride, "the bytes of the codes");
+  const int64_t blocks = ceiling_quotient(codes->first_row + codes->rows, codes->scale_rows);
+  require(codes->scale_stride >= (across ? blocks : codes->groups), "codes.scale_stride", std::to_string(codes->scale_stride),
+          "it must hold the scales of a group or a row");
+  require(codes->codes != nullptr && codes->code_bytes >= codes::code_span(*codes), "codes.code_bytes",
+          std::to_string(codes->code_bytes), "the codes must lie within");
+  require(codes->table != nullptr && codes->scales != nullptr && entries != nullptr, "codes.table, codes.scales or entries",
+          "NULL", "all three are required");
+}
+
+}  // namespace
+}  // namespace threegate
+
+extern "C" {
+
+tg_status tg_codes_decode(tg_context* context, const tg_codes* codes, float* entries) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_codes(codes, entries);
+    threegate::require_on_host(*context, codes->codes, "codes.codes");
+    threegate::require_on_host(*context, entries, "entries");
+    if (!threegate::codes::decode(context->pool, context->simd, *codes, context->control, entries)) {
+      throw threegate::Error(TG_CANCELLED, "cancelled");
+    }
+    threegate::require_intact(codes->codes, threegate::codes::code_span(*codes));
+  });
+}
+
+}  // extern "C"

@@ -1,0 +1,67 @@
+#include "codes.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "common/control.h"
+#include "entry.h"
+
+namespace threegate::codes {
+namespace {
+
+constexpr int64_t kBandEntries = 1 << 18;
+// Columns of a piece of a band. Where codes of several rows lie side by side, a cache line of each column is used by the rows of
+// a band one after the other, and must stay in the cache.
+constexpr int64_t kPieceColumns = 512;
+
+// NEON has no variant of its own: a compiler makes its instructions from the loops.
+constexpr auto decode_neon = decode_scalar;
+constexpr auto decode_avx512 = decode_avx2;
+
+}  // namespace
+
+int64_t code_span(const tg_codes& codes) {
+  if (codes.rows == 0 || codes.columns == 0) {
+    return 0;
+  }
+  switch (codes.order) {
+    case TG_CODES_DOWN:
+      return (codes.columns - 1) / kWordColumns * codes.stride + 4 * codes.rows;
+    case TG_CODES_ACROSS:
+    case TG_CODES_AWQ:
+      return (codes.columns - 1) * codes.stride + ((codes.first_row + codes.rows - 1) / kWordRows + 1) * 4;
+    default:
+      return (codes.rows - 1) * codes.stride + (codes.columns * codes.bits + 7) / 8;
+  }
+}
+
+void decode_scalar(const tg_codes& codes, const Range& range, float* out) {
+  for (int64_t i = range.first_row; i < range.end_row; ++i) {
+    for (int64_t j = range.first_column; j < range.end_column; ++j) {
+      out[i * codes.columns + j] = entry_of(codes, i, j);
+    }
+  }
+}
+
+bool decode(ThreadPool& pool, SimdLevel level, const tg_codes& codes, const tg_control* control, float* out) {
+  if (codes.rows == 0 || codes.columns == 0) {
+    return true;
+  }
+  const auto work = TG_AT_LEVEL(level, decode);
+  // A multiple of the rows of a word, so that bands share no tile if the first row begins a word.
+  const int64_t rows = std::max(kBandEntries / codes.columns / 16 * 16, int64_t{16});
+  const int64_t bands = (codes.rows + rows - 1) / rows;
+  std::atomic<int64_t> next{0};
+  pool.run(static_cast<int>(std::min<int64_t>(pool.threads(), bands)), [&](int) {
+    for (int64_t band = next.fetch_add(1); band < bands && !is_cancelled(control); band = next.fetch_add(1)) {
+      Range range{band * rows, std::min(codes.rows, (band + 1) * rows), 0, 0};
+      for (; range.first_column < codes.columns; range.first_column = range.end_column) {
+        range.end_column = is_across(codes) ? std::min(codes.columns, range.first_column + kPieceColumns) : codes.columns;
+        work(codes, range, out);
+      }
+    }
+  });
+  return !is_cancelled(control);
+}
+
+}  // namespace threegate::codes
