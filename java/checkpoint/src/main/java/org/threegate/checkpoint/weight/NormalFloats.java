@@ -9,6 +9,8 @@ import java.util.Optional;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.checkpoint.weight.ScaleGrid.Numbers;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.QuantizedRows;
 
 /**
  * Codes of four bits of bitsandbytes (NF4 and FP4), two to a byte, the first in the high half. A
@@ -106,6 +108,25 @@ final class NormalFloats implements Layout {
       } catch (java.io.IOException e) {
         throw new java.io.UncheckedIOException(e);
       }
+    }
+
+    @Override
+    public void decode(Context context, long first, int count, Target out) {
+      if (columns % 2 != 0 || columns % size != 0) { // bytes or blocks go from row to row
+        RowDecoder.super.decode(context, first, count, out);
+        return;
+      }
+      long groups = columns / size;
+      QuantizedRows.builder(
+              codes.file().buffer(),
+              codes.offset() + first * columns / 2,
+              QuantizedRows.Order.HIGH_FIRST)
+          .stride(columns / 2)
+          .table(table)
+          .scales(largest.of(first * groups, Math.toIntExact(count * groups)), groups)
+          .groups(groups, size)
+          .build()
+          .decode(context, count, columns, out.buffer(), out.position());
     }
 
     @Override

@@ -131,7 +131,7 @@ public sealed interface Values {
    * @param decoder computes rows
    */
   record Computed(long rows, long columns, RowDecoder decoder) implements Values {
-    private static final long BLOCK_ENTRIES = 1 << 18;
+    private static final long BLOCK_ENTRIES = 1 << 21;
 
     @Override
     public Opened open(Context context) {
@@ -139,15 +139,10 @@ public sealed interface Values {
       NativeBuffer buffer = context.allocate(Math.max(1, bytes));
       try {
         int block = (int) Math.max(1, Math.min(rows, BLOCK_ENTRIES / Math.max(1, columns)));
-        float[] values = new float[Math.toIntExact(block * columns)];
         for (long row = 0; row < rows; row += block) {
           int count = (int) Math.min(block, rows - row);
-          decoder.decode(row, count, values);
-          float[] filled =
-              count == block
-                  ? values
-                  : java.util.Arrays.copyOf(values, Math.toIntExact(count * columns));
-          buffer.putFloats(row * columns * 4, filled);
+          long position = row * columns * Float.BYTES;
+          decoder.decode(context, row, count, new RowDecoder.Target(buffer, position, columns));
         }
         return new Opened(Operand.of(Matrix.of(buffer, Dtype.F32, rows, columns)), List.of(buffer));
       } catch (RuntimeException e) {
