@@ -10,9 +10,8 @@ namespace threegate::codes {
 namespace {
 
 constexpr int64_t kBandEntries = 1 << 18;
-// Columns of a piece of a band. Where codes of several rows lie side by side, a cache line of each column is used by the rows of
-// a band one after the other, and must stay in the cache.
-constexpr int64_t kPieceColumns = 512;
+// Where codes of several rows lie side by side, those of a cache line.
+constexpr int64_t kBandRows = 128;
 
 // NEON has no variant of its own: a compiler makes its instructions from the loops.
 constexpr auto decode_neon = decode_scalar;
@@ -48,17 +47,12 @@ bool decode(ThreadPool& pool, SimdLevel level, const tg_codes& codes, const tg_c
     return true;
   }
   const auto work = TG_AT_LEVEL(level, decode);
-  // A multiple of the rows of a word, so that bands share no tile if the first row begins a word.
-  const int64_t rows = std::max(kBandEntries / codes.columns / 16 * 16, int64_t{16});
+  const int64_t rows = is_across(codes) ? kBandRows : std::max(kBandEntries / codes.columns, int64_t{1});
   const int64_t bands = (codes.rows + rows - 1) / rows;
   std::atomic<int64_t> next{0};
   pool.run(static_cast<int>(std::min<int64_t>(pool.threads(), bands)), [&](int) {
     for (int64_t band = next.fetch_add(1); band < bands && !is_cancelled(control); band = next.fetch_add(1)) {
-      Range range{band * rows, std::min(codes.rows, (band + 1) * rows), 0, 0};
-      for (; range.first_column < codes.columns; range.first_column = range.end_column) {
-        range.end_column = is_across(codes) ? std::min(codes.columns, range.first_column + kPieceColumns) : codes.columns;
-        work(codes, range, out);
-      }
+      work(codes, {band * rows, std::min(codes.rows, (band + 1) * rows), 0, codes.columns}, out);
     }
   });
   return !is_cancelled(control);

@@ -104,58 +104,85 @@ void decode_bytes(const tg_codes& codes, bool integers, int64_t row, const Range
   }
 }
 
-// The scales or zero points of eight rows of a column.
-[[gnu::always_inline]] inline __m256 of_rows(const tg_codes& codes, const float* numbers, int64_t row, int64_t column) {
-  const float* at = numbers + scale_of(codes, row, column);
-  return codes.scale_rows == 1 ? _mm256_loadu_ps(at) : _mm256_set1_ps(*at);
-}
+// Rows and columns of a tile. The rows of the codes and of the matrix often are a power of two apart, so that few of their cache
+// lines fit in the cache at a time. A tile reads the lines of the codes as a whole, and writes those of the matrix as a whole.
+constexpr int64_t kTileRows = 128;
+constexpr int64_t kTileColumns = 64;
 
-// Eight rows from `row` on, of which the first begins a word.
+struct Tile {
+  alignas(64) float entries[kTileRows * kTileColumns];
+};
+
+// Decodes the rows of eight columns, in whole words.
 template <bool kDown>
-void decode_word_rows(const tg_codes& codes, const Table16& table, int64_t row, const Range& range, float* out) {
+void decode_columns(const tg_codes& codes, const Table16& table, const Range& rows, int64_t column, float* out) {
   const auto* data = static_cast<const uint8_t*>(codes.codes);
   const __m256i shifts = codes.order == TG_CODES_AWQ ? _mm256_setr_epi32(0, 16, 4, 20, 8, 24, 12, 28)
                                                      : _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
-  int64_t j = range.first_column;
-  for (; j + kWordColumns <= range.end_column; j += kWordColumns) {
+  int64_t groups[kWordColumns];  // the first scale of the group of each column
+  for (int64_t k = 0; k < kWordColumns; ++k) {
+    groups[k] = group_of(codes, column + k) * codes.scale_stride;
+  }
+  const bool shared = codes.scale_rows != 1;
+  for (int64_t i = rows.first_row; i < rows.end_row; i += kWordRows) {
+    const int64_t block = shared ? (codes.first_row + i) / codes.scale_rows : codes.first_row + i;
     __m256i words{};
     if constexpr (kDown) {
-      words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(data + j / kWordColumns * codes.stride + 4 * row));
+      words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(data + column / kWordColumns * codes.stride + 4 * i));
     }
+    const int64_t word = (codes.first_row + i) / kWordRows * 4;
+    const auto of_rows = [&](const float* numbers, int64_t k) __attribute__((always_inline)) {
+      const float* at = numbers + groups[k] + block;
+      return shared ? _mm256_set1_ps(*at) : _mm256_loadu_ps(at);
+    };
     __m256 columns[kWordColumns];
     for (int64_t k = 0; k < kWordColumns; ++k) {
       __m256i own;
       if constexpr (kDown) {
         own = _mm256_srli_epi32(words, static_cast<int>(4 * k));
       } else {
-        own = _mm256_srlv_epi32(broadcast_word(data + (j + k) * codes.stride + (codes.first_row + row) / kWordRows * 4), shifts);
+        own = _mm256_srlv_epi32(broadcast_word(data + (column + k) * codes.stride + word), shifts);
       }
       __m256 value = table.of(own);
       if (codes.zeros != nullptr) {
-        value = _mm256_sub_ps(value, of_rows(codes, codes.zeros, row, j + k));
+        value = _mm256_sub_ps(value, of_rows(codes.zeros, k));
       }
-      columns[k] = _mm256_mul_ps(value, of_rows(codes, codes.scales, row, j + k));
+      columns[k] = _mm256_mul_ps(value, of_rows(codes.scales, k));
     }
-    store_transposed(columns, out + row * codes.columns + j, codes.columns);
+    store_transposed(columns, out + (i - rows.first_row) * kTileColumns, kTileColumns);
   }
-  decode_scalar(codes, {row, row + kWordRows, j, range.end_column}, out);
+}
+
+// Decodes whole words of a tile, and copies them.
+template <bool kDown>
+void decode_tile(const tg_codes& codes, const Table16& table, const Range& range, float* out) {
+  Tile tile;
+  for (int64_t j = range.first_column; j < range.end_column; j += kWordColumns) {
+    decode_columns<kDown>(codes, table, range, j, tile.entries + (j - range.first_column));
+  }
+  const int64_t width = range.end_column - range.first_column;
+  for (int64_t i = range.first_row; i < range.end_row; ++i) {
+    std::copy_n(tile.entries + (i - range.first_row) * kTileColumns, width, out + i * codes.columns + range.first_column);
+  }
 }
 
 void decode_across(const tg_codes& codes, const Table16& table, const Range& range, float* out) {
   const bool down = codes.order == TG_CODES_DOWN;
   // Eight rows must have one scale for each column, or a scale each.
   const bool in_blocks = codes.scale_rows == 1 || codes.scale_rows % kWordRows == 0;
-  int64_t i = range.first_row;
-  if (!down || codes.scale_rows != 1) {
-    const int64_t before = (kWordRows - (codes.first_row + i) % kWordRows) % kWordRows;
-    const int64_t begin = std::min(range.end_row, i + before);
-    decode_scalar(codes, {i, begin, range.first_column, range.end_column}, out);
-    i = begin;
+  const int64_t before = down ? 0 : (kWordRows - (codes.first_row + range.first_row) % kWordRows) % kWordRows;
+  const int64_t begin = std::min(range.end_row, range.first_row + before);
+  const int64_t end = in_blocks ? begin + (range.end_row - begin) / kWordRows * kWordRows : begin;
+  const int64_t end_column = range.first_column + (range.end_column - range.first_column) / kWordColumns * kWordColumns;
+  decode_scalar(codes, {range.first_row, begin, range.first_column, range.end_column}, out);
+  decode_scalar(codes, {end, range.end_row, range.first_column, range.end_column}, out);
+  decode_scalar(codes, {begin, end, end_column, range.end_column}, out);
+  for (int64_t i = begin; i < end; i += kTileRows) {
+    for (int64_t j = range.first_column; j < end_column; j += kTileColumns) {
+      const Range tile{i, std::min(end, i + kTileRows), j, std::min(end_column, j + kTileColumns)};
+      down ? decode_tile<true>(codes, table, tile, out) : decode_tile<false>(codes, table, tile, out);
+    }
   }
-  for (; in_blocks && i + kWordRows <= range.end_row; i += kWordRows) {
-    down ? decode_word_rows<true>(codes, table, i, range, out) : decode_word_rows<false>(codes, table, i, range, out);
-  }
-  decode_scalar(codes, {i, range.end_row, range.first_column, range.end_column}, out);
 }
 
 bool are_integers(const float* table) {
