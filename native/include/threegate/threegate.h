@@ -93,6 +93,8 @@ typedef int32_t tg_dtype;
 #define TG_F8_E4M3 5
 /** OCP E5M2: infinities and NaN are as in IEEE 754. */
 #define TG_F8_E5M2 6
+/** Quantised weights: `data` points to a tg_codes. Only tg_diff reads them, on the CPU. Since version 18. */
+#define TG_CODES 7
 
 /** A read-only, row-major matrix. It is a part of other structs and has no `size`. */
 typedef struct tg_matrix {
@@ -482,8 +484,9 @@ TG_API tg_status tg_diff_workspace(tg_context* context, const tg_operand* bases,
 
 /**
  * Compares `count` pairs of matrices in one pass over their entries. The two matrices of a pair have the same shape and
- * any dtypes, and may be empty. `profiles` has one element per pair, or is NULL if none is wanted. control->done counts
- * entries.
+ * any dtypes, and may be empty. `values` of an operand may be TG_CODES, of the same shape as its tg_codes; it then has no
+ * other scales and no low-rank terms. The entries are decoded block by block, as tg_codes_decode does. `profiles` has one element
+ * per pair, or is NULL if none is wanted. control->done counts entries.
  *
  * Counts are the same on every device, at every SIMD level and for any number of threads. Sums are the same for any number
  * of threads, and agree within a relative 1e-12 between SIMD levels and devices. A CUDA device compares all pairs in as

@@ -1,8 +1,9 @@
-#include "cpu/codes/codes.h"
+#include "api/codes.h"
 
 #include "api/context.h"
 #include "api/mapped_file.h"
 #include "api/operand.h"
+#include "cpu/codes/codes.h"
 
 namespace threegate {
 namespace {
@@ -26,7 +27,7 @@ void require_groups(const tg_codes& codes) {
   }
 }
 
-void require_codes(const tg_codes* codes, const float* entries) {
+void require_codes(const tg_codes* codes) {
   require_struct(codes, "codes");
   require(codes->order >= TG_CODES_LOW_FIRST && codes->order <= TG_CODES_AWQ, "codes.order", std::to_string(codes->order),
           "allowed are TG_CODES_LOW_FIRST (1) to TG_CODES_AWQ (5)");
@@ -51,18 +52,36 @@ void require_codes(const tg_codes* codes, const float* entries) {
           "it must hold the scales of a group or a row");
   require(codes->codes != nullptr && codes->code_bytes >= codes::code_span(*codes), "codes.code_bytes",
           std::to_string(codes->code_bytes), "the codes must lie within");
-  require(codes->table != nullptr && codes->scales != nullptr && entries != nullptr, "codes.table, codes.scales or entries",
-          "NULL", "all three are required");
+  require(codes->table != nullptr && codes->scales != nullptr, "codes.table or codes.scales", "NULL", "both are required");
 }
 
 }  // namespace
+
+void require_codes_operand(const tg_operand& operand, const std::string& name) {
+  const tg_matrix& values = operand.values;
+  const auto* codes = static_cast<const tg_codes*>(values.data);
+  require_codes(codes);
+  require(codes->rows == values.rows && codes->columns == values.columns, (name + ".values").c_str(),
+          std::to_string(values.rows) + " x " + std::to_string(values.columns),
+          ("its codes are " + std::to_string(codes->rows) + " x " + std::to_string(codes->columns)).c_str());
+  require(operand.block_scale.data == nullptr && operand.low_rank_count == 0, name.c_str(), "codes with more scales or terms",
+          "codes have their own scales, and no low-rank terms");
+}
+
+void require_intact_codes(const tg_operand& operand) {
+  const auto* codes = static_cast<const tg_codes*>(operand.values.data);
+  require_intact(codes->codes, codes::code_span(*codes));
+}
+
 }  // namespace threegate
 
 extern "C" {
 
 tg_status tg_codes_decode(tg_context* context, const tg_codes* codes, float* entries) {
   return threegate::guarded_call(context, [&] {
-    threegate::require_codes(codes, entries);
+    threegate::require_codes(codes);
+    threegate::require(entries != nullptr || codes->rows == 0 || codes->columns == 0, "entries", "NULL",
+                       "it must have room for the entries");
     threegate::require_on_host(*context, codes->codes, "codes.codes");
     threegate::require_on_host(*context, entries, "entries");
     if (!threegate::codes::decode(context->pool, context->simd, *codes, context->control, entries)) {

@@ -174,6 +174,97 @@ TEST_P(CodesAtLevel, SignedIntegersAndZerosKeepTheirBits) {
   expect_decoded(own.get(), floats);
 }
 
+// Codes in a comparison are the same as their entries.
+TEST_P(CodesAtLevel, ComparisonsDecodeBlockByBlock) {
+  const auto own = support::make_context(2, GetParam().c_str());
+  for (const int32_t order : {TG_CODES_LOW_FIRST, TG_CODES_HIGH_FIRST, TG_CODES_DOWN, TG_CODES_ACROSS, TG_CODES_AWQ}) {
+    for (const auto& [m, n] : {std::pair<int64_t, int64_t>{300, 130}, {7, 4100}, {301, 2056}}) {
+      SCOPED_TRACE(testing::Message() << "order " << order << " shape " << m << " x " << n);
+      Weights base(order, 4, m, n, order >= TG_CODES_ACROSS ? 3 : 0, random_);
+      base.add_scales(order == TG_CODES_ACROSS ? 32 : 1, 5, true, false, random_);
+      Weights tuned = base;
+      for (int change = 0; change < 50; ++change) {
+        tuned.bytes[random_() % tuned.bytes.size()] ^= static_cast<uint8_t>(random_());
+      }
+      std::vector<float> entries[2];
+      tg_operand decoded[2]{};
+      tg_operand operands[2]{};
+      const tg_codes codes[2] = {base.codes(), tuned.codes()};
+      for (size_t side = 0; side < 2; ++side) {
+        entries[side].resize(static_cast<size_t>(m * n));
+        ASSERT_EQ(TG_OK, tg_codes_decode(own.get(), codes + side, entries[side].data()));
+        decoded[side].size = operands[side].size = sizeof(tg_operand);
+        decoded[side].values = {entries[side].data(), m, n, n, TG_F32, 0};
+        operands[side].values = {codes + side, m, n, n, TG_CODES, 0};
+      }
+      const auto compare = [&](const tg_operand& a, const tg_operand& b, std::vector<int64_t>& counts) {
+        counts.assign(static_cast<size_t>(m + n + 15), 0);
+        const tg_diff_profiles profiles{
+            sizeof(profiles), counts.data(), counts.data() + m, nullptr, 0, counts.data() + m + n, 5, 3};
+        const tg_diff_options options{sizeof(options)};
+        tg_workspace_size size{sizeof(size), 0, 0};
+        EXPECT_EQ(TG_OK, tg_diff_workspace(own.get(), &a, &b, 1, &options, &profiles, &size)) << support::error_of(own.get());
+        const auto host = support::allocate(size.host_bytes);
+        const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
+        tg_diff_result result{};
+        result.size = sizeof(result);
+        EXPECT_EQ(TG_OK, tg_diff(own.get(), &a, &b, 1, &options, nullptr, &workspace, &profiles, &result));
+        return result;
+      };
+      std::vector<int64_t> expected_counts;
+      const tg_diff_result expected = compare(decoded[0], decoded[1], expected_counts);
+      ASSERT_GT(expected.changed, 0);
+      for (const auto& [a, b] : {std::pair(operands[0], operands[1]), {operands[0], decoded[1]}, {decoded[0], operands[1]}}) {
+        std::vector<int64_t> counts;
+        const tg_diff_result actual = compare(a, b, counts);
+        EXPECT_EQ(expected_counts, counts);
+        EXPECT_EQ(expected.total, actual.total);
+        EXPECT_EQ(expected.changed, actual.changed);
+        EXPECT_EQ(expected.changed_bits, actual.changed_bits);
+        EXPECT_EQ(expected.changed_stored, actual.changed_stored);
+        EXPECT_EQ(expected.sign_flips, actual.sign_flips);
+        EXPECT_EQ(0, std::memcmp(expected.ulp_histogram, actual.ulp_histogram, sizeof(expected.ulp_histogram)));
+        EXPECT_EQ(expected.max_abs_delta, actual.max_abs_delta);
+        EXPECT_NEAR(expected.base_squares, actual.base_squares, 1e-12 * expected.base_squares);
+        EXPECT_NEAR(expected.delta_squares, actual.delta_squares, 1e-12 * expected.delta_squares);
+      }
+    }
+  }
+}
+
+// Operands that no comparison can read.
+TEST(Codes, ComparisonsRefuseWrongOperands) {
+  std::mt19937_64 random{support::seed()};
+  const auto own = support::make_context();
+  Weights weights(TG_CODES_LOW_FIRST, 4, 4, 6, 0, random);
+  weights.add_scales(1, 3, false, false, random);
+  tg_codes codes = weights.codes();
+  tg_operand good{};
+  good.size = sizeof(good);
+  good.values = {&codes, 4, 6, 6, TG_CODES, 0};
+  const tg_diff_options options{sizeof(options)};
+  tg_workspace_size size{sizeof(size), 0, 0};
+  const auto expect_refused = [&](const tg_operand& operand, const std::string& message) {
+    EXPECT_EQ(TG_INVALID_ARGUMENT, tg_diff_workspace(own.get(), &operand, &good, 1, &options, nullptr, &size));
+    EXPECT_EQ(message, support::error_of(own.get()));
+  };
+  tg_operand bad = good;
+  bad.values.rows = 3;
+  expect_refused(bad, "base.values is 3 x 6; its codes are 4 x 6");
+  bad = good;
+  bad.values.data = nullptr;
+  expect_refused(bad, "codes is NULL; it must point to a struct");
+  bad = good;
+  const tg_low_rank term{};
+  bad.low_rank = &term;
+  bad.low_rank_count = 1;
+  expect_refused(bad, "base is codes with more scales or terms; codes have their own scales, and no low-rank terms");
+  double norm = 0;
+  const tg_svd_options svd{sizeof(svd), 1, 1e-4, 1, 0};
+  tg_svd_result result{sizeof(result), &norm, nullptr, nullptr, nullptr, 0, 0, 0, 0, 0};
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_svd_workspace(own.get(), &good, nullptr, 1, &svd, &result, &size));
+}
+
 // Each wrong argument is refused by name, and nothing is written.
 TEST(Codes, RefusesWrongArguments) {
   std::mt19937_64 random{support::seed()};

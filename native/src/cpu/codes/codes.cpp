@@ -34,25 +34,29 @@ int64_t code_span(const tg_codes& codes) {
   }
 }
 
-void decode_scalar(const tg_codes& codes, const Range& range, float* out) {
+void decode_scalar(const tg_codes& codes, const Range& range, const Output& out) {
   for (int64_t i = range.first_row; i < range.end_row; ++i) {
     for (int64_t j = range.first_column; j < range.end_column; ++j) {
-      out[i * codes.columns + j] = entry_of(codes, i, j);
+      *out.at(i, j) = entry_of(codes, i, j);
     }
   }
+}
+
+void decode_range(SimdLevel level, const tg_codes& codes, const Range& range, const Output& out) {
+  TG_AT_LEVEL(level, decode)(codes, range, out);
 }
 
 bool decode(ThreadPool& pool, SimdLevel level, const tg_codes& codes, const tg_control* control, float* out) {
   if (codes.rows == 0 || codes.columns == 0) {
     return true;
   }
-  const auto work = TG_AT_LEVEL(level, decode);
   const int64_t rows = is_across(codes) ? kBandRows : std::max(kBandEntries / codes.columns, int64_t{1});
   const int64_t bands = (codes.rows + rows - 1) / rows;
+  const Output all{out, 0, 0, codes.columns};
   std::atomic<int64_t> next{0};
   pool.run(static_cast<int>(std::min<int64_t>(pool.threads(), bands)), [&](int) {
     for (int64_t band = next.fetch_add(1); band < bands && !is_cancelled(control); band = next.fetch_add(1)) {
-      work(codes, {band * rows, std::min(codes.rows, (band + 1) * rows), 0, codes.columns}, out);
+      decode_range(level, codes, {band * rows, std::min(codes.rows, (band + 1) * rows), 0, codes.columns}, all);
     }
   });
   return !is_cancelled(control);

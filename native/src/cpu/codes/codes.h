@@ -27,12 +27,24 @@ inline bool is_across(const tg_codes& codes) { return codes.order >= TG_CODES_DO
 // The number of bytes from `codes` to the end of the last code.
 int64_t code_span(const tg_codes& codes);
 
+// Where entries are written.
+struct Output {
+  float* data;     // the entry of the row and column below
+  int64_t row;     // of the matrix
+  int64_t column;  // of the matrix
+  int64_t stride;  // entries from row to row
+
+  [[nodiscard]] float* at(int64_t i, int64_t j) const { return data + (i - row) * stride + (j - column); }
+};
+
 // Decodes all entries to `out`. Returns false if the call was cancelled.
 bool decode(ThreadPool& pool, SimdLevel level, const tg_codes& codes, const tg_control* control, float* out);
 
-// Decode a range. `out` is that of the whole matrix.
-void decode_scalar(const tg_codes& codes, const Range& range, float* out);
-void decode_avx2(const tg_codes& codes, const Range& range, float* out);
+// Decodes a range on one thread.
+void decode_range(SimdLevel level, const tg_codes& codes, const Range& range, const Output& out);
+
+void decode_scalar(const tg_codes& codes, const Range& range, const Output& out);
+void decode_avx2(const tg_codes& codes, const Range& range, const Output& out);
 
 }  // namespace threegate::codes
 

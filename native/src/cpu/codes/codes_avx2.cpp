@@ -40,12 +40,12 @@ int64_t end_of_group(const tg_codes& codes, int64_t column, int64_t end) {
 }
 
 // Codes of four bits, row after row.
-void decode_pairs(const tg_codes& codes, const Table16& table, int64_t row, const Range& range, float* out) {
+void decode_pairs(const tg_codes& codes, const Table16& table, int64_t row, const Range& range, const Output& out) {
   const bool high_first = codes.order == TG_CODES_HIGH_FIRST;
   const __m256i shifts =
       high_first ? _mm256_setr_epi32(4, 0, 12, 8, 20, 16, 28, 24) : _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
   const uint8_t* in = static_cast<const uint8_t*>(codes.codes) + row * codes.stride;
-  float* to = out + row * codes.columns;
+  float* to = out.at(row, range.first_column) - range.first_column;
   for (int64_t j = range.first_column; j < range.end_column;) {
     const int64_t end = end_of_group(codes, j, range.end_column);
     const Table16 own = table.scaled(codes, scale_of(codes, row, j));
@@ -59,9 +59,9 @@ void decode_pairs(const tg_codes& codes, const Table16& table, int64_t row, cons
 }
 
 // Codes of eight bits, row after row.
-void decode_bytes(const tg_codes& codes, bool integers, int64_t row, const Range& range, float* out) {
+void decode_bytes(const tg_codes& codes, bool integers, int64_t row, const Range& range, const Output& out) {
   const uint8_t* in = static_cast<const uint8_t*>(codes.codes) + row * codes.stride;
-  float* to = out + row * codes.columns;
+  float* to = out.at(row, range.first_column) - range.first_column;
   for (int64_t j = range.first_column; j < range.end_column;) {
     const int64_t end = end_of_group(codes, j, range.end_column);
     const int64_t at = scale_of(codes, row, j);
@@ -109,10 +109,6 @@ void decode_bytes(const tg_codes& codes, bool integers, int64_t row, const Range
 constexpr int64_t kTileRows = 128;
 constexpr int64_t kTileColumns = 64;
 
-struct Tile {
-  alignas(64) float entries[kTileRows * kTileColumns];
-};
-
 // Decodes the rows of eight columns, in whole words.
 template <bool kDown>
 void decode_columns(const tg_codes& codes, const Table16& table, const Range& rows, int64_t column, float* out) {
@@ -153,36 +149,40 @@ void decode_columns(const tg_codes& codes, const Table16& table, const Range& ro
   }
 }
 
-// Decodes whole words of a tile, and copies them.
+// Decodes whole words of a tile, and copies the rows from `first_row` to `end_row`.
 template <bool kDown>
-void decode_tile(const tg_codes& codes, const Table16& table, const Range& range, float* out) {
-  Tile tile;
-  for (int64_t j = range.first_column; j < range.end_column; j += kWordColumns) {
-    decode_columns<kDown>(codes, table, range, j, tile.entries + (j - range.first_column));
+void decode_tile(const tg_codes& codes, const Table16& table, const Range& tile, int64_t first_row, int64_t end_row,
+                 const Output& out) {
+  alignas(64) float entries[kTileRows * kTileColumns];
+  for (int64_t j = tile.first_column; j < tile.end_column; j += kWordColumns) {
+    decode_columns<kDown>(codes, table, tile, j, entries + (j - tile.first_column));
   }
-  const int64_t width = range.end_column - range.first_column;
-  for (int64_t i = range.first_row; i < range.end_row; ++i) {
-    std::copy_n(tile.entries + (i - range.first_row) * kTileColumns, width, out + i * codes.columns + range.first_column);
+  for (int64_t i = std::max(first_row, tile.first_row); i < std::min(end_row, tile.end_row); ++i) {
+    std::copy_n(entries + (i - tile.first_row) * kTileColumns, tile.end_column - tile.first_column, out.at(i, tile.first_column));
   }
 }
 
-void decode_across(const tg_codes& codes, const Table16& table, const Range& range, float* out) {
-  const bool down = codes.order == TG_CODES_DOWN;
+void decode_across(const tg_codes& codes, const Table16& table, const Range& range, const Output& out) {
   // Eight rows must have one scale for each column, or a scale each.
-  const bool in_blocks = codes.scale_rows == 1 || codes.scale_rows % kWordRows == 0;
-  const int64_t before = down ? 0 : (kWordRows - (codes.first_row + range.first_row) % kWordRows) % kWordRows;
-  const int64_t begin = std::min(range.end_row, range.first_row + before);
-  const int64_t end = in_blocks ? begin + (range.end_row - begin) / kWordRows * kWordRows : begin;
+  if (codes.scale_rows != 1 && codes.scale_rows % kWordRows != 0) {
+    decode_scalar(codes, range, out);
+    return;
+  }
+  // Whole words around the range, as far as there are such rows. The first of them may be in front of row 0.
+  const bool down = codes.order == TG_CODES_DOWN;
+  const int64_t begin = down ? range.first_row : range.first_row - (codes.first_row + range.first_row) % kWordRows;
+  const int64_t words = (range.end_row - begin + kWordRows - 1) / kWordRows;
+  const int64_t end = begin + words * kWordRows <= codes.rows ? begin + words * kWordRows : begin + (words - 1) * kWordRows;
   const int64_t end_column = range.first_column + (range.end_column - range.first_column) / kWordColumns * kWordColumns;
-  decode_scalar(codes, {range.first_row, begin, range.first_column, range.end_column}, out);
-  decode_scalar(codes, {end, range.end_row, range.first_column, range.end_column}, out);
-  decode_scalar(codes, {begin, end, end_column, range.end_column}, out);
   for (int64_t i = begin; i < end; i += kTileRows) {
     for (int64_t j = range.first_column; j < end_column; j += kTileColumns) {
       const Range tile{i, std::min(end, i + kTileRows), j, std::min(end_column, j + kTileColumns)};
-      down ? decode_tile<true>(codes, table, tile, out) : decode_tile<false>(codes, table, tile, out);
+      down ? decode_tile<true>(codes, table, tile, range.first_row, range.end_row, out)
+           : decode_tile<false>(codes, table, tile, range.first_row, range.end_row, out);
     }
   }
+  decode_scalar(codes, {std::max(end, range.first_row), range.end_row, range.first_column, end_column}, out);
+  decode_scalar(codes, {range.first_row, range.end_row, end_column, range.end_column}, out);
 }
 
 bool are_integers(const float* table) {
@@ -196,7 +196,7 @@ bool are_integers(const float* table) {
 
 }  // namespace
 
-void decode_avx2(const tg_codes& codes, const Range& range, float* out) {
+void decode_avx2(const tg_codes& codes, const Range& range, const Output& out) {
   if (!is_across(codes) && codes.group_of != nullptr) {
     decode_scalar(codes, range, out);
     return;

@@ -363,8 +363,8 @@ bool block_bf16_neon(const BlockInput& input, BlockResult& result) {
   int64_t waiting = 0;
   for (int64_t i = 0; i < input.rows; ++i) {
     const int64_t row = input.row + i;
-    const uint8_t* base = element_address(input.base->values, row, input.column);
-    const uint8_t* tuned = element_address(input.tuned->values, row, input.column);
+    const uint8_t* base = element_address(input.base.operand->values, input.base.row + i, input.base.column);
+    const uint8_t* tuned = element_address(input.tuned.operand->values, input.tuned.row + i, input.tuned.column);
     int64_t changed_count = 0;
     uint16x8_t bits_count = vdupq_n_u16(0);  // of up to kBlockColumns / kWidth pairs a lane
     const auto step = [&](int64_t j, const Group& group) __attribute__((always_inline)) {

@@ -170,8 +170,8 @@ bool block_wide(const BlockInput& input, BlockResult& result) {
     int64_t changed_count = 0;
     for (int64_t begin = 0; begin < input.columns; begin += kRun) {
       const int64_t count = std::min(kRun, input.columns - begin);
-      const uint8_t* a = base_stage.read(*input.base, row, input.column + begin, count);
-      const uint8_t* b = tuned_stage.read(*input.tuned, row, input.column + begin, count);
+      const uint8_t* a = base_stage.read(*input.base.operand, input.base.row + i, input.base.column + begin, count);
+      const uint8_t* b = tuned_stage.read(*input.tuned.operand, input.tuned.row + i, input.tuned.column + begin, count);
       uint16_t* columns = result.column_changed + begin;
       uint64_t* run_words = words == nullptr ? unused : words + begin / kWideGroup;
       noted.clear();
@@ -214,7 +214,8 @@ bool block_wide(const BlockInput& input, BlockResult& result) {
 }
 
 inline bool block_wide_any(const BlockInput& input, BlockResult& result) {
-  return is_double(*input.base) || is_double(*input.tuned) ? block_wide<double>(input, result) : block_wide<float>(input, result);
+  return is_double(*input.base.operand) || is_double(*input.tuned.operand) ? block_wide<double>(input, result)
+                                                                           : block_wide<float>(input, result);
 }
 
 }  // namespace
