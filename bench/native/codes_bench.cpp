@@ -1,14 +1,16 @@
-// Measures the decoding of quantised weights in each layout, and a plain read of the same bytes.
+// Measures the comparison of quantised weights in each layout with all outputs except the mask, the decoding of one side to
+// float32 in memory, and a plain read of the stored bytes of both sides.
 //
-// usage: threegate_bench_codes [ROUNDS]. Prints one line for each layout: bytes of an entry as it is stored, nanoseconds per
-// entry to decode it to float32 in memory that is in use already, gigabytes per second of stored bytes, the read bandwidth, and
-// the ratio. Reads and decodings alternate, and the best of the rounds counts, because other programs may run. THREEGATE_SIMD
-// selects the instruction set. One thread.
+// usage: threegate_bench_codes [ROUNDS]. Prints one line for each layout and share of changed codes: the layout, changed codes
+// per mille, stored bytes of a pair of entries, nanoseconds per entry to decode one side, nanoseconds per pair to compare,
+// gigabytes of stored bytes per second of the comparison, the read bandwidth, and the ratio of the two. Reads, decodings and
+// comparisons alternate, and the best of the rounds counts, because other programs may run. THREEGATE_SIMD selects the
+// instruction set. One thread.
 #include "support.h"
 
 namespace {
 
-constexpr int64_t kRows = 8192;
+constexpr int64_t kRows = 4096;
 constexpr int64_t kColumns = 8192;
 constexpr int64_t kEntries = kRows * kColumns;
 
@@ -37,10 +39,17 @@ uint64_t sum_of(const std::vector<uint64_t>& words) {
   return sum;
 }
 
-void measure(const Layout& layout, int rounds) {
+void measure(const Layout& layout, int64_t per_mille, int rounds) {
   std::mt19937_64 random(5);
   std::vector<uint64_t> words(static_cast<size_t>(kEntries * layout.bits / 64));
   std::generate(words.begin(), words.end(), random);
+  std::vector<uint64_t> other = words;
+  auto* codes_after = reinterpret_cast<uint8_t*>(other.data());
+  for (int64_t i = 0; i < kEntries; ++i) {
+    if (static_cast<int64_t>(random() % 1000) < per_mille) {
+      codes_after[i * layout.bits / 8] ^= static_cast<uint8_t>(layout.bits == 8 || i % 2 == 0 ? 1 : 16);
+    }
+  }
   const bool across = layout.order >= TG_CODES_DOWN;
   const int64_t groups = kColumns / layout.group_columns;
   const int64_t blocks = kRows / layout.scale_rows;
@@ -50,37 +59,61 @@ void measure(const Layout& layout, int rounds) {
   }
   const std::vector<float> scales(static_cast<size_t>(groups * blocks), 0.01F);
   const std::vector<float> zeros(scales.size(), 7.0F);
-  const tg_codes codes{sizeof(codes),
-                       words.data(),
-                       kEntries * layout.bits / 8,
-                       kRows,
-                       kColumns,
-                       layout.order == TG_CODES_DOWN ? 4 * kRows : (across ? kRows : kColumns) * layout.bits / 8,
-                       layout.bits,
-                       layout.order,
-                       0,
-                       table.data(),
-                       scales.data(),
-                       layout.zeros ? zeros.data() : nullptr,
-                       across ? blocks : groups,
-                       layout.scale_rows,
-                       groups,
-                       layout.group_columns,
-                       nullptr};
+  tg_codes codes{sizeof(codes),
+                 words.data(),
+                 kEntries * layout.bits / 8,
+                 kRows,
+                 kColumns,
+                 layout.order == TG_CODES_DOWN ? 4 * kRows : (across ? kRows : kColumns) * layout.bits / 8,
+                 layout.bits,
+                 layout.order,
+                 0,
+                 table.data(),
+                 scales.data(),
+                 layout.zeros ? zeros.data() : nullptr,
+                 across ? blocks : groups,
+                 layout.scale_rows,
+                 groups,
+                 layout.group_columns,
+                 nullptr};
+  tg_codes tuned_codes = codes;
+  tuned_codes.codes = other.data();
   const bench::Context context = bench::open_context();
   const bench::Memory entries = bench::allocate(4 * kEntries);
+  tg_operand a{};
+  a.size = sizeof(a);
+  a.values = {&codes, kRows, kColumns, kColumns, TG_CODES, 0};
+  tg_operand b = a;
+  b.values.data = &tuned_codes;
+  std::vector<int64_t> rows(static_cast<size_t>(kRows));
+  std::vector<int64_t> columns(static_cast<size_t>(kColumns));
+  std::vector<int64_t> map(64 * 64);
+  const tg_diff_options options{sizeof(options)};
+  const tg_diff_profiles profiles{sizeof(profiles), rows.data(), columns.data(), nullptr, 0, map.data(), 64, 64};
+  tg_workspace_size size{sizeof(size), 0, 0};
+  bench::require(context.get(), tg_diff_workspace(context.get(), &a, &b, 1, &options, &profiles, &size));
+  const bench::Memory host = bench::allocate(size.host_bytes);
+  const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
+  tg_diff_result result{};
+  result.size = sizeof(result);
   double read = 1e9;
+  double compare = 1e9;
   double decode = 1e9;
   for (int round = 0; round < rounds; ++round) {
-    read = std::min(read, bench::seconds(1, [&] { sink = sum_of(words); }));
+    read = std::min(read, bench::seconds(1, [&] { sink = sum_of(words) + sum_of(other); }));
     decode = std::min(decode, bench::seconds(1, [&] {
                         bench::require(context.get(), tg_codes_decode(context.get(), &codes, static_cast<float*>(entries.get())));
                       }));
+    compare = std::min(compare, bench::seconds(1, [&] {
+                         bench::require(context.get(),
+                                        tg_diff(context.get(), &a, &b, 1, &options, nullptr, &workspace, &profiles, &result));
+                       }));
   }
-  const double bytes = layout.bits / 8.0;
+  const double bytes = 2 * layout.bits / 8.0;
   const auto count = static_cast<double>(kEntries);
-  std::printf("%s\t%.1f\t%.3f\t%.1f\t%.1f\t%.2f\n", layout.name, bytes, decode / count * 1e9, bytes * count / decode * 1e-9,
-              bytes * count / read * 1e-9, read / decode);
+  std::printf("%s\t%ld\t%.0f\t%.3f\t%.3f\t%.1f\t%.1f\t%.2f\n", layout.name, static_cast<long>(per_mille), bytes,
+              decode / count * 1e9, compare / count * 1e9, bytes * count / compare * 1e-9, bytes * count / read * 1e-9,
+              read / compare);
   std::fflush(stdout);
 }
 
@@ -88,7 +121,7 @@ void measure(const Layout& layout, int rounds) {
 
 int main(int count, char** arguments) {
   const int rounds = count > 1 ? std::atoi(arguments[1]) : 9;
-  std::printf("layout\tbytes an entry\tns an entry\tGB/s\tread GB/s\tratio\n");
+  std::printf("layout\tchanged, per mille\tbytes\tns to decode\tns to compare\tGB/s\tread GB/s\tratio\n");
   for (const Layout& layout :
        {Layout{"int8, rows", TG_CODES_LOW_FIRST, 8, kColumns, 1, false},
         Layout{"packed, groups of 128", TG_CODES_LOW_FIRST, 4, 128, 1, true},
@@ -96,7 +129,9 @@ int main(int count, char** arguments) {
         Layout{"NF4, blocks of 64", TG_CODES_HIGH_FIRST, 4, 64, 1, false},
         Layout{"GPTQ, groups of 128", TG_CODES_DOWN, 4, 128, 1, true},
         Layout{"AWQ, groups of 128", TG_CODES_AWQ, 4, 128, 1, true}, Layout{"MXFP4 experts", TG_CODES_ACROSS, 4, 1, 32, false}}) {
-    measure(layout, rounds);
+    for (const int64_t per_mille : {0, 10, 200}) {
+      measure(layout, per_mille, rounds);
+    }
   }
   return 0;
 }

@@ -14,7 +14,9 @@ namespace threegate::diff {
 namespace {
 
 constexpr int64_t kMaxBlocksPerSum = 256;
-constexpr int64_t kCodeColumns = 2048;
+// Blocks of codes, whose entries of both sides fit in the second-level cache.
+constexpr int64_t kCodeColumns = 512;
+constexpr int64_t kCodeElements = 1 << 16;
 
 __extension__ typedef __int128 Integer128;  // for products of two 64-bit sizes
 
@@ -22,12 +24,14 @@ __extension__ typedef __int128 Integer128;  // for products of two 64-bit sizes
 // the number of threads. A block lies within one row (a band) of the map.
 class Grid {
  public:
-  Grid(int64_t rows, int64_t columns, int64_t map_rows, int64_t block_columns)
+  Grid(int64_t rows, int64_t columns, int64_t map_rows, bool has_codes)
       : rows_(rows),
         columns_(columns),
         bands_(map_rows),
-        block_columns_(std::min(columns, block_columns)),
-        block_rows_(columns == 0 ? 1 : std::clamp<int64_t>(kBlockElements / block_columns_, 1, kBlockRows)) {
+        block_columns_(std::min(columns, has_codes ? kCodeColumns : kBlockColumns)),
+        block_rows_(columns == 0
+                        ? 1
+                        : std::clamp<int64_t>((has_codes ? kCodeElements : kBlockElements) / block_columns_, 1, kBlockRows)) {
     if (rows == 0 || columns == 0) {
       return;
     }
@@ -86,10 +90,8 @@ bool are_codes(const tg_operand& operand) { return operand.values.dtype == TG_CO
 
 const tg_codes& codes_of(const tg_operand& operand) { return *static_cast<const tg_codes*>(operand.values.data); }
 
-// Blocks of codes are taller and narrower, because codes of several rows may lie side by side.
 Grid make_grid(const tg_operand& base, const tg_operand& tuned, const tg_diff_profiles* profiles) {
-  const int64_t block_columns = are_codes(base) || are_codes(tuned) ? kCodeColumns : kBlockColumns;
-  return {base.values.rows, base.values.columns, map_rows(profiles), block_columns};
+  return {base.values.rows, base.values.columns, map_rows(profiles), are_codes(base) || are_codes(tuned)};
 }
 
 int64_t columns_per_thread(const tg_operand& base, const tg_diff_profiles* profiles) {
@@ -108,11 +110,7 @@ BlockFunction choose(SimdLevel level, const tg_operand& base, const tg_operand& 
 // The entries of the blocks of one side. Codes are decoded to float32, block by block.
 class SideReader {
  public:
-  SideReader(SimdLevel level, const tg_operand& operand) : level_(level), operand_(operand), decoded_(operand) {
-    if (are_codes(operand)) {
-      entries_.resize(static_cast<size_t>(kBlockElements + kCodeColumns));
-    }
-  }
+  SideReader(SimdLevel level, const tg_operand& operand) : level_(level), operand_(operand), decoded_(operand) {}
 
   // Returns where the entries of a block are. They stay there until the next call.
   BlockSide read(const BlockInput& block) {
