@@ -90,7 +90,7 @@ std::vector<CudaDiff> items_of(const Batch& batch, tg_diff_result* results) {
 int64_t host_bytes(const tg_context& context, const Batch& batch) {
   int64_t bytes = 64;
   for (int64_t i = 0; i < batch.count && context.cuda == nullptr; ++i) {
-    bytes = std::max(bytes, diff::workspace_bytes(batch.bases[i], batch.tuned[i], profiles_of(batch, i), context.pool.threads()));
+    bytes = std::max(bytes, diff::workspace_bytes(batch.bases[i], profiles_of(batch, i), context.pool.threads()));
   }
   return bytes;
 }

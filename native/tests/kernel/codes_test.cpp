@@ -174,7 +174,7 @@ TEST_P(CodesAtLevel, SignedIntegersAndZerosKeepTheirBits) {
   expect_decoded(own.get(), floats);
 }
 
-// Codes in a comparison are the same as their entries.
+// A comparison of codes has the same bits as one of their entries.
 TEST_P(CodesAtLevel, ComparisonsDecodeBlockByBlock) {
   const auto own = support::make_context(2, GetParam().c_str());
   for (const int32_t order : {TG_CODES_LOW_FIRST, TG_CODES_HIGH_FIRST, TG_CODES_DOWN, TG_CODES_ACROSS, TG_CODES_AWQ}) {
@@ -218,15 +218,7 @@ TEST_P(CodesAtLevel, ComparisonsDecodeBlockByBlock) {
         std::vector<int64_t> counts;
         const tg_diff_result actual = compare(a, b, counts);
         EXPECT_EQ(expected_counts, counts);
-        EXPECT_EQ(expected.total, actual.total);
-        EXPECT_EQ(expected.changed, actual.changed);
-        EXPECT_EQ(expected.changed_bits, actual.changed_bits);
-        EXPECT_EQ(expected.changed_stored, actual.changed_stored);
-        EXPECT_EQ(expected.sign_flips, actual.sign_flips);
-        EXPECT_EQ(0, std::memcmp(expected.ulp_histogram, actual.ulp_histogram, sizeof(expected.ulp_histogram)));
-        EXPECT_EQ(expected.max_abs_delta, actual.max_abs_delta);
-        EXPECT_NEAR(expected.base_squares, actual.base_squares, 1e-12 * expected.base_squares);
-        EXPECT_NEAR(expected.delta_squares, actual.delta_squares, 1e-12 * expected.delta_squares);
+        EXPECT_EQ(0, std::memcmp(&expected, &actual, sizeof(expected)));  // the sums, too
       }
     }
   }

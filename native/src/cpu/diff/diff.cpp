@@ -14,9 +14,6 @@ namespace threegate::diff {
 namespace {
 
 constexpr int64_t kMaxBlocksPerSum = 256;
-// Blocks of codes, whose entries of both sides fit in the second-level cache.
-constexpr int64_t kCodeColumns = 512;
-constexpr int64_t kCodeElements = 1 << 16;
 
 __extension__ typedef __int128 Integer128;  // for products of two 64-bit sizes
 
@@ -24,14 +21,12 @@ __extension__ typedef __int128 Integer128;  // for products of two 64-bit sizes
 // the number of threads. A block lies within one row (a band) of the map.
 class Grid {
  public:
-  Grid(int64_t rows, int64_t columns, int64_t map_rows, bool has_codes)
+  Grid(int64_t rows, int64_t columns, int64_t map_rows)
       : rows_(rows),
         columns_(columns),
         bands_(map_rows),
-        block_columns_(std::min(columns, has_codes ? kCodeColumns : kBlockColumns)),
-        block_rows_(columns == 0
-                        ? 1
-                        : std::clamp<int64_t>((has_codes ? kCodeElements : kBlockElements) / block_columns_, 1, kBlockRows)) {
+        block_columns_(std::min(columns, kBlockColumns)),
+        block_rows_(columns == 0 ? 1 : std::clamp<int64_t>(kBlockElements / block_columns_, 1, kBlockRows)) {
     if (rows == 0 || columns == 0) {
       return;
     }
@@ -90,8 +85,8 @@ bool are_codes(const tg_operand& operand) { return operand.values.dtype == TG_CO
 
 const tg_codes& codes_of(const tg_operand& operand) { return *static_cast<const tg_codes*>(operand.values.data); }
 
-Grid make_grid(const tg_operand& base, const tg_operand& tuned, const tg_diff_profiles* profiles) {
-  return {base.values.rows, base.values.columns, map_rows(profiles), are_codes(base) || are_codes(tuned)};
+Grid make_grid(const tg_operand& base, const tg_diff_profiles* profiles) {
+  return {base.values.rows, base.values.columns, map_rows(profiles)};
 }
 
 int64_t columns_per_thread(const tg_operand& base, const tg_diff_profiles* profiles) {
@@ -169,7 +164,7 @@ class Run {
   Run(SimdLevel level, const Request& request, int threads)
       : request_(request),
         level_(level),
-        grid_(make_grid(*request.base, *request.tuned, request.profiles)),
+        grid_(make_grid(*request.base, request.profiles)),
         block_(choose(level, *request.base, *request.tuned)),
         threads_(static_cast<int>(std::min<int64_t>(threads, std::max<int64_t>(grid_.blocks(), 1)))),
         columns_(columns_per_thread(*request.base, request.profiles)),
@@ -303,8 +298,8 @@ class Run {
 
 }  // namespace
 
-int64_t workspace_bytes(const tg_operand& base, const tg_operand& tuned, const tg_diff_profiles* profiles, int threads) {
-  const int64_t blocks = make_grid(base, tuned, profiles).blocks();
+int64_t workspace_bytes(const tg_operand& base, const tg_diff_profiles* profiles, int threads) {
+  const int64_t blocks = make_grid(base, profiles).blocks();
   return blocks * static_cast<int64_t>(sizeof(Sums)) +
          columns_per_thread(base, profiles) * threads * static_cast<int64_t>(sizeof(int64_t)) + 64;
 }

@@ -18,7 +18,7 @@ struct Request {
   void* workspace;
 };
 
-int64_t workspace_bytes(const tg_operand& base, const tg_operand& tuned, const tg_diff_profiles* profiles, int threads);
+int64_t workspace_bytes(const tg_operand& base, const tg_diff_profiles* profiles, int threads);
 
 // Returns false if the call was cancelled.
 bool run(ThreadPool& pool, SimdLevel level, const Request& request, tg_diff_result& result);
