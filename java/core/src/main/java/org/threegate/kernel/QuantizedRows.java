@@ -6,9 +6,9 @@ import org.threegate.spi.Constants;
 import org.threegate.spi.Structs;
 
 /**
- * Decodes rows of quantized weights to float32 ({@code tg_codes_decode}). An entry is the number
- * that its code stands for, less a zero point, times a scale. Scales and zero points belong to a
- * group of columns, and to one or more rows.
+ * Rows of quantized weights ({@code tg_codes}), which are decoded to float32. An entry is the
+ * number that its code stands for, less a zero point, times a scale. Scales and zero points belong
+ * to a group of columns, and to one or more rows.
  *
  * <pre>{@code
  * float[] table = new float[16];
@@ -17,18 +17,19 @@ import org.threegate.spi.Structs;
  * }
  * QuantizedRows codes =
  *     QuantizedRows.builder(buffer, 0, QuantizedRows.Order.LOW_FIRST)
+ *         .shape(2, 32)
  *         .stride(16)
  *         .table(table)
  *         .scales(new float[] {0.5f, 0.25f}, 1)
  *         .groups(1, 32)
  *         .build();
  * try (NativeBuffer rows = context.allocate(2 * 32 * Float.BYTES)) {
- *   codes.decode(context, 2, 32, rows, 0);
+ *   codes.decode(context, rows, 0);
  *   System.out.println(rows.getFloat(0));
  * }
  * }</pre>
  */
-public final class QuantizedRows {
+public final class QuantizedRows implements Entries {
   private static final int CODES_4 = 16;
   private static final int CODES_8 = 256;
 
@@ -63,6 +64,8 @@ public final class QuantizedRows {
     private final NativeBuffer codes;
     private final long offset;
     private final Order order;
+    private long rows;
+    private long columns;
     private long stride;
     private long firstRow;
     private float[] table = {};
@@ -78,6 +81,23 @@ public final class QuantizedRows {
       this.codes = codes;
       this.offset = offset;
       this.order = order;
+    }
+
+    /**
+     * Sets the shape.
+     *
+     * @param rowCount number of rows
+     * @param columnCount number of columns
+     * @return this builder
+     * @throws IllegalArgumentException if a number is negative
+     */
+    public Builder shape(long rowCount, long columnCount) {
+      if (rowCount < 0 || columnCount < 0) {
+        throw new IllegalArgumentException("no matrix of " + rowCount + " x " + columnCount);
+      }
+      rows = rowCount;
+      columns = columnCount;
+      return this;
     }
 
     /**
@@ -185,13 +205,33 @@ public final class QuantizedRows {
      * {@return the codes}
      *
      * @throws IllegalArgumentException if zero points are given that are not as many as scales
+     * @throws IndexOutOfBoundsException if scales or groups are missing, or no code is in the
+     *     memory
      */
     public QuantizedRows build() {
       if (zeros.length != 0 && zeros.length != scales.length) {
         throw new IllegalArgumentException(
             zeros.length + " zero points for " + scales.length + " scales");
       }
+      requireScales();
       return new QuantizedRows(this);
+    }
+
+    /** Requires the scales and groups that the kernel reads. It does not know their number. */
+    private void requireScales() {
+      if (rows == 0 || columns == 0) {
+        return;
+      }
+      long blocks = (firstRow + rows - 1) / scaleRows + 1;
+      boolean inRows = order == Order.LOW_FIRST || order == Order.HIGH_FIRST;
+      long lines = inRows ? blocks : groups;
+      long line = inRows ? groups : blocks;
+      long used = Sizes.sum(Sizes.product(lines - 1, scaleStride), line);
+      Objects.checkFromIndexSize(0, used, scales.length);
+      if (groupOf.length != 0) {
+        Objects.checkFromIndexSize(0, columns, groupOf.length);
+      }
+      Objects.checkIndex(offset, codes.bytes());
     }
   }
 
@@ -206,75 +246,83 @@ public final class QuantizedRows {
     return new Builder(codes, offset, order);
   }
 
+  @Override
+  public long rows() {
+    return given.rows;
+  }
+
+  @Override
+  public long columns() {
+    return given.columns;
+  }
+
   /**
-   * Decodes all rows.
+   * Decodes all rows ({@code tg_codes_decode}).
    *
    * @param context context that runs the kernel
-   * @param rows number of rows
-   * @param columns number of columns
    * @param out receives the entries in float32, row by row
    * @param position position of the first entry in {@code out}, in bytes
-   * @throws IndexOutOfBoundsException if scales, groups or {@code out} are too short
+   * @throws IndexOutOfBoundsException if {@code out} is too short
    * @throws KernelException INVALID_ARGUMENT if the codes do not lie in their memory
    */
-  public void decode(Context context, long rows, long columns, NativeBuffer out, long position) {
-    long entries = Sizes.product(rows, columns);
+  public void decode(Context context, NativeBuffer out, long position) {
+    long entries = Sizes.product(given.rows, given.columns);
     Objects.checkFromIndexSize(position, Sizes.product(entries, Float.BYTES), out.bytes());
-    requireScales(rows, columns);
-    // The struct, and the arrays after it.
+    try (Context.Call call = context.begin();
+        Operand.Leases leases = new Operand.Leases()) {
+      long codes = write(context, leases);
+      long address = leases.takeOutput(out) + position;
+      call.run(unused -> context.binding().codesDecode(context.handle(), codes, address));
+    }
+  }
+
+  /** Writes a {@code tg_operand} of the codes, and takes leases on all buffers. */
+  void writeOperand(Context context, NativeBuffer struct, long at, Operand.Leases leases) {
+    struct.fill(at, Structs.Operand.SIZEOF, (byte) 0);
+    struct.putLong(at + Structs.Operand.SIZE, Structs.Operand.SIZEOF);
+    long values = at + Structs.Operand.VALUES;
+    struct
+        .putLong(values + Structs.Matrix.DATA, write(context, leases))
+        .putLong(values + Structs.Matrix.ROWS, given.rows)
+        .putLong(values + Structs.Matrix.COLUMNS, given.columns)
+        .putLong(values + Structs.Matrix.ROW_STRIDE, given.columns)
+        .putInt(values + Structs.Matrix.DTYPE, Constants.CODES);
+  }
+
+  /** Writes a {@code tg_codes} and its arrays. Returns its address. */
+  private long write(Context context, Operand.Leases leases) {
     long table = Structs.Codes.SIZEOF;
     long scales = table + bytes(given.table.length);
     long zeros = scales + bytes(given.scales.length);
     long groupOf = zeros + bytes(given.zeros.length);
-    try (Context.Call call = context.begin();
-        NativeBuffer block = context.allocate(groupOf + bytes(given.groupOf.length));
-        Operand.Leases leases = new Operand.Leases()) {
-      long address = leases.take(block);
-      block
-          .putFloats(table, given.table)
-          .putFloats(scales, given.scales)
-          .putFloats(zeros, given.zeros)
-          .putInts(groupOf, given.groupOf)
-          .putLong(Structs.Codes.SIZE, Structs.Codes.SIZEOF)
-          .putLong(Structs.Codes.CODES, leases.take(given.codes) + given.offset)
-          .putLong(Structs.Codes.CODE_BYTES, given.codes.bytes() - given.offset)
-          .putLong(Structs.Codes.ROWS, rows)
-          .putLong(Structs.Codes.COLUMNS, columns)
-          .putLong(Structs.Codes.STRIDE, given.stride)
-          .putInt(Structs.Codes.BITS, given.table.length == CODES_8 ? 8 : 4)
-          .putInt(Structs.Codes.ORDER, given.order.code)
-          .putLong(Structs.Codes.FIRST_ROW, given.firstRow)
-          .putLong(Structs.Codes.TABLE, address + table)
-          .putLong(Structs.Codes.SCALES, address + scales)
-          .putLong(Structs.Codes.ZEROS, given.zeros.length == 0 ? 0 : address + zeros)
-          .putLong(Structs.Codes.SCALE_STRIDE, given.scaleStride)
-          .putLong(Structs.Codes.SCALE_ROWS, given.scaleRows)
-          .putLong(Structs.Codes.GROUPS, given.groups)
-          .putLong(Structs.Codes.GROUP_COLUMNS, given.groupColumns)
-          .putLong(Structs.Codes.GROUP_OF, given.groupOf.length == 0 ? 0 : address + groupOf);
-      long entriesAddress = leases.takeOutput(out) + position;
-      call.run(unused -> context.binding().codesDecode(context.handle(), address, entriesAddress));
-    }
+    NativeBuffer block = leases.allocate(context, groupOf + bytes(given.groupOf.length));
+    long address = leases.take(block);
+    block
+        .putFloats(table, given.table)
+        .putFloats(scales, given.scales)
+        .putFloats(zeros, given.zeros)
+        .putInts(groupOf, given.groupOf)
+        .putLong(Structs.Codes.SIZE, Structs.Codes.SIZEOF)
+        .putLong(Structs.Codes.CODES, leases.take(given.codes) + given.offset)
+        .putLong(Structs.Codes.CODE_BYTES, given.codes.bytes() - given.offset)
+        .putLong(Structs.Codes.ROWS, given.rows)
+        .putLong(Structs.Codes.COLUMNS, given.columns)
+        .putLong(Structs.Codes.STRIDE, given.stride)
+        .putInt(Structs.Codes.BITS, given.table.length == CODES_8 ? 8 : 4)
+        .putInt(Structs.Codes.ORDER, given.order.code)
+        .putLong(Structs.Codes.FIRST_ROW, given.firstRow)
+        .putLong(Structs.Codes.TABLE, address + table)
+        .putLong(Structs.Codes.SCALES, address + scales)
+        .putLong(Structs.Codes.ZEROS, given.zeros.length == 0 ? 0 : address + zeros)
+        .putLong(Structs.Codes.SCALE_STRIDE, given.scaleStride)
+        .putLong(Structs.Codes.SCALE_ROWS, given.scaleRows)
+        .putLong(Structs.Codes.GROUPS, given.groups)
+        .putLong(Structs.Codes.GROUP_COLUMNS, given.groupColumns)
+        .putLong(Structs.Codes.GROUP_OF, given.groupOf.length == 0 ? 0 : address + groupOf);
+    return address;
   }
 
   private static long bytes(int elements) {
     return (long) Float.BYTES * elements;
-  }
-
-  /** Requires the scales and groups that the kernel reads. It does not know the lengths. */
-  private void requireScales(long rows, long columns) {
-    if (rows == 0 || columns == 0) {
-      return;
-    }
-    long blocks = (given.firstRow + rows - 1) / given.scaleRows + 1;
-    boolean inRows = given.order == Order.LOW_FIRST || given.order == Order.HIGH_FIRST;
-    long lines = inRows ? blocks : given.groups;
-    long line = inRows ? given.groups : blocks;
-    long used = Sizes.sum(Sizes.product(lines - 1, given.scaleStride), line);
-    Objects.checkFromIndexSize(0, used, given.scales.length);
-    if (given.groupOf.length != 0) {
-      Objects.checkFromIndexSize(0, columns, given.groupOf.length);
-    }
-    Objects.checkIndex(given.offset, given.codes.bytes());
   }
 }

@@ -118,43 +118,50 @@ final class BlockFloats implements Layout {
     }
 
     @Override
-    public void decode(Context context, long first, int count, Target out) {
+    public Optional<QuantizedRows> quantized(long first, long count) {
       long outputs = codes.shape().get(1);
       long groups = codes.shape().get(2);
       long inputs = groups * GROUP;
-      long done = 0;
-      while (done < count) {
-        // The rows of one expert, counted from the begin of a group.
-        long expert = (first + done) / inputs;
-        long input = (first + done) % inputs;
-        long rows = Math.min(count - done, inputs - input);
-        long group = input / GROUP;
-        int ofGroups = Math.toIntExact((input + rows - 1) / GROUP - group + 1);
-        float[] scales = new float[Math.toIntExact(outputs * ofGroups)];
-        for (int output = 0; output < outputs; output++) {
-          long at = exponents.offset() + (expert * outputs + output) * groups + group;
-          byte[] powers = exponents.file().buffer().getBytes(at, ofGroups);
-          for (int i = 0; i < ofGroups; i++) {
-            scales[output * ofGroups + i] = E8M0[powers[i] & 0xFF];
-          }
+      long expert = first / inputs;
+      if (count == 0 || (first + count - 1) / inputs != expert) { // a kernel knows one expert
+        return Optional.empty();
+      }
+      long input = first % inputs;
+      long group = input / GROUP;
+      int ofGroups = Math.toIntExact((input + count - 1) / GROUP - group + 1);
+      float[] scales = new float[Math.toIntExact(outputs * ofGroups)];
+      for (int output = 0; output < outputs; output++) {
+        long at = exponents.offset() + (expert * outputs + output) * groups + group;
+        byte[] powers = exponents.file().buffer().getBytes(at, ofGroups);
+        for (int i = 0; i < ofGroups; i++) {
+          scales[output * ofGroups + i] = E8M0[powers[i] & 0xFF];
         }
-        QuantizedRows.builder(
-                codes.file().buffer(),
-                codes.offset() + (expert * outputs * groups + group) * BLOCK_BYTES,
-                QuantizedRows.Order.ACROSS)
-            .stride(groups * BLOCK_BYTES)
-            .firstRow(input % GROUP)
-            .table(E2M1)
-            .scales(scales, ofGroups)
-            .scaleRows(GROUP)
-            .groups(outputs, 1)
-            .build()
-            .decode(
-                context,
-                rows,
-                outputs,
-                out.buffer(),
-                out.position() + done * outputs * Float.BYTES);
+      }
+      return Optional.of(
+          QuantizedRows.builder(
+                  codes.file().buffer(),
+                  codes.offset() + (expert * outputs * groups + group) * BLOCK_BYTES,
+                  QuantizedRows.Order.ACROSS)
+              .shape(count, outputs)
+              .stride(groups * BLOCK_BYTES)
+              .firstRow(input % GROUP)
+              .table(E2M1)
+              .scales(scales, ofGroups)
+              .scaleRows(GROUP)
+              .groups(outputs, 1)
+              .build());
+    }
+
+    @Override
+    public void decode(Context context, long first, int count, Target out) {
+      long inputs = codes.shape().get(2) * GROUP;
+      int done = 0;
+      while (done < count) {
+        long input = (first + done) % inputs;
+        int rows = (int) Math.min(count - done, inputs - input); // of one expert
+        long position = out.position() + done * out.columns() * Float.BYTES;
+        RowDecoder.super.decode(
+            context, first + done, rows, new Target(out.buffer(), position, out.columns()));
         done += rows;
       }
     }
@@ -241,7 +248,7 @@ final class BlockFloats implements Layout {
     }
 
     @Override
-    public void decode(Context context, long first, int count, Target out) {
+    public Optional<QuantizedRows> quantized(long first, long count) {
       long groups = scales.shape().get(1);
       long bytes = codes.shape().get(1);
       long columns = 2 * bytes;
@@ -251,14 +258,17 @@ final class BlockFloats implements Layout {
       for (int i = 0; i < own.length; i++) {
         values[i] = table[own[i] & 0xFF] * times / over;
       }
-      QuantizedRows.builder(
-              codes.file().buffer(), codes.offset() + first * bytes, QuantizedRows.Order.LOW_FIRST)
-          .stride(bytes)
-          .table(E2M1)
-          .scales(values, groups)
-          .groups(groups, columns / groups)
-          .build()
-          .decode(context, count, columns, out.buffer(), out.position());
+      return Optional.of(
+          QuantizedRows.builder(
+                  codes.file().buffer(),
+                  codes.offset() + first * bytes,
+                  QuantizedRows.Order.LOW_FIRST)
+              .stride(bytes)
+              .table(E2M1)
+              .scales(values, groups)
+              .shape(count, columns)
+              .groups(groups, columns / groups)
+              .build());
     }
   }
 }

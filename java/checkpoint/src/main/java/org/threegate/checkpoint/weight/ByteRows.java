@@ -2,7 +2,6 @@ package org.threegate.checkpoint.weight;
 
 import java.util.Optional;
 import org.threegate.buffer.NativeBuffer;
-import org.threegate.kernel.Context;
 import org.threegate.kernel.QuantizedRows;
 
 /**
@@ -48,29 +47,29 @@ record ByteRows(
   }
 
   @Override
-  public void decode(Context context, long first, int count, Target out) {
+  public Optional<QuantizedRows> quantized(long first, long count) {
     boolean alike =
         zeros.isEmpty()
             || zeros.get().blockColumns() == grid.blockColumns()
                 && zeros.get().columns() == grid.columns();
-    if (!alike || grid.blockColumns() < LEAST_COLUMNS) {
-      RowDecoder.super.decode(context, first, count, out);
-      return;
+    if (!alike || grid.blockColumns() < Math.min(columns, LEAST_COLUMNS)) {
+      return Optional.empty();
     }
     QuantizedRows.Builder builder =
         QuantizedRows.builder(buffer, offset + first * columns, QuantizedRows.Order.LOW_FIRST)
+            .shape(count, columns)
             .stride(columns)
             .table(table)
             .scales(ofRows(grid, first, count), grid.columns())
             .groups(grid.columns(), grid.blockColumns());
     zeros.ifPresent(own -> builder.zeros(ofRows(own, first, count)));
-    builder.build().decode(context, count, columns, out.buffer(), out.position());
+    return Optional.of(builder.build());
   }
 
   /** Returns the numbers of a grid for each row. */
-  private static float[] ofRows(ScaleGrid grid, long first, int count) {
+  private static float[] ofRows(ScaleGrid grid, long first, long count) {
     int width = Math.toIntExact(grid.columns());
-    float[] all = new float[count * width];
+    float[] all = new float[Math.toIntExact(count * width)];
     float[] row = {};
     long loaded = -1;
     for (int i = 0; i < count; i++) {

@@ -9,7 +9,6 @@ import java.util.Optional;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.checkpoint.weight.ScaleGrid.Numbers;
-import org.threegate.kernel.Context;
 import org.threegate.kernel.QuantizedRows;
 
 /**
@@ -111,22 +110,22 @@ final class NormalFloats implements Layout {
     }
 
     @Override
-    public void decode(Context context, long first, int count, Target out) {
+    public Optional<QuantizedRows> quantized(long first, long count) {
       if (columns % 2 != 0 || columns % size != 0) { // bytes or blocks go from row to row
-        RowDecoder.super.decode(context, first, count, out);
-        return;
+        return Optional.empty();
       }
       long groups = columns / size;
-      QuantizedRows.builder(
-              codes.file().buffer(),
-              codes.offset() + first * columns / 2,
-              QuantizedRows.Order.HIGH_FIRST)
-          .stride(columns / 2)
-          .table(table)
-          .scales(largest.of(first * groups, Math.toIntExact(count * groups)), groups)
-          .groups(groups, size)
-          .build()
-          .decode(context, count, columns, out.buffer(), out.position());
+      return Optional.of(
+          QuantizedRows.builder(
+                  codes.file().buffer(),
+                  codes.offset() + first * columns / 2,
+                  QuantizedRows.Order.HIGH_FIRST)
+              .stride(columns / 2)
+              .table(table)
+              .scales(largest.of(first * groups, Math.toIntExact(count * groups)), groups)
+              .shape(count, columns)
+              .groups(groups, size)
+              .build());
     }
 
     @Override

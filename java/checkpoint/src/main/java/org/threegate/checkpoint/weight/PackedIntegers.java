@@ -10,7 +10,6 @@ import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.checkpoint.weight.ScaleGrid.Numbers;
-import org.threegate.kernel.Context;
 import org.threegate.kernel.QuantizedRows;
 
 /**
@@ -213,26 +212,26 @@ final class PackedIntegers implements Layout {
     }
 
     @Override
-    public void decode(Context context, long first, int count, Target out) {
+    public Optional<QuantizedRows> quantized(long first, long count) {
       if (bits != 4) {
-        RowDecoder.super.decode(context, first, count, out);
-        return;
+        return Optional.empty();
       }
       long phase = awq ? first % AWQ_4.length : 0;
       long begin = first - phase; // the first output of a word
       int outputsRead = Math.toIntExact(count + phase);
-      QuantizedRows.builder(
-              buffer,
-              offset + begin * (awq ? bits : WORD) / Byte.SIZE,
-              awq ? QuantizedRows.Order.AWQ : QuantizedRows.Order.DOWN)
-          .stride(outputs * (awq ? bits : WORD) / Byte.SIZE)
-          .firstRow(phase)
-          .table(integers(bits, 0))
-          .scales(scales(begin, outputsRead), outputsRead)
-          .zeros(floats(zeros(begin, outputsRead)))
-          .groups(groups, groupOf)
-          .build()
-          .decode(context, count, inputs, out.buffer(), out.position());
+      return Optional.of(
+          QuantizedRows.builder(
+                  buffer,
+                  offset + begin * (awq ? bits : WORD) / Byte.SIZE,
+                  awq ? QuantizedRows.Order.AWQ : QuantizedRows.Order.DOWN)
+              .stride(outputs * (awq ? bits : WORD) / Byte.SIZE)
+              .firstRow(phase)
+              .table(integers(bits, 0))
+              .scales(scales(begin, outputsRead), outputsRead)
+              .zeros(floats(zeros(begin, outputsRead)))
+              .shape(count, inputs)
+              .groups(groups, groupOf)
+              .build());
     }
 
     /** Returns the scales of some outputs, group by group. */
@@ -477,10 +476,9 @@ final class PackedIntegers implements Layout {
     }
 
     @Override
-    public void decode(Context context, long first, int count, Target out) {
+    public Optional<QuantizedRows> quantized(long first, long count) {
       if (bits != 4 && bits != 8) {
-        RowDecoder.super.decode(context, first, count, out);
-        return;
+        return Optional.empty();
       }
       int perWord = WORD / bits;
       int half = 1 << bits - 1;
@@ -493,9 +491,10 @@ final class PackedIntegers implements Layout {
                   QuantizedRows.Order.LOW_FIRST)
               .stride(stride)
               .table(integers(bits, half))
-              .scales(Numbers.floats(scale, first * groups, groups * count), groups);
+              .scales(
+                  Numbers.floats(scale, first * groups, Math.toIntExact(groups * count)), groups);
       if (zero.isPresent()) {
-        float[] zeros = new float[groups * count];
+        float[] zeros = new float[Math.toIntExact(groups * count)];
         for (int i = 0; i < count; i++) {
           int[] own = zeros(first + i, groups, perWord, half, (1 << bits) - 1);
           System.arraycopy(floats(own), 0, zeros, i * groups, groups);
@@ -509,7 +508,7 @@ final class PackedIntegers implements Layout {
       } else {
         builder.groups(groups, groupOf);
       }
-      builder.build().decode(context, count, columns, out.buffer(), out.position());
+      return Optional.of(builder.shape(count, columns).build());
     }
 
     private int[] zeros(long row, int groups, int perWord, int half, int mask) {

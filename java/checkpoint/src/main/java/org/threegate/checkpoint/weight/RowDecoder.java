@@ -4,6 +4,7 @@ import java.util.Optional;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Matrix;
+import org.threegate.kernel.QuantizedRows;
 
 /** Computes rows of a matrix in float32. */
 @FunctionalInterface
@@ -18,7 +19,18 @@ public interface RowDecoder {
   void decode(long first, int count, float[] out);
 
   /**
-   * Computes rows into native memory. Layouts that a kernel knows use it. It gives the same bits.
+   * {@return rows as a kernel decodes them, which gives the same bits; empty for a layout that no
+   * kernel knows}
+   *
+   * @param first first row
+   * @param count number of rows
+   */
+  default Optional<QuantizedRows> quantized(long first, long count) {
+    return Optional.empty();
+  }
+
+  /**
+   * Computes rows into native memory.
    *
    * @param context context that runs the kernel
    * @param first first row
@@ -26,6 +38,11 @@ public interface RowDecoder {
    * @param out memory that receives the rows, one after the other
    */
   default void decode(Context context, long first, int count, Target out) {
+    Optional<QuantizedRows> codes = quantized(first, count);
+    if (codes.isPresent()) {
+      codes.get().decode(context, out.buffer(), out.position());
+      return;
+    }
     float[] values = new float[Math.toIntExact(count * out.columns())];
     decode(first, count, values);
     out.buffer().putFloats(out.position(), values);
@@ -64,6 +81,11 @@ public interface RowDecoder {
     @Override
     public void decode(Context context, long first, int count, Target out) {
       all.decode(context, begin + first, count, out);
+    }
+
+    @Override
+    public Optional<QuantizedRows> quantized(long first, long count) {
+      return all.quantized(begin + first, count);
     }
   }
 
