@@ -10,9 +10,11 @@
 
 namespace {
 
-constexpr int64_t kRows = 4096;
-constexpr int64_t kColumns = 8192;
-constexpr int64_t kEntries = kRows * kColumns;
+constexpr int64_t kRows = 512;
+constexpr int64_t kColumns = 4096;
+// Matrices in turn, which are short enough that many reads and comparisons run without an interruption.
+constexpr int64_t kParts = 32;
+constexpr int64_t kEntries = kRows * kColumns;  // of a matrix
 
 struct Layout {
   const char* name;
@@ -25,10 +27,10 @@ struct Layout {
 
 volatile uint64_t sink;
 
-uint64_t sum_of(const std::vector<uint64_t>& words) {
+uint64_t sum_of(const uint64_t* words, int64_t count) {
   uint64_t sums[8] = {};
-  for (size_t i = 0; i + 8 <= words.size(); i += 8) {
-    for (size_t k = 0; k < 8; ++k) {
+  for (int64_t i = 0; i + 8 <= count; i += 8) {
+    for (int64_t k = 0; k < 8; ++k) {
       sums[k] += words[i + k];
     }
   }
@@ -41,11 +43,11 @@ uint64_t sum_of(const std::vector<uint64_t>& words) {
 
 void measure(const Layout& layout, int64_t per_mille, int rounds) {
   std::mt19937_64 random(5);
-  std::vector<uint64_t> words(static_cast<size_t>(kEntries * layout.bits / 64));
+  std::vector<uint64_t> words(static_cast<size_t>(kParts * kEntries * layout.bits / 64));
   std::generate(words.begin(), words.end(), random);
   std::vector<uint64_t> other = words;
   auto* codes_after = reinterpret_cast<uint8_t*>(other.data());
-  for (int64_t i = 0; i < kEntries; ++i) {
+  for (int64_t i = 0; i < kParts * kEntries; ++i) {
     if (static_cast<int64_t>(random() % 1000) < per_mille) {
       codes_after[i * layout.bits / 8] ^= static_cast<uint8_t>(layout.bits == 8 || i % 2 == 0 ? 1 : 16);
     }
@@ -99,15 +101,22 @@ void measure(const Layout& layout, int64_t per_mille, int rounds) {
   double read = 1e9;
   double compare = 1e9;
   double decode = 1e9;
-  for (int round = 0; round < rounds; ++round) {
-    read = std::min(read, bench::seconds(1, [&] { sink = sum_of(words) + sum_of(other); }));
-    decode = std::min(decode, bench::seconds(1, [&] {
-                        bench::require(context.get(), tg_codes_decode(context.get(), &codes, static_cast<float*>(entries.get())));
-                      }));
+  const int64_t words_of_part = kEntries * layout.bits / 64;
+  for (int64_t part = 0; part < rounds * kParts; ++part) {
+    const int64_t at = part % kParts * words_of_part;
+    codes.codes = words.data() + at;
+    tuned_codes.codes = other.data() + at;
+    const int64_t ahead = (part + kParts / 2) % kParts * words_of_part;  // read another part, which no cache holds
+    read = std::min(read, bench::seconds(1, [&] {
+                      sink = sum_of(words.data() + ahead, words_of_part) + sum_of(other.data() + ahead, words_of_part);
+                    }));
     compare = std::min(compare, bench::seconds(1, [&] {
                          bench::require(context.get(),
                                         tg_diff(context.get(), &a, &b, 1, &options, nullptr, &workspace, &profiles, &result));
                        }));
+    decode = std::min(decode, bench::seconds(1, [&] {
+                        bench::require(context.get(), tg_codes_decode(context.get(), &codes, static_cast<float*>(entries.get())));
+                      }));
   }
   const double bytes = 2 * layout.bits / 8.0;
   const auto count = static_cast<double>(kEntries);

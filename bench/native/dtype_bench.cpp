@@ -1,8 +1,9 @@
-// Measures the comparison of pairs of every dtype with all outputs except the mask, and a plain read of the same bytes.
+// Measures the comparison of pairs of every dtype with all outputs except the mask, and a plain read of the
+// same bytes.
 //
 // usage: threegate_bench_dtypes [ROUNDS]. Prints one line for each pair and share of changed entries: the pair, changed entries
 // per mille, bytes of a pair of entries, nanoseconds per pair, gigabytes per second, the read bandwidth, and the ratio. Reads and
-// comparisons alternate, and the best of the rounds counts, because other programs may run. THREEGATE_SIMD selects the
+// comparisons alternate, and the best one counts, because other programs may run. THREEGATE_SIMD selects the
 // instruction set. One thread.
 #include <immintrin.h>
 
@@ -12,9 +13,13 @@
 
 namespace {
 
-constexpr bench::Shape kShape{12 * 1024, 1536};
+constexpr bench::Shape kShape{24 * 1024, 2048};
 constexpr int64_t kElements = kShape.rows * kShape.columns;
 constexpr int64_t kScaleBlock = 128;
+// Reads and comparisons take parts of the rows in turn, which are short enough that many of them run without an interruption.
+constexpr int64_t kParts = 24;
+constexpr int64_t kPartRows = kShape.rows / kParts;
+constexpr int64_t kPartEntries = kPartRows * kShape.columns;
 
 int64_t bytes_of(tg_dtype dtype) {
   switch (dtype) {
@@ -75,6 +80,10 @@ bench::Memory entries(const Side& side, const std::vector<float>& values) {
   return memory;
 }
 
+const uint8_t* part_of(const Side& side, const bench::Memory& memory, int64_t part) {
+  return static_cast<const uint8_t*>(memory.get()) + part * kPartEntries * bytes_of(side.dtype);
+}
+
 uint64_t sum_of(const void* memory, int64_t bytes) {
   const auto* words = static_cast<const __m256i*>(memory);
   __m256i sum[4] = {};
@@ -104,20 +113,25 @@ void measure(const Pair& pair, int64_t per_mille, int rounds) {
   const bench::Memory base = entries(pair.base, before);
   const bench::Memory tuned = entries(pair.tuned, after);
   const std::vector<float> scales(static_cast<size_t>(kShape.rows / kScaleBlock * kShape.columns / kScaleBlock), 1.0F / 64);
-  const auto operand = [&](const Side& side, const bench::Memory& memory) {
+  const auto operand = [&](const Side& side, const bench::Memory& memory, int64_t part) {
     tg_operand matrix{};
     matrix.size = sizeof(matrix);
-    matrix.values = {memory.get(), kShape.rows, kShape.columns, kShape.columns, side.dtype, 0};
+    matrix.values = {part_of(side, memory, part), kPartRows, kShape.columns, kShape.columns, side.dtype, 0};
     if (side.scaled) {
-      matrix.block_scale = {
-          scales.data(), kShape.rows / kScaleBlock, kShape.columns / kScaleBlock, kShape.columns / kScaleBlock, TG_F32, 0};
+      const int64_t blocks = kPartRows / kScaleBlock;
+      const float* own = scales.data() + part * blocks * (kShape.columns / kScaleBlock);
+      matrix.block_scale = {own, blocks, kShape.columns / kScaleBlock, kShape.columns / kScaleBlock, TG_F32, 0};
       matrix.block_rows = kScaleBlock;
       matrix.block_columns = kScaleBlock;
     }
     return matrix;
   };
-  const tg_operand a = operand(pair.base, base);
-  const tg_operand b = operand(pair.tuned, tuned);
+  std::vector<tg_operand> a;
+  std::vector<tg_operand> b;
+  for (int64_t part = 0; part < kParts; ++part) {
+    a.push_back(operand(pair.base, base, part));
+    b.push_back(operand(pair.tuned, tuned, part));
+  }
   const bench::Context context = bench::open_context();
   std::vector<int64_t> rows(static_cast<size_t>(kShape.rows));
   std::vector<int64_t> columns(static_cast<size_t>(kShape.columns));
@@ -125,7 +139,7 @@ void measure(const Pair& pair, int64_t per_mille, int rounds) {
   const tg_diff_options options{sizeof(options)};
   const tg_diff_profiles profiles{sizeof(profiles), rows.data(), columns.data(), nullptr, 0, map.data(), 64, 64};
   tg_workspace_size size{sizeof(size), 0, 0};
-  bench::require(context.get(), tg_diff_workspace(context.get(), &a, &b, 1, &options, &profiles, &size));
+  bench::require(context.get(), tg_diff_workspace(context.get(), a.data(), b.data(), 1, &options, &profiles, &size));
   const bench::Memory host = bench::allocate(size.host_bytes);
   const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
   tg_diff_result result{};
@@ -134,16 +148,20 @@ void measure(const Pair& pair, int64_t per_mille, int rounds) {
   double read = 1e9;
   double compare = 1e9;
   for (int round = 0; round < rounds; ++round) {
-    read = std::min(read, bench::seconds(1, [&] {
-                      sink = sum_of(base.get(), kElements * bytes_of(pair.base.dtype)) +
-                             sum_of(tuned.get(), kElements * bytes_of(pair.tuned.dtype));
-                    }));
-    compare = std::min(compare, bench::seconds(1, [&] {
-                         bench::require(context.get(),
-                                        tg_diff(context.get(), &a, &b, 1, &options, nullptr, &workspace, &profiles, &result));
-                       }));
+    for (size_t part = 0; part < a.size(); ++part) {
+      read = std::min(read, bench::seconds(1, [&] {
+                        sink = sum_of(a[part].values.data, kPartEntries * bytes_of(pair.base.dtype)) +
+                               sum_of(b[part].values.data, kPartEntries * bytes_of(pair.tuned.dtype));
+                      }));
+    }
+    for (size_t part = 0; part < a.size(); ++part) {
+      compare = std::min(compare, bench::seconds(1, [&] {
+                           bench::require(context.get(), tg_diff(context.get(), &a[part], &b[part], 1, &options, nullptr,
+                                                                 &workspace, &profiles, &result));
+                         }));
+    }
   }
-  const auto count = static_cast<double>(kElements);
+  const auto count = static_cast<double>(kPartEntries);
   std::printf("%s / %s\t%ld\t%ld\t%.3f\t%.1f\t%.1f\t%.2f\n", pair.base.name().c_str(), pair.tuned.name().c_str(),
               static_cast<long>(per_mille), static_cast<long>(bytes), compare / count * 1e9,
               static_cast<double>(bytes) * count / compare * 1e-9, static_cast<double>(bytes) * count / read * 1e-9,

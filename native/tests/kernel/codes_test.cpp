@@ -177,6 +177,19 @@ TEST_P(CodesAtLevel, SignedIntegersAndZerosKeepTheirBits) {
 // A comparison of codes has the same bits as one of their entries.
 TEST_P(CodesAtLevel, ComparisonsDecodeBlockByBlock) {
   const auto own = support::make_context(2, GetParam().c_str());
+  if (support::tests_device()) {
+    Weights weights(TG_CODES_LOW_FIRST, 4, 4, 6, 0, random_);
+    weights.add_scales(1, 3, false, false, random_);
+    const tg_codes codes = weights.codes();
+    tg_operand operand{};
+    operand.size = sizeof(operand);
+    operand.values = {&codes, 4, 6, 6, TG_CODES, 0};
+    const tg_diff_options options{sizeof(options)};
+    tg_workspace_size size{sizeof(size), 0, 0};
+    EXPECT_EQ(TG_UNSUPPORTED, tg_diff_workspace(own.get(), &operand, &operand, 1, &options, nullptr, &size));
+    EXPECT_EQ("codes are compared on the CPU only; decode them with tg_codes_decode", support::error_of(own.get()));
+    return;
+  }
   for (const int32_t order : {TG_CODES_LOW_FIRST, TG_CODES_HIGH_FIRST, TG_CODES_DOWN, TG_CODES_ACROSS, TG_CODES_AWQ}) {
     for (const auto& [m, n] : {std::pair<int64_t, int64_t>{300, 130}, {7, 4100}, {301, 2056}}) {
       SCOPED_TRACE(testing::Message() << "order " << order << " shape " << m << " x " << n);
