@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <cstddef>
 
 #include "entry.h"
 
@@ -34,9 +35,16 @@ struct Table16 {
   }
 };
 
-// The end of the columns from `column` on that have the same group.
-int64_t end_of_group(const tg_codes& codes, int64_t column, int64_t end) {
-  return std::min(end, (column / codes.group_columns + 1) * codes.group_columns);
+// Calls run(begin, end, scale) for each group of the columns of a range, where `scale` is the place of its scale in a row.
+template <typename Run>
+[[gnu::always_inline]] inline void for_groups(const tg_codes& codes, int64_t row, const Range& range, Run run) {
+  int64_t scale = scale_of(codes, row, range.first_column);
+  int64_t end = (range.first_column / codes.group_columns + 1) * codes.group_columns;
+  for (int64_t begin = range.first_column; begin < range.end_column; ++scale) {
+    run(begin, std::min(end, range.end_column), scale);
+    begin = end;
+    end += end < range.end_column ? codes.group_columns : 0;
+  }
 }
 
 // Codes of four bits, row after row.
@@ -46,59 +54,60 @@ void decode_pairs(const tg_codes& codes, const Table16& table, int64_t row, cons
       high_first ? _mm256_setr_epi32(4, 0, 12, 8, 20, 16, 28, 24) : _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
   const uint8_t* in = static_cast<const uint8_t*>(codes.codes) + row * codes.stride;
   float* to = out.at(row, range.first_column) - range.first_column;
-  for (int64_t j = range.first_column; j < range.end_column;) {
-    const int64_t end = end_of_group(codes, j, range.end_column);
-    const Table16 own = table.scaled(codes, scale_of(codes, row, j));
-    for (; j % 2 == 0 && j + kWordColumns <= end; j += kWordColumns) {
-      _mm256_storeu_ps(to + j, own.of(_mm256_srlv_epi32(broadcast_word(in + j / 2), shifts)));
-    }
-    for (; j < end; ++j) {
-      to[j] = entry_of(codes, row, j);
-    }
-  }
+  for_groups(
+      codes, row, range, [&](int64_t begin, int64_t end, int64_t scale) __attribute__((always_inline)) {
+        int64_t j = begin;
+        const Table16 own = table.scaled(codes, scale);
+        for (; j % 2 == 0 && j + kWordColumns <= end; j += kWordColumns) {
+          _mm256_storeu_ps(to + j, own.of(_mm256_srlv_epi32(broadcast_word(in + j / 2), shifts)));
+        }
+        for (; j < end; ++j) {
+          to[j] = entry_of(codes, row, j);
+        }
+      });
 }
 
 // Codes of eight bits, row after row.
 void decode_bytes(const tg_codes& codes, bool integers, int64_t row, const Range& range, const Output& out) {
   const uint8_t* in = static_cast<const uint8_t*>(codes.codes) + row * codes.stride;
   float* to = out.at(row, range.first_column) - range.first_column;
-  for (int64_t j = range.first_column; j < range.end_column;) {
-    const int64_t end = end_of_group(codes, j, range.end_column);
-    const int64_t at = scale_of(codes, row, j);
-    const __m256 scale = _mm256_set1_ps(codes.scales[at]);
-    const __m256 zero = _mm256_set1_ps(codes.zeros == nullptr ? 0.0F : codes.zeros[at]);
-    const auto run = [&](auto value_of) __attribute__((always_inline)) {
-      for (; j + 8 <= end; j += 8) {
-        const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(in + j));
-        _mm256_storeu_ps(to + j, _mm256_mul_ps(_mm256_sub_ps(value_of(bytes), zero), scale));
-      }
-    };
-    if (integers) {
-      run([](__m128i bytes) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)); });
-    } else {
-      run([&](__m128i bytes) { return _mm256_i32gather_ps(codes.table, _mm256_cvtepu8_epi32(bytes), 4); });
-    }
-    for (; j < end; ++j) {
-      to[j] = entry_of(codes, row, j);
-    }
-  }
+  for_groups(
+      codes, row, range, [&](int64_t begin, int64_t end, int64_t at) __attribute__((always_inline)) {
+        int64_t j = begin;
+        const __m256 scale = _mm256_set1_ps(codes.scales[at]);
+        const __m256 zero = _mm256_set1_ps(codes.zeros == nullptr ? 0.0F : codes.zeros[at]);
+        const auto decode_run = [&](auto value_of) __attribute__((always_inline)) {
+          for (; j + 8 <= end; j += 8) {
+            const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(in + j));
+            _mm256_storeu_ps(to + j, _mm256_mul_ps(_mm256_sub_ps(value_of(bytes), zero), scale));
+          }
+        };
+        if (integers) {
+          decode_run([](__m128i bytes) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)); });
+        } else {
+          decode_run([&](__m128i bytes) { return _mm256_i32gather_ps(codes.table, _mm256_cvtepu8_epi32(bytes), 4); });
+        }
+        for (; j < end; ++j) {
+          to[j] = entry_of(codes, row, j);
+        }
+      });
 }
 
 // Eight rows of eight entries from vectors of the entries of eight columns.
 [[gnu::always_inline]] inline void store_transposed(const __m256 (&v)[8], float* out, int64_t stride) {
   __m256 pairs[8];
-  for (int k = 0; k < 4; ++k) {
+  for (std::ptrdiff_t k = 0; k < 4; ++k) {
     pairs[2 * k] = _mm256_unpacklo_ps(v[2 * k], v[2 * k + 1]);
     pairs[2 * k + 1] = _mm256_unpackhi_ps(v[2 * k], v[2 * k + 1]);
   }
   __m256 fours[8];
-  for (int k = 0; k < 2; ++k) {
+  for (std::ptrdiff_t k = 0; k < 2; ++k) {
     fours[4 * k] = _mm256_shuffle_ps(pairs[4 * k], pairs[4 * k + 2], 0x44);
     fours[4 * k + 1] = _mm256_shuffle_ps(pairs[4 * k], pairs[4 * k + 2], 0xee);
     fours[4 * k + 2] = _mm256_shuffle_ps(pairs[4 * k + 1], pairs[4 * k + 3], 0x44);
     fours[4 * k + 3] = _mm256_shuffle_ps(pairs[4 * k + 1], pairs[4 * k + 3], 0xee);
   }
-  for (int k = 0; k < 4; ++k) {
+  for (std::ptrdiff_t k = 0; k < 4; ++k) {
     _mm256_storeu_ps(out + k * stride, _mm256_permute2f128_ps(fours[k], fours[k + 4], 0x20));
     _mm256_storeu_ps(out + (k + 4) * stride, _mm256_permute2f128_ps(fours[k], fours[k + 4], 0x31));
   }

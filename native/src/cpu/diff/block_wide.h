@@ -125,9 +125,7 @@ template <typename V>
     changed = WideLanes::compare_codes(a, b, counts.bits, counts.flips);
   }
   counts.stored += __builtin_popcountll(WideLanes::unequal(a, b, V{}));
-  if (changed != 0) {
-    WideLanes::count_columns(columns, changed);
-  }
+  WideLanes::count_columns(columns, changed);  // also if none changed, because a branch would be mispredicted too often
   queue.drain_when_full();
   queue.push(a, b, differing, __builtin_popcountll(differing));
   return changed;

@@ -24,14 +24,14 @@ constexpr int64_t kStageStep = 16;   // codes that are converted at a time
 // Sixteen codes of a dtype as floats. Every conversion is exact, as those of dtype.h are.
 #if defined(__x86_64__)
 inline void convert_bf16_step(const uint8_t* in, float* out) {
-  for (int k = 0; k < 2; ++k) {
+  for (int64_t k = 0; k < 2; ++k) {
     const __m128i codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + 16 * k));
     const __m256i bits = _mm256_slli_epi32(_mm256_cvtepu16_epi32(codes), 16);
     _mm256_storeu_ps(out + 8 * k, _mm256_castsi256_ps(bits));
   }
 }
 inline void convert_f16_step(const uint8_t* in, float* out) {
-  for (int k = 0; k < 2; ++k) {
+  for (int64_t k = 0; k < 2; ++k) {
     _mm256_storeu_ps(out + 8 * k, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(in + 16 * k))));
   }
 }
@@ -54,7 +54,7 @@ inline void convert_e5m2_step(const uint8_t* in, float* out) {
 }
 #elif defined(__aarch64__)
 inline void convert_bf16_step(const uint8_t* in, float* out) {
-  for (int k = 0; k < 2; ++k) {
+  for (int64_t k = 0; k < 2; ++k) {
     const uint16x8_t codes = vreinterpretq_u16_u8(vld1q_u8(in + 16 * k));
     vst1q_f32(out + 8 * k, vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(codes), 16)));
     vst1q_f32(out + 8 * k + 4, vreinterpretq_f32_u32(vshll_high_n_u16(codes, 16)));
@@ -70,7 +70,7 @@ inline void convert_f16_step(const uint8_t* in, float* out) {
 }
 // An E4M3 code is the F16 code of its number / 256, but for NaN.
 inline void convert_e4m3_step(const uint8_t* in, float* out) {
-  for (int k = 0; k < 2; ++k) {
+  for (int64_t k = 0; k < 2; ++k) {
     const int16x8_t codes = vreinterpretq_s16_u16(vshll_n_u8(vld1_u8(in + 8 * k), 8));
     const uint16x8_t halves = vandq_u16(vreinterpretq_u16_s16(vshrq_n_s16(codes, 1)), vdupq_n_u16(0xbfff));
     const uint16x8_t is_nan = vceqq_u16(vandq_u16(halves, vdupq_n_u16(0x7fff)), vdupq_n_u16(0x3f80));
@@ -78,7 +78,7 @@ inline void convert_e4m3_step(const uint8_t* in, float* out) {
   }
 }
 inline void convert_e5m2_step(const uint8_t* in, float* out) {
-  for (int k = 0; k < 2; ++k) {
+  for (int64_t k = 0; k < 2; ++k) {
     convert_halves(vshll_n_u8(vld1_u8(in + 8 * k), 8), 1, out + 8 * k);
   }
 }

@@ -26,7 +26,7 @@ struct WideLanes {
   // One bit for each entry whose bits differ.
   [[gnu::always_inline]] static uint64_t differing(const uint8_t* a, const uint8_t* b, float /*type*/) {
     uint64_t equal = 0;
-    for (int k = 0; k < 2; ++k) {
+    for (int64_t k = 0; k < 2; ++k) {
       const uint8_t* x = a + 128 * k;
       const uint8_t* y = b + 128 * k;
       const __m256i low =
@@ -41,7 +41,7 @@ struct WideLanes {
   }
   [[gnu::always_inline]] static uint64_t differing(const uint8_t* a, const uint8_t* b, double /*type*/) {
     uint64_t equal = 0;
-    for (int k = 0; k < 16; ++k) {
+    for (int64_t k = 0; k < 16; ++k) {
       equal |= static_cast<uint64_t>(sign_bits64(_mm256_cmpeq_epi64(load8(a + 32 * k), load8(b + 32 * k)))) << (4 * k);
     }
     return ~equal;
@@ -50,7 +50,7 @@ struct WideLanes {
   // One bit for each entry whose numbers differ, which those of zeros do not.
   [[gnu::always_inline]] static uint64_t unequal(const uint8_t* a, const uint8_t* b, float /*type*/) {
     uint64_t result = 0;
-    for (int k = 0; k < 8; ++k) {
+    for (int64_t k = 0; k < 8; ++k) {
       const __m256 differs = _mm256_cmp_ps(load_vector<__m256>(a + 32 * k), load_vector<__m256>(b + 32 * k), _CMP_NEQ_UQ);
       result |= static_cast<uint64_t>(_mm256_movemask_ps(differs)) << (8 * k);
     }
@@ -58,7 +58,7 @@ struct WideLanes {
   }
   [[gnu::always_inline]] static uint64_t unequal(const uint8_t* a, const uint8_t* b, double /*type*/) {
     uint64_t result = 0;
-    for (int k = 0; k < 16; ++k) {
+    for (int64_t k = 0; k < 16; ++k) {
       const __m256d differs = _mm256_cmp_pd(load_vector<__m256d>(a + 32 * k), load_vector<__m256d>(b + 32 * k), _CMP_NEQ_UQ);
       result |= static_cast<uint64_t>(_mm256_movemask_pd(differs)) << (4 * k);
     }
@@ -68,7 +68,7 @@ struct WideLanes {
   // double_to_float_odd of 64 entries.
   static void narrow(const uint8_t* wide, float* out) {
     const __m256d sign = _mm256_set1_pd(-0.0);
-    for (int k = 0; k < 16; ++k) {
+    for (int64_t k = 0; k < 16; ++k) {
       const auto value = load_vector<__m256d>(wide + 32 * k);
       const __m128 nearest = _mm256_cvtpd_ps(value);
       const __m256d back = _mm256_cvtps_pd(nearest);
@@ -88,7 +88,7 @@ struct WideLanes {
     __m256i same_count = zero;
     __m256i signs = zero;
     uint64_t changed = 0;
-    for (int k = 0; k < 8; ++k) {
+    for (int64_t k = 0; k < 8; ++k) {
       const __m256i x = load8(a + 32 * k);
       const __m256i y = load8(b + 32 * k);
       const __m256i x_round = rounded(x);
@@ -111,7 +111,7 @@ struct WideLanes {
   [[gnu::always_inline]] static void count_columns(uint16_t* columns, uint64_t changed) {
     const __m256i places = _mm256_set_epi16(static_cast<int16_t>(0x8000), 0x4000, 0x2000, 0x1000, 0x800, 0x400, 0x200, 0x100,
                                             0x80, 0x40, 0x20, 0x10, 8, 4, 2, 1);
-    for (int k = 0; k < 4; ++k) {
+    for (int64_t k = 0; k < 4; ++k) {
       const __m256i own = _mm256_and_si256(_mm256_set1_epi16(static_cast<int16_t>(changed >> (16 * k))), places);
       const __m256i minus = _mm256_cmpeq_epi16(own, places);
       store_vector(columns + 16 * k, _mm256_sub_epi16(load_vector<__m256i>(columns + 16 * k), minus));
@@ -120,7 +120,7 @@ struct WideLanes {
 
   // Appends the marked ones of 64 entries to a queue, which may be written up to 64 entries beyond its new end.
   [[gnu::always_inline]] static void compress(const uint8_t* from, uint64_t marked, float* to) {
-    for (int k = 0; k < 8; ++k) {
+    for (int64_t k = 0; k < 8; ++k) {
       const uint32_t set = static_cast<uint32_t>(marked >> (8 * k)) & 0xffU;
       const __m256i lanes = _mm256_cvtepu8_epi32(load_vector<__m128i>(kLanes8.lanes[set]));
       store_vector(to, _mm256_permutevar8x32_epi32(load8(from + 32 * k), lanes));
@@ -128,7 +128,7 @@ struct WideLanes {
     }
   }
   [[gnu::always_inline]] static void compress(const uint8_t* from, uint64_t marked, double* to) {
-    for (int k = 0; k < 16; ++k) {
+    for (int64_t k = 0; k < 16; ++k) {
       const uint32_t set = static_cast<uint32_t>(marked >> (4 * k)) & 0xfU;
       const __m256i lanes = _mm256_cvtepu8_epi32(load_vector<__m128i>(kLanes4.lanes[set]));
       store_vector(to, _mm256_permutevar8x32_epi32(load8(from + 32 * k), lanes));
@@ -142,7 +142,7 @@ struct WideLanes {
 
     template <typename V>
     [[gnu::always_inline]] void add64(const uint8_t* a) {
-      for (int k = 0; k < 16; ++k) {
+      for (int64_t k = 0; k < 16; ++k) {
         const __m256d v = load4<V>(a + static_cast<int64_t>(4 * sizeof(V)) * k);
         sum[k % 4] = _mm256_fmadd_pd(v, v, sum[k % 4]);
       }
@@ -163,7 +163,7 @@ struct WideLanes {
     [[gnu::always_inline]] void add8(const V* a, const V* b, UlpHistogram<Word4>& histogram) {
       __m256i magnitude[2];
       __m256d base[2];
-      for (int k = 0; k < 2; ++k) {
+      for (int64_t k = 0; k < 2; ++k) {
         base[k] = load4<V>(reinterpret_cast<const uint8_t*>(a + 4 * k));
         const __m256d delta = _mm256_sub_pd(load4<V>(reinterpret_cast<const uint8_t*>(b + 4 * k)), base[k]);
         const __m256d size = _mm256_andnot_pd(_mm256_set1_pd(-0.0), delta);
@@ -250,7 +250,7 @@ struct WideLanes {
   }
   [[gnu::noinline]] static int64_t count_flips(const uint8_t* a, const uint8_t* b) {
     int64_t flips = 0;
-    for (int k = 0; k < 8; ++k) {
+    for (int64_t k = 0; k < 8; ++k) {
       const __m256i x = load8(a + 32 * k);
       const __m256i y = load8(b + 32 * k);
       const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);

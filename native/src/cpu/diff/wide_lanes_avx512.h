@@ -17,7 +17,7 @@ struct WideLanes {
   // One bit for each entry whose bits differ.
   [[gnu::always_inline]] static uint64_t differing(const uint8_t* a, const uint8_t* b, float /*type*/) {
     uint64_t result = 0;
-    for (int k = 0; k < 4; ++k) {
+    for (int64_t k = 0; k < 4; ++k) {
       result |= static_cast<uint64_t>(_mm512_cmpneq_epi32_mask(_mm512_loadu_si512(a + 64 * k), _mm512_loadu_si512(b + 64 * k)))
                 << (16 * k);
     }
@@ -25,7 +25,7 @@ struct WideLanes {
   }
   [[gnu::always_inline]] static uint64_t differing(const uint8_t* a, const uint8_t* b, double /*type*/) {
     uint64_t result = 0;
-    for (int k = 0; k < 8; ++k) {
+    for (int64_t k = 0; k < 8; ++k) {
       result |= static_cast<uint64_t>(_mm512_cmpneq_epi64_mask(_mm512_loadu_si512(a + 64 * k), _mm512_loadu_si512(b + 64 * k)))
                 << (8 * k);
     }
@@ -35,7 +35,7 @@ struct WideLanes {
   // One bit for each entry whose numbers differ, which those of zeros do not.
   [[gnu::always_inline]] static uint64_t unequal(const uint8_t* a, const uint8_t* b, float /*type*/) {
     uint64_t result = 0;
-    for (int k = 0; k < 4; ++k) {
+    for (int64_t k = 0; k < 4; ++k) {
       result |= static_cast<uint64_t>(_mm512_cmp_ps_mask(_mm512_loadu_ps(a + 64 * k), _mm512_loadu_ps(b + 64 * k), _CMP_NEQ_UQ))
                 << (16 * k);
     }
@@ -43,7 +43,7 @@ struct WideLanes {
   }
   [[gnu::always_inline]] static uint64_t unequal(const uint8_t* a, const uint8_t* b, double /*type*/) {
     uint64_t result = 0;
-    for (int k = 0; k < 8; ++k) {
+    for (int64_t k = 0; k < 8; ++k) {
       result |= static_cast<uint64_t>(_mm512_cmp_pd_mask(_mm512_loadu_pd(a + 64 * k), _mm512_loadu_pd(b + 64 * k), _CMP_NEQ_UQ))
                 << (8 * k);
     }
@@ -52,7 +52,7 @@ struct WideLanes {
 
   // double_to_float_odd of 64 entries.
   static void narrow(const uint8_t* wide, float* out) {
-    for (int k = 0; k < 8; ++k) {
+    for (int64_t k = 0; k < 8; ++k) {
       const __m512d value = _mm512_loadu_pd(wide + 64 * k);
       const __m256 nearest = _mm512_cvtpd_ps(value);
       const __m512d back = _mm512_cvtps_pd(nearest);
@@ -71,7 +71,7 @@ struct WideLanes {
     uint64_t differ = 0;
     uint64_t changed = 0;
     uint64_t opposite = 0;
-    for (int k = 0; k < 4; ++k) {
+    for (int64_t k = 0; k < 4; ++k) {
       const __m512i x = _mm512_loadu_si512(a + 64 * k);
       const __m512i y = _mm512_loadu_si512(b + 64 * k);
       const __m512i x_round = rounded(x);
@@ -92,7 +92,7 @@ struct WideLanes {
 
   // Adds the bits of a word to 64 counters.
   [[gnu::always_inline]] static void count_columns(uint16_t* columns, uint64_t changed) {
-    for (int k = 0; k < 2; ++k) {
+    for (int64_t k = 0; k < 2; ++k) {
       const __m512i counts = _mm512_loadu_si512(columns + 32 * k);
       const auto lanes = static_cast<__mmask32>(changed >> (32 * k));
       _mm512_storeu_si512(columns + 32 * k, _mm512_mask_add_epi16(counts, lanes, counts, _mm512_set1_epi16(1)));
@@ -101,14 +101,14 @@ struct WideLanes {
 
   // Appends the marked ones of 64 entries to a queue, which may be written up to 64 entries beyond its new end.
   [[gnu::always_inline]] static void compress(const uint8_t* from, uint64_t marked, float* to) {
-    for (int k = 0; k < 4; ++k) {
+    for (int64_t k = 0; k < 4; ++k) {
       const auto lanes = static_cast<__mmask16>(marked >> (16 * k));
       _mm512_storeu_si512(to, _mm512_maskz_compress_epi32(lanes, _mm512_loadu_si512(from + 64 * k)));
       to += __builtin_popcount(lanes);
     }
   }
   [[gnu::always_inline]] static void compress(const uint8_t* from, uint64_t marked, double* to) {
-    for (int k = 0; k < 8; ++k) {
+    for (int64_t k = 0; k < 8; ++k) {
       const auto lanes = static_cast<__mmask8>(marked >> (8 * k));
       _mm512_storeu_si512(to, _mm512_maskz_compress_epi64(lanes, _mm512_loadu_si512(from + 64 * k)));
       to += __builtin_popcount(lanes);
@@ -121,7 +121,7 @@ struct WideLanes {
 
     template <typename V>
     [[gnu::always_inline]] void add64(const uint8_t* a) {
-      for (int k = 0; k < 8; ++k) {
+      for (int64_t k = 0; k < 8; ++k) {
         const __m512d v = load8<V>(a + static_cast<int64_t>(8 * sizeof(V)) * k);
         sum[k % 4] = _mm512_fmadd_pd(v, v, sum[k % 4]);
       }
@@ -183,7 +183,7 @@ struct WideLanes {
   // One bit for each entry that is not 0.
   [[gnu::always_inline]] static uint64_t nonzeros(const uint8_t* a) {
     uint64_t result = 0;
-    for (int k = 0; k < 4; ++k) {
+    for (int64_t k = 0; k < 4; ++k) {
       const __mmask16 own = _mm512_test_epi32_mask(_mm512_loadu_si512(a + 64 * k), _mm512_set1_epi32(0x7fffffff));
       result |= static_cast<uint64_t>(own) << (16 * k);
     }
