@@ -93,8 +93,6 @@ typedef int32_t tg_dtype;
 #define TG_F8_E4M3 5
 /** OCP E5M2: infinities and NaN are as in IEEE 754. */
 #define TG_F8_E5M2 6
-/** Quantised weights: `data` points to a tg_codes. Only tg_diff reads them, on the CPU. Since version 18. */
-#define TG_CODES 7
 
 /** A read-only, row-major matrix. It is a part of other structs and has no `size`. */
 typedef struct tg_matrix {
@@ -290,6 +288,12 @@ TG_API tg_status tg_context_threads(tg_context* context, int32_t* threads);
 TG_API tg_status tg_context_set_control(tg_context* context, tg_control* control);
 
 /* ---------------------------------------------------------------- quantised weights ------------------------------- */
+
+/**
+ * A tg_dtype: `data` of the matrix points to a tg_codes. Only tg_diff reads it, on the CPU, as the values of an operand. Since
+ * version 18.
+ */
+#define TG_CODES 7
 
 /** A row of codes after the other. In a byte, the first of two codes of four bits is in the low half. */
 #define TG_CODES_LOW_FIRST 1

@@ -1,5 +1,7 @@
 #include "api/codes.h"
 
+#include <algorithm>
+
 #include "api/context.h"
 #include "api/mapped_file.h"
 #include "api/operand.h"
@@ -7,6 +9,8 @@
 
 namespace threegate {
 namespace {
+
+constexpr int64_t kMostRows = int64_t{1} << 56;
 
 void require_positive(int64_t value, const char* field) {
   require(value > 0, field, std::to_string(value), "it must be positive");
@@ -37,6 +41,8 @@ void require_codes(const tg_codes* codes) {
           std::to_string(codes->rows) + " x " + std::to_string(codes->columns), "neither may be negative");
   require(codes->first_row >= 0 && (codes->first_row == 0 || codes->order > TG_CODES_DOWN), "codes.first_row",
           std::to_string(codes->first_row), "it must be 0 where no word has codes of several rows");
+  require(codes->first_row <= kMostRows && codes->rows <= kMostRows, "codes.rows", std::to_string(codes->rows),
+          "rows and first_row must be at most 2^56");
   require_positive(codes->scale_rows, "codes.scale_rows");
   if (checked_product(codes->rows, codes->columns, "rows * columns") == 0) {
     return;
@@ -46,7 +52,8 @@ void require_codes(const tg_codes* codes) {
   const bool across = codes::is_across(*codes);
   require(across ? codes->stride >= 4 : codes->stride >= ceiling_quotient(bits, 8), "codes.stride", std::to_string(codes->stride),
           "it must hold the codes of a row");
-  checked_product(std::max(codes->rows, codes->columns), codes->stride, "the bytes of the codes");
+  const int64_t bytes = checked_product(std::max(codes->rows, codes->columns), codes->stride, "the bytes of the codes");
+  require(bytes <= INT64_MAX / 2, "codes.stride", std::to_string(codes->stride), "the codes must fit in 2^62 bytes");
   const int64_t blocks = ceiling_quotient(codes->first_row + codes->rows, codes->scale_rows);
   require(codes->scale_stride >= (across ? blocks : codes->groups), "codes.scale_stride", std::to_string(codes->scale_stride),
           "it must hold the scales of a group or a row");

@@ -80,7 +80,35 @@ public final class QuantizedRows implements Entries {
     private Builder(NativeBuffer codes, long offset, Order order) {
       this.codes = codes;
       this.offset = offset;
-      this.order = order;
+      this.order = Objects.requireNonNull(order);
+    }
+
+    /** Copies a builder, which may change afterwards. Arrays never change. */
+    private Builder(Builder other) {
+      codes = other.codes;
+      offset = other.offset;
+      order = other.order;
+      rows = other.rows;
+      columns = other.columns;
+      stride = other.stride;
+      firstRow = other.firstRow;
+      table = other.table;
+      scales = other.scales;
+      zeros = other.zeros;
+      scaleStride = other.scaleStride;
+      scaleRows = other.scaleRows;
+      groups = other.groups;
+      groupColumns = other.groupColumns;
+      groupOf = other.groupOf;
+    }
+
+    /** Requires that a number is not below a limit. */
+    private static long atLeast(long limit, long number, String what) {
+      if (number < limit) {
+        throw new IllegalArgumentException(
+            what + " is " + number + "; it must be at least " + limit);
+      }
+      return number;
     }
 
     /**
@@ -106,9 +134,10 @@ public final class QuantizedRows implements Entries {
      *
      * @param bytes distance in bytes
      * @return this builder
+     * @throws IllegalArgumentException if a number is too small
      */
     public Builder stride(long bytes) {
-      stride = bytes;
+      stride = atLeast(0, bytes, "the stride");
       return this;
     }
 
@@ -117,9 +146,10 @@ public final class QuantizedRows implements Entries {
      *
      * @param row place of the row; 0 by default
      * @return this builder
+     * @throws IllegalArgumentException if a number is too small
      */
     public Builder firstRow(long row) {
-      firstRow = row;
+      firstRow = atLeast(0, row, "the first row");
       return this;
     }
 
@@ -145,10 +175,11 @@ public final class QuantizedRows implements Entries {
      * @param values scales, row by row
      * @param rowStride scales of a row
      * @return this builder
+     * @throws IllegalArgumentException if a number is too small
      */
     public Builder scales(float[] values, long rowStride) {
       scales = values.clone();
-      scaleStride = rowStride;
+      scaleStride = atLeast(0, rowStride, "the stride of scales");
       return this;
     }
 
@@ -168,9 +199,10 @@ public final class QuantizedRows implements Entries {
      *
      * @param rows number of rows; 1 by default
      * @return this builder
+     * @throws IllegalArgumentException if a number is too small
      */
     public Builder scaleRows(long rows) {
-      scaleRows = rows;
+      scaleRows = atLeast(1, rows, "the number of rows");
       return this;
     }
 
@@ -180,10 +212,11 @@ public final class QuantizedRows implements Entries {
      * @param count number of groups
      * @param columns columns of a group
      * @return this builder
+     * @throws IllegalArgumentException if a number is too small
      */
     public Builder groups(long count, long columns) {
-      groups = count;
-      groupColumns = columns;
+      groups = atLeast(1, count, "the number of groups");
+      groupColumns = atLeast(1, columns, "the number of columns");
       groupOf = new int[0];
       return this;
     }
@@ -194,9 +227,10 @@ public final class QuantizedRows implements Entries {
      * @param count number of groups
      * @param ofColumns group of each column
      * @return this builder
+     * @throws IllegalArgumentException if a number is too small
      */
     public Builder groups(long count, int[] ofColumns) {
-      groups = count;
+      groups = atLeast(1, count, "the number of groups");
       groupOf = ofColumns.clone();
       return this;
     }
@@ -209,20 +243,24 @@ public final class QuantizedRows implements Entries {
      *     memory
      */
     public QuantizedRows build() {
-      if (zeros.length != 0 && zeros.length != scales.length) {
-        throw new IllegalArgumentException(
-            zeros.length + " zero points for " + scales.length + " scales");
-      }
-      requireScales();
-      return new QuantizedRows(this);
+      Builder copy = new Builder(this);
+      copy.requireScales();
+      return new QuantizedRows(copy);
     }
 
     /** Requires the scales and groups that the kernel reads. It does not know their number. */
     private void requireScales() {
+      if (zeros.length != 0 && zeros.length != scales.length) {
+        throw new IllegalArgumentException(
+            zeros.length + " zero points for " + scales.length + " scales");
+      }
       if (rows == 0 || columns == 0) {
         return;
       }
-      long blocks = (firstRow + rows - 1) / scaleRows + 1;
+      if (table.length == 0) {
+        throw new IllegalArgumentException("codes without a table of their numbers");
+      }
+      long blocks = (Sizes.sum(firstRow, rows) - 1) / scaleRows + 1;
       boolean inRows = order == Order.LOW_FIRST || order == Order.HIGH_FIRST;
       long lines = inRows ? blocks : groups;
       long line = inRows ? groups : blocks;
