@@ -50,7 +50,7 @@ extern "C" {
  * with every library of the same SONAME whose version is not lower than that of the header that the program was compiled
  * with. Changes that would break a compiled program change the SONAME.
  */
-#define TG_ABI_VERSION 17
+#define TG_ABI_VERSION 18
 
 /* ---------------------------------------------------------------- status ------------------------------------------ */
 
@@ -287,6 +287,76 @@ TG_API tg_status tg_context_threads(tg_context* context, int32_t* threads);
  */
 TG_API tg_status tg_context_set_control(tg_context* context, tg_control* control);
 
+/* ---------------------------------------------------------------- quantised weights ------------------------------- */
+
+/**
+ * A tg_dtype: `data` of the matrix points to a tg_codes. Only tg_diff reads it, on the CPU, as the values of an operand. Since
+ * version 18.
+ */
+#define TG_CODES 7
+
+/** A row of codes after the other. In a byte, the first of two codes of four bits is in the low half. */
+#define TG_CODES_LOW_FIRST 1
+/** A row of codes after the other. In a byte, the first of two codes is in the high half (bitsandbytes). */
+#define TG_CODES_HIGH_FIRST 2
+/** A word of 32 bits has the codes of eight columns of one row, the first in the low bits. Words of rows lie side by side (GPTQ).
+ */
+#define TG_CODES_DOWN 3
+/** A word of 32 bits has the codes of eight rows of one column, the first in the low bits. Words of rows lie side by side. */
+#define TG_CODES_ACROSS 4
+/** As TG_CODES_ACROSS, but the code of row i of a word is at place 0, 4, 1, 5, 2, 6, 3, 7 (AWQ). */
+#define TG_CODES_AWQ 5
+
+/**
+ * A matrix of quantised weights: entry = (table[code] - zero) * scale, in float32. The scale and the zero belong to a group of
+ * columns, and to scale_rows rows. Since version 18.
+ */
+typedef struct tg_codes {
+  /** sizeof(tg_codes). */
+  int64_t size;
+  /** The word or byte with the first code. It may have any alignment. */
+  const void* codes;
+  /** The bytes that may be read at `codes`. */
+  int64_t code_bytes;
+  /** The number of rows. */
+  int64_t rows;
+  /** The number of columns. */
+  int64_t columns;
+  /** Bytes between two rows of codes, for TG_CODES_DOWN between two rows of words, or else between two columns of words. */
+  int64_t stride;
+  /** The bits of a code: 4, or 8 with TG_CODES_LOW_FIRST. */
+  int32_t bits;
+  /** TG_CODES_*. */
+  int32_t order;
+  /** The place of row 0 in its word, or further down, for TG_CODES_ACROSS and TG_CODES_AWQ. Otherwise 0. */
+  int64_t first_row;
+  /** The number that each code stands for: 16 or 256 numbers. */
+  const float* table;
+  /**
+   * The scales. Those of row i and group g are at (i / scale_rows) * scale_stride + g for codes in rows, and at
+   * g * scale_stride + (first_row + i) / scale_rows for the other orders.
+   */
+  const float* scales;
+  /** What is subtracted before the product, in places like those of `scales`. NULL stands for zeros. */
+  const float* zeros;
+  /** The distance between two rows of scales, in elements. */
+  int64_t scale_stride;
+  /** The rows that share a scale. */
+  int64_t scale_rows;
+  /** The number of groups. */
+  int64_t groups;
+  /** The columns of a group, if group_of is NULL. */
+  int64_t group_columns;
+  /** The group of each column, or NULL. */
+  const int32_t* group_of;
+} tg_codes;
+
+/**
+ * Computes the entries of quantised weights: rows x columns, float32, row-major. The result has the same bits with every
+ * instruction set and for any number of threads. It runs on the CPU. Since version 18.
+ */
+TG_API tg_status tg_codes_decode(tg_context* context, const tg_codes* codes, float* entries);
+
 /* ---------------------------------------------------------------- memory ------------------------------------------ */
 
 /** Allocates `bytes` bytes (0 or more) that are 64-byte aligned and not initialised. */
@@ -418,8 +488,9 @@ TG_API tg_status tg_diff_workspace(tg_context* context, const tg_operand* bases,
 
 /**
  * Compares `count` pairs of matrices in one pass over their entries. The two matrices of a pair have the same shape and
- * any dtypes, and may be empty. `profiles` has one element per pair, or is NULL if none is wanted. control->done counts
- * entries.
+ * any dtypes, and may be empty. `values` of an operand may be TG_CODES, of the same shape as its tg_codes; it then has no
+ * other scales and no low-rank terms. The entries are decoded block by block, as tg_codes_decode does. `profiles` has one element
+ * per pair, or is NULL if none is wanted. control->done counts entries.
  *
  * Counts are the same on every device, at every SIMD level and for any number of threads. Sums are the same for any number
  * of threads, and agree within a relative 1e-12 between SIMD levels and devices. A CUDA device compares all pairs in as

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "api/codes.h"
 #include "api/context.h"
 #include "api/operand.h"
 #include "common/control.h"
@@ -28,10 +29,16 @@ void require_profiles(const tg_diff_profiles* profiles, const tg_matrix& values)
   }
 }
 
+// An operand, or quantised weights in its place.
+void require_side(const tg_operand* operand, const std::string& name) {
+  require_struct(operand, name.c_str());
+  operand->values.dtype == TG_CODES ? require_codes_operand(*operand, name) : require_operand(operand, name);
+}
+
 // `index` is part of the name of the pair if there are several.
 void require_pair(const tg_operand* base, const tg_operand* tuned, const tg_diff_profiles* profiles, const std::string& index) {
-  require_operand(base, "base" + index);
-  require_operand(tuned, "tuned" + index);
+  require_side(base, "base" + index);
+  require_side(tuned, "tuned" + index);
   require(base->values.rows == tuned->values.rows && base->values.columns == tuned->values.columns, ("tuned" + index).c_str(),
           std::to_string(tuned->values.rows) + " x " + std::to_string(tuned->values.columns),
           ("base is " + std::to_string(base->values.rows) + " x " + std::to_string(base->values.columns)).c_str());
@@ -50,7 +57,7 @@ const tg_diff_profiles* profiles_of(const Batch& batch, int64_t i) {
   return batch.profiles == nullptr ? nullptr : batch.profiles + i;
 }
 
-void require_batch(const Batch& batch) {
+void require_batch(const tg_context& context, const Batch& batch) {
   require(batch.count >= 0, "count", std::to_string(batch.count), "it must not be negative");
   // A missing matrix of a single pair is reported by require_pair().
   require(batch.count <= 1 || (batch.bases != nullptr && batch.tuned != nullptr), "bases or tuned", "NULL",
@@ -59,7 +66,16 @@ void require_batch(const Batch& batch) {
   for (int64_t i = 0; i < batch.count; ++i) {
     const std::string name = batch.count == 1 ? "" : "[" + std::to_string(i) + "]";
     require_pair(batch.bases + i, batch.tuned + i, profiles_of(batch, i), name);
+    for (const tg_operand* side : {batch.bases + i, batch.tuned + i}) {
+      if (context.cuda != nullptr && side->values.dtype == TG_CODES) {
+        throw Error(TG_UNSUPPORTED, "codes are compared on the CPU only; decode them with tg_codes_decode");
+      }
+    }
   }
+}
+
+void require_intact_side(const tg_operand& operand) {
+  operand.values.dtype == TG_CODES ? require_intact_codes(operand) : require_intact_operand(operand);
 }
 
 std::vector<CudaDiff> items_of(const Batch& batch, tg_diff_result* results) {
@@ -80,7 +96,7 @@ int64_t host_bytes(const tg_context& context, const Batch& batch) {
 }
 
 void query(const tg_context& context, const Batch& batch, tg_workspace_size* workspace_size) {
-  require_batch(batch);
+  require_batch(context, batch);
   require_struct(workspace_size, "workspace_size");
   workspace_size->host_bytes = host_bytes(context, batch);
   workspace_size->device_bytes = 0;
@@ -91,7 +107,7 @@ void query(const tg_context& context, const Batch& batch, tg_workspace_size* wor
 }
 
 void run(tg_context& context, const Batch& batch, tg_control* control, const tg_workspace* workspace, tg_diff_result* results) {
-  require_batch(batch);
+  require_batch(context, batch);
   if (control != nullptr) {
     require_struct(control, "control");
   }
@@ -117,8 +133,8 @@ void run(tg_context& context, const Batch& batch, tg_control* control, const tg_
     }
   }
   for (int64_t i = 0; i < batch.count; ++i) {
-    require_intact_operand(batch.bases[i]);
-    require_intact_operand(batch.tuned[i]);
+    require_intact_side(batch.bases[i]);
+    require_intact_side(batch.tuned[i]);
   }
 }
 

@@ -19,6 +19,7 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL x86_64)
   set(avx2 -mavx2 -mfma -mf16c -mbmi -mbmi2 -mlzcnt -mpopcnt)
   set(avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)
   set(quiet -Wno-maybe-uninitialized -Wno-uninitialized) # GCC 12 warns of its own intrinsics
+  threegate_variant(codes/codes_avx2.cpp -mavx2)
   threegate_variant(diff/block_avx2.cpp ${avx2})
   threegate_variant(diff/block_avx512.cpp ${avx2} ${avx512} -mavx512vbmi2 ${quiet})
   threegate_variant(svd/gram_bf16_avx512.cpp -mavx2 -mfma ${avx512} -mavx512bf16 ${quiet})

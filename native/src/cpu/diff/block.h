@@ -12,10 +12,17 @@ constexpr int64_t kBlockColumns = 8192;      // a multiple of 64, so that blocks
 constexpr int64_t kBlockRows = 4096;         // below 65536, so that 16-bit column counters cannot overflow
 constexpr int64_t kBlockElements = 1 << 18;  // about 1 MiB of bf16 input per block
 
+// A matrix that holds the entries of a block, and the place of its first entry there.
+struct BlockSide {
+  const tg_operand* operand;
+  int64_t row;
+  int64_t column;
+};
+
 // A rectangle of the two matrices. `columns` <= kBlockColumns and `rows` <= kBlockRows.
 struct BlockInput {
-  const tg_operand* base;
-  const tg_operand* tuned;
+  BlockSide base;
+  BlockSide tuned;
   int64_t row;
   int64_t rows;
   int64_t column;

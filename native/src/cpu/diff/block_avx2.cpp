@@ -7,8 +7,9 @@
 #include <cmath>
 #include <cstddef>
 
+#include "wide_lanes_avx2.h"
+// after the lanes
 #include "block_wide.h"
-#include "compress_table.h"
 
 namespace threegate::diff {
 namespace {
@@ -228,8 +229,8 @@ bool block_bf16_avx2(const BlockInput& input, BlockResult& result) {
   uint16_t noted[kSparse * (kBlockColumns / 64 + 1)];
   for (int64_t i = 0; i < input.rows; ++i) {
     const int64_t row = input.row + i;
-    const uint8_t* base = element_address(input.base->values, row, input.column);
-    const uint8_t* tuned = element_address(input.tuned->values, row, input.column);
+    const uint8_t* base = element_address(input.base.operand->values, input.base.row + i, input.base.column);
+    const uint8_t* tuned = element_address(input.tuned.operand->values, input.tuned.row + i, input.tuned.column);
     int64_t changed_count = 0;
     int64_t noted_count = 0;
     const auto step = [&](int64_t j, const Group& group) __attribute__((always_inline)) {

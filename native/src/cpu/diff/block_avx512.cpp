@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "wide_lanes_avx512.h"
+// after the lanes
 #include "block_wide.h"
 
 namespace threegate::diff {
@@ -166,8 +168,8 @@ bool block_bf16_avx512(const BlockInput& input, BlockResult& result) {
   const __m512i one = _mm512_set1_epi16(1);
   for (int64_t i = 0; i < input.rows; ++i) {
     const int64_t row = input.row + i;
-    const uint8_t* base = element_address(input.base->values, row, input.column);
-    const uint8_t* tuned = element_address(input.tuned->values, row, input.column);
+    const uint8_t* base = element_address(input.base.operand->values, input.base.row + i, input.base.column);
+    const uint8_t* tuned = element_address(input.tuned.operand->values, input.tuned.row + i, input.tuned.column);
     int64_t changed_count = 0;
     const auto step = [&](int64_t j, __m512i a, __m512i b, uint64_t & bits_of_both, int shift) __attribute__((always_inline)) {
       const __mmask32 bits = _mm512_cmpneq_epi16_mask(a, b);

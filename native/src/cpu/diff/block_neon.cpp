@@ -4,9 +4,10 @@
 #include <cmath>
 #include <cstddef>
 
+#include "block.h"
 #include "compress_table.h"
 #include "cpu/support/neon.h"
-#include "stage.h"
+#include "cpu/support/operand.h"
 #include "ulp_histogram.h"
 
 namespace threegate::diff {
@@ -206,129 +207,154 @@ struct Group {
   }
 };
 
-// Four entries of a stage, as float32 that rounds to the same bf16 and as they are.
-struct Entries {
-  uint32x4_t bits;
-  float64x2_t low;
-  float64x2_t high;
+// The vector operations of block_wide.h. Addresses are those of 64 entries, of any alignment.
+struct WideLanes {
+  static constexpr int64_t kVectorsPerSpill = kPairVectors;
 
-  template <bool kDouble>
-  [[gnu::always_inline]] static Entries of(const Stage& stage, int64_t i) {
-    const uint32x4_t bits = vreinterpretq_u32_f32(vld1q_f32(stage.narrow + i));
-    if constexpr (kDouble) {
-      return {bits, vld1q_f64(stage.wide + i), vld1q_f64(stage.wide + i + 2)};
-    } else {
-      return {bits, low_doubles(bits), high_doubles(bits)};
+  // 64 for 0.
+  [[gnu::always_inline]] static int64_t trailing_zeros(uint64_t bits) { return bits == 0 ? 64 : __builtin_ctzll(bits); }
+
+  // One bit for each entry whose bits differ.
+  [[gnu::always_inline]] static uint64_t differing(const uint8_t* a, const uint8_t* b, float /*type*/) {
+    uint32x4_t same[16];
+    for (int64_t k = 0; k < 16; ++k) {
+      same[k] = vceqq_u32(load4(a + 16 * k), load4(b + 16 * k));
+    }
+    return ~lane_bits(same);
+  }
+  [[gnu::always_inline]] static uint64_t differing(const uint8_t* a, const uint8_t* b, double /*type*/) {
+    uint64x2_t same[32];
+    for (int64_t k = 0; k < 32; ++k) {
+      same[k] = vceqq_u64(vreinterpretq_u64_u8(vld1q_u8(a + 16 * k)), vreinterpretq_u64_u8(vld1q_u8(b + 16 * k)));
+    }
+    return ~lane_bits(same);
+  }
+
+  // One bit for each entry whose numbers differ, which those of zeros do not.
+  [[gnu::always_inline]] static uint64_t unequal(const uint8_t* a, const uint8_t* b, float /*type*/) {
+    uint32x4_t same[16];
+    for (int64_t k = 0; k < 16; ++k) {
+      same[k] = vceqq_f32(vreinterpretq_f32_u32(load4(a + 16 * k)), vreinterpretq_f32_u32(load4(b + 16 * k)));
+    }
+    return ~lane_bits(same);
+  }
+  [[gnu::always_inline]] static uint64_t unequal(const uint8_t* a, const uint8_t* b, double /*type*/) {
+    uint64x2_t same[32];
+    for (int64_t k = 0; k < 32; ++k) {
+      same[k] = vceqq_f64(load2<double>(a + 16 * k), load2<double>(b + 16 * k));
+    }
+    return ~lane_bits(same);
+  }
+
+  // double_to_float_odd of 64 entries, which is an instruction here.
+  static void narrow(const uint8_t* wide, float* out) {
+    for (int64_t k = 0; k < 16; ++k) {
+      const float32x2_t low = vcvtx_f32_f64(load2<double>(wide + 32 * k));
+      vst1q_f32(out + 4 * k, vcvtx_high_f32_f64(low, load2<double>(wide + 32 * k + 16)));
     }
   }
 
+  // Returns one bit for each entry whose bf16 codes differ, except where both are zeros. `bits` receives the number of entries
+  // whose codes differ, and `flips` that of the entries with opposite signs of which neither is 0.
+  [[gnu::always_inline]] static uint64_t compare_codes(const uint8_t* a, const uint8_t* b, int64_t& bits, int64_t& flips) {
+    uint32x4_t changed[16];
+    uint32x4_t differ_count = vdupq_n_u32(0);
+    uint32x4_t flip_count = vdupq_n_u32(0);
+    for (int64_t k = 0; k < 16; ++k) {
+      const uint32x4_t x = load4(a + 16 * k);
+      const uint32x4_t y = load4(b + 16 * k);
+      const uint32x4_t x_code = code(x);
+      const uint32x4_t y_code = code(y);
+      const uint32x4_t differ = vmvnq_u32(vceqq_u32(x_code, y_code));
+      changed[k] = vandq_u32(differ, vtstq_u32(vorrq_u32(x_code, y_code), vdupq_n_u32(0x7fff)));
+      const uint32x4_t magnitude = vdupq_n_u32(0x7fffffff);
+      const uint32x4_t opposite = vcltzq_s32(vreinterpretq_s32_u32(veorq_u32(x, y)));
+      const uint32x4_t nonzero = vandq_u32(vtstq_u32(x, magnitude), vtstq_u32(y, magnitude));
+      // A true comparison is -1.
+      differ_count = vsubq_u32(differ_count, differ);
+      flip_count = vsubq_u32(flip_count, vandq_u32(opposite, nonzero));
+    }
+    bits += vaddvq_u32(differ_count);
+    flips += vaddvq_u32(flip_count);
+    return lane_bits(changed);
+  }
+
+  // Adds the bits of a word to 64 counters.
+  [[gnu::always_inline]] static void count_columns(uint16_t* columns, uint64_t changed) {
+    const uint16_t powers[kWidth] = {1, 2, 4, 8, 16, 32, 64, 128};
+    const uint16x8_t places = vld1q_u16(powers);
+    for (int64_t k = 0; k < kVectors; ++k) {
+      const uint16x8_t minus = vtstq_u16(vdupq_n_u16(static_cast<uint16_t>(changed >> (kWidth * k))), places);
+      vst1q_u16(columns + kWidth * k, vsubq_u16(vld1q_u16(columns + kWidth * k), minus));
+    }
+  }
+
+  // Appends the marked ones of 64 entries to a queue, which may be written up to 64 entries beyond its new end.
+  template <typename V>
+  [[gnu::always_inline]] static void compress(const uint8_t* from, uint64_t marked, V* to) {
+    for (; marked != 0; marked &= marked - 1) {
+      std::memcpy(to++, from + static_cast<int64_t>(sizeof(V)) * __builtin_ctzll(marked), sizeof(V));
+    }
+  }
+
+  // The sum of squares of all entries.
+  struct Squares {
+    float64x2_t sum[4] = {vdupq_n_f64(0), vdupq_n_f64(0), vdupq_n_f64(0), vdupq_n_f64(0)};
+
+    template <typename V>
+    [[gnu::always_inline]] void add64(const uint8_t* a) {
+      for (int64_t k = 0; k < 32; ++k) {
+        const float64x2_t v = load2<V>(a + static_cast<int64_t>(2 * sizeof(V)) * k);
+        sum[k % 4] = vfmaq_f64(sum[k % 4], v, v);
+      }
+    }
+    [[nodiscard]] double total() const { return vaddvq_f64(vaddq_f64(vaddq_f64(sum[0], sum[1]), vaddq_f64(sum[2], sum[3]))); }
+  };
+
+  // The sums over the differences of pairs, eight at a time.
+  struct Deltas {
+    AllSums sums;
+
+    // Makes four additions to the histogram.
+    template <typename V>
+    [[gnu::always_inline]] void add8(const V* a, const V* b, UlpHistogram<Word2>& histogram) {
+      sums.first.add(of(a), of(a + 2), of(b), of(b + 2), histogram);
+      sums.second.add(of(a + 4), of(a + 6), of(b + 4), of(b + 6), histogram);
+    }
+    void finish(BlockResult& result) const { sums.finish(result); }
+  };
+  using Histogram = UlpHistogram<Word2>;
+
+ private:
+  [[gnu::always_inline]] static uint32x4_t load4(const uint8_t* address) { return vreinterpretq_u32_u8(vld1q_u8(address)); }
+  template <typename V>
+  [[gnu::always_inline]] static float64x2_t load2(const uint8_t* address) {
+    if constexpr (sizeof(V) == sizeof(double)) {
+      return vreinterpretq_f64_u8(vld1q_u8(address));
+    } else {
+      return vcvt_f64_f32(vreinterpret_f32_u8(vld1_u8(address)));
+    }
+  }
+  template <typename V>
+  [[gnu::always_inline]] static float64x2_t of(const V* values) {
+    return load2<V>(reinterpret_cast<const uint8_t*>(values));
+  }
   // Rounds to bf16, to nearest and ties to even, as float_to_bf16 does. A NaN need not be right.
-  [[nodiscard, gnu::always_inline]] uint32x4_t codes() const {
+  [[gnu::always_inline]] static uint32x4_t code(uint32x4_t bits) {
     const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
     return vshrq_n_u32(vaddq_u32(vaddq_u32(bits, vdupq_n_u32(0x7fff)), odd), 16);
   }
 };
 
-// Counts in 32-bit lanes over a row.
-struct Counts {
-  uint32x4_t bits = vdupq_n_u32(0);
-  uint32x4_t stored = vdupq_n_u32(0);
-  uint32x4_t hidden = vdupq_n_u32(0);
-  uint32x4_t flips = vdupq_n_u32(0);
-
-  // Returns the lanes of the entries that changed.
-  template <bool kDouble>
-  [[gnu::always_inline]] uint32x4_t add(const Entries& a, const Entries& b) {
-    const uint32x4_t a_codes = a.codes();
-    const uint32x4_t b_codes = b.codes();
-    const uint32x4_t differ = vmvnq_u32(vceqq_u32(a_codes, b_codes));
-    const uint32x4_t changed = vandq_u32(differ, vtstq_u32(vorrq_u32(a_codes, b_codes), vdupq_n_u32(0x7fff)));
-    uint32x4_t same;
-    if constexpr (kDouble) {
-      same = vcombine_u32(vmovn_u64(vceqq_f64(a.low, b.low)), vmovn_u64(vceqq_f64(a.high, b.high)));
-    } else {
-      same = vceqq_f32(vreinterpretq_f32_u32(a.bits), vreinterpretq_f32_u32(b.bits));
-    }
-    const uint32x4_t magnitude = vdupq_n_u32(0x7fffffff);
-    const uint32x4_t opposite = vcltzq_s32(vreinterpretq_s32_u32(veorq_u32(a.bits, b.bits)));
-    const uint32x4_t nonzero = vandq_u32(vtstq_u32(a.bits, magnitude), vtstq_u32(b.bits, magnitude));
-    // A true comparison is -1.
-    bits = vsubq_u32(bits, differ);
-    stored = vsubq_u32(stored, vmvnq_u32(same));
-    hidden = vsubq_u32(hidden, vmvnq_u32(vorrq_u32(same, changed)));
-    flips = vsubq_u32(flips, vandq_u32(opposite, nonzero));
-    return changed;
-  }
-
-  void finish(BlockResult& result) const {
-    result.changed_bits += vaddvq_u32(bits);
-    result.changed_stored += vaddvq_u32(stored);
-    result.hidden += vaddvq_u32(hidden);
-    result.sign_flips += vaddvq_u32(flips);
-  }
-};
-
-// Compares any pair of dtypes and operands, as block_wide.h does.
-template <bool kDouble>
-bool block_wide(const BlockInput& input, BlockResult& result) {
-  result.clear(input.rows, input.columns);
-  Stage base;
-  Stage tuned;
-  AllSums sums;
-  UlpHistogram<Word2> histogram;
-  int64_t bins[16] = {};
-  float64x2_t squares[2] = {vdupq_n_f64(0), vdupq_n_f64(0)};
-  for (int64_t i = 0; i < input.rows; ++i) {
-    const int64_t row = input.row + i;
-    Counts counts;
-    int64_t changed_count = 0;
-    for (int64_t begin = 0; begin < input.columns; begin += kRun) {
-      const int64_t count = std::min(kRun, input.columns - begin);
-      base.read<kDouble>(*input.base, row, input.column + begin, count, kGroup);
-      tuned.read<kDouble>(*input.tuned, row, input.column + begin, count, kGroup);
-      for (int64_t j = 0; j < count; j += kGroup) {
-        uint16x8_t lanes[kVectors];
-        for (int64_t k = 0; k < kVectors; ++k) {
-          uint32x4_t changed[2];
-          for (int64_t half = 0; half < 2; ++half) {
-            const auto a = Entries::of<kDouble>(base, j + kWidth * k + 4 * half);
-            const auto b = Entries::of<kDouble>(tuned, j + kWidth * k + 4 * half);
-            changed[half] = counts.add<kDouble>(a, b);
-            squares[0] = vfmaq_f64(squares[0], a.low, a.low);
-            squares[1] = vfmaq_f64(squares[1], a.high, a.high);
-            (half == 0 ? sums.first : sums.second).add(a.low, a.high, b.low, b.high, histogram);
-          }
-          if (k % kPairVectors == kPairVectors - 1) {
-            histogram.spill(bins);
-          }
-          lanes[k] = vuzp1q_u16(vreinterpretq_u16_u32(changed[0]), vreinterpretq_u16_u32(changed[1]));
-          uint16_t* columns = result.column_changed + begin + j + kWidth * k;
-          vst1q_u16(columns, vsubq_u16(vld1q_u16(columns), lanes[k]));
-        }
-        histogram.spill(bins);
-        const uint64_t word = lane_bits(lanes);
-        changed_count += __builtin_popcountll(word);
-        if (input.mask != nullptr) {
-          input.mask[row * input.mask_stride + (input.column + begin + j) / kGroup] = word;
-        }
-      }
-    }
-    counts.finish(result);
-    result.row_changed[i] = static_cast<uint32_t>(changed_count);
-    result.changed += changed_count;
-  }
-  histogram.flush(bins);
-  copy_bins(bins, result);
-  sums.finish(result);
-  result.base_squares = vaddvq_f64(vaddq_f64(squares[0], squares[1]));
-  return std::isfinite(result.base_squares) && std::isfinite(result.delta_squares);
-}
-
 }  // namespace
+}  // namespace threegate::diff
 
-bool block_wide_neon(const BlockInput& input, BlockResult& result) {
-  return is_double(*input.base) || is_double(*input.tuned) ? block_wide<true>(input, result) : block_wide<false>(input, result);
-}
+// after the lanes
+#include "block_wide.h"
+
+namespace threegate::diff {
+
+bool block_wide_neon(const BlockInput& input, BlockResult& result) { return block_wide_any(input, result); }
 
 bool block_bf16_neon(const BlockInput& input, BlockResult& result) {
   result.clear(input.rows, input.columns);
@@ -337,8 +363,8 @@ bool block_bf16_neon(const BlockInput& input, BlockResult& result) {
   int64_t waiting = 0;
   for (int64_t i = 0; i < input.rows; ++i) {
     const int64_t row = input.row + i;
-    const uint8_t* base = element_address(input.base->values, row, input.column);
-    const uint8_t* tuned = element_address(input.tuned->values, row, input.column);
+    const uint8_t* base = element_address(input.base.operand->values, input.base.row + i, input.base.column);
+    const uint8_t* tuned = element_address(input.tuned.operand->values, input.tuned.row + i, input.tuned.column);
     int64_t changed_count = 0;
     uint16x8_t bits_count = vdupq_n_u16(0);  // of up to kBlockColumns / kWidth pairs a lane
     const auto step = [&](int64_t j, const Group& group) __attribute__((always_inline)) {

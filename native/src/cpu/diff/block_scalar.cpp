@@ -67,14 +67,14 @@ void BlockResult::clear(int64_t rows, int64_t columns) {
 
 bool block_scalar(const BlockInput& input, BlockResult& result) {
   result.clear(input.rows, input.columns);
-  RowReader base(*input.base);
-  RowReader tuned(*input.tuned);
+  RowReader base(*input.base.operand);
+  RowReader tuned(*input.tuned.operand);
   for (int64_t i = 0; i < input.rows; ++i) {
     const int64_t row = input.row + i;
     for (int64_t begin = 0; begin < input.columns; begin += kRun) {
       const int64_t count = std::min(kRun, input.columns - begin);
-      base.read(row, input.column + begin, count);
-      tuned.read(row, input.column + begin, count);
+      base.read(input.base.row + i, input.base.column + begin, count);
+      tuned.read(input.tuned.row + i, input.tuned.column + begin, count);
       uint64_t word = 0;
       for (int64_t j = 0; j < count; ++j) {
         const double a = base.value(j);

@@ -1,132 +1,219 @@
 // Comparison of any pair of dtypes and operands. Entries are staged in the first-level cache as float32, or as float64 where an
-// operand needs it, and processed sixteen at a time. One translation unit per instruction set includes this.
+// operand needs it, and compared 64 at a time. For equal entries only the base is squared. Pairs that differ are collected in a
+// queue, and all arithmetic on them uses full vectors of that queue. WideLanes has the vector operations of an instruction set,
+// and is defined before this is included.
 #ifndef THREEGATE_CPU_DIFF_BLOCK_WIDE_H
 #define THREEGATE_CPU_DIFF_BLOCK_WIDE_H
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "stage.h"
-#include "wide_vector.h"
 
 namespace threegate::diff {
 namespace {
 
-// Eight entries of a stage.
-template <bool kDouble>
-[[gnu::always_inline]] inline Double8 values(const Stage& stage, int64_t i) {
-  if constexpr (kDouble) {
-    return load_vector<Double8>(stage.wide + i);
+constexpr int64_t kWideGroup = 64;
+constexpr int64_t kWideQueue = 1024;
+constexpr int kWideFew = 4;    // entries of a group that differ, up to which they are judged one by one
+constexpr int kWideMost = 48;  // and from which on the whole group is queued, because equal pairs add nothing
+
+// The pairs that differ, in the order of the entries.
+template <typename V>
+class PairQueue {
+ public:
+  [[gnu::always_inline]] void push(V a, V b) {
+    base_[size_] = a;
+    tuned_[size_] = b;
+    ++size_;
+  }
+
+  // Appends the marked ones of 64 pairs.
+  [[gnu::always_inline]] void push(const uint8_t* a, const uint8_t* b, uint64_t marked, int count) {
+    if (count >= kWideMost) {
+      std::memcpy(base_ + size_, a, kWideGroup * sizeof(V));
+      std::memcpy(tuned_ + size_, b, kWideGroup * sizeof(V));
+      size_ += kWideGroup;
+    } else {
+      WideLanes::compress(a, marked, base_ + size_);
+      WideLanes::compress(b, marked, tuned_ + size_);
+      size_ += count;
+    }
+  }
+
+  // Empties the queue if it has no room for another group.
+  [[gnu::always_inline]] void drain_when_full() {
+    if (__builtin_expect(size_ > kWideQueue - kWideGroup, 0)) {
+      drain();
+    }
+  }
+
+  void finish(BlockResult& result) {
+    drain();
+    histogram_.flush(bins_);
+    copy_bins(bins_, result);
+    deltas_.finish(result);
+  }
+
+ private:
+  [[gnu::noinline]] void drain() {
+    // The rest of the last vector is filled with pairs of zeros, which add nothing.
+    std::fill_n(base_ + size_, 8, V{0});
+    std::fill_n(tuned_ + size_, 8, V{0});
+    WideLanes::Deltas deltas = deltas_;
+    WideLanes::Histogram histogram = histogram_;
+    for (int64_t i = 0; i < size_;) {
+      const int64_t end = std::min(size_, i + 8 * WideLanes::kVectorsPerSpill);
+      for (; i < end; i += 8) {
+        deltas.add8(base_ + i, tuned_ + i, histogram);
+      }
+      histogram.spill(bins_);
+    }
+    deltas_ = deltas;
+    histogram_ = histogram;
+    size_ = 0;
+  }
+
+  WideLanes::Deltas deltas_;
+  WideLanes::Histogram histogram_;
+  int64_t bins_[16] = {};
+  int64_t size_ = 0;
+  alignas(64) V base_[kWideQueue + 2 * kWideGroup];
+  alignas(64) V tuned_[kWideQueue + 2 * kWideGroup];
+};
+
+// Counts of a block.
+struct WideCounts {
+  int64_t bits = 0;
+  int64_t stored = 0;
+  int64_t flips = 0;
+
+  // Judges one pair. Returns whether it changed.
+  template <typename V>
+  [[gnu::always_inline]] uint64_t judge(V a, V b) {
+    const uint32_t a_code = code(a);
+    const uint32_t b_code = code(b);
+    const bool differ = a_code != b_code;
+    bits += differ ? 1 : 0;
+    stored += a != b ? 1 : 0;
+    flips += (a < 0) != (b < 0) && a != 0 && b != 0 ? 1 : 0;
+    return differ && ((a_code | b_code) & kBf16Magnitude) != 0 ? 1U : 0U;
+  }
+
+ private:
+  [[gnu::always_inline]] static uint32_t code(float value) {
+    const auto own = bit_cast<uint32_t>(value);
+    return (own + 0x7fffU + ((own >> 16) & 1U)) >> 16;  // a NaN need not be right
+  }
+  [[gnu::always_inline]] static uint32_t code(double value) { return code(double_to_float_odd(value)); }
+};
+
+// Judges 64 pairs, of which many differ. Returns the bits of those that changed.
+template <typename V>
+[[gnu::always_inline]] inline uint64_t judge_group(const uint8_t* a, const uint8_t* b, uint64_t differing, PairQueue<V>& queue,
+                                                   WideCounts& counts, uint16_t* columns) {
+  uint64_t changed = 0;
+  if constexpr (std::is_same_v<V, double>) {
+    alignas(64) float a_narrow[kWideGroup];
+    alignas(64) float b_narrow[kWideGroup];
+    WideLanes::narrow(a, a_narrow);
+    WideLanes::narrow(b, b_narrow);
+    changed = WideLanes::compare_codes(reinterpret_cast<const uint8_t*>(a_narrow), reinterpret_cast<const uint8_t*>(b_narrow),
+                                       counts.bits, counts.flips);
   } else {
-    return __builtin_convertvector(load_vector<Float8>(stage.narrow + i), Double8);
+    changed = WideLanes::compare_codes(a, b, counts.bits, counts.flips);
   }
+  counts.stored += __builtin_popcountll(WideLanes::unequal(a, b, V{}));
+  WideLanes::count_columns(columns, changed);  // also if none changed, because a branch would be mispredicted too often
+  queue.drain_when_full();
+  queue.push(a, b, differing, __builtin_popcountll(differing));
+  return changed;
 }
 
-[[gnu::always_inline]] inline Word16 bf16_codes(const Word16& bits) { return (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16; }
-
-inline int64_t sum_lanes(const Integer16& v) {
-  int64_t sum = 0;
-  for (int lane = 0; lane < 16; ++lane) {
-    sum += v[lane];
+// Places in a run of entries that differ, from groups with few of them.
+class NotedPlaces {
+ public:
+  // Notes the marked ones of a group. Always runs to the largest possible count, because a loop to the actual one would be
+  // mispredicted too often.
+  [[gnu::always_inline]] void note(int64_t begin, uint64_t marked, int count) {
+    for (int k = 0; k < kWideFew; ++k) {
+      places_[count_ + k] = static_cast<uint16_t>(begin + WideLanes::trailing_zeros(marked));
+      marked &= marked - 1;
+    }
+    count_ += count;
   }
-  return sum;
-}
+  void clear() { count_ = 0; }
+  [[nodiscard]] const uint16_t* begin() const { return places_; }
+  [[nodiscard]] const uint16_t* end() const { return places_ + count_; }
 
-// One-hot fields of the bins of eight pairs. A pair without a difference has no field.
-[[gnu::always_inline]] inline Word8 one_hot_bins(const Word8& magnitude, const Double8& a) {
-  const Word8 smallest = Word8{} + static_cast<uint64_t>(kSmallestNormalExponent);
-  const Word8 exponent = max_words(magnitude_bits(a) >> 52, smallest);
-  const Word8 bin = clamp_small(ceiling_exponent(magnitude) - exponent + 10, 1, TG_ULP_BINS - 1);
-  const Integer8 differs = magnitude != 0;
-  return (load_vector<Word8>(&differs) & 1U) << (bin << 2);
-}
+ private:
+  int64_t count_ = 0;
+  uint16_t places_[kRun / kWideGroup * kWideFew + kWideFew];
+};
 
-template <bool kDouble>
+template <typename V>
 bool block_wide(const BlockInput& input, BlockResult& result) {
   result.clear(input.rows, input.columns);
-  Stage base;
-  Stage tuned;
-  DeltaSums sums;
-  UlpHistogram<Word8> histogram;
-  int64_t bins[16] = {};
-  Double8 base_squares_low{};
-  Double8 base_squares_high{};
+  Stage<V> base_stage;
+  Stage<V> tuned_stage;
+  PairQueue<V> queue;
+  WideCounts counts;
+  WideLanes::Squares squares;
+  NotedPlaces noted;
+  uint64_t unused[kRun / kWideGroup];
   for (int64_t i = 0; i < input.rows; ++i) {
     const int64_t row = input.row + i;
-    Integer16 changed_count{};  // each lane counts down, because a true comparison is -1
-    Integer16 bits_count{};
-    Integer16 stored_count{};
-    Integer16 hidden_count{};
-    Integer16 flip_count{};
+    uint64_t* words = input.mask == nullptr ? nullptr : input.mask + row * input.mask_stride + input.column / kWideGroup;
+    int64_t changed_count = 0;
     for (int64_t begin = 0; begin < input.columns; begin += kRun) {
       const int64_t count = std::min(kRun, input.columns - begin);
-      base.read<kDouble>(*input.base, row, input.column + begin, count, 16);
-      tuned.read<kDouble>(*input.tuned, row, input.column + begin, count, 16);
-      alignas(64) int32_t flags[kRun];
-      for (int64_t j = 0; j < count; j += 16) {
-        const auto a = load_vector<Word16>(base.narrow + j);
-        const auto b = load_vector<Word16>(tuned.narrow + j);
-        const Word16 a_code = bf16_codes(a);
-        const Word16 b_code = bf16_codes(b);
-        const Integer16 bits = a_code != b_code;
-        const Integer16 changed = bits & (((a_code | b_code) & 0x7fffU) != 0U);
-        const Double8 a_low = values<kDouble>(base, j);
-        const Double8 a_high = values<kDouble>(base, j + 8);
-        const Double8 b_low = values<kDouble>(tuned, j);
-        const Double8 b_high = values<kDouble>(tuned, j + 8);
-        Integer16 stored;
-        if constexpr (kDouble) {
-          store_vector(&stored, __builtin_convertvector(a_low != b_low, Narrow8));
-          store_vector(reinterpret_cast<uint8_t*>(&stored) + sizeof(Narrow8), __builtin_convertvector(a_high != b_high, Narrow8));
+      const uint8_t* a = base_stage.read(*input.base.operand, input.base.row + i, input.base.column + begin, count);
+      const uint8_t* b = tuned_stage.read(*input.tuned.operand, input.tuned.row + i, input.tuned.column + begin, count);
+      uint16_t* columns = result.column_changed + begin;
+      uint64_t* run_words = words == nullptr ? unused : words + begin / kWideGroup;
+      noted.clear();
+      for (int64_t j = 0; j < count; j += kWideGroup) {
+        const uint8_t* x = a + static_cast<int64_t>(sizeof(V)) * j;
+        const uint8_t* y = b + static_cast<int64_t>(sizeof(V)) * j;
+        squares.template add64<V>(x);
+        const uint64_t differing = WideLanes::differing(x, y, V{});
+        const int differing_count = __builtin_popcountll(differing);
+        uint64_t word = 0;
+        if (__builtin_expect(differing_count > kWideFew, 0)) {
+          word = judge_group<V>(x, y, differing, queue, counts, columns + j);
+          changed_count += __builtin_popcountll(word);
         } else {
-          stored = load_vector<Float16>(base.narrow + j) != load_vector<Float16>(tuned.narrow + j);
+          noted.note(j, differing, differing_count);
         }
-        const Integer16 opposite = ((a ^ b) & 0x80000000U) != 0U;
-        const Integer16 nonzero = ((a & 0x7fffffffU) != 0U) & ((b & 0x7fffffffU) != 0U);
-        changed_count += changed;
-        bits_count += bits;
-        stored_count += stored;
-        hidden_count += stored & ~changed;
-        flip_count += opposite & nonzero;
-        uint16_t* columns = result.column_changed + begin + j;
-        store_vector(columns, load_vector<Short16>(columns) - __builtin_convertvector(changed, Short16));
-        store_vector(flags + j, changed);
-        base_squares_low += a_low * a_low;
-        base_squares_high += a_high * a_high;
-        histogram.add(one_hot_bins(sums.add(a_low, b_low), a_low));
-        histogram.add(one_hot_bins(sums.add(a_high, b_high), a_high));
-        if (j % 112 == 96) {  // after seven vectors with two additions each
-          histogram.spill(bins);
-        }
+        run_words[j / kWideGroup] = word;
       }
-      histogram.spill(bins);
-      if (input.mask != nullptr) {
-        for (int64_t j = 0; j < count; j += 64) {
-          uint64_t word = 0;
-          for (int64_t k = j; k < std::min(j + 64, count); ++k) {
-            word |= static_cast<uint64_t>(flags[k] & 1) << (k - j);
-          }
-          input.mask[row * input.mask_stride + (input.column + begin + j) / 64] = word;
-        }
+      queue.drain_when_full();
+      for (const uint16_t place : noted) {
+        const auto x = load<V>(a + static_cast<int64_t>(sizeof(V)) * place);
+        const auto y = load<V>(b + static_cast<int64_t>(sizeof(V)) * place);
+        const uint64_t changed = counts.judge(x, y);
+        changed_count += static_cast<int64_t>(changed);
+        columns[place] = static_cast<uint16_t>(columns[place] + changed);
+        run_words[place / kWideGroup] |= changed << (place % kWideGroup);
+        queue.push(x, y);
       }
     }
-    const int64_t changed = -sum_lanes(changed_count);
-    result.row_changed[i] = static_cast<uint32_t>(changed);
-    result.changed += changed;
-    result.changed_bits -= sum_lanes(bits_count);
-    result.changed_stored -= sum_lanes(stored_count);
-    result.hidden -= sum_lanes(hidden_count);
-    result.sign_flips -= sum_lanes(flip_count);
+    result.row_changed[i] = static_cast<uint32_t>(changed_count);
+    result.changed += changed_count;
   }
-  histogram.flush(bins);
-  copy_bins(bins, result);
-  sums.finish(result);
-  result.base_squares = sum_lanes(base_squares_low) + sum_lanes(base_squares_high);
+  queue.finish(result);
+  result.changed_bits = counts.bits;
+  result.changed_stored = counts.stored;
+  result.hidden = counts.stored - result.changed;  // every entry that changed differs as it is stored, too
+  result.sign_flips = counts.flips;
+  result.base_squares = squares.total();
   return std::isfinite(result.base_squares) && std::isfinite(result.delta_squares);
 }
 
 inline bool block_wide_any(const BlockInput& input, BlockResult& result) {
-  return is_double(*input.base) || is_double(*input.tuned) ? block_wide<true>(input, result) : block_wide<false>(input, result);
+  return is_double(*input.base.operand) || is_double(*input.tuned.operand) ? block_wide<double>(input, result)
+                                                                           : block_wide<float>(input, result);
 }
 
 }  // namespace

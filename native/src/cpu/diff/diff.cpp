@@ -7,6 +7,7 @@
 
 #include "block.h"
 #include "common/control.h"
+#include "cpu/codes/codes.h"
 #include "cpu/support/operand.h"
 
 namespace threegate::diff {
@@ -80,6 +81,10 @@ int64_t map_rows(const tg_diff_profiles* profiles) {
   return profiles != nullptr && profiles->map != nullptr ? profiles->map_rows : 1;
 }
 
+bool are_codes(const tg_operand& operand) { return operand.values.dtype == TG_CODES; }
+
+const tg_codes& codes_of(const tg_operand& operand) { return *static_cast<const tg_codes*>(operand.values.data); }
+
 Grid make_grid(const tg_operand& base, const tg_diff_profiles* profiles) {
   return {base.values.rows, base.values.columns, map_rows(profiles)};
 }
@@ -96,6 +101,34 @@ BlockFunction choose(SimdLevel level, const tg_operand& base, const tg_operand& 
   const bool bf16 = base.values.dtype == TG_BF16 && tuned.values.dtype == TG_BF16 && is_plain(base) && is_plain(tuned);
   return bf16 ? TG_AT_LEVEL(level, block_bf16) : TG_AT_LEVEL(level, block_wide);
 }
+
+// The entries of the blocks of one side. Codes are decoded to float32, block by block.
+class SideReader {
+ public:
+  SideReader(SimdLevel level, const tg_operand& operand) : level_(level), operand_(operand), decoded_(operand) {}
+
+  // Returns where the entries of a block are. They stay there until the next call.
+  BlockSide read(const BlockInput& block) {
+    if (!are_codes(operand_)) {
+      return {&operand_, block.row, block.column};
+    }
+    const auto entries = static_cast<size_t>(block.rows * block.columns);
+    if (entries_.size() < entries) {
+      entries_.resize(entries);
+    }
+    codes::decode_range(level_, codes_of(operand_),
+                        {block.row, block.row + block.rows, block.column, block.column + block.columns},
+                        {entries_.data(), block.row, block.column, block.columns});
+    decoded_.values = {entries_.data(), block.rows, block.columns, block.columns, TG_F32, 0};
+    return {&decoded_, 0, 0};
+  }
+
+ private:
+  SimdLevel level_;
+  const tg_operand& operand_;
+  tg_operand decoded_;
+  std::vector<float> entries_;
+};
 
 // Sums by recursive halving. The rounding error grows with the logarithm of the number of blocks.
 double pairwise_sum(const Sums* sums, int64_t count, double Sums::*field) {
@@ -130,6 +163,7 @@ class Run {
  public:
   Run(SimdLevel level, const Request& request, int threads)
       : request_(request),
+        level_(level),
         grid_(make_grid(*request.base, request.profiles)),
         block_(choose(level, *request.base, *request.tuned)),
         threads_(static_cast<int>(std::min<int64_t>(threads, std::max<int64_t>(grid_.blocks(), 1)))),
@@ -157,8 +191,8 @@ class Run {
   void work(int thread, tg_diff_result& counts) {
     const auto block = std::make_unique<BlockResult>();
     BlockInput input{};
-    input.base = request_.base;
-    input.tuned = request_.tuned;
+    SideReader base(level_, *request_.base);
+    SideReader tuned(level_, *request_.tuned);
     if (request_.profiles != nullptr) {
       input.mask = request_.profiles->mask;
       input.mask_stride = (request_.base->values.columns + 63) / 64;
@@ -171,6 +205,8 @@ class Run {
       if (!grid_.place(index, input)) {
         continue;
       }
+      input.base = base.read(input);
+      input.tuned = tuned.read(input);
       if (!block_(input, *block)) {
         block_scalar(input, *block);
       }
@@ -250,6 +286,7 @@ class Run {
   }
 
   const Request& request_;
+  SimdLevel level_;
   Grid grid_;
   BlockFunction block_;
   int threads_;

@@ -19,13 +19,6 @@ namespace {
 typedef double Double8 __attribute__((vector_size(64)));
 typedef uint64_t Word4 __attribute__((vector_size(32)));
 typedef uint64_t Word8 __attribute__((vector_size(64)));
-typedef int64_t Integer8 __attribute__((vector_size(64)));
-typedef int32_t Narrow8 __attribute__((vector_size(32)));
-typedef float Float8 __attribute__((vector_size(32)));
-typedef float Float16 __attribute__((vector_size(64)));
-typedef uint32_t Word16 __attribute__((vector_size(64)));
-typedef int32_t Integer16 __attribute__((vector_size(64)));
-typedef uint16_t Short16 __attribute__((vector_size(32)));
 
 template <typename V>
 [[gnu::always_inline]] inline V load_vector(const void* address) {
@@ -47,23 +40,8 @@ template <typename V>
 [[gnu::always_inline]] inline Word8 max_words(const Word8& a, const Word8& b) {
   return reinterpret_cast<Word8>(_mm512_max_epu64(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
 }
-// For signed values that fit in 32 bits.
-[[gnu::always_inline]] inline Word8 clamp_small(const Word8& v, int64_t low, int64_t high) {
-  return reinterpret_cast<Word8>(
-      _mm512_min_epi64(_mm512_max_epi64(reinterpret_cast<__m512i>(v), _mm512_set1_epi64(low)), _mm512_set1_epi64(high)));
-}
 #else
 [[gnu::always_inline]] inline Word8 max_words(const Word8& a, const Word8& b) { return a > b ? a : b; }
-// For signed values that fit in 32 bits. The high halves, which are 0 or -1, become 0.
-[[gnu::always_inline]] inline Word8 clamp_small(const Word8& v, int64_t low, int64_t high) {
-  Word8 result = v;
-  for (size_t half = 0; half < 2; ++half) {
-    uint8_t* part = reinterpret_cast<uint8_t*>(&result) + half * sizeof(__m256i);
-    store_vector(
-        part, _mm256_min_epi32(_mm256_max_epi32(load_vector<__m256i>(part), _mm256_set1_epi64x(low)), _mm256_set1_epi64x(high)));
-  }
-  return result;
-}
 #endif
 
 // |delta| of eight pairs as bits. As integers they are ordered as the numbers are.

@@ -160,7 +160,7 @@ public final class Bf16Diff {
    * @param tuned matrix after training
    * @return counts and sums
    */
-  public static Result compare(Context context, Operand base, Operand tuned) {
+  public static Result compare(Context context, Entries base, Entries tuned) {
     try (Control control = Control.open(context)) {
       return compare(context, new Pair(base, tuned, Profiles.NONE), control);
     }
@@ -187,7 +187,7 @@ public final class Bf16Diff {
    * @param tuned matrix after training
    * @param profiles vectors to return
    */
-  public record Pair(Operand base, Operand tuned, Profiles profiles) {
+  public record Pair(Entries base, Entries tuned, Profiles profiles) {
     private long rowCount() {
       return profiles.rows() ? base.rows() : 0;
     }
@@ -229,7 +229,7 @@ public final class Bf16Diff {
     long termBytes = 0;
     long vectorBytes = 0;
     for (Pair pair : pairs) {
-      termBytes += pair.base().termBytes() + pair.tuned().termBytes();
+      termBytes += termBytes(pair.base()) + termBytes(pair.tuned());
       vectorBytes = Sizes.sum(vectorBytes, pair.vectorBytes());
     }
     long tunedAt = (long) count * Structs.Operand.SIZEOF;
@@ -249,11 +249,16 @@ public final class Bf16Diff {
       long terms = termsAt;
       for (int i = 0; i < count; i++) {
         Pair pair = pairs.get(i);
-        pair.base().write(structs, address, (long) i * Structs.Operand.SIZEOF, terms, leases);
-        terms += pair.base().termBytes();
-        pair.tuned()
-            .write(structs, address, tunedAt + (long) i * Structs.Operand.SIZEOF, terms, leases);
-        terms += pair.tuned().termBytes();
+        long at = (long) i * Structs.Operand.SIZEOF;
+        for (Entries side : List.of(pair.base(), pair.tuned())) {
+          if (side instanceof Operand operand) {
+            operand.write(structs, address, at, terms, leases);
+          } else if (side instanceof QuantizedRows codes) {
+            codes.writeOperand(context, structs, at, leases);
+          }
+          terms += termBytes(side);
+          at += tunedAt;
+        }
         write(pair, structs, profilesAt + (long) i * Structs.DiffProfiles.SIZEOF, vector);
         vector += pair.vectorBytes();
         structs.putLong(
@@ -299,6 +304,10 @@ public final class Bf16Diff {
       }
       return List.copyOf(results);
     }
+  }
+
+  private static long termBytes(Entries side) {
+    return side instanceof Operand operand ? operand.termBytes() : 0;
   }
 
   /** Writes the struct of a pair's profiles, whose vectors are contiguous. */

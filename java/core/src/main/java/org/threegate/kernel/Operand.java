@@ -17,7 +17,8 @@ import org.threegate.spi.Structs;
  * @param blockScale a scale for each block
  * @param lowRank low-rank terms to add
  */
-public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRank> lowRank) {
+public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRank> lowRank)
+    implements Entries {
   /**
    * A float32 scale for each block of {@code blockRows x blockColumns} values. Blocks at the edges
    * may be smaller.
@@ -80,12 +81,12 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
     return values.dtype() == dtype && blockScale.isEmpty() && lowRank.isEmpty();
   }
 
-  /** {@return the number of rows} */
+  @Override
   public long rows() {
     return values.rows();
   }
 
-  /** {@return the number of columns} */
+  @Override
   public long columns() {
     return values.columns();
   }
@@ -175,9 +176,18 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
     matrix.write(struct, at, lease.address());
   }
 
-  /** Leases of one call. */
+  /** Leases of one call, and memory that is only needed for it. */
   static final class Leases extends ArrayList<NativeBuffer.Lease> implements AutoCloseable {
     private static final long serialVersionUID = 1L;
+
+    private final transient List<NativeBuffer> owned = new ArrayList<>();
+
+    /** Allocates memory for this call. */
+    NativeBuffer allocate(Context context, long bytes) {
+      NativeBuffer buffer = context.allocate(bytes);
+      owned.add(buffer);
+      return buffer;
+    }
 
     /** Takes a lease and returns the address. */
     long take(NativeBuffer buffer) {
@@ -198,6 +208,7 @@ public record Operand(Matrix values, Optional<BlockScale> blockScale, List<LowRa
       for (NativeBuffer.Lease lease : this) {
         lease.close();
       }
+      owned.forEach(NativeBuffer::close);
     }
   }
 }

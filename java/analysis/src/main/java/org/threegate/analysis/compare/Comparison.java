@@ -17,7 +17,6 @@ import org.threegate.analysis.geometry.GeometryOptions;
 import org.threegate.analysis.geometry.TensorGeometry;
 import org.threegate.analysis.journal.Journal;
 import org.threegate.analysis.pairing.Pairing;
-import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Digests;
@@ -335,8 +334,8 @@ public final class Comparison {
   }
 
   private TensorDiff compare(WeightPair pair) {
-    try (TensorPair opened = pair.open(context)) {
-      return DiffMeasurement.of(context, opened, control);
+    try {
+      return DiffMeasurement.of(context, pair, control);
     } catch (KernelException e) {
       throw translate(pair.name(), e);
     }

@@ -4,14 +4,18 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.stream.LongStream;
 import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.analysis.statistics.Totals;
 import org.threegate.checkpoint.Architecture;
+import org.threegate.checkpoint.TensorKind;
+import org.threegate.checkpoint.weight.Values;
 import org.threegate.kernel.Bf16Diff;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
+import org.threegate.kernel.Entries;
 
 /**
  * Counts the changed entries of one pair of tensors, in total and by position.
@@ -44,9 +48,30 @@ public final class DiffMeasurement {
    *     cancelled, IO if a mapped file changed
    */
   public static TensorDiff of(Context context, TensorPair pair, Control control) {
-    long rows = pair.base().rows();
-    long columns = pair.base().columns();
-    boolean matrix = pair.dimensions() >= 2 && rows > 0 && columns > 0;
+    return of(context, Described.of(pair), pair.base(), pair.tuned(), control);
+  }
+
+  /**
+   * Compares one pair without storing the entries of quantized weights.
+   *
+   * @param context context that runs the kernel
+   * @param pair pair to compare
+   * @param control cancels the comparison
+   * @return counts and sums of the pair
+   * @throws org.threegate.kernel.KernelException as the other overload does
+   */
+  public static TensorDiff of(Context context, WeightPair pair, Control control) {
+    try (Values.Compared base = pair.base().openToCompare(context);
+        Values.Compared tuned = pair.tuned().openToCompare(context)) {
+      return of(context, Described.of(pair), base.entries(), tuned.entries(), control);
+    }
+  }
+
+  private static TensorDiff of(
+      Context context, Described pair, Entries base, Entries tuned, Control control) {
+    long rows = base.rows();
+    long columns = base.columns();
+    boolean matrix = pair.stored().dimensions() >= 2 && rows > 0 && columns > 0;
     int mapRows = matrix ? (int) Math.min(rows, ChangeMap.LARGEST_SIDE) : 0;
     int mapColumns = matrix ? (int) Math.min(columns, ChangeMap.LARGEST_SIDE) : 0;
     Bf16Diff.Profiles profiles =
@@ -58,26 +83,47 @@ public final class DiffMeasurement {
             mapColumns);
     long start = System.nanoTime();
     Bf16Diff.Result result =
-        Bf16Diff.compare(context, new Bf16Diff.Pair(pair.base(), pair.tuned(), profiles), control);
+        Bf16Diff.compare(context, new Bf16Diff.Pair(base, tuned, profiles), control);
     double seconds = (System.nanoTime() - start) * 1e-9;
     Optional<ChangeMap> map = result.map().map(cells -> new ChangeMap(mapRows, mapColumns, cells));
-    Optional<long[]> byRow = pair.transposed() ? result.columnChanged() : result.rowChanged();
-    Optional<long[]> byColumn = pair.transposed() ? result.rowChanged() : result.columnChanged();
+    Optional<long[]> byRow =
+        pair.stored().transposed() ? result.columnChanged() : result.rowChanged();
+    Optional<long[]> byColumn =
+        pair.stored().transposed() ? result.rowChanged() : result.columnChanged();
     List<Long> shape = pair.stored().shape(rows, columns);
     return new TensorDiff(
         pair.name(),
         pair.layer(),
         pair.kind().label(),
         new TensorDiff.Stored(
-            pair.stored().dtypeBase(), pair.stored().dtypeTuned(), shape, pair.transposed()),
+            pair.stored().dtypeBase(),
+            pair.stored().dtypeTuned(),
+            shape,
+            pair.stored().transposed()),
         totals(result),
         result.ulpHistogram(),
         new TensorDiff.Places(
             byRow,
             byColumn,
             heads(pair.heads(), byRow, byColumn, shape),
-            pair.transposed() ? map.map(ChangeMap::transposed) : map),
+            pair.stored().transposed() ? map.map(ChangeMap::transposed) : map),
         seconds);
+  }
+
+  /** What a pair is, without its entries. */
+  private record Described(
+      String name,
+      OptionalInt layer,
+      TensorKind kind,
+      TensorPair.Stored stored,
+      List<Architecture.Head> heads) {
+    static Described of(TensorPair pair) {
+      return new Described(pair.name(), pair.layer(), pair.kind(), pair.stored(), pair.heads());
+    }
+
+    static Described of(WeightPair pair) {
+      return new Described(pair.name(), pair.layer(), pair.kind(), pair.stored(), pair.heads());
+    }
   }
 
   /**

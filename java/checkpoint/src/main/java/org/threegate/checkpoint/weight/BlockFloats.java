@@ -7,6 +7,8 @@ import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.checkpoint.weight.ScaleGrid.Numbers;
+import org.threegate.kernel.Context;
+import org.threegate.kernel.QuantizedRows;
 
 /**
  * Floats of four bits (E2M1), two to a byte, the first in the low half, with a scale for each group
@@ -17,6 +19,7 @@ final class BlockFloats implements Layout {
   private static final String BLOCKS = "_blocks";
   private static final String PACKED = "_packed";
   private static final int BLOCK_BYTES = 16;
+  private static final int GROUP = 2 * BLOCK_BYTES; // entries
   private static final float[] E2M1 = ByteCodes.e2m1();
   private static final float[] E8M0 = ByteCodes.of(TensorType.F8_E8M0);
 
@@ -113,6 +116,55 @@ final class BlockFloats implements Layout {
         done += rows;
       }
     }
+
+    @Override
+    public Optional<QuantizedRows> quantized(long first, long count) {
+      long outputs = codes.shape().get(1);
+      long groups = codes.shape().get(2);
+      long inputs = groups * GROUP;
+      long expert = first / inputs;
+      if (count == 0 || (first + count - 1) / inputs != expert) { // a kernel knows one expert
+        return Optional.empty();
+      }
+      long input = first % inputs;
+      long group = input / GROUP;
+      int ofGroups = Math.toIntExact((input + count - 1) / GROUP - group + 1);
+      float[] scales = new float[Math.toIntExact(outputs * ofGroups)];
+      for (int output = 0; output < outputs; output++) {
+        long at = exponents.offset() + (expert * outputs + output) * groups + group;
+        byte[] powers = exponents.file().buffer().getBytes(at, ofGroups);
+        for (int i = 0; i < ofGroups; i++) {
+          scales[output * ofGroups + i] = E8M0[powers[i] & 0xFF];
+        }
+      }
+      return Optional.of(
+          QuantizedRows.builder(
+                  codes.file().buffer(),
+                  codes.offset() + (expert * outputs * groups + group) * BLOCK_BYTES,
+                  QuantizedRows.Order.ACROSS)
+              .shape(count, outputs)
+              .stride(groups * BLOCK_BYTES)
+              .firstRow(input % GROUP)
+              .table(E2M1)
+              .scales(scales, ofGroups)
+              .scaleRows(GROUP)
+              .groups(outputs, 1)
+              .build());
+    }
+
+    @Override
+    public void decode(Context context, long first, int count, Target out) {
+      long inputs = codes.shape().get(2) * GROUP;
+      int done = 0;
+      while (done < count) {
+        long input = (first + done) % inputs;
+        int rows = (int) Math.min(count - done, inputs - input); // of one expert
+        long position = out.position() + done * out.columns() * Float.BYTES;
+        RowDecoder.super.decode(
+            context, first + done, rows, new Target(out.buffer(), position, out.columns()));
+        done += rows;
+      }
+    }
   }
 
   /** Takes a weight of ModelOpt or compressed-tensors. */
@@ -193,6 +245,30 @@ final class BlockFloats implements Layout {
           out[i * width + j] = E2M1[code] * scale;
         }
       }
+    }
+
+    @Override
+    public Optional<QuantizedRows> quantized(long first, long count) {
+      long groups = scales.shape().get(1);
+      long bytes = codes.shape().get(1);
+      long columns = 2 * bytes;
+      byte[] own =
+          scales.file().buffer().getBytes(scales.offset() + first * groups, count * groups);
+      float[] values = new float[own.length];
+      for (int i = 0; i < own.length; i++) {
+        values[i] = table[own[i] & 0xFF] * times / over;
+      }
+      return Optional.of(
+          QuantizedRows.builder(
+                  codes.file().buffer(),
+                  codes.offset() + first * bytes,
+                  QuantizedRows.Order.LOW_FIRST)
+              .stride(bytes)
+              .table(E2M1)
+              .scales(values, groups)
+              .shape(count, columns)
+              .groups(groups, columns / groups)
+              .build());
     }
   }
 }

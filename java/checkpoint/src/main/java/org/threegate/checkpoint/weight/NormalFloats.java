@@ -9,6 +9,7 @@ import java.util.Optional;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.checkpoint.weight.ScaleGrid.Numbers;
+import org.threegate.kernel.QuantizedRows;
 
 /**
  * Codes of four bits of bitsandbytes (NF4 and FP4), two to a byte, the first in the high half. A
@@ -106,6 +107,25 @@ final class NormalFloats implements Layout {
       } catch (java.io.IOException e) {
         throw new java.io.UncheckedIOException(e);
       }
+    }
+
+    @Override
+    public Optional<QuantizedRows> quantized(long first, long count) {
+      if (columns % 2 != 0 || columns % size != 0) { // bytes or blocks go from row to row
+        return Optional.empty();
+      }
+      long groups = columns / size;
+      return Optional.of(
+          QuantizedRows.builder(
+                  codes.file().buffer(),
+                  codes.offset() + first * columns / 2,
+                  QuantizedRows.Order.HIGH_FIRST)
+              .stride(columns / 2)
+              .table(table)
+              .scales(largest.of(first * groups, Math.toIntExact(count * groups)), groups)
+              .shape(count, columns)
+              .groups(groups, size)
+              .build());
     }
 
     @Override

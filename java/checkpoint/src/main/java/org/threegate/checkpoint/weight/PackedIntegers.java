@@ -5,10 +5,12 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.stream.IntStream;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.checkpoint.weight.ScaleGrid.Numbers;
+import org.threegate.kernel.QuantizedRows;
 
 /**
  * Integers of a few bits, packed in words of 32 bits, with a scale and a zero point for each group
@@ -177,17 +179,8 @@ final class PackedIntegers implements Layout {
 
     @Override
     public void decode(long first, int count, float[] out) {
-      float[] scale = new float[groups * count];
-      int[] zero = new int[groups * count];
-      for (int group = 0; group < groups; group++) {
-        float[] own = Numbers.floats(scales, group * outputs + first, count);
-        System.arraycopy(own, 0, scale, group * count, count);
-        int[] words = across(zeros, group, first, count);
-        for (int i = 0; i < count; i++) {
-          int stored = code(words, first, i);
-          zero[group * count + i] = oneLess ? stored + 1 & mask() : stored;
-        }
-      }
+      float[] scale = scales(first, count);
+      int[] zero = zeros(first, count);
       int width = (int) inputs;
       if (awq) {
         for (int input = 0; input < width; input++) {
@@ -216,6 +209,52 @@ final class PackedIntegers implements Layout {
         int[] high = next;
         set(input, count, out, scale, zero, i -> bits(low[i], high[i], shift));
       }
+    }
+
+    @Override
+    public Optional<QuantizedRows> quantized(long first, long count) {
+      if (bits != 4) {
+        return Optional.empty();
+      }
+      long phase = awq ? first % AWQ_4.length : 0;
+      long begin = first - phase; // the first output of a word
+      int outputsRead = Math.toIntExact(count + phase);
+      return Optional.of(
+          QuantizedRows.builder(
+                  buffer,
+                  offset + begin * (awq ? bits : WORD) / Byte.SIZE,
+                  awq ? QuantizedRows.Order.AWQ : QuantizedRows.Order.DOWN)
+              .stride(outputs * (awq ? bits : WORD) / Byte.SIZE)
+              .firstRow(phase)
+              .table(integers(bits, 0))
+              .scales(scales(begin, outputsRead), outputsRead)
+              .zeros(floats(zeros(begin, outputsRead)))
+              .shape(count, inputs)
+              .groups(groups, groupOf)
+              .build());
+    }
+
+    /** Returns the scales of some outputs, group by group. */
+    private float[] scales(long first, int count) {
+      float[] scale = new float[groups * count];
+      for (int group = 0; group < groups; group++) {
+        float[] own = Numbers.floats(scales, group * outputs + first, count);
+        System.arraycopy(own, 0, scale, group * count, count);
+      }
+      return scale;
+    }
+
+    /** Returns the zero points of some outputs, group by group. */
+    private int[] zeros(long first, int count) {
+      int[] zero = new int[groups * count];
+      for (int group = 0; group < groups; group++) {
+        int[] words = across(zeros, group, first, count);
+        for (int i = 0; i < count; i++) {
+          int stored = code(words, first, i);
+          zero[group * count + i] = oneLess ? stored + 1 & mask() : stored;
+        }
+      }
+      return zero;
     }
 
     /** Writes the entries of one input, for all outputs of the block. */
@@ -269,6 +308,23 @@ final class PackedIntegers implements Layout {
       int word = (int) (bit / WORD - first * bits / WORD);
       return bits(words[word], words[Math.min(word + 1, words.length - 1)], (int) (bit % WORD));
     }
+  }
+
+  /** Returns the number of each code: the code less an offset. */
+  private static float[] integers(int bits, int less) {
+    float[] numbers = new float[1 << bits];
+    for (int code = 0; code < numbers.length; code++) {
+      numbers[code] = code - less;
+    }
+    return numbers;
+  }
+
+  private static float[] floats(int[] integers) {
+    float[] values = new float[integers.length];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = integers[i];
+    }
+    return values;
   }
 
   /** Takes a weight of compressed-tensors. */
@@ -417,6 +473,42 @@ final class PackedIntegers implements Layout {
           out[i * width + j] = (code - zeros[groupOf[j]]) * scales[groupOf[j]];
         }
       }
+    }
+
+    @Override
+    public Optional<QuantizedRows> quantized(long first, long count) {
+      if (bits != 4 && bits != 8) {
+        return Optional.empty();
+      }
+      int perWord = WORD / bits;
+      int half = 1 << bits - 1;
+      int groups = Math.toIntExact(scale.shape().get(1));
+      long stride = codes.shape().get(1) * Integer.BYTES;
+      QuantizedRows.Builder builder =
+          QuantizedRows.builder(
+                  codes.file().buffer(),
+                  codes.offset() + first * stride,
+                  QuantizedRows.Order.LOW_FIRST)
+              .stride(stride)
+              .table(integers(bits, half))
+              .scales(
+                  Numbers.floats(scale, first * groups, Math.toIntExact(groups * count)), groups);
+      if (zero.isPresent()) {
+        float[] zeros = new float[Math.toIntExact(groups * count)];
+        for (int i = 0; i < count; i++) {
+          int[] own = zeros(first + i, groups, perWord, half, (1 << bits) - 1);
+          System.arraycopy(floats(own), 0, zeros, i * groups, groups);
+        }
+        builder.zeros(zeros);
+      }
+      long size = Shapes.quotient(columns, groups);
+      boolean inOrder = IntStream.range(0, groupOf.length).allMatch(j -> groupOf[j] == j / size);
+      if (inOrder) {
+        builder.groups(groups, size);
+      } else {
+        builder.groups(groups, groupOf);
+      }
+      return Optional.of(builder.shape(count, columns).build());
     }
 
     private int[] zeros(long row, int groups, int perWord, int half, int mask) {

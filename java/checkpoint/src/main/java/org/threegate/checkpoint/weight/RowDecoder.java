@@ -1,8 +1,11 @@
 package org.threegate.checkpoint.weight;
 
+import java.util.Optional;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Ranges;
+import org.threegate.kernel.Context;
 import org.threegate.kernel.Matrix;
+import org.threegate.kernel.QuantizedRows;
 
 /** Computes rows of a matrix in float32. */
 @FunctionalInterface
@@ -17,12 +20,74 @@ public interface RowDecoder {
   void decode(long first, int count, float[] out);
 
   /**
+   * {@return rows as a kernel decodes them, which gives the same bits; empty for a layout that no
+   * kernel knows}
+   *
+   * @param first first row
+   * @param count number of rows
+   */
+  default Optional<QuantizedRows> quantized(long first, long count) {
+    return Optional.empty();
+  }
+
+  /**
+   * Computes rows into native memory.
+   *
+   * @param context context that runs the kernel
+   * @param first first row
+   * @param count number of rows
+   * @param out memory that receives the rows, one after the other
+   */
+  default void decode(Context context, long first, int count, Target out) {
+    Optional<QuantizedRows> codes = quantized(first, count);
+    if (codes.isPresent()) {
+      codes.get().decode(context, out.buffer(), out.position());
+      return;
+    }
+    float[] values = new float[Math.toIntExact(count * out.columns())];
+    decode(first, count, values);
+    out.buffer().putFloats(out.position(), values);
+  }
+
+  /**
+   * Where rows are written in native memory.
+   *
+   * @param buffer memory
+   * @param position position of the first entry, in bytes
+   * @param columns entries of a row
+   */
+  record Target(NativeBuffer buffer, long position, long columns) {}
+
+  /**
    * {@return the decoder of the rows from one on}
    *
    * @param begin row that becomes row 0
    */
   default RowDecoder from(long begin) {
-    return (first, count, out) -> decode(begin + first, count, out);
+    return new From(this, begin);
+  }
+
+  /**
+   * The rows of a decoder from one on.
+   *
+   * @param all decoder of all rows
+   * @param begin row that becomes row 0
+   */
+  record From(RowDecoder all, long begin) implements RowDecoder {
+    @Override
+    public void decode(long first, int count, float[] out) {
+      all.decode(begin + first, count, out);
+    }
+
+    @Override
+    public void decode(Context context, long first, int count, Target out) {
+      all.decode(context, begin + first, count, out);
+    }
+
+    @Override
+    public Optional<QuantizedRows> quantized(long first, long count) {
+      return all.quantized(begin + first, count);
+    }
   }
 
   /**
@@ -78,16 +143,6 @@ public interface RowDecoder {
    */
   static RowDecoder scaledBytes(
       NativeBuffer buffer, long offset, long columns, float[] table, ScaleGrid grid) {
-    int width = Math.toIntExact(columns);
-    return (first, count, out) -> {
-      byte[] codes = buffer.getBytes(offset + first * columns, count * columns);
-      for (int i = 0; i < count; i++) {
-        float[] scales = grid.row(grid.rowOf(first + i));
-        for (int j = 0; j < width; j++) {
-          out[i * width + j] =
-              table[codes[i * width + j] & 0xFF] * scales[(int) (j / grid.blockColumns())];
-        }
-      }
-    };
+    return new ByteRows(buffer, offset, Math.toIntExact(columns), table, grid, Optional.empty());
   }
 }

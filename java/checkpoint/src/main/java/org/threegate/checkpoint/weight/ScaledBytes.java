@@ -86,30 +86,10 @@ final class ScaledBytes implements Layout {
       return new Values.Scaled(matrix, grid);
     }
     float[] table = ByteCodes.of(codes.type());
-    RowDecoder scaled =
-        zeros.isEmpty()
-            ? RowDecoder.scaledBytes(codes.file().buffer(), codes.offset(), columns, table, grid)
-            : shifted(codes, columns, table, grid, zeros.get());
-    return new Values.Computed(rows, columns, scaled);
-  }
-
-  /** Returns the decoder of codes from which a zero point is subtracted. */
-  private static RowDecoder shifted(
-      Tensor codes, long columns, float[] table, ScaleGrid grid, ScaleGrid zeros) {
-    int width = Math.toIntExact(columns);
-    return (first, count, out) -> {
-      byte[] bytes =
-          codes.file().buffer().getBytes(codes.offset() + first * columns, count * columns);
-      for (int i = 0; i < count; i++) {
-        float[] scale = grid.row(grid.rowOf(first + i));
-        float[] zero = zeros.row(zeros.rowOf(first + i));
-        for (int j = 0; j < width; j++) {
-          out[i * width + j] =
-              (table[bytes[i * width + j] & 0xFF] - zero[(int) (j / zeros.blockColumns())])
-                  * scale[(int) (j / grid.blockColumns())];
-        }
-      }
-    };
+    RowDecoder decoder =
+        new ByteRows(
+            codes.file().buffer(), codes.offset(), Math.toIntExact(columns), table, grid, zeros);
+    return new Values.Computed(rows, columns, decoder);
   }
 
   /**

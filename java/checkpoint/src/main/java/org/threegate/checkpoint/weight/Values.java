@@ -3,6 +3,7 @@ package org.threegate.checkpoint.weight;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.function.UnaryOperator;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Ranges;
@@ -10,8 +11,10 @@ import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.TensorParts;
 import org.threegate.dtype.Dtype;
 import org.threegate.kernel.Context;
+import org.threegate.kernel.Entries;
 import org.threegate.kernel.Matrix;
 import org.threegate.kernel.Operand;
+import org.threegate.kernel.QuantizedRows;
 
 /**
  * The entries of a matrix. Kernels read stored entries where they lie in a mapped file. Entries in
@@ -41,6 +44,16 @@ public sealed interface Values {
    * @param context context that allocates memory for entries that are computed
    */
   Opened open(Context context);
+
+  /**
+   * {@return the entries for a comparison, which decodes quantized weights as it reads them}
+   *
+   * @param context context that runs the comparison
+   */
+  default Compared openToCompare(Context context) {
+    Opened opened = open(context);
+    return new Compared(opened.operand(), opened.computed());
+  }
 
   /**
    * {@return some rows of the matrix}
@@ -153,7 +166,18 @@ public sealed interface Values {
    * @param decoder computes rows
    */
   record Computed(long rows, long columns, RowDecoder decoder) implements Values {
-    private static final long BLOCK_ENTRIES = 1 << 18;
+    private static final long BLOCK_ENTRIES = 1 << 21;
+
+    @Override
+    public Compared openToCompare(Context context) {
+      if (context.device() == Context.Device.CPU) {
+        Optional<QuantizedRows> codes = decoder.quantized(0, rows);
+        if (codes.isPresent()) {
+          return new Compared(codes.get(), List.of());
+        }
+      }
+      return Values.super.openToCompare(context);
+    }
 
     @Override
     public Opened open(Context context) {
@@ -161,15 +185,10 @@ public sealed interface Values {
       NativeBuffer buffer = context.allocate(Math.max(1, bytes));
       try {
         int block = (int) Math.max(1, Math.min(rows, BLOCK_ENTRIES / Math.max(1, columns)));
-        float[] values = new float[Math.toIntExact(block * columns)];
         for (long row = 0; row < rows; row += block) {
           int count = (int) Math.min(block, rows - row);
-          decoder.decode(row, count, values);
-          float[] filled =
-              count == block
-                  ? values
-                  : java.util.Arrays.copyOf(values, Math.toIntExact(count * columns));
-          buffer.putFloats(row * columns * 4, filled);
+          long position = row * columns * Float.BYTES;
+          decoder.decode(context, row, count, new RowDecoder.Target(buffer, position, columns));
         }
         return new Opened(Operand.of(Matrix.of(buffer, Dtype.F32, rows, columns)), List.of(buffer));
       } catch (RuntimeException e) {
@@ -417,6 +436,19 @@ public sealed interface Values {
    * @param computed memory that {@link #close} frees
    */
   record Opened(Operand operand, List<NativeBuffer> computed) implements AutoCloseable {
+    @Override
+    public void close() {
+      computed.forEach(NativeBuffer::close);
+    }
+  }
+
+  /**
+   * Entries that a comparison can read, until it is closed.
+   *
+   * @param entries the entries
+   * @param computed memory that {@link #close} frees
+   */
+  record Compared(Entries entries, List<NativeBuffer> computed) implements AutoCloseable {
     @Override
     public void close() {
       computed.forEach(NativeBuffer::close);
