@@ -90,6 +90,8 @@ final class ConsensusCommand implements Callable<Integer> {
 
   @Mixin private GeometryMixin geometry;
 
+  @Mixin private EffectMixin effect = new EffectMixin();
+
   @Option(
       names = "--threads",
       paramLabel = "N",
@@ -157,7 +159,7 @@ final class ConsensusCommand implements Callable<Integer> {
         engine.named(base),
         runs.stream().map(engine::named).toList(),
         outcome.tensors(),
-        Consensus.judge(outcome.tensors()),
+        Consensus.judge(outcome.tensors(), effect.smallest()),
         outcome.trajectories(),
         trajectory
             ? stepNumbers().stream().mapToDouble(Double::doubleValue).toArray()
@@ -197,6 +199,7 @@ final class ConsensusCommand implements Callable<Integer> {
       command.add(stepNumbers().stream().map(Object::toString).collect(Collectors.joining(",")));
       command.addAll(geometry.command());
     }
+    command.addAll(effect.command());
     command.addAll(List.of("--threads", Integer.toString(threads), "--seed", Long.toString(seed)));
     command.addAll(spark.command());
     return List.copyOf(command);

@@ -1,7 +1,9 @@
 package org.threegate.report;
 
+import java.util.List;
 import java.util.Optional;
 import org.threegate.analysis.curvature.CurvatureStudy;
+import org.threegate.analysis.statistics.Finding;
 
 /**
  * Holds the curvature along an update, ready to be rendered.
@@ -15,6 +17,7 @@ import org.threegate.analysis.curvature.CurvatureStudy;
  * @param klPerToken KL divergence of the tuned policy from the base in nats per token, if it was
  *     measured
  * @param study curvature of each layer
+ * @param findings verdicts on the claims
  */
 public record CurvatureReport(
     Provenance provenance,
@@ -24,4 +27,10 @@ public record CurvatureReport(
     String fisher,
     String unit,
     Optional<Double> klPerToken,
-    CurvatureStudy study) {}
+    CurvatureStudy study,
+    List<Finding> findings) {
+  /** Copies the list. */
+  public CurvatureReport {
+    findings = List.copyOf(findings);
+  }
+}

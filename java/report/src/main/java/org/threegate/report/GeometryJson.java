@@ -24,7 +24,7 @@ record GeometryJson(
     Optional<Banding> magnitudeMatchedDispersion,
     Optional<String> spectrumOmitted,
     Optional<SparsityNull> sparsityNull) {
-  record SparsityNull(String model, double mean, double sd) {}
+  record SparsityNull(String model, double mean, double sd, double permuted) {}
 
   static GeometryJson of(Optional<TensorGeometry> measured) {
     List<SpectrumJson> spectra =
@@ -39,7 +39,13 @@ record GeometryJson(
         measured.flatMap(TensorGeometry::magnitudeMatchedDispersion),
         measured.flatMap(TensorGeometry::spectrumOmitted),
         measured
-            .flatMap(TensorGeometry::sparsityNull)
-            .map(own -> new SparsityNull(own.model(), own.mean(), own.sd())));
+            .flatMap(TensorGeometry::sparsity)
+            .map(
+                own ->
+                    new SparsityNull(
+                        own.gaussian().model(),
+                        own.gaussian().mean(),
+                        own.gaussian().sd(),
+                        own.permuted().mean())));
   }
 }

@@ -31,10 +31,13 @@ import org.threegate.analysis.geometry.TensorGeometry;
 import org.threegate.analysis.nullmodel.NullDraws;
 import org.threegate.analysis.nullmodel.NullModel;
 import org.threegate.analysis.statistics.Accounting;
+import org.threegate.analysis.statistics.Against;
 import org.threegate.analysis.statistics.Claim;
 import org.threegate.analysis.statistics.Energy;
 import org.threegate.analysis.statistics.Finding;
+import org.threegate.analysis.statistics.Judge;
 import org.threegate.analysis.statistics.NullEstimate;
+import org.threegate.analysis.statistics.SmallestEffect;
 import org.threegate.analysis.statistics.Totals;
 
 @Tag("binding")
@@ -133,27 +136,30 @@ class ReportDirectoryTest {
         List.of(spectrum, spectrum),
         List.of(masks, masks),
         Optional.of(new Banding(1.5, 2.5)),
-        Optional.of(NullEstimate.analytic("norm-matched", 0.5, 0.1)),
+        Optional.of(
+            new TensorGeometry.SparsityNulls(
+                NullEstimate.analytic("norm-matched", 0.5, 0.1),
+                NullEstimate.analytic("permuted-update", 0.75, 0.1))),
         1,
         2,
         3);
   }
 
   private static Finding finding() {
-    return Finding.of(
+    return Judge.findings(
             List.of(
                 new Claim(
                     "a-claim",
                     "The claim </script>",
-                    "measure",
+                    new Claim.Measure("measure", "rank 1", SmallestEffect.Scale.RATIO),
                     1,
                     List.of(
                         new Claim.Test(
                             "w",
-                            "q_proj",
+                            new Claim.Place("q_proj", "layers.0"),
                             5,
                             Optional.empty(),
-                            List.of(NullEstimate.analytic("n", 1, 0.5)),
+                            List.of(Against.ofRatio(5, NullEstimate.analytic("n", 1, 0.5))),
                             1)),
                     "")))
         .get(0);

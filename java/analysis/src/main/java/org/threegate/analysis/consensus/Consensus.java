@@ -12,13 +12,15 @@ import org.threegate.analysis.pairing.OpenPairs;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.analysis.pairing.WeightPair;
+import org.threegate.analysis.statistics.Against;
 import org.threegate.analysis.statistics.Agreement;
 import org.threegate.analysis.statistics.Claim;
 import org.threegate.analysis.statistics.Correlation;
 import org.threegate.analysis.statistics.Finding;
+import org.threegate.analysis.statistics.Judge;
 import org.threegate.analysis.statistics.MagnitudeBins;
 import org.threegate.analysis.statistics.MagnitudeMatched;
-import org.threegate.analysis.statistics.NullEstimate;
+import org.threegate.analysis.statistics.SmallestEffect;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.dtype.Dtype;
@@ -357,40 +359,48 @@ public final class Consensus {
   }
 
   /**
-   * Judges whether the runs agree more than densities and weight magnitudes explain.
+   * Judges whether the runs agree more than densities and weight magnitudes explain, with the
+   * default smallest effect of interest.
    *
    * @param tensors agreement of the runs in each matrix
    * @return one finding per claim
    */
   public static List<Finding> judge(List<TensorConsensus> tensors) {
+    return judge(tensors, SmallestEffect.DEFAULT);
+  }
+
+  /**
+   * Judges whether the runs agree more than densities and weight magnitudes explain.
+   *
+   * @param tensors agreement of the runs in each matrix
+   * @param smallest smallest effects of interest
+   * @return one finding per claim
+   */
+  public static List<Finding> judge(List<TensorConsensus> tensors, SmallestEffect smallest) {
     List<Claim.Test> tests = new ArrayList<>();
     for (TensorConsensus tensor : tensors) {
       Agreement agreement = tensor.agreement();
       if (agreement.first() > 0 && agreement.second() > 0) {
-        double independent = agreement.bernoulliJaccard();
-        NullEstimate density =
-            NullEstimate.analytic("independent", independent, agreement.magnitudeSd());
-        NullEstimate magnitude =
-            NullEstimate.analytic(
-                "magnitude-matched", agreement.magnitudeJaccard(), agreement.magnitudeSd());
+        Against density = agreement.againstIndependent();
         tests.add(
             new Claim.Test(
                 tensor.name(),
-                tensor.kind(),
+                Claim.Place.of(tensor.kind(), tensor.name(), tensor.layer()),
                 agreement.jaccard(),
                 Optional.of(density),
-                List.of(density, magnitude),
+                List.of(density, agreement.againstMagnitude()),
                 agreement.first() + agreement.second()));
       }
     }
-    return Finding.of(
+    return Judge.findings(
         List.of(
             new Claim(
                 "runs-agree",
                 "The runs change the same weights",
-                "Jaccard index of two runs",
+                new Claim.Measure("Jaccard index of two runs", "", SmallestEffect.Scale.ODDS_RATIO),
                 1,
                 tests,
-                "")));
+                "")),
+        smallest);
   }
 }

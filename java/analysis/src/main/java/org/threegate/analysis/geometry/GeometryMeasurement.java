@@ -22,6 +22,8 @@ import org.threegate.kernel.MagnitudeHistogram;
 import org.threegate.kernel.Mask;
 import org.threegate.kernel.MaskSelection;
 import org.threegate.kernel.MaskSets;
+import org.threegate.kernel.Matrix;
+import org.threegate.kernel.NullUpdate;
 import org.threegate.kernel.Operand;
 import org.threegate.kernel.TruncatedSvd;
 
@@ -240,9 +242,11 @@ public final class GeometryMeasurement {
       }
       start = System.nanoTime();
       List<MaskMeasure> masks = masks(before, update);
-      Optional<NullEstimate> unchanged =
+      Optional<TensorGeometry.SparsityNulls> unchanged =
           base.isStoredAs(Dtype.BF16)
-              ? Optional.of(RoundTrip.unchanged(codes, deviation))
+              ? Optional.of(
+                  new TensorGeometry.SparsityNulls(
+                      RoundTrip.unchanged(codes, deviation), permutedUnchanged()))
               : Optional.empty();
       return new TensorGeometry(
           Optional.empty(),
@@ -269,6 +273,21 @@ public final class GeometryMeasurement {
       return RoundTrip.deviation(codes, squares);
     }
     return Math.sqrt(squares / ((double) base.rows() * base.columns()));
+  }
+
+  /** Returns the share of entries that the update's own entries leave unchanged when permuted. */
+  private NullEstimate permutedUnchanged() {
+    Matrix permuted =
+        NullUpdate.permuted(
+            context, new NullUpdate.Pair(base, tuned), new NullUpdate.Draw(seed, 0), control);
+    try {
+      Bf16Diff.Result diff = Bf16Diff.compare(context, base, Operand.of(permuted));
+      double share = 1 - diff.changed() / (double) diff.total();
+      double sd = Math.sqrt(share * (1 - share) / diff.total());
+      return NullEstimate.analytic(NullModel.PERMUTED_UPDATE.label(), share, sd);
+    } finally {
+      permuted.buffer().close();
+    }
   }
 
   private List<MaskMeasure> masks(TruncatedSvd.Result before, Mask update) {

@@ -1,5 +1,8 @@
 package org.threegate.analysis.geometry;
 
+import java.util.List;
+import org.threegate.analysis.statistics.Against;
+import org.threegate.analysis.statistics.Effect;
 import org.threegate.analysis.statistics.MagnitudeMatched;
 import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.Ratio;
@@ -63,5 +66,25 @@ public record Overlap(
   /** {@return the overlap under the magnitude-matched null, in closed form} */
   public NullEstimate magnitudeNull() {
     return NullEstimate.analytic("magnitude-matched", magnitudeBaseline, magnitudeSd);
+  }
+
+  /** {@return the overlap against an update at random positions, as an odds ratio} */
+  public Against againstDensity() {
+    double entries = size / density;
+    double variance = size * (1 - density) * changed * (1 - changed / entries) / (entries - 1);
+    return new Against(
+        densityNull(), Effect.ofOverlap(overlap * changed, density * changed, variance));
+  }
+
+  /** {@return the overlap against each of its null models, as odds ratios} */
+  public List<Against> againstAll() {
+    return List.of(
+        againstDensity(),
+        new Against(
+            magnitudeNull(),
+            Effect.ofOverlap(
+                overlap * changed,
+                magnitudeBaseline * changed,
+                magnitudeSd * changed * magnitudeSd * changed)));
   }
 }

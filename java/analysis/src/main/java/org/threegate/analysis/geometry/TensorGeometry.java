@@ -12,8 +12,8 @@ import org.threegate.analysis.statistics.NullEstimate;
  * @param masks one element per rank and alpha
  * @param magnitudeMatchedDispersion clustering of the changes in rows and columns; empty if nothing
  *     was measured
- * @param sparsityNull share of unchanged entries under a Gaussian update of the same norm; empty if
- *     the base is not stored in bf16
+ * @param sparsity share of unchanged entries under random updates; empty if the base is not stored
+ *     in bf16
  * @param spectrumSeconds seconds spent on the true update
  * @param nullSeconds seconds spent on its null models
  * @param maskSeconds seconds spent on the masks
@@ -23,10 +23,19 @@ public record TensorGeometry(
     List<SpectrumMeasure> spectra,
     List<MaskMeasure> masks,
     Optional<Banding> magnitudeMatchedDispersion,
-    Optional<NullEstimate> sparsityNull,
+    Optional<SparsityNulls> sparsity,
     double spectrumSeconds,
     double nullSeconds,
     double maskSeconds) {
+  /**
+   * Shares of entries that random updates leave unchanged in bf16.
+   *
+   * @param gaussian share under a Gaussian update of the same norm
+   * @param permuted share under the update's own entries at random positions. It is an upper bound:
+   *     permuting never reveals an entry that rounding hid
+   */
+  public record SparsityNulls(NullEstimate gaussian, NullEstimate permuted) {}
+
   /** Reason why nothing was measured of a matrix that no training changed. */
   public static final String UNCHANGED = "it is unchanged";
 
@@ -42,7 +51,7 @@ public record TensorGeometry(
         spectra.stream().map(SpectrumMeasure::transposed).toList(),
         masks.stream().map(MaskMeasure::transposed).toList(),
         magnitudeMatchedDispersion.map(Banding::transposed),
-        sparsityNull,
+        sparsity,
         spectrumSeconds,
         nullSeconds,
         maskSeconds);

@@ -149,20 +149,17 @@ public final class NullSampler {
    */
   public record Settings(List<Integer> ranks, int draws, double tolerance, long seed) {
     private static final int FEWEST_DECOMPOSED = 4;
-    private static final int FEWEST_PERTURBED = 10;
     private static final int MOST_DRAWS = 20;
+    private static final long DECOMPOSED_SIDES = 2560;
 
-    /**
-     * Returns the number of draws. Large matrices need fewer, because their measures vary less and
-     * their decompositions cost more.
-     */
+    /** Returns the number of draws. Where each needs a decomposition, large matrices have fewer. */
     private int drawsOf(long shorter, boolean decomposed) {
       if (draws > 0) {
         return draws;
       }
-      int fewest = decomposed ? FEWEST_DECOMPOSED : FEWEST_PERTURBED;
-      long budget = decomposed ? 2560 : 10240;
-      return (int) Math.max(fewest, Math.min(MOST_DRAWS, budget / shorter));
+      return decomposed
+          ? (int) Math.max(FEWEST_DECOMPOSED, Math.min(MOST_DRAWS, DECOMPOSED_SIDES / shorter))
+          : MOST_DRAWS;
     }
   }
 

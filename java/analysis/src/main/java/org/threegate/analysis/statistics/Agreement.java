@@ -73,4 +73,20 @@ public record Agreement(
   public double magnitudeZ() {
     return variance > 0 ? (common - expected) / Math.sqrt(variance) : 0;
   }
+
+  /** {@return the agreement against independent sets of the same sizes, as an odds ratio} */
+  public Against againstIndependent() {
+    double expected = first * (second / (double) total);
+    double variance = expected * (1 - first / (double) total) * (total - second) / (total - 1.0);
+    return new Against(
+        NullEstimate.analytic("independent", bernoulliJaccard(), magnitudeSd()),
+        Effect.ofOverlap(common, expected, variance));
+  }
+
+  /** {@return the agreement against the magnitude-matched null, as an odds ratio} */
+  public Against againstMagnitude() {
+    return new Against(
+        NullEstimate.analytic("magnitude-matched", magnitudeJaccard(), magnitudeSd()),
+        Effect.ofOverlap(common, expected, variance));
+  }
 }
