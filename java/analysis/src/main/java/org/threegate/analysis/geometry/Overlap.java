@@ -70,21 +70,24 @@ public record Overlap(
 
   /** {@return the overlap against an update at random positions, as an odds ratio} */
   public Against againstDensity() {
-    double entries = size / density;
-    double variance = size * (1 - density) * changed * (1 - changed / entries) / (entries - 1);
     return new Against(
-        densityNull(), Effect.ofOverlap(overlap * changed, density * changed, variance));
+        densityNull(), Effect.ofOverlap(overlap * changed, density * changed, variance()));
+  }
+
+  /** Returns the variance of the overlap at random positions: that of a hypergeometric count. */
+  private double variance() {
+    double entries = size / density;
+    return size * (1 - density) * changed * (1 - changed / entries) / (entries - 1);
   }
 
   /** {@return the overlap against each of its null models, as odds ratios} */
   public List<Against> againstAll() {
+    double matched = magnitudeSd * changed * magnitudeSd * changed;
     return List.of(
         againstDensity(),
         new Against(
             magnitudeNull(),
-            Effect.ofOverlap(
-                overlap * changed,
-                magnitudeBaseline * changed,
-                magnitudeSd * changed * magnitudeSd * changed)));
+            Effect.ofOverlap(overlap * changed, magnitudeBaseline * changed, matched)
+                .orExplained(matched, variance())));
   }
 }

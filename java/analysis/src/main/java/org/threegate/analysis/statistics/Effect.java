@@ -20,6 +20,9 @@ import org.apache.commons.statistics.distribution.TDistribution;
  * @param df degrees of freedom of the standard error; infinite if it is known exactly
  */
 public record Effect(double log, double se, double df) {
+  /** Share of the information that a null must leave, so that an overlap can differ from it. */
+  private static final double LEAST_INFORMATION = 0.01;
+
   /** Ratios beyond this count as this: their logarithm would outweigh all other matrices. */
   private static final double LARGEST = 1e6;
 
@@ -54,6 +57,20 @@ public record Effect(double log, double se, double df) {
         ? new Effect(
             (common - expected) / variance, 1 / Math.sqrt(variance), Double.POSITIVE_INFINITY)
         : new Effect(Double.NaN, Double.NaN, Double.POSITIVE_INFINITY);
+  }
+
+  /**
+   * {@return this effect, or no effect if the null model determines nearly all of the overlap} The
+   * smallest weights are a set that magnitudes determine, up to ties. Beyond magnitude, such a set
+   * carries no information, so the null explains any overlap with it.
+   *
+   * @param left variance of the overlap under the null: the information that is left
+   * @param all variance of the overlap at random positions
+   */
+  public Effect orExplained(double left, double all) {
+    return left < LEAST_INFORMATION * all
+        ? new Effect(0, 1 / Math.sqrt(all), Double.POSITIVE_INFINITY)
+        : this;
   }
 
   /**
