@@ -1410,8 +1410,10 @@ typedef struct tg_change_score_result {
   int64_t observed;
   /** The number of free entries of the set. */
   int64_t entries;
-  /** The norm of what is left of the equations of the projection, relative to their right-hand side. */
+  /** The norm of what is left of the equations of the projection, relative to the root of `total`. */
   double imbalance;
+  /** The number of steps of the projection. */
+  int64_t steps;
   /** TG_OK, or TG_NOT_CONVERGED if the projection is less accurate than 1e-6. */
   tg_status status;
   /** Not used. */

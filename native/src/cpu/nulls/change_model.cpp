@@ -313,7 +313,7 @@ class ChangeModel {
     for (int64_t i = 0; i < size_; ++i) {
       direction_.columns[i] = preconditioned(i);
     }
-    for (int64_t step = 0; step < kMostStepsOfSystem && norm > least; ++step) {
+    for (steps_of_system_ = 0; steps_of_system_ < kMostStepsOfSystem && norm > least; ++steps_of_system_) {
       clear(expected_sums_);
       spread(direction_);
       for_free_rows([&](const ChangeRow& at, const ChangeSums& sums, const ChangeSums&) {
@@ -376,6 +376,7 @@ class ChangeModel {
     if (!(result.total > 0)) {
       std::fill_n(solution_.columns, size_, 0.0);
     }
+    result.steps = steps_of_system_;
     result.imbalance = result.total > 0 ? std::sqrt(left / result.total) : 0;
     result.status = result.imbalance <= kProjectionTolerance ? TG_OK : TG_NOT_CONVERGED;
   }
@@ -450,6 +451,7 @@ class ChangeModel {
   Margins rest_{};
   Margins direction_{};
   Margins product_{};
+  int64_t steps_of_system_ = 0;
   ThreadPool* pool_ = nullptr;
   SimdLevel level_ = SimdLevel::kScalar;
 };
