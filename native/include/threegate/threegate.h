@@ -1305,6 +1305,19 @@ TG_API tg_status tg_sign_flip_energy(tg_context* context, const tg_residual* res
                                      const tg_matrix* right, const int64_t* ranks, int64_t rank_count,
                                      const tg_workspace* workspace, tg_sign_flip_moments* moments);
 
+/** Writes the memory that tg_sign_flip_variances needs with the same arguments to `workspace_size`. */
+TG_API tg_status tg_sign_flip_variances_workspace(tg_context* context, const tg_residual* residual, const tg_matrix* left,
+                                                  const tg_matrix* right, tg_workspace_size* workspace_size);
+
+/**
+ * Computes the variances that a residual with independent random signs has in the singular bases of the base. It is
+ * tg_projected_variances with the square of the residual's entry as the variance of each entry. `left`, `right` and `values`
+ * are the leading singular vectors and all singular values of `residual->base`, and `variances` is as described there.
+ */
+TG_API tg_status tg_sign_flip_variances(tg_context* context, const tg_residual* residual, const double* values,
+                                        const tg_matrix* left, const tg_matrix* right, const tg_workspace* workspace,
+                                        double* variances);
+
 /** The options of tg_sign_flip. */
 typedef struct tg_sign_flip_options {
   /** sizeof(tg_sign_flip_options). */

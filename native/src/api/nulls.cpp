@@ -5,6 +5,7 @@
 #include "cpu/nulls/change_model.h"
 #include "cpu/nulls/rescaling.h"
 #include "cpu/nulls/sign_flip.h"
+#include "cpu/svd/subspace.h"
 
 namespace threegate {
 namespace {
@@ -74,6 +75,13 @@ nulls::Subspaces require_subspaces(const tg_context& context, const tg_residual*
             "each must be 1 to the rows of both bases");
   }
   return {left, right, ranks, rank_count};
+}
+
+void require_bases(const tg_context& context, const tg_residual* residual, const tg_matrix* left, const tg_matrix* right) {
+  require_residual(context, residual);
+  require_subspace(context, left, "left", residual->base->values.rows);
+  require_subspace(context, right, "right", residual->base->values.columns);
+  require(left->rows == right->rows, "right.rows", std::to_string(right->rows), "it must be the number of rows of left");
 }
 
 void require_model(const tg_context& context, const tg_change_model* model) {
@@ -160,6 +168,27 @@ tg_status tg_sign_flip_energy(tg_context* context, const tg_residual* residual, 
     threegate::require(moments != nullptr, "moments", "NULL", "an element for each rank is required");
     threegate::require_workspace(workspace, threegate::nulls::sign_flip_workspace_bytes(context->pool, *residual, subspaces));
     threegate::nulls::sign_flip_energy(context->pool, *residual, subspaces, workspace->host, moments);
+    threegate::require_intact_pair(*residual->base, *residual->tuned);
+  });
+}
+
+tg_status tg_sign_flip_variances_workspace(tg_context* context, const tg_residual* residual, const tg_matrix* left,
+                                           const tg_matrix* right, tg_workspace_size* workspace_size) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_bases(*context, residual, left, right);
+    threegate::require_struct(workspace_size, "workspace_size");
+    workspace_size->host_bytes = threegate::svd::variances_workspace_bytes(*residual->base, left->rows);
+    workspace_size->device_bytes = 0;
+  });
+}
+
+tg_status tg_sign_flip_variances(tg_context* context, const tg_residual* residual, const double* values, const tg_matrix* left,
+                                 const tg_matrix* right, const tg_workspace* workspace, double* variances) {
+  return threegate::guarded_call(context, [&] {
+    threegate::require_bases(*context, residual, left, right);
+    threegate::require(values != nullptr && variances != nullptr, "values or variances", "NULL", "both are required");
+    threegate::require_workspace(workspace, threegate::svd::variances_workspace_bytes(*residual->base, left->rows));
+    threegate::svd::residual_variances(*residual, values, *left, *right, workspace->host, variances);
     threegate::require_intact_pair(*residual->base, *residual->tuned);
   });
 }

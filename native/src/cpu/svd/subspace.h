@@ -19,6 +19,9 @@ void projected_energy(const tg_operand& matrix, const tg_operand* subtracted, co
 int64_t variances_workspace_bytes(const tg_operand& matrix, int64_t rank);
 void projected_variances(const tg_operand& matrix, const double* table, const double* values, const tg_matrix& left,
                          const tg_matrix& right, void* workspace, double* variances);
+// The same with the squares of a residual as the variances of the entries, in the singular bases of residual.base.
+void residual_variances(const tg_residual& residual, const double* values, const tg_matrix& left, const tg_matrix& right,
+                        void* workspace, double* variances);
 
 }  // namespace threegate::svd
 

@@ -113,6 +113,62 @@ public final class SignFlip {
   }
 
   /**
+   * Returns the variances of the residual with random signs in the singular bases of the base
+   * ({@code tg_sign_flip_variances}), as {@link ProjectedEnergy#variances} does.
+   *
+   * @param context context that runs the kernel
+   * @param residual the residual R
+   * @param bases singular values and vectors of the base
+   * @return (k + 2) x (k + 2), row by row
+   */
+  public static double[] variances(
+      Context context, Residual residual, ProjectedEnergy.SingularBases bases) {
+    double[] values = bases.values();
+    Operand base = residual.base();
+    if (values.length != Math.min(base.rows(), base.columns())) {
+      throw new IllegalArgumentException(
+          values.length + " singular values of " + base.rows() + " x " + base.columns());
+    }
+    int count = Sizes.length(Sizes.product(bases.left().rows() + 2, bases.right().rows() + 2));
+    long leftAt = residual.structBytes();
+    long rightAt = leftAt + Structs.Matrix.SIZEOF;
+    long workspaceAt = rightAt + Structs.Matrix.SIZEOF;
+    long valuesAt = workspaceAt + Workspace.STRUCT_BYTES;
+    long variancesAt = valuesAt + 8L * values.length;
+    try (Context.Call call = context.begin();
+        NativeBuffer structs = context.allocate(variancesAt + 8L * count);
+        Operand.Leases leases = new Operand.Leases()) {
+      long address = leases.take(structs);
+      residual.write(structs, address, leases);
+      Operand.writeMatrix(bases.left(), structs, leftAt, leases);
+      Operand.writeMatrix(bases.right(), structs, rightAt, leases);
+      structs.putDoubles(valuesAt, values);
+      Workspace.use(
+          context,
+          call,
+          structs,
+          workspaceAt,
+          size ->
+              context
+                  .binding()
+                  .signFlipVariancesWorkspace(
+                      context.handle(), address, address + leftAt, address + rightAt, size),
+          workspace ->
+              context
+                  .binding()
+                  .signFlipVariances(
+                      context.handle(),
+                      address,
+                      address + valuesAt,
+                      address + leftAt,
+                      address + rightAt,
+                      workspace,
+                      address + variancesAt));
+      return structs.getDoubles(variancesAt, count);
+    }
+  }
+
+  /**
    * Draws base + S∘R, where S has independent random signs.
    *
    * @param context context that runs the kernel

@@ -79,7 +79,7 @@ record FindingJson(
           effect.ratio(),
           effect.low(),
           effect.high(),
-          effect.p(),
+          pooled.pValue(),
           pooled.tau(),
           pooled.heterogeneity(),
           pooled.matrices(),

@@ -145,7 +145,8 @@ final class HostileReports {
                   new long[] {400, 400},
                   List.of(agreement),
                   new long[] {450, 300, 250},
-                  new double[] {380, 440, 180}),
+                  new double[] {380, 440, 180},
+                  Optional.of(new TensorConsensus.Conditional(200, 0.5, 0.25))),
               new TensorConsensus.Places(
                   MAP, List.of(new TensorConsensus.Head(name, 0, agreement)), bands, bands)));
       TensorTrajectory.Step step =

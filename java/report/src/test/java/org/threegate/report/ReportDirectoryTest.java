@@ -26,8 +26,10 @@ import org.threegate.analysis.geometry.Banding;
 import org.threegate.analysis.geometry.Geometry;
 import org.threegate.analysis.geometry.MaskMeasure;
 import org.threegate.analysis.geometry.Overlap;
+import org.threegate.analysis.geometry.RescalingMeasure;
 import org.threegate.analysis.geometry.SpectrumMeasure;
 import org.threegate.analysis.geometry.TensorGeometry;
+import org.threegate.analysis.geometry.TrivialCause;
 import org.threegate.analysis.nullmodel.NullDraws;
 import org.threegate.analysis.nullmodel.NullModel;
 import org.threegate.analysis.statistics.Accounting;
@@ -37,6 +39,7 @@ import org.threegate.analysis.statistics.Energy;
 import org.threegate.analysis.statistics.Finding;
 import org.threegate.analysis.statistics.Judge;
 import org.threegate.analysis.statistics.NullEstimate;
+import org.threegate.analysis.statistics.RescalingShare;
 import org.threegate.analysis.statistics.SmallestEffect;
 import org.threegate.analysis.statistics.Totals;
 
@@ -119,7 +122,16 @@ class ReportDirectoryTest {
             draws,
             new NullDraws.Angles(draws, draws, band, band),
             new NullDraws.EnergyShares(draws, draws, draws));
-    Overlap overlap = new Overlap(3, 0.5, 2, 0.25, 0.4, 0.1, -1.5);
+    Overlap overlap =
+        new Overlap(
+            3,
+            0.5,
+            2,
+            0.25,
+            0.4,
+            0.1,
+            -1.5,
+            Optional.of(new Overlap.Conditional(0.375, -0.25, 0.5, 0.25)));
     MaskMeasure masks =
         new MaskMeasure(
             0.5,
@@ -130,9 +142,16 @@ class ReportDirectoryTest {
             overlap,
             overlap,
             new ChangeMap(2, 3, new long[] {1, 0, 1, 0, 0, 0}));
-    SpectrumMeasure spectrum = new SpectrumMeasure(measured, List.of(matched), 2, 3);
+    SpectrumMeasure spectrum =
+        new SpectrumMeasure(
+            measured, List.of(matched), 2, 3, NullEstimate.analytic("sign-flipped", 0.25, 0.125));
+    RescalingShare share = new RescalingShare(0.25, 0.125, 0.0625);
     return new TensorGeometry(
         Optional.empty(),
+        new TensorGeometry.Causes(
+            Optional.of(TrivialCause.RESCALING),
+            Optional.of(new RescalingMeasure(-0.5, 0.25, share, share, share, 0.25)),
+            List.of(spectrum)),
         List.of(spectrum, spectrum),
         List.of(masks, masks),
         Optional.of(new Banding(1.5, 2.5)),

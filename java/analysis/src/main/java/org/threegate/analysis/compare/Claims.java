@@ -13,6 +13,7 @@ import org.threegate.analysis.geometry.MaskMeasure;
 import org.threegate.analysis.geometry.Overlap;
 import org.threegate.analysis.geometry.SpectrumMeasure;
 import org.threegate.analysis.geometry.TensorGeometry;
+import org.threegate.analysis.geometry.TrivialCause;
 import org.threegate.analysis.nullmodel.NullDraws;
 import org.threegate.analysis.statistics.Against;
 import org.threegate.analysis.statistics.Claim;
@@ -33,10 +34,13 @@ import org.threegate.analysis.statistics.SmallestEffect;
  * }</pre>
  */
 public final class Claims {
+  private final List<Measured> found;
   private final List<Measured> all;
 
-  private Claims(List<Measured> all) {
-    this.all = all;
+  /** Takes out the updates that a trivial cause explains as a whole. */
+  private Claims(List<Measured> found) {
+    this.found = found;
+    this.all = found.stream().filter(own -> own.geometry().causes().whole().isEmpty()).toList();
   }
 
   /** A matrix with a measured geometry. */
@@ -53,8 +57,9 @@ public final class Claims {
           : Optional.empty();
     }
 
+    /** Returns the measures on which claims about directions are judged. */
     Optional<SpectrumMeasure> spectrum(int rank) {
-      return rank < ranks() ? Optional.of(geometry.spectra().get(rank)) : Optional.empty();
+      return rank < ranks() ? Optional.of(geometry.judged().get(rank)) : Optional.empty();
     }
   }
 
@@ -204,7 +209,7 @@ public final class Claims {
   private Claim energy(int rank) {
     List<Claim.Test> tests = new ArrayList<>();
     for (Measured measured : converged(rank)) {
-      SpectrumMeasure spectrum = measured.geometry().spectra().get(rank);
+      SpectrumMeasure spectrum = measured.geometry().judged().get(rank);
       double observed = spectrum.geometry().principalEnergy();
       tests.add(
           test(
@@ -220,7 +225,7 @@ public final class Claims {
         ratio("share of energy in the leading directions", rankName(rank)),
         -1,
         tests,
-        excluded(tests.size(), "did not converge"));
+        ofRest(excluded(tests.size(), "did not converge")));
   }
 
   private static List<Against> against(double observed, List<NullEstimate> estimates) {
@@ -230,7 +235,7 @@ public final class Claims {
   private Claim nss() {
     List<Claim.Test> tests = new ArrayList<>();
     for (Measured measured : converged(0)) {
-      SpectrumMeasure spectrum = measured.geometry().spectra().get(0);
+      SpectrumMeasure spectrum = measured.geometry().judged().get(0);
       List<NullEstimate> nulls = spectrum.estimates(NullDraws::nss);
       double observed = spectrum.geometry().nss();
       if (!nulls.isEmpty()) {
@@ -256,7 +261,7 @@ public final class Claims {
     List<Claim.Test> tests = new ArrayList<>();
     boolean drawn = false;
     for (Measured measured : converged(rank)) {
-      SpectrumMeasure spectrum = measured.geometry().spectra().get(rank);
+      SpectrumMeasure spectrum = measured.geometry().judged().get(rank);
       List<NullEstimate> nulls = spectrum.estimates(Claims::largestAngles);
       drawn |= !nulls.isEmpty();
       if (!spectrum.geometry().isGapLimited() && !nulls.isEmpty()) {
@@ -279,10 +284,11 @@ public final class Claims {
         ratio("largest principal angle, radians,", rankName(rank)),
         -1,
         tests,
-        drawn
-            ? excluded(
-                tests.size(),
-                "are gap-limited: the singular value gap decides the angle, not the update")
+        drawn || all.isEmpty()
+            ? ofRest(
+                excluded(
+                    tests.size(),
+                    "are gap-limited: the singular value gap decides the angle, not the update"))
             : "no null model was sampled");
   }
 
@@ -357,8 +363,34 @@ public final class Claims {
         measured.diff().name(), measured.diff().place(), observed, naive, nulls, weight);
   }
 
+  /**
+   * Describes matrices without a test: those with a trivial cause, and those for another reason.
+   */
   private String excluded(int tests, String why) {
+    List<String> parts = new ArrayList<>();
+    for (TrivialCause cause : TrivialCause.values()) {
+      long count =
+          found.stream()
+              .filter(own -> own.geometry().causes().whole().equals(Optional.of(cause)))
+              .count();
+      if (count > 0) {
+        parts.add(count + " of " + found.size() + " matrices are left out: " + cause.label());
+      }
+    }
     int left = all.size() - tests;
-    return left == 0 ? "" : left + " of " + all.size() + " matrices " + why;
+    if (left > 0) {
+      parts.add(left + " of " + all.size() + " matrices " + why);
+    }
+    return String.join("; ", parts);
+  }
+
+  /** Adds how many matrices are judged on what rescalings leave. */
+  private String ofRest(String excluded) {
+    long count = all.stream().filter(own -> !own.geometry().causes().rest().isEmpty()).count();
+    String rest =
+        count == 0
+            ? ""
+            : "in " + count + " of " + all.size() + " matrices judged on what rescalings leave";
+    return rest.isEmpty() || excluded.isEmpty() ? rest + excluded : rest + "; " + excluded;
   }
 }

@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.threegate.analysis.diff.ChangeMap;
 import org.threegate.analysis.pairing.OpenPairs;
 import org.threegate.analysis.pairing.Pairing;
@@ -25,6 +26,7 @@ import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.dtype.Dtype;
 import org.threegate.kernel.Bf16Diff;
+import org.threegate.kernel.ChangeModel;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.MagnitudeHistogram;
@@ -163,12 +165,60 @@ public final class Consensus {
             IntStream.range(0, masks.size()).mapToLong(i -> overlaps.common(i, i)).toArray(),
             agreements,
             overlaps.memberships(),
-            bins.changedByRuns(all, byCode)),
+            bins.changedByRuns(all, byCode),
+            conditional(context, base, masks, bins, overlaps)),
         new TensorConsensus.Places(
             transposed ? map.transposed() : map,
             heads(context, first, masks),
             transposed ? bands.columns() : bands.rows(),
             transposed ? bands.rows() : bands.columns()));
+  }
+
+  /** Tests the runs of each pair against each other, given rows, columns and magnitudes. */
+  private static Optional<TensorConsensus.Conditional> conditional(
+      Context context,
+      Operand base,
+      List<Mask> masks,
+      MagnitudeBins bins,
+      MaskSets.Overlaps overlaps) {
+    int[] codes = bins.binOfCode();
+    double excess = 0;
+    double sum = 0;
+    double error = 0;
+    int tests = 0;
+    for (int i = 0; i < masks.size(); i++) {
+      int own = i;
+      List<Mask> others =
+          IntStream.range(0, masks.size())
+              .filter(other -> other != own)
+              .mapToObj(masks::get)
+              .toList();
+      ChangeModel model = new ChangeModel(base, masks.get(i), codes);
+      ChangeModel.Fit fit = model.fit(context);
+      if (!fit.convergence().converged()) {
+        return Optional.empty();
+      }
+      for (ChangeModel.Score score : model.score(context, fit, others)) {
+        if (!score.convergence().converged() || !(score.information() > 0)) {
+          return Optional.empty();
+        }
+        excess += score.score();
+        sum += score.logOdds();
+        error += score.logOddsError();
+        tests++;
+      }
+    }
+    double common = 0;
+    for (int i = 0; i < masks.size(); i++) {
+      for (int j = i + 1; j < masks.size(); j++) {
+        common += overlaps.common(i, j);
+      }
+    }
+    // Each pair is tested in both directions, which see the same common entries.
+    return tests == 0
+        ? Optional.empty()
+        : Optional.of(
+            new TensorConsensus.Conditional(common - excess / 2, sum / tests, error / tests));
   }
 
   private static Agreement agreement(MagnitudeHistogram.Result counts, Mask one, Mask other) {
@@ -388,7 +438,10 @@ public final class Consensus {
                 Claim.Place.of(tensor.kind(), tensor.name(), tensor.layer()),
                 agreement.jaccard(),
                 Optional.of(density),
-                List.of(density, agreement.againstMagnitude()),
+                Stream.concat(
+                        Stream.of(density, agreement.againstMagnitude()),
+                        tensor.againstModel().stream())
+                    .toList(),
                 agreement.first() + agreement.second()));
       }
     }

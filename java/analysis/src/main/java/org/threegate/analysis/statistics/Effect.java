@@ -1,7 +1,5 @@
 package org.threegate.analysis.statistics;
 
-import java.util.Arrays;
-import org.apache.commons.statistics.distribution.TDistribution;
 
 /**
  * The size of an effect: how far an observation lies from a null model, on a logarithmic scale.
@@ -82,14 +80,10 @@ public record Effect(double log, double se, double df) {
    * @param draws logarithms of the measure of each random direction, at least two
    */
   public Effect withDraws(double observed, double[] draws) {
-    double mean = Arrays.stream(draws).average().orElse(Double.NaN);
-    double squares = Arrays.stream(draws).map(draw -> (draw - mean) * (draw - mean)).sum();
-    double ofDraws = squares / (draws.length - 1) * (1 + 1.0 / draws.length);
-    double ofSamples = se * se;
-    double total = ofSamples + ofDraws;
-    double degrees =
-        total * total / (ofSamples * ofSamples / df + ofDraws * ofDraws / (draws.length - 1));
-    return new Effect(observed - mean, Math.sqrt(total), degrees);
+    StudentEstimate ofDraws = StudentEstimate.ofDraws(draws);
+    StudentEstimate difference =
+        StudentEstimate.difference(new StudentEstimate(observed, se, df), ofDraws);
+    return new Effect(difference.value(), difference.error(), difference.freedom());
   }
 
   private static double degrees(NullEstimate estimate) {
@@ -113,10 +107,12 @@ public record Effect(double log, double se, double df) {
 
   /** {@return the two-sided p-value of Student's test that the null explains the observation} */
   public double pValue() {
-    double distance = Math.abs(t());
-    return Double.isNaN(distance)
-        ? 1
-        : Math.min(1, 2 * TDistribution.of(df).survivalProbability(distance));
+    return estimate().pValue();
+  }
+
+  /** {@return the logarithm as an estimate} */
+  StudentEstimate estimate() {
+    return new StudentEstimate(log, se, df);
   }
 
   /**
@@ -125,7 +121,6 @@ public record Effect(double log, double se, double df) {
    * @param probability level of the interval, such as 0.95
    */
   public ClusteredMean.Interval interval(double probability) {
-    double half = se * TDistribution.of(df).inverseCumulativeProbability((1 + probability) / 2);
-    return new ClusteredMean.Interval(log - half, log + half);
+    return estimate().interval(probability);
   }
 }

@@ -1,19 +1,17 @@
 package org.threegate.analysis.statistics;
 
 import java.util.Arrays;
-import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.LongStream;
 
 /**
- * The mean effect over matrices, as a random-effects meta-analysis.
+ * The mean effect over matrices, by random effects: see {@link RandomEffects}.
  *
- * <p>True effects differ between matrices, with the variance τ² of DerSimonian and Laird
- * (Controlled Clinical Trials 7(3), 1986). Matrices of one layer are not independent, so the
- * standard error is computed from the sums over layers (Hedges, Tipton and Johnson, Research
- * Synthesis Methods 1(1), 2010), with one degree of freedom less than there are layers. It is never
- * below the error that independent matrices would give. With fewer than three layers, each matrix
- * counts as a layer.
+ * <p>Matrices of one layer are not independent, so layers are the units of the standard error. With
+ * fewer than five layers their spread says too little, and each matrix counts as a unit. The error
+ * is never below the one that the errors of the matrices give.
  *
  * <pre>{@code
  * PooledEffect pooled =
@@ -23,16 +21,26 @@ import java.util.Map;
  * }</pre>
  *
  * @param effect mean effect with its standard error
+ * @param pValue p-value that the null explains the matrices
  * @param tau standard deviation of the true effects over matrices
  * @param heterogeneity I², the share of the variance between matrices that is not sampling error
  * @param matrices number of matrices
- * @param clusters number of independent groups: layers, or matrices if there are fewer than three
- *     layers
+ * @param clusters number of units: layers, or matrices if there are fewer than five layers
  */
 public record PooledEffect(
-    Effect effect, double tau, double heterogeneity, int matrices, int clusters) {
-  /** Fewest groups whose spread estimates a standard error. */
-  private static final int FEWEST_CLUSTERS = 3;
+    Effect effect,
+    double pValue,
+    double tau,
+    double heterogeneity,
+    int matrices,
+    int clusters) {
+  /** Fewest layers whose spread gives a standard error. */
+  private static final int FEWEST_LAYERS = 5;
+
+  /** Fewest matrices whose spread does. */
+  private static final int FEWEST_MATRICES = 3;
+
+  private static final double LEVEL = 0.05;
 
   /** Smallest standard error of a matrix, so that no matrix has an infinite weight. */
   private static final double LEAST_SE = 1e-9;
@@ -51,85 +59,65 @@ public record PooledEffect(
           layers.size() + " layers for " + effects.size() + " effects");
     }
     int count = effects.size();
-    double[] values = effects.stream().mapToDouble(Effect::log).toArray();
-    double[] variances =
-        effects.stream()
-            .mapToDouble(effect -> Math.pow(Math.max(effect.se(), LEAST_SE), 2))
-            .toArray();
-    double[] weights = Arrays.stream(variances).map(variance -> 1 / variance).toArray();
-    double fixed = mean(values, weights);
-    double spread = 0;
-    double squares = 0;
-    for (int i = 0; i < count; i++) {
-      spread += weights[i] * (values[i] - fixed) * (values[i] - fixed);
-      squares += weights[i] * weights[i];
-    }
-    double sum = Arrays.stream(weights).sum();
-    double scale = sum - squares / sum;
-    double excess = Math.max(0, spread - (count - 1));
-    double variance = scale > 0 ? excess / scale : 0;
-    for (int i = 0; i < count; i++) {
-      weights[i] = 1 / (variances[i] + variance);
-    }
-    double pooled = mean(values, weights);
-    double total = Arrays.stream(weights).sum();
-    boolean byLayer = layers.stream().distinct().count() >= FEWEST_CLUSTERS;
-    Map<String, Double> groups = new HashMap<>();
-    for (int i = 0; i < count; i++) {
-      groups.merge(
-          byLayer ? layers.get(i) : Integer.toString(i),
-          weights[i] * (values[i] - pooled),
-          Double::sum);
-    }
-    double least = effects.stream().mapToDouble(Effect::df).min().orElseThrow();
-    double se = Math.sqrt(1 / total);
-    double df = least;
-    int clusters = groups.size();
-    if (clusters >= FEWEST_CLUSTERS) {
-      double robust = groups.values().stream().mapToDouble(own -> own * own).sum();
-      se = Math.max(se, Math.sqrt(robust * clusters / (clusters - 1)) / total);
-      df = clusters - 1;
-    }
+    double[] errors = effects.stream().mapToDouble(own -> Math.max(own.se(), LEAST_SE)).toArray();
+    RandomEffects pooled =
+        RandomEffects.of(
+            effects.stream().mapToDouble(Effect::log).toArray(), errors, units(layers));
+    double between = pooled.heterogeneity().variance();
+    double ofErrors =
+        1 / Math.sqrt(Arrays.stream(errors).map(error -> 1 / (error * error + between)).sum());
+    StudentEstimate mean = pooled.effect();
+    Effect effect =
+        count < FEWEST_MATRICES
+            ? new Effect(
+                mean.value(), ofErrors, effects.stream().mapToDouble(Effect::df).min().orElseThrow())
+            : new Effect(mean.value(), Math.max(mean.error(), ofErrors), mean.freedom());
     return new PooledEffect(
-        new Effect(pooled, se, df),
-        Math.sqrt(variance),
-        spread > 0 ? excess / spread : 0,
+        effect,
+        pValue(effect, effects),
+        Math.sqrt(between),
+        pooled.heterogeneity().share(),
         count,
-        clusters);
+        pooled.clusters());
   }
 
-  private static double mean(double[] values, double[] weights) {
-    double sum = 0;
-    double total = 0;
-    for (int i = 0; i < values.length; i++) {
-      sum += weights[i] * values[i];
-      total += weights[i];
-    }
-    return sum / total;
+  private static long[] units(List<String> layers) {
+    Map<String, Long> numbers = new LinkedHashMap<>();
+    layers.forEach(layer -> numbers.putIfAbsent(layer, (long) numbers.size()));
+    return numbers.size() < FEWEST_LAYERS
+        ? LongStream.range(0, layers.size()).toArray()
+        : layers.stream().mapToLong(numbers::get).toArray();
   }
 
   /**
-   * {@return whether the effect is smaller than a bound, by two one-sided tests at 5 %} These hold
-   * if the 90 % interval lies within the bound on both sides (Schuirmann, Journal of
-   * Pharmacokinetics and Biopharmaceutics 15, 1987).
+   * Combines two tests, of which the smaller p-value counts twice. One tests the mean. The other is
+   * twice the median p-value of the matrices, which holds for matrices that depend on each other in
+   * any way (Rüger, Metrika 25, 1978).
+   */
+  private static double pValue(Effect mean, List<Effect> effects) {
+    double[] each = effects.stream().mapToDouble(Effect::pValue).sorted().toArray();
+    double median = effects.size() == 1 ? 1 : 2 * each[each.length / 2];
+    return effects.size() == 1
+        ? effects.get(0).pValue()
+        : Math.min(1, 2 * Math.min(mean.pValue(), median));
+  }
+
+  /**
+   * {@return whether the effect is smaller than a bound, by two one-sided tests at 5 %}
    *
    * @param bound smallest effect of interest, as a logarithm
    */
   public boolean isSmallerThan(double bound) {
-    ClusteredMean.Interval interval = effect.interval(0.9);
-    return interval.low() > -bound && interval.high() < bound;
+    return effect.estimate().equivalencePValue(-bound, bound) < LEVEL;
   }
 
   /**
-   * {@return the number of groups whose 95 % interval would exclude the bound, if this effect is
-   * the true one} It is infinite for an effect at the bound itself.
+   * {@return the number of units that would show, four times out of five, on which side of the bound
+   * the effect lies, if this effect is the true one} It is infinite for an effect at the bound.
    *
    * @param bound smallest effect of interest, as a logarithm
    */
   public double clustersToDecide(double bound) {
-    ClusteredMean.Interval interval = effect.interval(0.95);
-    double half = (interval.high() - interval.low()) / 2;
-    double distance = Math.abs(Math.abs(effect.log()) - bound);
-    return Math.ceil(clusters * Math.pow(half / distance, 2));
+    return effect.estimate().unitsToSettle(clusters, Math.copySign(bound, effect.log()));
   }
 }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -118,25 +119,29 @@ class JudgeTest {
     assertThat(finding.evidence().votes().matrices()).isEqualTo(3);
   }
 
-  /** Compares with the formulas of the literature, computed in numpy. */
+  /** Layers are the units from five on. Below, their spread says too little. */
   @Test
-  void poolingIsThatOfTheLiterature() {
-    double[] values = {0.10, 0.15, 0.30, 0.35, 0.65, 0.60};
-    double[] errors = {0.16, 0.14, 0.10, 0.12, 0.20, 0.11};
+  void layersAreUnitsWhereThereAreEnough() {
     List<Effect> effects = new ArrayList<>();
-    for (int i = 0; i < values.length; i++) {
-      effects.add(new Effect(values[i], errors[i], Double.POSITIVE_INFINITY));
+    List<String> layers = new ArrayList<>();
+    for (int layer = 0; layer < 6; layer++) {
+      for (int matrix = 0; matrix < 4; matrix++) {
+        effects.add(new Effect(0.1 * layer + 0.001 * matrix, 0.01, Double.POSITIVE_INFINITY));
+        layers.add(Integer.toString(layer));
+      }
     }
-    PooledEffect pooled = PooledEffect.of(effects, List.of("0", "0", "1", "1", "2", "2"));
-    assertThat(pooled.tau()).isCloseTo(0.15528727, within(1e-6));
-    assertThat(pooled.heterogeneity()).isCloseTo(0.58745098, within(1e-6));
-    assertThat(pooled.effect().log()).isCloseTo(0.35362554, within(1e-6));
-    assertThat(pooled.effect().se()).isCloseTo(0.13087942, within(1e-6));
-    assertThat(pooled.effect().df()).isEqualTo(2);
-    assertThat(pooled.clusters()).isEqualTo(3);
-    // With two layers, matrices are the groups.
-    assertThat(PooledEffect.of(effects, List.of("0", "0", "0", "1", "1", "1")).clusters())
-        .isEqualTo(6);
+    PooledEffect pooled = PooledEffect.of(effects, layers);
+    assertThat(pooled.clusters()).isEqualTo(6);
+    assertThat(pooled.effect().df()).isEqualTo(5);
+    // The standard deviation of the six layers, divided by the root of six.
+    assertThat(pooled.effect().se()).isCloseTo(0.18708 / Math.sqrt(6), within(1e-3));
+    PooledEffect few = PooledEffect.of(effects.subList(0, 16), layers.subList(0, 16));
+    assertThat(few.clusters()).isEqualTo(16);
+    // Equal effects have the error that their own errors give.
+    PooledEffect equal =
+        PooledEffect.of(Collections.nCopies(9, effects.get(0)), Collections.nCopies(9, "0"));
+    assertThat(equal.effect().se()).isCloseTo(0.01 / 3, within(1e-9));
+    assertThat(equal.tau()).isZero();
   }
 
   /**
