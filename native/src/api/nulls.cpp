@@ -167,7 +167,7 @@ tg_status tg_sign_flip_energy(tg_context* context, const tg_residual* residual, 
     const auto subspaces = threegate::require_subspaces(*context, residual, left, right, ranks, rank_count);
     threegate::require(moments != nullptr, "moments", "NULL", "an element for each rank is required");
     threegate::require_workspace(workspace, threegate::nulls::sign_flip_workspace_bytes(context->pool, *residual, subspaces));
-    threegate::nulls::sign_flip_energy(context->pool, *residual, subspaces, workspace->host, moments);
+    threegate::nulls::sign_flip_energy(context->pool, context->simd, *residual, subspaces, workspace->host, moments);
     threegate::require_intact_pair(*residual->base, *residual->tuned);
   });
 }
@@ -207,7 +207,7 @@ tg_status tg_sign_flip(tg_context* context, const tg_residual* residual, const t
     threegate::require(flipped != nullptr || threegate::checked_product(values.rows, values.columns, "rows * columns") == 0,
                        "flipped", "NULL", "it must have room for the entries");
     threegate::require_on_host(*context, flipped, "flipped");
-    threegate::nulls::sign_flip(context->pool, *residual, *options, flipped);
+    threegate::nulls::sign_flip(context->pool, context->simd, *residual, *options, flipped);
     threegate::require_intact_pair(*residual->base, *residual->tuned);
   });
 }

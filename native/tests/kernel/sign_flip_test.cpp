@@ -291,6 +291,20 @@ TEST(SignFlip, FlipsHalfOfTheSignsTheSameWayEverywhere) {
   }
 }
 
+TEST(SignFlip, IsCancelled) {
+  const auto context = support::make_context(2);
+  const Values entries(200 * 300, 1);
+  const tg_operand base = operand(entries, 200);
+  const tg_residual residual{sizeof(residual), &base, &base, 0, nullptr, nullptr};
+  const tg_sign_flip_options options{sizeof(options), 0, 0, TG_F32, 1};
+  std::vector<float> flipped(entries.size());
+  tg_control control{sizeof(control), 1, 0, 0, 0};
+  ASSERT_EQ(TG_OK, tg_context_set_control(context.get(), &control));
+  EXPECT_EQ(TG_CANCELLED, tg_sign_flip(context.get(), &residual, &options, flipped.data()));
+  control.cancel = 0;
+  EXPECT_EQ(TG_OK, tg_sign_flip(context.get(), &residual, &options, flipped.data()));
+}
+
 TEST(SignFlip, ChecksItsArguments) {
   const auto context = support::make_context();
   std::mt19937_64 random(support::seed());

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <cstring>
 #include <vector>
 
 #include "common/control.h"
@@ -11,7 +10,8 @@
 #include "common/philox.h"
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
-#include "residual.h"
+#include "cpu/support/operand.h"
+#include "residual_rows.h"
 #include "row_blocks.h"
 
 namespace threegate::nulls {
@@ -101,8 +101,9 @@ class Energy {
     }
   }
 
-  void run(ThreadPool& pool, tg_sign_flip_moments* moments) {
+  void run(ThreadPool& pool, SimdLevel level, tg_sign_flip_moments* moments) {
     pool_ = &pool;
+    level_ = level;
     read_bases();
     stream_moments(moments);
     energies(moments);
@@ -165,29 +166,20 @@ class Energy {
     }
   }
 
-  // Reads a block and applies `narrow` to each entry.
-  template <typename T, typename Narrow>
-  void read_block(Range in_short, Range in_long, T* out, Narrow narrow) const {
+  // Calls read(run, first entry of the block) for each stored row of a block.
+  template <typename Read>
+  void for_runs(Range in_short, Range in_long, Read read) const {
     const Range rows = sides_.tall ? in_long : in_short;
     const Range columns = sides_.tall ? in_short : in_long;
-    double base[kRun];
-    double run[kRun];
     for (int64_t i = 0; i < rows.count; ++i) {
-      for (int64_t j = 0; j < columns.count; j += kRun) {
-        const int64_t count = std::min(kRun, columns.count - j);
-        stage_residual(residual_, rows.begin + i, columns.begin + j, count, base, run);
-        T* to = out + i * columns.count + j;
-        for (int64_t k = 0; k < count; ++k) {
-          to[k] = narrow(run[k]);
-        }
-      }
+      read(ResidualRun{&residual_, rows.begin + i, columns.begin, columns.count}, i * columns.count);
     }
   }
+  void read_entries(Range in_short, Range in_long, double* out) const {
+    for_runs(in_short, in_long, [&](const ResidualRun& run, int64_t at) { residual_entries(level_, run, out + at); });
+  }
   void read_squares(Range in_short, Range in_long, float* out) const {
-    read_block(in_short, in_long, out, [this](double entry) {
-      const auto scaled = static_cast<float>(entry * scale_);
-      return scaled * scaled;
-    });
+    for_runs(in_short, in_long, [&](const ResidualRun& run, int64_t at) { residual_squares(level_, run, scale_, out + at); });
   }
 
   // A block as a factor of a product: short x long, or long x short.
@@ -217,7 +209,7 @@ class Energy {
         require_not_cancelled();
         const Range in_long = range_of(panel, sides_.longer);
         const int64_t entries = in_short.count * in_long.count;
-        read_block(in_short, in_long, own.block, [](double entry) { return entry; });
+        read_entries(in_short, in_long, own.block);
         const Factor across = long_by_short(in_short, in_long);
         functions.gemm(CblasRowMajor, CblasNoTrans, across.transpose, blas_size(rank_), blas_size(in_short.count),
                        blas_size(in_long.count), 1.0, of_long_ + in_long.begin, blas_size(sides_.longer), own.block,
@@ -470,6 +462,7 @@ class Energy {
   std::vector<Scratch> scratch_;  // of each thread
   double scale_ = 1;
   ThreadPool* pool_ = nullptr;
+  SimdLevel level_ = SimdLevel::kScalar;
 };
 
 constexpr int64_t kSignsOfBlock = 32 * random::kBlock;
@@ -496,34 +489,21 @@ int64_t sign_flip_workspace_bytes(const ThreadPool& pool, const tg_residual& res
   return arena.used();
 }
 
-void sign_flip_energy(ThreadPool& pool, const tg_residual& residual, const Subspaces& subspaces, void* workspace,
+void sign_flip_energy(ThreadPool& pool, SimdLevel level, const tg_residual& residual, const Subspaces& subspaces, void* workspace,
                       tg_sign_flip_moments* moments) {
   Arena arena(workspace);
-  Energy(arena, pool, residual, subspaces).run(pool, moments);
+  Energy(arena, pool, residual, subspaces).run(pool, level, moments);
 }
 
-void sign_flip(ThreadPool& pool, const tg_residual& residual, const tg_sign_flip_options& options, void* flipped) {
+void sign_flip(ThreadPool& pool, SimdLevel level, const tg_residual& residual, const tg_sign_flip_options& options,
+               void* flipped) {
   const int64_t rows = residual.base->values.rows;
   const int64_t columns = residual.base->values.columns;
   const random::Stream stream{static_cast<uint64_t>(options.seed), static_cast<uint32_t>(options.draw), random::Purpose::kSigns};
   RowBlocks(rows, columns).for_rows(pool, [&](int, int64_t, int64_t row) {
     for_sign_runs(stream, row, columns, options.flips != 0, [&](int64_t column, int64_t count, const uint32_t* signs) {
-      double base[kRun];
-      double rest[kRun];
-      stage_residual(residual, row, column, count, base, rest);
-      for (int64_t i = 0; i < count; ++i) {
-        base[i] += (signs[i / 32] >> (i % 32) & 1U) != 0 ? -rest[i] : rest[i];
-      }
       auto* out = static_cast<uint8_t*>(flipped) + (row * columns + column) * element_bytes(options.dtype);
-      for (int64_t i = 0; i < count; ++i) {
-        if (options.dtype == TG_BF16) {
-          const uint16_t code = double_to_bf16(base[i]);
-          std::memcpy(out + 2 * i, &code, sizeof(code));
-        } else {
-          const auto value = static_cast<float>(base[i]);
-          std::memcpy(out + 4 * i, &value, sizeof(value));
-        }
-      }
+      residual_flipped(level, {&residual, row, column, count}, signs, options.dtype, out);
     });
   });
 }

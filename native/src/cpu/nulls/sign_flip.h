@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "cpu/support/simd_level.h"
 #include "cpu/support/thread_pool.h"
 #include "threegate/threegate.h"
 
@@ -18,10 +19,11 @@ struct Subspaces {
 
 int64_t sign_flip_workspace_bytes(const ThreadPool& pool, const tg_residual& residual, const Subspaces& subspaces);
 
-void sign_flip_energy(ThreadPool& pool, const tg_residual& residual, const Subspaces& subspaces, void* workspace,
+void sign_flip_energy(ThreadPool& pool, SimdLevel level, const tg_residual& residual, const Subspaces& subspaces, void* workspace,
                       tg_sign_flip_moments* moments);
 
-void sign_flip(ThreadPool& pool, const tg_residual& residual, const tg_sign_flip_options& options, void* flipped);
+void sign_flip(ThreadPool& pool, SimdLevel level, const tg_residual& residual, const tg_sign_flip_options& options,
+               void* flipped);
 
 }  // namespace threegate::nulls
 

@@ -1,6 +1,5 @@
 package org.threegate.analysis.statistics;
 
-
 /**
  * The size of an effect: how far an observation lies from a null model, on a logarithmic scale.
  *

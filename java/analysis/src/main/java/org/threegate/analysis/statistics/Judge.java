@@ -166,10 +166,7 @@ public final class Judge {
 
     /** Returns the p-value of the hypothesis that one of the nulls explains the observations. */
     double pValue() {
-      return nulls.stream()
-          .mapToDouble(beyond -> beyond.pooled().pValue())
-          .max()
-          .orElse(1);
+      return nulls.stream().mapToDouble(beyond -> beyond.pooled().pValue()).max().orElse(1);
     }
 
     private int direction(Effect effect) {

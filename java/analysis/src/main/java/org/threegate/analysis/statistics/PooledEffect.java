@@ -28,12 +28,7 @@ import java.util.stream.LongStream;
  * @param clusters number of units: layers, or matrices if there are fewer than five layers
  */
 public record PooledEffect(
-    Effect effect,
-    double pValue,
-    double tau,
-    double heterogeneity,
-    int matrices,
-    int clusters) {
+    Effect effect, double pValue, double tau, double heterogeneity, int matrices, int clusters) {
   /** Fewest layers whose spread gives a standard error. */
   private static final int FEWEST_LAYERS = 5;
 
@@ -70,7 +65,9 @@ public record PooledEffect(
     Effect effect =
         count < FEWEST_MATRICES
             ? new Effect(
-                mean.value(), ofErrors, effects.stream().mapToDouble(Effect::df).min().orElseThrow())
+                mean.value(),
+                ofErrors,
+                effects.stream().mapToDouble(Effect::df).min().orElseThrow())
             : new Effect(mean.value(), Math.max(mean.error(), ofErrors), mean.freedom());
     return new PooledEffect(
         effect,
@@ -112,8 +109,9 @@ public record PooledEffect(
   }
 
   /**
-   * {@return the number of units that would show, four times out of five, on which side of the bound
-   * the effect lies, if this effect is the true one} It is infinite for an effect at the bound.
+   * {@return the number of units that would show, four times out of five, on which side of the
+   * bound the effect lies, if this effect is the true one} It is infinite for an effect at the
+   * bound.
    *
    * @param bound smallest effect of interest, as a logarithm
    */
