@@ -188,7 +188,7 @@ tg_status tg_sign_flip_variances(tg_context* context, const tg_residual* residua
     threegate::require_bases(*context, residual, left, right);
     threegate::require(values != nullptr && variances != nullptr, "values or variances", "NULL", "both are required");
     threegate::require_workspace(workspace, threegate::svd::variances_workspace_bytes(*residual->base, left->rows));
-    threegate::svd::residual_variances(*residual, values, *left, *right, workspace->host, variances);
+    threegate::svd::residual_variances(context->simd, *residual, values, *left, *right, workspace->host, variances);
     threegate::require_intact_pair(*residual->base, *residual->tuned);
   });
 }

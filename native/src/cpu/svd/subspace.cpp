@@ -5,7 +5,7 @@
 
 #include "common/control.h"
 #include "common/lanes.h"
-#include "cpu/nulls/residual.h"
+#include "cpu/nulls/residual_rows.h"
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
 #include "cpu/support/levels.h"
@@ -288,36 +288,32 @@ void projected_variances(const tg_operand& matrix, const double* table, const do
   });
 }
 
-void residual_variances(const tg_residual& residual, const double* values, const tg_matrix& left, const tg_matrix& right,
-                        void* workspace, double* variances) {
+void residual_variances(SimdLevel level, const tg_residual& residual, const double* values, const tg_matrix& left,
+                        const tg_matrix& right, void* workspace, double* variances) {
   const int64_t columns = residual.base->values.columns;
   Arena arena(workspace);
   const Variances own(arena, *residual.base, left.rows);
   arena.take<double>(TG_MAGNITUDE_CODES);
   auto* base = arena.take<double>(2 * columns);
   auto* rest = base + columns;
-  const auto stage = [&](int64_t row) {
-    for (int64_t j = 0; j < columns; j += kRun) {
-      nulls::stage_residual(residual, row, j, std::min<int64_t>(kRun, columns - j), base + j, rest + j);
-    }
-  };
   double largest = 0;
   std::fill_n(own.column_squares, columns, 0.0);
   for (int64_t i = 0; i < own.rows; ++i) {
     require_not_cancelled();
-    stage(i);
+    for (int64_t j = 0; j < columns; j += kRun) {
+      stage_double(*residual.base, i, j, std::min<int64_t>(kRun, columns - j), base + j, convert_f16_plain);
+    }
+    nulls::residual_entries(level, {&residual, i, 0, columns}, rest);
     for (int64_t j = 0; j < columns; ++j) {
       base[j] = base[j] * 0 == 0 ? base[j] : 0;
-      largest = std::max(largest, rest[j] * rest[j]);
+      largest = std::max(largest, std::abs(rest[j]));
     }
     own.row_squares[i] = add_squares(base, columns, own.column_squares);
   }
   own.read_bases(values, left, right);
-  own.multiply(largest, variances, [&](int64_t i, float* out) {
-    stage(i);
-    for (int64_t j = 0; j < columns; ++j) {
-      out[j] = largest > 0 ? static_cast<float>(rest[j] * rest[j] / largest) : 0;
-    }
+  const double scale = largest > 0 ? 1 / largest : 0;
+  own.multiply(largest * largest, variances, [&](int64_t i, float* out) {
+    nulls::residual_squares(level, {&residual, i, 0, columns}, scale, out);
   });
 }
 
