@@ -1229,6 +1229,295 @@ typedef struct tg_normal_options {
  */
 TG_API tg_status tg_normal_update(tg_context* context, const tg_normal_options* options, float* core);
 
+/* ---------------------------------------------------------------- rescalings ------------------------------------ */
+
+/**
+ * The residual R of an update after rescalings: R_ij = tuned_ij - base_ij - (common + row_factors[i] + column_factors[j]) *
+ * base_ij. Without factors and with common = 0 it is the update itself. An entry that is not finite on both sides counts as 0.
+ */
+typedef struct tg_residual {
+  /** sizeof(tg_residual). */
+  int64_t size;
+  /** W0, the weights before the update. */
+  const tg_operand* base;
+  /** The weights after the update, of the shape of `base`. */
+  const tg_operand* tuned;
+  /** The factor that all entries share. */
+  double common;
+  /** A factor for each row, or NULL for zeros. */
+  const double* row_factors;
+  /** A factor for each column, or NULL for zeros. */
+  const double* column_factors;
+} tg_residual;
+
+/** The options of tg_rescaling_fit. */
+typedef struct tg_rescaling_options {
+  /** sizeof(tg_rescaling_options). */
+  int64_t size;
+  /** The bound for tg_rescaling.imbalance, above 0 and below 1. The error of all squares is about its square. */
+  double tolerance;
+  /** The largest number of steps of conjugate gradients, at least 1. */
+  int64_t most_steps;
+} tg_rescaling_options;
+
+/** What one term of the decomposition explains. It is a part of tg_rescaling and has no `size`. */
+typedef struct tg_rescaling_term {
+  /** By how much |residual|^2 grows without this term, when the other two are fitted again. */
+  double squares;
+  /** The expectation of `squares` if the term is absent and the entries of the residual have independent random signs. */
+  double noise;
+  /** The standard deviation of `squares`, for the same random signs and the fitted term. */
+  double deviation;
+} tg_rescaling_term;
+
+/** The output of tg_rescaling_fit. The caller allocates the arrays. */
+typedef struct tg_rescaling {
+  /** sizeof(tg_rescaling). */
+  int64_t size;
+  /** a: `rows` factors. The sum of a_i |row i of W0|^2 is 0. */
+  double* row_factors;
+  /** b: `columns` factors. The sum of b_j |column j of W0|^2 is 0. */
+  double* column_factors;
+  /** c, the factor that all entries share. */
+  double common;
+  /** The standard error of c, which allows entries of different variance. */
+  double common_error;
+  /** The share of c. For noise of equal variance its squares are 1 / (rows * columns) of the whole on average. */
+  tg_rescaling_term common_term;
+  /** The share of a. For noise of equal variance it is (rows - 1) / (rows * columns) of the whole on average. */
+  tg_rescaling_term row_term;
+  /** The share of b. For noise of equal variance it is (columns - 1) / (rows * columns) of the whole on average. */
+  tg_rescaling_term column_term;
+  /** |D|^2, where D = tuned - base. */
+  double update_squares;
+  /** |D - c W0 - diag(a) W0 - W0 diag(b)|^2. */
+  double residual_squares;
+  /** |W0|^2. */
+  double base_squares;
+  /** The number of entries that are finite on both sides. All sums run over these. */
+  int64_t entries;
+  /** The number of steps that were taken. */
+  int64_t steps;
+  /** The norm of what is left of the normal equations of the columns, relative to their right-hand side. */
+  double imbalance;
+  /** TG_OK, or TG_NOT_CONVERGED if `imbalance` is above the tolerance or a sum is not finite. */
+  tg_status status;
+  /** Not used. */
+  int32_t reserved;
+} tg_rescaling;
+
+/** Writes the memory that tg_rescaling_fit needs with the same arguments to `workspace_size`. */
+TG_API tg_status tg_rescaling_fit_workspace(tg_context* context, const tg_operand* base, const tg_operand* tuned,
+                                            const tg_rescaling_options* options, tg_workspace_size* workspace_size);
+
+/**
+ * Decomposes an update by least squares: tuned - base = c W0 + diag(a) W0 + W0 diag(b) + R, where W0 is the base. Weight decay
+ * is c, and gains that were absorbed are a and b. A row or column of W0 without an entry other than 0 has the factor 0.
+ *
+ * The normal equations couple rows and columns through Q_ij = W0_ij^2. Rows are eliminated, and conjugate gradients solve for
+ * the columns. Each step streams the base once. The workspace grows with the columns and not with the entries. Sums are in
+ * float64, the same at every SIMD level and for any number of threads. A result that does not converge has its own status,
+ * and the call returns TG_OK.
+ */
+TG_API tg_status tg_rescaling_fit(tg_context* context, const tg_operand* base, const tg_operand* tuned,
+                                  const tg_rescaling_options* options, const tg_workspace* workspace, tg_rescaling* rescaling);
+
+/** The counts of tg_dtype_change. */
+typedef struct tg_dtype_change_result {
+  /** sizeof(tg_dtype_change_result). */
+  int64_t size;
+  /** The number of entries that are finite on both sides. The other counts are of these. */
+  int64_t entries;
+  /** Entries whose difference is above half a spacing of the dtype. The spacing is that at the larger magnitude. */
+  int64_t beyond_half;
+  /** Entries whose tuned value is not the base value rounded to the dtype. */
+  int64_t tuned_differs;
+  /** Entries whose base value is not the tuned value rounded to the dtype. */
+  int64_t base_differs;
+} tg_dtype_change_result;
+
+/**
+ * Counts the entries that contradict an update that is only a change of dtype. Values are rounded to nearest, ties to even, in
+ * one step from float64. Zeros of either sign are equal. `dtype` is the coarser dtype, any but TG_F64. It takes one pass.
+ */
+TG_API tg_status tg_dtype_change(tg_context* context, const tg_operand* base, const tg_operand* tuned, tg_dtype dtype,
+                                 tg_dtype_change_result* result);
+
+/* ---------------------------------------------------------------- sign flips ------------------------------------ */
+
+/** The energy of a residual in leading subspaces, and its moments under random signs. It is an array element, without `size`. */
+typedef struct tg_sign_flip_moments {
+  /** E = |U_k R V_k^T|^2. */
+  double energy;
+  /** The mean of E over all patterns of signs. */
+  double mean;
+  /** The variance of E over all patterns of signs. */
+  double variance;
+} tg_sign_flip_moments;
+
+/** Writes the memory that tg_sign_flip_energy needs with the same arguments to `workspace_size`. */
+TG_API tg_status tg_sign_flip_energy_workspace(tg_context* context, const tg_residual* residual, const tg_matrix* left,
+                                               const tg_matrix* right, const int64_t* ranks, int64_t rank_count,
+                                               tg_workspace_size* workspace_size);
+
+/**
+ * Computes the energy E = |U_k R V_k^T|^2 of a residual for several ranks k, and the mean and the variance that E has if every
+ * entry of R gets an independent random sign. `left` is U, and `right` is V, as in tg_projected_energy, and U_k and V_k are
+ * their first k rows. `ranks` are `rank_count` numbers of 1 to the rows of both bases. `moments` has `rank_count` elements.
+ *
+ * With P = U_k^T U_k, Q = V_k^T V_k, p and q their diagonals, and squares taken entrywise:
+ *   mean     = sum of R_ij^2 p_i q_j,
+ *   variance = 2 (<R^2, (P o P) R^2 (Q o Q)> - sum of R_ij^4 p_i^2 q_j^2).
+ * Energies, means and the second sum are in float64. Products of the first sum are in float32 over 256 terms of the long side,
+ * and sums over them are in float64. The relative error of that sum is about 1e-6. Work is min(k (k + 1) / 2, long side) * 2 *
+ * (rows + short side) * columns. Memory does not grow with the entries. Results are the same for any number of threads.
+ */
+TG_API tg_status tg_sign_flip_energy(tg_context* context, const tg_residual* residual, const tg_matrix* left,
+                                     const tg_matrix* right, const int64_t* ranks, int64_t rank_count,
+                                     const tg_workspace* workspace, tg_sign_flip_moments* moments);
+
+/** Writes the memory that tg_sign_flip_variances needs with the same arguments to `workspace_size`. */
+TG_API tg_status tg_sign_flip_variances_workspace(tg_context* context, const tg_residual* residual, const tg_matrix* left,
+                                                  const tg_matrix* right, tg_workspace_size* workspace_size);
+
+/**
+ * Computes the variances that a residual with independent random signs has in the singular bases of the base. It is
+ * tg_projected_variances with the square of the residual's entry as the variance of each entry. `left`, `right` and `values`
+ * are the leading singular vectors and all singular values of `residual->base`, and `variances` is as described there.
+ */
+TG_API tg_status tg_sign_flip_variances(tg_context* context, const tg_residual* residual, const double* values,
+                                        const tg_matrix* left, const tg_matrix* right, const tg_workspace* workspace,
+                                        double* variances);
+
+/** The options of tg_sign_flip. */
+typedef struct tg_sign_flip_options {
+  /** sizeof(tg_sign_flip_options). */
+  int64_t size;
+  /** Any number. Signs are bits of Philox4x32-10 of seed, draw and position. */
+  int64_t seed;
+  /** 0 to 2^32 - 1. The draws of one seed are independent. */
+  int64_t draw;
+  /** The type of the result, TG_F32 or TG_BF16, rounded to nearest even. */
+  tg_dtype dtype;
+  /** 1 for random signs, 0 to keep all signs. */
+  int32_t flips;
+} tg_sign_flip_options;
+
+/**
+ * Writes base + S o R, where S has independent random signs and R is the residual. The magnitudes of the update stay where they
+ * are, and its directions go. Without flips it is base + R, with which the draws are compared. `flipped` receives rows *
+ * columns entries of options->dtype, row-major. Entries that are not finite on both sides are those of the base. The same seed
+ * and draw give the same bits at every SIMD level and for any number of threads.
+ */
+TG_API tg_status tg_sign_flip(tg_context* context, const tg_residual* residual, const tg_sign_flip_options* options,
+                              void* flipped);
+
+/* ---------------------------------------------------------------- changed entries ------------------------------- */
+
+/**
+ * A set of changed entries, and what its model knows of an entry: row, column and magnitude. The probability of a change is
+ * 1 / (1 + exp(-(r_i + c_j + g_b))), where b is the bin of the magnitude.
+ */
+typedef struct tg_change_model {
+  /** sizeof(tg_change_model). */
+  int64_t size;
+  /** The matrix whose magnitudes count. */
+  const tg_operand* base;
+  /** The changed entries, in the layout of tg_diff_profiles.mask. */
+  const uint64_t* changed;
+  /** The bin of each bf16 magnitude code: TG_MAGNITUDE_CODES elements, each 0 to bin_count - 1. */
+  const int32_t* bins;
+  /** The number of bins, 1 to TG_MAGNITUDE_CODES. */
+  int64_t bin_count;
+} tg_change_model;
+
+/** The options of tg_change_fit. */
+typedef struct tg_change_options {
+  /** sizeof(tg_change_options). */
+  int64_t size;
+  /** The bound for tg_change_logits.imbalance, above 0. */
+  double tolerance;
+  /** The largest number of Newton's steps, at least 1. */
+  int64_t most_steps;
+} tg_change_options;
+
+/** A fitted tg_change_model. The caller allocates the arrays. */
+typedef struct tg_change_logits {
+  /** sizeof(tg_change_logits). */
+  int64_t size;
+  /** r: `rows` log odds. Minus or plus infinity means that no or every entry of the row changed; it carries no information. */
+  double* rows;
+  /** c: `columns` log odds, as for the rows. */
+  double* columns;
+  /** g: bin_count log odds, as for the rows. A bin without entries has minus infinity. */
+  double* bins;
+  /**
+   * The largest difference between a fitted and an observed number of changes of a row, column or bin, in units of its standard
+   * deviation.
+   */
+  double imbalance;
+  /** The number of entries that carry information: those whose row, column and bin have finite log odds. */
+  int64_t free_entries;
+  /** The number of Newton's steps. */
+  int64_t steps;
+  /** TG_OK, or TG_NOT_CONVERGED if `imbalance` is above the tolerance. Such a fit allows no conclusion. */
+  tg_status status;
+  /** Not used. */
+  int32_t reserved;
+} tg_change_logits;
+
+/** Writes the memory that tg_change_fit and tg_change_score need with this model to `workspace_size`. */
+TG_API tg_status tg_change_workspace(tg_context* context, const tg_change_model* model, tg_workspace_size* workspace_size);
+
+/**
+ * Fits the model by maximum likelihood, so that the expected number of changes of every row, column and bin is the observed one.
+ * Newton's method on the columns and bins, with rows fitted within each pass; its systems are solved by conjugate gradients.
+ * Rows, columns and bins where nothing or everything changed are removed first, and again as long as others become such.
+ *
+ * Probabilities are computed in float32 as they are needed, with a relative error of 1e-6, and never stored. Sums are in
+ * float64, the same at every SIMD level and for any number of threads. The call returns TG_OK whatever the status of the fit.
+ */
+TG_API tg_status tg_change_fit(tg_context* context, const tg_change_model* model, const tg_change_options* options,
+                               const tg_workspace* workspace, tg_change_logits* logits);
+
+/** The score test of one set of entries. It is an element of arrays and has no `size`. */
+typedef struct tg_change_score_result {
+  /** s, the sum of (A - A^)(M - pi). */
+  double score;
+  /** I, the variance of s: the sum of w (A - A^)^2. */
+  double information;
+  /** The sum of w A^2, of which rows, columns and bins explain 1 - information / total. */
+  double total;
+  /** The expected number of changed entries of the set, among the free ones. */
+  double expected;
+  /** The number of changed entries of the set, among the free ones. */
+  int64_t observed;
+  /** The number of free entries of the set. */
+  int64_t entries;
+  /** The norm of what is left of the equations of the projection, relative to the root of `total`. */
+  double imbalance;
+  /** The number of steps of the projection. */
+  int64_t steps;
+  /** TG_OK, or TG_NOT_CONVERGED if the projection is less accurate than 1e-6. */
+  tg_status status;
+  /** Not used. */
+  int32_t reserved;
+} tg_change_score_result;
+
+/**
+ * Tests whether the entries of each of `set_count` sets A change more often or less often than the fitted model says. It is the
+ * score test of A as one more covariate (Rao, 1948). M is the set of changes, pi their probabilities, w = pi (1 - pi), and A^ is
+ * the w-weighted projection of A on rows, columns and bins. z = score / sqrt(information) is about standard normal if A
+ * makes no difference. The log odds ratio is about score / information, with the standard error 1 / sqrt(information). This is
+ * one step of Newton's method from 0. Where changes are rare, it tends to exp(b) - 1 for a log odds ratio b.
+ *
+ * `sets` are masks in the layout of tg_diff_profiles.mask. `results` has `set_count` elements. `logits` must be a fit of this
+ * model.
+ */
+TG_API tg_status tg_change_score(tg_context* context, const tg_change_model* model, const tg_change_logits* logits,
+                                 const uint64_t* const* sets, int64_t set_count, const tg_workspace* workspace,
+                                 tg_change_score_result* results);
+
 /* ---------------------------------------------------------------- digests ----------------------------------------- */
 
 /** A range of bytes. It is an element of arrays and has no `size`. */

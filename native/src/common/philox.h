@@ -28,7 +28,8 @@ enum class Purpose : uint32_t {
   kCore,
   kCoreGamma,
   kCoreOrder,
-  kKrylov
+  kKrylov,
+  kSigns
 };
 
 struct Stream {

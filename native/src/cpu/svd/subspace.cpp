@@ -5,6 +5,7 @@
 
 #include "common/control.h"
 #include "common/lanes.h"
+#include "cpu/nulls/residual_rows.h"
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
 #include "cpu/support/levels.h"
@@ -84,17 +85,44 @@ struct Energy {
 struct Variances {
   Variances(Arena& arena, const tg_operand& matrix, int64_t rank)
       : classes(rank + 2),
-        table(arena.take<float>(TG_MAGNITUDE_CODES)),
-        left(arena.take<float>(classes * matrix.values.rows)),
-        right(arena.take<float>(classes * matrix.values.columns)),
-        row_squares(arena.take<double>(matrix.values.rows)),
-        column_squares(arena.take<double>(matrix.values.columns)),
-        panel(arena.take<float>(kPanel * matrix.values.columns)),
-        image(arena.take<float>(classes * matrix.values.columns)),
+        rows(matrix.values.rows),
+        columns(matrix.values.columns),
+        left(arena.take<float>(classes * rows)),
+        right(arena.take<float>(classes * columns)),
+        row_squares(arena.take<double>(rows)),
+        column_squares(arena.take<double>(columns)),
+        panel(arena.take<float>(kPanel * columns)),
+        image(arena.take<float>(classes * columns)),
         product(arena.take<float>(classes * classes)) {}
 
+  // Reads the bases and the squares of the matrix, which are in row_squares and column_squares.
+  void read_bases(const double* values, const tg_matrix& of_rows, const tg_matrix& of_columns) const;
+
+  // Multiplies the variances of all entries, which `fill` writes row by row, with the squared bases.
+  template <typename Fill>
+  void multiply(double largest, double* variances, Fill fill) const {
+    std::fill_n(image, classes * columns, 0.0F);
+    const auto& functions = blas().single;
+    const lapack_int count = blas_size(classes);
+    for (int64_t begin = 0; begin < rows; begin += kPanel) {
+      require_not_cancelled();
+      const int64_t some = std::min(kPanel, rows - begin);
+      for (int64_t i = 0; i < some; ++i) {
+        fill(begin + i, panel + i * columns);
+      }
+      functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, count, blas_size(columns), blas_size(some), 1.0F, left + begin,
+                     blas_size(rows), panel, blas_size(columns), 1.0F, image, blas_size(columns));
+    }
+    functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, count, count, blas_size(columns), 1.0F, image, blas_size(columns),
+                   right, blas_size(columns), 0.0F, product, count);
+    for (int64_t i = 0; i < classes * classes; ++i) {
+      variances[i] = static_cast<double>(product[i]) * largest;
+    }
+  }
+
   int64_t classes;
-  float* table;
+  int64_t rows;
+  int64_t columns;
   float* left;   // squares of the basis, then the mean and the slope of the squares of its complement
   float* right;  // the same for the other side
   double* row_squares;
@@ -104,18 +132,14 @@ struct Variances {
   float* product;
 };
 
-void add_squares(const tg_matrix& matrix, double* of_rows, double* of_columns) {
-  std::fill_n(of_columns, matrix.columns, 0.0);
-  for (int64_t i = 0; i < matrix.rows; ++i) {
-    require_not_cancelled();
-    double sum = 0;
-    for (int64_t j = 0; j < matrix.columns; ++j) {
-      const double entry = load_double(matrix, i, j);
-      sum += entry * entry;
-      of_columns[j] += entry * entry;
-    }
-    of_rows[i] = sum;
+// Adds the squares of a row to those of the columns, and returns their sum.
+double add_squares(const double* row, int64_t count, double* of_columns) {
+  double sum = 0;
+  for (int64_t j = 0; j < count; ++j) {
+    sum += row[j] * row[j];
+    of_columns[j] += row[j] * row[j];
   }
+  return sum;
 }
 
 // `squares` are those of the rows or the columns of the matrix. They are sums of squared singular values times the wanted
@@ -137,6 +161,12 @@ void read_squares(const tg_matrix& basis, const double* values, const Levels& le
     const double slope = levels.scale() > 0 ? (moment / others - mean * levels.mean()) / levels.scale() : 0;
     out[(basis.rows + 1) * length + j] = static_cast<float>(slope);
   }
+}
+
+void Variances::read_bases(const double* values, const tg_matrix& of_rows, const tg_matrix& of_columns) const {
+  const int64_t count = std::min(rows, columns);
+  read_squares(of_rows, values, Levels(values, count, rows, of_rows.rows), row_squares, left);
+  read_squares(of_columns, values, Levels(values, count, columns, of_columns.rows), column_squares, right);
 }
 
 }  // namespace
@@ -225,43 +255,66 @@ void projected_energy(const tg_operand& matrix, const tg_operand* subtracted, co
 int64_t variances_workspace_bytes(const tg_operand& matrix, int64_t rank) {
   Arena arena;
   const Variances variances(arena, matrix, rank);
+  arena.take<double>(TG_MAGNITUDE_CODES);
+  arena.take<double>(2 * matrix.values.columns);
   return arena.used();
 }
 
 void projected_variances(const tg_operand& matrix, const double* table, const double* values, const tg_matrix& left,
                          const tg_matrix& right, void* workspace, double* variances) {
-  const int64_t rows = matrix.values.rows;
   const int64_t columns = matrix.values.columns;
   Arena arena(workspace);
   const Variances own(arena, matrix, left.rows);
+  auto* relative = arena.take<double>(TG_MAGNITUDE_CODES);
+  auto* row = arena.take<double>(2 * columns);
   const double largest = *std::max_element(table, table + TG_MAGNITUDE_CODES);
   for (int64_t code = 0; code < TG_MAGNITUDE_CODES; ++code) {
-    own.table[code] = largest > 0 ? static_cast<float>(table[code] / largest) : 0;
+    relative[code] = largest > 0 ? table[code] / largest : 0;
   }
-  add_squares(matrix.values, own.row_squares, own.column_squares);
-  const int64_t count = std::min(rows, columns);
-  read_squares(left, values, Levels(values, count, rows, left.rows), own.row_squares, own.left);
-  read_squares(right, values, Levels(values, count, columns, right.rows), own.column_squares, own.right);
-  std::fill_n(own.image, own.classes * columns, 0.0F);
-  const auto& functions = blas().single;
-  const lapack_int classes = blas_size(own.classes);
-  for (int64_t begin = 0; begin < rows; begin += kPanel) {
+  std::fill_n(own.column_squares, columns, 0.0);
+  for (int64_t i = 0; i < own.rows; ++i) {
     require_not_cancelled();
-    const int64_t some = std::min(kPanel, rows - begin);
-    for (int64_t i = 0; i < some; ++i) {
-      const uint8_t* codes = element_address(matrix.values, begin + i, 0);
-      for (int64_t j = 0; j < columns; ++j) {
-        own.panel[i * columns + j] = own.table[load<uint16_t>(codes + 2 * j) & kBf16Magnitude];
-      }
+    for (int64_t j = 0; j < columns; ++j) {
+      row[j] = load_double(matrix.values, i, j);
     }
-    functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, classes, blas_size(columns), blas_size(some), 1.0F,
-                   own.left + begin, blas_size(rows), own.panel, blas_size(columns), 1.0F, own.image, blas_size(columns));
+    own.row_squares[i] = add_squares(row, columns, own.column_squares);
   }
-  functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, classes, classes, blas_size(columns), 1.0F, own.image,
-                 blas_size(columns), own.right, blas_size(columns), 0.0F, own.product, classes);
-  for (int64_t i = 0; i < own.classes * own.classes; ++i) {
-    variances[i] = static_cast<double>(own.product[i]) * largest;
+  own.read_bases(values, left, right);
+  own.multiply(largest, variances, [&](int64_t i, float* out) {
+    const uint8_t* codes = element_address(matrix.values, i, 0);
+    for (int64_t j = 0; j < columns; ++j) {
+      out[j] = static_cast<float>(relative[load<uint16_t>(codes + 2 * j) & kBf16Magnitude]);
+    }
+  });
+}
+
+void residual_variances(SimdLevel level, const tg_residual& residual, const double* values, const tg_matrix& left,
+                        const tg_matrix& right, void* workspace, double* variances) {
+  const int64_t columns = residual.base->values.columns;
+  Arena arena(workspace);
+  const Variances own(arena, *residual.base, left.rows);
+  arena.take<double>(TG_MAGNITUDE_CODES);
+  auto* base = arena.take<double>(2 * columns);
+  auto* rest = base + columns;
+  double largest = 0;
+  std::fill_n(own.column_squares, columns, 0.0);
+  for (int64_t i = 0; i < own.rows; ++i) {
+    require_not_cancelled();
+    for (int64_t j = 0; j < columns; j += kRun) {
+      stage_double(*residual.base, i, j, std::min<int64_t>(kRun, columns - j), base + j, convert_f16_plain);
+    }
+    nulls::residual_entries(level, {&residual, i, 0, columns}, rest);
+    for (int64_t j = 0; j < columns; ++j) {
+      base[j] = base[j] * 0 == 0 ? base[j] : 0;
+      largest = std::max(largest, std::abs(rest[j]));
+    }
+    own.row_squares[i] = add_squares(base, columns, own.column_squares);
   }
+  own.read_bases(values, left, right);
+  const double scale = largest > 0 ? 1 / largest : 0;
+  own.multiply(largest * largest, variances, [&](int64_t i, float* out) {
+    nulls::residual_squares(level, {&residual, i, 0, columns}, scale, out);
+  });
 }
 
 }  // namespace threegate::svd

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "cpu/support/simd_level.h"
 #include "threegate/threegate.h"
 
 namespace threegate::svd {
@@ -19,6 +20,9 @@ void projected_energy(const tg_operand& matrix, const tg_operand* subtracted, co
 int64_t variances_workspace_bytes(const tg_operand& matrix, int64_t rank);
 void projected_variances(const tg_operand& matrix, const double* table, const double* values, const tg_matrix& left,
                          const tg_matrix& right, void* workspace, double* variances);
+// The same with the squares of a residual as the variances of the entries, in the singular bases of residual.base.
+void residual_variances(SimdLevel level, const tg_residual& residual, const double* values, const tg_matrix& left,
+                        const tg_matrix& right, void* workspace, double* variances);
 
 }  // namespace threegate::svd
 

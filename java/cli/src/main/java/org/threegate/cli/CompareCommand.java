@@ -134,6 +134,8 @@ final class CompareCommand implements Callable<Integer> {
   private boolean noSpectrum;
 
   @Mixin private GeometryMixin geometry;
+
+  @Mixin private EffectMixin effect = new EffectMixin();
   @Mixin private SparkMixin spark;
 
   CompareCommand() {}
@@ -155,6 +157,7 @@ final class CompareCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     selection.predicate(); // refuse invalid options before any output exists
     geometryOptions();
+    effect.smallest();
     List<Failure> failures = new ArrayList<>();
     OutputPath.writingDirectory(out, () -> failures.addAll(compare()));
     return SparkMixin.report(failures, spec.commandLine().getErr());
@@ -240,7 +243,7 @@ final class CompareCommand implements Callable<Integer> {
             pairing.accounting(), pairing.matched(), measured.tensors().size() - judged.size()),
         measured.tensors(),
         measured.geometry(),
-        Claims.judge(judged, geometries));
+        Claims.judge(judged, geometries, effect.smallest()));
   }
 
   private static ComparisonReport.Source source(CompareOutcome.Contents contents) {
@@ -307,6 +310,7 @@ final class CompareCommand implements Callable<Integer> {
       command.add("--no-digest");
     }
     command.addAll(noSpectrum ? List.of("--no-spectrum") : geometry.command());
+    command.addAll(noSpectrum ? List.of() : effect.command());
     command.addAll(
         List.of(
             "--threads",

@@ -99,6 +99,8 @@ final class ConsensusCommand implements Callable<Integer> {
 
   @Mixin private GeometryMixin geometry;
 
+  @Mixin private EffectMixin effect = new EffectMixin();
+
   @Option(
       names = "--threads",
       paramLabel = "N",
@@ -193,7 +195,7 @@ final class ConsensusCommand implements Callable<Integer> {
         runs.stream().map(engine::named).toList(),
         coverage(outcome.shared()),
         outcome.tensors(),
-        Consensus.judge(outcome.tensors(), outcome.shared().quantized()),
+        Consensus.judge(outcome.tensors(), outcome.shared().quantized(), effect.smallest()),
         outcome.trajectories(),
         trajectory
             ? stepNumbers().stream().mapToDouble(Double::doubleValue).toArray()
@@ -236,6 +238,7 @@ final class ConsensusCommand implements Callable<Integer> {
       command.add(stepNumbers().stream().map(Object::toString).collect(Collectors.joining(",")));
       command.addAll(geometry.command());
     }
+    command.addAll(effect.command());
     command.addAll(List.of("--threads", Integer.toString(threads), "--seed", Long.toString(seed)));
     command.addAll(spark.command());
     return List.copyOf(command);

@@ -110,7 +110,7 @@ final class CurvatureCommand implements Callable<Integer> {
   @Option(
       names = "--draws",
       paramLabel = "N",
-      defaultValue = "8",
+      defaultValue = "20",
       description = "Number of random directions of each kind (default: ${DEFAULT-VALUE}).")
   private int draws;
 
@@ -141,6 +141,8 @@ final class CurvatureCommand implements Callable<Integer> {
               + " (default: ${DEFAULT-VALUE}).")
   private double tolerance;
 
+  @Mixin private EffectMixin effect = new EffectMixin();
+
   @Option(
       names = "--threads",
       paramLabel = "N",
@@ -167,6 +169,7 @@ final class CurvatureCommand implements Callable<Integer> {
   public Integer call() {
     selection.predicate(); // refuse invalid options before any output exists
     options();
+    effect.smallest();
     OutputPath.writingDirectory(out, this::measure);
     return 0;
   }
@@ -232,7 +235,8 @@ final class CurvatureCommand implements Callable<Integer> {
           samples.kind().label(),
           options.unit().label(),
           samples.divergence(),
-          study);
+          study,
+          study.findings(effect.smallest()));
     }
   }
 
@@ -247,6 +251,7 @@ final class CurvatureCommand implements Callable<Integer> {
     command.addAll(List.of("--density", Integer.toString(probes), "--device", device.choice()));
     command.addAll(List.of("--unit", unit));
     command.addAll(List.of("--tolerance", Double.toString(tolerance)));
+    command.addAll(effect.command());
     command.addAll(List.of("--threads", Integer.toString(threads), "--seed", Long.toString(seed)));
     return List.copyOf(command);
   }

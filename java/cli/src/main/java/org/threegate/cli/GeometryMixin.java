@@ -28,8 +28,8 @@ final class GeometryMixin {
       paramLabel = "N",
       defaultValue = "0",
       description =
-          "Number of draws of each null model. 0 chooses 10 to 20, more for smaller matrices, and 4 for"
-              + " large matrices where a draw needs a decomposition (default: ${DEFAULT-VALUE}).")
+          "Number of draws of each null model. 0 chooses 20, and 4 to 20 where each draw needs a"
+              + " decomposition (default: ${DEFAULT-VALUE}).")
   private int draws;
 
   /** Returns the options as the library takes them. */

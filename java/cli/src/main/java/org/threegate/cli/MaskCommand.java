@@ -167,9 +167,12 @@ final class MaskCommand implements Callable<Integer> {
     return Account.text(side, "have a mask", "no mask", TerminalWidth.of(spec));
   }
 
+  private List<Double> alphas() {
+    return principal.alphas(List.of(0.5));
+  }
+
   private GeometryOptions options() {
-    if (principal.ranks().size() + principal.fractions().size() > 1
-        || principal.alphas().size() > 1) {
+    if (principal.ranks().size() + principal.fractions().size() > 1 || alphas().size() > 1) {
       throw new InvalidInputException(
           "--rank, --rank-fraction or --alpha: a mask has one rank and one alpha");
     }
@@ -177,7 +180,7 @@ final class MaskCommand implements Callable<Integer> {
       return new GeometryOptions(
           principal.ranks(),
           principal.fractions(),
-          principal.alphas(),
+          alphas(),
           List.of(),
           0,
           principal.tolerance(),

@@ -30,7 +30,9 @@ final class RankMixin {
       names = "--alpha",
       split = ",",
       paramLabel = "SHARE",
-      description = "Share of entries in a mask, between 0 and 1 (default: 0.5).")
+      description =
+          "Share of entries in a mask, between 0 and 1 (default: 0.5,0.1,0.05 where several are measured, and"
+              + " 0.5 where a mask is written).")
   private List<Double> alphas = new ArrayList<>();
 
   @Option(
@@ -52,8 +54,13 @@ final class RankMixin {
         : rankFractions;
   }
 
+  /** Returns the shares, or the given ones if there are none. */
+  List<Double> alphas(List<Double> otherwise) {
+    return alphas.isEmpty() ? otherwise : alphas;
+  }
+
   List<Double> alphas() {
-    return alphas.isEmpty() ? GeometryOptions.DEFAULT.alphas() : alphas;
+    return alphas(GeometryOptions.DEFAULT.alphas());
   }
 
   double tolerance() {

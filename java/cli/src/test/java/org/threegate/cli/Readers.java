@@ -388,7 +388,8 @@ final class Readers {
               "own",
               "token",
               Optional.empty(),
-              study);
+              study,
+              study.findings());
       CurvatureText.render(report);
       CurvatureDirectory.write(report, journal.resolveSibling("report"));
     }

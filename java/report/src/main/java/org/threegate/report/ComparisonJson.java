@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.ToDoubleFunction;
+import org.threegate.analysis.compare.Cause;
 import org.threegate.analysis.diff.HeadCount;
 import org.threegate.analysis.diff.TensorDiff;
 import org.threegate.analysis.geometry.TensorGeometry;
@@ -62,6 +63,7 @@ record ComparisonJson(
       Optional<ComparisonReport.Extent> angleMaxDegrees,
       long gapLimited,
       List<Accounting.Note> excluded,
+      List<Cause> causes,
       List<FindingJson> findings) {
     static Summary of(ComparisonReport report) {
       Totals totals = report.totals();
@@ -76,6 +78,7 @@ record ComparisonJson(
           report.largestAngle(),
           report.gapLimited(),
           report.excluded(),
+          report.causes(),
           FindingJson.of(report.findings()));
     }
   }

@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
 import java.util.stream.DoubleStream;
+import org.threegate.analysis.compare.Cause;
 import org.threegate.analysis.diff.TensorDiff;
 import org.threegate.analysis.geometry.Geometry;
 import org.threegate.analysis.geometry.SpectrumMeasure;
@@ -57,6 +58,15 @@ public record ComparisonReport(
       long seed,
       Seconds seconds,
       long peakRssBytes) {}
+
+  /** {@return the trivial causes of the update; what is left out of findings does not count} */
+  public List<Cause> causes() {
+    Map<String, TensorGeometry> judged = new LinkedHashMap<>();
+    tensors.stream()
+        .filter(tensor -> geometry.containsKey(tensor.name()) && !tensor.isQuantizedOnOneSide())
+        .forEach(tensor -> judged.put(tensor.name(), geometry.get(tensor.name())));
+    return Cause.of(judged.values());
+  }
 
   /** {@return the version of Threegate} */
   public String version() {

@@ -96,6 +96,10 @@ record CurvatureJson(
       double low,
       double high,
       double p,
+      double ratio,
+      double ratioLow,
+      double ratioHigh,
+      double ratioP,
       int positive,
       int negative,
       double signTestP,
@@ -105,6 +109,7 @@ record CurvatureJson(
       PairedComparison paired = comparison.paired();
       ClusteredMean difference = paired.difference();
       ClusteredMean.Interval interval = difference.interval(LEVEL);
+      FindingJson.EffectJson effect = FindingJson.EffectJson.of(comparison.effect());
       return new Comparison(
           comparison.first().label(),
           comparison.second().label(),
@@ -113,6 +118,10 @@ record CurvatureJson(
           interval.low(),
           interval.high(),
           difference.pValue(),
+          effect.ratio(),
+          effect.low(),
+          effect.high(),
+          effect.p(),
           paired.positive(),
           paired.negative(),
           paired.signTestPValue(),
@@ -167,7 +176,7 @@ record CurvatureJson(
         report.study().klOfLayersAlone(),
         together.map(ClusteredMean::value).orElse(Double.NaN),
         together.map(ClusteredMean::se).orElse(Double.NaN),
-        FindingJson.of(report.study().findings()),
+        FindingJson.of(report.findings()),
         report.study().layers().stream().map(Layer::of).toList(),
         report.study().skipped());
   }

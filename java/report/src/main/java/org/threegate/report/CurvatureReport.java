@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.Optional;
 import org.threegate.analysis.curvature.CurvatureStudy;
 import org.threegate.analysis.statistics.Accounting;
+import org.threegate.analysis.statistics.Finding;
 
 /**
  * Holds the curvature along an update, ready to be rendered.
@@ -17,6 +18,7 @@ import org.threegate.analysis.statistics.Accounting;
  * @param klPerToken KL divergence of the tuned policy from the base in nats per token, if it was
  *     measured
  * @param study curvature of each layer
+ * @param findings verdicts on the claims
  */
 public record CurvatureReport(
     Provenance provenance,
@@ -26,7 +28,13 @@ public record CurvatureReport(
     String fisher,
     String unit,
     Optional<Double> klPerToken,
-    CurvatureStudy study) {
+    CurvatureStudy study,
+    List<Finding> findings) {
+  /** Copies the list. */
+  public CurvatureReport {
+    findings = List.copyOf(findings);
+  }
+
   /** {@return how much of the models was measured, with a caveat if one is needed} */
   public ComparisonReport.Coverage coverage() {
     Accounting accounting = study.accounting();

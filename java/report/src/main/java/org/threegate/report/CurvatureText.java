@@ -5,6 +5,7 @@ import java.util.Optional;
 import org.threegate.analysis.curvature.Along;
 import org.threegate.analysis.curvature.LayerCurvature;
 import org.threegate.analysis.statistics.ClusteredMean;
+import org.threegate.analysis.statistics.Effect;
 import org.threegate.analysis.statistics.Finding;
 import org.threegate.analysis.statistics.PairedComparison;
 
@@ -45,7 +46,7 @@ public final class CurvatureText {
         4, "%s", Account.line(coverage.entries(), coverage.weights(), "are in measured layers"));
     coverage.caveat().ifPresent(caveat -> out.sentence(4, "%s", caveat));
     out.blank();
-    for (Finding finding : report.study().findings()) {
+    for (Finding finding : report.findings()) {
       out.sentence(4, "[%s] %s", finding.verdict().label(), finding.text());
     }
     for (LayerCurvature layer : report.study().layers()) {
@@ -62,7 +63,7 @@ public final class CurvatureText {
     out.blank();
     out.sentence(
         0,
-        "p: Student's test of the mean difference. Sign p: sign test over sequences. Detectable: a difference of this size is found four times out of five. Sequences needed: how many would make the observed difference detectable; a dash if none was observed.");
+        "Ratio and p: with the spread of single random directions, since the update is one direction, too. Detectable: a difference of this size is found four times out of five. Sequences needed: how many would make the observed difference detectable; a dash if none was observed.");
     out.blank();
     out.sentence(
         4,
@@ -109,23 +110,23 @@ public final class CurvatureText {
               .orElse(""));
     }
     out.line(
-        "  %-36s %11s %9s %9s %9s %10s %s",
+        "  %-36s %11s %9s %-24s %9s %10s %s",
         "difference on the same tokens",
         "",
         "± se",
+        "ratio, 95 %",
         "p",
-        "sign p",
         "detectable",
         "sequences needed");
     for (LayerCurvature.Comparison comparison : layer.comparisons()) {
       PairedComparison paired = comparison.paired();
       out.line(
-          "  %-36s %11.3g %9.1g %9.2g %9.2g %10.2g %s",
+          "  %-36s %11.3g %9.1g %-24s %9.2g %10.2g %s",
           comparison.first().label() + " − " + comparison.second().label(),
           paired.difference().value(),
           paired.difference().se(),
-          paired.difference().pValue(),
-          paired.signTestPValue(),
+          ratio(comparison.effect()),
+          comparison.effect().pValue(),
           paired.minimumDetectable(),
           Double.isFinite(paired.clustersToSettle())
               ? TextLines.text("%.0f", paired.clustersToSettle())
@@ -147,6 +148,12 @@ public final class CurvatureText {
                 out.line(
                     "  largest eigenvalue %.3g, trace %.3g ± %.1g",
                     own.largest(), own.trace().value(), own.trace().se()));
+  }
+
+  private static String ratio(Effect effect) {
+    ClusteredMean.Interval interval = effect.interval(0.95);
+    return TextLines.text(
+        "%.3g (%.3g to %.3g)", effect.ratio(), Math.exp(interval.low()), Math.exp(interval.high()));
   }
 
   private static void overlap(

@@ -5,7 +5,10 @@ import com.fasterxml.jackson.annotation.JsonInclude.Include;
 import java.util.List;
 import java.util.Optional;
 import org.threegate.analysis.geometry.Banding;
+import org.threegate.analysis.geometry.RescalingMeasure;
 import org.threegate.analysis.geometry.TensorGeometry;
+import org.threegate.analysis.geometry.TrivialCause;
+import org.threegate.analysis.statistics.RescalingShare;
 
 /**
  * What is measured of the geometry of a tensor's update. These keys are part of the object of the
@@ -14,6 +17,7 @@ import org.threegate.analysis.geometry.TensorGeometry;
  * @param spectrum measures at the first rank
  * @param masks measures at the first share and rank
  * @param spectrumByRank measures at all ranks, if there are several
+ * @param spectrumOfRest measures at all ranks of what rescalings leave, if the update has any
  * @param masksByAlphaAndRank measures at all shares and ranks, if there are several
  */
 record GeometryJson(
@@ -23,8 +27,30 @@ record GeometryJson(
     @JsonInclude(Include.NON_EMPTY) List<MasksJson> masksByAlphaAndRank,
     Optional<Banding> magnitudeMatchedDispersion,
     Optional<String> spectrumOmitted,
-    Optional<SparsityNull> sparsityNull) {
-  record SparsityNull(String model, double mean, double sd) {}
+    Optional<SparsityNull> sparsityNull,
+    Optional<String> trivialCause,
+    Optional<Rescaling> rescaling,
+    @JsonInclude(Include.NON_EMPTY) List<SpectrumJson> spectrumOfRest) {
+  record SparsityNull(String model, double mean, double sd, double permuted) {}
+
+  record Share(double value, double noise, double se) {
+    static Share of(RescalingShare share) {
+      return new Share(share.value(), share.noise(), share.error());
+    }
+  }
+
+  record Rescaling(
+      double factor, double factorSe, Share common, Share rows, Share columns, double rest) {
+    static Rescaling of(RescalingMeasure measure) {
+      return new Rescaling(
+          measure.factor(),
+          measure.factorError(),
+          Share.of(measure.common()),
+          Share.of(measure.rows()),
+          Share.of(measure.columns()),
+          measure.rest());
+    }
+  }
 
   static GeometryJson of(Optional<TensorGeometry> measured) {
     List<SpectrumJson> spectra =
@@ -39,7 +65,19 @@ record GeometryJson(
         measured.flatMap(TensorGeometry::magnitudeMatchedDispersion),
         measured.flatMap(TensorGeometry::spectrumOmitted),
         measured
-            .flatMap(TensorGeometry::sparsityNull)
-            .map(own -> new SparsityNull(own.model(), own.mean(), own.sd())));
+            .flatMap(TensorGeometry::sparsity)
+            .map(
+                own ->
+                    new SparsityNull(
+                        own.gaussian().model(),
+                        own.gaussian().mean(),
+                        own.gaussian().sd(),
+                        own.permuted().mean())),
+        measured.flatMap(own -> own.causes().whole()).map(TrivialCause::label),
+        measured.flatMap(own -> own.causes().rescaling()).map(Rescaling::of),
+        measured.stream()
+            .flatMap(own -> own.causes().rest().stream())
+            .map(SpectrumJson::of)
+            .toList());
   }
 }

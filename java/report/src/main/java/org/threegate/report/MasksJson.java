@@ -18,7 +18,9 @@ record MasksJson(
       double densityBaseline,
       double magnitudeBaseline,
       double magnitudeSd,
-      double magnitudeZ) {
+      double magnitudeZ,
+      double conditionalBaseline,
+      double conditionalZ) {
     static Overlap of(org.threegate.analysis.geometry.Overlap measured) {
       return new Overlap(
           measured.size(),
@@ -27,7 +29,15 @@ record MasksJson(
           measured.density(),
           measured.magnitudeBaseline(),
           measured.magnitudeSd(),
-          measured.magnitudeZ());
+          measured.magnitudeZ(),
+          measured
+              .conditional()
+              .map(org.threegate.analysis.geometry.Overlap.Conditional::baseline)
+              .orElse(Double.NaN),
+          measured
+              .conditional()
+              .map(own -> own.score() / Math.sqrt(own.information()))
+              .orElse(Double.NaN));
     }
   }
 

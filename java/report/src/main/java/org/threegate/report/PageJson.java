@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.IntStream;
+import org.threegate.analysis.compare.Cause;
 import org.threegate.analysis.diff.HeadCount;
 import org.threegate.analysis.diff.TensorDiff;
 import org.threegate.analysis.geometry.Geometry;
@@ -32,6 +33,7 @@ record PageJson(
     double seconds,
     String coverage,
     Map<String, List<String>> unmatched,
+    List<Cause> causes,
     List<FindingJson> findings,
     Sums totals,
     List<Tensor> tensors) {
@@ -232,6 +234,7 @@ record PageJson(
         report.seconds().total(),
         report.coverage().line() + ". " + report.coverage().caveat().orElse(""),
         unmatched(report),
+        report.causes(),
         FindingJson.of(report.findings()),
         Sums.of(report.totals()),
         report.tensors().stream()

@@ -50,7 +50,7 @@ record SpectrumJson(
     }
   }
 
-  /** The draws of one null model. The isotropic one is analytic and has only the energy. */
+  /** The draws of one null model. A null model in closed form has only the energy. */
   @JsonInclude(Include.NON_ABSENT)
   record Null(
       int draws,
@@ -73,7 +73,7 @@ record SpectrumJson(
           estimate(draws, NullDraws::rightEnergy, observed.energy().rightEnergy()));
     }
 
-    static Null isotropic(EstimateJson energy) {
+    static Null analytic(EstimateJson energy) {
       return new Null(
           0,
           Optional.empty(),
@@ -83,6 +83,12 @@ record SpectrumJson(
           Optional.of(energy),
           Optional.empty(),
           Optional.empty());
+    }
+
+    /** Returns this with an energy in closed form. */
+    Null with(EstimateJson energy) {
+      return new Null(
+          draws, nss, rSpec, angleU, angleV, Optional.of(energy), leftEnergy, rightEnergy);
     }
 
     private static Optional<EstimateJson> estimate(
@@ -130,6 +136,10 @@ record SpectrumJson(
     return draws.flatMap(own -> Null.estimate(own, values, observed));
   }
 
+  private static EstimateJson signFlipped(SpectrumMeasure measure) {
+    return EstimateJson.of(measure.signFlippedEnergy(), measure.geometry().principalEnergy());
+  }
+
   private static EstimateJson isotropic(SpectrumMeasure measure) {
     NullEstimate energy = measure.isotropicEnergy();
     return EstimateJson.of(energy, measure.geometry().principalEnergy());
@@ -140,7 +150,12 @@ record SpectrumJson(
     measure
         .nulls()
         .forEach(draws -> nulls.put(draws.model().label(), Null.of(draws, measure.geometry())));
-    nulls.put("isotropic", Null.isotropic(isotropic(measure)));
+    nulls.put(
+        NullModel.SIGN_FLIPPED.label(),
+        Optional.ofNullable(nulls.get(NullModel.SIGN_FLIPPED.label()))
+            .map(drawn -> drawn.with(signFlipped(measure)))
+            .orElseGet(() -> Null.analytic(signFlipped(measure))));
+    nulls.put("isotropic", Null.analytic(isotropic(measure)));
     return nulls;
   }
 }

@@ -119,6 +119,11 @@ public final class TerminalReport {
                     angle.max(),
                     report.spectra().size() - report.gapLimited(),
                     report.gapLimited()));
+    if (!report.causes().isEmpty()) {
+      out.blank();
+      out.sentence(0, "Trivial causes, without which the findings are judged:");
+      report.causes().forEach(cause -> out.sentence(4, "  %s.", cause.text()));
+    }
     out.blank();
     out.sentence(
         0,

@@ -18,12 +18,16 @@ import org.threegate.analysis.diff.HeadCount;
 import org.threegate.analysis.diff.TensorDiff;
 import org.threegate.analysis.geometry.TensorGeometry;
 import org.threegate.analysis.statistics.Accounting;
+import org.threegate.analysis.statistics.Against;
 import org.threegate.analysis.statistics.Agreement;
 import org.threegate.analysis.statistics.Claim;
 import org.threegate.analysis.statistics.ClusteredMean;
+import org.threegate.analysis.statistics.Effect;
 import org.threegate.analysis.statistics.Finding;
+import org.threegate.analysis.statistics.Judge;
 import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.PairedComparison;
+import org.threegate.analysis.statistics.SmallestEffect;
 import org.threegate.analysis.statistics.Totals;
 import org.threegate.analysis.statistics.Verdict;
 import org.threegate.analysis.study.Accuracy;
@@ -105,20 +109,22 @@ final class HostileReports {
     return names.stream()
         .map(
             name ->
-                Finding.of(
+                Judge.findings(
                         List.of(
                             new Claim(
                                 "a-claim",
                                 "The claim " + name,
-                                "measure",
+                                new Claim.Measure(name, name, SmallestEffect.Scale.RATIO),
                                 1,
                                 List.of(
                                     new Claim.Test(
                                         name,
-                                        name,
+                                        new Claim.Place(name, name),
                                         5,
                                         Optional.empty(),
-                                        List.of(NullEstimate.analytic(name, 1, 0.5)),
+                                        List.of(
+                                            Against.ofRatio(
+                                                5, NullEstimate.analytic(name, 1, 0.5))),
                                         1)),
                                 name)))
                     .get(0))
@@ -143,7 +149,8 @@ final class HostileReports {
                   new long[] {400, 400},
                   List.of(agreement),
                   new long[] {450, 300, 250},
-                  new double[] {380, 440, 180}),
+                  new double[] {380, 440, 180},
+                  Optional.of(new TensorConsensus.Conditional(200, 0.5, 0.25))),
               new TensorConsensus.Places(
                   MAP, List.of(new TensorConsensus.Head(name, 0, agreement)), bands, bands)));
       TensorTrajectory.Step step =
@@ -191,8 +198,10 @@ final class HostileReports {
               1,
               2,
               new LayerCurvature.Directions(
-                  along, Map.of(Along.UPDATE, 1.0), Map.of(Along.ISOTROPIC, 0.5)),
-              List.of(new LayerCurvature.Comparison(Along.UPDATE, Along.ISOTROPIC, paired)),
+                  along, Map.of(Along.UPDATE, 1.0), Map.of(Along.ISOTROPIC, 0.5), 20),
+              List.of(
+                  new LayerCurvature.Comparison(
+                      Along.UPDATE, Along.ISOTROPIC, paired, new Effect(0.5, 0.2, 19))),
               List.of(new LayerCurvature.Sequence(0, 1, 2), new LayerCurvature.Sequence(1, 2, 2)),
               new LayerCurvature.Spectrum(
                   0.5,
@@ -208,6 +217,9 @@ final class HostileReports {
       skipped.put(name, "no samples for " + name);
     }
     String first = names.get(0);
+    CurvatureStudy study =
+        new CurvatureStudy(
+            layers, skipped, new Accounting(side(names), side(names)), names, Set.of(first));
     return new CurvatureReport(
         new Provenance(first, names, 3),
         names.get(names.size() - 1),
@@ -216,8 +228,8 @@ final class HostileReports {
         first,
         first,
         Optional.of(0.5),
-        new CurvatureStudy(
-            layers, skipped, new Accounting(side(names), side(names)), names, Set.of(first)));
+        study,
+        study.findings());
   }
 
   static StudyReport study(List<String> names) {

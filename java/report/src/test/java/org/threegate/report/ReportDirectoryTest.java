@@ -26,15 +26,21 @@ import org.threegate.analysis.geometry.Banding;
 import org.threegate.analysis.geometry.Geometry;
 import org.threegate.analysis.geometry.MaskMeasure;
 import org.threegate.analysis.geometry.Overlap;
+import org.threegate.analysis.geometry.RescalingMeasure;
 import org.threegate.analysis.geometry.SpectrumMeasure;
 import org.threegate.analysis.geometry.TensorGeometry;
+import org.threegate.analysis.geometry.TrivialCause;
 import org.threegate.analysis.nullmodel.NullDraws;
 import org.threegate.analysis.nullmodel.NullModel;
 import org.threegate.analysis.statistics.Accounting;
+import org.threegate.analysis.statistics.Against;
 import org.threegate.analysis.statistics.Claim;
 import org.threegate.analysis.statistics.Energy;
 import org.threegate.analysis.statistics.Finding;
+import org.threegate.analysis.statistics.Judge;
 import org.threegate.analysis.statistics.NullEstimate;
+import org.threegate.analysis.statistics.RescalingShare;
+import org.threegate.analysis.statistics.SmallestEffect;
 import org.threegate.analysis.statistics.Totals;
 
 @Tag("binding")
@@ -117,7 +123,16 @@ class ReportDirectoryTest {
             draws,
             new NullDraws.Angles(draws, draws, band, band),
             new NullDraws.EnergyShares(draws, draws, draws));
-    Overlap overlap = new Overlap(3, 0.5, 2, 0.25, 0.4, 0.1, -1.5);
+    Overlap overlap =
+        new Overlap(
+            3,
+            0.5,
+            2,
+            0.25,
+            0.4,
+            0.1,
+            -1.5,
+            Optional.of(new Overlap.Conditional(0.375, -0.25, 0.5, 0.25)));
     MaskMeasure masks =
         new MaskMeasure(
             0.5,
@@ -128,33 +143,43 @@ class ReportDirectoryTest {
             overlap,
             overlap,
             new ChangeMap(2, 3, new long[] {1, 0, 1, 0, 0, 0}));
-    SpectrumMeasure spectrum = new SpectrumMeasure(measured, List.of(matched), 2, 3);
+    SpectrumMeasure spectrum =
+        new SpectrumMeasure(
+            measured, List.of(matched), 2, 3, NullEstimate.analytic("sign-flipped", 0.25, 0.125));
+    RescalingShare share = new RescalingShare(0.25, 0.125, 0.0625);
     return new TensorGeometry(
         Optional.empty(),
+        new TensorGeometry.Causes(
+            Optional.of(TrivialCause.RESCALING),
+            Optional.of(new RescalingMeasure(-0.5, 0.25, share, share, share, 0.25)),
+            List.of(spectrum)),
         List.of(spectrum, spectrum),
         List.of(masks, masks),
         Optional.of(new Banding(1.5, 2.5)),
-        Optional.of(NullEstimate.analytic("norm-matched", 0.5, 0.1)),
+        Optional.of(
+            new TensorGeometry.SparsityNulls(
+                NullEstimate.analytic("norm-matched", 0.5, 0.1),
+                NullEstimate.analytic("permuted-update", 0.75, 0.1))),
         1,
         2,
         3);
   }
 
   private static Finding finding() {
-    return Finding.of(
+    return Judge.findings(
             List.of(
                 new Claim(
                     "a-claim",
                     "The claim </script>",
-                    "measure",
+                    new Claim.Measure("measure", "rank 1", SmallestEffect.Scale.RATIO),
                     1,
                     List.of(
                         new Claim.Test(
                             "w",
-                            "q_proj",
+                            new Claim.Place("q_proj", "layers.0"),
                             5,
                             Optional.empty(),
-                            List.of(NullEstimate.analytic("n", 1, 0.5)),
+                            List.of(Against.ofRatio(5, NullEstimate.analytic("n", 1, 0.5))),
                             1)),
                     "")))
         .get(0);

@@ -28,6 +28,7 @@ public abstract class BindingContract
         CurvatureContract,
         PatchContract,
         NullUpdateContract,
+        NullModelContract,
         DigestContract {
   private long objects;
 

@@ -8,22 +8,26 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.threegate.analysis.diff.ChangeMap;
 import org.threegate.analysis.pairing.OpenPairs;
 import org.threegate.analysis.pairing.SharedMatrices;
 import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.analysis.pairing.WeightPair;
+import org.threegate.analysis.statistics.Against;
 import org.threegate.analysis.statistics.Agreement;
 import org.threegate.analysis.statistics.Claim;
 import org.threegate.analysis.statistics.Correlation;
 import org.threegate.analysis.statistics.Finding;
+import org.threegate.analysis.statistics.Judge;
 import org.threegate.analysis.statistics.MagnitudeBins;
 import org.threegate.analysis.statistics.MagnitudeMatched;
-import org.threegate.analysis.statistics.NullEstimate;
+import org.threegate.analysis.statistics.SmallestEffect;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.dtype.Dtype;
 import org.threegate.kernel.Bf16Diff;
+import org.threegate.kernel.ChangeModel;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.MagnitudeHistogram;
@@ -151,12 +155,60 @@ public final class Consensus {
             IntStream.range(0, masks.size()).mapToLong(i -> overlaps.common(i, i)).toArray(),
             agreements,
             overlaps.memberships(),
-            bins.changedByRuns(all, byCode)),
+            bins.changedByRuns(all, byCode),
+            conditional(context, base, masks, bins, overlaps)),
         new TensorConsensus.Places(
             transposed ? map.transposed() : map,
             heads(context, first, masks),
             transposed ? bands.columns() : bands.rows(),
             transposed ? bands.rows() : bands.columns()));
+  }
+
+  /** Tests the runs of each pair against each other, given rows, columns and magnitudes. */
+  private static Optional<TensorConsensus.Conditional> conditional(
+      Context context,
+      Operand base,
+      List<Mask> masks,
+      MagnitudeBins bins,
+      MaskSets.Overlaps overlaps) {
+    int[] codes = bins.binOfCode();
+    double excess = 0;
+    double sum = 0;
+    double error = 0;
+    int tests = 0;
+    for (int i = 0; i < masks.size(); i++) {
+      int own = i;
+      List<Mask> others =
+          IntStream.range(0, masks.size())
+              .filter(other -> other != own)
+              .mapToObj(masks::get)
+              .toList();
+      ChangeModel model = new ChangeModel(base, masks.get(i), codes);
+      ChangeModel.Fit fit = model.fit(context);
+      if (!fit.convergence().converged()) {
+        return Optional.empty();
+      }
+      for (ChangeModel.Score score : model.score(context, fit, others)) {
+        if (!score.convergence().converged() || !(score.information() > 0)) {
+          return Optional.empty();
+        }
+        excess += score.score();
+        sum += score.logOdds();
+        error += score.logOddsError();
+        tests++;
+      }
+    }
+    double common = 0;
+    for (int i = 0; i < masks.size(); i++) {
+      for (int j = i + 1; j < masks.size(); j++) {
+        common += overlaps.common(i, j);
+      }
+    }
+    // Each pair is tested in both directions, which see the same common entries.
+    return tests == 0
+        ? Optional.empty()
+        : Optional.of(
+            new TensorConsensus.Conditional(common - excess / 2, sum / tests, error / tests));
   }
 
   private static Agreement agreement(MagnitudeHistogram.Result counts, Mask one, Mask other) {
@@ -348,13 +400,14 @@ public final class Consensus {
   }
 
   /**
-   * Judges whether the runs agree more than densities and weight magnitudes explain.
+   * Judges whether the runs agree more than densities and weight magnitudes explain, with the
+   * default smallest effect of interest.
    *
    * @param tensors agreement of the runs in each matrix
    * @return one finding per claim
    */
   public static List<Finding> judge(List<TensorConsensus> tensors) {
-    return judge(tensors, Set.of());
+    return judge(tensors, Set.of(), SmallestEffect.DEFAULT);
   }
 
   /**
@@ -363,35 +416,35 @@ public final class Consensus {
    * @param tensors agreement of the runs in each matrix
    * @param quantized names of matrices to leave out, because their difference is mostly
    *     quantization
+   * @param smallest smallest effects of interest
    * @return one finding per claim
    */
-  public static List<Finding> judge(List<TensorConsensus> tensors, Set<String> quantized) {
+  public static List<Finding> judge(
+      List<TensorConsensus> tensors, Set<String> quantized, SmallestEffect smallest) {
     List<Claim.Test> tests = new ArrayList<>();
     for (TensorConsensus tensor : tensors) {
       Agreement agreement = tensor.agreement();
       if (agreement.first() > 0 && agreement.second() > 0 && !quantized.contains(tensor.name())) {
-        double independent = agreement.bernoulliJaccard();
-        NullEstimate density =
-            NullEstimate.analytic("independent", independent, agreement.magnitudeSd());
-        NullEstimate magnitude =
-            NullEstimate.analytic(
-                "magnitude-matched", agreement.magnitudeJaccard(), agreement.magnitudeSd());
+        Against density = agreement.againstIndependent();
         tests.add(
             new Claim.Test(
                 tensor.name(),
-                tensor.kind(),
+                Claim.Place.of(tensor.kind(), tensor.name(), tensor.layer()),
                 agreement.jaccard(),
                 Optional.of(density),
-                List.of(density, magnitude),
+                Stream.concat(
+                        Stream.of(density, agreement.againstMagnitude()),
+                        tensor.againstModel().stream())
+                    .toList(),
                 agreement.first() + agreement.second()));
       }
     }
-    return Finding.of(
+    return Judge.findings(
         List.of(
             new Claim(
                 "runs-agree",
                 "The runs change the same weights",
-                "Jaccard index of two runs",
+                new Claim.Measure("Jaccard index of two runs", "", SmallestEffect.Scale.ODDS_RATIO),
                 1,
                 tests,
                 quantized.isEmpty()
@@ -399,6 +452,7 @@ public final class Consensus {
                     : quantized.size()
                         + " of "
                         + tensors.size()
-                        + " matrices are quantized on one side only")));
+                        + " matrices are quantized on one side only")),
+        smallest);
   }
 }

@@ -1,9 +1,13 @@
 package org.threegate.analysis.consensus;
 
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import org.threegate.analysis.diff.ChangeMap;
+import org.threegate.analysis.statistics.Against;
 import org.threegate.analysis.statistics.Agreement;
+import org.threegate.analysis.statistics.Effect;
+import org.threegate.analysis.statistics.NullEstimate;
 
 /**
  * The changes of several runs from the same base in one matrix.
@@ -26,9 +30,15 @@ public record TensorConsensus(
    *     + 1
    * @param changedByRunsNull expected value of {@code changedByRuns} if the runs were independent
    *     among entries of similar magnitude
+   * @param conditional agreement under the model of rows, columns and magnitudes; empty if it was
+   *     not fitted
    */
   public record Overlap(
-      long[] changed, List<Agreement> pairs, long[] changedByRuns, double[] changedByRunsNull) {
+      long[] changed,
+      List<Agreement> pairs,
+      long[] changedByRuns,
+      double[] changedByRunsNull,
+      Optional<Conditional> conditional) {
     /** Copies the arrays. */
     public Overlap {
       changed = changed.clone();
@@ -54,6 +64,18 @@ public record TensorConsensus(
       return changedByRunsNull.clone();
     }
   }
+
+  /**
+   * The agreement of pairs of runs beyond what rows, columns and magnitudes explain. Each run's
+   * changes are independent under the null, with log odds that are a sum of one number for the row,
+   * one for the column and one for the magnitude (THEORY, section 6). The other run is tested as
+   * one more covariate, and both directions are averaged.
+   *
+   * @param expected expected size of the intersections, summed over pairs of runs
+   * @param logOdds log odds ratio, averaged over pairs
+   * @param se its standard error; pairs are not taken as independent
+   */
+  public record Conditional(double expected, double logOdds, double se) {}
 
   /**
    * Positions of the entries that the runs change.
@@ -129,5 +151,20 @@ public record TensorConsensus(
   /** {@return the agreement of all pairs of runs, pooled} */
   public Agreement agreement() {
     return overlap.pairs().stream().reduce(Agreement.NONE, Agreement::plus);
+  }
+
+  /** {@return the agreement beyond rows, columns and magnitudes; empty if it was not fitted} */
+  public Optional<Against> againstModel() {
+    Agreement pooled = agreement();
+    return overlap
+        .conditional()
+        .map(
+            own ->
+                new Against(
+                    NullEstimate.analytic(
+                        "row-column-magnitude",
+                        pooled.jaccardOf(own.expected()),
+                        pooled.jaccardSd(own.expected(), 1 / (own.se() * own.se()))),
+                    new Effect(own.logOdds(), own.se(), Double.POSITIVE_INFINITY)));
   }
 }

@@ -17,7 +17,9 @@ public enum Along {
   /** Random directions with the update's singular values. */
   SPECTRUM_MATCHED("spectrum-matched"),
   /** The entries of the update with random signs; positions and magnitudes are kept. */
-  SIGN_FLIPPED("sign-flipped");
+  SIGN_FLIPPED("sign-flipped"),
+  /** The projection of the update onto random subspaces of the principal part's dimension. */
+  RANDOM_SUBSPACE("random subspaces");
 
   private final String label;
 

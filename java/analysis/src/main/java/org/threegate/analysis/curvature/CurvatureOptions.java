@@ -20,9 +20,9 @@ public record CurvatureOptions(
     SlopeUnit unit,
     double tolerance,
     long seed) {
-  /** Default options: a tenth of the directions, half of the entries, eight draws. */
+  /** Default options: a tenth of the directions, half of the entries, twenty draws. */
   public static final CurvatureOptions DEFAULT =
-      new CurvatureOptions(0.1, 0.5, 8, 0, SlopeUnit.TOKEN, 1e-6, 0);
+      new CurvatureOptions(0.1, 0.5, 20, 0, SlopeUnit.TOKEN, 1e-6, 0);
 
   /**
    * Validates the options.

@@ -10,16 +10,20 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.threegate.analysis.journal.Journal;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.analysis.statistics.Accounting;
+import org.threegate.analysis.statistics.Against;
 import org.threegate.analysis.statistics.Claim;
 import org.threegate.analysis.statistics.ClusteredMean;
 import org.threegate.analysis.statistics.Finding;
+import org.threegate.analysis.statistics.Judge;
 import org.threegate.analysis.statistics.NullEstimate;
-import org.threegate.analysis.statistics.PairedComparison;
+import org.threegate.analysis.statistics.SmallestEffect;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.kernel.Bf16Diff;
 import org.threegate.kernel.Context;
@@ -64,6 +68,7 @@ public record CurvatureStudy(
     Set<String> quantized) {
   private static final String UNCHANGED = "its weights did not change";
   private static final String WEIGHT = ".weight";
+  private static final Pattern NUMBER = Pattern.compile("\\.\\d+(?=\\.)");
 
   /** Copies the list. */
   public CurvatureStudy {
@@ -259,9 +264,18 @@ public record CurvatureStudy(
     return Optional.of(LayerCurvature.klAlone(List.copyOf(sums.values())));
   }
 
-  /** {@return the verdicts on two claims, by the rule of {@link Finding}} */
+  /** {@return the verdicts on two claims, by the rule of {@link Judge}} */
   public List<Finding> findings() {
-    return Finding.of(
+    return findings(SmallestEffect.DEFAULT);
+  }
+
+  /**
+   * {@return the verdicts on two claims, by the rule of {@link Judge}}
+   *
+   * @param smallest smallest effects of interest
+   */
+  public List<Finding> findings(SmallestEffect smallest) {
+    return Judge.findings(
         List.of(
             claim(
                 "low-curvature",
@@ -269,13 +283,16 @@ public record CurvatureStudy(
                 -1,
                 Along.UPDATE,
                 Along.ISOTROPIC,
-                Along.SPECTRUM_MATCHED),
+                Along.SPECTRUM_MATCHED,
+                Along.SIGN_FLIPPED),
             claim(
                 "principal-curvature",
                 "The principal part of the update has higher curvature than the rest of the update",
                 1,
                 Along.PRINCIPAL,
-                Along.COMPLEMENT)));
+                Along.COMPLEMENT,
+                Along.RANDOM_SUBSPACE)),
+        smallest);
   }
 
   private Claim claim(String id, String statement, int sign, Along observed, Along... nulls) {
@@ -283,29 +300,21 @@ public record CurvatureStudy(
     List<LayerCurvature> judged =
         layers.stream().filter(layer -> !quantized.contains(layer.name())).toList();
     for (LayerCurvature layer : judged) {
-      List<NullEstimate> estimates = new ArrayList<>();
+      List<Against> against = new ArrayList<>();
       for (Along other : nulls) {
         layer
             .compared(observed, other)
-            .map(PairedComparison::difference)
-            .filter(difference -> difference.se() > 0)
-            .ifPresent(
-                difference ->
-                    estimates.add(
-                        NullEstimate.analytic(
-                            other.label(),
-                            layer.directions().along().get(other).value(),
-                            difference.se())));
+            .ifPresent(comparison -> against.add(against(layer, comparison)));
       }
-      if (!estimates.isEmpty()) {
+      if (!against.isEmpty()) {
         tests.add(
             new Claim.Test(
                 layer.name(),
-                layer.kind(),
+                new Claim.Place(layer.kind(), layerOf(layer.name())),
                 layer.directions().along().get(observed).value(),
-                // The isotropic null is the reference in common use; the strictest null decides.
-                Optional.of(estimates.get(0)),
-                estimates,
+                // The first null is the reference in common use.
+                Optional.of(against.get(0)),
+                against,
                 1));
       }
     }
@@ -317,6 +326,32 @@ public record CurvatureStudy(
       excluded.add((layers.size() - judged.size()) + " layers that one side only stores quantized");
     }
     return new Claim(
-        id, statement, "curvature along the direction", sign, tests, String.join("; ", excluded));
+        id,
+        statement,
+        new Claim.Measure("curvature along the direction", "", SmallestEffect.Scale.RATIO),
+        sign,
+        tests,
+        String.join("; ", excluded));
+  }
+
+  private static Against against(LayerCurvature layer, LayerCurvature.Comparison comparison) {
+    Along other = comparison.second();
+    LayerCurvature.Directions directions = layer.directions();
+    double mean = directions.along().get(other).value();
+    Optional<Double> spread = Optional.ofNullable(directions.drawSd().get(other));
+    return new Against(
+        spread
+            .map(sd -> new NullEstimate(other.label(), directions.draws(), mean, sd))
+            .orElseGet(
+                () ->
+                    NullEstimate.analytic(
+                        other.label(), mean, comparison.paired().difference().se())),
+        comparison.effect());
+  }
+
+  /** Returns the name up to the first number: the decoder layer that a linear layer is part of. */
+  private static String layerOf(String name) {
+    Matcher number = NUMBER.matcher(name);
+    return number.find() ? name.substring(0, number.end()) : name;
   }
 }

@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.threegate.analysis.statistics.ClusteredMean;
+import org.threegate.analysis.statistics.Effect;
 import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.PairedComparison;
 
@@ -37,9 +38,13 @@ public record LayerCurvature(
    *     below a millionth of the update, such as its part in an empty mask, are left out
    * @param shares squared norms of the parts of the update, relative to that of the update
    * @param drawSd standard deviation of the curvature over single draws
+   * @param draws number of draws of each kind of random direction
    */
   public record Directions(
-      Map<Along, ClusteredMean> along, Map<Along, Double> shares, Map<Along, Double> drawSd) {}
+      Map<Along, ClusteredMean> along,
+      Map<Along, Double> shares,
+      Map<Along, Double> drawSd,
+      int draws) {}
 
   /**
    * Eigenvalues and eigenvectors.
@@ -113,8 +118,10 @@ public record LayerCurvature(
    * @param first direction whose curvature is reduced by that of the second
    * @param second direction that the first is compared with
    * @param paired difference of both, paired by tokens
+   * @param effect ratio of both. Its error includes the spread of random directions, if the second
+   *     direction is random
    */
-  public record Comparison(Along first, Along second, PairedComparison paired) {}
+  public record Comparison(Along first, Along second, PairedComparison paired, Effect effect) {}
 
   /**
    * The density of eigenvalues on a logarithmic scale, smoothed by a kernel with a width of a tenth
@@ -169,10 +176,9 @@ public record LayerCurvature(
    * @param first first direction of the comparison
    * @param second second direction of the comparison
    */
-  public Optional<PairedComparison> compared(Along first, Along second) {
+  public Optional<Comparison> compared(Along first, Along second) {
     return comparisons.stream()
         .filter(comparison -> comparison.first() == first && comparison.second() == second)
-        .map(Comparison::paired)
         .findFirst();
   }
 }

@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import org.threegate.analysis.statistics.ClusteredMean;
+import org.threegate.analysis.statistics.Effect;
 import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.PairedComparison;
 import org.threegate.buffer.NativeBuffer;
@@ -32,6 +33,7 @@ import org.threegate.run.Progress;
  * length, on the same tokens (THEORY, section 3).
  */
 final class LayerExperiment {
+  private static final int KINDS = 4; // kinds of random directions, each with its own numbers
   private static final int MOST_SPECTRUM = 32; // singular values of an update to match
   private static final int MOST_SPAN = 8; // directions of the update to search for least curvature
   private static final int MOST_EIGENVECTORS = 16; // eigenvectors of a K-FAC factor
@@ -40,6 +42,8 @@ final class LayerExperiment {
   // Relative to the squared norm of the update. The principal part is computed in float32; smaller
   // values are rounding.
   private static final double SMALLEST_SHARE = 1e-6;
+  // Sides from which one random basis is shuffled for each draw, in place of a new one.
+  private static final int SHUFFLED_SIDE = 256;
   private static final int DENSITY_STEPS = 20; // Lanczos steps per probe
   private static final int DENSITY_DECADES =
       8; // decades below the largest eigenvalue; smaller ones count as 0
@@ -50,6 +54,7 @@ final class LayerExperiment {
     {Along.UPDATE, Along.SPECTRUM_MATCHED},
     {Along.UPDATE, Along.SIGN_FLIPPED},
     {Along.PRINCIPAL, Along.COMPLEMENT},
+    {Along.PRINCIPAL, Along.RANDOM_SUBSPACE},
     {Along.PRINCIPAL, Along.ISOTROPIC},
     {Along.PRINCIPAL_MASK, Along.LOW_MASK}
   };
@@ -131,6 +136,8 @@ final class LayerExperiment {
     private final Map<Along, double[]> curvatures = new EnumMap<>(Along.class);
     private final Map<Along, Double> shares = new EnumMap<>(Along.class);
     private final Map<Along, Double> deviations = new EnumMap<>(Along.class);
+    private final Map<Along, double[]> drawn = new EnumMap<>(Along.class);
+    private final long seed;
 
     Measurement(
         Capture.Layer layer,
@@ -149,6 +156,7 @@ final class LayerExperiment {
       this.rank = rank;
       this.rows = Math.toIntExact(base.rows());
       this.columns = Math.toIntExact(base.columns());
+      this.seed = Vectors.seed(options.seed(), layer.name());
       this.units = new int[samples.tokens()];
       if (options.unit() == SlopeUnit.TOKEN) {
         Arrays.setAll(units, token -> token);
@@ -175,7 +183,8 @@ final class LayerExperiment {
                   pair[0],
                   pair[1],
                   PairedComparison.of(
-                      curvatures.get(pair[0]), curvatures.get(pair[1]), unitSequences)));
+                      curvatures.get(pair[0]), curvatures.get(pair[1]), unitSequences),
+                  effect(pair[0], pair[1])));
         }
       }
       Map<Along, ClusteredMean> means = new EnumMap<>(Along.class);
@@ -187,10 +196,32 @@ final class LayerExperiment {
           samples.tokens(),
           rank,
           along.square(),
-          new LayerCurvature.Directions(means, shares, deviations),
+          new LayerCurvature.Directions(means, shares, deviations, options.draws()),
           List.copyOf(comparisons),
           sequences(along.values()),
           new LayerCurvature.Spectrum(least, overlap(true), overlap(false), density()));
+    }
+
+    /**
+     * Returns the ratio of two curvatures. Its variance is that over sequences, and for random
+     * directions also that over draws: the update is one direction, and a random direction differs
+     * from their mean, too. Curvatures of random directions are skewed, and their logarithms are
+     * much less so (THEORY, section 6).
+     */
+    private Effect effect(Along first, Along second) {
+      double[] own = curvatures.get(first);
+      double[] other = curvatures.get(second);
+      double ownMean = Vectors.mean(own);
+      double otherMean = Vectors.mean(other);
+      double[] relative = new double[own.length];
+      Arrays.setAll(relative, unit -> own[unit] / ownMean - other[unit] / otherMean);
+      ClusteredMean sampled = ClusteredMean.of(relative, unitSequences);
+      Effect ofSamples =
+          new Effect(
+              Math.log(ownMean) - Math.log(otherMean), sampled.se(), sampled.clusters() - 1.0);
+      return drawn.containsKey(second)
+          ? ofSamples.withDraws(Math.log(ownMean), Vectors.logarithms(drawn.get(second)))
+          : ofSamples;
     }
 
     private List<LayerCurvature.Sequence> sequences(double[] slopes) {
@@ -272,10 +303,46 @@ final class LayerExperiment {
       }
     }
 
-    /** Measures the principal part of the update and its complement. */
+    /** Measures the principal part of the update, its complement, and random parts. */
     private void principal(Slopes whole) {
       double[][] left = vectors(before.left().orElseThrow());
       double[][] right = vectors(before.right().orElseThrow());
+      try (NativeBuffer values = DirectionEntries.of(context, update)) {
+        Matrix entries = Matrix.of(values, Dtype.F64, rows, columns);
+        Slopes part = part(entries, left, right);
+        add(Along.PRINCIPAL, part, whole);
+        double[] rest = whole.values().clone();
+        Vectors.add(rest, -1, part.values());
+        // The complement is orthogonal to the principal part.
+        add(Along.COMPLEMENT, new Slopes(rest, whole.square() - part.square()), whole);
+        if (curvatures.containsKey(Along.PRINCIPAL)) {
+          randomParts(entries);
+        }
+      }
+    }
+
+    /** Measures the parts of the update in random subspaces of the principal dimension. */
+    private void randomParts(Matrix entries) {
+      double[][] squares = new double[options.draws()][];
+      double[][] left = {};
+      double[][] right = {};
+      boolean shuffle = Math.min(rows, columns) >= SHUFFLED_SIDE;
+      for (int draw = 0; draw < squares.length; draw++) {
+        SplittableRandom random = Vectors.random(seed, KINDS * draw + 3);
+        if (draw == 0 || !shuffle) {
+          left = Vectors.orthonormal(rank, rows, random);
+          right = Vectors.orthonormal(rank, columns, random);
+        } else {
+          Vectors.shuffle(left, random);
+          Vectors.shuffle(right, random);
+        }
+        squares[draw] = part(entries, left, right).squares();
+      }
+      addDraws(Along.RANDOM_SUBSPACE, squares);
+    }
+
+    /** Measures the projection of the update onto the spans of left and right vectors. */
+    private Slopes part(Matrix entries, double[][] left, double[][] right) {
       double[] transposed = new double[rows * rank];
       for (int k = 0; k < rank; k++) {
         for (int i = 0; i < rows; i++) {
@@ -286,33 +353,18 @@ final class LayerExperiment {
         memory.putDoubles(0, transposed);
         Matrix tall = Matrix.of(memory, Dtype.F64, rows, rank);
         Matrix wide = Matrix.of(memory, Dtype.F64, rank, columns).at(8L * rank * rows);
-        double[][] half = projected(tall);
+        double[] products = new double[rank * columns]; // Uᵀ ΔW
+        TokenProducts.add(context, TokenProducts.Factors.of(tall, entries), products, control);
         for (int k = 0; k < rank; k++) {
+          double[] half = Arrays.copyOfRange(products, k * columns, (k + 1) * columns);
           double[] combined = new double[columns];
           for (double[] vector : right) {
-            Vectors.add(combined, Vectors.dot(half[k], vector), vector);
+            Vectors.add(combined, Vectors.dot(half, vector), vector);
           }
           memory.putDoubles(8L * (rank * rows + k * columns), combined);
         }
-        Slopes part = slopes(List.of(Direction.of(tall, wide)))[0];
-        add(Along.PRINCIPAL, part, whole);
-        double[] rest = whole.values().clone();
-        Vectors.add(rest, -1, part.values());
-        // The complement is orthogonal to the principal part.
-        add(Along.COMPLEMENT, new Slopes(rest, whole.square() - part.square()), whole);
+        return slopes(List.of(Direction.of(tall, wide)))[0];
       }
-    }
-
-    /** Computes U ΔW in row-major order from Uᵀ. */
-    private double[][] projected(Matrix tall) {
-      double[] products = new double[rank * columns];
-      try (NativeBuffer values = DirectionEntries.of(context, update)) {
-        Matrix entries = Matrix.of(values, Dtype.F64, rows, columns);
-        TokenProducts.add(context, TokenProducts.Factors.of(tall, entries), products, control);
-      }
-      double[][] result = new double[rank][];
-      Arrays.setAll(result, k -> Arrays.copyOfRange(products, k * columns, (k + 1) * columns));
-      return result;
     }
 
     private double[][] vectors(Matrix basis) {
@@ -338,10 +390,10 @@ final class LayerExperiment {
         double[][] matched = new double[options.draws()][];
         double[][] flipped = new double[options.draws()][];
         for (int draw = 0; draw < options.draws(); draw++) {
-          Slopes gaussian = gaussian(3 * draw);
+          Slopes gaussian = gaussian(KINDS * draw);
           isotropic[draw] = gaussian.squares();
-          matched[draw] = matched(values, whole.square(), 3 * draw + 1).squares();
-          flipped[draw] = flipped(3 * draw + 2).squares();
+          matched[draw] = matched(values, whole.square(), KINDS * draw + 1).squares();
+          flipped[draw] = flipped(KINDS * draw + 2).squares();
         }
         addDraws(Along.ISOTROPIC, isotropic);
         addDraws(Along.SPECTRUM_MATCHED, matched);
@@ -358,11 +410,12 @@ final class LayerExperiment {
         each[i] = Arrays.stream(draws[i]).average().orElseThrow();
       }
       curvatures.put(along, mean);
+      drawn.put(along, each);
       deviations.put(along, NullEstimate.of(along.label(), each).sd());
     }
 
     private Slopes gaussian(int sample) {
-      SplittableRandom random = Vectors.random(options.seed(), sample);
+      SplittableRandom random = Vectors.random(seed, sample);
       try (NativeBuffer memory = context.allocate(4L * rows * columns)) {
         for (long i = 0; i < (long) rows * columns; i++) {
           memory.putFloat(4 * i, (float) Vectors.gaussian(random));
@@ -373,7 +426,7 @@ final class LayerExperiment {
     }
 
     private Slopes flipped(int sample) {
-      SplittableRandom random = Vectors.random(options.seed(), sample);
+      SplittableRandom random = Vectors.random(seed, sample);
       try (NativeBuffer values = DirectionEntries.of(context, update)) {
         for (long i = 0; i < (long) rows * columns; i++) {
           if (random.nextBoolean()) {
@@ -390,7 +443,7 @@ final class LayerExperiment {
      * norm is spread evenly.
      */
     private Slopes matched(double[] values, double square, int sample) {
-      SplittableRandom random = Vectors.random(options.seed(), sample);
+      SplittableRandom random = Vectors.random(seed, sample);
       int known = values.length;
       double[][] left = Vectors.orthonormal(known, rows, random);
       double[][] right = Vectors.orthonormal(known, columns, random);

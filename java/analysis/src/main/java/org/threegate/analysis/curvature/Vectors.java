@@ -1,6 +1,7 @@
 package org.threegate.analysis.curvature;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import org.threegate.analysis.statistics.NullEstimate;
@@ -60,6 +61,42 @@ final class Vectors {
   static SplittableRandom random(long seed, int sample) {
     long start = new SplittableRandom(seed).nextLong();
     return new SplittableRandom(new SplittableRandom(start + sample).nextLong());
+  }
+
+  /** Returns the seed for a layer, so that layers share no random numbers. */
+  static long seed(long seed, String layer) {
+    long hash = new SplittableRandom(seed).nextLong();
+    for (int i = 0; i < layer.length(); i++) {
+      hash = new SplittableRandom(hash + layer.charAt(i)).nextLong();
+    }
+    return hash;
+  }
+
+  static double mean(double[] values) {
+    return Arrays.stream(values).average().orElse(Double.NaN);
+  }
+
+  static double[] logarithms(double[] values) {
+    return Arrays.stream(values).map(Math::log).toArray();
+  }
+
+  /**
+   * Permutes the coordinates of all vectors alike and flips their signs. Orthonormal vectors stay
+   * orthonormal.
+   */
+  static void shuffle(double[][] vectors, SplittableRandom random) {
+    int length = vectors[0].length;
+    for (int i = length - 1; i >= 0; i--) {
+      int other = random.nextInt(i + 1);
+      double sign = random.nextBoolean() ? 1 : -1;
+      for (double[] vector : vectors) {
+        double kept = vector[i];
+        vector[i] = sign * vector[other];
+        if (other != i) {
+          vector[other] = kept;
+        }
+      }
+    }
   }
 
   /** Returns independent random signs. */

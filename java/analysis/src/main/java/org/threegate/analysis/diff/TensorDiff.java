@@ -3,6 +3,7 @@ package org.threegate.analysis.diff;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import org.threegate.analysis.statistics.Claim;
 import org.threegate.analysis.statistics.RatioProfile;
 import org.threegate.analysis.statistics.Totals;
 import org.threegate.checkpoint.weight.Weight;
@@ -89,6 +90,11 @@ public record TensorDiff(
     /** Empty counts, used for vectors. */
     public static final Places NONE =
         new Places(Optional.empty(), Optional.empty(), List.of(), Optional.empty());
+  }
+
+  /** {@return the kind and layer of the tensor, for tests over several tensors} */
+  public Claim.Place place() {
+    return Claim.Place.of(kind, name, layer);
   }
 
   /** {@return the name of the dtype before training} */

@@ -2,6 +2,7 @@ package org.threegate.analysis.geometry;
 
 import static org.threegate.kernel.MaskSets.Operation.COMPLEMENT;
 import static org.threegate.kernel.MaskSets.Operation.DIFFERENCE;
+import static org.threegate.kernel.MaskSets.Operation.INTERSECTION;
 
 import java.util.ArrayList;
 import java.util.Collections;
@@ -12,17 +13,26 @@ import org.threegate.analysis.nullmodel.NullDraws;
 import org.threegate.analysis.nullmodel.NullModel;
 import org.threegate.analysis.nullmodel.NullSampler;
 import org.threegate.analysis.pairing.TensorPair;
+import org.threegate.analysis.statistics.MagnitudeBins;
 import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.RoundTrip;
 import org.threegate.dtype.Dtype;
 import org.threegate.kernel.Bf16Diff;
+import org.threegate.kernel.ChangeModel;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
+import org.threegate.kernel.DtypeChange;
 import org.threegate.kernel.MagnitudeHistogram;
 import org.threegate.kernel.Mask;
 import org.threegate.kernel.MaskSelection;
 import org.threegate.kernel.MaskSets;
+import org.threegate.kernel.Matrix;
+import org.threegate.kernel.NullUpdate;
 import org.threegate.kernel.Operand;
+import org.threegate.kernel.ProjectedEnergy;
+import org.threegate.kernel.Rescaling;
+import org.threegate.kernel.Residual;
+import org.threegate.kernel.SignFlip;
 import org.threegate.kernel.TruncatedSvd;
 
 /**
@@ -50,6 +60,20 @@ public final class GeometryMeasurement {
 
   /** The update of a base that is smaller than this share of it equals W+ in float32. */
   private static final double VANISHING = 0x1p-24;
+
+  /**
+   * The rest of an update after rescalings is judged if it is at least this share of the base, so
+   * that it survives in float32.
+   */
+  private static final double SMALLEST_REST = 0x1p-16;
+
+  /** Share of the squares of an update below which rescalings leave nothing of it. */
+  private static final double NOTHING_LEFT = 1e-3;
+
+  /** Share of the changed entries that may lie beyond rounding in an update that only rescales. */
+  private static final double MOST_BEYOND = 0.01;
+
+  private static final List<Dtype> COARSER = List.of(Dtype.BF16, Dtype.F16);
 
   private static final String TOO_SMALL = "its base or its update is too close to zero";
 
@@ -202,62 +226,156 @@ public final class GeometryMeasurement {
     Mask update = diff.mask().orElseThrow();
     long[] codes = MagnitudeHistogram.of(context, base, update, update).all();
     double deviation = deviation(codes, diff.deltaSquares());
-    long start = System.nanoTime();
+    Timer timer = new Timer();
     TruncatedSvd.Result before = known.orElseGet(() -> decompose(context, base, options, control));
     try {
-      List<Geometry> geometries =
-          Geometry.of(context, base, before, tuned, ranks, options.tolerance(), control);
-      double spectrumSeconds = seconds(start);
-      if (Double.isNaN(geometries.get(0).nss()) || Double.isNaN(geometries.get(0).rSpec())) {
+      List<SpectrumMeasure> spectra = spectra(before, tuned, deviation, timer);
+      Geometry first = spectra.get(0).geometry();
+      if (Double.isNaN(first.nss()) || Double.isNaN(first.rSpec())) {
         return TensorGeometry.omitted(TOO_SMALL);
       }
-      start = System.nanoTime();
-      List<List<NullDraws>> nulls = new ArrayList<>();
-      ranks.forEach(rank -> nulls.add(new ArrayList<>()));
-      NullSampler sampler =
-          new NullSampler(
-              context,
-              new NullSampler.Update(
-                  base,
-                  tuned,
-                  before,
-                  geometries.get(0).base(),
-                  geometries.get(0).update(),
-                  deviation),
-              new NullSampler.Settings(ranks, options.draws(), options.tolerance(), seed),
-              control);
-      for (NullModel model : options.nulls()) {
-        List<NullDraws> draws = sampler.draw(model);
-        for (int i = 0; i < ranks.size(); i++) {
-          nulls.get(i).add(draws.get(i));
-        }
-      }
-      double nullSeconds = seconds(start);
-      List<SpectrumMeasure> spectra = new ArrayList<>();
-      for (int i = 0; i < ranks.size(); i++) {
-        spectra.add(
-            new SpectrumMeasure(geometries.get(i), nulls.get(i), base.rows(), base.columns()));
-      }
-      start = System.nanoTime();
-      List<MaskMeasure> masks = masks(before, update);
-      Optional<NullEstimate> unchanged =
+      TensorGeometry.Causes causes = causes(before, diff, timer);
+      Optional<TensorGeometry.SparsityNulls> unchanged =
           base.isStoredAs(Dtype.BF16)
-              ? Optional.of(RoundTrip.unchanged(codes, deviation))
+              ? Optional.of(
+                  new TensorGeometry.SparsityNulls(
+                      RoundTrip.unchanged(codes, deviation), permutedUnchanged()))
               : Optional.empty();
+      long start = System.nanoTime();
+      List<MaskMeasure> masks = masks(before, update, codes);
       return new TensorGeometry(
           Optional.empty(),
+          causes,
           spectra,
           masks,
           Optional.of(Banding.of(context, base, update)),
           unchanged,
-          spectrumSeconds,
-          nullSeconds,
+          timer.spectrum,
+          timer.nulls,
           seconds(start));
     } finally {
       if (known.isEmpty()) {
         before.close();
       }
     }
+  }
+
+  /** Seconds spent on an update and on its null models. */
+  private static final class Timer {
+    private double spectrum;
+    private double nulls;
+  }
+
+  /** Measures an update at all ranks, with its null models. */
+  private List<SpectrumMeasure> spectra(
+      TruncatedSvd.Result before, Operand after, double deviation, Timer timer) {
+    long start = System.nanoTime();
+    List<Geometry> geometries =
+        Geometry.of(context, base, before, after, ranks, options.tolerance(), control);
+    timer.spectrum += seconds(start);
+    start = System.nanoTime();
+    List<List<NullDraws>> nulls = new ArrayList<>();
+    ranks.forEach(rank -> nulls.add(new ArrayList<>()));
+    NullSampler sampler =
+        new NullSampler(
+            context,
+            new NullSampler.Update(
+                base,
+                after,
+                before,
+                geometries.get(0).base(),
+                geometries.get(0).update(),
+                deviation),
+            new NullSampler.Settings(ranks, options.draws(), options.tolerance(), seed),
+            control);
+    for (NullModel model : options.nulls()) {
+      List<NullDraws> draws = sampler.draw(model);
+      for (int i = 0; i < ranks.size(); i++) {
+        nulls.get(i).add(draws.get(i));
+      }
+    }
+    List<SignFlip.Moments> flipped =
+        SignFlip.energy(
+            context,
+            Residual.of(base, after),
+            new ProjectedEnergy.Bases(before.left().orElseThrow(), before.right().orElseThrow()),
+            ranks.stream().mapToLong(Integer::longValue).toArray());
+    List<SpectrumMeasure> spectra = new ArrayList<>();
+    for (int i = 0; i < ranks.size(); i++) {
+      Geometry geometry = geometries.get(i);
+      double total = geometry.energy().total();
+      spectra.add(
+          new SpectrumMeasure(
+              geometry,
+              nulls.get(i),
+              base.rows(),
+              base.columns(),
+              NullEstimate.analytic(
+                  NullModel.SIGN_FLIPPED.label(),
+                  flipped.get(i).mean() / total,
+                  Math.sqrt(flipped.get(i).variance()) / total)));
+    }
+    timer.nulls += seconds(start);
+    return spectra;
+  }
+
+  /** Looks for causes that say nothing about training. */
+  private TensorGeometry.Causes causes(
+      TruncatedSvd.Result before, Bf16Diff.Result diff, Timer timer) {
+    if (isChangeOfDtype(diff)) {
+      return new TensorGeometry.Causes(
+          Optional.of(TrivialCause.DTYPE), Optional.empty(), List.of());
+    }
+    long start = System.nanoTime();
+    Rescaling.Result fit = Rescaling.fit(context, base, tuned);
+    timer.nulls += seconds(start);
+    if (!fit.convergence().converged()) {
+      return TensorGeometry.Causes.NONE;
+    }
+    RescalingMeasure rescaling = RescalingMeasure.of(fit);
+    double relative = Math.sqrt(fit.squares().residual() / fit.squares().base());
+    if (!rescaling.isPresent() || relative < SMALLEST_REST) {
+      Optional<TrivialCause> whole =
+          rescaling.isPresent() && fit.squares().residual() < NOTHING_LEFT * fit.squares().update()
+              ? Optional.of(TrivialCause.RESCALING)
+              : Optional.empty();
+      return new TensorGeometry.Causes(whole, Optional.of(rescaling), List.of());
+    }
+    Matrix kept = SignFlip.kept(context, Residual.after(base, tuned, fit.factors()), Dtype.F32);
+    try {
+      Operand rest = Operand.of(kept);
+      double deviation = Math.sqrt(fit.squares().residual() / entries());
+      Optional<TrivialCause> whole =
+          isRounding(rest, diff) ? Optional.of(TrivialCause.RESCALING) : Optional.empty();
+      return new TensorGeometry.Causes(
+          whole, Optional.of(rescaling), spectra(before, rest, deviation, timer));
+    } finally {
+      kept.buffer().close();
+    }
+  }
+
+  private double entries() {
+    return (double) base.rows() * base.columns();
+  }
+
+  /** Returns whether one side is the other one rounded to a coarser dtype. */
+  private boolean isChangeOfDtype(Bf16Diff.Result diff) {
+    boolean coarse = base.isStoredAs(Dtype.BF16) && tuned.isStoredAs(Dtype.BF16);
+    return !coarse
+        && diff.changedStored() > 0
+        && COARSER.stream()
+            .anyMatch(dtype -> DtypeChange.of(context, base, tuned, dtype).explainsAll());
+  }
+
+  /**
+   * Returns whether rounding explains what rescalings leave: nearly all entries that changed differ
+   * by at most half a spacing.
+   */
+  private boolean isRounding(Operand rest, Bf16Diff.Result diff) {
+    Dtype stored = tuned.values().dtype();
+    return COARSER.contains(stored)
+        && DtypeChange.of(context, base, rest, stored).beyondHalf()
+            <= MOST_BEYOND * diff.changedStored();
   }
 
   /**
@@ -268,37 +386,77 @@ public final class GeometryMeasurement {
     if (base.isStoredAs(Dtype.BF16) && tuned.isStoredAs(Dtype.BF16)) {
       return RoundTrip.deviation(codes, squares);
     }
-    return Math.sqrt(squares / ((double) base.rows() * base.columns()));
+    return Math.sqrt(squares / entries());
   }
 
-  private List<MaskMeasure> masks(TruncatedSvd.Result before, Mask update) {
+  /** Returns the share of entries that the update's own entries leave unchanged when permuted. */
+  private NullEstimate permutedUnchanged() {
+    Matrix permuted =
+        NullUpdate.permuted(
+            context, new NullUpdate.Pair(base, tuned), new NullUpdate.Draw(seed, 0), control);
+    try {
+      Bf16Diff.Result diff = Bf16Diff.compare(context, base, Operand.of(permuted));
+      double share = 1 - diff.changed() / (double) diff.total();
+      double sd = Math.sqrt(share * (1 - share) / diff.total());
+      return NullEstimate.analytic(NullModel.PERMUTED_UPDATE.label(), share, sd);
+    } finally {
+      permuted.buffer().close();
+    }
+  }
+
+  private List<MaskMeasure> masks(TruncatedSvd.Result before, Mask update, long[] codes) {
     List<MaskMeasure> all = new ArrayList<>();
     if (update.count() == 0) {
       return all;
     }
+    ChangeModel model = new ChangeModel(base, update, MagnitudeBins.of(codes).binOfCode());
+    ChangeModel.Fit fit = model.fit(context);
     for (double alpha : options.alphas()) {
       long count = GeometryOptions.countOf(alpha, base.rows() * base.columns());
       Mask low = MaskSelection.smallest(context, base, count, control);
-      Overlap ofLow = Overlap.of(context, base, update, low);
       for (int rank : ranks) {
         Mask principal =
             MaskSelection.principal(
                 context, new MaskSelection.Leading(before, rank), count, control);
-        Mask complement = MaskSets.combine(context, COMPLEMENT, principal);
         Mask principalNotLow = MaskSets.combine(context, DIFFERENCE, principal, low);
+        List<Mask> sets = List.of(principal, low, principalNotLow);
+        List<Overlap.Conditional> known = conditional(model, fit, update, sets);
         all.add(
             new MaskMeasure(
                 alpha,
                 rank,
-                Overlap.of(context, base, update, principal),
-                Overlap.of(context, base, update, complement),
-                ofLow,
-                Overlap.of(context, base, update, principalNotLow),
-                Overlap.of(
-                    context, base, update, MaskSets.combine(context, COMPLEMENT, principalNotLow)),
+                overlap(update, principal, known, 0),
+                complement(update, principal, known, 0),
+                overlap(update, low, known, 1),
+                overlap(update, principalNotLow, known, 2),
+                complement(update, principalNotLow, known, 2),
                 ChangeMap.of(List.of(principal))));
       }
     }
     return List.copyOf(all);
+  }
+
+  /** Tests sets under the model of rows, columns and magnitudes; empty if it has no fit. */
+  private List<Overlap.Conditional> conditional(
+      ChangeModel model, ChangeModel.Fit fit, Mask update, List<Mask> sets) {
+    List<Overlap.Conditional> all = new ArrayList<>();
+    if (fit.convergence().converged()) {
+      List<ChangeModel.Score> scores = model.score(context, fit, sets);
+      for (int i = 0; i < sets.size(); i++) {
+        Mask common = MaskSets.combine(context, INTERSECTION, update, sets.get(i));
+        double overlap = common.count() / (double) update.count();
+        Overlap.Conditional.of(scores.get(i), update.count(), overlap).ifPresent(all::add);
+      }
+    }
+    return all.size() == sets.size() ? all : List.of();
+  }
+
+  private Overlap overlap(Mask update, Mask mask, List<Overlap.Conditional> known, int index) {
+    return Overlap.of(context, base, update, mask).with(known.stream().skip(index).findFirst());
+  }
+
+  private Overlap complement(Mask update, Mask mask, List<Overlap.Conditional> known, int index) {
+    return Overlap.of(context, base, update, MaskSets.combine(context, COMPLEMENT, mask))
+        .with(known.stream().skip(index).findFirst().map(Overlap.Conditional::complement));
   }
 }

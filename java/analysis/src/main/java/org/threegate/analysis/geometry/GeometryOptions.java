@@ -11,9 +11,8 @@ import org.threegate.analysis.nullmodel.NullModel;
  * @param rankFractions numbers of leading directions as shares of the shorter side
  * @param alphas shares of entries in the masks
  * @param nulls null models to sample
- * @param draws number of draws of each null model, at least 2. With 0 it depends on the matrix: 20
- *     for small and 10 for large matrices, whose measures vary less, but 4 if each draw needs a
- *     decomposition
+ * @param draws number of draws of each null model, at least 2. With 0 there are 20, but 4 to 20 if
+ *     each draw needs a decomposition, fewer for larger matrices
  * @param tolerance relative tolerance of the decompositions, see {@link
  *     org.threegate.kernel.TruncatedSvd.Request}
  * @param seed seed of the draws
@@ -26,10 +25,19 @@ public record GeometryOptions(
     int draws,
     double tolerance,
     long seed) {
-  /** Default options: a tenth of the directions, half of the entries, all null models. */
+  /**
+   * Default options: a tenth of the directions; half, a tenth and a twentieth of the entries; all
+   * null models.
+   */
   public static final GeometryOptions DEFAULT =
       new GeometryOptions(
-          List.of(), List.of(0.1), List.of(0.5), List.of(NullModel.values()), 0, 1e-6, 0);
+          List.of(),
+          List.of(0.1),
+          List.of(0.5, 0.1, 0.05),
+          List.of(NullModel.values()),
+          0,
+          1e-6,
+          0);
 
   /** Validates the options. */
   public GeometryOptions {

@@ -15,8 +15,14 @@ import org.threegate.analysis.statistics.NullEstimate;
  * @param nulls draws of each null model
  * @param rows number of rows (outputs) of the matrix
  * @param columns number of columns (inputs)
+ * @param signFlippedEnergy principal energy of the update with random signs, in closed form
  */
-public record SpectrumMeasure(Geometry geometry, List<NullDraws> nulls, long rows, long columns) {
+public record SpectrumMeasure(
+    Geometry geometry,
+    List<NullDraws> nulls,
+    long rows,
+    long columns,
+    NullEstimate signFlippedEnergy) {
   /**
    * {@return one estimate per null model from its draws}
    *
@@ -47,15 +53,23 @@ public record SpectrumMeasure(Geometry geometry, List<NullDraws> nulls, long row
     return NullEstimate.analytic("isotropic", mean, sd);
   }
 
-  /** {@return all null models of the principal energy: the sampled ones and the isotropic one} */
+  /** {@return all null models of the principal energy, drawn or in closed form} */
   public List<NullEstimate> energyEstimates() {
-    List<NullEstimate> all = new ArrayList<>(estimates(NullDraws::principalEnergy));
+    List<NullEstimate> all = new ArrayList<>();
+    nulls.stream()
+        .filter(draws -> draws.model() != NullModel.SIGN_FLIPPED)
+        .forEach(draws -> all.add(draws.estimate(draws.principalEnergy())));
+    all.add(signFlippedEnergy);
     all.add(isotropicEnergy());
     return List.copyOf(all);
   }
 
   SpectrumMeasure transposed() {
     return new SpectrumMeasure(
-        geometry.transposed(), nulls.stream().map(NullDraws::transposed).toList(), columns, rows);
+        geometry.transposed(),
+        nulls.stream().map(NullDraws::transposed).toList(),
+        columns,
+        rows,
+        signFlippedEnergy);
   }
 }

@@ -13,7 +13,9 @@ public enum NullModel {
   /** The entries of the true update at random positions. */
   PERMUTED_UPDATE("permuted-update"),
   /** The singular values of the true update in random directions. */
-  SPECTRUM_PRESERVING("spectrum-preserving");
+  SPECTRUM_PRESERVING("spectrum-preserving"),
+  /** The true update with an independent random sign of each entry. */
+  SIGN_FLIPPED("sign-flipped");
 
   private final String label;
 

@@ -23,6 +23,8 @@ import org.threegate.kernel.NullUpdate;
 import org.threegate.kernel.Operand;
 import org.threegate.kernel.PrincipalAngles;
 import org.threegate.kernel.ProjectedEnergy;
+import org.threegate.kernel.Residual;
+import org.threegate.kernel.SignFlip;
 import org.threegate.kernel.SpectrumPerturbation;
 import org.threegate.kernel.TruncatedSvd;
 import org.threegate.run.CancelledException;
@@ -149,20 +151,17 @@ public final class NullSampler {
    */
   public record Settings(List<Integer> ranks, int draws, double tolerance, long seed) {
     private static final int FEWEST_DECOMPOSED = 4;
-    private static final int FEWEST_PERTURBED = 10;
     private static final int MOST_DRAWS = 20;
+    private static final long DECOMPOSED_SIDES = 2560;
 
-    /**
-     * Returns the number of draws. Large matrices need fewer, because their measures vary less and
-     * their decompositions cost more.
-     */
+    /** Returns the number of draws. Where each needs a decomposition, large matrices have fewer. */
     private int drawsOf(long shorter, boolean decomposed) {
       if (draws > 0) {
         return draws;
       }
-      int fewest = decomposed ? FEWEST_DECOMPOSED : FEWEST_PERTURBED;
-      long budget = decomposed ? 2560 : 10240;
-      return (int) Math.max(fewest, Math.min(MOST_DRAWS, budget / shorter));
+      return decomposed
+          ? (int) Math.max(FEWEST_DECOMPOSED, Math.min(MOST_DRAWS, DECOMPOSED_SIDES / shorter))
+          : MOST_DRAWS;
     }
   }
 
@@ -286,8 +285,7 @@ public final class NullSampler {
   private record NormalLaw(double[] variances, Optional<EnergyNoise> noise) {}
 
   private IntFunction<Drawn> independent(NullModel model) {
-    Optional<NormalLaw> law =
-        isSmall() ? Optional.empty() : model == NullModel.NORM_MATCHED ? normMatched() : permuted();
+    Optional<NormalLaw> law = isSmall() ? Optional.empty() : law(model);
     if (law.isPresent()) {
       // Use a separate random stream for each model.
       long own = seed + model.ordinal();
@@ -304,22 +302,56 @@ public final class NullSampler {
                 law.get().noise().map(noise -> noise.add(energy, index, random)).orElse(energy));
       };
     }
-    return model == NullModel.NORM_MATCHED
-        ? draw ->
-            entryByEntry(
-                NullUpdate.gaussian(
-                    context,
-                    new NullUpdate.Noise(
-                        base, deviation, tuned.isStoredAs(Dtype.BF16) ? Dtype.BF16 : Dtype.F32),
-                    new NullUpdate.Draw(seed, draw),
-                    control))
-        : draw ->
-            entryByEntry(
-                NullUpdate.permuted(
-                    context,
-                    new NullUpdate.Pair(base, tuned),
-                    new NullUpdate.Draw(seed, draw),
-                    control));
+    return draw -> entryByEntry(entries(model, new NullUpdate.Draw(seed, draw)));
+  }
+
+  private Optional<NormalLaw> law(NullModel model) {
+    return switch (model) {
+      case NORM_MATCHED -> normMatched();
+      case PERMUTED_UPDATE -> permuted();
+      case SIGN_FLIPPED -> Optional.of(signFlipped());
+      case SPECTRUM_PRESERVING -> Optional.empty();
+    };
+  }
+
+  /** Draws the base plus an update whose entries are independent or permuted. */
+  private Matrix entries(NullModel model, NullUpdate.Draw draw) {
+    return switch (model) {
+      case PERMUTED_UPDATE ->
+          NullUpdate.permuted(context, new NullUpdate.Pair(base, tuned), draw, control);
+      case SIGN_FLIPPED -> SignFlip.draw(context, Residual.of(base, tuned), draw, Dtype.F32);
+      case NORM_MATCHED, SPECTRUM_PRESERVING ->
+          NullUpdate.gaussian(
+              context,
+              new NullUpdate.Noise(
+                  base, deviation, tuned.isStoredAs(Dtype.BF16) ? Dtype.BF16 : Dtype.F32),
+              draw,
+              control);
+    };
+  }
+
+  /** Returns the distribution of the update with random signs. Its energies are closed forms. */
+  private NormalLaw signFlipped() {
+    double[] variances =
+        SignFlip.variances(
+            context,
+            Residual.of(base, tuned),
+            new ProjectedEnergy.SingularBases(
+                baseValues, before.left().orElseThrow(), before.right().orElseThrow()));
+    return new NormalLaw(longByShort(variances), Optional.empty());
+  }
+
+  /** Orients variances as those of the long side by the short side, and scales them. */
+  private double[] longByShort(double[] variances) {
+    double[] oriented = new double[variances.length];
+    int classes = (int) Math.sqrt(variances.length);
+    for (int i = 0; i < classes; i++) {
+      for (int j = 0; j < classes; j++) {
+        int at = isTall() ? i * classes + j : j * classes + i;
+        oriented[i * classes + j] = variances[at] / square(unit);
+      }
+    }
+    return oriented;
   }
 
   private Optional<NormalLaw> normMatched() {
@@ -336,18 +368,11 @@ public final class NullSampler {
             RoundTrip.variances(deviation),
             new ProjectedEnergy.SingularBases(
                 baseValues, before.left().orElseThrow(), before.right().orElseThrow()));
-    int classes = (int) Math.sqrt(variances.length);
-    double[] ofLongByShort = new double[variances.length];
-    for (int i = 0; i < classes; i++) {
-      for (int j = 0; j < classes; j++) {
-        int at = isTall() ? i * classes + j : j * classes + i;
-        ofLongByShort[i * classes + j] = variances[at] / square(unit);
-      }
-    }
     MagnitudeHistogram.Profile cumulants =
         MagnitudeHistogram.profile(context, base, RoundTrip.fourthCumulants(deviation));
     return Optional.of(
-        new NormalLaw(ofLongByShort, Optional.of(noise(cumulants.rows(), cumulants.columns()))));
+        new NormalLaw(
+            longByShort(variances), Optional.of(noise(cumulants.rows(), cumulants.columns()))));
   }
 
   /**

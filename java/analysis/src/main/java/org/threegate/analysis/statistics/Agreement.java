@@ -36,13 +36,29 @@ public record Agreement(
         variance + other.variance);
   }
 
-  private double jaccard(double intersection) {
+  /**
+   * {@return the Jaccard index of sets of these sizes with another intersection}
+   *
+   * @param intersection size of the intersection
+   */
+  public double jaccardOf(double intersection) {
     return Ratio.of(intersection, first + second - intersection);
+  }
+
+  /**
+   * {@return the standard deviation of the Jaccard index, to first order}
+   *
+   * @param intersection expected size of the intersection
+   * @param variance variance of the size of the intersection
+   */
+  public double jaccardSd(double intersection, double variance) {
+    double union = first + second - intersection;
+    return Ratio.of(Math.sqrt(variance) * (first + second), union * union);
   }
 
   /** {@return the Jaccard index |A ∩ B| / |A ∪ B|; NaN for two empty sets} */
   public double jaccard() {
-    return jaccard(common);
+    return jaccardOf(common);
   }
 
   /**
@@ -57,13 +73,12 @@ public record Agreement(
 
   /** {@return the Jaccard index of the intersection expected under the magnitude-matched null} */
   public double magnitudeJaccard() {
-    return jaccard(expected);
+    return jaccardOf(expected);
   }
 
   /** {@return the standard deviation of the Jaccard index under that null, to first order} */
   public double magnitudeSd() {
-    double union = first + second - expected;
-    return Ratio.of(Math.sqrt(variance) * (first + second), union * union);
+    return jaccardSd(expected, variance);
   }
 
   /**
@@ -72,5 +87,21 @@ public record Agreement(
    */
   public double magnitudeZ() {
     return variance > 0 ? (common - expected) / Math.sqrt(variance) : 0;
+  }
+
+  /** {@return the agreement against independent sets of the same sizes, as an odds ratio} */
+  public Against againstIndependent() {
+    double expected = first * (second / (double) total);
+    double variance = expected * (1 - first / (double) total) * (total - second) / (total - 1.0);
+    return new Against(
+        NullEstimate.analytic("independent", bernoulliJaccard(), magnitudeSd()),
+        Effect.ofOverlap(common, expected, variance));
+  }
+
+  /** {@return the agreement against the magnitude-matched null, as an odds ratio} */
+  public Against againstMagnitude() {
+    return new Against(
+        NullEstimate.analytic("magnitude-matched", magnitudeJaccard(), magnitudeSd()),
+        Effect.ofOverlap(common, expected, variance));
   }
 }

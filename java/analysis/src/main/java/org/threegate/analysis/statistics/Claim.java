@@ -3,25 +3,41 @@ package org.threegate.analysis.statistics;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
  * A statement about an update that is tested on each matrix.
  *
  * @param id identifier, as in {@code report.json}
  * @param statement the claim, as a sentence
- * @param measure name of the measure
+ * @param measure what is measured, and how
  * @param sign +1 if the claim is that the measure lies above its nulls, −1 if below
  * @param tests one test per matrix
  * @param excluded description of matrices that cannot be tested, with the reason
  */
 public record Claim(
-    String id, String statement, String measure, int sign, List<Test> tests, String excluded) {
+    String id, String statement, Measure measure, int sign, List<Test> tests, String excluded) {
   /** Largest number of names in a sentence. */
   private static final int MOST_NAMES = 5;
 
+  /** Copies the list. */
+  public Claim {
+    tests = List.copyOf(tests);
+  }
+
+  /**
+   * The measure of a claim.
+   *
+   * @param name name of the measure
+   * @param setting rank and mask that it depends on, such as {@code rank 10 %, α 0.5}; empty if it
+   *     depends on none
+   * @param scale scale of its effects
+   */
+  public record Measure(String name, String setting, SmallestEffect.Scale scale) {}
+
   /**
    * Returns the claim without the tests that decide nothing, because the observation or all null
-   * models are undefined. Such a null model has no variance. The claim names their matrices.
+   * models are undefined. The claim names their matrices.
    */
   Claim defined() {
     List<Test> defined = new ArrayList<>();
@@ -47,7 +63,7 @@ public record Claim(
    * The test of the claim on one matrix.
    *
    * @param tensor name of the matrix
-   * @param kind kind of the matrix, such as {@code q_proj}
+   * @param place kind and layer of the matrix
    * @param observed measured value
    * @param naive the reference value in common use, such as a mask's density; empty if there is
    *     none
@@ -56,25 +72,23 @@ public record Claim(
    */
   public record Test(
       String tensor,
-      String kind,
+      Place place,
       double observed,
-      Optional<NullEstimate> naive,
-      List<NullEstimate> nulls,
+      Optional<Against> naive,
+      List<Against> nulls,
       double weight) {
+    /** Copies the list. */
+    public Test {
+      nulls = List.copyOf(nulls);
+    }
+
     /** Returns the test with the null models that are defined; empty if nothing is left. */
     Optional<Test> defined() {
-      List<NullEstimate> usable =
-          nulls.stream().filter(estimate -> Double.isFinite(estimate.z(observed))).toList();
-      return usable.isEmpty() || !Double.isFinite(weight)
+      List<Against> usable = nulls.stream().filter(Against::isDefined).toList();
+      return usable.isEmpty() || !Double.isFinite(weight) || !Double.isFinite(observed)
           ? Optional.empty()
           : Optional.of(
-              new Test(
-                  tensor,
-                  kind,
-                  observed,
-                  naive.filter(estimate -> Double.isFinite(estimate.mean())),
-                  usable,
-                  weight));
+              new Test(tensor, place, observed, naive.filter(Against::isDefined), usable, weight));
     }
 
     /**
@@ -85,25 +99,47 @@ public record Claim(
       Optional<Score> closest = Optional.empty();
       boolean above = false;
       boolean below = false;
-      for (NullEstimate estimate : nulls) {
-        double z = estimate.z(observed);
-        above |= z > 0;
-        below |= z < 0;
-        Score score = new Score(estimate, z, estimate.pValue(observed));
+      for (Against against : nulls) {
+        double t = against.effect().t();
+        above |= t > 0;
+        below |= t < 0;
+        Score score = new Score(against, t, against.effect().pValue());
         if (closest.isEmpty() || score.explainsMoreThan(closest.get())) {
           closest = Optional.of(score);
         }
       }
       Score score = closest.orElseThrow();
-      return above && below ? new Score(score.estimate(), 0, 1) : score;
+      return above && below ? new Score(score.against(), 0, 1) : score;
+    }
+  }
+
+  /**
+   * The place of a matrix in its model.
+   *
+   * @param kind kind of the matrix, such as {@code q_proj}
+   * @param layer identifier of its layer; matrices of one layer are not taken as independent
+   */
+  public record Place(String kind, String layer) {
+    /**
+     * {@return the place of a tensor} Towers number their layers apart, so a layer is identified by
+     * the tensor's name up to the number. A tensor outside the layers counts as one of its own.
+     *
+     * @param kind kind of the tensor
+     * @param name name of the tensor
+     * @param layer layer number, if it has one
+     */
+    public static Place of(String kind, String name, OptionalInt layer) {
+      String number = layer.isPresent() ? "." + layer.getAsInt() + "." : "";
+      int at = number.isEmpty() ? -1 : name.indexOf(number);
+      return new Place(kind, at < 0 ? name : name.substring(0, at + number.length() - 1));
     }
   }
 
   /** The distance of an observation from a null. */
-  record Score(NullEstimate estimate, double z, double pValue) {
-    /** Compares p-values, or z-scores if both p-values underflow a float64. */
+  record Score(Against against, double t, double pValue) {
+    /** Compares p-values, or distances if both p-values underflow a float64. */
     boolean explainsMoreThan(Score other) {
-      return pValue > other.pValue || (pValue == other.pValue && Math.abs(z) < Math.abs(other.z));
+      return pValue > other.pValue || (pValue == other.pValue && Math.abs(t) < Math.abs(other.t));
     }
   }
 }

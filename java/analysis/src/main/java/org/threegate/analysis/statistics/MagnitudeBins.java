@@ -47,6 +47,17 @@ public record MagnitudeBins(int[] ends) {
     return new MagnitudeBins(ends.stream().mapToInt(Integer::intValue).toArray());
   }
 
+  /** {@return the bin of each magnitude code, from 0} */
+  public int[] binOfCode() {
+    int[] bins = new int[ends[ends.length - 1]];
+    for (int bin = 0, code = 0; bin < ends.length; bin++) {
+      for (; code < ends[bin]; code++) {
+        bins[code] = bin;
+      }
+    }
+    return bins;
+  }
+
   /**
    * {@return the number of entries in each bin, given the number by code}
    *

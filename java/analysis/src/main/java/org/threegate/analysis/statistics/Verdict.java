@@ -1,13 +1,17 @@
 package org.threegate.analysis.statistics;
 
-/** The verdict on a claim after comparison with its null models. */
+/** The verdict on a claim after comparison with its null models, see {@link Finding}. */
 public enum Verdict {
-  /** More than half of the matrices count for the claim. */
+  /**
+   * The effect beyond every null model is significant, and larger than the smallest of interest.
+   */
   SUPPORTED("supported"),
-  /** The claim holds without its null models, and the null models explain it. */
+  /** An effect is seen, and a null model explains it. */
   EXPLAINED_BY_NULL("explained-by-null"),
-  /** More than half of the matrices count against the claim. */
+  /** The effect is significant and large in the opposite direction. */
   CONTRADICTED("contradicted"),
+  /** The effect is smaller than the smallest of interest, in both directions. */
+  CONSISTENT_WITH_CHANCE("consistent-with-chance"),
   /** The matrices do not decide. */
   UNDETERMINED("undetermined");
 
@@ -20,5 +24,10 @@ public enum Verdict {
   /** {@return the label used in {@code report.json}} */
   public String label() {
     return label;
+  }
+
+  /** {@return whether this is a verdict for or against the claim} */
+  public boolean isDecided() {
+    return this == SUPPORTED || this == CONTRADICTED;
   }
 }

@@ -122,7 +122,7 @@ class ClaimsTest {
    * null models explain all of it. {@code -Dthreegate.test.noise=N} tests N seeds of each shape.
    */
   @ParameterizedTest
-  @CsvSource({"128, 128, 200", "1024, 1024, 10", "4096, 1024, 5"})
+  @CsvSource({"128, 128, 40", "1024, 1024, 10", "4096, 1024, 5"})
   void noiseIsExplained(int rows, int columns, int fewest) {
     int seeds = Integer.getInteger("threegate.test.noise", fewest);
     int naive = 0;
@@ -154,7 +154,8 @@ class ClaimsTest {
             wrong.add(seed + ": " + findings);
           }
           Finding principal = findings.get("avoids-principal-weights");
-          naive += principal.evidence().naivelySupporting();
+          naive +=
+              principal.evidence().naive().orElseThrow().effect().interval(0.95).high() < 0 ? 1 : 0;
           assertThat(principal.evidence().means().observed()).isBetween(0.40, 0.47);
         } finally {
           after.buffer().close();
@@ -165,7 +166,10 @@ class ClaimsTest {
     assertThat(wrong)
         .as("false discoveries in %s seeds", seeds)
         .hasSizeLessThanOrEqualTo((int) (0.05 * seeds));
-    assertThat(verdicts.get(Verdict.EXPLAINED_BY_NULL)).isGreaterThan(4 * seeds);
+    int explained = verdicts.getOrDefault(Verdict.EXPLAINED_BY_NULL, 0);
+    int chance = verdicts.getOrDefault(Verdict.CONSISTENT_WITH_CHANCE, 0);
+    assertThat(explained).as("%s", verdicts).isGreaterThanOrEqualTo(seeds);
+    assertThat(explained + chance).as("%s", verdicts).isGreaterThan(3 * seeds);
   }
 
   /** The update changes principal entries half as often as other entries of their magnitude. */

@@ -356,13 +356,53 @@ class CurvatureStudyTest {
     assertThat(directory.resolve("journal")).doesNotExist();
   }
 
-  /**
-   * An update in directions that the layer uses is found to be steep. One in unused directions is
-   * flat, and noise is neither.
-   */
+  /** Returns values along one direction, whose entries are all alike, and a little noise. */
+  private static double[] alongOnes(Random random, int width) {
+    double[] values = new double[TOKENS * width];
+    double size = 0;
+    for (int i = 0; i < values.length; i++) {
+      size = i % width == 0 ? random.nextGaussian() : size;
+      values[i] = (float) (size + 0.05 * random.nextGaussian());
+    }
+    return values;
+  }
+
+  /** An update along the one direction that the layer uses is steep. One across it is flat. */
   @Test
   void plantedCurvatureIsFound() throws IOException {
     Random random = Seeds.random("plantedCurvatureIsFound");
+    Path capture = both(alongOnes(random, INPUTS), alongOnes(random, OUTPUTS));
+    double[] base = base();
+    Path before = model("base", base, base);
+    double[] steep = new double[base.length];
+    Arrays.fill(steep, 0.1);
+    // Rows and columns that add up to zero are orthogonal to the direction of ones.
+    double[] flat = gaussian(random, base.length);
+    double[] rows = new double[OUTPUTS];
+    double[] columns = new double[INPUTS];
+    double mean = 0;
+    for (int i = 0; i < flat.length; i++) {
+      rows[i / INPUTS] += flat[i] / INPUTS;
+      columns[i % INPUTS] += flat[i] / OUTPUTS;
+      mean += flat[i] / flat.length;
+    }
+    for (int i = 0; i < flat.length; i++) {
+      flat[i] += mean - rows[i / INPUTS] - columns[i % INPUTS];
+    }
+    CurvatureStudy of =
+        study(capture, before, model("steep", plus(base, steep), plus(base, steep)));
+    assertThat(of.findings().get(0).verdict()).isEqualTo(Verdict.CONTRADICTED);
+    of = study(capture, before, model("flat", plus(base, flat), plus(base, flat)));
+    assertThat(of.findings().get(0).verdict()).isEqualTo(Verdict.SUPPORTED);
+  }
+
+  /**
+   * The positions of large entries alone can make an update steep or flat. The sign-flipped null
+   * keeps these positions, so it explains such updates.
+   */
+  @Test
+  void positionsOfEntriesAreExplained() throws IOException {
+    Random random = Seeds.random("positionsOfEntriesAreExplained");
     double[] input = anisotropic(random, INPUTS);
     double[] gradient = anisotropic(random, OUTPUTS);
     Path capture = both(input, gradient);
@@ -379,10 +419,10 @@ class CurvatureStudyTest {
     double[] moreNoise = gaussian(random, base.length);
     CurvatureStudy of =
         study(capture, before, model("steep", plus(base, steep), plus(base, steep)));
-    assertThat(of.findings().get(0).verdict()).isEqualTo(Verdict.CONTRADICTED);
+    assertThat(of.findings().get(0).verdict()).isEqualTo(Verdict.EXPLAINED_BY_NULL);
     assertThat(of.layers().get(0).directions().along()).doesNotContainKey(Along.COMPLEMENT);
     of = study(capture, before, model("flat", plus(base, flat), plus(base, flat)));
-    assertThat(of.findings().get(0).verdict()).isEqualTo(Verdict.SUPPORTED);
+    assertThat(of.findings().get(0).verdict()).isEqualTo(Verdict.EXPLAINED_BY_NULL);
     // Both layers saw the same tokens, so their slopes are added before they are squared.
     double alone = of.layers().get(0).klAlone().value();
     ClusteredMean together = of.klTogether().orElseThrow();
@@ -390,7 +430,8 @@ class CurvatureStudyTest {
     assertThat(of.klOfLayersAlone()).isCloseTo(2 * alone, within(1e-9 * alone));
     of = study(capture, before, model("noise", plus(base, noise), plus(base, moreNoise)));
     for (LayerCurvature layer : of.layers()) {
-      PairedComparison compared = layer.compared(Along.UPDATE, Along.ISOTROPIC).orElseThrow();
+      PairedComparison compared =
+          layer.compared(Along.UPDATE, Along.ISOTROPIC).orElseThrow().paired();
       // A single Gaussian direction differs from the others by no more than draws differ.
       assertThat(Math.abs(compared.difference().value()))
           .isLessThan(9 * layer.directions().drawSd().get(Along.ISOTROPIC));

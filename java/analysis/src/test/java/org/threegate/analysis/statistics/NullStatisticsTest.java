@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import java.util.List;
-import java.util.Optional;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -154,48 +153,5 @@ class NullStatisticsTest {
         .isCloseTo(Math.sqrt(2 * 9 / (100.0 * 12)), within(1e-15));
     assertThat(Trajectories.randomLocking(3, 3).mean()).isEqualTo(1);
     assertThat(Trajectories.randomLocking(3, 3).sd()).isZero();
-  }
-
-  private static Claim claim(int sign, NullEstimate naive, NullEstimate matched, double... values) {
-    List<Claim.Test> tests =
-        java.util.Arrays.stream(values)
-            .mapToObj(
-                value ->
-                    new Claim.Test("w", "q", value, Optional.of(naive), List.of(naive, matched), 1))
-            .toList();
-    return new Claim("id", "A claim", "measure", sign, tests, "");
-  }
-
-  @Test
-  void verdictsFollowTheStrictestNull() {
-    NullEstimate naive = NullEstimate.analytic("density", 0, 1);
-    NullEstimate matched = NullEstimate.analytic("matched", 10, 1);
-    assertThat(verdict(claim(1, naive, matched, 10, 10.5, 9.5)))
-        .isEqualTo(Verdict.EXPLAINED_BY_NULL);
-    assertThat(verdict(claim(1, naive, matched, 20, 21, 9.5))).isEqualTo(Verdict.SUPPORTED);
-    assertThat(verdict(claim(-1, naive, matched, 20, 21, 9.5))).isEqualTo(Verdict.CONTRADICTED);
-    assertThat(verdict(claim(1, naive, matched, 20, 10, 10))).isEqualTo(Verdict.UNDETERMINED);
-    // The values lie between the null models. The naive null model points in the other direction,
-    // and the matched one does not.
-    assertThat(verdict(claim(-1, naive, matched, 5, 5))).isEqualTo(Verdict.UNDETERMINED);
-    assertThat(verdict(new Claim("id", "A claim", "m", 1, List.of(), "none there")))
-        .isEqualTo(Verdict.UNDETERMINED);
-    Finding finding = Finding.of(List.of(claim(1, naive, matched, 10, 10.5, 9.5))).get(0);
-    assertThat(finding.evidence().means().explainedShare().orElseThrow())
-        .isCloseTo(1, within(1e-9));
-    // A report must not change from one process to the next.
-    assertThat(
-            Finding.of(List.of(claim(1, matched, naive, 1, 9, 5)))
-                .get(0)
-                .evidence()
-                .strictestNull()
-                .keySet())
-        .containsExactly("density", "matched");
-    assertThat(finding.evidence().naivelySupporting()).isEqualTo(3);
-    assertThat(finding.text()).contains("100 % of the deviation from chance is explained");
-  }
-
-  private static Verdict verdict(Claim claim) {
-    return Finding.of(List.of(claim)).get(0).verdict();
   }
 }

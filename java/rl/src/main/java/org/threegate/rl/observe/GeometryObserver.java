@@ -215,7 +215,9 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
         TensorGeometry geometry =
             GeometryMeasurement.of(
                 context, entry.getKey(), before.operand(), now.operand(), options, control);
-        geometry.sparsityNull().ifPresent(null0 -> means.add("changed/rounding", 1 - null0.mean()));
+        geometry
+            .sparsity()
+            .ifPresent(nulls -> means.add("changed/rounding", 1 - nulls.gaussian().mean()));
         geometry.spectra().stream().limit(1).forEach(spectrum -> add(spectrum, means));
       }
     }
