@@ -129,7 +129,8 @@ interface NullModelContract {
       ProjectedEnergy.Bases bases =
           new ProjectedEnergy.Bases(
               matrix(left, Dtype.F64, 2, rows), matrix(right, Dtype.F64, 2, columns));
-      List<SignFlip.Moments> moments = SignFlip.energy(context, update, bases, new long[] {1, 2});
+      List<SignFlip.Moments> moments =
+          SignFlip.energy(context, update, bases, new SignFlip.Options(List.of(1, 2), 0, 0));
       // In one coordinate on each side there is one entry, whose sign does not matter.
       double alone = after.getFloat(4L * (2 * columns + 4)) - 1.0;
       assertThat(moments.get(0).energy()).isCloseTo(alone * alone, within(1e-6 * alone * alone));
@@ -157,9 +158,16 @@ interface NullModelContract {
       double sd = Math.sqrt(both.variance());
       assertThat(mean).isCloseTo(both.mean(), within(5 * sd / Math.sqrt(draws)));
       assertThat(Math.sqrt(squares - mean * mean)).isCloseTo(sd, within(0.15 * sd));
+      assertThat(both.varianceError()).isZero();
+      SignFlip.Moments estimate =
+          SignFlip.energy(context, update, bases, new SignFlip.Options(List.of(2), 0.9, 4)).get(0);
+      assertThat(estimate.mean()).isEqualTo(both.mean());
+      assertThat(estimate.variance())
+          .isCloseTo(
+              both.variance(), within(6 * estimate.varianceError() + 1e-9 * both.variance()));
       assertThat(both.z()).isCloseTo((both.energy() - both.mean()) / sd, within(1e-12));
-      assertThatThrownBy(() -> SignFlip.energy(context, update, bases, new long[] {3}))
-          .hasMessage("ranks is 3; each must be 1 to the rows of both bases");
+      assertThatThrownBy(() -> SignFlip.energy(context, update, bases, SignFlip.Options.of(3)))
+          .hasMessage("options.ranks is 3; each must be 1 to the rows of both bases");
       assertThatThrownBy(
               () -> SignFlip.draw(context, update, new NullUpdate.Draw(11, 0), Dtype.F64))
           .hasMessage("options.dtype is 1; allowed are TG_F32 (2) and TG_BF16 (4)");
