@@ -1196,8 +1196,8 @@ typedef struct tg_rescaling_term {
   /** The expectation of `squares` if the term is absent and the entries of the residual have independent random signs. */
   double noise;
   /**
-   * The standard deviation of `squares`, for the same random signs and the fitted term. It is estimated from the fit. For noise it
-   * is too large by about the inverse root of the number of factors.
+   * The standard deviation of `squares`, for the same random signs and the fitted term. It is estimated from the fit. For noise
+   * it is too large by about the inverse root of the number of factors.
    */
   double deviation;
 } tg_rescaling_term;
