@@ -107,11 +107,12 @@ class Bench {
     const tg_residual residual{sizeof(residual), &before_, &after_, result_.common, rows_.data(), columns_.data()};
     for (const int64_t rank : {int64_t{16}, int64_t{64}, most}) {
       tg_sign_flip_moments moments{};
+      const tg_sign_flip_energy_options until{sizeof(until), &rank, 1, 0.02, 0};
       const tg_workspace work = workspace([&](tg_workspace_size* size) {
-        return tg_sign_flip_energy_workspace(context_.get(), &residual, &of_left, &of_right, &rank, 1, size);
+        return tg_sign_flip_energy_workspace(context_.get(), &residual, &of_left, &of_right, &until, size);
       });
       measure("energy of rank " + std::to_string(rank),
-              [&] { return tg_sign_flip_energy(context_.get(), &residual, &of_left, &of_right, &rank, 1, &work, &moments); });
+              [&] { return tg_sign_flip_energy(context_.get(), &residual, &of_left, &of_right, &until, &work, &moments); });
     }
     const tg_sign_flip_options options{sizeof(options), 1, 0, TG_BF16, 1};
     std::vector<uint16_t> flipped(base_.size());

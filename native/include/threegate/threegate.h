@@ -1266,7 +1266,10 @@ typedef struct tg_rescaling_term {
   double squares;
   /** The expectation of `squares` if the term is absent and the entries of the residual have independent random signs. */
   double noise;
-  /** The standard deviation of `squares`, for the same random signs and the fitted term. */
+  /**
+   * The standard deviation of `squares`, for the same random signs and the fitted term. It is estimated from the fit. For noise
+   * it is too large by about the inverse root of the number of factors.
+   */
   double deviation;
 } tg_rescaling_term;
 
@@ -1345,6 +1348,20 @@ TG_API tg_status tg_dtype_change(tg_context* context, const tg_operand* base, co
 
 /* ---------------------------------------------------------------- sign flips ------------------------------------ */
 
+/** The options of tg_sign_flip_energy. */
+typedef struct tg_sign_flip_energy_options {
+  /** sizeof(tg_sign_flip_energy_options). */
+  int64_t size;
+  /** The ranks k, each 1 to the rows of both bases. */
+  const int64_t* ranks;
+  /** The number of ranks, 1 to 1024. */
+  int64_t rank_count;
+  /** The largest standard error of a variance, relative to it. 0 for variances without such an error. Below 1. */
+  double tolerance;
+  /** Any number. Probes are Philox4x32-10 of it. */
+  int64_t seed;
+} tg_sign_flip_energy_options;
+
 /** The energy of a residual in leading subspaces, and its moments under random signs. It is an array element, without `size`. */
 typedef struct tg_sign_flip_moments {
   /** E = |U_k R V_k^T|^2. */
@@ -1353,27 +1370,34 @@ typedef struct tg_sign_flip_moments {
   double mean;
   /** The variance of E over all patterns of signs. */
   double variance;
+  /** The standard error of the variance if probes estimate a part of it, or 0. */
+  double variance_error;
 } tg_sign_flip_moments;
 
 /** Writes the memory that tg_sign_flip_energy needs with the same arguments to `workspace_size`. */
 TG_API tg_status tg_sign_flip_energy_workspace(tg_context* context, const tg_residual* residual, const tg_matrix* left,
-                                               const tg_matrix* right, const int64_t* ranks, int64_t rank_count,
+                                               const tg_matrix* right, const tg_sign_flip_energy_options* options,
                                                tg_workspace_size* workspace_size);
 
 /**
  * Computes the energy E = |U_k R V_k^T|^2 of a residual for several ranks k, and the mean and the variance that E has if every
  * entry of R gets an independent random sign. `left` is U, and `right` is V, as in tg_projected_energy, and U_k and V_k are
- * their first k rows. `ranks` are `rank_count` numbers of 1 to the rows of both bases. `moments` has `rank_count` elements.
+ * their first k rows. `moments` has an element for each rank.
  *
  * With P = U_k^T U_k, Q = V_k^T V_k, p and q their diagonals, and squares taken entrywise:
  *   mean     = sum of R_ij^2 p_i q_j,
  *   variance = 2 (<R^2, (P o P) R^2 (Q o Q)> - sum of R_ij^4 p_i^2 q_j^2).
- * Energies, means and the second sum are in float64. Products of the first sum are in float32 over 256 terms of the long side,
- * and sums over them are in float64. The relative error of that sum is about 1e-6. Work is min(k (k + 1) / 2, long side) * 2 *
- * (rows + short side) * columns. Memory does not grow with the entries. Results are the same for any number of threads.
+ * Energies, means and the second sum are in float64. Products of the first sum are in float32 over 256 terms, and sums over them
+ * are in float64, so that its relative error is about 1e-6.
+ *
+ * The first sum costs min(k (k + 1) / 2, long side / 2) * 2 * rows * columns and more operations. With a tolerance, R^2 is first
+ * split into the product of its row and column sums, whose part is exact and cheap, and a rest. 64 random vectors (u o v, where
+ * u and v are random in the rows of a basis) on each side estimate the part of the rest without bias (Hutchinson, 1989). Where
+ * the standard error is above the tolerance, the whole sum is computed. Memory does not grow with the entries. Results are the
+ * same for any number of threads.
  */
 TG_API tg_status tg_sign_flip_energy(tg_context* context, const tg_residual* residual, const tg_matrix* left,
-                                     const tg_matrix* right, const int64_t* ranks, int64_t rank_count,
+                                     const tg_matrix* right, const tg_sign_flip_energy_options* options,
                                      const tg_workspace* workspace, tg_sign_flip_moments* moments);
 
 /** Writes the memory that tg_sign_flip_variances needs with the same arguments to `workspace_size`. */

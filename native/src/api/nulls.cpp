@@ -62,19 +62,21 @@ void require_subspace(const tg_context& context, const tg_matrix* basis, const s
           "they must be 1 to the columns");
 }
 
-nulls::Subspaces require_subspaces(const tg_context& context, const tg_residual* residual, const tg_matrix* left,
-                                   const tg_matrix* right, const int64_t* ranks, int64_t rank_count) {
+void require_energy(const tg_context& context, const tg_residual* residual, const tg_matrix* left, const tg_matrix* right,
+                    const tg_sign_flip_energy_options* options) {
   require_residual(context, residual);
   require_subspace(context, left, "left", residual->base->values.rows);
   require_subspace(context, right, "right", residual->base->values.columns);
+  require_struct(options, "options");
   constexpr int64_t kMostRanks = 1024;
-  require(ranks != nullptr && rank_count >= 1 && rank_count <= kMostRanks, "rank_count", std::to_string(rank_count),
-          "allowed are 1 to 1024 ranks");
-  for (int64_t i = 0; i < rank_count; ++i) {
-    require(ranks[i] >= 1 && ranks[i] <= std::min(left->rows, right->rows), "ranks", std::to_string(ranks[i]),
-            "each must be 1 to the rows of both bases");
+  require(options->ranks != nullptr && options->rank_count >= 1 && options->rank_count <= kMostRanks, "options.rank_count",
+          std::to_string(options->rank_count), "allowed are 1 to 1024 ranks");
+  for (int64_t i = 0; i < options->rank_count; ++i) {
+    require(options->ranks[i] >= 1 && options->ranks[i] <= std::min(left->rows, right->rows), "options.ranks",
+            std::to_string(options->ranks[i]), "each must be 1 to the rows of both bases");
   }
-  return {left, right, ranks, rank_count};
+  require(options->tolerance >= 0 && options->tolerance < 1, "options.tolerance", std::to_string(options->tolerance),
+          "it must be 0 or more and below 1");
 }
 
 void require_bases(const tg_context& context, const tg_residual* residual, const tg_matrix* left, const tg_matrix* right) {
@@ -150,22 +152,23 @@ tg_status tg_dtype_change(tg_context* context, const tg_operand* base, const tg_
 }
 
 tg_status tg_sign_flip_energy_workspace(tg_context* context, const tg_residual* residual, const tg_matrix* left,
-                                        const tg_matrix* right, const int64_t* ranks, int64_t rank_count,
+                                        const tg_matrix* right, const tg_sign_flip_energy_options* options,
                                         tg_workspace_size* workspace_size) {
   return threegate::guarded_call(context, [&] {
-    const auto subspaces = threegate::require_subspaces(*context, residual, left, right, ranks, rank_count);
+    threegate::require_energy(*context, residual, left, right, options);
     threegate::require_struct(workspace_size, "workspace_size");
-    workspace_size->host_bytes = threegate::nulls::sign_flip_workspace_bytes(context->pool, *residual, subspaces);
+    workspace_size->host_bytes = threegate::nulls::sign_flip_workspace_bytes(context->pool, *residual, {left, right, options});
     workspace_size->device_bytes = 0;
   });
 }
 
 tg_status tg_sign_flip_energy(tg_context* context, const tg_residual* residual, const tg_matrix* left, const tg_matrix* right,
-                              const int64_t* ranks, int64_t rank_count, const tg_workspace* workspace,
+                              const tg_sign_flip_energy_options* options, const tg_workspace* workspace,
                               tg_sign_flip_moments* moments) {
   return threegate::guarded_call(context, [&] {
-    const auto subspaces = threegate::require_subspaces(*context, residual, left, right, ranks, rank_count);
+    threegate::require_energy(*context, residual, left, right, options);
     threegate::require(moments != nullptr, "moments", "NULL", "an element for each rank is required");
+    const threegate::nulls::Subspaces subspaces{left, right, options};
     threegate::require_workspace(workspace, threegate::nulls::sign_flip_workspace_bytes(context->pool, *residual, subspaces));
     threegate::nulls::sign_flip_energy(context->pool, context->simd, *residual, subspaces, workspace->host, moments);
     threegate::require_intact_pair(*residual->base, *residual->tuned);

@@ -29,7 +29,8 @@ enum class Purpose : uint32_t {
   kCoreGamma,
   kCoreOrder,
   kKrylov,
-  kSigns
+  kSigns,
+  kEnergyProbe
 };
 
 struct Stream {

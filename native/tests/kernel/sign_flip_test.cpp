@@ -28,7 +28,7 @@ tg_operand operand(const Values& entries, int64_t rows) {
 using Moments = std::vector<tg_sign_flip_moments>;
 
 Moments moments_of(const tg_residual& residual, const Rows& left, const Rows& right, const std::vector<int64_t>& ranks,
-                   int threads = 1) {
+                   int threads = 1, double tolerance = 0) {
   const auto context = support::make_context(threads);
   const Values u = flat(left);
   const Values v = flat(right);
@@ -39,16 +39,15 @@ Moments moments_of(const tg_residual& residual, const Rows& left, const Rows& ri
   };
   const tg_matrix of_left = matrix(u, left);
   const tg_matrix of_right = matrix(v, right);
-  const auto count = static_cast<int64_t>(ranks.size());
+  const tg_sign_flip_energy_options options{sizeof(options), ranks.data(), static_cast<int64_t>(ranks.size()), tolerance, 5};
   tg_workspace_size size{sizeof(size), 0, 0};
-  EXPECT_EQ(TG_OK, tg_sign_flip_energy_workspace(context.get(), &residual, &of_left, &of_right, ranks.data(), count, &size))
+  EXPECT_EQ(TG_OK, tg_sign_flip_energy_workspace(context.get(), &residual, &of_left, &of_right, &options, &size))
       << support::error_of(context.get());
   const auto host = support::allocate(size.host_bytes + 8);
   static_cast<uint8_t*>(host.get())[size.host_bytes] = 0x5a;
   const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
   Moments moments(ranks.size());
-  EXPECT_EQ(TG_OK,
-            tg_sign_flip_energy(context.get(), &residual, &of_left, &of_right, ranks.data(), count, &workspace, moments.data()));
+  EXPECT_EQ(TG_OK, tg_sign_flip_energy(context.get(), &residual, &of_left, &of_right, &options, &workspace, moments.data()));
   EXPECT_EQ(0x5a, static_cast<uint8_t*>(host.get())[size.host_bytes]);
   return moments;
 }
@@ -210,6 +209,54 @@ TEST(SignFlip, MomentsOfLargerMatrices) {
   }
 }
 
+// Probes keep their standard error. Where it is above the tolerance, as for a residual of two blocks, the whole sum is computed.
+TEST(SignFlip, ProbesAgreeWithTheWholeSum) {
+  std::mt19937_64 random(support::seed());
+  std::normal_distribution<double> normal;
+  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{130, 300}, {310, 90}}) {
+    const Rows left = orthonormal(12, rows, random);
+    const Rows right = orthonormal(12, columns, random);
+    const Values zeros(static_cast<size_t>(rows * columns), 0);
+    Values scales;
+    for (int64_t i = 0; i < rows + columns; ++i) {
+      scales.push_back(std::exp(0.7 * normal(random)));
+    }
+    double squares = 0;
+    for (const bool blocks : {false, true}) {
+      Values entries;
+      for (int64_t i = 0; i < rows * columns; ++i) {
+        const double scale = scales[static_cast<size_t>(i / columns)] * scales[static_cast<size_t>(rows + i % columns)];
+        const bool outside = (i / columns < rows / 2) != (i % columns < columns / 2);
+        entries.push_back(1e-4 * scale * normal(random) * (blocks && outside ? 0 : 1));
+      }
+      const tg_operand base = operand(zeros, rows);
+      const tg_operand tuned = operand(entries, rows);
+      const tg_residual residual{sizeof(residual), &base, &tuned, 0, nullptr, nullptr};
+      const std::vector<int64_t> ranks{12, 3, 7};
+      const Moments whole = moments_of(residual, left, right, ranks);
+      const Moments found = moments_of(residual, left, right, ranks, 1, blocks ? 1e-5 : 0.9);
+      const Moments again = moments_of(residual, left, right, ranks, 3, blocks ? 1e-5 : 0.9);
+      for (size_t i = 0; i < ranks.size(); ++i) {
+        EXPECT_EQ(0, whole[i].variance_error);
+        EXPECT_EQ(whole[i].energy, found[i].energy);
+        EXPECT_EQ(whole[i].mean, found[i].mean);
+        EXPECT_EQ(found[i].variance, again[i].variance);
+        if (blocks) {
+          EXPECT_EQ(0, found[i].variance_error);
+          EXPECT_EQ(whole[i].variance, found[i].variance);
+        } else {
+          EXPECT_GT(found[i].variance_error, 0);
+          EXPECT_LE(found[i].variance_error, 0.9 * found[i].variance);
+          EXPECT_NEAR(whole[i].variance, found[i].variance, 5 * found[i].variance_error);
+          const double z = (found[i].variance - whole[i].variance) / found[i].variance_error;
+          squares += z * z / static_cast<double>(ranks.size());
+        }
+      }
+    }
+    EXPECT_GT(squares, 1e-4);  // an error that is never used would be far too large
+  }
+}
+
 TEST(SignFlip, DrawsHaveTheseMoments) {
   std::mt19937_64 random(support::seed());
   std::normal_distribution<double> normal;
@@ -315,13 +362,14 @@ TEST(SignFlip, ChecksItsArguments) {
   const tg_matrix left{basis.data(), 2, 3, 3, TG_F64, 0};
   const tg_matrix right{basis.data(), 2, 4, 4, TG_F64, 0};
   const int64_t rank = 3;
+  tg_sign_flip_energy_options ranks{sizeof(ranks), &rank, 1, 0, 0};
   tg_workspace_size size{sizeof(size), 0, 0};
-  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_sign_flip_energy_workspace(context.get(), &residual, &left, &right, &rank, 1, &size));
-  EXPECT_EQ("ranks is 3; each must be 1 to the rows of both bases", support::error_of(context.get()));
-  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_sign_flip_energy_workspace(context.get(), &residual, &right, &right, &rank, 1, &size));
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_sign_flip_energy_workspace(context.get(), &residual, &left, &right, &ranks, &size));
+  EXPECT_EQ("options.ranks is 3; each must be 1 to the rows of both bases", support::error_of(context.get()));
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_sign_flip_energy_workspace(context.get(), &residual, &right, &right, &ranks, &size));
   EXPECT_EQ("left.columns is 4; they must be the side of the residual", support::error_of(context.get()));
   residual.common = std::nan("");
-  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_sign_flip_energy_workspace(context.get(), &residual, &left, &right, &rank, 1, &size));
+  EXPECT_EQ(TG_INVALID_ARGUMENT, tg_sign_flip_energy_workspace(context.get(), &residual, &left, &right, &ranks, &size));
   residual.common = 0;
   const tg_sign_flip_options options{sizeof(options), 0, -1, TG_F32, 1};
   std::vector<float> flipped(12);

@@ -8,6 +8,7 @@
 #include "common/control.h"
 #include "common/lanes.h"
 #include "common/philox.h"
+#include "cpu/random/normals.h"
 #include "cpu/support/arena.h"
 #include "cpu/support/blas.h"
 #include "cpu/support/operand.h"
@@ -19,6 +20,7 @@ namespace {
 
 constexpr int64_t kBlockSide = 256;         // of blocks of the residual, which stay in the second-level cache
 constexpr int64_t kMostFeatures = 512;      // of a chunk, or columns of a panel
+constexpr int64_t kProbes = 64;             // random vectors for each side
 constexpr int64_t kChunkEntries = 1 << 23;  // of a chunk of features of the long side
 
 int64_t blocks_of(int64_t side) { return (side + kBlockSide - 1) / kBlockSide; }
@@ -71,7 +73,8 @@ class Energy {
       : sides_(residual),
         residual_(residual),
         subspaces_(subspaces),
-        rank_(*std::max_element(subspaces.ranks, subspaces.ranks + subspaces.rank_count)),
+        options_(*subspaces.options),
+        rank_(*std::max_element(options_.ranks, options_.ranks + options_.rank_count)),
         short_blocks_(blocks_of(sides_.shorter)),
         long_blocks_(blocks_of(sides_.longer)),
         chunk_(std::clamp<int64_t>(kChunkEntries / std::max<int64_t>(sides_.longer, 1) / 64 * 64, 64, kMostFeatures)),
@@ -88,7 +91,17 @@ class Energy {
         fourths_(arena.take<double>(ranks() * short_blocks_)),
         parts_(arena.take<double>(std::max(short_blocks_, long_blocks_))),
         largest_(arena.take<double>(short_blocks_)),
-        features_(arena.take<float>(chunk_ * sides_.longer)),
+        first_sums_(arena.take<double>(ranks())),
+        long_sums_(arena.take<double>(short_blocks_ * sides_.longer)),
+        short_sums_(arena.take<double>(sides_.shorter)),
+        short_cross_(arena.take<double>(ranks() * sides_.shorter)),
+        long_cross_(arena.take<double>(ranks() * sides_.longer)),
+        short_gram_(arena.take<double>(rank_ * rank_)),
+        long_gram_(arena.take<double>(rank_ * rank_)),
+        scaled_(arena.take<double>(rank_ * sides_.longer)),
+        probes_(arena.take<float>(2 * kProbes * rank_)),
+        probe_products_(arena.take<float>(kProbes * kProbes)),
+        features_(arena.take<float>(std::max(chunk_, 2 * kProbes) * sides_.longer)),
         chunk_image_(arena.take<float>(kMostFeatures * sides_.shorter)),
         chunk_product_(arena.take<float>(kMostFeatures * sides_.shorter)) {
     for (int thread = 0; thread < pool.threads(); ++thread) {
@@ -116,17 +129,27 @@ class Energy {
     }
     scale_ = std::ldexp(1.0, -std::clamp(std::ilogb(std::sqrt(largest)), -1000, 1000));
     const double unscaled = 1 / scale_ / scale_;
-    std::fill_n(first_sums(), ranks(), 0.0);
-    add_by_features();
     for (int64_t i = 0; i < ranks(); ++i) {
-      if (!uses_features(sides_, subspaces_.ranks[i])) {
-        first_sums()[i] = sum_of_formed(subspaces_.ranks[i]);
-      }
       double fourth = 0;
       for (int64_t block = 0; block < short_blocks_; ++block) {
         fourth += fourths_[i * short_blocks_ + block];
       }
-      moments[i].variance = 2 * std::max(first_sums()[i] * unscaled * unscaled - fourth, 0.0);
+      fourths_[i * short_blocks_] = fourth;
+    }
+    whole_.assign(static_cast<size_t>(ranks()), true);
+    if (options_.tolerance > 0) {
+      estimate(unscaled * unscaled, moments);
+    }
+    std::fill_n(first_sums_, ranks(), 0.0);
+    add_by_features();
+    for (int64_t i = 0; i < ranks(); ++i) {
+      if (is_whole(i)) {
+        if (!uses_features(sides_, options_.ranks[i])) {
+          first_sums_[i] = sum_of_formed(options_.ranks[i]);
+        }
+        moments[i].variance = 2 * std::max(first_sums_[i] * unscaled * unscaled - fourths_[i * short_blocks_], 0.0);
+        moments[i].variance_error = 0;
+      }
     }
   }
 
@@ -140,10 +163,9 @@ class Energy {
     double* collected;  // kBlockSide x chunk
   };
 
-  [[nodiscard]] int64_t ranks() const { return subspaces_.rank_count; }
+  [[nodiscard]] int64_t ranks() const { return options_.rank_count; }
+  [[nodiscard]] bool is_whole(int64_t i) const { return whole_[static_cast<size_t>(i)]; }
   Scratch& scratch_at(int thread) { return scratch_[static_cast<size_t>(thread)]; }
-  double* first_sums() { return both_; }  // the energies are known by then
-
   void read_bases() {
     const auto read = [&](const tg_matrix& basis, double* wide, float* single, double* diagonals, int64_t length) {
       std::fill_n(diagonals, ranks() * length, 0.0);
@@ -154,7 +176,7 @@ class Energy {
           wide[a * length + j] = entry;
           single[a * length + j] = static_cast<float>(entry);
           for (int64_t i = 0; i < ranks(); ++i) {
-            diagonals[i * length + j] += a < subspaces_.ranks[i] ? entry * entry : 0;
+            diagonals[i * length + j] += a < options_.ranks[i] ? entry * entry : 0;
           }
         }
       }
@@ -205,6 +227,8 @@ class Energy {
       double* second = own.sums + kBlockSide * ranks();
       std::fill_n(own.sums, 2 * kBlockSide * ranks(), 0.0);
       double largest = 0;
+      std::fill_n(long_sums_ + block * sides_.longer, sides_.longer, 0.0);
+      std::fill_n(short_sums_ + in_short.begin, in_short.count, 0.0);
       for (int64_t panel = 0; panel < long_blocks_; ++panel) {
         require_not_cancelled();
         const Range in_long = range_of(panel, sides_.longer);
@@ -224,6 +248,7 @@ class Energy {
                          blas_size(sides_.longer), 1.0, sums, blas_size(ranks()));
         };
         add_weighted(long_diagonals_, first);
+        add_sums(in_short, in_long, own.block, long_sums_ + block * sides_.longer);
         largest = std::max(largest, *std::max_element(own.block, own.block + entries));
         add_weighted(long_squares_, second);
       }
@@ -248,11 +273,173 @@ class Energy {
     }
   }
 
+  // Adds the squares of a block up along both sides.
+  void add_sums(Range in_short, Range in_long, const double* squares, double* along_long) const {
+    const Range rows = sides_.tall ? in_long : in_short;
+    const Range columns = sides_.tall ? in_short : in_long;
+    double* of_rows = (sides_.tall ? along_long : short_sums_) + rows.begin;
+    double* of_columns = (sides_.tall ? short_sums_ : along_long) + columns.begin;
+    for (int64_t i = 0; i < rows.count; ++i) {
+      const double* row = squares + i * columns.count;
+      of_rows[i] += sum_in_lanes(columns.count, [&](int64_t j) { return row[j]; });
+      for (int64_t j = 0; j < columns.count; ++j) {
+        of_columns[j] += row[j];
+      }
+    }
+  }
+
+  // Estimates variances with probes. A = R^2 is split into A0 = short sums * long sums^T / total and the rest A1. With
+  // F(A, B) = <A, (P o P) B (Q o Q)>, F(A, A) = 2 F(A0, A) - F(A0, A0) + F(A1, A1). The first two are exact, because
+  // P o P times a vector needs only a k x k matrix: x^T (P o P) x = |U diag(x) U^T|^2.
+  void estimate(double unscaled, tg_sign_flip_moments* moments) {
+    for (int64_t block = 1; block < short_blocks_; ++block) {
+      for (int64_t j = 0; j < sides_.longer; ++j) {
+        long_sums_[j] += long_sums_[block * sides_.longer + j];
+      }
+    }
+    const double total = sum_in_lanes(sides_.longer, [&](int64_t j) { return long_sums_[j]; });
+    cross(of_short_, sides_.shorter, short_sums_, short_gram_, short_cross_);
+    cross(of_long_, sides_.longer, long_sums_, long_gram_, long_cross_);
+    stream_cross();
+    for (int64_t i = 0; i < ranks(); ++i) {
+      const int64_t rank = options_.ranks[i];
+      double across = 0;
+      for (int64_t block = 0; block < short_blocks_; ++block) {
+        across += means_[i * short_blocks_ + block];
+      }
+      const double product = leading_squares(short_gram_, rank) * leading_squares(long_gram_, rank) / total / total;
+      const Estimate rest = probe(i, total);
+      const double first = 2 * across / total - product + rest.mean * unscaled;
+      const double variance = 2 * (first - fourths_[i * short_blocks_]);
+      const double error = 2 * rest.error * unscaled;
+      whole_[static_cast<size_t>(i)] = !(error <= options_.tolerance * variance);
+      moments[i].variance = variance;
+      moments[i].variance_error = error;
+    }
+  }
+
+  // Computes gram = basis * diag(sums) * basis^T, and for each rank (B o B) * sums, where B is the projection on the basis.
+  void cross(const double* basis, int64_t length, const double* sums, double* gram, double* products) {
+    const auto& functions = blas().wide;
+    for (int64_t a = 0; a < rank_; ++a) {
+      for (int64_t j = 0; j < length; ++j) {
+        scaled_[a * length + j] = basis[a * length + j] * sums[j];
+      }
+    }
+    functions.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas_size(rank_), blas_size(rank_), blas_size(length), 1.0, scaled_,
+                   blas_size(length), basis, blas_size(length), 0.0, gram, blas_size(rank_));
+    for (int64_t i = 0; i < ranks(); ++i) {
+      require_not_cancelled();
+      const int64_t rank = options_.ranks[i];
+      functions.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(rank), blas_size(length), blas_size(rank), 1.0, gram,
+                     blas_size(rank_), basis, blas_size(length), 0.0, scaled_, blas_size(length));
+      double* product = products + i * length;
+      std::fill_n(product, length, 0.0);
+      for (int64_t a = 0; a < rank; ++a) {
+        for (int64_t j = 0; j < length; ++j) {
+          product[j] += basis[a * length + j] * scaled_[a * length + j];
+        }
+      }
+    }
+  }
+
+  [[nodiscard]] double leading_squares(const double* gram, int64_t rank) const {
+    double sum = 0;
+    for (int64_t a = 0; a < rank; ++a) {
+      sum += sum_in_lanes(rank, [&](int64_t b) { return gram[a * rank_ + b] * gram[a * rank_ + b]; });
+    }
+    return sum;
+  }
+
+  // means = for each rank and block, the sum of R^2_ij times both crosses. The means themselves are known by then.
+  void stream_cross() {
+    for_blocks(*pool_, short_blocks_, [&](int thread, int64_t block) {
+      Scratch& own = scratch_at(thread);
+      const Range in_short = range_of(block, sides_.shorter);
+      std::fill_n(own.sums, kBlockSide * ranks(), 0.0);
+      for (int64_t panel = 0; panel < long_blocks_; ++panel) {
+        require_not_cancelled();
+        const Range in_long = range_of(panel, sides_.longer);
+        read_entries(in_short, in_long, own.block);
+        for (int64_t i = 0; i < in_short.count * in_long.count; ++i) {
+          own.block[i] *= own.block[i];
+        }
+        const Factor along = short_by_long(in_short, in_long);
+        blas().wide.gemm(CblasRowMajor, along.transpose, CblasTrans, blas_size(in_short.count), blas_size(ranks()),
+                         blas_size(in_long.count), 1.0, own.block, blas_size(along.stride), long_cross_ + in_long.begin,
+                         blas_size(sides_.longer), 1.0, own.sums, blas_size(ranks()));
+      }
+      for (int64_t i = 0; i < ranks(); ++i) {
+        const double* weights = short_cross_ + i * sides_.shorter + in_short.begin;
+        means_[i * short_blocks_ + block] =
+            sum_in_lanes(in_short.count, [&](int64_t j) { return weights[j] * own.sums[j * ranks() + i]; });
+      }
+    });
+  }
+
+  struct Estimate {
+    double mean;
+    double error;
+  };
+
+  // Fills the first kProbes of 2 kProbes rows of `out` with products of two random vectors in the rows of a basis, whose mean
+  // outer product is B o B.
+  void form_probes(const float* basis, int64_t length, int64_t index, bool is_short, float* out) {
+    const random::Stream stream{static_cast<uint64_t>(options_.seed), static_cast<uint32_t>(2 * index + (is_short ? 1 : 0)),
+                                random::Purpose::kEnergyProbe};
+    const int64_t rank = options_.ranks[index];
+    for (int64_t row = 0; row < 2 * kProbes; ++row) {
+      random::normal_row(level_, stream, row, rank, probes_ + row * rank);
+    }
+    blas().single.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(2 * kProbes), blas_size(length), blas_size(rank),
+                       1.0F, probes_, blas_size(rank), basis, blas_size(length), 0.0F, out, blas_size(length));
+    for (int64_t i = 0; i < kProbes * length; ++i) {
+      out[i] *= out[kProbes * length + i];
+    }
+  }
+
+  // Estimates F(A1, A1) in units of scale^4, with all pairs of probes of the two sides.
+  Estimate probe(int64_t index, double total) {
+    form_probes(long_single_, sides_.longer, index, false, features_);
+    image_of_features(kProbes);
+    for (int64_t f = 0; f < kProbes; ++f) {
+      const float* feature = features_ + f * sides_.longer;
+      const double along =
+          sum_in_lanes(sides_.longer, [&](int64_t j) { return long_sums_[j] * static_cast<double>(feature[j]); }) / total;
+      const double scaled = along * scale_ * scale_;
+      for (int64_t i = 0; i < sides_.shorter; ++i) {
+        float& entry = chunk_image_[i * kProbes + f];
+        entry = static_cast<float>(static_cast<double>(entry) - short_sums_[i] * scaled);
+      }
+    }
+    form_probes(short_single_, sides_.shorter, index, true, chunk_product_);
+    blas().single.gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(kProbes), blas_size(kProbes),
+                       blas_size(sides_.shorter), 1.0F, chunk_product_, blas_size(sides_.shorter), chunk_image_,
+                       blas_size(kProbes), 0.0F, probe_products_, blas_size(kProbes));
+    double of_rows[kProbes] = {};
+    double of_columns[kProbes] = {};
+    double mean = 0;
+    for (int64_t a = 0; a < kProbes; ++a) {
+      for (int64_t b = 0; b < kProbes; ++b) {
+        const auto entry = static_cast<double>(probe_products_[a * kProbes + b]);
+        of_rows[a] += entry * entry / kProbes;
+        of_columns[b] += entry * entry / kProbes;
+        mean += entry * entry / (kProbes * kProbes);
+      }
+    }
+    // Pairs share probes. The variance of their mean is about that of the means of rows plus that of the means of columns.
+    double squares = 0;
+    for (int64_t a = 0; a < kProbes; ++a) {
+      squares += (of_rows[a] - mean) * (of_rows[a] - mean) + (of_columns[a] - mean) * (of_columns[a] - mean);
+    }
+    return {mean, std::sqrt(squares / (kProbes * (kProbes - 1)))};
+  }
+
   void energies(tg_sign_flip_moments* moments) {
     blas().wide.gemm(CblasRowMajor, CblasNoTrans, CblasTrans, blas_size(rank_), blas_size(rank_), blas_size(sides_.shorter), 1.0,
                      image_, blas_size(sides_.shorter), of_short_, blas_size(sides_.shorter), 0.0, both_, blas_size(rank_));
     for (int64_t i = 0; i < ranks(); ++i) {
-      const int64_t k = subspaces_.ranks[i];
+      const int64_t k = options_.ranks[i];
       for (int64_t a = 0; a < k; ++a) {
         moments[i].energy += sum_in_lanes(k, [&](int64_t b) { return both_[a * rank_ + b] * both_[a * rank_ + b]; });
       }
@@ -334,8 +521,8 @@ class Energy {
   void add_by_features() {
     int64_t largest = 0;
     for (int64_t i = 0; i < ranks(); ++i) {
-      if (uses_features(sides_, subspaces_.ranks[i])) {
-        largest = std::max(largest, subspaces_.ranks[i]);
+      if (is_whole(i) && uses_features(sides_, options_.ranks[i])) {
+        largest = std::max(largest, options_.ranks[i]);
       }
     }
     const int64_t all = features_of(largest);
@@ -344,10 +531,10 @@ class Energy {
       form_features(begin, count);
       image_of_features(count);
       for (int64_t i = 0; i < ranks(); ++i) {
-        const int64_t rank = subspaces_.ranks[i];
+        const int64_t rank = options_.ranks[i];
         const int64_t wanted = std::min(features_of(rank) - begin, count);
-        if (wanted > 0 && uses_features(sides_, rank)) {
-          first_sums()[i] += sum_of_chunk(rank, wanted, count);
+        if (wanted > 0 && is_whole(i) && uses_features(sides_, rank)) {
+          first_sums_[i] += sum_of_chunk(rank, wanted, count);
         }
       }
     }
@@ -439,6 +626,7 @@ class Energy {
   Sides sides_;
   const tg_residual& residual_;
   const Subspaces& subspaces_;
+  const tg_sign_flip_energy_options& options_;
   int64_t rank_;  // the largest one
   int64_t short_blocks_;
   int64_t long_blocks_;
@@ -455,11 +643,22 @@ class Energy {
   double* means_;    // ranks x blocks of the short side
   double* fourths_;  // the same
   double* parts_;
-  double* largest_;               // the largest square of each block of the short side
+  double* largest_;      // the largest square of each block of the short side
+  double* first_sums_;   // for each rank, the first sum of the variance in units of scale^4
+  double* long_sums_;    // blocks of the short side x long side: sums of squares, then of all blocks in the first one
+  double* short_sums_;   // sums of squares
+  double* short_cross_;  // for each rank, (P o P) times the sums
+  double* long_cross_;   // the same
+  double* short_gram_;   // basis * diag(sums) * basis^T
+  double* long_gram_;    // the same
+  double* scaled_;
+  float* probes_;
+  float* probe_products_;
   float* features_;               // chunk x long side
   float* chunk_image_;            // short side x chunk
   float* chunk_product_;          // the same
   std::vector<Scratch> scratch_;  // of each thread
+  std::vector<bool> whole_;       // the ranks whose sum is computed as a whole
   double scale_ = 1;
   ThreadPool* pool_ = nullptr;
   SimdLevel level_ = SimdLevel::kScalar;

@@ -13,8 +13,7 @@ namespace threegate::nulls {
 struct Subspaces {
   const tg_matrix* left;
   const tg_matrix* right;
-  const int64_t* ranks;
-  int64_t rank_count;
+  const tg_sign_flip_energy_options* options;
 };
 
 int64_t sign_flip_workspace_bytes(const ThreadPool& pool, const tg_residual& residual, const Subspaces& subspaces);

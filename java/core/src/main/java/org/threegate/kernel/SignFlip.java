@@ -18,7 +18,7 @@ import org.threegate.spi.Structs;
  * try (TruncatedSvd.Result svd = TruncatedSvd.of(context, TruncatedSvd.Request.of(before, 8, 1e-9))) {
  *   ProjectedEnergy.Bases bases =
  *       new ProjectedEnergy.Bases(svd.left().orElseThrow(), svd.right().orElseThrow());
- *   for (SignFlip.Moments moments : SignFlip.energy(context, update, bases, new long[] {4, 8})) {
+ *   for (SignFlip.Moments moments : SignFlip.energy(context, update, bases, SignFlip.Options.of(4, 8))) {
  *     System.out.println(moments.ratio() + " times chance, z = " + moments.z());
  *   }
  * }
@@ -28,13 +28,41 @@ public final class SignFlip {
   private SignFlip() {}
 
   /**
+   * Which energies to compute, and how accurately.
+   *
+   * @param ranks numbers k, each 1 to the rows of both bases
+   * @param tolerance largest standard error of a variance, relative to it; 0 for variances without
+   *     such an error, which take longer
+   * @param seed seed of the probes that estimate a part of the variances
+   */
+  public record Options(List<Integer> ranks, double tolerance, long seed) {
+    /** A standard error of the standard deviation of 1 %. */
+    private static final double DEFAULT_TOLERANCE = 0.02;
+
+    /** Copies the ranks. */
+    public Options {
+      ranks = List.copyOf(ranks);
+    }
+
+    /**
+     * {@return options with a tolerance of 2 %}
+     *
+     * @param ranks numbers k, each 1 to the rows of both bases
+     */
+    public static Options of(Integer... ranks) {
+      return new Options(List.of(ranks), DEFAULT_TOLERANCE, 0);
+    }
+  }
+
+  /**
    * The energy of a residual in k leading left and right directions, and its moments.
    *
    * @param energy E = |U_k R V_kᵀ|²
    * @param mean mean of E over all patterns of signs
    * @param variance variance of E over all patterns of signs
+   * @param varianceError standard error of the variance if probes estimate a part of it, or 0
    */
-  public record Moments(double energy, double mean, double variance) {
+  public record Moments(double energy, double mean, double variance, double varianceError) {
     /** {@return the standard deviations by which E exceeds its mean; 0 without variance} */
     public double z() {
       return variance > 0 ? (energy - mean) / Math.sqrt(variance) : 0;
@@ -52,15 +80,17 @@ public final class SignFlip {
    * @param context context that runs the kernel
    * @param residual the residual R
    * @param bases singular bases U and V of the base, from which the first k rows are taken
-   * @param ranks numbers k, each 1 to the rows of both bases
+   * @param options which energies to compute, and how accurately
    * @return the moments for each rank
    */
   public static List<Moments> energy(
-      Context context, Residual residual, ProjectedEnergy.Bases bases, long[] ranks) {
+      Context context, Residual residual, ProjectedEnergy.Bases bases, Options options) {
+    long[] ranks = options.ranks().stream().mapToLong(Integer::longValue).toArray();
     long leftAt = residual.structBytes();
     long rightAt = leftAt + Structs.Matrix.SIZEOF;
     long workspaceAt = rightAt + Structs.Matrix.SIZEOF;
-    long ranksAt = workspaceAt + Workspace.STRUCT_BYTES;
+    long optionsAt = workspaceAt + Workspace.STRUCT_BYTES;
+    long ranksAt = optionsAt + Structs.SignFlipEnergyOptions.SIZEOF;
     long momentsAt = ranksAt + 8L * ranks.length;
     long bytes = momentsAt + (long) Structs.SignFlipMoments.SIZEOF * ranks.length;
     try (Context.Call call = context.begin();
@@ -70,7 +100,14 @@ public final class SignFlip {
       residual.write(structs, address, leases);
       Operand.writeMatrix(bases.left(), structs, leftAt, leases);
       Operand.writeMatrix(bases.right(), structs, rightAt, leases);
-      structs.putLongs(ranksAt, ranks);
+      structs
+          .putLongs(ranksAt, ranks)
+          .putLong(
+              optionsAt + Structs.SignFlipEnergyOptions.SIZE, Structs.SignFlipEnergyOptions.SIZEOF)
+          .putLong(optionsAt + Structs.SignFlipEnergyOptions.RANKS, address + ranksAt)
+          .putLong(optionsAt + Structs.SignFlipEnergyOptions.RANK_COUNT, ranks.length)
+          .putDouble(optionsAt + Structs.SignFlipEnergyOptions.TOLERANCE, options.tolerance())
+          .putLong(optionsAt + Structs.SignFlipEnergyOptions.SEED, options.seed());
       Workspace.use(
           context,
           call,
@@ -84,8 +121,7 @@ public final class SignFlip {
                       address,
                       address + leftAt,
                       address + rightAt,
-                      address + ranksAt,
-                      ranks.length,
+                      address + optionsAt,
                       size),
           workspace ->
               context
@@ -95,8 +131,7 @@ public final class SignFlip {
                       address,
                       address + leftAt,
                       address + rightAt,
-                      address + ranksAt,
-                      ranks.length,
+                      address + optionsAt,
                       workspace,
                       address + momentsAt));
       List<Moments> moments = new ArrayList<>();
@@ -106,7 +141,8 @@ public final class SignFlip {
             new Moments(
                 structs.getDouble(at + Structs.SignFlipMoments.ENERGY),
                 structs.getDouble(at + Structs.SignFlipMoments.MEAN),
-                structs.getDouble(at + Structs.SignFlipMoments.VARIANCE)));
+                structs.getDouble(at + Structs.SignFlipMoments.VARIANCE),
+                structs.getDouble(at + Structs.SignFlipMoments.VARIANCE_ERROR)));
       }
       return List.copyOf(moments);
     }

@@ -52,7 +52,7 @@ interface NullModelContract {
       assertThat(factors[3] - factors[4]).isCloseTo(0.2, within(1e-5));
       assertThat(result.factors().common() + factors[4]).isCloseTo(-0.1, within(1e-5));
       assertThat(result.factors().columns()[7]).isCloseTo(0, within(1e-5));
-      assertThat(result.squares().residual()).isCloseTo(1e-12 * rows * columns, within(2e-10));
+      assertThat(result.squares().residual()).isCloseTo(1e-12 * rows * columns, within(5e-10));
       assertThat(result.terms().rows().squares())
           .isGreaterThan(100 * result.terms().rows().noise());
       assertThat(result.terms().columns().squares())
@@ -129,7 +129,8 @@ interface NullModelContract {
       ProjectedEnergy.Bases bases =
           new ProjectedEnergy.Bases(
               matrix(left, Dtype.F64, 2, rows), matrix(right, Dtype.F64, 2, columns));
-      List<SignFlip.Moments> moments = SignFlip.energy(context, update, bases, new long[] {1, 2});
+      List<SignFlip.Moments> moments =
+          SignFlip.energy(context, update, bases, new SignFlip.Options(List.of(1, 2), 0, 0));
       // In one coordinate on each side there is one entry, whose sign does not matter.
       double alone = after.getFloat(4L * (2 * columns + 4)) - 1.0;
       assertThat(moments.get(0).energy()).isCloseTo(alone * alone, within(1e-6 * alone * alone));
@@ -156,10 +157,17 @@ interface NullModelContract {
       SignFlip.Moments both = moments.get(1);
       double sd = Math.sqrt(both.variance());
       assertThat(mean).isCloseTo(both.mean(), within(5 * sd / Math.sqrt(draws)));
-      assertThat(Math.sqrt(squares - mean * mean)).isCloseTo(sd, within(0.15 * sd));
+      assertThat(Math.sqrt(squares - mean * mean)).isCloseTo(sd, within(0.25 * sd));
+      assertThat(both.varianceError()).isZero();
+      SignFlip.Moments estimate =
+          SignFlip.energy(context, update, bases, new SignFlip.Options(List.of(2), 0.9, 4)).get(0);
+      assertThat(estimate.mean()).isEqualTo(both.mean());
+      assertThat(estimate.variance())
+          .isCloseTo(
+              both.variance(), within(6 * estimate.varianceError() + 1e-9 * both.variance()));
       assertThat(both.z()).isCloseTo((both.energy() - both.mean()) / sd, within(1e-12));
-      assertThatThrownBy(() -> SignFlip.energy(context, update, bases, new long[] {3}))
-          .hasMessage("ranks is 3; each must be 1 to the rows of both bases");
+      assertThatThrownBy(() -> SignFlip.energy(context, update, bases, SignFlip.Options.of(3)))
+          .hasMessage("options.ranks is 3; each must be 1 to the rows of both bases");
       assertThatThrownBy(
               () -> SignFlip.draw(context, update, new NullUpdate.Draw(11, 0), Dtype.F64))
           .hasMessage("options.dtype is 1; allowed are TG_F32 (2) and TG_BF16 (4)");
@@ -195,15 +203,15 @@ interface NullModelContract {
       ChangeModel.Fit fit = model.fit(context);
       assertThat(fit.convergence().converged()).isTrue();
       assertThat(fit.freeEntries()).isEqualTo(rows * columns);
-      assertThat(fit.bins()[0] - fit.bins()[1]).isCloseTo(2, within(0.4));
+      assertThat(fit.bins()[0] - fit.bins()[1]).isCloseTo(2, within(0.6));
       Mask set = new Mask(rows, columns, chosen);
       Mask all = new Mask(rows, columns, changed);
       List<ChangeModel.Score> scores = model.score(context, fit, List.of(set, all));
       ChangeModel.Score score = scores.get(0);
       assertThat(score.convergence().converged()).isTrue();
-      assertThat(score.logOdds()).isCloseTo(1, within(0.5));
+      assertThat(score.logOdds()).isCloseTo(1, within(0.7));
       assertThat(score.z()).isCloseTo(score.logOdds() / score.logOddsError(), within(1e-9));
-      assertThat(score.z()).isGreaterThan(5);
+      assertThat(score.z()).isGreaterThan(3);
       assertThat(score.counts().entries()).isEqualTo(set.count());
       assertThat(score.counts().observed() - score.counts().expected()).isPositive();
       assertThat(score.explained()).isBetween(0.2, 0.95);
