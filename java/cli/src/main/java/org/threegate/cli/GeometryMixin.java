@@ -19,7 +19,7 @@ final class GeometryMixin {
       split = ",",
       paramLabel = "MODEL",
       description =
-          "Null models to draw: norm-matched, permuted-update and spectrum-preserving, separated by"
+          "Null models to draw: norm-matched, permuted-update, spectrum-preserving and sign-flipped, separated by"
               + " commas, or none (default: all).")
   private List<String> nulls = new ArrayList<>();
 

@@ -239,7 +239,8 @@ class ReportDirectoryTest {
     assertThat(root.path("summary").path("angleMaxDegrees").path("max").asDouble())
         .isCloseTo(Math.toDegrees(2e-3), within(1e-12));
     assertThat(TerminalReport.render(report()))
-        .contains("[supported] The claim </script>: measure is 5.000, null models give 1.000")
+        .contains(
+            "[supported] The claim </script>: measure is 5.000, the closest null model (n) gives 1.000")
         .contains("spectral drift NSS: median 1.581e-01, largest 1.581e-01 over 1 matrices");
     String page = Files.readString(out.resolve(ReportDirectory.HTML));
     assertThat(page.contains("The claim </script>")).isFalse();

@@ -91,14 +91,18 @@ public final class GeometryMeasurement {
       Operand base,
       Operand tuned,
       GeometryOptions options,
-      Control control) {
+      Control control,
+      Bf16Diff.Result diff) {
     this.context = context;
     this.base = base;
     this.tuned = tuned;
     this.options = options;
     this.control = control;
     this.ranks = options.ranksOf(Math.min(base.rows(), base.columns()));
-    this.seed = options.seedOf(name);
+    // Updates of the same matrix have null models of their own, so that comparisons of several runs
+    // share no noise.
+    long content = Double.doubleToLongBits(diff.deltaSquares()) + diff.changedStored();
+    this.seed = options.seedOf(name + '/' + Long.toHexString(content));
   }
 
   /**
@@ -197,7 +201,7 @@ public final class GeometryMeasurement {
     if (!Double.isFinite(diff.baseSquares() + diff.deltaSquares())) {
       return TensorGeometry.omitted("its norm is too large for float64");
     }
-    return new GeometryMeasurement(context, name, base, tuned, options, control)
+    return new GeometryMeasurement(context, name, base, tuned, options, control, diff)
         .measure(diff, known);
   }
 
@@ -299,7 +303,7 @@ public final class GeometryMeasurement {
             context,
             Residual.of(base, after),
             new ProjectedEnergy.Bases(before.left().orElseThrow(), before.right().orElseThrow()),
-            ranks.stream().mapToLong(Integer::longValue).toArray());
+            SignFlip.Options.of(ranks.toArray(Integer[]::new)));
     List<SpectrumMeasure> spectra = new ArrayList<>();
     for (int i = 0; i < ranks.size(); i++) {
       Geometry geometry = geometries.get(i);

@@ -24,6 +24,7 @@ import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.analysis.statistics.Agreement;
 import org.threegate.analysis.statistics.Finding;
 import org.threegate.analysis.statistics.RatioProfile;
+import org.threegate.analysis.statistics.SmallestEffect;
 import org.threegate.analysis.statistics.Verdict;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.SafetensorsWriter;
@@ -115,7 +116,7 @@ class ConsensusTest {
     Finding finding = Consensus.judge(tensors).get(0);
     assertThat(finding.verdict()).as(finding.text()).isEqualTo(Verdict.EXPLAINED_BY_NULL);
     // Nothing is judged on a matrix that one side only stores quantized.
-    Finding withheld = Consensus.judge(tensors, Set.of(NAME)).get(0);
+    Finding withheld = Consensus.judge(tensors, Set.of(NAME), SmallestEffect.DEFAULT).get(0);
     assertThat(withheld.verdict()).isEqualTo(Verdict.UNDETERMINED);
     assertThat(withheld.text()).endsWith(": 1 of 1 matrices are quantized on one side only.");
     TensorConsensus tensor = tensors.get(0);

@@ -7,9 +7,11 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.threegate.analysis.statistics.Accounting;
 import org.threegate.analysis.statistics.Finding;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.dtype.Dtype;
@@ -111,7 +113,13 @@ class RandomUpdatesTest {
     assertThat(alarms).isLessThanOrEqualTo(11);
     assertThat(measured).isGreaterThan(LAYERS / 2);
     assertThat(principal).isLessThanOrEqualTo(11);
-    CurvatureStudy study = new CurvatureStudy(layers, Map.of());
+    Accounting.Share none = new Accounting.Share(0, 0);
+    Accounting.Side side =
+        new Accounting.Side(
+            List.of(), List.of(), List.of(), List.of(), List.of(), List.of(), List.of(), none,
+            none);
+    CurvatureStudy study =
+        new CurvatureStudy(layers, Map.of(), new Accounting(side, side), List.of(), Set.of());
     assertThat(study.findings()).noneMatch(finding -> finding.verdict().isDecided());
     assertThat(study.findings())
         .extracting(Finding::evidence)
