@@ -101,7 +101,8 @@ public final class GeometryMeasurement {
     this.ranks = options.ranksOf(Math.min(base.rows(), base.columns()));
     // Updates of the same matrix have null models of their own, so that comparisons of several runs
     // share no noise.
-    long content = Double.doubleToLongBits(diff.deltaSquares()) + diff.changedStored();
+    double relative = diff.deltaSquares() / diff.baseSquares();
+    long content = Double.doubleToLongBits(relative) + diff.changedStored();
     this.seed = options.seedOf(name + '/' + Long.toHexString(content));
   }
 

@@ -22,7 +22,6 @@ import org.threegate.analysis.geometry.GeometryOptions;
 import org.threegate.analysis.geometry.TensorGeometry;
 import org.threegate.analysis.nullmodel.NullModel;
 import org.threegate.analysis.statistics.Finding;
-import org.threegate.analysis.statistics.Spectra;
 import org.threegate.analysis.statistics.Totals;
 import org.threegate.analysis.statistics.Verdict;
 import org.threegate.buffer.NativeBuffer;
@@ -205,9 +204,11 @@ class ClaimsTest {
       // Half of the entries change with probability 0.1 and the others with 0.2. A third of the
       // changes is therefore principal, where chance would give a half.
       assertThat(finding.evidence().means().observed()).isCloseTo(1.0 / 3, within(0.02));
-      // Principal entries are larger, and large entries change less often. Magnitude therefore
-      // explains about half of the effect.
-      assertThat(finding.evidence().means().nullMean()).isBetween(0.38, 0.48);
+      // The odds of a change are 1 : 9 and 1 : 4, so their ratio is 0.44. A score test gives it to
+      // first order.
+      assertThat(finding.evidence().nulls())
+          .hasSize(3)
+          .allSatisfy(beyond -> assertThat(beyond.pooled().effect().ratio()).isBetween(0.3, 0.6));
     }
   }
 
@@ -305,12 +306,12 @@ class ClaimsTest {
         judgeUpdate(size, values(size), i -> i / size < 8 && i / size == i % size ? 1e-3 : 0);
     Finding energy = findings.get("avoids-principal-directions");
     assertThat(energy.verdict()).as(energy.text()).isEqualTo(Verdict.CONTRADICTED);
-    assertThat(energy.evidence().means().observed()).isCloseTo(1, within(1e-6));
-    assertThat(energy.evidence().means().nullMean()).isCloseTo(64.0 / (size * size), within(0.01));
+    // The base has nearly all of its energy there, too, so a rescaling explains most of the update.
+    assertThat(energy.evidence().means().observed()).isBetween(0.1, 0.5);
+    assertThat(energy.evidence().means().nullMean()).isLessThan(0.05);
+    assertThat(energy.text()).contains("judged on what rescalings leave");
     Finding drift = findings.get("preserves-spectrum");
     assertThat(drift.verdict()).as(drift.text()).isEqualTo(Verdict.CONTRADICTED);
-    double planted = 1e-3 * Math.sqrt(8) / Spectra.norm(values(size));
-    assertThat(drift.evidence().means().observed()).isCloseTo(planted, within(1e-6 * planted));
   }
 
   /**
@@ -340,6 +341,7 @@ class ClaimsTest {
             });
     Finding angles = findings.get("preserves-subspaces");
     assertThat(angles.verdict()).as(angles.text()).isEqualTo(Verdict.CONTRADICTED);
-    assertThat(angles.evidence().means().observed()).isCloseTo(angle, within(1e-5));
+    // A small part of the rotation looks like a rescaling, which is taken out.
+    assertThat(angles.evidence().means().observed()).isBetween(0.8 * angle, angle);
   }
 }
