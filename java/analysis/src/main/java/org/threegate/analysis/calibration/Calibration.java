@@ -109,7 +109,7 @@ public final class Calibration {
   }
 
   private static Claim.Place place(Source source) {
-    return Claim.Place.of(source.kind().label(), source.name(), source.layer());
+    return Claim.Place.of(source.kind().label(), source.name());
   }
 
   /** Reads the matrices of the first layers that have any. */
@@ -120,7 +120,7 @@ public final class Calibration {
           pair.dimensions() == 2
               && Math.min(pair.rows(), pair.columns()) >= CalibrationOptions.LEAST_SIDE;
       if (fits && pair.layer().isPresent()) {
-        String layer = Claim.Place.of("", pair.name(), pair.layer()).layer();
+        String layer = Claim.Place.of("", pair.name()).layer();
         layers.computeIfAbsent(layer, name -> new ArrayList<>()).add(pair);
       }
     }

@@ -429,7 +429,7 @@ public final class Consensus {
         tests.add(
             new Claim.Test(
                 tensor.name(),
-                Claim.Place.of(tensor.kind(), tensor.name(), tensor.layer()),
+                Claim.Place.of(tensor.kind(), tensor.name()),
                 agreement.jaccard(),
                 Optional.of(density),
                 Stream.concat(

@@ -9,8 +9,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.threegate.analysis.journal.Journal;
 import org.threegate.analysis.pairing.Pairing;
@@ -68,7 +66,6 @@ public record CurvatureStudy(
     Set<String> quantized) {
   private static final String UNCHANGED = "its weights did not change";
   private static final String WEIGHT = ".weight";
-  private static final Pattern NUMBER = Pattern.compile("\\.\\d+(?=\\.)");
 
   /** Copies the list. */
   public CurvatureStudy {
@@ -310,7 +307,7 @@ public record CurvatureStudy(
         tests.add(
             new Claim.Test(
                 layer.name(),
-                new Claim.Place(layer.kind(), layerOf(layer.name())),
+                Claim.Place.of(layer.kind(), layer.name()),
                 layer.directions().along().get(observed).value(),
                 // The first null is the reference in common use.
                 Optional.of(against.get(0)),
@@ -347,11 +344,5 @@ public record CurvatureStudy(
                     NullEstimate.analytic(
                         other.label(), mean, comparison.paired().difference().se())),
         comparison.effect());
-  }
-
-  /** Returns the name up to the first number: the decoder layer that a linear layer is part of. */
-  private static String layerOf(String name) {
-    Matcher number = NUMBER.matcher(name);
-    return number.find() ? name.substring(0, number.end()) : name;
   }
 }

@@ -94,7 +94,7 @@ public record TensorDiff(
 
   /** {@return the kind and layer of the tensor, for tests over several tensors} */
   public Claim.Place place() {
-    return Claim.Place.of(kind, name, layer);
+    return Claim.Place.of(kind, name);
   }
 
   /** {@return the name of the dtype before training} */

@@ -3,7 +3,8 @@ package org.threegate.analysis.statistics;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalInt;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * A statement about an update that is tested on each matrix.
@@ -120,18 +121,18 @@ public record Claim(
    * @param layer identifier of its layer; matrices of one layer are not taken as independent
    */
   public record Place(String kind, String layer) {
+    private static final Pattern NUMBER = Pattern.compile("\\.\\d+(?=\\.)");
+
     /**
      * {@return the place of a tensor} Towers number their layers apart, so a layer is identified by
-     * the tensor's name up to the number. A tensor outside the layers counts as one of its own.
+     * the name up to the first number. A tensor outside the layers counts as one of its own.
      *
      * @param kind kind of the tensor
      * @param name name of the tensor
-     * @param layer layer number, if it has one
      */
-    public static Place of(String kind, String name, OptionalInt layer) {
-      String number = layer.isPresent() ? "." + layer.getAsInt() + "." : "";
-      int at = number.isEmpty() ? -1 : name.indexOf(number);
-      return new Place(kind, at < 0 ? name : name.substring(0, at + number.length() - 1));
+    public static Place of(String kind, String name) {
+      Matcher number = NUMBER.matcher(name);
+      return new Place(kind, number.find() ? name.substring(0, number.end()) : name);
     }
   }
 

@@ -20,6 +20,8 @@ import java.util.TreeMap;
  * claim is undetermined. The rule is defined by this project; the claims follow arXiv 2511.08567.
  *
  * <pre>{@code
+ * Claim.Measure measure = new Claim.Measure("share", "", SmallestEffect.Scale.RATIO);
+ * Claim claim = new Claim("small", "The update is small", measure, -1, List.of(), "not measured");
  * Finding finding = Judge.findings(List.of(claim)).get(0);
  * System.out.println(finding.verdict().label() + ": " + finding.text());
  * }</pre>

@@ -2,6 +2,7 @@ package org.threegate.checkpoint.weight;
 
 import java.util.Optional;
 import org.threegate.buffer.NativeBuffer;
+import org.threegate.kernel.Matrix;
 import org.threegate.kernel.QuantizedRows;
 
 /**
@@ -24,6 +25,22 @@ record ByteRows(
     Optional<ScaleGrid> zeros)
     implements RowDecoder {
   private static final int LEAST_COLUMNS = 16; // of a block; below, scales take most of the time
+
+  /**
+   * {@return the decoder of codes of one byte that have a scale for each block}
+   *
+   * @param codes codes of a float8 dtype
+   * @param grid scales
+   */
+  static RowDecoder of(Matrix codes, ScaleGrid grid) {
+    return new ByteRows(
+        codes.buffer(),
+        codes.offset(),
+        Math.toIntExact(codes.columns()),
+        ByteCodes.of(codes.dtype()),
+        grid,
+        Optional.empty());
+  }
 
   @Override
   public void decode(long first, int count, float[] out) {

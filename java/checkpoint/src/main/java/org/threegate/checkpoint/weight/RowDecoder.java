@@ -4,7 +4,6 @@ import java.util.Optional;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Ranges;
 import org.threegate.kernel.Context;
-import org.threegate.kernel.Matrix;
 import org.threegate.kernel.QuantizedRows;
 
 /** Computes rows of a matrix in float32. */
@@ -117,32 +116,5 @@ public interface RowDecoder {
         done += run;
       }
     };
-  }
-
-  /**
-   * {@return the decoder of codes of one byte that have a scale for each block}
-   *
-   * @param codes codes of a float8 dtype
-   * @param grid scales
-   */
-  static RowDecoder of(Matrix codes, ScaleGrid grid) {
-    return scaledBytes(
-        codes.buffer(), codes.offset(), codes.columns(), ByteCodes.of(codes.dtype()), grid);
-  }
-
-  /**
-   * Returns the decoder of contiguous codes of one byte: the value of a code, times the scale of
-   * its block, in float32.
-   *
-   * @param buffer memory of the codes
-   * @param offset position of the first code, in bytes
-   * @param columns codes of a row
-   * @param table value of each of the 256 codes
-   * @param grid scales
-   * @return the decoder
-   */
-  static RowDecoder scaledBytes(
-      NativeBuffer buffer, long offset, long columns, float[] table, ScaleGrid grid) {
-    return new ByteRows(buffer, offset, Math.toIntExact(columns), table, grid, Optional.empty());
   }
 }

@@ -154,7 +154,7 @@ public sealed interface Values {
         return new Scaled(
             Operand.of(codes).slice(begin, end, 0, columns()).values(), grid.from(begin));
       }
-      return new Computed(end - begin, columns(), RowDecoder.of(codes, grid).from(begin));
+      return new Computed(end - begin, columns(), ByteRows.of(codes, grid).from(begin));
     }
   }
 

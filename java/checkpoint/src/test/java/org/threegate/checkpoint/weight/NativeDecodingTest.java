@@ -122,7 +122,7 @@ class NativeDecodingTest {
       return Optional.of(computed.decoder());
     }
     if (values instanceof Values.Scaled scaled) {
-      return Optional.of(RowDecoder.of(scaled.codes(), scaled.grid()));
+      return Optional.of(ByteRows.of(scaled.codes(), scaled.grid()));
     }
     return Optional.empty();
   }
