@@ -254,7 +254,9 @@ public final class Claims {
         ratio("spectral drift NSS", ""),
         -1,
         tests,
-        tests.isEmpty() ? "no null model was sampled" : excluded(tests.size(), "did not converge"));
+        tests.isEmpty() && !all.isEmpty()
+            ? "no null model was sampled"
+            : ofRest(excluded(tests.size(), "did not converge")));
   }
 
   private Claim angles(int rank) {
