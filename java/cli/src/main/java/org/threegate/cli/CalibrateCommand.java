@@ -42,7 +42,7 @@ import picocli.CommandLine.Spec;
       "",
       "Examples:",
       "  threegate calibrate",
-      "  threegate calibrate base/ --layers 6 --side 256 --seeds 2",
+      "  threegate calibrate base/ --layers 6 --seeds 2",
       "  threegate calibrate base/ --full --json > calibration.json"
     })
 final class CalibrateCommand implements Callable<Integer> {
@@ -67,7 +67,7 @@ final class CalibrateCommand implements Callable<Integer> {
   @Option(
       names = "--seeds",
       paramLabel = "N",
-      description = "Number of updates of each kind (default: 1; with --full, 5).")
+      description = "Number of updates of each kind (default: 1; with --full, 3).")
   private Optional<Integer> seeds = Optional.empty();
 
   @Option(
@@ -80,7 +80,7 @@ final class CalibrateCommand implements Callable<Integer> {
       names = "--side",
       paramLabel = "N",
       description =
-          "Largest number of rows and of columns; larger matrices are cropped (default: 128; with"
+          "Largest number of rows and of columns; larger matrices are cropped (default: 256; with"
               + " --full, 512).")
   private Optional<Integer> side = Optional.empty();
 

@@ -40,7 +40,7 @@ public final class CalibrationText {
     CalibrationResult result = report.result();
     out.line("base  %s", report.base());
     out.line(
-        "%d matrices of %d layers, %d updates of each kind",
+        "%d matrices of %d layers; updates of each kind: %d",
         result.matrices(), result.layers(), result.seeds());
     result.skipped().forEach((name, why) -> out.line("left out: %s %s", name, why));
     out.blank();

@@ -198,12 +198,20 @@ record KnownUpdate(
     all.add(
         profile("large-rows", "noise in proportion to the row norms", ProfileOf.power(1), flat));
     all.add(
-        profile("small-rows", "noise in inverse proportion to them", ProfileOf.power(-1), flat));
+        profile(
+            "small-rows",
+            "noise in inverse proportion to the row norms",
+            ProfileOf.power(-1),
+            flat));
     all.add(
         profile(
             "large-columns", "noise in proportion to the column norms", flat, ProfileOf.power(1)));
     all.add(
-        profile("small-columns", "noise in inverse proportion to them", flat, ProfileOf.power(-1)));
+        profile(
+            "small-columns",
+            "noise in inverse proportion to the column norms",
+            flat,
+            ProfileOf.power(-1)));
     all.add(
         profile(
             "small-both",
