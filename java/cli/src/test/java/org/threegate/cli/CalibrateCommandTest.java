@@ -67,7 +67,7 @@ class CalibrateCommandTest {
   void wrongInputIsRefused() throws IOException {
     run(directory.resolve("none")).assertRefused("no such file");
     run("--seeds", 0).assertRefused("--seeds", "at least 1");
-    run("--side", 3).assertRefused("--side", "at least 16");
+    CommandRun.of("calibrate", "--side", 3).assertRefused("--side", "at least 16");
     run("--exclude", "q_proj").assertRefused("no selected layer");
     run("--smallest-ratio", 0.5).assertRefused("--smallest-ratio");
     Path broken = Files.writeString(directory.resolve("broken.safetensors"), "no weights");

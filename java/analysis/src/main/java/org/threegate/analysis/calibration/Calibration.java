@@ -51,10 +51,10 @@ import org.threegate.run.Workers;
  * effect give the rate of detection. Each is judged by the same code as a real update.
  *
  * <pre>{@code
- * try (Checkpoint base = Checkpoint.open(context, path)) {
+ * try (Checkpoint before = Checkpoint.open(context, base)) {
  *   CalibrationResult result =
  *       Calibration.of(
- *           context, base, name -> true, CalibrationOptions.DEFAULT, Progress.NONE, control);
+ *           context, before, name -> true, CalibrationOptions.DEFAULT, Progress.NONE, control);
  *   System.out.println(result.falseVerdicts().value() + " false verdicts");
  * }
  * }</pre>

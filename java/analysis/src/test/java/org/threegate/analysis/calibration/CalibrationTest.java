@@ -137,7 +137,7 @@ class CalibrationTest {
   @Test
   void verdictsOnKnownUpdatesAreRight() throws IOException {
     Path path = base(3, shapes());
-    CalibrationResult result = calibrate(path, options(3, 4096, Math.max(1, SEEDS)), 0);
+    CalibrationResult result = calibrate(path, options(3, 4096, Math.max(1, SEEDS)), 2);
     System.out.println("calibration: " + result.falseVerdicts() + " " + result.found());
     assertThat(result.layers()).isEqualTo(3);
     assertThat(result.matrices()).isEqualTo(3 * shapes().size());
