@@ -6,7 +6,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import java.util.function.Predicate;
 import org.threegate.analysis.calibration.Calibration;
 import org.threegate.analysis.calibration.CalibrationOptions;
 import org.threegate.analysis.calibration.CalibrationResult;
@@ -107,13 +106,22 @@ final class CalibrateCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     selection.predicate(); // refuse invalid options before anything is measured
     options();
-    if (base.isPresent()) {
-      measure(base.get(), base.get().toString());
-    } else {
-      try (Sample sample = Sample.extract()) {
-        measure(sample.base(), SAMPLE);
-      }
-    }
+    long start = System.nanoTime();
+    // The sample is deleted before Ctrl-C ends the process, because this waits for the body only.
+    Interruption.measure(
+        () -> Context.open(Context.Device.CPU, threads),
+        spec.commandLine().getErr(),
+        "nothing was written",
+        (context, control) -> {
+          if (base.isPresent()) {
+            String name = base.get().toString();
+            write(measure(context, control, base.get()), name, start);
+          } else {
+            try (Sample sample = Sample.extract()) {
+              write(measure(context, control, sample.base()), SAMPLE, start);
+            }
+          }
+        });
     return 0;
   }
 
@@ -139,21 +147,11 @@ final class CalibrateCommand implements Callable<Integer> {
     }
   }
 
-  private void measure(Path path, String name) throws IOException {
-    long start = System.nanoTime();
-    Predicate<String> selected = selection.predicate();
-    Interruption.measure(
-        () -> Context.open(Context.Device.CPU, threads),
-        spec.commandLine().getErr(),
-        "nothing was written",
-        (context, control) -> write(measure(context, control, path, selected), name, start));
-  }
-
-  private CalibrationResult measure(
-      Context context, Control control, Path path, Predicate<String> selected) {
+  private CalibrationResult measure(Context context, Control control, Path path) {
     try (Checkpoint checkpoint = Checkpoint.open(context, path);
         ProgressBar progress = new ProgressBar(control, false)) {
-      return Calibration.of(context, checkpoint, selected, options(), progress, control);
+      return Calibration.of(
+          context, checkpoint, selection.predicate(), options(), progress, control);
     }
   }
 
