@@ -189,10 +189,10 @@ class CalibrationTest {
 
   @Test
   void theNumberOfThreadsDoesNotChangeTheResult() throws IOException {
-    Path path = base(2, Map.of("self_attn.q_proj", new int[] {40, 24}));
-    CalibrationResult one = calibrate(path, options(2, 32, 1), 1);
-    assertThat(one).isEqualTo(calibrate(path, options(2, 32, 1), 3));
-    assertThat(one.matrices()).isEqualTo(2);
+    Path path = base(1, Map.of("self_attn.q_proj", new int[] {40, 24}));
+    CalibrationResult one = calibrate(path, options(1, 32, 1), 1);
+    assertThat(one).isEqualTo(calibrate(path, options(1, 32, 1), 3));
+    assertThat(one.matrices()).isEqualTo(1);
   }
 
   @Test
