@@ -96,6 +96,7 @@ export default defineConfig({
         text: 'Tasks',
         items: [
           page('Comparing', 'comparing'),
+          page('Calibration', 'calibration'),
           page('Consensus and trajectories', 'consensus'),
           page('Masks', 'masks'),
           page('Interventions', 'interventions'),

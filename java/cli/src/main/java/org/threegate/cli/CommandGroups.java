@@ -23,7 +23,7 @@ final class CommandGroups {
 
   private static Map<String, List<String>> groups() {
     Map<String, List<String>> groups = new LinkedHashMap<>();
-    groups.put("Compare checkpoints", List.of("compare", "consensus"));
+    groups.put("Compare checkpoints", List.of("compare", "calibrate", "consensus"));
     groups.put("Use the geometry of a model", List.of("mask", "intervene"));
     groups.put("Measure curvature", List.of("curvature", "capture"));
     groups.put("Train decoders", List.of("train", "eval", "generate"));

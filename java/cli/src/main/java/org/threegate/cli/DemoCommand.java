@@ -1,10 +1,7 @@
 package org.threegate.cli;
 
 import java.io.IOException;
-import java.io.InputStream;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -31,8 +28,6 @@ import picocli.CommandLine.Spec;
       "  threegate demo --sample --out /tmp/demo"
     })
 final class DemoCommand implements Callable<Integer> {
-  private static final List<String> FILES = List.of("config.json", "model.safetensors");
-
   @Spec private CommandSpec spec;
 
   @Output(Output.Kind.RESULTS)
@@ -69,27 +64,8 @@ final class DemoCommand implements Callable<Integer> {
   }
 
   private Integer sample() throws IOException {
-    Path directory = Files.createTempDirectory("threegate-sample");
-    try {
-      for (String side : List.of("base", "tuned")) {
-        Files.createDirectory(directory.resolve(side));
-        for (String file : FILES) {
-          try (InputStream in =
-              DemoCommand.class.getResourceAsStream("sample/" + side + "/" + file)) {
-            Files.copy(in, directory.resolve(side).resolve(file));
-          }
-        }
-      }
-      return new CompareCommand(spec, directory.resolve("base"), directory.resolve("tuned"), out)
-          .call();
-    } finally {
-      for (String side : List.of("base", "tuned")) {
-        for (String file : FILES) {
-          Files.deleteIfExists(directory.resolve(side).resolve(file));
-        }
-        Files.deleteIfExists(directory.resolve(side));
-      }
-      Files.deleteIfExists(directory);
+    try (Sample sample = Sample.extract()) {
+      return new CompareCommand(spec, sample.base(), sample.tuned(), out).call();
     }
   }
 }

@@ -19,6 +19,7 @@ import picocli.CommandLine.Command;
       InterveneCommand.class,
       CurvatureCommand.class,
       CaptureCommand.class,
+      CalibrateCommand.class,
       TrainCommand.class,
       EvaluateCommand.class,
       GenerateCommand.class,

@@ -19,6 +19,7 @@ final class CommandLines {
   /** Further arguments that a command needs before it reads or writes anything. */
   private static final Map<String, List<String>> NEEDED =
       Map.of(
+          "calibrate", List.of("--layers", "1", "--side", "16"),
           "mask", List.of("--kind", "low"),
           "intervene", List.of("--rotate-vo", "--layers", "0"),
           "generate", List.of("aaa"),

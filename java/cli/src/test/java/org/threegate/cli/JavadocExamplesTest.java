@@ -23,6 +23,7 @@ class JavadocExamplesTest {
       List.of(
           "kernel",
           "buffer",
+          "calibration",
           "checkpoint",
           "compare",
           "consensus",
@@ -51,6 +52,7 @@ class JavadocExamplesTest {
         static org.threegate.buffer.NativeBuffer buffer;
         static org.threegate.report.ComparisonReport report;
         static org.threegate.report.ConsensusReport consensusReport;
+        static org.threegate.report.CalibrationReport calibrationReport;
         static org.threegate.report.CurvatureReport curvatureReport;
         static org.threegate.report.StudyReport studyReport;
         static org.threegate.analysis.study.StudyResult result;

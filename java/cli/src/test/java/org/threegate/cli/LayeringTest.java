@@ -45,6 +45,8 @@ class LayeringTest {
               "org.threegate.analysis.geometry..",
               "org.threegate.analysis.mask..",
               "org.threegate.analysis.nullmodel..")
+          .layer("calibration")
+          .definedBy("org.threegate.analysis.calibration..")
           .layer("intervention")
           .definedBy("org.threegate.analysis.intervention..")
           .layer("curvature")
@@ -107,6 +109,8 @@ class LayeringTest {
           .mayOnlyBeAccessedByLayers("cli")
           .whereLayer("trainingRun")
           .mayOnlyBeAccessedByLayers("cli", "study")
+          .whereLayer("calibration")
+          .mayOnlyBeAccessedByLayers("cli", "report")
           .whereLayer("patch")
           .mayOnlyBeAccessedByLayers("cli", "observe", "patchGeometry", "trainingRun")
           .whereLayer("patchGeometry")
@@ -114,9 +118,10 @@ class LayeringTest {
           .whereLayer("claims")
           .mayOnlyBeAccessedByLayers("cli", "report", "study")
           .whereLayer("pairing")
-          .mayOnlyBeAccessedByLayers("cli", "measure", "curvature", "study")
+          .mayOnlyBeAccessedByLayers("cli", "calibration", "measure", "curvature", "study")
           .whereLayer("measure")
-          .mayOnlyBeAccessedByLayers("cli", "report", "observe", "study", "trainingRun")
+          .mayOnlyBeAccessedByLayers(
+              "cli", "calibration", "report", "observe", "study", "trainingRun")
           .whereLayer("intervention")
           .mayOnlyBeAccessedByLayers("cli", "study")
           .whereLayer("curvature")
@@ -158,6 +163,7 @@ class LayeringTest {
           .mayOnlyBeAccessedByLayers("cli", "train", "rollout", "study", "trainingRun")
           .whereLayer("statistics")
           .mayOnlyBeAccessedByLayers(
+              "calibration",
               "cli",
               "report",
               "patchGeometry",
@@ -169,6 +175,7 @@ class LayeringTest {
               "study")
           .whereLayer("checkpoint")
           .mayOnlyBeAccessedByLayers(
+              "calibration",
               "cli",
               "patch",
               "patchGeometry",
@@ -187,6 +194,7 @@ class LayeringTest {
               "trainingRun")
           .whereLayer("kernel")
           .mayOnlyBeAccessedByLayers(
+              "calibration",
               "cli",
               "binding",
               "patch",

@@ -26,7 +26,8 @@ class GlossaryTest {
           "report", keys(ComparisonJson.class),
           "consensus", keys(ConsensusJson.class),
           "curvature", keys(CurvatureJson.class),
-          "study", keys(StudyJson.class));
+          "study", keys(StudyJson.class),
+          "calibration", keys(CalibrationJson.class));
 
   private static Set<String> keys(Class<?> document) {
     Set<String> keys = new TreeSet<>();

@@ -181,6 +181,10 @@ class HostilePagesTest {
             (Function<List<String>, String>)
                 names -> ConsensusText.render(HostileReports.consensus(names))),
         Arguments.of(
+            "calibration",
+            (Function<List<String>, String>)
+                names -> CalibrationText.render(HostileReports.calibration(names))),
+        Arguments.of(
             "curvature",
             (Function<List<String>, String>)
                 names -> CurvatureText.render(HostileReports.curvature(names))),

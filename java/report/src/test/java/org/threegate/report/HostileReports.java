@@ -7,6 +7,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import org.threegate.analysis.calibration.CalibrationResult;
+import org.threegate.analysis.calibration.Truth;
 import org.threegate.analysis.consensus.TensorConsensus;
 import org.threegate.analysis.consensus.TensorTrajectory;
 import org.threegate.analysis.curvature.Along;
@@ -176,6 +178,32 @@ final class HostileReports {
         findings(names),
         trajectories,
         new double[] {10, 20});
+  }
+
+  static CalibrationReport calibration(List<String> names) {
+    List<CalibrationResult.Row> rows = new ArrayList<>();
+    Map<String, String> skipped = new LinkedHashMap<>();
+    for (String name : names) {
+      rows.add(
+          new CalibrationResult.Row(
+              name,
+              name,
+              Truth.NOTHING,
+              Map.of(name, Map.of(Verdict.SUPPORTED, 1, Verdict.EXPLAINED_BY_NULL, 19)),
+              Map.of(name, 2)));
+      rows.add(
+          new CalibrationResult.Row(
+              name,
+              name,
+              new Truth(Map.of(name, Verdict.CONTRADICTED)),
+              Map.of(name, Map.of(Verdict.CONTRADICTED, 18, Verdict.UNDETERMINED, 2)),
+              Map.of()));
+      skipped.put(name, "is zero " + name);
+    }
+    return new CalibrationReport(
+        new Provenance(names.get(0), names, 3),
+        names.get(names.size() - 1),
+        new CalibrationResult(6, 3, 20, rows, skipped));
   }
 
   static CurvatureReport curvature(List<String> names) {

@@ -24,6 +24,7 @@ class WrittenJsonTest {
         Arguments.of("report.json", ComparisonJson.of(ReportDirectoryTest.report())),
         Arguments.of("consensus.json", ConsensusJson.file(HostileReports.consensus(NAMES))),
         Arguments.of("curvature.json", CurvatureJson.of(HostileReports.curvature(NAMES))),
+        Arguments.of("calibration.json", CalibrationJson.of(HostileReports.calibration(NAMES))),
         Arguments.of("study.json", StudyJson.of(HostileReports.study(NAMES))));
   }
 

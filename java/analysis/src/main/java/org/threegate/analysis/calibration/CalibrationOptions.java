@@ -17,9 +17,15 @@ public record CalibrationOptions(
   /** Smallest side of a matrix that is calibrated. */
   static final int LEAST_SIDE = 16;
 
-  /** Default options: up to four layers, 256 rows and columns, two updates of each kind. */
+  /** Default options: up to three layers, 256 rows and columns, one update of each kind. */
   public static final CalibrationOptions DEFAULT =
-      new CalibrationOptions(4, 256, 2, GeometryOptions.DEFAULT, SmallestEffect.DEFAULT);
+      new CalibrationOptions(3, 256, 1, GeometryOptions.DEFAULT, SmallestEffect.DEFAULT);
+
+  /**
+   * Options that take longer: up to six layers, 512 rows and columns, three updates of each kind.
+   */
+  public static final CalibrationOptions FULL =
+      new CalibrationOptions(6, 512, 3, GeometryOptions.DEFAULT, SmallestEffect.DEFAULT);
 
   /**
    * Validates the options.

@@ -1,7 +1,10 @@
 package org.threegate.analysis.calibration;
 
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import org.threegate.analysis.statistics.Proportion;
 import org.threegate.analysis.statistics.Verdict;
 
@@ -12,11 +15,14 @@ import org.threegate.analysis.statistics.Verdict;
  * @param layers number of layers that they come from
  * @param seeds number of updates of each kind
  * @param rows one row per kind of update, in a fixed order
+ * @param skipped matrices that were left out, with the reason
  */
-public record CalibrationResult(int matrices, int layers, int seeds, List<Row> rows) {
-  /** Copies the list. */
+public record CalibrationResult(
+    int matrices, int layers, int seeds, List<Row> rows, Map<String, String> skipped) {
+  /** Copies the collections. */
   public CalibrationResult {
     rows = List.copyOf(rows);
+    skipped = Collections.unmodifiableMap(new LinkedHashMap<>(skipped));
   }
 
   /**
@@ -26,9 +32,22 @@ public record CalibrationResult(int matrices, int layers, int seeds, List<Row> r
    * @param description what the update is
    * @param truth what is true of it
    * @param verdicts numbers of verdicts by claim, over seeds
+   * @param causes trivial causes that were named, by identifier, with the number of seeds
    */
   public record Row(
-      String update, String description, Truth truth, Map<String, Map<Verdict, Integer>> verdicts) {
+      String update,
+      String description,
+      Truth truth,
+      Map<String, Map<Verdict, Integer>> verdicts,
+      Map<String, Integer> causes) {
+    /** Copies the maps. */
+    public Row {
+      Map<String, Map<Verdict, Integer>> copy = new LinkedHashMap<>();
+      verdicts.forEach((claim, counts) -> copy.put(claim, Map.copyOf(counts)));
+      verdicts = Collections.unmodifiableMap(copy);
+      causes = Collections.unmodifiableMap(new TreeMap<>(causes));
+    }
+
     /** {@return the number of false verdicts among all; of planted effects none is counted} */
     public Proportion falseVerdicts() {
       long wrong = 0;
@@ -82,7 +101,8 @@ public record CalibrationResult(int matrices, int layers, int seeds, List<Row> r
                             row.update(),
                             row.description(),
                             row.truth(),
-                            Map.of(claim, row.verdicts().getOrDefault(claim, Map.of())))
+                            Map.of(claim, row.verdicts().getOrDefault(claim, Map.of())),
+                            row.causes())
                         .falseVerdicts())
             .toList());
   }

@@ -18,9 +18,10 @@ import org.threegate.dtype.Dtype;
  * @param maker makes the update of a matrix
  */
 record KnownUpdate(
-    String name, String description, Truth truth, Dtype base, Dtype tuned, Maker maker) {
+    String name, String description, Truth truth, Dtype base, Dtype tuned, Maker maker)
+    implements Known {
   /** Size of updates, relative to the root of the mean square of the matrix. */
-  private static final double STEP = 3e-3;
+  static final double STEP = 3e-3;
 
   /** Makes the update of one matrix. */
   interface Maker {
@@ -197,12 +198,20 @@ record KnownUpdate(
     all.add(
         profile("large-rows", "noise in proportion to the row norms", ProfileOf.power(1), flat));
     all.add(
-        profile("small-rows", "noise in inverse proportion to them", ProfileOf.power(-1), flat));
+        profile(
+            "small-rows",
+            "noise in inverse proportion to the row norms",
+            ProfileOf.power(-1),
+            flat));
     all.add(
         profile(
             "large-columns", "noise in proportion to the column norms", flat, ProfileOf.power(1)));
     all.add(
-        profile("small-columns", "noise in inverse proportion to them", flat, ProfileOf.power(-1)));
+        profile(
+            "small-columns",
+            "noise in inverse proportion to the column norms",
+            flat,
+            ProfileOf.power(-1)));
     all.add(
         profile(
             "small-both",
@@ -277,6 +286,12 @@ record KnownUpdate(
     return new KnownUpdate(name, description, new Truth(truth), Dtype.BF16, Dtype.BF16, maker);
   }
 
+  /** Gaussian noise of the usual size. */
+  static Weights noise(Weights base, SplittableRandom random) {
+    double size = STEP * base.rms();
+    return base.like((i, j) -> size * Weights.gaussian(random));
+  }
+
   /** The chance that an entry changes. */
   private interface Chance {
     double of(boolean principal);
@@ -302,21 +317,21 @@ record KnownUpdate(
     all.add(
         planted(
             "prefer-weights",
-            "a fifth of the other weights is left alone",
+            "half of the other weights is left alone",
             Map.of("avoids-principal-weights", Verdict.CONTRADICTED),
-            (matrix, random) -> noise(matrix, own -> own ? 1 : 0.8, random)));
+            (matrix, random) -> noise(matrix, own -> own ? 1 : 0.5, random)));
     all.add(
         planted(
             "avoid-directions",
             "half of the energy in the leading directions is removed",
             Map.of("avoids-principal-directions", Verdict.SUPPORTED),
-            (matrix, random) -> matrix.withEnergy(noise(matrix, own -> 1, random), 0.5)));
+            (matrix, random) -> matrix.withEnergy(noise(matrix.weights(), random), 0.5)));
     all.add(
         planted(
             "prefer-directions",
             "twice the energy in the leading directions",
             Map.of("avoids-principal-directions", Verdict.CONTRADICTED),
-            (matrix, random) -> matrix.withEnergy(noise(matrix, own -> 1, random), 2)));
+            (matrix, random) -> matrix.withEnergy(noise(matrix.weights(), random), 2)));
     all.add(
         planted(
             "rotation",

@@ -1,5 +1,6 @@
 package org.threegate.analysis.calibration;
 
+import java.util.Arrays;
 import java.util.SplittableRandom;
 import org.threegate.analysis.geometry.GeometryOptions;
 import org.threegate.kernel.Context;
@@ -40,6 +41,11 @@ record Principal(Weights weights, double[][] left, double[][] right, Mask mask) 
       vectors[k] = basis.buffer().getDoubles(at, basis.columns());
     }
     return vectors;
+  }
+
+  /** Returns the same directions and entries for a matrix that differs by rounding. */
+  Principal of(Weights rounded) {
+    return new Principal(rounded, left, right, mask);
   }
 
   boolean isPrincipal(int row, int column) {
@@ -87,7 +93,7 @@ record Principal(Weights weights, double[][] left, double[][] right, Mask mask) 
       }
       outside[i] = vector;
     }
-    double[][] inner = java.util.Arrays.copyOf(left, count);
+    double[][] inner = Arrays.copyOf(left, count);
     double[][] ofInner = rowsTimes(inner, weights);
     double[][] ofOuter = rowsTimes(outside, weights);
     double cosine = Math.cos(angle) - 1;

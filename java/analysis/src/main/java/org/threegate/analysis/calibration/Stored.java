@@ -9,10 +9,6 @@ import org.threegate.dtype.Dtype;
  * @param dtype BF16, F16 or F32
  */
 record Stored(Dtype dtype) {
-  int bytes() {
-    return dtype == Dtype.F32 ? 4 : 2;
-  }
-
   /** Writes rounded entries, and returns them. */
   Weights write(Weights exact, NativeBuffer memory) {
     double[] stored = new double[exact.entries().length];
@@ -46,7 +42,7 @@ record Stored(Dtype dtype) {
     int exponent = Math.max(Math.getExponent(size), -14);
     double steps = Math.rint(size * Math.scalb(1.0, 10 - exponent));
     int code = (exponent + 14 << 10) + (int) steps;
-    return (short) (code | (value < 0 ? 0x8000 : 0));
+    return (short) (code | Float.floatToRawIntBits(value) >>> 16 & 0x8000);
   }
 
   private static double real(short code) {
