@@ -10,6 +10,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
@@ -339,7 +340,7 @@ public final class Calibration {
         tensors.add(Consensus.of(own, pairs, control));
       }
     }
-    return new Judged(Consensus.judge(tensors, options.smallest()), List.of());
+    return new Judged(Consensus.judge(tensors, Set.of(), options.smallest()), List.of());
   }
 
   /** Matrices of one base and of what was made of it, as checkpoints store them. */
