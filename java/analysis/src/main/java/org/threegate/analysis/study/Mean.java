@@ -9,6 +9,15 @@ import java.util.Arrays;
  * @param se standard error of the mean; NaN if unknown
  */
 public record Mean(double value, double se) {
+  /**
+   * {@return the mean of independent values, with its standard error; NaN for fewer than two}
+   *
+   * @param values the values
+   */
+  public static Mean of(double[] values) {
+    return ofPairs(values, new double[values.length]);
+  }
+
   /** Returns an exact value, with a standard error of 0. */
   static Mean certain(double value) {
     return new Mean(value, Double.NaN);
