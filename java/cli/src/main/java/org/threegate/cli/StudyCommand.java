@@ -39,7 +39,7 @@ import picocli.CommandLine.Spec;
           + " seeds decides. For each claim the study reports the observed value, the values of null"
           + " models and matched controls, and the verdict.",
       "",
-      "Takes about six minutes on two cores, three with --quick. Writes study.json, study.html and all"
+      "Takes about fifteen minutes on two cores, two with --quick. Writes study.json, study.html and all"
           + " models, which compare, consensus and curvature can read."
     },
     footer = {
@@ -63,7 +63,7 @@ final class StudyCommand implements Callable<Integer> {
 
   @Option(
       names = "--quick",
-      description = "Do fewer and shorter runs: about three minutes on two cores, not six.")
+      description = "Do fewer and shorter runs: about two minutes on two cores, not fifteen.")
   private boolean quick;
 
   @Option(

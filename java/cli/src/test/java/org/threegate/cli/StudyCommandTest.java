@@ -50,9 +50,7 @@ class StudyCommandTest {
     assertThat(run.code()).isZero();
     assertThat(run.out())
         .contains(
-            "RLVR, seed 1",
-            "Claims. Each is compared with",
-            "report: " + whole.resolve("study.html"));
+            "RLVR (2)", "Claims. Each is compared with", "report: " + whole.resolve("study.html"));
     JsonNode json = json(whole);
     assertThat(json.path("runs")).hasSize(9);
     assertThat(json.path("claims").findValuesAsText("id"))

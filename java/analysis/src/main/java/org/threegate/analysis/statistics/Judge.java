@@ -172,7 +172,7 @@ public final class Judge {
       return new VerdictRule(claim.sign(), bound)
           .verdict(
               nulls.stream().map(beyond -> beyond.pooled().effect()).toList(),
-              naive.map(PooledEffect::effect),
+              naive.stream().map(PooledEffect::effect).toList(),
               pValue() <= threshold);
     }
 

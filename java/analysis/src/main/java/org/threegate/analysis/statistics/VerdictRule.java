@@ -3,14 +3,13 @@ package org.threegate.analysis.statistics;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Optional;
 
 /**
  * The rule that turns effects beyond null models, or beyond matched controls, into a verdict.
  *
  * <pre>{@code
  * VerdictRule rule = new VerdictRule(1, Math.log(1.25));
- * Verdict verdict = rule.verdict(List.of(new Effect(0.7, 0.1, 6)), Optional.empty(), true);
+ * Verdict verdict = rule.verdict(List.of(new Effect(0.7, 0.1, 6)), List.of(), true);
  * }</pre>
  *
  * @param sign +1 if the claim is that the measure lies above its nulls, −1 if below
@@ -33,10 +32,10 @@ public record VerdictRule(int sign, double bound) {
    * {@return the verdict}
    *
    * @param nulls effect beyond each null model or matched control
-   * @param naive effect beyond the naive reference or the usual control; empty if there is none
+   * @param others effects beyond references that do not decide, such as the usual control
    * @param significant whether the effect beyond every null is significant after correction
    */
-  public Verdict verdict(List<Effect> nulls, Optional<Effect> naive, boolean significant) {
+  public Verdict verdict(List<Effect> nulls, List<Effect> others, boolean significant) {
     if (nulls.isEmpty()) {
       return Verdict.UNDETERMINED;
     }
@@ -49,7 +48,7 @@ public record VerdictRule(int sign, double bound) {
     Effect closest =
         nulls.stream().min(Comparator.comparingDouble(own -> Math.abs(own.log()))).orElseThrow();
     List<Effect> references = new ArrayList<>(nulls);
-    naive.ifPresent(references::add);
+    references.addAll(others);
     List<Effect> large = references.stream().filter(effect -> direction(effect) != 0).toList();
     if (large.isEmpty()) {
       return isSmall(closest) ? Verdict.CONSISTENT_WITH_CHANCE : Verdict.UNDETERMINED;

@@ -52,12 +52,12 @@ record Draft(StudyClaim claim, Optional<VerdictRule> rule) {
   private StudyClaim judged(VerdictRule own, double threshold) {
     List<Effect> effects =
         matched().stream().filter(Contrast::isDefined).map(Contrast::effect).toList();
-    Optional<Effect> usual =
+    List<Effect> usual =
         claim.contrasts().stream()
             .filter(contrast -> !contrast.matched())
             .filter(Contrast::isDefined)
             .map(Contrast::effect)
-            .findFirst();
+            .toList();
     Verdict verdict = own.verdict(effects, usual, pValue() <= threshold);
     return claim.with(verdict, claim.seen() + " " + text(own, verdict));
   }

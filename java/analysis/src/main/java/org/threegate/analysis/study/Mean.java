@@ -39,17 +39,4 @@ public record Mean(double value, double se) {
     double squares = Arrays.stream(differences).map(d -> (d - mean) * (d - mean)).sum();
     return new Mean(mean, Math.sqrt(squares / (differences.length - 1) / differences.length));
   }
-
-  /** Returns the difference from an independent mean; the standard errors add in quadrature. */
-  Mean minus(Mean other) {
-    return new Mean(value - other.value, Math.hypot(se, other.se));
-  }
-
-  /**
-   * Returns the mean in units of its standard error; 0 if the mean is 0 or its error is unknown.
-   */
-  double z() {
-    double z = value / se;
-    return Double.isNaN(z) ? 0 : z;
-  }
 }
