@@ -17,7 +17,7 @@ import picocli.CommandLine.Spec;
     description = {
       "Run a demonstration.",
       "",
-      "By default this is threegate study, which takes about six minutes on two cores, three with"
+      "By default this is threegate study, which takes about fifteen minutes on two cores, two with"
           + " --quick. --sample compares two small checkpoints instead, which takes a few seconds."
     },
     footer = {
@@ -44,7 +44,7 @@ final class DemoCommand implements Callable<Integer> {
   static final class Extent {
     @Option(
         names = "--quick",
-        description = "Do fewer and shorter runs: about three minutes on two cores, not six.")
+        description = "Do fewer and shorter runs: about two minutes on two cores, not fifteen.")
     private boolean quick;
 
     @Option(

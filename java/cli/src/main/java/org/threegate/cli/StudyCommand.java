@@ -33,12 +33,13 @@ import picocli.CommandLine.Spec;
       "Test the paper's claims on a small model.",
       "",
       "The paper is \"The Path Not Taken\" (arXiv 2511.08567). The study fine-tunes an included model"
-          + " of 0.75 million parameters in thirteen ways: by reinforcement with two seeds, by"
-          + " supervision at its usual and at matched learning rates, within masks, with adapters and"
-          + " from rotated bases. For each claim it reports the observed value, the value of the null"
-          + " model or the matched control, and the verdict.",
+          + " of 0.75 million parameters in many ways: by reinforcement at two learning rates, by"
+          + " supervision at its usual and at matched rates, by rejection sampling, within masks, with"
+          + " adapters and from a rotated base. Most ways have two or four seeds, and the spread between"
+          + " seeds decides. For each claim the study reports the observed value, the values of null"
+          + " models and matched controls, and the verdict.",
       "",
-      "Takes about six minutes on two cores, three with --quick. Writes study.json, study.html and all"
+      "Takes about fifteen minutes on two cores, two with --quick. Writes study.json, study.html and all"
           + " models, which compare, consensus and curvature can read."
     },
     footer = {
@@ -62,7 +63,7 @@ final class StudyCommand implements Callable<Integer> {
 
   @Option(
       names = "--quick",
-      description = "Do fewer and shorter runs: about three minutes on two cores, not six.")
+      description = "Do fewer and shorter runs: about two minutes on two cores, not fifteen.")
   private boolean quick;
 
   @Option(

@@ -6,9 +6,11 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import org.threegate.analysis.statistics.Agreement;
 import org.threegate.analysis.statistics.NullEstimate;
+import org.threegate.analysis.study.Contrast;
 import org.threegate.analysis.study.MatrixMeasures;
 import org.threegate.analysis.study.Mean;
 import org.threegate.analysis.study.StudyClaim;
+import org.threegate.analysis.study.StudyResult;
 import org.threegate.analysis.study.StudyRun;
 
 /**
@@ -23,6 +25,7 @@ record StudyJson(
     List<String> command,
     Backend backend,
     double elapsedSeconds,
+    boolean quick,
     long weights,
     Mean baseAccuracy,
     List<FindingJson> findings,
@@ -46,6 +49,7 @@ record StudyJson(
       String verdict,
       String seen,
       String limits,
+      List<Difference> contrasts,
       String measure,
       boolean logarithmic,
       List<Point> points) {
@@ -57,9 +61,30 @@ record StudyJson(
           claim.verdict().label(),
           claim.seen(),
           claim.limits(),
+          claim.contrasts().stream().map(Difference::of).toList(),
           claim.plot().measure(),
           claim.plot().logarithmic(),
           claim.plot().points().stream().map(Point::of).toList());
+    }
+  }
+
+  record Difference(
+      String reference,
+      boolean matched,
+      double ratio,
+      double low,
+      double high,
+      double p,
+      int seeds) {
+    static Difference of(Contrast contrast) {
+      return new Difference(
+          contrast.reference(),
+          contrast.matched(),
+          contrast.ratio(),
+          contrast.interval().low(),
+          contrast.interval().high(),
+          contrast.pValue(),
+          contrast.runs());
     }
   }
 
@@ -78,6 +103,8 @@ record StudyJson(
 
   record Run(
       String id,
+      String arm,
+      int seed,
       String title,
       String how,
       double rate,
@@ -105,6 +132,8 @@ record StudyJson(
     static Run of(StudyRun run) {
       return new Run(
           run.id(),
+          run.recipe().arm(),
+          run.recipe().seed(),
           run.title(),
           run.recipe().how(),
           run.recipe().rate(),
@@ -215,13 +244,14 @@ record StudyJson(
         report.command(),
         Backend.of(report.backend()),
         report.seconds(),
+        report.result().quick(),
         report.result().weights(),
         report.result().base().mean(),
         List.of(),
         report.claims().stream().map(Claim::of).toList(),
         report.result().runs().stream().map(Run::of).toList(),
-        Pair.of(report.result().seeds()),
-        Pair.of(report.result().rotated()),
+        Pair.of(StudyResult.together(report.result().seeds())),
+        Pair.of(StudyResult.together(report.result().rotated())),
         report.result().curvatureAlong());
   }
 }

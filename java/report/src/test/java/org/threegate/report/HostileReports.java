@@ -30,9 +30,11 @@ import org.threegate.analysis.statistics.Judge;
 import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.PairedComparison;
 import org.threegate.analysis.statistics.SmallestEffect;
+import org.threegate.analysis.statistics.StudentEstimate;
 import org.threegate.analysis.statistics.Totals;
 import org.threegate.analysis.statistics.Verdict;
 import org.threegate.analysis.study.Accuracy;
+import org.threegate.analysis.study.Contrast;
 import org.threegate.analysis.study.MatrixMeasures;
 import org.threegate.analysis.study.Mean;
 import org.threegate.analysis.study.StudyClaim;
@@ -265,7 +267,7 @@ final class HostileReports {
     Accuracy accuracy = Accuracy.of(new double[] {0, 1, 1});
     List<StudyRun> runs = new ArrayList<>();
     List<StudyClaim> claims = new ArrayList<>();
-    runs.add(run("rlvr-1", "reinforcement", names, accuracy, mean));
+    runs.add(run("rlvr", "reinforcement", names, accuracy, mean));
     for (String name : names) {
       runs.add(run(name, name, names.subList(0, 1), accuracy, mean));
       claims.add(
@@ -276,8 +278,10 @@ final class HostileReports {
               Verdict.SUPPORTED,
               name,
               name,
+              List.of(new Contrast(name, true, new StudentEstimate(0.5, 0.1, 3), 4)),
               new StudyClaim.Plot(
                   name,
+                  SmallestEffect.Scale.RATIO,
                   false,
                   List.of(
                       new StudyClaim.Point(
@@ -288,11 +292,12 @@ final class HostileReports {
         Map.of(names.get(0), new Agreement(1000, 400, 400, 250, 180, 60));
     StudyResult result =
         new StudyResult(
+            true,
             accuracy,
             1000,
             runs,
-            agreements,
-            agreements,
+            List.of(agreements),
+            List.of(agreements),
             names,
             findings(names),
             findings(names),
@@ -301,7 +306,7 @@ final class HostileReports {
   }
 
   private static StudyRun run(
-      String id, String title, List<String> names, Accuracy accuracy, Mean mean) {
+      String arm, String title, List<String> names, Accuracy accuracy, Mean mean) {
     List<MatrixMeasures> matrices =
         names.stream()
             .map(
@@ -319,7 +324,7 @@ final class HostileReports {
                         new MatrixMeasures.Measure(0.1, 0.05)))
             .toList();
     return new StudyRun(
-        new StudyRun.Recipe(id, title, title, 1e-3),
+        new StudyRun.Recipe(arm, 1, title, title, 1e-3),
         20,
         new StudyRun.Behaviour(accuracy, accuracy, mean, Optional.of(mean)),
         new StudyRun.Update(
@@ -332,7 +337,7 @@ final class HostileReports {
             NullEstimate.analytic(title, 0.5, 0.1),
             0.5,
             0.5),
-        List.of(new StudyRun.Step(1, 0.1, 0.1, 0.1), new StudyRun.Step(2, 0.2, 0.2, 0.2)),
+        List.of(new StudyRun.Step(1, 0.1, 0.1, 0.3, 0.1), new StudyRun.Step(2, 0.2, 0.2, 0.3, 0.2)),
         List.of(
             new StudyRun.PatchSize(1, 10, 1000, 50, 2000),
             new StudyRun.PatchSize(2, 20, 1000, 90, 2000)),

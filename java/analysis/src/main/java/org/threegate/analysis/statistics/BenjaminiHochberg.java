@@ -6,17 +6,17 @@ import java.util.Arrays;
  * Controls the false discovery rate of multiple tests (Benjamini and Hochberg, "Controlling the
  * false discovery rate", 1995).
  */
-final class BenjaminiHochberg {
+public final class BenjaminiHochberg {
   private BenjaminiHochberg() {}
 
   /**
-   * Returns the largest significant p-value: the largest p_(i) ≤ i·rate/count.
+   * {@return the largest significant p-value: the largest p_(i) ≤ i·rate/count; −1 if no test is
+   * significant}
    *
    * @param pValues p-values in any order
    * @param rate false discovery rate, such as 0.05
-   * @return the threshold; −1 if no test is significant
    */
-  static double threshold(double[] pValues, double rate) {
+  public static double threshold(double[] pValues, double rate) {
     double[] sorted = pValues.clone();
     Arrays.sort(sorted);
     for (int i = sorted.length; i > 0; i--) {

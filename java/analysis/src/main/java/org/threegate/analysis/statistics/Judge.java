@@ -28,7 +28,6 @@ import java.util.TreeMap;
  */
 public final class Judge {
   private static final double FALSE_DISCOVERY_RATE = 0.05;
-  private static final double LEVEL = 0.95;
 
   private Judge() {}
 
@@ -171,49 +170,12 @@ public final class Judge {
       return nulls.stream().mapToDouble(beyond -> beyond.pooled().pValue()).max().orElse(1);
     }
 
-    private int direction(Effect effect) {
-      ClusteredMean.Interval interval = effect.interval(LEVEL);
-      int beyond = interval.low() > bound ? 1 : interval.high() < -bound ? -1 : 0;
-      return beyond * claim.sign();
-    }
-
     Verdict verdict(double threshold) {
-      if (nulls.isEmpty()) {
-        return Verdict.UNDETERMINED;
-      }
-      List<Effect> effects = nulls.stream().map(beyond -> beyond.pooled().effect()).toList();
-      if (pValue() <= threshold) {
-        if (effects.stream().allMatch(effect -> direction(effect) > 0)) {
-          return Verdict.SUPPORTED;
-        }
-        if (effects.stream().allMatch(effect -> direction(effect) < 0)) {
-          return Verdict.CONTRADICTED;
-        }
-      }
-      List<Effect> references = new ArrayList<>(effects);
-      naive.ifPresent(pooled -> references.add(pooled.effect()));
-      List<Effect> large = references.stream().filter(effect -> direction(effect) != 0).toList();
-      PooledEffect closest = nulls.get(0).pooled();
-      if (large.isEmpty()) {
-        return closest.isSmallerThan(bound) ? Verdict.CONSISTENT_WITH_CHANCE : Verdict.UNDETERMINED;
-      }
-      return explains(closest, effects, large) ? Verdict.EXPLAINED_BY_NULL : Verdict.UNDETERMINED;
-    }
-
-    /**
-     * Returns whether the nulls account for the large effects beyond other references: the effect
-     * beyond the closest null is small, or its estimate is and no large effect is plausible for it,
-     * or the observation lies between two nulls.
-     */
-    private boolean explains(PooledEffect closest, List<Effect> nulls, List<Effect> large) {
-      ClusteredMean.Interval interval = closest.effect().interval(LEVEL);
-      boolean separates =
-          Math.abs(closest.effect().log()) < bound
-              && large.stream().noneMatch(one -> interval.contains(one.log()));
-      boolean between =
-          nulls.stream().anyMatch(effect -> direction(effect) > 0)
-              && nulls.stream().anyMatch(effect -> direction(effect) < 0);
-      return closest.isSmallerThan(bound) || separates || between;
+      return new VerdictRule(claim.sign(), bound)
+          .verdict(
+              nulls.stream().map(beyond -> beyond.pooled().effect()).toList(),
+              naive.stream().map(PooledEffect::effect).toList(),
+              pValue() <= threshold);
     }
 
     Finding.Evidence evidence(double threshold) {

@@ -35,8 +35,6 @@ public record PooledEffect(
   /** Fewest matrices whose spread does. */
   private static final int FEWEST_MATRICES = 3;
 
-  private static final double LEVEL = 0.05;
-
   /** Smallest standard error of a matrix, so that no matrix has an infinite weight. */
   private static final double LEAST_SE = 1e-9;
 
@@ -97,15 +95,6 @@ public record PooledEffect(
     return effects.size() == 1
         ? effects.get(0).pValue()
         : Math.min(1, 2 * Math.min(mean.pValue(), median));
-  }
-
-  /**
-   * {@return whether the effect is smaller than a bound, by two one-sided tests at 5 %}
-   *
-   * @param bound smallest effect of interest, as a logarithm
-   */
-  public boolean isSmallerThan(double bound) {
-    return effect.estimate().equivalencePValue(-bound, bound) < LEVEL;
   }
 
   /**

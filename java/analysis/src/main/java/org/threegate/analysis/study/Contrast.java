@@ -1,61 +1,133 @@
 package org.threegate.analysis.study;
 
-import java.util.List;
-import java.util.function.ToDoubleFunction;
-import org.threegate.analysis.statistics.Verdict;
+import java.util.Arrays;
+import java.util.Locale;
+import org.threegate.analysis.statistics.ClusteredMean;
+import org.threegate.analysis.statistics.Effect;
+import org.threegate.analysis.statistics.SmallestEffect;
+import org.threegate.analysis.statistics.StudentEstimate;
 
 /**
- * The difference of two runs, and the rule that judges it. A claim says that the measure of one run
- * lies above that of another. It is supported only if the difference from the matched control
- * exceeds three standard errors. The matched control has the same value of a confounder, such as
- * the size of the update or the density of a mask. If the claim holds only against the usual
- * control, it is explained by the null.
+ * The difference of a way of training from a reference. The replicates are runs, one per seed: the
+ * matrices of one run share its seed, so their spread says nothing about other seeds.
+ *
+ * @param reference the control or null model to compare with
+ * @param matched whether the reference decides the claim; the usual control does not
+ * @param estimate mean logarithm of the ratio or odds ratio to the reference; its error is that
+ *     between seeds, and unknown with a single seed
+ * @param runs number of seeds, the smaller one of both ways
  */
-final class Contrast {
-  private static final double LEAST_Z = 3;
+public record Contrast(String reference, boolean matched, StudentEstimate estimate, int runs) {
+  private static final double LEVEL = 0.95;
 
-  private Contrast() {}
+  /** Largest number of seeds that a text asks for. */
+  private static final double MOST_SEEDS = 1000;
 
-  /** Returns the mean difference of a measure over the matrices that both runs share. */
-  static Mean ofMatrices(
-      StudyRun first, StudyRun second, ToDoubleFunction<MatrixMeasures> measure) {
-    List<double[]> pairs =
-        first.matrices().stream()
-            .flatMap(
-                own ->
-                    second.matrices().stream()
-                        .filter(other -> other.name().equals(own.name()))
-                        .map(
-                            other ->
-                                new double[] {
-                                  measure.applyAsDouble(own), measure.applyAsDouble(other)
-                                }))
-            .filter(pair -> Double.isFinite(pair[0]) && Double.isFinite(pair[1]))
-            .toList();
-    return Mean.ofPairs(
-        pairs.stream().mapToDouble(pair -> pair[0]).toArray(),
-        pairs.stream().mapToDouble(pair -> pair[1]).toArray());
+  private static StudentEstimate mean(double[] values) {
+    int count = values.length;
+    double mean = Arrays.stream(values).average().orElse(Double.NaN);
+    double squares = Arrays.stream(values).map(v -> (v - mean) * (v - mean)).sum();
+    double error = count > 1 ? Math.sqrt(squares / (count - 1.0) / count) : Double.NaN;
+    return new StudentEstimate(mean, error, count - 1.0);
+  }
+
+  /** Without any spread the error is unknown: equal runs are not independent replicates. */
+  private static StudentEstimate known(StudentEstimate estimate) {
+    return estimate.error() > 0
+        ? estimate
+        : new StudentEstimate(estimate.value(), Double.NaN, estimate.freedom());
   }
 
   /**
-   * Returns the verdict of a claim with two controls.
+   * Returns the mean of differences that are paired by seed.
    *
-   * @param usual z-score of the difference from the usual control, positive if in favour of the
-   *     claim
-   * @param matched z-score of the difference from the matched control, with the same sign
+   * @param differences logarithms of ratios, one per seed
    */
-  static Verdict verdict(double usual, double matched) {
-    if (matched >= LEAST_Z) {
-      return Verdict.SUPPORTED;
-    }
-    if (matched <= -LEAST_Z) {
-      return Verdict.CONTRADICTED;
-    }
-    return usual >= LEAST_Z ? Verdict.EXPLAINED_BY_NULL : Verdict.UNDETERMINED;
+  static Contrast paired(String reference, boolean matched, double[] differences) {
+    return new Contrast(reference, matched, known(mean(differences)), differences.length);
   }
 
-  /** Returns the verdict of a claim with one control. */
-  static Verdict verdict(double z) {
-    return verdict(0, z);
+  /**
+   * Returns the difference of the means of independent runs, with the error of Welch.
+   *
+   * @param first logarithms of the measure, one per seed
+   * @param second those of the reference
+   */
+  static Contrast independent(String reference, boolean matched, double[] first, double[] second) {
+    return new Contrast(
+        reference,
+        matched,
+        known(StudentEstimate.difference(mean(first), mean(second))),
+        Math.min(first.length, second.length));
+  }
+
+  /**
+   * Returns the contrast with an error that is at least this one. All runs answer the same problems
+   * and read the same texts, so the spread between seeds does not contain the error of these
+   * samples.
+   *
+   * @param error standard error of the logarithm; ignored if it is unknown
+   */
+  Contrast withErrorOf(double error) {
+    return error > estimate.error()
+        ? new Contrast(
+            reference,
+            matched,
+            new StudentEstimate(estimate.value(), error, estimate.freedom()),
+            runs)
+        : this;
+  }
+
+  /** {@return whether the difference and its error are known} */
+  public boolean isDefined() {
+    return effect().isDefined();
+  }
+
+  /** {@return the ratio or odds ratio to the reference} */
+  public double ratio() {
+    return Math.exp(estimate.value());
+  }
+
+  /** {@return the 95 % confidence interval of the ratio or odds ratio} */
+  public ClusteredMean.Interval interval() {
+    ClusteredMean.Interval logarithms = estimate.interval(LEVEL);
+    return new ClusteredMean.Interval(Math.exp(logarithms.low()), Math.exp(logarithms.high()));
+  }
+
+  /** {@return the two-sided p-value of Student's test; 1 if the error is unknown} */
+  public double pValue() {
+    return estimate.pValue();
+  }
+
+  Effect effect() {
+    return new Effect(estimate.value(), estimate.error(), estimate.freedom());
+  }
+
+  /**
+   * Returns the number of seeds that would show on which side of the smallest effect the difference
+   * lies; 0 if these seeds do, or if no reasonable number would.
+   *
+   * @param bound smallest effect of interest, as a logarithm
+   */
+  int seedsToDecide(double bound) {
+    double needed = estimate.unitsToSettle(runs, Math.copySign(bound, estimate.value()));
+    return needed > runs && needed <= MOST_SEEDS ? (int) needed : 0;
+  }
+
+  String text(SmallestEffect.Scale scale) {
+    String ratio = String.format(Locale.ROOT, "%s to %s %.3g", scale.label(), reference, ratio());
+    if (!isDefined()) {
+      return Double.isNaN(estimate.value())
+          ? scale.label() + " to " + reference + " undefined"
+          : ratio + " (no error: one replicate, or equal ones)";
+    }
+    ClusteredMean.Interval interval = interval();
+    return ratio
+        + String.format(
+            Locale.ROOT,
+            " (95 %% interval %.3g to %.3g, %d seeds)",
+            interval.low(),
+            interval.high(),
+            runs);
   }
 }

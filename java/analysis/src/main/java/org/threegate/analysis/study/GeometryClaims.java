@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.Collectors;
 import org.threegate.analysis.statistics.Finding;
 import org.threegate.analysis.statistics.NullEstimate;
 import org.threegate.analysis.statistics.Verdict;
@@ -16,69 +17,67 @@ final class GeometryClaims {
     this.runs = runs;
   }
 
-  StudyClaim nss() {
-    return new StudyClaim(
+  Draft nss() {
+    return ofSupervision(
         "drifts-less-than-sft",
-        "section 4.1",
         "Reinforcement learning preserves singular values, and supervised fine-tuning does not",
-        runs.above(-1, matrix -> Math.log(nss(matrix))),
-        geometry("NSS", GeometryClaims::nss, GeometryClaims::nssNull),
-        StudyRuns.SMALL,
-        new StudyClaim.Plot(
-            "spectral drift NSS",
-            true,
-            runs.points(
-                run ->
-                    StudyRuns.point(
-                        run,
-                        Mean.certain(StudyRuns.mean(run, GeometryClaims::nss)),
-                        NullEstimate.analytic(
-                            "spectrum-preserving",
-                            StudyRuns.mean(run, GeometryClaims::nssNull),
-                            Double.NaN)))));
+        "spectral drift NSS",
+        GeometryClaims::nss,
+        GeometryClaims::nssNull,
+        "");
   }
 
-  StudyClaim rotation() {
-    return new StudyClaim(
+  Draft rotation() {
+    return ofSupervision(
         "rotates-less-than-sft",
-        "section 4.1",
         "Reinforcement learning rotates leading subspaces less than supervised fine-tuning does",
-        runs.above(-1, matrix -> Math.log(angle(matrix))),
-        geometry("The largest angle", GeometryClaims::angle, GeometryClaims::angleNull),
-        StudyRuns.SMALL + " Each run excludes its own matrices whose gap decides the angle.",
-        new StudyClaim.Plot(
-            "largest principal angle, radians",
-            true,
-            runs.points(
-                run ->
-                    StudyRuns.point(
-                        run,
-                        Mean.certain(StudyRuns.mean(run, GeometryClaims::angle)),
-                        NullEstimate.analytic(
-                            "spectrum-preserving",
-                            StudyRuns.mean(run, GeometryClaims::angleNull),
-                            Double.NaN)))));
+        "largest principal angle, radians",
+        GeometryClaims::angle,
+        GeometryClaims::angleNull,
+        "A comparison leaves out the matrices whose gap decides the angle in one of its runs.");
   }
 
-  private String geometry(
+  private Draft ofSupervision(
+      String id,
+      String statement,
       String name,
       ToDoubleFunction<MatrixMeasures> measure,
-      ToDoubleFunction<MatrixMeasures> turned) {
-    StudyRun own = runs.run(StudyRuns.FIRST);
-    return StudyRuns.text(
-        "%s is %s (mean over matrices). It is %s for SFT at its usual rate and %s for SFT at the same ‖ΔW‖. The same singular values in random directions give %s.",
-        name,
-        known(StudyRuns.mean(own, measure)),
-        known(StudyRuns.mean(runs.run(StudyRuns.USUAL), measure)),
-        known(StudyRuns.mean(runs.run(StudyRuns.EQUAL_NORM), measure)),
-        known(StudyRuns.mean(own, turned)));
+      ToDoubleFunction<MatrixMeasures> turned,
+      String limits) {
+    RunMeasure mean = RunMeasure.size(name, "%.2e", run -> mean(run, measure));
+    RunMeasure ofNull = RunMeasure.size(name, "%.2e", run -> mean(run, turned));
+    return Draft.of(
+        new StudyClaim(
+            id,
+            "section 4.1",
+            statement,
+            Verdict.UNDETERMINED,
+            StudyRuns.text(
+                "%s The same singular values in random directions: %s.",
+                sentence(runs.values(mean, runs.withControls())),
+                StudyRuns.text("%.2e", runs.mean(ofNull, StudyRuns.RLVR))),
+            runs.limits((limits + " " + runs.ofData()).strip()),
+            runs.ofMatrices(name, measure),
+            runs.plot(
+                mean,
+                run ->
+                    List.of(
+                        NullEstimate.analytic("spectrum-preserving", ofNull.of(run), Double.NaN)))),
+        -1,
+        mean);
   }
 
-  /** Formats a value. It is NaN if no matrix is left because gaps decide all angles. */
-  private static String known(double value) {
-    return Double.isNaN(value)
-        ? "decided by the gap in every matrix"
-        : StudyRuns.text("%.2e", value);
+  private static String sentence(String text) {
+    return Character.toUpperCase(text.charAt(0)) + text.substring(1);
+  }
+
+  /** Returns the mean over matrices; NaN if gaps decide all angles. */
+  private static double mean(StudyRun run, ToDoubleFunction<MatrixMeasures> measure) {
+    return run.matrices().stream()
+        .mapToDouble(measure)
+        .filter(Double::isFinite)
+        .average()
+        .orElse(Double.NaN);
   }
 
   private static double nss(MatrixMeasures matrix) {
@@ -97,85 +96,98 @@ final class GeometryClaims {
     return matrix.gapLimited() ? Double.NaN : matrix.angle().nullMean();
   }
 
-  /** Returns the claims about the location of one update. Both seeds must give the same verdict. */
-  List<StudyClaim> ofOneUpdate() {
-    List<StudyClaim> claims = new ArrayList<>();
-    both(
+  /** Returns the claims about the location of one update. All seeds must give the same verdict. */
+  List<Draft> ofOneUpdate() {
+    List<Draft> claims = new ArrayList<>();
+    all(
             "preserves-spectrum",
             "section 4.1",
             "The update preserves singular values better than random updates of the same norm",
-            "spectral drift NSS",
-            true)
+            RunMeasure.size("spectral drift NSS", "%.2e", of("preserves-spectrum")))
         .ifPresent(claims::add);
-    both(
+    all(
             "avoids-principal-weights",
             "section 4.2, figure 5",
             "The update avoids principal weights",
-            "overlap with M_princ",
-            false)
+            RunMeasure.share("overlap with M_princ", of("avoids-principal-weights")))
         .ifPresent(claims::add);
-    both(
+    all(
             "prefers-small-weights",
             "section 4.2, figure 5",
             "The update prefers small weights",
-            "overlap with M_low",
-            false)
+            RunMeasure.share("overlap with M_low", of("prefers-small-weights")))
         .ifPresent(claims::add);
-    both(
+    all(
             "avoids-principal-directions",
             "section 4, Gate II",
             "The update avoids the principal directions",
-            "share of energy in the leading directions",
-            true)
+            RunMeasure.size(
+                "share of energy in the leading directions",
+                "%.2e",
+                of("avoids-principal-directions")))
         .ifPresent(claims::add);
     return claims;
   }
 
-  private Optional<StudyClaim> both(
-      String id, String source, String statement, String measure, boolean logarithmic) {
-    Optional<Finding> one = runs.run(StudyRuns.FIRST).finding(id);
-    Optional<Finding> two = runs.run(StudyRuns.SECOND).finding(id);
-    if (one.isEmpty() || two.isEmpty()) {
+  private static ToDoubleFunction<StudyRun> of(String id) {
+    return run ->
+        run.finding(id)
+            .filter(finding -> finding.evidence().votes().matrices() > 0)
+            .map(finding -> finding.evidence().means().observed())
+            .orElse(Double.NaN);
+  }
+
+  private Optional<Draft> all(String id, String source, String statement, RunMeasure measure) {
+    List<Finding> findings =
+        runs.arm(StudyRuns.RLVR).stream().flatMap(run -> run.finding(id).stream()).toList();
+    if (findings.size() < runs.arm(StudyRuns.RLVR).size()) {
       return Optional.empty();
     }
-    Verdict verdict =
-        one.get().verdict() == two.get().verdict() ? one.get().verdict() : Verdict.UNDETERMINED;
+    Finding first = findings.get(0);
+    boolean agree = findings.stream().allMatch(one -> one.verdict() == first.verdict());
+    String seeds =
+        findings.size() == 1
+            ? "One seed was trained."
+            : agree
+                ? StudyRuns.text("All %d seeds give this verdict.", findings.size())
+                : "Verdicts by seed: "
+                    + findings.stream()
+                        .map(one -> one.verdict().label())
+                        .collect(Collectors.joining(", "))
+                    + ".";
+    StudyRun.Update update = runs.first().update();
     String masks =
         id.equals("avoids-principal-weights")
             ? StudyRuns.text(
                 " Of the half of entries with the largest change, %.3f are principal (chance 0.5).",
-                runs.run(StudyRuns.FIRST).update().principalOfLargest())
+                update.principalOfLargest())
             : id.equals("prefers-small-weights")
                 ? StudyRuns.text(
                     " Of the half of entries with the largest change, %.3f are small (chance 0.5).",
-                    runs.run(StudyRuns.FIRST).update().lowOfLargest())
+                    update.lowOfLargest())
                 : "";
     return Optional.of(
-        new StudyClaim(
-            id,
-            source,
-            statement,
-            verdict,
-            StudyRuns.seen(one.get()) + " Seed 2: " + two.get().verdict().label() + "." + masks,
-            StudyRuns.SMALL,
-            new StudyClaim.Plot(
-                measure,
-                logarithmic,
-                runs.points(
-                    run ->
-                        run.finding(id)
-                            .filter(finding -> finding.evidence().votes().matrices() > 0)
-                            .map(finding -> ofFinding(run, finding))
-                            .orElse(StudyRuns.point(run, Mean.certain(Double.NaN)))))));
+        Draft.judged(
+            new StudyClaim(
+                id,
+                source,
+                statement,
+                agree ? first.verdict() : Verdict.UNDETERMINED,
+                StudyRuns.seen(first) + " " + seeds + masks,
+                runs.limits(""),
+                List.of(),
+                runs.plot(
+                    measure,
+                    run -> run.finding(id).map(GeometryClaims::nulls).orElse(List.of())))));
   }
 
-  private static StudyClaim.Point ofFinding(StudyRun run, Finding finding) {
+  private static List<NullEstimate> nulls(Finding finding) {
     Finding.Means means = finding.evidence().means();
     List<NullEstimate> nulls = new ArrayList<>();
     nulls.add(NullEstimate.analytic("strictest null", means.nullMean(), Double.NaN));
     means
         .naiveMean()
         .ifPresent(mean -> nulls.add(NullEstimate.analytic("chance", mean, Double.NaN)));
-    return new StudyClaim.Point(run.title(), means.observed(), Double.NaN, nulls);
+    return nulls;
   }
 }

@@ -1,35 +1,42 @@
 package org.threegate.analysis.study;
 
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
+import org.threegate.analysis.statistics.Verdict;
 
 /** Claims about the accuracy of the models of a study. */
 final class LearningClaims {
+  private static final RunMeasure ACCURACY = StudyRuns.ACCURACY;
+
   private final StudyRuns runs;
 
   LearningClaims(StudyRuns runs) {
     this.runs = runs;
   }
 
-  StudyClaim learning() {
-    Mean one = runs.run(StudyRuns.FIRST).behaviour().stored().minus(runs.result().base());
-    Mean two = runs.run(StudyRuns.SECOND).behaviour().stored().minus(runs.result().base());
-    double z = Math.min(one.z(), two.z());
-    return new StudyClaim(
-        "learns",
-        "premise",
-        "Reinforcement learning with verifiable rewards raises accuracy on unseen problems",
-        Contrast.verdict(z),
-        StudyRuns.text(
-            "pass@1 of the base is %.3f. The two seeds add %.3f ± %.3f and %.3f ± %.3f (paired by problem).",
-            runs.result().base().mean().value(), one.value(), one.se(), two.value(), two.se()),
-        "The base already solves most problems within many tries; training makes it give these answers more often.",
-        new StudyClaim.Plot("pass@1, held out", false, runs.accuracies()));
+  Draft learning() {
+    return Draft.of(
+        new StudyClaim(
+            "learns",
+            "premise",
+            "Reinforcement learning with verifiable rewards raises accuracy on unseen problems",
+            Verdict.UNDETERMINED,
+            StudyRuns.text(
+                "pass@1 of the base is %.3f, and %.3f after reinforcement learning (mean over seeds).",
+                runs.result().base().mean().value(), runs.mean(ACCURACY, StudyRuns.RLVR)),
+            runs.limits(
+                "The base already solves most problems within many tries; training makes it give these answers more often."),
+            List.of(runs.gain()),
+            runs.accuracies()),
+        1,
+        ACCURACY);
   }
 
-  List<StudyClaim> masks() {
-    List<StudyClaim> claims = new ArrayList<>();
+  List<Draft> masks() {
+    List<Draft> claims = new ArrayList<>();
     mask(
             "safe-mask-matters",
             "safe",
@@ -47,52 +54,81 @@ final class LearningClaims {
     return claims;
   }
 
-  private Optional<StudyClaim> mask(
+  private Optional<Draft> mask(
       String id, String masked, String random, int sign, String statement) {
-    if (runs.find(masked).isEmpty() || runs.find(random).isEmpty()) {
+    if (!runs.has(masked, random)) {
       return Optional.empty();
     }
-    StudyRun own = runs.run(masked);
-    Mean usual = runs.betweenRuns(own, runs.run(StudyRuns.FIRST));
-    Mean matched = runs.betweenRuns(own, runs.run(random));
     return Optional.of(
-        new StudyClaim(
-            id,
-            "section 5, table 4",
-            statement,
-            Contrast.verdict(sign * usual.z(), sign * matched.z()),
-            StudyRuns.text(
-                "With %.0f %% of the weights, pass@1 is %.3f. With as many random weights it is %.3f (difference %.3f ± %.3f), and with all weights %.3f.",
-                100 * own.update().trainable(),
-                own.behaviour().stored().mean().value(),
-                runs.run(random).behaviour().stored().mean().value(),
-                matched.value(),
-                matched.se(),
-                runs.run(StudyRuns.FIRST).behaviour().stored().mean().value()),
-            "Each variant has one run. Errors include the difference between two seeds.",
-            new StudyClaim.Plot("pass@1, held out", false, runs.accuracies())));
+        Draft.of(
+            new StudyClaim(
+                id,
+                "section 5, table 4",
+                statement,
+                Verdict.UNDETERMINED,
+                StudyRuns.text(
+                    "The mask selects %.0f %% of the weights. %s",
+                    100 * runs.arm(masked).get(0).update().trainable(),
+                    runs.values(ACCURACY, List.of(masked, random, StudyRuns.RLVR))),
+                runs.limits(""),
+                List.of(
+                    runs.ofAccuracy(masked, StudyRuns.RLVR, false),
+                    runs.ofAccuracy(masked, random, true)),
+                runs.accuracies()),
+            sign,
+            ACCURACY));
   }
 
-  Optional<StudyClaim> adapters() {
-    if (runs.find("lora").isEmpty() || runs.find("pissa").isEmpty()) {
+  /** Each kind of adapter is judged at the rate at which it does best. */
+  Optional<Draft> adapters() {
+    if (!runs.has("lora", "pissa")) {
       return Optional.empty();
     }
-    Mean difference = runs.betweenRuns(runs.run("lora"), runs.run("pissa"));
+    List<String> lora = rates("lora");
+    List<String> pissa = rates("pissa");
+    List<String> all = Stream.concat(lora.stream(), pissa.stream()).toList();
+    List<Contrast> contrasts = new ArrayList<>();
+    contrasts.add(runs.ofAccuracy(best(pissa), best(lora), true));
+    boolean swept = all.size() > 2;
+    if (swept) {
+      contrasts.add(runs.ofAccuracy("pissa", "lora", false));
+    }
+    RunMeasure divergence =
+        RunMeasure.size(
+            "KL from the base, nats per token",
+            "%.3f",
+            run -> run.behaviour().klPerToken().value());
     return Optional.of(
-        new StudyClaim(
-            "pissa-degrades",
-            "section 5, figure 10",
-            "Adapters that start in the principal directions do worse than those that do not",
-            Contrast.verdict(difference.z()),
-            StudyRuns.text(
-                "At the same rate and rank, pass@1 is %.3f with LoRA and %.3f with PiSSA (difference %.3f ± %.3f). KL from the base is %.3f and %.3f nats per token.",
-                runs.run("lora").behaviour().stored().mean().value(),
-                runs.run("pissa").behaviour().stored().mean().value(),
-                difference.value(),
-                difference.se(),
-                runs.run("lora").behaviour().klPerToken().value(),
-                runs.run("pissa").behaviour().klPerToken().value()),
-            "Each adapter has one run at one rate. PiSSA's factors are larger, so the same rate changes weights more.",
-            new StudyClaim.Plot("pass@1, held out", false, runs.accuracies())));
+        Draft.of(
+            new StudyClaim(
+                "pissa-degrades",
+                "section 5, figure 10",
+                "Adapters that start in the principal directions do worse than those that do not",
+                Verdict.UNDETERMINED,
+                StudyRuns.text(
+                    "%s %s Best: %s and %s.",
+                    runs.values(ACCURACY, all),
+                    runs.values(divergence, all),
+                    runs.title(best(lora)),
+                    runs.title(best(pissa))),
+                runs.limits(
+                    "All adapters have the same rank. PiSSA's factors are larger, so the same rate changes weights more."
+                        + (swept
+                            ? " The rate of each kind is the one with the best accuracy on the same problems."
+                            : " One rate was tried.")),
+                contrasts,
+                runs.accuracies()),
+            -1,
+            ACCURACY));
+  }
+
+  private List<String> rates(String kind) {
+    return Stream.of(kind, kind + "-slow").filter(runs::has).toList();
+  }
+
+  private String best(List<String> arms) {
+    return arms.stream()
+        .max(Comparator.comparingDouble(arm -> runs.mean(ACCURACY, arm)))
+        .orElseThrow();
   }
 }

@@ -9,6 +9,15 @@ import java.util.Arrays;
  * @param se standard error of the mean; NaN if unknown
  */
 public record Mean(double value, double se) {
+  /**
+   * {@return the mean of independent values, with its standard error; NaN for fewer than two}
+   *
+   * @param values the values
+   */
+  public static Mean of(double[] values) {
+    return ofPairs(values, new double[values.length]);
+  }
+
   /** Returns an exact value, with a standard error of 0. */
   static Mean certain(double value) {
     return new Mean(value, Double.NaN);
@@ -29,18 +38,5 @@ public record Mean(double value, double se) {
     double mean = Arrays.stream(differences).average().orElse(Double.NaN);
     double squares = Arrays.stream(differences).map(d -> (d - mean) * (d - mean)).sum();
     return new Mean(mean, Math.sqrt(squares / (differences.length - 1) / differences.length));
-  }
-
-  /** Returns the difference from an independent mean; the standard errors add in quadrature. */
-  Mean minus(Mean other) {
-    return new Mean(value - other.value, Math.hypot(se, other.se));
-  }
-
-  /**
-   * Returns the mean in units of its standard error; 0 if the mean is 0 or its error is unknown.
-   */
-  double z() {
-    double z = value / se;
-    return Double.isNaN(z) ? 0 : z;
   }
 }

@@ -2,12 +2,15 @@ package org.threegate.analysis.study;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.threegate.analysis.statistics.BenjaminiHochberg;
+import org.threegate.analysis.statistics.VerdictRule;
 
 /**
- * Tests the claims of arXiv 2511.08567 on the runs of a study. The paper compares runs at their
- * usual learning rates. This class also compares them at matched update sizes, and the matched
- * comparison decides. Claims about a single update are compared with null models, and both seeds
- * must agree.
+ * Tests the claims of arXiv 2511.08567 on the runs of a study. Contrasts between ways of training
+ * have runs as replicates, one per seed. Besides the usual control there are matched ones: the same
+ * size of the update, and the same data with a supervised loss. The matched ones decide, by {@link
+ * VerdictRule}, and the false discovery rate is 5 % over these claims. Claims about a single update
+ * are compared with null models, and all seeds must agree.
  *
  * <pre>{@code
  * for (StudyClaim claim : StudyClaims.judge(result)) {
@@ -16,6 +19,8 @@ import java.util.List;
  * }</pre>
  */
 public final class StudyClaims {
+  private static final double FALSE_DISCOVERY_RATE = 0.05;
+
   private StudyClaims() {}
 
   /**
@@ -30,7 +35,7 @@ public final class StudyClaims {
     GeometryClaims geometry = new GeometryClaims(runs);
     AgreementClaims agreement = new AgreementClaims(runs);
     DivergenceClaims divergence = new DivergenceClaims(runs);
-    List<StudyClaim> claims = new ArrayList<>();
+    List<Draft> claims = new ArrayList<>();
     claims.add(learning.learning());
     claims.add(size.sparsity());
     claims.add(size.hiding());
@@ -43,6 +48,12 @@ public final class StudyClaims {
     claims.addAll(divergence.curvature());
     claims.addAll(learning.masks());
     learning.adapters().ifPresent(claims::add);
-    return List.copyOf(claims);
+    double[] pValues =
+        claims.stream()
+            .filter(draft -> draft.rule().isPresent())
+            .mapToDouble(Draft::pValue)
+            .toArray();
+    double threshold = BenjaminiHochberg.threshold(pValues, FALSE_DISCOVERY_RATE);
+    return claims.stream().map(draft -> draft.judged(threshold)).toList();
   }
 }

@@ -30,12 +30,14 @@ public record StudyRun(
   /**
    * The training setup of a run.
    *
-   * @param id identifier, such as {@code rlvr-1}
-   * @param title title in reports
+   * @param arm identifier of the way of training, such as {@code rlvr}; runs that differ only in
+   *     their seed share it
+   * @param seed number of the seed within the study, from 1; runs with the same number start alike
+   * @param title title of the way of training in reports
    * @param how description of the training, as a sentence
    * @param rate learning rate
    */
-  public record Recipe(String id, String title, String how, double rate) {}
+  public record Recipe(String arm, int seed, String title, String how, double rate) {}
 
   /**
    * The behaviour of the model of a run.
@@ -86,9 +88,16 @@ public record StudyRun(
    * @param step number of the step
    * @param score mean reward (reinforcement learning) or loss (supervised fine-tuning); NaN if none
    * @param changed share of bf16 weights that differ from the base's
+   * @param hidden share of the weights that changed only in float32
    * @param relativeFrobenius ‖ΔW‖ / ‖W0‖
    */
-  public record Step(long step, double score, double changed, double relativeFrobenius) {}
+  public record Step(
+      long step, double score, double changed, double hidden, double relativeFrobenius) {
+    /** {@return the share of the changes that bf16 hides; NaN if nothing changed} */
+    public double hiddenOfChanges() {
+      return hidden / (hidden + changed);
+    }
+  }
 
   /**
    * The size of the patch from the stored weights before a step to those after it.
@@ -118,12 +127,12 @@ public record StudyRun(
 
   /** {@return the name of the run, such as {@code rlvr-1}} */
   public String id() {
-    return recipe.id();
+    return recipe.arm() + "-" + recipe.seed();
   }
 
-  /** {@return the title of the run} */
+  /** {@return the title of the run, with its seed} */
   public String title() {
-    return recipe.title();
+    return recipe.title() + ", seed " + recipe.seed();
   }
 
   /**

@@ -13,31 +13,43 @@ import org.threegate.rl.run.TrainingConfig;
 import org.threegate.rl.run.TrainingConfigs;
 
 /**
- * The plan of one run of the study.
+ * The plan of one run of the study: a way of training with a seed.
  *
- * @param id the name of its directory
- * @param title the title in reports
- * @param how a description of what sets the run apart
- * @param algorithm the training algorithm
- * @param rate the learning rate
- * @param steps the maximal number of steps
+ * @param way how to train
+ * @param number the number of the seed within the study, from 1
  * @param seed the seed of the run
- * @param setting the differences from plain training of the base
  */
-record Arm(
-    String id,
-    String title,
-    String how,
-    Algorithm algorithm,
-    double rate,
-    long steps,
-    long seed,
-    Setting setting) {
+record Arm(Way way, int number, long seed) {
+  /**
+   * A way of training.
+   *
+   * @param id the identifier, which begins the names of its runs
+   * @param title the title in reports
+   * @param how a description of what sets it apart
+   * @param algorithm the training algorithm
+   * @param rate the learning rate
+   * @param steps the maximal number of steps
+   * @param setting the differences from plain training of the base
+   */
+  record Way(
+      String id,
+      String title,
+      String how,
+      Algorithm algorithm,
+      double rate,
+      long steps,
+      Setting setting) {
+    /** Returns whether it imitates answers with digit-by-digit working. */
+    boolean isSupervised() {
+      return algorithm == Algorithm.SFT;
+    }
+  }
+
   /**
    * What sets a run apart from plain training of the base.
    *
    * @param rotated from the base with other axes
-   * @param untilNorm the run whose ‖ΔW‖ ends this one
+   * @param untilNorm the way of training whose ‖ΔW‖, with the same seed, ends this run
    * @param mask where weights may move
    * @param likeMask random entries, as many as that kind of mask has
    */
@@ -69,9 +81,8 @@ record Arm(
     }
   }
 
-  static final String FIRST = "rlvr-1";
-  static final String SECOND = "rlvr-2";
-  static final String ROTATED = "rlvr-2-rotated";
+  static final String REINFORCED = "rlvr";
+  static final String ROTATED = "rlvr-rotated";
 
   private static final double RATE = 1e-5;
   private static final double SUPERVISED_RATE = 1e-4;
@@ -83,136 +94,191 @@ record Arm(
   private static final int ROWS = 32; // demonstrations per forward and backward pass
   private static final int RANK = 8; // of adapters
 
-  private static Arm reinforced(
-      String id, String title, String how, long steps, long seed, Setting setting) {
-    return new Arm(id, title, how, Algorithm.DAPO, RATE, steps, seed, setting);
+  private static final int QUICK_SEEDS = 2;
+  private static final int SEEDS = 4;
+  private static final int FEW_SEEDS = 2; // of ways that no matched comparison of RLVR needs
+
+  private static Way reinforced(String id, String title, String how, long steps, Setting setting) {
+    return new Way(id, title, how, Algorithm.DAPO, RATE, steps, setting);
   }
 
-  private static Arm supervised(
-      String id, String title, String how, double rate, long steps, long seed, Setting setting) {
-    return new Arm(id, title, how, Algorithm.SFT, rate, steps, seed, setting);
+  private static Way supervised(
+      String id, String title, String how, double rate, long steps, Setting setting) {
+    return new Way(id, title, how, Algorithm.SFT, rate, steps, setting);
+  }
+
+  /** The seeds of a study. */
+  private record Seeds(long first, List<Arm> arms) {
+    void add(int count, Way way) {
+      for (int number = 1; number <= count; number++) {
+        add(way, number);
+      }
+    }
+
+    void add(Way way, int number) {
+      arms.add(new Arm(way, number, SEEDS * first + number));
+    }
   }
 
   /**
    * Returns all runs. Each comes after those that it refers to.
    *
    * @param steps the number of steps of reinforcement learning
-   * @param quick whether adapters, rejection sampling and the principal mask are left out
+   * @param quick whether there are fewer seeds, and no masks and adapters
    */
   static List<Arm> all(long steps, long seed, boolean quick) {
-    long first = 2 * seed + 1;
-    long second = 2 * seed + 2;
-    List<Arm> arms = new ArrayList<>();
-    arms.add(reinforced(FIRST, "RLVR, seed 1", "DAPO on addition", steps, first, Setting.PLAIN));
-    arms.add(reinforced(SECOND, "RLVR, seed 2", "DAPO on addition", steps, second, Setting.PLAIN));
-    arms.add(
+    Seeds seeds = new Seeds(seed, new ArrayList<>());
+    int most = quick ? QUICK_SEEDS : SEEDS;
+    seeds.add(most, reinforced(REINFORCED, "RLVR", "DAPO on addition", steps, Setting.PLAIN));
+    seeds.add(
+        FEW_SEEDS,
         supervised(
             "sft",
             "SFT, usual rate",
             "imitates answers with digit-by-digit working, at ten times the rate and three times the steps",
             SUPERVISED_RATE,
             3 * steps,
-            first,
             Setting.PLAIN));
-    arms.add(
-        supervised(
-            "sft-equal-steps",
-            "SFT, RLVR's rate and steps",
-            "imitates the same answers, with the rate and the steps of RLVR",
-            RATE,
-            steps,
-            first,
-            Setting.PLAIN));
-    arms.add(
+    seeds.add(
+        most,
         supervised(
             "sft-equal-norm",
             "SFT, RLVR's |dW|",
             "imitates the same answers at RLVR's rate, until the update has the norm of RLVR's",
             RATE,
             2 * steps,
-            first,
-            Setting.until(FIRST)));
-    if (!quick) {
-      arms.add(
-          new Arm(
-              "rejection",
-              "Rejection sampling",
-              "imitates its own correct completions",
-              Algorithm.REJECTION_SAMPLING,
-              RATE,
-              steps,
-              first,
-              Setting.PLAIN));
-    }
-    arms.add(
+            Setting.until(REINFORCED)));
+    seeds.add(
+        most,
+        new Way(
+            "rejection",
+            "Rejection sampling",
+            "imitates its own correct completions",
+            Algorithm.REJECTION_SAMPLING,
+            RATE,
+            steps,
+            Setting.PLAIN));
+    Way rotated =
         reinforced(
             ROTATED,
-            "RLVR, seed 2, rotated base",
+            "RLVR, rotated base",
             "the values of layers 1 and 2 are rotated",
             steps,
-            second,
-            Setting.ROTATED));
-    arms.add(
+            Setting.ROTATED);
+    // Each is compared with the seed before it, and no seed is in two pairs.
+    for (int number = 2; number <= most; number += 2) {
+      seeds.add(rotated, number);
+    }
+    if (!quick) {
+      seeds.add(
+          FEW_SEEDS,
+          new Way(
+              "rlvr-slow",
+              "RLVR, a tenth of the rate",
+              "DAPO on addition",
+              Algorithm.DAPO,
+              RATE / 10,
+              steps,
+              Setting.PLAIN));
+      seeds.add(
+          1,
+          supervised(
+              "sft-equal-steps",
+              "SFT, RLVR's rate and steps",
+              "imitates the same answers, with the rate and the steps of RLVR",
+              RATE,
+              steps,
+              Setting.PLAIN));
+      masks(steps).forEach(way -> seeds.add(FEW_SEEDS, way));
+      adapters(steps).forEach(way -> seeds.add(FEW_SEEDS, way));
+    }
+    return List.copyOf(seeds.arms());
+  }
+
+  private static List<Way> masks(long steps) {
+    return List.of(
         reinforced(
             "safe",
             "RLVR, safe mask",
             "only small weights and weights outside of the principal mask may move",
             steps,
-            first,
-            Setting.within(MaskKind.SAFE)));
-    arms.add(
+            Setting.within(MaskKind.SAFE)),
         reinforced(
             "random-safe",
             "RLVR, random mask like safe",
             "the same number of weights at random positions",
             steps,
-            first,
-            Setting.like(MaskKind.SAFE)));
-    if (!quick) {
-      arms.add(
-          reinforced(
-              "principal",
-              "RLVR, principal mask",
-              "only the principal half of the weights may move",
+            Setting.like(MaskKind.SAFE)),
+        reinforced(
+            "principal",
+            "RLVR, principal mask",
+            "only the principal half of the weights may move",
+            steps,
+            Setting.within(MaskKind.PRINCIPAL)),
+        reinforced(
+            "random-half",
+            "RLVR, random half",
+            "the same number of weights at random positions",
+            steps,
+            Setting.like(MaskKind.PRINCIPAL)));
+  }
+
+  private static List<Way> adapters(long steps) {
+    List<Way> ways = new ArrayList<>();
+    for (Initialisation kind : List.of(Initialisation.LORA, Initialisation.PISSA)) {
+      boolean principal = kind == Initialisation.PISSA;
+      String id = principal ? "pissa" : "lora";
+      String title = principal ? "RLVR, PiSSA" : "RLVR, LoRA";
+      String how =
+          "factors of rank "
+              + RANK
+              + (principal
+                  ? ", initialized with the leading singular triplets"
+                  : ", initialized with a zero product");
+      Setting setting = Setting.by(kind);
+      ways.add(new Way(id, title, how, Algorithm.DAPO, ADAPTER_RATE, steps, setting));
+      ways.add(
+          new Way(
+              id + "-slow",
+              title + ", a tenth of the rate",
+              how,
+              Algorithm.DAPO,
+              ADAPTER_RATE / 10,
               steps,
-              first,
-              Setting.within(MaskKind.PRINCIPAL)));
-      arms.add(
-          reinforced(
-              "random-half",
-              "RLVR, random half",
-              "the same number of weights at random positions",
-              steps,
-              first,
-              Setting.like(MaskKind.PRINCIPAL)));
-      arms.add(
-          adapted(
-              "lora",
-              "RLVR, LoRA",
-              "factors of rank 8, initialized with a zero product",
-              steps,
-              first,
-              Initialisation.LORA));
-      arms.add(
-          adapted(
-              "pissa",
-              "RLVR, PiSSA",
-              "factors of rank 8, initialized with the leading singular triplets",
-              steps,
-              first,
-              Initialisation.PISSA));
+              setting));
     }
-    return List.copyOf(arms);
+    return ways;
   }
 
-  private static Arm adapted(
-      String id, String title, String how, long steps, long seed, Initialisation kind) {
-    return new Arm(id, title, how, Algorithm.DAPO, ADAPTER_RATE, steps, seed, Setting.by(kind));
+  /** Returns the name of the run of this way with a seed. */
+  static String id(String way, int number) {
+    return way + "-" + number;
   }
 
-  /** Returns whether the run imitates answers with digit-by-digit working. */
-  boolean isSupervised() {
-    return algorithm == Algorithm.SFT;
+  /** Returns the name of the directory of the run. */
+  String id() {
+    return id(way.id(), number);
+  }
+
+  /** Returns the title of the run. */
+  String title() {
+    return way.title() + ", seed " + number;
+  }
+
+  /**
+   * Returns whether the claims about one update are judged. They need draws of null models, which
+   * take longer than all other measurements.
+   */
+  boolean isJudgedAlone() {
+    return number == 1 || way.id().equals(REINFORCED);
+  }
+
+  Setting setting() {
+    return way.setting();
+  }
+
+  long steps() {
+    return way.steps();
   }
 
   /**
@@ -223,12 +289,12 @@ record Arm(
   TrainingConfig config(Path base) {
     Map<String, Object> values = new LinkedHashMap<>();
     values.put("model_name_or_path", base);
-    values.put("algorithm", algorithm);
-    values.put("max_steps", steps);
+    values.put("algorithm", way.algorithm());
+    values.put("max_steps", way.steps());
     values.put("seed", seed);
-    values.put("learning_rate", rate);
+    values.put("learning_rate", way.rate());
     values.put("max_prompt_length", Behaviour.LONGEST_PROMPT);
-    if (isSupervised()) {
+    if (way.isSupervised()) {
       values.put("prompts_per_step", DEMONSTRATIONS);
       values.put("micro_batch_size", ROWS);
       values.put("max_completion_length", LONGEST_DEMONSTRATION - Behaviour.LONGEST_PROMPT);
@@ -237,7 +303,7 @@ record Arm(
       values.put("num_generations", COMPLETIONS);
       values.put("max_completion_length", Behaviour.LONGEST);
     }
-    setting
+    setting()
         .adapter()
         .ifPresent(
             kind -> {

@@ -104,7 +104,7 @@ final class ArmRun {
   private TrainingSession session(Path base, Map<String, Mask> masks) {
     TrainingSession.Builder session =
         TrainingSession.builder(context, arm.config(base)).masks(masks);
-    if (arm.isSupervised()) {
+    if (arm.way().isSupervised()) {
       session.demonstrations(
           SupervisedTrainer.Source.of(Corpus.scratchpads(Corpus.TUNING), arm.seed()),
           behaviour.rollouts().tokenizer());
@@ -146,7 +146,7 @@ final class ArmRun {
   }
 
   private void scored(TrainingEvent event) {
-    String name = arm.isSupervised() ? "loss" : "reward";
+    String name = arm.way().isSupervised() ? "loss" : "reward";
     score = event.metrics().getOrDefault(name, Double.NaN);
   }
 
@@ -157,6 +157,7 @@ final class ArmRun {
             event.step(),
             score,
             event.metrics().get("geometry/changed"),
+            hidden,
             event.metrics().get("geometry/relative_frobenius")));
   }
 

@@ -56,6 +56,15 @@ public final class Study {
   private static final List<Integer> ROTATED_LAYERS = List.of(1, 2);
   private static final long MEASURING = 25; // the steps that take as long as measuring a run
   private static final Predicate<String> ALL = name -> true;
+  private static final GeometryOptions WITHOUT_NULLS =
+      new GeometryOptions(
+          List.of(),
+          GeometryOptions.DEFAULT.rankFractions(),
+          GeometryOptions.DEFAULT.alphas().subList(0, 1),
+          List.of(),
+          GeometryOptions.DEFAULT.draws(),
+          GeometryOptions.DEFAULT.tolerance(),
+          GeometryOptions.DEFAULT.seed());
 
   private final Context context;
   private final Control control;
@@ -172,7 +181,7 @@ public final class Study {
             .untilNorm()
             .map(
                 id -> {
-                  List<StudyRun.Step> series = done.get(id).series();
+                  List<StudyRun.Step> series = done.get(Arm.id(id, arm.number())).series();
                   return series.get(series.size() - 1).relativeFrobenius();
                 });
     ArmRun.Trained trained =
@@ -184,7 +193,7 @@ public final class Study {
                 step -> progress.at(arm.title(), before + step, total))
             .run(start, runs(arm.id()), longest);
     progress.at(arm.title() + ": geometry", before + arm.steps(), total);
-    Comparison.Outcome outcome = compare(start, runs(arm.id()));
+    Comparison.Outcome outcome = compare(start, runs(arm.id()), arm.isJudgedAlone());
     Totals totals =
         outcome.tensors().stream()
             .filter(tensor -> tensor.shape().size() == 2)
@@ -194,7 +203,8 @@ public final class Study {
     double norm = moved.relativeFrobenius() * Math.sqrt(totals.sums().baseSquares());
     double moving = moved.trainable() * totals.counts().total();
     return new StudyRun(
-        new StudyRun.Recipe(arm.id(), arm.title(), arm.how(), arm.rate()),
+        new StudyRun.Recipe(
+            arm.way().id(), arm.number(), arm.way().title(), arm.way().how(), arm.way().rate()),
         trained.steps(),
         trained.behaviour(),
         new StudyRun.Update(
@@ -204,46 +214,48 @@ public final class Study {
             norm,
             arm.setting().adapter().isPresent()
                 ? Double.NaN
-                : norm / (arm.rate() * trained.steps() * Math.sqrt(moving)),
+                : norm / (arm.way().rate() * trained.steps() * Math.sqrt(moving)),
             moved.sparsityPermuted(),
             moved.principalOfLargest(),
             moved.lowOfLargest()),
         trained.series(),
         trained.patches(),
         matrices(outcome),
-        Claims.judge(outcome.tensors(), outcome.geometry()));
+        arm.isJudgedAlone() ? Claims.judge(outcome.tensors(), outcome.geometry()) : List.of());
   }
 
-  private Comparison.Outcome compare(Path from, Path run) throws IOException {
+  private Comparison.Outcome compare(Path from, Path run, boolean nulls) throws IOException {
     Path kept = directory.resolve("comparison");
     try (Checkpoint before = Checkpoint.open(context, from);
         Journal<Comparison.Finished> journal =
             Journal.open(kept, Comparison.Finished.class, run.toString(), false)) {
-      return journal.during(() -> compare(before, run, journal));
+      return journal.during(() -> compare(before, run, nulls, journal));
     }
   }
 
   private Comparison.Outcome compare(
-      Checkpoint before, Path run, Journal<Comparison.Finished> journal) throws IOException {
+      Checkpoint before, Path run, boolean nulls, Journal<Comparison.Finished> journal)
+      throws IOException {
     // The update of an adapter is its low-rank product, not the difference of rounded matrices.
     if (Files.exists(ArmRun.adapter(run))) {
       try (Adapter after = Adapter.open(context, ArmRun.adapter(run))) {
-        return comparison(before, after.weights())
+        return comparison(before, after.weights(), nulls)
             .run(Pairing.of(before, after, ALL), journal, Progress.NONE);
       }
     }
     try (Checkpoint after = Checkpoint.open(context, run)) {
-      return comparison(before, after).run(Pairing.of(before, after, ALL), journal, Progress.NONE);
+      return comparison(before, after, nulls)
+          .run(Pairing.of(before, after, ALL), journal, Progress.NONE);
     }
   }
 
-  private Comparison comparison(Checkpoint before, Checkpoint after) {
+  private Comparison comparison(Checkpoint before, Checkpoint after, boolean nulls) {
     return new Comparison(
         context,
         control,
         before,
         after,
-        new Comparison.Wanted(false, Optional.of(GeometryOptions.DEFAULT)));
+        new Comparison.Wanted(false, Optional.of(nulls ? GeometryOptions.DEFAULT : WITHOUT_NULLS)));
   }
 
   private static List<MatrixMeasures> matrices(Comparison.Outcome outcome) {
@@ -282,31 +294,47 @@ public final class Study {
 
   private StudyResult together(
       Behaviour behaviour, List<StudyRun> runs, List<String> rotatedMatrices) throws IOException {
+    List<Map<String, Agreement>> seeds = new ArrayList<>();
+    List<Map<String, Agreement>> rotated = new ArrayList<>();
     try (Checkpoint before = Checkpoint.open(context, base());
         Checkpoint turned = Checkpoint.open(context, rotated());
-        Checkpoint one = Checkpoint.open(context, runs(Arm.FIRST));
-        Checkpoint two = Checkpoint.open(context, runs(Arm.SECOND));
-        Checkpoint other = Checkpoint.open(context, runs(Arm.ROTATED));
         Decoder model = Decoder.load(context, base())) {
-      Map<String, Agreement> seeds =
-          Consensus.across(context, before, one, before, two, ALL, control);
-      Map<String, Agreement> rotated =
-          Consensus.across(context, before, one, turned, other, ALL, control);
-      List<Finding> consensus =
-          Consensus.judge(
-              Consensus.of(context, before, List.of(one, two), ALL, Progress.NONE, control));
-      CurvatureStudy curvature = curvature(behaviour, model, before, one);
-      return new StudyResult(
-          behaviour.accuracy(model),
-          before.parameters(),
-          List.copyOf(runs),
-          seeds,
-          rotated,
-          List.copyOf(rotatedMatrices),
-          consensus,
-          curvature.findings(),
-          along(curvature));
+      for (StudyRun run : runs) {
+        if (!run.recipe().arm().equals(Arm.ROTATED)) {
+          continue;
+        }
+        // No seed is in two pairs, so that pairs are independent.
+        int number = run.recipe().seed();
+        try (Checkpoint one = reinforced(number - 1);
+            Checkpoint two = reinforced(number);
+            Checkpoint other = Checkpoint.open(context, runs(run.id()))) {
+          seeds.add(Consensus.across(context, before, one, before, two, ALL, control));
+          rotated.add(Consensus.across(context, before, one, turned, other, ALL, control));
+        }
+      }
+      try (Checkpoint one = reinforced(1);
+          Checkpoint two = reinforced(2)) {
+        List<Finding> consensus =
+            Consensus.judge(
+                Consensus.of(context, before, List.of(one, two), ALL, Progress.NONE, control));
+        CurvatureStudy curvature = curvature(behaviour, model, before, one);
+        return new StudyResult(
+            options.quick(),
+            behaviour.accuracy(model),
+            before.parameters(),
+            runs,
+            seeds,
+            rotated,
+            List.copyOf(rotatedMatrices),
+            consensus,
+            curvature.findings(),
+            along(curvature));
+      }
     }
+  }
+
+  private Checkpoint reinforced(int number) throws IOException {
+    return Checkpoint.open(context, runs(Arm.id(Arm.REINFORCED, number)));
   }
 
   /** Returns the mean over the layers that have each direction. */
