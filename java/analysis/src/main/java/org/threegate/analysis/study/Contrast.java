@@ -62,19 +62,17 @@ public record Contrast(String reference, boolean matched, StudentEstimate estima
   }
 
   /**
-   * Returns the contrast with an error that is at least this one. All runs answer the same problems
-   * and read the same texts, so the spread between seeds does not contain the error of these
-   * samples.
+   * Returns the contrast with the wider one of two intervals: that of seeds, and that of the
+   * samples. All runs answer the same problems and read the same texts, so the spread between seeds
+   * does not contain the error of these samples. There are so many of them that it is normal.
    *
-   * @param error standard error of the logarithm; ignored if it is unknown
+   * @param error standard error of the logarithm from samples; ignored if it is unknown
    */
   Contrast withErrorOf(double error) {
-    return error > estimate.error()
-        ? new Contrast(
-            reference,
-            matched,
-            new StudentEstimate(estimate.value(), error, estimate.freedom()),
-            runs)
+    StudentEstimate ofSamples =
+        new StudentEstimate(estimate.value(), error, Double.POSITIVE_INFINITY);
+    return error > 0 && ofSamples.interval(LEVEL).high() > estimate.interval(LEVEL).high()
+        ? new Contrast(reference, matched, ofSamples, runs)
         : this;
   }
 
@@ -110,6 +108,9 @@ public record Contrast(String reference, boolean matched, StudentEstimate estima
    * @param bound smallest effect of interest, as a logarithm
    */
   int seedsToDecide(double bound) {
+    if (Double.isInfinite(estimate.freedom())) {
+      return 0; // more seeds do not reduce the error of the samples
+    }
     double needed = estimate.unitsToSettle(runs, Math.copySign(bound, estimate.value()));
     return needed > runs && needed <= MOST_SEEDS ? (int) needed : 0;
   }

@@ -304,6 +304,19 @@ class StudyClaimsTest {
   }
 
   @Test
+  void samplesLimitTheError() {
+    Contrast seeds = Contrast.paired("a", true, new double[] {0.1, 0.12, 0.11, 0.09});
+    assertThat(seeds.withErrorOf(1e-4)).isEqualTo(seeds);
+    assertThat(seeds.withErrorOf(Double.NaN)).isEqualTo(seeds);
+    Contrast samples = seeds.withErrorOf(0.1);
+    assertThat(samples.estimate().value()).isEqualTo(seeds.estimate().value());
+    assertThat(samples.interval().high()).isCloseTo(Math.exp(0.105 + 1.96 * 0.1), within(1e-4));
+    // A single seed has no interval, which samples do not make narrower.
+    assertThat(Contrast.paired("a", true, new double[] {0.1}).withErrorOf(0.1).isDefined())
+        .isFalse();
+  }
+
+  @Test
   void differencesArePaired() {
     Mean mean = Mean.ofPairs(new double[] {3, 5, 7}, new double[] {1, 2, 6});
     assertThat(mean.value()).isEqualTo(2);
