@@ -159,36 +159,6 @@ class EffectStatisticsTest {
   }
 
   @Test
-  void dependentTestsAreAdjustedAsByScipy() {
-    double[] pValues = {0.216, 0.001, 0.008, 0.039, 0.041, 0.042, 0.06, 0.074, 0.205, 0.212};
-    double[] expected = {
-      0.6326571428571428, 0.02928968253968254, 0.11715873015873016, 0.24603333333333333,
-      0.24603333333333333, 0.24603333333333333, 0.2928968253968254, 0.3096337868480725,
-      0.6326571428571428, 0.6326571428571428
-    };
-    assertThat(BenjaminiYekutieli.adjusted(pValues)).containsExactly(expected, within(1e-12));
-    assertThat(BenjaminiYekutieli.threshold(pValues, 0.05)).isEqualTo(0.001);
-    assertThat(BenjaminiYekutieli.threshold(pValues, 0.12)).isEqualTo(0.008);
-    assertThat(BenjaminiYekutieli.threshold(pValues, 0.01)).isEqualTo(-1);
-    assertThat(BenjaminiYekutieli.adjusted(new double[0])).isEmpty();
-  }
-
-  @Test
-  void oddsRatiosOfScores() {
-    OddsRatio inside = OddsRatio.ofScore(40, 400);
-    assertThat(inside.log()).isEqualTo(0.1);
-    assertThat(inside.error()).isEqualTo(0.05);
-    assertThat(inside.z()).isCloseTo(2, within(1e-12));
-    assertThat(inside.ratio()).isCloseTo(Math.exp(0.1), within(1e-15));
-    assertThat(inside.estimate().interval(0.95).low())
-        .isCloseTo(0.1 - 1.959964 * 0.05, within(1e-7));
-    OddsRatio both = OddsRatio.symmetric(inside, new OddsRatio(0.2, 0.07));
-    assertThat(both.log()).isCloseTo(0.15, within(1e-15));
-    assertThat(both.error()).isCloseTo(0.06, within(1e-15));
-    assertThatThrownBy(() -> OddsRatio.ofScore(0, 0)).hasMessage("the information is 0.0");
-  }
-
-  @Test
   void sharesOfRescalings() {
     RescalingShare share = RescalingShare.of(0.3, 0.1, 0.05, 2);
     assertThat(share.value()).isEqualTo(0.15);
