@@ -14,7 +14,7 @@ constexpr int64_t kBandEntries = 1 << 18;
 constexpr int64_t kBandRows = 128;
 
 // NEON has no variant of its own: a compiler makes its instructions from the loops.
-constexpr auto decode_neon = decode_scalar;
+[[maybe_unused]] constexpr auto decode_neon = decode_scalar;
 constexpr auto decode_avx512 = decode_avx2;
 
 }  // namespace

@@ -1,7 +1,5 @@
 package org.threegate.report;
 
-import com.fasterxml.jackson.annotation.JsonInclude;
-import com.fasterxml.jackson.annotation.JsonInclude.Include;
 import java.util.List;
 import java.util.Optional;
 import org.threegate.analysis.geometry.Banding;
@@ -16,21 +14,22 @@ import org.threegate.analysis.statistics.RescalingShare;
  *
  * @param spectrum measures at the first rank
  * @param masks measures at the first share and rank
- * @param spectrumByRank measures at all ranks, if there are several
+ * @param spectrumByRank measures at all ranks, if there are several; otherwise empty
  * @param spectrumOfRest measures at all ranks of what rescalings leave, if the update has any
- * @param masksByAlphaAndRank measures at all shares and ranks, if there are several
+ * @param masksByAlphaAndRank measures at all shares and ranks, if there are several; otherwise
+ *     empty
  */
 record GeometryJson(
     Optional<SpectrumJson> spectrum,
     Optional<MasksJson> masks,
-    @JsonInclude(Include.NON_EMPTY) List<SpectrumJson> spectrumByRank,
-    @JsonInclude(Include.NON_EMPTY) List<MasksJson> masksByAlphaAndRank,
+    List<SpectrumJson> spectrumByRank,
+    List<MasksJson> masksByAlphaAndRank,
     Optional<Banding> magnitudeMatchedDispersion,
     Optional<String> spectrumOmitted,
     Optional<SparsityNull> sparsityNull,
     Optional<String> trivialCause,
     Optional<Rescaling> rescaling,
-    @JsonInclude(Include.NON_EMPTY) List<SpectrumJson> spectrumOfRest) {
+    List<SpectrumJson> spectrumOfRest) {
   record SparsityNull(String model, double mean, double sd, double permuted) {}
 
   record Share(double value, double noise, double se) {
