@@ -99,6 +99,7 @@ public interface RowDecoder {
   default RowDecoder part(Ranges rows, Ranges columns, long width) {
     int all = Math.toIntExact(width);
     int kept = Math.toIntExact(columns.size());
+    int length = Math.toIntExact(columns.length());
     return (first, count, out) -> {
       int done = 0;
       while (done < count) {
@@ -107,8 +108,7 @@ public interface RowDecoder {
         float[] whole = new float[Math.multiplyExact(run, all)];
         decode(rows.at(index), run, whole);
         for (int i = 0; i < run; i++) {
-          for (int j = 0; j < kept; j += columns.length()) {
-            int length = (int) columns.length();
+          for (int j = 0; j < kept; j += length) {
             int from = i * all + (int) columns.at(j);
             System.arraycopy(whole, from, out, (done + i) * kept + j, length);
           }
