@@ -73,6 +73,9 @@ public final class GeometryMeasurement {
   /** Share of the changed entries that may lie beyond rounding in an update that only rescales. */
   private static final double MOST_BEYOND = 0.01;
 
+  /** Entries of a matrix up to which variances are exact; they take less than its decomposition. */
+  private static final double MOST_EXACT = 1 << 22;
+
   private static final List<Dtype> COARSER = List.of(Dtype.BF16, Dtype.F16);
 
   private static final String TOO_SMALL = "its base or its update is too close to zero";
@@ -304,7 +307,7 @@ public final class GeometryMeasurement {
             context,
             Residual.of(base, after),
             new ProjectedEnergy.Bases(before.left().orElseThrow(), before.right().orElseThrow()),
-            SignFlip.Options.of(ranks.toArray(Integer[]::new)));
+            signFlips());
     List<SpectrumMeasure> spectra = new ArrayList<>();
     for (int i = 0; i < ranks.size(); i++) {
       Geometry geometry = geometries.get(i);
@@ -322,6 +325,16 @@ public final class GeometryMeasurement {
     }
     timer.nulls += seconds(start);
     return spectra;
+  }
+
+  /**
+   * Returns how accurately the variances of sign flips are computed. Probes of large matrices
+   * depend on the signs of the singular vectors, so devices differ there by the tolerance.
+   */
+  private SignFlip.Options signFlips() {
+    return entries() <= MOST_EXACT
+        ? new SignFlip.Options(ranks, 0, seed)
+        : SignFlip.Options.of(ranks.toArray(Integer[]::new));
   }
 
   /** Looks for causes that say nothing about training. */
