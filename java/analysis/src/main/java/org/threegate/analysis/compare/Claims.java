@@ -153,6 +153,10 @@ public final class Claims {
               masks -> {
                 Overlap overlap = part.apply(masks);
                 settings.add(String.format(Locale.ROOT, "α %.3g", masks.alpha()));
+                // Without this null model, rates of rows and columns would pass for an effect.
+                if (overlap.conditional().isEmpty()) {
+                  return;
+                }
                 tests.add(
                     test(
                         measured,
@@ -172,7 +176,7 @@ public final class Claims {
         new Claim.Measure("overlap", setting, SmallestEffect.Scale.ODDS_RATIO),
         sign,
         tests,
-        "");
+        excluded(tests.size(), "have no fit of the null model row-column-magnitude"));
   }
 
   /**

@@ -422,9 +422,15 @@ public final class Consensus {
   public static List<Finding> judge(
       List<TensorConsensus> tensors, Set<String> quantized, SmallestEffect smallest) {
     List<Claim.Test> tests = new ArrayList<>();
+    int unfitted = 0;
     for (TensorConsensus tensor : tensors) {
       Agreement agreement = tensor.agreement();
       if (agreement.first() > 0 && agreement.second() > 0 && !quantized.contains(tensor.name())) {
+        // Without this null model, rates of rows and columns would pass for agreement.
+        if (tensor.againstModel().isEmpty()) {
+          unfitted++;
+          continue;
+        }
         Against density = agreement.againstIndependent();
         tests.add(
             new Claim.Test(
@@ -447,12 +453,19 @@ public final class Consensus {
                 new Claim.Measure("Jaccard index of two runs", "", SmallestEffect.Scale.ODDS_RATIO),
                 1,
                 tests,
-                quantized.isEmpty()
-                    ? ""
-                    : quantized.size()
-                        + " of "
-                        + tensors.size()
-                        + " matrices are quantized on one side only")),
+                excluded(tensors.size(), quantized.size(), unfitted))),
         smallest);
+  }
+
+  private static String excluded(int all, int quantized, int unfitted) {
+    List<String> parts = new ArrayList<>();
+    if (quantized > 0) {
+      parts.add(quantized + " of " + all + " matrices are quantized on one side only");
+    }
+    if (unfitted > 0) {
+      parts.add(
+          unfitted + " of " + all + " matrices have no fit of the null model row-column-magnitude");
+    }
+    return String.join("; ", parts);
   }
 }
