@@ -12,6 +12,20 @@ import org.threegate.buffer.NativeBuffer;
  * is copied in tiles, so that each line of the cache is read once.
  */
 final class Assembly {
+  /** Receives runs of entries that lie together in a file, wherever the receiver wants them. */
+  @FunctionalInterface
+  interface Runs {
+    /**
+     * Takes a run, or leaves it to be copied through the mapping.
+     *
+     * @param file position of the first byte in the file
+     * @param to position of the first byte of the destination
+     * @param bytes number of bytes
+     * @return whether the run was taken
+     */
+    boolean take(long file, long to, long bytes);
+  }
+
   private static final int TILE = 64;
   private static final int COPIED_BYTES = 1 << 24;
 
@@ -20,6 +34,7 @@ final class Assembly {
   private final long begin;
   private final long end;
   private final TensorPiece.Destination to;
+  private final Runs direct;
   private final List<Long> begins;
   private final List<Long> sizes;
   private final List<Long> strides;
@@ -28,12 +43,18 @@ final class Assembly {
 
   /** Keeps the dimensions of a piece that are not copied at once, and clips the first one. */
   private Assembly(
-      TensorPiece piece, List<Long> space, long begin, long end, TensorPiece.Destination to) {
+      TensorPiece piece,
+      List<Long> space,
+      long begin,
+      long end,
+      TensorPiece.Destination to,
+      Runs direct) {
     this.piece = piece;
     this.bytes = piece.tensor().type().bits() / Byte.SIZE;
     this.begin = begin;
     this.end = end;
     this.to = to;
+    this.direct = direct;
     this.begins = new ArrayList<>(piece.begin());
     this.sizes = new ArrayList<>(piece.size());
     this.strides = new ArrayList<>(piece.strides());
@@ -55,7 +76,18 @@ final class Assembly {
    */
   static void copy(
       TensorPiece piece, List<Long> space, long begin, long end, TensorPiece.Destination to) {
-    new Assembly(piece, space, begin, end, to).copy();
+    new Assembly(piece, space, begin, end, to, (file, at, bytes) -> false).copy();
+  }
+
+  /** Copies the entries of a piece that lie in a range, and offers each run of them first. */
+  static void copy(
+      TensorPiece piece,
+      List<Long> space,
+      long begin,
+      long end,
+      TensorPiece.Destination to,
+      Runs direct) {
+    new Assembly(piece, space, begin, end, to, direct).copy();
   }
 
   private void copy() {
@@ -107,6 +139,10 @@ final class Assembly {
     if (dimension == sizes.size()) {
       long low = Math.max(begin, target);
       long high = Math.min(end, target + run);
+      long stored = piece.tensor().offset() + (from + low - target) * bytes;
+      if (low < high && direct.take(stored, (low - begin) * bytes, (high - low) * bytes)) {
+        return;
+      }
       for (long at = low; at < high; at += COPIED_BYTES / bytes) {
         int count = (int) Math.min(COPIED_BYTES / bytes, high - at) * bytes;
         to.put((at - begin) * bytes, view(from + at - target, count));

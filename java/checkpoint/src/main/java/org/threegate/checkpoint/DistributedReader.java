@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.SortedSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.function.Supplier;
 import org.threegate.checkpoint.torch.ByteSource;
 import org.threegate.checkpoint.torch.DistributedMetadata;
 import org.threegate.checkpoint.torch.DistributedMetadata.Chunk;
@@ -55,18 +56,37 @@ final class DistributedReader {
       }
       files.put(name, contents.opened(ChunkFile.open(contents.context(), path)));
     }
-    read.tensors().forEach(this::add);
+    // Each chunk is an archive of its own with a pickle. To open them takes longest.
+    List<Chunked> tensors = read.tensors();
+    List<List<TensorPiece>> pieces;
+    try {
+      pieces = tensors.parallelStream().map(this::pieces).toList();
+    } catch (InvalidInputException e) {
+      // Of several faults, always the same one is reported.
+      pieces = tensors.stream().map(this::pieces).toList();
+    }
+    for (int i = 0; i < tensors.size(); i++) {
+      add(tensors.get(i), new ArrayList<>(pieces.get(i)));
+    }
   }
 
-  private void add(Chunked whole) {
+  private static String stored(Chunked whole, Chunk chunk) {
+    return whole.name() + " [chunk at " + chunk.begin() + "]";
+  }
+
+  /** Opens the chunks that hold entries, or all chunks of a tensor that has none. */
+  private List<TensorPiece> pieces(Chunked whole) {
+    return whole.chunks().stream()
+        .filter(chunk -> whole.shape().contains(0L) || !chunk.size().contains(0L))
+        .map(chunk -> piece(whole, chunk))
+        .toList();
+  }
+
+  private void add(Chunked whole, List<TensorPiece> pieces) {
     boolean empty = whole.shape().contains(0L);
-    List<TensorPiece> pieces = new ArrayList<>();
     for (Chunk chunk : whole.chunks()) {
-      String stored = whole.name() + " [chunk at " + chunk.begin() + "]";
       if (!empty && chunk.size().contains(0L)) {
-        contents.others().put(stored, "holds no entries");
-      } else {
-        pieces.add(piece(whole, chunk, stored));
+        contents.others().put(stored(whole, chunk), "holds no entries");
       }
     }
     if (empty && !pieces.isEmpty()) {
@@ -89,13 +109,14 @@ final class DistributedReader {
     contents.add(new TensorParts(whole.name(), whole.shape(), whole.shape(), pieces));
   }
 
-  private TensorPiece piece(Chunked whole, Chunk chunk, String stored) {
+  private TensorPiece piece(Chunked whole, Chunk chunk) {
+    String stored = stored(whole, chunk);
     ChunkFile file = files.get(chunk.place().file());
     Place place = chunk.place();
-    String what = "tensor \"" + PrintableText.name(stored) + "\"";
+    Supplier<String> what = () -> "tensor \"" + PrintableText.name(stored) + "\"";
     if (place.offset() > file.bytes() || place.bytes() > file.bytes() - place.offset()) {
       throw new InvalidInputException(
-          file.path() + ": " + what + " ends beyond the file; is it complete?");
+          file.path() + ": " + what.get() + " ends beyond the file; is it complete?");
     }
     TorchTensor tensor =
         TorchArchive.one(file.source().range(place.offset(), place.bytes(), what), whole.name());
@@ -103,7 +124,7 @@ final class DistributedReader {
       throw new InvalidInputException(
           file.path()
               + ": "
-              + what
+              + what.get()
               + " is "
               + tensor.type()
               + " "

@@ -96,7 +96,7 @@ record SafetensorsHeader(List<Entry> entries, Map<String, String> metadata, long
    */
   static SafetensorsHeader parse(String file, ByteBuffer header, long fileBytes) {
     long dataOffset = LENGTH_BYTES + (long) header.remaining();
-    String json = InputFiles.decode(header, file + ": header");
+    String json = InputFiles.decode(header, () -> file + ": header");
     if (!json.startsWith("{")) {
       throw new InvalidInputException(
           file + ": the header does not begin with '{'; " + FETCH_AGAIN);

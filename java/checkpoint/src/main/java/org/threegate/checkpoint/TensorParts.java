@@ -1,6 +1,8 @@
 package org.threegate.checkpoint;
 
 import java.util.List;
+import org.threegate.buffer.NativeBuffer;
+import org.threegate.kernel.Context;
 
 /**
  * A tensor that lies in pieces, or whose entries do not lie in the order of the indexes. The pieces
@@ -14,6 +16,9 @@ import java.util.List;
  */
 public record TensorParts(
     String name, List<Long> shape, List<Long> space, List<TensorPiece> pieces) {
+  /** Shorter runs are copied faster through the mapping than by a call of the system each. */
+  private static final long SHORTEST_READ = 1 << 16;
+
   /** Copies the lists. */
   public TensorParts {
     shape = List.copyOf(shape);
@@ -40,5 +45,34 @@ public record TensorParts(
    */
   public void copy(long first, long count, TensorPiece.Destination to) {
     pieces.forEach(piece -> Assembly.copy(piece, space, first, first + count, to));
+  }
+
+  /**
+   * Copies entries as they are stored into a buffer. Long runs are read from the file, which is
+   * faster than to fault mapped pages in.
+   *
+   * @param context context of the calling thread
+   * @param first index of the first entry, in the order of the indexes
+   * @param count number of entries
+   * @param to buffer to fill
+   * @param at position of the first byte in the buffer
+   * @throws org.threegate.kernel.KernelException IO if a file has become shorter
+   */
+  public void read(Context context, long first, long count, NativeBuffer to, long at) {
+    for (TensorPiece piece : pieces) {
+      Assembly.copy(
+          piece,
+          space,
+          first,
+          first + count,
+          (offset, bytes) -> to.put(at + offset, bytes),
+          (file, offset, bytes) -> {
+            if (bytes < SHORTEST_READ) {
+              return false;
+            }
+            piece.tensor().file().read(context, file, to, at + offset, bytes);
+            return true;
+          });
+    }
   }
 }

@@ -12,6 +12,7 @@ import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.util.function.Supplier;
 import org.threegate.run.InvalidInputException;
 
 /**
@@ -64,7 +65,7 @@ public final class InputFiles {
    * @throws InvalidInputException as {@link #bytes} does, and if the text is not valid UTF-8
    */
   public static String text(Path path, long most) {
-    return decode(ByteBuffer.wrap(bytes(path, most)), path.toString());
+    return decode(ByteBuffer.wrap(bytes(path, most)), path::toString);
   }
 
   /**
@@ -135,12 +136,12 @@ public final class InputFiles {
    * @return the text
    * @throws InvalidInputException if the bytes are not valid UTF-8
    */
-  public static String decode(ByteBuffer bytes, String where) {
+  public static String decode(ByteBuffer bytes, Supplier<String> where) {
     try {
       return StandardCharsets.UTF_8.newDecoder().decode(bytes).toString();
     } catch (CharacterCodingException e) {
       throw new InvalidInputException(
-          where + ": not valid UTF-8; the file is damaged, fetch it again", e);
+          where.get() + ": not valid UTF-8; the file is damaged, fetch it again", e);
     }
   }
 }

@@ -90,7 +90,7 @@ public final class InputLines implements AutoCloseable {
         bytes.length > 0 && bytes[bytes.length - 1] == '\r' ? bytes.length - 1 : bytes.length;
     return Optional.of(
         strict
-            ? InputFiles.decode(ByteBuffer.wrap(bytes, 0, length), where())
+            ? InputFiles.decode(ByteBuffer.wrap(bytes, 0, length), this::where)
             : new String(bytes, 0, length, StandardCharsets.UTF_8));
   }
 

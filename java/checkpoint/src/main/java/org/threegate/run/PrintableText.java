@@ -12,6 +12,7 @@ public final class PrintableText {
   /** Largest number of characters of an error message. */
   static final int LONGEST_MESSAGE = 600;
 
+  private static final int DELETE = 0x7F;
   private static final int LONGEST_NAME = 200;
   private static final String GAP = " ... ";
 
@@ -24,6 +25,9 @@ public final class PrintableText {
    * @param text the text
    */
   public static String of(String text) {
+    if (text.chars().allMatch(c -> c >= ' ' && c < DELETE)) {
+      return text;
+    }
     StringBuilder printable = new StringBuilder(text.length());
     text.codePoints().forEach(c -> append(printable, c));
     return printable.toString();

@@ -132,7 +132,20 @@ public final class MappedFile implements AutoCloseable {
    * @param bytes number of bytes to read
    */
   public void read(Context context, long offset, NativeBuffer destination, long bytes) {
-    Objects.checkFromIndexSize(0, bytes, destination.bytes());
+    read(context, offset, destination, 0, bytes);
+  }
+
+  /**
+   * Reads a range of the file into a range of a buffer.
+   *
+   * @param context context of the calling thread
+   * @param offset position of the first byte in the file
+   * @param destination buffer to fill
+   * @param at position of the first byte in the buffer
+   * @param bytes number of bytes to read
+   */
+  public void read(Context context, long offset, NativeBuffer destination, long at, long bytes) {
+    Objects.checkFromIndexSize(at, bytes, destination.bytes());
     try (Context.Call call = context.begin();
         NativeBuffer.Lease own = buffer.lease();
         NativeBuffer.Lease lease = destination.leaseForOutput()) {
@@ -140,7 +153,8 @@ public final class MappedFile implements AutoCloseable {
           unused ->
               context
                   .binding()
-                  .mappedFileRead(context.handle(), handle(own), offset, bytes, lease.address()));
+                  .mappedFileRead(
+                      context.handle(), handle(own), offset, bytes, lease.address() + at));
     }
   }
 

@@ -21,6 +21,7 @@ import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Digests;
 import org.threegate.checkpoint.Tensor;
+import org.threegate.checkpoint.weight.Scratch;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.KernelException;
@@ -235,6 +236,7 @@ public final class Comparison {
     try (TensorDigests digester =
             new TensorDigests(digestThreads, control, this::key, digests.keySet());
         GeometryWork work = new GeometryWork(context, geometry);
+        Scratch scratch = new Scratch(context);
         ReadAhead ahead = new ReadAhead(left)) {
       long total = pairing.pairs().stream().mapToLong(work::cost).sum();
       long begun = total - left.stream().mapToLong(work::cost).sum();
@@ -247,7 +249,7 @@ public final class Comparison {
           progress.at(pair.name(), finishing.done, total);
         }
         Future<Map<String, String>> pending = startDigests(digester, pair.sources());
-        TensorDiff diff = compare(pair);
+        TensorDiff diff = compare(pair, scratch);
         fresh.add(diff);
         started.add(new Started(pair, diff, pending, work.start(pair)));
         finishing.run(started, mostStarted);
@@ -333,9 +335,9 @@ public final class Comparison {
     return Optional.of(Digests.combine(checkpoint.tensors(), own));
   }
 
-  private TensorDiff compare(WeightPair pair) {
+  private TensorDiff compare(WeightPair pair, Scratch scratch) {
     try {
-      return DiffMeasurement.of(context, pair, control);
+      return DiffMeasurement.of(context, pair, scratch, control);
     } catch (KernelException e) {
       throw translate(pair.name(), e);
     }

@@ -11,6 +11,7 @@ import org.threegate.analysis.pairing.WeightPair;
 import org.threegate.analysis.statistics.Totals;
 import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.TensorKind;
+import org.threegate.checkpoint.weight.Scratch;
 import org.threegate.checkpoint.weight.Values;
 import org.threegate.kernel.Bf16Diff;
 import org.threegate.kernel.Context;
@@ -56,13 +57,14 @@ public final class DiffMeasurement {
    *
    * @param context context that runs the kernel
    * @param pair pair to compare
+   * @param scratch memory for entries that are not read where they lie
    * @param control cancels the comparison
    * @return counts and sums of the pair
    * @throws org.threegate.kernel.KernelException as the other overload does
    */
-  public static TensorDiff of(Context context, WeightPair pair, Control control) {
-    try (Values.Compared base = pair.base().openToCompare(context);
-        Values.Compared tuned = pair.tuned().openToCompare(context)) {
+  public static TensorDiff of(Context context, WeightPair pair, Scratch scratch, Control control) {
+    try (Values.Compared base = pair.base().openToCompare(context, scratch);
+        Values.Compared tuned = pair.tuned().openToCompare(context, scratch)) {
       return of(context, Described.of(pair), base.entries(), tuned.entries(), control);
     }
   }

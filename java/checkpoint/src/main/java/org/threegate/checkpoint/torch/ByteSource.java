@@ -1,6 +1,7 @@
 package org.threegate.checkpoint.torch;
 
 import java.util.Arrays;
+import java.util.function.Supplier;
 import org.threegate.run.InvalidInputException;
 
 /** An untrusted file that is read in parts. */
@@ -50,14 +51,14 @@ public interface ByteSource {
    *
    * @param begin position of the first byte
    * @param bytes number of bytes, all within the file
-   * @param what what lies there, for errors
+   * @param what what lies there, for errors; it is asked only then
    */
-  default ByteSource range(long begin, long bytes, String what) {
+  default ByteSource range(long begin, long bytes, Supplier<String> what) {
     ByteSource whole = this;
     return new ByteSource() {
       @Override
       public String name() {
-        return whole.name() + ": " + what;
+        return whole.name() + ": " + what.get();
       }
 
       @Override

@@ -72,22 +72,25 @@ record Entries(ByteSource source, ZipDirectory directory, String root, PickleVal
     }
   }
 
+  private static String shown(String name) {
+    return "tensor \"" + PrintableText.name(name) + "\" ";
+  }
+
   /** Returns a tensor with its place in the file. */
   TorchTensor place(String name, Strided tensor, Optional<TensorShare> share) {
-    String shown = "tensor \"" + PrintableText.name(name) + "\" ";
     Storage storage = tensor.storage();
     ZipDirectory.Range data =
         directory
             .find(root + "/data/" + storage.key())
-            .orElseThrow(() -> source.damaged(shown + "has no data in the archive"));
+            .orElseThrow(() -> source.damaged(shown(name) + "has no data in the archive"));
     int elementBytes = storage.type().map(TorchType::bytes).orElse(1);
     if (data.bytes() % elementBytes != 0 || data.bytes() / elementBytes != storage.elements()) {
       throw source.damaged(
-          shown + "has data of " + data.bytes() + " bytes, which its storage does not");
+          shown(name) + "has data of " + data.bytes() + " bytes, which its storage does not");
     }
     if (tensor.isExpanded()) {
       throw source.refusal(
-          shown
+          shown(name)
               + "has more entries than are stored: it is a view with the strides "
               + tensor.strides()
               + " of the shape "

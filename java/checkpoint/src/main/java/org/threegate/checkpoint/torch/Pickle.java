@@ -300,7 +300,7 @@ final class Pickle {
   }
 
   private Text text(int bytes) {
-    return new Text(InputFiles.decode(take(bytes), source.name() + ": a text of its pickle"));
+    return new Text(InputFiles.decode(take(bytes), () -> source.name() + ": a text of its pickle"));
   }
 
   /** Returns a text of Python 2, whose bytes are taken as Latin-1. */

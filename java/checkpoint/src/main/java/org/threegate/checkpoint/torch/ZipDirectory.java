@@ -165,7 +165,7 @@ record ZipDirectory(Map<String, Range> entries) {
     }
     byte[] rawName = new byte[nameBytes];
     directory.get(at + CENTRAL_BYTES, rawName);
-    String name = InputFiles.decode(ByteBuffer.wrap(rawName), source.name() + ": zip entry");
+    String name = InputFiles.decode(ByteBuffer.wrap(rawName), () -> source.name() + ": zip entry");
     ByteBuffer extra =
         extra64(directory.slice(at + CENTRAL_BYTES + nameBytes, extraBytes).order(LITTLE));
     // In this order, and only those that do not fit.

@@ -49,10 +49,11 @@ public sealed interface Values {
    * {@return the entries for a comparison, which decodes quantized weights as it reads them}
    *
    * @param context context that runs the comparison
+   * @param scratch memory for entries that have to be copied
    */
-  default Compared openToCompare(Context context) {
+  default Compared openToCompare(Context context, Scratch scratch) {
     Opened opened = open(context);
-    return new Compared(opened.operand(), opened.computed());
+    return new Compared(opened.operand(), opened::close);
   }
 
   /**
@@ -169,14 +170,14 @@ public sealed interface Values {
     private static final long BLOCK_ENTRIES = 1 << 21;
 
     @Override
-    public Compared openToCompare(Context context) {
+    public Compared openToCompare(Context context, Scratch scratch) {
       if (context.device() == Context.Device.CPU) {
         Optional<QuantizedRows> codes = decoder.quantized(0, rows);
         if (codes.isPresent()) {
-          return new Compared(codes.get(), List.of());
+          return new Compared(codes.get(), () -> {});
         }
       }
-      return Values.super.openToCompare(context);
+      return Values.super.openToCompare(context, scratch);
     }
 
     @Override
@@ -219,10 +220,27 @@ public sealed interface Values {
       Dtype dtype = whole.type().dtype().orElseThrow();
       NativeBuffer buffer = context.allocate(Math.max(1, rows * columns * dtype.bytes()));
       try {
-        whole.copy(first, rows * columns, buffer::put);
+        whole.read(context, first, rows * columns, buffer, 0);
         return new Opened(Operand.of(Matrix.of(buffer, dtype, rows, columns)), List.of(buffer));
       } catch (RuntimeException e) {
         buffer.close();
+        throw e;
+      }
+    }
+
+    @Override
+    public Compared openToCompare(Context context, Scratch scratch) {
+      Dtype dtype = whole.type().dtype().orElseThrow();
+      NativeBuffer buffer = scratch.take(rows * columns * dtype.bytes());
+      try {
+        scratch.inBlocks(
+            rows * columns,
+            (own, begin, count) ->
+                whole.read(own, first + begin, count, buffer, begin * dtype.bytes()));
+        return new Compared(
+            Operand.of(Matrix.of(buffer, dtype, rows, columns)), () -> scratch.give(buffer));
+      } catch (RuntimeException e) {
+        scratch.give(buffer);
         throw e;
       }
     }
@@ -446,12 +464,12 @@ public sealed interface Values {
    * Entries that a comparison can read, until it is closed.
    *
    * @param entries the entries
-   * @param computed memory that {@link #close} frees
+   * @param release frees their memory, or gives it back
    */
-  record Compared(Entries entries, List<NativeBuffer> computed) implements AutoCloseable {
+  record Compared(Entries entries, Runnable release) implements AutoCloseable {
     @Override
     public void close() {
-      computed.forEach(NativeBuffer::close);
+      release.run();
     }
   }
 

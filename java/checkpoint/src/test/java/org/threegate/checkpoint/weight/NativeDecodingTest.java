@@ -45,10 +45,11 @@ class NativeDecodingTest {
   @MethodSource("fixtures")
   void comparisonsReadTheSameEntries(Path fixture) {
     try (Context context = Context.open(Context.Device.CPU, 2);
+        Scratch scratch = new Scratch(context);
         Checkpoint stored = Checkpoint.open(context, fixture.resolve("model.safetensors"))) {
       for (Weight weight : Weights.of(stored).byName().values()) {
         try (Values.Opened opened = weight.entries().open(context);
-            Values.Compared compared = weight.entries().openToCompare(context)) {
+            Values.Compared compared = weight.entries().openToCompare(context, scratch)) {
           Bf16Diff.Result same = Bf16Diff.compare(context, opened.operand(), compared.entries());
           assertThat(same.changedBits()).isZero();
           assertThat(same.changedStored()).isZero();
