@@ -147,7 +147,9 @@ final class MaskCommand implements Callable<Integer> {
         });
     outcome.forEach(
         written ->
-            spec.commandLine().getOut().print(described(written.unmatched().accounting().base())));
+            spec.commandLine()
+                .getOut()
+                .print(described(written.unmatched().accounting().base(), written.excluded())));
     spec.commandLine().getOut().printf("mask: %s%n", file);
   }
 
@@ -163,8 +165,8 @@ final class MaskCommand implements Callable<Integer> {
     }
   }
 
-  private String described(Accounting.Side side) {
-    return Account.text(side, "have a mask", "no mask", TerminalWidth.of(spec));
+  private String described(Accounting.Side side, List<Accounting.Note> excluded) {
+    return Account.text(side, excluded, "have a mask", "no mask", TerminalWidth.of(spec));
   }
 
   private List<Double> alphas() {
@@ -223,7 +225,7 @@ final class MaskCommand implements Callable<Integer> {
           "%,14d of %,14d  %.4f  in %d matrices%n",
           selected, total, selected / (double) total, file.entries().size());
       if (file.accounting().tensors() > 0) {
-        print.print(described(file.accounting()));
+        print.print(described(file.accounting(), file.excluded()));
       }
       file.provenance().entrySet().stream()
           .sorted(Map.Entry.comparingByKey())

@@ -209,4 +209,28 @@ class UndefinedMeasuresTest {
     assertThat(summary.path("excluded")).hasSize(2);
     assertThat(summary.path("findings")).isEmpty();
   }
+
+  @Test
+  void masksAreOfMatricesThatHaveAnOrder() throws IOException {
+    Random random = Seeds.random("undefined masks");
+    Map<String, Entries> all = new LinkedHashMap<>();
+    all.put(name(0, Kind.PLAIN), Entries.random(Kind.PLAIN, ROWS * COLUMNS, random));
+    all.put(name(1, Kind.ZERO_BASE), Entries.random(Kind.ZERO_BASE, ROWS * COLUMNS, random));
+    Path base = write("base.safetensors", all, Entries::base);
+    Path mask = directory.resolve("mask.safetensors");
+    CommandRun run = CommandRun.of("mask", base, "--kind", "safe", "--out", mask);
+    assertThat(run.code()).as(run.err()).isZero();
+    String zero = name(1, Kind.ZERO_BASE);
+    assertThat(run.out()).contains("384 of 768 entries in 1 of 2 tensors have a mask");
+    assertThat(run.out().replaceAll("\\s+", " ")).contains("all entries are zero").contains(zero);
+    CommandRun inspected = CommandRun.of("mask", "--inspect", mask);
+    assertThat(inspected.out().replaceAll("\\s+", " ")).contains("all entries are zero");
+
+    all.put(name(2, Kind.NAN_BASE), Entries.random(Kind.NAN_BASE, ROWS * COLUMNS, random));
+    Path damaged = write("nan.safetensors", all, Entries::base);
+    CommandRun refused = CommandRun.of("mask", damaged, "--kind", "low", "--out", mask);
+    assertThat(refused.code()).isNotZero();
+    assertThat(refused.err())
+        .contains(damaged.toString(), name(2, Kind.NAN_BASE), "is not finite", "leave it out");
+  }
 }

@@ -132,7 +132,7 @@ public final class MappedFile implements AutoCloseable {
    * @param bytes number of bytes to read
    */
   public void read(Context context, long offset, NativeBuffer destination, long bytes) {
-    read(context, offset, destination, 0, bytes);
+    read(context, offset, new Sha256.Range(destination, 0, bytes));
   }
 
   /**
@@ -140,21 +140,24 @@ public final class MappedFile implements AutoCloseable {
    *
    * @param context context of the calling thread
    * @param offset position of the first byte in the file
-   * @param destination buffer to fill
-   * @param at position of the first byte in the buffer
-   * @param bytes number of bytes to read
+   * @param destination range to fill
    */
-  public void read(Context context, long offset, NativeBuffer destination, long at, long bytes) {
-    Objects.checkFromIndexSize(at, bytes, destination.bytes());
+  public void read(Context context, long offset, Sha256.Range destination) {
+    long bytes = destination.bytes();
+    Objects.checkFromIndexSize(destination.offset(), bytes, destination.buffer().bytes());
     try (Context.Call call = context.begin();
         NativeBuffer.Lease own = buffer.lease();
-        NativeBuffer.Lease lease = destination.leaseForOutput()) {
+        NativeBuffer.Lease lease = destination.buffer().leaseForOutput()) {
       call.run(
           unused ->
               context
                   .binding()
                   .mappedFileRead(
-                      context.handle(), handle(own), offset, bytes, lease.address() + at));
+                      context.handle(),
+                      handle(own),
+                      offset,
+                      bytes,
+                      lease.address() + destination.offset()));
     }
   }
 

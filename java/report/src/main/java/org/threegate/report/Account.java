@@ -91,9 +91,27 @@ public final class Account {
    * @return lines of text
    */
   public static String text(Accounting.Side side, String done, String undone, int width) {
+    return text(side, List.of(), done, undone, width);
+  }
+
+  /**
+   * Renders what became of the tensors of a checkpoint, and of parts of them.
+   *
+   * @param side where each stored tensor ended
+   * @param excluded parts of tensors for which nothing is defined, with the reasons
+   * @param done what the compared tensors have
+   * @param undone what the others have
+   * @param width columns of the terminal
+   * @return lines of text
+   */
+  public static String text(
+      Accounting.Side side, List<Accounting.Note> excluded, String done, String undone, int width) {
     TextLines out = new TextLines(width);
     out.sentence(4, "%s", line(side.entries(), side.weights(), done));
     missing(out, undone, side);
+    Map<String, List<String>> parts = new LinkedHashMap<>();
+    add(parts, "left out", without(excluded, side.leftOut()));
+    parts.forEach((reason, names) -> out.sentence(4, "%s, %s: %s", undone, reason, few(names)));
     if (!side.notSelected().isEmpty()) {
       out.sentence(4, "%s, not selected: %s", undone, few(side.notSelected()));
     }

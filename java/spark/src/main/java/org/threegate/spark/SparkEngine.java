@@ -6,6 +6,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -13,6 +14,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
@@ -36,6 +38,7 @@ import org.threegate.analysis.mask.MaskWriter;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.pairing.SharedMatrices;
 import org.threegate.analysis.pairing.WeightPair;
+import org.threegate.analysis.statistics.Accounting;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.file.AtomicFiles;
 import org.threegate.file.OutputLock;
@@ -317,6 +320,9 @@ final class SparkEngine implements Engine {
       UnitJob job = new UnitJob(spark, plan.planner(), Work.Mask.of(request.options()));
       Map<String, String> digests = new HashMap<>();
       Map<String, Long> places = new HashMap<>();
+      Set<String> zero = new HashSet<>();
+      Set<String> names =
+          matrices.pairs().stream().map(WeightPair::name).collect(Collectors.toSet());
       Path file = request.file().toAbsolutePath();
       // The metadata of the header are known only after the whole checkpoint has been read.
       try (OutputLock held = OutputLock.of(file);
@@ -332,14 +338,23 @@ final class SparkEngine implements Engine {
               if (answer.result().length > 0) {
                 places.put(answer.name(), spool.size());
                 append(spool, answer.result());
+              } else if (names.contains(answer.name())) {
+                zero.add(answer.name());
               }
             },
             progress,
             control);
         String digest = base.digest(digests).orElseThrow();
+        List<Accounting.Note> excluded =
+            matrices.pairs().stream()
+                .map(WeightPair::name)
+                .filter(zero::contains)
+                .map(name -> new Accounting.Note(name, MaskWriter.ZERO))
+                .toList();
         new MaskWriter(request.options(), request.provenance().apply(digest), file)
-            .write(matrices, (name, out) -> copy(spool, places.get(name), out));
-        return new MaskOutcome(matrices.pairs().size(), digest, matrices.withoutPairs());
+            .write(matrices, excluded, (name, out) -> copy(spool, places.get(name), out));
+        Pairing masked = matrices.excluding(excluded);
+        return new MaskOutcome(masked.pairs().size(), digest, masked.withoutPairs(), excluded);
       }
     }
   }

@@ -18,6 +18,7 @@ import org.threegate.analysis.mask.MaskFile;
 import org.threegate.analysis.mask.MaskWriter;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.pairing.SharedMatrices;
+import org.threegate.analysis.statistics.Accounting;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Digests;
 import org.threegate.checkpoint.adapter.Adapter;
@@ -166,10 +167,12 @@ public final class LocalEngine implements Engine {
       request.check().accept(matrices);
       String digest = Digests.of(context, checkpoint, control);
       Map<String, String> provenance = request.provenance().apply(digest);
-      new MaskWriter(request.options(), provenance, request.file())
-          .compute(context, matrices, progress, control);
+      List<Accounting.Note> excluded =
+          new MaskWriter(request.options(), provenance, request.file())
+              .compute(context, matrices, progress, control);
       checkpoint.check();
-      return new MaskOutcome(matrices.pairs().size(), digest, matrices.withoutPairs());
+      Pairing masked = matrices.excluding(excluded);
+      return new MaskOutcome(masked.pairs().size(), digest, masked.withoutPairs(), excluded);
     }
   }
 

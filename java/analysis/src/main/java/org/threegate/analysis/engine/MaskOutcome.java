@@ -1,6 +1,8 @@
 package org.threegate.analysis.engine;
 
+import java.util.List;
 import org.threegate.analysis.pairing.Pairing;
+import org.threegate.analysis.statistics.Accounting;
 
 /**
  * The result of writing masks.
@@ -9,5 +11,12 @@ import org.threegate.analysis.pairing.Pairing;
  * @param baseDigest SHA-256 of the checkpoint
  * @param unmatched account of all stored tensors; those with a mask are the compared ones; {@code
  *     pairs()} is empty
+ * @param excluded matrices and parts of tensors for which no mask is defined, with the reasons
  */
-public record MaskOutcome(int matrices, String baseDigest, Pairing unmatched) {}
+public record MaskOutcome(
+    int matrices, String baseDigest, Pairing unmatched, List<Accounting.Note> excluded) {
+  /** Copies the list. */
+  public MaskOutcome {
+    excluded = List.copyOf(excluded);
+  }
+}

@@ -21,6 +21,7 @@ final class MaskAccount {
   private static final String REFUSED = "refused";
   private static final String CONSUMED = "consumed";
   private static final String NOT_SELECTED = "notSelected";
+  private static final String EXCLUDED = "excluded";
   private static final String WEIGHTS = "weights";
   private static final String ENTRIES = "entries";
   private static final String ALL = "all";
@@ -29,8 +30,8 @@ final class MaskAccount {
 
   private MaskAccount() {}
 
-  /** Returns the account as a JSON object. */
-  static String encode(Accounting.Side side) {
+  /** Returns the account as a JSON object, with the matrices for which no mask is defined. */
+  static String encode(Accounting.Side side, List<Accounting.Note> excluded) {
     ObjectNode node = JsonNodeFactory.instance.objectNode();
     share(node.putObject(ENTRIES), side.entries());
     share(node.putObject(WEIGHTS), side.weights());
@@ -39,6 +40,7 @@ final class MaskAccount {
     notes(node.putArray(REFUSED), side.refused());
     notes(node.putArray(CONSUMED), side.consumed());
     side.notSelected().forEach(node.putArray(NOT_SELECTED)::add);
+    notes(node.putArray(EXCLUDED), excluded);
     return node.toString();
   }
 
@@ -56,18 +58,34 @@ final class MaskAccount {
    * @param where names the file in errors
    */
   static Accounting.Side decode(String text, String where) {
+    return decode(
+        text,
+        where,
+        node ->
+            new Accounting.Side(
+                list(node.path(MASKED), MaskAccount::text),
+                List.of(),
+                list(node.path(CONSUMED), MaskAccount::note),
+                list(node.path(REFUSED), MaskAccount::note),
+                list(node.path(LEFT_OUT), MaskAccount::note),
+                List.of(),
+                list(node.path(NOT_SELECTED), MaskAccount::text),
+                share(node.path(WEIGHTS)),
+                share(node.path(ENTRIES))));
+  }
+
+  /**
+   * Returns the matrices for which no mask is defined.
+   *
+   * @param where names the file in errors
+   */
+  static List<Accounting.Note> excluded(String text, String where) {
+    return decode(text, where, node -> list(node.path(EXCLUDED), MaskAccount::note));
+  }
+
+  private static <T> T decode(String text, String where, Function<JsonNode, T> reading) {
     try {
-      JsonNode node = Json.parseObject(text, where);
-      return new Accounting.Side(
-          list(node.path(MASKED), MaskAccount::text),
-          List.of(),
-          list(node.path(CONSUMED), MaskAccount::note),
-          list(node.path(REFUSED), MaskAccount::note),
-          list(node.path(LEFT_OUT), MaskAccount::note),
-          List.of(),
-          list(node.path(NOT_SELECTED), MaskAccount::text),
-          share(node.path(WEIGHTS)),
-          share(node.path(ENTRIES)));
+      return reading.apply(Json.parseObject(text, where));
     } catch (InvalidInputException | IllegalArgumentException e) {
       throw new InvalidInputException(
           where + ": metadata \"" + KEY + "\" is not an account of tensors", e);

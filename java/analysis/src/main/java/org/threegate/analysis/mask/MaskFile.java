@@ -43,6 +43,7 @@ public final class MaskFile {
   private final Map<String, String> provenance;
   private final List<Entry> entries;
   private final Accounting.Side accounting;
+  private final List<Accounting.Note> excluded;
 
   /**
    * The mask of one matrix.
@@ -53,10 +54,14 @@ public final class MaskFile {
   public record Entry(String name, Mask mask) {}
 
   private MaskFile(
-      Map<String, String> provenance, List<Entry> entries, Accounting.Side accounting) {
+      Map<String, String> provenance,
+      List<Entry> entries,
+      Accounting.Side accounting,
+      List<Accounting.Note> excluded) {
     this.provenance = Collections.unmodifiableMap(provenance);
     this.entries = List.copyOf(entries);
     this.accounting = accounting;
+    this.excluded = List.copyOf(excluded);
   }
 
   /** {@return the metadata of the file} */
@@ -75,6 +80,11 @@ public final class MaskFile {
    */
   public Accounting.Side accounting() {
     return accounting;
+  }
+
+  /** {@return matrices and parts of tensors for which no mask is defined, with the reasons} */
+  public List<Accounting.Note> excluded() {
+    return excluded;
   }
 
   /**
@@ -118,7 +128,11 @@ public final class MaskFile {
       provenance.remove("parts");
       String account = provenance.getOrDefault(MaskAccount.KEY, "{}");
       provenance.remove(MaskAccount.KEY);
-      return new MaskFile(provenance, entries, MaskAccount.decode(account, path.toString()));
+      return new MaskFile(
+          provenance,
+          entries,
+          MaskAccount.decode(account, path.toString()),
+          MaskAccount.excluded(account, path.toString()));
     }
   }
 

@@ -75,6 +75,11 @@ public enum MaskKind {
     return found.get(0);
   }
 
+  /** Returns whether the mask depends on the entries of the matrix, and not on its shape alone. */
+  boolean readsEntries() {
+    return this != RANDOM;
+  }
+
   /** Returns whether the mask needs singular triplets. */
   boolean isSpectral() {
     return this != LOW && this != RANDOM;

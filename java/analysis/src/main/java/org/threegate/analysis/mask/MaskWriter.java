@@ -6,15 +6,18 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.analysis.pairing.WeightPair;
+import org.threegate.analysis.statistics.Accounting;
 import org.threegate.checkpoint.Ranges;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
+import org.threegate.checkpoint.weight.Zeros;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
 import org.threegate.kernel.KernelException;
@@ -37,6 +40,10 @@ import org.threegate.run.Progress;
  * }</pre>
  */
 public final class MaskWriter {
+  /** Why a matrix without an entry other than zero has no mask. */
+  public static final String ZERO =
+      "all entries are zero, so that none is principal and none is smaller than another";
+
   private final MaskOptions options;
   private final Map<String, String> provenance;
   private final Path path;
@@ -74,16 +81,24 @@ public final class MaskWriter {
    * @param matrices the matrices, see {@link MaskFile#matrices}; masks are computed from the bases
    * @param progress receives the bytes of the matrices that are done
    * @param control cancels the computation
+   * @return matrices for which no mask is defined, and that the file has none of, with the reason
    * @throws IOException if the file cannot be written
    */
-  public void compute(Context context, Pairing matrices, Progress progress, Control control)
-      throws IOException {
+  public List<Accounting.Note> compute(
+      Context context, Pairing matrices, Progress progress, Control control) throws IOException {
+    List<Accounting.Note> excluded = new ArrayList<>();
+    for (WeightPair pair : matrices.pairs()) {
+      if (options.kind().readsEntries() && Zeros.fill(context, pair.base())) {
+        excluded.add(new Accounting.Note(pair.name(), ZERO));
+      }
+    }
     Map<String, WeightPair> byName = new HashMap<>();
     matrices.pairs().forEach(pair -> byName.put(pair.name(), pair));
     long total = matrices.pairs().stream().mapToLong(WeightPair::bytes).sum();
     long[] done = {0};
     write(
         matrices,
+        excluded,
         (name, out) -> {
           WeightPair pair = byName.get(name);
           progress.at(name, done[0], total);
@@ -99,6 +114,7 @@ public final class MaskWriter {
           }
           done[0] += pair.bytes();
         });
+    return excluded;
   }
 
   /**
@@ -106,10 +122,24 @@ public final class MaskWriter {
    *
    * @param matrices the matrices; their names and shapes are written, and which tensors have no
    *     mask
-   * @param masks source of the bits of each matrix
+   * @param excluded those of the matrices for which no mask is defined, with the reasons
+   * @param masks source of the bits of each other matrix
    * @throws IOException if a mask cannot be read, or the file cannot be written
+   * @throws InvalidInputException if all matrices are excluded
    */
-  public void write(Pairing matrices, Masks masks) throws IOException {
+  public void write(Pairing matrices, List<Accounting.Note> excluded, Masks masks)
+      throws IOException {
+    Pairing masked = matrices.excluding(excluded);
+    if (masked.pairs().isEmpty()) {
+      Accounting.Note first = excluded.get(0);
+      throw new InvalidInputException(
+          "no matrix has a mask of the kind "
+              + options.kind().label()
+              + ": "
+              + first.tensor()
+              + (excluded.size() > 1 ? " and " + (excluded.size() - 1) + " more are" : " is")
+              + " zero; select other matrices");
+    }
     SafetensorsWriter writer = new SafetensorsWriter().metadata("format", MaskFile.FORMAT);
     provenance.forEach(writer::metadata);
     writer
@@ -119,7 +149,7 @@ public final class MaskWriter {
     ObjectNode shapes = JsonNodeFactory.instance.objectNode();
     ObjectNode ranks = JsonNodeFactory.instance.objectNode();
     ObjectNode parts = JsonNodeFactory.instance.objectNode();
-    for (WeightPair pair : matrices.pairs()) {
+    for (WeightPair pair : masked.pairs()) {
       long rows = pair.rows();
       long columns = pair.columns();
       shapes.putArray(pair.name()).add(rows).add(columns);
@@ -147,7 +177,7 @@ public final class MaskWriter {
     }
     writer
         .metadata("shapes", shapes.toString())
-        .metadata(MaskAccount.KEY, MaskAccount.encode(matrices.accounting().base()));
+        .metadata(MaskAccount.KEY, MaskAccount.encode(masked.accounting().base(), excluded));
     if (!parts.isEmpty()) {
       writer.metadata("parts", parts.toString());
     }
@@ -168,16 +198,22 @@ public final class MaskWriter {
    * @param pair the matrix; the mask is computed from its base
    * @param options kind and size of the mask
    * @param control cancels the computation
-   * @return the packed bits as stored in the file, rows x ceil(columns / 8) bytes
+   * @return the packed bits as stored in the file, rows x ceil(columns / 8) bytes; nothing if the
+   *     matrix is zero and {@link #ZERO} tells why it has no mask
+   * @throws InvalidInputException if entries are not finite
    */
   public static byte[] of(Context context, TensorPair pair, MaskOptions options, Control control) {
+    if (options.kind().readsEntries() && Zeros.fill(pair.base())) {
+      return new byte[0];
+    }
     try {
       return pack(options.kind().of(context, pair.base(), options.request(pair), control));
     } catch (KernelException e) {
       if (e.status() == Status.CANCELLED) {
         throw new CancelledException();
       }
-      throw new InvalidInputException(pair.name() + ": " + e.getMessage(), e);
+      throw new InvalidInputException(
+          pair.name() + ": " + e.getMessage() + "; repair the matrix, or leave it out", e);
     }
   }
 

@@ -201,6 +201,64 @@ public record Pairing(
     return new Pairing(pairs, left, matched, accounting);
   }
 
+  /**
+   * {@return this pairing without some pairs} A stored tensor of which no pair is left moves to the
+   * tensors that are left out.
+   *
+   * @param excluded names of the pairs, with the reasons
+   */
+  public Pairing excluding(List<Accounting.Note> excluded) {
+    Map<String, String> reasons = new HashMap<>();
+    excluded.forEach(note -> reasons.put(note.tensor(), note.reason()));
+    List<WeightPair> kept =
+        pairs.stream().filter(pair -> !reasons.containsKey(pair.name())).toList();
+    Set<String> used = new HashSet<>();
+    kept.forEach(pair -> pair.tensors().forEach(tensor -> used.add(tensor.name())));
+    Map<String, String> gone = new HashMap<>();
+    long entries = 0;
+    for (WeightPair pair : pairs) {
+      String reason = reasons.get(pair.name());
+      if (reason != null) {
+        entries += pair.rows() * pair.columns();
+        pair.tensors().stream()
+            .map(Tensor::name)
+            .filter(name -> !used.contains(name))
+            .forEach(name -> gone.put(name, reason));
+      }
+    }
+    return new Pairing(
+        kept,
+        names,
+        matched,
+        new Accounting(
+            excluding(accounting.base(), gone, entries),
+            excluding(accounting.tuned(), gone, entries)));
+  }
+
+  private static Accounting.Side excluding(
+      Accounting.Side side, Map<String, String> gone, long entries) {
+    List<Accounting.Note> leftOut = new ArrayList<>(side.leftOut());
+    List<String> compared = new ArrayList<>();
+    for (String name : side.compared()) {
+      if (gone.containsKey(name)) {
+        leftOut.add(new Accounting.Note(name, gone.get(name)));
+      } else {
+        compared.add(name);
+      }
+    }
+    long weights = side.compared().size() - compared.size();
+    return new Accounting.Side(
+        compared,
+        side.unmatched(),
+        side.consumed(),
+        side.refused(),
+        leftOut,
+        side.unchanged(),
+        side.notSelected(),
+        new Accounting.Share(side.weights().compared() - weights, side.weights().all()),
+        new Accounting.Share(side.entries().compared() - entries, side.entries().all()));
+  }
+
   private static Optional<String> whyNotMatrix(Weight weight) {
     if (weight.elements() == 0) {
       return Optional.of("it has no entries");

@@ -1,6 +1,7 @@
 package org.threegate.analysis.mask;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -9,6 +10,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
@@ -16,6 +18,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.threegate.analysis.geometry.GeometryOptions;
+import org.threegate.analysis.pairing.Pairing;
+import org.threegate.analysis.statistics.Accounting;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Ranges;
 import org.threegate.checkpoint.SafetensorsFile;
@@ -49,6 +53,56 @@ class PartMasksTest {
     assertThat(range).hasSize(4);
     return new Ranges(
         range.get(0).asLong(), range.get(1).asLong(), range.get(2).asLong(), range.get(3).asLong());
+  }
+
+  /** In a matrix of zeros all entries are tied, and no direction is principal. */
+  @Test
+  void matricesOfZerosHaveNoMaskAndAreNamed() throws IOException {
+    byte[] experts = entries(48, 4);
+    Arrays.fill(experts, 4 * 24, 4 * 36, (byte) 0); // gate of the second expert
+    new SafetensorsWriter()
+        .tensor("a.weight", TensorType.F32, List.of(3L, 4L), entries(12, 4))
+        .tensor("b.weight", TensorType.F32, List.of(3L, 4L), new byte[48])
+        .tensor("mlp.experts.gate_up_proj", TensorType.F32, List.of(2L, 6L, 4L), experts)
+        .write(directory.resolve("model.safetensors"));
+    Path file = directory.resolve("mask.safetensors");
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Control control = Control.open(context);
+        Checkpoint checkpoint = Checkpoint.open(context, directory.resolve("model.safetensors"))) {
+      for (MaskKind kind : MaskKind.values()) {
+        List<String> expected =
+            kind == MaskKind.RANDOM
+                ? List.of()
+                : List.of("b.weight", "mlp.experts.gate_up_proj[1][gate]");
+        GeometryOptions half =
+            new GeometryOptions(List.of(1), List.of(), List.of(0.5), List.of(), 0, 1e-6, 0);
+        List<Accounting.Note> excluded =
+            new MaskWriter(new MaskOptions(kind, half), Map.of(), file)
+                .compute(
+                    context, MaskFile.matrices(checkpoint, name -> true), Progress.NONE, control);
+        MaskFile written = MaskFile.read(context, file);
+        assertThat(excluded).extracting(Accounting.Note::tensor).isEqualTo(expected);
+        assertThat(written.excluded()).isEqualTo(excluded);
+        assertThat(written.entries())
+            .extracting(MaskFile.Entry::name)
+            .doesNotContainAnyElementsOf(
+                expected.isEmpty() ? List.of("nothing is excluded") : expected)
+            .hasSize(6 - expected.size());
+        Accounting.Side side = written.accounting();
+        assertThat(side.tensors()).isEqualTo(3);
+        assertThat(side.entries())
+            .isEqualTo(new Accounting.Share(expected.isEmpty() ? 72 : 48, 72));
+        assertThat(side.weights()).isEqualTo(new Accounting.Share(expected.isEmpty() ? 3 : 2, 3));
+        assertThat(side.leftOut())
+            .extracting(Accounting.Note::tensor)
+            .isEqualTo(expected.isEmpty() ? List.of() : List.of("b.weight"));
+      }
+      MaskWriter none =
+          new MaskWriter(new MaskOptions(MaskKind.SAFE, GeometryOptions.DEFAULT), Map.of(), file);
+      Pairing zeros = MaskFile.matrices(checkpoint, "b.weight"::equals);
+      assertThatThrownBy(() -> none.compute(context, zeros, Progress.NONE, control))
+          .hasMessageContaining("no matrix has a mask of the kind safe: b.weight is zero");
+    }
   }
 
   @Test

@@ -17,7 +17,8 @@ import org.threegate.run.Workers;
  * thread may use it.
  *
  * <pre>{@code
- * try (Scratch scratch = new Scratch(context)) {
+ * try (Checkpoint checkpoint = Checkpoint.open(context, base);
+ *     Scratch scratch = new Scratch(context)) {
  *   for (Weight weight : Weights.of(checkpoint).byName().values()) {
  *     try (Values.Compared compared = weight.entries().openToCompare(context, scratch)) {
  *       System.out.println(weight.name() + ": " + compared.entries().rows() + " rows");
