@@ -5,7 +5,8 @@
 A model directory has config.json and safetensors files, as save_pretrained of transformers writes them. Models of two
 layers with random weights are enough: AutoModelForCausalLM.from_config makes them. AutoConfig.for_model makes the
 configuration of an entry again, from its fields. Two entries were edited: deepseek_v3_mtp has a third layer with
-eh_proj, and the experts of qwen3_vl_moe_hub are transposed, as in the published checkpoints.
+eh_proj, and the experts of qwen3_vl_moe_hub are transposed, as in the published checkpoints. qwen, which is no part of
+transformers, has the names and shapes of its own code.
 """
 import glob
 import json

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -65,9 +66,16 @@ public final class Architecture {
           "w1", TensorKind.EXPERT_GATE,
           "up_proj", TensorKind.EXPERT_UP,
           "w3", TensorKind.EXPERT_UP,
+          "v1", TensorKind.EXPERT_UP,
           "down_proj", TensorKind.EXPERT_DOWN,
           "w2", TensorKind.EXPERT_DOWN,
+          "fc2", TensorKind.EXPERT_DOWN,
           "output_linear", TensorKind.EXPERT_DOWN);
+
+  /** Matrices of all experts one below the other, as DBRX stores them. */
+  private static final Pattern STACKED_EXPERTS = Pattern.compile("\\.experts\\.mlp\\.(w1|v1|w2)$");
+
+  private static final String DBRX = "dbrx";
 
   /** Modules with the same role wherever they are. */
   private static final Map<String, TensorKind> ANYWHERE =
@@ -236,7 +244,10 @@ public final class Architecture {
       kind = IN_ATTENTION.get(last);
     }
     if (kind == null && FEED_FORWARD.contains(parent)) {
-      kind = IN_FEED_FORWARD.get(last);
+      kind =
+          config.modelType().equals("qwen") && last.matches("w[12]")
+              ? last.equals("w1") ? TensorKind.UP_PROJ : TensorKind.GATE_PROJ
+              : IN_FEED_FORWARD.get(last);
     }
     if (kind != null) {
       return kind;
@@ -245,6 +256,13 @@ public final class Architecture {
       return TensorKind.NORM;
     }
     return last.contains("conv") && dimensions > 2 ? TensorKind.CONV : TensorKind.OTHER;
+  }
+
+  /** Returns the last part of a name, without the ending of weights. */
+  private static String module(String name) {
+    String module =
+        name.endsWith(".weight") ? name.substring(0, name.length() - ".weight".length()) : name;
+    return module.substring(module.lastIndexOf('.') + 1);
   }
 
   private static boolean isInAttention(String name) {
@@ -274,9 +292,31 @@ public final class Architecture {
       return name.contains(".experts.")
           && INPUTS_FIRST.stream().anyMatch(family -> config.modelType().startsWith(family));
     }
+    if (shape.size() == 2 && experts(name, shape).isPresent()) {
+      return name.endsWith(".w2");
+    }
     return shape.size() == 2
         && (config.modelType().isEmpty() || config.modelType().equals("gpt2"))
         && CONV1D.matcher(name).find();
+  }
+
+  /**
+   * {@return the number of experts whose matrices a tensor holds; empty if it is none of experts}
+   *
+   * @param name name of a tensor in the checkpoint
+   * @param shape dimensions of the tensor
+   */
+  public OptionalLong experts(String name, List<Long> shape) {
+    if (shape.size() == 3) {
+      return kind(name, 3).isExpert() ? OptionalLong.of(shape.get(0)) : OptionalLong.empty();
+    }
+    boolean stacked =
+        shape.size() == 2
+            && config.modelType().equals(DBRX)
+            && config.experts().isPresent()
+            && shape.get(0) % config.experts().getAsInt() == 0
+            && STACKED_EXPERTS.matcher(name).find();
+    return stacked ? OptionalLong.of(config.experts().getAsInt()) : OptionalLong.empty();
   }
 
   /** Returns whether a name is that of an expert of attention, as JetMoE has them. */
@@ -285,11 +325,10 @@ public final class Architecture {
   }
 
   /** Returns whether a matrix of an expert holds gate and first projection. */
-  private static boolean isGateUp(String name) {
-    String module =
-        name.endsWith(".weight") ? name.substring(0, name.length() - ".weight".length()) : name;
-    return GATE_UP.contains(module.substring(module.lastIndexOf('.') + 1))
-        && !isExpertOfAttention(name);
+  private boolean isGateUp(String name) {
+    String module = module(name);
+    boolean aria = module.equals("fc1") && config.modelType().startsWith("aria");
+    return (GATE_UP.contains(module) || aria) && !isExpertOfAttention(name);
   }
 
   /**
@@ -343,6 +382,11 @@ public final class Architecture {
               expert ? TensorKind.EXPERT_UP : TensorKind.UP_PROJ,
               mixed ? new Ranges(1, 1, 2, half) : Ranges.of(half, rows),
               List.of()));
+    }
+    if (kind == TensorKind.MIXER_IN && !isApart(name) && rows > 0 && columns > 0) {
+      return config.linear().map(own -> own.parts(module(name), rows)).orElse(List.of()).stream()
+          .map(part -> new Part(part.label(), kind, part.outputs(), List.of()))
+          .toList();
     }
     boolean whole = kind != TensorKind.QKV && kind != TensorKind.Q_PROJ;
     List<AttentionLayout.Place> places =

@@ -120,6 +120,9 @@ public record AttentionHeads(
           default -> false;
         };
     OptionalInt stated = size(text, MOST_HEADS, "num_key_value_heads", "num_kv_heads");
+    if (stated.isEmpty() && text.value("attn_config").isObject()) {
+      stated = size(text.object("attn_config"), MOST_HEADS, "kv_n_heads"); // DBRX
+    }
     OptionalInt keyValues = perQuery || stated.isEmpty() ? queries : stated;
     if (shared) {
       keyValues = OptionalInt.of(1); // whatever a configuration of these families says beside it

@@ -14,6 +14,8 @@ import org.threegate.run.InvalidInputException;
  * @param layers number of layers
  * @param hidden width of the residual stream
  * @param heads attention heads
+ * @param linear heads of linear attention
+ * @param experts number of experts of a layer, where a file stores them as one matrix
  * @param embeddings whether the output head is the input embedding
  * @param quantization how the weights are quantized
  */
@@ -22,6 +24,8 @@ public record ModelConfig(
     OptionalInt layers,
     OptionalInt hidden,
     AttentionHeads heads,
+    Optional<LinearHeads> linear,
+    OptionalInt experts,
     Embeddings embeddings,
     Quantization quantization) {
   /** Whether the output head is the input embedding. */
@@ -45,6 +49,7 @@ public record ModelConfig(
 
   private static final String TIE = "tie_word_embeddings";
   private static final String MODEL_OPT = "hf_quant_config.json";
+  private static final int MOST_EXPERTS = 1 << 16;
   private static final int MOST_LAYERS = 1 << 16;
   private static final int WIDEST = 1 << 24;
 
@@ -55,6 +60,8 @@ public record ModelConfig(
           OptionalInt.empty(),
           OptionalInt.empty(),
           AttentionHeads.UNKNOWN,
+          Optional.empty(),
+          OptionalInt.empty(),
           Embeddings.UNSTATED,
           Quantization.NONE);
 
@@ -92,11 +99,15 @@ public record ModelConfig(
             text, MOST_LAYERS, "num_hidden_layers", "n_layer", "n_layers", "num_layers"),
         hidden,
         AttentionHeads.parse(text, type, hidden),
+        LinearHeads.parse(text),
+        text.value("ffn_config").isObject()
+            ? AttentionHeads.size(text.object("ffn_config"), MOST_EXPERTS, "moe_num_experts")
+            : OptionalInt.empty(),
         tied.map(own -> own ? Embeddings.TIED : Embeddings.SEPARATE).orElse(Embeddings.UNSTATED),
         Quantization.parse(root));
   }
 
   private ModelConfig with(Quantization other) {
-    return new ModelConfig(modelType, layers, hidden, heads, embeddings, other);
+    return new ModelConfig(modelType, layers, hidden, heads, linear, experts, embeddings, other);
   }
 }

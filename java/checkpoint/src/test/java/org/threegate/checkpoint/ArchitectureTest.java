@@ -426,4 +426,61 @@ class ArchitectureTest {
     assertThat(config.heads().keyValues()).hasValue(8);
     assertThat(config.embeddings()).isEqualTo(ModelConfig.Embeddings.TIED);
   }
+
+  /** The order is that of {@code fix_query_key_value_ordering} of Qwen3-Next in transformers. */
+  @Test
+  void linearAttentionHasThePartsOfItsKeyHeads() throws Exception {
+    String sizes =
+        "\"linear_num_key_heads\":2,\"linear_num_value_heads\":4,\"linear_key_head_dim\":3,"
+            + "\"linear_value_head_dim\":5,";
+    Architecture next = architecture("{" + sizes + "\"model_type\":\"qwen3_next\"}");
+    String layer = "model.layers.0.linear_attn.";
+    assertThat(next.parts(layer + "in_proj_qkvz.weight", TensorKind.MIXER_IN, 52, 8))
+        .extracting(Architecture.Part::label, Architecture.Part::outputs)
+        .containsExactly(
+            tuple("q", new Ranges(0, 3, 26, 2)),
+            tuple("k", new Ranges(3, 3, 26, 2)),
+            tuple("v", new Ranges(6, 10, 26, 2)),
+            tuple("z", new Ranges(16, 10, 26, 2)));
+    assertThat(next.parts(layer + "in_proj_ba.weight", TensorKind.MIXER_IN, 8, 8))
+        .extracting(Architecture.Part::label, Architecture.Part::outputs)
+        .containsExactly(tuple("b", new Ranges(0, 2, 4, 2)), tuple("a", new Ranges(2, 2, 4, 2)));
+    assertThat(next.parts(layer + "in_proj_qkv.weight", TensorKind.MIXER_IN, 32, 8))
+        .extracting(Architecture.Part::label, Architecture.Part::outputs)
+        .containsExactly(
+            tuple("q", Ranges.of(0, 6)),
+            tuple("k", Ranges.of(6, 12)),
+            tuple("v", Ranges.of(12, 32)));
+    assertThat(next.parts(layer + "in_proj_qkvz.weight", TensorKind.MIXER_IN, 51, 8)).isEmpty();
+    assertThat(next.parts(layer + "in_proj_z.weight", TensorKind.MIXER_IN, 20, 8)).isEmpty();
+    Architecture other = architecture("{\"model_type\":\"mamba2\"}");
+    assertThat(other.parts(layer + "in_proj_qkvz.weight", TensorKind.MIXER_IN, 52, 8)).isEmpty();
+  }
+
+  @Test
+  void expertsOfDbrxLieInOneMatrix() throws Exception {
+    Architecture dbrx =
+        architecture(
+            "{\"model_type\":\"dbrx\",\"d_model\":8,\"n_heads\":4,"
+                + "\"attn_config\":{\"kv_n_heads\":2},\"ffn_config\":{\"moe_num_experts\":3}}");
+    String experts = "transformer.blocks.0.ffn.experts.mlp.";
+    assertThat(dbrx.experts(experts + "w1", List.of(12L, 8L))).hasValue(3);
+    assertThat(dbrx.experts(experts + "w1", List.of(13L, 8L))).isEmpty();
+    assertThat(dbrx.isTransposed(experts + "w1", List.of(12L, 8L))).isFalse();
+    assertThat(dbrx.isTransposed(experts + "v1", List.of(12L, 8L))).isFalse();
+    assertThat(dbrx.isTransposed(experts + "w2", List.of(12L, 8L))).isTrue();
+    assertThat(dbrx.kind(experts + "v1", 2)).isEqualTo(TensorKind.EXPERT_UP);
+    String attention = "transformer.blocks.0.norm_attn_norm.attn.Wqkv.weight";
+    assertThat(dbrx.parts(attention, TensorKind.QKV, 16, 8))
+        .extracting(Architecture.Part::outputs)
+        .containsExactly(Ranges.of(0, 8), Ranges.of(8, 12), Ranges.of(12, 16));
+  }
+
+  @Test
+  void gatesOfTheFirstQwenAreItsSecondMatrices() throws Exception {
+    Architecture qwen = architecture("{\"model_type\":\"qwen\"}");
+    assertThat(qwen.kind("transformer.h.0.mlp.w1.weight", 2)).isEqualTo(TensorKind.UP_PROJ);
+    assertThat(qwen.kind("transformer.h.0.mlp.w2.weight", 2)).isEqualTo(TensorKind.GATE_PROJ);
+    assertThat(qwen.kind("transformer.h.0.mlp.c_proj.weight", 2)).isEqualTo(TensorKind.DOWN_PROJ);
+  }
 }

@@ -14,6 +14,7 @@ import org.threegate.analysis.curvature.LayerCurvature;
 import org.threegate.analysis.curvature.SlopeUnit;
 import org.threegate.analysis.journal.Fingerprint;
 import org.threegate.analysis.journal.Journal;
+import org.threegate.analysis.statistics.Accounting;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
@@ -89,6 +90,14 @@ final class CurvatureCommand implements Callable<Integer> {
   private Path out;
 
   @Mixin private Selection selection;
+
+  @Option(
+      names = "--strict",
+      description =
+          "Refuse checkpoints whose tensors do not all match. Layers that were not captured are no"
+              + " reason.")
+  private boolean strict;
+
   @Mixin private DeviceMixin device;
 
   @Option(
@@ -222,7 +231,7 @@ final class CurvatureCommand implements Callable<Integer> {
               () ->
                   CurvatureStudy.of(
                       context,
-                      new CurvatureInputs(samples, before, after, selected),
+                      new CurvatureInputs(samples, before, after, selected, this::requireAll),
                       options,
                       journal,
                       progress,
@@ -240,11 +249,26 @@ final class CurvatureCommand implements Callable<Integer> {
     }
   }
 
+  /** Refuses tensors that do not match or are not understood, if that was asked for. */
+  private void requireAll(Accounting accounting) {
+    if (strict) {
+      Strictness.require(
+          tuned.toString(),
+          "do not match " + base,
+          "measure the rest",
+          List.of(accounting.base(), accounting.tuned()),
+          selection.predicate());
+    }
+  }
+
   private List<String> command() {
     List<String> command = new ArrayList<>(List.of("curvature", capture.toString()));
     command.addAll(List.of("--base", base.toString(), "--tuned", tuned.toString()));
     command.addAll(List.of("--out", out.toString()));
     command.addAll(selection.command());
+    if (strict) {
+      command.add("--strict");
+    }
     command.addAll(List.of("--rank-fraction", Double.toString(rankFraction)));
     command.addAll(List.of("--alpha", Double.toString(alpha)));
     command.addAll(List.of("--draws", Integer.toString(draws)));

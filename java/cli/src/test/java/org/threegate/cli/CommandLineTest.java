@@ -323,6 +323,26 @@ class CommandLineTest {
   }
 
   @Test
+  void strictCurvatureRefusesWhatDoesNotMatch() throws IOException {
+    Path tuned =
+        write(
+            "tuned.safetensors",
+            model(1).tensor("added.weight", TensorType.F32, List.of(1L), new byte[4]));
+    Path samples = write("capture.safetensors", capture("empirical"));
+    refused(
+        run("curvature", samples, "--base", good, "--tuned", tuned, "--out", out, "--strict"),
+        "1 tensors do not match",
+        "added.weight",
+        "leave out --strict");
+    Path same = write("same.safetensors", model(1));
+    CommandRun run =
+        run("curvature", samples, "--base", good, "--tuned", same, "--out", out, "--strict");
+    assertThat(run.code()).as(run.err()).isZero();
+    JsonNode report = new ObjectMapper().readTree(out.resolve("curvature.json").toFile());
+    assertThat(report.path("command").toString()).contains("--strict");
+  }
+
+  @Test
   void curvatureIsReported() throws IOException {
     Path tuned = write("tuned.safetensors", model(1));
     Path samples = write("capture.safetensors", capture("empirical"));

@@ -112,6 +112,7 @@ public record CurvatureStudy(
                 captured.contains(name)
                     ? Optional.empty()
                     : Optional.of("the capture has no such layer"));
+    inputs.check().accept(pairing.accounting());
     pairing.pairs().forEach(pair -> pairs.put(pair.name(), pair));
     Set<String> quantized = new HashSet<>();
     LayerExperiment experiment = new LayerExperiment(context, capture.kind(), options, control);

@@ -797,11 +797,9 @@ public record Pairing(
       sources.addAll(other.sources());
       List<Long> shape = one.shape();
       TensorKind kind = architecture.kind(one.name(), shape.size());
+      OptionalLong experts = architecture.experts(one.name(), shape);
       boolean slices =
-          shape.size() == 3
-              && kind.isExpert()
-              && one.elements() > 0
-              && shape.get(0) <= MOST_EXPERTS;
+          experts.isPresent() && one.elements() > 0 && experts.getAsLong() <= MOST_EXPERTS;
       TensorPair.Stored stored =
           new TensorPair.Stored(
               one.storedAs(),
@@ -817,11 +815,12 @@ public record Pairing(
             sources);
         return;
       }
-      for (long e = 0; e < shape.get(0); e++) {
+      long rows = one.entries().rows() / experts.getAsLong();
+      for (long e = 0; e < experts.getAsLong(); e++) {
         add(
             new Whole(one.name(), OptionalLong.of(e), kind, stored),
-            one.slice(e),
-            other.slice(e),
+            one.entries().rows(e * rows, (e + 1) * rows),
+            other.entries().rows(e * rows, (e + 1) * rows),
             e == 0 ? sources : List.of(),
             sources);
       }
