@@ -35,9 +35,12 @@ public final class Architecture {
           "(?:^|\\.)(?:visual|vision_tower|vision_model|vision_encoder|image_encoder|audio_tower"
               + "|audio_model|audio_encoder|speech_encoder|vit|mtp|mtp_layers|mtp_block)\\.");
 
-  /** Families whose experts are stored as inputs x outputs. */
+  /** Families whose experts are inputs x outputs in files and in the modules of transformers. */
   private static final List<String> INPUTS_FIRST =
-      List.of("gpt_oss", "llama4", "qwen3_vl_moe", "aria");
+      List.of("gpt_oss", "aria", "openai_privacy_filter");
+
+  /** Families whose modules do not say so, or have the other order. */
+  private static final List<String> INPUTS_FIRST_IN_FILES = List.of("llama4", "qwen3_vl_moe");
 
   private static final Set<String> ATTENTION =
       Set.of("self_attn", "self_attention", "attn", "attention", "mixer");
@@ -290,7 +293,8 @@ public final class Architecture {
         }
       }
       return name.contains(".experts.")
-          && INPUTS_FIRST.stream().anyMatch(family -> config.modelType().startsWith(family));
+          && (hasInputsFirst(config.modelType())
+              || INPUTS_FIRST_IN_FILES.stream().anyMatch(config.modelType()::startsWith));
     }
     if (shape.size() == 2 && experts(name, shape).isPresent()) {
       return name.endsWith(".w2");
@@ -298,6 +302,16 @@ public final class Architecture {
     return shape.size() == 2
         && (config.modelType().isEmpty() || config.modelType().equals("gpt2"))
         && CONV1D.matcher(name).find();
+  }
+
+  /**
+   * {@return whether the modules of a family in transformers hold experts as inputs x outputs}
+   * Adapters have factors for the matrices of modules.
+   *
+   * @param modelType name of the family
+   */
+  public static boolean hasInputsFirst(String modelType) {
+    return INPUTS_FIRST.stream().anyMatch(modelType::startsWith);
   }
 
   /**

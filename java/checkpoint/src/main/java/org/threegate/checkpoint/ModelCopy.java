@@ -5,6 +5,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.regex.Pattern;
 import org.threegate.file.AtomicFiles;
 import org.threegate.file.InputFiles;
 import org.threegate.run.InvalidInputException;
@@ -20,6 +21,11 @@ import org.threegate.run.InvalidInputException;
  */
 public final class ModelCopy {
   private static final long LARGEST_DESCRIPTION = 1L << 28;
+
+  /** Names of configurations, tokenizers, templates, and of the code that comes with a model. */
+  private static final Pattern DESCRIPTION =
+      Pattern.compile(
+          "[^.].*\\.(json|jinja|txt|vocab|model|model\\.v\\d+|tiktoken|bpe|codes|spm|py)");
 
   private ModelCopy() {}
 
@@ -89,7 +95,7 @@ public final class ModelCopy {
     for (Path other : AtomicFiles.list(source)) {
       Path to = copy.resolve(other.getFileName().toString());
       if (Files.isRegularFile(other)
-          && (other.toString().endsWith(".json") || other.toString().endsWith(".jinja"))
+          && DESCRIPTION.matcher(other.getFileName().toString()).matches()
           && !Files.exists(to)) {
         InputFiles.check(other, LARGEST_DESCRIPTION); // a sparse file would fill the disk
         Files.copy(other, to);

@@ -483,4 +483,15 @@ class ArchitectureTest {
     assertThat(qwen.kind("transformer.h.0.mlp.w2.weight", 2)).isEqualTo(TensorKind.GATE_PROJ);
     assertThat(qwen.kind("transformer.h.0.mlp.c_proj.weight", 2)).isEqualTo(TensorKind.DOWN_PROJ);
   }
+
+  @Test
+  void squareExpertsHaveTheOrderOfTheirFamily() throws Exception {
+    String name = "model.layers.0.mlp.experts.down_proj";
+    for (String family : List.of("gpt_oss", "aria_text", "openai_privacy_filter", "llama4_text")) {
+      Architecture own = architecture("{\"hidden_size\":8,\"model_type\":\"" + family + "\"}");
+      assertThat(own.isTransposed(name, List.of(2L, 8L, 8L))).as(family).isTrue();
+    }
+    assertThat(Architecture.hasInputsFirst("aria_text")).isTrue();
+    assertThat(Architecture.hasInputsFirst("llama4")).as("as its modules say").isFalse();
+  }
 }

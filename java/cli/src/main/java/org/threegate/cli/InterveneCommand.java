@@ -166,6 +166,10 @@ final class InterveneCommand implements Callable<Integer> {
     if (layers.equals("all") && config.layers().isPresent()) {
       return IntStream.range(0, count).boxed().toList();
     }
+    if (layers.equals("all")) {
+      throw new InvalidInputException(
+          model + ": config.json does not state the number of layers; name them, such as 0-3");
+    }
     try {
       for (String part : layers.split(",")) {
         String[] ends = part.trim().split("-", 2);

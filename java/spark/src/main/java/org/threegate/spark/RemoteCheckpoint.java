@@ -14,9 +14,12 @@ import java.util.Map;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.threegate.analysis.engine.Failure;
+import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.ModelConfig;
 import org.threegate.checkpoint.SafetensorsFile;
 import org.threegate.checkpoint.Tensor;
+import org.threegate.checkpoint.TensorKind;
 import org.threegate.checkpoint.weight.Weights;
 import org.threegate.file.AtomicFiles;
 import org.threegate.file.FileNames;
@@ -30,6 +33,10 @@ import org.threegate.run.InvalidInputException;
 final class RemoteCheckpoint implements AutoCloseable {
   private static final ObjectMapper MAPPER = new ObjectMapper();
   private static final String INDEX = ".safetensors.index.json";
+
+  /** Files may name many tensors like embeddings; a model has few. */
+  private static final int MOST_EMBEDDINGS = 4;
+
   private static final String WEIGHT_MAP = "weight_map";
 
   private final RemoteModel model;
@@ -69,7 +76,8 @@ final class RemoteCheckpoint implements AutoCloseable {
         byFile.computeIfAbsent(file, name -> new ArrayList<>()).add(tensor);
       }
     }
-    if (byFile.isEmpty()) {
+    List<Map.Entry<Tensor, Tensor>> tied = maybeTied(checkpoint);
+    if (byFile.isEmpty() && tied.isEmpty()) {
       return checkpoint;
     }
     checkpoint.close();
@@ -78,7 +86,36 @@ final class RemoteCheckpoint implements AutoCloseable {
     for (Map.Entry<String, List<Tensor>> file : byFile.entrySet()) {
       model.fill(configuration, file.getKey(), directory.resolve(file.getKey()), file.getValue());
     }
+    for (Map.Entry<Tensor, Tensor> pair : tied) {
+      model.fillDifference(configuration, directory, pair.getKey(), pair.getValue());
+    }
     return Checkpoint.open(context, model.mirror());
+  }
+
+  /** Returns output heads that may be copies of an embedding, each with the embedding. */
+  private static List<Map.Entry<Tensor, Tensor>> maybeTied(Checkpoint checkpoint) {
+    ModelConfig config = checkpoint.config().orElse(ModelConfig.UNKNOWN);
+    List<Map.Entry<Tensor, Tensor>> pairs = new ArrayList<>();
+    if (config.embeddings() == ModelConfig.Embeddings.SEPARATE) {
+      return pairs;
+    }
+    for (Tensor head : matrices(checkpoint, config, TensorKind.LM_HEAD)) {
+      for (Tensor embedding : matrices(checkpoint, config, TensorKind.EMBED)) {
+        if (head.shape().equals(embedding.shape()) && head.type() == embedding.type()) {
+          pairs.add(Map.entry(head, embedding));
+        }
+      }
+    }
+    return pairs;
+  }
+
+  private static List<Tensor> matrices(Checkpoint checkpoint, ModelConfig config, TensorKind kind) {
+    Architecture architecture = new Architecture(config);
+    return checkpoint.tensors().values().stream()
+        .filter(tensor -> tensor.shape().size() == 2)
+        .filter(tensor -> architecture.kind(tensor.name(), 2) == kind)
+        .limit(MOST_EMBEDDINGS)
+        .toList();
   }
 
   /**

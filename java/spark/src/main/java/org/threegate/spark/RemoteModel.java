@@ -8,6 +8,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -35,6 +36,7 @@ import org.threegate.run.InvalidInputException;
  * copied completely.
  */
 final class RemoteModel {
+  private static final int COMPARED_BYTES = 4 << 20;
   private static final int LENGTH_BYTES = 8;
   private static final int LONGEST_HEADER = 100_000_000;
   private static final int FIRST_BYTES = 1 << 16;
@@ -244,6 +246,52 @@ final class RemoteModel {
           remote + ": became shorter while it was read; wait until no other process writes it", e);
     } finally {
       readers.shutdownNow();
+    }
+  }
+
+  /**
+   * Copies the first bytes in which two tensors differ into their local files. Equal tensors stay
+   * holes, which are equal, too.
+   *
+   * @param directory directory of the local files
+   * @param one a tensor
+   * @param other a tensor of the same size
+   */
+  void fillDifference(
+      Configuration configuration, java.nio.file.Path directory, Tensor one, Tensor other)
+      throws IOException {
+    Path remote = remote(one);
+    try (FileSystem files =
+            FileSystem.newInstance(remote.toUri(), Stores.impatient(configuration));
+        FSDataInputStream left = files.open(remote);
+        FSDataInputStream right = files.open(remote(other))) {
+      for (long at = 0; at < one.bytes(); at += COMPARED_BYTES) {
+        int count = (int) Math.min(COMPARED_BYTES, one.bytes() - at);
+        byte[] own = new byte[count];
+        byte[] against = new byte[count];
+        left.readFully(one.offset() + at, own);
+        right.readFully(other.offset() + at, against);
+        if (!Arrays.equals(own, against)) {
+          writeAt(directory, one, at, own);
+          writeAt(directory, other, at, against);
+          return;
+        }
+      }
+    } catch (EOFException e) {
+      throw new InvalidInputException(
+          remote + ": became shorter while it was read; wait until no other process writes it", e);
+    }
+  }
+
+  private Path remote(Tensor tensor) {
+    return new Path(shards.get(tensor.file().path().getFileName().toString()).location());
+  }
+
+  private static void writeAt(java.nio.file.Path directory, Tensor tensor, long at, byte[] bytes)
+      throws IOException {
+    java.nio.file.Path local = directory.resolve(tensor.file().path().getFileName());
+    try (FileChannel out = FileChannel.open(local, StandardOpenOption.WRITE)) {
+      writeFully(out, tensor.offset() + at, ByteBuffer.wrap(bytes));
     }
   }
 

@@ -8,10 +8,12 @@ import java.io.RandomAccessFile;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Random;
 import java.util.Set;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
@@ -59,6 +61,8 @@ import org.threegate.analysis.pairing.Pairing;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.Digests;
 import org.threegate.checkpoint.SafetensorsFile;
+import org.threegate.checkpoint.SafetensorsWriter;
+import org.threegate.checkpoint.TensorType;
 import org.threegate.checkpoint.adapter.Adapter;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
@@ -180,6 +184,36 @@ class ThreegateSparkTest {
     assertSame(base, tuned, Optional.empty());
     // A single shard can be named as a file.
     assertSame(base.resolve(Models.shard(1)), tuned.resolve(Models.shard(1)), Optional.empty());
+  }
+
+  /** The local copies have holes, which would make any head a copy of the embedding. */
+  @Test
+  void aHeadThatWasUntiedIsNoCopyOfTheEmbedding() throws IOException {
+    byte[] entries = new byte[16 * 8 * 4];
+    new Random(3).nextBytes(entries);
+    for (int i = 3; i < entries.length; i += 4) {
+      entries[i] = 0x3d;
+    }
+    List<Path> models = new ArrayList<>();
+    for (int differing : new int[] {0, 1, 2}) {
+      byte[] head = entries.clone();
+      head[head.length - 8] ^= (byte) differing;
+      Path model = Files.createDirectories(directory.resolve("tied-" + differing));
+      Files.writeString(
+          model.resolve("config.json"), "{\"model_type\":\"llama\",\"tie_word_embeddings\":true}");
+      new SafetensorsWriter()
+          .tensor("lm_head.weight", TensorType.F32, List.of(16L, 8L), head)
+          .tensor("model.embed_tokens.weight", TensorType.F32, List.of(16L, 8L), entries)
+          .write(model.resolve("model.safetensors"));
+      models.add(model);
+    }
+    assertThat(compare(models.get(0), models.get(0), Optional.empty()).measured().tensors())
+        .extracting(TensorDiff::name)
+        .containsExactly("model.embed_tokens.weight");
+    assertThat(compare(models.get(1), models.get(2), Optional.empty()).measured().tensors())
+        .extracting(TensorDiff::name)
+        .contains("lm_head.weight");
+    assertSame(models.get(1), models.get(2), Optional.empty());
   }
 
   @Test

@@ -138,6 +138,7 @@ public final class Comparison {
     private final Journal<Finished> journal;
     private final Progress progress;
     private final GeometryWork work;
+    private final PageUse pages;
     private final Map<String, String> digests;
     private final Map<String, TensorGeometry> geometries;
     private final long total;
@@ -148,6 +149,7 @@ public final class Comparison {
         Journal<Finished> journal,
         Progress progress,
         GeometryWork work,
+        PageUse pages,
         Map<String, String> digests,
         Map<String, TensorGeometry> geometries,
         long total,
@@ -155,6 +157,7 @@ public final class Comparison {
       this.journal = journal;
       this.progress = progress;
       this.work = work;
+      this.pages = pages;
       this.digests = digests;
       this.geometries = geometries;
       this.total = total;
@@ -178,8 +181,8 @@ public final class Comparison {
         digests.putAll(own);
         measured.ifPresent(geometry -> geometries.put(next.pair().name(), geometry));
         journal.add(new Finished(next.diff(), measured, own));
-        next.pair()
-            .sources()
+        pages
+            .lastReadBy(next.pair())
             .forEach(tensor -> tensor.file().isDone(context, tensor.offset(), tensor.bytes()));
         done += work.cost(next.pair());
       }
@@ -241,7 +244,8 @@ public final class Comparison {
       long total = pairing.pairs().stream().mapToLong(work::cost).sum();
       long begun = total - left.stream().mapToLong(work::cost).sum();
       Finishing finishing =
-          new Finishing(journal, progress, work, digests, geometries, total, begun);
+          new Finishing(
+              journal, progress, work, new PageUse(left), digests, geometries, total, begun);
       for (int i = 0; i < left.size(); i++) {
         WeightPair pair = left.get(i);
         ahead.reach(i);

@@ -61,9 +61,11 @@ final class Changes {
   void change(Weight weight, Values entries, String how, List<Tensor> by) {
     List<Tensor> sources = new ArrayList<>(weight.sources());
     sources.addAll(by);
+    // An update of a quantized base is no difference of quantization.
+    String stored = Weight.isQuantized(weight.storedAs()) ? weight.storedAs() : "F64";
     byName.put(
         weight.name(),
-        new Weight(weight.name(), weight.shape(), "F64 (" + how + ")", entries, sources));
+        new Weight(weight.name(), weight.shape(), stored + " (" + how + ")", entries, sources));
     for (Tensor tensor : by) {
       uses.computeIfAbsent(tensor.name(), name -> new ArrayList<>()).add(weight.name());
     }

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
+import org.threegate.checkpoint.Architecture;
 import org.threegate.checkpoint.Tensor;
 import org.threegate.checkpoint.weight.Values;
 import org.threegate.checkpoint.weight.Weight;
@@ -16,10 +16,6 @@ import org.threegate.kernel.Operand;
  * matrices of all experts. The names of stored factors do not tell the parameter; their shapes do.
  */
 final class Parameters {
-  /** Families whose experts PEFT takes for transposed. It matters for square matrices only. */
-  private static final Set<String> INPUTS_FIRST =
-      Set.of("gpt_oss", "aria", "aria_text", "openai_privacy_filter");
-
   /** Parameters of experts in a model, and the modules of one expert that files have instead. */
   private static final Map<String, List<List<String>>> BY_EXPERT =
       Map.of(
@@ -33,7 +29,7 @@ final class Parameters {
   Parameters(AdapterFile adapter, Map<String, Weight> base, String modelType) {
     this.adapter = adapter;
     this.base = base;
-    this.inputsFirst = INPUTS_FIRST.contains(modelType);
+    this.inputsFirst = Architecture.hasInputsFirst(modelType);
   }
 
   /**

@@ -104,6 +104,33 @@ class AdapterTest {
     }
   }
 
+  /** Both sides have the same codes, so that the difference is that of the adapter. */
+  @Test
+  void aComputedUpdateOfAQuantizedBaseCountsAsQuantized() throws IOException {
+    Path adapters = Files.createDirectories(directory.resolve("ia3"));
+    new SafetensorsWriter()
+        .tensor(
+            "base_model.model.model.layers.0.mlp.up_proj.ia3_l",
+            TensorType.F32,
+            List.of(10L, 1L),
+            new byte[40])
+        .write(adapters.resolve(Checkpoint.ADAPTER_WEIGHTS));
+    Files.writeString(
+        adapters.resolve(Checkpoint.ADAPTER_CONFIG),
+        "{\"peft_type\":\"IA3\",\"target_modules\":[\"up_proj\"],\"feedforward_modules\":[]}");
+    Path model = Path.of("src/test/resources/quantized/fp8-channel");
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Checkpoint base = Checkpoint.open(context, model);
+        Adapter adapter = Adapter.open(context, adapters)) {
+      Map<String, Weight> before = Weights.of(base).byName();
+      AdaptedWeights tuned = adapter.applyTo(before, base.config().orElseThrow());
+      Weight changed = tuned.byName().get("model.layers.0.mlp.up_proj.weight");
+      assertThat(Weight.isQuantized(before.get(changed.name()).storedAs())).isTrue();
+      assertThat(Weight.isQuantized(changed.storedAs())).as(changed.storedAs()).isTrue();
+      assertThat(changed.storedAs()).endsWith(" (IA3)");
+    }
+  }
+
   private static double[] values(Context context, Values values) {
     try (Values.Opened opened = values.open(context)) {
       double[] out = new double[(int) (values.rows() * values.columns())];

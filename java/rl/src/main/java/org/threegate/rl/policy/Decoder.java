@@ -3,6 +3,7 @@ package org.threegate.rl.policy;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -70,6 +71,8 @@ public final class Decoder implements AutoCloseable {
     void on(String weight, Tensor input, Tensor output);
   }
 
+  private static final long COMPARED_BYTES = 1 << 22;
+
   private final String where;
   private final DecoderConfig config;
   private final Storage storage;
@@ -121,6 +124,7 @@ public final class Decoder implements AutoCloseable {
     Map<String, Tensor> parameters = new LinkedHashMap<>();
     try (Checkpoint files = Checkpoint.open(context, directory)) {
       requireLayers(config, files);
+      requireTiedHead(config, files);
       config
           .parameters()
           .forEach((name, shape) -> parameters.put(name, read(files, name, shape, storage.type)));
@@ -141,6 +145,34 @@ public final class Decoder implements AutoCloseable {
       throw e;
     }
     return new Decoder(directory.toString(), config, storage, parameters);
+  }
+
+  /**
+   * Refuses an output head that differs from the embedding, although the configuration ties them:
+   * either may be the trained one.
+   */
+  private static void requireTiedHead(DecoderConfig config, Checkpoint files) {
+    var head = files.tensors().get(DecoderConfig.HEAD);
+    var embedding = files.tensors().get(DecoderConfig.EMBEDDING);
+    if (!config.tiedEmbeddings() || head == null || embedding == null) {
+      return;
+    }
+    boolean same = head.type() == embedding.type() && head.shape().equals(embedding.shape());
+    for (long at = 0; same && at < head.bytes(); at += COMPARED_BYTES) {
+      long count = Math.min(COMPARED_BYTES, head.bytes() - at);
+      same =
+          Arrays.equals(
+              head.file().buffer().getBytes(head.offset() + at, count),
+              embedding.file().buffer().getBytes(embedding.offset() + at, count));
+    }
+    if (!same) {
+      throw new InvalidInputException(
+          head.file().path()
+              + ": tensor \""
+              + DecoderConfig.HEAD
+              + "\" differs from the embedding, though config.json ties them; set"
+              + " \"tie_word_embeddings\" to false to use it, or remove it");
+    }
   }
 
   /**

@@ -22,6 +22,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Bf16Diff;
 import org.threegate.kernel.Context;
@@ -124,6 +125,38 @@ class DecoderTest {
                       .isCloseTo(reference[i], within((float) TOLERANCE));
                 }
               });
+    }
+  }
+
+  /** A head that was trained is neither left out nor used in place of the embedding. */
+  @Test
+  void aStoredHeadOfATiedModelIsTheEmbeddingOrRefused() throws IOException {
+    Path tied = DECODERS.resolve("llama-tied-biased");
+    try (Context context = Context.open();
+        Checkpoint stored = Checkpoint.open(context, tied)) {
+      for (boolean same : new boolean[] {true, false}) {
+        Path model = Files.createDirectories(directory.resolve("same-" + same));
+        Files.copy(tied.resolve("config.json"), model.resolve("config.json"));
+        SafetensorsWriter writer = new SafetensorsWriter();
+        for (org.threegate.checkpoint.Tensor tensor : stored.tensors().values()) {
+          byte[] bytes = tensor.file().buffer().getBytes(tensor.offset(), tensor.bytes());
+          writer.tensor(tensor.name(), tensor.type(), tensor.shape(), bytes);
+          if (tensor.name().equals(DecoderConfig.EMBEDDING)) {
+            byte[] head = bytes.clone();
+            head[head.length / 2] ^= same ? 0 : 1;
+            writer.tensor(DecoderConfig.HEAD, tensor.type(), tensor.shape(), head);
+          }
+        }
+        writer.write(model.resolve("model.safetensors"));
+        if (same) {
+          Decoder.load(context, model).close();
+        } else {
+          assertThatThrownBy(() -> Decoder.load(context, model))
+              .isInstanceOf(InvalidInputException.class)
+              .hasMessageContaining("differs from the embedding")
+              .hasMessageContaining("tie_word_embeddings");
+        }
+      }
     }
   }
 
