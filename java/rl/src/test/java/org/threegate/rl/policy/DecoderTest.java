@@ -143,7 +143,7 @@ class DecoderTest {
           writer.tensor(tensor.name(), tensor.type(), tensor.shape(), bytes);
           if (tensor.name().equals(DecoderConfig.EMBEDDING)) {
             byte[] head = bytes.clone();
-            head[head.length / 2] ^= same ? 0 : 1;
+            head[head.length / 2] ^= (byte) (same ? 0 : 1);
             writer.tensor(DecoderConfig.HEAD, tensor.type(), tensor.shape(), head);
           }
         }
