@@ -38,7 +38,6 @@ import org.threegate.analysis.mask.MaskWriter;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.pairing.SharedMatrices;
 import org.threegate.analysis.pairing.WeightPair;
-import org.threegate.analysis.statistics.Accounting;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.file.AtomicFiles;
 import org.threegate.file.OutputLock;
@@ -345,12 +344,7 @@ final class SparkEngine implements Engine {
             progress,
             control);
         String digest = base.digest(digests).orElseThrow();
-        List<Accounting.Note> excluded =
-            matrices.pairs().stream()
-                .map(WeightPair::name)
-                .filter(zero::contains)
-                .map(name -> new Accounting.Note(name, MaskWriter.ZERO))
-                .toList();
+        var excluded = MaskWriter.excluded(matrices, zero);
         new MaskWriter(request.options(), request.provenance().apply(digest), file)
             .write(matrices, excluded, (name, out) -> copy(spool, places.get(name), out));
         Pairing masked = matrices.excluding(excluded);

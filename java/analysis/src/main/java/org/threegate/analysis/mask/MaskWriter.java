@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.threegate.analysis.pairing.Pairing;
 import org.threegate.analysis.pairing.TensorPair;
 import org.threegate.analysis.pairing.WeightPair;
@@ -41,7 +42,7 @@ import org.threegate.run.Progress;
  */
 public final class MaskWriter {
   /** Why a matrix without an entry other than zero has no mask. */
-  public static final String ZERO =
+  private static final String ZERO =
       "all entries are zero, so that none is principal and none is smaller than another";
 
   private final MaskOptions options;
@@ -115,6 +116,20 @@ public final class MaskWriter {
           done[0] += pair.bytes();
         });
     return excluded;
+  }
+
+  /**
+   * {@return the matrices for which no mask is defined, with the reason}
+   *
+   * @param matrices the matrices
+   * @param zero names of those that are zero
+   */
+  public static List<Accounting.Note> excluded(Pairing matrices, Set<String> zero) {
+    return matrices.pairs().stream()
+        .map(WeightPair::name)
+        .filter(zero::contains)
+        .map(name -> new Accounting.Note(name, ZERO))
+        .toList();
   }
 
   /**
@@ -199,7 +214,7 @@ public final class MaskWriter {
    * @param options kind and size of the mask
    * @param control cancels the computation
    * @return the packed bits as stored in the file, rows x ceil(columns / 8) bytes; nothing if the
-   *     matrix is zero and {@link #ZERO} tells why it has no mask
+   *     matrix is zero, so that no mask is defined
    * @throws InvalidInputException if entries are not finite
    */
   public static byte[] of(Context context, TensorPair pair, MaskOptions options, Control control) {
