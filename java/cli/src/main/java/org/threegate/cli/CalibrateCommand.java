@@ -9,7 +9,6 @@ import java.util.concurrent.Callable;
 import org.threegate.analysis.calibration.Calibration;
 import org.threegate.analysis.calibration.CalibrationOptions;
 import org.threegate.analysis.calibration.CalibrationResult;
-import org.threegate.analysis.geometry.GeometryOptions;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Control;
@@ -85,19 +84,7 @@ final class CalibrateCommand implements Callable<Integer> {
 
   @Mixin private EffectMixin effect = new EffectMixin();
 
-  @Option(
-      names = "--threads",
-      paramLabel = "N",
-      defaultValue = "0",
-      description = "Number of threads; 0 for one on each processor (default: ${DEFAULT-VALUE}).")
-  private int threads;
-
-  @Option(
-      names = "--seed",
-      paramLabel = "N",
-      defaultValue = "0",
-      description = "Seed of the updates and of the null models (default: ${DEFAULT-VALUE}).")
-  private long seed;
+  @Mixin private RunMixin run = new RunMixin();
 
   @Option(names = "--json", description = "Print one JSON document instead of the tables.")
   private boolean json;
@@ -109,7 +96,7 @@ final class CalibrateCommand implements Callable<Integer> {
     long start = System.nanoTime();
     // The sample is deleted before Ctrl-C ends the process, because this waits for the body only.
     Interruption.measure(
-        () -> Context.open(Context.Device.CPU, threads),
+        run::open,
         spec.commandLine().getErr(),
         "nothing was written",
         (context, control) -> {
@@ -127,20 +114,12 @@ final class CalibrateCommand implements Callable<Integer> {
 
   private CalibrationOptions options() {
     CalibrationOptions defaults = full ? CalibrationOptions.FULL : CalibrationOptions.DEFAULT;
-    GeometryOptions geometry = GeometryOptions.DEFAULT;
     try {
       return new CalibrationOptions(
           layers.orElse(defaults.layers()),
           side.orElse(defaults.side()),
           seeds.orElse(defaults.seeds()),
-          new GeometryOptions(
-              geometry.ranks(),
-              geometry.rankFractions(),
-              geometry.alphas(),
-              geometry.nulls(),
-              geometry.draws(),
-              geometry.tolerance(),
-              seed),
+          defaults.geometry().withSeed(run.seed()),
           effect.smallest());
     } catch (IllegalArgumentException e) {
       throw new InvalidInputException("--layers, --side or --seeds: " + e.getMessage(), e);
@@ -164,7 +143,7 @@ final class CalibrateCommand implements Callable<Integer> {
     command.addAll(List.of("--layers", Integer.toString(options.layers())));
     command.addAll(List.of("--side", Integer.toString(options.side())));
     command.addAll(effect.command());
-    command.addAll(List.of("--threads", Integer.toString(threads), "--seed", Long.toString(seed)));
+    command.addAll(run.command());
     return List.copyOf(command);
   }
 

@@ -14,7 +14,6 @@ import org.threegate.analysis.engine.Engine;
 import org.threegate.analysis.engine.Failure;
 import org.threegate.analysis.pairing.SharedMatrices;
 import org.threegate.analysis.statistics.Accounting;
-import org.threegate.kernel.Context;
 import org.threegate.report.Account;
 import org.threegate.report.ConsensusDirectory;
 import org.threegate.report.ConsensusReport;
@@ -101,19 +100,7 @@ final class ConsensusCommand implements Callable<Integer> {
 
   @Mixin private EffectMixin effect = new EffectMixin();
 
-  @Option(
-      names = "--threads",
-      paramLabel = "N",
-      defaultValue = "0",
-      description = "Number of threads; 0 for one on each processor (default: ${DEFAULT-VALUE}).")
-  private int threads;
-
-  @Option(
-      names = "--seed",
-      paramLabel = "N",
-      defaultValue = "0",
-      description = "Seed of all random numbers (default: ${DEFAULT-VALUE}).")
-  private long seed;
+  @Mixin private RunMixin run = new RunMixin();
 
   @Option(names = "--json", description = "Print consensus.json instead of the summary.")
   private boolean json;
@@ -123,7 +110,7 @@ final class ConsensusCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     selection.predicate(); // refuse invalid options before any output exists
-    geometry.options(seed);
+    geometry.options(run.seed());
     stepNumbers();
     List<Failure> failures = new ArrayList<>();
     OutputPath.writingDirectory(out, () -> failures.addAll(measure()));
@@ -135,7 +122,7 @@ final class ConsensusCommand implements Callable<Integer> {
     long start = System.nanoTime();
     List<Failure> failures = new ArrayList<>();
     Interruption.measure(
-        () -> Context.open(Context.Device.CPU, threads),
+        run::open,
         spec.commandLine().getErr(),
         "nothing was written",
         (context, control) -> {
@@ -159,7 +146,7 @@ final class ConsensusCommand implements Callable<Integer> {
             .selected(selection.predicate())
             .check(this::requireAll);
     if (trajectory) {
-      request.trajectory(stepNumbers(), geometry.options(seed));
+      request.trajectory(stepNumbers(), geometry.options(run.seed()));
     }
     return request.build();
   }
@@ -239,7 +226,7 @@ final class ConsensusCommand implements Callable<Integer> {
       command.addAll(geometry.command());
     }
     command.addAll(effect.command());
-    command.addAll(List.of("--threads", Integer.toString(threads), "--seed", Long.toString(seed)));
+    command.addAll(run.command());
     command.addAll(spark.command());
     return List.copyOf(command);
   }

@@ -152,19 +152,7 @@ final class CurvatureCommand implements Callable<Integer> {
 
   @Mixin private EffectMixin effect = new EffectMixin();
 
-  @Option(
-      names = "--threads",
-      paramLabel = "N",
-      defaultValue = "0",
-      description = "Number of threads; 0 for one on each processor (default: ${DEFAULT-VALUE}).")
-  private int threads;
-
-  @Option(
-      names = "--seed",
-      paramLabel = "N",
-      defaultValue = "0",
-      description = "Seed of the random directions (default: ${DEFAULT-VALUE}).")
-  private long seed;
+  @Mixin private RunMixin run = new RunMixin();
 
   @Option(
       names = "--resume",
@@ -186,7 +174,7 @@ final class CurvatureCommand implements Callable<Integer> {
   private CurvatureOptions options() {
     try {
       return new CurvatureOptions(
-          rankFraction, alpha, draws, probes, SlopeUnit.of(unit), tolerance, seed);
+          rankFraction, alpha, draws, probes, SlopeUnit.of(unit), tolerance, run.seed());
     } catch (IllegalArgumentException e) {
       throw new InvalidInputException(
           "--rank-fraction, --alpha, --draws, --density, --unit or --tolerance: " + e.getMessage(),
@@ -199,7 +187,7 @@ final class CurvatureCommand implements Callable<Integer> {
     CurvatureOptions options = options();
     Predicate<String> selected = selection.predicate();
     Interruption.measure(
-        () -> device.open(threads, spec.commandLine().getErr()),
+        () -> device.open(run.threads(), spec.commandLine().getErr()),
         spec.commandLine().getErr(),
         "run the same command with --resume to continue",
         (context, control) -> write(measure(context, control, selected, options, start)));
@@ -276,7 +264,7 @@ final class CurvatureCommand implements Callable<Integer> {
     command.addAll(List.of("--unit", unit));
     command.addAll(List.of("--tolerance", Double.toString(tolerance)));
     command.addAll(effect.command());
-    command.addAll(List.of("--threads", Integer.toString(threads), "--seed", Long.toString(seed)));
+    command.addAll(run.command());
     return List.copyOf(command);
   }
 

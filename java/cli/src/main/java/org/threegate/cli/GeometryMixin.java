@@ -32,6 +32,13 @@ final class GeometryMixin {
               + " decomposition (default: ${DEFAULT-VALUE}).")
   private int draws;
 
+  @Option(
+      names = "--share-draws",
+      description =
+          "Use the same random numbers for all updates of a tensor. Comparisons of several runs with one"
+              + " --seed then share the noise of their null models.")
+  private boolean shareDraws;
+
   /** Returns the options as the library takes them. */
   GeometryOptions options(long seed) {
     try {
@@ -42,7 +49,8 @@ final class GeometryMixin {
           models(),
           draws,
           principal.tolerance(),
-          seed);
+          seed,
+          shareDraws);
     } catch (IllegalArgumentException e) {
       throw new InvalidInputException(
           "--rank, --rank-fraction, --alpha, --nulls, --draws or --tolerance: " + e.getMessage(),
@@ -65,6 +73,9 @@ final class GeometryMixin {
     List<String> names = models().stream().map(NullModel::label).toList();
     RankMixin.add(command, "--nulls", names.isEmpty() ? List.of(NO_NULLS) : names);
     RankMixin.add(command, "--draws", List.of(draws));
+    if (shareDraws) {
+      command.add("--share-draws");
+    }
     return command;
   }
 }

@@ -2,6 +2,7 @@ package org.threegate.analysis.calibration;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.SplittableRandom;
 import org.threegate.analysis.statistics.Verdict;
@@ -22,6 +23,9 @@ record KnownUpdate(
     implements Known {
   /** Size of updates, relative to the root of the mean square of the matrix. */
   static final double STEP = 3e-3;
+
+  private static final int BLOCK = 16;
+  private static final int WINDOW = 5;
 
   /** Makes the update of one matrix. */
   interface Maker {
@@ -44,6 +48,7 @@ record KnownUpdate(
     List<KnownUpdate> all = new ArrayList<>();
     distributions(all);
     profiles(all);
+    structures(all);
     rescalings(all);
     planted(all);
     return List.copyOf(all);
@@ -221,6 +226,128 @@ record KnownUpdate(
     ProfileOf few = ProfileOf.sizes((size, random) -> random.nextDouble() < 0.1 ? 1 : 0.03);
     all.add(profile("few-rows", "noise in a tenth of the rows", few, flat));
     all.add(profile("few-columns", "noise in a tenth of the columns", flat, few));
+  }
+
+  /** Updates with a structure that no training gave them. */
+  private static void structures(List<KnownUpdate> all) {
+    all.add(
+        entries(
+            "clipped",
+            "Gaussian noise that is clipped at half of its deviation",
+            STEP,
+            (entry, random) -> Math.max(-0.5, Math.min(0.5, Weights.gaussian(random)))));
+    all.add(
+        entries(
+            "quantised",
+            "Gaussian noise in multiples of its deviation",
+            STEP,
+            (entry, random) -> Math.rint(Weights.gaussian(random))));
+    all.add(
+        entries(
+            "shifted",
+            "Gaussian noise with a mean",
+            STEP,
+            (entry, random) -> 0.3 + Weights.gaussian(random)));
+    all.add(
+        nothing(
+            "blocks",
+            "noise in half of the blocks of 16 x 16 entries",
+            (matrix, random) -> {
+              Weights base = matrix.weights();
+              double[][] sizes =
+                  Weights.gaussian(base.rows() / BLOCK + 1, base.columns() / BLOCK + 1, random);
+              return base.like(
+                      (i, j) -> sizes[i / BLOCK][j / BLOCK] > 0 ? Weights.gaussian(random) : 0)
+                  .scaledTo(STEP * base.rms());
+            }));
+    all.add(
+        nothing(
+            "heads",
+            "noise whose size differs between blocks of 16 rows",
+            (matrix, random) -> {
+              Weights base = matrix.weights();
+              double[][] sizes = Weights.gaussian(base.rows() / BLOCK + 1, 1, random);
+              return base.like(
+                      (i, j) -> Math.exp(0.7 * sizes[i / BLOCK][0]) * Weights.gaussian(random))
+                  .scaledTo(STEP * base.rms());
+            }));
+    all.add(
+        nothing(
+            "inputs",
+            "a random update of rank 8 whose columns have the sizes of random activations",
+            (matrix, random) -> {
+              Weights base = matrix.weights();
+              double[][] right = Weights.gaussian(base.columns(), 8, random);
+              for (double[] row : right) {
+                double size = Math.exp(0.8 * Weights.gaussian(random));
+                for (int k = 0; k < row.length; k++) {
+                  row[k] *= size;
+                }
+              }
+              return Weights.product(Weights.gaussian(base.rows(), 8, random), right)
+                  .scaledTo(STEP * base.rms());
+            }));
+    all.add(
+        nothing(
+            "smooth",
+            "noise that neighbouring entries share",
+            (matrix, random) -> {
+              Weights base = matrix.weights();
+              double[][] noise =
+                  Weights.gaussian(base.rows() + WINDOW, base.columns() + WINDOW, random);
+              return base.like(
+                      (i, j) -> {
+                        double sum = 0;
+                        for (int k = 0; k < WINDOW; k++) {
+                          sum += noise[i + k][j] + noise[i][j + k];
+                        }
+                        return sum;
+                      })
+                  .scaledTo(STEP * base.rms());
+            }));
+    all.add(
+        nothing(
+            "replaced-rows",
+            "a hundredth of the rows, at least one, is replaced",
+            (matrix, random) -> {
+              Weights base = matrix.weights();
+              double size = base.rms();
+              int first = random.nextInt(base.rows());
+              int count = 1 + base.rows() / 100;
+              return base.like(
+                  (i, j) ->
+                      (i - first + base.rows()) % base.rows() < count
+                          ? size * Weights.gaussian(random) - base.at(i, j)
+                          : 0);
+            }));
+    KnownUpdate gaussian = entries("", "", STEP, (entry, random) -> Weights.gaussian(random));
+    for (Dtype dtype : List.of(Dtype.F32, Dtype.F16, Dtype.BF16)) {
+      String name = dtype.name().toLowerCase(Locale.ROOT);
+      all.add(
+          new KnownUpdate(
+              "f32-" + name + "-noise",
+              "float32 and Gaussian noise, stored as " + name,
+              Truth.NOTHING,
+              Dtype.F32,
+              dtype,
+              gaussian.maker()));
+    }
+    all.add(
+        new KnownUpdate(
+            "f16-noise",
+            "Gaussian noise on float16",
+            Truth.NOTHING,
+            Dtype.F16,
+            Dtype.F16,
+            gaussian.maker()));
+    all.add(
+        new KnownUpdate(
+            "f32-decay-tiny",
+            "weight decay of float32, and noise that float32 barely holds",
+            Truth.NOTHING,
+            Dtype.F32,
+            Dtype.F32,
+            decay("", "", STEP, 1e-5).maker()));
   }
 
   private static KnownUpdate scaling(

@@ -1,6 +1,7 @@
 package org.threegate.analysis.compare;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -15,6 +16,7 @@ import org.threegate.analysis.geometry.SpectrumMeasure;
 import org.threegate.analysis.geometry.TensorGeometry;
 import org.threegate.analysis.geometry.TrivialCause;
 import org.threegate.analysis.nullmodel.NullDraws;
+import org.threegate.analysis.nullmodel.NullModel;
 import org.threegate.analysis.statistics.Against;
 import org.threegate.analysis.statistics.Claim;
 import org.threegate.analysis.statistics.Effect;
@@ -34,6 +36,9 @@ import org.threegate.analysis.statistics.SmallestEffect;
  * }</pre>
  */
 public final class Claims {
+  private static final String NOT_MEASURED =
+      "did not converge, or have rescalings that cannot be taken out";
+
   private final List<Measured> found;
   private final List<Measured> all;
 
@@ -59,7 +64,8 @@ public final class Claims {
 
     /** Returns the measures on which claims about directions are judged. */
     Optional<SpectrumMeasure> spectrum(int rank) {
-      return rank < ranks() ? Optional.of(geometry.judged().get(rank)) : Optional.empty();
+      List<SpectrumMeasure> judged = geometry.judged();
+      return rank < judged.size() ? Optional.of(judged.get(rank)) : Optional.empty();
     }
   }
 
@@ -224,12 +230,28 @@ public final class Claims {
               1));
     }
     return new Claim(
-        "avoids-principal-directions",
-        "The update avoids the principal directions",
-        ratio("share of energy in the leading directions", rankName(rank)),
-        -1,
-        tests,
-        ofRest(excluded(tests.size(), "did not converge")));
+            "avoids-principal-directions",
+            "The update avoids the principal directions",
+            ratio("share of energy in the leading directions", rankName(rank)),
+            -1,
+            tests,
+            ofRest(excluded(tests.size(), NOT_MEASURED)))
+        .without(missing(rank, List.of(NullModel.SIGN_FLIPPED)));
+  }
+
+  /**
+   * Returns the null models that were not drawn, without those that have a closed form for the
+   * measure.
+   */
+  private List<String> missing(int rank, List<NullModel> closed) {
+    return Arrays.stream(NullModel.values())
+        .filter(model -> !closed.contains(model))
+        .filter(
+            model ->
+                converged(rank).stream()
+                    .anyMatch(own -> own.spectrum(rank).orElseThrow().draws(model).isEmpty()))
+        .map(NullModel::label)
+        .toList();
   }
 
   private static List<Against> against(double observed, List<NullEstimate> estimates) {
@@ -253,14 +275,15 @@ public final class Claims {
       }
     }
     return new Claim(
-        "preserves-spectrum",
-        "The update preserves the singular values",
-        ratio("spectral drift NSS", ""),
-        -1,
-        tests,
-        tests.isEmpty() && !all.isEmpty()
-            ? "no null model was sampled"
-            : ofRest(excluded(tests.size(), "did not converge")));
+            "preserves-spectrum",
+            "The update preserves the singular values",
+            ratio("spectral drift NSS", ""),
+            -1,
+            tests,
+            tests.isEmpty() && !all.isEmpty()
+                ? "no null model was sampled"
+                : ofRest(excluded(tests.size(), NOT_MEASURED)))
+        .without(missing(0, List.of()));
   }
 
   private Claim angles(int rank) {
@@ -285,17 +308,18 @@ public final class Claims {
       }
     }
     return new Claim(
-        "preserves-subspaces",
-        "The update preserves the leading subspaces",
-        ratio("largest principal angle, radians,", rankName(rank)),
-        -1,
-        tests,
-        drawn || all.isEmpty()
-            ? ofRest(
-                excluded(
-                    tests.size(),
-                    "are gap-limited: the singular value gap decides the angle, not the update"))
-            : "no null model was sampled");
+            "preserves-subspaces",
+            "The update preserves the leading subspaces",
+            ratio("largest principal angle, radians,", rankName(rank)),
+            -1,
+            tests,
+            drawn || all.isEmpty()
+                ? ofRest(
+                    excluded(
+                        tests.size(),
+                        "are gap-limited: the singular value gap decides the angle, not the update"))
+                : "no null model was sampled")
+        .without(missing(rank, List.of()));
   }
 
   private static double[] largestAngles(NullDraws draws) {
@@ -315,14 +339,15 @@ public final class Claims {
           .ifPresent(
               nulls -> {
                 double observed = measured.diff().totals().sparsity();
-                Against gaussian = ofShare(observed, nulls.gaussian());
+                long entries = measured.diff().totals().counts().total();
+                Against gaussian = ofShare(observed, nulls.gaussian(), entries);
                 tests.add(
                     test(
                         measured,
                         observed,
                         Optional.of(gaussian),
-                        List.of(gaussian, permuted(observed, nulls.permuted())),
-                        measured.diff().totals().counts().total()));
+                        List.of(gaussian, permuted(observed, nulls.permuted(), entries)),
+                        entries));
               });
     }
     return new Claim(
@@ -334,12 +359,21 @@ public final class Claims {
         excluded(tests.size(), "have a base that is not stored in bf16"));
   }
 
-  /** Compares a share with a null, as their odds ratio. */
-  private static Against ofShare(double observed, NullEstimate estimate) {
-    double mean = estimate.mean();
-    double log = logOdds(observed) - logOdds(mean);
-    return new Against(
-        estimate, new Effect(log, estimate.sd() / (mean * (1 - mean)), Double.POSITIVE_INFINITY));
+  /**
+   * Compares a share with a null, as their odds ratio. Shares of none and of all entries count as
+   * half an entry less, so that a null without any unchanged entry takes part as well.
+   */
+  private static Against ofShare(double observed, NullEstimate estimate, long entries) {
+    double mean = inside(estimate.mean(), entries);
+    double variance = mean * (1 - mean);
+    double sd = Math.max(estimate.sd(), Math.sqrt(variance / entries));
+    double log = logOdds(inside(observed, entries)) - logOdds(mean);
+    return new Against(estimate, new Effect(log, sd / variance, Double.POSITIVE_INFINITY));
+  }
+
+  private static double inside(double share, long entries) {
+    double half = 0.5 / entries;
+    return Math.max(half, Math.min(1 - half, share));
   }
 
   private static double logOdds(double share) {
@@ -352,8 +386,8 @@ public final class Claims {
    * an upper bound. An observation between it and the Gaussian null shows only the distribution of
    * the entries.
    */
-  private static Against permuted(double observed, NullEstimate estimate) {
-    Against against = ofShare(observed, estimate);
+  private static Against permuted(double observed, NullEstimate estimate, long entries) {
+    Against against = ofShare(observed, estimate, entries);
     return observed <= estimate.mean()
         ? new Against(estimate, new Effect(0, against.effect().se(), against.effect().df()))
         : against;

@@ -103,10 +103,11 @@ public final class GeometryMeasurement {
     this.control = control;
     this.ranks = options.ranksOf(Math.min(base.rows(), base.columns()));
     // Updates of the same matrix have null models of their own, so that comparisons of several runs
-    // share no noise.
+    // share no noise unless that is asked for.
     double relative = diff.deltaSquares() / diff.baseSquares();
     long content = Double.doubleToLongBits(relative) + diff.changedStored();
-    this.seed = options.seedOf(name + '/' + Long.toHexString(content));
+    this.seed =
+        options.seedOf(options.sharesDraws() ? name : name + '/' + Long.toHexString(content));
   }
 
   /**
@@ -237,12 +238,14 @@ public final class GeometryMeasurement {
     Timer timer = new Timer();
     TruncatedSvd.Result before = known.orElseGet(() -> decompose(context, base, options, control));
     try {
-      List<SpectrumMeasure> spectra = spectra(before, tuned, deviation, timer);
-      Geometry first = spectra.get(0).geometry();
+      List<Geometry> geometries = geometries(before, tuned, timer);
+      Geometry first = geometries.get(0);
       if (Double.isNaN(first.nss()) || Double.isNaN(first.rSpec())) {
         return TensorGeometry.omitted(TOO_SMALL);
       }
       TensorGeometry.Causes causes = causes(before, diff, timer);
+      List<SpectrumMeasure> spectra =
+          withNulls(before, tuned, geometries, deviation, drawsBeside(causes), timer);
       Optional<TensorGeometry.SparsityNulls> unchanged =
           base.isStoredAs(Dtype.BF16)
               ? Optional.of(
@@ -274,14 +277,33 @@ public final class GeometryMeasurement {
     private double nulls;
   }
 
-  /** Measures an update at all ranks, with its null models. */
-  private List<SpectrumMeasure> spectra(
-      TruncatedSvd.Result before, Operand after, double deviation, Timer timer) {
+  /** Measures an update at all ranks. */
+  private List<Geometry> geometries(TruncatedSvd.Result before, Operand after, Timer timer) {
     long start = System.nanoTime();
     List<Geometry> geometries =
         Geometry.of(context, base, before, after, ranks, options.tolerance(), control);
     timer.spectrum += seconds(start);
-    start = System.nanoTime();
+    return geometries;
+  }
+
+  /**
+   * Returns the number of draws for the whole update. Where its rest after rescalings is judged,
+   * they only describe it, and a few suffice.
+   */
+  private int drawsBeside(TensorGeometry.Causes causes) {
+    boolean describes = options.draws() == 0 && !causes.rest().isEmpty();
+    return describes ? NullSampler.Settings.TO_DESCRIBE : options.draws();
+  }
+
+  /** Adds the null models of an update to its measures. */
+  private List<SpectrumMeasure> withNulls(
+      TruncatedSvd.Result before,
+      Operand after,
+      List<Geometry> geometries,
+      double deviation,
+      int draws,
+      Timer timer) {
+    long start = System.nanoTime();
     List<List<NullDraws>> nulls = new ArrayList<>();
     ranks.forEach(rank -> nulls.add(new ArrayList<>()));
     NullSampler sampler =
@@ -294,12 +316,12 @@ public final class GeometryMeasurement {
                 geometries.get(0).base(),
                 geometries.get(0).update(),
                 deviation),
-            new NullSampler.Settings(ranks, options.draws(), options.tolerance(), seed),
+            new NullSampler.Settings(ranks, draws, options.tolerance(), seed),
             control);
     for (NullModel model : options.nulls()) {
-      List<NullDraws> draws = sampler.draw(model);
+      List<NullDraws> sampled = sampler.draw(model);
       for (int i = 0; i < ranks.size(); i++) {
-        nulls.get(i).add(draws.get(i));
+        nulls.get(i).add(sampled.get(i));
       }
     }
     List<SignFlip.Moments> flipped =
@@ -365,8 +387,11 @@ public final class GeometryMeasurement {
       double deviation = Math.sqrt(fit.squares().residual() / entries());
       Optional<TrivialCause> whole =
           isRounding(rest, diff) ? Optional.of(TrivialCause.RESCALING) : Optional.empty();
+      List<Geometry> geometries = geometries(before, rest, timer);
       return new TensorGeometry.Causes(
-          whole, Optional.of(rescaling), spectra(before, rest, deviation, timer));
+          whole,
+          Optional.of(rescaling),
+          withNulls(before, rest, geometries, deviation, options.draws(), timer));
     } finally {
       kept.buffer().close();
     }

@@ -16,6 +16,8 @@ import org.threegate.analysis.nullmodel.NullModel;
  * @param tolerance relative tolerance of the decompositions, see {@link
  *     org.threegate.kernel.TruncatedSvd.Request}
  * @param seed seed of the draws
+ * @param sharesDraws whether updates of one tensor share their random numbers. Differences between
+ *     runs then contain less noise of the draws, and their null models are not independent
  */
 public record GeometryOptions(
     List<Integer> ranks,
@@ -24,7 +26,8 @@ public record GeometryOptions(
     List<NullModel> nulls,
     int draws,
     double tolerance,
-    long seed) {
+    long seed,
+    boolean sharesDraws) {
   /**
    * Default options: a tenth of the directions; half, a tenth and a twentieth of the entries; all
    * null models.
@@ -38,6 +41,28 @@ public record GeometryOptions(
           0,
           1e-6,
           0);
+
+  /**
+   * Creates options whose updates share no random numbers.
+   *
+   * @param ranks numbers k of leading directions
+   * @param rankFractions numbers of leading directions as shares of the shorter side
+   * @param alphas shares of entries in the masks
+   * @param nulls null models to sample
+   * @param draws number of draws of each null model, at least 2; 0: chosen by the size
+   * @param tolerance relative tolerance of the decompositions
+   * @param seed seed of the draws
+   */
+  public GeometryOptions(
+      List<Integer> ranks,
+      List<Double> rankFractions,
+      List<Double> alphas,
+      List<NullModel> nulls,
+      int draws,
+      double tolerance,
+      long seed) {
+    this(ranks, rankFractions, alphas, nulls, draws, tolerance, seed, false);
+  }
 
   /** Validates the options. */
   public GeometryOptions {
@@ -55,6 +80,21 @@ public record GeometryOptions(
         "alpha must be between 0 and 1");
     require(draws == 0 || draws >= 2, "draws must be 0 or at least 2");
     require(tolerance > 0 && tolerance < 1, "tolerance must be between 0 and 1");
+  }
+
+  /**
+   * {@return these options with another seed}
+   *
+   * @param other seed of the draws
+   */
+  public GeometryOptions withSeed(long other) {
+    return new GeometryOptions(
+        ranks, rankFractions, alphas, nulls, draws, tolerance, other, sharesDraws);
+  }
+
+  /** {@return these options with random numbers that all updates of one tensor share} */
+  public GeometryOptions withSharedDraws() {
+    return new GeometryOptions(ranks, rankFractions, alphas, nulls, draws, tolerance, seed, true);
   }
 
   private static void require(boolean holds, String text) {

@@ -56,9 +56,13 @@ public record TensorGeometry(
     }
   }
 
-  /** {@return the geometry on which claims about directions are judged, one element per rank} */
+  /**
+   * {@return the geometry on which claims about directions are judged, one element per rank} It is
+   * empty if the update has rescalings, or may have them, and they cannot be taken out.
+   */
   public List<SpectrumMeasure> judged() {
-    return causes.rest().isEmpty() ? spectra : causes.rest();
+    boolean isFree = causes.rescaling().map(own -> !own.isPresent()).orElse(false);
+    return isFree ? spectra : causes.rest();
   }
 
   /**

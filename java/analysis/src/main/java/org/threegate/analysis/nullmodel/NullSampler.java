@@ -73,6 +73,12 @@ public final class NullSampler {
   private static final double MOST_MIXING = 0.1;
 
   /**
+   * Largest mixing for which perturbation theory is corrected by a few decompositions. Its drift is
+   * then off by up to 7 %, by nearly the same factor in each draw of a null model.
+   */
+  private static final double MOST_CORRECTED = 1;
+
+  /**
    * Largest exponent of singular values for which the matrix, and an update of a millionth of it,
    * are representable in float32.
    */
@@ -104,6 +110,9 @@ public final class NullSampler {
   private final long seed;
   private final Settings settings;
   private final Control control;
+
+  /** The factor of normal updates, which depends on their mixing and not on their null model. */
+  private final Correction ofNormal = new Correction();
 
   /**
    * The true update that random updates are compared with.
@@ -150,6 +159,9 @@ public final class NullSampler {
    * @param seed seed of the draws
    */
   public record Settings(List<Integer> ranks, int draws, double tolerance, long seed) {
+    /** Number of draws that suffices to describe an update on which no verdict rests. */
+    public static final int TO_DESCRIBE = 4;
+
     private static final int FEWEST_DECOMPOSED = 4;
     private static final int MOST_DRAWS = 20;
     private static final long DECOMPOSED_SIDES = 2560;
@@ -201,7 +213,12 @@ public final class NullSampler {
       double rSpec,
       List<double[]> angleU,
       List<double[]> angleV,
-      List<Energy> energy) {}
+      List<Energy> energy) {
+    /** Returns the draw with its spectral drift multiplied by a factor. */
+    Drawn withDrift(double factor) {
+      return new Drawn(decomposed, factor * nss, factor * rSpec, angleU, angleV, energy);
+    }
+  }
 
   /**
    * Samples updates of one model and measures them.
@@ -219,6 +236,50 @@ public final class NullSampler {
     return byRank;
   }
 
+  /**
+   * The factor between the exact drift and that of perturbation theory, from the first draws of a
+   * null model. It is nearly the same in all draws, so the others need no decomposition.
+   */
+  private static final class Correction {
+    private static final int DECOMPOSED = 2;
+
+    /** Largest difference of the factors, which is well below the spread of draws. */
+    private static final double MOST_SPREAD = 0.01;
+
+    /** Largest relative difference of the mixing between updates with the same factor. */
+    private static final double SAME_MIXING = 0.1;
+
+    private final List<Double> factors = new ArrayList<>();
+    private double mixing;
+
+    void add(Drawn perturbed, Drawn exact, double own) {
+      if (!isNear(own)) {
+        factors.clear();
+      }
+      mixing = own;
+      factors.add(Ratio.of(exact.nss(), perturbed.nss()));
+    }
+
+    private boolean isNear(double own) {
+      return Math.abs(own - mixing) <= SAME_MIXING * mixing;
+    }
+
+    /**
+     * Returns the factor for an update; empty if it is not known yet, or differs too much between
+     * draws.
+     */
+    Optional<Double> factor(double own) {
+      if (!isNear(own)) {
+        return Optional.empty();
+      }
+      double least = factors.stream().mapToDouble(one -> one).min().orElse(0);
+      double most = factors.stream().mapToDouble(one -> one).max().orElse(0);
+      return factors.size() >= DECOMPOSED && most - least <= MOST_SPREAD
+          ? Optional.of(factors.stream().mapToDouble(one -> one).average().orElseThrow())
+          : Optional.empty();
+    }
+  }
+
   private List<Drawn> draw(IntFunction<Drawn> next) {
     List<Drawn> drawn = new ArrayList<>();
     boolean decomposed = false;
@@ -227,7 +288,8 @@ public final class NullSampler {
         throw new CancelledException();
       }
       Drawn draw = next.apply(drawn.size());
-      decomposed |= draw.decomposed();
+      // The first decompositions may serve to correct perturbation theory, and say nothing yet.
+      decomposed = draw.decomposed();
       drawn.add(draw);
     }
     return drawn;
@@ -245,14 +307,18 @@ public final class NullSampler {
                 context,
                 new NullUpdate.Spectrum(scaled(updateValues), longSide()),
                 new NullUpdate.Draw(seed, draw));
+    Correction correction = new Correction();
     if (isSmall()) {
-      return draw(draw -> inBases(next.apply(draw), NONE));
+      return draw(draw -> inBases(next.apply(draw), NONE, correction));
     }
     Matrix first = next.apply(0);
     try {
       return draw(
           draw ->
-              inBases(NullUpdate.shuffled(context, first, new NullUpdate.Draw(seed, draw)), NONE));
+              inBases(
+                  NullUpdate.shuffled(context, first, new NullUpdate.Draw(seed, draw)),
+                  NONE,
+                  correction));
     } finally {
       first.buffer().close();
     }
@@ -299,7 +365,8 @@ public final class NullSampler {
                 variances,
                 new NullUpdate.Draw(own, draw)),
             (energy, index) ->
-                law.get().noise().map(noise -> noise.add(energy, index, random)).orElse(energy));
+                law.get().noise().map(noise -> noise.add(energy, index, random)).orElse(energy),
+            ofNormal);
       };
     }
     return draw -> entryByEntry(entries(model, new NullUpdate.Draw(seed, draw)));
@@ -490,7 +557,8 @@ public final class NullSampler {
    * Measures an update from its core in the singular bases of W0, where these bases are unit
    * vectors.
    */
-  private Drawn inBases(Matrix core, BiFunction<Energy, Integer, Energy> noise) {
+  private Drawn inBases(
+      Matrix core, BiFunction<Energy, Integer, Energy> noise, Correction correction) {
     try {
       SpectrumPerturbation after = SpectrumPerturbation.of(context, scaledBase, core, ranks);
       List<Energy> energy = new ArrayList<>();
@@ -505,16 +573,27 @@ public final class NullSampler {
                 after.bothEnergy()[i]);
         energy.add(noise.apply(normal, i));
       }
-      if (after.mixing() > MOST_MIXING || after.boundaryMixing() > MOST_MIXING) {
+      if (after.mixing() > MOST_CORRECTED || after.boundaryMixing() > MOST_MIXING) {
         return decomposed(core, energy);
       }
-      return drawn(
-          false,
-          scaledBase,
-          after.values(),
-          isTall() ? after.longAngles() : after.shortAngles(),
-          isTall() ? after.shortAngles() : after.longAngles(),
-          energy);
+      Drawn perturbed =
+          drawn(
+              false,
+              scaledBase,
+              after.values(),
+              isTall() ? after.longAngles() : after.shortAngles(),
+              isTall() ? after.shortAngles() : after.longAngles(),
+              energy);
+      if (after.mixing() <= MOST_MIXING) {
+        return perturbed;
+      }
+      Optional<Double> factor = correction.factor(after.mixing());
+      if (factor.isPresent()) {
+        return perturbed.withDrift(factor.get());
+      }
+      Drawn exact = decomposed(core, energy);
+      correction.add(perturbed, exact, after.mixing());
+      return exact;
     } finally {
       core.buffer().close();
     }

@@ -15,15 +15,48 @@ import java.util.regex.Pattern;
  * @param sign +1 if the claim is that the measure lies above its nulls, −1 if below
  * @param tests one test per matrix
  * @param excluded description of matrices that cannot be tested, with the reason
+ * @param missing names of null models that a verdict for or against the claim needs, and that were
+ *     not drawn
  */
 public record Claim(
-    String id, String statement, Measure measure, int sign, List<Test> tests, String excluded) {
+    String id,
+    String statement,
+    Measure measure,
+    int sign,
+    List<Test> tests,
+    String excluded,
+    List<String> missing) {
   /** Largest number of names in a sentence. */
   private static final int MOST_NAMES = 5;
 
-  /** Copies the list. */
+  /** Copies the lists. */
   public Claim {
     tests = List.copyOf(tests);
+    missing = List.copyOf(missing);
+  }
+
+  /**
+   * Creates a claim that has all of its null models.
+   *
+   * @param id identifier, as in {@code report.json}
+   * @param statement the claim, as a sentence
+   * @param measure what is measured, and how
+   * @param sign +1 if the claim is that the measure lies above its nulls, −1 if below
+   * @param tests one test per matrix
+   * @param excluded description of matrices that cannot be tested, with the reason
+   */
+  public Claim(
+      String id, String statement, Measure measure, int sign, List<Test> tests, String excluded) {
+    this(id, statement, measure, sign, tests, excluded, List.of());
+  }
+
+  /**
+   * {@return this claim, which lacks some null models}
+   *
+   * @param models their names
+   */
+  public Claim without(List<String> models) {
+    return new Claim(id, statement, measure, sign, tests, excluded, models);
   }
 
   /**
@@ -37,8 +70,9 @@ public record Claim(
   public record Measure(String name, String setting, SmallestEffect.Scale scale) {}
 
   /**
-   * Returns the claim without the tests that decide nothing, because the observation or all null
-   * models are undefined. The claim names their matrices.
+   * Returns the claim without the tests that decide nothing, because the observation or a null
+   * model is undefined. Fewer null models would make a verdict easier. The claim names the matrices
+   * of these tests.
    */
   Claim defined() {
     List<Test> defined = new ArrayList<>();
@@ -47,17 +81,17 @@ public record Claim(
       test.defined().ifPresentOrElse(defined::add, () -> undefined.add(test.tensor()));
     }
     if (undefined.isEmpty()) {
-      return new Claim(id, statement, measure, sign, defined, excluded);
+      return new Claim(id, statement, measure, sign, defined, excluded, missing);
     }
     String names = String.join(", ", undefined.subList(0, Math.min(MOST_NAMES, undefined.size())));
     String why =
-        "left out, because their measure or null model is undefined: "
+        "left out, because their measure or a null model is undefined: "
             + names
             + (undefined.size() > MOST_NAMES
                 ? " and " + (undefined.size() - MOST_NAMES) + " more"
                 : "");
     String all = excluded.isEmpty() ? why : excluded + "; " + why;
-    return new Claim(id, statement, measure, sign, defined, all);
+    return new Claim(id, statement, measure, sign, defined, all, missing);
   }
 
   /**
@@ -83,13 +117,13 @@ public record Claim(
       nulls = List.copyOf(nulls);
     }
 
-    /** Returns the test with the null models that are defined; empty if nothing is left. */
+    /** Returns the test; empty if its observation or one of its null models is undefined. */
     Optional<Test> defined() {
-      List<Against> usable = nulls.stream().filter(Against::isDefined).toList();
-      return usable.isEmpty() || !Double.isFinite(weight) || !Double.isFinite(observed)
-          ? Optional.empty()
-          : Optional.of(
-              new Test(tensor, place, observed, naive.filter(Against::isDefined), usable, weight));
+      boolean usable = !nulls.isEmpty() && nulls.stream().allMatch(Against::isDefined);
+      return usable && Double.isFinite(weight) && Double.isFinite(observed)
+          ? Optional.of(
+              new Test(tensor, place, observed, naive.filter(Against::isDefined), nulls, weight))
+          : Optional.empty();
     }
 
     /**

@@ -2,6 +2,7 @@ package org.threegate.analysis.statistics;
 
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import org.apache.commons.statistics.distribution.TDistribution;
 
 /** Writes a finding as a sentence. */
@@ -54,7 +55,15 @@ final class FindingText {
           "; the effect is smaller than a factor of %.3g in both directions",
           evidence.bound());
     }
-    if (verdict == Verdict.UNDETERMINED) {
+    if (verdict == Verdict.EXPLAINED_BY_NULL) {
+      between(text, claim, evidence);
+    }
+    if (!claim.missing().isEmpty()) {
+      add(
+          text,
+          "; no verdict for or against it without the null models that were not drawn: %s",
+          String.join(", ", claim.missing()));
+    } else if (verdict == Verdict.UNDETERMINED) {
       toDecide(text, pooled, evidence.bound());
     }
     if (closest.draws() > 0 && closest.draws() < FEWEST_DRAWS) {
@@ -83,6 +92,29 @@ final class FindingText {
     return pooled.clusters() < pooled.matrices()
         ? matrices + " in " + pooled.clusters() + " layers"
         : matrices;
+  }
+
+  /** Names null models on both sides of the observation, between which it shows no direction. */
+  private static void between(StringBuilder text, Claim claim, Finding.Evidence evidence) {
+    double bound = Math.log(evidence.bound());
+    Optional<Finding.Beyond> below =
+        evidence.nulls().stream()
+            .filter(one -> one.pooled().effect().interval(LEVEL).low() > bound)
+            .findFirst();
+    Optional<Finding.Beyond> above =
+        evidence.nulls().stream()
+            .filter(one -> one.pooled().effect().interval(LEVEL).high() < -bound)
+            .findFirst();
+    if (below.isPresent() && above.isPresent()) {
+      add(
+          text,
+          "; it lies between null models (%s %.3g to %s, %.3g to %s), so it shows neither direction",
+          claim.measure().scale().label(),
+          below.get().pooled().effect().ratio(),
+          below.get().model(),
+          above.get().pooled().effect().ratio(),
+          above.get().model());
+    }
   }
 
   private static void toDecide(StringBuilder text, PooledEffect pooled, double bound) {

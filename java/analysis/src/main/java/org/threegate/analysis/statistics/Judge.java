@@ -13,11 +13,12 @@ import java.util.TreeMap;
  *
  * <p>The effect beyond each null model is pooled over matrices, see {@link PooledEffect}. A claim
  * is supported (contradicted) if the effect beyond <em>every</em> null is significant and its 95 %
- * interval lies beyond the smallest effect of interest, in (against) the claimed direction. The
- * false discovery rate is 5 % over all claims and settings. An effect beyond the naive reference,
- * or beyond one of the nulls, that another null accounts for is explained by the null. An effect
- * within the smallest effect of interest on both sides is consistent with chance. Otherwise the
- * claim is undetermined. The rule is defined by this project; the claims follow arXiv 2511.08567.
+ * interval lies beyond the smallest effect of interest, in (against) the claimed direction. A claim
+ * that lacks a null model gets neither verdict. The false discovery rate is 5 % over all claims and
+ * settings. An effect beyond the naive reference, or beyond one of the nulls, that another null
+ * accounts for is explained by the null. An effect within the smallest effect of interest on both
+ * sides is consistent with chance. Otherwise the claim is undetermined. The rule is defined by this
+ * project; the claims follow arXiv 2511.08567.
  *
  * <pre>{@code
  * Claim.Measure measure = new Claim.Measure("share", "", SmallestEffect.Scale.RATIO);
@@ -55,6 +56,7 @@ public final class Judge {
     double ofMatrices =
         threshold(
             judged.stream()
+                .filter(Judged::isComplete)
                 .flatMap(own -> own.claim.tests().stream())
                 .mapToDouble(test -> test.strictest().pValue())
                 .toArray());
@@ -165,9 +167,19 @@ public final class Judge {
       return nulls.stream().findFirst();
     }
 
-    /** Returns the p-value of the hypothesis that one of the nulls explains the observations. */
+    /** Returns whether no null model that a verdict needs is missing. */
+    boolean isComplete() {
+      return claim.missing().isEmpty();
+    }
+
+    /**
+     * Returns the p-value of the hypothesis that one of the nulls explains the observations. A null
+     * that was not drawn may explain any.
+     */
     double pValue() {
-      return nulls.stream().mapToDouble(beyond -> beyond.pooled().pValue()).max().orElse(1);
+      return isComplete()
+          ? nulls.stream().mapToDouble(beyond -> beyond.pooled().pValue()).max().orElse(1)
+          : 1;
     }
 
     Verdict verdict(double threshold) {
@@ -175,7 +187,7 @@ public final class Judge {
           .verdict(
               nulls.stream().map(beyond -> beyond.pooled().effect()).toList(),
               naive.stream().map(PooledEffect::effect).toList(),
-              pValue() <= threshold);
+              isComplete() && pValue() <= threshold);
     }
 
     Finding.Evidence evidence(double threshold) {
@@ -188,7 +200,7 @@ public final class Judge {
       Map<String, Finding.Votes> kinds = new TreeMap<>();
       for (Claim.Test test : claim.tests()) {
         Claim.Score score = test.strictest();
-        boolean significant = score.pValue() <= threshold;
+        boolean significant = isComplete() && score.pValue() <= threshold;
         int direction = significant ? (int) Math.signum(score.t()) * claim.sign() : 0;
         votes = votes.plus(direction);
         kinds.put(

@@ -215,6 +215,11 @@ class ClaimsTest {
   /** Judges an update that is given in the singular bases of the base. These bases are random. */
   private static Map<String, Finding> judgeUpdate(
       int size, double[] values, IntToDoubleFunction update) {
+    return judgeUpdate(size, values, update, List.of(NullModel.values()));
+  }
+
+  private static Map<String, Finding> judgeUpdate(
+      int size, double[] values, IntToDoubleFunction update, List<NullModel> nulls) {
     double[][] left = orthonormal(size, 5);
     double[][] right = orthonormal(size, 6);
     double[][] before = new double[size][size];
@@ -240,8 +245,7 @@ class ClaimsTest {
         tuned.putDouble(8L * i, after[i / size][i % size]);
       }
       GeometryOptions options =
-          new GeometryOptions(
-              List.of(8), List.of(), List.of(0.5), List.of(NullModel.values()), 0, 1e-9, 3);
+          new GeometryOptions(List.of(8), List.of(), List.of(0.5), nulls, 0, 1e-9, 3);
       return judge(
           context,
           control,
@@ -296,6 +300,37 @@ class ClaimsTest {
     assertThat(energy.verdict()).as(energy.text()).isEqualTo(Verdict.SUPPORTED);
     assertThat(energy.evidence().means().observed()).isLessThan(1e-9);
     assertThat(findings.get("preserves-subspaces").verdict()).isEqualTo(Verdict.SUPPORTED);
+  }
+
+  /** The same update, without one of the null models that the claims need. */
+  @Test
+  void aMissingNullModelWithholdsTheVerdict() {
+    int size = 96;
+    Random random = Seeds.random("aMissingNullModelWithholdsTheVerdict");
+    Map<String, Finding> findings =
+        judgeUpdate(
+            size,
+            values(size),
+            i -> i / size < 8 || i % size < 8 ? 0 : 1e-3 * random.nextGaussian(),
+            List.of(NullModel.NORM_MATCHED, NullModel.SPECTRUM_PRESERVING, NullModel.SIGN_FLIPPED));
+    for (String claim :
+        List.of("avoids-principal-directions", "preserves-spectrum", "preserves-subspaces")) {
+      Finding finding = findings.get(claim);
+      assertThat(finding.verdict())
+          .as(finding.text())
+          .isNotIn(Verdict.SUPPORTED, Verdict.CONTRADICTED);
+      assertThat(finding.text()).contains("that were not drawn: permuted-update");
+    }
+    // The energy under random signs has a closed form, and needs no draws.
+    Map<String, Finding> closed =
+        judgeUpdate(
+            size,
+            values(size),
+            i -> i / size < 8 || i % size < 8 ? 0 : 1e-3 * random.nextGaussian(),
+            List.of(
+                NullModel.NORM_MATCHED, NullModel.SPECTRUM_PRESERVING, NullModel.PERMUTED_UPDATE));
+    assertThat(closed.get("avoids-principal-directions").verdict()).isEqualTo(Verdict.SUPPORTED);
+    assertThat(closed.get("preserves-subspaces").verdict()).isEqualTo(Verdict.UNDETERMINED);
   }
 
   /** The update increases each of the eight largest singular values by 0.001. */

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.function.IntFunction;
 import java.util.function.ToDoubleFunction;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -72,7 +73,7 @@ class NullSamplerTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"256, 300, 2e-5", "640, 256, 1e-4"})
+  @CsvSource({"256, 300, 2e-5", "640, 256, 1e-4", "256, 256, 3e-4"})
   void drawsAreDistributedAsThoseEntryByEntry(int rows, int columns, double step) {
     // The seed is fixed, because among thousands of random matrices some would fail by chance.
     Random random = new Random(Long.getLong("threegate.test.seed", rows));
@@ -125,6 +126,56 @@ class NullSamplerTest {
           rows,
           columns);
     }
+  }
+
+  /** The energies of norm-matched draws depend on the random numbers only. */
+  @Test
+  void updatesShareTheirDrawsOnlyIfAsked() {
+    int side = 40;
+    Random random = Seeds.random("updates share their draws only if asked");
+    GeometryOptions options =
+        new GeometryOptions(
+            List.of(4), List.of(), List.of(0.5), List.of(NullModel.NORM_MATCHED), 5, 1e-6, 1);
+    try (Context context = Context.open(Context.Device.CPU, 1);
+        Control control = Control.open(context);
+        NativeBuffer memory = context.allocate(3 * 4L * side * side)) {
+      for (int i = 0; i < side * side; i++) {
+        float before = (float) random.nextGaussian();
+        memory.putFloat(4L * i, before);
+        for (int run = 1; run < 3; run++) {
+          memory.putFloat(
+              4L * (run * side * side + i), before + (float) (0.01 * random.nextGaussian()));
+        }
+      }
+      double[][] own = new double[2][];
+      double[][] shared = new double[2][];
+      for (int run = 0; run < 2; run++) {
+        long at = 4L * (run + 1) * side * side;
+        own[run] = energies(context, memory, side, at, options, control);
+        shared[run] = energies(context, memory, side, at, options.withSharedDraws(), control);
+      }
+      for (int draw = 0; draw < 5; draw++) {
+        assertThat(shared[1][draw]).isCloseTo(shared[0][draw], within(1e-3 * shared[0][draw]));
+        assertThat(own[1][draw]).isNotCloseTo(own[0][draw], within(1e-3 * own[0][draw]));
+      }
+    }
+  }
+
+  private static double[] energies(
+      Context context,
+      NativeBuffer memory,
+      int side,
+      long tuned,
+      GeometryOptions options,
+      Control control) {
+    Matrix base = Matrix.of(memory, Dtype.F32, side, side);
+    return GeometryMeasurement.of(
+            context, "w", Operand.of(base), Operand.of(base.at(tuned)), options, control)
+        .spectra()
+        .get(0)
+        .draws(NullModel.NORM_MATCHED)
+        .orElseThrow()
+        .principalEnergy();
   }
 
   /** Float64 matrices may be scaled far beyond the range of float32, in which updates are drawn. */

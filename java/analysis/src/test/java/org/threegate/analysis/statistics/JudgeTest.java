@@ -72,9 +72,13 @@ class JudgeTest {
     Finding small = finding(claim(1, "", matrices(8, 0.1, 0.1)));
     assertThat(small.evidence().nulls().get(0).pooled().effect().pValue()).isLessThan(1e-5);
     assertThat(small.verdict()).isEqualTo(Verdict.CONSISTENT_WITH_CHANCE);
-    // The observation lies between two nulls.
-    assertThat(finding(claim(1, "", matrices(5, LARGE, -LARGE))).verdict())
-        .isEqualTo(Verdict.EXPLAINED_BY_NULL);
+    Finding between = finding(claim(1, "", matrices(5, LARGE, -LARGE)));
+    assertThat(between.verdict()).isEqualTo(Verdict.EXPLAINED_BY_NULL);
+    assertThat(between.text())
+        .contains(
+            "between null models (ratio 2.00 to density, 0.500 to matched), so it shows neither");
+    assertThat(finding(claim(1, "", matrices(5, LARGE, 0))).text())
+        .doesNotContain("between null models");
     Finding none =
         finding(
             new Claim(
@@ -117,6 +121,40 @@ class JudgeTest {
     assertThat(finding.verdict()).isEqualTo(Verdict.SUPPORTED);
     assertThat(finding.text()).contains("undefined: w2");
     assertThat(finding.evidence().votes().matrices()).isEqualTo(3);
+  }
+
+  /** With fewer null models than a verdict needs, an effect would pass more easily. */
+  @Test
+  void aClaimWithoutAllOfItsNullModelsGetsNoVerdictForOrAgainstIt() {
+    Claim supported = claim(1, "", matrices(5, LARGE, LARGE));
+    Finding finding = finding(supported.without(List.of("sign-flipped", "permuted-update")));
+    assertThat(finding.verdict()).isEqualTo(Verdict.UNDETERMINED);
+    assertThat(finding.text())
+        .contains("without the null models that were not drawn: sign-flipped, permuted-update")
+        .doesNotContain("would decide");
+    assertThat(finding.evidence().votes().supporting()).isZero();
+    // A null that was drawn and explains the observation still does.
+    Claim explained = claim(1, "", matrices(5, LARGE, 0));
+    assertThat(finding(explained.without(List.of("sign-flipped"))).verdict())
+        .isEqualTo(Verdict.EXPLAINED_BY_NULL);
+    // Other claims are corrected as if the incomplete one had shown nothing.
+    List<Finding> both =
+        Judge.findings(List.of(supported, supported.without(List.of("sign-flipped"))));
+    assertThat(both.get(0).settings()).hasSize(2);
+    assertThat(both.get(0).settings().get(0).verdict()).isEqualTo(Verdict.SUPPORTED);
+    assertThat(both.get(0).settings().get(1).verdict()).isEqualTo(Verdict.UNDETERMINED);
+  }
+
+  /** One undefined null model of two would leave the weaker one to decide. */
+  @Test
+  void aMatrixWithAnUndefinedNullIsLeftOut() {
+    double[][] effects = matrices(4, LARGE, LARGE);
+    for (double[] own : effects) {
+      own[1] = Double.NaN;
+    }
+    Finding finding = finding(claim(1, "", effects));
+    assertThat(finding.verdict()).isEqualTo(Verdict.UNDETERMINED);
+    assertThat(finding.text()).contains("undefined: w0, w1, w2, w3");
   }
 
   /** Layers are the units from five on. Below, their spread says too little. */
