@@ -86,9 +86,10 @@ inline bool same_bits(const float* a, const float* b, int64_t count) {
   return ~(low | static_cast<uint64_t>(high) << 32);
 }
 
-// Sums of squares in float64.
+// Sums of squares in float64, as many as hide the latency of an addition.
 struct SquareSums {
-  __m256d sum[4] = {_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd()};
+  __m256d sum[8] = {_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd(),
+                    _mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd()};
 
   template <int64_t kFirst>
   [[gnu::always_inline]] void add8(__m256 v) {
@@ -102,7 +103,9 @@ struct SquareSums {
     sum[0] = _mm256_fmadd_pd(to_doubles(integers), square, sum[0]);
   }
   [[nodiscard]] double total() const {
-    const __m256d v = _mm256_add_pd(_mm256_add_pd(sum[0], sum[1]), _mm256_add_pd(sum[2], sum[3]));
+    const __m256d low = _mm256_add_pd(_mm256_add_pd(sum[0], sum[1]), _mm256_add_pd(sum[2], sum[3]));
+    const __m256d high = _mm256_add_pd(_mm256_add_pd(sum[4], sum[5]), _mm256_add_pd(sum[6], sum[7]));
+    const __m256d v = _mm256_add_pd(low, high);
     return (v[0] + v[2]) + (v[1] + v[3]);
   }
 };
@@ -377,12 +380,12 @@ class CodedSquares {
       };
       sums.add8<0>(entry(0));
       sums.add8<2>(entry(4));
-      sums.add8<0>(entry(8));
-      sums.add8<2>(entry(12));
+      sums.add8<4>(entry(8));
+      sums.add8<6>(entry(12));
       sums.add8<0>(entry(16));
       sums.add8<2>(entry(20));
-      sums.add8<0>(entry(24));
-      sums.add8<2>(entry(28));
+      sums.add8<4>(entry(24));
+      sums.add8<6>(entry(28));
     }
     sums_ = sums;
   }
@@ -424,8 +427,8 @@ class CodedSquares {
     for (int64_t j = begin; j < end; j += 32) {
       sums.add8<0>(value(line + j));
       sums.add8<2>(value(line + j + 8));
-      sums.add8<0>(value(line + j + 16));
-      sums.add8<2>(value(line + j + 24));
+      sums.add8<4>(value(line + j + 16));
+      sums.add8<6>(value(line + j + 24));
     }
     sums_ = sums;
   }
@@ -448,8 +451,8 @@ class CodedSquares {
       }
       sums.add8<0>(_mm256_mul_ps(_mm256_cvtph_ps(_mm256_castsi256_si128(low)), factor));
       sums.add8<2>(_mm256_mul_ps(_mm256_cvtph_ps(_mm256_extracti128_si256(low, 1)), factor));
-      sums.add8<0>(_mm256_mul_ps(_mm256_cvtph_ps(_mm256_castsi256_si128(high)), factor));
-      sums.add8<2>(_mm256_mul_ps(_mm256_cvtph_ps(_mm256_extracti128_si256(high, 1)), factor));
+      sums.add8<4>(_mm256_mul_ps(_mm256_cvtph_ps(_mm256_castsi256_si128(high)), factor));
+      sums.add8<6>(_mm256_mul_ps(_mm256_cvtph_ps(_mm256_extracti128_si256(high, 1)), factor));
     }
     sums_ = sums;
     is_nan_ = is_nan_ || (e4m3 && _mm256_movemask_epi8(_mm256_cmpeq_epi8(largest, magnitude)) != 0);
@@ -813,7 +816,8 @@ class CodedBlock {
     return noted;
   }
   template <bool kRare>
-  int64_t scan_as(const uint8_t* x, const uint8_t* y, int64_t bytes, int64_t x_next, int64_t y_next) {
+  [[gnu::noinline, gnu::optimize("no-tree-slp-vectorize")]] int64_t scan_as(const uint8_t* x, const uint8_t* y, int64_t bytes,
+                                                                            int64_t x_next, int64_t y_next) {
     int64_t noted = 0;
     const auto note = [&](int64_t at, uint64_t differing) __attribute__((always_inline)) {
       const int64_t count = __builtin_popcountll(differing);

@@ -218,6 +218,31 @@ class CellCounts {
   std::vector<uint32_t> counts_;
 };
 
+// The counts of rows whose columns lie in several blocks. Those of one thread are added to the others when it has other rows.
+class RowCounts {
+ public:
+  void add(const BlockInput& input, const BlockResult& block, int64_t* all) {
+    if (input.row != first_ || input.rows != static_cast<int64_t>(counts_.size())) {
+      flush(all);
+      first_ = input.row;
+      counts_.assign(static_cast<size_t>(input.rows), 0);
+    }
+    for (int64_t i = 0; block.changed > 0 && i < input.rows; ++i) {
+      counts_[static_cast<size_t>(i)] += block.row_changed[i];
+    }
+  }
+  void flush(int64_t* all) {
+    for (size_t i = 0; i < counts_.size(); ++i) {
+      add_relaxed(all[first_ + static_cast<int64_t>(i)], counts_[i]);
+    }
+    counts_.clear();
+  }
+
+ private:
+  int64_t first_ = 0;
+  std::vector<int64_t> counts_;
+};
+
 class Run {
  public:
   Run(SimdLevel level, const Request& request, int threads)
@@ -257,6 +282,7 @@ class Run {
     SideReader base(level_, *request_.base);
     SideReader tuned(level_, *request_.tuned);
     CellCounts cells;
+    RowCounts rows;
     if (request_.profiles != nullptr) {
       input.mask = request_.profiles->mask;
       input.mask_stride = (request_.base->values.columns + 63) / 64;
@@ -264,7 +290,7 @@ class Run {
     for (;;) {
       const int64_t index = next_.fetch_add(1, std::memory_order_relaxed);
       if (index >= grid_.blocks() || cancelled()) {
-        return;
+        break;
       }
       if (!grid_.place(index, input)) {
         continue;
@@ -272,7 +298,7 @@ class Run {
       Sums sums{};
       if (pair_ != nullptr && compare_codes(input, cells, *block)) {
         add_block(*block, counts, sums);
-        add_profiles(thread, input, *block);
+        add_profiles(thread, input, *block, rows);
         add_cells(index, input, cells, *block);
       } else {
         for_bands(index, input, [&](BlockInput part, int64_t band) {
@@ -282,12 +308,15 @@ class Run {
             block_scalar(part, *block);
           }
           add_block(*block, counts, sums);
-          add_profiles(thread, part, *block);
+          add_profiles(thread, part, *block, rows);
           add_map(band, part, *block);
         });
       }
       sums_[index] = sums;
       add_done(request_.control, input.rows * input.columns);
+    }
+    if (request_.profiles != nullptr && request_.profiles->row_changed != nullptr) {
+      rows.flush(request_.profiles->row_changed);
     }
   }
 
@@ -358,7 +387,7 @@ class Run {
     }
   }
 
-  void add_profiles(int thread, const BlockInput& input, const BlockResult& block) {
+  void add_profiles(int thread, const BlockInput& input, const BlockResult& block, RowCounts& rows) {
     const tg_diff_profiles* profiles = request_.profiles;
     if (profiles == nullptr) {
       return;
@@ -366,9 +395,7 @@ class Run {
     if (profiles->row_changed != nullptr && input.columns == request_.base->values.columns) {
       std::copy_n(block.row_changed, input.rows, profiles->row_changed + input.row);
     } else if (profiles->row_changed != nullptr) {
-      for (int64_t i = 0; i < input.rows; ++i) {
-        add_relaxed(profiles->row_changed[input.row + i], block.row_changed[i]);
-      }
+      rows.add(input, block, profiles->row_changed);
     }
     if (block.changed > 0 && columns_ > 0) {
       int64_t* counts = column_counts_ + thread * columns_ + input.column;
