@@ -1,19 +1,21 @@
 // Measures the comparison of quantised weights in each layout with all outputs except the mask, the decoding of one side to
 // float32 in memory, and a plain read of the stored bytes of both sides.
 //
-// usage: threegate_bench_codes [ROUNDS]. Prints one line for each layout and share of changed codes: the layout, changed codes
-// per mille, stored bytes of a pair of entries, nanoseconds per entry to decode one side, nanoseconds per pair to compare,
-// gigabytes of stored bytes per second of the comparison, the read bandwidth, and the ratio of the two. Reads, decodings and
-// comparisons alternate, and the best of the rounds counts, because other programs may run. THREEGATE_SIMD selects the
-// instruction set. One thread.
+// usage: threegate_bench_codes [ROUNDS [LAYOUT [CHANGED]]]. Prints one line for each layout, or for those whose names begin so,
+// and share of changed codes: the layout, changed codes per mille, stored bytes of a pair of entries, nanoseconds per entry to
+// decode one side, nanoseconds per pair to compare, gigabytes of stored bytes per second of the comparison, the read bandwidth,
+// and the ratio of the two. Reads, decodings and comparisons alternate, and the best of the rounds counts, because other programs
+// may run. THREEGATE_SIMD selects the instruction set. One thread.
+#include <cstring>
+
 #include "support.h"
 
 namespace {
 
-constexpr int64_t kRows = 512;
-constexpr int64_t kColumns = 4096;
+constexpr int64_t kRows = 2048;
+constexpr int64_t kColumns = 2048;
 // Matrices in turn, which are short enough that many reads and comparisons run without an interruption.
-constexpr int64_t kParts = 32;
+constexpr int64_t kParts = 16;
 constexpr int64_t kEntries = kRows * kColumns;  // of a matrix
 
 struct Layout {
@@ -23,7 +25,25 @@ struct Layout {
   int64_t group_columns;
   int64_t scale_rows;
   bool zeros;
+  float scale;
+  enum { kIntegers, kE2m1, kNormal } numbers;
 };
+
+constexpr float kHalf = 0x1.47cp-7F;  // 0.01 in F16, whose products with small integers are exact
+constexpr float kSingle = 0.01F;      // the same in F32
+constexpr float kPower = 0x1p-7F;     // E8M0
+constexpr float kE2m1[16] = {0, 0.5F, 1, 1.5F, 2, 3, 4, 6, -0.0F, -0.5F, -1, -1.5F, -2, -3, -4, -6};
+
+// The number of a code. Those of kNormal resemble the quantiles of a normal distribution, and have no common divisor.
+float number_of(const Layout& layout, size_t code) {
+  if (layout.bits == 8) {
+    return static_cast<float>(static_cast<int8_t>(code));
+  }
+  const float centred = (static_cast<float>(code) - 7) / 8;
+  return layout.numbers == Layout::kE2m1     ? kE2m1[code]
+         : layout.numbers == Layout::kNormal ? centred * (0.6F + 0.4F * centred * centred)
+                                             : static_cast<float>(code);
+}
 
 volatile uint64_t sink;
 
@@ -57,9 +77,9 @@ void measure(const Layout& layout, int64_t per_mille, int rounds) {
   const int64_t blocks = kRows / layout.scale_rows;
   std::vector<float> table(size_t{1} << layout.bits);
   for (size_t code = 0; code < table.size(); ++code) {
-    table[code] = layout.bits == 8 ? static_cast<float>(static_cast<int8_t>(code)) : static_cast<float>(code);
+    table[code] = number_of(layout, code);
   }
-  const std::vector<float> scales(static_cast<size_t>(groups * blocks), 0.01F);
+  const std::vector<float> scales(static_cast<size_t>(groups * blocks), layout.scale);
   const std::vector<float> zeros(scales.size(), 7.0F);
   tg_codes codes{sizeof(codes),
                  words.data(),
@@ -130,16 +150,23 @@ void measure(const Layout& layout, int64_t per_mille, int rounds) {
 
 int main(int count, char** arguments) {
   const int rounds = count > 1 ? std::atoi(arguments[1]) : 9;
+  const char* only = count > 2 ? arguments[2] : "";
+  const int64_t only_share = count > 3 ? std::atoi(arguments[3]) : -1;
   std::printf("layout\tchanged, per mille\tbytes\tns to decode\tns to compare\tGB/s\tread GB/s\tratio\n");
   for (const Layout& layout :
-       {Layout{"int8, rows", TG_CODES_LOW_FIRST, 8, kColumns, 1, false},
-        Layout{"packed, groups of 128", TG_CODES_LOW_FIRST, 4, 128, 1, true},
-        Layout{"NVFP4, groups of 16", TG_CODES_LOW_FIRST, 4, 16, 1, false},
-        Layout{"NF4, blocks of 64", TG_CODES_HIGH_FIRST, 4, 64, 1, false},
-        Layout{"GPTQ, groups of 128", TG_CODES_DOWN, 4, 128, 1, true},
-        Layout{"AWQ, groups of 128", TG_CODES_AWQ, 4, 128, 1, true}, Layout{"MXFP4 experts", TG_CODES_ACROSS, 4, 1, 32, false}}) {
+       {Layout{"int8, rows, F32", TG_CODES_LOW_FIRST, 8, kColumns, 1, false, kSingle, Layout::kIntegers},
+        Layout{"int8, rows, F16", TG_CODES_LOW_FIRST, 8, kColumns, 1, false, kHalf, Layout::kIntegers},
+        Layout{"packed, groups of 128, F32", TG_CODES_LOW_FIRST, 4, 128, 1, true, kSingle, Layout::kIntegers},
+        Layout{"packed, groups of 128, F16", TG_CODES_LOW_FIRST, 4, 128, 1, true, kHalf, Layout::kIntegers},
+        Layout{"NVFP4, groups of 16", TG_CODES_LOW_FIRST, 4, 16, 1, false, kSingle, Layout::kE2m1},
+        Layout{"NF4, blocks of 64", TG_CODES_HIGH_FIRST, 4, 64, 1, false, kSingle, Layout::kNormal},
+        Layout{"GPTQ, groups of 128, F16", TG_CODES_DOWN, 4, 128, 1, true, kHalf, Layout::kIntegers},
+        Layout{"AWQ, groups of 128, F16", TG_CODES_AWQ, 4, 128, 1, true, kHalf, Layout::kIntegers},
+        Layout{"MXFP4 experts", TG_CODES_ACROSS, 4, 1, 32, false, kPower, Layout::kE2m1}}) {
     for (const int64_t per_mille : {0, 10, 200}) {
-      measure(layout, per_mille, rounds);
+      if (std::strncmp(layout.name, only, std::strlen(only)) == 0 && (only_share < 0 || only_share == per_mille)) {
+        measure(layout, per_mille, rounds);
+      }
     }
   }
   return 0;

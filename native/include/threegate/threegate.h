@@ -489,8 +489,9 @@ TG_API tg_status tg_diff_workspace(tg_context* context, const tg_operand* bases,
 /**
  * Compares `count` pairs of matrices in one pass over their entries. The two matrices of a pair have the same shape and
  * any dtypes, and may be empty. `values` of an operand may be TG_CODES, of the same shape as its tg_codes; it then has no
- * other scales and no low-rank terms. The entries are decoded block by block, as tg_codes_decode does. `profiles` has one element
- * per pair, or is NULL if none is wanted. control->done counts entries.
+ * other scales and no low-rank terms. Entries are decoded as tg_codes_decode does, block by block. If both sides have codes in
+ * one layout with one table, or float8 numbers with scales in the same blocks, only the entries that differ are decoded.
+ * `profiles` has one element per pair, or is NULL if none is wanted. control->done counts entries.
  *
  * Counts are the same on every device, at every SIMD level and for any number of threads. Sums are the same for any number
  * of threads, and agree within a relative 1e-12 between SIMD levels and devices. A CUDA device compares all pairs in as

@@ -1,10 +1,15 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 
+#include "common/dtype.h"
 #include "support.h"
 
 namespace {
+
+using threegate::f8_e4m3_to_float;
+using threegate::f8_e5m2_to_float;
 
 constexpr float kSentinel = 12345.0F;
 
@@ -174,67 +179,252 @@ TEST_P(CodesAtLevel, SignedIntegersAndZerosKeepTheirBits) {
   expect_decoded(own.get(), floats);
 }
 
-// A comparison of codes has the same bits as one of their entries.
-TEST_P(CodesAtLevel, ComparisonsDecodeBlockByBlock) {
-  const auto own = support::make_context(2, GetParam().c_str());
-  if (support::tests_device()) {
-    Weights weights(TG_CODES_LOW_FIRST, 4, 4, 6, 0, random_);
-    weights.add_scales(1, 3, false, false, random_);
-    const tg_codes codes = weights.codes();
-    tg_operand operand{};
-    operand.size = sizeof(operand);
-    operand.values = {&codes, 4, 6, 6, TG_CODES, 0};
-    const tg_diff_options options{sizeof(options)};
-    tg_workspace_size size{sizeof(size), 0, 0};
-    EXPECT_EQ(TG_UNSUPPORTED, tg_diff_workspace(own.get(), &operand, &operand, 1, &options, nullptr, &size));
-    EXPECT_EQ("codes are compared on the CPU only; decode them with tg_codes_decode", support::error_of(own.get()));
-    return;
+// Everything that a comparison returns.
+struct Comparison {
+  tg_diff_result result{};
+  std::vector<int64_t> counts;  // of rows, columns and cells
+  std::vector<uint64_t> mask;
+};
+
+Comparison compare(tg_context* context, const tg_operand& a, const tg_operand& b) {
+  const int64_t m = a.values.rows;
+  const int64_t n = a.values.columns;
+  const int64_t map_rows = std::min<int64_t>(m, 5);
+  const int64_t map_columns = std::min<int64_t>(n, 3);
+  Comparison own;
+  own.counts.assign(static_cast<size_t>(m + n + map_rows * map_columns), 7);
+  own.mask.assign(static_cast<size_t>(m * ((n + 63) / 64)), ~uint64_t{0});
+  const tg_diff_profiles profiles{sizeof(profiles),
+                                  own.counts.data(),
+                                  own.counts.data() + m,
+                                  own.mask.data(),
+                                  static_cast<int64_t>(own.mask.size()),
+                                  own.counts.data() + m + n,
+                                  map_rows,
+                                  map_columns};
+  const tg_diff_options options{sizeof(options)};
+  tg_workspace_size size{sizeof(size), 0, 0};
+  EXPECT_EQ(TG_OK, tg_diff_workspace(context, &a, &b, 1, &options, &profiles, &size)) << support::error_of(context);
+  const auto host = support::allocate(size.host_bytes);
+  const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
+  own.result.size = sizeof(own.result);
+  EXPECT_EQ(TG_OK, tg_diff(context, &a, &b, 1, &options, nullptr, &workspace, &profiles, &own.result));
+  return own;
+}
+
+// Counts are equal, and sums agree as those of two instruction sets do.
+void expect_equal(const Comparison& expected, const Comparison& actual) {
+  constexpr double kSumError = 1e-12;
+  const tg_diff_result& e = expected.result;
+  const tg_diff_result& r = actual.result;
+  ASSERT_EQ(expected.counts, actual.counts);
+  ASSERT_EQ(expected.mask, actual.mask);
+  ASSERT_EQ(e.total, r.total);
+  ASSERT_EQ(e.changed, r.changed);
+  ASSERT_EQ(e.changed_bits, r.changed_bits);
+  ASSERT_EQ(e.changed_stored, r.changed_stored);
+  ASSERT_EQ(e.hidden, r.hidden);
+  ASSERT_EQ(e.non_finite, r.non_finite);
+  ASSERT_EQ(e.sign_flips, r.sign_flips);
+  for (int bin = 0; bin < TG_ULP_BINS; ++bin) {
+    ASSERT_EQ(e.ulp_histogram[bin], r.ulp_histogram[bin]) << "bin " << bin;
   }
-  for (const int32_t order : {TG_CODES_LOW_FIRST, TG_CODES_HIGH_FIRST, TG_CODES_DOWN, TG_CODES_ACROSS, TG_CODES_AWQ}) {
-    for (const auto& [m, n] : {std::pair<int64_t, int64_t>{300, 130}, {7, 4100}, {301, 2056}}) {
-      SCOPED_TRACE(testing::Message() << "order " << order << " shape " << m << " x " << n);
-      Weights base(order, 4, m, n, order >= TG_CODES_ACROSS ? 3 : 0, random_);
-      base.add_scales(order == TG_CODES_ACROSS ? 32 : 1, 5, true, false, random_);
-      Weights tuned = base;
-      for (int change = 0; change < 50; ++change) {
-        tuned.bytes[random_() % tuned.bytes.size()] ^= static_cast<uint8_t>(random_());
-      }
-      std::vector<float> entries[2];
-      tg_operand decoded[2]{};
-      tg_operand operands[2]{};
-      const tg_codes codes[2] = {base.codes(), tuned.codes()};
-      for (size_t side = 0; side < 2; ++side) {
-        entries[side].resize(static_cast<size_t>(m * n));
-        ASSERT_EQ(TG_OK, tg_codes_decode(own.get(), codes + side, entries[side].data()));
-        decoded[side].size = operands[side].size = sizeof(tg_operand);
-        decoded[side].values = {entries[side].data(), m, n, n, TG_F32, 0};
-        operands[side].values = {codes + side, m, n, n, TG_CODES, 0};
-      }
-      const auto compare = [&](const tg_operand& a, const tg_operand& b, std::vector<int64_t>& counts) {
-        counts.assign(static_cast<size_t>(m + n + 15), 0);
-        const tg_diff_profiles profiles{
-            sizeof(profiles), counts.data(), counts.data() + m, nullptr, 0, counts.data() + m + n, 5, 3};
-        const tg_diff_options options{sizeof(options)};
-        tg_workspace_size size{sizeof(size), 0, 0};
-        EXPECT_EQ(TG_OK, tg_diff_workspace(own.get(), &a, &b, 1, &options, &profiles, &size)) << support::error_of(own.get());
-        const auto host = support::allocate(size.host_bytes);
-        const tg_workspace workspace{sizeof(workspace), host.get(), size.host_bytes, nullptr, 0};
-        tg_diff_result result{};
-        result.size = sizeof(result);
-        EXPECT_EQ(TG_OK, tg_diff(own.get(), &a, &b, 1, &options, nullptr, &workspace, &profiles, &result));
-        return result;
-      };
-      std::vector<int64_t> expected_counts;
-      const tg_diff_result expected = compare(decoded[0], decoded[1], expected_counts);
-      ASSERT_GT(expected.changed, 0);
-      for (const auto& [a, b] : {std::pair(operands[0], operands[1]), {operands[0], decoded[1]}, {decoded[0], operands[1]}}) {
-        std::vector<int64_t> counts;
-        const tg_diff_result actual = compare(a, b, counts);
-        EXPECT_EQ(expected_counts, counts);
-        EXPECT_EQ(0, std::memcmp(&expected, &actual, sizeof(expected)));  // the sums, too
-      }
+  ASSERT_NEAR(e.base_squares, r.base_squares, kSumError * e.base_squares);
+  ASSERT_NEAR(e.delta_squares, r.delta_squares, kSumError * e.delta_squares);
+  ASSERT_NEAR(e.delta_dot_base, r.delta_dot_base, kSumError * std::sqrt(e.base_squares * e.delta_squares));
+  ASSERT_EQ(e.max_abs_delta, r.max_abs_delta);
+}
+
+// Compares codes, and their entries.
+void expect_compared(tg_context* context, const Weights& base, const Weights& tuned) {
+  const int64_t m = base.rows;
+  const int64_t n = base.columns;
+  std::vector<float> entries[2];
+  tg_operand decoded[2]{};
+  tg_operand operands[2]{};
+  const tg_codes codes[2] = {base.codes(), tuned.codes()};
+  for (size_t side = 0; side < 2; ++side) {
+    entries[side].resize(static_cast<size_t>(m * n));
+    ASSERT_EQ(TG_OK, tg_codes_decode(context, codes + side, entries[side].data()));
+    decoded[side].size = operands[side].size = sizeof(tg_operand);
+    decoded[side].values = {entries[side].data(), m, n, n, TG_F32, 0};
+    operands[side].values = {codes + side, m, n, n, TG_CODES, 0};
+  }
+  const Comparison expected = compare(context, decoded[0], decoded[1]);
+  for (const auto& [a, b] : {std::pair(operands[0], operands[1]), {operands[0], decoded[1]}, {decoded[0], operands[1]}}) {
+    expect_equal(expected, compare(context, a, b));
+    if (testing::Test::HasFatalFailure()) {
+      return;
     }
   }
+}
+
+// What the scales are: with few bits, so that products are exact, or with all; and numbers that need care.
+enum class ScaleValues { kFewBits, kAllBits, kTiny, kHuge, kNonFinite, kZero };
+
+void set_scales(Weights& weights, ScaleValues values, std::mt19937_64& random) {
+  for (float& scale : weights.scales) {
+    scale = std::ldexp(static_cast<float>(random() % 1024 + 1024), -18);
+    if (values == ScaleValues::kAllBits) {
+      scale *= 1.0F + 0x1p-23F * static_cast<float>(random() % 4096);
+    }
+  }
+  float& one = weights.scales[random() % weights.scales.size()];
+  one = values == ScaleValues::kTiny        ? 0x1.8p-140F
+        : values == ScaleValues::kHuge      ? 0x1.8p126F
+        : values == ScaleValues::kNonFinite ? (random() % 2 == 0 ? HUGE_VALF : std::nanf(""))
+        : values == ScaleValues::kZero      ? 0.0F
+                                            : one;
+}
+
+// The numbers of codes: any, integers, E2M1, or float8 with NaN.
+void set_table(Weights& weights, int numbers) {
+  constexpr float kE2m1[8] = {0, 0.5F, 1, 1.5F, 2, 3, 4, 6};
+  for (size_t code = 0; code < weights.table.size(); ++code) {
+    if (weights.bits == 4 && numbers > 0) {
+      weights.table[code] = numbers == 1   ? static_cast<float>(code)
+                            : numbers == 2 ? static_cast<float>(code) - 8
+                                           : (code < 8 ? kE2m1[code] : -kE2m1[code - 8]);
+    } else if (numbers == 1) {
+      weights.table[code] = static_cast<float>(static_cast<int8_t>(code));
+    } else if (numbers > 1) {
+      weights.table[code] =
+          numbers == 2 ? f8_e4m3_to_float(static_cast<uint8_t>(code)) : f8_e5m2_to_float(static_cast<uint8_t>(code));
+    }
+  }
+}
+
+// Codes are compared as they are stored, whatever their layout, numbers, scales and number of changes.
+TEST_P(CodesAtLevel, ComparisonsHaveTheCountsOfTheEntries) {
+  SCOPED_TRACE("THREEGATE_TEST_SEED=" + std::to_string(support::seed()));
+  if (support::tests_device()) {
+    GTEST_SKIP() << "codes are compared on the CPU";
+  }
+  const auto own = support::make_context(2, GetParam().c_str());
+  const std::vector<std::pair<int64_t, int64_t>> shapes{{1, 1}, {7, 4100}, {300, 130}, {2200, 140}, {301, 2056}, {64, 512}};
+  const int tests = GetParam() == "scalar" ? 20 : 200;  // the scalar level decodes all
+  for (int test = 0; test < tests; ++test) {
+    const auto layout = static_cast<int32_t>(random_() % 6);
+    const int32_t order = layout == 5 ? TG_CODES_LOW_FIRST : TG_CODES_LOW_FIRST + layout;
+    const auto [m, n] = shapes[random_() % shapes.size()];
+    const bool across = order >= TG_CODES_DOWN;
+    Weights base(order, layout == 5 ? 8 : 4, m, n, order >= TG_CODES_ACROSS && random_() % 8 == 0 ? 3 : 0, random_);
+    const int numbers = static_cast<int>(random_() % 4);
+    set_table(base, numbers);
+    const int64_t widths[] = {16, 32, 64, 128, 24, n, 100, 200};
+    const int64_t width = order == TG_CODES_ACROSS ? 1 : widths[random_() % 8];
+    const int64_t heights[] = {1, 1, 16, 32, 128, 5};
+    const int64_t height = heights[random_() % (order == TG_CODES_DOWN || order == TG_CODES_AWQ ? 2 : 6)];
+    base.add_scales(height, (n + width - 1) / width, random_() % 2 == 0, across && random_() % 4 == 0, random_);
+    base.group_columns = width;
+    const auto values = static_cast<ScaleValues>(random_() % 2 == 0 ? random_() % 2 : random_() % 6);
+    set_scales(base, values, random_);
+    for (float& zero : base.zeros) {
+      zero = random_() % 2 == 0 ? 8 : static_cast<float>(random_() % 17);
+    }
+    if (!base.zeros.empty() && random_() % 8 == 0) {
+      base.zeros[random_() % base.zeros.size()] = 2.5F;
+    }
+    if (layout == 5 && numbers > 1 && random_() % 4 != 0) {
+      std::replace_if(
+          base.bytes.begin(), base.bytes.end(), [](uint8_t code) { return (code & 0x7fU) >= 0x7cU; }, uint8_t{3});
+    }
+    Weights tuned = base;
+    const uint64_t sparsity = std::array<uint64_t, 4>{2, 20, 100, 3000}[random_() % 4];
+    for (uint8_t& byte : tuned.bytes) {
+      byte ^= static_cast<uint8_t>(random_() % sparsity == 0 ? random_() : 0);
+    }
+    for (int change = 0; random_() % 3 == 0 && change < 3; ++change) {
+      tuned.scales[random_() % tuned.scales.size()] *= 1.25F;
+    }
+    if (!tuned.zeros.empty() && random_() % 3 == 0) {
+      tuned.zeros[random_() % tuned.zeros.size()] += 1;
+    }
+    SCOPED_TRACE(testing::Message() << "test " << test << " order " << order << " bits " << base.bits << " shape " << m << " x "
+                                    << n << " groups of " << height << " x " << width << " numbers " << numbers << " scales "
+                                    << static_cast<int>(values) << " zeros " << base.zeros.size() << " sparsity " << sparsity);
+    expect_compared(own.get(), base, tuned);
+    if (HasFatalFailure()) {
+      return;
+    }
+  }
+}
+
+// Float8 with a scale for each block, as an operand.
+TEST_P(CodesAtLevel, ScaledFloat8HasTheCountsOfTheEntries) {
+  SCOPED_TRACE("THREEGATE_TEST_SEED=" + std::to_string(support::seed()));
+  const auto own = support::make_context(2, GetParam().c_str());
+  for (int test = 0; test < 60; ++test) {
+    const tg_dtype dtype = test % 2 == 0 ? TG_F8_E4M3 : TG_F8_E5M2;
+    const auto m = static_cast<int64_t>(random_() % 200 + 1);
+    const auto n = static_cast<int64_t>(random_() % 600 + 1);
+    const int64_t stride = n + static_cast<int64_t>(random_() % 3);
+    const int64_t side = test % 3 == 0 ? 128 : 37;
+    const bool scaled = test % 5 != 0;
+    const int64_t blocks[2] = {(m + side - 1) / side, (n + side - 1) / side};
+    std::vector<uint8_t> codes[2];
+    std::vector<float> scales[2];
+    codes[0].resize(static_cast<size_t>(m * stride));
+    std::generate(codes[0].begin(), codes[0].end(), [&] {
+      const auto code = static_cast<uint8_t>(random_());
+      return (code & 0x7fU) >= 0x7cU && test % 4 != 0 ? uint8_t{0} : code;
+    });
+    if (test % 8 == 2) {
+      codes[0][random_() % codes[0].size()] = 0x7f;  // one NaN, in a place that does not differ
+    }
+    codes[1] = codes[0];
+    for (uint8_t& code : codes[1]) {
+      code ^= static_cast<uint8_t>(random_() % 100 == 0 && code != 0x7f ? random_() % 2 : 0);
+    }
+    scales[0].resize(static_cast<size_t>(blocks[0] * blocks[1]));
+    std::generate(scales[0].begin(), scales[0].end(), [&] { return 1e-3F * static_cast<float>(random_() % 1000); });
+    scales[1] = scales[0];
+    scales[1][random_() % scales[1].size()] *= test % 7 == 0 ? 1.5F : 1.0F;
+    tg_operand stored[2]{};
+    tg_operand decoded[2]{};
+    std::vector<float> entries[2];
+    for (size_t k = 0; k < 2; ++k) {
+      stored[k].size = decoded[k].size = sizeof(tg_operand);
+      stored[k].values = {codes[k].data(), m, n, stride, dtype, 0};
+      if (scaled) {
+        stored[k].block_scale = {scales[k].data(), blocks[0], blocks[1], blocks[1], TG_F32, 0};
+        stored[k].block_rows = stored[k].block_columns = side;
+      }
+      entries[k].resize(static_cast<size_t>(m * n));
+      for (int64_t i = 0; i < m; ++i) {
+        for (int64_t j = 0; j < n; ++j) {
+          const uint8_t code = codes[k][static_cast<size_t>(i * stride + j)];
+          const float value = dtype == TG_F8_E4M3 ? f8_e4m3_to_float(code) : f8_e5m2_to_float(code);
+          const float scale = scales[k][static_cast<size_t>(i / side * blocks[1] + j / side)];
+          entries[k][static_cast<size_t>(i * n + j)] = scaled ? value * scale : value;
+        }
+      }
+      decoded[k].values = {entries[k].data(), m, n, n, TG_F32, 0};
+    }
+    SCOPED_TRACE(testing::Message() << "test " << test << " shape " << m << " x " << n);
+    expect_equal(compare(own.get(), decoded[0], decoded[1]), compare(own.get(), stored[0], stored[1]));
+    if (HasFatalFailure()) {
+      return;
+    }
+  }
+}
+
+// A device compares no codes.
+TEST_P(CodesAtLevel, DevicesRefuseCodes) {
+  if (!support::tests_device()) {
+    GTEST_SKIP() << "there is no device";
+  }
+  const auto own = support::make_context(2, GetParam().c_str());
+  Weights weights(TG_CODES_LOW_FIRST, 4, 4, 6, 0, random_);
+  weights.add_scales(1, 3, false, false, random_);
+  const tg_codes codes = weights.codes();
+  tg_operand operand{};
+  operand.size = sizeof(operand);
+  operand.values = {&codes, 4, 6, 6, TG_CODES, 0};
+  const tg_diff_options options{sizeof(options)};
+  tg_workspace_size size{sizeof(size), 0, 0};
+  EXPECT_EQ(TG_UNSUPPORTED, tg_diff_workspace(own.get(), &operand, &operand, 1, &options, nullptr, &size));
+  EXPECT_EQ("codes are compared on the CPU only; decode them with tg_codes_decode", support::error_of(own.get()));
 }
 
 // Operands that no comparison can read.

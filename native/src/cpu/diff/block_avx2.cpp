@@ -10,6 +10,8 @@
 #include "wide_lanes_avx2.h"
 // after the lanes
 #include "block_wide.h"
+// after the pairs
+#include "block_coded.h"
 
 namespace threegate::diff {
 namespace {
@@ -219,6 +221,10 @@ struct Group {
 }  // namespace
 
 bool block_wide_avx2(const BlockInput& input, BlockResult& result) { return block_wide_any(input, result); }
+
+bool block_coded_avx2(const CodedPair& pair, const BlockInput& input, const BlockCells* cells, BlockResult& result) {
+  return block_coded(pair, input, cells, result);
+}
 
 bool block_bf16_avx2(const BlockInput& input, BlockResult& result) {
   result.clear(input.rows, input.columns);

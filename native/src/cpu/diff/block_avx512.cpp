@@ -7,6 +7,8 @@
 #include "wide_lanes_avx512.h"
 // after the lanes
 #include "block_wide.h"
+// after the pairs
+#include "block_coded.h"
 
 namespace threegate::diff {
 namespace {
@@ -157,6 +159,10 @@ struct BaseSquares {
 }  // namespace
 
 bool block_wide_avx512(const BlockInput& input, BlockResult& result) { return block_wide_any(input, result); }
+
+bool block_coded_avx512(const CodedPair& pair, const BlockInput& input, const BlockCells* cells, BlockResult& result) {
+  return block_coded(pair, input, cells, result);
+}
 
 bool block_bf16_avx512(const BlockInput& input, BlockResult& result) {
   result.clear(input.rows, input.columns);

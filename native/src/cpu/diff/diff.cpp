@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "block.h"
+#include "coded.h"
 #include "common/control.h"
 #include "cpu/codes/codes.h"
 #include "cpu/support/operand.h"
@@ -17,20 +18,35 @@ constexpr int64_t kMaxBlocksPerSum = 256;
 
 __extension__ typedef __int128 Integer128;  // for products of two 64-bit sizes
 
+// The row or column of a map, of `bands`, that entry `index` of `size` belongs to.
+int64_t band_of(int64_t index, int64_t size, int64_t bands) {
+  return static_cast<int64_t>(static_cast<Integer128>(index) * bands / size);
+}
+
+// The first entry of a band: the smallest i for which i * bands / size, rounded down, is the band.
+int64_t first_of_band(int64_t band, int64_t size, int64_t bands) {
+  return static_cast<int64_t>((static_cast<Integer128>(band) * size + bands - 1) / bands);
+}
+
 // The division of a matrix into blocks. It depends only on the shape and on the rows of the map, so that sums do not depend on
-// the number of threads. A block lies within one row (a band) of the map.
+// the number of threads. A block lies within one row (a band) of the map, unless it is of codes.
 class Grid {
  public:
-  Grid(int64_t rows, int64_t columns, int64_t map_rows)
+  Grid(int64_t rows, int64_t columns, int64_t map_rows, bool tall)
       : rows_(rows),
         columns_(columns),
         bands_(map_rows),
-        block_columns_(std::min(columns, kBlockColumns)),
+        block_columns_(std::min(columns, tall ? kTallColumns : kBlockColumns)),
         block_rows_(columns == 0 ? 1 : std::clamp<int64_t>(kBlockElements / block_columns_, 1, kBlockRows)) {
     if (rows == 0 || columns == 0) {
       return;
     }
     column_blocks_ = (columns + block_columns_ - 1) / block_columns_;
+    if (tall) {
+      block_rows_ = kTallRows;
+      blocks_per_band_ = (rows + block_rows_ - 1) / block_rows_;
+      return;
+    }
     // The heights of bands differ by at most one row.
     const int64_t tallest = (rows + bands_ - 1) / bands_;
     blocks_per_band_ = (tallest + block_rows_ - 1) / block_rows_;
@@ -47,20 +63,15 @@ class Grid {
   bool place(int64_t index, BlockInput& input) const {
     const int64_t row_block = index / column_blocks_;
     const int64_t band_index = row_block / blocks_per_band_;
-    const int64_t first = first_row(band_index) + row_block % blocks_per_band_ * block_rows_;
+    const int64_t first = first_of_band(band_index, rows_, bands_) + row_block % blocks_per_band_ * block_rows_;
     input.row = first;
-    input.rows = std::min(block_rows_, first_row(band_index + 1) - first);
+    input.rows = std::min(block_rows_, first_of_band(band_index + 1, rows_, bands_) - first);
     input.column = index % column_blocks_ * block_columns_;
     input.columns = std::min(block_columns_, columns_ - input.column);
     return input.rows > 0;
   }
 
  private:
-  // The first row of a band: the smallest i for which i * bands / rows, rounded down, is the band.
-  [[nodiscard]] int64_t first_row(int64_t band) const {
-    return static_cast<int64_t>((static_cast<Integer128>(band) * rows_ + bands_ - 1) / bands_);
-  }
-
   int64_t rows_;
   int64_t columns_;
   int64_t bands_;
@@ -86,7 +97,7 @@ bool are_codes(const tg_operand& operand) { return operand.values.dtype == TG_CO
 const tg_codes& codes_of(const tg_operand& operand) { return *static_cast<const tg_codes*>(operand.values.data); }
 
 Grid make_grid(const tg_operand& base, const tg_diff_profiles* profiles) {
-  return {base.values.rows, base.values.columns, map_rows(profiles)};
+  return {base.values.rows, base.values.columns, is_coded(base) ? 1 : map_rows(profiles), is_tall(base)};
 }
 
 int64_t columns_per_thread(const tg_operand& base, const tg_diff_profiles* profiles) {
@@ -101,6 +112,9 @@ BlockFunction choose(SimdLevel level, const tg_operand& base, const tg_operand& 
   const bool bf16 = base.values.dtype == TG_BF16 && tuned.values.dtype == TG_BF16 && is_plain(base) && is_plain(tuned);
   return bf16 ? TG_AT_LEVEL(level, block_bf16) : TG_AT_LEVEL(level, block_wide);
 }
+
+constexpr CodedFunction block_coded_scalar = nullptr;
+[[maybe_unused]] constexpr CodedFunction block_coded_neon = nullptr;
 
 // The entries of the blocks of one side. Codes are decoded to float32, block by block.
 class SideReader {
@@ -159,6 +173,76 @@ void add_counts(const Part& part, tg_diff_result& result) {
   }
 }
 
+// The cells of the map that a block of codes lies in.
+class CellCounts {
+ public:
+  BlockCells start(const tg_diff_profiles& profiles, const tg_matrix& values, const BlockInput& block) {
+    first_row_ = band_of(block.row, values.rows, profiles.map_rows);
+    first_column_ = band_of(block.column, values.columns, profiles.map_columns);
+    const int64_t rows = band_of(block.row + block.rows - 1, values.rows, profiles.map_rows) - first_row_ + 1;
+    columns_ = band_of(block.column + block.columns - 1, values.columns, profiles.map_columns) - first_column_ + 1;
+    counts_.assign(static_cast<size_t>(rows * columns_), 0);
+    place(block.row, block.rows, values.rows, profiles.map_rows, columns_, of_rows_);
+    place(block.column, block.columns, values.columns, profiles.map_columns, 1, of_columns_);
+    return {of_rows_.data(), of_columns_.data(), counts_.data()};
+  }
+
+  void add_to(const tg_diff_profiles& profiles) const {
+    for (size_t i = 0; i < counts_.size(); ++i) {
+      const auto at = static_cast<int64_t>(i);
+      const int64_t cell = (first_row_ + at / columns_) * profiles.map_columns + first_column_ + at % columns_;
+      if (counts_[i] != 0) {
+        add_relaxed(profiles.map[cell], counts_[i]);
+      }
+    }
+  }
+
+ private:
+  // The band of each of `count` entries, from 0 on, times `step`.
+  static void place(int64_t first, int64_t count, int64_t size, int64_t bands, int64_t step, std::vector<uint32_t>& out) {
+    out.resize(static_cast<size_t>(count));
+    int64_t band = band_of(first, size, bands);
+    uint32_t cell = 0;
+    for (int64_t i = 0; i < count; ++band, cell += static_cast<uint32_t>(step)) {
+      const int64_t end = std::min(count, first_of_band(band + 1, size, bands) - first);
+      std::fill(out.begin() + i, out.begin() + end, cell);
+      i = end;
+    }
+  }
+
+  int64_t first_row_ = 0;
+  int64_t first_column_ = 0;
+  int64_t columns_ = 1;
+  std::vector<uint32_t> of_rows_;
+  std::vector<uint32_t> of_columns_;
+  std::vector<uint32_t> counts_;
+};
+
+// The counts of rows whose columns lie in several blocks. Those of one thread are added to the others when it has other rows.
+class RowCounts {
+ public:
+  void add(const BlockInput& input, const BlockResult& block, int64_t* all) {
+    if (input.row != first_ || input.rows != static_cast<int64_t>(counts_.size())) {
+      flush(all);
+      first_ = input.row;
+      counts_.assign(static_cast<size_t>(input.rows), 0);
+    }
+    for (int64_t i = 0; block.changed > 0 && i < input.rows; ++i) {
+      counts_[static_cast<size_t>(i)] += block.row_changed[i];
+    }
+  }
+  void flush(int64_t* all) {
+    for (size_t i = 0; i < counts_.size(); ++i) {
+      add_relaxed(all[first_ + static_cast<int64_t>(i)], counts_[i]);
+    }
+    counts_.clear();
+  }
+
+ private:
+  int64_t first_ = 0;
+  std::vector<int64_t> counts_;
+};
+
 class Run {
  public:
   Run(SimdLevel level, const Request& request, int threads)
@@ -166,6 +250,10 @@ class Run {
         level_(level),
         grid_(make_grid(*request.base, request.profiles)),
         block_(choose(level, *request.base, *request.tuned)),
+        coded_(TG_AT_LEVEL(level, block_coded)),
+        pair_(coded_ == nullptr ? nullptr : make_coded_pair(*request.base, *request.tuned)),
+        spans_bands_(is_coded(*request.base) && map_rows(request.profiles) > 1),
+        counts_cells_(is_coded(*request.base) && request.profiles != nullptr && request.profiles->map != nullptr),
         threads_(static_cast<int>(std::min<int64_t>(threads, std::max<int64_t>(grid_.blocks(), 1)))),
         columns_(columns_per_thread(*request.base, request.profiles)),
         sums_(static_cast<Sums*>(request.workspace)),
@@ -193,6 +281,8 @@ class Run {
     BlockInput input{};
     SideReader base(level_, *request_.base);
     SideReader tuned(level_, *request_.tuned);
+    CellCounts cells;
+    RowCounts rows;
     if (request_.profiles != nullptr) {
       input.mask = request_.profiles->mask;
       input.mask_stride = (request_.base->values.columns + 63) / 64;
@@ -200,20 +290,33 @@ class Run {
     for (;;) {
       const int64_t index = next_.fetch_add(1, std::memory_order_relaxed);
       if (index >= grid_.blocks() || cancelled()) {
-        return;
+        break;
       }
       if (!grid_.place(index, input)) {
         continue;
       }
-      input.base = base.read(input);
-      input.tuned = tuned.read(input);
-      if (!block_(input, *block)) {
-        block_scalar(input, *block);
+      Sums sums{};
+      if (pair_ != nullptr && compare_codes(input, cells, *block)) {
+        add_block(*block, counts, sums);
+        add_profiles(thread, input, *block, rows);
+        add_cells(index, input, cells, *block);
+      } else {
+        for_bands(index, input, [&](BlockInput part, int64_t band) {
+          part.base = base.read(part);
+          part.tuned = tuned.read(part);
+          if (!block_(part, *block)) {
+            block_scalar(part, *block);
+          }
+          add_block(*block, counts, sums);
+          add_profiles(thread, part, *block, rows);
+          add_map(band, part, *block);
+        });
       }
-      add_counts(*block, counts);
-      sums_[index] = {block->base_squares, block->delta_squares, block->delta_dot_base, block->max_abs_delta};
-      add_profiles(thread, index, input, *block);
+      sums_[index] = sums;
       add_done(request_.control, input.rows * input.columns);
+    }
+    if (request_.profiles != nullptr && request_.profiles->row_changed != nullptr) {
+      rows.flush(request_.profiles->row_changed);
     }
   }
 
@@ -242,7 +345,49 @@ class Run {
   [[nodiscard]] bool cancelled() const { return is_cancelled(request_.control); }
 
  private:
-  void add_profiles(int thread, int64_t index, const BlockInput& input, const BlockResult& block) {
+  bool compare_codes(const BlockInput& input, CellCounts& cells, BlockResult& block) const {
+    if (!counts_cells_) {
+      return coded_(*pair_, input, nullptr, block);
+    }
+    const BlockCells own = cells.start(*request_.profiles, request_.base->values, input);
+    return coded_(*pair_, input, &own, block);
+  }
+
+  // Calls run(part, band) for the parts of a block in each row of the map.
+  template <typename Part>
+  void for_bands(int64_t index, const BlockInput& input, Part run) const {
+    if (!spans_bands_) {
+      run(input, grid_.band(index));
+      return;
+    }
+    const int64_t rows = request_.base->values.rows;
+    const int64_t bands = request_.profiles->map_rows;
+    const int64_t end = input.row + input.rows;
+    BlockInput part = input;
+    for (int64_t band = band_of(input.row, rows, bands); part.row < end; ++band) {
+      part.rows = std::min(end, first_of_band(band + 1, rows, bands)) - part.row;
+      run(part, band);
+      part.row += part.rows;
+    }
+  }
+
+  static void add_block(const BlockResult& block, tg_diff_result& counts, Sums& sums) {
+    add_counts(block, counts);
+    sums.base_squares += block.base_squares;
+    sums.delta_squares += block.delta_squares;
+    sums.delta_dot_base += block.delta_dot_base;
+    sums.max_abs_delta = std::max(sums.max_abs_delta, block.max_abs_delta);
+  }
+
+  void add_cells(int64_t index, const BlockInput& input, const CellCounts& cells, const BlockResult& block) const {
+    if (counts_cells_) {
+      cells.add_to(*request_.profiles);
+    } else {
+      add_map(grid_.band(index), input, block);
+    }
+  }
+
+  void add_profiles(int thread, const BlockInput& input, const BlockResult& block, RowCounts& rows) {
     const tg_diff_profiles* profiles = request_.profiles;
     if (profiles == nullptr) {
       return;
@@ -250,26 +395,21 @@ class Run {
     if (profiles->row_changed != nullptr && input.columns == request_.base->values.columns) {
       std::copy_n(block.row_changed, input.rows, profiles->row_changed + input.row);
     } else if (profiles->row_changed != nullptr) {
-      for (int64_t i = 0; i < input.rows; ++i) {
-        add_relaxed(profiles->row_changed[input.row + i], block.row_changed[i]);
-      }
+      rows.add(input, block, profiles->row_changed);
     }
-    if (block.changed == 0) {
-      return;
-    }
-    if (columns_ > 0) {
+    if (block.changed > 0 && columns_ > 0) {
       int64_t* counts = column_counts_ + thread * columns_ + input.column;
       for (int64_t j = 0; j < input.columns; ++j) {
         counts[j] += block.column_changed[j];
       }
     }
-    if (profiles->map != nullptr) {
-      add_map(grid_.band(index), input, block);
-    }
   }
 
   void add_map(int64_t band, const BlockInput& input, const BlockResult& block) const {
     const tg_diff_profiles* profiles = request_.profiles;
+    if (profiles == nullptr || profiles->map == nullptr || block.changed == 0) {
+      return;
+    }
     const int64_t all = request_.base->values.columns;
     int64_t* cells = profiles->map + band * profiles->map_columns;
     for (int64_t j = 0; j < input.columns;) {
@@ -289,6 +429,10 @@ class Run {
   SimdLevel level_;
   Grid grid_;
   BlockFunction block_;
+  CodedFunction coded_;
+  std::unique_ptr<CodedPair> pair_;
+  bool spans_bands_;   // whether a block may lie in several rows of the map
+  bool counts_cells_;  // whether codes are counted in cells as they are compared
   int threads_;
   int64_t columns_;
   Sums* sums_;

@@ -2,7 +2,7 @@ package org.threegate.kernel;
 
 /**
  * The entries of a matrix that {@link Bf16Diff} compares: an {@link Operand}, or {@link
- * QuantizedRows} that are decoded block by block and never stored.
+ * QuantizedRows} that are compared by their codes, or decoded block by block, and never stored.
  *
  * <pre>{@code
  * Entries entries = Operand.of(Matrix.of(buffer, Dtype.BF16, 64, 64));
