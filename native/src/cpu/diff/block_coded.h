@@ -17,6 +17,13 @@
 #include "coded.h"
 #include "cpu/codes/codes.h"
 
+// GCC would gather the few notes of a line in a vector register, which costs more than it saves.
+#ifdef __clang__
+#define THREEGATE_NO_SLP [[gnu::noinline]]
+#else
+#define THREEGATE_NO_SLP [[gnu::noinline, gnu::optimize("no-tree-slp-vectorize")]]
+#endif
+
 namespace threegate::diff {
 namespace {
 
@@ -816,8 +823,7 @@ class CodedBlock {
     return noted;
   }
   template <bool kRare>
-  [[gnu::noinline, gnu::optimize("no-tree-slp-vectorize")]] int64_t scan_as(const uint8_t* x, const uint8_t* y, int64_t bytes,
-                                                                            int64_t x_next, int64_t y_next) {
+  THREEGATE_NO_SLP int64_t scan_as(const uint8_t* x, const uint8_t* y, int64_t bytes, int64_t x_next, int64_t y_next) {
     int64_t noted = 0;
     const auto note = [&](int64_t at, uint64_t differing) __attribute__((always_inline)) {
       const int64_t count = __builtin_popcountll(differing);
