@@ -118,7 +118,8 @@ final class CaptureCommand implements Callable<Integer> {
     int[] end =
         decoder.config().tokens().ends().stream().limit(1).mapToInt(Integer::intValue).toArray();
     for (Problem problem : all.subList(0, Math.min(sequences, all.size()))) {
-      int[] tokens = tokenizer.encode(problem.prompt() + problem.answer());
+      int[] plain = tokenizer.encode(problem.prompt() + problem.answer());
+      int[] tokens = problem.rendered() ? plain : tokenizer.surrounding().around(plain);
       int[] text = Arrays.copyOf(tokens, tokens.length + end.length);
       System.arraycopy(end, 0, text, tokens.length, end.length);
       if (text.length > 1) {
