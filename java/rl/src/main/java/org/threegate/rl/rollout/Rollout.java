@@ -10,7 +10,7 @@ import org.threegate.rl.verifier.BoundedVerifier.Score;
  * @param problem the problem
  * @param prompt the tokens of the prompt
  * @param completion the sampled tokens
- * @param response the text of the completion without special tokens
+ * @param response the text of the completion, without the end token
  * @param score the score of the response
  */
 public record Rollout(

@@ -45,7 +45,7 @@ public record Rollouts(Tokenizer tokenizer, BoundedVerifier verifier, int longes
   }
 
   /**
-   * Asks an engine for completions and scores them.
+   * Asks an engine for completions and scores them. Responses have no special tokens, as in TRL.
    *
    * @param engine completes the prompts
    * @param version the version of the weights that should answer
