@@ -1,7 +1,8 @@
 """make_decoders.py DIRECTORY [MODEL FILE]: writes tiny random decoders of each family and their results by transformers, as a reference for Decoder.
 
 Each has config.json, model.safetensors and expected.safetensors. The last one holds tokens and a mask (3 rows, padded on the left),
-the logits where the mask is 1, the mean loss of the next tokens, and its gradient for each parameter. With a MODEL that has a
+the logits where the mask is 1, the mean loss of the next tokens, and its gradient for each parameter. expected-beyond.safetensors has
+logits of texts that are longer than the positions of the model, where the positions are extended. With a MODEL that has a
 tokenizer, the tokens and logits of a few texts are written to FILE. Run it again only to add a family.
 """
 import json
@@ -30,6 +31,7 @@ DECODERS = {
     "qwen2": Qwen2Config(**{**SIZES, "head_dim": 4}, tie_word_embeddings=True),
     "qwen3": Qwen3Config(**{**SIZES, "head_dim": 6}, tie_word_embeddings=False),
     "mistral-window": MistralConfig(**SIZES, sliding_window=4, tie_word_embeddings=False),
+    "llama-longrope": LlamaConfig(**SIZES, **rope("longrope", short_factor=[1.0, 1.1, 1.3, 1.6], long_factor=[1.0, 2.0, 5.0, 9.0], factor=4.0, original_max_position_embeddings=20)),
 }
 
 
@@ -62,6 +64,32 @@ def main():
         config_path.write_text(json.dumps(json.loads(config_path.read_text()), indent=1) + "\n")
 
 
+def beyond():
+    """Writes expected-beyond.safetensors beside each decoder whose rotary embeddings are extended: the logits of texts that are longer
+    than its positions, row by row, and those of a cache that was filled with 8 tokens and then gets one at a time."""
+    for name in sorted(DECODERS):
+        if DECODERS[name].rope_parameters["rope_type"] == "default":
+            continue
+        directory = pathlib.Path(sys.argv[1]) / name
+        torch.manual_seed(7)
+        tokens = torch.randint(3, SIZES["vocab_size"], (3, 40))
+        lengths = (40, 33, 9)
+        whole, cached = torch.zeros(2, 3, 40, SIZES["vocab_size"])
+        with torch.no_grad():
+            for row, length in enumerate(lengths):
+                # A model of its own for each text, because dynamic embeddings remember the longest one.
+                own = tokens[row:row + 1, :length]
+                model = AutoModelForCausalLM.from_pretrained(directory, attn_implementation="eager", dtype=torch.float32)
+                whole[row, :length] = model(input_ids=own).logits[0]
+                model = AutoModelForCausalLM.from_pretrained(directory, attn_implementation="eager", dtype=torch.float32)
+                cache = None
+                for begin, end in [(0, 8)] + [(at, at + 1) for at in range(8, length)]:
+                    result = model(input_ids=own[:, begin:end], past_key_values=cache, use_cache=True)
+                    cache = result.past_key_values
+                    cached[row, begin:end] = result.logits[0]
+        save_file({"tokens": tokens, "lengths": torch.tensor(lengths), "whole": whole, "cached": cached}, directory / "expected-beyond.safetensors")
+
+
 def texts_of(model_path, path):
     model = AutoModelForCausalLM.from_pretrained(model_path, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(model_path)
@@ -71,5 +99,6 @@ def texts_of(model_path, path):
 
 
 main()
+beyond()
 if len(sys.argv) > 2:
     texts_of(sys.argv[2], sys.argv[3])

@@ -115,12 +115,11 @@ final class CaptureCommand implements Callable<Integer> {
       Decoder decoder, Tokenizer tokenizer, List<Problem> all, NamePattern selected)
       throws IOException {
     List<CapturedLayers.Text> texts = new ArrayList<>();
-    int[] end =
-        decoder.config().tokens().ends().stream().limit(1).mapToInt(Integer::intValue).toArray();
+    List<Integer> ends = decoder.config().tokens().ends();
     for (Problem problem : all.subList(0, Math.min(sequences, all.size()))) {
-      int[] tokens = tokenizer.encode(problem.prompt() + problem.answer());
-      int[] text = Arrays.copyOf(tokens, tokens.length + end.length);
-      System.arraycopy(end, 0, text, tokens.length, end.length);
+      int[] plain = tokenizer.encode(problem.prompt() + problem.answer());
+      int[] tokens = problem.rendered() ? plain : tokenizer.surrounding().around(plain);
+      int[] text = ended(tokens, ends);
       if (text.length > 1) {
         texts.add(new CapturedLayers.Text(text, 1));
       }
@@ -146,6 +145,16 @@ final class CaptureCommand implements Callable<Integer> {
                 "not captured",
                 TerminalWidth.of(spec)));
     spec.commandLine().getOut().flush();
+  }
+
+  /** Appends an end token, unless there is none or the tokenizer has added one. */
+  private static int[] ended(int[] tokens, List<Integer> ends) {
+    if (ends.isEmpty() || tokens.length > 0 && ends.contains(tokens[tokens.length - 1])) {
+      return tokens;
+    }
+    int[] ended = Arrays.copyOf(tokens, tokens.length + 1);
+    ended[tokens.length] = ends.get(0);
+    return ended;
   }
 
   private static Accounting.Side accounting(

@@ -7,8 +7,9 @@ import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.threegate.rl.policy.Completion;
+import org.threegate.rl.policy.CompletionRequest;
 import org.threegate.rl.policy.Decoder;
-import org.threegate.rl.policy.Sampler;
+import org.threegate.rl.policy.DecoderEngine;
 import org.threegate.rl.policy.Tokenizer;
 import org.threegate.rl.task.ChatTemplate;
 import org.threegate.rl.task.Message;
@@ -29,7 +30,8 @@ import picocli.CommandLine.Spec;
     description = {
       "Sample completions from a decoder.",
       "",
-      "Each completion follows its prompt. On a terminal, control characters are shown as escapes."
+      "Each completion follows its prompt. Special tokens are not printed. On a terminal, control"
+          + " characters are shown as escapes."
     },
     footer = {
       "",
@@ -96,30 +98,45 @@ final class GenerateCommand implements Callable<Integer> {
   private void generate(Decoder decoder, Tokenizer tokenizer, List<String> texts) {
     List<int[]> tokens =
         texts.stream()
-            .flatMap(prompt -> Stream.generate(() -> tokenizer.encode(prompt)).limit(completions))
+            .map(prompt -> encoded(tokenizer, prompt))
+            .flatMap(prompt -> Stream.generate(() -> prompt).limit(completions))
             .toList();
     if (tokens.stream().anyMatch(prompt -> prompt.length == 0)) {
       throw new InvalidInputException("a prompt is empty: it encodes to no tokens");
     }
     List<Completion> drawn =
-        Sampler.complete(
-            decoder,
-            tokens,
-            sampling.sampling(decoder.config().tokens().ends()),
-            new SplittableRandom(sampling.seed()).longs(tokens.size()).toArray());
+        new DecoderEngine(decoder, tokenizer)
+            .complete(
+                new CompletionRequest(
+                    tokens,
+                    sampling.sampling(decoder.config().tokens().ends()),
+                    new SplittableRandom(sampling.seed()).longs(tokens.size()).toArray(),
+                    0));
     boolean terminal = ProgressBar.isTerminal(STANDARD_OUTPUT);
     for (int i = 0; i < drawn.size(); i++) {
-      Completion own = drawn.get(i);
-      int length = own.tokens().length - (own.stopped() ? 1 : 0);
-      spec.commandLine()
-          .getOut()
-          .println(
-              shown(
-                  (chat ? "" : prompts.get(i / completions))
-                      + tokenizer.decode(Arrays.copyOf(own.tokens(), length)),
-                  terminal));
+      String text =
+          chat
+              ? tokenizer.text(drawn.get(i).content())
+              : prompts.get(i / completions)
+                  + continuation(tokenizer, tokens.get(i), drawn.get(i).content());
+      spec.commandLine().getOut().println(shown(text, terminal));
     }
     spec.commandLine().getOut().flush();
+  }
+
+  /** A chat template has its special tokens, and the tokenizer adds those of other prompts. */
+  private int[] encoded(Tokenizer tokenizer, String prompt) {
+    int[] tokens = tokenizer.encode(prompt);
+    return chat ? tokens : tokenizer.surrounding().around(tokens);
+  }
+
+  /** Returns the text after a prompt. Alone, it could lack a space at its beginning. */
+  private static String continuation(Tokenizer tokenizer, int[] prompt, int[] completion) {
+    int[] all = Arrays.copyOf(prompt, prompt.length + completion.length);
+    System.arraycopy(completion, 0, all, prompt.length, completion.length);
+    String before = tokenizer.text(prompt);
+    String whole = tokenizer.text(all);
+    return whole.startsWith(before) ? whole.substring(before.length()) : tokenizer.text(completion);
   }
 
   /**

@@ -1,7 +1,6 @@
 package org.threegate.cli;
 
 import java.util.List;
-import java.util.Set;
 import org.threegate.rl.policy.SamplingOptions;
 import org.threegate.run.InvalidInputException;
 import picocli.CommandLine.Option;
@@ -23,14 +22,38 @@ final class SamplingMixin {
       description =
           "Sample from the most likely tokens whose probabilities sum to P (default: ${DEFAULT-VALUE},"
               + " all tokens).")
-  private double topProbability;
+  private double topP;
 
   @Option(
       names = "--top-k",
       paramLabel = "N",
       defaultValue = "0",
       description = "Sample from the N most likely tokens; 0 for all (default: ${DEFAULT-VALUE}).")
-  private int mostLikely;
+  private int topK;
+
+  @Option(
+      names = "--min-p",
+      paramLabel = "P",
+      defaultValue = "0",
+      description =
+          "Sample from tokens whose probability is at least P times the largest one (default:"
+              + " ${DEFAULT-VALUE}, all tokens).")
+  private double minP;
+
+  @Option(
+      names = "--repetition-penalty",
+      paramLabel = "X",
+      defaultValue = "1",
+      description =
+          "Make tokens of prompt and completion less likely: positive logits are divided by X, others"
+              + " multiplied (default: ${DEFAULT-VALUE}, no penalty).")
+  private double repetitionPenalty;
+
+  @Option(
+      names = "--stop-strings",
+      paramLabel = "TEXT",
+      description = "End a completion after this text. May be repeated.")
+  private List<String> stopStrings = List.of();
 
   @Option(
       names = "--longest",
@@ -52,11 +75,19 @@ final class SamplingMixin {
 
   SamplingOptions sampling(List<Integer> ends) {
     try {
-      return new SamplingOptions(
-          temperature, topProbability, mostLikely, longest, Set.copyOf(ends));
+      return SamplingOptions.builder(longest, ends)
+          .temperature(temperature)
+          .topP(topP)
+          .topK(topK)
+          .minP(minP)
+          .repetitionPenalty(repetitionPenalty)
+          .stopStrings(stopStrings)
+          .build();
     } catch (IllegalArgumentException e) {
       throw new InvalidInputException(
-          "--temperature, --top-p, --top-k or --longest: " + e.getMessage(), e);
+          "--temperature, --top-p, --top-k, --min-p, --repetition-penalty, --stop-strings or --longest: "
+              + e.getMessage(),
+          e);
     }
   }
 }

@@ -46,6 +46,7 @@ class OutputGuardTest {
           "--verifier",
           "--nulls",
           "--set",
+          "--stop-strings",
           "--spark",
           "--spark-conf",
           "PROMPT",

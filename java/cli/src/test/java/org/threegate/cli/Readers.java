@@ -442,7 +442,11 @@ final class Readers {
       for (Path model : models.sorted().toList()) {
         String name = "tokenizer-" + model.getFileName().toString().replace(".json", "");
         Files.copy(model, made(name).resolve("tokenizer.json"));
-        add(name, 1, Readers::tokens, "tokenizer.json");
+        Files.writeString(
+            made(name).resolve("tokenizer_config.json"),
+            "{\"bos_token\":\"<s>\",\"eos_token\":{\"content\":\"</s>\"},\"extra_special_tokens\":[\"a\"],"
+                + "\"clean_up_tokenization_spaces\":true}");
+        add(name, 1, Readers::tokens, "tokenizer.json", "tokenizer_config.json");
       }
     }
     for (String template : List.of("chatml", "headers", "thinking")) {
@@ -478,7 +482,9 @@ final class Readers {
 
   private static void tokens(Context context, Path path) {
     try (Tokenizer tokenizer = JsonTokenizer.load(path)) {
-      tokenizer.decode(tokenizer.encode("The quick e\u0301 \ufb01 12\n  x<s> mask"));
+      int[] tokens = tokenizer.encode("The quick e\u0301 \ufb01 12\n  x<s> mask");
+      tokenizer.decode(tokens);
+      tokenizer.text(tokenizer.surrounding().around(tokens));
     }
   }
 

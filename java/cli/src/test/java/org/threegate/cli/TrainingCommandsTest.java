@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
@@ -11,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDate;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -100,6 +102,129 @@ class TrainingCommandsTest {
             "divergence_steps: 3",
             "logging_steps: 0",
             ""));
+  }
+
+  /** Rewrites the tokenizer: ^ and $ are special, and ^ begins each text if that is wanted. */
+  private void special(boolean begins) throws IOException {
+    ObjectMapper json = new ObjectMapper();
+    Path file = model.resolve("tokenizer.json");
+    ObjectNode tokenizer = (ObjectNode) json.readTree(file.toFile());
+    ArrayNode added = tokenizer.putArray("added_tokens");
+    for (int id = 1; id <= 2; id++) {
+      added
+          .addObject()
+          .put("id", id)
+          .put("content", LETTERS.substring(id, id + 1))
+          .put("normalized", false)
+          .put("special", true);
+    }
+    tokenizer.set(
+        "post_processor",
+        json.readTree(
+            begins
+                ? "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"^\",\"type_id\":0}},"
+                    + "{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"pair\":[],\"special_tokens\":"
+                    + "{\"^\":{\"id\":\"^\",\"ids\":[1],\"tokens\":[\"^\"]}}}"
+                : "null"));
+    Files.writeString(file, tokenizer.toString());
+  }
+
+  /** What all commands make of the problems. */
+  private List<Object> results(Path problems, String prompt, String name) throws IOException {
+    Path capture = directory.resolve(name + ".safetensors");
+    List<CommandRun> runs = new ArrayList<>();
+    runs.add(run("generate", model, prompt, "--longest", 6, "--seed", 3));
+    runs.add(
+        run("eval", model, "--problems", problems, "--completions", 16, "--longest", 2, "--json"));
+    runs.add(run("capture", model, "--problems", problems, "--out", capture));
+    List<Object> results =
+        new ArrayList<>(List.of(runs.get(0).out().replace("^", ""), runs.get(1).out()));
+    results.add(Arrays.hashCode(Files.readAllBytes(capture)));
+    for (String algorithm : List.of("dapo", "sft")) {
+      Path trained = directory.resolve(name + "-" + algorithm);
+      List<Object> train = new ArrayList<>(List.of("train", config));
+      Map.of(
+              "algorithm",
+              algorithm,
+              "max_steps",
+              "1",
+              "train_dataset",
+              problems.toString(),
+              "output_dir",
+              trained.toString())
+          .forEach((key, value) -> train.addAll(List.of("--set", key + "=" + value)));
+      runs.add(run(train.toArray()));
+      results.add(Arrays.hashCode(Files.readAllBytes(trained.resolve("model/model.safetensors"))));
+    }
+    for (CommandRun one : runs) {
+      assertThat(one.code()).as(one.err()).isZero();
+    }
+    return results;
+  }
+
+  /** Whether the user or the tokenizer writes the token of the beginning, commands do the same. */
+  @Test
+  void theTokenizerBeginsTextsInAllCommandsAlike() throws IOException {
+    Path plain = directory.resolve("problems.jsonl");
+    Path written = directory.resolve("written.jsonl");
+    Files.writeString(
+        written, Files.readString(plain).replace("{\"prompt\": \"", "{\"prompt\": \"^"));
+    special(false);
+    List<Object> wanted = results(written, "^stu", "by-hand");
+    List<Object> without = results(plain, "stu", "without");
+    for (int i = 0; i < wanted.size(); i++) {
+      assertThat(without.get(i)).as("result " + i).isNotEqualTo(wanted.get(i));
+    }
+    special(true);
+    assertThat(results(plain, "stu", "by-tokenizer")).isEqualTo(wanted);
+    // A chat template writes it, so that the tokenizer must not.
+    Files.writeString(model.resolve("tokenizer_config.json"), "{\"bos_token\": \"^\"}");
+    Files.writeString(
+        model.resolve("chat_template.jinja"), "{{ bos_token }}{{ messages[0].content }}");
+    CommandRun chat = run("generate", model, "stu", "--chat", "--longest", 6, "--seed", 3);
+    assertThat("stu" + chat.out()).isEqualTo(wanted.get(0));
+    Path chats = directory.resolve("chats.jsonl");
+    Files.writeString(
+        chats,
+        Files.readString(plain)
+            .replaceAll(
+                "\"prompt\": (\"\\\\w+\")",
+                "\"messages\": [{\"role\": \"user\", \"content\": $1}]"));
+    assertThat(results(chats, "stu", "chats")).isEqualTo(wanted);
+  }
+
+  @Test
+  void completionsEndWhereTheyAreTold() throws IOException {
+    special(true);
+    String whole = run("generate", model, "stu", "--longest", 12, "--seed", 5).out().strip();
+    String after = whole.substring("stu".length());
+    assertThat(after.length()).isGreaterThan(4);
+    String stop = after.substring(2, 4);
+    CommandRun stopped =
+        run(
+            "generate",
+            model,
+            "stu",
+            "--longest",
+            12,
+            "--seed",
+            5,
+            "--stop-strings",
+            "not there",
+            "--stop-strings",
+            stop);
+    // It may begin in the prompt, but not end there.
+    assertThat(stopped.out().strip()).isEqualTo(whole.substring(0, whole.indexOf(stop, 2) + 2));
+    Files.writeString(
+        model.resolve("generation_config.json"),
+        "{\"eos_token_id\": [" + LETTERS.indexOf(after.charAt(0)) + "]}");
+    assertThat(run("generate", model, "stu", "--longest", 12, "--seed", 5).out().strip())
+        .isEqualTo("stu");
+    refused(run("generate", model, "a", "--stop-strings", ""), "--stop-strings");
+    refused(run("generate", model, "a", "--min-p", 2), "min_p must be from 0 to 1");
+    refused(run("generate", model, "a", "--repetition-penalty", 0), "must be above 0");
+    refused(run("train", config, "--set", "stop_strings=[a, '']"), "stop_strings");
+    refused(run("train", config, "--set", "min_p=-1"), "min_p is -1");
   }
 
   private static List<JsonNode> metrics(Path run) throws IOException {

@@ -86,8 +86,30 @@ public final class Decoder implements AutoCloseable {
     this.config = config;
     this.storage = storage;
     this.parameters = parameters;
-    double[] angles = config.rotary().frequencies(config.attention().headDimension());
+    double[] angles =
+        config.rotary().frequencies(config.attention().headDimension(), config.rotary().original());
     frequencies = Scopes.own(() -> floats(angles, angles.length));
+  }
+
+  /**
+   * Returns the rotary frequencies, [pairs] or [batch, 1, pairs]. Where they depend on the length
+   * of a sequence, each sequence has its own, whatever else is in the batch. Keys in a cache keep
+   * the rotation that they were stored with, as in transformers.
+   *
+   * @param known false at padding, [batch, tokens so far], bool
+   */
+  private Tensor frequencies(Tensor known) {
+    if (!config.rotary().dependsOnLength() || known.size(1) <= config.rotary().original()) {
+      return frequencies;
+    }
+    int width = config.attention().headDimension();
+    long[] lengths = Tensors.longs(known.sum(new long[] {1}, false, null));
+    double[] all = new double[lengths.length * (width / 2)];
+    for (int i = 0; i < lengths.length; i++) {
+      double[] own = config.rotary().frequencies(width, lengths[i]);
+      System.arraycopy(own, 0, all, i * own.length, own.length);
+    }
+    return floats(all, lengths.length, 1, width / 2);
   }
 
   private static Tensor floats(double[] values, long... shape) {
@@ -474,19 +496,10 @@ public final class Decoder implements AutoCloseable {
   Call begin(Tensor tokens, Tensor mask, Optional<KeyValueCache> cache, Optional<Tap> tap) {
     long count = tokens.size(1);
     long before = cache.map(KeyValueCache::length).orElse(0);
-    if (config.rotary().extension() == Rotary.Extension.DYNAMIC
-        && before + count > config.positions()) {
-      throw new IllegalArgumentException(
-          before
-              + count
-              + " tokens; with dynamic rotary scaling "
-              + config.positions()
-              + " are supported");
-    }
     Tensor known = cache.map(own -> own.append(mask)).orElse(mask);
     Tensor positions =
         known.cumsum(1).sub(new Scalar(1)).clamp_min(new Scalar(0)).narrow(1, before, count);
-    Tensor angles = positions.unsqueeze(-1).mul(frequencies);
+    Tensor angles = positions.unsqueeze(-1).mul(frequencies(known));
     Tensor both = torch.cat(Tensors.vector(angles, angles), -1).unsqueeze(2);
     Scalar scale = new Scalar(config.rotary().scale());
     Map<Integer, Tensor> masks = new HashMap<>();

@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.OptionalInt;
 import java.util.stream.Stream;
 import org.threegate.checkpoint.JsonFields;
+import org.threegate.file.InputFiles;
 import org.threegate.run.InvalidInputException;
 
 /**
@@ -87,6 +88,7 @@ public record DecoderConfig(
   static final String HEAD = "lm_head.weight";
   static final String NORM = "model.norm.weight";
 
+  private static final String ENDS = "eos_token_id";
   private static final int MOST_LAYERS = 10_000;
   private static final int MOST_HEADS = 1 << 16;
   private static final int WIDEST = 1 << 24;
@@ -98,15 +100,35 @@ public record DecoderConfig(
   }
 
   /**
-   * Reads {@code config.json}.
+   * Reads {@code config.json}. The end tokens of {@code generation_config.json} are added to its
+   * own, where there is such a file.
    *
    * @param directory the directory of the model
    * @return the configuration
    * @throws InvalidInputException when the model is of an unsupported family or a value is invalid
    */
   public static DecoderConfig read(Path directory) {
-    Path path = directory.resolve("config.json");
-    return parse(JsonFields.read(path));
+    DecoderConfig config = parse(JsonFields.read(directory.resolve("config.json")));
+    Path generation = directory.resolve("generation_config.json");
+    return InputFiles.isThere(generation)
+        ? config.withEnds(tokens(JsonFields.read(generation), ENDS, config.vocabulary()))
+        : config;
+  }
+
+  /** Adds end tokens after the own ones, the first of which ends texts to imitate. */
+  private DecoderConfig withEnds(List<Integer> others) {
+    List<Integer> ends = Stream.concat(tokens.ends().stream(), others.stream()).distinct().toList();
+    return new DecoderConfig(
+        vocabulary,
+        hidden,
+        intermediate,
+        positions,
+        normEpsilon,
+        attention,
+        rotary,
+        feedForwardBias,
+        tiedEmbeddings,
+        new SpecialTokens(tokens.begin(), tokens.padding(), ends));
   }
 
   static DecoderConfig parse(JsonFields config) {
@@ -150,7 +172,7 @@ public record DecoderConfig(
     int vocabulary = config.requiredInteger("vocab_size", 1, WIDEST);
     int positions = config.requiredInteger("max_position_embeddings", 1, Integer.MAX_VALUE);
     boolean biased = config.flag("attention_bias", false);
-    List<Integer> ends = tokens(config, "eos_token_id", vocabulary);
+    List<Integer> ends = tokens(config, ENDS, vocabulary);
     List<Integer> paddings = tokens(config, "pad_token_id", vocabulary);
     List<Integer> windows =
         windows(config, family, config.requiredInteger("num_hidden_layers", 1, MOST_LAYERS));
@@ -177,7 +199,7 @@ public record DecoderConfig(
         positions,
         config.number("rms_norm_eps", 0, 1).orElse(1e-6),
         attention,
-        Rotary.parse(config, positions),
+        Rotary.parse(config, positions, headDimension),
         config.flag("mlp_bias", false),
         config.flag("tie_word_embeddings", false),
         tokens);

@@ -11,15 +11,15 @@ import org.threegate.run.InvalidInputException;
 import org.threegate.run.PrintableText;
 
 /**
- * A tokenizer that is defined by the {@code tokenizer.json} of a Hugging Face model directory. It
- * is thread-safe.
+ * A tokenizer that is defined by the {@code tokenizer.json} of a Hugging Face model directory, and
+ * by {@code tokenizer_config.json} where there is one. It is thread-safe.
  *
  * <p>The native tokenizers library aborts the process on some malformed files. Files are therefore
  * validated completely before the library reads them.
  *
  * <pre>{@code
  * try (Tokenizer tokenizer = JsonTokenizer.load(Path.of("base"))) {
- *   int[] prompt = tokenizer.encode("12+34=");
+ *   int[] prompt = tokenizer.surrounding().around(tokenizer.encode("12+34="));
  *   System.out.println(tokenizer.decode(prompt));
  * }
  * }</pre>
@@ -27,19 +27,26 @@ import org.threegate.run.PrintableText;
 public final class JsonTokenizer implements Tokenizer {
   // The native library is in the jar, so nothing has to be downloaded.
   private static final String OFFLINE = "ai.djl.offline";
+  private static final String SETTINGS = "tokenizer_config.json";
   private static final TokenizersLibrary LIBRARY = TokenizersLibrary.LIB;
 
   private final ReadWriteLock use = new ReentrantReadWriteLock();
   private final Path path;
   private final int longestText;
   private final int mostTokens;
+  private final TokenizerSettings settings;
+  private final boolean isPairs;
+  private final Surrounding surrounding;
   private long handle;
 
-  private JsonTokenizer(Path path, TokenizerFile.Checked file) {
+  private JsonTokenizer(Path path, TokenizerFile.Checked file, TokenizerSettings settings) {
     this.path = path;
+    this.settings = settings;
+    this.isPairs = file.isPairs();
     this.longestText = file.longestText();
     this.mostTokens = file.mostTokens();
     this.handle = LIBRARY.createTokenizerFromString(file.json());
+    this.surrounding = file.surrounding();
   }
 
   /**
@@ -51,13 +58,14 @@ public final class JsonTokenizer implements Tokenizer {
    */
   public static JsonTokenizer load(Path directory) {
     Path path = directory.resolve("tokenizer.json");
-    TokenizerFile.Checked file = TokenizerFile.read(path);
+    TokenizerSettings settings = TokenizerSettings.read(directory.resolve(SETTINGS));
+    TokenizerFile.Checked file = TokenizerFile.read(path, settings.special());
     System.setProperty(OFFLINE, "true");
     UnpackedLibraries.prepareTokenizers();
     try {
       LibUtils.checkStatus();
       checkNormalized(path, file);
-      return new JsonTokenizer(path, file);
+      return new JsonTokenizer(path, file, settings);
     } catch (InvalidInputException e) {
       throw e;
     } catch (RuntimeException e) {
@@ -113,6 +121,11 @@ public final class JsonTokenizer implements Tokenizer {
     return used(() -> Arrays.stream(ids(handle, whole)).mapToInt(Math::toIntExact).toArray());
   }
 
+  @Override
+  public Surrounding surrounding() {
+    return surrounding;
+  }
+
   /**
    * Decodes tokens.
    *
@@ -120,6 +133,21 @@ public final class JsonTokenizer implements Tokenizer {
    */
   @Override
   public String decode(int[] tokens) {
+    return decode(tokens, false);
+  }
+
+  /**
+   * Decodes tokens without special ones. {@code clean_up_tokenization_spaces} counts as in
+   * transformers.
+   *
+   * @throws InvalidInputException when there are too many tokens for one call
+   */
+  @Override
+  public String text(int[] tokens) {
+    return settings.cleaned(decode(tokens, true), isPairs);
+  }
+
+  private String decode(int[] tokens, boolean withoutSpecial) {
     if (tokens.length > mostTokens) {
       throw new InvalidInputException(
           path + ": " + tokens.length + " tokens; the limit of one call is " + mostTokens);
@@ -128,7 +156,7 @@ public final class JsonTokenizer implements Tokenizer {
       return "";
     }
     long[] ids = Arrays.stream(tokens).asLongStream().toArray();
-    return used(() -> LIBRARY.decode(handle, ids, false));
+    return used(() -> LIBRARY.decode(handle, ids, withoutSpecial));
   }
 
   private <T> T used(java.util.function.Supplier<T> action) {

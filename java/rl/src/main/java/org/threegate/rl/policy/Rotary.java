@@ -1,5 +1,8 @@
 package org.threegate.rl.policy;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.ArrayList;
+import java.util.List;
 import org.threegate.checkpoint.JsonFields;
 import org.threegate.run.InvalidInputException;
 
@@ -8,8 +11,8 @@ import org.threegate.run.InvalidInputException;
  * formulas follow {@code modeling_rope_utils} of transformers.
  *
  * <pre>{@code
- * Rotary rotary = new Rotary(Rotary.Extension.DEFAULT, 10000, 1, 1, 4, 32, 1, 2048, 1, false);
- * double[] angles = rotary.frequencies(64);
+ * Rotary rotary = new Rotary(Rotary.Extension.DYNAMIC, 10000, 2, 1, 4, 32, 1, 2048, 1, false, Rotary.Factors.NONE);
+ * double[] angles = rotary.frequencies(64, 3000);
  * }</pre>
  *
  * @param extension the extension to longer contexts
@@ -23,6 +26,7 @@ import org.threegate.run.InvalidInputException;
  * @param original the number of positions before the extension
  * @param scale the factor of cosines and sines ({@code attention_factor})
  * @param exact yarn: whether the bounds of the ramp are not rounded to whole dimensions
+ * @param factors longrope: the factors of the wavelengths
  */
 public record Rotary(
     Extension extension,
@@ -34,7 +38,8 @@ public record Rotary(
     double slow,
     int original,
     double scale,
-    boolean exact) {
+    boolean exact,
+    Factors factors) {
   /** The supported extensions to longer contexts. */
   public enum Extension {
     /** No extension. */
@@ -45,8 +50,13 @@ public record Rotary(
     LLAMA3,
     /** YaRN (arXiv 2309.00071). */
     YARN,
-    /** Dynamic NTK scaling, up to the original length, where it equals the default. */
-    DYNAMIC;
+    /** Dynamic NTK scaling: the base grows with a sequence that is longer than the original. */
+    DYNAMIC,
+    /**
+     * LongRoPE (arXiv 2402.13753): each wavelength has a factor, and another one in sequences that
+     * are longer than the original.
+     */
+    LONGROPE;
 
     private static Extension of(String label, String where) {
       return switch (label) {
@@ -55,13 +65,54 @@ public record Rotary(
         case "llama3" -> LLAMA3;
         case "yarn" -> YARN;
         case "dynamic" -> DYNAMIC;
+        case "longrope" -> LONGROPE;
         default ->
             throw new InvalidInputException(
                 where
                     + ": rope_type \""
                     + label
-                    + "\" is not supported; default, linear, dynamic, llama3 and yarn are");
+                    + "\" is not supported; default, linear, dynamic, llama3, longrope and yarn are");
       };
+    }
+  }
+
+  /**
+   * The factors of the wavelengths of LongRoPE, one for each pair of dimensions.
+   *
+   * @param shorter the factors up to the original length ({@code short_factor})
+   * @param longer the factors beyond it ({@code long_factor})
+   */
+  public record Factors(List<Double> shorter, List<Double> longer) {
+    /** No factors. */
+    public static final Factors NONE = new Factors(List.of(), List.of());
+
+    /** Copies the lists. */
+    public Factors {
+      shorter = List.copyOf(shorter);
+      longer = List.copyOf(longer);
+    }
+
+    private static Factors parse(JsonFields fields, int pairs) {
+      return new Factors(parse(fields, "short_factor", pairs), parse(fields, "long_factor", pairs));
+    }
+
+    private static List<Double> parse(JsonFields fields, String name, int pairs) {
+      JsonNode list = fields.value(name);
+      List<Double> factors = new ArrayList<>();
+      if (list.isArray() && list.size() == pairs) {
+        for (JsonNode value : list) {
+          if (value.isNumber()
+              && value.doubleValue() >= 1 / MOST_FACTOR
+              && value.doubleValue() <= MOST_FACTOR) {
+            factors.add(value.doubleValue());
+          }
+        }
+      }
+      if (factors.size() != pairs || pairs == 0) {
+        throw fields.refused(
+            name, "a list of " + pairs + " numbers from " + 1 / MOST_FACTOR + " to " + MOST_FACTOR);
+      }
+      return factors;
     }
   }
 
@@ -90,9 +141,11 @@ public record Rotary(
   /**
    * Reads the embeddings from a configuration.
    *
+   * @param positions the maximal number of positions
+   * @param headDimension the width of a head
    * @throws InvalidInputException when the extension is not supported or a value is invalid
    */
-  static Rotary parse(JsonFields config, int positions) {
+  static Rotary parse(JsonFields config, int positions, int headDimension) {
     JsonFields own =
         config.object(config.has("rope_parameters") ? "rope_parameters" : "rope_scaling");
     String type = own.text("rope_type").or(() -> own.text("type")).orElse("default");
@@ -103,13 +156,24 @@ public record Rotary(
       throw new InvalidInputException(
           config.where() + ": partial_rotary_factor " + partial + " is not supported");
     }
-    double factor = factor(own, "factor", 1);
+    // Dynamic scaling begins where the positions of the model end.
+    int original = extension == Extension.DYNAMIC ? positions : original(own, config, positions);
+    double factor =
+        factor(
+            own,
+            "factor",
+            switch (extension) {
+              case YARN, LONGROPE -> (double) positions / original;
+              case DEFAULT, LINEAR, LLAMA3, DYNAMIC -> 1;
+            });
+    if (extension == Extension.DYNAMIC && factor < 1) {
+      throw own.refused("factor", "1 or more with dynamic scaling");
+    }
     double low = factor(own, "low_freq_factor", 1);
     double high = factor(own, "high_freq_factor", 4);
     if (extension == Extension.LLAMA3 && low >= high) {
       throw own.refused("low_freq_factor", "below high_freq_factor " + high);
     }
-    String original = "original_max_position_embeddings";
     return new Rotary(
         extension,
         base,
@@ -118,11 +182,25 @@ public record Rotary(
         high,
         factor(own, "beta_fast", FAST),
         factor(own, "beta_slow", 1),
-        (own.has(original) ? own : config)
-            .integer(original, 1, Integer.MAX_VALUE)
-            .orElse(positions),
-        extension == Extension.YARN ? scale(own, factor) : 1,
-        !own.flag("truncate", true));
+        original,
+        switch (extension) {
+          case YARN -> scale(own, factor);
+          case LONGROPE -> factor(own, "attention_factor", longScale(factor, original));
+          case DEFAULT, LINEAR, LLAMA3, DYNAMIC -> 1;
+        },
+        !own.flag("truncate", true),
+        extension == Extension.LONGROPE ? Factors.parse(own, headDimension / 2) : Factors.NONE);
+  }
+
+  /** The number outside the parameters counts first, as in transformers. */
+  private static int original(JsonFields own, JsonFields config, int positions) {
+    String name = "original_max_position_embeddings";
+    return (config.has(name) ? config : own).integer(name, 1, Integer.MAX_VALUE).orElse(positions);
+  }
+
+  /** Returns the default of LongRoPE's {@code attention_factor}. */
+  private static double longScale(double factor, int original) {
+    return factor <= 1 || original == 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original));
   }
 
   private static double number(
@@ -149,24 +227,42 @@ public record Rotary(
     return factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1;
   }
 
+  /** {@return whether the frequencies depend on the length of a sequence} */
+  public boolean dependsOnLength() {
+    return extension == Extension.DYNAMIC || extension == Extension.LONGROPE;
+  }
+
   /**
    * {@return the frequency of each pair of dimensions of a head, in radians per position}
    *
    * @param headDimension the width of a head, an even number
+   * @param length the number of tokens of the sequence so far
    */
-  public double[] frequencies(int headDimension) {
+  public double[] frequencies(int headDimension, long length) {
     double[] frequencies = new double[headDimension / 2];
+    double grown = base(headDimension, length);
     for (int i = 0; i < frequencies.length; i++) {
-      double plain = Math.pow(base, -2.0 * i / headDimension);
+      double plain = Math.pow(grown, -2.0 * i / headDimension);
       frequencies[i] =
           switch (extension) {
             case LINEAR -> plain / factor;
             case LLAMA3 -> stretched(plain);
             case YARN -> ramped(plain, i, headDimension);
+            case LONGROPE ->
+                plain / (length > original ? factors.longer() : factors.shorter()).get(i);
             case DEFAULT, DYNAMIC -> plain;
           };
     }
     return frequencies;
+  }
+
+  /** Returns the base for a length, which only dynamic scaling changes. */
+  private double base(int headDimension, long length) {
+    if (extension != Extension.DYNAMIC || length <= original || headDimension == 2) {
+      return base;
+    }
+    double growth = factor * length / original - (factor - 1);
+    return base * Math.pow(growth, headDimension / (headDimension - 2.0));
   }
 
   private double stretched(double plain) {

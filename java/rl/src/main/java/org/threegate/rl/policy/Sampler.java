@@ -8,11 +8,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
-import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.threegate.run.InvalidInputException;
 
@@ -35,31 +33,58 @@ public final class Sampler {
 
   /** A prompt and the state of its completion. */
   private static final class Row {
+    private static final FinishReason LENGTH = new FinishReason.Length();
+
     final int index;
+    final int[] prompt;
     final SplittableRandom random;
     final int[] tokens;
     final float[] logProbabilities;
     int length;
-    boolean stopped;
+    FinishReason finish = LENGTH;
 
-    Row(int index, long seed, int longest) {
+    Row(int index, int[] prompt, long seed, int longest) {
       this.index = index;
+      this.prompt = prompt;
       this.random = new SplittableRandom(seed);
       this.tokens = new int[longest];
       this.logProbabilities = new float[longest];
     }
 
-    boolean add(int token, float logProbability, SamplingOptions options) {
+    void add(int token, float logProbability, SamplingOptions options, StopStrings stopStrings) {
       tokens[length] = token;
       logProbabilities[length] = logProbability;
       length++;
-      stopped = options.stops().contains(token);
-      return stopped;
+      if (options.stops().contains(token)) {
+        finish = new FinishReason.EndToken(token);
+      } else {
+        stopStrings
+            .at(prompt, tokens, length)
+            .ifPresent(text -> finish = new FinishReason.StopString(text));
+      }
     }
 
-    Completion completion() {
+    boolean isDone() {
+      return finish.isWhole() || length == tokens.length;
+    }
+
+    Completion completion(long version) {
       return new Completion(
-          Arrays.copyOf(tokens, length), Arrays.copyOf(logProbabilities, length), stopped);
+          Arrays.copyOf(tokens, length), Arrays.copyOf(logProbabilities, length), finish, version);
+    }
+
+    /** Returns prompt and completion so far. */
+    int[] text() {
+      int[] text = Arrays.copyOf(prompt, prompt.length + length);
+      System.arraycopy(tokens, 0, text, prompt.length, length);
+      return text;
+    }
+  }
+
+  /** The request of a batch, and what its rows share. */
+  private record Batch(Decoder model, CompletionRequest request, StopStrings stopStrings) {
+    SamplingOptions options() {
+      return request.options();
     }
   }
 
@@ -68,56 +93,65 @@ public final class Sampler {
    *
    * @param model the model
    * @param prompts the token ids of the prompts, at least one token each
-   * @param options how tokens are sampled
+   * @param options how tokens are sampled, without stop strings
    * @param seeds one seed per prompt
    * @return the completions, in the order of the prompts
    */
   public static List<Completion> complete(
       Decoder model, List<int[]> prompts, SamplingOptions options, long[] seeds) {
-    if (seeds.length != prompts.size()) {
-      throw new IllegalArgumentException(
-          "there must be one seed per prompt, but there are "
-              + seeds.length
-              + " seeds and "
-              + prompts.size()
-              + " prompts");
+    if (!options.stopStrings().isEmpty()) {
+      throw new IllegalArgumentException("stop_strings need a tokenizer");
     }
-    if (prompts.stream().anyMatch(prompt -> prompt.length == 0)) {
-      throw new IllegalArgumentException("a prompt has no tokens");
-    }
-    prompts.forEach(model::requireTokens);
+    return complete(model, StopStrings.NONE, new CompletionRequest(prompts, options, seeds, 0));
+  }
+
+  /** Samples the completions of a request. All have the version that is asked for. */
+  static List<Completion> complete(Decoder model, Tokenizer tokenizer, CompletionRequest request) {
+    return complete(model, StopStrings.of(tokenizer, request.options().stopStrings()), request);
+  }
+
+  private static List<Completion> complete(
+      Decoder model, StopStrings stopStrings, CompletionRequest request) {
+    long[] seeds = request.seeds();
+    request.prompts().forEach(model::requireTokens);
     List<Callable<List<Completion>>> parts = new ArrayList<>();
     for (int begin = 0; begin < seeds.length; begin += MOST_ROWS) {
-      List<int[]> own = prompts.subList(begin, Math.min(seeds.length, begin + MOST_ROWS));
-      long[] ownSeeds = Arrays.copyOfRange(seeds, begin, begin + own.size());
-      parts.add(() -> together(model, own, options, ownSeeds));
+      int end = Math.min(seeds.length, begin + MOST_ROWS);
+      CompletionRequest own =
+          new CompletionRequest(
+              request.prompts().subList(begin, end),
+              request.options(),
+              Arrays.copyOfRange(seeds, begin, end),
+              request.version());
+      parts.add(() -> together(new Batch(model, own, stopStrings)));
     }
     List<Completion> all = new ArrayList<>();
     Threads.map(parts, all::addAll);
     return List.copyOf(all);
   }
 
-  private static List<Completion> together(
-      Decoder model, List<int[]> prompts, SamplingOptions options, long[] seeds) {
+  private static List<Completion> together(Batch batch) {
+    List<int[]> prompts = batch.request().prompts();
+    int longest = batch.options().longest();
     int width = prompts.stream().mapToInt(prompt -> prompt.length).max().orElseThrow();
     List<Row> rows = new ArrayList<>();
-    for (int i = 0; i < seeds.length; i++) {
-      rows.add(new Row(i, seeds[i], options.longest()));
+    for (int i = 0; i < prompts.size(); i++) {
+      rows.add(new Row(i, prompts.get(i), batch.request().seeds()[i], longest));
     }
-    Completion[] done = new Completion[seeds.length];
+    Completion[] done = new Completion[prompts.size()];
     // Equal prompts share one forward pass.
     Map<IntBuffer, Integer> places = new LinkedHashMap<>();
-    long[] shared = new long[seeds.length];
+    long[] shared = new long[prompts.size()];
     for (int i = 0; i < shared.length; i++) {
       Integer place = places.putIfAbsent(IntBuffer.wrap(prompts.get(i)), places.size());
       shared[i] = place == null ? places.size() - 1 : place;
     }
     List<int[]> distinct = places.keySet().stream().map(IntBuffer::array).toList();
-    try (KeyValueCache cache = model.cache(distinct.size(), width + options.longest() - 1)) {
+    try (KeyValueCache cache = batch.model().cache(distinct.size(), width + longest - 1)) {
       Scopes.run(
           () -> {
-            Tensor logits = begin(model, distinct, width, shared, cache);
-            run(model, logits, options, rows, done, cache);
+            Tensor logits = begin(batch.model(), distinct, width, shared, cache);
+            run(batch, logits, rows, done, cache);
           });
     }
     return List.of(done);
@@ -141,22 +175,17 @@ public final class Sampler {
   }
 
   private static void run(
-      Decoder model,
-      Tensor first,
-      SamplingOptions options,
-      List<Row> all,
-      Completion[] done,
-      KeyValueCache cache) {
+      Batch batch, Tensor first, List<Row> all, Completion[] done, KeyValueCache cache) {
     List<Row> rows = new ArrayList<>(all);
     Tensor logits = first;
     for (int step = 1; ; step++) {
-      long[] drawn = draw(model, logits, rows, options);
+      long[] drawn = draw(batch, logits, rows);
       List<Integer> going = new ArrayList<>();
       for (int i = 0; i < rows.size(); i++) {
         Row row = rows.get(i);
         // Finished rows stay in the batch until half of the rows are finished.
-        if (done[row.index] == null && (row.length == options.longest() || row.stopped)) {
-          done[row.index] = row.completion();
+        if (done[row.index] == null && row.isDone()) {
+          done[row.index] = row.completion(batch.request().version());
         }
         if (done[row.index] == null) {
           going.add(i);
@@ -173,7 +202,7 @@ public final class Sampler {
         rows = new ArrayList<>(going.stream().map(rows::get).toList());
         Scopes.run(() -> cache.select(Tensors.of(kept, kept.length)));
       }
-      logits = step(model, drawn, cache);
+      logits = step(batch.model(), drawn, cache);
     }
   }
 
@@ -186,28 +215,27 @@ public final class Sampler {
   }
 
   /** Samples a token for each row. Rows that are not finished append theirs. */
-  private static long[] draw(
-      Decoder model, Tensor logits, List<Row> rows, SamplingOptions options) {
+  private static long[] draw(Batch batch, Tensor logits, List<Row> rows) {
+    SamplingOptions options = batch.options();
     long[] tokens = new long[rows.size()];
     Scopes.run(
         () -> {
           double temperature = options.temperature() == 0 ? 1 : options.temperature();
           Tensor logProbabilities = logits.div(new Scalar(temperature)).log_softmax(-1);
-          Tensor drawn =
-              options.temperature() == 0
-                  ? logits.argmax(new LongOptional(-1), true)
-                  : drawn(logProbabilities, rows, options);
+          List<int[]> texts =
+              options.repetitionPenalty() == 1 ? List.of() : rows.stream().map(Row::text).toList();
+          Tensor drawn = drawn(logits, logProbabilities, texts, rows, options);
           float[] chosen = Tensors.floats(logProbabilities.gather(1, drawn));
           long[] found = Tensors.longs(drawn);
           for (int i = 0; i < found.length; i++) {
             if (Float.isNaN(chosen[i])) {
               throw new InvalidInputException(
-                  model.where()
+                  batch.model().where()
                       + ": the logits are not finite; the weights are damaged or too large");
             }
             Row row = rows.get(i);
-            if (!row.stopped && row.length < options.longest()) {
-              row.add((int) found[i], chosen[i], options);
+            if (!row.isDone()) {
+              row.add((int) found[i], chosen[i], options, batch.stopStrings());
             }
             tokens[i] = found[i];
           }
@@ -215,28 +243,26 @@ public final class Sampler {
     return tokens;
   }
 
-  private static Tensor drawn(Tensor logProbabilities, List<Row> rows, SamplingOptions options) {
+  private static Tensor drawn(
+      Tensor logits,
+      Tensor logProbabilities,
+      List<int[]> texts,
+      List<Row> rows,
+      SamplingOptions options) {
+    if (options.temperature() == 0) {
+      return LogitsProcessors.penalised(logits, texts, options).argmax(new LongOptional(-1), true);
+    }
     float[] uniform = new float[rows.size()];
     for (int i = 0; i < uniform.length; i++) {
       // The uniform number must stay below 1 in float32, too.
       uniform[i] = (rows.get(i).random.nextInt() >>> 8) * 0x1p-24f;
     }
     Tensor places = Tensors.of(uniform, uniform.length, 1).to(ScalarType.Double);
-    Tensor probabilities = logProbabilities.exp().to(ScalarType.Double);
-    if (options.topProbability() == 1 && options.mostLikely() == 0) {
-      return at(probabilities, places);
-    }
-    var sorted = torch.sort(probabilities, new BoolOptional(true), -1, true);
-    Tensor likeliest = sorted.get0();
-    if (options.mostLikely() > 0 && options.mostLikely() < likeliest.size(1)) {
-      likeliest = likeliest.narrow(1, 0, options.mostLikely());
-      likeliest = likeliest.div(likeliest.sum(new long[] {1}, true, null));
-    }
-    Tensor before = likeliest.cumsum(1).sub(likeliest);
-    // The most likely token is always kept, because no probability precedes it.
-    likeliest =
-        likeliest.masked_fill(before.ge(new Scalar(options.topProbability())), new Scalar(0.0));
-    return sorted.get1().gather(1, at(likeliest, places));
+    Tensor kept =
+        LogitsProcessors.isPlain(options)
+            ? logProbabilities
+            : LogitsProcessors.logProbabilities(logits, texts, options);
+    return at(kept.exp().to(ScalarType.Double), places);
   }
 
   /** Returns the first index at which the cumulative sum exceeds a share of the total. */

@@ -22,14 +22,17 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
 import org.threegate.file.InputFiles;
 import org.threegate.run.InvalidInputException;
 
 /**
  * Validates a {@code tokenizer.json} and rewrites it from values that are known to be safe. The
  * native library aborts the process on unexpected input. Each part must therefore have a known
- * type, known fields and values in range. Parts that do not affect tokens (padding, truncation and
- * post-processing) are left out.
+ * type, known fields and values in range. Padding and truncation are left out. Post-processing is
+ * read, and done without the library.
  */
 final class TokenizerFile {
   private static final long LARGEST = 100_000_000;
@@ -61,8 +64,13 @@ final class TokenizerFile {
   private JsonNode normalizer = NULL;
   private JsonNode preTokenizer = NULL;
   private JsonNode decoder = NULL;
+  private JsonNode postProcessor = NULL;
   private String model = "";
   private int longestToken;
+  private boolean isPairs;
+  private final Set<String> special;
+  // Special tokens of the vocabulary that need not be among the added ones.
+  private final Map<String, Integer> named = new TreeMap<>();
 
   /**
    * A validated tokenizer.
@@ -73,23 +81,34 @@ final class TokenizerFile {
    * @param normalized the tokens that are searched in normalized text
    * @param longestText the maximal length of a text to encode, in bytes
    * @param mostTokens the maximal number of tokens to decode in one call
+   * @param surrounding the special tokens that the post-processor puts around a text
+   * @param isPairs whether the model is a byte pair encoding
    */
   record Checked(
-      String json, String normalizer, List<String> normalized, int longestText, int mostTokens) {}
+      String json,
+      String normalizer,
+      List<String> normalized,
+      int longestText,
+      int mostTokens,
+      Tokenizer.Surrounding surrounding,
+      boolean isPairs) {}
 
-  private TokenizerFile() {}
+  private TokenizerFile(Set<String> special) {
+    this.special = special;
+  }
 
   /**
    * Reads and validates a file.
    *
+   * @param special tokens that are special even if the file does not say so
    * @throws InvalidInputException when the file is missing, or is not known to be safe
    */
-  static Checked read(Path path) {
+  static Checked read(Path path, Set<String> special) {
     try (Reader reader =
             new InputStreamReader(
                 InputFiles.open(path, LARGEST), StandardCharsets.UTF_8.newDecoder());
         JsonParser parser = JSON.createParser(reader)) {
-      TokenizerFile file = new TokenizerFile();
+      TokenizerFile file = new TokenizerFile(special);
       file.fields(parser);
       return file.checked();
     } catch (JsonProcessingException e) {
@@ -121,10 +140,14 @@ final class TokenizerFile {
         case "normalizer" -> normalizer = part(parser, name);
         case "pre_tokenizer" -> preTokenizer = part(parser, name);
         case "decoder" -> decoder = part(parser, name);
+        case "post_processor" -> postProcessor = part(parser, name);
         case "model" -> {
           StringWriter writer = new StringWriter();
           try (JsonGenerator out = MAPPER.createGenerator(writer)) {
-            longestToken = TokenizerVocabulary.copy(parser, out);
+            TokenizerVocabulary.Written written = TokenizerVocabulary.copy(parser, out, special);
+            longestToken = written.longest();
+            isPairs = written.isPairs();
+            named.putAll(written.ids());
           }
           model = writer.toString();
         }
@@ -154,7 +177,9 @@ final class TokenizerFile {
         written(JsonNodeFactory.instance.arrayNode(), normal, NULL, NULL, ONE_WORD),
         normal.isNull() ? List.of() : List.copyOf(normalized),
         longestText,
-        parts.mostTokens(longestToken));
+        parts.mostTokens(longestToken),
+        TokenizerTemplate.of(postProcessor),
+        isPairs);
   }
 
   private static String written(
@@ -190,6 +215,7 @@ final class TokenizerFile {
       boolean alone = given.flag("single_word", false);
       boolean isNormalized = given.flag("normalized", true);
       String content = given.text("content", 0, LONGEST_ADDED);
+      named.remove(content);
       tokens
           .addObject()
           .put("id", given.number("id", 0, TokenizerVocabulary.LARGEST_ID))
@@ -198,7 +224,7 @@ final class TokenizerFile {
           .put("lstrip", left)
           .put("rstrip", right)
           .put("normalized", isNormalized)
-          .put("special", given.flag("special", false));
+          .put("special", given.flag("special", false) || special.contains(content));
       if (isNormalized) {
         normalized.add(content);
       }
@@ -212,6 +238,21 @@ final class TokenizerFile {
               || isNormalized && !normalizer.isNull();
       blankToLeft |= left && mayBeBlank;
       anyToRight |= right;
+    }
+    for (Map.Entry<String, Integer> token : named.entrySet()) {
+      int bytes = TokenizerFields.bytes(token.getKey());
+      if (bytes > 0 && bytes <= LONGEST_ADDED && tokens.size() < MOST_ADDED) {
+        tokens
+            .addObject()
+            .put("id", token.getValue())
+            .put("content", token.getKey())
+            .put("single_word", false)
+            .put("lstrip", false)
+            .put("rstrip", false)
+            .put("normalized", false)
+            .put("special", true);
+        together += bytes;
+      }
     }
     if (together > LONGEST_ADDED_TOGETHER) {
       throw refused(ADDED, "has " + together + " bytes, not up to " + LONGEST_ADDED_TOGETHER);

@@ -9,6 +9,9 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Set;
 import org.threegate.run.PrintableText;
 
 /** Validates the model of a {@code tokenizer.json}. It is streamed, because it can be large. */
@@ -27,31 +30,44 @@ final class TokenizerVocabulary {
 
   private final JsonParser parser;
   private final JsonGenerator out;
+  private final Set<String> wanted;
+  private final Map<String, Integer> ids = new HashMap<>();
   private boolean words;
   private boolean pieces;
   private boolean merges;
   private boolean merged;
   private int size;
   private int longest = 1;
+  private boolean isPairs;
 
   /** The prefix that all second parts of merges share. */
   private String seconds = "";
 
-  private TokenizerVocabulary(JsonParser parser, JsonGenerator out) {
+  private TokenizerVocabulary(JsonParser parser, JsonGenerator out, Set<String> wanted) {
     this.parser = parser;
     this.out = out;
+    this.wanted = wanted;
   }
+
+  /**
+   * A model that was written.
+   *
+   * @param longest the length of the longest token in bytes
+   * @param isPairs whether it is a byte pair encoding
+   * @param ids the ids of the tokens that were looked for
+   */
+  record Written(int longest, boolean isPairs, Map<String, Integer> ids) {}
 
   /**
    * Writes the model at the position of a parser.
    *
-   * @return the length of the longest token in bytes
+   * @param wanted the tokens whose ids are looked for
    */
-  static int copy(JsonParser parser, JsonGenerator out) throws IOException {
-    return new TokenizerVocabulary(parser, out).copy();
+  static Written copy(JsonParser parser, JsonGenerator out, Set<String> wanted) throws IOException {
+    return new TokenizerVocabulary(parser, out, wanted).copy();
   }
 
-  private int copy() throws IOException {
+  private Written copy() throws IOException {
     expect(parser.currentToken() == JsonToken.START_OBJECT, "model");
     ObjectNode settings = JsonNodeFactory.instance.objectNode();
     out.writeStartObject();
@@ -71,7 +87,7 @@ final class TokenizerVocabulary {
     }
     settings(new TokenizerFields(settings, "model"));
     out.writeEndObject();
-    return longest;
+    return new Written(longest, isPairs, ids);
   }
 
   private void settings(TokenizerFields given) throws IOException {
@@ -81,6 +97,7 @@ final class TokenizerVocabulary {
           VOCABULARY, "is missing, or does not belong to the type " + PrintableText.name(type));
     }
     out.writeStringField("type", type);
+    isPairs = type.equals("BPE");
     switch (type) {
       case "BPE" -> pairs(given);
       case "WordPiece" -> {
@@ -153,9 +170,16 @@ final class TokenizerVocabulary {
         throw refused(VOCABULARY, "has the id " + id + ", not 0 to " + LARGEST_ID);
       }
       out.writeNumber(id);
+      found(parser.currentName(), (int) id);
       size++;
     }
     out.writeEndObject();
+  }
+
+  private void found(String token, int id) {
+    if (wanted.contains(token)) {
+      ids.put(token, id);
+    }
   }
 
   private void pieces() throws IOException {
@@ -164,6 +188,7 @@ final class TokenizerVocabulary {
       out.writeStartArray();
       expect(parser.nextToken() == JsonToken.VALUE_STRING, VOCABULARY);
       out.writeString(token(parser.getText(), LONGEST_PIECE, VOCABULARY));
+      found(parser.getText(), size);
       expect(parser.nextToken().isNumeric(), VOCABULARY);
       double score = parser.getDoubleValue();
       if (!(Math.abs(score) <= LARGEST_SCORE)) {

@@ -1,12 +1,13 @@
 package org.threegate.rl.rollout;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import org.threegate.rl.policy.Completion;
+import org.threegate.rl.policy.CompletionEngine;
+import org.threegate.rl.policy.CompletionRequest;
 import org.threegate.rl.policy.Decoder;
-import org.threegate.rl.policy.Sampler;
+import org.threegate.rl.policy.DecoderEngine;
 import org.threegate.rl.policy.SamplingOptions;
 import org.threegate.rl.policy.Tokenizer;
 import org.threegate.rl.task.Problem;
@@ -28,7 +29,7 @@ import org.threegate.rl.verifier.BoundedVerifier;
  */
 public record Rollouts(Tokenizer tokenizer, BoundedVerifier verifier, int longestPrompt) {
   /**
-   * Samples completions and scores them.
+   * Samples completions from a model in this process and scores them.
    *
    * @param model the model to sample from
    * @param problems the problems
@@ -40,6 +41,30 @@ public record Rollouts(Tokenizer tokenizer, BoundedVerifier verifier, int longes
    */
   public List<Rollout> draw(
       Decoder model, List<Problem> problems, int each, SamplingOptions options, long seed) {
+    return draw(new DecoderEngine(model, tokenizer), 0, problems, each, options, seed);
+  }
+
+  /**
+   * Asks an engine for completions and scores them. Responses have no special tokens, as in TRL.
+   *
+   * @param engine completes the prompts
+   * @param version the version of the weights that should answer
+   * @param problems the problems
+   * @param each the number of completions per problem
+   * @param options how completions are sampled
+   * @param seed the seed of all randomness
+   * @return the completions; those of a problem are adjacent
+   * @throws IllegalArgumentException when a prompt is empty or too long
+   * @throws org.threegate.run.InvalidInputException when the engine's answer is not one of the
+   *     request
+   */
+  public List<Rollout> draw(
+      CompletionEngine engine,
+      long version,
+      List<Problem> problems,
+      int each,
+      SamplingOptions options,
+      long seed) {
     List<int[]> prompts = new ArrayList<>();
     for (Problem problem : problems) {
       int[] prompt = encode(problem);
@@ -48,12 +73,14 @@ public record Rollouts(Tokenizer tokenizer, BoundedVerifier verifier, int longes
       }
     }
     SplittableRandom random = new SplittableRandom(seed);
-    long[] seeds = random.longs(prompts.size()).toArray();
-    List<Completion> completions = Sampler.complete(model, prompts, options, seeds);
+    CompletionRequest request =
+        new CompletionRequest(prompts, options, random.longs(prompts.size()).toArray(), version);
+    List<Completion> completions = request.checked(engine.complete(request), engine.where());
     List<BoundedVerifier.Request> requests = new ArrayList<>();
     for (int i = 0; i < completions.size(); i++) {
       requests.add(
-          new BoundedVerifier.Request(text(completions.get(i)), problems.get(i / each).answer()));
+          new BoundedVerifier.Request(
+              tokenizer.text(completions.get(i).content()), problems.get(i / each).answer()));
     }
     List<BoundedVerifier.Score> scores = verifier.scoreAll(requests);
     List<Rollout> rollouts = new ArrayList<>();
@@ -75,12 +102,12 @@ public record Rollouts(Tokenizer tokenizer, BoundedVerifier verifier, int longes
    * @param problem a problem with a plain prompt
    */
   public boolean fits(Problem problem) {
-    int tokens = tokenizer.encode(problem.prompt()).length;
+    int tokens = tokens(problem).length;
     return tokens > 0 && tokens <= longestPrompt;
   }
 
   private int[] encode(Problem problem) {
-    int[] prompt = tokenizer.encode(problem.prompt());
+    int[] prompt = tokens(problem);
     if (prompt.length == 0 || prompt.length > longestPrompt) {
       throw new IllegalArgumentException(
           "a prompt of "
@@ -94,8 +121,8 @@ public record Rollouts(Tokenizer tokenizer, BoundedVerifier verifier, int longes
     return prompt;
   }
 
-  private String text(Completion completion) {
-    int length = completion.tokens().length - (completion.stopped() ? 1 : 0);
-    return tokenizer.decode(Arrays.copyOf(completion.tokens(), length));
+  private int[] tokens(Problem problem) {
+    int[] tokens = tokenizer.encode(problem.prompt());
+    return problem.rendered() ? tokens : tokenizer.surrounding().around(tokens);
   }
 }

@@ -5,7 +5,6 @@ import java.time.LocalDate;
 import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import org.threegate.rl.adapter.AdapterOptions;
 import org.threegate.rl.objective.PolicyObjective;
 import org.threegate.rl.optimizer.AdamW;
@@ -22,12 +21,14 @@ final class Composition {
 
   static SamplingOptions sampling(TrainingConfig config, List<Integer> ends) {
     TrainingConfig.Generation generation = config.generation();
-    return new SamplingOptions(
-        generation.temperature(),
-        generation.topP(),
-        generation.topK(),
-        generation.maxCompletionLength(),
-        Set.copyOf(ends));
+    return SamplingOptions.builder(generation.maxCompletionLength(), ends)
+        .temperature(generation.temperature())
+        .topP(generation.topP())
+        .topK(generation.topK())
+        .minP(generation.minP())
+        .repetitionPenalty(generation.repetitionPenalty())
+        .stopStrings(generation.stopStrings())
+        .build();
   }
 
   static PolicyObjective objective(TrainingConfig config) {

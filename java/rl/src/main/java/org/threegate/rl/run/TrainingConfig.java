@@ -288,6 +288,10 @@ public record TrainingConfig(
    * @param temperature temperature of sampling
    * @param topP probability mass of the tokens that are sampled from, in evaluation too
    * @param topK number of most likely tokens that are sampled from. 0: all of them
+   * @param minP least probability of a token that is sampled, as a share of the largest one
+   * @param repetitionPenalty divisor of the logits of tokens that prompt or completion have. 1: no
+   *     penalty
+   * @param stopStrings texts that end a completion, which keeps them
    */
   public record Generation(
       @Key(
@@ -311,7 +315,22 @@ public record TrainingConfig(
       @Key(
               standard = "0",
               meaning = "Number of most likely tokens that are sampled from. 0: all of them.")
-          int topK) {
+          int topK,
+      @Key(
+              standard = "0.0",
+              meaning =
+                  "Least probability of a token that is sampled, as a share of the largest one. 0: none.")
+          double minP,
+      @Key(
+              standard = "1.0",
+              meaning =
+                  "Divisor of the logits of tokens that prompt or completion have, above 1 for fewer repetitions.")
+          double repetitionPenalty,
+      @Key(
+              standard = "[]",
+              meaning = "Texts that end a completion, which keeps them.",
+              trl = "member of `generation_kwargs`")
+          List<String> stopStrings) {
     /**
      * Checks the values.
      *
@@ -326,6 +345,14 @@ public record TrainingConfig(
       Limits.notNegative("temperature", temperature);
       Limits.share("top_p", topP);
       Limits.least("top_k", topK, 0);
+      Limits.within("min_p", minP, 0, 1);
+      Limits.positive("repetition_penalty", repetitionPenalty);
+      stopStrings = List.copyOf(stopStrings);
+      Limits.require(
+          stopStrings.stream().noneMatch(String::isEmpty),
+          "stop_strings",
+          stopStrings,
+          "without an empty text");
     }
   }
 

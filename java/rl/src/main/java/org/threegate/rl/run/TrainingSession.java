@@ -15,6 +15,7 @@ import org.threegate.analysis.mask.MaskFile;
 import org.threegate.kernel.Context;
 import org.threegate.kernel.Mask;
 import org.threegate.rl.adapter.LowRankAdapter;
+import org.threegate.rl.policy.CompletionEngine;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.JsonTokenizer;
 import org.threegate.rl.policy.SamplingOptions;
@@ -102,6 +103,7 @@ public final class TrainingSession implements AutoCloseable {
     private final TrainingConfig config;
     private Optional<Decoder> policy = Optional.empty();
     private Optional<Rollouts> rollouts = Optional.empty();
+    private Optional<CompletionEngine> engine = Optional.empty();
     private Optional<Tokenizer> tokenizer = Optional.empty();
     private Optional<SupervisedTrainer.Source> demonstrations = Optional.empty();
     private List<Problem> problems = List.of();
@@ -131,6 +133,17 @@ public final class TrainingSession implements AutoCloseable {
      */
     public Builder rollouts(Rollouts value) {
       rollouts = Optional.of(value);
+      return this;
+    }
+
+    /**
+     * Asks this engine for the completions of training, and not the policy itself.
+     *
+     * @param value completes prompts with the tokenizer of the policy; the caller closes it
+     * @return this builder
+     */
+    public Builder engine(CompletionEngine value) {
+      engine = Optional.of(value);
       return this;
     }
 
@@ -273,9 +286,12 @@ public final class TrainingSession implements AutoCloseable {
   private Trainer trainer(Builder parts, Optional<Decoder> reference, Map<String, Tensor> masks) {
     if (config.objective().algorithm() != Algorithm.SFT) {
       TrainingOptions options = Composition.reinforcement(config, policy.config().tokens().ends());
-      return reference.isPresent()
-          ? PolicyTrainer.of(policy, reference.get(), problems, rollouts(), options, masks)
-          : PolicyTrainer.of(policy, problems, rollouts(), options, masks);
+      PolicyTrainer asking =
+          reference.isPresent()
+              ? PolicyTrainer.of(policy, reference.get(), problems, rollouts(), options, masks)
+              : PolicyTrainer.of(policy, problems, rollouts(), options, masks);
+      parts.engine.ifPresent(asking::ask);
+      return asking;
     }
     Tokenizer tokenizer = parts.tokenizer.orElseGet(() -> rollouts().tokenizer());
     return SupervisedTrainer.of(
@@ -292,7 +308,9 @@ public final class TrainingSession implements AutoCloseable {
     String end = ends.isEmpty() ? "" : tokenizer.decode(new int[] {ends.get(0)});
     List<Demonstration> demonstrations =
         problems.stream()
-            .map(problem -> new Demonstration(problem.prompt(), problem.answer() + end))
+            .map(
+                problem ->
+                    new Demonstration(problem.prompt(), problem.answer() + end, problem.rendered()))
             .toList();
     return SupervisedTrainer.Source.of(demonstrations, config.run().seed());
   }

@@ -254,7 +254,7 @@ public final class ChatTemplate {
    */
   public Problem plain(Problem problem) {
     return problem.isChat()
-        ? Problem.of(prompt(problem.messages()), problem.answer(), problem.kind())
+        ? Problem.rendered(prompt(problem.messages()), problem.answer(), problem.kind())
         : problem;
   }
 }

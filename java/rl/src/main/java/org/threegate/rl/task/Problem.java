@@ -9,8 +9,10 @@ import java.util.List;
  *     is a plain prompt
  * @param answer the reference answer, in the form that the verifier reads
  * @param kind the category of the problem; empty when it is unknown
+ * @param rendered whether a chat template has made the plain prompt, which then has its special
+ *     tokens. The tokenizer adds its own to other plain prompts
  */
-public record Problem(List<Message> messages, String answer, String kind) {
+public record Problem(List<Message> messages, String answer, String kind, boolean rendered) {
   /**
    * Copies the list.
    *
@@ -31,7 +33,18 @@ public record Problem(List<Message> messages, String answer, String kind) {
    * @param kind the category of the problem; empty when it is unknown
    */
   public static Problem of(String prompt, String answer, String kind) {
-    return new Problem(List.of(new Message("", prompt)), answer, kind);
+    return new Problem(List.of(new Message("", prompt)), answer, kind, false);
+  }
+
+  /**
+   * {@return a problem with a plain prompt that a chat template has made}
+   *
+   * @param prompt the text of the prompt
+   * @param answer the reference answer, in the form that the verifier reads
+   * @param kind the category of the problem; empty when it is unknown
+   */
+  public static Problem rendered(String prompt, String answer, String kind) {
+    return new Problem(List.of(new Message("", prompt)), answer, kind, true);
   }
 
   /** {@return whether the problem is a conversation, which a chat template has to render} */

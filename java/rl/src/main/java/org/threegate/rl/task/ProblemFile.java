@@ -84,6 +84,6 @@ public final class ProblemFile {
       }
       messages.add(new Message(message.path("role").asText(), message.path("content").asText()));
     }
-    return new Problem(messages, answer.asText(), kind);
+    return new Problem(messages, answer.asText(), kind, false);
   }
 }

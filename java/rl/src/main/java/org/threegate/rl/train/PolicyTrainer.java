@@ -16,7 +16,9 @@ import org.threegate.rl.objective.Advantages;
 import org.threegate.rl.objective.PolicyBatch;
 import org.threegate.rl.objective.PolicyObjective;
 import org.threegate.rl.optimizer.AdamW;
+import org.threegate.rl.policy.CompletionEngine;
 import org.threegate.rl.policy.Decoder;
+import org.threegate.rl.policy.DecoderEngine;
 import org.threegate.rl.policy.Differentiation;
 import org.threegate.rl.policy.Padded;
 import org.threegate.rl.policy.Scopes;
@@ -43,6 +45,7 @@ public final class PolicyTrainer extends Trainer {
   private final Rollouts rollouts;
   private final TrainingOptions options;
   private final Order order;
+  private CompletionEngine engine;
 
   private PolicyTrainer(
       Decoder policy,
@@ -57,6 +60,18 @@ public final class PolicyTrainer extends Trainer {
     this.rollouts = rollouts;
     this.options = options;
     this.order = new Order(problems.size(), options.seed());
+    this.engine = new DecoderEngine(policy, rollouts.tokenizer());
+  }
+
+  /**
+   * Asks an engine for completions from now on, and not the policy itself. The version of the
+   * weights is the number of optimizer updates. An engine may answer with older weights: the ratios
+   * of the objective are then to the log-probabilities that it reports.
+   *
+   * @param other completes prompts, with the tokenizer of the policy. The caller closes it
+   */
+  public void ask(CompletionEngine other) {
+    engine = other;
   }
 
   /**
@@ -130,14 +145,18 @@ public final class PolicyTrainer extends Trainer {
       long number = 2 * step() + 1 + ((long) round << 40);
       drawn.addAll(
           rollouts.draw(
-              policy,
+              engine,
+              optimizer.steps(),
               batch(metrics),
               options.group(),
               options.sampling(),
               Order.seed(options.seed(), number)));
       rewards = rewards(drawn);
     } while (++round < options.rounds() && teaching(rewards) < options.prompts());
+    drawn.forEach(rollout -> policy.requireTokens(rollout.completion().tokens()));
+    long version = optimizer.steps();
     describe(drawn, metrics);
+    metrics.put("sampling/version_lag", lag(drawn, version));
     if (options.rounds() > 1) {
       metrics.put("sampling/rounds", (double) round);
     }
@@ -151,7 +170,7 @@ public final class PolicyTrainer extends Trainer {
           metrics);
     }
     for (int update = 0; update < options.updates(); update++) {
-      if (!Double.isFinite(learn(kept, drawn, advantages, metrics))) {
+      if (!Double.isFinite(learn(kept, drawn, advantages, version, metrics))) {
         return failed(metrics);
       }
     }
@@ -221,6 +240,14 @@ public final class PolicyTrainer extends Trainer {
         share(drawn, rollout -> rollout.score().outcome() != BoundedVerifier.Outcome.SCORED));
   }
 
+  /** Returns by how many updates the weights that sampled were behind, on average. */
+  private static double lag(List<Rollout> drawn, long version) {
+    return drawn.stream()
+        .mapToLong(rollout -> version - rollout.completion().version())
+        .average()
+        .orElseThrow();
+  }
+
   private static double share(List<Rollout> drawn, Predicate<Rollout> which) {
     return (double) drawn.stream().filter(which).count() / drawn.size();
   }
@@ -257,7 +284,11 @@ public final class PolicyTrainer extends Trainer {
 
   /** Performs one optimizer update, and returns the norm of its gradient. */
   private double learn(
-      List<Integer> kept, List<Rollout> drawn, double[] advantages, Map<String, Double> metrics) {
+      List<Integer> kept,
+      List<Rollout> drawn,
+      double[] advantages,
+      long version,
+      Map<String, Double> metrics) {
     long tokens = kept.stream().mapToLong(i -> drawn.get(i).completion().tokens().length).sum();
     List<Callable<Piece>> pieces = new ArrayList<>();
     for (int begin = 0; begin < kept.size(); begin += options.rows()) {
@@ -265,13 +296,14 @@ public final class PolicyTrainer extends Trainer {
       long own = part.stream().mapToLong(i -> drawn.get(i).completion().tokens().length).sum();
       boolean byTokens = options.objective().average() == PolicyObjective.Average.TOKENS;
       double share = byTokens ? (double) own / tokens : (double) part.size() / kept.size();
-      pieces.add(() -> piece(part, drawn, advantages, share));
+      pieces.add(() -> piece(part, drawn, advantages, share, version));
     }
     double rate = options.rate() * options.schedule().at(optimizer.steps());
     return learn(pieces, rate, metrics);
   }
 
-  private Piece piece(List<Integer> part, List<Rollout> drawn, double[] advantages, double share) {
+  private Piece piece(
+      List<Integer> part, List<Rollout> drawn, double[] advantages, double share, long version) {
     List<Rollout> rows = part.stream().map(drawn::get).toList();
     int prompt = rows.stream().mapToInt(row -> row.prompt().length).max().orElseThrow();
     int longest =
@@ -282,8 +314,10 @@ public final class PolicyTrainer extends Trainer {
         Padded.right(
             rows.stream().map(row -> row.completion().tokens()).toList(), longest, padding);
     Padded texts = prompts.followedBy(completions);
-    Optional<Tensor> before =
-        options.updates() == 1 ? Optional.empty() : Optional.of(drawnWith(rows, longest));
+    boolean isOwn =
+        options.updates() == 1
+            && drawn.stream().allMatch(row -> row.completion().version() == version);
+    Optional<Tensor> before = isOwn ? Optional.empty() : Optional.of(drawnWith(rows, longest));
     Optional<Tensor> held =
         reference.map(
             model ->

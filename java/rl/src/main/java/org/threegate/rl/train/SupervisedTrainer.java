@@ -110,15 +110,18 @@ public final class SupervisedTrainer extends Trainer {
     int tooLong = 0;
     for (int i = 0; i < options.batch(); i++) {
       Demonstration demonstration = source.at(position++);
+      Tokenizer.Surrounding surrounding =
+          demonstration.rendered() ? Tokenizer.Surrounding.NONE : tokenizer.surrounding();
       int[] prompt = tokenizer.encode(demonstration.prompt());
       int[] response = tokenizer.encode(demonstration.response());
-      int[] all = Arrays.copyOf(prompt, prompt.length + response.length);
-      System.arraycopy(response, 0, all, prompt.length, response.length);
+      int[] text = Arrays.copyOf(prompt, prompt.length + response.length);
+      System.arraycopy(response, 0, text, prompt.length, response.length);
+      int[] all = surrounding.around(text);
       if (all.length > options.longest()) {
         tooLong++;
         all = Arrays.copyOf(all, options.longest());
       }
-      int given = Math.max(1, prompt.length);
+      int given = Math.max(1, surrounding.before().size() + prompt.length);
       if (given < all.length) {
         policy.requireTokens(all);
         rows.add(new Row(all, given));

@@ -20,6 +20,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.threegate.buffer.NativeBuffer;
 import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.SafetensorsWriter;
@@ -241,6 +242,74 @@ class DecoderTest {
     }
   }
 
+  /**
+   * Texts longer than the positions of the model, at once and token by token. Each text of a batch
+   * has the rotary frequencies that transformers gives it alone.
+   */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"llama-3", "llama-dynamic", "llama-linear", "llama-longrope", "llama-yarn"})
+  void positionsReachBeyondThoseOfTheModel(String name) {
+    int width = 40;
+    int begun = 8; // tokens that the cache is filled with at once
+    try (Context context = Context.open();
+        PointerScope scope = new PointerScope();
+        Decoder model = Decoder.load(context, DECODERS.resolve(name));
+        KeyValueCache cache = model.cache(Expected.ROWS, width);
+        Checkpoint file =
+            Checkpoint.open(context, DECODERS.resolve(name + "/expected-beyond.safetensors"))) {
+      assertThat(width).isGreaterThan(model.config().positions());
+      long[] tokens = longs(file, "tokens");
+      long[] lengths = longs(file, "lengths");
+      long[] known = new long[tokens.length];
+      for (int i = 0; i < known.length; i++) {
+        known[i] = i % width < lengths[i / width] ? 1 : 0;
+      }
+      Tensor all = Tensors.of(tokens, Expected.ROWS, width);
+      Tensor mask = Tensors.of(known, Expected.ROWS, width).to(ScalarType.Bool);
+      float[] whole = Tensors.floats(model.logits(all, mask));
+      expect(file, "whole", known, whole, 0, width);
+      for (int at = 0; at < width; ) {
+        int count = at == 0 ? begun : 1;
+        float[] next =
+            Tensors.floats(model.next(all.narrow(1, at, count), mask.narrow(1, at, count), cache));
+        at += count;
+        expect(file, "cached", known, next, at - 1, 1);
+      }
+    }
+  }
+
+  private static long[] longs(Checkpoint file, String name) {
+    org.threegate.checkpoint.Tensor tensor = file.tensors().get(name);
+    long[] values = new long[(int) tensor.elements()];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = tensor.file().buffer().getLong(tensor.offset() + 8L * i);
+    }
+    return values;
+  }
+
+  /** Expects the logits of some columns, where the mask is 1. */
+  private static void expect(
+      Checkpoint file, String name, long[] known, float[] logits, int from, int count) {
+    org.threegate.checkpoint.Tensor wanted = file.tensors().get(name);
+    int columns = known.length / Expected.ROWS;
+    int vocabulary = (int) wanted.elements() / known.length;
+    for (int i = 0; i < logits.length; i++) {
+      int row = i / (count * vocabulary);
+      int place = row * columns + from + i / vocabulary % count;
+      if (known[place] == 1) {
+        assertThat(logits[i])
+            .as(name + " " + place)
+            .isCloseTo(
+                wanted
+                    .file()
+                    .buffer()
+                    .getFloat(wanted.offset() + 4L * (place * vocabulary + i % vocabulary)),
+                within((float) (5 * TOLERANCE)));
+      }
+    }
+  }
+
   @Test
   void isReadBackAsItWasWritten() throws IOException {
     Path source = DECODERS.resolve("qwen3");
@@ -310,7 +379,21 @@ class DecoderTest {
     try (Context context = Context.open()) {
       refused(context, config.replace("\"llama\"", "\"gpt2\""), "model_type \"gpt2\"");
       refused(context, config.replace("silu", "gelu"), "hidden_act \"gelu\"");
-      refused(context, config.replace("\"default\"", "\"longrope\""), "rope_type \"longrope\"");
+      refused(context, config.replace("\"default\"", "\"ntk\""), "rope_type \"ntk\"");
+      refused(
+          context,
+          config.replace("\"default\"", "\"longrope\""),
+          "short_factor is missing; it must be a list of 4 numbers");
+      refused(
+          context,
+          config.replace(
+              "\"default\"",
+              "\"longrope\", \"short_factor\": [1, 1, 1, 1], \"long_factor\": [1, 0, 1, 1]"),
+          "long_factor is [1,0,1,1]; it must be a list of 4 numbers");
+      refused(
+          context,
+          config.replace("\"default\"", "\"dynamic\", \"factor\": 0.5"),
+          "factor is 0.5; it must be 1 or more with dynamic scaling");
       refused(
           context,
           config.replace("\"hidden_size\": 16", "\"hidden_size\": 0"),

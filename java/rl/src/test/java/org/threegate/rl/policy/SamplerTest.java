@@ -40,6 +40,10 @@ class SamplerTest {
     context.close();
   }
 
+  private static SamplingOptions.Builder options() {
+    return SamplingOptions.builder(1, List.of());
+  }
+
   private double[] probabilities(double temperature) {
     double[] weights = new double[model.config().vocabulary()];
     Scopes.run(
@@ -75,7 +79,7 @@ class SamplerTest {
 
   @Test
   void tokensComeAsOftenAsTheirProbabilitiesSay() {
-    expect(drawn(new SamplingOptions(1.7, 1, 0, 1, Set.of())), probabilities(1.7));
+    expect(drawn(options().temperature(1.7).build()), probabilities(1.7));
   }
 
   @Test
@@ -84,21 +88,18 @@ class SamplerTest {
     double[] sorted = Arrays.stream(all).map(p -> -p).sorted().map(p -> -p).toArray();
     double[] four = Arrays.stream(all).map(p -> p >= sorted[3] ? p : 0).toArray();
     double sum = Arrays.stream(four).sum();
-    expect(
-        drawn(new SamplingOptions(1, 1, 4, 1, Set.of())),
-        Arrays.stream(four).map(p -> p / sum).toArray());
+    expect(drawn(options().topK(4).build()), Arrays.stream(four).map(p -> p / sum).toArray());
     // This is slightly more than the share of the first two tokens, so a third is included.
     double share = sorted[0] + sorted[1] + 1e-4;
     double[] three = Arrays.stream(all).map(p -> p >= sorted[2] ? p : 0).toArray();
     double whole = Arrays.stream(three).sum();
     expect(
-        drawn(new SamplingOptions(1, share, 0, 1, Set.of())),
-        Arrays.stream(three).map(p -> p / whole).toArray());
+        drawn(options().topP(share).build()), Arrays.stream(three).map(p -> p / whole).toArray());
     double[] first = new double[all.length];
     first[IntStream.range(0, all.length).filter(i -> all[i] == sorted[0]).findFirst().getAsInt()] =
         1;
-    expect(drawn(new SamplingOptions(0, 1, 0, 1, Set.of())), first);
-    expect(drawn(new SamplingOptions(1, 1e-9, 0, 1, Set.of())), first);
+    expect(drawn(options().temperature(0).build()), first);
+    expect(drawn(options().topP(1e-9).build()), first);
   }
 
   /** A completion does not depend on the other prompts that are completed with it. */
@@ -107,7 +108,13 @@ class SamplerTest {
     List<int[]> prompts =
         List.of(PROMPT, new int[] {5}, new int[] {8, 8, 8, 20, 21, 22, 3}, PROMPT);
     long[] seeds = {1, 2, 3, 4};
-    SamplingOptions options = new SamplingOptions(1, 0.95, 20, 12, Set.of(2, 7, 11, 15));
+    SamplingOptions options =
+        SamplingOptions.builder(12, List.of(2, 7, 11, 15))
+            .topP(0.95)
+            .topK(20)
+            .minP(0.01)
+            .repetitionPenalty(1.1)
+            .build();
     List<Completion> together = Sampler.complete(model, prompts, options, seeds);
     List<Integer> lengths = new ArrayList<>();
     for (int i = 0; i < seeds.length; i++) {
@@ -163,7 +170,7 @@ class SamplerTest {
     assertThatThrownBy(() -> Sampler.complete(model, List.of(new int[] {24}), options, new long[1]))
         .isInstanceOf(InvalidInputException.class)
         .hasMessageContaining("token 24 of a vocabulary of 24");
-    assertThatThrownBy(() -> new SamplingOptions(-1, 1, 0, 1, Set.of()))
+    assertThatThrownBy(() -> options().temperature(-1).build())
         .hasMessage("temperature must be 0 or more, and finite");
   }
 }

@@ -64,9 +64,11 @@ class SizesTest {
               assertThat(config.tokens().ends()).allMatch(token -> token < config.vocabulary());
               assertThat(config.tokens().padding()).isBetween(0, config.vocabulary() - 1);
               if (config.attention().headDimension() < 1000) {
-                for (double angle :
-                    config.rotary().frequencies(config.attention().headDimension())) {
-                  assertThat(angle).isFinite();
+                for (long length : new long[] {1, 1 << 30}) {
+                  for (double angle :
+                      config.rotary().frequencies(config.attention().headDimension(), length)) {
+                    assertThat(angle).isFinite();
+                  }
                 }
               }
             });

@@ -190,6 +190,7 @@ final class TokenizerCases {
       for (int i = 0; i < 6; i++) {
         String text = text(random);
         try {
+          tokenizer.text(tokenizer.surrounding().around(tokenizer.encode(text)));
           tokenizer.decode(tokenizer.encode(text));
         } catch (InvalidInputException e) {
           oneLine(e);

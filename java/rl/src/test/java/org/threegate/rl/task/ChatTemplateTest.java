@@ -139,8 +139,8 @@ class ChatTemplateTest {
     Files.writeString(directory.resolve("chat_template.jinja"), "{{ messages[0].role }}:");
     ChatTemplate own = ChatTemplate.load(directory).orElseThrow();
     assertThat(own.prompt(messages)).isEqualTo("user:");
-    Problem chat = new Problem(messages, "b", "kind");
-    assertThat(own.plain(chat)).isEqualTo(Problem.of("user:", "b", "kind"));
+    Problem chat = new Problem(messages, "b", "kind", false);
+    assertThat(own.plain(chat)).isEqualTo(Problem.rendered("user:", "b", "kind"));
     Problem plain = Problem.of("x", "y", "");
     assertThat(own.plain(plain)).isSameAs(plain);
   }

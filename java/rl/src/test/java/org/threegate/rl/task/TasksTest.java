@@ -42,8 +42,11 @@ class TasksTest {
             Problem.of("2+2=", "4", "sum"),
             Problem.of("2+3=", "5", ""),
             new Problem(
-                List.of(new Message("system", "Think."), new Message("user", "2+4?")), "6", ""),
-            new Problem(List.of(new Message("user", "2+5?")), "7", "openai/gsm8k"));
+                List.of(new Message("system", "Think."), new Message("user", "2+4?")),
+                "6",
+                "",
+                false),
+            new Problem(List.of(new Message("user", "2+5?")), "7", "openai/gsm8k", false));
     assertThat(problems.get(0).prompt()).isEqualTo("2+2=");
     assertThatThrownBy(() -> problems.get(2).prompt()).isInstanceOf(IllegalStateException.class);
   }

@@ -25,7 +25,9 @@ import org.threegate.kernel.Context;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.objective.Divergence;
 import org.threegate.rl.objective.PolicyObjective;
+import org.threegate.rl.policy.Completion;
 import org.threegate.rl.policy.Decoder;
+import org.threegate.rl.policy.FinishReason;
 import org.threegate.rl.policy.SamplingOptions;
 import org.threegate.rl.policy.Tensors;
 import org.threegate.rl.policy.Tokenizer;
@@ -340,7 +342,7 @@ class PolicyTrainerTest {
             new Rollout(
                 PROBLEMS.get(0),
                 new int[0],
-                new org.threegate.rl.policy.Completion(new int[0], new float[0], false),
+                new Completion(new int[0], new float[0], new FinishReason.Length(), 0),
                 "",
                 new BoundedVerifier.Score(i < right ? 1 : 0, BoundedVerifier.Outcome.SCORED)));
       }
