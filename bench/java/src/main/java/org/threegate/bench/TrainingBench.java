@@ -17,6 +17,7 @@ import org.threegate.rl.objective.PolicyBatch;
 import org.threegate.rl.objective.PolicyObjective;
 import org.threegate.rl.observe.GeometryObserver;
 import org.threegate.rl.optimizer.AdamW;
+import org.threegate.rl.optimizer.Optimizer;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.Differentiation;
 import org.threegate.rl.policy.Padded;
@@ -44,7 +45,7 @@ public final class TrainingBench {
   public static void main(String[] arguments) {
     try (Context context = Context.open();
         Decoder model = Decoder.load(context, Path.of(arguments[0]));
-        AdamW optimizer = AdamW.of(model.parameters(), AdamW.Options.DEFAULT, Map.of())) {
+        Optimizer optimizer = Optimizer.of(model.parameters(), AdamW.DEFAULT, Map.of())) {
       int vocabulary = model.config().vocabulary();
       long[] numbers = new long[ROWS * (PROMPT + COMPLETION)];
       Arrays.setAll(numbers, i -> 3 + i * 7L % (vocabulary - 3));
@@ -81,7 +82,7 @@ public final class TrainingBench {
   }
 
   /** Computes the gradients in parts with one thread each, as the trainer does. */
-  private static void update(Decoder model, AdamW optimizer, long[] numbers, float[] weights) {
+  private static void update(Decoder model, Optimizer optimizer, long[] numbers, float[] weights) {
     List<Callable<List<Optional<Tensor>>>> parts = new ArrayList<>();
     for (int begin = 0; begin < ROWS; begin += PART) {
       int from = begin;

@@ -35,12 +35,13 @@ import picocli.CommandLine.Spec;
       "The paper is \"The Path Not Taken\" (arXiv 2511.08567). The study fine-tunes an included model"
           + " of 0.75 million parameters in many ways: by reinforcement at two learning rates, by"
           + " supervision at its usual and at matched rates, by rejection sampling, within masks, with"
-          + " adapters and from a rotated base. Most ways have two or four seeds, and the spread between"
-          + " seeds decides. For each claim the study reports the observed value, the values of null"
-          + " models and matched controls, and the verdict.",
+          + " adapters and from a rotated base. It also varies the optimizer (SGD, Muon), the task and the"
+          + " base. Most ways have two or four seeds, and the spread between seeds decides. For each claim"
+          + " the study reports the observed value, the values of null models and matched controls, and the"
+          + " verdict.",
       "",
-      "Takes about fifteen minutes on two cores, two with --quick. Writes study.json, study.html and all"
-          + " models, which compare, consensus and curvature can read."
+      "Takes about fifteen minutes on two cores, two to three with --quick. Writes study.json, study.html"
+          + " and all models, which compare, consensus and curvature can read."
     },
     footer = {
       "",
@@ -63,7 +64,7 @@ final class StudyCommand implements Callable<Integer> {
 
   @Option(
       names = "--quick",
-      description = "Do fewer and shorter runs: about two minutes on two cores, not fifteen.")
+      description = "Do fewer and shorter runs: two to three minutes on two cores, not fifteen.")
   private boolean quick;
 
   @Option(

@@ -406,8 +406,7 @@ final class Readers {
         model,
         new Letters(),
         SupervisedTrainer.Source.of(List.of(new Demonstration("vw", "d")), 5),
-        new SupervisedOptions(
-            4, 1, 3, true, 8, 0.01, Schedule.cosine(2, 4, 0.1), AdamW.Options.DEFAULT, 1),
+        new SupervisedOptions(4, 1, 3, true, 8, 0.01, Schedule.cosine(2, 4, 0.1), AdamW.DEFAULT, 1),
         Map.of());
   }
 

@@ -52,14 +52,23 @@ class StudyCommandTest {
         .contains(
             "RLVR (2)", "Claims. Each is compared with", "report: " + whole.resolve("study.html"));
     JsonNode json = json(whole);
-    assertThat(json.path("runs")).hasSize(9);
+    assertThat(json.path("runs")).hasSize(13);
+    assertThat(json.path("variations").findValuesAsText("id"))
+        .containsExactly("sgd", "muon", "subtraction", "other-base");
+    assertThat(json.path("variations").get(3).path("weights").asLong())
+        .isNotEqualTo(json.path("weights").asLong());
     assertThat(json.path("claims").findValuesAsText("id"))
         .contains(
             "learns",
             "sparser-than-sft",
             "avoids-principal-weights",
             "axes-decide",
-            "low-curvature");
+            "sgd-agrees",
+            "muon-as-seeds",
+            "subtraction-repeats",
+            "other-base-repeats",
+            "low-curvature")
+        .doesNotContain("other-base-agrees");
     for (JsonNode ran : json.path("runs")) {
       assertThat(ran.path("changed").asLong()).isPositive();
       // Each measure is reported with that of its null model.
@@ -124,7 +133,7 @@ class StudyCommandTest {
     assertThat(run("study", "--quick", "--steps", STEPS, "--out", part, "--resume").code())
         .isZero();
     assertThat(json(part)).isEqualTo(json);
-    for (String model : List.of("rlvr-1", "rlvr-2", "sft-1", "rejection-2")) {
+    for (String model : List.of("rlvr-1", "rlvr-2", "sft-1", "sgd-rlvr-2", "other-base-rlvr-2")) {
       String file = "runs/" + model + "/model.safetensors";
       assertThat(Files.mismatch(part.resolve(file), whole.resolve(file))).isEqualTo(-1);
     }

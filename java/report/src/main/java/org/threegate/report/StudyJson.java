@@ -33,6 +33,7 @@ record StudyJson(
     List<Run> runs,
     List<Pair> seeds,
     List<Pair> rotated,
+    List<Variation> variations,
     Map<String, Double> curvatureAlong) {
   private static final int SCHEMA = 1;
 
@@ -103,6 +104,7 @@ record StudyJson(
 
   record Run(
       String id,
+      String variation,
       String arm,
       int seed,
       String title,
@@ -132,6 +134,7 @@ record StudyJson(
     static Run of(StudyRun run) {
       return new Run(
           run.id(),
+          run.recipe().variation(),
           run.recipe().arm(),
           run.recipe().seed(),
           run.title(),
@@ -237,6 +240,18 @@ record StudyJson(
     }
   }
 
+  record Variation(
+      String id, String title, long weights, Mean baseAccuracy, List<Pair> agreements) {
+    static Variation of(StudyResult.Variation variation) {
+      return new Variation(
+          variation.id(),
+          variation.title(),
+          variation.weights(),
+          variation.base().mean(),
+          Pair.of(StudyResult.together(variation.agreements())));
+    }
+  }
+
   static StudyJson of(StudyReport report) {
     return new StudyJson(
         SCHEMA,
@@ -252,6 +267,7 @@ record StudyJson(
         report.result().runs().stream().map(Run::of).toList(),
         Pair.of(StudyResult.together(report.result().seeds())),
         Pair.of(StudyResult.together(report.result().rotated())),
+        report.result().variations().stream().map(Variation::of).toList(),
         report.result().curvatureAlong());
   }
 }

@@ -5,6 +5,7 @@ import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 import org.threegate.analysis.study.Mean;
 import org.threegate.analysis.study.StudyClaim;
+import org.threegate.analysis.study.StudyResult;
 import org.threegate.analysis.study.StudyRun;
 import org.threegate.run.PrintableText;
 
@@ -38,13 +39,21 @@ public final class StudyText {
   public static String render(StudyReport report, int width) {
     TextLines out = new TextLines(width);
     out.line(
-        "%-30s  %-13s  %-15s  %-15s  %-9s  %s",
+        "%-38s  %-13s  %-15s  %-15s  %-9s  %s",
         "run", "pass@1", "KL per token", "sparsity (null)", "|dW|/|W0|", "coherence");
     Mean base = report.result().base().mean();
-    out.line("%-30s  %.3f ± %.3f", "base", base.value(), base.se());
+    out.line("%-38s  %.3f ± %.3f", "base", base.value(), base.se());
+    for (StudyResult.Variation variation : report.result().variations()) {
+      Mean own = variation.base().mean();
+      if (!own.equals(base)) {
+        out.line(
+            "%-38s  %.3f ± %.3f",
+            PrintableText.of("base, " + variation.title()), own.value(), own.se());
+      }
+    }
     for (List<StudyRun> runs : report.result().arms()) {
       out.line(
-          "%-30s  %s  %s  %.3f (%.3f)    %.2e   %s",
+          "%-38s  %s  %s  %.3f (%.3f)    %.2e   %s",
           PrintableText.of(title(runs)),
           value("%.3f", runs, run -> run.behaviour().stored().mean()),
           value("%.4f", runs, run -> run.behaviour().klPerToken()),
@@ -92,7 +101,7 @@ public final class StudyText {
     out.sentence(
         0,
         "Size of the patch of one step, mean over the measured steps. Random: bytes that the positions need if all choices of that many elements are equally likely.");
-    out.line("%-30s  %-10s  %-9s  %-9s  %s", "run", "changed", "bytes", "of model", "random");
+    out.line("%-38s  %-10s  %-9s  %-9s  %s", "run", "changed", "bytes", "of model", "random");
     for (List<StudyRun> runs : report.result().arms()) {
       List<StudyRun.PatchSize> patches =
           runs.stream().flatMap(run -> run.patches().stream()).toList();
@@ -104,7 +113,7 @@ public final class StudyText {
       double chance = patches.stream().mapToDouble(StudyRun.PatchSize::positionEntropyBytes).sum();
       if (steps > 0) {
         out.line(
-            "%-30s  %-10s  %-9.0f  %-9s  %.0f",
+            "%-38s  %-10s  %-9.0f  %-9s  %.0f",
             PrintableText.of(title(runs)),
             TextLines.text("%.2f %%", 100 * changed / elements),
             bytes / steps,

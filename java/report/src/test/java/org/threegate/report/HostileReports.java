@@ -299,6 +299,14 @@ final class HostileReports {
             List.of(agreements),
             List.of(agreements),
             names,
+            List.of(
+                new StudyResult.Variation(
+                    names.get(0),
+                    names.get(0),
+                    accuracy,
+                    1000,
+                    List.of(agreements),
+                    findings(names))),
             findings(names),
             findings(names),
             Map.of(names.get(0), 1.0));
@@ -324,7 +332,7 @@ final class HostileReports {
                         new MatrixMeasures.Measure(0.1, 0.05)))
             .toList();
     return new StudyRun(
-        new StudyRun.Recipe(arm, 1, title, title, 1e-3),
+        new StudyRun.Recipe("", arm, 1, title, title, 1e-3),
         20,
         new StudyRun.Behaviour(accuracy, accuracy, mean, Optional.of(mean)),
         new StudyRun.Update(

@@ -14,7 +14,7 @@ import org.threegate.analysis.statistics.Verdict;
 
 /** Claims about the agreement of the weights that two seeds change. */
 final class AgreementClaims {
-  private static final RunMeasure JACCARD =
+  static final RunMeasure JACCARD =
       RunMeasure.share("Jaccard index of the changed entries", run -> Double.NaN);
 
   private final StudyRuns runs;
@@ -40,12 +40,12 @@ final class AgreementClaims {
                       List.of(
                           ofAgreement(
                               "pairs of seeds, all matrices",
-                              sum(runs.result().seeds().stream(), name -> true)))))));
+                              sum(runs.result().seeds().stream())))))));
     }
     return claims;
   }
 
-  private static StudyClaim.Plot plot(List<StudyClaim.Point> points) {
+  static StudyClaim.Plot plot(List<StudyClaim.Point> points) {
     return new StudyClaim.Plot(JACCARD.name(), JACCARD.scale(), JACCARD.logarithmic(), points);
   }
 
@@ -111,6 +111,11 @@ final class AgreementClaims {
         .log();
   }
 
+  /** Returns the agreement in all matrices of all pairs. */
+  static Agreement sum(Stream<Map<String, Agreement>> pairs) {
+    return sum(pairs, name -> true);
+  }
+
   private static Agreement sum(Stream<Map<String, Agreement>> pairs, Predicate<String> selected) {
     return pairs
         .flatMap(pair -> pair.entrySet().stream())
@@ -119,7 +124,7 @@ final class AgreementClaims {
         .reduce(Agreement.NONE, Agreement::plus);
   }
 
-  private static StudyClaim.Point ofAgreement(String label, Agreement agreement) {
+  static StudyClaim.Point ofAgreement(String label, Agreement agreement) {
     return new StudyClaim.Point(
         label,
         agreement.jaccard(),

@@ -21,7 +21,9 @@ final class DivergenceClaims {
 
   Draft divergence() {
     List<Contrast> contrasts = new ArrayList<>();
-    contrasts.add(contrast(StudyRuns.USUAL, false));
+    if (runs.has(StudyRuns.USUAL)) {
+      contrasts.add(contrast(StudyRuns.USUAL, false));
+    }
     runs.matchedControls().forEach(control -> contrasts.add(contrast(control, true)));
     String predicted =
         runs.first()

@@ -14,12 +14,13 @@ import org.threegate.analysis.statistics.VerdictRule;
  *
  * @param claim the claim; its verdict is final if there is no rule
  * @param rule the rule that judges its contrasts; empty if the verdict is final
+ * @param equality whether the claim is that there is no difference
  */
-record Draft(StudyClaim claim, Optional<VerdictRule> rule) {
+record Draft(StudyClaim claim, Optional<VerdictRule> rule, boolean equality) {
   private static final double LEVEL = 0.05;
 
   static Draft judged(StudyClaim claim) {
-    return new Draft(claim, Optional.empty());
+    return new Draft(claim, Optional.empty(), false);
   }
 
   /**
@@ -28,7 +29,15 @@ record Draft(StudyClaim claim, Optional<VerdictRule> rule) {
    * @param sign +1 if the claim is that the measure lies above its references, −1 if below
    */
   static Draft of(StudyClaim claim, int sign, RunMeasure measure) {
-    return new Draft(claim, Optional.of(new VerdictRule(sign, measure.bound())));
+    return new Draft(claim, Optional.of(new VerdictRule(sign, measure.bound())), false);
+  }
+
+  /**
+   * Returns a claim that there is no difference. A difference below the smallest of interest, in
+   * both directions, supports it.
+   */
+  static Draft ofEquality(StudyClaim claim, RunMeasure measure) {
+    return new Draft(claim, Optional.of(new VerdictRule(1, measure.bound())), true);
   }
 
   private List<Contrast> matched() {
@@ -58,8 +67,17 @@ record Draft(StudyClaim claim, Optional<VerdictRule> rule) {
             .filter(Contrast::isDefined)
             .map(Contrast::effect)
             .toList();
-    Verdict verdict = own.verdict(effects, usual, pValue() <= threshold);
+    Verdict difference = own.verdict(effects, usual, pValue() <= threshold);
+    Verdict verdict = equality ? ofEquality(difference) : difference;
     return claim.with(verdict, claim.seen() + " " + text(own, verdict));
+  }
+
+  private static Verdict ofEquality(Verdict difference) {
+    return switch (difference) {
+      case SUPPORTED, CONTRADICTED -> Verdict.CONTRADICTED;
+      case CONSISTENT_WITH_CHANCE -> Verdict.SUPPORTED;
+      case EXPLAINED_BY_NULL, UNDETERMINED -> Verdict.UNDETERMINED;
+    };
   }
 
   private String text(VerdictRule own, Verdict verdict) {

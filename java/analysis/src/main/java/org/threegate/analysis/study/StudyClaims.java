@@ -34,6 +34,7 @@ public final class StudyClaims {
     SizeClaims size = new SizeClaims(runs);
     GeometryClaims geometry = new GeometryClaims(runs);
     AgreementClaims agreement = new AgreementClaims(runs);
+    InvarianceClaims invariance = new InvarianceClaims(runs);
     DivergenceClaims divergence = new DivergenceClaims(runs);
     List<Draft> claims = new ArrayList<>();
     claims.add(learning.learning());
@@ -44,10 +45,17 @@ public final class StudyClaims {
     claims.addAll(geometry.ofOneUpdate());
     claims.addAll(agreement.seeds());
     agreement.axes().ifPresent(claims::add);
+    claims.addAll(invariance.agreement());
     claims.add(divergence.divergence());
     claims.addAll(divergence.curvature());
     claims.addAll(learning.masks());
     learning.adapters().ifPresent(claims::add);
+    List<StudyClaim> judged = new ArrayList<>(judged(claims));
+    judged.addAll(invariance.repetition(judged, StudyClaims::judged));
+    return List.copyOf(judged);
+  }
+
+  private static List<StudyClaim> judged(List<Draft> claims) {
     double[] pValues =
         claims.stream()
             .filter(draft -> draft.rule().isPresent())

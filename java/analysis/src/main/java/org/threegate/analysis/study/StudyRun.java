@@ -30,6 +30,7 @@ public record StudyRun(
   /**
    * The training setup of a run.
    *
+   * @param variation identifier of what is varied, such as {@code sgd}; empty in the main part
    * @param arm identifier of the way of training, such as {@code rlvr}; runs that differ only in
    *     their seed share it
    * @param seed number of the seed within the study, from 1; runs with the same number start alike
@@ -37,7 +38,8 @@ public record StudyRun(
    * @param how description of the training, as a sentence
    * @param rate learning rate
    */
-  public record Recipe(String arm, int seed, String title, String how, double rate) {}
+  public record Recipe(
+      String variation, String arm, int seed, String title, String how, double rate) {}
 
   /**
    * The behaviour of the model of a run.
@@ -125,9 +127,23 @@ public record StudyRun(
     }
   }
 
-  /** {@return the name of the run, such as {@code rlvr-1}} */
+  /** {@return the name of the run, such as {@code rlvr-1} or {@code sgd-rlvr-2}} */
   public String id() {
-    return recipe.arm() + "-" + recipe.seed();
+    String name = recipe.variation().isEmpty() ? "" : recipe.variation() + "-";
+    return name + recipe.arm() + "-" + recipe.seed();
+  }
+
+  /** Returns the run as one of the main part of a study. */
+  StudyRun withoutVariation() {
+    return new StudyRun(
+        new Recipe("", recipe.arm(), recipe.seed(), recipe.title(), recipe.how(), recipe.rate()),
+        steps,
+        behaviour,
+        update,
+        series,
+        patches,
+        matrices,
+        findings);
   }
 
   /** {@return the title of the run, with its seed} */

@@ -69,7 +69,7 @@ record StudyRuns(StudyResult result) {
     long steps = first().steps();
     sentences.add(
         text(
-            "The study uses one model of %.2f million weights, one task and %d %s of reinforcement learning, so magnitudes differ from those of large models.",
+            "The model has %.2f million weights and is tuned for %d %s of reinforcement learning, so magnitudes differ from those of large models.",
             result.weights() * 1e-6, steps, steps == 1 ? "step" : "steps"));
     if (result.quick()) {
       sentences.add(
@@ -98,7 +98,9 @@ record StudyRuns(StudyResult result) {
    */
   List<Contrast> ofSupervision(RunMeasure measure) {
     List<Contrast> contrasts = new ArrayList<>();
-    contrasts.add(between(measure, RLVR, USUAL, false));
+    if (has(USUAL)) {
+      contrasts.add(between(measure, RLVR, USUAL, false));
+    }
     matchedControls().forEach(control -> contrasts.add(between(measure, RLVR, control, true)));
     return contrasts;
   }
@@ -139,7 +141,8 @@ record StudyRuns(StudyResult result) {
    */
   List<Contrast> ofMatrices(String name, ToDoubleFunction<MatrixMeasures> measure) {
     List<Contrast> contrasts = new ArrayList<>();
-    Stream.concat(Stream.of(USUAL), matchedControls().stream())
+    withControls().stream()
+        .skip(1)
         .forEach(
             other -> {
               Set<String> common =
@@ -236,7 +239,8 @@ record StudyRuns(StudyResult result) {
 
   /** Returns reinforcement and its controls. */
   List<String> withControls() {
-    return Stream.concat(Stream.of(RLVR, USUAL), matchedControls().stream()).toList();
+    return Stream.concat(Stream.of(RLVR, USUAL).filter(this::has), matchedControls().stream())
+        .toList();
   }
 
   /**
@@ -246,7 +250,7 @@ record StudyRuns(StudyResult result) {
    */
   StudyClaim.Plot plot(RunMeasure measure, Function<StudyRun, List<NullEstimate>> nulls) {
     List<StudyClaim.Point> points = new ArrayList<>();
-    for (List<StudyRun> runs : result.arms()) {
+    for (List<StudyRun> runs : mainArms()) {
       Mean mean = over(measure, runs);
       if (Double.isFinite(mean.value())) {
         points.add(
@@ -258,6 +262,13 @@ record StudyRuns(StudyResult result) {
       }
     }
     return new StudyClaim.Plot(measure.name(), measure.scale(), measure.logarithmic(), points);
+  }
+
+  /** Returns the ways of training without those of variations. */
+  private List<List<StudyRun>> mainArms() {
+    return result.arms().stream()
+        .filter(runs -> runs.get(0).recipe().variation().isEmpty())
+        .toList();
   }
 
   /** Averages null models of the same name over runs. */

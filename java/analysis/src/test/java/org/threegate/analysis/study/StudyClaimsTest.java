@@ -41,6 +41,25 @@ class StudyClaimsTest {
     }
   }
 
+  /** Returns the runs of a way of training in a variation, whose seeds are even. */
+  private static List<StudyRun> varied(String variation, Way way) {
+    return IntStream.of(2, 4)
+        .mapToObj(seed -> run(way, seed, SPREAD))
+        .map(
+            run ->
+                new StudyRun(
+                    new StudyRun.Recipe(
+                        variation, way.id(), run.recipe().seed(), variation, "by hand", 1e-5),
+                    run.steps(),
+                    run.behaviour(),
+                    run.update(),
+                    run.series(),
+                    run.patches(),
+                    run.matrices(),
+                    List.of()))
+        .toList();
+  }
+
   /** Returns a run that scatters around its way. Its matrices scatter further by 1 %. */
   private static StudyRun run(Way way, int seed, double spread) {
     Random random = new Random(31L * way.id().hashCode() + seed);
@@ -69,7 +88,7 @@ class StudyClaimsTest {
     Arrays.setAll(shares, i -> accuracy + 0.2 * Math.sin(i));
     long changed = Math.round(1_000_000 * (1 - sparsity));
     return new StudyRun(
-        new StudyRun.Recipe(way.id(), seed, way.id().toUpperCase(Locale.ROOT), "by hand", 1e-5),
+        new StudyRun.Recipe("", way.id(), seed, way.id().toUpperCase(Locale.ROOT), "by hand", 1e-5),
         32,
         new StudyRun.Behaviour(
             Accuracy.of(shares),
@@ -108,6 +127,11 @@ class StudyClaimsTest {
   }
 
   private static StudyResult result(boolean quick, List<StudyRun> runs) {
+    return result(quick, runs, List.of());
+  }
+
+  private static StudyResult result(
+      boolean quick, List<StudyRun> runs, List<StudyResult.Variation> variations) {
     double[] base = new double[PROBLEMS];
     Arrays.setAll(base, i -> 0.3 + 0.2 * Math.sin(i) + 0.01 * Math.cos(3 * i));
     return new StudyResult(
@@ -118,6 +142,7 @@ class StudyClaimsTest {
         List.of(agreements(0.8), agreements(0.81)),
         List.of(agreements(0.5), agreements(0.52)),
         List.of("m0", "m1", "m2", "m3"),
+        variations,
         List.of(),
         List.of(),
         Map.of());
@@ -286,6 +311,86 @@ class StudyClaimsTest {
     StudyClaim claim = judge(4, swept).get("pissa-degrades");
     assertThat(claim.verdict()).isEqualTo(Verdict.EXPLAINED_BY_NULL);
     assertThat(claim.seen()).contains("Best: LORA and PISSA-SLOW.");
+  }
+
+  private static StudyResult.Variation variation(String id, double first, double second) {
+    double[] base = new double[PROBLEMS];
+    Arrays.setAll(base, i -> 0.3 + 0.2 * Math.sin(i));
+    return new StudyResult.Variation(
+        id,
+        id,
+        Accuracy.of(base),
+        600_000,
+        Double.isNaN(first) ? List.of() : List.of(agreements(first), agreements(second)),
+        List.of());
+  }
+
+  /** That something does not matter is shown by equivalence, not by the lack of a difference. */
+  @Test
+  void invarianceNeedsEquivalence() {
+    List<StudyRun> runs =
+        Stream.of(RLVR, SFT, Way.of("sft-equal-norm", 0.35, 0.4, 1e-4, 0.05))
+            .flatMap(way -> way.seeds(4).stream())
+            .toList();
+    Map<String, StudyClaim> claims = new LinkedHashMap<>();
+    StudyClaims.judge(
+            result(
+                false,
+                runs,
+                List.of(
+                    variation("equal", 0.801, 0.812),
+                    variation("other", 0.5, 0.512),
+                    variation("noisy", 0.8, 0.7),
+                    variation("elsewhere", Double.NaN, Double.NaN))))
+        .forEach(claim -> claims.put(claim.id(), claim));
+    assertThat(claims.get("equal-as-seeds").verdict())
+        .as(claims.get("equal-as-seeds").seen())
+        .isEqualTo(Verdict.SUPPORTED);
+    assertThat(claims.get("other-as-seeds").verdict()).isEqualTo(Verdict.CONTRADICTED);
+    assertThat(claims.get("noisy-as-seeds").verdict()).isEqualTo(Verdict.UNDETERMINED);
+    assertThat(claims).doesNotContainKeys("elsewhere-as-seeds", "equal-repeats");
+    assertThat(claims.get("equal-as-seeds").plot().points()).hasSize(4);
+  }
+
+  /** The verdicts of another base are compared with those of the main part. */
+  @Test
+  void verdictsAreRepeated() {
+    Way equal = Way.of("sft-equal-norm", 0.35, 0.4, 1e-4, 0.05);
+    Way rejection = Way.of("rejection", 0.45, 0.6, 2e-4, 0.02);
+    List<StudyRun> main =
+        Stream.of(RLVR, SFT, equal, rejection).flatMap(way -> way.seeds(4).stream()).toList();
+    for (boolean alike : new boolean[] {true, false}) {
+      List<StudyRun> runs = new ArrayList<>(main);
+      runs.addAll(varied("wide", RLVR));
+      runs.addAll(varied("wide", equal));
+      // Here, rejection sampling does not explain how close reinforcement stays to the base.
+      runs.addAll(varied("wide", alike ? rejection : Way.of("rejection", 0.45, 0.4, 1e-4, 0.1)));
+      runs.addAll(varied("sgd", RLVR));
+      List<StudyClaim> claims =
+          StudyClaims.judge(
+              result(
+                  false,
+                  runs,
+                  List.of(variation("wide", Double.NaN, 0), variation("sgd", 0.7, 0.7))));
+      StudyClaim wide =
+          claims.stream()
+              .filter(claim -> claim.id().equals("wide-repeats"))
+              .findAny()
+              .orElseThrow();
+      if (alike) {
+        assertThat(wide.verdict()).isNotEqualTo(Verdict.CONTRADICTED);
+        assertThat(wide.seen()).contains("sparser-than-sft (explained-by-null)");
+      } else {
+        assertThat(wide.verdict()).isEqualTo(Verdict.CONTRADICTED);
+        assertThat(wide.seen()).contains("kl-leash (supported, not explained-by-null)");
+      }
+      assertThat(wide.plot().points()).hasSize(4);
+      // Runs of variations are in no other claim.
+      StudyClaim learns = claims.get(0);
+      assertThat(learns.plot().points()).hasSize(5);
+      assertThat(learns.contrasts().get(0).runs()).isEqualTo(4);
+      assertThat(claims.stream().map(StudyClaim::id)).contains("sgd-repeats");
+    }
   }
 
   @Test

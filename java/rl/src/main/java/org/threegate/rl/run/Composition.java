@@ -8,7 +8,10 @@ import java.util.Optional;
 import org.threegate.rl.adapter.AdapterOptions;
 import org.threegate.rl.objective.PolicyObjective;
 import org.threegate.rl.optimizer.AdamW;
+import org.threegate.rl.optimizer.Muon;
 import org.threegate.rl.optimizer.Schedule;
+import org.threegate.rl.optimizer.Sgd;
+import org.threegate.rl.optimizer.UpdateRule;
 import org.threegate.rl.policy.SamplingOptions;
 import org.threegate.rl.task.ChatTemplate;
 import org.threegate.rl.train.SupervisedOptions;
@@ -97,14 +100,32 @@ final class Composition {
     };
   }
 
-  private static AdamW.Options optimizer(TrainingConfig config) {
-    TrainingConfig.Adam adam = config.optimization().adam();
-    return new AdamW.Options(
-        adam.adamBeta1(),
-        adam.adamBeta2(),
-        adam.adamEpsilon(),
-        adam.weightDecay(),
-        adam.maxGradNorm());
+  private static UpdateRule optimizer(TrainingConfig config) {
+    TrainingConfig.Optimization chosen = config.optimization();
+    TrainingConfig.Adam adam = chosen.adam();
+    TrainingConfig.Sgd sgd = chosen.sgd();
+    TrainingConfig.Muon muon = chosen.muon();
+    AdamW standard =
+        new AdamW(
+            adam.adamBeta1(),
+            adam.adamBeta2(),
+            adam.adamEpsilon(),
+            adam.weightDecay(),
+            adam.maxGradNorm());
+    return switch (chosen.optimizer()) {
+      case ADAMW -> standard;
+      case SGD ->
+          new Sgd(sgd.sgdMomentum(), sgd.sgdNesterov(), adam.weightDecay(), adam.maxGradNorm());
+      case MUON ->
+          new Muon(
+              muon.muonMomentum(),
+              muon.muonNesterov(),
+              muon.muonNsSteps(),
+              muon.muonAdjustLrFn(),
+              muon.muonLrRatio(),
+              adam.weightDecay(),
+              standard);
+    };
   }
 
   static AdapterOptions adapter(TrainingConfig.Adapter adapter) {

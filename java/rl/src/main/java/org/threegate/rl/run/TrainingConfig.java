@@ -11,6 +11,7 @@ import java.util.Optional;
 import org.threegate.patch.PatchFormat;
 import org.threegate.rl.adapter.Initialisation;
 import org.threegate.rl.objective.Divergence;
+import org.threegate.rl.optimizer.Muon.Scaling;
 import org.threegate.rl.verifier.RewardFunction;
 import org.threegate.run.InvalidInputException;
 
@@ -61,6 +62,16 @@ public record TrainingConfig(
   public enum Report {
     /** Event files of TensorBoard. */
     TENSORBOARD
+  }
+
+  /** Optimizers. */
+  public enum OptimizerKind {
+    /** AdamW (arXiv 1711.05101). */
+    ADAMW,
+    /** Stochastic gradient descent with momentum. */
+    SGD,
+    /** Muon for hidden matrices, and AdamW for all other parameters. */
+    MUON
   }
 
   /** The learning rate schedules, with the names of transformers. */
@@ -429,7 +440,10 @@ public record TrainingConfig(
    * The optimizer and its learning rate.
    *
    * @param learningRate the learning rate over time
-   * @param adam the optimizer's decays and limits
+   * @param optimizer optimizer: adamw, sgd, or muon (hidden matrices; adamw for all others)
+   * @param adam the decays and limits of AdamW, and what all optimizers share
+   * @param sgd the momentum of SGD
+   * @param muon the momentum and the scaling of Muon
    * @param numIterations updates of the model per batch of completions
    * @param microBatchSize sequences that one thread differentiates at a time. It bounds memory
    * @param gradientCheckpointing whether activations are computed again in the backward pass: a
@@ -439,7 +453,14 @@ public record TrainingConfig(
    */
   public record Optimization(
       LearningRate learningRate,
+      @Key(
+              standard = "adamw",
+              meaning = "Optimizer: adamw, sgd, or muon (hidden matrices; adamw for all others).",
+              trl = "`optim`")
+          OptimizerKind optimizer,
       Adam adam,
+      Sgd sgd,
+      Muon muon,
       @Key(standard = "1", meaning = "Updates of the model per batch of completions.")
           int numIterations,
       @Key(
@@ -511,7 +532,7 @@ public record TrainingConfig(
   }
 
   /**
-   * The optimizer.
+   * AdamW, and what all optimizers share.
    *
    * @param adamBeta1 decay of AdamW's mean of gradients
    * @param adamBeta2 decay of AdamW's mean of squared gradients
@@ -540,6 +561,80 @@ public record TrainingConfig(
       Limits.positive("adam_epsilon", adamEpsilon);
       Limits.notNegative("weight_decay", weightDecay);
       Limits.positive("max_grad_norm", maxGradNorm);
+    }
+  }
+
+  /**
+   * The momentum of SGD.
+   *
+   * @param sgdMomentum decay of SGD's sum of gradients. 0: none
+   * @param sgdNesterov whether SGD looks ahead along its momentum
+   */
+  public record Sgd(
+      @Key(
+              standard = "0.9",
+              meaning = "Decay of SGD's sum of gradients. 0: none.",
+              trl = "`optim_args`, default 0")
+          double sgdMomentum,
+      @Key(standard = "false", meaning = "Whether SGD looks ahead along its momentum.")
+          boolean sgdNesterov) {
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one of them is out of its range; the message names the
+     *     key
+     */
+    public Sgd {
+      Limits.decay("sgd_momentum", sgdMomentum);
+      Limits.require(
+          !sgdNesterov || sgdMomentum > 0,
+          "sgd_momentum",
+          sgdMomentum,
+          "above 0 with sgd_nesterov");
+    }
+  }
+
+  /**
+   * The momentum and the scaling of Muon.
+   *
+   * @param muonMomentum decay of Muon's mean of gradients
+   * @param muonNesterov whether Muon looks ahead along its momentum
+   * @param muonNsSteps Newton-Schulz iterations of a step
+   * @param muonAdjustLrFn scaling of the rate by the shape of a matrix: original (√max(1, rows /
+   *     columns)) or match_rms_adamw (0.2 √max(rows, columns))
+   * @param muonLrRatio rate of Muon's matrices divided by learning_rate, which all others have
+   */
+  public record Muon(
+      @Key(standard = "0.95", meaning = "Decay of Muon's mean of gradients.") double muonMomentum,
+      @Key(standard = "true", meaning = "Whether Muon looks ahead along its momentum.")
+          boolean muonNesterov,
+      @Key(
+              standard = "5",
+              meaning = "Newton-Schulz iterations of a step.",
+              trl = "`ns_steps` of PyTorch")
+          int muonNsSteps,
+      @Key(
+              standard = "match_rms_adamw",
+              meaning =
+                  "Scaling of the rate by the shape of a matrix: original (√max(1, rows / columns)) or"
+                      + " match_rms_adamw (0.2 √max(rows, columns)).",
+              trl = "`adjust_lr_fn` of PyTorch, default original")
+          Scaling muonAdjustLrFn,
+      @Key(
+              standard = "1.0",
+              meaning =
+                  "Rate of Muon's matrices divided by `learning_rate`, which all others have.")
+          double muonLrRatio) {
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one of them is out of its range; the message names the
+     *     key
+     */
+    public Muon {
+      Limits.decay("muon_momentum", muonMomentum);
+      Limits.within("muon_ns_steps", muonNsSteps, 1, 99);
+      Limits.positive("muon_lr_ratio", muonLrRatio);
     }
   }
 

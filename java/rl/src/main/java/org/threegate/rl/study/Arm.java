@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import org.threegate.analysis.mask.MaskKind;
@@ -23,15 +24,17 @@ record Arm(Way way, int number, long seed) {
   /**
    * A way of training.
    *
-   * @param id the identifier, which begins the names of its runs
+   * @param variation what is varied, if this is not the main part of the study
+   * @param id the identifier, the same in all variations
    * @param title the title in reports
    * @param how a description of what sets it apart
    * @param algorithm the training algorithm
-   * @param rate the learning rate
+   * @param rate the learning rate of AdamW
    * @param steps the maximal number of steps
    * @param setting the differences from plain training of the base
    */
   record Way(
+      Variation variation,
       String id,
       String title,
       String how,
@@ -43,13 +46,38 @@ record Arm(Way way, int number, long seed) {
     boolean isSupervised() {
       return algorithm == Algorithm.SFT;
     }
+
+    /** Returns the same way of training in a variation of the study. */
+    Way in(Variation other) {
+      return new Way(
+          other,
+          id,
+          title + ", " + other.title(),
+          how.replace("addition", other.task().name().toLowerCase(Locale.ROOT))
+              + ", "
+              + other.how(),
+          algorithm,
+          rate * other.rateFactor(),
+          steps,
+          new Setting(
+              setting.rotated(),
+              setting.untilNorm().map(way -> name(other, way)),
+              setting.mask(),
+              setting.likeMask(),
+              setting.adapter()));
+    }
+
+    /** Returns the same way of training until the update has the norm of another run's. */
+    Way until(String other) {
+      return new Way(variation, id, title, how, algorithm, rate, 2 * steps, Setting.until(other));
+    }
   }
 
   /**
    * What sets a run apart from plain training of the base.
    *
    * @param rotated from the base with other axes
-   * @param untilNorm the way of training whose ‖ΔW‖, with the same seed, ends this run
+   * @param untilNorm the name of the way of training whose ‖ΔW‖, with the same seed, ends this run
    * @param mask where weights may move
    * @param likeMask random entries, as many as that kind of mask has
    */
@@ -99,12 +127,12 @@ record Arm(Way way, int number, long seed) {
   private static final int FEW_SEEDS = 2; // of ways that no matched comparison of RLVR needs
 
   private static Way reinforced(String id, String title, String how, long steps, Setting setting) {
-    return new Way(id, title, how, Algorithm.DAPO, RATE, steps, setting);
+    return new Way(Variation.NONE, id, title, how, Algorithm.DAPO, RATE, steps, setting);
   }
 
   private static Way supervised(
       String id, String title, String how, double rate, long steps, Setting setting) {
-    return new Way(id, title, how, Algorithm.SFT, rate, steps, setting);
+    return new Way(Variation.NONE, id, title, how, Algorithm.SFT, rate, steps, setting);
   }
 
   /** The seeds of a study. */
@@ -124,12 +152,14 @@ record Arm(Way way, int number, long seed) {
    * Returns all runs. Each comes after those that it refers to.
    *
    * @param steps the number of steps of reinforcement learning
-   * @param quick whether there are fewer seeds, and no masks and adapters
+   * @param quick whether there are fewer seeds, no controls in variations, and no masks and
+   *     adapters
    */
   static List<Arm> all(long steps, long seed, boolean quick) {
     Seeds seeds = new Seeds(seed, new ArrayList<>());
     int most = quick ? QUICK_SEEDS : SEEDS;
-    seeds.add(most, reinforced(REINFORCED, "RLVR", "DAPO on addition", steps, Setting.PLAIN));
+    Way reinforced = reinforced(REINFORCED, "RLVR", "DAPO on addition", steps, Setting.PLAIN);
+    seeds.add(most, reinforced);
     seeds.add(
         FEW_SEEDS,
         supervised(
@@ -139,25 +169,26 @@ record Arm(Way way, int number, long seed) {
             SUPERVISED_RATE,
             3 * steps,
             Setting.PLAIN));
-    seeds.add(
-        most,
+    Way equalNorm =
         supervised(
             "sft-equal-norm",
             "SFT, RLVR's |dW|",
             "imitates the same answers at RLVR's rate, until the update has the norm of RLVR's",
             RATE,
             2 * steps,
-            Setting.until(REINFORCED)));
-    seeds.add(
-        most,
+            Setting.until(REINFORCED));
+    seeds.add(most, equalNorm);
+    Way rejection =
         new Way(
+            Variation.NONE,
             "rejection",
             "Rejection sampling",
             "imitates its own correct completions",
             Algorithm.REJECTION_SAMPLING,
             RATE,
             steps,
-            Setting.PLAIN));
+            Setting.PLAIN);
+    seeds.add(most, rejection);
     Way rotated =
         reinforced(
             ROTATED,
@@ -165,14 +196,32 @@ record Arm(Way way, int number, long seed) {
             "the values of layers 1 and 2 are rotated",
             steps,
             Setting.ROTATED);
-    // Each is compared with the seed before it, and no seed is in two pairs.
-    for (int number = 2; number <= most; number += 2) {
-      seeds.add(rotated, number);
+    List<Way> controls = List.of(equalNorm, rejection);
+    List<Way> paired =
+        new ArrayList<>(
+            List.of(
+                rotated,
+                reinforced.in(Variation.SGD).until(REINFORCED),
+                reinforced.in(Variation.MUON).until(REINFORCED),
+                reinforced.in(Variation.SUBTRACTION)));
+    if (!quick) {
+      controls.forEach(way -> paired.add(way.in(Variation.SUBTRACTION)));
+    }
+    paired.add(reinforced.in(Variation.OTHER_BASE));
+    if (!quick) {
+      controls.forEach(way -> paired.add(way.in(Variation.OTHER_BASE)));
+    }
+    for (Way way : paired) {
+      // Each is compared with the seed before it, and no seed is in two pairs.
+      for (int number = 2; number <= most; number += 2) {
+        seeds.add(way, number);
+      }
     }
     if (!quick) {
       seeds.add(
           FEW_SEEDS,
           new Way(
+              Variation.NONE,
               "rlvr-slow",
               "RLVR, a tenth of the rate",
               "DAPO on addition",
@@ -236,9 +285,11 @@ record Arm(Way way, int number, long seed) {
                   ? ", initialized with the leading singular triplets"
                   : ", initialized with a zero product");
       Setting setting = Setting.by(kind);
-      ways.add(new Way(id, title, how, Algorithm.DAPO, ADAPTER_RATE, steps, setting));
+      ways.add(
+          new Way(Variation.NONE, id, title, how, Algorithm.DAPO, ADAPTER_RATE, steps, setting));
       ways.add(
           new Way(
+              Variation.NONE,
               id + "-slow",
               title + ", a tenth of the rate",
               how,
@@ -250,6 +301,11 @@ record Arm(Way way, int number, long seed) {
     return ways;
   }
 
+  /** Returns the name of a way of training in a variation. */
+  static String name(Variation variation, String way) {
+    return variation.id().isEmpty() ? way : variation.id() + "-" + way;
+  }
+
   /** Returns the name of the run of this way with a seed. */
   static String id(String way, int number) {
     return way + "-" + number;
@@ -257,7 +313,11 @@ record Arm(Way way, int number, long seed) {
 
   /** Returns the name of the directory of the run. */
   String id() {
-    return id(way.id(), number);
+    return id(name(way.variation(), way.id()), number);
+  }
+
+  Variation variation() {
+    return way.variation();
   }
 
   /** Returns the title of the run. */
@@ -270,7 +330,7 @@ record Arm(Way way, int number, long seed) {
    * take longer than all other measurements.
    */
   boolean isJudgedAlone() {
-    return number == 1 || way.id().equals(REINFORCED);
+    return way.id().equals(REINFORCED) || number == 1 && variation() == Variation.NONE;
   }
 
   Setting setting() {
@@ -303,6 +363,7 @@ record Arm(Way way, int number, long seed) {
       values.put("num_generations", COMPLETIONS);
       values.put("max_completion_length", Behaviour.LONGEST);
     }
+    values.putAll(way.variation().keys());
     setting()
         .adapter()
         .ifPresent(

@@ -94,7 +94,7 @@ final class ArmRun {
         if (session.adapter().isPresent()) {
           session.adapter().get().write(adapter(directory));
         }
-        BaseModel.describe(directory);
+        arm.variation().base().describe(directory);
         session.policy().write(directory, TensorType.BF16);
         return measure(before, session.policy(), masks, directory, steps);
       }
@@ -106,10 +106,13 @@ final class ArmRun {
         TrainingSession.builder(context, arm.config(base)).masks(masks);
     if (arm.way().isSupervised()) {
       session.demonstrations(
-          SupervisedTrainer.Source.of(Corpus.scratchpads(Corpus.TUNING), arm.seed()),
+          SupervisedTrainer.Source.of(
+              arm.variation().task().demonstrations(Corpus.TUNING), arm.seed()),
           behaviour.rollouts().tokenizer());
     } else {
-      session.problems(Corpus.sums(Corpus.TUNING)).rollouts(behaviour.rollouts());
+      session
+          .problems(arm.variation().task().problems(Corpus.TUNING))
+          .rollouts(behaviour.rollouts());
     }
     return session.open();
   }

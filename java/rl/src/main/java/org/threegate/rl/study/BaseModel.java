@@ -1,14 +1,10 @@
 package org.threegate.rl.study;
 
 import java.io.IOException;
-import java.io.InputStream;
-import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Map;
 import org.threegate.checkpoint.TensorType;
-import org.threegate.file.AtomicFiles;
 import org.threegate.kernel.Context;
 import org.threegate.rl.event.TrainingObserver;
 import org.threegate.rl.policy.Decoder;
@@ -37,8 +33,6 @@ public final class BaseModel {
   /** The seed of the model that comes with the library. */
   public static final long SEED = 1;
 
-  private static final List<String> DESCRIPTION = List.of("config.json", "tokenizer.json");
-  private static final String WEIGHTS = "model.safetensors";
   private static final double DEVIATION = 0.09; // with less, spectra do not resemble large models
 
   private BaseModel() {}
@@ -50,29 +44,7 @@ public final class BaseModel {
    * @throws IOException when a file cannot be written
    */
   public static void extract(Path directory) throws IOException {
-    describe(directory);
-    copy(WEIGHTS, directory);
-  }
-
-  /** Writes the files of a model directory other than the weights. */
-  static void describe(Path directory) throws IOException {
-    Files.createDirectories(directory);
-    for (String file : DESCRIPTION) {
-      copy(file, directory);
-    }
-  }
-
-  private static void copy(String file, Path directory) throws IOException {
-    try (InputStream in = BaseModel.class.getResourceAsStream("base/" + file)) {
-      ByteBuffer bytes = ByteBuffer.wrap(in.readAllBytes());
-      AtomicFiles.write(
-          directory.resolve(file),
-          out -> {
-            while (bytes.hasRemaining()) {
-              out.write(bytes);
-            }
-          });
-    }
+    Base.OWN.extract(directory);
   }
 
   /**
@@ -90,10 +62,10 @@ public final class BaseModel {
       throws IOException {
     Path described = Files.createTempDirectory("threegate-pretrain");
     try {
-      describe(described);
+      Base.OWN.describe(described);
       pretrain(context, described, directory, steps, seed, observer);
     } finally {
-      for (String file : DESCRIPTION) {
+      for (String file : Base.DESCRIPTION) {
         Files.deleteIfExists(described.resolve(file));
       }
       Files.deleteIfExists(described);
@@ -116,7 +88,7 @@ public final class BaseModel {
                 .demonstrations(place -> Corpus.pretraining(seed, place), tokenizer)
                 .open()) {
       session.trainer().run(observer);
-      describe(directory);
+      Base.OWN.describe(directory);
       model.write(directory, TensorType.BF16);
     }
   }

@@ -51,12 +51,13 @@ final class Behaviour implements AutoCloseable {
       Decoder base,
       Tokenizer tokenizer,
       BoundedVerifier verifier,
+      Task task,
       StudyOptions options) {
     this.tokenizer = tokenizer;
     this.verifier = verifier;
     this.rollouts = new Rollouts(tokenizer, verifier, LONGEST_PROMPT);
     this.sampling = SamplingOptions.plain(LONGEST, base.config().tokens().ends());
-    List<Problem> held = Corpus.sums(Corpus.TEST);
+    List<Problem> held = task.problems(Corpus.TEST);
     this.problems = held.subList(0, Math.min(options.problems(), held.size()));
     this.texts =
         rollouts
@@ -79,12 +80,13 @@ final class Behaviour implements AutoCloseable {
    * Prepares the measurements.
    *
    * @param base the directory of the model that others are compared with
+   * @param task the problems
    */
-  static Behaviour of(Context context, Path base, StudyOptions options) {
+  static Behaviour of(Context context, Path base, Task task, StudyOptions options) {
     Tokenizer tokenizer = JsonTokenizer.load(base);
     BoundedVerifier verifier = new BoundedVerifier(Corpus.VERIFIER, LIMIT, Threads.count());
     try (Decoder model = Decoder.load(context, base)) {
-      return new Behaviour(context, model, tokenizer, verifier, options);
+      return new Behaviour(context, model, tokenizer, verifier, task, options);
     }
   }
 

@@ -107,14 +107,21 @@ public final class Corpus {
 
   private static String difference(int first, int second, SplittableRandom random) {
     String prompt = text("%02d-%02d=", first, second);
-    String answer = first < second ? text("-%02d", second - first) : text("%03d", first - second);
-    if (random.nextDouble() >= SCRATCHPADS) {
-      return prompt + wrong(answer, random);
-    }
-    // Ten is added to each digit, so that no difference is negative.
+    String answer = difference(first, second);
+    return random.nextDouble() < SCRATCHPADS
+        ? prompt + scratchpadOfDifference(first, second) + answer + END
+        : prompt + wrong(answer, random);
+  }
+
+  private static String difference(int first, int second) {
+    return first < second ? text("-%02d", second - first) : text("%03d", first - second);
+  }
+
+  /** Ten is added to each digit, so that no difference is negative. */
+  private static String scratchpadOfDifference(int first, int second) {
     int ones = first % 10 + 10 - second % 10;
     int tens = first / 10 + 10 - second / 10 - (ones < 10 ? 1 : 0);
-    return prompt + text("%02d,%02d", ones, tens) + MARK + answer + END;
+    return text("%02d,%02d", ones, tens) + MARK;
   }
 
   /** Writes the ones, then the tens with the carry. */
@@ -154,12 +161,9 @@ public final class Corpus {
    * @param part the split that the operands belong to
    */
   public static List<Problem> sums(Split part) {
-    List<Problem> problems = new ArrayList<>();
-    for (Pair pair : pairs(part)) {
-      problems.add(
-          Problem.of(prompt(pair), text("%03d", pair.first() + pair.second()), "addition"));
-    }
-    return List.copyOf(problems);
+    return pairs(part).stream()
+        .map(pair -> Problem.of(prompt(pair, '+'), sum(pair), "addition"))
+        .toList();
   }
 
   /**
@@ -168,17 +172,51 @@ public final class Corpus {
    * @param part the split that the operands belong to
    */
   public static List<Demonstration> scratchpads(Split part) {
-    List<Demonstration> texts = new ArrayList<>();
-    for (Pair pair : pairs(part)) {
-      String answer = text("%03d", pair.first() + pair.second());
-      texts.add(
-          new Demonstration(prompt(pair), scratchpad(pair.first(), pair.second()) + answer + END));
-    }
-    return List.copyOf(texts);
+    return pairs(part).stream()
+        .map(
+            pair ->
+                new Demonstration(
+                    prompt(pair, '+'), scratchpad(pair.first(), pair.second()) + sum(pair) + END))
+        .toList();
   }
 
-  private static String prompt(Pair pair) {
-    return BEGIN + text("%02d+%02d=", pair.first(), pair.second());
+  /**
+   * {@return all differences of a split in order, with correct answers}
+   *
+   * @param part the split that the operands belong to
+   */
+  public static List<Problem> differences(Split part) {
+    return pairs(part).stream()
+        .map(
+            pair ->
+                Problem.of(
+                    prompt(pair, '-'), difference(pair.first(), pair.second()), "subtraction"))
+        .toList();
+  }
+
+  /**
+   * {@return the same differences with digit-by-digit working}
+   *
+   * @param part the split that the operands belong to
+   */
+  public static List<Demonstration> differencesWithWorking(Split part) {
+    return pairs(part).stream()
+        .map(
+            pair ->
+                new Demonstration(
+                    prompt(pair, '-'),
+                    scratchpadOfDifference(pair.first(), pair.second())
+                        + difference(pair.first(), pair.second())
+                        + END))
+        .toList();
+  }
+
+  private static String sum(Pair pair) {
+    return text("%03d", pair.first() + pair.second());
+  }
+
+  private static String prompt(Pair pair, char operation) {
+    return BEGIN + text("%02d%c%02d=", pair.first(), operation, pair.second());
   }
 
   private static List<Pair> pairs(Split part) {

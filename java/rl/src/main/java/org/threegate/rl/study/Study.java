@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -111,7 +112,7 @@ public final class Study {
   }
 
   private Path base() {
-    return directory.resolve("base");
+    return directory(Base.OWN);
   }
 
   private Path rotated() {
@@ -123,12 +124,22 @@ public final class Study {
   }
 
   private StudyResult run(Journal<StudyRun> journal) throws IOException {
-    BaseModel.extract(base());
+    for (Base base : Base.values()) {
+      base.extract(directory(base));
+    }
     List<String> rotatedMatrices = rotate();
     Map<String, StudyRun> done = new LinkedHashMap<>();
     List<Arm> arms = Arm.all(options.steps(), options.seed(), options.quick());
     long total = arms.stream().mapToLong(arm -> arm.steps() + MEASURING).sum() + MEASURING;
-    try (Behaviour behaviour = Behaviour.of(context, base(), options)) {
+    Map<Variation, Behaviour> behaviours = new EnumMap<>(Variation.class);
+    try {
+      for (Variation variation : Variation.values()) {
+        if (variation.measuredAs() == variation) {
+          Path base = directory(variation.base());
+          behaviours.put(variation, Behaviour.of(context, base, variation.task(), options));
+        }
+      }
+      Behaviour behaviour = behaviours.get(Variation.NONE);
       // Runs that were measured on other problems cannot be compared.
       journal.finished().stream()
           .filter(behaviour::hasAsked)
@@ -137,16 +148,20 @@ public final class Study {
       long before = 0;
       for (Arm arm : arms) {
         if (!done.containsKey(arm.id())) {
-          StudyRun run = run(arm, behaviour, done, before, total);
+          StudyRun run =
+              run(arm, behaviours.get(arm.variation().measuredAs()), done, before, total);
           journal.add(run);
           done.put(arm.id(), run);
         }
         before += arm.steps() + MEASURING;
       }
       progress.at("agreement and curvature", before, total);
-      StudyResult result = together(behaviour, new ArrayList<>(done.values()), rotatedMatrices);
+      List<StudyRun> runs = arms.stream().map(arm -> done.get(arm.id())).toList();
+      StudyResult result = together(behaviours, runs, rotatedMatrices);
       progress.at("", total, total);
       return result;
+    } finally {
+      behaviours.values().forEach(Behaviour::close);
     }
   }
 
@@ -175,7 +190,7 @@ public final class Study {
   private StudyRun run(
       Arm arm, Behaviour behaviour, Map<String, StudyRun> done, long before, long total)
       throws IOException {
-    Path start = arm.setting().rotated() ? rotated() : base();
+    Path start = start(arm);
     Optional<Double> longest =
         arm.setting()
             .untilNorm()
@@ -204,7 +219,12 @@ public final class Study {
     double moving = moved.trainable() * totals.counts().total();
     return new StudyRun(
         new StudyRun.Recipe(
-            arm.way().id(), arm.number(), arm.way().title(), arm.way().how(), arm.way().rate()),
+            arm.variation().id(),
+            arm.way().id(),
+            arm.number(),
+            arm.way().title(),
+            arm.way().how(),
+            arm.way().rate()),
         trained.steps(),
         trained.behaviour(),
         new StudyRun.Update(
@@ -212,7 +232,7 @@ public final class Study {
             moved.trainable(),
             moved.hidden(),
             norm,
-            arm.setting().adapter().isPresent()
+            arm.setting().adapter().isPresent() || !arm.variation().isAdam()
                 ? Double.NaN
                 : norm / (arm.way().rate() * trained.steps() * Math.sqrt(moving)),
             moved.sparsityPermuted(),
@@ -222,6 +242,14 @@ public final class Study {
         trained.patches(),
         matrices(outcome),
         arm.isJudgedAlone() ? Claims.judge(outcome.tensors(), outcome.geometry()) : List.of());
+  }
+
+  private Path start(Arm arm) {
+    return arm.setting().rotated() ? rotated() : directory(arm.variation().base());
+  }
+
+  private Path directory(Base base) {
+    return directory.resolve(base.directory());
   }
 
   private Comparison.Outcome compare(Path from, Path run, boolean nulls) throws IOException {
@@ -293,48 +321,106 @@ public final class Study {
   }
 
   private StudyResult together(
-      Behaviour behaviour, List<StudyRun> runs, List<String> rotatedMatrices) throws IOException {
-    List<Map<String, Agreement>> seeds = new ArrayList<>();
-    List<Map<String, Agreement>> rotated = new ArrayList<>();
+      Map<Variation, Behaviour> behaviours, List<StudyRun> runs, List<String> rotatedMatrices)
+      throws IOException {
+    List<StudyResult.Variation> variations = new ArrayList<>();
+    for (Variation variation : Variation.values()) {
+      if (variation != Variation.NONE) {
+        variations.add(varied(variation, behaviours.get(variation.measuredAs()), runs));
+      }
+    }
+    Behaviour behaviour = behaviours.get(Variation.NONE);
     try (Checkpoint before = Checkpoint.open(context, base());
-        Checkpoint turned = Checkpoint.open(context, rotated());
+        Checkpoint one = run(Variation.NONE, 1);
+        Checkpoint two = run(Variation.NONE, 2);
         Decoder model = Decoder.load(context, base())) {
-      for (StudyRun run : runs) {
-        if (!run.recipe().arm().equals(Arm.ROTATED)) {
-          continue;
-        }
-        // No seed is in two pairs, so that pairs are independent.
-        int number = run.recipe().seed();
-        try (Checkpoint one = reinforced(number - 1);
-            Checkpoint two = reinforced(number);
-            Checkpoint other = Checkpoint.open(context, runs(run.id()))) {
-          seeds.add(Consensus.across(context, before, one, before, two, ALL, control));
-          rotated.add(Consensus.across(context, before, one, turned, other, ALL, control));
-        }
-      }
-      try (Checkpoint one = reinforced(1);
-          Checkpoint two = reinforced(2)) {
-        List<Finding> consensus =
-            Consensus.judge(
-                Consensus.of(context, before, List.of(one, two), ALL, Progress.NONE, control));
-        CurvatureStudy curvature = curvature(behaviour, model, before, one);
-        return new StudyResult(
-            options.quick(),
-            behaviour.accuracy(model),
-            before.parameters(),
-            runs,
-            seeds,
-            rotated,
-            List.copyOf(rotatedMatrices),
-            consensus,
-            curvature.findings(),
-            along(curvature));
-      }
+      List<Finding> consensus =
+          Consensus.judge(
+              Consensus.of(context, before, List.of(one, two), ALL, Progress.NONE, control));
+      CurvatureStudy curvature = curvature(behaviour, model, before, one);
+      return new StudyResult(
+          options.quick(),
+          behaviour.accuracy(model),
+          before.parameters(),
+          runs,
+          pairs(runs, Arm.ROTATED, number -> across(Variation.NONE, number)),
+          pairs(
+              runs,
+              Arm.ROTATED,
+              number -> across(rotated(), runs(Arm.id(Arm.ROTATED, number)), number)),
+          List.copyOf(rotatedMatrices),
+          variations,
+          consensus,
+          curvature.findings(),
+          along(curvature));
     }
   }
 
-  private Checkpoint reinforced(int number) throws IOException {
-    return Checkpoint.open(context, runs(Arm.id(Arm.REINFORCED, number)));
+  /** An agreement of two runs by matrix, for the number of the second seed. */
+  private interface PairOfRuns {
+    Map<String, Agreement> of(int number) throws IOException;
+  }
+
+  /** Returns an agreement for each pair of seeds. No seed is in two pairs. */
+  private static List<Map<String, Agreement>> pairs(
+      List<StudyRun> runs, String arm, PairOfRuns pair) throws IOException {
+    List<Map<String, Agreement>> pairs = new ArrayList<>();
+    for (StudyRun run : runs) {
+      if (run.recipe().arm().equals(arm)) {
+        pairs.add(pair.of(run.recipe().seed()));
+      }
+    }
+    return List.copyOf(pairs);
+  }
+
+  private Map<String, Agreement> across(Variation variation, int number) throws IOException {
+    return across(base(), directory(variation, number), number);
+  }
+
+  /** Compares a run with the run of RLVR whose seed is before its own. */
+  private Map<String, Agreement> across(Path otherBase, Path other, int number) throws IOException {
+    try (Checkpoint before = Checkpoint.open(context, base());
+        Checkpoint one = run(Variation.NONE, number - 1);
+        Checkpoint otherBefore = Checkpoint.open(context, otherBase);
+        Checkpoint two = Checkpoint.open(context, other)) {
+      return Consensus.across(context, before, one, otherBefore, two, ALL, control);
+    }
+  }
+
+  /** Measures the runs of a variation beside those without it. */
+  private StudyResult.Variation varied(Variation variation, Behaviour behaviour, List<StudyRun> all)
+      throws IOException {
+    List<StudyRun> runs =
+        all.stream().filter(run -> run.recipe().variation().equals(variation.id())).toList();
+    List<Map<String, Agreement>> agreements = new ArrayList<>();
+    List<Finding> findings = new ArrayList<>();
+    try (Checkpoint base = Checkpoint.open(context, directory(variation.base()));
+        Decoder model = Decoder.load(context, directory(variation.base()))) {
+      if (variation.base() == Base.OWN) {
+        agreements.addAll(pairs(runs, Arm.REINFORCED, number -> across(variation, number)));
+        try (Checkpoint one = run(Variation.NONE, 1);
+            Checkpoint two = run(variation, 2)) {
+          findings.addAll(
+              Consensus.judge(
+                  Consensus.of(context, base, List.of(one, two), ALL, Progress.NONE, control)));
+        }
+      }
+      return new StudyResult.Variation(
+          variation.id(),
+          variation.title(),
+          behaviour.accuracy(model),
+          base.parameters(),
+          agreements,
+          findings);
+    }
+  }
+
+  private Path directory(Variation variation, int number) {
+    return runs(Arm.id(Arm.name(variation, Arm.REINFORCED), number));
+  }
+
+  private Checkpoint run(Variation variation, int number) throws IOException {
+    return Checkpoint.open(context, directory(variation, number));
   }
 
   /** Returns the mean over the layers that have each direction. */

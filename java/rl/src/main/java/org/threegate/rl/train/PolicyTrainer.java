@@ -2,6 +2,7 @@ package org.threegate.rl.train;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -15,7 +16,7 @@ import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.objective.Advantages;
 import org.threegate.rl.objective.PolicyBatch;
 import org.threegate.rl.objective.PolicyObjective;
-import org.threegate.rl.optimizer.AdamW;
+import org.threegate.rl.optimizer.Optimizer;
 import org.threegate.rl.policy.CompletionEngine;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.DecoderEngine;
@@ -53,7 +54,7 @@ public final class PolicyTrainer extends Trainer {
       List<Problem> problems,
       Rollouts rollouts,
       TrainingOptions options,
-      AdamW optimizer) {
+      Optimizer optimizer) {
     super(policy, optimizer, options.steps());
     this.reference = reference;
     this.problems = List.copyOf(problems);
@@ -129,7 +130,7 @@ public final class PolicyTrainer extends Trainer {
     if (options.objective().divergence().isPresent() && reference.isEmpty()) {
       throw new IllegalArgumentException("an objective with a divergence needs a reference model");
     }
-    AdamW optimizer = AdamW.of(policy.trainable(), options.optimizer(), masks);
+    Optimizer optimizer = Optimizer.of(policy.trainable(), options.optimizer(), masks);
     return new PolicyTrainer(policy, reference, problems, rollouts, options, optimizer);
   }
 
@@ -284,11 +285,16 @@ public final class PolicyTrainer extends Trainer {
 
   /** Performs one optimizer update, and returns the norm of its gradient. */
   private double learn(
-      List<Integer> kept,
+      List<Integer> chosen,
       List<Rollout> drawn,
       double[] advantages,
       long version,
       Map<String, Double> metrics) {
+    // Rows are padded to the longest one of their part, so those of similar lengths are together.
+    List<Integer> kept =
+        chosen.stream()
+            .sorted(Comparator.comparingInt(i -> drawn.get(i).completion().tokens().length))
+            .toList();
     long tokens = kept.stream().mapToLong(i -> drawn.get(i).completion().tokens().length).sum();
     List<Callable<Piece>> pieces = new ArrayList<>();
     for (int begin = 0; begin < kept.size(); begin += options.rows()) {

@@ -2,6 +2,7 @@ package org.threegate.rl.train;
 
 import org.threegate.rl.optimizer.AdamW;
 import org.threegate.rl.optimizer.Schedule;
+import org.threegate.rl.optimizer.UpdateRule;
 
 /**
  * The hyperparameters of supervised training.
@@ -13,7 +14,7 @@ import org.threegate.rl.optimizer.Schedule;
  * @param longest the maximal length of a demonstration in tokens; the rest is cut off
  * @param rate the peak learning rate
  * @param schedule the learning rate schedule
- * @param optimizer the hyperparameters of the optimizer
+ * @param optimizer the rule by which the optimizer moves weights
  * @param seed the seed of the order of demonstrations
  */
 public record SupervisedOptions(
@@ -24,7 +25,7 @@ public record SupervisedOptions(
     int longest,
     double rate,
     Schedule schedule,
-    AdamW.Options optimizer,
+    UpdateRule optimizer,
     long seed) {
   /**
    * Validates the options.
@@ -52,6 +53,6 @@ public record SupervisedOptions(
    */
   public static SupervisedOptions of(long steps, int batch, int longest, double rate, long seed) {
     return new SupervisedOptions(
-        steps, batch, 64, false, longest, rate, Schedule.constant(), AdamW.Options.DEFAULT, seed);
+        steps, batch, 64, false, longest, rate, Schedule.constant(), AdamW.DEFAULT, seed);
   }
 }

@@ -9,7 +9,7 @@ import java.util.concurrent.Callable;
 import org.bytedeco.pytorch.Tensor;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.objective.Comparisons;
-import org.threegate.rl.optimizer.AdamW;
+import org.threegate.rl.optimizer.Optimizer;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.Differentiation;
 import org.threegate.rl.policy.Padded;
@@ -63,7 +63,7 @@ public final class SupervisedTrainer extends Trainer {
       Tokenizer tokenizer,
       Source source,
       SupervisedOptions options,
-      AdamW optimizer) {
+      Optimizer optimizer) {
     super(policy, optimizer, options.steps());
     this.tokenizer = tokenizer;
     this.source = source;
@@ -92,7 +92,7 @@ public final class SupervisedTrainer extends Trainer {
         tokenizer,
         source,
         options,
-        AdamW.of(policy.trainable(), options.optimizer(), masks));
+        Optimizer.of(policy.trainable(), options.optimizer(), masks));
   }
 
   /**

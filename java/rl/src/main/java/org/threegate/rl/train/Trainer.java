@@ -19,7 +19,7 @@ import org.threegate.kernel.Context;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 import org.threegate.rl.objective.Loss;
-import org.threegate.rl.optimizer.AdamW;
+import org.threegate.rl.optimizer.Optimizer;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.Differentiation;
 import org.threegate.rl.policy.Scopes;
@@ -48,12 +48,9 @@ public abstract sealed class Trainer implements AutoCloseable
   static final int MOST_FAILURES = 5;
 
   private static final long MOST = 1L << 40; // steps and examples that a run may have had
-  private static final String MASTER = "master:";
-  private static final String MEAN = "mean:";
-  private static final String SQUARES = "squares:";
 
   final Decoder policy;
-  final AdamW optimizer;
+  final Optimizer optimizer;
   private final long steps;
   private long step;
   private int failures;
@@ -61,7 +58,7 @@ public abstract sealed class Trainer implements AutoCloseable
   /** The number of examples that have been taken from the data. */
   long position;
 
-  Trainer(Decoder policy, AdamW optimizer, long steps) {
+  Trainer(Decoder policy, Optimizer optimizer, long steps) {
     if (policy.storage() == Decoder.Storage.FLOAT64) {
       optimizer.close();
       throw new IllegalArgumentException(
@@ -221,12 +218,7 @@ public abstract sealed class Trainer implements AutoCloseable
             .metadata("optimizer_steps", Long.toString(optimizer.steps()));
     optimizer
         .state()
-        .forEach(
-            (name, state) -> {
-              TensorFiles.put(writer, MASTER + name, TensorType.F32, state.master());
-              TensorFiles.put(writer, MEAN + name, TensorType.F32, state.mean());
-              TensorFiles.put(writer, SQUARES + name, TensorType.F32, state.squares());
-            });
+        .forEach((name, tensor) -> TensorFiles.put(writer, name, TensorType.F32, tensor));
     writer.write(file);
   }
 
@@ -245,27 +237,17 @@ public abstract sealed class Trainer implements AutoCloseable
         throw new InvalidInputException(
             file + ": the state belongs to another run, with another configuration or model");
       }
-      Map<String, AdamW.State> states = optimizer.state();
-      if (saved.tensors().size() != 3 * states.size()) {
+      Map<String, Tensor> states = optimizer.state();
+      if (saved.tensors().size() != states.size()) {
         throw new InvalidInputException(file + ": the state belongs to another model");
       }
       // Check everything before anything changes, so that a failure leaves the trainer as it was.
-      states.forEach(
-          (name, state) -> {
-            for (String part : List.of(MASTER, MEAN, SQUARES)) {
-              require(saved, part + name, state.master());
-            }
-          });
+      states.forEach((name, tensor) -> require(saved, name, tensor));
       final long savedStep = number(file, metadata, "step", MOST);
       final long savedPosition = number(file, metadata, "position", MOST);
       final long savedFailures = number(file, metadata, "failures", MOST_FAILURES);
       final long optimizerSteps = number(file, metadata, "optimizer_steps", MOST);
-      states.forEach(
-          (name, state) -> {
-            copy(saved.tensors().get(MASTER + name), state.master());
-            copy(saved.tensors().get(MEAN + name), state.mean());
-            copy(saved.tensors().get(SQUARES + name), state.squares());
-          });
+      states.forEach((name, tensor) -> copy(saved.tensors().get(name), tensor));
       saved.check();
       step = savedStep;
       position = savedPosition;

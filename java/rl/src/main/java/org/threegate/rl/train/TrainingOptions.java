@@ -3,6 +3,7 @@ package org.threegate.rl.train;
 import org.threegate.rl.objective.PolicyObjective;
 import org.threegate.rl.optimizer.AdamW;
 import org.threegate.rl.optimizer.Schedule;
+import org.threegate.rl.optimizer.UpdateRule;
 import org.threegate.rl.policy.SamplingOptions;
 
 /**
@@ -26,7 +27,7 @@ import org.threegate.rl.policy.SamplingOptions;
  *     penalty grows; 0 turns it off
  * @param rate the peak learning rate
  * @param schedule the learning rate schedule
- * @param optimizer the hyperparameters of the optimizer
+ * @param optimizer the rule by which the optimizer moves weights
  * @param seed the seed of all randomness
  */
 public record TrainingOptions(
@@ -44,7 +45,7 @@ public record TrainingOptions(
     int lengthMargin,
     double rate,
     Schedule schedule,
-    AdamW.Options optimizer,
+    UpdateRule optimizer,
     long seed) {
   /** Selects the completions to learn from. */
   public enum Kept {
@@ -127,7 +128,7 @@ public record TrainingOptions(
     private Kept kept = Kept.DIFFERING;
     private int lengthMargin = 0;
     private Schedule schedule = Schedule.constant();
-    private AdamW.Options optimizer = AdamW.Options.DEFAULT;
+    private UpdateRule optimizer = AdamW.DEFAULT;
 
     private Builder(
         long steps, int prompts, int group, SamplingOptions sampling, double rate, long seed) {
@@ -239,12 +240,12 @@ public record TrainingOptions(
     }
 
     /**
-     * Sets the hyperparameters of the optimizer.
+     * Sets the rule by which the optimizer moves weights.
      *
      * @param value the hyperparameters
      * @return this builder
      */
-    public Builder optimizer(AdamW.Options value) {
+    public Builder optimizer(UpdateRule value) {
       optimizer = value;
       return this;
     }

@@ -25,6 +25,7 @@ import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
 import org.threegate.rl.optimizer.AdamW;
+import org.threegate.rl.optimizer.Optimizer;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.LowRankFactors;
 import org.threegate.rl.policy.TensorFiles;
@@ -75,7 +76,7 @@ class LowRankAdapterTest {
       assertClose(logits(model), before, 2e-5);
       Map<String, float[]> frozen = new HashMap<>();
       model.parameters().forEach((name, value) -> frozen.put(name, Tensors.floats(value)));
-      try (AdamW optimizer = AdamW.of(model.trainable(), AdamW.Options.DEFAULT, Map.of())) {
+      try (Optimizer optimizer = Optimizer.of(model.trainable(), AdamW.DEFAULT, Map.of())) {
         Tensor tokens = Tensors.of(new long[] {3, 4, 5, 6, 7, 8}, 2, 3);
         for (int step = 0; step < 3; step++) {
           model.logProbabilities(tokens, tokens.ge(new Scalar(0)), 1).mean().neg().backward();

@@ -22,6 +22,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.threegate.kernel.Context;
 import org.threegate.rl.optimizer.AdamW;
+import org.threegate.rl.optimizer.Optimizer;
 import org.threegate.testing.NativeLeaks;
 
 @ExtendWith(NativeLeaks.class)
@@ -80,9 +81,9 @@ class DifferentiationTest {
     try (Context context = Context.open();
         PointerScope scope = new PointerScope();
         Decoder model = Decoder.load(context, DECODERS.resolve("llama"), Decoder.Storage.BF16);
-        AdamW optimizer = AdamW.of(model.parameters(), AdamW.Options.DEFAULT, Map.of())) {
+        Optimizer optimizer = Optimizer.of(model.parameters(), AdamW.DEFAULT, Map.of())) {
       float[] before = Tensors.floats(model.parameters().get(name));
-      Tensor master = optimizer.state().get(name).master();
+      Tensor master = optimizer.state().get("master:" + name);
       float[] masterBefore = Tensors.floats(master);
       List<Optional<Tensor>> gradients =
           new Differentiation(model, texts(), 1, 1, 4, false).of(chosen -> chosen.mean().neg());

@@ -189,7 +189,7 @@ class TrainingConfigTest {
       delimiter = '|',
       value = {
         "learning_rte: 1 | there is no key \"learning_rte\"; did you mean \"learning_rate\"?",
-        "optimizer: {learning_rate: 1} | there is no key \"optimizer\"",
+        "optimizer: {learning_rate: 1} | it must be one of adamw, sgd, muon",
         "model.device: cpu | there is no key \"model.device\"; did you mean \"device\"?",
         "learning_rate: 0 | learning_rate is 0.0; it must be above 0 and finite",
         "learning_rate: fast | learning_rate is \"fast\"; it must be a number",

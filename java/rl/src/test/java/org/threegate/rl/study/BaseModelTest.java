@@ -11,6 +11,8 @@ import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.threegate.kernel.Context;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.JsonTokenizer;
@@ -31,11 +33,12 @@ class BaseModelTest {
     Threads.use(Runtime.getRuntime().availableProcessors());
   }
 
-  /** The model adds correctly at times, so reinforcement learning can improve it. */
-  @Test
-  void knowsHowToAddAndSaysSoTooRarely() throws IOException {
+  /** The models calculate correctly at times, so reinforcement learning can improve them. */
+  @ParameterizedTest
+  @CsvSource({"OWN, ADDITION", "OWN, SUBTRACTION", "OTHER, ADDITION"})
+  void knowsHowToCalculateAndDoesSoTooRarely(Base of, Task task) throws IOException {
     Path base = directory.resolve("base");
-    BaseModel.extract(base);
+    of.extract(base);
     assertThat(Files.size(base.resolve("model.safetensors"))).isLessThan(4 << 20);
     try (Context context = Context.open();
         Decoder model = Decoder.load(context, base);
@@ -47,7 +50,7 @@ class BaseModelTest {
           new Rollouts(tokenizer, verifier, 16)
               .draw(
                   model,
-                  Corpus.sums(Corpus.TEST),
+                  task.problems(Corpus.TEST),
                   8,
                   SamplingOptions.plain(10, model.config().tokens().ends()),
                   1);

@@ -13,6 +13,8 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.threegate.rl.task.Demonstration;
 import org.threegate.rl.task.Problem;
 
@@ -108,20 +110,33 @@ class CorpusTest {
     return problems.stream().map(Problem::prompt).collect(Collectors.toSet());
   }
 
-  @Test
-  void answersAreReadBehindTheMark() throws Exception {
-    List<Problem> sums = Corpus.sums(Corpus.TUNING);
-    List<Demonstration> scratchpads = Corpus.scratchpads(Corpus.TUNING);
-    assertThat(scratchpads).hasSameSizeAs(sums);
-    for (int i = 0; i < sums.size(); i++) {
+  @ParameterizedTest
+  @EnumSource(Task.class)
+  void answersAreReadBehindTheMark(Task task) throws Exception {
+    List<Problem> problems = task.problems(Corpus.TUNING);
+    List<Demonstration> scratchpads = task.demonstrations(Corpus.TUNING);
+    assertThat(scratchpads).hasSameSizeAs(problems);
+    for (int i = 0; i < problems.size(); i++) {
+      String prompt = problems.get(i).prompt();
+      String answer = problems.get(i).answer();
+      int first = Integer.parseInt(prompt.substring(1, 3));
+      int second = Integer.parseInt(prompt.substring(4, 6));
+      assertThat(Integer.parseInt(answer))
+          .isEqualTo(task == Task.ADDITION ? first + second : first - second);
       String response = scratchpads.get(i).response();
-      assertThat(scratchpads.get(i).prompt()).isEqualTo(sums.get(i).prompt());
-      assertThat(response).matches("\\d\\d,\\d\\d#\\d{3}\\$");
-      String answer = sums.get(i).answer();
+      assertThat(scratchpads.get(i).prompt()).isEqualTo(prompt);
+      assertThat(response).matches("\\d\\d,\\d\\d#[-\\d]\\d\\d\\$");
       assertThat(Corpus.VERIFIER.score(response.substring(0, 9), answer)).isEqualTo(1);
       assertThat(Corpus.VERIFIER.score(answer, answer)).isEqualTo(1);
       assertThat(Corpus.VERIFIER.score(answer + "#", answer)).isZero();
       assertThat(Corpus.VERIFIER.score("9" + answer, answer)).isZero();
     }
+  }
+
+  /** No task may be tuned on operands that another one is measured with, or that were read. */
+  @Test
+  void tasksHaveTheSameOperands() {
+    assertThat(Corpus.differences(Corpus.TEST).stream().map(own -> own.prompt().replace('-', '+')))
+        .containsExactlyElementsOf(Corpus.sums(Corpus.TEST).stream().map(Problem::prompt).toList());
   }
 }

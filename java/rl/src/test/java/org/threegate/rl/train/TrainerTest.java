@@ -77,7 +77,7 @@ class TrainerTest {
         LETTERS,
         SupervisedTrainer.Source.of(demonstrations, 5),
         new SupervisedOptions(
-            steps, 7, 3, true, 8, 0.01, Schedule.cosine(2, steps, 0.1), AdamW.Options.DEFAULT, 1),
+            steps, 7, 3, true, 8, 0.01, Schedule.cosine(2, steps, 0.1), AdamW.DEFAULT, 1),
         Map.of());
   }
 

@@ -1,0 +1,259 @@
+package org.threegate.rl.optimizer;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.threegate.rl.policy.Scopes;
+import org.threegate.rl.policy.Threads;
+
+/**
+ * Moves parameters along their gradients by an {@link UpdateRule}: AdamW, SGD or Muon. Gradients
+ * are clipped by their global norm. Parameters that are not stored in float32 have float32 master
+ * weights. The optimizer updates the masters, and the parameters are rounded from them. Coordinates
+ * outside of a mask keep their bits.
+ *
+ * <pre>{@code
+ * try (Optimizer optimizer = Optimizer.of(decoder.parameters(), AdamW.DEFAULT, Map.of())) {
+ *   decoder.logProbabilities(tokens, mask, 1).mean().neg().backward();
+ *   double norm = optimizer.step(1e-5);
+ * }
+ * }</pre>
+ */
+public final class Optimizer implements AutoCloseable {
+  private static final String MASTER = "master";
+
+  /**
+   * A parameter.
+   *
+   * @param rule how it moves
+   * @param master the master weights, which are the parameter itself when it is float32
+   * @param moments the state of the rule by name
+   * @param mask the coordinates that may move
+   */
+  private record Moving(
+      Tensor parameter,
+      UpdateRule rule,
+      Tensor master,
+      Map<String, Tensor> moments,
+      Optional<Tensor> mask) {}
+
+  private final double largestNorm;
+  private final Map<String, Moving> moving = new LinkedHashMap<>();
+  private long steps;
+
+  private Optimizer(double largestNorm) {
+    this.largestNorm = largestNorm;
+  }
+
+  /**
+   * Creates an optimizer.
+   *
+   * @param parameters the parameters by name
+   * @param rule the rule that moves them
+   * @param masks bool tensors by the names of parameters, in their shapes, true where these may
+   *     move; parameters without a mask may move everywhere. The caller closes them
+   * @return the optimizer
+   * @throws IllegalArgumentException when a mask has no parameter, or another shape
+   */
+  public static Optimizer of(
+      Map<String, Tensor> parameters, UpdateRule rule, Map<String, Tensor> masks) {
+    masks.forEach(
+        (name, mask) -> {
+          Tensor parameter = parameters.get(name);
+          if (parameter == null || !parameter.is_same_size(mask)) {
+            throw new IllegalArgumentException(
+                "the mask of \"" + name + "\" does not match a parameter");
+          }
+        });
+    Optimizer optimizer = new Optimizer(rule.largestNorm());
+    parameters.forEach(
+        (name, parameter) ->
+            optimizer.moving.put(
+                name,
+                begin(parameter, rule.of(name, parameter), Optional.ofNullable(masks.get(name)))));
+    return optimizer;
+  }
+
+  @SuppressWarnings("try")
+  private static Moving begin(Tensor parameter, UpdateRule rule, Optional<Tensor> mask) {
+    try (PointerScope scope = new PointerScope()) {
+      Tensor master = isMaster(parameter) ? parameter : parameter.detach().to(ScalarType.Float);
+      // No outer scope may free the state of the optimizer.
+      if (!isMaster(parameter)) {
+        master.retainReference();
+      }
+      Map<String, Tensor> moments = new LinkedHashMap<>();
+      for (String name : rule.moments()) {
+        Tensor zeros = torch.zeros_like(master.detach());
+        zeros.retainReference();
+        moments.put(name, zeros);
+      }
+      return new Moving(parameter, rule, master, moments, mask);
+    }
+  }
+
+  private static boolean isMaster(Tensor parameter) {
+    return parameter.scalar_type().intern() == ScalarType.Float;
+  }
+
+  /** {@return the number of steps so far} */
+  public long steps() {
+    return steps;
+  }
+
+  /**
+   * Accumulates gradients.
+   *
+   * @param gradients the gradients in the order of the parameters; an empty one adds nothing. The
+   *     caller closes them
+   */
+  @SuppressWarnings("try")
+  public void add(List<Optional<Tensor>> gradients) {
+    if (gradients.size() != moving.size()) {
+      throw new IllegalArgumentException(
+          gradients.size() + " gradients of " + moving.size() + " parameters");
+    }
+    try (PointerScope scope = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      int at = 0;
+      for (Moving own : moving.values()) {
+        Optional<Tensor> gradient = gradients.get(at);
+        if (gradient.isPresent()) {
+          if (own.parameter().grad().defined()) {
+            own.parameter().grad().add_(gradient.orElseThrow());
+          } else {
+            own.parameter()
+                .mutable_grad()
+                .put(torch.empty_like(own.master().detach()).copy_(gradient.orElseThrow()));
+          }
+        }
+        at++;
+      }
+    }
+  }
+
+  /**
+   * Takes a step along the accumulated gradients, and clears them.
+   *
+   * @param rate the learning rate
+   * @return the global norm of the gradients before clipping. When it is not finite, no step is
+   *     taken
+   */
+  @SuppressWarnings("try")
+  public double step(double rate) {
+    try (PointerScope scope = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      double norm = norm();
+      if (Double.isFinite(norm)) {
+        steps++;
+        double scale = Math.min(1, largestNorm / (norm + 1e-6));
+        List<Callable<Boolean>> parts = new ArrayList<>();
+        moving.values().forEach(own -> parts.add(() -> move(own, rate, scale)));
+        Threads.map(parts, moved -> {});
+      }
+      for (Moving own : moving.values()) {
+        if (own.parameter().grad().defined()) {
+          own.parameter().mutable_grad().reset();
+        }
+      }
+      return norm;
+    }
+  }
+
+  /** Returns the global norm of the gradients, within the masks. */
+  private double norm() {
+    double squares = 0;
+    for (Moving own : moving.values()) {
+      if (own.parameter().grad().defined()) {
+        Tensor gradient = masked(own, own.parameter().grad());
+        squares += Math.pow(gradient.norm().item_double(), 2);
+      }
+    }
+    return Math.sqrt(squares);
+  }
+
+  private static Tensor masked(Moving own, Tensor values) {
+    return own.mask()
+        .map(mask -> values.masked_fill(mask.logical_not(), new Scalar(0.0)))
+        .orElse(values);
+  }
+
+  /** Moves a parameter. Parameters move in parallel, each in one thread. */
+  @SuppressWarnings("try")
+  private boolean move(Moving own, double rate, double scale) {
+    if (!own.parameter().grad().defined()) {
+      return false;
+    }
+    try (PointerScope scope = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      moved(own, rate, scale);
+    }
+    return true;
+  }
+
+  private void moved(Moving own, double rate, double scale) {
+    Tensor gradient =
+        masked(own, own.parameter().grad().to(ScalarType.Float)).mul(new Scalar(scale));
+    Tensor target = own.master().detach();
+    Tensor moved =
+        own.rule()
+            .moved(
+                new UpdateRule.Step(
+                    target, gradient, List.copyOf(own.moments().values()), rate, steps));
+    // Adding zero would not do: it can change the sign bit of a zero.
+    target.copy_(own.mask().map(mask -> torch.where(mask, moved, target)).orElse(moved));
+    round(own);
+  }
+
+  private static void round(Moving own) {
+    if (!isMaster(own.parameter())) {
+      own.parameter().detach().copy_(own.master());
+    }
+  }
+
+  /**
+   * {@return the state that a checkpoint stores besides {@link #steps}} Keys are {@code part:name}:
+   * the parts of each parameter are {@code master} and the {@linkplain UpdateRule#moments moments}
+   * of its rule. All tensors are float32.
+   */
+  public Map<String, Tensor> state() {
+    Map<String, Tensor> state = new LinkedHashMap<>();
+    moving.forEach(
+        (name, own) -> {
+          state.put(MASTER + ":" + name, own.master());
+          own.moments().forEach((part, tensor) -> state.put(part + ":" + name, tensor));
+        });
+    return state;
+  }
+
+  /**
+   * Continues from the step of another optimizer, whose {@link #state} was copied to this one.
+   *
+   * @param after the number of steps that were taken
+   */
+  public void resume(long after) {
+    steps = after;
+    moving.values().forEach(own -> Scopes.run(() -> round(own)));
+  }
+
+  @Override
+  public void close() {
+    List<Tensor> all = new ArrayList<>();
+    for (Moving own : moving.values()) {
+      all.addAll(own.moments().values());
+      if (!isMaster(own.parameter())) {
+        all.add(own.master());
+      }
+    }
+    all.forEach(Tensor::close);
+  }
+}
