@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.IntStream;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
@@ -22,14 +23,19 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.threegate.kernel.Context;
 import org.threegate.rl.event.TrainingEvent;
+import org.threegate.rl.objective.Advantages;
 import org.threegate.rl.objective.EntropyBonus;
 import org.threegate.rl.objective.ImportanceCorrection;
+import org.threegate.rl.objective.Loss;
 import org.threegate.rl.objective.LossType;
+import org.threegate.rl.objective.PolicyBatch;
 import org.threegate.rl.objective.PolicyObjective;
 import org.threegate.rl.policy.Decoder;
+import org.threegate.rl.policy.Padded;
 import org.threegate.rl.policy.SamplingOptions;
 import org.threegate.rl.policy.Tensors;
 import org.threegate.rl.policy.Tokenizer;
@@ -199,19 +205,7 @@ class PolicyTrainerTest {
           case "tokens" -> PolicyObjective.DAPO;
           case "sequences" -> PolicyObjective.GRPO;
           case "length" -> PolicyObjective.drGrpo(2);
-          default ->
-              PolicyObjective.builder()
-                  .loss(LossType.BNPO)
-                  .beta(0.1)
-                  .topEntropyQuantile(0.4)
-                  .entropyBonus(new EntropyBonus(0.1, Optional.empty()))
-                  .offPolicyMaskThreshold(0.01)
-                  .correction(
-                      new ImportanceCorrection(
-                          ImportanceCorrection.Mode.TOKEN_TRUNCATE,
-                          OptionalDouble.empty(),
-                          OptionalDouble.of(3)))
-                  .build();
+          default -> everything(LossType.BNPO).build();
         };
     boolean all = average.equals("everything");
     List<Map<String, Double>> metrics = new ArrayList<>();
@@ -259,6 +253,110 @@ class PolicyTrainerTest {
                 assertThat(metrics.get(1).get(name))
                     .as(name)
                     .isCloseTo(value, within(1e-4 * Math.abs(value) + 1e-5)));
+  }
+
+  private static PolicyObjective.Builder everything(LossType type) {
+    return PolicyObjective.builder()
+        .loss(type)
+        .maxCompletionLength(2)
+        .beta(0.1)
+        .entropyBonus(new EntropyBonus(0.1, Optional.empty()))
+        .offPolicyMaskThreshold(0.01)
+        .correction(
+            new ImportanceCorrection(
+                ImportanceCorrection.Mode.TOKEN_TRUNCATE,
+                OptionalDouble.empty(),
+                OptionalDouble.of(3)));
+  }
+
+  /** Returns a quantile in the widest gap of entropies, so that rounding moves no token over it. */
+  private static double quantile(float[] entropies) {
+    float[] sorted = entropies.clone();
+    Arrays.sort(sorted);
+    int widest = 0;
+    for (int i = 1; i < sorted.length - 1; i++) {
+      if (sorted[i + 1] - sorted[i] > sorted[widest + 1] - sorted[widest]) {
+        widest = i;
+      }
+    }
+    return 1 - (widest + 0.5) / (sorted.length - 1);
+  }
+
+  /** A step, which is computed in parts, has the loss and gradient of its objective as a whole. */
+  @ParameterizedTest
+  @EnumSource(LossType.class)
+  void aStepHasTheLossOfItsObjective(LossType type) {
+    SamplingOptions sampling = SamplingOptions.plain(2, List.of(2));
+    try (Context context = Context.open();
+        PointerScope scope = new PointerScope();
+        Decoder model = Decoder.load(context, MODEL);
+        Decoder reference = Decoder.load(context, MODEL);
+        BoundedVerifier verifier = bounded(REPEATS)) {
+      reference.parameters().get("lm_head.weight").detach().mul_(new Scalar(1.2));
+      Rollouts rollouts = new Rollouts(LETTERS, verifier, 8);
+      Order order = new Order(PROBLEMS.size(), 7);
+      List<Problem> asked = IntStream.range(0, 6).mapToObj(i -> PROBLEMS.get(order.at(i))).toList();
+      List<Rollout> drawn = rollouts.draw(model, asked, 12, sampling, Order.seed(7, 3));
+      int prompt = drawn.stream().mapToInt(own -> own.prompt().length).max().orElseThrow();
+      Padded texts =
+          Padded.left(drawn.stream().map(Rollout::prompt).toList(), prompt, 0)
+              .followedBy(
+                  Padded.right(
+                      drawn.stream().map(own -> own.completion().tokens()).toList(), 2, 0));
+      double[] rewards = drawn.stream().mapToDouble(own -> own.score().value()).toArray();
+      double[] advantages = Advantages.normalised(rewards, 12);
+      float[] weights = new float[advantages.length];
+      float[] mask = new float[2 * weights.length];
+      float[] sampled = new float[mask.length];
+      for (int i = 0; i < weights.length; i++) {
+        weights[i] = (float) advantages[i];
+        float[] own = drawn.get(i).completion().logProbabilities();
+        System.arraycopy(own, 0, sampled, 2 * i, own.length);
+        if (drawn.get(i).completion().stopped()) {
+          Arrays.fill(mask, 2 * i, 2 * i + own.length, 1);
+        }
+      }
+      assertThat(mask).contains(0).contains(1);
+      Tensor counted = Tensors.of(mask, weights.length, 2);
+      Tensor own = model.logProbabilities(texts.tokens(), texts.mask(), 1, prompt, 2);
+      Tensor entropies = model.entropies(texts.tokens(), texts.mask(), 1, prompt, 2);
+      float[] known = Tensors.floats(entropies.detach().masked_select(counted.to(ScalarType.Bool)));
+      PolicyObjective objective = everything(type).topEntropyQuantile(quantile(known)).build();
+      float least = objective.leastEntropy(known);
+      Loss loss =
+          objective.loss(
+              PolicyBatch.of(own, own.detach(), counted, Tensors.of(weights, weights.length))
+                  .withReference(
+                      reference
+                          .logProbabilities(texts.tokens(), texts.mask(), 1, prompt, 2)
+                          .detach())
+                  .withSampling(Tensors.of(sampled, weights.length, 2))
+                  .withEntropies(entropies)
+                  .withFocus(entropies.detach().ge(new Scalar(least)).to(ScalarType.Float)));
+      loss.value().backward();
+      double squares = 0;
+      for (Tensor parameter : model.trainable().values()) {
+        squares += Math.pow(parameter.grad().norm().item_double(), 2);
+        parameter.mutable_grad().reset();
+      }
+      try (PolicyTrainer trainer =
+          PolicyTrainer.of(
+              model,
+              reference,
+              PROBLEMS,
+              rollouts,
+              builder(objective, 1, 1e-6).rows(13).truncatedMasked(true).build(),
+              Map.of())) {
+        Map<String, Double> metrics = trainer.next().metrics();
+        loss.metrics()
+            .forEach(
+                (name, value) ->
+                    assertThat(metrics.get(name)).as(name).isCloseTo(value, within(1e-5)));
+        assertThat(metrics.get("loss")).isCloseTo(loss.value().item_double(), within(1e-5));
+        assertThat(metrics.get("grad_norm"))
+            .isCloseTo(Math.sqrt(squares), within(1e-4 * Math.sqrt(squares)));
+      }
+    }
   }
 
   /** Groups with equal rewards have no gradient, and count like others in the average. */
