@@ -49,8 +49,8 @@ class TrlObjectivesTest {
 
   @BeforeAll
   static void read() {
-    // Tensors load the libraries.
-    Scopes.run(() -> torch.ones(1));
+    // Scopes load the libraries. Threads of libtorch would only wait for each other on few numbers.
+    Scopes.run(() -> torch.set_num_threads(1));
     JsonNode all = Json.readObject(Path.of("src/test/resources/objectives/trl.json"));
     batch = all.path("batch");
     cells = all.path("cells");
