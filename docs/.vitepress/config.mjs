@@ -102,6 +102,7 @@ export default defineConfig({
           page('Interventions', 'interventions'),
           page('Curvature', 'curvature'),
           page('Training', 'training'),
+          page('Coming from TRL or verl', 'coming-from-trl'),
           page('Patches', 'patches'),
           page('Apache Spark', 'spark'),
           page('Study', 'study'),

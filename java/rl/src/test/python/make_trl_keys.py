@@ -1,4 +1,5 @@
-"""make_trl_keys.py FILE: writes the keys and defaults of TRL's GRPOConfig and ModelConfig, and of the classes they extend.
+"""make_trl_keys.py FILE: writes the keys, their classes and their defaults: of TRL's GRPOConfig, RLOOConfig and ModelConfig, and of the classes
+they extend. A key of several classes is that of the last one here.
 
 Reads the sources of the installed packages trl and transformers, so that neither has to be importable.
 """
@@ -11,6 +12,7 @@ CLASSES = [
     ("transformers", "transformers/training_args.py", "TrainingArguments"),
     ("trl", "trl/trainer/model_config.py", "ModelConfig"),
     ("trl", "trl/trainer/base_config.py", "_BaseConfig"),
+    ("trl", "trl/trainer/rloo_config.py", "RLOOConfig"),
     ("trl", "trl/trainer/grpo_config.py", "GRPOConfig"),
 ]
 
@@ -30,9 +32,9 @@ def fields(package, path, name):
 
 keys = {}
 for package, path, name in CLASSES:
-    keys.update(fields(package, path, name))
+    keys.update({key: (name.strip("_"), default) for key, default in fields(package, path, name)})
 with open(sys.argv[1], "w") as out:
     versions = [f"{package} {importlib.metadata.version(package)}" for package in ("trl", "transformers")]
-    out.write(f"# {', '.join(versions)}: key, tab, default\n")
+    out.write(f"# {', '.join(versions)}: key, tab, class, tab, default\n")
     for key in sorted(keys):
-        out.write(f"{key}\t{keys[key]}\n")
+        out.write("\t".join((key, *keys[key])) + "\n")

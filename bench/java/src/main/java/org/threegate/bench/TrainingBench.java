@@ -114,9 +114,7 @@ public final class TrainingBench {
                   .of(
                       own ->
                           PolicyObjective.DAPO
-                              .loss(
-                                  new PolicyBatch(
-                                      own, own.detach(), Optional.empty(), counted, advantages))
+                              .loss(PolicyBatch.of(own, own.detach(), counted, advantages))
                               .value()
                               .mul(new Scalar(share))));
         });

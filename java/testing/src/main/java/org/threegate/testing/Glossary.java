@@ -67,7 +67,12 @@ public final class Glossary {
     return names(METRICS).stream()
         .map(
             known ->
-                "\\Q" + known.replace("LAYER", "\\E.+\\Q").replace("@K", "@\\E\\d+\\Q") + "\\E")
+                "\\Q"
+                    + known
+                        .replace("LAYER", "\\E.+\\Q")
+                        .replace("FUNCTION", "\\E[^/]+\\Q")
+                        .replace("@K", "@\\E\\d+\\Q")
+                    + "\\E")
         .anyMatch(known -> metric.matches(known) || sought.matches(known));
   }
 

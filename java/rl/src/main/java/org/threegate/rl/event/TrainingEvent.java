@@ -1,6 +1,7 @@
 package org.threegate.rl.event;
 
 import java.util.Map;
+import org.bytedeco.pytorch.Tensor;
 import org.threegate.rl.policy.Decoder;
 
 /** An event of a training run. */
@@ -18,9 +19,23 @@ public sealed interface TrainingEvent {
    * @param metrics the metrics of the step by name
    * @param policy the model after the step. Its weights change in the next step, so that observers
    *     read them before they return
+   * @param masters the weights that the optimizer moves, in float32, by the names of the trained
+   *     tensors. Those of a model in bfloat16 are rounded to its parameters
    */
-  record StepTaken(long step, Map<String, Double> metrics, Decoder policy)
-      implements TrainingEvent {}
+  record StepTaken(
+      long step, Map<String, Double> metrics, Decoder policy, Map<String, Tensor> masters)
+      implements TrainingEvent {
+    /**
+     * Creates the event of a model that is trained as it is stored.
+     *
+     * @param step the number of the step, from 1
+     * @param metrics the metrics of the step by name
+     * @param policy the model after the step
+     */
+    public StepTaken(long step, Map<String, Double> metrics, Decoder policy) {
+      this(step, metrics, policy, Map.of());
+    }
+  }
 
   /**
    * The step did not change the parameters.

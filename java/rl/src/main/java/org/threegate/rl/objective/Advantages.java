@@ -1,10 +1,12 @@
 package org.threegate.rl.objective;
 
 import java.util.Arrays;
+import java.util.stream.DoubleStream;
 
 /**
- * Computes advantages from rewards. Rewards are ordered by group: all completions of one prompt are
- * adjacent. Arrays have the shape [groups * group size].
+ * Computes advantages from rewards, as TRL does. Rewards are ordered by group: all completions of
+ * one prompt are adjacent. Arrays have the shape [groups * group size]. A reward that is NaN is
+ * missing: it counts in no mean, and its advantage is 0.
  *
  * <pre>{@code
  * double[] rewards = {1, 0, 0, 1, 1, 1, 1, 1};
@@ -23,11 +25,15 @@ public final class Advantages {
   }
 
   private static double[] byGroup(double[] rewards, int size, GroupRule rule) {
+    return known(unfilled(rewards, size, rule));
+  }
+
+  private static double[] unfilled(double[] rewards, int size, GroupRule rule) {
     requireGroups(rewards, size);
     double[] advantages = new double[rewards.length];
     for (int begin = 0; begin < rewards.length; begin += size) {
       double[] group = Arrays.copyOfRange(rewards, begin, begin + size);
-      double mean = Arrays.stream(group).average().orElseThrow();
+      double mean = mean(group);
       for (int i = 0; i < size; i++) {
         advantages[begin + i] = rule.advantage(group, i, mean);
       }
@@ -42,9 +48,78 @@ public final class Advantages {
     }
   }
 
+  private static DoubleStream present(double[] values) {
+    return Arrays.stream(values).filter(value -> !Double.isNaN(value));
+  }
+
+  private static double mean(double[] values) {
+    return present(values).average().orElse(Double.NaN);
+  }
+
   private static double deviation(double[] values, double mean) {
-    double squares = Arrays.stream(values).map(value -> (value - mean) * (value - mean)).sum();
-    return Math.sqrt(squares / (values.length - 1));
+    double squares = present(values).map(value -> (value - mean) * (value - mean)).sum();
+    long count = present(values).count();
+    return count > 1 ? Math.sqrt(squares / (count - 1)) : Double.NaN;
+  }
+
+  private static double[] known(double[] advantages) {
+    return Arrays.stream(advantages).map(value -> Double.isNaN(value) ? 0 : value).toArray();
+  }
+
+  /**
+   * Sums the rewards of several functions.
+   *
+   * @param rewards the rewards of each completion, [completions][functions]; NaN where a function
+   *     has none
+   * @param weights the weight of each function
+   * @return one reward per completion, NaN where no function has one
+   */
+  public static double[] weighted(double[][] rewards, double[] weights) {
+    double[] sums = new double[rewards.length];
+    for (int i = 0; i < sums.length; i++) {
+      requireWeights(rewards[i], weights);
+      int known = 0;
+      for (int j = 0; j < weights.length; j++) {
+        if (!Double.isNaN(rewards[i][j])) {
+          sums[i] += weights[j] * rewards[i][j];
+          known++;
+        }
+      }
+      sums[i] = known > 0 ? sums[i] : Double.NaN;
+    }
+    return sums;
+  }
+
+  private static void requireWeights(double[] rewards, double[] weights) {
+    if (rewards.length != weights.length) {
+      throw new IllegalArgumentException(
+          weights.length + " weights of " + rewards.length + " reward functions");
+    }
+  }
+
+  /**
+   * Normalizes the rewards of each function within groups, sums them, and normalizes the sums over
+   * the batch (GDPO, arXiv 2601.05242; TRL's {@code normalize_then_sum}).
+   *
+   * @param rewards the rewards of each completion, [completions][functions]
+   * @param weights the weight of each function
+   * @param groupSize the number of completions per prompt, 2 or more
+   * @return one advantage per completion
+   */
+  public static double[] normalisedThenSummed(double[][] rewards, double[] weights, int groupSize) {
+    double[][] each = new double[rewards.length][weights.length];
+    for (int j = 0; j < weights.length; j++) {
+      double[] own = new double[rewards.length];
+      for (int i = 0; i < own.length; i++) {
+        requireWeights(rewards[i], weights);
+        own[i] = rewards[i][j];
+      }
+      double[] normalised = normalised(own, groupSize);
+      for (int i = 0; i < own.length; i++) {
+        each[i][j] = Double.isNaN(own[i]) ? Double.NaN : normalised[i];
+      }
+    }
+    return ofBatch(weighted(each, weights));
   }
 
   /**
@@ -60,6 +135,19 @@ public final class Advantages {
         rewards,
         groupSize,
         (group, i, mean) -> (group[i] - mean) / (deviation(group, mean) + EPSILON));
+  }
+
+  /**
+   * Subtracts the group's mean, and divides by the standard deviation of the batch's rewards plus
+   * 1e-4 (arXiv 2508.08221; TRL's {@code scale_rewards: batch}).
+   *
+   * @param rewards the rewards, ordered by group
+   * @param groupSize the number of completions per prompt, 2 or more
+   * @return one advantage per reward
+   */
+  public static double[] scaledByBatch(double[] rewards, int groupSize) {
+    double scale = deviation(rewards, mean(rewards)) + EPSILON;
+    return byGroup(rewards, groupSize, (group, i, mean) -> (group[i] - mean) / scale);
   }
 
   /**
@@ -81,10 +169,24 @@ public final class Advantages {
    * @return one advantage per reward
    */
   public static double[] leaveOneOut(double[] rewards, int groupSize) {
-    return byGroup(
-        rewards,
-        groupSize,
-        (group, i, mean) -> (group[i] - mean) * group.length / (group.length - 1));
+    return byGroup(rewards, groupSize, Advantages::aboveOthers);
+  }
+
+  private static double aboveOthers(double[] group, int index, double mean) {
+    double count = present(group).count();
+    return (group[index] - mean) * count / (count - 1);
+  }
+
+  /**
+   * Does the same as {@link #leaveOneOut}, and normalizes over the batch (TRL's {@code
+   * normalize_advantages}).
+   *
+   * @param rewards the rewards, ordered by group
+   * @param groupSize the number of completions per prompt, 2 or more
+   * @return one advantage per reward
+   */
+  public static double[] leaveOneOutNormalised(double[] rewards, int groupSize) {
+    return ofBatch(unfilled(rewards, groupSize, Advantages::aboveOthers));
   }
 
   /**
@@ -99,9 +201,9 @@ public final class Advantages {
       throw new IllegalArgumentException(
           "a batch must have 2 rewards or more, but has " + rewards.length);
     }
-    double mean = Arrays.stream(rewards).average().orElseThrow();
+    double mean = mean(rewards);
     double deviation = deviation(rewards, mean) + EPSILON;
-    return Arrays.stream(rewards).map(reward -> (reward - mean) / deviation).toArray();
+    return known(Arrays.stream(rewards).map(reward -> (reward - mean) / deviation).toArray());
   }
 
   /**
@@ -117,8 +219,8 @@ public final class Advantages {
   }
 
   /**
-   * Finds the groups whose rewards differ. Groups with equal rewards have no gradient, and DAPO's
-   * dynamic sampling replaces them.
+   * Finds the groups whose rewards differ. Groups with equal rewards have no gradient of the
+   * policy's loss, and DAPO's dynamic sampling replaces them.
    *
    * @param rewards the rewards, ordered by group
    * @param groupSize the number of completions per prompt, 2 or more

@@ -24,8 +24,9 @@ import org.threegate.rl.policy.TensorMemory;
 
 /**
  * Measures how the weights change. It counts the weights whose bf16 value changed since the
- * beginning and in the last step. Less often, it measures the update in the geometry of the
- * weights, beside null models.
+ * beginning and in the last step, and those that changed in float32 only. The update is that of the
+ * float32 weights, also where a model stores them in bf16. Less often, it is measured in the
+ * geometry of the weights, beside null models.
  *
  * <p>Values are means over matrices. Names begin with {@code geometry/}, and end with the name of
  * the null model where there is one. A final {@code sd} is the mean of the matrices' standard
@@ -131,9 +132,9 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
     }
     if (taken.step() % every == 0) {
       Map<String, Double> metrics = new LinkedHashMap<>();
-      Scopes.run(() -> count(taken.policy(), metrics));
+      Scopes.run(() -> count(taken, metrics));
       if (everySpectrum > 0 && taken.step() % everySpectrum == 0) {
-        Scopes.run(() -> measure(taken.policy(), metrics));
+        Scopes.run(() -> measure(taken, metrics));
       }
       told.on(new TrainingEvent.Measured(taken.step(), "geometry", metrics));
     }
@@ -149,38 +150,45 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
     Scopes.run(() -> last.forEach((name, copy) -> copy.copy_(policy.weight(name).detach())));
   }
 
-  private void count(Decoder policy, Map<String, Double> metrics) {
+  private void count(TrainingEvent.StepTaken taken, Map<String, Double> metrics) {
     long total = 0;
     long changed = 0;
     long inStep = 0;
     long hidden = 0;
     double update = 0;
+    double stored = 0;
     double squares = 0;
     for (String name : base.keySet()) {
-      Tensor weight = policy.weight(name).detach();
+      Tensor weight = taken.policy().weight(name, taken.masters()).detach();
+      Tensor rounded = weight.to(ScalarType.BFloat16);
       try (TensorMemory before = TensorMemory.of(context, base.get(name));
           TensorMemory previous = TensorMemory.of(context, last.get(name));
-          TensorMemory now = TensorMemory.of(context, weight)) {
+          TensorMemory now = TensorMemory.of(context, weight);
+          TensorMemory storedNow = TensorMemory.of(context, rounded)) {
         Bf16Diff.Pair fromBase =
             new Bf16Diff.Pair(before.operand(), now.operand(), Bf16Diff.Profiles.NONE);
         Bf16Diff.Pair fromLast =
             new Bf16Diff.Pair(previous.operand(), now.operand(), Bf16Diff.Profiles.NONE);
+        Bf16Diff.Pair ofStored =
+            new Bf16Diff.Pair(before.operand(), storedNow.operand(), Bf16Diff.Profiles.NONE);
         List<Bf16Diff.Result> results =
-            Bf16Diff.compare(context, List.of(fromBase, fromLast), control);
+            Bf16Diff.compare(context, List.of(fromBase, fromLast, ofStored), control);
         total += results.get(0).total();
         changed += results.get(0).changed();
         hidden += results.get(0).hidden();
         update += results.get(0).deltaSquares();
         squares += results.get(0).baseSquares();
         inStep += results.get(1).changed();
+        stored += results.get(2).deltaSquares();
       }
     }
-    long all = policy.parameters().values().stream().mapToLong(Tensor::numel).sum();
+    long all = taken.policy().parameters().values().stream().mapToLong(Tensor::numel).sum();
     metrics.put("geometry/observed", (double) total / all);
     metrics.put("geometry/changed", (double) changed / total);
     metrics.put("geometry/changed_in_step", (double) inStep / total);
     metrics.put("geometry/hidden", (double) hidden / total);
     metrics.put("geometry/relative_frobenius", Math.sqrt(update / squares));
+    metrics.put("geometry/relative_frobenius_bf16", Math.sqrt(stored / squares));
   }
 
   /** Sums over matrices, from which means are computed. */
@@ -206,10 +214,10 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
     }
   }
 
-  private void measure(Decoder policy, Map<String, Double> metrics) {
+  private void measure(TrainingEvent.StepTaken taken, Map<String, Double> metrics) {
     Means means = new Means();
     for (Map.Entry<String, Tensor> entry : base.entrySet()) {
-      Tensor weight = policy.weight(entry.getKey()).detach();
+      Tensor weight = taken.policy().weight(entry.getKey(), taken.masters()).detach();
       try (TensorMemory before = TensorMemory.of(context, entry.getValue());
           TensorMemory now = TensorMemory.of(context, weight)) {
         TensorGeometry geometry =

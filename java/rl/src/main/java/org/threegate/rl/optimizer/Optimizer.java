@@ -220,6 +220,13 @@ public final class Optimizer implements AutoCloseable {
     }
   }
 
+  /** {@return the float32 weights behind the parameters, by the names of parameters} */
+  public Map<String, Tensor> masters() {
+    Map<String, Tensor> masters = new LinkedHashMap<>();
+    moving.forEach((name, own) -> masters.put(name, own.master()));
+    return masters;
+  }
+
   /**
    * {@return the state that a checkpoint stores besides {@link #steps}} Keys are {@code part:name}:
    * the parts of each parameter are {@code master} and the {@linkplain UpdateRule#moments moments}

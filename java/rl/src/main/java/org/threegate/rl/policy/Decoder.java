@@ -338,11 +338,16 @@ public final class Decoder implements AutoCloseable {
     Map<String, Tensor> all = new LinkedHashMap<>();
     factors.forEach(
         (weight, own) -> {
-          String module = weight.substring(0, weight.length() - ".weight".length());
-          all.put("base_model.model." + module + ".lora_A.weight", own.a());
-          all.put("base_model.model." + module + ".lora_B.weight", own.b());
+          all.put(factor(weight, "A"), own.a());
+          all.put(factor(weight, "B"), own.b());
         });
     return all;
+  }
+
+  /** Returns PEFT's name of a factor. */
+  private static String factor(String weight, String which) {
+    String module = weight.substring(0, weight.length() - ".weight".length());
+    return "base_model.model." + module + ".lora_" + which + ".weight";
   }
 
   /**
@@ -352,16 +357,30 @@ public final class Decoder implements AutoCloseable {
    */
   public Tensor weight(String name) {
     Tensor parameter = parameters.get(name);
+    return factors.containsKey(name)
+        ? Scopes.keepWithoutGradient(() -> weight(name, Map.of()).to(storage.type))
+        : parameter;
+  }
+
+  /**
+   * {@return the effective weight before it is rounded to the dtype of the model}
+   *
+   * @param name the name of a parameter
+   * @param masters the tensors that the optimizer moves, by the names of {@link #trainable}. A
+   *     tensor that is missing is taken from the model
+   */
+  public Tensor weight(String name, Map<String, Tensor> masters) {
+    Tensor parameter = parameters.get(name);
     LowRankFactors own = factors.get(name);
     if (own == null) {
-      return parameter;
+      return masters.getOrDefault(name, parameter);
     }
     return Scopes.keepWithoutGradient(
-        () ->
-            parameter
-                .to(storage.exact())
-                .add(own.b().matmul(own.a()).mul(new Scalar(own.scale())))
-                .to(storage.type));
+        () -> {
+          Tensor a = masters.getOrDefault(factor(name, "A"), own.a()).to(storage.exact());
+          Tensor b = masters.getOrDefault(factor(name, "B"), own.b()).to(storage.exact());
+          return parameter.to(storage.exact()).add(b.matmul(a).mul(new Scalar(own.scale())));
+        });
   }
 
   /**
@@ -456,17 +475,56 @@ public final class Decoder implements AutoCloseable {
         });
   }
 
+  /**
+   * Computes the entropies of the distributions of a range of tokens.
+   *
+   * @param tokens the token ids, [batch, tokens], int64
+   * @param mask false at padding, [batch, tokens], bool
+   * @param temperature the divisor of the logits
+   * @param from the index of the first token of the range, 1 or more
+   * @param count the number of tokens of the range
+   * @return the entropies in nats, [batch, count]
+   */
+  public Tensor entropies(Tensor tokens, Tensor mask, double temperature, long from, long count) {
+    return Scopes.keep(
+        () -> {
+          Call call = begin(tokens, mask, Optional.empty(), Optional.empty());
+          Tensor states = hidden(call, embedded(tokens));
+          return measures(call, states, tokens, temperature, from, count, true)
+              .entropies()
+              .orElseThrow();
+        });
+  }
+
   /** Computes the log-probabilities of tokens from the hidden states before them. */
-  Tensor chosen(
+  private Tensor chosen(
       Call call, Tensor states, Tensor tokens, double temperature, long from, long count) {
-    Tensor logits =
-        head(call, states.narrow(1, from - 1, count))
-            .to(storage.exact())
-            .div(new Scalar(temperature));
-    return logits
-        .log_softmax(-1)
-        .gather(-1, tokens.narrow(1, from, count).unsqueeze(-1))
-        .squeeze(-1);
+    return measures(call, states, tokens, temperature, from, count, false).logProbabilities();
+  }
+
+  /** Computes log-probabilities of tokens from the hidden states before them, and entropies. */
+  TokenMeasures measures(
+      Call call,
+      Tensor states,
+      Tensor tokens,
+      double temperature,
+      long from,
+      long count,
+      boolean hasEntropies) {
+    // The logits are the largest tensors, and none but the last is needed any longer.
+    Tensor logarithms =
+        Scopes.keep(
+            () ->
+                head(call, states.narrow(1, from - 1, count))
+                    .to(storage.exact())
+                    .div(new Scalar(temperature))
+                    .log_softmax(-1));
+    Tensor chosen = logarithms.gather(-1, tokens.narrow(1, from, count).unsqueeze(-1)).squeeze(-1);
+    return new TokenMeasures(
+        chosen,
+        hasEntropies
+            ? Optional.of(logarithms.exp().mul(logarithms).sum(-1).neg())
+            : Optional.empty());
   }
 
   Tensor head(Call call, Tensor states) {

@@ -35,27 +35,45 @@ public record Differentiation(
    *     depend on the parameter. The caller closes them
    */
   public List<Optional<Tensor>> of(Function<Tensor, Tensor> loss) {
+    return measured(false, measures -> loss.apply(measures.logProbabilities()));
+  }
+
+  /**
+   * Computes the gradients of a loss that may also depend on entropies.
+   *
+   * @param hasEntropies whether entropies are computed
+   * @param loss maps the measures of the tokens to a scalar
+   * @return the gradients, as of {@link #of}
+   */
+  public List<Optional<Tensor>> measured(
+      boolean hasEntropies, Function<TokenMeasures, Tensor> loss) {
     List<Optional<Tensor>> gradients = new ArrayList<>();
     Scopes.run(
         () -> {
           List<Tensor> moving = List.copyOf(model.trainable().values());
-          List<Optional<Tensor>> own = checkpointed ? replayed(moving, loss) : plain(moving, loss);
-          gradients.addAll(own);
+          Decoder.Call call =
+              model.begin(texts.tokens(), texts.mask(), Optional.empty(), Optional.empty());
+          Function<Tensor, Tensor> head =
+              states ->
+                  loss.apply(
+                      model.measures(
+                          call, states, texts.tokens(), temperature, from, count, hasEntropies));
+          gradients.addAll(checkpointed ? replayed(call, moving, head) : plain(call, moving, head));
         });
     return gradients;
   }
 
-  private List<Optional<Tensor>> plain(List<Tensor> moving, Function<Tensor, Tensor> loss) {
-    Tensor chosen = model.logProbabilities(texts.tokens(), texts.mask(), temperature, from, count);
-    List<Optional<Tensor>> own = gradients(loss.apply(chosen), Optional.empty(), moving);
+  private List<Optional<Tensor>> plain(
+      Decoder.Call call, List<Tensor> moving, Function<Tensor, Tensor> head) {
+    Tensor states = Scopes.keep(() -> model.hidden(call, model.embedded(texts.tokens())));
+    List<Optional<Tensor>> own = gradients(head.apply(states), Optional.empty(), moving);
     own.forEach(gradient -> gradient.ifPresent(Tensor::retainReference));
     return own;
   }
 
   /** Runs each layer forward twice: first without a graph, then with the graph of that layer. */
-  private List<Optional<Tensor>> replayed(List<Tensor> moving, Function<Tensor, Tensor> loss) {
-    Decoder.Call call =
-        model.begin(texts.tokens(), texts.mask(), Optional.empty(), Optional.empty());
+  private List<Optional<Tensor>> replayed(
+      Decoder.Call call, List<Tensor> moving, Function<Tensor, Tensor> head) {
     int layers = model.config().layers();
     List<Tensor> states = new ArrayList<>();
     states.add(Scopes.keepWithoutGradient(() -> model.embedded(texts.tokens())));
@@ -66,8 +84,7 @@ public record Differentiation(
     List<Optional<Tensor>> sums = new ArrayList<>();
     moving.forEach(parameter -> sums.add(Optional.empty()));
     Tensor end = states.get(layers).requires_grad_(true);
-    Tensor value =
-        loss.apply(model.chosen(call, model.last(end), texts.tokens(), temperature, from, count));
+    Tensor value = head.apply(model.last(end));
     Tensor above = back(value, Optional.empty(), Optional.of(end), moving, sums);
     for (int layer = layers - 1; layer >= 0; layer--) {
       int at = layer;

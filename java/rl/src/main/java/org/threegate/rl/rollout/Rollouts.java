@@ -24,10 +24,41 @@ import org.threegate.rl.verifier.BoundedVerifier;
  * }</pre>
  *
  * @param tokenizer the tokenizer of the model
- * @param verifier scores the responses
+ * @param rewards the reward functions, one or more
  * @param longestPrompt the maximal length of a prompt in tokens
  */
-public record Rollouts(Tokenizer tokenizer, BoundedVerifier verifier, int longestPrompt) {
+public record Rollouts(Tokenizer tokenizer, List<Reward> rewards, int longestPrompt) {
+  /**
+   * A reward function.
+   *
+   * @param name its name in metrics
+   * @param verifier scores the responses
+   */
+  public record Reward(String name, BoundedVerifier verifier) {}
+
+  /**
+   * Copies the reward functions.
+   *
+   * @throws IllegalArgumentException when there is none
+   */
+  public Rollouts {
+    rewards = List.copyOf(rewards);
+    if (rewards.isEmpty()) {
+      throw new IllegalArgumentException("rewards must not be empty");
+    }
+  }
+
+  /**
+   * Creates rollouts with a single reward function, whose name is {@code reward}.
+   *
+   * @param tokenizer the tokenizer of the model
+   * @param verifier scores the responses
+   * @param longestPrompt the maximal length of a prompt in tokens
+   */
+  public Rollouts(Tokenizer tokenizer, BoundedVerifier verifier, int longestPrompt) {
+    this(tokenizer, List.of(new Reward("reward", verifier)), longestPrompt);
+  }
+
   /**
    * Samples completions from a model in this process and scores them.
    *
@@ -82,16 +113,18 @@ public record Rollouts(Tokenizer tokenizer, BoundedVerifier verifier, int longes
           new BoundedVerifier.Request(
               tokenizer.text(completions.get(i).content()), problems.get(i / each).answer()));
     }
-    List<BoundedVerifier.Score> scores = verifier.scoreAll(requests);
+    List<List<BoundedVerifier.Score>> scores =
+        rewards.stream().map(reward -> reward.verifier().scoreAll(requests)).toList();
     List<Rollout> rollouts = new ArrayList<>();
     for (int i = 0; i < completions.size(); i++) {
+      int at = i;
       rollouts.add(
           new Rollout(
               problems.get(i / each),
               prompts.get(i),
               completions.get(i),
               requests.get(i).response(),
-              scores.get(i)));
+              scores.stream().map(own -> own.get(at)).toList()));
     }
     return List.copyOf(rollouts);
   }

@@ -5,7 +5,10 @@ import java.time.LocalDate;
 import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import org.threegate.rl.adapter.AdapterOptions;
+import org.threegate.rl.objective.EntropyBonus;
+import org.threegate.rl.objective.ImportanceCorrection;
 import org.threegate.rl.objective.PolicyObjective;
 import org.threegate.rl.optimizer.AdamW;
 import org.threegate.rl.optimizer.Muon;
@@ -14,6 +17,8 @@ import org.threegate.rl.optimizer.Sgd;
 import org.threegate.rl.optimizer.UpdateRule;
 import org.threegate.rl.policy.SamplingOptions;
 import org.threegate.rl.task.ChatTemplate;
+import org.threegate.rl.train.ReferenceSync;
+import org.threegate.rl.train.RewardOptions;
 import org.threegate.rl.train.SupervisedOptions;
 import org.threegate.rl.train.TrainingOptions;
 import org.threegate.run.InvalidInputException;
@@ -36,42 +41,108 @@ final class Composition {
 
   static PolicyObjective objective(TrainingConfig config) {
     TrainingConfig.Objective chosen = config.objective();
-    PolicyObjective objective =
-        new PolicyObjective(
-            chosen.algorithm().ratio(chosen.importanceSamplingLevel()),
-            chosen.lossType().surrogate(),
-            chosen.epsilon(),
-            chosen.epsilonHigh(),
-            chosen.lossType().average(),
-            config.generation().maxCompletionLength(),
-            Optional.empty(),
-            0);
-    return chosen.beta() > 0
-        ? objective.withDivergence(chosen.klEstimator(), chosen.beta())
-        : objective;
+    TrainingConfig.Smooth smooth = chosen.smooth();
+    TrainingConfig.Correction correction = chosen.correction();
+    PolicyObjective.Builder builder =
+        PolicyObjective.builder()
+            .loss(chosen.lossType())
+            .level(chosen.importanceSamplingLevel())
+            .clip(chosen.epsilon(), chosen.epsilonHigh().orElse(chosen.epsilon()))
+            .maxCompletionLength(config.generation().maxCompletionLength())
+            .soft(
+                new PolicyObjective.Soft(
+                    smooth.sapoTemperatureNeg(),
+                    smooth.sapoTemperaturePos(),
+                    smooth.vespoKPos(),
+                    smooth.vespoLambdaPos(),
+                    smooth.vespoKNeg(),
+                    smooth.vespoLambdaNeg()))
+            .entropyBonus(entropyBonus(chosen.entropy()))
+            .topEntropyQuantile(chosen.entropy().topEntropyQuantile());
+    chosen.delta().ifPresent(builder::delta);
+    if (!chosen.reference().useKlInReward()) {
+      builder.penalty(penalty(chosen.reference()));
+    }
+    correction.offPolicyMaskThreshold().ifPresent(builder::offPolicyMaskThreshold);
+    if (correction.vllmImportanceSamplingCorrection()) {
+      builder.correction(
+          new ImportanceCorrection(
+              correction.vllmImportanceSamplingMode(),
+              optional(correction.vllmImportanceSamplingClipMin()),
+              optional(correction.vllmImportanceSamplingClipMax())));
+    }
+    return builder.build();
+  }
+
+  private static OptionalDouble optional(Optional<Double> value) {
+    return value.map(OptionalDouble::of).orElseGet(OptionalDouble::empty);
+  }
+
+  private static PolicyObjective.Penalty penalty(TrainingConfig.Reference reference) {
+    return new PolicyObjective.Penalty(
+        reference.beta(), reference.klEstimator(), reference.useBiasCorrectionKl());
+  }
+
+  private static EntropyBonus entropyBonus(TrainingConfig.Entropy entropy) {
+    return new EntropyBonus(
+        entropy.entropyCoef(),
+        entropy.useAdaptiveEntropy()
+            ? Optional.of(
+                new EntropyBonus.Control(
+                    entropy.entropyCoefMin(),
+                    entropy.entropyCoefMax(),
+                    entropy.entropyCoefDelta(),
+                    entropy.entropyTarget()))
+            : Optional.empty());
+  }
+
+  private static RewardOptions rewards(TrainingConfig config) {
+    TrainingConfig.Reward reward = config.data().reward();
+    RewardOptions options =
+        RewardOptions.DEFAULT
+            .withWeights(reward.rewardWeights())
+            .withAggregation(reward.multiObjectiveAggregation());
+    if (!reward.rewardClipRange().isEmpty()) {
+      options =
+          options.withBounds(reward.rewardClipRange().get(0), reward.rewardClipRange().get(1));
+    }
+    TrainingConfig.Reference reference = config.objective().reference();
+    return reference.useKlInReward() ? options.withPenalty(penalty(reference)) : options;
   }
 
   static TrainingOptions reinforcement(TrainingConfig config, List<Integer> ends) {
-    TrainingConfig.Objective objective = config.objective();
+    TrainingConfig.Advantage advantage = config.objective().advantage();
+    TrainingConfig.Reference reference = config.objective().reference();
     TrainingConfig.Optimization optimization = config.optimization();
-    return TrainingOptions.builder(
-            config.run().maxSteps(),
-            config.generation().promptsPerStep(),
-            config.generation().numGenerations(),
-            sampling(config, ends),
-            optimization.learningRate().learningRate(),
-            config.run().seed())
-        .objective(objective(config))
-        .advantages(objective.algorithm().advantages(objective.scaleRewards()))
-        .kept(objective.algorithm().kept())
-        .updates(optimization.numIterations())
-        .rounds(config.generation().maxNumGenBatches())
-        .rows(optimization.microBatchSize())
-        .checkpointed(optimization.gradientCheckpointing())
-        .lengthMargin(config.data().reward().softPunishCache())
-        .schedule(schedule(config))
-        .optimizer(optimizer(config))
-        .build();
+    TrainingOptions.Builder builder =
+        TrainingOptions.builder(
+                config.run().maxSteps(),
+                config.generation().promptsPerStep(),
+                config.generation().numGenerations(),
+                sampling(config, ends),
+                optimization.learningRate().learningRate(),
+                config.run().seed())
+            .objective(objective(config))
+            .advantages(
+                advantage
+                    .advEstimator()
+                    .rule(advantage.scaleRewards(), advantage.normalizeAdvantages()))
+            .rewards(rewards(config))
+            .kept(advantage.learnFrom())
+            .truncatedMasked(advantage.maskTruncatedCompletions())
+            .iterations(optimization.numIterations())
+            .miniBatches(optimization.stepsPerGeneration())
+            .rounds(config.generation().maxNumGenBatches())
+            .rows(optimization.microBatchSize())
+            .checkpointed(optimization.gradientCheckpointing())
+            .lengthMargin(config.data().reward().softPunishCache())
+            .schedule(schedule(config))
+            .optimizer(optimizer(config));
+    if (reference.syncRefModel()) {
+      builder.sync(
+          new ReferenceSync(reference.refModelMixupAlpha(), reference.refModelSyncSteps()));
+    }
+    return builder.build();
   }
 
   static SupervisedOptions supervision(TrainingConfig config) {
@@ -91,7 +162,7 @@ final class Composition {
   private static Schedule schedule(TrainingConfig config) {
     TrainingConfig.LearningRate rate = config.optimization().learningRate();
     // Each update is one optimizer step.
-    long steps = config.run().maxSteps() * config.optimization().numIterations();
+    long steps = config.updates();
     return switch (rate.lrSchedulerType()) {
       case CONSTANT -> Schedule.constant();
       case CONSTANT_WITH_WARMUP -> Schedule.constant(rate.warmupSteps());

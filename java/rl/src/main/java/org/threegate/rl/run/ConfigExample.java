@@ -2,7 +2,6 @@ package org.threegate.rl.run;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 
 /** Writes the commented example of a configuration file from the descriptions of the keys. */
 final class ConfigExample {
@@ -11,15 +10,13 @@ final class ConfigExample {
   private ConfigExample() {}
 
   /**
-   * Returns a file with every key and its default. Keys whose default depends on the algorithm are
-   * commented out.
+   * Returns a file with every key and its default. Keys that an algorithm sets are commented out.
    */
   static String text(List<ConfigKey> keys) {
     StringBuilder text = new StringBuilder();
     text.append("# A training run: every key with its default.\n");
     text.append("# Keep the keys that you change, and leave out the rest.\n\n");
     String section = "";
-    Map<String, Object> preset = Algorithm.DAPO.preset();
     for (ConfigKey key : keys) {
       if (!key.section().equals(section)) {
         section = key.section();
@@ -27,21 +24,18 @@ final class ConfigExample {
       }
       Key description = key.description();
       String meaning =
-          description.meaning() + (description.byAlgorithm() ? " Default: by algorithm." : "");
+          description.meaning() + (description.byAlgorithm() ? " An algorithm may set it." : "");
       wrapped(meaning.replace("`", "")).forEach(line -> text.append(line).append('\n'));
       text.append(description.byAlgorithm() ? "# " : "")
           .append(key.name())
           .append(": ")
-          .append(value(key, preset))
+          .append(value(key))
           .append("\n\n");
     }
     return text.toString();
   }
 
-  private static String value(ConfigKey key, Map<String, Object> preset) {
-    if (key.description().byAlgorithm()) {
-      return ConfigYaml.node(preset.get(key.name())).asText();
-    }
+  private static String value(ConfigKey key) {
     String standard = key.description().standard();
     return standard.isEmpty() ? "\"\"" : standard;
   }

@@ -105,7 +105,7 @@ record ConfigKey(String name, Key description, List<RecordComponent> path) {
     }
     return switch (type().getSimpleName()) {
       case "int", "long" -> "a whole number";
-      case "double" -> "a number";
+      case "double", "Double" -> "a number";
       case "boolean" -> "true or false";
       case "Path" -> "a path";
       case "Map" -> "a mapping";

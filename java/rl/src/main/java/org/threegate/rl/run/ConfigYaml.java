@@ -59,13 +59,23 @@ final class ConfigYaml {
             .addDeserializer(Path.class, new PathReader())
             .addDeserializer(LocalDate.class, new DayReader());
     return YAMLMapper.builder(factory)
-        .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+        .propertyNamingStrategy(new KeyNames())
         .addModules(new Jdk8Module(), types)
         .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
         .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
         .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
         .enable(DeserializationFeature.ACCEPT_SINGLE_VALUE_AS_ARRAY)
         .build();
+  }
+
+  /** Names components as keys. Jackson's snake case would join single letters to the next word. */
+  private static final class KeyNames extends PropertyNamingStrategies.NamingBase {
+    private static final long serialVersionUID = 1L;
+
+    @Override
+    public String translate(String name) {
+      return ConfigKey.snake(name);
+    }
   }
 
   /** Reads paths with the default file system only: a text cannot select another provider. */

@@ -12,7 +12,7 @@ import java.lang.annotation.Target;
 @Retention(RetentionPolicy.RUNTIME)
 @Target(ElementType.RECORD_COMPONENT)
 @interface Key {
-  /** The default value in YAML. It is ignored where {@link #byAlgorithm} holds. */
+  /** The default value in YAML. */
   String standard() default "";
 
   /** The meaning of the key, in one or two sentences. */
@@ -24,6 +24,6 @@ import java.lang.annotation.Target;
   /** Whether the key may change when a run is resumed. */
   boolean mayChange() default false;
 
-  /** Whether {@code algorithm} decides the default. */
+  /** Whether an {@code algorithm} sets the key, where the key is not given. */
   boolean byAlgorithm() default false;
 }

@@ -11,7 +11,13 @@ import java.util.Optional;
 import org.threegate.patch.PatchFormat;
 import org.threegate.rl.adapter.Initialisation;
 import org.threegate.rl.objective.Divergence;
+import org.threegate.rl.objective.ImportanceCorrection;
+import org.threegate.rl.objective.ImportanceSamplingLevel;
+import org.threegate.rl.objective.LossType;
+import org.threegate.rl.objective.ScaleRewards;
 import org.threegate.rl.optimizer.Muon.Scaling;
+import org.threegate.rl.train.RewardOptions;
+import org.threegate.rl.train.TrainingOptions;
 import org.threegate.rl.verifier.RewardFunction;
 import org.threegate.run.InvalidInputException;
 
@@ -253,19 +259,38 @@ public record TrainingConfig(
   /**
    * The reward of a completion.
    *
-   * @param rewardFuncs reward function: exact, numeric (GSM8K's {@code ####}), mathematical ({@code
-   *     \boxed{}}) or countdown
+   * @param rewardFuncs reward functions: exact, numeric (GSM8K's {@code ####}), mathematical
+   *     ({@code \boxed{}}) or countdown. The first one tells what is right
+   * @param rewardWeights weight of each reward function. Without weights, each has 1
+   * @param multiObjectiveAggregation whether the sum of the reward functions is normalized, or each
+   *     of them before the sum
+   * @param rewardClipRange least and largest sum of rewards. Without it, sums are not clipped
    * @param rewardTimeout seconds after which a completion scores 0 and is counted as failed
    * @param softPunishCache tokens before the longest completion in which length is punished, as
    *     DAPO does. 0: never
    */
   public record Reward(
       @Key(
-              standard = "exact",
+              standard = "[exact]",
               meaning =
-                  "Reward function: exact, numeric (GSM8K's `####`), mathematical (`\\boxed{}`) or countdown.",
+                  "Reward functions: exact, numeric (GSM8K's `####`), mathematical (`\\boxed{}`) or countdown."
+                      + " The first one tells what is right.",
               trl = "argument of `GRPOTrainer`")
-          RewardFunction rewardFuncs,
+          List<RewardFunction> rewardFuncs,
+      @Key(
+              standard = "[]",
+              meaning = "Weight of each reward function. Without weights, each has 1.")
+          List<Double> rewardWeights,
+      @Key(
+              standard = "sum_then_normalize",
+              meaning =
+                  "Whether the sum of the reward functions is normalized, or each of them before the sum:"
+                      + " sum_then_normalize or normalize_then_sum.")
+          RewardOptions.Aggregation multiObjectiveAggregation,
+      @Key(
+              standard = "[]",
+              meaning = "Least and largest sum of rewards. Without it, sums are not clipped.")
+          List<Double> rewardClipRange,
       @Key(
               standard = "5.0",
               meaning = "Seconds after which a completion scores 0 and is counted as failed.")
@@ -283,6 +308,21 @@ public record TrainingConfig(
      *     key
      */
     public Reward {
+      rewardFuncs = List.copyOf(rewardFuncs);
+      rewardWeights = List.copyOf(rewardWeights);
+      rewardClipRange = List.copyOf(rewardClipRange);
+      Limits.require(!rewardFuncs.isEmpty(), "reward_funcs", "[]", "one function or more");
+      Limits.require(
+          rewardFuncs.stream().distinct().count() == rewardFuncs.size(),
+          "reward_funcs",
+          rewardFuncs,
+          "a list of different functions");
+      Limits.require(
+          rewardClipRange.isEmpty()
+              || rewardClipRange.size() == 2 && rewardClipRange.get(0) < rewardClipRange.get(1),
+          "reward_clip_range",
+          rewardClipRange,
+          "two numbers in rising order");
       Limits.positive("reward_timeout", rewardTimeout);
       Limits.least("soft_punish_cache", softPunishCache, 0);
     }
@@ -370,58 +410,58 @@ public record TrainingConfig(
   /**
    * The objective that is minimized.
    *
-   * @param algorithm preset of the components below: dapo, grpo, dr_grpo, gspo, cispo, rloo,
-   *     reinforce_plus_plus; rejection_sampling imitates right completions, sft the answers
-   * @param lossType how the losses of tokens are averaged: grpo, dapo, dr_grpo or cispo
-   * @param importanceSamplingLevel probability ratios of each token, or of the whole sequence:
-   *     token or sequence
-   * @param scaleRewards whether advantages are divided by the standard deviation of rewards: group
-   *     or none. batch only comes with reinforce_plus_plus
+   * @param algorithm preset of keys of this section: none, dapo, grpo, dr_grpo, gspo, cispo, sapo,
+   *     luspo, vespo, rloo, reinforce_plus_plus; rejection_sampling imitates right completions, sft
+   *     the answers
+   * @param lossType what is minimized, and how the losses of tokens are averaged
+   * @param importanceSamplingLevel probability ratios of each token, of the whole sequence by their
+   *     mean, or by their product
    * @param epsilon ratios below 1 - epsilon are clipped
    * @param epsilonHigh ratios above 1 + epsilon_high are clipped. With loss type cispo it is the
-   *     cap
-   * @param beta weight of the KL divergence from the initial model. 0: none, and no reference is
-   *     loaded
-   * @param klEstimator estimator of that divergence: k1, k2 or k3
+   *     cap. By default epsilon
+   * @param delta largest ratio where the clip does not apply, as in two-sided GRPO
+   * @param advantage the advantages of completions
+   * @param smooth the parameters of losses without a clip
+   * @param reference the penalty of the divergence from a reference model
+   * @param entropy the reward of entropy, and the selection of tokens by it
+   * @param correction the corrections of completions that another policy sampled
    */
   public record Objective(
       @Key(
-              standard = "dapo",
+              standard = "none",
               meaning =
-                  "Preset of the keys below: dapo, grpo, dr_grpo, gspo, cispo, rloo, reinforce_plus_plus;"
-                      + " rejection_sampling imitates right completions, sft the answers.")
+                  "Preset of keys of this section: none, dapo, grpo, dr_grpo, gspo, cispo, sapo, luspo, vespo, rloo,"
+                      + " reinforce_plus_plus; rejection_sampling imitates right completions, sft the answers.")
           Algorithm algorithm,
       @Key(
+              standard = "dapo",
               byAlgorithm = true,
-              meaning = "How the losses of tokens are averaged: grpo, dapo, dr_grpo or cispo.")
+              meaning =
+                  "What is minimized, and how the losses of tokens are averaged: grpo, bnpo, dr_grpo, dapo, cispo, sapo,"
+                      + " luspo or vespo.")
           LossType lossType,
       @Key(
+              standard = "token",
               byAlgorithm = true,
               meaning =
-                  "Probability ratios of each token, or of the whole sequence: token or sequence.")
+                  "Probability ratios of each token, or of the whole sequence: token, sequence (their geometric mean) or"
+                      + " sequence_product.",
+              trl = "`sequence_product` is in `RLOOTrainer`")
           ImportanceSamplingLevel importanceSamplingLevel,
+      @Key(standard = "0.2", byAlgorithm = true, meaning = "Ratios below 1 - epsilon are clipped.")
+          double epsilon,
       @Key(
               byAlgorithm = true,
               meaning =
-                  "Whether advantages are divided by the standard deviation of rewards: group or none."
-                      + " batch only comes with reinforce_plus_plus.")
-          ScaleRewards scaleRewards,
-      @Key(byAlgorithm = true, meaning = "Ratios below 1 - epsilon are clipped.") double epsilon,
-      @Key(
-              byAlgorithm = true,
-              meaning =
-                  "Ratios above 1 + epsilon_high are clipped. With loss type cispo it is the cap.")
-          double epsilonHigh,
-      @Key(
-              standard = "0.0",
-              meaning =
-                  "Weight of the KL divergence from the initial model. 0: none, and no reference is loaded.")
-          double beta,
-      @Key(
-              standard = "k3",
-              meaning = "Estimator of that divergence: k1, k2 or k3.",
-              trl = "always k3")
-          Divergence klEstimator) {
+                  "Ratios above 1 + epsilon_high are clipped. With loss type cispo it is the cap. By default epsilon.")
+          Optional<Double> epsilonHigh,
+      @Key(meaning = "Largest ratio where the clip does not apply, as in two-sided GRPO.")
+          Optional<Double> delta,
+      Advantage advantage,
+      Smooth smooth,
+      Reference reference,
+      Entropy entropy,
+      Correction correction) {
     /**
      * Checks the values.
      *
@@ -430,9 +470,286 @@ public record TrainingConfig(
      */
     public Objective {
       Limits.share("epsilon", epsilon);
-      Limits.positive("epsilon_high", epsilonHigh);
+      epsilonHigh.ifPresent(value -> Limits.positive("epsilon_high", value));
+      delta.ifPresent(value -> Limits.positive("delta", value));
+      Limits.require(
+          algorithm != Algorithm.SFT || lossType == LossType.DAPO,
+          "loss_type",
+          ConfigKey.label(lossType),
+          "dapo with algorithm sft");
+      Limits.require(
+          lossType != LossType.VESPO
+              || !correction.vllmImportanceSamplingCorrection()
+              || !correction.vllmImportanceSamplingMode().name().startsWith("SEQUENCE"),
+          "vllm_importance_sampling_mode",
+          ConfigKey.label(correction.vllmImportanceSamplingMode()),
+          "token_truncate or token_mask with loss_type vespo");
+    }
+  }
+
+  /**
+   * The advantages of completions.
+   *
+   * @param advEstimator how advantages are estimated
+   * @param scaleRewards what advantages are divided by: the standard deviation of the group's or of
+   *     the batch's rewards, or nothing
+   * @param normalizeAdvantages whether advantages of rloo are normalized over the batch
+   * @param learnFrom the completions that are learnt from: all, those of groups whose rewards
+   *     differ, or the right ones
+   * @param maskTruncatedCompletions whether completions that reach the longest length have no loss
+   */
+  public record Advantage(
+      @Key(
+              standard = "grpo",
+              byAlgorithm = true,
+              meaning =
+                  "How advantages are estimated: grpo, rloo, reinforce_plus_plus, reinforce_plus_plus_baseline, or ones.",
+              trl = "the trainer's class; verl's name")
+          AdvEstimator advEstimator,
+      @Key(
+              standard = "group",
+              byAlgorithm = true,
+              meaning =
+                  "What advantages are divided by: the standard deviation of the group's or of the batch's rewards, or"
+                      + " nothing: group, batch or none.")
+          ScaleRewards scaleRewards,
+      @Key(
+              standard = "false",
+              meaning = "Whether advantages of rloo are normalized over the batch.")
+          boolean normalizeAdvantages,
+      @Key(
+              standard = "all",
+              byAlgorithm = true,
+              meaning =
+                  "Completions that are learnt from: all, those of groups whose rewards are differing (DAPO), or the"
+                      + " right ones.",
+              trl = "always all; verl's `filter_groups.enable`")
+          TrainingOptions.Kept learnFrom,
+      @Key(
+              standard = "false",
+              meaning = "Whether completions that reach the longest length have no loss.")
+          boolean maskTruncatedCompletions) {
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one of them is out of its range; the message names the
+     *     key
+     */
+    public Advantage {
+      advEstimator.require(scaleRewards, normalizeAdvantages);
+    }
+  }
+
+  /**
+   * The parameters of losses without a clip.
+   *
+   * @param sapoTemperatureNeg temperature of sapo where advantages are not positive
+   * @param sapoTemperaturePos temperature of sapo where advantages are positive
+   * @param vespoKPos exponent of vespo where advantages are not negative
+   * @param vespoLambdaPos decay of vespo where advantages are not negative
+   * @param vespoKNeg exponent of vespo where advantages are negative
+   * @param vespoLambdaNeg decay of vespo where advantages are negative
+   */
+  public record Smooth(
+      @Key(standard = "1.05", meaning = "Temperature of sapo where advantages are not positive.")
+          double sapoTemperatureNeg,
+      @Key(standard = "1.0", meaning = "Temperature of sapo where advantages are positive.")
+          double sapoTemperaturePos,
+      @Key(standard = "2.0", meaning = "Exponent of vespo where advantages are not negative.")
+          double vespoKPos,
+      @Key(standard = "3.0", meaning = "Decay of vespo where advantages are not negative.")
+          double vespoLambdaPos,
+      @Key(standard = "3.0", meaning = "Exponent of vespo where advantages are negative.")
+          double vespoKNeg,
+      @Key(standard = "2.0", meaning = "Decay of vespo where advantages are negative.")
+          double vespoLambdaNeg) {
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one of them is out of its range; the message names the
+     *     key
+     */
+    public Smooth {
+      Limits.positive("sapo_temperature_neg", sapoTemperatureNeg);
+      Limits.positive("sapo_temperature_pos", sapoTemperaturePos);
+      Limits.notNegative("vespo_k_pos", vespoKPos);
+      Limits.notNegative("vespo_lambda_pos", vespoLambdaPos);
+      Limits.notNegative("vespo_k_neg", vespoKNeg);
+      Limits.notNegative("vespo_lambda_neg", vespoLambdaNeg);
+    }
+  }
+
+  /**
+   * The penalty of the divergence from a reference model.
+   *
+   * @param beta weight of the KL divergence from the reference model, which is the initial one. 0:
+   *     none, and no reference is loaded
+   * @param klEstimator estimator of that divergence: k1, k2 or k3
+   * @param useBiasCorrectionKl whether the estimate is multiplied by the probability ratio, so that
+   *     its gradient is unbiased
+   * @param useKlInReward whether the divergence lowers the reward instead of adding to the loss
+   * @param syncRefModel whether the reference model follows the policy
+   * @param refModelMixupAlpha share of the policy in the reference model where it follows
+   * @param refModelSyncSteps updates from one change of the reference model to the next
+   */
+  public record Reference(
+      @Key(
+              standard = "0.0",
+              byAlgorithm = true,
+              meaning =
+                  "Weight of the KL divergence from the reference model, which is the initial one. 0: none, and no"
+                      + " reference is loaded.",
+              trl = "0.05 in `RLOOConfig`")
+          double beta,
+      @Key(
+              standard = "k3",
+              byAlgorithm = true,
+              meaning = "Estimator of that divergence: k1, k2 or k3.",
+              trl = "k3, and k1 in `RLOOTrainer`")
+          Divergence klEstimator,
+      @Key(
+              standard = "true",
+              meaning =
+                  "Whether the estimate is multiplied by the probability ratio, so that its gradient is unbiased.")
+          boolean useBiasCorrectionKl,
+      @Key(
+              standard = "false",
+              byAlgorithm = true,
+              meaning = "Whether the divergence lowers the reward instead of adding to the loss.",
+              trl = "as in `RLOOTrainer`; verl's name")
+          boolean useKlInReward,
+      @Key(standard = "false", meaning = "Whether the reference model follows the policy.")
+          boolean syncRefModel,
+      @Key(
+              standard = "0.6",
+              meaning = "Share of the policy in the reference model where it follows.")
+          double refModelMixupAlpha,
+      @Key(
+              standard = "512",
+              meaning = "Updates from one change of the reference model to the next.")
+          int refModelSyncSteps) {
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one of them is out of its range; the message names the
+     *     key
+     */
+    public Reference {
       Limits.notNegative("beta", beta);
-      algorithm.require(lossType, importanceSamplingLevel, scaleRewards);
+      Limits.within("ref_model_mixup_alpha", refModelMixupAlpha, 0, 1);
+      Limits.least("ref_model_sync_steps", refModelSyncSteps, 1);
+      Limits.require(
+          !syncRefModel || beta > 0, "sync_ref_model", syncRefModel, "false while beta is 0");
+    }
+  }
+
+  /**
+   * The reward of entropy, and the selection of tokens by it.
+   *
+   * @param entropyCoef weight of the mean entropy of tokens, which lowers the loss
+   * @param useAdaptiveEntropy whether that weight adapts to the entropy after each update
+   * @param entropyCoefMin least weight where it adapts
+   * @param entropyCoefMax largest weight where it adapts
+   * @param entropyCoefDelta change of the weight in an update
+   * @param entropyTarget entropy in nats per token. At most this: the weight grows and applies
+   * @param topEntropyQuantile share of tokens, those of highest entropy, that the policy's loss has
+   */
+  public record Entropy(
+      @Key(
+              standard = "0.0",
+              meaning = "Weight of the mean entropy of tokens, which lowers the loss.")
+          double entropyCoef,
+      @Key(
+              standard = "false",
+              meaning = "Whether that weight adapts to the entropy after each update.")
+          boolean useAdaptiveEntropy,
+      @Key(standard = "0.0", meaning = "Least weight where it adapts.") double entropyCoefMin,
+      @Key(standard = "1.0", meaning = "Largest weight where it adapts.") double entropyCoefMax,
+      @Key(standard = "0.005", meaning = "Change of the weight in an update.")
+          double entropyCoefDelta,
+      @Key(
+              standard = "0.2",
+              meaning = "Entropy in nats per token. At most this: the weight grows and applies.")
+          double entropyTarget,
+      @Key(
+              standard = "1.0",
+              meaning =
+                  "Share of tokens, those of highest entropy in an update, that the policy's loss has.")
+          double topEntropyQuantile) {
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one of them is out of its range; the message names the
+     *     key
+     */
+    public Entropy {
+      Limits.within("entropy_coef", entropyCoef, -Double.MAX_VALUE, Double.MAX_VALUE);
+      Limits.within("entropy_coef_max", entropyCoefMax, entropyCoefMin, Double.MAX_VALUE);
+      Limits.notNegative("entropy_coef_delta", entropyCoefDelta);
+      Limits.notNegative("entropy_target", entropyTarget);
+      Limits.within("top_entropy_quantile", topEntropyQuantile, 0, 1);
+    }
+  }
+
+  /**
+   * The corrections of completions that another policy sampled.
+   *
+   * @param vllmImportanceSamplingCorrection whether losses are multiplied by the ratio of the
+   *     model's probabilities to those that the sampler reported
+   * @param vllmImportanceSamplingMode level of these ratios, and what happens to those out of
+   *     bounds
+   * @param vllmImportanceSamplingClipMax upper bound of these ratios
+   * @param vllmImportanceSamplingClipMin lower bound of these ratios
+   * @param offPolicyMaskThreshold nats per token that a completion with a negative advantage may
+   *     have lost since it was sampled. Above, it has no loss of the policy
+   */
+  public record Correction(
+      @Key(
+              standard = "false",
+              meaning =
+                  "Whether losses are multiplied by the ratio of the model's probabilities to those that the sampler"
+                      + " reported.",
+              trl = "with `use_vllm` only")
+          boolean vllmImportanceSamplingCorrection,
+      @Key(
+              standard = "sequence_mask",
+              meaning =
+                  "Level of these ratios, and what happens to those out of bounds: token_truncate, token_mask,"
+                      + " sequence_truncate or sequence_mask.")
+          ImportanceCorrection.Mode vllmImportanceSamplingMode,
+      @Key(standard = "3.0", meaning = "Upper bound of these ratios.")
+          Optional<Double> vllmImportanceSamplingClipMax,
+      @Key(meaning = "Lower bound of these ratios.") Optional<Double> vllmImportanceSamplingClipMin,
+      @Key(
+              meaning =
+                  "Nats per token that a completion with a negative advantage may have lost since it was sampled. Above,"
+                      + " it has no loss of the policy.")
+          Optional<Double> offPolicyMaskThreshold) {
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one of them is out of its range; the message names the
+     *     key
+     */
+    public Correction {
+      double most = vllmImportanceSamplingClipMax.orElse(Double.POSITIVE_INFINITY);
+      vllmImportanceSamplingClipMin.ifPresent(
+          least ->
+              Limits.require(
+                  least < most,
+                  "vllm_importance_sampling_clip_min",
+                  least,
+                  "below vllm_importance_sampling_clip_max"));
+      Limits.require(
+          !vllmImportanceSamplingCorrection
+              || vllmImportanceSamplingClipMax.isPresent()
+              || vllmImportanceSamplingClipMin.isPresent()
+              || vllmImportanceSamplingMode.name().endsWith("MASK"),
+          "vllm_importance_sampling_clip_max",
+          "\"\"",
+          "a number, as a mode that truncates needs a bound");
+      offPolicyMaskThreshold.ifPresent(
+          value -> Limits.positive("off_policy_mask_threshold", value));
     }
   }
 
@@ -444,7 +761,9 @@ public record TrainingConfig(
    * @param adam the decays and limits of AdamW, and what all optimizers share
    * @param sgd the momentum of SGD
    * @param muon the momentum and the scaling of Muon
-   * @param numIterations updates of the model per batch of completions
+   * @param numIterations passes over the completions of a step
+   * @param stepsPerGeneration updates that a pass is split into. Completions are shuffled and dealt
+   *     to them
    * @param microBatchSize sequences that one thread differentiates at a time. It bounds memory
    * @param gradientCheckpointing whether activations are computed again in the backward pass: a
    *     third slower, much less memory
@@ -461,8 +780,13 @@ public record TrainingConfig(
       Adam adam,
       Sgd sgd,
       Muon muon,
-      @Key(standard = "1", meaning = "Updates of the model per batch of completions.")
-          int numIterations,
+      @Key(standard = "1", meaning = "Passes over the completions of a step.") int numIterations,
+      @Key(
+              standard = "1",
+              meaning =
+                  "Updates that a pass is split into. Completions are shuffled and dealt to them.",
+              trl = "in units of micro-batches")
+          int stepsPerGeneration,
       @Key(
               standard = "64",
               meaning = "Sequences that one thread differentiates at a time. It bounds memory.",
@@ -485,6 +809,7 @@ public record TrainingConfig(
      */
     public Optimization {
       Limits.least("num_iterations", numIterations, 1);
+      Limits.least("steps_per_generation", stepsPerGeneration, 1);
       Limits.least("micro_batch_size", microBatchSize, 1);
     }
   }
@@ -825,8 +1150,34 @@ public record TrainingConfig(
         "soft_punish_cache",
         cache,
         "at most max_completion_length, which is " + generation.maxCompletionLength());
+    long completions = (long) generation.promptsPerStep() * generation.numGenerations();
+    Limits.require(
+        completions % optimization.stepsPerGeneration() == 0,
+        "steps_per_generation",
+        optimization.stepsPerGeneration(),
+        "a divisor of prompts_per_step * num_generations, which is " + completions);
+    Limits.require(
+        generation.maxNumGenBatches() == 1
+            || objective.advantage().learnFrom() == TrainingOptions.Kept.DIFFERING,
+        "max_num_gen_batches",
+        generation.maxNumGenBatches(),
+        "1 unless learn_from is differing");
+    Limits.require(
+        data.reward().multiObjectiveAggregation() == RewardOptions.Aggregation.SUM_THEN_NORMALIZE
+            || objective.advantage().advEstimator() == AdvEstimator.GRPO
+                && !objective.reference().useKlInReward()
+                && data.reward().rewardClipRange().isEmpty(),
+        "multi_objective_aggregation",
+        "normalize_then_sum",
+        "sum_then_normalize unless adv_estimator is grpo, without use_kl_in_reward and"
+            + " reward_clip_range");
+    Limits.require(
+        !objective.reference().syncRefModel() || !adapter.usePeft(),
+        "sync_ref_model",
+        true,
+        "false with use_peft, whose reference is the model without the adapter");
     LearningRate rate = optimization.learningRate();
-    long updates = run.maxSteps() * optimization.numIterations();
+    long updates = updates(run, optimization);
     Limits.require(
         rate.lrSchedulerType() == LrScheduler.CONSTANT_WITH_WARMUP
             || rate.warmupSteps() == 0
@@ -834,6 +1185,16 @@ public record TrainingConfig(
         "warmup_steps",
         rate.warmupSteps(),
         "less than the updates of the run, of which there are " + updates);
+  }
+
+  /** Returns the number of optimizer steps of a run. */
+  private static long updates(Run run, Optimization optimization) {
+    return run.maxSteps() * optimization.numIterations() * optimization.stepsPerGeneration();
+  }
+
+  /** {@return the number of optimizer steps of the run} */
+  long updates() {
+    return updates(run, optimization);
   }
 
   /**

@@ -27,8 +27,17 @@ public final class TrainingConfigs {
   private static final String ALGORITHM = "algorithm";
   private static final List<ConfigKey> KEYS = ConfigKey.of(TrainingConfig.class);
   private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
+  private static final Map<String, JsonNode> STANDARDS = standards();
 
   private TrainingConfigs() {}
+
+  private static Map<String, JsonNode> standards() {
+    Map<String, JsonNode> standards = new LinkedHashMap<>();
+    for (ConfigKey key : KEYS) {
+      standards.put(key.name(), ConfigYaml.parse(key.description().standard(), key.name()));
+    }
+    return standards;
+  }
 
   /** A value, and the source that errors name. */
   private record Given(JsonNode value, String where) {}
@@ -132,8 +141,14 @@ public final class TrainingConfigs {
     if (empty) {
       throw wrong(key, value, key.typeName(), given.where());
     }
-    if (key.type() == double.class) {
+    if (key.type() == double.class || key.type() == Double.class) {
       return NODES.numberNode(number(key, given));
+    }
+    if (key.memberType().filter(Double.class::equals).isPresent()) {
+      ArrayNode array = NODES.arrayNode();
+      (value.isArray() ? value : NODES.arrayNode().add(value))
+          .forEach(member -> array.add(number(key, new Given(member, given.where()))));
+      return array;
     }
     if (key.type().isEnum()) {
       return constant(key, key.type(), value, given.where());
@@ -197,20 +212,20 @@ public final class TrainingConfigs {
     }
   }
 
-  /** Returns the values that the chosen algorithm decides, if the algorithm exists. */
+  /** Returns the values that the chosen algorithm sets, if the algorithm exists. */
   private static Map<String, Object> preset(Map<String, Given> given) {
     Algorithm algorithm =
         Optional.ofNullable(given.get(ALGORITHM))
             .map(chosen -> Algorithm.valueOf(chosen.value().asText()))
-            .orElse(Algorithm.DAPO);
+            .orElse(Algorithm.NONE);
     return algorithm.preset();
   }
 
   private static Given standard(ConfigKey key, Map<String, Object> preset) {
     return new Given(
-        key.description().byAlgorithm()
+        preset.containsKey(key.name())
             ? ConfigYaml.node(preset.get(key.name()))
-            : ConfigYaml.parse(key.description().standard(), key.name()),
+            : STANDARDS.get(key.name()),
         "");
   }
 

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -31,6 +32,7 @@ import org.threegate.rl.train.SupervisedTrainer;
 import org.threegate.rl.train.Trainer;
 import org.threegate.rl.train.TrainingOptions;
 import org.threegate.rl.verifier.BoundedVerifier;
+import org.threegate.rl.verifier.RewardFunction;
 import org.threegate.run.InvalidInputException;
 
 /**
@@ -67,7 +69,7 @@ public final class TrainingSession implements AutoCloseable {
     this.rollouts =
         parts.isImitating() ? Optional.empty() : Optional.of(parts.rollouts.orElseGet(this::score));
     Optional<Decoder> reference =
-        config.objective().beta() > 0
+        config.objective().reference().beta() > 0
             ? Optional.of(opened.add(Decoder.load(context, config.modelDirectory())))
             : Optional.empty();
     this.adapter =
@@ -239,13 +241,17 @@ public final class TrainingSession implements AutoCloseable {
   private Rollouts score() {
     TrainingConfig.Reward reward = config.data().reward();
     Tokenizer tokenizer = opened.add(JsonTokenizer.load(config.modelDirectory()));
-    BoundedVerifier verifier =
-        opened.add(
-            new BoundedVerifier(
-                reward.rewardFuncs().verifier(),
-                Duration.ofMillis(Math.round(1000 * reward.rewardTimeout())),
-                Threads.count()));
-    return new Rollouts(tokenizer, verifier, config.data().maxPromptLength());
+    List<Rollouts.Reward> rewards = new ArrayList<>();
+    for (RewardFunction function : reward.rewardFuncs()) {
+      BoundedVerifier verifier =
+          opened.add(
+              new BoundedVerifier(
+                  function.verifier(),
+                  Duration.ofMillis(Math.round(1000 * reward.rewardTimeout())),
+                  Threads.count()));
+      rewards.add(new Rollouts.Reward(function.label(), verifier));
+    }
+    return new Rollouts(tokenizer, rewards, config.data().maxPromptLength());
   }
 
   private LowRankAdapter attach(Context context) {

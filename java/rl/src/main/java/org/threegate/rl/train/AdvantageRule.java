@@ -9,11 +9,17 @@ public interface AdvantageRule {
   /** Advantages normalized within groups, as {@link Advantages#normalised} computes them. */
   AdvantageRule NORMALISED = Advantages::normalised;
 
+  /** Centred rewards scaled by the batch, as {@link Advantages#scaledByBatch} computes them. */
+  AdvantageRule SCALED_BY_BATCH = Advantages::scaledByBatch;
+
   /** Rewards minus the mean of their group, as {@link Advantages#centred} computes them. */
   AdvantageRule CENTRED = Advantages::centred;
 
   /** Rewards minus the mean of the others of their group; see {@link Advantages#leaveOneOut}. */
   AdvantageRule LEAVE_ONE_OUT = Advantages::leaveOneOut;
+
+  /** The same, normalized over the batch; see {@link Advantages#leaveOneOutNormalised}. */
+  AdvantageRule LEAVE_ONE_OUT_NORMALISED = Advantages::leaveOneOutNormalised;
 
   /** Rewards normalized over the batch, as {@link Advantages#ofBatch} computes them. */
   AdvantageRule OF_BATCH = (rewards, groupSize) -> Advantages.ofBatch(rewards);

@@ -1,21 +1,28 @@
 package org.threegate.rl.train;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
+import java.util.function.IntFunction;
 import java.util.function.Predicate;
+import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.objective.Advantages;
 import org.threegate.rl.objective.PolicyBatch;
 import org.threegate.rl.objective.PolicyObjective;
+import org.threegate.rl.objective.UpdateTotals;
 import org.threegate.rl.optimizer.Optimizer;
 import org.threegate.rl.policy.CompletionEngine;
 import org.threegate.rl.policy.Decoder;
@@ -24,10 +31,12 @@ import org.threegate.rl.policy.Differentiation;
 import org.threegate.rl.policy.Padded;
 import org.threegate.rl.policy.Scopes;
 import org.threegate.rl.policy.Tensors;
+import org.threegate.rl.policy.Threads;
 import org.threegate.rl.rollout.Rollout;
 import org.threegate.rl.rollout.Rollouts;
 import org.threegate.rl.task.Problem;
 import org.threegate.rl.verifier.BoundedVerifier;
+import org.threegate.run.InvalidInputException;
 
 /**
  * Trains a policy by reinforcement learning with verifiable rewards. Each step samples completions,
@@ -41,11 +50,14 @@ import org.threegate.rl.verifier.BoundedVerifier;
  * }</pre>
  */
 public final class PolicyTrainer extends Trainer {
+  private static final String HELD = "reference:";
+
   private final Optional<Decoder> reference;
   private final List<Problem> problems;
   private final Rollouts rollouts;
   private final TrainingOptions options;
   private final Order order;
+  private final EntropyControl entropy;
   private CompletionEngine engine;
 
   private PolicyTrainer(
@@ -61,6 +73,7 @@ public final class PolicyTrainer extends Trainer {
     this.rollouts = rollouts;
     this.options = options;
     this.order = new Order(problems.size(), options.seed());
+    this.entropy = new EntropyControl(options.objective().entropyBonus());
     this.engine = new DecoderEngine(policy, rollouts.tokenizer());
   }
 
@@ -127,8 +140,17 @@ public final class PolicyTrainer extends Trainer {
     if (problems.isEmpty()) {
       throw new IllegalArgumentException("problems must not be empty");
     }
-    if (options.objective().divergence().isPresent() && reference.isEmpty()) {
-      throw new IllegalArgumentException("an objective with a divergence needs a reference model");
+    if (options.isReferenced() && reference.isEmpty()) {
+      throw new IllegalArgumentException("a penalty of the divergence needs a reference model");
+    }
+    if (options.sync().isPresent() && (reference.isEmpty() || !policy.factors().isEmpty())) {
+      throw new IllegalArgumentException(
+          "a reference model follows a policy without low-rank factors, and has to be there");
+    }
+    int weights = options.rewards().weights().size();
+    if (weights != 0 && weights != rollouts.rewards().size()) {
+      throw new IllegalArgumentException(
+          weights + " reward_weights for " + rollouts.rewards().size() + " reward functions");
     }
     Optimizer optimizer = Optimizer.of(policy.trainable(), options.optimizer(), masks);
     return new PolicyTrainer(policy, reference, problems, rollouts, options, optimizer);
@@ -138,7 +160,7 @@ public final class PolicyTrainer extends Trainer {
   TrainingEvent attempt() {
     Map<String, Double> metrics = new LinkedHashMap<>();
     List<Rollout> drawn = new ArrayList<>();
-    double[] rewards;
+    double[] totals;
     int round = 0;
     do {
       // Seeds of rounds lie above those of steps: 2 * step is the trainer's, 2 * step + 1 the
@@ -152,17 +174,15 @@ public final class PolicyTrainer extends Trainer {
               options.group(),
               options.sampling(),
               Order.seed(options.seed(), number)));
-      rewards = rewards(drawn);
-    } while (++round < options.rounds() && teaching(rewards) < options.prompts());
+      totals = totals(drawn);
+    } while (++round < options.rounds() && teaching(totals) < options.prompts());
     drawn.forEach(rollout -> policy.requireTokens(rollout.completion().tokens()));
-    long version = optimizer.steps();
     describe(drawn, metrics);
-    metrics.put("sampling/version_lag", lag(drawn, version));
+    metrics.put("sampling/version_lag", lag(drawn, optimizer.steps()));
     if (options.rounds() > 1) {
       metrics.put("sampling/rounds", (double) round);
     }
-    double[] advantages = options.advantages().advantages(rewards, options.group());
-    List<Integer> kept = kept(rewards, drawn, metrics);
+    List<Integer> kept = kept(totals, drawn, metrics);
     if (kept.isEmpty()) {
       return skipped(
           options.kept() == TrainingOptions.Kept.RIGHT
@@ -170,12 +190,122 @@ public final class PolicyTrainer extends Trainer {
               : "all rewards of each group are equal",
           metrics);
     }
-    for (int update = 0; update < options.updates(); update++) {
-      if (!Double.isFinite(learn(kept, drawn, advantages, version, metrics))) {
-        return failed(metrics);
+    Batch batch = batch(drawn, kept, metrics);
+    for (int iteration = 0; iteration < options.iterations(); iteration++) {
+      for (List<Integer> update : batch.updates()) {
+        if (!Double.isFinite(learn(batch, update, metrics))) {
+          return failed(metrics);
+        }
+        follow();
       }
     }
     return taken(metrics);
+  }
+
+  /**
+   * The completions of a step, and what stays the same in all of its updates.
+   *
+   * @param drawn all completions
+   * @param updates the numbers of the completions of each update
+   * @param advantages the advantages of all completions
+   * @param before the log-probabilities of tokens that ratios are to, by completion; empty when
+   *     there is one update of current completions, which computes them itself
+   * @param reference the log-probabilities under the reference model, by completion; empty without
+   *     one
+   */
+  private record Batch(
+      List<Rollout> drawn,
+      List<List<Integer>> updates,
+      double[] advantages,
+      Map<Integer, float[]> before,
+      Map<Integer, float[]> reference) {}
+
+  private Batch batch(List<Rollout> drawn, List<Integer> kept, Map<String, Double> metrics) {
+    boolean ofReward = options.rewards().penalty().beta() > 0;
+    List<Integer> measured = ofReward ? IntStream.range(0, drawn.size()).boxed().toList() : kept;
+    Map<Integer, float[]> before = before(drawn, measured, ofReward);
+    Map<Integer, float[]> held =
+        options.isReferenced()
+            ? perToken(measured, drawn, likelihoods(reference.orElseThrow()))
+            : Map.of();
+    double[] advantages = advantages(drawn, before, held, metrics);
+    return new Batch(drawn, updates(kept), advantages, before, held);
+  }
+
+  /**
+   * Returns the log-probabilities that ratios are to. Completions of older weights keep those that
+   * their engine reported, unless the objective corrects for them.
+   */
+  private Map<Integer, float[]> before(
+      List<Rollout> drawn, List<Integer> measured, boolean ofReward) {
+    boolean isCorrected = options.objective().correction().isPresent();
+    long version = optimizer.steps();
+    if (!isCorrected && drawn.stream().anyMatch(own -> own.completion().version() != version)) {
+      Map<Integer, float[]> reported = new HashMap<>();
+      measured.forEach(i -> reported.put(i, drawn.get(i).completion().logProbabilities()));
+      return reported;
+    }
+    boolean isOnPolicy = options.iterations() * options.miniBatches() == 1;
+    return isOnPolicy && !isCorrected && !ofReward
+        ? Map.of()
+        : perToken(measured, drawn, likelihoods(policy));
+  }
+
+  /** Shuffles completions and deals them to the updates of a pass. */
+  private List<List<Integer>> updates(List<Integer> kept) {
+    if (options.miniBatches() == 1) {
+      return List.of(kept);
+    }
+    List<Integer> shuffled = new ArrayList<>(kept);
+    SplittableRandom random = new SplittableRandom(Order.seed(options.seed(), 2 * step()));
+    for (int i = shuffled.size() - 1; i > 0; i--) {
+      Collections.swap(shuffled, i, random.nextInt(i + 1));
+    }
+    List<List<Integer>> updates = new ArrayList<>();
+    for (int part = 0; part < options.miniBatches(); part++) {
+      long begin = (long) shuffled.size() * part / options.miniBatches();
+      long end = (long) shuffled.size() * (part + 1) / options.miniBatches();
+      if (begin < end) {
+        updates.add(shuffled.subList((int) begin, (int) end));
+      }
+    }
+    return updates;
+  }
+
+  private double[] advantages(
+      List<Rollout> drawn,
+      Map<Integer, float[]> before,
+      Map<Integer, float[]> held,
+      Map<String, Double> metrics) {
+    double[] divergences = new double[drawn.size()];
+    if (options.rewards().penalty().beta() > 0) {
+      double tokens = 0;
+      for (int i = 0; i < divergences.length; i++) {
+        if (isCounted(drawn.get(i))) {
+          divergences[i] = divergence(before.get(i), held.get(i));
+          tokens += before.get(i).length;
+        }
+      }
+      metrics.put("kl", Arrays.stream(divergences).sum() / Math.max(1, tokens));
+    }
+    return options
+        .rewards()
+        .advantages(scores(drawn), divergences, options.advantages(), options.group());
+  }
+
+  private double divergence(float[] own, float[] held) {
+    double[] sum = new double[1];
+    Scopes.run(
+        () ->
+            sum[0] =
+                options
+                    .rewards()
+                    .penalty()
+                    .estimator()
+                    .of(Tensors.of(own, own.length), Tensors.of(held, held.length))
+                    .sum()
+                    .item_double());
+    return sum[0];
   }
 
   /** Returns the next problems whose prompts fit, and counts the skipped ones. */
@@ -200,18 +330,29 @@ public final class PolicyTrainer extends Trainer {
     return batch;
   }
 
-  private double[] rewards(List<Rollout> drawn) {
-    double[] rewards = drawn.stream().mapToDouble(rollout -> rollout.score().value()).toArray();
-    if (options.lengthMargin() > 0) {
-      for (int i = 0; i < rewards.length; i++) {
-        rewards[i] +=
-            Advantages.lengthPenalty(
-                drawn.get(i).completion().tokens().length,
-                options.sampling().longest(),
-                options.lengthMargin());
-      }
-    }
-    return rewards;
+  /** Returns the scores of each completion: of each reward function, and the length penalty. */
+  private double[][] scores(List<Rollout> drawn) {
+    return drawn.stream()
+        .map(
+            rollout -> {
+              DoubleStream own =
+                  rollout.scores().stream().mapToDouble(BoundedVerifier.Score::value);
+              return options.lengthMargin() == 0
+                  ? own.toArray()
+                  : DoubleStream.concat(own, DoubleStream.of(lengthPenalty(rollout))).toArray();
+            })
+        .toArray(double[][]::new);
+  }
+
+  /** Returns the weighted sums of {@link #scores}. */
+  private double[] totals(List<Rollout> drawn) {
+    double[][] scores = scores(drawn);
+    return Advantages.weighted(scores, options.rewards().weights(scores[0].length));
+  }
+
+  private double lengthPenalty(Rollout rollout) {
+    return Advantages.lengthPenalty(
+        rollout.completion().tokens().length, options.sampling().longest(), options.lengthMargin());
   }
 
   private int teaching(double[] rewards) {
@@ -222,12 +363,19 @@ public final class PolicyTrainer extends Trainer {
     return teaching;
   }
 
-  private static void describe(List<Rollout> drawn, Map<String, Double> metrics) {
-    double[] scores = drawn.stream().mapToDouble(rollout -> rollout.score().value()).toArray();
-    double mean = Arrays.stream(scores).average().orElseThrow();
-    double squares = Arrays.stream(scores).map(r -> (r - mean) * (r - mean)).sum();
-    metrics.put("reward", mean);
-    metrics.put("reward_std", Math.sqrt(squares / (scores.length - 1)));
+  private void describe(List<Rollout> drawn, Map<String, Double> metrics) {
+    double[][] scores =
+        drawn.stream()
+            .map(own -> own.scores().stream().mapToDouble(BoundedVerifier.Score::value).toArray())
+            .toArray(double[][]::new);
+    double[] weights = options.rewards().weights(rollouts.rewards().size());
+    spread("reward", "reward_std", Advantages.weighted(scores, weights), metrics);
+    for (int i = 0; i < weights.length; i++) {
+      int function = i;
+      String name = "rewards/" + rollouts.rewards().get(i).name();
+      double[] own = Arrays.stream(scores).mapToDouble(score -> score[function]).toArray();
+      spread(name + "/mean", name + "/std", own, metrics);
+    }
     metrics.put(
         "completions/mean_length",
         drawn.stream()
@@ -238,7 +386,19 @@ public final class PolicyTrainer extends Trainer {
         "completions/clipped_ratio", share(drawn, rollout -> !rollout.completion().stopped()));
     metrics.put(
         "verifier/failed_ratio",
-        share(drawn, rollout -> rollout.score().outcome() != BoundedVerifier.Outcome.SCORED));
+        share(
+            drawn,
+            rollout ->
+                rollout.scores().stream()
+                    .anyMatch(own -> own.outcome() != BoundedVerifier.Outcome.SCORED)));
+  }
+
+  private static void spread(
+      String ofMean, String ofDeviation, double[] values, Map<String, Double> metrics) {
+    double mean = Arrays.stream(values).average().orElseThrow();
+    double squares = Arrays.stream(values).map(r -> (r - mean) * (r - mean)).sum();
+    metrics.put(ofMean, mean);
+    metrics.put(ofDeviation, Math.sqrt(squares / (values.length - 1)));
   }
 
   /** Returns by how many updates the weights that sampled were behind, on average. */
@@ -267,100 +427,296 @@ public final class PolicyTrainer extends Trainer {
               .filter(i -> drawn.get(i).score().value() == 1)
               .boxed()
               .toList();
-      // Without any differing group there is no gradient.
-      case ALL -> equal < differing.length ? groups(differing, true) : List.of();
-      case DIFFERING -> groups(differing, false);
+      case ALL -> IntStream.range(0, rewards.length).boxed().toList();
+      case DIFFERING -> differing(differing);
     };
   }
 
-  /** Returns the completions of the first groups; surplus ones of later rounds are dropped. */
-  private List<Integer> groups(boolean[] differing, boolean all) {
+  /** Returns the completions of the first groups that differ; surplus ones are dropped. */
+  private List<Integer> differing(boolean[] differing) {
     return IntStream.range(0, differing.length)
-        .filter(group -> all || differing[group])
+        .filter(group -> differing[group])
         .limit(options.prompts())
         .flatMap(group -> IntStream.range(group * options.group(), (group + 1) * options.group()))
         .boxed()
         .toList();
   }
 
-  /** Performs one optimizer update, and returns the norm of its gradient. */
-  private double learn(
-      List<Integer> chosen,
-      List<Rollout> drawn,
-      double[] advantages,
-      long version,
-      Map<String, Double> metrics) {
-    // Rows are padded to the longest one of their part, so those of similar lengths are together.
-    List<Integer> kept =
-        chosen.stream()
-            .sorted(Comparator.comparingInt(i -> drawn.get(i).completion().tokens().length))
-            .toList();
-    long tokens = kept.stream().mapToLong(i -> drawn.get(i).completion().tokens().length).sum();
-    List<Callable<Piece>> pieces = new ArrayList<>();
-    for (int begin = 0; begin < kept.size(); begin += options.rows()) {
-      List<Integer> part = kept.subList(begin, Math.min(kept.size(), begin + options.rows()));
-      long own = part.stream().mapToLong(i -> drawn.get(i).completion().tokens().length).sum();
-      boolean byTokens = options.objective().average() == PolicyObjective.Average.TOKENS;
-      double share = byTokens ? (double) own / tokens : (double) part.size() / kept.size();
-      pieces.add(() -> piece(part, drawn, advantages, share, version));
-    }
-    double rate = options.rate() * options.schedule().at(optimizer.steps());
-    return learn(pieces, rate, metrics);
+  /** Returns whether the tokens of a completion have a loss. */
+  private boolean isCounted(Rollout rollout) {
+    return !options.isTruncatedMasked() || rollout.completion().stopped();
   }
 
-  private Piece piece(
-      List<Integer> part, List<Rollout> drawn, double[] advantages, double share, long version) {
-    List<Rollout> rows = part.stream().map(drawn::get).toList();
-    int prompt = rows.stream().mapToInt(row -> row.prompt().length).max().orElseThrow();
-    int longest =
-        rows.stream().mapToInt(row -> row.completion().tokens().length).max().orElseThrow();
+  private long tokens(List<Integer> which, List<Rollout> drawn) {
+    return which.stream()
+        .map(drawn::get)
+        .filter(this::isCounted)
+        .mapToLong(rollout -> rollout.completion().tokens().length)
+        .sum();
+  }
+
+  /** Measures the tokens of padded completions, [completions, tokens]. */
+  private interface Measure {
+    Tensor of(Padded texts, int prompt, int longest);
+  }
+
+  private Measure likelihoods(Decoder model) {
+    return (texts, prompt, longest) ->
+        model.logProbabilities(
+            texts.tokens(), texts.mask(), options.sampling().temperature(), prompt, longest);
+  }
+
+  private Measure entropies() {
+    return (texts, prompt, longest) ->
+        policy.entropies(
+            texts.tokens(), texts.mask(), options.sampling().temperature(), prompt, longest);
+  }
+
+  /** Measures the tokens of completions, without a gradient, and returns the values of each. */
+  private Map<Integer, float[]> perToken(
+      List<Integer> which, List<Rollout> drawn, Measure measure) {
+    List<Callable<Map<Integer, float[]>>> parts = new ArrayList<>();
+    for (List<Integer> part : pieces(which)) {
+      parts.add(
+          () -> {
+            Map<Integer, float[]> values = new HashMap<>();
+            Scopes.run(
+                () -> {
+                  Texts texts = texts(part, drawn);
+                  float[] all =
+                      Tensors.floats(
+                          Scopes.keepWithoutGradient(
+                              () -> measure.of(texts.all(), texts.prompt(), texts.longest())));
+                  for (int i = 0; i < part.size(); i++) {
+                    int begin = i * texts.longest();
+                    int length = drawn.get(part.get(i)).completion().tokens().length;
+                    values.put(part.get(i), Arrays.copyOfRange(all, begin, begin + length));
+                  }
+                });
+            return values;
+          });
+    }
+    Map<Integer, float[]> values = new HashMap<>();
+    Threads.map(parts, values::putAll);
+    return values;
+  }
+
+  private List<List<Integer>> pieces(List<Integer> which) {
+    List<List<Integer>> pieces = new ArrayList<>();
+    for (int begin = 0; begin < which.size(); begin += options.rows()) {
+      pieces.add(which.subList(begin, Math.min(which.size(), begin + options.rows())));
+    }
+    return pieces;
+  }
+
+  /**
+   * Completions after their prompts.
+   *
+   * @param all the padded texts
+   * @param prompt the width of the prompts
+   * @param longest the width of the completions
+   */
+  private record Texts(Padded all, int prompt, int longest) {}
+
+  private Texts texts(List<Integer> part, List<Rollout> drawn) {
+    List<int[]> prompts = part.stream().map(i -> drawn.get(i).prompt()).toList();
+    List<int[]> completions = part.stream().map(i -> drawn.get(i).completion().tokens()).toList();
+    int prompt = prompts.stream().mapToInt(tokens -> tokens.length).max().orElseThrow();
+    int longest = completions.stream().mapToInt(tokens -> tokens.length).max().orElseThrow();
     int padding = policy.config().tokens().padding();
-    Padded prompts = Padded.left(rows.stream().map(Rollout::prompt).toList(), prompt, padding);
-    Padded completions =
-        Padded.right(
-            rows.stream().map(row -> row.completion().tokens()).toList(), longest, padding);
-    Padded texts = prompts.followedBy(completions);
-    boolean isOwn =
-        options.updates() == 1
-            && drawn.stream().allMatch(row -> row.completion().version() == version);
-    Optional<Tensor> before = isOwn ? Optional.empty() : Optional.of(drawnWith(rows, longest));
-    Optional<Tensor> held =
-        reference.map(
-            model ->
-                Scopes.keepWithoutGradient(() -> logProbabilities(model, texts, prompt, longest)));
+    Padded all =
+        Padded.left(prompts, prompt, padding)
+            .followedBy(Padded.right(completions, longest, padding));
+    return new Texts(all, prompt, longest);
+  }
+
+  /** What the updates of a step know of the entropies of their tokens. */
+  private record Focus(Map<Integer, float[]> entropies, float least) {
+    static final Focus NONE = new Focus(Map.of(), 0);
+
+    float[] selected(int completion) {
+      float[] own = entropies.get(completion);
+      float[] selected = new float[own.length];
+      for (int i = 0; i < own.length; i++) {
+        selected[i] = own[i] >= least ? 1 : 0;
+      }
+      return selected;
+    }
+  }
+
+  private Focus focus(List<Integer> update, List<Rollout> drawn) {
+    if (!options.objective().isFocused()) {
+      return Focus.NONE;
+    }
+    Map<Integer, float[]> entropies = perToken(update, drawn, entropies());
+    float[] all = new float[Math.toIntExact(tokens(update, drawn))];
+    int at = 0;
+    for (int i : update) {
+      if (isCounted(drawn.get(i))) {
+        float[] own = entropies.get(i);
+        System.arraycopy(own, 0, all, at, own.length);
+        at += own.length;
+      }
+    }
+    return new Focus(entropies, options.objective().leastEntropy(all));
+  }
+
+  private double selected(List<Integer> update, List<Rollout> drawn, Focus focus) {
+    double sum = 0;
+    for (int i : update) {
+      if (isCounted(drawn.get(i))) {
+        for (float one : focus.selected(i)) {
+          sum += one;
+        }
+      }
+    }
+    return sum;
+  }
+
+  /** Performs one optimizer update, and returns the norm of its gradient. */
+  private double learn(Batch batch, List<Integer> update, Map<String, Double> metrics) {
+    List<Integer> all = batch.updates().stream().flatMap(List::stream).toList();
+    Focus focus = focus(update, batch.drawn());
+    double tokens = tokens(update, batch.drawn());
+    UpdateTotals totals =
+        new UpdateTotals(
+            update.size(),
+            tokens,
+            (double) tokens(all, batch.drawn()) / batch.updates().size(),
+            focus == Focus.NONE ? tokens : selected(update, batch.drawn(), focus),
+            entropy.applied());
+    List<Callable<Piece>> pieces = new ArrayList<>();
+    // Rows are padded to the longest one of their part, so those of similar lengths are together.
+    List<Integer> byLength =
+        update.stream()
+            .sorted(Comparator.comparingInt(i -> batch.drawn().get(i).completion().tokens().length))
+            .toList();
+    pieces(byLength).forEach(part -> pieces.add(() -> piece(part, batch, focus, totals)));
+    double rate = options.rate() * options.schedule().at(optimizer.steps());
+    double norm = learn(pieces, rate, metrics);
+    if (options.objective().entropyBonus().isActive()) {
+      if (Double.isFinite(norm)) {
+        entropy.after(metrics.get("entropy/focus"));
+      }
+      metrics.put("entropy_coef", entropy.coefficient());
+    }
+    return norm;
+  }
+
+  private Piece piece(List<Integer> part, Batch batch, Focus focus, UpdateTotals totals) {
+    Texts texts = texts(part, batch.drawn());
+    int longest = texts.longest();
+    PolicyObjective objective = options.objective();
+    Tensor mask =
+        perRow(
+            part,
+            longest,
+            i -> {
+              Rollout own = batch.drawn().get(i);
+              float[] counted = new float[own.completion().tokens().length];
+              Arrays.fill(counted, isCounted(own) ? 1 : 0);
+              return counted;
+            });
     float[] weights = new float[part.size()];
     for (int i = 0; i < weights.length; i++) {
-      weights[i] = (float) advantages[part.get(i)];
+      weights[i] = (float) batch.advantages()[part.get(i)];
     }
-    Tensor mask = completions.mask().to(ScalarType.Float);
-    Tensor ofRows = Tensors.of(weights, weights.length);
+    Tensor advantages = Tensors.of(weights, weights.length);
+    Optional<Tensor> before = given(part, longest, batch.before());
+    Optional<Tensor> held =
+        objective.isPenalized() ? given(part, longest, batch.reference()) : Optional.empty();
+    Optional<Tensor> sampled =
+        objective
+            .correction()
+            .map(
+                correction ->
+                    perRow(
+                        part, longest, i -> batch.drawn().get(i).completion().logProbabilities()));
+    Optional<Tensor> selected =
+        focus == Focus.NONE
+            ? Optional.empty()
+            : Optional.of(perRow(part, longest, focus::selected));
+    boolean hasEntropies = objective.entropyBonus().isActive();
+    Optional<Tensor> entropies = given(part, longest, focus.entropies());
     return new Piece(
         new Differentiation(
             policy,
-            texts,
+            texts.all(),
             options.sampling().temperature(),
-            prompt,
+            texts.prompt(),
             longest,
             options.checkpointed()),
-        share,
-        own ->
-            options
-                .objective()
-                .loss(new PolicyBatch(own, before.orElseGet(own::detach), held, mask, ofRows)));
+        1,
+        hasEntropies,
+        measures -> {
+          Tensor own = measures.logProbabilities();
+          return objective.loss(
+              new PolicyBatch(
+                  own,
+                  before.orElseGet(own::detach),
+                  mask,
+                  advantages,
+                  held,
+                  sampled,
+                  hasEntropies ? measures.entropies() : entropies,
+                  selected),
+              totals);
+        });
   }
 
-  private Tensor logProbabilities(Decoder model, Padded texts, int prompt, int longest) {
-    return model.logProbabilities(
-        texts.tokens(), texts.mask(), options.sampling().temperature(), prompt, longest);
+  private static Optional<Tensor> given(
+      List<Integer> part, int longest, Map<Integer, float[]> values) {
+    return values.isEmpty() ? Optional.empty() : Optional.of(perRow(part, longest, values::get));
   }
 
-  /** Returns the log-probabilities with which the completions were sampled, float32. */
-  private static Tensor drawnWith(List<Rollout> rows, int longest) {
-    float[] values = new float[rows.size() * longest];
-    for (int i = 0; i < rows.size(); i++) {
-      float[] own = rows.get(i).completion().logProbabilities();
+  /** Returns values of tokens, float32, with zeros at padding. */
+  private static Tensor perRow(List<Integer> part, int longest, IntFunction<float[]> valuesOf) {
+    float[] values = new float[part.size() * longest];
+    for (int i = 0; i < part.size(); i++) {
+      float[] own = valuesOf.apply(part.get(i));
       System.arraycopy(own, 0, values, i * longest, own.length);
     }
-    return Tensors.of(values, rows.size(), longest);
+    return Tensors.of(values, part.size(), longest);
+  }
+
+  /** Moves the reference model towards the policy after some updates. */
+  private void follow() {
+    options
+        .sync()
+        .filter(sync -> optimizer.steps() % sync.steps() == 0)
+        .ifPresent(sync -> Scopes.run(() -> mix(reference.orElseThrow(), sync.mixup())));
+  }
+
+  private void mix(Decoder held, double mixup) {
+    held.parameters()
+        .forEach(
+            (name, own) ->
+                own.detach()
+                    .mul_(new Scalar(1 - mixup))
+                    .add_(policy.parameters().get(name).detach(), new Scalar(mixup)));
+  }
+
+  @Override
+  Map<String, Tensor> tensors() {
+    Map<String, Tensor> tensors = new LinkedHashMap<>();
+    if (options.sync().isPresent()) {
+      reference.orElseThrow().parameters().forEach((name, own) -> tensors.put(HELD + name, own));
+    }
+    return tensors;
+  }
+
+  @Override
+  Map<String, String> numbers() {
+    return entropy.state();
+  }
+
+  @Override
+  Runnable restored(Path file, Map<String, String> metadata) {
+    try {
+      return entropy.restored(name -> metadata.getOrDefault(name, ""));
+    } catch (NumberFormatException e) {
+      throw new InvalidInputException(
+          file + ": the numbers of the entropy's weight are missing in its metadata", e);
+    }
   }
 }

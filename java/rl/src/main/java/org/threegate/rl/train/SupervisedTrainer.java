@@ -163,6 +163,7 @@ public final class SupervisedTrainer extends Trainer {
     return new Piece(
         new Differentiation(policy, texts, 1, given, width - given, options.checkpointed()),
         (double) own / tokens,
-        chosen -> Comparisons.supervised(chosen, counted));
+        false,
+        measures -> Comparisons.supervised(measures.logProbabilities(), counted));
   }
 }

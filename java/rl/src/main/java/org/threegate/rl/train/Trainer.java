@@ -25,6 +25,7 @@ import org.threegate.rl.policy.Differentiation;
 import org.threegate.rl.policy.Scopes;
 import org.threegate.rl.policy.TensorFiles;
 import org.threegate.rl.policy.Threads;
+import org.threegate.rl.policy.TokenMeasures;
 import org.threegate.run.InvalidInputException;
 import org.threegate.run.PrintableText;
 
@@ -111,7 +112,7 @@ public abstract sealed class Trainer implements AutoCloseable
 
   TrainingEvent taken(Map<String, Double> metrics) {
     failures = 0;
-    return new TrainingEvent.StepTaken(step, metrics, policy);
+    return new TrainingEvent.StepTaken(step, metrics, policy, optimizer.masters());
   }
 
   TrainingEvent skipped(String reason, Map<String, Double> metrics) {
@@ -138,9 +139,14 @@ public abstract sealed class Trainer implements AutoCloseable
    *
    * @param part the forward and backward pass
    * @param share the weight of this part's loss in the loss of the batch
-   * @param loss computes the loss from log-probabilities
+   * @param hasEntropies whether the loss depends on entropies
+   * @param loss computes the loss from log-probabilities and entropies
    */
-  record Piece(Differentiation part, double share, Function<Tensor, Loss> loss) {}
+  record Piece(
+      Differentiation part,
+      double share,
+      boolean hasEntropies,
+      Function<TokenMeasures, Loss> loss) {}
 
   /**
    * Differentiates the parts of a batch and takes an optimizer step along the summed gradient.
@@ -159,7 +165,10 @@ public abstract sealed class Trainer implements AutoCloseable
         part -> {
           optimizer.add(part.gradients());
           part.gradients().forEach(gradient -> gradient.ifPresent(Tensor::close));
-          part.metrics().forEach((name, value) -> sums.merge(name, value, Double::sum));
+          part.metrics()
+              .forEach(
+                  (name, value) ->
+                      sums.merge(name, value, (first, next) -> Loss.merged(name, first, next)));
         });
     double norm = optimizer.step(rate);
     metrics.putAll(sums);
@@ -177,9 +186,10 @@ public abstract sealed class Trainer implements AutoCloseable
           gradients.addAll(
               piece
                   .part()
-                  .of(
-                      chosen -> {
-                        Loss loss = piece.loss().apply(chosen);
+                  .measured(
+                      piece.hasEntropies(),
+                      measures -> {
+                        Loss loss = piece.loss().apply(measures);
                         metrics.put("loss", piece.share() * loss.value().item_double());
                         loss.metrics()
                             .forEach((name, value) -> metrics.put(name, piece.share() * value));
@@ -216,6 +226,8 @@ public abstract sealed class Trainer implements AutoCloseable
             .metadata("position", Long.toString(position))
             .metadata("failures", Integer.toString(failures))
             .metadata("optimizer_steps", Long.toString(optimizer.steps()));
+    numbers().forEach(writer::metadata);
+    tensors().forEach((name, own) -> TensorFiles.put(writer, name, TensorType.F32, own));
     optimizer
         .state()
         .forEach((name, tensor) -> TensorFiles.put(writer, name, TensorType.F32, tensor));
@@ -238,22 +250,41 @@ public abstract sealed class Trainer implements AutoCloseable
             file + ": the state belongs to another run, with another configuration or model");
       }
       Map<String, Tensor> states = optimizer.state();
-      if (saved.tensors().size() != states.size()) {
+      if (saved.tensors().size() != states.size() + tensors().size()) {
         throw new InvalidInputException(file + ": the state belongs to another model");
       }
       // Check everything before anything changes, so that a failure leaves the trainer as it was.
       states.forEach((name, tensor) -> require(saved, name, tensor));
+      tensors().forEach((name, own) -> require(saved, name, own));
+      final Runnable restored = restored(file, metadata);
       final long savedStep = number(file, metadata, "step", MOST);
       final long savedPosition = number(file, metadata, "position", MOST);
       final long savedFailures = number(file, metadata, "failures", MOST_FAILURES);
       final long optimizerSteps = number(file, metadata, "optimizer_steps", MOST);
       states.forEach((name, tensor) -> copy(saved.tensors().get(name), tensor));
+      tensors().forEach((name, own) -> copy(saved.tensors().get(name), own));
+      restored.run();
       saved.check();
       step = savedStep;
       position = savedPosition;
       failures = Math.toIntExact(savedFailures);
       optimizer.resume(optimizerSteps);
     }
+  }
+
+  /** Returns tensors that a resumed run needs besides those of the optimizer, by their names. */
+  Map<String, Tensor> tensors() {
+    return Map.of();
+  }
+
+  /** Returns numbers that a resumed run needs besides its counters, by their names. */
+  Map<String, String> numbers() {
+    return Map.of();
+  }
+
+  /** Returns the step that restores {@link #numbers}, which it checks before. */
+  Runnable restored(Path file, Map<String, String> metadata) {
+    return () -> {};
   }
 
   private static long number(Path file, Map<String, String> metadata, String name, long most) {
@@ -293,7 +324,7 @@ public abstract sealed class Trainer implements AutoCloseable
     Scopes.run(
         () -> {
           try (NoGradGuard guard = new NoGradGuard()) {
-            to.copy_(TensorFiles.read(stored).view_as(to));
+            to.detach().copy_(TensorFiles.read(stored).view_as(to));
           }
         });
   }

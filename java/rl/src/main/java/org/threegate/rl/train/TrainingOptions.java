@@ -1,5 +1,6 @@
 package org.threegate.rl.train;
 
+import java.util.Optional;
 import org.threegate.rl.objective.PolicyObjective;
 import org.threegate.rl.optimizer.AdamW;
 import org.threegate.rl.optimizer.Schedule;
@@ -12,7 +13,9 @@ import org.threegate.rl.policy.SamplingOptions;
  * @param steps the number of steps of the run ({@code max_steps})
  * @param prompts the number of prompts per step
  * @param group the number of completions per prompt ({@code num_generations})
- * @param updates the number of updates per batch of completions ({@code num_iterations})
+ * @param iterations the number of passes over the completions of a step ({@code num_iterations})
+ * @param miniBatches the number of updates that a pass is split into ({@code
+ *     steps_per_generation}). Completions are shuffled and dealt to them
  * @param rounds the maximal number of times that prompts are drawn, until {@code prompts} groups
  *     have differing rewards (DAPO's dynamic sampling, arXiv 2503.14476, section 3.2). 1 turns this
  *     off
@@ -22,7 +25,11 @@ import org.threegate.rl.policy.SamplingOptions;
  * @param sampling how completions are sampled
  * @param objective the objective to minimize
  * @param advantages how advantages are computed from rewards
+ * @param rewards how scores become rewards
  * @param kept the completions to learn from
+ * @param isTruncatedMasked whether completions that reached the maximal length count in no loss
+ *     ({@code mask_truncated_completions})
+ * @param sync how the reference model follows the policy, if it does
  * @param lengthMargin the number of tokens before the maximal length over which DAPO's length
  *     penalty grows; 0 turns it off
  * @param rate the peak learning rate
@@ -34,14 +41,18 @@ public record TrainingOptions(
     long steps,
     int prompts,
     int group,
-    int updates,
+    int iterations,
+    int miniBatches,
     int rounds,
     int rows,
     boolean checkpointed,
     SamplingOptions sampling,
     PolicyObjective objective,
     AdvantageRule advantages,
+    RewardOptions rewards,
     Kept kept,
+    boolean isTruncatedMasked,
+    Optional<ReferenceSync> sync,
     int lengthMargin,
     double rate,
     Schedule schedule,
@@ -49,9 +60,9 @@ public record TrainingOptions(
     long seed) {
   /** Selects the completions to learn from. */
   public enum Kept {
-    /** All completions. */
+    /** All completions, as TRL does. */
     ALL,
-    /** The groups whose rewards differ. Others have no gradient (arXiv 2503.14476). */
+    /** The groups whose rewards differ (DAPO, arXiv 2503.14476, section 3.2). */
     DIFFERING,
     /** The completions with score 1. With {@link AdvantageRule#ONES} this is rejection sampling. */
     RIGHT
@@ -65,12 +76,22 @@ public record TrainingOptions(
   public TrainingOptions {
     require(steps >= 1, "steps must be 1 or more");
     require(prompts >= 1 && group >= 2, "prompts must be 1 or more, and group 2 or more");
-    require(updates >= 1 && rows >= 1 && rounds >= 1, "updates, rounds and rows must be 1 or more");
+    require(iterations >= 1 && rows >= 1, "iterations and rows must be 1 or more");
+    require(rounds == 1 || kept == Kept.DIFFERING, "rounds must be 1 unless groups are selected");
+    require(rounds >= 1, "rounds must be 1 or more");
+    require(
+        miniBatches >= 1 && (long) prompts * group % miniBatches == 0,
+        "miniBatches must divide the number of completions");
     require(
         lengthMargin >= 0 && lengthMargin <= sampling.longest(),
         "lengthMargin must be from 0 to the maximal length");
     require(rate > 0 && Double.isFinite(rate), "rate must be above 0 and finite");
     require(sampling.temperature() > 0, "the temperature must be above 0 in training");
+  }
+
+  /** {@return whether a reference model is needed} */
+  boolean isReferenced() {
+    return objective.isPenalized() || rewards.penalty().beta() > 0;
   }
 
   private static void require(boolean holds, String text) {
@@ -80,8 +101,8 @@ public record TrainingOptions(
   }
 
   /**
-   * Starts options with defaults: DAPO's objective, advantages normalized within groups, one update
-   * per batch, and a constant learning rate.
+   * Starts options with the defaults of TRL: its objective, advantages normalized within groups,
+   * one update per step. The learning rate is constant.
    *
    * @param steps the number of steps of the run
    * @param prompts the number of prompts per step
@@ -119,13 +140,17 @@ public record TrainingOptions(
     private final SamplingOptions sampling;
     private final double rate;
     private final long seed;
-    private int updates = 1;
+    private int iterations = 1;
+    private int miniBatches = 1;
     private int rounds = 1;
     private int rows = 64;
     private boolean checkpointed = false;
-    private PolicyObjective objective = PolicyObjective.DAPO;
+    private PolicyObjective objective = PolicyObjective.builder().build();
     private AdvantageRule advantages = AdvantageRule.NORMALISED;
-    private Kept kept = Kept.DIFFERING;
+    private RewardOptions rewards = RewardOptions.DEFAULT;
+    private Kept kept = Kept.ALL;
+    private boolean isTruncatedMasked = false;
+    private Optional<ReferenceSync> sync = Optional.empty();
     private int lengthMargin = 0;
     private Schedule schedule = Schedule.constant();
     private UpdateRule optimizer = AdamW.DEFAULT;
@@ -141,18 +166,30 @@ public record TrainingOptions(
     }
 
     /**
-     * Sets the number of updates per batch of completions.
+     * Sets the number of passes over the completions of a step.
      *
      * @param value the number, 1 or more
      * @return this builder
      */
-    public Builder updates(int value) {
-      updates = value;
+    public Builder iterations(int value) {
+      iterations = value;
       return this;
     }
 
     /**
-     * Sets how often prompts are drawn at most, until enough groups have differing rewards.
+     * Sets the number of updates that a pass is split into.
+     *
+     * @param value the number, which divides the number of completions of a step
+     * @return this builder
+     */
+    public Builder miniBatches(int value) {
+      miniBatches = value;
+      return this;
+    }
+
+    /**
+     * Sets how often prompts are drawn at most, until enough groups have differing rewards. More
+     * than once requires {@link Kept#DIFFERING}.
      *
      * @param value the number, 1 or more
      * @return this builder
@@ -203,6 +240,39 @@ public record TrainingOptions(
      */
     public Builder advantages(AdvantageRule value) {
       advantages = value;
+      return this;
+    }
+
+    /**
+     * Sets how scores become rewards.
+     *
+     * @param value the options
+     * @return this builder
+     */
+    public Builder rewards(RewardOptions value) {
+      rewards = value;
+      return this;
+    }
+
+    /**
+     * Sets whether completions that reached the maximal length count in no loss.
+     *
+     * @param value true to leave them out
+     * @return this builder
+     */
+    public Builder truncatedMasked(boolean value) {
+      isTruncatedMasked = value;
+      return this;
+    }
+
+    /**
+     * Moves the reference model towards the policy.
+     *
+     * @param value how it follows
+     * @return this builder
+     */
+    public Builder sync(ReferenceSync value) {
+      sync = Optional.of(value);
       return this;
     }
 
@@ -260,14 +330,18 @@ public record TrainingOptions(
           steps,
           prompts,
           group,
-          updates,
+          iterations,
+          miniBatches,
           rounds,
           rows,
           checkpointed,
           sampling,
           objective,
           advantages,
+          rewards,
           kept,
+          isTruncatedMasked,
+          sync,
           lengthMargin,
           rate,
           schedule,

@@ -59,9 +59,7 @@ class CurvatureTest {
     Tensor advantages = Tensors.of(new float[] {1, -0.7f}, 2);
     return () -> {
       Tensor own = model.logProbabilities(texts.tokens(), texts.mask(), 1, 2, 3);
-      return PolicyObjective.GRPO
-          .loss(new PolicyBatch(own, before, Optional.empty(), mask, advantages))
-          .value();
+      return PolicyObjective.GRPO.loss(PolicyBatch.of(own, before, mask, advantages)).value();
     };
   }
 

@@ -4,10 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import org.bytedeco.javacpp.DoublePointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
@@ -16,9 +17,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
-import org.threegate.checkpoint.Json;
-import org.threegate.rl.objective.PolicyObjective.Average;
+import org.junit.jupiter.params.provider.EnumSource;
 
 @SuppressWarnings("try")
 class ObjectivesTest {
@@ -30,77 +29,105 @@ class ObjectivesTest {
     return tensor;
   }
 
-  private static double[] numbers(JsonNode node) {
-    double[] values = new double[node.size()];
-    for (int i = 0; i < values.length; i++) {
-      values[i] = node.get(i).asDouble();
-    }
-    return values;
-  }
-
   private static double[] numbers(Tensor tensor) {
     double[] values = new double[(int) tensor.numel()];
     new DoublePointer(tensor.contiguous().data_ptr()).get(values, 0, values.length);
     return values;
   }
 
-  /** Losses, gradients and metrics equal those of TRL's trainers. */
+  private static PolicyBatch batch(Tensor own) {
+    return PolicyBatch.of(
+        own,
+        own.detach(),
+        tensor(new double[] {1, 1, 1, 0}, 2, 2),
+        tensor(new double[] {1, -1}, 2));
+  }
+
+  /** The contributions of parts of an update add up to its loss, gradient and metrics. */
   @ParameterizedTest
-  @ValueSource(strings = {"grpo", "bnpo", "dapo", "dr_grpo", "gspo", "cispo", "rloo"})
-  void lossesAreThoseOfTrl(String name) {
-    JsonNode all = Json.readObject(Path.of("src/test/resources/objectives/trl.json"));
-    JsonNode given = all.path("batch");
-    JsonNode wanted = all.path("cases").path(name);
-    PolicyObjective objective =
-        switch (name) {
-          case "grpo" -> PolicyObjective.GRPO.withDivergence(Divergence.K3, 0.04);
-          case "bnpo" -> PolicyObjective.REINFORCE_PLUS_PLUS;
-          case "dapo" -> PolicyObjective.DAPO;
-          case "dr_grpo" -> PolicyObjective.drGrpo(given.path("length").asInt());
-          case "gspo" -> PolicyObjective.GSPO.withClip(0.05, 0.1);
-          case "cispo" -> PolicyObjective.CISPO.withClip(0, 1.3);
-          default -> PolicyObjective.RLOO;
-        };
-    long rows = given.path("rows").asLong();
-    long tokens = given.path("tokens").asLong();
+  @EnumSource(LossType.class)
+  void partsOfAnUpdateAddUp(LossType type) {
     try (PointerScope scope = new PointerScope()) {
-      Tensor own = tensor(numbers(given.path("logProbabilities")), rows, tokens);
+      PolicyObjective objective =
+          PolicyObjective.builder()
+              .loss(type)
+              .maxCompletionLength(4)
+              .beta(0.1)
+              .topEntropyQuantile(0.5)
+              .entropyBonus(new EntropyBonus(0.3, Optional.empty()))
+              .offPolicyMaskThreshold(0.1)
+              .correction(
+                  new ImportanceCorrection(
+                      ImportanceCorrection.Mode.TOKEN_TRUNCATE,
+                      OptionalDouble.empty(),
+                      OptionalDouble.of(1.1)))
+              .build();
+      Tensor own = tensor(new double[] {-1, -2, -0.5, -1.5, -0.3, -0.7}, 3, 2);
       own.set_requires_grad(true);
-      PolicyBatch batch =
-          new PolicyBatch(
-              own,
-              tensor(numbers(given.path("before")), rows, tokens),
-              Optional.of(tensor(numbers(given.path("reference")), rows, tokens)),
-              tensor(numbers(given.path("mask")), rows, tokens),
-              tensor(numbers(given.path("advantages")), rows));
-      Loss loss = objective.loss(batch);
-      assertThat(loss.value().item_double())
-          .isCloseTo(wanted.path("loss").asDouble(), within(ROUNDING));
-      loss.value().backward();
+      PolicyBatch whole = rows(own, 0, 3);
+      UpdateTotals totals = UpdateTotals.of(whole, 0.3);
+      Loss all = objective.loss(whole, totals);
+      all.value().backward();
       double[] gradient = numbers(own.grad());
-      double[] reference = numbers(wanted.path("gradient"));
-      for (int i = 0; i < reference.length; i++) {
-        assertThat(gradient[i]).as("gradient " + i).isCloseTo(reference[i], within(ROUNDING));
+      own.mutable_grad().reset();
+      double sum = 0;
+      Map<String, Double> metrics = new HashMap<>();
+      for (int begin : new int[] {0, 1}) {
+        Loss part = objective.loss(rows(own, begin, begin + 1), totals);
+        part.value().backward();
+        sum += part.value().item_double();
+        part.metrics()
+            .forEach(
+                (name, value) ->
+                    metrics.merge(name, value, (first, next) -> Loss.merged(name, first, next)));
       }
-      wanted
-          .path("metrics")
-          .properties()
+      assertThat(sum).isCloseTo(all.value().item_double(), within(ROUNDING));
+      assertThat(numbers(own.grad()))
+          .usingComparatorWithPrecision(ROUNDING)
+          .containsExactly(gradient);
+      assertThat(metrics.keySet()).isEqualTo(all.metrics().keySet());
+      all.metrics()
           .forEach(
-              metric ->
-                  // TRL computes its metrics in float32.
-                  assertThat(loss.metrics().get(metric.getKey()))
-                      .as(metric.getKey())
-                      .isCloseTo(metric.getValue().asDouble(), within(1e-6)));
-      if (objective.divergence().isPresent()) {
-        PolicyBatch without =
-            new PolicyBatch(
-                batch.logProbabilities(),
-                batch.before(),
-                Optional.empty(),
-                batch.mask(),
-                batch.advantages());
-        assertThatThrownBy(() -> objective.loss(without))
-            .isInstanceOf(IllegalArgumentException.class);
+              (name, value) ->
+                  assertThat(metrics.get(name)).as(name).isCloseTo(value, within(1e-7)));
+    }
+  }
+
+  private static PolicyBatch rows(Tensor all, int begin, int count) {
+    Tensor own = all.narrow(0, begin, count);
+    return PolicyBatch.of(
+            own,
+            rows(begin, count, -1.1, -1.8, -0.5, -1.4, -0.7, -0.2),
+            rows(begin, count, 1, 1, 1, 0, 1, 1),
+            tensor(new double[] {1, -1, 0.5}, 3).narrow(0, begin, count))
+        .withReference(rows(begin, count, -1, -1, -1, -1, -1, -1))
+        .withSampling(rows(begin, count, -1, -2, Double.NaN, -1, -1, -1))
+        .withEntropies(own.mul(own))
+        .withFocus(rows(begin, count, 1, 0, 1, 0, 0, 1));
+  }
+
+  private static Tensor rows(int begin, int count, double... values) {
+    return tensor(values, 3, 2).narrow(0, begin, count);
+  }
+
+  @Test
+  void whatAnObjectiveNeedsIsNamed() {
+    try (PointerScope scope = new PointerScope()) {
+      PolicyBatch plain = batch(tensor(new double[] {-1, -2, -4, -8}, 2, 2));
+      for (PolicyObjective.Builder lacking :
+          List.of(
+              PolicyObjective.builder().beta(1),
+              PolicyObjective.builder().topEntropyQuantile(0.5),
+              PolicyObjective.builder().entropyBonus(new EntropyBonus(1, Optional.empty())),
+              PolicyObjective.builder()
+                  .correction(
+                      new ImportanceCorrection(
+                          ImportanceCorrection.Mode.SEQUENCE_MASK,
+                          OptionalDouble.empty(),
+                          OptionalDouble.empty())))) {
+        assertThatThrownBy(() -> lacking.build().loss(plain))
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessageContaining("needs");
       }
     }
   }
@@ -130,6 +157,9 @@ class ObjectivesTest {
     assertThat(Advantages.ofBatchWithBaseline(new double[] {1, 3, 7, 7}, 2))
         .usingComparatorWithPrecision(1e-12)
         .containsExactly(-1 / (Math.sqrt(2.0 / 3) + 1e-4), 1 / (Math.sqrt(2.0 / 3) + 1e-4), 0, 0);
+    assertThat(Advantages.scaledByBatch(new double[] {1, 3, 7, 7}, 2))
+        .usingComparatorWithPrecision(1e-12)
+        .containsExactly(-1 / (3 + 1e-4), 1 / (3 + 1e-4), 0, 0);
     assertThat(Advantages.differing(rewards, 4)).containsExactly(true, false);
     assertThat(Advantages.lengthPenalty(80, 100, 20)).isZero();
     assertThat(Advantages.lengthPenalty(90, 100, 20)).isEqualTo(-0.5);
@@ -188,11 +218,23 @@ class ObjectivesTest {
 
   @Test
   void whatIsNoObjectiveIsRefused() {
-    assertThatThrownBy(() -> PolicyObjective.GRPO.withClip(0, 0.2))
-        .isInstanceOf(IllegalArgumentException.class);
-    assertThatThrownBy(() -> PolicyObjective.GRPO.withAverage(Average.LENGTH, 0))
-        .isInstanceOf(IllegalArgumentException.class);
-    assertThatThrownBy(() -> PolicyObjective.GRPO.withDivergence(Divergence.K1, -1))
+    for (PolicyObjective.Builder wrong :
+        List.of(
+            PolicyObjective.builder().clip(0, 0.2),
+            PolicyObjective.builder().clip(0.2, 0),
+            PolicyObjective.builder().delta(0),
+            PolicyObjective.builder().loss(LossType.DR_GRPO),
+            PolicyObjective.builder().beta(-1),
+            PolicyObjective.builder().topEntropyQuantile(1.1),
+            PolicyObjective.builder().offPolicyMaskThreshold(0))) {
+      assertThatThrownBy(wrong::build).isInstanceOf(IllegalArgumentException.class);
+    }
+    assertThatThrownBy(
+            () ->
+                new ImportanceCorrection(
+                    ImportanceCorrection.Mode.TOKEN_TRUNCATE,
+                    OptionalDouble.empty(),
+                    OptionalDouble.empty()))
         .isInstanceOf(IllegalArgumentException.class);
   }
 }

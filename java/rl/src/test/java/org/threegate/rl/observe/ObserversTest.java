@@ -27,13 +27,18 @@ import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.zip.CRC32C;
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.threegate.analysis.geometry.GeometryOptions;
 import org.threegate.kernel.Context;
+import org.threegate.rl.adapter.AdapterOptions;
+import org.threegate.rl.adapter.Initialisation;
+import org.threegate.rl.adapter.LowRankAdapter;
 import org.threegate.rl.curvature.CapturedLayers;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
@@ -181,6 +186,61 @@ class ObserversTest {
     assertThat(third.get("geometry/changed_in_step")).isZero();
     assertThat(third.get("geometry/changed")).isGreaterThan(0.45);
     assertThat(third.get("geometry/relative_frobenius")).isBetween(0.02, 0.06);
+  }
+
+  /** A model in bf16 hides what moves its float32 masters by less than a rounding. */
+  @Test
+  @SuppressWarnings("try")
+  void whatBf16HidesIsOfTheMasters() {
+    List<TrainingEvent> told = new ArrayList<>();
+    String name = "model.layers.0.mlp.up_proj.weight";
+    try (Context context = Context.open();
+        PointerScope scope = new PointerScope();
+        Decoder model = Decoder.load(context, MODEL, Decoder.Storage.BF16);
+        GeometryObserver observer =
+            GeometryObserver.of(
+                context, model, name::equals, 1, 0, GeometryOptions.DEFAULT, told::add)) {
+      Tensor master = model.parameters().get(name).detach().to(ScalarType.Float);
+      for (double growth : new double[] {1.0001, 1.01}) {
+        Scopes.run(
+            () -> {
+              master.mul_(new Scalar(growth));
+              model.parameters().get(name).detach().copy_(master);
+            });
+        observer.on(new TrainingEvent.StepTaken(1, Map.of(), model, Map.of(name, master)));
+      }
+    }
+    Map<String, Double> small = told.get(0).metrics();
+    assertThat(small.get("geometry/changed")).isZero();
+    assertThat(small.get("geometry/hidden")).isGreaterThan(0.99);
+    assertThat(small.get("geometry/relative_frobenius")).isCloseTo(1e-4, within(1e-6));
+    assertThat(small.get("geometry/relative_frobenius_bf16")).isZero();
+    Map<String, Double> large = told.get(1).metrics();
+    assertThat(large.get("geometry/changed")).isGreaterThan(0.9);
+    assertThat(large.get("geometry/hidden")).isLessThan(0.1);
+    assertThat(large.get("geometry/relative_frobenius")).isCloseTo(0.0101, within(1e-5));
+    assertThat(large.get("geometry/relative_frobenius_bf16")).isCloseTo(0.0101, within(2e-3));
+  }
+
+  /** The product of low-rank factors is measured before it is rounded, too. */
+  @Test
+  @SuppressWarnings("try")
+  void whatBf16HidesOfAnAdapterIsCounted() {
+    List<TrainingEvent> told = new ArrayList<>();
+    String name = "model.layers.0.mlp.up_proj.weight";
+    try (Context context = Context.open();
+        Decoder model = Decoder.load(context, MODEL, Decoder.Storage.BF16);
+        LowRankAdapter adapter =
+            LowRankAdapter.attach(context, model, AdapterOptions.of(2, Initialisation.LORA), 1);
+        GeometryObserver observer =
+            GeometryObserver.of(
+                context, model, name::equals, 1, 0, GeometryOptions.DEFAULT, told::add)) {
+      Scopes.run(() -> model.factors().get(name).b().detach().fill_(new Scalar(1e-5)));
+      observer.on(new TrainingEvent.StepTaken(1, Map.of(), model));
+    }
+    Map<String, Double> metrics = told.get(0).metrics();
+    assertThat(metrics.get("geometry/hidden")).isGreaterThan(0.9);
+    assertThat(metrics.get("geometry/relative_frobenius")).isGreaterThan(0);
   }
 
   /**

@@ -18,6 +18,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.threegate.rl.adapter.Initialisation;
 import org.threegate.rl.objective.Divergence;
+import org.threegate.rl.objective.LossType;
 import org.threegate.rl.objective.PolicyObjective;
 import org.threegate.rl.train.AdvantageRule;
 import org.threegate.rl.train.TrainingOptions;
@@ -37,8 +38,7 @@ class TrainingConfigTest {
 
   @Test
   void theDocumentationHasEveryKey() throws IOException {
-    Path page = Path.of(System.getProperty("threegate.root"), "docs", "training.md");
-    String text = Files.readString(page);
+    String text = Files.readString(page("training.md"));
     assertThat(text).contains(BEGIN, END);
     assertThat(text.substring(text.indexOf(BEGIN) + BEGIN.length(), text.indexOf(END)))
         .isEqualTo(KeyTable.of(KeyTable.trl()));
@@ -53,7 +53,6 @@ class TrainingConfigTest {
       assertThat(example).containsOnlyOnce(line);
     }
     assertThat(example.lines()).allMatch(line -> line.length() <= 120);
-    // The keys that are commented out show the values of dapo, the default algorithm.
     assertThat(read(example.replaceAll("(?m)^# ([a-z_]+: )", "$1")))
         .isEqualTo(TrainingConfigs.of(Map.of()));
   }
@@ -102,6 +101,8 @@ class TrainingConfigTest {
   void algorithmsArePresets() {
     Map<Algorithm, PolicyObjective> objectives =
         Map.of(
+            Algorithm.NONE,
+            PolicyObjective.builder().build(),
             Algorithm.DAPO,
             PolicyObjective.DAPO,
             Algorithm.GRPO,
@@ -119,23 +120,49 @@ class TrainingConfigTest {
             Algorithm.REJECTION_SAMPLING,
             PolicyObjective.CISPO);
     objectives.forEach(
-        (algorithm, objective) -> {
-          PolicyObjective own =
-              Composition.objective(TrainingConfigs.of(Map.of("algorithm", algorithm)));
-          // Where the objective uses no lower clip or no length, the value in the keys is ignored.
-          PolicyObjective like =
-              objective
-                  .withClip(own.clipLow(), objective.clipHigh())
-                  .withAverage(objective.average(), own.length());
-          assertThat(own).as(algorithm.name()).isEqualTo(like);
-          assertThat(own.clipLow()).isEqualTo(objective.clipLow() == 0 ? 0.2 : objective.clipLow());
-        });
+        (algorithm, objective) ->
+            assertThat(Composition.objective(TrainingConfigs.of(Map.of("algorithm", algorithm))))
+                .as(algorithm.name())
+                .isEqualTo(objective.toBuilder().maxCompletionLength(256).build()));
     assertThat(advantages(Algorithm.DAPO)).isSameAs(AdvantageRule.NORMALISED);
     assertThat(advantages(Algorithm.CISPO)).isSameAs(AdvantageRule.NORMALISED);
     assertThat(advantages(Algorithm.DR_GRPO)).isSameAs(AdvantageRule.CENTRED);
     assertThat(advantages(Algorithm.RLOO)).isSameAs(AdvantageRule.LEAVE_ONE_OUT);
     assertThat(advantages(Algorithm.REINFORCE_PLUS_PLUS)).isSameAs(AdvantageRule.OF_BATCH);
     assertThat(advantages(Algorithm.REJECTION_SAMPLING)).isSameAs(AdvantageRule.ONES);
+    for (Algorithm algorithm : Algorithm.values()) {
+      TrainingOptions.Kept kept = options(Map.of("algorithm", algorithm)).kept();
+      assertThat(kept)
+          .as(algorithm.name())
+          .isEqualTo(
+              switch (algorithm) {
+                case DAPO -> TrainingOptions.Kept.DIFFERING;
+                case REJECTION_SAMPLING -> TrainingOptions.Kept.RIGHT;
+                default -> TrainingOptions.Kept.ALL;
+              });
+    }
+    assertThat(options(Map.of("algorithm", "rloo")).rewards().penalty())
+        .isEqualTo(new PolicyObjective.Penalty(0.05, Divergence.K1, true));
+  }
+
+  /** Presets set keys that say so, and the documentation shows what each sets. */
+  @Test
+  void presetsOnlySetKeysThatSaySo() throws IOException {
+    assertThat(
+            ConfigKey.of(TrainingConfig.class).stream()
+                .filter(key -> key.description().byAlgorithm())
+                .map(ConfigKey::name))
+        .containsExactlyInAnyOrderElementsOf(Algorithm.keys());
+    String page = Files.readString(page("training.md"));
+    for (Algorithm algorithm : Algorithm.values()) {
+      if (algorithm != Algorithm.SFT) {
+        assertThat(page).contains(KeyTable.preset(algorithm));
+      }
+    }
+  }
+
+  private static Path page(String name) {
+    return Path.of(System.getProperty("threegate.root"), "docs", name);
   }
 
   private static AdvantageRule advantages(Algorithm algorithm) {
@@ -165,7 +192,10 @@ class TrainingConfigTest {
                 "none"));
     assertThat(Composition.objective(config))
         .isEqualTo(
-            PolicyObjective.drGrpo(256).withClip(0.2, 0.3).withDivergence(Divergence.K2, 0.04));
+            PolicyObjective.drGrpo(256).toBuilder()
+                .clip(0.2, 0.3)
+                .penalty(new PolicyObjective.Penalty(0.04, Divergence.K2, true))
+                .build());
     // Selecting another algorithm discards these keys.
     assertThat(TrainingConfigs.with(config, Map.of("algorithm", "gspo")).objective().lossType())
         .isEqualTo(LossType.GRPO);
@@ -176,8 +206,9 @@ class TrainingConfigTest {
   void defaultsAreThoseOfTheTrainers() {
     TrainingOptions own = options(Map.of());
     TrainingOptions plain = TrainingOptions.of(100, 16, 16, own.sampling(), 1e-6, 0);
-    assertThat(own.objective().withAverage(PolicyObjective.Average.TOKENS, 0))
+    assertThat(own.objective().toBuilder().maxCompletionLength(0).build())
         .isEqualTo(plain.objective());
+    assertThat(own.rewards()).isEqualTo(plain.rewards());
     assertThat(own.optimizer()).isEqualTo(plain.optimizer());
     assertThat(own.rows()).isEqualTo(plain.rows());
     assertThat(own.kept()).isEqualTo(plain.kept());
@@ -210,10 +241,24 @@ class TrainingConfigTest {
         "soft_punish_cache: 300 | at most max_completion_length, which is 256",
         "warmup_steps: 5 | 0 with the constant schedule; constant_with_warmup has a warm-up",
         "{lr_scheduler_type: linear, warmup_steps: 100} | less than the updates of the run",
-        "scale_rewards: batch | group or none with algorithm dapo",
-        "{algorithm: rloo, scale_rewards: group} | it must be none with algorithm rloo",
+        "{adv_estimator: rloo, scale_rewards: group} | scale_rewards is group; it must be none with adv_estimator rloo",
+        "{algorithm: rloo, scale_rewards: group} | it must be none with adv_estimator rloo",
+        "normalize_advantages: true | it must be false without adv_estimator rloo",
         "{algorithm: sft, loss_type: grpo} | it must be dapo with algorithm sft",
-        "{loss_type: cispo, importance_sampling_level: sequence} | token with loss_type cispo",
+        "max_num_gen_batches: 2 | 1 unless learn_from is differing",
+        "steps_per_generation: 7 | a divisor of prompts_per_step * num_generations, which is 256",
+        "sync_ref_model: true | sync_ref_model is true; it must be false while beta is 0",
+        "{sync_ref_model: true, beta: 0.1, use_peft: true} | false with use_peft",
+        "reward_funcs: [exact, exact] | a list of different functions",
+        "reward_weights: [a] | reward_weights is \"a\"; it must be a list",
+        "reward_clip_range: [1, 0] | two numbers in rising order",
+        "{multi_objective_aggregation: normalize_then_sum, algorithm: rloo} | sum_then_normalize unless",
+        "epsilon_high: 0 | epsilon_high is 0.0; it must be above 0 and finite",
+        "off_policy_mask_threshold: -1 | it must be above 0 and finite",
+        "top_entropy_quantile: 2 | it must be 0.0 to 1.0",
+        "vllm_importance_sampling_clip_min: 4 | below vllm_importance_sampling_clip_max",
+        "{vllm_importance_sampling_correction: true, vllm_importance_sampling_mode: token_truncate, vllm_importance_sampling_clip_max: } | needs a bound",
+        "{vllm_importance_sampling_correction: true, loss_type: vespo, vllm_importance_sampling_mode: sequence_mask} | with loss_type vespo",
         "observed_matrices: '(' | observed_matrices: \"(\" is not a valid regular expression"
       })
   void whatIsWrongNamesTheFileAndTheKey(String text, String message) {

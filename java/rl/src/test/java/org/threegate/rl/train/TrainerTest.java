@@ -13,6 +13,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.bytedeco.javacpp.Pointer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
@@ -26,6 +27,8 @@ import org.threegate.rl.adapter.AdapterOptions;
 import org.threegate.rl.adapter.Initialisation;
 import org.threegate.rl.adapter.LowRankAdapter;
 import org.threegate.rl.event.TrainingEvent;
+import org.threegate.rl.objective.EntropyBonus;
+import org.threegate.rl.objective.PolicyObjective;
 import org.threegate.rl.optimizer.AdamW;
 import org.threegate.rl.optimizer.Schedule;
 import org.threegate.rl.policy.Decoder;
@@ -133,31 +136,44 @@ class TrainerTest {
     }
   }
 
-  private static PolicyTrainer policy(Decoder model, BoundedVerifier verifier) {
+  private static PolicyTrainer policy(
+      Decoder model, Optional<Decoder> reference, BoundedVerifier verifier) {
     List<Problem> problems = new ArrayList<>();
     for (char letter = 'd'; letter < 'p'; letter++) {
       problems.add(Problem.of("stuvw".substring(letter % 5) + letter, String.valueOf(letter), ""));
     }
-    return PolicyTrainer.of(
-        model,
-        problems,
-        new Rollouts(LETTERS, verifier, 4),
+    Rollouts rollouts = new Rollouts(LETTERS, verifier, 4);
+    TrainingOptions.Builder options =
         TrainingOptions.builder(9, 5, 8, SamplingOptions.plain(2, List.of(2)), 0.01, 3)
-            .updates(2)
+            .iterations(2)
+            .kept(TrainingOptions.Kept.DIFFERING)
             .rounds(3)
-            .rows(16)
-            .build(),
-        Map.of());
+            .rows(16);
+    if (reference.isEmpty()) {
+      return PolicyTrainer.of(model, problems, rollouts, options.build(), Map.of());
+    }
+    options
+        .miniBatches(2)
+        .sync(new ReferenceSync(0.6, 3))
+        .objective(
+            PolicyObjective.builder()
+                .beta(0.1)
+                .entropyBonus(
+                    new EntropyBonus(0.01, Optional.of(new EntropyBonus.Control(0, 1, 0.005, 2.5))))
+                .build());
+    return PolicyTrainer.of(model, reference.get(), problems, rollouts, options.build(), Map.of());
   }
 
   /**
-   * Tests parameters in float32 and bf16, and low-rank factors. Prompts that are too long are
+   * Tests parameters in float32 and bf16, low-rank factors, and a reference model that follows
+   * between mini-batches, with an adaptive reward of entropy. Prompts that are too long are
    * skipped, and must be counted in the position of the resumed run.
    */
   @Test
   void aRunThatIsResumedEndsWithTheSameBits() throws Exception {
-    for (String kind : List.of("float32", "bf16", "factors")) {
+    for (String kind : List.of("float32", "bf16", "factors", "reference")) {
       List<Map<String, float[]>> ends = new ArrayList<>();
+      List<Map<String, float[]>> helds = new ArrayList<>();
       List<Map<String, Double>> metrics = new ArrayList<>();
       Path file = directory.resolve(kind + ".safetensors");
       try (BoundedVerifier verifier =
@@ -173,7 +189,12 @@ class TrainerTest {
                       MODEL,
                       kind.equals("bf16") ? Decoder.Storage.BF16 : Decoder.Storage.FLOAT32);
               AutoCloseable adapter = adapter(context, kind, model);
-              PolicyTrainer trainer = policy(model, verifier)) {
+              Decoder reference = Decoder.load(context, MODEL);
+              PolicyTrainer trainer =
+                  policy(
+                      model,
+                      Optional.of(reference).filter(own -> kind.equals("reference")),
+                      verifier)) {
             if (interrupted == 5) {
               trainer.resume(context, file, "a run");
               assertThat(trainer.step()).isEqualTo(4);
@@ -190,10 +211,12 @@ class TrainerTest {
               }
             }
             ends.add(values(model));
+            helds.add(values(reference));
           }
         }
       }
       assertSame(ends.get(2), ends.get(0));
+      assertSame(helds.get(2), helds.get(0));
       assertThat(metrics.get(1)).isEqualTo(metrics.get(0));
       assertThat(ends.get(1).values().iterator().next())
           .isNotEqualTo(ends.get(0).values().iterator().next());

@@ -1,6 +1,6 @@
-package org.threegate.rl.run;
+package org.threegate.rl.objective;
 
-/** The divisor of advantages, with TRL's names. */
+/** The divisor of advantages, with the names of TRL's {@code scale_rewards}. */
 public enum ScaleRewards {
   /** The standard deviation of the group's rewards. */
   GROUP,
