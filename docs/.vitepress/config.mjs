@@ -102,6 +102,7 @@ export default defineConfig({
           page('Interventions', 'interventions'),
           page('Curvature', 'curvature'),
           page('Training', 'training'),
+          page('Verifier', 'verifier'),
           page('Patches', 'patches'),
           page('Apache Spark', 'spark'),
           page('Study', 'study'),

@@ -243,7 +243,7 @@ public record TrainingConfig(
    * The reward of a completion.
    *
    * @param rewardFuncs reward function: exact, numeric (GSM8K's {@code ####}), mathematical ({@code
-   *     \boxed{}}) or countdown
+   *     \boxed{}}), mathematical_sentence (also "The answer is 7.") or countdown
    * @param rewardTimeout seconds after which a completion scores 0 and is counted as failed
    * @param softPunishCache tokens before the longest completion in which length is punished, as
    *     DAPO does. 0: never
@@ -252,7 +252,7 @@ public record TrainingConfig(
       @Key(
               standard = "exact",
               meaning =
-                  "Reward function: exact, numeric (GSM8K's `####`), mathematical (`\\boxed{}`) or countdown.",
+                  "Reward function: exact, numeric (GSM8K's `####`), mathematical (`\\boxed{}`), mathematical_sentence or countdown.",
               trl = "argument of `GRPOTrainer`")
           RewardFunction rewardFuncs,
       @Key(
