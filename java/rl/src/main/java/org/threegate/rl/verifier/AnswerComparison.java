@@ -324,6 +324,12 @@ final class AnswerComparison {
         Formula part = Formula.quotient(a.formula(), Formula.of(100));
         return formulas(a.formula(), b.formula()).or(formulas(part, b.formula()));
       }
+      if (b.formula().mentions("degree")) {
+        Formula radians = Formula.quotient(Formula.PI, Formula.of(180));
+        return one.is("radian")
+            ? Equality.equal(a.formula(), withDegree(b.formula(), radians))
+            : Truth.UNKNOWN;
+      }
       boolean variable = b.formula().variables().contains(one.letters());
       return formulas(
           variable

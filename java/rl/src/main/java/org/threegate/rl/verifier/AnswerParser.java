@@ -67,7 +67,9 @@ final class AnswerParser {
       boolean word = token.kind() == Kind.TEXT || token.kind() == Kind.WORD;
       boolean mark = token.kind() == Kind.SYMBOL && "(),.-'/:{}[]".contains(token.text());
       mathematical |= !word && !mark;
-      if (!token.is("{") && !token.is("}")) {
+    }
+    for (Token token : tokens) {
+      if (mathematical || !token.is("{") && !token.is("}")) {
         text.append(token.text().toLowerCase(Locale.ROOT).replaceAll("[\\s\u00a0]", ""));
       }
     }
@@ -273,7 +275,9 @@ final class AnswerParser {
       boolean formulas =
           sides.subList(approximate + 1, sides.size()).stream()
               .allMatch(side -> FormulaParser.parse(side).isPresent());
-      if (!formulas || approximate == 0) {
+      if (!formulas
+          || approximate == 0
+          || contradicts(sides.get(approximate), sides.get(approximate + 1))) {
         return words(tokens);
       }
       sides = sides.subList(0, approximate + 1);
@@ -281,11 +285,32 @@ final class AnswerParser {
     }
     if (approximate == 0
         && !isLabel(sides.get(0))
-        && FormulaParser.parse(sides.get(1)).isPresent()) {
+        && FormulaParser.parse(sides.get(1)).isPresent()
+        && !contradicts(sides.get(0), sides.get(1))) {
       return value(sides.get(0), depth);
     }
     boolean equal = signs.stream().allMatch(sign -> sign == '=' || sign == '\u2248');
     return equal ? equation(tokens, sides, depth) : inequality(tokens, sides, signs);
+  }
+
+  /** Returns whether a decimal is more than a unit of its last digit away from a value. */
+  private static boolean contradicts(List<Token> exact, List<Token> approximation) {
+    Optional<Formula> value = FormulaParser.parse(exact);
+    Token last = approximation.get(approximation.size() - 1);
+    if (value.isEmpty()
+        || !value.get().variables().isEmpty()
+        || last.kind() != Kind.NUMBER
+        || !last.text().matches("\\d*(\\.\\d+)?")
+        || approximation.size() > 2) {
+      return false;
+    }
+    int places = last.text().length() - 1 - last.text().indexOf('.');
+    BigFraction unit =
+        last.text().indexOf('.') < 0 ? BigFraction.ONE : BigFraction.of(10).pow(-places);
+    Formula difference =
+        Formula.difference(value.get(), FormulaParser.parse(approximation).orElseThrow());
+    Formula excess = Formula.difference(new Formula.Function("abs", difference), Formula.of(unit));
+    return Equality.sign(excess).filter(sign -> sign <= 0).isEmpty();
   }
 
   private static Answer equation(List<Token> tokens, List<List<Token>> sides, int depth) {
@@ -378,11 +403,13 @@ final class AnswerParser {
         } else if (!LABEL_COMMANDS.contains(token.text())) {
           return false;
         }
-      } else if (token.is("_")) {
-        i = afterArgument(tokens, i + 1);
-        continue;
-      } else if (token.is("(") && named && isNameEnd(before)) {
-        i = afterArgument(tokens, i); // the argument of f(x)
+      } else if (token.is("_") || token.is("(") && named && isNameEnd(before)) {
+        // An index, or the argument of f(x).
+        int end = afterArgument(tokens, token.is("_") ? i + 1 : i);
+        if (!tokens.subList(i, end).stream().allMatch(AnswerParser::isKnown)) {
+          return false;
+        }
+        i = end;
         continue;
       } else if (!(isOneOf(token, "(),{}'|:/"))) {
         return false;
@@ -390,6 +417,14 @@ final class AnswerParser {
       i++;
     }
     return named;
+  }
+
+  private static boolean isKnown(Token token) {
+    return token.kind() == Kind.COMMAND
+        ? FormulaParser.isLetter(token.text())
+            || FormulaParser.isName(token.text())
+            || LABEL_COMMANDS.contains(token.text())
+        : token.kind() != Kind.UNKNOWN && !token.is("&");
   }
 
   private static boolean isNameEnd(Token token) {

@@ -661,6 +661,10 @@ final class FormulaParser {
           if (level == 0) {
             break;
           }
+          if (token.kind() == Kind.UNKNOWN
+              || token.kind() == Kind.COMMAND && !isLetter(token.text()) && !isName(token.text())) {
+            throw new Malformed();
+          }
           full.append(token.text().strip());
         }
       } else {

@@ -15,6 +15,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.threegate.rl.verifier.BoundedVerifier.Outcome;
 import org.threegate.rl.verifier.BoundedVerifier.Request;
@@ -82,6 +84,29 @@ class MathematicalAnswersTest {
                                 && (of.containsKey("different") || of.containsKey("undecided"))
                             || !of.containsKey("equal") && of.keySet().contains("undecided"))
                     .isTrue());
+  }
+
+  /** An unknown token between others never leaves an answer that equals the one without it. */
+  @Test
+  void unknownTokensAreNotDropped() throws IOException {
+    Pattern token = Pattern.compile("\\\\[a-zA-Z]+|\\\\.|[0-9]+|[a-zA-Z]+|\\s+|.");
+    String[] unknown = {
+      "\\foo ", "#", "@", "?", "\\oint ", "\\bmod 3 ", "\u00a7", "\\to ", "\\\\|"
+    };
+    Random random = Seeds.random("unknownTokensAreNotDropped");
+    for (String line : Files.readAllLines(TABLE)) {
+      if (line.isBlank() || line.startsWith("#")) {
+        continue;
+      }
+      String answer = line.split("\t")[1];
+      List<Integer> places = token.matcher(answer).results().map(MatchResult::start).toList();
+      int at = places.get(random.nextInt(places.size()));
+      String other = unknown[random.nextInt(unknown.length)];
+      String changed = answer.substring(0, at) + other + answer.substring(at);
+      assertThat(MathematicalAnswers.compare(answer, changed))
+          .as(answer + " and " + changed)
+          .isNotEqualTo(Verdict.EQUAL);
+    }
   }
 
   /** The pairs that were wrong once, if they are there. */
