@@ -25,6 +25,7 @@ import org.threegate.rl.verifier.Token.Kind;
 final class AnswerParser {
   private static final int DEEPEST = 12;
   private static final String RELATIONS = "=<>\u2264\u2265\u2260\u2248\u2208";
+  private static final char HOLE = '\u2260';
   private static final String PLUS_MINUS = "\u00b1";
   private static final String MINUS_PLUS = "\u2213";
   private static final String CURRENCIES = "$\u20ac\u00a3\u00a5";
@@ -162,11 +163,26 @@ final class AnswerParser {
         return words(tokens);
       }
     }
-    return labelled(new Answer.Collection(items.joint(), flat(answers)));
+    return labelled(new Answer.Collection(items.joint(), holes(flat(answers))));
   }
 
   private static List<Answer> answers(List<List<Token>> items, int depth) {
     return items.stream().map(item -> list(item, depth + 1)).toList();
+  }
+
+  /** Gives the values in x ≠ 1, 2 the relation of the first. */
+  private static List<Answer> holes(List<Answer> answers) {
+    if (!(answers.get(0) instanceof Answer.Relation first)
+        || !first.signs().equals(List.of(HOLE))
+        || !answers.stream().skip(1).allMatch(Answer.Quantity.class::isInstance)) {
+      return answers;
+    }
+    List<Answer> relations = new ArrayList<>(List.of(first));
+    for (Answer answer : answers.subList(1, answers.size())) {
+      Formula value = ((Answer.Quantity) answer).formula();
+      relations.add(new Answer.Relation(List.of(first.sides().get(0), value), first.signs()));
+    }
+    return relations;
   }
 
   /** Puts both values of ± among the others. */
@@ -288,6 +304,15 @@ final class AnswerParser {
         && FormulaParser.parse(sides.get(1)).isPresent()
         && !contradicts(sides.get(0), sides.get(1))) {
       return value(sides.get(0), depth);
+    }
+    boolean both = tokens.stream().anyMatch(token -> token.is(PLUS_MINUS));
+    if (both && signs.equals(List.of(HOLE))) {
+      // x is neither of two values.
+      return new Answer.Collection(
+          Answer.Joint.AND,
+          List.of(
+              related(withSign(tokens, true), depth + 1),
+              related(withSign(tokens, false), depth + 1)));
     }
     boolean equal = signs.stream().allMatch(sign -> sign == '=' || sign == '\u2248');
     return equal ? equation(tokens, sides, depth) : inequality(tokens, sides, signs);
@@ -660,16 +685,21 @@ final class AnswerParser {
     return even ? new Answer.Matrix(rows) : words(tokens);
   }
 
+  /** Chooses the upper or the lower signs of ± and ∓. */
+  private static List<Token> withSign(List<Token> tokens, boolean upper) {
+    List<Token> one = new ArrayList<>();
+    for (Token token : tokens) {
+      boolean first = token.is(PLUS_MINUS);
+      boolean either = first || token.is(MINUS_PLUS);
+      one.add(either ? new Token(Kind.SYMBOL, first == upper ? "+" : "-", false) : token);
+    }
+    return one;
+  }
+
   private static Answer plusMinus(List<Token> tokens, int depth) {
     List<Answer> both = new ArrayList<>();
     for (boolean upper : new boolean[] {true, false}) {
-      List<Token> one = new ArrayList<>();
-      for (Token token : tokens) {
-        boolean first = token.is(PLUS_MINUS);
-        boolean either = first || token.is(MINUS_PLUS);
-        one.add(either ? new Token(Kind.SYMBOL, first == upper ? "+" : "-", false) : token);
-      }
-      Answer value = value(one, depth + 1);
+      Answer value = value(withSign(tokens, upper), depth + 1);
       if (value instanceof Answer.Words) {
         return words(tokens);
       }

@@ -1,6 +1,7 @@
 package org.threegate.rl.verifier;
 
 import java.math.BigDecimal;
+import java.math.BigInteger;
 import java.math.MathContext;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -163,6 +164,45 @@ final class Equality {
     }
   }
 
+  private static boolean isInverse(Formula formula) {
+    return formula instanceof Formula.Function function && function.name().startsWith("arc");
+  }
+
+  private static Truth angle(Formula formula) {
+    try {
+      return NormalForm.of(formula).isZeroAngle();
+    } catch (ArithmeticException e) {
+      return Truth.UNKNOWN;
+    }
+  }
+
+  /** Replaces variables by powers, so that their roots of different degrees become powers. */
+  private static Formula withoutRoots(Formula formula) {
+    BigInteger[] degree = {BigInteger.ONE};
+    Set<String> rooted = new TreeSet<>();
+    formula.anyPart(
+        part -> {
+          if (part instanceof Formula.Operation operation
+              && operation.sign() == '^'
+              && operation.left() instanceof Formula.Variable variable) {
+            BigInteger below =
+                operation.right().exact().map(BigFraction::getDenominator).orElse(BigInteger.ONE);
+            degree[0] = degree[0].multiply(below).divide(degree[0].gcd(below));
+            if (!below.equals(BigInteger.ONE)) {
+              rooted.add(variable.name());
+            }
+          }
+          return false;
+        });
+    return degree[0].equals(BigInteger.ONE) || degree[0].bitLength() > 8
+        ? formula
+        : formula.withLeaves(
+            leaf ->
+                leaf instanceof Formula.Variable variable && rooted.contains(variable.name())
+                    ? Formula.power(leaf, Formula.of(degree[0].longValue()))
+                    : leaf);
+  }
+
   private static Truth constants(Formula a, Formula b) {
     if (areSeparate(a, b, FIRST_DIGITS, false)) {
       return Truth.NO;
@@ -173,6 +213,9 @@ final class Equality {
       return algebraic; // with a value, so that both are defined
     }
     if (zero(difference) == Truth.YES && isDefined(a) && isDefined(b)) {
+      return Truth.YES;
+    }
+    if (difference.anyPart(Equality::isInverse) && angle(difference) == Truth.YES) {
       return Truth.YES;
     }
     for (int digits : MORE_DIGITS) {
@@ -223,7 +266,8 @@ final class Equality {
     }
     Formula difference = Formula.difference(a, b);
     Optional<NormalForm> form = normalForm(difference);
-    if (form.isPresent() && form.get().isZero() == Truth.YES) {
+    if (form.isPresent() && form.get().isZero() == Truth.YES
+        || zero(withoutRoots(difference)) == Truth.YES) {
       return Truth.YES;
     }
     boolean algebraic = isAlgebraic(a) && isAlgebraic(b);

@@ -3,6 +3,9 @@ package org.threegate.rl.verifier;
 import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.math.RoundingMode;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.apache.commons.numbers.fraction.BigFraction;
 
@@ -12,6 +15,7 @@ final class Evaluation {
 
   private final RealArithmetic with;
   private final boolean realOnly;
+  private final Map<List<BigFraction>, ComplexInterval> powers = new HashMap<>();
 
   /**
    * @param digits decimal digits of the arithmetic
@@ -65,19 +69,17 @@ final class Evaluation {
   private ComplexInterval power(Formula base, Formula exponent) {
     Optional<BigFraction> exact = exponent.exact();
     if (exact.isPresent() && exact.get().getDenominator().bitLength() <= 12) {
-      ComplexInterval value = value(base);
-      int degree = exact.get().getDenominator().intValue();
-      BigInteger times = exact.get().getNumerator();
-      if (times.signum() <= 0 && !value.excludesZero()) {
-        throw new RealArithmetic.Imprecise(); // 0^0 is not a value
-      }
-      if (degree > 1) {
-        if (realOnly && degree % 2 == 0 && !isNotNegative(value)) {
-          throw new RealArithmetic.Imprecise();
+      if (base instanceof Formula.Number number) {
+        // Roots of the same number are often repeated.
+        List<BigFraction> key = List.of(number.value(), exact.get());
+        ComplexInterval known = powers.get(key);
+        if (known == null) {
+          known = rationalPower(base, exact.get());
+          powers.put(key, known);
         }
-        value = value.root(degree, with);
+        return known;
       }
-      return value.power(times, with);
+      return rationalPower(base, exact.get());
     }
     if (base instanceof Formula.Constant constant && constant.name().equals("e")) {
       return value(exponent).exp(with);
@@ -87,6 +89,22 @@ final class Evaluation {
       throw new RealArithmetic.Imprecise();
     }
     return value.ln(with).multiply(value(exponent), with).exp(with);
+  }
+
+  private ComplexInterval rationalPower(Formula base, BigFraction exponent) {
+    ComplexInterval value = value(base);
+    int degree = exponent.getDenominator().intValue();
+    BigInteger times = exponent.getNumerator();
+    if (times.signum() <= 0 && !value.excludesZero()) {
+      throw new RealArithmetic.Imprecise(); // 0^0 is not a value
+    }
+    if (degree > 1) {
+      if (realOnly && degree % 2 == 0 && !isNotNegative(value)) {
+        throw new RealArithmetic.Imprecise();
+      }
+      value = value.root(degree, with);
+    }
+    return value.power(times, with);
   }
 
   private static boolean isNotNegative(ComplexInterval value) {

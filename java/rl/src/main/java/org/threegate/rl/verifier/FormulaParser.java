@@ -253,7 +253,11 @@ final class FormulaParser {
   private Formula power() {
     Formula base = primary();
     boolean raised = false;
+    int marks = 0;
     while (true) {
+      if ((next("!") || next("%") || next("\u00b0")) && ++marks > 1) {
+        throw new Malformed(); // n!! is no factorial of a factorial
+      }
       if (take("!")) {
         base = new Formula.Function("!", base);
       } else if (take("%")) {

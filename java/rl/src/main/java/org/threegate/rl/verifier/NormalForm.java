@@ -1,5 +1,6 @@
 package org.threegate.rl.verifier;
 
+import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.util.Map;
 import java.util.Optional;
@@ -17,6 +18,7 @@ record NormalForm(Polynomial numerator, Polynomial denominator) {
   private static final int MOST_SHIFT = 30; // of factorials
   private static final int MOST_DENOMINATOR = 60; // of angles that are rational multiples of pi
   private static final int LARGEST_POWER = 100_000;
+  private static final int MOST_ANGLES = 40;
 
   private static final Polynomial.Atom PI = constant("pi", Formula.PI, false);
   private static final NormalForm ZERO = of(Polynomial.ZERO);
@@ -548,6 +550,11 @@ record NormalForm(Polynomial numerator, Polynomial denominator) {
           break;
         }
       }
+      if (name.equals("arcsin")) {
+        Formula rest = Formula.difference(Formula.ONE, Formula.power(inside, Formula.of(2)));
+        Formula root = Formula.power(rest, Formula.of(BigFraction.of(1, 2)));
+        return opaque("arctan", of(Formula.quotient(inside, root)));
+      }
     }
     return opaque(name, argument);
   }
@@ -677,6 +684,47 @@ record NormalForm(Polynomial numerator, Polynomial denominator) {
       }
     }
     return zero;
+  }
+
+  /**
+   * Decides whether a sum of arc tangents of algebraic numbers and of multiples of pi is zero. The
+   * sum of the angles of complex numbers is the angle of their product. It is a multiple of pi if
+   * the product is real, and zero if it is also less than pi.
+   *
+   * @return yes or unknown
+   */
+  Truth isZeroAngle() {
+    if (!denominator.isRational() || numerator.terms().size() > MOST_ANGLES) {
+      return Truth.UNKNOWN;
+    }
+    Polynomial whole = numerator.scale(numerator.content().reciprocal());
+    Formula product = Formula.ONE;
+    Formula conjugate = Formula.ONE;
+    Formula i = new Formula.Constant("i");
+    for (var term : whole.terms().entrySet()) {
+      Map<Polynomial.Atom, Integer> powers = term.getKey().powers();
+      if (powers.equals(Map.of(PI, 1))) {
+        continue;
+      }
+      Polynomial.Atom atom = powers.isEmpty() ? PI : powers.keySet().iterator().next();
+      int times = term.getValue().getNumerator().intValueExact();
+      if (!powers.equals(Map.of(atom, 1))
+          || !atom.constant()
+          || !atom.key().startsWith("arctan(")
+          || Math.abs((long) times) > MOST_ANGLES) {
+        return Truth.UNKNOWN;
+      }
+      Formula part = Formula.product(i, ((Formula.Function) atom.formula()).argument());
+      Formula power = Formula.of(times);
+      product = Formula.product(product, Formula.power(Formula.sum(Formula.ONE, part), power));
+      conjugate =
+          Formula.product(conjugate, Formula.power(Formula.difference(Formula.ONE, part), power));
+    }
+    Interval sum = new Evaluation(30, true).value(whole.formula()).re();
+    boolean small = sum.magnitude().compareTo(BigDecimal.valueOf(3)) < 0;
+    return small
+        ? AlgebraicZero.isZero(Formula.difference(product, conjugate)).unlessNo()
+        : Truth.UNKNOWN;
   }
 
   /** A linear function of one variable, with constant coefficients. */

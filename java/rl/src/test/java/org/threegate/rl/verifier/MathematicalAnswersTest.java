@@ -223,6 +223,9 @@ class MathematicalAnswersTest {
             "x<".repeat(900) + "1",
             "\\pm 1".repeat(300),
             "\\begin{pmatrix}" + "1&".repeat(900) + "1\\end{pmatrix}",
+            "5" + "!".repeat(1800),
+            "\\sqrt2\\sqrt3".repeat(150),
+            "\\sin x+".repeat(250) + "1",
             "2^".repeat(900) + "2");
     List<Request> requests = new ArrayList<>();
     for (String text : hostile) {
