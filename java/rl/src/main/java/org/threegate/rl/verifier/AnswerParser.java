@@ -436,6 +436,13 @@ final class AnswerParser {
         }
         i = end;
         continue;
+      } else if (token.is("^") && named) {
+        int end = afterArgument(tokens, i + 1);
+        if (!label(tokens.subList(i + 1, end)).equals("-1")) {
+          return false; // only the inverse f^{-1} is a name
+        }
+        i = end;
+        continue;
       } else if (!(isOneOf(token, "(),{}'|:/"))) {
         return false;
       }
