@@ -103,6 +103,7 @@ export default defineConfig({
           page('Curvature', 'curvature'),
           page('Training', 'training'),
           page('Coming from TRL or verl', 'coming-from-trl'),
+          page('Verifier', 'verifier'),
           page('Patches', 'patches'),
           page('Apache Spark', 'spark'),
           page('Study', 'study'),

@@ -79,7 +79,7 @@ final class EvaluateCommand implements Callable<Integer> {
       paramLabel = "NAME",
       defaultValue = "exact",
       description =
-          "Verifier of answers: exact, numeric, mathematical or countdown (default:"
+          "Verifier of answers: exact, numeric, mathematical, mathematical_sentence or countdown (default:"
               + " ${DEFAULT-VALUE}).")
   private String verifier;
 

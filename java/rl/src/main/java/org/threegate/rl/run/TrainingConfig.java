@@ -260,7 +260,8 @@ public record TrainingConfig(
    * The reward of a completion.
    *
    * @param rewardFuncs reward functions: exact, numeric (GSM8K's {@code ####}), mathematical
-   *     ({@code \boxed{}}) or countdown. The first one tells what is right
+   *     ({@code \boxed{}}), mathematical_sentence (also "The answer is 7.") or countdown. The first
+   *     one tells what is right
    * @param rewardWeights weight of each reward function. Without weights, each has 1
    * @param multiObjectiveAggregation whether the sum of the reward functions is normalized, or each
    *     of them before the sum
@@ -273,7 +274,7 @@ public record TrainingConfig(
       @Key(
               standard = "[exact]",
               meaning =
-                  "Reward functions: exact, numeric (GSM8K's `####`), mathematical (`\\boxed{}`) or countdown."
+                  "Reward functions: exact, numeric (GSM8K's `####`), mathematical (`\\boxed{}`), mathematical_sentence or countdown."
                       + " The first one tells what is right.",
               trl = "argument of `GRPOTrainer`")
           List<RewardFunction> rewardFuncs,

@@ -1,10 +1,11 @@
 package org.threegate.rl.verifier;
 
-import java.util.Map;
+import java.math.BigInteger;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
-import org.apache.commons.numbers.complex.Complex;
+import java.util.function.Predicate;
+import java.util.function.UnaryOperator;
 import org.apache.commons.numbers.fraction.BigFraction;
 
 /** The syntax tree of a formula. */
@@ -12,7 +13,7 @@ sealed interface Formula {
   /** A rational number. */
   record Number(BigFraction value) implements Formula {}
 
-  /** A constant: {@code pi}, {@code e}, {@code i} or {@code infinity}. */
+  /** A constant: {@code pi}, {@code e}, {@code i}, {@code infinity} or {@code degree}. */
   record Constant(String name) implements Formula {}
 
   record Variable(String name) implements Formula {}
@@ -20,15 +21,55 @@ sealed interface Formula {
   /** A binary operation: {@code + - * / ^}. */
   record Operation(char sign, Formula left, Formula right) implements Formula {}
 
-  /** A function of one argument. */
+  /**
+   * A function of one argument. Roots are powers. {@code unity} of 1/n is exp(i pi / n); only the
+   * program writes it.
+   */
   record Function(String name, Formula argument) implements Formula {}
 
   int MOST_BITS = 1 << 14; // of a numerator or denominator
-  int LARGEST_EXPONENT = 1 << 10;
-  int LARGEST_FACTORIAL = 170;
+  int LARGEST_EXPONENT = 1 << 12;
+  int LARGEST_FACTORIAL = 1000;
+
+  Formula ZERO = of(0);
+  Formula ONE = of(1);
+  Formula INFINITY = new Constant("infinity");
+  Formula PI = new Constant("pi");
 
   static Formula of(long value) {
     return new Number(BigFraction.of(value));
+  }
+
+  static Formula of(BigFraction value) {
+    return new Number(value);
+  }
+
+  static Formula sum(Formula a, Formula b) {
+    return new Operation('+', a, b);
+  }
+
+  static Formula difference(Formula a, Formula b) {
+    return new Operation('-', a, b);
+  }
+
+  static Formula product(Formula a, Formula b) {
+    return new Operation('*', a, b);
+  }
+
+  static Formula quotient(Formula a, Formula b) {
+    return new Operation('/', a, b);
+  }
+
+  static Formula power(Formula a, Formula b) {
+    return new Operation('^', a, b);
+  }
+
+  static Formula negative(Formula a) {
+    return new Operation('-', ZERO, a);
+  }
+
+  static boolean isWhole(BigFraction value) {
+    return value.getDenominator().equals(BigInteger.ONE);
   }
 
   /** Returns the exact value. It is empty when the value is not rational, or is too large. */
@@ -38,8 +79,8 @@ sealed interface Formula {
     }
     if (this instanceof Operation operation) {
       Optional<BigFraction> left = operation.left().exact();
-      Optional<BigFraction> right = operation.right().exact();
-      return left.isPresent() && right.isPresent()
+      Optional<BigFraction> right = left.isEmpty() ? left : operation.right().exact();
+      return right.isPresent()
           ? combined(operation.sign(), left.get(), right.get()).filter(Formula::isModest)
           : Optional.empty();
     }
@@ -55,148 +96,124 @@ sealed interface Formula {
   }
 
   private static Optional<BigFraction> combined(char sign, BigFraction left, BigFraction right) {
-    boolean zero = right.compareTo(BigFraction.ZERO) == 0;
     return switch (sign) {
       case '+' -> Optional.of(left.add(right));
       case '-' -> Optional.of(left.subtract(right));
       case '*' -> Optional.of(left.multiply(right));
-      case '/' -> zero ? Optional.empty() : Optional.of(left.divide(right));
-      default -> power(left, right);
+      case '/' -> right.signum() == 0 ? Optional.empty() : Optional.of(left.divide(right));
+      default -> rationalPower(left, right);
     };
   }
 
-  private static Optional<BigFraction> power(BigFraction base, BigFraction exponent) {
-    boolean whole = exponent.getDenominator().bitLength() == 1;
-    if (!whole || exponent.getNumerator().bitLength() > 31) {
+  private static Optional<BigFraction> rationalPower(BigFraction base, BigFraction exponent) {
+    if (exponent.getNumerator().bitLength() > 31 || exponent.getDenominator().bitLength() > 8) {
+      boolean trivial = base.equals(BigFraction.ONE) && isWhole(exponent);
+      return trivial ? Optional.of(base) : Optional.empty();
+    }
+    Optional<BigFraction> root = root(base, exponent.getDenominator().intValue());
+    if (root.isEmpty()) {
+      return root;
+    }
+    BigFraction value = root.get();
+    long times = Math.abs(exponent.getNumerator().longValue());
+    boolean zero = value.signum() == 0;
+    if (zero) {
+      return exponent.signum() > 0 ? Optional.of(value) : Optional.empty();
+    }
+    boolean unit = value.abs().equals(BigFraction.ONE);
+    long bits = Math.max(value.getNumerator().bitLength(), value.getDenominator().bitLength());
+    if (!unit && (times > LARGEST_EXPONENT || bits * times > MOST_BITS)) {
       return Optional.empty();
     }
-    int times = exponent.getNumerator().intValue();
-    boolean zero = base.compareTo(BigFraction.ZERO) == 0;
-    long bits = Math.max(base.getNumerator().bitLength(), base.getDenominator().bitLength());
-    if (Math.abs((long) times) > LARGEST_EXPONENT
-        || bits * Math.abs((long) times) > MOST_BITS
-        || (zero && times <= 0)) {
-      return Optional.empty();
+    BigFraction power = unit && times % 2 == 0 ? BigFraction.ONE : value;
+    if (!unit) {
+      power = value.pow((int) times);
     }
-    return Optional.of(base.pow(times));
+    return Optional.of(exponent.signum() < 0 ? power.reciprocal() : power);
+  }
+
+  private static Optional<BigFraction> root(BigFraction value, int degree) {
+    if (degree == 1) {
+      return Optional.of(value);
+    }
+    if (value.signum() < 0) {
+      return degree % 2 == 0
+          ? Optional.empty()
+          : root(value.negate(), degree).map(BigFraction::negate);
+    }
+    BigInteger numerator = RealArithmetic.integerRoot(value.getNumerator(), degree);
+    BigInteger denominator = RealArithmetic.integerRoot(value.getDenominator(), degree);
+    return numerator.pow(degree).equals(value.getNumerator())
+            && denominator.pow(degree).equals(value.getDenominator())
+        ? Optional.of(BigFraction.of(numerator, denominator))
+        : Optional.empty();
   }
 
   private static Optional<BigFraction> applied(String name, BigFraction value) {
+    BigInteger[] parts = value.getNumerator().divideAndRemainder(value.getDenominator());
     switch (name) {
       case "abs":
         return Optional.of(value.abs());
-      case "sqrt":
-        return root(value);
+      case "floor":
+        return Optional.of(
+            BigFraction.of(parts[1].signum() < 0 ? parts[0].subtract(BigInteger.ONE) : parts[0]));
+      case "ceil":
+        return Optional.of(
+            BigFraction.of(parts[1].signum() > 0 ? parts[0].add(BigInteger.ONE) : parts[0]));
       case "!":
-        boolean whole = value.getDenominator().bitLength() == 1;
-        if (!whole || value.signum() < 0 || value.doubleValue() > LARGEST_FACTORIAL) {
+        if (!isWhole(value)
+            || value.signum() < 0
+            || value.compareTo(BigFraction.of(LARGEST_FACTORIAL)) > 0) {
           return Optional.empty();
         }
-        BigFraction product = BigFraction.ONE;
+        BigInteger product = BigInteger.ONE;
         for (int i = 2; i <= value.intValue(); i++) {
-          product = product.multiply(i);
+          product = product.multiply(BigInteger.valueOf(i));
         }
-        return Optional.of(product);
+        return Optional.of(BigFraction.of(product));
       default:
         return Optional.empty();
     }
   }
 
-  private static Optional<BigFraction> root(BigFraction value) {
-    if (value.signum() < 0) {
-      return Optional.empty();
-    }
-    var numerator = value.getNumerator().sqrtAndRemainder();
-    var denominator = value.getDenominator().sqrtAndRemainder();
-    return numerator[1].signum() == 0 && denominator[1].signum() == 0
-        ? Optional.of(BigFraction.of(numerator[0], denominator[0]))
-        : Optional.empty();
-  }
-
-  /** Evaluates the formula in the complex plane. The result is not finite where it is undefined. */
-  default Complex value(Map<String, Complex> variables) {
-    if (this instanceof Number number) {
-      return Complex.ofCartesian(number.value().doubleValue(), 0);
-    }
-    if (this instanceof Variable variable) {
-      return variables.get(variable.name());
-    }
-    if (this instanceof Constant constant) {
-      return switch (constant.name()) {
-        case "pi" -> Complex.ofCartesian(Math.PI, 0);
-        case "e" -> Complex.ofCartesian(Math.E, 0);
-        case "i" -> Complex.I;
-        default -> Complex.ofCartesian(Double.POSITIVE_INFINITY, 0);
-      };
+  /** Returns whether a part of the formula, or all of it, has a property. */
+  default boolean anyPart(Predicate<Formula> property) {
+    if (property.test(this)) {
+      return true;
     }
     if (this instanceof Operation operation) {
-      Complex left = operation.left().value(variables);
-      Complex right = operation.right().value(variables);
-      return switch (operation.sign()) {
-        case '+' -> left.add(right);
-        case '-' -> left.subtract(right);
-        case '*' -> left.multiply(right);
-        case '/' -> left.divide(right);
-        default -> power(left, operation.right(), right);
-      };
+      return operation.left().anyPart(property) || operation.right().anyPart(property);
     }
-    Function function = (Function) this;
-    Complex argument = function.argument().value(variables);
-    return switch (function.name()) {
-      case "sqrt" -> argument.sqrt();
-      case "abs" -> Complex.ofCartesian(argument.abs(), 0);
-      case "ln" -> argument.log();
-      case "log" -> argument.log10();
-      case "exp" -> argument.exp();
-      case "sin" -> argument.sin();
-      case "cos" -> argument.cos();
-      case "tan" -> argument.tan();
-      case "cot" -> Complex.ofCartesian(1, 0).divide(argument.tan());
-      case "sec" -> Complex.ofCartesian(1, 0).divide(argument.cos());
-      case "csc" -> Complex.ofCartesian(1, 0).divide(argument.sin());
-      case "arcsin" -> argument.asin();
-      case "arccos" -> argument.acos();
-      case "arctan" -> argument.atan();
-      default -> Complex.ofCartesian(Double.NaN, Double.NaN);
-    };
+    return this instanceof Function function && function.argument().anyPart(property);
   }
 
-  /** Raises to an integer power by multiplication, so that real values stay real. */
-  private static Complex power(Complex base, Formula exponent, Complex value) {
-    Optional<BigFraction> exact = exponent.exact();
-    if (exact.isPresent()
-        && exact.get().getDenominator().bitLength() == 1
-        && exact.get().abs().doubleValue() <= LARGEST_EXPONENT) {
-      int times = Math.abs(exact.get().intValue());
-      Complex product = Complex.ONE;
-      for (int i = 0; i < times; i++) {
-        product = product.multiply(base);
-      }
-      return exact.get().signum() < 0 ? Complex.ONE.divide(product) : product;
-    }
-    return base.pow(value);
-  }
-
-  /** Returns whether the formula is infinity, with either sign. */
-  default boolean namesInfinity() {
+  /** Replaces the leaves of the formula. */
+  default Formula withLeaves(UnaryOperator<Formula> replacement) {
     if (this instanceof Operation operation) {
-      return operation.left().namesInfinity() || operation.right().namesInfinity();
+      return new Operation(
+          operation.sign(),
+          operation.left().withLeaves(replacement),
+          operation.right().withLeaves(replacement));
     }
-    return this instanceof Constant constant && constant.name().equals("infinity")
-        || this instanceof Function function && function.argument().namesInfinity();
+    return this instanceof Function function
+        ? new Function(function.name(), function.argument().withLeaves(replacement))
+        : replacement.apply(this);
+  }
+
+  default boolean mentions(String constant) {
+    return anyPart(part -> part instanceof Constant of && of.name().equals(constant));
   }
 
   /** Returns the names of the variables. */
   default Set<String> variables() {
     Set<String> names = new TreeSet<>();
-    if (this instanceof Variable variable) {
-      names.add(variable.name());
-    } else if (this instanceof Operation operation) {
-      names.addAll(operation.left().variables());
-      names.addAll(operation.right().variables());
-    } else if (this instanceof Function function) {
-      names.addAll(function.argument().variables());
-    }
+    anyPart(
+        part -> {
+          if (part instanceof Variable variable) {
+            names.add(variable.name());
+          }
+          return false;
+        });
     return names;
   }
 }

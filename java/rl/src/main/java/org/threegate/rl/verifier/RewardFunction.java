@@ -18,6 +18,8 @@ public enum RewardFunction {
   NUMERIC(Verifiers.NUMERIC),
   /** {@link Verifiers#MATHEMATICAL}: mathematically equal answers. */
   MATHEMATICAL(Verifiers.MATHEMATICAL),
+  /** {@link Verifiers#MATHEMATICAL_SENTENCE}: the same, also in "The answer is 7." */
+  MATHEMATICAL_SENTENCE(Verifiers.MATHEMATICAL_SENTENCE),
   /** {@link Verifiers#COUNTDOWN}: an expression with the given numbers and value. */
   COUNTDOWN(Verifiers.COUNTDOWN);
 

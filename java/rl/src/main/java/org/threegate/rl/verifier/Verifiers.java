@@ -17,7 +17,6 @@ import org.apache.commons.numbers.fraction.BigFraction;
  * }</pre>
  */
 public final class Verifiers {
-  private static final String MARK = "####";
   private static final Pattern NUMBER =
       Pattern.compile("[-+]?[0-9][0-9,]*(\\.[0-9]+)?|[-+]?\\.[0-9]+");
   private static final int LONGEST_NUMBER = 1000;
@@ -38,35 +37,37 @@ public final class Verifiers {
   /**
    * Scores 1 when the final number of the response equals that of the answer. The final number is
    * the one after the last {@code ####}, as in GSM8K, or the last number when there is no such
-   * mark. Thousands separators, dollar and per cent signs and trailing zeros are ignored.
+   * mark. Thousands separators, dollar and per cent signs and trailing zeros are ignored. Nothing
+   * within {@code <think>} is an answer.
    */
   public static final Verifier NUMERIC =
       (response, answer) -> {
         Optional<BigDecimal> wanted = number(answer);
-        Optional<BigDecimal> found = number(response);
+        Optional<BigDecimal> found = FinalAnswer.afterThinking(response).flatMap(Verifiers::number);
         return scoreOf(
             wanted.isPresent() && found.isPresent() && wanted.get().compareTo(found.get()) == 0);
       };
 
   /**
    * Scores 1 when the final answer of the response is mathematically equal to the reference answer.
-   * The final answer is the content of the last {@code \boxed{}}, else the text after the last
-   * {@code ####}, else the whole response. See {@link MathematicalAnswers} for the comparison.
+   * The final answer is the content of the last {@code \boxed{}}, else the line after the last
+   * {@code ####}, else the whole response. Boxes that only commas, "and" or "or" part are one
+   * answer. Nothing within {@code <think>} is an answer. See {@link MathematicalAnswers} for the
+   * comparison.
    */
   public static final Verifier MATHEMATICAL =
-      (response, answer) ->
-          scoreOf(
-              MathematicalAnswers.extract(response)
-                  .map(
-                      found ->
-                          MathematicalAnswers.compare(
-                                  found, MathematicalAnswers.extract(answer).orElse(answer))
-                              == MathematicalAnswers.Verdict.EQUAL)
-                  .orElse(false));
+      (response, answer) -> scoreOf(isEqual(response, answer, false));
 
   /**
-   * Scores 1 when the last expression of the response evaluates to the target and uses each of the
-   * given numbers at most once. The answer reads {@code 24 from 3 5 7 9}.
+   * Scores as {@link #MATHEMATICAL}. When there is neither a box nor a mark, a sentence such as
+   * "The answer is 7." counts, too.
+   */
+  public static final Verifier MATHEMATICAL_SENTENCE =
+      (response, answer) -> scoreOf(isEqual(response, answer, true));
+
+  /**
+   * Scores 1 when the last expression of the response after {@code <think>} evaluates to the target
+   * and uses each of the given numbers at most once. The answer reads {@code 24 from 3 5 7 9}.
    */
   public static final Verifier COUNTDOWN =
       (response, answer) -> {
@@ -75,9 +76,9 @@ public final class Verifiers {
           throw new IllegalArgumentException(
               "a countdown answer must read like \"24 from 3 5 7 9\", but is \"" + answer + '"');
         }
+        String text = FinalAnswer.afterThinking(response).orElse("");
         Matcher last =
-            EXPRESSION.matcher(
-                response.substring(Math.max(0, response.length() - LONGEST_EXPRESSION)));
+            EXPRESSION.matcher(text.substring(Math.max(0, text.length() - LONGEST_EXPRESSION)));
         String expression = "";
         while (last.find()) {
           expression = last.group();
@@ -100,13 +101,23 @@ public final class Verifiers {
                     .orElse(false));
       };
 
+  private static boolean isEqual(String response, String answer, boolean sentences) {
+    return FinalAnswer.of(response, sentences)
+        .map(
+            found ->
+                MathematicalAnswers.compare(found, FinalAnswer.of(answer, false).orElse(answer))
+                    == MathematicalAnswers.Verdict.EQUAL)
+        .orElse(false);
+  }
+
   private static double scoreOf(boolean right) {
     return right ? 1 : 0;
   }
 
   private static Optional<BigDecimal> number(String text) {
-    int mark = text.lastIndexOf(MARK);
-    Matcher numbers = NUMBER.matcher(mark < 0 ? text : text.substring(mark + MARK.length()));
+    int mark = text.lastIndexOf(FinalAnswer.MARK);
+    Matcher numbers =
+        NUMBER.matcher(mark < 0 ? text : text.substring(mark + FinalAnswer.MARK.length()));
     Optional<BigDecimal> last = Optional.empty();
     while (numbers.find()) {
       String digits = numbers.group().replace(",", "");

@@ -234,7 +234,8 @@ class TrainingConfigTest {
         "chat_template_kwargs: 3 | chat_template_kwargs is 3; it must be a mapping",
         "chat_template_date: today | chat_template_date is \"today\"; it must be a day",
         "lora_target_modules: [] | lora_target_modules is []; it must be one layer or more",
-        "reward_funcs: judge | it must be one of exact, numeric, mathematical, countdown",
+        "reward_funcs: judge | it must be one of exact, numeric, mathematical,"
+            + " mathematical_sentence, countdown",
         "report_to: [wandb] | report_to is \"wandb\"; it must be one of tensorboard",
         "temperature: 0 | temperature is 0.0; it must be above 0 in training",
         "num_generations: 1 | num_generations is 1; it must be 2 or more",

@@ -59,6 +59,70 @@ class VerifiersTest {
   }
 
   @Test
+  void boxesMayHaveOtherForms() throws Exception {
+    Verifier verifier = Verifiers.MATHEMATICAL;
+    expect(verifier, 1, "So \\boxed 7", "7");
+    expect(verifier, 1, "So $\\boxed 72$.", "72");
+    expect(verifier, 1, "So \\(\\boxed-7\\).", "-7");
+    expect(verifier, 1, "So \\boxed\\pi.", "\\pi");
+    expect(verifier, 1, "So \\fbox{7}", "7");
+    expect(verifier, 1, "So \\framebox{7}", "7");
+    expect(verifier, 1, "So \\boxed{\\boxed{7}}", "7");
+    expect(verifier, 1, "So \\boxed{\\{1,2\\}}", "1,2");
+    expect(verifier, 1, "So \\boxed{a\\}}", "\\boxed{a\\}}");
+    expect(verifier, 0, "So \\boxed7{8}", "8");
+    expect(verifier, 0, "So \\boxedx{7}", "7");
+    expect(verifier, 0, "So \\boxed{7} or so, no: \\boxed{", "7");
+  }
+
+  /** Boxes that only separators part are one answer, so that none of them counts alone. */
+  @Test
+  void adjacentBoxesAreOneAnswer() throws Exception {
+    Verifier verifier = Verifiers.MATHEMATICAL;
+    expect(verifier, 1, "$\\boxed{1}$ and $\\boxed{-2}$.", "-2,1");
+    expect(verifier, 1, "\\[\\boxed{(1, 2)},\\quad \\boxed{(2, 1)}\\]", "(2,1),(1,2)");
+    expect(verifier, 1, "$\\boxed{2} \\text{ or } \\boxed{3}$", "\\{2,3\\}");
+    expect(verifier, 1, "\\boxed{x=1}, \\boxed{x=2}", "1,2");
+    expect(verifier, 1, "\\boxed{5}, \\boxed{5}", "5");
+    expect(verifier, 1, "\\boxed{5}. Again: \\boxed{6}", "6");
+    expect(verifier, 0, "\\boxed{2} \\boxed{3}", "3");
+    expect(verifier, 0, "\\boxed{2} or \\boxed{3}", "2");
+    expect(verifier, 0, "\\boxed{1} and not \\boxed{2}", "1,2");
+  }
+
+  /** What stands in unfinished thinking is no answer. */
+  @Test
+  void thinkingIsNoAnswer() throws Exception {
+    for (Verifier verifier : List.of(Verifiers.MATHEMATICAL, Verifiers.NUMERIC)) {
+      expect(verifier, 1, "<think>#### 3</think>\n#### 5", "5");
+      expect(verifier, 1, "#### 3</think>\n#### 5", "5");
+      expect(verifier, 0, "<think>#### 5", "5");
+      expect(verifier, 0, "<think>#### 5</think>", "5");
+      expect(verifier, 0, "<think></think>#### 5 <think>#### 5", "5");
+      expect(verifier, 0, "<think>#### 5</think>\n#### 3", "5");
+    }
+    expect(Verifiers.MATHEMATICAL, 0, "<think>\\boxed{5}", "5");
+    expect(Verifiers.COUNTDOWN, 1, "<think>3+5</think> 3*5+9", "24 from 3 5 9");
+    expect(Verifiers.COUNTDOWN, 0, "<think>3*5+9", "24 from 3 5 9");
+  }
+
+  @Test
+  void sentencesCountIfAskedFor() throws Exception {
+    Verifier verifier = Verifiers.MATHEMATICAL_SENTENCE;
+    expect(verifier, 1, "So 3 + 4 = 7. The answer is 7.", "7");
+    expect(verifier, 1, "The answer is 6. No, the answer is $7$. I hope it is correct.", "7");
+    expect(verifier, 1, "**Final Answer**: The final answer is $\\frac{1}{2}$.", "0.5");
+    expect(verifier, 1, "Answer: 1,234.50\n", "1234.5");
+    expect(verifier, 1, "The answer is 6, so \\boxed{7}", "7");
+    expect(verifier, 1, "#### 7\nThe answer is 6.", "7");
+    expect(verifier, 1, "7", "7");
+    expect(verifier, 0, "The answer is not 7.", "7");
+    expect(verifier, 0, "The answer is 7 or 8.", "7");
+    expect(verifier, 0, "<think>The answer is 7.", "7");
+    expect(Verifiers.MATHEMATICAL, 0, "The answer is 7.", "7");
+  }
+
+  @Test
   void numbersOfACountdownAreUsedOnce() throws Exception {
     Verifier verifier = Verifiers.COUNTDOWN;
     String answer = "24 from 3 5 7 9";
