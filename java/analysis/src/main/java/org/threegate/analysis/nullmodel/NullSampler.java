@@ -67,10 +67,13 @@ public final class NullSampler {
   static final long FEWEST_DIRECTIONS = 256;
 
   /**
-   * Largest mixing for which perturbation theory is used. Its error is then about 0.2 % of the
-   * drift, while the drifts of random updates of the largest matrices vary by 1 %.
+   * Largest mixing for which the drift of perturbation theory is used as it is. It is then too
+   * large by 1.5 % at most, while the smallest ratio of interest is 1.25.
    */
-  private static final double MOST_MIXING = 0.1;
+  private static final double MOST_MIXING = 0.2;
+
+  /** Largest mixing of the leading directions with the next ones for which angles are used. */
+  private static final double MOST_BOUNDARY_MIXING = 0.1;
 
   /**
    * Largest mixing for which perturbation theory is corrected by a few decompositions. Its drift is
@@ -111,8 +114,11 @@ public final class NullSampler {
   private final Settings settings;
   private final Control control;
 
-  /** The factor of normal updates, which depends on their mixing and not on their null model. */
-  private final Correction ofNormal = new Correction();
+  /**
+   * The factor of normal updates, which depends on their mixing and not on their null model. Where
+   * draws only describe, it also serves updates with the singular values of the true one.
+   */
+  private final Correction ofNormal;
 
   /**
    * The true update that random updates are compared with.
@@ -166,6 +172,10 @@ public final class NullSampler {
     private static final int MOST_DRAWS = 20;
     private static final long DECOMPOSED_SIDES = 2560;
 
+    private boolean describes() {
+      return draws == TO_DESCRIBE;
+    }
+
     /** Returns the number of draws. Where each needs a decomposition, large matrices have fewer. */
     private int drawsOf(long shorter, boolean decomposed) {
       if (draws > 0) {
@@ -200,6 +210,7 @@ public final class NullSampler {
     this.ranks = settings.ranks();
     this.seed = settings.seed();
     this.control = control;
+    this.ofNormal = new Correction(settings.describes() ? 1 : 2);
   }
 
   private double[] scaled(double[] values) {
@@ -241,16 +252,20 @@ public final class NullSampler {
    * null model. It is nearly the same in all draws, so the others need no decomposition.
    */
   private static final class Correction {
-    private static final int DECOMPOSED = 2;
-
     /** Largest difference of the factors, which is well below the spread of draws. */
     private static final double MOST_SPREAD = 0.01;
 
     /** Largest relative difference of the mixing between updates with the same factor. */
     private static final double SAME_MIXING = 0.1;
 
+    private final int decomposed;
     private final List<Double> factors = new ArrayList<>();
     private double mixing;
+
+    /** Prepares a factor from so many decompositions. */
+    Correction(int decomposed) {
+      this.decomposed = decomposed;
+    }
 
     void add(Drawn perturbed, Drawn exact, double own) {
       if (!isNear(own)) {
@@ -274,7 +289,7 @@ public final class NullSampler {
       }
       double least = factors.stream().mapToDouble(one -> one).min().orElse(0);
       double most = factors.stream().mapToDouble(one -> one).max().orElse(0);
-      return factors.size() >= DECOMPOSED && most - least <= MOST_SPREAD
+      return factors.size() >= decomposed && most - least <= MOST_SPREAD
           ? Optional.of(factors.stream().mapToDouble(one -> one).average().orElseThrow())
           : Optional.empty();
     }
@@ -307,7 +322,7 @@ public final class NullSampler {
                 context,
                 new NullUpdate.Spectrum(scaled(updateValues), longSide()),
                 new NullUpdate.Draw(seed, draw));
-    Correction correction = new Correction();
+    Correction correction = settings.describes() ? ofNormal : new Correction(2);
     if (isSmall()) {
       return draw(draw -> inBases(next.apply(draw), NONE, correction));
     }
@@ -573,7 +588,7 @@ public final class NullSampler {
                 after.bothEnergy()[i]);
         energy.add(noise.apply(normal, i));
       }
-      if (after.mixing() > MOST_CORRECTED || after.boundaryMixing() > MOST_MIXING) {
+      if (after.mixing() > MOST_CORRECTED || after.boundaryMixing() > MOST_BOUNDARY_MIXING) {
         return decomposed(core, energy);
       }
       Drawn perturbed =
