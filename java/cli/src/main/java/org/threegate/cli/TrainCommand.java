@@ -15,6 +15,7 @@ import java.util.concurrent.Callable;
 import org.threegate.kernel.Context;
 import org.threegate.report.Account;
 import org.threegate.rl.event.TrainingObserver;
+import org.threegate.rl.observe.ConsoleCompletions;
 import org.threegate.rl.observe.ConsoleProgress;
 import org.threegate.rl.policy.Threads;
 import org.threegate.rl.rollout.PassRate;
@@ -135,10 +136,18 @@ final class TrainCommand implements Callable<Integer> {
   }
 
   private static List<TrainingObserver> progress(TrainingConfig settings) {
-    int every = settings.observation().logging().loggingSteps();
-    return every > 0
-        ? List.of(new ConsoleProgress(System.err, settings.run().maxSteps(), every))
-        : List.of();
+    TrainingConfig.Logging logging = settings.observation().logging();
+    List<TrainingObserver> observers = new ArrayList<>();
+    if (logging.loggingSteps() > 0) {
+      observers.add(
+          new ConsoleProgress(System.err, settings.run().maxSteps(), logging.loggingSteps()));
+    }
+    if (logging.numCompletionsToPrint() > 0) {
+      observers.add(
+          new ConsoleCompletions(
+              System.err, logging.numCompletionsToPrint(), logging.completionSteps()));
+    }
+    return observers;
   }
 
   private void print(String text) {
@@ -149,6 +158,16 @@ final class TrainCommand implements Callable<Integer> {
 
   /** Prints the address of the live page, the weights without a mask, and the evaluations. */
   private final class Console implements TrainingRun.Listener {
+    @Override
+    public void stopped(long step, long best) {
+      print(
+          String.format(
+              Locale.ROOT,
+              "step %d: the run ends early; the evaluation after step %d was the best one%n",
+              step,
+              best));
+    }
+
     @Override
     public void serves(URI page) {
       spec.commandLine().getErr().println("threegate: live page: " + page);

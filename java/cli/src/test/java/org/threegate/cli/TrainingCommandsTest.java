@@ -10,6 +10,8 @@ import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileTime;
 import java.time.LocalDate;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -380,6 +382,12 @@ class TrainingCommandsTest {
             "lora_r=2");
     assertThat(run.err()).isEmpty();
     assertThat(run.out()).contains("adapter: " + out.resolve("adapter"));
+    assertThat(
+            new ObjectMapper()
+                .readTree(out.resolve("adapter/adapter_config.json").toFile())
+                .path("base_model_name_or_path")
+                .asText())
+        .isEqualTo(model.toString());
     CommandRun compared =
         run(
             "compare",
@@ -487,7 +495,95 @@ class TrainingCommandsTest {
     assertThat(run("train", config, "--set", "max_steps=2").code()).isZero();
     refused(run("train", config), "already holds a run; continue it with --resume");
     refused(
-        run("train", config, "--set", "seed=6", "--resume"), "the state belongs to another run");
+        run("train", config, "--set", "seed=6", "--resume"),
+        "the state belongs to another run: seed was 5 and is 6");
+    refused(
+        run("train", config, "--set", "max_steps=1", "--resume"),
+        "max_steps is 1; the run has already taken 2 steps");
+    refused(run("train", config, "--set", "eval_steps=1"), "eval_steps is 1", "eval_dataset");
+  }
+
+  /** Runs with evaluations after each step, which end early after the third one. */
+  private CommandRun evaluated(Path output, String... changes) {
+    List<Object> arguments = new ArrayList<>(List.of("train", config));
+    for (String change :
+        List.of(
+            "output_dir=" + output,
+            "eval_steps=1",
+            "num_generations_eval=4",
+            "load_best_model_at_end=true",
+            "early_stopping_patience=3",
+            "early_stopping_threshold=2",
+            "log_completions=true")) {
+      arguments.addAll(List.of("--set", change));
+    }
+    arguments.addAll(List.of((Object[]) changes));
+    return run(arguments.toArray());
+  }
+
+  /** A finished run goes on elsewhere, and writes what a run writes that was as long at once. */
+  @Test
+  void aRunIsExtendedAndMoved() throws IOException {
+    Path problems = directory.resolve("problems.jsonl");
+    String tested = "eval_dataset=" + problems;
+    Path whole = directory.resolve("whole");
+    CommandRun once = evaluated(whole, "--set", tested);
+    assertThat(once.err()).isEmpty();
+    assertThat(once.out()).contains("step 3: the run ends early; the evaluation after step ");
+    assertThat(metrics(whole).stream().filter(row -> row.has("pass@4/high"))).hasSize(4);
+    assertThat(lines(whole.resolve("completions.jsonl"))).hasSize(3 * 6 * 24);
+    assertThat(lines(whole.resolve("timings.jsonl")))
+        .hasSize(3)
+        .allMatch(row -> row.path("tokens_per_second").asDouble() > 0);
+    assertThat(evaluated(out, "--set", tested, "--set", "max_steps=2").err()).isEmpty();
+    Path elsewhere = Files.createDirectory(directory.resolve("elsewhere"));
+    Path moved = Files.move(out, elsewhere.resolve("moved"));
+    Files.move(model, elsewhere.resolve("base"));
+    Path data = Files.move(problems, elsewhere.resolve("data.jsonl"));
+    Files.setLastModifiedTime(data, FileTime.fromMillis(0));
+    String[] there = {
+      "--set", "model_name_or_path=" + elsewhere.resolve("base"),
+      "--set", "train_dataset=" + data,
+      "--set", "eval_dataset=" + data,
+      "--resume"
+    };
+    assertThat(evaluated(moved, there).err()).isEmpty();
+    for (String file : List.of("metrics.jsonl", "completions.jsonl", "model/model.safetensors")) {
+      assertThat(Files.mismatch(moved.resolve(file), whole.resolve(file))).as(file).isEqualTo(-1);
+    }
+    Files.writeString(data, "\n", StandardOpenOption.APPEND);
+    refused(
+        evaluated(moved, there),
+        "another run: eval_dataset has other contents; train_dataset has other contents");
+  }
+
+  /** Steps that spoil the model leave the best one, which is that before training. */
+  @Test
+  void theBestModelIsTheResult() throws IOException {
+    String tested = "eval_dataset=" + directory.resolve("problems.jsonl");
+    CommandRun spoilt =
+        evaluated(out, "--set", tested, "--set", "learning_rate=100", "--set", "max_steps=2");
+    assertThat(spoilt.err()).isEmpty();
+    List<Double> rates =
+        metrics(out).stream()
+            .filter(row -> row.has("pass@1"))
+            .map(row -> row.path("pass@1").asDouble())
+            .toList();
+    assertThat(rates.subList(1, 3)).allMatch(rate -> rate <= rates.get(0));
+    Path still = directory.resolve("still");
+    run(
+        "train",
+        config,
+        "--set",
+        "output_dir=" + still,
+        "--set",
+        "learning_rate=1e-30",
+        "--set",
+        "max_steps=1");
+    assertThat(
+            Files.mismatch(
+                out.resolve("model/model.safetensors"), still.resolve("model/model.safetensors")))
+        .isEqualTo(-1);
   }
 
   /** A second process applies the published patches and ends with the final model of the run. */
@@ -625,6 +721,14 @@ class TrainingCommandsTest {
                 "max_steps=" + STEPS,
                 "--set",
                 "spectrum_steps=0",
+                "--set",
+                "eval_dataset=" + directory.resolve("problems.jsonl"),
+                "--set",
+                "num_generations_eval=2",
+                "--set",
+                "eval_steps=30",
+                "--set",
+                "load_best_model_at_end=true",
                 "--set",
                 "save_steps=4"));
     if (resume) {

@@ -43,7 +43,7 @@ import org.threegate.run.InvalidInputException;
  * <pre>{@code
  * try (LowRankAdapter adapter =
  *     LowRankAdapter.attach(context, decoder, AdapterOptions.of(8, Initialisation.PISSA), 1)) {
- *   adapter.write(Path.of("adapter"));
+ *   adapter.write(Path.of("adapter"), "base");
  * }
  * }</pre>
  */
@@ -205,14 +205,15 @@ public final class LowRankAdapter implements AutoCloseable {
    * the file has factors of the difference, with twice the rank.
    *
    * @param directory the directory, which is created or already has an adapter
+   * @param base the name or path of the original model, for {@code base_model_name_or_path}
    * @throws IOException when the files cannot be written
    */
-  public void write(Path directory) throws IOException {
-    AtomicFiles.updateDirectory(directory, Checkpoint.ADAPTER_CONFIG, this::fill);
+  public void write(Path directory, String base) throws IOException {
+    AtomicFiles.updateDirectory(directory, Checkpoint.ADAPTER_CONFIG, to -> fill(to, base));
   }
 
   @SuppressWarnings("try")
-  private void fill(Path directory) throws IOException {
+  private void fill(Path directory, String base) throws IOException {
     SafetensorsWriter writer = new SafetensorsWriter().metadata("format", "pt");
     int times = options.initialisation().movesWeight() ? 2 : 1;
     try (PointerScope scope = new PointerScope()) {
@@ -235,6 +236,7 @@ public final class LowRankAdapter implements AutoCloseable {
     config
         .put("peft_type", "LORA")
         .put("task_type", "CAUSAL_LM")
+        .put("base_model_name_or_path", base)
         .put("r", times * options.rank())
         .put("lora_alpha", alpha)
         .put("use_rslora", options.rankStabilised())

@@ -4,12 +4,15 @@ import java.io.PrintStream;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
+import java.util.function.LongSupplier;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 import org.threegate.run.PrintableText;
 
 /**
- * Prints one line per step to a console.
+ * Prints one line per step to a console, with the tokens per second since the last line and the
+ * time that is left.
  *
  * <pre>{@code
  * trainer.run(new ConsoleProgress(System.err, 100, 10));
@@ -21,9 +24,11 @@ public final class ConsoleProgress implements TrainingObserver {
   static {
     SHOWN.put("reward", "reward %.3f");
     SHOWN.put("loss", "loss %.4f");
+    SHOWN.put("entropy", "entropy %.3f");
     SHOWN.put("kl", "KL %.2e");
     SHOWN.put("grad_norm", "gradient %.2e");
     SHOWN.put("completions/mean_length", "length %.1f");
+    SHOWN.put("completions/clipped_ratio", "truncated %.2f");
     SHOWN.put("frac_reward_zero_std", "equal groups %.2f");
     SHOWN.put("geometry/changed", "changed %.4f");
     SHOWN.put("geometry/hidden", "hidden by bf16 %.4f");
@@ -37,6 +42,12 @@ public final class ConsoleProgress implements TrainingObserver {
   private final PrintStream out;
   private final long steps;
   private final long every;
+  private final LongSupplier nanos;
+  private Optional<Mark> first = Optional.empty();
+  private Optional<Mark> last = Optional.empty();
+
+  /** The clock and the count of tokens at a step. */
+  private record Mark(long step, long nanos, double tokens) {}
 
   /**
    * Creates the observer.
@@ -46,6 +57,16 @@ public final class ConsoleProgress implements TrainingObserver {
    * @param every the number of steps between two lines. Skipped steps are always printed
    */
   public ConsoleProgress(PrintStream out, long steps, long every) {
+    this(out, steps, every, System::nanoTime);
+  }
+
+  /**
+   * Creates the observer with another clock.
+   *
+   * @param nanos returns nanoseconds
+   */
+  ConsoleProgress(PrintStream out, long steps, long every, LongSupplier nanos) {
+    this.nanos = nanos;
     this.out = out;
     this.steps = steps;
     this.every = every;
@@ -54,6 +75,16 @@ public final class ConsoleProgress implements TrainingObserver {
   @Override
   public void on(TrainingEvent event) {
     boolean skipped = event instanceof TrainingEvent.StepSkipped;
+    boolean isStep = skipped || event instanceof TrainingEvent.StepTaken;
+    Mark now =
+        new Mark(
+            event.step(),
+            nanos.getAsLong(),
+            event.metrics().getOrDefault("num_tokens", Double.NaN));
+    if (isStep && first.isEmpty()) {
+      first = Optional.of(now);
+      last = first;
+    }
     if (!skipped && event.step() % every != 0 && event.step() != steps) {
       return;
     }
@@ -68,8 +99,31 @@ public final class ConsoleProgress implements TrainingObserver {
             line.append("  ").append(String.format(Locale.ROOT, format, value));
           }
         });
+    if (isStep) {
+      line.append(pace(now));
+      last = Optional.of(now);
+    }
     if (line.length() > 0) {
       out.println("step " + event.step() + '/' + steps + line);
     }
+  }
+
+  /** Returns the rate since the last line, and the time that is left at the mean rate so far. */
+  private String pace(Mark now) {
+    StringBuilder pace = new StringBuilder();
+    Mark before = last.orElse(now);
+    double rate = (now.tokens() - before.tokens()) / ((now.nanos() - before.nanos()) / 1e9);
+    if (Double.isFinite(rate)) {
+      pace.append(String.format(Locale.ROOT, "  %.0f tokens/s", rate));
+    }
+    Mark begin = first.orElse(now);
+    if (now.step() > begin.step() && now.step() < steps) {
+      double each = (now.nanos() - begin.nanos()) / 1e9 / (now.step() - begin.step());
+      long left = Math.round(each * (steps - now.step()));
+      pace.append(
+          String.format(
+              Locale.ROOT, "  %d:%02d:%02d left", left / 3600, left / 60 % 60, left % 60));
+    }
+    return pace.toString();
   }
 }

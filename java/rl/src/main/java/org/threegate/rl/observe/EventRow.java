@@ -2,6 +2,9 @@ package org.threegate.rl.observe;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
 import java.util.function.UnaryOperator;
 import org.threegate.rl.event.TrainingEvent;
 
@@ -30,16 +33,32 @@ final class EventRow {
     } else {
       row.put("event", "step");
     }
-    event
-        .metrics()
-        .forEach(
-            (name, value) -> {
-              if (Double.isFinite(value)) {
-                row.put(shown.apply(name), value);
-              } else {
-                row.putNull(shown.apply(name));
-              }
-            });
+    put(row, event.metrics(), shown);
     return row.toString();
+  }
+
+  /** Writes the updates of a step that had several, a row for each. */
+  static List<String> updates(TrainingEvent event) {
+    List<Map<String, Double>> updates = event.details().updates();
+    List<String> rows = new ArrayList<>();
+    for (int i = 0; i < updates.size() && updates.size() > 1; i++) {
+      ObjectNode row = MAPPER.createObjectNode().put("step", event.step()).put("event", "update");
+      row.put("update", i + 1);
+      put(row, updates.get(i), UnaryOperator.identity());
+      rows.add(row.toString());
+    }
+    return rows;
+  }
+
+  private static void put(
+      ObjectNode row, Map<String, Double> metrics, UnaryOperator<String> shown) {
+    metrics.forEach(
+        (name, value) -> {
+          if (Double.isFinite(value)) {
+            row.put(shown.apply(name), value);
+          } else {
+            row.putNull(shown.apply(name));
+          }
+        });
   }
 }

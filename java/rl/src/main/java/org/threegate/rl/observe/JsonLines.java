@@ -11,8 +11,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Optional;
 import org.threegate.file.AtomicFiles;
 import org.threegate.file.InputLines;
@@ -20,7 +18,8 @@ import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 
 /**
- * Writes each event as a line of JSON: step, kind of the event, and metrics. No value depends on
+ * Writes each event as a line of JSON: step, kind of the event, and metrics. A step with several
+ * updates has a line for each of them before its own, which has their means. No value depends on
  * the clock, so that the file of a resumed run equals that of an uninterrupted one.
  *
  * <pre>{@code
@@ -48,25 +47,27 @@ public final class JsonLines implements TrainingObserver, AutoCloseable {
    * @throws IOException when the file cannot be read or written
    */
   public static JsonLines open(Path path, long step) throws IOException {
-    List<String> kept = new ArrayList<>();
-    if (step > 0 && Files.exists(path)) {
-      try (InputLines lines = InputLines.ofRun(path, LONGEST)) {
-        for (Optional<String> line = lines.next(); line.isPresent(); line = lines.next()) {
-          if (isUpTo(line.get(), step)) {
-            kept.add(line.get());
-          }
-        }
-      }
-    }
+    truncate(path, step);
+    return new JsonLines(
+        FileChannel.open(path, StandardOpenOption.WRITE, StandardOpenOption.APPEND));
+  }
+
+  /** Removes lines of later steps. */
+  static void truncate(Path path, long step) throws IOException {
+    boolean isGoingOn = step > 0 && Files.exists(path);
     AtomicFiles.write(
         path,
         file -> {
-          for (String line : kept) {
-            write(file, line);
+          if (isGoingOn) {
+            try (InputLines lines = InputLines.ofRun(path, LONGEST)) {
+              for (Optional<String> line = lines.next(); line.isPresent(); line = lines.next()) {
+                if (isUpTo(line.get(), step)) {
+                  write(file, line.get());
+                }
+              }
+            }
           }
         });
-    return new JsonLines(
-        FileChannel.open(path, StandardOpenOption.WRITE, StandardOpenOption.APPEND));
   }
 
   private static boolean isUpTo(String line, long step) {
@@ -78,7 +79,7 @@ public final class JsonLines implements TrainingObserver, AutoCloseable {
     }
   }
 
-  private static void write(FileChannel file, String line) throws IOException {
+  static void write(FileChannel file, String line) throws IOException {
     ByteBuffer bytes = ByteBuffer.wrap((line + "\n").getBytes(StandardCharsets.UTF_8));
     while (bytes.hasRemaining()) {
       file.write(bytes);
@@ -88,6 +89,9 @@ public final class JsonLines implements TrainingObserver, AutoCloseable {
   @Override
   public void on(TrainingEvent event) {
     try {
+      for (String update : EventRow.updates(event)) {
+        write(out, update);
+      }
       write(out, EventRow.of(event));
     } catch (IOException e) {
       throw new UncheckedIOException(e);

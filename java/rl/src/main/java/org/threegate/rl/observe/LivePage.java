@@ -1,5 +1,8 @@
 package org.threegate.rl.observe;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URI;
@@ -10,15 +13,16 @@ import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.threegate.checkpoint.PagePolicy;
+import org.threegate.rl.event.SampledCompletion;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 import org.threegate.run.PrintableText;
 
 /**
  * Serves a web page that plots the metrics of a run while it goes on, beside those of null models.
- * The page is only reachable on the loopback interface, and only under the names of this machine.
- * It keeps up to 64 million characters of events; beyond that, every other one of the older events
- * is dropped.
+ * A table has some completions of the last step with their rewards. The page is only reachable on
+ * the loopback interface, and only under the names of this machine. It keeps up to 64 million
+ * characters of events; beyond that, every other one of the older events is dropped.
  *
  * <pre>{@code
  * try (LivePage page = LivePage.open(0, 100)) {
@@ -31,6 +35,9 @@ public final class LivePage implements TrainingObserver, AutoCloseable {
   private static final Pattern FROM = Pattern.compile("from=(\\d{1,9})");
   private static final int LONGEST_ANSWER = 1 << 18;
   private static final int MOST_CHARACTERS = 64_000_000;
+  private static final int MOST_COMPLETIONS = 32; // of a step
+  private static final int LONGEST_TEXT = 2000; // characters of a prompt or a completion
+  private static final ObjectMapper MAPPER = new ObjectMapper();
 
   private final LoopbackServer server;
   private final long steps;
@@ -40,6 +47,10 @@ public final class LivePage implements TrainingObserver, AutoCloseable {
   private final List<Row> rows = new ArrayList<>();
   private long characters;
   private long told;
+  private Samples samples = new Samples(0, List.of());
+
+  /** The completions of a step. */
+  private record Samples(long step, List<SampledCompletion> completions) {}
 
   /** An event as JSON, and its number. */
   private record Row(long number, String json) {}
@@ -85,7 +96,12 @@ public final class LivePage implements TrainingObserver, AutoCloseable {
   @Override
   public void on(TrainingEvent event) {
     String row = EventRow.of(event, PrintableText::name);
+    List<SampledCompletion> completions =
+        SampledText.spread(event.details().completions(), MOST_COMPLETIONS);
     synchronized (rows) {
+      if (!completions.isEmpty()) {
+        samples = new Samples(event.step(), List.copyOf(completions));
+      }
       rows.add(new Row(told++, row));
       characters += row.length();
       while (characters > most && rows.size() > 2) {
@@ -116,8 +132,32 @@ public final class LivePage implements TrainingObserver, AutoCloseable {
               Map.of("Content-Security-Policy", policy),
               page);
       case "/events" -> events(request.query());
+      case "/completions" -> completions();
       default -> HttpAnswer.text(HttpAnswer.NOT_FOUND, "not found");
     };
+  }
+
+  /** Returns some completions of the last step that had any. */
+  private HttpAnswer completions() {
+    Samples last;
+    synchronized (rows) {
+      last = samples;
+    }
+    ObjectNode answer = MAPPER.createObjectNode().put("step", last.step());
+    ArrayNode array = answer.putArray("completions");
+    last.completions()
+        .forEach(
+            own ->
+                array.add(
+                    SampledText.row(
+                        own,
+                        text -> SampledText.printable(text, LONGEST_TEXT),
+                        PrintableText::name)));
+    return new HttpAnswer(
+        HttpAnswer.OK,
+        "application/json",
+        Map.of(),
+        answer.toString().getBytes(StandardCharsets.UTF_8));
   }
 
   /** Returns events from a number on, as many as fit into one response. */
@@ -127,7 +167,9 @@ public final class LivePage implements TrainingObserver, AutoCloseable {
     StringBuilder array = new StringBuilder("[");
     long next;
     long all;
+    long sampled;
     synchronized (rows) {
+      sampled = samples.step();
       int index = rows.size();
       while (index > 0 && rows.get(index - 1).number() >= from) {
         index--;
@@ -146,7 +188,8 @@ public final class LivePage implements TrainingObserver, AutoCloseable {
         Map.of(
             "x-steps", Long.toString(steps),
             "x-next", Long.toString(next),
-            "x-events", Long.toString(all)),
+            "x-events", Long.toString(all),
+            "x-completions", Long.toString(sampled)),
         array.append(']').toString().getBytes(StandardCharsets.UTF_8));
   }
 

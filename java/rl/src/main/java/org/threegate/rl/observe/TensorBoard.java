@@ -12,14 +12,16 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Clock;
 import java.util.Map;
+import java.util.regex.Pattern;
 import java.util.zip.CRC32C;
+import org.threegate.file.AtomicFiles;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 
 /**
  * Writes metrics as an event file for TensorBoard: TFRecords that contain {@code tensorflow.Event}
- * protocol buffers with scalar summaries. A resumed run writes a new file, which invalidates the
- * later steps of the older ones.
+ * protocol buffers with scalar summaries. A resumed run writes a new file, and cuts off the later
+ * steps of the older ones, so that no step is there twice.
  *
  * <pre>{@code
  * try (TensorBoard board = TensorBoard.open(Path.of("run"), 0, Clock.systemUTC())) {
@@ -35,6 +37,11 @@ public final class TensorBoard implements TrainingObserver, AutoCloseable {
   private static final int CRC_ROTATION = 15;
   private static final int CRC_DELTA = 0xa282ead8;
 
+  private static final int FRAME = 16; // bytes around the data of a record
+  private static final int LARGEST = 1 << 26; // bytes of a record
+  private static final int STEP_BYTES = 20; // in which the time and the step are
+  private static final Pattern OWN = Pattern.compile("events\\.out\\.tfevents\\..*\\.threegate");
+
   private final FileChannel out;
   private final Clock clock;
 
@@ -47,20 +54,28 @@ public final class TensorBoard implements TrainingObserver, AutoCloseable {
    * Opens a new event file.
    *
    * @param directory the log directory
-   * @param step the step that the run resumes from; 0 for a new run
+   * @param step the step that the run resumes from; 0 for a new run, which deletes event files that
+   *     this class wrote
    * @param clock the clock of the event times
    * @return the observer
    * @throws IOException when the file cannot be created
    */
   public static TensorBoard open(Path directory, long step, Clock clock) throws IOException {
     Files.createDirectories(directory);
-    String name = "events.out.tfevents." + clock.millis() + ".threegate";
+    for (Path file : AtomicFiles.list(directory)) {
+      if (OWN.matcher(file.getFileName().toString()).matches() && Files.isRegularFile(file)) {
+        truncate(file, step);
+      }
+    }
+    long millis = clock.millis();
+    while (Files.exists(directory.resolve(name(millis)))) {
+      millis++;
+    }
     TensorBoard board =
         new TensorBoard(
             FileChannel.open(
-                directory.resolve(name),
-                StandardOpenOption.CREATE,
-                StandardOpenOption.TRUNCATE_EXISTING,
+                directory.resolve(name(millis)),
+                StandardOpenOption.CREATE_NEW,
                 StandardOpenOption.WRITE),
             clock);
     Message version = board.event(0);
@@ -75,6 +90,63 @@ public final class TensorBoard implements TrainingObserver, AutoCloseable {
       board.record(start);
     }
     return board;
+  }
+
+  private static String name(long millis) {
+    return "events.out.tfevents." + millis + ".threegate";
+  }
+
+  /**
+   * Cuts a file off before the first event of a later step, or where it is incomplete. A new run
+   * deletes the file.
+   */
+  private static void truncate(Path file, long step) throws IOException {
+    if (step == 0) {
+      Files.delete(file);
+      return;
+    }
+    try (FileChannel in =
+        FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+      long end = 0;
+      long size = in.size();
+      while (end + FRAME <= size) {
+        long length = read(in, end, 8).getLong();
+        if (length < 0
+            || length > LARGEST
+            || length > size - end - FRAME
+            || stepOf(read(in, end + 12, (int) Math.min(length, STEP_BYTES))) > step) {
+          break;
+        }
+        end += FRAME + length;
+      }
+      if (end < size) {
+        in.truncate(end);
+      }
+    }
+  }
+
+  private static ByteBuffer read(FileChannel in, long at, int bytes) throws IOException {
+    ByteBuffer buffer = little(bytes);
+    while (buffer.hasRemaining() && in.read(buffer, at + buffer.position()) > 0) {
+      continue;
+    }
+    return buffer.flip();
+  }
+
+  /** Returns the step of an event that this class wrote, which is after its time. */
+  private static long stepOf(ByteBuffer event) {
+    if (event.remaining() < 11 || event.get(0) != 0x09 || event.get(9) != 0x10) {
+      return Long.MAX_VALUE;
+    }
+    long step = 0;
+    int shift = 0;
+    for (int at = 10; at < event.limit() && shift < Long.SIZE; at++, shift += 7) {
+      step |= (event.get(at) & 0x7fL) << shift;
+      if (event.get(at) >= 0) {
+        return step;
+      }
+    }
+    return Long.MAX_VALUE;
   }
 
   /** Encodes the fields of a protocol buffer. */

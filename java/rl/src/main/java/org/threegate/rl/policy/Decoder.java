@@ -71,6 +71,8 @@ public final class Decoder implements AutoCloseable {
     void on(String weight, Tensor input, Tensor output);
   }
 
+  private static final long LARGEST_PIECE =
+      1 << 22; // elements of which entropies are summed at once
   private static final long COMPARED_BYTES = 1 << 22;
 
   private final String where;
@@ -490,7 +492,14 @@ public final class Decoder implements AutoCloseable {
         () -> {
           Call call = begin(tokens, mask, Optional.empty(), Optional.empty());
           Tensor states = hidden(call, embedded(tokens));
-          return measures(call, states, tokens, temperature, from, count, true)
+          return measures(
+                  call,
+                  states,
+                  tokens,
+                  temperature,
+                  from,
+                  count,
+                  TokenMeasures.Entropies.DIFFERENTIATED)
               .entropies()
               .orElseThrow();
         });
@@ -499,7 +508,8 @@ public final class Decoder implements AutoCloseable {
   /** Computes the log-probabilities of tokens from the hidden states before them. */
   private Tensor chosen(
       Call call, Tensor states, Tensor tokens, double temperature, long from, long count) {
-    return measures(call, states, tokens, temperature, from, count, false).logProbabilities();
+    return measures(call, states, tokens, temperature, from, count, TokenMeasures.Entropies.NONE)
+        .logProbabilities();
   }
 
   /** Computes log-probabilities of tokens from the hidden states before them, and entropies. */
@@ -510,7 +520,7 @@ public final class Decoder implements AutoCloseable {
       double temperature,
       long from,
       long count,
-      boolean hasEntropies) {
+      TokenMeasures.Entropies entropies) {
     // The logits are the largest tensors, and none but the last is needed any longer.
     Tensor logarithms =
         Scopes.keep(
@@ -522,9 +532,26 @@ public final class Decoder implements AutoCloseable {
     Tensor chosen = logarithms.gather(-1, tokens.narrow(1, from, count).unsqueeze(-1)).squeeze(-1);
     return new TokenMeasures(
         chosen,
-        hasEntropies
-            ? Optional.of(logarithms.exp().mul(logarithms).sum(-1).neg())
-            : Optional.empty());
+        switch (entropies) {
+          case NONE -> Optional.empty();
+          case MEASURED -> Optional.of(entropies(logarithms));
+          case DIFFERENTIATED -> Optional.of(logarithms.exp().mul(logarithms).sum(-1).neg());
+        });
+  }
+
+  /** Computes entropies without a gradient, of a few texts at a time: products are large. */
+  private static Tensor entropies(Tensor logarithms) {
+    return Scopes.keepWithoutGradient(
+        () -> {
+          long texts = logarithms.size(0);
+          long each = Math.max(1, LARGEST_PIECE * texts / Math.max(1, logarithms.numel()));
+          List<Tensor> pieces = new ArrayList<>();
+          for (long at = 0; at < texts; at += each) {
+            Tensor own = logarithms.narrow(0, at, Math.min(each, texts - at));
+            pieces.add(Scopes.keep(() -> own.exp().mul_(own).sum(-1).neg()));
+          }
+          return torch.cat(Tensors.vector(pieces.toArray(new Tensor[0])), 0);
+        });
   }
 
   Tensor head(Call call, Tensor states) {

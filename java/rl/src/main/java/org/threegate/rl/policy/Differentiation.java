@@ -35,18 +35,19 @@ public record Differentiation(
    *     depend on the parameter. The caller closes them
    */
   public List<Optional<Tensor>> of(Function<Tensor, Tensor> loss) {
-    return measured(false, measures -> loss.apply(measures.logProbabilities()));
+    return measured(
+        TokenMeasures.Entropies.NONE, measures -> loss.apply(measures.logProbabilities()));
   }
 
   /**
    * Computes the gradients of a loss that may also depend on entropies.
    *
-   * @param hasEntropies whether entropies are computed
+   * @param entropies whether entropies are computed, and differentiated
    * @param loss maps the measures of the tokens to a scalar
    * @return the gradients, as of {@link #of}
    */
   public List<Optional<Tensor>> measured(
-      boolean hasEntropies, Function<TokenMeasures, Tensor> loss) {
+      TokenMeasures.Entropies entropies, Function<TokenMeasures, Tensor> loss) {
     List<Optional<Tensor>> gradients = new ArrayList<>();
     Scopes.run(
         () -> {
@@ -57,7 +58,7 @@ public record Differentiation(
               states ->
                   loss.apply(
                       model.measures(
-                          call, states, texts.tokens(), temperature, from, count, hasEntropies));
+                          call, states, texts.tokens(), temperature, from, count, entropies));
           gradients.addAll(checkpointed ? replayed(call, moving, head) : plain(call, moving, head));
         });
     return gradients;

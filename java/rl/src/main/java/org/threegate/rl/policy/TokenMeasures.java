@@ -10,4 +10,14 @@ import org.bytedeco.pytorch.Tensor;
  * @param entropies the entropies of the distributions that they are of, in nats, [texts, tokens],
  *     where these were asked for
  */
-public record TokenMeasures(Tensor logProbabilities, Optional<Tensor> entropies) {}
+public record TokenMeasures(Tensor logProbabilities, Optional<Tensor> entropies) {
+  /** What is wanted of the entropies. */
+  public enum Entropies {
+    /** They are not computed. */
+    NONE,
+    /** They are computed without a gradient, in pieces of little memory. */
+    MEASURED,
+    /** They are computed with a gradient. */
+    DIFFERENTIATED
+  }
+}

@@ -25,7 +25,6 @@ import java.time.DateTimeException;
 import java.time.LocalDate;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.Predicate;
 import org.threegate.run.InvalidInputException;
 import org.yaml.snakeyaml.LoaderOptions;
 import org.yaml.snakeyaml.error.YAMLException;
@@ -173,9 +172,9 @@ final class ConfigYaml {
   }
 
   /** Writes keys of a configuration. */
-  static String text(TrainingConfig config, List<ConfigKey> keys, Predicate<ConfigKey> which) {
+  static String text(TrainingConfig config, List<ConfigKey> keys) {
     ObjectNode tree = YAML.createObjectNode();
-    keys.stream().filter(which).forEach(key -> tree.set(key.name(), node(key.value(config))));
+    keys.forEach(key -> tree.set(key.name(), node(key.value(config))));
     try {
       return YAML.writeValueAsString(tree);
     } catch (JsonProcessingException e) {

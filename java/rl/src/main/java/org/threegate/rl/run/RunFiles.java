@@ -5,7 +5,6 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -47,6 +46,14 @@ final class RunFiles {
 
   Path metrics() {
     return directory.resolve("metrics.jsonl");
+  }
+
+  Path timings() {
+    return directory.resolve("timings.jsonl");
+  }
+
+  Path completions() {
+    return directory.resolve("completions.jsonl");
   }
 
   Path patchMetrics() {
@@ -96,7 +103,7 @@ final class RunFiles {
    * Saves the state of a run.
    *
    * @param trainer the trainer whose state is saved
-   * @param identity the identifier of the run, see {@link #identity}
+   * @param identity the identifier of the run, see {@link RunIdentity}
    * @param kept the number of states to keep
    */
   void save(Trainer trainer, String identity, int kept) throws IOException {
@@ -107,6 +114,16 @@ final class RunFiles {
     for (Path old : all.subList(0, Math.max(0, all.size() - kept))) {
       Files.delete(old);
     }
+  }
+
+  /** Returns the state of the best evaluation. */
+  Path best() {
+    return states().resolve("best.safetensors");
+  }
+
+  /** Saves the state of the best evaluation so far. */
+  void saveBest(Trainer trainer, String identity) throws IOException {
+    trainer.save(best(), identity);
   }
 
   /** Returns the saved states in the order of their steps. */
@@ -121,22 +138,6 @@ final class RunFiles {
   Optional<Path> lastState() throws IOException {
     List<Path> all = saved();
     return all.isEmpty() ? Optional.empty() : Optional.of(all.get(all.size() - 1));
-  }
-
-  /** Returns the identifier of a run, which must not change when it is resumed. */
-  static String identity(TrainingConfig config) throws IOException {
-    StringBuilder text = new StringBuilder(TrainingConfigs.identity(config));
-    List<Path> files = new ArrayList<>(AtomicFiles.list(config.modelDirectory()));
-    files.add(config.trainingFile());
-    for (Path file : files.stream().sorted().toList()) {
-      text.append(file.getFileName())
-          .append(' ')
-          .append(Files.size(file))
-          .append(' ')
-          .append(Files.getLastModifiedTime(file))
-          .append('\n');
-    }
-    return text.toString();
   }
 
   /** Returns the files of a model other than its weights. */

@@ -14,6 +14,7 @@ import org.threegate.kernel.Context;
 import org.threegate.patch.PatchPublisher;
 import org.threegate.rl.curvature.CapturedLayers;
 import org.threegate.rl.event.TrainingObserver;
+import org.threegate.rl.observe.CompletionLines;
 import org.threegate.rl.observe.DivergenceObserver;
 import org.threegate.rl.observe.GeometryObserver;
 import org.threegate.rl.observe.JsonLines;
@@ -37,6 +38,8 @@ final class RunObservers implements AutoCloseable {
   private final long from;
   private final Opened opened = new Opened();
   private final JsonLines lines;
+  private final JsonLines timings;
+  private final List<TrainingObserver> written = new ArrayList<>();
   private final List<TrainingObserver> others = new ArrayList<>();
   private Optional<URI> page = Optional.empty();
 
@@ -60,7 +63,13 @@ final class RunObservers implements AutoCloseable {
     this.from = from;
     this.lines = opened.add(JsonLines.open(files.metrics(), from));
     try {
+      this.timings = opened.add(JsonLines.open(files.timings(), from));
       TrainingConfig.Logging logging = options.logging();
+      written.add(lines);
+      if (logging.logCompletions()) {
+        written.add(
+            opened.add(CompletionLines.open(files.completions(), from, logging.completionSteps())));
+      }
       if (logging.reportTo().contains(TrainingConfig.Report.TENSORBOARD)) {
         others.add(opened.add(TensorBoard.open(files.tensorBoard(), from, Clock.systemUTC())));
       }
@@ -83,7 +92,17 @@ final class RunObservers implements AutoCloseable {
 
   /** Returns an observer that writes events to all sinks. */
   TrainingObserver sinks() {
-    List<TrainingObserver> all = new ArrayList<>(List.of(lines));
+    List<TrainingObserver> all = new ArrayList<>(written);
+    all.addAll(others);
+    return TrainingObserver.all(all);
+  }
+
+  /**
+   * Returns an observer of what depends on the clock. It has a file of its own, so that all other
+   * lines of a resumed run are those of an uninterrupted one.
+   */
+  TrainingObserver clock() {
+    List<TrainingObserver> all = new ArrayList<>(List.of(timings));
     all.addAll(others);
     return TrainingObserver.all(all);
   }

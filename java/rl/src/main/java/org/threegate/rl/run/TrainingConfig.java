@@ -118,6 +118,7 @@ public record TrainingConfig(
               meaning =
                   "Device of the model: cpu, cuda, cuda:N or auto. A GPU needs a build with"
                       + " `-Dpytorch.classifier=linux-x86_64-gpu`.",
+              mayChange = true,
               trl = "`use_cpu`")
           String device,
       @Key(
@@ -145,6 +146,7 @@ public record TrainingConfig(
    * @param seed seed of all random numbers. The same seed gives the same bits
    * @param saveSteps steps between two checkpoints. An interrupted run resumes from the last one
    * @param saveTotalLimit number of checkpoints that are kept. The oldest ones are deleted
+   * @param evaluation when the model is evaluated, and what follows from it
    */
   public record Run(
       @Key(
@@ -153,7 +155,12 @@ public record TrainingConfig(
                   "Directory of the run. It gets the metrics, the checkpoints and the result.",
               mayChange = true)
           Path outputDir,
-      @Key(standard = "100", meaning = "Number of training steps.") long maxSteps,
+      @Key(
+              standard = "100",
+              meaning =
+                  "Number of training steps. A run may be extended: resume it with a larger number.",
+              mayChange = true)
+          long maxSteps,
       @Key(
               standard = "0",
               meaning = "Seed of all random numbers. The same seed gives the same bits.")
@@ -168,7 +175,8 @@ public record TrainingConfig(
               standard = "2",
               meaning = "Number of checkpoints that are kept. The oldest ones are deleted.",
               mayChange = true)
-          int saveTotalLimit) {
+          int saveTotalLimit,
+      Evaluation evaluation) {
     /**
      * Checks the values.
      *
@@ -179,6 +187,61 @@ public record TrainingConfig(
       Limits.within("max_steps", maxSteps, 1, MOST_STEPS);
       Limits.least("save_steps", saveSteps, 1);
       Limits.least("save_total_limit", saveTotalLimit, 1);
+    }
+  }
+
+  /**
+   * When the model is evaluated, and what follows from it.
+   *
+   * @param evalSteps steps between two evaluations. 0: only before and after training
+   * @param metricForBestModel metric of evaluations that tells which model is the best one: pass@1,
+   *     or pass@K with K = num_generations_eval
+   * @param loadBestModelAtEnd whether the result is the model of the best evaluation. Its state is
+   *     kept
+   * @param earlyStoppingPatience evaluations without a better one after which the run ends. 0:
+   *     never
+   * @param earlyStoppingThreshold how much better an evaluation has to be for that
+   */
+  public record Evaluation(
+      @Key(
+              standard = "0",
+              meaning = "Steps between two evaluations. 0: only before and after training.",
+              mayChange = true)
+          int evalSteps,
+      @Key(
+              standard = "pass@1",
+              meaning =
+                  "Metric of evaluations that tells which model is the best one: pass@1, or pass@K with"
+                      + " K = num_generations_eval.")
+          String metricForBestModel,
+      @Key(
+              standard = "false",
+              meaning =
+                  "Whether the result is the model of the best evaluation, that before training included."
+                      + " Its state is kept.")
+          boolean loadBestModelAtEnd,
+      @Key(
+              standard = "0",
+              meaning = "Evaluations without a better one after which the run ends. 0: never.",
+              trl = "argument of `EarlyStoppingCallback`",
+              mayChange = true)
+          int earlyStoppingPatience,
+      @Key(
+              standard = "0.0",
+              meaning = "How much better an evaluation has to be for that.",
+              trl = "argument of `EarlyStoppingCallback`",
+              mayChange = true)
+          double earlyStoppingThreshold) {
+    /**
+     * Checks the values.
+     *
+     * @throws IllegalArgumentException if one of them is out of its range; the message names the
+     *     key
+     */
+    public Evaluation {
+      Limits.least("eval_steps", evalSteps, 0);
+      Limits.least("early_stopping_patience", earlyStoppingPatience, 0);
+      Limits.notNegative("early_stopping_threshold", earlyStoppingThreshold);
     }
   }
 
@@ -1063,6 +1126,9 @@ public record TrainingConfig(
    *
    * @param loggingSteps steps between two lines on the console. 0: none
    * @param reportTo services that metrics are also reported to
+   * @param logCompletions whether {@code completions.jsonl} gets the completions of every {@code
+   *     logging_steps}-th step with their rewards
+   * @param numCompletionsToPrint number of completions of such a step that are printed. 0: none
    * @param pagePort port of a page on this machine that shows the run while it goes on. 0: a free
    *     port. -1: no page
    */
@@ -1078,6 +1144,18 @@ public record TrainingConfig(
               mayChange = true)
           List<Report> reportTo,
       @Key(
+              standard = "false",
+              meaning =
+                  "Whether `completions.jsonl` gets the completions of every `logging_steps`-th step with their"
+                      + " rewards. Where that is 0, it is every step.",
+              mayChange = true)
+          boolean logCompletions,
+      @Key(
+              standard = "0",
+              meaning = "Number of completions of such a step that are printed. 0: none.",
+              mayChange = true)
+          int numCompletionsToPrint,
+      @Key(
               standard = "-1",
               meaning =
                   "Port of a page on this machine that shows the run while it goes on. 0: a free port. -1: no page.",
@@ -1092,7 +1170,13 @@ public record TrainingConfig(
     public Logging {
       reportTo = List.copyOf(reportTo);
       Limits.least("logging_steps", loggingSteps, 0);
+      Limits.least("num_completions_to_print", numCompletionsToPrint, 0);
       Limits.within("page_port", pagePort, -1, 65535);
+    }
+
+    /** {@return the number of steps between two whose completions are logged} */
+    public int completionSteps() {
+      return Math.max(1, loggingSteps);
     }
   }
 
@@ -1177,6 +1261,29 @@ public record TrainingConfig(
         "sync_ref_model",
         true,
         "false with use_peft, whose reference is the model without the adapter");
+    Evaluation evaluation = run.evaluation();
+    boolean isEvaluated = data.evalDataset().isPresent();
+    Limits.require(
+        isEvaluated || evaluation.evalSteps() == 0,
+        "eval_steps",
+        evaluation.evalSteps(),
+        "0 without an eval_dataset");
+    Limits.require(
+        isEvaluated || !evaluation.loadBestModelAtEnd(),
+        "load_best_model_at_end",
+        true,
+        "false without an eval_dataset");
+    Limits.require(
+        evaluation.evalSteps() > 0 || evaluation.earlyStoppingPatience() == 0,
+        "early_stopping_patience",
+        evaluation.earlyStoppingPatience(),
+        "0 without eval_steps");
+    List<String> metrics = List.of("pass@1", "pass@" + data.numGenerationsEval());
+    Limits.require(
+        metrics.contains(evaluation.metricForBestModel()),
+        "metric_for_best_model",
+        evaluation.metricForBestModel(),
+        "one of " + String.join(", ", metrics));
     LearningRate rate = optimization.learningRate();
     long updates = updates(run, optimization);
     Limits.require(

@@ -256,16 +256,26 @@ public final class TrainingConfigs {
    * @param config the configuration
    */
   public static String yaml(TrainingConfig config) {
-    return ConfigYaml.text(config, KEYS, key -> true);
+    return ConfigYaml.text(config, KEYS);
   }
 
   /**
-   * {@return the part of {@link #yaml} that has to be the same when a run is resumed}
+   * {@return the values that have to be the same when a run is resumed, a line for each key} Paths
+   * are no part of it: the contents of their files count.
    *
    * @param config the configuration
    */
   public static String identity(TrainingConfig config) {
-    return ConfigYaml.text(config, KEYS, key -> !key.description().mayChange());
+    StringBuilder text = new StringBuilder();
+    KEYS.stream()
+        .filter(key -> !key.description().mayChange() && key.type() != Path.class)
+        .forEach(
+            key ->
+                text.append(key.name())
+                    .append(": ")
+                    .append(ConfigYaml.node(key.value(config)))
+                    .append('\n'));
+    return text.toString();
   }
 
   /**

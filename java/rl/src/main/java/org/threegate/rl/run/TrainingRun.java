@@ -78,6 +78,14 @@ public final class TrainingRun implements AutoCloseable {
      * @param passRate the share of problems that the model solved
      */
     default void evaluated(long step, PassRate passRate) {}
+
+    /**
+     * Called when the run ends early, because evaluations have not become better.
+     *
+     * @param step the number of steps that were taken
+     * @param best the number of steps before the best evaluation
+     */
+    default void stopped(long step, long best) {}
   }
 
   private TrainingRun(
@@ -166,10 +174,19 @@ public final class TrainingRun implements AutoCloseable {
    * @throws IOException when a file cannot be written
    */
   public Path run(Listener listener, List<TrainingObserver> sinks) throws IOException {
-    String identity = RunFiles.identity(config);
+    String identity = RunIdentity.of(config);
     files.prepare();
     Optional<Path> last = resume ? files.lastState() : Optional.empty();
     long from = last.isPresent() ? Trainer.savedStep(context, last.get()) : 0;
+    if (from > config.run().maxSteps()) {
+      throw new InvalidInputException(
+          "max_steps is "
+              + config.run().maxSteps()
+              + "; the run has already taken "
+              + from
+              + " steps");
+    }
+    Evaluations evaluations = Evaluations.read(config.run().evaluation(), files.metrics(), from);
     try (RunObservers observers = new RunObservers(context, session, files, from, sinks)) {
       observers.page().ifPresent(listener::serves);
       if (!session.unmasked().isEmpty()) {
@@ -184,24 +201,48 @@ public final class TrainingRun implements AutoCloseable {
       if (from > 0) {
         session.trainer().resume(context, last.orElseThrow(), identity);
         geometry.ifPresent(observer -> observer.goOnFrom(session.policy()));
-      } else {
-        files.writeConfig(config);
-        evaluate(0, listener, observers.sinks());
+      }
+      files.writeConfig(config);
+      Evaluating evaluating = new Evaluating(evaluations, observers.sinks(), listener, identity);
+      if (from == 0) {
+        evaluating.evaluate();
       }
       observers.patches().ifPresent(all::add);
-      steps(TrainingObserver.all(all), identity);
-      evaluate(session.trainer().steps(), listener, observers.sinks());
+      steps(TrainingObserver.all(all), observers.clock(), evaluating);
+      if (!evaluations.has(session.trainer().step())) {
+        evaluating.evaluate();
+      }
+      if (evaluations.isStopped()) {
+        listener.stopped(session.trainer().step(), evaluations.bestStep());
+      }
+    }
+    if (config.run().evaluation().loadBestModelAtEnd()) {
+      loadBest(evaluations.bestStep(), identity);
     }
     return write();
   }
 
-  private void steps(TrainingObserver observers, String identity) throws IOException {
+  private void steps(TrainingObserver observers, TrainingObserver clock, Evaluating evaluating)
+      throws IOException {
     Trainer trainer = session.trainer();
-    while (!trainer.isDone()) {
-      observers.on(trainer.next());
+    Evaluations evaluations = evaluating.evaluations();
+    while (!trainer.isDone() && !evaluations.isStopped()) {
+      TrainingEvent event = trainer.next();
+      long begin = System.nanoTime();
+      observers.on(event);
+      Map<String, Double> timings = new LinkedHashMap<>(event.details().timings());
+      timings.put("time/observing", (System.nanoTime() - begin) / 1e9);
+      clock.on(new TrainingEvent.Measured(event.step(), "time", timings));
+      // The evaluation comes before the state is saved. A run that resumes from the state has it.
+      if (evaluations.isDue(trainer.step()) || trainer.isDone()) {
+        evaluating.evaluate();
+      }
       boolean cancelled = control.isCancelled();
-      if (cancelled || trainer.step() % config.run().saveSteps() == 0 || trainer.isDone()) {
-        files.save(trainer, identity, config.run().saveTotalLimit());
+      if (cancelled
+          || trainer.step() % config.run().saveSteps() == 0
+          || trainer.isDone()
+          || evaluations.isStopped()) {
+        files.save(trainer, evaluating.identity(), config.run().saveTotalLimit());
       }
       if (cancelled || control.isCancelled()) {
         throw new CancelledException();
@@ -209,32 +250,80 @@ public final class TrainingRun implements AutoCloseable {
     }
   }
 
-  private void evaluate(long step, Listener listener, TrainingObserver sinks) {
-    if (evaluation.isEmpty()) {
+  /** Evaluates the model, tells the result, and keeps the state of the best evaluation. */
+  private final class Evaluating {
+    private final Evaluations evaluations;
+    private final TrainingObserver sinks;
+    private final Listener listener;
+    private final String identity;
+
+    Evaluating(
+        Evaluations evaluations, TrainingObserver sinks, Listener listener, String identity) {
+      this.evaluations = evaluations;
+      this.sinks = sinks;
+      this.listener = listener;
+      this.identity = identity;
+    }
+
+    Evaluations evaluations() {
+      return evaluations;
+    }
+
+    String identity() {
+      return identity;
+    }
+
+    void evaluate() throws IOException {
+      if (evaluation.isEmpty()) {
+        return;
+      }
+      Trainer trainer = session.trainer();
+      int each = config.data().numGenerationsEval();
+      Rollouts rollouts = session.rollouts();
+      List<Rollout> drawn =
+          rollouts.draw(
+              session.policy(),
+              evaluation.stream().filter(rollouts::fits).toList(),
+              each,
+              session.sampling(),
+              config.run().seed() + EVALUATION_SEED);
+      PassRate one = PassRate.of(drawn, each, 1);
+      Map<String, Double> metrics = new LinkedHashMap<>();
+      put("pass@1", one, metrics);
+      put("pass@" + each, PassRate.of(drawn, each, each), metrics);
+      sinks.on(new TrainingEvent.Measured(trainer.step(), Evaluations.EVENT, metrics));
+      boolean isBest = evaluations.add(trainer.step(), metrics);
+      if (isBest && config.run().evaluation().loadBestModelAtEnd()) {
+        files.saveBest(trainer, identity);
+      }
+      listener.evaluated(trainer.step(), one);
+    }
+
+    private static void put(String name, PassRate rate, Map<String, Double> metrics) {
+      metrics.put(name, rate.value());
+      metrics.put(name + "/se", rate.se());
+      metrics.put(name + "/low", rate.low());
+      metrics.put(name + "/high", rate.high());
+    }
+  }
+
+  /** Restores the state of the best evaluation. */
+  private void loadBest(long step, String identity) {
+    if (step < 0 || step == session.trainer().step()) {
       return;
     }
-    int each = config.data().numGenerationsEval();
-    Rollouts rollouts = session.rollouts();
-    List<Rollout> drawn =
-        rollouts.draw(
-            session.policy(),
-            evaluation.stream().filter(rollouts::fits).toList(),
-            each,
-            session.sampling(),
-            config.run().seed() + EVALUATION_SEED);
-    PassRate one = PassRate.of(drawn, each, 1);
-    Map<String, Double> metrics = new LinkedHashMap<>();
-    metrics.put("pass@1", one.value());
-    metrics.put("pass@1/se", one.se());
-    metrics.put("pass@" + each, PassRate.of(drawn, each, each).value());
-    sinks.on(new TrainingEvent.Measured(step, "test", metrics));
-    listener.evaluated(step, one);
+    Path best = files.best();
+    if (!Files.exists(best) || Trainer.savedStep(context, best) != step) {
+      throw new InvalidInputException(
+          best + ": the state of the best evaluation, after step " + step + ", is missing");
+    }
+    session.trainer().resume(context, best, identity);
   }
 
   private Path write() throws IOException {
     Optional<LowRankAdapter> adapter = session.adapter();
     if (adapter.isPresent()) {
-      adapter.get().write(files.adapter());
+      adapter.get().write(files.adapter(), config.modelDirectory().toString());
       return files.adapter();
     }
     AtomicFiles.updateDirectory(

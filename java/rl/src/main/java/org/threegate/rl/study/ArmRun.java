@@ -92,7 +92,7 @@ final class ArmRun {
       try (TrainingSession session = session(base, masks)) {
         long steps = train(before, session, longestNorm, directory.resolve(".patches"));
         if (session.adapter().isPresent()) {
-          session.adapter().get().write(adapter(directory));
+          session.adapter().get().write(adapter(directory), base.toString());
         }
         arm.variation().base().describe(directory);
         session.policy().write(directory, TensorType.BF16);

@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.IntSummaryStatistics;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -16,15 +17,19 @@ import java.util.function.IntFunction;
 import java.util.function.Predicate;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.threegate.rl.event.SampledCompletion;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.objective.Advantages;
 import org.threegate.rl.objective.PolicyBatch;
 import org.threegate.rl.objective.PolicyObjective;
 import org.threegate.rl.objective.UpdateTotals;
 import org.threegate.rl.optimizer.Optimizer;
+import org.threegate.rl.policy.Completion;
 import org.threegate.rl.policy.CompletionEngine;
+import org.threegate.rl.policy.CompletionRequest;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.DecoderEngine;
 import org.threegate.rl.policy.Differentiation;
@@ -32,6 +37,7 @@ import org.threegate.rl.policy.Padded;
 import org.threegate.rl.policy.Scopes;
 import org.threegate.rl.policy.Tensors;
 import org.threegate.rl.policy.Threads;
+import org.threegate.rl.policy.TokenMeasures;
 import org.threegate.rl.rollout.Rollout;
 import org.threegate.rl.rollout.Rollouts;
 import org.threegate.rl.task.Problem;
@@ -166,17 +172,15 @@ public final class PolicyTrainer extends Trainer {
       // Seeds of rounds lie above those of steps: 2 * step is the trainer's, 2 * step + 1 the
       // sampler's.
       long number = 2 * step() + 1 + ((long) round << 40);
-      drawn.addAll(
-          rollouts.draw(
-              engine,
-              optimizer.steps(),
-              batch(metrics),
-              options.group(),
-              options.sampling(),
-              Order.seed(options.seed(), number)));
+      drawn.addAll(draw(batch(metrics), Order.seed(options.seed(), number)));
       totals = totals(drawn);
     } while (++round < options.rounds() && teaching(totals) < options.prompts());
     drawn.forEach(rollout -> policy.requireTokens(rollout.completion().tokens()));
+    count(
+        drawn.stream()
+            .mapToLong(own -> own.prompt().length + own.completion().tokens().length)
+            .sum(),
+        metrics);
     describe(drawn, metrics);
     metrics.put("sampling/version_lag", lag(drawn, optimizer.steps()));
     if (options.rounds() > 1) {
@@ -188,18 +192,70 @@ public final class PolicyTrainer extends Trainer {
           options.kept() == TrainingOptions.Kept.RIGHT
               ? "no completion is right"
               : "all rewards of each group are equal",
-          metrics);
+          metrics,
+          samples(drawn, new double[0]));
     }
     Batch batch = batch(drawn, kept, metrics);
+    List<SampledCompletion> samples = samples(drawn, batch.advantages());
     for (int iteration = 0; iteration < options.iterations(); iteration++) {
       for (List<Integer> update : batch.updates()) {
-        if (!Double.isFinite(learn(batch, update, metrics))) {
-          return failed(metrics);
+        if (!Double.isFinite(learn(batch, update))) {
+          return failed(metrics, samples);
         }
         follow();
       }
     }
-    return taken(metrics);
+    return taken(metrics, samples);
+  }
+
+  /** Samples completions and scores them, and measures the time of both. */
+  private List<Rollout> draw(List<Problem> batch, long seed) {
+    long begin = System.nanoTime();
+    double[] sampling = new double[1];
+    CompletionEngine timed =
+        new CompletionEngine() {
+          @Override
+          public List<Completion> complete(CompletionRequest request) {
+            long start = System.nanoTime();
+            List<Completion> completions = engine.complete(request);
+            sampling[0] += (System.nanoTime() - start) / 1e9;
+            return completions;
+          }
+
+          @Override
+          public String where() {
+            return engine.where();
+          }
+        };
+    List<Rollout> drawn =
+        rollouts.draw(timed, optimizer.steps(), batch, options.group(), options.sampling(), seed);
+    spent("sampling", sampling[0]);
+    spent("scoring", Math.max(0, (System.nanoTime() - begin) / 1e9 - sampling[0]));
+    return drawn;
+  }
+
+  /** Returns what observers see of the completions. */
+  private List<SampledCompletion> samples(List<Rollout> drawn, double[] advantages) {
+    double[] weights = options.rewards().weights(rollouts.rewards().size());
+    double[] rewards = Advantages.weighted(functions(drawn), weights);
+    List<SampledCompletion> samples = new ArrayList<>();
+    for (int i = 0; i < drawn.size(); i++) {
+      Rollout own = drawn.get(i);
+      Map<String, Double> scores = new LinkedHashMap<>();
+      for (int function = 0; function < weights.length; function++) {
+        scores.put(rollouts.rewards().get(function).name(), own.scores().get(function).value());
+      }
+      samples.add(
+          new SampledCompletion(
+              own.problem().prompt(),
+              own.response(),
+              scores,
+              rewards[i],
+              advantages.length == 0 ? Double.NaN : advantages[i],
+              own.completion().tokens().length,
+              !own.completion().stopped()));
+    }
+    return samples;
   }
 
   /**
@@ -364,10 +420,7 @@ public final class PolicyTrainer extends Trainer {
   }
 
   private void describe(List<Rollout> drawn, Map<String, Double> metrics) {
-    double[][] scores =
-        drawn.stream()
-            .map(own -> own.scores().stream().mapToDouble(BoundedVerifier.Score::value).toArray())
-            .toArray(double[][]::new);
+    double[][] scores = functions(drawn);
     double[] weights = options.rewards().weights(rollouts.rewards().size());
     spread("reward", "reward_std", Advantages.weighted(scores, weights), metrics);
     for (int i = 0; i < weights.length; i++) {
@@ -376,12 +429,8 @@ public final class PolicyTrainer extends Trainer {
       double[] own = Arrays.stream(scores).mapToDouble(score -> score[function]).toArray();
       spread(name + "/mean", name + "/std", own, metrics);
     }
-    metrics.put(
-        "completions/mean_length",
-        drawn.stream()
-            .mapToInt(rollout -> rollout.completion().tokens().length)
-            .average()
-            .orElseThrow());
+    lengths("length", drawn.stream(), metrics);
+    lengths("terminated_length", drawn.stream().filter(own -> own.completion().stopped()), metrics);
     metrics.put(
         "completions/clipped_ratio", share(drawn, rollout -> !rollout.completion().stopped()));
     metrics.put(
@@ -391,6 +440,23 @@ public final class PolicyTrainer extends Trainer {
             rollout ->
                 rollout.scores().stream()
                     .anyMatch(own -> own.outcome() != BoundedVerifier.Outcome.SCORED)));
+  }
+
+  /** Returns the scores of the reward functions of each completion. */
+  private static double[][] functions(List<Rollout> drawn) {
+    return drawn.stream()
+        .map(own -> own.scores().stream().mapToDouble(BoundedVerifier.Score::value).toArray())
+        .toArray(double[][]::new);
+  }
+
+  /** Describes lengths as TRL does: they are 0 where there is no completion. */
+  private static void lengths(String name, Stream<Rollout> of, Map<String, Double> metrics) {
+    IntSummaryStatistics lengths =
+        of.mapToInt(own -> own.completion().tokens().length).summaryStatistics();
+    boolean isNone = lengths.getCount() == 0;
+    metrics.put("completions/mean_" + name, lengths.getAverage());
+    metrics.put("completions/min_" + name, isNone ? 0.0 : lengths.getMin());
+    metrics.put("completions/max_" + name, isNone ? 0.0 : lengths.getMax());
   }
 
   private static void spread(
@@ -574,7 +640,7 @@ public final class PolicyTrainer extends Trainer {
   }
 
   /** Performs one optimizer update, and returns the norm of its gradient. */
-  private double learn(Batch batch, List<Integer> update, Map<String, Double> metrics) {
+  private double learn(Batch batch, List<Integer> update) {
     List<Integer> all = batch.updates().stream().flatMap(List::stream).toList();
     Focus focus = focus(update, batch.drawn());
     double tokens = tokens(update, batch.drawn());
@@ -593,7 +659,8 @@ public final class PolicyTrainer extends Trainer {
             .toList();
     pieces(byLength).forEach(part -> pieces.add(() -> piece(part, batch, focus, totals)));
     double rate = options.rate() * options.schedule().at(optimizer.steps());
-    double norm = learn(pieces, rate, metrics);
+    Map<String, Double> metrics = learn(pieces, rate);
+    double norm = metrics.get("grad_norm");
     if (options.objective().entropyBonus().isActive()) {
       if (Double.isFinite(norm)) {
         entropy.after(metrics.get("entropy/focus"));
@@ -637,7 +704,6 @@ public final class PolicyTrainer extends Trainer {
             ? Optional.empty()
             : Optional.of(perRow(part, longest, focus::selected));
     boolean hasEntropies = objective.entropyBonus().isActive();
-    Optional<Tensor> entropies = given(part, longest, focus.entropies());
     return new Piece(
         new Differentiation(
             policy,
@@ -647,7 +713,7 @@ public final class PolicyTrainer extends Trainer {
             longest,
             options.checkpointed()),
         1,
-        hasEntropies,
+        hasEntropies ? TokenMeasures.Entropies.DIFFERENTIATED : TokenMeasures.Entropies.MEASURED,
         measures -> {
           Tensor own = measures.logProbabilities();
           return objective.loss(
@@ -658,7 +724,7 @@ public final class PolicyTrainer extends Trainer {
                   advantages,
                   held,
                   sampled,
-                  hasEntropies ? measures.entropies() : entropies,
+                  measures.entropies(),
                   selected),
               totals);
         });

@@ -9,10 +9,12 @@ import java.util.concurrent.Callable;
 import org.bytedeco.pytorch.Tensor;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.objective.Comparisons;
+import org.threegate.rl.objective.Loss;
 import org.threegate.rl.optimizer.Optimizer;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.Differentiation;
 import org.threegate.rl.policy.Padded;
+import org.threegate.rl.policy.TokenMeasures;
 import org.threegate.rl.policy.Tokenizer;
 import org.threegate.rl.task.Demonstration;
 
@@ -129,17 +131,19 @@ public final class SupervisedTrainer extends Trainer {
     }
     metrics.put("demonstrations/too_long", (double) tooLong);
     if (rows.isEmpty()) {
-      return skipped("no demonstration of the batch has a response token", metrics);
+      return skipped("no demonstration of the batch has a response token", metrics, List.of());
     }
     long tokens = rows.stream().mapToLong(row -> row.tokens().length - row.given()).sum();
-    metrics.put("num_tokens", (double) tokens);
+    count(rows.stream().mapToLong(row -> row.tokens().length).sum(), metrics);
     List<Callable<Piece>> pieces = new ArrayList<>();
     for (int begin = 0; begin < rows.size(); begin += options.rows()) {
       List<Row> part = rows.subList(begin, Math.min(rows.size(), begin + options.rows()));
       pieces.add(() -> piece(part, tokens));
     }
     double rate = options.rate() * options.schedule().at(optimizer.steps());
-    return Double.isFinite(learn(pieces, rate, metrics)) ? taken(metrics) : failed(metrics);
+    return Double.isFinite(learn(pieces, rate).get("grad_norm"))
+        ? taken(metrics, List.of())
+        : failed(metrics, List.of());
   }
 
   private Piece piece(List<Row> part, long tokens) {
@@ -163,7 +167,13 @@ public final class SupervisedTrainer extends Trainer {
     return new Piece(
         new Differentiation(policy, texts, 1, given, width - given, options.checkpointed()),
         (double) own / tokens,
-        false,
-        measures -> Comparisons.supervised(measures.logProbabilities(), counted));
+        TokenMeasures.Entropies.MEASURED,
+        measures -> {
+          Tensor ones = counted.to(measures.logProbabilities().scalar_type());
+          double entropy = measures.entropies().orElseThrow().mul(ones).sum().item_double();
+          return new Loss(
+              Comparisons.supervised(measures.logProbabilities(), counted).value(),
+              Map.of("entropy", entropy / own));
+        });
   }
 }

@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.function.Function;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -16,6 +17,8 @@ import org.threegate.checkpoint.Checkpoint;
 import org.threegate.checkpoint.SafetensorsWriter;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
+import org.threegate.rl.event.SampledCompletion;
+import org.threegate.rl.event.StepDetails;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 import org.threegate.rl.objective.Loss;
@@ -49,12 +52,21 @@ public abstract sealed class Trainer implements AutoCloseable
   static final int MOST_FAILURES = 5;
 
   private static final long MOST = 1L << 40; // steps and examples that a run may have had
+  private static final long MOST_TOKENS = 1L << 50;
+
+  /** Metrics of a step with several updates that are those of its last update. */
+  private static final Set<String> OF_LAST = Set.of("grad_norm", "learning_rate");
 
   final Decoder policy;
   final Optimizer optimizer;
   private final long steps;
   private long step;
   private int failures;
+  private long tokens;
+  private long stepTokens;
+  private long begin;
+  private final List<Map<String, Double>> updates = new ArrayList<>();
+  private final Map<String, Double> seconds = new LinkedHashMap<>();
 
   /** The number of examples that have been taken from the data. */
   long position;
@@ -104,22 +116,30 @@ public abstract sealed class Trainer implements AutoCloseable
    */
   public TrainingEvent next() {
     step++;
+    updates.clear();
+    seconds.clear();
+    stepTokens = 0;
+    begin = System.nanoTime();
     return attempt();
   }
 
   /** Takes one step, whose number {@link #step} already counts. */
   abstract TrainingEvent attempt();
 
-  TrainingEvent taken(Map<String, Double> metrics) {
+  TrainingEvent taken(Map<String, Double> metrics, List<SampledCompletion> completions) {
     failures = 0;
-    return new TrainingEvent.StepTaken(step, metrics, policy, optimizer.masters());
+    metrics.putAll(averaged());
+    return new TrainingEvent.StepTaken(
+        step, metrics, policy, optimizer.masters(), details(completions));
   }
 
-  TrainingEvent skipped(String reason, Map<String, Double> metrics) {
-    return new TrainingEvent.StepSkipped(step, reason, metrics);
+  TrainingEvent skipped(
+      String reason, Map<String, Double> metrics, List<SampledCompletion> completions) {
+    metrics.putAll(averaged());
+    return new TrainingEvent.StepSkipped(step, reason, metrics, details(completions));
   }
 
-  TrainingEvent failed(Map<String, Double> metrics) {
+  TrainingEvent failed(Map<String, Double> metrics, List<SampledCompletion> completions) {
     if (++failures >= MOST_FAILURES) {
       throw new TrainingException(
           "step "
@@ -128,7 +148,53 @@ public abstract sealed class Trainer implements AutoCloseable
               + failures
               + " steps in a row; a lower learning rate may help");
     }
-    return skipped("the gradient is not finite", metrics);
+    return skipped("the gradient is not finite", metrics, completions);
+  }
+
+  /** Counts tokens that the model has seen, and adds the count of the whole run to the metrics. */
+  void count(long seen, Map<String, Double> metrics) {
+    stepTokens += seen;
+    tokens += seen;
+    metrics.put("num_tokens", (double) tokens);
+  }
+
+  /** Adds seconds of a phase of the step. What no phase has is that of the update. */
+  void spent(String phase, double own) {
+    seconds.merge("time/" + phase, own, Double::sum);
+  }
+
+  /** Averages the metrics of the updates as TRL does, without those that are not numbers. */
+  private Map<String, Double> averaged() {
+    Map<String, List<Double>> values = new LinkedHashMap<>();
+    updates.forEach(
+        own ->
+            own.forEach(
+                (name, value) ->
+                    values.computeIfAbsent(name, unused -> new ArrayList<>()).add(value)));
+    Map<String, Double> averaged = new LinkedHashMap<>();
+    values.forEach(
+        (name, own) ->
+            averaged.put(
+                name,
+                OF_LAST.contains(name)
+                    ? own.get(own.size() - 1)
+                    : own.stream()
+                        .mapToDouble(value -> value)
+                        .filter(value -> !Double.isNaN(value))
+                        .average()
+                        .orElse(Double.NaN)));
+    return averaged;
+  }
+
+  private StepDetails details(List<SampledCompletion> completions) {
+    double all = (System.nanoTime() - begin) / 1e9;
+    Map<String, Double> timings = new LinkedHashMap<>();
+    timings.put("step_time", all);
+    timings.putAll(seconds);
+    timings.put(
+        "time/update", Math.max(0, all - seconds.values().stream().mapToDouble(own -> own).sum()));
+    timings.put("tokens_per_second", stepTokens / all);
+    return new StepDetails(updates, completions, timings);
   }
 
   /** The gradients of a part of a batch, and its contribution to the metrics of the batch. */
@@ -139,13 +205,13 @@ public abstract sealed class Trainer implements AutoCloseable
    *
    * @param part the forward and backward pass
    * @param share the weight of this part's loss in the loss of the batch
-   * @param hasEntropies whether the loss depends on entropies
+   * @param entropies whether the loss depends on entropies, or knows them only
    * @param loss computes the loss from log-probabilities and entropies
    */
   record Piece(
       Differentiation part,
       double share,
-      boolean hasEntropies,
+      TokenMeasures.Entropies entropies,
       Function<TokenMeasures, Loss> loss) {}
 
   /**
@@ -153,10 +219,10 @@ public abstract sealed class Trainer implements AutoCloseable
    *
    * @param pieces the parts. Each allocates its tensors in the thread that runs it
    * @param rate the learning rate of the step
-   * @param metrics receives the metrics of the step
-   * @return the norm of the gradient before clipping
+   * @return the metrics of the update, to which the caller may add others. {@code grad_norm} is the
+   *     norm of the gradient before clipping
    */
-  double learn(List<Callable<Piece>> pieces, double rate, Map<String, Double> metrics) {
+  Map<String, Double> learn(List<Callable<Piece>> pieces, double rate) {
     List<Callable<Part>> parts = new ArrayList<>();
     pieces.forEach(piece -> parts.add(() -> differentiate(piece)));
     Map<String, Double> sums = new LinkedHashMap<>();
@@ -170,11 +236,10 @@ public abstract sealed class Trainer implements AutoCloseable
                   (name, value) ->
                       sums.merge(name, value, (first, next) -> Loss.merged(name, first, next)));
         });
-    double norm = optimizer.step(rate);
-    metrics.putAll(sums);
-    metrics.put("grad_norm", norm);
-    metrics.put("learning_rate", rate);
-    return norm;
+    sums.put("grad_norm", optimizer.step(rate));
+    sums.put("learning_rate", rate);
+    updates.add(sums);
+    return sums;
   }
 
   private static Part differentiate(Callable<Piece> made) {
@@ -187,7 +252,7 @@ public abstract sealed class Trainer implements AutoCloseable
               piece
                   .part()
                   .measured(
-                      piece.hasEntropies(),
+                      piece.entropies(),
                       measures -> {
                         Loss loss = piece.loss().apply(measures);
                         metrics.put("loss", piece.share() * loss.value().item_double());
@@ -214,7 +279,8 @@ public abstract sealed class Trainer implements AutoCloseable
    * and synced to disk.
    *
    * @param file the safetensors file to write
-   * @param run an identifier of the run, which {@link #resume} must repeat
+   * @param run an identifier of the run, which {@link #resume} must repeat. Where its lines are
+   *     {@code name: value}, errors name what differs
    * @throws IOException when the file cannot be written
    */
   public void save(Path file, String run) throws IOException {
@@ -225,6 +291,7 @@ public abstract sealed class Trainer implements AutoCloseable
             .metadata("step", Long.toString(step))
             .metadata("position", Long.toString(position))
             .metadata("failures", Integer.toString(failures))
+            .metadata("num_tokens", Long.toString(tokens))
             .metadata("optimizer_steps", Long.toString(optimizer.steps()));
     numbers().forEach(writer::metadata);
     tensors().forEach((name, own) -> TensorFiles.put(writer, name, TensorType.F32, own));
@@ -247,7 +314,9 @@ public abstract sealed class Trainer implements AutoCloseable
       Map<String, String> metadata = saved.files().get(0).metadata();
       if (!run.equals(metadata.get("run"))) {
         throw new InvalidInputException(
-            file + ": the state belongs to another run, with another configuration or model");
+            file
+                + ": the state belongs to another run"
+                + RunDifference.of(metadata.getOrDefault("run", ""), run));
       }
       Map<String, Tensor> states = optimizer.state();
       if (saved.tensors().size() != states.size() + tensors().size()) {
@@ -260,6 +329,7 @@ public abstract sealed class Trainer implements AutoCloseable
       final long savedStep = number(file, metadata, "step", MOST);
       final long savedPosition = number(file, metadata, "position", MOST);
       final long savedFailures = number(file, metadata, "failures", MOST_FAILURES);
+      final long savedTokens = number(file, metadata, "num_tokens", MOST_TOKENS);
       final long optimizerSteps = number(file, metadata, "optimizer_steps", MOST);
       states.forEach((name, tensor) -> copy(saved.tensors().get(name), tensor));
       tensors().forEach((name, own) -> copy(saved.tensors().get(name), own));
@@ -268,6 +338,7 @@ public abstract sealed class Trainer implements AutoCloseable
       step = savedStep;
       position = savedPosition;
       failures = Math.toIntExact(savedFailures);
+      tokens = savedTokens;
       optimizer.resume(optimizerSteps);
     }
   }

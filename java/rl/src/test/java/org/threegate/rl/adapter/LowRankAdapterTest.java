@@ -22,6 +22,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.threegate.checkpoint.Checkpoint;
+import org.threegate.checkpoint.Json;
 import org.threegate.checkpoint.TensorType;
 import org.threegate.kernel.Context;
 import org.threegate.rl.optimizer.AdamW;
@@ -88,7 +89,12 @@ class LowRankAdapterTest {
               assertThat(Tensors.floats(model.parameters().get(name))).isEqualTo(values));
       float[] after = logits(model);
       assertThat(after).isNotEqualTo(before);
-      adapter.write(directory.resolve("."));
+      adapter.write(directory.resolve("."), "a \"base\"");
+      assertThat(
+              Json.readObject(directory.resolve("adapter_config.json"))
+                  .path("base_model_name_or_path")
+                  .asText())
+          .isEqualTo("a \"base\"");
       LowRankAdapter.read(context, base, directory);
       assertClose(logits(base), after, 5e-5);
       // The merged model computes the same.

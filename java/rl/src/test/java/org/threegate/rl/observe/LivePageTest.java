@@ -23,6 +23,8 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.threegate.rl.event.SampledCompletion;
+import org.threegate.rl.event.StepDetails;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.testing.BrowserTab;
 import org.threegate.testing.HostileText;
@@ -339,6 +341,114 @@ class LivePageTest {
         }
       }
     }
+  }
+
+  private static TrainingEvent sampled(long step, List<String> texts) {
+    List<SampledCompletion> completions = new ArrayList<>();
+    for (String text : texts) {
+      completions.add(
+          new SampledCompletion(
+              text, text + "\nend", Map.of(text, 0.5), 0.25, Double.NaN, 7, completions.isEmpty()));
+    }
+    return new TrainingEvent.StepSkipped(
+        step,
+        "why",
+        Map.of("constant metric", 2.5, "reward", 0.25 * step),
+        new StepDetails(List.of(), completions, Map.of()));
+  }
+
+  /** Completions are a table of text, whatever they are, and of the last step that had some. */
+  @Test
+  void completionsAreATable() throws Exception {
+    List<String> texts = new ArrayList<>(HostileText.names());
+    texts.add("x".repeat(100_000));
+    try (LivePage page = LivePage.open(0, 9)) {
+      page.on(sampled(1, List.of("old")));
+      page.on(sampled(2, texts));
+      page.on(event(3, "reward"));
+      int port = page.address().getPort();
+      String answer = ask(port, "GET /completions HTTP/1.1\r\n" + HOST + "\r\n");
+      String body = answer.substring(answer.indexOf("\r\n\r\n") + 4);
+      assertThat(body.length()).isLessThan(1 << 18);
+      JsonNode table = new ObjectMapper().readTree(body);
+      assertThat(table.path("step").asInt()).isEqualTo(2);
+      assertThat(table.path("completions")).hasSize(Math.min(32, texts.size()));
+      assertThat(table.path("completions").get(0).path("reward").asDouble()).isEqualTo(0.25);
+      assertThat(table.path("completions").get(0).path("advantage").isNull()).isTrue();
+      try (BrowserTab tab = BrowserTab.open(page.address(), directory, true)) {
+        assertThat(
+                tab.evaluate(
+                        """
+                        new Promise(done => {
+                          const look = () => document.querySelector("#samples table") ? done(true) : setTimeout(look, 50);
+                          look();
+                        })""")
+                    .asBoolean())
+            .isTrue();
+        assertThat(tab.evaluate("document.querySelectorAll('#samples tr').length").asInt())
+            .isEqualTo(1 + Math.min(32, texts.size()));
+        assertThat(
+                tab.evaluate(
+                        "document.querySelectorAll('img, iframe, a, base, form, script + script, [onload], [onerror]').length")
+                    .asInt())
+            .isZero();
+        assertThat(tab.evaluate("document.getElementById('samples').textContent").asText())
+            .contains("completions of step 2")
+            .contains("7, truncated")
+            .doesNotContain("\u202e");
+        // What is constant is a line; scales of what is not negative begin at zero.
+        assertThat(tab.evaluate("document.getElementById('constant').textContent").asText())
+            .isEqualTo("constant: constant metric 2.5");
+        assertThat(
+                tab.evaluate(
+                        "[...document.querySelectorAll('figure')].map(f => f.querySelector('b').textContent"
+                            + " + ' ' + f.querySelectorAll('text')[1].textContent).join()")
+                    .asText())
+            .isEqualTo("reward 0");
+        assertThat(tab.complaints()).isEmpty();
+      }
+    }
+  }
+
+  @Test
+  void completionsAreLinesOfAFileAndOfTheConsole() throws IOException {
+    List<String> texts = new ArrayList<>(HostileText.names());
+    texts.add("x".repeat(100_000));
+    Path path = directory.resolve("completions.jsonl");
+    try (CompletionLines lines = CompletionLines.open(path, 0, 2)) {
+      for (long step = 1; step <= 4; step++) {
+        lines.on(sampled(step, texts));
+      }
+    }
+    String whole = Files.readString(path);
+    assertThat(whole.lines()).hasSize(2 * texts.size());
+    JsonNode last = new ObjectMapper().readTree(whole.lines().reduce((a, b) -> b).orElseThrow());
+    assertThat(last.path("step").asInt()).isEqualTo(4);
+    assertThat(last.path("prompt").asText()).hasSize((1 << 16) + 4);
+    assertThat(new ObjectMapper().readTree(whole.lines().findFirst().orElseThrow()))
+        .isEqualTo(
+            new ObjectMapper()
+                .readTree(
+                    "{\"step\":2,\"prompt\":%1$s,\"completion\":%2$s,\"rewards\":{%1$s:0.5},\"reward\":0.25,\"advantage\":null,\"length\":7,\"truncated\":true}"
+                        .formatted(
+                            new ObjectMapper().writeValueAsString(texts.get(0)),
+                            new ObjectMapper().writeValueAsString(texts.get(0) + "\nend"))));
+    // A run that resumes from step 3 writes the same.
+    try (CompletionLines lines = CompletionLines.open(path, 3, 2)) {
+      lines.on(sampled(4, texts));
+    }
+    assertThat(Files.readString(path)).isEqualTo(whole);
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    ConsoleCompletions console =
+        new ConsoleCompletions(new java.io.PrintStream(bytes, true, StandardCharsets.UTF_8), 5, 2);
+    console.on(sampled(1, texts));
+    assertThat(bytes.size()).isZero();
+    console.on(sampled(2, texts));
+    List<String> shown = bytes.toString(StandardCharsets.UTF_8).lines().toList();
+    assertThat(shown.stream().filter(line -> line.startsWith("step 2  completion of 7 tokens")))
+        .hasSize(5);
+    assertThat(shown)
+        .allMatch(line -> line.length() < 9000 && line.chars().noneMatch(Character::isISOControl));
   }
 
   /** Any text stays within its line of the file, and reaches the console without control codes. */

@@ -26,6 +26,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.stream.Stream;
 import java.util.zip.CRC32C;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
@@ -40,6 +41,7 @@ import org.threegate.rl.adapter.AdapterOptions;
 import org.threegate.rl.adapter.Initialisation;
 import org.threegate.rl.adapter.LowRankAdapter;
 import org.threegate.rl.curvature.CapturedLayers;
+import org.threegate.rl.event.StepDetails;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.event.TrainingObserver;
 import org.threegate.rl.policy.Decoder;
@@ -84,6 +86,25 @@ class ObserversTest {
     assertThat(Files.readString(path)).isEqualTo("{\"step\":9,\"event\":\"geometry\",\"a\":1.0}\n");
   }
 
+  @Test
+  void eachOfSeveralUpdatesHasALine() throws IOException {
+    Path path = directory.resolve("metrics.jsonl");
+    StepDetails two =
+        new StepDetails(
+            List.of(Map.of("loss", 1.0), Map.of("loss", Double.NaN)), List.of(), Map.of("s", 1.0));
+    StepDetails one = new StepDetails(List.of(Map.of("loss", 1.0)), List.of(), Map.of());
+    try (JsonLines lines = JsonLines.open(path, 0)) {
+      lines.on(new TrainingEvent.StepSkipped(4, "why", Map.of("loss", 1.0), two));
+      lines.on(new TrainingEvent.StepSkipped(5, "why", Map.of("loss", 1.0), one));
+    }
+    assertThat(Files.readAllLines(path))
+        .containsExactly(
+            "{\"step\":4,\"event\":\"update\",\"update\":1,\"loss\":1.0}",
+            "{\"step\":4,\"event\":\"update\",\"update\":2,\"loss\":null}",
+            "{\"step\":4,\"event\":\"skipped\",\"reason\":\"why\",\"loss\":1.0}",
+            "{\"step\":5,\"event\":\"skipped\",\"reason\":\"why\",\"loss\":1.0}");
+  }
+
   /** Event files have the record framing, checksums and fields of TensorFlow. */
   @Test
   void eventFilesAreFramedAndSummed() throws IOException {
@@ -91,22 +112,8 @@ class ObserversTest {
     try (TensorBoard board = TensorBoard.open(directory, 6, clock)) {
       board.on(new TrainingEvent.Measured(300, "geometry", Map.of("reward", 0.5)));
     }
-    ByteBuffer file =
-        ByteBuffer.wrap(
-                Files.readAllBytes(
-                    directory.resolve("events.out.tfevents.1700000000500.threegate")))
-            .order(ByteOrder.LITTLE_ENDIAN);
-    List<byte[]> records = new ArrayList<>();
-    while (file.hasRemaining()) {
-      byte[] length = new byte[8];
-      file.get(length);
-      assertThat(file.getInt()).isEqualTo(masked(length));
-      byte[] data =
-          new byte[(int) ByteBuffer.wrap(length).order(ByteOrder.LITTLE_ENDIAN).getLong()];
-      file.get(data);
-      assertThat(file.getInt()).isEqualTo(masked(data));
-      records.add(data);
-    }
+    List<byte[]> records =
+        records(directory.resolve("events.out.tfevents.1700000000500.threegate"));
     assertThat(records).hasSize(3);
     assertThat(new String(records.get(0), StandardCharsets.ISO_8859_1)).endsWith("brain.Event:2");
     ByteBuffer last = ByteBuffer.wrap(records.get(2)).order(ByteOrder.LITTLE_ENDIAN);
@@ -121,6 +128,62 @@ class ObserversTest {
             0x15, 0, 0, 0, 0x3f);
     // The second record starts a session at step 7.
     assertThat(records.get(1)).endsWith(new byte[] {0x10, 7, 0x3a, 2, 8, 1});
+  }
+
+  private static List<byte[]> records(Path path) throws IOException {
+    ByteBuffer file = ByteBuffer.wrap(Files.readAllBytes(path)).order(ByteOrder.LITTLE_ENDIAN);
+    List<byte[]> records = new ArrayList<>();
+    while (file.hasRemaining()) {
+      byte[] length = new byte[8];
+      file.get(length);
+      assertThat(file.getInt()).isEqualTo(masked(length));
+      byte[] data =
+          new byte[(int) ByteBuffer.wrap(length).order(ByteOrder.LITTLE_ENDIAN).getLong()];
+      file.get(data);
+      assertThat(file.getInt()).isEqualTo(masked(data));
+      records.add(data);
+    }
+    return records;
+  }
+
+  /** Returns the steps of the summaries in all event files. */
+  private List<Integer> summaries() throws IOException {
+    List<Integer> steps = new ArrayList<>();
+    try (Stream<Path> files = Files.list(directory)) {
+      for (Path file : files.sorted().toList()) {
+        for (byte[] record : records(file)) {
+          // Steps below 128 are one byte, and the next one is the key of a summary.
+          if (record.length > 11 && record[11] == 0x2a) {
+            steps.add((int) record[10]);
+          }
+        }
+      }
+    }
+    return steps;
+  }
+
+  /** However a run was interrupted, no step is in its event files twice. */
+  @Test
+  void eventFilesHaveNoStepTwice() throws IOException {
+    Clock clock = Clock.fixed(Instant.ofEpochMilli(1_700_000_000_500L), ZoneOffset.UTC);
+    for (long from : new long[] {0, 3, 5, 2}) {
+      try (TensorBoard board = TensorBoard.open(directory, from, clock)) {
+        for (long step = from + 1; step <= 6; step++) {
+          board.on(new TrainingEvent.Measured(step, "a", Map.of("reward", 0.5)));
+        }
+      }
+      assertThat(summaries()).containsExactly(1, 2, 3, 4, 5, 6);
+    }
+    // A killed process leaves half of a record.
+    Path last = directory.resolve("events.out.tfevents.1700000000503.threegate");
+    byte[] whole = Files.readAllBytes(last);
+    Files.write(last, java.util.Arrays.copyOf(whole, whole.length - 3));
+    TensorBoard.open(directory, 6, clock).close();
+    assertThat(summaries()).containsExactly(1, 2, 3, 4, 5);
+    Path foreign = Files.writeString(directory.resolve("events.out.tfevents.1.other"), "");
+    TensorBoard.open(directory, 0, clock).close();
+    assertThat(summaries()).isEmpty();
+    assertThat(foreign).exists();
   }
 
   private static int masked(byte[] data) {
@@ -207,7 +270,9 @@ class ObserversTest {
               master.mul_(new Scalar(growth));
               model.parameters().get(name).detach().copy_(master);
             });
-        observer.on(new TrainingEvent.StepTaken(1, Map.of(), model, Map.of(name, master)));
+        observer.on(
+            new TrainingEvent.StepTaken(
+                1, Map.of(), model, Map.of(name, master), StepDetails.NONE));
       }
     }
     Map<String, Double> small = told.get(0).metrics();
@@ -360,6 +425,22 @@ class ObserversTest {
     assertThat(registry.get("threegate.steps").tag("outcome", "skipped").counter().count())
         .isEqualTo(1);
     assertThat(registry.get("threegate.steps").tag("outcome", "taken").counter().count()).isZero();
+  }
+
+  @Test
+  void theConsoleSaysHowFastAndHowLong() {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    long[] now = {0};
+    ConsoleProgress console =
+        new ConsoleProgress(
+            new PrintStream(bytes, true, StandardCharsets.UTF_8), 1000, 10, () -> now[0]);
+    for (int step = 5; step <= 20; step++) {
+      now[0] = step * 4_000_000_000L;
+      console.on(new TrainingEvent.StepSkipped(step, "why", Map.of("num_tokens", 1000.0 * step)));
+    }
+    List<String> lines = bytes.toString(StandardCharsets.UTF_8).lines().toList();
+    assertThat(lines.get(0)).isEqualTo("step 5/1000  skipped: why");
+    assertThat(lines.get(15)).isEqualTo("step 20/1000  skipped: why  250 tokens/s  1:05:20 left");
   }
 
   @Test

@@ -93,7 +93,8 @@ class TrainingConfigTest {
     assertThat(TrainingConfigs.with(config, Map.of())).isEqualTo(config);
     assertThat(TrainingConfigs.identity(config))
         .contains("learning_rate")
-        .doesNotContain("output_dir", "threads", "report_to", "chat_template_date");
+        .doesNotContain("output_dir", "threads", "report_to", "chat_template_date")
+        .doesNotContain("max_steps", "model_name_or_path", "train_dataset");
   }
 
   /** Each algorithm selects the objective and the advantages that its name stands for. */

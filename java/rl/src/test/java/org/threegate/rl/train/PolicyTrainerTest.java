@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.IntSummaryStatistics;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -26,6 +27,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.threegate.kernel.Context;
+import org.threegate.rl.event.SampledCompletion;
 import org.threegate.rl.event.TrainingEvent;
 import org.threegate.rl.objective.Advantages;
 import org.threegate.rl.objective.EntropyBonus;
@@ -103,6 +105,73 @@ class PolicyTrainerTest {
     return PassRate.of(
             rollouts.draw(model, PROBLEMS, 50, SamplingOptions.plain(2, List.of(2)), 99), 50, 1)
         .value();
+  }
+
+  /** A step reports the means of its updates, and lengths, tokens and times of its completions. */
+  @Test
+  void aStepSaysWhatHappened() {
+    try (Context context = Context.open();
+        Decoder model = Decoder.load(context, MODEL);
+        BoundedVerifier verifier = bounded(REPEATS);
+        PolicyTrainer trainer =
+            PolicyTrainer.of(
+                model,
+                PROBLEMS,
+                new Rollouts(LETTERS, verifier, 4),
+                builder(PolicyObjective.GRPO, 2, 0.01).iterations(2).miniBatches(3).build(),
+                Map.of())) {
+      double before = 0;
+      while (!trainer.isDone()) {
+        TrainingEvent event = trainer.next();
+        Map<String, Double> metrics = event.metrics();
+        List<Map<String, Double>> updates = event.details().updates();
+        assertThat(updates).hasSize(6);
+        for (String name :
+            List.of("loss", "entropy", "clip_ratio/region_mean", "clip_ratio/low_min")) {
+          assertThat(metrics.get(name))
+              .as(name)
+              .isCloseTo(
+                  updates.stream().mapToDouble(own -> own.get(name)).average().orElseThrow(),
+                  within(1e-12));
+        }
+        assertThat(metrics.get("grad_norm")).isEqualTo(updates.get(5).get("grad_norm"));
+        assertThat(metrics.get("entropy")).isBetween(0.1, Math.log(64));
+        List<SampledCompletion> samples = event.details().completions();
+        assertThat(samples).hasSize(72);
+        IntSummaryStatistics all =
+            samples.stream().mapToInt(SampledCompletion::tokens).summaryStatistics();
+        IntSummaryStatistics ended =
+            samples.stream()
+                .filter(own -> !own.isTruncated())
+                .mapToInt(SampledCompletion::tokens)
+                .summaryStatistics();
+        assertThat(metrics.get("completions/mean_length")).isEqualTo(all.getAverage());
+        assertThat(metrics.get("completions/min_length")).isEqualTo(all.getMin());
+        assertThat(metrics.get("completions/max_length")).isEqualTo(all.getMax());
+        assertThat(metrics.get("completions/mean_terminated_length")).isEqualTo(ended.getAverage());
+        assertThat(metrics.get("completions/max_terminated_length"))
+            .isEqualTo(ended.getCount() == 0 ? 0 : ended.getMax());
+        long seen = samples.stream().mapToLong(own -> own.prompt().length() + own.tokens()).sum();
+        assertThat(metrics.get("num_tokens")).isEqualTo(before + seen);
+        before = metrics.get("num_tokens");
+        for (SampledCompletion own : samples) {
+          boolean right =
+              own.completion().startsWith(own.prompt().substring(own.prompt().length() - 1));
+          assertThat(own.reward()).isEqualTo(right ? 1 : 0);
+          assertThat(own.rewards()).isEqualTo(Map.of("reward", own.reward()));
+          assertThat(own.advantage()).isFinite();
+        }
+        Map<String, Double> timings = event.details().timings();
+        assertThat(
+                timings.get("time/sampling")
+                    + timings.get("time/scoring")
+                    + timings.get("time/update"))
+            .isCloseTo(timings.get("step_time"), within(1e-9));
+        assertThat(timings.get("time/sampling")).isPositive();
+        assertThat(timings.get("tokens_per_second"))
+            .isCloseTo(seen / timings.get("step_time"), within(1e-6));
+      }
+    }
   }
 
   @ParameterizedTest

@@ -1,0 +1,83 @@
+package org.threegate.rl.run;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+
+/**
+ * What must be the same when a run is resumed: the configuration, and the contents of the files
+ * that it names. Paths and times are no part of it, so that a run may move to another directory or
+ * machine. Each line is a name, a colon and a value.
+ */
+final class RunIdentity {
+  private static final int PIECE = 1 << 20; // bytes
+  private static final int DEEPEST = 4; // directories of data
+
+  /** Endings of the files in the directory of a model that have a part in what it computes. */
+  private static final List<String> OF_MODEL =
+      List.of(".safetensors", ".json", ".jinja", ".bin", ".pt", ".pth", ".model", ".txt");
+
+  private RunIdentity() {}
+
+  static String of(TrainingConfig config) throws IOException {
+    StringBuilder text = new StringBuilder(TrainingConfigs.identity(config));
+    Path model = config.modelDirectory();
+    if (Files.isDirectory(model)) {
+      try (Stream<Path> files = Files.list(model)) {
+        for (Path file : files.sorted().toList()) {
+          String name = file.getFileName().toString();
+          if (Files.isRegularFile(file) && OF_MODEL.stream().anyMatch(name::endsWith)) {
+            line(text, "model_name_or_path/" + name, file);
+          }
+        }
+      }
+    }
+    put(text, "train_dataset", config.data().trainDataset());
+    put(text, "eval_dataset", config.data().evalDataset());
+    put(text, "weight_mask", config.optimization().weightMask());
+    return text.toString();
+  }
+
+  private static void put(StringBuilder text, String key, Optional<Path> path) throws IOException {
+    if (path.isEmpty()) {
+      return;
+    }
+    Path own = path.get();
+    if (!Files.isDirectory(own)) {
+      line(text, key, own);
+      return;
+    }
+    try (Stream<Path> files = Files.walk(own, DEEPEST)) {
+      for (Path file : files.filter(Files::isRegularFile).sorted().toList()) {
+        line(text, key + "/" + own.relativize(file), file);
+      }
+    }
+  }
+
+  private static void line(StringBuilder text, String name, Path file) throws IOException {
+    text.append(name).append(": sha256 ").append(digest(file)).append('\n');
+  }
+
+  private static String digest(Path file) throws IOException {
+    MessageDigest digest;
+    try {
+      digest = MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException(e);
+    }
+    byte[] piece = new byte[PIECE];
+    try (InputStream in = Files.newInputStream(file)) {
+      for (int read = in.read(piece); read >= 0; read = in.read(piece)) {
+        digest.update(piece, 0, read);
+      }
+    }
+    return HexFormat.of().formatHex(digest.digest());
+  }
+}
