@@ -11,6 +11,7 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Pattern;
 import org.threegate.file.AtomicFiles;
+import org.threegate.rl.task.ProblemFile;
 import org.threegate.rl.train.Trainer;
 
 /** The files in the directory of a run. */
@@ -127,7 +128,7 @@ final class RunFiles {
   static String identity(TrainingConfig config) throws IOException {
     StringBuilder text = new StringBuilder(TrainingConfigs.identity(config));
     List<Path> files = new ArrayList<>(AtomicFiles.list(config.modelDirectory()));
-    files.add(config.trainingFile());
+    files.addAll(ProblemFile.files(config.trainingFile()));
     for (Path file : files.stream().sorted().toList()) {
       text.append(file.getFileName())
           .append(' ')
