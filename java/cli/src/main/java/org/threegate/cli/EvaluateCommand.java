@@ -14,8 +14,9 @@ import org.threegate.rl.rollout.Rollout;
 import org.threegate.rl.rollout.Rollouts;
 import org.threegate.rl.task.PlainProblems;
 import org.threegate.rl.task.Problem;
+import org.threegate.rl.task.ProblemFile;
 import org.threegate.rl.verifier.BoundedVerifier;
-import org.threegate.rl.verifier.RewardFunction;
+import org.threegate.rl.verifier.RewardSource;
 import org.threegate.run.InvalidInputException;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -45,6 +46,8 @@ import picocli.CommandLine.Spec;
       "  threegate eval base/ --adapter run/adapter --problems test.jsonl --json"
     })
 final class EvaluateCommand implements Callable<Integer> {
+  private static final Duration LIMIT = Duration.ofSeconds(5); // of one completion
+
   @Spec private CommandSpec spec;
 
   @Mixin private ModelMixin model;
@@ -52,9 +55,11 @@ final class EvaluateCommand implements Callable<Integer> {
   @Input
   @Option(
       names = "--problems",
-      paramLabel = "JSONL",
+      paramLabel = "DATA",
       required = true,
-      description = "Prompts and answers, one JSON object on each line.")
+      description =
+          "Prompts and answers: a file of JSON Lines or Parquet, a directory of either, or a directory"
+              + " and a split, as in data/test.")
   private Path problems;
 
   @Option(
@@ -79,8 +84,8 @@ final class EvaluateCommand implements Callable<Integer> {
       paramLabel = "NAME",
       defaultValue = "exact",
       description =
-          "Verifier of answers: exact, numeric, mathematical, mathematical_sentence or countdown (default:"
-              + " ${DEFAULT-VALUE}).")
+          "Reward function: exact, numeric, mathematical, mathematical_sentence, countdown, class:NAME,"
+              + " command:PROGRAM or an address of http (default: ${DEFAULT-VALUE}).")
   private String verifier;
 
   @Mixin private TemplateMixin template;
@@ -107,10 +112,17 @@ final class EvaluateCommand implements Callable<Integer> {
             "--k " + k + ": must be 1 to --completions, which is " + completions);
       }
     }
+    RewardSource reward = reward();
+    ProblemFile.Answers answers =
+        reward.needsAnswers() ? ProblemFile.Answers.REQUIRED : ProblemFile.Answers.OPTIONAL;
     List<Problem> all =
-        PlainProblems.read(problems, model.path(), template.options(), Clock.systemDefaultZone());
+        PlainProblems.rendered(
+            ProblemFile.read(problems, answers),
+            model.path(),
+            template.options(),
+            Clock.systemDefaultZone());
     try (BoundedVerifier bounded =
-        new BoundedVerifier(reward().verifier(), Duration.ofSeconds(5), Threads.count())) {
+        new BoundedVerifier(reward.open(LIMIT), LIMIT, Threads.count())) {
       model.use(
           (decoder, tokenizer) ->
               evaluate(decoder, all, bounded, new Rollouts(tokenizer, bounded, longestPrompt)));
@@ -118,9 +130,9 @@ final class EvaluateCommand implements Callable<Integer> {
     return 0;
   }
 
-  private RewardFunction reward() {
+  private RewardSource reward() {
     try {
-      return RewardFunction.of(verifier);
+      return RewardSource.of(verifier);
     } catch (IllegalArgumentException e) {
       throw new InvalidInputException("--verifier: " + e.getMessage(), e);
     }

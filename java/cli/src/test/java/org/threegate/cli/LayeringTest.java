@@ -156,7 +156,7 @@ class LayeringTest {
               "study",
               "trainingRun")
           .whereLayer("task")
-          .mayOnlyBeAccessedByLayers("cli", "train", "rollout", "study", "trainingRun")
+          .mayOnlyBeAccessedByLayers("cli", "train", "rollout", "study", "trainingRun", "verifier")
           .whereLayer("template")
           .mayOnlyBeAccessedByLayers("task")
           .whereLayer("verifier")
@@ -191,7 +191,8 @@ class LayeringTest {
               "observe",
               "objectiveCurvature",
               "study",
-              "trainingRun")
+              "trainingRun",
+              "verifier")
           .whereLayer("kernel")
           .mayOnlyBeAccessedByLayers(
               "calibration",

@@ -230,7 +230,9 @@ public final class Advantages {
     requireGroups(rewards, groupSize);
     boolean[] differing = new boolean[rewards.length / groupSize];
     for (int i = 0; i < rewards.length; i++) {
-      differing[i / groupSize] |= rewards[i] != rewards[i / groupSize * groupSize];
+      double first = rewards[i / groupSize * groupSize];
+      boolean missing = Double.isNaN(first) && Double.isNaN(rewards[i]);
+      differing[i / groupSize] |= rewards[i] != first && !missing;
     }
     return differing;
   }

@@ -11,6 +11,7 @@ import org.threegate.rl.policy.DecoderEngine;
 import org.threegate.rl.policy.SamplingOptions;
 import org.threegate.rl.policy.Tokenizer;
 import org.threegate.rl.task.Problem;
+import org.threegate.rl.verifier.Attempt;
 import org.threegate.rl.verifier.BoundedVerifier;
 
 /**
@@ -107,11 +108,13 @@ public record Rollouts(Tokenizer tokenizer, List<Reward> rewards, int longestPro
     CompletionRequest request =
         new CompletionRequest(prompts, options, random.longs(prompts.size()).toArray(), version);
     List<Completion> completions = request.checked(engine.complete(request), engine.where());
-    List<BoundedVerifier.Request> requests = new ArrayList<>();
+    List<Attempt> requests = new ArrayList<>();
     for (int i = 0; i < completions.size(); i++) {
       requests.add(
-          new BoundedVerifier.Request(
-              tokenizer.text(completions.get(i).content()), problems.get(i / each).answer()));
+          new Attempt(
+              problems.get(i / each),
+              tokenizer.text(completions.get(i).content()),
+              completions.get(i).tokens()));
     }
     List<List<BoundedVerifier.Score>> scores =
         rewards.stream().map(reward -> reward.verifier().scoreAll(requests)).toList();

@@ -1,6 +1,7 @@
 package org.threegate.rl.run;
 
 import org.threegate.checkpoint.NamePattern;
+import org.threegate.rl.verifier.RewardSource;
 import org.threegate.run.InvalidInputException;
 
 /** Checks the ranges of values. Errors name the key of the value. */
@@ -62,6 +63,15 @@ final class Limits {
   /** Requires a value from 0 to below 1. */
   static void decay(String key, double value) {
     require(value >= 0 && value < 1, key, value, "0 or more, and below 1");
+  }
+
+  /** Requires a reward function. */
+  static RewardSource reward(String key, String text) {
+    try {
+      return RewardSource.of(text);
+    } catch (IllegalArgumentException e) {
+      throw new Exceeded(key, key + ": " + e.getMessage());
+    }
   }
 
   /** Requires a regular expression. */

@@ -10,6 +10,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.threegate.rl.task.ProblemFile;
 
 /**
  * What must be the same when a run is resumed: the configuration, and the contents of the files
@@ -18,7 +19,6 @@ import java.util.stream.Stream;
  */
 final class RunIdentity {
   private static final int PIECE = 1 << 20; // bytes
-  private static final int DEEPEST = 4; // directories of data
 
   /** Endings of the files in the directory of a model that have a part in what it computes. */
   private static final List<String> OF_MODEL =
@@ -39,24 +39,20 @@ final class RunIdentity {
         }
       }
     }
-    put(text, "train_dataset", config.data().trainDataset());
-    put(text, "eval_dataset", config.data().evalDataset());
-    put(text, "weight_mask", config.optimization().weightMask());
+    problems(text, "train_dataset", config.data().trainDataset());
+    problems(text, "eval_dataset", config.data().evalDataset());
+    Optional<Path> mask = config.optimization().weightMask();
+    if (mask.isPresent()) {
+      line(text, "weight_mask", mask.get());
+    }
     return text.toString();
   }
 
-  private static void put(StringBuilder text, String key, Optional<Path> path) throws IOException {
-    if (path.isEmpty()) {
-      return;
-    }
-    Path own = path.get();
-    if (!Files.isDirectory(own)) {
-      line(text, key, own);
-      return;
-    }
-    try (Stream<Path> files = Files.walk(own, DEEPEST)) {
-      for (Path file : files.filter(Files::isRegularFile).sorted().toList()) {
-        line(text, key + "/" + own.relativize(file), file);
+  private static void problems(StringBuilder text, String key, Optional<Path> path)
+      throws IOException {
+    if (path.isPresent()) {
+      for (Path file : ProblemFile.files(path.get())) {
+        line(text, key + "/" + file.getFileName(), file);
       }
     }
   }

@@ -18,7 +18,7 @@ import org.threegate.rl.objective.ScaleRewards;
 import org.threegate.rl.optimizer.Muon.Scaling;
 import org.threegate.rl.train.RewardOptions;
 import org.threegate.rl.train.TrainingOptions;
-import org.threegate.rl.verifier.RewardFunction;
+import org.threegate.rl.verifier.RewardSource;
 import org.threegate.run.InvalidInputException;
 
 /**
@@ -248,8 +248,8 @@ public record TrainingConfig(
   /**
    * Problems, prompts and rewards.
    *
-   * @param trainDataset JSON Lines file of training problems: {@code prompt} and {@code answer},
-   *     {@code messages} and {@code answer}, or verl's rows
+   * @param trainDataset training problems: JSON Lines or Parquet, a directory of either, or a
+   *     directory and a split, as in {@code data/train}
    * @param evalDataset the same for evaluation, which takes place before and after training. May be
    *     left out
    * @param numGenerationsEval completions of each evaluation problem, for pass@1 and pass@k
@@ -261,7 +261,7 @@ public record TrainingConfig(
   public record Data(
       @Key(
               meaning =
-                  "JSON Lines file of training problems: `prompt` and `answer`, `messages` and `answer`, or verl's rows.",
+                  "Training problems: JSON Lines or Parquet, a directory of either, or a directory and a split, as in `data/train`.",
               trl = "argument of `GRPOTrainer`")
           Optional<Path> trainDataset,
       @Key(
@@ -323,8 +323,8 @@ public record TrainingConfig(
    * The reward of a completion.
    *
    * @param rewardFuncs reward functions: exact, numeric (GSM8K's {@code ####}), mathematical
-   *     ({@code \boxed{}}), mathematical_sentence (also "The answer is 7.") or countdown. The first
-   *     one tells what is right
+   *     ({@code \boxed{}}), mathematical_sentence (also "The answer is 7."), countdown, or what
+   *     {@link RewardSource#of} reads. The first one tells what is right
    * @param rewardWeights weight of each reward function. Without weights, each has 1
    * @param multiObjectiveAggregation whether the sum of the reward functions is normalized, or each
    *     of them before the sum
@@ -337,10 +337,10 @@ public record TrainingConfig(
       @Key(
               standard = "[exact]",
               meaning =
-                  "Reward functions: exact, numeric (GSM8K's `####`), mathematical (`\\boxed{}`), mathematical_sentence or countdown."
-                      + " The first one tells what is right.",
+                  "Reward functions: exact, numeric (GSM8K's `####`), mathematical (`\\boxed{}`), mathematical_sentence, countdown,"
+                      + " class:NAME, command:PROGRAM or an address of http. The first one tells what is right.",
               trl = "argument of `GRPOTrainer`")
-          List<RewardFunction> rewardFuncs,
+          List<String> rewardFuncs,
       @Key(
               standard = "[]",
               meaning = "Weight of each reward function. Without weights, each has 1.")
@@ -377,10 +377,11 @@ public record TrainingConfig(
       rewardClipRange = List.copyOf(rewardClipRange);
       Limits.require(!rewardFuncs.isEmpty(), "reward_funcs", "[]", "one function or more");
       Limits.require(
-          rewardFuncs.stream().distinct().count() == rewardFuncs.size(),
+          rewardFuncs.stream().map(Reward::source).map(RewardSource::name).distinct().count()
+              == rewardFuncs.size(),
           "reward_funcs",
           rewardFuncs,
-          "a list of different functions");
+          "a list of functions with different names, such as style=command:./style");
       Limits.require(
           rewardClipRange.isEmpty()
               || rewardClipRange.size() == 2 && rewardClipRange.get(0) < rewardClipRange.get(1),
@@ -389,6 +390,15 @@ public record TrainingConfig(
           "two numbers in rising order");
       Limits.positive("reward_timeout", rewardTimeout);
       Limits.least("soft_punish_cache", softPunishCache, 0);
+    }
+
+    private static RewardSource source(String text) {
+      return Limits.reward("reward_funcs", text);
+    }
+
+    /** {@return where the reward functions come from, in their order} */
+    List<RewardSource> sources() {
+      return rewardFuncs.stream().map(Reward::source).toList();
     }
   }
 

@@ -27,12 +27,13 @@ import org.threegate.rl.rollout.Rollouts;
 import org.threegate.rl.task.Demonstration;
 import org.threegate.rl.task.PlainProblems;
 import org.threegate.rl.task.Problem;
+import org.threegate.rl.task.ProblemFile;
 import org.threegate.rl.train.PolicyTrainer;
 import org.threegate.rl.train.SupervisedTrainer;
 import org.threegate.rl.train.Trainer;
 import org.threegate.rl.train.TrainingOptions;
 import org.threegate.rl.verifier.BoundedVerifier;
-import org.threegate.rl.verifier.RewardFunction;
+import org.threegate.rl.verifier.RewardSource;
 import org.threegate.run.InvalidInputException;
 
 /**
@@ -224,8 +225,15 @@ public final class TrainingSession implements AutoCloseable {
   /** Reads problems, and renders them like those of the training data. */
   List<Problem> read(Path file) {
     TrainingConfig.Chat chat = config.data().chat();
-    return PlainProblems.read(
-        file, config.modelDirectory(), Composition.chat(chat), Composition.clock(chat));
+    boolean needsAnswers =
+        config.objective().algorithm() == Algorithm.SFT
+            || config.data().reward().sources().stream().anyMatch(RewardSource::needsAnswers);
+    return PlainProblems.rendered(
+        ProblemFile.read(
+            file, needsAnswers ? ProblemFile.Answers.REQUIRED : ProblemFile.Answers.OPTIONAL),
+        config.modelDirectory(),
+        Composition.chat(chat),
+        Composition.clock(chat));
   }
 
   private Decoder load(Context context) {
@@ -242,14 +250,11 @@ public final class TrainingSession implements AutoCloseable {
     TrainingConfig.Reward reward = config.data().reward();
     Tokenizer tokenizer = opened.add(JsonTokenizer.load(config.modelDirectory()));
     List<Rollouts.Reward> rewards = new ArrayList<>();
-    for (RewardFunction function : reward.rewardFuncs()) {
+    Duration limit = Duration.ofMillis(Math.max(1, Math.round(1000 * reward.rewardTimeout())));
+    for (RewardSource source : reward.sources()) {
       BoundedVerifier verifier =
-          opened.add(
-              new BoundedVerifier(
-                  function.verifier(),
-                  Duration.ofMillis(Math.round(1000 * reward.rewardTimeout())),
-                  Threads.count()));
-      rewards.add(new Rollouts.Reward(function.label(), verifier));
+          opened.add(new BoundedVerifier(source.open(limit), limit, Threads.count()));
+      rewards.add(new Rollouts.Reward(source.name(), verifier));
     }
     return new Rollouts(tokenizer, rewards, config.data().maxPromptLength());
   }

@@ -255,6 +255,7 @@ public final class ChatTemplate {
   public Problem plain(Problem problem) {
     return problem.isChat()
         ? Problem.rendered(prompt(problem.messages()), problem.answer(), problem.kind())
+            .withRow(problem.row())
         : problem;
   }
 }

@@ -21,17 +21,31 @@ public final class PlainProblems {
   /**
    * Reads a file of problems.
    *
-   * @param path the JSON Lines file
+   * @param path a file or directory, as {@link ProblemFile#read(Path)} reads it
    * @param model directory of the model whose template renders conversations
    * @param options of the template
    * @param clock for templates that print the date
-   * @return the problems, in the order of the lines
-   * @throws InvalidInputException for a line that is no problem, or for conversations where the
+   * @return the problems, in the order of the rows
+   * @throws InvalidInputException for a row that is no problem, or for conversations where the
    *     model has no template
    */
   public static List<Problem> read(
       Path path, Path model, ChatTemplate.Options options, Clock clock) {
-    List<Problem> problems = ProblemFile.read(path);
+    return rendered(ProblemFile.read(path), model, options, clock);
+  }
+
+  /**
+   * Renders the conversations among problems.
+   *
+   * @param problems problems of any kind
+   * @param model directory of the model whose template renders conversations
+   * @param options of the template
+   * @param clock for templates that print the date
+   * @return the problems in their order, all with plain prompts
+   * @throws InvalidInputException for conversations where the model has no template
+   */
+  public static List<Problem> rendered(
+      List<Problem> problems, Path model, ChatTemplate.Options options, Clock clock) {
     if (problems.stream().noneMatch(Problem::isChat)) {
       return problems;
     }
@@ -40,10 +54,8 @@ public final class PlainProblems {
             .orElseThrow(
                 () ->
                     new InvalidInputException(
-                        path
-                            + ": has conversations, and "
-                            + model
-                            + " no chat template; write prompts, or take a model that was tuned on conversations"))
+                        model
+                            + ": the problems are conversations, and the model has no chat template; write prompts, or take a model that was tuned on conversations"))
             .with(options)
             .at(clock);
     return problems.stream().map(template::plain).toList();

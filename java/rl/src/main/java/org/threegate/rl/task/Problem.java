@@ -11,8 +11,25 @@ import java.util.List;
  * @param kind the category of the problem; empty when it is unknown
  * @param rendered whether a chat template has made the plain prompt, which then has its special
  *     tokens. The tokenizer adds its own to other plain prompts
+ * @param row the whole row of the data, a JSON object, for reward functions
  */
-public record Problem(List<Message> messages, String answer, String kind, boolean rendered) {
+public record Problem(
+    List<Message> messages, String answer, String kind, boolean rendered, String row) {
+  /** The row of problems that are not from a file. */
+  private static final String NO_ROW = "{}";
+
+  /**
+   * A problem without a row.
+   *
+   * @param messages a conversation for the chat template
+   * @param answer the reference answer, in the form that the verifier reads
+   * @param kind the category of the problem; empty when it is unknown
+   * @param rendered whether a chat template has made the plain prompt
+   */
+  public Problem(List<Message> messages, String answer, String kind, boolean rendered) {
+    this(messages, answer, kind, rendered, NO_ROW);
+  }
+
   /**
    * Copies the list.
    *
@@ -45,6 +62,15 @@ public record Problem(List<Message> messages, String answer, String kind, boolea
    */
   public static Problem rendered(String prompt, String answer, String kind) {
     return new Problem(List.of(new Message("", prompt)), answer, kind, true);
+  }
+
+  /**
+   * {@return the same problem with a row}
+   *
+   * @param value the whole row of the data, a JSON object
+   */
+  public Problem withRow(String value) {
+    return new Problem(messages, answer, kind, rendered, value);
   }
 
   /** {@return whether the problem is a conversation, which a chat template has to render} */

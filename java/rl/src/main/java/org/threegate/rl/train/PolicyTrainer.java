@@ -11,7 +11,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import java.util.function.IntFunction;
 import java.util.function.Predicate;
@@ -428,6 +430,7 @@ public final class PolicyTrainer extends Trainer {
       String name = "rewards/" + rollouts.rewards().get(i).name();
       double[] own = Arrays.stream(scores).mapToDouble(score -> score[function]).toArray();
       spread(name + "/mean", name + "/std", own, metrics);
+      describe(name, drawn.stream().map(each -> each.scores().get(function)).toList(), metrics);
     }
     lengths("length", drawn.stream(), metrics);
     lengths("terminated_length", drawn.stream().filter(own -> own.completion().stopped()), metrics);
@@ -435,11 +438,21 @@ public final class PolicyTrainer extends Trainer {
         "completions/clipped_ratio", share(drawn, rollout -> !rollout.completion().stopped()));
     metrics.put(
         "verifier/failed_ratio",
-        share(
-            drawn,
-            rollout ->
-                rollout.scores().stream()
-                    .anyMatch(own -> own.outcome() != BoundedVerifier.Outcome.SCORED)));
+        share(drawn, rollout -> rollout.scores().stream().anyMatch(BoundedVerifier.Score::failed)));
+  }
+
+  /** Adds the means of the other values that a reward function has returned. */
+  private static void describe(
+      String name, List<BoundedVerifier.Score> scores, Map<String, Double> metrics) {
+    Set<String> named = new TreeSet<>();
+    scores.forEach(score -> named.addAll(score.metrics().keySet()));
+    for (String metric : named) {
+      double[] values =
+          scores.stream()
+              .mapToDouble(score -> score.metrics().getOrDefault(metric, Double.NaN))
+              .toArray();
+      spread(name + '/' + metric + "/mean", name + '/' + metric + "/std", values, metrics);
+    }
   }
 
   /** Returns the scores of the reward functions of each completion. */
@@ -461,10 +474,12 @@ public final class PolicyTrainer extends Trainer {
 
   private static void spread(
       String ofMean, String ofDeviation, double[] values, Map<String, Double> metrics) {
-    double mean = Arrays.stream(values).average().orElseThrow();
-    double squares = Arrays.stream(values).map(r -> (r - mean) * (r - mean)).sum();
+    // A missing score counts in neither, as in TRL.
+    double[] known = Arrays.stream(values).filter(value -> !Double.isNaN(value)).toArray();
+    double mean = Arrays.stream(known).average().orElse(Double.NaN);
+    double squares = Arrays.stream(known).map(r -> (r - mean) * (r - mean)).sum();
     metrics.put(ofMean, mean);
-    metrics.put(ofDeviation, Math.sqrt(squares / (values.length - 1)));
+    metrics.put(ofDeviation, Math.sqrt(squares / (known.length - 1)));
   }
 
   /** Returns by how many updates the weights that sampled were behind, on average. */

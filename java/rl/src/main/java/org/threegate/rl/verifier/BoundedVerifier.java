@@ -4,6 +4,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -21,7 +22,7 @@ import java.util.concurrent.atomic.AtomicLong;
  * try (BoundedVerifier verifier =
  *     new BoundedVerifier(Verifiers.MATHEMATICAL, Duration.ofSeconds(2), 4)) {
  *   List<BoundedVerifier.Score> scores =
- *       verifier.scoreAll(List.of(new BoundedVerifier.Request("\\boxed{2}", "2")));
+ *       verifier.scoreAll(List.of(new Attempt("\\boxed{2}", "2")));
  *   System.out.println(verifier.crashes() + " crashed");
  * }
  * }</pre>
@@ -30,7 +31,7 @@ public final class BoundedVerifier implements AutoCloseable {
   /** Abandoned calls that still run, beyond which {@link #scoreAll} fails. */
   static final int MOST_ABANDONED = 64;
 
-  private final Verifier verifier;
+  private final Scorer verifier;
   private final long limitNanos;
   private final int threads;
   private final ExecutorService executor =
@@ -47,33 +48,39 @@ public final class BoundedVerifier implements AutoCloseable {
   /**
    * Creates the pool that runs the verifier.
    *
-   * @param verifier the verifier to run. It must be thread-safe when {@code threads} is above 1
+   * @param verifier the reward function to run. It is closed with the pool if it is {@link
+   *     AutoCloseable}
    * @param limit the time limit of one call
-   * @param threads the number of calls that run at the same time
+   * @param threads the number of calls that run at the same time, where the function allows it
    */
-  public BoundedVerifier(Verifier verifier, Duration limit, int threads) {
+  public BoundedVerifier(Scorer verifier, Duration limit, int threads) {
     if (threads < 1 || limit.isNegative() || limit.isZero()) {
       throw new IllegalArgumentException(
           "threads and limit must be positive, but are " + threads + " and " + limit);
     }
     this.verifier = verifier;
     this.limitNanos = limit.toNanos();
-    this.threads = threads;
+    this.threads = verifier.isConcurrent() ? threads : 1;
   }
 
   /**
-   * A response to score, and the reference answer of its problem.
+   * Creates the pool that runs a verifier of responses and answers.
    *
-   * @param response the text of the completion
-   * @param answer the reference answer of the problem
+   * @param verifier the verifier to run, as above
+   * @param limit the time limit of one call
+   * @param threads the number of calls that run at the same time
    */
-  public record Request(String response, String answer) {}
+  public BoundedVerifier(Verifier verifier, Duration limit, int threads) {
+    this((Scorer) verifier, limit, threads);
+  }
 
   /** How a call ended. */
   public enum Outcome {
     /** The verifier returned a finite score. */
     SCORED,
-    /** The verifier threw an exception, or returned a score that is not finite. */
+    /** The verifier returned no score, which is NaN. It counts nowhere. */
+    MISSING,
+    /** The verifier threw an exception, or returned an infinite score. */
     CRASHED,
     /** The call exceeded the time limit. */
     TIMED_OUT
@@ -82,22 +89,48 @@ public final class BoundedVerifier implements AutoCloseable {
   /**
    * The result of one call.
    *
-   * @param value the score, which is 0 unless the outcome is {@code SCORED}
+   * @param value the score; NaN if it is missing, and 0 if the call failed
    * @param outcome how the call ended
+   * @param metrics other values that the function returned, by name
    */
-  public record Score(double value, Outcome outcome) {}
+  public record Score(double value, Outcome outcome, Map<String, Double> metrics) {
+    /**
+     * A result without metrics.
+     *
+     * @param value the score; NaN if it is missing, and 0 if the call failed
+     * @param outcome how the call ended
+     */
+    public Score(double value, Outcome outcome) {
+      this(value, outcome, Map.of());
+    }
+
+    /** {@return whether the call failed: it crashed or took too long} */
+    public boolean failed() {
+      return outcome == Outcome.CRASHED || outcome == Outcome.TIMED_OUT;
+    }
+  }
+
+  private static Score score(Scores scores) {
+    if (Double.isInfinite(scores.value())) {
+      return new Score(0, Outcome.CRASHED);
+    }
+    return new Score(
+        scores.value(),
+        Double.isNaN(scores.value()) ? Outcome.MISSING : Outcome.SCORED,
+        scores.metrics());
+  }
 
   /** A call that runs or has ended. */
   private final class Call implements Runnable {
     final int index;
-    final Request request;
+    final Attempt request;
     final BlockingQueue<Call> done;
     final AtomicBoolean over = new AtomicBoolean();
     private Thread thread;
     volatile Score score = new Score(0, Outcome.TIMED_OUT);
     long deadline;
 
-    Call(int index, Request request, BlockingQueue<Call> done) {
+    Call(int index, Attempt request, BlockingQueue<Call> done) {
       this.index = index;
       this.request = request;
       this.done = done;
@@ -108,11 +141,7 @@ public final class BoundedVerifier implements AutoCloseable {
       setThread(Thread.currentThread());
       Score found;
       try {
-        double value = verifier.score(request.response(), request.answer());
-        found =
-            Double.isFinite(value)
-                ? new Score(value, Outcome.SCORED)
-                : new Score(0, Outcome.CRASHED);
+        found = score(verifier.score(request));
       } catch (Throwable e) {
         // A stack overflow counts as a crash, like any other error.
         found = new Score(0, Outcome.CRASHED);
@@ -158,7 +187,7 @@ public final class BoundedVerifier implements AutoCloseable {
    * @throws IllegalStateException when too many abandoned calls still run, or when the calling
    *     thread is interrupted
    */
-  public List<Score> scoreAll(List<Request> requests) {
+  public List<Score> scoreAll(List<Attempt> requests) {
     Score[] scores = new Score[requests.size()];
     BlockingQueue<Call> done = new LinkedBlockingQueue<>();
     List<Call> running = new ArrayList<>();
@@ -180,7 +209,7 @@ public final class BoundedVerifier implements AutoCloseable {
         switch (call.score.outcome()) {
           case CRASHED -> crashes.incrementAndGet();
           case TIMED_OUT -> timeouts.incrementAndGet();
-          case SCORED -> {}
+          case SCORED, MISSING -> {}
         }
       }
     }
@@ -226,5 +255,12 @@ public final class BoundedVerifier implements AutoCloseable {
   @Override
   public void close() {
     executor.shutdownNow();
+    if (verifier instanceof AutoCloseable resource) {
+      try {
+        resource.close();
+      } catch (Exception e) {
+        throw new IllegalStateException("a reward function cannot be closed", e);
+      }
+    }
   }
 }

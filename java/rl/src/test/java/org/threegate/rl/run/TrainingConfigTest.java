@@ -235,7 +235,7 @@ class TrainingConfigTest {
         "chat_template_kwargs: 3 | chat_template_kwargs is 3; it must be a mapping",
         "chat_template_date: today | chat_template_date is \"today\"; it must be a day",
         "lora_target_modules: [] | lora_target_modules is []; it must be one layer or more",
-        "reward_funcs: judge | it must be one of exact, numeric, mathematical,"
+        "reward_funcs: judge | the reward functions are exact, numeric, mathematical,"
             + " mathematical_sentence, countdown",
         "report_to: [wandb] | report_to is \"wandb\"; it must be one of tensorboard",
         "temperature: 0 | temperature is 0.0; it must be above 0 in training",
@@ -251,7 +251,7 @@ class TrainingConfigTest {
         "steps_per_generation: 7 | a divisor of prompts_per_step * num_generations, which is 256",
         "sync_ref_model: true | sync_ref_model is true; it must be false while beta is 0",
         "{sync_ref_model: true, beta: 0.1, use_peft: true} | false with use_peft",
-        "reward_funcs: [exact, exact] | a list of different functions",
+        "reward_funcs: [exact, exact] | a list of functions with different names",
         "reward_weights: [a] | reward_weights is \"a\"; it must be a list",
         "reward_clip_range: [1, 0] | two numbers in rising order",
         "{multi_objective_aggregation: normalize_then_sum, algorithm: rloo} | sum_then_normalize unless",

@@ -37,7 +37,9 @@ class TasksTest {
                 {"messages": [{"role": "system", "content": "Think."}, {"role": "user", "content": "2+4?"}], "answer": "6"}
                 {"data_source": "openai/gsm8k", "prompt": [{"role": "user", "content": "2+5?"}], "ability": "math", "reward_model": {"style": "rule", "ground_truth": "7"}, "extra_info": {"index": 0}}
                 """));
-    assertThat(problems)
+    assertThat(problems.get(0).row())
+        .isEqualTo("{\"prompt\": \"2+2=\", \"answer\": \"4\", \"kind\": \"sum\"}");
+    assertThat(problems.stream().map(problem -> problem.withRow("{}")))
         .containsExactly(
             Problem.of("2+2=", "4", "sum"),
             Problem.of("2+3=", "5", ""),

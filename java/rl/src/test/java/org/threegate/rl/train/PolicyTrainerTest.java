@@ -48,6 +48,8 @@ import org.threegate.rl.rollout.Rollout;
 import org.threegate.rl.rollout.Rollouts;
 import org.threegate.rl.task.Problem;
 import org.threegate.rl.verifier.BoundedVerifier;
+import org.threegate.rl.verifier.Scorer;
+import org.threegate.rl.verifier.Scores;
 import org.threegate.rl.verifier.Verifier;
 import org.threegate.run.InvalidInputException;
 import org.threegate.testing.NativeLeaks;
@@ -198,6 +200,39 @@ class PolicyTrainerTest {
       }
       assertThat(before).isLessThan(0.2);
       assertThat(passRate(model, rollouts)).isGreaterThan(before + 0.3);
+    }
+  }
+
+  @Test
+  void missingScoresCountInNoMean() {
+    Scorer scorer =
+        attempt ->
+            attempt.response().startsWith("a")
+                ? Scores.of(4)
+                : new Scores(Double.NaN, Map.of("tokens", (double) attempt.tokens().length));
+    try (Context context = Context.open();
+        Decoder model = Decoder.load(context, MODEL);
+        BoundedVerifier second = new BoundedVerifier(scorer, Duration.ofSeconds(5), 2);
+        BoundedVerifier first = bounded((response, answer) -> response.startsWith("a") ? 2 : 1)) {
+      Rollouts rollouts =
+          new Rollouts(
+              LETTERS,
+              List.of(new Rollouts.Reward("first", first), new Rollouts.Reward("second", second)),
+              8);
+      TrainingOptions options = options(PolicyObjective.GRPO, 1, 0.02);
+      try (PolicyTrainer trainer = PolicyTrainer.of(model, PROBLEMS, rollouts, options, Map.of())) {
+        trainer.run(
+            event -> {
+              Map<String, Double> metrics = event.metrics();
+              double share = metrics.get("rewards/first/mean") - 1;
+              assertThat(share).isStrictlyBetween(0.0, 1.0);
+              assertThat(metrics.get("rewards/second/mean")).isEqualTo(4);
+              assertThat(metrics.get("rewards/second/std")).isEqualTo(0);
+              assertThat(metrics.get("reward")).isCloseTo(1 + 5 * share, within(1e-12));
+              assertThat(metrics.get("rewards/second/tokens/mean")).isBetween(1.0, 2.0);
+              assertThat(metrics.get("verifier/failed_ratio")).isZero();
+            });
+      }
     }
   }
 

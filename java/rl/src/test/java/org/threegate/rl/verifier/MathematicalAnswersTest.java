@@ -19,7 +19,6 @@ import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.threegate.rl.verifier.BoundedVerifier.Outcome;
-import org.threegate.rl.verifier.BoundedVerifier.Request;
 import org.threegate.rl.verifier.MathematicalAnswers.Verdict;
 import org.threegate.testing.Seeds;
 
@@ -227,10 +226,10 @@ class MathematicalAnswersTest {
             "\\sqrt2\\sqrt3".repeat(150),
             "\\sin x+".repeat(250) + "1",
             "2^".repeat(900) + "2");
-    List<Request> requests = new ArrayList<>();
+    List<Attempt> requests = new ArrayList<>();
     for (String text : hostile) {
       for (String answer : List.of("1", text + "+0", text + "+10^{-30}")) {
-        requests.add(new Request("\\boxed{" + text + "}", answer));
+        requests.add(new Attempt("\\boxed{" + text + "}", answer));
       }
     }
     // The limit is that of evaluation, and far above what the slowest takes on an idle machine.
@@ -238,7 +237,9 @@ class MathematicalAnswersTest {
         new BoundedVerifier(Verifiers.MATHEMATICAL, Duration.ofSeconds(20), 2)) {
       List<BoundedVerifier.Score> scores = bounded.scoreAll(requests);
       for (int i = 0; i < scores.size(); i++) {
-        assertThat(scores.get(i).outcome()).as(requests.get(i).answer()).isEqualTo(Outcome.SCORED);
+        assertThat(scores.get(i).outcome())
+            .as(requests.get(i).problem().answer())
+            .isEqualTo(Outcome.SCORED);
       }
     }
     assertThat(verdict("9^{9^{9}}", "1")).isEqualTo("different");

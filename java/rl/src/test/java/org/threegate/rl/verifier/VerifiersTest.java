@@ -10,7 +10,6 @@ import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.Test;
 import org.threegate.rl.verifier.BoundedVerifier.Outcome;
-import org.threegate.rl.verifier.BoundedVerifier.Request;
 import org.threegate.rl.verifier.BoundedVerifier.Score;
 
 class VerifiersTest {
@@ -154,6 +153,7 @@ class VerifiersTest {
               case "throw" -> throw new Exception("on purpose");
               case "overflow" -> overflow(0);
               case "nan" -> Double.NaN;
+              case "infinite" -> 1 / 0.0;
               case "wait" -> {
                 never.await();
                 yield 1;
@@ -167,19 +167,28 @@ class VerifiersTest {
               default -> response.equals(answer) ? 1 : 0;
             };
     try (BoundedVerifier bounded = new BoundedVerifier(verifier, Duration.ofMillis(300), 3)) {
-      List<Request> requests = new ArrayList<>();
-      for (String response : List.of("a", "throw", "spin", "overflow", "wait", "nan", "b")) {
-        requests.add(new Request(response, "a"));
+      List<Attempt> requests = new ArrayList<>();
+      for (String response :
+          List.of("a", "throw", "spin", "overflow", "wait", "infinite", "nan", "b")) {
+        requests.add(new Attempt(response, "a"));
       }
       List<Score> scores = bounded.scoreAll(requests);
       Score crashed = new Score(0, Outcome.CRASHED);
       Score late = new Score(0, Outcome.TIMED_OUT);
       assertThat(scores)
-          .containsExactly(scored(1), crashed, late, crashed, late, crashed, scored(0));
+          .containsExactly(
+              scored(1),
+              crashed,
+              late,
+              crashed,
+              late,
+              crashed,
+              new Score(Double.NaN, Outcome.MISSING),
+              scored(0));
       assertThat(bounded.crashes()).isEqualTo(3);
       assertThat(bounded.timeouts()).isEqualTo(2);
       // Later calls are not affected.
-      List<Request> many = Collections.nCopies(1000, new Request("a", "a"));
+      List<Attempt> many = Collections.nCopies(1000, new Attempt("a", "a"));
       assertThat(bounded.scoreAll(many)).containsOnly(scored(1)).hasSize(1000);
       never.countDown();
     }
@@ -200,9 +209,9 @@ class VerifiersTest {
           return 1;
         };
     try (BoundedVerifier bounded = new BoundedVerifier(sleeps, Duration.ofMillis(1), 4)) {
-      List<Request> requests = new ArrayList<>();
+      List<Attempt> requests = new ArrayList<>();
       for (int i = 0; i < 120; i++) {
-        requests.add(new Request(i % 2 == 0 ? "late" : "soon", ""));
+        requests.add(new Attempt(i % 2 == 0 ? "late" : "soon", ""));
       }
       // Calls may time out, but none of them fails.
       assertThat(bounded.scoreAll(requests)).noneMatch(score -> score.outcome() == Outcome.CRASHED);
@@ -226,7 +235,7 @@ class VerifiersTest {
           return 1;
         };
     try (BoundedVerifier bounded = new BoundedVerifier(stuck, Duration.ofMillis(1), 8)) {
-      List<Request> many = Collections.nCopies(1000, new Request("a", "a"));
+      List<Attempt> many = Collections.nCopies(1000, new Attempt("a", "a"));
       assertThatThrownBy(() -> bounded.scoreAll(many))
           .isInstanceOf(IllegalStateException.class)
           .hasMessageContaining("it hangs");
