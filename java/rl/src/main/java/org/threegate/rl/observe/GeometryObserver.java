@@ -88,15 +88,12 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
       throw new IllegalArgumentException("every must be 1 or more");
     }
     GeometryObserver observer = new GeometryObserver(context, every, everySpectrum, options, told);
-    model
-        .parameters()
-        .forEach(
-            (name, parameter) -> {
-              if (parameter.dim() == 2 && selected.test(name)) {
-                observer.base.put(name, copied(model, name, true));
-                observer.last.put(name, copied(model, name, false));
-              }
-            });
+    for (String name : model.matrices()) {
+      if (selected.test(name)) {
+        observer.base.put(name, copied(model, name, true));
+        observer.last.put(name, copied(model, name, false));
+      }
+    }
     if (observer.base.isEmpty()) {
       observer.close();
       throw new IllegalArgumentException("no matrix is selected");
@@ -114,7 +111,7 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
     List<Tensor> copy = new ArrayList<>();
     Scopes.run(
         () -> {
-          Tensor weight = model.weight(name).detach();
+          Tensor weight = model.matrix(name).detach();
           Tensor rounded = weight.to(ScalarType.BFloat16);
           Tensor kept = !exact || rounded.to(ScalarType.Float).equal(weight) ? rounded : weight;
           Tensor own = kept.clone().contiguous();
@@ -146,7 +143,7 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
    * @param policy the model that was resumed
    */
   public void goOnFrom(Decoder policy) {
-    Scopes.run(() -> last.forEach((name, copy) -> copy.copy_(policy.weight(name).detach())));
+    Scopes.run(() -> last.forEach((name, copy) -> copy.copy_(policy.matrix(name).detach())));
   }
 
   private void count(Decoder policy, Map<String, Double> metrics) {
@@ -157,7 +154,7 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
     double update = 0;
     double squares = 0;
     for (String name : base.keySet()) {
-      Tensor weight = policy.weight(name).detach();
+      Tensor weight = policy.matrix(name).detach();
       try (TensorMemory before = TensorMemory.of(context, base.get(name));
           TensorMemory previous = TensorMemory.of(context, last.get(name));
           TensorMemory now = TensorMemory.of(context, weight)) {
@@ -209,7 +206,7 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
   private void measure(Decoder policy, Map<String, Double> metrics) {
     Means means = new Means();
     for (Map.Entry<String, Tensor> entry : base.entrySet()) {
-      Tensor weight = policy.weight(entry.getKey()).detach();
+      Tensor weight = policy.matrix(entry.getKey()).detach();
       try (TensorMemory before = TensorMemory.of(context, entry.getValue());
           TensorMemory now = TensorMemory.of(context, weight)) {
         TensorGeometry geometry =

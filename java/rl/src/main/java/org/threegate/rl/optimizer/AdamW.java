@@ -32,7 +32,7 @@ public final class AdamW implements AutoCloseable {
    * @param firstDecay the decay of the mean of gradients (beta 1)
    * @param secondDecay the decay of the mean of squared gradients (beta 2)
    * @param epsilon the term that is added to the denominator
-   * @param weightDecay the decoupled weight decay of matrices; vectors have none
+   * @param weightDecay the decoupled weight decay of matrices; vectors and biases have none
    * @param largestNorm the global norm to which gradients are clipped; infinity turns clipping off
    */
   public record Options(
@@ -69,8 +69,8 @@ public final class AdamW implements AutoCloseable {
    */
   public record State(Tensor master, Tensor mean, Tensor squares) {}
 
-  /** A parameter, and the coordinates that may move. */
-  private record Moving(Tensor parameter, State state, Optional<Tensor> mask) {}
+  /** A parameter, whether it has weight decay, and the coordinates that may move. */
+  private record Moving(Tensor parameter, boolean decays, State state, Optional<Tensor> mask) {}
 
   private final Options options;
   private final Map<String, Moving> moving = new LinkedHashMap<>();
@@ -105,7 +105,11 @@ public final class AdamW implements AutoCloseable {
         (name, parameter) ->
             optimizer.moving.put(
                 name,
-                new Moving(parameter, begin(parameter), Optional.ofNullable(masks.get(name)))));
+                new Moving(
+                    parameter,
+                    parameter.dim() > 1 && !name.endsWith("bias"),
+                    begin(parameter),
+                    Optional.ofNullable(masks.get(name)))));
     return optimizer;
   }
 
@@ -166,7 +170,9 @@ public final class AdamW implements AutoCloseable {
   }
 
   /**
-   * Takes a step along the accumulated gradients, and clears them.
+   * Takes a step along the accumulated gradients, and clears them. Where only some parameters have
+   * a gradient, those of the others count as 0, as in one tensor for all experts: experts that no
+   * token chose go on by their mean gradient. Without any gradient, nothing moves.
    *
    * @param rate the learning rate
    * @return the global norm of the gradients before clipping. When it is not finite, no step is
@@ -180,7 +186,9 @@ public final class AdamW implements AutoCloseable {
       if (Double.isFinite(norm)) {
         steps++;
         double scale = Math.min(1, options.largestNorm() / (norm + 1e-6));
-        moving.values().forEach(own -> move(own, rate, scale));
+        if (moving.values().stream().anyMatch(own -> own.parameter().grad().defined())) {
+          moving.values().forEach(own -> move(own, rate, scale));
+        }
       }
       for (Moving own : moving.values()) {
         if (own.parameter().grad().defined()) {
@@ -210,12 +218,12 @@ public final class AdamW implements AutoCloseable {
   }
 
   private void move(Moving own, double rate, double scale) {
-    if (!own.parameter().grad().defined()) {
-      return;
-    }
     State state = own.state();
+    Tensor given = own.parameter().grad();
     Tensor gradient =
-        masked(own, own.parameter().grad().to(ScalarType.Float)).mul(new Scalar(scale));
+        given.defined()
+            ? masked(own, given.to(ScalarType.Float)).mul(new Scalar(scale))
+            : torch.zeros_like(state.mean());
     double first = options.firstDecay();
     double second = options.secondDecay();
     state.mean().mul_(new Scalar(first)).add_(gradient, new Scalar(1 - first));
@@ -224,8 +232,7 @@ public final class AdamW implements AutoCloseable {
     double secondBias = Math.sqrt(1 - Math.pow(second, steps));
     Tensor below =
         state.squares().sqrt().div(new Scalar(secondBias)).add(new Scalar(options.epsilon()));
-    boolean decays = own.parameter().dim() > 1;
-    double kept = decays ? 1 - rate * options.weightDecay() : 1;
+    double kept = own.decays() ? 1 - rate * options.weightDecay() : 1;
     Tensor moved =
         state
             .master()

@@ -56,7 +56,7 @@ public record Differentiation(
   private List<Optional<Tensor>> replayed(List<Tensor> moving, Function<Tensor, Tensor> loss) {
     Decoder.Call call =
         model.begin(texts.tokens(), texts.mask(), Optional.empty(), Optional.empty());
-    int layers = model.config().layers();
+    int layers = model.config().layers().size();
     List<Tensor> states = new ArrayList<>();
     states.add(Scopes.keepWithoutGradient(() -> model.embedded(texts.tokens())));
     for (int layer = 0; layer < layers; layer++) {
