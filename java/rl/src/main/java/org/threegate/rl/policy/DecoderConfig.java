@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -323,7 +324,7 @@ public record DecoderConfig(
       case LLAMA, MISTRAL, QWEN2, QWEN3, GEMMA3 -> Collections.nCopies(layers, dense);
       case QWEN3_MOE -> {
         int every = config.integer("decoder_sparse_step", 1, MOST_LAYERS).orElse(1);
-        List<Integer> plain = config.integers("mlp_only_layers", 0, MOST_LAYERS);
+        Set<Integer> plain = new HashSet<>(config.integers("mlp_only_layers", 0, MOST_LAYERS));
         boolean normalized = config.flag("norm_topk_prob", false);
         int count = experts(config, layers, 0);
         List<FeedForward> networks = new ArrayList<>();

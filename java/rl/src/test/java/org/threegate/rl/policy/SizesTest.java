@@ -86,9 +86,10 @@ class SizesTest {
         .collect(Collectors.toSet());
   }
 
-  @Test
-  void whateverAConfigurationSaysAModelDrawsOrIsRefused() throws IOException {
-    String config = copy("llama-yarn");
+  @ParameterizedTest
+  @ValueSource(strings = {"llama-yarn", "gpt-oss"})
+  void whateverAConfigurationSaysAModelDrawsOrIsRefused(String decoder) throws IOException {
+    String config = copy(decoder);
     try (Context context = Context.open()) {
       JsonMutations.requireReadOrRefused(
           config,
