@@ -11,10 +11,14 @@ import sys
 
 import torch
 from safetensors.torch import save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
+from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma3TextConfig, GptOssConfig, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config, Qwen3MoeConfig
 
 SIZES = dict(vocab_size=24, hidden_size=16, intermediate_size=20, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=32, head_dim=8,
              bos_token_id=1, eos_token_id=2, pad_token_id=0, initializer_range=0.4)
+
+LARGER = {**SIZES, "vocab_size": 64, "hidden_size": 32, "intermediate_size": 24, "initializer_range": 0.2}
+EXPERTS = dict(moe_intermediate_size=12, num_experts=4, num_experts_per_tok=2)
+SPLIT = {"gate_up_proj": ("gate_proj", "up_proj"), "down_proj": ("down_proj",)}
 
 
 def rope(kind, **parameters):
@@ -32,7 +36,23 @@ DECODERS = {
     "qwen3": Qwen3Config(**{**SIZES, "head_dim": 6}, tie_word_embeddings=False),
     "mistral-window": MistralConfig(**SIZES, sliding_window=4, tie_word_embeddings=False),
     "llama-longrope": LlamaConfig(**SIZES, **rope("longrope", short_factor=[1.0, 1.1, 1.3, 1.6], long_factor=[1.0, 2.0, 5.0, 9.0], factor=4.0, original_max_position_embeddings=20)),
+    "qwen3-moe": Qwen3MoeConfig(**{**LARGER, "num_hidden_layers": 3}, **EXPERTS, norm_topk_prob=True, mlp_only_layers=[1], tie_word_embeddings=False),
+    "qwen3-moe-fused": Qwen3MoeConfig(**LARGER, **EXPERTS, norm_topk_prob=False, tie_word_embeddings=True),
+    "gemma3": Gemma3TextConfig(**{**LARGER, "num_hidden_layers": 3}, query_pre_attn_scalar=12, sliding_window=4, sliding_window_pattern=3, rope_parameters=dict(
+        full_attention=dict(rope_type="linear", factor=4.0, rope_theta=1000.0), sliding_attention=dict(rope_type="default", rope_theta=100.0))),
+    "gpt-oss": GptOssConfig(**LARGER, num_local_experts=4, num_experts_per_tok=2, sliding_window=4, **rope(
+        "yarn", factor=4.0, beta_fast=2.0, beta_slow=0.5, truncate=False, original_max_position_embeddings=16)),
 }
+
+
+def as_on_the_hub(gradients):
+    """Splits the gradients of fused experts into those of the matrices of each expert."""
+    for name in [name for name in gradients if ".experts." in name]:
+        prefix, kind = name.rsplit(".", 1)
+        for number, matrix in enumerate(gradients.pop(name)):
+            for part, rows in zip(SPLIT[kind], matrix.chunk(len(SPLIT[kind]))):
+                gradients[f"{prefix}.{number}.{part}.weight"] = rows
+    return gradients
 
 
 def main():
@@ -43,11 +63,15 @@ def main():
             for parameter_name, parameter in model.named_parameters():
                 if "norm" in parameter_name or parameter_name.endswith("bias"):
                     parameter.add_(0.3 * torch.randn_like(parameter))
+                if parameter_name.endswith("gate_up_proj_bias"):
+                    parameter[0].mul_(30)  # so that some activations are clipped
+        if "num_experts_per_tok" in config.to_dict():
+            model.set_experts_implementation("eager")
         directory = pathlib.Path(sys.argv[1]) / name
-        model.save_pretrained(directory)
+        model.save_pretrained(directory, save_original_format=not name.endswith("-fused"))
         for extra in directory.glob("generation_config.json"):
             extra.unlink()
-        tokens = torch.randint(3, SIZES["vocab_size"], (3, 12))
+        tokens = torch.randint(3, config.vocab_size, (3, 12))
         mask = torch.ones(3, 12, dtype=torch.long)
         for row, length in enumerate((12, 9, 5)):
             mask[row, : 12 - length] = 0
@@ -58,7 +82,10 @@ def main():
         loss = torch.nn.functional.cross_entropy(logits[:, :-1][counted], tokens[:, 1:][counted])
         loss.backward()
         expected = {"tokens": tokens, "mask": mask, "logits": (logits * mask[:, :, None]).detach(), "loss": loss.detach().reshape(1)}
-        expected.update({f"gradient.{key}": value.grad for key, value in model.named_parameters()})
+        gradients = {key: value.grad for key, value in model.named_parameters()}
+        if name == "qwen3-moe":
+            gradients = as_on_the_hub(gradients)
+        expected.update({f"gradient.{key}": value for key, value in gradients.items()})
         save_file({key: value.contiguous() for key, value in expected.items()}, directory / "expected.safetensors")
         config_path = directory / "config.json"
         config_path.write_text(json.dumps(json.loads(config_path.read_text()), indent=1) + "\n")
@@ -68,13 +95,15 @@ def beyond():
     """Writes expected-beyond.safetensors beside each decoder whose rotary embeddings are extended: the logits of texts that are longer
     than its positions, row by row, and those of a cache that was filled with 8 tokens and then gets one at a time."""
     for name in sorted(DECODERS):
-        if DECODERS[name].rope_parameters["rope_type"] == "default":
+        config = DECODERS[name]
+        own = config.rope_parameters
+        if all(each["rope_type"] == "default" for each in ([own] if "rope_type" in own else own.values())):
             continue
         directory = pathlib.Path(sys.argv[1]) / name
         torch.manual_seed(7)
         tokens = torch.randint(3, SIZES["vocab_size"], (3, 40))
         lengths = (40, 33, 9)
-        whole, cached = torch.zeros(2, 3, 40, SIZES["vocab_size"])
+        whole, cached = torch.zeros(2, 3, 40, config.vocab_size)
         with torch.no_grad():
             for row, length in enumerate(lengths):
                 # A model of its own for each text, because dynamic embeddings remember the longest one.

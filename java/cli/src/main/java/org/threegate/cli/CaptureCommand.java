@@ -174,7 +174,12 @@ final class CaptureCommand implements Callable<Integer> {
       if (captured.contains(name)) {
         entries += own;
       } else {
-        leftOut.add(new Accounting.Note(name, "it is not a linear layer"));
+        leftOut.add(
+            new Accounting.Note(
+                name,
+                name.contains(".experts.")
+                    ? "it belongs to experts, which see only the tokens that chose them"
+                    : "it is not a linear layer"));
       }
     }
     return new Accounting.Side(

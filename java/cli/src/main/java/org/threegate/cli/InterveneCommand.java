@@ -35,7 +35,7 @@ import picocli.CommandLine.Spec;
           + " random inputs, in float64 and as stored. Stored rotations of bf16 weights are rounded.",
       "",
       "A model is refused if a tensor or a setting of its attention is not known to keep the function."
-          + " The logits of llama, mistral, qwen2 and qwen3 models are compared, too."
+          + " The logits of models that Threegate runs are compared, too."
     },
     footer = {
       "",

@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
 import java.time.LocalDate;
@@ -434,6 +435,52 @@ class TrainingCommandsTest {
             "--set",
             "output_dir=" + out + "2"),
         "weight_mask: cannot be combined with use_peft");
+  }
+
+  /** Masks, measurements, patches and files are of every tensor, whatever the family. */
+  @ParameterizedTest
+  @ValueSource(strings = {"gemma3", "gpt-oss", "qwen3-moe", "qwen3-moe-fused"})
+  void everyFamilyTrainsWithMasks(String family) throws IOException {
+    for (String file : List.of("config.json", "model.safetensors")) {
+      Files.copy(
+          FIXTURE.resolveSibling(family).resolve(file),
+          model.resolve(file),
+          StandardCopyOption.REPLACE_EXISTING);
+    }
+    Path mask = directory.resolve("mask.safetensors");
+    assertThat(run("mask", model, "--kind", "safe", "--out", mask, "--include", "mlp").code())
+        .isZero();
+    CommandRun run =
+        run(
+            "train",
+            config,
+            "--set",
+            "weight_mask=" + mask,
+            "--set",
+            "observed_matrices=mlp",
+            "--set",
+            "patch_steps=3");
+    assertThat(run.err()).isEmpty();
+    assertThat(run.code()).isZero();
+    double changed =
+        metrics(out).stream()
+            .filter(row -> row.has("geometry/changed"))
+            .reduce((first, second) -> second)
+            .orElseThrow()
+            .path("geometry/changed")
+            .asDouble();
+    assertThat(changed).isBetween(0.3, 0.95);
+    CommandRun compared =
+        run(
+            "compare",
+            model,
+            out.resolve("model"),
+            "--nulls",
+            "none",
+            "--out",
+            directory.resolve("report"));
+    assertThat(compared.code()).isZero();
+    assertThat(compared.err()).isEmpty();
   }
 
   @ParameterizedTest

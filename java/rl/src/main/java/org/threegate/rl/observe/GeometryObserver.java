@@ -89,15 +89,12 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
       throw new IllegalArgumentException("every must be 1 or more");
     }
     GeometryObserver observer = new GeometryObserver(context, every, everySpectrum, options, told);
-    model
-        .parameters()
-        .forEach(
-            (name, parameter) -> {
-              if (parameter.dim() == 2 && selected.test(name)) {
-                observer.base.put(name, copied(model, name, true));
-                observer.last.put(name, copied(model, name, false));
-              }
-            });
+    for (String name : model.matrices()) {
+      if (selected.test(name)) {
+        observer.base.put(name, copied(model, name, true));
+        observer.last.put(name, copied(model, name, false));
+      }
+    }
     if (observer.base.isEmpty()) {
       observer.close();
       throw new IllegalArgumentException("no matrix is selected");
@@ -115,7 +112,7 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
     List<Tensor> copy = new ArrayList<>();
     Scopes.run(
         () -> {
-          Tensor weight = model.weight(name).detach();
+          Tensor weight = model.matrix(name).detach();
           Tensor rounded = weight.to(ScalarType.BFloat16);
           Tensor kept = !exact || rounded.to(ScalarType.Float).equal(weight) ? rounded : weight;
           Tensor own = kept.clone().contiguous();
@@ -147,7 +144,7 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
    * @param policy the model that was resumed
    */
   public void goOnFrom(Decoder policy) {
-    Scopes.run(() -> last.forEach((name, copy) -> copy.copy_(policy.weight(name).detach())));
+    Scopes.run(() -> last.forEach((name, copy) -> copy.copy_(policy.matrix(name).detach())));
   }
 
   private void count(TrainingEvent.StepTaken taken, Map<String, Double> metrics) {
@@ -159,7 +156,7 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
     double stored = 0;
     double squares = 0;
     for (String name : base.keySet()) {
-      Tensor weight = taken.policy().weight(name, taken.masters()).detach();
+      Tensor weight = taken.policy().matrix(name, taken.masters()).detach();
       Tensor rounded = weight.to(ScalarType.BFloat16);
       try (TensorMemory before = TensorMemory.of(context, base.get(name));
           TensorMemory previous = TensorMemory.of(context, last.get(name));
@@ -217,7 +214,7 @@ public final class GeometryObserver implements TrainingObserver, AutoCloseable {
   private void measure(TrainingEvent.StepTaken taken, Map<String, Double> metrics) {
     Means means = new Means();
     for (Map.Entry<String, Tensor> entry : base.entrySet()) {
-      Tensor weight = taken.policy().weight(entry.getKey(), taken.masters()).detach();
+      Tensor weight = taken.policy().matrix(entry.getKey(), taken.masters()).detach();
       try (TensorMemory before = TensorMemory.of(context, entry.getValue());
           TensorMemory now = TensorMemory.of(context, weight)) {
         TensorGeometry geometry =

@@ -14,7 +14,7 @@ import org.bytedeco.pytorch.Tensor;
  * @param firstDecay the decay of the mean of gradients (beta 1)
  * @param secondDecay the decay of the mean of squared gradients (beta 2)
  * @param epsilon the term that is added to the denominator
- * @param weightDecay the decoupled weight decay of matrices; vectors have none
+ * @param weightDecay the decoupled weight decay of matrices; vectors and biases have none
  * @param largestNorm the global norm to which gradients are clipped; infinity turns clipping off
  */
 public record AdamW(

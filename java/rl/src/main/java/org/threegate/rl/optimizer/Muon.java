@@ -89,7 +89,8 @@ public record Muon(
   @Override
   public UpdateRule of(String name, Tensor parameter) {
     boolean vocabulary = name.endsWith("embed_tokens.weight") || name.endsWith("lm_head.weight");
-    return parameter.dim() == 2 && !vocabulary ? this : others;
+    boolean matrix = parameter.dim() == 2 && !name.endsWith("bias");
+    return matrix && !vocabulary ? this : others;
   }
 
   @Override

@@ -34,6 +34,7 @@ public final class Optimizer implements AutoCloseable {
   /**
    * A parameter.
    *
+   * @param decays whether it has weight decay
    * @param rule how it moves
    * @param master the master weights, which are the parameter itself when it is float32
    * @param moments the state of the rule by name
@@ -41,6 +42,7 @@ public final class Optimizer implements AutoCloseable {
    */
   private record Moving(
       Tensor parameter,
+      boolean decays,
       UpdateRule rule,
       Tensor master,
       Map<String, Tensor> moments,
@@ -79,12 +81,17 @@ public final class Optimizer implements AutoCloseable {
         (name, parameter) ->
             optimizer.moving.put(
                 name,
-                begin(parameter, rule.of(name, parameter), Optional.ofNullable(masks.get(name)))));
+                begin(
+                    name,
+                    parameter,
+                    rule.of(name, parameter),
+                    Optional.ofNullable(masks.get(name)))));
     return optimizer;
   }
 
   @SuppressWarnings("try")
-  private static Moving begin(Tensor parameter, UpdateRule rule, Optional<Tensor> mask) {
+  private static Moving begin(
+      String name, Tensor parameter, UpdateRule rule, Optional<Tensor> mask) {
     try (PointerScope scope = new PointerScope()) {
       Tensor master = isMaster(parameter) ? parameter : parameter.detach().to(ScalarType.Float);
       // No outer scope may free the state of the optimizer.
@@ -92,12 +99,13 @@ public final class Optimizer implements AutoCloseable {
         master.retainReference();
       }
       Map<String, Tensor> moments = new LinkedHashMap<>();
-      for (String name : rule.moments()) {
+      for (String moment : rule.moments()) {
         Tensor zeros = torch.zeros_like(master.detach());
         zeros.retainReference();
-        moments.put(name, zeros);
+        moments.put(moment, zeros);
       }
-      return new Moving(parameter, rule, master, moments, mask);
+      boolean decays = parameter.dim() > 1 && !name.endsWith("bias");
+      return new Moving(parameter, decays, rule, master, moments, mask);
     }
   }
 
@@ -142,7 +150,9 @@ public final class Optimizer implements AutoCloseable {
   }
 
   /**
-   * Takes a step along the accumulated gradients, and clears them.
+   * Takes a step along the accumulated gradients, and clears them. Where only some parameters have
+   * a gradient, those of the others count as 0, as in one tensor for all experts: experts that no
+   * token chose go on by their mean gradient. Without any gradient, nothing moves.
    *
    * @param rate the learning rate
    * @return the global norm of the gradients before clipping. When it is not finite, no step is
@@ -157,7 +167,9 @@ public final class Optimizer implements AutoCloseable {
         steps++;
         double scale = Math.min(1, largestNorm / (norm + 1e-6));
         List<Callable<Boolean>> parts = new ArrayList<>();
-        moving.values().forEach(own -> parts.add(() -> move(own, rate, scale)));
+        if (moving.values().stream().anyMatch(own -> own.parameter().grad().defined())) {
+          moving.values().forEach(own -> parts.add(() -> move(own, rate, scale)));
+        }
         Threads.map(parts, moved -> {});
       }
       for (Moving own : moving.values()) {
@@ -190,9 +202,6 @@ public final class Optimizer implements AutoCloseable {
   /** Moves a parameter. Parameters move in parallel, each in one thread. */
   @SuppressWarnings("try")
   private boolean move(Moving own, double rate, double scale) {
-    if (!own.parameter().grad().defined()) {
-      return false;
-    }
     try (PointerScope scope = new PointerScope();
         NoGradGuard guard = new NoGradGuard()) {
       moved(own, rate, scale);
@@ -201,14 +210,22 @@ public final class Optimizer implements AutoCloseable {
   }
 
   private void moved(Moving own, double rate, double scale) {
-    Tensor gradient =
-        masked(own, own.parameter().grad().to(ScalarType.Float)).mul(new Scalar(scale));
     Tensor target = own.master().detach();
+    Tensor given = own.parameter().grad();
+    Tensor gradient =
+        given.defined()
+            ? masked(own, given.to(ScalarType.Float)).mul(new Scalar(scale))
+            : torch.zeros_like(target);
     Tensor moved =
         own.rule()
             .moved(
                 new UpdateRule.Step(
-                    target, gradient, List.copyOf(own.moments().values()), rate, steps));
+                    target,
+                    gradient,
+                    List.copyOf(own.moments().values()),
+                    rate,
+                    steps,
+                    own.decays()));
     // Adding zero would not do: it can change the sign bit of a zero.
     target.copy_(own.mask().map(mask -> torch.where(mask, moved, target)).orElse(moved));
     round(own);

@@ -23,13 +23,15 @@ public sealed interface UpdateRule permits AdamW, Sgd, Muon {
    * @param moments the state in the order of {@link #moments}, which the rule updates in place
    * @param rate the learning rate
    * @param number the number of the step, from 1
+   * @param decays whether weight decay applies: vectors and biases have none
    */
-  record Step(Tensor weights, Tensor gradient, List<Tensor> moments, double rate, long number) {
-    /** {@return whether weight decay applies: vectors have none} */
-    boolean decays() {
-      return weights.dim() > 1;
-    }
-  }
+  record Step(
+      Tensor weights,
+      Tensor gradient,
+      List<Tensor> moments,
+      double rate,
+      long number,
+      boolean decays) {}
 
   /** {@return the global norm to which gradients are clipped; infinity turns clipping off} */
   double largestNorm();

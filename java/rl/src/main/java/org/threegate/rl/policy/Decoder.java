@@ -80,7 +80,10 @@ public final class Decoder implements AutoCloseable {
   private final Storage storage;
   private final Map<String, Tensor> parameters;
   private final Map<String, LowRankFactors> factors = new LinkedHashMap<>();
-  private final Tensor frequencies;
+  private final LinearLayers linear;
+  private final Map<String, ExpertPart> expertParts = new LinkedHashMap<>();
+  // The frequencies of each kind of rotary embeddings, for sequences within the original length.
+  private final Map<Rotary, Tensor> frequencies = new HashMap<>();
 
   private Decoder(
       String where, DecoderConfig config, Storage storage, Map<String, Tensor> parameters) {
@@ -88,9 +91,17 @@ public final class Decoder implements AutoCloseable {
     this.config = config;
     this.storage = storage;
     this.parameters = parameters;
-    double[] angles =
-        config.rotary().frequencies(config.attention().headDimension(), config.rotary().original());
-    frequencies = Scopes.own(() -> floats(angles, angles.length));
+    this.linear = new LinearLayers(parameters, factors);
+    config.expertParts().forEach(part -> expertParts.put(part.name(), part));
+    int width = config.attention().headDimension();
+    for (DecoderConfig.Layer layer : config.layers()) {
+      frequencies.computeIfAbsent(
+          layer.rotary(),
+          rotary -> {
+            double[] angles = rotary.frequencies(width, rotary.original());
+            return Scopes.own(() -> floats(angles, angles.length));
+          });
+    }
   }
 
   /**
@@ -100,15 +111,15 @@ public final class Decoder implements AutoCloseable {
    *
    * @param known false at padding, [batch, tokens so far], bool
    */
-  private Tensor frequencies(Tensor known) {
-    if (!config.rotary().dependsOnLength() || known.size(1) <= config.rotary().original()) {
-      return frequencies;
+  private Tensor frequencies(Rotary rotary, Tensor known) {
+    if (!rotary.dependsOnLength() || known.size(1) <= rotary.original()) {
+      return frequencies.get(rotary);
     }
     int width = config.attention().headDimension();
     long[] lengths = Tensors.longs(known.sum(new long[] {1}, false, null));
     double[] all = new double[lengths.length * (width / 2)];
     for (int i = 0; i < lengths.length; i++) {
-      double[] own = config.rotary().frequencies(width, lengths[i]);
+      double[] own = rotary.frequencies(width, lengths[i]);
       System.arraycopy(own, 0, all, i * own.length, own.length);
     }
     return floats(all, lengths.length, 1, width / 2);
@@ -144,10 +155,12 @@ public final class Decoder implements AutoCloseable {
    * @return the model, which the caller closes
    */
   public static Decoder load(Context context, Path directory, Storage storage) {
-    DecoderConfig config = DecoderConfig.read(directory);
+    DecoderConfig read = DecoderConfig.read(directory);
+    DecoderConfig config = read;
     Map<String, Tensor> parameters = new LinkedHashMap<>();
     try (Checkpoint files = Checkpoint.open(context, directory)) {
-      requireLayers(config, files);
+      requireLayers(read, files);
+      config = read.storedAs(files.tensors().keySet());
       requireTiedHead(config, files);
       config
           .parameters()
@@ -200,8 +213,9 @@ public final class Decoder implements AutoCloseable {
   }
 
   /**
-   * Creates a decoder with random parameters. Vectors are 1, biases are 0, and matrices are normal.
-   * Matrices that write into the residual stream are scaled down by √(2 · layers), as in GPT-2.
+   * Creates a decoder with random parameters. Norms change nothing, biases and sinks are 0, and
+   * matrices are normal. Matrices that write into the residual stream are scaled down by √(2 ·
+   * layers), as in GPT-2.
    *
    * @param config the shape of the model
    * @param deviation the standard deviation of the matrices
@@ -215,16 +229,14 @@ public final class Decoder implements AutoCloseable {
         .parameters()
         .forEach(
             (name, shape) -> {
-              boolean writes = name.endsWith("o_proj.weight") || name.endsWith("down_proj.weight");
-              double own = writes ? deviation / Math.sqrt(2.0 * config.layers()) : deviation;
+              boolean writes = name.contains("o_proj.") || name.contains("down_proj");
+              double own = writes ? deviation / Math.sqrt(2.0 * config.layers().size()) : deviation;
+              boolean drawn = shape.size() > 1 && !name.endsWith("_bias");
+              float constant = name.endsWith("norm.weight") ? config.norm().kind().neutral() : 0;
               float[] values =
                   new float[Math.toIntExact(shape.stream().reduce(1L, Math::multiplyExact))];
               for (int i = 0; i < values.length; i++) {
-                values[i] =
-                    (float)
-                        (shape.size() > 1
-                            ? own * random.nextGaussian()
-                            : name.endsWith(".bias") ? 0 : 1);
+                values[i] = drawn ? (float) (own * random.nextGaussian()) : constant;
               }
               parameters.put(
                   name,
@@ -235,14 +247,14 @@ public final class Decoder implements AutoCloseable {
 
   /** Checks that the last layer is there, before memory is allocated for every layer. */
   private static void requireLayers(DecoderConfig config, Checkpoint files) {
-    String last = DecoderConfig.layer(config.layers() - 1, "input_layernorm.weight");
+    String last = DecoderConfig.layer(config.layers().size() - 1, "input_layernorm.weight");
     if (!files.tensors().containsKey(last)) {
       throw new InvalidInputException(
           files.path()
               + ": tensor \""
               + last
               + "\" is missing; config.json says that there are "
-              + config.layers()
+              + config.layers().size()
               + " layers");
     }
   }
@@ -250,7 +262,14 @@ public final class Decoder implements AutoCloseable {
   private static Tensor read(Checkpoint files, String name, List<Long> shape, ScalarType storedAs) {
     org.threegate.checkpoint.Tensor stored = files.tensors().get(name);
     if (stored == null) {
-      throw new InvalidInputException(files.path() + ": tensor \"" + name + "\" is missing");
+      throw new InvalidInputException(
+          files.path()
+              + ": tensor \""
+              + name
+              + "\" is "
+              + (files.tensors().containsKey(name + "_blocks")
+                  ? "quantized (MXFP4); convert the model to bf16, with dequantize=True in transformers"
+                  : "missing"));
     }
     String where = stored.file().path() + ": tensor \"" + name + "\" ";
     if (!stored.shape().equals(shape)) {
@@ -320,6 +339,7 @@ public final class Decoder implements AutoCloseable {
     Tensor parameter = parameters.get(weight);
     if (parameter == null
         || parameter.dim() != 2
+        || !weight.endsWith(".weight")
         || parameter.size(0) != own.b().size(0)
         || parameter.size(1) != own.a().size(1)
         || weight.equals(DecoderConfig.EMBEDDING)) {
@@ -383,6 +403,50 @@ public final class Decoder implements AutoCloseable {
           Tensor b = masters.getOrDefault(factor(name, "B"), own.b()).to(storage.exact());
           return parameter.to(storage.exact()).add(b.matmul(a).mul(new Scalar(own.scale())));
         });
+  }
+
+  /**
+   * {@return the names of all matrices} Those of experts that are stored together have the names of
+   * {@link ExpertPart}. Biases are no matrices.
+   */
+  public List<String> matrices() {
+    List<String> names = new ArrayList<>();
+    parameters.forEach(
+        (name, parameter) -> {
+          if (parameter.dim() == 2 && !name.endsWith("_bias")) {
+            names.add(name);
+          }
+        });
+    expertParts.values().stream()
+        .filter(ExpertPart::isMatrix)
+        .map(ExpertPart::name)
+        .forEach(names::add);
+    return names;
+  }
+
+  /**
+   * {@return an effective matrix, [outputs, inputs]}
+   *
+   * @param name one of {@link #matrices}
+   */
+  public Tensor matrix(String name) {
+    return expertParts.containsKey(name) ? matrix(name, Map.of()) : weight(name);
+  }
+
+  /**
+   * {@return an effective matrix before it is rounded to the dtype of the model, [outputs, inputs]}
+   *
+   * @param name one of {@link #matrices}
+   * @param masters the tensors that the optimizer moves, by the names of {@link #trainable}. A
+   *     tensor that is missing is taken from the model
+   */
+  public Tensor matrix(String name, Map<String, Tensor> masters) {
+    ExpertPart part = expertParts.get(name);
+    if (part == null) {
+      return weight(name, masters);
+    }
+    Tensor whole = masters.getOrDefault(part.parameter(), parameters.get(part.parameter()));
+    return Scopes.keep(() -> part.matrix(whole).contiguous());
   }
 
   /**
@@ -555,27 +619,21 @@ public final class Decoder implements AutoCloseable {
   }
 
   Tensor head(Call call, Tensor states) {
-    String name = config.tiedEmbeddings() ? DecoderConfig.EMBEDDING : DecoderConfig.HEAD;
-    return call.product(name, states, torch.linear(states, parameters.get(name)), factors);
+    return linear(
+        call, states, config.tiedEmbeddings() ? DecoderConfig.EMBEDDING : DecoderConfig.HEAD);
   }
 
   /** Inputs that all layers of a forward pass share. */
   record Call(
       long batch,
       long tokens,
-      Tensor cosines,
-      Tensor sines,
+      Map<Rotary, Rotation> rotations,
       Map<Integer, Tensor> masks,
       Optional<KeyValueCache> cache,
-      Optional<Tap> tap) {
-    private Tensor product(
-        String weight, Tensor input, Tensor plain, Map<String, LowRankFactors> factors) {
-      LowRankFactors own = factors.get(weight);
-      Tensor output = own == null ? plain : plain.add(own.product(input));
-      tap.ifPresent(shown -> shown.on(weight, input, output));
-      return output;
-    }
-  }
+      Optional<Tap> tap) {}
+
+  /** The cosines and sines of the angles of each token, [batch, tokens, 1, head dimension]. */
+  private record Rotation(Tensor cosines, Tensor sines) {}
 
   /** Computes the inputs that all layers share. */
   Call begin(Tensor tokens, Tensor mask, Optional<KeyValueCache> cache, Optional<Tap> tap) {
@@ -584,32 +642,41 @@ public final class Decoder implements AutoCloseable {
     Tensor known = cache.map(own -> own.append(mask)).orElse(mask);
     Tensor positions =
         known.cumsum(1).sub(new Scalar(1)).clamp_min(new Scalar(0)).narrow(1, before, count);
-    Tensor angles = positions.unsqueeze(-1).mul(frequencies(known));
-    Tensor both = torch.cat(Tensors.vector(angles, angles), -1).unsqueeze(2);
-    Scalar scale = new Scalar(config.rotary().scale());
     Map<Integer, Tensor> masks = new HashMap<>();
-    for (int window : config.attention().windows()) {
+    Map<Rotary, Rotation> rotations = new HashMap<>();
+    for (DecoderConfig.Layer layer : config.layers()) {
       masks.computeIfAbsent(
-          window, own -> attentionMask(known, before, count, own).to(storage.type));
+          layer.window(), own -> attentionMask(known, before, count, own).to(storage.type));
+      rotations.computeIfAbsent(
+          layer.rotary(), own -> rotation(positions, frequencies(own, known), own.scale()));
     }
-    return new Call(
-        tokens.size(0),
-        count,
-        both.cos().mul(scale).to(storage.type),
-        both.sin().mul(scale).to(storage.type),
-        masks,
-        cache,
-        tap);
+    return new Call(tokens.size(0), count, rotations, masks, cache, tap);
+  }
+
+  private Rotation rotation(Tensor positions, Tensor own, double factor) {
+    Tensor angles = positions.unsqueeze(-1).mul(own);
+    Tensor both = torch.cat(Tensors.vector(angles, angles), -1).unsqueeze(2);
+    Scalar scale = new Scalar(factor);
+    return new Rotation(
+        both.cos().mul(scale).to(storage.type), both.sin().mul(scale).to(storage.type));
   }
 
   Tensor embedded(Tensor tokens) {
-    return torch.embedding(parameters.get(DecoderConfig.EMBEDDING), tokens);
+    Tensor rows = torch.embedding(parameters.get(DecoderConfig.EMBEDDING), tokens);
+    if (config.embeddingScale() == 1) {
+      return rows;
+    }
+    // transformers rounds the factor to the dtype of the model: 55.5 for √3072 in bf16.
+    Tensor factor =
+        torch.full(
+            new long[0], new Scalar(config.embeddingScale()), new TensorOptions(storage.type));
+    return rows.mul(ModelDevice.placed(factor));
   }
 
   /** Applies all layers. */
   Tensor hidden(Call call, Tensor embedded) {
     Tensor states = embedded;
-    for (int layer = 0; layer < config.layers(); layer++) {
+    for (int layer = 0; layer < config.layers().size(); layer++) {
       states = layer(call, layer, states);
     }
     call.cache().ifPresent(own -> own.advance((int) call.tokens()));
@@ -618,13 +685,18 @@ public final class Decoder implements AutoCloseable {
 
   /** Applies one layer. */
   Tensor layer(Call call, int layer, Tensor before) {
-    Tensor states = before.add(attention(call, layer, norm(before, layer, "input_layernorm")));
-    return states.add(feedForward(call, layer, norm(states, layer, "post_attention_layernorm")));
+    boolean both = config.normalizesOutputs();
+    String afterAttention = "post_attention_layernorm";
+    Tensor attended = attention(call, layer, norm(before, layer, "input_layernorm"));
+    Tensor states = before.add(both ? norm(attended, layer, afterAttention) : attended);
+    Tensor input = norm(states, layer, both ? "pre_feedforward_layernorm" : afterAttention);
+    Tensor output = feedForward(call, layer, input);
+    return states.add(both ? norm(output, layer, "post_feedforward_layernorm") : output);
   }
 
   /** Applies the final norm. */
   Tensor last(Tensor states) {
-    return normed(states, parameters.get(DecoderConfig.NORM));
+    return config.norm().apply(states, parameters.get(DecoderConfig.NORM), storage.exact());
   }
 
   /** Returns the additive attention mask, [batch, 1, 1, new tokens, all tokens]. */
@@ -644,34 +716,18 @@ public final class Decoder implements AutoCloseable {
   }
 
   private Tensor norm(Tensor states, int layer, String name) {
-    return normed(states, parameters.get(DecoderConfig.layer(layer, name + ".weight")));
-  }
-
-  private Tensor normed(Tensor states, Tensor weight) {
-    if (storage.type == storage.exact()) {
-      return torch.rms_norm(
-          states,
-          new long[] {states.size(-1)},
-          new TensorOptional(weight),
-          new DoubleOptional(config.normEpsilon()));
-    }
-    // transformers rounds before it multiplies by the weight.
-    Tensor exact = states.to(storage.exact());
-    Tensor squares = exact.mul(exact).mean(new long[] {-1}, true, null);
-    return exact
-        .mul(squares.add(new Scalar(config.normEpsilon())).rsqrt())
-        .to(storage.type)
-        .mul(weight);
+    Tensor weight = parameters.get(DecoderConfig.layer(layer, name + ".weight"));
+    return config.norm().apply(states, weight, storage.exact());
   }
 
   private Tensor linear(Call call, Tensor input, int layer, String name) {
-    String weight = DecoderConfig.layer(layer, name + ".weight");
-    Tensor bias = parameters.get(DecoderConfig.layer(layer, name + ".bias"));
-    Tensor plain =
-        bias == null
-            ? torch.linear(input, parameters.get(weight))
-            : torch.linear(input, parameters.get(weight), new TensorOptional(bias));
-    return call.product(weight, input, plain, factors);
+    return linear(call, input, DecoderConfig.layer(layer, name + ".weight"));
+  }
+
+  private Tensor linear(Call call, Tensor input, String weight) {
+    Tensor output = linear.apply(weight, input);
+    call.tap().ifPresent(shown -> shown.on(weight, input, output));
+    return output;
   }
 
   private Tensor attention(Call call, int layer, Tensor states) {
@@ -680,7 +736,7 @@ public final class Decoder implements AutoCloseable {
     long each = config.attention().heads() / groups;
     Tensor rotated =
         rotated(
-            call,
+            call.rotations().get(config.layers().get(layer).rotary()),
             torch.cat(
                 Tensors.vector(
                     heads(call, layer, states, "q", config.attention().heads()),
@@ -695,8 +751,9 @@ public final class Decoder implements AutoCloseable {
     Tensor keys = call.cache().map(own -> own.appendKeys(layer, ownKeys)).orElse(ownKeys);
     Tensor values = call.cache().map(own -> own.appendValues(layer, ownValues)).orElse(ownValues);
     long all = keys.size(2);
-    Tensor mask = call.masks().get(config.attention().windows().get(layer));
-    if (call.cache().isPresent()) {
+    Tensor mask = call.masks().get(config.layers().get(layer).window());
+    double scale = config.attention().scale();
+    if (call.cache().isPresent() && !config.attention().sinks()) {
       // Without gradients, use the fused kernel, which has no second derivative.
       Tensor mixed =
           torch.scaled_dot_product_attention(
@@ -706,7 +763,7 @@ public final class Decoder implements AutoCloseable {
               new TensorOptional(mask.squeeze(1)),
               0.0,
               false,
-              new DoubleOptional(1 / Math.sqrt(width)),
+              new DoubleOptional(scale),
               true);
       return linear(
           call,
@@ -722,13 +779,12 @@ public final class Decoder implements AutoCloseable {
             .reshape(call.batch(), call.tokens(), groups, each, width)
             .permute(0, 2, 3, 1, 4)
             .reshape(call.batch(), groups, each * call.tokens(), width);
-    Tensor weights =
+    Tensor scores =
         rows.matmul(keys.transpose(2, 3))
-            .mul(new Scalar(1 / Math.sqrt(width)))
+            .mul(new Scalar(scale))
             .view(call.batch(), groups, each, call.tokens(), all)
-            .add(mask)
-            .softmax(-1)
-            .view(call.batch(), groups, each * call.tokens(), all);
+            .add(mask);
+    Tensor weights = shares(scores, layer).view(call.batch(), groups, each * call.tokens(), all);
     Tensor mixed =
         weights
             .matmul(values)
@@ -736,6 +792,26 @@ public final class Decoder implements AutoCloseable {
             .permute(0, 3, 1, 2, 4)
             .reshape(call.batch(), call.tokens(), config.attention().heads() * width);
     return linear(call, mixed, layer, "self_attn.o_proj");
+  }
+
+  /**
+   * Returns the attention to each token. A sink takes its share of the attention, and has no value.
+   */
+  private Tensor shares(Tensor scores, int layer) {
+    if (!config.attention().sinks()) {
+      return scores.softmax(-1);
+    }
+    long tokens = scores.size(4);
+    Tensor sinks =
+        parameters
+            .get(DecoderConfig.layer(layer, DecoderConfig.SINKS))
+            .view(1, scores.size(1), scores.size(2), 1, 1)
+            .expand(scores.size(0), scores.size(1), scores.size(2), scores.size(3), 1);
+    return torch
+        .cat(Tensors.vector(scores, sinks), -1)
+        .softmax(-1)
+        .narrow(-1, 0, tokens)
+        .contiguous();
   }
 
   /** Returns the heads of queries or keys, [batch, tokens, heads, head dimension]. */
@@ -749,24 +825,34 @@ public final class Decoder implements AutoCloseable {
   }
 
   /** Applies the rotary position embeddings to heads. */
-  private Tensor rotated(Call call, Tensor heads) {
+  private Tensor rotated(Rotation rotation, Tensor heads) {
     long half = config.attention().headDimension() / 2;
     Tensor turned =
         torch.cat(
             Tensors.vector(heads.narrow(-1, half, half).neg(), heads.narrow(-1, 0, half)), -1);
-    return heads.mul(call.cosines()).addcmul(turned, call.sines());
+    return heads.mul(rotation.cosines()).addcmul(turned, rotation.sines());
   }
 
   private Tensor feedForward(Call call, int layer, Tensor states) {
-    Tensor gate = torch.silu(linear(call, states, layer, "mlp.gate_proj"));
-    return linear(
-        call, gate.mul(linear(call, states, layer, "mlp.up_proj")), layer, "mlp.down_proj");
+    FeedForward network = config.layers().get(layer).feedForward();
+    if (network instanceof FeedForward.Experts experts) {
+      String router = DecoderConfig.MLP + experts.layout().router();
+      long hidden = states.size(-1);
+      return new ExpertNetwork(experts, linear, DecoderConfig.layer(layer, DecoderConfig.EXPERTS))
+          .apply(
+              states.reshape(-1, hidden),
+              linear(call, states, layer, router).reshape(-1, experts.count()))
+          .view(call.batch(), call.tokens(), hidden);
+    }
+    Tensor gate = linear(call, states, layer, DecoderConfig.MLP + "gate_proj");
+    Tensor up = linear(call, states, layer, DecoderConfig.MLP + "up_proj");
+    return linear(call, network.gating().apply(gate, up), layer, DecoderConfig.MLP + "down_proj");
   }
 
   @Override
   public void close() {
     List<Tensor> all = new ArrayList<>(parameters.values());
-    all.add(frequencies);
+    all.addAll(frequencies.values());
     factors.values().forEach(own -> all.addAll(List.of(own.a(), own.b())));
     all.forEach(Tensor::close);
   }

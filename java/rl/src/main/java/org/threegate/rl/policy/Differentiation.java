@@ -75,7 +75,7 @@ public record Differentiation(
   /** Runs each layer forward twice: first without a graph, then with the graph of that layer. */
   private List<Optional<Tensor>> replayed(
       Decoder.Call call, List<Tensor> moving, Function<Tensor, Tensor> head) {
-    int layers = model.config().layers();
+    int layers = model.config().layers().size();
     List<Tensor> states = new ArrayList<>();
     states.add(Scopes.keepWithoutGradient(() -> model.embedded(texts.tokens())));
     for (int layer = 0; layer < layers; layer++) {

@@ -42,7 +42,7 @@ public final class KeyValueCache implements AutoCloseable {
                 ModelDevice.placed(
                     torch.zeros(new long[] {batch, capacity}, new TensorOptions(ScalarType.Bool))));
     KeyValueCache cache = new KeyValueCache(capacity, mask);
-    for (int layer = 0; layer < config.layers(); layer++) {
+    for (int layer = 0; layer < config.layers().size(); layer++) {
       for (List<Tensor> tensors : List.of(cache.keys, cache.values)) {
         tensors.add(
             Scopes.own(

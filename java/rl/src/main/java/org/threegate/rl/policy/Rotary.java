@@ -116,6 +116,10 @@ public record Rotary(
     }
   }
 
+  /** The field with the parameters of the embeddings. */
+  static final String PARAMETERS = "rope_parameters";
+
+  private static final String PARTIAL = "partial_rotary_factor";
   private static final double FAST = 32;
   private static final double LEAST_BASE = 2;
   private static final double MOST_BASE = 1e15;
@@ -139,18 +143,39 @@ public record Rotary(
   }
 
   /**
+   * Where the base of the frequencies is found, if the parameters of the embeddings have none.
+   *
+   * @param field the field of the configuration
+   * @param otherwise the base, if there is no such field
+   */
+  record Base(String field, double otherwise) {
+    private double of(JsonFields own, JsonFields config) {
+      String name = "rope_theta";
+      return (own.has(name) ? own : config)
+          .number(own.has(name) ? name : field, LEAST_BASE, MOST_BASE)
+          .orElse(otherwise);
+    }
+  }
+
+  /** {@return the parameters of the embeddings, in the field of newer or of older files} */
+  static JsonFields parameters(JsonFields config) {
+    return config.object(config.has(PARAMETERS) ? PARAMETERS : "rope_scaling");
+  }
+
+  /**
    * Reads the embeddings from a configuration.
    *
+   * @param own the parameters of the embeddings
+   * @param theta where the base is found, if they have none
    * @param positions the maximal number of positions
    * @param headDimension the width of a head
    * @throws InvalidInputException when the extension is not supported or a value is invalid
    */
-  static Rotary parse(JsonFields config, int positions, int headDimension) {
-    JsonFields own =
-        config.object(config.has("rope_parameters") ? "rope_parameters" : "rope_scaling");
+  static Rotary parse(
+      JsonFields own, JsonFields config, Base theta, int positions, int headDimension) {
     String type = own.text("rope_type").or(() -> own.text("type")).orElse("default");
-    double base = number(own, config, "rope_theta", LEAST_BASE, MOST_BASE, 10000);
-    double partial = number(own, config, "partial_rotary_factor", 0, 1, 1);
+    double base = theta.of(own, config);
+    double partial = (own.has(PARTIAL) ? own : config).number(PARTIAL, 0, 1).orElse(1);
     Extension extension = Extension.of(type, config.where());
     if (partial != 1) {
       throw new InvalidInputException(
@@ -201,11 +226,6 @@ public record Rotary(
   /** Returns the default of LongRoPE's {@code attention_factor}. */
   private static double longScale(double factor, int original) {
     return factor <= 1 || original == 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original));
-  }
-
-  private static double number(
-      JsonFields own, JsonFields config, String name, double least, double most, double otherwise) {
-    return (own.has(name) ? own : config).number(name, least, most).orElse(otherwise);
   }
 
   private static double factor(JsonFields fields, String name, double otherwise) {

@@ -51,8 +51,9 @@ final class RunIdentity {
   private static void problems(StringBuilder text, String key, Optional<Path> path)
       throws IOException {
     if (path.isPresent()) {
-      for (Path file : ProblemFile.files(path.get())) {
-        line(text, key + "/" + file.getFileName(), file);
+      List<Path> files = ProblemFile.files(path.get());
+      for (int i = 0; i < files.size(); i++) {
+        line(text, files.size() == 1 ? key : key + "/" + (i + 1), files.get(i));
       }
     }
   }

@@ -5,7 +5,6 @@ import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,7 +19,6 @@ import org.threegate.rl.policy.CompletionEngine;
 import org.threegate.rl.policy.Decoder;
 import org.threegate.rl.policy.JsonTokenizer;
 import org.threegate.rl.policy.SamplingOptions;
-import org.threegate.rl.policy.Tensors;
 import org.threegate.rl.policy.Threads;
 import org.threegate.rl.policy.Tokenizer;
 import org.threegate.rl.rollout.Rollouts;
@@ -75,15 +73,10 @@ public final class TrainingSession implements AutoCloseable {
             : Optional.empty();
     this.adapter =
         config.adapter().usePeft() ? Optional.of(opened.add(attach(context))) : Optional.empty();
-    Map<String, Tensor> masks = masks(context, parts.masks);
-    this.unmasked =
-        masks.isEmpty()
-            ? List.of()
-            : policy.trainable().keySet().stream()
-                .filter(name -> !masks.containsKey(name))
-                .toList();
+    WeightMasks masks = masks(context, parts.masks);
+    this.unmasked = masks.unmasked();
     try {
-      this.trainer = opened.add(trainer(parts, reference, masks));
+      this.trainer = opened.add(trainer(parts, reference, masks.tensors()));
     } catch (IllegalArgumentException e) {
       throw new InvalidInputException("configuration: " + e.getMessage(), e);
     }
@@ -268,10 +261,9 @@ public final class TrainingSession implements AutoCloseable {
     }
   }
 
-  /** Returns masks as tensors, which the scope of the session frees. */
-  private Map<String, Tensor> masks(Context context, Map<String, Mask> given) {
-    Map<String, Tensor> masks = new HashMap<>();
-    given.forEach((name, mask) -> masks.put(name, Tensors.of(mask)));
+  private WeightMasks masks(Context context, Map<String, Mask> given) {
+    WeightMasks masks = new WeightMasks(policy);
+    given.forEach((name, mask) -> masks.put("masks", name, mask));
     config
         .optimization()
         .weightMask()
@@ -280,16 +272,9 @@ public final class TrainingSession implements AutoCloseable {
               if (!policy.factors().isEmpty()) {
                 throw new InvalidInputException("weight_mask: cannot be combined with use_peft");
               }
-              for (MaskFile.Entry entry : MaskFile.read(context, file).entries()) {
-                if (!policy.parameters().containsKey(entry.name())) {
-                  throw new InvalidInputException(
-                      file
-                          + ": mask \""
-                          + entry.name()
-                          + "\" does not belong to a weight of the model");
-                }
-                masks.put(entry.name(), Tensors.of(entry.mask()));
-              }
+              MaskFile.read(context, file)
+                  .entries()
+                  .forEach(entry -> masks.put(file.toString(), entry.name(), entry.mask()));
             });
     return masks;
   }

@@ -19,7 +19,8 @@ import org.threegate.run.InvalidInputException;
  *
  * <pre>{@code
  * Scorer scorer =
- *     new HttpScorer(URI.create("http://127.0.0.1:8000/score"), Duration.ofSeconds(5));
+ *     new HttpScorer(
+ *         java.net.URI.create("http://127.0.0.1:8000/score"), java.time.Duration.ofSeconds(5));
  * }</pre>
  */
 public final class HttpScorer implements Scorer {

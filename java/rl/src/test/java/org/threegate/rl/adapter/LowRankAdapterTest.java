@@ -67,12 +67,26 @@ class LowRankAdapterTest {
     AdapterOptions options =
         new AdapterOptions(
             3, 4, initialisation == Initialisation.OLORA, AdapterOptions.ALL, initialisation);
+    requireTheSame(MODEL, options, 2 * 7);
+  }
+
+  /** Matrices of experts that are stored together have no factors, as in PEFT. */
+  @ParameterizedTest
+  @CsvSource({"gemma3, 21", "gpt-oss, 8", "qwen3-moe, 39", "qwen3-moe-fused, 8"})
+  void adaptersAreOfTheLinearLayersOfEveryFamily(String name, int layers) throws IOException {
+    requireTheSame(
+        MODEL.resolveSibling(name),
+        new AdapterOptions(3, 4, false, AdapterOptions.ALL, Initialisation.LORA),
+        layers);
+  }
+
+  private void requireTheSame(Path path, AdapterOptions options, int layers) throws IOException {
     try (Context context = Context.open();
         PointerScope scope = new PointerScope();
-        Decoder base = Decoder.load(context, MODEL);
-        Decoder model = Decoder.load(context, MODEL);
+        Decoder base = Decoder.load(context, path);
+        Decoder model = Decoder.load(context, path);
         LowRankAdapter adapter = LowRankAdapter.attach(context, model, options, 1)) {
-      assertThat(model.trainable()).hasSize(2 * 7 * model.config().layers());
+      assertThat(model.trainable()).hasSize(2 * layers);
       float[] before = logits(base);
       assertClose(logits(model), before, 2e-5);
       Map<String, float[]> frozen = new HashMap<>();
@@ -98,7 +112,7 @@ class LowRankAdapterTest {
       LowRankAdapter.read(context, base, directory);
       assertClose(logits(base), after, 5e-5);
       // The merged model computes the same.
-      Files.copy(MODEL.resolve("config.json"), directory.resolve("config.json"));
+      Files.copy(path.resolve("config.json"), directory.resolve("config.json"));
       model.write(directory, TensorType.F32);
       Files.delete(directory.resolve("adapter_config.json"));
       try (Decoder merged = Decoder.load(context, directory)) {

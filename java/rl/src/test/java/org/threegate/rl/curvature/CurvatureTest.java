@@ -160,7 +160,7 @@ class CurvatureTest {
       CaptureFile.write(model, texts, own -> own.endsWith("o_proj.weight"), true, 1, file);
       try (Capture capture = Capture.open(context, file)) {
         assertThat(capture.kind()).isEqualTo(FisherKind.EMPIRICAL);
-        assertThat(capture.layers()).hasSize(model.config().layers());
+        assertThat(capture.layers()).hasSize(model.config().layers().size());
       }
       List<float[]> gradients = new ArrayList<>();
       int index = List.copyOf(model.parameters().keySet()).indexOf(name);

@@ -6,8 +6,10 @@ import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
@@ -113,6 +115,37 @@ class AdamWTest {
         assertThat(Tensors.floats(parameter)[0]).isCloseTo(0.9f, within(1e-4f));
       }
     }
+  }
+
+  /** A parameter without a gradient has one of 0 where others have one, as an unused expert. */
+  @Test
+  void parametersWithoutAGradientGoOnByTheirMean() {
+    List<float[]> ends = new ArrayList<>();
+    for (boolean zero : new boolean[] {false, true}) {
+      try (PointerScope scope = new PointerScope()) {
+        Tensor used = Tensors.of(new float[] {1, 2}, 1, 2).requires_grad_(true);
+        Tensor other = Tensors.of(new float[] {3, 4}, 1, 2).requires_grad_(true);
+        Map<String, Tensor> both = new LinkedHashMap<>(Map.of("other", other));
+        both.put("used", used);
+        AdamW options = new AdamW(0.9, 0.999, 1e-8, 0.5, 1);
+        try (Optimizer optimizer = Optimizer.of(both, options, Map.of())) {
+          differentiate(used, new float[] {1, 1}, 1, 2);
+          differentiate(other, new float[] {1, -1}, 1, 2);
+          optimizer.step(0.1);
+          float[] before = Tensors.floats(other);
+          differentiate(used, new float[] {1, 1}, 1, 2);
+          if (zero) {
+            differentiate(other, new float[] {0, 0}, 1, 2);
+          }
+          optimizer.step(0.1);
+          assertThat(Tensors.floats(other)).isNotEqualTo(before);
+          ends.add(Tensors.floats(other));
+          optimizer.step(0.1);
+          assertThat(Tensors.floats(other)).isEqualTo(ends.get(ends.size() - 1));
+        }
+      }
+    }
+    assertThat(ends.get(0)).isEqualTo(ends.get(1));
   }
 
   /** A resumed optimizer takes the same steps to the last bit, and no step leaks memory. */

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -19,6 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.threegate.buffer.NativeBuffer;
@@ -117,7 +119,11 @@ class DecoderTest {
           .parameters()
           .forEach(
               (parameter, value) -> {
-                float[] gradient = Tensors.floats(value.grad());
+                // An expert that no token chose has no gradient.
+                float[] gradient =
+                    value.grad().defined()
+                        ? Tensors.floats(value.grad())
+                        : new float[(int) value.numel()];
                 float[] reference = expected.floats().get("gradient." + parameter);
                 assertThat(reference).as(parameter).hasSameSizeAs(gradient);
                 for (int i = 0; i < gradient.length; i++) {
@@ -248,7 +254,15 @@ class DecoderTest {
    */
   @ParameterizedTest
   @ValueSource(
-      strings = {"llama-3", "llama-dynamic", "llama-linear", "llama-longrope", "llama-yarn"})
+      strings = {
+        "gemma3",
+        "gpt-oss",
+        "llama-3",
+        "llama-dynamic",
+        "llama-linear",
+        "llama-longrope",
+        "llama-yarn"
+      })
   void positionsReachBeyondThoseOfTheModel(String name) {
     int width = 40;
     int begun = 8; // tokens that the cache is filled with at once
@@ -310,9 +324,10 @@ class DecoderTest {
     }
   }
 
-  @Test
-  void isReadBackAsItWasWritten() throws IOException {
-    Path source = DECODERS.resolve("qwen3");
+  @ParameterizedTest
+  @ValueSource(strings = {"gemma3", "gpt-oss", "qwen3", "qwen3-moe", "qwen3-moe-fused"})
+  void isReadBackAsItWasWritten(String decoder) throws IOException {
+    Path source = DECODERS.resolve(decoder);
     Files.copy(source.resolve("config.json"), directory.resolve("config.json"));
     try (Context context = Context.open();
         PointerScope scope = new PointerScope();
@@ -338,6 +353,73 @@ class DecoderTest {
       }
       assertThatThrownBy(() -> model.write(directory, TensorType.I32))
           .hasMessage("the type must be BF16 or F32, not I32");
+    }
+  }
+
+  /** The parts of experts that are stored together, each in a tensor of its own. */
+  @Test
+  void expertsComputeTheSameInEachLayout() throws IOException {
+    Path source = DECODERS.resolve("qwen3-moe-fused");
+    Files.copy(source.resolve("config.json"), directory.resolve("config.json"));
+    try (Context context = Context.open();
+        PointerScope scope = new PointerScope();
+        Decoder fused = Decoder.load(context, source)) {
+      SafetensorsWriter writer = new SafetensorsWriter();
+      fused
+          .parameters()
+          .forEach(
+              (name, value) -> {
+                if (value.dim() < 3) {
+                  TensorFiles.put(writer, name, TensorType.F32, value);
+                }
+              });
+      for (ExpertPart part : fused.config().expertParts()) {
+        TensorFiles.put(
+            writer,
+            part.name()
+                .replaceFirst("gate_up_proj\\[(\\d+)]\\[(\\w+)]", "$1.$2_proj.weight")
+                .replaceFirst("down_proj\\[(\\d+)]", "$1.down_proj.weight"),
+            TensorType.F32,
+            fused.matrix(part.name()));
+      }
+      writer.write(directory.resolve("model.safetensors"));
+      try (Decoder separate = Decoder.load(context, directory)) {
+        assertThat(separate.config().expertParts()).isEmpty();
+        assertThat(separate.matrices()).hasSameSizeAs(fused.matrices());
+        Expected expected = Expected.of(context, source);
+        float[] wanted =
+            Tensors.floats(fused.logits(expected.tokenTensor(), expected.maskTensor()));
+        float[] logits =
+            Tensors.floats(separate.logits(expected.tokenTensor(), expected.maskTensor()));
+        for (int i = 0; i < wanted.length; i++) {
+          assertThat(logits[i]).isCloseTo(wanted[i], within((float) TOLERANCE));
+        }
+      }
+    }
+  }
+
+  /** The factor of Gemma's embeddings is rounded to the dtype of the model. */
+  @Test
+  void embeddingsAreScaledAsTransformersScalesThem() {
+    for (Decoder.Storage storage : List.of(Decoder.Storage.FLOAT32, Decoder.Storage.BF16)) {
+      try (Context context = Context.open();
+          PointerScope scope = new PointerScope();
+          Decoder model = Decoder.load(context, DECODERS.resolve("gemma3"), storage)) {
+        boolean narrow = storage == Decoder.Storage.BF16;
+        float[] scaled = Tensors.floats(model.embedded(Tensors.of(new long[] {5, 9}, 2)));
+        float[] plain =
+            Tensors.floats(model.parameters().get("model.embed_tokens.weight").narrow(0, 5, 1));
+        // √32 is 5.65625 in bf16.
+        float factor = narrow ? 5.65625f : (float) Math.sqrt(32);
+        float[] wanted = new float[plain.length];
+        for (int i = 0; i < wanted.length; i++) {
+          wanted[i] = plain[i] * factor;
+        }
+        Tensor exact = Tensors.of(wanted, wanted.length);
+        float[] rounded =
+            Tensors.floats(narrow ? exact.to(ScalarType.BFloat16).to(ScalarType.Float) : exact);
+        assertThat(Arrays.copyOf(scaled, rounded.length)).isEqualTo(rounded);
+      }
     }
   }
 
@@ -370,6 +452,69 @@ class DecoderTest {
         .isInstanceOf(InvalidInputException.class)
         .hasMessageContaining(directory.toString())
         .hasMessageContaining(why);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "gemma3 | 'attn_logit_softcapping\": null' | 'attn_logit_softcapping\": 50.0' |"
+            + " attn_logit_softcapping is 50.0; it must be null",
+        "gemma3 | 'final_logit_softcapping\": null' | 'final_logit_softcapping\": 30.0' |"
+            + " final_logit_softcapping is 30.0; it must be null",
+        "gemma3 | 'use_bidirectional_attention\": false' | 'use_bidirectional_attention\": true' |"
+            + " use_bidirectional_attention is true; it must be false",
+        "gemma3 | gelu_pytorch_tanh | gelu | hidden_activation \"gelu\" is not supported",
+        "gemma3 | 'rope_parameters\": {' | 'rope_parameters\": {\"rope_type\": \"default\",' |"
+            + " it must be an object with one object for each layer type",
+        "gemma3 | sliding_attention | chunked_attention | layer_types \"chunked_attention\"",
+        "gemma3 | 'sliding_window\": 4' | 'sliding_window\": null' | sliding_window is missing",
+        "gpt-oss | 'hidden_size' | 'swiglu_limit\": 8.0, \"hidden_size' | swiglu_limit is 8.0",
+        "gpt-oss | 'num_experts_per_tok\": 2' | 'num_experts_per_tok\": 5' |"
+            + " num_experts_per_tok is 5; it must be a whole number from 1 to 4",
+        "gpt-oss | num_local_experts | experts | num_experts is missing",
+        "gpt-oss | 'num_local_experts\": 4' | 'num_local_experts\": 131073' |"
+            + " num_local_experts is 131073; it must be a whole number from 1 to 131072",
+        "qwen3-moe | 'hidden_size' | 'layer_types\": [], \"hidden_size' | layer_types is []",
+        "qwen3-moe | 'num_local_experts\": 4' | 'num_local_experts\": 5' |"
+            + " tensor \"model.layers.0.mlp.gate.weight\" has shape [4, 32]; config.json makes it"
+            + " [5, 32]",
+      })
+  void whatChangesTheFunctionIsRefusedByName(
+      String decoder, String given, String changed, String why) throws IOException {
+    Files.copy(
+        DECODERS.resolve(decoder).resolve("model.safetensors"),
+        directory.resolve("model.safetensors"));
+    String config = Files.readString(DECODERS.resolve(decoder).resolve("config.json"));
+    assertThat(config).contains(given);
+    try (Context context = Context.open()) {
+      refused(context, config.replace(given, changed), why);
+    }
+  }
+
+  /** Experts in blocks of MXFP4, as gpt-oss is on the hub, are refused with what to do. */
+  @Test
+  void quantizedExpertsAreRefused() throws IOException {
+    Path source = DECODERS.resolve("gpt-oss");
+    try (Context context = Context.open();
+        PointerScope scope = new PointerScope();
+        Decoder model = Decoder.load(context, source)) {
+      SafetensorsWriter writer = new SafetensorsWriter();
+      model
+          .parameters()
+          .forEach(
+              (name, value) ->
+                  TensorFiles.put(
+                      writer,
+                      name.endsWith("gate_up_proj") ? name + "_blocks" : name,
+                      TensorType.F32,
+                      value));
+      writer.write(directory.resolve("model.safetensors"));
+      refused(
+          context,
+          Files.readString(source.resolve("config.json")),
+          "gate_up_proj\" is quantized (MXFP4); convert the model to bf16");
+    }
   }
 
   @Test

@@ -9,6 +9,8 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
@@ -65,9 +67,11 @@ class SizesTest {
               assertThat(config.tokens().padding()).isBetween(0, config.vocabulary() - 1);
               if (config.attention().headDimension() < 1000) {
                 for (long length : new long[] {1, 1 << 30}) {
-                  for (double angle :
-                      config.rotary().frequencies(config.attention().headDimension(), length)) {
-                    assertThat(angle).isFinite();
+                  for (Rotary rotary : rotaries(config)) {
+                    for (double angle :
+                        rotary.frequencies(config.attention().headDimension(), length)) {
+                      assertThat(angle).isFinite();
+                    }
                   }
                 }
               }
@@ -75,9 +79,17 @@ class SizesTest {
     assertThat(refused).isGreaterThan(200);
   }
 
-  @Test
-  void whateverAConfigurationSaysAModelDrawsOrIsRefused() throws IOException {
-    String config = copy("llama-yarn");
+  private static Set<Rotary> rotaries(DecoderConfig config) {
+    return config.layers().stream()
+        .limit(1000)
+        .map(DecoderConfig.Layer::rotary)
+        .collect(Collectors.toSet());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"llama-yarn", "gpt-oss"})
+  void whateverAConfigurationSaysAModelDrawsOrIsRefused(String decoder) throws IOException {
+    String config = copy(decoder);
     try (Context context = Context.open()) {
       JsonMutations.requireReadOrRefused(
           config,
@@ -153,7 +165,60 @@ class SizesTest {
              "bos_token_id": 1, "eos_token_id": 2, "hidden_act": "silu"}""");
     assertThat(old.attention().keyValueHeads()).isEqualTo(32);
     assertThat(old.attention().headDimension()).isEqualTo(128);
-    assertThat(old.rotary().base()).isEqualTo(1e6);
+    assertThat(old.layers().get(0).rotary().base()).isEqualTo(1e6);
+  }
+
+  /** Configurations on the hub were written by older versions of transformers. */
+  @Test
+  void olderConfigurationsSayTheSame() throws IOException {
+    String gemma =
+        """
+        "model_type": "gemma3_text", "hidden_size": 1152, "intermediate_size": 6912,
+        "num_hidden_layers": 7, "num_attention_heads": 4, "num_key_value_heads": 1,
+        "head_dim": 256, "vocab_size": 262144, "max_position_embeddings": 32768,
+        "query_pre_attn_scalar": 256, "sliding_window": 512,
+        """;
+    DecoderConfig newer =
+        parse(
+            "{"
+                + gemma
+                + """
+                "layer_types": ["sliding_attention", "sliding_attention", "sliding_attention",
+                  "sliding_attention", "sliding_attention", "full_attention", "sliding_attention"],
+                "rope_parameters": {
+                  "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1000000},
+                  "sliding_attention": {"rope_type": "default", "rope_theta": 10000}}}""");
+    DecoderConfig older =
+        parse(
+            "{"
+                + gemma
+                + """
+                "sliding_window_pattern": 6, "rope_local_base_freq": 10000,
+                "rope_theta": 1000000, "rope_scaling": {"rope_type": "linear", "factor": 8.0}}""");
+    assertThat(older).isEqualTo(newer);
+    assertThat(older.tiedEmbeddings()).isTrue();
+    assertThat(older.attention().scale()).isEqualTo(1.0 / 16);
+    assertThat(older.layers()).extracting(layer -> layer.rotary().base()).contains(1e4, 1e6);
+    String experts = Files.readString(DECODERS.resolve("qwen3-moe/config.json"));
+    assertThat(parse(experts.replace("num_local_experts", "num_experts")))
+        .isEqualTo(parse(experts));
+    String oss =
+        """
+        {"model_type": "gpt_oss", "hidden_size": 2880, "intermediate_size": 2880,
+         "num_hidden_layers": 24, "num_attention_heads": 64, "num_key_value_heads": 8,
+         "head_dim": 64, "vocab_size": 201088, "max_position_embeddings": 131072,
+         "num_local_experts": 32, "num_experts_per_tok": 4, "swiglu_limit": 7.0,
+         "sliding_window": 128""";
+    DecoderConfig stated =
+        parse(
+            oss
+                + """
+                , "rope_theta": 150000, "attention_bias": true, "rms_norm_eps": 1e-05,
+                "rope_scaling": {"beta_fast": 32.0, "beta_slow": 1.0, "factor": 32.0,
+                  "original_max_position_embeddings": 4096, "rope_type": "yarn",
+                  "truncate": false}}""");
+    assertThat(parse(oss + "}")).isEqualTo(stated);
+    assertThat(stated.layers()).extracting(DecoderConfig.Layer::window).startsWith(128, 0, 128);
   }
 
   @Test
