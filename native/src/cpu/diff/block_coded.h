@@ -770,10 +770,10 @@ class CodedBlock {
             if (is_dense(1, 0)) {
               return false;
             }
-            take_all(at, at + 1, take, [&](int64_t place, int side) {
-              const uint32_t pairs = (side == 0 ? x : y)[place / 2];
-              return place % 2 != 0 ? pairs >> 4 : pairs & 15U;
-            });
+            const int shift = at % 2 != 0 ? 4 : 0;
+            CodedEntries entries;
+            entries.add(at, x[at / 2] >> shift & 15, y[at / 2] >> shift & 15, 1);
+            take(entries);
           }
         }
       }
