@@ -147,12 +147,10 @@ class CodedSquares {
     scales_ = codes_.scales + scale_row;
     zeros_ = codes_.zeros == nullptr ? nullptr : codes_.zeros + scale_row;
     const uint8_t* line = static_cast<const uint8_t*>(codes_.codes) + row * codes_.stride;
-    if (!kind.ordinary) {
+    if (!kind.ordinary || (codes_.bits != 4 && pair_.numbers == CodeNumbers::kAny)) {
       add_decoded(row, begin, end);
     } else if (codes_.bits == 4) {
       add_nibbles(line, row, begin, end, kind);
-    } else if (pair_.numbers == CodeNumbers::kAny) {
-      add_decoded(row, begin, end);
     } else {
       add_bytes(line, begin, end, kind);
     }
