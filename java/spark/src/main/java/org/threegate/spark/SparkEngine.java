@@ -168,8 +168,10 @@ final class SparkEngine implements Engine {
         Comparison.Finished own = Work.decode(Comparison.Finished.class, answer.result());
         Comparison.Finished one =
             new Comparison.Finished(own.diff(), own.geometry(), answer.digests());
-        finished.put(answer.name(), one);
-        journal.add(one);
+        // A task that Spark repeats answers again.
+        if (finished.put(answer.name(), one) == null) {
+          journal.add(one);
+        }
       }
     }
   }
